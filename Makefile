@@ -1,0 +1,47 @@
+# make lab: the main job on a lab of its own.  make test: lint, types and all tests.
+PYTHON ?= python3
+LAB_HOSTS ?= 3
+BIN := .venv/bin
+INVENTORY := inventories/lab.py
+
+.PHONY: help lab lab-up lab-down test unit lint clean lock
+
+help:
+	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
+	@echo "make lab-down  remove the lab and all it built"
+	@echo "make test      lint, types, unit tests, end-to-end tests on the lab"
+	@echo "make unit      what needs no lab"
+
+.venv/ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.10 or newer) is missing: apt-get install python3 python3-venv" >&2; exit 1; }
+	@echo "environment: .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed (PYTHON=/path/to/python3 make ...)" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lab-up: .venv/ready
+	@$(BIN)/python -m tests.lab up --hosts $(LAB_HOSTS)
+
+lab: lab-up
+	@$(BIN)/mlufleet lock .lab/releases/baichuan-7b-lab.yml --store .lab/store
+	$(BIN)/pyinfra -y $(INVENTORY) deploy.py
+
+lab-down: .venv/ready
+	@$(BIN)/python -m tests.lab down --all
+
+lint: .venv/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+unit: lint
+	@$(BIN)/pytest tests/unit
+
+test: unit lab-up
+	@$(BIN)/mlufleet lock .lab/releases/baichuan-7b-lab.yml --store .lab/store
+	@$(BIN)/pytest tests/e2e
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

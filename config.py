@@ -1,0 +1,8 @@
+"""Read by pyinfra before the inventory: every run of deploy.py keeps a journal from its start."""
+
+from pyinfra import config, state
+
+from fleet.run import Run
+
+config.REQUIRE_PYINFRA_VERSION = "==3.10.0"
+Run.start(state)

@@ -1,0 +1,46 @@
+"""The story of one host: from "SSH works" to "the model answers"."""
+
+from pyinfra import host
+
+from fleet.run import Run
+from fleet.wanted import STORE, load
+from operations import (
+    connection,
+    container,
+    driver,
+    engine,
+    image,
+    migration,
+    outstanding,
+    packages,
+    patch,
+    preflight,
+    smoke,
+    sources,
+    sudo,
+    weights,
+)
+from operations.observe import observe
+from operations.stage import Options
+
+wanted = load(host.data.release, host.data.get("store", STORE))
+options = Options.of(host)
+
+connection.quicken(host)
+sudo.prepare(host)
+state = observe(host, wanted)
+Run.current().observed(host, wanted, state)
+
+# a host that already is what the release says gets no operation at all
+if outstanding.stages(wanted, state, options):
+    preflight.passed(wanted, options, name="Preflight")
+    driver.installed(wanted, options, name="Driver")
+    engine.running(wanted, options, name="Engine")
+    image.loaded(wanted, options, name="Image")
+    container.running(wanted, options, name="Container")
+    sources.pinned(wanted, options, name="Sources")
+    weights.placed(wanted, options, name="Weights")
+    migration.done(wanted, options, name="Migration")
+    patch.applied(wanted, options, name="Patch")
+    packages.installed(wanted, options, name="Packages")
+    smoke.passed(wanted, options, name="Smoke")

@@ -1,0 +1,4 @@
+# REFERENCE: somebody's image under our tag stays, under a tag that says so.
+id=$(docker image inspect --format '{{.Id}}' "$1") || exit 1
+kept="$1-kept-$(printf %s "$id" | cut -c8-19)"
+docker tag "$1" "$kept" && echo "kept what was at $1 as $kept"

@@ -1,0 +1,19 @@
+# Shared by the scripts that run on a host.
+state=/var/lib/mlufleet
+signature() {
+  (cd "$1" && find . \( -name .git -o -name __pycache__ -o -name '*.egg-info' \) -prune -o \
+    \( -type f -o -type l \) -printf '%P %s %C@ %m\n' | LC_ALL=C sort | sha256sum | cut -d' ' -f1)
+}
+stamp() {
+  # temp file, sync, rename: a stamp is whole or absent
+  mkdir -p "$state/stamps"
+  printf '%s\n' "$2" > "$state/stamps/.$1.part"
+  sync
+  mv -f "$state/stamps/.$1.part" "$state/stamps/$1"
+}
+keep() {
+  # moves what the tool did not make out of the way, and says where it is
+  kept="$1.kept-$(date +%Y%m%d-%H%M%S)-$$"
+  mv "$1" "$kept"
+  echo "kept what was at $1 as $kept"
+}

@@ -1,0 +1,27 @@
+# CONTAINER PYTHON TOOL TREE OUTPUT STAMP: complete only if the last line was printed and the
+# report has rows: the tool exits 0 for a tree that is not there.
+set -u
+container=$1 python=$2 tool=$3 tree=$4 output=$5 name=$6
+if [ -d "$output" ]; then
+  made=$(cut -d' ' -f2 "$state/stamps/$name" 2>/dev/null || true)
+  if [ -n "$made" ] && [ "$made" = "$(signature "$output")" ]; then rm -rf "$output"
+  elif [ -f "$state/stamps/$name.running" ]; then rm -rf "$output"
+  else keep "$output"
+  fi
+fi
+rm -f "$state/stamps/$name"
+stamp "$name.running" "$(date +%s)"
+docker exec -w "$(dirname "$tree")" "$container" test -d "$tree" ||
+  { echo "$tree is not in the container"; exit 1; }
+log=$(docker exec -w "$(dirname "$tree")" "$container" "$python" "$tool" -i "$tree" 2>&1)
+status=$?
+printf '%s\n' "$log"
+case $(printf '%s\n' "$log" | tail -n 1) in
+  "Migration Report:"*) ;;
+  *) echo "the tool did not reach its last line (status $status)"; exit 1 ;;
+esac
+[ $status -eq 0 ] || exit 1
+rows=$(($(wc -l < "$output/report.md") - 3))
+[ "$rows" -gt 0 ] || { echo "the report has no rows: nothing was migrated"; exit 1; }
+echo "$rows changes"
+rm -f "$state/stamps/$name.running"

@@ -1,0 +1,92 @@
+# Observes a host for every stage at once: one line a thing, fields split by tabs, framed by
+# markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python.
+# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER TREES SOURCES FILES ROOTS
+export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
+T=$(printf '\t')
+say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
+quiet() { timeout -k 2 "$@" 2>/dev/null </dev/null; }
+echo '@@mlufleet-begin'
+. /etc/os-release 2>/dev/null
+say os "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
+kernel=$(uname -r)
+say kernel "$kernel" "$(uname -m)"
+say boot "$(cat /proc/sys/kernel/random/boot_id)" "$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"
+say clock "$(date +%s)"
+say uid "$(id -u)"
+[ -e "/lib/modules/$kernel/build/." ] && say headers "/lib/modules/$kernel/build"
+for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
+  [ -r "$variable" ] && say secureboot "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')"
+done
+for tool in git docker timeout sha256sum; do
+  command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
+done
+for card in /sys/bus/pci/devices/*; do
+  [ -r "$card/vendor" ] && [ "$(cat "$card/vendor")" = 0xcabc ] || continue
+  revision=$(od -An -tx1 -j8 -N1 "$card/config" 2>/dev/null | tr -d ' ')
+  say card "${card##*/}" "$(cat "$card/device")" "$revision" \
+    "$(od -An -tx2 -j46 -N2 "$card/config" 2>/dev/null | tr -d ' ')"
+done
+for node in /dev/cambricon_*; do
+  [ -c "$node" ] && say node "$node"
+done
+[ -d /sys/module/cambricon_drv ] && say module loaded
+for information in /proc/driver/cambricon/mlus/*/information; do
+  [ -r "$information" ] || continue
+  card=${information%/information}
+  say running "${card##*/}" \
+    "$(sed -n 's/^Driver Version *: *v\{0,1\}//p' "$information" | head -n 1)" \
+    "$(cat "$card/core_state" 2>/dev/null | head -n 1)"
+done
+for package in $PACKAGES; do
+  if command -v dpkg-query >/dev/null 2>&1; then
+    dpkg-query -W -f 'package\t${Package}\t${Version}\t${Status}\n' "$package" 2>/dev/null
+  elif command -v rpm >/dev/null 2>&1; then
+    rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' "$package" 2>/dev/null | grep '^package'
+  fi
+done
+find /proc/[0-9]*/fd -lname '/dev/cambricon*' 2>/dev/null | cut -d/ -f3 | sort -u |
+while read -r pid; do
+  say holder "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" \
+    "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
+done
+[ -f /usr/bin/cnmon ] && say cnmon "$(stat -Lc %d:%i /usr/bin/cnmon)"
+[ -d /usr/bin/cnmon ] && say cnmon directory
+if command -v docker >/dev/null 2>&1; then
+  server=$(quiet 20 docker version --format '{{.Server.Version}}') && say engine "$server" \
+    "$(systemctl is-enabled docker 2>/dev/null)"
+  if [ -n "$server" ]; then
+    say root "$(quiet 20 docker info --format '{{.DockerRootDir}}')"
+    id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE") && say tagged "$id"
+    id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE_ID") && say image "$id"
+    quiet 20 docker inspect --type container --format \
+      "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{index .Config.Labels \"mlufleet.spec\"}}" \
+      "$CONTAINER" > /tmp/mlufleet-probe.$$ 2>/dev/null
+    cat /tmp/mlufleet-probe.$$
+    pid=$(cut -f5 /tmp/mlufleet-probe.$$); rm -f /tmp/mlufleet-probe.$$
+    [ -n "$pid" ] && [ "$pid" != 0 ] &&
+      say mounted "$(stat -Lc %d:%i "/proc/$pid/root/usr/bin/cnmon" 2>/dev/null)"
+  fi
+fi
+for path in $SOURCES; do
+  if [ -d "$path/.git" ]; then
+    say source "$path" "$(cd "$path" && git -c safe.directory='*' rev-parse HEAD 2>/dev/null)" \
+      "$(cd "$path" && git -c safe.directory='*' --no-optional-locks status --porcelain 2>/dev/null |
+        wc -l)"
+  elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ]; then
+    say source "$path" foreign 0
+  fi
+done
+for path in $TREES; do
+  [ -d "$path" ] && say tree "$path" "$(signature "$path")"
+done
+for path in $FILES; do
+  [ -f "$path" ] && say file "$path" "$(sha256sum "$path" | cut -d' ' -f1)"
+done
+for stamp in /var/lib/mlufleet/stamps/*; do
+  [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(head -n 1 "$stamp")"
+done
+for path in $ROOTS; do
+  while [ ! -d "$path" ]; do path=$(dirname "$path"); done
+  say disk "$path" "$(df -Pk "$path" | awk 'NR == 2 { print $4 * 1024 }')"
+done
+echo '@@mlufleet-end'

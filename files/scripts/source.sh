@@ -1,0 +1,37 @@
+# PATH ORIGIN COMMIT URL [OUR PATHS INSIDE…]: git 1.8 and newer.
+set -eu
+path=$1 origin=$2 commit=$3 url=$4; shift 4
+export GIT_LFS_SKIP_SMUDGE=1 GIT_TERMINAL_PROMPT=0
+git() { command git -c safe.directory='*' -c advice.detachedHead=false "$@"; }
+ours() { for pattern; do echo "$pattern"; done; }
+exclude() {
+  mkdir -p .git/info
+  { grep -vxF "$(ours "$@")" .git/info/exclude 2>/dev/null || true; ours "$@"; } > .git/info/new
+  mv -f .git/info/new .git/info/exclude
+}
+if [ -d "$path/.git" ]; then
+  cd "$path"
+  [ $# -eq 0 ] || exclude "$@"
+  if [ -n "$(git status --porcelain)" ]; then
+    cd /; keep "$path"
+  fi
+elif [ -e "$path" ] && [ -n "$(ls -A "$path")" ]; then
+  keep "$path"
+fi
+if [ ! -d "$path/.git" ]; then
+  part="$path.mlufleet-part"
+  rm -rf "$part"
+  mkdir -p "$(dirname "$path")"
+  git clone --quiet --no-checkout "$origin" "$part"
+  if [ -n "$url" ]; then (cd "$part" && git remote set-url origin "$url"); fi
+  (cd "$part" && git checkout --quiet --detach "$commit")
+  [ ! -d "$path" ] || rmdir "$path"
+  mv "$part" "$path"
+fi
+cd "$path"
+[ $# -eq 0 ] || exclude "$@"
+if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
+  git fetch --quiet --tags "$origin" '+refs/heads/*:refs/remotes/origin/*'
+fi
+[ "$(git rev-parse HEAD)" = "$commit" ] || git checkout --quiet --detach "$commit"
+[ "$(git rev-parse HEAD)" = "$commit" ]

@@ -1,0 +1,1 @@
+stamp "$1" "$2 $(signature "$3")"

@@ -1,0 +1,158 @@
+"""Every failure a user can see: a code, one sentence, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pyinfra.api.exceptions import PyinfraError
+
+
+class Exit(int, Enum):
+    """Exit status of ``mlufleet``; pyinfra itself knows only 0 and 1."""
+
+    OK = 0
+    INTERNAL = 1
+    FAILED = 2
+    INVALID = 3
+    UNREACHABLE = 4
+    STOPPED = 5
+    INTERRUPTED = 130
+
+
+#: code -> (what it means, what to do)
+TABLE: dict[str, tuple[str, str]] = {
+    "PROBE_FAILED": (
+        "the host could not be observed",
+        "log in by hand and run `sudo -n true` and `sh -c true`; check the sudo password",
+    ),
+    "OS_UNSUPPORTED": (
+        "the release has no driver package for this operating system",
+        "add the package under driver.packages in the release, or remove the host",
+    ),
+    "CARDS_MISSING": (
+        "fewer cards are on the PCI bus than the inventory says",
+        "check seating and the 8-pin power of each board, then `lspci -d cabc:`",
+    ),
+    "CARD_DROPPED": (
+        "a card has fallen off the bus (revision ff)",
+        "power-cycle the server; a card that drops again is faulty",
+    ),
+    "HEADERS_MISSING": (
+        "there are no kernel headers for the running kernel",
+        "install the headers of exactly the running kernel, the driver is built from source",
+    ),
+    "SECURE_BOOT": (
+        "Secure Boot is on and the driver's modules are not signed",
+        "disable Secure Boot in the firmware, or enrol a machine owner key and sign them",
+    ),
+    "CLOCK_SKEW": (
+        "the host's clock is far from the controller's",
+        "set the clock: `timedatectl set-ntp true` or chrony",
+    ),
+    "NO_SPACE": (
+        "there is not enough free disk space",
+        "free the named number of bytes at the named path, or move docker's data-root",
+    ),
+    "TOOL_MISSING": (
+        "a program that provisioning needs is not on the host",
+        "install it with the system's package manager",
+    ),
+    "CARD_BUSY": (
+        "a process that is not ours holds a card",
+        "let it finish or stop it; `evict: true` for the host allows stopping it",
+    ),
+    "PACKAGE_LOCKED": (
+        "another package manager is running",
+        "wait for the named process; never delete its lock",
+    ),
+    "DRIVER_INSTALL": (
+        "the driver package could not be installed",
+        "read the lines above; `dkms status` and /var/lib/dkms/*/build/make.log say more",
+    ),
+    "DRIVER_NOT_PROVED": (
+        "the driver that is loaded is not the one of the release, or nodes are missing",
+        "read `dmesg | grep -i cambricon`; installer messages and exit status prove nothing",
+    ),
+    "REBOOT_TIMED_OUT": (
+        "the host did not come back from its reboot",
+        "look at its console through the BMC",
+    ),
+    "ENGINE": (
+        "the docker engine is missing, too old, or does not answer",
+        "`systemctl status docker`, `journalctl -u docker`",
+    ),
+    "IMAGE_LOAD": (
+        "docker load did not produce the image of the release",
+        "check free space in docker's data-root and the archive's sha256",
+    ),
+    "CONTAINER": ("the container could not be started as specified", "`docker logs` it"),
+    "SOURCE_DIRTY": (
+        "a checkout has changes that are not ours",
+        "commit or move them, or set `keep_dirty: true` to have a named copy kept",
+    ),
+    "SOURCE_FOREIGN": (
+        "the path of a checkout holds something else",
+        "move it out of the way, or give the source another path",
+    ),
+    "SOURCE_PIN": (
+        "the checkout could not be brought to its commit",
+        "check url, bundle and commit in the release and its lock",
+    ),
+    "WEIGHTS": ("the weights on the host are not those of the lock", "read the lines above"),
+    "MIGRATION": (
+        "the migration tool did not complete",
+        "its exit status proves nothing: read its output above",
+    ),
+    "PATCH": (
+        "a patch does not apply",
+        "the anchor must occur exactly as often as the release says in the migrated file",
+    ),
+    "PACKAGES": (
+        "packages could not be installed in the container",
+        "check that the wheelhouse holds every dependency for the image's Python",
+    ),
+    "SMOKE_DEVICES": (
+        "the container does not compute on every card of the host",
+        "compare `cnmon` on the host and in the container",
+    ),
+    "SMOKE_ANSWER": ("the model did not answer as it should", "read the kept output"),
+    "TRANSFER": (
+        "a file did not arrive as it is in the lock",
+        "`mlufleet check`; a second mismatch on one host points at its disk or memory",
+    ),
+    "TIMED_OUT": ("a step took longer than its limit", "read the lines above, then run again"),
+    "NOT_PROVED": ("a stage ended and the host is not as wanted", "run again with -vvv"),
+    "UNREACHABLE": ("no SSH connection", "check address, port, key and known_hosts"),
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure of one host.
+
+    :param code: a key of :data:`TABLE`
+    :param detail: what was found on this host
+    :param tail: the last lines of what failed
+    """
+
+    code: str
+    detail: str = ""
+    tail: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.code not in TABLE:
+            raise ValueError(f"unknown failure code {self.code}")
+
+    @property
+    def sentence(self) -> str:
+        meaning = TABLE[self.code][0]
+        return f"{meaning}: {self.detail}" if self.detail else meaning
+
+    @property
+    def remedy(self) -> str:
+        return TABLE[self.code][1]
+
+
+class InvalidInput(PyinfraError):
+    """Inventory, release, lock or store is wrong; nothing was touched (exit status 3)."""

@@ -1,0 +1,142 @@
+"""The report of a run: derived from its journal, by whoever asks, also after a kill.
+
+Schema of ``report.json`` (version 1): ``schema``, ``run``, ``started``, ``ended`` (seconds since
+the epoch, null while it runs), ``exit`` and ``hosts``: name -> ``status`` (ok, changed, failed,
+unreachable, skipped), ``stages`` (list of ``stage``, ``changes``, ``seconds``), ``failure``
+(``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``, ``kept``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fleet import journal
+from fleet.failures import TABLE, Exit
+
+SCHEMA = 1
+
+
+def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
+    """The report of these events."""
+    hosts: dict[str, dict[str, Any]] = {}
+    report: dict[str, Any] = {
+        "schema": SCHEMA, "run": run, "started": None, "ended": None, "dry": False,
+        "interrupted": False, "hosts": hosts,
+    }  # fmt: skip
+    for event in events:
+        kind, name = event["kind"], event["host"]
+        if kind == "run":
+            report["started"] = event["time"]
+        elif kind == "hosts":
+            for host in event["names"]:
+                hosts.setdefault(host, _host())
+        elif kind == "end":
+            report.update(ended=event["time"], dry=event.get("dry", False))
+            report["interrupted"] = event.get("interrupted", False)
+        if name:
+            _take(hosts.setdefault(name, _host()), event)
+    for host in hosts.values():
+        host["status"] = _status(host)
+        host.pop("seen"), host.pop("needs"), host.pop("unreachable")
+    report["exit"] = exit_status(report).value
+    return report
+
+
+def _host() -> dict[str, Any]:
+    return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
+            "kept": [], "seen": False, "needs": [], "unreachable": False}  # fmt: skip
+
+
+def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
+    kind = event["kind"]
+    if kind == "unreachable":
+        code = "UNREACHABLE"
+        host["unreachable"] = True
+        host["failure"] = {"stage": "connect", "code": code, "sentence": event["sentence"],
+                           "remedy": TABLE[code][1], "tail": event.get("tail", [])}  # fmt: skip
+    elif kind == "observed":
+        host.update(seen=True, needs=event["needs"], versions=event["versions"])
+        host["answer"] = event.get("answer") or host["answer"]
+    elif kind == "stage-done":
+        host["stages"].append({k: event[k] for k in ("stage", "changes", "seconds")})
+    elif kind == "failed":
+        host["failure"] = {k: event[k] for k in ("stage", "code", "sentence", "remedy", "tail")}
+    elif kind == "answer":
+        host["answer"] = event["text"]
+    elif kind == "kept":
+        host["kept"].append(event["what"])
+
+
+def _status(host: dict[str, Any]) -> str:
+    if host["unreachable"]:
+        return "unreachable"
+    if host["failure"]:
+        return "failed"
+    if not host["seen"]:
+        return "skipped"
+    done = {stage["stage"] for stage in host["stages"]}
+    if host["needs"] and "smoke" not in done:
+        return "skipped"
+    return "changed" if any(stage["changes"] for stage in host["stages"]) else "ok"
+
+
+def exit_status(report: dict[str, Any]) -> Exit:
+    """The exit status of ``mlufleet`` that a report stands for."""
+    statuses = {host["status"] for host in report["hosts"].values()}
+    if report["interrupted"]:
+        return Exit.INTERRUPTED
+    if "failed" in statuses:
+        return Exit.FAILED
+    if "unreachable" in statuses:
+        return Exit.UNREACHABLE
+    if "skipped" in statuses and not report["dry"]:
+        return Exit.FAILED
+    return Exit.OK
+
+
+def write(folder: Path) -> dict[str, Any]:
+    """Derive and store ``report.json``, and point runs/latest to it."""
+    report = derive(journal.read(folder), folder.name)
+    part = folder / "report.json.part"
+    part.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(folder / "report.json")
+    link = folder.parent / f".latest-{os.getpid()}"
+    link.symlink_to(folder.name)
+    link.replace(folder.parent / "latest")
+    return report
+
+
+MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
+         "skipped": "cyan"}  # fmt: skip
+
+
+def summary(report: dict[str, Any], folder: Path) -> None:
+    """Every host on a terminal (standard error), with what failed and what to do."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True, highlight=False)
+    table = Table(title=f"run {report['run']}", title_justify="left")
+    for column in ("host", "status", "driver", "cards", "stages changed", "seconds", "answer"):
+        table.add_column(column)
+    for name, host in sorted(report["hosts"].items()):
+        changed = [stage["stage"] for stage in host["stages"] if stage["changes"]]
+        seconds = sum(stage["seconds"] for stage in host["stages"])
+        status = f"[{MARKS[host['status']]}]{host['status']}[/]"
+        table.add_row(name, status, str(host["versions"].get("driver", "")),
+                      str(host["versions"].get("cards", "")), " ".join(changed) or "-",
+                      f"{seconds:.0f}", host["answer"] or "")  # fmt: skip
+    console.print(table)
+    for name, host in sorted(report["hosts"].items()):
+        if failure := host["failure"]:
+            console.print(f"{name}: {failure['code']}: {failure['sentence']}", style="red",
+                          markup=False)  # fmt: skip
+            for line in failure["tail"]:
+                console.print(f"    {line}", markup=False)
+            console.print(f"  remedy: {failure['remedy']}", markup=False)
+    total = len(report["hosts"])
+    same = sum(host["status"] == "ok" for host in report["hosts"].values())
+    console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")

@@ -1,0 +1,142 @@
+"""One run of deploy.py: its journal from the first connection, its report at the end."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pyinfra import logger
+from pyinfra.api import BaseStateCallback, Host
+from pyinfra.api.state import State
+
+from fleet import journal, report
+from fleet.failures import Failure
+from fleet.wanted import Wanted
+from operations import events, sudo
+from operations.outstanding import stages
+from operations.stage import TAIL, Options
+from operations.state import HostState
+
+#: set by `mlufleet deploy`, which reads the report afterwards
+RUN_ID = "MLUFLEET_RUN"
+STYLES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Log(logging.Handler):
+    """Keeps what pyinfra says of each host, in a file for each."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(logging.INFO)
+        self.folder = folder
+        self.lines: dict[str, list[str]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = STYLES.sub("", record.getMessage()).strip()
+        if match := re.match(r"\[([^\]]+)\]\s*(.*)", line):
+            name, text = match.groups()
+            self.lines.setdefault(name, []).append(text)
+            with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open("a") as file:
+                file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
+class Goodbye(BaseStateCallback):
+    """Takes the sudo password off each host before its connection goes."""
+
+    @staticmethod
+    def host_disconnect(state: State, host: Host) -> None:
+        sudo.remove(host)
+
+
+class Run:
+    _current: Run | None = None
+
+    def __init__(self, state: State, identity: str) -> None:
+        self.state = state
+        self.folder = journal.RUNS / identity
+        self.journal = journal.Journal(self.folder)
+        self.log = Log(self.folder)
+        self.named = False
+
+    @classmethod
+    def start(cls, state: State) -> None:
+        """Begin a journal if this process runs deploy.py (not a fact, not a shell command)."""
+        if cls._current or not any(Path(word).name == "deploy.py" for word in sys.argv[1:]):
+            return
+        default = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        run = cls._current = cls(state, os.environ.get(RUN_ID, default))
+        run.journal.append("run", arguments=[a for a in sys.argv[1:] if "assword" not in a])
+        logger.addHandler(run.log)
+        events.listeners.append(lambda host, kind, fields: run.journal.append(kind, host, **fields))
+        atexit.register(run.finish)
+
+    @classmethod
+    def current(cls) -> Run:
+        """:raises RuntimeError: deploy.py was not started from the project's folder"""
+        if cls._current is None:
+            raise RuntimeError("run pyinfra in the project's folder, where config.py is")
+        return cls._current
+
+    def observed(self, host: Host, wanted: Wanted, state: HostState | None) -> None:
+        """Note what a host is before anything is done to it."""
+        self._name_hosts()
+        if state is None:
+            self.journal.append("failed", host.name, stage="probe",
+                                **_fields(Failure("PROBE_FAILED")))  # fmt: skip
+            return
+        needs = stages(wanted, state, Options.of(host))
+        versions = {
+            "release": wanted.release.name, "os": state.system, "kernel": state.kernel,
+            "driver": state.loaded, "engine": state.engine, "cards": len(state.present),
+        }  # fmt: skip
+        self.journal.append("observed", host.name, needs=needs, versions=versions)
+        if not needs:
+            logger.info(f"{host.print_prefix}is as release {wanted.release.name} says: 0 changes")
+
+    def _name_hosts(self) -> None:
+        if self.named:
+            return
+        self.named = True
+        inventory = getattr(self.state, "inventory", None) or []
+        limit = getattr(self.state, "limit_hosts", None)
+        hosts = [host for host in inventory if limit is None or host in limit]
+        self.journal.append("hosts", names=[host.name for host in hosts])
+        self.state.add_callback_handler(Goodbye())  # type: ignore[no-untyped-call]
+        for host in hosts:
+            if host not in self.state.activated_hosts:
+                tail = self.log.lines.get(host.name, [])[-TAIL:]
+                self.journal.append("unreachable", host.name, tail=tail,
+                                    sentence=tail[-1] if tail else "no SSH connection")  # fmt: skip
+
+    def finish(self) -> None:
+        """Write the report; also after a failure that pyinfra itself stopped at."""
+        if getattr(self.state, "initialised", False):
+            self._name_hosts()
+            self._name_silent_failures()
+        words = set(sys.argv)
+        dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
+        stage = getattr(self.state, "current_stage", None)
+        interrupted = not dry and stage is not None and stage.name in ("Connect", "Execute") and \
+            isinstance(sys.exc_info()[1], (KeyboardInterrupt, SystemExit))  # fmt: skip
+        self.journal.append("end", dry=dry, interrupted=interrupted)
+        result = report.write(self.folder)
+        report.summary(result, self.folder)
+
+    def _name_silent_failures(self) -> None:
+        """A host that pyinfra failed without any of our steps saying why."""
+        told = {e["host"] for e in journal.read(self.folder) if e["kind"] == "failed"}
+        for host in self.state.failed_hosts & self.state.activated_hosts:
+            if host.name not in told:
+                tail = self.log.lines.get(host.name, [])[-TAIL:]
+                failure = Failure("NOT_PROVED", tail[-1] if tail else "", tuple(tail))
+                self.journal.append("failed", host.name, stage="", **_fields(failure))
+
+
+def _fields(failure: Failure) -> dict[str, Any]:
+    return {"code": failure.code, "sentence": failure.sentence, "remedy": failure.remedy,
+            "tail": list(failure.tail)}  # fmt: skip

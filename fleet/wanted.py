@@ -1,0 +1,40 @@
+"""What a host is wanted to be: a release, its lock, and the store they were measured in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from fleet import lock as locks
+from fleet import release as releases
+from fleet.failures import InvalidInput
+
+STORE = "artifacts"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    release: releases.Release
+    lock: locks.Lock
+    store: Path
+
+    def local(self, name: str) -> tuple[Path, str]:
+        """An artifact's path on the controller and its sha256."""
+        return self.store / name, self.lock.files[name].sha256
+
+
+@lru_cache
+def load(name: str, store: str = STORE) -> Wanted:
+    """Read and check release, lock and store, once in a process.
+
+    :param name: a release's name or file
+    :raises InvalidInput: with every problem found
+    """
+    path = releases.find(name)
+    release = releases.load(path)
+    lock = locks.load(path)
+    problems = locks.check(release, lock, Path(store))
+    if problems:
+        raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))
+    return Wanted(release, lock, Path(store))

@@ -1,0 +1,89 @@
+"""The container: created from a spec, made anew when the spec differs, and only then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import operation
+from pyinfra.api.command import PyinfraCommand
+
+from fleet.release import digest
+from fleet.wanted import Wanted
+from operations import layout
+from operations.scripts import script
+from operations.stage import Body, Decision, Options, Stage, Step
+from operations.state import HostState
+
+
+def run_arguments(wanted: Wanted, state: HostState) -> list[str]:
+    """`docker run` options: exactly the cards' nodes, and no more rights than the release says."""
+    spec = wanted.release.container
+    arguments = ["--init", "--restart", "unless-stopped", "--shm-size", spec.shm_size]
+    arguments += ["--network", spec.network]
+    if spec.privileged:
+        arguments.append("--privileged")
+    for node in ["/dev/cambricon_ctl"] + [
+        f"/dev/cambricon_{kind}{i}" for i in range(len(state.present)) for kind in ("dev", "ipcm")
+    ]:
+        arguments += ["--device", node]
+    arguments += ["--volume", "/usr/bin/cnmon:/usr/bin/cnmon:ro"]
+    arguments += ["--volume", f"{layout.SHARED}:{layout.SHARED_IN_CONTAINER}:ro"]
+    for mount in spec.mounts:
+        mode = ":ro" if mount.read_only else ""
+        arguments += ["--volume", f"{mount.host}:{mount.container}{mode}"]
+    for name, value in sorted(spec.environment.items()):
+        arguments += ["--env", f"{name}={value}"]
+    return arguments
+
+
+def spec_digest(wanted: Wanted, state: HostState) -> str:
+    return digest([run_arguments(wanted, state), wanted.lock.image.id])
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    name, found = wanted.release.container.name, state.container
+    if found is None:
+        return [f"create container {name}"]
+    if found.image != wanted.lock.image.id:
+        return [f"recreate container {name}: it runs another image"]
+    if found.spec != spec_digest(wanted, state):
+        return [f"recreate container {name}: its spec or the cards differ"]
+    if not found.running:
+        return [f"start container {name}"]
+    if found.stale:
+        return [f"restart container {name}: it shows an old cnmon"]
+    return []
+
+
+def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    spec, found = wanted.release.container, state.container
+    label = spec_digest(wanted, state)
+    fits = found and found.image == wanted.lock.image.id and found.spec == label
+    if found and fits:
+        how = "restart" if found.running else "start"
+        yield Step(f"{how}ing the container", script("container", how, spec.name), "CONTAINER")
+        return
+    if found:
+        how = "remove" if found.spec else "keep"
+        yield Step(f"{how} the old container", script("container", how, spec.name), "CONTAINER")
+    folders = [layout.SHARED, *(mount.host for mount in spec.mounts)]
+    yield Step("making the mounted folders", script("folders", *folders), "CONTAINER")
+    yield Step(
+        "creating the container",
+        script(
+            "container", "create", spec.name, *run_arguments(wanted, state),
+            "--name", spec.name, "--label", f"mlufleet.spec={label}",
+            "--label", f"mlufleet.release={wanted.release.name}",
+            wanted.lock.image.id, "sleep", "infinity",
+        ),
+        "CONTAINER",
+    )  # fmt: skip
+
+
+STAGE = Stage("container", decide, act, "CONTAINER")
+
+
+@operation()
+def running(wanted: Wanted, options: Options) -> Body:
+    """The release's container runs as specified, with every card."""
+    yield from STAGE.carry(wanted, options)

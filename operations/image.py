@@ -1,0 +1,48 @@
+"""The vendor's image, known by its id: a tag or a file name proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import operation
+from pyinfra.api.command import PyinfraCommand
+
+from fleet.wanted import Wanted
+from operations import layout
+from operations.scripts import script
+from operations.stage import Body, Decision, Options, Stage, Step
+from operations.state import HostState
+from operations.transfer import Upload
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    reference, identity = wanted.release.image.reference, wanted.lock.image.id
+    if state.image != identity:
+        return [f"load image {reference} ({identity[:19]})"]
+    if state.tagged != identity:
+        return [f"tag {identity[:19]} as {reference}"]
+    return []
+
+
+def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    reference, identity = wanted.release.image.reference, wanted.lock.image.id
+    if state.tagged and state.tagged != identity:
+        yield Step("keeping another image under its own tag",
+                   script("keep-image", reference), "IMAGE_LOAD")  # fmt: skip
+    if state.image != identity:
+        name = wanted.release.image.file
+        local, sha = wanted.local(name)
+        dest = f"{layout.STATE}/artifacts/{name}"
+        yield Upload("image", [(local, dest, sha)])
+        yield Step("loading the image (gigabytes are unpacked, this takes minutes)",
+                   script("load-image", dest, identity, timeout=7200), "IMAGE_LOAD")  # fmt: skip
+    yield Step("tagging the image", script("tag-image", identity, reference), "IMAGE_LOAD")
+
+
+STAGE = Stage("image", decide, act, "IMAGE_LOAD")
+
+
+@operation()
+def loaded(wanted: Wanted, options: Options) -> Body:
+    """The image of the lock is in the engine, under the release's reference."""
+    yield from STAGE.carry(wanted, options)

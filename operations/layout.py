@@ -1,0 +1,47 @@
+"""Where things of a release lie on a host: derived, never said twice."""
+
+from __future__ import annotations
+
+from fleet.release import Release, Source, Weights
+
+STATE = "/var/lib/mlufleet"
+#: host folder that every container sees read-only: wheels and the smoke test's own script
+SHARED, SHARED_IN_CONTAINER = f"{STATE}/shared", "/opt/mlufleet"
+
+
+def on_host(release: Release, path: str) -> str:
+    """The host's path of what the container sees at ``path``; itself when it is not mounted."""
+    mounts = sorted(release.container.mounts, key=lambda m: len(m.container), reverse=True)
+    for mount in mounts:
+        if path == mount.container or path.startswith(mount.container.rstrip("/") + "/"):
+            return mount.host.rstrip("/") + path[len(mount.container.rstrip("/")) :]
+    return path
+
+
+def tree(source: Source) -> str:
+    """The migrated tree of a source, as the vendor's tool names it."""
+    return f"{source.path}_mlu"
+
+
+def trees(release: Release) -> list[str]:
+    """Host paths of all migrated trees."""
+    if release.migration is None:
+        return []
+    return [on_host(release, tree(release.source(name))) for name in release.migration.trees]
+
+
+def inside(release: Release, source: Source) -> list[str]:
+    """Paths in a checkout that are ours: other checkouts, migrated trees and weights."""
+    root = on_host(release, source.path).rstrip("/") + "/"
+    paths = [on_host(release, other.path) for other in release.sources if other != source]
+    paths += trees(release)
+    paths += [link_path(release, w) for w in release.weights if w.link]
+    return sorted("/" + path.removeprefix(root) for path in paths if path.startswith(root))
+
+
+def link_path(release: Release, weights: Weights, *, migrated: bool = False) -> str:
+    """Host path where weights appear in a source's tree, or in its migrated one."""
+    assert weights.link is not None
+    source = release.source(weights.link.tree)
+    base = tree(source) if migrated else source.path
+    return f"{on_host(release, base)}/{weights.link.path}"

@@ -1,0 +1,111 @@
+"""The vendor's migration tool over each tree, from a clean output, and no more often than needed.
+
+Big weight files are never copied by it: before the run only their code (what the tool has to
+convert) is in the source tree; afterwards the migrated tree gets symbolic links to the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import operation
+from pyinfra.api.command import PyinfraCommand
+
+from fleet.release import Source, Weights, digest
+from fleet.wanted import Wanted
+from operations import layout
+from operations import weights as weights_stage
+from operations.scripts import script
+from operations.stage import Body, Decision, Options, Stage, Step
+from operations.state import HostState
+
+
+def linked(wanted: Wanted, source: Source) -> list[Weights]:
+    return [w for w in wanted.release.weights if w.link and w.link.tree == source.name]
+
+
+def inputs(wanted: Wanted, source: Source) -> str:
+    """What a migrated tree is made from, its patches included: they come again with it."""
+    release = wanted.release
+    assert release.migration is not None
+    root = layout.tree(source) + "/"
+    return digest(
+        [
+            wanted.lock.commits[source.name],
+            release.migration.tool,
+            wanted.lock.image.id,
+            [p.model_dump() for p in release.patches if p.file.startswith(root)],
+            [(w.model_dump(), weights_stage.inputs(wanted, w)) for w in linked(wanted, source)],
+        ]
+    )[:16]
+
+
+def sources(wanted: Wanted) -> list[Source]:
+    migration = wanted.release.migration
+    return [wanted.release.source(name) for name in migration.trees] if migration else []
+
+
+def wrong(wanted: Wanted, state: HostState) -> list[tuple[Source, str]]:
+    """Trees to make, each with why."""
+    found = []
+    for source in sources(wanted):
+        path = layout.on_host(wanted.release, layout.tree(source))
+        made, _, signature = state.stamps.get(f"tree-{source.name}", "").partition(" ")
+        actual = state.trees.get(path)
+        if actual is None:
+            found.append((source, "there is none"))
+        elif made != inputs(wanted, source):
+            found.append((source, "its inputs changed" if made else "it is not ours"))
+        elif signature != actual:
+            found.append((source, "it was edited"))
+    return found
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    return [f"migrate {source.name} ({why})" for source, why in wrong(wanted, state)]
+
+
+def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    release = wanted.release
+    assert release.migration is not None
+    for source, _ in wrong(wanted, state):
+        weights = linked(wanted, source)
+        for item in weights:
+            assert item.link is not None
+            yield Step(
+                f"placing the code of {item.name}",
+                script("link-code", item.target, layout.link_path(release, item),
+                       *item.link.code),
+                "MIGRATION",
+            )  # fmt: skip
+        yield Step(
+            f"migrating {source.name}",
+            script(
+                "migrate", release.container.name, release.image.python, release.migration.tool,
+                source.path, layout.on_host(release, layout.tree(source)), f"tree-{source.name}",
+                timeout=3600,
+            ),
+            "MIGRATION",
+        )  # fmt: skip
+        for item in weights:
+            yield Step(
+                f"linking weights {item.name}",
+                script("link-weights", item.target,
+                       layout.link_path(release, item, migrated=True)),
+                "MIGRATION",
+            )  # fmt: skip
+        yield Step(
+            f"stamping {source.name}",
+            script("stamp-tree", f"tree-{source.name}", inputs(wanted, source),
+                   layout.on_host(release, layout.tree(source))),
+            "MIGRATION",
+        )  # fmt: skip
+
+
+STAGE = Stage("migration", decide, act, "MIGRATION")
+
+
+@operation()
+def done(wanted: Wanted, options: Options) -> Body:
+    """Every listed tree has a complete migrated one beside it, made from today's inputs."""
+    yield from STAGE.carry(wanted, options)

@@ -1,0 +1,98 @@
+"""Packages inside the container; they go with it, so they are keyed to its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import operation
+from pyinfra.api.command import PyinfraCommand
+
+from fleet.release import Pip, digest
+from fleet.wanted import Wanted
+from operations import layout, migration
+from operations.scripts import script
+from operations.stage import Body, Decision, Options, Stage, Step
+from operations.state import HostState
+from operations.transfer import Upload
+
+
+def inputs(wanted: Wanted, state: HostState) -> str:
+    release = wanted.release
+    folder = release.packages.wheelhouse
+    wheels = wanted.lock.under(folder) if folder else {}
+    return digest(
+        [
+            state.container.id if state.container else "",
+            release.packages.model_dump(),
+            {name: wheel.sha256 for name, wheel in wheels.items()},
+            [migration.inputs(wanted, source) for source in migration.sources(wanted)],
+        ]
+    )[:16]
+
+
+def pip_arguments(pip: Pip, wheelhouse: bool) -> list[str]:
+    """Arguments of `python -m pip` for one step."""
+    if pip.uninstall:
+        return ["uninstall", "--yes", *pip.uninstall]
+    arguments = ["install", "--no-build-isolation", "--disable-pip-version-check"]
+    if wheelhouse:
+        arguments += ["--no-index", "--find-links", f"{layout.SHARED_IN_CONTAINER}/wheels"]
+    if pip.find_links:
+        arguments += ["--find-links", pip.find_links]
+    if pip.no_deps:
+        arguments.append("--no-deps")
+    if pip.upgrade:
+        arguments.append("--upgrade")
+    if pip.editable:
+        arguments += ["--editable", pip.editable]
+    if pip.requirements:
+        arguments += ["--requirement", "/tmp/mlufleet-requirements.txt"]
+    if pip.wheel:
+        local = pip.wheel if "://" in pip.wheel else f"{layout.SHARED_IN_CONTAINER}/{pip.wheel}"
+        arguments.append(local)
+    return arguments + list(pip.install)
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    if state.stamps.get("packages") == inputs(wanted, state):
+        return []
+    return ["install packages in the container"]
+
+
+def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    release = wanted.release
+    packages, name, python = release.packages, release.container.name, release.image.python
+    carried = [(wanted.local(p.file), p.file) for p in packages.system if p.file]
+    carried += [(wanted.local(p.wheel), p.wheel) for p in packages.pip
+                if p.wheel and "://" not in p.wheel]  # fmt: skip
+    files = [(local, f"{layout.SHARED}/{file}", sha) for (local, sha), file in carried]
+    if packages.wheelhouse:
+        for wheel, locked in wanted.lock.under(packages.wheelhouse).items():
+            path = wanted.store / packages.wheelhouse / wheel
+            files.append((path, f"{layout.SHARED}/wheels/{wheel}", locked.sha256))
+    if files:
+        yield Upload("wheels and packages", files)
+    yield Step("making git trust the mounted trees", script("git-trust", name), "PACKAGES")
+    for package in packages.system:
+        where = f"{layout.SHARED_IN_CONTAINER}/{package.file}" if package.file else ""
+        yield Step(f"installing {package.package}",
+                   script("system-package", name, package.package, where, timeout=1800),
+                   "PACKAGES")  # fmt: skip
+    for pip in packages.pip:
+        arguments = pip_arguments(pip, packages.wheelhouse is not None)
+        yield Step(
+            f"pip {arguments[0]} {arguments[-1]}",
+            script("pip", name, python, pip.requirements or "", "|".join(pip.exclude),
+                   *arguments, timeout=3600),
+            "PACKAGES",
+        )  # fmt: skip
+    yield Step("stamping packages", script("stamp", "packages", inputs(wanted, state)), "PACKAGES")
+
+
+STAGE = Stage("packages", decide, act, "PACKAGES")
+
+
+@operation()
+def installed(wanted: Wanted, options: Options) -> Body:
+    """This very container has the release's packages."""
+    yield from STAGE.carry(wanted, options)

@@ -1,0 +1,80 @@
+"""Stops a host, with a remedy, before anything is changed on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import operation
+from pyinfra.api.command import PyinfraCommand
+
+from fleet.failures import Failure
+from fleet.wanted import Wanted
+from operations import layout
+from operations.stage import Body, Decision, Options, Stage
+from operations.state import HostState
+
+#: seconds; TLS and apt fail long before, but a host a few minutes off can still be provisioned
+SKEW = 600
+#: an image needs room for its archive and, unpacked, about twice that (measured: 1.9 to 2.4)
+UNPACKED = 3
+
+
+def space(wanted: Wanted, state: HostState) -> Failure | None:
+    """Room for what is still to come."""
+    need: dict[str, int] = {}
+    files = wanted.lock.files
+    if state.image != wanted.lock.image.id:
+        size = files[wanted.release.image.file].size
+        need[state.docker_root] = UNPACKED * size
+        need[layout.STATE] = size
+    for weights in wanted.release.weights:
+        if f"weights-{weights.name}" not in state.stamps:
+            total = sum(f.size for f in wanted.lock.under(weights.folder).values())
+            need[layout.STATE] = need.get(layout.STATE, 0) + total
+    for path, size in need.items():
+        known = [p for p in state.disk if path == p or path.startswith(p.rstrip("/") + "/")]
+        if known:
+            free = state.disk[max(known, key=len)]
+            if free < size:
+                return Failure("NO_SPACE", f"{path} has {free:,} bytes free, {size:,} are needed")
+    return None
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    release = wanted.release
+    missing = [tool for tool in ("git", "timeout", "sha256sum") if tool not in state.tools]
+    if state.uid != 0:
+        return Failure("PROBE_FAILED", f"commands run as uid {state.uid}, not as root")
+    if missing:
+        return Failure("TOOL_MISSING", ", ".join(missing))
+    if state.system not in release.driver.packages:
+        known = ", ".join(sorted(release.driver.packages))
+        return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name}); it has {known}")
+    dropped = [card.address for card in state.cards if card.dropped]
+    if dropped:
+        return Failure("CARD_DROPPED", ", ".join(dropped))
+    found = len(state.present)
+    if found < (options.cards or 1):
+        addresses = ", ".join(card.address for card in state.present) or "none"
+        return Failure("CARDS_MISSING", f"{found} of {options.cards or 1} ({addresses})")
+    right = any(p.installed and p.version == release.driver.version for p in state.packages)
+    if not right and not state.headers:
+        return Failure("HEADERS_MISSING", f"/lib/modules/{state.kernel}/build")
+    if not right and state.secure_boot:
+        return Failure("SECURE_BOOT")
+    if abs(state.skew) > SKEW:
+        return Failure("CLOCK_SKEW", f"{state.skew:+.0f} seconds")
+    return space(wanted, state) or []
+
+
+def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    yield from ()
+
+
+STAGE = Stage("preflight", decide, act)
+
+
+@operation()
+def passed(wanted: Wanted, options: Options) -> Body:
+    """The host can become what the release says; nothing has been changed yet."""
+    yield from STAGE.carry(wanted, options)

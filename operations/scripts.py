@@ -1,0 +1,27 @@
+"""The scripts of files/scripts as commands."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pyinfra.api import QuoteString, StringCommand
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "files" / "scripts"
+
+
+@lru_cache
+def text(name: str) -> str:
+    return (SCRIPTS / f"{name}.sh").read_text(encoding="utf-8")
+
+
+def script(name: str, *arguments: str, timeout: int = 600) -> StringCommand:
+    """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
+
+    :param timeout: seconds, counted on the host, after which it is killed
+    """
+    return StringCommand(
+        "timeout", "-k", "10", str(timeout), "sh", "-c",
+        QuoteString(text("lib") + text(name)), f"mlufleet-{name}",
+        *(QuoteString(argument) for argument in arguments),
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""Git checkouts pinned to a commit, from a bundle or a URL; nobody's edits are thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import operation
+from pyinfra.api.command import PyinfraCommand
+
+from fleet.failures import Failure
+from fleet.release import Source
+from fleet.wanted import Wanted
+from operations import layout
+from operations.scripts import script
+from operations.stage import Body, Decision, Options, Stage, Step
+from operations.state import HostState
+from operations.transfer import Upload
+
+
+def wrong(wanted: Wanted, state: HostState) -> list[Source]:
+    """Sources that are not exactly at their commit, those that contain others first."""
+    bad = []
+    for source in wanted.release.sources:
+        found = state.sources.get(layout.on_host(wanted.release, source.path))
+        if not found or found.head != wanted.lock.commits[source.name] or found.dirty:
+            bad.append(source)
+    return sorted(bad, key=lambda s: len(s.path))
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    todo = []
+    for source in wrong(wanted, state):
+        path = layout.on_host(wanted.release, source.path)
+        commit = wanted.lock.commits[source.name]
+        found = state.sources.get(path)
+        if found and found.head == "foreign" and not options.keep_dirty:
+            return Failure("SOURCE_FOREIGN", path)
+        if found and found.dirty and not options.keep_dirty:
+            return Failure("SOURCE_DIRTY", f"{path}: {found.dirty} paths")
+        todo.append(f"bring {source.name} to {commit[:12]}")
+    return todo
+
+
+def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    for source in wrong(wanted, state):
+        path = layout.on_host(wanted.release, source.path)
+        origin = source.url or ""
+        if source.bundle:
+            local, sha = wanted.local(source.bundle)
+            origin = f"{layout.STATE}/artifacts/{source.bundle}"
+            yield Upload(f"git bundle of {source.name}", [(local, origin, sha)])
+        yield Step(
+            f"checking out {source.name}",
+            script(
+                "source", path, origin, wanted.lock.commits[source.name], source.url or "",
+                *layout.inside(wanted.release, source), timeout=3600,
+            ),
+            "SOURCE_PIN",
+        )  # fmt: skip
+
+
+STAGE = Stage("sources", decide, act, "SOURCE_PIN")
+
+
+@operation()
+def pinned(wanted: Wanted, options: Options) -> Body:
+    """Every source is a clean checkout of its locked commit."""
+    yield from STAGE.carry(wanted, options)

@@ -1,0 +1,100 @@
+"""Files from the store to a host: partial name, verified against the lock, then in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pyinfra import logger
+from pyinfra.api import Host, QuoteString, StringCommand
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.state import State
+from typing_extensions import override
+
+from fleet.failures import Failure
+from operations import layout
+from operations.scripts import script
+from operations.stage import fail
+
+INCOMING = f"{layout.STATE}/incoming"
+PRIVILEGES = ("_sudo", "_sudo_user", "_su_user", "_doas", "_dzdo")
+
+
+class Upload(PyinfraCommand):
+    """Puts files on a host. One that is there already, byte for byte, is not sent.
+
+    :param files: (local path, path on the host, sha256)
+    """
+
+    def __init__(self, title: str, files: list[tuple[Path, str, str]]) -> None:
+        super().__init__()
+        self.title, self.files = title, files
+
+    @override
+    def __repr__(self) -> str:
+        return f"Upload({self.title}: {', '.join(dest for _, dest, _ in self.files)})"
+
+    @override
+    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+        manifest = "".join(f"{sha}  {dest}\n" for _, dest, sha in self.files)
+
+        def run(phase: str) -> tuple[bool, list[str], tuple[str, ...]]:
+            ok, output = host.run_shell_command(
+                script("receive", phase, timeout=3600),
+                **{**connector_arguments, "_stdin": manifest},
+            )
+            return ok, output.stdout_lines, tuple(output.output_lines[-20:])
+
+        ok, lines, tail = run("begin")
+        if not ok:
+            return fail(host, Failure("TRANSFER", self.title, tail))
+        missing = {line.removeprefix("want ") for line in lines if line.startswith("want ")}
+        plain = {k: v for k, v in connector_arguments.items() if k not in PRIVILEGES}
+        todo = [f for f in self.files if f[2] in missing]
+        size = sum(local.stat().st_size for local, _, _ in todo)
+        if todo:
+            logger.info(f"{host.print_prefix}{self.title}: {len(todo)} files, {size / 1e6:.1f} MB")
+        for local, dest, sha in todo:
+            try:
+                done = host.put_file(str(local), f"{INCOMING}/{sha}.part", **plain)
+            except (OSError, EOFError) as error:
+                return fail(host, Failure("TRANSFER", f"{dest}: {error}"))
+            if not done:
+                return fail(host, Failure("TRANSFER", dest))
+        ok, _, tail = run("end")
+        return ok or fail(host, Failure("TRANSFER", self.title, tail))
+
+
+class Rewrite(PyinfraCommand):
+    """Changes the text of a file on a host by a plain function, the original kept.
+
+    :param change: text -> text; raises ValueError when it does not apply
+    """
+
+    def __init__(self, path: str, sha256: str, change: Any) -> None:
+        super().__init__()
+        self.path, self.sha256, self.change = path, sha256, change
+
+    @override
+    def __repr__(self) -> str:
+        return f"Rewrite({self.path})"
+
+    @override
+    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+        import base64
+
+        ok, output = host.run_shell_command(
+            StringCommand("base64", QuoteString(self.path)), **connector_arguments
+        )
+        if not ok:
+            return fail(host, Failure("PATCH", f"{self.path} cannot be read"))
+        text = base64.b64decode("".join(output.stdout_lines)).decode()
+        try:
+            changed = self.change(text)
+        except ValueError as error:
+            return fail(host, Failure("PATCH", f"{self.path}: {error}"))
+        ok, output = host.run_shell_command(
+            script("rewrite", self.path, self.sha256),
+            **{**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
+        )
+        return ok or fail(host, Failure("PATCH", self.path, tuple(output.output_lines[-20:])))

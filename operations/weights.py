@@ -1,0 +1,58 @@
+"""Weights, verified by the lock's own checksums, once on the host's disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import operation
+from pyinfra.api.command import PyinfraCommand
+
+from fleet.release import Weights, digest
+from fleet.wanted import Wanted
+from operations.scripts import script
+from operations.stage import Body, Decision, Options, Stage, Step
+from operations.state import HostState
+from operations.transfer import Upload
+
+
+def inputs(wanted: Wanted, weights: Weights) -> str:
+    files = wanted.lock.under(weights.folder)
+    return digest({name: f.sha256 for name, f in files.items()})[:16]
+
+
+def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
+    """Weights without a stamp for these bytes and this very tree (a changed file changes it)."""
+    return [
+        weights
+        for weights in wanted.release.weights
+        if state.stamps.get(f"weights-{weights.name}")
+        != f"{inputs(wanted, weights)} {state.trees.get(weights.target, '')}"
+    ]
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    return [f"place weights {weights.name}" for weights in wrong(wanted, state)]
+
+
+def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    for weights in wrong(wanted, state):
+        files = [
+            (wanted.store / weights.folder / name, f"{weights.target}/{name}", locked.sha256)
+            for name, locked in wanted.lock.under(weights.folder).items()
+        ]
+        yield Upload(f"weights {weights.name}", files)
+        yield Step(
+            f"stamping weights {weights.name}",
+            script("stamp-tree", f"weights-{weights.name}", inputs(wanted, weights),
+                   weights.target),
+            "WEIGHTS",
+        )  # fmt: skip
+
+
+STAGE = Stage("weights", decide, act, "WEIGHTS")
+
+
+@operation()
+def placed(wanted: Wanted, options: Options) -> Body:
+    """Every file of the weights is on the host as it is in the lock."""
+    yield from STAGE.carry(wanted, options)

@@ -1,0 +1,142 @@
+"""A small release with its store and lock, all made here."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from fleet import lock as locks
+from fleet import release as releases
+from fleet.wanted import Wanted
+from operations.state import HostState, parse
+
+SHA = hashlib.sha256
+REFERENCE = "registry.example/torch:v1"
+
+RELEASE = """\
+name: small
+driver:
+  version: 5.10.10
+  packages:
+    ubuntu18.04: {file: driver.deb, package: mlu-ubuntu18.04-dkms}
+    centos7: {file: driver.rpm, package: mlu-centos7}
+image: {file: image.tar.gz, reference: "registry.example/torch:v1"}
+container:
+  name: torch
+  mounts:
+    - {host: /data/share, container: /home/share}
+sources:
+  - {name: model, path: /home/share/model, bundle: model.bundle, tag: v1}
+weights:
+  - {name: tiny, folder: weights, target: /data/models/tiny, link: {tree: model, path: tiny}}
+migration: {tool: /torch/tool.py, trees: [model]}
+patches:
+  - file: /home/share/model_mlu/a.py
+    find: old
+    replace: new
+    sha256: "PATCHED"
+packages:
+  wheelhouse: wheels
+  pip:
+    - {install: [numpy]}
+smoke: {kind: stdin, workdir: /home/share/model_mlu, command: [python, ask.py], expect: yes!}
+""".replace("PATCHED", SHA(b"new\n").hexdigest())
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    words = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(words, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def archive(path: Path, tags: list[str]) -> None:
+    """What `docker save | gzip` makes, as far as its manifest goes."""
+    manifest = json.dumps([{"Config": "ab" * 32 + ".json", "RepoTags": tags, "Layers": []}])
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo("manifest.json")
+        entry.size = len(manifest)
+        tar.addfile(entry, io.BytesIO(manifest.encode()))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("template")
+    store, upstream = root / "store", root / "upstream"
+    for folder in (store / "weights", store / "wheels", upstream):
+        folder.mkdir(parents=True)
+    (store / "driver.deb").write_bytes(b"deb")
+    (store / "driver.rpm").write_bytes(b"rpm")
+    (store / "weights/model.bin").write_bytes(b"weights")
+    (store / "wheels/numpy.whl").write_bytes(b"wheel")
+    archive(store / "image.tar.gz", [REFERENCE])
+    git("init", "-q", cwd=upstream)
+    (upstream / "a.py").write_text("old\n")
+    git("add", ".", cwd=upstream)
+    git("commit", "-qm", "one", cwd=upstream)
+    git("tag", "-a", "-m", "v1", "v1", cwd=upstream)
+    git("bundle", "create", str(store / "model.bundle"), "--all", cwd=upstream)
+    (root / "small.yml").write_text(RELEASE)
+    (root / "commit").write_text(git("rev-parse", "HEAD", cwd=upstream))
+    return root
+
+
+@pytest.fixture
+def site(template: Path, tmp_path: Path) -> Path:
+    """A folder with small.yml and its store; each test has its own."""
+    shutil.copytree(template, tmp_path / "site")
+    return tmp_path / "site"
+
+
+@pytest.fixture
+def wanted(site: Path) -> Wanted:
+    release = releases.load(site / "small.yml")
+    lock = locks.make(release, site / "store", lambda name: None)
+    locks.beside(site / "small.yml").write_text(lock.model_dump_json())
+    return Wanted(release, lock, site / "store")
+
+
+def probe(*lines: str) -> HostState:
+    """The state of a probe that printed these fields, split by a bar."""
+    text = ["Welcome!", "@@mlufleet-begin", *(x.replace("|", "\t") for x in lines)]
+    return parse([*text, "@@mlufleet-end", "bye"], now=1000.0)
+
+
+BARE = (
+    "os|ubuntu|18.04|Ubuntu 18.04.6 LTS",
+    "kernel|4.15.0-20-generic|x86_64",
+    "boot|0000-1111|42",
+    "clock|1001",
+    "uid|0",
+    "headers|/lib/modules/4.15.0-20-generic/build",
+    "tool|git", "tool|docker", "tool|timeout", "tool|sha256sum",
+    "card|0000:39:00.0|0x0370|01|0054",
+    "card|0000:3a:00.0|0x0370|01|0054",
+    "engine|20.10.24|enabled",
+    "root|/var/lib/docker",
+    "disk|/var/lib/docker|100000000000",
+)  # fmt: skip
+
+DRIVEN = (
+    *BARE,
+    "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
+    "running|0000:39:00.0|5.10.10|CN_RUNNING",
+    "running|0000:3a:00.0|5.10.10|CN_RUNNING",
+    "cnmon|8:1",
+    *(f"node|/dev/cambricon_{n}" for n in ("ctl", "dev0", "dev1", "ipcm0", "ipcm1")),
+)
+
+
+@pytest.fixture
+def bare() -> HostState:
+    return probe(*BARE)
+
+
+@pytest.fixture
+def driven() -> HostState:
+    return probe(*DRIVEN)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet import inventory
+from fleet.failures import InvalidInput
+from fleet.wanted import Wanted
+
+
+def written(site: Path, hosts: str, extra: str = "") -> Path:
+    path = site / "fleet.yml"
+    path.write_text(
+        f"defaults:\n  release: {site}/small.yml\n  store: {site}/store\n{extra}hosts:\n{hosts}"
+    )
+    return path
+
+
+def refused(site: Path, hosts: str, extra: str = "") -> str:
+    with pytest.raises(InvalidInput) as error:
+        inventory.read(written(site, hosts, extra))
+    return str(error.value)
+
+
+def test_defaults_and_a_hosts_own_data_merge(site: Path, wanted: Wanted) -> None:
+    path = written(site, "  a: {ssh_port: 2201, cards: 2, groups: [r1]}\n  b: {}\n")
+    entries = inventory.read(path)
+    assert [name for name, _ in entries] == ["a", "b"]
+    assert entries[0][1]["ssh_port"] == 2201 and entries[1][1]["release"].endswith("small.yml")
+    assert inventory.group(entries, "r1") == entries[:1]
+
+
+def test_a_host_given_twice_by_name(site: Path, wanted: Wanted) -> None:
+    assert "fleet.yml:6: not valid YAML: 'a' is given twice" in refused(site, "  a: {}\n  a: {}\n")
+
+
+def test_a_host_given_twice_by_address(site: Path, wanted: Wanted) -> None:
+    message = refused(site, "  a: {ssh_hostname: h}\n  b: {ssh_hostname: h}\n")
+    assert "fleet.yml:6: b and a are one host (h:22)" in message
+
+
+def test_a_missing_key_file(site: Path, wanted: Wanted) -> None:
+    assert "fleet.yml:5: a: ssh_key: no file /no/key" in refused(site, "  a: {ssh_key: /no/key}\n")
+
+
+def test_a_misspelt_field(site: Path, wanted: Wanted) -> None:
+    assert "fleet.yml:5: hosts.a.ssh_prot" in refused(site, "  a: {ssh_prot: 22}\n")
+
+
+def test_no_hosts(site: Path, wanted: Wanted) -> None:
+    assert "hosts" in refused(site, "  {}\n")
+
+
+def test_a_release_without_a_lock(site: Path) -> None:
+    assert "no lock" in refused(site, "  a: {}\n")
+
+
+def test_a_missing_inventory_file(site: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        inventory.read(site / "none.yml")

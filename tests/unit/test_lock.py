@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from fleet import lock as locks
+from fleet import release as releases
+from fleet.failures import InvalidInput
+from fleet.wanted import Wanted, load
+from tests.unit.conftest import archive
+
+
+def make(site: Path) -> locks.Lock:
+    return locks.make(releases.load(site / "small.yml"), site / "store", lambda name: None)
+
+
+def test_a_lock_has_the_bytes_the_image_id_and_the_tags_commit(site: Path, wanted: Wanted) -> None:
+    driver = wanted.lock.files["driver.deb"]
+    assert (driver.size, driver.sha256) == (3, hashlib.sha256(b"deb").hexdigest())
+    assert wanted.lock.image.id == "sha256:" + "ab" * 32
+    assert wanted.lock.commits == {"model": (site / "commit").read_text()}  # not the tag's object
+
+
+def test_the_vendors_md5sum_is_believed_over_the_file(site: Path) -> None:
+    (site / "store/driver.deb.md5sum").write_text("0" * 32 + "  driver.deb\n")
+    with pytest.raises(InvalidInput, match=r"driver\.deb: md5 is"):
+        make(site)
+
+
+def test_a_missing_artifact_is_named(site: Path) -> None:
+    (site / "store/driver.rpm").unlink()
+    with pytest.raises(InvalidInput, match=r"driver\.rpm"):
+        make(site)
+
+
+def test_the_tag_is_read_from_the_archive_not_from_its_name(site: Path) -> None:
+    archive(site / "store/image.tar.gz", ["registry.example/torch:v1-release"])
+    with pytest.raises(InvalidInput, match="v1-release"):
+        make(site)
+
+
+def test_a_truncated_image_archive_is_refused(site: Path) -> None:
+    (site / "store/image.tar.gz").write_bytes(b"\x1f\x8b\x08not really")
+    with pytest.raises(InvalidInput, match="not a docker image archive"):
+        make(site)
+
+
+def test_a_tag_that_the_bundle_has_not_is_refused(site: Path) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text().replace("tag: v1}", "tag: v9}"))
+    with pytest.raises(InvalidInput, match="has no v9"):
+        make(site)
+
+
+def test_a_changed_release_needs_a_new_lock(site: Path, wanted: Wanted) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text().replace("5.10.10", "5.10.22"))
+    with pytest.raises(InvalidInput, match="mlufleet lock"):
+        load(str(path), str(site / "store"))
+
+
+def test_a_file_of_another_size_is_found_before_any_host(site: Path, wanted: Wanted) -> None:
+    (site / "store/driver.deb").write_bytes(b"longer")
+    with pytest.raises(InvalidInput, match="6 bytes, the lock says 3"):
+        load(str(site / "small.yml"), str(site / "store"))
+
+
+def test_a_flipped_byte_is_found_by_the_full_check(site: Path, wanted: Wanted) -> None:
+    (site / "store/driver.deb").write_bytes(b"dab")
+    found = locks.check(wanted.release, wanted.lock, wanted.store, full=True)
+    assert len(found) == 1 and "sha256 is not the lock's" in found[0]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet import release as releases
+from fleet.failures import InvalidInput
+
+
+@pytest.mark.parametrize("path", sorted(releases.RELEASES.glob("*.yml")), ids=lambda p: p.stem)
+def test_every_release_of_the_project_is_valid(path: Path) -> None:
+    assert releases.load(path).name == path.stem
+
+
+def test_the_tutorial_patch_ends_in_the_vendors_own_patched_file() -> None:
+    (patch,) = releases.load(releases.find("baichuan-7b")).patches
+    assert patch.sha256.startswith("0a5bf632") and patch.file.endswith("modeling_utils.py")
+
+
+def broken(site: Path, old: str, new: str) -> str:
+    path = site / "small.yml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InvalidInput) as error:
+        releases.load(path)
+    return str(error.value)
+
+
+def test_an_unknown_field_is_named_with_its_line(site: Path) -> None:
+    message = broken(site, "  version: 5.10.10", "  version: 5.10.10\n  versoin: 1")
+    assert "small.yml:4: driver.versoin" in message
+
+
+def test_a_version_that_yaml_made_a_number_is_refused(site: Path) -> None:
+    assert "small.yml:3: driver.version" in broken(site, "version: 5.10.10", "version: 5.10")
+
+
+def test_broken_yaml_names_the_line(site: Path) -> None:
+    assert "small.yml:4: not valid YAML" in broken(site, "driver:\n", "driver: [\n")
+
+
+def test_a_key_given_twice_is_refused(site: Path) -> None:
+    assert "given twice" in broken(site, "name: small\n", "name: small\nname: other\n")
+
+
+def test_a_source_needs_exactly_one_pin(site: Path) -> None:
+    message = broken(site, "tag: v1}", "tag: v1, branch: main}")
+    assert "exactly one of tag, commit and branch" in message
+
+
+def test_weights_must_link_into_a_source(site: Path) -> None:
+    assert "modle is not a source" in broken(site, "link: {tree: model,", "link: {tree: modle,")
+
+
+def test_a_missing_release_lists_those_that_exist() -> None:
+    with pytest.raises(InvalidInput, match="baichuan-7b"):
+        releases.find("baichuan-8b")
+
+
+def test_extends_merges_named_lists_by_name(site: Path) -> None:
+    (site / "other.yml").write_text(
+        "extends: small\nname: other\n"
+        "driver: {version: 5.10.22}\n"
+        "sources: [{name: model, tag: v2}]\n"
+    )
+    release = releases.load(site / "other.yml")
+    assert release.driver.version == "5.10.22" and "centos7" in release.driver.packages
+    assert [(s.tag, s.bundle) for s in release.sources] == [("v2", "model.bundle")]
+
+
+def test_extending_itself_is_refused(site: Path) -> None:
+    (site / "other.yml").write_text("extends: other\nname: other\n")
+    with pytest.raises(InvalidInput, match="extends itself"):
+        releases.load(site / "other.yml")

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet import report
+from fleet.failures import TABLE, Exit, Failure
+from fleet.journal import Journal, read
+
+
+def event(kind: str, host: str = "", **fields: Any) -> dict[str, Any]:
+    return {"time": 1.0, "kind": kind, "host": host, **fields}
+
+
+def observed(host: str, *needs: str) -> dict[str, Any]:
+    return event("observed", host, needs=list(needs), versions={"driver": "5.10.10"})
+
+
+def done(host: str, stage: str, *changes: str) -> dict[str, Any]:
+    return event("stage-done", host, stage=stage, changes=list(changes), seconds=1.5)
+
+
+def failed(host: str) -> dict[str, Any]:
+    return event("failed", host, stage="driver", code="CARD_BUSY", sentence="s", remedy="r",
+                 tail=["x"])  # fmt: skip
+
+
+HOSTS = event("hosts", names=["a", "b", "c", "d", "e"])
+EVENTS = [
+    event("run"),
+    HOSTS,
+    observed("a"),
+    observed("b", "driver", "smoke"),
+    done("b", "driver", "install"),
+    done("b", "smoke", "ask"),
+    observed("c", "driver"),
+    failed("c"),
+    event("unreachable", "d", sentence="refused"),
+]
+
+
+def test_every_host_is_accounted_for() -> None:
+    result = report.derive([*EVENTS, event("end")], "r")
+    statuses = {name: host["status"] for name, host in result["hosts"].items()}
+    assert statuses == {
+        "a": "ok", "b": "changed", "c": "failed", "d": "unreachable", "e": "skipped",
+    }  # fmt: skip
+    assert result["hosts"]["c"]["failure"]["code"] == "CARD_BUSY"
+    assert result["exit"] == Exit.FAILED
+
+
+def test_a_host_that_never_reached_its_smoke_test_is_not_called_ok() -> None:
+    events = [event("hosts", names=["a"]), observed("a", "driver", "smoke"), done("a", "driver")]
+    result = report.derive(events, "r")
+    assert result["hosts"]["a"]["status"] == "skipped" and result["exit"] == Exit.FAILED
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([event("hosts", names=["a"]), observed("a")], Exit.OK),
+        ([event("unreachable", "d", sentence="x")], Exit.UNREACHABLE),
+        ([event("unreachable", "d", sentence="x"), failed("c")], Exit.FAILED),
+        ([event("end", interrupted=True), failed("c")], Exit.INTERRUPTED),
+        ([event("hosts", names=["a"]), observed("a", "driver"), event("end", dry=True)], Exit.OK),
+    ],
+)
+def test_exit_status(events: list[dict[str, Any]], expected: Exit) -> None:
+    assert report.derive(events, "r")["exit"] == expected
+
+
+def test_a_journal_cut_in_its_last_line_still_gives_a_report(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "runs/one")
+    journal.append("hosts", names=["a"])
+    with (tmp_path / "runs/one/journal.jsonl").open("a") as stream:
+        stream.write('{"kind": "obs')
+    assert [e["kind"] for e in read(tmp_path / "runs/one")] == ["hosts"]
+    result = report.write(tmp_path / "runs/one")
+    assert result["hosts"]["a"]["status"] == "skipped"
+    assert (tmp_path / "runs/latest/report.json").is_file()
+
+
+def test_every_failure_code_has_a_remedy() -> None:
+    assert all(meaning and remedy for meaning, remedy in TABLE.values())
+    with pytest.raises(ValueError, match="unknown failure code"):
+        Failure("NO_SUCH")

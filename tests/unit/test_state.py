@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from operations.state import HostState, ProbeError, parse
+from tests.unit.conftest import DRIVEN, probe
+
+
+def test_a_banner_around_the_markers_is_nothing(bare: HostState) -> None:
+    assert (bare.system, bare.uid, bare.skew) == ("ubuntu18.04", 0, 1.0)
+    assert [card.address for card in bare.present] == ["0000:39:00.0", "0000:3a:00.0"]
+
+
+def test_a_card_of_revision_ff_and_a_virtual_function_are_not_present() -> None:
+    state = probe("card|0000:39:00.0|0x0370|ff|ffff", "card|0000:39:00.1|0x0371|01|0054")
+    assert state.present == [] and state.cards[0].dropped and state.cards[1].virtual
+
+
+def test_the_loaded_version_is_one_only_if_all_cards_agree(driven: HostState) -> None:
+    assert driven.loaded == "5.10.10"
+    mixed = probe("running|0000:39:00.0|5.10.10|x", "running|0000:3a:00.0|5.10.22|x")
+    assert mixed.loaded == ""
+
+
+def test_ipcm_nodes_are_not_devices(driven: HostState) -> None:
+    assert driven.devices == ["/dev/cambricon_dev0", "/dev/cambricon_dev1"]
+
+
+@pytest.mark.parametrize("cut", range(1, len(DRIVEN) + 1, 3))
+def test_truncated_output_is_an_error_never_a_guess(cut: int) -> None:
+    lines = ["@@mlufleet-begin", *(line.replace("|", "\t") for line in DRIVEN)]
+    with pytest.raises(ProbeError):
+        parse(lines[:cut], 0)
+
+
+def test_a_line_with_too_few_fields_is_an_error() -> None:
+    with pytest.raises(ProbeError, match="kernel"):
+        probe("kernel")
+
+
+def test_a_container_shows_a_stale_cnmon_only_while_it_runs() -> None:
+    running = ("cnmon|8:2", "container|id|sha256:x|true|77|spec", "mounted|8:1")
+    state = probe(*running)
+    assert state.container and state.container.stale
+    stopped = probe("cnmon|8:2", "container|id|sha256:x|false|0|spec")
+    assert stopped.container and not stopped.container.stale
