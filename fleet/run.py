@@ -6,9 +6,11 @@ import atexit
 import logging
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pyinfra import logger
@@ -62,6 +64,7 @@ class Run:
         self.journal = journal.Journal(self.folder)
         self.log = Log(self.folder)
         self.named = False
+        self.interrupted = False
 
     @classmethod
     def start(cls, state: State) -> None:
@@ -73,6 +76,7 @@ class Run:
         run.journal.append("run", arguments=[a for a in sys.argv[1:] if "assword" not in a])
         logger.addHandler(run.log)
         events.listeners.append(lambda host, kind, fields: run.journal.append(kind, host, **fields))
+        run._watch_interrupts()
         atexit.register(run.finish)
 
     @classmethod
@@ -81,6 +85,17 @@ class Run:
         if cls._current is None:
             raise RuntimeError("run pyinfra in the project's folder, where config.py is")
         return cls._current
+
+    def _watch_interrupts(self) -> None:
+        """pyinfra ends with status 0 after Ctrl-C; the report must know better."""
+        pyinfras = signal.getsignal(signal.SIGINT)
+
+        def interrupted(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            if callable(pyinfras):
+                pyinfras(number, frame)
+
+        signal.signal(signal.SIGINT, interrupted)
 
     def observed(self, host: Host, wanted: Wanted, state: HostState | None) -> None:
         """Note what a host is before anything is done to it."""
@@ -120,10 +135,7 @@ class Run:
             self._name_silent_failures()
         words = set(sys.argv)
         dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
-        stage = getattr(self.state, "current_stage", None)
-        interrupted = not dry and stage is not None and stage.name in ("Connect", "Execute") and \
-            isinstance(sys.exc_info()[1], (KeyboardInterrupt, SystemExit))  # fmt: skip
-        self.journal.append("end", dry=dry, interrupted=interrupted)
+        self.journal.append("end", dry=dry, interrupted=self.interrupted)
         result = report.write(self.folder)
         report.summary(result, self.folder)
 
