@@ -32,8 +32,10 @@ state = observe(host, wanted)
 Run.current().observed(host, wanted, state)
 
 # a host that already is what the release says gets no operation at all
-if outstanding.stages(wanted, state, options):
+needs = outstanding.stages(wanted, state, options)
+if needs:
     preflight.passed(wanted, options, name="Preflight")
+if needs and preflight.STAGE.name not in needs:
     driver.installed(wanted, options, name="Driver")
     engine.running(wanted, options, name="Engine")
     image.loaded(wanted, options, name="Image")

@@ -6,22 +6,33 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 RUNS = Path("runs")
 
 
 class Journal:
-    """:param folder: runs/<id>"""
+    """Made on disk with its first event: wrong input leaves no run behind.
+
+    :param folder: runs/<id>
+    """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._stream = (folder / "journal.jsonl").open("a", encoding="utf-8")
+        self._started = time.time()
+        self._stream: TextIO | None = None
 
     def append(self, kind: str, host: str = "", **fields: Any) -> None:
         """Write one event; a line is whole on disk when this returns."""
-        event = {"time": round(time.time(), 3), "kind": kind, "host": host, **fields}
+        if self._stream is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._stream = (self.folder / "journal.jsonl").open("a", encoding="utf-8")
+            self._write({"time": self._started, "kind": "run", "host": ""})
+        self._write({"time": time.time(), "kind": kind, "host": host, **fields})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        assert self._stream is not None
+        event["time"] = round(event["time"], 3)
         self._stream.write(json.dumps(event, ensure_ascii=False) + "\n")
         self._stream.flush()
         os.fsync(self._stream.fileno())

@@ -43,6 +43,7 @@ class Log(logging.Handler):
         if match := re.match(r"\[([^\]]+)\]\s*(.*)", line):
             name, text = match.groups()
             self.lines.setdefault(name, []).append(text)
+            self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open("a") as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
@@ -73,7 +74,6 @@ class Run:
             return
         default = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         run = cls._current = cls(state, os.environ.get(RUN_ID, default))
-        run.journal.append("run", arguments=[a for a in sys.argv[1:] if "assword" not in a])
         logger.addHandler(run.log)
         events.listeners.append(lambda host, kind, fields: run.journal.append(kind, host, **fields))
         run._watch_interrupts()
@@ -130,9 +130,10 @@ class Run:
 
     def finish(self) -> None:
         """Write the report; also after a failure that pyinfra itself stopped at."""
-        if getattr(self.state, "initialised", False):
-            self._name_hosts()
-            self._name_silent_failures()
+        if not getattr(self.state, "initialised", False):
+            return  # nothing was connected to: the error on the terminal says all
+        self._name_hosts()
+        self._name_silent_failures()
         words = set(sys.argv)
         dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
         self.journal.append("end", dry=dry, interrupted=self.interrupted)

@@ -26,6 +26,8 @@ def foreign(state: HostState) -> list[Holder]:
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     release = wanted.release
     version = release.driver.version
+    if state.system not in release.driver.packages:
+        return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name})")
     name = release.driver.packages[state.system].package
     todo = []
     installed = {p.name: p for p in state.packages}

@@ -76,7 +76,7 @@ def test_a_journal_cut_in_its_last_line_still_gives_a_report(tmp_path: Path) -> 
     journal.append("hosts", names=["a"])
     with (tmp_path / "runs/one/journal.jsonl").open("a") as stream:
         stream.write('{"kind": "obs')
-    assert [e["kind"] for e in read(tmp_path / "runs/one")] == ["hosts"]
+    assert [e["kind"] for e in read(tmp_path / "runs/one")] == ["run", "hosts"]
     result = report.write(tmp_path / "runs/one")
     assert result["hosts"]["a"]["status"] == "skipped"
     assert (tmp_path / "runs/latest/report.json").is_file()
