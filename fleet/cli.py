@@ -44,7 +44,8 @@ def main() -> None:
 @click.argument("release")
 @click.option("--store", default="artifacts", show_default=True,
               type=click.Path(path_type=Path), help="Folder of the vendor's files.")  # fmt: skip
-def lock(release: str, store: Path) -> None:
+@click.option("--quiet", is_flag=True, help="Do not list the files as they are measured.")
+def lock(release: str, store: Path, quiet: bool) -> None:
     """Measure the store for RELEASE (a name or a file) and write the lock beside it.
 
     \b
@@ -56,7 +57,8 @@ def lock(release: str, store: Path) -> None:
     path = releases.find(release)
 
     def progress(name: str) -> None:
-        click.echo(f"  {name}", err=True)
+        if not quiet:
+            click.echo(f"  {name}", err=True)
 
     made = locks.make(releases.load(path), store, progress)
     target = locks.beside(path)

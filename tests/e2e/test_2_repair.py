@@ -1,0 +1,60 @@
+"""What was broken by hand is redone, and only that."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import CONTAINER, HOSTS, WORK, Done, pyinfra
+from tests.lab import hosts as lab
+
+
+def test_a_dry_run_writes_nothing_even_on_a_broken_host(provisioned: Done) -> None:
+    lab.run("u1604", f"docker rm -f {CONTAINER}")
+    before = lab.listing("u1604")
+    dry = pyinfra("--dry", "--limit", "u1604")
+    assert dry.status == 0 and f"create container {CONTAINER}" in dry.output
+    assert lab.listing("u1604") == before
+
+
+def test_a_removed_container_an_edited_tree_and_a_removed_node(provisioned: Done) -> None:
+    lab.run("u1604", f"docker rm -f {CONTAINER}")
+    edited = f"{WORK}/baichuan-7B_mlu/train.py"
+    lab.run("u1804", f"echo '# mine' >> {edited}")
+    lab.run("c7", "rm /dev/cambricon_dev1")
+    done = pyinfra("-y")
+    assert done.status == 0
+    assert done.changed("u1604") == ["container", "packages", "smoke"]
+    assert done.changed("u1804") == ["migration", "packages", "smoke"]
+    assert done.changed("c7")[0] == "driver" and "image" not in done.changed("c7")
+    # nothing is lost: the edited tree is where the run says
+    (kept,) = done.host("u1804")["kept"]
+    assert "# mine" in lab.run("u1804", f"cat {kept.split()[-1]}/train.py")
+    assert lab.run("c7", "ls /dev/cambricon_dev*").split() == [
+        "/dev/cambricon_dev0", "/dev/cambricon_dev1",
+    ]  # fmt: skip
+
+
+def test_a_moved_checkout_an_uninstalled_driver_and_a_deleted_image(provisioned: Done) -> None:
+    checkout = f"cd {WORK}/baichuan-7B && git -c safe.directory='*'"
+    lab.run("u1604", f"{checkout} -c user.name=a -c user.email=a@b commit --allow-empty -qm moved")
+    lab.run("u1804", "apt-get purge -y cambricon-mlu-driver-ubuntu18.04-dkms", timeout=120)
+    lab.run("c7", f"docker rm -f {CONTAINER}; docker image rm -f $(docker image ls -q)")
+    done = pyinfra("-y")
+    assert done.status == 0
+    assert done.changed("u1604") == ["sources", "smoke"] or done.changed("u1604") == ["sources"]
+    assert "driver" in done.changed("u1804") and "image" not in done.changed("u1804")
+    assert done.changed("c7")[:2] == ["image", "container"]
+    assert pyinfra("-y").statuses() == dict.fromkeys(HOSTS, "ok")
+
+
+def test_a_dirty_checkout_is_refused_and_the_others_finish(provisioned: Done) -> None:
+    file = f"{WORK}/transformers/setup.py"
+    lab.run("u1604", f"echo '# mine' >> {file}")
+    refused = pyinfra("-y")
+    assert refused.status == 1
+    assert refused.statuses() == {"u1604": "failed", "u1804": "ok", "c7": "ok"}
+    failure = refused.host("u1604")["failure"]
+    assert failure["code"] == "SOURCE_DIRTY" and "keep_dirty" in failure["remedy"]
+    assert lab.run("u1604", f"tail -n 1 {file}") == "# mine"
+    kept = pyinfra("-y", "--limit", "u1604", "--data", "keep_dirty=true")
+    assert kept.status == 0
+    (where,) = kept.host("u1604")["kept"]
+    assert lab.run("u1604", f"tail -n 1 {where.split()[-1]}/setup.py") == "# mine"
