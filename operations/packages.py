@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.release import Pip, digest
+from fleet.release import Pip, Source, digest
 from fleet.wanted import Wanted
 from operations import layout, migration
 from operations.scripts import script
 from operations.stage import Body, Decision, Options, Stage, Step
 from operations.state import HostState
 from operations.transfer import Upload
+
+
+def editable(wanted: Wanted) -> list[Source]:
+    """Sources whose migrated tree is installed in place: a new tree has to be installed again."""
+    paths = [pip.editable for pip in wanted.release.packages.pip if pip.editable]
+    return [s for s in migration.sources(wanted) if layout.tree(s) in paths]
 
 
 def inputs(wanted: Wanted, state: HostState) -> str:
@@ -25,7 +31,7 @@ def inputs(wanted: Wanted, state: HostState) -> str:
             state.container.id if state.container else "",
             release.packages.model_dump(),
             {name: wheel.sha256 for name, wheel in wheels.items()},
-            [migration.inputs(wanted, source) for source in migration.sources(wanted)],
+            [state.stamps.get(f"tree-{source.name}") for source in editable(wanted)],
         ]
     )[:16]
 

@@ -33,5 +33,11 @@ cd "$path"
 if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
   git fetch --quiet --tags "$origin" '+refs/heads/*:refs/remotes/origin/*'
 fi
-[ "$(git rev-parse HEAD)" = "$commit" ] || git checkout --quiet --detach "$commit"
+head=$(git rev-parse HEAD)
+if [ "$head" != "$commit" ] && [ -z "$(git for-each-ref --format='%(objectname)' | grep "$head")" ]; then
+  kept="kept-$(date +%Y%m%d-%H%M%S)"
+  git branch "$kept" "$head"
+  echo "kept what was at $path HEAD as branch $kept"
+fi
+[ "$head" = "$commit" ] || git checkout --quiet --detach "$commit"
 [ "$(git rev-parse HEAD)" = "$commit" ]
