@@ -62,6 +62,7 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["answer"] = event.get("answer") or host["answer"]
     elif kind == "stage-done":
         host["stages"].append({k: event[k] for k in ("stage", "changes", "seconds")})
+        host["versions"]["driver"] = event["driver"]
     elif kind == "failed":
         host["failure"] = {k: event[k] for k in ("stage", "code", "sentence", "remedy", "tail")}
     elif kind == "answer":

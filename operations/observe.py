@@ -60,7 +60,10 @@ def observe(host: Any, wanted: Wanted) -> HostState | None:
     """The host's state, asked for once until :func:`forget`. None: it could not be observed."""
     host = real(host)
     if host not in _seen:
-        state: Any = host.get_fact(Probe, preamble=preamble(wanted))
+        try:
+            state: Any = host.get_fact(Probe, preamble=preamble(wanted))
+        except EOFError:  # sudo wants a password and pyinfra finds nobody to ask
+            return None
         if state is None:
             return None
         _seen[host] = state

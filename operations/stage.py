@@ -176,9 +176,11 @@ class Stage:
         else:
             host.noop(f"{self.name} is as the release says")
         if executing:
+            seconds = round(time.monotonic() - started, 2)
+            after = observe(host, wanted) or state
             events.emit(
-                host.name, "stage-done", stage=self.name, changes=decision,
-                seconds=round(time.monotonic() - started, 2),
+                host.name, "stage-done", stage=self.name, changes=decision, seconds=seconds,
+                driver=after.loaded,
             )  # fmt: skip
 
 

@@ -13,9 +13,13 @@ from pyinfra.api import Host, StringCommand
 from pyinfra.api.exceptions import PyinfraError
 
 PLACEHOLDER = "-"
-STAGE = r"""umask 077; d=$(mktemp -d /dev/shm/mlufleet.XXXXXXXXXX) && cat > "$d/answer" &&
-printf '#!/bin/sh\nexec cat %s/answer\n' "$d" > "$d/askpass" && chmod 700 "$d/askpass" &&
-echo "@@askpass $d/askpass" """
+ANSWER = "mlufleet_askpass_answer"
+# the answer in memory; the script that shows it beside pyinfra's own, /dev/shm may be noexec
+STAGE = r"""umask 077
+answer=$(mktemp /dev/shm/mlufleet.XXXXXXXXXX) && cat > "$answer" &&
+askpass=$(mktemp "${TMPDIR:-/tmp}/mlufleet-askpass.XXXXXXXXXX") &&
+printf '#!/bin/sh\nexec cat %s\n' "$answer" > "$askpass" && chmod 700 "$askpass" &&
+echo "@@askpass $askpass $answer" """
 
 
 def prepare(host: Host) -> None:
@@ -30,18 +34,19 @@ def prepare(host: Host) -> None:
     if file:
         password = Path(str(file)).expanduser().read_text().rstrip("\n")
     ok, output = host.run_shell_command(StringCommand(STAGE), _stdin=[str(password)])
-    paths = [x.split()[1] for x in output.stdout_lines if x.startswith("@@askpass ")]
-    if not ok or not paths:
+    said = [line.split() for line in output.stdout_lines if line.startswith("@@askpass ")]
+    if not ok or not said:
         raise PyinfraError(f"{host.name}: could not prepare sudo: {output.stderr}")
+    _, askpass, answer = said[0]
     host.data._sudo_password = PLACEHOLDER
-    # pyinfra looks its own askpass script up here, by temp folder
+    # pyinfra looks its own askpass script up here, by temp folder, and removes it at the end
     folder = host.get_temp_dir_config()  # type: ignore[no-untyped-call]
-    host.connector_data[f"sudo_askpass_path__{folder}"] = paths[0]
-    host.connector_data["mlufleet_askpass"] = paths[0]
+    host.connector_data[f"sudo_askpass_path__{folder}"] = askpass
+    host.connector_data[ANSWER] = answer
 
 
 def remove(host: Host) -> None:
     """Take the password off the host again."""
-    path = host.connector_data.pop("mlufleet_askpass", None)
-    if path:
-        host.run_shell_command(StringCommand("rm", "-rf", str(Path(path).parent)))
+    answer = host.connector_data.pop(ANSWER, None)
+    if answer:
+        host.run_shell_command(StringCommand("rm", "-f", answer))

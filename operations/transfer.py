@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
+from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api import Host, QuoteString, StringCommand
 from pyinfra.api.command import PyinfraCommand
@@ -17,7 +19,26 @@ from operations.scripts import script
 from operations.stage import fail
 
 INCOMING = f"{layout.STATE}/incoming"
-PRIVILEGES = ("_sudo", "_sudo_user", "_su_user", "_doas", "_dzdo")
+BLOCK = 1 << 20
+
+
+def send(host: Host, local: Path, dest: str) -> bool:
+    """Stream a file over the host's own connection, as the login user.
+
+    Not through SFTP, which pyinfra uses: a login shell that prints a banner breaks it, and it
+    costs twice the controller's time (measured: 89 against 277 MiB/s).
+
+    :raises OSError, EOFError, SSHException: the connection was lost
+    """
+    client = getattr(host.connector, "client", None)
+    if client is None:  # not SSH
+        return bool(host.put_file(str(local), dest))
+    with client.get_transport().open_session() as channel, local.open("rb") as stream:
+        channel.exec_command(f"cat > {shlex.quote(dest)}")
+        while block := stream.read(BLOCK):
+            channel.sendall(block)
+        channel.shutdown_write()
+        return bool(channel.recv_exit_status() == 0)
 
 
 class Upload(PyinfraCommand):
@@ -49,15 +70,14 @@ class Upload(PyinfraCommand):
         if not ok:
             return fail(host, Failure("TRANSFER", self.title, tail))
         missing = {line.removeprefix("want ") for line in lines if line.startswith("want ")}
-        plain = {k: v for k, v in connector_arguments.items() if k not in PRIVILEGES}
         todo = [f for f in self.files if f[2] in missing]
         size = sum(local.stat().st_size for local, _, _ in todo)
         if todo:
             logger.info(f"{host.print_prefix}{self.title}: {len(todo)} files, {size / 1e6:.1f} MB")
         for local, dest, sha in todo:
             try:
-                done = host.put_file(str(local), f"{INCOMING}/{sha}.part", **plain)
-            except (OSError, EOFError) as error:
+                done = send(host, local, f"{INCOMING}/{sha}.part")
+            except (OSError, EOFError, SSHException) as error:
                 return fail(host, Failure("TRANSFER", f"{dest}: {error}"))
             if not done:
                 return fail(host, Failure("TRANSFER", dest))
