@@ -25,7 +25,7 @@ lab-up: .venv/ready
 	@$(BIN)/python -m tests.lab up --hosts $(LAB_HOSTS)
 
 lab: lab-up
-	@for release in tests/lab/releases/*.yml; do $(BIN)/mlufleet lock "$$release" --store .lab/store --quiet || exit $$?; done
+	@for release in .lab/releases/*.yml; do $(BIN)/mlufleet lock "$$release" --store .lab/store --quiet || exit $$?; done
 	$(BIN)/pyinfra -y $(INVENTORY) deploy.py
 
 lab-down: .venv/ready
@@ -40,7 +40,7 @@ unit: lint
 	@$(BIN)/pytest tests/unit
 
 test: unit lab-up
-	@for release in tests/lab/releases/*.yml; do $(BIN)/mlufleet lock "$$release" --store .lab/store --quiet || exit $$?; done
+	@for release in .lab/releases/*.yml; do $(BIN)/mlufleet lock "$$release" --store .lab/store --quiet || exit $$?; done
 	@$(BIN)/pytest tests/e2e
 
 clean:

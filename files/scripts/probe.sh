@@ -55,7 +55,8 @@ if command -v docker >/dev/null 2>&1; then
   server=$(quiet 20 docker version --format '{{.Server.Version}}') && say engine "$server" \
     "$(systemctl is-enabled docker 2>/dev/null)"
   if [ -n "$server" ]; then
-    say root "$(quiet 20 docker info --format '{{.DockerRootDir}}')"
+    root=$(quiet 20 docker info --format '{{.DockerRootDir}}') && say root "$root"
+    ROOTS="$ROOTS $root"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE") && say tagged "$id"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE_ID") && say image "$id"
     quiet 20 docker inspect --type container --format \

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = "inventories/lab.py"
-RELEASES = "tests/lab/releases"
+RELEASES = ".lab/releases"
 HOSTS = {"u1604": 1, "u1804": 4, "c7": 2}  # name -> cards
 WORK = "/data/github/dev-env-ubuntu/pytorch1.9/baichuan"
 CONTAINER = "container-pytorch-v1.13.0-torch1.9-ubuntu18.04-py37-mlufleet"
