@@ -59,11 +59,10 @@ if command -v docker >/dev/null 2>&1; then
     ROOTS="$ROOTS $root"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE") && say tagged "$id"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE_ID") && say image "$id"
-    quiet 20 docker inspect --type container --format \
+    line=$(quiet 20 docker inspect --type container --format \
       "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{index .Config.Labels \"mlufleet.spec\"}}" \
-      "$CONTAINER" > /tmp/mlufleet-probe.$$ 2>/dev/null
-    cat /tmp/mlufleet-probe.$$
-    pid=$(cut -f5 /tmp/mlufleet-probe.$$); rm -f /tmp/mlufleet-probe.$$
+      "$CONTAINER") && echo "$line"
+    pid=$(printf '%s\n' "$line" | cut -f5)
     [ -n "$pid" ] && [ "$pid" != 0 ] &&
       say mounted "$(stat -Lc %d:%i "/proc/$pid/root/usr/bin/cnmon" 2>/dev/null)"
   fi
