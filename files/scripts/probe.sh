@@ -21,7 +21,7 @@ for tool in git docker timeout sha256sum; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 for card in /sys/bus/pci/devices/*; do
-  [ -r "$card/vendor" ] && [ "$(cat "$card/vendor")" = 0xcabc ] || continue
+  [ "$(cat "$card/vendor" 2>/dev/null)" = 0xcabc ] || continue
   revision=$(od -An -tx1 -j8 -N1 "$card/config" 2>/dev/null | tr -d ' ')
   say card "${card##*/}" "$(cat "$card/device")" "$revision" \
     "$(od -An -tx2 -j46 -N2 "$card/config" 2>/dev/null | tr -d ' ')"
@@ -69,9 +69,11 @@ if command -v docker >/dev/null 2>&1; then
 fi
 for path in $SOURCES; do
   if [ -d "$path/.git" ]; then
+    # a status that fails (git too old, a broken index) must not count as clean
+    changes=$(cd "$path" && GIT_OPTIONAL_LOCKS=0 git -c safe.directory='*' status --porcelain 2>&1) ||
+      changes="git status failed"
     say source "$path" "$(cd "$path" && git -c safe.directory='*' rev-parse HEAD 2>/dev/null)" \
-      "$(cd "$path" && git -c safe.directory='*' --no-optional-locks status --porcelain 2>/dev/null |
-        wc -l)"
+      "$(printf %s "$changes" | grep -c '')"
   elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ]; then
     say source "$path" foreign 0
   fi
