@@ -122,6 +122,14 @@ TABLE: dict[str, tuple[str, str]] = {
         "`mlufleet check`; a second mismatch on one host points at its disk or memory",
     ),
     "TIMED_OUT": ("a step took longer than its limit", "read the lines above, then run again"),
+    "CONNECTION_LOST": (
+        "the SSH connection broke in the middle of a step",
+        "run again: what was done is found done, what was not is done",
+    ),
+    "INTERNAL": (
+        "mlu-fleet itself failed on this host",
+        "report it with the lines above; other hosts were not affected",
+    ),
     "NOT_PROVED": ("a stage ended and the host is not as wanted", "run again with -vvv"),
     "UNREACHABLE": ("no SSH connection", "check address, port, key and known_hosts"),
 }

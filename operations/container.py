@@ -51,7 +51,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     if not found.running:
         return [f"start container {name}"]
     if found.stale:
-        return [f"restart container {name}: it shows an old cnmon"]
+        return [f"restart container {name}: it shows an old {', '.join(found.stale)}"]
     return []
 
 

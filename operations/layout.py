@@ -9,6 +9,15 @@ STATE = "/var/lib/mlufleet"
 SHARED, SHARED_IN_CONTAINER = f"{STATE}/shared", "/opt/mlufleet"
 
 
+def mounts(release: Release) -> list[tuple[str, str]]:
+    """(host path, container path) of all that the container shows of the host."""
+    return [
+        ("/usr/bin/cnmon", "/usr/bin/cnmon"),
+        (SHARED, SHARED_IN_CONTAINER),
+        *((mount.host, mount.container) for mount in release.container.mounts),
+    ]
+
+
 def on_host(release: Release, path: str) -> str:
     """The host's path of what the container sees at ``path``; itself when it is not mounted."""
     mounts = sorted(release.container.mounts, key=lambda m: len(m.container), reverse=True)

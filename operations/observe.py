@@ -24,6 +24,7 @@ def preamble(wanted: Wanted) -> str:
         "IMAGE": [release.image.reference],
         "IMAGE_ID": [wanted.lock.image.id],
         "CONTAINER": [release.container.name],
+        "MOUNTS": [f"{host}:{inside}" for host, inside in layout.mounts(release)],
         "SOURCES": sources,
         "TREES": layout.trees(release) + [weights.target for weights in release.weights],
         "FILES": [layout.on_host(release, patch.file) for patch in release.patches],

@@ -23,8 +23,8 @@ from operations.state import HostState
 STAGES = tuple(
     module.STAGE
     for module in (
-        preflight, driver, engine, image, container, sources,
-        weights, migration, patch, packages, smoke,
+        preflight, driver, engine, image, sources, weights,
+        container, migration, patch, packages, smoke,
     )
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from fleet.wanted import Wanted
 from operations import sudo
 from operations.observe import forget, observe
 from operations.scripts import script
-from operations.stage import fail
+from operations.stage import alone, fail
 
 #: seconds between two attempts to connect
 INTERVAL = 2
@@ -35,6 +35,7 @@ class Reboot(PyinfraCommand):
         return f"Reboot({self.why})"
 
     @override
+    @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         logger.info(f"{host.print_prefix}rebooting ({self.why}), up to {self.timeout} s")
         started = time.monotonic()

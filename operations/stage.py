@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 
+from paramiko import SSHException
 from pyinfra import host as context_host
 from pyinfra import logger
 from pyinfra.api import Host, StringCommand
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State, StateStage
+from pyinfra.connectors.util import CommandOutput
 from typing_extensions import override
 
 from fleet.failures import Failure
@@ -21,7 +24,6 @@ from operations.observe import forget, observe, real
 from operations.state import HostState
 
 TAIL = 20
-KILLED_BY_TIMEOUT = (124, 137)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,24 @@ def fail(host: Host, failure: Failure, stage: str = "") -> bool:
     return False
 
 
+Execute = Callable[..., bool]
+
+
+def alone(execute: Execute) -> Execute:
+    """An exception that leaves a command would end the run of every host: it fails this one."""
+
+    @wraps(execute)
+    def guarded(self: Any, state: State, host: Host, connector_arguments: Any) -> bool:
+        try:
+            return execute(self, state, host, connector_arguments)
+        except (OSError, EOFError, SSHException) as error:
+            return fail(host, Failure("CONNECTION_LOST", f"{self!r}: {error}"))
+        except Exception as error:
+            return fail(host, Failure("INTERNAL", f"{self!r}: {type(error).__name__}: {error}"))
+
+    return guarded
+
+
 class Step(StringCommand):
     """A remote command with a title, whose failure has a code."""
 
@@ -70,7 +90,11 @@ class Step(StringCommand):
         if self.stdin:
             connector_arguments["_stdin"] = self.stdin
         forget(host)
-        status, output = super().execute(state, host, connector_arguments)
+        try:
+            status, output = super().execute(state, host, connector_arguments)
+        except (OSError, EOFError, SSHException) as error:
+            fail(host, Failure("CONNECTION_LOST", f"{self.title}: {error}"))
+            return False, CommandOutput([])
         for line in output.stdout_lines:
             if line.startswith("kept what was "):
                 logger.warning(f"{host.print_prefix}{line}")
@@ -117,6 +141,7 @@ class Proof(PyinfraCommand):
         return f"Proof({self.stage.name})"
 
     @override
+    @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         forget(host)
         seen = observe(host, self.wanted)

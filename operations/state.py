@@ -47,8 +47,8 @@ class ContainerState:
     image: str
     running: bool
     spec: str
-    #: the cnmon it shows is not the host's any more (a bind mount keeps the old inode)
-    stale: bool
+    #: mounted paths where it shows something that the host has replaced since
+    stale: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,6 @@ class HostState:
     running: dict[str, tuple[str, str]] = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
     holders: list[Holder] = field(default_factory=list)
-    cnmon: str = ""
     engine: str = ""
     engine_enabled: bool = False
     docker_root: str = "/var/lib/docker"
@@ -132,25 +131,24 @@ def parse(lines: list[str], now: float) -> HostState:
         raise ProbeError("the probe's markers are not in its output")
     start = text.index(BEGIN)
     state = HostState()
-    mounted = ""
+    stale: list[str] = []
     container: list[str] = []
     for line in text[start + 1 : text.index(END, start)]:
         kind, *fields = line.split("\t")
         try:
             if kind == "container":
                 container = fields
-            elif kind == "mounted":
-                mounted = fields[0]
+            elif kind == "stale":
+                stale.append(fields[0])
             else:
                 _take(state, kind, fields, now)
         except (IndexError, ValueError) as error:
             raise ProbeError(f"the probe printed {line!r}") from error
     if container:
         try:
-            stale = container[2] == "true" and mounted != state.cnmon
             state.container = ContainerState(
                 id=container[0], image=container[1], running=container[2] == "true",
-                spec=container[4], stale=stale,
+                spec=container[4], stale=tuple(stale),
             )  # fmt: skip
         except IndexError as error:
             raise ProbeError(f"the probe printed container {container!r}") from error
@@ -186,8 +184,6 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.packages.append(Package(*fields[:3]))
     elif kind == "holder":
         state.holders.append(Holder(int(fields[0]), fields[1], fields[2]))
-    elif kind == "cnmon":
-        state.cnmon = fields[0]
     elif kind == "engine":
         state.engine, state.engine_enabled = fields[0], fields[1] == "enabled"
     elif kind == "root":

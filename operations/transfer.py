@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 from pathlib import Path
 from typing import Any
 
-from paramiko import SSHException
 from pyinfra import logger
-from pyinfra.api import Host, QuoteString, StringCommand
+from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
@@ -16,7 +16,7 @@ from typing_extensions import override
 from fleet.failures import Failure
 from operations import layout
 from operations.scripts import script
-from operations.stage import fail
+from operations.stage import alone, fail
 
 INCOMING = f"{layout.STATE}/incoming"
 BLOCK = 1 << 20
@@ -56,6 +56,7 @@ class Upload(PyinfraCommand):
         return f"Upload({self.title}: {', '.join(dest for _, dest, _ in self.files)})"
 
     @override
+    @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         manifest = "".join(f"{sha}  {dest}\n" for _, dest, sha in self.files)
 
@@ -75,11 +76,7 @@ class Upload(PyinfraCommand):
         if todo:
             logger.info(f"{host.print_prefix}{self.title}: {len(todo)} files, {size / 1e6:.1f} MB")
         for local, dest, sha in todo:
-            try:
-                done = send(host, local, f"{INCOMING}/{sha}.part")
-            except (OSError, EOFError, SSHException) as error:
-                return fail(host, Failure("TRANSFER", f"{dest}: {error}"))
-            if not done:
+            if not send(host, local, f"{INCOMING}/{sha}.part"):
                 return fail(host, Failure("TRANSFER", dest))
         ok, _, tail = run("end")
         return ok or fail(host, Failure("TRANSFER", self.title, tail))
@@ -100,15 +97,14 @@ class Rewrite(PyinfraCommand):
         return f"Rewrite({self.path})"
 
     @override
+    @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        import base64
-
-        ok, output = host.run_shell_command(
-            StringCommand("base64", QuoteString(self.path)), **connector_arguments
-        )
-        if not ok:
+        ok, output = host.run_shell_command(script("read", self.path), **connector_arguments)
+        lines = output.stdout_lines
+        if not ok or "@@begin" not in lines or "@@end" not in lines:
             return fail(host, Failure("PATCH", f"{self.path} cannot be read"))
-        text = base64.b64decode("".join(output.stdout_lines)).decode()
+        encoded = lines[lines.index("@@begin") + 1 : lines.index("@@end")]
+        text = base64.b64decode("".join(encoded)).decode()
         try:
             changed = self.change(text)
         except ValueError as error:

@@ -1,6 +1,6 @@
 # Observes a host for every stage at once: one line a thing, fields split by tabs, framed by
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python.
-# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER TREES SOURCES FILES ROOTS
+# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES FILES ROOTS
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 T=$(printf '\t')
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
@@ -49,8 +49,6 @@ while read -r pid; do
   say holder "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" \
     "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
 done
-[ -f /usr/bin/cnmon ] && say cnmon "$(stat -Lc %d:%i /usr/bin/cnmon)"
-[ -d /usr/bin/cnmon ] && say cnmon directory
 if command -v docker >/dev/null 2>&1; then
   server=$(quiet 20 docker version --format '{{.Server.Version}}') && say engine "$server" \
     "$(systemctl is-enabled docker 2>/dev/null)"
@@ -63,8 +61,12 @@ if command -v docker >/dev/null 2>&1; then
       "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{index .Config.Labels \"mlufleet.spec\"}}" \
       "$CONTAINER") && echo "$line"
     pid=$(printf '%s\n' "$line" | cut -f5)
-    [ -n "$pid" ] && [ "$pid" != 0 ] &&
-      say mounted "$(stat -Lc %d:%i "/proc/$pid/root/usr/bin/cnmon" 2>/dev/null)"
+    # a bind mount keeps what it showed at the start, also when the host has something else by now
+    for mount in $MOUNTS; do
+      [ -n "$pid" ] && [ "$pid" != 0 ] || break
+      [ "$(stat -Lc %d:%i "${mount%%:*}" 2>/dev/null)" = \
+        "$(stat -Lc %d:%i "/proc/$pid/root${mount#*:}" 2>/dev/null)" ] || say stale "${mount#*:}"
+    done
   fi
 fi
 for path in $SOURCES; do

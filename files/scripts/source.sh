@@ -25,8 +25,14 @@ if [ ! -d "$path/.git" ]; then
   git clone --quiet --no-checkout "$origin" "$part"
   if [ -n "$url" ]; then (cd "$part" && git remote set-url origin "$url"); fi
   (cd "$part" && git checkout --quiet --detach "$commit")
-  [ ! -d "$path" ] || rmdir "$path"
-  mv "$part" "$path"
+  if [ -d "$path" ]; then
+    # an empty folder may be mounted in a container: filled, not replaced; .git last
+    find "$part" -mindepth 1 -maxdepth 1 ! -name .git -exec mv {} "$path/" \;
+    mv "$part/.git" "$path/"
+    rmdir "$part"
+  else
+    mv "$part" "$path"
+  fi
 fi
 cd "$path"
 [ $# -eq 0 ] || exclude "$@"

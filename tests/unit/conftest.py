@@ -127,7 +127,6 @@ DRIVEN = (
     "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
     "running|0000:39:00.0|5.10.10|CN_RUNNING",
     "running|0000:3a:00.0|5.10.10|CN_RUNNING",
-    "cnmon|8:1",
     *(f"node|/dev/cambricon_{n}" for n in ("ctl", "dev0", "dev1", "ipcm0", "ipcm1")),
 )
 

@@ -81,7 +81,7 @@ def test_a_foreign_process_on_a_card_stops_a_driver_change_and_is_named(wanted: 
 
 def test_our_own_container_on_a_card_is_not_foreign(wanted: Wanted) -> None:
     state = probe(*BARE, "holder|77|python|" + "c" * 64,
-                  f"container|{'c' * 64}|sha256:x|true|9|spec", "mounted|")  # fmt: skip
+                  f"container|{'c' * 64}|sha256:x|true|9|spec")  # fmt: skip
     assert driver.foreign(state) == []
 
 
@@ -116,16 +116,20 @@ def test_a_container_gets_every_cards_nodes_and_is_not_privileged(
     assert "/data/share:/home/share" in arguments
 
 
-def with_container(wanted: Wanted, spec: str | None = None, running: str = "true") -> HostState:
+def with_container(
+    wanted: Wanted, spec: str | None = None, running: str = "true", *more: str
+) -> HostState:
     spec = container.spec_digest(wanted, probe(*DRIVEN)) if spec is None else spec
     identity = wanted.lock.image.id
-    return probe(*DRIVEN, f"container|id1|{identity}|{running}|9|{spec}", "mounted|8:1")
+    return probe(*DRIVEN, f"container|id1|{identity}|{running}|9|{spec}", *more)
 
 
 def test_a_container_is_made_anew_only_when_something_differs(wanted: Wanted) -> None:
     assert container.decide(wanted, with_container(wanted), NONE) == []
     assert "recreate" in container.decide(wanted, with_container(wanted, "other"), NONE)[0]
     assert "start" in container.decide(wanted, with_container(wanted, running="false"), NONE)[0]
+    stale = with_container(wanted, None, "true", "stale|/usr/bin/cnmon")
+    assert "restart" in container.decide(wanted, stale, NONE)[0]
 
 
 def test_somebody_elses_container_of_our_name_is_kept(wanted: Wanted) -> None:

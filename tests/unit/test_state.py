@@ -38,9 +38,6 @@ def test_a_line_with_too_few_fields_is_an_error() -> None:
         probe("kernel")
 
 
-def test_a_container_shows_a_stale_cnmon_only_while_it_runs() -> None:
-    running = ("cnmon|8:2", "container|id|sha256:x|true|77|spec", "mounted|8:1")
-    state = probe(*running)
-    assert state.container and state.container.stale
-    stopped = probe("cnmon|8:2", "container|id|sha256:x|false|0|spec")
-    assert stopped.container and not stopped.container.stale
+def test_a_container_names_what_it_shows_stale() -> None:
+    state = probe("container|id|sha256:x|true|77|spec", "stale|/usr/bin/cnmon")
+    assert state.container and state.container.stale == ("/usr/bin/cnmon",)
