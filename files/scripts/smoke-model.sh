@@ -9,7 +9,7 @@ question=$(cat)
 inside() { docker exec -i -w "$workdir" "$container" env PATH="$bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "$@"; }
 case $kind in
   http)
-    inside timeout "$seconds" "$@" > "$log" 2>&1 </dev/null & server=$!
+    inside timeout "$seconds" env "$@" > "$log" 2>&1 </dev/null & server=$!
     waited=0 answer=
     while [ $waited -lt "$seconds" ] && kill -0 $server 2>/dev/null; do
       answer=$(inside python -c 'import sys, urllib.request as u
@@ -24,11 +24,11 @@ Q
     printf '%s\n' "$answer" >> "$log" ;;
   artefact)
     inside rm -f "$where"
-    inside timeout -k 10 "$seconds" "$@" > "$log" 2>&1 </dev/null
+    inside timeout -k 10 "$seconds" env "$@" > "$log" 2>&1 </dev/null
     answer=
     inside test -s "$where" && answer="$where" ;;
   *)
-    printf '%s\n' "$question" | inside timeout -k 10 "$seconds" "$@" > "$log" 2>&1
+    printf '%s\n' "$question" | inside timeout -k 10 "$seconds" env "$@" > "$log" 2>&1
     answer=$(grep -F -- "$question" "$log" | grep -F -- "$expect" | head -n 1) ;;
 esac
 cat "$log"

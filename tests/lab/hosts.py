@@ -1,0 +1,154 @@
+"""What tests do to the hosts of the lab: not over SSH, as a hand at the server would."""
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+
+from tests.lab import engine
+from tests.lab.steps import LabError
+
+PREFIX = os.environ.get("LAB_PREFIX", "mlulab-")  # another one is another lab on this machine
+# what a host writes by itself while nobody asks it to change: scratch, logs, books of the system
+RESTLESS = ("/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/lib/sudo")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A host as the engine knows it: its kind, image id, state, and SSH port of 127.0.0.1."""
+
+    kind: str
+    image: str
+    state: str
+    port: int
+
+
+def found() -> dict[str, Found]:
+    """The hosts that there are, by name, in the order of their ports."""
+    ours = ("--filter", f"name=^/?{PREFIX}", "--filter", "label=mlulab.kind")
+    ids = engine.docker("ps", "-aq", *ours)
+    if not ids:
+        return {}
+    hosts = {}
+    for one in json.loads(engine.docker("inspect", *ids.split())):
+        hosts[one["Name"].removeprefix(f"/{PREFIX}")] = Found(
+            kind=one["Config"]["Labels"]["mlulab.kind"],
+            image=one["Image"],
+            state=one["State"]["Status"],
+            port=int(one["HostConfig"]["PortBindings"]["22/tcp"][0]["HostPort"]),
+        )
+    return dict(sorted(hosts.items(), key=lambda item: item[1].port))
+
+
+def run(
+    host: str, script: str, *, check: bool = True, timeout: float = 60, given: str | None = None
+) -> str:
+    """Run a shell script as root on a host.
+
+    Args:
+        host: its name, as in the inventory.
+        script: for sh.
+        check: whether a failure is an error.
+        timeout: seconds until it is given up.
+        given: what its standard input reads.
+
+    Returns:
+        Its standard output, stripped; with its standard error after it when check is off.
+
+    Raises:
+        LabError: it failed and check is on, or it did not end in time.
+    """
+    command = ["docker", "exec", "-i", PREFIX + host, "sh", "-c", script]
+    try:
+        done = subprocess.run(
+            command, input=given or "", capture_output=True, text=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired as expired:
+        raise LabError(f"{host}: no end within {timeout:.0f} s: {script}") from expired
+    if not check:
+        return (done.stdout + done.stderr).strip()
+    if done.returncode:
+        said = (done.stdout[-1500:] + done.stderr[-1500:]).strip()
+        raise LabError(f"{host}: {script} exited {done.returncode}:\n{said}")
+    return done.stdout.strip()
+
+
+def boot(host: str) -> str:
+    """The identity of a host's boot: its first process's start, which differs after a reboot."""
+    return run(host, "sed 's/.*) //' /proc/1/stat | cut -d' ' -f20")
+
+
+def settled(host: str, timeout: float = 90) -> None:
+    """Wait until a host has booted.
+
+    Args:
+        host: its name.
+        timeout: seconds until it is given up.
+
+    Raises:
+        LabError: it has not booted in time; the message has what systemd says.
+    """
+    end = time.monotonic() + timeout
+    state = ""
+    while time.monotonic() < end:
+        state = run(host, "systemctl is-system-running", check=False)
+        if state in ("running", "degraded"):
+            return
+        time.sleep(0.5)
+    units = run(host, "systemctl list-jobs --no-pager", check=False)
+    raise LabError(f"{host} has not booted within {timeout:.0f} s: {state}\n{units}")
+
+
+def reboot(host: str, timeout: float = 90) -> None:
+    """Reboot a host and wait until it is back.
+
+    Args:
+        host: its name.
+        timeout: seconds until it is given up.
+
+    Raises:
+        LabError: it is not back in time, or never went down.
+    """
+    before = boot(host)
+    run(host, "systemctl reboot", check=False)
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        now = run(host, "sed 's/.*) //' /proc/1/stat | cut -d' ' -f20", check=False)
+        if now.isdecimal() and now != before:
+            settled(host, end - time.monotonic())
+            return
+    raise LabError(f"{host} has not rebooted within {timeout:.0f} s")
+
+
+def listing(host: str) -> str:
+    """Every file of a host's disk with all that a write would change, and its engine's contents.
+
+    Args:
+        host: its name.
+
+    Returns:
+        A line a file (path, type, mode, owner, size, inode, time of the last change), sorted, then
+        the images and containers; to be compared, or to see in a diff what was written.
+    """
+    skipped = " -o ".join(f"-path {path}" for path in RESTLESS)
+    return run(
+        host,
+        rf"find / -xdev \( {skipped} \) -prune -o -printf '%p %y %m %U:%G %s %i %C@ %l\n' |"
+        " LC_ALL=C sort; docker image ls -a --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}';"
+        " docker ps -a --no-trunc --format '{{.ID}} {{.Image}} {{.State}}'",
+    )
+
+
+def files(host: str) -> str:
+    """A digest of a host's listing: equal before and after means that nothing was written.
+
+    Args:
+        host: its name.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return hashlib.sha256(listing(host).encode()).hexdigest()

@@ -1,0 +1,32 @@
+"""Where the lab keeps what it makes: everything lies under one directory that can be deleted."""
+
+import os
+from pathlib import Path
+
+LAB = Path(os.environ.get("LAB_DIR") or Path(__file__).parents[2] / ".lab").resolve()
+PROJECT = LAB.parent
+
+STORE = LAB / "store"  # the artifact store: the vendor's files under the vendor's names
+UPSTREAM = LAB / "upstream"  # bare git repositories
+RELEASES = LAB / "releases"
+BUILD = LAB / "build"  # scratch and caches
+SSH = LAB / "ssh"
+INVENTORY = LAB / "inventory.yml"
+
+SSH_KEY = SSH / "id_ed25519"
+KNOWN_HOSTS = SSH / "known_hosts"
+
+
+def inside(path: Path) -> str:
+    """A path as the inventory writes it: relative to the directory that holds the lab.
+
+    Args:
+        path: any path under the lab's directory.
+
+    Returns:
+        The relative path, with forward slashes.
+
+    Raises:
+        ValueError: the path lies elsewhere.
+    """
+    return path.relative_to(PROJECT).as_posix()

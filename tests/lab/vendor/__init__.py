@@ -1,0 +1,1 @@
+"""What the vendor would deliver, as stand-ins that keep the faults of the real things."""
