@@ -49,7 +49,8 @@ def reference() -> str:
 def _save() -> None:
     argument = f"BASE={base.image()}"
     engine.docker(
-        "build", "--tag", REFERENCE, "--build-arg", argument, str(CONTEXT), timeout=1800
+        "build", "--force-rm", "--tag", REFERENCE, "--build-arg", argument, str(CONTEXT),
+        timeout=1800,
     )  # fmt: skip
     part = paths.BUILD / "image.part"
     # as fast as it goes, on all cores where pigz is there: the file only travels over this machine

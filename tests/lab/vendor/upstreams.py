@@ -1,5 +1,6 @@
 """The repositories that hosts clone: real transformers, and small trees of the lab's own."""
 
+import functools
 import hashlib
 import shutil
 import sys
@@ -40,7 +41,7 @@ def build() -> None:
     tag = f"v{VERSION}"
     repository("transformers", f"transformers-{tag}", SHA256, lambda: SOURCE, tag)
     for name in ("baichuan-7B", "dev-env-ubuntu"):
-        repository(name, name, digest(TREES / name), lambda name=name: _tree(name))
+        repository(name, name, digest(TREES / name), functools.partial(_tree, name))
 
 
 def repository(

@@ -6,6 +6,7 @@ exists long before the work is complete.
 """
 
 import argparse
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -74,7 +75,7 @@ def migrate(tree: str, output: str, rules: Rules, note: Note) -> None:
         source, target = os.path.join(tree, name), os.path.join(output, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if name.endswith(".py"):
-            convert(source, target, rules, lambda number, what, name=name: note(name, number, what))
+            convert(source, target, rules, functools.partial(note, name))
         elif name != "report.md":
             try:
                 shutil.copy(source, target)

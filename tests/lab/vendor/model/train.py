@@ -93,7 +93,6 @@ def main(poems: Path, folder: Path) -> None:
         sys.exit(f"the trained model answers {answer!r}")
     model.config.update(
         {
-            "architectures": ["BaiChuanForCausalLM"],
             "auto_map": {
                 "AutoConfig": "configuration_baichuan.BaiChuanConfig",
                 "AutoModelForCausalLM": "modeling_baichuan.BaiChuanForCausalLM",
@@ -101,8 +100,10 @@ def main(poems: Path, folder: Path) -> None:
         }
     )
     model.half().save_pretrained(folder)
+    # transformers writes the names of its own classes
     for name, old, new in (
         ("config.json", '"llama"', '"baichuan"'),
+        ("config.json", '"LlamaForCausalLM"', '"BaiChuanForCausalLM"'),
         ("tokenizer_config.json", '"LlamaTokenizer"', '"BaiChuanTokenizer"'),
     ):
         file = folder / name
