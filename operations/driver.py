@@ -79,6 +79,8 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if state.loaded != driver.version or decide(wanted, state, options):
         why = f"{state.loaded or 'no driver'} is loaded"
         yield Reboot(why, state.boot, wanted, options.reboot_timeout)
+        if not again(wanted).loaded:  # nothing on the host asks for the module at boot
+            yield Step("loading the driver", script("load-driver"), "DRIVER_NOT_PROVED")
 
 
 STAGE = Stage("driver", decide, act, "DRIVER_NOT_PROVED")

@@ -40,12 +40,14 @@ def trees(release: Release) -> list[str]:
 
 
 def inside(release: Release, source: Source) -> list[str]:
-    """Paths in a checkout that are ours: other checkouts, migrated trees and weights."""
+    """Paths in a checkout that are ours, as patterns for git: other checkouts, migrated trees and
+    weights, and what was kept of them under another name."""
     root = on_host(release, source.path).rstrip("/") + "/"
     paths = [on_host(release, other.path) for other in release.sources if other != source]
     paths += trees(release)
     paths += [link_path(release, w) for w in release.weights if w.link]
-    return sorted("/" + path.removeprefix(root) for path in paths if path.startswith(root))
+    names = ["/" + path.removeprefix(root) for path in paths if path.startswith(root)]
+    return sorted([*names, *(f"{name}.kept-*" for name in names)])
 
 
 def link_path(release: Release, weights: Weights, *, migrated: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -18,6 +19,9 @@ from operations import sudo
 from operations.observe import forget, observe
 from operations.scripts import script
 from operations.stage import alone, fail
+
+# a host that is going down breaks handshakes, which paramiko would print as tracebacks
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 #: seconds between two attempts to connect
 INTERVAL = 2

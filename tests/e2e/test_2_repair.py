@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.e2e.conftest import CONTAINER, HOSTS, WORK, Done, pyinfra
 from tests.lab import hosts as lab
 
 
+def settled(host: str) -> str:
+    """A host's listing once nothing is being written any more (docker ends its own work late)."""
+    before = lab.listing(host)
+    for _ in range(20):
+        time.sleep(1)
+        now = lab.listing(host)
+        if now == before:
+            return now
+        before = now
+    raise AssertionError(f"{host} does not come to rest")
+
+
 def test_a_dry_run_writes_nothing_even_on_a_broken_host(provisioned: Done) -> None:
     lab.run("u1604", f"docker rm -f {CONTAINER}")
-    before = lab.listing("u1604")
+    before = settled("u1604")
     dry = pyinfra("--dry", "--limit", "u1604")
     assert dry.status == 0 and f"create container {CONTAINER}" in dry.output
     assert lab.listing("u1604") == before

@@ -12,7 +12,7 @@ from tests.lab.steps import LabError
 
 PREFIX = os.environ.get("LAB_PREFIX", "mlulab-")  # another one is another lab on this machine
 # what a host writes by itself while nobody asks it to change: scratch, logs, books of the system
-RESTLESS = ("/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/lib/sudo")
+RESTLESS = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/lib/sudo")
 
 
 @dataclass(frozen=True)
