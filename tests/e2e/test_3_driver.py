@@ -39,6 +39,7 @@ def test_a_busy_card_stops_a_driver_change_and_names_the_process(provisioned: Do
 
 def test_a_driver_package_that_only_says_it_succeeded_is_not_believed(provisioned: Done) -> None:
     lab.run("u1604", "apt-get purge -y cambricon-mlu-driver-ubuntu16.04-dkms", timeout=120)
+    lab.reboot("u1604")  # the old module is out of the kernel as well
     lies.switch("u1604", "module-does-not-load", True)
     try:
         done = mlufleet("deploy", "inventories/lab.py", "--limit", "u1604")
