@@ -24,8 +24,10 @@ help:
 lab-up: .venv/ready
 	@$(BIN)/python -m tests.lab up --hosts $(LAB_HOSTS)
 
-lab: lab-up
+lock: lab-up
 	@for release in .lab/releases/*.yml; do $(BIN)/mlufleet lock "$$release" --store .lab/store --quiet || exit $$?; done
+
+lab: lock
 	$(BIN)/pyinfra -y $(INVENTORY) deploy.py
 
 lab-down: .venv/ready
@@ -39,8 +41,7 @@ lint: .venv/ready
 unit: lint
 	@$(BIN)/pytest tests/unit
 
-test: unit lab-up
-	@for release in .lab/releases/*.yml; do $(BIN)/mlufleet lock "$$release" --store .lab/store --quiet || exit $$?; done
+test: unit lock
 	@$(BIN)/pytest tests/e2e
 
 clean:

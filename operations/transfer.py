@@ -25,8 +25,7 @@ BLOCK = 1 << 20
 def send(host: Host, local: Path, dest: str) -> bool:
     """Stream a file over the host's own connection, as the login user.
 
-    Not through SFTP, which pyinfra uses: a login shell that prints a banner breaks it, and it
-    costs twice the controller's time (measured: 89 against 277 MiB/s).
+    Not through SFTP, which pyinfra uses: a login shell that prints a banner breaks it.
 
     :raises OSError, EOFError, SSHException: the connection was lost
     """
