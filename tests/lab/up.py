@@ -130,7 +130,9 @@ def down(everything: bool) -> None:
     Raises:
         LabError: the engine refuses.
     """
-    if engine.answers():
+    if shutil.which("dockerd"):
+        # the hosts lie on its disk also when it is not running
+        engine.ensure()
         names = list(hosts.found())
         with step(f"remove {', '.join(names) or 'no hosts'}"):
             each(machine.remove, names)
