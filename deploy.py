@@ -10,6 +10,7 @@ from operations import (
     driver,
     engine,
     image,
+    lock,
     migration,
     outstanding,
     packages,
@@ -27,8 +28,7 @@ wanted = load(host.data.release, host.data.get("store", STORE))
 options = Options.of(host)
 
 connection.quicken(host)
-sudo.prepare(host)
-state = observe(host, wanted)
+state = sudo.prepare(host) or observe(host, wanted)
 Run.current().observed(host, wanted, state)
 
 # a host that already is what the release says gets no operation at all
@@ -36,6 +36,7 @@ needs = outstanding.stages(wanted, state, options)
 if needs:
     preflight.passed(wanted, options, name="Preflight")
 if needs and preflight.STAGE.name not in needs:
+    lock.taken(Run.current().owner, name="Lock")
     driver.installed(wanted, options, name="Driver")
     engine.running(wanted, options, name="Engine")
     image.loaded(wanted, options, name="Image")

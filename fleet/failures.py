@@ -26,6 +26,18 @@ TABLE: dict[str, tuple[str, str]] = {
         "the host could not be observed",
         "log in by hand and run `sudo -n true` and `sh -c true`; check the sudo password",
     ),
+    "SUDO": (
+        "sudo does not let the login user become root",
+        "check the file of sudo_password_file by hand: `sudo -k true` on the host",
+    ),
+    "LOCKED": (
+        "another run works on this host",
+        "wait for it, or ask its operator; `mlufleet unlock` if it is known to be dead",
+    ),
+    "DUPLICATE_HOST": (
+        "two names of the inventory lead to one machine",
+        "remove one of them: two runs at once would break the host",
+    ),
     "OS_UNSUPPORTED": (
         "the release has no driver package for this operating system",
         "add the package under driver.packages in the release, or remove the host",
@@ -54,6 +66,14 @@ TABLE: dict[str, tuple[str, str]] = {
         "there is not enough free disk space",
         "free the named number of bytes at the named path, or move docker's data-root",
     ),
+    "READ_ONLY": (
+        "a file system is read-only",
+        "look for disk errors in `dmesg`, repair it, then `mount -o remount,rw`",
+    ),
+    "NO_INODES": (
+        "a file system has no free inodes",
+        "`df -i` says which; remove small files from it",
+    ),
     "TOOL_MISSING": (
         "a program that provisioning needs is not on the host",
         "install it with the system's package manager",
@@ -65,6 +85,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "PACKAGE_LOCKED": (
         "another package manager is running",
         "wait for the named process; never delete its lock",
+    ),
+    "PACKAGE_BROKEN": (
+        "a package is half installed and could not be repaired",
+        "repair exactly the named package by hand: `dpkg --configure -a`, `rpm -Va`",
     ),
     "DRIVER_INSTALL": (
         "the driver package could not be installed",
@@ -121,6 +145,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "a file did not arrive as it is in the lock",
         "`mlufleet check`; a second mismatch on one host points at its disk or memory",
     ),
+    "HUNG": (
+        "a process is stuck in the kernel, and not even SIGKILL ends it",
+        "look at `dmesg` and the card's health, then power-cycle the server",
+    ),
+    "INTERRUPTED": ("the operator stopped the run before this step", "run again"),
     "TIMED_OUT": ("a step took longer than its limit", "read the lines above, then run again"),
     "CONNECTION_LOST": (
         "the SSH connection broke in the middle of a step",
@@ -131,7 +160,25 @@ TABLE: dict[str, tuple[str, str]] = {
         "report it with the lines above; other hosts were not affected",
     ),
     "NOT_PROVED": ("a stage ended and the host is not as wanted", "run again with -vvv"),
+    "HOST_KEY_CHANGED": (
+        "the host shows another SSH key than the one in known_hosts",
+        "compare the fingerprint with the console's; only then `ssh-keygen -R` the old one",
+    ),
+    "HOST_KEY_UNKNOWN": (
+        "the host's SSH key is not in known_hosts",
+        "`ssh-keyscan` it once, compare the fingerprint with the console's, and add it",
+    ),
+    "AUTH": ("the host refuses the login", "check ssh_user, ssh_key and authorized_keys"),
     "UNREACHABLE": ("no SSH connection", "check address, port, key and known_hosts"),
+}
+
+
+#: what any program prints -> the code that says it better than the step that failed
+SYMPTOMS = {
+    "No space left on device": "NO_SPACE",
+    "no space left on device": "NO_SPACE",
+    "Read-only file system": "READ_ONLY",
+    "read-only file system": "READ_ONLY",
 }
 
 

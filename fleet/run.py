@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import getpass
 import logging
 import os
 import re
+import shlex
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -20,9 +23,10 @@ from pyinfra.api.state import State
 from fleet import journal, report
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import events, sudo
+from operations import events, lock, sudo
+from operations.failing import TAIL
 from operations.outstanding import stages
-from operations.stage import TAIL, Options
+from operations.stage import Options
 from operations.state import HostState
 
 #: set by `mlufleet deploy`, which reads the report afterwards
@@ -49,10 +53,11 @@ class Log(logging.Handler):
 
 
 class Goodbye(BaseStateCallback):
-    """Takes the sudo password off each host before its connection goes."""
+    """Gives each host back before its connection goes: the lock, then the sudo password."""
 
     @staticmethod
     def host_disconnect(state: State, host: Host) -> None:
+        lock.release(host)
         sudo.remove(host)
 
 
@@ -64,6 +69,8 @@ class Run:
         self.folder = journal.RUNS / identity
         self.journal = journal.Journal(self.folder)
         self.log = Log(self.folder)
+        self.owner = lock.Owner(identity, f"{getpass.getuser()}@{socket.gethostname()}",
+                                shlex.join(["pyinfra", *sys.argv[1:]]))  # fmt: skip
         self.named = False
         self.interrupted = False
 
@@ -87,22 +94,29 @@ class Run:
         return cls._current
 
     def _watch_interrupts(self) -> None:
-        """pyinfra ends with status 0 after Ctrl-C; the report must know better."""
+        """Ctrl-C once lets running steps end and gives the hosts back; twice stops at once.
+
+        pyinfra would end with status 0; the report must know better.
+        """
         pyinfras = signal.getsignal(signal.SIGINT)
 
         def interrupted(number: int, frame: FrameType | None) -> None:
+            if self.interrupted or not self.named:  # the second time, or before any work
+                self.interrupted = True
+                if callable(pyinfras):
+                    pyinfras(number, frame)
+                return
             self.interrupted = True
-            if callable(pyinfras):
-                pyinfras(number, frame)
+            events.halt()
+            logger.warning("stopping: running steps end, no new one starts; again to stop at once")
 
         signal.signal(signal.SIGINT, interrupted)
 
-    def observed(self, host: Host, wanted: Wanted, state: HostState | None) -> None:
+    def observed(self, host: Host, wanted: Wanted, state: HostState | Failure) -> None:
         """Note what a host is before anything is done to it."""
         self._name_hosts()
-        if state is None:
-            self.journal.append("failed", host.name, stage="probe",
-                                **_fields(Failure("PROBE_FAILED")))  # fmt: skip
+        if isinstance(state, Failure):
+            self.journal.append("failed", host.name, stage="probe", **_fields(state))
             return
         needs = stages(wanted, state, Options.of(host))
         versions = {

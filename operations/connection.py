@@ -1,16 +1,123 @@
-"""What pyinfra's connection lacks."""
+"""What pyinfra's connection lacks: speed on small packets, a notion of being lost, a way back."""
 
 from __future__ import annotations
 
+import logging
+import shlex
 import socket
+import time
+from collections.abc import Callable
+from typing import Any
 
-from pyinfra.api import Host
+import gevent
+from paramiko import Channel, Transport
+from pyinfra import logger
+from pyinfra.api import Host, StringCommand
+from pyinfra.connectors.util import CommandOutput, make_unix_command_for_host
+
+# a host that is going down breaks handshakes, which paramiko would print as tracebacks
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+#: seconds of silence after which a connection counts as lost
+SILENCE = 30
+#: seconds between two signs of life
+KEEPALIVE = 10
+
+
+def transport(host: Host) -> Transport | None:
+    """The SSH transport under a host's connection; None for another connector."""
+    client = getattr(host.connector, "client", None)
+    return client.get_transport() if client is not None else None
 
 
 def quicken(host: Host) -> None:
-    """Send each packet at once: without it every command waits 40 ms (measured) for an ACK."""
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client is not None else None
-    sock = getattr(transport, "sock", None)
-    if isinstance(sock, socket.socket):
+    """Send each packet at once (without it every command waits 40 ms, measured, for an ACK), and
+    notice a network that is gone: the system's own patience is a quarter of an hour."""
+    under = transport(host)
+    sock = getattr(under, "sock", None)
+    if under is not None and isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
+        under.set_keepalive(KEEPALIVE)
+
+
+def lost(host: Host) -> bool:
+    """Whether an SSH connection was there and is no more."""
+    if not hasattr(host.connector, "client"):
+        return False
+    under = transport(host)
+    return under is None or not under.is_active()
+
+
+def leave(host: Host) -> None:
+    """Drop the connection without the callbacks and commands of a real disconnect."""
+    client = getattr(host.connector, "client", None)
+    if client is not None:
+        client.close()
+    host.connected = False
+
+
+def back(host: Host, seconds: float, accept: Callable[[], bool], pause: float = 2) -> bool:
+    """Connect again and again.
+
+    :param seconds: until the host is given up
+    :param accept: whether the host that answers is the one waited for
+    :param pause: seconds between two attempts
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        gevent.sleep(pause)
+        leave(host)
+        host.connect(show_errors=False)
+        if not host.connected:
+            continue
+        quicken(host)
+        try:
+            if accept():
+                return True
+        except Exception as error:  # a host that is going down fails in many ways
+            logger.debug(f"{host.name}: {error}")
+    return False
+
+
+def shell(host: Host, command: StringCommand, arguments: Any) -> tuple[bool, CommandOutput]:
+    """Run one command.
+
+    :param arguments: pyinfra's connector arguments
+    :raises ConnectionResetError: the connection was lost meanwhile
+    """
+    state = host.state
+    ok, output = host.run_shell_command(
+        command, print_output=state.print_output, print_input=state.print_input, **arguments
+    )
+    if not ok and lost(host):
+        raise ConnectionResetError("the connection is gone")
+    return ok, output
+
+
+def stream(host: Host, command: str) -> Channel | None:
+    """A command of the login user whose input stays open; None where there is no SSH.
+
+    Not through SFTP or pyinfra's buffers: a login shell that prints a banner breaks the first,
+    and the second hands over all of the input at once.
+
+    :raises OSError, EOFError, SSHException: the connection is lost
+    """
+    under = transport(host)
+    if under is None:
+        return None
+    channel = under.open_session()
+    channel.exec_command(command)
+    return channel
+
+
+def privileged(host: Host, command: StringCommand, arguments: Any) -> str:
+    """A command as pyinfra would send it, sudo and all."""
+    given = {k: v for k, v in arguments.items() if k not in ("_stdin", "_timeout", "_get_pty",
+                                                            "_success_exit_codes")}  # fmt: skip
+    return str(make_unix_command_for_host(host.state, host, command, **given).get_raw_value())
+
+
+def posix(text: str) -> str:
+    """A script for whatever login shell there is."""
+    return f"sh -c {shlex.quote(text)}"

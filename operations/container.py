@@ -10,9 +10,9 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.release import digest
 from fleet.wanted import Wanted
 from operations import layout
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 
 
 def run_arguments(wanted: Wanted, state: HostState) -> list[str]:
@@ -61,23 +61,30 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     fits = found and found.image == wanted.lock.image.id and found.spec == label
     if found and fits:
         how = "restart" if found.running else "start"
-        yield Step(f"{how}ing the container", script("container", how, spec.name), "CONTAINER")
+        yield Step(f"{how}ing the container", "container", how, spec.name, code="CONTAINER")
         return
     if found:
         how = "remove" if found.spec else "keep"
-        yield Step(f"{how} the old container", script("container", how, spec.name), "CONTAINER")
+        yield Step(f"{how} the old container", "container", how, spec.name, code="CONTAINER")
     folders = [layout.SHARED, *(mount.host for mount in spec.mounts)]
-    yield Step("making the mounted folders", script("folders", *folders), "CONTAINER")
+    yield Step("making the mounted folders", "folders", *folders, code="CONTAINER")
     yield Step(
         "creating the container",
-        script(
-            "container", "create", spec.name, *run_arguments(wanted, state),
-            "--name", spec.name, "--label", f"mlufleet.spec={label}",
-            "--label", f"mlufleet.release={wanted.release.name}",
-            wanted.lock.image.id, "sleep", "infinity",
-        ),
-        "CONTAINER",
-    )  # fmt: skip
+        "container",
+        "create",
+        spec.name,
+        *run_arguments(wanted, state),
+        "--name",
+        spec.name,
+        "--label",
+        f"mlufleet.spec={label}",
+        "--label",
+        f"mlufleet.release={wanted.release.name}",
+        wanted.lock.image.id,
+        "sleep",
+        "infinity",
+        code="CONTAINER",
+    )
 
 
 STAGE = Stage("container", decide, act, "CONTAINER")

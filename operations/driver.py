@@ -11,9 +11,9 @@ from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import layout
 from operations.reboot import Reboot
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step, again
+from operations.stage import Body, Decision, Options, Stage, again
 from operations.state import Holder, HostState
+from operations.step import Step
 from operations.transfer import Upload
 
 
@@ -58,29 +58,38 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     dest = f"{layout.STATE}/artifacts/{package.file}"
     current = {p.name: p for p in state.packages}.get(package.package)
     for holder in foreign(state):
-        yield Step(f"evicting {holder.command} ({holder.pid})",
-                   script("evict", str(holder.pid), holder.container), "CARD_BUSY")  # fmt: skip
+        yield Step(
+            f"evicting {holder.command} ({holder.pid})",
+            "evict",
+            str(holder.pid),
+            holder.container,
+            code="CARD_BUSY",
+        )
     if state.container and state.container.running:
-        yield Step("stopping the container", script("stop", state.container.id), "CONTAINER")
+        yield Step("stopping the container", "stop", state.container.id, code="CONTAINER")
     if current is None or not current.installed or current.version != driver.version:
         yield Upload("driver package", [(local, dest, sha)])
         yield Step(
             f"installing driver {driver.version} (its modules are built, this takes minutes)",
-            script("install-driver", package.package, driver.version, dest, timeout=3600),
-            "DRIVER_INSTALL",
+            "install-driver",
+            package.package,
+            driver.version,
+            dest,
+            code="DRIVER_INSTALL",
+            timeout=3600,
         )
         state = again(wanted)
     if isinstance(decide(wanted, state, options), list) and not state.loaded:
-        yield Step("loading the driver", script("load-driver"), "DRIVER_NOT_PROVED")
+        yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
         state = again(wanted)
     elif state.loaded == driver.version and decide(wanted, state, options):
-        yield Step("reloading the driver", script("load-driver", "again"), "DRIVER_NOT_PROVED")
+        yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
         state = again(wanted)
     if state.loaded != driver.version or decide(wanted, state, options):
         why = f"{state.loaded or 'no driver'} is loaded"
         yield Reboot(why, state.boot, wanted, options.reboot_timeout)
         if not again(wanted).loaded:  # nothing on the host asks for the module at boot
-            yield Step("loading the driver", script("load-driver"), "DRIVER_NOT_PROVED")
+            yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
 
 
 STAGE = Stage("driver", decide, act, "DRIVER_NOT_PROVED")

@@ -9,9 +9,9 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.wanted import Wanted
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -37,7 +37,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     install = "docker" not in state.tools or (
         bool(state.engine) and version(state.engine) < version(wanted.release.engine.minimum)
     )
-    yield Step("docker engine", script("engine", "install" if install else "start"), "ENGINE")
+    yield Step("docker engine", "engine", "install" if install else "start", code="ENGINE")
 
 
 STAGE = Stage("engine", decide, act, "ENGINE")

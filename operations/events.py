@@ -13,3 +13,17 @@ def emit(host: str, kind: str, **fields: Any) -> None:
     """Tell of one event of one host before the next step starts."""
     for listener in listeners:
         listener(host, kind, fields)
+
+
+class _Halt:
+    asked = False
+
+
+def halt() -> None:
+    """Ask every host to stop before its next step."""
+    _Halt.asked = True
+
+
+def halted() -> bool:
+    """Whether that was asked."""
+    return _Halt.asked

@@ -9,9 +9,9 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet.wanted import Wanted
 from operations import layout
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 from operations.transfer import Upload
 
 
@@ -27,16 +27,23 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     reference, identity = wanted.release.image.reference, wanted.lock.image.id
     if state.tagged and state.tagged != identity:
-        yield Step("keeping another image under its own tag",
-                   script("keep-image", reference), "IMAGE_LOAD")  # fmt: skip
+        yield Step(
+            "keeping another image under its own tag", "keep-image", reference, code="IMAGE_LOAD"
+        )
     if state.image != identity:
         name = wanted.release.image.file
         local, sha = wanted.local(name)
         dest = f"{layout.STATE}/artifacts/{name}"
         yield Upload("image", [(local, dest, sha)])
-        yield Step("loading the image (gigabytes are unpacked, this takes minutes)",
-                   script("load-image", dest, identity, timeout=7200), "IMAGE_LOAD")  # fmt: skip
-    yield Step("tagging the image", script("tag-image", identity, reference), "IMAGE_LOAD")
+        yield Step(
+            "loading the image (gigabytes are unpacked, this takes minutes)",
+            "load-image",
+            dest,
+            identity,
+            code="IMAGE_LOAD",
+            timeout=7200,
+        )
+    yield Step("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD")
 
 
 STAGE = Stage("image", decide, act, "IMAGE_LOAD")

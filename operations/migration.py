@@ -15,9 +15,9 @@ from fleet.release import Source, Weights, digest
 from fleet.wanted import Wanted
 from operations import layout
 from operations import weights as weights_stage
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 
 
 def linked(wanted: Wanted, source: Source) -> list[Weights]:
@@ -74,32 +74,40 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             assert item.link is not None
             yield Step(
                 f"placing the code of {item.name}",
-                script("link-code", item.target, layout.link_path(release, item),
-                       *item.link.code),
-                "MIGRATION",
-            )  # fmt: skip
+                "link-code",
+                item.target,
+                layout.link_path(release, item),
+                *item.link.code,
+                code="MIGRATION",
+            )
         yield Step(
             f"migrating {source.name}",
-            script(
-                "migrate", release.container.name, release.image.python, release.migration.tool,
-                source.path, layout.on_host(release, layout.tree(source)), f"tree-{source.name}",
-                timeout=3600,
-            ),
-            "MIGRATION",
-        )  # fmt: skip
+            "migrate",
+            release.container.name,
+            release.image.python,
+            release.migration.tool,
+            source.path,
+            layout.on_host(release, layout.tree(source)),
+            f"tree-{source.name}",
+            code="MIGRATION",
+            timeout=3600,
+        )
         for item in weights:
             yield Step(
                 f"linking weights {item.name}",
-                script("link-weights", item.target,
-                       layout.link_path(release, item, migrated=True)),
-                "MIGRATION",
-            )  # fmt: skip
+                "link-weights",
+                item.target,
+                layout.link_path(release, item, migrated=True),
+                code="MIGRATION",
+            )
         yield Step(
             f"stamping {source.name}",
-            script("stamp-tree", f"tree-{source.name}", inputs(wanted, source),
-                   layout.on_host(release, layout.tree(source))),
-            "MIGRATION",
-        )  # fmt: skip
+            "stamp-tree",
+            f"tree-{source.name}",
+            inputs(wanted, source),
+            layout.on_host(release, layout.tree(source)),
+            code="MIGRATION",
+        )
 
 
 STAGE = Stage("migration", decide, act, "MIGRATION")

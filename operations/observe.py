@@ -9,10 +9,14 @@ from weakref import WeakKeyDictionary
 from pyinfra.api import FactBase, Host, QuoteString, StringCommand
 from pyinfra.context import ContextObject
 
+from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import layout
 from operations.scripts import text
 from operations.state import HostState, ProbeError, parse
+
+#: seconds that a probe may take
+LIMIT = 120
 
 
 def preamble(wanted: Wanted) -> str:
@@ -33,18 +37,18 @@ def preamble(wanted: Wanted) -> str:
     return "".join(f"{name}='{' '.join(dict.fromkeys(v))}'\n" for name, v in values.items())
 
 
-class Probe(FactBase[HostState | None]):
+class Probe(FactBase[HostState | Failure]):
     def command(self, preamble: str) -> StringCommand:
         return StringCommand(
-            "timeout", "-k", "5", "120", "sh", "-c",
+            "timeout", "-k", "5", str(LIMIT), "sh", "-c",
             QuoteString(preamble + text("lib") + text("probe")),
         )  # fmt: skip
 
-    def process(self, output: list[str]) -> HostState | None:
+    def process(self, output: list[str]) -> HostState | Failure:
         try:
             return parse(output, time.time())
-        except ProbeError:
-            return None
+        except ProbeError as error:
+            return Failure("PROBE_FAILED", str(error), tuple(output[-20:]))
 
 
 def real(host: Any) -> Host:
@@ -57,16 +61,17 @@ def real(host: Any) -> Host:
 _seen: WeakKeyDictionary[Host, HostState] = WeakKeyDictionary()
 
 
-def observe(host: Any, wanted: Wanted) -> HostState | None:
-    """The host's state, asked for once until :func:`forget`. None: it could not be observed."""
+def observe(host: Any, wanted: Wanted) -> HostState | Failure:
+    """The host's state, asked for once until :func:`forget`; or why it cannot be observed."""
     host = real(host)
     if host not in _seen:
         try:
-            state: Any = host.get_fact(Probe, preamble=preamble(wanted))
+            # what is stuck in the kernel outlives its own limit: the controller has one as well
+            state: Any = host.get_fact(Probe, preamble=preamble(wanted), _timeout=LIMIT + 30)
         except EOFError:  # sudo wants a password and pyinfra finds nobody to ask
-            return None
-        if state is None:
-            return None
+            return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")
+        if not isinstance(state, HostState):
+            return state if isinstance(state, Failure) else Failure("PROBE_FAILED")
         _seen[host] = state
     return _seen[host]
 

@@ -29,9 +29,9 @@ STAGES = tuple(
 )  # fmt: skip
 
 
-def stages(wanted: Wanted, state: HostState | None, options: Options) -> list[str]:
+def stages(wanted: Wanted, state: HostState | Failure, options: Options) -> list[str]:
     """Names of the stages that have something to do or to refuse; all when nothing was seen."""
-    if state is None:
+    if isinstance(state, Failure):
         return [stage.name for stage in STAGES]
     found = []
     for stage in STAGES:

@@ -10,9 +10,9 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.release import Pip, Source, digest
 from fleet.wanted import Wanted
 from operations import layout, migration
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 from operations.transfer import Upload
 
 
@@ -78,21 +78,32 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             files.append((path, f"{layout.SHARED}/wheels/{wheel}", locked.sha256))
     if files:
         yield Upload("wheels and packages", files)
-    yield Step("making git trust the mounted trees", script("git-trust", name), "PACKAGES")
+    yield Step("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
     for package in packages.system:
         where = f"{layout.SHARED_IN_CONTAINER}/{package.file}" if package.file else ""
-        yield Step(f"installing {package.package}",
-                   script("system-package", name, package.package, where, timeout=1800),
-                   "PACKAGES")  # fmt: skip
+        yield Step(
+            f"installing {package.package}",
+            "system-package",
+            name,
+            package.package,
+            where,
+            code="PACKAGES",
+            timeout=1800,
+        )
     for pip in packages.pip:
         arguments = pip_arguments(pip, packages.wheelhouse is not None)
         yield Step(
             f"pip {arguments[0]} {arguments[-1]}",
-            script("pip", name, python, pip.requirements or "", "|".join(pip.exclude),
-                   *arguments, timeout=3600),
-            "PACKAGES",
-        )  # fmt: skip
-    yield Step("stamping packages", script("stamp", "packages", inputs(wanted, state)), "PACKAGES")
+            "pip",
+            name,
+            python,
+            pip.requirements or "",
+            "|".join(pip.exclude),
+            *arguments,
+            code="PACKAGES",
+            timeout=3600,
+        )
+    yield Step("stamping packages", "stamp", "packages", inputs(wanted, state), code="PACKAGES")
 
 
 STAGE = Stage("packages", decide, act, "PACKAGES")

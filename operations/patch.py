@@ -10,9 +10,9 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.release import Patch
 from fleet.wanted import Wanted
 from operations import layout, migration
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 from operations.transfer import Rewrite
 
 
@@ -55,11 +55,12 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             if patch.file.startswith(layout.tree(source) + "/"):
                 yield Step(
                     "stamping the patched tree",
-                    script("stamp-tree", f"tree-{source.name}",
-                           migration.inputs(wanted, source),
-                           layout.on_host(release, layout.tree(source))),
-                    "PATCH",
-                )  # fmt: skip
+                    "stamp-tree",
+                    f"tree-{source.name}",
+                    migration.inputs(wanted, source),
+                    layout.on_host(release, layout.tree(source)),
+                    code="PATCH",
+                )
 
 
 STAGE = Stage("patch", decide, act, "PATCH")

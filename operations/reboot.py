@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
-import gevent
 from pyinfra import logger
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
@@ -15,16 +13,15 @@ from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import sudo
+from operations import connection, sudo
+from operations.failing import alone, fail
+from operations.lock import LEASE, held, who
 from operations.observe import forget, observe
 from operations.scripts import script
-from operations.stage import alone, fail
+from operations.state import HostState
 
-# a host that is going down breaks handshakes, which paramiko would print as tracebacks
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
-#: seconds between two attempts to connect
-INTERVAL = 2
+#: seconds in which the old boot may still answer before the order is given once more
+IGNORED = 60
 
 
 class Reboot(PyinfraCommand):
@@ -33,6 +30,7 @@ class Reboot(PyinfraCommand):
     def __init__(self, why: str, boot: str, wanted: Wanted, timeout: int) -> None:
         super().__init__()
         self.why, self.boot, self.wanted, self.timeout = why, boot, wanted, timeout
+        self.stage = ""
 
     @override
     def __repr__(self) -> str:
@@ -41,37 +39,40 @@ class Reboot(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+        lock = held(host)
+        if lock is None:
+            raise RuntimeError("a reboot needs the host's lock")
         logger.info(f"{host.print_prefix}rebooting ({self.why}), up to {self.timeout} s")
         started = time.monotonic()
-        host.run_shell_command(script("reboot"), **connector_arguments)
-        while time.monotonic() - started < self.timeout:
-            gevent.sleep(INTERVAL)
-            self._leave(host)
-            host.connect(show_errors=False)
-            if not host.connected:
-                continue
-            forget(host)
-            try:
-                sudo.prepare(host)
-                seen = observe(host, self.wanted)
-            except Exception as error:  # a host that is going down fails in many ways
-                logger.debug(f"{host.name}: {error}")
-                continue
-            if seen and seen.boot != self.boot:
-                took = time.monotonic() - started
-                logger.info(f"{host.print_prefix}back after {took:.0f} s")
-                ok, _ = host.run_shell_command(script("settle"), **connector_arguments)
-                forget(host)
-                return bool(ok) or fail(host, Failure("REBOOT_TIMED_OUT", "docker is not up"))
-        return fail(host, Failure("REBOOT_TIMED_OUT", f"{self.timeout} s have passed"))
+        # nobody beats while it is down, and nobody may think it free
+        lock.acquire(host, lease=self.timeout + IGNORED)
+        lock.rest()
+        order = script("reboot", who=who(host, self.stage, f"reboot: {self.why}"))
+        orders, same = 0, False
 
-    def _leave(self, host: Host) -> None:
-        """Drop the connection without the callbacks and commands of a real disconnect."""
-        client = getattr(host.connector, "client", None)
-        if client is not None:
-            client.close()
-        host.connected = False
-        for key in [k for k in host.connector_data if "askpass" in k]:
-            del host.connector_data[key]
-        if host.data.get("sudo_password_file"):
-            host.data._sudo_password = None
+        def give() -> None:
+            nonlocal orders
+            orders += 1
+            host.run_shell_command(order, **connector_arguments)
+
+        def rebooted() -> bool:
+            nonlocal same
+            forget(host)
+            if sudo.prepare(host):
+                return False
+            seen = observe(host, self.wanted)
+            same = isinstance(seen, HostState) and seen.boot == self.boot
+            if same and orders == 1 and time.monotonic() - started > IGNORED:
+                give()
+            return isinstance(seen, HostState) and not same
+
+        give()
+        if not connection.back(host, self.timeout, rebooted):
+            found = "the host answers, but from the same boot" if same else "no answer"
+            return fail(host, Failure("REBOOT_TIMED_OUT", f"{found} after {self.timeout} s"),
+                        self.stage)  # fmt: skip
+        logger.info(f"{host.print_prefix}back after {time.monotonic() - started:.0f} s")
+        lock.acquire(host, LEASE)
+        ok, _ = connection.shell(host, script("settle"), connector_arguments)
+        forget(host)
+        return ok or fail(host, Failure("REBOOT_TIMED_OUT", "docker is not up"), self.stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,13 +16,20 @@ def text(name: str) -> str:
     return (SCRIPTS / f"{name}.sh").read_text(encoding="utf-8")
 
 
-def script(name: str, *arguments: str, timeout: int = 600) -> StringCommand:
+def script(name: str, *arguments: str, timeout: int = 600, who: str = "") -> StringCommand:
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
+    :param who: for the host's audit log: run, operator and stage, split by tabs
     """
+    preamble = f"WHO={shlex.quote(who)}\n" if who else ""
     return StringCommand(
         "timeout", "-k", "10", str(timeout), "sh", "-c",
-        QuoteString(text("lib") + text(name)), f"mlufleet-{name}",
+        QuoteString(preamble + text("lib") + text(name)), f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )  # fmt: skip
+
+
+def body(name: str) -> str:
+    """The text of a script as a job runs it."""
+    return text("lib") + text(name)

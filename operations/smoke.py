@@ -11,9 +11,10 @@ from fleet.lock import measure
 from fleet.release import digest
 from fleet.wanted import Wanted
 from operations import layout
-from operations.scripts import SCRIPTS, script
-from operations.stage import Body, Decision, Options, Stage, Step, again
+from operations.scripts import SCRIPTS
+from operations.stage import Body, Decision, Options, Stage, again
 from operations.state import HostState
+from operations.step import Step
 from operations.transfer import Upload
 
 
@@ -46,26 +47,48 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     name, smoke, count = release.container.name, release.smoke, str(len(state.present))
     yield Upload("device check",
                  [(check, f"{layout.SHARED}/devices.py", measure(check).sha256)])  # fmt: skip
-    yield Step("level 1: driver health",
-               script("smoke-driver", release.driver.version, count, timeout=60),
-               "DRIVER_NOT_PROVED")  # fmt: skip
-    yield Step("level 2: a computation on every card",
-               script("smoke-devices", name, release.image.python,
-                      f"{layout.SHARED_IN_CONTAINER}/devices.py", count, timeout=300),
-               "SMOKE_DEVICES")  # fmt: skip
+    yield Step(
+        "level 1: driver health",
+        "smoke-driver",
+        release.driver.version,
+        count,
+        code="DRIVER_NOT_PROVED",
+        timeout=60,
+    )
+    yield Step(
+        "level 2: a computation on every card",
+        "smoke-devices",
+        name,
+        release.image.python,
+        f"{layout.SHARED_IN_CONTAINER}/devices.py",
+        count,
+        code="SMOKE_DEVICES",
+        timeout=300,
+    )
     environment = [f"{k}={v}" for k, v in sorted(smoke.environment.items())]
     yield Step(
         "level 2: asking the model (loading weights can take ten minutes)",
-        script(
-            "smoke-model", name, release.image.python.rsplit("/", 1)[0], smoke.workdir,
-            smoke.kind, smoke.expect, smoke.artefact or smoke.url or "", str(smoke.timeout),
-            *environment, *smoke.command, timeout=smoke.timeout + 60,
-        ),
-        "SMOKE_ANSWER",
+        "smoke-model",
+        name,
+        release.image.python.rsplit("/", 1)[0],
+        smoke.workdir,
+        smoke.kind,
+        smoke.expect,
+        smoke.artefact or smoke.url or "",
+        str(smoke.timeout),
+        *environment,
+        *smoke.command,
+        code="SMOKE_ANSWER",
+        timeout=smoke.timeout + 60,
         stdin=smoke.stdin,
-    )  # fmt: skip
-    yield Step("stamping the smoke test",
-               script("stamp", "smoke", inputs(wanted, again(wanted))), "SMOKE_ANSWER")  # fmt: skip
+    )
+    yield Step(
+        "stamping the smoke test",
+        "stamp",
+        "smoke",
+        inputs(wanted, again(wanted)),
+        code="SMOKE_ANSWER",
+    )
 
 
 STAGE = Stage("smoke", decide, act, "SMOKE_ANSWER")

@@ -11,9 +11,9 @@ from fleet.failures import Failure
 from fleet.release import Source
 from fleet.wanted import Wanted
 from operations import layout
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 from operations.transfer import Upload
 
 
@@ -51,12 +51,15 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             yield Upload(f"git bundle of {source.name}", [(local, origin, sha)])
         yield Step(
             f"checking out {source.name}",
-            script(
-                "source", path, origin, wanted.lock.commits[source.name], source.url or "",
-                *layout.inside(wanted.release, source), timeout=3600,
-            ),
-            "SOURCE_PIN",
-        )  # fmt: skip
+            "source",
+            path,
+            origin,
+            wanted.lock.commits[source.name],
+            source.url or "",
+            *layout.inside(wanted.release, source),
+            code="SOURCE_PIN",
+            timeout=3600,
+        )
 
 
 STAGE = Stage("sources", decide, act, "SOURCE_PIN")

@@ -5,25 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from functools import wraps
 from typing import Any
 
-from paramiko import SSHException
 from pyinfra import host as context_host
 from pyinfra import logger
-from pyinfra.api import Host, StringCommand
+from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State, StateStage
-from pyinfra.connectors.util import CommandOutput
 from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import events
+from operations.failing import alone, fail
 from operations.observe import forget, observe, real
 from operations.state import HostState
-
-TAIL = 20
 
 
 @dataclass(frozen=True)
@@ -46,71 +42,6 @@ class Options:
 
 #: what is still to do, in words; or why the host cannot be carried further
 Decision = Failure | list[str]
-
-
-def fail(host: Host, failure: Failure, stage: str = "") -> bool:
-    """Name a host's failure with its remedy, to the operator and the journal."""
-    logger.error(f"{host.print_prefix}{failure.code}: {failure.sentence}")
-    logger.error(f"{host.print_prefix}  remedy: {failure.remedy}")
-    events.emit(
-        host.name, "failed", stage=stage, code=failure.code, sentence=failure.sentence,
-        remedy=failure.remedy, tail=list(failure.tail),
-    )  # fmt: skip
-    return False
-
-
-Execute = Callable[..., bool]
-
-
-def alone(execute: Execute) -> Execute:
-    """An exception that leaves a command would end the run of every host: it fails this one."""
-
-    @wraps(execute)
-    def guarded(self: Any, state: State, host: Host, connector_arguments: Any) -> bool:
-        try:
-            return execute(self, state, host, connector_arguments)
-        except (OSError, EOFError, SSHException) as error:
-            return fail(host, Failure("CONNECTION_LOST", f"{self!r}: {error}"))
-        except Exception as error:
-            return fail(host, Failure("INTERNAL", f"{self!r}: {type(error).__name__}: {error}"))
-
-    return guarded
-
-
-class Step(StringCommand):
-    """A remote command with a title, whose failure has a code."""
-
-    def __init__(self, title: str, command: StringCommand, code: str, stdin: str = "") -> None:
-        super().__init__(*command.bits)
-        self.title, self.code, self.stdin = title, code, stdin
-
-    @override
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> Any:
-        logger.info(f"{host.print_prefix}{self.title}")
-        if self.stdin:
-            connector_arguments["_stdin"] = self.stdin
-        forget(host)
-        try:
-            status, output = super().execute(state, host, connector_arguments)
-        except (OSError, EOFError, SSHException) as error:
-            fail(host, Failure("CONNECTION_LOST", f"{self.title}: {error}"))
-            return False, CommandOutput([])
-        for line in output.stdout_lines:
-            if line.startswith("kept what was "):
-                logger.warning(f"{host.print_prefix}{line}")
-                events.emit(host.name, "kept", what=line)
-            elif line.startswith("@@answer "):
-                events.emit(host.name, "answer", text=line.removeprefix("@@answer "))
-        if not status:
-            lines = [line for line in output.output_lines if line.strip()][-TAIL:]
-            code = self.code
-            for line in lines:  # a script that knows better says so itself
-                if line.startswith("@@code "):
-                    code = line.removeprefix("@@code ").strip()
-            lines = [line for line in lines if not line.startswith("@@")]
-            fail(host, Failure(code, f"{self.title}: {lines[-1] if lines else 'no output'}",
-                               tuple(lines)))  # fmt: skip
-        return status, output
 
 
 class Refusal(PyinfraCommand):
@@ -145,8 +76,8 @@ class Proof(PyinfraCommand):
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         forget(host)
         seen = observe(host, self.wanted)
-        if seen is None:
-            return fail(host, Failure("PROBE_FAILED"), self.stage.name)
+        if isinstance(seen, Failure):
+            return fail(host, seen, self.stage.name)
         left = self.stage.decide(self.wanted, seen, self.options)
         if isinstance(left, Failure):
             return fail(host, left, self.stage.name)
@@ -183,8 +114,8 @@ class Stage:
         if executing:
             events.emit(host.name, "stage", stage=self.name)
         state = observe(host, wanted)
-        if state is None:
-            yield Refusal(Failure("PROBE_FAILED"), self.name)
+        if isinstance(state, Failure):
+            yield Refusal(state, self.name)
             return
         decision = self.decide(wanted, state, options)
         if isinstance(decision, Failure):
@@ -195,14 +126,16 @@ class Stage:
         if decision:
             verb = "" if executing else "would: "
             logger.info(f"{host.print_prefix}{self.name}: {verb}{'; '.join(decision)}")
-            yield from self.act(wanted, state, options)
+            for command in self.act(wanted, state, options):
+                command.stage = self.name  # type: ignore[attr-defined]
+                yield command
             # asked once on demand, the proof looks at what that left behind
             yield Proof(self, wanted, replace(options, smoke="auto"))
         else:
             host.noop(f"{self.name} is as the release says")
         if executing:
             seconds = round(time.monotonic() - started, 2)
-            after = observe(host, wanted) or state
+            after = again(wanted)
             events.emit(
                 host.name, "stage-done", stage=self.name, changes=decision, seconds=seconds,
                 driver=after.loaded,
@@ -210,9 +143,6 @@ class Stage:
 
 
 def again(wanted: Wanted) -> HostState:
-    """The host's state in the middle of an act.
-
-    :raises ProbeError: it cannot be observed any more
-    """
+    """The host's state in the middle of an act; one that shows nothing when it cannot be seen."""
     state = observe(context_host, wanted)
-    return state if state is not None else HostState()
+    return HostState() if isinstance(state, Failure) else state

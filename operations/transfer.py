@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.failures import Failure
-from operations import layout
+from operations import connection, layout
+from operations.failing import alone, fail, refused, told
+from operations.lock import who
 from operations.scripts import script
-from operations.stage import alone, fail
 
 INCOMING = f"{layout.STATE}/incoming"
 BLOCK = 1 << 20
@@ -25,19 +27,19 @@ BLOCK = 1 << 20
 def send(host: Host, local: Path, dest: str) -> bool:
     """Stream a file over the host's own connection, as the login user.
 
-    Not through SFTP, which pyinfra uses: a login shell that prints a banner breaks it.
-
     :raises OSError, EOFError, SSHException: the connection was lost
     """
-    client = getattr(host.connector, "client", None)
-    if client is None:  # not SSH
+    channel = connection.stream(host, connection.posix(f"cat > {shlex.quote(dest)}"))
+    if channel is None:  # not SSH
         return bool(host.put_file(str(local), dest))
-    with client.get_transport().open_session() as channel, local.open("rb") as stream:
-        channel.exec_command(f"cat > {shlex.quote(dest)}")
-        while block := stream.read(BLOCK):
+    with channel, local.open("rb") as content:
+        while block := content.read(BLOCK):
             channel.sendall(block)
         channel.shutdown_write()
-        return bool(channel.recv_exit_status() == 0)
+        status = channel.recv_exit_status()
+    if connection.lost(host):
+        raise ConnectionResetError("the connection is gone")
+    return bool(status == 0)
 
 
 class Upload(PyinfraCommand):
@@ -48,7 +50,7 @@ class Upload(PyinfraCommand):
 
     def __init__(self, title: str, files: list[tuple[Path, str, str]]) -> None:
         super().__init__()
-        self.title, self.files = title, files
+        self.title, self.files, self.stage = title, files, ""
 
     @override
     def __repr__(self) -> str:
@@ -59,16 +61,16 @@ class Upload(PyinfraCommand):
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         manifest = "".join(f"{sha}  {dest}\n" for _, dest, sha in self.files)
 
-        def run(phase: str) -> tuple[bool, list[str], tuple[str, ...]]:
-            ok, output = host.run_shell_command(
-                script("receive", phase, timeout=3600),
-                **{**connector_arguments, "_stdin": manifest},
-            )
-            return ok, output.stdout_lines, tuple(output.output_lines[-20:])
+        def run(phase: str) -> tuple[bool, list[str]]:
+            command = script("receive", phase, timeout=3600, who=who(host, self.stage, self.title))
+            given = {**connector_arguments, "_stdin": manifest}
+            ok, output = connection.shell(host, command, given)
+            told(host, output.stdout_lines)
+            return ok, output.output_lines
 
-        ok, lines, tail = run("begin")
+        ok, lines = run("begin")
         if not ok:
-            return fail(host, Failure("TRANSFER", self.title, tail))
+            return refused(host, "TRANSFER", self.stage, lines, self.title)
         missing = {line.removeprefix("want ") for line in lines if line.startswith("want ")}
         todo = [f for f in self.files if f[2] in missing]
         size = sum(local.stat().st_size for local, _, _ in todo)
@@ -76,9 +78,11 @@ class Upload(PyinfraCommand):
             logger.info(f"{host.print_prefix}{self.title}: {len(todo)} files, {size / 1e6:.1f} MB")
         for local, dest, sha in todo:
             if not send(host, local, f"{INCOMING}/{sha}.part"):
-                return fail(host, Failure("TRANSFER", dest))
-        ok, _, tail = run("end")
-        return ok or fail(host, Failure("TRANSFER", self.title, tail))
+                run("drop")  # half a file would take the room that is missing
+                need = f"{dest}: {local.stat().st_size:,} bytes do not fit"
+                return fail(host, Failure("NO_SPACE", need), self.stage)
+        ok, lines = run("end")
+        return ok or refused(host, "TRANSFER", self.stage, lines, self.title)
 
 
 class Rewrite(PyinfraCommand):
@@ -89,7 +93,7 @@ class Rewrite(PyinfraCommand):
 
     def __init__(self, path: str, sha256: str, change: Any) -> None:
         super().__init__()
-        self.path, self.sha256, self.change = path, sha256, change
+        self.path, self.sha256, self.change, self.stage = path, sha256, change, ""
 
     @override
     def __repr__(self) -> str:
@@ -98,18 +102,21 @@ class Rewrite(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = host.run_shell_command(script("read", self.path), **connector_arguments)
+        ok, output = connection.shell(host, script("read", self.path), connector_arguments)
         lines = output.stdout_lines
         if not ok or "@@begin" not in lines or "@@end" not in lines:
-            return fail(host, Failure("PATCH", f"{self.path} cannot be read"))
+            return fail(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
         encoded = lines[lines.index("@@begin") + 1 : lines.index("@@end")]
-        text = base64.b64decode("".join(encoded)).decode()
+        text = base64.b64decode("".join(encoded))
+        if hashlib.sha256(text).hexdigest() == self.sha256:  # given again after a lost connection
+            return True
         try:
-            changed = self.change(text)
+            changed = self.change(text.decode())
         except ValueError as error:
-            return fail(host, Failure("PATCH", f"{self.path}: {error}"))
-        ok, output = host.run_shell_command(
-            script("rewrite", self.path, self.sha256),
-            **{**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
-        )
-        return ok or fail(host, Failure("PATCH", self.path, tuple(output.output_lines[-20:])))
+            return fail(host, Failure("PATCH", f"{self.path}: {error}"), self.stage)
+        title = f"rewriting {self.path}"
+        ok, output = connection.shell(
+            host, script("rewrite", self.path, self.sha256, who=who(host, self.stage, title)),
+            {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
+        )  # fmt: skip
+        return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)

@@ -9,9 +9,9 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import Weights, digest
 from fleet.wanted import Wanted
-from operations.scripts import script
-from operations.stage import Body, Decision, Options, Stage, Step
+from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
+from operations.step import Step
 from operations.transfer import Upload
 
 
@@ -43,10 +43,12 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         yield Upload(f"weights {weights.name}", files)
         yield Step(
             f"stamping weights {weights.name}",
-            script("stamp-tree", f"weights-{weights.name}", inputs(wanted, weights),
-                   weights.target),
-            "WEIGHTS",
-        )  # fmt: skip
+            "stamp-tree",
+            f"weights-{weights.name}",
+            inputs(wanted, weights),
+            weights.target,
+            code="WEIGHTS",
+        )
 
 
 STAGE = Stage("weights", decide, act, "WEIGHTS")

@@ -17,3 +17,13 @@ keep() {
   mv "$1" "$kept"
   echo "kept what was at $1 as $kept"
 }
+booted() { echo "$(cat /proc/sys/kernel/random/boot_id):$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"; }
+audit() {
+  # one line for each change: time, run, operator, stage, what; WHO is set ahead of this text
+  printf '%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${WHO:--}" "$*" >> "$state/audit.log"
+}
+alive() {
+  # JOB: its process still runs, in this boot
+  [ ! -f "$1/status" ] && [ "$(cat "$1/boot" 2>/dev/null)" = "$(booted)" ] &&
+    grep -qs "$1/main" "/proc/$(cat "$1/pid" 2>/dev/null || echo none)/cmdline"
+}

@@ -10,3 +10,4 @@ cp -p "$path" "$state/kept/$(printf %s "$path" | tr / _).$(sha256sum "$path" | c
 chmod --reference="$path" "$part"
 chown --reference="$path" "$part"
 mv -f "$part" "$path"
+audit "rewrote $path"

@@ -135,7 +135,7 @@ def test_a_container_is_made_anew_only_when_something_differs(wanted: Wanted) ->
 def test_somebody_elses_container_of_our_name_is_kept(wanted: Wanted) -> None:
     state = with_container(wanted, spec="")
     commands = " ".join(repr(command) for command in container.act(wanted, state, NONE))
-    assert "mlufleet-container keep torch" in commands and " remove torch" not in commands
+    assert "container keep torch" in commands and "container remove torch" not in commands
 
 
 def test_a_dirty_checkout_is_refused_or_kept_never_overwritten(wanted: Wanted) -> None:
@@ -158,7 +158,9 @@ def test_an_edited_migrated_tree_is_made_again(wanted: Wanted) -> None:
 
 
 def test_a_host_that_could_not_be_seen_gets_every_stage(wanted: Wanted) -> None:
-    assert outstanding.stages(wanted, None, NONE) == [stage.name for stage in outstanding.STAGES]
+    assert outstanding.stages(wanted, Failure("PROBE_FAILED"), NONE) == [
+        stage.name for stage in outstanding.STAGES
+    ]
 
 
 def test_a_refused_host_stops_there(wanted: Wanted) -> None:

@@ -1,0 +1,60 @@
+# ID SECONDS STDIN BODY NAME [ARGUMENTS…]: runs BODY as a job of the host's own. It outlives the
+# connection; asked for again by its id it is picked up, not started twice.
+set -u
+id=$1 seconds=$2 stdin=$3 body=$4 name=$5; shift 5
+umask 077
+job="$state/jobs/$id"
+quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
+run=$(printf '%s\n' "$WHO" | cut -f1)
+if [ ! -d "$job" ]; then
+  holder=$(cut -f1 "$state/lock" 2>/dev/null)
+  if [ "$holder" != "$run" ]; then
+    echo "@@code LOCKED"; echo "run ${holder:-of nobody} holds this host by now"; exit 1
+  fi
+  for old in "$state/jobs"/*; do
+    [ ! -d "$old" ] || alive "$old" || rm -rf "$old"
+  done
+  mkdir -p "$job.new"
+  printf '%s\n' "$body" > "$job.new/body"
+  printf '%s' "$stdin" > "$job.new/stdin"
+  booted > "$job.new/boot"
+  echo $(($(date +%s) + seconds)) > "$job.new/deadline"
+  printf '%s\n' "$WHO" > "$job.new/who"
+  {
+    echo "cd /; umask 022; echo \$\$ > $job/pid"
+    printf 'timeout -k 10 %s sh %s ' "$seconds" "$job/body"
+    for argument; do quote "$argument"; done
+    echo "> $job/log 2>&1 < $job/stdin"
+    echo "echo \$? > $job/status.part; sync; mv -f $job/status.part $job/status"
+  } > "$job.new/main"
+  sync
+  mv "$job.new" "$job"
+  audit "start"
+  # out of this session's reach: where there is systemd, also out of its control group
+  if [ -d /run/systemd/system ] && systemd-run --unit "mlufleet-$id" --setenv=HOME=/root \
+    --setenv="PATH=$PATH" sh "$job/main" >/dev/null 2>&1; then :
+  else HOME=/root setsid sh "$job/main" >/dev/null 2>&1 </dev/null &
+  fi
+fi
+tick=0
+while [ ! -f "$job/status" ]; do
+  if [ $tick -gt 20 ] && ! alive "$job"; then
+    [ -f "$job/status" ] && break
+    cat "$job/log" 2>/dev/null
+    audit "died"; echo "the job ended without a status: $name was killed"; exit 1
+  fi
+  # not even SIGKILL ends what is stuck in the kernel: it is left behind
+  if [ "$(date +%s)" -gt $(($(cat "$job/deadline") + 20)) ]; then
+    cat "$job/log" 2>/dev/null
+    audit "hung"; echo "@@code HUNG"
+    echo "process $(cat "$job/pid") does not end, not even by SIGKILL"; exit 1
+  fi
+  tick=$((tick + 1))
+  if [ $tick -lt 20 ]; then sleep 0.1; else sleep 1; fi
+done
+cat "$job/log"
+status=$(cat "$job/status")
+[ -f "$job/told" ] || audit "ended with status $status"
+: > "$job/told"
+case $status in 124 | 137) echo "@@code TIMED_OUT"; echo "it was ended after $seconds s" ;; esac
+exit "$status"

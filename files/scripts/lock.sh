@@ -1,0 +1,75 @@
+# acquire RUN OPERATOR WHY LEASE | release RUN | beat RUN | break OPERATOR: one run at a time on a
+# host. A holder beats every few seconds; it counts as dead when its lock has not changed for a
+# lease, by what is seen on this host alone: nobody's clock is compared with another's.
+set -u
+BEAT=5
+how=$1 run=$2
+lock="$state/lock"
+mkdir -p "$state"; chmod 755 "$state"
+guarded() { exec 9> "$state/lock.guard" && flock -w 10 9; }
+free() { exec 9>&-; }
+field() { cut -f"$1" "$lock" 2>/dev/null; }
+changed() { stat -c %Y.%i "$lock" 2>/dev/null; }
+take() {
+  printf '%s\t%s\t%s\t%s\t%s\n' "$run" "$operator" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$lease" \
+    "$why" > "$lock.part" && mv -f "$lock.part" "$lock"
+}
+mine() { [ "$(field 1)" = "$run" ]; }
+holder() {
+  age=$(($(date +%s) - $(stat -c %Y "$lock")))
+  echo "held by $(field 2), run $(field 1), since $(field 3), last seen $age s ago: $(field 5)"
+}
+release() {
+  guarded || exit 1
+  if mine; then rm -f "$lock"; fi
+}
+case $how in
+  release) release ;;
+  beat)
+    # a line from the controller is a beat; at the end of its input the holder has hung up
+    while read -r word; do
+      mine || exit 0
+      [ "$word" != release ] || { release; exit 0; }
+      touch "$lock"
+    done
+    # the lease is cut short, so that whoever comes next does not wait for all of it
+    if mine; then touch -d "@$(($(date +%s) - $(field 4) + BEAT))" "$lock"; fi ;;
+  break)
+    guarded || exit 1
+    [ -f "$lock" ] || { echo "@@lock free"; exit 0; }
+    echo "@@lock was $(holder)"
+    WHO="-	$run	lock" audit "broke the lock $(holder)"
+    rm -f "$lock" ;;
+  acquire)
+    operator=$3 why=$4 lease=$5
+    waited=0 quiet=0 last=
+    while :; do
+      guarded || { echo "@@code LOCKED"; echo "the lock's guard is busy"; exit 1; }
+      if [ ! -f "$lock" ] || mine; then take; free; break; fi
+      now=$(changed)
+      if [ "$now" != "$last" ]; then
+        if [ -n "$last" ]; then echo "@@code LOCKED"; holder; exit 1; fi
+        last=$now
+        age=$(($(date +%s) - $(stat -c %Y "$lock")))
+        [ $age -ge 0 ] || age=0
+        # a clock that was set makes a live lock look old: at least one beat is waited for
+        quiet=$(($(field 4) - age))
+        [ $quiet -gt $((BEAT + 2)) ] || quiet=$((BEAT + 2))
+        [ $quiet -le 120 ] || { echo "@@code LOCKED"; holder; exit 1; }
+      elif [ $waited -gt $quiet ]; then
+        WHO="$run	$operator	lock" audit "took over the lock $(holder)"
+        take; free; break
+      fi
+      free; sleep 1; waited=$((waited + 1))
+    done
+    # what the last holder left running is not started twice: it is let end
+    for job in "$state"/jobs/*; do
+      while [ -d "$job" ] && alive "$job"; do
+        if [ "$(date +%s)" -gt $(($(cat "$job/deadline") + 20)) ]; then
+          echo "@@code HUNG"; echo "process $(cat "$job/pid") of $(cut -f1 "$job/who") does not end"
+          exit 1
+        fi
+        touch "$lock"; sleep 1
+      done
+    done ;;
+esac

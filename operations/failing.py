@@ -1,0 +1,102 @@
+"""How one host fails, alone and with a remedy; and what it does about a connection that is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+from paramiko import SSHException
+from pyinfra import logger
+from pyinfra.api import Host
+from pyinfra.api.state import State
+
+from fleet.failures import SYMPTOMS, Failure
+from operations import connection, events, sudo
+
+TAIL = 20
+#: seconds in which a lost connection has to come back
+PATIENCE = 300
+#: key of a host's data: what makes it this run's again after that; returns whether it is
+RESUME = "mlufleet_resume"
+
+
+def fail(host: Host, failure: Failure, stage: str = "") -> bool:
+    """Name a host's failure with its remedy, to the operator and the journal."""
+    for line in failure.tail[:-1]:
+        logger.info(f"{host.print_prefix}    {line}")
+    logger.error(f"{host.print_prefix}{failure.code}: {failure.sentence}")
+    logger.error(f"{host.print_prefix}  remedy: {failure.remedy}")
+    events.emit(
+        host.name, "failed", stage=stage, code=failure.code, sentence=failure.sentence,
+        remedy=failure.remedy, tail=list(failure.tail),
+    )  # fmt: skip
+    return False
+
+
+def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str = "") -> bool:
+    """Fail a host by what its script printed: one that knows better names the code itself."""
+    lines = [line for line in output if line.strip()]
+    for line in lines:
+        if line.startswith("@@code "):
+            code = line.removeprefix("@@code ").strip()
+    lines = [line for line in lines if not line.startswith("@@")][-TAIL:]
+    for symptom, meaning in SYMPTOMS.items():
+        if any(symptom in line for line in lines):
+            code = meaning
+    said = lines[-1] if lines else "no output"
+    return fail(host, Failure(code, f"{title}: {said}" if title else said, tuple(lines)), stage)
+
+
+def told(host: Host, lines: Iterable[str]) -> None:
+    """Pass on what a script says of its own accord: what it kept, what the model answered."""
+    for line in lines:
+        if line.startswith("kept what was "):
+            logger.warning(f"{host.print_prefix}{line}")
+            events.emit(host.name, "kept", what=line)
+        elif line.startswith("@@answer "):
+            events.emit(host.name, "answer", text=line.removeprefix("@@answer "))
+        elif line.startswith("@@lock "):
+            logger.info(f"{host.print_prefix}lock {line.removeprefix('@@lock ')}")
+            events.emit(host.name, "lock", text=line.removeprefix("@@lock "))
+
+
+def resumed(host: Host) -> bool:
+    """Bring a lost connection back, with sudo's answer and the lock."""
+    logger.warning(f"{host.print_prefix}the connection is lost, trying for {PATIENCE} s")
+    events.emit(host.name, "lost")
+
+    def ours() -> bool:
+        resume = host.connector_data.get(RESUME)
+        return sudo.prepare(host) is None and (resume is None or resume())
+
+    return connection.back(host, PATIENCE, ours)
+
+
+Execute = Callable[..., bool]
+
+
+def alone(execute: Execute) -> Execute:
+    """An exception that leaves a command would end the run of every host: it fails this one.
+
+    A command whose connection is lost is given again once that is back, so it must be one that
+    can be: it looks first at what is there, or is a job that is picked up.
+    """
+
+    @wraps(execute)
+    def guarded(self: Any, state: State, host: Host, connector_arguments: Any) -> bool:
+        stage = getattr(self, "stage", "")
+        if events.halted():
+            return fail(host, Failure("INTERRUPTED"), str(stage))
+        for _ in range(3):
+            try:
+                return execute(self, state, host, connector_arguments)
+            except (OSError, EOFError, SSHException) as error:
+                reason = f"{self!r}: {error}"
+                if not connection.lost(host) or not resumed(host):
+                    break
+            except Exception as error:
+                return fail(host, Failure("INTERNAL", f"{self!r}: {type(error).__name__}: {error}"))
+        return fail(host, Failure("CONNECTION_LOST", reason), str(stage))
+
+    return guarded

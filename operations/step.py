@@ -1,0 +1,76 @@
+"""A remote script as a job of the host's own, with a title and a failure code."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import Any
+
+import gevent
+from pyinfra import logger
+from pyinfra.api import Host
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.state import State
+from typing_extensions import override
+
+from operations import connection
+from operations.failing import alone, refused, told
+from operations.lock import held, who
+from operations.observe import forget
+from operations.scripts import body, script
+
+#: seconds between two signs of life of a long step
+PATIENCE = 60
+
+
+class Step(PyinfraCommand):
+    """Runs `files/scripts/NAME.sh ARGUMENTS…` so that it outlives the connection.
+
+    :param title: what the operator reads
+    :param code: of its failure, unless the script itself says a better one
+    :param timeout: seconds, counted on the host
+    :param stdin: text for its standard input; never a secret
+    """
+
+    def __init__(
+        self, title: str, name: str, *arguments: str, code: str, timeout: int = 600, stdin: str = ""
+    ) -> None:
+        super().__init__()
+        self.title, self.name, self.arguments = title, name, arguments
+        self.code, self.timeout, self.stdin = code, timeout, stdin
+        self.stage = self.id = ""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Step({shlex.join((self.name, *self.arguments))})"
+
+    @override
+    @alone
+    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+        lock = held(host)
+        if lock is None:
+            raise RuntimeError("a step needs the host's lock")
+        if not self.id:  # a step that is given again after a lost connection keeps its own
+            lock.steps += 1
+            self.id = f"{lock.owner.run}-{lock.steps}"
+            logger.info(f"{host.print_prefix}{self.title}")
+        command = script(
+            "job", self.id, str(self.timeout), self.stdin, body(self.name),
+            f"mlufleet-{self.name}", *self.arguments, timeout=self.timeout + 120,
+            who=who(host, self.stage, self.title),
+        )  # fmt: skip
+        forget(host)
+        signs = gevent.spawn(self._signs, host)
+        try:
+            ok, output = connection.shell(host, command, connector_arguments)
+        finally:
+            signs.kill()
+        told(host, output.stdout_lines)
+        return ok or refused(host, self.code, self.stage, output.output_lines, self.title)
+
+    def _signs(self, host: Host) -> None:
+        started = time.monotonic()
+        while True:
+            gevent.sleep(PATIENCE)
+            seconds = time.monotonic() - started
+            logger.info(f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, still running")
