@@ -80,7 +80,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "CARD_BUSY": (
         "a process that is not ours holds a card",
-        "let it finish or stop it; `evict: true` for the host allows stopping it",
+        "let it finish (`busy_timeout: SECONDS` waits) or stop it (`evict: true` allows that)",
     ),
     "PACKAGE_LOCKED": (
         "another package manager is running",
@@ -93,6 +93,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "DRIVER_INSTALL": (
         "the driver package could not be installed",
         "read the lines above; `dkms status` and /var/lib/dkms/*/build/make.log say more",
+    ),
+    "NEXT_KERNEL": (
+        "the kernel that boots next has no driver module",
+        "install exactly its headers and run again, before the host reboots",
     ),
     "DRIVER_NOT_PROVED": (
         "the driver that is loaded is not the one of the release, or nodes are missing",

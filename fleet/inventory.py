@@ -29,6 +29,8 @@ class HostData(Model):
     evict: bool | None = None
     keep_dirty: bool | None = None
     smoke: str | None = Field(default=None, pattern="^(auto|always)$")
+    #: seconds to wait for foreign jobs on the cards before a driver change; 0: refuse at once
+    busy_timeout: int | None = Field(default=None, ge=0)
     #: seconds a reboot may take; servers with much memory need minutes
     reboot_timeout: int | None = Field(default=None, ge=10)
     groups: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.release import digest
 from fleet.wanted import Wanted
 from operations import layout
+from operations.observe import CONTAINER_FACTS
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
@@ -40,13 +41,21 @@ def spec_digest(wanted: Wanted, state: HostState) -> str:
     return digest([run_arguments(wanted, state), wanted.lock.image.id])
 
 
+def fits(wanted: Wanted, state: HostState) -> bool:
+    """Whether the container is what was created, and what would be created today."""
+    found, label = state.container, spec_digest(wanted, state)
+    return found is not None and found.image == wanted.lock.image.id and (
+        found.spec == label and state.stamps.get("container") == f"{label} {found.facts}"
+    )  # fmt: skip
+
+
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     name, found = wanted.release.container.name, state.container
     if found is None:
         return [f"create container {name}"]
     if found.image != wanted.lock.image.id:
         return [f"recreate container {name}: it runs another image"]
-    if found.spec != spec_digest(wanted, state):
+    if not fits(wanted, state):
         return [f"recreate container {name}: its spec or the cards differ"]
     if not found.running:
         return [f"start container {name}"]
@@ -58,8 +67,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     spec, found = wanted.release.container, state.container
     label = spec_digest(wanted, state)
-    fits = found and found.image == wanted.lock.image.id and found.spec == label
-    if found and fits:
+    if found and fits(wanted, state):
         how = "restart" if found.running else "start"
         yield Step(f"{how}ing the container", "container", how, spec.name, code="CONTAINER")
         return
@@ -69,22 +77,11 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     folders = [layout.SHARED, *(mount.host for mount in spec.mounts)]
     yield Step("making the mounted folders", "folders", *folders, code="CONTAINER")
     yield Step(
-        "creating the container",
-        "container",
-        "create",
-        spec.name,
-        *run_arguments(wanted, state),
-        "--name",
-        spec.name,
-        "--label",
-        f"mlufleet.spec={label}",
-        "--label",
-        f"mlufleet.release={wanted.release.name}",
-        wanted.lock.image.id,
-        "sleep",
-        "infinity",
-        code="CONTAINER",
-    )
+        "creating the container", "container", "create", spec.name, label, CONTAINER_FACTS,
+        *run_arguments(wanted, state), "--name", spec.name, "--label", f"mlufleet.spec={label}",
+        "--label", f"mlufleet.release={wanted.release.name}", wanted.lock.image.id,
+        "sleep", "infinity", code="CONTAINER",
+    )  # fmt: skip
 
 
 STAGE = Stage("container", decide, act, "CONTAINER")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
-from pyinfra.api import operation
+import gevent
+from pyinfra import logger
+from pyinfra.api import Host, operation
 from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.state import State
+from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import layout
+from operations import events, layout
+from operations.failing import alone, fail
+from operations.observe import forget, observe
 from operations.reboot import Reboot
 from operations.stage import Body, Decision, Options, Stage, again
-from operations.state import Holder, HostState
+from operations.state import Holder, HostState, Package
 from operations.step import Step
 from operations.transfer import Upload
 
@@ -23,16 +31,38 @@ def foreign(state: HostState) -> list[Holder]:
     return [h for h in state.holders if not (ours and h.container == ours)]
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    release = wanted.release
-    version = release.driver.version
-    if state.system not in release.driver.packages:
-        return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name})")
-    name = release.driver.packages[state.system].package
+def who(holders: list[Holder]) -> str:
+    return ", ".join(
+        f"{h.command} (pid {h.pid}{', container ' + h.container[:12] if h.container else ''})"
+        for h in holders
+    )
+
+
+def unbuilt(wanted: Wanted, state: HostState) -> bool:
+    """Whether the next boot takes a kernel that DKMS has not built this driver for."""
+    coming = state.next_kernel
+    return bool(coming) and coming != state.kernel and bool(state.built) and (
+        (coming, wanted.release.driver.version) not in state.built
+    )  # fmt: skip
+
+
+def current(wanted: Wanted, state: HostState) -> Package | None:
+    """The driver package of this system, as far as it is installed."""
+    name = wanted.release.driver.packages[state.system].package
+    return next((package for package in state.packages if package.name == name), None)
+
+
+def right_package(wanted: Wanted, state: HostState) -> bool:
+    found = current(wanted, state)
+    return found is not None and found.installed and found.version == wanted.release.driver.version
+
+
+def changes(wanted: Wanted, state: HostState) -> list[str]:
+    """What is to do that needs the cards for itself."""
+    version = wanted.release.driver.version
     todo = []
-    installed = {p.name: p for p in state.packages}
-    package = installed.get(name)
-    if package is None or not package.installed or package.version != version:
+    if not right_package(wanted, state):
+        package = current(wanted, state)
         found = f"{package.version}, {package.status}" if package else "none"
         todo.append(f"install driver {version} ({found} is installed)")
     if state.loaded != version:
@@ -42,54 +72,94 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     absent = sorted(expected - set(state.nodes))
     if absent:
         todo.append(f"make nodes {', '.join(absent)}")
+    return todo
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    driver = wanted.release.driver
+    if state.system not in driver.packages:
+        return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name})")
+    todo = changes(wanted, state)
     if todo and foreign(state) and not options.evict:
-        who = ", ".join(
-            f"{h.command} (pid {h.pid}{', container ' + h.container[:12] if h.container else ''})"
-            for h in foreign(state)
-        )
-        return Failure("CARD_BUSY", who)
+        if not options.busy_timeout:
+            return Failure("CARD_BUSY", who(foreign(state)))
+        todo.insert(0, f"wait for {who(foreign(state))}")
+    if unbuilt(wanted, state):
+        coming = state.next_kernel
+        todo.append(f"build driver {driver.version} for kernel {coming}, which boots next")
     return todo
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    driver = wanted.release.driver
-    package = driver.packages[state.system]
-    local, sha = wanted.local(package.file)
-    dest = f"{layout.STATE}/artifacts/{package.file}"
-    current = {p.name: p for p in state.packages}.get(package.package)
-    for holder in foreign(state):
-        yield Step(
-            f"evicting {holder.command} ({holder.pid})",
-            "evict",
-            str(holder.pid),
-            holder.container,
-            code="CARD_BUSY",
-        )
-    if state.container and state.container.running:
-        yield Step("stopping the container", "stop", state.container.id, code="CONTAINER")
-    if current is None or not current.installed or current.version != driver.version:
-        yield Upload("driver package", [(local, dest, sha)])
-        yield Step(
-            f"installing driver {driver.version} (its modules are built, this takes minutes)",
-            "install-driver",
-            package.package,
-            driver.version,
-            dest,
-            code="DRIVER_INSTALL",
-            timeout=3600,
-        )
+    version = wanted.release.driver.version
+    if changes(wanted, state):
+        yield from _free(wanted, state, options)
+        if not right_package(wanted, state):
+            yield from _install(wanted, state)
+            state = again(wanted)
+        if not state.loaded:
+            yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+        elif state.loaded == version and changes(wanted, state):
+            yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
         state = again(wanted)
-    if isinstance(decide(wanted, state, options), list) and not state.loaded:
-        yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
-        state = again(wanted)
-    elif state.loaded == driver.version and decide(wanted, state, options):
-        yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
-        state = again(wanted)
-    if state.loaded != driver.version or decide(wanted, state, options):
+    if unbuilt(wanted, state):
+        yield Step(f"building the driver for kernel {state.next_kernel}, which boots next",
+                   "build-driver", version, state.next_kernel, code="NEXT_KERNEL",
+                   timeout=3600)  # fmt: skip
+    if changes(wanted, state):
         why = f"{state.loaded or 'no driver'} is loaded"
         yield Reboot(why, state.boot, wanted, options.reboot_timeout)
         if not again(wanted).loaded:  # nothing on the host asks for the module at boot
             yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+
+
+def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    """Get everybody off the cards, our own container last."""
+    if options.evict:
+        for holder in foreign(state):
+            yield Step(f"evicting {holder.command} ({holder.pid})", "evict", str(holder.pid),
+                       holder.container, code="CARD_BUSY")  # fmt: skip
+    elif foreign(state):
+        yield WaitForCards(wanted, options.busy_timeout)
+    if state.container and state.container.running:
+        yield Step("stopping the container", "stop", state.container.id, code="CONTAINER")
+
+
+def _install(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
+    driver = wanted.release.driver
+    package = driver.packages[state.system]
+    local, sha = wanted.local(package.file)
+    dest = f"{layout.STATE}/artifacts/{package.file}"
+    yield Upload("driver package", [(local, dest, sha)])
+    yield Step(f"installing driver {driver.version} (its modules are built, this takes minutes)",
+               "install-driver", package.package, driver.version, dest, code="DRIVER_INSTALL",
+               timeout=3600)  # fmt: skip
+
+
+class WaitForCards(PyinfraCommand):
+    """:param timeout: seconds that jobs on the cards may still take"""
+
+    def __init__(self, wanted: Wanted, timeout: int) -> None:
+        super().__init__()
+        self.wanted, self.timeout, self.stage = wanted, timeout, ""
+
+    @override
+    @alone
+    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+        end = time.monotonic() + self.timeout
+        while True:
+            forget(host)
+            seen = observe(host, self.wanted)
+            if isinstance(seen, Failure):
+                return fail(host, seen, self.stage)
+            if not foreign(seen):
+                return True
+            left = end - time.monotonic()
+            if left < 0 or events.halted():
+                said = f"{who(foreign(seen))}, after {self.timeout} s"
+                return fail(host, Failure("CARD_BUSY", said), self.stage)
+            logger.info(f"{host.print_prefix}waiting for {who(foreign(seen))}, {left:.0f} s left")
+            gevent.sleep(min(10, max(left, 0.5)))
 
 
 STAGE = Stage("driver", decide, act, "DRIVER_NOT_PROVED")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from shlex import quote
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,14 @@ from operations import layout
 from operations.scripts import text
 from operations.state import HostState, ProbeError, parse
 
+#: what a container is made of, in docker's template language; no id or time that a restart changes
+CONTAINER_FACTS = (
+    "".join(
+        "{{json .HostConfig." + name + "}}"
+        for name in ("Devices", "Binds", "Privileged", "CapAdd", "ShmSize", "NetworkMode", "Init")
+    )
+    + "{{json .HostConfig.RestartPolicy}}{{json .Config.Env}}{{json .Config.Cmd}}"
+)
 #: seconds that a probe may take
 LIMIT = 120
 
@@ -28,13 +37,14 @@ def preamble(wanted: Wanted) -> str:
         "IMAGE": [release.image.reference],
         "IMAGE_ID": [wanted.lock.image.id],
         "CONTAINER": [release.container.name],
+        "CONTAINER_FACTS": [CONTAINER_FACTS],
         "MOUNTS": [f"{host}:{inside}" for host, inside in layout.mounts(release)],
         "SOURCES": sources,
         "TREES": layout.trees(release) + [weights.target for weights in release.weights],
         "FILES": [layout.on_host(release, patch.file) for patch in release.patches],
         "ROOTS": ["/var/lib/docker", layout.STATE, *sources[:1]],
     }
-    return "".join(f"{name}='{' '.join(dict.fromkeys(v))}'\n" for name, v in values.items())
+    return "".join(f"{name}={quote(' '.join(dict.fromkeys(v)))}\n" for name, v in values.items())
 
 
 class Probe(FactBase[HostState | Failure]):

@@ -10,7 +10,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.release import Pip, Source, digest
 from fleet.wanted import Wanted
 from operations import layout, migration
-from operations.stage import Body, Decision, Options, Stage
+from operations.stage import Body, Decision, Options, Stage, again
 from operations.state import HostState
 from operations.step import Step
 from operations.transfer import Upload
@@ -34,6 +34,11 @@ def inputs(wanted: Wanted, state: HostState) -> str:
             [state.stamps.get(f"tree-{source.name}") for source in editable(wanted)],
         ]
     )[:16]
+
+
+def stamp(wanted: Wanted, state: HostState) -> str:
+    """What was installed from, and what was there afterwards."""
+    return f"{inputs(wanted, state)} {state.container.site if state.container else ''}"
 
 
 def pip_arguments(pip: Pip, wheelhouse: bool) -> list[str]:
@@ -60,7 +65,7 @@ def pip_arguments(pip: Pip, wheelhouse: bool) -> list[str]:
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    if state.stamps.get("packages") == inputs(wanted, state):
+    if state.container and state.stamps.get("packages") == stamp(wanted, state):
         return []
     return ["install packages in the container"]
 
@@ -103,7 +108,9 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             code="PACKAGES",
             timeout=3600,
         )
-    yield Step("stamping packages", "stamp", "packages", inputs(wanted, state), code="PACKAGES")
+    yield Step("finding the package folders", "package-folders", name, python, code="PACKAGES")
+    after = again(wanted)
+    yield Step("stamping packages", "stamp", "packages", stamp(wanted, after), code="PACKAGES")
 
 
 STAGE = Stage("packages", decide, act, "PACKAGES")

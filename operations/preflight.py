@@ -17,6 +17,11 @@ from operations.state import HostState
 SKEW = 600
 #: an image needs room for its archive and, unpacked, about twice that (measured: 1.9 to 2.4)
 UNPACKED = 3
+#: files that provisioning makes in one place: the sources with their history and migrated trees
+INODES = 20_000
+#: seconds past its limit after which a job is stuck: SIGKILL came long before
+HUNG = 20
+TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
 
 
 def space(wanted: Wanted, state: HostState) -> Failure | None:
@@ -31,18 +36,27 @@ def space(wanted: Wanted, state: HostState) -> Failure | None:
         if f"weights-{weights.name}" not in state.stamps:
             total = sum(f.size for f in wanted.lock.under(weights.folder).values())
             need[layout.STATE] = need.get(layout.STATE, 0) + total
+    for source in wanted.release.sources:
+        path = layout.on_host(wanted.release, source.path)
+        if path not in state.sources:
+            need.setdefault(path, 0)
     for path, size in need.items():
         known = [p for p in state.disk if path == p or path.startswith(p.rstrip("/") + "/")]
         if known:
-            free = state.disk[max(known, key=len)]
-            if free < size:
-                return Failure("NO_SPACE", f"{path} has {free:,} bytes free, {size:,} are needed")
+            place = max(known, key=len)
+            if state.disk[place] < size:
+                return Failure(
+                    "NO_SPACE", f"{path} has {state.disk[place]:,} bytes free, {size:,} are needed"
+                )
+            if state.inodes.get(place, INODES) < INODES:
+                return Failure("NO_INODES", f"{path} has {state.inodes[place]:,} free, "
+                                            f"{INODES:,} are needed")  # fmt: skip
     return None
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     release = wanted.release
-    missing = [tool for tool in ("git", "timeout", "sha256sum") if tool not in state.tools]
+    missing = [tool for tool in TOOLS if tool not in state.tools]
     if state.uid != 0:
         return Failure("PROBE_FAILED", f"commands run as uid {state.uid}, not as root")
     if missing:
@@ -64,6 +78,11 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return Failure("SECURE_BOOT")
     if abs(state.skew) > SKEW:
         return Failure("CLOCK_SKEW", f"{state.skew:+.0f} seconds")
+    stuck = [job for job in state.jobs if job.overdue > HUNG]
+    if stuck:
+        return Failure("HUNG", f"{stuck[0].title}, of run {stuck[0].run}")
+    if state.read_only:
+        return Failure("READ_ONLY", ", ".join(state.read_only))
     return space(wanted, state) or []
 
 

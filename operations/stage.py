@@ -30,6 +30,8 @@ class Options:
     evict: bool = False
     keep_dirty: bool = False
     smoke: str = "auto"
+    #: seconds that foreign jobs on the cards are waited for before a driver change
+    busy_timeout: int = 0
     #: seconds
     reboot_timeout: int = 900
 

@@ -47,6 +47,10 @@ class ContainerState:
     image: str
     running: bool
     spec: str
+    #: digest of what docker says it is made of, whatever its label claims
+    facts: str
+    #: digest of its Python package folders
+    site: str
     #: mounted paths where it shows something that the host has replaced since
     stale: tuple[str, ...]
 
@@ -58,6 +62,27 @@ class SourceState:
     dirty: int
 
 
+@dataclass(frozen=True)
+class LockState:
+    run: str
+    operator: str
+    since: str
+    #: seconds without a beat after which the holder counts as dead
+    lease: int
+    why: str
+    #: seconds since the last beat, by the host's own clock
+    age: int
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A step that runs on the host, in this boot. :param overdue: seconds past its limit"""
+
+    run: str
+    title: str
+    overdue: int
+
+
 @dataclass
 class HostState:
     os: str = ""
@@ -66,6 +91,10 @@ class HostState:
     kernel: str = ""
     architecture: str = ""
     boot: str = ""
+    #: equal for two names that lead to one machine
+    machine: str = ""
+    #: release of the kernel that the next boot takes; "" when nothing says so
+    next_kernel: str = ""
     #: host's clock less the controller's, seconds
     skew: float = 0.0
     uid: int = -1
@@ -74,10 +103,11 @@ class HostState:
     tools: set[str] = field(default_factory=set)
     cards: list[Card] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
-    module: bool = False
     #: card address -> (driver version, core state)
     running: dict[str, tuple[str, str]] = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
+    #: (kernel release, driver version) that modules are built for
+    built: set[tuple[str, str]] = field(default_factory=set)
     holders: list[Holder] = field(default_factory=list)
     engine: str = ""
     engine_enabled: bool = False
@@ -91,6 +121,11 @@ class HostState:
     stamps: dict[str, str] = field(default_factory=dict)
     #: path -> free bytes
     disk: dict[str, int] = field(default_factory=dict)
+    #: path -> free inodes, where the file system counts them
+    inodes: dict[str, int] = field(default_factory=dict)
+    read_only: list[str] = field(default_factory=list)
+    lock: LockState | None = None
+    jobs: list[JobState] = field(default_factory=list)
 
     @property
     def system(self) -> str:
@@ -133,6 +168,7 @@ def parse(lines: list[str], now: float) -> HostState:
     state = HostState()
     stale: list[str] = []
     container: list[str] = []
+    digests = {"facts": "", "site": ""}
     for line in text[start + 1 : text.index(END, start)]:
         kind, *fields = line.split("\t")
         try:
@@ -140,6 +176,8 @@ def parse(lines: list[str], now: float) -> HostState:
                 container = fields
             elif kind == "stale":
                 stale.append(fields[0])
+            elif kind in digests:
+                digests[kind] = fields[0]
             else:
                 _take(state, kind, fields, now)
         except (IndexError, ValueError) as error:
@@ -148,7 +186,7 @@ def parse(lines: list[str], now: float) -> HostState:
         try:
             state.container = ContainerState(
                 id=container[0], image=container[1], running=container[2] == "true",
-                spec=container[4], stale=tuple(stale),
+                spec=container[4], stale=tuple(stale), **digests,
             )  # fmt: skip
         except IndexError as error:
             raise ProbeError(f"the probe printed container {container!r}") from error
@@ -161,7 +199,11 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
     elif kind == "kernel":
         state.kernel, state.architecture = fields[:2]
     elif kind == "boot":
-        state.boot = f"{fields[0]}:{fields[1]}"
+        state.boot = fields[0]
+    elif kind == "machine":
+        state.machine = fields[0]
+    elif kind == "next":
+        state.next_kernel = fields[0]
     elif kind == "clock":
         state.skew = int(fields[0]) - now
     elif kind == "uid":
@@ -176,8 +218,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.cards.append(Card(*fields[:4]))
     elif kind == "node":
         state.nodes.append(fields[0])
-    elif kind == "module":
-        state.module = True
+    elif kind == "module-for":
+        state.built.add((fields[0], fields[1]))
     elif kind == "running":
         state.running[fields[0]] = (fields[1], fields[2])
     elif kind == "package":
@@ -196,3 +238,12 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         getattr(state, f"{kind}s")[fields[0]] = fields[1]
     elif kind == "disk":
         state.disk[fields[0]] = int(float(fields[1]))
+        if fields[2:] and fields[2] not in ("", "-"):
+            state.inodes[fields[0]] = int(fields[2])
+    elif kind == "read-only":
+        state.read_only.append(fields[0])
+    elif kind == "lock":
+        run, operator, since, lease, why, age = fields[:6]
+        state.lock = LockState(run, operator, since, int(lease), why, int(age))
+    elif kind == "job":
+        state.jobs.append(JobState(fields[0], fields[3], int(fields[4])))

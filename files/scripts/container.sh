@@ -1,10 +1,14 @@
-# create|start|restart|remove|keep NAME [RUN OPTIONS…]
+# create NAME SPEC FACTS RUN-OPTIONS… | start|restart|remove|keep NAME
 how=$1 name=$2; shift 2
 case $how in
   create)
     # docker makes a missing file of a bind mount into a folder on the host
     [ -f /usr/bin/cnmon ] || { echo "/usr/bin/cnmon is not a file"; exit 1; }
-    docker run --detach "$@" ;;
+    spec=$1 facts=$2; shift 2
+    docker run --detach "$@" || exit 1
+    # what docker made of it: a label alone can be given to anything
+    stamp container "$spec $(docker inspect --type container --format "$facts" "$name" |
+      sha256sum | cut -c1-16)" ;;
   start) docker start "$name" ;;
   restart) docker restart -t 10 "$name" ;;
   remove) docker rm -f "$name" ;;

@@ -10,14 +10,18 @@ echo '@@mlufleet-begin'
 say os "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
 kernel=$(uname -r)
 say kernel "$kernel" "$(uname -m)"
-say boot "$(cat /proc/sys/kernel/random/boot_id)" "$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"
+say boot "$(booted)"
+# names that lead to one machine; a machine-id alone does not tell copies of one disk image apart
+say machine "$(cat /etc/machine-id 2>/dev/null) $(uname -n) $(booted)"
 say clock "$(date +%s)"
 say uid "$(id -u)"
 [ -e "/lib/modules/$kernel/build/." ] && say headers "/lib/modules/$kernel/build"
 for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
   [ -r "$variable" ] && say secureboot "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')"
 done
-for tool in git docker timeout sha256sum; do
+for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
+[ -n "${next:-}" ] && say next "${next#/boot/vmlinuz-}"
+for tool in git docker timeout sha256sum flock base64; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 for card in /sys/bus/pci/devices/*; do
@@ -29,7 +33,6 @@ done
 for node in /dev/cambricon_*; do
   [ -c "$node" ] && say node "$node"
 done
-[ -d /sys/module/cambricon_drv ] && say module loaded
 for information in /proc/driver/cambricon/mlus/*/information; do
   [ -r "$information" ] || continue
   card=${information%/information}
@@ -43,6 +46,12 @@ for package in $PACKAGES; do
   elif command -v rpm >/dev/null 2>&1; then
     rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' "$package" 2>/dev/null | grep '^package'
   fi
+done
+for built in /var/lib/dkms/cambricon*/*/*/*/module; do
+  [ -d "$built" ] || continue
+  kernel=${built%/*/module}
+  version=${kernel%/*}
+  say module-for "${kernel##*/}" "${version##*/}"
 done
 find /proc/[0-9]*/fd -lname '/dev/cambricon*' 2>/dev/null | cut -d/ -f3 | sort -u |
 while read -r pid; do
@@ -61,6 +70,15 @@ if command -v docker >/dev/null 2>&1; then
       "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{index .Config.Labels \"mlufleet.spec\"}}" \
       "$CONTAINER") && echo "$line"
     pid=$(printf '%s\n' "$line" | cut -f5)
+    [ -n "$pid" ] && say facts "$(quiet 20 docker inspect --type container --format "$CONTAINER_FACTS" \
+      "$CONTAINER" | sha256sum | cut -c1-16)"
+    # what pip or anybody else changed in there: names of all packages, times of their records
+    [ -n "$pid" ] && [ "$pid" != 0 ] &&
+      say site "$(for folder in $(cat "$state/stamps/packages-folders" 2>/dev/null); do
+        cd "/proc/$pid/root$folder" 2>/dev/null || continue
+        find . -mindepth 1 -maxdepth 1 ! -name __pycache__ \( -name '*-info' -printf '%f %T@\n' \
+          -o -printf '%f\n' \)
+      done | LC_ALL=C sort | sha256sum | cut -c1-16)"
     # a bind mount keeps what it showed at the start, also when the host has something else by now
     for mount in $MOUNTS; do
       [ -n "$pid" ] && [ "$pid" != 0 ] || break
@@ -74,6 +92,10 @@ for path in $SOURCES; do
     # a status that fails (git too old, a broken index) must not count as clean
     changes=$(cd "$path" && GIT_OPTIONAL_LOCKS=0 git -c safe.directory='*' status --porcelain 2>&1) ||
       changes="git status failed"
+    # "assume unchanged" and "skip worktree" hide edits from status
+    hidden=$(cd "$path" && git -c safe.directory='*' ls-files -v | grep '^[a-zS]')
+    [ -z "$hidden" ] || changes="$changes
+$hidden"
     say source "$path" "$(cd "$path" && git -c safe.directory='*' rev-parse HEAD 2>/dev/null)" \
       "$(printf %s "$changes" | grep -c '')"
   elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ]; then
@@ -91,6 +113,13 @@ for stamp in /var/lib/mlufleet/stamps/*; do
 done
 for path in $ROOTS; do
   while [ ! -d "$path" ]; do path=$(dirname "$path"); done
-  say disk "$path" "$(df -Pk "$path" | awk 'NR == 2 { print $4 * 1024 }')"
+  say disk "$path" "$(df -Pk "$path" | awk 'NR == 2 { print $4 * 1024 }')" \
+    "$(df -Pi "$path" | awk 'NR == 2 { print ($2 == 0 ? "-" : $4) }')"
+  [ -w "$path" ] || say read-only "$path"  # for root, only where the file system is
+done
+[ -f "$state/lock" ] && say lock "$(cat "$state/lock")" "$(($(date +%s) - $(stat -c %Y "$state/lock")))"
+for job in "$state"/jobs/*; do
+  [ -d "$job" ] && alive "$job" &&
+    say job "$(cat "$job/who")" "$(($(date +%s) - $(cat "$job/deadline")))"
 done
 echo '@@mlufleet-end'

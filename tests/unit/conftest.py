@@ -110,11 +110,11 @@ def probe(*lines: str) -> HostState:
 BARE = (
     "os|ubuntu|18.04|Ubuntu 18.04.6 LTS",
     "kernel|4.15.0-20-generic|x86_64",
-    "boot|0000-1111|42",
+    "boot|0000-1111:42",
     "clock|1001",
     "uid|0",
     "headers|/lib/modules/4.15.0-20-generic/build",
-    "tool|git", "tool|docker", "tool|timeout", "tool|sha256sum",
+    *(f"tool|{t}" for t in ("git", "docker", "timeout", "sha256sum", "base64", "flock")),
     "card|0000:39:00.0|0x0370|01|0054",
     "card|0000:3a:00.0|0x0370|01|0054",
     "engine|20.10.24|enabled",

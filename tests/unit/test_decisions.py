@@ -6,7 +6,17 @@ import pytest
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import container, driver, engine, image, migration, outstanding, preflight, sources
+from operations import (
+    container,
+    driver,
+    engine,
+    image,
+    migration,
+    outstanding,
+    packages,
+    preflight,
+    sources,
+)
 from operations.stage import Options
 from operations.state import HostState
 from tests.unit.conftest import BARE, DRIVEN, probe
@@ -119,16 +129,20 @@ def test_a_container_gets_every_cards_nodes_and_is_not_privileged(
 def with_container(
     wanted: Wanted, spec: str | None = None, running: str = "true", *more: str
 ) -> HostState:
-    spec = container.spec_digest(wanted, probe(*DRIVEN)) if spec is None else spec
+    made = container.spec_digest(wanted, probe(*DRIVEN))
+    label = made if spec is None else spec
     identity = wanted.lock.image.id
-    return probe(*DRIVEN, f"container|id1|{identity}|{running}|9|{spec}", *more)
+    said = (f"container|id1|{identity}|{running}|9|{label}", f"stamp|container|{made} f1")
+    return probe(*DRIVEN, *said, *(more or ("facts|f1",)))
 
 
 def test_a_container_is_made_anew_only_when_something_differs(wanted: Wanted) -> None:
     assert container.decide(wanted, with_container(wanted), NONE) == []
     assert "recreate" in container.decide(wanted, with_container(wanted, "other"), NONE)[0]
     assert "start" in container.decide(wanted, with_container(wanted, running="false"), NONE)[0]
-    stale = with_container(wanted, None, "true", "stale|/usr/bin/cnmon")
+    relabelled = with_container(wanted, None, "true", "facts|f2")
+    assert "recreate" in container.decide(wanted, relabelled, NONE)[0]
+    stale = with_container(wanted, None, "true", "facts|f1", "stale|/usr/bin/cnmon")
     assert "restart" in container.decide(wanted, stale, NONE)[0]
 
 
@@ -165,3 +179,45 @@ def test_a_host_that_could_not_be_seen_gets_every_stage(wanted: Wanted) -> None:
 
 def test_a_refused_host_stops_there(wanted: Wanted) -> None:
     assert outstanding.stages(wanted, without("card"), NONE) == ["preflight"]
+
+
+def test_packages_are_believed_only_while_their_folders_are_as_they_were(wanted: Wanted) -> None:
+    made = packages.inputs(wanted, with_container(wanted, None, "true", "facts|f1"))
+    for site, todo in (("s1", False), ("s2", True)):
+        seen = with_container(wanted, None, "true", "facts|f1", f"site|{site}",
+                              f"stamp|packages|{made} s1")  # fmt: skip
+        assert bool(packages.decide(wanted, seen, NONE)) is todo
+
+
+def test_a_kernel_that_boots_next_without_the_driver_is_named(wanted: Wanted) -> None:
+    built = ("module-for|4.15.0-20-generic|5.10.10", "next|4.15.0-99-generic")
+    (todo,) = driver.decide(wanted, probe(*DRIVEN, *built), NONE)
+    assert "4.15.0-99-generic" in todo
+    assert driver.decide(wanted, probe(*DRIVEN, *built, "module-for|4.15.0-99-generic|5.10.10"),
+                         NONE) == []  # fmt: skip
+    # nothing is built on a host without DKMS, so nothing can be concluded
+    assert driver.decide(wanted, probe(*DRIVEN, built[1]), NONE) == []
+
+
+def test_a_busy_card_is_waited_for_only_if_the_inventory_says_so(wanted: Wanted) -> None:
+    busy = probe(*BARE, "holder|77|python|")
+    assert code(driver.decide(wanted, busy, NONE)) == "CARD_BUSY"
+    waiting = driver.decide(wanted, busy, Options(busy_timeout=60))
+    assert isinstance(waiting, list) and waiting[0] == "wait for python (pid 77)"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("read-only|/var/lib/mlufleet",), "READ_ONLY"),
+        (("disk|/var/lib/docker|100000000000|12",), "NO_INODES"),
+        (("disk|/var/lib/docker|10|99999999",), "NO_SPACE"),
+        (("job|run1|me|smoke|ask|40",), "HUNG"),
+        (("job|run1|me|smoke|ask|-40",), ""),
+    ],
+)
+def test_what_a_disk_and_a_stuck_job_stop(
+    wanted: Wanted, lines: tuple[str, ...], expected: str
+) -> None:
+    decided = preflight.decide(wanted, probe(*BARE, *lines), NONE)
+    assert (decided.code if isinstance(decided, Failure) else "") == expected
