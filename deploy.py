@@ -29,13 +29,13 @@ options = Options.of(host)
 
 connection.quicken(host)
 state = sudo.prepare(host) or observe(host, wanted)
-Run.current().observed(host, wanted, state)
+drift = outstanding.drift(wanted, state, options)
+Run.current().observed(host, wanted, state, drift)
 
 # a host that already is what the release says gets no operation at all
-needs = outstanding.stages(wanted, state, options)
-if needs:
+if drift:
     preflight.passed(wanted, options, name="Preflight")
-if needs and preflight.STAGE.name not in needs:
+if drift and not drift.keys() & {outstanding.PROBE, preflight.STAGE.name}:
     lock.taken(Run.current().owner, name="Lock")
     driver.installed(wanted, options, name="Driver")
     engine.running(wanted, options, name="Engine")

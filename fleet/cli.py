@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
 
+from fleet import launch
 from fleet.failures import TABLE, Exit, InvalidInput
+
+#: what a command does not know itself is for pyinfra
+OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 class Command(click.Group):
@@ -77,7 +79,7 @@ def check(inventory: str, full: bool) -> None:
     \b
     Example:  mlufleet check inventories/fleet.py --full
     """
-    for name, release, store in validated(inventory):
+    for name, release, store in launch.validated(inventory):
         click.echo(f"{name}: release {release}, store {store}")
         if full:
             _full(release, store)
@@ -94,42 +96,7 @@ def _full(release: str, store: str) -> None:
         raise InvalidInput("\n".join(problems))
 
 
-def validated(inventory: str) -> list[tuple[str, str, str]]:
-    """(host, release, store) of an inventory, as pyinfra itself will read it.
-
-    :raises InvalidInput: anything that can be known before the first connection is wrong
-    """
-    from pyinfra.api.state import State
-    from pyinfra.context import ctx_state
-    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
-    from pyinfra_cli.inventory import make_inventory_from_files
-
-    from fleet import wanted
-
-    if not Path(inventory).is_file():
-        raise InvalidInput(f"{inventory}: no such inventory file")
-    sys.path.insert(0, os.getcwd())
-    ctx_state.set(State())  # type: ignore[no-untyped-call]
-    try:
-        hosts = list(make_inventory_from_files(inventory, cwd=os.getcwd()))
-    except InvalidInput:
-        raise
-    except (CliError, UnexpectedExternalError, OSError) as error:
-        raise InvalidInput(f"{inventory}: {error}") from error
-    if not hosts:
-        raise InvalidInput(f"{inventory}: it has no hosts")
-    found = []
-    for host in hosts:
-        release = host.data.get("release")
-        if not release:
-            raise InvalidInput(f"{inventory}: {host.name} has no `release`")
-        store = host.data.get("store", wanted.STORE)
-        wanted.load(release, store)
-        found.append((host.name, str(release), str(store)))
-    return found
-
-
-@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@main.command(context_settings=OPTIONS)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def deploy(inventory: str, options: tuple[str, ...]) -> None:
@@ -140,28 +107,81 @@ def deploy(inventory: str, options: tuple[str, ...]) -> None:
                mlufleet deploy inventories/fleet.py --limit rack1 --dry
                mlufleet deploy inventories/fleet.py --data smoke=always
     """
-    names = [name for name, _, _ in validated(inventory)]
+    if not {"--dry", "-y", "--yes"} & set(options):
+        options = (*options, "-y")
+    sys.exit(launch.run(inventory, options)["exit"])
+
+
+@main.command(context_settings=OPTIONS)
+@click.argument("inventory")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def doctor(inventory: str, as_json: bool, options: tuple[str, ...]) -> None:
+    """Show the health of every host of INVENTORY and how it differs from its release.
+
+    Nothing is written on a host. Exit status: 0 healthy, 2 some host is not, 4 some unreachable.
+
+    \b
+    Examples:  mlufleet doctor inventories/fleet.py
+               mlufleet doctor inventories/fleet.py --limit rack1 --json
+    """
+    from fleet import doctor as doctors
+
+    report = launch.look(inventory, options)
+    if as_json:
+        click.echo(json.dumps(doctors.findings(report), indent=1, ensure_ascii=False))
+    else:
+        doctors.show(report)
+    sys.exit(doctors.exit_status(report))
+
+
+@main.command("lock-status", context_settings=OPTIONS)
+@click.argument("inventory")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def lock_status(inventory: str, options: tuple[str, ...]) -> None:
+    """Show who holds each host of INVENTORY: which run, since when, why.
+
+    \b
+    Example:  mlufleet lock-status inventories/fleet.py
+    """
+    from fleet import doctor as doctors
+
+    for line in doctors.locks(launch.look(inventory, options)):
+        click.echo(line)
+
+
+@main.command(context_settings=OPTIONS)
+@click.argument("inventory")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def unlock(inventory: str, options: tuple[str, ...]) -> None:
+    """Take the locks of hosts away from a run that is known to be dead.
+
+    A lock whose holder is dead is taken over by the next run anyway; this is for one that still
+    looks alive. The host's audit log says who did it.
+
+    \b
+    Example:  mlufleet unlock inventories/fleet.py --limit mlu03
+    """
+    launch.validated(inventory)
+    words = [sys.executable, "-m", "pyinfra", "-y", inventory, "fleet/unlock.py", *options]
+    sys.exit(Exit.FAILED if subprocess.run(words).returncode else Exit.OK)
+
+
+@main.command("report")
+@click.argument("run", default="latest")
+def show_report(run: str) -> None:
+    """Print the report of RUN (a name in runs/; the last one without), also of a killed one.
+
+    \b
+    Example:  mlufleet report 20260314-091502-4711
+    """
     from fleet import report
     from fleet.journal import RUNS
 
-    identity = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    words = [sys.executable, "-m", "pyinfra", inventory, "deploy.py", *options]
-    if not {"--dry", "-y", "--yes"} & set(options):
-        words.append("-y")
-    process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": identity})
-    # Ctrl-C reaches pyinfra as well; this process stays to read the report it leaves
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    status = process.wait()
-    folder = RUNS / identity
+    folder = (RUNS / run).resolve()
     if not (folder / "journal.jsonl").is_file():
-        sys.exit(Exit.INTERNAL if status else Exit.OK)
-    result = report.write(folder)
-    if not result["hosts"]:
-        raise InvalidInput(f"{' '.join(options)}: no host is left of {', '.join(names)}")
-    exit_status = result["exit"]
-    if status and exit_status == Exit.OK:
-        exit_status = Exit.INTERNAL
-    sys.exit(exit_status)
+        raise InvalidInput(f"{RUNS / run}: no such run")
+    report.summary(report.write(folder, newest=False), folder)
 
 
 @main.command()

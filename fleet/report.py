@@ -3,7 +3,8 @@
 Schema of ``report.json`` (version 1): ``schema``, ``run``, ``started``, ``ended`` (seconds since
 the epoch, null while it runs), ``exit`` and ``hosts``: name -> ``status`` (ok, changed, failed,
 unreachable, skipped), ``stages`` (list of ``stage``, ``changes``, ``seconds``), ``failure``
-(``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``, ``kept``.
+(``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``, ``kept``,
+``drift`` (stage -> what was to do when the run began), ``lock`` (who held the host then, or null).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fleet import journal
-from fleet.failures import TABLE, Exit
+from fleet.failures import Exit
 
 SCHEMA = 1
+FAILURE = ("stage", "code", "sentence", "remedy", "tail")
 
 
 def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
@@ -47,24 +49,24 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
-            "kept": [], "seen": False, "needs": [], "unreachable": False}  # fmt: skip
+            "kept": [], "drift": {}, "lock": None, "seen": False, "needs": [], 
+            "unreachable": False}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     kind = event["kind"]
     if kind == "unreachable":
-        code = "UNREACHABLE"
         host["unreachable"] = True
-        host["failure"] = {"stage": "connect", "code": code, "sentence": event["sentence"],
-                           "remedy": TABLE[code][1], "tail": event.get("tail", [])}  # fmt: skip
+        host["failure"] = {k: event[k] for k in FAILURE}
     elif kind == "observed":
-        host.update(seen=True, needs=event["needs"], versions=event["versions"])
+        host.update(seen=True, needs=event["needs"], versions=event["versions"],
+                    drift=event.get("drift", {}), lock=event.get("lock"))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
     elif kind == "stage-done":
         host["stages"].append({k: event[k] for k in ("stage", "changes", "seconds")})
         host["versions"]["driver"] = event["driver"]
     elif kind == "failed":
-        host["failure"] = {k: event[k] for k in ("stage", "code", "sentence", "remedy", "tail")}
+        host["failure"] = {k: event[k] for k in FAILURE}
     elif kind == "answer":
         host["answer"] = event["text"]
     elif kind == "kept":
@@ -75,7 +77,8 @@ def _status(host: dict[str, Any]) -> str:
     if host["unreachable"]:
         return "unreachable"
     if host["failure"]:
-        return "failed"
+        # waiting was all that could be done: nothing on the host was changed
+        return "skipped" if host["failure"]["code"] == "CARD_BUSY" else "failed"
     if not host["seen"]:
         return "skipped"
     done = {stage["stage"] for stage in host["stages"]}
@@ -98,12 +101,17 @@ def exit_status(report: dict[str, Any]) -> Exit:
     return Exit.OK
 
 
-def write(folder: Path) -> dict[str, Any]:
-    """Derive and store ``report.json``, and point runs/latest to it."""
+def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
+    """Derive and store ``report.json``.
+
+    :param newest: point runs/latest to it
+    """
     report = derive(journal.read(folder), folder.name)
     part = folder / "report.json.part"
     part.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(folder / "report.json")
+    if not newest:
+        return report
     link = folder.parent / f".latest-{os.getpid()}"
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")

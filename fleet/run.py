@@ -12,6 +12,8 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,13 +22,12 @@ from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
-from fleet import journal, report
+from fleet import journal, report, unreachable
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import events, lock, sudo
 from operations.failing import TAIL
-from operations.outstanding import stages
-from operations.stage import Options
+from operations.stage import Decision
 from operations.state import HostState
 
 #: set by `mlufleet deploy`, which reads the report afterwards
@@ -41,12 +42,15 @@ class Log(logging.Handler):
         super().__init__(logging.INFO)
         self.folder = folder
         self.lines: dict[str, list[str]] = {}
+        #: host -> the exception that pyinfra was handling when it last spoke of it
+        self.errors: dict[str, BaseException | None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         line = STYLES.sub("", record.getMessage()).strip()
         if match := re.match(r"\[([^\]]+)\]\s*(.*)", line):
             name, text = match.groups()
             self.lines.setdefault(name, []).append(text)
+            self.errors[name] = sys.exc_info()[1]
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open("a") as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
@@ -112,19 +116,22 @@ class Run:
 
         signal.signal(signal.SIGINT, interrupted)
 
-    def observed(self, host: Host, wanted: Wanted, state: HostState | Failure) -> None:
+    def observed(
+        self, host: Host, wanted: Wanted, state: HostState | Failure, drift: Mapping[str, Decision]
+    ) -> None:
         """Note what a host is before anything is done to it."""
         self._name_hosts()
         if isinstance(state, Failure):
             self.journal.append("failed", host.name, stage="probe", **_fields(state))
             return
-        needs = stages(wanted, state, Options.of(host))
         versions = {
             "release": wanted.release.name, "os": state.system, "kernel": state.kernel,
             "driver": state.loaded, "engine": state.engine, "cards": len(state.present),
         }  # fmt: skip
-        self.journal.append("observed", host.name, needs=needs, versions=versions)
-        if not needs:
+        self.journal.append("observed", host.name, needs=list(drift), versions=versions,
+                            drift={stage: _words(decision) for stage, decision in drift.items()},
+                            lock=asdict(state.lock) if state.lock else None)  # fmt: skip
+        if not drift:
             logger.info(f"{host.print_prefix}is as release {wanted.release.name} says: 0 changes")
 
     def _name_hosts(self) -> None:
@@ -138,9 +145,9 @@ class Run:
         self.state.add_callback_handler(Goodbye())  # type: ignore[no-untyped-call]
         for host in hosts:
             if host not in self.state.activated_hosts:
-                tail = self.log.lines.get(host.name, [])[-TAIL:]
-                self.journal.append("unreachable", host.name, tail=tail,
-                                    sentence=tail[-1] if tail else "no SSH connection")  # fmt: skip
+                tail = tuple(self.log.lines.get(host.name, [])[-TAIL:])
+                why = unreachable.failure(self.log.errors.get(host.name), tail)
+                self.journal.append("unreachable", host.name, stage="connect", **_fields(why))
 
     def finish(self) -> None:
         """Write the report; also after a failure that pyinfra itself stopped at."""
@@ -162,6 +169,12 @@ class Run:
                 tail = self.log.lines.get(host.name, [])[-TAIL:]
                 failure = Failure("NOT_PROVED", tail[-1] if tail else "", tuple(tail))
                 self.journal.append("failed", host.name, stage="", **_fields(failure))
+
+
+def _words(decision: Decision) -> list[str]:
+    if isinstance(decision, Failure):
+        return [f"{decision.code}: {decision.sentence}", f"remedy: {decision.remedy}"]
+    return decision
 
 
 def _fields(failure: Failure) -> dict[str, Any]:

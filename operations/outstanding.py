@@ -1,4 +1,4 @@
-"""The stages in order, and which of them a host still needs."""
+"""The stages in order, and what a host still needs of them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,21 @@ STAGES = tuple(
 )  # fmt: skip
 
 
-def stages(wanted: Wanted, state: HostState | Failure, options: Options) -> list[str]:
-    """Names of the stages that have something to do or to refuse; all when nothing was seen."""
+#: where a host that could not be observed fails
+PROBE = "probe"
+
+
+def drift(
+    wanted: Wanted, state: HostState | Failure, options: Options
+) -> dict[str, Failure | list[str]]:
+    """Stage -> what is to do, or why nothing can be done; up to the first such failure."""
     if isinstance(state, Failure):
-        return [stage.name for stage in STAGES]
-    found = []
+        return {PROBE: state}
+    found: dict[str, Failure | list[str]] = {}
     for stage in STAGES:
         decision = stage.decide(wanted, state, options)
         if decision:
-            found.append(stage.name)
+            found[stage.name] = decision
         if isinstance(decision, Failure):
             break
     return found

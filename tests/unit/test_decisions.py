@@ -171,14 +171,13 @@ def test_an_edited_migrated_tree_is_made_again(wanted: Wanted) -> None:
     assert migration.decide(wanted, edited, NONE) == ["migrate model (it was edited)"]
 
 
-def test_a_host_that_could_not_be_seen_gets_every_stage(wanted: Wanted) -> None:
-    assert outstanding.stages(wanted, Failure("PROBE_FAILED"), NONE) == [
-        stage.name for stage in outstanding.STAGES
-    ]
+def test_a_host_that_could_not_be_seen_is_not_right(wanted: Wanted) -> None:
+    why = Failure("PROBE_FAILED")
+    assert outstanding.drift(wanted, why, NONE) == {outstanding.PROBE: why}
 
 
 def test_a_refused_host_stops_there(wanted: Wanted) -> None:
-    assert outstanding.stages(wanted, without("card"), NONE) == ["preflight"]
+    assert list(outstanding.drift(wanted, without("card"), NONE)) == ["preflight"]
 
 
 def test_packages_are_believed_only_while_their_folders_are_as_they_were(wanted: Wanted) -> None:

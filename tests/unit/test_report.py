@@ -24,8 +24,13 @@ def done(host: str, stage: str, *changes: str) -> dict[str, Any]:
 
 
 def failed(host: str) -> dict[str, Any]:
-    return event("failed", host, stage="driver", code="CARD_BUSY", sentence="s", remedy="r",
+    return event("failed", host, stage="driver", code="ENGINE", sentence="s", remedy="r",
                  tail=["x"])  # fmt: skip
+
+
+def unreachable(host: str) -> dict[str, Any]:
+    return event("unreachable", host, stage="connect", code="UNREACHABLE", sentence="refused",
+                 remedy="r", tail=[])  # fmt: skip
 
 
 HOSTS = event("hosts", names=["a", "b", "c", "d", "e"])
@@ -38,7 +43,7 @@ EVENTS = [
     done("b", "smoke", "ask"),
     observed("c", "driver"),
     failed("c"),
-    event("unreachable", "d", sentence="refused"),
+    unreachable("d"),
 ]
 
 
@@ -48,7 +53,7 @@ def test_every_host_is_accounted_for() -> None:
     assert statuses == {
         "a": "ok", "b": "changed", "c": "failed", "d": "unreachable", "e": "skipped",
     }  # fmt: skip
-    assert result["hosts"]["c"]["failure"]["code"] == "CARD_BUSY"
+    assert result["hosts"]["c"]["failure"]["code"] == "ENGINE"
     assert result["exit"] == Exit.FAILED
 
 
@@ -62,8 +67,8 @@ def test_a_host_that_never_reached_its_smoke_test_is_not_called_ok() -> None:
     ("events", "expected"),
     [
         ([event("hosts", names=["a"]), observed("a")], Exit.OK),
-        ([event("unreachable", "d", sentence="x")], Exit.UNREACHABLE),
-        ([event("unreachable", "d", sentence="x"), failed("c")], Exit.FAILED),
+        ([unreachable("d")], Exit.UNREACHABLE),
+        ([unreachable("d"), failed("c")], Exit.FAILED),
         ([event("end", interrupted=True), failed("c")], Exit.INTERRUPTED),
         ([event("hosts", names=["a"]), observed("a", "driver"), event("end", dry=True)], Exit.OK),
     ],
