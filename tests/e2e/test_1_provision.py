@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.conftest import CONTAINER, HOSTS, WORK, Done, mlufleet, pyinfra
 from tests.lab import hosts as lab
+from tests.runs import CONTAINER, HOSTS, WORK, Done, mlufleet, pyinfra
 
 PATCHED = "0a5bf632cbee5e1b8bcc6973b1647f0db96aab2cb6699f7fedf687c0cf8e3666"
 
@@ -39,7 +39,7 @@ def test_a_second_run_changes_nothing_and_says_so(provisioned: Done) -> None:
 
 
 def test_the_sudo_password_is_gone_and_in_no_log(provisioned: Done) -> None:
-    from tests.e2e.conftest import ROOT
+    from tests.runs import ROOT
 
     password = (ROOT / ".lab/ssh/c7.password").read_text().strip()
     loud = pyinfra("-y", "-vvv", "--limit", "c7", "--debug")

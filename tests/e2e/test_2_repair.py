@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.e2e.conftest import CONTAINER, HOSTS, WORK, Done, pyinfra
 from tests.lab import hosts as lab
+from tests.runs import CONTAINER, HOSTS, WORK, Done, pyinfra
 
 
 def settled(host: str) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import RELEASES, ROOT, Done, mlufleet, pyinfra
 from tests.lab import hosts as lab
 from tests.lab import lies
+from tests.runs import RELEASES, ROOT, Done, mlufleet, pyinfra
 
 NEWER = ("--data", f"release={RELEASES}/baichuan-7b-lab-newer.yml")
 LOADED = "sed -n 's/^Driver Version: v//p' /proc/driver/cambricon/mlus/*/information | sort -u"

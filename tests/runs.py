@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 LAB = "inventories/lab.py"
 RELEASES = ".lab/releases"
 HOSTS = {"u1604": 1, "u1804": 4, "c7": 2}  # name -> cards
@@ -58,7 +58,34 @@ def mlufleet(*words: str) -> Done:
     return call("fleet.cli", *words)
 
 
-@pytest.fixture(scope="session")
-def provisioned() -> Done:
-    """The lab after one run: bare hosts become right ones, right ones stay."""
-    return pyinfra("-y")
+def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:
+    """A run that goes on while the test does something to it."""
+    words = [sys.executable, "-m", "fleet.cli", "deploy", inventory, *options]
+    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, start_new_session=True)  # fmt: skip
+
+
+def until(true: Callable[[], object], seconds: float = 120) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"{true} did not come within {seconds} s"
+        time.sleep(0.2)
+
+
+def refused(host: str, code: str, *options: str, inventory: str = LAB) -> dict[str, Any]:
+    """A run in which this host fails with this code and a remedy. Returns the failure."""
+    done = mlufleet("deploy", inventory, "--limit", host, *options)
+    assert done.status in (2, 4)
+    failure: dict[str, Any] = done.host(host)["failure"]
+    assert failure["code"] == code, failure
+    assert failure["remedy"] and failure["remedy"] in done.output
+    return failure
+
+
+def ends_right(host: str, *options: str) -> Done:
+    """After the fault is lifted, one run ends right with no manual step, and a look agrees."""
+    done = mlufleet("deploy", LAB, "--limit", host, *options)
+    assert done.status == 0 and done.statuses()[host] in ("ok", "changed")
+    assert mlufleet("doctor", LAB, "--limit", host).status == 0
+    return done

@@ -1,0 +1,83 @@
+"""29, 30: a host is one run's at a time; a dead holder is followed, a live one is not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.lab import hosts as lab
+from tests.runs import CONTAINER, LAB, Done, begin, ends_right, mlufleet, refused, until
+
+LOCK = "/var/lib/mlufleet/lock"
+RUNNING = "systemctl list-units --no-legend 'mlufleet-*' | grep -c running"
+
+
+def at_work(host: str, *options: str, step: str = "asking") -> subprocess.Popen[str]:
+    """A run that is in the middle of a step on a host."""
+    run = begin("--limit", host, *(options or ("--data", "smoke=always")))
+    until(lambda: step in lab.run(host, "cat /var/lib/mlufleet/jobs/*/who", check=False))
+    return run
+
+
+def kill(run: subprocess.Popen[str]) -> None:
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+
+def test_29_a_second_operator_is_told_who_holds_the_host(provisioned: Done) -> None:
+    first = at_work("u1604")
+    before = lab.run("u1604", "cut -f2- /var/lib/mlufleet/audit.log")
+    failure = refused("u1604", "LOCKED", "--data", "smoke=always")
+    assert "held by" in failure["sentence"] and "--limit u1604" in failure["sentence"]
+    status = mlufleet("lock-status", LAB, "--limit", "u1604")
+    assert "u1604: held by" in status.output and "(alive)" in status.output
+    assert first.wait(timeout=300) == 0
+    # the first one alone has written on the host meanwhile
+    added = lab.run("u1604", "cut -f2- /var/lib/mlufleet/audit.log").removeprefix(before)
+    assert len({line.split("\t")[0] for line in added.splitlines() if line}) == 1
+    assert "u1604: free" in mlufleet("lock-status", LAB, "--limit", "u1604").output
+
+
+def test_4_30_a_killed_run_is_followed_and_its_step_is_not_started_twice(
+    provisioned: Done,
+) -> None:
+    lab.run("u1604", f"docker rm -f {CONTAINER}")
+    first = at_work("u1604", "-y", step="pip")
+    kill(first)
+    assert int(lab.run("u1604", RUNNING)) == 1  # it outlives its controller
+    done = ends_right("u1604")
+    assert done.changed("u1604") == ["packages", "smoke"]
+    audit = lab.run("u1604", "cat /var/lib/mlufleet/audit.log")
+    assert "took over the lock" in audit
+    starts = [line for line in audit.splitlines() if line.endswith("\tstart")]
+    ends = [line for line in audit.splitlines() if "\tended with status " in line]
+    assert len(starts) == len(ends), "the last job was let end before the next one began"
+    # the killed run can still be read
+    killed = sorted(p for p in os.listdir("runs") if p != "latest")[-3:]
+    reports = [mlufleet("report", name).output for name in killed]
+    assert any("skipped" in text for text in reports)
+
+
+@pytest.mark.parametrize("years", [1, -1])
+def test_30_a_live_holder_is_not_robbed_by_a_clock_that_jumps(
+    provisioned: Done, years: int
+) -> None:
+    """What a jump does to a lock: its last beat looks a year old, or of next year."""
+    first = at_work("u1604")
+    lab.run("u1604", f"touch -d '{-years} years' {LOCK}")
+    refused("u1604", "LOCKED", "--data", "smoke=always")
+    assert first.wait(timeout=300) == 0
+
+
+def test_30_a_lock_can_be_broken_by_hand_and_the_host_remembers_who_did(provisioned: Done) -> None:
+    line = "run-x\\tsomebody@elsewhere\\t2026-01-01T00:00:00Z\\t100000\\tby hand\\n"
+    lab.run("u1604", f"printf '{line}' > {LOCK}")
+    failure = refused("u1604", "LOCKED", "--data", "smoke=always")
+    assert "somebody@elsewhere" in failure["sentence"]
+    broken = mlufleet("unlock", LAB, "--limit", "u1604")
+    assert broken.status == 0 and "somebody@elsewhere" in broken.output
+    assert "broke the lock" in lab.run("u1604", "tail -n 1 /var/lib/mlufleet/audit.log")
+    ends_right("u1604")
