@@ -6,6 +6,7 @@ or a network that is cut, stops them; `files/scripts/lock.sh` judges them by wha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import gevent
 from paramiko import Channel, SSHException
+from pyinfra import logger
 from pyinfra.api import Host, operation
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
@@ -25,6 +27,9 @@ from operations.scripts import script
 
 #: seconds; the script has the same beat
 BEAT, LEASE = 5, 20
+#: seconds without an answer to a beat after which the network counts as gone; a proxy or a
+#: jump host on the way goes on acknowledging packets, so TCP alone does not tell
+SILENCE = 45
 #: seconds of a lease that nothing beats for, where there is no SSH
 UNBEATEN = 24 * 3600
 HELD = "mlufleet_lock"
@@ -68,12 +73,21 @@ class Held:
         channel = self.channel = connection.stream(host, beat)
 
         def beating() -> None:
+            heard = time.monotonic()
             while channel is not None and channel is self.channel:
                 try:
                     channel.sendall(b"\n")
                 except (OSError, EOFError, SSHException):
                     return
                 gevent.sleep(BEAT)
+                while channel.recv_ready():
+                    channel.recv(4096)
+                    heard = time.monotonic()
+                if time.monotonic() - heard > SILENCE:
+                    # whoever waits for an answer on this connection waits for ever
+                    logger.warning(f"{host.print_prefix}no sign of life for {SILENCE} s")
+                    connection.leave(host)
+                    return
 
         gevent.spawn(beating)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.lab import hosts as lab
 
 ROOT = Path(__file__).resolve().parents[1]
 LAB = "inventories/lab.py"
@@ -39,14 +42,13 @@ class Done:
 
 
 def call(*words: str) -> Done:
-    latest = ROOT / "runs/latest"
-    before = latest.resolve()
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True,
                           timeout=LIMIT)  # fmt: skip
     output = done.stdout + done.stderr
     print(output)
-    fresh = latest.exists() and latest.resolve() != before
-    report = json.loads((latest / "report.json").read_text()) if fresh else {"hosts": {}}
+    # not runs/latest: another run may have ended meanwhile
+    where = re.search(r"report: (runs/\S+/report.json)", output)
+    report = json.loads((ROOT / where[1]).read_text()) if where else {"hosts": {}}
     return Done(done.returncode, output, report)
 
 
@@ -89,3 +91,9 @@ def ends_right(host: str, *options: str) -> Done:
     assert done.status == 0 and done.statuses()[host] in ("ok", "changed")
     assert mlufleet("doctor", LAB, "--limit", host).status == 0
     return done
+
+
+def at(host: str, step: str) -> bool:
+    """Whether a step, known by a word of its title, runs on a host now."""
+    unfinished = 'for job in *; do [ -f "$job/status" ] || cut -f4 "$job/who"; done'
+    return step in lab.run(host, f"cd /var/lib/mlufleet/jobs && {unfinished}", check=False)

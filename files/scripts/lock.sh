@@ -31,6 +31,7 @@ case $how in
       mine || exit 0
       [ "$word" != release ] || { release; exit 0; }
       touch "$lock"
+      echo beat
     done
     # the lease is cut short, so that whoever comes next does not wait for all of it
     if mine; then touch -d "@$(($(date +%s) - $(field 4) + BEAT))" "$lock"; fi ;;

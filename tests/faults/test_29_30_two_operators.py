@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, LAB, Done, begin, ends_right, mlufleet, refused, until
+from tests.runs import CONTAINER, LAB, Done, at, begin, ends_right, mlufleet, refused, until
 
 LOCK = "/var/lib/mlufleet/lock"
 RUNNING = "systemctl list-units --no-legend 'mlufleet-*' | grep -c running"
@@ -18,7 +18,7 @@ RUNNING = "systemctl list-units --no-legend 'mlufleet-*' | grep -c running"
 def at_work(host: str, *options: str, step: str = "asking") -> subprocess.Popen[str]:
     """A run that is in the middle of a step on a host."""
     run = begin("--limit", host, *(options or ("--data", "smoke=always")))
-    until(lambda: step in lab.run(host, "cat /var/lib/mlufleet/jobs/*/who", check=False))
+    until(lambda: at(host, step))
     return run
 
 

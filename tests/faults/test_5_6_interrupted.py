@@ -1,0 +1,56 @@
+"""5, 6: the operator stops a run, or the network does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from tests.lab import hosts as lab
+from tests.runs import LAB, Done, at, begin, ends_right, mlufleet, until
+
+ASK = ("--data", "smoke=always")
+
+
+def test_5_ctrl_c_once_lets_the_running_step_end_and_gives_the_host_back(provisioned: Done) -> None:
+    run = begin("--limit", "u1604", *ASK)
+    until(lambda: at("u1604", "asking"))
+    os.killpg(run.pid, signal.SIGINT)
+    output = run.communicate(timeout=120)[0]
+    assert run.returncode == 130, output
+    assert "running steps end" in output and "INTERRUPTED" in output
+    last = lab.run("u1604", "tail -n 1 /var/lib/mlufleet/audit.log")
+    assert "asking" in last and last.endswith("ended with status 0")
+    assert lab.run("u1604", "ls /dev/shm; ls /var/lib/mlufleet | grep -x lock", check=False) == ""
+    ends_right("u1604")
+
+
+def test_5_ctrl_c_twice_stops_at_once_and_still_gives_the_host_back(provisioned: Done) -> None:
+    run = begin("--limit", "u1604", *ASK)
+    until(lambda: at("u1604", "asking"))
+    os.killpg(run.pid, signal.SIGINT)
+    time.sleep(0.5)
+    os.killpg(run.pid, signal.SIGINT)
+    started = time.monotonic()
+    output = run.communicate(timeout=120)[0]
+    assert run.returncode == 130, output
+    assert time.monotonic() - started < 15
+    assert "u1604: free" in mlufleet("lock-status", LAB, "--limit", "u1604").output
+    ends_right("u1604")
+
+
+def test_6_a_network_that_is_gone_for_a_while_loses_no_step(provisioned: Done) -> None:
+    before = lab.run("u1604", "cat /var/lib/mlufleet/audit.log")
+    run = begin("--limit", "u1604", *ASK)
+    until(lambda: at("u1604", "asking"))
+    lab.run("u1604", "ip link set eth0 down")
+    try:
+        time.sleep(90)
+    finally:
+        lab.run("u1604", "ip link set eth0 up")
+    output = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, output
+    assert "no sign of life" in output and "the connection is lost" in output
+    added = lab.run("u1604", "cat /var/lib/mlufleet/audit.log").removeprefix(before)
+    asked = [line for line in added.splitlines() if "asking" in line]
+    assert [line.rsplit("\t", 1)[1] for line in asked] == ["start", "ended with status 0"]
