@@ -7,23 +7,34 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from fleet import documents
+from fleet import documents, fields
 from fleet.failures import InvalidInput
 
 RELEASES = Path(__file__).resolve().parent.parent / "files" / "releases"
+#: files that extend each other
+LONGEST = 20
 
-AbsolutePath = Annotated[str, Field(pattern=r"^/[^\s:]*$")]
+# paths go through shells, lists split by blanks, and docker's host:container
+_IN_PATHS = r"[^\s:'\"\\`$*?\[\]\x00-\x1f\x7f]"
+AbsolutePath = Annotated[str, Field(pattern=rf"^/{_IN_PATHS}*$")]
 RelativePath = Annotated[
-    str, Field(pattern=r"^[^/\s:][^\s:]*$"), AfterValidator(lambda path: _stays_inside(path))
+    str,
+    Field(pattern=rf"^(?:{_IN_PATHS})+$"),
+    AfterValidator(lambda path: stays_inside(path)),
 ]
+Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
+# True is a number and "no" is true where Python is asked
+Int = Annotated[int, Field(strict=True)]
+Bool = Annotated[bool, Field(strict=True)]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-def _stays_inside(path: str) -> str:
-    if ".." in path.split("/"):
+def stays_inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
         raise ValueError("a path may not leave its folder")
     return path
 
@@ -35,12 +46,12 @@ class Model(BaseModel):
 class DriverPackage(Model):
     """The vendor's package for one operating system; the OS is part of both names."""
 
-    file: str
+    file: RelativePath
     package: Name
 
 
 class Driver(Model):
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     #: "ubuntu16.04", "centos7", … -> package
     packages: dict[str, DriverPackage]
 
@@ -50,23 +61,23 @@ class Engine(Model):
 
 
 class Image(Model):
-    file: str
-    reference: str
+    file: RelativePath
+    reference: Reference
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
 
 
 class Mount(Model):
     host: AbsolutePath
     container: AbsolutePath
-    read_only: bool = False
+    read_only: Bool = False
 
 
 class Container(Model):
     name: Name
     mounts: tuple[Mount, ...] = ()
-    shm_size: Annotated[str, Field(pattern=r"^\d+[kmg]$")] = "16g"
+    shm_size: Annotated[str, Field(pattern=r"^[0-9]+[kmg]$")] = "16g"
     network: str = "bridge"
-    privileged: bool = False
+    privileged: Bool = False
     environment: dict[str, str] = {}
 
 
@@ -76,11 +87,11 @@ class Source(Model):
     name: Name
     path: AbsolutePath
     url: str | None = None
-    bundle: str | None = None
+    bundle: RelativePath | None = None
     tag: str | None = None
     commit: Commit | None = None
     branch: str | None = None
-    lfs: bool = False
+    lfs: Bool = False
 
     @model_validator(mode="after")
     def _one_pin(self) -> Source:
@@ -106,7 +117,7 @@ class Link(Model):
 class Weights(Model):
     name: Name
     #: folder in the store
-    folder: str
+    folder: RelativePath
     #: the same path on the host and in the container
     target: AbsolutePath
     link: Link | None = None
@@ -124,7 +135,7 @@ class Patch(Model):
     file: AbsolutePath
     find: str | None = None
     replace: str | None = None
-    count: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[Int, Field(ge=1)] = 1
     content: str | None = None
     after: str | None = None
     insert: str | None = None
@@ -145,7 +156,7 @@ class Patch(Model):
 class SystemPackage(Model):
     package: Name
     #: file in the store, for hosts without network
-    file: str | None = None
+    file: RelativePath | None = None
 
 
 class Pip(Model):
@@ -155,10 +166,11 @@ class Pip(Model):
     editable: AbsolutePath | None = None
     requirements: AbsolutePath | None = None
     exclude: tuple[str, ...] = ()
-    wheel: str | None = None
+    #: file in the store, or a URL
+    wheel: Annotated[str, AfterValidator(stays_inside)] | None = None
     find_links: str | None = None
-    no_deps: bool = False
-    upgrade: bool = False
+    no_deps: Bool = False
+    upgrade: Bool = False
     uninstall: tuple[str, ...] = ()
 
 
@@ -166,7 +178,7 @@ class Packages(Model):
     system: tuple[SystemPackage, ...] = ()
     pip: tuple[Pip, ...] = ()
     #: folder of wheels in the store; without it pip uses its own index
-    wheelhouse: str | None = None
+    wheelhouse: RelativePath | None = None
 
 
 class Smoke(Model):
@@ -181,7 +193,7 @@ class Smoke(Model):
     artefact: AbsolutePath | None = None
     url: str | None = None
     #: seconds; loading 14 GB of weights takes ten minutes
-    timeout: Annotated[int, Field(ge=1, le=7200)] = 1200
+    timeout: Annotated[Int, Field(ge=1, le=7200)] = 1200
 
 
 class Release(Model):
@@ -230,7 +242,7 @@ def find(name: str) -> Path:
     :raises InvalidInput: there is none; the message lists those that are
     """
     path = Path(name) if name.endswith((".yml", ".yaml")) else RELEASES / f"{name}.yml"
-    if path.is_file():
+    if documents.is_file(path):
         return path
     known = ", ".join(sorted(p.stem for p in RELEASES.glob("*.yml")))
     raise InvalidInput(f"release {name!r}: no file {path}; known releases: {known}")
@@ -243,28 +255,58 @@ def merged(base: Any, change: Any) -> Any:
             **base,
             **{k: merged(base[k], v) if k in base else v for k, v in change.items()},
         }
-    named = all(
-        isinstance(side, list) and side and all(isinstance(i, dict) and "name" in i for i in side)
-        for side in (base, change)
-    )
-    if named:
+    if _named(base) and _named(change):
         changes = {item["name"]: item for item in change}
         result = [merged(item, changes.pop(item["name"], {})) for item in base]
         return result + list(changes.values())
     return change
 
 
-def _data(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    if path in seen:
-        raise InvalidInput(f"{path}: extends itself through {' -> '.join(map(str, seen))}")
-    data, _ = documents.read(path)
-    parent = data.pop("extends", None)
-    if parent is None:
-        return data
-    beside = path.parent / f"{parent}.yml"
-    base = beside if beside.is_file() else find(str(parent))
-    result: dict[str, Any] = merged(_data(base, (*seen, path)), data)
-    return result
+def _named(items: Any) -> bool:
+    """A list of mappings, each with a name of its own."""
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return False
+    names = [item.get("name") for item in items]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names) > 0
+
+
+Read = tuple[Path, dict[str, Any], yaml.Node]
+
+
+def _chain(path: Path) -> list[Read]:
+    """A release file and those it extends, nearest first."""
+    files: list[Read] = []
+    seen: list[Path] = []
+    parent: Path | None = path
+    while parent is not None:
+        if parent.resolve() in seen:
+            raise InvalidInput(
+                f"{path}: extends itself through {' -> '.join(str(p) for p, _, _ in files)}"
+            )
+        if len(files) == LONGEST:
+            raise InvalidInput(f"{path}: extends more than {LONGEST} files")
+        seen.append(parent.resolve())
+        data, node = documents.read(parent)
+        files.append((parent, data, node))
+        parent = _parent(parent, data, node)
+    return files
+
+
+def _parent(path: Path, data: dict[str, Any], node: yaml.Node) -> Path | None:
+    """The file that a file extends; takes `extends` out of its data."""
+    name = data.pop("extends", None)
+    if name is None:
+        return None
+    place = f"{path}:{fields.line_of(node, ('extends',))}: extends"
+    if not isinstance(name, str):
+        raise InvalidInput(f"{place}: the name of one release is expected")
+    beside = path.parent / f"{name.removesuffix('.yml')}.yml"
+    if documents.is_file(beside):
+        return beside
+    try:
+        return find(name)
+    except InvalidInput as error:
+        raise InvalidInput(f"{place}: {error}") from error
 
 
 def load(path: Path) -> Release:
@@ -272,6 +314,9 @@ def load(path: Path) -> Release:
 
     :raises InvalidInput: naming file, line and field
     """
-    data = _data(path)
-    _, node = documents.read(path)
-    return documents.validate(Release, data, path, node)
+    (_, data, node), *parents = _chain(path)
+    whole: dict[str, Any] = {}
+    for _, base, _ in reversed(parents):
+        whole = merged(whole, base)
+    nodes = tuple((file, root) for file, _, root in parents)
+    return documents.validate(Release, merged(whole, data), path, node, nodes)
