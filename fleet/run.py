@@ -44,7 +44,9 @@ class Log(logging.Handler):
             name, text = match.groups()
             self.lines.setdefault(name, []).append(text)
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open("a") as file:
+            with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open(
+                "a", encoding="utf-8", errors="backslashreplace"
+            ) as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
