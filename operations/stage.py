@@ -17,7 +17,7 @@ from pyinfra.api.state import State, StateStage
 from pyinfra.connectors.util import CommandOutput
 from typing_extensions import override
 
-from fleet.failures import Failure
+from fleet.failures import TABLE, Failure
 from fleet.wanted import Wanted
 from operations import events
 from operations.observe import forget, observe, real
@@ -105,8 +105,8 @@ class Step(StringCommand):
             lines = [line for line in output.output_lines if line.strip()][-TAIL:]
             code = self.code
             for line in lines:  # a script that knows better says so itself
-                if line.startswith("@@code "):
-                    code = line.removeprefix("@@code ").strip()
+                if line.startswith("@@code ") and line.split()[-1] in TABLE:
+                    code = line.split()[-1]
             lines = [line for line in lines if not line.startswith("@@")]
             fail(host, Failure(code, f"{self.title}: {lines[-1] if lines else 'no output'}",
                                tuple(lines)))  # fmt: skip
