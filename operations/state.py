@@ -138,7 +138,7 @@ def parse(lines: list[str], now: float) -> HostState:
                 stale.append(fields[0])
             else:
                 _take(state, kind, fields, now)
-        except (IndexError, ValueError, OverflowError) as error:
+        except (IndexError, ValueError, TypeError, OverflowError) as error:
             raise ProbeError(f"the probe printed {line[:200]!r}") from error
     if container:
         try:
