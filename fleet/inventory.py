@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,7 +12,7 @@ from fleet import documents, wanted
 from fleet.documents import is_file
 from fleet.failures import InvalidInput
 from fleet.fields import line_of
-from fleet.release import Bool, Int, Model, find
+from fleet.shapes import Bool, Int, Model, like
 
 
 class HostData(Model):
@@ -31,7 +31,7 @@ class HostData(Model):
     cards: Int | None = Field(default=None, ge=1)
     evict: Bool | None = None
     keep_dirty: Bool | None = None
-    smoke: str | None = Field(default=None, pattern="^(auto|always)$")
+    smoke: Literal["auto", "always"] | None = None
     #: seconds a reboot may take; servers with much memory need minutes
     reboot_timeout: Int | None = Field(default=None, ge=10)
     groups: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class HostData(Model):
 
 
 #: pyinfra prints it between brackets
-HostName = Annotated[str, Field(pattern=r"^[^\s\[\]\x00-\x1f\x7f]+$")]
+HostName = Annotated[str, like(r"[^\s\[\]\x00-\x1f\x7f]+", "a host name: no blanks, no brackets")]
 
 
 class Fleet(Model):
@@ -90,13 +90,11 @@ def read(path: Path) -> list[Entry]:
         entries.append((name, {**extra, **said}))
         if "release" in said:
             owner = ("hosts", name) if host.release is not None else ("defaults",)
+            line = line_of(node, (*owner, "release"))
             try:
-                find(said["release"])
+                wanted.load(said["release"], said.get("store", wanted.STORE))
             except InvalidInput as error:
-                raise InvalidInput(
-                    f"{path}:{line_of(node, (*owner, 'release'))}: {error}"
-                ) from error
-            wanted.load(said["release"], said.get("store", wanted.STORE))
+                raise InvalidInput(f"{path}:{line}: release of {name}:\n{error}") from error
     return entries
 
 

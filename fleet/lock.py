@@ -15,18 +15,19 @@ from pydantic import AfterValidator, Field
 
 from fleet import documents
 from fleet.failures import InvalidInput
-from fleet.release import Int, Model, Release, Source, stays_inside
+from fleet.release import Release, Source
+from fleet.shapes import Int, Model, Sha256, like, stays_inside
 
 CHUNK = 1 << 20
 
 
 class LockedFile(Model):
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
     size: Annotated[Int, Field(ge=0)]
 
 
 class LockedImage(Model):
-    id: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    id: Annotated[str, like(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
     tags: tuple[str, ...]
 
 
@@ -36,7 +37,7 @@ class Lock(Model):
     release: str
     files: dict[Annotated[str, AfterValidator(stays_inside)], LockedFile]
     image: LockedImage
-    commits: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]]
+    commits: dict[str, Annotated[str, like(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit")]]
 
     def under(self, folder: str) -> dict[str, LockedFile]:
         """Files in a folder of the store, by their path below it."""

@@ -4,43 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from fleet import documents, fields
 from fleet.failures import InvalidInput
+from fleet.shapes import (
+    AbsolutePath,
+    Bool,
+    Commit,
+    Int,
+    Model,
+    Name,
+    Reference,
+    RelativePath,
+    Sha256,
+    like,
+    stays_inside,
+)  # fmt: skip
 
 RELEASES = Path(__file__).resolve().parent.parent / "files" / "releases"
 #: files that extend each other
 LONGEST = 20
-
-# paths go through shells, lists split by blanks, and docker's host:container
-_IN_PATHS = r"[^\s:'\"\\`$*?\[\]\x00-\x1f\x7f]"
-AbsolutePath = Annotated[str, Field(pattern=rf"^/{_IN_PATHS}*$")]
-RelativePath = Annotated[
-    str,
-    Field(pattern=rf"^(?:{_IN_PATHS})+$"),
-    AfterValidator(lambda path: stays_inside(path)),
-]
-Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
-# True is a number and "no" is true where Python is asked
-Int = Annotated[int, Field(strict=True)]
-Bool = Annotated[bool, Field(strict=True)]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-
-
-def stays_inside(path: str) -> str:
-    if path.startswith("/") or ".." in path.split("/"):
-        raise ValueError("a path may not leave its folder")
-    return path
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DriverPackage(Model):
@@ -51,7 +40,7 @@ class DriverPackage(Model):
 
 
 class Driver(Model):
-    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+    version: Annotated[str, like(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
     #: "ubuntu16.04", "centos7", … -> package
     packages: dict[str, DriverPackage]
 
@@ -75,10 +64,10 @@ class Mount(Model):
 class Container(Model):
     name: Name
     mounts: tuple[Mount, ...] = ()
-    shm_size: Annotated[str, Field(pattern=r"^[0-9]+[kmg]$")] = "16g"
+    shm_size: Annotated[str, like(r"[0-9]+[kmg]", "a size: 16g")] = "16g"
     network: str = "bridge"
     privileged: Bool = False
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default_factory=dict)
 
 
 class Source(Model):
@@ -139,7 +128,7 @@ class Patch(Model):
     content: str | None = None
     after: str | None = None
     insert: str | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
 
     @model_validator(mode="after")
     def _one_kind(self) -> Patch:
@@ -187,7 +176,7 @@ class Smoke(Model):
     kind: Literal["plain", "stdin", "artefact", "http"]
     workdir: AbsolutePath
     command: tuple[str, ...]
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default_factory=dict)
     stdin: str = ""
     expect: str = ""
     artefact: AbsolutePath | None = None
@@ -280,11 +269,10 @@ def _chain(path: Path) -> list[Read]:
     parent: Path | None = path
     while parent is not None:
         if parent.resolve() in seen:
-            raise InvalidInput(
-                f"{path}: extends itself through {' -> '.join(str(p) for p, _, _ in files)}"
-            )
+            through = " -> ".join(str(file) for file, _, _ in files)
+            raise InvalidInput(f"{_place(path, files[0][2])}: it extends itself through {through}")
         if len(files) == LONGEST:
-            raise InvalidInput(f"{path}: extends more than {LONGEST} files")
+            raise InvalidInput(f"{_place(path, files[0][2])}: a chain of over {LONGEST} files")
         seen.append(parent.resolve())
         data, node = documents.read(parent)
         files.append((parent, data, node))
@@ -292,15 +280,19 @@ def _chain(path: Path) -> list[Read]:
     return files
 
 
+def _place(path: Path, node: yaml.Node) -> str:
+    return f"{path}:{fields.line_of(node, ('extends',))}: extends"
+
+
 def _parent(path: Path, data: dict[str, Any], node: yaml.Node) -> Path | None:
     """The file that a file extends; takes `extends` out of its data."""
     name = data.pop("extends", None)
     if name is None:
         return None
-    place = f"{path}:{fields.line_of(node, ('extends',))}: extends"
+    place = _place(path, node)
     if not isinstance(name, str):
         raise InvalidInput(f"{place}: the name of one release is expected")
-    beside = path.parent / f"{name.removesuffix('.yml')}.yml"
+    beside = Path(os.path.normpath(path.parent / f"{name.removesuffix('.yml')}.yml"))
     if documents.is_file(beside):
         return beside
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 #: levels of nesting, and values after every alias is written out; no true file comes near
-DEEPEST, LARGEST = 50, 100_000
+DEEPEST, LARGEST = 50, 50_000
 
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 #: what YAML makes of a word that is not in quotes
