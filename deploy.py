@@ -26,7 +26,7 @@ from operations.stage import Options
 wanted = load(host.data.release, host.data.get("store", STORE))
 options = Options.of(host)
 
-connection.quicken(host)
+connection.prepare(host)
 sudo.prepare(host)
 state = observe(host, wanted)
 Run.current().observed(host, wanted, state)

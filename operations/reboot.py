@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import sudo
+from operations import connection, sudo
 from operations.observe import forget, observe
 from operations.scripts import script
 from operations.stage import alone, fail
@@ -52,6 +52,7 @@ class Reboot(PyinfraCommand):
                 continue
             forget(host)
             try:
+                connection.prepare(host)
                 sudo.prepare(host)
                 seen = observe(host, self.wanted)
             except Exception as error:  # a host that is going down fails in many ways
