@@ -13,6 +13,10 @@ import click
 
 from fleet.failures import TABLE, Exit, InvalidInput
 
+#: what we read of a host's data; the rest is pyinfra's, or a site's own
+OURS = ("release", "store", "cards", "evict", "keep_dirty", "smoke", "reboot_timeout",
+        "sudo_password_file")  # fmt: skip
+
 
 class Command(click.Group):
     """Turns wrong input into one clear message and exit status 3."""
@@ -104,7 +108,8 @@ def validated(inventory: str) -> list[tuple[str, str, str]]:
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory_from_files
 
-    from fleet import wanted
+    from fleet import documents, wanted
+    from fleet.inventory import HostData
 
     if not Path(inventory).is_file():
         raise InvalidInput(f"{inventory}: no such inventory file")
@@ -120,12 +125,14 @@ def validated(inventory: str) -> list[tuple[str, str, str]]:
         raise InvalidInput(f"{inventory}: it has no hosts")
     found = []
     for host in hosts:
-        release = host.data.get("release")
-        if not release:
+        said = {name: host.data.get(name) for name in OURS}
+        said = {k: str(v) if isinstance(v, Path) else v for k, v in said.items()}
+        data = documents.validate(HostData, said, Path(f"{inventory}: {host.name}"))
+        if not data.release:
             raise InvalidInput(f"{inventory}: {host.name} has no `release`")
-        store = host.data.get("store", wanted.STORE)
-        wanted.load(release, store)
-        found.append((host.name, str(release), str(store)))
+        store = data.store or wanted.STORE
+        wanted.load(data.release, store)
+        found.append((host.name, data.release, store))
     return found
 
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from operations.scripts import text
 from operations.state import HostState, ProbeError, parse
 from tests.unit.conftest import DRIVEN, probe
 
@@ -41,3 +45,15 @@ def test_a_line_with_too_few_fields_is_an_error() -> None:
 def test_a_container_names_what_it_shows_stale() -> None:
     state = probe("container|id|sha256:x|true|77|spec", "stale|/usr/bin/cnmon")
     assert state.container and state.container.stale == ("/usr/bin/cnmon",)
+
+
+def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
+    head, rest = text("probe").split("\n. /etc/os-release")
+    assert "say os" in rest
+    words = ["sh", "-c", f"printf Welcome\n{head}\nsay uid 7\necho '@@mlufleet-end'"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert parse(printed.split("\n"), 0).uid == 7
+    (tmp_path / "a").write_text("x")
+    words = ["sh", "-c", f"printf Welcome\n{text('read')}", "sh", str(tmp_path / "a")]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert printed.split("\n")[1:] == ["@@begin", "eA==", "@@end", ""]
