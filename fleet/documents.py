@@ -15,7 +15,7 @@ from fleet.failures import InvalidInput
 M = TypeVar("M", bound=BaseModel)
 
 #: bytes; more is another file than the one that was meant
-LARGEST = 4 << 20
+LARGEST = 2 << 20
 
 
 def is_file(path: str | Path) -> bool:

@@ -99,12 +99,15 @@ def measure(path: Path) -> LockedFile:
     """
     vendor = path.with_name(path.name + ".md5sum")
     sha, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    with path.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            sha.update(block)
-            size += len(block)
-            if vendor.is_file():
-                md5.update(block)
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(CHUNK):
+                sha.update(block)
+                size += len(block)
+                if vendor.is_file():
+                    md5.update(block)
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
     if vendor.is_file():
         said = (vendor.read_text(errors="replace").split() or ["nothing"])[0].lower()
         if said != md5.hexdigest():
@@ -175,7 +178,11 @@ def _peeled(bundle: Path, revision: str) -> str:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    words = ["git", *arguments]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+    except FileNotFoundError as error:
+        raise InvalidInput("git is not installed on this machine: apt-get install git") from error
     if done.returncode:
         raise InvalidInput(f"git {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()

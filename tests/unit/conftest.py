@@ -21,7 +21,7 @@ from operations.state import HostState, parse
 
 # the same examples on every machine; HYPOTHESIS_PROFILE=long looks for others
 settings.register_profile("short", max_examples=100, deadline=None, derandomize=True, database=None)
-settings.register_profile("long", max_examples=5000, deadline=None, database=None, print_blob=True)
+settings.register_profile("long", max_examples=2000, deadline=None, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 SHA = hashlib.sha256

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from fleet import lock as locks
 from fleet import release as releases
 from fleet.failures import InvalidInput
 from fleet.wanted import Wanted
@@ -116,31 +115,3 @@ def test_a_host_name_that_a_log_cannot_hold_is_refused(
 ) -> None:
     message = refused(site, f"  {name}: {{}}\n")
     assert message.startswith(f"{site}/fleet.yml:5: ") and "is not a host name" in message
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('"size": 3', '"size": -3', "files.driver.deb.size: Input should be greater"),
-        ('"id": "sha256:', '"id": "\'; x', "is not an image id: sha256:"),
-        ('"driver.deb"', '"../driver.deb"', "'../driver.deb' leaves its folder"),
-        ('"image":', '"imgae":', "imgae: unknown field; did you mean image? fields here: commits,"),
-        ('"image":', '<<<<<<< HEAD\n"image":', "lock.json:1: not valid JSON"),
-    ],
-)
-def test_a_wrong_lock_is_told_with_its_field(
-    site: Path, wanted: Wanted, old: str, new: str, said: str
-) -> None:
-    path = locks.beside(site / "small.yml")
-    text = path.read_text().replace('":"', '": "').replace('":', '": ').replace("  ", " ")
-    assert old in text
-    path.write_text(text.replace(old, new))
-    with pytest.raises(InvalidInput) as error:
-        locks.load(site / "small.yml")
-    assert str(error.value).startswith(f"{path}:") and said in str(error.value)
-
-
-def test_an_empty_md5sum_of_the_vendor_is_told(site: Path) -> None:
-    (site / "store/driver.deb.md5sum").write_text("")
-    with pytest.raises(InvalidInput, match=r"driver\.deb: md5 is .* says nothing"):
-        locks.measure(site / "store/driver.deb")
