@@ -117,6 +117,8 @@ class ProbeError(ValueError):
 
 
 BEGIN, END = "@@mlufleet-begin", "@@mlufleet-end"
+#: every probe prints these: what lacks one is no probe, or not a whole one
+ALWAYS = {"os", "kernel", "boot", "clock", "uid"}
 
 
 def parse(lines: list[str], now: float) -> HostState:
@@ -127,10 +129,12 @@ def parse(lines: list[str], now: float) -> HostState:
     :raises ProbeError: a marker is missing or a line has too few fields
     """
     state = HostState()
+    kinds: set[str] = set()
     stale: list[str] = []
     container: list[str] = []
     for line in _framed(lines):
         kind, *fields = line.split("\t")
+        kinds.add(kind)
         try:
             if kind == "container":
                 container = fields or [""]
@@ -140,6 +144,8 @@ def parse(lines: list[str], now: float) -> HostState:
                 _take(state, kind, fields, now)
         except (IndexError, ValueError, TypeError, OverflowError) as error:
             raise ProbeError(f"the probe printed {line[:200]!r}") from error
+    if missing := ALWAYS - kinds:
+        raise ProbeError(f"the probe did not print {', '.join(sorted(missing))}")
     if container:
         try:
             state.container = ContainerState(
