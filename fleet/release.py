@@ -46,7 +46,7 @@ class Driver(Model):
 
 
 class Engine(Model):
-    minimum: str = "19.03"
+    minimum: Annotated[str, like(r"[0-9]+(\.[0-9]+)*", "a version: 19.03")] = "19.03"
 
 
 class Image(Model):

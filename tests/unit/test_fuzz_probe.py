@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fleet import lock as locks
 from fleet import release as releases
 from fleet.wanted import Wanted
+from operations.engine import version
 from operations.outstanding import stages
 from operations.stage import Options
 from operations.state import BEGIN, END, HostState, ProbeError, parse
@@ -106,6 +107,11 @@ def test_a_banner_changes_nothing_even_with_markers_in_it(
 @given(st.integers(1, len(WHOLE) - 1))
 def test_a_whole_probe_in_the_banner_is_not_taken_for_one_that_was_cut(cut: int) -> None:
     assert parsed([*WHOLE, *WHOLE[:cut]]) is None
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "", "x", "٣.٤", "-1"])
+def test_a_docker_version_of_any_text_can_be_compared(text: str) -> None:
+    assert (version(text) < version("19.03")) in (True, False)
 
 
 @pytest.mark.parametrize(

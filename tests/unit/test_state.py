@@ -50,11 +50,8 @@ def test_a_container_names_what_it_shows_stale() -> None:
 def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
     head, rest = text("probe").split("\n. /etc/os-release")
     assert "say os" in rest
-    words = [
-        "sh",
-        "-c",
-        f"printf Welcome\n{head}\nsay os a b c\nsay kernel a b\nsay boot a b\nsay clock 1\nsay uid 7\necho '@@mlufleet-end'",
-    ]
+    said = "say os a b c\nsay kernel a b\nsay boot a b\nsay clock 1\nsay uid 7"
+    words = ["sh", "-c", f"printf Welcome\n{head}\n{said}\necho '{END}'"]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert parse(printed.split("\n"), 0).uid == 7
     (tmp_path / "a").write_text("x")
