@@ -27,7 +27,7 @@ from operations.stage import Options
 wanted = load(host.data.release, host.data.get("store", STORE))
 options = Options.of(host)
 
-connection.quicken(host)
+connection.prepare(host)
 state = sudo.prepare(host) or observe(host, wanted)
 drift = outstanding.drift(wanted, state, options)
 Run.current().observed(host, wanted, state, drift)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fleet import documents, wanted
+from fleet.documents import is_file
 from fleet.failures import InvalidInput
-from fleet.release import Model
+from fleet.fields import line_of
+from fleet.shapes import Bool, Int, Model, like
 
 
 class HostData(Model):
     """What can be said of one host, or as a default of all."""
 
     ssh_hostname: str | None = None
-    ssh_port: int | None = Field(default=None, ge=1, le=65535)
+    ssh_port: Int | None = Field(default=None, ge=1, le=65535)
     ssh_user: str | None = None
     ssh_key: str | None = None
     ssh_known_hosts_file: str | None = None
@@ -25,22 +28,33 @@ class HostData(Model):
     release: str | None = None
     store: str | None = None
     #: devices expected on the PCI bus (an X8 board has two)
-    cards: int | None = Field(default=None, ge=1)
-    evict: bool | None = None
-    keep_dirty: bool | None = None
-    smoke: str | None = Field(default=None, pattern="^(auto|always)$")
+    cards: Int | None = Field(default=None, ge=1)
+    evict: Bool | None = None
+    keep_dirty: Bool | None = None
+    smoke: Literal["auto", "always"] | None = None
     #: seconds to wait for foreign jobs on the cards before a driver change; 0: refuse at once
-    busy_timeout: int | None = Field(default=None, ge=0)
+    busy_timeout: Int | None = Field(default=None, ge=0)
     #: seconds a reboot may take; servers with much memory need minutes
-    reboot_timeout: int | None = Field(default=None, ge=10)
+    reboot_timeout: Int | None = Field(default=None, ge=10)
     groups: tuple[str, ...] = ()
     #: anything else pyinfra or a site's own code wants to know
     data: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("data")
+    @classmethod
+    def _not_a_field(cls, data: dict[str, Any]) -> dict[str, Any]:
+        for name in sorted(cls.model_fields.keys() & data.keys()):
+            raise ValueError(f"{name} is a field of the host: write it beside `data`, not in it")
+        return data
+
+
+#: pyinfra prints it between brackets
+HostName = Annotated[str, like(r"[^\s\[\]\x00-\x1f\x7f]+", "a host name: no blanks, no brackets")]
+
 
 class Fleet(Model):
     defaults: HostData = HostData()
-    hosts: dict[str, HostData] = Field(min_length=1)
+    hosts: dict[HostName, HostData] = Field(min_length=1)
 
 
 Entry = tuple[str, dict[str, Any]]
@@ -58,7 +72,7 @@ def read(path: Path) -> list[Entry]:
     entries: list[Entry] = []
     addresses: dict[tuple[str, int], str] = {}
     for name, host in fleet.hosts.items():
-        line = documents.line_of(node, ("hosts", name))
+        line = line_of(node, ("hosts", name))
         said = {
             **fleet.defaults.model_dump(exclude_none=True, exclude_defaults=True),
             **host.model_dump(exclude_none=True, exclude_defaults=True),
@@ -72,12 +86,17 @@ def read(path: Path) -> list[Entry]:
             )
         addresses[address] = name
         for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file"):
-            if key in said and not Path(str(said[key])).expanduser().is_file():
+            if key in said and not is_file(os.path.expanduser(said[key])):
                 raise InvalidInput(f"{path}:{line}: {name}: {key}: no file {said[key]}")
         said.pop("data", None)
         entries.append((name, {**extra, **said}))
         if "release" in said:
-            wanted.load(str(said["release"]), str(said.get("store", wanted.STORE)))
+            owner = ("hosts", name) if host.release is not None else ("defaults",)
+            line = line_of(node, (*owner, "release"))
+            try:
+                wanted.load(said["release"], said.get("store", wanted.STORE))
+            except InvalidInput as error:
+                raise InvalidInput(f"{path}:{line}: release of {name}:\n{error}") from error
     return entries
 
 

@@ -26,7 +26,9 @@ class Journal:
         """Write one event; a line is whole on disk when this returns."""
         if self._stream is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._stream = (self.folder / "journal.jsonl").open("a", encoding="utf-8")
+            self._stream = (self.folder / "journal.jsonl").open(
+                "a", encoding="utf-8", errors="backslashreplace"
+            )
             self._write({"time": self._started, "kind": "run", "host": ""})
         self._write({"time": time.time(), "kind": kind, "host": host, **fields})
 
@@ -41,9 +43,12 @@ class Journal:
 def read(folder: Path) -> list[dict[str, Any]]:
     """A run's events; a line cut by a kill is left out."""
     events = []
-    for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines():
+    # bytes: the cut may be inside a letter, and a text has more line ends than "\n"
+    for line in (folder / "journal.jsonl").read_bytes().split(b"\n"):
         try:
-            events.append(json.loads(line))
-        except ValueError:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(event, dict) and {"time", "kind", "host"} <= event.keys():
+            events.append(event)
     return events

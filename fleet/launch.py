@@ -24,7 +24,8 @@ def validated(inventory: str) -> list[tuple[str, str, str]]:
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory_from_files
 
-    from fleet import wanted
+    from fleet import documents, wanted
+    from fleet.inventory import HostData
 
     if not Path(inventory).is_file():
         raise InvalidInput(f"{inventory}: no such inventory file")
@@ -40,12 +41,16 @@ def validated(inventory: str) -> list[tuple[str, str, str]]:
         raise InvalidInput(f"{inventory}: it has no hosts")
     found = []
     for host in hosts:
-        release = host.data.get("release")
-        if not release:
+        # the rest is pyinfra's, or a site's own
+        ours = [n for n in HostData.model_fields if n[:4] != "ssh_" and n not in ("groups", "data")]
+        said = {name: host.data.get(name) for name in ours}
+        said = {k: str(v) if isinstance(v, Path) else v for k, v in said.items()}
+        data = documents.validate(HostData, said, Path(f"{inventory}: {host.name}"))
+        if not data.release:
             raise InvalidInput(f"{inventory}: {host.name} has no `release`")
-        store = host.data.get("store", wanted.STORE)
-        wanted.load(release, store)
-        found.append((host.name, str(release), str(store)))
+        store = data.store or wanted.STORE
+        wanted.load(data.release, store)
+        found.append((host.name, data.release, store))
     return found
 
 

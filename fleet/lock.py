@@ -9,22 +9,25 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field
 
+from fleet import documents
 from fleet.failures import InvalidInput
-from fleet.release import Model, Release, Source
+from fleet.release import Release, Source
+from fleet.shapes import Int, Model, Sha256, like, stays_inside
 
 CHUNK = 1 << 20
 
 
 class LockedFile(Model):
-    sha256: str
-    size: int
+    sha256: Sha256
+    size: Annotated[Int, Field(ge=0)]
 
 
 class LockedImage(Model):
-    id: str
+    id: Annotated[str, like(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
     tags: tuple[str, ...]
 
 
@@ -32,9 +35,9 @@ class Lock(Model):
     """Written by ``mlufleet lock``; a host is compared with it, never with a file's name."""
 
     release: str
-    files: dict[str, LockedFile]
+    files: dict[Annotated[str, AfterValidator(stays_inside)], LockedFile]
     image: LockedImage
-    commits: dict[str, str]
+    commits: dict[str, Annotated[str, like(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit")]]
 
     def under(self, folder: str) -> dict[str, LockedFile]:
         """Files in a folder of the store, by their path below it."""
@@ -49,14 +52,17 @@ def beside(release_file: Path) -> Path:
 def load(release_file: Path) -> Lock:
     """:raises InvalidInput: there is no lock, or it is not one"""
     path = beside(release_file)
-    if not path.is_file():
+    if not documents.is_file(path):
         raise InvalidInput(
             f"{path}: no lock; write it with `mlufleet lock {release_file} --store STORE`"
         )
     try:
-        return Lock.model_validate(json.loads(path.read_text()))
-    except (ValueError, ValidationError) as error:
-        raise InvalidInput(f"{path}: not a lock: {error}") from error
+        data = json.loads(documents.text_of(path))
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: not valid JSON: {error}") from error
+    return documents.validate(Lock, data, path)
 
 
 def wanted_files(release: Release, store: Path) -> Iterator[str]:
@@ -69,11 +75,11 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     names += [source.bundle for source in release.sources if source.bundle]
     names += [p.file for p in release.packages.system if p.file]
     names += [p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel]
-    missing = [name for name in names if not (store / name).is_file()]
+    missing = [name for name in names if not documents.is_file(store / name)]
     folders = [weights.folder for weights in release.weights]
     if release.packages.wheelhouse:
         folders.append(release.packages.wheelhouse)
-    missing += [f"{folder}/" for folder in folders if not (store / folder).is_dir()]
+    missing += [f"{folder}/" for folder in folders if not os.path.isdir(store / folder)]
     if missing:
         listed = "\n  ".join(missing)
         raise InvalidInput(
@@ -93,14 +99,17 @@ def measure(path: Path) -> LockedFile:
     """
     vendor = path.with_name(path.name + ".md5sum")
     sha, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    with path.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            sha.update(block)
-            size += len(block)
-            if vendor.is_file():
-                md5.update(block)
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(CHUNK):
+                sha.update(block)
+                size += len(block)
+                if vendor.is_file():
+                    md5.update(block)
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
     if vendor.is_file():
-        said = vendor.read_text().split()[0].lower()
+        said = (vendor.read_text(errors="replace").split() or ["nothing"])[0].lower()
         if said != md5.hexdigest():
             raise InvalidInput(
                 f"{path}: md5 is {md5.hexdigest()}, but {vendor.name} says {said}: "
@@ -125,10 +134,13 @@ def read_image(path: Path) -> LockedImage:
                 entries = []
     except (OSError, tarfile.TarError, ValueError, EOFError) as error:
         raise InvalidInput(f"{path}: not a docker image archive: {error}") from error
-    if len(entries) != 1:
-        raise InvalidInput(f"{path}: one image is expected, manifest.json lists {len(entries)}")
-    config = Path(entries[0]["Config"]).name.removesuffix(".json")
-    return LockedImage(id=f"sha256:{config}", tags=tuple(entries[0].get("RepoTags") or ()))
+    if not isinstance(entries, list) or len(entries) != 1:
+        raise InvalidInput(f"{path}: one image is expected, manifest.json has {entries!r:.80}")
+    try:
+        config = Path(entries[0]["Config"]).name.removesuffix(".json")
+        return LockedImage(id=f"sha256:{config}", tags=tuple(entries[0].get("RepoTags") or ()))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise InvalidInput(f"{path}: its manifest.json is not docker's: {error}") from error
 
 
 def resolve(source: Source, store: Path) -> str:
@@ -166,7 +178,11 @@ def _peeled(bundle: Path, revision: str) -> str:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    words = ["git", *arguments]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+    except FileNotFoundError as error:
+        raise InvalidInput("git is not installed on this machine: apt-get install git") from error
     if done.returncode:
         raise InvalidInput(f"git {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -201,7 +217,7 @@ def check(release: Release, lock: Lock, store: Path, *, full: bool = False) -> l
         problems.append("the release has changed since it was locked: run `mlufleet lock`")
     for name, locked in lock.files.items():
         path = store / name
-        if not path.is_file():
+        if not documents.is_file(path):
             problems.append(f"{path}: missing")
         elif path.stat().st_size != locked.size:
             problems.append(f"{path}: {path.stat().st_size} bytes, the lock says {locked.size}")

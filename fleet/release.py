@@ -4,70 +4,70 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+import yaml
+from pydantic import AfterValidator, Field, model_validator
 
-from fleet import documents
+from fleet import documents, fields
 from fleet.failures import InvalidInput
+from fleet.shapes import (
+    AbsolutePath,
+    Bool,
+    Commit,
+    Int,
+    Model,
+    Name,
+    Reference,
+    RelativePath,
+    Sha256,
+    like,
+    stays_inside,
+)  # fmt: skip
 
 RELEASES = Path(__file__).resolve().parent.parent / "files" / "releases"
-
-AbsolutePath = Annotated[str, Field(pattern=r"^/[^\s:]*$")]
-RelativePath = Annotated[
-    str, Field(pattern=r"^[^/\s:][^\s:]*$"), AfterValidator(lambda path: _stays_inside(path))
-]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-
-
-def _stays_inside(path: str) -> str:
-    if ".." in path.split("/"):
-        raise ValueError("a path may not leave its folder")
-    return path
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+#: files that extend each other
+LONGEST = 20
 
 
 class DriverPackage(Model):
     """The vendor's package for one operating system; the OS is part of both names."""
 
-    file: str
+    file: RelativePath
     package: Name
 
 
 class Driver(Model):
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    version: Annotated[str, like(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
     #: "ubuntu16.04", "centos7", … -> package
     packages: dict[str, DriverPackage]
 
 
 class Engine(Model):
-    minimum: str = "19.03"
+    minimum: Annotated[str, like(r"[0-9]+(\.[0-9]+)*", "a version: 19.03")] = "19.03"
 
 
 class Image(Model):
-    file: str
-    reference: str
+    file: RelativePath
+    reference: Reference
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
 
 
 class Mount(Model):
     host: AbsolutePath
     container: AbsolutePath
-    read_only: bool = False
+    read_only: Bool = False
 
 
 class Container(Model):
     name: Name
     mounts: tuple[Mount, ...] = ()
-    shm_size: Annotated[str, Field(pattern=r"^\d+[kmg]$")] = "16g"
+    shm_size: Annotated[str, like(r"[0-9]+[kmg]", "a size: 16g")] = "16g"
     network: str = "bridge"
-    privileged: bool = False
-    environment: dict[str, str] = {}
+    privileged: Bool = False
+    environment: dict[str, str] = Field(default_factory=dict)
 
 
 class Source(Model):
@@ -76,11 +76,11 @@ class Source(Model):
     name: Name
     path: AbsolutePath
     url: str | None = None
-    bundle: str | None = None
+    bundle: RelativePath | None = None
     tag: str | None = None
     commit: Commit | None = None
     branch: str | None = None
-    lfs: bool = False
+    lfs: Bool = False
 
     @model_validator(mode="after")
     def _one_pin(self) -> Source:
@@ -106,7 +106,7 @@ class Link(Model):
 class Weights(Model):
     name: Name
     #: folder in the store
-    folder: str
+    folder: RelativePath
     #: the same path on the host and in the container
     target: AbsolutePath
     link: Link | None = None
@@ -124,11 +124,11 @@ class Patch(Model):
     file: AbsolutePath
     find: str | None = None
     replace: str | None = None
-    count: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[Int, Field(ge=1)] = 1
     content: str | None = None
     after: str | None = None
     insert: str | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
 
     @model_validator(mode="after")
     def _one_kind(self) -> Patch:
@@ -145,7 +145,7 @@ class Patch(Model):
 class SystemPackage(Model):
     package: Name
     #: file in the store, for hosts without network
-    file: str | None = None
+    file: RelativePath | None = None
 
 
 class Pip(Model):
@@ -155,10 +155,11 @@ class Pip(Model):
     editable: AbsolutePath | None = None
     requirements: AbsolutePath | None = None
     exclude: tuple[str, ...] = ()
-    wheel: str | None = None
+    #: file in the store, or a URL
+    wheel: Annotated[str, AfterValidator(stays_inside)] | None = None
     find_links: str | None = None
-    no_deps: bool = False
-    upgrade: bool = False
+    no_deps: Bool = False
+    upgrade: Bool = False
     uninstall: tuple[str, ...] = ()
 
 
@@ -166,7 +167,7 @@ class Packages(Model):
     system: tuple[SystemPackage, ...] = ()
     pip: tuple[Pip, ...] = ()
     #: folder of wheels in the store; without it pip uses its own index
-    wheelhouse: str | None = None
+    wheelhouse: RelativePath | None = None
 
 
 class Smoke(Model):
@@ -175,13 +176,13 @@ class Smoke(Model):
     kind: Literal["plain", "stdin", "artefact", "http"]
     workdir: AbsolutePath
     command: tuple[str, ...]
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default_factory=dict)
     stdin: str = ""
     expect: str = ""
     artefact: AbsolutePath | None = None
     url: str | None = None
     #: seconds; loading 14 GB of weights takes ten minutes
-    timeout: Annotated[int, Field(ge=1, le=7200)] = 1200
+    timeout: Annotated[Int, Field(ge=1, le=7200)] = 1200
 
 
 class Release(Model):
@@ -230,7 +231,7 @@ def find(name: str) -> Path:
     :raises InvalidInput: there is none; the message lists those that are
     """
     path = Path(name) if name.endswith((".yml", ".yaml")) else RELEASES / f"{name}.yml"
-    if path.is_file():
+    if documents.is_file(path):
         return path
     known = ", ".join(sorted(p.stem for p in RELEASES.glob("*.yml")))
     raise InvalidInput(f"release {name!r}: no file {path}; known releases: {known}")
@@ -243,28 +244,61 @@ def merged(base: Any, change: Any) -> Any:
             **base,
             **{k: merged(base[k], v) if k in base else v for k, v in change.items()},
         }
-    named = all(
-        isinstance(side, list) and side and all(isinstance(i, dict) and "name" in i for i in side)
-        for side in (base, change)
-    )
-    if named:
+    if _named(base) and _named(change):
         changes = {item["name"]: item for item in change}
         result = [merged(item, changes.pop(item["name"], {})) for item in base]
         return result + list(changes.values())
     return change
 
 
-def _data(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    if path in seen:
-        raise InvalidInput(f"{path}: extends itself through {' -> '.join(map(str, seen))}")
-    data, _ = documents.read(path)
-    parent = data.pop("extends", None)
-    if parent is None:
-        return data
-    beside = path.parent / f"{parent}.yml"
-    base = beside if beside.is_file() else find(str(parent))
-    result: dict[str, Any] = merged(_data(base, (*seen, path)), data)
-    return result
+def _named(items: Any) -> bool:
+    """A list of mappings, each with a name of its own."""
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return False
+    names = [item.get("name") for item in items]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names) > 0
+
+
+Read = tuple[Path, dict[str, Any], yaml.Node]
+
+
+def _chain(path: Path) -> list[Read]:
+    """A release file and those it extends, nearest first."""
+    files: list[Read] = []
+    seen: list[Path] = []
+    parent: Path | None = path
+    while parent is not None:
+        if parent.resolve() in seen:
+            through = " -> ".join(str(file) for file, _, _ in files)
+            raise InvalidInput(f"{_place(path, files[0][2])}: it extends itself through {through}")
+        if len(files) == LONGEST:
+            raise InvalidInput(f"{_place(path, files[0][2])}: a chain of over {LONGEST} files")
+        seen.append(parent.resolve())
+        data, node = documents.read(parent)
+        files.append((parent, data, node))
+        parent = _parent(parent, data, node)
+    return files
+
+
+def _place(path: Path, node: yaml.Node) -> str:
+    return f"{path}:{fields.line_of(node, ('extends',))}: extends"
+
+
+def _parent(path: Path, data: dict[str, Any], node: yaml.Node) -> Path | None:
+    """The file that a file extends; takes `extends` out of its data."""
+    name = data.pop("extends", None)
+    if name is None:
+        return None
+    place = _place(path, node)
+    if not isinstance(name, str):
+        raise InvalidInput(f"{place}: the name of one release is expected")
+    beside = Path(os.path.normpath(path.parent / f"{name.removesuffix('.yml')}.yml"))
+    if documents.is_file(beside):
+        return beside
+    try:
+        return find(name)
+    except InvalidInput as error:
+        raise InvalidInput(f"{place}: {error}") from error
 
 
 def load(path: Path) -> Release:
@@ -272,6 +306,9 @@ def load(path: Path) -> Release:
 
     :raises InvalidInput: naming file, line and field
     """
-    data = _data(path)
-    _, node = documents.read(path)
-    return documents.validate(Release, data, path, node)
+    (_, data, node), *parents = _chain(path)
+    whole: dict[str, Any] = {}
+    for _, base, _ in reversed(parents):
+        whole = merged(whole, base)
+    nodes = tuple((file, root) for file, _, root in parents)
+    return documents.validate(Release, merged(whole, data), path, node, nodes)

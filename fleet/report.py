@@ -108,7 +108,8 @@ def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
     """
     report = derive(journal.read(folder), folder.name)
     part = folder / "report.json.part"
-    part.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")
     part.replace(folder / "report.json")
     if not newest:
         return report
@@ -126,6 +127,7 @@ def summary(report: dict[str, Any], folder: Path) -> None:
     """Every host on a terminal (standard error), with what failed and what to do."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
     table = Table(title=f"run {report['run']}", title_justify="left")
@@ -134,10 +136,13 @@ def summary(report: dict[str, Any], folder: Path) -> None:
     for name, host in sorted(report["hosts"].items()):
         changed = [stage["stage"] for stage in host["stages"] if stage["changes"]]
         seconds = sum(stage["seconds"] for stage in host["stages"])
-        status = f"[{MARKS[host['status']]}]{host['status']}[/]"
-        table.add_row(name, status, str(host["versions"].get("driver", "")),
-                      str(host["versions"].get("cards", "")), " ".join(changed) or "-",
-                      f"{seconds:.0f}", host["answer"] or "")  # fmt: skip
+        # as plain text: a model's answer may have brackets that are markup to rich
+        cells = [name, host["status"], host["versions"].get("driver", ""),
+                 host["versions"].get("cards", ""), " ".join(changed) or "-", f"{seconds:.0f}",
+                 host["answer"] or ""]  # fmt: skip
+        row = [Text(str(cell)) for cell in cells]
+        row[1].stylize(MARKS[host["status"]])
+        table.add_row(*row)
     console.print(table)
     for name, host in sorted(report["hosts"].items()):
         if failure := host["failure"]:

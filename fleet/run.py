@@ -52,7 +52,9 @@ class Log(logging.Handler):
             self.lines.setdefault(name, []).append(text)
             self.errors[name] = sys.exc_info()[1]
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open("a") as file:
+            with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open(
+                "a", encoding="utf-8", errors="backslashreplace"
+            ) as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,8 @@ def load(name: str, store: str = STORE) -> Wanted:
     path = releases.find(name)
     release = releases.load(path)
     lock = locks.load(path)
+    if not os.path.isdir(store):
+        raise InvalidInput(f"{path}: no folder {store} to take its files from (`store`)")
     problems = locks.check(release, lock, Path(store))
     if problems:
         raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))

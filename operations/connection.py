@@ -15,6 +15,8 @@ from pyinfra import logger
 from pyinfra.api import Host, StringCommand
 from pyinfra.connectors.util import CommandOutput, make_unix_command_for_host
 
+from operations.lines import tolerant
+
 # a host that is going down breaks handshakes, which paramiko would print as tracebacks
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -30,13 +32,17 @@ def transport(host: Host) -> Transport | None:
     return client.get_transport() if client is not None else None
 
 
-def quicken(host: Host) -> None:
-    """Send each packet at once (without it every command waits 40 ms, measured, for an ACK), and
-    notice a network that is gone: the system's own patience is a quarter of an hour."""
+def prepare(host: Host) -> None:
+    """Make a connection that was just opened quick, wakeful, and one that reads any bytes."""
     under = transport(host)
+    client = getattr(host.connector, "client", None)
+    if client is not None and "exec_command" not in vars(client):
+        client.exec_command = tolerant(client.exec_command)
     sock = getattr(under, "sock", None)
     if under is not None and isinstance(sock, socket.socket):
+        # send each packet at once: without it every command waits 40 ms (measured) for an ACK
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # a network that is gone is noticed: the system's own patience is a quarter of an hour
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
         under.set_keepalive(KEEPALIVE)
 
@@ -71,7 +77,7 @@ def back(host: Host, seconds: float, accept: Callable[[], bool], pause: float = 
         host.connect(show_errors=False)
         if not host.connected:
             continue
-        quicken(host)
+        prepare(host)
         try:
             if accept():
                 return True

@@ -16,7 +16,7 @@ from operations.step import Step
 
 def version(text: str) -> tuple[int, ...]:
     """ "19.03.15-ce" -> (19, 3, 15)."""
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+    return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", text)[:3])
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:

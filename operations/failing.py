@@ -11,7 +11,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 from pyinfra.api.state import State
 
-from fleet.failures import SYMPTOMS, Failure
+from fleet.failures import SYMPTOMS, TABLE, Failure
 from operations import connection, events, sudo
 
 TAIL = 20
@@ -38,8 +38,8 @@ def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str
     """Fail a host by what its script printed: one that knows better names the code itself."""
     lines = [line for line in output if line.strip()]
     for line in lines:
-        if line.startswith("@@code "):
-            code = line.removeprefix("@@code ").strip()
+        if line.startswith("@@code ") and line.split()[-1] in TABLE:
+            code = line.split()[-1]
     lines = [line for line in lines if not line.startswith("@@")][-TAIL:]
     for symptom, meaning in SYMPTOMS.items():
         if any(symptom in line for line in lines):

@@ -19,7 +19,7 @@ class Card:
     @property
     def virtual(self) -> bool:
         """A virtual function (device id 0371, 0366): the vendor's own count leaves them out."""
-        return self.device[-1] in "16"
+        return self.device.endswith(("1", "6"))
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,8 @@ class ProbeError(ValueError):
 
 
 BEGIN, END = "@@mlufleet-begin", "@@mlufleet-end"
+#: every probe prints these: what lacks one is no probe, or not a whole one
+ALWAYS = {"os", "kernel", "boot", "clock", "uid"}
 
 
 def parse(lines: list[str], now: float) -> HostState:
@@ -161,27 +163,27 @@ def parse(lines: list[str], now: float) -> HostState:
     :param now: the controller's clock, seconds since the epoch
     :raises ProbeError: a marker is missing or a line has too few fields
     """
-    text = [line.rstrip("\r\n") for line in lines]
-    if BEGIN not in text or END not in text:
-        raise ProbeError("the probe's markers are not in its output")
-    start = text.index(BEGIN)
     state = HostState()
+    kinds: set[str] = set()
     stale: list[str] = []
     container: list[str] = []
     digests = {"facts": "", "site": ""}
-    for line in text[start + 1 : text.index(END, start)]:
+    for line in _framed(lines):
         kind, *fields = line.split("\t")
+        kinds.add(kind)
         try:
             if kind == "container":
-                container = fields
+                container = fields or [""]
             elif kind == "stale":
                 stale.append(fields[0])
             elif kind in digests:
                 digests[kind] = fields[0]
             else:
                 _take(state, kind, fields, now)
-        except (IndexError, ValueError) as error:
-            raise ProbeError(f"the probe printed {line!r}") from error
+        except (IndexError, ValueError, TypeError, OverflowError) as error:
+            raise ProbeError(f"the probe printed {line[:200]!r}") from error
+    if missing := ALWAYS - kinds:
+        raise ProbeError(f"the probe did not print {', '.join(sorted(missing))}")
     if container:
         try:
             state.container = ContainerState(
@@ -191,6 +193,22 @@ def parse(lines: list[str], now: float) -> HostState:
         except IndexError as error:
             raise ProbeError(f"the probe printed container {container!r}") from error
     return state
+
+
+def _framed(lines: list[str]) -> list[str]:
+    """What stands between the markers.
+
+    The last beginning counts: a banner may show an earlier probe, and that one must not be taken
+    for this one where this one was cut.
+    """
+    text = [line.rstrip("\r\n") for line in lines]
+    begins = [number for number, line in enumerate(text) if line == BEGIN]
+    if not begins:
+        raise ProbeError("the probe's markers are not in its output")
+    try:
+        return text[begins[-1] + 1 : text.index(END, begins[-1])]
+    except ValueError:
+        raise ProbeError("the probe's output has no end") from None
 
 
 def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:

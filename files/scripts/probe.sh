@@ -5,7 +5,7 @@ export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 T=$(printf '\t')
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
 quiet() { timeout -k 2 "$@" 2>/dev/null </dev/null; }
-echo '@@mlufleet-begin'
+printf '\n@@mlufleet-begin\n'  # a banner's last line may have no end
 . /etc/os-release 2>/dev/null
 say os "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
 kernel=$(uname -r)

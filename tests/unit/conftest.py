@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from fleet import lock as locks
 from fleet import release as releases
 from fleet.wanted import Wanted
 from operations.state import HostState, parse
+
+# the same examples on every machine; HYPOTHESIS_PROFILE=long looks for others
+settings.register_profile("short", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile("long", max_examples=2000, deadline=None, database=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 SHA = hashlib.sha256
 REFERENCE = "registry.example/torch:v1"
@@ -102,8 +109,8 @@ def wanted(site: Path) -> Wanted:
 
 
 def probe(*lines: str) -> HostState:
-    """The state of a probe that printed these fields, split by a bar."""
-    text = ["Welcome!", "@@mlufleet-begin", *(x.replace("|", "\t") for x in lines)]
+    """The state of a probe that printed these fields, split by a bar; and what all probes print."""
+    text = ["Welcome!", "@@mlufleet-begin", *(x.replace("|", "\t") for x in (*BARE[:5], *lines))]
     return parse([*text, "@@mlufleet-end", "bye"], now=1000.0)
 
 

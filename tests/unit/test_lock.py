@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,55 @@ def test_a_flipped_byte_is_found_by_the_full_check(site: Path, wanted: Wanted) -
     (site / "store/driver.deb").write_bytes(b"dab")
     found = locks.check(wanted.release, wanted.lock, wanted.store, full=True)
     assert len(found) == 1 and "sha256 is not the lock's" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"size": 3', '"size": -3', "files.driver.deb.size: Input should be greater"),
+        ('"id": "sha256:', '"id": "\'; x', "is not an image id: sha256:"),
+        ('"driver.deb"', '"../driver.deb"', "'../driver.deb' leaves its folder"),
+        ('"image":', '"imgae":', "imgae: unknown field; did you mean image? fields here: commits,"),
+        ('"image":', '<<<<<<< HEAD\n"image":', "lock.json:1: not valid JSON"),
+    ],
+)
+def test_a_wrong_lock_is_told_with_its_field(
+    site: Path, wanted: Wanted, old: str, new: str, said: str
+) -> None:
+    path = locks.beside(site / "small.yml")
+    text = path.read_text().replace('":"', '": "').replace('":', '": ').replace("  ", " ")
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InvalidInput) as error:
+        locks.load(site / "small.yml")
+    assert str(error.value).startswith(f"{path}:") and said in str(error.value)
+
+
+def test_an_empty_md5sum_of_the_vendor_is_told(site: Path) -> None:
+    (site / "store/driver.deb.md5sum").write_text("")
+    with pytest.raises(InvalidInput, match=r"driver\.deb: md5 is .* says nothing"):
+        locks.measure(site / "store/driver.deb")
+
+
+def test_a_file_that_cannot_be_read_is_named(site: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"store/weights: cannot be read: Is a directory"):
+        locks.measure(site / "store/weights")
+
+
+def test_a_controller_without_git_is_told_what_to_install(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InvalidInput, match="git is not installed"):
+        make(site)
+
+
+@pytest.mark.parametrize("manifest", ["5", "{}", "[5]", '[{"RepoTags": []}]', '[{"Config": "x"}]'])
+def test_a_manifest_that_is_not_dockers_is_refused(site: Path, manifest: str) -> None:
+    path = site / "store/image.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo("manifest.json")
+        entry.size = len(manifest)
+        tar.addfile(entry, io.BytesIO(manifest.encode()))
+    with pytest.raises(InvalidInput, match=r"image\.tar\.gz: "):
+        locks.read_image(path)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from operations.state import HostState, ProbeError, parse
+from operations.scripts import text
+from operations.state import BEGIN, END, HostState, ProbeError, parse
 from tests.unit.conftest import DRIVEN, probe
 
 
@@ -41,3 +45,23 @@ def test_a_line_with_too_few_fields_is_an_error() -> None:
 def test_a_container_names_what_it_shows_stale() -> None:
     state = probe("container|id|sha256:x|true|77|spec", "stale|/usr/bin/cnmon")
     assert state.container and state.container.stale == ("/usr/bin/cnmon",)
+
+
+def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
+    head, rest = text("probe").split("\n. /etc/os-release")
+    assert "say os" in rest
+    said = "say os a b c\nsay kernel a b\nsay boot a b\nsay clock 1\nsay uid 7"
+    words = ["sh", "-c", f"printf Welcome\n{head}\n{said}\necho '{END}'"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert parse(printed.split("\n"), 0).uid == 7
+    (tmp_path / "a").write_text("x")
+    words = ["sh", "-c", f"printf Welcome\n{text('read')}", "sh", str(tmp_path / "a")]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert printed.split("\n")[1:] == ["@@begin", "eA==", "@@end", ""]
+
+
+@pytest.mark.parametrize("kind", ["os", "kernel", "boot", "clock", "uid"])
+def test_a_frame_without_what_every_probe_prints_is_no_probe(kind: str) -> None:
+    lines = [line.replace("|", "\t") for line in DRIVEN if not line.startswith(f"{kind}|")]
+    with pytest.raises(ProbeError, match=f"did not print {kind}"):
+        parse([BEGIN, *lines, END], 0)

@@ -1,0 +1,112 @@
+"""A field of a YAML document: where it stands, what is wrong with it, what would be right."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from fleet import strict_yaml
+
+Location = tuple[str | int, ...]
+
+
+def line_of(node: yaml.Node, location: Location) -> int:
+    """The line of a field; of the nearest enclosing one where it is absent."""
+    return _walk(node, location)[1]
+
+
+def _walk(node: yaml.Node, location: Location, data: Any = None) -> tuple[yaml.Node, int, int]:
+    """The node of a field, its line, and how many parts of the location were found.
+
+    :param data: what was validated; items of a list are found by its names where they have them
+    """
+    line = node.start_mark.line + 1
+    for depth, part in enumerate(location):
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            # the last: what a merge key (`<<`) brought stands ahead of what replaces it
+            found = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = next(((v, v) for v in _items(node, part, data)), None)
+        if found is None:
+            return node, line, depth
+        node, line = found[1], found[0].start_mark.line + 1
+        data = _part(data, part)
+    return node, line, len(location)
+
+
+def _part(data: Any, part: str | int) -> Any:
+    try:
+        return data[part]
+    except (TypeError, LookupError):
+        return None
+
+
+def _items(node: yaml.SequenceNode, index: int, data: Any) -> list[yaml.Node]:
+    """The item of an index; in a file that is one of several merged, the one of its name."""
+    name = _part(_part(data, index), "name")
+    if name is None:
+        return list(node.value[index : index + 1])
+    named: list[yaml.Node] = []
+    for item in node.value:
+        if isinstance(item, yaml.MappingNode):
+            keys = [value.value for key, value in item.value if key.value == "name"]
+            named += [item] if name in keys else []
+    return named
+
+
+def told(
+    model: type[BaseModel], data: Any, problem: ErrorDetails, path: Path,
+    files: tuple[tuple[Path, yaml.Node], ...],
+) -> str:  # fmt: skip
+    """One wrong field, in one line.
+
+    :param files: the file and those it extends, nearest first; none for what is not YAML
+    """
+    location = problem["loc"]
+    field = ".".join(str(part) for part in location)
+    message = problem["msg"].removeprefix("Value error, ")
+    place = f"{path}:1" if files else str(path)
+    best = -1
+    for file, root in files:  # the nearest file that has the field itself, not only its parent
+        node, line, found = _walk(root, location, data if len(files) > 1 else None)
+        if found > best:
+            best, place = found, f"{file}:{line}"
+            remark = strict_yaml.misread(node) if found == len(location) else ""
+            if problem["type"] == "string_type" and remark:
+                message = remark
+    if problem["type"] == "extra_forbidden":
+        message = _unknown(str(location[-1]), _model_at(model, location[:-1]))
+    elif problem["type"] in ("model_type", "dict_type"):
+        message = "a mapping is expected; `{}` is an empty one"
+    elif problem["type"] == "missing":
+        message = "this field is missing"
+    return f"{place}: {field}: {message}" if field else f"{place}: {message}"
+
+
+def _unknown(name: str, model: type[BaseModel] | None) -> str:
+    known = sorted(model.model_fields) if model else []
+    close = get_close_matches(name, known, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"unknown field; {meant}fields here: {', '.join(known)}"
+
+
+def _model_at(kind: Any, location: Location) -> type[BaseModel] | None:
+    """The model in which a field of this location stands."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = next((k for k in get_args(kind) if k is not type(None)), None)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not location:
+            return kind
+        field = kind.model_fields.get(str(location[0]))
+        return _model_at(field.annotation, location[1:]) if field else None
+    arguments = get_args(kind)
+    if not arguments or not location:
+        return None
+    return _model_at(arguments[1 if get_origin(kind) is dict else 0], location[1:])

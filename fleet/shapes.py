@@ -1,0 +1,51 @@
+"""Shapes of the values in releases, locks and inventories; each says itself in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def like(pattern: str, words: str) -> AfterValidator:
+    """A text of a shape, and that shape in words for whom it does not fit."""
+
+    def checked(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text[:80]!r} is not {words}")
+        return text
+
+    return AfterValidator(checked)
+
+
+# paths go through shells, lists split by blanks, and docker's host:container
+_IN_PATHS = r"[^\s:'\"\\`$*?\[\]\x00-\x1f\x7f]"
+_WITHOUT = "without blanks, quotes, colons, wildcards, $ and \\"
+AbsolutePath = Annotated[str, like(rf"/{_IN_PATHS}*", f"an absolute path {_WITHOUT}")]
+RelativePath = Annotated[
+    str,
+    like(rf"{_IN_PATHS}+", f"a path {_WITHOUT}"),
+    AfterValidator(lambda path: stays_inside(path)),
+]
+Commit = Annotated[str, like(r"[0-9a-f]{7,40}", "a commit: 7 to 40 digits of 0-9 and a-f")]
+Name = Annotated[
+    str, like(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, dots, _ and -")
+]
+Sha256 = Annotated[str, like(r"[0-9a-f]{64}", "a sha256: 64 digits of 0-9 and a-f")]
+Reference = Annotated[
+    str, like(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", "an image: registry.example/name:tag")
+]
+# True is a number and "no" is true where Python is asked
+Int = Annotated[int, Field(strict=True)]
+Bool = Annotated[bool, Field(strict=True)]
+
+
+def stays_inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path[:80]!r} leaves its folder")
+    return path
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,120 @@
+"""YAML without its traps: what would be read as something else than it says is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+#: levels of nesting, and values after every alias is written out; no true file comes near
+DEEPEST, LARGEST = 50, 50_000
+
+STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+#: what YAML makes of a word that is not in quotes
+KINDS = {
+    "tag:yaml.org,2002:int": "a number", "tag:yaml.org,2002:float": "a number",
+    "tag:yaml.org,2002:bool": "yes or no", "tag:yaml.org,2002:null": "nothing",
+    "tag:yaml.org,2002:timestamp": "a date",
+}  # fmt: skip
+DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+#: neither a file name nor a UTF-8 file can have one
+IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
+
+
+def refused(node: yaml.Node | yaml.Event, problem: str) -> yaml.MarkedYAMLError:
+    mark: Any = node.start_mark
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+def misread(node: yaml.Node) -> str:
+    """Why a plain word is no string, and what would be one; "" for all other nodes."""
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in KINDS or not node.value:
+        return ""
+    return f'YAML reads {node.value} as {KINDS[node.tag]}: put it in quotes, "{node.value}"'
+
+
+class Loader(yaml.SafeLoader):
+    """SafeLoader with bounds, whose every error has a line and whose keys are strings, once."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        #: node -> values and levels in it, aliases written out
+        self._measured: dict[yaml.Node, tuple[int, int]] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if self._depth == DEEPEST:
+            raise refused(event, f"nested deeper than {DEEPEST} levels")
+        if len(self._measured) > LARGEST:
+            raise refused(event, f"more than {LARGEST} values")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if node is None:
+            return None
+        if isinstance(event, yaml.AliasEvent):
+            if node not in self._measured:
+                raise refused(event, f"*{event.anchor} stands inside of itself")
+        else:
+            self._measure(node)
+        return node
+
+    def _measure(self, node: yaml.Node) -> None:
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        elif IMPOSSIBLE.search(node.value):
+            raise refused(node, "a character that no file can have (NUL or half a surrogate)")
+        size = 1 + sum(self._measured[part][0] for part in parts)
+        levels = 1 + max((self._measured[part][1] for part in parts), default=0)
+        if size > LARGEST or levels > DEEPEST:
+            raise refused(node, f"its aliases make more than {LARGEST} values or {DEEPEST} levels")
+        self._measured[node] = size, levels
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            kind = node.tag.rpartition(":")[2]  # PyYAML lets through what int() or date() say
+            raise refused(node, f"{node.value!r} is not a {kind}: {error}") from error
+
+    def construct_yaml_int(self, node: yaml.Node) -> int:
+        if not DECIMAL.fullmatch(node.value) or len(node.value) > 30:
+            raise refused(node, f"YAML does not read {node.value} as the number it looks like "
+                                "(octal, base 60): write it in decimal, or in quotes")  # fmt: skip
+        return int(node.value)
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    """:raises yaml.MarkedYAMLError: a key is no string, or given twice (the last would win)"""
+    seen: dict[str, int] = {}
+    for key, _ in node.value:
+        if key.tag == MERGE:
+            continue
+        if not isinstance(key, yaml.ScalarNode) or key.tag != STRING:
+            raise refused(key, misread(key) or "a key must be a word")
+        if key.value in seen:
+            raise refused(key, f"{key.value!r} is given twice, first in line {seen[key.value]}")
+        seen[key.value] = key.start_mark.line + 1
+
+
+def load(text: str) -> tuple[Any, yaml.Node | None]:
+    """The value of a text, and its node tree for line numbers.
+
+    :raises yaml.YAMLError: it is not YAML, or is one of YAML's traps
+    """
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node else None
+    finally:
+        loader.dispose()
+    return data, node

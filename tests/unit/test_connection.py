@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import paramiko
+import pytest
+from pyinfra.connectors.util import read_output_buffers
+
+from operations import connection
+
+OUTPUT, ERRORS = b"Willkommen, Gr\xf6\xdfe\n\xc4\xe3\nlast", b"\xff\n"
+
+
+class Server(paramiko.ServerInterface):
+    """Lets anyone in, says OUTPUT and ERRORS to every command, with exit status 3."""
+
+    def check_auth_none(self, username: str) -> int:
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        def answer() -> None:
+            channel.sendall(OUTPUT)
+            channel.sendall_stderr(ERRORS)
+            channel.send_exit_status(3)
+            channel.close()
+
+        threading.Thread(target=answer).start()
+        return True
+
+
+@pytest.fixture
+def host() -> Iterator[Any]:
+    """As much of a pyinfra host as has a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        here = socket.create_connection(listener.getsockname())
+        there, _ = listener.accept()
+    server, transport = paramiko.Transport(there), paramiko.Transport(here)
+    server.add_server_key(paramiko.ECDSAKey.generate())
+    server.start_server(threading.Event(), Server())
+    client = paramiko.SSHClient()
+    client._transport = transport
+    transport.start_client(timeout=10)
+    transport.auth_none("root")
+    yield SimpleNamespace(connector=SimpleNamespace(client=client))
+    transport.close()
+    server.close()
+
+
+def run(host: Any) -> tuple[list[str], list[str], int]:
+    """What pyinfra makes of a command's output (its SSH connector does just this)."""
+    stdin, stdout, stderr = host.connector.client.exec_command("probe")
+    stdin.close()
+    output = read_output_buffers(stdout, stderr, timeout=10, print_output=False, print_prefix="")
+    return output.stdout_lines, output.stderr_lines, stdout.channel.recv_exit_status()
+
+
+def test_a_banner_that_is_not_utf8_does_not_lose_what_follows_it(host: Any) -> None:
+    connection.prepare(host)
+    connection.prepare(host)  # after a reboot that was none
+    assert run(host) == (["Willkommen, Gr��e", "��", "last"], ["�"], 3)
+
+
+def test_a_host_without_ssh_needs_no_preparation() -> None:
+    connection.prepare(SimpleNamespace(connector=SimpleNamespace()))  # type: ignore[arg-type]

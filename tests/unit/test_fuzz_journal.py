@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet import report
+from fleet.journal import Journal, read
+from tests.unit.fuzz import ANY_TEXT
+from tests.unit.test_report import EVENTS
+
+
+def kept(folder: Path, events: list[dict[str, Any]]) -> bytes:
+    """The bytes of a journal of these events."""
+    journal = Journal(folder)
+    for event in events:
+        journal.append(**{key: value for key, value in event.items() if key != "time"})
+    return (folder / "journal.jsonl").read_bytes()
+
+
+def told(text: str) -> list[dict[str, Any]]:
+    """A run in which a host and its model say this."""
+    answer = {"kind": "answer", "host": "b", "text": text}
+    failed = {"kind": "failed", "host": "c", "stage": "driver", "code": "ENGINE", "sentence": text,
+              "remedy": "r", "tail": [text, "größe 模型"]}  # fmt: skip
+    return [*EVENTS[1:], answer, failed, {"kind": "kept", "host": "b", "what": text}]
+
+
+@given(text=ANY_TEXT, place=st.integers(0, 100_000))
+def test_a_journal_cut_at_any_byte_tells_of_all_events_before(text: str, place: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "runs/one")
+        content = kept(folder, told(text))
+        whole = read(folder)
+        assert len(whole) == len(told(text)) + 1
+        cut = place % (len(content) + 1)
+        (folder / "journal.jsonl").write_bytes(content[:cut])
+        # all but its line end is an event as well
+        lines = content[:cut].count(b"\n") + (content[cut : cut + 1] == b"\n")
+        assert read(folder) == whole[:lines]
+        result = report.write(folder)
+        assert set(result["hosts"]) <= {"a", "b", "c", "d", "e"}
+
+
+@given(text=ANY_TEXT)
+def test_whatever_a_host_says_is_in_the_report_and_on_the_terminal(text: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "runs/one")
+        kept(folder, told(text))
+        result = report.write(folder)
+        report.summary(result, folder)
+        said = text.encode(errors="backslashreplace").decode()
+        assert result["hosts"]["b"]["answer"] == said or "\\ud" in said
+
+
+@given(
+    noise=st.lists(
+        st.one_of(st.binary(max_size=30), st.sampled_from([b"[" * 5000, b"1", b"null", b"{}"])),
+        max_size=4,
+    ),
+    at=st.integers(0, len(EVENTS)),
+)
+def test_lines_that_are_no_events_hide_none(noise: list[bytes], at: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "runs/one")
+        lines = kept(folder, EVENTS[1:]).splitlines(keepends=True)
+        whole = read(folder)
+        lines[at:at] = [line + b"\n" for line in noise]
+        (folder / "journal.jsonl").write_bytes(b"".join(lines))
+        assert read(folder) == whole
+        report.write(folder)

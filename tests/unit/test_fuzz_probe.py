@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet import lock as locks
+from fleet import release as releases
+from fleet.wanted import Wanted
+from operations.engine import version
+from operations.outstanding import drift
+from operations.stage import Options
+from operations.state import BEGIN, END, HostState, ProbeError, parse
+from tests.unit.conftest import DRIVEN
+from tests.unit.fuzz import ANY_TEXT
+
+SAMPLE = [
+    line.replace("|", "\t")
+    for line in (
+        *DRIVEN, "module|loaded", "secureboot|0", "holder|77|python|" + "ab" * 32,
+        "tagged|sha256:1", "image|sha256:1", "container|id|sha256:1|true|77|spec",
+        "stale|/usr/bin/cnmon", "source|/data/share/model|" + "cd" * 20 + "|0",
+        "source|/data/share/other|foreign|0", "tree|/data/share/model_mlu|12 34",
+        "file|/data/share/model_mlu/a.py|" + "ef" * 32, "stamp|smoke|0123456789abcdef",
+        "machine|ab12 host 0000:42", "next|4.15.0-99-generic",
+        "module-for|4.15.0-99-generic|5.10.10",
+        "facts|0123", "site|4567", "read-only|/data", "disk|/data|1000|200",
+        "lock|run|me@here|2026-01-01T00:00:00Z|20|why|3", "job|run|me@here|smoke|ask|-10",
+    )
+]  # fmt: skip
+WHOLE = [BEGIN, *SAMPLE, END]
+LINES = st.lists(st.one_of(ANY_TEXT, st.sampled_from(WHOLE)), max_size=30)
+
+
+@pytest.fixture(scope="module")
+def small(template: Any) -> Wanted:
+    release = releases.load(template / "small.yml")
+    lock = locks.make(release, template / "store", lambda name: None)
+    return Wanted(release, lock, template / "store")
+
+
+def parsed(lines: list[str]) -> HostState | None:
+    """The state, all of whose answers can be asked for; None for a ProbeError."""
+    try:
+        state = parse(lines, 1000.0)
+    except ProbeError as error:
+        assert len(str(error)) < 2000
+        return None
+    assert isinstance(state.system + state.loaded, str)
+    assert set(state.present) <= set(state.cards) and set(state.devices) <= set(state.nodes)
+    return state
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> list[str]:
+    """A real probe's output with fields lost, changed and doubled."""
+    lines = [line.split("\t") for line in SAMPLE]
+    values = st.one_of(
+        ANY_TEXT, st.sampled_from(["", "-1", "nan", "inf", "1e999", "9" * 400, "9" * 5000, "0x1"])
+    )
+    for _ in range(draw(st.integers(1, 6))):
+        fields = draw(st.sampled_from(lines))
+        at = draw(st.integers(0, len(fields)))
+        fields[at : at + draw(st.integers(0, 2))] = draw(st.lists(values, max_size=2))
+    return [BEGIN, *("\t".join(fields) for fields in lines), END]
+
+
+@given(LINES)
+def test_any_lines_are_a_state_or_a_probe_error(lines: list[str]) -> None:
+    parsed(lines)
+    parsed([BEGIN, *lines, END])
+
+
+@given(lines=damaged())
+def test_every_state_that_a_probe_gives_can_be_decided_upon(
+    small: Wanted, lines: list[str]
+) -> None:
+    if state := parsed(lines):
+        assert isinstance(drift(small, state, Options(cards=2)), dict)
+
+
+@given(st.data())
+def test_output_cut_at_any_byte_is_the_whole_state_or_an_error(data: st.DataObject) -> None:
+    content = "\n".join(["Welcome!", *WHOLE, "bye", ""]).encode()
+    cut = content[: data.draw(st.integers(0, len(content)))].decode(errors="surrogateescape")
+    assert parsed(cut.split("\n")) in (None, parsed(WHOLE))
+
+
+@given(st.permutations(SAMPLE))
+def test_the_order_of_lines_means_nothing(lines: list[str]) -> None:
+    def told(state: HostState | None) -> dict[str, Any]:
+        assert state is not None
+        fields = dataclasses.asdict(state).items()
+        return {k: sorted(map(str, v)) if isinstance(v, list) else v for k, v in fields}
+
+    assert told(parsed([BEGIN, *lines, END])) == told(parsed(WHOLE))
+
+
+@given(LINES, st.lists(st.one_of(ANY_TEXT, st.sampled_from([BEGIN, END])), max_size=10))
+def test_a_banner_changes_nothing_even_with_markers_in_it(
+    before: list[str], after: list[str]
+) -> None:
+    expected = None if BEGIN in after else parsed(WHOLE)  # in a goodbye it cannot be told apart
+    assert parsed([*before, *WHOLE, *after, END]) == expected
+
+
+@given(st.integers(1, len(WHOLE) - 1))
+def test_a_whole_probe_in_the_banner_is_not_taken_for_one_that_was_cut(cut: int) -> None:
+    assert parsed([*WHOLE, *WHOLE[:cut]]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "older"),
+    [("9" * 5000, False), ("20.10.24-ce", False), ("", True), ("x", True), ("-1", True)],
+)
+def test_a_docker_version_of_any_text_can_be_compared(text: str, older: bool) -> None:
+    assert (version(text) < version("19.03")) is older
+
+
+@pytest.mark.parametrize(
+    "banner",
+    [["x" * 10_000_000], ["x" * 9] * 1_000_000, ["", BEGIN] * 500_000, ["\t" * 10_000_000]],
+    ids=["line", "lines", "markers", "tabs"],
+)
+def test_ten_megabytes_around_and_inside_are_read_in_seconds(banner: list[str]) -> None:
+    started = time.monotonic()
+    assert parsed([*banner, *WHOLE, *(line for line in banner if line != BEGIN)]) == parsed(WHOLE)
+    parsed([BEGIN, *banner, END])
+    assert time.monotonic() - started < 10
