@@ -53,8 +53,10 @@ def current(wanted: Wanted, state: HostState) -> Package | None:
 
 
 def right_package(wanted: Wanted, state: HostState) -> bool:
-    found = current(wanted, state)
-    return found is not None and found.installed and found.version == wanted.release.driver.version
+    """Whether the package is there, and DKMS agrees: the package's own word can be a lie."""
+    found, version = current(wanted, state), wanted.release.driver.version
+    agreed = not state.built or (state.kernel, version) in state.built
+    return found is not None and found.installed and found.version == version and agreed
 
 
 def changes(wanted: Wanted, state: HostState) -> list[str]:
@@ -64,6 +66,8 @@ def changes(wanted: Wanted, state: HostState) -> list[str]:
     if not right_package(wanted, state):
         package = current(wanted, state)
         found = f"{package.version}, {package.status}" if package else "none"
+        if package and package.installed and package.version == version:
+            found = f"{version} without a module for {state.kernel}"
         todo.append(f"install driver {version} ({found} is installed)")
     if state.loaded != version:
         todo.append(f"load driver {version} ({state.loaded or 'none'} is loaded)")

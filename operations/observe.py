@@ -68,6 +68,7 @@ def real(host: Any) -> Host:
     return cast(Host, host)
 
 
+_machines: dict[str, set[str]] = {}
 _seen: WeakKeyDictionary[Host, HostState] = WeakKeyDictionary()
 
 
@@ -83,7 +84,14 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
         if not isinstance(state, HostState):
             return state if isinstance(state, Failure) else Failure("PROBE_FAILED")
         _seen[host] = state
+        if state.machine:
+            _machines.setdefault(state.machine, set()).add(host.name)
     return _seen[host]
+
+
+def twins(machine: str) -> list[str]:
+    """All names of the inventory that have led to one machine."""
+    return sorted(_machines.get(machine, ()))
 
 
 def forget(host: Any) -> None:

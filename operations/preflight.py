@@ -10,6 +10,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import layout
+from operations.observe import twins
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 
@@ -61,6 +62,9 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return Failure("PROBE_FAILED", f"commands run as uid {state.uid}, not as root")
     if missing:
         return Failure("TOOL_MISSING", ", ".join(missing))
+    names = twins(state.machine)
+    if len(names) > 1:
+        return Failure("DUPLICATE_HOST", ", ".join(names))
     if state.system not in release.driver.packages:
         known = ", ".join(sorted(release.driver.packages))
         return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name}); it has {known}")

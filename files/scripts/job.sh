@@ -6,6 +6,10 @@ umask 077
 job="$state/jobs/$id"
 quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
 run=$(printf '%s\n' "$WHO" | cut -f1)
+if [ -d "$job" ] && [ ! -f "$job/status" ] && [ "$(cat "$job/boot")" != "$(booted)" ]; then
+  audit "cut by a reboot"
+  rm -rf "$job"
+fi
 if [ ! -d "$job" ]; then
   holder=$(cut -f1 "$state/lock" 2>/dev/null)
   if [ "$holder" != "$run" ]; then

@@ -190,6 +190,8 @@ def test_packages_are_believed_only_while_their_folders_are_as_they_were(wanted:
 
 def test_a_kernel_that_boots_next_without_the_driver_is_named(wanted: Wanted) -> None:
     built = ("module-for|4.15.0-20-generic|5.10.10", "next|4.15.0-99-generic")
+    lied = driver.decide(wanted, probe(*DRIVEN, "module-for|4.15.0-20-generic|5.10.22"), NONE)
+    assert isinstance(lied, list) and "without a module" in lied[0]
     (todo,) = driver.decide(wanted, probe(*DRIVEN, *built), NONE)
     assert "4.15.0-99-generic" in todo
     assert driver.decide(wanted, probe(*DRIVEN, *built, "module-for|4.15.0-99-generic|5.10.10"),
