@@ -24,4 +24,3 @@ esac
 rows=$(($(wc -l < "$output/report.md") - 3))
 [ "$rows" -gt 0 ] || { echo "the report has no rows: nothing was migrated"; exit 1; }
 echo "$rows changes"
-rm -f "$state/stamps/$name.running"

@@ -1,0 +1,154 @@
+"""Kills a run, or its host, again and again: `python -m tests.faults.kills --points 100`.
+
+A host is made bare. At each point a run is started and, inside or at the beginning of the next
+stage, the controller is killed with SIGKILL or the host loses its power; then the next run goes on
+from there. After the last point one run is left alone: the host must be what an uninterrupted run
+makes of it. A kill that leaves something behind that no later run finishes shows at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from operations.outstanding import STAGES
+from tests.lab import engine, up
+from tests.lab import hosts as lab
+from tests.runs import CONTAINER, LAB, ROOT, WORK, begin, mlufleet
+
+#: stage -> seconds that it takes at least, measured on a bare host; a point lies within them
+SPANS = {"driver": 8, "engine": 0, "image": 25, "sources": 4, "weights": 1, "container": 1,
+         "migration": 12, "patch": 1, "packages": 25, "smoke": 12}  # fmt: skip
+PYTHON = "/torch/venv3/pytorch/bin/python"
+#: what a host is, its times and ids left out
+LOOK = f"""
+dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}}\\n' 'cambricon*'
+sed -n '/Driver Version/p' /proc/driver/cambricon/mlus/*/information; ls /dev/cambricon_*
+docker image ls --no-trunc --format '{{{{.ID}}}} {{{{.Repository}}}}:{{{{.Tag}}}}'
+docker ps -a --format '{{{{.Names}}}} {{{{.State}}}}'
+for what in .Image .HostConfig.Devices .HostConfig.Binds .HostConfig.RestartPolicy; do
+  docker inspect --format "{{{{json $what}}}}" {CONTAINER}
+done
+docker exec {CONTAINER} {PYTHON} -m pip freeze
+cd /data && find . \\( -name .git -o -name __pycache__ -o -name '*.egg-info' \\) -prune -o -type f \
+  -exec sha256sum {{}} + | LC_ALL=C sort -k 2
+find . -name .git -prune -o -type l -printf '%p -> %l\\n' | LC_ALL=C sort
+for tree in {WORK}/transformers {WORK}/baichuan-7B; do
+  cd $tree && git -c safe.directory='*' log -1 --format=%H && git -c safe.directory='*' status -s
+done
+cd /var/lib/mlufleet; ls stamps shared shared/wheels artifacts incoming kept
+"""  # fmt: skip
+
+
+def look(host: str) -> list[str]:
+    """Everything about a host that a run is answerable for."""
+    return lab.run(host, LOOK, timeout=120).splitlines()
+
+
+@dataclass(frozen=True)
+class Point:
+    stage: str
+    #: seconds after the stage began
+    delay: float
+    power: bool
+
+    def __str__(self) -> str:
+        what = "power" if self.power else "controller"
+        return f"{what} at {self.stage} + {self.delay:.1f} s"
+
+
+def points(count: int, seed: int) -> Iterator[list[Point]]:
+    """So many points, in rounds through the stages; every third one at a stage's very beginning."""
+    dice = random.Random(seed)
+    names = [stage.name for stage in STAGES if stage.name in SPANS]
+    while count > 0:
+        chosen = names[: min(count, len(names))]
+        yield [
+            Point(name, 0 if dice.random() < 1 / 3 else dice.uniform(0, SPANS[name]),
+                  dice.random() < 0.4)
+            for name in chosen
+        ]  # fmt: skip
+        count -= len(chosen)
+
+
+def reached(run: subprocess.Popen[str], host: str, stage: str, known: set[str]) -> bool:
+    """Whether the run that was just begun has come to a stage; False when it ended before."""
+    while run.poll() is None:
+        for name in set(os.listdir(ROOT / "runs")) - known - {"latest"}:
+            journal = ROOT / "runs" / name / "journal.jsonl"
+            for line in journal.read_text().splitlines() if journal.exists() else []:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    continue
+                if event["kind"] == "stage" and event.get("stage") == stage:
+                    return True
+        time.sleep(0.05)
+    return False
+
+
+def strike(host: str, point: Point) -> bool:
+    """One run that does not survive. Whether it came to its point."""
+    known = set(os.listdir(ROOT / "runs"))
+    run = begin("--limit", host)
+    there = reached(run, host, point.stage, known)
+    if there:
+        time.sleep(point.delay)
+    if point.power:
+        engine.docker("kill", lab.PREFIX + host)
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    if point.power:
+        engine.docker("start", lab.PREFIX + host)
+        lab.settled(host)
+    return there
+
+
+def chain(host: str, round_: list[Point], wanted: list[str]) -> list[str]:
+    """A bare host, struck at every point, then one run alone. What differs; nothing is right."""
+    up.reset(host)
+    for point in round_:
+        there = strike(host, point)
+        click.echo(f"  {point}{'' if there else ': the run had ended before'}")
+    done = mlufleet("deploy", LAB, "--limit", host)
+    if done.status:
+        return [f"the last run ended with {done.status}", done.output[-2000:]]
+    again = mlufleet("deploy", LAB, "--limit", host)
+    if again.statuses()[host] != "ok":
+        return [f"one more run changed {again.changed(host)}"]
+    now = look(host)
+    lost, added = sorted(set(wanted) - set(now)), sorted(set(now) - set(wanted))
+    return [*(f"- {line}" for line in lost), *(f"+ {line}" for line in added)]
+
+
+@click.command()
+@click.option("--points", "count", default=100, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--host", default="u1604", show_default=True)
+def main(count: int, seed: int, host: str) -> None:
+    """Strike a host of the lab at random points and say what was found."""
+    assert mlufleet("deploy", LAB, "--limit", host).status == 0
+    wanted, struck, wrong = look(host), 0, 0
+    for number, round_ in enumerate(points(count, seed), 1):
+        started = time.monotonic()
+        differs = chain(host, round_, wanted)
+        struck, wrong = struck + len(round_), wrong + bool(differs)
+        seconds = time.monotonic() - started
+        click.echo(f"round {number}: {'WRONG' if differs else 'right'}, {struck} points, "
+                   f"{seconds:.0f} s", color=False)  # fmt: skip
+        for line in differs:
+            click.echo(f"    {line}")
+    raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""4, 7: killed or without power at any point, the next runs end where one alone would have."""
+
+from __future__ import annotations
+
+from tests.faults.kills import chain, look, points
+from tests.runs import Done
+
+HOST = "u1604"
+
+
+def test_a_host_struck_in_every_stage_becomes_what_one_run_alone_makes(provisioned: Done) -> None:
+    wanted = look(HOST)
+    (sample,) = points(10, seed=20)
+    assert {point.power for point in sample} == {True, False}
+    assert chain(HOST, sample, wanted) == []
