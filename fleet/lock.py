@@ -73,6 +73,8 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     folders = [weights.folder for weights in release.weights]
     if release.packages.wheelhouse:
         folders.append(release.packages.wheelhouse)
+    folders += release.engine.packages.values()
+    folders = list(dict.fromkeys(folders))
     missing += [f"{folder}/" for folder in folders if not (store / folder).is_dir()]
     if missing:
         listed = "\n  ".join(missing)

@@ -47,6 +47,9 @@ class Driver(Model):
 
 class Engine(Model):
     minimum: str = "19.03"
+    #: "ubuntu16.04", "centos7", … -> folder in the store with that system's docker packages and
+    #: what they need; without one the system's own repositories are asked
+    packages: dict[str, str] = {}
 
 
 class Image(Model):

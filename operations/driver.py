@@ -66,9 +66,10 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         yield Upload("driver package", [(local, dest, sha)])
         yield Step(
             f"installing driver {driver.version} (its modules are built, this takes minutes)",
-            script("install-driver", package.package, driver.version, dest, timeout=3600),
+            script("install-driver", package.package, driver.version, dest, timeout=3600,
+                   uses="packages"),
             "DRIVER_INSTALL",
-        )
+        )  # fmt: skip
         state = again(wanted)
     if isinstance(decide(wanted, state, options), list) and not state.loaded:
         yield Step("loading the driver", script("load-driver"), "DRIVER_NOT_PROVED")

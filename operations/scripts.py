@@ -15,13 +15,14 @@ def text(name: str) -> str:
     return (SCRIPTS / f"{name}.sh").read_text(encoding="utf-8")
 
 
-def script(name: str, *arguments: str, timeout: int = 600) -> StringCommand:
+def script(name: str, *arguments: str, timeout: int = 600, uses: str = "lib") -> StringCommand:
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
+    :param uses: names of the scripts whose functions it needs
     """
     return StringCommand(
         "timeout", "-k", "10", str(timeout), "sh", "-c",
-        QuoteString(text("lib") + text(name)), f"mlufleet-{name}",
+        QuoteString("".join(map(text, [*uses.split(), name]))), f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )  # fmt: skip

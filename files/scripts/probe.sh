@@ -17,7 +17,7 @@ say uid "$(id -u)"
 for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
   [ -r "$variable" ] && say secureboot "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')"
 done
-for tool in git docker timeout sha256sum; do
+for tool in git docker dockerd timeout sha256sum; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 for card in /sys/bus/pci/devices/*; do

@@ -27,6 +27,7 @@ driver:
   packages:
     ubuntu18.04: {file: driver.deb, package: mlu-ubuntu18.04-dkms}
     centos7: {file: driver.rpm, package: mlu-centos7}
+engine: {packages: {ubuntu18.04: docker}}
 image: {file: image.tar.gz, reference: "registry.example/torch:v1"}
 container:
   name: torch
@@ -68,11 +69,12 @@ def archive(path: Path, tags: list[str]) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("template")
     store, upstream = root / "store", root / "upstream"
-    for folder in (store / "weights", store / "wheels", upstream):
+    for folder in (store / "weights", store / "wheels", store / "docker", upstream):
         folder.mkdir(parents=True)
     (store / "driver.deb").write_bytes(b"deb")
     (store / "driver.rpm").write_bytes(b"rpm")
     (store / "weights/model.bin").write_bytes(b"weights")
+    (store / "docker/docker.io.deb").write_bytes(b"docker")
     (store / "wheels/numpy.whl").write_bytes(b"wheel")
     archive(store / "image.tar.gz", [REFERENCE])
     git("init", "-q", cwd=upstream)
@@ -114,7 +116,7 @@ BARE = (
     "clock|1001",
     "uid|0",
     "headers|/lib/modules/4.15.0-20-generic/build",
-    "tool|git", "tool|docker", "tool|timeout", "tool|sha256sum",
+    "tool|git", "tool|docker", "tool|dockerd", "tool|timeout", "tool|sha256sum",
     "card|0000:39:00.0|0x0370|01|0054",
     "card|0000:3a:00.0|0x0370|01|0054",
     "engine|20.10.24|enabled",

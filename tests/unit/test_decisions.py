@@ -97,6 +97,32 @@ def test_engine(wanted: Wanted, line: str, todo: list[str]) -> None:
     assert engine.decide(wanted, without("engine", line), NONE) == todo
 
 
+@pytest.mark.parametrize("tool", ["tool|docker", "tool|dockerd"])
+def test_an_engine_without_client_or_daemon_is_installed_from_the_store(
+    wanted: Wanted, tool: str
+) -> None:
+    lines = [line for line in BARE if line != tool and not line.startswith("engine")]
+    assert engine.decide(wanted, probe(*lines), NONE) == ["install docker"]
+    upload, install = engine.act(wanted, probe(*lines), NONE)
+    carried = "/var/lib/mlufleet/artifacts/docker/docker.io.deb"
+    assert carried in repr(upload) and f"install {carried}" in repr(install)
+
+
+def test_an_engine_that_does_not_answer_is_started_not_installed(wanted: Wanted) -> None:
+    state = without("engine")
+    assert engine.decide(wanted, state, NONE) == ["start docker"]
+    (start,) = engine.act(wanted, state, NONE)
+    assert "mlufleet-engine start" in repr(start)
+
+
+def test_an_engine_of_a_system_without_packages_comes_from_its_repositories(
+    wanted: Wanted,
+) -> None:
+    state = without("os", "os|centos|7|CentOS", "engine|18.09.1|enabled")
+    (install,) = engine.act(wanted, state, NONE)
+    assert "mlufleet-engine install" in repr(install) and "artifacts" not in repr(install)
+
+
 def test_an_image_is_known_by_its_id(wanted: Wanted) -> None:
     identity = wanted.lock.image.id
     assert image.decide(wanted, probe(*BARE, f"image|{identity}", f"tagged|{identity}"), NONE) == []

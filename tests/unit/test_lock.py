@@ -23,6 +23,10 @@ def test_a_lock_has_the_bytes_the_image_id_and_the_tags_commit(site: Path, wante
     assert wanted.lock.commits == {"model": (site / "commit").read_text()}  # not the tag's object
 
 
+def test_a_lock_has_the_engines_packages(site: Path, wanted: Wanted) -> None:
+    assert wanted.lock.under("docker")["docker.io.deb"].size == len(b"docker")
+
+
 def test_the_vendors_md5sum_is_believed_over_the_file(site: Path) -> None:
     (site / "store/driver.deb.md5sum").write_text("0" * 32 + "  driver.deb\n")
     with pytest.raises(InvalidInput, match=r"driver\.deb: md5 is"):
