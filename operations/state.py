@@ -46,6 +46,7 @@ class ContainerState:
     id: str
     image: str
     running: bool
+    #: label of ours; "" for a container that is somebody else's
     spec: str
     #: mounted paths where it shows something that the host has replaced since
     stale: tuple[str, ...]
@@ -148,7 +149,7 @@ def parse(lines: list[str], now: float) -> HostState:
         try:
             state.container = ContainerState(
                 id=container[0], image=container[1], running=container[2] == "true",
-                spec=container[4], stale=tuple(stale),
+                spec="" if container[4] == "-" else container[4], stale=tuple(stale),
             )  # fmt: skip
         except IndexError as error:
             raise ProbeError(f"the probe printed container {container!r}") from error

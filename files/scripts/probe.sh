@@ -57,8 +57,9 @@ if command -v docker >/dev/null 2>&1; then
     ROOTS="$ROOTS $root"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE") && say tagged "$id"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE_ID") && say image "$id"
+    # a missing label is printed as "<no value>" by some paths through docker's templates
     line=$(quiet 20 docker inspect --type container --format \
-      "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{index .Config.Labels \"mlufleet.spec\"}}" \
+      "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}" \
       "$CONTAINER") && echo "$line"
     pid=$(printf '%s\n' "$line" | cut -f5)
     # a bind mount keeps what it showed at the start, also when the host has something else by now

@@ -41,3 +41,8 @@ def test_a_line_with_too_few_fields_is_an_error() -> None:
 def test_a_container_names_what_it_shows_stale() -> None:
     state = probe("container|id|sha256:x|true|77|spec", "stale|/usr/bin/cnmon")
     assert state.container and state.container.stale == ("/usr/bin/cnmon",)
+
+
+def test_a_container_without_our_label_is_somebody_elses() -> None:
+    state = probe("container|id|sha256:x|true|77|-")
+    assert state.container and state.container.spec == ""
