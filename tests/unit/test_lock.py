@@ -58,6 +58,17 @@ def test_a_tag_that_the_bundle_has_not_is_refused(site: Path) -> None:
         make(site)
 
 
+@pytest.mark.parametrize("pin", ["tag: v1", "branch: main"])
+def test_a_source_without_a_bundle_is_resolved_at_its_url(
+    site: Path, template: Path, pin: str
+) -> None:
+    path = site / "small.yml"
+    url = f"url: {template}/upstream, {pin}"
+    path.write_text(path.read_text().replace("bundle: model.bundle, tag: v1", url))
+    # a branch whose name ends like the one that is meant comes first in git's own listing
+    assert make(site).commits == {"model": (site / "commit").read_text()}
+
+
 def test_a_changed_release_needs_a_new_lock(site: Path, wanted: Wanted) -> None:
     path = site / "small.yml"
     path.write_text(path.read_text().replace("5.10.10", "5.10.22"))
