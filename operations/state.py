@@ -87,6 +87,8 @@ class HostState:
     image: str = ""
     container: ContainerState | None = None
     sources: dict[str, SourceState] = field(default_factory=dict)
+    #: checkouts whose git does not know yet that something inside is ours
+    unlisted: set[str] = field(default_factory=set)
     trees: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, str] = field(default_factory=dict)
@@ -193,6 +195,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         setattr(state, kind, fields[0])
     elif kind == "source":
         state.sources[fields[0]] = SourceState(fields[1], int(fields[2]))
+    elif kind == "unlisted":
+        state.unlisted.add(fields[0])
     elif kind in ("tree", "file", "stamp"):
         getattr(state, f"{kind}s")[fields[0]] = fields[1]
     elif kind == "disk":

@@ -1,6 +1,7 @@
 # Observes a host for every stage at once: one line a thing, fields split by tabs, framed by
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python.
-# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES FILES ROOTS
+# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS FILES
+# ROOTS
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 T=$(printf '\t')
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
@@ -81,6 +82,13 @@ for path in $SOURCES; do
     say source "$path" foreign 0
   fi
 done
+set -f # patterns are meant as they are
+for ours in $OURS; do
+  list=${ours%%:*}/.git/info/exclude
+  [ -d "${ours%%:*}/.git" ] && ! grep -qxF -- "${ours#*:}" "$list" 2>/dev/null &&
+    say unlisted "${ours%%:*}"
+done
+set +f
 for path in $TREES; do
   [ -d "$path" ] && say tree "$path" "$(signature "$path")"
 done

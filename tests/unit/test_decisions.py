@@ -175,6 +175,12 @@ def test_a_dirty_checkout_is_refused_or_kept_never_overwritten(wanted: Wanted) -
     assert code(sources.decide(wanted, foreign, NONE)) == "SOURCE_FOREIGN"
 
 
+def test_a_checkout_is_told_of_what_a_release_newly_puts_inside(wanted: Wanted) -> None:
+    commit = wanted.lock.commits["model"]
+    state = probe(*BARE, f"source|/data/share/model|{commit}|0", "unlisted|/data/share/model")
+    assert sources.decide(wanted, state, NONE) == ["tell the git of model what inside is ours"]
+
+
 def test_an_edited_migrated_tree_is_made_again(wanted: Wanted) -> None:
     stamp = f"stamp|tree-model|{migration.inputs(wanted, wanted.release.source('model'))} sig"
     right = probe(*BARE, stamp, "tree|/data/share/model_mlu|sig")
