@@ -186,6 +186,14 @@ class Smoke(Model):
     #: seconds; loading 14 GB of weights takes ten minutes
     timeout: Annotated[int, Field(ge=1, le=7200)] = 1200
 
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Smoke:
+        needed = {"artefact": ["artefact"], "http": ["url", "expect"]}.get(self.kind, ["expect"])
+        missing = [name for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"a smoke test of kind {self.kind} needs {' and '.join(missing)}")
+        return self
+
 
 class Release(Model):
     name: Name
