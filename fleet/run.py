@@ -21,7 +21,7 @@ from fleet import journal, report
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import events, sudo
-from operations.outstanding import stages
+from operations.outstanding import refusal, stages
 from operations.stage import TAIL, Options
 from operations.state import HostState
 
@@ -104,12 +104,15 @@ class Run:
             self.journal.append("failed", host.name, stage="probe",
                                 **_fields(Failure("PROBE_FAILED")))  # fmt: skip
             return
-        needs = stages(wanted, state, Options.of(host))
+        options = Options.of(host)
+        needs = stages(wanted, state, options)
+        refused = refusal(wanted, state, options)
         versions = {
             "release": wanted.release.name, "os": state.system, "kernel": state.kernel,
             "driver": state.loaded, "engine": state.engine, "cards": len(state.present),
         }  # fmt: skip
-        self.journal.append("observed", host.name, needs=needs, versions=versions)
+        told = {"stage": refused[0], **_fields(refused[1])} if refused else None
+        self.journal.append("observed", host.name, needs=needs, versions=versions, refusal=told)
         if not needs:
             logger.info(f"{host.print_prefix}is as release {wanted.release.name} says: 0 changes")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import (
@@ -17,7 +19,7 @@ from operations import (
     sources,
     weights,
 )
-from operations.stage import Options
+from operations.stage import Decision, Options
 from operations.state import HostState
 
 STAGES = tuple(
@@ -33,11 +35,20 @@ def stages(wanted: Wanted, state: HostState | None, options: Options) -> list[st
     """Names of the stages that have something to do or to refuse; all when nothing was seen."""
     if state is None:
         return [stage.name for stage in STAGES]
-    found = []
+    return [name for name, decision in decisions(wanted, state, options) if decision]
+
+
+def refusal(wanted: Wanted, state: HostState, options: Options) -> tuple[str, Failure] | None:
+    """The stage at which a host will be refused, and why; as far as can be seen now."""
+    for name, decision in decisions(wanted, state, options):
+        if isinstance(decision, Failure):
+            return name, decision
+    return None
+
+
+def decisions(wanted: Wanted, state: HostState, options: Options) -> Iterator[tuple[str, Decision]]:
     for stage in STAGES:
         decision = stage.decide(wanted, state, options)
-        if decision:
-            found.append(stage.name)
+        yield stage.name, decision
         if isinstance(decision, Failure):
-            break
-    return found
+            return

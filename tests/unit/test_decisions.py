@@ -194,4 +194,7 @@ def test_a_host_that_could_not_be_seen_gets_every_stage(wanted: Wanted) -> None:
 
 
 def test_a_refused_host_stops_there(wanted: Wanted) -> None:
+    refused = outstanding.refusal(wanted, without("card"), NONE)
+    assert refused and (refused[0], refused[1].code) == ("preflight", "CARDS_MISSING")
+    assert outstanding.refusal(wanted, probe(*BARE), NONE) is None
     assert outstanding.stages(wanted, without("card"), NONE) == ["preflight"]
