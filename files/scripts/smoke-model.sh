@@ -63,5 +63,6 @@ sys.stdout.buffer.write(answer.read())'
 esac
 cat "$log"
 echo "output is kept in $log"
+end_all || exit 1
 [ -n "$answer" ] || { echo "no answer with $expect"; exit 1; }
 echo "@@answer $answer"

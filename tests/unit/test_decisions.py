@@ -46,6 +46,18 @@ def test_preflight_passes_a_bare_host(wanted: Wanted, bare: HostState) -> None:
     assert code(preflight.decide(wanted, bare, Options(cards=4))) == "CARDS_MISSING"
 
 
+def test_what_a_stopped_engine_holds_is_not_guessed_and_room_is_asked_for_later(
+    wanted: Wanted,
+) -> None:
+    full = [line for line in BARE if not line.startswith(("disk", "engine"))]
+    full += ["disk|/var/lib/docker|10"]
+    assert preflight.decide(wanted, probe(*full), NONE) == []
+    started = probe(*full, "engine|20.10.24|enabled")
+    assert code(image.decide(wanted, started, NONE)) == "NO_SPACE"
+    loaded = probe(*full, "engine|20.10.24|enabled", f"image|{wanted.lock.image.id}")
+    assert isinstance(image.decide(wanted, loaded, NONE), list)
+
+
 def test_headers_do_not_matter_once_the_driver_is_there(wanted: Wanted) -> None:
     state = probe(*(line for line in DRIVEN if not line.startswith("headers")))
     assert preflight.decide(wanted, state, NONE) == []
