@@ -53,6 +53,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield head.stdout.strip()
     # docker mounts the file: written, not replaced
     lab.run(HOST, f"cat /etc/hosts.kept > /etc/hosts; rm -r /etc/hosts.kept {WORK}/toolkit")
+    lab.run(HOST, "sed -i /toolkit/d /data/github/dev-env-ubuntu/.git/info/exclude")
     server.shutdown()
     server.server_close()
 
