@@ -79,6 +79,8 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     folders = [weights.folder for weights in release.weights]
     if release.packages.wheelhouse:
         folders.append(release.packages.wheelhouse)
+    folders += release.engine.packages.values()
+    folders = list(dict.fromkeys(folders))
     missing += [f"{folder}/" for folder in folders if not os.path.isdir(store / folder)]
     if missing:
         listed = "\n  ".join(missing)
@@ -152,10 +154,16 @@ def resolve(source: Source, store: Path) -> str:
         if source.commit and len(source.commit) == 40:
             return source.commit
         remote = source.url or ""
-        listed = _git("ls-remote", remote, f"{source.revision}^{{}}", source.revision)
-        if not listed:
-            raise InvalidInput(f"source {source.name}: {remote} has no {source.revision}")
-        return listed.split()[0]
+        # a tag may be an object of its own: then the commit is listed as its ^{}
+        tag, branch = f"refs/tags/{source.tag}", f"refs/heads/{source.branch}"
+        refs = (f"{tag}^{{}}", tag) if source.tag else (branch,)
+        found = [line.split() for line in _git("ls-remote", remote, *refs).splitlines()]
+        listed = {ref: commit for commit, ref in found}
+        for ref in refs:
+            if ref in listed:
+                return listed[ref]
+        hint = " (say the whole commit)" if source.commit else ""
+        raise InvalidInput(f"source {source.name}: {remote} has no {source.revision}{hint}")
     bundle = store / source.bundle
     for line in _git("bundle", "list-heads", str(bundle)).splitlines():
         commit, ref = line.split()[:2]

@@ -47,6 +47,9 @@ class Driver(Model):
 
 class Engine(Model):
     minimum: Annotated[str, like(r"[0-9]+(\.[0-9]+)*", "a version: 19.03")] = "19.03"
+    #: "ubuntu16.04", "centos7", … -> folder in the store with that system's docker packages and
+    #: what they need; without one the system's own repositories are asked
+    packages: dict[str, RelativePath] = Field(default_factory=dict)
 
 
 class Image(Model):
@@ -183,6 +186,14 @@ class Smoke(Model):
     url: str | None = None
     #: seconds; loading 14 GB of weights takes ten minutes
     timeout: Annotated[Int, Field(ge=1, le=7200)] = 1200
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Smoke:
+        needed = {"artefact": ["artefact"], "http": ["url", "expect"]}.get(self.kind, ["expect"])
+        missing = [name for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"a smoke test of kind {self.kind} needs {' and '.join(missing)}")
+        return self
 
 
 class Release(Model):

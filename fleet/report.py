@@ -41,16 +41,19 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
         if name:
             _take(hosts.setdefault(name, _host()), event)
     for host in hosts.values():
+        if report["dry"]:  # nothing was begun: what would be refused is all that there is to say
+            host["failure"] = host["failure"] or host["refusal"]
         host["status"] = _status(host)
-        host.pop("seen"), host.pop("needs"), host.pop("unreachable")
+        for key in ("seen", "needs", "refusal", "unreachable"):
+            del host[key]
     report["exit"] = exit_status(report).value
     return report
 
 
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
-            "kept": [], "drift": {}, "lock": None, "seen": False, "needs": [], 
-            "unreachable": False}  # fmt: skip
+            "kept": [], "drift": {}, "lock": None, "seen": False, "needs": [],
+            "refusal": None,            "unreachable": False}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -62,6 +65,7 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host.update(seen=True, needs=event["needs"], versions=event["versions"],
                     drift=event.get("drift", {}), lock=event.get("lock"))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
+        host["refusal"] = event.get("refusal")
     elif kind == "stage-done":
         host["stages"].append({k: event[k] for k in ("stage", "changes", "seconds")})
         host["versions"]["driver"] = event["driver"]

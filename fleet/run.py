@@ -130,7 +130,10 @@ class Run:
             "release": wanted.release.name, "os": state.system, "kernel": state.kernel,
             "driver": state.loaded, "engine": state.engine, "cards": len(state.present),
         }  # fmt: skip
+        refused = ({"stage": stage, **_fields(d)} for stage, d in drift.items()
+                   if isinstance(d, Failure))  # fmt: skip
         self.journal.append("observed", host.name, needs=list(drift), versions=versions,
+                            refusal=next(refused, None),
                             drift={stage: _words(decision) for stage, decision in drift.items()},
                             lock=asdict(state.lock) if state.lock else None)  # fmt: skip
         if not drift:

@@ -137,7 +137,7 @@ def _install(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
     yield Upload("driver package", [(local, dest, sha)])
     yield Step(f"installing driver {driver.version} (its modules are built, this takes minutes)",
                "install-driver", package.package, driver.version, dest, code="DRIVER_INSTALL",
-               timeout=3600)  # fmt: skip
+               timeout=3600, uses="packages")  # fmt: skip
 
 
 class WaitForCards(PyinfraCommand):

@@ -9,9 +9,11 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.wanted import Wanted
+from operations import layout
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
+from operations.transfer import Upload
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -19,10 +21,15 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", text)[:3])
 
 
+def absent(state: HostState) -> bool:
+    """No engine is installed; a client alone, or one whose daemon was removed, is none."""
+    return not state.engine and not {"docker", "dockerd"} <= state.tools
+
+
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     minimum = wanted.release.engine.minimum
     todo = []
-    if "docker" not in state.tools:
+    if absent(state):
         todo.append("install docker")
     elif not state.engine:
         todo.append("start docker")
@@ -34,10 +41,20 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    install = "docker" not in state.tools or (
-        bool(state.engine) and version(state.engine) < version(wanted.release.engine.minimum)
-    )
-    yield Step("docker engine", "engine", "install" if install else "start", code="ENGINE")
+    engine = wanted.release.engine
+    old = bool(state.engine) and version(state.engine) < version(engine.minimum)
+    if not (old or absent(state)):
+        yield Step("starting docker", "engine", "start", code="ENGINE", uses="packages")
+        return
+    folder = engine.packages.get(state.system)
+    files = [
+        (wanted.store / folder / name, f"{layout.STATE}/artifacts/{folder}/{name}", locked.sha256)
+        for name, locked in wanted.lock.under(folder).items()
+    ] if folder else []  # fmt: skip
+    if files:
+        yield Upload("docker packages", files)
+    yield Step("installing docker", "engine", "install", *(dest for _, dest, _ in files),
+               code="ENGINE", timeout=1800, uses="packages")  # fmt: skip
 
 
 STAGE = Stage("engine", decide, act, "ENGINE")

@@ -40,6 +40,11 @@ def preamble(wanted: Wanted) -> str:
         "CONTAINER_FACTS": [CONTAINER_FACTS],
         "MOUNTS": [f"{host}:{inside}" for host, inside in layout.mounts(release)],
         "SOURCES": sources,
+        "OURS": [
+            f"{layout.on_host(release, source.path)}:{pattern}"
+            for source in release.sources
+            for pattern in layout.inside(release, source)
+        ],
         "TREES": layout.trees(release) + [weights.target for weights in release.weights],
         "FILES": [layout.on_host(release, patch.file) for patch in release.patches],
         "ROOTS": ["/var/lib/docker", layout.STATE, *sources[:1]],

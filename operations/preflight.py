@@ -9,7 +9,7 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import layout
+from operations import engine, layout
 from operations.observe import twins
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
@@ -26,10 +26,11 @@ TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
 
 
 def space(wanted: Wanted, state: HostState) -> Failure | None:
-    """Room for what is still to come."""
+    """Room for what is still to come; of an engine that is silent nobody knows what it has."""
     need: dict[str, int] = {}
     files = wanted.lock.files
-    if state.image != wanted.lock.image.id:
+    silent = not state.engine and not engine.absent(state)
+    if state.image != wanted.lock.image.id and not silent:
         size = files[wanted.release.image.file].size
         need[state.docker_root] = UNPACKED * size
         need[layout.STATE] = size

@@ -16,20 +16,23 @@ def text(name: str) -> str:
     return (SCRIPTS / f"{name}.sh").read_text(encoding="utf-8")
 
 
-def script(name: str, *arguments: str, timeout: int = 600, who: str = "") -> StringCommand:
+def script(
+    name: str, *arguments: str, timeout: int = 600, who: str = "", uses: str = ""
+) -> StringCommand:
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
+    :param uses: names of the scripts whose functions it needs besides lib
     :param who: for the host's audit log: run, operator and stage, split by tabs
     """
     preamble = f"WHO={shlex.quote(who)}\n" if who else ""
     return StringCommand(
         "timeout", "-k", "10", str(timeout), "sh", "-c",
-        QuoteString(preamble + text("lib") + text(name)), f"mlufleet-{name}",
+        QuoteString(preamble + body(name, uses)), f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )  # fmt: skip
 
 
-def body(name: str) -> str:
-    """The text of a script as a job runs it."""
-    return text("lib") + text(name)
+def body(name: str, uses: str = "") -> str:
+    """The text of a script with all that it uses."""
+    return "".join(map(text, ["lib", *uses.split(), name]))

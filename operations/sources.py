@@ -21,8 +21,10 @@ def wrong(wanted: Wanted, state: HostState) -> list[Source]:
     """Sources that are not exactly at their commit, those that contain others first."""
     bad = []
     for source in wanted.release.sources:
-        found = state.sources.get(layout.on_host(wanted.release, source.path))
-        if not found or found.head != wanted.lock.commits[source.name] or found.dirty:
+        path = layout.on_host(wanted.release, source.path)
+        found = state.sources.get(path)
+        right = found and found.head == wanted.lock.commits[source.name] and not found.dirty
+        if not right or path in state.unlisted:
             bad.append(source)
     return sorted(bad, key=lambda s: len(s.path))
 
@@ -37,7 +39,10 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
             return Failure("SOURCE_FOREIGN", path)
         if found and found.dirty and not options.keep_dirty:
             return Failure("SOURCE_DIRTY", f"{path}: {found.dirty} paths")
-        todo.append(f"bring {source.name} to {commit[:12]}")
+        if found and found.head == commit and not found.dirty:
+            todo.append(f"tell the git of {source.name} what inside is ours")
+        else:
+            todo.append(f"bring {source.name} to {commit[:12]}")
     return todo
 
 

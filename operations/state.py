@@ -46,6 +46,7 @@ class ContainerState:
     id: str
     image: str
     running: bool
+    #: label of ours; "" for a container that is somebody else's
     spec: str
     #: digest of what docker says it is made of, whatever its label claims
     facts: str
@@ -116,6 +117,8 @@ class HostState:
     image: str = ""
     container: ContainerState | None = None
     sources: dict[str, SourceState] = field(default_factory=dict)
+    #: checkouts whose git does not know yet that something inside is ours
+    unlisted: set[str] = field(default_factory=set)
     trees: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, str] = field(default_factory=dict)
@@ -188,7 +191,7 @@ def parse(lines: list[str], now: float) -> HostState:
         try:
             state.container = ContainerState(
                 id=container[0], image=container[1], running=container[2] == "true",
-                spec=container[4], stale=tuple(stale), **digests,
+                spec="" if container[4] == "-" else container[4], stale=tuple(stale), **digests,
             )  # fmt: skip
         except IndexError as error:
             raise ProbeError(f"the probe printed container {container!r}") from error
@@ -252,6 +255,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         setattr(state, kind, fields[0])
     elif kind == "source":
         state.sources[fields[0]] = SourceState(fields[1], int(fields[2]))
+    elif kind == "unlisted":
+        state.unlisted.add(fields[0])
     elif kind in ("tree", "file", "stamp"):
         getattr(state, f"{kind}s")[fields[0]] = fields[1]
     elif kind == "disk":

@@ -33,11 +33,18 @@ class Step(PyinfraCommand):
     """
 
     def __init__(
-        self, title: str, name: str, *arguments: str, code: str, timeout: int = 600, stdin: str = ""
+        self,
+        title: str,
+        name: str,
+        *arguments: str,
+        code: str,
+        timeout: int = 600,
+        stdin: str = "",
+        uses: str = "",
     ) -> None:
         super().__init__()
         self.title, self.name, self.arguments = title, name, arguments
-        self.code, self.timeout, self.stdin = code, timeout, stdin
+        self.code, self.timeout, self.stdin, self.uses = code, timeout, stdin, uses
         self.stage = self.id = ""
 
     @override
@@ -55,7 +62,7 @@ class Step(PyinfraCommand):
             self.id = f"{lock.owner.run}-{lock.steps}"
             logger.info(f"{host.print_prefix}{self.title}")
         command = script(
-            "job", self.id, str(self.timeout), self.stdin, body(self.name),
+            "job", self.id, str(self.timeout), self.stdin, body(self.name, self.uses),
             f"mlufleet-{self.name}", *self.arguments, timeout=self.timeout + 120,
             who=who(host, self.stage, self.title),
         )  # fmt: skip

@@ -1,12 +1,25 @@
-# install|start, then waits until the daemon answers.
-export DEBIAN_FRONTEND=noninteractive
-if [ "$1" = install ]; then
-  if command -v apt-get >/dev/null 2>&1; then apt-get install -y docker.io
-  else yum -y install docker-ce || yum -y install docker; fi || exit 1
+# install|start [FILE…], then waits until the daemon answers: less than a minute, whatever it does.
+how=$1; shift
+if [ "$how" = install ]; then
+  wait_for_packages
+  if command -v apt-get >/dev/null 2>&1; then
+    dpkg --configure -a >/dev/null 2>&1
+    [ $# -gt 0 ] || set -- docker.io
+    apt-get install -y --no-install-recommends "$@"
+  else
+    yum=$(command -v yum || command -v dnf)
+    if [ $# -gt 0 ]; then "$yum" -y --disablerepo='*' install "$@"
+    else "$yum" -y install docker-ce || "$yum" -y install docker; fi
+  fi || exit 1
 fi
-systemctl enable docker && systemctl start docker || exit 1
-n=0
-until timeout -k 2 10 docker version >/dev/null 2>&1; do
-  n=$((n + 1)); [ $n -lt 30 ] || { echo "docker does not answer" >&2; exit 1; }
+systemctl reset-failed docker 2>/dev/null
+systemctl enable docker && systemctl start --no-block docker || exit 1
+uptime() { cut -d. -f1 /proc/uptime; }
+end=$(($(uptime) + 40))
+until timeout -k 2 5 docker version >/dev/null 2>&1; do
+  if [ "$(uptime)" -ge $end ] || systemctl -q is-failed docker; then
+    systemctl --no-pager --lines 5 status docker
+    echo "docker does not answer"; exit 1
+  fi
   sleep 1
 done

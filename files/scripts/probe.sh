@@ -1,6 +1,7 @@
 # Observes a host for every stage at once: one line a thing, fields split by tabs, framed by
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python.
-# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES FILES ROOTS
+# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS FILES
+# ROOTS
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 T=$(printf '\t')
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
@@ -21,7 +22,7 @@ for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
 done
 for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
 [ -n "${next:-}" ] && say next "${next#/boot/vmlinuz-}"
-for tool in git docker timeout sha256sum flock base64; do
+for tool in git docker dockerd timeout sha256sum flock base64; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 for card in /sys/bus/pci/devices/*; do
@@ -66,8 +67,9 @@ if command -v docker >/dev/null 2>&1; then
     ROOTS="$ROOTS $root"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE") && say tagged "$id"
     id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE_ID") && say image "$id"
+    # a missing label is printed as "<no value>" by some paths through docker's templates
     line=$(quiet 20 docker inspect --type container --format \
-      "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{index .Config.Labels \"mlufleet.spec\"}}" \
+      "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}" \
       "$CONTAINER") && echo "$line"
     pid=$(printf '%s\n' "$line" | cut -f5)
     [ -n "$pid" ] && say facts "$(quiet 20 docker inspect --type container --format "$CONTAINER_FACTS" \
@@ -102,6 +104,13 @@ $hidden"
     say source "$path" foreign 0
   fi
 done
+set -f # patterns are meant as they are
+for ours in $OURS; do
+  list=${ours%%:*}/.git/info/exclude
+  [ -d "${ours%%:*}/.git" ] && ! grep -qxF -- "${ours#*:}" "$list" 2>/dev/null &&
+    say unlisted "${ours%%:*}"
+done
+set +f
 for path in $TREES; do
   [ -d "$path" ] && say tree "$path" "$(signature "$path")"
 done

@@ -4,7 +4,7 @@ import sys
 
 from tests.lab import paths
 from tests.lab.steps import LabError
-from tests.lab.vendor import docker_image, upstreams, weights, wheels
+from tests.lab.vendor import docker_image, docker_packages, upstreams, weights, wheels
 
 
 def build() -> None:
@@ -14,7 +14,7 @@ def build() -> None:
         LabError: something cannot be had or made; the message says what to do.
     """
     paths.STORE.mkdir(parents=True, exist_ok=True)
-    for part in (upstreams, wheels, docker_image, weights):
+    for part in (upstreams, wheels, docker_image, docker_packages, weights):
         part.build()
 
 

@@ -53,6 +53,7 @@ packages:
   wheelhouse: wheels
   pip:
     - {install: [numpy]}
+engine: {packages: {ubuntu18.04: docker}}
 smoke: {kind: stdin, workdir: /home/share/model_mlu, command: [python, ask.py], expect: yes!}
 """.replace("PATCHED", SHA(b"new\n").hexdigest())
 
@@ -75,18 +76,22 @@ def archive(path: Path, tags: list[str]) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("template")
     store, upstream = root / "store", root / "upstream"
-    for folder in (store / "weights", store / "wheels", upstream):
+    for folder in (store / "weights", store / "wheels", store / "docker", upstream):
         folder.mkdir(parents=True)
     (store / "driver.deb").write_bytes(b"deb")
     (store / "driver.rpm").write_bytes(b"rpm")
     (store / "weights/model.bin").write_bytes(b"weights")
+    (store / "docker/docker.io.deb").write_bytes(b"docker")
     (store / "wheels/numpy.whl").write_bytes(b"wheel")
     archive(store / "image.tar.gz", [REFERENCE])
-    git("init", "-q", cwd=upstream)
+    git("init", "-q", "-b", "main", cwd=upstream)
     (upstream / "a.py").write_text("old\n")
     git("add", ".", cwd=upstream)
     git("commit", "-qm", "one", cwd=upstream)
     git("tag", "-a", "-m", "v1", "v1", cwd=upstream)
+    git("checkout", "-q", "--orphan", "feature/main", cwd=upstream)
+    git("commit", "-qm", "another", cwd=upstream)
+    git("checkout", "-q", "main", cwd=upstream)
     git("bundle", "create", str(store / "model.bundle"), "--all", cwd=upstream)
     (root / "small.yml").write_text(RELEASE)
     (root / "commit").write_text(git("rev-parse", "HEAD", cwd=upstream))
@@ -121,7 +126,7 @@ BARE = (
     "clock|1001",
     "uid|0",
     "headers|/lib/modules/4.15.0-20-generic/build",
-    *(f"tool|{t}" for t in ("git", "docker", "timeout", "sha256sum", "base64", "flock")),
+    *(f"tool|{t}" for t in ("git", "docker", "dockerd", "timeout", "sha256sum", "base64", "flock")),
     "card|0000:39:00.0|0x0370|01|0054",
     "card|0000:3a:00.0|0x0370|01|0054",
     "engine|20.10.24|enabled",

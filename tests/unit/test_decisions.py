@@ -56,6 +56,18 @@ def test_preflight_passes_a_bare_host(wanted: Wanted, bare: HostState) -> None:
     assert code(preflight.decide(wanted, bare, Options(cards=4))) == "CARDS_MISSING"
 
 
+def test_what_a_stopped_engine_holds_is_not_guessed_and_room_is_asked_for_later(
+    wanted: Wanted,
+) -> None:
+    full = [line for line in BARE if not line.startswith(("disk", "engine"))]
+    full += ["disk|/var/lib/docker|10"]
+    assert preflight.decide(wanted, probe(*full), NONE) == []
+    started = probe(*full, "engine|20.10.24|enabled")
+    assert code(image.decide(wanted, started, NONE)) == "NO_SPACE"
+    loaded = probe(*full, "engine|20.10.24|enabled", f"image|{wanted.lock.image.id}")
+    assert isinstance(image.decide(wanted, loaded, NONE), list)
+
+
 def test_headers_do_not_matter_once_the_driver_is_there(wanted: Wanted) -> None:
     state = probe(*(line for line in DRIVEN if not line.startswith("headers")))
     assert preflight.decide(wanted, state, NONE) == []
@@ -105,6 +117,32 @@ def test_our_own_container_on_a_card_is_not_foreign(wanted: Wanted) -> None:
 )
 def test_engine(wanted: Wanted, line: str, todo: list[str]) -> None:
     assert engine.decide(wanted, without("engine", line), NONE) == todo
+
+
+@pytest.mark.parametrize("tool", ["tool|docker", "tool|dockerd"])
+def test_an_engine_without_client_or_daemon_is_installed_from_the_store(
+    wanted: Wanted, tool: str
+) -> None:
+    lines = [line for line in BARE if line != tool and not line.startswith("engine")]
+    assert engine.decide(wanted, probe(*lines), NONE) == ["install docker"]
+    upload, install = engine.act(wanted, probe(*lines), NONE)
+    carried = "/var/lib/mlufleet/artifacts/docker/docker.io.deb"
+    assert carried in repr(upload) and f"install {carried}" in repr(install)
+
+
+def test_an_engine_that_does_not_answer_is_started_not_installed(wanted: Wanted) -> None:
+    state = without("engine")
+    assert engine.decide(wanted, state, NONE) == ["start docker"]
+    (start,) = engine.act(wanted, state, NONE)
+    assert "Step(engine start" in repr(start)
+
+
+def test_an_engine_of_a_system_without_packages_comes_from_its_repositories(
+    wanted: Wanted,
+) -> None:
+    state = without("os", "os|centos|7|CentOS", "engine|18.09.1|enabled")
+    (install,) = engine.act(wanted, state, NONE)
+    assert "Step(engine install" in repr(install) and "artifacts" not in repr(install)
 
 
 def test_an_image_is_known_by_its_id(wanted: Wanted) -> None:
@@ -161,6 +199,12 @@ def test_a_dirty_checkout_is_refused_or_kept_never_overwritten(wanted: Wanted) -
     assert sources.decide(wanted, clean, NONE) == []
     foreign = probe(*BARE, "source|/data/share/model|foreign|0")
     assert code(sources.decide(wanted, foreign, NONE)) == "SOURCE_FOREIGN"
+
+
+def test_a_checkout_is_told_of_what_a_release_newly_puts_inside(wanted: Wanted) -> None:
+    commit = wanted.lock.commits["model"]
+    state = probe(*BARE, f"source|/data/share/model|{commit}|0", "unlisted|/data/share/model")
+    assert sources.decide(wanted, state, NONE) == ["tell the git of model what inside is ours"]
 
 
 def test_an_edited_migrated_tree_is_made_again(wanted: Wanted) -> None:

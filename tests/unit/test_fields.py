@@ -45,7 +45,8 @@ def test_a_host_and_an_optional_model_have_fields_of_their_own(site: Path, wante
         ("torch:v1\"}", "torch:v1'; x\"}", "x\" is not an image: "),
         ("version: 5.10.10", "version: 5.10.１", "'5.10.１' is not a version: 5.10.10"),
         ("name: small\n", "", "small.yml:1: name: this field is missing"),
-        ("driver:\n", "engine:\ndriver:\n", "small.yml:2: engine: a mapping is expected"),
+        ("packages:\n  wheelhouse: wheels\n  pip:\n    - {install: [numpy]}\n", "packages:\n",
+         "packages: a mapping is expected"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_told_with_what_is_right(

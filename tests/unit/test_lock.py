@@ -25,6 +25,10 @@ def test_a_lock_has_the_bytes_the_image_id_and_the_tags_commit(site: Path, wante
     assert wanted.lock.commits == {"model": (site / "commit").read_text()}  # not the tag's object
 
 
+def test_a_lock_has_the_engines_packages(site: Path, wanted: Wanted) -> None:
+    assert wanted.lock.under("docker")["docker.io.deb"].size == len(b"docker")
+
+
 def test_the_vendors_md5sum_is_believed_over_the_file(site: Path) -> None:
     (site / "store/driver.deb.md5sum").write_text("0" * 32 + "  driver.deb\n")
     with pytest.raises(InvalidInput, match=r"driver\.deb: md5 is"):
@@ -54,6 +58,17 @@ def test_a_tag_that_the_bundle_has_not_is_refused(site: Path) -> None:
     path.write_text(path.read_text().replace("tag: v1}", "tag: v9}"))
     with pytest.raises(InvalidInput, match="has no v9"):
         make(site)
+
+
+@pytest.mark.parametrize("pin", ["tag: v1", "branch: main"])
+def test_a_source_without_a_bundle_is_resolved_at_its_url(
+    site: Path, template: Path, pin: str
+) -> None:
+    path = site / "small.yml"
+    url = f"url: {template}/upstream, {pin}"
+    path.write_text(path.read_text().replace("bundle: model.bundle, tag: v1", url))
+    # a branch whose name ends like the one that is meant comes first in git's own listing
+    assert make(site).commits == {"model": (site / "commit").read_text()}
 
 
 def test_a_changed_release_needs_a_new_lock(site: Path, wanted: Wanted) -> None:

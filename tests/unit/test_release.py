@@ -74,3 +74,17 @@ def test_extending_itself_is_refused(site: Path) -> None:
     (site / "other.yml").write_text("extends: other\nname: other\n")
     with pytest.raises(InvalidInput, match="extends itself"):
         releases.load(site / "other.yml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "missing"),
+    [
+        ("kind: stdin,", "kind: artefact,", "artefact"),
+        ("kind: stdin,", "kind: http,", "url"),
+        (", expect: yes!", "", "expect"),
+    ],
+)
+def test_a_smoke_test_that_nothing_could_fail_is_refused(
+    site: Path, old: str, new: str, missing: str
+) -> None:
+    assert f"needs {missing}" in broken(site, old, new)

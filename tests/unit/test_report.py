@@ -77,6 +77,16 @@ def test_exit_status(events: list[dict[str, Any]], expected: Exit) -> None:
     assert report.derive(events, "r")["exit"] == expected
 
 
+@pytest.mark.parametrize(("dry", "status"), [(True, "failed"), (False, "skipped")])
+def test_a_dry_run_says_which_hosts_would_be_refused(dry: bool, status: str) -> None:
+    refusal = {k: failed("a")[k] for k in ("stage", "code", "sentence", "remedy", "tail")}
+    seen = {**observed("a", "driver"), "refusal": refusal}
+    result = report.derive([event("hosts", names=["a"]), seen, event("end", dry=dry)], "r")
+    assert result["hosts"]["a"]["status"] == status
+    assert result["hosts"]["a"]["failure"] == (refusal if dry else None)
+    assert result["exit"] == Exit.FAILED
+
+
 def test_a_journal_cut_in_its_last_line_still_gives_a_report(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "runs/one")
     journal.append("hosts", names=["a"])

@@ -65,3 +65,8 @@ def test_a_frame_without_what_every_probe_prints_is_no_probe(kind: str) -> None:
     lines = [line.replace("|", "\t") for line in DRIVEN if not line.startswith(f"{kind}|")]
     with pytest.raises(ProbeError, match=f"did not print {kind}"):
         parse([BEGIN, *lines, END], 0)
+
+
+def test_a_container_without_our_label_is_somebody_elses() -> None:
+    state = probe("container|id|sha256:x|true|77|-")
+    assert state.container and state.container.spec == ""

@@ -1,0 +1,112 @@
+"""Hosts that are refused before anything is done to them, and what is somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fleet.failures import TABLE
+from tests.e2e.test_2_repair import settled
+from tests.lab import hosts as lab
+from tests.lab import lies
+from tests.lab.vendor.docker_image import REFERENCE
+from tests.runs import CONTAINER, Done, mlufleet, pyinfra
+
+HOST = "u1604"
+PACKAGE = "cambricon-mlu-driver-ubuntu16.04-dkms"
+INSTALLED = f"dpkg-query -W -f '${{Version}}' {PACKAGE}"
+BUSY = "systemctl is-active mlu-lab-busy"
+
+
+def deploy(*options: str) -> Done:
+    return mlufleet("deploy", "inventories/lab.py", "--limit", HOST, *options)
+
+
+def refused(code: str) -> str:
+    """What the report says of a host that is refused with a code and stays as it was."""
+    before = settled(HOST)
+    done = deploy()
+    assert done.status == 2 and done.statuses() == {HOST: "failed"}
+    failure = done.host(HOST)["failure"]
+    assert (failure["code"], failure["remedy"]) == (code, TABLE[code][1])
+    assert lab.listing(HOST) == before
+    return str(failure["sentence"])
+
+
+@pytest.fixture
+def lie(request: pytest.FixtureRequest) -> Iterator[str]:
+    lies.switch(HOST, request.param, True)
+    yield request.param
+    lies.switch(HOST, request.param, False)
+
+
+@pytest.fixture(scope="module")
+def undriven(provisioned: Done) -> Iterator[None]:
+    """The driver's package is gone; its module is still loaded, because somebody uses it."""
+    lies.switch(HOST, "busy-card", True)
+    lab.run(HOST, f"apt-get purge -y {PACKAGE}", timeout=120)
+    yield
+    lies.switch(HOST, "busy-card", False)
+    assert pyinfra("-y", "--limit", HOST).status == 0
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [("card-rev-ff", "CARD_DROPPED"), ("card-off-bus", "CARDS_MISSING")],
+    indirect=["lie"],
+)
+def test_a_lost_card_is_refused_with_its_remedy(provisioned: Done, lie: str, code: str) -> None:
+    assert ("0000:39:00.0" in refused(code)) == (lie == "card-rev-ff")
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [("no-headers", "HEADERS_MISSING"), ("secure-boot", "SECURE_BOOT")],
+    indirect=["lie"],
+)
+def test_a_driver_that_could_not_be_built_or_loaded_is_not_begun(
+    undriven: None, lie: str, code: str
+) -> None:
+    refused(code)
+
+
+def test_a_process_on_a_card_stays_until_evict_is_said(undriven: None) -> None:
+    assert "pid" in refused("CARD_BUSY")
+    assert lab.run(HOST, BUSY) == "active"
+    done = deploy("--data", "evict=true")
+    assert done.status == 0 and "driver" in done.changed(HOST)
+    assert lab.run(HOST, INSTALLED) == "5.10.10"
+    assert lab.run(HOST, BUSY, check=False) != "active"
+
+
+def test_a_load_that_lies_is_not_believed_and_somebodys_image_under_our_tag_is_kept(
+    provisioned: Done,
+) -> None:
+    lab.run(HOST, f"docker rm -f {CONTAINER}; docker image rm -f $(docker image ls -q)")
+    theirs = lab.run(HOST, f"tar -c -C /etc hostname | docker import - {REFERENCE}")
+    lies.switch(HOST, "image-load-lies", True)
+    try:
+        done = deploy()
+    finally:
+        lies.switch(HOST, "image-load-lies", False)
+    assert done.status == 2 and done.host(HOST)["failure"]["code"] == "IMAGE_LOAD"
+    again = deploy()
+    assert again.status == 0 and again.changed(HOST)[0] == "image"
+    (kept,) = again.host(HOST)["kept"]
+    tags = "docker image inspect -f '{{.Id}}'"
+    name = kept.split()[-1]
+    assert lab.run(HOST, f"{tags} {name}") == theirs
+    assert lab.run(HOST, f"{tags} {REFERENCE}") != theirs
+    lab.run(HOST, f"docker image rm {name}")
+
+
+def test_somebodys_container_under_our_name_is_kept(provisioned: Done) -> None:
+    lab.run(HOST, f"docker rm -f {CONTAINER}")
+    theirs = lab.run(HOST, f"docker create --name {CONTAINER} {REFERENCE} sleep 1")
+    done = deploy()
+    assert done.status == 0 and done.changed(HOST)[0] == "container"
+    (kept,) = done.host(HOST)["kept"]
+    name = kept.split()[-1]
+    assert lab.run(HOST, f"docker inspect -f '{{{{.Id}}}}' {name}") == theirs
+    lab.run(HOST, f"docker rm {name}")
