@@ -22,7 +22,7 @@ from operations import (
     weights,
 )
 from operations.observe import observe
-from operations.stage import Options
+from operations.stage import Options, refused
 
 wanted = load(host.data.release, host.data.get("store", STORE))
 options = Options.of(host)
@@ -32,10 +32,13 @@ state = sudo.prepare(host) or observe(host, wanted)
 drift = outstanding.drift(wanted, state, options)
 Run.current().observed(host, wanted, state, drift)
 
-# a host that already is what the release says gets no operation at all
-if drift:
+# a host that already is what the release says gets no operation at all, and one that would be
+# refused before anything is done to it gets nothing but that
+refusal = outstanding.refusal(drift)
+if refusal:
+    refused(*refusal, name="Refused")
+elif drift:
     preflight.passed(wanted, options, name="Preflight")
-if drift and not drift.keys() & {outstanding.PROBE, preflight.STAGE.name}:
     lock.taken(Run.current().owner, name="Lock")
     driver.installed(wanted, options, name="Driver")
     engine.running(wanted, options, name="Engine")

@@ -47,3 +47,10 @@ def drift(
         if isinstance(decision, Failure):
             break
     return found
+
+
+def refusal(drift: dict[str, Failure | list[str]]) -> tuple[str, Failure] | None:
+    """The first stage and its failure, when that is the first there is to do."""
+    for stage, decision in drift.items():
+        return (stage, decision) if isinstance(decision, Failure) else None
+    return None

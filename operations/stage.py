@@ -9,7 +9,7 @@ from typing import Any
 
 from pyinfra import host as context_host
 from pyinfra import logger
-from pyinfra.api import Host
+from pyinfra.api import Host, operation
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State, StateStage
 from typing_extensions import override
@@ -117,13 +117,11 @@ class Stage:
             events.emit(host.name, "stage", stage=self.name)
         state = observe(host, wanted)
         if isinstance(state, Failure):
-            yield Refusal(state, self.name)
+            yield from _refuse(host, self.name, state)
             return
         decision = self.decide(wanted, state, options)
         if isinstance(decision, Failure):
-            if not executing:
-                logger.warning(f"{host.print_prefix}{decision.code}: {decision.sentence}")
-            yield Refusal(decision, self.name)
+            yield from _refuse(host, self.name, decision)
             return
         if decision:
             verb = "" if executing else "would: "
@@ -142,6 +140,18 @@ class Stage:
                 host.name, "stage-done", stage=self.name, changes=decision, seconds=seconds,
                 driver=after.loaded,
             )  # fmt: skip
+
+
+def _refuse(host: Host, stage: str, failure: Failure) -> Body:
+    if host.state.current_stage != StateStage.Execute:
+        logger.warning(f"{host.print_prefix}{failure.code}: {failure.sentence}")
+    yield Refusal(failure, stage)
+
+
+@operation()
+def refused(stage: str, failure: Failure) -> Body:
+    """The host fails with what was found before anything was done to it."""
+    yield from _refuse(real(context_host), stage, failure)
 
 
 def again(wanted: Wanted) -> HostState:

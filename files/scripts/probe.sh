@@ -60,7 +60,7 @@ while read -r pid; do
     "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
 done
 if command -v docker >/dev/null 2>&1; then
-  server=$(quiet 20 docker version --format '{{.Server.Version}}') && say engine "$server" \
+  server=$(quiet 10 docker version --format '{{.Server.Version}}') && say engine "$server" \
     "$(systemctl is-enabled docker 2>/dev/null)"
   if [ -n "$server" ]; then
     root=$(quiet 20 docker info --format '{{.DockerRootDir}}') && say root "$root"
