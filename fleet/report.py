@@ -18,6 +18,8 @@ from fleet import journal
 from fleet.failures import Exit
 
 SCHEMA = 1
+#: codes of hosts that nothing is wrong with: they were left for another time
+LEFT = ("CARD_BUSY", "INTERRUPTED")
 FAILURE = ("stage", "code", "sentence", "remedy", "tail")
 
 
@@ -81,8 +83,7 @@ def _status(host: dict[str, Any]) -> str:
     if host["unreachable"]:
         return "unreachable"
     if host["failure"]:
-        # waiting was all that could be done: nothing on the host was changed
-        return "skipped" if host["failure"]["code"] == "CARD_BUSY" else "failed"
+        return "skipped" if host["failure"]["code"] in LEFT else "failed"
     if not host["seen"]:
         return "skipped"
     done = {stage["stage"] for stage in host["stages"]}

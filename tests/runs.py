@@ -46,10 +46,14 @@ def call(*words: str) -> Done:
                           timeout=LIMIT)  # fmt: skip
     output = done.stdout + done.stderr
     print(output)
-    # not runs/latest: another run may have ended meanwhile
+    return Done(done.returncode, output, report_in(output))
+
+
+def report_in(output: str) -> dict[str, Any]:
+    """The report that a run's output names: runs/latest may be of another that ended meanwhile."""
     where = re.search(r"report: (runs/\S+/report.json)", output)
-    report = json.loads((ROOT / where[1]).read_text()) if where else {"hosts": {}}
-    return Done(done.returncode, output, report)
+    report: dict[str, Any] = json.loads((ROOT / where[1]).read_text()) if where else {"hosts": {}}
+    return report
 
 
 def pyinfra(*options: str, inventory: str = LAB) -> Done:

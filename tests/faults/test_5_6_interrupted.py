@@ -7,7 +7,7 @@ import signal
 import time
 
 from tests.lab import hosts as lab
-from tests.runs import LAB, Done, at, begin, ends_right, mlufleet, until
+from tests.runs import LAB, Done, at, begin, ends_right, mlufleet, report_in, until
 
 ASK = ("--data", "smoke=always")
 
@@ -19,6 +19,7 @@ def test_5_ctrl_c_once_lets_the_running_step_end_and_gives_the_host_back(provisi
     output = run.communicate(timeout=120)[0]
     assert run.returncode == 130, output
     assert "running steps end" in output and "INTERRUPTED" in output
+    assert report_in(output)["hosts"]["u1604"]["status"] == "skipped"
     last = lab.run("u1604", "tail -n 1 /var/lib/mlufleet/audit.log")
     assert "asking" in last and last.endswith("ended with status 0")
     assert lab.run("u1604", "ls /dev/shm; ls /var/lib/mlufleet | grep -x lock", check=False) == ""
