@@ -54,7 +54,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     Example:  mlufleet lock baichuan-7b --store /srv/mlu
     """
     from fleet import lock as locks
-    from fleet import release as releases
+    from fleet import releases
 
     path = releases.find(release)
 

@@ -8,15 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from fleet import lock as locks
-from fleet import release as releases
+from fleet import releases
 from fleet.failures import InvalidInput
+from fleet.release import Release
 
 STORE = "artifacts"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    release: releases.Release
+    release: Release
     lock: locks.Lock
     store: Path
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 from fleet import lock as locks
-from fleet import release as releases
+from fleet import releases
 from fleet.wanted import Wanted
 from operations.state import HostState, parse
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import release as releases
+from fleet import releases
 from fleet.failures import InvalidInput
 from fleet.wanted import Wanted
 from tests.unit.test_inventory import refused

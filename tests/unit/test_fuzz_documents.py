@@ -11,9 +11,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import inventory
+from fleet import inventory, releases
 from fleet import lock as locks
-from fleet import release as releases
+from fleet.release import Release
 from fleet.wanted import Wanted
 from operations.observe import preamble
 from tests.unit.conftest import RELEASE
@@ -50,7 +50,7 @@ def check_inventory(place: Path, content: bytes) -> list[inventory.Entry] | None
     return entries
 
 
-def check_release(place: Path, content: bytes) -> releases.Release | None:
+def check_release(place: Path, content: bytes) -> Release | None:
     path = place / "other.yml"
     path.write_bytes(content)
     release = judged(lambda: releases.load(path), path, place / "small.yml")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet import lock as locks
-from fleet import release as releases
+from fleet import releases
 from fleet.wanted import Wanted
 from operations.engine import version
 from operations.outstanding import drift

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet import lock as locks
-from fleet import release as releases
+from fleet import releases
 from fleet.failures import InvalidInput
 from fleet.wanted import Wanted, load
 from tests.unit.conftest import archive

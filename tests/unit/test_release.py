@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import release as releases
+from fleet import releases
 from fleet.failures import InvalidInput
 
 
