@@ -35,7 +35,7 @@ sed -n '/Driver Version/p' /proc/driver/cambricon/mlus/*/information; ls /dev/ca
 docker image ls --no-trunc --format '{{{{.ID}}}} {{{{.Repository}}}}:{{{{.Tag}}}}'
 docker ps -a --format '{{{{.Names}}}} {{{{.State}}}}'
 for what in .Image .HostConfig.Devices .HostConfig.Binds .HostConfig.RestartPolicy; do
-  docker inspect --format "{{{{json $what}}}}" {CONTAINER}
+  docker inspect --format "{{{{json $what}}}}" {CONTAINER} | tr , '\\n' | tr -d '[]' | LC_ALL=C sort
 done
 docker exec {CONTAINER} {PYTHON} -m pip freeze
 cd /data && find . \\( -name .git -o -name __pycache__ -o -name '*.egg-info' \\) -prune -o -type f \
@@ -44,7 +44,7 @@ find . -name .git -prune -o -type l -printf '%p -> %l\\n' | LC_ALL=C sort
 for tree in {WORK}/transformers {WORK}/baichuan-7B; do
   cd $tree && git -c safe.directory='*' log -1 --format=%H && git -c safe.directory='*' status -s
 done
-cd /var/lib/mlufleet; ls stamps shared shared/wheels artifacts incoming kept
+cd /var/lib/mlufleet; ls stamps shared shared/wheels incoming
 """  # fmt: skip
 
 
