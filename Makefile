@@ -4,13 +4,14 @@ LAB_HOSTS ?= 3
 BIN := .venv/bin
 INVENTORY := inventories/lab.py
 
-.PHONY: help lab lab-up lab-down test unit lint clean lock
+.PHONY: kills help lab lab-up lab-down test unit lint clean lock
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
 	@echo "make lab-down  remove the lab and all it built"
-	@echo "make test      lint, types, unit tests, end-to-end tests on the lab"
+	@echo "make test      lint, types, unit tests, end-to-end and fault tests on the lab"
 	@echo "make unit      what needs no lab"
+	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
 .venv/ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.10 or newer) is missing: apt-get install python3 python3-venv" >&2; exit 1; }
@@ -42,7 +43,11 @@ unit: lint
 	@$(BIN)/pytest tests/unit
 
 test: unit lock
-	@$(BIN)/pytest tests/e2e
+	@$(BIN)/pytest tests/e2e tests/faults
+
+POINTS ?= 100
+kills: lock
+	@$(BIN)/python -m tests.faults.kills --points $(POINTS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

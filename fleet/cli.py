@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from fleet import launch
-from fleet.failures import TABLE, Exit, InvalidInput
+from fleet.failures import TABLE, Exit, InvalidInput, reference
 
 #: what a command does not know itself is for pyinfra
 OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -186,8 +186,16 @@ def show_report(run: str) -> None:
 
 @main.command()
 @click.argument("code", required=False)
-def explain(code: str | None) -> None:
-    """What a failure code means and what to do; all of them without CODE."""
+@click.option("--markdown", is_flag=True, help="All of them, as docs/failures.md has them.")
+def explain(code: str | None, markdown: bool) -> None:
+    """What a failure code means and what to do; all of them without CODE.
+
+    \b
+    Example:  mlufleet explain CARD_BUSY
+    """
+    if markdown:
+        click.echo(reference(), nl=False)
+        return
     if code and code not in TABLE:
         raise InvalidInput(f"no failure code {code}; codes: {', '.join(TABLE)}")
     for name in [code] if code else TABLE:

@@ -177,6 +177,13 @@ TABLE: dict[str, tuple[str, str]] = {
 }
 
 
+def reference() -> str:
+    """The table as a page of the reference."""
+    rows = [f"| {code} | {meaning} | {remedy} |" for code, (meaning, remedy) in TABLE.items()]
+    head = ["# Failure codes", "", "| code | what it means | what to do |", "|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
 #: what any program prints -> the code that says it better than the step that failed
 SYMPTOMS = {
     "No space left on device": "NO_SPACE",

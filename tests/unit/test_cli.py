@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.failures import InvalidInput
+from fleet.failures import InvalidInput, reference
 from fleet.launch import validated
 from fleet.wanted import Wanted
 
@@ -40,3 +40,8 @@ def test_wrong_values_in_it_are_told_before_the_first_connection(
     with pytest.raises(InvalidInput) as error:
         validated(inventory)
     assert str(error.value).startswith(f"{inventory}: {said}")
+
+
+def test_the_page_of_failure_codes_is_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs/failures.md"
+    assert page.read_text() == reference(), "mlufleet explain --markdown > docs/failures.md"
