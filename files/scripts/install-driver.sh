@@ -1,7 +1,7 @@
-# NAME VERSION FILE: by the system's own package tool, never beside another one: the vendor's
-# preinst removes dpkg's lock itself, so the lock does not protect anybody here.
+# NAME VERSION FILE SECONDS: by the system's own package tool, never beside another one: the
+# vendor's preinst removes dpkg's lock itself, so the lock does not protect anybody here.
 set -u
-name=$1 version=$2 file=$3
+name=$1 version=$2 file=$3 patience=$4
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 busy() {
   for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock \
@@ -15,26 +15,59 @@ busy() {
   done
 }
 waited=0
-while pid=$(busy | head -n 1) && [ -n "$pid" ]; do
-  who="$(cat "/proc/$pid/comm" 2>/dev/null || echo a process) (pid $pid)"
-  if [ $waited -ge "${LOCK_SECONDS:-300}" ]; then
-    echo "@@code PACKAGE_LOCKED"; echo "$who still holds the package lock"; exit 1
-  fi
-  [ $((waited % 30)) -eq 0 ] && echo "waiting for $who"
-  waited=$((waited + 5)); sleep 5
-done
+unlocked() {
+  while pid=$(busy) || :; pid=${pid%%[!0-9]*}; [ -n "$pid" ]; do
+    who="$(cat "/proc/$pid/comm" 2>/dev/null || echo a process) (pid $pid)"
+    if [ $waited -ge "$patience" ]; then
+      echo "@@code PACKAGE_LOCKED"; echo "$who still holds the package lock after $waited s"; exit 1
+    fi
+    [ $((waited % 10)) -eq 0 ] && echo "waiting for $who, $((patience - waited)) s left"
+    waited=$((waited + 5)); sleep 5
+  done
+}
+broken() {
+  echo "@@code PACKAGE_BROKEN"; echo "$*"; exit 1
+}
+# "NAME STATE" of every package that dpkg has not finished
+unfinished() {
+  dpkg-query -W -f '${Package} ${Status}\n' |
+    awk '$3 != "ok" || $4 ~ /^(half|unpacked|triggers)/ { print $1 " (" ($3 == "ok" ? $4 : $3) ")" }'
+}
+unlocked
 if command -v apt-get >/dev/null 2>&1; then
-  conf=/etc/apt/apt.conf.d/99update-notifier
-  [ -f $conf ] && cp -p $conf $conf.mlufleet
-  dpkg --configure -a >/dev/null 2>&1
-  apt-get install -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold "$file"
+  left=$(unfinished)
+  if [ -n "$left" ] || [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ]; then
+    audit "dpkg --configure -a, for" ${left:-an interrupted dpkg}
+    dpkg --configure -a --force-confold
+    # our own is installed anew below; another's is for its owner to repair
+    left=$(unfinished | grep -v "^$name ")
+    [ -z "$left" ] || broken $left
+  fi
+  # the vendor's preinst appends to apt's configuration: put back what was there before, also
+  # what was there before an installation that a power cut ended
+  conf=/etc/apt/apt.conf.d/99update-notifier kept="$state/apt-conf"
+  if [ ! -d "$kept" ]; then
+    rm -rf "$kept.part"; mkdir -p "$kept.part"
+    [ ! -f $conf ] || cp -p $conf "$kept.part/"
+    mv "$kept.part" "$kept"
+  fi
+  unlocked
+  apt-get install -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold \
+    -o DPkg::Lock::Timeout=$((patience > waited ? patience - waited : 0)) "$file"
   status=$?
-  # the vendor's preinst appends to apt's configuration: back to what it was
-  if [ -f $conf.mlufleet ]; then mv -f $conf.mlufleet $conf; else rm -f $conf; fi
+  if [ -f "$kept/${conf##*/}" ]; then cp -p "$kept/${conf##*/}" $conf; else rm -f $conf; fi
+  rm -rf "$kept"
   exit $status
+fi
+readable() { said=$(rpm -qa 2>&1 >/dev/null) && [ -z "$said" ]; }
+if ! readable; then
+  audit "rpm --rebuilddb: $(printf '%s\n' "$said" | head -n 1)"
+  rpm --rebuilddb
+  readable || broken "the rpm database: $(printf '%s\n' "$said" | tail -n 1)"
 fi
 yum=$(command -v yum || command -v dnf)
 installed=$(rpm -q --qf '%{VERSION}' "$name" 2>/dev/null) || installed=
+unlocked
 case $installed in
   "") "$yum" -y install "$file" ;;
   "$version") "$yum" -y reinstall "$file" ;;
