@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.failures import Exit
+from fleet.report import degraded
 
 
 def healthy(host: dict[str, Any]) -> bool:
@@ -24,8 +25,8 @@ def exit_status(report: dict[str, Any]) -> Exit:
 
 
 def findings(report: dict[str, Any]) -> dict[str, Any]:
-    """What `mlufleet doctor --json` prints: host -> healthy, versions, drift, failure, lock."""
-    kept = ("versions", "drift", "failure", "lock")
+    """What `mlufleet doctor --json` prints, a mapping for each host."""
+    kept = ("versions", "cards", "drift", "failure", "lock")
     return {
         name: {"healthy": healthy(host), **{key: host[key] for key in kept}}
         for name, host in sorted(report["hosts"].items())
@@ -56,6 +57,8 @@ def show(report: dict[str, Any]) -> None:
                 f"{name}: {failure['code']}: {failure['sentence']}", markup=False, soft_wrap=True
             )
             console.print(f"  remedy: {failure['remedy']}", markup=False, soft_wrap=True)
+        if degraded(host):
+            console.print(f"{name}: {degraded(host)}", markup=False, soft_wrap=True)
         for stage, words in host["drift"].items():
             console.print(f"{name}: {stage}: {'; '.join(words)}", markup=False, soft_wrap=True)
 

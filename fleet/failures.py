@@ -50,9 +50,14 @@ TABLE: dict[str, tuple[str, str]] = {
         "a card has fallen off the bus (revision ff)",
         "power-cycle the server; a card that drops again is faulty",
     ),
+    "CARD_UNHEALTHY": (
+        "the driver does not run a card",
+        "read `dmesg | grep -i cambricon`, then power-cycle the server; a card that fails again "
+        "is faulty",
+    ),
     "HEADERS_MISSING": (
         "there are no kernel headers for the running kernel",
-        "install the headers of exactly the running kernel, the driver is built from source",
+        "install the named package, of exactly this kernel: the driver is built from source",
     ),
     "SECURE_BOOT": (
         "Secure Boot is on and the driver's modules are not signed",
@@ -98,13 +103,17 @@ TABLE: dict[str, tuple[str, str]] = {
         "the kernel that boots next has no driver module",
         "install exactly its headers and run again, before the host reboots",
     ),
+    "MODULE_NOT_LOADED": (
+        "the driver is installed, and the kernel refuses its module",
+        "read the kernel's lines above; too little MMIO space is Above 4G Decoding in the firmware",
+    ),
     "DRIVER_NOT_PROVED": (
         "the driver that is loaded is not the one of the release, or nodes are missing",
         "read `dmesg | grep -i cambricon`; installer messages and exit status prove nothing",
     ),
     "REBOOT_TIMED_OUT": (
         "the host did not come back from its reboot",
-        "look at its console through the BMC",
+        "look at its console through the BMC; power-cycle it there, then run again",
     ),
     "ENGINE": (
         "the docker engine is missing, too old, or does not answer",
@@ -190,6 +199,8 @@ SYMPTOMS = {
     "no space left on device": "NO_SPACE",
     "Read-only file system": "READ_ONLY",
     "read-only file system": "READ_ONLY",
+    "Key was rejected by service": "SECURE_BOOT",
+    "Required key not available": "SECURE_BOOT",
 }
 
 

@@ -36,6 +36,8 @@ class HostData(Model):
     busy_timeout: Int | None = Field(default=None, ge=0)
     #: seconds a reboot may take; servers with much memory need minutes
     reboot_timeout: Int | None = Field(default=None, ge=10)
+    #: seconds to wait for another package manager (unattended upgrades) to end
+    lock_timeout: Int | None = Field(default=None, ge=0)
     groups: tuple[str, ...] = ()
     #: anything else pyinfra or a site's own code wants to know
     data: dict[str, Any] = Field(default_factory=dict)

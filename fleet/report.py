@@ -4,7 +4,8 @@ Schema of ``report.json`` (version 1): ``schema``, ``run``, ``started``, ``ended
 the epoch, null while it runs), ``exit`` and ``hosts``: name -> ``status`` (ok, changed, failed,
 unreachable, skipped), ``stages`` (list of ``stage``, ``changes``, ``seconds``), ``failure``
 (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``, ``kept``,
-``drift`` (stage -> what was to do when the run began), ``lock`` (who held the host then, or null).
+``drift`` (stage -> what was to do when the run began), ``lock`` (who held the host then, or null),
+``cards`` (address -> core state then, "dropped", "gone" or "no driver").
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from fleet import journal
 from fleet.failures import Exit
+from operations.state import WORKS
 
 SCHEMA = 1
 #: codes of hosts that nothing is wrong with: they were left for another time
@@ -54,8 +56,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
-            "kept": [], "drift": {}, "lock": None, "seen": False, "needs": [],
-            "refusal": None,            "unreachable": False}  # fmt: skip
+            "kept": [], "drift": {}, "lock": None, "cards": {}, "seen": False, "needs": [],
+            "refusal": None, "unreachable": False}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -65,7 +67,8 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["failure"] = {k: event[k] for k in FAILURE}
     elif kind == "observed":
         host.update(seen=True, needs=event["needs"], versions=event["versions"],
-                    drift=event.get("drift", {}), lock=event.get("lock"))  # fmt: skip
+                    drift=event.get("drift", {}), lock=event.get("lock"),
+                    cards=event.get("cards", {}))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
     elif kind == "stage-done":
@@ -124,6 +127,16 @@ def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
     return report
 
 
+def degraded(host: dict[str, Any]) -> str:
+    """Which cards of a host work, if some do and some do not."""
+    cards = host["cards"]
+    works = [address for address, state in cards.items() if state == WORKS]
+    if not works or len(works) == len(cards):
+        return ""
+    said = ", ".join(f"{address} {state}" for address, state in cards.items())
+    return f"degraded, {len(works)} of {len(cards)} cards work: {said}"
+
+
 MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
          "skipped": "cyan"}  # fmt: skip
 
@@ -156,6 +169,8 @@ def summary(report: dict[str, Any], folder: Path) -> None:
             for line in failure["tail"]:
                 console.print(f"    {line}", markup=False)
             console.print(f"  remedy: {failure['remedy']}", markup=False)
+        if degraded(host):
+            console.print(f"{name}: {degraded(host)}", markup=False, soft_wrap=True)
     total = len(report["hosts"])
     same = sum(host["status"] == "ok" for host in report["hosts"].values())
     console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")

@@ -135,7 +135,8 @@ class Run:
         self.journal.append("observed", host.name, needs=list(drift), versions=versions,
                             refusal=next(refused, None),
                             drift={stage: _words(decision) for stage, decision in drift.items()},
-                            lock=asdict(state.lock) if state.lock else None)  # fmt: skip
+                            lock=asdict(state.lock) if state.lock else None,
+                            cards=state.health)  # fmt: skip
         if not drift:
             logger.info(f"{host.print_prefix}is as release {wanted.release.name} says: 0 changes")
 

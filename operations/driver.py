@@ -41,9 +41,9 @@ def who(holders: list[Holder]) -> str:
 def unbuilt(wanted: Wanted, state: HostState) -> bool:
     """Whether the next boot takes a kernel that DKMS has not built this driver for."""
     coming = state.next_kernel
-    return bool(coming) and coming != state.kernel and bool(state.built) and (
-        (coming, wanted.release.driver.version) not in state.built
-    )  # fmt: skip
+    return coming not in ("", state.kernel) and not state.has_module(
+        coming, wanted.release.driver.version
+    )
 
 
 def current(wanted: Wanted, state: HostState) -> Package | None:
@@ -75,7 +75,9 @@ def changes(wanted: Wanted, state: HostState) -> list[str]:
                 for kind in ("dev", "ipcm")} | {"/dev/cambricon_ctl"}  # fmt: skip
     absent = sorted(expected - set(state.nodes))
     if absent:
-        todo.append(f"make nodes {', '.join(absent)}")
+        without = ", ".join(c.address for c in state.present if c.address not in state.running)
+        todo.append(f"make nodes {', '.join(absent)}" +
+                    (f" (no driver runs {without})" if without else ""))  # fmt: skip
     return todo
 
 
@@ -99,9 +101,12 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if changes(wanted, state):
         yield from _free(wanted, state, options)
         if not right_package(wanted, state):
-            yield from _install(wanted, state)
+            yield from _install(wanted, state, options)
             state = again(wanted)
         if not state.loaded:
+            if not state.has_module(state.kernel, version):
+                yield Step("building the driver for the running kernel", "build-driver", version,
+                           state.kernel, code="DRIVER_INSTALL", timeout=3600)  # fmt: skip
             yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
         elif state.loaded == version and changes(wanted, state):
             yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
@@ -115,6 +120,10 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         yield Reboot(why, state.boot, wanted, options.reboot_timeout)
         if not again(wanted).loaded:  # nothing on the host asks for the module at boot
             yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+        left = changes(wanted, again(wanted))
+        if left:
+            yield Step("asking the kernel why", "driver-log", "; ".join(left),
+                       code="DRIVER_NOT_PROVED")  # fmt: skip
 
 
 def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
@@ -129,15 +138,16 @@ def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
         yield Step("stopping the container", "stop", state.container.id, code="CONTAINER")
 
 
-def _install(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
+def _install(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     driver = wanted.release.driver
     package = driver.packages[state.system]
     local, sha = wanted.local(package.file)
     dest = f"{layout.STATE}/artifacts/{package.file}"
     yield Upload("driver package", [(local, dest, sha)])
     yield Step(f"installing driver {driver.version} (its modules are built, this takes minutes)",
-               "install-driver", package.package, driver.version, dest, code="DRIVER_INSTALL",
-               timeout=3600, uses="packages")  # fmt: skip
+               "install-driver", package.package, driver.version, dest, str(options.lock_timeout),
+               code="DRIVER_INSTALL", timeout=3600 + options.lock_timeout,
+               uses="packages")  # fmt: skip
 
 
 class WaitForCards(PyinfraCommand):

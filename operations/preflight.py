@@ -12,7 +12,7 @@ from fleet.wanted import Wanted
 from operations import engine, layout
 from operations.observe import twins
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import HostState
+from operations.state import WORKS, HostState
 
 #: seconds; TLS and apt fail long before, but a host a few minutes off can still be provisioned
 SKEW = 600
@@ -22,7 +22,15 @@ UNPACKED = 3
 INODES = 20_000
 #: seconds past its limit after which a job is stuck: SIGKILL came long before
 HUNG = 20
+#: packages that have the headers of a kernel
+HEADERS = {"deb": "linux-headers-{}", "rpm": "kernel-devel-{}"}
 TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
+
+
+def unhealthy(state: HostState) -> str:
+    """Cards that the loaded driver does not run; those without a node are the driver stage's."""
+    return ", ".join(f"{address} ({state.health[address]})" for address in state.running
+                     if state.health.get(address, WORKS) != WORKS)  # fmt: skip
 
 
 def space(wanted: Wanted, state: HostState) -> Failure | None:
@@ -75,17 +83,25 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     found = len(state.present)
     if found < (options.cards or 1):
         addresses = ", ".join(card.address for card in state.present) or "none"
-        return Failure("CARDS_MISSING", f"{found} of {options.cards or 1} ({addresses})")
+        gone = f"; {', '.join(state.gone)} gone since the last smoke test" if state.gone else ""
+        return Failure("CARDS_MISSING", f"{found} of {options.cards or 1} ({addresses}){gone}")
+    # another driver may well run a card that this one does not
+    if state.loaded == release.driver.version and (sick := unhealthy(state)):
+        return Failure("CARD_UNHEALTHY", sick)
     right = any(p.installed and p.version == release.driver.version for p in state.packages)
-    if not right and not state.headers:
-        return Failure("HEADERS_MISSING", f"/lib/modules/{state.kernel}/build")
+    built = state.loaded or state.has_module(state.kernel, release.driver.version)
+    if not (right and built) and not state.headers:
+        package = HEADERS["deb" if "apt-get" in state.tools else "rpm"].format(state.kernel)
+        return Failure("HEADERS_MISSING",
+                       f"{package} (there is no /lib/modules/{state.kernel}/build)")  # fmt: skip
     if not right and state.secure_boot:
         return Failure("SECURE_BOOT")
     if abs(state.skew) > SKEW:
         return Failure("CLOCK_SKEW", f"{state.skew:+.0f} seconds")
-    stuck = [job for job in state.jobs if job.overdue > HUNG]
-    if stuck:
-        return Failure("HUNG", f"{stuck[0].title}, of run {stuck[0].run}")
+    for job in state.jobs:
+        if job.stuck or job.overdue > HUNG:
+            said = f"{job.stuck.strip()}, left by " if job.stuck else ""
+            return Failure("HUNG", f"{said}{job.title}, of run {job.run}")
     if state.read_only:
         return Failure("READ_ONLY", ", ".join(state.read_only))
     return space(wanted, state) or []

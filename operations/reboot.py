@@ -50,6 +50,9 @@ class Reboot(PyinfraCommand):
         order = script("reboot", who=who(host, self.stage, f"reboot: {self.why}"))
         orders, same = 0, False
 
+        # a host that has little time gets its second order early enough to follow it
+        ignored = min(IGNORED, self.timeout / 2)
+
         def give() -> None:
             nonlocal orders
             orders += 1
@@ -62,7 +65,7 @@ class Reboot(PyinfraCommand):
                 return False
             seen = observe(host, self.wanted)
             same = isinstance(seen, HostState) and seen.boot == self.boot
-            if same and orders == 1 and time.monotonic() - started > IGNORED:
+            if same and orders == 1 and time.monotonic() - started > ignored:
                 give()
             return isinstance(seen, HostState) and not same
 

@@ -27,7 +27,7 @@ def inputs(wanted: Wanted, state: HostState) -> str:
             state.loaded,
             len(state.present),
             state.container.id if state.container else "",
-            {k: v for k, v in state.stamps.items() if k != "smoke"},
+            {k: v for k, v in state.stamps.items() if k not in ("smoke", "cards")},
             state.files,
         ]
     )[:16]
@@ -85,6 +85,8 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     yield Step(
         "stamping the smoke test",
         "stamp",
+        "cards",
+        " ".join(card.address for card in state.present),
         "smoke",
         inputs(wanted, again(wanted)),
         code="SMOKE_ANSWER",

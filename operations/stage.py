@@ -34,6 +34,8 @@ class Options:
     busy_timeout: int = 0
     #: seconds
     reboot_timeout: int = 900
+    #: seconds that another package manager is waited for
+    lock_timeout: int = 300
 
     @classmethod
     def of(cls, host: Host) -> Options:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+#: core state of a card that works
+WORKS = "CN_RUNNING"
+
 
 @dataclass(frozen=True)
 class Card:
@@ -77,11 +80,16 @@ class LockState:
 
 @dataclass(frozen=True)
 class JobState:
-    """A step that runs on the host, in this boot. :param overdue: seconds past its limit"""
+    """A step that runs on the host, in this boot, or has left something behind there.
+
+    :param overdue: seconds past its limit
+    :param stuck: processes of it that not even SIGKILL ends
+    """
 
     run: str
     title: str
     overdue: int
+    stuck: str = ""
 
 
 @dataclass
@@ -144,6 +152,28 @@ class HostState:
         """The one version all cards run; "" when none, or when they differ."""
         versions = {version for version, _ in self.running.values()}
         return versions.pop() if len(versions) == 1 else ""
+
+    @property
+    def gone(self) -> list[str]:
+        """Addresses of cards that the last smoke test saw and that are not on the bus now."""
+        there = {card.address for card in self.cards}
+        return [card for card in self.stamps.get("cards", "").split() if card not in there]
+
+    @property
+    def health(self) -> dict[str, str]:
+        """Address of every card -> its core state, or why it has none."""
+        said = dict.fromkeys(self.gone, "gone")
+        for card in self.cards:
+            if card.dropped:
+                said[card.address] = "dropped"
+            elif not card.virtual:
+                _, core = self.running.get(card.address, ("", "no driver"))
+                said[card.address] = core or WORKS  # a driver that does not say is believed
+        return dict(sorted(said.items()))
+
+    def has_module(self, kernel: str, version: str) -> bool:
+        """Whether DKMS has built a driver for a kernel, as far as it says anything."""
+        return not self.built or (kernel, version) in self.built
 
     @property
     def devices(self) -> list[str]:
@@ -269,4 +299,4 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         run, operator, since, lease, why, age = fields[:6]
         state.lock = LockState(run, operator, since, int(lease), why, int(age))
     elif kind == "job":
-        state.jobs.append(JobState(fields[0], fields[3], int(fields[4])))
+        state.jobs.append(JobState(fields[0], fields[3], int(fields[4]), *fields[5:6]))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import time
+from contextlib import suppress
+from itertools import chain, repeat
 from typing import Any
 
 import gevent
+from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
@@ -19,8 +22,8 @@ from operations.lock import held, who
 from operations.observe import forget
 from operations.scripts import body, script
 
-#: seconds between two signs of life of a long step
-PATIENCE = 60
+#: seconds between two signs of life of a long step: the first come earlier
+PATIENCE = (10, 20, 30)
 
 
 class Step(PyinfraCommand):
@@ -67,7 +70,7 @@ class Step(PyinfraCommand):
             who=who(host, self.stage, self.title),
         )  # fmt: skip
         forget(host)
-        signs = gevent.spawn(self._signs, host)
+        signs = gevent.spawn(self._signs, host, connector_arguments)
         try:
             ok, output = connection.shell(host, command, connector_arguments)
         finally:
@@ -75,9 +78,15 @@ class Step(PyinfraCommand):
         told(host, output.stdout_lines)
         return ok or refused(host, self.code, self.stage, output.output_lines, self.title)
 
-    def _signs(self, host: Host) -> None:
+    def _signs(self, host: Host, arguments: Any) -> None:
+        """Say now and then that the step runs, and what it last said on the host."""
         started = time.monotonic()
-        while True:
-            gevent.sleep(PATIENCE)
+        for pause in chain(PATIENCE, repeat(PATIENCE[-1] * 2)):
+            gevent.sleep(pause)
+            said: list[str] = []
+            with suppress(OSError, EOFError, SSHException):
+                _, output = connection.shell(host, script("said", self.id, timeout=10), arguments)
+                said = output.stdout_lines
             seconds = time.monotonic() - started
-            logger.info(f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, still running")
+            logger.info(f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, "
+                        f"{said[-1] if said else 'still running'}")  # fmt: skip

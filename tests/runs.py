@@ -93,7 +93,7 @@ def ends_right(host: str, *options: str) -> Done:
     """After the fault is lifted, one run ends right with no manual step, and a look agrees."""
     done = mlufleet("deploy", LAB, "--limit", host, *options)
     assert done.status == 0 and done.statuses()[host] in ("ok", "changed")
-    assert mlufleet("doctor", LAB, "--limit", host).status == 0
+    assert mlufleet("doctor", LAB, "--limit", host, *options).status == 0
     return done
 
 

@@ -1,9 +1,9 @@
 # install|start [FILE…], then waits until the daemon answers: less than a minute, whatever it does.
 how=$1; shift
 if [ "$how" = install ]; then
-  wait_for_packages
+  wait_for_packages 300
+  repair_packages
   if command -v apt-get >/dev/null 2>&1; then
-    dpkg --configure -a >/dev/null 2>&1
     [ $# -gt 0 ] || set -- docker.io
     apt-get install -y --no-install-recommends "$@"
   else

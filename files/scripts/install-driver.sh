@@ -1,20 +1,29 @@
-# NAME VERSION FILE: by the system's own package tool, never beside another one: the vendor's
-# preinst removes dpkg's lock itself, so the lock does not protect anybody here.
+# NAME VERSION FILE SECONDS: by the system's own package tool, never beside another one: the
+# vendor's preinst removes dpkg's lock itself, so the lock does not protect anybody here.
 set -u
-name=$1 version=$2 file=$3
-wait_for_packages
+name=$1 version=$2 file=$3 patience=$4
+wait_for_packages "$patience"
+repair_packages "$name"
 if command -v apt-get >/dev/null 2>&1; then
-  conf=/etc/apt/apt.conf.d/99update-notifier
-  [ -f $conf ] && cp -p $conf $conf.mlufleet
-  dpkg --configure -a >/dev/null 2>&1
-  apt-get install -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold "$file"
+  # the vendor's preinst appends to apt's configuration: put back what was there before, also
+  # what was there before an installation that a power cut ended
+  conf=/etc/apt/apt.conf.d/99update-notifier kept="$state/apt-conf"
+  if [ ! -d "$kept" ]; then
+    rm -rf "$kept.part"; mkdir -p "$kept.part"
+    [ ! -f $conf ] || cp -p $conf "$kept.part/"
+    mv "$kept.part" "$kept"
+  fi
+  wait_for_packages "$patience"
+  apt-get install -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold \
+    -o DPkg::Lock::Timeout=$((patience > waited ? patience - waited : 0)) "$file"
   status=$?
-  # the vendor's preinst appends to apt's configuration: back to what it was
-  if [ -f $conf.mlufleet ]; then mv -f $conf.mlufleet $conf; else rm -f $conf; fi
+  if [ -f "$kept/${conf##*/}" ]; then cp -p "$kept/${conf##*/}" $conf; else rm -f $conf; fi
+  rm -rf "$kept"
   exit $status
 fi
 yum=$(command -v yum || command -v dnf)
 installed=$(rpm -q --qf '%{VERSION}' "$name" 2>/dev/null) || installed=
+wait_for_packages "$patience"
 case $installed in
   "") "$yum" -y install "$file" ;;
   "$version") "$yum" -y reinstall "$file" ;;

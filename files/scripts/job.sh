@@ -7,7 +7,8 @@ job="$state/jobs/$id"
 quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
 run=$(printf '%s\n' "$WHO" | cut -f1)
 if [ -d "$job" ] && [ ! -f "$job/status" ] && [ "$(cat "$job/boot")" != "$(booted)" ]; then
-  audit "cut by a reboot"
+  # the host went down in the middle of it: scripts look at what is there, and go on from that
+  audit "again, after a reboot of the host"
   rm -rf "$job"
 fi
 if [ ! -d "$job" ]; then
@@ -16,7 +17,7 @@ if [ ! -d "$job" ]; then
     echo "@@code LOCKED"; echo "run ${holder:-of nobody} holds this host by now"; exit 1
   fi
   for old in "$state/jobs"/*; do
-    [ ! -d "$old" ] || alive "$old" || rm -rf "$old"
+    [ ! -d "$old" ] || alive "$old" || [ -n "$(stuck "$old")" ] || rm -rf "$old"
   done
   mkdir -p "$job.new"
   printf '%s\n' "$body" > "$job.new/body"
@@ -26,7 +27,7 @@ if [ ! -d "$job" ]; then
   printf '%s\n' "$WHO" > "$job.new/who"
   {
     echo "cd /; umask 022; echo \$\$ > $job/pid"
-    printf 'timeout -k 10 %s sh %s ' "$seconds" "$job/body"
+    printf 'WHO=%stimeout -k 10 %s sh %s ' "$(quote "$WHO")" "$seconds" "$job/body"
     for argument; do quote "$argument"; done
     echo "> $job/log 2>&1 < $job/stdin"
     echo "echo \$? > $job/status.part; sync; mv -f $job/status.part $job/status"
@@ -60,5 +61,14 @@ cat "$job/log"
 status=$(cat "$job/status")
 [ -f "$job/told" ] || audit "ended with status $status"
 : > "$job/told"
-case $status in 124 | 137) echo "@@code TIMED_OUT"; echo "it was ended after $seconds s" ;; esac
+case $status in 124 | 137)
+  # a signal needs a moment to end a process that can be ended
+  n=0
+  while left=$(stuck "$job") && [ -n "$left" ] && [ $n -lt 3 ]; do n=$((n + 1)); sleep 1; done
+  if [ -n "$left" ]; then
+    audit "hung"; echo "@@code HUNG"
+    echo "not even SIGKILL ends $(echo $left), after $seconds s"
+  else echo "@@code TIMED_OUT"; echo "it was ended after $seconds s"
+  fi ;;
+esac
 exit "$status"

@@ -22,6 +22,14 @@ audit() {
   # one line for each change: time, run, operator, stage, what; WHO is set ahead of this text
   printf '%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${WHO:--}" "$*" >> "$state/audit.log"
 }
+stuck() {
+  # JOB: processes of its session that SIGKILL was sent to, and that are still there
+  session=$(cat "$1/pid" 2>/dev/null) || return 0
+  grep -lsE '^(SigPnd|ShdPnd):.*[13579bdf]..$' /proc/[0-9]*/status | while read -r status; do
+    sed -n "s/^\([0-9]*\) (\(.*\)) . [0-9]* [0-9]* $session .*/\2 (pid \1)/p" \
+      "${status%us}" 2>/dev/null
+  done
+}
 alive() {
   # JOB: its process still runs, in this boot
   [ ! -f "$1/status" ] && [ "$(cat "$1/boot" 2>/dev/null)" = "$(booted)" ] &&

@@ -1,5 +1,6 @@
 # Shared by the scripts that install packages with the system's own tool.
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+waited=0
 package_locks() {
   for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock \
     /var/lib/rpm/.rpm.lock /var/lib/rpm/.dbenv.lock; do
@@ -12,14 +13,36 @@ package_locks() {
   done
 }
 wait_for_packages() {
-  # never beside another package manager: who holds a lock is named, and its lock stays
-  waited=0
-  while pid=$(package_locks | head -n 1) && [ -n "$pid" ]; do
+  # SECONDS: never beside another package manager: who holds a lock is named, and its lock stays
+  while pid=$(package_locks) || :; pid=${pid%%[!0-9]*}; [ -n "$pid" ]; do
     who="$(cat "/proc/$pid/comm" 2>/dev/null || echo a process) (pid $pid)"
-    if [ $waited -ge "${LOCK_SECONDS:-300}" ]; then
-      echo "@@code PACKAGE_LOCKED"; echo "$who still holds the package lock"; exit 1
+    if [ $waited -ge "$1" ]; then
+      echo "@@code PACKAGE_LOCKED"; echo "$who still holds the package lock after $waited s"; exit 1
     fi
-    [ $((waited % 30)) -eq 0 ] && echo "waiting for $who"
+    [ $((waited % 10)) -eq 0 ] && echo "waiting for $who, $(($1 - waited)) s left"
     waited=$((waited + 5)); sleep 5
   done
+}
+unfinished() {
+  # "NAME (STATE)" of every package that dpkg has not finished
+  dpkg-query -W -f '${Package} ${Status}\n' |
+    awk '$3 != "ok" || $4 ~ /^(half|unpacked|triggers)/ { print $1 " (" ($3 == "ok" ? $4 : $3) ")" }'
+}
+broken() { echo "@@code PACKAGE_BROKEN"; echo "$*"; exit 1; }
+readable() { said=$(rpm -qa 2>&1 >/dev/null) && [ -z "$said" ]; }
+repair_packages() {
+  # [NAME]: what is half done is finished once; NAME will be installed anew anyway, and what is
+  # anybody else's is for its owner to repair
+  if command -v apt-get >/dev/null 2>&1; then
+    left=$(unfinished)
+    [ -n "$left" ] || [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
+    audit "dpkg --configure -a, for" ${left:-an interrupted dpkg}
+    dpkg --configure -a --force-confold
+    left=$(unfinished | grep -v "^${1:-none} ")
+    [ -z "$left" ] || broken $left
+  elif ! readable; then
+    audit "rpm --rebuilddb: $(printf '%s\n' "$said" | head -n 1)"
+    rpm --rebuilddb
+    readable || broken "the rpm database: $(printf '%s\n' "$said" | tail -n 1)"
+  fi
 }

@@ -22,7 +22,7 @@ for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
 done
 for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
 [ -n "${next:-}" ] && say next "${next#/boot/vmlinuz-}"
-for tool in git docker dockerd timeout sha256sum flock base64; do
+for tool in git docker dockerd timeout sha256sum flock base64 apt-get; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 for card in /sys/bus/pci/devices/*; do
@@ -128,7 +128,9 @@ for path in $ROOTS; do
 done
 [ -f "$state/lock" ] && say lock "$(cat "$state/lock")" "$(($(date +%s) - $(stat -c %Y "$state/lock")))"
 for job in "$state"/jobs/*; do
-  [ -d "$job" ] && alive "$job" &&
-    say job "$(cat "$job/who")" "$(($(date +%s) - $(cat "$job/deadline")))"
+  [ -d "$job" ] || continue
+  left=$(stuck "$job" | tr '\n' ' ')
+  alive "$job" || [ -n "$left" ] || continue
+  say job "$(cat "$job/who")" "$(($(date +%s) - $(cat "$job/deadline")))" "$left"
 done
 echo '@@mlufleet-end'

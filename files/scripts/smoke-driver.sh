@@ -6,5 +6,6 @@ case $text in *"Driver v$1 "*) ;; *) echo "cnmon does not show driver v$1"; exit
 cards=$(printf '%s\n' "$text" | grep -cE '^\| *[0-9]+ +[^ ]+ +MLU')
 [ "$cards" = "$2" ] || { echo "cnmon shows $cards cards, expected $2"; exit 1; }
 for state in /proc/driver/cambricon/mlus/*/core_state; do
-  [ "$(cat "$state")" = CN_RUNNING ] || { echo "$state: $(cat "$state")"; exit 1; }
+  [ "$(cat "$state")" = CN_RUNNING ] && continue
+  echo "@@code CARD_UNHEALTHY"; echo "$state: $(cat "$state")"; exit 1
 done

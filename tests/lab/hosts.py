@@ -123,6 +123,22 @@ def reboot(host: str, timeout: float = 90) -> None:
     raise LabError(f"{host} has not rebooted within {timeout:.0f} s")
 
 
+def power_off(host: str) -> None:
+    """Cut a host's power: nothing on it is told, and it stays off."""
+    engine.docker("kill", PREFIX + host)
+
+
+def power_on(host: str) -> None:
+    """Give a host its power back and wait until it has booted."""
+    engine.docker("start", PREFIX + host)
+    settled(host)
+
+
+def stays_off(host: str, off: bool) -> None:
+    """Whether a host that goes down for a reboot does not come back by itself."""
+    engine.docker("update", "--restart", "no" if off else "always", PREFIX + host)
+
+
 def listing(host: str) -> str:
     """Every file of a host's disk with all that a write would change, and its engine's contents.
 

@@ -6,7 +6,7 @@ from tests.lab.steps import LabError
 LIES = {
     "module-does-not-load": "The driver's packages say success and exit 0; modprobe fails.",
     "image-load-lies": "docker load reads all, says that the image is loaded, and loads nothing.",
-    "cnmon-hangs": "cnmon never ends.",
+    "cnmon-hangs": "cnmon never ends: the kernel holds it, and not even SIGKILL is heard.",
     "card-off-bus": "The last card is gone from the PCI bus, with its nodes.",
     "card-rev-ff": "The last card has dropped: lspci shows revision ff, and it has no nodes.",
     "card-without-node": "The last card is on the bus, but the driver refuses it: no nodes.",

@@ -258,7 +258,7 @@ def test_a_busy_card_is_waited_for_only_if_the_inventory_says_so(wanted: Wanted)
         (("disk|/var/lib/docker|100000000000|12",), "NO_INODES"),
         (("disk|/var/lib/docker|10|99999999",), "NO_SPACE"),
         (("job|run1|me|smoke|ask|40",), "HUNG"),
-        (("job|run1|me|smoke|ask|-40",), ""),
+        (("job|run1|me|smoke|ask|-40|",), ""),
     ],
 )
 def test_what_a_disk_and_a_stuck_job_stop(
@@ -266,3 +266,50 @@ def test_what_a_disk_and_a_stuck_job_stop(
 ) -> None:
     decided = preflight.decide(wanted, probe(*BARE, *lines), NONE)
     assert (decided.code if isinstance(decided, Failure) else "") == expected
+
+
+def test_headers_are_named_as_the_package_that_has_them(wanted: Wanted) -> None:
+    for lines, package in (
+        (BARE, "kernel-devel-4.15.0-20-generic"),
+        ((*BARE, "tool|apt-get"), "linux-headers-4.15.0-20-generic"),
+    ):
+        state = probe(*(line for line in lines if not line.startswith("headers")))
+        decided = preflight.decide(wanted, state, NONE)
+        assert isinstance(decided, Failure) and package in decided.detail
+
+
+def test_a_module_that_is_not_built_for_the_running_kernel_needs_its_headers(
+    wanted: Wanted,
+) -> None:
+    lines = [line for line in DRIVEN if not line.startswith(("headers", "running", "node"))]
+    built = probe(*lines, "module-for|4.15.0-20-generic|5.10.10")
+    assert preflight.decide(wanted, built, NONE) == []
+    elsewhere = probe(*lines, "module-for|4.9.9|5.10.10")
+    assert code(preflight.decide(wanted, elsewhere, NONE)) == "HEADERS_MISSING"
+
+
+def test_a_card_that_does_not_run_is_refused_unless_another_driver_is_coming(
+    wanted: Wanted,
+) -> None:
+    sick = [line.replace("3a:00.0|5.10.10|CN_RUNNING", "3a:00.0|5.10.10|CN_BOOTERR")
+            for line in DRIVEN]  # fmt: skip
+    decided = preflight.decide(wanted, probe(*sick), NONE)
+    assert code(decided) == "CARD_UNHEALTHY" and "0000:3a:00.0 (CN_BOOTERR)" in decided.detail
+    older = [line.replace("|5.10.10|", "|5.10.6|") for line in sick]
+    assert preflight.decide(wanted, probe(*older), NONE) == []
+
+
+def test_a_card_that_was_there_at_the_last_smoke_test_is_named_when_it_is_gone(
+    wanted: Wanted,
+) -> None:
+    lines = [line for line in DRIVEN if "3a:00.0" not in line]
+    state = probe(*lines, "stamp|cards|0000:39:00.0 0000:3a:00.0")
+    decided = preflight.decide(wanted, state, Options(cards=2))
+    assert code(decided) == "CARDS_MISSING" and "0000:3a:00.0 gone" in decided.detail
+    assert state.health == {"0000:39:00.0": "CN_RUNNING", "0000:3a:00.0": "gone"}
+
+
+def test_a_process_that_a_job_left_in_the_kernel_stops_the_next_run(wanted: Wanted) -> None:
+    state = probe(*BARE, "job|run1|me|smoke|level 1|-40|cnmon (pid 7) ")
+    decided = preflight.decide(wanted, state, NONE)
+    assert code(decided) == "HUNG" and "cnmon (pid 7), left by level 1" in decided.detail
