@@ -29,7 +29,7 @@ def send(host: Host, local: Path, dest: str) -> bool:
 
     :raises OSError, EOFError, SSHException: the connection was lost
     """
-    channel = connection.stream(host, connection.posix(f"cat > {shlex.quote(dest)}"))
+    channel = connection.stream(host, f"cat > {shlex.quote(dest)}")
     if channel is None:  # not SSH
         return bool(host.put_file(str(local), dest))
     with channel, local.open("rb") as content:
