@@ -22,6 +22,7 @@ audit() {
   # one line for each change: time, run, operator, stage, what; WHO is set ahead of this text
   printf '%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${WHO:--}" "$*" >> "$state/audit.log"
 }
+uptime() { cut -d. -f1 /proc/uptime; }  # seconds that no setting of the clock changes
 alive() {
   # JOB: its process still runs, in this boot
   [ ! -f "$1/status" ] && [ "$(cat "$1/boot" 2>/dev/null)" = "$(booted)" ] &&

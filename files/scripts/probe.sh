@@ -129,6 +129,6 @@ done
 [ -f "$state/lock" ] && say lock "$(cat "$state/lock")" "$(($(date +%s) - $(stat -c %Y "$state/lock")))"
 for job in "$state"/jobs/*; do
   [ -d "$job" ] && alive "$job" &&
-    say job "$(cat "$job/who")" "$(($(date +%s) - $(cat "$job/deadline")))"
+    say job "$(cat "$job/who")" "$(($(uptime) - $(cat "$job/deadline")))"
 done
 echo '@@mlufleet-end'
