@@ -72,7 +72,9 @@ def lock(release: str, store: Path, quiet: bool) -> None:
 
 @main.command()
 @click.argument("inventory", type=click.Path(exists=False))
-@click.option("--full", is_flag=True, help="Read every byte of the store (minutes).")
+@click.option(
+    "--full", is_flag=True, help="Read every byte of the store (minutes), changed or not."
+)
 def check(inventory: str, full: bool) -> None:
     """Validate INVENTORY, its releases, locks and store, without connecting.
 

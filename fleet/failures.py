@@ -69,7 +69,8 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "NO_SPACE": (
         "there is not enough free disk space",
-        "free the named number of bytes at the named path, or move docker's data-root",
+        "free the named number of bytes at the named path, or move docker's data-root; where bytes "
+        "are free, `df -i` and quotas say what is not",
     ),
     "READ_ONLY": (
         "a file system is read-only",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import socket
 import time
 from collections.abc import Callable
@@ -37,7 +36,7 @@ def prepare(host: Host) -> None:
     under = transport(host)
     client = getattr(host.connector, "client", None)
     if client is not None and "exec_command" not in vars(client):
-        client.exec_command = tolerant(client.exec_command)
+        client.exec_command = tolerant(for_any_shell(client.exec_command))
     sock = getattr(under, "sock", None)
     if under is not None and isinstance(sock, socket.socket):
         # send each packet at once: without it every command waits 40 ms (measured) for an ACK
@@ -113,7 +112,7 @@ def stream(host: Host, command: str) -> Channel | None:
     if under is None:
         return None
     channel = under.open_session()
-    channel.exec_command(command)
+    channel.exec_command(posix(command))
     return channel
 
 
@@ -125,5 +124,13 @@ def privileged(host: Host, command: StringCommand, arguments: Any) -> str:
 
 
 def posix(text: str) -> str:
-    """A script for whatever login shell there is."""
-    return f"sh -c {shlex.quote(text)}"
+    """A script for whatever login shell there is; fish reads backslashes between single quotes."""
+    quoted = text.replace("'", "'\"'\"'").replace("\\", "'\"\\\\\"'")
+    return f"sh -c '{quoted}'"
+
+
+def for_any_shell(execute: Any) -> Any:
+    def run(command: str, *arguments: Any, **named: Any) -> Any:
+        return execute(posix(command), *arguments, **named)
+
+    return run

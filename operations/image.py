@@ -43,6 +43,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             "load-image",
             dest,
             identity,
+            str(preflight.UNPACKED * wanted.lock.files[name].size),
             code="IMAGE_LOAD",
             timeout=7200,
         )

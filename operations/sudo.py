@@ -16,7 +16,7 @@ from paramiko import Channel
 from pyinfra.api import Host
 
 from fleet.failures import Failure
-from operations.connection import lost, posix, stream
+from operations.connection import lost, stream
 
 PLACEHOLDER = "-"
 CHANNEL = "mlufleet_sudo"
@@ -51,7 +51,7 @@ def prepare(host: Host) -> Failure | None:
         except (OSError, UnicodeDecodeError) as error:
             return Failure("SUDO", f"{file} cannot be read: {error}")
     remove(host)
-    channel = stream(host, posix(ANSWER))
+    channel = stream(host, ANSWER)
     if channel is None:
         return Failure("SUDO", "a password for sudo needs an SSH connection")
     channel.sendall(f"{password}\n".encode())

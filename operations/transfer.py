@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +25,25 @@ INCOMING = f"{layout.STATE}/incoming"
 BLOCK = 1 << 20
 
 
-def send(host: Host, local: Path, dest: str) -> bool:
+def send(host: Host, local: Path, dest: str) -> list[str]:
     """Stream a file over the host's own connection, as the login user.
 
+    :returns: what the host says of a failure; nothing when there is none
     :raises OSError, EOFError, SSHException: the connection was lost
     """
-    channel = connection.stream(host, connection.posix(f"cat > {shlex.quote(dest)}"))
+    channel = connection.stream(host, f"cat > {shlex.quote(dest)}")
     if channel is None:  # not SSH
-        return bool(host.put_file(str(local), dest))
+        return [] if host.put_file(str(local), dest) else ["it could not be put there"]
     with channel, local.open("rb") as content:
-        while block := content.read(BLOCK):
-            channel.sendall(block)
-        channel.shutdown_write()
+        with suppress(OSError):  # the other end may stop reading before the end, and says why
+            while block := content.read(BLOCK):
+                channel.sendall(block)
+            channel.shutdown_write()
         status = channel.recv_exit_status()
+        said = channel.makefile_stderr("rb").read().decode(errors="replace")
     if connection.lost(host):
         raise ConnectionResetError("the connection is gone")
-    return bool(status == 0)
+    return [] if status == 0 else [*said.splitlines(), f"cat ended with status {status}"]
 
 
 class Upload(PyinfraCommand):
@@ -77,10 +81,10 @@ class Upload(PyinfraCommand):
         if todo:
             logger.info(f"{host.print_prefix}{self.title}: {len(todo)} files, {size / 1e6:.1f} MB")
         for local, dest, sha in todo:
-            if not send(host, local, f"{INCOMING}/{sha}.part"):
+            if said := send(host, local, f"{INCOMING}/{sha}.part"):
                 run("drop")  # half a file would take the room that is missing
-                need = f"{dest}: {local.stat().st_size:,} bytes do not fit"
-                return fail(host, Failure("NO_SPACE", need), self.stage)
+                said.append(f"{dest} of {local.stat().st_size:,} bytes could not be written")
+                return refused(host, "TRANSFER", self.stage, said, self.title)
         ok, lines = run("end")
         return ok or refused(host, "TRANSFER", self.stage, lines, self.title)
 

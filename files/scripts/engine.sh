@@ -14,7 +14,6 @@ if [ "$how" = install ]; then
 fi
 systemctl reset-failed docker 2>/dev/null
 systemctl enable docker && systemctl start --no-block docker || exit 1
-uptime() { cut -d. -f1 /proc/uptime; }
 end=$(($(uptime) + 40))
 until timeout -k 2 5 docker version >/dev/null 2>&1; do
   if [ "$(uptime)" -ge $end ] || systemctl -q is-failed docker; then

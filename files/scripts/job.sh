@@ -23,7 +23,7 @@ if [ ! -d "$job" ]; then
   printf '%s\n' "$body" > "$job.new/body"
   printf '%s' "$stdin" > "$job.new/stdin"
   booted > "$job.new/boot"
-  echo $(($(date +%s) + seconds)) > "$job.new/deadline"
+  echo $(($(uptime) + seconds)) > "$job.new/deadline"
   printf '%s\n' "$WHO" > "$job.new/who"
   {
     echo "cd /; umask 022; echo \$\$ > $job/pid"
@@ -49,7 +49,7 @@ while [ ! -f "$job/status" ]; do
     audit "died"; echo "the job ended without a status: $name was killed"; exit 1
   fi
   # not even SIGKILL ends what is stuck in the kernel: it is left behind
-  if [ "$(date +%s)" -gt $(($(cat "$job/deadline") + 20)) ]; then
+  if [ "$(uptime)" -gt $(($(cat "$job/deadline") + 20)) ]; then
     cat "$job/log" 2>/dev/null
     audit "hung"; echo "@@code HUNG"
     echo "process $(cat "$job/pid") does not end, not even by SIGKILL"; exit 1

@@ -30,6 +30,7 @@ stuck() {
       "${status%us}" 2>/dev/null
   done
 }
+uptime() { cut -d. -f1 /proc/uptime; }  # seconds that no setting of the clock changes
 alive() {
   # JOB: its process still runs, in this boot
   [ ! -f "$1/status" ] && [ "$(cat "$1/boot" 2>/dev/null)" = "$(booted)" ] &&

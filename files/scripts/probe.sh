@@ -131,6 +131,6 @@ for job in "$state"/jobs/*; do
   [ -d "$job" ] || continue
   left=$(stuck "$job" | tr '\n' ' ')
   alive "$job" || [ -n "$left" ] || continue
-  say job "$(cat "$job/who")" "$(($(date +%s) - $(cat "$job/deadline")))" "$left"
+  say job "$(cat "$job/who")" "$(($(uptime) - $(cat "$job/deadline")))" "$left"
 done
 echo '@@mlufleet-end'

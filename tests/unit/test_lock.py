@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet import lock as locks
-from fleet import releases
+from fleet import measured, releases
 from fleet.failures import InvalidInput
 from fleet.wanted import Wanted, load
 from tests.unit.conftest import archive
@@ -84,10 +84,35 @@ def test_a_file_of_another_size_is_found_before_any_host(site: Path, wanted: Wan
         load(str(site / "small.yml"), str(site / "store"))
 
 
-def test_a_flipped_byte_is_found_by_the_full_check(site: Path, wanted: Wanted) -> None:
+def test_a_flipped_byte_is_found_before_any_host(site: Path, wanted: Wanted) -> None:
+    assert locks.check(wanted.release, wanted.lock, wanted.store) == []
     (site / "store/driver.deb").write_bytes(b"dab")
-    found = locks.check(wanted.release, wanted.lock, wanted.store, full=True)
-    assert len(found) == 1 and "sha256 is not the lock's" in found[0]
+    found = locks.check(wanted.release, wanted.lock, wanted.store)
+    assert len(found) == 1 and "driver.deb: sha256 is not the lock's" in found[0]
+
+
+def test_a_file_that_was_not_touched_is_read_once_and_by_the_full_check_again(
+    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> locks.LockedFile:
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr(locks, "measure", read)
+    assert locks.check(wanted.release, wanted.lock, wanted.store) == []
+    with pytest.raises(AssertionError, match="is read"):
+        locks.check(wanted.release, wanted.lock, wanted.store, full=True)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": 5}', "[" * 100_000, None])
+def test_sums_that_cannot_be_kept_or_read_are_found_again(
+    site: Path, wanted: Wanted, text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if text is None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(site / "small.yml"))
+    else:
+        measured.cache().write_text(text)
+    (site / "store/driver.deb").write_bytes(b"dab")
+    assert len(locks.check(wanted.release, wanted.lock, wanted.store)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""The sha256 of the controller's big files, kept so that not every run has to read them again.
+
+A file whose size, times and place on its disk are as they were has the bytes it had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+#: path -> what it was before it was read, and its sum
+Sums = dict[str, tuple[str, str]]
+
+
+def cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "mlufleet" / "measured.json"
+
+
+def _known() -> Sums:
+    try:
+        found = json.loads(cache().read_text())
+        return {str(path): (str(identity), str(sha)) for path, (identity, sha) in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _identity(path: Path) -> str:
+    seen = path.stat()
+    return f"{seen.st_dev}:{seen.st_ino}:{seen.st_size}:{seen.st_mtime_ns}:{seen.st_ctime_ns}"
+
+
+def sums(paths: list[Path], read: Callable[[Path], str], *, anew: bool = False) -> dict[Path, str]:
+    """The sha256 of each file.
+
+    :param read: how it is found
+    :param anew: read all of them, whatever is known
+    """
+    known = _known()
+    found: dict[Path, str] = {}
+    changed: Sums = {}
+    for path in paths:
+        name, identity = str(path.resolve()), _identity(path)
+        was, sha = known.get(name, ("", ""))
+        if anew or was != identity:
+            sha = read(path)
+            changed[name] = (identity, sha)
+        found[path] = sha
+    if changed:
+        _keep({name: said for name, said in known.items() if os.path.exists(name)} | changed)
+    return found
+
+
+def _keep(known: Sums) -> None:
+    part = cache().with_name(f"measured-{os.getpid()}.part")
+    with suppress(OSError):  # a run that cannot keep them only costs the next one its time
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(known))
+        part.replace(cache())
