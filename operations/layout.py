@@ -47,7 +47,8 @@ def inside(release: Release, source: Source) -> list[str]:
     paths += trees(release)
     paths += [link_path(release, w) for w in release.weights if w.link]
     names = ["/" + path.removeprefix(root) for path in paths if path.startswith(root)]
-    return sorted([*names, *(f"{name}.kept-*" for name in names)])
+    beside = [f"{name}.{what}" for name in names for what in ("kept-*", "mlufleet-part")]
+    return sorted([*names, *beside])
 
 
 def link_path(release: Release, weights: Weights, *, migrated: bool = False) -> str:

@@ -50,17 +50,17 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     release = wanted.release
     for patch in wrong(wanted, state):
         path = layout.on_host(release, patch.file)
+        trees = [
+            s for s in migration.sources(wanted) if patch.file.startswith(f"{layout.tree(s)}/")
+        ]
+        for source in trees:  # a cut in the middle must not make it look edited by somebody
+            yield Step("opening the migrated tree", "stamp", f"tree-{source.name}.running", "patch",
+                       code="PATCH")  # fmt: skip
         yield Rewrite(path, patch.sha256, lambda text, patch=patch: patched(text, patch))
-        for source in migration.sources(wanted):
-            if patch.file.startswith(layout.tree(source) + "/"):
-                yield Step(
-                    "stamping the patched tree",
-                    "stamp-tree",
-                    f"tree-{source.name}",
-                    migration.inputs(wanted, source),
-                    layout.on_host(release, layout.tree(source)),
-                    code="PATCH",
-                )
+        for source in trees:
+            yield Step("stamping the patched tree", "stamp-tree", f"tree-{source.name}",
+                       migration.inputs(wanted, source),
+                       layout.on_host(release, layout.tree(source)), code="PATCH")  # fmt: skip
 
 
 STAGE = Stage("patch", decide, act, "PATCH")

@@ -1,7 +1,8 @@
 # Shared by the scripts that run on a host.
 state=/var/lib/mlufleet
 signature() {
-  (cd "$1" && find . \( -name .git -o -name __pycache__ -o -name '*.egg-info' \) -prune -o \
+  (cd "$1" && find . \( -name .git -o -name __pycache__ -o -name '*.egg-info' \
+    -o -name '*.mlufleet-part' \) -prune -o \
     \( -type f -o -type l \) -printf '%P %s %C@ %m\n' | LC_ALL=C sort | sha256sum | cut -d' ' -f1)
 }
 stamp() {

@@ -100,7 +100,8 @@ for path in $SOURCES; do
 $hidden"
     say source "$path" "$(cd "$path" && git -c safe.directory='*' rev-parse HEAD 2>/dev/null)" \
       "$(printf %s "$changes" | grep -c '')"
-  elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ]; then
+  elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ] &&
+    [ ! -e "$path.mlufleet-part/.git/mlufleet-filling" ]; then
     say source "$path" foreign 0
   fi
 done

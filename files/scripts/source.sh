@@ -9,6 +9,15 @@ exclude() {
   { grep -vxF "$(ours "$@")" .git/info/exclude 2>/dev/null || true; ours "$@"; } > .git/info/new
   mv -f .git/info/new .git/info/exclude
 }
+part="$path.mlufleet-part" filling=.git/mlufleet-filling
+fill() {
+  # an empty folder may be mounted in a container: filled, not replaced; .git last
+  : > "$part/$filling"
+  find "$part" -mindepth 1 -maxdepth 1 ! -name .git -exec cp -a {} "$path/" \;
+  mv "$part/.git" "$path/"
+  rm -rf "$path/$filling" "$part"
+}
+if [ -e "$part/$filling" ]; then fill; fi  # what a power cut left
 if [ -d "$path/.git" ]; then
   cd "$path"
   [ $# -eq 0 ] || exclude "$@"
@@ -19,17 +28,13 @@ elif [ -e "$path" ] && [ -n "$(ls -A "$path")" ]; then
   keep "$path"
 fi
 if [ ! -d "$path/.git" ]; then
-  part="$path.mlufleet-part"
   rm -rf "$part"
   mkdir -p "$(dirname "$path")"
   git clone --quiet --no-checkout "$origin" "$part"
   if [ -n "$url" ]; then (cd "$part" && git remote set-url origin "$url"); fi
   (cd "$part" && git checkout --quiet --detach "$commit")
   if [ -d "$path" ]; then
-    # an empty folder may be mounted in a container: filled, not replaced; .git last
-    find "$part" -mindepth 1 -maxdepth 1 ! -name .git -exec mv {} "$path/" \;
-    mv "$part/.git" "$path/"
-    rmdir "$part"
+    fill
   else
     mv "$part" "$path"
   fi
