@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +151,12 @@ def summary(report: dict[str, Any], folder: Path) -> None:
     console.print(table)
     for name, host in sorted(report["hosts"].items()):
         if failure := host["failure"]:
-            console.print(f"{name}: {failure['code']}: {failure['sentence']}", style="red",
-                          markup=False)  # fmt: skip
+            # lines are not broken: a command in one can be copied whole
+            say = partial(console.print, markup=False, soft_wrap=True)
+            say(f"{name}: {failure['code']}: {failure['sentence']}", style="red")
             for line in failure["tail"]:
-                console.print(f"    {line}", markup=False)
-            console.print(f"  remedy: {failure['remedy']}", markup=False)
+                say(f"    {line}")
+            say(f"  remedy: {failure['remedy']}")
     total = len(report["hosts"])
     same = sum(host["status"] == "ok" for host in report["hosts"].values())
     console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")
