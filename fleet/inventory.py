@@ -61,6 +61,9 @@ class Fleet(Model):
 
 Entry = tuple[str, dict[str, Any]]
 
+#: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
+STRICT = {"ssh_strict_host_key_checking": "yes"}
+
 
 def read(path: Path) -> list[Entry]:
     """The hosts of a YAML file as pyinfra wants them, each checked with its release.
@@ -91,7 +94,7 @@ def read(path: Path) -> list[Entry]:
             if key in said and not is_file(os.path.expanduser(said[key])):
                 raise InvalidInput(f"{path}:{line}: {name}: {key}: no file {said[key]}")
         said.pop("data", None)
-        entries.append((name, {**extra, **said}))
+        entries.append((name, {**STRICT, **extra, **said}))
         if "release" in said:
             owner = ("hosts", name) if host.release is not None else ("defaults",)
             line = line_of(node, (*owner, "release"))

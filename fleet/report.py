@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,11 +165,12 @@ def summary(report: dict[str, Any], folder: Path) -> None:
     console.print(table)
     for name, host in sorted(report["hosts"].items()):
         if failure := host["failure"]:
-            console.print(f"{name}: {failure['code']}: {failure['sentence']}", style="red",
-                          markup=False)  # fmt: skip
+            # lines are not broken: a command in one can be copied whole
+            say = partial(console.print, markup=False, soft_wrap=True)
+            say(f"{name}: {failure['code']}: {failure['sentence']}", style="red")
             for line in failure["tail"]:
-                console.print(f"    {line}", markup=False)
-            console.print(f"  remedy: {failure['remedy']}", markup=False)
+                say(f"    {line}")
+            say(f"  remedy: {failure['remedy']}")
         if degraded(host):
             console.print(f"{name}: {degraded(host)}", markup=False, soft_wrap=True)
     total = len(report["hosts"])

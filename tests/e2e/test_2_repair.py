@@ -61,7 +61,7 @@ def test_a_moved_checkout_an_uninstalled_driver_and_a_deleted_image(provisioned:
     assert pyinfra("-y").statuses() == dict.fromkeys(HOSTS, "ok")
 
 
-def test_a_dirty_checkout_is_refused_and_the_others_finish(provisioned: Done) -> None:
+def test_32_a_dirty_checkout_is_refused_and_the_others_finish(provisioned: Done) -> None:
     file = f"{WORK}/transformers/setup.py"
     lab.run("u1604", f"echo '# mine' >> {file}")
     refused = pyinfra("-y")

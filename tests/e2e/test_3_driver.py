@@ -50,7 +50,7 @@ def test_a_driver_package_that_only_says_it_succeeded_is_not_believed(provisione
     assert pyinfra("-y", "--limit", "u1604").status == 0
 
 
-def test_a_host_that_is_not_there_leaves_the_others_to_finish(
+def test_28_a_host_that_is_not_there_leaves_the_others_to_finish(
     provisioned: Done, tmp_path: Path
 ) -> None:
     text = (ROOT / ".lab/inventory.yml").read_text()
@@ -67,6 +67,10 @@ def test_a_host_that_is_not_there_leaves_the_others_to_finish(
     assert done.status == 4
     assert done.statuses()["gone"] == "unreachable"
     assert {s for n, s in done.statuses().items() if n != "gone"} == {"ok"}
+    # one that failed as well weighs more
+    refused = mlufleet("deploy", str(inventory), *options, "--data", "cards=9")
+    assert refused.status == 2 and refused.statuses()["gone"] == "unreachable"
+    assert {s for n, s in refused.statuses().items() if n != "gone"} == {"failed"}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ HOLD = """perl -e 'use Fcntl; open(F, "+>>", "/var/lib/dpkg/lock-frontend");
 $l = pack("s x30", F_WRLCK); fcntl(F, F_SETLK, $l) or die; sleep 12' >/dev/null 2>&1 &"""
 
 
-def test_a_stopped_and_disabled_engine_is_started_and_enabled_and_nothing_else(
+def test_19_a_stopped_and_disabled_engine_is_started_and_enabled_and_nothing_else(
     provisioned: Done,
 ) -> None:
     before = lab.run("u1604", f"docker inspect -f '{{{{.Id}}}}' {CONTAINER}")
@@ -68,7 +68,7 @@ def test_a_removed_engine_is_installed_from_the_store_and_finds_its_images(
     assert pyinfra("-y", "--limit", host).statuses() == {host: "ok"}
 
 
-def test_a_daemon_that_does_not_answer_fails_within_a_minute_or_so(provisioned: Done) -> None:
+def test_19_a_wedged_daemon_fails_within_a_minute_or_so(provisioned: Done) -> None:
     lab.run("u1604", "systemctl kill --signal STOP docker")
     started = time.monotonic()
     try:

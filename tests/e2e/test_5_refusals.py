@@ -80,7 +80,7 @@ def test_a_process_on_a_card_stays_until_evict_is_said(undriven: None) -> None:
     assert lab.run(HOST, BUSY, check=False) != "active"
 
 
-def test_a_load_that_lies_is_not_believed_and_somebodys_image_under_our_tag_is_kept(
+def test_20_21_a_load_that_lies_is_not_believed_and_somebodys_image_under_our_tag_is_kept(
     provisioned: Done,
 ) -> None:
     lab.run(HOST, f"docker rm -f {CONTAINER}; docker image rm -f $(docker image ls -q)")

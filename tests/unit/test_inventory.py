@@ -31,6 +31,13 @@ def test_defaults_and_a_hosts_own_data_merge(site: Path, wanted: Wanted) -> None
     assert inventory.group(entries, "r1") == entries[:1]
 
 
+def test_host_keys_are_checked_wherever_the_inventory_lies(site: Path, wanted: Wanted) -> None:
+    own = "  b: {data: {ssh_strict_host_key_checking: accept-new}}\n"
+    (_, strict), (_, lax) = inventory.read(written(site, "  a: {}\n" + own))
+    assert strict["ssh_strict_host_key_checking"] == "yes"
+    assert lax["ssh_strict_host_key_checking"] == "accept-new"
+
+
 def test_a_host_given_twice_by_name(site: Path, wanted: Wanted) -> None:
     assert "fleet.yml:6: not valid YAML: 'a' is given twice" in refused(site, "  a: {}\n  a: {}\n")
 
