@@ -29,7 +29,7 @@ unfinished() {
     awk '$3 != "ok" || $4 ~ /^(half|unpacked|triggers)/ { print $1 " (" ($3 == "ok" ? $4 : $3) ")" }'
 }
 broken() { echo "@@code PACKAGE_BROKEN"; echo "$*"; exit 1; }
-readable() { said=$(rpm -qa 2>&1 >/dev/null) && [ -z "$said" ]; }
+unreadable() { { rpm -qa; rpm -q "$1"; } 2>&1 >/dev/null | grep '^error'; }
 repair_packages() {
   # [NAME]: what is half done is finished once; NAME will be installed anew anyway, and what is
   # anybody else's is for its owner to repair
@@ -40,9 +40,15 @@ repair_packages() {
     dpkg --configure -a --force-confold
     left=$(unfinished | grep -v "^${1:-none} ")
     [ -z "$left" ] || broken $left
-  elif ! readable; then
+  elif said=$(unreadable "${1:-none}"); then
     audit "rpm --rebuilddb: $(printf '%s\n' "$said" | head -n 1)"
+    # what cannot be read is not rebuilt: a copy of what there was is kept
+    place=$(rpm --eval '%{_dbpath}') kept="$state/kept/rpmdb-$(date +%Y%m%d-%H%M%S)"
+    mkdir -p "$state/kept" && cp -a "$place" "$kept" || exit 1
+    echo "kept what was at $place as $kept"
     rpm --rebuilddb
-    readable || broken "the rpm database: $(printf '%s\n' "$said" | tail -n 1)"
+    if said=$(unreadable "${1:-none}") || [ -z "$(rpm -qa)" ]; then
+      broken "the rpm database in $place: $(printf '%s\n' "${said:-it is empty}" | head -n 1)"
+    fi
   fi
 }

@@ -57,7 +57,7 @@ def undriven(provisioned: Done) -> Iterator[None]:
     indirect=["lie"],
 )
 def test_a_lost_card_is_refused_with_its_remedy(provisioned: Done, lie: str, code: str) -> None:
-    assert ("0000:39:00.0" in refused(code)) == (lie == "card-rev-ff")
+    assert "0000:39:00.0" in refused(code)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ def database(to: Path) -> str:
 
 
 def give(file: Path, place: str) -> None:
-    lab.run("c7", f"rm -f {place}*")
+    """Make a file a host's rpm database, in a directory that can be renamed as on a real disk."""
+    folder = place.rsplit("/", 1)[0]
+    lab.run("c7", f"rm -rf {folder}; mkdir {folder}")
     engine.docker("cp", str(file), f"{lab.PREFIX}c7:{place}")
 
 

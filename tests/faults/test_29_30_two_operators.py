@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,14 +14,21 @@ from tests.lab import hosts as lab
 from tests.runs import CONTAINER, LAB, Done, at, begin, ends_right, mlufleet, refused, until
 
 LOCK = "/var/lib/mlufleet/lock"
+ASK = ("--data", "smoke=always")
 RUNNING = "systemctl list-units --no-legend 'mlufleet-*' | grep -c running"
 
 
-def at_work(host: str, *options: str, step: str = "asking") -> subprocess.Popen[str]:
-    """A run that is in the middle of a step on a host."""
-    run = begin("--limit", host, *(options or ("--data", "smoke=always")))
-    until(lambda: at(host, step))
-    return run
+@contextmanager
+def at_work(host: str) -> Iterator[subprocess.Popen[str]]:
+    """A run in the middle of a step that does not end before the test is through with it."""
+    run = begin("--limit", host, *ASK)
+    until(lambda: at(host, "asking"))
+    lab.run(host, f"docker pause {CONTAINER}")
+    try:
+        yield run
+    finally:
+        lab.run(host, f"docker unpause {CONTAINER}")
+    assert run.wait(timeout=300) == 0
 
 
 def kill(run: subprocess.Popen[str]) -> None:
@@ -28,13 +37,12 @@ def kill(run: subprocess.Popen[str]) -> None:
 
 
 def test_29_a_second_operator_is_told_who_holds_the_host(provisioned: Done) -> None:
-    first = at_work("u1604")
-    before = lab.run("u1604", "cut -f2- /var/lib/mlufleet/audit.log")
-    failure = refused("u1604", "LOCKED", "--data", "smoke=always")
-    assert "held by" in failure["sentence"] and "--limit u1604" in failure["sentence"]
-    status = mlufleet("lock-status", LAB, "--limit", "u1604")
-    assert "u1604: held by" in status.output and "(alive)" in status.output
-    assert first.wait(timeout=300) == 0
+    with at_work("u1604"):
+        before = lab.run("u1604", "cut -f2- /var/lib/mlufleet/audit.log")
+        failure = refused("u1604", "LOCKED", *ASK)
+        assert "held by" in failure["sentence"] and "--limit u1604" in failure["sentence"]
+        status = mlufleet("lock-status", LAB, "--limit", "u1604")
+        assert "u1604: held by" in status.output and "(alive)" in status.output
     # the first one alone has written on the host meanwhile
     added = lab.run("u1604", "cut -f2- /var/lib/mlufleet/audit.log").removeprefix(before)
     assert len({line.split("\t")[0] for line in added.splitlines() if line}) == 1
@@ -45,7 +53,8 @@ def test_4_30_a_killed_run_is_followed_and_its_step_is_not_started_twice(
     provisioned: Done,
 ) -> None:
     lab.run("u1604", f"docker rm -f {CONTAINER}")
-    first = at_work("u1604", "-y", step="pip")
+    first = begin("--limit", "u1604")
+    until(lambda: at("u1604", "pip"))
     kill(first)
     assert int(lab.run("u1604", RUNNING)) == 1  # it outlives its controller
     done = ends_right("u1604")
@@ -66,16 +75,15 @@ def test_30_a_live_holder_is_not_robbed_by_a_clock_that_jumps(
     provisioned: Done, years: int
 ) -> None:
     """What a jump does to a lock: its last beat looks a year old, or of next year."""
-    first = at_work("u1604")
-    lab.run("u1604", f"touch -d '{-years} years' {LOCK}")
-    refused("u1604", "LOCKED", "--data", "smoke=always")
-    assert first.wait(timeout=300) == 0
+    with at_work("u1604"):
+        lab.run("u1604", f"touch -d '{-years} years' {LOCK}")
+        refused("u1604", "LOCKED", *ASK)
 
 
 def test_30_a_lock_can_be_broken_by_hand_and_the_host_remembers_who_did(provisioned: Done) -> None:
     line = "run-x\\tsomebody@elsewhere\\t2026-01-01T00:00:00Z\\t100000\\tby hand\\n"
     lab.run("u1604", f"printf '{line}' > {LOCK}")
-    failure = refused("u1604", "LOCKED", "--data", "smoke=always")
+    failure = refused("u1604", "LOCKED", *ASK)
     assert "somebody@elsewhere" in failure["sentence"]
     broken = mlufleet("unlock", LAB, "--limit", "u1604")
     assert broken.status == 0 and "somebody@elsewhere" in broken.output
