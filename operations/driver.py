@@ -55,7 +55,7 @@ def current(wanted: Wanted, state: HostState) -> Package | None:
 def right_package(wanted: Wanted, state: HostState) -> bool:
     """Whether the package is there, and DKMS agrees: the package's own word can be a lie."""
     found, version = current(wanted, state), wanted.release.driver.version
-    agreed = not state.built or (state.kernel, version) in state.built
+    agreed = state.has_module(state.kernel, version)
     return found is not None and found.installed and found.version == version and agreed
 
 

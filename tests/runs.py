@@ -17,6 +17,9 @@ from tests.lab import hosts as lab
 ROOT = Path(__file__).resolve().parents[1]
 LAB = "inventories/lab.py"
 RELEASES = ".lab/releases"
+#: options for the release on the newer driver, and what says which one runs the cards
+NEWER = ("--data", f"release={RELEASES}/baichuan-7b-lab-newer.yml")
+LOADED = "sed -n 's/^Driver Version: v//p' /proc/driver/cambricon/mlus/*/information | sort -u"
 HOSTS = {"u1604": 1, "u1804": 4, "c7": 2}  # name -> cards
 WORK = "/data/github/dev-env-ubuntu/pytorch1.9/baichuan"
 CONTAINER = "container-pytorch-v1.13.0-torch1.9-ubuntu18.04-py37-mlufleet"
@@ -99,5 +102,9 @@ def ends_right(host: str, *options: str) -> Done:
 
 def at(host: str, step: str) -> bool:
     """Whether a step, known by a word of its title, runs on a host now."""
-    unfinished = 'for job in *; do [ -f "$job/status" ] || cut -f4 "$job/who"; done'
-    return step in lab.run(host, f"cd /var/lib/mlufleet/jobs && {unfinished}", check=False)
+    # what a power cut left has no status either, but no process
+    running = (
+        'for job in *; do grep -qs "$job/main" "/proc/$(cat "$job/pid")/cmdline" && '
+        'cut -f4 "$job/who"; done'
+    )
+    return step in lab.run(host, f"cd /var/lib/mlufleet/jobs && {running}", check=False)

@@ -49,7 +49,7 @@ while [ ! -f "$job/status" ]; do
     audit "died"; echo "the job ended without a status: $name was killed"; exit 1
   fi
   # not even SIGKILL ends what is stuck in the kernel: it is left behind
-  if [ "$(uptime)" -gt $(($(cat "$job/deadline") + 20)) ]; then
+  if overdue "$job"; then
     cat "$job/log" 2>/dev/null
     audit "hung"; echo "@@code HUNG"
     echo "process $(cat "$job/pid") does not end, not even by SIGKILL"; exit 1

@@ -32,6 +32,8 @@ stuck() {
   done
 }
 uptime() { cut -d. -f1 /proc/uptime; }  # seconds that no setting of the clock changes
+# JOB: 20 s past its limit, when SIGKILL has been sent long ago
+overdue() { [ "$(uptime)" -gt $(($(cat "$1/deadline") + 20)) ]; }
 alive() {
   # JOB: its process still runs, in this boot
   [ ! -f "$1/status" ] && [ "$(cat "$1/boot" 2>/dev/null)" = "$(booted)" ] &&

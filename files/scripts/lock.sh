@@ -66,7 +66,7 @@ case $how in
     # what the last holder left running is not started twice: it is let end
     for job in "$state"/jobs/*; do
       while [ -d "$job" ] && alive "$job"; do
-        if [ "$(uptime)" -gt $(($(cat "$job/deadline") + 20)) ]; then
+        if overdue "$job"; then
           echo "@@code HUNG"; echo "process $(cat "$job/pid") of $(cut -f1 "$job/who") does not end"
           exit 1
         fi

@@ -8,10 +8,7 @@ import pytest
 
 from tests.lab import hosts as lab
 from tests.lab import lies
-from tests.runs import RELEASES, ROOT, Done, mlufleet, pyinfra
-
-NEWER = ("--data", f"release={RELEASES}/baichuan-7b-lab-newer.yml")
-LOADED = "sed -n 's/^Driver Version: v//p' /proc/driver/cambricon/mlus/*/information | sort -u"
+from tests.runs import LOADED, NEWER, ROOT, Done, mlufleet, pyinfra
 
 
 @pytest.mark.parametrize("host", ["u1604", "c7"])

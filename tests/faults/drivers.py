@@ -7,12 +7,10 @@ from contextlib import contextmanager
 
 from tests.lab import hosts as lab
 from tests.lab import lies
-from tests.runs import CONTAINER, RELEASES
+from tests.runs import CONTAINER, LOADED, NEWER
 
 PACKAGE = "cambricon-mlu-driver-ubuntu16.04-dkms"
 CONF = "/etc/apt/apt.conf.d/99update-notifier"
-NEWER = ("--data", f"release={RELEASES}/baichuan-7b-lab-newer.yml")
-LOADED = "sed -n 's/^Driver Version: v//p' /proc/driver/cambricon/mlus/*/information | sort -u"
 
 
 def loaded(host: str) -> str:

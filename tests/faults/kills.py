@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import click
 
 from operations.outstanding import STAGES
-from tests.lab import engine, up
 from tests.lab import hosts as lab
+from tests.lab import up
 from tests.runs import CONTAINER, LAB, ROOT, WORK, begin, mlufleet
 
 #: stage -> seconds that it takes at least, measured on a bare host; a point lies within them
@@ -103,13 +103,12 @@ def strike(host: str, point: Point) -> bool:
     if there:
         time.sleep(point.delay)
     if point.power:
-        engine.docker("kill", lab.PREFIX + host)
+        lab.power_off(host)
     if run.poll() is None:
         os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
     if point.power:
-        engine.docker("start", lab.PREFIX + host)
-        lab.settled(host)
+        lab.power_on(host)
     return there
 
 
