@@ -3,9 +3,7 @@
 from pyinfra import host
 
 from fleet.run import Run
-from fleet.wanted import STORE, load
 from operations import (
-    connection,
     container,
     driver,
     engine,
@@ -18,26 +16,19 @@ from operations import (
     preflight,
     smoke,
     sources,
-    sudo,
     weights,
 )
-from operations.observe import observe
-from operations.stage import Options, refused
+from operations.stage import refused
 
-wanted = load(host.data.release, host.data.get("store", STORE))
-options = Options.of(host)
-
-connection.prepare(host)
-state = sudo.prepare(host) or observe(host, wanted)
-drift = outstanding.drift(wanted, state, options)
-Run.current().observed(host, wanted, state, drift)
+look = outstanding.look(host)
+wanted, options = look.wanted, look.options
+Run.current().observed(host, look)
 
 # a host that already is what the release says gets no operation at all, and one that would be
 # refused before anything is done to it gets nothing but that
-refusal = outstanding.refusal(drift)
-if refusal:
-    refused(*refusal, name="Refused")
-elif drift:
+if look.refusal:
+    refused(*look.refusal, name="Refused")
+elif look.drift:
     preflight.passed(wanted, options, name="Preflight")
     lock.taken(Run.current().owner, name="Lock")
     driver.installed(wanted, options, name="Driver")

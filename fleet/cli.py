@@ -11,6 +11,7 @@ import click
 
 from fleet import launch
 from fleet.failures import TABLE, Exit, InvalidInput, reference
+from fleet.rollout import commands
 
 #: what a command does not know itself is for pyinfra
 OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -36,9 +37,11 @@ def main() -> None:
     mlufleet lock baichuan-7b --store artifacts   # measure the vendor's files once
     mlufleet check inventories/fleet.py           # everything that can be known beforehand
     mlufleet deploy inventories/fleet.py          # provision, with a true exit status
+    mlufleet rollout inventories/fleet.py         # the same: canary first, in a window
 
     Exit status: 0 all as wanted, 1 internal error, 2 some hosts failed, 3 inventory, release or
-    lock invalid (nothing was touched), 4 some unreachable, 130 interrupted.
+    lock invalid (nothing was touched), 4 some unreachable, 5 stopped by the budget or rolled back,
+    130 interrupted.
     """
 
 
@@ -178,11 +181,9 @@ def show_report(run: str) -> None:
     Example:  mlufleet report 20260314-091502-4711
     """
     from fleet import report
-    from fleet.journal import RUNS
+    from fleet.rollout.progress import folder_of
 
-    folder = (RUNS / run).resolve()
-    if not (folder / "journal.jsonl").is_file():
-        raise InvalidInput(f"{RUNS / run}: no such run")
+    folder = folder_of(run)
     report.summary(report.write(folder, newest=False), folder)
 
 
@@ -203,6 +204,10 @@ def explain(code: str | None, markdown: bool) -> None:
     for name in [code] if code else TABLE:
         meaning, remedy = TABLE[name]
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
+
+
+for command in (commands.rollout, commands.rollback, commands.status, commands.drift):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ class Exit(int, Enum):
     INTERRUPTED = 130
 
 
+#: codes of hosts that nothing is wrong with: they were left for another time
+LEFT = ("CARD_BUSY", "INTERRUPTED")
+
 #: code -> (what it means, what to do)
 TABLE: dict[str, tuple[str, str]] = {
     "PROBE_FAILED": (
@@ -164,6 +167,18 @@ TABLE: dict[str, tuple[str, str]] = {
         "look at `dmesg` and the card's health, then power-cycle the server",
     ),
     "INTERRUPTED": ("the operator stopped the run before this step", "run again"),
+    "HOOK": (
+        "a command of the site before or after the host failed",
+        "read its lines above; the host is not touched when the one before it fails",
+    ),
+    "NO_WAY_BACK": (
+        "there is no release that this host can go back to",
+        "put its files back into the store where they are named; else deploy a release that works",
+    ),
+    "ROLLBACK": (
+        "the new release failed, and going back to the old one failed as well",
+        "the host is out of service: mend what both failures name, then run again",
+    ),
     "TIMED_OUT": ("a step took longer than its limit", "read the lines above, then run again"),
     "CONNECTION_LOST": (
         "the SSH connection broke in the middle of a step",

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
 RUNS = Path("runs")
+
+
+def identity() -> str:
+    """A name for a run that begins now in this process."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def file_name(host: str) -> str:
+    """A host's name as the name of a file of the run."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", host)
 
 
 class Journal:
@@ -29,6 +41,8 @@ class Journal:
             self._stream = (self.folder / "journal.jsonl").open(
                 "a", encoding="utf-8", errors="backslashreplace"
             )
+            # held as long as this process lives: whoever reads can tell a run that is still on
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._write({"time": self._started, "kind": "run", "host": ""})
         self._write({"time": time.time(), "kind": kind, "host": host, **fields})
 
@@ -52,3 +66,13 @@ def read(folder: Path) -> list[dict[str, Any]]:
         if isinstance(event, dict) and {"time", "kind", "host"} <= event.keys():
             events.append(event)
     return events
+
+
+def running(folder: Path) -> bool:
+    """Whether the process that writes a run's journal is alive."""
+    with (folder / "journal.jsonl").open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

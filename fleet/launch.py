@@ -7,51 +7,70 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fleet.failures import Exit, InvalidInput
 
+if TYPE_CHECKING:
+    from pyinfra.api.inventory import Inventory
 
-def validated(inventory: str) -> list[tuple[str, str, str]]:
-    """(host, release, store) of an inventory, as pyinfra itself will read it.
 
-    :raises InvalidInput: anything that can be known before the first connection is wrong
+def load(inventory: str, override: dict[str, Any] | None = None) -> Inventory:
+    """An inventory as pyinfra itself will read it.
+
+    :param override: data that goes before what the inventory says
+    :raises InvalidInput: there is none, or it cannot be read
     """
     from pyinfra.api.state import State
     from pyinfra.context import ctx_state
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory_from_files
 
-    from fleet import documents, wanted
-    from fleet.inventory import HostData
-
     if not Path(inventory).is_file():
         raise InvalidInput(f"{inventory}: no such inventory file")
-    sys.path.insert(0, os.getcwd())
-    ctx_state.set(State())  # type: ignore[no-untyped-call]
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    if not ctx_state.isset():  # type: ignore[no-untyped-call]
+        ctx_state.set(State())  # type: ignore[no-untyped-call]
     try:
-        hosts = list(make_inventory_from_files(inventory, cwd=os.getcwd()))
+        found: Inventory = make_inventory_from_files(inventory, override, cwd=os.getcwd())
     except InvalidInput:
         raise
     except (CliError, UnexpectedExternalError, OSError) as error:
         raise InvalidInput(f"{inventory}: {error}") from error
-    if not hosts:
+    if not list(found):
         raise InvalidInput(f"{inventory}: it has no hosts")
+    return found
+
+
+def check(name: str, inventory: Inventory) -> list[tuple[str, str, str]]:
+    """(host, release, store) of every host.
+
+    :param name: of the inventory, for errors
+    :raises InvalidInput: anything that can be known before the first connection is wrong
+    """
+    from fleet import documents, wanted
+    from fleet.inventory import HostData
+
     found = []
-    for host in hosts:
+    for host in inventory:
         # the rest is pyinfra's, or a site's own
         ours = [n for n in HostData.model_fields if n[:4] != "ssh_" and n not in ("groups", "data")]
-        said = {name: host.data.get(name) for name in ours}
+        said = {key: host.data.get(key) for key in ours}
         said = {k: str(v) if isinstance(v, Path) else v for k, v in said.items()}
-        data = documents.validate(HostData, said, Path(f"{inventory}: {host.name}"))
+        data = documents.validate(HostData, said, Path(f"{name}: {host.name}"))
         if not data.release:
-            raise InvalidInput(f"{inventory}: {host.name} has no `release`")
+            raise InvalidInput(f"{name}: {host.name} has no `release`")
         store = data.store or wanted.STORE
         wanted.load(data.release, store)
         found.append((host.name, data.release, store))
     return found
+
+
+def validated(inventory: str) -> list[tuple[str, str, str]]:
+    """:func:`load` and :func:`check`."""
+    return check(inventory, load(inventory))
 
 
 def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Any:
@@ -63,16 +82,16 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     """
     names = [name for name, _, _ in validated(inventory)]
     from fleet import report
-    from fleet.journal import RUNS
+    from fleet.journal import RUNS, identity
 
-    identity = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    run = identity()
     words = [sys.executable, "-m", "pyinfra", inventory, "deploy.py", *options]
-    process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": identity},
+    process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": run},
                                stdout=output, stderr=output)  # fmt: skip
     # Ctrl-C reaches pyinfra as well; this process stays to read the report it leaves
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     status = process.wait()
-    folder = RUNS / identity
+    folder = RUNS / run
     if not (folder / "journal.jsonl").is_file():
         sys.exit(Exit.INTERNAL if status else Exit.OK)
     result = report.write(folder)

@@ -1,11 +1,16 @@
 """The report of a run: derived from its journal, by whoever asks, also after a kill.
 
-Schema of ``report.json`` (version 1): ``schema``, ``run``, ``started``, ``ended`` (seconds since
-the epoch, null while it runs), ``exit`` and ``hosts``: name -> ``status`` (ok, changed, failed,
-unreachable, skipped), ``stages`` (list of ``stage``, ``changes``, ``seconds``), ``failure``
-(``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``, ``kept``,
-``drift`` (stage -> what was to do when the run began), ``lock`` (who held the host then, or null),
-``cards`` (address -> core state then, "dropped", "gone" or "no driver").
+Schema of ``report.json`` (version 2): ``schema``, ``run``, ``kind`` (deploy, rollout, rollback),
+``started``, ``ended`` (seconds since the epoch, null while it runs), ``dry``, ``interrupted``,
+``exit``, ``rollout`` (null, or ``plan``, ``canaries``, ``window``, ``max_fail``, ``stopped``: why
+no host started any more, ``resumes``: a run) and ``hosts``: name -> ``status``
+(:data:`STATUSES`), ``stages`` (list of ``stage``, ``began``, ``seconds``, ``changes``),
+``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``,
+``kept``, ``notes``, ``drift`` (stage -> what was to do when the run began), ``lock`` (who held the
+host then, or null), ``cards`` (address -> core state then, "dropped", "gone" or "no driver"),
+``groups``, ``canary``, ``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``),
+``way_back`` (file of the release that the host can go back to), ``now`` (what it was at when the
+journal ended; "" when it was at nothing).
 """
 
 from __future__ import annotations
@@ -17,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from fleet import journal
-from fleet.failures import Exit
+from fleet.failures import LEFT, Exit
 from operations.state import WORKS
 
-SCHEMA = 1
-#: codes of hosts that nothing is wrong with: they were left for another time
-LEFT = ("CARD_BUSY", "INTERRUPTED")
+SCHEMA = 2
+STATUSES = ("ok", "changed", "failed", "unreachable", "skipped", "not started", "rolled back")
 FAILURE = ("stage", "code", "sentence", "remedy", "tail")
 
 
@@ -30,8 +34,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
     """The report of these events."""
     hosts: dict[str, dict[str, Any]] = {}
     report: dict[str, Any] = {
-        "schema": SCHEMA, "run": run, "started": None, "ended": None, "dry": False,
-        "interrupted": False, "hosts": hosts,
+        "schema": SCHEMA, "run": run, "kind": "deploy", "started": None, "ended": None,
+        "dry": False, "interrupted": False, "rollout": None, "hosts": hosts,
     }  # fmt: skip
     for event in events:
         kind, name = event["kind"], event["host"]
@@ -39,17 +43,26 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
             report["started"] = event["time"]
         elif kind == "hosts":
             for host in event["names"]:
-                hosts.setdefault(host, _host())
+                hosts.setdefault(host, _host())["groups"] = event.get("groups", {}).get(host, [])
+        elif kind == "rollout":
+            plan = event["plan"]
+            report["kind"] = plan["kind"]
+            report["rollout"] = {"plan": plan, "resumes": event["resumes"], "canaries": [],
+                                 "window": 0, "max_fail": 0, "stopped": ""}  # fmt: skip
+        elif kind == "scheduled" and report["rollout"]:
+            report["rollout"].update({k: event[k] for k in ("canaries", "window", "max_fail")})
         elif kind == "end":
             report.update(ended=event["time"], dry=event.get("dry", False))
             report["interrupted"] = event.get("interrupted", False)
+            if report["rollout"]:
+                report["rollout"]["stopped"] = event.get("stopped", "")
         if name:
             _take(hosts.setdefault(name, _host()), event)
     for host in hosts.values():
         if report["dry"]:  # nothing was begun: what would be refused is all that there is to say
             host["failure"] = host["failure"] or host["refusal"]
-        host["status"] = _status(host)
-        for key in ("seen", "needs", "refusal", "unreachable"):
+        host["status"] = _status(host, report["rollout"])
+        for key in ("seen", "needs", "refusal", "unreachable", "began-stage"):
             del host[key]
     report["exit"] = exit_status(report).value
     return report
@@ -57,8 +70,10 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
-            "kept": [], "drift": {}, "lock": None, "cards": {}, "seen": False, "needs": [],
-            "refusal": None, "unreachable": False}  # fmt: skip
+            "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "groups": [],
+            "canary": False, "began": None, "ended": None, "rolled_back": None, "way_back": "",
+            "now": "", "seen": False, "needs": [], "refusal": None, "unreachable": False,
+            "began-stage": None}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -72,26 +87,58 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
                     cards=event.get("cards", {}))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
+    elif kind == "stage":
+        host.update({"began-stage": event["time"], "now": event["stage"]})
     elif kind == "stage-done":
-        host["stages"].append({k: event[k] for k in ("stage", "changes", "seconds")})
+        stage = {k: event[k] for k in ("stage", "seconds", "changes")}
+        host["stages"].append({"began": host["began-stage"] or event["time"], **stage})
         host["versions"]["driver"] = event["driver"]
+        host["now"] = ""
+    elif kind == "step":
+        host["now"] = f"{event['stage']}: {event['title']}"
     elif kind == "failed":
-        host["failure"] = {k: event[k] for k in FAILURE}
+        host.update(failure={k: event[k] for k in FAILURE}, now="")
     elif kind == "answer":
         host["answer"] = event["text"]
     elif kind == "kept":
         host["kept"].append(event["what"])
+    elif kind == "note":
+        host["notes"].append(event["text"])
+    else:
+        _travelled(host, event)
 
 
-def _status(host: dict[str, Any]) -> str:
+def _travelled(host: dict[str, Any], event: dict[str, Any]) -> None:
+    """What only a rollout tells of a host."""
+    kind = event["kind"]
+    if kind == "begin":
+        host.update(began=event["time"], canary=event["canary"], now="begins")
+    elif kind == "done":
+        host.update(ended=event["time"], now="")
+    elif kind == "way-back":
+        host["way_back"] = event["release"]
+        if event["why"]:
+            host["notes"].append(f"it cannot go back to another release: {event['why']}")
+    elif kind == "rolling-back":
+        host["rolled_back"] = {"from": host["versions"].get("release", ""), "to": ""}
+    elif kind == "rolled-back":
+        host["rolled_back"] = host["rolled_back"] or {"from": ""}
+        host["rolled_back"]["to"] = host["versions"].get("release", "")
+    elif kind == "proved":
+        host["needs"] = []
+
+
+def _status(host: dict[str, Any], rollout: dict[str, Any] | None) -> str:
+    if host["rolled_back"] and host["rolled_back"]["to"]:
+        return "rolled back"
     if host["unreachable"]:
         return "unreachable"
     if host["failure"]:
         return "skipped" if host["failure"]["code"] in LEFT else "failed"
-    if not host["seen"]:
-        return "skipped"
+    if rollout and host["began"] is None and (host["needs"] or not host["seen"]):
+        return "not started"
     done = {stage["stage"] for stage in host["stages"]}
-    if host["needs"] and "smoke" not in done:
+    if not host["seen"] or (host["needs"] and "smoke" not in done):
         return "skipped"
     return "changed" if any(stage["changes"] for stage in host["stages"]) else "ok"
 
@@ -99,15 +146,23 @@ def _status(host: dict[str, Any]) -> str:
 def exit_status(report: dict[str, Any]) -> Exit:
     """The exit status of ``mlufleet`` that a report stands for."""
     statuses = {host["status"] for host in report["hosts"].values()}
+    stopped = report["rollout"]["stopped"] if report["rollout"] else ""
     if report["interrupted"]:
         return Exit.INTERRUPTED
+    if "rolled back" in statuses or stopped in ("budget", "declined"):
+        return Exit.STOPPED
     if "failed" in statuses:
         return Exit.FAILED
     if "unreachable" in statuses:
         return Exit.UNREACHABLE
-    if "skipped" in statuses and not report["dry"]:
+    if statuses & {"skipped", "not started"} and not report["dry"]:
         return Exit.FAILED
     return Exit.OK
+
+
+def of(folder: Path) -> dict[str, Any]:
+    """The report of a run, without writing it."""
+    return derive(journal.read(folder), folder.name)
 
 
 def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
@@ -115,7 +170,7 @@ def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
 
     :param newest: point runs/latest to it
     """
-    report = derive(journal.read(folder), folder.name)
+    report = of(folder)
     part = folder / "report.json.part"
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     part.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -139,7 +194,7 @@ def degraded(host: dict[str, Any]) -> str:
 
 
 MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
-         "skipped": "cyan"}  # fmt: skip
+         "skipped": "cyan", "not started": "cyan", "rolled back": "magenta"}  # fmt: skip
 
 
 def summary(report: dict[str, Any], folder: Path) -> None:

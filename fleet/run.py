@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -23,12 +22,11 @@ from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
 from fleet import journal, report, unreachable
-from fleet.failures import Failure
-from fleet.wanted import Wanted
+from fleet.failures import LEFT, Failure
 from operations import events, lock, sudo
 from operations.failing import TAIL
+from operations.outstanding import Look
 from operations.stage import Decision
-from operations.state import HostState
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID = "MLUFLEET_RUN"
@@ -52,7 +50,7 @@ class Log(logging.Handler):
             self.lines.setdefault(name, []).append(text)
             self.errors[name] = sys.exc_info()[1]
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open(
+            with (self.folder / f"{journal.file_name(name)}.log").open(
                 "a", encoding="utf-8", errors="backslashreplace"
             ) as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
@@ -70,27 +68,54 @@ class Goodbye(BaseStateCallback):
 class Run:
     _current: Run | None = None
 
-    def __init__(self, state: State, identity: str) -> None:
+    def __init__(self, state: State, identity: str, why: str) -> None:
         self.state = state
         self.folder = journal.RUNS / identity
         self.journal = journal.Journal(self.folder)
         self.log = Log(self.folder)
-        self.owner = lock.Owner(identity, f"{getpass.getuser()}@{socket.gethostname()}",
-                                shlex.join(["pyinfra", *sys.argv[1:]]))  # fmt: skip
+        self.owner = lock.Owner(identity, f"{getpass.getuser()}@{socket.gethostname()}", why)
         self.named = False
         self.interrupted = False
+        #: host -> code of its failure, as far as it is not overcome
+        self._failed: dict[str, str] = {}
+        self._returned: set[str] = set()
+
+    @classmethod
+    def begin(cls, state: State, identity: str, why: str) -> Run:
+        """The run of this process, which keeps what happens to hosts.
+
+        :param why: the command that was given
+        """
+        run = cls._current = cls(state, identity, why)
+        logger.addHandler(run.log)
+        events.listeners.append(run.heard)
+        return run
 
     @classmethod
     def start(cls, state: State) -> None:
         """Begin a journal if this process runs deploy.py (not a fact, not a shell command)."""
         if cls._current or not any(Path(word).name == "deploy.py" for word in sys.argv[1:]):
             return
-        default = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        run = cls._current = cls(state, os.environ.get(RUN_ID, default))
-        logger.addHandler(run.log)
-        events.listeners.append(lambda host, kind, fields: run.journal.append(kind, host, **fields))
+        name = os.environ.get(RUN_ID) or journal.identity()
+        run = cls.begin(state, name, shlex.join(["pyinfra", *sys.argv[1:]]))
         run._watch_interrupts()
         atexit.register(run.finish)
+
+    def heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
+        if kind in ("failed", "unreachable"):
+            self._failed[host] = fields["code"]
+        elif kind == "rolling-back":  # what failed is told; what comes now is another try
+            self._failed.pop(host, None)
+        elif kind == "rolled-back" and not fields["by_hand"]:
+            self._returned.add(host)
+        self.journal.append(kind, host, **fields)
+
+    def failed(self, host: str) -> bool:
+        return host in self._failed
+
+    def broken(self, host: str) -> bool:
+        """Whether a host counts against a failure budget: one that is only busy does not."""
+        return host in self._returned or self._failed.get(host, LEFT[0]) not in LEFT
 
     @classmethod
     def current(cls) -> Run:
@@ -118,63 +143,73 @@ class Run:
 
         signal.signal(signal.SIGINT, interrupted)
 
-    def observed(
-        self, host: Host, wanted: Wanted, state: HostState | Failure, drift: Mapping[str, Decision]
-    ) -> None:
+    def observed(self, host: Host, look: Look) -> None:
         """Note what a host is before anything is done to it."""
-        self._name_hosts()
+        self._begin()
+        state, drift = look.state, look.drift
         if isinstance(state, Failure):
-            self.journal.append("failed", host.name, stage="probe", **_fields(state))
+            events.emit(host.name, "failed", stage="probe", **_fields(state))
             return
+        name = look.wanted.release.name
         versions = {
-            "release": wanted.release.name, "os": state.system, "kernel": state.kernel,
+            "release": name, "os": state.system, "kernel": state.kernel,
             "driver": state.loaded, "engine": state.engine, "cards": len(state.present),
         }  # fmt: skip
         refused = ({"stage": stage, **_fields(d)} for stage, d in drift.items()
                    if isinstance(d, Failure))  # fmt: skip
-        self.journal.append("observed", host.name, needs=list(drift), versions=versions,
-                            refusal=next(refused, None),
-                            drift={stage: _words(decision) for stage, decision in drift.items()},
-                            lock=asdict(state.lock) if state.lock else None,
-                            cards=state.health)  # fmt: skip
+        events.emit(host.name, "observed", needs=list(drift), versions=versions,
+                    refusal=next(refused, None),
+                    drift={stage: _words(decision) for stage, decision in drift.items()},
+                    lock=asdict(state.lock) if state.lock else None,
+                    cards=state.health)  # fmt: skip
         if not drift:
-            logger.info(f"{host.print_prefix}is as release {wanted.release.name} says: 0 changes")
+            logger.info(f"{host.print_prefix}is as release {name} says: 0 changes")
 
-    def _name_hosts(self) -> None:
+    def _begin(self) -> None:
+        """With pyinfra's first host: all of them are named, and those it could not connect to."""
         if self.named:
             return
+        for host in self.name_hosts():
+            if host not in self.state.activated_hosts:
+                self.unreachable(host)
+
+    def name_hosts(self) -> list[Host]:
+        """Write down who is to be accounted for."""
         self.named = True
         inventory = getattr(self.state, "inventory", None) or []
         limit = getattr(self.state, "limit_hosts", None)
         hosts = [host for host in inventory if limit is None or host in limit]
-        self.journal.append("hosts", names=[host.name for host in hosts])
+        groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
+        self.journal.append("hosts", names=list(groups), groups=groups)
         self.state.add_callback_handler(Goodbye())  # type: ignore[no-untyped-call]
-        for host in hosts:
-            if host not in self.state.activated_hosts:
-                tail = tuple(self.log.lines.get(host.name, [])[-TAIL:])
-                why = unreachable.failure(self.log.errors.get(host.name), tail)
-                self.journal.append("unreachable", host.name, stage="connect", **_fields(why))
+        return hosts
+
+    def unreachable(self, host: Host) -> None:
+        """A host that could not be connected to, and why."""
+        tail = tuple(self.log.lines.get(host.name, [])[-TAIL:])
+        why = unreachable.failure(self.log.errors.get(host.name), tail)
+        events.emit(host.name, "unreachable", stage="connect", **_fields(why))
 
     def finish(self) -> None:
         """Write the report; also after a failure that pyinfra itself stopped at."""
         if not getattr(self.state, "initialised", False):
             return  # nothing was connected to: the error on the terminal says all
-        self._name_hosts()
-        self._name_silent_failures()
+        self._begin()
+        for host in self.state.failed_hosts & self.state.activated_hosts:
+            self.name_silent_failure(host)
         words = set(sys.argv)
         dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
         self.journal.append("end", dry=dry, interrupted=self.interrupted)
         result = report.write(self.folder)
         report.summary(result, self.folder)
 
-    def _name_silent_failures(self) -> None:
+    def name_silent_failure(self, host: Host) -> None:
         """A host that pyinfra failed without any of our steps saying why."""
-        told = {e["host"] for e in journal.read(self.folder) if e["kind"] == "failed"}
-        for host in self.state.failed_hosts & self.state.activated_hosts:
-            if host.name not in told:
-                tail = self.log.lines.get(host.name, [])[-TAIL:]
-                failure = Failure("NOT_PROVED", tail[-1] if tail else "", tuple(tail))
-                self.journal.append("failed", host.name, stage="", **_fields(failure))
+        if self.failed(host.name):
+            return
+        tail = self.log.lines.get(host.name, [])[-TAIL:]
+        failure = Failure("NOT_PROVED", tail[-1] if tail else "", tuple(tail))
+        events.emit(host.name, "failed", stage="", **_fields(failure))
 
 
 def _words(decision: Decision) -> list[str]:

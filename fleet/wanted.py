@@ -10,7 +10,7 @@ from pathlib import Path
 from fleet import lock as locks
 from fleet import releases
 from fleet.failures import InvalidInput
-from fleet.release import Release
+from fleet.release import Release, digest
 
 STORE = "artifacts"
 
@@ -20,6 +20,11 @@ class Wanted:
     release: Release
     lock: locks.Lock
     store: Path
+
+    @property
+    def identity(self) -> str:
+        """Of release and lock together: equal bytes on a host, equal identity."""
+        return digest([self.release.digest, self.lock.model_dump()])[:16]
 
     def local(self, name: str) -> tuple[Path, str]:
         """An artifact's path on the controller and its sha256."""

@@ -46,6 +46,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             str(preflight.UNPACKED * wanted.lock.files[name].size),
             code="IMAGE_LOAD",
             timeout=7200,
+            resource="load",
         )
     yield Step("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD")
 

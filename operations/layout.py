@@ -5,6 +5,8 @@ from __future__ import annotations
 from fleet.release import Release, Source, Weights
 
 STATE = "/var/lib/mlufleet"
+#: documents of the last releases that passed their smoke test
+REMEMBERED = f"{STATE}/releases"
 #: host folder that every container sees read-only: wheels and the smoke test's own script
 SHARED, SHARED_IN_CONTAINER = f"{STATE}/shared", "/opt/mlufleet"
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from fleet.failures import Failure
-from fleet.wanted import Wanted
+from fleet.wanted import STORE, Wanted, load
 from operations import (
+    connection,
     container,
     driver,
     engine,
@@ -15,8 +19,10 @@ from operations import (
     preflight,
     smoke,
     sources,
+    sudo,
     weights,
 )
+from operations.observe import observe
 from operations.stage import Options
 from operations.state import HostState
 
@@ -54,3 +60,26 @@ def refusal(drift: dict[str, Failure | list[str]]) -> tuple[str, Failure] | None
     for stage, decision in drift.items():
         return (stage, decision) if isinstance(decision, Failure) else None
     return None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a host is wanted to be, is, and still needs."""
+
+    wanted: Wanted
+    options: Options
+    state: HostState | Failure
+    drift: dict[str, Failure | list[str]]
+
+    @property
+    def refusal(self) -> tuple[str, Failure] | None:
+        return refusal(self.drift)
+
+
+def look(host: Any) -> Look:
+    """Observe a host that was just connected to."""
+    wanted = load(str(host.data.release), str(host.data.get("store", STORE)))
+    options = Options.of(host)
+    connection.prepare(host)
+    state = sudo.prepare(host) or observe(host, wanted)
+    return Look(wanted, options, state, drift(wanted, state, options))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
+from fleet import remembered
 from fleet.lock import measure
 from fleet.release import digest
 from fleet.wanted import Wanted
@@ -16,6 +17,9 @@ from operations.stage import Body, Decision, Options, Stage, again
 from operations.state import HostState
 from operations.step import Step
 from operations.transfer import Upload
+
+#: stamps that say what came of a smoke test, not what it stands on
+APART = ("smoke", "cards", "good", "good-before")
 
 
 def inputs(wanted: Wanted, state: HostState) -> str:
@@ -27,7 +31,7 @@ def inputs(wanted: Wanted, state: HostState) -> str:
             state.loaded,
             len(state.present),
             state.container.id if state.container else "",
-            {k: v for k, v in state.stamps.items() if k not in ("smoke", "cards")},
+            {k: v for k, v in state.stamps.items() if k not in APART},
             state.files,
         ]
     )[:16]
@@ -45,8 +49,11 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     release = wanted.release
     check = SCRIPTS / "devices.py"
     name, smoke, count = release.container.name, release.smoke, str(len(state.present))
-    yield Upload("device check",
-                 [(check, f"{layout.SHARED}/devices.py", measure(check).sha256)])  # fmt: skip
+    kept = remembered.document(wanted)
+    yield Upload("device check", [
+        (check, f"{layout.SHARED}/devices.py", measure(check).sha256),
+        (kept, f"{layout.REMEMBERED}/{kept.name}", measure(kept).sha256),
+    ])  # fmt: skip
     yield Step(
         "level 1: driver health",
         "smoke-driver",
@@ -82,6 +89,10 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         timeout=smoke.timeout + 60,
         stdin=smoke.stdin,
     )
+    yield Step(
+        "remembering this release", "remember", wanted.identity, wanted.lock.image.id,
+        code="SMOKE_ANSWER",
+    )  # fmt: skip
     yield Step(
         "stamping the smoke test",
         "stamp",

@@ -16,7 +16,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
-from operations import connection
+from operations import connection, events, shares
 from operations.failing import alone, refused, told
 from operations.lock import held, who
 from operations.observe import forget
@@ -33,6 +33,7 @@ class Step(PyinfraCommand):
     :param code: of its failure, unless the script itself says a better one
     :param timeout: seconds, counted on the host
     :param stdin: text for its standard input; never a secret
+    :param resource: what of a fleet it is heavy on
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class Step(PyinfraCommand):
         timeout: int = 600,
         stdin: str = "",
         uses: str = "",
+        resource: str = "",
     ) -> None:
         super().__init__()
         self.title, self.name, self.arguments = title, name, arguments
         self.code, self.timeout, self.stdin, self.uses = code, timeout, stdin, uses
+        self.resource = resource
         self.stage = self.id = ""
 
     @override
@@ -64,6 +67,7 @@ class Step(PyinfraCommand):
             lock.steps += 1
             self.id = f"{lock.owner.run}-{lock.steps}"
             logger.info(f"{host.print_prefix}{self.title}")
+            events.emit(host.name, "step", stage=self.stage, title=self.title)
         command = script(
             "job", self.id, str(self.timeout), self.stdin, body(self.name, self.uses),
             f"mlufleet-{self.name}", *self.arguments, timeout=self.timeout + 120,
@@ -72,7 +76,8 @@ class Step(PyinfraCommand):
         forget(host)
         signs = gevent.spawn(self._signs, host, connector_arguments)
         try:
-            ok, output = connection.shell(host, command, connector_arguments)
+            with shares.place(host, self.resource):
+                ok, output = connection.shell(host, command, connector_arguments)
         finally:
             signs.kill()
         told(host, output.stdout_lines)

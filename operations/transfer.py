@@ -16,7 +16,7 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.failures import Failure
-from operations import connection, layout
+from operations import connection, layout, shares
 from operations.failing import alone, fail, refused, told
 from operations.lock import who
 from operations.scripts import script
@@ -81,7 +81,9 @@ class Upload(PyinfraCommand):
         if todo:
             logger.info(f"{host.print_prefix}{self.title}: {len(todo)} files, {size / 1e6:.1f} MB")
         for local, dest, sha in todo:
-            if said := send(host, local, f"{INCOMING}/{sha}.part"):
+            with shares.place(host, "upload"):
+                said = send(host, local, f"{INCOMING}/{sha}.part")
+            if said:
                 run("drop")  # half a file would take the room that is missing
                 said.append(f"{dest} of {local.stat().st_size:,} bytes could not be written")
                 return refused(host, "TRANSFER", self.stage, said, self.title)

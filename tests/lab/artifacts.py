@@ -4,7 +4,14 @@ import sys
 
 from tests.lab import paths
 from tests.lab.steps import LabError
-from tests.lab.vendor import docker_image, docker_packages, upstreams, weights, wheels
+from tests.lab.vendor import (
+    docker_image,
+    docker_packages,
+    light_images,
+    upstreams,
+    weights,
+    wheels,
+)
 
 
 def build() -> None:
@@ -14,7 +21,7 @@ def build() -> None:
         LabError: something cannot be had or made; the message says what to do.
     """
     paths.STORE.mkdir(parents=True, exist_ok=True)
-    for part in (upstreams, wheels, docker_image, docker_packages, weights):
+    for part in (upstreams, wheels, docker_image, light_images, docker_packages, weights):
         part.build()
 
 

@@ -1,0 +1,1 @@
+"""A release to a fleet, canary first, never risking more of it than was allowed."""

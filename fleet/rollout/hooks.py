@@ -1,0 +1,60 @@
+"""Commands of the site before and after a host: drain it, tell the monitoring, give it back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from gevent import Timeout
+from gevent.subprocess import PIPE, STDOUT, Popen
+
+from fleet.failures import Failure
+
+#: lines of a hook's output that a failure shows
+TAIL = 20
+SECRET = ("password", "secret", "token", "passphrase")
+
+
+def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[str, str]:
+    """What a hook knows: MLUFLEET_HOST, _ADDRESS, _RELEASE, _GROUPS, _DATA (JSON), then _STATUS.
+
+    A host's secrets are not handed on: an environment can be read in the process list.
+    """
+    shown = {key: value for key, value in data.items()
+             if not any(word in key.lower() for word in SECRET)}  # fmt: skip
+    said = {
+        "HOST": name,
+        "ADDRESS": str(data.get("ssh_hostname") or name),
+        "RELEASE": str(data.get("release", "")),
+        "GROUPS": " ".join(data.get("groups") or ()),
+        "DATA": json.dumps(shown, default=str, ensure_ascii=False),
+        "STATUS": status,
+    }
+    return {f"MLUFLEET_{key}": value for key, value in said.items()}
+
+
+def run(command: str, given: Mapping[str, str], seconds: int) -> Failure | None:
+    """Run a hook on this machine.
+
+    :param seconds: until it is killed, with all it started
+    :returns: why the host cannot go on
+    """
+    process = Popen(["sh", "-c", command], env={**os.environ, **given}, stdin=subprocess.DEVNULL,
+                    stdout=PIPE, stderr=STDOUT, start_new_session=True)  # fmt: skip
+    output = b""
+    try:
+        with Timeout(seconds):
+            output, _ = process.communicate()
+    except Timeout:
+        return Failure("HOOK", f"`{command}` did not end within {seconds} s")
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            process.wait()
+    if process.returncode == 0:
+        return None
+    lines = tuple(output.decode(errors="replace").splitlines()[-TAIL:])
+    return Failure("HOOK", f"`{command}` ended with status {process.returncode}", lines)

@@ -1,0 +1,60 @@
+"""How far a run is, from its journal: while it runs, after it, and of one that was killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from fleet import journal, report
+from fleet.failures import InvalidInput
+
+
+def folder_of(run: str) -> Path:
+    """The folder of a run by its name; "latest" is the one that began last, ended or not.
+
+    :raises InvalidInput: there is none
+    """
+    if run == "latest":
+        journals = journal.RUNS.glob("2*/journal.jsonl")
+        newest = max(journals, key=lambda path: path.parent.name, default=None)
+        if newest is None:
+            raise InvalidInput(f"{journal.RUNS}: no run yet")
+        return newest.parent
+    folder = journal.RUNS / run
+    if not (folder / "journal.jsonl").is_file():
+        raise InvalidInput(f"{folder}: no such run")
+    return folder
+
+
+def lines(run: str) -> Iterator[str]:
+    """The run in a line, then every host."""
+    folder = folder_of(run)
+    alive = journal.running(folder)
+    found = report.of(folder)
+    counts = Counter(
+        "at work" if alive and host["now"] else host["status"] for host in found["hosts"].values()
+    )
+    how = "at work" if alive else "ended" if found["ended"] else "killed"
+    stopped = (found["rollout"] or {}).get("stopped")
+    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    yield (
+        f"{found['kind']} {folder.name}: {how}{f' (stopped: {stopped})' if stopped else ''}; "
+        f"{len(found['hosts'])} hosts: {said}"
+    )
+    for name, host in sorted(found["hosts"].items()):
+        if host["now"]:
+            yield f"{name}: {'at' if alive else 'was at'} {host['now']}"
+        else:
+            failure = host["failure"]
+            why = f": {failure['code']}: {failure['sentence']}" if failure else ""
+            yield f"{name}: {host['status']}{why}"
+
+
+def drift(run: str) -> Iterator[str]:
+    """What was to do on each host, stage by stage."""
+    for name, host in sorted(report.of(folder_of(run))["hosts"].items()):
+        if not host["drift"]:
+            yield f"{name}: {'none' if host['versions'] else 'not looked at'}"
+        for stage, words in host["drift"].items():
+            yield f"{name}: {stage}: {'; '.join(words)}"

@@ -1,0 +1,106 @@
+"""pyinfra in this process, each host on its own: connect, run deploy.py from top to bottom, leave.
+
+pyinfra's own run takes all hosts through each operation together. Here its state is in the
+execute stage from the start, where an operation is carried out when deploy.py calls it, so every
+host goes through its stages at its own pace.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gevent import GreenletExit
+from pyinfra.api import Config, Host
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.state import State, StateStage
+from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
+
+from fleet import launch
+from fleet.failures import Failure, InvalidInput
+from fleet.journal import identity
+from fleet.run import Run
+from operations import connection, outstanding
+from operations.failing import fail
+from operations.observe import forget
+
+CONFIG, DEPLOY = "config.py", "deploy.py"
+
+
+class Session:
+    """The hosts of an inventory, and one run of this process over them.
+
+    :raises InvalidInput: anything that can be known before the first connection is wrong
+    """
+
+    def __init__(self, inventory: str, limit: tuple[str, ...], data: tuple[str, ...], why: str):
+        from pyinfra_cli.cli import _apply_inventory_limit  # pyinfra has no other way in
+        from pyinfra_cli.util import exec_file, parse_cli_arg
+
+        pairs = dict(word.partition("=")[::2] for word in data)
+        self.state = State(check_for_changes=False)
+        ctx_state.set(self.state)  # type: ignore[no-untyped-call]
+        found = launch.load(inventory, {k: parse_cli_arg(v) for k, v in pairs.items()})
+        launch.check(inventory, found)
+        ctx_inventory.set(found)  # type: ignore[no-untyped-call]
+        config = Config()  # type: ignore[no-untyped-call]
+        with ctx_config.use(config):
+            if os.path.isfile(CONFIG):
+                exec_file(CONFIG)
+        limited = _apply_inventory_limit(found, limit)
+        if limited == []:
+            raise InvalidInput(f"{inventory}: no host is left of it by --limit {' '.join(limit)}")
+        self.state.init(found, config, initial_limit=limited)
+        order = {name: place for place, name in enumerate(found.hosts)}
+        self.hosts: list[Host] = sorted(limited or found, key=lambda host: order[host.name])
+        for host in self.hosts:
+            self.state.activate_host(host)
+        self.state.current_stage = StateStage.Execute
+        self.state.is_executing = True
+        self.run = Run.begin(self.state, identity(), why)
+        self.run.name_hosts()
+        self._exec_file = exec_file
+
+    @contextmanager
+    def connected(self, host: Host) -> Iterator[bool]:
+        """A host with a fresh connection; given back and left at the end, whatever happens."""
+        with ctx_host.use(host), ctx_config.use(self.state.config.copy()):
+            host.connect()
+            try:
+                if not host.connected:
+                    self.run.unreachable(host)
+                yield host.connected
+            finally:
+                if host.connected:
+                    host.disconnect()
+                    connection.leave(host)  # pyinfra keeps its client
+
+    def look(self, host: Host) -> outstanding.Look:
+        """What a connected host is and still needs, asked anew."""
+        forget(host)
+        return outstanding.look(host)
+
+    def seen(self, host: Host) -> outstanding.Look:
+        """The same, noted as what the host is before anything is done to it."""
+        look = self.look(host)
+        self.run.observed(host, look)
+        return look
+
+    def deploy(self, host: Host) -> bool:
+        """Run deploy.py on a host. A failure is its own, told and in the journal."""
+        with self.connected(host) as there:
+            if not there:
+                return False
+            try:
+                self._exec_file(DEPLOY, is_deploy_code=True)
+            except PyinfraError:
+                self.run.name_silent_failure(host)
+            except GreenletExit:
+                fail(host, Failure("INTERRUPTED"), "")
+                raise
+            except BaseException as error:  # of this host: the others go on
+                cause: Any = getattr(error, "exception", error)
+                fail(host, Failure("INTERNAL", f"{type(cause).__name__}: {cause}"))
+        return not self.run.failed(host.name)

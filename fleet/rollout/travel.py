@@ -1,0 +1,93 @@
+"""One host's way to its release, its proof over a fresh connection, and its way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra import logger
+from pyinfra.api import Host
+
+from fleet.failures import Failure
+from fleet.rollout.session import Session
+from operations import events
+from operations.failing import fail
+
+#: failures after which a host is not to be touched, or cannot be: going back would only add to it
+NO_RETURN = ("INTERRUPTED", "LOCKED", "CARD_BUSY", "CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG",
+             "DUPLICATE_HOST", "UNREACHABLE")  # fmt: skip
+
+
+class Traveller:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        #: host -> file of the release that it can go back to, and why there is none
+        self.ways: dict[str, tuple[str, str]] = {}
+        #: hosts that something was done on
+        self.touched: set[str] = set()
+        #: hosts that went back
+        self.returned: set[str] = set()
+        self.failures: dict[str, dict[str, Any]] = {}
+        events.listeners.append(self._heard)
+
+    def _heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
+        if kind == "step":
+            self.touched.add(host)
+        elif kind in ("failed", "unreachable"):
+            self.failures[host] = fields
+
+    def way(self, host: Host, path: str, why: str) -> None:
+        """Remember where a host can go back to, or why it cannot."""
+        self.ways[host.name] = (path, why)
+        events.emit(host.name, "way-back", release=path, why=why)
+
+    def turn_back(self, host: Host) -> bool:
+        """Make a host's last other good release the one that is wanted."""
+        path, why = self.ways[host.name]
+        if not path:
+            return fail(host, Failure("NO_WAY_BACK", why), "rollback")
+        host.data.release = path
+        return True
+
+    def travel(self, host: Host, kind: str) -> None:
+        """Carry a host to its release; back again if it does not pass there."""
+        origin = str(host.data.release)
+        if self._arrive(host):
+            if kind == "rollback":
+                self._returned(host, by_hand=True)
+            return
+        failure = self.failures.get(host.name, {})
+        if kind == "rollback" or host.name not in self.touched or failure.get("code") in NO_RETURN:
+            return
+        path, why = self.ways.get(host.name, ("", "it was not looked for"))
+        if not path:
+            logger.warning(f"{host.print_prefix}it cannot go back: {why}")
+            return
+        events.emit(host.name, "rolling-back", release=path)
+        host.data.release = path
+        if self._arrive(host):
+            self._returned(host, by_hand=False)
+        else:
+            second = self.failures[host.name]
+            tail = tuple(f"{f.get('code')}: {f.get('sentence')}" for f in (failure, second))
+            fail(host, Failure("ROLLBACK", f"{tail[0]}; going back: {tail[1]}", tail), "rollback")
+        host.data.release = origin
+
+    def _arrive(self, host: Host) -> bool:
+        """Run deploy.py, then prove over a fresh connection that nothing is left to do."""
+        if not self.session.deploy(host):
+            return False
+        host.data.smoke = "auto"  # asked once on demand, the proof looks at what that left behind
+        with self.session.connected(host) as there:
+            if not there:
+                return False
+            look = self.session.look(host)
+            if look.drift:
+                left = "; ".join(f"{stage}: {words}" for stage, words in look.drift.items())
+                said = f"over a fresh connection: {left}"
+                return fail(host, Failure("NOT_PROVED", said), next(iter(look.drift)))
+        events.emit(host.name, "proved")
+        return True
+
+    def _returned(self, host: Host, *, by_hand: bool) -> None:
+        self.returned.add(host.name)
+        events.emit(host.name, "rolled-back", by_hand=by_hand)

@@ -1,0 +1,175 @@
+"""What an operator sees of a rollout: a live table on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import gevent
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from fleet.report import MARKS
+from operations import events
+
+#: seconds between two pictures
+BEAT = 0.5
+
+
+class Seen:
+    """What the events so far come to."""
+
+    def __init__(self) -> None:
+        self.total = self.planned = 0
+        self.began = time.monotonic()
+        self.worked: float | None = None
+        #: host at work -> (since, stage, step)
+        self.at_work: dict[str, tuple[float, str, str]] = {}
+        self.failed: dict[str, str] = {}
+        self.returned: set[str] = set()
+        self.ended: Counter[str] = Counter()
+
+    def heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
+        since, stage, _ = self.at_work.get(host, (time.monotonic(), "", ""))
+        if kind == "survey":
+            self.total = fields["hosts"]
+        elif kind == "scheduled":
+            self.planned = len(fields["order"])
+            self.worked = time.monotonic()
+        elif kind == "begin":
+            self.at_work[host] = (time.monotonic(), "begin", "")
+        elif kind == "stage" and host in self.at_work:
+            self.at_work[host] = (since, fields["stage"], "")
+        elif kind == "step" and host in self.at_work:
+            self.at_work[host] = (since, stage, fields["title"])
+        elif kind == "rolling-back":
+            self.failed.pop(host, None)
+        elif kind in ("failed", "unreachable"):
+            self.failed[host] = fields["code"]
+        elif kind == "rolled-back":
+            self.returned.add(host)
+        elif kind == "done":
+            self.at_work.pop(host, None)
+            self.ended[self.status(host)] += 1
+
+    def status(self, host: str) -> str:
+        if host in self.failed:
+            return "failed"
+        return "rolled back" if host in self.returned else "changed"
+
+    @property
+    def done(self) -> int:
+        return sum(self.ended.values())
+
+    def left(self) -> float | None:
+        """Seconds until the last host will have ended, at the pace so far."""
+        if not self.done or self.worked is None:
+            return None
+        pace = (time.monotonic() - self.worked) / self.done
+        return pace * (self.planned - self.done)
+
+    def line(self) -> str:
+        """All hosts in a line."""
+        parts = [f"{self.done} of {self.planned} done"]
+        parts += [f"{count} {status}" for status, count in sorted(self.ended.items())]
+        if self.at_work:
+            parts.append(f"{len(self.at_work)} at work")
+        left = self.left()
+        if left is not None and self.done < self.planned:
+            parts.append(f"about {_span(left)} left")
+        return ", ".join(parts)
+
+
+def _span(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else (
+        f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.0f} s"
+    )  # fmt: skip
+
+
+class View:
+    """Listens for as long as the rollout lasts."""
+
+    def __init__(self) -> None:
+        self.seen = Seen()
+        self.console = Console(stderr=True, highlight=False)
+        self.live: Live | None = None
+
+    def __enter__(self) -> View:
+        events.listeners.append(self._heard)
+        if self.console.is_terminal:
+            self.live = Live(console=self.console, auto_refresh=False, transient=True)
+            self.live.start()
+            gevent.spawn(self._draw)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        events.listeners.remove(self._heard)
+        if self.live:
+            live, self.live = self.live, None
+            live.stop()
+
+    def _draw(self) -> None:
+        while live := self.live:
+            live.update(self.picture(), refresh=True)
+            gevent.sleep(BEAT)
+
+    def picture(self) -> RenderableType:
+        """Counts by stage, and as many hosts at work as the terminal has lines for."""
+        seen, now = self.seen, time.monotonic()
+        stages = Counter(stage for _, stage, _ in seen.at_work.values())
+        by_stage = "  ".join(f"{stage} {count}" for stage, count in stages.most_common())
+        table = Table(box=None, pad_edge=False)
+        for column in ("host", "stage", "", "time"):
+            table.add_column(column, no_wrap=True)
+        room = max(3, self.console.height - 6)
+        longest = sorted(seen.at_work.items(), key=lambda item: item[1][0])
+        for host, (since, stage, step) in longest[:room]:
+            table.add_row(Text(host), stage, Text(step), _span(now - since))
+        more = len(longest) - room
+        lines: list[RenderableType] = [
+            Text(f"{seen.line()}, {_span(now - seen.began)} so far"),
+            Text(by_stage),
+            table,
+        ]
+        return Group(*lines, *([Text(f"… and {more} more")] if more > 0 else []))
+
+    def _heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
+        known = host in self.seen.at_work
+        self.seen.heard(host, kind, fields)
+        seen = self.seen
+        if kind == "survey":
+            self._say(f"looking at {fields['hosts']} hosts")
+        elif kind == "scheduled":
+            right = fields["total"] - len(fields["order"]) - fields["broken"]
+            self._say(
+                f"{right} of {fields['total']} hosts need nothing, {len(fields['order'])} need "
+                f"work, {fields['broken']} are broken; {fields['window']} at once, at most "
+                f"{fields['max_fail']} may be broken"
+            )
+            if fields["canaries"]:
+                self._say(f"canaries: {', '.join(fields['canaries'])}")
+        elif kind == "begin":
+            self._say(f"{host}: begins{' (canary)' if fields['canary'] else ''}")
+        elif kind == "stage-done" and known and fields["changes"] and not self.live:
+            self._say(f"{host}: {fields['stage']} {fields['seconds']:.0f} s")
+        elif kind in ("failed", "unreachable"):
+            self._say(f"{host}: {fields['code']}: {fields['sentence']}", "red")
+            self._say(f"{host}:   remedy: {fields['remedy']}")
+        elif kind == "rolling-back":
+            self._say(f"{host}: goes back", "magenta")
+        elif kind == "done":
+            status = seen.status(host)
+            self._say(f"{host}: {status} ({seen.line()})", MARKS[status])
+        elif kind == "pause":
+            self._say(f"the canaries passed; waiting {fields['seconds']} s")
+        elif kind == "interrupted":
+            end = "now" if fields["now"] else "when the hosts at work have ended; again: at once"
+            self._say(f"stopping {end}")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.console.print(escape(text), style=style, soft_wrap=True)

@@ -1,0 +1,53 @@
+"""The release that a host can go back to: the last that passed on it and is not the wanted one."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from pyinfra.api import FactBase, Host, StringCommand
+
+from fleet import remembered
+from fleet.failures import InvalidInput
+from fleet.journal import file_name
+from fleet.wanted import STORE
+from operations import layout
+from operations.outstanding import Look
+from operations.scripts import script
+from operations.state import HostState
+
+
+class Document(FactBase[str]):
+    """A text file of a host; "" when it cannot be read."""
+
+    def command(self, path: str) -> StringCommand:
+        return StringCommand(script("read", path), "||", "true")
+
+    def process(self, output: list[str]) -> str:
+        if "@@begin" not in output or "@@end" not in output:
+            return ""
+        encoded = output[output.index("@@begin") + 1 : output.index("@@end")]
+        return base64.b64decode("".join(encoded)).decode()
+
+
+def find(host: Host, look: Look, folder: Path) -> tuple[str, str]:
+    """Where a host can go back to.
+
+    :param folder: where that release is written, for deploy.py to read
+    :returns: its file, or "" and why there is none
+    """
+    stamps = look.state.stamps if isinstance(look.state, HostState) else {}
+    good = (stamps.get(name, "") for name in ("good", "good-before"))
+    identity = next((name for name in good if name and name != look.wanted.identity), "")
+    if not identity:
+        return "", "no other release has passed its smoke test on it"
+    path = f"{layout.REMEMBERED}/{identity}.json"
+    name = file_name(host.name)
+    try:
+        text = host.get_fact(Document, path=path)
+        if not text:
+            raise InvalidInput(f"{path} cannot be read on the host")
+        remembered.restore(text, folder, name, str(host.data.get("store", STORE)))
+    except (InvalidInput, ValueError) as error:
+        return "", str(error)
+    return str(folder / f"{name}.yml"), ""

@@ -1,0 +1,26 @@
+"""Limits on what a rollout does at once with one resource; without one, none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gevent.lock import BoundedSemaphore
+from pyinfra import logger
+from pyinfra.api import Host
+
+#: resource ("upload", "load") -> its places
+places: dict[str, BoundedSemaphore] = {}
+
+
+@contextmanager
+def place(host: Host, resource: str) -> Iterator[None]:
+    """Hold a place of a resource; other hosts go on with what needs none."""
+    limit = places.get(resource)
+    if limit is None:
+        yield
+        return
+    if limit.locked():
+        logger.info(f"{host.print_prefix}waits for a place to {resource}")
+    with limit:
+        yield

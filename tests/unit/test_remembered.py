@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet import remembered
+from fleet.failures import InvalidInput
+from fleet.wanted import Wanted
+
+
+def test_a_release_comes_back_from_a_host_as_it_went(wanted: Wanted, tmp_path: Path) -> None:
+    text = remembered.document(wanted).read_text()
+    back = remembered.restore(text, tmp_path / "back", "host", str(wanted.store))
+    assert back.release == wanted.release and back.lock == wanted.lock
+    assert back.identity == wanted.identity
+
+
+def test_a_store_that_lacks_its_files_is_named(wanted: Wanted, tmp_path: Path) -> None:
+    text = remembered.document(wanted).read_text()
+    (wanted.store / "driver.deb").unlink()
+    with pytest.raises(InvalidInput, match=r"driver\.deb: missing"):
+        remembered.restore(text, tmp_path / "other", "host", str(wanted.store))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"release": {}, "lock": {}}', "\x00", "{" * 9999]
+)
+def test_what_is_no_document_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        remembered.restore(text, tmp_path, "host", "store")

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from fleet.rollout import hooks
+
+
+def test_a_hook_knows_its_host_but_none_of_its_secrets(tmp_path: Path) -> None:
+    data = {"ssh_hostname": "10.0.0.1", "release": "r", "groups": ("rack1", "web"),
+            "_sudo_password": "s3cret", "sudo_password_file": "/f", "slot": 3}  # fmt: skip
+    given = hooks.environment("mlu01", data, "ok")
+    assert hooks.run(f"env > {tmp_path}/env", given, 10) is None
+    told = (tmp_path / "env").read_text()
+    for line in ("HOST=mlu01", "ADDRESS=10.0.0.1", "RELEASE=r", "GROUPS=rack1 web", "STATUS=ok"):
+        assert f"MLUFLEET_{line}\n" in told
+    assert '"slot": 3' in told and "s3cret" not in told
+
+
+def test_a_hook_that_fails_is_shown_with_what_it_said() -> None:
+    failure = hooks.run("echo the balancer does not answer; exit 3", {}, 10)
+    assert failure is not None and failure.code == "HOOK"
+    assert "status 3" in failure.sentence and failure.tail == ("the balancer does not answer",)
+
+
+def test_a_hook_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    began = time.monotonic()
+    failure = hooks.run(f"sleep 60 & echo $! > {tmp_path}/pid; sleep 60", {}, 1)
+    assert failure is not None and "within 1 s" in failure.sentence
+    assert time.monotonic() - began < 20
+    child = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/cmdline")
+    while time.monotonic() - began < 20 and child.exists() and b"sleep" in child.read_bytes():
+        time.sleep(0.1)
+    assert not child.exists() or b"sleep" not in child.read_bytes()
