@@ -22,6 +22,7 @@ def load(inventory: str, override: dict[str, Any] | None = None) -> Inventory:
     :param override: data that goes before what the inventory says
     :raises InvalidInput: there is none, or it cannot be read
     """
+    from pyinfra.api.exceptions import PyinfraError
     from pyinfra.api.state import State
     from pyinfra.context import ctx_state
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
@@ -37,7 +38,7 @@ def load(inventory: str, override: dict[str, Any] | None = None) -> Inventory:
         found: Inventory = make_inventory_from_files(inventory, override, cwd=os.getcwd())
     except InvalidInput:
         raise
-    except (CliError, UnexpectedExternalError, OSError) as error:
+    except (CliError, PyinfraError, UnexpectedExternalError, OSError) as error:
         raise InvalidInput(f"{inventory}: {error}") from error
     if not list(found):
         raise InvalidInput(f"{inventory}: it has no hosts")

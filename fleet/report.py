@@ -226,8 +226,12 @@ def summary(report: dict[str, Any], folder: Path) -> None:
             for line in failure["tail"]:
                 say(f"    {line}")
             say(f"  remedy: {failure['remedy']}")
-        if degraded(host):
-            console.print(f"{name}: {degraded(host)}", markup=False, soft_wrap=True)
+        if back := host["rolled_back"]:
+            end = f"went back to {back['to']}" if back["to"] else "did not come back"
+            console.print(f"{name}: from {back['from'] or 'its release'} it {end}", style="magenta")
+        for line in (degraded(host), *host["notes"]):
+            if line:
+                console.print(f"{name}: {line}", markup=False, soft_wrap=True)
     total = len(report["hosts"])
     same = sum(host["status"] == "ok" for host in report["hosts"].values())
     console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")

@@ -83,7 +83,8 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             files.append((path, f"{layout.SHARED}/wheels/{wheel}", locked.sha256))
     if files:
         yield Upload("wheels and packages", files)
-    yield Step("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
+    if release.sources:
+        yield Step("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
     for package in packages.system:
         where = f"{layout.SHARED_IN_CONTAINER}/{package.file}" if package.file else ""
         yield Step(

@@ -42,10 +42,10 @@ class Conductor:
 
     def __init__(self, plan: Plan, why: str, *, resumes: str = "", proved: bool = False) -> None:
         self.plan, self.proved = plan, proved
-        self.session = Session(plan.inventory, plan.limit, plan.data, why)
-        self.run = self.session.run
+        self.session = Session(plan.inventory, plan.limit, plan.data)
         self.hosts = {host.name: host for host in self.session.hosts}
         self.groups = self._groups()
+        self.run = self.session.begin(why)
         self.traveller = Traveller(self.session)
         self.needy: set[str] = set()
         self.scheduler = Scheduler([])

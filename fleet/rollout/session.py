@@ -35,7 +35,7 @@ class Session:
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
 
-    def __init__(self, inventory: str, limit: tuple[str, ...], data: tuple[str, ...], why: str):
+    def __init__(self, inventory: str, limit: tuple[str, ...], data: tuple[str, ...]) -> None:
         from pyinfra_cli.cli import _apply_inventory_limit  # pyinfra has no other way in
         from pyinfra_cli.util import exec_file, parse_cli_arg
 
@@ -59,9 +59,13 @@ class Session:
             self.state.activate_host(host)
         self.state.current_stage = StateStage.Execute
         self.state.is_executing = True
+        self._exec_file = exec_file
+
+    def begin(self, why: str) -> Run:
+        """Begin the run's journal. :param why: the command that was given"""
         self.run = Run.begin(self.state, identity(), why)
         self.run.name_hosts()
-        self._exec_file = exec_file
+        return self.run
 
     @contextmanager
     def connected(self, host: Host) -> Iterator[bool]:

@@ -1,0 +1,96 @@
+"""A fleet of eight small hosts on the lab, and rollouts over it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.lab import hosts as lab
+from tests.runs import LAB, RELEASES, ROOT, Done, mlufleet
+
+#: the lab's first hosts carry a big release, for other tests
+FLEET = ("u1604-2", "u1804-2", "c7-2", "u1604-3", "u1804-3", "c7-3", "u1604-4", "u1804-4")
+SIZE = 3 + len(FLEET)
+LIGHT, NEXT, BROKEN = (f"release={RELEASES}/{name}.yml" for name in
+                       ("light", "light-next", "light-broken"))  # fmt: skip
+STATUSES = {"ok", "changed", "failed", "unreachable", "skipped", "not started", "rolled back"}
+ANSWER = "docker exec light cat /answer"
+
+
+def words(command: str, release: str, *options: str) -> list[str]:
+    return [command, LAB, "--limit", "*-[234]", "--data", release, *options]
+
+
+def rollout(release: str, *options: str, command: str = "rollout") -> Done:
+    """A whole rollout, whose account is right whatever came of it."""
+    return accounted(mlufleet(*words(command, release, *options)))
+
+
+def accounted(done: Done) -> Done:
+    """Every host is in the report, once, with a status of its own; so is the exit status."""
+    counts = Counter(done.statuses().values())
+    assert set(done.statuses()) == set(FLEET) and set(counts) <= STATUSES, counts
+    assert done.status == done.report["exit"]
+    assert (done.status == 0) == (set(counts) <= {"ok", "changed"}), (done.status, counts)
+    return done
+
+
+def begin(*arguments: str) -> subprocess.Popen[str]:
+    """A rollout that goes on while the test does something to it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "fleet.cli", *arguments], cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def newest() -> Path:
+    """The folder of the run that began last."""
+    return max((ROOT / "runs").glob("2*/journal.jsonl")).parent
+
+
+def events(run: str | Path, *kinds: str) -> list[tuple[str, str]]:
+    """(kind, host) of a run's journal, in order."""
+    text = (ROOT / "runs" / run / "journal.jsonl").read_text()
+    found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    return [(event["kind"], event["host"]) for event in found if event["kind"] in kinds]
+
+
+def at_stage(host: str, stage: str) -> bool:
+    """Whether the newest run has come to a stage of a host."""
+    text = (newest() / "journal.jsonl").read_text()
+    found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    return any(e["kind"] == "stage" and e["host"] == host and e["stage"] == stage for e in found)
+
+
+def begun(done: Done) -> list[str]:
+    """Hosts that were begun, in order."""
+    return [host for _, host in events(done.report["run"], "begin")]
+
+
+def most_at_once(done: Done) -> int:
+    at_work = most = 0
+    for kind, _ in events(done.report["run"], "begin", "done"):
+        at_work += 1 if kind == "begin" else -1
+        most = max(most, at_work)
+    return most
+
+
+def audits(*hosts: str) -> list[int]:
+    """How many changes each host has seen in its life."""
+    return [int(lab.run(host, "cat /var/lib/mlufleet/audit.log 2>/dev/null | wc -l"))
+            for host in hosts]  # fmt: skip
+
+
+def answers() -> set[str]:
+    """What the fleet's models answer."""
+    return {lab.run(host, ANSWER) for host in FLEET}
+
+
+def free() -> bool:
+    """Whether nobody holds a host of the fleet."""
+    said: Any = mlufleet("lock-status", LAB, "--limit", "*-[234]").output
+    return all(f"{host}: free" in said for host in FLEET)

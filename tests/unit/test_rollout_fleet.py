@@ -1,0 +1,128 @@
+"""Five hundred hosts through the whole of a rollout, on pyinfra's fake connector.
+
+What a host's stages do is made up; looking at hosts, scheduling, journal and report are real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.wanted import Wanted
+from tests.unit.conftest import BARE
+
+ROOT = Path(__file__).resolve().parents[2]
+#: run in a process of its own: pyinfra's state is one to a process
+PROGRAM = textwrap.dedent(
+    """
+    import json, random, sys
+    from gevent import monkey
+    monkey.patch_all()
+    import gevent
+    from fleet.failures import Failure
+    from fleet.rollout import conductor, travel
+    from fleet.rollout.plan import Plan
+    from operations import events
+    from operations.failing import fail
+
+    def travel_somehow(self, host, kind):
+        chance = random.Random(f"{seed} {host.name}").random()
+        gevent.sleep(chance / 100)
+        events.emit(host.name, "stage", stage="smoke")
+        if chance < bad * 0.5:
+            fail(host, Failure("HUNG"), "smoke")
+        elif chance < bad * 0.75:
+            events.emit(host.name, "unreachable", stage="connect", code="UNREACHABLE", sentence="",
+                        remedy="", tail=[])
+        elif chance < bad * 0.9:
+            fail(host, Failure("SMOKE_ANSWER"), "smoke")
+            events.emit(host.name, "rolling-back", release="r")
+            events.emit(host.name, "rolled-back", by_hand=False)
+        elif chance < bad:
+            fail(host, Failure("CARD_BUSY"), "driver")
+        else:
+            events.emit(host.name, "stage-done", stage="smoke", changes=["ask"], seconds=1,
+                        driver="")
+
+    seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
+    travel.Traveller.travel = travel_somehow
+    report = conductor.Conductor(Plan(**plan), "test").conduct()
+    print(json.dumps(report))
+    """
+)
+INVENTORY = """
+_probe = {probe!r}
+hosts = [(f"@fake/mlu{{i:03}}", {{
+    "fake_responses": {{"@@mlufleet-begin": "garbage" if i % {sick} == 7 else _probe}},
+    "fake_delay": 0, "fake_delay_jitter": 0,
+    "release": {release!r}, "store": {store!r}, "rack": i % 20,
+}}) for i in range({count})]
+"""
+
+
+def probe() -> list[str]:
+    lines = [line.replace("|", "\t") for line in BARE if not line.startswith("clock")]
+    return ["@@mlufleet-begin", *lines, f"clock\t{int(time.time())}", "@@mlufleet-end"]
+
+
+def simulated(site: Path, seed: int, bad: float, count: int, **plan: object) -> dict[str, Any]:
+    made = INVENTORY.format(probe=probe(), release=str(site / "small.yml"), count=count,
+                            store=str(site / "store"), sick=250)  # fmt: skip
+    (site / "hosts.py").write_text(made)
+    arguments = [str(seed), str(bad), json.dumps({"inventory": "hosts.py", **plan})]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], cwd=site, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("seed", "bad", "plan"),
+    [
+        (1, 0.0, {"window": "10%", "max_fail": "1%"}),
+        (2, 0.1, {"window": "10%", "max_fail": "100%"}),
+        (3, 0.3, {"window": "50", "max_fail": "5%", "canary": 3}),
+        (4, 0.2, {"window": "100%", "max_fail": "20", "canary": 0, "order": "random"}),
+        (5, 0.9, {"window": "7", "max_fail": "100%", "canary": 0}),
+        (6, 0.1, {"window": "30%", "max_fail": "100%", "share_of": "rack", "share": "1",
+                  "canary": 0, "order": "name"}),
+        (7, 0.0, {"max_fail": "0"}),
+    ],
+)  # fmt: skip
+def test_five_hundred_hosts_are_accounted_for_within_seconds(
+    site: Path, wanted: Wanted, seed: int, bad: float, plan: dict[str, Any]
+) -> None:
+    count = 500 if plan.get("share_of") or seed in (2, 3) else 150
+    began = time.monotonic()
+    report = simulated(site, seed, bad, count, **plan)
+    assert time.monotonic() - began < 60
+    statuses = Counter(host["status"] for host in report["hosts"].values())
+    assert sum(statuses.values()) == count == len(report["hosts"])
+    worked = {name for name, host in report["hosts"].items() if host["began"]}
+    assert statuses["not started"] == count - len(worked) - 2  # two could not even be looked at
+    broken = statuses["failed"] + statuses["unreachable"] + statuses["rolled back"]
+    rollout = report["rollout"]
+    if rollout["stopped"] == "budget":
+        assert rollout["max_fail"] < broken <= rollout["max_fail"] + max(2, rollout["window"])
+        assert report["exit"] == 5
+    elif rollout["stopped"] == "canary":
+        assert set(worked) == set(rollout["canaries"])
+    else:
+        assert statuses["not started"] == 0 and broken <= rollout["max_fail"]
+    assert report["exit"] != 0
+    for rack in range(20) if rollout["plan"]["share_of"] else ():
+        ours = [report["hosts"][f"@fake/mlu{i:03}"] for i in range(rack, count, 20)]
+        spans = sorted((h["began"], h["ended"]) for h in ours if h["began"])
+        assert all(one[1] <= two[0] for one, two in pairwise(spans))
