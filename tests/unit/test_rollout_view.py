@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from fleet.rollout.view import View
+
+
+def drawn(view: View, height: int) -> list[str]:
+    view.console = Console(file=io.StringIO(), width=80, height=height)
+    page = Console(file=io.StringIO(), width=80, height=height)
+    page.print(view.picture())
+    assert isinstance(page.file, io.StringIO)
+    return page.file.getvalue().splitlines()
+
+
+def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
+    view = View()
+    names = [f"mlu{i:03}" for i in range(500)]
+    view.console = Console(file=io.StringIO(), width=80)
+    view._heard("", "survey", {"hosts": 500})
+    view._heard("", "scheduled", {"order": names, "broken": 0, "total": 500, "window": 100,
+                                  "max_fail": 50, "canaries": []})  # fmt: skip
+    for place, name in enumerate(names[:200]):
+        view._heard(name, "begin", {"canary": False})
+        view._heard(name, "stage", {"stage": "image" if place % 2 else "driver"})
+        view._heard(name, "step", {"stage": "image", "title": "loading [the] image " * 9})
+    for name in names[:100]:
+        view._heard(name, "done", {"passed": True})
+    lines = drawn(view, 24)
+    assert len(lines) <= 24 and all(len(line) <= 80 for line in lines)
+    assert lines[0].startswith("100 of 500 done, 100 changed, 100 at work, about ")
+    assert lines[1].split() == ["driver", "50", "image", "50"]
+    assert lines[-1] == "… and 82 more"
+
+
+def test_plain_lines_say_what_failed_and_what_to_do() -> None:
+    view = View()
+    view.console = Console(file=io.StringIO(), width=80)
+    view._heard("", "scheduled", {"order": ["a"], "broken": 0, "total": 1, "window": 1,
+                                  "max_fail": 0, "canaries": ["a"]})  # fmt: skip
+    view._heard("a", "begin", {"canary": True})
+    view._heard("a", "failed", {"code": "ENGINE", "sentence": "it [is] down", "remedy": "start it"})
+    view._heard("a", "done", {"passed": False})
+    assert isinstance(view.console.file, io.StringIO)
+    said = view.console.file.getvalue()
+    for line in ("canaries: a", "a: begins (canary)", "a: ENGINE: it [is] down",
+                 "a:   remedy: start it", "a: failed (1 of 1 done, 1 failed)"):  # fmt: skip
+        assert line in said, said
+    assert "\x1b" not in said
