@@ -47,9 +47,10 @@ def _metrics(run: Report) -> dict[str, list[Sample]]:
         for metric, labels, value in _of_host(host):
             metrics[metric].append(({"host": name, **labels}, value))
     when = run.ended if run.ended is not None else run.started
-    for metric, value in (("run_timestamp_seconds", when), ("run_exit_status", run.exit)):
-        if value is not None:
-            metrics[f"mlufleet_{metric}"].append(({}, value))
+    whole: dict[str, float | None] = {"timestamp_seconds": when, "exit_status": run.exit}
+    for metric, number in whole.items():
+        if number is not None:
+            metrics[f"mlufleet_run_{metric}"].append(({}, number))
     return metrics
 
 

@@ -102,6 +102,18 @@ class Host(_Tolerant):
         counted = self.versions.get("cards", "")
         return len(self.cards) or (int(counted) if counted.isdecimal() else 0)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What is no failure and yet somebody should read."""
+        back = self.rolled_back or {}
+        return [
+            *([f"rolled back from {back.get('from', '?')} to {back.get('to', '?')}"]
+              if back else []),
+            *([self.way_back] if self.way_back else []),
+            *(f"kept {what}" for what in self.kept),
+            *self.notes,
+        ]  # fmt: skip
+
 
 class Report(_Tolerant):
     run: Text = ""
