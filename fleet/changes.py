@@ -25,11 +25,11 @@ class Since:
 
 def since(report: Report, previous: Report) -> Since:
     """The differences, by host; hosts that only one of the runs had are no changes."""
-    both = sorted(report.hosts.keys() & previous.hosts.keys())
+    both = [name for name in report.hosts if name in previous.hosts]
     return Since(
         previous.run,
-        new=sorted(report.hosts.keys() - previous.hosts.keys()),
-        gone=sorted(previous.hosts.keys() - report.hosts.keys()),
+        new=[name for name in report.hosts if name not in previous.hosts],
+        gone=[name for name in previous.hosts if name not in report.hosts],
         changes=[change for name in both
                  for change in _changes(name, previous.hosts[name], report.hosts[name])],
     )  # fmt: skip

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from fleet import timeline
 from fleet.changes import since
-from fleet.reported import STAGES, STATUSES, Fault, Host, Report, log_file, read
+from fleet.reported import STAGES, STATUSES, Fault, Host, Report, log_file, natural, read
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "files" / "templates"
 #: colour alone says nothing to some readers, and nothing at all on paper
@@ -45,7 +45,7 @@ def render(report: Mapping[str, Any], previous: Mapping[str, Any] | None = None)
     style, script = (_inline(name) for name in ("report.css", "report.js"))
     return _environment().get_template("report.html.j2").render(
         run=run, style=style, script=script, policy=_policy(style, script),
-        groups=_groups(run), ids={name: f"h{i}" for i, name in enumerate(sorted(run.hosts))},
+        groups=_groups(run), ids={name: f"h{i}" for i, name in enumerate(run.hosts)},
         picture=timeline.draw(run), failures=_failures(run),
         few=sum(host.failure is not None for host in run.hosts.values()) <= OPEN,
         since=since(run, read(previous)) if previous else None,
@@ -82,15 +82,15 @@ def _policy(style: str, script: str) -> str:
 def _groups(run: Report) -> dict[str, list[tuple[str, Host]]]:
     """Every host once, under its first group; "" for hosts without one, last."""
     groups: dict[str, list[tuple[str, Host]]] = {}
-    for name, host in sorted(run.hosts.items()):
+    for name, host in run.hosts.items():
         groups.setdefault(host.groups[0] if host.groups else "", []).append((name, host))
-    return dict(sorted(groups.items(), key=lambda item: (not item[0], item[0])))
+    return dict(sorted(groups.items(), key=lambda item: (not item[0], natural(item[0]))))
 
 
 def _failures(run: Report) -> dict[tuple[str, str], list[tuple[str, Host, Fault]]]:
     """Code and remedy -> the hosts, the most frequent first: what is to be done is read once."""
     found: dict[tuple[str, str], list[tuple[str, Host, Fault]]] = {}
-    for name, host in sorted(run.hosts.items()):
+    for name, host in run.hosts.items():
         if host.failure:
             key = (host.failure.code, host.failure.remedy)
             found.setdefault(key, []).append((name, host, host.failure))

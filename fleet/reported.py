@@ -6,6 +6,7 @@ The page, JUnit and the hand-over read reports of older runs too: what is missin
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -134,9 +135,21 @@ class Report(_Tolerant):
         return {**known, **dict(sorted(seen.items()))}
 
 
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Key that sorts mlu9 before mlu10."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
+    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts
+            ], name  # fmt: skip
+
+
 def read(report: Mapping[str, Any]) -> Report:
-    """:raises pydantic.ValidationError: this is no report"""
-    return Report.model_validate(report)
+    """The report with its hosts in the order in which a person counts them.
+
+    :raises pydantic.ValidationError: this is no report
+    """
+    found = Report.model_validate(report)
+    hosts = {name: found.hosts[name] for name in sorted(found.hosts, key=natural)}
+    return found.model_copy(update={"hosts": hosts})
 
 
 def log_file(name: str) -> str:

@@ -68,7 +68,7 @@ def draw(report: Report) -> Timeline:
 
     rows: list[Row] = []
     never = max(starts, default=start) + 1
-    order = sorted(spans, key=lambda name: (spans[name][0][1] if spans[name] else never, name))
+    order = sorted(spans, key=lambda name: spans[name][0][1] if spans[name] else never)
     for index, name in enumerate(order):
         bars = [Bar(stage, place(began - start),
                     max(THINNEST, round((98.5 - gutter) * seconds / long, 2)), seconds)

@@ -12,6 +12,8 @@ STAGES = {"preflight": 2, "lock": 1, "driver": 180, "engine": 20, "image": 140, 
           "smoke": 30}  # fmt: skip
 SYSTEMS = [("Ubuntu 20.04", "5.4.0-189-generic"), ("CentOS 7.9", "3.10.0-1160.el7.x86_64"),
            ("Debian 12", "6.1.0-22-amd64")]  # fmt: skip
+RELEASES = [("baichuan-7b", "5.10.10"), ("baichuan-13b", "6.0.3")]
+ANSWERS = ["登鹳雀楼->王之涣", "Hamlet->Shakespeare"]
 TAIL = ["CC [M] /usr/src/cambricon-5.10.10/cndrv_core.o",
         "cndrv_mm.c:412:9: error: too few arguments to function ‘get_user_pages’",
         "make: *** [Makefile:1894: /usr/src/cambricon-5.10.10] Error 2"]  # fmt: skip
@@ -26,6 +28,7 @@ FAULTS = {
 def host(chance: random.Random, index: int, begins: float, status: str = "ok") -> dict[str, Any]:
     """One host, begun so many seconds after the run."""
     system, kernel = SYSTEMS[index % len(SYSTEMS)]
+    release, driver = RELEASES[index % 5 == 4]
     cards = [f"0000:{0x1A + 2 * slot:02x}:00.0" for slot in range(chance.choice([4, 8]))]
     began = clock = STARTED + begins
     stages: list[dict[str, Any]] = []
@@ -53,9 +56,9 @@ def host(chance: random.Random, index: int, begins: float, status: str = "ok") -
     reached = bool(stages)
     return {
         "status": status, "stages": stages, "failure": failure,
-        "versions": {"release": "baichuan-7b", "os": system, "kernel": kernel, "driver": "5.10.10",
+        "versions": {"release": release, "os": system, "kernel": kernel, "driver": driver,
                      "engine": "24.0.7", "cards": len(cards)} if reached else {},
-        "answer": "登鹳雀楼->王之涣" if status in ("ok", "changed") else None,
+        "answer": chance.choice(ANSWERS) if status in ("ok", "changed") else None,
         "kept": ["/opt/mlu/transformers.kept-1"] if index % 29 == 5 else [],
         "notes": ["the clock is 41 s off"] if index % 23 == 4 else [],
         "drift": {"driver": ["install driver 5.10.10"]} if status == "changed" else {},

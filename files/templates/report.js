@@ -44,7 +44,7 @@ heads.forEach((head, column) => {
   button.addEventListener("click", () => sort(column));
   head.replaceChildren(button);
 });
-heads[0].setAttribute("aria-sort", "ascending");
+sort(0);
 document.getElementById("controls").hidden = false;
 document.getElementById("controls").addEventListener("submit", event => event.preventDefault());
 search.addEventListener("input", narrow);

@@ -73,9 +73,12 @@ def test_host_names_sort_by_their_numbers(show: Open) -> None:
 def test_search_and_status_narrow_the_table_together(show: Open) -> None:
     report = fleet(60)
     seen = show(report)
-    seen.page.get_by_label("Search").fill("DEBIAN rolled")
-    wanted = [name for name, host in report["hosts"].items()
-              if host["status"] == "rolled back" and "Debian" in host["versions"]["os"]]  # fmt: skip
+    seen.page.get_by_label("Search").fill("DEBIAN changed")
+    wanted = [
+        name
+        for name, host in report["hosts"].items()
+        if host["status"] == "changed" and "Debian" in host["versions"]["os"]
+    ]
     assert seen.names() == wanted and 0 < len(wanted) < 60
     assert seen.page.locator("#shown").inner_text() == f"{len(wanted)} of 60 hosts"
     seen.page.get_by_label("Search").fill("")

@@ -54,6 +54,13 @@ def test_every_host_is_one_cell_and_one_row_and_the_counts_add_up(size: int) -> 
     assert sum(read(fleet(size)).counts.values()) == size
 
 
+def test_hosts_stand_in_the_order_of_their_numbers() -> None:
+    report = one("mlu10")
+    report["hosts"].update(dict.fromkeys(("mlu9", "Mlu1", "²", "mlu09"), {"status": "ok"}))
+    titles = [str(a["title"]) for a in Seen(page.render(report)).classes("cell")]
+    assert [t.split(":")[0] for t in titles] == ["Mlu1", "mlu09", "mlu9", "mlu10", "²"]
+
+
 def test_a_host_in_two_groups_is_still_one_cell() -> None:
     assert len(Seen(page.render(one(groups=["rack1", "gpu"]))).classes("cell")) == 1
 
