@@ -1,10 +1,10 @@
-"""What a run found or left otherwise than the run before it."""
+"""What a run found otherwise than its release says, or than the run before it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.reported import Host, Report
+from fleet.reported import STAGES, Host, Report
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,14 @@ def _said(host: Host) -> dict[str, str]:
         **{f"version {key}": value for key, value in host.versions.items()},
         **{f"drift of {stage}": "; ".join(words) for stage, words in host.drift.items()},
     }
+
+
+def drifted(report: Report) -> list[tuple[str, tuple[str, ...], list[str]]]:
+    """Stage, what was to do and the hosts, in the order of the stages, most hosts first."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name, host in report.hosts.items():
+        for stage, words in host.drift.items():
+            found.setdefault((stage, tuple(words)), []).append(name)
+    ranks = {stage: rank for rank, stage in enumerate(STAGES)}
+    order = sorted(found, key=lambda key: (ranks.get(key[0], len(ranks)), -len(found[key])))
+    return [(*key, found[key]) for key in order]

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fleet import timeline
-from fleet.changes import since
+from fleet.changes import drifted, since
 from fleet.reported import STAGES, STATUSES, Fault, Host, Report, log_file, natural, read
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "files" / "templates"
@@ -49,7 +49,7 @@ def render(report: Mapping[str, Any], previous: Mapping[str, Any] | None = None)
         picture=timeline.draw(run), failures=_failures(run),
         few=sum(host.failure is not None for host in run.hosts.values()) <= OPEN,
         since=since(run, read(previous)) if previous else None,
-        verdict=_verdict(run), marks=MARKS, stops=STOPS,
+        drift=drifted(run), verdict=_verdict(run), marks=MARKS, stops=STOPS,
     )  # fmt: skip
 
 

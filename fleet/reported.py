@@ -77,7 +77,7 @@ class Host(_Tolerant):
     kept: list[Text] = []
     notes: list[Text] = []
     drift: dict[Text, list[Text]] = {}
-    lock: dict[str, Any] | None = None
+    lock: dict[Text, Text] | None = None
     cards: dict[Text, Text] = {}
     serials: dict[Text, Text] = {}
     groups: list[Text] = []
@@ -106,10 +106,12 @@ class Host(_Tolerant):
     @property
     def remarks(self) -> list[str]:
         """What is no failure and yet somebody should read."""
-        back = self.rolled_back or {}
+        back, lock = self.rolled_back or {}, self.lock or {}
         return [
             *([f"rolled back from {back.get('from', '?')} to {back.get('to', '?')}"]
               if back else []),
+            *([f"was held by {lock.get('operator') or '?'}, run {lock.get('run') or '?'}"]
+              if lock else []),
             *([self.way_back] if self.way_back else []),
             *(f"kept {what}" for what in self.kept),
             *self.notes,

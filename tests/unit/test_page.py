@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet import page, timeline
-from fleet.changes import since
+from fleet.changes import drifted, since
 from fleet.reported import log_file, read
 from fleet.run import Log
 from tests.reports import fleet
@@ -56,7 +56,7 @@ def test_every_host_is_one_cell_and_one_row_and_the_counts_add_up(size: int) -> 
 
 def test_hosts_stand_in_the_order_of_their_numbers() -> None:
     report = one("mlu10")
-    report["hosts"].update(dict.fromkeys(("mlu9", "Mlu1", "²", "mlu09"), {"status": "ok"}))
+    report["hosts"].update({n: {"status": "ok"} for n in ("mlu9", "Mlu1", "²", "mlu09")})
     titles = [str(a["title"]) for a in Seen(page.render(report)).classes("cell")]
     assert [t.split(":")[0] for t in titles] == ["Mlu1", "mlu09", "mlu9", "mlu10", "²"]
 
@@ -174,6 +174,31 @@ def test_what_changed_since_the_last_run_is_said() -> None:
     ]
     assert "Since the last run" in page.render(now, before)
     assert "Since the last run" not in page.render(now)
+
+
+def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
+    report = one(drift={"smoke": ["ask"], "driver": ["install"]})
+    report["hosts"]["b"] = {"status": "ok", "drift": {"driver": ["install"]}}
+    report["hosts"]["c"] = {"status": "ok", "drift": {"driver": ["remove", "install"]}}
+    assert drifted(read(report)) == [
+        ("driver", ("install",), ["a", "b"]),
+        ("driver", ("remove", "install"), ["c"]),
+        ("smoke", ("ask",), ["a"]),
+    ]
+    said = "".join(Seen(page.render({**report, "dry": True})).text)
+    assert "What would change" in said and "remove; install" in said
+    assert "What would change" not in page.render(report)
+
+
+def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
+    held = {"operator": "eve@desk", "run": "r9", "age": 3}
+    report = one(kept=["/opt/x.kept"], notes=["slow clock"], way_back="mlufleet rollback a",
+                 lock=held, rolled_back={"from": "new", "to": "old"})  # fmt: skip
+    said = "".join(Seen(page.render(report)).text)
+    for remark in ("kept /opt/x.kept", "slow clock", "mlufleet rollback a",
+                   "was held by eve@desk, run r9", "rolled back from new to old"):  # fmt: skip
+        assert remark in said
+    assert "Worth knowing" not in page.render(one())
 
 
 def test_a_host_that_could_not_be_seen_has_not_lost_its_versions() -> None:
