@@ -43,7 +43,8 @@ unit: lint
 	@$(BIN)/pytest tests/unit
 
 test: unit lock
-	@$(BIN)/pytest tests/browser tests/e2e tests/faults
+	@$(BIN)/pytest tests/browser
+	@$(BIN)/pytest tests/e2e tests/faults
 
 POINTS ?= 100
 kills: lock

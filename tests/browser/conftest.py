@@ -30,7 +30,7 @@ class Opened:
         return [text.split()[0] for text in hosts.all_inner_texts()]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with chromium.running() as found:
         yield found
