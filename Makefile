@@ -9,7 +9,7 @@ INVENTORY := inventories/lab.py
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
 	@echo "make lab-down  remove the lab and all it built"
-	@echo "make test      lint, types, unit tests, end-to-end and fault tests on the lab"
+	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
 	@echo "make unit      what needs no lab"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
@@ -43,6 +43,7 @@ unit: lint
 	@$(BIN)/pytest tests/unit
 
 test: unit lock
+	@$(BIN)/pytest tests/browser
 	@$(BIN)/pytest tests/e2e tests/faults tests/rollout
 
 POINTS ?= 100

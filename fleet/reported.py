@@ -1,0 +1,159 @@
+"""A report as typed values with every field there, whichever version of the project wrote it.
+
+The page, JUnit and the hand-over read reports of older runs too: what is missing or null is empty.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from operations.state import WORKS
+
+#: from what needs somebody to what needs nobody
+STATUSES = (
+    "failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok",
+)  # fmt: skip
+STAGES = (
+    "preflight", "lock", "driver", "engine", "image", "sources", "weights", "container",
+    "migration", "patch", "packages", "smoke",
+)  # fmt: skip
+
+
+def printable(value: object) -> str:
+    """Text that every encoder takes: bytes of a host that were no UTF-8 are shown as escapes."""
+    text = "" if value is None else str(value)  # a number of cards is among the versions
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+Text = Annotated[str, BeforeValidator(printable)]
+
+
+class _Tolerant(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_missing(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if value is not None}
+
+
+class Stage(_Tolerant):
+    stage: Text = ""
+    began: float | None = None
+    seconds: float = 0.0
+    changes: list[Text] = []
+
+
+class Fault(_Tolerant):
+    stage: Text = ""
+    code: Text = ""
+    sentence: Text = ""
+    remedy: Text = ""
+    tail: list[Text] = []
+
+
+class Rollout(_Tolerant):
+    canaries: list[Text] = []
+    window: int = 0
+    max_fail: int = 0
+    stopped: Text = ""
+    resumes: Text = ""
+
+
+class Host(_Tolerant):
+    status: Text
+    stages: list[Stage] = []
+    failure: Fault | None = None
+    versions: dict[Text, Text] = {}
+    answer: Text = ""
+    kept: list[Text] = []
+    notes: list[Text] = []
+    drift: dict[Text, list[Text]] = {}
+    lock: dict[Text, Text] | None = None
+    cards: dict[Text, Text] = {}
+    serials: dict[Text, Text] = {}
+    groups: list[Text] = []
+    began: float | None = None
+    ended: float | None = None
+    canary: bool = False
+    rolled_back: dict[Text, Text] | None = None
+    way_back: Text = ""
+
+    @property
+    def seconds(self) -> float:
+        if self.began is not None and self.ended is not None:
+            return max(0.0, self.ended - self.began)
+        return math.fsum(stage.seconds for stage in self.stages)
+
+    @property
+    def unhealthy(self) -> dict[str, str]:
+        return {address: state for address, state in self.cards.items() if state != WORKS}
+
+    @property
+    def count(self) -> int:
+        """Cards on the bus: those named, or else how many were counted."""
+        counted = self.versions.get("cards", "")
+        return len(self.cards) or (int(counted) if counted.isdecimal() else 0)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is no failure and yet somebody should read."""
+        back, lock = self.rolled_back or {}, self.lock or {}
+        return [
+            *([f"rolled back from {back.get('from', '?')} to {back.get('to', '?')}"]
+              if back else []),
+            *([f"was held by {lock.get('operator') or '?'}, run {lock.get('run') or '?'}"]
+              if lock else []),
+            *([self.way_back] if self.way_back else []),
+            *(f"kept {what}" for what in self.kept),
+            *self.notes,
+        ]  # fmt: skip
+
+
+class Report(_Tolerant):
+    run: Text = ""
+    kind: Text = "deploy"
+    started: float | None = None
+    ended: float | None = None
+    dry: bool = False
+    interrupted: bool = False
+    exit: int | None = None
+    rollout: Rollout | None = None
+    hosts: dict[Text, Host] = Field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Status -> hosts; adds up to all hosts, also where a status is unknown here."""
+        seen = Counter(host.status for host in self.hosts.values())
+        known = {status: seen.pop(status) for status in STATUSES if status in seen}
+        return {**known, **dict(sorted(seen.items()))}
+
+
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Key that sorts mlu9 before mlu10."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
+    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts
+            ], name  # fmt: skip
+
+
+def read(report: Mapping[str, Any]) -> Report:
+    """The report with its hosts in the order in which a person counts them.
+
+    :raises pydantic.ValidationError: this is no report
+    """
+    found = Report.model_validate(report)
+    hosts = {name: found.hosts[name] for name in sorted(found.hosts, key=natural)}
+    return found.model_copy(update={"hosts": hosts})
+
+
+def log_file(name: str) -> str:
+    """Name of a host's log, beside the report; as :class:`fleet.run.Log` writes it."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name) + ".log"

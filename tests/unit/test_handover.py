@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from prometheus_client.parser import text_string_to_metric_families
+
+from fleet import handover
+from tests.reports import fleet
+from tests.unit.fuzz import ANY_TEXT
+
+
+def samples(report: dict[str, Any]) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Metric -> its samples, as Prometheus' own parser reads them."""
+    families = text_string_to_metric_families(handover.prometheus(report))
+    return {f.name: [(dict(s.labels), s.value) for s in f.samples] for f in families}
+
+
+def one(**fields: Any) -> dict[str, Any]:
+    return {"run": "r", "hosts": {"a": {"status": "ok", **fields}}}
+
+
+def test_every_host_has_exactly_one_status() -> None:
+    report = fleet(120)
+    said = samples(report)["mlufleet_host_status"]
+    now = {labels["host"]: labels["status"] for labels, value in said if value == 1}
+    assert now == {name: host["status"] for name, host in report["hosts"].items()}
+    assert sum(value for _, value in said) == 120 and len(said) == 120 * 7
+
+
+def test_cards_are_counted_and_the_unhealthy_ones_are_not_healthy() -> None:
+    said = samples(one(cards={"x": "CN_RUNNING", "y": "dropped", "z": "no driver"}))
+    assert said["mlufleet_host_cards"] == [({"host": "a"}, 3)]
+    assert said["mlufleet_cards_healthy"] == [({"host": "a"}, 1)]
+
+
+def test_a_host_that_nobody_saw_has_no_number_of_cards() -> None:
+    said = samples({"hosts": {"a": {"status": "unreachable"}}})
+    assert "mlufleet_host_cards" not in said and "mlufleet_cards_healthy" not in said
+    assert {"host": "a", "status": "unreachable"} in [
+        labels for labels, value in said["mlufleet_host_status"] if value
+    ]
+
+
+def test_a_run_that_has_not_ended_is_dated_by_its_begin() -> None:
+    stamp = "mlufleet_run_timestamp_seconds"
+    assert samples({**fleet(1), "ended": None})[stamp] == [({}, 1_795_515_300.0)]
+    assert samples({**fleet(1), "ended": 1_795_515_999.5})[stamp] == [({}, 1_795_515_999.5)]
+
+
+@given(name=ANY_TEXT, driver=ANY_TEXT)
+def test_whatever_a_host_says_its_labels_come_back_as_they_were(name: str, driver: str) -> None:
+    report = {"hosts": {name: {"status": "ok", "versions": {"driver": driver}}}}
+    said = samples(report)["mlufleet_driver_info"]
+    kept = [text.encode("utf-8", "backslashreplace").decode() for text in (name, driver)]
+    assert [(labels["host"], labels["driver"]) for labels, _ in said] == [tuple(kept)]
+
+
+def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
+    report = one(cards={"x": "CN_RUNNING"}, serials={"x": "S1", "y": "S2"},
+                 versions={"driver": "5", "release": "b", "os": "o", "kernel": "k"})  # fmt: skip
+    report["hosts"]["b"] = {"status": "unreachable", "versions": None}
+    same = {"host": "a", "driver": "5", "release": "b", "os": "o", "kernel": "k"}
+    assert handover.facts(report) == [
+        {**same, "address": "x", "serial": "S1", "state": "CN_RUNNING"},
+        {**same, "address": "y", "serial": "S2", "state": ""},
+        dict.fromkeys(handover.COLUMNS, "") | {"host": "b"},
+    ]
+
+
+@given(serial=ANY_TEXT)
+def test_facts_come_back_out_of_json_and_csv(serial: str) -> None:
+    report = one(cards={"x": "CN_RUNNING"}, serials={"x": serial})
+    rows = handover.facts(report)
+    assert json.loads(handover.facts_json(report)) == rows
+    (read,) = csv.DictReader(io.StringIO(handover.facts_csv(report), newline=""))
+    assert read["serial"].removeprefix("'") == rows[0]["serial"].removeprefix("'")
+
+
+@pytest.mark.parametrize("serial", ["=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "-1"])
+def test_a_spreadsheet_runs_no_formula_of_a_host(serial: str) -> None:
+    assert f"'{serial[:1]}" in handover.facts_csv(one(cards={"x": "o"}, serials={"x": serial}))

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import copy
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet import page, timeline
+from fleet.changes import drifted, since
+from fleet.reported import log_file, read
+from fleet.run import Log
+from tests.reports import fleet
+from tests.unit.fuzz import ANY_TEXT
+
+EVIL = "</pre></title></svg></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'"
+FAILURE = {"stage": "driver", "code": "DRIVER_INSTALL", "sentence": "it failed",
+           "remedy": "do this", "tail": ["line one"]}  # fmt: skip
+
+
+class Seen(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def classes(self, word: str) -> list[dict[str, str | None]]:
+        return [a for _, a in self.tags if word in (a.get("class") or "").split()]
+
+
+def one(name: str = "a", **fields: Any) -> dict[str, Any]:
+    return {"run": "r", "exit": 0, "started": 1.0, "ended": 9.0,
+            "hosts": {name: {"status": "ok", **fields}}}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 40, 41, 500])
+def test_every_host_is_one_cell_and_one_row_and_the_counts_add_up(size: int) -> None:
+    seen = Seen(page.render(fleet(size)))
+    assert len(seen.classes("cell")) == size
+    assert sum("data-status" in attributes for _, attributes in seen.tags) == size
+    assert sum(read(fleet(size)).counts.values()) == size
+
+
+def test_hosts_stand_in_the_order_of_their_numbers() -> None:
+    report = one("mlu10")
+    report["hosts"].update({n: {"status": "ok"} for n in ("mlu9", "Mlu1", "²", "mlu09")})
+    titles = [str(a["title"]) for a in Seen(page.render(report)).classes("cell")]
+    assert [t.split(":")[0] for t in titles] == ["Mlu1", "mlu09", "mlu9", "mlu10", "²"]
+
+
+def test_a_host_in_two_groups_is_still_one_cell() -> None:
+    assert len(Seen(page.render(one(groups=["rack1", "gpu"]))).classes("cell")) == 1
+
+
+def test_a_status_is_marked_by_more_than_its_colour() -> None:
+    text = page.render(fleet(100))
+    for status, mark in page.MARKS.items():
+        kind = status.replace(" ", "-")
+        assert re.search(
+            rf'class="cell {kind}[ "][^>]*><i aria-hidden="true">{re.escape(mark)}<', text
+        ), kind
+
+
+def test_a_page_of_500_hosts_is_under_two_megabytes() -> None:
+    report = fleet(500)
+    assert len(page.render(report, report).encode()) < 2_000_000
+
+
+@pytest.mark.parametrize("where", ["answer", "name", "tail", "sentence", "group", "version", "note",
+                                   "stage", "status", "run", "drift", "serial"])  # fmt: skip
+def test_markup_from_a_host_is_only_text(where: str) -> None:
+    plain, evil = ({
+        "name": one(text), "run": {**one(), "run": text},
+        "answer": one(answer=text), "note": one(notes=[text]), "group": one(groups=[text]),
+        "tail": one(status="failed", failure={**FAILURE, "tail": [text]}),
+        "sentence": one(status="failed", failure={**FAILURE, "sentence": text, "code": text}),
+        "version": one(versions={"os": text}), "status": one(status=text),
+        "stage": one(stages=[{"stage": text, "seconds": 3.0}]), "drift": one(drift={text: [text]}),
+        "serial": one(serials={"x": text}, cards={"x": text}),
+    }[where] for text in ("plain", EVIL))  # fmt: skip
+    before = one("other" if where == "name" else next(iter(evil["hosts"])))
+    tags = [tag for tag, _ in Seen(page.render(plain, one())).tags]
+    seen = Seen(page.render(evil, before))
+    assert [tag for tag, _ in seen.tags if tag in ("script", "img")] == ["script"]
+    assert not [a for _, a in seen.tags if any(key.startswith("on") for key in a)]
+    if where not in ("name", "drift"):  # another name is another set of links
+        assert [tag for tag, _ in seen.tags] == tags
+    assert EVIL in "".join([*seen.text, *(v or "" for _, a in seen.tags for v in a.values())])
+
+
+def test_nothing_is_loaded_and_only_our_own_script_and_style_may_run() -> None:
+    seen = Seen(page.render(fleet(3)))
+    (policy,) = (a["content"] for t, a in seen.tags if t == "meta" and "http-equiv" in a)
+    assert policy and "default-src 'none'" in policy and "unsafe" not in policy
+    assert not [a for _, a in seen.tags if {"src", "style", "action"} & a.keys()]
+    links = {str(a["href"]) for _, a in seen.tags if "href" in a}
+    assert all(re.fullmatch(r"#h?\w+|[\w.-]+\.log", link) for link in links)
+
+
+def test_a_failure_says_what_to_do_and_where_its_log_is() -> None:
+    seen = Seen(page.render(one("rack/a:1", status="failed", failure=FAILURE)))
+    said = "".join(seen.text)
+    assert all(word in said for word in ("DRIVER_INSTALL", "it failed", "do this", "line one"))
+    assert any(a.get("href") == "rack_a_1.log" for _, a in seen.tags)
+
+
+@given(name=st.text("aZ9._-/: é模", min_size=1, max_size=12))
+def test_a_log_is_named_as_the_run_names_it(name: str) -> None:
+    from logging import INFO, LogRecord
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        Log(Path(folder)).emit(LogRecord("x", INFO, "", 0, f"[{name}] said", None, None))
+        assert [file.name for file in Path(folder).iterdir()] == [log_file(name)]
+
+
+@pytest.mark.parametrize(
+    ("report", "verdict"),
+    [
+        (one(), "Every host is as wanted"),
+        ({**one(), "dry": True}, "Nothing would be refused"),
+        ({**one(status="failed"), "exit": 2}, "1 of 1 hosts failed"),
+        ({**one(status="failed"), "exit": 2, "dry": True}, "1 of 1 hosts would be refused"),
+        ({**one(status="unreachable"), "exit": 4}, "1 of 1 hosts is unreachable, none failed"),
+        ({**one(), "exit": 5}, "Stopped by the failure budget, or rolled back"),
+        ({**one(), "exit": 130}, "Interrupted"),
+        ({**one(), "ended": None}, "The run has not ended, or was killed"),
+    ],
+)
+def test_the_exit_status_is_said_in_words(report: dict[str, Any], verdict: str) -> None:
+    assert f"<h1>{verdict}</h1>" in page.render(report)
+
+
+def test_a_report_of_an_older_run_is_a_page_too() -> None:
+    empty = dict.fromkeys(fleet(1)["hosts"]["mlu001"])
+    for host in ({"status": "ok"}, {**empty, "status": "skipped"}):
+        text = page.render({"schema": 1, "run": "r", "hosts": {"a": host}})
+        assert len(Seen(text).classes("cell")) == 1
+
+
+@given(text=ANY_TEXT)
+def test_whatever_a_host_says_the_page_can_be_written(text: str) -> None:
+    fault = {**FAILURE, "tail": [text]}
+    page.render(one(text, answer=text, status="failed", failure=fault)).encode()
+
+
+def test_what_changed_since_the_last_run_is_said() -> None:
+    before, now = fleet(4), fleet(4)
+    changed = copy.deepcopy(now["hosts"]["mlu001"])
+    changed["versions"]["driver"] = "6.0.3"
+    changed["drift"] = {"image": ["load it"]}
+    now["hosts"]["mlu001"] = changed
+    now["hosts"]["new"] = now["hosts"].pop("mlu002")
+    found = since(read(now), read(before))
+    assert (found.new, found.gone) == (["new"], ["mlu002"])
+    assert [(c.host, c.what, c.before, c.now) for c in found.changes] == [
+        ("mlu001", "driver", "5.10.10", "6.0.3"),
+        ("mlu001", "drift of driver", "install driver 5.10.10", ""),
+        ("mlu001", "drift of image", "", "load it"),
+    ]
+    assert "Since the last run" in page.render(now, before)
+    assert "Since the last run" not in page.render(now)
+
+
+def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
+    report = one(drift={"smoke": ["ask"], "driver": ["install"]})
+    report["hosts"]["b"] = {"status": "ok", "drift": {"driver": ["install"]}}
+    report["hosts"]["c"] = {"status": "ok", "drift": {"driver": ["remove", "install"]}}
+    assert drifted(read(report)) == [
+        ("driver", ("install",), ["a", "b"]),
+        ("driver", ("remove", "install"), ["c"]),
+        ("smoke", ("ask",), ["a"]),
+    ]
+    said = "".join(Seen(page.render({**report, "dry": True})).text)
+    assert "What would change" in said and "remove; install" in said
+    assert "What would change" not in page.render(report)
+
+
+def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
+    held = {"operator": "eve@desk", "run": "r9", "age": 3}
+    report = one(kept=["/opt/x.kept"], notes=["slow clock"], way_back="mlufleet rollback a",
+                 lock=held, rolled_back={"from": "new", "to": "old"})  # fmt: skip
+    said = "".join(Seen(page.render(report)).text)
+    for remark in ("kept /opt/x.kept", "slow clock", "mlufleet rollback a",
+                   "was held by eve@desk, run r9", "rolled back from new to old"):  # fmt: skip
+        assert remark in said
+    assert "Worth knowing" not in page.render(one())
+
+
+def test_a_host_that_could_not_be_seen_has_not_lost_its_versions() -> None:
+    before, now = fleet(1), one("mlu001", status="unreachable")
+    before["hosts"]["mlu001"]["drift"] = {}
+    (change,) = since(read(now), read(before)).changes
+    assert (change.what, change.before, change.now) == ("status", "changed", "unreachable")
+
+
+@pytest.mark.parametrize("size", [1, 3, 40, 41, 200, 500])
+def test_every_bar_lies_within_the_picture_and_after_the_one_before(size: int) -> None:
+    picture = timeline.draw(read(fleet(size)))
+    assert len(picture.rows) == size and 1 < len(picture.ticks) <= timeline.TICKS + 1
+    for row in picture.rows:
+        assert row.top < picture.bottom
+        for bar, following in zip(row.bars, row.bars[1:], strict=False):
+            assert following.left >= round(bar.left + bar.width, 2) - 0.02 - timeline.THINNEST
+        assert all(bar.left >= 0 and bar.left + bar.width <= 100 for bar in row.bars)
+
+
+def test_stages_of_an_old_report_without_their_begin_follow_each_other() -> None:
+    stages = [{"stage": "lock", "seconds": 5.0}, {"stage": "driver", "seconds": 15.0}]
+    (row,) = timeline.draw(read(one(stages=stages, began=1.0))).rows
+    lock, driver = row.bars
+    assert driver.left == pytest.approx(lock.left + lock.width, abs=0.02)
+    assert driver.width == pytest.approx(3 * lock.width, abs=0.05)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [
+    (0, "0 s"), (0.26, "0.3 s"), (59.4, "59 s"), (59.6, "1 min"), (185, "3 min 05 s"),
+    (3599.6, "1 h"), (3720, "1 h 02 min"),
+])  # fmt: skip
+def test_a_duration_is_said_as_a_person_does(seconds: float, said: str) -> None:
+    assert page.duration(seconds) == said
