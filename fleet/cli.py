@@ -177,6 +177,9 @@ def unlock(inventory: str, options: tuple[str, ...]) -> None:
 def show_report(run: str) -> None:
     """Print the report of RUN (a name in runs/; the last one without), also of a killed one.
 
+    Beside report.json it writes report.html (one page for people), junit.xml, metrics.prom (for
+    the node exporter's textfile collector) and cards.csv and cards.json (a row a card).
+
     \b
     Example:  mlufleet report 20260314-091502-4711
     """
@@ -184,7 +187,10 @@ def show_report(run: str) -> None:
     from fleet.rollout.progress import folder_of
 
     folder = folder_of(run)
-    report.summary(report.write(folder, newest=False), folder)
+    found = report.write(folder, newest=False)
+    report.publish(folder)
+    report.summary(found, folder)
+    click.echo(f"page: {folder}/report.html", err=True)
 
 
 @main.command()

@@ -8,7 +8,8 @@ no host started any more, ``resumes``: a run) and ``hosts``: name -> ``status``
 ``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``,
 ``kept``, ``notes``, ``drift`` (stage -> what was to do when the run began), ``lock`` (who held the
 host then, or null), ``cards`` (address -> core state then, "dropped", "gone" or "no driver"),
-``groups``, ``canary``, ``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``),
+``serials`` (address -> of the board), ``groups``, ``canary``, ``began``, ``ended``,
+``rolled_back`` (null, or ``from`` and ``to``),
 ``way_back`` (file of the release that the host can go back to), ``now`` (what it was at when the
 journal ended; "" when it was at nothing).
 """
@@ -70,10 +71,10 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
-            "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "groups": [],
-            "canary": False, "began": None, "ended": None, "rolled_back": None, "way_back": "",
-            "now": "", "seen": False, "needs": [], "refusal": None, "unreachable": False,
-            "began-stage": None}  # fmt: skip
+            "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
+            "groups": [], "canary": False, "began": None, "ended": None, "rolled_back": None,
+            "way_back": "", "now": "", "seen": False, "needs": [], "refusal": None,
+            "unreachable": False, "began-stage": None}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -84,7 +85,7 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "observed":
         host.update(seen=True, needs=event["needs"], versions=event["versions"],
                     drift=event.get("drift", {}), lock=event.get("lock"),
-                    cards=event.get("cards", {}))  # fmt: skip
+                    cards=event.get("cards", {}), serials=event.get("serials", {}))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
     elif kind == "stage":
@@ -181,6 +182,34 @@ def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")
     return report
+
+
+def previous(folder: Path) -> dict[str, Any] | None:
+    """The report of the run before this one that did more than look."""
+    for other in sorted(folder.parent.glob("2*"), reverse=True):
+        if other.name < folder.name and (other / "report.json").is_file():
+            found: dict[str, Any] = json.loads((other / "report.json").read_text(encoding="utf-8"))
+            if not found.get("dry"):
+                return found
+    return None
+
+
+def publish(folder: Path) -> None:
+    """Write what people and machines read beside ``report.json``: the page, JUnit, metrics."""
+    from fleet.reports import handover, junit, page
+
+    found = of(folder)
+    texts = {
+        "report.html": page.render(found, previous(folder)),
+        "junit.xml": junit.render(found),
+        "metrics.prom": handover.prometheus(found),
+        "cards.csv": handover.facts_csv(found),
+        "cards.json": handover.facts_json(found),
+    }
+    for name, text in texts.items():
+        part = folder / f"{name}.part"
+        part.write_text(text, encoding="utf-8", newline="")
+        part.replace(folder / name)
 
 
 def degraded(host: dict[str, Any]) -> str:

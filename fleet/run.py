@@ -161,7 +161,7 @@ class Run:
                     refusal=next(refused, None),
                     drift={stage: _words(decision) for stage, decision in drift.items()},
                     lock=asdict(state.lock) if state.lock else None,
-                    cards=state.health)  # fmt: skip
+                    cards=state.health, serials=state.serials)  # fmt: skip
         if not drift:
             logger.info(f"{host.print_prefix}is as release {name} says: 0 changes")
 

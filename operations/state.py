@@ -114,6 +114,8 @@ class HostState:
     nodes: list[str] = field(default_factory=list)
     #: card address -> (driver version, core state)
     running: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: card address -> serial number of its board; two cards of one board may say the same
+    serials: dict[str, str] = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
     #: (kernel release, driver version) that modules are built for
     built: set[tuple[str, str]] = field(default_factory=set)
@@ -273,6 +275,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.built.add((fields[0], fields[1]))
     elif kind == "running":
         state.running[fields[0]] = (fields[1], fields[2])
+        if fields[3:]:
+            state.serials[fields[0]] = fields[3]
     elif kind == "package":
         state.packages.append(Package(*fields[:3]))
     elif kind == "holder":

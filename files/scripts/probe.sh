@@ -39,7 +39,8 @@ for information in /proc/driver/cambricon/mlus/*/information; do
   card=${information%/information}
   say running "${card##*/}" \
     "$(sed -n 's/^Driver Version *: *v\{0,1\}//p' "$information" | head -n 1)" \
-    "$(cat "$card/core_state" 2>/dev/null | head -n 1)"
+    "$(cat "$card/core_state" 2>/dev/null | head -n 1)" \
+    "$(sed -n 's|^Board Serial Number *: *||p' "$information" | head -n 1)"
 done
 for package in $PACKAGES; do
   if command -v dpkg-query >/dev/null 2>&1; then

@@ -131,7 +131,9 @@ def _conduct(plan: Any, **resumed: Any) -> None:
 
     with View():
         result = Conductor(plan, shlex.join(["mlufleet", *sys.argv[1:]]), **resumed).conduct()
-    report.summary(result, RUNS / result["run"])
+    folder = RUNS / result["run"]
+    report.publish(folder)
+    report.summary(result, folder)
     sys.exit(result["exit"])
 
 

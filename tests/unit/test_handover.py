@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from prometheus_client.parser import text_string_to_metric_families
 
-from fleet import handover
+from fleet.reports import handover
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 

@@ -5,8 +5,8 @@ from xml.etree import ElementTree as xml
 
 from hypothesis import given
 
-from fleet import junit
-from fleet.reported import STAGES
+from fleet.reports import junit
+from fleet.reports.reported import STAGES
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import page, timeline
-from fleet.changes import drifted, since
-from fleet.reported import log_file, read
+from fleet.reports import page, timeline
+from fleet.reports.changes import drifted, since
+from fleet.reports.reported import log_file, read
 from fleet.run import Log
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT

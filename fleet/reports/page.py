@@ -13,11 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fleet import timeline
-from fleet.changes import drifted, since
-from fleet.reported import STAGES, STATUSES, Fault, Host, Report, log_file, natural, read
+from fleet.reports import timeline
+from fleet.reports.changes import drifted, since
+from fleet.reports.reported import STAGES, STATUSES, Fault, Host, Report, log_file, natural, read
 
-TEMPLATES = Path(__file__).resolve().parent.parent / "files" / "templates"
+TEMPLATES = Path(__file__).resolve().parents[2] / "files" / "templates"
 #: colour alone says nothing to some readers, and nothing at all on paper
 MARKS = {"ok": "✓", "changed": "↻", "failed": "✕", "unreachable": "?", "skipped": "–",
          "not started": "○", "rolled back": "↩"}  # fmt: skip

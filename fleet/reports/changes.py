@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.reported import STAGES, Host, Report
+from fleet.reports.reported import STAGES, Host, Report
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from fleet.reported import STAGES, Host, read
+from fleet.reports.reported import STAGES, Host, read
 
 #: hosts say anything; XML 1.0 has no place for these, not even as references
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.reported import Host, Report
+from fleet.reports.reported import Host, Report
 
 #: up to so many hosts have room for their names above their bars
 NAMED = 40

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleet.reported import STATUSES, Host, Report, read
+from fleet.reports.reported import STATUSES, Host, Report, read
 
 COLUMNS = ("host", "address", "serial", "state", "driver", "release", "os", "kernel")
 INFO = ("driver", "release", "os", "kernel")
