@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ Place = Callable[[Location], str]
 
 #: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
 STRICT = {"ssh_strict_host_key_checking": "yes"}
+
+#: 10.0.0.010 is 10.0.0.8 to some programs, and no address to others
+OCTAL = re.compile(r"(?=.*\b0[0-9])[0-9]+(\.[0-9]+){3}")
 
 
 def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
@@ -66,7 +70,7 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
             try:
                 own = ranges.filled(host.said(), expanded) if expanded.parts else host.said()
                 said = _merged(below, own)
-                _check(said)
+                _check(name, said)
             except ValueError as error:
                 raise InvalidInput(f"{place(where)}: {name}: {error}") from error
             address = (str(said.get("ssh_hostname", name)), int(said.get("ssh_port", 22)))
@@ -88,10 +92,13 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return {**below, **above, "data": {**below.get("data", {}), **above.get("data", {})}}
 
 
-def _check(said: dict[str, Any]) -> None:
-    """:raises ValueError: a file is missing, or a group is none once its range is known"""
-    for name in said.get("groups", ()):
-        check_group(name)
+def _check(name: str, said: dict[str, Any]) -> None:
+    """:raises ValueError: what a range made is no address or group, or a file is missing"""
+    if OCTAL.fullmatch(address := said.get("ssh_hostname", name)):
+        raise ValueError(f"{address}: a number of an address with a zero before it is octal; "
+                         "{1:d} is what a bracket stood for, without zeros")  # fmt: skip
+    for group_name in said.get("groups", ()):
+        check_group(group_name)
     for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file"):
         if key in said and not is_file(os.path.expanduser(said[key])):
             raise ValueError(f"{key}: no file {said[key]}")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 MOST = 10_000
 
 SPAN = re.compile(r"([0-9]{1,9}|[a-z]|[A-Z])-([0-9]{1,9}|[a-z]|[A-Z])(?::([0-9]{1,9}))?")
-#: `{name}` and `{1}`, but neither `${HOME}` nor `{{ this }}`
-PLACEHOLDER = re.compile(r"(?<![${])\{([A-Za-z_]\w*|[0-9]+)\}", re.ASCII)
+#: `{name}`, `{1}` and `{1:d}`, but neither `${HOME}` nor `{{ this }}`
+PLACEHOLDER = re.compile(r"(?<![${])\{([A-Za-z_]\w*|[0-9]+)(:d)?\}", re.ASCII)
 
 
 class Expanded(NamedTuple):
@@ -81,6 +81,8 @@ def _item(item: str) -> list[str]:
 def filled(value: Any, host: Expanded) -> Any:
     """A value with `{name}` and `{1}`… of a host in it; also inside of lists and mappings.
 
+    `{1:d}` is the number without its zeros: 10.0.0.010 is another address than 10.0.0.10.
+
     :raises ValueError: it names what the host's pattern does not have
     """
     if isinstance(value, dict):
@@ -95,6 +97,9 @@ def filled(value: Any, host: Expanded) -> Any:
         if match[1] not in known:
             have = ", ".join(f"{{{name}}}" for name in known)
             raise ValueError(f"{match[0][:80]} stands for nothing; here there are {have}")
-        return known[match[1]]
+        text = known[match[1]]
+        if match[2] and not text.isdigit():
+            raise ValueError(f"{match[0]}: {text[:80]} is not a number")
+        return str(int(text)) if match[2] else text
 
     return PLACEHOLDER.sub(said, value)

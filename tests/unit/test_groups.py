@@ -116,4 +116,4 @@ def test_the_examples_are_right(
     (site / f"fleet.{suffix}").write_text(text)
     entries = inventory.read(site / f"fleet.{suffix}")
     assert [name for name, _ in entries][:2] == ["mlu01", "mlu02"] and len(entries) == 3
-    assert entries[1][1]["ssh_hostname"] == "10.0.0.102"
+    assert entries[1][1]["ssh_hostname"] == "10.0.1.2"

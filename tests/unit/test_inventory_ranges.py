@@ -15,7 +15,7 @@ def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Want
     entries = inventory.read(
         written(
             site,
-            f"  mlu[01-02].rack[1-2]:\n    ssh_hostname: 10.0.{{1}}.{{2}}\n"
+            f"  mlu[01-02].rack[1-2]:\n    ssh_hostname: 10.0.{{1:d}}.{{2}}\n"
             f"    sudo_password_file: {site}/mlu{{1}}.password\n"
             "    groups: ['rack{2}']\n    cards: 8\n    data: {tags: ['{name}']}\n"
             "  single: {data: {text: '{name}'}}\n",
@@ -24,7 +24,7 @@ def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Want
     names = ["mlu01.rack1", "mlu01.rack2", "mlu02.rack1", "mlu02.rack2", "single"]
     assert [name for name, _ in entries] == names
     said = entries[2][1]
-    assert said["ssh_hostname"] == "10.0.02.1" and said["groups"] == ("rack1",)
+    assert said["ssh_hostname"] == "10.0.2.1" and said["groups"] == ("rack1",)
     assert said["sudo_password_file"] == f"{site}/mlu02.password"
     assert said["tags"] == ["mlu02.rack1"] and said["cards"] == 8
     assert entries[4][1]["text"] == "{name}", "only a range has placeholders"
@@ -48,6 +48,9 @@ def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Want
         ("  m[all,x]: {groups: ['{1}']}\n", "5: mall: 'all' is not a group"),
         ("  m: {groups: ['rack{1}']}\n", "5: m: 'rack{1}' is not a group"),
         ("  m[1-9999]: {}\n  n[1-2]: {}\n", "6: more than 10000 hosts in all"),
+        ("  m[07-10]: {ssh_hostname: '10.0.0.{1}'}\n", "5: m07: 10.0.0.07: a number of an address"),
+        ("  10.0.[08-09].1: {}\n", "5: 10.0.08.1: 10.0.08.1: a number of an address"),
+        ("  m[a-b]: {ssh_hostname: '{1:d}'}\n", "5: ma: {1:d}: a is not a number"),
         ("  m[1-2]: {groups: [m1]}\n", "5: m2: its group m1 is a host"),
     ],
 )  # fmt: skip

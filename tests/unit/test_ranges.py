@@ -105,9 +105,14 @@ def test_any_text_is_names_without_brackets_or_an_error(pattern: str) -> None:
 
 def test_placeholders_are_filled_wherever_a_text_is() -> None:
     host = ranges.expand("mlu[01-02].rack[a-b]")[1]
-    value = {"x": ["{name}", ("{1}-{2}",)], "{1}": 5, "shell": "${1} {{1}} {} ${HOME}", "no": None}
+    value = {
+        "x": ["{name}", ("{1}-{2}-{1:d}",)],
+        "{1}": 5,
+        "shell": "${1} {{1}} {} ${HOME}",
+        "no": None,
+    }
     assert ranges.filled(value, host) == {
-        "x": ["mlu01.rackb", ("01-b",)], "{1}": 5, "shell": "${1} {{1}} {} ${HOME}", "no": None,
+        "x": ["mlu01.rackb", ("01-b-1",)], "{1}": 5, "shell": "${1} {{1}} {} ${HOME}", "no": None,
     }  # fmt: skip
 
 
