@@ -34,14 +34,13 @@ def load(path: str) -> Inventory:
     except InvalidInput:
         raise
     except SyntaxError as error:
-        raise InvalidInput(f"{path}:{error.lineno}: {error.msg}") from error
+        raise InvalidInput(f"{error.filename}:{error.lineno}: {error.msg}") from error
     except UnexpectedExternalError as error:
         cause = error.exception
-        lines = [
-            f.lineno for f in extract_tb(cause.__traceback__) if f.filename == error.filename
-        ] or [1]
+        frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
+        line = frames[-1].lineno if frames else 1
         told = f"{type(cause).__name__}: {cause}"
-        raise InvalidInput(f"{error.filename}:{lines[-1]}: {told}") from error
+        raise InvalidInput(f"{error.filename}:{line}: {told}") from error
     except (CliError, PyinfraError, OSError) as error:
         raise InvalidInput(f"{path}: {error}") from error
     if not len(inventory):
