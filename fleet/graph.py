@@ -70,17 +70,24 @@ def _plain(value: Any) -> str | int | None:
     return value if value is None or isinstance(value, int) else str(value)
 
 
+def joined(groups: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Groups with the same hosts as one, under all of their names."""
+    names: dict[frozenset[str], list[str]] = {}
+    for name, members in groups.items():
+        names.setdefault(frozenset(members), []).append(name)
+    return {", ".join(same): groups[same[0]] for same in names.values()}
+
+
 def nested(groups: dict[str, list[str]]) -> dict[str, str | None]:
-    """group -> the smallest group that holds all of its hosts and more; of equal ones, the first.
+    """group -> the smallest group that holds all of its hosts and more, the wider ones first.
 
     pyinfra's groups are not in one another: what shows them as a tree is who is in them.
     """
-    order = {name: (-len(members), number) for number, (name, members) in enumerate(groups.items())}
     sets = {name: frozenset(members) for name, members in groups.items()}
     parents: dict[str, str | None] = {}
-    for name in sorted(groups, key=order.__getitem__):
-        wider = [other for other in parents if sets[other] >= sets[name]]
-        parents[name] = max(wider, key=order.__getitem__, default=None)
+    for name in sorted(groups, key=lambda name: -len(sets[name])):
+        wider = [other for other in parents if sets[other] > sets[name]]
+        parents[name] = min(wider, key=lambda other: len(sets[other]), default=None)
     return parents
 
 
@@ -89,7 +96,7 @@ def tree(title: str, found: dict[str, Any]) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
-    groups, hosts = found["groups"], found["hosts"]
+    groups, hosts = joined(found["groups"]), found["hosts"]
     parents = nested(groups)
     root = Tree(Text(f"{title} ({_count(hosts)})"))
     branches: dict[str | None, Tree] = {None: root}

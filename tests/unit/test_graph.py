@@ -90,15 +90,18 @@ GROUPS = st.dictionaries(st.text("abcd", max_size=2), st.lists(st.sampled_from("
 
 
 @given(GROUPS)
-def test_every_group_is_in_one_tree_and_inside_of_a_wider_one(groups: dict[str, list[str]]) -> None:
+def test_every_group_is_inside_of_the_smallest_wider_one(groups: dict[str, list[str]]) -> None:
     parents = graph.nested(groups)
     assert parents.keys() == groups.keys()
     for name, parent in parents.items():
-        above = [name]
-        while parent is not None:
-            assert set(groups[parent]) >= set(groups[name]) and parent not in above
-            above.append(parent)
-            parent = parents[parent]
+        wider = [other for other in groups if set(groups[other]) > set(groups[name])]
+        assert (parent in wider) if wider else parent is None
+        assert all(len(set(groups[str(parent)])) <= len(set(groups[other])) for other in wider)
+
+
+def test_groups_of_the_same_hosts_are_shown_as_one() -> None:
+    groups = {"fleet": ["a", "b"], "r1": ["a"], "own": ["b", "a"]}
+    assert graph.joined(groups) == {"fleet, own": ["a", "b"], "r1": ["a"]}
 
 
 @given(GROUPS)
