@@ -101,6 +101,26 @@ def _full(release: str, store: str) -> None:
         raise InvalidInput("\n".join(problems))
 
 
+@main.command()
+@click.argument("inventory")
+@click.option("--graph", "form", flag_value="graph", default=True, help="As a tree (the default).")
+@click.option("--json", "form", flag_value="json", help="As one JSON document.")
+def inventory(inventory: str, form: str) -> None:
+    """Show what is understood of INVENTORY: its groups, and each host's address, user, release
+    and cards, without connecting.
+
+    \b
+    Example:  mlufleet inventory inventories/fleet.py --graph
+    """
+    from fleet import graph
+
+    found = graph.described(graph.load(inventory))
+    if form == "json":
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        graph.show(inventory, found)
+
+
 @main.command(context_settings=OPTIONS)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -82,7 +83,8 @@ def told(
             if problem["type"] == "string_type" and remark:
                 message = remark
     if problem["type"] == "extra_forbidden":
-        message = _unknown(str(location[-1]), _model_at(model, location[:-1]))
+        holder = _model_at(model, location[:-1])
+        message = unknown(str(location[-1]), holder.model_fields if holder else ())
     elif problem["type"] in ("model_type", "dict_type"):
         message = "a mapping is expected; `{}` is an empty one"
     elif problem["type"] == "missing":
@@ -90,8 +92,9 @@ def told(
     return f"{place}: {field}: {message}" if field else f"{place}: {message}"
 
 
-def _unknown(name: str, model: type[BaseModel] | None) -> str:
-    known = sorted(model.model_fields) if model else []
+def unknown(name: str, fields: Iterable[str]) -> str:
+    """What to say of a field that is none, and which was meant perhaps."""
+    known = sorted(fields)
     close = get_close_matches(name, known, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"unknown field; {meant}fields here: {', '.join(known)}"

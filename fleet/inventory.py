@@ -1,110 +1,134 @@
-"""Hosts from a YAML file, validated before the first connection."""
+"""Hosts from a YAML or CSV file, validated before the first connection."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator
-
-from fleet import documents, wanted
+from fleet import documents, ranges, table, wanted
 from fleet.documents import is_file
 from fleet.failures import InvalidInput
-from fleet.fields import line_of
-from fleet.shapes import Bool, Int, Model, like
-
-
-class HostData(Model):
-    """What can be said of one host, or as a default of all."""
-
-    ssh_hostname: str | None = None
-    ssh_port: Int | None = Field(default=None, ge=1, le=65535)
-    ssh_user: str | None = None
-    ssh_key: str | None = None
-    ssh_known_hosts_file: str | None = None
-    #: file with the sudo password; it is never put into a command line
-    sudo_password_file: str | None = None
-    release: str | None = None
-    store: str | None = None
-    #: devices expected on the PCI bus (an X8 board has two)
-    cards: Int | None = Field(default=None, ge=1)
-    evict: Bool | None = None
-    keep_dirty: Bool | None = None
-    smoke: Literal["auto", "always"] | None = None
-    #: seconds to wait for foreign jobs on the cards before a driver change; 0: refuse at once
-    busy_timeout: Int | None = Field(default=None, ge=0)
-    #: seconds a reboot may take; servers with much memory need minutes
-    reboot_timeout: Int | None = Field(default=None, ge=10)
-    #: seconds to wait for another package manager (unattended upgrades) to end
-    lock_timeout: Int | None = Field(default=None, ge=0)
-    groups: tuple[str, ...] = ()
-    #: anything else pyinfra or a site's own code wants to know
-    data: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("data")
-    @classmethod
-    def _not_a_field(cls, data: dict[str, Any]) -> dict[str, Any]:
-        for name in sorted(cls.model_fields.keys() & data.keys()):
-            raise ValueError(f"{name} is a field of the host: write it beside `data`, not in it")
-        return data
-
-
-#: pyinfra prints it between brackets
-HostName = Annotated[str, like(r"[^\s\[\]\x00-\x1f\x7f]+", "a host name: no blanks, no brackets")]
-
-
-class Fleet(Model):
-    defaults: HostData = HostData()
-    hosts: dict[HostName, HostData] = Field(min_length=1)
-
+from fleet.fields import Location, line_of
+from fleet.hosts import Fleet, check_group
+from fleet.hosts import HostData as HostData
 
 Entry = tuple[str, dict[str, Any]]
+#: file and line of a field
+Place = Callable[[Location], str]
 
 #: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
 STRICT = {"ssh_strict_host_key_checking": "yes"}
 
+#: 10.0.0.010 is 10.0.0.8 to some programs, and no address to others
+OCTAL = re.compile(r"(?=.*\b0[0-9])[0-9]+(\.[0-9]+){3}")
 
-def read(path: Path) -> list[Entry]:
-    """The hosts of a YAML file as pyinfra wants them, each checked with its release.
+
+def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
+    """The hosts of a YAML or CSV file as pyinfra wants them, each checked with its release.
 
     Relative paths are relative to the current directory, as everywhere in pyinfra.
 
+    :param defaults: of all hosts, where neither the file's own defaults nor the host say another
     :raises InvalidInput: naming file and line; nothing has been connected to
     """
-    data, node = documents.read(path)
+    read_data = table.read if path.suffix.lower() == ".csv" else documents.read
+    data, node = read_data(path)
     fleet = documents.validate(Fleet, data, path, node)
-    entries: list[Entry] = []
+    return entries(fleet, lambda where: f"{path}:{line_of(node, where)}", defaults)
+
+
+def one_of(*paths: Path) -> Path:
+    """The one of these files that is there.
+
+    :raises InvalidInput: none is, or more than one: which one counts would be a guess
+    """
+    found = [path for path in paths if is_file(path)]
+    if len(found) > 1:
+        raise InvalidInput(f"{found[0]}:1: {found[1].name} is beside it: keep one of them")
+    return found[0] if found else paths[0]
+
+
+def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
+    """What pyinfra wants of a fleet, its ranges expanded."""
+    given = documents.validate(HostData, dict(defaults or {}), Path("defaults of the inventory"))
+    below = _merged(given.said(), fleet.defaults.said())
+    found: dict[str, dict[str, Any]] = {}
+    owners: dict[str, str] = {}
     addresses: dict[tuple[str, int], str] = {}
-    for name, host in fleet.hosts.items():
-        line = line_of(node, ("hosts", name))
-        said = {
-            **fleet.defaults.model_dump(exclude_none=True, exclude_defaults=True),
-            **host.model_dump(exclude_none=True, exclude_defaults=True),
-        }
-        extra = {**fleet.defaults.data, **host.data}
-        address = (str(said.get("ssh_hostname", name)), int(said.get("ssh_port", 22)))
-        if address in addresses:
-            raise InvalidInput(
-                f"{path}:{line}: {name} and {addresses[address]} are one host "
-                f"({address[0]}:{address[1]})"
-            )
-        addresses[address] = name
-        for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file"):
-            if key in said and not is_file(os.path.expanduser(said[key])):
-                raise InvalidInput(f"{path}:{line}: {name}: {key}: no file {said[key]}")
-        said.pop("data", None)
-        entries.append((name, {**STRICT, **extra, **said}))
-        if "release" in said:
-            owner = ("hosts", name) if host.release is not None else ("defaults",)
-            line = line_of(node, (*owner, "release"))
+    for pattern, host in fleet.hosts.items():
+        where = ("hosts", pattern)
+        for expanded in ranges.expand(pattern):
+            name = expanded.name
+            if first := owners.get(name):
+                raise InvalidInput(f"{place(where)}: {name} (of {pattern}) is given twice, first "
+                                   f"in {place(('hosts', first))} (of {first})")  # fmt: skip
+            if len(found) == ranges.MOST:
+                raise InvalidInput(f"{place(where)}: more than {ranges.MOST} hosts in all")
             try:
-                wanted.load(said["release"], said.get("store", wanted.STORE))
-            except InvalidInput as error:
-                raise InvalidInput(f"{path}:{line}: release of {name}:\n{error}") from error
-    return entries
+                own = ranges.filled(host.said(), expanded) if expanded.parts else host.said()
+                said = _merged(below, own)
+                _check(name, said)
+            except ValueError as error:
+                raise InvalidInput(f"{place(where)}: {name}: {error}") from error
+            address = (str(said.get("ssh_hostname", name)), int(said.get("ssh_port", 22)))
+            if address in addresses:
+                raise InvalidInput(f"{place(where)}: {name} and {addresses[address]} are one host "
+                                   f"({address[0]}:{address[1]})")  # fmt: skip
+            addresses[address], owners[name] = name, pattern
+            found[name] = {**STRICT, **said.pop("data", {}), **said}
+            _check_release(name, said, place, where if host.release is not None else ("defaults",))
+    for name, said in found.items():
+        for group_name in said.get("groups", ()):
+            if group_name in owners and group_name != name:
+                raise InvalidInput(f"{place(('hosts', owners[name]))}: {name}: its group "
+                                   f"{group_name} is a host: --limit would mean both")  # fmt: skip
+    return list(found.items())
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    return {**below, **above, "data": {**below.get("data", {}), **above.get("data", {})}}
+
+
+def _check(name: str, said: dict[str, Any]) -> None:
+    """:raises ValueError: what a range made is no address or group, or a file is missing"""
+    if OCTAL.fullmatch(address := said.get("ssh_hostname", name)):
+        raise ValueError(f"{address}: a number of an address with a zero before it is octal; "
+                         "{1:d} is what a bracket stood for, without zeros")  # fmt: skip
+    for group_name in said.get("groups", ()):
+        check_group(group_name)
+    for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file"):
+        if key in said and not is_file(os.path.expanduser(said[key])):
+            raise ValueError(f"{key}: no file {said[key]}")
+
+
+def _check_release(name: str, said: dict[str, Any], place: Place, owner: Location) -> None:
+    if "release" not in said:
+        return
+    try:
+        wanted.load(said["release"], said.get("store", wanted.STORE))
+    except InvalidInput as error:
+        line = place((*owner, "release"))
+        raise InvalidInput(f"{line}: release of {name}:\n{error}") from error
 
 
 def group(entries: list[Entry], name: str) -> list[Entry]:
     """The hosts that say they are in a group."""
     return [entry for entry in entries if name in entry[1].get("groups", ())]
+
+
+def grouped(entries: list[Entry], everyone: str = "fleet") -> dict[str, list[Entry]]:
+    """All hosts and each of their groups, as the variables that pyinfra makes groups of.
+
+    An inventory in Python says ``globals().update(grouped(read(...)))``. Groups are in the order
+    of the file, after ``everyone``: where group data contradict, pyinfra takes the last.
+
+    :raises InvalidInput: a host or a group of some has the name of the group of all
+    """
+    names = dict.fromkeys(name for _, said in entries for name in said.get("groups", ()))
+    for host, said in entries:
+        if everyone in (host, *said.get("groups", ())):
+            raise InvalidInput(f"{host}: the name {everyone} is already that of all hosts")
+    return {everyone: entries, **{name: group(entries, name) for name in names}}

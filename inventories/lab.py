@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from fleet.inventory import read
+from fleet.inventory import grouped, read
 
-lab = read(Path(".lab/inventory.yml"))
+globals().update(grouped(read(Path(".lab/inventory.yml")), "lab"))

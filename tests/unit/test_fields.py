@@ -112,7 +112,7 @@ def test_a_wrong_host_is_told_with_its_line(
     assert message.startswith(f"{site}/fleet.yml:") and said in message
 
 
-@pytest.mark.parametrize("name", ['""', '"a b"', '"[a]"'])
+@pytest.mark.parametrize("name", ['""', '"a b"', '"a[b c]"'])
 def test_a_host_name_that_a_log_cannot_hold_is_refused(
     site: Path, wanted: Wanted, name: str
 ) -> None:

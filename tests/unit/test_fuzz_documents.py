@@ -27,6 +27,13 @@ defaults: &all
 hosts:
   a: {ssh_hostname: 10.0.0.1, ssh_port: 2201, cards: 2, groups: [r1], evict: true}
   b: {<<: *all, smoke: always, reboot_timeout: 900, data: {rack: [1, 2]}}
+  m[08-10:2].r[a,c]: {ssh_hostname: "10.{1}.{2}", groups: ["r{2}"], data: {x: "{name}"}}
+"""
+TABLE = """\
+# a comment
+name;release;store;ssh_port;cards;evict;groups;data.text
+a;SITE/small.yml;SITE/store;2201;2;TRUE;r1 r2;"a; ""b"" c"
+m[08-10:2].r[a,c];SITE/small.yml;SITE/store;;;false;r{2};{name}
 """
 
 
@@ -40,13 +47,16 @@ def place(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def check_inventory(place: Path, content: bytes) -> list[inventory.Entry] | None:
-    path = place / "fleet.yml"
+def check_inventory(
+    place: Path, content: bytes, name: str = "fleet.yml"
+) -> list[inventory.Entry] | None:
+    path = place / name
     path.write_bytes(content.replace(b"SITE", str(place).encode()))
     entries = judged(lambda: inventory.read(path), path)
     for name, data in entries or []:
         assert name and isinstance(data.get("ssh_port", 22), int)
-        assert data.get("cards", 1) is not True
+        assert data.get("cards", 1) is not True and not set(name) & set("[] ")
+        assert all(group.isascii() and "{" not in group for group in data.get("groups", ()))
     return entries
 
 
@@ -64,7 +74,10 @@ def check_release(place: Path, content: bytes) -> Release | None:
 
 def test_what_is_mutated_is_valid_before(place: Path) -> None:
     entries = check_inventory(place, FLEET.encode())
-    assert entries and [name for name, _ in entries] == ["a", "b"]
+    ranges = ["m08.ra", "m08.rc", "m10.ra", "m10.rc"]
+    assert entries and [name for name, _ in entries] == ["a", "b", *ranges]
+    table = check_inventory(place, TABLE.encode(), "fleet.csv")
+    assert table and [name for name, _ in table] == ["a", *ranges]
     assert entries[1][1]["ssh_user"] == "root" and entries[1][1]["rack"] == [1, 2]
     assert check_release(place, RELEASE.encode())
 
@@ -72,6 +85,32 @@ def test_what_is_mutated_is_valid_before(place: Path) -> None:
 @given(content=st.one_of(mutated(FLEET), st.binary(max_size=60), st.sampled_from(TRAPS)))
 def test_any_inventory_is_hosts_or_an_error_with_file_and_line(place: Path, content: bytes) -> None:
     check_inventory(place, content)
+
+
+RANGE_TEXT = st.text("[]-:,.019az{}", max_size=20)
+
+
+@given(name=RANGE_TEXT, other=RANGE_TEXT, value=RANGE_TEXT)
+def test_any_range_in_an_inventory(place: Path, name: str, other: str, value: str) -> None:
+    said = {"ssh_hostname": f"{{name}}{value}", "groups": ["a", f"r{value}"], "data": {"x": value}}
+    fleet = {"hosts": {f"m{name}": said, f"m{other}": said}}
+    check_inventory(place, yaml.safe_dump(fleet).encode())
+
+
+CSV_TRAPS = [b'"', b'""', b",", b";", b"\t", b"\r", b"\xef\xbb\xbf", b"#", b"data.x", b"\x85", b"="]
+
+
+@given(
+    content=st.one_of(
+        mutated(TABLE),
+        mutated(TABLE.replace(";", ",")),
+        st.lists(st.sampled_from([*CSV_TRAPS, *TRAPS, *TABLE.encode().splitlines(True)]))
+        .map(b"".join),
+        st.binary(max_size=60),
+    )
+)  # fmt: skip
+def test_any_table_is_hosts_or_an_error_with_file_and_line(place: Path, content: bytes) -> None:
+    check_inventory(place, content, "fleet.csv")
 
 
 @given(data=st.one_of(altered(yaml.safe_load(FLEET)), VALUES))

@@ -1,0 +1,122 @@
+"""Hosts of an Ansible inventory, which Ansible's own command reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fleet import ansible_command, documents, fields, sources
+from fleet.failures import InvalidInput
+from fleet.hosts import Fleet, HostData, typed
+from fleet.inventory import Entry, entries
+
+#: later ones win, as they do in Ansible
+FIELDS = {
+    "ansible_ssh_host": "ssh_hostname", "ansible_host": "ssh_hostname",
+    "ansible_ssh_port": "ssh_port", "ansible_port": "ssh_port",
+    "ansible_ssh_user": "ssh_user", "ansible_user": "ssh_user",
+    "ansible_private_key_file": "ssh_key", "ansible_ssh_private_key_file": "ssh_key",
+    **{name: name for name in HostData.model_fields if name not in ("groups", "data")},
+}  # fmt: skip
+SECRET = re.compile(r"ansible_\w*pass(word|phrase)?")
+PROXY = re.compile(r"Proxy(Command|Jump)|(^|\s)-[JW]")
+
+
+def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
+    """The hosts of an Ansible inventory (a file, a folder, a script) as pyinfra wants them.
+
+    Variables that are fields of a host are taken as such, all others as its data. A host's groups
+    are all that it is in, the wider first.
+
+    :param defaults: of all hosts, where Ansible's variables say nothing
+    :raises InvalidInput: naming the places where it is said; nothing has been connected to
+    """
+    listed = ansible_command.listed(path)
+    groups = members(listed)
+    variables = listed.get("_meta", {}).get("hostvars", {})
+    alone = listed.get("ungrouped", {}).get("hosts", [])
+    hosts = {
+        name: _host(path, name, variables.get(name, {}),
+                    tuple(group for group, names in groups.items() if name in names))
+        for name in sorted({*variables, *alone, *(n for names in groups.values() for n in names)})
+    }  # fmt: skip
+    fleet = documents.validate(Fleet, {"hosts": hosts}, path)
+
+    def place(where: fields.Location) -> str:
+        if where[0] != "hosts":
+            return "defaults of the inventory"
+        name = str(where[1])
+        return sources.of(path, [str(where[-1])], name, hosts[name].groups)
+
+    return entries(fleet, place, defaults)
+
+
+def members(listed: dict[str, Any]) -> dict[str, set[str]]:
+    """group -> its hosts, also those of its children; a wider group ahead of its children."""
+    depths: dict[str, int] = {}
+
+    def walk(name: str, depth: int) -> None:
+        if depth > depths.get(name, -1):
+            depths[name] = depth
+            for child in listed.get(name, {}).get("children", []):
+                walk(child, depth + 1)
+
+    walk("all", 0)
+
+    def hosts(name: str) -> set[str]:
+        own = listed.get(name, {})
+        return set(own.get("hosts", [])).union(*map(hosts, own.get("children", [])))
+
+    order = sorted(depths, key=lambda name: depths[name])
+    return {name: hosts(name) for name in order if name not in ("all", "ungrouped")}
+
+
+def _host(path: Path, name: str, variables: dict[str, Any], groups: tuple[str, ...]) -> HostData:
+    said: dict[str, Any] = {}
+    names: dict[str, list[str]] = {}
+    for variable in sorted(variables, key=lambda v: list(FIELDS).index(v) if v in FIELDS else 0):
+        value = variables[variable]
+        if problem := _problem(variable, value):
+            raise InvalidInput(
+                f"{sources.of(path, [variable], name, groups)}: {name}: {variable}: {problem}"
+            )
+        if field := FIELDS.get(variable):
+            names.setdefault(field, []).append(variable)
+            said[field] = typed(field, value) if isinstance(value, str) else value
+        else:
+            said.setdefault("data", {})[variable] = value
+    said["groups"] = groups
+    try:
+        return HostData.model_validate(said)
+    except ValidationError as error:
+        told = []
+        for wrong in error.errors():
+            words = names.get(str(wrong["loc"][0])) or [*groups, name]
+            place = Path(f"{sources.of(path, words, name, groups)}: {name}")
+            told.append(fields.told(HostData, said, wrong, place, ()))
+        raise InvalidInput("\n".join(told)) from error
+
+
+def _problem(variable: str, value: Any) -> str:
+    """Why a variable cannot be taken over; "" where it can."""
+    if SECRET.fullmatch(variable):
+        return ("a secret in an inventory: log in with a key, and give sudo's password in a file "
+                "that `sudo_password_file` names")  # fmt: skip
+    if variable in ("groups", "data"):
+        return "it would be lost among a host's own fields: give it another name"
+    if variable == "ansible_connection" and value not in (
+        "ssh",
+        "smart",
+        "paramiko",
+        "paramiko_ssh",
+    ):
+        return f"{value!r}: only hosts that are reached by ssh can be in a fleet"
+    if re.fullmatch(r"ansible_ssh_\w+_args", variable) and PROXY.search(str(value)):
+        return "a proxy is not read from here: write it into ~/.ssh/config"
+    if variable in FIELDS and isinstance(value, str) and "{{" in value:
+        return "a template that only a run of Ansible fills in: write the value"
+    return ""

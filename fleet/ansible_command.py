@@ -1,0 +1,79 @@
+"""`ansible-inventory --list`: Ansible's own reading of its inventories.
+
+It alone knows INI and YAML, ranges, children, group_vars, host_vars and plugins. The command is a
+promise to Ansible's users; its Python classes are not, and want a process of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from fleet import sources
+from fleet.failures import InvalidInput
+
+#: what Ansible only warns of: it drops what stands there, and a host would be another than meant
+DROPPED = re.compile("Skipping|[Uu]nable to parse|both group and host")
+
+#: what an error repeats of a file
+QUOTED = re.compile(r"(?:got: |Section |key \(|(?:definition|entry:) ')(.+?)(?:$| has|\) |'|\. )")
+
+ORIGINS = (
+    re.compile(r"appears to be in '(/.*?)': line ([0-9]+)"),
+    re.compile(r"^Origin: (/.*?):([0-9]+)(?::[0-9]+)?$", re.MULTILINE),
+)
+
+
+def listed(path: Path) -> dict[str, Any]:
+    """Groups with their hosts and children, and the variables of each host.
+
+    :raises InvalidInput: there is no such command, or it does not understand the inventory
+    """
+    if not path.exists():
+        raise InvalidInput(f"{path}: cannot be read: no such file")
+    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = shutil.which("ansible-inventory", path=search)
+    if command is None:
+        raise InvalidInput(f"{path}: Ansible's inventories are read by its own ansible-inventory, "
+                           "which is missing: pip install 'mlu-fleet[ansible]'")  # fmt: skip
+    environment = {
+        **os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "COLUMNS": "1000",
+    }  # fmt: skip
+    done = subprocess.run([command, "-i", str(path), "--list"], env=environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)  # fmt: skip
+    if done.returncode or DROPPED.search(done.stderr):
+        raise InvalidInput(told(path, done.stderr))
+    try:
+        found = json.loads(done.stdout)
+    except ValueError as error:
+        raise InvalidInput(f"{path}: ansible-inventory printed no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path}: ansible-inventory printed no inventory")
+    return found
+
+
+def told(path: Path, said: str) -> str:
+    """What matters of all that every plugin that tried has said, and its place if it is known."""
+    plugin = "yaml" if path.suffix in (".yml", ".yaml", ".json") else "ini"
+    failed = re.compile(rf"\**\s*Failed to parse .*? with '?{plugin}'? plugin: ")
+    # one paragraph each; before ansible-core 2.19 in lines of 79 characters
+    parts = re.split(r"^(?:\[WARNING\]:|\[ERROR\]:|ERROR!)", said, flags=re.MULTILINE)
+    messages = [" ".join(part.split("\n\n")[0].split()) for part in parts if part.strip()]
+    best = [message for message in messages if failed.match(message)]
+    best += [message for message in messages if DROPPED.match(message)] + messages
+    reason = failed.sub("", best[0]) if best else "Ansible does not say why"
+    reason = re.sub(r"^(Failed to parse inventory|YAML parsing failed): ", "", reason)
+    if re.match("/.*?:[0-9]+: ", reason):
+        return reason
+    for origin in ORIGINS:
+        if place := origin.search(reason) or origin.search(said):
+            return f"{place[1]}:{place[2]}: {reason}"
+    quoted = QUOTED.search(reason)
+    return f"{sources.of(path, [quoted[1]]) if quoted else path}: {reason}"

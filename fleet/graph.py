@@ -1,0 +1,130 @@
+"""What pyinfra makes of an inventory: its groups, hosts, and what is known of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any
+
+from fleet.failures import InvalidInput
+
+if TYPE_CHECKING:
+    from pyinfra.api.inventory import Inventory
+    from rich.tree import Tree
+
+SHOWN = ("ssh_user", "release", "cards")
+
+
+def load(path: str) -> Inventory:
+    """:raises InvalidInput: it is missing, wrong, or has no hosts"""
+    from pyinfra.api.exceptions import PyinfraError
+    from pyinfra.api.state import State
+    from pyinfra.context import ctx_state
+    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
+    from pyinfra_cli.inventory import make_inventory_from_files
+
+    if not Path(path).is_file():
+        raise InvalidInput(f"{path}: no such inventory file")
+    sys.path.insert(0, os.getcwd())
+    ctx_state.set(State())  # type: ignore[no-untyped-call]
+    try:
+        inventory: Inventory = make_inventory_from_files(path, cwd=os.getcwd())
+    except InvalidInput:
+        raise
+    except SyntaxError as error:
+        raise InvalidInput(f"{error.filename}:{error.lineno}: {error.msg}") from error
+    except UnexpectedExternalError as error:
+        cause = error.exception
+        frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
+        line = frames[-1].lineno if frames else 1
+        told = f"{type(cause).__name__}: {cause}"
+        raise InvalidInput(f"{error.filename}:{line}: {told}") from error
+    except (CliError, PyinfraError, OSError) as error:
+        raise InvalidInput(f"{path}: {error}") from error
+    if not len(inventory):
+        raise InvalidInput(f"{path}: it has no hosts")
+    return inventory
+
+
+def described(inventory: Inventory) -> dict[str, Any]:
+    """Groups with their hosts, and each host as the run will see it: the document of --json."""
+    hosts = {}
+    for host in inventory:
+        data = host.data
+        hosts[host.name] = {
+            "address": str(data.get("ssh_hostname") or host.name),
+            "port": data.get("ssh_port") or 22,
+            **{name.removeprefix("ssh_"): _plain(data.get(name)) for name in SHOWN},
+            "groups": [group for group in host.groups if group != "all"],
+        }
+    groups = {
+        name: [host.name for host in members]
+        for name, members in inventory.groups.items() if name != "all"
+    }  # fmt: skip
+    return {"groups": groups, "hosts": hosts}
+
+
+def _plain(value: Any) -> str | int | None:
+    return value if value is None or isinstance(value, int) else str(value)
+
+
+def joined(groups: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Groups with the same hosts as one, under all of their names."""
+    names: dict[frozenset[str], list[str]] = {}
+    for name, members in groups.items():
+        names.setdefault(frozenset(members), []).append(name)
+    return {", ".join(same): groups[same[0]] for same in names.values()}
+
+
+def nested(groups: dict[str, list[str]]) -> dict[str, str | None]:
+    """group -> the smallest group that holds all of its hosts and more, the wider ones first.
+
+    pyinfra's groups are not in one another: what shows them as a tree is who is in them.
+    """
+    sets = {name: frozenset(members) for name, members in groups.items()}
+    parents: dict[str, str | None] = {}
+    for name in sorted(groups, key=lambda name: -len(sets[name])):
+        wider = [other for other in parents if sets[other] > sets[name]]
+        parents[name] = min(wider, key=lambda other: len(sets[other]), default=None)
+    return parents
+
+
+def tree(title: str, found: dict[str, Any]) -> Tree:
+    """Groups in groups; a host in the smallest of those it is in, in each that is no wider one."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    groups, hosts = joined(found["groups"]), found["hosts"]
+    parents = nested(groups)
+    root = Tree(Text(f"{title} ({_count(hosts)})"))
+    branches: dict[str | None, Tree] = {None: root}
+    inside: dict[str | None, set[str]] = {}
+    for name, parent in parents.items():
+        branches[name] = branches[parent].add(Text(f"{name} ({_count(groups[name])})", "cyan"))
+        inside.setdefault(parent, set()).update(groups[name])
+    for place, branch in branches.items():
+        for host in hosts if place is None else groups[place]:
+            if host not in inside.get(place, ()):
+                branch.add(Text(_line(host, hosts[host])))
+    return root
+
+
+def show(title: str, found: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    # a terminal wraps by itself; rich would cut lines to its width
+    Console(width=1000, highlight=False).print(tree(title, found))
+
+
+def _count(hosts: Any) -> str:
+    return f"{len(hosts)} host" + "s" * (len(hosts) != 1)
+
+
+def _line(name: str, said: dict[str, Any]) -> str:
+    address = f"{said['address']}:{said['port']}"
+    if said["user"] is not None:
+        address = f"{said['user']}@{address}"
+    cards = f"{said['cards']} cards" if said["cards"] is not None else "cards: not said"
+    return f"{name}  {address}  {said['release'] or 'no release'}  {cards}"

@@ -1,0 +1,95 @@
+"""What can be said of hosts, wherever it is said: YAML, CSV or Ansible."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, Field, field_validator
+
+from fleet import ranges
+from fleet.shapes import Bool, Int, Model, like
+from fleet.strict_yaml import DECIMAL
+
+
+def _expandable(pattern: str) -> str:
+    ranges.expand(pattern)
+    return pattern
+
+
+#: pyinfra prints a host's name between brackets; here they can only be a range
+HostPattern = Annotated[
+    str,
+    like(r"[^\s\x00-\x1f\x7f]+", "a host name: no blanks, no brackets but those of ranges"),
+    AfterValidator(_expandable),
+]
+
+
+GROUP = re.compile(r"(?!(?:all|ungrouped)$)[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_group(name: str) -> str:
+    """:raises ValueError: pyinfra would not take it, or --limit would read it otherwise"""
+    if not GROUP.fullmatch(name):
+        raise ValueError(f"{name[:80]!r} is not a group: a letter or digit, then also . _ and -; "
+                         "and not all or ungrouped")  # fmt: skip
+    return name
+
+
+def _group(name: str) -> str:
+    check_group(ranges.PLACEHOLDER.sub("0", name))
+    return name
+
+
+class HostData(Model):
+    """What can be said of one host, or as a default of all."""
+
+    ssh_hostname: str | None = None
+    ssh_port: Int | None = Field(default=None, ge=1, le=65535)
+    ssh_user: str | None = None
+    ssh_key: str | None = None
+    ssh_known_hosts_file: str | None = None
+    #: file with the sudo password; it is never put into a command line
+    sudo_password_file: str | None = None
+    release: str | None = None
+    store: str | None = None
+    #: devices expected on the PCI bus (an X8 board has two)
+    cards: Int | None = Field(default=None, ge=1)
+    evict: Bool | None = None
+    keep_dirty: Bool | None = None
+    smoke: Literal["auto", "always"] | None = None
+    #: seconds to wait for foreign jobs on the cards before a driver change; 0: refuse at once
+    busy_timeout: Int | None = Field(default=None, ge=0)
+    #: seconds a reboot may take; servers with much memory need minutes
+    reboot_timeout: Int | None = Field(default=None, ge=10)
+    #: seconds to wait for another package manager (unattended upgrades) to end
+    lock_timeout: Int | None = Field(default=None, ge=0)
+    #: also groups of pyinfra's: `--limit NAME`, `group_data/NAME.py`
+    groups: tuple[Annotated[str, AfterValidator(_group)], ...] = ()
+    #: anything else pyinfra or a site's own code wants to know
+    data: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("data")
+    @classmethod
+    def _not_a_field(cls, data: dict[str, Any]) -> dict[str, Any]:
+        for name in sorted(cls.model_fields.keys() & data.keys()):
+            raise ValueError(f"{name} is a field of the host: write it beside `data`, not in it")
+        return data
+
+    def said(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True, exclude_defaults=True)
+
+
+class Fleet(Model):
+    defaults: HostData = HostData()
+    hosts: dict[HostPattern, HostData] = Field(min_length=1)
+
+
+def typed(field: str, text: str) -> Any:
+    """What a format without types means by a text; as it is where no type fits."""
+    known = HostData.model_fields.get(field)
+    if known and not {Int, Bool} & set(get_args(known.annotation)):
+        return text
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return int(text) if DECIMAL.fullmatch(text) and len(text) < 30 else text
