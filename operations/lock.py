@@ -143,7 +143,11 @@ class Acquire(PyinfraCommand):
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         lock = Held(self.owner, connector_arguments)
-        ok, lines = lock.acquire(host)
+        try:
+            ok, lines = lock.acquire(host)
+        except gevent.GreenletExit:  # left in its middle: the host may be ours by now
+            connection.shell(host, script("lock", "release", self.owner.run), connector_arguments)
+            raise
         told(host, lines)
         if not ok:
             return refused(host, "LOCKED", "lock", lines)

@@ -88,10 +88,15 @@ def test_two_operators_at_once_break_nothing(light: Done) -> None:
     until(lambda: started(light.report["run"], 3))
     second = rollout(NEXT, "--window", "4", "--canary", "0", "--max-fail", "8")
     output, _ = first.communicate(timeout=300)
-    done = accounted(ended(first, output))
-    assert done.status == 0, output
-    codes = {h["failure"]["code"] for h in second.report["hosts"].values() if h["failure"]}
-    assert codes == {"LOCKED"}
+    both = (accounted(ended(first, output)), second)
+    for done in both:
+        codes = {h["failure"]["code"] for h in done.report["hosts"].values() if h["failure"]}
+        assert codes <= {"LOCKED"}, done.output
+    # what one of them found locked the other one carried
+    for host in FLEET:
+        pair = sorted(done.statuses()[host] for done in both)
+        assert pair in (["changed", "failed"], ["changed", "ok"], ["changed", "changed"])
+    assert free()
     assert rollout(NEXT).status == 0 and answers() == {"light v2"}
 
 
