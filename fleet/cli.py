@@ -112,9 +112,9 @@ def inventory(inventory: str, form: str) -> None:
     \b
     Example:  mlufleet inventory inventories/fleet.py --graph
     """
-    from fleet import graph
+    from fleet.inventory import graph, loading
 
-    found = graph.described(graph.load(inventory))
+    found = graph.described(loading.load(inventory))
     if form == "json":
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:

@@ -11,38 +11,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fleet.failures import Exit, InvalidInput
+from fleet.inventory.loading import load
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
-
-
-def load(inventory: str, override: dict[str, Any] | None = None) -> Inventory:
-    """An inventory as pyinfra itself will read it.
-
-    :param override: data that goes before what the inventory says
-    :raises InvalidInput: there is none, or it cannot be read
-    """
-    from pyinfra.api.exceptions import PyinfraError
-    from pyinfra.api.state import State
-    from pyinfra.context import ctx_state
-    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
-    from pyinfra_cli.inventory import make_inventory_from_files
-
-    if not Path(inventory).is_file():
-        raise InvalidInput(f"{inventory}: no such inventory file")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    if not ctx_state.isset():  # type: ignore[no-untyped-call]
-        ctx_state.set(State())  # type: ignore[no-untyped-call]
-    try:
-        found: Inventory = make_inventory_from_files(inventory, override, cwd=os.getcwd())
-    except InvalidInput:
-        raise
-    except (CliError, PyinfraError, UnexpectedExternalError, OSError) as error:
-        raise InvalidInput(f"{inventory}: {error}") from error
-    if not list(found):
-        raise InvalidInput(f"{inventory}: it has no hosts")
-    return found
 
 
 def check(name: str, inventory: Inventory) -> list[tuple[str, str, str]]:

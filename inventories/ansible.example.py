@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from fleet import ansible
-from fleet.inventory import grouped
+from fleet.inventory import ansible, grouped
 
 # a file, a folder or a script; relative to where you start mlufleet
 _inventory = Path("/etc/ansible/hosts")

@@ -20,6 +20,7 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 
 from fleet import launch
 from fleet.failures import Failure, InvalidInput
+from fleet.inventory.loading import load
 from fleet.journal import identity
 from fleet.run import Run
 from operations import connection, outstanding
@@ -42,7 +43,7 @@ class Session:
         pairs = dict(word.partition("=")[::2] for word in data)
         self.state = State(check_for_changes=False)
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
-        found = launch.load(inventory, {k: parse_cli_arg(v) for k, v in pairs.items()})
+        found = load(inventory, {k: parse_cli_arg(v) for k, v in pairs.items()})
         launch.check(inventory, found)
         ctx_inventory.set(found)  # type: ignore[no-untyped-call]
         config = Config()  # type: ignore[no-untyped-call]

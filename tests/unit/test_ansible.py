@@ -11,9 +11,8 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 
-from fleet import ansible, ansible_command
 from fleet.failures import InvalidInput
-from fleet.inventory import Entry
+from fleet.inventory import Entry, ansible, ansible_command
 from fleet.wanted import Wanted
 from tests.unit.fuzz import altered, judged, mutated
 from tests.unit.test_groups import INVENTORIES, limited, loaded
@@ -226,7 +225,7 @@ def test_any_variables_are_a_host_or_an_error(template: Path, variables: dict[st
     listed = {
         "_meta": {"hostvars": {"a": json.loads(json.dumps(variables, default=str, skipkeys=True))}}
     }
-    with patch("fleet.ansible_command.listed", return_value=listed):
+    with patch("fleet.inventory.ansible_command.listed", return_value=listed):
         for name, said in judged(lambda: ansible.read(template), template, lines=False) or []:
             assert name == "a" and isinstance(said.get("cards", 1), int)
             assert "ansible_port" not in said and said.get("evict") in (None, True, False)

@@ -8,9 +8,9 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import graph
 from fleet.cli import main
 from fleet.failures import Exit
+from fleet.inventory import graph
 from fleet.wanted import Wanted
 from tests.unit.test_groups import beside
 

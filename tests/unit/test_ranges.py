@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import ranges
+from fleet.inventory import ranges
 
 
 def names(pattern: str) -> list[str]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet import inventory, table
+from fleet import inventory
 from fleet.failures import InvalidInput
+from fleet.inventory import table
 from fleet.wanted import Wanted
 
 HEADER = "name,release,store,ssh_port,cards,evict,groups,data.rack,data.note\n"

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fleet import documents, ranges, table, wanted
+from fleet import documents, wanted
 from fleet.documents import is_file
 from fleet.failures import InvalidInput
 from fleet.fields import Location, line_of
-from fleet.hosts import Fleet, check_group
-from fleet.hosts import HostData as HostData
+from fleet.inventory import ranges, table
+from fleet.inventory.hosts import Fleet, check_group
+from fleet.inventory.hosts import HostData as HostData
 
 Entry = tuple[str, dict[str, Any]]
 #: file and line of a field

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator
 
-from fleet import ranges
+from fleet.inventory import ranges
 from fleet.shapes import Bool, Int, Model, like
 from fleet.strict_yaml import DECIMAL
 

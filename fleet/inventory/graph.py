@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
-
-from fleet.failures import InvalidInput
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
     from rich.tree import Tree
 
 SHOWN = ("ssh_user", "release", "cards")
-
-
-def load(path: str) -> Inventory:
-    """:raises InvalidInput: it is missing, wrong, or has no hosts"""
-    from pyinfra.api.exceptions import PyinfraError
-    from pyinfra.api.state import State
-    from pyinfra.context import ctx_state
-    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
-    from pyinfra_cli.inventory import make_inventory_from_files
-
-    if not Path(path).is_file():
-        raise InvalidInput(f"{path}: no such inventory file")
-    sys.path.insert(0, os.getcwd())
-    ctx_state.set(State())  # type: ignore[no-untyped-call]
-    try:
-        inventory: Inventory = make_inventory_from_files(path, cwd=os.getcwd())
-    except InvalidInput:
-        raise
-    except SyntaxError as error:
-        raise InvalidInput(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except UnexpectedExternalError as error:
-        cause = error.exception
-        frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
-        line = frames[-1].lineno if frames else 1
-        told = f"{type(cause).__name__}: {cause}"
-        raise InvalidInput(f"{error.filename}:{line}: {told}") from error
-    except (CliError, PyinfraError, OSError) as error:
-        raise InvalidInput(f"{path}: {error}") from error
-    if not len(inventory):
-        raise InvalidInput(f"{path}: it has no hosts")
-    return inventory
 
 
 def described(inventory: Inventory) -> dict[str, Any]:

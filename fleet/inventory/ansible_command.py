@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fleet import sources
 from fleet.failures import InvalidInput
+from fleet.inventory import sources
 
 #: what Ansible only warns of: it drops what stands there, and a host would be another than meant
 DROPPED = re.compile("Skipping|[Uu]nable to parse|both group and host")

@@ -12,7 +12,7 @@ import yaml
 from fleet import documents, strict_yaml
 from fleet.failures import InvalidInput
 from fleet.fields import unknown
-from fleet.hosts import HostData, typed
+from fleet.inventory.hosts import HostData, typed
 
 #: they come of a wrong file, and some of them Python takes for ends of lines
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")

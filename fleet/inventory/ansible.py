@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleet import ansible_command, documents, fields, sources
+from fleet import documents, fields
 from fleet.failures import InvalidInput
-from fleet.hosts import Fleet, HostData, typed
-from fleet.inventory import Entry, entries
+from fleet.inventory import ansible_command, sources
+from fleet.inventory.hosts import Fleet, HostData, typed
+from fleet.inventory.reading import Entry, entries
 
 #: later ones win, as they do in Ansible
 FIELDS = {

@@ -1,0 +1,51 @@
+"""An inventory file as pyinfra itself reads it, with every error of it named."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any
+
+from fleet.failures import InvalidInput
+
+if TYPE_CHECKING:
+    from pyinfra.api.inventory import Inventory
+
+
+def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
+    """Read an inventory.
+
+    :param override: data that goes before what the inventory says
+    :raises InvalidInput: it is missing, wrong, or has no hosts
+    """
+    from pyinfra.api.exceptions import PyinfraError
+    from pyinfra.api.state import State
+    from pyinfra.context import ctx_state
+    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
+    from pyinfra_cli.inventory import make_inventory_from_files
+
+    if not Path(path).is_file():
+        raise InvalidInput(f"{path}: no such inventory file")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    if not ctx_state.isset():  # type: ignore[no-untyped-call]
+        ctx_state.set(State())  # type: ignore[no-untyped-call]
+    try:
+        found: Inventory = make_inventory_from_files(path, override, cwd=os.getcwd())
+    except InvalidInput:
+        raise
+    except SyntaxError as error:
+        raise InvalidInput(f"{error.filename}:{error.lineno}: {error.msg}") from error
+    except UnexpectedExternalError as error:
+        cause = error.exception
+        frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
+        line = frames[-1].lineno if frames else 1
+        told = f"{type(cause).__name__}: {cause}"
+        raise InvalidInput(f"{error.filename}:{line}: {told}") from error
+    except (CliError, PyinfraError, OSError) as error:
+        raise InvalidInput(f"{path}: {error}") from error
+    if not len(found):
+        raise InvalidInput(f"{path}: it has no hosts")
+    return found
