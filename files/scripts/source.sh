@@ -15,7 +15,7 @@ fill() {
   : > "$part/$filling"
   find "$part" -mindepth 1 -maxdepth 1 ! -name .git -exec cp -a {} "$path/" \;
   mv "$part/.git" "$path/"
-  rm -rf "$path/$filling" "$part"
+  rm -rf "${path:?}/$filling" "$part"
 }
 if [ -e "$part/$filling" ]; then fill; fi  # what a power cut left
 if [ -d "$path/.git" ]; then
@@ -45,7 +45,7 @@ if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
   git fetch --quiet --tags "$origin" '+refs/heads/*:refs/remotes/origin/*'
 fi
 head=$(git rev-parse HEAD)
-if [ "$head" != "$commit" ] && [ -z "$(git for-each-ref --format='%(objectname)' | grep "$head")" ]; then
+if [ "$head" != "$commit" ] && ! git for-each-ref --format='%(objectname)' | grep -q "$head"; then
   kept="kept-$(date +%Y%m%d-%H%M%S)"
   git branch "$kept" "$head"
   echo "kept what was at $path HEAD as branch $kept"
