@@ -5,7 +5,8 @@ the epoch, null while it runs), ``exit`` and ``hosts``: name -> ``status`` (ok, 
 unreachable, skipped), ``stages`` (list of ``stage``, ``changes``, ``seconds``), ``failure``
 (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``, ``kept``,
 ``drift`` (stage -> what was to do when the run began), ``lock`` (who held the host then, or null),
-``cards`` (address -> core state then, "dropped", "gone" or "no driver").
+``cards`` (address -> core state then, "dropped", "gone" or "no driver"), ``notes`` (what is wrong
+with a host though it can be provisioned, in words, with the remedy).
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
-            "kept": [], "drift": {}, "lock": None, "cards": {}, "seen": False, "needs": [],
-            "refusal": None, "unreachable": False}  # fmt: skip
+            "kept": [], "drift": {}, "lock": None, "cards": {}, "notes": [], "seen": False,
+            "needs": [], "refusal": None, "unreachable": False}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -81,6 +82,8 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["answer"] = event["text"]
     elif kind == "kept":
         host["kept"].append(event["what"])
+    elif kind == "note":
+        host["notes"].append(event["text"])
 
 
 def _status(host: dict[str, Any]) -> str:
@@ -173,6 +176,8 @@ def summary(report: dict[str, Any], folder: Path) -> None:
             say(f"  remedy: {failure['remedy']}")
         if degraded(host):
             console.print(f"{name}: {degraded(host)}", markup=False, soft_wrap=True)
+        for note in host["notes"]:
+            console.print(f"{name}: {note}", markup=False, soft_wrap=True)
     total = len(report["hosts"])
     same = sum(host["status"] == "ok" for host in report["hosts"].values())
     console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")

@@ -32,6 +32,13 @@ from operations.state import HostState
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID = "MLUFLEET_RUN"
+#: seconds; a resolver that does not answer costs sshd at least ten
+PATIENT = 8
+SLOW_LOGIN = (
+    "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
+    "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
+    "/etc/resolv.conf"
+)
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -44,6 +51,9 @@ class Log(logging.Handler):
         self.lines: dict[str, list[str]] = {}
         #: host -> the exception that pyinfra was handling when it last spoke of it
         self.errors: dict[str, BaseException | None] = {}
+        #: host -> seconds that connecting took
+        self.connected: dict[str, float] = {}
+        self._started = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
         line = STYLES.sub("", record.getMessage()).strip()
@@ -51,6 +61,8 @@ class Log(logging.Handler):
             name, text = match.groups()
             self.lines.setdefault(name, []).append(text)
             self.errors[name] = sys.exc_info()[1]
+            if text == "Connected":
+                self.connected.setdefault(name, time.monotonic() - self._started)
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log").open(
                 "a", encoding="utf-8", errors="backslashreplace"
@@ -137,6 +149,9 @@ class Run:
                             drift={stage: _words(decision) for stage, decision in drift.items()},
                             lock=asdict(state.lock) if state.lock else None,
                             cards=state.health)  # fmt: skip
+        seconds = self.log.connected.get(host.name, 0)
+        if state.use_dns and seconds > PATIENT:
+            self.journal.append("note", host.name, text=SLOW_LOGIN.format(seconds))
         if not drift:
             logger.info(f"{host.print_prefix}is as release {wanted.release.name} says: 0 changes")
 

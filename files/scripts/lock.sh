@@ -18,8 +18,8 @@ take() {
 hung_up() { [ "$(cat "$left" 2>/dev/null)" = "$(field 1)" ]; }
 mine() { [ "$(field 1)" = "$run" ]; }
 holder() {
-  age=$(($(date +%s) - $(stat -c %Y "$lock")))
-  echo "held by $(field 2), run $(field 1), since $(field 3), last seen $age s ago: $(field 5)"
+  echo "held by $(field 2), run $(field 1), since $(field 3), last seen $(age "$lock") s ago:" \
+    "$(field 5)"
 }
 release() {
   guarded || exit 1
@@ -57,10 +57,8 @@ case $how in
       if [ "$now" != "$last" ]; then
         if [ -n "$last" ] && ! hung_up; then echo "@@code LOCKED"; holder; exit 1; fi
         last=$now waited=0
-        age=$(($(date +%s) - $(stat -c %Y "$lock")))
-        [ $age -ge 0 ] || age=0
         # a clock that was set makes a live lock look old: at least one beat is waited for
-        quiet=$(($(field 4) - age))
+        quiet=$(($(field 4) - $(age "$lock")))
         [ $quiet -gt $((BEAT + 2)) ] || quiet=$((BEAT + 2))
         [ $quiet -le 120 ] || { echo "@@code LOCKED"; holder; exit 1; }
       elif [ $waited -gt $quiet ]; then
