@@ -26,7 +26,7 @@ def exit_status(report: dict[str, Any]) -> Exit:
 
 def findings(report: dict[str, Any]) -> dict[str, Any]:
     """What `mlufleet doctor --json` prints, a mapping for each host."""
-    kept = ("versions", "cards", "drift", "failure", "lock")
+    kept = ("versions", "cards", "drift", "failure", "lock", "notes")
     return {
         name: {"healthy": healthy(host), **{key: host[key] for key in kept}}
         for name, host in sorted(report["hosts"].items())
@@ -59,6 +59,8 @@ def show(report: dict[str, Any]) -> None:
             console.print(f"  remedy: {failure['remedy']}", markup=False, soft_wrap=True)
         if degraded(host):
             console.print(f"{name}: {degraded(host)}", markup=False, soft_wrap=True)
+        for note in host["notes"]:
+            console.print(f"{name}: {note}", markup=False, soft_wrap=True)
         for stage, words in host["drift"].items():
             console.print(f"{name}: {stage}: {'; '.join(words)}", markup=False, soft_wrap=True)
 

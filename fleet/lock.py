@@ -182,7 +182,10 @@ def _peeled(bundle: Path, revision: str) -> str:
 
     with TemporaryDirectory() as scratch:
         _git("clone", "--quiet", "--bare", str(bundle), scratch)
-        return _git("--git-dir", scratch, "rev-parse", f"{revision}^{{commit}}")
+        try:
+            return _git("--git-dir", scratch, "rev-parse", "--verify", f"{revision}^{{commit}}")
+        except InvalidInput as error:
+            raise InvalidInput(f"{bundle} has no commit {revision}") from error
 
 
 def _git(*arguments: str) -> str:

@@ -30,6 +30,13 @@ from operations.stage import Decision
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID = "MLUFLEET_RUN"
+#: seconds; a resolver that does not answer costs sshd at least ten
+PATIENT = 8
+SLOW_LOGIN = (
+    "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
+    "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
+    "/etc/resolv.conf"
+)
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -42,6 +49,14 @@ class Log(logging.Handler):
         self.lines: dict[str, list[str]] = {}
         #: host -> the exception that pyinfra was handling when it last spoke of it
         self.errors: dict[str, BaseException | None] = {}
+        #: host -> seconds that connecting took
+        self.connected: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._began: dict[str, float] = {}
+
+    def connects(self, host: str) -> None:
+        """A connection begins now; without this word, all of them begin with the run."""
+        self._began[host] = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
         line = STYLES.sub("", record.getMessage()).strip()
@@ -49,6 +64,9 @@ class Log(logging.Handler):
             name, text = match.groups()
             self.lines.setdefault(name, []).append(text)
             self.errors[name] = sys.exc_info()[1]
+            if text == "Connected":
+                began = self._began.get(name, self._started)
+                self.connected.setdefault(name, time.monotonic() - began)
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / f"{journal.file_name(name)}.log").open(
                 "a", encoding="utf-8", errors="backslashreplace"
@@ -162,6 +180,9 @@ class Run:
                     drift={stage: _words(decision) for stage, decision in drift.items()},
                     lock=asdict(state.lock) if state.lock else None,
                     cards=state.health, serials=state.serials)  # fmt: skip
+        seconds = self.log.connected.get(host.name, 0)
+        if state.use_dns and seconds > PATIENT:
+            events.emit(host.name, "note", text=SLOW_LOGIN.format(seconds))
         if not drift:
             logger.info(f"{host.print_prefix}is as release {name} says: 0 changes")
 

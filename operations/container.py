@@ -9,7 +9,7 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import digest
 from fleet.wanted import Wanted
-from operations import layout
+from operations import engine, layout
 from operations.observe import CONTAINER_FACTS
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
@@ -51,6 +51,8 @@ def fits(wanted: Wanted, state: HostState) -> bool:
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     name, found = wanted.release.container.name, state.container
+    if silent := engine.unanswered(wanted, state):
+        return silent
     if found is None:
         return [f"create container {name}"]
     if found.image != wanted.lock.image.id:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
+from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import layout
 from operations.stage import Body, Decision, Options, Stage
@@ -26,6 +27,13 @@ def absent(state: HostState) -> bool:
     return not state.engine and not {"docker", "dockerd"} <= state.tools
 
 
+def unanswered(wanted: Wanted, state: HostState) -> Failure | None:
+    """Something of docker's that is asked for in vain: it must not be taken for missing."""
+    names = {"image": wanted.release.image.reference, "container": wanted.release.container.name}
+    said = [f"{kind} {name}" for kind, name in names.items() if kind in state.silent]
+    return Failure("ENGINE", f"docker does not answer for {' and '.join(said)}") if said else None
+
+
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     minimum = wanted.release.engine.minimum
     todo = []
@@ -37,7 +45,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         todo.append(f"upgrade docker {state.engine} to at least {minimum}")
     if state.engine and not state.engine_enabled:
         todo.append("enable docker at boot")
-    return todo
+    return todo or unanswered(wanted, state) or []
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:

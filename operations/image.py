@@ -8,7 +8,7 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.wanted import Wanted
-from operations import layout, preflight
+from operations import engine, layout, preflight
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
@@ -17,6 +17,8 @@ from operations.transfer import Upload
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     reference, identity = wanted.release.image.reference, wanted.lock.image.id
+    if silent := engine.unanswered(wanted, state):
+        return silent
     if state.image != identity:
         # preflight could not know it of an engine that was not running yet
         if short := preflight.space(wanted, state):

@@ -107,6 +107,8 @@ class HostState:
     #: host's clock less the controller's, seconds
     skew: float = 0.0
     uid: int = -1
+    #: its sshd looks up the name of whoever logs in
+    use_dns: bool = False
     headers: bool = False
     secure_boot: bool = False
     tools: set[str] = field(default_factory=set)
@@ -122,6 +124,8 @@ class HostState:
     holders: list[Holder] = field(default_factory=list)
     engine: str = ""
     engine_enabled: bool = False
+    #: what docker did not answer for ("image", "container"): of these nobody knows how they are
+    silent: set[str] = field(default_factory=set)
     docker_root: str = "/var/lib/docker"
     tagged: str = ""
     image: str = ""
@@ -261,6 +265,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.skew = int(fields[0]) - now
     elif kind == "uid":
         state.uid = int(fields[0])
+    elif kind == "usedns":
+        state.use_dns = True
     elif kind == "headers":
         state.headers = True
     elif kind == "secureboot":
@@ -283,6 +289,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.holders.append(Holder(int(fields[0]), fields[1], fields[2]))
     elif kind == "engine":
         state.engine, state.engine_enabled = fields[0], fields[1] == "enabled"
+    elif kind == "silent":
+        state.silent.add(fields[0])
     elif kind == "root":
         state.docker_root = fields[0] or state.docker_root
     elif kind in ("tagged", "image"):

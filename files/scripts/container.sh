@@ -9,7 +9,9 @@ case $how in
     # what docker made of it: a label alone can be given to anything
     stamp container "$spec $(docker inspect --type container --format "$facts" "$name" |
       sha256sum | cut -c1-16)" ;;
-  start) docker start "$name" ;;
+  start)
+    docker unpause "$name" 2>/dev/null  # one that is paused cannot be started
+    docker start "$name" ;;
   restart) docker restart -t 10 "$name" ;;
   remove) docker rm -f "$name" ;;
   keep)

@@ -67,6 +67,7 @@ case $status in 124 | 137)
   while left=$(stuck "$job") && [ -n "$left" ] && [ $n -lt 3 ]; do n=$((n + 1)); sleep 1; done
   if [ -n "$left" ]; then
     audit "hung"; echo "@@code HUNG"
+    # shellcheck disable=SC2086,SC2116  # in one line
     echo "not even SIGKILL ends $(echo $left), after $seconds s"
   else echo "@@code TIMED_OUT"; echo "it was ended after $seconds s"
   fi ;;

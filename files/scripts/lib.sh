@@ -31,6 +31,12 @@ stuck() {
       "${status%us}" 2>/dev/null
   done
 }
+age() {
+  # FILE: seconds since it was written, by this host's clock; 0 where that was set back since
+  seconds=$(($(date +%s) - $(stat -c %Y "$1")))
+  [ $seconds -ge 0 ] || seconds=0
+  echo $seconds
+}
 uptime() { cut -d. -f1 /proc/uptime; }  # seconds that no setting of the clock changes
 # JOB: 20 s past its limit, when SIGKILL has been sent long ago
 overdue() { [ "$(uptime)" -gt $(($(cat "$1/deadline") + 20)) ]; }

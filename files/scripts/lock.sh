@@ -1,10 +1,11 @@
 # acquire RUN OPERATOR WHY LEASE | release RUN | beat RUN | break OPERATOR: one run at a time on a
 # host. A holder beats every few seconds; it counts as dead when its lock has not changed for a
-# lease, by what is seen on this host alone: nobody's clock is compared with another's.
+# lease, by what is seen on this host alone: nobody's clock is compared with another's. One that
+# has hung up says so in lock.left: what it still did to the lock before that is no sign of life.
 set -u
 BEAT=5
 how=$1 run=$2
-lock="$state/lock"
+lock="$state/lock" left="$state/lock.left"
 mkdir -p "$state"; chmod 755 "$state"
 guarded() { exec 9> "$state/lock.guard" && flock -w 10 9; }
 free() { exec 9>&-; }
@@ -12,16 +13,17 @@ field() { cut -f"$1" "$lock" 2>/dev/null; }
 changed() { stat -c %Y.%i "$lock" 2>/dev/null; }
 take() {
   printf '%s\t%s\t%s\t%s\t%s\n' "$run" "$operator" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$lease" \
-    "$why" > "$lock.part" && mv -f "$lock.part" "$lock"
+    "$why" > "$lock.part" && mv -f "$lock.part" "$lock" && rm -f "$left"
 }
+hung_up() { [ "$(cat "$left" 2>/dev/null)" = "$(field 1)" ]; }
 mine() { [ "$(field 1)" = "$run" ]; }
 holder() {
-  age=$(($(date +%s) - $(stat -c %Y "$lock")))
-  echo "held by $(field 2), run $(field 1), since $(field 3), last seen $age s ago: $(field 5)"
+  echo "held by $(field 2), run $(field 1), since $(field 3), last seen $(age "$lock") s ago:" \
+    "$(field 5)"
 }
 release() {
   guarded || exit 1
-  if mine; then rm -f "$lock"; fi
+  if mine; then rm -f "$lock" "$left"; fi
 }
 case $how in
   release) release ;;
@@ -30,17 +32,21 @@ case $how in
     while read -r word; do
       mine || exit 0
       [ "$word" != release ] || { release; exit 0; }
-      touch "$lock"
+      rm -f "$left"  # it was another connection of this run's that ended
+      touch -c "$lock"
       echo beat
     done
     # the lease is cut short, so that whoever comes next does not wait for all of it
-    if mine; then touch -d "@$(($(date +%s) - $(field 4) + BEAT))" "$lock"; fi ;;
+    if mine; then
+      echo "$run" > "$left"
+      touch -cd "@$(($(date +%s) - $(field 4) + BEAT))" "$lock"
+    fi ;;
   break)
     guarded || exit 1
     [ -f "$lock" ] || { echo "@@lock free"; exit 0; }
     echo "@@lock was $(holder)"
     WHO="-	$run	lock" audit "broke the lock $(holder)"
-    rm -f "$lock" ;;
+    rm -f "$lock" "$left" ;;
   acquire)
     operator=$3 why=$4 lease=$5
     waited=0 quiet=0 last=
@@ -49,12 +55,10 @@ case $how in
       if [ ! -f "$lock" ] || mine; then take; free; break; fi
       now=$(changed)
       if [ "$now" != "$last" ]; then
-        if [ -n "$last" ]; then echo "@@code LOCKED"; holder; exit 1; fi
-        last=$now
-        age=$(($(date +%s) - $(stat -c %Y "$lock")))
-        [ $age -ge 0 ] || age=0
+        if [ -n "$last" ] && ! hung_up; then echo "@@code LOCKED"; holder; exit 1; fi
+        last=$now waited=0
         # a clock that was set makes a live lock look old: at least one beat is waited for
-        quiet=$(($(field 4) - age))
+        quiet=$(($(field 4) - $(age "$lock")))
         [ $quiet -gt $((BEAT + 2)) ] || quiet=$((BEAT + 2))
         [ $quiet -le 120 ] || { echo "@@code LOCKED"; holder; exit 1; }
       elif [ $waited -gt $quiet ]; then
@@ -70,7 +74,10 @@ case $how in
           echo "@@code HUNG"; echo "process $(cat "$job/pid") of $(cut -f1 "$job/who") does not end"
           exit 1
         fi
-        touch "$lock"; sleep 1
+        mine || { echo "@@code LOCKED"; echo "another run has taken this host"; exit 1; }
+        touch -c "$lock"
+        echo "@@waiting"  # nobody reads it where the controller is gone: this ends as well
+        sleep 1
       done
     done ;;
 esac

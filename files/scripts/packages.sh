@@ -36,9 +36,11 @@ repair_packages() {
   if command -v apt-get >/dev/null 2>&1; then
     left=$(unfinished)
     [ -n "$left" ] || [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
+    # shellcheck disable=SC2086  # in one line
     audit "dpkg --configure -a, for" ${left:-an interrupted dpkg}
     dpkg --configure -a --force-confold
     left=$(unfinished | grep -v "^${1:-none} ")
+    # shellcheck disable=SC2086
     [ -z "$left" ] || broken $left
   elif said=$(unreadable "${1:-none}"); then
     audit "rpm --rebuilddb: $(printf '%s\n' "$said" | head -n 1)"

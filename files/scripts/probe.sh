@@ -5,8 +5,17 @@
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 T=$(printf '\t')
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
+ask() {
+  # WHAT COMMAND…: what docker answers of it; where it does not answer, that is said: it is not "no"
+  what=$1; shift
+  answer=$(quiet 20 "$@")
+  status=$?
+  case $status in 124 | 137) say silent "$what" ;; esac
+  return $status
+}
 quiet() { timeout -k 2 "$@" 2>/dev/null </dev/null; }
 printf '\n@@mlufleet-begin\n'  # a banner's last line may have no end
+# shellcheck source=/dev/null
 . /etc/os-release 2>/dev/null
 say os "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
 kernel=$(uname -r)
@@ -16,10 +25,13 @@ say boot "$(booted)"
 say machine "$(cat /etc/machine-id 2>/dev/null) $(uname -n) $(booted)"
 say clock "$(date +%s)"
 say uid "$(id -u)"
+# its default is another in each system's sshd
+quiet 5 sshd -T | grep -qx 'usedns yes' && say usedns yes
 [ -e "/lib/modules/$kernel/build/." ] && say headers "/lib/modules/$kernel/build"
 for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
   [ -r "$variable" ] && say secureboot "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')"
 done
+# shellcheck disable=SC2012  # of these names, versions are sorted best by sort
 for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
 [ -n "${next:-}" ] && say next "${next#/boot/vmlinuz-}"
 for tool in git docker dockerd timeout sha256sum flock base64 apt-get; do
@@ -66,16 +78,19 @@ if command -v docker >/dev/null 2>&1; then
   if [ -n "$server" ]; then
     root=$(quiet 20 docker info --format '{{.DockerRootDir}}') && say root "$root"
     ROOTS="$ROOTS $root"
-    id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE") && say tagged "$id"
-    id=$(quiet 20 docker image inspect --format '{{.Id}}' "$IMAGE_ID") && say image "$id"
-    # a missing label is printed as "<no value>" by some paths through docker's templates
-    line=$(quiet 20 docker inspect --type container --format \
-      "container$T{{.Id}}$T{{.Image}}$T{{.State.Running}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}" \
-      "$CONTAINER") && echo "$line"
+    ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$answer"
+    ask image docker image inspect --format '{{.Id}}' "$IMAGE_ID" && say image "$answer"
+    # a missing label is printed as "<no value>" by some paths through docker's templates; one that
+    # is paused is "running" to docker
+    line=
+    ask container docker inspect --type container --format \
+      "container$T{{.Id}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}" \
+      "$CONTAINER" && line=$answer && echo "$line"
     pid=$(printf '%s\n' "$line" | cut -f5)
-    [ -n "$pid" ] && say facts "$(quiet 20 docker inspect --type container --format "$CONTAINER_FACTS" \
-      "$CONTAINER" | sha256sum | cut -c1-16)"
+    [ -n "$pid" ] && ask container docker inspect --type container --format "$CONTAINER_FACTS" \
+      "$CONTAINER" && say facts "$(printf '%s\n' "$answer" | sha256sum | cut -c1-16)"
     # what pip or anybody else changed in there: names of all packages, times of their records
+    # shellcheck disable=SC2013  # a word is a folder
     [ -n "$pid" ] && [ "$pid" != 0 ] &&
       say site "$(for folder in $(cat "$state/stamps/packages-folders" 2>/dev/null); do
         cd "/proc/$pid/root$folder" 2>/dev/null || continue
@@ -107,6 +122,7 @@ $hidden"
   fi
 done
 set -f # patterns are meant as they are
+# shellcheck disable=SC2153
 for ours in $OURS; do
   list=${ours%%:*}/.git/info/exclude
   [ -d "${ours%%:*}/.git" ] && ! grep -qxF -- "${ours#*:}" "$list" 2>/dev/null &&
@@ -128,7 +144,7 @@ for path in $ROOTS; do
     "$(df -Pi "$path" | awk 'NR == 2 { print ($2 == 0 ? "-" : $4) }')"
   [ -w "$path" ] || say read-only "$path"  # for root, only where the file system is
 done
-[ -f "$state/lock" ] && say lock "$(cat "$state/lock")" "$(($(date +%s) - $(stat -c %Y "$state/lock")))"
+[ -f "$state/lock" ] && say lock "$(cat "$state/lock")" "$(age "$state/lock")"
 for job in "$state"/jobs/*; do
   [ -d "$job" ] || continue
   left=$(stuck "$job" | tr '\n' ' ')

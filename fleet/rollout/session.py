@@ -72,6 +72,7 @@ class Session:
     def connected(self, host: Host) -> Iterator[bool]:
         """A host with a fresh connection; given back and left at the end, whatever happens."""
         with ctx_host.use(host), ctx_config.use(self.state.config.copy()):
+            self.run.log.connects(host.name)
             host.connect()
             try:
                 if not host.connected:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fleet.failures import Failure
@@ -66,6 +68,24 @@ def test_what_a_stopped_engine_holds_is_not_guessed_and_room_is_asked_for_later(
     assert code(image.decide(wanted, started, NONE)) == "NO_SPACE"
     loaded = probe(*full, "engine|20.10.24|enabled", f"image|{wanted.lock.image.id}")
     assert isinstance(image.decide(wanted, loaded, NONE), list)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "stages"),
+    [
+        ("container", "container torch", (engine, container)),
+        ("image", "image registry.example/torch:v1", (engine, image)),
+    ],
+)
+def test_what_docker_does_not_answer_for_is_not_taken_for_missing(
+    wanted: Wanted, kind: str, name: str, stages: tuple[Any, ...]
+) -> None:
+    state = probe(*DRIVEN, f"silent|{kind}")
+    for stage in stages:
+        failure = stage.decide(wanted, state, NONE)
+        assert code(failure) == "ENGINE"
+        assert failure.sentence.endswith(f"docker does not answer for {name}")
+    assert isinstance(stages[-1].decide(wanted, probe(*DRIVEN), NONE), list)
 
 
 def test_headers_do_not_matter_once_the_driver_is_there(wanted: Wanted) -> None:

@@ -28,6 +28,7 @@ SAMPLE = [
         "file|/data/share/model_mlu/a.py|" + "ef" * 32, "stamp|smoke|0123456789abcdef",
         "machine|ab12 host 0000:42", "next|4.15.0-99-generic",
         "module-for|4.15.0-99-generic|5.10.10",
+        "usedns|yes", "silent|container",
         "facts|0123", "site|4567", "read-only|/data", "disk|/data|1000|200",
         "lock|run|me@here|2026-01-01T00:00:00Z|20|why|3", "job|run|me@here|smoke|ask|-10",
     )

@@ -60,6 +60,13 @@ def test_a_tag_that_the_bundle_has_not_is_refused(site: Path) -> None:
         make(site)
 
 
+def test_a_commit_that_the_bundle_has_not_is_named(site: Path) -> None:
+    path, commit = site / "small.yml", "1" * 40
+    path.write_text(path.read_text().replace("tag: v1}", f"commit: '{commit}'}}"))
+    with pytest.raises(InvalidInput, match=rf"model\.bundle has no commit {commit}$"):
+        make(site)
+
+
 @pytest.mark.parametrize("pin", ["tag: v1", "branch: main"])
 def test_a_source_without_a_bundle_is_resolved_at_its_url(
     site: Path, template: Path, pin: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet import report
+from fleet import doctor, report
 from fleet.failures import TABLE, Exit, Failure
 from fleet.journal import Journal, read
 
@@ -61,6 +61,19 @@ def test_a_host_that_never_reached_its_smoke_test_is_not_called_ok() -> None:
     events = [event("hosts", names=["a"]), observed("a", "driver", "smoke"), done("a", "driver")]
     result = report.derive(events, "r")
     assert result["hosts"]["a"]["status"] == "skipped" and result["exit"] == Exit.FAILED
+
+
+def test_what_is_wrong_with_a_host_that_can_be_provisioned_is_told_and_does_not_fail_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = [event("hosts", names=["a"]), event("note", "a", text="slow [login]"), observed("a")]
+    result = report.derive(events, "r")
+    assert result["hosts"]["a"]["notes"] == ["slow [login]"] and result["exit"] == Exit.OK
+    report.summary(result, tmp_path)
+    doctor.show(result)
+    said = capsys.readouterr()
+    assert "a: slow [login]" in said.err and "a: slow [login]" in said.out
+    assert doctor.findings(result)["a"]["notes"] == ["slow [login]"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""The lock of a host, judged by the host's own script: here on the controller, in a folder."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from operations.scripts import body, text
+from tests.runs import until
+
+Process = subprocess.Popen[str]
+
+
+class Host:
+    """A folder that is the state of a host."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lock = folder / "lock"
+        self.script = body("lock").replace("/var/lib/mlufleet", str(folder))
+        self.begun: list[Process] = []
+
+    def begin(self, *arguments: str) -> Process:
+        words = ["sh", "-c", self.script, "lock", *arguments]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.begun.append(process)
+        return process
+
+    def acquire(self, run: str) -> Process:
+        return self.begin("acquire", run, f"{run}@here", "deploy", "20")
+
+    def beaten(self, run: str) -> Process:
+        """The lock in the hands of a run that has just given a sign of life."""
+        assert self.acquire(run).wait(timeout=10) == 0
+        beat = self.begin("beat", run)
+        sign(beat)
+        return beat
+
+
+def sign(beat: Process) -> None:
+    assert beat.stdin and beat.stdout
+    beat.stdin.write("\n")
+    beat.stdin.flush()
+    assert beat.stdout.readline() == "beat\n"
+
+
+def hang_up(beat: Process) -> None:
+    assert beat.stdin
+    beat.stdin.close()
+    assert beat.wait(timeout=10) == 0
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    host = Host(tmp_path)
+    yield host
+    for process in host.begun:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
+
+
+def test_what_a_dying_holder_still_does_to_its_lock_is_no_sign_of_life(host: Host) -> None:
+    beat = host.beaten("one")
+    contender = host.acquire("two")
+    time.sleep(1.5)  # it has looked at the lock
+    hang_up(beat)
+    said, _ = contender.communicate(timeout=20)
+    assert contender.returncode == 0 and said == ""
+    assert host.lock.read_text().startswith("two\t")
+    assert "took over the lock held by one@here" in (host.lock.parent / "audit.log").read_text()
+
+
+def test_a_holder_one_of_whose_connections_has_ended_is_alive(host: Host) -> None:
+    old, new = host.beaten("one"), host.begin("beat", "one")
+    hang_up(old)
+    contender = host.acquire("two")
+    time.sleep(1.5)
+    sign(new)
+    said, _ = contender.communicate(timeout=20)
+    assert contender.returncode == 1 and "@@code LOCKED" in said and "held by one@here" in said
+    assert host.lock.read_text().startswith("one\t")
+
+
+def test_a_lock_that_was_taken_away_gets_no_sign_of_life_from_who_had_it(host: Host) -> None:
+    beat = host.beaten("one")
+    assert host.begin("break", "me@here").wait(timeout=10) == 0
+    hang_up(beat)
+    assert not host.lock.exists()
+    assert host.acquire("two").wait(timeout=5) == 0
+
+
+def test_who_waits_for_a_dead_runs_step_ends_with_its_own_controller(host: Host) -> None:
+    job = host.lock.parent / "jobs/one-1"
+    job.mkdir(parents=True)
+    step = subprocess.Popen(["sh", "-c", "read -r _", f"{job}/main"], stdin=subprocess.PIPE)
+    booted = subprocess.run(["sh", "-c", text("lib") + "booted"],
+                            capture_output=True, text=True, check=True).stdout  # fmt: skip
+    for name, said in {"pid": str(step.pid), "boot": booted, "deadline": "9" * 12}.items():
+        (job / name).write_text(said)
+    try:
+        contender = host.acquire("two")
+        until(host.lock.exists)
+        assert contender.stdout
+        contender.stdout.close()
+        assert contender.wait(timeout=10) != 0 and step.poll() is None
+    finally:
+        step.communicate()
