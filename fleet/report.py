@@ -7,11 +7,11 @@ no host started any more, ``resumes``: a run) and ``hosts``: name -> ``status``
 (:data:`STATUSES`), ``stages`` (list of ``stage``, ``began``, ``seconds``, ``changes``),
 ``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``,
 ``kept``, ``notes`` (in words, with the remedy), ``drift`` (stage -> what was to do when the run
-began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then, "dropped", "gone" or "no driver"),
-``serials`` (address -> of the board), ``groups``, ``canary``, ``began``, ``ended``,
-``rolled_back`` (null, or ``from`` and ``to``),
-``way_back`` (file of the release that the host can go back to), ``now`` (what it was at when the
-journal ended; "" when it was at nothing).
+began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,
+"dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``groups``, ``canary``,
+``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the
+release that the host can go back to), ``now`` (what it was at when the journal ended; "" when it
+was at nothing).
 """
 
 from __future__ import annotations
