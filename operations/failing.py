@@ -54,6 +54,8 @@ def told(host: Host, lines: Iterable[str]) -> None:
         if line.startswith("kept what was "):
             logger.warning(f"{host.print_prefix}{line}")
             events.emit(host.name, "kept", what=line)
+        elif line.startswith("removed a partial file "):
+            logger.info(f"{host.print_prefix}{line}")
         elif line.startswith("@@answer "):
             events.emit(host.name, "answer", text=line.removeprefix("@@answer "))
         elif line.startswith("@@lock "):
