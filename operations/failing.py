@@ -95,7 +95,7 @@ def alone(execute: Execute) -> Execute:
                 return execute(self, state, host, connector_arguments)
             except (OSError, EOFError, SSHException) as error:
                 reason = f"{self!r}: {error}"
-                if not connection.lost(host) or not resumed(host):
+                if not connection.ended(host) or not resumed(host):
                     break
             except Exception as error:
                 return fail(host, Failure("INTERNAL", f"{self!r}: {type(error).__name__}: {error}"))
