@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from fleet import documents, measured
+from fleet import documents, measured, pieces
 from fleet.failures import InvalidInput
 from fleet.release import Release, Source
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
@@ -101,11 +101,15 @@ def measure(path: Path) -> LockedFile:
     """
     vendor = path.with_name(path.name + ".md5sum")
     sha, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    parts = pieces.Pieces()
     try:
+        big = path.stat().st_size > pieces.SIZE
         with path.open("rb") as stream:
             while block := stream.read(CHUNK):
                 sha.update(block)
                 size += len(block)
+                if big:
+                    parts.update(block)
                 if vendor.is_file():
                     md5.update(block)
     except OSError as error:
@@ -117,6 +121,8 @@ def measure(path: Path) -> LockedFile:
                 f"{path}: md5 is {md5.hexdigest()}, but {vendor.name} says {said}: "
                 "the download is broken, fetch it again"
             )
+    if big:
+        pieces.keep(sha.hexdigest(), parts.end())
     return LockedFile(sha256=sha.hexdigest(), size=size)
 
 

@@ -10,8 +10,8 @@ no host started any more, ``resumes``: a run) and ``hosts``: name -> ``status``
 began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,
 "dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``groups``, ``canary``,
 ``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the
-release that the host can go back to), ``now`` (what it was at when the journal ended; "" when it
-was at nothing).
+release that the host can go back to), ``sent`` (bytes of files), ``now`` (what it was at when the
+journal ended; "" when it was at nothing).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _host() -> dict[str, Any]:
             "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
             "groups": [], "canary": False, "began": None, "ended": None, "rolled_back": None,
             "way_back": "", "now": "", "seen": False, "needs": [], "refusal": None,
-            "unreachable": False, "began-stage": None}  # fmt: skip
+            "unreachable": False, "began-stage": None, "sent": 0}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -105,6 +105,8 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["kept"].append(event["what"])
     elif kind == "note":
         host["notes"].append(event["text"])
+    elif kind == "transfer":
+        host["sent"] += event["sent"]
     else:
         _travelled(host, event)
 

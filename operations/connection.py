@@ -54,6 +54,14 @@ def lost(host: Host) -> bool:
     return under is None or not under.is_active()
 
 
+def ended(host: Host, seconds: float = 5) -> bool:
+    """:func:`lost`, asked after an error: whoever writes may see the end before the reader does."""
+    end = time.monotonic() + seconds
+    while not lost(host) and time.monotonic() < end:
+        gevent.sleep(0.1)
+    return lost(host)
+
+
 def leave(host: Host) -> None:
     """Drop the connection without the callbacks and commands of a real disconnect."""
     client = getattr(host.connector, "client", None)

@@ -54,6 +54,8 @@ def told(host: Host, lines: Iterable[str]) -> None:
         if line.startswith("kept what was "):
             logger.warning(f"{host.print_prefix}{line}")
             events.emit(host.name, "kept", what=line)
+        elif line.startswith("removed a partial file "):
+            logger.info(f"{host.print_prefix}{line}")
         elif line.startswith("@@answer "):
             events.emit(host.name, "answer", text=line.removeprefix("@@answer "))
         elif line.startswith("@@lock "):
@@ -93,7 +95,7 @@ def alone(execute: Execute) -> Execute:
                 return execute(self, state, host, connector_arguments)
             except (OSError, EOFError, SSHException) as error:
                 reason = f"{self!r}: {error}"
-                if not connection.lost(host) or not resumed(host):
+                if not connection.ended(host) or not resumed(host):
                     break
             except Exception as error:
                 return fail(host, Failure("INTERNAL", f"{self!r}: {type(error).__name__}: {error}"))

@@ -10,10 +10,10 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.release import Patch
 from fleet.wanted import Wanted
 from operations import layout, migration
+from operations.rewrite import Rewrite
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
-from operations.transfer import Rewrite
 
 
 def patched(text: str, patch: Patch) -> str:

@@ -39,9 +39,10 @@ def space(wanted: Wanted, state: HostState) -> Failure | None:
     files = wanted.lock.files
     silent = not state.engine and not engine.absent(state)
     if state.image != wanted.lock.image.id and not silent:
-        size = files[wanted.release.image.file].size
-        need[state.docker_root] = UNPACKED * size
-        need[layout.STATE] = size
+        archive = files[wanted.release.image.file]
+        there = sum(size for name, size in state.parts.items() if archive.sha256 in name)
+        need[state.docker_root] = UNPACKED * archive.size
+        need[layout.STATE] = max(archive.size - there, 0)
     for weights in wanted.release.weights:
         if f"weights-{weights.name}" not in state.stamps:
             total = sum(f.size for f in wanted.lock.under(weights.folder).values())

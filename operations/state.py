@@ -138,6 +138,8 @@ class HostState:
     stamps: dict[str, str] = field(default_factory=dict)
     #: path -> free bytes
     disk: dict[str, int] = field(default_factory=dict)
+    #: bytes of files whose transfer was cut, by name
+    parts: dict[str, int] = field(default_factory=dict)
     #: path -> free inodes, where the file system counts them
     inodes: dict[str, int] = field(default_factory=dict)
     read_only: list[str] = field(default_factory=list)
@@ -301,6 +303,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.unlisted.add(fields[0])
     elif kind in ("tree", "file", "stamp"):
         getattr(state, f"{kind}s")[fields[0]] = fields[1]
+    elif kind == "part":
+        state.parts[fields[0]] = int(fields[1])
     elif kind == "disk":
         state.disk[fields[0]] = int(float(fields[1]))
         if fields[2:] and fields[2] not in ("", "-"):

@@ -2,127 +2,154 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import shlex
-from contextlib import suppress
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import gevent
+from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
-from fleet.failures import Failure
-from operations import connection, layout, shares
-from operations.failing import alone, fail, refused, told
+from fleet import pieces
+from operations import connection, events, layout, shares
+from operations.failing import alone, refused, told
 from operations.lock import who
 from operations.scripts import script
+from operations.sending import Meter, send
 
 INCOMING = f"{layout.STATE}/incoming"
-BLOCK = 1 << 20
+#: big files are read one at a time
+reading = BoundedSemaphore(1)
 
 
-def send(host: Host, local: Path, dest: str) -> list[str]:
-    """Stream a file over the host's own connection, as the login user.
-
-    :returns: what the host says of a failure; nothing when there is none
-    :raises OSError, EOFError, SSHException: the connection was lost
-    """
-    channel = connection.stream(host, f"cat > {shlex.quote(dest)}")
-    if channel is None:  # not SSH
-        return [] if host.put_file(str(local), dest) else ["it could not be put there"]
-    with channel, local.open("rb") as content:
-        with suppress(OSError):  # the other end may stop reading before the end, and says why
-            while block := content.read(BLOCK):
-                channel.sendall(block)
-            channel.shutdown_write()
-        status = channel.recv_exit_status()
-        said = channel.makefile_stderr("rb").read().decode(errors="replace")
-    if connection.lost(host):
-        raise ConnectionResetError("the connection is gone")
-    return [] if status == 0 else [*said.splitlines(), f"cat ended with status {status}"]
+def _named(lines: list[str], word: str) -> list[str]:
+    return [line.split()[1] for line in lines if line.startswith(f"{word} ")]
 
 
 class Upload(PyinfraCommand):
-    """Puts files on a host. One that is there already, byte for byte, is not sent.
+    """Puts files on a host. One that is there already, byte for byte, is not sent; of one whose
+    transfer was cut, only what is missing is.
 
     :param files: (local path, path on the host, sha256)
     """
 
     def __init__(self, title: str, files: list[tuple[Path, str, str]]) -> None:
         super().__init__()
-        self.title, self.files, self.stage = title, files, ""
+        self.title, self.stage = title, ""
+        self.kind = re.sub(r"[^A-Za-z0-9]+", "-", title)
+        #: name of the partial file -> what it will be; two files may have the same bytes
+        self.files: dict[str, tuple[Path, str, str]] = {}
+        seen = Counter[str]()
+        for local, dest, sha in files:
+            self.files[f"{self.kind}.{sha}.{seen[sha]}.part"] = (local, dest, sha)
+            seen[sha] += 1
 
     @override
     def __repr__(self) -> str:
-        return f"Upload({self.title}: {', '.join(dest for _, dest, _ in self.files)})"
+        return f"Upload({self.title}: {', '.join(dest for _, dest, _ in self.files.values())})"
 
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        manifest = "".join(f"{sha}  {dest}\n" for _, dest, sha in self.files)
+        def bring(parts: dict[str, int]) -> list[str]:
+            return self._bring(host, connector_arguments, parts) if parts else []
 
-        def run(phase: str) -> tuple[bool, list[str]]:
-            command = script("receive", phase, timeout=3600, who=who(host, self.stage, self.title))
-            given = {**connector_arguments, "_stdin": manifest}
-            ok, output = connection.shell(host, command, given)
-            told(host, output.stdout_lines)
-            return ok, output.output_lines
-
-        ok, lines = run("begin")
+        ok, lines = self._receive(host, connector_arguments, "begin")
         if not ok:
             return refused(host, "TRANSFER", self.stage, lines, self.title)
-        missing = {line.removeprefix("want ") for line in lines if line.startswith("want ")}
-        todo = [f for f in self.files if f[2] in missing]
-        size = sum(local.stat().st_size for local, _, _ in todo)
-        if todo:
-            logger.info(f"{host.print_prefix}{self.title}: {len(todo)} files, {size / 1e6:.1f} MB")
-        for local, dest, sha in todo:
-            with shares.place(host, "upload"):
-                said = send(host, local, f"{INCOMING}/{sha}.part")
-            if said:
-                run("drop")  # half a file would take the room that is missing
-                said.append(f"{dest} of {local.stat().st_size:,} bytes could not be written")
-                return refused(host, "TRANSFER", self.stage, said, self.title)
-        ok, lines = run("end")
-        return ok or refused(host, "TRANSFER", self.stage, lines, self.title)
-
-
-class Rewrite(PyinfraCommand):
-    """Changes the text of a file on a host by a plain function, the original kept.
-
-    :param change: text -> text; raises ValueError when it does not apply
-    """
-
-    def __init__(self, path: str, sha256: str, change: Any) -> None:
-        super().__init__()
-        self.path, self.sha256, self.change, self.stage = path, sha256, change, ""
-
-    @override
-    def __repr__(self) -> str:
-        return f"Rewrite({self.path})"
-
-    @override
-    @alone
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.shell(host, script("read", self.path), connector_arguments)
-        lines = output.stdout_lines
-        if not ok or "@@begin" not in lines or "@@end" not in lines:
-            return fail(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
-        encoded = lines[lines.index("@@begin") + 1 : lines.index("@@end")]
-        text = base64.b64decode("".join(encoded))
-        if hashlib.sha256(text).hexdigest() == self.sha256:  # given again after a lost connection
+        wanted = [line.split() for line in lines if line.startswith("want ")]
+        failed = bring({part: int(there) for _, part, there in wanted})
+        if not failed:
+            ok, lines = self._receive(host, connector_arguments, "end")
+            if broken := _named(lines, "broken"):
+                logger.warning(
+                    f"{host.print_prefix}{self.title}: what arrived broken is sent again"
+                )
+                failed = bring({part: self._size(part) for part in broken})
+                if not failed:
+                    ok, lines = self._receive(host, connector_arguments, "end")
+                    for part in _named(lines, "broken"):
+                        failed += self._blamed(host, connector_arguments, part)
+        if ok and not failed:
             return True
+        return refused(host, "TRANSFER", self.stage, failed or lines, self.title)
+
+    def _receive(self, host: Host, arguments: Any, phase: str) -> tuple[bool, list[str]]:
+        manifest = "".join(f"{sha} {part} {dest}\n" for part, (_, dest, sha) in self.files.items())
+        command = script(
+            "receive", phase, self.kind, timeout=3600, who=who(host, self.stage, self.title)
+        )
+        ok, output = connection.shell(host, command, {**arguments, "_stdin": manifest})
+        told(host, output.stdout_lines)
+        return ok, output.output_lines
+
+    def _size(self, part: str) -> int:
+        return self.files[part][0].stat().st_size
+
+    def _bring(self, host: Host, arguments: Any, parts: dict[str, int]) -> list[str]:
+        """Send what is missing.
+
+        :param parts: partial files, and how much of each is there, right or wrong
+        :returns: why it could not be
+        """
+        meter = Meter(sum(map(self._size, parts)))
+        logger.info(f"{host.print_prefix}{self.title}: {len(parts)} files, "
+                    f"{meter.total / 1e6:.1f} MB")  # fmt: skip
         try:
-            changed = self.change(text.decode())
+            for part, there in parts.items():
+                local, dest, _ = self.files[part]
+                size = self._size(part)
+                missing = [(0, size)]
+                if there:
+                    have, wrong = self._compared(host, arguments, part)
+                    missing = pieces.gaps(have, wrong, size)
+                    right = size - sum(end - begin for begin, end in missing)
+                    meter.resumed += right
+                    logger.info(f"{host.print_prefix}{self.title}: {right:,} of {size:,} bytes "
+                                "are there and right")  # fmt: skip
+                with shares.place(host, "upload"), meter.told(host, self.title):
+                    said = send(host, local, f"{INCOMING}/{part}", missing, meter)
+                if said:
+                    # half a file would take the room that is missing
+                    self._receive(host, arguments, "drop")
+                    return [*said, f"{dest} of {size:,} bytes could not be written"]
         except ValueError as error:
-            return fail(host, Failure("PATCH", f"{self.path}: {error}"), self.stage)
-        title = f"rewriting {self.path}"
-        ok, output = connection.shell(
-            host, script("rewrite", self.path, self.sha256, who=who(host, self.stage, title)),
-            {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
-        )  # fmt: skip
-        return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)
+            return [str(error)]
+        finally:
+            events.emit(host.name, "transfer", title=self.title, sent=meter.sent,
+                        total=meter.total, resumed=meter.resumed)  # fmt: skip
+        return []
+
+    def _sums(self, part: str) -> list[str]:
+        local, _, sha = self.files[part]
+        with reading:
+            found: list[str] = gevent.get_hub().threadpool.apply(
+                pieces.of, (local, sha, self._size(part))
+            )
+        return found
+
+    def _compared(self, host: Host, arguments: Any, part: str) -> tuple[int, list[int]]:
+        """Where the last right piece of a partial file ends, and the wrong ones before it."""
+        command = script("pieces", part, str(pieces.SIZE), timeout=3600)
+        given = {**arguments, "_stdin": "".join(f"{sum_}\n" for sum_ in self._sums(part))}
+        ok, output = connection.shell(host, command, given)
+        have = _named(output.stdout_lines, "right")
+        if not ok or not have:
+            raise ValueError(f"{part} cannot be read: {' '.join(output.output_lines)}")
+        return int(have[-1]), [int(index) for index in _named(output.stdout_lines, "wrong")]
+
+    def _blamed(self, host: Host, arguments: Any, part: str) -> list[str]:
+        """Which piece of a file is wrong for the second time."""
+        _, dest, sha = self.files[part]
+        have, wrong = self._compared(host, arguments, part)
+        missing = pieces.gaps(have, wrong, self._size(part))
+        if not missing:
+            return [f"{dest} arrived broken, expected sha256 {sha}"]
+        count = len(self._sums(part))
+        return [f"{dest}: piece {begin // pieces.SIZE + 1} of {count} (bytes {begin:,} to {end:,}) "
+                "arrived broken twice" for begin, end in missing]  # fmt: skip

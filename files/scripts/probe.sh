@@ -138,6 +138,7 @@ done
 for stamp in /var/lib/mlufleet/stamps/*; do
   [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(head -n 1 "$stamp")"
 done
+find "$state/incoming" -name '*.part' -printf 'part\t%f\t%s\n' 2>/dev/null
 for path in $ROOTS; do
   while [ ! -d "$path" ]; do path=$(dirname "$path"); done
   say disk "$path" "$(df -Pk "$path" | awk 'NR == 2 { print $4 * 1024 }')" \

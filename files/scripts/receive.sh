@@ -1,30 +1,46 @@
-# begin|end|drop, with "sha256  path" lines on stdin. begin prints "want SHA256" for each file that
-# is not there byte for byte; end puts what arrived in place, and only if it is what the lock says;
-# drop removes what arrived.
-phase=$1 incoming="$state/incoming"
+# begin|end|drop KIND, with "sha256 part path" lines on stdin. begin prints "want PART BYTES" for
+# each file that is not there byte for byte, with what is there of it; end puts what arrived in
+# place, and only if it is what the lock says, else it prints "broken PART"; drop removes what
+# arrived. A partial file that is not asked for goes when an upload of its kind has ended well
+# (its name begins with the kind), or when it is older than 7 days.
+phase=$1 kind=$2 incoming="$state/incoming"
 mkdir -p "$incoming" || exit 1
 chmod 755 "$state"
 chmod 700 "$incoming"
-chown "${SUDO_UID:-0}:${SUDO_GID:-0}" "$incoming"
-status=0
-while read -r sum path; do
-  part="$incoming/$sum.part"
+owner="${SUDO_UID:-0}:${SUDO_GID:-0}"
+chown "$owner" "$incoming"
+status=0 asked=' '
+while read -r sum name path; do
+  part="$incoming/$name" asked="$asked$name "
   if [ "$phase" = drop ]; then rm -f "$part"; continue; fi
-  [ -f "$path" ] && [ "$(sha256sum "$path" | cut -d' ' -f1)" = "$sum" ] && continue
+  [ -f "$path" ] && [ "$(sha256sum < "$path" | cut -d' ' -f1)" = "$sum" ] && continue
   if [ "$phase" = begin ]; then
-    echo "want $sum"
+    # whoever logs in now goes on with what another user began
+    if [ -f "$part" ]; then chown "$owner" "$part"; else rm -rf "$part"; fi
+    echo "want $name $(stat -c %s "$part" 2>/dev/null || echo 0)"
   elif [ ! -f "$part" ]; then
     echo "$path did not arrive" >&2; status=1
-  elif [ "$(sha256sum "$part" | cut -d' ' -f1)" != "$sum" ]; then
-    echo "$path arrived broken, expected sha256 $sum" >&2; rm -f "$part"; status=1
+  elif [ "$(sha256sum < "$part" | cut -d' ' -f1)" != "$sum" ]; then
+    echo "broken $name"; status=1
   else
     mkdir -p "$(dirname "$path")"
     if [ -e "$path" ]; then
       case $path in "$state"/*) ;; *) keep "$path" ;; esac
     fi
     chown 0:0 "$part"; chmod 644 "$part"
-    mv -f "$part" "$path" || status=1
+    # on another file system the first of the two is a copy, and may be cut
+    mv -f "$part" "$path.mlufleet-part" && mv -f "$path.mlufleet-part" "$path" || status=1
     audit "placed $path"
   fi
+done
+for part in "$incoming"/*; do
+  case $asked in *" ${part##*/} "*) continue ;; esac
+  case $phase$status${part##*/} in
+    end0"$kind".*) ;;
+    *) [ -n "$(find "$part" -prune -type f -mmin +10080 2>/dev/null)" ] || continue ;;
+  esac
+  [ -f "$part" ] || continue
+  echo "removed a partial file that nothing asks for: ${part##*/}, $(stat -c %s "$part") bytes"
+  rm -f "$part"
 done
 exit $status

@@ -1,0 +1,104 @@
+"""The sha256 of each 16 MiB of a big file, so that a cut transfer goes on where it was.
+
+Kept by the sha256 of the whole: files with the same bytes have the same pieces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from fleet import measured
+
+SIZE = 16 << 20
+BLOCK = 1 << 20
+
+
+class Pieces:
+    """Sums up a file's pieces as its blocks come by."""
+
+    def __init__(self) -> None:
+        self._sums: list[str] = []
+        self._sum, self._left = hashlib.sha256(), SIZE
+
+    def update(self, block: bytes) -> None:
+        view = memoryview(block)
+        while view:
+            self._sum.update(view[: self._left])
+            took = min(len(view), self._left)
+            view, self._left = view[took:], self._left - took
+            if not self._left:
+                self._close()
+
+    def _close(self) -> None:
+        self._sums.append(self._sum.hexdigest())
+        self._sum, self._left = hashlib.sha256(), SIZE
+
+    def end(self) -> list[str]:
+        if self._left < SIZE:
+            self._close()
+        return self._sums
+
+
+def _file(sha: str) -> Path:
+    return measured.cache().with_name("pieces") / sha
+
+
+def _sealed(text: str) -> str:
+    return text + hashlib.sha256(text.encode()).hexdigest() + "\n"
+
+
+def known(sha: str) -> list[str]:
+    """The pieces of a file that was read before; none when they are not known."""
+    with suppress(OSError, ValueError):
+        *sums, seal = _file(sha).read_text().splitlines()
+        if _sealed("".join(f"{one}\n" for one in sums)).endswith(f"{seal}\n"):
+            return sums
+    return []
+
+
+def keep(sha: str, sums: list[str]) -> None:
+    file = _file(sha)
+    part = file.with_name(f"{sha}-{os.getpid()}.part")
+    with suppress(OSError):  # a run that cannot keep them only costs the next one its time
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(_sealed("".join(f"{one}\n" for one in sums)))
+        part.replace(file)
+
+
+def of(path: Path, sha: str, size: int) -> list[str]:
+    """The sums of a file's pieces; it is read only when nobody knows them.
+
+    :raises ValueError: it is not what the lock says
+    """
+    if size <= SIZE:
+        return [sha]
+    if sums := known(sha):
+        return sums
+    pieces, whole = Pieces(), hashlib.sha256()
+    with path.open("rb") as content:
+        while block := content.read(BLOCK):
+            pieces.update(block)
+            whole.update(block)
+    if whole.hexdigest() != sha:
+        raise ValueError(f"{path} has changed since it was checked")
+    keep(sha, pieces.end())
+    return pieces.end()
+
+
+def gaps(have: int, wrong: Iterable[int], size: int) -> list[tuple[int, int]]:
+    """(begin, end) in bytes of what is still to send.
+
+    :param have: bytes there, up to the end of the last right piece
+    :param wrong: pieces before that which are not right
+    """
+    found: list[tuple[int, int]] = []
+    missing = [(i * SIZE, (i + 1) * SIZE) for i in sorted(set(wrong)) if (i + 1) * SIZE <= have]
+    for begin, end in [*missing, *([(have, size)] if have < size else [])]:
+        if found and found[-1][1] == begin:
+            begin = found.pop()[0]
+        found.append((begin, end))
+    return found

@@ -1,0 +1,55 @@
+"""The text of a file on a host, changed by a plain function."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from pyinfra.api import Host
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.state import State
+from typing_extensions import override
+
+from fleet.failures import Failure
+from operations import connection
+from operations.failing import alone, fail, refused
+from operations.lock import who
+from operations.scripts import script
+
+
+class Rewrite(PyinfraCommand):
+    """Changes the text of a file on a host by a plain function, the original kept.
+
+    :param change: text -> text; raises ValueError when it does not apply
+    """
+
+    def __init__(self, path: str, sha256: str, change: Any) -> None:
+        super().__init__()
+        self.path, self.sha256, self.change, self.stage = path, sha256, change, ""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Rewrite({self.path})"
+
+    @override
+    @alone
+    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+        ok, output = connection.shell(host, script("read", self.path), connector_arguments)
+        lines = output.stdout_lines
+        if not ok or "@@begin" not in lines or "@@end" not in lines:
+            return fail(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
+        encoded = lines[lines.index("@@begin") + 1 : lines.index("@@end")]
+        text = base64.b64decode("".join(encoded))
+        if hashlib.sha256(text).hexdigest() == self.sha256:  # given again after a lost connection
+            return True
+        try:
+            changed = self.change(text.decode())
+        except ValueError as error:
+            return fail(host, Failure("PATCH", f"{self.path}: {error}"), self.stage)
+        title = f"rewriting {self.path}"
+        ok, output = connection.shell(
+            host, script("rewrite", self.path, self.sha256, who=who(host, self.stage, title)),
+            {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
+        )  # fmt: skip
+        return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)

@@ -1,0 +1,89 @@
+"""Bytes of a file over a host's own connection, with a sign of life now and then."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import gevent
+from pyinfra import logger
+from pyinfra.api import Host
+
+from fleet.pieces import SIZE
+from operations import connection
+
+#: no more than a packet: paramiko copies all that is left of a block for each packet of it
+BLOCK = 32 << 10
+#: the host writes blocks of this size
+DISK = 1 << 20
+#: seconds between two signs of life
+PATIENCE = 10
+
+
+class Meter:
+    """What an upload has sent, and has to send, in bytes."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.sent, self.resumed = total, 0, 0
+
+    def line(self, seconds: float, sent: int) -> str:
+        """For the operator. :param sent: in the last so many seconds"""
+        rate = sent / seconds
+        done = self.sent + self.resumed
+        left = f"{max(self.total - done, 0) / rate:.0f} s left" if rate else "nothing moves"
+        return f"{done / 1e6:,.0f} of {self.total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, {left}"
+
+    @contextmanager
+    def told(self, host: Host, title: str) -> Iterator[None]:
+        def tell() -> None:
+            while True:
+                before, began = self.sent, time.monotonic()
+                gevent.sleep(PATIENCE)
+                line = self.line(time.monotonic() - began, self.sent - before)
+                logger.info(f"{host.print_prefix}  … {title}: {line}")
+
+        telling = gevent.spawn(tell)
+        try:
+            yield
+        finally:
+            telling.kill()
+
+
+def send(
+    host: Host, local: Path, dest: str, gaps: list[tuple[int, int]], meter: Meter
+) -> list[str]:
+    """Write these parts of a file, as the login user; what else is in it stays.
+
+    A writer of a connection that is lost may still run there: it writes the same bytes to the
+    same places.
+
+    :param gaps: (begin, end) in bytes; each begins with a piece
+    :returns: what the host says of a failure; nothing when there is none
+    :raises OSError, EOFError, SSHException: the connection was lost
+    """
+    for begin, end in gaps:
+        seek = begin // SIZE * (SIZE // DISK)
+        command = f"dd of={shlex.quote(dest)} bs={DISK} seek={seek} iflag=fullblock conv=notrunc"
+        channel = connection.stream(host, f"{command} status=none")
+        if channel is None:  # not SSH
+            meter.sent += local.stat().st_size
+            return [] if host.put_file(str(local), dest) else ["it could not be put there"]
+        with channel, local.open("rb") as content:
+            content.seek(begin)
+            with suppress(OSError):  # the other end may stop before the end, and says why
+                left = end - begin
+                while block := content.read(min(BLOCK, left)):
+                    channel.sendall(block)
+                    left -= len(block)
+                    meter.sent += len(block)
+                channel.shutdown_write()
+            status = channel.recv_exit_status()
+            said = channel.makefile_stderr("rb").read().decode(errors="replace")
+        if connection.lost(host) or status < 0:
+            raise ConnectionResetError("the connection is gone")
+        if status:
+            return [*said.splitlines(), f"dd ended with status {status}"]
+    return []

@@ -1,0 +1,182 @@
+"""1, 2: an upload is cut, or a bit of it flips: what is there and right is not sent again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from fleet.pieces import SIZE as PIECE
+from tests.lab import hosts as lab
+from tests.lab import paths
+from tests.runs import LAB, RELEASES, ROOT, Done, begin, mlufleet, report_in
+
+HOST = "u1604"
+INCOMING = "/var/lib/mlufleet/incoming"
+#: of the archive's padding: some seconds of a fast connection
+PADDING = 320 << 20
+#: bytes that may be between the two ends when a connection is cut
+UNDERWAY = 24 << 20
+FORGET = f"docker rm -f light; docker image rm -f registry.lab/light:v1; rm -f {INCOMING}/*"
+
+
+@dataclass(frozen=True)
+class Big:
+    """A small release whose image archive is big. :param options: of a run that wants it"""
+
+    options: tuple[str, ...]
+    size: int
+
+    def deploy(self) -> Done:
+        return mlufleet("deploy", LAB, "--limit", HOST, *self.options)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Big:
+    root = tmp_path_factory.mktemp("big")
+    store = root / "store"
+    store.mkdir()
+    for found in paths.STORE.iterdir():
+        (store / found.name).symlink_to(found)
+    archive = store / "light-v1.tar"
+    content = archive.read_bytes()
+    archive.unlink()
+    archive.write_bytes(content)
+    (root / "padding").write_bytes(os.urandom(PADDING))
+    with tarfile.open(archive, "a") as tar:
+        tar.add(root / "padding", "padding")
+    (root / "light.yml").write_text((ROOT / RELEASES / "light.yml").read_text())
+    locked = mlufleet("lock", str(root / "light.yml"), "--store", str(store), "--quiet")
+    assert locked.status == 0
+    options = ("--data", f"release={root / 'light.yml'}", "--data", f"store={store}")
+    return Big(options, archive.stat().st_size)
+
+
+@pytest.fixture
+def big(release: Big) -> Iterator[Big]:
+    """On a host that has neither its image nor a part of it."""
+    lab.run(HOST, FORGET, check=False)
+    yield release
+    lab.run(HOST, FORGET, check=False)
+
+
+def part() -> str:
+    return lab.run(HOST, f"ls {INCOMING}/*.part")
+
+
+def at_sixty_percent(big: Big, then: str) -> None:
+    """Wait on the host itself for this much of the upload, then do something there at once."""
+    size = f"$(stat -c %s {INCOMING}/image.*.part 2>/dev/null || echo 0)"
+    wait = f'while [ "{size}" -lt {big.size * 6 // 10} ]; do sleep 0.01; done'
+    lab.run(HOST, f"{wait}; {then}", timeout=120)
+
+
+def hold(big: Big) -> None:
+    """The upload stands still at sixty percent: its writer does not write."""
+    at_sixty_percent(big, "pkill -STOP -x dd")
+
+
+def killed_at_sixty_percent(big: Big) -> None:
+    """The controller dies in the middle of an upload, and the host's end of it as well."""
+    run = begin("--limit", HOST, *big.options)
+    hold(big)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate(timeout=30)
+    lab.run(HOST, "pkill -KILL -x dd")
+    there = int(lab.run(HOST, f"stat -c %s {part()}"))
+    assert big.size * 0.6 <= there < big.size * 0.8
+    assert "light-v1.tar" not in lab.run(HOST, "ls /var/lib/mlufleet/artifacts", check=False)
+
+
+def flip(piece: int) -> None:
+    """One bit in the middle of a piece."""
+    middle = piece * PIECE + PIECE // 2
+    old = int(lab.run(HOST, f"od -An -tu1 -j{middle} -N1 {part()}"))
+    lab.run(HOST, f"printf '\\{old ^ 1:03o}' | "
+                  f"dd of={part()} bs=1 seek={middle} conv=notrunc status=none")  # fmt: skip
+
+
+def is_right(done: Done) -> None:
+    assert done.status == 0 and done.statuses()[HOST] == "changed"
+    assert lab.run(HOST, f"ls {INCOMING}") == ""
+
+
+def test_1_a_connection_that_is_cut_comes_back_and_goes_on_where_it_was(big: Big) -> None:
+    run = begin("--limit", HOST, *big.options)
+    # the sessions, not the daemon that has to let the next one in
+    at_sixty_percent(big, "pkill -KILL -f '^sshd: root'")
+    output = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, output
+    assert "the connection is lost" in output and "bytes are there and right" in output
+    done = Done(0, output, report_in(output))
+    is_right(done)
+    # more than all of it: the connection was cut, and bytes were on their way
+    assert big.size < done.host(HOST)["sent"] <= big.size + PIECE + UNDERWAY
+
+
+def test_1_a_run_after_a_killed_controller_goes_on_where_it_was(big: Big) -> None:
+    killed_at_sixty_percent(big)
+    done = big.deploy()
+    is_right(done)
+    assert 0 < done.host(HOST)["sent"] <= big.size * 0.4 + PIECE
+
+
+def test_2_a_bit_that_flips_in_a_partial_file_costs_one_piece(big: Big) -> None:
+    killed_at_sixty_percent(big)
+    whole = int(lab.run(HOST, f"stat -c %s {part()}")) // PIECE * PIECE
+    flip(3)
+    done = big.deploy()
+    is_right(done)
+    assert done.host(HOST)["sent"] == big.size - whole + PIECE
+
+
+def test_2_a_bit_that_flips_after_it_arrived_costs_one_piece(big: Big) -> None:
+    run = begin("--limit", HOST, *big.options)
+    hold(big)
+    flip(3)
+    lab.run(HOST, "pkill -CONT -x dd")
+    output = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, output
+    assert "what arrived broken is sent again" in output
+    done = Done(0, output, report_in(output))
+    is_right(done)
+    assert done.host(HOST)["sent"] == big.size + PIECE
+
+
+def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big: Big) -> None:
+    run = begin("--limit", HOST, *big.options)
+    hold(big)
+    # a disk that gives back another byte there than was written, however often
+    write = f"printf x | dd of={part()} bs=1 seek={3 * PIECE + 7} conv=notrunc status=none"
+    lab.run(HOST, "touch /run/breaks; (while [ -f /run/breaks ]; do "
+                  f"{write}; sleep 0.01; done) > /dev/null 2>&1 & pkill -CONT -x dd")  # fmt: skip
+    try:
+        output = run.communicate(timeout=300)[0]
+    finally:
+        lab.run(HOST, "rm /run/breaks")
+    failure = report_in(output)["hosts"][HOST]["failure"]
+    assert run.returncode == 2 and failure["code"] == "TRANSFER" and failure["stage"] == "image"
+    pieces = -(-big.size // PIECE)
+    assert (
+        f"light-v1.tar: piece 4 of {pieces} (bytes {3 * PIECE:,} to {4 * PIECE:,}) arrived"
+        in (failure["sentence"])
+    )
+    assert "light-v1.tar" not in lab.run(HOST, "ls /var/lib/mlufleet/artifacts", check=False)
+    done = big.deploy()
+    is_right(done)
+    assert done.host(HOST)["sent"] == PIECE
+
+
+def test_1_partial_files_that_nothing_asks_for_go_and_others_stay(big: Big) -> None:
+    old, older = f"image.{'a' * 64}.0.part", f"weights-x.{'b' * 64}.0.part"
+    recent = f"weights-x.{'c' * 64}.0.part"
+    lab.run(HOST, f"cd {INCOMING} && touch {old} {recent} && touch -d '8 days ago' {older}")
+    done = big.deploy()
+    assert done.status == 0
+    assert lab.run(HOST, f"ls {INCOMING}") == recent
+    for name in (old, older):
+        assert f"removed a partial file that nothing asks for: {name}" in done.output

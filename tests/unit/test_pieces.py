@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from fleet import lock, pieces
+from operations.sending import Meter
+
+S = 8  # a piece's size here
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "SIZE", S)
+
+
+def sums(text: bytes) -> list[str]:
+    return [hashlib.sha256(text[i : i + S]).hexdigest() for i in range(0, len(text), S)]
+
+
+@pytest.mark.parametrize("step", [1, 3, S, S + 1, 100])
+@pytest.mark.parametrize("length", [0, 1, S, S + 1, 5 * S])
+def test_pieces_are_the_same_however_the_blocks_come(small: None, step: int, length: int) -> None:
+    text, summed = bytes(range(length)), pieces.Pieces()
+    for at in range(0, length, step):
+        summed.update(text[at : at + step])
+    assert summed.end() == sums(text)
+
+
+def test_pieces_of_a_measured_file_are_known_without_reading_it(
+    small: None, tmp_path: Path
+) -> None:
+    file, text = tmp_path / "big", b"pieces known after a file was measured"
+    file.write_bytes(text)
+    sha = lock.measure(file).sha256
+    file.unlink()
+    assert pieces.of(file, sha, len(text)) == sums(text)
+
+
+def test_pieces_nobody_knows_are_read_and_kept(small: None, tmp_path: Path) -> None:
+    file, text = tmp_path / "big", b"pieces that nobody knew before"
+    file.write_bytes(text)
+    sha = hashlib.sha256(text).hexdigest()
+    assert pieces.known(sha) == []
+    assert pieces.of(file, sha, len(text)) == sums(text) == pieces.known(sha)
+
+
+def test_a_list_of_pieces_that_was_damaged_is_not_believed(small: None) -> None:
+    pieces.keep("1" * 64, ["a" * 64, "b" * 64])
+    assert pieces.known("1" * 64) == ["a" * 64, "b" * 64]
+    file = pieces._file("1" * 64)
+    for damaged in (file.read_text().replace("b", "c"), file.read_text()[:70], "", "\xff"):
+        file.write_text(damaged, encoding="latin-1")
+        assert pieces.known("1" * 64) == []
+
+
+def test_a_file_that_changed_since_it_was_checked_has_no_pieces(
+    small: None, tmp_path: Path
+) -> None:
+    (tmp_path / "big").write_bytes(b"other bytes than the lock has")
+    with pytest.raises(ValueError, match="has changed"):
+        pieces.of(tmp_path / "big", "2" * 64, 29)
+
+
+def test_a_file_of_one_piece_is_not_read(tmp_path: Path) -> None:
+    assert pieces.of(tmp_path / "absent", "3" * 64, pieces.SIZE) == ["3" * 64]
+
+
+@given(some.integers(0, 100), some.sets(some.integers(0, 12)))
+def test_what_is_sent_is_all_that_is_wrong_and_no_byte_more(size: int, wrong: set[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "SIZE", S)
+        count = -(-size // S)
+        right = [i for i in range(count) if i not in wrong]
+        have = min((right[-1] + 1) * S, size) if right else 0
+        found = pieces.gaps(have, {i for i in wrong if i < count}, size)
+    sent = [byte for begin, end in found for byte in range(begin, end)]
+    assert sent == [byte for byte in range(size) if byte // S in wrong]
+    assert all(end < begin for (_, end), (begin, _) in pairwise(found))
+
+
+def test_progress_says_how_much_how_fast_and_how_long_still() -> None:
+    meter = Meter(23_000_000_000)
+    meter.resumed, meter.sent = 10_000_000_000, 1_000_000_000
+    assert meter.line(10, 1_000_000_000) == "11,000 of 23,000 MB, 100.0 MB/s, 120 s left"
+    assert meter.line(10, 0).endswith("0.0 MB/s, nothing moves")
