@@ -14,7 +14,7 @@ from tests.lab import hosts as lab
 from tests.runs import CONTAINER, LAB, Done, at, begin, ends_right, mlufleet, refused, until
 
 LOCK = "/var/lib/mlufleet/lock"
-STEP = "'[i]nference.py'"  # in brackets, so that it does not find the shell that looks
+STEP = "'^python .*inference'"  # the model's own process, not the shells that wait for it
 ASK = ("--data", "smoke=always")
 RUNNING = "systemctl list-units --no-legend 'mlufleet-*' | grep -c running"
 

@@ -103,7 +103,7 @@ def test_two_operators_at_once_break_nothing(light: Done) -> None:
 
 def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(light: Done) -> None:
     lost = "u1804-2"
-    run = begin(*words("rollout", NEXT, "--window", "2", "--max-fail", "1"))
+    run = begin(*words("rollout", NEXT, "--window", "4", "--max-fail", "1"))
     until(lambda: newest().name > light.report["run"] and at_stage(lost, "container"))
     lab.power_off(lost)
     try:

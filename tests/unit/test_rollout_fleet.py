@@ -110,8 +110,9 @@ def test_five_hundred_hosts_are_accounted_for_within_seconds(
     assert time.monotonic() - began < 60
     statuses = Counter(host["status"] for host in report["hosts"].values())
     assert sum(statuses.values()) == count == len(report["hosts"])
+    sick = len(range(7, count, 250))  # could not even be looked at
     worked = {name for name, host in report["hosts"].items() if host["began"]}
-    assert statuses["not started"] == count - len(worked) - 2  # two could not even be looked at
+    assert statuses["not started"] == count - len(worked) - sick
     broken = statuses["failed"] + statuses["unreachable"] + statuses["rolled back"]
     rollout = report["rollout"]
     if rollout["stopped"] == "budget":
