@@ -138,11 +138,10 @@ class Conductor:
             if gate and not self.scheduler.canaries and not self.scheduler.stopped:
                 gate = False
                 self._gate()
+                continue
             while name := self.scheduler.next():
                 self.scheduler.started(name)
                 self.greenlets[name] = gevent.spawn(self._carry, self.hosts[name])
-                if gate and len(self.scheduler.canaries) == 0:
-                    break
             self.changed.wait()
             self.changed.clear()
 

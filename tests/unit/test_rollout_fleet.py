@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: run in a process of its own: pyinfra's state is one to a process
 PROGRAM = textwrap.dedent(
     """
-    import json, random, sys
+    import json, os, random, sys
     from gevent import monkey
     monkey.patch_all()
     import gevent
@@ -54,6 +54,7 @@ PROGRAM = textwrap.dedent(
             events.emit(host.name, "stage-done", stage="smoke", changes=["ask"], seconds=1,
                         driver="")
 
+    conductor.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]
     seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
     travel.Traveller.travel = travel_somehow
     report = conductor.Conductor(Plan(**plan), "test").conduct()
@@ -75,14 +76,15 @@ def probe() -> list[str]:
     return ["@@mlufleet-begin", *lines, f"clock\t{int(time.time())}", "@@mlufleet-end"]
 
 
-def simulated(site: Path, seed: int, bad: float, count: int, **plan: object) -> dict[str, Any]:
+def simulated(site: Path, seed: int, bad: float, count: int, operator: str = "",
+              **plan: object) -> dict[str, Any]:  # fmt: skip
     made = INVENTORY.format(probe=probe(), release=str(site / "small.yml"), count=count,
                             store=str(site / "store"), sick=250)  # fmt: skip
     (site / "hosts.py").write_text(made)
     arguments = [str(seed), str(bad), json.dumps({"inventory": "hosts.py", **plan})]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], cwd=site, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPERATOR": operator}, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -127,3 +129,18 @@ def test_five_hundred_hosts_are_accounted_for_within_seconds(
         ours = [report["hosts"][f"@fake/mlu{i:03}"] for i in range(rack, count, 20)]
         spans = sorted((h["began"], h["ended"]) for h in ours if h["began"])
         assert all(one[1] <= two[0] for one, two in pairwise(spans))
+
+
+@pytest.mark.parametrize("operator", ["says yes", "says no"])
+def test_an_operator_is_asked_after_the_canaries(site: Path, wanted: Wanted, operator: str) -> None:
+    report = simulated(site, 1, 0.0, 6, operator, confirm=True, canary=2, window="3")
+    begun = [name for name, host in report["hosts"].items() if host["began"]]
+    assert len(begun) == (6 if "yes" in operator else 2)
+    assert report["rollout"]["stopped"] == ("" if "yes" in operator else "declined")
+    assert report["exit"] == (0 if "yes" in operator else 5)
+
+
+def test_a_pause_lies_between_the_canaries_and_the_rest(site: Path, wanted: Wanted) -> None:
+    report = simulated(site, 1, 0.0, 6, pause=2, canary=2, window="100%")
+    spans = sorted((host["began"], host["ended"]) for host in report["hosts"].values())
+    assert spans[2][0] - max(end for _, end in spans[:2]) >= 2
