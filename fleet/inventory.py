@@ -13,6 +13,7 @@ from fleet.documents import is_file
 from fleet.failures import InvalidInput
 from fleet.fields import line_of
 from fleet.shapes import Bool, Int, Model, like
+from fleet.transports import quick
 
 
 class HostData(Model):
@@ -62,7 +63,10 @@ class Fleet(Model):
 Entry = tuple[str, dict[str, Any]]
 
 #: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
-STRICT = {"ssh_strict_host_key_checking": "yes"}
+CONNECTING: dict[str, Any] = {
+    "ssh_strict_host_key_checking": "yes",
+    "ssh_paramiko_connect_kwargs": {"transport_factory": quick},
+}
 
 
 def read(path: Path) -> list[Entry]:
@@ -94,7 +98,7 @@ def read(path: Path) -> list[Entry]:
             if key in said and not is_file(os.path.expanduser(said[key])):
                 raise InvalidInput(f"{path}:{line}: {name}: {key}: no file {said[key]}")
         said.pop("data", None)
-        entries.append((name, {**STRICT, **extra, **said}))
+        entries.append((name, {**CONNECTING, **extra, **said}))
         if "release" in said:
             owner = ("hosts", name) if host.release is not None else ("defaults",)
             line = line_of(node, (*owner, "release"))
