@@ -32,7 +32,8 @@ class Server(paramiko.ServerInterface):
             channel.send_exit_status(3)
             channel.close()
 
-        threading.Thread(target=answer).start()
+        # not before this request is granted, or the client sees a closed channel
+        threading.Timer(0.1, answer).start()
         return True
 
 
