@@ -15,10 +15,8 @@ from pyinfra.api import Host
 from fleet.pieces import SIZE
 from operations import connection
 
-#: no more than a packet: paramiko copies all that is left of a block for each packet of it
-BLOCK = 32 << 10
-#: the host writes blocks of this size
-DISK = 1 << 20
+#: bytes that are read here at once, and written there
+BLOCK = 1 << 20
 #: seconds between two signs of life
 PATIENCE = 10
 
@@ -65,8 +63,8 @@ def send(
     :raises OSError, EOFError, SSHException: the connection was lost
     """
     for begin, end in gaps:
-        seek = begin // SIZE * (SIZE // DISK)
-        command = f"dd of={shlex.quote(dest)} bs={DISK} seek={seek} iflag=fullblock conv=notrunc"
+        seek = begin // SIZE * (SIZE // BLOCK)
+        command = f"dd of={shlex.quote(dest)} bs={BLOCK} seek={seek} iflag=fullblock conv=notrunc"
         channel = connection.stream(host, f"{command} status=none")
         if channel is None:  # not SSH
             meter.sent += local.stat().st_size
@@ -76,7 +74,8 @@ def send(
             with suppress(OSError):  # the other end may stop before the end, and says why
                 left = end - begin
                 while block := content.read(min(BLOCK, left)):
-                    channel.sendall(block)
+                    # of bytes, paramiko copies all that is left for every packet
+                    channel.sendall(memoryview(block))  # type: ignore[arg-type]
                     left -= len(block)
                     meter.sent += len(block)
                 channel.shutdown_write()

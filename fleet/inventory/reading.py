@@ -15,13 +15,17 @@ from fleet.fields import Location, line_of
 from fleet.inventory import ranges, table
 from fleet.inventory.hosts import Fleet, check_group
 from fleet.inventory.hosts import HostData as HostData
+from fleet.inventory.transports import quick
 
 Entry = tuple[str, dict[str, Any]]
 #: file and line of a field
 Place = Callable[[Location], str]
 
 #: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
-STRICT = {"ssh_strict_host_key_checking": "yes"}
+CONNECTING: dict[str, Any] = {
+    "ssh_strict_host_key_checking": "yes",
+    "ssh_paramiko_connect_kwargs": {"transport_factory": quick},
+}
 
 #: 10.0.0.010 is 10.0.0.8 to some programs, and no address to others
 OCTAL = re.compile(r"(?=.*\b0[0-9])[0-9]+(\.[0-9]+){3}")
@@ -79,7 +83,7 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
                 raise InvalidInput(f"{place(where)}: {name} and {addresses[address]} are one host "
                                    f"({address[0]}:{address[1]})")  # fmt: skip
             addresses[address], owners[name] = name, pattern
-            found[name] = {**STRICT, **said.pop("data", {}), **said}
+            found[name] = {**CONNECTING, **said.pop("data", {}), **said}
             _check_release(name, said, place, where if host.release is not None else ("defaults",))
     for name, said in found.items():
         for group_name in said.get("groups", ()):

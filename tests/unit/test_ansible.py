@@ -86,7 +86,7 @@ def test_an_inventory_of_ansible_is_taken_over(
     variables = {"host_vars__n1": "cards: 2\n", "host_vars__mlu02": "{cards: 3, place: {u: 7}}\n"}
     hosts = read(site, text, name, **variables)
     assert set(hosts) == {"solo", "mlu01", "mlu02", "mlu03", "n1"}
-    strict = {"ssh_strict_host_key_checking": "yes", **defaults(site)}
+    strict = {**CONNECTING, **defaults(site)}
     of_rack = {**strict, "ssh_port": 2222, "evict": True, "note": "row 1", "smoke": "always",
                "reboot_timeout": 1200, "groups": ("hall", "rack1")}  # fmt: skip
     assert hosts["mlu01"] == {**of_rack, "cards": 8}

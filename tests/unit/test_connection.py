@@ -10,6 +10,7 @@ import paramiko
 import pytest
 from pyinfra.connectors.util import read_output_buffers
 
+from fleet.inventory import transports
 from operations import connection
 
 OUTPUT, ERRORS = b"Willkommen, Gr\xf6\xdfe\n\xc4\xe3\nlast", b"\xff\n"
@@ -31,7 +32,8 @@ class Server(paramiko.ServerInterface):
             channel.send_exit_status(3)
             channel.close()
 
-        threading.Thread(target=answer).start()
+        # not before this request is granted, or the client sees a closed channel
+        threading.Timer(0.1, answer).start()
         return True
 
 
@@ -69,3 +71,13 @@ def test_a_banner_that_is_not_utf8_does_not_lose_what_follows_it(host: Any) -> N
 
 def test_a_host_without_ssh_needs_no_preparation() -> None:
     connection.prepare(SimpleNamespace(connector=SimpleNamespace()))  # type: ignore[arg-type]
+
+
+def test_the_cheapest_cipher_goes_first_and_the_others_stay_in_their_order() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        usual = paramiko.Transport(theirs).get_security_options().ciphers
+        found = transports.quick(ours).get_security_options().ciphers
+    assert found[0] == "aes128-gcm@openssh.com"
+    assert sorted(found) == sorted(usual) and "aes128-ctr" in found
+    assert list(found[1:]) == [name for name in usual if name != found[0]]

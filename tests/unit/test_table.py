@@ -7,6 +7,7 @@ import pytest
 from fleet import inventory
 from fleet.failures import InvalidInput
 from fleet.inventory import table
+from fleet.inventory.reading import CONNECTING
 from fleet.wanted import Wanted
 
 HEADER = "name,release,store,ssh_port,cards,evict,groups,data.rack,data.note\n"
@@ -23,7 +24,7 @@ def test_a_table_says_what_yaml_would(site: Path, wanted: Wanted) -> None:
     rows = '# the old rack, "to be moved\n\na,R,S,2201,8,TRUE,r1 x8,5,"Hall 2, ""B"""\nb,R,S\n'
     (a, of_a), (b, of_b) = inventory.read(written(site, rows))
     release = {"release": f"{site}/small.yml", "store": f"{site}/store"}
-    strict = {"ssh_strict_host_key_checking": "yes"}
+    strict = CONNECTING
     assert (a, b) == ("a", "b") and of_b == {**strict, **release}
     own = {"ssh_port": 2201, "cards": 8, "evict": True, "groups": ("r1", "x8")}
     assert of_a == {**strict, **release, **own, "rack": 5, "note": 'Hall 2, "B"'}
