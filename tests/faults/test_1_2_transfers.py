@@ -21,6 +21,8 @@ INCOMING = "/var/lib/mlufleet/incoming"
 PADDING = 320 << 20
 #: bytes that may be between the two ends when a connection is cut
 UNDERWAY = 24 << 20
+#: more bytes than the smoke test's own files have, which a host may lack
+OTHERS = 1 << 16
 FORGET = f"docker rm -f light; docker image rm -f registry.lab/light:v1; rm -f {INCOMING}/*"
 
 
@@ -131,7 +133,7 @@ def test_2_a_bit_that_flips_in_a_partial_file_costs_one_piece(big: Big) -> None:
     flip(3)
     done = big.deploy()
     is_right(done)
-    assert done.host(HOST)["sent"] == big.size - whole + PIECE
+    assert 0 <= done.host(HOST)["sent"] - (big.size - whole + PIECE) < OTHERS
 
 
 def test_2_a_bit_that_flips_after_it_arrived_costs_one_piece(big: Big) -> None:
@@ -144,7 +146,7 @@ def test_2_a_bit_that_flips_after_it_arrived_costs_one_piece(big: Big) -> None:
     assert "what arrived broken is sent again" in output
     done = Done(0, output, report_in(output))
     is_right(done)
-    assert done.host(HOST)["sent"] == big.size + PIECE
+    assert 0 <= done.host(HOST)["sent"] - (big.size + PIECE) < OTHERS
 
 
 def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big: Big) -> None:
@@ -168,7 +170,7 @@ def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big
     assert "light-v1.tar" not in lab.run(HOST, "ls /var/lib/mlufleet/artifacts", check=False)
     done = big.deploy()
     is_right(done)
-    assert done.host(HOST)["sent"] == PIECE
+    assert 0 <= done.host(HOST)["sent"] - PIECE < OTHERS
 
 
 def test_1_partial_files_that_nothing_asks_for_go_and_others_stay(big: Big) -> None:
