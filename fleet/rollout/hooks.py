@@ -15,7 +15,7 @@ from fleet.failures import Failure
 
 #: lines of a hook's output that a failure shows
 TAIL = 20
-SECRET = ("password", "secret", "token", "passphrase")
+SECRET = ("password", "secret", "token", "passphrase", "ssh_paramiko_connect_kwargs")
 
 
 def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[str, str]:

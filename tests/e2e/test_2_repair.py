@@ -10,11 +10,12 @@ from tests.runs import CONTAINER, HOSTS, WORK, Done, pyinfra
 
 def settled(host: str) -> str:
     """A host's listing once nothing is being written any more (docker ends its own work late)."""
-    before = lab.listing(host)
-    for _ in range(20):
+    before, same = lab.listing(host), 0
+    for _ in range(60):
         time.sleep(1)
         now = lab.listing(host)
-        if now == before:
+        same = same + 1 if now == before else 0
+        if same == 4:
             return now
         before = now
     raise AssertionError(f"{host} does not come to rest")

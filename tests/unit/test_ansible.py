@@ -13,6 +13,7 @@ from hypothesis import given, settings
 
 from fleet.failures import InvalidInput
 from fleet.inventory import Entry, ansible, ansible_command
+from fleet.inventory.reading import CONNECTING
 from fleet.wanted import Wanted
 from tests.unit.fuzz import altered, judged, mutated
 from tests.unit.test_groups import INVENTORIES, limited, loaded
