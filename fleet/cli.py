@@ -204,12 +204,13 @@ def show_report(run: str) -> None:
     Example:  mlufleet report 20260314-091502-4711
     """
     from fleet import report
+    from fleet.reports import files, terminal
     from fleet.rollout.progress import folder_of
 
     folder = folder_of(run)
     found = report.write(folder, newest=False)
-    report.publish(folder)
-    report.summary(found, folder)
+    files.publish(folder)
+    terminal.summary(found, folder)
     click.echo(f"page: {folder}/report.html", err=True)
 
 

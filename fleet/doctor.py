@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.failures import Exit
-from fleet.report import degraded
+from fleet.reports.terminal import degraded
 
 
 def healthy(host: dict[str, Any]) -> bool:

@@ -18,13 +18,11 @@ from __future__ import annotations
 
 import json
 import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fleet import journal
 from fleet.failures import LEFT, Exit
-from operations.state import WORKS
 
 SCHEMA = 2
 STATUSES = ("ok", "changed", "failed", "unreachable", "skipped", "not started", "rolled back")
@@ -184,85 +182,3 @@ def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")
     return report
-
-
-def previous(folder: Path) -> dict[str, Any] | None:
-    """The report of the run before this one that did more than look."""
-    for other in sorted(folder.parent.glob("2*"), reverse=True):
-        if other.name < folder.name and (other / "report.json").is_file():
-            found: dict[str, Any] = json.loads((other / "report.json").read_text(encoding="utf-8"))
-            if not found.get("dry"):
-                return found
-    return None
-
-
-def publish(folder: Path) -> None:
-    """Write what people and machines read beside ``report.json``: the page, JUnit, metrics."""
-    from fleet.reports import handover, junit, page
-
-    found = of(folder)
-    texts = {
-        "report.html": page.render(found, previous(folder)),
-        "junit.xml": junit.render(found),
-        "metrics.prom": handover.prometheus(found),
-        "cards.csv": handover.facts_csv(found),
-        "cards.json": handover.facts_json(found),
-    }
-    for name, text in texts.items():
-        part = folder / f"{name}.part"
-        part.write_text(text, encoding="utf-8", newline="")
-        part.replace(folder / name)
-
-
-def degraded(host: dict[str, Any]) -> str:
-    """Which cards of a host work, if some do and some do not."""
-    cards = host["cards"]
-    works = [address for address, state in cards.items() if state == WORKS]
-    if not works or len(works) == len(cards):
-        return ""
-    said = ", ".join(f"{address} {state}" for address, state in cards.items())
-    return f"degraded, {len(works)} of {len(cards)} cards work: {said}"
-
-
-MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
-         "skipped": "cyan", "not started": "cyan", "rolled back": "magenta"}  # fmt: skip
-
-
-def summary(report: dict[str, Any], folder: Path) -> None:
-    """Every host on a terminal (standard error), with what failed and what to do."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(stderr=True, highlight=False)
-    table = Table(title=f"run {report['run']}", title_justify="left")
-    for column in ("host", "status", "driver", "cards", "stages changed", "seconds", "answer"):
-        table.add_column(column)
-    for name, host in sorted(report["hosts"].items()):
-        changed = [stage["stage"] for stage in host["stages"] if stage["changes"]]
-        seconds = sum(stage["seconds"] for stage in host["stages"])
-        # as plain text: a model's answer may have brackets that are markup to rich
-        cells = [name, host["status"], host["versions"].get("driver", ""),
-                 host["versions"].get("cards", ""), " ".join(changed) or "-", f"{seconds:.0f}",
-                 host["answer"] or ""]  # fmt: skip
-        row = [Text(str(cell)) for cell in cells]
-        row[1].stylize(MARKS[host["status"]])
-        table.add_row(*row)
-    console.print(table)
-    for name, host in sorted(report["hosts"].items()):
-        if failure := host["failure"]:
-            # lines are not broken: a command in one can be copied whole
-            say = partial(console.print, markup=False, soft_wrap=True)
-            say(f"{name}: {failure['code']}: {failure['sentence']}", style="red")
-            for line in failure["tail"]:
-                say(f"    {line}")
-            say(f"  remedy: {failure['remedy']}")
-        if back := host["rolled_back"]:
-            end = f"went back to {back['to']}" if back["to"] else "did not come back"
-            console.print(f"{name}: from {back['from'] or 'its release'} it {end}", style="magenta")
-        for line in (degraded(host), *host["notes"]):
-            if line:
-                console.print(f"{name}: {line}", markup=False, soft_wrap=True)
-    total = len(report["hosts"])
-    same = sum(host["status"] == "ok" for host in report["hosts"].values())
-    console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")

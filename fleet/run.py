@@ -221,8 +221,10 @@ class Run:
         words = set(sys.argv)
         dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
         self.journal.append("end", dry=dry, interrupted=self.interrupted)
+        from fleet.reports import terminal  # rich is for the end of a run
+
         result = report.write(self.folder)
-        report.summary(result, self.folder)
+        terminal.summary(result, self.folder)
 
     def name_silent_failure(self, host: Host) -> None:
         """A host that pyinfra failed without any of our steps saying why."""

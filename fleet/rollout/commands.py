@@ -124,16 +124,16 @@ def _conduct(plan: Any, **resumed: Any) -> None:
     from gevent import monkey
 
     monkey.patch_all()
-    from fleet import report
     from fleet.journal import RUNS
+    from fleet.reports import files, terminal
     from fleet.rollout.conductor import Conductor
     from fleet.rollout.view import View
 
     with View():
         result = Conductor(plan, shlex.join(["mlufleet", *sys.argv[1:]]), **resumed).conduct()
     folder = RUNS / result["run"]
-    report.publish(folder)
-    report.summary(result, folder)
+    files.publish(folder)
+    terminal.summary(result, folder)
     sys.exit(result["exit"])
 
 

@@ -15,7 +15,8 @@ from fleet.failures import Failure
 
 #: lines of a hook's output that a failure shows
 TAIL = 20
-SECRET = ("password", "secret", "token", "passphrase", "ssh_paramiko_connect_kwargs")
+#: words in the names of data that a hook is not given: secrets, and what is no text
+WITHHELD = ("password", "secret", "token", "passphrase", "connect_kwargs")
 
 
 def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[str, str]:
@@ -24,7 +25,7 @@ def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[st
     A host's secrets are not handed on: an environment can be read in the process list.
     """
     shown = {key: value for key, value in data.items()
-             if not any(word in key.lower() for word in SECRET)}  # fmt: skip
+             if not any(word in key.lower() for word in WITHHELD)}  # fmt: skip
     said = {
         "HOST": name,
         "ADDRESS": str(data.get("ssh_hostname") or name),

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from fleet.report import MARKS
+from fleet.reports.terminal import MARKS
 from operations import events
 
 #: seconds between two pictures

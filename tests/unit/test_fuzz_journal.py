@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fleet import report
 from fleet.journal import Journal, read
+from fleet.reports import terminal
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.test_report import EVENTS
 
@@ -51,7 +52,7 @@ def test_whatever_a_host_says_is_in_the_report_and_on_the_terminal(text: str) ->
         folder = Path(scratch, "runs/one")
         kept(folder, told(text))
         result = report.write(folder)
-        report.summary(result, folder)
+        terminal.summary(result, folder)
         said = text.encode(errors="backslashreplace").decode()
         assert result["hosts"]["b"]["answer"] == said or "\\ud" in said
 

@@ -8,6 +8,7 @@ import pytest
 from fleet import doctor, report
 from fleet.failures import TABLE, Exit, Failure
 from fleet.journal import Journal, read
+from fleet.reports import terminal
 
 
 def event(kind: str, host: str = "", **fields: Any) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def test_what_is_wrong_with_a_host_that_can_be_provisioned_is_told_and_does_not_
     events = [event("hosts", names=["a"]), event("note", "a", text="slow [login]"), observed("a")]
     result = report.derive(events, "r")
     assert result["hosts"]["a"]["notes"] == ["slow [login]"] and result["exit"] == Exit.OK
-    report.summary(result, tmp_path)
+    terminal.summary(result, tmp_path)
     doctor.show(result)
     said = capsys.readouterr()
     assert "a: slow [login]" in said.err and "a: slow [login]" in said.out

@@ -1,0 +1,36 @@
+"""The files that a run's report is read from, beside ``report.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fleet import report
+from fleet.reports import handover, junit, page
+
+
+def previous(folder: Path) -> dict[str, Any] | None:
+    """The report of the run before this one that did more than look."""
+    for other in sorted(folder.parent.glob("2*"), reverse=True):
+        if other.name < folder.name and (other / "report.json").is_file():
+            found: dict[str, Any] = json.loads((other / "report.json").read_text(encoding="utf-8"))
+            if not found.get("dry"):
+                return found
+    return None
+
+
+def publish(folder: Path) -> None:
+    """Write what people and machines read beside ``report.json``: the page, JUnit, metrics."""
+    found = report.of(folder)
+    texts = {
+        "report.html": page.render(found, previous(folder)),
+        "junit.xml": junit.render(found),
+        "metrics.prom": handover.prometheus(found),
+        "cards.csv": handover.facts_csv(found),
+        "cards.json": handover.facts_json(found),
+    }
+    for name, text in texts.items():
+        part = folder / f"{name}.part"
+        part.write_text(text, encoding="utf-8", newline="")
+        part.replace(folder / name)
