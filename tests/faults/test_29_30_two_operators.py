@@ -24,8 +24,8 @@ def at_work(host: str) -> Iterator[subprocess.Popen[str]]:
     """A run in the middle of a step that does not end before the test is through with it."""
     run = begin("--limit", host, *ASK)
     until(lambda: at(host, "asking"))
-    # the step's processes alone: a paused container would hold up whoever looks at it
-    lab.run(host, f"pkill -STOP -f {STEP}")
+    # it alone, once it is there: a paused container would hold up whoever looks at it
+    until(lambda: lab.run(host, f"pkill -STOP -f {STEP} && echo stopped", check=False))
     try:
         yield run
     finally:
