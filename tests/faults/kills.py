@@ -44,7 +44,7 @@ find . -name .git -prune -o -type l -printf '%p -> %l\\n' | LC_ALL=C sort
 for tree in {WORK}/transformers {WORK}/baichuan-7B; do
   cd $tree && git -c safe.directory='*' log -1 --format=%H && git -c safe.directory='*' status -s
 done
-cd /var/lib/mlufleet; ls stamps shared shared/wheels incoming
+cd /var/lib/mlufleet; ls -I good-before stamps shared shared/wheels incoming
 """  # fmt: skip
 
 
