@@ -209,7 +209,7 @@ def show_report(run: str) -> None:
 
     folder = folder_of(run)
     found = report.write(folder, newest=False)
-    files.publish(folder)
+    files.publish(found, folder)
     terminal.summary(found, folder)
     click.echo(f"page: {folder}/report.html", err=True)
 

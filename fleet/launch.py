@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fleet.failures import Exit, InvalidInput
-from fleet.inventory.loading import load
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
@@ -42,7 +41,9 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, str, str]]:
 
 
 def validated(inventory: str) -> list[tuple[str, str, str]]:
-    """:func:`load` and :func:`check`."""
+    """(host, release, store) of every host of an inventory file; as :func:`check`."""
+    from fleet.inventory.loading import load  # what reads inventories is slow to import
+
     return check(inventory, load(inventory))
 
 

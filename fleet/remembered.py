@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from fleet import documents, lock, measured, releases
+from fleet import documents, lock, measured
 from fleet.failures import InvalidInput
 from fleet.shapes import Model
-from fleet.wanted import Wanted
+from fleet.wanted import Wanted, load
 
 
 class Remembered(Model):
@@ -50,7 +50,4 @@ def restore(text: str, folder: Path, name: str, store: str) -> Wanted:
     # JSON is YAML: what was written by hand once is not written by hand again
     path.write_text(json.dumps(found.release, ensure_ascii=False, indent=1), encoding="utf-8")
     lock.beside(path).write_text(found.lock.model_dump_json(indent=1), encoding="utf-8")
-    from fleet import wanted
-
-    releases.load(path)
-    return wanted.load(str(path), store)
+    return load(str(path), store)

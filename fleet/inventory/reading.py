@@ -13,8 +13,7 @@ from fleet.documents import is_file
 from fleet.failures import InvalidInput
 from fleet.fields import Location, line_of
 from fleet.inventory import ranges, table
-from fleet.inventory.hosts import Fleet, check_group
-from fleet.inventory.hosts import HostData as HostData
+from fleet.inventory.hosts import Fleet, HostData, check_group
 from fleet.inventory.transports import quick
 
 Entry = tuple[str, dict[str, Any]]

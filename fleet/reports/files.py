@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fleet import report
 from fleet.reports import handover, junit, page
 
 
@@ -20,9 +19,8 @@ def previous(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def publish(folder: Path) -> None:
-    """Write what people and machines read beside ``report.json``: the page, JUnit, metrics."""
-    found = report.of(folder)
+def publish(found: dict[str, Any], folder: Path) -> None:
+    """Write what people and machines read of a report beside ``report.json``."""
     texts = {
         "report.html": page.render(found, previous(folder)),
         "junit.xml": junit.render(found),

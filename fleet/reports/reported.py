@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from fleet.journal import file_name
 from operations.state import WORKS
 
 #: from what needs somebody to what needs nobody
@@ -156,4 +157,4 @@ def read(report: Mapping[str, Any]) -> Report:
 
 def log_file(name: str) -> str:
     """Name of a host's log, beside the report; as :class:`fleet.run.Log` writes it."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name) + ".log"
+    return f"{file_name(name)}.log"

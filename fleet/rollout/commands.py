@@ -132,7 +132,7 @@ def _conduct(plan: Any, **resumed: Any) -> None:
     with View():
         result = Conductor(plan, shlex.join(["mlufleet", *sys.argv[1:]]), **resumed).conduct()
     folder = RUNS / result["run"]
-    files.publish(folder)
+    files.publish(result, folder)
     terminal.summary(result, folder)
     sys.exit(result["exit"])
 

@@ -23,7 +23,7 @@ from pyinfra.api import Config, State, StringCommand  # noqa: E402
 from pyinfra.api.connect import connect_all, disconnect_all  # noqa: E402
 from pyinfra.context import ctx_state  # noqa: E402
 
-from fleet import launch  # noqa: E402
+from fleet.inventory.loading import load  # noqa: E402
 from operations import connection, sending  # noqa: E402
 
 SIZE, TIMES, DEST = 256 << 20, 5, "/run/mlufleet-bench"
@@ -68,7 +68,7 @@ def spent() -> float:
 
 
 def main(name: str) -> None:
-    inventory = launch.load("inventories/lab.py")
+    inventory = load("inventories/lab.py")
     state = State(inventory, Config())
     ctx_state.set(state)
     host = inventory.get_host(name)
