@@ -15,7 +15,7 @@ from gevent.pool import Pool
 from pyinfra.api import Host
 
 from fleet import report
-from fleet.failures import InvalidInput
+from fleet.failures import Failure, InvalidInput
 from fleet.rollout import hooks, wayback
 from fleet.rollout.amounts import Amount
 from fleet.rollout.plan import Plan
@@ -97,6 +97,8 @@ class Conductor:
             if not there:
                 return
             look = self.session.seen(host)
+            if isinstance(look.state, Failure):  # told: nothing is known of the host
+                return
             if self.plan.kind == "rollback" or look.drift:
                 path, why = wayback.find(host, look, self.run.folder / "back")
                 self.traveller.way(host, path, why)

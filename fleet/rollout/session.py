@@ -70,14 +70,26 @@ class Session:
 
     @contextmanager
     def connected(self, host: Host) -> Iterator[bool]:
-        """A host with a fresh connection; given back and left at the end, whatever happens."""
+        """A host with a fresh connection; given back and left at the end, whatever happens.
+
+        What goes wrong meanwhile is this host's own failure, told and in the journal: the others
+        go on, and whoever asks the run whether the host failed is not told that it passed.
+        """
         with ctx_host.use(host), ctx_config.use(self.state.config.copy()):
             self.run.log.connects(host.name)
             host.connect()
+            if not host.connected:
+                self.run.unreachable(host)
             try:
-                if not host.connected:
-                    self.run.unreachable(host)
                 yield host.connected
+            except PyinfraError:
+                self.run.name_silent_failure(host)
+            except GreenletExit:
+                fail(host, Failure("INTERRUPTED"), "")
+                raise
+            except BaseException as error:
+                cause: Any = getattr(error, "exception", error)
+                fail(host, Failure("INTERNAL", f"{type(cause).__name__}: {cause}"))
             finally:
                 if host.connected:
                     host.disconnect()
@@ -95,18 +107,8 @@ class Session:
         return look
 
     def deploy(self, host: Host) -> bool:
-        """Run deploy.py on a host. A failure is its own, told and in the journal."""
+        """Run deploy.py on a host."""
         with self.connected(host) as there:
-            if not there:
-                return False
-            try:
+            if there:
                 self._exec_file(DEPLOY, is_deploy_code=True)
-            except PyinfraError:
-                self.run.name_silent_failure(host)
-            except GreenletExit:
-                fail(host, Failure("INTERRUPTED"), "")
-                raise
-            except BaseException as error:  # of this host: the others go on
-                cause: Any = getattr(error, "exception", error)
-                fail(host, Failure("INTERNAL", f"{type(cause).__name__}: {cause}"))
         return not self.run.failed(host.name)

@@ -78,13 +78,12 @@ class Traveller:
             return False
         host.data.smoke = "auto"  # asked once on demand, the proof looks at what that left behind
         with self.session.connected(host) as there:
-            if not there:
-                return False
-            look = self.session.look(host)
-            if look.drift:
-                left = "; ".join(f"{stage}: {words}" for stage, words in look.drift.items())
+            if there and (drift := self.session.look(host).drift):
+                left = "; ".join(f"{stage}: {words}" for stage, words in drift.items())
                 said = f"over a fresh connection: {left}"
-                return fail(host, Failure("NOT_PROVED", said), next(iter(look.drift)))
+                fail(host, Failure("NOT_PROVED", said), next(iter(drift)))
+        if self.session.run.failed(host.name):
+            return False
         events.emit(host.name, "proved")
         return True
 

@@ -57,6 +57,14 @@ PROGRAM = textwrap.dedent(
     conductor.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]
     seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
     travel.Traveller.travel = travel_somehow
+    find = conductor.wayback.find
+
+    def find_or_break(host, look, folder):
+        if "mlu001" in host.name and "breaks" in os.environ["OPERATOR"]:
+            raise RuntimeError("of this host")
+        return find(host, look, folder)
+
+    conductor.wayback.find = find_or_break
     report = conductor.Conductor(Plan(**plan), "test").conduct()
     print(json.dumps(report))
     """
@@ -144,3 +152,12 @@ def test_a_pause_lies_between_the_canaries_and_the_rest(site: Path, wanted: Want
     report = simulated(site, 1, 0.0, 6, pause=2, canary=2, window="100%")
     spans = sorted((host["began"], host["ended"]) for host in report["hosts"].values())
     assert spans[2][0] - max(end for _, end in spans[:2]) >= 2
+
+
+def test_what_breaks_on_one_host_is_its_own_failure(site: Path, wanted: Wanted) -> None:
+    report = simulated(site, 1, 0.0, 6, "breaks", max_fail="1", window="3")
+    broken = report["hosts"].pop("@fake/mlu001")
+    assert broken["status"] == "failed" and broken["failure"]["code"] == "INTERNAL"
+    assert broken["failure"]["sentence"].endswith("RuntimeError: of this host")
+    assert {host["status"] for host in report["hosts"].values()} == {"changed"}
+    assert report["exit"] == 2
