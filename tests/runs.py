@@ -68,8 +68,13 @@ def mlufleet(*words: str) -> Done:
 
 
 def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:
-    """A run that goes on while the test does something to it."""
-    words = [sys.executable, "-m", "fleet.cli", "deploy", inventory, *options]
+    """A run of deploy.py that goes on while the test does something to it."""
+    return start("deploy", inventory, *options)
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """A command of `mlufleet` that goes on while the test does something to it."""
+    words = (sys.executable, "-m", "fleet.cli", *words)
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             text=True, start_new_session=True)  # fmt: skip
 

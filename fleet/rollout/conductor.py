@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ class Conductor:
         elif plan.order == "random":
             random.Random(self.run.folder.name).shuffle(names)
         canaries = [] if self.proved else names[: plan.canary]
-        sizes = {group: list(self.groups.values()).count(group) for group in self.groups.values()}
+        sizes = Counter(self.groups.values())
         self.scheduler = Scheduler(
             names, canaries=canaries, window=Amount.parse(plan.window).at_least_one(total),
             max_fail=Amount.parse(plan.max_fail).of(total),

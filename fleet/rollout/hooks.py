@@ -12,9 +12,8 @@ from gevent import Timeout
 from gevent.subprocess import PIPE, STDOUT, Popen
 
 from fleet.failures import Failure
+from operations.failing import TAIL
 
-#: lines of a hook's output that a failure shows
-TAIL = 20
 #: words in the names of data that a hook is not given: secrets, and what is no text
 WITHHELD = ("password", "secret", "token", "passphrase", "connect_kwargs")
 

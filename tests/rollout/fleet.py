@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from fleet import journal
+from fleet.report import STATUSES
 from tests.lab import hosts as lab
 from tests.runs import LAB, RELEASES, ROOT, Done, mlufleet
 
@@ -17,7 +16,6 @@ FLEET = ("u1604-2", "u1804-2", "c7-2", "u1604-3", "u1804-3", "c7-3", "u1604-4", 
 SIZE = 3 + len(FLEET)
 LIGHT, NEXT, BROKEN = (f"release={RELEASES}/{name}.yml" for name in
                        ("light", "light-next", "light-broken"))  # fmt: skip
-STATUSES = {"ok", "changed", "failed", "unreachable", "skipped", "not started", "rolled back"}
 ANSWER = "docker exec light cat /answer"
 
 
@@ -33,18 +31,10 @@ def rollout(release: str, *options: str, command: str = "rollout") -> Done:
 def accounted(done: Done) -> Done:
     """Every host is in the report, once, with a status of its own; so is the exit status."""
     counts = Counter(done.statuses().values())
-    assert set(done.statuses()) == set(FLEET) and set(counts) <= STATUSES, counts
+    assert set(done.statuses()) == set(FLEET) and set(counts) <= set(STATUSES), counts
     assert done.status == done.report["exit"]
     assert (done.status == 0) == (set(counts) <= {"ok", "changed"}), (done.status, counts)
     return done
-
-
-def begin(*arguments: str) -> subprocess.Popen[str]:
-    """A rollout that goes on while the test does something to it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "fleet.cli", *arguments], cwd=ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
 
 
 def newest() -> Path:
@@ -54,16 +44,14 @@ def newest() -> Path:
 
 def events(run: str | Path, *kinds: str) -> list[tuple[str, str]]:
     """(kind, host) of a run's journal, in order."""
-    text = (ROOT / "runs" / run / "journal.jsonl").read_text()
-    found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    found = journal.read(ROOT / "runs" / run)
     return [(event["kind"], event["host"]) for event in found if event["kind"] in kinds]
 
 
 def at_stage(host: str, stage: str) -> bool:
     """Whether the newest run has come to a stage of a host."""
-    text = (newest() / "journal.jsonl").read_text()
-    found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-    return any(e["kind"] == "stage" and e["host"] == host and e["stage"] == stage for e in found)
+    return any(event["kind"] == "stage" and event["host"] == host and event["stage"] == stage
+               for event in journal.read(newest()))  # fmt: skip
 
 
 def begun(done: Done) -> list[str]:

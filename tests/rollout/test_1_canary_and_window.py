@@ -23,7 +23,9 @@ from tests.runs import ROOT, Done, mlufleet
 
 
 def test_bare_hosts_come_to_answer_canaries_first_and_so_many_at_once(lab: None) -> None:
-    done = rollout(LIGHT, "--canary", "2", "--window", "3", "--max-fail", "0")
+    options = ("--canary", "2", "--window", "3", "--max-fail", "0")
+    done = rollout(LIGHT, *options, "--data", "smoke=always")
+    assert sorted(begun(done)) == sorted(FLEET)
     assert done.status == 0 and set(done.statuses().values()) <= {"ok", "changed"}, done.output
     assert answers() == {"light v1"}
     order = events(done.report["run"], "begin", "done")

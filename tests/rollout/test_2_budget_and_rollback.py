@@ -19,14 +19,13 @@ from tests.rollout.fleet import (
     answers,
     at_stage,
     audits,
-    begin,
     begun,
     free,
     newest,
     rollout,
     words,
 )
-from tests.runs import LOADED, Done, report_in, until
+from tests.runs import LOADED, Done, report_in, start, until
 
 CANARY, *OTHERS = FLEET
 
@@ -114,7 +113,7 @@ def test_a_rollback_by_hand_takes_a_fleet_back_and_says_so(light: Done) -> None:
 
 def test_a_rollback_that_fails_itself_is_said_with_both_failures(light: Done) -> None:
     before = audits(*OTHERS)
-    run = begin(*words("rollout", BROKEN))
+    run = start(*words("rollout", BROKEN))
     until(lambda: newest().name > light.report["run"] and at_stage(CANARY, "container"))
     with lying("module-does-not-load", CANARY):  # the new driver is in; the old one will not come
         output, _ = run.communicate(timeout=180)

@@ -13,7 +13,6 @@ from tests.rollout.fleet import (
     accounted,
     answers,
     at_stage,
-    begin,
     begun,
     events,
     free,
@@ -21,7 +20,7 @@ from tests.rollout.fleet import (
     rollout,
     words,
 )
-from tests.runs import Done, mlufleet, report_in, until
+from tests.runs import Done, mlufleet, report_in, start, until
 
 
 def started(folder_before: str, count: int) -> bool:
@@ -35,7 +34,7 @@ def ended(process: object, output: str) -> Done:
 
 
 def test_ctrl_c_once_lets_hosts_at_work_end_and_a_resume_does_the_rest(light: Done) -> None:
-    run = begin(*words("rollout", NEXT, "--window", "2"))
+    run = start(*words("rollout", NEXT, "--window", "2"))
     until(lambda: started(light.report["run"], 3))
     os.killpg(run.pid, signal.SIGINT)
     output, _ = run.communicate(timeout=120)
@@ -52,7 +51,7 @@ def test_ctrl_c_once_lets_hosts_at_work_end_and_a_resume_does_the_rest(light: Do
 
 
 def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(light: Done) -> None:
-    run = begin(*words("rollout", NEXT, "--window", "3", "--canary", "0"))
+    run = start(*words("rollout", NEXT, "--window", "3", "--canary", "0"))
     until(lambda: started(light.report["run"], 3))
     os.killpg(run.pid, signal.SIGINT)
     time.sleep(0.5)
@@ -73,7 +72,7 @@ def test_a_killed_rollout_is_reported_and_resumed(light: Done) -> None:
         arguments = (
             words("rollout", NEXT, "--window", "2") if hosts == 1 else ["rollout", "--resume"]
         )
-        run = begin(*arguments)
+        run = start(*arguments)
         until(lambda hosts=hosts, before=before: newest().name > before
               and len(events(newest(), "begin", "done")) >= hosts)  # fmt: skip
         os.killpg(run.pid, signal.SIGKILL)
@@ -85,7 +84,7 @@ def test_a_killed_rollout_is_reported_and_resumed(light: Done) -> None:
 
 
 def test_two_operators_at_once_break_nothing(light: Done) -> None:
-    first = begin(*words("rollout", NEXT, "--window", "4", "--canary", "0", "--max-fail", "8"))
+    first = start(*words("rollout", NEXT, "--window", "4", "--canary", "0", "--max-fail", "8"))
     until(lambda: started(light.report["run"], 3))
     second = rollout(NEXT, "--window", "4", "--canary", "0", "--max-fail", "8")
     output, _ = first.communicate(timeout=300)
@@ -103,7 +102,7 @@ def test_two_operators_at_once_break_nothing(light: Done) -> None:
 
 def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(light: Done) -> None:
     lost = "u1804-2"
-    run = begin(*words("rollout", NEXT, "--window", "4", "--max-fail", "1"))
+    run = start(*words("rollout", NEXT, "--window", "4", "--max-fail", "1"))
     until(lambda: newest().name > light.report["run"] and at_stage(lost, "container"))
     lab.power_off(lost)
     try:
