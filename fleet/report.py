@@ -25,7 +25,8 @@ from fleet import journal
 from fleet.failures import LEFT, Exit
 
 SCHEMA = 2
-STATUSES = ("ok", "changed", "failed", "unreachable", "skipped", "not started", "rolled back")
+#: from what needs somebody to what needs nobody
+STATUSES = ("failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok")
 FAILURE = ("stage", "code", "sentence", "remedy", "tail")
 
 

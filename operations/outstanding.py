@@ -55,13 +55,6 @@ def drift(
     return found
 
 
-def refusal(drift: dict[str, Failure | list[str]]) -> tuple[str, Failure] | None:
-    """The first stage and its failure, when that is the first there is to do."""
-    for stage, decision in drift.items():
-        return (stage, decision) if isinstance(decision, Failure) else None
-    return None
-
-
 @dataclass(frozen=True)
 class Look:
     """What a host is wanted to be, is, and still needs."""
@@ -73,7 +66,10 @@ class Look:
 
     @property
     def refusal(self) -> tuple[str, Failure] | None:
-        return refusal(self.drift)
+        """The first stage and its failure, when that is the first there is to do."""
+        for stage, decision in self.drift.items():
+            return (stage, decision) if isinstance(decision, Failure) else None
+        return None
 
 
 def look(host: Any) -> Look:

@@ -18,6 +18,13 @@ from operations.lock import who
 from operations.scripts import script
 
 
+def content(lines: list[str]) -> bytes | None:
+    """The file that `read.sh` printed among whatever else; None when it could not be read."""
+    if "@@begin" not in lines or "@@end" not in lines:
+        return None
+    return base64.b64decode("".join(lines[lines.index("@@begin") + 1 : lines.index("@@end")]))
+
+
 class Rewrite(PyinfraCommand):
     """Changes the text of a file on a host by a plain function, the original kept.
 
@@ -36,11 +43,9 @@ class Rewrite(PyinfraCommand):
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         ok, output = connection.shell(host, script("read", self.path), connector_arguments)
-        lines = output.stdout_lines
-        if not ok or "@@begin" not in lines or "@@end" not in lines:
+        text = content(output.stdout_lines)
+        if not ok or text is None:
             return fail(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
-        encoded = lines[lines.index("@@begin") + 1 : lines.index("@@end")]
-        text = base64.b64decode("".join(encoded))
         if hashlib.sha256(text).hexdigest() == self.sha256:  # given again after a lost connection
             return True
         try:

@@ -14,12 +14,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fleet.journal import file_name
+from fleet.report import STATUSES as STATUSES
 from operations.state import WORKS
 
-#: from what needs somebody to what needs nobody
-STATUSES = (
-    "failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok",
-)  # fmt: skip
 STAGES = (
     "preflight", "lock", "driver", "engine", "image", "sources", "weights", "container",
     "migration", "patch", "packages", "smoke",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 from pyinfra.api import FactBase, Host, StringCommand
@@ -13,6 +12,7 @@ from fleet.journal import file_name
 from fleet.wanted import STORE
 from operations import layout
 from operations.outstanding import Look
+from operations.rewrite import content
 from operations.scripts import script
 from operations.state import HostState
 
@@ -24,10 +24,7 @@ class Document(FactBase[str]):
         return StringCommand(script("read", path), "||", "true")
 
     def process(self, output: list[str]) -> str:
-        if "@@begin" not in output or "@@end" not in output:
-            return ""
-        encoded = output[output.index("@@begin") + 1 : output.index("@@end")]
-        return base64.b64decode("".join(encoded)).decode()
+        return (content(output) or b"").decode()
 
 
 def find(host: Host, look: Look, folder: Path) -> tuple[str, str]:
