@@ -94,9 +94,10 @@ class Run:
         self.owner = lock.Owner(identity, f"{getpass.getuser()}@{socket.gethostname()}", why)
         self.named = False
         self.interrupted = False
-        #: host -> code of its failure, as far as it is not overcome
-        self._failed: dict[str, str] = {}
-        self._returned: set[str] = set()
+        #: host -> its failure, as far as it is not overcome
+        self.failures: dict[str, dict[str, Any]] = {}
+        #: host that went back to an older release -> whether that was asked for
+        self.returned: dict[str, bool] = {}
 
     @classmethod
     def begin(cls, state: State, identity: str, why: str) -> Run:
@@ -121,19 +122,21 @@ class Run:
 
     def heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
         if kind in ("failed", "unreachable"):
-            self._failed[host] = fields["code"]
+            self.failures[host] = fields
         elif kind == "rolling-back":  # what failed is told; what comes now is another try
-            self._failed.pop(host, None)
-        elif kind == "rolled-back" and not fields["by_hand"]:
-            self._returned.add(host)
+            self.failures.pop(host, None)
+        elif kind == "rolled-back":
+            self.returned[host] = fields["by_hand"]
         self.journal.append(kind, host, **fields)
 
     def failed(self, host: str) -> bool:
-        return host in self._failed
+        return host in self.failures
 
     def broken(self, host: str) -> bool:
         """Whether a host counts against a failure budget: one that is only busy does not."""
-        return host in self._returned or self._failed.get(host, LEFT[0]) not in LEFT
+        if self.returned.get(host) is False:
+            return True
+        return self.failed(host) and self.failures[host]["code"] not in LEFT
 
     @classmethod
     def current(cls) -> Run:

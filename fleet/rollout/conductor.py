@@ -182,7 +182,7 @@ class Conductor:
     def _status(self, host: Host) -> str:
         if self.run.failed(host.name):
             return "failed"
-        return "rolled back" if host.name in self.traveller.returned else "ok"
+        return "rolled back" if host.name in self.run.returned else "ok"
 
     def _hook(self, host: Host, command: str, status: str = "") -> bool:
         if not command:

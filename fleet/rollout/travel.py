@@ -24,16 +24,11 @@ class Traveller:
         self.ways: dict[str, tuple[str, str]] = {}
         #: hosts that something was done on
         self.touched: set[str] = set()
-        #: hosts that went back
-        self.returned: set[str] = set()
-        self.failures: dict[str, dict[str, Any]] = {}
         events.listeners.append(self._heard)
 
     def _heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
         if kind == "step":
             self.touched.add(host)
-        elif kind in ("failed", "unreachable"):
-            self.failures[host] = fields
 
     def way(self, host: Host, path: str, why: str) -> None:
         """Remember where a host can go back to, or why it cannot."""
@@ -53,10 +48,10 @@ class Traveller:
         origin = str(host.data.release)
         if self._arrive(host):
             if kind == "rollback":
-                self._returned(host, by_hand=True)
+                events.emit(host.name, "rolled-back", by_hand=True)
             return
-        failure = self.failures.get(host.name, {})
-        if kind == "rollback" or host.name not in self.touched or failure.get("code") in NO_RETURN:
+        failure = self.session.run.failures[host.name]
+        if kind == "rollback" or host.name not in self.touched or failure["code"] in NO_RETURN:
             return
         path, why = self.ways.get(host.name, ("", "it was not looked for"))
         if not path:
@@ -65,10 +60,10 @@ class Traveller:
         events.emit(host.name, "rolling-back", release=path)
         host.data.release = path
         if self._arrive(host):
-            self._returned(host, by_hand=False)
+            events.emit(host.name, "rolled-back", by_hand=False)
         else:
-            second = self.failures[host.name]
-            tail = tuple(f"{f.get('code')}: {f.get('sentence')}" for f in (failure, second))
+            second = self.session.run.failures[host.name]
+            tail = tuple(f"{one['code']}: {one['sentence']}" for one in (failure, second))
             fail(host, Failure("ROLLBACK", f"{tail[0]}; going back: {tail[1]}", tail), "rollback")
         host.data.release = origin
 
@@ -86,7 +81,3 @@ class Traveller:
             return False
         events.emit(host.name, "proved")
         return True
-
-    def _returned(self, host: Host, *, by_hand: bool) -> None:
-        self.returned.add(host.name)
-        events.emit(host.name, "rolled-back", by_hand=by_hand)
