@@ -57,7 +57,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     Example:  mlufleet lock baichuan-7b --store /srv/mlu
     """
     from fleet import lock as locks
-    from fleet import releases
+    from fleet import releases, whole
 
     path = releases.find(release)
 
@@ -67,9 +67,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
 
     made = locks.make(releases.load(path), store, progress)
     target = locks.beside(path)
-    part = target.with_suffix(".part")
-    part.write_text(made.model_dump_json(indent=1) + "\n")
-    part.replace(target)
+    whole.write(target, made.model_dump_json(indent=1) + "\n")
     click.echo(f"{target}: {len(made.files)} files, image {made.image.id[:19]}")
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from fleet import whole
+
 #: path -> what it was before it was read, and its sum
 Sums = dict[str, tuple[str, str]]
 
@@ -55,8 +57,5 @@ def sums(paths: list[Path], read: Callable[[Path], str], *, anew: bool = False) 
 
 
 def _keep(known: Sums) -> None:
-    part = cache().with_name(f"measured-{os.getpid()}.part")
     with suppress(OSError):  # a run that cannot keep them only costs the next one its time
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(known))
-        part.replace(cache())
+        whole.write(cache(), json.dumps(known))

@@ -6,12 +6,11 @@ Kept by the sha256 of the whole: files with the same bytes have the same pieces.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from fleet import measured
+from fleet import measured, whole
 
 SIZE = 16 << 20
 BLOCK = 1 << 20
@@ -61,12 +60,8 @@ def known(sha: str) -> list[str]:
 
 
 def keep(sha: str, sums: list[str]) -> None:
-    file = _file(sha)
-    part = file.with_name(f"{sha}-{os.getpid()}.part")
     with suppress(OSError):  # a run that cannot keep them only costs the next one its time
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(_sealed("".join(f"{one}\n" for one in sums)))
-        part.replace(file)
+        whole.write(_file(sha), _sealed("".join(f"{one}\n" for one in sums)))
 
 
 def of(path: Path, sha: str, size: int) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-from fleet import documents, lock, measured
+from fleet import documents, lock, measured, whole
 from fleet.failures import InvalidInput
 from fleet.shapes import Model
 from fleet.wanted import Wanted, load
@@ -27,10 +26,7 @@ def document(wanted: Wanted) -> Path:
         ensure_ascii=False, sort_keys=True,
     )  # fmt: skip
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        whole.write(path, text)
     return path
 
 

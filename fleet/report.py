@@ -21,7 +21,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fleet import journal
+from fleet import journal, whole
 from fleet.failures import LEFT, Exit
 
 SCHEMA = 2
@@ -173,10 +173,7 @@ def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
     :param newest: point runs/latest to it
     """
     report = of(folder)
-    part = folder / "report.json.part"
-    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    part.write_text(text, encoding="utf-8", errors="backslashreplace")
-    part.replace(folder / "report.json")
+    whole.write(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     if not newest:
         return report
     link = folder.parent / f".latest-{os.getpid()}"

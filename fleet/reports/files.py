@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fleet import whole
 from fleet.reports import handover, junit, page
 
 
@@ -29,6 +30,4 @@ def publish(found: dict[str, Any], folder: Path) -> None:
         "cards.json": handover.facts_json(found),
     }
     for name, text in texts.items():
-        part = folder / f"{name}.part"
-        part.write_text(text, encoding="utf-8", newline="")
-        part.replace(folder / name)
+        whole.write(folder / name, text)
