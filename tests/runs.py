@@ -72,11 +72,12 @@ def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:
     return start("deploy", inventory, *options)
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+def start(*words: str, stdin: int | None = None) -> subprocess.Popen[str]:
     """A command of `mlufleet` that goes on while the test does something to it."""
     words = (sys.executable, "-m", "fleet.cli", *words)
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, start_new_session=True)  # fmt: skip
+    return subprocess.Popen(words, cwd=ROOT, stdin=stdin, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)  # fmt: skip
 
 
 def until(true: Callable[[], object], seconds: float = 120) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import up
-from tests.rollout.fleet import FLEET, LIGHT, SIZE, rollout
-from tests.runs import RELEASES, ROOT, Done, mlufleet
+from tests.rollout.fleet import LIGHT, NEXT, SIZE, Settled, answers, mostly, rollout
+from tests.runs import RELEASES, ROOT, mlufleet
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,10 @@ def lab() -> None:
 
 
 @pytest.fixture
-def light(lab: None) -> Done:
-    """Every host of the fleet is on the first small release, whatever a test before left."""
-    done = rollout(LIGHT, "--window", "4", "--max-fail", "100%", "--canary", "0")
+def settled(lab: None) -> Settled:
+    """Every host of the fleet is on one small release, whatever a test before left."""
+    now = mostly()
+    done = rollout(now.release, "--window", "4", "--max-fail", "100%", "--canary", "0")
     assert set(done.statuses().values()) <= {"ok", "changed"}, done.output
-    assert len(done.statuses()) == len(FLEET)
-    return done
+    assert answers() == {now.answer}
+    return Settled(done, now, NEXT if now == LIGHT else LIGHT)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,43 @@ from tests.runs import LAB, RELEASES, ROOT, Done, mlufleet
 #: the lab's first hosts carry a big release, for other tests
 FLEET = ("u1604-2", "u1804-2", "c7-2", "u1604-3", "u1804-3", "c7-3", "u1604-4", "u1804-4")
 SIZE = 3 + len(FLEET)
-LIGHT, NEXT, BROKEN = (f"release={RELEASES}/{name}.yml" for name in
-                       ("light", "light-next", "light-broken"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Small:
+    """A release that takes seconds a host."""
+
+    name: str
+    image: str
+    answer: str
+
+    @property
+    def release(self) -> str:
+        return f"release={RELEASES}/{self.name}.yml"
+
+
+LIGHT = Small("light", "registry.lab/light:v1", "light v1")
+NEXT = Small("light-next", "registry.lab/light:v2", "light v2")
+#: the next one's image, a newer driver, and no answer
+BROKEN = Small("light-broken", "registry.lab/light:v2", "")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A fleet that is on one release and can go to another.
+
+    Which of the two it is on is as the test before left it: to move a fleet back takes a minute.
+    """
+
+    done: Done
+    now: Small
+    next: Small
+
+    @property
+    def run(self) -> str:
+        return str(self.done.report["run"])
+
+
 ANSWER = "docker exec light cat /answer"
 
 
@@ -73,9 +110,21 @@ def audits(*hosts: str) -> list[int]:
             for host in hosts]  # fmt: skip
 
 
+def said() -> Counter[str]:
+    """What the fleet's models answer, and how many of them."""
+    with ThreadPoolExecutor(len(FLEET)) as pool:
+        return Counter(pool.map(lambda host: lab.run(host, ANSWER, check=False), FLEET))
+
+
 def answers() -> set[str]:
     """What the fleet's models answer."""
-    return {lab.run(host, ANSWER) for host in FLEET}
+    return set(said())
+
+
+def mostly() -> Small:
+    """The release that most of the fleet is on."""
+    found = said()
+    return max((LIGHT, NEXT), key=lambda small: found[small.answer])
 
 
 def free() -> bool:

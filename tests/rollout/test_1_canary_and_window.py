@@ -10,7 +10,7 @@ from tests.lab import hosts as lab
 from tests.rollout.fleet import (
     FLEET,
     LIGHT,
-    NEXT,
+    Settled,
     answers,
     audits,
     begun,
@@ -19,15 +19,15 @@ from tests.rollout.fleet import (
     most_at_once,
     rollout,
 )
-from tests.runs import ROOT, Done, mlufleet
+from tests.runs import ROOT, mlufleet
 
 
 def test_bare_hosts_come_to_answer_canaries_first_and_so_many_at_once(lab: None) -> None:
     options = ("--canary", "2", "--window", "3", "--max-fail", "0")
-    done = rollout(LIGHT, *options, "--data", "smoke=always")
+    done = rollout(LIGHT.release, *options, "--data", "smoke=always")
     assert sorted(begun(done)) == sorted(FLEET)
     assert done.status == 0 and set(done.statuses().values()) <= {"ok", "changed"}, done.output
-    assert answers() == {"light v1"}
+    assert answers() == {LIGHT.answer}
     order = events(done.report["run"], "begin", "done")
     canaries = begun(done)[:2]
     ended = [order.index(("done", canary)) for canary in canaries]
@@ -37,23 +37,23 @@ def test_bare_hosts_come_to_answer_canaries_first_and_so_many_at_once(lab: None)
     assert free()
 
 
-def test_a_fleet_that_is_right_is_looked_at_and_left_alone(light: Done) -> None:
+def test_a_fleet_that_is_right_is_looked_at_and_left_alone(settled: Settled) -> None:
     before, disk = audits(*FLEET), lab.files(FLEET[0])
-    done = rollout(LIGHT)
+    done = rollout(settled.now.release)
     assert done.status == 0 and set(done.statuses().values()) == {"ok"}
     assert begun(done) == [] and audits(*FLEET) == before
     assert lab.files(FLEET[0]) == disk
 
 
 def test_hooks_go_before_and_after_each_host_and_groups_keep_to_their_share(
-    light: Done, tmp_path: Path
+    settled: Settled, tmp_path: Path
 ) -> None:
     note = f"echo $MLUFLEET_HOST $MLUFLEET_STATUS >> {tmp_path}"
     refuses = f'[ "$MLUFLEET_HOST" != c7-3 ] || {{ echo the balancer is down; exit 1; }}; {note}'
     before = audits("c7-3")
     done = rollout(
-        NEXT, "--before", f"{refuses}/before", "--after", f"{note}/after", "--window", "100%",
-        "--share-of", "ssh_user", "--share", "3", "--max-fail", "1",
+        settled.next.release, "--before", f"{refuses}/before", "--after", f"{note}/after",
+        "--window", "100%", "--share-of", "ssh_user", "--share", "3", "--max-fail", "1",
     )  # fmt: skip
     assert done.status == 2 and done.statuses()["c7-3"] == "failed"
     failure = done.host("c7-3")["failure"]
@@ -71,13 +71,13 @@ def test_hooks_go_before_and_after_each_host_and_groups_keep_to_their_share(
     assert roots == 3, "as many of one group as its share, and no more"
 
 
-def test_the_journal_tells_how_far_a_rollout_is(light: Done) -> None:
+def test_the_journal_tells_how_far_a_rollout_is(settled: Settled) -> None:
     said = mlufleet("status").output
-    assert f"rollout {light.report['run']}: ended" in said
+    assert f"rollout {settled.run}: ended" in said
     assert all(f"{host}: " in said for host in FLEET)
-    drift = mlufleet("drift", light.report["run"]).output
+    drift = mlufleet("drift", settled.run).output
     for host in FLEET:
-        assert (f"{host}: none" in drift) == (light.statuses()[host] == "ok")
+        assert (f"{host}: none" in drift) == (settled.done.statuses()[host] == "ok")
 
 
 def test_wrong_options_are_refused_before_the_first_connection() -> None:
@@ -104,7 +104,7 @@ def test_wrong_options_are_refused_before_the_first_connection() -> None:
     assert len(os.listdir(ROOT / "runs")) == runs
 
 
-def test_the_report_has_every_host_and_its_versions(light: Done) -> None:
-    report = json.loads((ROOT / "runs" / light.report["run"] / "report.json").read_text())
+def test_the_report_has_every_host_and_its_versions(settled: Settled) -> None:
+    report = json.loads((ROOT / "runs" / settled.run / "report.json").read_text())
     assert report["schema"] == 2 and report["kind"] == "rollout"
-    assert {host["versions"]["release"] for host in report["hosts"].values()} == {"light"}
+    assert {host["versions"]["release"] for host in report["hosts"].values()} == {settled.now.name}

@@ -13,8 +13,7 @@ from tests.rollout.fleet import (
     ANSWER,
     BROKEN,
     FLEET,
-    LIGHT,
-    NEXT,
+    Settled,
     accounted,
     answers,
     at_stage,
@@ -42,16 +41,16 @@ def lying(lie: str, *hosts: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("lie", "stage", "release"),
-    [("module-does-not-load", "driver", BROKEN), ("image-load-lies", "image", NEXT)],
+    ("lie", "stage"), [("module-does-not-load", "driver"), ("image-load-lies", "image")]
 )
 def test_37_a_canary_that_fails_at_a_stage_is_the_only_host_touched(
-    light: Done, lie: str, stage: str, release: str
+    settled: Settled, lie: str, stage: str
 ) -> None:
-    lab.run(CANARY, "docker rm -f light; docker image rm registry.lab/light:v2", check=False)
+    release = BROKEN if stage == "driver" else settled.next
+    lab.run(CANARY, f"docker rm -f light; docker image rm {settled.next.image}", check=False)
     before = audits(*OTHERS)
     with lying(lie, CANARY):
-        done = rollout(release, "--max-fail", "50%")
+        done = rollout(release.release, "--max-fail", "50%")
     assert done.host(CANARY)["failure"]["stage"] in (stage, "rollback")
     assert done.report["rollout"]["stopped"] == "canary"
     assert set(done.statuses().values()) - {done.statuses()[CANARY]} == {"not started"}
@@ -59,41 +58,41 @@ def test_37_a_canary_that_fails_at_a_stage_is_the_only_host_touched(
     assert free()
 
 
-def test_42_a_release_that_does_not_answer_goes_back_on_its_canary(light: Done) -> None:
+def test_42_a_release_that_does_not_answer_goes_back_on_its_canary(settled: Settled) -> None:
     before = audits(*OTHERS)
-    done = rollout(BROKEN)
+    done = rollout(BROKEN.release)
     assert done.status == 5 and "SMOKE_ANSWER" in done.output
     host = done.host(CANARY)
     assert host["status"] == "rolled back" and host["failure"]["code"] == "SMOKE_ANSWER"
-    assert host["rolled_back"] == {"from": "light-broken", "to": "light"}
-    assert lab.run(CANARY, ANSWER) == "light v1" and lab.run(CANARY, LOADED) == "5.10.10"
+    assert host["rolled_back"] == {"from": "light-broken", "to": settled.now.name}
+    assert lab.run(CANARY, ANSWER) == settled.now.answer and lab.run(CANARY, LOADED) == "5.10.10"
     assert [done.statuses()[name] for name in OTHERS] == ["not started"] * len(OTHERS)
     assert audits(*OTHERS) == before
     # a fresh look agrees with the report
-    assert set(rollout(LIGHT).statuses().values()) == {"ok"}
+    assert set(rollout(settled.now.release).statuses().values()) == {"ok"}
 
 
-def test_38_the_budget_is_spent_in_mid_window_and_what_has_started_ends(light: Done) -> None:
+def test_38_the_budget_is_spent_in_mid_window_and_what_has_started_ends(settled: Settled) -> None:
     bad = ("c7-2", "u1604-3")
     for host in bad:
-        lab.run(host, "docker image rm -f registry.lab/light:v2", check=False)
+        lab.run(host, f"docker image rm -f {settled.next.image}", check=False)
     with lying("image-load-lies", *bad):
-        done = rollout(NEXT, "--window", "3", "--max-fail", "1")
+        done = rollout(settled.next.release, "--window", "3", "--max-fail", "1")
     assert done.status == 5 and done.report["rollout"]["stopped"] == "budget"
     statuses = done.statuses()
     assert [statuses[host] for host in bad] == ["rolled back"] * 2
     assert {statuses[host] for host in begun(done)} == {"changed", "rolled back"}
     untouched = [host for host in FLEET if host not in begun(done)]
     assert untouched and {statuses[host] for host in untouched} == {"not started"}
-    assert {lab.run(host, ANSWER) for host in (*bad, *untouched)} == {"light v1"}
+    assert {lab.run(host, ANSWER) for host in (*bad, *untouched)} == {settled.now.answer}
     assert free()
 
 
-def test_hosts_that_are_broken_before_it_begins_spend_the_budget(light: Done) -> None:
+def test_hosts_that_are_broken_before_it_begins_spend_the_budget(settled: Settled) -> None:
     before = audits(*FLEET)
     lab.power_off("c7-3")
     try:
-        done = rollout(NEXT, "--max-fail", "0")
+        done = rollout(settled.next.release, "--max-fail", "0")
         assert done.status == 5 and done.statuses()["c7-3"] == "unreachable"
         assert set(done.statuses().values()) == {"unreachable", "not started"}
         assert begun(done) == []
@@ -102,19 +101,21 @@ def test_hosts_that_are_broken_before_it_begins_spend_the_budget(light: Done) ->
     assert audits(*FLEET) == before
 
 
-def test_a_rollback_by_hand_takes_a_fleet_back_and_says_so(light: Done) -> None:
-    done = rollout(NEXT, "--window", "4")
-    assert done.status == 0 and answers() == {"light v2"}
-    done = rollout(NEXT, "--window", "4", command="rollback")
+def test_a_rollback_by_hand_takes_a_fleet_back_and_says_so(settled: Settled) -> None:
+    done = rollout(settled.next.release, "--window", "4")
+    assert done.status == 0 and answers() == {settled.next.answer}
+    done = rollout(settled.next.release, "--window", "4", command="rollback")
     assert done.status == 5 and set(done.statuses().values()) == {"rolled back"}
-    assert {host["rolled_back"]["to"] for host in done.report["hosts"].values()} == {"light"}
-    assert answers() == {"light v1"}
+    assert {host["rolled_back"]["to"] for host in done.report["hosts"].values()} == {
+        settled.now.name
+    }
+    assert answers() == {settled.now.answer}
 
 
-def test_a_rollback_that_fails_itself_is_said_with_both_failures(light: Done) -> None:
+def test_a_rollback_that_fails_itself_is_said_with_both_failures(settled: Settled) -> None:
     before = audits(*OTHERS)
-    run = start(*words("rollout", BROKEN))
-    until(lambda: newest().name > light.report["run"] and at_stage(CANARY, "container"))
+    run = start(*words("rollout", BROKEN.release))
+    until(lambda: newest().name > settled.run and at_stage(CANARY, "container"))
     with lying("module-does-not-load", CANARY):  # the new driver is in; the old one will not come
         output, _ = run.communicate(timeout=180)
     done = accounted(Done(run.returncode, output, report_in(output)))
@@ -124,4 +125,4 @@ def test_a_rollback_that_fails_itself_is_said_with_both_failures(light: Done) ->
     assert failure["tail"][0].startswith("SMOKE_ANSWER") and len(failure["tail"]) == 2
     assert audits(*OTHERS) == before and free()
     # with what was wrong mended, the next run ends right with no step by hand
-    assert rollout(LIGHT).status == 0 and lab.run(CANARY, LOADED) == "5.10.10"
+    assert rollout(settled.now.release).status == 0 and lab.run(CANARY, LOADED) == "5.10.10"

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import pty
+import random
 import signal
+import subprocess
 import time
+from contextlib import suppress
+
+import pytest
 
 from tests.lab import hosts as lab
 from tests.rollout.fleet import (
     FLEET,
-    NEXT,
+    Settled,
     accounted,
     answers,
     at_stage,
+    audits,
     begun,
     events,
     free,
@@ -33,9 +40,9 @@ def ended(process: object, output: str) -> Done:
     return Done(process.returncode, output, report_in(output))  # type: ignore[attr-defined]
 
 
-def test_ctrl_c_once_lets_hosts_at_work_end_and_a_resume_does_the_rest(light: Done) -> None:
-    run = start(*words("rollout", NEXT, "--window", "2"))
-    until(lambda: started(light.report["run"], 3))
+def test_ctrl_c_once_lets_hosts_at_work_end_and_a_resume_does_the_rest(settled: Settled) -> None:
+    run = start(*words("rollout", settled.next.release, "--window", "2"))
+    until(lambda: started(settled.run, 3))
     os.killpg(run.pid, signal.SIGINT)
     output, _ = run.communicate(timeout=120)
     done = accounted(ended(run, output))
@@ -46,13 +53,13 @@ def test_ctrl_c_once_lets_hosts_at_work_end_and_a_resume_does_the_rest(light: Do
     assert free()
     resumed = accounted(mlufleet("rollout", "--resume"))
     assert resumed.status == 0 and resumed.report["rollout"]["resumes"] == done.report["run"]
-    assert sorted(begun(resumed)) == sorted(left) and answers() == {"light v2"}
+    assert sorted(begun(resumed)) == sorted(left) and answers() == {settled.next.answer}
     assert resumed.report["rollout"]["canaries"] == []
 
 
-def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(light: Done) -> None:
-    run = start(*words("rollout", NEXT, "--window", "3", "--canary", "0"))
-    until(lambda: started(light.report["run"], 3))
+def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(settled: Settled) -> None:
+    run = start(*words("rollout", settled.next.release, "--window", "3", "--canary", "0"))
+    until(lambda: started(settled.run, 3))
     os.killpg(run.pid, signal.SIGINT)
     time.sleep(0.5)
     began = time.monotonic()
@@ -63,30 +70,58 @@ def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(light: Done) -> None:
     assert done.status == 130 and "skipped" in done.statuses().values()
     assert free()
     resumed = accounted(mlufleet("rollout", "--resume"))
-    assert resumed.status == 0 and answers() == {"light v2"}
+    assert resumed.status == 0 and answers() == {settled.next.answer}
 
 
-def test_a_killed_rollout_is_reported_and_resumed(light: Done) -> None:
-    for hosts in (1, 3, 6):
+def test_a_rollout_killed_twenty_times_is_reported_and_resumed_each_time(settled: Settled) -> None:
+    dice, strikes, here, there = random.Random(20), 0, settled.now, settled.next
+    arguments = words("rollout", there.release, "--window", "2")
+    while strikes < 20:
         before = newest().name
-        arguments = (
-            words("rollout", NEXT, "--window", "2") if hosts == 1 else ["rollout", "--resume"]
-        )
         run = start(*arguments)
-        until(lambda hosts=hosts, before=before: newest().name > before
-              and len(events(newest(), "begin", "done")) >= hosts)  # fmt: skip
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
+        until(lambda before=before: newest().name > before)
+        until(lambda run=run: events(newest(), "begin") or run.poll() is not None)
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(dice.uniform(0, 3))
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            strikes += 1
+        output, _ = run.communicate()
         said = mlufleet("status").output
-        assert "killed" in said and all(f"\n{host}: " in said for host in FLEET)
-    done = accounted(mlufleet("rollout", "--resume"))
-    assert done.status == 0 and answers() == {"light v2"} and free()
+        assert all(f"\n{host}: " in said for host in FLEET)
+        arguments = ["rollout", "--resume"]
+        if run.returncode != -signal.SIGKILL:  # it had come to its end: now the other way
+            assert run.returncode == 0 and "ended" in said, output
+            here, there = there, here
+            arguments = words("rollout", there.release, "--window", "2")
+        else:
+            assert "killed" in said
+    done = rollout(there.release)
+    assert done.status == 0 and answers() == {there.answer} and free()
 
 
-def test_two_operators_at_once_break_nothing(light: Done) -> None:
-    first = start(*words("rollout", NEXT, "--window", "4", "--canary", "0", "--max-fail", "8"))
-    until(lambda: started(light.report["run"], 3))
-    second = rollout(NEXT, "--window", "4", "--canary", "0", "--max-fail", "8")
+def test_an_operator_who_does_not_confirm_leaves_the_rest_untouched(settled: Settled) -> None:
+    ours, theirs = pty.openpty()
+    before = audits(*FLEET[1:])
+    run = start(*words("rollout", settled.next.release, "--confirm"), stdin=theirs)
+    until(lambda: newest().name > settled.run and events(newest(), "done"))
+    with pytest.raises(subprocess.TimeoutExpired):  # it waits for as long as it is not answered
+        run.wait(5)
+    os.write(ours, b"n\n")
+    output, _ = run.communicate(timeout=60)
+    done = accounted(ended(run, output))
+    assert "Go on with the other 7 hosts?" in output
+    assert done.report["rollout"]["stopped"] == "declined" and done.status != 0
+    assert done.statuses()[FLEET[0]] == "changed" and audits(*FLEET[1:]) == before
+    assert free()
+
+
+def test_two_operators_at_once_break_nothing(settled: Settled) -> None:
+    first = start(
+        *words("rollout", settled.next.release, "--window", "4", "--canary", "0", "--max-fail", "8")
+    )
+    until(lambda: started(settled.run, 3))
+    second = rollout(settled.next.release, "--window", "4", "--canary", "0", "--max-fail", "8")
     output, _ = first.communicate(timeout=300)
     both = (accounted(ended(first, output)), second)
     for done in both:
@@ -97,13 +132,13 @@ def test_two_operators_at_once_break_nothing(light: Done) -> None:
         pair = sorted(done.statuses()[host] for done in both)
         assert pair in (["changed", "failed"], ["changed", "ok"], ["changed", "changed"])
     assert free()
-    assert rollout(NEXT).status == 0 and answers() == {"light v2"}
+    assert rollout(settled.next.release).status == 0 and answers() == {settled.next.answer}
 
 
-def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(light: Done) -> None:
+def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(settled: Settled) -> None:
     lost = "u1804-2"
-    run = start(*words("rollout", NEXT, "--window", "4", "--max-fail", "1"))
-    until(lambda: newest().name > light.report["run"] and at_stage(lost, "container"))
+    run = start(*words("rollout", settled.next.release, "--window", "4", "--max-fail", "1"))
+    until(lambda: newest().name > settled.run and at_stage(lost, "container"))
     lab.power_off(lost)
     try:
         until(lambda: len(events(newest(), "done")) == len(FLEET) - 1, 180)
@@ -119,4 +154,4 @@ def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(light: Done) -> Non
         (2, "failed"),
         (5, "rolled back"),
     )
-    assert rollout(NEXT).status == 0 and answers() == {"light v2"}
+    assert rollout(settled.next.release).status == 0 and answers() == {settled.next.answer}
