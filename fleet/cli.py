@@ -12,6 +12,7 @@ import click
 from fleet import launch
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
+from fleet.store.commands import fetch, verify
 
 #: what a command does not know itself is for pyinfra
 OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -231,7 +232,8 @@ def explain(code: str | None, markdown: bool) -> None:
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
 
 
-for command in (commands.rollout, commands.rollback, commands.status, commands.drift):
+for command in (commands.rollout, commands.rollback, commands.status, commands.drift,
+                fetch, verify):  # fmt: skip
     main.add_command(command)
 
 
