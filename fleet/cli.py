@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from fleet import launch
+from fleet.bundle.commands import bundle, unbundle
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
 from fleet.store.commands import fetch, verify
@@ -233,7 +234,7 @@ def explain(code: str | None, markdown: bool) -> None:
 
 
 for command in (commands.rollout, commands.rollback, commands.status, commands.drift,
-                fetch, verify):  # fmt: skip
+                bundle, fetch, unbundle, verify):  # fmt: skip
     main.add_command(command)
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from fleet.failures import Exit, InvalidInput
-from fleet.store import fetch as fetching
-from fleet.store import needed
-from fleet.store import verify as verifying
-from fleet.store.progress import Told
+
+if TYPE_CHECKING:
+    from fleet.store.needed import File
+    from fleet.store.verify import Wrong
 
 STORE = click.option("--store", default="artifacts", show_default=True, help="Its folder.",
                      type=click.Path(path_type=Path, file_okay=False))  # fmt: skip
@@ -35,6 +33,10 @@ def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
     \b
     Example:  mlufleet verify baichuan-7b --store /srv/mlu
     """
+    from fleet.store import needed
+    from fleet.store import verify as verifying
+    from fleet.store.progress import Told
+
     files = needed.by(releases).files
     total = sum(file.locked.size for file in files)
     with Told(f"reading {store}", total, quiet=as_json) as told:
@@ -58,6 +60,10 @@ def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json
     Examples:  mlufleet fetch baichuan-7b
                mlufleet fetch baichuan-7b --only 'weights/*'
     """
+    from fleet.store import fetch as fetching
+    from fleet.store import needed
+    from fleet.store.progress import Told
+
     files = fetching.chosen(needed.by(releases).files, only)
     if not files:
         raise InvalidInput(f"no file of {' '.join(releases)} is {' or '.join(only)}")
@@ -67,7 +73,7 @@ def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json
     _end(wrong, files, store, as_json)
 
 
-def _end(wrong: list[verifying.Wrong], files: list[needed.File], store: Path,
+def _end(wrong: list[Wrong], files: list[File], store: Path,
          as_json: bool) -> None:  # fmt: skip
     total = sum(file.locked.size for file in files)
     if as_json:
@@ -81,9 +87,13 @@ def _end(wrong: list[verifying.Wrong], files: list[needed.File], store: Path,
     sys.exit(Exit.INVALID if wrong else Exit.OK)
 
 
-def _show(wrong: list[verifying.Wrong], store: Path) -> None:
+def _show(wrong: list[Wrong], store: Path) -> None:
     if not wrong:
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console(highlight=False)
     table = Table("file", "code", title="wrong files", title_justify="left")
     for one in wrong:
