@@ -10,8 +10,10 @@ from pathlib import Path
 import click
 
 from fleet import launch
+from fleet.bundle.commands import bundle, unbundle
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
+from fleet.store.commands import fetch, verify
 
 #: what a command does not know itself is for pyinfra
 OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -231,7 +233,8 @@ def explain(code: str | None, markdown: bool) -> None:
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
 
 
-for command in (commands.rollout, commands.rollback, commands.status, commands.drift):
+for command in (commands.rollout, commands.rollback, commands.status, commands.drift,
+                bundle, fetch, unbundle, verify):  # fmt: skip
     main.add_command(command)
 
 

@@ -199,6 +199,50 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "AUTH": ("the host refuses the login", "check ssh_user, ssh_key and authorized_keys"),
     "UNREACHABLE": ("no SSH connection", "check address, port, key and known_hosts"),
+    "FILE_MISSING": (
+        "a file of the release is not in the store",
+        "`mlufleet fetch` where the release has a URL for it; else copy it there from the vendor",
+    ),
+    "FILE_SPOILT": (
+        "a file in the store is not the one of the lock",
+        "move it away and fetch or copy it again; `mlufleet lock` only if the new one is wanted",
+    ),
+    "FETCH": (
+        "a file could not be fetched",
+        "look at the URL, the proxy (https_proxy) and the network, then run again: it goes on",
+    ),
+    "FETCHED_OTHER": (
+        "the URL gives another file than the one of the lock",
+        "ask whoever keeps the URL; it has been replaced there, or the URL is wrong",
+    ),
+    "BUNDLE_UNSIGNED": (
+        "the bundle has no signature",
+        "get a signed one (`mlufleet bundle --sign KEY`); `--unsigned` only if you made it",
+    ),
+    "BUNDLE_SIGNER": (
+        "the bundle is signed by a key that is not allowed",
+        "ask who made it; add the key to the file of allowed signers only if you trust it",
+    ),
+    "BUNDLE_SIGNATURE": (
+        "the signature is not of this bundle's manifest",
+        "the bundle was changed or spoilt after it was signed: copy it again, or ask who made it",
+    ),
+    "BUNDLE_TRUNCATED": (
+        "the bundle ends before its last file",
+        "copy it again, then repeat the command: what is unpacked already is kept",
+    ),
+    "BUNDLE_FILE": (
+        "a file in the bundle is not the one of its manifest",
+        "copy the bundle again, then repeat the command: what is unpacked already is kept",
+    ),
+    "BUNDLE_MEMBER": (
+        "the bundle holds something that has no place in one",
+        "it was not made by `mlufleet bundle`, or was changed since: ask who made it",
+    ),
+    "BUNDLE_EXISTS": (
+        "the folder has another file where the bundle has one",
+        "unpack into a new folder, or move the named file away",
+    ),
 }
 
 
@@ -249,3 +293,11 @@ class Failure:
 
 class InvalidInput(PyinfraError):
     """Inventory, release, lock or store is wrong; nothing was touched (exit status 3)."""
+
+
+class Refused(InvalidInput):
+    """Invalid input that has a code; told with its remedy."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.failure = Failure(code, detail)
+        super().__init__(f"{code}: {self.failure.sentence}\n  remedy: {self.failure.remedy}")

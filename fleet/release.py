@@ -15,6 +15,7 @@ from fleet.shapes import (
     Int,
     Model,
     Name,
+    Origin,
     Reference,
     RelativePath,
     Sha256,
@@ -28,6 +29,7 @@ class DriverPackage(Model):
 
     file: RelativePath
     package: Name
+    url: Origin = None
 
 
 class Driver(Model):
@@ -45,6 +47,7 @@ class Engine(Model):
 
 class Image(Model):
     file: RelativePath
+    url: Origin = None
     reference: Reference
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
 
@@ -101,6 +104,8 @@ class Weights(Model):
     name: Name
     #: folder in the store
     folder: RelativePath
+    #: of the folder; a file's name is added
+    url: Origin = None
     #: the same path on the host and in the container
     target: AbsolutePath
     link: Link | None = None
@@ -140,6 +145,7 @@ class SystemPackage(Model):
     package: Name
     #: file in the store, for hosts without network
     file: RelativePath | None = None
+    url: Origin = None
 
 
 class Pip(Model):
@@ -190,6 +196,8 @@ class Smoke(Model):
 class Release(Model):
     name: Name
     summary: str = ""
+    #: where all of the store lies; for files without a `url` of their own
+    mirror: Origin = None
     driver: Driver
     engine: Engine = Engine()
     image: Image

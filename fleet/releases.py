@@ -99,8 +99,19 @@ def load(path: Path) -> Release:
     :raises InvalidInput: naming file, line and field
     """
     (_, data, node), *parents = _chain(path)
+    nodes = tuple((file, root) for file, _, root in parents)
+    return documents.validate(Release, _merged(data, parents), path, node, nodes)
+
+
+def flat(path: Path) -> dict[str, Any]:
+    """The fields of a release file and of those it extends, as one file would have them."""
+    (_, data, _), *parents = _chain(path)
+    return _merged(data, parents)
+
+
+def _merged(data: dict[str, Any], parents: list[Read]) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for _, base, _ in reversed(parents):
         whole = merged(whole, base)
-    nodes = tuple((file, root) for file, _, root in parents)
-    return documents.validate(Release, merged(whole, data), path, node, nodes)
+    merge: dict[str, Any] = merged(whole, data)
+    return merge

@@ -36,9 +36,21 @@ Sha256 = Annotated[str, like(r"[0-9a-f]{64}", "a sha256: 64 digits of 0-9 and a-
 Reference = Annotated[
     str, like(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", "an image: registry.example/name:tag")
 ]
+# where files of the store come from is no part of what a host must be: no digest has it
+Origin = Annotated[
+    str | None,
+    AfterValidator(lambda url: url if url is None else _web(url)),
+    Field(exclude=True),
+]
 # True is a number and "no" is true where Python is asked
 Int = Annotated[int, Field(strict=True)]
 Bool = Annotated[bool, Field(strict=True)]
+
+
+def _web(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+\S*", url):
+        raise ValueError(f"{url[:80]!r} is not an address: https://…")
+    return url
 
 
 def stays_inside(path: str) -> str:

@@ -1,0 +1,1 @@
+"""All that a site without internet needs, in one signed file."""

@@ -1,0 +1,1 @@
+"""The store, the folder of the vendor's files: read all of it, and fill it."""

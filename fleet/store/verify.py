@@ -1,0 +1,85 @@
+"""Every byte of a store, read and compared with the locks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet import documents, pieces
+from fleet.failures import Failure
+from fleet.lock import CHUNK, LockedFile
+from fleet.store.needed import File
+from fleet.store.progress import Told
+
+#: files read at once: hashlib leaves the interpreter to others, disks like a queue
+AT_ONCE = min(8, (os.cpu_count() or 1) + 1)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    name: str
+    failure: Failure
+
+
+def summed(path: Path, more: Callable[[int], object]) -> tuple[str, list[str]]:
+    """The sha256 of a file and of its pieces, whatever is known of it.
+
+    :raises OSError: it cannot be read
+    """
+    whole, parts = hashlib.sha256(), pieces.Pieces()
+    with path.open("rb") as stream:
+        while block := stream.read(CHUNK):
+            whole.update(block)
+            parts.update(block)
+            more(len(block))
+    return whole.hexdigest(), parts.end()
+
+
+def wrong(path: Path, locked: LockedFile, more: Callable[[int], object]) -> Failure | None:
+    """What is wrong with a file; None when it is the lock's."""
+    if not documents.is_file(path):
+        more(locked.size)
+        return Failure("FILE_MISSING", f"sha256 {locked.sha256}, {locked.size} bytes")
+    try:
+        size = path.stat().st_size
+        if size != locked.size:
+            more(locked.size)
+            return Failure("FILE_SPOILT", f"{size} bytes, the lock says {locked.size}")
+        sha, parts = summed(path, more)
+    except OSError as error:
+        return Failure("FILE_SPOILT", f"cannot be read: {error.strerror}")
+    if sha == locked.sha256:
+        if size > pieces.SIZE:
+            pieces.keep(sha, parts)
+        return None
+    return Failure("FILE_SPOILT", f"sha256 is {sha}, the lock says {locked.sha256}"
+                   + _where(parts, pieces.known(locked.sha256)))  # fmt: skip
+
+
+def _where(parts: list[str], right: list[str]) -> str:
+    """The first bytes that differ, where the pieces of the right file are known."""
+    with suppress(StopIteration, ValueError):
+        pairs = enumerate(zip(parts, right, strict=True))
+        first = next(i for i, (one, other) in pairs if one != other)
+        return f"; it differs from byte {first * pieces.SIZE} on at the earliest"
+    return ""
+
+
+def all_of(files: list[File], store: Path, told: Told) -> list[Wrong]:
+    """What is wrong in a store, in the order of the files. The largest are begun first."""
+
+    def one(file: File) -> tuple[str, Failure | None]:
+        failure = wrong(store / file.name, file.locked, told.more)
+        how = failure.code if failure else "right"
+        told.ended(file.name, file.locked.size, how, right=not failure)
+        return file.name, failure
+
+    largest = sorted(files, key=lambda file: -file.locked.size)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = dict(pool.map(one, largest))
+    return [Wrong(f.name, failure) for f in files if (failure := found[f.name])]

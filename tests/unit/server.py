@@ -1,0 +1,59 @@
+"""A web server for tests that has Range and If-Range, and faults to order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Site:
+    """What it serves, what it is to do wrong next, and what it was asked."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    tag: str = '"one"'
+    #: for the next answers, one each: a status, or bytes after which the answer is cut
+    statuses: list[int] = field(default_factory=list)
+    cuts: list[int] = field(default_factory=list)
+    #: Range header of each request
+    asked: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+
+@contextmanager
+def serving() -> Iterator[Site]:
+    site = Site()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            site.asked.append(self.headers["Range"])
+            content = site.files.get(self.path)
+            if site.statuses or content is None:
+                self.send_error(site.statuses.pop(0) if site.statuses else 404)
+                return
+            begin = 0
+            if self.headers["Range"] and self.headers["If-Range"] == site.tag:
+                begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            self.send_response(206 if begin else 200)
+            if begin:
+                self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/*")
+            self.send_header("ETag", site.tag)
+            self.send_header("Content-Length", str(len(content) - begin))
+            self.end_headers()
+            end = begin + site.cuts.pop(0) if site.cuts else len(content)
+            self.wfile.write(content[begin:end])
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fleet.cli import main
+from fleet.lock import LockedFile
+from fleet.store import fetch, http
+from fleet.store.needed import File, by
+from fleet.store.progress import Told
+from fleet.store.verify import Wrong
+from fleet.wanted import Wanted
+from tests.unit.server import Site, serving
+
+CONTENT = bytes(range(256)) * 1000
+
+
+@pytest.fixture
+def web() -> Iterator[Site]:
+    with serving() as site:
+        site.files["/big"] = CONTENT
+        yield site
+
+
+def fetched(web: Site, store: Path, content: bytes = CONTENT) -> list[Wrong]:
+    locked = LockedFile(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+    with Told("", 0, quiet=True) as told:
+        return fetch.all_of([File("sub/big", locked, f"{web.url}/big")], store, told, pause=0)
+
+
+def test_a_file_comes_whole_and_leaves_nothing_beside_it(web: Site, tmp_path: Path) -> None:
+    assert fetched(web, tmp_path) == []
+    assert [(p.name, p.read_bytes()) for p in (tmp_path / "sub").iterdir()] == [("big", CONTENT)]
+    assert fetched(web, tmp_path) == [] and len(web.asked) == 1
+
+
+def test_an_answer_that_was_cut_goes_on_where_it_was(web: Site, tmp_path: Path) -> None:
+    web.cuts = [1000, 2000]
+    assert fetched(web, tmp_path) == []
+    assert web.asked == [None, "bytes=1000-", "bytes=3000-"]
+    assert (tmp_path / "sub/big").read_bytes() == CONTENT
+
+
+def test_another_run_goes_on_and_begins_anew_where_the_file_was_replaced(
+    web: Site, tmp_path: Path
+) -> None:
+    web.cuts, web.statuses = [1000], []
+    part = tmp_path / "sub/big.part"
+    part.parent.mkdir()
+    with pytest.raises(http.Cut):
+        http.get(f"{web.url}/big", part, len(CONTENT), lambda _: None)
+    web.tag, web.files["/big"] = '"two"', CONTENT[::-1]
+    assert fetched(web, tmp_path, CONTENT[::-1]) == []
+    assert web.asked == [None, "bytes=1000-"]
+
+
+def test_a_spoilt_beginning_of_an_earlier_run_is_fetched_again(web: Site, tmp_path: Path) -> None:
+    web.cuts = [1000]
+    part = tmp_path / "sub/big.part"
+    part.parent.mkdir()
+    with pytest.raises(http.Cut):
+        http.get(f"{web.url}/big", part, len(CONTENT), lambda _: None)
+    part.write_bytes(b"x" * 1000)
+    assert fetched(web, tmp_path) == []
+    assert web.asked == [None, "bytes=1000-", None]
+
+
+def test_another_file_than_the_locks_never_has_its_name(web: Site, tmp_path: Path) -> None:
+    (found,) = fetched(web, tmp_path, CONTENT[::-1])
+    assert found.failure.code == "FETCHED_OTHER"
+    assert list((tmp_path / "sub").iterdir()) == [] and len(web.asked) == 1
+
+
+def test_a_longer_answer_is_given_up(web: Site, tmp_path: Path) -> None:
+    (found,) = fetched(web, tmp_path, CONTENT[:-1])
+    assert found.failure.code == "FETCH" and "more than" in found.failure.detail
+
+
+def test_a_busy_server_is_asked_again_and_a_404_is_not(web: Site, tmp_path: Path) -> None:
+    web.statuses = [503, 429]
+    assert fetched(web, tmp_path / "a") == [] and len(web.asked) == 3
+    web.files.clear()
+    (found,) = fetched(web, tmp_path / "b")
+    assert "404" in found.failure.detail and len(web.asked) == 4
+
+
+def test_tries_that_bring_nothing_end(web: Site, tmp_path: Path) -> None:
+    web.statuses = [503] * 50
+    (found,) = fetched(web, tmp_path)
+    assert found.failure.code == "FETCH" and len(web.asked) == fetch.TRIES
+
+
+def test_a_file_that_is_there_and_wrong_is_told_and_kept(web: Site, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/big").write_bytes(b"mine")
+    (found,) = fetched(web, tmp_path)
+    assert found.failure.code == "FILE_SPOILT" and web.asked == []
+    assert (tmp_path / "sub/big").read_bytes() == b"mine"
+
+
+def test_the_command_takes_urls_and_the_mirror_and_names_what_has_neither(
+    web: Site, site: Path, wanted: Wanted
+) -> None:
+    path, store = site / "small.yml", site / "store"
+    text = path.read_text()
+    text = text.replace("{file: driver.deb,", f"{{file: driver.deb, url: '{web.url}/d?v=1',")
+    text = text.replace("folder: weights,", f"folder: weights, url: '{web.url}/hf/',")
+    path.write_text(text)
+    urls = {file.name: file.url for file in by([str(path)]).files}
+    assert urls["weights/model.bin"] == f"{web.url}/hf/model.bin" and urls["driver.rpm"] is None
+    web.files |= {"/d?v=1": b"deb", "/m/driver.rpm": b"rpm"}
+    for name in ("driver.deb", "driver.rpm"):
+        (store / name).unlink()
+    words = ["fetch", str(path), "--store", str(store), "--only", "driver.*"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 3 and wanted.lock.files["driver.rpm"].sha256 in done.stdout
+    assert (store / "driver.deb").read_bytes() == b"deb"
+    path.write_text(f"{text}mirror: {web.url}/m\n")
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert (store / "driver.rpm").read_bytes() == b"rpm"
+
+
+def test_a_url_that_is_none_is_told_with_its_line(site: Path, wanted: Wanted) -> None:
+    path = site / "small.yml"
+    path.write_text(f"{path.read_text()}mirror: file:///etc\n")
+    done = CliRunner().invoke(main, ["fetch", str(path)])
+    assert done.exit_code == 3 and "small.yml:28: mirror: 'file:///etc' is not" in done.stderr

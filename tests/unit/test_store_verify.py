@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from fleet import pieces, releases, strict_yaml
+from fleet.cli import main
+from fleet.failures import TABLE
+from fleet.lock import LockedFile
+from fleet.store.verify import summed, wrong
+from fleet.wanted import Wanted, load
+
+
+def verify(site: Path, *options: str) -> tuple[int, str]:
+    words = ["verify", str(site / "small.yml"), "--store", str(site / "store"), *options]
+    done = CliRunner().invoke(main, words)
+    return done.exit_code, done.stdout
+
+
+def test_a_right_store_exits_0(site: Path, wanted: Wanted) -> None:
+    status, said = verify(site)
+    assert status == 0
+    count = len(wanted.lock.files)
+    assert f"{count} of {count} files are right" in said
+
+
+@pytest.mark.parametrize("name", ["driver.deb", "image.tar.gz", "model.bundle", "wheels/numpy.whl",
+                                  "weights/model.bin", "docker/docker.io.deb"])  # fmt: skip
+def test_a_changed_byte_of_any_kind_of_file_is_found_though_its_sum_is_known(
+    site: Path, wanted: Wanted, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load.cache_clear()
+    load(str(site / "small.yml"), str(site / "store"))  # the cache of sums knows all of it
+    monkeypatch.setattr("fleet.measured._identity", lambda path: "the same")
+    path = site / "store" / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    status, said = verify(site, "--json")
+    (found,) = json.loads(said)["wrong"]
+    assert status == 3
+    assert (found["path"], found["code"]) == (str(path), "FILE_SPOILT")
+    assert found["remedy"] == TABLE["FILE_SPOILT"][1]
+
+
+def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
+    site: Path, wanted: Wanted
+) -> None:
+    (site / "store/driver.deb").unlink()
+    (site / "store/driver.rpm").write_bytes(b"rp")
+    status, said = verify(site)
+    assert status == 3
+    assert wanted.lock.files["driver.deb"].sha256 in said
+    assert "2 bytes, the lock says 3" in said
+    assert TABLE["FILE_MISSING"][1] in said and TABLE["FILE_SPOILT"][1] in said
+
+
+def test_where_a_big_file_begins_to_differ_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_bytes(bytes(pieces.SIZE * 2 + 5))
+    sha, _ = summed(path, lambda _: None)
+    locked = LockedFile(sha256=sha, size=path.stat().st_size)
+    assert wrong(path, locked, lambda _: None) is None
+    with path.open("r+b") as content:
+        content.seek(pieces.SIZE + 7)
+        content.write(b"x")
+    failure = wrong(path, locked, lambda _: None)
+    assert failure and f"from byte {pieces.SIZE} on" in failure.detail
+
+
+def test_a_release_that_changed_since_its_lock_is_not_verified(site: Path, wanted: Wanted) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text().replace("name: torch", "name: other"))
+    assert verify(site)[0] == 3
+
+
+def test_where_files_come_from_is_no_part_of_what_a_host_must_be(
+    site: Path, wanted: Wanted
+) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text().replace(
+        "{file: driver.deb,", "{file: driver.deb, url: 'https://example.com/d',")
+        + "mirror: https://example.com/\n")  # fmt: skip
+    assert releases.load(path).mirror
+    assert releases.load(path).digest == wanted.release.digest
+
+
+def test_what_a_release_extends_is_in_its_flat_form(site: Path, wanted: Wanted) -> None:
+    (site / "next.yml").write_text("extends: small\nname: next\ncontainer: {shm_size: 1g}\n")
+    flat: dict[str, Any] = releases.flat(site / "next.yml")
+    data, _ = strict_yaml.load(json.dumps(flat))
+    assert isinstance(data, dict) and "extends" not in data
+    (site / "flat.yml").write_text(json.dumps(flat))
+    assert releases.load(site / "flat.yml").digest == releases.load(site / "next.yml").digest
