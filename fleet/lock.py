@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from fleet import documents, measured, pieces
 from fleet.failures import InvalidInput
-from fleet.release import Release, Source
+from fleet.release import Release, Source, Weights
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
 
 CHUNK = 1 << 20
@@ -75,6 +75,7 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     names += [source.bundle for source in release.sources if source.bundle]
     names += [p.file for p in release.packages.system if p.file]
     names += [p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel]
+    names += [patch.store for patch in release.patches if patch.store]
     missing = [name for name in names if not documents.is_file(store / name)]
     folders = [weights.folder for weights in release.weights]
     if release.packages.wheelhouse:
@@ -89,7 +90,8 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
         )
     yield from dict.fromkeys(names)
     for folder in folders:
-        for root, _, entries in os.walk(store / folder):
+        for root, inside, entries in os.walk(store / folder):
+            inside[:] = [name for name in inside if name != ".git"]
             for entry in sorted(entries):
                 yield str((Path(root) / entry).relative_to(store))
 
@@ -162,7 +164,7 @@ def resolve(source: Source, store: Path) -> str:
         remote = source.url or ""
         # a tag may be an object of its own: then the commit is listed as its ^{}
         tag, branch = f"refs/tags/{source.tag}", f"refs/heads/{source.branch}"
-        refs = (f"{tag}^{{}}", tag) if source.tag else (branch,)
+        refs = (f"{tag}^{{}}", tag) if source.tag else (branch if source.branch else "HEAD",)
         found = [line.split() for line in _git("ls-remote", remote, *refs).splitlines()]
         listed = {ref: commit for commit, ref in found}
         for ref in refs:
@@ -173,13 +175,28 @@ def resolve(source: Source, store: Path) -> str:
     bundle = store / source.bundle
     for line in _git("bundle", "list-heads", str(bundle)).splitlines():
         commit, ref = line.split()[:2]
-        if ref in (f"refs/tags/{source.tag}", f"refs/heads/{source.branch}"):
+        if ref in (f"refs/tags/{source.tag}", f"refs/heads/{source.branch}") or (
+            source.unpinned and ref == "HEAD"
+        ):
             return _peeled(bundle, commit)
         if source.commit and commit.startswith(source.commit):
             return commit
     if source.commit:
         return _peeled(bundle, source.commit)
     raise InvalidInput(f"source {source.name}: {bundle} has no {source.revision}")
+
+
+def checked_out(weights: Weights, store: Path) -> None:
+    """Weights that are a git checkout in the store are at the commit that the release names.
+
+    :raises InvalidInput: they are not
+    """
+    folder = store / weights.folder
+    if weights.commit is None or not (folder / ".git").exists():
+        return
+    head = _git("-C", str(folder), "rev-parse", "HEAD")
+    if not head.startswith(weights.commit):
+        raise InvalidInput(f"weights {weights.name}: {folder} is at {head}, not {weights.commit}")
 
 
 def _peeled(bundle: Path, revision: str) -> str:
@@ -210,6 +227,8 @@ def make(release: Release, store: Path, progress: Callable[[str], None]) -> Lock
 
     :raises InvalidInput: a file is missing or is not what it claims
     """
+    for weights in release.weights:
+        checked_out(weights, store)
     files: dict[str, LockedFile] = {}
 
     def read(path: Path) -> str:

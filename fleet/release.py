@@ -63,9 +63,17 @@ class Container(Model):
     privileged: Bool = False
     environment: dict[str, str] = Field(default_factory=dict)
 
+    def shows(self, path: str) -> bool:
+        """Whether what is at a path of the container is the host's."""
+        return any(f"{path}/".startswith(mount.container.rstrip("/") + "/")
+                   for mount in self.mounts)  # fmt: skip
+
 
 class Source(Model):
-    """A git checkout. One of tag, commit and branch says which commit; the lock pins it."""
+    """A git checkout. One of tag, commit, branch and unpinned says which commit; the lock pins it.
+
+    Files of Git LFS stay pointers: what is big is `weights`, measured and placed apart.
+    """
 
     name: Name
     path: AbsolutePath
@@ -74,19 +82,21 @@ class Source(Model):
     tag: str | None = None
     commit: Commit | None = None
     branch: str | None = None
-    lfs: Bool = False
+    #: upstream names no revision: the lock takes what is at its HEAD then
+    unpinned: Bool = False
 
     @model_validator(mode="after")
     def _one_pin(self) -> Source:
-        if sum(x is not None for x in (self.tag, self.commit, self.branch)) != 1:
-            raise ValueError("say exactly one of tag, commit and branch")
+        said = [x is not None for x in (self.tag, self.commit, self.branch)]
+        if sum((*said, self.unpinned)) != 1:
+            raise ValueError("say exactly one of tag, commit and branch, or `unpinned: true`")
         if self.url is None and self.bundle is None:
             raise ValueError("say a url, a bundle, or both")
         return self
 
     @property
     def revision(self) -> str:
-        return self.commit or self.tag or self.branch or ""
+        return self.commit or self.tag or self.branch or "HEAD"
 
 
 class Link(Model):
@@ -98,41 +108,65 @@ class Link(Model):
 
 
 class Weights(Model):
+    """Big files, placed once on the host's disk; the lock pins their bytes."""
+
     name: Name
-    #: folder in the store
+    #: folder in the store; a git checkout there must be at `commit`
     folder: RelativePath
+    #: where the folder comes from, for people
+    url: str | None = None
+    #: what it must be at, where it is a git checkout
+    commit: Commit | None = None
     #: the same path on the host and in the container
     target: AbsolutePath
     link: Link | None = None
 
 
 class Migration(Model):
+    """The vendor's tool over trees; without one the sources run as they are."""
+
+    #: in the image; where it lies differs by the image's generation
     tool: AbsolutePath
     #: names of sources; the result of each is beside it, named NAME_mlu
     trees: tuple[Name, ...]
 
 
 class Patch(Model):
-    """One change to one file: a substitution, a whole replacement, or an insertion."""
+    """One change to one file: a substitution, a whole replacement, or an insertion.
 
+    The file is one of a migrated tree, of weights, or of the image itself (site-packages): the
+    last come after the packages. The original is kept in `/var/lib/mlufleet/kept`.
+    """
+
+    #: as the container sees it
     file: AbsolutePath
+    #: text to substitute, never a line number: that is another one in the next version
     find: str | None = None
+    #: what to put in its place
     replace: str | None = None
+    #: times that `find` or `after` occurs; where it does not, the patch is refused
     count: Annotated[Int, Field(ge=1)] = 1
+    #: the whole new file
     content: str | None = None
+    #: file in the store that is the whole new file
+    store: RelativePath | None = None
+    #: text behind which something is put
     after: str | None = None
+    #: what is put there
     insert: str | None = None
-    sha256: Sha256
+    #: of the patched file; without it, what the patch made of the pinned file must stay
+    sha256: Sha256 | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Patch:
         kinds = (
             self.find is not None and self.replace is not None,
             self.content is not None,
+            self.store is not None,
             self.after is not None and self.insert is not None,
         )
         if sum(kinds) != 1:
-            raise ValueError("say one of: find + replace, content, after + insert")
+            raise ValueError("say one of: find + replace, content, store, after + insert")
         return self
 
 
@@ -171,7 +205,11 @@ class Smoke(Model):
     workdir: AbsolutePath
     command: tuple[str, ...]
     environment: dict[str, str] = Field(default_factory=dict)
+    #: the question: given to the program's standard input; to a server, the body of a POST
     stdin: str = ""
+    #: whether the line with the answer repeats the question (kind stdin)
+    echo: Bool = True
+    #: what the answer must contain
     expect: str = ""
     artefact: AbsolutePath | None = None
     url: str | None = None
@@ -206,11 +244,28 @@ class Release(Model):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"two sources have one name: {', '.join(names)}")
-        wanted = list(self.migration.trees) if self.migration else []
-        wanted += [w.link.tree for w in self.weights if w.link]
-        for name in wanted:
+        trees = list(self.migration.trees) if self.migration else []
+        linked = [w.link.tree for w in self.weights if w.link]
+        for name in trees + linked:
             if name not in names:
                 raise ValueError(f"{name} is not a source; sources are {', '.join(names)}")
+        for name in linked:
+            if name not in trees:
+                raise ValueError(f"weights are linked into {name}, which migration.trees has not; "
+                                 "mount them where they are looked for")  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_seen(self) -> Release:
+        for source in self.sources:
+            if not self.container.shows(source.path):
+                raise ValueError(f"source {source.name}: no mount of the container has "
+                                 f"{source.path}")  # fmt: skip
+        for weights in self.weights:
+            for patch in self.patches:
+                if weights.link and patch.file.startswith(f"{weights.target}/"):
+                    raise ValueError(f"{patch.file}: patch it where {weights.name} is linked, in "
+                                     f"{weights.link.tree}_mlu")  # fmt: skip
         return self
 
     def source(self, name: str) -> Source:

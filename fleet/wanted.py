@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from fleet import lock as locks
 from fleet import releases
 from fleet.failures import InvalidInput
-from fleet.release import Release, digest
+from fleet.release import Patch, Release, digest
 
 STORE = "artifacts"
 
@@ -29,6 +30,10 @@ class Wanted:
     def local(self, name: str) -> tuple[Path, str]:
         """An artifact's path on the controller and its sha256."""
         return self.store / name, self.lock.files[name].sha256
+
+    def made_from(self, patch: Patch) -> list[Any]:
+        """All that a patch is made from."""
+        return [patch.model_dump(), self.lock.files[patch.store].sha256 if patch.store else ""]
 
 
 @lru_cache

@@ -38,7 +38,10 @@ def run_arguments(wanted: Wanted, state: HostState) -> list[str]:
 
 
 def spec_digest(wanted: Wanted, state: HostState) -> str:
-    return digest([run_arguments(wanted, state), wanted.lock.image.id])
+    """A patch of the image's own files that changes needs the original again: a new container."""
+    release = wanted.release
+    own = [wanted.made_from(p) for p in release.patches if not release.container.shows(p.file)]
+    return digest([run_arguments(wanted, state), wanted.lock.image.id, *own])
 
 
 def fits(wanted: Wanted, state: HostState) -> bool:

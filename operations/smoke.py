@@ -79,7 +79,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         name,
         release.image.python.rsplit("/", 1)[0],
         smoke.workdir,
-        smoke.kind,
+        smoke.kind if smoke.echo else "plain",
         smoke.expect,
         smoke.artefact or smoke.url or "",
         str(smoke.timeout),

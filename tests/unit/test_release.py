@@ -88,3 +88,17 @@ def test_a_smoke_test_that_nothing_could_fail_is_refused(
     site: Path, old: str, new: str, missing: str
 ) -> None:
     assert f"needs {missing}" in broken(site, old, new)
+
+
+def test_weights_are_linked_into_migrated_trees_only(site: Path) -> None:
+    assert "mount them" in broken(site, "migration: {tool: /torch/tool.py, trees: [model]}\n", "")
+
+
+def test_a_source_that_no_mount_shows_to_the_container_is_refused(site: Path) -> None:
+    message = broken(site, "path: /home/share/model,", "path: /home/shared/model,")
+    assert "no mount of the container has /home/shared/model" in message
+
+
+def test_linked_weights_are_patched_in_the_tree_they_are_linked_into(site: Path) -> None:
+    message = broken(site, "/home/share/model_mlu/a.py", "/data/models/tiny/a.py")
+    assert "patch it where tiny is linked" in message
