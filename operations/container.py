@@ -9,7 +9,7 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import digest
 from fleet.wanted import Wanted
-from operations import engine, layout
+from operations import engine, layout, patch
 from operations.observe import CONTAINER_FACTS
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
@@ -52,6 +52,11 @@ def fits(wanted: Wanted, state: HostState) -> bool:
     )  # fmt: skip
 
 
+def edited(wanted: Wanted, state: HostState) -> list[str]:
+    """The image's own files that somebody changed after they were patched."""
+    return [change.file for change in patch.changes(wanted) if change.edited(state)]
+
+
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     name, found = wanted.release.container.name, state.container
     if silent := engine.unanswered(wanted, state):
@@ -62,6 +67,8 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return [f"recreate container {name}: it runs another image"]
     if not fits(wanted, state):
         return [f"recreate container {name}: its spec or the cards differ"]
+    if files := edited(wanted, state):
+        return [f"recreate container {name}: {', '.join(files)} was edited"]
     if not found.running:
         return [f"start container {name}"]
     if found.stale:
@@ -72,7 +79,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     spec, found = wanted.release.container, state.container
     label = spec_digest(wanted, state)
-    if found and fits(wanted, state):
+    if found and fits(wanted, state) and not edited(wanted, state):
         how = "restart" if found.running else "start"
         yield Step(f"{how}ing the container", "container", how, spec.name, code="CONTAINER")
         return

@@ -85,8 +85,9 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     if not complete(wanted, state):
         yield from _install(wanted)
-    for change in unpatched(wanted, again(wanted)):
-        yield change.rewrite()
+    after = again(wanted)
+    for change in unpatched(wanted, after):
+        yield change.rewrite(after)
 
 
 def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:

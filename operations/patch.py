@@ -76,17 +76,28 @@ class Change:
             return hashlib.sha256(last.content.encode()).hexdigest()
         return last.sha256 or ""
 
+    def found(self, state: HostState) -> str | None:
+        return state.files.get(f"{self.container}:{self.path}" if self.container else self.path)
+
     def done(self, state: HostState) -> bool:
-        found = state.files.get(f"{self.container}:{self.path}" if self.container else self.path)
-        return found is not None and found == (self.known or state.stamps.get(self.stamp))
+        made, _, _ = state.stamps.get(self.stamp, "").partition(" ")
+        return self.found(state) == (self.known or made or "unknown")
+
+    def edited(self, state: HostState) -> bool:
+        """Whether it was patched in this very container and is something else now: the anchor may
+        still be there, and the original is not."""
+        made, _, where = state.stamps.get(self.stamp, "").partition(" ")
+        there = self.container and state.container and state.container.id == where
+        return bool(there) and self.found(state) not in (None, made)
 
     def __call__(self, text: str) -> str:
         for patch in self.patches:
             text = patched(text, patch, self.wanted.store)
         return text
 
-    def rewrite(self) -> Rewrite:
-        return Rewrite(self.path, self, self.known, self.stamp, self.container)
+    def rewrite(self, state: HostState) -> Rewrite:
+        where = state.container.id if self.container and state.container else ""
+        return Rewrite(self.path, self, self.known, self.stamp, where)
 
 
 def changes(wanted: Wanted) -> list[Change]:
@@ -115,7 +126,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         for source in trees:  # a cut in the middle must not make it look edited by somebody
             yield Step("opening the migrated tree", "stamp", f"tree-{source.name}.running", "patch",
                        code="PATCH")  # fmt: skip
-        yield change.rewrite()
+        yield change.rewrite(state)
         for source in trees:
             yield Step("stamping the patched tree", "stamp-tree", f"tree-{source.name}",
                        migration.inputs(wanted, source),

@@ -32,7 +32,7 @@ class Rewrite(PyinfraCommand):
     :param change: text -> text; raises ValueError when it does not apply
     :param sha256: of the result; "" when nobody knows it beforehand
     :param stamp: keeps the sha256 of the result on the host
-    :param container: whose own file it is; "" for one of the host
+    :param container: id of the one whose own file it is; "" for one of the host
     """
 
     def __init__(

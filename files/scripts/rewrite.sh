@@ -15,7 +15,7 @@ if [ -n "$container" ]; then docker exec "$container" cat "$path" > "$original"
 else cp -p "$path" "$original"
 fi || exit 1
 mv -f "$original" "$state/kept/$(printf %s "$path" | tr / _).$(sha256sum "$original" | cut -c1-12)"
-[ -z "$name" ] || stamp "$name" "$sum"
+[ -z "$name" ] || stamp "$name" "$sum${container:+ $container}"
 if [ -n "$container" ]; then
   docker exec -i "$container" sh -c 'cp -p "$1" "$1.mlufleet-part" &&
     cat > "$1.mlufleet-part" && mv -f "$1.mlufleet-part" "$1"' sh "$path" < "$part" || exit 1

@@ -87,6 +87,22 @@ def test_what_no_mount_has_is_the_containers_own_and_comes_with_its_packages(
     assert container.spec_digest(patched_too, done) != container.spec_digest(wanted, done)
 
 
+def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: Wanted) -> None:
+    patch = Patch(file="/torch/venv/site-packages/a.py", find="x", replace="xx")
+    own = with_patches(wanted, patch)
+    (change,) = changes(own)
+    label = container.spec_digest(own, probe(*BARE))
+    there = (*BARE, f"container|id1|{own.lock.image.id}|true|7|{label}", "facts|f",
+             f"stamp|container|{label} f", f"file|torch:{patch.file}|{SHA}")  # fmt: skip
+    for stamp, todo in (
+        (f"{SHA} id1", []),  # as it was made
+        (f"{'1' * 64} id0", []),  # made in an earlier container: this one has the original
+        (f"{'1' * 64} id1", [f"recreate container torch: {patch.file} was edited"]),
+    ):
+        seen = probe(*there, f"stamp|{change.stamp}|{stamp}")
+        assert container.decide(own, seen, Options()) == todo
+
+
 def test_weights_come_again_when_a_patch_of_their_code_changes(wanted: Wanted) -> None:
     (tiny,) = wanted.release.weights
     patch = Patch(file=f"{tiny.target}/model.py", content="x")
