@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -29,6 +29,8 @@ class LockedFile(Model):
 class LockedImage(Model):
     id: Annotated[str, like(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
     tags: tuple[str, ...]
+    #: what the vendor says of it: the driver it needs, its CNToolkit
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class Lock(Model):
@@ -135,22 +137,42 @@ def read_image(path: Path) -> LockedImage:
     """
     try:
         with tarfile.open(path, "r|*") as archive:
+            small, entries = {}, None
             for member in archive:
-                if member.name == "manifest.json":
+                if member.isfile() and member.size < CHUNK:
                     stream = archive.extractfile(member)
-                    entries = json.load(stream) if stream else []
+                    small[member.name] = stream.read() if stream else b""
+                if entries is None and "manifest.json" in small:
+                    entries = json.loads(small["manifest.json"])
+                # the image's own document may come before or after
+                if entries is not None and _document(entries) in (None, *small):
                     break
-            else:
-                entries = []
     except (OSError, tarfile.TarError, ValueError, EOFError) as error:
         raise InvalidInput(f"{path}: not a docker image archive: {error}") from error
     if not isinstance(entries, list) or len(entries) != 1:
         raise InvalidInput(f"{path}: one image is expected, manifest.json has {entries!r:.80}")
     try:
         config = Path(entries[0]["Config"]).name.removesuffix(".json")
-        return LockedImage(id=f"sha256:{config}", tags=tuple(entries[0].get("RepoTags") or ()))
+        labels = _labels(small.get(entries[0]["Config"], b"{}"))
+        tags = tuple(entries[0].get("RepoTags") or ())
+        return LockedImage(id=f"sha256:{config}", tags=tags, labels=labels)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise InvalidInput(f"{path}: its manifest.json is not docker's: {error}") from error
+
+
+def _document(entries: Any) -> str | None:
+    """Name of an image's own document, which has its labels; None in no manifest of docker's."""
+    try:
+        name = entries[0]["Config"]
+    except (TypeError, LookupError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _labels(document: bytes) -> dict[str, str]:
+    """The vendor's labels in an image's own document."""
+    found = (json.loads(document).get("config") or {}).get("Labels") or {}
+    return {str(k): str(v) for k, v in found.items() if str(k).startswith("com.cambricon.")}
 
 
 def resolve(source: Source, store: Path) -> str:

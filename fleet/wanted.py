@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fleet import compatibility, releases
 from fleet import lock as locks
-from fleet import releases
 from fleet.failures import InvalidInput
 from fleet.release import Patch, Release, digest
 
@@ -49,6 +49,8 @@ def load(name: str, store: str = STORE) -> Wanted:
     if not os.path.isdir(store):
         raise InvalidInput(f"{path}: no folder {store} to take its files from (`store`)")
     problems = locks.check(release, lock, Path(store))
+    if too_old := compatibility.problem(release, lock):
+        problems.append(too_old)
     if problems:
         raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))
     return Wanted(release, lock, Path(store))
