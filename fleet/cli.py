@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from fleet import launch
+from fleet import launch, recipes
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
 
@@ -86,6 +86,8 @@ def check(inventory: str, full: bool) -> None:
         click.echo(f"{name}: release {release}, store {store}")
         if full:
             _full(release, store)
+    for line in recipes.told(inventory):
+        click.echo(line)
     click.echo("nothing wrong was found")
 
 
@@ -231,7 +233,8 @@ def explain(code: str | None, markdown: bool) -> None:
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
 
 
-for command in (commands.rollout, commands.rollback, commands.status, commands.drift):
+for command in (commands.rollout, commands.rollback, commands.status, commands.drift, recipes.new,
+                recipes.show):  # fmt: skip
     main.add_command(command)
 
 
