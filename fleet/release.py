@@ -26,17 +26,25 @@ from fleet.shapes import (
 class DriverPackage(Model):
     """The vendor's package for one operating system; the OS is part of both names."""
 
+    #: in the store
     file: RelativePath
+    #: its name on the system
     package: Name
 
 
 class Driver(Model):
+    """What runs the cards."""
+
+    #: must be loaded, and not be older than the image needs
     version: Annotated[str, like(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
     #: "ubuntu16.04", "centos7", … -> package
     packages: dict[str, DriverPackage]
 
 
 class Engine(Model):
+    """Docker on the host."""
+
+    #: oldest version that will do
     minimum: Annotated[str, like(r"[0-9]+(\.[0-9]+)*", "a version: 19.03")] = "19.03"
     #: "ubuntu16.04", "centos7", … -> folder in the store with that system's docker packages and
     #: what they need; without one the system's own repositories are asked
@@ -44,23 +52,41 @@ class Engine(Model):
 
 
 class Image(Model):
+    """The vendor's docker image; a host has it by its id, which the lock pins."""
+
+    #: in the store: what `docker save` wrote, packed or not
     file: RelativePath
+    #: a tag that the file has
     reference: Reference
+    #: in the image: runs the tool, pip and the smoke test
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
 
 
 class Mount(Model):
+    """A folder of the host that the container shows; it outlives the container."""
+
+    #: on the host; made where it is missing
     host: AbsolutePath
+    #: where the container has it
     container: AbsolutePath
+    #: whether the container may not write
     read_only: Bool = False
 
 
 class Container(Model):
+    """One container with exactly the host's cards; it is made anew when this changes."""
+
+    #: another container of that name is kept under another one
     name: Name
+    #: besides cnmon and what the tool shares itself
     mounts: tuple[Mount, ...] = ()
+    #: shared memory
     shm_size: Annotated[str, like(r"[0-9]+[kmg]", "a size: 16g")] = "16g"
+    #: docker's name of a network
     network: str = "bridge"
+    #: all rights and all nodes; nothing known needs it
     privileged: Bool = False
+    #: of every process
     environment: dict[str, str] = Field(default_factory=dict)
 
     def shows(self, path: str) -> bool:
@@ -75,12 +101,19 @@ class Source(Model):
     Files of Git LFS stay pointers: what is big is `weights`, measured and placed apart.
     """
 
+    #: by which trees are named
     name: Name
+    #: in the container, below a mount
     path: AbsolutePath
+    #: origin, asked where there is no bundle
     url: str | None = None
+    #: in the store, for hosts without network (`git bundle create`)
     bundle: RelativePath | None = None
+    #: one of the origin's
     tag: str | None = None
+    #: may be abbreviated where there is a bundle
     commit: Commit | None = None
+    #: what is at its end when the lock is written
     branch: str | None = None
     #: upstream names no revision: the lock takes what is at its HEAD then
     unpinned: Bool = False
@@ -102,14 +135,18 @@ class Source(Model):
 class Link(Model):
     """Where the weights appear in a source tree; what matches `code` is migrated too."""
 
+    #: a migrated source
     tree: Name
+    #: below the tree
     path: RelativePath
+    #: names of files that the tool has to convert
     code: tuple[str, ...] = ("*.py",)
 
 
 class Weights(Model):
     """Big files, placed once on the host's disk; the lock pins their bytes."""
 
+    #: for people
     name: Name
     #: folder in the store; a git checkout there must be at `commit`
     folder: RelativePath
@@ -119,6 +156,7 @@ class Weights(Model):
     commit: Commit | None = None
     #: the same path on the host and in the container
     target: AbsolutePath
+    #: shows them in a migrated tree
     link: Link | None = None
 
 
@@ -171,6 +209,9 @@ class Patch(Model):
 
 
 class SystemPackage(Model):
+    """A package of the image's own system."""
+
+    #: its name
     package: Name
     #: file in the store, for hosts without network
     file: RelativePath | None = None
@@ -179,20 +220,32 @@ class SystemPackage(Model):
 class Pip(Model):
     """One `pip install` (or uninstall) in the container, in order."""
 
+    #: names, with versions
     install: tuple[str, ...] = ()
+    #: folder in the container
     editable: AbsolutePath | None = None
+    #: file in the container
     requirements: AbsolutePath | None = None
+    #: names to leave out of the requirements
     exclude: tuple[str, ...] = ()
     #: file in the store, or a URL
     wheel: Annotated[str, AfterValidator(stays_inside)] | None = None
+    #: page with more wheels
     find_links: str | None = None
+    #: without what it depends on
     no_deps: Bool = False
+    #: to the newest there is
     upgrade: Bool = False
+    #: names; nothing else is done then
     uninstall: tuple[str, ...] = ()
 
 
 class Packages(Model):
+    """What is installed in the container."""
+
+    #: before pip
     system: tuple[SystemPackage, ...] = ()
+    #: in order
     pip: tuple[Pip, ...] = ()
     #: folder of wheels in the store; without it pip uses its own index
     wheelhouse: RelativePath | None = None
@@ -201,9 +254,13 @@ class Packages(Model):
 class Smoke(Model):
     """A question to the model, judged by its output: exit status proves nothing."""
 
+    #: plain output, a question on stdin, a file that appears, a server that is asked
     kind: Literal["plain", "stdin", "artefact", "http"]
+    #: in the container
     workdir: AbsolutePath
+    #: program and arguments; `python` is the image's
     command: tuple[str, ...]
+    #: of the command
     environment: dict[str, str] = Field(default_factory=dict)
     #: the question: given to the program's standard input; to a server, the body of a POST
     stdin: str = ""
@@ -211,7 +268,9 @@ class Smoke(Model):
     echo: Bool = True
     #: what the answer must contain
     expect: str = ""
+    #: file that the command must make (kind artefact)
     artefact: AbsolutePath | None = None
+    #: what is asked (kind http)
     url: str | None = None
     #: seconds; loading 14 GB of weights takes ten minutes
     timeout: Annotated[Int, Field(ge=1, le=7200)] = 1200
@@ -226,17 +285,32 @@ class Smoke(Model):
 
 
 class Release(Model):
+    """One file in files/releases; `extends: OTHER` takes another one first, and one of `variants`
+    (chosen by `variant`) is merged over it."""
+
+    #: as the file's
     name: Name
+    #: one line
     summary: str = ""
+    #: what runs the cards
     driver: Driver
+    #: docker
     engine: Engine = Engine()
+    #: what the container is made of
     image: Image
+    #: how it is made
     container: Container
+    #: checkouts
     sources: tuple[Source, ...] = ()
+    #: big files
     weights: tuple[Weights, ...] = ()
+    #: the vendor's tool
     migration: Migration | None = None
+    #: in order
     patches: tuple[Patch, ...] = ()
+    #: in the container
     packages: Packages = Packages()
+    #: what proves a host
     smoke: Smoke
 
     @model_validator(mode="after")
