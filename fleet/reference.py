@@ -27,7 +27,8 @@ A release is `files/releases/NAME.yml`. This page is made from the models in `fl
 begins one, `mlufleet show` says what one comes to.
 
 `extends: OTHER` takes another release first: mappings merge, lists whose items have names merge by
-name, other lists are replaced. `variants` are changes that exclude each other, `variant` chooses one.
+name, other lists are replaced. `variants` are changes that exclude each other, `variant` chooses
+one.
 """
 PLAIN = {str: "text", int: "number", bool: "true or false"}
 
@@ -90,7 +91,8 @@ def _row(name: str, field: FieldInfo, meaning: str, example: Any) -> str:
         "required" if field.is_required() else _shown(field.get_default(call_default_factory=True))
     )
     shown = _shown(example).replace("|", "\\|")
-    return f"| `{name}` | {kind(field.annotation, tuple(field.metadata))} | {need} | {meaning} | {shown} |"
+    words = kind(field.annotation, tuple(field.metadata))
+    return f"| `{name}` | {words} | {need} | {meaning} | {shown} |"
 
 
 def _shown(value: Any) -> str:
