@@ -4,13 +4,14 @@ LAB_HOSTS ?= 3
 BIN := .venv/bin
 INVENTORY := inventories/lab.py
 
-.PHONY: bench kills help lab lab-up lab-down test unit lint clean lock
+.PHONY: bench docs kills help lab lab-up lab-down test unit lint clean lock
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
 	@echo "make lab-down  remove the lab and all it built"
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
 	@echo "make unit      what needs no lab"
+	@echo "make docs      write docs/release.md from the models"
 	@echo "make bench     ways to send a file to a lab host, and what each costs"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
@@ -34,6 +35,9 @@ lab: lock
 
 lab-down: .venv/ready
 	@$(BIN)/python -m tests.lab down --all
+
+docs: .venv/ready
+	@$(BIN)/python -m fleet.reference
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from fleet import launch
+from fleet import launch, recipes
 from fleet.bundle.commands import bundle, unbundle
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
@@ -88,6 +88,8 @@ def check(inventory: str, full: bool) -> None:
         click.echo(f"{name}: release {release}, store {store}")
         if full:
             _full(release, store)
+    for line in recipes.told(inventory):
+        click.echo(line)
     click.echo("nothing wrong was found")
 
 
@@ -234,7 +236,7 @@ def explain(code: str | None, markdown: bool) -> None:
 
 
 for command in (commands.rollout, commands.rollback, commands.status, commands.drift,
-                bundle, fetch, unbundle, verify):  # fmt: skip
+                bundle, fetch, recipes.new, recipes.show, unbundle, verify):  # fmt: skip
     main.add_command(command)
 
 

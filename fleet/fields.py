@@ -22,6 +22,12 @@ def line_of(node: yaml.Node, location: Location) -> int:
     return _walk(node, location)[1]
 
 
+def node_of(node: yaml.Node, location: Location) -> yaml.Node | None:
+    """The node of a field; None where it is absent."""
+    found, _, depth = _walk(node, location)
+    return found if depth == len(location) else None
+
+
 def _walk(node: yaml.Node, location: Location, data: Any = None) -> tuple[yaml.Node, int, int]:
     """The node of a field, its line, and how many parts of the location were found.
 

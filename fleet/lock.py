@@ -9,13 +9,13 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from fleet import documents, measured, pieces
 from fleet.failures import InvalidInput
-from fleet.release import Release, Source
+from fleet.release import Release, Source, Weights
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
 
 CHUNK = 1 << 20
@@ -29,6 +29,8 @@ class LockedFile(Model):
 class LockedImage(Model):
     id: Annotated[str, like(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
     tags: tuple[str, ...]
+    #: what the vendor says of it: the driver it needs, its CNToolkit
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class Lock(Model):
@@ -75,6 +77,7 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     names += [source.bundle for source in release.sources if source.bundle]
     names += [p.file for p in release.packages.system if p.file]
     names += [p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel]
+    names += [patch.store for patch in release.patches if patch.store]
     missing = [name for name in names if not documents.is_file(store / name)]
     folders = [weights.folder for weights in release.weights]
     if release.packages.wheelhouse:
@@ -89,7 +92,8 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
         )
     yield from dict.fromkeys(names)
     for folder in folders:
-        for root, _, entries in os.walk(store / folder):
+        for root, inside, entries in os.walk(store / folder):
+            inside[:] = [name for name in inside if name != ".git"]
             for entry in sorted(entries):
                 yield str((Path(root) / entry).relative_to(store))
 
@@ -133,22 +137,42 @@ def read_image(path: Path) -> LockedImage:
     """
     try:
         with tarfile.open(path, "r|*") as archive:
+            small, entries = {}, None
             for member in archive:
-                if member.name == "manifest.json":
+                if member.isfile() and member.size < CHUNK:
                     stream = archive.extractfile(member)
-                    entries = json.load(stream) if stream else []
+                    small[member.name] = stream.read() if stream else b""
+                if entries is None and "manifest.json" in small:
+                    entries = json.loads(small["manifest.json"])
+                # the image's own document may come before or after
+                if entries is not None and _document(entries) in (None, *small):
                     break
-            else:
-                entries = []
     except (OSError, tarfile.TarError, ValueError, EOFError) as error:
         raise InvalidInput(f"{path}: not a docker image archive: {error}") from error
     if not isinstance(entries, list) or len(entries) != 1:
         raise InvalidInput(f"{path}: one image is expected, manifest.json has {entries!r:.80}")
     try:
         config = Path(entries[0]["Config"]).name.removesuffix(".json")
-        return LockedImage(id=f"sha256:{config}", tags=tuple(entries[0].get("RepoTags") or ()))
+        labels = _labels(small.get(entries[0]["Config"], b"{}"))
+        tags = tuple(entries[0].get("RepoTags") or ())
+        return LockedImage(id=f"sha256:{config}", tags=tags, labels=labels)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise InvalidInput(f"{path}: its manifest.json is not docker's: {error}") from error
+
+
+def _document(entries: Any) -> str | None:
+    """Name of an image's own document, which has its labels; None in no manifest of docker's."""
+    try:
+        name = entries[0]["Config"]
+    except (TypeError, LookupError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _labels(document: bytes) -> dict[str, str]:
+    """The vendor's labels in an image's own document."""
+    found = (json.loads(document).get("config") or {}).get("Labels") or {}
+    return {str(k): str(v) for k, v in found.items() if str(k).startswith("com.cambricon.")}
 
 
 def resolve(source: Source, store: Path) -> str:
@@ -162,7 +186,7 @@ def resolve(source: Source, store: Path) -> str:
         remote = source.url or ""
         # a tag may be an object of its own: then the commit is listed as its ^{}
         tag, branch = f"refs/tags/{source.tag}", f"refs/heads/{source.branch}"
-        refs = (f"{tag}^{{}}", tag) if source.tag else (branch,)
+        refs = (f"{tag}^{{}}", tag) if source.tag else (branch if source.branch else "HEAD",)
         found = [line.split() for line in _git("ls-remote", remote, *refs).splitlines()]
         listed = {ref: commit for commit, ref in found}
         for ref in refs:
@@ -173,13 +197,28 @@ def resolve(source: Source, store: Path) -> str:
     bundle = store / source.bundle
     for line in _git("bundle", "list-heads", str(bundle)).splitlines():
         commit, ref = line.split()[:2]
-        if ref in (f"refs/tags/{source.tag}", f"refs/heads/{source.branch}"):
+        if ref in (f"refs/tags/{source.tag}", f"refs/heads/{source.branch}") or (
+            source.unpinned and ref == "HEAD"
+        ):
             return _peeled(bundle, commit)
         if source.commit and commit.startswith(source.commit):
             return commit
     if source.commit:
         return _peeled(bundle, source.commit)
     raise InvalidInput(f"source {source.name}: {bundle} has no {source.revision}")
+
+
+def checked_out(weights: Weights, store: Path) -> None:
+    """Weights that are a git checkout in the store are at the commit that the release names.
+
+    :raises InvalidInput: they are not
+    """
+    folder = store / weights.folder
+    if weights.commit is None or not (folder / ".git").exists():
+        return
+    head = _git("-C", str(folder), "rev-parse", "HEAD")
+    if not head.startswith(weights.commit):
+        raise InvalidInput(f"weights {weights.name}: {folder} is at {head}, not {weights.commit}")
 
 
 def _peeled(bundle: Path, revision: str) -> str:
@@ -210,6 +249,8 @@ def make(release: Release, store: Path, progress: Callable[[str], None]) -> Lock
 
     :raises InvalidInput: a file is missing or is not what it claims
     """
+    for weights in release.weights:
+        checked_out(weights, store)
     files: dict[str, LockedFile] = {}
 
     def read(path: Path) -> str:

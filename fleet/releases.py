@@ -93,25 +93,44 @@ def _parent(path: Path, data: dict[str, Any], node: yaml.Node) -> Path | None:
         raise InvalidInput(f"{place}: {error}") from error
 
 
-def load(path: Path) -> Release:
+def _whole(files: list[Read]) -> dict[str, Any]:
+    whole: dict[str, Any] = {}
+    for _, data, _ in reversed(files):
+        whole = merged(whole, data)
+    return whole
+
+
+def variants(path: Path) -> list[str]:
+    """Names of the choices that a release offers."""
+    found = _whole(_chain(path)).get("variants")
+    return sorted(found) if isinstance(found, dict) else []
+
+
+def load(path: Path, variant: str | None = None) -> Release:
     """The release in a file, with what it extends.
 
+    :param variant: another choice than the release's own
     :raises InvalidInput: naming file, line and field
     """
-    (_, data, node), *parents = _chain(path)
-    nodes = tuple((file, root) for file, _, root in parents)
-    return documents.validate(Release, _merged(data, parents), path, node, nodes)
+    files = _chain(path)
+    whole, node = _whole(files), files[0][2]
+    nodes = tuple((file, root) for file, _, root in files[1:])
+    if "variants" in whole:
+        choices, chosen = whole.pop("variants"), variant or whole.get("variant")
+        whole.pop("variant", None)
+        known = isinstance(choices, dict) and isinstance(chosen, str)
+        if not known or not isinstance(choices.get(chosen), dict):
+            names = ", ".join(map(str, choices)) if isinstance(choices, dict) else "none"
+            place = f"{path}:{fields.line_of(node, ('variant',))}: variant"
+            raise InvalidInput(f"{place}: say one of the variants: {names}")
+        whole = merged(whole, choices[chosen])
+        # what is wrong in a variant is told where it stands
+        for file, _, root in files:
+            under = fields.node_of(root, ("variants", str(chosen)))
+            nodes += ((file, under),) if under else ()
+    return documents.validate(Release, whole, path, node, nodes)
 
 
 def flat(path: Path) -> dict[str, Any]:
     """The fields of a release file and of those it extends, as one file would have them."""
-    (_, data, _), *parents = _chain(path)
-    return _merged(data, parents)
-
-
-def _merged(data: dict[str, Any], parents: list[Read]) -> dict[str, Any]:
-    whole: dict[str, Any] = {}
-    for _, base, _ in reversed(parents):
-        whole = merged(whole, base)
-    merge: dict[str, Any] = merged(whole, data)
-    return merge
+    return _whole(_chain(path))

@@ -16,6 +16,7 @@ def like(pattern: str, words: str) -> AfterValidator:
             raise ValueError(f"{text[:80]!r} is not {words}")
         return text
 
+    checked.__doc__ = words
     return AfterValidator(checked)
 
 

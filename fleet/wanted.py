@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from fleet import compatibility, releases
 from fleet import lock as locks
-from fleet import releases
 from fleet.failures import InvalidInput
-from fleet.release import Release, digest
+from fleet.release import Patch, Release, digest
 
 STORE = "artifacts"
 
@@ -30,6 +31,10 @@ class Wanted:
         """An artifact's path on the controller and its sha256."""
         return self.store / name, self.lock.files[name].sha256
 
+    def made_from(self, patch: Patch) -> list[Any]:
+        """All that a patch is made from."""
+        return [patch.model_dump(), self.lock.files[patch.store].sha256 if patch.store else ""]
+
 
 @lru_cache
 def load(name: str, store: str = STORE) -> Wanted:
@@ -44,6 +49,8 @@ def load(name: str, store: str = STORE) -> Wanted:
     if not os.path.isdir(store):
         raise InvalidInput(f"{path}: no folder {store} to take its files from (`store`)")
     problems = locks.check(release, lock, Path(store))
+    if too_old := compatibility.problem(release, lock):
+        problems.append(too_old)
     if problems:
         raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))
     return Wanted(release, lock, Path(store))

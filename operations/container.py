@@ -9,7 +9,7 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import digest
 from fleet.wanted import Wanted
-from operations import engine, layout
+from operations import engine, layout, patch
 from operations.observe import CONTAINER_FACTS
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
@@ -38,7 +38,10 @@ def run_arguments(wanted: Wanted, state: HostState) -> list[str]:
 
 
 def spec_digest(wanted: Wanted, state: HostState) -> str:
-    return digest([run_arguments(wanted, state), wanted.lock.image.id])
+    """A patch of the image's own files that changes needs the original again: a new container."""
+    release = wanted.release
+    own = [wanted.made_from(p) for p in release.patches if not release.container.shows(p.file)]
+    return digest([run_arguments(wanted, state), wanted.lock.image.id, *own])
 
 
 def fits(wanted: Wanted, state: HostState) -> bool:
@@ -47,6 +50,11 @@ def fits(wanted: Wanted, state: HostState) -> bool:
     return found is not None and found.image == wanted.lock.image.id and (
         found.spec == label and state.stamps.get("container") == f"{label} {found.facts}"
     )  # fmt: skip
+
+
+def edited(wanted: Wanted, state: HostState) -> list[str]:
+    """The image's own files that somebody changed after they were patched."""
+    return [change.file for change in patch.changes(wanted) if change.edited(state)]
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
@@ -59,6 +67,8 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return [f"recreate container {name}: it runs another image"]
     if not fits(wanted, state):
         return [f"recreate container {name}: its spec or the cards differ"]
+    if files := edited(wanted, state):
+        return [f"recreate container {name}: {', '.join(files)} was edited"]
     if not found.running:
         return [f"start container {name}"]
     if found.stale:
@@ -69,7 +79,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     spec, found = wanted.release.container, state.container
     label = spec_digest(wanted, state)
-    if found and fits(wanted, state):
+    if found and fits(wanted, state) and not edited(wanted, state):
         how = "restart" if found.running else "start"
         yield Step(f"{how}ing the container", "container", how, spec.name, code="CONTAINER")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.release import Release, Source, Weights
+from fleet.release import Patch, Release, Source, Weights
 
 STATE = "/var/lib/mlufleet"
 #: documents of the last releases that passed their smoke test
@@ -51,6 +51,12 @@ def inside(release: Release, source: Source) -> list[str]:
     names = ["/" + path.removeprefix(root) for path in paths if path.startswith(root)]
     beside = [f"{name}.{what}" for name in names for what in ("kept-*", "mlufleet-part")]
     return sorted([*names, *beside])
+
+
+def patches_of(release: Release, weights: Weights) -> list[Patch]:
+    """Patches of weights' own files, which are often code."""
+    return [patch for patch in release.patches
+            if on_host(release, patch.file).startswith(f"{weights.target}/")]  # fmt: skip
 
 
 def link_path(release: Release, weights: Weights, *, migrated: bool = False) -> str:

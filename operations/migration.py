@@ -34,7 +34,7 @@ def inputs(wanted: Wanted, source: Source) -> str:
             wanted.lock.commits[source.name],
             release.migration.tool,
             wanted.lock.image.id,
-            [p.model_dump() for p in release.patches if p.file.startswith(root)],
+            [wanted.made_from(p) for p in release.patches if p.file.startswith(root)],
             [(w.model_dump(), weights_stage.inputs(wanted, w)) for w in linked(wanted, source)],
         ]
     )[:16]

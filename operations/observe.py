@@ -46,7 +46,12 @@ def preamble(wanted: Wanted) -> str:
             for pattern in layout.inside(release, source)
         ],
         "TREES": layout.trees(release) + [weights.target for weights in release.weights],
-        "FILES": [layout.on_host(release, patch.file) for patch in release.patches],
+        "FILES": [
+            layout.on_host(release, patch.file)
+            for patch in release.patches
+            if release.container.shows(patch.file)
+        ],
+        "INSIDE": [p.file for p in release.patches if not release.container.shows(p.file)],
         "ROOTS": ["/var/lib/docker", layout.STATE, *sources[:1]],
     }
     return "".join(f"{name}={quote(' '.join(dict.fromkeys(v)))}\n" for name, v in values.items())

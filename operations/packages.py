@@ -7,19 +7,23 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.release import Pip, Source, digest
+from fleet.release import Pip, digest
 from fleet.wanted import Wanted
-from operations import layout, migration
+from operations import layout, migration, patch
 from operations.stage import Body, Decision, Options, Stage, again
 from operations.state import HostState
 from operations.step import Step
 from operations.transfer import Upload
 
 
-def editable(wanted: Wanted) -> list[Source]:
-    """Sources whose migrated tree is installed in place: a new tree has to be installed again."""
-    paths = [pip.editable for pip in wanted.release.packages.pip if pip.editable]
-    return [s for s in migration.sources(wanted) if layout.tree(s) in paths]
+def editable(wanted: Wanted, state: HostState) -> list[str]:
+    """What trees that are installed in place, or in part, were made from: another tree has to be
+    installed again."""
+    paths = [f"{pip.editable}/" for pip in wanted.release.packages.pip if pip.editable]
+    made = {f"{layout.tree(s)}/": state.stamps.get(f"tree-{s.name}", "")
+            for s in migration.sources(wanted)}  # fmt: skip
+    made |= {f"{s.path}/": wanted.lock.commits[s.name] for s in wanted.release.sources}
+    return [made[root] for path in paths for root in made if path.startswith(root)]
 
 
 def inputs(wanted: Wanted, state: HostState) -> str:
@@ -31,7 +35,7 @@ def inputs(wanted: Wanted, state: HostState) -> str:
             state.container.id if state.container else "",
             release.packages.model_dump(),
             {name: wheel.sha256 for name, wheel in wheels.items()},
-            [state.stamps.get(f"tree-{source.name}") for source in editable(wanted)],
+            editable(wanted, state),
         ]
     )[:16]
 
@@ -64,13 +68,29 @@ def pip_arguments(pip: Pip, wheelhouse: bool) -> list[str]:
     return arguments + list(pip.install)
 
 
+def complete(wanted: Wanted, state: HostState) -> bool:
+    return bool(state.container and state.stamps.get("packages") == stamp(wanted, state))
+
+
+def unpatched(wanted: Wanted, state: HostState) -> list[patch.Change]:
+    """Files of the container itself, which packages may bring."""
+    return [c for c in patch.changes(wanted) if c.container and not c.done(state)]
+
+
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    if state.container and state.stamps.get("packages") == stamp(wanted, state):
-        return []
-    return ["install packages in the container"]
+    todo = [] if complete(wanted, state) else ["install packages in the container"]
+    return todo + [f"{change.title} in the container" for change in unpatched(wanted, state)]
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    if not complete(wanted, state):
+        yield from _install(wanted)
+    after = again(wanted)
+    for change in unpatched(wanted, after):
+        yield change.rewrite(after)
+
+
+def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
     release = wanted.release
     packages, name, python = release.packages, release.container.name, release.image.python
     carried = [(wanted.local(p.file), p.file) for p in packages.system if p.file]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
+from fleet import compatibility
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import engine, layout
@@ -85,7 +86,10 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     if found < (options.cards or 1):
         addresses = ", ".join(card.address for card in state.present) or "none"
         gone = f"; {', '.join(state.gone)} gone since the last smoke test" if state.gone else ""
-        return Failure("CARDS_MISSING", f"{found} of {options.cards or 1} ({addresses}){gone}")
+        half = compatibility.half_boards([card.subsystem for card in state.present])
+        part = f"; the bus shows a part of a board: {', '.join(half)}" if half else ""
+        said = f"{found} of {options.cards or 1} ({addresses}){gone}{part}"
+        return Failure("CARDS_MISSING", said)
     # another driver may well run a card that this one does not
     if state.loaded == release.driver.version and (sick := unhealthy(state)):
         return Failure("CARD_UNHEALTHY", sick)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from pyinfra.api import Host
@@ -29,11 +30,17 @@ class Rewrite(PyinfraCommand):
     """Changes the text of a file on a host by a plain function, the original kept.
 
     :param change: text -> text; raises ValueError when it does not apply
+    :param sha256: of the result; "" when nobody knows it beforehand
+    :param stamp: keeps the sha256 of the result on the host
+    :param container: id of the one whose own file it is; "" for one of the host
     """
 
-    def __init__(self, path: str, sha256: str, change: Any) -> None:
+    def __init__(
+        self, path: str, change: Callable[[str], str], sha256: str, stamp: str, container: str = ""
+    ) -> None:
         super().__init__()
-        self.path, self.sha256, self.change, self.stage = path, sha256, change, ""
+        self.path, self.change, self.sha256, self.stamp = path, change, sha256, stamp
+        self.container, self.stage = container, ""
 
     @override
     def __repr__(self) -> str:
@@ -42,7 +49,8 @@ class Rewrite(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.shell(host, script("read", self.path), connector_arguments)
+        ok, output = connection.shell(host, script("read", self.path, self.container),
+                                      connector_arguments)  # fmt: skip
         text = content(output.stdout_lines)
         if not ok or text is None:
             return fail(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
@@ -52,9 +60,12 @@ class Rewrite(PyinfraCommand):
             changed = self.change(text.decode())
         except ValueError as error:
             return fail(host, Failure("PATCH", f"{self.path}: {error}"), self.stage)
+        # given again after a lost connection, it is recognised
+        self.sha256 = self.sha256 or hashlib.sha256(changed.encode()).hexdigest()
         title = f"rewriting {self.path}"
         ok, output = connection.shell(
-            host, script("rewrite", self.path, self.sha256, who=who(host, self.stage, title)),
+            host, script("rewrite", self.path, self.sha256, self.stamp, self.container,
+                         who=who(host, self.stage, title)),
             {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
         )  # fmt: skip
         return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)

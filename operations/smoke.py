@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet import remembered
+from fleet import compatibility, remembered
 from fleet.lock import measure
 from fleet.release import digest
 from fleet.wanted import Wanted
@@ -57,10 +58,11 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     yield Step(
         "level 1: driver health",
         "smoke-driver",
-        release.driver.version,
-        count,
         code="DRIVER_NOT_PROVED",
         timeout=60,
+        judge=partial(
+            compatibility.proved, driver=release.driver.version, cards=len(state.present)
+        ),
     )
     yield Step(
         "level 2: a computation on every card",
@@ -79,7 +81,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         name,
         release.image.python.rsplit("/", 1)[0],
         smoke.workdir,
-        smoke.kind,
+        smoke.kind if smoke.echo else "plain",
         smoke.expect,
         smoke.artefact or smoke.url or "",
         str(smoke.timeout),

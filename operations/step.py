@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain, repeat
 from typing import Any
@@ -16,8 +17,9 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
+from fleet.failures import Failure
 from operations import connection, events, shares
-from operations.failing import alone, refused, told
+from operations.failing import TAIL, alone, fail, refused, told
 from operations.lock import held, who
 from operations.observe import forget
 from operations.scripts import body, script
@@ -34,6 +36,7 @@ class Step(PyinfraCommand):
     :param timeout: seconds, counted on the host
     :param stdin: text for its standard input; never a secret
     :param resource: what of a fleet it is heavy on
+    :param judge: reads what it printed; raises ValueError where that proves nothing
     """
 
     def __init__(
@@ -46,11 +49,12 @@ class Step(PyinfraCommand):
         stdin: str = "",
         uses: str = "",
         resource: str = "",
+        judge: Callable[[list[str]], None] | None = None,
     ) -> None:
         super().__init__()
         self.title, self.name, self.arguments = title, name, arguments
         self.code, self.timeout, self.stdin, self.uses = code, timeout, stdin, uses
-        self.resource = resource
+        self.resource, self.judge = resource, judge
         self.stage = self.id = ""
 
     @override
@@ -81,7 +85,15 @@ class Step(PyinfraCommand):
         finally:
             signs.kill()
         told(host, output.stdout_lines)
-        return ok or refused(host, self.code, self.stage, output.output_lines, self.title)
+        if not ok:
+            return refused(host, self.code, self.stage, output.output_lines, self.title)
+        try:
+            if self.judge:
+                self.judge(output.stdout_lines)
+        except ValueError as error:
+            tail = tuple(output.stdout_lines[-TAIL:])
+            return fail(host, Failure(self.code, f"{self.title}: {error}", tail), self.stage)
+        return True
 
     def _signs(self, host: Host, arguments: Any) -> None:
         """Say now and then that the step runs, and what it last said on the host."""

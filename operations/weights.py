@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import Weights, digest
 from fleet.wanted import Wanted
+from operations import layout
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
@@ -16,8 +18,11 @@ from operations.transfer import Upload
 
 
 def inputs(wanted: Wanted, weights: Weights) -> str:
+    """What weights are made from, the patches of their code included: they come again with it."""
     files = wanted.lock.under(weights.folder)
-    return digest({name: f.sha256 for name, f in files.items()})[:16]
+    said: list[Any] = [{name: f.sha256 for name, f in files.items()}]
+    said += [wanted.made_from(patch) for patch in layout.patches_of(wanted.release, weights)]
+    return digest(said)[:16]
 
 
 def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
@@ -28,6 +33,11 @@ def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
         if state.stamps.get(f"weights-{weights.name}")
         != f"{inputs(wanted, weights)} {state.trees.get(weights.target, '')}"
     ]
+
+
+def stamped(wanted: Wanted, weights: Weights) -> Step:
+    return Step(f"stamping weights {weights.name}", "stamp-tree", f"weights-{weights.name}",
+                inputs(wanted, weights), weights.target, code="WEIGHTS")  # fmt: skip
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
@@ -41,14 +51,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             for name, locked in wanted.lock.under(weights.folder).items()
         ]
         yield Upload(f"weights {weights.name}", files)
-        yield Step(
-            f"stamping weights {weights.name}",
-            "stamp-tree",
-            f"weights-{weights.name}",
-            inputs(wanted, weights),
-            weights.target,
-            code="WEIGHTS",
-        )
+        yield stamped(wanted, weights)
 
 
 STAGE = Stage("weights", decide, act, "WEIGHTS")

@@ -1,7 +1,7 @@
 # Observes a host for every stage at once: one line a thing, fields split by tabs, framed by
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python.
 # Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS FILES
-# ROOTS
+# INSIDE ROOTS
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 T=$(printf '\t')
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
@@ -97,6 +97,13 @@ if command -v docker >/dev/null 2>&1; then
         find . -mindepth 1 -maxdepth 1 ! -name __pycache__ \( -name '*-info' -printf '%f %T@\n' \
           -o -printf '%f\n' \)
       done | LC_ALL=C sort | sha256sum | cut -c1-16)"
+    # shellcheck disable=SC2086  # a word is a file
+    [ -n "$INSIDE" ] && [ -n "$pid" ] && [ "$pid" != 0 ] && {
+      ask container docker exec "$CONTAINER" sha256sum $INSIDE
+      printf '%s\n' "$answer" | while read -r sum path; do
+        [ ${#sum} -eq 64 ] && say file "$CONTAINER:$path" "$sum"
+      done
+    }
     # a bind mount keeps what it showed at the start, also when the host has something else by now
     for mount in $MOUNTS; do
       [ -n "$pid" ] && [ "$pid" != 0 ] || break

@@ -1,13 +1,28 @@
-# PATH SHA256, new content as base64 on stdin: keeps the original, verifies, then renames.
-path=$1 sum=$2 part="$1.mlufleet-part"
-base64 -d > "$part"
-if [ "$(sha256sum "$part" | cut -d' ' -f1)" != "$sum" ]; then
-  echo "$path would become $(sha256sum "$part" | cut -d' ' -f1), expected $sum" >&2
+# PATH SHA256 [STAMP [CONTAINER]], new content as base64 on stdin: keeps the original, verifies,
+# then renames. The stamp comes ahead of that: a file that is as stamped was written by this.
+path=$1 sum=$2 name=${3:-} container=${4:-}
+part="$path.mlufleet-part"
+[ -z "$container" ] || part="$state/rewrite.part"
+mkdir -p "$state/kept"
+base64 -d > "$part" || exit 1
+found=$(sha256sum "$part" | cut -d' ' -f1)
+if [ "$found" != "$sum" ]; then
+  echo "$path would become $found, expected $sum" >&2
   rm -f "$part"; exit 1
 fi
-mkdir -p "$state/kept"
-cp -p "$path" "$state/kept/$(printf %s "$path" | tr / _).$(sha256sum "$path" | cut -c1-12)"
-chmod --reference="$path" "$part"
-chown --reference="$path" "$part"
-mv -f "$part" "$path"
-audit "rewrote $path"
+original="$state/kept/.original.part"
+if [ -n "$container" ]; then docker exec "$container" cat "$path" > "$original"
+else cp -p "$path" "$original"
+fi || exit 1
+mv -f "$original" "$state/kept/$(printf %s "$path" | tr / _).$(sha256sum "$original" | cut -c1-12)"
+[ -z "$name" ] || stamp "$name" "$sum${container:+ $container}"
+if [ -n "$container" ]; then
+  docker exec -i "$container" sh -c 'cp -p "$1" "$1.mlufleet-part" &&
+    cat > "$1.mlufleet-part" && mv -f "$1.mlufleet-part" "$1"' sh "$path" < "$part" || exit 1
+  rm -f "$part"
+else
+  chmod --reference="$path" "$part"
+  chown --reference="$path" "$part"
+  mv -f "$part" "$path" || exit 1
+fi
+audit "rewrote ${container:+$container:}$path"

@@ -59,7 +59,8 @@ sys.stdout.buffer.write(answer.read())'
     inside grep -qaF -- "$expect" "$where" && answer="$where, $(inside stat -c %s "$where") bytes" ;;
   *)
     printf '%s\n' "$question" | begin "$@" > "$log" 2>&1
-    answer=$(grep -F -- "$question" "$log" | grep -F -- "$expect" | head -n 1) ;;
+    [ "$kind" = stdin ] && echoed=$question || echoed=
+    answer=$(grep -aF -- "$echoed" "$log" | grep -aF -- "$expect" | head -n 1) ;;
 esac
 cat "$log"
 echo "output is kept in $log"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
+import shutil
 import subprocess
 import threading
 import time
@@ -120,6 +122,48 @@ def test_a_source_by_url_every_kind_of_patch_and_package_and_an_artefact(upstrea
     names = {line.split("==")[0].lower() for line in found.splitlines()}
     assert {"tokenizers", "tqdm"} <= names
     assert not {"fsspec", "deepspeed"} & names
+
+
+CODED = "/data/models/shape-coded"
+VERSION = "/torch/venv3/pytorch/lib/python3.11/site-packages/sentencepiece/_version.py"
+
+
+@pytest.fixture
+def coded(provisioned: Done) -> Iterator[None]:
+    """Weights with code of their own in the store, and what takes its place."""
+    folder, names = paths.STORE / "weights/shape-coded", ("infer", "train")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.py").write_text("print('for another card')\n")
+    (folder / "model.bin").write_bytes(b"weights")
+    for name in names:
+        asks = f"import sentencepiece as s\nprint('{name}s with', s._version.__version__)\n"
+        (paths.STORE / f"shape-{name}.py").write_text(asks)
+    yield
+    lab.run(HOST, f"rm -rf {CODED} {WORK}/other; sed -i /other/d "
+                  "/data/github/dev-env-ubuntu/.git/info/exclude")  # fmt: skip
+    shutil.rmtree(folder)
+    for name in names:
+        (paths.STORE / f"shape-{name}.py").unlink()
+
+
+def test_code_in_weights_and_site_packages_is_replaced_and_variants_exclude_each_other(
+    coded: None,
+) -> None:
+    assert right(shape("shape-adapted")).host(HOST)["answer"].startswith("infers with mlu-")
+    trees = f"grep -c '\"ABC\"' {WORK}/baichuan-7B_mlu/evaluation/*.py"
+    assert {line[-2:] for line in lab.run(HOST, trees).splitlines()} == {":1"}
+    head = lab.run(HOST, f"git -c safe.directory='*' -C {WORK}/other rev-parse HEAD")
+    assert head == lab.run(HOST, f"git -c safe.directory='*' -C {WORK}/baichuan-7B rev-parse HEAD")
+    # after an edit of the image's own file only a new container has the original
+    lab.run(HOST, f"{INSIDE} sed -i s/mlu-/gpu-/ {VERSION}")
+    choice = ROOT / RELEASES / "shape-adapted.yml"
+    choice.write_text(choice.read_text().replace("variant: infer", "variant: train"))
+    assert mlufleet("lock", str(choice), "--store", str(paths.STORE), "--quiet").status == 0
+    done = deploy("--data", f"release={RELEASES}/shape-adapted.yml")
+    assert done.changed(HOST) == ["weights", "container", "patch", "packages", "smoke"]
+    assert re.fullmatch(r"trains with mlu-[0-9.]+", done.host(HOST)["answer"].strip())
+    kept = lab.run(HOST, "cat /var/lib/mlufleet/kept/_data_models_shape-coded_model.py.*")
+    assert "for another card" in kept
 
 
 def listening() -> bool:

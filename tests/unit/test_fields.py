@@ -16,7 +16,7 @@ from tests.unit.test_release import broken
 def test_an_unknown_field_lists_those_of_its_own_model_and_the_nearest(site: Path) -> None:
     message = broken(site, "bundle: model.bundle", "bundel: model.bundle")
     assert "small.yml:13: sources.0.bundel: unknown field; did you mean bundle? " in message
-    assert "fields here: branch, bundle, commit, lfs, name, path, tag, url" in message
+    assert "fields here: branch, bundle, commit, name, path, tag, unpinned, url" in message
 
 
 def test_the_same_in_a_mapping_of_models_and_at_the_top(site: Path) -> None:

@@ -11,7 +11,7 @@ from fleet import lock as locks
 from fleet import measured, releases
 from fleet.failures import InvalidInput
 from fleet.wanted import Wanted, load
-from tests.unit.conftest import archive
+from tests.unit.conftest import archive, git
 
 
 def make(site: Path) -> locks.Lock:
@@ -67,7 +67,35 @@ def test_a_commit_that_the_bundle_has_not_is_named(site: Path) -> None:
         make(site)
 
 
-@pytest.mark.parametrize("pin", ["tag: v1", "branch: main"])
+def test_where_nothing_is_pinned_the_lock_takes_the_head_of_the_bundle(site: Path) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text().replace("tag: v1}", "unpinned: true}"))
+    assert make(site).commits == {"model": (site / "commit").read_text()}
+
+
+def test_an_abbreviated_commit_is_a_full_one_in_the_lock(site: Path) -> None:
+    path, commit = site / "small.yml", (site / "commit").read_text()
+    path.write_text(path.read_text().replace("tag: v1}", f"commit: '{commit[:12]}'}}"))
+    assert make(site).commits == {"model": commit}
+
+
+def test_weights_that_are_a_checkout_of_another_commit_are_refused(
+    site: Path, template: Path
+) -> None:
+    path, folder = site / "small.yml", site / "store/weights"
+    git("init", "-q", cwd=folder)
+    git("add", ".", cwd=folder)
+    git("commit", "-qm", "weights", cwd=folder)
+    head = git("rev-parse", "HEAD", cwd=folder)
+    text = path.read_text()
+    path.write_text(text.replace("folder: weights,", f"folder: weights, commit: '{head[:10]}',"))
+    assert set(make(site).under("weights")) == {"model.bin"}  # nothing of .git
+    path.write_text(text.replace("folder: weights,", f"folder: weights, commit: '{'1' * 10}',"))
+    with pytest.raises(InvalidInput, match=f"is at {head}, not 1111111111"):
+        make(site)
+
+
+@pytest.mark.parametrize("pin", ["tag: v1", "branch: main", "unpinned: true"])
 def test_a_source_without_a_bundle_is_resolved_at_its_url(
     site: Path, template: Path, pin: str
 ) -> None:

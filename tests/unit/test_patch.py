@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 
 from fleet.release import Patch
-from operations.patch import patched
+from fleet.wanted import Wanted
+from operations import container, packages, weights
+from operations.patch import changes, decide, patched
+from operations.stage import Options
+from tests.unit.conftest import BARE, probe
 
 SHA = "0" * 64
 
@@ -32,3 +39,73 @@ def test_a_replacement_is_the_whole_file() -> None:
 def test_a_patch_is_of_one_kind() -> None:
     with pytest.raises(ValueError, match="say one of"):
         Patch(file="/f", find="a", replace="b", content="c", sha256=SHA)
+
+
+def with_patches(wanted: Wanted, *patches: Patch) -> Wanted:
+    return replace(wanted, release=wanted.release.model_copy(update={"patches": patches}))
+
+
+def test_a_replacement_may_lie_in_the_store_whose_lock_says_its_sum(wanted: Wanted) -> None:
+    patch = Patch(file="/home/share/model_mlu/a.py", store="wheels/numpy.whl")
+    (change,) = changes(with_patches(wanted, patch))
+    assert change("old") == "wheel" and change.known == hashlib.sha256(b"wheel").hexdigest()
+
+
+def test_two_patches_of_one_file_are_one_change_to_it(wanted: Wanted) -> None:
+    one = Patch(file="/home/share/model_mlu/a.py", find="a", replace="b", sha256=SHA)
+    two = Patch(file=one.file, after="b", insert="c", sha256="1" * 64)
+    (change,) = changes(with_patches(wanted, one, two))
+    assert change("a") == "bc" and change.known == "1" * 64
+
+
+def test_without_a_sum_the_file_must_stay_what_the_patch_made_of_it(wanted: Wanted) -> None:
+    patch = Patch(file="/home/share/model_mlu/a.py", find="old", replace="new")
+    (change,) = changes(with_patches(wanted, patch))
+    path = "/data/share/model_mlu/a.py"
+    assert not change.done(probe(*BARE, f"file|{path}|{SHA}"))
+    stamped = (*BARE, f"stamp|{change.stamp}|{SHA}")
+    assert change.done(probe(*stamped, f"file|{path}|{SHA}"))
+    assert not change.done(probe(*stamped, f"file|{path}|{'1' * 64}"))
+    (other,) = changes(with_patches(wanted, patch.model_copy(update={"replace": "newer"})))
+    assert not other.done(probe(*stamped, f"file|{path}|{SHA}"))
+
+
+def test_what_no_mount_has_is_the_containers_own_and_comes_with_its_packages(
+    wanted: Wanted,
+) -> None:
+    patch = Patch(file="/torch/venv/site-packages/a.py", content="x")
+    patched_too = with_patches(wanted, patch)
+    (change,) = changes(patched_too)
+    assert change.container == "torch" and change.path == patch.file
+    assert decide(patched_too, probe(*BARE), Options()) == []
+    assert packages.decide(patched_too, probe(*BARE), Options())[-1] == (
+        "patch a.py in the container"
+    )
+    done = probe(*BARE, f"file|torch:{patch.file}|{change.known}")
+    assert "patch a.py in the container" not in packages.decide(patched_too, done, Options())
+    # its original is in the image only
+    assert container.spec_digest(patched_too, done) != container.spec_digest(wanted, done)
+
+
+def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: Wanted) -> None:
+    patch = Patch(file="/torch/venv/site-packages/a.py", find="x", replace="xx")
+    own = with_patches(wanted, patch)
+    (change,) = changes(own)
+    label = container.spec_digest(own, probe(*BARE))
+    there = (*BARE, f"container|id1|{own.lock.image.id}|true|7|{label}", "facts|f",
+             f"stamp|container|{label} f", f"file|torch:{patch.file}|{SHA}")  # fmt: skip
+    for stamp, todo in (
+        (f"{SHA} id1", []),  # as it was made
+        (f"{'1' * 64} id0", []),  # made in an earlier container: this one has the original
+        (f"{'1' * 64} id1", [f"recreate container torch: {patch.file} was edited"]),
+    ):
+        seen = probe(*there, f"stamp|{change.stamp}|{stamp}")
+        assert container.decide(own, seen, Options()) == todo
+
+
+def test_weights_come_again_when_a_patch_of_their_code_changes(wanted: Wanted) -> None:
+    (tiny,) = wanted.release.weights
+    patch = Patch(file=f"{tiny.target}/model.py", content="x")
+    before, after = weights.inputs(wanted, tiny), weights.inputs(with_patches(wanted, patch), tiny)
+    other = with_patches(wanted, patch.model_copy(update={"file": f"{tiny.target}-2/model.py"}))
+    assert before != after and weights.inputs(other, tiny) == before

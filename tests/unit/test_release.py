@@ -10,7 +10,57 @@ from fleet.failures import InvalidInput
 
 @pytest.mark.parametrize("path", sorted(releases.RELEASES.glob("*.yml")), ids=lambda p: p.stem)
 def test_every_release_of_the_project_is_valid(path: Path) -> None:
-    assert releases.load(path).name == path.stem
+    for variant in releases.variants(path) or [None]:
+        assert releases.load(path, variant).name == path.stem
+
+
+def test_every_tutorial_of_the_vendor_is_a_release() -> None:
+    assert {path.stem for path in releases.RELEASES.glob("*.yml")} == {
+        "baichuan-7b", "chatglm-6b", "chatglm2-6b", "chatglm2-6b-32k", "chatglm3-6b",
+        "chinese-llama-alpaca-2", "openbiomed", "stdc-seg", "yolact",
+    }  # fmt: skip
+
+
+def test_the_tool_and_the_driver_are_those_of_the_images_generation() -> None:
+    for path in releases.RELEASES.glob("*.yml"):
+        release = releases.load(path)
+        if release.migration:
+            folder = "torch_gpu2mlu/" if "torch1.13" in release.image.reference else ""
+            assert release.migration.tool == f"/torch/src/catch/tools/{folder}torch_gpu2mlu.py"
+
+
+VARIANTS = """
+variants:
+  infer: {summary: asks}
+  train:
+    migration: {trees: []}
+    patches: []
+    weights: [{name: tiny, link: null}]
+"""
+
+
+def test_variants_exclude_each_other_and_one_is_chosen(site: Path) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text() + "variant: infer" + VARIANTS)
+    (site / "other.yml").write_text("extends: small\nvariant: train\n")
+    asks, trains = releases.load(path), releases.load(site / "other.yml")
+    assert releases.variants(site / "other.yml") == ["infer", "train"]
+    assert asks.summary == "asks" and asks.patches and not trains.summary
+    assert not trains.patches and trains.migration and trains.migration.trees == ()
+    assert releases.load(path, "train") == trains and asks.digest != trains.digest
+
+
+@pytest.mark.parametrize("chosen", ["", "variant: both", "variant: []"])
+def test_a_choice_that_is_not_made_is_refused_with_the_names(site: Path, chosen: str) -> None:
+    message = broken(site, "engine: {", f"{chosen}{VARIANTS}engine: {{")
+    assert "small.yml:" in message and "say one of the variants: infer, train" in message
+
+
+def test_what_is_wrong_in_a_variant_is_told_where_it_stands(site: Path) -> None:
+    wrong = "variant: a\nvariants:\n  a:\n    smoke:\n      timeout: soon\n"
+    message = broken(site, "engine: {", wrong + "engine: {")
+    line = (site / "small.yml").read_text().splitlines().index("      timeout: soon") + 1
+    assert f"small.yml:{line}: smoke.timeout" in message
 
 
 def test_the_tutorial_patch_ends_in_the_vendors_own_patched_file() -> None:
@@ -88,3 +138,17 @@ def test_a_smoke_test_that_nothing_could_fail_is_refused(
     site: Path, old: str, new: str, missing: str
 ) -> None:
     assert f"needs {missing}" in broken(site, old, new)
+
+
+def test_weights_are_linked_into_migrated_trees_only(site: Path) -> None:
+    assert "mount them" in broken(site, "migration: {tool: /torch/tool.py, trees: [model]}\n", "")
+
+
+def test_a_source_that_no_mount_shows_to_the_container_is_refused(site: Path) -> None:
+    message = broken(site, "path: /home/share/model,", "path: /home/shared/model,")
+    assert "no mount of the container has /home/shared/model" in message
+
+
+def test_linked_weights_are_patched_in_the_tree_they_are_linked_into(site: Path) -> None:
+    message = broken(site, "/home/share/model_mlu/a.py", "/data/models/tiny/a.py")
+    assert "patch it where tiny is linked" in message

@@ -1,0 +1,137 @@
+"""`mlufleet new` and `mlufleet show`: a release begun, and what one comes to for a host."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from fleet import compatibility, documents, launch, releases
+from fleet import lock as locks
+from fleet.failures import InvalidInput
+from fleet.release import Release
+from fleet.shapes import Name
+from fleet.wanted import STORE, Wanted
+
+SKELETON = Path(__file__).resolve().parent.parent / "files" / "templates" / "release.yml"
+
+
+@click.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write a commented skeleton of release NAME (or of a file that ends in .yml) to fill in.
+
+    \b
+    Example:  mlufleet new llama-3-8b
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    path = Path(name) if name.endswith(".yml") else releases.RELEASES / f"{name}.yml"
+    try:
+        TypeAdapter[str](Name).validate_python(path.stem)
+    except ValidationError as error:
+        raise InvalidInput(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(SKELETON.read_text(encoding="utf-8").replace("@NAME@", path.stem))
+    except FileExistsError as error:
+        raise InvalidInput(f"{path} is there already") from error
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be written: {error.strerror}") from error
+    click.echo(f"{path}: fill in what stands in <>, then `mlufleet lock {name}`")
+
+
+@click.command()
+@click.argument("release", required=False)
+@click.option("--inventory", help="Take release, store and cards of a host from here.")
+@click.option("--host", help="Which host of the inventory.")
+@click.option("--variant", help="Another variant than the release's own.")
+def show(release: str | None, inventory: str | None, host: str | None, variant: str | None) -> None:
+    """Show what RELEASE comes to: files by system, mounts, commands, digests; nothing connects.
+
+    \b
+    Examples:  mlufleet show baichuan-7b
+               mlufleet show --host mlu01 --inventory inventories/fleet.py
+    """
+    store, cards = STORE, 1
+    if bool(host) != bool(inventory):
+        raise InvalidInput("say --host and --inventory together")
+    if host and inventory:
+        from fleet.inventory.loading import load
+
+        found = load(inventory).get_host(host, None)
+        if found is None:
+            raise InvalidInput(f"{inventory}: no host {host}")
+        release = release or found.data.get("release")
+        store, cards = str(found.data.get("store") or STORE), found.data.get("cards") or 1
+    if not release:
+        raise InvalidInput("say a release, or a host of an inventory that has one")
+    path = releases.find(release)
+    read = releases.load(path, variant)
+    locked = locks.load(path) if documents.is_file(locks.beside(path)) else None
+    stale = locked is not None and locked.release != read.digest
+    for line in lines(read, None if stale else locked, Path(store), cards):
+        click.echo(line)
+    if locked is None or stale:
+        click.echo("no lock for this: `mlufleet lock` measures the store")
+
+
+def lines(release: Release, lock: locks.Lock | None, store: Path, cards: int) -> Iterator[str]:
+    """What a release comes to, a line a thing.
+
+    :param cards: devices of the host
+    """
+    from operations import container, layout, packages, patch
+    from operations.state import Card, HostState
+
+    def file(name: str) -> str:
+        known = lock.files.get(name) if lock else None
+        return f"{store}/{name}" + (f"  {known.size} bytes, sha256 {known.sha256}" if known else "")
+
+    yield f"release {release.name}: {release.summary}"
+    yield f"driver {release.driver.version}"
+    for system, package in sorted(release.driver.packages.items()):
+        yield f"  {system}: {file(package.file)}"
+    yield f"image {release.image.reference}{f'  id {lock.image.id}' if lock else ''}"
+    yield f"  {file(release.image.file)}"
+    if lock:
+        yield f"  {compatibility.said(release, lock)}"
+    yield f"container {release.container.name}"
+    for on_host, inside in layout.mounts(release):
+        yield f"  mount {on_host} at {inside}"
+    for source in release.sources:
+        commit = f" = {lock.commits[source.name]}" if lock else ""
+        yield f"source {source.name} at {source.revision}{commit}"
+        yield f"  {layout.on_host(release, source.path)} from {source.bundle or source.url}"
+    for weights in release.weights:
+        files = lock.under(weights.folder).values() if lock else ()
+        size = f", {sum(f.size for f in files)} bytes in {len(files)} files" if lock else ""
+        yield f"weights {store}/{weights.folder} at {weights.target}{size}"
+    if lock:
+        wanted = Wanted(release, lock, store)
+        state = HostState(cards=[Card(f"{n}", "0x0370", "01", "") for n in range(cards)])
+        words = container.run_arguments(wanted, state)
+        yield f"run docker run {shlex.join(words)} --name {release.container.name} {lock.image.id}"
+        for change in patch.changes(wanted):
+            yield f"patch {change.container or 'host'}:{change.path}  sha256 {change.known or '?'}"
+    for tree in release.migration.trees if release.migration else ():
+        assert release.migration is not None
+        where = release.source(tree).path
+        yield f"run {release.image.python} {release.migration.tool} -i {where}"
+    for pip in release.packages.pip:
+        words = packages.pip_arguments(pip, release.packages.wheelhouse is not None)
+        yield f"run {release.image.python} -m pip {shlex.join(words)}"
+    smoke = release.smoke
+    judged = smoke.artefact or smoke.url or smoke.expect
+    yield f"smoke ({smoke.kind}) {shlex.join(smoke.command)} in {smoke.workdir}: {judged}"
+
+
+def told(inventory: str) -> Iterator[str]:
+    """What is known of driver and image of each release in an inventory."""
+    from fleet.wanted import load
+
+    for release, store in sorted({(r, s) for _, r, s in launch.validated(inventory)}):
+        wanted = load(release, store)
+        yield f"{release}: {compatibility.said(wanted.release, wanted.lock)}"

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleet import compatibility, releases
+from fleet import lock as locks
+from fleet.failures import Failure, InvalidInput
+from fleet.wanted import Wanted, load
+from operations import preflight
+from operations.stage import Options
+from operations.state import HostState
+from tests.unit.conftest import REFERENCE
+
+
+def image_of(wanted: Wanted, reference: str, **labels: str) -> Wanted:
+    image = wanted.release.image.model_copy(update={"reference": reference})
+    locked = wanted.lock.image.model_copy(update={"labels": labels})
+    return replace(
+        wanted,
+        release=wanted.release.model_copy(update={"image": image}),
+        lock=wanted.lock.model_copy(update={"image": locked}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "refused"),
+    [
+        ("v1.17.0-torch1.13.1-ubuntu20.04-py310", True),  # needs 5.10.22
+        ("v1.15.0-torch1.9-ubuntu18.04-py37", True),
+        ("v1.14.0-torch1.9-ubuntu18.04-py37", False),  # 5.10.10 itself
+        ("v1.13.0-torch1.9-ubuntu18.04-py37-release", False),  # the driver is newer
+        ("v1.99.0-torch1.9-ubuntu18.04-py37", False),  # unknown
+    ],
+)
+def test_a_driver_older_than_the_table_has_for_the_image_is_refused(
+    wanted: Wanted, tag: str, refused: bool
+) -> None:
+    made = image_of(wanted, f"yellow.hub.cambricon.com/pytorch/pytorch:{tag}")
+    assert bool(compatibility.problem(made.release, made.lock)) is refused
+
+
+def test_the_images_own_label_comes_before_the_table(wanted: Wanted) -> None:
+    label = {compatibility.LABEL: "5.10.6"}
+    made = image_of(wanted, "example/pytorch:v1.17.0-torch1.13.1", **label)
+    assert compatibility.problem(made.release, made.lock) is None
+    assert "5.10.6 or newer (its label" in compatibility.said(made.release, made.lock)
+
+
+def test_what_nobody_knows_is_said_and_not_guessed(wanted: Wanted) -> None:
+    assert compatibility.needed(wanted.release, wanted.lock) is None
+    assert compatibility.said(wanted.release, wanted.lock).endswith("is not known")
+
+
+def archive(path: Path, first: str, labels: dict[str, str]) -> None:
+    """An image archive with its own document before or after the manifest."""
+    name = "ab" * 32 + ".json"
+    documents: dict[str, object] = {
+        "manifest.json": [{"Config": name, "RepoTags": [REFERENCE], "Layers": []}],
+        name: {"config": {"Labels": labels}},
+    }
+    with tarfile.open(path, "w:gz") as tar:
+        for member in sorted(documents, key=lambda n: n != (first or name)):
+            content = json.dumps(documents[member]).encode()
+            entry = tarfile.TarInfo(member)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("first", ["manifest.json", ""])
+def test_too_old_a_driver_is_refused_before_anything_is_touched(site: Path, first: str) -> None:
+    said = {"com.cambricon.driver": "v5.10.22", "maintainer": "x"}
+    archive(site / "store/image.tar.gz", first, said)
+    path = site / "small.yml"
+    lock = locks.make(releases.load(path), site / "store", lambda name: None)
+    assert lock.image.labels == {"com.cambricon.driver": "v5.10.22"}
+    locks.beside(path).write_text(lock.model_dump_json())
+    with pytest.raises(InvalidInput, match=r"driver 5\.10\.10 is too old.*5\.10\.22 or newer"):
+        load(str(path), str(site / "store"))
+
+
+def test_the_drivers_of_the_tutorials_are_new_enough_for_their_images(wanted: Wanted) -> None:
+    for path in releases.RELEASES.glob("*.yml"):
+        release = releases.load(path)
+        assert compatibility.needed(release, wanted.lock) is not None, path
+        assert compatibility.problem(release, wanted.lock) is None, path
+
+
+def test_half_a_board_is_named_where_cards_are_missing(wanted: Wanted, bare: HostState) -> None:
+    one = replace(bare, cards=bare.cards[:1])
+    seen = preflight.decide(wanted, one, Options(cards=2))
+    assert isinstance(seen, Failure) and seen.detail.endswith("a part of a board: MLU370-X8")
+    whole = preflight.decide(wanted, bare, Options(cards=4))
+    assert isinstance(whole, Failure) and "a part" not in whole.detail
+
+
+def test_a_card_is_known_by_its_subsystem_before_any_driver_is_there() -> None:
+    assert compatibility.model("0054") == "MLU370-X8" and compatibility.model("1234") == ""
+    assert compatibility.half_boards(["0054"] * 3 + ["0057"]) == ["MLU370-X8"]
+    assert compatibility.half_boards(["0054", "0054", "1234"]) == []
