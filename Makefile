@@ -47,7 +47,9 @@ lint: .venv/ready
 unit: lint
 	@$(BIN)/pytest tests/unit
 
-test: unit lock
+# a lab that is built waits for downloads, unit tests for the processor
+test: .venv/ready
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit lock
 	@$(BIN)/pytest tests/browser
 	@$(BIN)/pytest tests/e2e tests/faults tests/rollout
 

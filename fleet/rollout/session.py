@@ -40,6 +40,8 @@ class Session:
         from pyinfra_cli.cli import _apply_inventory_limit  # pyinfra has no other way in
         from pyinfra_cli.util import exec_file, parse_cli_arg
 
+        if bare := next((word for word in data if "=" not in word), ""):
+            raise InvalidInput(f"--data {bare}: say KEY=VALUE")
         pairs = dict(word.partition("=")[::2] for word in data)
         self.state = State(check_for_changes=False)
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
