@@ -16,6 +16,7 @@ from operations import (
     preflight,
     smoke,
     sources,
+    swarm,
     weights,
 )
 from operations.stage import refused
@@ -29,6 +30,7 @@ Run.current().observed(host, look)
 if look.refusal:
     refused(*look.refusal, name="Refused")
 elif look.drift:
+    swarm.wants(host.name, look.files)
     preflight.passed(wanted, options, name="Preflight")
     lock.taken(Run.current().owner, name="Lock")
     driver.installed(wanted, options, name="Driver")

@@ -1,4 +1,4 @@
-"""The sha256 of each 16 MiB of a big file, so that a cut transfer goes on where it was.
+"""The sha256 of each 4 MiB of a big file, so that a cut transfer goes on where it was.
 
 Kept by the sha256 of the whole: files with the same bytes have the same pieces.
 """
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from fleet import measured, whole
 
-SIZE = 16 << 20
+#: also of the torrents: big enough to list, small enough that many hosts have some to give
+SIZE = 4 << 20
 BLOCK = 1 << 20
 
 
@@ -43,7 +44,7 @@ class Pieces:
 
 
 def _file(sha: str) -> Path:
-    return measured.cache().with_name("pieces") / sha
+    return measured.cache().with_name("pieces") / f"{sha}.{SIZE}"
 
 
 def _sealed(text: str) -> str:

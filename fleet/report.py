@@ -3,15 +3,15 @@
 Schema of ``report.json`` (version 2): ``schema``, ``run``, ``kind`` (deploy, rollout, rollback),
 ``started``, ``ended`` (seconds since the epoch, null while it runs), ``dry``, ``interrupted``,
 ``exit``, ``rollout`` (null, or ``plan``, ``canaries``, ``window``, ``max_fail``, ``stopped``: why
-no host started any more, ``resumes``: a run) and ``hosts``: name -> ``status``
-(:data:`STATUSES`), ``stages`` (list of ``stage``, ``began``, ``seconds``, ``changes``),
+no host started any more, ``resumes``: a run), ``seeded`` (bytes that swarms got from here) and
+``hosts``: name -> ``status`` (:data:`STATUSES`), ``stages`` (list of ``stage``, ``began``, ``seconds``, ``changes``),
 ``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``,
 ``kept``, ``notes`` (in words, with the remedy), ``drift`` (stage -> what was to do when the run
 began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,
 "dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``groups``, ``canary``,
 ``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the
-release that the host can go back to), ``sent`` (bytes of files), ``now`` (what it was at when the
-journal ended; "" when it was at nothing).
+release that the host can go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a swarm),
+``now`` (what it was at when the journal ended; "" when it was at nothing).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
     hosts: dict[str, dict[str, Any]] = {}
     report: dict[str, Any] = {
         "schema": SCHEMA, "run": run, "kind": "deploy", "started": None, "ended": None,
-        "dry": False, "interrupted": False, "rollout": None, "hosts": hosts,
+        "dry": False, "interrupted": False, "rollout": None, "hosts": hosts, "seeded": 0,
     }  # fmt: skip
     for event in events:
         kind, name = event["kind"], event["host"]
@@ -56,6 +56,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
             report["interrupted"] = event.get("interrupted", False)
             if report["rollout"]:
                 report["rollout"]["stopped"] = event.get("stopped", "")
+        elif kind == "seeded":
+            report["seeded"] += event["sent"]
         if name:
             _take(hosts.setdefault(name, _host()), event)
     for host in hosts.values():
@@ -73,7 +75,7 @@ def _host() -> dict[str, Any]:
             "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
             "groups": [], "canary": False, "began": None, "ended": None, "rolled_back": None,
             "way_back": "", "now": "", "seen": False, "needs": [], "refusal": None,
-            "unreachable": False, "began-stage": None, "sent": 0}  # fmt: skip
+            "unreachable": False, "began-stage": None, "sent": 0, "swarmed": 0}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -106,6 +108,10 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["notes"].append(event["text"])
     elif kind == "transfer":
         host["sent"] += event["sent"]
+        host["swarmed"] += event.get("swarmed", 0)
+        if event.get("fallback"):
+            host["notes"].append(f"{event['title']}: it left the swarm ({event['fallback']}), "
+                                 "the rest came by SSH")  # fmt: skip
     else:
         _travelled(host, event)
 

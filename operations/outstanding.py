@@ -65,6 +65,18 @@ class Look:
     drift: dict[str, Failure | list[str]]
 
     @property
+    def files(self) -> set[str]:
+        """sha256 of the image and of weights that it needs: what may be big."""
+        files, found = self.wanted.lock.files, set()
+        if isinstance(self.state, HostState):
+            if image.STAGE.name in self.drift and self.state.image != self.wanted.lock.image.id:
+                found.add(files[self.wanted.release.image.file].sha256)
+            if weights.STAGE.name in self.drift:
+                for one in weights.wrong(self.wanted, self.state):
+                    found |= {f.sha256 for f in self.wanted.lock.under(one.folder).values()}
+        return found
+
+    @property
     def refusal(self) -> tuple[str, Failure] | None:
         """The first stage and its failure, when that is the first there is to do."""
         for stage, decision in self.drift.items():

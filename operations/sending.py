@@ -22,15 +22,20 @@ PATIENCE = 10
 
 
 class Meter:
-    """What an upload has sent, and has to send, in bytes."""
+    """What an upload has brought, and has to bring, in bytes: sent from here, found on the host
+    already, and given by the swarm."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.sent, self.resumed = total, 0, 0
+        self.total, self.sent, self.resumed, self.swarmed = total, 0, 0, 0
 
-    def line(self, seconds: float, sent: int) -> str:
-        """For the operator. :param sent: in the last so many seconds"""
-        rate = sent / seconds
-        done = self.sent + self.resumed
+    @property
+    def moved(self) -> int:
+        return self.sent + self.swarmed
+
+    def line(self, seconds: float, moved: int) -> str:
+        """For the operator. :param moved: in the last so many seconds"""
+        rate = moved / seconds
+        done = self.moved + self.resumed
         left = f"{max(self.total - done, 0) / rate:.0f} s left" if rate else "nothing moves"
         return f"{done / 1e6:,.0f} of {self.total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, {left}"
 
@@ -38,9 +43,9 @@ class Meter:
     def told(self, host: Host, title: str) -> Iterator[None]:
         def tell() -> None:
             while True:
-                before, began = self.sent, time.monotonic()
+                before, began = self.moved, time.monotonic()
                 gevent.sleep(PATIENCE)
-                line = self.line(time.monotonic() - began, self.sent - before)
+                line = self.line(time.monotonic() - began, self.moved - before)
                 logger.info(f"{host.print_prefix}  … {title}: {line}")
 
         telling = gevent.spawn(tell)

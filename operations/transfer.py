@@ -16,7 +16,7 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet import pieces
-from operations import connection, events, layout, shares
+from operations import connection, events, layout, shares, swarm
 from operations.failing import alone, refused, told
 from operations.lock import who
 from operations.scripts import script
@@ -56,28 +56,39 @@ class Upload(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        def bring(parts: dict[str, int]) -> list[str]:
-            return self._bring(host, connector_arguments, parts) if parts else []
+        try:
+            said = self._placed(host, connector_arguments)
+        finally:
+            for _, _, sha in self.files.values():
+                swarm.served(host.name, sha)
+        return said is None or refused(host, "TRANSFER", self.stage, said, self.title)
 
-        ok, lines = self._receive(host, connector_arguments, "begin")
+    def _placed(self, host: Host, arguments: Any) -> list[str] | None:
+        """Why the files are not in place; None when they are."""
+
+        def bring(parts: dict[str, int], swarming: bool) -> list[str]:
+            return self._bring(host, arguments, parts, swarming) if parts else []
+
+        ok, lines = self._receive(host, arguments, "begin")
         if not ok:
-            return refused(host, "TRANSFER", self.stage, lines, self.title)
-        wanted = [line.split() for line in lines if line.startswith("want ")]
-        failed = bring({part: int(there) for _, part, there in wanted})
+            return lines
+        wanted = {line.split()[1]: int(line.split()[2]) for line in lines
+                  if line.startswith("want ")}  # fmt: skip
+        for part in self.files.keys() - wanted.keys():
+            swarm.served(host.name, self.files[part][2])
+        failed = bring(wanted, True)
         if not failed:
-            ok, lines = self._receive(host, connector_arguments, "end")
+            ok, lines = self._receive(host, arguments, "end")
             if broken := _named(lines, "broken"):
                 logger.warning(
                     f"{host.print_prefix}{self.title}: what arrived broken is sent again"
                 )
-                failed = bring({part: self._size(part) for part in broken})
+                failed = bring({part: self._size(part) for part in broken}, False)
                 if not failed:
-                    ok, lines = self._receive(host, connector_arguments, "end")
+                    ok, lines = self._receive(host, arguments, "end")
                     for part in _named(lines, "broken"):
-                        failed += self._blamed(host, connector_arguments, part)
-        if ok and not failed:
-            return True
-        return refused(host, "TRANSFER", self.stage, failed or lines, self.title)
+                        failed += self._blamed(host, arguments, part)
+        return None if ok and not failed else failed or lines
 
     def _receive(self, host: Host, arguments: Any, phase: str) -> tuple[bool, list[str]]:
         manifest = "".join(f"{sha} {part} {dest}\n" for part, (_, dest, sha) in self.files.items())
@@ -91,25 +102,36 @@ class Upload(PyinfraCommand):
     def _size(self, part: str) -> int:
         return self.files[part][0].stat().st_size
 
-    def _bring(self, host: Host, arguments: Any, parts: dict[str, int]) -> list[str]:
+    def _bring(
+        self, host: Host, arguments: Any, parts: dict[str, int], swarming: bool
+    ) -> list[str]:
         """Send what is missing.
 
         :param parts: partial files, and how much of each is there, right or wrong
+        :param swarming: whether the fleet's other hosts may be asked first
         :returns: why it could not be
         """
         meter = Meter(sum(map(self._size, parts)))
+        left: list[str] = []
         logger.info(f"{host.print_prefix}{self.title}: {len(parts)} files, "
                     f"{meter.total / 1e6:.1f} MB")  # fmt: skip
         try:
             for part, there in parts.items():
-                local, dest, _ = self.files[part]
+                local, dest, sha = self.files[part]
                 size = self._size(part)
-                missing = [(0, size)]
+                missing, swarmed = [(0, size)], 0
+                if swarming and swarm.chosen(host, sha, size):
+                    before = meter.swarmed
+                    if not (why := self._by_swarm(host, arguments, part, there, meter)):
+                        continue  # all of it, as its pieces say: the whole is looked at in the end
+                    left.append(why)
+                    there, swarmed = size, meter.swarmed - before
                 if there:
                     have, wrong = self._compared(host, arguments, part)
                     missing = pieces.gaps(have, wrong, size)
                     right = size - sum(end - begin for begin, end in missing)
-                    meter.resumed += right
+                    meter.swarmed -= max(swarmed - right, 0)
+                    meter.resumed += max(right - swarmed, 0)
                     logger.info(f"{host.print_prefix}{self.title}: {right:,} of {size:,} bytes "
                                 "are there and right")  # fmt: skip
                 with shares.place(host, "upload"), meter.told(host, self.title):
@@ -122,8 +144,23 @@ class Upload(PyinfraCommand):
             return [str(error)]
         finally:
             events.emit(host.name, "transfer", title=self.title, sent=meter.sent,
-                        total=meter.total, resumed=meter.resumed)  # fmt: skip
+                        total=meter.total, resumed=meter.resumed, swarmed=meter.swarmed,
+                        fallback="; ".join(left))  # fmt: skip
         return []
+
+    def _by_swarm(self, host: Host, arguments: Any, part: str, there: int, meter: Meter) -> str:
+        """Let the fleet's hosts fill a partial file. :returns: why it is not whole; "" if it is"""
+        local, _, sha = self.files[part]
+        client = Upload("swarm client", [swarm.client()])
+        client.stage = self.stage
+        if lines := client._placed(host, arguments):
+            why = f"its client could not be put there: {lines[-1]}"
+        else:
+            with meter.told(host, f"{self.title}, by the swarm"):
+                why = swarm.fill(host, local, sha, part, there, meter)
+        if why:
+            logger.warning(f"{host.print_prefix}{self.title}: leaves the swarm: {why}")
+        return why
 
     def _sums(self, part: str) -> list[str]:
         local, _, sha = self.files[part]

@@ -27,7 +27,8 @@ while read -r sum name path; do
     if [ -e "$path" ]; then
       case $path in "$state"/*) ;; *) keep "$path" ;; esac
     fi
-    chown 0:0 "$part"; chmod 644 "$part"
+    case $path in "$state"/bin/*) mode=755 ;; *) mode=644 ;; esac
+    chown 0:0 "$part"; chmod $mode "$part"
     # on another file system the first of the two is a copy, and may be cut
     mv -f "$part" "$path.mlufleet-part" && mv -f "$path.mlufleet-part" "$path" || status=1
     audit "placed $path"

@@ -41,6 +41,18 @@ def _group(name: str) -> str:
     return name
 
 
+IPV4 = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}"
+
+
+def _ports(text: str) -> str:
+    first, dash, last = text.partition("-")
+    if not re.fullmatch(r"\d{1,5}(-\d{1,5})?", text) or not (
+        1024 <= int(first) <= int(last or first) <= 65535 and (not dash or last)
+    ):
+        raise ValueError(f"{text[:80]!r} is not a range of ports from 1024 to 65535: 6881-6999")
+    return text
+
+
 class HostData(Model):
     """What can be said of one host, or as a default of all."""
 
@@ -64,6 +76,19 @@ class HostData(Model):
     reboot_timeout: Int | None = Field(default=None, ge=10)
     #: seconds to wait for another package manager (unattended upgrades) to end
     lock_timeout: Int | None = Field(default=None, ge=0)
+    #: how big files come that several hosts of a run want; the others are settings of `swarm`
+    distribution: Literal["auto", "ssh", "swarm"] | None = None
+    #: hosts that want a file, and its MiB, from which on `auto` is `swarm`
+    swarm_hosts: Int | None = Field(default=None, ge=1)
+    swarm_size: Int | None = Field(default=None, ge=1)
+    #: the controller's, where a host sees another one than it must use
+    swarm_address: Annotated[str, like(IPV4, "an IPv4 address")] | None = None
+    #: TCP and UDP, on the controller and on every host
+    swarm_ports: Annotated[str, AfterValidator(_ports)] | None = None
+    #: MiB/s that a host takes, and that it gives; 0: no limit
+    swarm_rate: Int | None = Field(default=None, ge=0)
+    #: MiB/s that the controller gives of one file
+    swarm_seed_rate: Int | None = Field(default=None, ge=0)
     #: also groups of pyinfra's: `--limit NAME`, `group_data/NAME.py`
     groups: tuple[Annotated[str, AfterValidator(_group)], ...] = ()
     #: anything else pyinfra or a site's own code wants to know

@@ -84,6 +84,8 @@ class Host(_Tolerant):
     canary: bool = False
     rolled_back: dict[Text, Text] | None = None
     way_back: Text = ""
+    sent: int = 0
+    swarmed: int = 0
 
     @property
     def seconds(self) -> float:
@@ -112,6 +114,8 @@ class Host(_Tolerant):
               if lock else []),
             *([self.way_back] if self.way_back else []),
             *(f"kept {what}" for what in self.kept),
+            *([f"{self.swarmed / 1e6:,.0f} MB came by a swarm, {self.sent / 1e6:,.0f} MB by SSH"]
+              if self.swarmed else []),
             *self.notes,
         ]  # fmt: skip
 

@@ -60,4 +60,8 @@ def summary(report: dict[str, Any], folder: Path) -> None:
                 console.print(f"{name}: {line}", markup=False, soft_wrap=True)
     total = len(report["hosts"])
     same = sum(host["status"] == "ok" for host in report["hosts"].values())
+    if swarmed := sum(host.get("swarmed", 0) for host in report["hosts"].values()):
+        sent = report["seeded"] + sum(host["sent"] for host in report["hosts"].values())
+        console.print(f"{swarmed / 1e6:,.0f} MB came by swarms; "
+                      f"{sent / 1e6:,.0f} MB left this machine")  # fmt: skip
     console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")
