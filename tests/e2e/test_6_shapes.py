@@ -124,6 +124,35 @@ def test_a_source_by_url_every_kind_of_patch_and_package_and_an_artefact(upstrea
     assert not {"fsspec", "deepspeed"} & names
 
 
+def listening() -> bool:
+    connect = f"import socket; socket.create_connection(('127.0.0.1', {PORT}), 5)"
+    return "refused" not in lab.run(HOST, f'{INSIDE} python3 -c "{connect}"', check=False)
+
+
+def impostor(mark: str = "") -> None:
+    lab.run(HOST, f"docker exec -d {mark} {CONTAINER} python3 -c '{IMPOSTOR}'")
+    for _ in range(20):
+        if listening():
+            return
+        time.sleep(0.5)
+    raise AssertionError("the impostor does not listen")
+
+
+def test_a_server_is_asked_and_ended_and_no_other_one_answers_for_it(provisioned: Done) -> None:
+    options = shape("shape-served", server=content("shape-served"))
+    impostor()
+    refused = deploy(*options)
+    assert refused.status == 2
+    failure = refused.host(HOST)["failure"]
+    assert failure["code"] == "SMOKE_ANSWER" and "already listens" in failure["sentence"]
+    lab.run(HOST, f"{INSIDE} pkill -f '[s]ays another'")
+    # what a smoke test left that was cut off in its middle
+    impostor("-e MLUFLEET_SMOKE=1")
+    answer = right(options).host(HOST)["answer"]
+    assert "登鹳雀楼->王之涣" in answer and "another" not in answer
+    assert not listening()
+
+
 CODED = "/data/models/shape-coded"
 VERSION = "/torch/venv3/pytorch/lib/python3.11/site-packages/sentencepiece/_version.py"
 
@@ -164,32 +193,3 @@ def test_code_in_weights_and_site_packages_is_replaced_and_variants_exclude_each
     assert re.fullmatch(r"trains with mlu-[0-9.]+", done.host(HOST)["answer"].strip())
     kept = lab.run(HOST, "cat /var/lib/mlufleet/kept/_data_models_shape-coded_model.py.*")
     assert "for another card" in kept
-
-
-def listening() -> bool:
-    connect = f"import socket; socket.create_connection(('127.0.0.1', {PORT}), 5)"
-    return "refused" not in lab.run(HOST, f'{INSIDE} python3 -c "{connect}"', check=False)
-
-
-def impostor(mark: str = "") -> None:
-    lab.run(HOST, f"docker exec -d {mark} {CONTAINER} python3 -c '{IMPOSTOR}'")
-    for _ in range(20):
-        if listening():
-            return
-        time.sleep(0.5)
-    raise AssertionError("the impostor does not listen")
-
-
-def test_a_server_is_asked_and_ended_and_no_other_one_answers_for_it(provisioned: Done) -> None:
-    options = shape("shape-served", server=content("shape-served"))
-    impostor()
-    refused = deploy(*options)
-    assert refused.status == 2
-    failure = refused.host(HOST)["failure"]
-    assert failure["code"] == "SMOKE_ANSWER" and "already listens" in failure["sentence"]
-    lab.run(HOST, f"{INSIDE} pkill -f '[s]ays another'")
-    # what a smoke test left that was cut off in its middle
-    impostor("-e MLUFLEET_SMOKE=1")
-    answer = right(options).host(HOST)["answer"]
-    assert "登鹳雀楼->王之涣" in answer and "another" not in answer
-    assert not listening()
