@@ -66,6 +66,8 @@ case $how in
         take; free; break
       fi
       free; sleep 1; waited=$((waited + 1))
+      # nobody reads it where the controller is gone, and a lock is not taken for nobody
+      echo "@@waiting" || exit 1
     done
     # what the last holder left running is not started twice: it is let end
     for job in "$state"/jobs/*; do
@@ -76,7 +78,7 @@ case $how in
         fi
         mine || { echo "@@code LOCKED"; echo "another run has taken this host"; exit 1; }
         touch -c "$lock"
-        echo "@@waiting"  # nobody reads it where the controller is gone: this ends as well
+        echo "@@waiting" || exit 1
         sleep 1
       done
     done ;;

@@ -71,9 +71,21 @@ def test_what_a_dying_holder_still_does_to_its_lock_is_no_sign_of_life(host: Hos
     time.sleep(1.5)  # it has looked at the lock
     hang_up(beat)
     said, _ = contender.communicate(timeout=20)
-    assert contender.returncode == 0 and said == ""
+    assert contender.returncode == 0 and set(said.split()) == {"@@waiting"}
     assert host.lock.read_text().startswith("two\t")
     assert "took over the lock held by one@here" in (host.lock.parent / "audit.log").read_text()
+
+
+def test_who_waits_for_a_lock_does_not_take_it_for_a_controller_that_is_gone(host: Host) -> None:
+    beat = host.beaten("one")
+    orphan = host.acquire("two")
+    time.sleep(1.5)
+    assert orphan.stdout
+    orphan.stdout.close()
+    hang_up(beat)
+    assert orphan.wait(timeout=20) != 0
+    assert host.lock.read_text().startswith("one\t")
+    assert host.acquire("three").wait(timeout=20) == 0
 
 
 def test_a_holder_one_of_whose_connections_has_ended_is_alive(host: Host) -> None:
