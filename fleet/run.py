@@ -23,15 +23,13 @@ from pyinfra.api.state import State
 
 from fleet import journal, report, unreachable
 from fleet.failures import LEFT, Failure
-from operations import events, lock, sudo, swarm
+from operations import connection, events, lock, sudo, swarm
 from operations.failing import TAIL
 from operations.outstanding import Look
 from operations.stage import Decision
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID = "MLUFLEET_RUN"
-#: seconds; a resolver that does not answer costs sshd at least ten
-PATIENT = 8
 SLOW_LOGIN = (
     "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
     "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
@@ -49,8 +47,6 @@ class Log(logging.Handler):
         self.lines: dict[str, list[str]] = {}
         #: host -> the exception that pyinfra was handling when it last spoke of it
         self.errors: dict[str, BaseException | None] = {}
-        #: host -> seconds that connecting took
-        self.connected: dict[str, float] = {}
         self._started = time.monotonic()
         self._began: dict[str, float] = {}
 
@@ -66,7 +62,7 @@ class Log(logging.Handler):
             self.errors[name] = sys.exc_info()[1]
             if text == "Connected":
                 began = self._began.get(name, self._started)
-                self.connected.setdefault(name, time.monotonic() - began)
+                connection.logins.setdefault(name, time.monotonic() - began)
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / f"{journal.file_name(name)}.log").open(
                 "a", encoding="utf-8", errors="backslashreplace"
@@ -184,8 +180,8 @@ class Run:
                     drift={stage: _words(decision) for stage, decision in drift.items()},
                     lock=asdict(state.lock) if state.lock else None,
                     cards=state.health, serials=state.serials)  # fmt: skip
-        seconds = self.log.connected.get(host.name, 0)
-        if state.use_dns and seconds > PATIENT:
+        seconds = connection.logins.get(host.name, 0)
+        if state.use_dns and seconds > connection.PATIENT:
             events.emit(host.name, "note", text=SLOW_LOGIN.format(seconds))
         if not drift:
             logger.info(f"{host.print_prefix}is as release {name} says: 0 changes")

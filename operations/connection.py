@@ -23,6 +23,11 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 SILENCE = 30
 #: seconds between two signs of life
 KEEPALIVE = 10
+#: seconds that a login may take; a resolver that does not answer costs sshd at least ten
+PATIENT = 8
+
+#: host -> seconds that its login took, where a run watched it
+logins: dict[str, float] = {}
 
 
 def transport(host: Host) -> Transport | None:

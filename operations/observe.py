@@ -12,7 +12,7 @@ from pyinfra.context import ContextObject
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import layout
+from operations import connection, layout
 from operations.scripts import text
 from operations.state import HostState, ProbeError, parse
 
@@ -28,8 +28,11 @@ CONTAINER_FACTS = (
 LIMIT = 120
 
 
-def preamble(wanted: Wanted) -> str:
-    """What the probe is asked about: variables set ahead of its text."""
+def preamble(wanted: Wanted, slow: bool = False) -> str:
+    """What the probe is asked about: variables set ahead of its text.
+
+    :param slow: the login took so long that it is worth asking why
+    """
     release = wanted.release
     sources = [layout.on_host(release, source.path) for source in release.sources]
     values = {
@@ -52,6 +55,7 @@ def preamble(wanted: Wanted) -> str:
             if release.container.shows(patch.file)
         ],
         "INSIDE": [p.file for p in release.patches if not release.container.shows(p.file)],
+        "SLOW": ["yes"] if slow else [],
         "ROOTS": ["/var/lib/docker", layout.STATE, *sources[:1]],
     }
     return "".join(f"{name}={quote(' '.join(dict.fromkeys(v)))}\n" for name, v in values.items())
@@ -88,7 +92,8 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
     if host not in _seen:
         try:
             # what is stuck in the kernel outlives its own limit: the controller has one as well
-            state: Any = host.get_fact(Probe, preamble=preamble(wanted), _timeout=LIMIT + 30)
+            asked = preamble(wanted, connection.logins.get(host.name, 0) > connection.PATIENT)
+            state: Any = host.get_fact(Probe, preamble=asked, _timeout=LIMIT + 30)
         except EOFError:  # sudo wants a password and pyinfra finds nobody to ask
             return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")
         if not isinstance(state, HostState):

@@ -1,9 +1,14 @@
 # Observes a host for every stage at once: one line a thing, fields split by tabs, framed by
-# markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python.
+# markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python. It is what a
+# run costs a host that is right: the shell reads by itself where it can, as each process that is
+# started costs a millisecond, and each docker client thirty.
 # Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS FILES
-# INSIDE ROOTS
+# INSIDE ROOTS SLOW
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 T=$(printf '\t')
+N='
+'
+first() { IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
 ask() {
   # WHAT COMMAND…: what docker answers of it; where it does not answer, that is said: it is not "no"
@@ -18,15 +23,18 @@ printf '\n@@mlufleet-begin\n'  # a banner's last line may have no end
 # shellcheck source=/dev/null
 . /etc/os-release 2>/dev/null
 say os "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
-kernel=$(uname -r)
-say kernel "$kernel" "$(uname -m)"
-say boot "$(booted)"
+# shellcheck disable=SC2046  # three words: node, release, machine
+set -- $(uname -nrm)
+node=$1 kernel=$2
+say kernel "$kernel" "$3"
+boot=$(booted)
+say boot "$boot"
 # names that lead to one machine; a machine-id alone does not tell copies of one disk image apart
-say machine "$(cat /etc/machine-id 2>/dev/null) $(uname -n) $(booted)"
+say machine "$(first /etc/machine-id) $node $boot"
 say clock "$(date +%s)"
 say uid "$(id -u)"
-# its default is another in each system's sshd
-quiet 5 sshd -T | grep -qx 'usedns yes' && say usedns yes
+# its default is another in each system's sshd, which takes its time to say so
+[ -n "$SLOW" ] && quiet 5 sshd -T | grep -qx 'usedns yes' && say usedns yes
 [ -e "/lib/modules/$kernel/build/." ] && say headers "/lib/modules/$kernel/build"
 for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
   [ -r "$variable" ] && say secureboot "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')"
@@ -38,10 +46,11 @@ for tool in git docker dockerd timeout sha256sum flock base64 apt-get; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 for card in /sys/bus/pci/devices/*; do
-  [ "$(cat "$card/vendor" 2>/dev/null)" = 0xcabc ] || continue
-  revision=$(od -An -tx1 -j8 -N1 "$card/config" 2>/dev/null | tr -d ' ')
-  say card "${card##*/}" "$(cat "$card/device")" "$revision" \
-    "$(od -An -tx2 -j46 -N2 "$card/config" 2>/dev/null | tr -d ' ')"
+  [ "$(first "$card/vendor")" = 0xcabc ] || continue
+  device=$(first "$card/device")
+  # shellcheck disable=SC2046  # words: bytes 8 to 47, the revision first, the subsystem last
+  set -- $(od -An -v -tx1 -j8 -N40 "$card/config" 2>/dev/null)
+  say card "${card##*/}" "$device" "${1:-}" "${40:-}${39:-}"
 done
 for node in /dev/cambricon_*; do
   [ -c "$node" ] && say node "$node"
@@ -49,18 +58,23 @@ done
 for information in /proc/driver/cambricon/mlus/*/information; do
   [ -r "$information" ] || continue
   card=${information%/information}
-  say running "${card##*/}" \
-    "$(sed -n 's/^Driver Version *: *v\{0,1\}//p' "$information" | head -n 1)" \
-    "$(cat "$card/core_state" 2>/dev/null | head -n 1)" \
-    "$(sed -n 's|^Board Serial Number *: *||p' "$information" | head -n 1)"
+  version='' serial=''
+  while IFS=: read -r key value; do
+    value=${value#"${value%%[! ]*}"}
+    case $key in
+      'Driver Version'*) : "${version:=${value#v}}" ;;
+      'Board Serial Number'*) : "${serial:=$value}" ;;
+    esac
+  done < "$information"
+  say running "${card##*/}" "$version" "$(first "$card/core_state")" "$serial"
 done
-for package in $PACKAGES; do
-  if command -v dpkg-query >/dev/null 2>&1; then
-    dpkg-query -W -f 'package\t${Package}\t${Version}\t${Status}\n' "$package" 2>/dev/null
-  elif command -v rpm >/dev/null 2>&1; then
-    rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' "$package" 2>/dev/null | grep '^package'
-  fi
-done
+# shellcheck disable=SC2086  # names of packages; those that are not there are not printed
+if command -v dpkg-query >/dev/null 2>&1; then
+  dpkg-query -W -f 'package\t${Package}\t${Version}\t${Status}\n' $PACKAGES 2>/dev/null
+elif command -v rpm >/dev/null 2>&1; then
+  rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' $PACKAGES 2>/dev/null |
+    grep "^package$T"
+fi
 for built in /var/lib/dkms/cambricon*/*/*/*/module; do
   [ -d "$built" ] || continue
   kernel=${built%/*/module}
@@ -73,22 +87,38 @@ while read -r pid; do
     "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
 done
 if command -v docker >/dev/null 2>&1; then
-  server=$(quiet 10 docker version --format '{{.Server.Version}}') && say engine "$server" \
-    "$(systemctl is-enabled docker 2>/dev/null)"
+  server=$(quiet 10 docker version --format '{{.Server.Version}}') && say engine "$server" "$(
+    enabled=/etc/systemd/system/multi-user.target.wants/docker.service
+    mask=/etc/systemd/system/docker.service
+    if [ -e "$enabled" ] && [ ! -L "$mask" ]; then echo enabled; else systemctl is-enabled docker 2>/dev/null; fi)"
   if [ -n "$server" ]; then
-    root=$(quiet 20 docker info --format '{{.DockerRootDir}}') && say root "$root"
-    ROOTS="$ROOTS $root"
-    ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$answer"
-    ask image docker image inspect --format '{{.Id}}' "$IMAGE_ID" && say image "$answer"
+    # both at once where both are there; else each, as an old client stops at the first it misses
+    ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$IMAGE_ID"
+    case $? in
+    0)
+      tagged=${answer%%"$N"*} identity=${answer##*"$N"}
+      say tagged "$tagged"
+      say image "$identity"
+      ;;
+    124 | 137) ;;
+    *)
+      ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$answer"
+      ask image docker image inspect --format '{{.Id}}' "$IMAGE_ID" && say image "$answer"
+      # where an image is to be put
+      root=$(quiet 20 docker info --format '{{.DockerRootDir}}') && say root "$root"
+      ROOTS="$ROOTS ${root:-}"
+      ;;
+    esac
     # a missing label is printed as "<no value>" by some paths through docker's templates; one that
-    # is paused is "running" to docker
+    # is paused is "running" to docker; ".Id" would have all of it printed in another order
     line=
     ask container docker inspect --type container --format \
-      "container$T{{.Id}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}" \
-      "$CONTAINER" && line=$answer && echo "$line"
-    pid=$(printf '%s\n' "$line" | cut -f5)
-    [ -n "$pid" ] && ask container docker inspect --type container --format "$CONTAINER_FACTS" \
-      "$CONTAINER" && say facts "$(printf '%s\n' "$answer" | sha256sum | cut -c1-16)"
+      "container$T{{.ID}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}$N$CONTAINER_FACTS" \
+      "$CONTAINER" && line=${answer%%"$N"*} && facts=${answer#*"$N"} && echo "$line" &&
+      say facts "$(printf '%s\n' "$facts" | sha256sum | cut -c1-16)"
+    pid=$line
+    for _ in before it; do pid=${pid#*"$T"*"$T"}; done
+    pid=${pid%%"$T"*}
     # what pip or anybody else changed in there: names of all packages, times of their records
     # shellcheck disable=SC2013  # a word is a folder
     [ -n "$pid" ] && [ "$pid" != 0 ] &&
@@ -107,8 +137,10 @@ if command -v docker >/dev/null 2>&1; then
     # a bind mount keeps what it showed at the start, also when the host has something else by now
     for mount in $MOUNTS; do
       [ -n "$pid" ] && [ "$pid" != 0 ] || break
-      [ "$(stat -Lc %d:%i "${mount%%:*}" 2>/dev/null)" = \
-        "$(stat -Lc %d:%i "/proc/$pid/root${mount#*:}" 2>/dev/null)" ] || say stale "${mount#*:}"
+      inside=/proc/$pid/root${mount#*:}
+      [ -e "${mount%%:*}" ] || [ -e "$inside" ] || continue
+      # shellcheck disable=SC3013  # every sh knows it, and POSIX does now
+      [ "${mount%%:*}" -ef "$inside" ] || say stale "${mount#*:}"
     done
   fi
 fi
@@ -131,9 +163,12 @@ done
 set -f # patterns are meant as they are
 # shellcheck disable=SC2153
 for ours in $OURS; do
-  list=${ours%%:*}/.git/info/exclude
-  [ -d "${ours%%:*}/.git" ] && ! grep -qxF -- "${ours#*:}" "$list" 2>/dev/null &&
-    say unlisted "${ours%%:*}"
+  [ -d "${ours%%:*}/.git" ] || continue
+  [ "${ours%%:*}" = "${listed:-}" ] || {
+    listed=${ours%%:*}
+    list=$N$(cat "$listed/.git/info/exclude" 2>/dev/null)$N
+  }
+  case $list in *"$N${ours#*:}$N"*) ;; *) say unlisted "$listed" ;; esac
 done
 set +f
 for path in $TREES; do
@@ -143,13 +178,17 @@ for path in $FILES; do
   [ -f "$path" ] && say file "$path" "$(sha256sum "$path" | cut -d' ' -f1)"
 done
 for stamp in /var/lib/mlufleet/stamps/*; do
-  [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(head -n 1 "$stamp")"
+  [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(first "$stamp")"
 done
 find "$state/incoming" -name '*.part' -printf 'part\t%f\t%s\n' 2>/dev/null
 for path in $ROOTS; do
   while [ ! -d "$path" ]; do path=$(dirname "$path"); done
-  say disk "$path" "$(df -Pk "$path" | awk 'NR == 2 { print $4 * 1024 }')" \
-    "$(df -Pi "$path" | awk 'NR == 2 { print ($2 == 0 ? "-" : $4) }')"
+  # blocks for whoever is not root, their size, free inodes, all inodes
+  # shellcheck disable=SC2046
+  set -- $(stat -f -c '%a %S %d %c' "$path")
+  [ $# = 4 ] || continue
+  [ "$4" != 0 ] || set -- "$1" "$2" -
+  say disk "$path" "$(($1 * $2))" "$3"
   [ -w "$path" ] || say read-only "$path"  # for root, only where the file system is
 done
 [ -f "$state/lock" ] && say lock "$(cat "$state/lock")" "$(age "$state/lock")"

@@ -81,3 +81,13 @@ def test_the_cheapest_cipher_goes_first_and_the_others_stay_in_their_order() -> 
     assert found[0] == "aes128-gcm@openssh.com"
     assert sorted(found) == sorted(usual) and "aes128-ctr" in found
     assert list(found[1:]) == [name for name in usual if name != found[0]]
+
+
+def test_small_packets_are_sent_at_once_from_the_handshake_on() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as sock,
+    ):
+        assert not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transports.quick(sock)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
