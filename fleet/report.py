@@ -4,7 +4,8 @@ Schema of ``report.json`` (version 2): ``schema``, ``run``, ``kind`` (deploy, ro
 ``started``, ``ended`` (seconds since the epoch, null while it runs), ``dry``, ``interrupted``,
 ``exit``, ``rollout`` (null, or ``plan``, ``canaries``, ``window``, ``max_fail``, ``stopped``: why
 no host started any more, ``resumes``: a run), ``seeded`` (bytes that swarms got from here) and
-``hosts``: name -> ``status`` (:data:`STATUSES`), ``stages`` (list of ``stage``, ``began``, ``seconds``, ``changes``),
+``hosts``: name -> ``status`` (:data:`STATUSES`), ``stages`` (list of ``stage``, ``began``,
+``seconds``, ``changes``),
 ``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``,
 ``kept``, ``notes`` (in words, with the remedy), ``drift`` (stage -> what was to do when the run
 began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,

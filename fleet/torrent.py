@@ -1,7 +1,7 @@
 """The torrent of one big file: its pieces are those of :mod:`fleet.pieces`.
 
 So whatever a swarm leaves of a file that it did not end, SSH can go on from. Kept by the sha256 of
-the whole; a torrent that was damaged can cost time, never a wrong file on a host.
+the whole; one that was damaged there can cost time, never bring a wrong file to a host.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 from fleet import measured, pieces
 
 
-def _file(sha: str) -> Path:
+def kept(sha: str) -> Path:
+    """Where the torrent of a file stays."""
     return measured.cache().with_name("torrents") / f"{sha}.{pieces.SIZE}"
 
 
@@ -46,24 +47,33 @@ def of(path: Path, sha: str) -> bytes:
     :raises OSError: the file cannot be read
     """
     with suppress(OSError):
-        return _file(sha).read_bytes()
+        return kept(sha).read_bytes()
     words = [sys.executable, "-m", "fleet.torrent", str(path), sha]
     done = subprocess.run(words, capture_output=True)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise OSError(f"no torrent of {path}: {said[-1] if said else 'no reason'}")
     with suppress(OSError):  # a run that cannot keep it only costs the next one its time
-        _file(sha).parent.mkdir(parents=True, exist_ok=True)
-        part = _file(sha).with_suffix(".part")
+        kept(sha).parent.mkdir(parents=True, exist_ok=True)
+        part = kept(sha).with_suffix(".part")
         part.write_bytes(done.stdout)
-        part.replace(_file(sha))
+        part.replace(kept(sha))
     return done.stdout
 
 
 def make(path: Path, sha: str) -> bytes:
-    """Read a file for its torrent; what it is called there is its sha256."""
+    """Read a file for its torrent; what it is called there is its sha256.
+
+    :raises ValueError: it is not what the lock says
+    """
     import libtorrent as lt
 
+    summed = hashlib.sha256()
+    with path.open("rb") as content:
+        while block := content.read(pieces.BLOCK):
+            summed.update(block)
+    if summed.hexdigest() != sha:
+        raise ValueError(f"{path} has changed since it was checked")
     files = [lt.create_file_entry(path.name, path.stat().st_size)]
     torrent = lt.create_torrent(files, pieces.SIZE, lt.create_torrent.v1_only)
     lt.set_piece_hashes(torrent, str(path.parent))

@@ -19,12 +19,14 @@ from operations.seed import COMMON
 from operations.sending import Meter
 
 #: seconds in which the first bytes have to come, and in which others have to follow
-START, STALL = 60, 20
+START, STALL = 30, 20
 #: bytes a second, over so many seconds, that are too few to stay
 FLOOR, WINDOW = 1 << 20, 30
 #: seconds that a host gives to others at most, from the start of its swarm client
 LONGEST = 6 * 3600
 AT = re.compile(r"\[#\w+ (\d+)B/(\d+)B")
+#: what says nothing of why it ends; a file that is not there yet has a wrong checksum, too
+NOISE = re.compile(r"^FILE:|^\*\*\*|Checksum error detected")
 
 
 class Stranded(Exception):
@@ -66,7 +68,7 @@ class Peer:
         elif found:
             self._checking = "[Checksum:" in line
             self._at = int(found[1])
-        elif line.strip("-=") and not line.startswith(("FILE:", "***")):
+        elif line.strip("-=") and not NOISE.search(line):
             self._said.append(line)
         else:
             return
@@ -112,15 +114,16 @@ class Peer:
                 meter.swarmed += self._at - max(at, first or 0)
                 at, moved = self._at, now
             got = at - (first or 0)
-            past.append((now, at))
-            while past[0][0] < now - WINDOW:
+            if got:
+                past.append((now, at))
+            while past and past[0][0] < now - WINDOW:
                 past.popleft()
             if not got and now - begin > START:
                 raise Stranded(f"nothing came in {START} s: is {self._where()} reachable from it?")
             if got and now - moved > STALL:
                 raise Stranded(f"nothing came for {STALL} s")
-            span = now - past[0][0]
-            if got and span > WINDOW * 0.9 and (rate := (at - past[0][1]) / span) < floor:
+            span = now - past[0][0] if past else 0
+            if span > WINDOW * 0.9 and (rate := (at - past[0][1]) / span) < floor:
                 raise Stranded(f"{rate / 1e6:.1f} MB/s over {span:.0f} s is too slow")
         meter.swarmed += size - max(at, first or 0)
 

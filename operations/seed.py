@@ -18,7 +18,7 @@ from gevent import subprocess
 COMMON = (
     "--no-conf", "--enable-color=false", "--human-readable=false", "--summary-interval=1",
     "--console-log-level=warn", "--file-allocation=none", "--disk-cache=0",
-    "--auto-save-interval=0", "--enable-dht=false", "--enable-dht6=false",
+    "--auto-save-interval=0", "--enable-dht=false", "--disable-ipv6=true",
     "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--bt-require-crypto=true",
     "--seed-ratio=0.0", "--follow-torrent=false", "--check-integrity=true",
 )  # fmt: skip

@@ -119,6 +119,7 @@ def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter)
     :returns: why it is not whole; "" when it is, and the host then gives it to others
     """
     swarm, terms = swarms[sha], Terms.of(host)
+    swarm.wanting.add(host.name)  # one that lost its connection meanwhile was taken off
     try:
         meeting = swarm.start(local, terms)
         peer = swarm.peers[host.name] = Peer(

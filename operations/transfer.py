@@ -119,19 +119,20 @@ class Upload(PyinfraCommand):
             for part, there in parts.items():
                 local, dest, sha = self.files[part]
                 size = self._size(part)
-                missing, swarmed = [(0, size)], 0
+                missing, before, had = [(0, size)], meter.swarmed, there
                 if swarming and swarm.chosen(host, sha, size):
-                    before = meter.swarmed
                     if not (why := self._by_swarm(host, arguments, part, there, meter)):
                         continue  # all of it, as its pieces say: the whole is looked at in the end
                     left.append(why)
-                    there, swarmed = size, meter.swarmed - before
+                    there = size
                 if there:
                     have, wrong = self._compared(host, arguments, part)
                     missing = pieces.gaps(have, wrong, size)
                     right = size - sum(end - begin for begin, end in missing)
-                    meter.swarmed -= max(swarmed - right, 0)
-                    meter.resumed += max(right - swarmed, 0)
+                    # what the swarm said last may be a second old
+                    came = min(meter.swarmed - before, right) if had else right
+                    meter.swarmed = before + came
+                    meter.resumed += right - came
                     logger.info(f"{host.print_prefix}{self.title}: {right:,} of {size:,} bytes "
                                 "are there and right")  # fmt: skip
                 with shares.place(host, "upload"), meter.told(host, self.title):

@@ -55,6 +55,29 @@ def test_a_misspelt_field(site: Path, wanted: Wanted) -> None:
     assert "fleet.yml:5: hosts.a.ssh_prot" in refused(site, "  a: {ssh_prot: 22}\n")
 
 
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("distribution: torrent", "distribution"),
+        ("swarm_hosts: 0", "swarm_hosts"),
+        ("swarm_address: fd00::1", "is not an IPv4 address"),
+        ("swarm_address: 10.0.0.256", "is not an IPv4 address"),
+        ("swarm_ports: 7000-6000", "is not a range of ports"),
+        ("swarm_ports: 80-90", "is not a range of ports"),
+        ('swarm_ports: "6881-"', "is not a range of ports"),
+    ],
+)
+def test_wrong_settings_of_swarms(site: Path, wanted: Wanted, said: str, problem: str) -> None:
+    assert problem in refused(site, f"  a: {{{said}}}\n")
+
+
+def test_settings_of_swarms(site: Path, wanted: Wanted) -> None:
+    said = "distribution: swarm, swarm_address: 10.255.0.1, swarm_ports: 7000-7000, swarm_rate: 0"
+    ((_, found),) = inventory.read(written(site, f"  a: {{{said}}}\n"))
+    assert found["swarm_address"] == "10.255.0.1" and found["swarm_ports"] == "7000-7000"
+    assert found["distribution"] == "swarm" and found["swarm_rate"] == 0
+
+
 def test_no_hosts(site: Path, wanted: Wanted) -> None:
     assert "hosts" in refused(site, "  {}\n")
 

@@ -8,7 +8,7 @@ import pytest
 from fleet import doctor, report
 from fleet.failures import TABLE, Exit, Failure
 from fleet.journal import Journal, read
-from fleet.reports import terminal
+from fleet.reports import reported, terminal
 
 
 def event(kind: str, host: str = "", **fields: Any) -> dict[str, Any]:
@@ -75,6 +75,23 @@ def test_what_is_wrong_with_a_host_that_can_be_provisioned_is_told_and_does_not_
     said = capsys.readouterr()
     assert "a: slow [login]" in said.err and "a: slow [login]" in said.out
     assert doctor.findings(result)["a"]["notes"] == ["slow [login]"]
+
+
+def test_what_a_swarm_brought_and_why_it_was_left_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    brought = {"title": "image", "sent": 30_000_000, "swarmed": 70_000_000, "fallback": "too slow"}
+    events = [event("hosts", names=["a"]), observed("a"), event("transfer", "a", **brought),
+              event("transfer", "a", title="older", sent=1_000_000),
+              event("seeded", sent=50_000_000)]  # fmt: skip
+    result = report.derive(events, "r")
+    assert (result["hosts"]["a"]["sent"], result["hosts"]["a"]["swarmed"]) == (31e6, 70e6)
+    assert result["seeded"] == 50e6
+    terminal.summary(result, tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a: image: it left the swarm (too slow), the rest came by SSH" in said
+    assert "70 MB came by swarms; 81 MB left this machine" in said
+    assert "70 MB came by a swarm, 31 MB by SSH" in reported.read(result).hosts["a"].remarks
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,203 @@
+"""When a file comes by a swarm, and when a host leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from operations import events, peer, swarm
+from operations.peer import Peer, Stranded
+from operations.sending import Meter
+
+SHA, MIB = "5" * 64, 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm, "swarms", {})
+    monkeypatch.setattr(swarm, "left", set())
+
+
+def host(name: str = "a", **data: Any) -> Any:
+    return SimpleNamespace(name=name, data=data, connector=SimpleNamespace(client=None))
+
+
+def wanted_by(*names: str) -> None:
+    for name in names:
+        swarm.wants(name, {SHA})
+
+
+@pytest.mark.parametrize(
+    ("hosts", "data", "mib", "chosen"),
+    [
+        (3, {}, 64, True),
+        (2, {}, 64, False),
+        (3, {}, 63, False),
+        (2, {"swarm_hosts": 2}, 64, True),
+        (3, {"swarm_size": 100}, 64, False),
+        (1, {"distribution": "swarm"}, 64, True),
+        (1, {"distribution": "swarm"}, 63, False),
+        (9, {"distribution": "ssh"}, 999, False),
+    ],
+)
+def test_many_hosts_and_a_big_file_make_a_swarm(
+    hosts: int, data: dict[str, Any], mib: int, chosen: bool
+) -> None:
+    wanted_by(*"abcdefghi"[:hosts])
+    assert swarm.chosen(host(**data), SHA, mib * MIB) is chosen
+
+
+def test_without_ssh_or_a_run_that_wants_it_there_is_no_swarm() -> None:
+    assert not swarm.chosen(host(distribution="swarm"), SHA, 64 * MIB)
+    wanted_by("a", "b", "c")
+    local = SimpleNamespace(name="a", data={}, connector=SimpleNamespace())
+    assert not swarm.chosen(local, SHA, 64 * MIB)  # type: ignore[arg-type]
+
+
+def test_a_host_that_left_a_swarm_is_not_led_back() -> None:
+    wanted_by("a", "b", "c")
+    swarm.left.add(("a", SHA))
+    assert not swarm.chosen(host("a"), SHA, 64 * MIB)
+    assert swarm.chosen(host("b"), SHA, 64 * MIB)
+
+
+class Told:
+    """What a swarm holds, and whether it was told to end."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def end(self) -> int:
+        self.closed += 1
+        return 7
+
+
+def test_who_is_served_gives_on_until_nobody_wants_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[Any] = []
+    monkeypatch.setattr(events, "listeners", [lambda *event: heard.append(event), swarm._heard])
+    wanted_by("a", "b", "c")
+    seed, gives = Told(), Told()
+    swarm.swarms[SHA].seed = seed  # type: ignore[assignment]
+    swarm.swarms[SHA].peers["a"] = gives  # type: ignore[assignment]
+    swarm.served("a", SHA)
+    swarm.served("a", SHA)
+    assert (seed.closed, gives.closed) == (0, 0)
+    events.emit("b", "failed")
+    assert SHA in swarm.swarms and not gives.closed
+    swarm.leave("c")
+    assert (seed.closed, gives.closed) == (1, 1) and not swarm.swarms
+    assert heard[-1] == ("", "seeded", {"sha256": SHA, "sent": 7})
+    swarm.served("c", SHA)
+
+
+def test_what_goes_wrong_in_a_swarm_is_a_reason_to_leave_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_port(*_: object) -> None:
+        raise OSError("no free port")
+
+    wanted_by("a", "b", "c")
+    monkeypatch.setattr(swarm.Swarm, "start", no_port)
+    said = swarm.fill(host(), None, SHA, "part", 0, Meter(1))  # type: ignore[arg-type]
+    assert said == "OSError: no free port"
+    assert not swarm.chosen(host(), SHA, 64 * MIB)
+
+
+# one host's aria2c
+
+
+class Clock:
+    """Time passes when a peer waits, and its host says the next line then."""
+
+    def __init__(self, one: Peer, lines: Iterator[str]) -> None:
+        self.one, self.lines, self.now = one, lines, 0.0
+
+    def next(self) -> None:
+        self.now += 1
+        self.one._take(next(self.lines))
+
+
+def joined(monkeypatch: pytest.MonkeyPatch, lines: Iterator[str], rate: int = 0) -> Peer:
+    channel = SimpleNamespace(makefile=lambda mode: iter(()), close=lambda: None)
+    monkeypatch.setattr(peer.connection, "stream", lambda *_: channel)
+    monkeypatch.setattr(peer.gevent, "spawn", lambda *_: None)
+    one = Peer(host(), "p", "aria2c", "6881", rate, "", 1)
+    clock = Clock(one, lines)
+    monkeypatch.setattr(peer, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(one, "_next", clock.next)
+    return one
+
+
+def at(mib: float, more: str = "") -> str:
+    return f"[#16b6d4 {int(mib * MIB)}B/{99 * MIB}B(1%) CN:1 SD:1 DL:0B]{more}"
+
+
+SEEDS = "[#fa3882 SEED(0.0) CN:1 SD:0 UL:48B(150B)]"
+
+
+def test_what_comes_is_counted_without_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = [at(0, "[Checksum:#16b6d4 1B/2B(50%)]")] * 100
+    one = joined(monkeypatch, iter([*checked, at(10), at(30), SEEDS]))
+    meter = Meter(99 * MIB)
+    one.wait(meter, there=50, size=99 * MIB)
+    assert one.whole and meter.swarmed == 89 * MIB
+
+
+def test_a_host_that_gets_nothing_leaves_and_says_whom_it_could_not_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = joined(monkeypatch, iter(["address 10.0.0.2 10.0.0.1", *[at(0)] * 99]))
+    assert one.addresses() == ("10.0.0.2", "10.0.0.1")
+    with pytest.raises(Stranded, match=r"nothing came in 30 s: is 10\.0\.0\.1 reachable"):
+        one.wait(Meter(99 * MIB), 0, 99 * MIB)
+
+
+def test_a_swarm_that_stands_still_is_left_with_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, meter = joined(monkeypatch, iter([at(5), *[at(9)] * 99])), Meter(99 * MIB)
+    with pytest.raises(Stranded, match="nothing came for 20 s"):
+        one.wait(meter, 0, 99 * MIB)
+    assert meter.swarmed == 9 * MIB
+
+
+@pytest.mark.parametrize(("rate", "slow"), [(0, True), (1, False), (8, True)])
+def test_a_swarm_that_crawls_is_left_unless_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, rate: int, slow: bool
+) -> None:
+    lines = iter([*(at(second / 2) for second in range(1, 90)), SEEDS])
+    one = joined(monkeypatch, lines, rate)
+    if slow:
+        with pytest.raises(Stranded, match=r"0\.5 MB/s over \d+ s is too slow"):
+            one.wait(Meter(1), 0, 99 * MIB)
+    else:
+        one.wait(Meter(1), 0, 99 * MIB)
+        assert one.whole
+
+
+def test_the_end_of_a_hosts_client_is_told_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = ["FILE: /x", "-----", "[ERROR] Checksum error detected. file=x",
+            "env: aria2c: Permission denied", "aria2c ended with status 126"]  # fmt: skip
+    one = joined(monkeypatch, iter(()))
+    for line in said:
+        one._take(line)
+    one._ended = True
+    with pytest.raises(Stranded) as stranded:
+        one.wait(Meter(1), 0, 1)
+    assert str(stranded.value) == "env: aria2c: Permission denied; aria2c ended with status 126"
+
+
+def test_a_host_without_an_ipv4_address_cannot_be_in_a_swarm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = joined(monkeypatch, iter(["address fd00::1 fd00::2"]))
+    with pytest.raises(Stranded, match="fd00::1 is no IPv4 address"):
+        one.addresses()

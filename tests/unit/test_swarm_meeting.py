@@ -1,0 +1,105 @@
+"""Whom the controller tells of whom, and the torrent that all of them have."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from fleet import pieces, torrent
+from operations.meeting import Meeting, Member, compact
+from operations.seed import free
+
+HASH = b"\x00\xff%&=+" + b"h" * 14
+
+
+@pytest.fixture
+def meeting() -> Iterator[Meeting]:
+    meeting = Meeting(free("20000-40000"))
+    meeting.seeds[HASH] = 6881
+    yield meeting
+    meeting._server.stop()
+
+
+def asked(meeting: Meeting, address: str, port: int = 7000, event: str = "started") -> set[bytes]:
+    query = f"info_hash={quote(HASH)}&port={port}&event={event}&compact=1"
+    found = torrent.decoded(meeting.answer(address, query))[b"peers"]
+    return {found[i : i + 6] for i in range(0, len(found), 6)}
+
+
+def test_hosts_are_told_of_the_controller_as_they_see_it_and_of_each_other(
+    meeting: Meeting,
+) -> None:
+    meeting.fleet = {"10.0.0.2": Member("10.0.0.1"), "10.0.0.3": Member("192.168.0.1")}
+    assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
+    assert asked(meeting, "10.0.0.3", 7001) == {
+        compact("192.168.0.1", 6881), compact("10.0.0.2", 7000)
+    }  # fmt: skip
+    assert compact("10.0.0.3", 7001) in asked(meeting, "10.0.0.2")
+    asked(meeting, "10.0.0.3", 7001, "stopped")
+    assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
+
+
+def test_strangers_are_told_nothing_and_nobody_is_told_of_them(meeting: Meeting) -> None:
+    meeting.fleet = {"10.0.0.2": Member("10.0.0.1")}
+    query = f"info_hash={quote(HASH)}&port=7000"
+    assert meeting.answer("10.9.9.9", query) == b""
+    assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
+    for odd in ("", "info_hash=x&port=1", f"info_hash={quote(HASH)}&port=x", "%&&==\x00"):
+        assert meeting.answer("10.0.0.2", odd) == b""
+
+
+def test_a_host_hears_of_its_own_rack_and_of_few_others(meeting: Meeting) -> None:
+    meeting.fleet = {f"10.0.{rack}.{n}": Member("10.0.9.9", f"r{rack}")
+                     for rack in (1, 2) for n in range(1, 7)}  # fmt: skip
+    for address in meeting.fleet:
+        asked(meeting, address)
+    told = [socket.inet_ntoa(one[:4]) for one in asked(meeting, "10.0.1.1")]
+    assert sum(one.startswith("10.0.1.") for one in told) == 5
+    assert sum(one.startswith("10.0.2.") for one in told) == 2 and "10.0.9.9" in told
+
+
+def test_over_the_network_a_stranger_is_refused(meeting: Meeting) -> None:
+    import gevent
+
+    def ask() -> bytes:
+        with socket.create_connection(("127.0.0.1", meeting.port)) as to:
+            to.sendall(b"GET /announce?port=1 HTTP/1.0\r\n\r\n")
+            return to.recv(99)
+
+    assert b"403 Forbidden" in gevent.get_hub().threadpool.apply(ask)
+
+
+def test_a_torrents_pieces_are_those_that_ssh_goes_on_with(tmp_path: Path) -> None:
+    content = bytes(range(256)) * (2 * pieces.SIZE // 256) + b"end"
+    (tmp_path / "big").write_bytes(content)
+    sha = hashlib.sha256(content).hexdigest()
+    made = torrent.of(tmp_path / "big", sha)
+    info = torrent.decoded(made)[b"info"]
+    assert info[b"piece length"] == pieces.SIZE and info[b"length"] == len(content)
+    parts = [content[i : i + pieces.SIZE] for i in range(0, len(content), pieces.SIZE)]
+    assert info[b"pieces"] == b"".join(hashlib.sha1(part).digest() for part in parts)
+    assert info[b"name"] == sha.encode() and b"announce" not in torrent.decoded(made)
+    (tmp_path / "big").unlink()
+    assert torrent.of(tmp_path / "big", sha) == made, "it is not read again"
+
+
+def test_there_is_no_torrent_of_a_file_that_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"other")
+    with pytest.raises(OSError, match="has changed since it was checked"):
+        torrent.of(tmp_path / "big", "1" * 64)
+    assert not torrent.kept("1" * 64).exists()
+
+
+def test_a_port_that_is_taken_is_passed_over() -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free(f"{port}-{port + 20}") > port
+        with pytest.raises(OSError, match=f"no free port among {port}"):
+            free(str(port))
