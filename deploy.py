@@ -16,6 +16,7 @@ from operations import (
     preflight,
     smoke,
     sources,
+    sudo,
     weights,
 )
 from operations.stage import refused
@@ -41,3 +42,5 @@ elif look.drift:
     patch.applied(wanted, options, name="Patch")
     packages.installed(wanted, options, name="Packages")
     smoke.passed(wanted, options, name="Smoke")
+else:
+    sudo.remove(host)  # at once: pyinfra would need a command of its own for it
