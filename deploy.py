@@ -16,6 +16,7 @@ from operations import (
     preflight,
     smoke,
     sources,
+    sudo,
     swarm,
     weights,
 )
@@ -43,3 +44,5 @@ elif look.drift:
     patch.applied(wanted, options, name="Patch")
     packages.installed(wanted, options, name="Packages")
     smoke.passed(wanted, options, name="Smoke")
+else:
+    sudo.remove(host)  # at once: pyinfra would need a command of its own for it
