@@ -1,6 +1,6 @@
 """A wire of a given length: a TCP proxy that passes each byte on half a round trip later, in order.
 
-python -m tests.bench.delay SECONDS LISTEN:TARGET…
+python -m tests.bench.delay SECONDS PORT:ADDRESS:PORT…
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late
     loop.call_later(late, writer.close)
 
 
-async def serve(late: float, listen: int, target: int) -> asyncio.Server:
+async def serve(late: float, listen: int, where: str, target: int) -> asyncio.Server:
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # the handshake of TCP itself is a round trip, too
         await asyncio.sleep(2 * late)
-        there, to = await asyncio.open_connection("127.0.0.1", target)
+        there, to = await asyncio.open_connection(where, target)
         for one in (writer, to):
             one.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.gather(carry(reader, to, late), carry(there, writer, late))
@@ -39,20 +39,20 @@ async def serve(late: float, listen: int, target: int) -> asyncio.Server:
 
 async def main(seconds: str, *wires: str) -> None:
     for wire in wires:
-        listen, target = wire.split(":")
-        await serve(float(seconds) / 2, int(listen), int(target))
+        listen, where, target = wire.split(":")
+        await serve(float(seconds) / 2, int(listen), where, int(target))
     print(READY, flush=True)
     await asyncio.Event().wait()
 
 
 @contextmanager
-def wires(seconds: float, ports: dict[int, int]) -> Iterator[None]:
+def wires(seconds: float, ports: dict[int, tuple[str, int]]) -> Iterator[None]:
     """Such proxies while the body runs.
 
     :param seconds: of a round trip
-    :param ports: listening port -> port that it leads to
+    :param ports: listening port of 127.0.0.1 -> where it leads to
     """
-    words = [f"{listen}:{target}" for listen, target in ports.items()]
+    words = [f"{listen}:{where}:{port}" for listen, (where, port) in ports.items()]
     command = [sys.executable, "-m", "tests.bench.delay", str(seconds), *words]
     process = Popen(command, stdout=PIPE, text=True)
     assert process.stdout

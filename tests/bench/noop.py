@@ -81,15 +81,21 @@ def main(*words: str) -> None:
     names = lab.roots()
     sys.stdout, kept = sys.stderr, sys.stdout
     right(names)
+    figures: dict[str, dict[str, Any]] = {}
     with lab.crowded(names):
-        figures = {str(count): pair(lab.places(names, count), times, names)
-                   for count, times in counts.items()}  # fmt: skip
-    known = sorted(map(int, figures))
-    if known[1:]:
-        more = {way: figures[str(known[-1])][way]["memory"] - figures[str(known[0])][way]["memory"]
-                for way in ("bare", "product")}  # fmt: skip
-        figures["MiB a host"] = {w: round(m / (known[-1] - known[0]), 3) for w, m in more.items()}
-    print(json.dumps({"cores": multiprocessing.cpu_count(), **figures}, indent=1), file=kept)
+        for count, times in counts.items():
+            figures[str(count)] = pair(lab.places(names, count), times, names)
+            measured.note(json.dumps({count: figures[str(count)]}))
+    print(json.dumps({"cores": multiprocessing.cpu_count(), "runs": figures,
+                      "MiB a host": growth(figures)}, indent=1), file=kept)  # fmt: skip
+
+
+def growth(figures: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Peak memory that each more host costs, by the fewest and the most."""
+    few, many = min(figures, key=int), max(figures, key=int)
+    more = int(many) - int(few) or 1
+    return {way: round((figures[many][way]["memory"] - figures[few][way]["memory"]) / more, 3)
+            for way in ("bare", "product")}  # fmt: skip
 
 
 if __name__ == "__main__":
