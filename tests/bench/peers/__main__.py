@@ -77,6 +77,7 @@ def main(count: int = 20, times: int = 1) -> None:
                 os.environ["ANSIBLE_CONFIG"] = str(lab.FOLDER / config) if config else ""
                 log = lab.FOLDER / f"{way}.log"
                 runs[way].append(measured.cost(words, names, expected, log))
+                measured.note(json.dumps(runs[way][-1].rounded()))
     medians = {way: measured.median(costs) for way, costs in runs.items()}
     ours = medians["mlu-fleet"]
     figures = {way: {**cost.rounded(), "times our wall": round(cost.wall / ours.wall, 1),
