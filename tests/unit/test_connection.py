@@ -91,3 +91,13 @@ def test_small_packets_are_sent_at_once_from_the_handshake_on() -> None:
         assert not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         transports.quick(sock)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_connection_that_waits_seldom_wakes_its_reader() -> None:
+    """paramiko itself sets a tenth of a second, ten wake-ups a second for every idle host."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as sock,
+    ):
+        transports.quick(sock)
+        assert sock.gettimeout() == transports.PATIENCE >= 1

@@ -1,0 +1,1 @@
+"""The same look at the same hosts by other tools."""

@@ -1,0 +1,44 @@
+"""What one look at a host costs the host: CPU of the probe, docker's client and engine included.
+
+python -m tests.bench.probe RELEASE HOST… > figures.json
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+
+from fleet.wanted import load
+from operations import observe, scripts
+from tests.bench import lab
+from tests.lab import hosts, paths
+
+TIMES, EACH = 7, 5
+
+
+def main(release: str, *names: str) -> None:
+    wanted = load(release, paths.inside(paths.STORE))
+    text = observe.preamble(wanted) + scripts.text("lib") + scripts.text("probe")
+    figures = {}
+    for name in names:
+        hosts.run(name, "cat > /run/bench-probe.sh", given=text)
+        runs: dict[str, list[tuple[float, float]]] = {"": [], "probe": []}
+        for _ in range(TIMES):
+            # what `docker exec` and its loop cost is measured as well, and taken off
+            for way, command in (("", ":"), ("probe", "sh /run/bench-probe.sh > /dev/null")):
+                before, began = lab.spent([name]), time.monotonic()
+                hosts.run(name, f"for i in $(seq {EACH}); do {command}; done")
+                took = time.monotonic() - began
+                runs[way].append(((lab.spent([name]) - before) / EACH, took / EACH))
+        base, probe = ([statistics.median(column) for column in zip(*runs[way], strict=True)]
+                       for way in runs)  # fmt: skip
+        figures[name] = {"CPU ms": round((probe[0] - base[0]) * 1000),
+                         "wall ms": round((probe[1] - base[1]) * 1000)}  # fmt: skip
+        hosts.run(name, "rm /run/bench-probe.sh")
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
