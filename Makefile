@@ -11,7 +11,7 @@ help:
 	@echo "make lab-down  remove the lab and all it built"
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
 	@echo "make unit      what needs no lab"
-	@echo "make bench     ways to send a file to a lab host, and what each costs"
+	@echo "make bench     ways to send a file to a lab host and to many, and what each costs"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
 .venv/ready: requirements.lock pyproject.toml
@@ -53,6 +53,7 @@ kills: lock
 
 bench: lab-up
 	@$(BIN)/python -m tests.bench.transfer
+	@$(BIN)/python -m tests.bench.distribution 1,4,8
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
