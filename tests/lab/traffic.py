@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from tests.lab import engine, hosts
 
-BRIDGE = "docker0"
+#: none that the engines on the hosts take for themselves
+SUBNET = "10.213.77.0/24"
 
 
 def address(host: str) -> str:
@@ -20,16 +21,16 @@ def _run(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
-def counted(names: Iterable[str]) -> Callable[[], int]:
+def counted(addresses: Iterable[str]) -> Callable[[], int]:
     """Begin to count the bytes that leave this machine for hosts.
 
     Args:
-        names: of the hosts.
+        addresses: of the hosts.
 
     Returns:
         What ends it, and returns the bytes.
     """
-    rules = [("OUTPUT", "-d", address(name)) for name in names]
+    rules = [("OUTPUT", "-d", address) for address in addresses]
     for rule in rules:
         _run("iptables", "-I", *rule)
 
@@ -47,22 +48,30 @@ def counted(names: Iterable[str]) -> Callable[[], int]:
 
 
 @contextmanager
-def uplink(mib: int, names: Iterable[str]) -> Iterator[None]:
-    """Hosts share one link from this machine; what others get from it is not slowed.
+def link(mib: int, names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """A second network for hosts, on which all that comes from this machine shares one link.
 
     Args:
         mib: MiB/s of that link.
         names: of the hosts.
+
+    Yields:
+        The address of each host there.
     """
-    dev = ("dev", BRIDGE)
-    _run("tc", "qdisc", "add", *dev, "root", "handle", "77:", "prio", "bands", "3", "priomap",
-         *["0"] * 16)  # fmt: skip
+    network, bridge = f"{hosts.PREFIX}link", f"{hosts.PREFIX}br"[-15:]
+    names = list(names)
+    option = f"com.docker.network.bridge.name={bridge}"
+    engine.docker("network", "create", "--subnet", SUBNET, "-o", option, network)
     try:
-        _run("tc", "qdisc", "add", *dev, "parent", "77:3", "tbf", "rate", f"{mib * 8389}kbit",
+        # between hosts nothing passes the bridge's own queue
+        _run("tc", "qdisc", "add", "dev", bridge, "root", "tbf", "rate", f"{mib * 8389}kbit",
              "burst", "512kb", "latency", "200ms")  # fmt: skip
         for name in names:
-            _run("tc", "filter", "add", *dev, "parent", "77:", "protocol", "ip", "u32", "match",
-                 "ip", "dst", f"{address(name)}/32", "flowid", "77:3")  # fmt: skip
-        yield
+            engine.docker("network", "connect", network, hosts.PREFIX + name)
+        find = '{{(index .NetworkSettings.Networks "' + network + '").IPAddress}}'
+        yield {name: engine.docker("inspect", "-f", find, hosts.PREFIX + name) for name in names}
     finally:
-        _run("tc", "qdisc", "del", *dev, "root")
+        for name in names:
+            subprocess.run(["docker", "network", "disconnect", "-f", network, hosts.PREFIX + name],
+                           capture_output=True)  # fmt: skip
+        engine.docker("network", "rm", network)
