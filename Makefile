@@ -12,7 +12,7 @@ help:
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
 	@echo "make unit      what needs no lab"
 	@echo "make docs      write docs/release.md from the models"
-	@echo "make bench     ways to send a file, and a run that changes nothing: what each costs"
+	@echo "make bench     what it costs to send a file to one and to many, and to change nothing"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
 .venv/ready: requirements.lock pyproject.toml
@@ -60,6 +60,7 @@ kills: lock
 bench: lock
 	@$(BIN)/python -m tests.bench.transfer
 	@$(BIN)/python -m tests.bench.noop
+	@$(BIN)/python -m tests.bench.distribution 1,4,8
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -21,7 +21,7 @@ from operations.sending import Meter
 #: seconds in which the first bytes have to come, and in which others have to follow
 START, STALL = 30, 20
 #: bytes a second, over so many seconds, that are too few to stay
-FLOOR, WINDOW = 1 << 20, 30
+FLOOR, WINDOW = 1 << 20, 40
 #: seconds that a host gives to others at most, from the start of its swarm client
 LONGEST = 6 * 3600
 AT = re.compile(r"\[#\w+ (\d+)B/(\d+)B")

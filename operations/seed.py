@@ -55,7 +55,8 @@ class Seed:
         self._log = folder / "log"
         self.port = free(ports)
         words = [
-            str(ARIA2C), *COMMON, f"--dir={folder}", f"--torrent-file={folder / 'torrent'}",
+            str(ARIA2C), *COMMON, f"--dir={folder}", f"--index-out=1={sha}",
+            f"--torrent-file={folder / 'torrent'}",
             "--bt-seed-unverified=true", f"--listen-port={self.port}",
             # ends with this process, however that ends
             f"--max-overall-upload-limit={rate}M", f"--stop-with-process={os.getpid()}",

@@ -180,7 +180,9 @@ done
 for stamp in /var/lib/mlufleet/stamps/*; do
   [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(first "$stamp")"
 done
-find "$state/incoming" -name '*.part' -printf 'part\t%f\t%s\n' 2>/dev/null
+# what a swarm left of one has holes
+find "$state/incoming" -name '*.part' -printf '%f %s %b\n' 2>/dev/null |
+  awk '{ there = $3 * 512; printf "part\t%s\t%.0f\n", $1, there < $2 ? there : $2 }'
 for path in $ROOTS; do
   while [ ! -d "$path" ]; do path=$(dirname "$path"); done
   # blocks for whoever is not root, their size, free inodes, all inodes

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fleet import torrent
-from tests.lab import engine, up
+from tests.lab import engine, traffic, up
 from tests.lab import hosts as lab
 from tests.runs import LAB, RELEASES, ROOT, Done, report_in, until
 
 SIX = ("u1604", "u1804", "c7", "u1604-2", "u1804-2", "c7-2")
 THREE = SIX[3:]
-BIG, SIZE, DEST = 160 << 20, 80 << 20, "/var/lib/mlufleet-big"
+BIG, SIZE, DEST = 150 << 20, 80 << 20, "/var/lib/mlufleet-big"
 PART = "/var/lib/mlufleet/incoming/image.*.part"
 #: bytes of it that a host has; it is filled with holes in between
 THERE = f"$(( $(stat -c %b {PART} 2>/dev/null || echo 0) * 512 ))"
@@ -104,31 +103,9 @@ def cut_off(host: str, off: bool) -> None:
     )
 
 
-def counted(hosts: tuple[str, ...]) -> Callable[[], int]:
-    """Begin to count the bytes that leave this machine for hosts. :returns: what ends it"""
-    find = "{{.NetworkSettings.IPAddress}}"
-    rules = [["OUTPUT", "-d", engine.docker("inspect", "-f", find, lab.PREFIX + host)]
-             for host in hosts]  # fmt: skip
-    for rule in rules:
-        subprocess.run(["iptables", "-I", *rule], check=True)
-
-    def end() -> int:
-        table = subprocess.run(["iptables", "-nvxL", "OUTPUT"], capture_output=True, text=True)
-        for rule in rules:
-            subprocess.run(["iptables", "-D", *rule], check=True)
-        sent = 0
-        for rule in rules:
-            found = re.search(rf"^ *\d+ +(\d+) .*0\.0\.0\.0/0 +{rule[-1]} *$", table.stdout, re.M)
-            assert found, table.stdout
-            sent += int(found[1])
-        return sent
-
-    return end
-
-
 @pytest.mark.parametrize("file", [BIG], indirect=True)
 def test_six_hosts_have_it_from_each_other_and_the_controller_sends_little(file: File) -> None:
-    count = counted(SIX)
+    count = traffic.counted(map(traffic.address, SIX))
     done = file.give("swarm_rate=20", "swarm_seed_rate=20")
     sent = count()
     assert done.status == 0 and where(DEST, *SIX) == {file.sha}

@@ -1,0 +1,138 @@
+"""One file to more and more lab hosts: by SFTP, by SSH, by a swarm; time, and controller's bytes.
+
+python -m tests.bench.distribution [HOSTS,HOSTS…] > docs/distribution.json
+
+Every host takes and gives RATE MiB/s, and so does the controller: as much as two cores carry for
+eight hosts. The swarm's client lies on the hosts already (12.6 MB each, once).
+"""
+
+from gevent import monkey
+
+monkey.patch_all()  # as pyinfra does
+
+import hashlib  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from itertools import islice  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import gevent  # noqa: E402
+import yaml  # noqa: E402
+from pyinfra.api import Config, Host, State  # noqa: E402
+from pyinfra.api.connect import connect_all  # noqa: E402
+from pyinfra.context import ctx_state  # noqa: E402
+
+from fleet.inventory.loading import load  # noqa: E402
+from operations import connection, sending, swarm  # noqa: E402
+from operations.transfer import INCOMING  # noqa: E402
+from tests.lab import engine, paths, traffic, up  # noqa: E402
+from tests.lab import hosts as lab  # noqa: E402
+from tests.lab.fleet import fleet, names  # noqa: E402
+
+SIZE, RATE = 120 << 20, 8
+PART = "bench.part"
+Way = Callable[[Host, Path, str], None]
+
+
+def sftp(host: Host, file: Path, sha: str) -> None:
+    assert host.put_file(str(file), f"{INCOMING}/{PART}")
+
+
+def ssh(host: Host, file: Path, sha: str) -> None:
+    said = sending.send(host, file, f"{INCOMING}/{PART}", [(0, SIZE)], sending.Meter(SIZE))
+    assert not said, said
+
+
+def by_swarm(host: Host, file: Path, sha: str) -> None:
+    said = swarm.fill(host, file, sha, PART, 0, sending.Meter(SIZE))
+    assert not said, said
+
+
+WAYS: dict[str, Way] = {"files.put": sftp, "SSH stream": ssh, "swarm": by_swarm}
+
+
+def ready(host: Host) -> None:
+    user = host.data.get("ssh_user")
+    lab.run(host.name, f"mkdir -p {INCOMING} {Path(swarm.client()[1]).parent}; "
+                       f"chmod 755 {Path(INCOMING).parent}; rm -f {INCOMING}/*; "
+                       f"chown {user} {INCOMING}; chmod 700 {INCOMING}")  # fmt: skip
+    local, dest, _ = swarm.client()
+    engine.docker("cp", str(local), f"{lab.PREFIX}{host.name}:{dest}")
+
+
+def measured(hosts: list[Host], way: str, addresses: dict[str, str]) -> dict[str, object]:
+    """Bring a new file to all of them."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content := os.urandom(SIZE))
+        file.flush()
+        sha = hashlib.sha256(content).hexdigest()
+        for host in hosts:
+            ready(host)
+            swarm.wants(host.name, {sha})
+        there = [host.name for host in hosts]
+        count, begin = traffic.counted(addresses[name] for name in there), time.monotonic()
+        jobs = [gevent.spawn(WAYS[way], host, Path(file.name), sha) for host in hosts]
+        gevent.joinall(jobs, raise_error=True)
+        seconds, sent = time.monotonic() - begin, count()
+        sums = {lab.run(name, f"sha256sum < {INCOMING}/{PART}") for name in there}
+        assert sums == {f"{sha}  -"}, sums
+        for name in there:
+            swarm.served(name, sha)
+    found = {"way": way, "hosts": len(hosts), "seconds": round(seconds, 1),
+             "sent": round(sent / SIZE, 2)}  # fmt: skip
+    print(found, file=sys.stderr, flush=True)
+    return found
+
+
+def connected(addresses: dict[str, str], folder: Path) -> list[Host]:
+    """The hosts, by their addresses on the slow link."""
+    document = yaml.safe_load(paths.INVENTORY.read_text())
+    keys = paths.KNOWN_HOSTS.read_text().splitlines()
+    known = []
+    for name, said in document["hosts"].items():
+        (key,) = [line.split(" ", 1)[1] for line in keys if f":{said['ssh_port']} " in line]
+        if name in addresses:
+            known.append(f"{addresses[name]} {key}\n")
+            said.update(ssh_hostname=addresses[name], ssh_port=22)
+    document["hosts"] = {name: document["hosts"][name] for name in addresses}
+    (folder / "known").write_text("".join(known))
+    document["defaults"]["ssh_known_hosts_file"] = str(folder / "known")
+    (folder / "hosts.yml").write_text(yaml.safe_dump(document))
+    (folder / "hosts.py").write_text(
+        "from pathlib import Path\nfrom fleet import inventory\n"
+        f"hosts = inventory.read(Path({str(folder / 'hosts.yml')!r}))\n"
+    )
+    inventory = load(str(folder / "hosts.py"), {"swarm_rate": RATE, "swarm_seed_rate": RATE})
+    state = State(inventory, Config())
+    ctx_state.set(state)
+    hosts = [inventory.get_host(name) for name in addresses]
+    for host in hosts:
+        state.activate_host(host)
+    connect_all(state)
+    assert all(host.connected for host in hosts), [host.name for host in hosts]
+    for host in hosts:
+        connection.prepare(host)
+    return hosts
+
+
+def main(counts: list[int]) -> None:
+    # SFTP, for one, does not get past the banner of the others
+    fitting = (place for place, one in enumerate(names(), 1) if one.kind.user == "root")
+    size = list(islice(fitting, max(counts)))[-1]
+    up.up(size)
+    hosts_there = [one.name for one in fleet(size) if one.kind.user == "root"]
+    with tempfile.TemporaryDirectory() as folder, traffic.link(RATE, hosts_there) as addresses:
+        hosts = connected(addresses, Path(folder))
+        runs = [measured(hosts[:count], way, addresses) for count in counts for way in WAYS]
+        for host in hosts:
+            connection.leave(host)
+    print(json.dumps({"bytes": SIZE, "MiB/s": RATE, "runs": runs}, indent=1))
+
+
+if __name__ == "__main__":
+    given = sys.argv[1] if len(sys.argv) > 1 else "1,4,8"
+    main([int(count) for count in given.split(",")])

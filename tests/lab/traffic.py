@@ -1,0 +1,77 @@
+"""What goes from this machine to hosts of the lab: counted, and no faster than a link would be."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from tests.lab import engine, hosts
+
+#: none that the engines on the hosts take for themselves
+SUBNET = "10.213.77.0/24"
+
+
+def address(host: str) -> str:
+    """A host's address on the lab's network."""
+    find = "{{.NetworkSettings.IPAddress}}"
+    return engine.docker("inspect", "-f", find, hosts.PREFIX + host)
+
+
+def _run(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def counted(addresses: Iterable[str]) -> Callable[[], int]:
+    """Begin to count the bytes that leave this machine for hosts.
+
+    Args:
+        addresses: of the hosts.
+
+    Returns:
+        What ends it, and returns the bytes.
+    """
+    rules = [("OUTPUT", "-d", address) for address in addresses]
+    for rule in rules:
+        _run("iptables", "-I", *rule)
+
+    def end() -> int:
+        table = _run("iptables", "-nvxL", "OUTPUT")
+        sent = 0
+        for rule in rules:
+            _run("iptables", "-D", *rule)
+            found = re.search(rf"^ *\d+ +(\d+) .*0\.0\.0\.0/0 +{rule[-1]} *$", table, re.M)
+            assert found, table
+            sent += int(found[1])
+        return sent
+
+    return end
+
+
+@contextmanager
+def link(mib: int, names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """A second network for hosts, on which all that comes from this machine shares one link.
+
+    Args:
+        mib: MiB/s of that link.
+        names: of the hosts.
+
+    Yields:
+        The address of each host there.
+    """
+    network, bridge = f"{hosts.PREFIX}link", f"{hosts.PREFIX}br"[-15:]
+    names = list(names)
+    option = f"com.docker.network.bridge.name={bridge}"
+    engine.docker("network", "create", "--subnet", SUBNET, "-o", option, network)
+    try:
+        # between hosts nothing passes the bridge's own queue
+        _run("tc", "qdisc", "add", "dev", bridge, "root", "tbf", "rate", f"{mib * 8389}kbit",
+             "burst", "512kb", "latency", "200ms")  # fmt: skip
+        for name in names:
+            engine.docker("network", "connect", network, hosts.PREFIX + name)
+        find = '{{(index .NetworkSettings.Networks "' + network + '").IPAddress}}'
+        yield {name: engine.docker("inspect", "-f", find, hosts.PREFIX + name) for name in names}
+    finally:
+        for name in names:
+            subprocess.run(["docker", "network", "disconnect", "-f", network, hosts.PREFIX + name],
+                           capture_output=True)  # fmt: skip
+        engine.docker("network", "rm", network)
