@@ -28,7 +28,7 @@ from tests.runs import CONTAINER, LAB, ROOT, WORK, begin, mlufleet
 SPANS = {"driver": 8, "engine": 0, "image": 25, "sources": 4, "weights": 1, "container": 1,
          "migration": 12, "patch": 1, "packages": 25, "smoke": 12}  # fmt: skip
 PYTHON = "/torch/venv3/pytorch/bin/python"
-#: what a host is, its times and ids left out
+#: what a host is, its times and ids left out, and which way files came to it (bin is a swarm's)
 LOOK = f"""
 dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}}\\n' 'cambricon*'
 sed -n '/Driver Version/p' /proc/driver/cambricon/mlus/*/information; ls /dev/cambricon_*
@@ -44,7 +44,7 @@ find . -name .git -prune -o -type l -printf '%p -> %l\\n' | LC_ALL=C sort
 for tree in {WORK}/transformers {WORK}/baichuan-7B; do
   cd $tree && git -c safe.directory='*' log -1 --format=%H && git -c safe.directory='*' status -s
 done
-cd /var/lib/mlufleet; ls -I good-before stamps shared shared/wheels incoming
+cd /var/lib/mlufleet; ls -I good-before -I bin stamps shared shared/wheels incoming
 """  # fmt: skip
 
 
