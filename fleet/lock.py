@@ -104,30 +104,27 @@ def measure(path: Path) -> LockedFile:
     :raises InvalidInput: the vendor's sum says otherwise
     """
     vendor = path.with_name(path.name + ".md5sum")
-    sha, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    parts = pieces.Pieces()
+    md5, size = hashlib.md5(usedforsecurity=False), 0
+
+    def each(block: bytes) -> None:
+        nonlocal size
+        size += len(block)
+        if said:
+            md5.update(block)
+
     try:
-        big = path.stat().st_size > pieces.SIZE
-        with path.open("rb") as stream:
-            while block := stream.read(CHUNK):
-                sha.update(block)
-                size += len(block)
-                if big:
-                    parts.update(block)
-                if vendor.is_file():
-                    md5.update(block)
+        said = vendor.read_text(errors="replace").split() or ["nothing"] if vendor.is_file() else []
+        sha, parts = pieces.read(path, each)
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
-    if vendor.is_file():
-        said = (vendor.read_text(errors="replace").split() or ["nothing"])[0].lower()
-        if said != md5.hexdigest():
-            raise InvalidInput(
-                f"{path}: md5 is {md5.hexdigest()}, but {vendor.name} says {said}: "
-                "the download is broken, fetch it again"
-            )
-    if big:
-        pieces.keep(sha.hexdigest(), parts.end())
-    return LockedFile(sha256=sha.hexdigest(), size=size)
+    if said and said[0].lower() != md5.hexdigest():
+        raise InvalidInput(
+            f"{path}: md5 is {md5.hexdigest()}, but {vendor.name} says {said[0].lower()}: "
+            "the download is broken, fetch it again"
+        )
+    if size > pieces.SIZE:
+        pieces.keep(sha, parts)
+    return LockedFile(sha256=sha, size=size)
 
 
 def read_image(path: Path) -> LockedImage:

@@ -6,7 +6,8 @@ Kept by the sha256 of the whole: files with the same bytes have the same pieces.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +44,24 @@ class Pieces:
         return self._sums
 
 
+def read(path: Path, each: Callable[[bytes], object]) -> tuple[str, list[str]]:
+    """The sha256 of a file and of its pieces, in one reading, whatever is known of it.
+
+    :param each: told of every block
+    :raises OSError: it cannot be read
+    """
+    pieces, whole = Pieces(), hashlib.sha256()
+    with path.open("rb") as content:
+        big = os.fstat(content.fileno()).st_size > SIZE
+        while block := content.read(BLOCK):
+            whole.update(block)
+            if big:
+                pieces.update(block)
+            each(block)
+    sha = whole.hexdigest()
+    return sha, pieces.end() if big else [sha]
+
+
 def _file(sha: str) -> Path:
     return measured.cache().with_name("pieces") / f"{sha}.{SIZE}"
 
@@ -74,15 +93,11 @@ def of(path: Path, sha: str, size: int) -> list[str]:
         return [sha]
     if sums := known(sha):
         return sums
-    pieces, whole = Pieces(), hashlib.sha256()
-    with path.open("rb") as content:
-        while block := content.read(BLOCK):
-            pieces.update(block)
-            whole.update(block)
-    if whole.hexdigest() != sha:
+    found, sums = read(path, lambda _: None)
+    if found != sha:
         raise ValueError(f"{path} has changed since it was checked")
-    keep(sha, pieces.end())
-    return pieces.end()
+    keep(sha, sums)
+    return sums
 
 
 def gaps(have: int, wrong: Iterable[int], size: int) -> list[tuple[int, int]]:

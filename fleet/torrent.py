@@ -7,13 +7,11 @@ the whole; one that was damaged there can cost time, never bring a wrong file to
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fleet import measured, pieces
+from fleet import measured, pieces, whole
 
 
 def kept(sha: str) -> Path:
@@ -40,48 +38,39 @@ def infohash(torrent: bytes) -> bytes:
 
 
 def of(path: Path, sha: str) -> bytes:
-    """The torrent of a file; it is read, in a process of its own, only when nobody has it yet.
+    """The torrent of a file, which is called its sha256 there; it is read only when nobody has
+    the torrent yet.
 
-    The library holds the interpreter's lock while it reads: every connection would stand still.
-
-    :raises OSError: the file cannot be read
+    :raises OSError: the file cannot be read, or is not what the lock says
     """
     with suppress(OSError):
         return kept(sha).read_bytes()
-    words = [sys.executable, "-m", "fleet.torrent", str(path), sha]
-    done = subprocess.run(words, capture_output=True)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise OSError(f"no torrent of {path}: {said[-1] if said else 'no reason'}")
+    made = _made(path, sha)
     with suppress(OSError):  # a run that cannot keep it only costs the next one its time
-        kept(sha).parent.mkdir(parents=True, exist_ok=True)
-        part = kept(sha).with_suffix(".part")
-        part.write_bytes(done.stdout)
-        part.replace(kept(sha))
-    return done.stdout
+        whole.write(kept(sha), made)
+    return made
 
 
-def make(path: Path, sha: str) -> bytes:
-    """Read a file for its torrent; what it is called there is its sha256.
-
-    :raises ValueError: it is not what the lock says
-    """
+def _made(path: Path, sha: str) -> bytes:
     import libtorrent as lt
 
-    summed = hashlib.sha256()
-    with path.open("rb") as content:
-        while block := content.read(pieces.BLOCK):
-            summed.update(block)
-    if summed.hexdigest() != sha:
-        raise ValueError(f"{path} has changed since it was checked")
-    files = [lt.create_file_entry(path.name, path.stat().st_size)]
-    torrent = lt.create_torrent(files, pieces.SIZE, lt.create_torrent.v1_only)
-    lt.set_piece_hashes(torrent, str(path.parent))
+    sums: list[Any] = []
+    size = 0
+
+    def each(block: bytes) -> None:
+        nonlocal size
+        if size % pieces.SIZE == 0:  # blocks are a whole part of a piece
+            sums.append(hashlib.sha1())
+        sums[-1].update(block)
+        size += len(block)
+
+    found, _ = pieces.read(path, each)
+    if found != sha:
+        raise OSError(f"{path} has changed since it was checked")
+    torrent = lt.create_torrent([lt.create_file_entry(sha, size)], pieces.SIZE,
+                                lt.create_torrent.v1_only)  # fmt: skip
+    for index, part in enumerate(sums):
+        torrent.set_hash(index, part.digest())
     made: Any = torrent.generate()
-    made[b"info"][b"name"] = sha.encode()
     made.pop(b"creation date", None)
     return encoded(made)
-
-
-if __name__ == "__main__":
-    sys.stdout.buffer.write(make(Path(sys.argv[1]).absolute(), sys.argv[2]))

@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file, making its folder. Bytes of a host that were no UTF-8 are written as escapes.
+def write(path: Path, content: str | bytes) -> None:
+    """Replace a file, making its folder. Bytes of a host that were no UTF-8 in a text are written
+    as escapes.
 
     :raises OSError: it cannot be written; what was there is still there
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+    if isinstance(content, str):
+        content = content.encode("utf-8", errors="backslashreplace")
+    part.write_bytes(content)
     part.replace(path)

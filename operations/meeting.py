@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gevent.pywsgi import WSGIServer
-
 from fleet import torrent
 
 #: seconds until a host asks again
@@ -51,6 +49,8 @@ class Meeting:
         self.fleet: dict[str, Member] = {}
         #: infohash -> port on which the controller has all of it
         self.seeds: dict[bytes, int] = {}
+        from gevent.pywsgi import WSGIServer  # not before there is a swarm: most runs have none
+
         self._server = WSGIServer(("0.0.0.0", port), self._serve, log=None, error_log=None)
         self._server.start()
 

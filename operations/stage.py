@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import events
+from operations import events, settings
 from operations.failing import alone, fail
 from operations.observe import forget, observe, real
 from operations.state import HostState
@@ -39,9 +39,7 @@ class Options:
 
     @classmethod
     def of(cls, host: Host) -> Options:
-        names = cls.__dataclass_fields__
-        said = {name: host.data.get(name) for name in names}
-        return cls(**{name: value for name, value in said.items() if value is not None})
+        return settings.of(cls, host)
 
 
 #: what is still to do, in words; or why the host cannot be carried further

@@ -7,17 +7,18 @@ Whatever goes wrong in a swarm is a reason to leave it, never a failure of the h
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import gevent
 from aria2c import ARIA2C
 from gevent.lock import BoundedSemaphore
 from pyinfra.api import Host
 
 from fleet import torrent
-from operations import events, layout
+from operations import events, layout, settings
 from operations.meeting import Meeting, Member
 from operations.peer import Peer, Stranded
 from operations.seed import Seed, free
@@ -35,11 +36,6 @@ class Terms:
     swarm_ports: str = "6881-6999"
     swarm_rate: int = 0
     swarm_seed_rate: int = 0
-
-    @classmethod
-    def of(cls, host: Host) -> Terms:
-        said = {field.name: host.data.get(field.name) for field in fields(cls)}
-        return cls(**{name: value for name, value in said.items() if value is not None})
 
 
 class Swarm:
@@ -61,7 +57,8 @@ class Swarm:
         with self._starting:
             meeting = _meeting(terms.swarm_ports)
             if self.seed is None:
-                self.torrent = torrent.of(local, self.sha)
+                made = (local, self.sha)
+                self.torrent = gevent.get_hub().threadpool.apply(torrent.of, made)
                 self.seed = Seed(
                     local, self.sha, self.torrent, terms.swarm_ports, terms.swarm_seed_rate
                 )
@@ -102,7 +99,7 @@ def wants(host: str, files: set[str]) -> None:
 
 def chosen(host: Host, sha: str, size: int) -> bool:
     """Whether a host is to get a file from a swarm."""
-    terms, swarm = Terms.of(host), swarms.get(sha)
+    terms, swarm = settings.of(Terms, host), swarms.get(sha)
     if terms.distribution == "ssh" or (host.name, sha) in left or swarm is None:
         return False
     if not hasattr(host.connector, "client"):  # not SSH
@@ -118,7 +115,7 @@ def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter)
     :param there: bytes of it that are there, right or wrong
     :returns: why it is not whole; "" when it is, and the host then gives it to others
     """
-    swarm, terms = swarms[sha], Terms.of(host)
+    swarm, terms = swarms[sha], settings.of(Terms, host)
     swarm.wanting.add(host.name)  # one that lost its connection meanwhile was taken off
     try:
         meeting = swarm.start(local, terms)

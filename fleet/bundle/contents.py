@@ -9,11 +9,10 @@ from pathlib import Path
 import yaml
 
 from fleet import lock as locks
-from fleet import releases
+from fleet import pieces, releases
 from fleet.bundle.manifest import Entry
 from fleet.failures import InvalidInput
 from fleet.store.needed import File, Needed
-from fleet.store.verify import summed
 from fleet.wanted import STORE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +39,7 @@ class Contents:
         if isinstance(content, bytes):
             found = Entry(name, len(content), hashlib.sha256(content).hexdigest())
         else:
-            found = Entry(name, content.stat().st_size, summed(content, lambda _: None)[0])
+            found = Entry(name, content.stat().st_size, pieces.read(content, lambda _: None)[0])
         self._put(found, content)
 
     def locked(self, file: File, store: Path) -> None:

@@ -9,10 +9,10 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from fleet import pieces, whole
 from fleet.bundle import manifest, signature
 from fleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
 from fleet.failures import InvalidInput, Refused
-from fleet.store.verify import summed
 
 CHUNK = 1 << 20
 
@@ -89,34 +89,36 @@ def _room(folder: Path, entries: dict[str, Entry]) -> None:
         raise Refused("NO_SPACE", f"{needed} bytes are needed at {folder}, {free} are free")
 
 
+def _sha256(path: Path, more: Callable[[int], object]) -> str:
+    return pieces.read(path, lambda block: more(len(block)))[0]
+
+
 def _same_or_new(path: Path, content: bytes) -> None:
     if path.exists():
         if path.read_bytes() != content:
             raise Refused("BUNDLE_EXISTS", f"{path}: another bundle was unpacked here")
         return
-    part = path.with_name(path.name + PART)
-    part.write_bytes(content)
-    part.replace(path)
+    whole.write(path, content)
 
 
 def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, folder: Path,
            more: Callable[[int], object]) -> None:  # fmt: skip
     path = folder / entry.name
     if os.path.lexists(path):
-        if path.is_symlink() or summed(path, more)[0] != entry.sha256:
+        if path.is_symlink() or _sha256(path, more) != entry.sha256:
             raise Refused("BUNDLE_EXISTS", str(path))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, whole = path.with_name(path.name + PART), hashlib.sha256()
+    part, summed = path.with_name(path.name + PART), hashlib.sha256()
     content = tar.extractfile(member)
     with part.open("wb") as target:
         while content and (block := content.read(CHUNK)):
-            whole.update(block)
+            summed.update(block)
             target.write(block)
             more(len(block))
         target.flush()
         os.fsync(target.fileno())
-    if whole.hexdigest() != entry.sha256:
+    if summed.hexdigest() != entry.sha256:
         part.unlink()
         raise Refused("BUNDLE_FILE", entry.name)
     part.replace(path)

@@ -6,12 +6,12 @@ import fnmatch
 import time
 from pathlib import Path
 
-from fleet import documents
+from fleet import documents, pieces
 from fleet.failures import Failure
 from fleet.store import http
 from fleet.store.needed import File
 from fleet.store.progress import Told
-from fleet.store.verify import Wrong, summed, wrong
+from fleet.store.verify import Wrong, wrong
 
 #: tries in a row that bring no byte, and seconds before the second; they double
 TRIES, PAUSE = 5, 1.0
@@ -55,7 +55,7 @@ def _fetched(file: File, path: Path, told: Told, pause: float) -> Failure | None
         told.more(part.stat().st_size if part.is_file() else 0)
         while True:
             resumed = _whole(file, file.url, part, told, pause)
-            sha, _ = summed(part, lambda _: None)
+            sha, _ = pieces.read(part, lambda _: None)
             if sha == file.locked.sha256:
                 part.replace(path)
                 http.forget(part)

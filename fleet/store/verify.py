@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from fleet import documents, pieces
 from fleet.failures import Failure
-from fleet.lock import CHUNK, LockedFile
+from fleet.lock import LockedFile
 from fleet.store.needed import File
 from fleet.store.progress import Told
 
@@ -26,20 +25,6 @@ class Wrong:
     failure: Failure
 
 
-def summed(path: Path, more: Callable[[int], object]) -> tuple[str, list[str]]:
-    """The sha256 of a file and of its pieces, whatever is known of it.
-
-    :raises OSError: it cannot be read
-    """
-    whole, parts = hashlib.sha256(), pieces.Pieces()
-    with path.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            whole.update(block)
-            parts.update(block)
-            more(len(block))
-    return whole.hexdigest(), parts.end()
-
-
 def wrong(path: Path, locked: LockedFile, more: Callable[[int], object]) -> Failure | None:
     """What is wrong with a file; None when it is the lock's."""
     if not documents.is_file(path):
@@ -50,7 +35,7 @@ def wrong(path: Path, locked: LockedFile, more: Callable[[int], object]) -> Fail
         if size != locked.size:
             more(locked.size)
             return Failure("FILE_SPOILT", f"{size} bytes, the lock says {locked.size}")
-        sha, parts = summed(path, more)
+        sha, parts = pieces.read(path, lambda block: more(len(block)))
     except OSError as error:
         return Failure("FILE_SPOILT", f"cannot be read: {error.strerror}")
     if sha == locked.sha256:

@@ -11,7 +11,7 @@ from fleet import pieces, releases, strict_yaml
 from fleet.cli import main
 from fleet.failures import TABLE
 from fleet.lock import LockedFile
-from fleet.store.verify import summed, wrong
+from fleet.store.verify import wrong
 from fleet.wanted import Wanted, load
 
 
@@ -61,7 +61,7 @@ def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
 def test_where_a_big_file_begins_to_differ_is_told(tmp_path: Path) -> None:
     path = tmp_path / "big"
     path.write_bytes(bytes(pieces.SIZE * 2 + 5))
-    sha, _ = summed(path, lambda _: None)
+    sha, _ = pieces.read(path, lambda _: None)
     locked = LockedFile(sha256=sha, size=path.stat().st_size)
     assert wrong(path, locked, lambda _: None) is None
     with path.open("r+b") as content:
