@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from fleet import compatibility, documents, launch, releases
-from fleet import lock as locks
+from fleet import launch
 from fleet.failures import InvalidInput
-from fleet.release import Release
-from fleet.shapes import Name
-from fleet.wanted import STORE, Wanted
+
+if TYPE_CHECKING:
+    from fleet.lock import Lock
+    from fleet.release import Release
 
 SKELETON = Path(__file__).resolve().parent.parent / "files" / "templates" / "release.yml"
 
@@ -27,6 +28,9 @@ def new(name: str) -> None:
     Example:  mlufleet new llama-3-8b
     """
     from pydantic import TypeAdapter, ValidationError
+
+    from fleet import releases
+    from fleet.shapes import Name
 
     path = Path(name) if name.endswith(".yml") else releases.RELEASES / f"{name}.yml"
     try:
@@ -55,6 +59,10 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
     Examples:  mlufleet show baichuan-7b
                mlufleet show --host mlu01 --inventory inventories/fleet.py
     """
+    from fleet import documents, releases
+    from fleet import lock as locks
+    from fleet.wanted import STORE
+
     store, cards = STORE, 1
     if bool(host) != bool(inventory):
         raise InvalidInput("say --host and --inventory together")
@@ -78,11 +86,13 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
         click.echo("no lock for this: `mlufleet lock` measures the store")
 
 
-def lines(release: Release, lock: locks.Lock | None, store: Path, cards: int) -> Iterator[str]:
+def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Iterator[str]:
     """What a release comes to, a line a thing.
 
     :param cards: devices of the host
     """
+    from fleet import compatibility
+    from fleet.wanted import Wanted
     from operations import container, layout, packages, patch
     from operations.state import Card, HostState
 
@@ -130,6 +140,7 @@ def lines(release: Release, lock: locks.Lock | None, store: Path, cards: int) ->
 
 def told(inventory: str) -> Iterator[str]:
     """What is known of driver and image of each release in an inventory."""
+    from fleet import compatibility
     from fleet.wanted import load
 
     for release, store in sorted({(r, s) for _, r, s in launch.validated(inventory)}):
