@@ -83,7 +83,7 @@ class HostData(Model):
     swarm_size: Int | None = Field(default=None, ge=1)
     #: the controller's, where a host sees another one than it must use
     swarm_address: Annotated[str, like(IPV4, "an IPv4 address")] | None = None
-    #: TCP and UDP, on the controller and on every host
+    #: TCP, on the controller and on every host
     swarm_ports: Annotated[str, AfterValidator(_ports)] | None = None
     #: MiB/s that a host takes, and that it gives; 0: no limit
     swarm_rate: Int | None = Field(default=None, ge=0)
