@@ -43,15 +43,9 @@ def crowded(names: list[str]) -> Iterator[None]:
         yield
 
 
-def address(name: str) -> str:
-    """Where a host is on the engine's own network."""
-    shown = "{{.NetworkSettings.IPAddress}}"
-    return engine.docker("inspect", "--format", shown, hosts.PREFIX + name)
-
-
 def places(names: list[str], count: int) -> list[tuple[str, int]]:
     """So many addresses and ports, which lead to these hosts in turn."""
-    addresses = [address(name) for name in names]
+    addresses = [hosts.address(name) for name in names]
     return [(addresses[i % len(names)], PORTS[i // len(names)]) for i in range(count)]
 
 
