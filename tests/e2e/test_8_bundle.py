@@ -27,7 +27,7 @@ def bare() -> Iterator[str]:
     machine.remove(HOST.name)
     try:
         machine.create(HOST, image.image(HOST.kind.family), port)
-        yield apart.address_of(HOST.name)
+        yield lab.address(HOST.name)
     finally:
         machine.remove(HOST.name)
 

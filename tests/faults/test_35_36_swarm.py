@@ -105,7 +105,7 @@ def cut_off(host: str, off: bool) -> None:
 
 @pytest.mark.parametrize("file", [BIG], indirect=True)
 def test_six_hosts_have_it_from_each_other_and_the_controller_sends_little(file: File) -> None:
-    count = traffic.counted(map(traffic.address, SIX))
+    count = traffic.counted(map(lab.address, SIX))
     done = file.give("swarm_rate=20", "swarm_seed_rate=20")
     sent = count()
     assert done.status == 0 and where(DEST, *SIX) == {file.sha}

@@ -16,11 +16,12 @@ def only(address: str) -> Iterator[str]:
     """A namespace on docker's bridge whose only route is to one address.
 
     Args:
-        address: of a lab host, as :func:`address_of` has it.
+        address: of a lab host, as :func:`tests.lab.hosts.address` has it.
 
     Yields:
         The namespace's name, for ``ip netns exec``.
     """
+    engine.install("ip", packages={"ip": "iproute2"})
     name = f"{hosts.PREFIX}apart"
     # an interface's name has 15 characters at most
     outer, inner = f"apart{os.getpid() % 10**6}a", f"apart{os.getpid() % 10**6}b"
@@ -45,12 +46,6 @@ def only(address: str) -> Iterator[str]:
         subprocess.run(["ip", "netns", "delete", name], capture_output=True)
         (files / "resolv.conf").unlink(missing_ok=True)
         files.rmdir()
-
-
-def address_of(host: str) -> str:
-    """A lab host's own address on docker's bridge."""
-    form = "{{.NetworkSettings.Networks.bridge.IPAddress}}"
-    return engine.docker("inspect", "-f", form, hosts.PREFIX + host).strip()
 
 
 def _ip(*words: str) -> None:

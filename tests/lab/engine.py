@@ -73,7 +73,8 @@ def install(*tools: str, packages: dict[str, str] = PACKAGES) -> None:
         raise LabError(f"{wanted} is not installed; install it, or run this as root on Debian 12")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
-    with step(f"install {wanted}"):
+    # tests that need no lab may run while one is built, and apt takes one at a time
+    with lock("packages"), step(f"install {wanted}"):
         for tried in (["apt-get", "update", "-qq"], command):
             done = subprocess.run(tried, capture_output=True, text=True, env=environment)
             if done.returncode:

@@ -42,6 +42,19 @@ def found() -> dict[str, Found]:
     return dict(sorted(hosts.items(), key=lambda item: item[1].port))
 
 
+def address(host: str) -> str:
+    """Where a host is on the engine's own network.
+
+    Args:
+        host: its name.
+
+    Returns:
+        Its IPv4 address.
+    """
+    shown = "{{.NetworkSettings.IPAddress}}"
+    return engine.docker("inspect", "-f", shown, PREFIX + host)
+
+
 def run(
     host: str, script: str, *, check: bool = True, timeout: float = 60, given: str | None = None
 ) -> str:

@@ -11,12 +11,6 @@ from tests.lab import engine, hosts
 SUBNET = "10.213.77.0/24"
 
 
-def address(host: str) -> str:
-    """A host's address on the lab's network."""
-    find = "{{.NetworkSettings.IPAddress}}"
-    return engine.docker("inspect", "-f", find, hosts.PREFIX + host)
-
-
 def _run(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 

@@ -17,11 +17,13 @@ from fleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
 from fleet.cli import main
 from fleet.failures import TABLE
 from fleet.wanted import Wanted, load
+from tests.lab import engine
 
 DOCS = Path(__file__).parents[2] / "docs/air-gap.md"
 
 
 def key(folder: Path, name: str, allowed: bool) -> Path:
+    engine.install("ssh-keygen", packages={"ssh-keygen": "openssh-client"})
     path = folder / name
     words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
     subprocess.run(words, check=True)
