@@ -160,7 +160,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "SMOKE_ANSWER": ("the model did not answer as it should", "read the kept output"),
     "TRANSFER": (
         "a file did not arrive as it is in the lock",
-        "`mlufleet check`; a second mismatch on one host points at its disk or memory",
+        "where a folder cannot be made, see what is in its place; else `mlufleet check`; a second "
+        "mismatch on one host points at its disk or memory",
     ),
     "HUNG": (
         "a process is stuck in the kernel, and not even SIGKILL ends it",

@@ -14,6 +14,8 @@ while read -r sum name path; do
   part="$incoming/$name" asked="$asked$name "
   if [ "$phase" = drop ]; then rm -f "$part"; continue; fi
   [ -f "$path" ] && [ "$(sha256sum < "$path" | cut -d' ' -f1)" = "$sum" ] && continue
+  # before gigabytes are sent to a place that cannot be
+  mkdir -p "${path%/*}" || exit 1
   if [ "$phase" = begin ]; then
     # whoever logs in now goes on with what another user began
     if [ -f "$part" ]; then chown "$owner" "$part"; else rm -rf "$part"; fi
@@ -23,15 +25,14 @@ while read -r sum name path; do
   elif [ "$(sha256sum < "$part" | cut -d' ' -f1)" != "$sum" ]; then
     echo "broken $name"; status=1
   else
-    mkdir -p "$(dirname "$path")"
     if [ -e "$path" ]; then
       case $path in "$state"/*) ;; *) keep "$path" ;; esac
     fi
     case $path in "$state"/bin/*) mode=755 ;; *) mode=644 ;; esac
     chown 0:0 "$part"; chmod $mode "$part"
     # on another file system the first of the two is a copy, and may be cut
-    mv -f "$part" "$path.mlufleet-part" && mv -f "$path.mlufleet-part" "$path" || status=1
-    audit "placed $path"
+    mv -f "$part" "$path.mlufleet-part" && mv -f "$path.mlufleet-part" "$path" &&
+      audit "placed $path" || status=1
   fi
 done
 for part in "$incoming"/*; do
