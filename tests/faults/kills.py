@@ -22,13 +22,13 @@ import click
 from operations.outstanding import STAGES
 from tests.lab import hosts as lab
 from tests.lab import up
-from tests.runs import CONTAINER, LAB, ROOT, WORK, begin, mlufleet
+from tests.runs import CONTAINER, LAB, SITE, WORK, begin, mlufleet
 
 #: stage -> seconds that it takes at least, measured on a bare host; a point lies within them
 SPANS = {"driver": 8, "engine": 0, "image": 25, "sources": 4, "weights": 1, "container": 1,
          "migration": 12, "patch": 1, "packages": 25, "smoke": 12}  # fmt: skip
 PYTHON = "/torch/venv3/pytorch/bin/python"
-#: what a host is, its times and ids left out, and which way files came to it (bin is a swarm's)
+#: what a host is, its times and ids left out
 LOOK = f"""
 dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}}\\n' 'cambricon*'
 sed -n '/Driver Version/p' /proc/driver/cambricon/mlus/*/information; ls /dev/cambricon_*
@@ -44,7 +44,7 @@ find . -name .git -prune -o -type l -printf '%p -> %l\\n' | LC_ALL=C sort
 for tree in {WORK}/transformers {WORK}/baichuan-7B; do
   cd $tree && git -c safe.directory='*' log -1 --format=%H && git -c safe.directory='*' status -s
 done
-cd /var/lib/mlufleet; ls -I good-before -I bin stamps shared shared/wheels incoming
+cd /var/lib/mlufleet; ls stamps shared shared/wheels incoming
 """  # fmt: skip
 
 
@@ -82,8 +82,8 @@ def points(count: int, seed: int) -> Iterator[list[Point]]:
 def reached(run: subprocess.Popen[str], host: str, stage: str, known: set[str]) -> bool:
     """Whether the run that was just begun has come to a stage; False when it ended before."""
     while run.poll() is None:
-        for name in set(os.listdir(ROOT / "runs")) - known - {"latest"}:
-            journal = ROOT / "runs" / name / "journal.jsonl"
+        for name in set(os.listdir(SITE / "runs")) - known - {"latest"}:
+            journal = SITE / "runs" / name / "journal.jsonl"
             for line in journal.read_text().splitlines() if journal.exists() else []:
                 try:
                     event = json.loads(line)
@@ -97,7 +97,7 @@ def reached(run: subprocess.Popen[str], host: str, stage: str, known: set[str]) 
 
 def strike(host: str, point: Point) -> bool:
     """One run that does not survive. Whether it came to its point."""
-    known = set(os.listdir(ROOT / "runs"))
+    known = set(os.listdir(SITE / "runs"))
     run = begin("--limit", host)
     there = reached(run, host, point.stage, known)
     if there:
@@ -110,6 +110,13 @@ def strike(host: str, point: Point) -> bool:
     if point.power:
         lab.power_on(host)
     return there
+
+
+def alone(host: str) -> list[str]:
+    """What one run that nothing disturbs makes of a bare host."""
+    up.reset(host)
+    assert mlufleet("deploy", LAB, "--limit", host).status == 0
+    return look(host)
 
 
 def chain(host: str, round_: list[Point], wanted: list[str]) -> list[str]:
@@ -135,8 +142,7 @@ def chain(host: str, round_: list[Point], wanted: list[str]) -> list[str]:
 @click.option("--host", default="u1604", show_default=True)
 def main(count: int, seed: int, host: str) -> None:
     """Strike a host of the lab at random points and say what was found."""
-    assert mlufleet("deploy", LAB, "--limit", host).status == 0
-    wanted, struck, wrong = look(host), 0, 0
+    wanted, struck, wrong = alone(host), 0, 0
     for number, round_ in enumerate(points(count, seed), 1):
         started = time.monotonic()
         differs = chain(host, round_, wanted)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from tests.faults.kills import chain, look, points
+from tests.faults.kills import alone, chain, points
 from tests.runs import Done
 
 HOST = "u1604"
 
 
 def test_a_host_struck_in_every_stage_becomes_what_one_run_alone_makes(provisioned: Done) -> None:
-    # what other tests had the host keep is not the run's
-    wanted = [line for line in look(HOST) if ".kept-" not in line]
     (sample,) = points(10, seed=20)
     assert {point.power for point in sample} == {True, False}
-    assert chain(HOST, sample, wanted) == []
+    assert chain(HOST, sample, alone(HOST)) == []
