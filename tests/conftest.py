@@ -6,13 +6,13 @@ import pytest
 import yaml
 
 from tests.lab import hosts as lab
-from tests.runs import HOSTS, ROOT, Done, pyinfra
+from tests.runs import HOSTS, SITE, Done, pyinfra
 
 
 @pytest.fixture(scope="session")
 def provisioned() -> Done:
     """The lab after one run: bare hosts become right ones, right ones stay."""
-    known = yaml.safe_load((ROOT / ".lab/inventory.yml").read_text())["hosts"]
+    known = yaml.safe_load((SITE / ".lab/inventory.yml").read_text())["hosts"]
     there = lab.found()
     for name in HOSTS:
         # with another LAB_PREFIX the faults would be injected into another lab's hosts

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tests.lab import hosts as lab
+from tests.lab import paths
 
-ROOT = Path(__file__).resolve().parents[1]
+SITE = paths.PROJECT
 LAB = "inventories/lab.py"
 RELEASES = ".lab/releases"
 #: options for the release on the newer driver, and what says which one runs the cards
@@ -45,7 +45,7 @@ class Done:
 
 
 def call(*words: str) -> Done:
-    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-m", *words], cwd=SITE, capture_output=True, text=True,
                           timeout=LIMIT)  # fmt: skip
     output = done.stdout + done.stderr
     print(output)
@@ -55,7 +55,7 @@ def call(*words: str) -> Done:
 def report_in(output: str) -> dict[str, Any]:
     """The report that a run's output names: runs/latest may be of another that ended meanwhile."""
     where = re.search(r"report: (runs/\S+/report.json)", output)
-    report: dict[str, Any] = json.loads((ROOT / where[1]).read_text()) if where else {"hosts": {}}
+    report: dict[str, Any] = json.loads((SITE / where[1]).read_text()) if where else {"hosts": {}}
     return report
 
 
@@ -75,7 +75,7 @@ def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:
 def start(*words: str, stdin: int | None = None) -> subprocess.Popen[str]:
     """A command of `mlufleet` that goes on while the test does something to it."""
     words = (sys.executable, "-m", "fleet.cli", *words)
-    return subprocess.Popen(words, cwd=ROOT, stdin=stdin, stdout=subprocess.PIPE,
+    return subprocess.Popen(words, cwd=SITE, stdin=stdin, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True,
                             start_new_session=True)  # fmt: skip
 

@@ -39,13 +39,13 @@ def test_a_second_run_changes_nothing_and_says_so(provisioned: Done) -> None:
 
 
 def test_the_sudo_password_is_gone_and_in_no_log(provisioned: Done) -> None:
-    from tests.runs import ROOT
+    from tests.runs import SITE
 
-    password = (ROOT / ".lab/ssh/c7.password").read_text().strip()
+    password = (SITE / ".lab/ssh/c7.password").read_text().strip()
     loud = pyinfra("-y", "-vvv", "--limit", "c7", "--debug")
     assert loud.status == 0
     assert password not in loud.output
-    for path in (ROOT / "runs").rglob("*"):
+    for path in (SITE / "runs").rglob("*"):
         assert not path.is_file() or password not in path.read_text(errors="replace"), path
     assert lab.run("c7", "ls /dev/shm") == ""
 

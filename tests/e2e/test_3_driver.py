@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab import hosts as lab
 from tests.lab import lies
-from tests.runs import LOADED, NEWER, ROOT, Done, mlufleet, pyinfra
+from tests.runs import LOADED, NEWER, SITE, Done, mlufleet, pyinfra
 
 
 @pytest.mark.parametrize("host", ["u1604", "c7"])
@@ -37,7 +37,7 @@ def test_a_busy_card_stops_a_driver_change_and_names_the_process(provisioned: Do
 def test_28_a_host_that_is_not_there_leaves_the_others_to_finish(
     provisioned: Done, tmp_path: Path
 ) -> None:
-    text = (ROOT / ".lab/inventory.yml").read_text()
+    text = (SITE / ".lab/inventory.yml").read_text()
     (tmp_path / "fleet.yml").write_text(
         text + "  gone: {ssh_hostname: 127.0.0.1, ssh_port: 9, ssh_user: root}\n"
     )
@@ -68,7 +68,7 @@ def test_28_a_host_that_is_not_there_leaves_the_others_to_finish(
 def test_wrong_input_is_named_before_the_first_connection(
     provisioned: Done, tmp_path: Path, old: str, new: str, said: str
 ) -> None:
-    text = (ROOT / ".lab/inventory.yml").read_text()
+    text = (SITE / ".lab/inventory.yml").read_text()
     assert old in text
     (tmp_path / "fleet.yml").write_text(text.replace(old, new))
     inventory = tmp_path / "some.py"

@@ -18,7 +18,7 @@ import yaml
 
 from tests.lab import engine, paths
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, RELEASES, ROOT, WORK, Done, mlufleet, pyinfra
+from tests.runs import CONTAINER, RELEASES, SITE, WORK, Done, mlufleet, pyinfra
 
 HOST = "u1604"
 SHAPES = Path(__file__).with_name("shapes")
@@ -65,7 +65,7 @@ def shape(name: str, **values: str) -> tuple[str, str]:
     text = (SHAPES / f"{name}.yml").read_text()
     for key, value in values.items():
         text = text.replace(f"@{key.upper()}@", value)
-    path = ROOT / RELEASES / f"{name}.yml"
+    path = SITE / RELEASES / f"{name}.yml"
     path.write_text(text)
     assert mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet").status == 0
     return "--data", f"release={RELEASES}/{name}.yml"
@@ -96,7 +96,7 @@ def back(provisioned: Done) -> Iterator[None]:
     yield
     assert "王之涣" in right(()).host(HOST)["answer"]
     assert lab.run(HOST, f"grep -c inserted {WORK}/baichuan-7B_mlu/train.py", check=False) == "0"
-    for made in (ROOT / RELEASES).glob("shape-*"):
+    for made in (SITE / RELEASES).glob("shape-*"):
         made.unlink()
 
 
@@ -185,7 +185,7 @@ def test_code_in_weights_and_site_packages_is_replaced_and_variants_exclude_each
     assert head == lab.run(HOST, f"git -c safe.directory='*' -C {WORK}/baichuan-7B rev-parse HEAD")
     # after an edit of the image's own file only a new container has the original
     lab.run(HOST, f"{INSIDE} sed -i s/mlu-/gpu-/ {VERSION}")
-    choice = ROOT / RELEASES / "shape-adapted.yml"
+    choice = SITE / RELEASES / "shape-adapted.yml"
     choice.write_text(choice.read_text().replace("variant: infer", "variant: train"))
     assert mlufleet("lock", str(choice), "--store", str(paths.STORE), "--quiet").status == 0
     done = deploy("--data", f"release={RELEASES}/shape-adapted.yml")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab import hosts as lab
 from tests.lab import lies
-from tests.runs import HOSTS, LAB, ROOT, Done, mlufleet, pyinfra
+from tests.runs import HOSTS, LAB, SITE, Done, mlufleet, pyinfra
 
 HOST = "u1604"
 LOGINS = "journalctl --quiet --unit ssh --grep 'Accepted publickey' --output cat | wc -l"
@@ -33,7 +33,7 @@ def test_json_is_one_document_and_nothing_else_on_standard_output(
     provisioned: Done, more: tuple[str, ...]
 ) -> None:
     words = [sys.executable, "-m", "pyinfra", LAB, "deploy.py", "-y", "--json", "--limit", HOST]
-    done = subprocess.run([*words, *more], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([*words, *more], cwd=SITE, capture_output=True, text=True)
     assert done.returncode == 0
     results = json.loads(done.stdout)["results"]
     assert results["failed_hosts"] == [] and bool(results["operations"]) == bool(more)

@@ -14,10 +14,10 @@ import pytest
 from tests.lab import apart, image, machine, paths
 from tests.lab import hosts as lab
 from tests.lab.fleet import KINDS, Host
-from tests.runs import RELEASES, ROOT, mlufleet
+from tests.runs import RELEASES, mlufleet
 
 HOST = Host("apart", KINDS[0])
-DOCS = (ROOT / "docs/air-gap.md").read_text()
+DOCS = (paths.SOURCE / "docs/air-gap.md").read_text()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from fleet.pieces import SIZE as PIECE
 from tests.lab import hosts as lab
 from tests.lab import paths
-from tests.runs import LAB, RELEASES, ROOT, Done, begin, mlufleet, report_in
+from tests.runs import LAB, RELEASES, SITE, Done, begin, mlufleet, report_in
 
 HOST = "u1604"
 INCOMING = "/var/lib/mlufleet/incoming"
@@ -51,7 +51,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Big:
     (root / "padding").write_bytes(os.urandom(PADDING))
     with tarfile.open(archive, "a") as tar:
         tar.add(root / "padding", "padding")
-    (root / "light.yml").write_text((ROOT / RELEASES / "light.yml").read_text())
+    (root / "light.yml").write_text((SITE / RELEASES / "light.yml").read_text())
     locked = mlufleet("lock", str(root / "light.yml"), "--store", str(store), "--quiet")
     assert locked.status == 0
     options = ("--data", f"release={root / 'light.yml'}", "--data", f"store={store}")

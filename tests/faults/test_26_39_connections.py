@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.lab import hosts as lab
-from tests.runs import LAB, ROOT, Done, ends_right, mlufleet, refused
+from tests.runs import LAB, SITE, Done, ends_right, mlufleet, refused
 
 HOST = "u1604"
 KEY = "/etc/ssh/ssh_host_ed25519_key"
@@ -49,7 +49,7 @@ def test_26_once_the_key_is_the_known_one_again_the_host_is_right() -> None:
 
 def fleet(folder: Path, hosts: dict[str, dict[str, object]], **defaults: str) -> str:
     """An inventory of the lab's defaults with hosts of its own."""
-    document = yaml.safe_load((ROOT / ".lab/inventory.yml").read_text())
+    document = yaml.safe_load((SITE / ".lab/inventory.yml").read_text())
     document["defaults"].update(defaults)
     document["hosts"] = hosts
     (folder / "fleet.yml").write_text(yaml.safe_dump(document))
@@ -62,7 +62,7 @@ def fleet(folder: Path, hosts: dict[str, dict[str, object]], **defaults: str) ->
 
 
 def entry() -> dict[str, object]:
-    document = yaml.safe_load((ROOT / ".lab/inventory.yml").read_text())
+    document = yaml.safe_load((SITE / ".lab/inventory.yml").read_text())
     return dict(document["hosts"][HOST])
 
 
@@ -87,7 +87,7 @@ def test_26_a_login_that_is_refused_has_a_code_of_its_own(
 def test_39_one_machine_under_two_names_is_refused_before_anything_is_written(
     provisioned: Done, tmp_path: Path
 ) -> None:
-    known = (ROOT / ".lab/ssh/known_hosts").read_text()
+    known = (SITE / ".lab/ssh/known_hosts").read_text()
     (tmp_path / "known_hosts").write_text(known + known.replace("127.0.0.1", "localhost"))
     hosts = {"one": entry(), "two": {**entry(), "ssh_hostname": "localhost"}}
     inventory = fleet(tmp_path, hosts, ssh_known_hosts_file=f"{tmp_path}/known_hosts")

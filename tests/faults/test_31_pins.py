@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import hosts as lab
 from tests.lab import paths
-from tests.runs import RELEASES, ROOT, WORK, Done, ends_right, mlufleet, refused
+from tests.runs import RELEASES, SITE, WORK, Done, ends_right, mlufleet, refused
 
 HOST = "u1604"
 UPSTREAM = "/root/upstream.git"
@@ -35,7 +35,7 @@ def locked(folder: Path, **fields: str) -> tuple[str, str]:
     said = ", ".join(f"{name}: {value}" for name, value in fields.items())
     path = folder / "other.yml"
     path.write_text(
-        f"extends: {(ROOT / RELEASES / 'baichuan-7b-lab.yml').resolve()}\nname: other\n"
+        f"extends: {(SITE / RELEASES / 'baichuan-7b-lab.yml').resolve()}\nname: other\n"
         f"sources: [{{name: baichuan-7B, branch: null, {said}}}]\n"
     )
     done = mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet")

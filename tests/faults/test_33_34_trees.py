@@ -9,7 +9,7 @@ from tests.lab import paths
 from tests.runs import (
     LAB,
     RELEASES,
-    ROOT,
+    SITE,
     WORK,
     Done,
     ends_right,
@@ -27,7 +27,7 @@ CONTENT = "find . -name __pycache__ -prune -o -type f -exec sha256sum {} + | LC_
 def release(folder: Path, more: str) -> str:
     """The lab's release with more to it, locked. The option's value."""
     path = folder / "other.yml"
-    lab_release = (ROOT / RELEASES / "baichuan-7b-lab.yml").resolve()
+    lab_release = (SITE / RELEASES / "baichuan-7b-lab.yml").resolve()
     path.write_text(f"extends: {lab_release}\nname: other\n{more}")
     assert mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet").status == 0
     return f"release={path}"

@@ -16,7 +16,7 @@ import pytest
 from fleet import torrent
 from tests.lab import engine, traffic, up
 from tests.lab import hosts as lab
-from tests.runs import LAB, RELEASES, ROOT, Done, report_in, until
+from tests.runs import LAB, RELEASES, SITE, Done, report_in, until
 
 SIX = ("u1604", "u1804", "c7", "u1604-2", "u1804-2", "c7-2")
 THREE = SIX[3:]
@@ -42,7 +42,7 @@ class File:
         ]
 
     def begin(self, *options: str, hosts: tuple[str, ...] = SIX) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.words(*options, hosts=hosts), cwd=ROOT, text=True,
+        return subprocess.Popen(self.words(*options, hosts=hosts), cwd=SITE, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
 
     def give(self, *options: str, hosts: tuple[str, ...] = SIX) -> Done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab import hosts as lab
 from tests.lab import paths
-from tests.runs import LAB, ROOT, Done, ends_right, mlufleet, pyinfra
+from tests.runs import LAB, SITE, Done, ends_right, mlufleet, pyinfra
 
 HOST = "u1604"
 
@@ -12,7 +12,7 @@ HOST = "u1604"
 def test_3_a_flipped_bit_in_the_store_is_named_and_no_host_is_asked(provisioned: Done) -> None:
     artifact = paths.STORE / "transformers-v4.29.1.bundle"
     right = artifact.read_bytes()
-    before, runs = lab.files(HOST), set((ROOT / "runs").iterdir())
+    before, runs = lab.files(HOST), set((SITE / "runs").iterdir())
     artifact.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
     try:
         done = mlufleet("deploy", LAB, "--limit", HOST)
@@ -23,6 +23,6 @@ def test_3_a_flipped_bit_in_the_store_is_named_and_no_host_is_asked(provisioned:
     for output in (done.output, plain.output):
         assert f"{artifact.name}: sha256 is not the lock's" in output
         assert "Connected" not in output
-    assert set((ROOT / "runs").iterdir()) == runs
+    assert set((SITE / "runs").iterdir()) == runs
     assert lab.files(HOST) == before
     ends_right(HOST)

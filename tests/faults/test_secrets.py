@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.lab import hosts as lab
-from tests.runs import HOSTS, LAB, ROOT, Done, begin, mlufleet
+from tests.runs import HOSTS, LAB, SITE, Done, begin, mlufleet
 
 # everything that a process list shows, of all processes, as root sees it: arguments, environment
 WATCH = (
@@ -18,8 +18,8 @@ LEFT = (
 
 
 def secrets() -> dict[str, str]:
-    key = (ROOT / ".lab/ssh/id_ed25519").read_text().splitlines()[1]
-    return {"password": (ROOT / ".lab/ssh/c7.password").read_text().strip(), "key": key}
+    key = (SITE / ".lab/ssh/id_ed25519").read_text().splitlines()[1]
+    return {"password": (SITE / ".lab/ssh/c7.password").read_text().strip(), "key": key}
 
 
 def test_no_secret_is_in_a_process_list_or_left_anywhere(provisioned: Done) -> None:
@@ -35,7 +35,7 @@ def test_no_secret_is_in_a_process_list_or_left_anywhere(provisioned: Done) -> N
     for name, secret in secrets().items():
         assert secret not in seen, f"{name} in the host's process list"
         assert secret not in output, f"{name} in the output"
-        for path in [*(ROOT / "runs").rglob("*"), ROOT / "pyinfra-debug.log"]:
+        for path in [*(SITE / "runs").rglob("*"), SITE / "pyinfra-debug.log"]:
             assert not path.is_file() or secret not in path.read_text(errors="replace"), path
         for host in HOSTS:
             left = lab.run(host, LEFT.format(needle=f"'{secret}'"), check=False)
@@ -45,7 +45,7 @@ def test_no_secret_is_in_a_process_list_or_left_anywhere(provisioned: Done) -> N
 def test_27_a_wrong_sudo_password_fails_that_host_alone_and_is_not_shown(
     provisioned: Done,
 ) -> None:
-    file = ROOT / ".lab/ssh/c7.password"
+    file = SITE / ".lab/ssh/c7.password"
     right = file.read_text()
     file.write_text("w0nderful-mistake\n")
     try:

@@ -9,6 +9,8 @@ from tests.lab import hosts, machine, paths
 from tests.lab.fleet import Host
 
 SOURCES = Path(__file__).parent / "releases"
+#: what a folder must have for the project's commands to be run in it
+COMMANDS = ("config.py", "deploy.py", "inventories")
 RELEASE = paths.RELEASES / "baichuan-7b-lab.yml"
 
 
@@ -41,6 +43,10 @@ def write(members: list[Host]) -> None:
     for source in SOURCES.glob("*.yml"):
         replace(paths.RELEASES / source.name, source.read_text())
     replace(paths.INVENTORY, text)
+    for name in COMMANDS if paths.PROJECT != paths.SOURCE else ():
+        link = paths.PROJECT / name
+        if not link.is_symlink():
+            link.symlink_to(paths.SOURCE / name)
 
 
 def entry(host: Host, port: int) -> dict[str, str | int]:

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-LAB = Path(os.environ.get("LAB_DIR") or Path(__file__).parents[2] / ".lab").resolve()
-PROJECT = LAB.parent
+SOURCE = Path(__file__).resolve().parents[2]
+LAB = Path(os.environ.get("LAB_DIR") or SOURCE / ".lab").resolve()
+PROJECT = LAB.parent  # the folder that commands are run in: the source, or one beside it
 
 STORE = LAB / "store"  # the artifact store: the vendor's files under the vendor's names
 UPSTREAM = LAB / "upstream"  # bare git repositories

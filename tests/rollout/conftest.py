@@ -4,14 +4,14 @@ import pytest
 
 from tests.lab import up
 from tests.rollout.fleet import LIGHT, NEXT, SIZE, Settled, answers, mostly, rollout
-from tests.runs import RELEASES, ROOT, mlufleet
+from tests.runs import RELEASES, SITE, mlufleet
 
 
 @pytest.fixture(scope="session")
 def lab() -> None:
-    """The lab with its whole fleet up, and its small releases locked."""
+    """The lab with its whole fleet up, and its releases locked."""
     up.up(SIZE)
-    for release in sorted((ROOT / RELEASES).glob("light*.yml")):
+    for release in sorted((SITE / RELEASES).glob("*.yml")):
         done = mlufleet("lock", str(release), "--store", ".lab/store", "--quiet")
         assert done.status == 0, done.output
 

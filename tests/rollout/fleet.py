@@ -11,7 +11,7 @@ from typing import Any
 from fleet import journal
 from fleet.report import STATUSES
 from tests.lab import hosts as lab
-from tests.runs import LAB, RELEASES, ROOT, Done, mlufleet
+from tests.runs import LAB, RELEASES, SITE, Done, mlufleet
 
 #: the lab's first hosts carry a big release, for other tests
 FLEET = ("u1604-2", "u1804-2", "c7-2", "u1604-3", "u1804-3", "c7-3", "u1604-4", "u1804-4")
@@ -76,12 +76,12 @@ def accounted(done: Done) -> Done:
 
 def newest() -> Path:
     """The folder of the run that began last."""
-    return max((ROOT / "runs").glob("2*/journal.jsonl")).parent
+    return max((SITE / "runs").glob("2*/journal.jsonl")).parent
 
 
 def events(run: str | Path, *kinds: str) -> list[tuple[str, str]]:
     """(kind, host) of a run's journal, in order."""
-    found = journal.read(ROOT / "runs" / run)
+    found = journal.read(SITE / "runs" / run)
     return [(event["kind"], event["host"]) for event in found if event["kind"] in kinds]
 
 

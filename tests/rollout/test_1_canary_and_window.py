@@ -19,7 +19,7 @@ from tests.rollout.fleet import (
     most_at_once,
     rollout,
 )
-from tests.runs import ROOT, mlufleet
+from tests.runs import SITE, mlufleet
 
 
 def test_bare_hosts_come_to_answer_canaries_first_and_so_many_at_once(lab: None) -> None:
@@ -81,7 +81,7 @@ def test_the_journal_tells_how_far_a_rollout_is(settled: Settled) -> None:
 
 
 def test_wrong_options_are_refused_before_the_first_connection() -> None:
-    runs = len(os.listdir(ROOT / "runs"))
+    runs = len(os.listdir(SITE / "runs"))
     for option, wrong, says in (
         ("--window", "0", "at least one host"),
         ("--max-fail", "101%", "more than 100%"),
@@ -102,10 +102,10 @@ def test_wrong_options_are_refused_before_the_first_connection() -> None:
     ):
         done = mlufleet("rollout", *words)
         assert done.status == 3 and says in done.output, done.output
-    assert len(os.listdir(ROOT / "runs")) == runs
+    assert len(os.listdir(SITE / "runs")) == runs
 
 
 def test_the_report_has_every_host_and_its_versions(settled: Settled) -> None:
-    report = json.loads((ROOT / "runs" / settled.run / "report.json").read_text())
+    report = json.loads((SITE / "runs" / settled.run / "report.json").read_text())
     assert report["schema"] == 2 and report["kind"] == "rollout"
     assert {host["versions"]["release"] for host in report["hosts"].values()} == {settled.now.name}
