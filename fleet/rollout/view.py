@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from fleet.failures import LEFT
 from fleet.reports.terminal import MARKS
 from operations import events
 
@@ -29,6 +30,7 @@ class Seen:
         self.worked: float | None = None
         #: host at work -> (since, stage, step)
         self.at_work: dict[str, tuple[float, str, str]] = {}
+        #: host -> how the report calls it
         self.failed: dict[str, str] = {}
         self.returned: set[str] = set()
         self.ended: Counter[str] = Counter()
@@ -49,7 +51,8 @@ class Seen:
         elif kind == "rolling-back":
             self.failed.pop(host, None)
         elif kind in ("failed", "unreachable"):
-            self.failed[host] = fields["code"]
+            left = fields["code"] in LEFT
+            self.failed[host] = "skipped" if left and kind == "failed" else kind
         elif kind == "rolled-back":
             self.returned.add(host)
         elif kind == "done":
@@ -57,9 +60,7 @@ class Seen:
             self.ended[self.status(host)] += 1
 
     def status(self, host: str) -> str:
-        if host in self.failed:
-            return "failed"
-        return "rolled back" if host in self.returned else "changed"
+        return self.failed.get(host) or ("rolled back" if host in self.returned else "changed")
 
     @property
     def done(self) -> int:

@@ -4,6 +4,7 @@ import io
 
 from rich.console import Console
 
+from fleet.report import STATUSES
 from fleet.rollout.view import View
 
 
@@ -49,3 +50,13 @@ def test_plain_lines_say_what_failed_and_what_to_do() -> None:
                  "a:   remedy: start it", "a: failed (1 of 1 done, 1 failed)"):  # fmt: skip
         assert line in said, said
     assert "\x1b" not in said
+
+
+def test_hosts_are_counted_by_the_reports_own_words() -> None:
+    seen = View().seen
+    told = (("a", "failed", "CARD_BUSY"), ("b", "unreachable", "UNREACHABLE"), ("c", "failed", "X"))
+    for host, kind, code in told:
+        seen.heard(host, kind, {"code": code})
+        seen.heard(host, "done", {"passed": False})
+    assert seen.ended == {"skipped": 1, "unreachable": 1, "failed": 1}
+    assert set(seen.ended) <= set(STATUSES)
