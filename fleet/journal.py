@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -54,18 +55,26 @@ class Journal:
         os.fsync(self._stream.fileno())
 
 
+def _events(folder: Path) -> Iterator[dict[str, Any]]:
+    # bytes: the cut may be inside a letter, and a text has more line ends than "\n"
+    with (folder / "journal.jsonl").open("rb") as lines:
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(event, dict) and {"time", "kind", "host"} <= event.keys():
+                yield event
+
+
 def read(folder: Path) -> list[dict[str, Any]]:
     """A run's events; a line cut by a kill is left out."""
-    events = []
-    # bytes: the cut may be inside a letter, and a text has more line ends than "\n"
-    for line in (folder / "journal.jsonl").read_bytes().split(b"\n"):
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict) and {"time", "kind", "host"} <= event.keys():
-            events.append(event)
-    return events
+    return list(_events(folder))
+
+
+def has(folder: Path, kind: str) -> bool:
+    """Whether something of this kind happened in a run; what comes after it is not read."""
+    return any(event["kind"] == kind for event in _events(folder))
 
 
 def running(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from fleet import whole
 from fleet.reports import handover, junit, page
 
 
-def previous(folder: Path) -> dict[str, Any] | None:
-    """The report of the run before this one that did more than look."""
+def previous(folder: Path, hosts: Iterable[str]) -> dict[str, Any] | None:
+    """The report of the run before this one that did more than look at one of these hosts."""
     for other in sorted(folder.parent.glob("2*"), reverse=True):
         if other.name < folder.name and (other / "report.json").is_file():
             found: dict[str, Any] = json.loads((other / "report.json").read_text(encoding="utf-8"))
-            if not found.get("dry"):
+            if not found.get("dry") and not found["hosts"].keys().isdisjoint(hosts):
                 return found
     return None
 
@@ -23,7 +24,7 @@ def previous(folder: Path) -> dict[str, Any] | None:
 def publish(found: dict[str, Any], folder: Path) -> None:
     """Write what people and machines read of a report beside ``report.json``."""
     texts = {
-        "report.html": page.render(found, previous(folder)),
+        "report.html": page.render(found, previous(folder, found["hosts"])),
         "junit.xml": junit.render(found),
         "metrics.prom": handover.prometheus(found),
         "cards.csv": handover.facts_csv(found),

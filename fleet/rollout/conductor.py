@@ -15,7 +15,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from pyinfra.api import Host
 
-from fleet import report
+from fleet import journal, report
 from fleet.failures import Failure, InvalidInput
 from fleet.rollout import hooks, wayback
 from fleet.rollout.amounts import Amount
@@ -215,6 +215,6 @@ def folder_of_last(runs: Path, name: str = "") -> Path:
     """
     folders = [runs / name] if name else sorted(runs.glob("2*"), reverse=True)
     for folder in folders:
-        if (folder / "journal.jsonl").is_file() and report.of(folder)["rollout"]:
+        if (folder / "journal.jsonl").is_file() and journal.has(folder, "rollout"):
             return folder
     raise InvalidInput(f"{runs / name}: no rollout to resume")

@@ -1,0 +1,35 @@
+"""What a run reads of the runs before it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fleet import journal
+from fleet.reports.files import previous
+
+
+def report(runs: Path, name: str, *hosts: str, dry: bool = False) -> Path:
+    folder = runs / name
+    folder.mkdir()
+    said = {"run": name, "dry": dry, "hosts": {host: {} for host in hosts}}
+    (folder / "report.json").write_text(json.dumps(said))
+    return folder
+
+
+def test_changes_are_told_since_the_last_run_that_had_one_of_the_hosts(tmp_path: Path) -> None:
+    report(tmp_path, "20260101-000000-1", "a", "b")
+    report(tmp_path, "20260102-000000-1", "c")
+    report(tmp_path, "20260103-000000-1", "a", dry=True)
+    now = report(tmp_path, "20260104-000000-1", "b", "d")
+    found = previous(now, ["b", "d"])
+    assert found and found["run"] == "20260101-000000-1"
+    assert previous(now, ["d"]) is None
+
+
+def test_what_happened_in_a_run_is_known_whatever_cut_its_journal(tmp_path: Path) -> None:
+    kept = journal.Journal(tmp_path / "run")
+    kept.append("rollout", plan={})
+    with (tmp_path / "run/journal.jsonl").open("a") as stream:
+        stream.write('{"time": 1, "kind": "en')
+    assert journal.has(tmp_path / "run", "rollout") and not journal.has(tmp_path / "run", "end")
