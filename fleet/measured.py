@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,11 +16,20 @@ from fleet import whole
 
 #: path -> what it was before it was read, and its sum
 Sums = dict[str, tuple[str, str]]
+#: seconds
+KEPT = 180 * 24 * 3600
 
 
 def cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "mlufleet" / "measured.json"
+
+
+def tidy(folder: Path) -> None:
+    """Remove what was kept in a folder of the cache half a year ago: it can be found again."""
+    for file in folder.iterdir():
+        if time.time() - file.stat().st_mtime > KEPT:
+            file.unlink(missing_ok=True)
 
 
 def _known() -> Sums:

@@ -82,6 +82,7 @@ def known(sha: str) -> list[str]:
 def keep(sha: str, sums: list[str]) -> None:
     with suppress(OSError):  # a run that cannot keep them only costs the next one its time
         whole.write(_file(sha), _sealed("".join(f"{one}\n" for one in sums)))
+        measured.tidy(_file(sha).parent)
 
 
 def of(path: Path, sha: str, size: int) -> list[str]:

@@ -48,6 +48,7 @@ def of(path: Path, sha: str) -> bytes:
     made = _made(path, sha)
     with suppress(OSError):  # a run that cannot keep it only costs the next one its time
         whole.write(kept(sha), made)
+        measured.tidy(kept(sha).parent)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import tempfile
@@ -24,6 +25,16 @@ COMMON = (
 )  # fmt: skip
 #: seconds until it listens
 START = 15
+#: of its folders' names; the number of the process that made one follows
+PREFIX = "mlufleet-seed-"
+
+
+def _sweep() -> None:
+    """Remove the folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def free(ports: str) -> int:
@@ -47,7 +58,8 @@ class Seed:
     """:raises OSError: it does not start"""
 
     def __init__(self, local: Path, sha: str, torrent: bytes, ports: str, rate: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="mlufleet-seed-")
+        _sweep()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
         folder = Path(self._folder.name)
         # aria2c would keep its books beside the file: the store may be read-only
         (folder / sha).symlink_to(local.absolute())

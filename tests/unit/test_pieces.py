@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -89,3 +90,11 @@ def test_progress_says_how_much_how_fast_and_how_long_still() -> None:
     meter.resumed, meter.sent = 10_000_000_000, 1_000_000_000
     assert meter.line(10, 1_000_000_000) == "11,000 of 23,000 MB, 100.0 MB/s, 120 s left"
     assert meter.line(10, 0).endswith("0.0 MB/s, nothing moves")
+
+
+def test_lists_of_files_long_gone_do_not_pile_up(small: None) -> None:
+    pieces.keep("a" * 64, ["x"])
+    old = pieces._file("a" * 64)
+    os.utime(old, (1, 1))
+    pieces.keep("b" * 64, ["y"])
+    assert not old.exists() and pieces.known("b" * 64) == ["y"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,7 +15,7 @@ import pytest
 
 from fleet import pieces, torrent
 from operations.meeting import Meeting, Member, compact
-from operations.seed import free
+from operations.seed import PREFIX, _sweep, free
 
 HASH = b"\x00\xff%&=+" + b"h" * 14
 
@@ -103,3 +106,17 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
         assert free(f"{port}-{port + 20}") > port
         with pytest.raises(OSError, match=f"no free port among {port}"):
             free(str(port))
+
+
+def test_the_folder_of_a_killed_process_goes_and_that_of_a_live_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    names = {f"{PREFIX}{ended.pid}-x": False, f"{PREFIX}{os.getpid()}-x": True,
+             f"{PREFIX}somebody's": True, "other": True}  # fmt: skip
+    for name in names:
+        (tmp_path / name).mkdir()
+    _sweep()
+    assert {name: (tmp_path / name).exists() for name in names} == names
