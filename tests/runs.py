@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.lab import hosts as lab
@@ -96,6 +97,15 @@ def refused(host: str, code: str, *options: str, inventory: str = LAB) -> dict[s
     assert failure["code"] == code, failure
     assert failure["remedy"] and failure["remedy"] in done.output
     return failure
+
+
+def with_more(folder: Path, more: str) -> str:
+    """The lab's release with more to it, locked, in a folder. The option's value."""
+    path = folder / "other.yml"
+    ours = (SITE / RELEASES / "baichuan-7b-lab.yml").resolve()
+    path.write_text(f"extends: {ours}\nname: other\n{more}")
+    assert mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet").status == 0
+    return f"release={path}"
 
 
 def ends_right(host: str, *options: str) -> Done:

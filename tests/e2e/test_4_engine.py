@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, Done, mlufleet, pyinfra
+from tests.runs import CONTAINER, Done, ends_right, mlufleet, pyinfra, refused, with_more
 
 # the lab's docker is a stand-in in front of the real one: here it has to go, and comes back after
 LINK, REAL, TOOL = (
@@ -80,3 +81,14 @@ def test_19_a_wedged_daemon_fails_within_a_minute_or_so(provisioned: Done) -> No
     failure = done.host("u1604")["failure"]
     assert failure["code"] == "ENGINE" and "does not answer" in failure["sentence"]
     assert pyinfra("-y", "--limit", "u1604").statuses() == {"u1604": "ok"}
+
+
+def test_19_an_engine_that_stays_too_old_is_named_with_what_the_release_needs(
+    provisioned: Done, tmp_path: Path
+) -> None:
+    # the store has no newer one
+    needs = with_more(tmp_path, 'engine: {minimum: "99.1"}\n')
+    before = lab.run("u1604", "docker version --format '{{.Server.Version}}'")
+    failure = refused("u1604", "ENGINE", "--data", needs)
+    assert f"upgrade docker {before} to at least 99.1" in failure["sentence"]
+    ends_right("u1604")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import hosts as lab
-from tests.lab import paths
-from tests.runs import RELEASES, SITE, WORK, Done, ends_right, mlufleet, refused
+from tests.runs import WORK, Done, ends_right, refused, with_more
 
 HOST = "u1604"
 UPSTREAM = "/root/upstream.git"
@@ -33,14 +32,7 @@ LOOK = (
 def locked(folder: Path, **fields: str) -> tuple[str, str]:
     """Options for the lab's release with another upstream of one source."""
     said = ", ".join(f"{name}: {value}" for name, value in fields.items())
-    path = folder / "other.yml"
-    path.write_text(
-        f"extends: {(SITE / RELEASES / 'baichuan-7b-lab.yml').resolve()}\nname: other\n"
-        f"sources: [{{name: baichuan-7B, branch: null, {said}}}]\n"
-    )
-    done = mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet")
-    assert done.status == 0, done.output
-    return "--data", f"release={path}"
+    return "--data", with_more(folder, f"sources: [{{name: baichuan-7B, branch: null, {said}}}]\n")
 
 
 @pytest.fixture

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.lab import hosts as lab
-from tests.lab import paths
 from tests.runs import (
     LAB,
-    RELEASES,
-    SITE,
     WORK,
     Done,
     ends_right,
     mlufleet,
     refused,
+    with_more,
 )
 
 HOST = "u1604"
@@ -22,15 +20,6 @@ MIGRATED = f"{WORK}/baichuan-7B_mlu"
 MODELING = f"{WORK}/transformers_mlu/src/transformers/modeling_utils.py"
 RIGHT = 'require_version_core("torch>=1.9")'
 CONTENT = "find . -name __pycache__ -prune -o -type f -exec sha256sum {} + | LC_ALL=C sort -k 2"
-
-
-def release(folder: Path, more: str) -> str:
-    """The lab's release with more to it, locked. The option's value."""
-    path = folder / "other.yml"
-    lab_release = (SITE / RELEASES / "baichuan-7b-lab.yml").resolve()
-    path.write_text(f"extends: {lab_release}\nname: other\n{more}")
-    assert mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet").status == 0
-    return f"release={path}"
 
 
 def test_33_a_half_patched_file_is_made_again_from_its_commit_and_the_edit_is_kept(
@@ -51,7 +40,7 @@ def test_33_a_patch_that_does_not_apply_names_its_anchor_and_how_often_it_is_the
 ) -> None:
     file = "/home/share/pytorch1.9/baichuan/baichuan-7B_mlu/train.py"
     patch = f"patches: [{{file: {file}, find: no such line, replace: x, sha256: '{'0' * 64}'}}]\n"
-    failure = refused(HOST, "PATCH", "--data", release(tmp_path, patch))
+    failure = refused(HOST, "PATCH", "--data", with_more(tmp_path, patch))
     assert "'no such line' occurs 0 times, the patch expects 1" in failure["sentence"]
     ends_right(HOST)
 
