@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.failures import Failure
+from fleet.plain import plainly
 from fleet.wanted import STORE, Wanted, load
 from operations import (
     connection,
@@ -86,7 +87,8 @@ class Look:
 
 def look(host: Any) -> Look:
     """Observe a host that was just connected to."""
-    wanted = load(str(host.data.release), str(host.data.get("store", STORE)))
+    with plainly():
+        wanted = load(str(host.data.release), str(host.data.get("store", STORE)))
     options = Options.of(host)
     connection.prepare(host)
     state = sudo.prepare(host) or observe(host, wanted)
