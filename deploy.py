@@ -4,6 +4,7 @@ from pyinfra import host
 
 from fleet.run import Run
 from operations import (
+    ahead,
     container,
     driver,
     engine,
@@ -34,6 +35,8 @@ elif look.drift:
     swarm.wants(host.name, look.files)
     preflight.passed(wanted, options, name="Preflight")
     lock.taken(Run.current().owner, name="Lock")
+    if look.ahead:
+        ahead.begun(look.ahead, name="Ahead")
     driver.installed(wanted, options, name="Driver")
     engine.running(wanted, options, name="Engine")
     image.loaded(wanted, options, name="Image")

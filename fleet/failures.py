@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from pyinfra.api.exceptions import PyinfraError
-
 
 class Exit(int, Enum):
     """Exit status of ``mlufleet``; pyinfra itself knows only 0 and 1."""
@@ -292,7 +290,7 @@ class Failure:
         return TABLE[self.code][1]
 
 
-class InvalidInput(PyinfraError):
+class InvalidInput(Exception):
     """Inventory, release, lock or store is wrong; nothing was touched (exit status 3)."""
 
 

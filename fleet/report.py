@@ -12,6 +12,7 @@ began), ``lock`` (who held the host then, or null), ``cards`` (address -> core s
 "dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``groups``, ``canary``,
 ``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the
 release that the host can go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a swarm),
+``ahead`` (seconds in which files of a later stage came while others worked),
 ``now`` (what it was at when the journal ended; "" when it was at nothing).
 """
 
@@ -65,7 +66,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
         if report["dry"]:  # nothing was begun: what would be refused is all that there is to say
             host["failure"] = host["failure"] or host["refusal"]
         host["status"] = _status(host, report["rollout"])
-        for key in ("seen", "needs", "refusal", "unreachable", "began-stage"):
+        host["ahead"] = _ahead(host)
+        for key in ("seen", "needs", "refusal", "unreachable", "began-stage", "transfers"):
             del host[key]
     report["exit"] = exit_status(report).value
     return report
@@ -76,7 +78,8 @@ def _host() -> dict[str, Any]:
             "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
             "groups": [], "canary": False, "began": None, "ended": None, "rolled_back": None,
             "way_back": "", "now": "", "seen": False, "needs": [], "refusal": None,
-            "unreachable": False, "began-stage": None, "sent": 0, "swarmed": 0}  # fmt: skip
+            "unreachable": False, "began-stage": None, "sent": 0, "swarmed": 0,
+            "transfers": []}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -110,6 +113,7 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "transfer":
         host["sent"] += event["sent"]
         host["swarmed"] += event.get("swarmed", 0)
+        host["transfers"].append((event.get("stage", ""), event["time"], event.get("seconds", 0.0)))
         if event.get("fallback"):
             host["notes"].append(f"{event['title']}: it left the swarm ({event['fallback']}), "
                                  "the rest came by SSH")  # fmt: skip
@@ -135,6 +139,15 @@ def _travelled(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["rolled_back"]["to"] = host["versions"].get("release", "")
     elif kind == "proved":
         host["needs"] = []
+
+
+def _ahead(host: dict[str, Any]) -> float:
+    """Seconds of transfers before the stage began that wanted them."""
+    begun = {stage["stage"]: stage["began"] for stage in host["stages"]}
+    early = 0.0
+    for stage, end, seconds in host["transfers"]:
+        early += max(0.0, min(end, begun.get(stage, end)) - (end - seconds))
+    return round(early, 2)
 
 
 def _status(host: dict[str, Any], rollout: dict[str, Any] | None) -> str:

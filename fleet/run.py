@@ -23,7 +23,7 @@ from pyinfra.api.state import State
 
 from fleet import journal, report, unreachable
 from fleet.failures import LEFT, Failure
-from operations import connection, events, lock, sudo, swarm
+from operations import ahead, connection, events, lock, sudo, swarm
 from operations.failing import TAIL
 from operations.outstanding import Look
 from operations.stage import Decision
@@ -75,6 +75,7 @@ class Goodbye(BaseStateCallback):
 
     @staticmethod
     def host_disconnect(state: State, host: Host) -> None:
+        ahead.end(host.name)
         swarm.leave(host.name)
         lock.release(host)
         sudo.remove(host)

@@ -7,6 +7,8 @@ from typing import Any
 
 Listener = Callable[[str, str, dict[str, Any]], None]
 listeners: list[Listener] = []
+#: called when every host is asked to stop; may not wait for anything
+halting: list[Callable[[], None]] = []
 
 
 def emit(host: str, kind: str, **fields: Any) -> None:
@@ -22,6 +24,8 @@ class _Halt:
 def halt() -> None:
     """Ask every host to stop before its next step."""
     _Halt.asked = True
+    for end in halting:
+        end()
 
 
 def halted() -> bool:

@@ -29,6 +29,16 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     return []
 
 
+def placed(wanted: Wanted) -> str:
+    """Where the archive is on the host."""
+    return f"{layout.STATE}/artifacts/{wanted.release.image.file}"
+
+
+def upload(wanted: Wanted) -> Upload:
+    local, sha = wanted.local(wanted.release.image.file)
+    return Upload("image", [(local, placed(wanted), sha)])
+
+
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     reference, identity = wanted.release.image.reference, wanted.lock.image.id
     if state.tagged and state.tagged != identity:
@@ -36,16 +46,13 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             "keeping another image under its own tag", "keep-image", reference, code="IMAGE_LOAD"
         )
     if state.image != identity:
-        name = wanted.release.image.file
-        local, sha = wanted.local(name)
-        dest = f"{layout.STATE}/artifacts/{name}"
-        yield Upload("image", [(local, dest, sha)])
+        yield upload(wanted)
         yield Step(
             "loading the image (gigabytes are unpacked, this takes minutes)",
             "load-image",
-            dest,
+            placed(wanted),
             identity,
-            str(preflight.UNPACKED * wanted.lock.files[name].size),
+            str(preflight.UNPACKED * wanted.lock.files[wanted.release.image.file].size),
             code="IMAGE_LOAD",
             timeout=7200,
             resource="load",

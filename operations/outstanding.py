@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.failures import Failure
+from fleet.plain import plainly
 from fleet.wanted import STORE, Wanted, load
 from operations import (
     connection,
@@ -25,6 +26,7 @@ from operations import (
 from operations.observe import observe
 from operations.stage import Options
 from operations.state import HostState
+from operations.transfer import Upload
 
 STAGES = tuple(
     module.STAGE
@@ -65,16 +67,30 @@ class Look:
     drift: dict[str, Failure | list[str]]
 
     @property
-    def files(self) -> set[str]:
-        """sha256 of the image and of weights that it needs: what may be big."""
-        files, found = self.wanted.lock.files, set()
+    def uploads(self) -> list[Upload]:
+        """Of the image and of weights that it needs: what may be big."""
+        found: list[Upload] = []
         if isinstance(self.state, HostState):
             if image.STAGE.name in self.drift and self.state.image != self.wanted.lock.image.id:
-                found.add(files[self.wanted.release.image.file].sha256)
+                found.append(image.upload(self.wanted))
+                found[0].stage = image.STAGE.name
             if weights.STAGE.name in self.drift:
                 for one in weights.wrong(self.wanted, self.state):
-                    found |= {f.sha256 for f in self.wanted.lock.under(one.folder).values()}
+                    found.append(weights.upload(self.wanted, one))
+                    found[-1].stage = weights.STAGE.name
         return found
+
+    @property
+    def files(self) -> set[str]:
+        """sha256 of these."""
+        return {sha for upload in self.uploads for _, _, sha in upload.files.values()}
+
+    @property
+    def ahead(self) -> list[Upload]:
+        """Those of them that can come while something else is done."""
+        uploads = self.uploads
+        only = len(uploads) == 1 and next(iter(self.drift)) == uploads[0].stage
+        return [] if only else uploads
 
     @property
     def refusal(self) -> tuple[str, Failure] | None:
@@ -86,7 +102,8 @@ class Look:
 
 def look(host: Any) -> Look:
     """Observe a host that was just connected to."""
-    wanted = load(str(host.data.release), str(host.data.get("store", STORE)))
+    with plainly():
+        wanted = load(str(host.data.release), str(host.data.get("store", STORE)))
     options = Options.of(host)
     connection.prepare(host)
     state = sudo.prepare(host) or observe(host, wanted)

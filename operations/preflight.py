@@ -38,15 +38,19 @@ def space(wanted: Wanted, state: HostState) -> Failure | None:
     """Room for what is still to come; of an engine that is silent nobody knows what it has."""
     need: dict[str, int] = {}
     files = wanted.lock.files
+
+    def there(sha: str) -> int:
+        return sum(size for name, size in state.parts.items() if sha in name)
+
     silent = not state.engine and not engine.absent(state)
     if state.image != wanted.lock.image.id and not silent:
         archive = files[wanted.release.image.file]
-        there = sum(size for name, size in state.parts.items() if archive.sha256 in name)
         need[state.docker_root] = UNPACKED * archive.size
-        need[layout.STATE] = max(archive.size - there, 0)
+        need[layout.STATE] = max(archive.size - there(archive.sha256), 0)
     for weights in wanted.release.weights:
         if f"weights-{weights.name}" not in state.stamps:
-            total = sum(f.size for f in wanted.lock.under(weights.folder).values())
+            total = sum(max(f.size - there(f.sha256), 0)
+                        for f in wanted.lock.under(weights.folder).values())  # fmt: skip
             need[layout.STATE] = need.get(layout.STATE, 0) + total
     for source in wanted.release.sources:
         path = layout.on_host(wanted.release, source.path)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import connection, sudo
+from operations import ahead, connection, sudo
 from operations.failing import alone, fail
 from operations.lock import LEASE, held, who
 from operations.observe import forget, observe
@@ -39,6 +39,10 @@ class Reboot(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+        with ahead.grounded(host):
+            return self._rebooted(host, connector_arguments)
+
+    def _rebooted(self, host: Host, connector_arguments: Any) -> bool:
         lock = held(host)
         if lock is None:
             raise RuntimeError("a reboot needs the host's lock")

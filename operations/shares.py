@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gevent import Greenlet, getcurrent
 from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
 
-#: resource ("upload", "load") -> its places
+#: resource ("upload", "upload ahead" of its stage, "load") -> its places
 places: dict[str, BoundedSemaphore] = {}
+#: who has none yet
+waiting: set[Greenlet] = set()
 
 
 @contextmanager
@@ -22,5 +25,12 @@ def place(host: Host, resource: str) -> Iterator[None]:
         return
     if limit.locked():
         logger.info(f"{host.print_prefix}waits for a place to {resource}")
-    with limit:
+    waiting.add(getcurrent())
+    try:
+        limit.acquire()
+    finally:
+        waiting.discard(getcurrent())
+    try:
         yield
+    finally:
+        limit.release()

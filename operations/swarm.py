@@ -117,6 +117,7 @@ def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter)
     """
     swarm, terms = swarms[sha], settings.of(Terms, host)
     swarm.wanting.add(host.name)  # one that lost its connection meanwhile was taken off
+    comes_again = False
     try:
         meeting = swarm.start(local, terms)
         peer = swarm.peers[host.name] = Peer(
@@ -131,12 +132,16 @@ def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter)
         return ""
     except Stranded as error:
         return str(error)
+    except gevent.GreenletExit:  # it is stopped, and may come again
+        comes_again = True
+        raise
     except Exception as error:  # a library, a process or a network of the swarm's
         return f"{type(error).__name__}: {error}"
     finally:
         joined = swarm.peers.get(host.name)
         if joined is None or not joined.whole:
-            left.add((host.name, sha))
+            if not comes_again:
+                left.add((host.name, sha))
             swarm.peers.pop(host.name, None)
         if joined and not joined.whole:
             joined.close()

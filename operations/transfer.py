@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet import pieces
-from operations import connection, events, layout, shares, swarm
-from operations.failing import alone, refused, told
+from fleet.failures import Failure
+from operations import ahead, connection, events, layout, shares, swarm
+from operations.failing import alone, fail, refused, told
 from operations.lock import who
 from operations.scripts import script
 from operations.sending import Meter, send
@@ -48,6 +51,8 @@ class Upload(PyinfraCommand):
         for local, dest, sha in files:
             self.files[f"{self.kind}.{sha}.{seen[sha]}.part"] = (local, dest, sha)
             seen[sha] += 1
+        #: partial files that were filled here, and not looked at since
+        self.brought: set[str] = set()
 
     @override
     def __repr__(self) -> str:
@@ -57,38 +62,57 @@ class Upload(PyinfraCommand):
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         try:
-            said = self._placed(host, connector_arguments)
+            with ahead.taken(host, self.kind) as brought:
+                if events.halted():  # while it was waited for
+                    return fail(host, Failure("INTERRUPTED"), self.stage)
+                said = self._placed(host, connector_arguments, brought)
         finally:
             for _, _, sha in self.files.values():
                 swarm.served(host.name, sha)
         return said is None or refused(host, "TRANSFER", self.stage, said, self.title)
 
-    def _placed(self, host: Host, arguments: Any) -> list[str] | None:
-        """Why the files are not in place; None when they are."""
+    def fill(self, host: Host, arguments: Any) -> list[str]:
+        """Fill the partial files before the stage wants them; nothing is placed.
 
-        def bring(parts: dict[str, int], swarming: bool) -> list[str]:
-            return self._bring(host, arguments, parts, swarming) if parts else []
+        :returns: why one of them is not whole
+        """
+        wanted, lines = self._asked(host, arguments)
+        return lines or self._bring(host, arguments, wanted, swarming=True, early=True)
 
+    def _placed(self, host: Host, arguments: Any, brought: Set[str] = frozenset()
+                ) -> list[str] | None:  # fmt: skip
+        """Why the files are not in place; None when they are.
+
+        :param brought: partial files that are whole
+        """
+        wanted, failed = self._asked(host, arguments)
+        if failed:
+            return failed
+        wanted = {part: there for part, there in wanted.items()
+                  if part not in brought or there != self._size(part)}  # fmt: skip
+        failed = self._bring(host, arguments, wanted, swarming=True)
+        if failed:
+            return failed
+        ok, lines = self._receive(host, arguments, "end")
+        if broken := _named(lines, "broken"):
+            logger.warning(f"{host.print_prefix}{self.title}: what arrived broken is sent again")
+            failed = self._bring(host, arguments, {part: self._size(part) for part in broken})
+            if not failed:
+                ok, lines = self._receive(host, arguments, "end")
+                for part in _named(lines, "broken"):
+                    failed += self._blamed(host, arguments, part)
+        return None if ok and not failed else failed or lines
+
+    def _asked(self, host: Host, arguments: Any) -> tuple[dict[str, int], list[str]]:
+        """Partial files that are to be filled, and how much of each is there; or why not."""
         ok, lines = self._receive(host, arguments, "begin")
         if not ok:
-            return lines
+            return {}, lines or ["the host does not take files"]
         wanted = {line.split()[1]: int(line.split()[2]) for line in lines
                   if line.startswith("want ")}  # fmt: skip
         for part in self.files.keys() - wanted.keys():
             swarm.served(host.name, self.files[part][2])
-        failed = bring(wanted, True)
-        if not failed:
-            ok, lines = self._receive(host, arguments, "end")
-            if broken := _named(lines, "broken"):
-                logger.warning(
-                    f"{host.print_prefix}{self.title}: what arrived broken is sent again"
-                )
-                failed = bring({part: self._size(part) for part in broken}, False)
-                if not failed:
-                    ok, lines = self._receive(host, arguments, "end")
-                    for part in _named(lines, "broken"):
-                        failed += self._blamed(host, arguments, part)
-        return None if ok and not failed else failed or lines
+        return wanted, []
 
     def _receive(self, host: Host, arguments: Any, phase: str) -> tuple[bool, list[str]]:
         manifest = "".join(f"{sha} {part} {dest}\n" for part, (_, dest, sha) in self.files.items())
@@ -102,15 +126,18 @@ class Upload(PyinfraCommand):
     def _size(self, part: str) -> int:
         return self.files[part][0].stat().st_size
 
-    def _bring(
-        self, host: Host, arguments: Any, parts: dict[str, int], swarming: bool
-    ) -> list[str]:
+    def _bring(self, host: Host, arguments: Any, parts: dict[str, int], *,
+               swarming: bool = False, early: bool = False) -> list[str]:  # fmt: skip
         """Send what is missing.
 
         :param parts: partial files, and how much of each is there, right or wrong
         :param swarming: whether the fleet's other hosts may be asked first
+        :param early: ahead of its stage; what is due goes before
         :returns: why it could not be
         """
+        if not parts:
+            return []
+        started = time.monotonic()
         meter = Meter(sum(map(self._size, parts)))
         left: list[str] = []
         logger.info(f"{host.print_prefix}{self.title}: {len(parts)} files, "
@@ -122,7 +149,9 @@ class Upload(PyinfraCommand):
                 missing, before, had = [(0, size)], meter.swarmed, there
                 if swarming and swarm.chosen(host, sha, size):
                     if not (why := self._by_swarm(host, arguments, part, there, meter)):
-                        continue  # all of it, as its pieces say: the whole is looked at in the end
+                        # all of it, as its pieces say: the whole is looked at in the end
+                        self.brought.add(part)
+                        continue
                     left.append(why)
                     there = size
                 if there:
@@ -135,18 +164,25 @@ class Upload(PyinfraCommand):
                     meter.resumed += right - came
                     logger.info(f"{host.print_prefix}{self.title}: {right:,} of {size:,} bytes "
                                 "are there and right")  # fmt: skip
-                with shares.place(host, "upload"), meter.told(host, self.title):
+                with (
+                    shares.place(host, "upload ahead" if early else ""),
+                    shares.place(host, "upload"),
+                    meter.told(host, self.title),
+                ):
                     said = send(host, local, f"{INCOMING}/{part}", missing, meter)
                 if said:
                     # half a file would take the room that is missing
                     self._receive(host, arguments, "drop")
+                    self.brought.clear()
                     return [*said, f"{dest} of {size:,} bytes could not be written"]
+                self.brought.add(part)
         except ValueError as error:
             return [str(error)]
         finally:
             events.emit(host.name, "transfer", title=self.title, sent=meter.sent,
                         total=meter.total, resumed=meter.resumed, swarmed=meter.swarmed,
-                        fallback="; ".join(left))  # fmt: skip
+                        fallback="; ".join(left), stage=self.stage,
+                        seconds=round(time.monotonic() - started, 2))  # fmt: skip
         return []
 
     def _by_swarm(self, host: Host, arguments: Any, part: str, there: int, meter: Meter) -> str:

@@ -44,13 +44,17 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     return [f"place weights {weights.name}" for weights in wrong(wanted, state)]
 
 
+def upload(wanted: Wanted, weights: Weights) -> Upload:
+    files = [
+        (wanted.store / weights.folder / name, f"{weights.target}/{name}", locked.sha256)
+        for name, locked in wanted.lock.under(weights.folder).items()
+    ]
+    return Upload(f"weights {weights.name}", files)
+
+
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     for weights in wrong(wanted, state):
-        files = [
-            (wanted.store / weights.folder / name, f"{weights.target}/{name}", locked.sha256)
-            for name, locked in wanted.lock.under(weights.folder).items()
-        ]
-        yield Upload(f"weights {weights.name}", files)
+        yield upload(wanted, weights)
         yield stamped(wanted, weights)
 
 

@@ -14,6 +14,7 @@ from fleet.failures import InvalidInput
 from fleet.inventory import ansible_command, sources
 from fleet.inventory.hosts import Fleet, HostData, typed
 from fleet.inventory.reading import Entry, entries
+from fleet.plain import plainly
 
 #: later ones win, as they do in Ansible
 FIELDS = {
@@ -27,6 +28,7 @@ SECRET = re.compile(r"ansible_\w*pass(word|phrase)?")
 PROXY = re.compile(r"Proxy(Command|Jump)|(^|\s)-[JW]")
 
 
+@plainly()
 def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     """The hosts of an Ansible inventory (a file, a folder, a script) as pyinfra wants them.
 

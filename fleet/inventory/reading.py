@@ -15,6 +15,7 @@ from fleet.fields import Location, line_of
 from fleet.inventory import ranges, table
 from fleet.inventory.hosts import Fleet, HostData, check_group
 from fleet.inventory.transports import quick
+from fleet.plain import plainly
 
 Entry = tuple[str, dict[str, Any]]
 #: file and line of a field
@@ -30,6 +31,7 @@ CONNECTING: dict[str, Any] = {
 OCTAL = re.compile(r"(?=.*\b0[0-9])[0-9]+(\.[0-9]+){3}")
 
 
+@plainly()
 def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     """The hosts of a YAML or CSV file as pyinfra wants them, each checked with its release.
 
@@ -44,6 +46,7 @@ def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     return entries(fleet, lambda where: f"{path}:{line_of(node, where)}", defaults)
 
 
+@plainly()
 def one_of(*paths: Path) -> Path:
     """The one of these files that is there.
 
@@ -55,6 +58,7 @@ def one_of(*paths: Path) -> Path:
     return found[0] if found else paths[0]
 
 
+@plainly()
 def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     """What pyinfra wants of a fleet, its ranges expanded."""
     given = documents.validate(HostData, dict(defaults or {}), Path("defaults of the inventory"))
@@ -123,6 +127,7 @@ def group(entries: list[Entry], name: str) -> list[Entry]:
     return [entry for entry in entries if name in entry[1].get("groups", ())]
 
 
+@plainly()
 def grouped(entries: list[Entry], everyone: str = "fleet") -> dict[str, list[Entry]]:
     """All hosts and each of their groups, as the variables that pyinfra makes groups of.
 

@@ -86,6 +86,7 @@ class Host(_Tolerant):
     way_back: Text = ""
     sent: int = 0
     swarmed: int = 0
+    ahead: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -116,6 +117,8 @@ class Host(_Tolerant):
             *(f"kept {what}" for what in self.kept),
             *([f"{self.swarmed / 1e6:,.0f} MB came by a swarm, {self.sent / 1e6:,.0f} MB by SSH"]
               if self.swarmed else []),
+            *([f"files of later stages came in {self.ahead:.0f} s that other stages took"]
+              if self.ahead >= 1 else []),
             *self.notes,
         ]  # fmt: skip
 

@@ -69,8 +69,10 @@ class Conductor:
         """Roll out, and return the report."""
         for number in (signal.SIGINT, signal.SIGTERM):
             gevent.signal_handler(number, self._interrupted, number)
-        shares.places.update(upload=BoundedSemaphore(self.plan.uploads),
-                             load=BoundedSemaphore(self.plan.loads))  # fmt: skip
+        # one is left for what a stage waits for: a driver's package is behind no image
+        limits = {"upload": self.plan.uploads, "upload ahead": self.plan.uploads - 1,
+                  "load": self.plan.loads}  # fmt: skip
+        shares.places.update({resource: BoundedSemaphore(n) for resource, n in limits.items()})
         try:
             self._survey()
             if not self.stopping.is_set():

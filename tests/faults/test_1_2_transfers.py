@@ -4,58 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from fleet.pieces import SIZE as PIECE
+from tests.faults.big import FORGET, HOST, INCOMING, Big
 from tests.lab import hosts as lab
-from tests.lab import paths
-from tests.runs import LAB, RELEASES, SITE, Done, begin, mlufleet, report_in
+from tests.runs import Done, begin, report_in
 
-HOST = "u1604"
-INCOMING = "/var/lib/mlufleet/incoming"
 #: of the archive's padding: some seconds of a fast connection
 PADDING = 320 << 20
 #: bytes that may be between the two ends when a connection is cut
 UNDERWAY = 24 << 20
 #: more bytes than the smoke test's own files have, which a host may lack
 OTHERS = 1 << 16
-FORGET = f"docker rm -f light; docker image rm -f registry.lab/light:v1; rm -f {INCOMING}/*"
-
-
-@dataclass(frozen=True)
-class Big:
-    """A small release whose image archive is big. :param options: of a run that wants it"""
-
-    options: tuple[str, ...]
-    size: int
-
-    def deploy(self) -> Done:
-        return mlufleet("deploy", LAB, "--limit", HOST, *self.options)
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Big:
-    root = tmp_path_factory.mktemp("big")
-    store = root / "store"
-    store.mkdir()
-    for found in paths.STORE.iterdir():
-        (store / found.name).symlink_to(found)
-    archive = store / "light-v1.tar"
-    content = archive.read_bytes()
-    archive.unlink()
-    archive.write_bytes(content)
-    (root / "padding").write_bytes(os.urandom(PADDING))
-    with tarfile.open(archive, "a") as tar:
-        tar.add(root / "padding", "padding")
-    (root / "light.yml").write_text((SITE / RELEASES / "light.yml").read_text())
-    locked = mlufleet("lock", str(root / "light.yml"), "--store", str(store), "--quiet")
-    assert locked.status == 0
-    options = ("--data", f"release={root / 'light.yml'}", "--data", f"store={store}")
-    return Big(options, archive.stat().st_size)
+    return Big.made(tmp_path_factory.mktemp("big"), PADDING)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.lab import engine, hosts
 
@@ -69,3 +70,22 @@ def link(mib: int, names: Iterable[str]) -> Iterator[dict[str, str]]:
             subprocess.run(["docker", "network", "disconnect", "-f", network, hosts.PREFIX + name],
                            capture_output=True)  # fmt: skip
         engine.docker("network", "rm", network)
+
+
+@contextmanager
+def slow(mib: int, host: str) -> Iterator[None]:
+    """All that comes to a host comes slowly, until the host reboots.
+
+    Args:
+        mib: MiB/s.
+        host: its name.
+    """
+    index = hosts.run(host, "cat /sys/class/net/eth0/iflink")
+    links = Path("/sys/class/net").glob("veth*/ifindex")
+    device = next(link.parent.name for link in links if link.read_text().strip() == index)
+    _run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mib * 8389}kbit",
+         "burst", "512kb", "latency", "200ms")  # fmt: skip
+    try:
+        yield
+    finally:
+        subprocess.run(["tc", "qdisc", "del", "dev", device, "root"], capture_output=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,28 @@ def test_wrong_values_in_it_are_told_before_the_first_connection(
 def test_the_page_of_failure_codes_is_the_table() -> None:
     page = Path(__file__).parents[2] / "docs/failures.md"
     assert page.read_text() == reference(), "mlufleet explain --markdown > docs/failures.md"
+
+
+def test_help_and_status_load_neither_pyinfra_nor_models_nor_tables() -> None:
+    for words in (["--help"], ["status", "20000101-000000-1"], ["explain", "SUDO"]):
+        code = (
+            "import sys\nfrom fleet.cli import main\n"
+            f"try: main({words!r})\nexcept SystemExit: pass\n"
+            "print(sorted({'pyinfra', 'paramiko', 'pydantic', 'yaml', 'rich'} & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
+
+
+def test_pyinfra_tells_wrong_input_of_an_inventory_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yml").write_text("hosts: {a: {cards: two}}\n")
+    inventory = tmp_path / "fleet.py"
+    inventory.write_text(
+        "from pathlib import Path\nfrom fleet.inventory import read\n"
+        "fleet = read(Path(__file__).with_suffix('.yml'))\n"
+    )
+    words = [sys.executable, "-m", "pyinfra", "-y", str(inventory), "exec", "--", "true"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "reading.py" in done.stderr or "documents.py" in done.stderr
+    assert f"{inventory.with_suffix('.yml')}:1: hosts.a.cards: " in done.stderr

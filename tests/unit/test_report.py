@@ -94,6 +94,28 @@ def test_what_a_swarm_brought_and_why_it_was_left_is_told(
     assert "70 MB came by a swarm, 31 MB by SSH" in reported.read(result).hosts["a"].remarks
 
 
+def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
+    def transfer(stage: str, time: float, seconds: float) -> dict[str, Any]:
+        brought = {"title": stage, "sent": 1, "stage": stage, "seconds": seconds}
+        return {**event("transfer", "a", **brought), "time": time}
+
+    def stage(name: str, began: float, ended: float) -> list[dict[str, Any]]:
+        fields = {"stage": name, "seconds": ended - began, "changes": ["x"], "driver": ""}
+        return [{**event("stage", "a", stage=name), "time": began},
+                {**event("stage-done", "a", **fields), "time": ended}]  # fmt: skip
+
+    events = [
+        event("hosts", names=["a"]), observed("a"), transfer("driver", 11, 1),
+        *stage("driver", 10, 30), transfer("image", 36, 25), *stage("image", 32, 50),
+        transfer("weights", 55, 10),
+    ]  # fmt: skip
+    host = report.derive(events, "r")["hosts"]["a"]
+    # 11 to 32 of the image, and all of the weights, whose stage never came
+    assert host["ahead"] == 31
+    assert "31 s that other stages took" in " ".join(reported.read({"hosts": {"a": host}})
+                                                     .hosts["a"].remarks)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [

@@ -1,0 +1,53 @@
+"""A small release whose image archive is big, and a host that has nothing of it."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import paths
+from tests.runs import LAB, RELEASES, SITE, Done, mlufleet
+
+HOST = "u1604"
+INCOMING = "/var/lib/mlufleet/incoming"
+FORGET = f"docker rm -f light; docker image rm -f registry.lab/light:v1; rm -f {INCOMING}/*"
+
+
+@dataclass(frozen=True)
+class Big:
+    """:param options: of a run that wants it"""
+
+    options: tuple[str, ...]
+    size: int
+
+    @classmethod
+    def made(cls, root: Path, padding: int, release: str = "") -> Big:
+        """Write release, lock and store into a folder.
+
+        :param padding: bytes that the archive has more
+        :param release: its text, as an extension of ``light``
+        """
+        store = root / "store"
+        store.mkdir()
+        for found in paths.STORE.iterdir():
+            (store / found.name).symlink_to(found)
+        archive = store / "light-v1.tar"
+        content = archive.read_bytes()
+        archive.unlink()
+        archive.write_bytes(content)
+        (root / "padding").write_bytes(os.urandom(padding))
+        with tarfile.open(archive, "a") as tar:
+            tar.add(root / "padding", "padding")
+        (root / "light.yml").write_text((SITE / RELEASES / "light.yml").read_text())
+        file = root / "big.yml"
+        file.write_text(f"extends: light\n{release}")
+        locked = mlufleet("lock", str(file), "--store", str(store), "--quiet")
+        assert locked.status == 0
+        return cls(
+            ("--data", f"release={file}", "--data", f"store={store}"), archive.stat().st_size
+        )
+
+    def deploy(self) -> Done:
+        return mlufleet("deploy", LAB, "--limit", HOST, *self.options)

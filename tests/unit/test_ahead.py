@@ -1,0 +1,242 @@
+"""What comes before its stage: who waits for it, who takes it over, and what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+
+from fleet.wanted import Wanted
+from operations import ahead, events, outstanding, preflight, shares, swarm
+from operations.sending import Meter
+from operations.stage import Options
+from operations.state import HostState
+from operations.transfer import Upload
+from tests.unit.conftest import BARE, probe
+
+HOST: Any = SimpleNamespace(name="a", print_prefix="[a] ", connector=None, data={})
+
+
+class File:
+    """An upload of one file that is whole once somebody says so."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = self.title = kind
+        self.brought: set[str] = set()
+        self.tries = self.under_way = 0
+        self.arrives, self.why = Event(), ""
+
+    def fill(self, host: Any, arguments: Any) -> list[str]:
+        self.tries += 1
+        with shares.place(host, "upload ahead"):
+            self.under_way += 1
+            try:
+                self.arrives.wait()
+            finally:
+                self.under_way -= 1
+        if not self.why:
+            self.brought.add(f"{self.kind}.part")
+        return [self.why] if self.why else []
+
+
+@pytest.fixture
+def files() -> Iterator[tuple[File, File]]:
+    """Of a host, both on their way: the first of them moves."""
+    files = File("image"), File("weights")
+    ahead.Begin(list(files)).execute(None, HOST, {})  # type: ignore[arg-type]
+    gevent.sleep(0)
+    yield files
+    ahead.end("a")
+    gevent.sleep(0)
+    assert not any(file.under_way for file in files)
+
+
+def taken(kind: str) -> set[str]:
+    with ahead.taken(HOST, kind) as brought:
+        return set(brought)
+
+
+def test_a_stage_waits_for_its_file_and_the_next_one_goes_on(files: tuple[File, File]) -> None:
+    image, weights = files
+    stage = gevent.spawn(taken, "image")
+    gevent.sleep(2 * ahead.PATIENCE)
+    assert not stage.dead and (image.under_way, weights.under_way) == (1, 0)
+    image.arrives.set()
+    assert stage.get(timeout=5) == {"image.part"}
+    gevent.sleep(0)
+    assert (image.tries, weights.under_way) == (1, 1)
+    weights.arrives.set()
+    assert taken("weights") == {"weights.part"} and weights.tries == 1
+
+
+def test_a_stage_takes_over_a_file_that_only_waits_for_a_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shares, "places", {"upload ahead": BoundedSemaphore(0)})
+    image, weights = File("image"), File("weights")
+    ahead.Begin([image, weights]).execute(None, HOST, {})  # type: ignore[arg-type,list-item]
+    gevent.sleep(0)
+    assert len(shares.waiting) == 1
+    with gevent.Timeout(5):
+        assert taken("image") == set() and image.tries == 1
+    gevent.sleep(0)
+    assert weights.tries == 1, "the next one is on its way"
+    ahead.end("a")
+    assert not shares.waiting
+
+
+def test_a_stage_takes_over_a_file_whose_turn_has_not_come(files: tuple[File, File]) -> None:
+    image, weights = files
+    with gevent.Timeout(5), ahead.taken(HOST, "weights") as brought:
+        assert brought == set() and image.under_way == weights.under_way == 0
+
+
+def test_what_goes_wrong_is_left_to_the_stage_and_fails_nobody(
+    files: tuple[File, File], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(events, "listeners", [lambda host, kind, fields: heard.append(kind)])
+    image, weights = files
+    image.why = "no room"
+    image.arrives.set()
+    gevent.sleep(0)
+    assert taken("image") == set() and not heard
+    gevent.sleep(0)
+    assert image.tries == 1 and weights.under_way == 1, "with the stage's own, the way is free"
+
+
+def test_a_reboot_stops_it_and_it_goes_on_afterwards(files: tuple[File, File]) -> None:
+    image, _ = files
+    with ahead.grounded(HOST):
+        gevent.sleep(0)
+        assert image.under_way == 0
+    gevent.sleep(0)
+    assert (image.under_way, image.tries) == (1, 2)
+
+
+def test_a_failure_of_the_host_ends_it_for_good(files: tuple[File, File]) -> None:
+    image, weights = files
+    with ahead.grounded(HOST):
+        events.emit("b", "failed")
+        assert "a" in ahead.flights
+        events.emit("a", "failed", stage="driver", code="TIMED_OUT")
+        assert not ahead.flights
+    gevent.sleep(0)
+    assert image.under_way == weights.under_way == 0
+
+
+def test_a_run_that_is_halted_ends_it_at_once(
+    files: tuple[File, File], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events._Halt, "asked", False)
+    image, weights = files
+    events.halt()
+    gevent.sleep(0)
+    assert image.under_way == 0
+    with ahead.grounded(HOST):
+        pass
+    gevent.sleep(0)
+    assert (image.tries, weights.tries) == (1, 0), "nor does it begin again"
+
+
+def test_a_host_that_was_not_given_anything_has_no_flight() -> None:
+    assert taken("image") == set() and not ahead.flights
+
+
+# an upload
+
+
+def partial(size: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> tuple[Upload, list[str]]:
+    """An upload of three bytes, of which the host says to have some; what is done with it."""
+    (tmp_path / "x").write_bytes(b"abc")
+    upload = Upload("image", [(tmp_path / "x", "/x", "5" * 64)])
+    (part,) = upload.files
+    did: list[str] = []
+
+    def receive(host: Any, arguments: Any, phase: str) -> tuple[bool, list[str]]:
+        did.append(phase)
+        return True, [f"want {part} {size}"] if phase == "begin" else []
+
+    def send(*_: Any) -> list[str]:
+        did.append("send")
+        return []
+
+    monkeypatch.setattr(upload, "_receive", receive)
+    monkeypatch.setattr(upload, "_compared", lambda *_: did.append("compare") or (0, []))
+    monkeypatch.setattr("operations.transfer.send", send)
+    return upload, did
+
+
+def test_a_part_that_was_brought_is_neither_read_nor_sent_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    upload, did = partial(0, monkeypatch, tmp_path)
+    assert upload.fill(HOST, {}) == [] and did == ["begin", "send"], "and nothing is placed"
+    due, did = partial(3, monkeypatch, tmp_path)
+    assert due._placed(HOST, {}, upload.brought) is None
+    assert did == ["begin", "end"]
+
+
+def test_a_part_that_a_host_has_lost_again_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    upload, did = partial(2, monkeypatch, tmp_path)
+    assert upload._placed(HOST, {}, set(upload.files)) is None
+    assert did == ["begin", "compare", "send", "end"]
+
+
+def test_a_host_that_is_stopped_in_a_swarm_is_led_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm, "swarms", {})
+    monkeypatch.setattr(swarm, "left", set())
+    for name in "abc":
+        swarm.wants(name, {"5" * 64})
+    monkeypatch.setattr(swarm.Swarm, "start", lambda *_: gevent.sleep(60))
+    one: Any = SimpleNamespace(name="a", data={}, connector=SimpleNamespace(client=None))
+    flight = gevent.spawn(swarm.fill, one, None, "5" * 64, "part", 0, Meter(1))
+    gevent.sleep(0)
+    flight.kill()
+    assert swarm.chosen(one, "5" * 64, 64 << 20)
+
+
+# what
+
+
+def look(wanted: Wanted, state: HostState) -> outstanding.Look:
+    options = Options()
+    return outstanding.Look(wanted, options, state, outstanding.drift(wanted, state, options))
+
+
+def test_what_a_bare_host_needs_of_image_and_weights_comes_ahead(
+    wanted: Wanted, bare: HostState
+) -> None:
+    found = look(wanted, bare).ahead
+    assert [(one.kind, one.stage) for one in found] == [
+        ("image", "image"), ("weights-tiny", "weights"),
+    ]  # fmt: skip
+
+
+def test_nothing_comes_ahead_of_the_first_that_is_to_do(
+    wanted: Wanted, bare: HostState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = look(wanted, bare)
+    monkeypatch.setattr(outstanding.weights, "wrong", lambda *_: [])
+    first = {stage: found.drift[stage] for stage in ("image", "container")}
+    alone = outstanding.Look(wanted, found.options, bare, {**first})
+    assert len(alone.uploads) == 1 and alone.ahead == []
+    after = outstanding.Look(wanted, found.options, bare, {"driver": ["x"], **first})
+    assert len(after.ahead) == 1
+
+
+def test_what_has_come_of_weights_needs_no_room_again(wanted: Wanted) -> None:
+    (file,) = wanted.lock.under("weights").values()
+    room = f"disk|/var/lib/mlufleet|{file.size - 1}"
+    nothing, some = probe(*BARE, room), probe(*BARE, room, f"part|weights.{file.sha256}.0.part|1")
+    for state in (nothing, some):
+        state.image = wanted.lock.image.id
+    short = preflight.space(wanted, nothing)
+    assert short and short.code == "NO_SPACE" and preflight.space(wanted, some) is None
