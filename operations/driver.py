@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import events, layout
+from operations import events, headers, layout
 from operations.failing import alone, fail
 from operations.observe import forget, observe
 from operations.reboot import Reboot
@@ -101,6 +101,8 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if changes(wanted, state):
         yield from _free(wanted, state, options)
         if not right_package(wanted, state):
+            if not state.headers:
+                yield from headers.install(wanted, state, state.kernel)
             yield from _install(wanted, state, options)
             state = again(wanted)
         if not state.loaded:
@@ -112,6 +114,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
         state = again(wanted)
     if unbuilt(wanted, state):
+        yield from headers.install(wanted, state, state.next_kernel)
         yield Step(f"building the driver for kernel {state.next_kernel}, which boots next",
                    "build-driver", version, state.next_kernel, code="NEXT_KERNEL",
                    timeout=3600)  # fmt: skip
@@ -147,7 +150,7 @@ def _install(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyi
     yield Step(f"installing driver {driver.version} (its modules are built, this takes minutes)",
                "install-driver", package.package, driver.version, dest, str(options.lock_timeout),
                code="DRIVER_INSTALL", timeout=3600 + options.lock_timeout,
-               uses="packages")  # fmt: skip
+               uses="packages driver-package")  # fmt: skip
 
 
 class WaitForCards(PyinfraCommand):
