@@ -12,12 +12,12 @@ give_options() {
   # into a file that is read after it, and that no package knows
   [ -f "$state/options" ] || return 0
   own=${options%.conf}.site.conf
-  theirs=$(active "$state/options" | grep -vxF -e "$(active "$options")")
-  if [ -n "$theirs" ] && [ "$theirs" != "$(cat "$own" 2>/dev/null)" ]; then
+  theirs=$(active "$state/options" | grep -vxF -e "$(cat "$options" "$own" 2>/dev/null)")
+  if [ -n "$theirs" ]; then
     mkdir -p "$state/kept"
     copy="$state/kept/cambricon-drv.conf-$(date +%Y%m%d-%H%M%S)"
     cp -p "$state/options" "$copy"
-    printf '%s\n' "$theirs" > "$own"
+    printf '%s\n' "$theirs" >> "$own"
     echo "kept what was at $options as $copy, its options go on in $own"
     # the package has loaded its module without them
     [ -n "$was_loaded" ] || [ ! -d /sys/module/cambricon_drv ] || modprobe -r cambricon_drv

@@ -169,6 +169,11 @@ def answering(timeout: float, other: str = "") -> None:
     raise LabError(f"{NAME} has not booted within {timeout:.0f} s:\n{tail}")
 
 
+def restarts() -> int:
+    """How often the kernel has said that it restarts the machine, since that was switched on."""
+    return CONSOLE.read_text(errors="replace").count("reboot: Restarting system")
+
+
 def port() -> int:
     """The port of 127.0.0.1 that leads to its SSH; the same for as long as the lab lives."""
     if not PORT.exists():
