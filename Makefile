@@ -4,12 +4,13 @@ LAB_HOSTS ?= 3
 BIN := .venv/bin
 INVENTORY := inventories/lab.py
 
-.PHONY: bench docs kills help lab lab-up lab-down test unit lint clean lock
+.PHONY: bench docs kills help lab lab-up lab-down test test-kernel unit lint clean lock
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
 	@echo "make lab-down  remove the lab and all it built"
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
+	@echo "make test-kernel  install, upgrade and reboot a host with a kernel of its own (qemu, an hour)"
 	@echo "make unit      what needs no lab"
 	@echo "make docs      write docs/release.md from the models"
 	@echo "make bench     what it costs to send a file to one and to many, and to change nothing"
@@ -52,6 +53,11 @@ test: .venv/ready
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit lock
 	@$(BIN)/pytest tests/browser
 	@$(BIN)/pytest tests/e2e tests/faults tests/rollout
+	@$(BIN)/pytest tests/kernel/test_1_install.py
+	@$(BIN)/python -m tests.lab vm down
+
+test-kernel: .venv/ready
+	@$(BIN)/pytest tests/kernel
 
 POINTS ?= 100
 kills: lock

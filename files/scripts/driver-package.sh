@@ -33,8 +33,9 @@ build_errors() {
 trial_build() {
   # FILE: beside the driver that is there: installing takes that away before it builds the new one.
   # Without the package's hooks, which delete modules and load them
-  folder=$(mktemp -d "$state/trial.XXXXXX") || return 1
-  dpkg-deb -x "$1" "$folder" && mkdir "$folder/dkms" || return 1
+  folder=$state/trial
+  rm -rf "$folder"  # of one that a power cut ended
+  mkdir -p "$folder/dkms" && dpkg-deb -x "$1" "$folder" || return 1
   for conf in "$folder"/usr/src/*/dkms.conf; do
     sed -i '/^[[:space:]]*\(PRE\|POST\)_/d' "$conf"
     source=$(basename "${conf%/dkms.conf}")

@@ -7,6 +7,7 @@ import pytest
 from tests.kernel.host import right
 from tests.lab.vm import machine
 from tests.lab.vm import up as vm
+from tests.runs import Done
 
 DRIVEN = "driven"
 
@@ -24,14 +25,15 @@ def bare(lab: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def once_driven(lab: None) -> None:
-    """What a run makes of the bare host is kept, for all tests that begin there."""
+def first(lab: None) -> Done:
+    """The run that the bare host gets its driver by; what it makes of the host is kept."""
     machine.restore(vm.BARE)
-    right()
+    done = right()
     machine.save(DRIVEN)
+    return done
 
 
 @pytest.fixture
-def driven(once_driven: None) -> None:
-    """As after a run: driver 5.10.10 is loaded and the container runs."""
+def driven(first: Done) -> None:
+    """As after that run: driver 5.10.10 is loaded and the container runs."""
     machine.restore(DRIVEN)

@@ -15,6 +15,7 @@ KERNEL, NEWER = "6.1.0-55-cloud-amd64", "6.1.0-56-cloud-amd64"
 #: 5.10's packages say their system in their names: no other lab host is an Ubuntu 20.04
 KIND = Kind("vm", "ubuntu", "20.04", "Ubuntu 20.04.6 LTS", "deb", ("X8",))
 SIZE = "5G"
+IMAGE = "mlufleet-lab/vm"
 
 PLACE = paths.LAB / "kernel"
 DISK, LOADER = PLACE / "host.img", PLACE / "grub.img"
@@ -45,15 +46,15 @@ def build() -> None:
 
 
 def _make(below: str, key: str) -> None:
-    reference, root = "mlufleet-lab/vm", PLACE / "root"
+    root = PLACE / "root"
     engine.docker(
-        "build", "--network", "host", "--tag", reference, "--build-arg", f"BASE={below}",
+        "build", "--network", "host", "--tag", IMAGE, "--build-arg", f"BASE={below}",
         "--build-arg", f"KERNEL={KERNEL}", "--build-arg", f"NEWER={NEWER}",
         "--label", f"{base.LABEL}=vm", str(CONTEXT), timeout=1800,
     )  # fmt: skip
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
-    container = engine.docker("create", reference, "true")
+    container = engine.docker("create", IMAGE, "true")
     try:
         packed = subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE)
         _run("tar", "-x", "-C", str(root), "--exclude", "./dev/*", stdin=packed.stdout)

@@ -24,10 +24,7 @@ def up() -> None:
     Raises:
         LabError: something is missing or fails.
     """
-    engine.ensure()
-    drivers.build()
-    light_images.build()
-    disk.build()
+    build()
     if BARE not in machine.saved():
         machine.blank()
         with step("boot the host with a kernel"):
@@ -37,6 +34,18 @@ def up() -> None:
             machine.save(BARE)
     machine.power_on(BARE)
     write()
+
+
+def build() -> None:
+    """What the host is made of and its releases need, where it is missing or outdated.
+
+    Raises:
+        LabError: something is missing or fails.
+    """
+    engine.ensure()
+    drivers.build()
+    light_images.build()
+    disk.build()
 
 
 def write() -> None:
