@@ -5,12 +5,13 @@ BIN := .venv/bin
 INVENTORY := inventories/lab.py
 APART := LAB_PREFIX=mlulab2- LAB_DIR=.rollouts/.lab
 
-.PHONY: bench clean docs help hosts kills lab lab-down lab-up lint lock rollouts test unit
+.PHONY: bench clean docs help hosts kills lab lab-down lab-up lint lock rollouts test test-kernel unit
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
 	@echo "make lab-down  remove the lab and all it built"
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
+	@echo "make test-kernel  install, upgrade and reboot a host with a kernel of its own (qemu, an hour)"
 	@echo "make unit      what needs no lab"
 	@echo "make docs      write docs/release.md from the models"
 	@echo "make bench     what it costs to send a file to one and to many, and to change nothing"
@@ -60,10 +61,16 @@ test: .venv/ready
 hosts: lock
 	@$(BIN)/pytest tests/e2e tests/faults
 
-# in a lab of its own, which has what the first one built; its output comes at the end
+# in a lab of its own, which has what the first one built, with the core of what needs a real
+# kernel; its output comes at the end
 rollouts: lock
 	@mkdir -p .rollouts/.lab && cp -a .lab/store .lab/upstream .lab/build .rollouts/.lab
-	@$(APART) $(BIN)/pytest tests/rollout > .rollouts/output; status=$$?; cat .rollouts/output; exit $$status
+	@$(APART) $(BIN)/pytest tests/rollout tests/kernel/test_1_install.py > .rollouts/output; \
+	  status=$$?; cat .rollouts/output; exit $$status
+	@$(APART) $(BIN)/python -m tests.lab vm down
+
+test-kernel: .venv/ready
+	@$(BIN)/pytest tests/kernel
 
 POINTS ?= 100
 kills: lock

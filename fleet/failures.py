@@ -58,11 +58,13 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "HEADERS_MISSING": (
         "there are no kernel headers for the running kernel",
-        "install the named package, of exactly this kernel: the driver is built from source",
+        "install the named package, of exactly this kernel, or bring it along: `driver.headers` of "
+        "the release is a folder of such packages",
     ),
     "SECURE_BOOT": (
-        "Secure Boot is on and the driver's modules are not signed",
-        "disable Secure Boot in the firmware, or enrol a machine owner key and sign them",
+        "the kernel takes only signed modules, and the driver's are not signed by a key it knows",
+        "disable Secure Boot in the firmware, or enrol a machine owner key for dkms to sign with: "
+        "`mokutil --import /var/lib/dkms/mok.pub`, then confirm it at the console",
     ),
     "CLOCK_SKEW": (
         "the host's clock is far from the controller's",

@@ -83,6 +83,7 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     if release.packages.wheelhouse:
         folders.append(release.packages.wheelhouse)
     folders += release.engine.packages.values()
+    folders += release.driver.headers.values()
     folders = list(dict.fromkeys(folders))
     missing += [f"{folder}/" for folder in folders if not os.path.isdir(store / folder)]
     if missing:

@@ -42,6 +42,9 @@ class Driver(Model):
     version: Annotated[str, like(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
     #: "ubuntu16.04", "centos7", … -> package
     packages: dict[str, DriverPackage]
+    #: "ubuntu16.04", "centos7", … -> folder in the store with the headers of that system's kernels
+    #: and what they need; for hosts that lack those of the kernel they run
+    headers: dict[str, RelativePath] = Field(default_factory=dict)
 
 
 class Engine(Model):

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import events, layout
+from operations import events, headers, layout
 from operations.failing import alone, fail
 from operations.observe import forget, observe
 from operations.reboot import Reboot
@@ -101,29 +101,42 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if changes(wanted, state):
         yield from _free(wanted, state, options)
         if not right_package(wanted, state):
+            if not state.headers:
+                yield from headers.install(wanted, state, state.kernel)
             yield from _install(wanted, state, options)
             state = again(wanted)
         if not state.loaded:
-            if not state.has_module(state.kernel, version):
-                yield Step("building the driver for the running kernel", "build-driver", version,
-                           state.kernel, code="DRIVER_INSTALL", timeout=3600)  # fmt: skip
+            yield from _built(wanted, state)
             yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
         elif state.loaded == version and changes(wanted, state):
             yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
         state = again(wanted)
     if unbuilt(wanted, state):
+        yield from headers.install(wanted, state, state.next_kernel)
         yield Step(f"building the driver for kernel {state.next_kernel}, which boots next",
                    "build-driver", version, state.next_kernel, code="NEXT_KERNEL",
                    timeout=3600)  # fmt: skip
     if changes(wanted, state):
         why = f"{state.loaded or 'no driver'} is loaded"
         yield Reboot(why, state.boot, wanted, options.reboot_timeout)
-        if not again(wanted).loaded:  # nothing on the host asks for the module at boot
+        state = again(wanted)
+        if not state.loaded:  # nothing on the host asks for the module at boot, or there is none
+            yield from _built(wanted, state)
             yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
         left = changes(wanted, again(wanted))
         if left:
             yield Step("asking the kernel why", "driver-log", "; ".join(left),
                        code="DRIVER_NOT_PROVED")  # fmt: skip
+
+
+def _built(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
+    """A module for the kernel that runs, which may be another one than was expected to boot."""
+    version = wanted.release.driver.version
+    if not state.has_module(state.kernel, version):
+        if not state.headers:
+            yield from headers.install(wanted, state, state.kernel)
+        yield Step("building the driver for the running kernel", "build-driver", version,
+                   state.kernel, code="DRIVER_INSTALL", timeout=3600)  # fmt: skip
 
 
 def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
@@ -147,7 +160,7 @@ def _install(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyi
     yield Step(f"installing driver {driver.version} (its modules are built, this takes minutes)",
                "install-driver", package.package, driver.version, dest, str(options.lock_timeout),
                code="DRIVER_INSTALL", timeout=3600 + options.lock_timeout,
-               uses="packages")  # fmt: skip
+               uses="packages driver-package")  # fmt: skip
 
 
 class WaitForCards(PyinfraCommand):

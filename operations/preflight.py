@@ -10,7 +10,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet import compatibility
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import engine, layout
+from operations import engine, headers, layout
 from operations.observe import twins
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import WORKS, HostState
@@ -23,8 +23,6 @@ UNPACKED = 3
 INODES = 20_000
 #: seconds past its limit after which a job is stuck: SIGKILL came long before
 HUNG = 20
-#: packages that have the headers of a kernel
-HEADERS = {"deb": "linux-headers-{}", "rpm": "kernel-devel-{}"}
 TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
 
 
@@ -99,12 +97,12 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return Failure("CARD_UNHEALTHY", sick)
     right = any(p.installed and p.version == release.driver.version for p in state.packages)
     built = state.loaded or state.has_module(state.kernel, release.driver.version)
-    if not (right and built) and not state.headers:
-        package = HEADERS["deb" if "apt-get" in state.tools else "rpm"].format(state.kernel)
-        return Failure("HEADERS_MISSING",
-                       f"{package} (there is no /lib/modules/{state.kernel}/build)")  # fmt: skip
-    if not right and state.secure_boot:
-        return Failure("SECURE_BOOT")
+    carried = headers.carried(wanted, state, state.kernel)
+    if not (right and built) and not state.headers and not carried:
+        absent = f"there is no /lib/modules/{state.kernel}/build"
+        return Failure("HEADERS_MISSING", f"{headers.package(state, state.kernel)} ({absent})")
+    if not right and state.secure_boot and not state.signer:
+        return Failure("SECURE_BOOT", state.secure_boot)
     if abs(state.skew) > SKEW:
         return Failure("CLOCK_SKEW", f"{state.skew:+.0f} seconds")
     for job in state.jobs:

@@ -110,7 +110,10 @@ class HostState:
     #: its sshd looks up the name of whoever logs in
     use_dns: bool = False
     headers: bool = False
-    secure_boot: bool = False
+    #: what makes the kernel refuse modules that are not signed; "" when it takes them
+    secure_boot: str = ""
+    #: the key that DKMS signs with, where the firmware trusts it
+    signer: str = ""
     tools: set[str] = field(default_factory=set)
     cards: list[Card] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
@@ -272,7 +275,9 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
     elif kind == "headers":
         state.headers = True
     elif kind == "secureboot":
-        state.secure_boot = fields[0] == "1"
+        state.secure_boot = fields[0]
+    elif kind == "signer":
+        state.signer = fields[0]
     elif kind == "tool":
         state.tools.add(fields[0])
     elif kind == "card":

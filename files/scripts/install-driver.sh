@@ -2,6 +2,7 @@
 # vendor's preinst removes dpkg's lock itself, so the lock does not protect anybody here.
 set -u
 name=$1 version=$2 file=$3 patience=$4
+keep_options
 wait_for_packages "$patience"
 repair_packages "$name"
 if command -v apt-get >/dev/null 2>&1; then
@@ -14,12 +15,16 @@ if command -v apt-get >/dev/null 2>&1; then
     mv "$kept.part" "$kept"
   fi
   wait_for_packages "$patience"
+  was=$(dpkg-query -W -f '${Status} ${Version}' "$name" 2>/dev/null | sed -n 's/^install ok installed //p')
+  [ -z "$was" ] || trial_build "$file" || exit 1
   apt-get install -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold \
     -o DPkg::Lock::Timeout=$((patience > waited ? patience - waited : 0)) "$file"
   status=$?
   if [ -f "$kept/${conf##*/}" ]; then cp -p "$kept/${conf##*/}" $conf; else rm -f $conf; fi
   rm -rf "$kept"
-  exit $status
+  if [ $status -ne 0 ]; then build_errors /var/lib/dkms; put_back "$name" "$file"; exit $status; fi
+  give_options
+  exit 0
 fi
 yum=$(command -v yum || command -v dnf)
 installed=$(rpm -q --qf '%{VERSION}' "$name" 2>/dev/null) || installed=
@@ -33,4 +38,5 @@ case $installed in
     else
       "$yum" -y install "$file"
     fi ;;
-esac
+esac || { build_errors /var/lib/dkms; exit 1; }
+give_options

@@ -36,9 +36,23 @@ say uid "$(id -u)"
 # its default is another in each system's sshd, which takes its time to say so
 [ -n "$SLOW" ] && quiet 5 sshd -T | grep -qx 'usedns yes' && say usedns yes
 [ -e "/lib/modules/$kernel/build/." ] && say headers "/lib/modules/$kernel/build"
+# what makes a kernel refuse modules that nobody signed
+enforced=
 for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
-  [ -r "$variable" ] && say secureboot "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')"
+  [ -r "$variable" ] && [ "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')" = 1 ] && enforced='Secure Boot'
 done
+case $(first /sys/kernel/security/lockdown) in
+  *"[integrity]"* | *"[confidentiality]"*) enforced="${enforced:+$enforced, }lockdown" ;;
+esac
+[ "$(first /sys/module/module/parameters/sig_enforce)" = Y ] &&
+  enforced="${enforced:+$enforced, }module.sig_enforce"
+if [ -n "$enforced" ]; then
+  say secureboot "$enforced"
+  # the keys that dkms signs with, of its own and as Ubuntu has it
+  for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
+    [ -s "$key" ] && quiet 5 mokutil --test-key "$key" | grep -q 'already enrolled' && say signer "$key"
+  done
+fi
 # shellcheck disable=SC2012  # of these names, versions are sorted best by sort
 for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
 [ -n "${next:-}" ] && say next "${next#/boot/vmlinuz-}"

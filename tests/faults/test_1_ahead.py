@@ -14,7 +14,7 @@ from tests.faults.big import FORGET, HOST, INCOMING, Big
 from tests.faults.drivers import loaded
 from tests.lab import hosts as lab
 from tests.lab import traffic
-from tests.runs import LAB, ROOT, Done, ends_right, mlufleet, until
+from tests.runs import LAB, SITE, Done, ends_right, mlufleet, until
 
 PADDING = 40 << 20
 #: a driver that the host has not, and gets by a reboot
@@ -49,7 +49,7 @@ def hold(seconds: int) -> None:
 
 
 def events(done: Done) -> list[dict[str, Any]]:
-    found = journal.read(ROOT / "runs" / done.report["run"])
+    found = journal.read(SITE / "runs" / done.report["run"])
     return [event for event in found if event["host"] == HOST]
 
 

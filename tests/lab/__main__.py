@@ -8,6 +8,7 @@ from tests.lab import hosts, lies, paths
 from tests.lab import up as lab
 from tests.lab.fleet import size
 from tests.lab.steps import LabError
+from tests.lab.vm.commands import vm
 
 
 class Lab(click.Group):
@@ -87,6 +88,8 @@ def reset(host: str) -> None:
     """Make a host again, bare, at the same port."""
     lab.reset(host)
 
+
+main.add_command(vm)
 
 if __name__ == "__main__":
     main(prog_name="python -m tests.lab")

@@ -12,6 +12,7 @@ from typing import TypeVar
 from tests.lab import base, engine, hosts, image, inventory, limits, machine, paths
 from tests.lab.fleet import Host, fleet
 from tests.lab.steps import LabError, lock, say, step
+from tests.lab.vm import up as vm
 
 NEEDED = 15  # GB of disk: the images, the store, and room for what the hosts load
 BUILDERS = ("tests.lab.drivers", "tests.lab.artifacts")
@@ -138,6 +139,7 @@ def down(everything: bool) -> None:
             each(machine.remove, names)
             if everything:
                 base.forget()
+    vm.down()
     paths.INVENTORY.unlink(missing_ok=True)
     shutil.rmtree(paths.LAB if everything else paths.SSH, ignore_errors=True)
 

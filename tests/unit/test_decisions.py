@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleet import lock as locks
+from fleet import releases
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import (
     container,
     driver,
     engine,
+    headers,
     image,
     migration,
     outstanding,
@@ -42,7 +46,7 @@ def without(prefix: str, *more: str) -> HostState:
         (without("card"), "CARDS_MISSING"),
         (without("card", "card|0000:39:00.0|0x0370|ff|ffff"), "CARD_DROPPED"),
         (without("headers"), "HEADERS_MISSING"),
-        (without("none", "secureboot|1"), "SECURE_BOOT"),
+        (without("none", "secureboot|lockdown"), "SECURE_BOOT"),
         (without("clock", "clock|99999999"), "CLOCK_SKEW"),
         (without("tool|git"), "TOOL_MISSING"),
         (without("uid", "uid|1000"), "PROBE_FAILED"),
@@ -296,6 +300,44 @@ def test_headers_are_named_as_the_package_that_has_them(wanted: Wanted) -> None:
         state = probe(*(line for line in lines if not line.startswith("headers")))
         decided = preflight.decide(wanted, state, NONE)
         assert isinstance(decided, Failure) and package in decided.detail
+
+
+def test_modules_that_are_signed_by_a_trusted_key_may_be_installed_where_that_is_asked_for(
+    wanted: Wanted,
+) -> None:
+    refused = preflight.decide(wanted, probe(*BARE, "secureboot|module.sig_enforce"), NONE)
+    assert code(refused) == "SECURE_BOOT" and "module.sig_enforce" in refused.detail
+    key = "signer|/var/lib/dkms/mok.pub"
+    assert preflight.decide(wanted, probe(*BARE, "secureboot|lockdown", key), NONE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "carried"),
+    [
+        ("linux-headers-4.15.0-20-generic_4.15.0-20.21_amd64.deb", True),
+        ("linux-headers-4.15.0-200-generic_4.15.0-200.1_amd64.deb", False),
+        ("linux-headers-4.15.0-20-generic-hwe_1_amd64.deb", False),
+    ],
+)
+def test_headers_are_carried_for_exactly_the_kernel_that_lacks_them(
+    site: Path, file: str, carried: bool
+) -> None:
+    folder = site / "store/headers"
+    folder.mkdir()
+    for name in (file, "linux-kbuild_1_amd64.deb"):
+        (folder / name).write_text(name)
+    text = (site / "small.yml").read_text()
+    text = text.replace("driver:\n", "driver:\n  headers: {ubuntu18.04: headers}\n", 1)
+    (site / "small.yml").write_text(text)
+    release = releases.load(site / "small.yml")
+    wanted = Wanted(release, locks.make(release, site / "store", lambda name: None), site / "store")
+    lines = [line for line in BARE if not line.startswith("headers")]
+    state = probe(*lines, "tool|apt-get")
+    decided = preflight.decide(wanted, state, NONE)
+    assert decided == [] if carried else code(decided) == "HEADERS_MISSING"
+    steps = [repr(step) for step in headers.install(wanted, state, state.kernel)]
+    assert len(steps) == (2 if carried else 0)
+    assert all(file in step and "linux-kbuild_1_amd64.deb" in step for step in steps)
 
 
 def test_a_module_that_is_not_built_for_the_running_kernel_needs_its_headers(

@@ -12,9 +12,10 @@ from tests.lab.steps import digest, lock, step
 
 DRIVERS = [
     Driver(system, family, version)
-    for system, family in (("ubuntu16.04", deb), ("ubuntu18.04", deb), ("centos7", rpm))
+    for system, family in (("ubuntu16.04", deb), ("ubuntu18.04", deb), ("ubuntu20.04", deb),
+                           ("centos7", rpm))
     for version in VERSIONS
-]
+]  # fmt: skip
 # constant times, so that the same sources give the same bytes and a lock stays valid
 EPOCH = "1700000000"
 

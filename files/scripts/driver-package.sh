@@ -1,0 +1,65 @@
+# What the vendor's package does not do for a site: keep its options, say why a build failed, and
+# leave a host as it was when one did.
+options=/etc/modprobe.d/cambricon-drv.conf
+active() { grep -v '^[[:space:]]*\(#\|$\)' "$1" 2>/dev/null; }
+keep_options() {
+  # of a run that a power cut ended, the first copy is the site's
+  [ -f "$options" ] && [ ! -f "$state/options" ] && cp -p "$options" "$state/options"
+  [ -d /sys/module/cambricon_drv ] && was_loaded=1 || was_loaded=
+}
+give_options() {
+  # the package writes its file anew: options that are not in it any more are the site's. They go
+  # into a file that is read after it, and that no package knows
+  [ -f "$state/options" ] || return 0
+  own=${options%.conf}.site.conf
+  theirs=$(active "$state/options" | grep -vxF -e "$(cat "$options" "$own" 2>/dev/null)")
+  if [ -n "$theirs" ]; then
+    mkdir -p "$state/kept"
+    copy="$state/kept/cambricon-drv.conf-$(date +%Y%m%d-%H%M%S)"
+    cp -p "$state/options" "$copy"
+    printf '%s\n' "$theirs" >> "$own"
+    echo "kept what was at $options as $copy, its options go on in $own"
+    # the package has loaded its module without them
+    [ -n "$was_loaded" ] || [ ! -d /sys/module/cambricon_drv ] || modprobe -r cambricon_drv
+  fi
+  rm -f "$state/options"
+}
+build_errors() {
+  # FOLDER of dkms: what the compiler said, which the package only points at
+  for log in "$1"/cambricon*/*/build/make.log; do
+    [ -f "$log" ] && grep -E '(error|Error|undefined|No such file).*:|: (fatal )?error' "$log" | head -n 4
+  done
+}
+trial_build() {
+  # FILE: beside the driver that is there: installing takes that away before it builds the new one.
+  # Without the package's hooks, which delete modules and load them
+  folder=$state/trial
+  rm -rf "$folder"  # of one that a power cut ended
+  mkdir -p "$folder/dkms" && dpkg-deb -x "$1" "$folder" || return 1
+  for conf in "$folder"/usr/src/*/dkms.conf; do
+    sed -i '/^[[:space:]]*\(PRE\|POST\)_/d' "$conf"
+    source=$(basename "${conf%/dkms.conf}")
+    dkms build --dkmstree "$folder/dkms" --sourcetree "$folder/usr/src" \
+      -m "${source%-*}" -v "${source##*-}" -k "$(uname -r)" && continue
+    build_errors "$folder/dkms"
+    rm -rf "$folder"
+    echo "${source##*-} does not build for kernel $(uname -r); driver $was stays"
+    return 1
+  done
+  rm -rf "$folder"
+}
+put_back() {
+  # NAME FILE: a package that failed does not stay half done: the one before it comes back where
+  # its file is still here, else there is none
+  case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
+    '' | *' ok installed' | *' not-installed' | *' config-files') return 0 ;;
+  esac
+  [ -z "$was" ] || for old in "${2%/*}"/*.deb; do
+    [ "$(dpkg-deb -f "$old" Package Version 2>/dev/null)" = "$(printf 'Package: %s\nVersion: %s' "$1" "$was")" ] || continue
+    audit "putting driver $was back"
+    apt-get install -y --allow-downgrades "$old" >/dev/null 2>&1 && echo "driver $was is back" && return 0
+  done
+  audit "removing what is left of $1"
+  dpkg --remove --force-remove-reinstreq "$1" >/dev/null 2>&1
+  echo "no driver package is installed now"
+}

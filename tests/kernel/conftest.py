@@ -1,0 +1,39 @@
+"""The host with a kernel of its own; a test begins where it says, whatever one before it left."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kernel.host import right
+from tests.lab.vm import machine
+from tests.lab.vm import up as vm
+from tests.runs import Done
+
+DRIVEN = "driven"
+
+
+@pytest.fixture(scope="session")
+def lab() -> None:
+    """The host is there and has been booted once."""
+    vm.up()
+
+
+@pytest.fixture
+def bare(lab: None) -> None:
+    """No driver yet."""
+    machine.restore(vm.BARE)
+
+
+@pytest.fixture(scope="session")
+def first(lab: None) -> Done:
+    """The run that the bare host gets its driver by; what it makes of the host is kept."""
+    machine.restore(vm.BARE)
+    done = right()
+    machine.save(DRIVEN)
+    return done
+
+
+@pytest.fixture
+def driven(first: Done) -> None:
+    """As after that run: driver 5.10.10 is loaded and the container runs."""
+    machine.restore(DRIVEN)

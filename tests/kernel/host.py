@@ -1,0 +1,56 @@
+"""What the tests on a real kernel do with the tool, and read of the host."""
+
+from __future__ import annotations
+
+from tests import runs
+from tests.lab.vm import disk, machine
+from tests.runs import Done
+
+INVENTORY = "inventories/kernel.py"
+PACKAGE = "cambricon-mlu-driver-ubuntu20.04-dkms"
+MODULE = f"/lib/modules/{disk.KERNEL}/updates/dkms/cambricon-drv.ko"
+
+
+def release(name: str) -> tuple[str, ...]:
+    """Options for another release than the inventory's."""
+    return ("--data", f"release=.lab/kernel/releases/{name}.yml")
+
+
+NEXT = release("kernel-next")
+
+
+def deploy(*options: str) -> Done:
+    return runs.mlufleet("deploy", INVENTORY, *options)
+
+
+def doctor(*options: str) -> Done:
+    return runs.mlufleet("doctor", INVENTORY, *options)
+
+
+def right(*options: str) -> Done:
+    """One run ends right, and a look agrees."""
+    done = deploy(*options)
+    assert done.status == 0 and done.statuses()[machine.NAME] in ("ok", "changed"), done.output
+    assert doctor(*options).status == 0
+    return done
+
+
+def refused(code: str, *options: str) -> dict[str, object]:
+    """One run fails with this code. Returns the failure."""
+    return runs.refused(machine.NAME, code, *options, inventory=INVENTORY)
+
+
+def loaded() -> str:
+    """Version of the driver that runs the cards; empty when none does."""
+    return machine.run(f"{runs.LOADED} 2>/dev/null", check=False)
+
+
+def status() -> str:
+    """What dpkg says of the driver: "install ok installed 5.10.10"; empty when it knows none."""
+    asked = f"dpkg-query -W -f '${{Status}} ${{Version}}' {PACKAGE} 2>/dev/null"
+    return machine.run(asked, check=False)
+
+
+def said(failure: dict[str, object]) -> str:
+    """All that a failure tells."""
+    return "\n".join([str(failure["sentence"]), *map(str, failure["tail"])])  # type: ignore[call-overload]

@@ -1,0 +1,73 @@
+"""The disk of the host as a container: its dpkg, dkms, compiler and headers, at full speed.
+
+The kernel is this machine's, so no module is loaded: for what happens before that.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from operations.scripts import body
+from tests.kernel.host import PACKAGE
+from tests.lab import engine, hosts, paths
+from tests.lab.vm import disk
+
+NAME = f"{hosts.PREFIX}workshop"
+ARTIFACTS = "/var/lib/mlufleet/artifacts"
+HEADER = "/usr/src/linux-headers-6.1.0-55-common/include/linux/miscdevice.h"
+#: says that the kernel of the disk runs
+UNAME = f"""mv /bin/uname /bin/uname.real && cat > /bin/uname <<'UNAME' && chmod 755 /bin/uname
+#!/bin/sh
+[ "${{1:-}}" = -r ] && echo {disk.KERNEL} || exec /bin/uname.real "$@"
+UNAME
+sed -i 's/^ID=.*/ID=ubuntu/' /etc/os-release"""
+
+
+@contextmanager
+def opened() -> Iterator[None]:
+    """A container of its own, with both driver packages where a run puts them."""
+    engine.docker("run", "-d", "--name", NAME, disk.IMAGE, "sleep", "infinity")
+    try:
+        run(f"mkdir -p {ARTIFACTS}; {UNAME}")
+        for version in ("5.10.10", "5.10.22"):
+            engine.docker("cp", str(paths.STORE / file(version)), f"{NAME}:{ARTIFACTS}/")
+        yield
+    finally:
+        engine.docker("rm", "--force", NAME)
+
+
+def file(version: str) -> str:
+    return f"{PACKAGE}_{version}_amd64.deb"
+
+
+def run(script: str) -> str:
+    """A shell script in there. Returns what it printed, stripped."""
+    return engine.docker("exec", NAME, "sh", "-c", script)
+
+
+def install(version: str) -> subprocess.Popen[str]:
+    """The tool's own step, as it runs on a host."""
+    text = body("install-driver", "packages driver-package")
+    words = ["sh", "-c", text, "install", PACKAGE, version, f"{ARTIFACTS}/{file(version)}", "60"]
+    return subprocess.Popen(["docker", "exec", NAME, *words], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)  # fmt: skip
+
+
+def ends(step: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit status and what it printed."""
+    output, _ = step.communicate(timeout=600)
+    print(output)
+    return step.returncode, output
+
+
+def status() -> str:
+    asked = f"dpkg-query -W -f '${{Status}} ${{Version}}' {PACKAGE} 2>/dev/null || true"
+    return run(asked)
+
+
+def module() -> str:
+    """Version of the module that is installed for the kernel, as it says itself."""
+    place = f"/lib/modules/{disk.KERNEL}/updates/dkms/cambricon-drv.ko"
+    return run(f"strings -n 8 {place} 2>/dev/null | sed -n 's/^Driver Version: v//p'")

@@ -1,0 +1,196 @@
+"""The machine around the disk: power, the console, and the states it can be put back into."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from tests.lab import engine, paths
+from tests.lab.steps import LabError
+from tests.lab.vm import disk
+
+NAME = "vm"
+STATE = disk.PLACE / "state.qcow2"  # what this host has written, and the states that were saved
+MONITOR, PID = disk.PLACE / "monitor", disk.PLACE / "pid"
+CONSOLE, PORT = disk.PLACE / "console.log", disk.PLACE / "port"
+TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client"}
+#: seconds for a boot under emulation, on a machine that does other work as well
+BOOT = 420
+
+
+def running() -> bool:
+    """Whether the machine has power."""
+    try:
+        pid = int(PID.read_text())
+        return b"qemu-system" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return False
+
+
+def blank() -> None:
+    """Give the machine the disk as it was built; what was written and saved is gone."""
+    power_off()
+    engine.install(*TOOLS, packages=TOOLS)
+    _call("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk.DISK), str(STATE))
+
+
+def power_on(state: str = "", wait: bool = True) -> None:
+    """Give the machine power.
+
+    Args:
+        state: a saved one to go on from; without one it boots.
+        wait: whether to return only when it lets us in.
+    """
+    if not running():
+        _start(state)
+    if wait:
+        answering(BOOT)
+
+
+def _start(state: str) -> None:
+    CONSOLE.unlink(missing_ok=True)
+    forward = f"hostfwd=tcp:127.0.0.1:{port()}-:22"
+    # restricted: the host reaches nobody, so what it lacks has to come from the controller
+    _call(
+        "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
+        "-m", "1536", "-smp", "2", "-display", "none", "-serial", f"file:{CONSOLE}",
+        "-drive", f"file={disk.LOADER},if=none,id=loader,format=raw,read-only=on",
+        "-device", "virtio-blk-pci,drive=loader,bootindex=1",
+        "-drive", f"file={STATE},if=none,id=disk,format=qcow2,cache=unsafe",
+        "-device", "virtio-blk-pci,drive=disk,bootindex=2",
+        "-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net",
+        "-monitor", f"unix:{MONITOR},server,nowait", "-pidfile", str(PID), "-daemonize",
+        *(["-loadvm", state] if state else []),
+    )  # fmt: skip
+
+
+def power_off() -> None:
+    """Cut the power: nothing on the host is told, and it stays off."""
+    while running():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(PID.read_text()), signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def save(state: str) -> None:
+    """Keep the machine as it is now, with its memory."""
+    monitor(f"savevm {state}")
+
+
+def saved() -> set[str]:
+    """Names of the states that are kept."""
+    if not STATE.exists():
+        return set()
+    listed = _call("qemu-img", "snapshot", "-U", "-l", str(STATE)).splitlines()[2:]
+    return {line.split()[1] for line in listed}
+
+
+def restore(state: str) -> None:
+    """Put the machine back into a state that was saved; its clock is set."""
+    if running():
+        monitor(f"loadvm {state}")
+    else:
+        _start(state)
+    answering(120)
+    run(f"date -s @{int(time.time())}")
+
+
+def monitor(command: str, timeout: float = 180) -> str:
+    """Say something to qemu. Returns what it answers.
+
+    Raises:
+        LabError: it refuses, or does not answer.
+    """
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(timeout)
+        line.connect(str(MONITOR))
+        said = b""
+        for words in (None, command):
+            if words:
+                line.sendall(words.encode() + b"\n")
+                said = b""
+            while not said.endswith(b"(qemu) "):
+                got = line.recv(4096)
+                if not got:
+                    raise LabError(f"qemu ended at {command}")
+                said += got
+    answer = said.decode(errors="replace").split("\n", 1)[-1].removesuffix("(qemu) ").strip()
+    if "Error" in answer:
+        raise LabError(f"{command}: {answer}")
+    return answer
+
+
+def run(script: str, *, check: bool = True, timeout: float = 120, given: str = "") -> str:
+    """Run a shell script as root on the host. Returns what it printed, stripped.
+
+    Raises:
+        LabError: it failed and check is on, or it did not end in time.
+    """
+    command = [
+        "ssh", "-F", "none", "-i", str(paths.SSH_KEY), "-p", str(port()), "-o", "BatchMode=yes",
+        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+        "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20", "root@127.0.0.1", script,
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired as expired:
+        raise LabError(f"{NAME}: no end within {timeout:.0f} s: {script}") from expired
+    if check and done.returncode:
+        said = (done.stdout[-1500:] + done.stderr[-1500:]).strip()
+        raise LabError(f"{NAME}: {script} exited {done.returncode}:\n{said}")
+    return (done.stdout + ("" if check else done.stderr)).strip()
+
+
+def boot() -> str:
+    """The identity of the host's boot."""
+    return run("cat /proc/sys/kernel/random/boot_id")
+
+
+def answering(timeout: float, other: str = "") -> None:
+    """Wait until the host has booted and lets us in.
+
+    Args:
+        timeout: seconds until it is given up.
+        other: a boot that does not count.
+    """
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        with contextlib.suppress(LabError):
+            said = run("cat /proc/sys/kernel/random/boot_id; systemctl is-system-running || true",
+                       timeout=60).split()  # fmt: skip
+            if said[0] != other and said[-1] in ("running", "degraded"):
+                return
+        time.sleep(1)
+    tail = CONSOLE.read_text(errors="replace")[-1500:] if CONSOLE.exists() else ""
+    raise LabError(f"{NAME} has not booted within {timeout:.0f} s:\n{tail}")
+
+
+def restarts() -> int:
+    """How often the kernel has said that it restarts the machine, since that was switched on."""
+    return CONSOLE.read_text(errors="replace").count("reboot: Restarting system")
+
+
+def port() -> int:
+    """The port of 127.0.0.1 that leads to its SSH; the same for as long as the lab lives."""
+    if not PORT.exists():
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            PORT.write_text(str(free.getsockname()[1]))
+    return int(PORT.read_text())
+
+
+def remove() -> None:
+    """Switch it off for good; its disk and its states go."""
+    power_off()
+    shutil.rmtree(disk.PLACE, ignore_errors=True)
+
+
+def _call(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise LabError(f"{command[0]} failed: {(done.stdout + done.stderr).strip()[-1000:]}")
+    return done.stdout
