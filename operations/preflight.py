@@ -10,7 +10,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet import compatibility
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import engine, layout
+from operations import engine, layout, system
 from operations.observe import twins
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import WORKS, HostState
@@ -23,8 +23,6 @@ UNPACKED = 3
 INODES = 20_000
 #: seconds past its limit after which a job is stuck: SIGKILL came long before
 HUNG = 20
-#: packages that have the headers of a kernel
-HEADERS = {"deb": "linux-headers-{}", "rpm": "kernel-devel-{}"}
 TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
 
 
@@ -76,9 +74,8 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     names = twins(state.machine)
     if len(names) > 1:
         return Failure("DUPLICATE_HOST", ", ".join(names))
-    if state.system not in release.driver.packages:
-        known = ", ".join(sorted(release.driver.packages))
-        return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name}); it has {known}")
+    if isinstance(unsupported := system.package(wanted, state), Failure):
+        return unsupported
     dropped = [card.address for card in state.cards if card.dropped]
     if dropped:
         return Failure("CARD_DROPPED", ", ".join(dropped))
@@ -95,10 +92,11 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return Failure("CARD_UNHEALTHY", sick)
     right = any(p.installed and p.version == release.driver.version for p in state.packages)
     built = state.loaded or state.has_module(state.kernel, release.driver.version)
-    if not (right and built) and not state.headers:
-        package = HEADERS["deb" if "apt-get" in state.tools else "rpm"].format(state.kernel)
-        return Failure("HEADERS_MISSING",
-                       f"{package} (there is no /lib/modules/{state.kernel}/build)")  # fmt: skip
+    if not (right and built):
+        if too_new := compatibility.kernel_problem(release.driver, state.kernel):
+            return Failure("KERNEL_TOO_NEW", too_new)
+        if not state.headers:
+            return Failure("HEADERS_MISSING", system.headers(state))
     if not right and state.secure_boot:
         return Failure("SECURE_BOOT")
     if abs(state.skew) > SKEW:
