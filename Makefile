@@ -13,7 +13,7 @@ help:
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
 	@echo "make test-kernel  install, upgrade and reboot a host with a kernel of its own (qemu, an hour)"
 	@echo "make unit      what needs no lab"
-	@echo "make docs      write docs/release.md from the models"
+	@echo "make docs      write docs/release.md and docs/systems.md"
 	@echo "make bench     what it costs to send a file to one and to many, and to change nothing"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 

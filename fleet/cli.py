@@ -58,19 +58,24 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     \b
     Example:  mlufleet lock baichuan-7b --store /srv/mlu
     """
+    from fleet import driver_packages, releases, whole
     from fleet import lock as locks
-    from fleet import releases, whole
 
     path = releases.find(release)
+    read = releases.load(path)
 
     def progress(name: str) -> None:
         if not quiet:
             click.echo(f"  {name}", err=True)
 
-    made = locks.make(releases.load(path), store, progress)
+    made = locks.make(read, store, progress)
     target = locks.beside(path)
     whole.write(target, made.model_dump_json(indent=1) + "\n")
     click.echo(f"{target}: {len(made.files)} files, image {made.image.id[:19]}")
+    have, lack = driver_packages.served(read, made.files)
+    click.echo(f"  hosts may be {', '.join(have)}")
+    if lack and not quiet:
+        click.echo(f"  the store has no driver for {', '.join(lack)}")
 
 
 @main.command()
@@ -233,6 +238,8 @@ def explain(code: str | None, markdown: bool) -> None:
     for name in [code] if code else TABLE:
         meaning, remedy = TABLE[name]
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
+    for line in recipes.known(code) if code else ():
+        click.echo(f"  {line}")
 
 
 for command in (commands.rollout, commands.rollback, commands.status, commands.drift,

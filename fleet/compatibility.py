@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fleet import cnmon, documents
 from fleet.lock import Lock
-from fleet.release import Release
+from fleet.release import Driver, Release
 from fleet.shapes import Int, Model, like
 
 FILE = Path(__file__).resolve().parent.parent / "files" / "compatibility.yml"
@@ -45,8 +45,17 @@ class CardModel(Model):
     sources: Sources
 
 
+class KernelLimit(Model):
+    """How far a driver's sources, and those of all that are older, follow the kernel."""
+
+    driver: Version
+    newest_kernel: Version
+    sources: Sources
+
+
 class Compatibility(Model):
     stacks: tuple[Stack, ...]
+    kernels: tuple[KernelLimit, ...]
     cards: tuple[CardModel, ...]
 
 
@@ -84,6 +93,19 @@ def problem(release: Release, lock: Lock) -> str | None:
     if _numbers(release.driver.version) >= _numbers(found[0]):
         return None
     return f"driver {release.driver.version} is too old: {said(release, lock)}"
+
+
+def kernel_problem(driver: Driver, kernel: str) -> str:
+    """Why a driver cannot be built for a kernel; "" where it can, or nobody knows."""
+    limits = [limit for limit in table().kernels
+              if _numbers(driver.version) <= _numbers(limit.driver)]  # fmt: skip
+    least = min(limits, key=lambda limit: _numbers(limit.driver), default=None)
+    newest = driver.newest_kernel or (least.newest_kernel if least else None)
+    found = re.match(r"[0-9]+\.[0-9]+", kernel)
+    if newest is None or found is None or _numbers(found[0]) <= _numbers(newest):
+        return ""
+    said = "the release" if driver.newest_kernel or not least else ", ".join(least.sources)
+    return f"{kernel}; driver {driver.version} is for kernels up to {newest} ({said})"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

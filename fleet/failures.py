@@ -41,7 +41,8 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "OS_UNSUPPORTED": (
         "the release has no driver package for this operating system",
-        "add the package under driver.packages in the release, or remove the host",
+        "put the named file into the store and run `mlufleet lock`; a system that the tool does "
+        "not know is named under driver.packages in the release",
     ),
     "CARDS_MISSING": (
         "fewer cards are on the PCI bus than the inventory says",
@@ -55,6 +56,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "the driver does not run a card",
         "read `dmesg | grep -i cambricon`, then power-cycle the server; a card that fails again "
         "is faulty",
+    ),
+    "KERNEL_TOO_NEW": (
+        "the driver's sources are older than the host's kernel",
+        "boot an older kernel of the same system, or take a newer driver; say "
+        "`driver.newest_kernel` in the release where this driver is known to be built for it",
     ),
     "HEADERS_MISSING": (
         "there are no kernel headers for the running kernel",

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from fleet import documents, measured, pieces
+from fleet import documents, driver_packages, measured, pieces
 from fleet.failures import InvalidInput
 from fleet.release import Release, Source, Weights
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
@@ -73,6 +73,11 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     :raises InvalidInput: one is missing
     """
     names = [package.file for package in release.driver.packages.values()]
+    # of what the table names, a store has the files of its own fleet's systems
+    tabled = [
+        p.file for _, _, p in driver_packages.known(release) if documents.is_file(store / p.file)
+    ]
+    names += tabled
     names.append(release.image.file)
     names += [source.bundle for source in release.sources if source.bundle]
     names += [p.file for p in release.packages.system if p.file]
@@ -86,6 +91,9 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
     folders += release.driver.headers.values()
     folders = list(dict.fromkeys(folders))
     missing += [f"{folder}/" for folder in folders if not os.path.isdir(store / folder)]
+    if not tabled and not release.driver.packages:
+        example = next(driver_packages.known(release))[2].file
+        missing.append(f"the driver of one system at least: {example}, …")
     if missing:
         listed = "\n  ".join(missing)
         raise InvalidInput(

@@ -91,7 +91,7 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
 
     :param cards: devices of the host
     """
-    from fleet import compatibility
+    from fleet import compatibility, driver_packages
     from fleet.wanted import Wanted
     from operations import container, layout, packages, patch
     from operations.state import Card, HostState
@@ -104,6 +104,12 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
     yield f"driver {release.driver.version}"
     for system, package in sorted(release.driver.packages.items()):
         yield f"  {system}: {file(package.file)}"
+    for row, architecture, package in driver_packages.known(release):
+        tried = architecture not in row.untested
+        if lock and package.file in lock.files:
+            yield f"  {row.name}: {file(package.file)}{'' if tried else '  untested'}"
+        elif tried:
+            yield f"  {row.name}: would need {package.file}"
     yield f"image {release.image.reference}{f'  id {lock.image.id}' if lock else ''}"
     yield f"  {file(release.image.file)}"
     if lock:
@@ -136,6 +142,16 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
     smoke = release.smoke
     judged = smoke.artefact or smoke.url or smoke.expect
     yield f"smoke ({smoke.kind}) {shlex.join(smoke.command)} in {smoke.workdir}: {judged}"
+
+
+def known(code: str) -> Iterator[str]:
+    """What the tables of systems and of what goes with what have to say of a failure."""
+    from fleet import compatibility, systems
+
+    yield from systems.told(code)
+    if code == "KERNEL_TOO_NEW":
+        for limit in compatibility.table().kernels:
+            yield f"driver {limit.driver} and older: kernels up to {limit.newest_kernel}"
 
 
 def told(inventory: str) -> Iterator[str]:

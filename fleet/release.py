@@ -40,11 +40,18 @@ class Driver(Model):
 
     #: must be loaded, and not be older than the image needs
     version: Annotated[str, like(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
-    #: "ubuntu16.04", "centos7", … -> package
-    packages: dict[str, DriverPackage]
+    #: newest kernel that it can be built for, where that is not what files/compatibility.yml says
+    newest_kernel: Annotated[
+        Annotated[str, like(r"[0-9]+\.[0-9]+", "a kernel: 5.17")] | None,
+        Field(exclude_if=lambda said: said is None),  # digests of those that do not say it stay
+    ] = None
+    #: "ubuntu16.04", "centos7", … -> package, where a file is not named as files/systems.yml has it
+    packages: dict[str, DriverPackage] = Field(default_factory=dict)
     #: "ubuntu16.04", "centos7", … -> folder in the store with the headers of that system's kernels
     #: and what they need; for hosts that lack those of the kernel they run
-    headers: dict[str, RelativePath] = Field(default_factory=dict)
+    headers: Annotated[
+        dict[str, RelativePath], Field(default_factory=dict, exclude_if=lambda said: not said)
+    ]
 
 
 class Engine(Model):

@@ -13,9 +13,10 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
+from fleet import compatibility
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import events, headers, layout
+from operations import events, headers, layout, system
 from operations.failing import alone, fail
 from operations.observe import forget, observe
 from operations.reboot import Reboot
@@ -48,7 +49,8 @@ def unbuilt(wanted: Wanted, state: HostState) -> bool:
 
 def current(wanted: Wanted, state: HostState) -> Package | None:
     """The driver package of this system, as far as it is installed."""
-    name = wanted.release.driver.packages[state.system].package
+    ours = system.package(wanted, state)
+    name = None if isinstance(ours, Failure) else ours.package
     return next((package for package in state.packages if package.name == name), None)
 
 
@@ -83,8 +85,8 @@ def changes(wanted: Wanted, state: HostState) -> list[str]:
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     driver = wanted.release.driver
-    if state.system not in driver.packages:
-        return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name})")
+    if isinstance(package := system.package(wanted, state), Failure):
+        return package
     todo = changes(wanted, state)
     if todo and foreign(state) and not options.evict:
         if not options.busy_timeout:
@@ -92,6 +94,8 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         todo.insert(0, f"wait for {who(foreign(state))}")
     if unbuilt(wanted, state):
         coming = state.next_kernel
+        if too_new := compatibility.kernel_problem(driver, coming):
+            return Failure("KERNEL_TOO_NEW", f"{too_new}; it boots next")
         todo.append(f"build driver {driver.version} for kernel {coming}, which boots next")
     return todo
 
@@ -153,7 +157,8 @@ def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
 
 def _install(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     driver = wanted.release.driver
-    package = driver.packages[state.system]
+    package = system.package(wanted, state)
+    assert not isinstance(package, Failure)  # decided so
     local, sha = wanted.local(package.file)
     dest = f"{layout.STATE}/artifacts/{package.file}"
     yield Upload("driver package", [(local, dest, sha)])

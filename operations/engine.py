@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
+from fleet import systems
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import layout
@@ -54,14 +55,17 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if not (old or absent(state)):
         yield Step("starting docker", "engine", "start", code="ENGINE", uses="packages")
         return
-    folder = engine.packages.get(state.system)
+    folder = next((engine.packages[key] for key in state.systems if key in engine.packages), None)
     files = [
         (wanted.store / folder / name, f"{layout.STATE}/artifacts/{folder}/{name}", locked.sha256)
         for name, locked in wanted.lock.under(folder).items()
     ] if folder else []  # fmt: skip
     if files:
         yield Upload("docker packages", files)
-    yield Step("installing docker", "engine", "install", *(dest for _, dest, _ in files),
+    system = systems.find(state.os, state.os_version)
+    names = system.docker if system else ()
+    words = ("install", *(dest for _, dest, _ in files)) if files else ("repository", *names)
+    yield Step("installing docker", "engine", *words,
                code="ENGINE", timeout=1800, uses="packages")  # fmt: skip
 
 

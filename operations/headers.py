@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.wanted import Wanted
-from operations import layout
+from operations import layout, system
 from operations.state import HostState
 from operations.step import Step
 from operations.transfer import Upload
@@ -15,29 +15,39 @@ from operations.transfer import Upload
 
 def package(state: HostState, kernel: str) -> str:
     """Name of the package that has them."""
-    return f"{'linux-headers' if 'apt-get' in state.tools else 'kernel-devel'}-{kernel}"
+    return system.of(state).headers.format(kernel=kernel)
+
+
+def absent(state: HostState) -> str:
+    """What a host lacks for its driver to be built, and how it is installed."""
+    name = package(state, state.kernel)
+    return (f"{name} (there is no /lib/modules/{state.kernel}/build): "
+            f"{system.of(state).tool} install {name}")  # fmt: skip
+
+
+def folder(wanted: Wanted, state: HostState) -> str | None:
+    """The release's folder for this system."""
+    known = wanted.release.driver.headers
+    return next((known[key] for key in state.systems if key in known), None)
 
 
 def carried(wanted: Wanted, state: HostState, kernel: str) -> list[str]:
-    """Files of the release's folder for this system, when it has the headers of this kernel.
+    """Files of that folder, when it has the headers of this kernel.
 
     All of them: what a distribution's headers need of each other is not in their names.
     """
-    folder = wanted.release.driver.headers.get(state.system)
-    names = list(wanted.lock.under(folder)) if folder else []
-    wanted_name = package(state, kernel)
-    found = any(name.startswith((f"{wanted_name}_", f"{wanted_name}.")) for name in names)
-    return names if found else []
+    names = list(wanted.lock.under(place)) if (place := folder(wanted, state)) else []
+    name = package(state, kernel)
+    return names if any(n.startswith((f"{name}_", f"{name}.")) for n in names) else []
 
 
 def install(wanted: Wanted, state: HostState, kernel: str) -> Iterator[PyinfraCommand]:
     """The commands that bring them; none where the release does not have them."""
-    names = carried(wanted, state, kernel)
-    if not names:
+    names, place = carried(wanted, state, kernel), folder(wanted, state)
+    if not names or not place:
         return
-    folder = wanted.release.driver.headers[state.system]
-    locked, dest = wanted.lock.under(folder), f"{layout.STATE}/artifacts/{folder}"
-    yield Upload("kernel headers", [(wanted.store / folder / name, f"{dest}/{name}",
+    locked, dest = wanted.lock.under(place), f"{layout.STATE}/artifacts/{place}"
+    yield Upload("kernel headers", [(wanted.store / place / name, f"{dest}/{name}",
                                      locked[name].sha256) for name in names])  # fmt: skip
     yield Step(f"installing the headers of kernel {kernel}", "install-headers", kernel,
                *(f"{dest}/{name}" for name in names), code="HEADERS_MISSING", timeout=1800,

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from pyinfra.api import FactBase, Host, QuoteString, StringCommand
 from pyinfra.context import ContextObject
 
+from fleet import driver_packages
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import connection, layout
@@ -36,7 +37,9 @@ def preamble(wanted: Wanted, slow: bool = False) -> str:
     release = wanted.release
     sources = [layout.on_host(release, source.path) for source in release.sources]
     values = {
-        "PACKAGES": [package.package for package in release.driver.packages.values()],
+        "PACKAGES": [
+            p.package for p in driver_packages.packages(release) if p.file in wanted.lock.files
+        ],
         "IMAGE": [release.image.reference],
         "IMAGE_ID": [wanted.lock.image.id],
         "CONTAINER": [release.container.name],

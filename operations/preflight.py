@@ -10,7 +10,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet import compatibility
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import engine, headers, layout
+from operations import engine, headers, layout, system
 from operations.observe import twins
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import WORKS, HostState
@@ -78,9 +78,8 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     names = twins(state.machine)
     if len(names) > 1:
         return Failure("DUPLICATE_HOST", ", ".join(names))
-    if state.system not in release.driver.packages:
-        known = ", ".join(sorted(release.driver.packages))
-        return Failure("OS_UNSUPPORTED", f"{state.system} ({state.os_name}); it has {known}")
+    if isinstance(unsupported := system.package(wanted, state), Failure):
+        return unsupported
     dropped = [card.address for card in state.cards if card.dropped]
     if dropped:
         return Failure("CARD_DROPPED", ", ".join(dropped))
@@ -97,10 +96,11 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return Failure("CARD_UNHEALTHY", sick)
     right = any(p.installed and p.version == release.driver.version for p in state.packages)
     built = state.loaded or state.has_module(state.kernel, release.driver.version)
-    carried = headers.carried(wanted, state, state.kernel)
-    if not (right and built) and not state.headers and not carried:
-        absent = f"there is no /lib/modules/{state.kernel}/build"
-        return Failure("HEADERS_MISSING", f"{headers.package(state, state.kernel)} ({absent})")
+    if not (right and built):
+        if too_new := compatibility.kernel_problem(release.driver, state.kernel):
+            return Failure("KERNEL_TOO_NEW", too_new)
+        if not state.headers and not headers.carried(wanted, state, state.kernel):
+            return Failure("HEADERS_MISSING", headers.absent(state))
     if not right and state.secure_boot and not state.signer:
         return Failure("SECURE_BOOT", state.secure_boot)
     if abs(state.skew) > SKEW:

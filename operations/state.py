@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fleet import systems
+
 #: core state of a card that works
 WORKS = "CN_RUNNING"
 
@@ -151,8 +153,13 @@ class HostState:
 
     @property
     def system(self) -> str:
-        """Key into driver.packages: "ubuntu16.04", "centos7"."""
-        return f"{self.os}{self.os_version}"
+        """Its name in files/systems.yml: "ubuntu16.04", "centos7"; else what it says itself."""
+        return self.systems[-1]
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Keys by which a release may name it, the most exact first: "rocky8.9", "rocky8"."""
+        return systems.keys(self.os, self.os_version)
 
     @property
     def present(self) -> list[Card]:

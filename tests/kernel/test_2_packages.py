@@ -50,12 +50,17 @@ def test_a_first_driver_that_does_not_build_leaves_no_half_of_a_package() -> Non
 def test_a_newer_driver_that_does_not_build_leaves_the_old_one_as_it_was() -> None:
     installed("5.10.10")
     workshop.run(f"mv {HEADER} /root/")
-    before = workshop.run("find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum")
+    before = workshop.run(
+        "find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum"
+    )
     code, said = workshop.ends(workshop.install("5.10.22"))
     assert code != 0 and ERROR in said
     assert said.splitlines()[-1].endswith("driver 5.10.10 stays")
     assert workshop.status() == "install ok installed 5.10.10"
-    assert workshop.run("find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum") == before
+    assert (
+        workshop.run("find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum")
+        == before
+    )
     assert workshop.run("ls -d /var/lib/mlufleet/trial 2>/dev/null || true") == ""
     workshop.run(f"mv /root/miscdevice.h {HEADER}")
     installed("5.10.22")

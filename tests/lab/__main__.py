@@ -8,6 +8,7 @@ from tests.lab import hosts, lies, paths
 from tests.lab import up as lab
 from tests.lab.fleet import size
 from tests.lab.steps import LabError
+from tests.lab.systems import SYSTEMS, named
 from tests.lab.vm.commands import vm
 
 
@@ -30,6 +31,7 @@ def main() -> None:
     Examples:
       python -m tests.lab up                     one host of each kind
       python -m tests.lab up --hosts 20          the kinds in turn
+      python -m tests.lab up --kinds u2204,rocky9  and hosts of other systems
       python -m tests.lab lie u1604 card-rev-ff on
       python -m tests.lab reset c7               bare again, at the same port
       python -m tests.lab down --all             nothing is left
@@ -38,9 +40,15 @@ def main() -> None:
 
 @main.command()
 @click.option("--hosts", "count", type=click.IntRange(1), help="How many; else LAB_HOSTS, else 3.")
-def up(count: int | None) -> None:
+@click.option(
+    "--kinds",
+    default="",
+    metavar="NAMES",
+    help=f"Others beside these: {', '.join(kind.name for kind in SYSTEMS)}.",
+)
+def up(count: int | None, kinds: str) -> None:
     """Build what is missing and boot the hosts; others that are up are removed."""
-    lab.up(count or size())
+    lab.up(count or size(), named([name for name in kinds.split(",") if name]))
     click.echo(f"the lab is up, its inventory is {paths.INVENTORY}")
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 
 from tests.lab.steps import LabError
@@ -24,6 +24,14 @@ class Kind:
     family: str
     boards: tuple[str, ...]
     user: str = "root"  # any other user has a sudo that asks for a password
+    vendor: str = ""  # the system in the names of the driver's packages, where it is another word
+    release: str = "1"  # of the driver's rpm
+    files: dict[str, str] = field(default_factory=dict)  # its identity, where that is its own
+
+    @property
+    def driver(self) -> str:
+        """The system as the vendor writes it into the names of the driver's packages."""
+        return self.vendor or self.system + self.version
 
     @property
     def cards(self) -> list[str]:
@@ -37,6 +45,8 @@ class Kind:
     @property
     def identity(self) -> dict[str, str]:
         """The files by which the system says what it is, by path."""
+        if self.files:
+            return self.files
         like = {"deb": "debian", "rpm": "rhel fedora"}[self.family]
         files = {
             "usr/lib/os-release": f'NAME="{self.title.split()[0]}"\nVERSION="{self.version}"\n'
@@ -83,7 +93,7 @@ def size() -> int:
 
 
 def fleet(count: int) -> list[Host]:
-    """The hosts of a lab: the kinds in turn, numbered from their second round on.
+    """The hosts of a lab's fleet: the kinds in turn, numbered from their second round on.
 
     Args:
         count: of hosts.

@@ -12,6 +12,7 @@ from typing import TypeVar
 from tests.lab import base, engine, hosts, image, inventory, limits, machine, paths
 from tests.lab.fleet import Host, fleet
 from tests.lab.steps import LabError, lock, say, step
+from tests.lab.systems import BY_NAME
 from tests.lab.vm import up as vm
 
 NEEDED = 15  # GB of disk: the images, the store, and room for what the hosts load
@@ -40,11 +41,12 @@ def require() -> None:
         raise LabError("the lab needs\n  " + "\n  ".join(missing))
 
 
-def up(count: int) -> None:
-    """Make the lab have the vendor's artifacts and exactly so many hosts, all of them up.
+def up(count: int, others: Iterable[Host] = ()) -> None:
+    """Make the lab have the vendor's artifacts and exactly these hosts, all of them up.
 
     Args:
-        count: of hosts.
+        count: of the fleet's hosts.
+        others: hosts beside the fleet.
 
     Raises:
         LabError: something is missing or fails.
@@ -55,7 +57,7 @@ def up(count: int) -> None:
         if find_spec(builder):
             importlib.import_module(builder).build()
     with lock("hosts"):
-        members = fleet(count)
+        members = [*fleet(count), *others]
         raise_hosts(members)
         inventory.write(members)
 
@@ -111,7 +113,7 @@ def reset(name: str) -> None:
     """
     with lock("hosts"):
         there = hosts.found()
-        members = fleet(len(there))
+        members = [Host(one, BY_NAME[found.kind]) for one, found in there.items()]
         host = next((one for one in members if one.name == name), None)
         if host is None or name not in there:
             raise LabError(f"no host is called {name}; there are: {', '.join(there) or 'none'}")

@@ -1,4 +1,4 @@
-"""The driver packages of the lab, for every system of the tutorial, in two versions."""
+"""The driver packages of the lab, for every kind of server, in two versions."""
 
 import hashlib
 import os
@@ -9,11 +9,12 @@ from tests.lab import engine, paths
 from tests.lab.drivers import deb, rpm
 from tests.lab.drivers.package import VERSIONS, Driver
 from tests.lab.steps import digest, lock, step
+from tests.lab.systems import BY_NAME
 
+FAMILIES = {"deb": deb, "rpm": rpm}
 DRIVERS = [
-    Driver(system, family, version)
-    for system, family in (("ubuntu16.04", deb), ("ubuntu18.04", deb), ("ubuntu20.04", deb),
-                           ("centos7", rpm))
+    Driver(kind.driver, FAMILIES[kind.family], version, kind.release)
+    for kind in BY_NAME.values()
     for version in VERSIONS
 ]  # fmt: skip
 # constant times, so that the same sources give the same bytes and a lock stays valid

@@ -20,7 +20,7 @@ class Family(Protocol):
     """A package format: deb or rpm."""
 
     SUFFIX: str  # of the package's name, after the module's
-    FILE: str  # the vendor's file name, with {package} and {version}
+    FILE: str  # the vendor's file name, with {package}, {version} and {release}
     LOCATION: str  # where dkms puts modules, below /lib/modules/<kernel>
     FILES: dict[str, str]  # template -> path on the host, besides those of every family
 
@@ -34,6 +34,7 @@ class Driver:
     system: str
     family: Family
     version: str
+    release: str = "1"  # of an rpm
 
     @property
     def module(self) -> str:
@@ -48,7 +49,9 @@ class Driver:
     @property
     def file(self) -> str:
         """What the vendor calls the file."""
-        return self.family.FILE.format(package=self.package, version=self.version)
+        return self.family.FILE.format(
+            package=self.package, version=self.version, release=self.release
+        )
 
     def render(self, template: str, **more: str) -> str:
         """A template with its @NAMES@ filled in.
@@ -67,6 +70,7 @@ class Driver:
             "MODULE": self.module,
             "PACKAGE": self.package,
             "VERSION": self.version,
+            "RELEASE": self.release,
             "LOCATION": self.family.LOCATION,
             **VERSIONS[self.version],
             **more,

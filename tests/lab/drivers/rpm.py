@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.lab.drivers.package import Driver, run, write
 
 SUFFIX = ""
-FILE = "{package}-{version}-1.x86_64.rpm"
+FILE = "{package}-{version}-{release}.x86_64.rpm"
 LOCATION = "/extra"
 FILES = {"90-mlu200-dracut.conf": "etc/dracut.conf.d/90-mlu200-dracut.conf"}
 

@@ -1,0 +1,175 @@
+"""Operating systems of hosts, as files/systems.yml has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from fleet import documents
+from fleet.release import DriverPackage
+from fleet.shapes import Model, Name, RelativePath
+
+FILE = Path(__file__).resolve().parent.parent / "files" / "systems.yml"
+Words = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def _filled(*names: str) -> AfterValidator:
+    """A pattern that has each of these in braces, and nothing else."""
+
+    def checked(pattern: str) -> str:
+        try:
+            made = pattern.format(**{name: f"\0{name}\0" for name in names})
+        except (LookupError, ValueError):
+            made = ""
+        if not all(f"\0{name}\0" in made for name in names):
+            raise ValueError(f"{pattern!r} must have {', '.join(f'{{{n}}}' for n in names)} "
+                             "and no other braces")  # fmt: skip
+        return pattern
+
+    return AfterValidator(checked)
+
+
+class System(Model):
+    """One operating system: what it says it is, and what is named after it."""
+
+    #: as the vendor writes it into names of packages, and releases into `driver.packages`
+    name: Name
+    title: str
+    #: ID of /etc/os-release
+    id: Name
+    #: VERSION_ID, or what it begins with before a dot
+    version: Name
+    family: Literal["deb", "rpm"]
+    #: what installs packages
+    tool: Literal["apt-get", "yum", "dnf"]
+    #: name of the driver's package, and of its file
+    package: Annotated[str, _filled("system")]
+    file: Annotated[str, _filled("system", "version", "arch")]
+    #: package with the headers of a kernel
+    headers: Annotated[str, _filled("kernel")]
+    #: packages of the system's own repositories that bring docker, the first that is there
+    docker: Words
+    #: where dkms puts modules, below /lib/modules/KERNEL
+    modules: RelativePath
+    #: of `uname -m` -> the vendor's word
+    architectures: Annotated[dict[Name, Name], Field(min_length=1)]
+    #: of them, those that nobody has tried
+    untested: tuple[Name, ...] = ()
+    sources: Words
+    #: what of it nobody has seen
+    inferred: str = ""
+
+    @model_validator(mode="after")
+    def _untested_is_known(self) -> System:
+        if unknown := set(self.untested) - set(self.architectures):
+            raise ValueError(f"untested: {', '.join(sorted(unknown))} is no architecture of it")
+        return self
+
+    def is_of(self, os: str, version: str) -> bool:
+        """Whether a host that says this ID and VERSION_ID is one."""
+        return os == self.id and f"{version}.".startswith(f"{self.version}.")
+
+    def driver(self, version: str, architecture: str) -> DriverPackage:
+        """The vendor's package of a driver.
+
+        :param architecture: a key of `architectures`
+        """
+        arch = self.architectures[architecture]
+        file = self.file.format(system=self.name, version=version, arch=arch)
+        return DriverPackage(file=file, package=self.package.format(system=self.name))
+
+
+class Systems(Model):
+    systems: Annotated[tuple[System, ...], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_their_families(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("systems"), list):
+            return data
+        families = data.get("families")
+        if not isinstance(families, dict):
+            raise ValueError("families: a mapping is expected")
+        rows = []
+        for row in data["systems"]:
+            words = families.get(row.get("family")) if isinstance(row, dict) else None
+            rows.append({**words, **row} if isinstance(words, dict) else row)
+        return {**{k: v for k, v in data.items() if k != "families"}, "systems": rows}
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Systems:
+        for number, system in enumerate(self.systems):
+            for other in self.systems[:number]:
+                same = other.is_of(system.id, system.version)
+                if same or system.is_of(other.id, other.version) or other.name == system.name:
+                    raise ValueError(f"{system.name} and {other.name} are the same system")
+        return self
+
+
+@lru_cache
+def table(file: Path = FILE) -> tuple[System, ...]:
+    """:raises InvalidInput: the file is not as the models say"""
+    data, node = documents.read(file)
+    return documents.validate(Systems, data, file, node).systems
+
+
+def find(os: str, version: str) -> System | None:
+    """The system of a host by what its os-release says; None for one that is not in the table."""
+    return next((system for system in table() if system.is_of(os, version)), None)
+
+
+def first(family: str) -> System:
+    """Any system of a family, for what it shares with a system that is not in the table."""
+    return next(system for system in table() if system.family == family)
+
+
+def keys(os: str, version: str) -> tuple[str, ...]:
+    """Names by which a release may call a host's system, the most exact first."""
+    system = find(os, version)
+    return (f"{os}{version}", *([system.name] if system else []))
+
+
+def told(code: str) -> Iterator[str]:
+    """What the table has to say of a failure."""
+    if code == "OS_UNSUPPORTED":
+        for system in table():
+            yield f"{system.name}: {system.file}".replace("{system}", system.name)
+    elif code == "HEADERS_MISSING":
+        for system in table():
+            yield f"{system.name}: {system.tool} install {system.headers}"
+
+
+HEAD = """\
+# Operating systems
+
+What the tool knows of a host's system is [files/systems.yml](../files/systems.yml), and nothing
+else: a new one is a row there. This page is made from it (`make docs`).
+
+`driver: {version: 5.10.10}` is enough in a release whose driver files are named as below. A store
+needs the files of its own fleet's systems, one at least: `mlufleet lock` pins those that are there
+and says for which systems there is none; a host of one of these is refused before anything is
+changed on it (OS_UNSUPPORTED, with the file that it would need). What a release names itself under
+`driver.packages` wins, also for a system that is not in the table: its key is then ID and
+VERSION_ID of /etc/os-release, `anolis8.8`, and its file must be in the store.
+
+How far each driver follows the kernel is in [files/compatibility.yml](../files/compatibility.yml).
+"""
+
+
+def page() -> str:
+    """The table as a page of the reference."""
+    rows = ["| name | ID, VERSION_ID | driver | headers | docker | not tried | from | inferred |",
+            "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for system in table():
+        names = system.file.replace("{system}", system.name)
+        cells = (
+            system.name, f"{system.id}, {system.version}", f"`{names}`", f"`{system.headers}`",
+            f"{system.tool} install {' or '.join(system.docker)}", ", ".join(system.untested),
+            "; ".join(system.sources), system.inferred,
+        )  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([HEAD, *rows]) + "\n"

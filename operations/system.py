@@ -1,0 +1,31 @@
+"""What a host's operating system decides: the driver's package above all."""
+
+from __future__ import annotations
+
+from fleet import driver_packages, systems
+from fleet.failures import Failure
+from fleet.release import DriverPackage
+from fleet.systems import System
+from fleet.wanted import Wanted
+from operations.state import HostState
+
+
+def package(wanted: Wanted, state: HostState) -> DriverPackage | Failure:
+    """The vendor's package for this system, which the store has; else why there is none."""
+    release, name = wanted.release, f"{state.system} ({state.os_name})"
+    found = driver_packages.package(release, state.os, state.os_version, state.architecture)
+    if found is None:
+        if system := systems.find(state.os, state.os_version):
+            known = ", ".join(system.architectures)
+            return Failure("OS_UNSUPPORTED", f"{name} on {state.architecture}, not on {known}")
+        have, _ = driver_packages.served(release, wanted.lock.files)
+        return Failure("OS_UNSUPPORTED", f"{name}; it has {', '.join(have)}")
+    if found.file not in wanted.lock.files:
+        return Failure("OS_UNSUPPORTED", f"{name}: its lock has no {found.file}")
+    return found
+
+
+def of(state: HostState) -> System:
+    """The host's system; for one that is not in the table, another of its family."""
+    family = "deb" if "apt-get" in state.tools else "rpm"
+    return systems.find(state.os, state.os_version) or systems.first(family)
