@@ -9,6 +9,7 @@ import pytest
 from tests.kernel import workshop
 from tests.kernel.workshop import HEADER
 from tests.lab import engine
+from tests.lab.vm import disk
 from tests.lab.vm import up as vm
 from tests.runs import until
 
@@ -38,6 +39,16 @@ def installed(version: str) -> None:
     assert workshop.module() == version
 
 
+def test_headers_of_the_release_are_installed_and_build_without_any_network() -> None:
+    workshop.run("dpkg --purge --force-depends $(dpkg-query -W -f '${Package}\n' 'linux-headers-*'"
+                 " 'linux-kbuild-*' 'linux-compiler-*')")  # fmt: skip
+    code, said = workshop.ends(workshop.install("5.10.10"))
+    assert code != 0 and "headers" in said, "nothing is built without them"
+    assert workshop.ends(workshop.install_headers())[0] == 0
+    workshop.run(f"test -e /lib/modules/{disk.KERNEL}/build/.")
+    installed("5.10.10")
+
+
 def test_a_first_driver_that_does_not_build_leaves_no_half_of_a_package() -> None:
     workshop.run(f"mv {HEADER} /root/")
     code, said = workshop.ends(workshop.install("5.10.10"))
@@ -50,12 +61,17 @@ def test_a_first_driver_that_does_not_build_leaves_no_half_of_a_package() -> Non
 def test_a_newer_driver_that_does_not_build_leaves_the_old_one_as_it_was() -> None:
     installed("5.10.10")
     workshop.run(f"mv {HEADER} /root/")
-    before = workshop.run("find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum")
+    before = workshop.run(
+        "find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum"
+    )
     code, said = workshop.ends(workshop.install("5.10.22"))
     assert code != 0 and ERROR in said
     assert said.splitlines()[-1].endswith("driver 5.10.10 stays")
     assert workshop.status() == "install ok installed 5.10.10"
-    assert workshop.run("find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum") == before
+    assert (
+        workshop.run("find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum")
+        == before
+    )
     assert workshop.run("ls -d /var/lib/mlufleet/trial 2>/dev/null || true") == ""
     workshop.run(f"mv /root/miscdevice.h {HEADER}")
     installed("5.10.22")
