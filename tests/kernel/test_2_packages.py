@@ -9,6 +9,7 @@ import pytest
 from tests.kernel import workshop
 from tests.kernel.workshop import HEADER
 from tests.lab import engine
+from tests.lab.vm import disk
 from tests.lab.vm import up as vm
 from tests.runs import until
 
@@ -36,6 +37,16 @@ def installed(version: str) -> None:
     assert workshop.ends(workshop.install(version))[0] == 0
     assert workshop.status() == f"install ok installed {version}"
     assert workshop.module() == version
+
+
+def test_headers_of_the_release_are_installed_and_build_without_any_network() -> None:
+    workshop.run("dpkg --purge --force-depends $(dpkg-query -W -f '${Package}\n' 'linux-headers-*'"
+                 " 'linux-kbuild-*' 'linux-compiler-*')")  # fmt: skip
+    code, said = workshop.ends(workshop.install("5.10.10"))
+    assert code != 0 and "headers" in said, "nothing is built without them"
+    assert workshop.ends(workshop.install_headers())[0] == 0
+    workshop.run(f"test -e /lib/modules/{disk.KERNEL}/build/.")
+    installed("5.10.10")
 
 
 def test_a_first_driver_that_does_not_build_leaves_no_half_of_a_package() -> None:

@@ -28,7 +28,7 @@ sed -i 's/^ID=.*/ID=ubuntu/' /etc/os-release"""
 @contextmanager
 def opened() -> Iterator[None]:
     """A container of its own, with both driver packages where a run puts them."""
-    engine.docker("run", "-d", "--name", NAME, disk.IMAGE, "sleep", "infinity")
+    engine.docker("run", "-d", "--network", "none", "--name", NAME, disk.IMAGE, "sleep", "infinity")
     try:
         run(f"mkdir -p {ARTIFACTS}; {UNAME}")
         for version in ("5.10.10", "5.10.22"):
@@ -49,10 +49,21 @@ def run(script: str) -> str:
 
 def install(version: str) -> subprocess.Popen[str]:
     """The tool's own step, as it runs on a host."""
-    text = body("install-driver", "packages driver-package")
-    words = ["sh", "-c", text, "install", PACKAGE, version, f"{ARTIFACTS}/{file(version)}", "60"]
-    return subprocess.Popen(["docker", "exec", NAME, *words], stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    return step(body("install-driver", "packages driver-package"),
+                PACKAGE, version, f"{ARTIFACTS}/{file(version)}", "60")  # fmt: skip
+
+
+def install_headers() -> subprocess.Popen[str]:
+    """The same for headers, with what a release's folder holds."""
+    engine.docker("cp", f"{disk.HEADERS}/.", f"{NAME}:{ARTIFACTS}/headers/")
+    files = [f"{ARTIFACTS}/headers/{file.name}" for file in sorted(disk.HEADERS.iterdir())]
+    return step(body("install-headers", "packages"), disk.KERNEL, *files)
+
+
+def step(text: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(["docker", "exec", NAME, "sh", "-c", text, "step", *arguments],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True)  # fmt: skip
 
 
 def ends(step: subprocess.Popen[str]) -> tuple[int, str]:

@@ -350,6 +350,23 @@ def test_a_module_that_is_not_built_for_the_running_kernel_needs_its_headers(
     assert code(preflight.decide(wanted, elsewhere, NONE)) == "HEADERS_MISSING"
 
 
+def test_a_kernel_that_nobody_expected_to_boot_gets_its_module(
+    wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = "module-for|4.15.0-20-generic|5.10.10"
+    before = probe(*(line.replace("|5.10.10|CN", "|5.10.6|CN") for line in DRIVEN), built)
+    other = [line for line in DRIVEN if not line.startswith(("running", "node"))]
+    came = probe(*other, built)
+    came.kernel = "4.9.9"
+    ended = probe(*DRIVEN, built, "module-for|4.9.9|5.10.10")
+    states = iter([before, came, ended])
+    monkeypatch.setattr(driver, "again", lambda wanted: next(states))
+    steps = [repr(command) for command in driver.act(wanted, before, NONE)]
+    assert steps == [
+        "Reboot(5.10.6 is loaded)", "Step(build-driver 5.10.10 4.9.9)", "Step(load-driver)",
+    ]  # fmt: skip
+
+
 def test_a_card_that_does_not_run_is_refused_unless_another_driver_is_coming(
     wanted: Wanted,
 ) -> None:
