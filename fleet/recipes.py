@@ -146,10 +146,13 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
 
 def known(code: str) -> Iterator[str]:
     """What the tables of systems and of what goes with what have to say of a failure."""
-    from fleet import compatibility, systems
+    if code in ("OS_UNSUPPORTED", "HEADERS_MISSING"):
+        from fleet import systems
 
-    yield from systems.told(code)
-    if code == "KERNEL_TOO_NEW":
+        yield from systems.told(code)
+    elif code == "KERNEL_TOO_NEW":
+        from fleet import compatibility
+
         for limit in compatibility.table().kernels:
             yield f"driver {limit.driver} and older: kernels up to {limit.newest_kernel}"
 
