@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -115,6 +117,15 @@ def _numbers(version: str) -> tuple[int, ...]:
 def model(subsystem: str) -> str:
     """Name of a card by its PCI subsystem id; "" where it is not known."""
     return next((card.name for card in table().cards if card.subsystem == subsystem), "")
+
+
+def mixed(subsystems: Iterable[str]) -> str:
+    """What a host with cards of several models is told; "" for all others."""
+    models = Counter(model(subsystem) or f"cabc:{subsystem}" for subsystem in subsystems)
+    if len(models) < 2:
+        return ""
+    said = ", ".join(f"{count} {name}" for name, count in models.items())
+    return f"its cards are of different models ({said}): the vendor advises against that"
 
 
 def half_boards(subsystems: list[str]) -> list[str]:

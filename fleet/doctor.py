@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.failures import Exit
-from fleet.reports.terminal import degraded
+from fleet.reports.terminal import boards, degraded
 
 
 def healthy(host: dict[str, Any]) -> bool:
@@ -26,7 +26,7 @@ def exit_status(report: dict[str, Any]) -> Exit:
 
 def findings(report: dict[str, Any]) -> dict[str, Any]:
     """What `mlufleet doctor --json` prints, a mapping for each host."""
-    kept = ("versions", "cards", "drift", "failure", "lock", "notes")
+    kept = ("versions", "cards", "models", "drift", "failure", "lock", "notes")
     return {
         name: {"healthy": healthy(host), **{key: host[key] for key in kept}}
         for name, host in sorted(report["hosts"].items())
@@ -43,8 +43,9 @@ def show(report: dict[str, Any]) -> None:
     for column in ("host", "health", "os", "kernel", "driver", "cards", "engine", "locked by"):
         table.add_column(column)
     for name, host in sorted(report["hosts"].items()):
-        words = [str(host["versions"].get(k, "")) for k in ("os", "kernel", "driver", "cards",
-                                                            "engine")]  # fmt: skip
+        said = host["versions"]
+        words = [*(str(said.get(k, "")) for k in ("os", "kernel", "driver")), boards(host),
+                 str(said.get("engine", ""))]  # fmt: skip
         state = "[green]healthy[/]" if healthy(host) else (
             f"[red]{host['failure']['code'] if host['failure'] else 'drift'}[/]"
         )  # fmt: skip

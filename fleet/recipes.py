@@ -91,7 +91,7 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
 
     :param cards: devices of the host
     """
-    from fleet import compatibility, driver_packages
+    from fleet import compatibility, documents, driver_packages
     from fleet.wanted import Wanted
     from operations import container, layout, packages, patch
     from operations.state import Card, HostState
@@ -106,10 +106,11 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
         yield f"  {system}: {file(package.file)}"
     for row, architecture, package in driver_packages.known(release):
         tried = architecture not in row.untested
-        if lock and package.file in lock.files:
-            yield f"  {row.name}: {file(package.file)}{'' if tried else '  untested'}"
+        name = package.file
+        if name in lock.files if lock else documents.is_file(store / name):
+            yield f"  {row.name}: {file(name)}{'' if tried else '  untested'}"
         elif tried:
-            yield f"  {row.name}: would need {package.file}"
+            yield f"  {row.name}: would need {name}"
     yield f"image {release.image.reference}{f'  id {lock.image.id}' if lock else ''}"
     yield f"  {file(release.image.file)}"
     if lock:

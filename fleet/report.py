@@ -9,11 +9,12 @@ no host started any more, ``resumes``: a run), ``seeded`` (bytes that swarms got
 ``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``,
 ``kept``, ``notes`` (in words, with the remedy), ``drift`` (stage -> what was to do when the run
 began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,
-"dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``groups``, ``canary``,
-``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the
-release that the host can go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a swarm),
-``ahead`` (seconds in which files of a later stage came while others worked),
-``now`` (what it was at when the journal ended; "" when it was at nothing).
+"dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``models`` (address -> of
+the card, where its PCI subsystem is a known one), ``groups``, ``canary``, ``began``, ``ended``,
+``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the release that the host can
+go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a swarm), ``ahead`` (seconds in which
+files of a later stage came while others worked), ``now`` (what it was at when the journal ended; ""
+when it was at nothing).
 """
 
 from __future__ import annotations
@@ -76,10 +77,10 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
             "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
-            "groups": [], "canary": False, "began": None, "ended": None, "rolled_back": None,
-            "way_back": "", "now": "", "seen": False, "needs": [], "refusal": None,
-            "unreachable": False, "began-stage": None, "sent": 0, "swarmed": 0,
-            "transfers": []}  # fmt: skip
+            "models": {}, "groups": [], "canary": False, "began": None, "ended": None,
+            "rolled_back": None, "way_back": "", "now": "", "seen": False, "needs": [],
+            "refusal": None, "unreachable": False, "began-stage": None, "sent": 0,
+            "swarmed": 0, "transfers": []}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -90,7 +91,8 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "observed":
         host.update(seen=True, needs=event["needs"], versions=event["versions"],
                     drift=event.get("drift", {}), lock=event.get("lock"),
-                    cards=event.get("cards", {}), serials=event.get("serials", {}))  # fmt: skip
+                    cards=event.get("cards", {}), serials=event.get("serials", {}),
+                    models=event.get("models", {}))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
     elif kind == "stage":

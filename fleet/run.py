@@ -21,7 +21,7 @@ from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
-from fleet import journal, report, unreachable
+from fleet import compatibility, journal, report, unreachable
 from fleet.failures import LEFT, Failure
 from operations import ahead, connection, events, lock, sudo, swarm
 from operations.failing import TAIL
@@ -180,7 +180,11 @@ class Run:
                     refusal=next(refused, None),
                     drift={stage: _words(decision) for stage, decision in drift.items()},
                     lock=asdict(state.lock) if state.lock else None,
-                    cards=state.health, serials=state.serials)  # fmt: skip
+                    cards=state.health, serials=state.serials,
+                    models={card.address: name for card in state.present
+                            if (name := compatibility.model(card.subsystem))})  # fmt: skip
+        if mixture := compatibility.mixed(card.subsystem for card in state.present):
+            events.emit(host.name, "note", text=mixture)
         seconds = connection.logins.get(host.name, 0)
         if state.use_dns and seconds > connection.PATIENT:
             events.emit(host.name, "note", text=SLOW_LOGIN.format(seconds))

@@ -38,6 +38,7 @@ class System(Model):
 
     #: as the vendor writes it into names of packages, and releases into `driver.packages`
     name: Name
+    #: for people
     title: str
     #: ID of /etc/os-release
     id: Name
@@ -162,12 +163,14 @@ How far each driver follows the kernel is in [files/compatibility.yml](../files/
 
 def page() -> str:
     """The table as a page of the reference."""
-    rows = ["| name | ID, VERSION_ID | driver | headers | docker | not tried | from | inferred |",
-            "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    head = ("system", "name", "ID, VERSION_ID", "driver", "module, below /lib/modules/KERNEL",
+            "headers", "docker", "not tried", "from", "inferred")  # fmt: skip
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for system in table():
         names = system.file.replace("{system}", system.name)
         cells = (
-            system.name, f"{system.id}, {system.version}", f"`{names}`", f"`{system.headers}`",
+            system.title, system.name, f"{system.id}, {system.version}", f"`{names}`",
+            system.modules, f"`{system.headers}`",
             f"{system.tool} install {' or '.join(system.docker)}", ", ".join(system.untested),
             "; ".join(system.sources), system.inferred,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 from fleet.reports.reported import STATUSES, Host, Report, read
 
-COLUMNS = ("host", "address", "serial", "state", "driver", "release", "os", "kernel")
+COLUMNS = ("host", "address", "model", "serial", "state", "driver", "release", "os", "kernel")
 INFO = ("driver", "release", "os", "kernel")
 #: metric -> (what it is in a few words); every one is a gauge
 HELP = {
@@ -84,7 +84,8 @@ def facts(report: Mapping[str, Any]) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     for name, host in read(report).hosts.items():
         for address in sorted({*host.cards, *host.serials}) or [""]:
-            card = {"host": name, "address": address, "serial": host.serials.get(address, ""),
+            card = {"host": name, "address": address, "model": host.models.get(address, ""),
+                    "serial": host.serials.get(address, ""),
                     "state": host.cards.get(address, "")}  # fmt: skip
             rows.append({**card, **{key: host.versions.get(key, "") for key in INFO}})
     return rows

@@ -78,6 +78,7 @@ class Host(_Tolerant):
     lock: dict[Text, Text] | None = None
     cards: dict[Text, Text] = {}
     serials: dict[Text, Text] = {}
+    models: dict[Text, Text] = {}
     groups: list[Text] = []
     began: float | None = None
     ended: float | None = None

@@ -23,6 +23,12 @@ def degraded(host: dict[str, Any]) -> str:
     return f"degraded, {len(works)} of {len(cards)} cards work: {said}"
 
 
+def boards(host: dict[str, Any]) -> str:
+    """How many cards a host has, and of which models, as far as they are known."""
+    models = ", ".join(dict.fromkeys(host["models"].values()))
+    return f"{host['versions'].get('cards', '')} {models}".strip()
+
+
 MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
          "skipped": "cyan", "not started": "cyan", "rolled back": "magenta"}  # fmt: skip
 
@@ -38,7 +44,7 @@ def summary(report: dict[str, Any], folder: Path) -> None:
         seconds = sum(stage["seconds"] for stage in host["stages"])
         # as plain text: a model's answer may have brackets that are markup to rich
         cells = [name, host["status"], host["versions"].get("driver", ""),
-                 host["versions"].get("cards", ""), " ".join(changed) or "-", f"{seconds:.0f}",
+                 boards(host), " ".join(changed) or "-", f"{seconds:.0f}",
                  host["answer"] or ""]  # fmt: skip
         row = [Text(str(cell)) for cell in cells]
         row[1].stylize(MARKS[host["status"]])

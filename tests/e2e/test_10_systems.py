@@ -54,6 +54,10 @@ def test_each_system_gets_its_own_driver_in_one_run_and_answers() -> None:
         lab.run(host, MODULE.format(place))
         assert lab.run(host, LOADED) == VERSION
         assert lab.run(host, "docker exec light cat /answer") == "light v1"
+    assert set(done.host("u2204")["models"].values()) == {"MLU370-X4"}
+    assert list(done.host("euler2203")["models"].values()) == ["MLU370-X4"] + ["MLU370-X8"] * 2
+    (mixed,) = done.host("euler2203")["notes"]
+    assert "1 MLU370-X4, 2 MLU370-X8" in mixed
 
 
 def test_a_second_run_changes_nothing() -> None:

@@ -21,7 +21,7 @@ def ubuntu(name: str, version: str, point: str, codename: str, debian: str) -> K
 
 def rpms(
     name: str, os_release: str, releases: tuple[str, ...], title: str, vendor: str,
-    releasever: str, user: str = "root", release: str = "1",
+    releasever: str, boards: tuple[str, ...] = ("X4",), user: str = "root", release: str = "1",
 ) -> Kind:  # fmt: skip
     """A system of rpms, by its os-release, the files that name it, and the line in them."""
     said = dict(line.split("=", 1) for line in os_release.replace('"', "").splitlines())
@@ -32,7 +32,7 @@ def rpms(
         "etc/dnf/vars/releasever": f"{releasever}\n",
     }
     return Kind(
-        name, said["ID"], said["VERSION_ID"], title, "rpm", ("X4",), user,
+        name, said["ID"], said["VERSION_ID"], title, "rpm", boards, user,
         vendor=vendor, release=release, files=files,
     )  # fmt: skip
 
@@ -46,7 +46,7 @@ def rocky(name: str, version: str, codename: str, user: str = "root") -> Kind:
         f'PRETTY_NAME="Rocky Linux {version} ({codename})"\n'
     )
     releases = ("rocky-release", "redhat-release", "centos-release", "system-release")
-    return rpms(name, os_release, releases, title, f"rocky{major}", major, user)
+    return rpms(name, os_release, releases, title, f"rocky{major}", major, user=user)
 
 
 DEBIAN = {
@@ -72,7 +72,7 @@ SYSTEMS = (
     rpms("kylin10", KYLIN, ("kylin-release", "system-release"),
          "Kylin Linux Advanced Server release V10 (Sword)", "kylinV10", "10", release="1.ky10"),
     rpms("euler2203", OPENEULER, ("openEuler-release", "system-release"),
-         "openEuler release 22.03 (LTS-SP3)", "openEuler22.03", "22.03LTS_SP3"),
+         "openEuler release 22.03 (LTS-SP3)", "openEuler22.03", "22.03LTS_SP3", ("X4", "X8")),
 )  # fmt: skip
 BY_NAME = {kind.name: kind for kind in (*KINDS, *SYSTEMS)}
 

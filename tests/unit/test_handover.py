@@ -61,13 +61,13 @@ def test_whatever_a_host_says_its_labels_come_back_as_they_were(name: str, drive
 
 
 def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
-    report = one(cards={"x": "CN_RUNNING"}, serials={"x": "S1", "y": "S2"},
+    report = one(cards={"x": "CN_RUNNING"}, serials={"x": "S1", "y": "S2"}, models={"x": "M8"},
                  versions={"driver": "5", "release": "b", "os": "o", "kernel": "k"})  # fmt: skip
     report["hosts"]["b"] = {"status": "unreachable", "versions": None}
     same = {"host": "a", "driver": "5", "release": "b", "os": "o", "kernel": "k"}
     assert handover.facts(report) == [
-        {**same, "address": "x", "serial": "S1", "state": "CN_RUNNING"},
-        {**same, "address": "y", "serial": "S2", "state": ""},
+        {**same, "address": "x", "model": "M8", "serial": "S1", "state": "CN_RUNNING"},
+        {**same, "address": "y", "model": "", "serial": "S2", "state": ""},
         dict.fromkeys(handover.COLUMNS, "") | {"host": "b"},
     ]
 

@@ -155,3 +155,16 @@ def test_every_failure_code_has_a_remedy() -> None:
     assert all(meaning and remedy for meaning, remedy in TABLE.values())
     with pytest.raises(ValueError, match="unknown failure code"):
         Failure("NO_SUCH")
+
+
+def test_models_of_cards_are_in_the_report_and_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = event("observed", "a", needs=[], versions={"driver": "5.10.10", "cards": 3},
+                 models={"x": "MLU370-X8", "y": "MLU370-X8", "z": "MLU370-X4"})  # fmt: skip
+    result = report.derive([event("hosts", names=["a", "b"]), seen, observed("b")], "r")
+    assert result["hosts"]["a"]["models"]["z"] == "MLU370-X4" and not result["hosts"]["b"]["models"]
+    assert terminal.boards(result["hosts"]["a"]) == "3 MLU370-X8, MLU370-X4"
+    assert terminal.boards(result["hosts"]["b"]) == ""
+    terminal.summary(result, tmp_path)
+    assert "MLU370-X8" in capsys.readouterr().err

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from operations.scripts import SCRIPTS
 
 #: what one script sets and another uses
@@ -33,3 +35,32 @@ def test_of_a_partial_file_with_holes_only_what_is_there_counts(tmp_path: Path) 
     found = dict(line.split("\t")[1:] for line in said.splitlines())
     assert 3 <= int(found["image.a.0.part"]) < 1 << 20
     assert found["image.b.0.part"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "asked"),
+    [
+        ("repository docker-engine docker-ce", 0, ["docker-engine", "docker-ce"]),
+        ("repository docker-ce docker", 0, ["docker-ce"]),  # what comes next may be podman
+        ("repository", 0, ["docker-ce"]),
+        ("repository docker-engine", 1, ["docker-engine"]),
+        ("install a.rpm b.rpm", 0, ["--disablerepo=* a.rpm b.rpm"]),
+        ("start", 0, []),
+    ],
+)
+def test_docker_is_the_first_package_that_the_repositories_have(
+    tmp_path: Path, words: str, status: int, asked: list[str]
+) -> None:
+    log = tmp_path / "log"
+    fakes = {"yum": f'echo "$*" >> {log}; case $* in *docker-engine) exit 1 ;; esac',
+             "systemctl": "exit 0", "timeout": "exit 0"}  # fmt: skip
+    for name, text in fakes.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    script = ("wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
+              + (SCRIPTS / "engine.sh").read_text())  # fmt: skip
+    done = subprocess.run(["/bin/sh", "-c", script, "engine", *words.split()],
+                          env={"PATH": str(tmp_path)}, capture_output=True, text=True)  # fmt: skip
+    lines = log.read_text().splitlines() if log.exists() else []
+    said = [line.replace("-y ", "").replace("install ", "") for line in lines]
+    assert (done.returncode, said) == (status, asked), done.stderr
