@@ -147,9 +147,9 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
 
 def known(code: str) -> Iterator[str]:
     """What the tables of systems and of what goes with what have to say of a failure."""
-    from fleet import compatibility, systems
+    from fleet import compatibility, systems_page
 
-    yield from systems.told(code)
+    yield from systems_page.told(code)
     if code == "KERNEL_TOO_NEW":
         for limit in compatibility.table().kernels:
             yield f"driver {limit.driver} and older: kernels up to {limit.newest_kernel}"
