@@ -148,9 +148,9 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
 def known(code: str) -> Iterator[str]:
     """What the tables of systems and of what goes with what have to say of a failure."""
     if code in ("OS_UNSUPPORTED", "HEADERS_MISSING"):
-        from fleet import systems
+        from fleet import systems_page
 
-        yield from systems.told(code)
+        yield from systems_page.told(code)
     elif code == "KERNEL_TOO_NEW":
         from fleet import compatibility
 

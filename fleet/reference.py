@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from fleet import release, systems
+from fleet import release, systems_page
 from fleet.shapes import Bool, Int, Model
 
 #: a release in which every field occurs
@@ -120,4 +120,4 @@ def page() -> str:
 
 if __name__ == "__main__":
     (EXAMPLE.parent / "release.md").write_text(page(), encoding="utf-8")
-    (EXAMPLE.parent / "systems.md").write_text(systems.page(), encoding="utf-8")
+    (EXAMPLE.parent / "systems.md").write_text(systems_page.page(), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -97,7 +96,7 @@ class Systems(Model):
             raise ValueError("families: a mapping is expected")
         rows = []
         for row in data["systems"]:
-            words = families.get(row.get("family")) if isinstance(row, dict) else None
+            words = families.get(str(row.get("family"))) if isinstance(row, dict) else None
             rows.append({**words, **row} if isinstance(words, dict) else row)
         return {**{k: v for k, v in data.items() if k != "families"}, "systems": rows}
 
@@ -132,47 +131,3 @@ def keys(os: str, version: str) -> tuple[str, ...]:
     """Names by which a release may call a host's system, the most exact first."""
     system = find(os, version)
     return (f"{os}{version}", *([system.name] if system else []))
-
-
-def told(code: str) -> Iterator[str]:
-    """What the table has to say of a failure."""
-    if code == "OS_UNSUPPORTED":
-        for system in table():
-            yield f"{system.name}: {system.file}".replace("{system}", system.name)
-    elif code == "HEADERS_MISSING":
-        for system in table():
-            yield f"{system.name}: {system.tool} install {system.headers}"
-
-
-HEAD = """\
-# Operating systems
-
-What the tool knows of a host's system is [files/systems.yml](../files/systems.yml), and nothing
-else: a new one is a row there. This page is made from it (`make docs`).
-
-`driver: {version: 5.10.10}` is enough in a release whose driver files are named as below. A store
-needs the files of its own fleet's systems, one at least: `mlufleet lock` pins those that are there
-and says for which systems there is none; a host of one of these is refused before anything is
-changed on it (OS_UNSUPPORTED, with the file that it would need). What a release names itself under
-`driver.packages` wins, also for a system that is not in the table: its key is then ID and
-VERSION_ID of /etc/os-release, `anolis8.8`, and its file must be in the store.
-
-How far each driver follows the kernel is in [files/compatibility.yml](../files/compatibility.yml).
-"""
-
-
-def page() -> str:
-    """The table as a page of the reference."""
-    head = ("system", "name", "ID, VERSION_ID", "driver", "module, below /lib/modules/KERNEL",
-            "headers", "docker", "not tried", "from", "inferred")  # fmt: skip
-    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for system in table():
-        names = system.file.replace("{system}", system.name)
-        cells = (
-            system.title, system.name, f"{system.id}, {system.version}", f"`{names}`",
-            system.modules, f"`{system.headers}`",
-            f"{system.tool} install {' or '.join(system.docker)}", ", ".join(system.untested),
-            "; ".join(system.sources), system.inferred,
-        )  # fmt: skip
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([HEAD, *rows]) + "\n"

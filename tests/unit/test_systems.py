@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fleet import driver_packages, releases, systems
+from fleet import driver_packages, releases, systems, systems_page
 from fleet import lock as locks
 from fleet.cli import main
 from fleet.failures import Failure, InvalidInput
@@ -257,6 +257,7 @@ FAMILY = (
         ("h-{kernel}", "h-{kernel}{x}", "headers: 'h-{kernel}{x}' must have {kernel}"),
         ("tool: apt-get", "tool: brew", "tool"),
         ("family: deb", "family: tar", "family"),
+        ("family: deb", "family: [deb]", "family"),
         ("modules: m", "modules: m, unttested: []", "unttested"),
         ("modules: m", "modules: m, untested: [arm]", "arm is no architecture of it"),
         (f"- {ROW}", f"- {ROW}\n  - {OTHER}", "a1.2 and a1 are the same system"),
@@ -275,4 +276,4 @@ def test_a_table_that_is_wrong_is_told_where(tmp_path: Path, old: str, new: str,
 
 
 def test_the_page_is_that_of_the_table() -> None:
-    assert EXAMPLE.with_name("systems.md").read_text() == systems.page(), "make docs"
+    assert EXAMPLE.with_name("systems.md").read_text() == systems_page.page(), "make docs"
