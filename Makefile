@@ -54,7 +54,6 @@ test: .venv/ready
 	@$(BIN)/pytest tests/browser
 	@$(BIN)/pytest tests/e2e tests/faults tests/rollout
 	@$(BIN)/pytest tests/kernel/test_1_install.py
-	@$(BIN)/python -m tests.lab vm down
 
 test-kernel: .venv/ready
 	@$(BIN)/pytest tests/kernel
