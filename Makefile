@@ -67,7 +67,6 @@ rollouts: lock
 	@mkdir -p .rollouts/.lab && cp -a .lab/store .lab/upstream .lab/build .rollouts/.lab
 	@$(APART) $(BIN)/pytest tests/rollout tests/kernel/test_1_install.py > .rollouts/output; \
 	  status=$$?; cat .rollouts/output; exit $$status
-	@$(APART) $(BIN)/python -m tests.lab vm down
 
 test-kernel: .venv/ready
 	@$(BIN)/pytest tests/kernel

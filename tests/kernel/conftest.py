@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.kernel.host import right
@@ -13,9 +15,11 @@ DRIVEN = "driven"
 
 
 @pytest.fixture(scope="session")
-def lab() -> None:
-    """The host is there and has been booted once."""
+def lab() -> Iterator[None]:
+    """The host is there and has been booted once; afterwards it rests with its bare state."""
     vm.up()
+    yield
+    machine.power_off()
 
 
 @pytest.fixture

@@ -70,9 +70,14 @@ def _start(state: str) -> None:
 
 def power_off() -> None:
     """Cut the power: nothing on the host is told, and it stays off."""
+    # qemu itself ends in order: its books of the disk must not be half written
+    with contextlib.suppress(LabError, OSError):
+        monitor("quit", timeout=20)
+    end = time.monotonic() + 20
     while running():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(PID.read_text()), signal.SIGKILL)
+        if time.monotonic() > end:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(PID.read_text()), signal.SIGKILL)
         time.sleep(0.1)
 
 
