@@ -10,7 +10,7 @@ from tests.lab import hosts as lab
 from tests.lab import up
 from tests.lab.fleet import KINDS
 from tests.lab.systems import SYSTEMS, named
-from tests.runs import LAB, LOADED, RELEASES, ROOT, Done, mlufleet
+from tests.runs import LAB, LOADED, RELEASES, SITE, Done, mlufleet
 
 VERSION, SMALL = "5.10.10", f"{RELEASES}/light.yml"
 RPM, DEB = "rpm -q --qf '%{VERSION} installed' ", "dpkg-query -W -f '${Version} ${Status}' "
@@ -33,7 +33,7 @@ def others() -> Iterator[None]:
     there, kinds = lab.found(), [kind.name for kind in KINDS]
     size = sum(found.kind in kinds for found in there.values())
     up.up(size, named([kind.name for kind in SYSTEMS]))
-    locked = mlufleet("lock", str(ROOT / SMALL), "--store", ".lab/store")
+    locked = mlufleet("lock", str(SITE / SMALL), "--store", ".lab/store")
     assert locked.status == 0, locked.output
     yield
     up.up(size, named([name for name in EXPECTED if name in there]))
