@@ -34,7 +34,7 @@ def image() -> str:
             with step(f"pull {other}"):
                 engine.docker("pull", other, timeout=1800)
         return other
-    with lock("base"):
+    with lock("base", everywhere=True):
         wanted = digest(*BOOTSTRAP, SOURCES)
         if key(NAME) != wanted:
             engine.install("debootstrap", packages={"debootstrap": "debootstrap"})

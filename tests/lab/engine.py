@@ -74,7 +74,7 @@ def install(*tools: str, packages: dict[str, str] = PACKAGES) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
     # tests that need no lab may run while one is built, and apt takes one at a time
-    with lock("packages"), step(f"install {wanted}"):
+    with lock("packages", everywhere=True), step(f"install {wanted}"):
         for tried in (["apt-get", "update", "-qq"], command):
             done = subprocess.run(tried, capture_output=True, text=True, env=environment)
             if done.returncode:
@@ -90,7 +90,7 @@ def ensure() -> None:
     """
     if answers():
         return
-    with lock("engine"):
+    with lock("engine", everywhere=True):
         if answers():  # another builder was faster
             return
         install(*PACKAGES)

@@ -22,7 +22,7 @@ def image(family: str) -> str:
     """
     below = base.image()
     reference = f"mlufleet-lab/host:{family}"
-    with lock("image"):
+    with lock("image", everywhere=True):
         wanted = digest(CONTEXT, below, base.key(below) or "", family)
         if base.key(reference) != wanted:
             with step(f"build the host image ({family})"):

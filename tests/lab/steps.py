@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,13 +68,15 @@ def digest(*inputs: Path | str) -> str:
 
 
 @contextmanager
-def lock(name: str) -> Iterator[None]:
-    """Hold a lock of this machine: two builders of the same thing would spoil each other's work.
+def lock(name: str, *, everywhere: bool = False) -> Iterator[None]:
+    """Hold a lock: two builders of the same thing would spoil each other's work.
 
     Args:
         name: of what is built; it becomes the name of the lock file.
+        everywhere: it is the machine's, which may have other labs, not this lab's alone.
     """
-    paths.BUILD.mkdir(parents=True, exist_ok=True)
-    with open(paths.BUILD / f"{name}.lock", "w") as file:
+    folder = Path(tempfile.gettempdir()) / "mlufleet-lab" if everywhere else paths.BUILD
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{name}.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

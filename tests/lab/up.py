@@ -90,8 +90,10 @@ def raise_hosts(members: list[Host]) -> None:
     missing = [host for host in members if not entered.get(host.name)]
     if missing:
         taken = {found.port for name, found in there.items() if name not in spoilt}
-        ports = machine.free_ports(len(missing), taken)
-        with step(f"boot {', '.join(host.name for host in missing)}"):
+        title = step(f"boot {', '.join(host.name for host in missing)}")
+        # a port is free until its host listens on it
+        with lock("ports", everywhere=True), title:
+            ports = machine.free_ports(len(missing), taken)
             each(
                 lambda pair: machine.create(pair[0], images[pair[0].kind.family], pair[1]),
                 list(zip(missing, ports, strict=True)),
