@@ -36,9 +36,9 @@ trial_build() {
   folder=$state/trial
   rm -rf "$folder"  # of one that a power cut ended
   mkdir -p "$folder/dkms" && dpkg-deb -x "$1" "$folder" || return 1
-  for conf in "$folder"/usr/src/*/dkms.conf; do
-    sed -i '/^[[:space:]]*\(PRE\|POST\)_/d' "$conf"
-    source=$(basename "${conf%/dkms.conf}")
+  for recipe in "$folder"/usr/src/*/dkms.conf; do
+    sed -i '/^[[:space:]]*\(PRE\|POST\)_/d' "$recipe"
+    source=$(basename "${recipe%/dkms.conf}")
     dkms build --dkmstree "$folder/dkms" --sourcetree "$folder/usr/src" \
       -m "${source%-*}" -v "${source##*-}" -k "$(uname -r)" && continue
     build_errors "$folder/dkms"
