@@ -19,7 +19,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
-from operations import events, shares
+from operations import events, sending, shares
 from operations.failing import alone
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: seconds after which it is asked again whether a file moves, or only waits for a place
 PATIENCE = 0.5
+#: seconds that the block which is being sent may still take
+GRACE = 3
 
 
 class Flight:
@@ -63,8 +65,12 @@ class Flight:
             self.at = None
 
     def end(self, block: bool = True) -> None:
-        if self.greenlet:
-            self.greenlet.kill(block=block)
+        flying = self.greenlet
+        if flying and not flying.dead:
+            if block:
+                _end(flying)
+            else:
+                gevent.spawn(_end, flying)
 
     @property
     def on(self) -> bool:
@@ -83,6 +89,14 @@ class Flight:
                 self.end()
         landed.set()  # whatever is missing is the stage's by now
         return upload.brought
+
+
+def _end(flying: gevent.Greenlet) -> None:
+    """One that is sending ends by itself; what it waits for else is not waited for."""
+    sending.stopping.add(flying)
+    if flying not in shares.waiting:
+        flying.join(GRACE)
+    flying.kill()
 
 
 #: by host

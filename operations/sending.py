@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from weakref import WeakSet
 
 import gevent
 from pyinfra import logger
@@ -19,6 +20,9 @@ from operations import connection
 BLOCK = 1 << 20
 #: seconds between two signs of life
 PATIENCE = 10
+#: greenlets that are to end: between two blocks, as half a packet would spoil the connection for
+#: whoever else uses it
+stopping: WeakSet[gevent.Greenlet] = WeakSet()
 
 
 class Meter:
@@ -79,6 +83,8 @@ def send(
             with suppress(OSError):  # the other end may stop before the end, and says why
                 left = end - begin
                 while block := content.read(min(BLOCK, left)):
+                    if gevent.getcurrent() in stopping:
+                        raise gevent.GreenletExit
                     # of bytes, paramiko copies all that is left for every packet
                     channel.sendall(memoryview(block))  # type: ignore[arg-type]
                     left -= len(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from fleet.wanted import Wanted
-from operations import ahead, events, outstanding, preflight, shares, swarm
+from operations import ahead, events, outstanding, preflight, sending, shares, swarm
 from operations.sending import Meter
 from operations.stage import Options
 from operations.state import HostState
@@ -134,14 +135,36 @@ def test_a_run_that_is_halted_ends_it_at_once(
     files: tuple[File, File], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events._Halt, "asked", False)
+    monkeypatch.setattr(ahead, "GRACE", 0.01)
     image, weights = files
     events.halt()
-    gevent.sleep(0)
+    gevent.sleep(0.1)
     assert image.under_way == 0
     with ahead.grounded(HOST):
         pass
     gevent.sleep(0)
     assert (image.tries, weights.tries) == (1, 0), "nor does it begin again"
+
+
+def test_a_block_is_sent_whole_before_the_sender_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "x").write_bytes(bytes(3 * sending.BLOCK))
+    sent: list[int] = []
+
+    class Slow(contextlib.AbstractContextManager[Any]):
+        def __exit__(self, *_: object) -> None: ...
+
+        def sendall(self, block: memoryview) -> None:
+            gevent.sleep(0.2)
+            sent.append(len(block))
+
+    monkeypatch.setattr(sending.connection, "stream", lambda *_: Slow())
+    size = 3 * sending.BLOCK
+    flying = gevent.spawn(sending.send, HOST, tmp_path / "x", "/x", [(0, size)], Meter(size))
+    gevent.sleep(0.05)
+    ahead._end(flying)
+    assert sent == [sending.BLOCK] and isinstance(flying.value, gevent.GreenletExit)
 
 
 def test_a_host_that_was_not_given_anything_has_no_flight() -> None:
