@@ -8,7 +8,11 @@ from tests.runs import Done
 
 INVENTORY = "inventories/kernel.py"
 PACKAGE = "cambricon-mlu-driver-ubuntu20.04-dkms"
-MODULE = f"/lib/modules/{disk.KERNEL}/updates/dkms/cambricon-drv.ko"
+
+
+def module() -> str:
+    """Where DKMS puts the module."""
+    return f"/lib/modules/{disk.kernel()}/updates/dkms/cambricon-drv.ko"
 
 
 def release(name: str) -> tuple[str, ...]:

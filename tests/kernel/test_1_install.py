@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.kernel.host import MODULE, deploy, doctor, loaded, status
+from tests.kernel.host import deploy, doctor, loaded, module, status
 from tests.lab.vm import machine
 from tests.runs import Done
 
@@ -10,7 +10,7 @@ from tests.runs import Done
 def test_a_bare_host_gets_its_module_built_loaded_and_proved(first: Done, driven: None) -> None:
     assert "driver" in first.changed("vm") and loaded() == "5.10.10"
     assert status() == "install ok installed 5.10.10"
-    assert machine.run(f"modinfo -F vermagic {MODULE}").split()[0] == machine.run("uname -r")
+    assert machine.run(f"modinfo -F vermagic {module()}").split()[0] == machine.run("uname -r")
     nodes = machine.run("stat -c '%a %n' /dev/cambricon_* | sort").splitlines()
     assert nodes == [f"666 /dev/cambricon_{name}" for name in ("ctl", "dev0", "dev1", "ipcm0",
                                                                "ipcm1")]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kernel import workshop
-from tests.kernel.workshop import HEADER
+from tests.kernel.workshop import header
 from tests.lab import engine
 from tests.lab.vm import disk
 from tests.lab.vm import up as vm
@@ -16,11 +16,11 @@ from tests.runs import until
 ERROR = "fatal error: linux/miscdevice.h: No such file or directory"
 
 #: a build of the newer driver that goes well beside the old one, and fails in its place
-SPOILT = f"""#!/bin/sh
+SPOILT = """#!/bin/sh
 case "$*" in
   *sourcetree*) exec /usr/sbin/dkms.real "$@" ;;
-  build*5.10.22*) mv {HEADER} /root/; /usr/sbin/dkms.real "$@"; status=$?
-    mv /root/miscdevice.h {HEADER}; exit $status ;;
+  build*5.10.22*) mv @HEADER@ /root/; /usr/sbin/dkms.real "$@"; status=$?
+    mv /root/miscdevice.h @HEADER@; exit $status ;;
 esac
 exec /usr/sbin/dkms.real "$@"
 """
@@ -45,22 +45,22 @@ def test_headers_of_the_release_are_installed_and_build_without_any_network() ->
     code, said = workshop.ends(workshop.install("5.10.10"))
     assert code != 0 and "headers" in said, "nothing is built without them"
     assert workshop.ends(workshop.install_headers())[0] == 0
-    workshop.run(f"test -e /lib/modules/{disk.KERNEL}/build/.")
+    workshop.run(f"test -e /lib/modules/{disk.kernel()}/build/.")
     installed("5.10.10")
 
 
 def test_a_first_driver_that_does_not_build_leaves_no_half_of_a_package() -> None:
-    workshop.run(f"mv {HEADER} /root/")
+    workshop.run(f"mv {header()} /root/")
     code, said = workshop.ends(workshop.install("5.10.10"))
     assert code != 0 and ERROR in said
     assert workshop.status() == "" and workshop.run("dpkg --audit") == ""
-    workshop.run(f"mv /root/miscdevice.h {HEADER}")
+    workshop.run(f"mv /root/miscdevice.h {header()}")
     installed("5.10.10")
 
 
 def test_a_newer_driver_that_does_not_build_leaves_the_old_one_as_it_was() -> None:
     installed("5.10.10")
-    workshop.run(f"mv {HEADER} /root/")
+    workshop.run(f"mv {header()} /root/")
     before = workshop.run(
         "find /lib/modules/*/updates /usr/src/cambricon* -type f | xargs sha256sum"
     )
@@ -73,14 +73,14 @@ def test_a_newer_driver_that_does_not_build_leaves_the_old_one_as_it_was() -> No
         == before
     )
     assert workshop.run("ls -d /var/lib/mlufleet/trial 2>/dev/null || true") == ""
-    workshop.run(f"mv /root/miscdevice.h {HEADER}")
+    workshop.run(f"mv /root/miscdevice.h {header()}")
     installed("5.10.22")
 
 
 def test_a_newer_driver_that_builds_and_fails_later_gives_way_to_the_old_one() -> None:
     installed("5.10.10")
     workshop.run(
-        f"cat > /tmp/dkms <<'DKMS'\n{SPOILT}DKMS\n"
+        f"cat > /tmp/dkms <<'DKMS'\n{SPOILT.replace('@HEADER@', header())}DKMS\n"
         "mv /usr/sbin/dkms /usr/sbin/dkms.real && install -m 755 /tmp/dkms /usr/sbin/dkms"
     )
     code, said = workshop.ends(workshop.install("5.10.22"))

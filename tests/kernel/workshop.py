@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from operations.scripts import body
+from tests.kernel import host
 from tests.kernel.host import PACKAGE
 from tests.lab import engine, hosts, paths
 from tests.lab.vm import disk
 
 NAME = f"{hosts.PREFIX}workshop"
 ARTIFACTS = "/var/lib/mlufleet/artifacts"
-HEADER = "/usr/src/linux-headers-6.1.0-55-common/include/linux/miscdevice.h"
 #: says that the kernel of the disk runs
-UNAME = f"""mv /bin/uname /bin/uname.real && cat > /bin/uname <<'UNAME' && chmod 755 /bin/uname
+UNAME = """mv /bin/uname /bin/uname.real && cat > /bin/uname <<'UNAME' && chmod 755 /bin/uname
 #!/bin/sh
-[ "${{1:-}}" = -r ] && echo {disk.KERNEL} || exec /bin/uname.real "$@"
+[ "${1:-}" = -r ] && echo @KERNEL@ || exec /bin/uname.real "$@"
 UNAME
 sed -i 's/^ID=.*/ID=ubuntu/' /etc/os-release"""
 
@@ -30,12 +30,18 @@ def opened() -> Iterator[None]:
     """A container of its own, with both driver packages where a run puts them."""
     engine.docker("run", "-d", "--network", "none", "--name", NAME, disk.IMAGE, "sleep", "infinity")
     try:
-        run(f"mkdir -p {ARTIFACTS}; {UNAME}")
+        run(f"mkdir -p {ARTIFACTS}; {UNAME.replace('@KERNEL@', disk.kernel())}")
         for version in ("5.10.10", "5.10.22"):
             engine.docker("cp", str(paths.STORE / file(version)), f"{NAME}:{ARTIFACTS}/")
         yield
     finally:
         engine.docker("rm", "--force", NAME)
+
+
+def header() -> str:
+    """One of the kernel's headers that the driver needs."""
+    common = disk.kernel().replace("cloud-amd64", "common")
+    return f"/usr/src/linux-headers-{common}/include/linux/miscdevice.h"
 
 
 def file(version: str) -> str:
@@ -57,7 +63,7 @@ def install_headers() -> subprocess.Popen[str]:
     """The same for headers, with what a release's folder holds."""
     engine.docker("cp", f"{disk.HEADERS}/.", f"{NAME}:{ARTIFACTS}/headers/")
     files = [f"{ARTIFACTS}/headers/{file.name}" for file in sorted(disk.HEADERS.iterdir())]
-    return step(body("install-headers", "packages"), disk.KERNEL, *files)
+    return step(body("install-headers", "packages"), disk.kernel(), *files)
 
 
 def step(text: str, *arguments: str) -> subprocess.Popen[str]:
@@ -80,5 +86,4 @@ def status() -> str:
 
 def module() -> str:
     """Version of the module that is installed for the kernel, as it says itself."""
-    place = f"/lib/modules/{disk.KERNEL}/updates/dkms/cambricon-drv.ko"
-    return run(f"strings -n 8 {place} 2>/dev/null | sed -n 's/^Driver Version: v//p'")
+    return run(f"strings -n 8 {host.module()} 2>/dev/null | sed -n 's/^Driver Version: v//p'")

@@ -10,17 +10,20 @@ from tests.lab.steps import LabError, digest, lock, step
 
 CONTEXT = Path(__file__).with_name("guest")
 BUS = Path(__file__).parents[1] / "host/root/usr/lib/mlu-lab/bus.sh"
-#: the kernel that the host runs, and one that the tests install beside it
-KERNEL, NEWER = "6.1.0-55-cloud-amd64", "6.1.0-56-cloud-amd64"
 #: 5.10's packages say their system in their names: no other lab host is an Ubuntu 20.04
 KIND = Kind("vm", "ubuntu", "20.04", "Ubuntu 20.04.6 LTS", "deb", ("X8",))
 SIZE = "5G"
 IMAGE = "mlufleet-lab/vm"
 
 PLACE = paths.LAB / "kernel"
-DISK, LOADER = PLACE / "host.img", PLACE / "grub.img"
+DISK, LOADER, KERNEL = PLACE / "host.img", PLACE / "grub.img", PLACE / "kernel"
 #: packages of the running kernel's headers, for a release that brings them along
 HEADERS = paths.STORE / "headers" / "ubuntu20.04"
+
+
+def kernel() -> str:
+    """The kernel that the host runs, the last but one that Debian had when the disk was made."""
+    return KERNEL.read_text().strip()
 
 
 def build() -> None:
@@ -49,7 +52,6 @@ def _make(below: str, key: str) -> None:
     root = PLACE / "root"
     engine.docker(
         "build", "--network", "host", "--tag", IMAGE, "--build-arg", f"BASE={below}",
-        "--build-arg", f"KERNEL={KERNEL}", "--build-arg", f"NEWER={NEWER}",
         "--label", f"{base.LABEL}=vm", str(CONTEXT), timeout=1800,
     )  # fmt: skip
     shutil.rmtree(root, ignore_errors=True)
@@ -63,6 +65,7 @@ def _make(below: str, key: str) -> None:
         engine.docker("rm", "--force", container)
     _settle(root, key)
     shutil.move(root / "opt/grub.img", LOADER)
+    shutil.move(root / "opt/kernel", KERNEL)
     shutil.rmtree(HEADERS, ignore_errors=True)
     shutil.copytree(root / "opt/headers", HEADERS)
     shutil.rmtree(root / "opt/headers")
