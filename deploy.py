@@ -36,7 +36,7 @@ elif look.drift:
     preflight.passed(wanted, options, name="Preflight")
     lock.taken(Run.current().owner, name="Lock")
     if look.ahead:
-        ahead.begun(look.ahead, name="Ahead")
+        ahead.begun(look, name="Ahead")
     driver.installed(wanted, options, name="Driver")
     engine.running(wanted, options, name="Engine")
     image.loaded(wanted, options, name="Image")

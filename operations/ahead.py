@@ -23,6 +23,7 @@ from operations import events, sending, shares
 from operations.failing import alone
 
 if TYPE_CHECKING:
+    from operations.outstanding import Look
     from operations.transfer import Upload
 
 #: seconds after which it is asked again whether a file moves, or only waits for a place
@@ -150,23 +151,25 @@ events.halting.append(_halted)
 
 
 class Begin(PyinfraCommand):
-    def __init__(self, uploads: list[Upload]) -> None:
+    def __init__(self, look: Look) -> None:
         super().__init__()
-        self.uploads = uploads
+        self.look = look
 
     @override
     def __repr__(self) -> str:
-        return f"Begin({', '.join(upload.title for upload in self.uploads)})"
+        return f"Begin({', '.join(upload.title for upload in self.look.ahead)})"
 
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        flight = flights[host.name] = Flight(host, self.uploads, connector_arguments)
-        flight.go()
+        # what a killed run had left at work has ended by now, and may have loaded the image
+        if uploads := self.look.anew(host).ahead:
+            flight = flights[host.name] = Flight(host, uploads, connector_arguments)
+            flight.go()
         return True
 
 
 @operation()
-def begun(uploads: list[Upload]) -> Generator[PyinfraCommand, None, None]:
+def begun(look: Look) -> Generator[PyinfraCommand, None, None]:
     """What later stages want is on its way."""
-    yield Begin(uploads)
+    yield Begin(look)

@@ -92,6 +92,11 @@ class Look:
         only = len(uploads) == 1 and next(iter(self.drift)) == uploads[0].stage
         return [] if only else uploads
 
+    def anew(self, host: Any) -> Look:
+        """The same of a host that something may have changed on since."""
+        state = observe(host, self.wanted)
+        return Look(self.wanted, self.options, state, drift(self.wanted, state, self.options))
+
     @property
     def refusal(self) -> tuple[str, Failure] | None:
         """The first stage and its failure, when that is the first there is to do."""

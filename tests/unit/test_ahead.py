@@ -45,11 +45,18 @@ class File:
         return [self.why] if self.why else []
 
 
+def begin(*wanted: Any, before: tuple[Any, ...] = ()) -> None:
+    """Begin with what the host wants now. :param before: what it wanted before it was locked"""
+    now = SimpleNamespace(ahead=list(wanted))
+    look: Any = SimpleNamespace(ahead=list(before), anew=lambda _: now)
+    ahead.Begin(look).execute(None, HOST, {})  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def files() -> Iterator[tuple[File, File]]:
     """Of a host, both on their way: the first of them moves."""
     files = File("image"), File("weights")
-    ahead.Begin(list(files)).execute(None, HOST, {})  # type: ignore[arg-type]
+    begin(*files)
     gevent.sleep(0)
     yield files
     ahead.end("a")
@@ -80,7 +87,7 @@ def test_a_stage_takes_over_a_file_that_only_waits_for_a_place(
 ) -> None:
     monkeypatch.setattr(shares, "places", {"upload ahead": BoundedSemaphore(0)})
     image, weights = File("image"), File("weights")
-    ahead.Begin([image, weights]).execute(None, HOST, {})  # type: ignore[arg-type,list-item]
+    begin(image, weights)
     gevent.sleep(0)
     assert len(shares.waiting) == 1
     with gevent.Timeout(5):
@@ -165,6 +172,11 @@ def test_a_block_is_sent_whole_before_the_sender_ends(
     gevent.sleep(0.05)
     ahead._end(flying)
     assert sent == [sending.BLOCK] and isinstance(flying.value, gevent.GreenletExit)
+
+
+def test_what_a_killed_run_has_loaded_meanwhile_is_not_sent() -> None:
+    begin(before=(File("image"),))
+    assert not ahead.flights
 
 
 def test_a_host_that_was_not_given_anything_has_no_flight() -> None:
