@@ -4,21 +4,18 @@ how=$1; shift
 if [ "$how" != start ]; then
   wait_for_packages 300
   repair_packages
+fi
+if [ "$how" = install ]; then install_files "$@" || exit 1
+elif [ "$how" = repository ]; then
   if command -v apt-get >/dev/null 2>&1; then
+    tool='apt-get install -y --no-install-recommends'
     [ $# -gt 0 ] || set -- docker.io
-    package_tool() { apt-get install -y --no-install-recommends "$@"; }
   else
+    tool="$(command -v yum || command -v dnf) -y install"
     [ $# -gt 0 ] || set -- docker-ce docker
-    yum=$(command -v yum || command -v dnf)
-    package_tool() {
-      if [ "$how" = install ]; then "$yum" -y --disablerepo='*' install "$@"
-      else "$yum" -y install "$@"; fi
-    }
   fi
-  if [ "$how" = install ]; then package_tool "$@"
-  else
-    for name; do package_tool "$name" && break; done
-  fi || exit 1
+  # shellcheck disable=SC2086  # a word is a word
+  for name; do $tool "$name" && break; done || exit 1
 fi
 systemctl reset-failed docker 2>/dev/null
 systemctl enable docker && systemctl start --no-block docker || exit 1

@@ -54,3 +54,9 @@ repair_packages() {
     fi
   fi
 }
+install_files() {
+  # FILE…: what they need of each other is all among them, and no repository is asked
+  if command -v apt-get >/dev/null 2>&1; then apt-get install -y --no-install-recommends "$@"
+  else "$(command -v yum || command -v dnf)" -y --disablerepo='*' install "$@"
+  fi
+}

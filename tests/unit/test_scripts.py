@@ -57,7 +57,8 @@ def test_docker_is_the_first_package_that_the_repositories_have(
     for name, text in fakes.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    script = ("wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
+    script = ((SCRIPTS / "packages.sh").read_text()
+              + "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
               + (SCRIPTS / "engine.sh").read_text())  # fmt: skip
     done = subprocess.run(["/bin/sh", "-c", script, "engine", *words.split()],
                           env={"PATH": str(tmp_path)}, capture_output=True, text=True)  # fmt: skip
