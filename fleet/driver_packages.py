@@ -27,9 +27,8 @@ def packages(release: Release) -> list[DriverPackage]:
 
 def package(release: Release, os: str, version: str, architecture: str) -> DriverPackage | None:
     """The driver package of a host; None for a system that neither release nor table know."""
-    for key in systems.keys(os, version):
-        if key in release.driver.packages:
-            return release.driver.packages[key]
+    if own := systems.said(release.driver.packages, os, version):
+        return own
     system = systems.find(os, version)
     if system is None or architecture not in system.architectures:
         return None

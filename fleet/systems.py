@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -13,6 +14,7 @@ from fleet.release import DriverPackage
 from fleet.shapes import Model, Name, RelativePath
 
 FILE = Path(__file__).resolve().parent.parent / "files" / "systems.yml"
+Said = TypeVar("Said")
 Words = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -131,3 +133,8 @@ def keys(os: str, version: str) -> tuple[str, ...]:
     """Names by which a release may call a host's system, the most exact first."""
     system = find(os, version)
     return (f"{os}{version}", *([system.name] if system else []))
+
+
+def said(known: Mapping[str, Said], os: str, version: str) -> Said | None:
+    """What a release says of a host's system, by the most exact of its names."""
+    return next((known[key] for key in keys(os, version) if key in known), None)

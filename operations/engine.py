@@ -55,7 +55,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if not (old or absent(state)):
         yield Step("starting docker", "engine", "start", code="ENGINE", uses="packages")
         return
-    folder = next((engine.packages[key] for key in state.systems if key in engine.packages), None)
+    folder = systems.said(engine.packages, state.os, state.os_version)
     files = [
         (wanted.store / folder / name, f"{layout.STATE}/artifacts/{folder}/{name}", locked.sha256)
         for name, locked in wanted.lock.under(folder).items()

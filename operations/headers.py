@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pyinfra.api.command import PyinfraCommand
 
+from fleet import systems
 from fleet.wanted import Wanted
 from operations import layout, system
 from operations.state import HostState
@@ -27,8 +28,7 @@ def absent(state: HostState) -> str:
 
 def folder(wanted: Wanted, state: HostState) -> str | None:
     """The release's folder for this system."""
-    known = wanted.release.driver.headers
-    return next((known[key] for key in state.systems if key in known), None)
+    return systems.said(wanted.release.driver.headers, state.os, state.os_version)
 
 
 def carried(wanted: Wanted, state: HostState, kernel: str) -> list[str]:

@@ -154,12 +154,7 @@ class HostState:
     @property
     def system(self) -> str:
         """Its name in files/systems.yml: "ubuntu16.04", "centos7"; else what it says itself."""
-        return self.systems[-1]
-
-    @property
-    def systems(self) -> tuple[str, ...]:
-        """Keys by which a release may name it, the most exact first: "rocky8.9", "rocky8"."""
-        return systems.keys(self.os, self.os_version)
+        return systems.keys(self.os, self.os_version)[-1]
 
     @property
     def present(self) -> list[Card]:
