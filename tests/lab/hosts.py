@@ -74,6 +74,13 @@ def run(
         LabError: it failed and check is on, or it did not end in time.
     """
     command = ["docker", "exec", "-i", PREFIX + host, "sh", "-c", script]
+    return ended(host, command, script, check=check, timeout=timeout, given=given)
+
+
+def ended(
+    host: str, command: list[str], script: str, *, check: bool, timeout: float, given: str | None
+) -> str:
+    """What a command that runs a script on a host came to, as :func:`run` has it."""
     try:
         done = subprocess.run(
             command, input=given or "", capture_output=True, text=True, timeout=timeout

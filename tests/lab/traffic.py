@@ -16,6 +16,13 @@ def _run(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
+def _limit(device: str, mib: int) -> None:
+    """Let no more than so many MiB/s out of a network device of this machine."""
+    engine.install("tc", packages={"tc": "iproute2"})
+    _run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mib * 8389}kbit",
+         "burst", "512kb", "latency", "200ms")  # fmt: skip
+
+
 def counted(addresses: Iterable[str]) -> Callable[[], int]:
     """Begin to count the bytes that leave this machine for hosts.
 
@@ -59,8 +66,7 @@ def link(mib: int, names: Iterable[str]) -> Iterator[dict[str, str]]:
     engine.docker("network", "create", "--subnet", SUBNET, "-o", option, network)
     try:
         # between hosts nothing passes the bridge's own queue
-        _run("tc", "qdisc", "add", "dev", bridge, "root", "tbf", "rate", f"{mib * 8389}kbit",
-             "burst", "512kb", "latency", "200ms")  # fmt: skip
+        _limit(bridge, mib)
         for name in names:
             engine.docker("network", "connect", network, hosts.PREFIX + name)
         find = '{{(index .NetworkSettings.Networks "' + network + '").IPAddress}}'
@@ -83,8 +89,7 @@ def slow(mib: int, host: str) -> Iterator[None]:
     index = hosts.run(host, "cat /sys/class/net/eth0/iflink")
     links = Path("/sys/class/net").glob("veth*/ifindex")
     device = next(link.parent.name for link in links if link.read_text().strip() == index)
-    _run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mib * 8389}kbit",
-         "burst", "512kb", "latency", "200ms")  # fmt: skip
+    _limit(device, mib)
     try:
         yield
     finally:

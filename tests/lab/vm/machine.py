@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.lab import engine, paths
+from tests.lab import engine, hosts, paths
 from tests.lab.steps import LabError
 from tests.lab.vm import disk
 
@@ -140,14 +140,7 @@ def run(script: str, *, check: bool = True, timeout: float = 120, given: str = "
         "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
         "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20", "root@127.0.0.1", script,
     ]  # fmt: skip
-    try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=timeout)
-    except subprocess.TimeoutExpired as expired:
-        raise LabError(f"{NAME}: no end within {timeout:.0f} s: {script}") from expired
-    if check and done.returncode:
-        said = (done.stdout[-1500:] + done.stderr[-1500:]).strip()
-        raise LabError(f"{NAME}: {script} exited {done.returncode}:\n{said}")
-    return (done.stdout + ("" if check else done.stderr)).strip()
+    return hosts.ended(NAME, command, script, check=check, timeout=timeout, given=given)
 
 
 def boot() -> str:
@@ -172,11 +165,6 @@ def answering(timeout: float, other: str = "") -> None:
         time.sleep(1)
     tail = CONSOLE.read_text(errors="replace")[-1500:] if CONSOLE.exists() else ""
     raise LabError(f"{NAME} has not booted within {timeout:.0f} s:\n{tail}")
-
-
-def restarts() -> int:
-    """How often the kernel has said that it restarts the machine, since that was switched on."""
-    return CONSOLE.read_text(errors="replace").count("reboot: Restarting system")
 
 
 def port() -> int:
