@@ -38,14 +38,16 @@ elif look.drift:
     if look.ahead:
         ahead.begun(look, name="Ahead")
     driver.installed(wanted, options, name="Driver")
-    engine.running(wanted, options, name="Engine")
-    image.loaded(wanted, options, name="Image")
-    sources.pinned(wanted, options, name="Sources")
-    weights.placed(wanted, options, name="Weights")
-    container.running(wanted, options, name="Container")
-    migration.done(wanted, options, name="Migration")
-    patch.applied(wanted, options, name="Patch")
-    packages.installed(wanted, options, name="Packages")
-    smoke.passed(wanted, options, name="Smoke")
+    # most hosts have one release; those of others share the driver, and have cards of their own
+    for part in host.loop(wanted.parts):
+        engine.running(part, options, name="Engine")
+        image.loaded(part, options, name="Image")
+        sources.pinned(part, options, name="Sources")
+        weights.placed(part, options, name="Weights")
+        container.running(part, options, name="Container")
+        migration.done(part, options, name="Migration")
+        patch.applied(part, options, name="Patch")
+        packages.installed(part, options, name="Packages")
+        smoke.passed(part, options, name="Smoke")
 else:
     sudo.remove(host)  # at once: pyinfra would need a command of its own for it

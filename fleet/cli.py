@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from fleet.bundle.commands import bundle, unbundle
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
 from fleet.store.commands import fetch, verify
+
+if TYPE_CHECKING:
+    from fleet.wanted import Wanted
 
 #: what a command does not know itself is for pyinfra
 OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -89,21 +93,24 @@ def check(inventory: str, full: bool) -> None:
     \b
     Example:  mlufleet check inventories/fleet.py --full
     """
-    for name, release, store in launch.validated(inventory):
-        click.echo(f"{name}: release {release}, store {store}")
-        if full:
-            _full(release, store)
+    from fleet import together
+
+    read: set[str] = set()
+    for name, wanted in launch.validated(inventory):
+        click.echo(f"{name}: release {together.names(wanted.parts)}, store {wanted.store}")
+        for part in wanted.parts if full else ():
+            if part.identity not in read:
+                _full(part)
+            read.add(part.identity)
     for line in recipes.told(inventory):
         click.echo(line)
     click.echo("nothing wrong was found")
 
 
-def _full(release: str, store: str) -> None:
+def _full(wanted: Wanted) -> None:
     from fleet import lock as locks
-    from fleet.wanted import load
 
-    wanted = load(release, store)
-    problems = locks.check(wanted.release, wanted.lock, Path(store), full=True)
+    problems = locks.check(wanted.release, wanted.lock, wanted.store, full=True)
     if problems:
         raise InvalidInput("\n".join(problems))
 

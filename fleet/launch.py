@@ -15,9 +15,11 @@ from fleet.failures import Exit, InvalidInput
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
 
+    from fleet.wanted import Wanted
 
-def check(name: str, inventory: Inventory) -> list[tuple[str, str, str]]:
-    """(host, release, store) of every host.
+
+def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
+    """Every host's name and what it is wanted to be.
 
     :param name: of the inventory, for errors
     :raises InvalidInput: anything that can be known before the first connection is wrong
@@ -32,16 +34,17 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, str, str]]:
         said = {key: host.data.get(key) for key in ours}
         said = {k: str(v) if isinstance(v, Path) else v for k, v in said.items()}
         data = documents.validate(HostData, said, Path(f"{name}: {host.name}"))
-        if not data.release:
+        if not (data.release or data.releases):
             raise InvalidInput(f"{name}: {host.name} has no `release`")
-        store = data.store or wanted.STORE
-        wanted.load(data.release, store)
-        found.append((host.name, data.release, store))
+        try:
+            found.append((host.name, wanted.of_host(data.said())))
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}: {host.name}: {error}") from error
     return found
 
 
-def validated(inventory: str) -> list[tuple[str, str, str]]:
-    """(host, release, store) of every host of an inventory file; as :func:`check`."""
+def validated(inventory: str) -> list[tuple[str, Wanted]]:
+    """Every host of an inventory file with what it is wanted to be; as :func:`check`."""
     from fleet.inventory.loading import load  # what reads inventories is slow to import
 
     return check(inventory, load(inventory))
@@ -54,7 +57,7 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     :returns: the run's report; ``exit`` is never 0 where pyinfra's own status is not
     :raises InvalidInput: the input is wrong, or the options leave no host
     """
-    names = [name for name, _, _ in validated(inventory)]
+    names = [name for name, _ in validated(inventory)]
     from fleet import report
     from fleet.journal import RUNS, identity
 

@@ -61,9 +61,10 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
     """
     from fleet import documents, releases
     from fleet import lock as locks
+    from fleet.together import RELEASES
     from fleet.wanted import STORE
 
-    store, cards = STORE, 1
+    store, cards, several = STORE, 1, {}
     if bool(host) != bool(inventory):
         raise InvalidInput("say --host and --inventory together")
     if host and inventory:
@@ -72,26 +73,33 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
         found = load(inventory).get_host(host, None)
         if found is None:
             raise InvalidInput(f"{inventory}: no host {host}")
+        if not release and (said := found.data.get("releases")):
+            several = RELEASES.validate_python(said)
         release = release or found.data.get("release")
         store, cards = str(found.data.get("store") or STORE), found.data.get("cards") or 1
-    if not release:
+    if not release and not several:
         raise InvalidInput("say a release, or a host of an inventory that has one")
-    path = releases.find(release)
-    read = releases.load(path, variant)
-    locked = locks.load(path) if documents.is_file(locks.beside(path)) else None
-    stale = locked is not None and locked.release != read.digest
-    for line in lines(read, None if stale else locked, Path(store), cards):
-        click.echo(line)
-    if locked is None or stale:
-        click.echo("no lock for this: `mlufleet lock` measures the store")
+    for name, numbers in several.items() or [(str(release), None)]:
+        path = releases.find(name)
+        read = releases.load(path, variant)
+        locked = locks.load(path) if documents.is_file(locks.beside(path)) else None
+        stale = locked is not None and locked.release != read.digest
+        for line in lines(read, None if stale else locked, Path(store), cards, numbers):
+            click.echo(line)
+        if locked is None or stale:
+            click.echo("no lock for this: `mlufleet lock` measures the store")
 
 
-def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Iterator[str]:
+def lines(
+    release: Release, lock: Lock | None, store: Path, cards: int,
+    own: tuple[int, ...] | None = None,
+) -> Iterator[str]:  # fmt: skip
     """What a release comes to, a line a thing.
 
     :param cards: devices of the host
+    :param own: numbers of those that are this release's, where the host has several releases
     """
-    from fleet import compatibility, documents, driver_packages
+    from fleet import compatibility, documents, driver_packages, together
     from fleet.wanted import Wanted
     from operations import container, layout, packages, patch
     from operations.state import Card, HostState
@@ -127,7 +135,7 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
         size = f", {sum(f.size for f in files)} bytes in {len(files)} files" if lock else ""
         yield f"weights {store}/{weights.folder} at {weights.target}{size}"
     if lock:
-        wanted = Wanted(release, lock, store)
+        wanted = Wanted(release, lock, store, own)
         state = HostState(cards=[Card(f"{n}", "0x0370", "01", "") for n in range(cards)])
         words = container.run_arguments(wanted, state)
         yield f"run docker run {shlex.join(words)} --name {release.container.name} {lock.image.id}"
@@ -137,8 +145,9 @@ def lines(release: Release, lock: Lock | None, store: Path, cards: int) -> Itera
         assert release.migration is not None
         where = release.source(tree).path
         yield f"run {release.image.python} {release.migration.tool} -i {where}"
+    shared = layout.shared("" if own is None else together.known(release), inside=True)
     for pip in release.packages.pip:
-        words = packages.pip_arguments(pip, release.packages.wheelhouse is not None)
+        words = packages.pip_arguments(pip, release.packages.wheelhouse is not None, shared)
         yield f"run {release.image.python} -m pip {shlex.join(words)}"
     smoke = release.smoke
     judged = smoke.artefact or smoke.url or smoke.expect
@@ -161,8 +170,7 @@ def known(code: str) -> Iterator[str]:
 def told(inventory: str) -> Iterator[str]:
     """What is known of driver and image of each release in an inventory."""
     from fleet import compatibility
-    from fleet.wanted import load
 
-    for release, store in sorted({(r, s) for _, r, s in launch.validated(inventory)}):
-        wanted = load(release, store)
-        yield f"{release}: {compatibility.said(wanted.release, wanted.lock)}"
+    parts = {part.identity: part for _, one in launch.validated(inventory) for part in one.parts}
+    for part in sorted(parts.values(), key=lambda one: one.release.name):
+        yield f"{part.release.name}: {compatibility.said(part.release, part.lock)}"

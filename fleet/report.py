@@ -10,7 +10,8 @@ no host started any more, ``resumes``: a run), ``seeded`` (bytes that swarms got
 ``kept``, ``notes`` (in words, with the remedy), ``drift`` (stage -> what was to do when the run
 began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,
 "dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``models`` (address -> of
-the card, where its PCI subsystem is a known one), ``groups``, ``canary``, ``began``, ``ended``,
+the card, where its PCI subsystem is a known one), ``owners`` (address -> release, of a host with
+several), ``groups``, ``canary``, ``began``, ``ended``,
 ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the release that the host can
 go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a swarm), ``ahead`` (seconds in which
 files of a later stage came while others worked), ``now`` (what it was at when the journal ended; ""
@@ -68,7 +69,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
             host["failure"] = host["failure"] or host["refusal"]
         host["status"] = _status(host, report["rollout"])
         host["ahead"] = _ahead(host)
-        for key in ("seen", "needs", "refusal", "unreachable", "began-stage", "transfers"):
+        for key in ("seen", "needs", "refusal", "unreachable", "began-stage", "transfers",
+                    "proofs"):  # fmt: skip
             del host[key]
     report["exit"] = exit_status(report).value
     return report
@@ -77,7 +79,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
             "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
-            "models": {}, "groups": [], "canary": False, "began": None, "ended": None,
+            "models": {}, "owners": {}, "proofs": [], "groups": [], "canary": False,
+            "began": None, "ended": None,
             "rolled_back": None, "way_back": "", "now": "", "seen": False, "needs": [],
             "refusal": None, "unreachable": False, "began-stage": None, "sent": 0,
             "swarmed": 0, "transfers": []}  # fmt: skip
@@ -92,7 +95,8 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host.update(seen=True, needs=event["needs"], versions=event["versions"],
                     drift=event.get("drift", {}), lock=event.get("lock"),
                     cards=event.get("cards", {}), serials=event.get("serials", {}),
-                    models=event.get("models", {}))  # fmt: skip
+                    models=event.get("models", {}), owners=event.get("owners", {}),
+                    proofs=event.get("proofs", ["smoke"]))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
     elif kind == "stage":
@@ -107,7 +111,9 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "failed":
         host.update(failure={k: event[k] for k in FAILURE}, now="")
     elif kind == "answer":
-        host["answer"] = event["text"]
+        of, text = event.get("of", ""), event["text"]
+        others = f"{host['answer']}; " if of and host["answer"] else ""
+        host["answer"] = f"{others}{of}: {text}" if of else text
     elif kind == "kept":
         host["kept"].append(event["what"])
     elif kind == "note":
@@ -162,7 +168,7 @@ def _status(host: dict[str, Any], rollout: dict[str, Any] | None) -> str:
     if rollout and host["began"] is None and (host["needs"] or not host["seen"]):
         return "not started"
     done = {stage["stage"] for stage in host["stages"]}
-    if not host["seen"] or (host["needs"] and "smoke" not in done):
+    if not host["seen"] or (host["needs"] and not done.issuperset(host["proofs"])):
         return "skipped"
     return "changed" if any(stage["changes"] for stage in host["stages"]) else "ok"
 

@@ -21,9 +21,9 @@ from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
-from fleet import compatibility, journal, report, unreachable
+from fleet import compatibility, journal, report, together, unreachable
 from fleet.failures import LEFT, Failure
-from operations import ahead, connection, events, lock, sudo, swarm
+from operations import ahead, connection, events, lock, smoke, sudo, swarm
 from operations.failing import TAIL
 from operations.outstanding import Look
 from operations.stage import Decision
@@ -169,7 +169,8 @@ class Run:
         if isinstance(state, Failure):
             events.emit(host.name, "failed", stage="probe", **_fields(state))
             return
-        name = look.wanted.release.name
+        parts = look.wanted.parts
+        name = together.names(parts)
         versions = {
             "release": name, "os": state.system, "kernel": state.kernel,
             "driver": state.loaded, "engine": state.engine, "cards": len(state.present),
@@ -177,6 +178,9 @@ class Run:
         refused = ({"stage": stage, **_fields(d)} for stage, d in drift.items()
                    if isinstance(d, Failure))  # fmt: skip
         events.emit(host.name, "observed", needs=list(drift), versions=versions,
+                    proofs=[smoke.STAGE.label(part) for part in parts],
+                    owners={state.present[n].address: part.release.name for part in parts
+                            for n in part.cards or () if n < len(state.present)},
                     refusal=next(refused, None),
                     drift={stage: _words(decision) for stage, decision in drift.items()},
                     lock=asdict(state.lock) if state.lock else None,

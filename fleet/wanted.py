@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fleet import compatibility, releases
+from pydantic import ValidationError
+
+from fleet import compatibility, releases, together
 from fleet import lock as locks
 from fleet.failures import InvalidInput
 from fleet.release import Patch, Release, digest
@@ -21,11 +24,40 @@ class Wanted:
     release: Release
     lock: locks.Lock
     store: Path
+    #: numbers of the cards that are its own; None: all that the host has
+    cards: tuple[int, ...] | None = None
+    #: where its stamps are among those of the host's other releases; "" for the only one
+    slot: str = ""
+    #: the host's other releases
+    beside: tuple[Wanted, ...] = ()
 
     @property
     def identity(self) -> str:
         """Of release and lock together: equal bytes on a host, equal identity."""
         return digest([self.release.digest, self.lock.model_dump()])[:16]
+
+    @property
+    def parts(self) -> tuple[Wanted, ...]:
+        """All releases of the host, in an order that is the same for each."""
+        return tuple(sorted((self, *self.beside), key=lambda one: one.slot))
+
+    @property
+    def whole(self) -> str:
+        """Identity of all that the host is wanted to be."""
+        if not self.beside:
+            return self.identity
+        return digest([[part.identity, part.cards] for part in self.parts])[:16]
+
+    def titled(self, what: str) -> str:
+        """Something of it, told from the same of the host's other releases."""
+        return f"{what} of {self.slot}" if self.slot else what
+
+    def devices(self, present: int) -> list[int]:
+        """Numbers of its cards.
+
+        :param present: devices of the host
+        """
+        return list(range(present)) if self.cards is None else list(self.cards)
 
     def local(self, name: str) -> tuple[Path, str]:
         """An artifact's path on the controller and its sha256."""
@@ -54,3 +86,35 @@ def load(name: str, store: str = STORE) -> Wanted:
     if problems:
         raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))
     return Wanted(release, lock, Path(store))
+
+
+def of_host(data: Mapping[str, Any] | Any) -> Wanted:
+    """What the data of a host wants: one release, or the first of several, with the others beside.
+
+    :param data: with `get`, as pyinfra's host data has it: `release` or `releases`, and `store`
+    :raises InvalidInput: with every problem found
+    """
+    store = str(data.get("store") or STORE)
+    if not (said := data.get("releases")):
+        return load(str(data.get("release")), store)
+    try:
+        return several(tuple(together.RELEASES.validate_python(said).items()), store)
+    except ValidationError as error:
+        raise InvalidInput(f"releases: {error.errors()[0]['msg']}") from error
+
+
+@lru_cache
+def several(releases: tuple[tuple[str, tuple[int, ...]], ...], store: str) -> Wanted:
+    """Releases that share a host.
+
+    :param releases: name or file of each, with its cards
+    :raises InvalidInput: one is wrong, or they do not go together
+    """
+    problems = list(together.overlapping(dict(releases)))
+    loaded = [(load(name, store), cards) for name, cards in releases]
+    parts = [replace(one, cards=cards, slot=together.known(one.release)) for one, cards in loaded]
+    problems += together.problems(parts)
+    if problems:
+        raise InvalidInput("\n".join(f"releases of one host: {problem}" for problem in problems))
+    first, *others = sorted(parts, key=lambda one: one.slot)
+    return replace(first, beside=tuple(others))

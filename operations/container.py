@@ -17,14 +17,15 @@ from operations.step import Step
 
 
 def run_arguments(wanted: Wanted, state: HostState) -> list[str]:
-    """`docker run` options: exactly the cards' nodes, and no more rights than the release says."""
+    """`docker run` options: its cards' nodes alone, and no more rights than the release says."""
     spec = wanted.release.container
     arguments = ["--init", "--restart", "unless-stopped", "--shm-size", spec.shm_size]
     arguments += ["--network", spec.network]
     if spec.privileged:
         arguments.append("--privileged")
+    numbers = wanted.devices(len(state.present))
     for node in ["/dev/cambricon_ctl"] + [
-        f"/dev/cambricon_{kind}{i}" for i in range(len(state.present)) for kind in ("dev", "ipcm")
+        f"/dev/cambricon_{kind}{i}" for i in numbers for kind in ("dev", "ipcm")
     ]:
         arguments += ["--device", node]
     arguments += ["--volume", "/usr/bin/cnmon:/usr/bin/cnmon:ro"]
@@ -58,9 +59,15 @@ def edited(wanted: Wanted, state: HostState) -> list[str]:
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    name, found = wanted.release.container.name, state.container
     if silent := engine.unanswered(wanted, state):
         return silent
+    old = [f"remove container {name}: no release of this host has it any more"
+           for name in state.retired]  # fmt: skip
+    return old + _own(wanted, state)
+
+
+def _own(wanted: Wanted, state: HostState) -> list[str]:
+    name, found = wanted.release.container.name, state.container
     if found is None:
         return [f"create container {name}"]
     if found.image != wanted.lock.image.id:
@@ -77,6 +84,10 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    for name in state.retired:
+        yield Step(f"removing container {name}", "container", "retire", name, code="CONTAINER")
+    if not _own(wanted, state):
+        return
     spec, found = wanted.release.container, state.container
     label = spec_digest(wanted, state)
     if found and fits(wanted, state) and not edited(wanted, state):

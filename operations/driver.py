@@ -27,9 +27,9 @@ from operations.transfer import Upload
 
 
 def foreign(state: HostState) -> list[Holder]:
-    """Processes on a card that are not in the release's own container."""
-    ours = state.container.id if state.container and state.container.spec else None
-    return [h for h in state.holders if not (ours and h.container == ours)]
+    """Processes on a card that are not in a container of the host's releases."""
+    ours = {container.id for container in state.containers if container.spec}
+    return [h for h in state.holders if h.container not in ours]
 
 
 def who(holders: list[Holder]) -> str:
@@ -151,8 +151,9 @@ def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
                        holder.container, code="CARD_BUSY")  # fmt: skip
     elif foreign(state):
         yield WaitForCards(wanted, options.busy_timeout)
-    if state.container and state.container.running:
-        yield Step("stopping the container", "stop", state.container.id, code="CONTAINER")
+    for container in state.containers:
+        if container.running:
+            yield Step("stopping the container", "stop", container.id, code="CONTAINER")
 
 
 def _install(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
@@ -194,7 +195,7 @@ class WaitForCards(PyinfraCommand):
             gevent.sleep(min(10, max(left, 0.5)))
 
 
-STAGE = Stage("driver", decide, act, "DRIVER_NOT_PROVED")
+STAGE = Stage("driver", decide, act, "DRIVER_NOT_PROVED", shared=True)
 
 
 @operation()

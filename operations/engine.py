@@ -69,7 +69,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
                code="ENGINE", timeout=1800, uses="packages")  # fmt: skip
 
 
-STAGE = Stage("engine", decide, act, "ENGINE")
+STAGE = Stage("engine", decide, act, "ENGINE", shared=True)
 
 
 @operation()

@@ -48,8 +48,11 @@ def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str
     return fail(host, Failure(code, f"{title}: {said}" if title else said, tuple(lines)), stage)
 
 
-def told(host: Host, lines: Iterable[str]) -> None:
-    """Pass on what a script says of its own accord: what it kept, what the model answered."""
+def told(host: Host, lines: Iterable[str], of: str = "") -> None:
+    """Pass on what a script says of its own accord: what it kept, what the model answered.
+
+    :param of: slot of the release that it worked for
+    """
     for line in lines:
         if line.startswith("kept what was "):
             logger.warning(f"{host.print_prefix}{line}")
@@ -57,7 +60,7 @@ def told(host: Host, lines: Iterable[str]) -> None:
         elif line.startswith("removed a partial file "):
             logger.info(f"{host.print_prefix}{line}")
         elif line.startswith("@@answer "):
-            events.emit(host.name, "answer", text=line.removeprefix("@@answer "))
+            events.emit(host.name, "answer", text=line.removeprefix("@@answer "), of=of)
         elif line.startswith("@@lock "):
             logger.info(f"{host.print_prefix}lock {line.removeprefix('@@lock ')}")
             events.emit(host.name, "lock", text=line.removeprefix("@@lock "))

@@ -36,7 +36,7 @@ def placed(wanted: Wanted) -> str:
 
 def upload(wanted: Wanted) -> Upload:
     local, sha = wanted.local(wanted.release.image.file)
-    return Upload("image", [(local, placed(wanted), sha)])
+    return Upload(wanted.titled("image"), [(local, placed(wanted), sha)])
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:

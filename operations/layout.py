@@ -11,6 +11,12 @@ REMEMBERED = f"{STATE}/releases"
 SHARED, SHARED_IN_CONTAINER = f"{STATE}/shared", "/opt/mlufleet"
 
 
+def shared(slot: str, inside: bool = False) -> str:
+    """The shared folder of one of a host's releases, on the host or in the container."""
+    root = SHARED_IN_CONTAINER if inside else SHARED
+    return f"{root}/{slot}" if slot else root
+
+
 def mounts(release: Release) -> list[tuple[str, str]]:
     """(host path, container path) of all that the container shows of the host."""
     return [

@@ -30,22 +30,49 @@ LIMIT = 120
 
 
 def preamble(wanted: Wanted, slow: bool = False) -> str:
-    """What the probe is asked about: variables set ahead of its text.
+    """What the probe is asked about: variables and functions set ahead of its text.
 
     :param slow: the login took so long that it is worth asking why
     """
-    release = wanted.release
-    sources = [layout.on_host(release, source.path) for source in release.sources]
+    parts = wanted.parts
     values = {
         "PACKAGES": [
-            p.package for p in driver_packages.packages(release) if p.file in wanted.lock.files
+            package.package
+            for part in parts
+            for package in driver_packages.packages(part.release)
+            if package.file in part.lock.files
         ],
+        "CONTAINERS": [part.release.container.name for part in parts],
+        "SLOW": ["yes"] if slow else [],
+        "ROOTS": ["/var/lib/docker", layout.STATE, *(s for p in parts for s in _sources(p)[:1])],
+        "RELEASES": [str(number) for number in range(len(parts))],
+        "CONTAINER_FACTS": [CONTAINER_FACTS],
+    }
+    functions = (
+        f"release_{number}() {{\n{_variables(_asked(part))}}}\n"
+        for number, part in enumerate(parts)
+    )
+    return _variables(values) + "".join(functions)
+
+
+def _variables(values: dict[str, list[str]]) -> str:
+    return "".join(f"{name}={quote(' '.join(dict.fromkeys(v)))}\n" for name, v in values.items())
+
+
+def _sources(wanted: Wanted) -> list[str]:
+    return [layout.on_host(wanted.release, source.path) for source in wanted.release.sources]
+
+
+def _asked(wanted: Wanted) -> dict[str, list[str]]:
+    """What the probe is asked about of one release."""
+    release = wanted.release
+    return {
+        "SLOT": [wanted.slot],
         "IMAGE": [release.image.reference],
         "IMAGE_ID": [wanted.lock.image.id],
         "CONTAINER": [release.container.name],
-        "CONTAINER_FACTS": [CONTAINER_FACTS],
         "MOUNTS": [f"{host}:{inside}" for host, inside in layout.mounts(release)],
-        "SOURCES": sources,
+        "SOURCES": _sources(wanted),
         "OURS": [
             f"{layout.on_host(release, source.path)}:{pattern}"
             for source in release.sources
@@ -58,20 +85,21 @@ def preamble(wanted: Wanted, slow: bool = False) -> str:
             if release.container.shows(patch.file)
         ],
         "INSIDE": [p.file for p in release.patches if not release.container.shows(p.file)],
-        "SLOW": ["yes"] if slow else [],
-        "ROOTS": ["/var/lib/docker", layout.STATE, *sources[:1]],
     }
-    return "".join(f"{name}={quote(' '.join(dict.fromkeys(v)))}\n" for name, v in values.items())
 
 
-class Probe(FactBase[HostState | Failure]):
+#: slot -> the host as it was asked about the release there
+States = dict[str, HostState]
+
+
+class Probe(FactBase[States | Failure]):
     def command(self, preamble: str) -> StringCommand:
         return StringCommand(
             "timeout", "-k", "5", str(LIMIT), "sh", "-c",
             QuoteString(preamble + text("lib") + text("probe")),
         )  # fmt: skip
 
-    def process(self, output: list[str]) -> HostState | Failure:
+    def process(self, output: list[str]) -> States | Failure:
         try:
             return parse(output, time.time())
         except ProbeError as error:
@@ -86,7 +114,7 @@ def real(host: Any) -> Host:
 
 
 _machines: dict[str, set[str]] = {}
-_seen: WeakKeyDictionary[Host, HostState] = WeakKeyDictionary()
+_seen: WeakKeyDictionary[Host, States] = WeakKeyDictionary()
 
 
 def observe(host: Any, wanted: Wanted) -> HostState | Failure:
@@ -96,15 +124,17 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
         try:
             # what is stuck in the kernel outlives its own limit: the controller has one as well
             asked = preamble(wanted, connection.logins.get(host.name, 0) > connection.PATIENT)
-            state: Any = host.get_fact(Probe, preamble=asked, _timeout=LIMIT + 30)
+            states: Any = host.get_fact(Probe, preamble=asked, _timeout=LIMIT + 30)
         except EOFError:  # sudo wants a password and pyinfra finds nobody to ask
             return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")
-        if not isinstance(state, HostState):
-            return state if isinstance(state, Failure) else Failure("PROBE_FAILED")
-        _seen[host] = state
-        if state.machine:
-            _machines.setdefault(state.machine, set()).add(host.name)
-    return _seen[host]
+        if not isinstance(states, dict):
+            return states if isinstance(states, Failure) else Failure("PROBE_FAILED")
+        if wanted.slot not in states:
+            return Failure("PROBE_FAILED", f"the probe says nothing of {wanted.release.name}")
+        _seen[host] = states
+        if machine := states[wanted.slot].machine:
+            _machines.setdefault(machine, set()).add(host.name)
+    return _seen[host][wanted.slot]
 
 
 def twins(machine: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.failures import Failure
 from fleet.plain import plainly
-from fleet.wanted import STORE, Wanted, load
+from fleet.wanted import Wanted, of_host
 from operations import (
     connection,
     container,
@@ -24,7 +24,7 @@ from operations import (
     weights,
 )
 from operations.observe import observe
-from operations.stage import Options
+from operations.stage import Options, Stage
 from operations.state import HostState
 from operations.transfer import Upload
 
@@ -44,16 +44,22 @@ PROBE = "probe"
 def drift(
     wanted: Wanted, state: HostState | Failure, options: Options
 ) -> dict[str, Failure | list[str]]:
-    """Stage -> what is to do, or why nothing can be done; up to the first such failure."""
+    """Stage -> what is to do, or why nothing can be done; up to the first such failure.
+
+    Of several releases those stages come first that they share, as in deploy.py.
+    """
     if isinstance(state, Failure):
         return {PROBE: state}
     found: dict[str, Failure | list[str]] = {}
-    for stage in STAGES:
-        decision = stage.decide(wanted, state, options)
-        if decision:
-            found[stage.name] = decision
-        if isinstance(decision, Failure):
-            break
+    for part in wanted.parts:
+        seen = state if part.slot == wanted.slot else state.beside[part.slot]
+        for stage in STAGES:
+            label = stage.label(part)
+            decision = [] if label in found else stage.decide(part, seen, options)
+            if decision:
+                found[label] = decision
+            if isinstance(decision, Failure):
+                return found
     return found
 
 
@@ -68,17 +74,26 @@ class Look:
 
     @property
     def uploads(self) -> list[Upload]:
-        """Of the image and of weights that it needs: what may be big."""
-        found: list[Upload] = []
-        if isinstance(self.state, HostState):
-            if image.STAGE.name in self.drift and self.state.image != self.wanted.lock.image.id:
-                found.append(image.upload(self.wanted))
-                found[0].stage = image.STAGE.name
-            if weights.STAGE.name in self.drift:
-                for one in weights.wrong(self.wanted, self.state):
-                    found.append(weights.upload(self.wanted, one))
-                    found[-1].stage = weights.STAGE.name
-        return found
+        """Of the images and weights that it needs: what may be big."""
+        found: dict[str, Upload] = {}
+
+        def wants(stage: Stage, part: Wanted, upload: Upload) -> None:
+            upload.stage = stage.label(part)
+            found.setdefault(str(sorted(upload.files)), upload)  # what releases share comes once
+
+        for part in self.wanted.parts if isinstance(self.state, HostState) else ():
+            seen = self.of(part)
+            if image.STAGE.label(part) in self.drift and seen.image != part.lock.image.id:
+                wants(image.STAGE, part, image.upload(part))
+            if weights.STAGE.label(part) in self.drift:
+                for one in weights.wrong(part, seen):
+                    wants(weights.STAGE, part, weights.upload(part, one))
+        return list(found.values())
+
+    def of(self, part: Wanted) -> HostState:
+        """The host as it was asked about one of its releases."""
+        assert isinstance(self.state, HostState)
+        return self.state if part.slot == self.wanted.slot else self.state.beside[part.slot]
 
     @property
     def files(self) -> set[str]:
@@ -108,7 +123,7 @@ class Look:
 def look(host: Any) -> Look:
     """Observe a host that was just connected to."""
     with plainly():
-        wanted = load(str(host.data.release), str(host.data.get("store", STORE)))
+        wanted = of_host(host.data)
     options = Options.of(host)
     connection.prepare(host)
     state = sudo.prepare(host) or observe(host, wanted)

@@ -45,13 +45,16 @@ def stamp(wanted: Wanted, state: HostState) -> str:
     return f"{inputs(wanted, state)} {state.container.site if state.container else ''}"
 
 
-def pip_arguments(pip: Pip, wheelhouse: bool) -> list[str]:
-    """Arguments of `python -m pip` for one step."""
+def pip_arguments(pip: Pip, wheelhouse: bool, shared: str) -> list[str]:
+    """Arguments of `python -m pip` for one step.
+
+    :param shared: folder of what was carried along, as the container sees it
+    """
     if pip.uninstall:
         return ["uninstall", "--yes", *pip.uninstall]
     arguments = ["install", "--no-build-isolation", "--disable-pip-version-check"]
     if wheelhouse:
-        arguments += ["--no-index", "--find-links", f"{layout.SHARED_IN_CONTAINER}/wheels"]
+        arguments += ["--no-index", "--find-links", f"{shared}/wheels"]
     if pip.find_links:
         arguments += ["--find-links", pip.find_links]
     if pip.no_deps:
@@ -63,7 +66,7 @@ def pip_arguments(pip: Pip, wheelhouse: bool) -> list[str]:
     if pip.requirements:
         arguments += ["--requirement", "/tmp/mlufleet-requirements.txt"]
     if pip.wheel:
-        local = pip.wheel if "://" in pip.wheel else f"{layout.SHARED_IN_CONTAINER}/{pip.wheel}"
+        local = pip.wheel if "://" in pip.wheel else f"{shared}/{pip.wheel}"
         arguments.append(local)
     return arguments + list(pip.install)
 
@@ -96,17 +99,18 @@ def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
     carried = [(wanted.local(p.file), p.file) for p in packages.system if p.file]
     carried += [(wanted.local(p.wheel), p.wheel) for p in packages.pip
                 if p.wheel and "://" not in p.wheel]  # fmt: skip
-    files = [(local, f"{layout.SHARED}/{file}", sha) for (local, sha), file in carried]
+    shared, inside = layout.shared(wanted.slot), layout.shared(wanted.slot, inside=True)
+    files = [(local, f"{shared}/{file}", sha) for (local, sha), file in carried]
     if packages.wheelhouse:
         for wheel, locked in wanted.lock.under(packages.wheelhouse).items():
             path = wanted.store / packages.wheelhouse / wheel
-            files.append((path, f"{layout.SHARED}/wheels/{wheel}", locked.sha256))
+            files.append((path, f"{shared}/wheels/{wheel}", locked.sha256))
     if files:
         yield Upload("wheels and packages", files)
     if release.sources:
         yield Step("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
     for package in packages.system:
-        where = f"{layout.SHARED_IN_CONTAINER}/{package.file}" if package.file else ""
+        where = f"{inside}/{package.file}" if package.file else ""
         yield Step(
             f"installing {package.package}",
             "system-package",
@@ -117,7 +121,7 @@ def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
             timeout=1800,
         )
     for pip in packages.pip:
-        arguments = pip_arguments(pip, packages.wheelhouse is not None)
+        arguments = pip_arguments(pip, packages.wheelhouse is not None, inside)
         yield Step(
             f"pip {arguments[0]} {arguments[-1]}",
             "pip",

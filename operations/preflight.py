@@ -9,6 +9,7 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet import compatibility
 from fleet.failures import Failure
+from fleet.lock import LockedFile
 from fleet.wanted import Wanted
 from operations import engine, headers, layout, system
 from operations.observe import twins
@@ -35,25 +36,32 @@ def unhealthy(state: HostState) -> str:
 def space(wanted: Wanted, state: HostState) -> Failure | None:
     """Room for what is still to come; of an engine that is silent nobody knows what it has."""
     need: dict[str, int] = {}
-    files = wanted.lock.files
+    #: what is still to come: what several releases share comes once
+    unpacked: dict[str, tuple[str, int]] = {}
+    arriving: dict[str, int] = {}
 
-    def there(sha: str) -> int:
-        return sum(size for name, size in state.parts.items() if sha in name)
+    def comes(path: str, file: LockedFile) -> None:
+        there = sum(size for name, size in state.parts.items() if file.sha256 in name)
+        arriving[path] = max(file.size - there, 0)
 
     silent = not state.engine and not engine.absent(state)
-    if state.image != wanted.lock.image.id and not silent:
-        archive = files[wanted.release.image.file]
-        need[state.docker_root] = UNPACKED * archive.size
-        need[layout.STATE] = max(archive.size - there(archive.sha256), 0)
-    for weights in wanted.release.weights:
-        if f"weights-{weights.name}" not in state.stamps:
-            total = sum(max(f.size - there(f.sha256), 0)
-                        for f in wanted.lock.under(weights.folder).values())  # fmt: skip
-            need[layout.STATE] = need.get(layout.STATE, 0) + total
-    for source in wanted.release.sources:
-        path = layout.on_host(wanted.release, source.path)
-        if path not in state.sources:
-            need.setdefault(path, 0)
+    for part, seen in ((wanted, state), *((w, state.beside[w.slot]) for w in wanted.beside)):
+        if seen.image != part.lock.image.id and not silent:
+            archive = part.lock.files[part.release.image.file]
+            unpacked[part.lock.image.id] = seen.docker_root, UNPACKED * archive.size
+            comes(archive.sha256, archive)
+        for weights in part.release.weights:
+            if f"weights-{weights.name}" not in seen.stamps:
+                for name, file in part.lock.under(weights.folder).items():
+                    comes(f"{weights.target}/{name}", file)
+        for source in part.release.sources:
+            path = layout.on_host(part.release, source.path)
+            if path not in seen.sources:
+                need.setdefault(path, 0)
+    for root, size in unpacked.values():
+        need[root] = need.get(root, 0) + size
+    if arriving:
+        need[layout.STATE] = need.get(layout.STATE, 0) + sum(arriving.values())
     for path, size in need.items():
         known = [p for p in state.disk if path == p or path.startswith(p.rstrip("/") + "/")]
         if known:
@@ -91,6 +99,10 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         part = f"; the bus shows a part of a board: {', '.join(half)}" if half else ""
         said = f"{found} of {options.cards or 1} ({addresses}){gone}{part}"
         return Failure("CARDS_MISSING", said)
+    for one in wanted.parts:
+        if absent := sorted(set(one.devices(found)) - set(range(found))):
+            said = f"{one.release.name} has card {', '.join(map(str, absent))}"
+            return Failure("CARDS_MISSING", f"{said}, and the bus shows {found}: 0 to {found - 1}")
     # another driver may well run a card that this one does not
     if state.loaded == release.driver.version and (sick := unhealthy(state)):
         return Failure("CARD_UNHEALTHY", sick)
@@ -118,7 +130,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     yield from ()
 
 
-STAGE = Stage("preflight", decide, act)
+STAGE = Stage("preflight", decide, act, shared=True)
 
 
 @operation()

@@ -40,7 +40,7 @@ class Rewrite(PyinfraCommand):
     ) -> None:
         super().__init__()
         self.path, self.change, self.sha256, self.stamp = path, change, sha256, stamp
-        self.container, self.stage = container, ""
+        self.container, self.stage, self.slot = container, "", ""
 
     @override
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class Rewrite(PyinfraCommand):
         title = f"rewriting {self.path}"
         ok, output = connection.shell(
             host, script("rewrite", self.path, self.sha256, self.stamp, self.container,
-                         who=who(host, self.stage, title)),
+                         who=who(host, self.stage, title), slot=self.slot),
             {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
         )  # fmt: skip
         return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)

@@ -17,22 +17,24 @@ def text(name: str) -> str:
 
 
 def script(
-    name: str, *arguments: str, timeout: int = 600, who: str = "", uses: str = ""
+    name: str, *arguments: str, timeout: int = 600, who: str = "", uses: str = "", slot: str = ""
 ) -> StringCommand:
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
     :param uses: names of the scripts whose functions it needs besides lib
+    :param slot: of the release whose stamps it reads and writes
     :param who: for the host's audit log: run, operator and stage, split by tabs
     """
     preamble = f"WHO={shlex.quote(who)}\n" if who else ""
     return StringCommand(
         "timeout", "-k", "10", str(timeout), "sh", "-c",
-        QuoteString(preamble + body(name, uses)), f"mlufleet-{name}",
+        QuoteString(preamble + body(name, uses, slot)), f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )  # fmt: skip
 
 
-def body(name: str, uses: str = "") -> str:
+def body(name: str, uses: str = "", slot: str = "") -> str:
     """The text of a script with all that it uses."""
-    return "".join(map(text, ["lib", *uses.split(), name]))
+    preamble = f"SLOT={shlex.quote(slot)}\n" if slot else ""
+    return preamble + "".join(map(text, ["lib", *uses.split(), name]))

@@ -77,14 +77,14 @@ class Proof(PyinfraCommand):
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         forget(host)
-        seen = observe(host, self.wanted)
+        seen, label = observe(host, self.wanted), self.stage.label(self.wanted)
         if isinstance(seen, Failure):
-            return fail(host, seen, self.stage.name)
+            return fail(host, seen, label)
         left = self.stage.decide(self.wanted, seen, self.options)
         if isinstance(left, Failure):
-            return fail(host, left, self.stage.name)
+            return fail(host, left, label)
         if left:
-            return fail(host, Failure(self.stage.unproved, "; ".join(left)), self.stage.name)
+            return fail(host, Failure(self.stage.unproved, "; ".join(left)), label)
         return True
 
 
@@ -101,43 +101,50 @@ class Stage:
     :param decide: what is missing; a plain function of release and host
     :param act: the commands that bring it, evaluated lazily: between two it may observe again
     :param unproved: failure code if something is still missing afterwards
+    :param shared: what it is about is the host's, whichever of its releases asks for it
     """
 
     name: str
     decide: Decide
     act: Act
     unproved: str = "NOT_PROVED"
+    shared: bool = False
+
+    def label(self, wanted: Wanted) -> str:
+        """Its name, with the release's where the host has several: "image of chatglm3-6b"."""
+        return self.name if self.shared else wanted.titled(self.name)
 
     def carry(self, wanted: Wanted, options: Options) -> Body:
         """The body of the stage's operation."""
         host = real(context_host)
+        label = self.label(wanted)
         executing = host.state.current_stage == StateStage.Execute
         started = time.monotonic()
         if executing:
-            events.emit(host.name, "stage", stage=self.name)
+            events.emit(host.name, "stage", stage=label)
         state = observe(host, wanted)
         if isinstance(state, Failure):
-            yield from _refuse(host, self.name, state)
+            yield from _refuse(host, label, state)
             return
         decision = self.decide(wanted, state, options)
         if isinstance(decision, Failure):
-            yield from _refuse(host, self.name, decision)
+            yield from _refuse(host, label, decision)
             return
         if decision:
             verb = "" if executing else "would: "
-            logger.info(f"{host.print_prefix}{self.name}: {verb}{'; '.join(decision)}")
+            logger.info(f"{host.print_prefix}{label}: {verb}{'; '.join(decision)}")
             for command in self.act(wanted, state, options):
-                command.stage = self.name  # type: ignore[attr-defined]
+                command.stage, command.slot = label, wanted.slot  # type: ignore[attr-defined]
                 yield command
             # asked once on demand, the proof looks at what that left behind
             yield Proof(self, wanted, replace(options, smoke="auto"))
         else:
-            host.noop(f"{self.name} is as the release says")
+            host.noop(f"{label} is as the release says")
         if executing:
             seconds = round(time.monotonic() - started, 2)
             after = again(wanted)
             events.emit(
-                host.name, "stage-done", stage=self.name, changes=decision, seconds=seconds,
+                host.name, "stage-done", stage=label, changes=decision, seconds=seconds,
                 driver=after.loaded,
             )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet import systems
 
@@ -150,6 +150,16 @@ class HostState:
     read_only: list[str] = field(default_factory=list)
     lock: LockState | None = None
     jobs: list[JobState] = field(default_factory=list)
+    #: containers of the tool that no release of the host has any more
+    retired: list[str] = field(default_factory=list)
+    #: the host's other releases by their slots: the same host, asked about each of them
+    beside: dict[str, HostState] = field(default_factory=dict)
+
+    @property
+    def containers(self) -> list[ContainerState]:
+        """Those of all releases of the host, as far as they are there."""
+        every = (self, *self.beside.values())
+        return [state.container for state in every if state.container]
 
     @property
     def system(self) -> str:
@@ -202,19 +212,39 @@ BEGIN, END = "@@mlufleet-begin", "@@mlufleet-end"
 ALWAYS = {"os", "kernel", "boot", "clock", "uid"}
 
 
-def parse(lines: list[str], now: float) -> HostState:
-    """A probe's output.
+def parse(lines: list[str], now: float) -> dict[str, HostState]:
+    """A probe's output: the host as it was asked about each of its releases, by their slots.
 
     :param lines: all the command printed, whatever a login shell added around it
     :param now: the controller's clock, seconds since the epoch
     :raises ProbeError: a marker is missing or a line has too few fields
     """
+    of_host: list[str] = []
+    of_release: dict[str, list[str]] = {}
+    section = of_host
+    for line in _framed(lines):
+        kind, _, slot = line.partition("\t")
+        if kind == "release":
+            section = of_release.setdefault(slot, [])
+        elif kind == "host":
+            section = of_host
+        else:
+            section.append(line)
+    states = {slot: _state(of_host + said, now) for slot, said in of_release.items()}
+    if not states:
+        return {"": _state(of_host, now)}
+    return {slot: replace(state, beside={k: v for k, v in states.items() if k != slot})
+            for slot, state in states.items()}  # fmt: skip
+
+
+def _state(lines: list[str], now: float) -> HostState:
+    """What the lines of one host say of it and of one release."""
     state = HostState()
     kinds: set[str] = set()
     stale: list[str] = []
     container: list[str] = []
     digests = {"facts": "", "site": ""}
-    for line in _framed(lines):
+    for line in lines:
         kind, *fields = line.split("\t")
         kinds.add(kind)
         try:
@@ -316,6 +346,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.disk[fields[0]] = int(float(fields[1]))
         if fields[2:] and fields[2] not in ("", "-"):
             state.inodes[fields[0]] = int(fields[2])
+    elif kind == "retired":
+        state.retired.append(fields[0])
     elif kind == "read-only":
         state.read_only.append(fields[0])
     elif kind == "lock":

@@ -55,7 +55,7 @@ class Step(PyinfraCommand):
         self.title, self.name, self.arguments = title, name, arguments
         self.code, self.timeout, self.stdin, self.uses = code, timeout, stdin, uses
         self.resource, self.judge = resource, judge
-        self.stage = self.id = ""
+        self.stage = self.slot = self.id = ""
 
     @override
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class Step(PyinfraCommand):
             logger.info(f"{host.print_prefix}{self.title}")
             events.emit(host.name, "step", stage=self.stage, title=self.title)
         command = script(
-            "job", self.id, str(self.timeout), self.stdin, body(self.name, self.uses),
+            "job", self.id, str(self.timeout), self.stdin, body(self.name, self.uses, self.slot),
             f"mlufleet-{self.name}", *self.arguments, timeout=self.timeout + 120,
             who=who(host, self.stage, self.title),
         )  # fmt: skip
@@ -84,7 +84,7 @@ class Step(PyinfraCommand):
                 ok, output = connection.shell(host, command, connector_arguments)
         finally:
             signs.kill()
-        told(host, output.stdout_lines)
+        told(host, output.stdout_lines, self.slot)
         if not ok:
             return refused(host, self.code, self.stage, output.output_lines, self.title)
         try:

@@ -49,7 +49,7 @@ def upload(wanted: Wanted, weights: Weights) -> Upload:
         (wanted.store / weights.folder / name, f"{weights.target}/{name}", locked.sha256)
         for name, locked in wanted.lock.under(weights.folder).items()
     ]
-    return Upload(f"weights {weights.name}", files)
+    return Upload(wanted.titled(f"weights {weights.name}"), files)
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:

@@ -1,4 +1,4 @@
-# create NAME SPEC FACTS RUN-OPTIONS… | start|restart|remove|keep NAME
+# create NAME SPEC FACTS RUN-OPTIONS… | start|restart|remove|keep|retire NAME
 how=$1 name=$2; shift 2
 case $how in
   create)
@@ -7,6 +7,7 @@ case $how in
     spec=$1 facts=$2; shift 2
     docker run --detach "$@" || exit 1
     # what docker made of it: a label alone can be given to anything
+    stamp container-name "$name"
     stamp container "$spec $(docker inspect --type container --format "$facts" "$name" |
       sha256sum | cut -c1-16)" ;;
   start)
@@ -14,6 +15,15 @@ case $how in
     docker start "$name" ;;
   restart) docker restart -t 10 "$name" ;;
   remove) docker rm -f "$name" ;;
+  retire)
+    # no release of this host has it any more; one that was made by somebody since stays
+    case $(docker inspect --type container --format '{{.Config.Labels}}' "$name" 2>/dev/null) in
+      *mlufleet.spec:*) docker rm -f "$name" || exit 1 ;;
+    esac
+    for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
+      [ -f "$known" ] && [ "$(cat "$known")" = "$name" ] && rm -f "$known" "${known%-name}"
+    done
+    exit 0 ;;
   keep)
     kept="$name-kept-$(date +%Y%m%d-%H%M%S)"
     docker rename "$name" "$kept" && docker update --restart no "$kept" && docker stop "$kept" &&

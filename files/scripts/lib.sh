@@ -1,5 +1,7 @@
 # Shared by the scripts that run on a host.
 state=/var/lib/mlufleet
+# of one of several releases of this host, in a folder of its own
+stamps=$state/stamps${SLOT:+/$SLOT}
 signature() {
   (cd "$1" && find . \( -name .git -o -name __pycache__ -o -name '*.egg-info' \
     -o -name '*.mlufleet-part' \) -prune -o \
@@ -7,10 +9,10 @@ signature() {
 }
 stamp() {
   # temp file, sync, rename: a stamp is whole or absent
-  mkdir -p "$state/stamps"
-  printf '%s\n' "$2" > "$state/stamps/.$1.part"
+  mkdir -p "$stamps"
+  printf '%s\n' "$2" > "$stamps/.$1.part"
   sync
-  mv -f "$state/stamps/.$1.part" "$state/stamps/$1"
+  mv -f "$stamps/.$1.part" "$stamps/$1"
 }
 keep() {
   # moves what the tool did not make out of the way, and says where it is

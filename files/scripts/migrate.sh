@@ -3,13 +3,13 @@
 set -u
 container=$1 python=$2 tool=$3 tree=$4 output=$5 name=$6
 if [ -d "$output" ]; then
-  made=$(cut -d' ' -f2 "$state/stamps/$name" 2>/dev/null || true)
+  made=$(cut -d' ' -f2 "$stamps/$name" 2>/dev/null || true)
   if [ -n "$made" ] && [ "$made" = "$(signature "$output")" ]; then rm -rf "$output"
-  elif [ -f "$state/stamps/$name.running" ]; then rm -rf "$output"
+  elif [ -f "$stamps/$name.running" ]; then rm -rf "$output"
   else keep "$output"
   fi
 fi
-rm -f "$state/stamps/$name"
+rm -f "$stamps/$name"
 stamp "$name.running" "$(date +%s)"
 docker exec -w "$(dirname "$tree")" "$container" test -d "$tree" ||
   { echo "$tree is not in the container"; exit 1; }

@@ -2,8 +2,9 @@
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python. It is what a
 # run costs a host that is right: the shell reads by itself where it can, as each process that is
 # started costs a millisecond, and each docker client thirty.
-# Variables set before this text: PACKAGES IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS FILES
-# INSIDE ROOTS SLOW
+# Variables set before this text: PACKAGES ROOTS SLOW CONTAINERS RELEASES, and for each of RELEASES
+# (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS
+# FILES INSIDE. "release SLOT" is printed ahead of what is one release's, "host" behind.
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 T=$(printf '\t')
 N='
@@ -100,11 +101,14 @@ while read -r pid; do
   say holder "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" \
     "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
 done
+server=
 if command -v docker >/dev/null 2>&1; then
   server=$(quiet 10 docker version --format '{{.Server.Version}}') && say engine "$server" "$(
     enabled=/etc/systemd/system/multi-user.target.wants/docker.service
     mask=/etc/systemd/system/docker.service
     if [ -e "$enabled" ] && [ ! -L "$mask" ]; then echo enabled; else systemctl is-enabled docker 2>/dev/null; fi)"
+fi
+observe() {
   if [ -n "$server" ]; then
     # both at once where both are there; else each, as an old client stops at the first it misses
     ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$IMAGE_ID"
@@ -136,7 +140,8 @@ if command -v docker >/dev/null 2>&1; then
     # what pip or anybody else changed in there: names of all packages, times of their records
     # shellcheck disable=SC2013  # a word is a folder
     [ -n "$pid" ] && [ "$pid" != 0 ] &&
-      say site "$(for folder in $(cat "$state/stamps/packages-folders" 2>/dev/null); do
+      say site "$(for folder in $(cat "$stamps/packages-folders" 2>/dev/null ||
+        cat "$state/stamps/packages-folders" 2>/dev/null); do
         cd "/proc/$pid/root$folder" 2>/dev/null || continue
         find . -mindepth 1 -maxdepth 1 ! -name __pycache__ \( -name '*-info' -printf '%f %T@\n' \
           -o -printf '%f\n' \)
@@ -157,42 +162,55 @@ if command -v docker >/dev/null 2>&1; then
       [ "${mount%%:*}" -ef "$inside" ] || say stale "${mount#*:}"
     done
   fi
-fi
-for path in $SOURCES; do
-  if [ -d "$path/.git" ]; then
-    # a status that fails (git too old, a broken index) must not count as clean
-    changes=$(cd "$path" && GIT_OPTIONAL_LOCKS=0 git -c safe.directory='*' status --porcelain 2>&1) ||
-      changes="git status failed"
-    # "assume unchanged" and "skip worktree" hide edits from status
-    hidden=$(cd "$path" && git -c safe.directory='*' ls-files -v | grep '^[a-zS]')
-    [ -z "$hidden" ] || changes="$changes
-$hidden"
-    say source "$path" "$(cd "$path" && git -c safe.directory='*' rev-parse HEAD 2>/dev/null)" \
-      "$(printf %s "$changes" | grep -c '')"
-  elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ] &&
-    [ ! -e "$path.mlufleet-part/.git/mlufleet-filling" ]; then
-    say source "$path" foreign 0
-  fi
-done
-set -f # patterns are meant as they are
+  for path in $SOURCES; do
+    if [ -d "$path/.git" ]; then
+      # a status that fails (git too old, a broken index) must not count as clean
+      changes=$(cd "$path" && GIT_OPTIONAL_LOCKS=0 git -c safe.directory='*' status --porcelain 2>&1) ||
+        changes="git status failed"
+      # "assume unchanged" and "skip worktree" hide edits from status
+      hidden=$(cd "$path" && git -c safe.directory='*' ls-files -v | grep '^[a-zS]')
+      [ -z "$hidden" ] || changes="$changes$N$hidden"
+      say source "$path" "$(cd "$path" && git -c safe.directory='*' rev-parse HEAD 2>/dev/null)" \
+        "$(printf %s "$changes" | grep -c '')"
+    elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ] &&
+      [ ! -e "$path.mlufleet-part/.git/mlufleet-filling" ]; then
+      say source "$path" foreign 0
+    fi
+  done
+  set -f # patterns are meant as they are
+  # shellcheck disable=SC2153
+  for ours in $OURS; do
+    [ -d "${ours%%:*}/.git" ] || continue
+    [ "${ours%%:*}" = "${listed:-}" ] || {
+      listed=${ours%%:*}
+      list=$N$(cat "$listed/.git/info/exclude" 2>/dev/null)$N
+    }
+    case $list in *"$N${ours#*:}$N"*) ;; *) say unlisted "$listed" ;; esac
+  done
+  set +f
+  for path in $TREES; do
+    [ -d "$path" ] && say tree "$path" "$(signature "$path")"
+  done
+  for path in $FILES; do
+    [ -f "$path" ] && say file "$path" "$(sha256sum "$path" | cut -d' ' -f1)"
+  done
+  # where a release has said nothing yet, what the host said when it had only one
+  for stamp in "$state"/stamps/* ${SLOT:+"$stamps"/*}; do
+    [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(first "$stamp")"
+  done
+}
 # shellcheck disable=SC2153
-for ours in $OURS; do
-  [ -d "${ours%%:*}/.git" ] || continue
-  [ "${ours%%:*}" = "${listed:-}" ] || {
-    listed=${ours%%:*}
-    list=$N$(cat "$listed/.git/info/exclude" 2>/dev/null)$N
-  }
-  case $list in *"$N${ours#*:}$N"*) ;; *) say unlisted "$listed" ;; esac
+for number in $RELEASES; do
+  release_"$number"
+  stamps=$state/stamps${SLOT:+/$SLOT}
+  say release "$SLOT"
+  observe
 done
-set +f
-for path in $TREES; do
-  [ -d "$path" ] && say tree "$path" "$(signature "$path")"
-done
-for path in $FILES; do
-  [ -f "$path" ] && say file "$path" "$(sha256sum "$path" | cut -d' ' -f1)"
-done
-for stamp in /var/lib/mlufleet/stamps/*; do
-  [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(first "$stamp")"
+say host
+for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
+  [ -f "$known" ] || continue
+  IFS= read -r name < "$known"
+  case " $CONTAINERS " in *" $name "*) ;; *) say retired "$name" ;; esac
 done
 # what a swarm left of one has holes
 find "$state/incoming" -name '*.part' -printf '%f %s %b\n' 2>/dev/null |

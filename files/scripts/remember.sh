@@ -1,11 +1,14 @@
-# IDENTITY IMAGE: this release passed its smoke test; it and the one before can be gone back to.
-before=$(cat "$state/stamps/good" 2>/dev/null)
-printf '%s\n' "$2" > "$state/releases/$1.image"
-[ "$before" != "$1" ] || exit 0
+# IDENTITY IMAGE…: what this host is has passed its smoke tests; it and what it was before can be
+# gone back to.
+identity=$1; shift
+stamps=$state/stamps  # of the host, whichever of its releases was the last
+before=$(cat "$stamps/good" 2>/dev/null)
+printf '%s\n' "$@" > "$state/releases/$identity.image"
+[ "$before" != "$identity" ] || exit 0
 [ -z "$before" ] || stamp good-before "$before"
-stamp good "$1"
-# what is kept is bounded: two releases, and the images that were loaded for them
-keep=" $1 $before "
+stamp good "$identity"
+# what is kept is bounded: two of them, and the images that were loaded for them
+keep=" $identity $before "
 for file in "$state"/releases/*; do
   name=${file##*/}
   case $keep in *" ${name%.*} "*) ;; *) rm -f "$file" ;; esac

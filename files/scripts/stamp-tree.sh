@@ -1,2 +1,2 @@
 stamp "$1" "$2 $(signature "$3")"
-rm -f "$state/stamps/$1.running"  # until here it was ours to remove
+rm -f "$stamps/$1.running"  # until here it was ours to remove

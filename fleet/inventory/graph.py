@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fleet.together import RELEASES
+
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
     from rich.tree import Tree
@@ -20,6 +22,7 @@ def described(inventory: Inventory) -> dict[str, Any]:
             "address": str(data.get("ssh_hostname") or host.name),
             "port": data.get("ssh_port") or 22,
             **{name.removeprefix("ssh_"): _plain(data.get(name)) for name in SHOWN},
+            **_several(data.get("releases")),
             "groups": [group for group in host.groups if group != "all"],
         }
     groups = {
@@ -27,6 +30,15 @@ def described(inventory: Inventory) -> dict[str, Any]:
         for name, members in inventory.groups.items() if name != "all"
     }  # fmt: skip
     return {"groups": groups, "hosts": hosts}
+
+
+def _several(releases: Any) -> dict[str, Any]:
+    """Of a host with several releases: which card is whose, and all of them as one text."""
+    if not releases:
+        return {}
+    owners = RELEASES.validate_python(releases)
+    return {"release": " ".join(f"{name}={','.join(map(str, n))}" for name, n in owners.items()),
+            "releases": {name: list(numbers) for name, numbers in owners.items()}}  # fmt: skip
 
 
 def _plain(value: Any) -> str | int | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from fleet.inventory import ranges
 from fleet.shapes import Bool, Int, Model, like
 from fleet.strict_yaml import DECIMAL
+from fleet.together import Releases, overlapping
 
 
 def _expandable(pattern: str) -> str:
@@ -64,6 +65,8 @@ class HostData(Model):
     #: file with the sudo password; it is never put into a command line
     sudo_password_file: str | None = None
     release: str | None = None
+    #: several on one host, each with its own cards: {baichuan-7b: 0-3, chatglm-6b: 4-7}
+    releases: Releases | None = None
     store: str | None = None
     #: devices expected on the PCI bus (an X8 board has two)
     cards: Int | None = Field(default=None, ge=1)
@@ -100,6 +103,18 @@ class HostData(Model):
         for name in sorted(cls.model_fields.keys() & data.keys()):
             raise ValueError(f"{name} is a field of the host: write it beside `data`, not in it")
         return data
+
+    @model_validator(mode="after")
+    def _one_way(self) -> HostData:
+        if self.release is not None and self.releases:
+            raise ValueError("say `release`, or `releases` with their cards, not both")
+        given = self.releases or {}
+        if problem := next(overlapping(given), ""):
+            raise ValueError(problem)
+        last = max((number for cards in given.values() for number in cards), default=0)
+        if self.cards and last >= self.cards:
+            raise ValueError(f"card {last} of {self.cards}: cards are counted from 0")
+        return self
 
     def said(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True, exclude_defaults=True)

@@ -87,7 +87,8 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
                                    f"({address[0]}:{address[1]})")  # fmt: skip
             addresses[address], owners[name] = name, pattern
             found[name] = {**CONNECTING, **said.pop("data", {}), **said}
-            _check_release(name, said, place, where if host.release is not None else ("defaults",))
+            says = host.release is not None or host.releases
+            _check_release(name, said, place, where if says else ("defaults",))
     for name, said in found.items():
         for group_name in said.get("groups", ()):
             if group_name in owners and group_name != name:
@@ -97,6 +98,10 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    # who says one release means not the several of everybody, and the other way round
+    other = {"release": "releases", "releases": "release"}
+    hidden = {other[key] for key in other if key in above}
+    below = {key: value for key, value in below.items() if key not in hidden}
     return {**below, **above, "data": {**below.get("data", {}), **above.get("data", {})}}
 
 
@@ -113,12 +118,13 @@ def _check(name: str, said: dict[str, Any]) -> None:
 
 
 def _check_release(name: str, said: dict[str, Any], place: Place, owner: Location) -> None:
-    if "release" not in said:
+    key = next((key for key in ("release", "releases") if said.get(key)), "")
+    if not key:
         return
     try:
-        wanted.load(said["release"], said.get("store", wanted.STORE))
+        wanted.of_host(said)
     except InvalidInput as error:
-        line = place((*owner, "release"))
+        line = place((*owner, key))
         raise InvalidInput(f"{line}: release of {name}:\n{error}") from error
 
 

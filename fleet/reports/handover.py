@@ -87,7 +87,10 @@ def facts(report: Mapping[str, Any]) -> list[dict[str, str]]:
             card = {"host": name, "address": address, "model": host.models.get(address, ""),
                     "serial": host.serials.get(address, ""),
                     "state": host.cards.get(address, "")}  # fmt: skip
-            rows.append({**card, **{key: host.versions.get(key, "") for key in INFO}})
+            of_host = {key: host.versions.get(key, "") for key in INFO}
+            if host.owners:
+                of_host["release"] = host.owners.get(address, "")
+            rows.append({**card, **of_host})
     return rows
 
 

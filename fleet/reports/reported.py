@@ -79,6 +79,7 @@ class Host(_Tolerant):
     cards: dict[Text, Text] = {}
     serials: dict[Text, Text] = {}
     models: dict[Text, Text] = {}
+    owners: dict[Text, Text] = {}
     groups: list[Text] = []
     began: float | None = None
     ended: float | None = None

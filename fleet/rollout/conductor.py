@@ -190,7 +190,8 @@ class Conductor:
         if not command:
             return True
         data = host.data.dict()  # type: ignore[no-untyped-call]
-        given = hooks.environment(host.name, {**data, "release": host.data.release}, status)
+        wants = {key: host.data.get(key) for key in ("release", "releases")}
+        given = hooks.environment(host.name, {**data, **wants}, status)
         failure = hooks.run(command, given, self.plan.hook_timeout)
         return failure is None or fail(host, failure, "hook")
 

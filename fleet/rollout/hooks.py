@@ -28,7 +28,7 @@ def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[st
     said = {
         "HOST": name,
         "ADDRESS": str(data.get("ssh_hostname") or name),
-        "RELEASE": str(data.get("release", "")),
+        "RELEASE": str(data.get("release") or " ".join(data.get("releases") or ())),
         "GROUPS": " ".join(data.get("groups") or ()),
         "DATA": json.dumps(shown, default=str, ensure_ascii=False),
         "STATUS": status,

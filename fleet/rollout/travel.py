@@ -9,6 +9,7 @@ from pyinfra.api import Host
 
 from fleet.failures import Failure
 from fleet.rollout.session import Session
+from fleet.rollout.wayback import Wants, named
 from operations import events
 from operations.failing import fail
 
@@ -20,8 +21,8 @@ NO_RETURN = ("INTERRUPTED", "LOCKED", "CARD_BUSY", "CONNECTION_LOST", "REBOOT_TI
 class Traveller:
     def __init__(self, session: Session) -> None:
         self.session = session
-        #: host -> file of the release that it can go back to, and why there is none
-        self.ways: dict[str, tuple[str, str]] = {}
+        #: host -> data for what it can go back to, and why there is none
+        self.ways: dict[str, tuple[Wants | None, str]] = {}
         #: hosts that something was done on
         self.touched: set[str] = set()
         events.listeners.append(self._heard)
@@ -30,22 +31,22 @@ class Traveller:
         if kind == "step":
             self.touched.add(host)
 
-    def way(self, host: Host, path: str, why: str) -> None:
+    def way(self, host: Host, wants: Wants | None, why: str) -> None:
         """Remember where a host can go back to, or why it cannot."""
-        self.ways[host.name] = (path, why)
-        events.emit(host.name, "way-back", release=path, why=why)
+        self.ways[host.name] = (wants, why)
+        events.emit(host.name, "way-back", release=named(wants), why=why)
 
     def turn_back(self, host: Host) -> bool:
         """Make a host's last other good release the one that is wanted."""
-        path, why = self.ways[host.name]
-        if not path:
+        wants, why = self.ways[host.name]
+        if not wants:
             return fail(host, Failure("NO_WAY_BACK", why), "rollback")
-        host.data.release = path
+        _want(host, wants)
         return True
 
     def travel(self, host: Host, kind: str) -> None:
         """Carry a host to its release; back again if it does not pass there."""
-        origin = str(host.data.release)
+        origin = {key: host.data.get(key) for key in ("release", "releases")}
         if self._arrive(host):
             if kind == "rollback":
                 events.emit(host.name, "rolled-back", by_hand=True)
@@ -53,19 +54,19 @@ class Traveller:
         failure = self.session.run.failures[host.name]
         if kind == "rollback" or host.name not in self.touched or failure["code"] in NO_RETURN:
             return
-        path, why = self.ways.get(host.name, ("", "it was not looked for"))
-        if not path:
+        wants, why = self.ways.get(host.name, (None, "it was not looked for"))
+        if not wants:
             logger.warning(f"{host.print_prefix}it cannot go back: {why}")
             return
-        events.emit(host.name, "rolling-back", release=path)
-        host.data.release = path
+        events.emit(host.name, "rolling-back", release=named(wants))
+        _want(host, wants)
         if self._arrive(host):
             events.emit(host.name, "rolled-back", by_hand=False)
         else:
             second = self.session.run.failures[host.name]
             tail = tuple(f"{one['code']}: {one['sentence']}" for one in (failure, second))
             fail(host, Failure("ROLLBACK", f"{tail[0]}; going back: {tail[1]}", tail), "rollback")
-        host.data.release = origin
+        _want(host, origin)
 
     def _arrive(self, host: Host) -> bool:
         """Run deploy.py, then prove over a fresh connection that nothing is left to do."""
@@ -81,3 +82,9 @@ class Traveller:
             return False
         events.emit(host.name, "proved")
         return True
+
+
+def _want(host: Host, wants: Wants) -> None:
+    """Make it what a host is wanted to be from now on."""
+    for key, value in wants.items():
+        setattr(host.data, key, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pyinfra.api import FactBase, Host, StringCommand
 
@@ -27,24 +28,32 @@ class Document(FactBase[str]):
         return (content(output) or b"").decode()
 
 
-def find(host: Host, look: Look, folder: Path) -> tuple[str, str]:
+#: of a host: `release` or `releases`, the other one None
+Wants = dict[str, Any]
+
+
+def find(host: Host, look: Look, folder: Path) -> tuple[Wants | None, str]:
     """Where a host can go back to.
 
-    :param folder: where that release is written, for deploy.py to read
-    :returns: its file, or "" and why there is none
+    :param folder: where its releases are written, for deploy.py to read
+    :returns: the host's data for it, or None and why there is none
     """
     stamps = look.state.stamps if isinstance(look.state, HostState) else {}
     good = (stamps.get(name, "") for name in ("good", "good-before"))
-    identity = next((name for name in good if name and name != look.wanted.identity), "")
+    identity = next((name for name in good if name and name != look.wanted.whole), "")
     if not identity:
-        return "", "no other release has passed its smoke test on it"
+        return None, "no other release has passed its smoke test on it"
     path = f"{layout.REMEMBERED}/{identity}.json"
     name = file_name(host.name)
     try:
         text = host.get_fact(Document, path=path)
         if not text:
             raise InvalidInput(f"{path} cannot be read on the host")
-        remembered.restore(text, folder, name, str(host.data.get("store", STORE)))
+        return remembered.restore(text, folder, name, str(host.data.get("store") or STORE)), ""
     except (InvalidInput, ValueError) as error:
-        return "", str(error)
-    return str(folder / f"{name}.yml"), ""
+        return None, str(error)
+
+
+def named(wants: Wants | None) -> str:
+    """Files of the releases."""
+    return " ".join([wants["release"]] if wants["release"] else wants["releases"]) if wants else ""

@@ -47,7 +47,7 @@ def small(template: Any) -> Wanted:
 def parsed(lines: list[str]) -> HostState | None:
     """The state, all of whose answers can be asked for; None for a ProbeError."""
     try:
-        state = parse(lines, 1000.0)
+        state = parse(lines, 1000.0)[""]
     except ProbeError as error:
         assert len(str(error)) < 2000
         return None

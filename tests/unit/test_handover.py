@@ -72,6 +72,12 @@ def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
     ]
 
 
+def test_a_card_of_a_host_with_several_releases_has_its_own() -> None:
+    report = one(cards={"x": "CN_RUNNING", "y": "CN_RUNNING", "z": "CN_RUNNING"},
+                 owners={"x": "chat", "y": "code"}, versions={"release": "chat, code"})  # fmt: skip
+    assert [row["release"] for row in handover.facts(report)] == ["chat", "code", ""]
+
+
 @given(serial=ANY_TEXT)
 def test_facts_come_back_out_of_json_and_csv(serial: str) -> None:
     report = one(cards={"x": "CN_RUNNING"}, serials={"x": serial})

@@ -6,12 +6,14 @@ import pytest
 
 from fleet import remembered
 from fleet.failures import InvalidInput
-from fleet.wanted import Wanted
+from fleet.wanted import Wanted, of_host
 
 
 def test_a_release_comes_back_from_a_host_as_it_went(wanted: Wanted, tmp_path: Path) -> None:
     text = remembered.document(wanted).read_text()
-    back = remembered.restore(text, tmp_path / "back", "host", str(wanted.store))
+    said = remembered.restore(text, tmp_path / "back", "host", str(wanted.store))
+    assert said["releases"] is None
+    back = of_host({**said, "store": str(wanted.store)})
     assert back.release == wanted.release and back.lock == wanted.lock
     assert back.identity == wanted.identity
 

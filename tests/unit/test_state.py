@@ -53,7 +53,7 @@ def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
     said = "say os a b c\nsay kernel a b\nsay boot a b\nsay clock 1\nsay uid 7"
     words = ["sh", "-c", f"printf Welcome\n{head}\n{said}\necho '{END}'"]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert parse(printed.split("\n"), 0).uid == 7
+    assert parse(printed.split("\n"), 0)[""].uid == 7
     (tmp_path / "a").write_text("x")
     words = ["sh", "-c", f"printf Welcome\n{text('read')}", "sh", str(tmp_path / "a")]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,261 @@
+"""Several releases on one host: whose cards, what they share, what they cannot."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet import inventory, lock, releases, remembered, wanted
+from fleet.failures import Failure, InvalidInput
+from fleet.inventory.graph import described
+from fleet.inventory.loading import load
+from fleet.together import RELEASES, problems
+from fleet.wanted import Wanted, of_host
+from operations import container, driver, layout, outstanding, preflight, smoke
+from operations.observe import preamble
+from operations.stage import Options
+from operations.state import HostState, parse
+from tests.unit.conftest import BARE
+
+CARDS = tuple(f"card|0000:0{n}:00.0|0x0370|01|" for n in range(4))
+
+
+@pytest.fixture
+def pair(site: Path, wanted: Wanted) -> Path:
+    """Beside small.yml, other.yml: the same driver and image, its own container and folder."""
+    write(site, {"name": "other", "container": {"name": "second", "mounts": [
+        {"host": "/data/other", "container": "/home/share"}]},
+        "weights": [{"name": "tiny", "folder": "weights", "target": "/data/models/other",
+                     "link": {"tree": "model", "path": "tiny"}}]})  # fmt: skip
+    return site
+
+
+def write(site: Path, over: dict[str, Any]) -> None:
+    path = site / "other.yml"
+    path.write_text(yaml.safe_dump({"extends": str(site / "small.yml"), **over}))
+    made = lock.make(releases.load(path), site / "store", lambda name: None)
+    lock.beside(path).write_text(made.model_dump_json())
+    wanted.load.cache_clear()
+    wanted.several.cache_clear()
+
+
+def load_one(site: Path, name: str) -> Wanted:
+    return wanted.load(f"{site}/{name}.yml", f"{site}/store")
+
+
+def both(site: Path, small: str = "0-1", other: str = "2,3") -> Wanted:
+    said = {f"{site}/small.yml": small, f"{site}/other.yml": other}
+    return of_host({"releases": said, "store": f"{site}/store"})
+
+
+def seen(*lines: str, **sections: tuple[str, ...]) -> HostState:
+    """What a probe shows of a host, asked about `second` and `torch`."""
+    text = [*BARE[:5], *CARDS, *lines]
+    for slot, said in sections.items():
+        text += [f"release|{slot}", *said, "host"]
+    printed = ["@@mlufleet-begin", *(line.replace("|", "\t") for line in text), "@@mlufleet-end"]
+    return parse(printed, now=1000.0)["second"]
+
+
+def test_parts_are_in_one_order_whichever_is_asked(pair: Path) -> None:
+    first = both(pair)
+    (other,) = first.beside
+    assert [part.slot for part in first.parts] == ["second", "torch"]
+    assert (first.cards, other.cards) == ((2, 3), (0, 1))
+    assert first.whole != both(pair, small="0").whole != first.identity
+    assert of_host({"release": f"{pair}/small.yml", "store": f"{pair}/store"}).slot == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers"),
+    [("0-3,6", (0, 1, 2, 3, 6)), ("5", (5,)), (5, (5,)), ([0, 2], (0, 2)), ("0, 2", (0, 2))],
+)
+def test_cards_are_said_in_few_words(said: Any, numbers: tuple[int, ...]) -> None:
+    assert RELEASES.validate_python({"a": said}) == {"a": numbers}
+
+
+def test_a_command_line_says_them_in_one_word_each() -> None:
+    assert RELEASES.validate_python("a=0-1 b=2") == {"a": (0, 1), "b": (2,)}
+
+
+@pytest.mark.parametrize(
+    ("releases", "problem"),
+    [
+        ({"small.yml": "3-1"}, "'3-1' counts backwards"),
+        ({"small.yml": "all"}, "'all' is not cards of a host: 0-3,6"),
+        ({"small.yml": "0-99"}, "64"),
+        ({"small.yml": []}, "at least 1"),
+        ({"small.yml": True}, "tuple"),
+        ("small.yml", "'small.yml' is not releases with their cards: one=0-3 other=4-7"),
+        ("a=0 a=1", "names a release twice"),
+        ({"small.yml": "0-1", "other.yml": "1-2"}, "card 1 is given to small.yml and to other.yml"),
+        ({"small.yml": "0-7"}, "card 7 of 4: cards are counted from 0"),
+    ],
+)
+def test_wrong_cards_are_told_with_file_and_line(pair: Path, releases: Any, problem: str) -> None:
+    path = pair / "fleet.yml"
+    path.write_text(
+        yaml.safe_dump({"hosts": {"a": {"cards": 4, "releases": releases}}}, sort_keys=False)
+    )
+    with pytest.raises(InvalidInput) as error:
+        inventory.read(path)
+    assert f"{path}:" in str(error.value) and problem in str(error.value)
+
+
+def test_a_hosts_own_releases_hide_the_one_of_all(pair: Path) -> None:
+    path = pair / "fleet.yml"
+    path.write_text(
+        f"defaults: {{release: {pair}/small.yml, store: {pair}/store}}\n"
+        f"hosts:\n  a: {{}}\n  b: {{releases: {{{pair}/small.yml: 0-1}}}}\n"
+    )
+    (_, a), (_, b) = inventory.read(path)
+    assert "releases" not in a and "release" not in b
+    assert b["releases"] == {f"{pair}/small.yml": (0, 1)}
+    path.write_text("hosts: {a: {release: x, releases: {y: 0}}}\n")
+    with pytest.raises(InvalidInput, match="not both"):
+        inventory.read(path)
+
+
+@pytest.mark.parametrize(
+    ("over", "problem"),
+    [
+        ({"driver": {"version": "5.10.22"}}, "a host runs one driver"),
+        ({"container": {"name": "torch"}}, "both have a container named torch"),
+        ({"container": {"name": "second"}}, "something else at /data/share/model_mlu of"),
+        ({"container": {"name": "second", "mounts": [
+            {"host": "/data/share/model_mlu", "container": "/home/share"}]}},
+         "at /data/share/model_mlu and /data/share/model_mlu/model"),
+    ],
+)  # fmt: skip
+def test_what_two_releases_cannot_share_is_told(
+    pair: Path, over: dict[str, Any], problem: str
+) -> None:
+    write(pair, {"name": "other", **over})
+    with pytest.raises(InvalidInput) as error:
+        both(pair)
+    assert "small" in str(error.value) and problem in str(error.value)
+
+
+def test_weights_and_checkouts_that_are_the_same_are_shared(pair: Path) -> None:
+    plain = {"migration": None, "patches": [], "weights": [
+        {"name": "tiny", "folder": "weights", "target": "/data/one", "link": None}]}  # fmt: skip
+    write(pair, {"name": "other", "container": {"name": "second"}, **plain})
+    second = load_one(pair, "other")
+    first = replace(second, release=second.release.model_copy(update={"name": "small", "container":
+                    second.release.container.model_copy(update={"name": "torch"})}))  # fmt: skip
+    assert not list(problems([first, second]))
+    other = first.lock.model_copy(update={"commits": {"model": "0" * 40}})
+    (told,) = problems([replace(first, lock=other), second])
+    assert "at /data/share/model of the host" in told
+
+
+def test_a_container_gets_the_cards_of_its_release_alone(pair: Path) -> None:
+    second, torch = both(pair).parts
+    words = " ".join(container.run_arguments(second, seen(second=(), torch=())))
+    assert "dev2" in words and "ipcm3" in words and "dev0" not in words and "dev1" not in words
+    assert "dev0" in " ".join(container.run_arguments(torch, seen(second=(), torch=())))
+
+
+def test_cards_that_are_not_there_are_refused_before_anything_is_touched(pair: Path) -> None:
+    state = seen("headers|x", *(f"tool|{tool}" for tool in preflight.TOOLS), "uid|0",
+                 second=(), torch=())  # fmt: skip
+    found = preflight.decide(both(pair, other="2,7"), state, Options(cards=4))
+    assert isinstance(found, Failure) and found.code == "CARDS_MISSING"
+    assert "other has card 7, and the bus shows 4: 0 to 3" in found.sentence
+
+
+def test_room_is_wanted_for_both_and_once_for_what_they_share(pair: Path) -> None:
+    parts = both(pair)
+    image = parts.lock.files["image.tar.gz"].size
+    weights = 2 * parts.lock.files["weights/model.bin"].size
+    exact = image + weights, 3 * image
+    state = seen(f"disk|/var/lib/mlufleet|{exact[0]}", f"disk|/var/lib/docker|{exact[1]}",
+                 "engine|20.10.24|enabled", second=(), torch=())  # fmt: skip
+    assert preflight.space(parts, state) is None
+    state.disk["/var/lib/mlufleet"] -= 1
+    short = preflight.space(parts, state)
+    assert short and short.code == "NO_SPACE" and "/var/lib/mlufleet" in short.sentence
+    state.disk = {"/var/lib/docker": exact[1] - 1}
+    short = preflight.space(parts, state)
+    assert short and "/var/lib/docker" in short.sentence
+
+
+def test_a_probe_is_asked_about_each_and_its_answers_are_told_apart(pair: Path) -> None:
+    asked = preamble(both(pair))
+    assert "RELEASES='0 1'" in asked and "CONTAINERS='second torch'" in asked
+    assert asked.count("SLOT=") == 2 and "release_1() {" in asked
+    state = seen(
+        "retired|old", second=("image|sha256:a", "stamp|smoke|x"), torch=("image|sha256:b",)
+    )
+    assert state.image == "sha256:a" and state.beside["torch"].image == "sha256:b"
+    assert state.stamps == {"smoke": "x"} and not state.beside["torch"].stamps
+    assert state.retired == state.beside["torch"].retired == ["old"]
+    assert len(state.cards) == len(state.beside["torch"].cards) == 4
+
+
+def test_what_is_to_do_names_the_release_and_the_driver_once(pair: Path) -> None:
+    tools = [f"tool|{tool}" for tool in (*preflight.TOOLS, "docker", "dockerd")]
+    state = seen("headers|x", "uid|0", *tools, second=(), torch=())
+    found = outstanding.drift(both(pair), state, Options())
+    assert [label for label in found if "of" not in label] == ["driver", "engine"]
+    assert {"image of second", "image of torch", "smoke of second", "smoke of torch"} < set(found)
+
+
+def test_the_container_of_the_other_release_is_no_stranger_on_a_card(pair: Path) -> None:
+    a, b, c = ("a" * 64, "b" * 64, "c" * 64)
+    box = "container|{}|sha256:x|true|7|spec"
+    holders = [f"holder|{pid}|python|{who}" for pid, who in enumerate((a, b, c, ""), 10)]
+    state = seen(*holders, second=(box.format(a),), torch=(box.format(b),))
+    assert [holder.pid for holder in driver.foreign(state)] == [12, 13]
+
+
+def test_a_container_that_no_release_has_any_more_goes(pair: Path) -> None:
+    state = seen("retired|old", "engine|20.10.24|enabled", second=(), torch=())
+    todo = container.decide(both(pair), state, Options())
+    assert todo[:1] == ["remove container old: no release of this host has it any more"]  # type: ignore[index]
+
+
+def test_what_the_host_is_is_remembered_when_all_have_answered(pair: Path) -> None:
+    parts = both(pair)
+    (torch,) = parts.beside
+    cards = [f"tool|{tool}" for tool in preflight.TOOLS]
+
+    def titles(state: HostState) -> list[str]:
+        return [getattr(step, "title", "") for step in smoke.act(parts, state, Options())]
+
+    state = seen(*cards, second=(), torch=())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(smoke, "again", lambda wanted: state)
+        assert "remembering what this host is" not in titles(state)
+        state.beside["torch"].stamps["smoke"] = smoke.inputs(torch, state.beside["torch"])
+        assert "remembering what this host is" in titles(state)
+
+
+def test_what_was_remembered_comes_back_as_the_data_of_a_host(pair: Path, tmp_path: Path) -> None:
+    parts = both(pair)
+    text = remembered.document(parts).read_text()
+    assert [one["cards"] for one in json.loads(text)["releases"]] == [[2, 3], [0, 1]]
+    back = remembered.restore(text, tmp_path / "back", "host", str(parts.store))
+    assert back["release"] is None
+    again = of_host({**back, "store": str(parts.store)})
+    assert again.whole == parts.whole
+
+
+def test_wheels_of_one_are_out_of_reach_for_the_other(pair: Path) -> None:
+    second, torch = both(pair).parts
+    assert layout.shared(second.slot) == f"{layout.SHARED}/second" != layout.shared(torch.slot)
+    assert layout.shared("") == layout.SHARED
+
+
+def test_it_is_shown_which_card_is_whose(pair: Path) -> None:
+    path = pair / "hosts.py"
+    said = {f"{pair}/small.yml": "0-1", f"{pair}/other.yml": "2"}
+    path.write_text(f"fleet = [('a', {{'releases': {said!r}, 'store': '{pair}/store'}})]\n")
+    host = described(load(str(path)))["hosts"]["a"]
+    assert host["release"] == f"{pair}/small.yml=0,1 {pair}/other.yml=2"
+    assert host["releases"] == {f"{pair}/small.yml": [0, 1], f"{pair}/other.yml": [2]}
