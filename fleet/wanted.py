@@ -38,8 +38,10 @@ class Wanted:
 
     @property
     def parts(self) -> tuple[Wanted, ...]:
-        """All releases of the host, in an order that is the same for each."""
-        return tuple(sorted((self, *self.beside), key=lambda one: one.slot))
+        """All releases of the host, each with the others beside, in an order that never differs."""
+        bare = sorted((replace(one, beside=()) for one in (self, *self.beside)),
+                      key=lambda one: one.slot)  # fmt: skip
+        return tuple(replace(one, beside=tuple(o for o in bare if o is not one)) for one in bare)
 
     @property
     def whole(self) -> str:
@@ -50,7 +52,7 @@ class Wanted:
 
     def titled(self, what: str) -> str:
         """Something of it, told from the same of the host's other releases."""
-        return f"{what} of {self.slot}" if self.slot else what
+        return f"{what} of {self.release.name}" if self.slot else what
 
     def devices(self, present: int) -> list[int]:
         """Numbers of its cards.
@@ -116,5 +118,4 @@ def several(releases: tuple[tuple[str, tuple[int, ...]], ...], store: str) -> Wa
     problems += together.problems(parts)
     if problems:
         raise InvalidInput("\n".join(f"releases of one host: {problem}" for problem in problems))
-    first, *others = sorted(parts, key=lambda one: one.slot)
-    return replace(first, beside=tuple(others))
+    return replace(parts[0], beside=tuple(parts[1:])).parts[0]

@@ -12,6 +12,7 @@ from pyinfra.api import Host
 from pyinfra.api.state import State
 
 from fleet.failures import SYMPTOMS, TABLE, Failure
+from fleet.wanted import Wanted
 from operations import connection, events, sudo
 
 TAIL = 20
@@ -48,10 +49,10 @@ def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str
     return fail(host, Failure(code, f"{title}: {said}" if title else said, tuple(lines)), stage)
 
 
-def told(host: Host, lines: Iterable[str], of: str = "") -> None:
+def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
     """Pass on what a script says of its own accord: what it kept, what the model answered.
 
-    :param of: slot of the release that it worked for
+    :param of: the release that it worked for
     """
     for line in lines:
         if line.startswith("kept what was "):
@@ -60,7 +61,8 @@ def told(host: Host, lines: Iterable[str], of: str = "") -> None:
         elif line.startswith("removed a partial file "):
             logger.info(f"{host.print_prefix}{line}")
         elif line.startswith("@@answer "):
-            events.emit(host.name, "answer", text=line.removeprefix("@@answer "), of=of)
+            events.emit(host.name, "answer", text=line.removeprefix("@@answer "),
+                        of=of.release.name if of and of.slot else "")  # fmt: skip
         elif line.startswith("@@lock "):
             logger.info(f"{host.print_prefix}lock {line.removeprefix('@@lock ')}")
             events.emit(host.name, "lock", text=line.removeprefix("@@lock "))

@@ -13,6 +13,7 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.failures import Failure
+from fleet.wanted import Wanted
 from operations import connection
 from operations.failing import alone, fail, refused
 from operations.lock import who
@@ -40,7 +41,8 @@ class Rewrite(PyinfraCommand):
     ) -> None:
         super().__init__()
         self.path, self.change, self.sha256, self.stamp = path, change, sha256, stamp
-        self.container, self.stage, self.slot = container, "", ""
+        self.container, self.stage = container, ""
+        self.wanted: Wanted | None = None
 
     @override
     def __repr__(self) -> str:
@@ -65,7 +67,7 @@ class Rewrite(PyinfraCommand):
         title = f"rewriting {self.path}"
         ok, output = connection.shell(
             host, script("rewrite", self.path, self.sha256, self.stamp, self.container,
-                         who=who(host, self.stage, title), slot=self.slot),
+                         who=who(host, self.stage, title), of=self.wanted),
             {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
         )  # fmt: skip
         return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pyinfra.api import QuoteString, StringCommand
 
+from fleet.wanted import Wanted
+
 SCRIPTS = Path(__file__).resolve().parent.parent / "files" / "scripts"
 
 
@@ -17,21 +19,26 @@ def text(name: str) -> str:
 
 
 def script(
-    name: str, *arguments: str, timeout: int = 600, who: str = "", uses: str = "", slot: str = ""
-) -> StringCommand:
+    name: str, *arguments: str, timeout: int = 600, who: str = "", uses: str = "",
+    of: Wanted | None = None,
+) -> StringCommand:  # fmt: skip
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
     :param uses: names of the scripts whose functions it needs besides lib
-    :param slot: of the release whose stamps it reads and writes
+    :param of: the release whose stamps it reads and writes
     :param who: for the host's audit log: run, operator and stage, split by tabs
     """
     preamble = f"WHO={shlex.quote(who)}\n" if who else ""
     return StringCommand(
         "timeout", "-k", "10", str(timeout), "sh", "-c",
-        QuoteString(preamble + body(name, uses, slot)), f"mlufleet-{name}",
+        QuoteString(preamble + body(name, uses, slot(of))), f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )  # fmt: skip
+
+
+def slot(of: Wanted | None) -> str:
+    return of.slot if of else ""
 
 
 def body(name: str, uses: str = "", slot: str = "") -> str:

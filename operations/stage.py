@@ -134,7 +134,7 @@ class Stage:
             verb = "" if executing else "would: "
             logger.info(f"{host.print_prefix}{label}: {verb}{'; '.join(decision)}")
             for command in self.act(wanted, state, options):
-                command.stage, command.slot = label, wanted.slot  # type: ignore[attr-defined]
+                command.stage, command.wanted = label, wanted  # type: ignore[attr-defined]
                 yield command
             # asked once on demand, the proof looks at what that left behind
             yield Proof(self, wanted, replace(options, smoke="auto"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fleet import systems
 
@@ -153,7 +153,7 @@ class HostState:
     #: containers of the tool that no release of the host has any more
     retired: list[str] = field(default_factory=list)
     #: the host's other releases by their slots: the same host, asked about each of them
-    beside: dict[str, HostState] = field(default_factory=dict)
+    beside: dict[str, HostState] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def containers(self) -> list[ContainerState]:
@@ -231,10 +231,9 @@ def parse(lines: list[str], now: float) -> dict[str, HostState]:
         else:
             section.append(line)
     states = {slot: _state(of_host + said, now) for slot, said in of_release.items()}
-    if not states:
-        return {"": _state(of_host, now)}
-    return {slot: replace(state, beside={k: v for k, v in states.items() if k != slot})
-            for slot, state in states.items()}  # fmt: skip
+    for slot, state in states.items():
+        state.beside = {other: seen for other, seen in states.items() if other != slot}
+    return states or {"": _state(of_host, now)}
 
 
 def _state(lines: list[str], now: float) -> HostState:

@@ -18,11 +18,12 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.failures import Failure
+from fleet.wanted import Wanted
 from operations import connection, events, shares
 from operations.failing import TAIL, alone, fail, refused, told
 from operations.lock import held, who
 from operations.observe import forget
-from operations.scripts import body, script
+from operations.scripts import body, script, slot
 
 #: seconds between two signs of life of a long step: the first come earlier
 PATIENCE = (10, 20, 30)
@@ -55,7 +56,9 @@ class Step(PyinfraCommand):
         self.title, self.name, self.arguments = title, name, arguments
         self.code, self.timeout, self.stdin, self.uses = code, timeout, stdin, uses
         self.resource, self.judge = resource, judge
-        self.stage = self.slot = self.id = ""
+        self.stage = self.id = ""
+        #: set by its stage, as that is
+        self.wanted: Wanted | None = None
 
     @override
     def __repr__(self) -> str:
@@ -72,8 +75,9 @@ class Step(PyinfraCommand):
             self.id = f"{lock.owner.run}-{lock.steps}"
             logger.info(f"{host.print_prefix}{self.title}")
             events.emit(host.name, "step", stage=self.stage, title=self.title)
+        text = body(self.name, self.uses, slot(self.wanted))
         command = script(
-            "job", self.id, str(self.timeout), self.stdin, body(self.name, self.uses, self.slot),
+            "job", self.id, str(self.timeout), self.stdin, text,
             f"mlufleet-{self.name}", *self.arguments, timeout=self.timeout + 120,
             who=who(host, self.stage, self.title),
         )  # fmt: skip
@@ -84,7 +88,7 @@ class Step(PyinfraCommand):
                 ok, output = connection.shell(host, command, connector_arguments)
         finally:
             signs.kill()
-        told(host, output.stdout_lines, self.slot)
+        told(host, output.stdout_lines, self.wanted)
         if not ok:
             return refused(host, self.code, self.stage, output.output_lines, self.title)
         try:

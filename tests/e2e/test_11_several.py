@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterator
 
@@ -33,10 +32,10 @@ def afterwards() -> Iterator[None]:
                   "registry.lab/light:v2", check=False)  # fmt: skip
 
 
-def inventory(releases: dict[str, str]) -> None:
+def inventory(releases: dict[str, str], **said: int | None) -> None:
     """The lab's, with these releases on the host."""
     fleet = yaml.safe_load((SITE / ".lab/inventory.yml").read_text())
-    fleet["hosts"] = {HOST: {**fleet["hosts"][HOST], "releases": releases}}
+    fleet["hosts"] = {HOST: {**fleet["hosts"][HOST], "releases": releases, **said}}
     (SITE / ".lab/several.yml").write_text(yaml.safe_dump(fleet))
     (SITE / INVENTORY).write_text(
         "from pathlib import Path\nfrom fleet.inventory import grouped, read\n"
@@ -60,15 +59,17 @@ def test_a_second_release_comes_beside_and_the_first_keeps_what_it_has() -> None
     assert done.status == 0, done.output
     # another set of cards is another container; its trees and weights stay
     assert done.changed(HOST) == [
-        f"container of {CONTAINER}", f"packages of {CONTAINER}", f"smoke of {CONTAINER}",
+        *(f"{stage} of baichuan-7b-lab" for stage in ("container", "packages", "smoke")),
         "image of light", "container of light", "packages of light", "smoke of light",
     ]  # fmt: skip
     assert nodes(CONTAINER) == {"dev0", "ipcm0", "dev1", "ipcm1"}
     assert nodes("light") == {"dev3", "ipcm3"}
-    assert f"{CONTAINER}: " in done.host(HOST)["answer"]
+    assert "baichuan-7b-lab: " in done.host(HOST)["answer"]
     assert "light: light v1" in done.host(HOST)["answer"]
-    printed = mlufleet("report", "--format", "csv").output
-    rows = list(csv.DictReader(io.StringIO(printed[printed.index("host,address") :])))
+    run = done.report["run"]
+    assert mlufleet("report", run).status == 0
+    with (SITE / "runs" / run / "cards.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
     assert [row["release"] for row in rows] == ["baichuan-7b-lab"] * 2 + ["", "light"]
 
 
@@ -91,13 +92,13 @@ def test_a_host_with_several_goes_forward_and_back_as_a_whole() -> None:
     assert set(lab.run(HOST, "docker ps --format {{.Names}}").split()) >= {"light", "light-beside"}
     assert CONTAINER not in lab.run(HOST, "docker ps -a --format {{.Names}}")
     inventory({NEXT: "0-1", BESIDE: "2-3"})
-    forward = mlufleet("rollout", INVENTORY, "--yes")
+    forward = mlufleet("rollout", INVENTORY)
     assert forward.status == 0, forward.output
-    assert set(forward.changed(HOST)) == {
-        "image of light", "container of light", "packages of light", "smoke of light"
-    }  # fmt: skip
-    assert "light: light v2" in forward.host(HOST)["answer"]
-    back = mlufleet("rollback", INVENTORY, "--yes")
+    assert forward.changed(HOST) == [
+        f"{stage} of light-next" for stage in ("image", "container", "packages", "smoke")
+    ]
+    assert "light-next: light v2" in forward.host(HOST)["answer"]
+    back = mlufleet("rollback", INVENTORY)
     assert back.statuses() == {HOST: "rolled back"}, back.output
     assert lab.run(HOST, "docker exec light cat /answer") == "light v1"
     assert lab.run(HOST, "docker exec light-beside cat /answer") == "light v1"
@@ -111,6 +112,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched() -> None:
     assert not twice.report["hosts"]
     before = lab.run(HOST, TOUCHED)
     inventory({LIGHT: "0", BESIDE: f"1,{CARDS}"})
+    assert f"card {CARDS} of {CARDS}: cards are counted from 0" in deploy().output
+    inventory({LIGHT: "0", BESIDE: f"1,{CARDS}"}, cards=None)  # the host alone knows how many
     beyond = deploy()
     assert beyond.host(HOST)["failure"]["code"] == "CARDS_MISSING"
     assert f"light-beside has card {CARDS}" in beyond.host(HOST)["failure"]["sentence"]

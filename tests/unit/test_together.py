@@ -67,6 +67,7 @@ def test_parts_are_in_one_order_whichever_is_asked(pair: Path) -> None:
     (other,) = first.beside
     assert [part.slot for part in first.parts] == ["second", "torch"]
     assert (first.cards, other.cards) == ((2, 3), (0, 1))
+    assert [[one.slot for one in part.beside] for part in first.parts] == [["torch"], ["second"]]
     assert first.whole != both(pair, small="0").whole != first.identity
     assert of_host({"release": f"{pair}/small.yml", "store": f"{pair}/store"}).slot == ""
 
@@ -203,7 +204,7 @@ def test_what_is_to_do_names_the_release_and_the_driver_once(pair: Path) -> None
     state = seen("headers|x", "uid|0", *tools, second=(), torch=())
     found = outstanding.drift(both(pair), state, Options())
     assert [label for label in found if "of" not in label] == ["driver", "engine"]
-    assert {"image of second", "image of torch", "smoke of second", "smoke of torch"} < set(found)
+    assert {"image of other", "image of small", "smoke of other", "smoke of small"} < set(found)
 
 
 def test_the_container_of_the_other_release_is_no_stranger_on_a_card(pair: Path) -> None:
