@@ -3,9 +3,12 @@ PYTHON ?= python3
 LAB_HOSTS ?= 3
 BIN := .venv/bin
 INVENTORY := inventories/lab.py
-APART := LAB_PREFIX=mlulab2- LAB_DIR=.rollouts/.lab
+# lanes of tests in labs of their own, beside the one of `make lab`, which has what those need
+faults := LAB_PREFIX=mlulab2- LAB_DIR=.faults/.lab
+rollouts := LAB_PREFIX=mlulab3- LAB_DIR=.rollouts/.lab
 
-.PHONY: bench clean docs help hosts kills lab lab-down lab-up lint lock rollouts test test-kernel unit
+.PHONY: bench clean docs e2e faults help kills lab lab-down lab-up lint lock rollouts test \
+  test-kernel unit
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
@@ -36,8 +39,9 @@ lab: lock
 	$(BIN)/pyinfra -y $(INVENTORY) deploy.py
 
 lab-down: .venv/ready
-	@$(APART) $(BIN)/python -m tests.lab down
-	@rm -rf .rollouts
+	@$(faults) $(BIN)/python -m tests.lab down
+	@$(rollouts) $(BIN)/python -m tests.lab down
+	@rm -rf .faults .rollouts
 	@$(BIN)/python -m tests.lab down --all
 
 docs: .venv/ready
@@ -51,22 +55,29 @@ lint: .venv/ready
 unit: lint
 	@$(BIN)/pytest tests/unit
 
-# a lab that is built waits for downloads, unit tests for the processor; rollouts need another one
-# than hosts that wait for reboots
+# a lab that is built waits for downloads, unit tests for the processor; hosts that reboot, rollouts
+# and an emulated host wait for themselves: all beside each other
 test: .venv/ready
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit lock
 	@$(BIN)/pytest tests/browser
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going hosts rollouts
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going e2e faults rollouts
 
-hosts: lock
-	@$(BIN)/pytest tests/e2e tests/faults
+e2e: lock
+	@$(BIN)/pytest tests/e2e
 
-# in a lab of its own, which has what the first one built, with the core of what needs a real
-# kernel; its output comes at the end
+faults: lock
+	$(call apart,tests/faults)
+
+# with the core of what needs a real kernel
 rollouts: lock
-	@mkdir -p .rollouts/.lab && cp -a .lab/store .lab/upstream .lab/build .rollouts/.lab
-	@$(APART) $(BIN)/pytest tests/rollout tests/kernel/test_1_install.py > .rollouts/output; \
-	  status=$$?; cat .rollouts/output; exit $$status
+	$(call apart,tests/rollout tests/kernel/test_1_install.py)
+
+# in a lab of the target's own; the output comes at the end, one lane after the other
+define apart
+	@mkdir -p .$@/.lab && cp -a .lab/store .lab/upstream .lab/build .lab/releases .$@/.lab
+	@$($@) $(BIN)/python -m tests.lab up --hosts $(LAB_HOSTS) > .$@/output 2>&1; \
+	  $($@) $(BIN)/pytest $(1) >> .$@/output 2>&1; status=$$?; cat .$@/output; exit $$status
+endef
 
 test-kernel: .venv/ready
 	@$(BIN)/pytest tests/kernel

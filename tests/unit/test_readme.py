@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fleet import inventory
+from fleet.inventory import HostData
 from fleet.wanted import Wanted
 from tests.unit.test_groups import limited, loaded
 
@@ -28,11 +30,14 @@ def test_the_ranges(site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch)
     names = [f"mlu{n:02}.rack{rack}" for n in range(1, 41) for rack in (1, 2)]
     for name in names:
         (site / "passwords" / name).write_text("x")
-    (text,) = snippets("yaml", site)
+    text, several = snippets("yaml", site)
     (site / "fleet.yml").write_text(text)
     entries = inventory.read(site / "fleet.yml")
     assert [name for name, _ in entries] == names
     assert entries[15][0] == "mlu08.rack2" and entries[15][1]["ssh_hostname"] == "10.0.2.8"
+    (host,) = yaml.safe_load(several)["hosts"].values()
+    cards = HostData.model_validate(host).releases or {}
+    assert sorted(cards.values()) == [(0, 1, 2, 3), (4, 6)]
 
 
 def test_the_table(site: Path, wanted: Wanted) -> None:
