@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.reports.reported import STAGES, Host, Report
+from fleet.reports.reported import STAGES, Host, Report, kind
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,5 @@ def drifted(report: Report) -> list[tuple[str, tuple[str, ...], list[str]]]:
         for stage, words in host.drift.items():
             found.setdefault((stage, tuple(words)), []).append(name)
     ranks = {stage: rank for rank, stage in enumerate(STAGES)}
-    order = sorted(found, key=lambda key: (ranks.get(key[0], len(ranks)), -len(found[key])))
+    order = sorted(found, key=lambda key: (ranks.get(kind(key[0]), len(ranks)), -len(found[key])))
     return [(*key, found[key]) for key in order]

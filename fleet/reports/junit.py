@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from fleet.reports.reported import STAGES, Host, read
+from fleet.reports.reported import STAGES, Host, kind, read
 
 #: hosts say anything; XML 1.0 has no place for these, not even as references
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,7 +49,7 @@ def _suite(name: str, host: Host, started: float | None) -> xml.Element:
 def _cases(name: str, host: Host) -> list[xml.Element]:
     if host.status == "not started":
         return [_skipped(_case(name, "host"), "not started")]
-    done = {stage.stage for stage in host.stages}
+    done = {kind(stage.stage) for stage in host.stages}
     fault = host.failure
     cases: list[xml.Element] = []
     for stage in host.stages:
@@ -77,7 +77,7 @@ def _cases(name: str, host: Host) -> list[xml.Element]:
         xml.SubElement(case, tag, type="", message=_clean(host.status))
         cases.append(case)
     if host.status != "ok" or not cases:
-        cases += _not_reached(name, host, done | ({fault.stage} if fault else set()))
+        cases += _not_reached(name, host, done | ({kind(fault.stage)} if fault else set()))
     return cases
 
 

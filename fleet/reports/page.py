@@ -13,9 +13,19 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fleet.reports import timeline
+from fleet.reports import shares, timeline
 from fleet.reports.changes import drifted, since
-from fleet.reports.reported import STAGES, STATUSES, Fault, Host, Report, log_file, natural, read
+from fleet.reports.reported import (
+    STAGES,
+    STATUSES,
+    Fault,
+    Host,
+    Report,
+    kind,
+    log_file,
+    natural,
+    read,
+)
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "files" / "templates"
 #: colour alone says nothing to some readers, and nothing at all on paper
@@ -46,7 +56,7 @@ def render(report: Mapping[str, Any], previous: Mapping[str, Any] | None = None)
     return _environment().get_template("report.html.j2").render(
         run=run, style=style, script=script, policy=_policy(style, script),
         groups=_groups(run), ids={name: f"h{i}" for i, name in enumerate(run.hosts)},
-        picture=timeline.draw(run), failures=_failures(run),
+        picture=timeline.draw(run), time=list(shares.told(run)), failures=_failures(run),
         few=sum(host.failure is not None for host in run.hosts.values()) <= OPEN,
         since=since(run, read(previous)) if previous else None,
         drift=drifted(run), verdict=_verdict(run), marks=MARKS, stops=STOPS,
@@ -59,7 +69,7 @@ def _environment() -> Environment:
                        lstrip_blocks=True, undefined=StrictUndefined)  # fmt: skip
     made.filters.update(duration=duration, when=_when, log_file=log_file,
                         slug=lambda status: _slug(status, STATUSES),
-                        stage_class=lambda stage: _slug(stage, STAGES))  # fmt: skip
+                        stage_class=lambda stage: _slug(kind(stage), STAGES))  # fmt: skip
     return made
 
 

@@ -23,6 +23,11 @@ STAGES = (
 )  # fmt: skip
 
 
+def kind(stage: str) -> str:
+    """A stage whichever release of its host it was for: "image of chatglm3-6b" is one of image."""
+    return stage.partition(" of ")[0]
+
+
 def printable(value: object) -> str:
     """Text that every encoder takes: bytes of a host that were no UTF-8 are shown as escapes."""
     text = "" if value is None else str(value)  # a number of cards is among the versions

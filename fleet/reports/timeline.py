@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.reports.reported import Host, Report
+from fleet.reports.reported import Host, Report, kind
 
 #: up to so many hosts have room for their names above their bars
 NAMED = 40
@@ -49,7 +49,7 @@ class Timeline:
 
     @property
     def stages(self) -> list[str]:
-        return list(dict.fromkeys(bar.stage for row in self.rows for bar in row.bars))
+        return list(dict.fromkeys(kind(bar.stage) for row in self.rows for bar in row.bars))
 
 
 def draw(report: Report) -> Timeline:

@@ -1,9 +1,9 @@
 """One file to more and more lab hosts: by SFTP, by SSH, by a swarm; time, and controller's bytes.
 
-python -m tests.bench.distribution [HOSTS,HOSTS…] > docs/distribution.json
+python -m tests.bench.distribution [HOSTS,HOSTS… [MIB [RATE [WAY…]]]] > docs/distribution.json
 
-Every host takes and gives RATE MiB/s, and so does the controller: as much as two cores carry for
-eight hosts. The swarm's client lies on the hosts already (12.6 MB each, once).
+Every host takes and gives RATE MiB/s, and so does the controller. The swarm's client lies on the
+hosts already (12.6 MB each, once).
 """
 
 from gevent import monkey
@@ -33,6 +33,7 @@ from tests.lab import engine, paths, traffic, up  # noqa: E402
 from tests.lab import hosts as lab  # noqa: E402
 from tests.lab.fleet import fleet, names  # noqa: E402
 
+#: bytes of the file; MiB/s of each link: as much as two cores carry for eight hosts
 SIZE, RATE = 120 << 20, 8
 PART = "bench.part"
 Way = Callable[[Host, Path, str], None]
@@ -119,7 +120,7 @@ def connected(addresses: dict[str, str], folder: Path) -> list[Host]:
     return hosts
 
 
-def main(counts: list[int]) -> None:
+def main(counts: list[int], ways: list[str]) -> None:
     # SFTP, for one, does not get past the banner of the others
     fitting = (place for place, one in enumerate(names(), 1) if one.kind.user == "root")
     size = list(islice(fitting, max(counts)))[-1]
@@ -127,12 +128,13 @@ def main(counts: list[int]) -> None:
     hosts_there = [one.name for one in fleet(size) if one.kind.user == "root"]
     with tempfile.TemporaryDirectory() as folder, traffic.link(RATE, hosts_there) as addresses:
         hosts = connected(addresses, Path(folder))
-        runs = [measured(hosts[:count], way, addresses) for count in counts for way in WAYS]
+        runs = [measured(hosts[:count], way, addresses) for count in counts for way in ways]
         for host in hosts:
             connection.leave(host)
     print(json.dumps({"bytes": SIZE, "MiB/s": RATE, "runs": runs}, indent=1))
 
 
 if __name__ == "__main__":
-    given = sys.argv[1] if len(sys.argv) > 1 else "1,4,8"
-    main([int(count) for count in given.split(",")])
+    hosts, mib, rate, *ways = [*sys.argv[1:], *("1,4,8", "120", "8")[len(sys.argv) - 1 :]]
+    SIZE, RATE = int(mib) << 20, int(rate)
+    main([int(count) for count in hosts.split(",")], ways or list(WAYS))
