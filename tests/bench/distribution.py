@@ -128,7 +128,7 @@ def main(counts: list[int], ways: list[str]) -> None:
     hosts_there = [one.name for one in fleet(size) if one.kind.user == "root"]
     with tempfile.TemporaryDirectory() as folder, traffic.link(RATE, hosts_there) as addresses:
         hosts = connected(addresses, Path(folder))
-        runs = [measured(hosts[:count], way, addresses) for count in counts for way in ways]
+        runs = [measured(hosts[:count], way, addresses) for way in ways for count in counts]
         for host in hosts:
             connection.leave(host)
     print(json.dumps({"bytes": SIZE, "MiB/s": RATE, "runs": runs}, indent=1))
