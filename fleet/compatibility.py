@@ -119,12 +119,12 @@ def model(subsystem: str) -> str:
     return next((card.name for card in table().cards if card.subsystem == subsystem), "")
 
 
-def mixed(subsystems: Iterable[str]) -> str:
+def mixed(models: Iterable[str]) -> str:
     """What a host with cards of several models is told; "" for all others."""
-    models = Counter(model(subsystem) or f"cabc:{subsystem}" for subsystem in subsystems)
-    if len(models) < 2:
+    counts = Counter(models)
+    if len(counts) < 2:
         return ""
-    said = ", ".join(f"{count} {name}" for name, count in models.items())
+    said = ", ".join(f"{count} {name}" for name, count in counts.items())
     return f"its cards are of different models ({said}): the vendor advises against that"
 
 

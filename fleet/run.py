@@ -186,8 +186,10 @@ class Run:
                     lock=asdict(state.lock) if state.lock else None,
                     cards=state.health, serials=state.serials,
                     models={card.address: name for card in state.present
-                            if (name := compatibility.model(card.subsystem))})  # fmt: skip
-        if mixture := compatibility.mixed(card.subsystem for card in state.present):
+                            if (name := state.model(card))})  # fmt: skip
+        if mixture := compatibility.mixed(
+            state.model(card) or f"cabc:{card.subsystem}" for card in state.present
+        ):
             events.emit(host.name, "note", text=mixture)
         seconds = connection.logins.get(host.name, 0)
         if state.use_dns and seconds > connection.PATIENT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fleet import systems
+from fleet import compatibility, systems
 
 #: core state of a card that works
 WORKS = "CN_RUNNING"
@@ -123,6 +123,8 @@ class HostState:
     running: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: card address -> serial number of its board; two cards of one board may say the same
     serials: dict[str, str] = field(default_factory=dict)
+    #: card address -> its model, in the driver's own words
+    names: dict[str, str] = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
     #: (kernel release, driver version) that modules are built for
     built: set[tuple[str, str]] = field(default_factory=set)
@@ -169,6 +171,10 @@ class HostState:
     @property
     def present(self) -> list[Card]:
         return [card for card in self.cards if not card.virtual and not card.dropped]
+
+    def model(self, card: Card) -> str:
+        """By its PCI subsystem, where that is a known one; else what the driver calls it."""
+        return compatibility.model(card.subsystem) or self.names.get(card.address, "")
 
     @property
     def loaded(self) -> str:
@@ -321,6 +327,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.running[fields[0]] = (fields[1], fields[2])
         if fields[3:]:
             state.serials[fields[0]] = fields[3]
+        if fields[4:] and fields[4]:
+            state.names[fields[0]] = fields[4]
     elif kind == "package":
         state.packages.append(Package(*fields[:3]))
     elif kind == "holder":

@@ -73,15 +73,16 @@ done
 for information in /proc/driver/cambricon/mlus/*/information; do
   [ -r "$information" ] || continue
   card=${information%/information}
-  version='' serial=''
+  version='' serial='' name=''
   while IFS=: read -r key value; do
     value=${value#"${value%%[! ]*}"}
     case $key in
       'Driver Version'*) : "${version:=${value#v}}" ;;
       'Board Serial Number'*) : "${serial:=$value}" ;;
+      'Device name'*) : "${name:=$value}" ;;
     esac
   done < "$information"
-  say running "${card##*/}" "$version" "$(first "$card/core_state")" "$serial"
+  say running "${card##*/}" "$version" "$(first "$card/core_state")" "$serial" "$name"
 done
 # shellcheck disable=SC2086  # names of packages; those that are not there are not printed
 if command -v dpkg-query >/dev/null 2>&1; then
