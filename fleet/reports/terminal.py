@@ -10,8 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fleet.reports import shares
-from fleet.reports.reported import read
 from operations.state import WORKS
 
 
@@ -72,6 +70,11 @@ def summary(report: dict[str, Any], folder: Path) -> None:
         sent = report["seeded"] + sum(host["sent"] for host in report["hosts"].values())
         console.print(f"{swarmed / 1e6:,.0f} MB came by swarms; "
                       f"{sent / 1e6:,.0f} MB left this machine")  # fmt: skip
-    for line in shares.told(read(report)):
-        console.print(line, markup=False, soft_wrap=True)
+    if any(host["stages"] for host in report["hosts"].values()):
+        # models of pydantic's are made when they are imported: not for a run that did nothing
+        from fleet.reports import shares
+        from fleet.reports.reported import read
+
+        for line in shares.told(read(report)):
+            console.print(line, markup=False, soft_wrap=True)
     console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")
