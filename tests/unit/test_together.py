@@ -260,3 +260,15 @@ def test_it_is_shown_which_card_is_whose(pair: Path) -> None:
     host = described(load(str(path)))["hosts"]["a"]
     assert host["release"] == f"{pair}/small.yml=0,1 {pair}/other.yml=2"
     assert host["releases"] == {f"{pair}/small.yml": [0, 1], f"{pair}/other.yml": [2]}
+
+
+def test_a_table_has_them_in_one_column(pair: Path) -> None:
+    path = pair / "fleet.csv"
+    path.write_text(
+        f"name,releases,store\na,{pair}/small.yml=0-1 {pair}/other.yml=3,{pair}/store\n"
+    )
+    ((_, said),) = inventory.read(path)
+    assert said["releases"] == {f"{pair}/small.yml": (0, 1), f"{pair}/other.yml": (3,)}
+    path.write_text("name,releases\na,small=x\n")
+    with pytest.raises(InvalidInput, match=r"fleet\.csv:2: .*'x' is not cards of a host"):
+        inventory.read(path)
