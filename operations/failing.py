@@ -16,7 +16,7 @@ from fleet.wanted import Wanted
 from operations import connection, events, sudo
 
 TAIL = 20
-#: seconds in which a lost connection has to come back
+#: seconds in which a lost connection has to come back, where a host's data says no other
 PATIENCE = 300
 #: key of a host's data: what makes it this run's again after that; returns whether it is
 RESUME = "mlufleet_resume"
@@ -70,14 +70,15 @@ def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
 
 def resumed(host: Host) -> bool:
     """Bring a lost connection back, with sudo's answer and the lock."""
-    logger.warning(f"{host.print_prefix}the connection is lost, trying for {PATIENCE} s")
+    patience = int(host.data.get("reconnect_timeout") or PATIENCE)
+    logger.warning(f"{host.print_prefix}the connection is lost, trying for {patience} s")
     events.emit(host.name, "lost")
 
     def ours() -> bool:
         resume = host.connector_data.get(RESUME)
         return sudo.prepare(host) is None and (resume is None or resume())
 
-    return connection.back(host, PATIENCE, ours)
+    return connection.back(host, patience, ours)
 
 
 Execute = Callable[..., bool]

@@ -77,6 +77,8 @@ class HostData(Model):
     busy_timeout: Int | None = Field(default=None, ge=0)
     #: seconds a reboot may take; servers with much memory need minutes
     reboot_timeout: Int | None = Field(default=None, ge=10)
+    #: seconds in which a connection that is lost has to come back
+    reconnect_timeout: Int | None = Field(default=None, ge=1)
     #: seconds to wait for another package manager (unattended upgrades) to end
     lock_timeout: Int | None = Field(default=None, ge=0)
     #: how big files come that several hosts of a run want; the others are settings of `swarm`

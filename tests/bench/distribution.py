@@ -120,12 +120,17 @@ def connected(addresses: dict[str, str], folder: Path) -> list[Host]:
     return hosts
 
 
-def main(counts: list[int], ways: list[str]) -> None:
+def roots(count: int) -> tuple[list[str], int]:
+    """So many hosts that are logged in to as root, and the size of a lab that has them."""
     # SFTP, for one, does not get past the banner of the others
     fitting = (place for place, one in enumerate(names(), 1) if one.kind.user == "root")
-    size = list(islice(fitting, max(counts)))[-1]
+    size = list(islice(fitting, count))[-1]
+    return [one.name for one in fleet(size) if one.kind.user == "root"], size
+
+
+def main(counts: list[int], ways: list[str]) -> None:
+    hosts_there, size = roots(max(counts))
     up.up(size)
-    hosts_there = [one.name for one in fleet(size) if one.kind.user == "root"]
     with tempfile.TemporaryDirectory() as folder, traffic.link(RATE, hosts_there) as addresses:
         hosts = connected(addresses, Path(folder))
         runs = [measured(hosts[:count], way, addresses) for way in ways for count in counts]

@@ -49,6 +49,39 @@ def counted(addresses: Iterable[str]) -> Callable[[], int]:
     return end
 
 
+def crossing(racks: dict[str, tuple[int, str]]) -> Callable[[], int]:
+    """Begin to count the bytes that go from hosts of one rack to hosts of others.
+
+    Args:
+        racks: host -> its rack, and its address.
+
+    Returns:
+        What ends it, and returns the bytes.
+    """
+    counted = []
+    for name, (rack, _) in racks.items():
+        pid = engine.docker("inspect", "-f", "{{.State.Pid}}", hosts.PREFIX + name)
+        inside = ("nsenter", "-t", pid, "-n", "iptables")
+        _run(*inside, "-N", "CROSSING")
+        for other, address in racks.values():
+            if other != rack:
+                _run(*inside, "-A", "CROSSING", "-d", address)
+        _run(*inside, "-I", "OUTPUT", "-j", "CROSSING")
+        counted.append(inside)
+
+    def end() -> int:
+        sent = 0
+        for inside in counted:
+            lines = _run(*inside, "-nvxL", "CROSSING").splitlines()[2:]
+            sent += sum(int(line.split()[1]) for line in lines)
+            for words in (("-D", "OUTPUT", "-j", "CROSSING"), ("-F", "CROSSING"),
+                          ("-X", "CROSSING")):  # fmt: skip
+                _run(*inside, *words)
+        return sent
+
+    return end
+
+
 @contextmanager
 def link(mib: int, names: Iterable[str]) -> Iterator[dict[str, str]]:
     """A second network for hosts, on which all that comes from this machine shares one link.

@@ -155,3 +155,19 @@ def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(settled: Settled) -
         (5, "rolled back"),
     )
     assert rollout(settled.next.release).status == 0 and answers() == {settled.next.answer}
+
+
+def test_a_host_that_is_gone_for_good_is_given_up_when_the_inventory_says(settled: Settled) -> None:
+    lost = "c7-2"
+    run = start(*words("rollout", settled.next.release, "--window", "4", "--max-fail", "1"),
+                "--data", "reconnect_timeout=5")  # fmt: skip
+    until(lambda: newest().name > settled.run and at_stage(lost, "container"))
+    lab.power_off(lost)
+    try:
+        output, _ = run.communicate(timeout=200)
+        done = accounted(ended(run, output))
+        assert done.status == 2 and done.host(lost)["failure"]["code"] == "CONNECTION_LOST"
+        assert {done.statuses()[host] for host in FLEET if host != lost} == {"changed"}
+    finally:
+        lab.power_on(lost)
+    assert rollout(settled.next.release).status == 0 and answers() == {settled.next.answer}
