@@ -8,7 +8,7 @@ import pytest
 
 from fleet.failures import InvalidInput, reference
 from fleet.launch import validated
-from fleet.wanted import Wanted
+from fleet.wanted import Wanted, load
 
 
 def native(site: Path, **data: object) -> str:
@@ -21,7 +21,7 @@ def native(site: Path, **data: object) -> str:
 def test_a_native_inventory_is_read_as_pyinfra_reads_it(site: Path, wanted: Wanted) -> None:
     release, store = str(site / "small.yml"), str(site / "store")
     inventory = native(site, release=release, store=store, groups=4, cards=2)
-    assert validated(inventory) == [("a", release, store)]
+    assert validated(inventory) == [("a", load(release, store))]
 
 
 @pytest.mark.parametrize(
