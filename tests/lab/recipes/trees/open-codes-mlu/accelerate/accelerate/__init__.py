@@ -1,0 +1,1 @@
+"""accelerate as far as the server looks at it."""

@@ -1,0 +1,1 @@
+"""peft as far as the server looks at it."""
