@@ -13,6 +13,7 @@ from fleet import releases
 from tests.lab import hosts as lab
 from tests.lab import paths
 from tests.lab.recipes import build
+from tests.lab.vendor import docker_image
 from tests.runs import LAB, RELEASES, SITE, Done, mlufleet, pyinfra
 
 HOST = "u1604"
@@ -29,6 +30,8 @@ def recipes(provisioned: Done) -> Iterator[None]:
         path.write_text(recipe.read_text())
         done = mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet")
         assert done.status == 0, done.output
+    # three releases with other images would drop it, and going back would load it again
+    lab.run(HOST, f"docker tag {docker_image.REFERENCE} kept:for-the-way-back")
     yield
     done = mlufleet("deploy", LAB, "--limit", HOST)
     assert done.status == 0 and done.host(HOST)["status"] == "changed"
@@ -39,7 +42,11 @@ def recipes(provisioned: Done) -> Iterator[None]:
         path.with_suffix(".lock.json").unlink()
     # the one container that is left is that of the lab's release
     assert len(lab.run(HOST, "docker ps -aq").split()) == 1
-    lab.run(HOST, f"rm -rf {SHARE}; docker image rm {' '.join(build.TAGS)}", check=False)
+    lab.run(
+        HOST,
+        f"rm -rf {SHARE}; docker image rm kept:for-the-way-back {' '.join(build.TAGS)}",
+        check=False,
+    )
 
 
 def right(name: str) -> Done:
