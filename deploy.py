@@ -19,6 +19,7 @@ from operations import (
     sources,
     sudo,
     swarm,
+    validation,
     weights,
 )
 from operations.stage import refused
@@ -49,5 +50,6 @@ elif look.drift:
         patch.applied(part, options, name="Patch")
         packages.installed(part, options, name="Packages")
         smoke.passed(part, options, name="Smoke")
+    validation.passed(wanted, options, name="Validation")
 else:
     sudo.remove(host)  # at once: pyinfra would need a command of its own for it

@@ -15,6 +15,7 @@ from fleet.bundle.commands import bundle, unbundle
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
 from fleet.store.commands import fetch, verify
+from fleet.validate import golden, validate
 
 if TYPE_CHECKING:
     from fleet.wanted import Wanted
@@ -250,7 +251,8 @@ def explain(code: str | None, markdown: bool) -> None:
 
 
 for command in (commands.rollout, commands.rollback, commands.status, commands.drift,
-                bundle, fetch, recipes.new, recipes.show, unbundle, verify):  # fmt: skip
+                bundle, fetch, golden, recipes.new, recipes.show, unbundle, validate,
+                verify):  # fmt: skip
     main.add_command(command)
 
 

@@ -164,6 +164,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "compare `cnmon` on the host and in the container",
     ),
     "SMOKE_ANSWER": ("the model did not answer as it should", "read the kept output"),
+    "VALIDATION": (
+        "the vendor's validation suite found something wrong",
+        "read what the named test says; where a rate is too low, look at the card's slot, link and "
+        "temperature; a card that stays slow is faulty",
+    ),
     "TRANSFER": (
         "a file did not arrive as it is in the lock",
         "where a folder cannot be made, see what is in its place; else `mlufleet check`; a second "

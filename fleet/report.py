@@ -11,7 +11,8 @@ no host started any more, ``resumes``: a run), ``seeded`` (bytes that swarms got
 began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,
 "dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``models`` (address -> of
 the card, where its PCI subsystem is a known one), ``owners`` (address -> release, of a host with
-several), ``groups``, ``canary``, ``began``, ``ended``,
+several), ``validation`` (plugin of the vendor's suite -> ``verdict``, ``why``, ``rates``; only of
+levels that the host's data asks for), ``groups``, ``canary``, ``began``, ``ended``,
 ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the release that the host can
 go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a swarm), ``ahead`` (seconds in which
 files of a later stage came while others worked), ``now`` (what it was at when the journal ended; ""
@@ -79,8 +80,8 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
 def _host() -> dict[str, Any]:
     return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
             "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
-            "models": {}, "owners": {}, "proofs": [], "groups": [], "canary": False,
-            "began": None, "ended": None,
+            "models": {}, "owners": {}, "validation": {}, "proofs": [], "groups": [],
+            "canary": False, "began": None, "ended": None,
             "rolled_back": None, "way_back": "", "now": "", "seen": False, "needs": [],
             "refusal": None, "unreachable": False, "began-stage": None, "sent": 0,
             "swarmed": 0, "transfers": []}  # fmt: skip
@@ -96,6 +97,7 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
                     drift=event.get("drift", {}), lock=event.get("lock"),
                     cards=event.get("cards", {}), serials=event.get("serials", {}),
                     models=event.get("models", {}), owners=event.get("owners", {}),
+                    validation=event.get("validation", {}),
                     proofs=event.get("proofs", ["smoke"]))  # fmt: skip
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
@@ -114,6 +116,9 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         of, text = event.get("of", ""), event["text"]
         others = f"{host['answer']}; " if of and host["answer"] else ""
         host["answer"] = f"{others}{of}: {text}" if of else text
+    elif kind == "validated":
+        result = {k: event[k] for k in ("verdict", "why", "rates")}
+        host["validation"][event["plugin"]] = result
     elif kind == "kept":
         host["kept"].append(event["what"])
     elif kind == "note":

@@ -23,7 +23,7 @@ from pyinfra.api.state import State
 
 from fleet import compatibility, journal, report, together, unreachable
 from fleet.failures import LEFT, Failure
-from operations import ahead, connection, events, lock, smoke, sudo, swarm
+from operations import ahead, connection, events, lock, smoke, sudo, swarm, validation
 from operations.failing import TAIL
 from operations.outstanding import Look
 from operations.stage import Decision
@@ -184,9 +184,12 @@ class Run:
                     refusal=next(refused, None),
                     drift={stage: _words(decision) for stage, decision in drift.items()},
                     lock=asdict(state.lock) if state.lock else None,
+                    validation=validation.found(state, look.options),
                     cards=state.health, serials=state.serials,
                     models={card.address: name for card in state.present
                             if (name := state.model(card))})  # fmt: skip
+        if left := validation.left_out(state, look.options):
+            events.emit(host.name, "note", text=left)
         if mixture := compatibility.mixed(
             state.model(card) or f"cabc:{card.subsystem}" for card in state.present
         ):

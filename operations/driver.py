@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -170,11 +170,14 @@ def _install(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyi
 
 
 class WaitForCards(PyinfraCommand):
-    """:param timeout: seconds that jobs on the cards may still take"""
+    """:param timeout: seconds that jobs on the cards may still take
+    :param jobs: which of them are waited for"""
 
-    def __init__(self, wanted: Wanted, timeout: int) -> None:
+    def __init__(
+        self, wanted: Wanted, timeout: int, jobs: Callable[[HostState], list[Holder]] = foreign
+    ) -> None:
         super().__init__()
-        self.wanted, self.timeout, self.stage = wanted, timeout, ""
+        self.wanted, self.timeout, self.jobs, self.stage = wanted, timeout, jobs, ""
 
     @override
     @alone
@@ -185,13 +188,13 @@ class WaitForCards(PyinfraCommand):
             seen = observe(host, self.wanted)
             if isinstance(seen, Failure):
                 return fail(host, seen, self.stage)
-            if not foreign(seen):
+            if not (left_there := self.jobs(seen)):
                 return True
             left = end - time.monotonic()
             if left < 0 or events.halted():
-                said = f"{who(foreign(seen))}, after {self.timeout} s"
+                said = f"{who(left_there)}, after {self.timeout} s"
                 return fail(host, Failure("CARD_BUSY", said), self.stage)
-            logger.info(f"{host.print_prefix}waiting for {who(foreign(seen))}, {left:.0f} s left")
+            logger.info(f"{host.print_prefix}waiting for {who(left_there)}, {left:.0f} s left")
             gevent.sleep(min(10, max(left, 0.5)))
 
 

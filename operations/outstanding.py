@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fleet import validation as suite
 from fleet.failures import Failure
 from fleet.plain import plainly
 from fleet.wanted import Wanted, of_host
@@ -21,6 +22,7 @@ from operations import (
     smoke,
     sources,
     sudo,
+    validation,
     weights,
 )
 from operations.observe import observe
@@ -32,7 +34,7 @@ STAGES = tuple(
     module.STAGE
     for module in (
         preflight, driver, engine, image, sources, weights,
-        container, migration, patch, packages, smoke,
+        container, migration, patch, packages, smoke, validation,
     )
 )  # fmt: skip
 
@@ -124,7 +126,9 @@ def look(host: Any) -> Look:
     """Observe a host that was just connected to."""
     with plainly():
         wanted = of_host(host.data)
-    options = Options.of(host)
+        options = Options.of(host)
+        if validation.asked(options):
+            suite.golden(options.golden)
     connection.prepare(host)
     state = sudo.prepare(host) or observe(host, wanted)
     return Look(wanted, options, state, drift(wanted, state, options))

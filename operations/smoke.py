@@ -20,7 +20,7 @@ from operations.step import Step
 from operations.transfer import Upload
 
 #: stamps that say what came of a smoke test, not what it stands on
-APART = ("smoke", "cards", "good", "good-before")
+APART = ("smoke", "cards", "good", "good-before", "validation")
 
 
 def inputs(wanted: Wanted, state: HostState) -> str:

@@ -15,6 +15,7 @@ from pyinfra.api.state import State, StateStage
 from typing_extensions import override
 
 from fleet.failures import Failure
+from fleet.validation import GOLDEN
 from fleet.wanted import Wanted
 from operations import events, settings
 from operations.failing import alone, fail
@@ -36,6 +37,14 @@ class Options:
     reboot_timeout: int = 900
     #: seconds that another package manager is waited for
     lock_timeout: int = 300
+    #: level up to which the host is validated; 2 is what every smoke test does
+    validation: int = 2
+    validation_destructive: bool = False
+    validation_again: bool = False
+    #: file with the site's own tests; "" for files/validation.yml
+    validation_tests: str = ""
+    #: file with what good cards do
+    golden: str = GOLDEN
 
     @classmethod
     def of(cls, host: Host) -> Options:
@@ -137,7 +146,7 @@ class Stage:
                 command.stage, command.wanted = label, wanted  # type: ignore[attr-defined]
                 yield command
             # asked once on demand, the proof looks at what that left behind
-            yield Proof(self, wanted, replace(options, smoke="auto"))
+            yield Proof(self, wanted, replace(options, smoke="auto", validation_again=False))
         else:
             host.noop(f"{label} is as the release says")
         if executing:

@@ -5,7 +5,7 @@
 # Variables set before this text: PACKAGES ROOTS SLOW CONTAINERS RELEASES, and for each of RELEASES
 # (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS
 # FILES INSIDE. "release SLOT" is printed ahead of what is one release's, "host" behind.
-export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
+export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/local/neuware/bin"
 T=$(printf '\t')
 N='
 '
@@ -57,7 +57,7 @@ fi
 # shellcheck disable=SC2012  # of these names, versions are sorted best by sort
 for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
 [ -n "${next:-}" ] && say next "${next#/boot/vmlinuz-}"
-for tool in git docker dockerd timeout sha256sum flock base64 apt-get; do
+for tool in git docker dockerd timeout sha256sum flock base64 apt-get cnvs; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 for card in /sys/bus/pci/devices/*; do

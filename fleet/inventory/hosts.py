@@ -81,6 +81,16 @@ class HostData(Model):
     reconnect_timeout: Int | None = Field(default=None, ge=1)
     #: seconds to wait for another package manager (unattended upgrades) to end
     lock_timeout: Int | None = Field(default=None, ge=0)
+    #: level up to which every run validates the host: 3 and 4 are the vendor's suite, where it is
+    validation: Int | None = Field(default=None, ge=0, le=4)
+    #: whether tests may run that load cards and power supplies as far as they go
+    validation_destructive: Bool | None = None
+    #: whether what has passed is run again
+    validation_again: Bool | None = None
+    #: file with tests in place of files/validation.yml
+    validation_tests: str | None = None
+    #: file with what good cards do, as `mlufleet golden` writes it
+    golden: str | None = None
     #: how big files come that several hosts of a run want; the others are settings of `swarm`
     distribution: Literal["auto", "ssh", "swarm"] | None = None
     #: hosts that want a file, and its MiB, from which on `auto` is `swarm`

@@ -19,7 +19,7 @@ from operations.state import WORKS
 
 STAGES = (
     "preflight", "lock", "driver", "engine", "image", "sources", "weights", "container",
-    "migration", "patch", "packages", "smoke",
+    "migration", "patch", "packages", "smoke", "validation",
 )  # fmt: skip
 
 
@@ -63,6 +63,14 @@ class Fault(_Tolerant):
     tail: list[Text] = []
 
 
+class Test(_Tolerant):
+    """One of the vendor's validation suite."""
+
+    verdict: Text = ""
+    why: Text = ""
+    rates: dict[Text, float] = {}
+
+
 class Rollout(_Tolerant):
     canaries: list[Text] = []
     window: int = 0
@@ -85,6 +93,7 @@ class Host(_Tolerant):
     serials: dict[Text, Text] = {}
     models: dict[Text, Text] = {}
     owners: dict[Text, Text] = {}
+    validation: dict[Text, Test] = {}
     groups: list[Text] = []
     began: float | None = None
     ended: float | None = None
@@ -140,6 +149,13 @@ class Report(_Tolerant):
     exit: int | None = None
     rollout: Rollout | None = None
     hosts: dict[Text, Host] = Field(default_factory=dict)
+
+    @property
+    def validated(self) -> list[tuple[str, str, Test]]:
+        """Host, test and what came of it; those that did not pass first."""
+        every = [(name, plugin, test) for name, host in self.hosts.items()
+                 for plugin, test in host.validation.items()]  # fmt: skip
+        return sorted(every, key=lambda one: one[2].verdict == "PASSED")
 
     @property
     def counts(self) -> dict[str, int]:

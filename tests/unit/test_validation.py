@@ -1,0 +1,158 @@
+"""The vendor's validation suite: what it prints, which tests run, and what good cards do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet import cnvs, validation
+from fleet.cnvs import Said
+from fleet.failures import InvalidInput
+from fleet.validate import taken
+from fleet.wanted import Wanted
+from operations import validation as stage
+from operations.stage import Options
+from operations.state import HostState
+from tests.unit.conftest import DRIVEN, probe
+
+THERE = (*DRIVEN, "tool|cnvs")
+X8 = [f"card|0000:39:0{n}.0|0x0370|01|0054" for n in range(2)]
+
+
+def test_the_verdict_is_the_suite_s_own_word_of_this_very_plugin() -> None:
+    assert cnvs.read(["plugin [software]: PASS"], "software") == Said(True)
+    coloured = "\x1b[32mplugin [ software ]: PASS\x1b[0m"
+    assert cnvs.read([coloured], "software").passed
+    assert cnvs.read(["plugin [software]: PASS"], "pcie").why == "it said no verdict"
+    both = ["plugin [pcie]: PASS", "plugin [pcie]: FAIL"]
+    assert cnvs.read(both, "pcie") == Said(False, "it said FAIL")
+    for word in ("PASSED", "pass", "SKIP", "PASS?"):
+        assert not cnvs.read([f"plugin [pcie]: {word}"], "pcie").passed
+
+
+def test_rates_are_the_least_of_all_cards_and_nothing_else_is_one() -> None:
+    lines = [
+        "Card 0: host to device : 11.9 GB/s", "card[1]: host to device : 10.4 GB/s",
+        "MLU 0 -> MLU 1 = 21 GB/s", "matmul int8 | 91.5 TOPS", "temperature: 57 C",
+        "size: 64 MB", "version: 1.2.3", "wait: 3 GB/second", "plugin [pcie]: PASS",
+    ]  # fmt: skip
+    assert cnvs.read(lines, "pcie").rates == {
+        "host to device GB/s": 10.4, "pcie GB/s": 21.0, "matmul int8 TOPS": 91.5,
+    }  # fmt: skip
+
+
+@given(st.lists(st.text()), st.sampled_from(["software", "pcie"]))
+def test_whatever_is_printed_is_read(lines: list[str], plugin: str) -> None:
+    said = cnvs.read(lines, plugin)
+    assert said.passed == (not said.why)
+
+
+GOOD = validation.Golden(
+    models={"MLU370-X8": validation.Good(
+        host="mlu01", driver="5.10.22", taken=1.0, rates={"pcie": {"host to device GB/s": 10.0}}
+    )}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "model", "expected"),
+    [
+        (Said(True, rates={"host to device GB/s": 9.0}), "MLU370-X8", ("PASSED", "")),
+        (Said(True, rates={"host to device GB/s": 8.9}), "MLU370-X8",
+         ("FAILED", "host to device GB/s: 8.9, a good MLU370-X8 has 9 or more")),
+        (Said(True), "MLU370-X8", ("FAILED", "no host to device GB/s, which a good MLU370-X8 has")),
+        (Said(True, rates={"host to device GB/s": 1.0}), "MLU370-X4",
+         ("PASSED", "by its own word: no good MLU370-X4 is known")),
+        (Said(False, "it said FAIL", {"host to device GB/s": 10.0}), "MLU370-X8",
+         ("FAILED", "it said FAIL")),
+    ],
+)  # fmt: skip
+def test_a_rate_counts_only_against_cards_of_its_model(
+    said: Said, model: str, expected: tuple[str, str]
+) -> None:
+    assert validation.judged(said, "pcie", model, GOOD) == expected
+
+
+def test_the_table_declares_each_test() -> None:
+    every = validation.tests(4)
+    assert {test.plugin for test in validation.tests(3)} < {test.plugin for test in every}
+    assert all(test.seconds < test.timeout for test in every)
+    # what takes cards to their limits runs only where that is asked for
+    assert {test.level for test in every if test.destructive} == {4}
+
+
+def test_what_is_asked_for_and_can_run_is_due_until_it_has_passed(wanted: Wanted) -> None:
+    asked = Options(validation=3)
+    assert stage.decide(wanted, probe(*THERE), Options()) == []
+    assert stage.decide(wanted, probe(*DRIVEN), asked) == []
+    (due,) = stage.decide(wanted, probe(*THERE), asked)
+    assert "software, pcie, memory_bandwidth (about 4 minutes)" in due
+    done = probe(*THERE, f"stamp|validation|{stage.inputs(probe(*THERE), asked)}")
+    assert stage.decide(wanted, done, asked) == []
+    assert stage.decide(wanted, done, Options(validation=3, validation_again=True))
+    # what has passed at one level says nothing of the next
+    assert stage.decide(wanted, done, Options(validation=4, validation_destructive=True))
+
+
+def test_another_board_threshold_or_driver_is_another_proof(tmp_path: Path) -> None:
+    asked, there = Options(validation=3), probe(*THERE)
+    first = stage.inputs(there, asked)
+    assert stage.inputs(probe(*THERE), asked) == first
+    assert stage.inputs(probe(*THERE, *X8), asked) != first
+    serial = HostState(**{**vars(there), "serials": {"0000:39:00.0": "SN/2"}})
+    assert stage.inputs(serial, asked) != first
+    path = tmp_path / "golden.yml"
+    path.write_text(json.dumps(GOOD.model_dump()))
+    x8 = probe(*(line for line in THERE if not line.startswith("card|")), *X8)
+    held = Options(validation=3, golden=str(path))
+    assert stage.model(x8) == "MLU370-X8"
+    assert stage.inputs(x8, held) != stage.inputs(x8, asked)
+    newer = HostState(**{**vars(there), "running": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}})
+    assert stage.inputs(newer, asked) != first
+
+
+def test_every_reason_to_skip_is_told() -> None:
+    state, options = probe(*DRIVEN), Options(validation=4)
+    assert "cnvs is not on the host" in stage.left_out(state, options)
+    assert stage.left_out(state, Options()) == ""
+    said = stage.left_out(probe(*THERE), options)
+    assert "it is destructive" in said and "software" not in said
+    found = stage.found(probe(*THERE), options)
+    assert found["software"]["verdict"] == found["mlu_stress"]["verdict"] == "SKIPPED"
+
+
+def test_a_file_of_thresholds_is_checked(tmp_path: Path) -> None:
+    assert validation.golden("") == validation.Golden()
+    with pytest.raises(InvalidInput, match=r"gone\.yml"):
+        validation.golden(str(tmp_path / "gone.yml"))
+    path = tmp_path / "golden.yml"
+    path.write_text("tolerance: 2\nmodels: {}\n")
+    with pytest.raises(InvalidInput, match=r"golden\.yml:1.*tolerance"):
+        validation.golden(str(path))
+
+
+def reported(**host: object) -> dict[str, object]:
+    seen = {"status": "changed", "cards": {"a": "CN_RUNNING", "b": "CN_RUNNING"},
+            "models": {"a": "MLU370-X8", "b": "MLU370-X8"}, "versions": {"driver": "5.10.22"},
+            "validation": {"pcie": {"verdict": "PASSED", "why": "", "rates": {"x GB/s": 9.0}},
+                           "mlulink": {"verdict": "SKIPPED", "why": "it is destructive"}},
+            **host}  # fmt: skip
+    return {"hosts": {"mlu01": seen}}
+
+
+def test_a_good_host_has_passed_with_cards_of_one_model() -> None:
+    model, good = taken("mlu01", reported())
+    assert (model, good.driver, good.rates) == ("MLU370-X8", "5.10.22", {"pcie": {"x GB/s": 9.0}})
+    with pytest.raises(InvalidInput, match="MLU370-X4, MLU370-X8"):
+        taken("mlu01", reported(models={"a": "MLU370-X8", "b": "MLU370-X4"}))
+    with pytest.raises(InvalidInput, match="one known model"):
+        taken("mlu01", reported(models={"a": "MLU370-X8"}))
+    slow = {"pcie": {"verdict": "FAILED", "why": "it said FAIL", "rates": {"x GB/s": 9.0}}}
+    with pytest.raises(InvalidInput, match="pcie: it said FAIL"):
+        taken("mlu01", reported(validation=slow))
+    with pytest.raises(InvalidInput, match="no test that ran gave a rate"):
+        taken("mlu01", reported(validation={}))
