@@ -42,8 +42,9 @@ elif look.drift:
     # most hosts have one release; those of others share the driver, and have cards of their own
     for part in host.loop(wanted.parts):
         engine.running(part, options, name="Engine")
-        image.loaded(part, options, name="Image")
+        # before the image: it is on its way meanwhile, and is loaded beside the weights' way
         sources.pinned(part, options, name="Sources")
+        image.loaded(part, options, name="Image")
         weights.placed(part, options, name="Weights")
         container.running(part, options, name="Container")
         migration.done(part, options, name="Migration")

@@ -33,7 +33,7 @@ from operations.transfer import Upload
 STAGES = tuple(
     module.STAGE
     for module in (
-        preflight, driver, engine, image, sources, weights,
+        preflight, driver, engine, sources, image, weights,
         container, migration, patch, packages, smoke, validation,
     )
 )  # fmt: skip

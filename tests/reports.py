@@ -7,7 +7,7 @@ from typing import Any
 
 STARTED = 1_795_515_300.0
 #: stage -> seconds that it takes, about
-STAGES = {"preflight": 2, "lock": 1, "driver": 180, "engine": 20, "image": 140, "sources": 15,
+STAGES = {"preflight": 2, "lock": 1, "driver": 180, "engine": 20, "sources": 15, "image": 140,
           "weights": 90, "container": 6, "migration": 25, "patch": 2, "packages": 40,
           "smoke": 30}  # fmt: skip
 SYSTEMS = [("Ubuntu 20.04", "5.4.0-189-generic"), ("CentOS 7.9", "3.10.0-1160.el7.x86_64"),

@@ -18,7 +18,7 @@ from fleet.report import STATUSES as STATUSES
 from operations.state import WORKS
 
 STAGES = (
-    "preflight", "lock", "driver", "engine", "image", "sources", "weights", "container",
+    "preflight", "lock", "driver", "engine", "sources", "image", "weights", "container",
     "migration", "patch", "packages", "smoke", "validation",
 )  # fmt: skip
 
