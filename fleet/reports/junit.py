@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from fleet.reports.reported import STAGES, Host, kind, read
+from fleet.reports.reported import STAGES, Host, Test, kind, read
 
 #: hosts say anything; XML 1.0 has no place for these, not even as references
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -78,7 +78,16 @@ def _cases(name: str, host: Host) -> list[xml.Element]:
         cases.append(case)
     if host.status != "ok" or not cases:
         cases += _not_reached(name, host, done | ({kind(fault.stage)} if fault else set()))
-    return cases
+    return cases + [_tested(name, plugin, test) for plugin, test in host.validation.items()]
+
+
+def _tested(name: str, plugin: str, test: Test) -> xml.Element:
+    case = _case(name, f"validation: {plugin}")
+    if test.verdict == "SKIPPED":
+        return _skipped(case, test.why)
+    if test.verdict != "PASSED":
+        xml.SubElement(case, "failure", type="VALIDATION", message=_clean(test.why))
+    return case
 
 
 def _not_reached(name: str, host: Host, done: set[str]) -> list[xml.Element]:

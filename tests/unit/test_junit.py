@@ -36,7 +36,16 @@ def test_a_host_is_a_suite_and_a_stage_a_case() -> None:
     stages = [{"stage": stage, "seconds": 2.0, "changes": []} for stage in STAGES]
     only = suite(status="changed", stages=stages)
     assert only.get("name") == "a" and results(only) == dict.fromkeys(STAGES, "")
-    assert only.get("time") == "24.000"
+    assert only.get("time") == "26.000"
+
+
+def test_a_validation_that_did_not_run_has_not_passed() -> None:
+    tests = {plugin: {"verdict": verdict, "why": "so"} for plugin, verdict in
+             (("software", "PASSED"), ("pcie", "FAILED"), ("mlulink", "SKIPPED"))}  # fmt: skip
+    assert results(suite(status="ok", validation=tests)) == {
+        "host": "", "validation: software": "", "validation: pcie": "failure",
+        "validation: mlulink": "skipped",
+    }  # fmt: skip
 
 
 def test_a_failure_has_code_remedy_and_tail_and_what_came_after_is_skipped() -> None:
