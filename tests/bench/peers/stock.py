@@ -4,24 +4,45 @@ from pyinfra import host
 from pyinfra.facts.deb import DebPackages
 from pyinfra.facts.docker import DockerContainer, DockerImage
 from pyinfra.facts.files import Directory, File, FindFiles
-from pyinfra.facts.server import Arch, Command, Kernel, KernelVersion, LinuxDistribution, Mounts
+from pyinfra.facts.server import (
+    Arch,
+    Command,
+    Date,
+    KernelVersion,
+    LinuxDistribution,
+    Mounts,
+    Which,
+)
 from pyinfra.operations import systemd
 
-host.get_fact(LinuxDistribution)
-for fact in (Kernel, KernelVersion, Arch, DebPackages, Mounts):
+STATE = "/var/lib/mlufleet"
+
+for fact in (LinuxDistribution, KernelVersion, Arch, Date, DebPackages, Mounts):
     host.get_fact(fact)
 for command in (
-    "cat /proc/sys/kernel/random/boot_id /etc/machine-id",
-    "cat /sys/bus/pci/devices/*/vendor; ls /dev/cambricon_*",
-    "cat /proc/driver/cambricon/mlus/*/information",
+    "id -u",
+    "cat /proc/sys/kernel/random/boot_id",
+    "cat /etc/machine-id",
+    "ls /sys/firmware/efi/efivars/SecureBoot-* 2>/dev/null || true",
+    "od -An -v -tx1 -j8 -N40 /sys/bus/pci/devices/*/config",
+    "cat /sys/bus/pci/devices/*/vendor",
+    "ls /dev/cambricon_*",
+    "cat /proc/driver/cambricon/mlus/*/*",
     "find /proc/[0-9]*/fd -lname '/dev/cambricon*' || true",
-    "head -n 1 /var/lib/mlufleet/stamps/*",
-    "df -Pk /var/lib/docker /var/lib/mlufleet",
+    "docker version",
+    f"head -n 1 {STATE}/stamps/*",
+    f"df -Pk /var/lib/docker {STATE}",
+    f"df -Pi /var/lib/docker {STATE}",
 ):
     host.get_fact(Command, command=command)
+for file in ("/sys/kernel/security/lockdown", "/sys/module/module/parameters/sig_enforce",
+             f"{STATE}/lock"):  # fmt: skip
+    host.get_fact(File, path=file)
+for folder in ("/boot", "/var/lib/dkms", f"{STATE}/incoming"):
+    host.get_fact(FindFiles, path=folder)
+for folder in (f"{STATE}/stamps", f"{STATE}/jobs"):
+    host.get_fact(Directory, path=folder)
+host.get_fact(Which, command="git")
 host.get_fact(DockerImage, object_id="registry.lab/light:v1")
 host.get_fact(DockerContainer, object_id="light")
-host.get_fact(FindFiles, path="/var/lib/dkms")
-host.get_fact(File, path="/var/lib/mlufleet/lock")
-host.get_fact(Directory, path="/var/lib/mlufleet/stamps")
 systemd.service(name="Docker runs", service="docker", running=True, enabled=True)
