@@ -47,16 +47,20 @@ def trees(release: Release) -> list[str]:
     return [on_host(release, tree(release.source(name))) for name in release.migration.trees]
 
 
+#: what pip and Python leave in a checkout that is installed or run where it is
+LEFTOVERS = ("__pycache__", "*.egg-info")
+
+
 def inside(release: Release, source: Source) -> list[str]:
     """Paths in a checkout that are ours, as patterns for git: other checkouts, migrated trees and
-    weights, and what was kept of them under another name."""
+    weights, what was kept of them under another name, and what running leaves there."""
     root = on_host(release, source.path).rstrip("/") + "/"
     paths = [on_host(release, other.path) for other in release.sources if other != source]
     paths += trees(release)
     paths += [link_path(release, w) for w in release.weights if w.link]
     names = ["/" + path.removeprefix(root) for path in paths if path.startswith(root)]
     beside = [f"{name}.{what}" for name in names for what in ("kept-*", "mlufleet-part")]
-    return sorted([*names, *beside])
+    return sorted([*names, *beside, *LEFTOVERS])
 
 
 def patches_of(release: Release, weights: Weights) -> list[Patch]:

@@ -49,8 +49,11 @@ def places(names: list[str], count: int) -> list[tuple[str, int]]:
     return [(addresses[i % len(names)], PORTS[i // len(names)]) for i in range(count)]
 
 
-def inventory(names: list[str], at: list[tuple[str, int]]) -> Path:
-    """An inventory with an entry for each place; the places lead to these hosts in turn."""
+def inventory(names: list[str], at: list[tuple[str, int]], asked: int = 0) -> Path:
+    """An inventory with an entry for each place; the places lead to these hosts in turn.
+
+    :param asked: so many of them, the first, are asked for their proof again
+    """
     said = yaml.safe_load(paths.INVENTORY.read_text())
     keys = {line.split()[0]: line.split(" ", 1)[1]
             for line in paths.KNOWN_HOSTS.read_text().splitlines()}  # fmt: skip
@@ -58,7 +61,8 @@ def inventory(names: list[str], at: list[tuple[str, int]]) -> Path:
     for index, (where, port) in enumerate(at):
         data = dict(said["hosts"][names[index % len(names)]])
         known[f"[{where}]:{port}"] = keys[f"[127.0.0.1]:{data['ssh_port']}"]
-        entries[f"bench{index:03d}"] = {**data, "ssh_hostname": where, "ssh_port": port}
+        again = {"smoke": "always"} if index < asked else {}
+        entries[f"bench{index:03d}"] = {**data, "ssh_hostname": where, "ssh_port": port, **again}
     FOLDER.mkdir(parents=True, exist_ok=True)
     KNOWN_HOSTS.write_text("".join(f"{host} {key}\n" for host, key in known.items()))
     defaults = {**said["defaults"], "release": RELEASE,
