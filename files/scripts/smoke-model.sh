@@ -60,12 +60,14 @@ sys.stdout.buffer.write(answer.read())'
       echo "kept what was at $where as $kept, in the container"
     fi
     begin "$@" > "$log" 2>&1 </dev/null
-    inside grep -qaF -- "$expect" "$where" && answer="$where, $(inside stat -c %s "$where") bytes"
-    # where it was made may be a migrated tree, which is to stay as it is
-    inside test ! -f "$where" || {
-      inside cat "$where" > "$log-${where##*/}" && inside rm -f "$where" || exit 1
-      echo "$where is kept as $log-${where##*/}"
-    } ;;
+    # where it is made may be a migrated tree, which is to stay as it is
+    made="$log-${where##*/}"
+    if inside test -f "$where"; then
+      inside cat "$where" > "$made" || exit 1
+      inside rm -f "$where"
+      grep -qaF -- "$expect" "$made" &&
+        answer="$where, $(stat -c %s "$made") bytes, kept as $made"
+    fi ;;
   *)
     printf '%s\n' "$question" | begin "$@" > "$log" 2>&1
     [ "$kind" = stdin ] && echoed=$question || echoed=
