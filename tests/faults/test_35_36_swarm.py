@@ -25,6 +25,7 @@ PART = "/var/lib/mlufleet/incoming/image.*.part"
 #: bytes of it that a host has; it is filled with holes in between
 THERE = f"$(( $(stat -c %b {PART} 2>/dev/null || echo 0) * 512 ))"
 PORTS = "6881:6999"
+UPLOAD = str(Path(__file__).with_name("upload") / "deploy.py")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class File:
         data = [f"release={RELEASES}/light.yml", f"big_file={self.path}", f"big_sha={self.sha}",
                 f"big_dest={DEST}", *options]  # fmt: skip
         return [
-            *(sys.executable, "-m", "pyinfra", "-y", LAB, "tests/faults/upload/deploy.py"),
+            *(sys.executable, "-m", "pyinfra", "-y", LAB, UPLOAD),
             *(word for host in hosts for word in ("--limit", host)),
             *(word for one in data for word in ("--data", one)),
         ]
