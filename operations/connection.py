@@ -23,6 +23,10 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 SILENCE = 30
 #: seconds between two signs of life
 KEEPALIVE = 10
+#: bytes after which the two agree on new keys: paramiko's reader waits for itself where a channel
+#: closes meanwhile, so it is to be rare. Its own 512 MiB are for ciphers of small blocks; OpenSSH
+#: takes 64 GiB for AES (RFC 4344, 3.2)
+REKEY = 16 << 30
 #: seconds that a login may take; a resolver that does not answer costs sshd at least ten
 PATIENT = 8
 
@@ -49,6 +53,8 @@ def prepare(host: Host) -> None:
         # a network that is gone is noticed: the system's own patience is a quarter of an hour
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
         under.set_keepalive(KEEPALIVE)
+        if under.local_cipher.startswith("aes"):
+            under.packetizer.REKEY_BYTES = REKEY
 
 
 def lost(host: Host) -> bool:

@@ -101,3 +101,14 @@ def test_a_connection_that_waits_seldom_wakes_its_reader() -> None:
     ):
         transports.quick(sock)
         assert sock.gettimeout() == transports.PATIENCE >= 1
+
+
+@pytest.mark.parametrize(("cipher", "rare"), [("aes128-ctr", True), ("3des-cbc", False)])
+def test_new_keys_are_rare_where_the_cipher_s_blocks_are_large(
+    host: Any, cipher: str, rare: bool
+) -> None:
+    under = connection.transport(host)
+    assert under is not None
+    under.local_cipher = cipher
+    connection.prepare(host)
+    assert (under.packetizer.REKEY_BYTES == connection.REKEY) is rare
