@@ -1,40 +1,37 @@
-"""The controller's end of a swarm: aria2c that has all of one file, and only reads it."""
+"""The controller's end of a swarm: libtorrent, in this process, has all of one file and reads it.
+
+aria2, as on the hosts, gives to four at a time and changes them every ten seconds: with more hosts
+some waited for their first bytes until they left (measured). Here each host has its share of the
+link at all times, and no other address is let in. It ends with the process, however that ends.
+"""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import signal
 import socket
-import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import gevent
-from aria2c import ARIA2C
-from gevent import subprocess
 
-#: of both ends: one network, one file, nothing that outlives the process
-COMMON = (
-    "--no-conf", "--enable-color=false", "--human-readable=false", "--summary-interval=1",
-    "--console-log-level=warn", "--file-allocation=none", "--disk-cache=0",
-    "--auto-save-interval=0", "--enable-dht=false", "--disable-ipv6=true",
-    "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--bt-require-crypto=true",
-    "--seed-ratio=0.0", "--follow-torrent=false", "--check-integrity=true",
-)  # fmt: skip
+from fleet import torrent
+
 #: seconds until it listens
 START = 15
-#: of its folders' names; the number of the process that made one follows
-PREFIX = "mlufleet-seed-"
-
-
-def _sweep() -> None:
-    """Remove the folders of processes that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+SETTINGS = {
+    "listen_queue_size": 512, "connections_limit": 2000, "max_retry_port_bind": 0,
+    "listen_system_port_fallback": False,
+    # one network, one file: nobody is looked for or told
+    "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+    "enable_outgoing_utp": False, "enable_incoming_utp": False,
+    # as aria2's --bt-require-crypto: the handshake is obfuscated, which is no secrecy
+    "in_enc_policy": 0, "out_enc_policy": 0,
+    "unchoke_slots_limit": -1, "alert_mask": 0, "user_agent": "", "peer_fingerprint": "",
+    # aria2 asks for blocks well ahead on a fast link
+    "send_buffer_watermark": 4 << 20, "send_buffer_low_watermark": 1 << 20,
+}  # fmt: skip
+EVERYBODY = "0.0.0.0", "255.255.255.255"
+BLOCKED = 1
 
 
 def free(ports: str) -> int:
@@ -55,51 +52,41 @@ def free(ports: str) -> int:
 
 
 class Seed:
-    """:raises OSError: it does not start"""
+    """:param rate: MiB/s that it gives; 0: no limit
+    :raises OSError: it does not start"""
 
-    def __init__(self, local: Path, sha: str, torrent: bytes, ports: str, rate: int) -> None:
-        _sweep()
-        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
-        folder = Path(self._folder.name)
-        # aria2c would keep its books beside the file: the store may be read-only
-        (folder / sha).symlink_to(local.absolute())
-        (folder / "torrent").write_bytes(torrent)
-        self._log = folder / "log"
+    def __init__(self, local: Path, described: bytes, ports: str, rate: int) -> None:
+        import libtorrent as lt  # not before there is a swarm: most runs have none
+
         self.port = free(ports)
-        words = [
-            str(ARIA2C), *COMMON, f"--dir={folder}", f"--index-out=1={sha}",
-            f"--torrent-file={folder / 'torrent'}",
-            "--bt-seed-unverified=true", f"--listen-port={self.port}",
-            # ends with this process, however that ends
-            f"--max-overall-upload-limit={rate}M", f"--stop-with-process={os.getpid()}",
-        ]  # fmt: skip
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self._wait()
-
-    def _wait(self) -> None:
+        settings: Any = {**SETTINGS, "listen_interfaces": f"0.0.0.0:{self.port}"}
+        self._session = lt.session(settings, flags=0)  # no extensions
+        self._let_in = lt.ip_filter()
+        self._let_in.add_rule(*EVERYBODY, BLOCKED)
+        self._session.set_ip_filter(self._let_in)
+        asked = lt.add_torrent_params()
+        asked.ti = lt.torrent_info(torrent.decoded(described))
+        # the torrent calls the file by its sha256
+        asked.save_path, asked.renamed_files = str(local.parent), {0: str(local.absolute())}
+        # whole, as it was checked against the lock
+        asked.flags = lt.torrent_flags.seed_mode | lt.torrent_flags.apply_ip_filter
+        self._torrent = self._session.add_torrent(asked)
+        self._torrent.set_upload_limit(rate << 20)
         end = time.monotonic() + START
-        while time.monotonic() < end and self._process.poll() is None:
-            with socket.socket() as tried:
-                if not tried.connect_ex(("127.0.0.1", self.port)):
-                    return
-            gevent.sleep(0.1)
-        said = self._log.read_text(errors="replace").strip().splitlines()
-        self.end()
-        raise OSError(f"the controller's aria2c does not start: {said[-1] if said else 'silent'}")
+        while not (self._session.is_listening() and self._session.listen_port() == self.port):
+            if time.monotonic() > end:
+                self.end()
+                raise OSError(f"nothing listens on port {self.port} of the controller")
+            gevent.sleep(0.05)
+
+    def give(self, address: str) -> None:
+        """Let a host in, by its own IPv4 address."""
+        self._let_in.add_rule(address, address, 0)
+        self._session.set_ip_filter(self._let_in)
 
     def end(self) -> int:
         """Stop it. :returns: bytes that it has sent"""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        said = self._log.read_text(errors="replace")
-        self._folder.cleanup()
-        found = re.findall(r" UL:\d+B\((\d+)B\)|uploaded/downloaded=(\d+)B", said)
-        return max((int(summary or last) for summary, last in found), default=0)
+        sent = int(self._torrent.status().total_upload)
+        # gives its ports and threads back at once
+        del self._torrent, self._session
+        return sent

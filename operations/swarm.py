@@ -59,9 +59,7 @@ class Swarm:
             if self.seed is None:
                 made = (local, self.sha)
                 self.torrent = gevent.get_hub().threadpool.apply(torrent.of, made)
-                self.seed = Seed(
-                    local, self.sha, self.torrent, terms.swarm_ports, terms.swarm_seed_rate
-                )
+                self.seed = Seed(local, self.torrent, terms.swarm_ports, terms.swarm_seed_rate)
                 meeting.seeds[torrent.infohash(self.torrent)] = self.seed.port
             return meeting
 
@@ -125,6 +123,8 @@ def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter)
             meeting.port,
         )  # fmt: skip
         own, controller = peer.addresses()
+        assert swarm.seed is not None
+        swarm.seed.give(own)
         members = meeting.fleet
         members.setdefault(own, Member(controller, str(host.data.get("rack") or "")))
         peer.join(swarm.torrent)

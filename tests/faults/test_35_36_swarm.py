@@ -83,7 +83,8 @@ def where(path: str, *hosts: str) -> set[str]:
 
 def quiet() -> bool:
     """Nothing of a swarm is left, here or on any host: no process, no port, no scratch."""
-    here = subprocess.run(["pgrep", "-f", "torrent-file=.*mlufleet-seed"], capture_output=True)
+    # the controller's end lives in the process of the run
+    here = subprocess.run(["pgrep", "-f", UPLOAD], capture_output=True)
     look = "pgrep -x aria2c; ss -Hltn | grep -E ':6[89][0-9][0-9] '; ls /tmp/tmp.*/torrent"
     left = [lab.run(host, f"({look}) 2>/dev/null", check=False) for host in SIX]
     return here.returncode == 1 and not any(left)

@@ -6,16 +6,19 @@ import hashlib
 import os
 import socket
 import subprocess
-import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import gevent
 import pytest
+from aria2c import ARIA2C
 
 from fleet import pieces, torrent
 from operations.meeting import Meeting, Member, compact
-from operations.seed import PREFIX, _sweep, free
+from operations.peer import COMMON
+from operations.seed import Seed, free
 
 HASH = b"\x00\xff%&=+" + b"h" * 14
 
@@ -108,15 +111,41 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
             free(str(port))
 
 
-def test_the_folder_of_a_killed_process_goes_and_that_of_a_live_one_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    names = {f"{PREFIX}{ended.pid}-x": False, f"{PREFIX}{os.getpid()}-x": True,
-             f"{PREFIX}somebody's": True, "other": True}  # fmt: skip
-    for name in names:
-        (tmp_path / name).mkdir()
-    _sweep()
-    assert {name: (tmp_path / name).exists() for name in names} == names
+def fetched(seed: Seed, described: bytes, folder: Path, seconds: float) -> bytes:
+    """What a host's aria2c gets of a file from the controller within so many seconds."""
+    folder.mkdir()
+    (folder / "torrent").write_bytes(described)
+    name = torrent.decoded(described)[b"info"][b"name"].decode()
+    meeting = Meeting(free("20000-40000"))
+    try:
+        meeting.seeds[torrent.infohash(described)] = seed.port
+        meeting.fleet["127.0.0.1"] = Member("127.0.0.1")
+        words = [str(ARIA2C), *COMMON, f"--dir={folder}", "--seed-time=0",
+                 f"--bt-tracker=http://127.0.0.1:{meeting.port}/announce",
+                 f"--torrent-file={folder / 'torrent'}"]  # fmt: skip
+        running = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + seconds
+        while running.poll() is None and time.monotonic() < end:
+            gevent.sleep(0.1)
+        running.kill()
+        running.wait()
+    finally:
+        meeting._server.stop()
+    return (folder / name).read_bytes() if (folder / name).exists() else b""
+
+
+def test_the_controller_gives_what_it_only_reads_to_hosts_that_it_lets_in(tmp_path: Path) -> None:
+    content = os.urandom(2 * pieces.SIZE + 5)
+    (tmp_path / "image").write_bytes(content)
+    (tmp_path / "image").chmod(0o400)
+    described = torrent.of(tmp_path / "image", hashlib.sha256(content).hexdigest())
+    seed = Seed(tmp_path / "image", described, "20000-40000", 0)
+    try:
+        assert fetched(seed, described, tmp_path / "stranger", 3) == b""
+        seed.give("127.0.0.1")
+        assert fetched(seed, described, tmp_path / "host", 30) == content
+    finally:
+        sent = seed.end()
+    assert len(content) <= sent < 1.2 * len(content)
+    assert free(str(seed.port)) == seed.port, "nobody listens any more"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["image"]
