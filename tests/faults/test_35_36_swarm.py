@@ -157,8 +157,8 @@ def test_36_bytes_that_go_wrong_on_a_peer_stay_there(file: File) -> None:
     strike(liar, f"dd if=/dev/zero of=$(ls {PART}) bs=1M count=75 conv=notrunc status=none")
     done = ended(run)
     assert done.status == 0 and where(DEST, *THREE) == {file.sha}
-    # pieces that were spoilt while they came make it shun whoever gave them, and leave; where all of
-    # them had been checked before, the lock's sum finds them: in both cases they come again by SSH
+    # pieces that were spoilt while they came make it shun whoever gave them, and leave; where all
+    # had been checked before, the lock's sum finds them: in both cases they come again by SSH
     (left,) = done.host(liar)["notes"] or [""]
     assert ("nothing came for 20 s" in left) != ("what arrived broken is sent again" in done.output)
     assert SIZE // 10 < done.host(liar)["sent"] < SIZE
