@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.pieces import SIZE
-from operations import connection
+from operations import connection, events
 
 #: bytes that are read here at once, and written there
 BLOCK = 1 << 20
@@ -54,9 +55,57 @@ class Meter:
 
         telling = gevent.spawn(tell)
         try:
-            yield
+            with together.counted(host.name, self):
+                yield
         finally:
             telling.kill()
+
+
+class Together:
+    """What all hosts get at a time, told where that is more than one."""
+
+    def __init__(self) -> None:
+        #: since there was none: what has come already counts as long as something comes
+        self.meters: list[Meter] = []
+        self.hosts = Counter[str]()
+        self.telling: gevent.Greenlet | None = None
+
+    @contextmanager
+    def counted(self, host: str, meter: Meter) -> Iterator[None]:
+        if meter not in self.meters:  # one that a swarm left is told of again
+            self.meters.append(meter)
+        self.hosts[host] += 1
+        if self.telling is None and len(self.hosts) > 1:
+            self.telling = gevent.spawn(self._tell)
+        try:
+            yield
+        finally:
+            self.hosts[host] -= 1
+            self.hosts += Counter()  # without those that get nothing more
+            if not self.hosts:
+                self.meters.clear()
+                if telling := self.telling:
+                    self.telling = None
+                    telling.kill()
+                    events.emit("", "progress", hosts=0, line="")
+
+    def sum(self) -> Meter:
+        found = Meter(sum(meter.total for meter in self.meters))
+        found.sent = sum(meter.moved for meter in self.meters)
+        found.resumed = sum(meter.resumed for meter in self.meters)
+        return found
+
+    def _tell(self) -> None:
+        while True:
+            before, began = self.sum().moved, time.monotonic()
+            gevent.sleep(PATIENCE)
+            now = self.sum()
+            line = now.line(time.monotonic() - began, now.moved - before)
+            logger.info(f"in all, {len(self.hosts)} hosts: {line}")
+            events.emit("", "progress", hosts=len(self.hosts), line=line)
+
+
+together = Together()
 
 
 def send(

@@ -34,6 +34,8 @@ class Seen:
         self.failed: dict[str, str] = {}
         self.returned: set[str] = set()
         self.ended: Counter[str] = Counter()
+        #: of files that come to several hosts
+        self.progress = ""
 
     def heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
         since, stage, _ = self.at_work.get(host, (time.monotonic(), "", ""))
@@ -48,6 +50,9 @@ class Seen:
             self.at_work[host] = (since, fields["stage"], "")
         elif kind == "step" and host in self.at_work:
             self.at_work[host] = (since, stage, fields["title"])
+        elif kind == "progress":
+            hosts, line = fields["hosts"], fields["line"]
+            self.progress = f"files to {hosts} hosts: {line}" if hosts else ""
         elif kind == "rolling-back":
             self.failed.pop(host, None)
         elif kind in ("failed", "unreachable"):
@@ -127,7 +132,7 @@ class View:
         table = Table(box=None, pad_edge=False)
         for column in ("host", "stage", "", "time"):
             table.add_column(column, no_wrap=True)
-        room = max(3, self.console.height - 6)
+        room = max(3, self.console.height - 6 - bool(seen.progress))
         longest = sorted(seen.at_work.items(), key=lambda item: item[1][0])
         for host, (since, stage, step) in longest[:room]:
             table.add_row(Text(host), stage, Text(step), _span(now - since))
@@ -135,6 +140,7 @@ class View:
         lines: list[RenderableType] = [
             Text(f"{seen.line()}, {_span(now - seen.began)} so far"),
             Text(by_stage),
+            *([Text(seen.progress)] if seen.progress else []),
             table,
         ]
         return Group(*lines, *([Text(f"… and {more} more")] if more > 0 else []))
@@ -166,6 +172,8 @@ class View:
         elif kind == "done":
             status = seen.status(host)
             self._say(f"{host}: {status} ({seen.line()})", MARKS[status])
+        elif kind == "progress" and seen.progress and not self.live:
+            self._say(seen.progress)
         elif kind == "pause":
             self._say(f"the canaries passed; waiting {fields['seconds']} s")
         elif kind == "interrupted":

@@ -5,11 +5,13 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from fleet import lock, pieces
+from operations import sending
 from operations.sending import Meter
 
 S = 8  # a piece's size here
@@ -90,6 +92,32 @@ def test_progress_says_how_much_how_fast_and_how_long_still() -> None:
     meter.resumed, meter.sent = 10_000_000_000, 1_000_000_000
     assert meter.line(10, 1_000_000_000) == "11,000 of 23,000 MB, 100.0 MB/s, 120 s left"
     assert meter.line(10, 0).endswith("0.0 MB/s, nothing moves")
+
+
+def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[tuple[int, str]] = []
+    monkeypatch.setattr(sending, "PATIENCE", 0.2)
+    monkeypatch.setattr(
+        sending.events, "emit",
+        lambda host, kind, hosts, line: heard.append((hosts, line)),
+    )  # fmt: skip
+    one, other = Meter(4_000_000), Meter(6_000_000)
+    all_of_them = sending.Together()
+    with all_of_them.counted("a", one):
+        gevent.sleep(0.3)
+        assert not heard, "one host has its own line"
+        with all_of_them.counted("b", other):
+            gevent.sleep(0.1)
+            one.sent, other.swarmed, other.resumed = 1_000_000, 1_000_000, 3_000_000
+            gevent.sleep(0.15)
+        one.sent = 4_000_000
+        gevent.sleep(0.2)
+    assert heard[0][0] == 2 and heard[0][1].startswith("5 of 10 MB, ")
+    # what b has still counts
+    assert heard[1][0] == 1 and heard[1][1].startswith("8 of 10 MB, ")
+    assert heard[-1] == (0, "") and not all_of_them.meters
 
 
 def test_lists_of_files_long_gone_do_not_pile_up(small: None) -> None:

@@ -29,6 +29,10 @@ def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
         view._heard(name, "step", {"stage": "image", "title": "loading [the] image " * 9})
     for name in names[:100]:
         view._heard(name, "done", {"passed": True})
+    view._heard("", "progress", {"hosts": 9, "line": "5 of 10 MB, 1.0 MB/s, 5 s left"})
+    lines = drawn(view, 24)
+    assert lines[2] == "files to 9 hosts: 5 of 10 MB, 1.0 MB/s, 5 s left"
+    view._heard("", "progress", {"hosts": 0, "line": ""})
     lines = drawn(view, 24)
     assert len(lines) <= 24 and all(len(line) <= 80 for line in lines)
     assert lines[0].startswith("100 of 500 done, 100 changed, 100 at work, about ")
