@@ -1,15 +1,17 @@
 """Eight bare hosts, one of them behind a slow link: each at its own pace, or all in lockstep.
 
-python -m tests.bench.lockstep [MIB [PAIRS]]
+python -m tests.bench.lockstep [MIB [PAIRS [RELEASE]]] > figures.json
 
 `pyinfra … deploy.py` takes all hosts through each stage together, `mlufleet rollout` each host on
-its own; the stages are the same. What comes to the slow host comes at MIB MiB/s.
+its own; the stages are the same. What comes to the slow host comes at MIB MiB/s. The last host ends
+when the slow one does, either way: what differs is when the others do.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import time
 
 import yaml
 
+from fleet import journal
 from tests.bench.measured import note
 from tests.lab import paths, traffic, up
 
@@ -24,7 +27,8 @@ HOSTS, SLOW = 8, "u1804-2"
 INVENTORY = "inventories/lab.py"
 WAYS = {
     "lockstep": ["pyinfra", "-y", INVENTORY, "deploy.py"],
-    "own pace": ["fleet.cli", "rollout", INVENTORY, "--canary", "0", "--window", "100%"],
+    "own pace": ["fleet.cli", "rollout", INVENTORY, "--canary", "0", "--window", "100%",
+                 "--uploads", "8"],
 }  # fmt: skip
 
 
@@ -35,26 +39,50 @@ def bare() -> None:
     up.up(HOSTS)
 
 
-def seconds(way: str, mib: int) -> float:
+def ended(output: str, way: str) -> dict[str, float]:
+    """Host -> seconds from the begin of the run until it was proved."""
+    run = re.search(r"runs/([0-9]+-[0-9]+-[0-9]+)", output)
+    if run is None:
+        raise RuntimeError(f"{way}: {output[-5000:]}")
+    events = journal.read(paths.PROJECT / "runs" / run[1])
+    began = events[0]["time"]
+    return {event["host"]: round(event["time"] - began, 1) for event in events
+            if event["kind"] == "stage-done" and event["stage"] == "smoke"}  # fmt: skip
+
+
+def once(way: str, mib: int, release: str) -> dict[str, float]:
     bare()
+    data = ["--data", f"release={paths.inside(paths.RELEASES)}/{release}.yml"]
     with traffic.slow(mib, SLOW):
         began = time.monotonic()
-        done = subprocess.run([sys.executable, "-m", *WAYS[way]], capture_output=True, text=True,
-                              cwd=paths.PROJECT, env={**os.environ, "NO_COLOR": "1"})  # fmt: skip
+        done = subprocess.run([sys.executable, "-m", *WAYS[way], *data], capture_output=True,
+                              text=True, cwd=paths.PROJECT,
+                              env={**os.environ, "NO_COLOR": "1"})  # fmt: skip
         took = time.monotonic() - began
     if done.returncode:
         raise RuntimeError(f"{way}: {done.stdout[-2000:]}{done.stderr[-3000:]}")
-    note(f"{way}: {took:.1f} s")
-    return round(took, 1)
+    hosts = ended(done.stdout + done.stderr, way)
+    middle = statistics.median(hosts.values())
+    note(f"{way}: {took:.1f} s, half of the hosts after {middle:.1f} s")
+    return {"all": round(took, 1), "half": middle, "slow": hosts[SLOW]}
 
 
-def main(mib: int, pairs: int) -> None:
+def main(mib: int, pairs: int, release: str) -> None:
     up.up(HOSTS)
-    runs = {way: [seconds(way, mib) for _ in range(pairs)] for way in WAYS}
-    ratio = statistics.median(runs["lockstep"]) / statistics.median(runs["own pace"])
-    print(json.dumps({"hosts": HOSTS, "slow MiB/s": mib, **runs, "ratio": round(ratio, 2)}))
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    for _ in range(pairs):
+        for way in WAYS:
+            runs[way].append(once(way, mib, release))
+    ratios = {
+        what: round(
+            statistics.median(a[what] / b[what] for a, b in zip(*runs.values(), strict=True)), 2
+        )
+        for what in ("all", "half")
+    }
+    print(json.dumps({"hosts": HOSTS, "slow MiB/s": mib, "release": release, **runs,
+                      "times as fast": ratios}, indent=1))  # fmt: skip
 
 
 if __name__ == "__main__":
-    mib, pairs = [*sys.argv[1:], *("4", "1")[len(sys.argv) - 1 :]]
-    main(int(mib), int(pairs))
+    mib, pairs, release = [*sys.argv[1:], *("1", "5", "light")[len(sys.argv) - 1 :]]
+    main(int(mib), int(pairs), release)
