@@ -152,10 +152,11 @@ class Report(_Tolerant):
 
     @property
     def validated(self) -> list[tuple[str, str, Test]]:
-        """Host, test and what came of it; those that did not pass first."""
+        """Host, test and what came of it; what failed comes first, then what did not run."""
         every = [(name, plugin, test) for name, host in self.hosts.items()
                  for plugin, test in host.validation.items()]  # fmt: skip
-        return sorted(every, key=lambda one: one[2].verdict == "PASSED")
+        ranks = {"FAILED": 0, "SKIPPED": 1}
+        return sorted(every, key=lambda one: ranks.get(one[2].verdict, 2))
 
     @property
     def counts(self) -> dict[str, int]:

@@ -31,13 +31,11 @@ def twice(figures: dict[str, Any]) -> float:
 
 def start(figures: dict[str, Any]) -> float:
     """Seconds of a swarm that are neither the file's nor those pieces'."""
-    alone = next(r for r in figures["runs"] if r["hosts"] == 1 and r["way"] == "SSH stream")
-    rate = figures["bytes"] / alone["seconds"]
-    more = twice(figures) * PIECE
-    return max(0.0, statistics.median(
+    rate, more = figures["MiB/s"] << 20, twice(figures) * PIECE
+    return statistics.median(
         run["seconds"] - (figures["bytes"] + more * (run["hosts"] - 1)) / rate
         for run in figures["runs"] if run["way"] == "swarm"
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def one_by_one(hosts: int, link: float, process: float) -> float:

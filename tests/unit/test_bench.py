@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
 import xml.etree.ElementTree as ET
 
-from tests.bench import chart, delay
+from tests.bench import chart, delay, larger
 
 
 def test_a_wire_takes_a_round_trip_for_an_answer_and_keeps_the_order() -> None:
@@ -51,3 +52,24 @@ def test_a_chart_draws_each_way_through_all_counts_and_slower_is_higher() -> Non
                for line in lines]  # fmt: skip
     assert [len(points) for points in heights] == [3] * 4
     assert heights[0][0] < heights[1][0] < heights[2][0] < heights[3][0]
+
+
+def test_the_page_of_distribution_says_what_its_figures_come_to() -> None:
+    figures = json.loads((chart.DOCS / "distribution.json").read_text())
+    page = (chart.DOCS / "distribution.md").read_text()
+    assert larger.table(figures) in page, "python -m tests.bench.larger"
+    for run in figures["runs"]:
+        assert f"{run['seconds']:.1f} s, {run['sent']:.2f} S" in page
+    assert (chart.DOCS / "distribution.svg").read_text() == chart.spread(figures)
+
+
+def test_a_larger_fleet_costs_the_controller_its_last_pieces_a_host() -> None:
+    runs = [{"way": "swarm", "hosts": n, "seconds": 60.0 + n, "sent": 1 + 0.01 * (n - 1)}
+            for n in (1, 5, 9)]  # fmt: skip
+    figures = {"bytes": 100 * larger.PIECE, "MiB/s": 8, "runs": runs, "SSH MiB a CPU second": 900}
+    assert round(larger.twice(figures), 6) == 1
+    # 50 s of the file and half a second a piece
+    assert round(larger.start(figures), 6) == 13
+    alone, many = (larger.swarm(n, 117e6, figures) for n in (1, 1001))
+    assert round(many - alone, 3) == round(1000 * larger.PIECE / 117e6, 3)
+    assert larger.one_by_one(10, 117e6, 1e9) == 10 * larger.FILES / 117e6
