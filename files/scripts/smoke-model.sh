@@ -64,7 +64,7 @@ sys.stdout.buffer.write(answer.read())'
     made="$log-${where##*/}"
     if inside test -f "$where"; then
       inside cat "$where" > "$made" || exit 1
-      inside rm -f "$where"
+      inside rm -f "$where" || { echo "$where cannot be taken away again"; exit 1; }
       grep -qaF -- "$expect" "$made" &&
         answer="$where, $(stat -c %s "$made") bytes, kept as $made"
     fi ;;
