@@ -20,9 +20,6 @@ from fleet.validate import golden, validate
 if TYPE_CHECKING:
     from fleet.wanted import Wanted
 
-#: what a command does not know itself is for pyinfra
-OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
-
 
 class Command(click.Group):
     """Turns wrong input into one clear message and exit status 3."""
@@ -136,7 +133,7 @@ def inventory(inventory: str, form: str) -> None:
         graph.show(inventory, found)
 
 
-@main.command(context_settings=OPTIONS)
+@main.command(context_settings=launch.FOR_PYINFRA)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def deploy(inventory: str, options: tuple[str, ...]) -> None:
@@ -147,12 +144,10 @@ def deploy(inventory: str, options: tuple[str, ...]) -> None:
                mlufleet deploy inventories/fleet.py --limit rack1 --dry
                mlufleet deploy inventories/fleet.py --data smoke=always
     """
-    if not {"--dry", "-y", "--yes"} & set(options):
-        options = (*options, "-y")
     sys.exit(launch.run(inventory, options)["exit"])
 
 
-@main.command(context_settings=OPTIONS)
+@main.command(context_settings=launch.FOR_PYINFRA)
 @click.argument("inventory")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
@@ -175,7 +170,7 @@ def doctor(inventory: str, as_json: bool, options: tuple[str, ...]) -> None:
     sys.exit(doctors.exit_status(report))
 
 
-@main.command("lock-status", context_settings=OPTIONS)
+@main.command("lock-status", context_settings=launch.FOR_PYINFRA)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def lock_status(inventory: str, options: tuple[str, ...]) -> None:
@@ -190,7 +185,7 @@ def lock_status(inventory: str, options: tuple[str, ...]) -> None:
         click.echo(line)
 
 
-@main.command(context_settings=OPTIONS)
+@main.command(context_settings=launch.FOR_PYINFRA)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def unlock(inventory: str, options: tuple[str, ...]) -> None:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_STYLES = re.compile(r"\x1b\[[0-9;]*m")
+import click
+
 _VERDICT = re.compile(r"plugin\s+\[([^\]]+)\]\s*:\s*(\S+)", re.IGNORECASE)
 _RATE = re.compile(
     r"(?P<name>\S.*?)\s*[:=|]\s*(?P<value>[0-9]+(?:\.[0-9]+)?)\s*"
@@ -35,7 +36,7 @@ def read(lines: Iterable[str], plugin: str) -> Said:
     """What `cnvs -r PLUGIN -v` printed; its exit status is not asked."""
     verdicts: list[str] = []
     rates: dict[str, float] = {}
-    for line in (_STYLES.sub("", raw).strip() for raw in lines):
+    for line in (click.unstyle(raw).strip() for raw in lines):
         if verdict := _VERDICT.search(line):
             if verdict[1].strip() == plugin:
                 verdicts.append(verdict[2])

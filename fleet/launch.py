@@ -12,6 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fleet.failures import Exit, InvalidInput
 
+#: settings of a command whose unknown options are pyinfra's
+FOR_PYINFRA = {"ignore_unknown_options": True, "allow_extra_args": True}
+
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
 
@@ -63,6 +66,8 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     from fleet import report
     from fleet.journal import RUNS, identity
 
+    if not {"--dry", "-y", "--yes"} & set(options):
+        options = (*options, "-y")
     run = identity()
     words = [sys.executable, "-m", "pyinfra", inventory, "deploy.py", *options]
     process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": run},

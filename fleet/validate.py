@@ -17,8 +17,6 @@ from fleet.failures import Exit, InvalidInput
 if TYPE_CHECKING:
     from fleet.validation import Good
 
-#: what a command does not know itself is for pyinfra
-OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
 LEVEL = click.option("--level", type=click.IntRange(3, 4), default=3, show_default=True,
                      help="4 has all of 3, and the tests that load cards as far as they "
                      "go.")  # fmt: skip
@@ -27,7 +25,7 @@ DESTRUCTIVE = click.option("--destructive", is_flag=True,
                            "go.")  # fmt: skip
 
 
-@click.command(context_settings=OPTIONS)
+@click.command(context_settings=launch.FOR_PYINFRA)
 @click.argument("inventory", required=False)
 @LEVEL
 @DESTRUCTIVE
@@ -70,7 +68,7 @@ def validate(
     sys.exit(report["exit"] or (Exit.OK if passed else Exit.FAILED))
 
 
-@click.command(context_settings=OPTIONS)
+@click.command(context_settings=launch.FOR_PYINFRA)
 @click.argument("inventory")
 @click.argument("host")
 @LEVEL
@@ -152,8 +150,7 @@ def _run(inventory: str, level: int, destructive: bool, again: bool, *options: s
     said = {"validation": level, "validation_destructive": destructive, "validation_again": again}
     data = [word for key, value in said.items()
             for word in ("--data", f"{key}={json.dumps(value)}") if value]  # fmt: skip
-    dry = {"--dry", "-y", "--yes"} & set(options)
-    return launch.run(inventory, (*data, *options, *(() if dry else ("-y",))))
+    return launch.run(inventory, (*data, *options))
 
 
 def _show(results: dict[str, dict[str, dict[str, Any]]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as xml
 
 from fleet.reports.reported import STAGES, Host, Test, kind, read
+from fleet.validation import PASSED, SKIPPED
 
 #: hosts say anything; XML 1.0 has no place for these, not even as references
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -83,9 +84,9 @@ def _cases(name: str, host: Host) -> list[xml.Element]:
 
 def _tested(name: str, plugin: str, test: Test) -> xml.Element:
     case = _case(name, f"validation: {plugin}")
-    if test.verdict == "SKIPPED":
+    if test.verdict == SKIPPED:
         return _skipped(case, test.why)
-    if test.verdict != "PASSED":
+    if test.verdict != PASSED:
         xml.SubElement(case, "failure", type="VALIDATION", message=_clean(test.why))
     return case
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from fleet.journal import file_name
 from fleet.report import STATUSES as STATUSES
+from fleet.validation import FAILED, SKIPPED
 from operations.state import WORKS
 
 STAGES = (
@@ -155,7 +156,7 @@ class Report(_Tolerant):
         """Host, test and what came of it; what failed comes first, then what did not run."""
         every = [(name, plugin, test) for name, host in self.hosts.items()
                  for plugin, test in host.validation.items()]  # fmt: skip
-        ranks = {"FAILED": 0, "SKIPPED": 1}
+        ranks = {FAILED: 0, SKIPPED: 1}
         return sorted(every, key=lambda one: ranks.get(one[2].verdict, 2))
 
     @property
