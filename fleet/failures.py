@@ -70,7 +70,18 @@ TABLE: dict[str, tuple[str, str]] = {
     "SECURE_BOOT": (
         "the kernel takes only signed modules, and the driver's are not signed by a key it knows",
         "disable Secure Boot in the firmware, or enrol a machine owner key for dkms to sign with: "
-        "`mokutil --import /var/lib/dkms/mok.pub`, then confirm it at the console",
+        "the site's own (`signing_key` and `signing_certificate` in the inventory), or the host's "
+        "(`mokutil --import /var/lib/dkms/mok.pub`, then confirm it at the console)",
+    ),
+    "KEY_NOT_ENROLLED": (
+        "the kernel takes only signed modules, and does not know the site's key",
+        "copy the file of `signing_certificate` to the host as DER, `mokutil --import` it there, "
+        "reboot and confirm it at the console (MokManager)",
+    ),
+    "SIGNING": (
+        "dkms does not sign modules with the site's key",
+        "install what it signs with: sign-file of the kernel's headers, or kmodsign (package "
+        "sbsigntool) on Ubuntu; or say no `signing_key` where the kernel takes unsigned modules",
     ),
     "CLOCK_SKEW": (
         "the host's clock is far from the controller's",

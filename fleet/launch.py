@@ -27,7 +27,7 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     :param name: of the inventory, for errors
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
-    from fleet import documents, validation, wanted
+    from fleet import documents, signing, validation, wanted
     from fleet.inventory import HostData
 
     found = []
@@ -42,6 +42,7 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
         try:
             if validation.tests(data.validation or 0, data.validation_tests or ""):
                 validation.golden(validation.GOLDEN if data.golden is None else data.golden)
+            signing.of(data.said())
             found.append((host.name, wanted.of_host(data.said())))
         except InvalidInput as error:
             raise InvalidInput(f"{name}: {host.name}: {error}") from error

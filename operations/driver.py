@@ -20,6 +20,7 @@ from operations import events, headers, layout, system
 from operations.failing import alone, fail
 from operations.observe import forget, observe
 from operations.reboot import Reboot
+from operations.signing import GiveKey
 from operations.stage import Body, Decision, Options, Stage, again
 from operations.state import Holder, HostState, Package
 from operations.step import Step
@@ -45,6 +46,17 @@ def unbuilt(wanted: Wanted, state: HostState) -> bool:
     return coming not in ("", state.kernel) and not state.has_module(
         coming, wanted.release.driver.version
     )
+
+
+def unsigned(wanted: Wanted, state: HostState, options: Options) -> list[str]:
+    """Kernels that have been given this driver, and not with a signature of the site's key."""
+    found, version = current(wanted, state), wanted.release.driver.version
+    if not options.signing or not found or not found.installed or found.version != version:
+        return []
+    kernels = [state.kernel]
+    if state.next_kernel not in ("", state.kernel) and not unbuilt(wanted, state):
+        kernels.append(state.next_kernel)
+    return [kernel for kernel in kernels if (kernel, version) not in state.signed]
 
 
 def current(wanted: Wanted, state: HostState) -> Package | None:
@@ -97,11 +109,15 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         if too_new := compatibility.kernel_problem(driver, coming):
             return Failure("KERNEL_TOO_NEW", f"{too_new}; it boots next")
         todo.append(f"build driver {driver.version} for kernel {coming}, which boots next")
+    todo += [f"sign driver {driver.version} for kernel {kernel}"
+             for kernel in unsigned(wanted, state, options)]  # fmt: skip
     return todo
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     version = wanted.release.driver.version
+    if options.signing:
+        yield GiveKey(options.signing)
     if changes(wanted, state):
         yield from _free(wanted, state, options)
         if not right_package(wanted, state):
@@ -109,12 +125,15 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
                 yield from headers.install(wanted, state, state.kernel)
             yield from _install(wanted, state, options)
             state = again(wanted)
+        yield from _sign(wanted, state, options)
         if not state.loaded:
             yield from _built(wanted, state)
             yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
         elif state.loaded == version and changes(wanted, state):
             yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
         state = again(wanted)
+    else:
+        yield from _sign(wanted, state, options)
     if unbuilt(wanted, state):
         yield from headers.install(wanted, state, state.next_kernel)
         yield Step(f"building the driver for kernel {state.next_kernel}, which boots next",
@@ -141,6 +160,17 @@ def _built(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
             yield from headers.install(wanted, state, state.kernel)
         yield Step("building the driver for the running kernel", "build-driver", version,
                    state.kernel, code="DRIVER_INSTALL", timeout=3600)  # fmt: skip
+
+
+def _sign(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    """Have DKMS build again what it built without the site's key."""
+    kernels = unsigned(wanted, state, options)
+    if kernels and options.signing:  # its own package may have come with the driver's
+        yield GiveKey(options.signing)
+    for kernel in kernels:
+        yield Step(f"building the driver for kernel {kernel} with a signature", "build-driver",
+                   wanted.release.driver.version, kernel, "anew", code="SIGNING",
+                   timeout=3600)  # fmt: skip
 
 
 def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:

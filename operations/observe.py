@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 from pyinfra.api import FactBase, Host, QuoteString, StringCommand
 from pyinfra.context import ContextObject
 
-from fleet import driver_packages
+from fleet import driver_packages, signing
 from fleet.failures import Failure
+from fleet.signing import Signing
 from fleet.wanted import Wanted
 from operations import connection, layout
 from operations.scripts import text
@@ -29,10 +30,11 @@ CONTAINER_FACTS = (
 LIMIT = 120
 
 
-def preamble(wanted: Wanted, slow: bool = False) -> str:
+def preamble(wanted: Wanted, slow: bool = False, key: Signing | None = None) -> str:
     """What the probe is asked about: variables and functions set ahead of its text.
 
     :param slow: the login took so long that it is worth asking why
+    :param key: that modules are to be signed with
     """
     parts = wanted.parts
     values = {
@@ -44,6 +46,8 @@ def preamble(wanted: Wanted, slow: bool = False) -> str:
         ],
         "CONTAINERS": [part.release.container.name for part in parts],
         "SLOW": ["yes"] if slow else [],
+        "KEY": [key.identity] if key else [],
+        "ISSUED": [key.issued] if key else [],
         "ROOTS": ["/var/lib/docker", layout.STATE, *(s for p in parts for s in _sources(p)[:1])],
         "RELEASES": [str(number) for number in range(len(parts))],
         "CONTAINER_FACTS": [CONTAINER_FACTS],
@@ -123,7 +127,8 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
     if host not in _seen:
         try:
             # what is stuck in the kernel outlives its own limit: the controller has one as well
-            asked = preamble(wanted, connection.logins.get(host.name, 0) > connection.PATIENT)
+            slow = connection.logins.get(host.name, 0) > connection.PATIENT
+            asked = preamble(wanted, slow, signing.of(host.data))
             states: Any = host.get_fact(Probe, preamble=asked, _timeout=LIMIT + 30)
         except EOFError:  # sudo wants a password and pyinfra finds nobody to ask
             return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")

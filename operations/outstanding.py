@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fleet import signing
 from fleet import validation as suite
 from fleet.failures import Failure
 from fleet.plain import plainly
@@ -129,6 +130,7 @@ def look(host: Any) -> Look:
         options = Options.of(host)
         if validation.asked(options):
             suite.golden(options.golden)
+        signing.of(host.data)
     connection.prepare(host)
     state = sudo.prepare(host) or observe(host, wanted)
     return Look(wanted, options, state, drift(wanted, state, options))

@@ -113,8 +113,12 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
             return Failure("KERNEL_TOO_NEW", too_new)
         if not state.headers and not headers.carried(wanted, state, state.kernel):
             return Failure("HEADERS_MISSING", headers.absent(state))
-    if not right and state.secure_boot and not state.signer:
-        return Failure("SECURE_BOOT", state.secure_boot)
+    if not (right and state.loaded) and state.secure_boot:
+        if options.signing and not state.trusted:
+            said = f"{state.secure_boot}: the kernel has no key {options.signing.identity}"
+            return Failure("KEY_NOT_ENROLLED", f"{said}, that of {options.signing.file}")
+        if not (right or options.signing or state.signer):
+            return Failure("SECURE_BOOT", state.secure_boot)
     if abs(state.skew) > SKEW:
         return Failure("CLOCK_SKEW", f"{state.skew:+.0f} seconds")
     for job in state.jobs:

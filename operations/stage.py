@@ -14,7 +14,9 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State, StateStage
 from typing_extensions import override
 
+from fleet import signing
 from fleet.failures import Failure
+from fleet.signing import Signing
 from fleet.validation import GOLDEN
 from fleet.wanted import Wanted
 from operations import events, settings
@@ -37,6 +39,9 @@ class Options:
     reboot_timeout: int = 900
     #: seconds that another package manager is waited for
     lock_timeout: int = 300
+    #: files of the site's key for kernel modules
+    signing_key: str = ""
+    signing_certificate: str = ""
     #: level up to which the host is validated; 2 is what every smoke test does
     validation: int = 2
     validation_destructive: bool = False
@@ -49,6 +54,11 @@ class Options:
     @classmethod
     def of(cls, host: Host) -> Options:
         return settings.of(cls, host)
+
+    @property
+    def signing(self) -> Signing | None:
+        """What kernel modules are signed with, where the site says."""
+        return signing.of(vars(self))
 
 
 #: what is still to do, in words; or why the host cannot be carried further

@@ -116,6 +116,8 @@ class HostState:
     secure_boot: str = ""
     #: the key that DKMS signs with, where the firmware trusts it
     signer: str = ""
+    #: whether the kernel knows the site's own key; asked where it takes signed modules only
+    trusted: bool = False
     tools: set[str] = field(default_factory=set)
     cards: list[Card] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
@@ -128,6 +130,8 @@ class HostState:
     packages: list[Package] = field(default_factory=list)
     #: (kernel release, driver version) that modules are built for
     built: set[tuple[str, str]] = field(default_factory=set)
+    #: those of them that have a signature of the site's key
+    signed: set[tuple[str, str]] = field(default_factory=set)
     holders: list[Holder] = field(default_factory=list)
     engine: str = ""
     engine_enabled: bool = False
@@ -315,6 +319,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.secure_boot = fields[0]
     elif kind == "signer":
         state.signer = fields[0]
+    elif kind == "trusted":
+        state.trusted = True
     elif kind == "tool":
         state.tools.add(fields[0])
     elif kind == "card":
@@ -323,6 +329,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.nodes.append(fields[0])
     elif kind == "module-for":
         state.built.add((fields[0], fields[1]))
+        if fields[2:] and fields[2]:
+            state.signed.add((fields[0], fields[1]))
     elif kind == "running":
         state.running[fields[0]] = (fields[1], fields[2])
         if fields[3:]:

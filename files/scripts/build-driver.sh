@@ -1,11 +1,24 @@
-# VERSION KERNEL: also for a kernel that has not been booted yet.
+# VERSION KERNEL [anew]: also for a kernel that has not been booted yet; anew where it is built, as
+# DKMS signs only what it builds.
 for tree in /var/lib/dkms/cambricon*/"$1"; do
   name=$(basename "$(dirname "$tree")")
-  dkms install -m "$name" -v "$1" -k "$2" || exit 1
+  if [ -n "${3:-}" ]; then
+    dkms remove -m "$name" -v "$1" -k "$2"
+    [ -d "$tree" ] || dkms add -m "$name" -v "$1" || exit 1
+  fi
+  said=$(dkms install -m "$name" -v "$1" -k "$2" 2>&1) || failed=1
+  printf '%s\n' "$said"
+  [ -z "${failed:-}" ] || exit 1
   # the vendor's hook before a build takes away the modules of the kernel that runs
   for built in "$tree"/*/*/module; do
     kernel=$(basename "$(dirname "$(dirname "$built")")")
     [ "$kernel" = "$2" ] || [ -n "$(find /lib/modules/"$kernel" -name 'cambricon-drv.ko*' | head -n 1)" ] ||
       dkms install -m "$name" -v "$1" -k "$kernel" --force || exit 1
   done
+  unsigned=$(printf '%s\n' "$said" | grep "won't be signed")
+  if [ -n "${3:-}" ] && [ -n "$unsigned" ]; then
+    echo "@@code SIGNING"
+    echo "$unsigned"
+    exit 1
+  fi
 done

@@ -2,7 +2,7 @@
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python. It is what a
 # run costs a host that is right: the shell reads by itself where it can, as each process that is
 # started costs a millisecond, and each docker client thirty.
-# Variables set before this text: PACKAGES ROOTS SLOW CONTAINERS RELEASES, and for each of RELEASES
+# Variables set before this text: PACKAGES ROOTS SLOW CONTAINERS KEY ISSUED RELEASES, and for each of RELEASES
 # (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS
 # FILES INSIDE. "release SLOT" is printed ahead of what is one release's, "host" behind.
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/local/neuware/bin"
@@ -53,6 +53,8 @@ if [ -n "$enforced" ]; then
   for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
     [ -s "$key" ] && quiet 5 mokutil --test-key "$key" | grep -q 'already enrolled' && say signer "$key"
   done
+  # the kernel's own list: also what is built into it, and where there is no firmware to ask
+  [ -n "$KEY" ] && grep -qs "^[^:]* asymmetri.*: $KEY: " /proc/keys && say trusted
 fi
 # shellcheck disable=SC2012  # of these names, versions are sorted best by sort
 for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
@@ -91,11 +93,20 @@ elif command -v rpm >/dev/null 2>&1; then
   rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' $PACKAGES 2>/dev/null |
     grep "^package$T"
 fi
+signed() {
+  # FOLDER: all modules in it have a signature that names the key, in one of the two ways there are
+  for module in "$1"/*.ko*; do
+    case $module in *.gz) unpack='gzip -dc' ;; *.xz) unpack='xz -dc' ;; *.zst) unpack='zstd -dc' ;; *) unpack='cat' ;; esac
+    $unpack "$module" 2>/dev/null | tail -c 4096 | od -An -v -tx1 | tr -d ' \n' | grep -q "$ISSUED\|$KEY" || return 1
+  done
+}
 for built in /var/lib/dkms/cambricon*/*/*/*/module; do
   [ -d "$built" ] || continue
+  with=
+  [ -n "$KEY" ] && signed "$built" && with=signed
   kernel=${built%/*/module}
   version=${kernel%/*}
-  say module-for "${kernel##*/}" "${version##*/}"
+  say module-for "${kernel##*/}" "${version##*/}" "$with"
 done
 find /proc/[0-9]*/fd -lname '/dev/cambricon*' 2>/dev/null | cut -d/ -f3 | sort -u |
 while read -r pid; do

@@ -81,6 +81,9 @@ class HostData(Model):
     reconnect_timeout: Int | None = Field(default=None, ge=1)
     #: seconds to wait for another package manager (unattended upgrades) to end
     lock_timeout: Int | None = Field(default=None, ge=0)
+    #: files of the site's key for kernel modules, which DKMS signs with, and of its certificate
+    signing_key: str | None = None
+    signing_certificate: str | None = None
     #: level up to which every run validates the host: 3 and 4 are the vendor's suite, where it is
     validation: Int | None = Field(default=None, ge=0, le=4)
     #: whether tests may run that load cards and power supplies as far as they go

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fleet import documents, wanted
+from fleet import documents, signing, wanted
 from fleet.documents import is_file
 from fleet.failures import InvalidInput
 from fleet.fields import Location, line_of
@@ -112,7 +112,7 @@ def _check(name: str, said: dict[str, Any]) -> None:
                          "{1:d} is what a bracket stood for, without zeros")  # fmt: skip
     for group_name in said.get("groups", ()):
         check_group(group_name)
-    for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file"):
+    for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", *signing.FIELDS):
         if key in said and not is_file(os.path.expanduser(said[key])):
             raise ValueError(f"{key}: no file {said[key]}")
 

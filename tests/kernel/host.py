@@ -46,7 +46,7 @@ def refused(code: str, *options: str) -> dict[str, object]:
 
 def loaded() -> str:
     """Version of the driver that runs the cards; empty when none does."""
-    return machine.run(f"{runs.LOADED} 2>/dev/null", check=False)
+    return machine.run(f"{{ {runs.LOADED}; }} 2>/dev/null", check=False)
 
 
 def status() -> str:

@@ -59,13 +59,13 @@ def install(*tools: str, packages: dict[str, str] = PACKAGES) -> None:
     """Install the Debian packages of the tools that are not on the PATH.
 
     Args:
-        tools: names of commands.
-        packages: the package that brings each command.
+        tools: names of commands, or paths of files that are none.
+        packages: the package that brings each of them.
 
     Raises:
         LabError: one is missing and cannot be installed.
     """
-    missing = sorted({packages[tool] for tool in tools if not shutil.which(tool)})
+    missing = sorted({packages[tool] for tool in tools if not shutil.which(tool, os.F_OK)})
     if not missing:
         return
     wanted = " ".join(missing)

@@ -16,9 +16,11 @@ SIZE = "5G"
 IMAGE = "mlufleet-lab/vm"
 
 PLACE = paths.LAB / "kernel"
-DISK, LOADER, KERNEL = PLACE / "host.img", PLACE / "grub.img", PLACE / "kernel"
+DISK, LOADER, KERNEL = PLACE / "host.img", PLACE / "esp.img", PLACE / "kernel"
 #: packages of the running kernel's headers, for a release that brings them along
 HEADERS = paths.STORE / "headers" / "ubuntu20.04"
+#: those of the kernel that lies beside
+NEWER = paths.STORE / "headers" / "newer"
 
 
 def kernel() -> str:
@@ -39,7 +41,7 @@ def build() -> None:
     with lock("vm"):
         wanted = digest(CONTEXT, BUS, Path(__file__), key, base.key(below) or "")
         made = PLACE / "disk.key"
-        if made.exists() and made.read_text() == wanted and DISK.exists() and HEADERS.exists():
+        if made.exists() and made.read_text() == wanted and DISK.exists() and NEWER.exists():
             return
         PLACE.mkdir(parents=True, exist_ok=True)
         made.unlink(missing_ok=True)
@@ -64,11 +66,12 @@ def _make(below: str, key: str) -> None:
     finally:
         engine.docker("rm", "--force", container)
     _settle(root, key)
-    shutil.move(root / "opt/grub.img", LOADER)
+    shutil.move(root / "opt/esp.img", LOADER)
     shutil.move(root / "opt/kernel", KERNEL)
-    shutil.rmtree(HEADERS, ignore_errors=True)
-    shutil.copytree(root / "opt/headers", HEADERS)
-    shutil.rmtree(root / "opt/headers")
+    for packages, place in ((root / "opt/headers", HEADERS), (root / "opt/newer/headers", NEWER)):
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(packages, place)
+        shutil.rmtree(packages)
     for stale in (DISK, PLACE / "state.qcow2"):
         stale.unlink(missing_ok=True)
     _run("mkfs.ext4", "-q", "-L", "host", "-d", str(root), str(DISK), SIZE)

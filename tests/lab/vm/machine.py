@@ -1,4 +1,4 @@
-"""The machine around the disk: power, the console, and the states it can be put back into."""
+"""The machine around the disk: power, firmware, the console, and the states it is put back into."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,8 +17,24 @@ from tests.lab.vm import disk
 NAME = "vm"
 STATE = disk.PLACE / "state.qcow2"  # what this host has written, and the states that were saved
 MONITOR, PID = disk.PLACE / "monitor", disk.PLACE / "pid"
+KEY, CERTIFICATE = disk.PLACE / "modules.key", disk.PLACE / "modules.pem"
 CONSOLE, PORT = disk.PLACE / "console.log", disk.PLACE / "port"
-TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client"}
+#: Debian's UEFI with Secure Boot; its variables as on a board that nobody has set up, and with the
+#: keys that Debian's boot loader is signed by
+OVMF = Path("/usr/share/OVMF")
+CODE, EMPTY, KEYS = (OVMF / f"OVMF_{name}.fd" for name in
+                     ("CODE_4M.secboot", "VARS_4M", "VARS_4M.ms"))  # fmt: skip
+VARIABLES = disk.PLACE / "variables.qcow2"
+TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client",
+    str(CODE): "ovmf",
+}  # fmt: skip
+#: whoever enrols the site's key: any number does
+OWNER = "b5cc0a8a-8a4f-4b5c-9f4e-6d3f1f6f9c11"
+OPTIONS = (
+    "-F", "none", "-i", str(paths.SSH_KEY), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
+    "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20",
+)  # fmt: skip
 #: seconds for a boot under emulation, on a machine that does other work as well
 BOOT = 420
 
@@ -36,6 +53,43 @@ def blank() -> None:
     power_off()
     engine.install(*TOOLS, packages=TOOLS)
     _call("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk.DISK), str(STATE))
+    _call("qemu-img", "create", "-q", "-f", "qcow2", str(VARIABLES), str(EMPTY.stat().st_size))
+    set_up(secure=False)
+
+
+def set_up(secure: bool) -> None:
+    """Cut the power and set the firmware up; the site's signing key is enrolled, as by mokutil.
+
+    Args:
+        secure: whether Secure Boot is on from the next boot on.
+
+    Raises:
+        LabError: a tool is missing or fails.
+    """
+    power_off()
+    if not CERTIFICATE.exists():
+        make_key(KEY, CERTIFICATE, "site's kernel modules")
+    raw = VARIABLES.with_suffix(".fd")
+    variables, more = (KEYS, ["--secure-boot"]) if secure else (EMPTY, [])
+    _call(
+        sys.executable, "-m", "virt.firmware.vars", "-i", str(variables), "-o", str(raw),
+        "--add-mok", OWNER, str(CERTIFICATE), *more,
+    )  # fmt: skip
+    # into what is there: states that were saved keep the variables of their time
+    _call("qemu-img", "convert", "-n", "-f", "raw", "-O", "qcow2", str(raw), str(VARIABLES))
+
+
+def make_key(private: Path, certificate: Path, name: str) -> None:
+    """Make a key for kernel modules, and a certificate in its name.
+
+    Raises:
+        LabError: openssl is missing or fails.
+    """
+    _call(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
+        "-subj", f"/CN={name}/", "-addext", "extendedKeyUsage=codeSigning",
+        "-keyout", str(private), "-out", str(certificate),
+    )  # fmt: skip
 
 
 def power_on(state: str = "", wait: bool = True) -> None:
@@ -56,8 +110,12 @@ def _start(state: str) -> None:
     forward = f"hostfwd=tcp:127.0.0.1:{port()}-:22"
     # restricted: the host reaches nobody, so what it lacks has to come from the controller
     _call(
-        "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
+        "qemu-system-x86_64", "-M", "q35,smm=on", "-accel", "tcg,thread=multi", "-cpu", "max",
         "-m", "1536", "-smp", "2", "-display", "none", "-serial", f"file:{CONSOLE}",
+        # Secure Boot: only the firmware itself may write its variables
+        "-global", "driver=cfi.pflash01,property=secure,value=on",
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
+        "-drive", f"if=pflash,unit=1,format=qcow2,file={VARIABLES}",
         "-drive", f"file={disk.LOADER},if=none,id=loader,format=raw,read-only=on",
         "-device", "virtio-blk-pci,drive=loader,bootindex=1",
         "-drive", f"file={STATE},if=none,id=disk,format=qcow2,cache=unsafe",
@@ -135,12 +193,17 @@ def run(script: str, *, check: bool = True, timeout: float = 120, given: str = "
     Raises:
         LabError: it failed and check is on, or it did not end in time.
     """
-    command = [
-        "ssh", "-F", "none", "-i", str(paths.SSH_KEY), "-p", str(port()), "-o", "BatchMode=yes",
-        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-        "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20", "root@127.0.0.1", script,
-    ]  # fmt: skip
+    command = ["ssh", "-p", str(port()), *OPTIONS, "root@127.0.0.1", script]
     return hosts.ended(NAME, command, script, check=check, timeout=timeout, given=given)
+
+
+def put(file: Path, place: str) -> None:
+    """Copy a file of this machine to a place on the host.
+
+    Raises:
+        LabError: it could not be copied.
+    """
+    _call("scp", "-q", "-P", str(port()), *OPTIONS, str(file), f"root@127.0.0.1:{place}")
 
 
 def boot() -> str:

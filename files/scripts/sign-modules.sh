@@ -1,0 +1,43 @@
+# stdin: the site's certificate (DER, in base64, one line), then its private key (PEM). What DKMS
+# builds from now on is signed with it, also what it builds by itself for a new kernel.
+umask 077
+place=$state/signing
+mkdir -p "$place" && chmod 700 "$place" && IFS= read -r certificate &&
+  printf '%s' "$certificate" | base64 -d > "$place/certificate.part" && cat > "$place/key.part" &&
+  [ -s "$place/key.part" ] || exit 1
+for file in certificate key; do
+  cmp -s "$place/$file.part" "$place/$file" || audit "placed $place/$file"
+  mv -f "$place/$file.part" "$place/$file" || exit 1
+done
+# where there is none yet, it comes with the driver's package
+dkms=$(command -v dkms) || exit 0
+if grep -q mok_signing_key "$dkms"; then  # 3.0 and newer
+  lines="mok_signing_key=$place/key
+mok_certificate=$place/certificate"
+elif command -v kmodsign >/dev/null && grep -q shim-signed/mok "$dkms"; then  # Ubuntu's own
+  for file in MOK.priv:key MOK.der:certificate; do
+    theirs=/var/lib/shim-signed/mok/${file%:*}
+    cmp -s "$place/${file#*:}" "$theirs" && continue
+    [ ! -e "$theirs" ] || keep "$theirs"
+    mkdir -p "${theirs%/*}" && cp -p "$place/${file#*:}" "$theirs" && audit "placed $theirs" || exit 1
+  done
+  exit 0
+elif grep -q sign_tool "$dkms"; then  # 2.8
+  cat > "$place/sign" <<SIGN && chmod 700 "$place/sign" || exit 1
+#!/bin/sh
+# KERNEL MODULE
+hash=\$(sed -n 's/^CONFIG_MODULE_SIG_HASH="\(.*\)"/\1/p' "/lib/modules/\$1/build/.config" 2>/dev/null)
+exec "/lib/modules/\$1/build/scripts/sign-file" "\${hash:-sha512}" $place/key $place/certificate "\$2"
+SIGN
+  lines=sign_tool=$place/sign
+else
+  echo "@@code SIGNING"
+  echo "$(dkms --version) does not sign modules"
+  exit 1
+fi
+conf=/etc/dkms/framework.conf
+[ ! -d $conf.d ] || conf=$conf.d/mlufleet.conf
+umask 022
+printf '%s\n' "$lines" | while read -r line; do
+  grep -qsxF "$line" $conf || { printf '%s\n' "$line" >> $conf && audit "$conf: $line"; }
+done

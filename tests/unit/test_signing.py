@@ -1,0 +1,172 @@
+"""The site's key for kernel modules: what is refused before a connection, and what a host says."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+
+from fleet import signing
+from fleet.failures import Failure, InvalidInput
+from fleet.wanted import Wanted
+from operations import driver, preflight
+from operations.observe import preamble
+from operations.scripts import SCRIPTS
+from operations.stage import Options
+from tests.unit.conftest import BARE, DRIVEN, probe
+
+PLAIN = serialization.NoEncryption()
+KERNEL, VERSION = "4.15.0-20-generic", "5.10.10"
+
+
+def write(folder: Path, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, serial: int = 1,
+          identified: bool = True) -> tuple[str, str]:  # fmt: skip
+    """A key and its certificate as files."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site")])
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), serial)
+        .not_valid_before(datetime.datetime(2026, 1, 1))
+        .not_valid_after(datetime.datetime(2036, 1, 1))
+    )
+    if identified:
+        found = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(found, critical=False)
+    pem = serialization.Encoding.PEM
+    (folder / "site.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    (folder / "site.key").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, PLAIN)
+    )
+    (folder / "site.key").chmod(0o600)
+    return str(folder / "site.key"), str(folder / "site.pem")
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture
+def given(tmp_path: Path, key: rsa.RSAPrivateKey) -> Options:
+    """What an inventory says that gives one."""
+    return Options(**dict(zip(signing.FIELDS, write(tmp_path, key), strict=True)))
+
+
+def test_pem_and_der_are_the_same_certificate(tmp_path: Path, key: rsa.RSAPrivateKey) -> None:
+    private, public = write(tmp_path, key)
+    found = signing.load(private, public)
+    (tmp_path / "site.der").write_bytes(found.certificate)
+    again = signing.load(private, str(tmp_path / "site.der"))
+    assert (again.certificate, again.identity) == (found.certificate, found.identity)
+    assert len(found.identity) == 40 and found.issued.endswith("020101")
+    assert "PRIVATE" not in repr(found), "no log has the key"
+
+
+@pytest.mark.parametrize(("serial", "said"), [(0x7F, "7f"), (0x80, "0080"), (0x1234, "1234")])
+def test_a_certificate_without_an_identifier_goes_by_its_number(
+    tmp_path: Path, key: rsa.RSAPrivateKey, serial: int, said: str
+) -> None:
+    assert signing.load(*write(tmp_path, key, serial, identified=False)).identity == said
+
+
+def test_a_key_of_an_elliptic_curve_will_do(tmp_path: Path) -> None:
+    assert signing.load(*write(tmp_path, ec.generate_private_key(ec.SECP256R1()))).identity
+
+
+def test_what_is_no_key_with_its_certificate_is_told(
+    tmp_path: Path, key: rsa.RSAPrivateKey
+) -> None:
+    private, public = write(tmp_path, key)
+    other = tmp_path / "other"
+    other.mkdir()
+    strange, _ = write(other, rsa.generate_private_key(65537, 2048))
+    pem, traditional = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    locked, unknown, open_to_all = (other / name for name in ("locked", "unknown", "open"))
+    secret = serialization.BestAvailableEncryption(b"secret")
+    locked.write_bytes(key.private_bytes(pem, traditional, secret))
+    unknown.write_bytes(ed25519.Ed25519PrivateKey.generate().private_bytes(pem, traditional, PLAIN))
+    open_to_all.write_bytes(Path(private).read_bytes())
+    for file in (locked, unknown):
+        file.chmod(0o600)
+    open_to_all.chmod(0o644)
+    for words, message in (
+        ((private, ""), "say both signing_key and signing_certificate"),
+        ((private + "-gone", public), "signing_key: .*-gone: No such file"),
+        ((private, public + "-gone"), "signing_certificate: .*-gone: No such file"),
+        ((str(open_to_all), public), "others may read .*: `chmod 600"),
+        ((str(locked), public), "has a passphrase"),
+        ((str(unknown), public), "RSA and ECDSA"),
+        ((strange, public), "the certificate of another key"),
+        ((private, private), "is no X.509 certificate"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            signing.load(*words)
+    Path(private).write_text("no key")
+    signing.load.cache_clear()
+    with pytest.raises(InvalidInput, match="is no private key in PEM"):
+        signing.load(private, public)
+
+
+def test_a_host_that_enforces_signatures_has_to_know_the_key(
+    wanted: Wanted, given: Options
+) -> None:
+    enforced = "secureboot|Secure Boot, lockdown"
+    told = preflight.decide(wanted, probe(*BARE, enforced, "signer|/var/lib/dkms/mok.pub"), given)
+    assert isinstance(told, Failure) and told.code == "KEY_NOT_ENROLLED"
+    assert given.signing and given.signing.identity in told.sentence
+    assert given.signing_certificate in told.sentence
+    assert preflight.decide(wanted, probe(*BARE, enforced, "trusted"), given) == []
+    assert preflight.decide(wanted, probe(*BARE), given) == [], "it takes unsigned ones as well"
+
+
+def test_what_was_built_without_the_key_is_built_again(wanted: Wanted, given: Options) -> None:
+    built = f"module-for|{KERNEL}|{VERSION}"
+    unsigned, signed = probe(*DRIVEN, f"{built}|"), probe(*DRIVEN, f"{built}|signed")
+    todo = driver.decide(wanted, unsigned, given)
+    assert todo == [f"sign driver {VERSION} for kernel {KERNEL}"]
+    assert driver.decide(wanted, signed, given) == []
+    assert driver.decide(wanted, unsigned, Options()) == []
+
+
+def test_a_kernel_that_boots_next_has_a_signed_module_as_well(
+    wanted: Wanted, given: Options
+) -> None:
+    newer = "4.15.0-200-generic"
+    lines = (*DRIVEN, f"next|{newer}", f"module-for|{KERNEL}|{VERSION}|signed")
+    todo = driver.decide(wanted, probe(*lines, f"module-for|{newer}|{VERSION}|"), given)
+    assert todo == [f"sign driver {VERSION} for kernel {newer}"]
+    todo = driver.decide(wanted, probe(*lines), given)
+    assert todo == [f"build driver {VERSION} for kernel {newer}, which boots next"]
+
+
+def signed(folder: Path, wanted: Wanted, given: Options) -> bool:
+    """What the probe's own function says of a folder of modules."""
+    text = (SCRIPTS / "probe.sh").read_text()
+    function = text[text.index("\nsigned() {") : text.index("\nfor built in")]
+    assert given.signing
+    asked = preamble(wanted, key=given.signing)
+    done = subprocess.run(["sh", "-c", f"{asked}{function}\nsigned {folder}"], capture_output=True)
+    assert done.stderr == b""
+    return done.returncode == 0
+
+
+def test_a_signature_is_known_by_its_issuer_and_number_or_by_its_key(
+    tmp_path: Path, wanted: Wanted, given: Options
+) -> None:
+    assert given.signing
+    modules = tmp_path / "module"
+    modules.mkdir()
+    code = bytes(range(256)) * 64
+    mark = b"~Module signature appended~\n"
+    for named in (given.signing.issued, given.signing.identity):
+        (modules / "a.ko").write_bytes(code + bytes.fromhex(named) + bytes(256) + mark)
+        assert signed(modules, wanted, given)
+    subprocess.run(["xz", "-k", str(modules / "a.ko")], check=True)
+    assert signed(modules, wanted, given), "one that is compressed as well"
+    (modules / "b.ko").write_bytes(code + bytes(256) + mark)
+    assert not signed(modules, wanted, given), "all of them"
