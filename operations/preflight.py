@@ -107,8 +107,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     if state.loaded == release.driver.version and (sick := unhealthy(state)):
         return Failure("CARD_UNHEALTHY", sick)
     right = any(p.installed and p.version == release.driver.version for p in state.packages)
-    built = state.loaded or state.has_module(state.kernel, release.driver.version)
-    if not (right and built):
+    if not (right and state.has_module(state.kernel, release.driver.version)):
         if too_new := compatibility.kernel_problem(release.driver, state.kernel):
             return Failure("KERNEL_TOO_NEW", too_new)
         if not state.headers and not headers.carried(wanted, state, state.kernel):

@@ -205,8 +205,8 @@ class HostState:
         return dict(sorted(said.items()))
 
     def has_module(self, kernel: str, version: str) -> bool:
-        """Whether DKMS has built a driver for a kernel, as far as it says anything."""
-        return not self.built or (kernel, version) in self.built
+        """Whether DKMS has built a driver for a kernel."""
+        return (kernel, version) in self.built
 
     @property
     def devices(self) -> list[str]:

@@ -30,12 +30,19 @@ build_errors() {
     [ -f "$log" ] && grep -E '(error|Error|undefined|No such file).*:|: (fatal )?error' "$log" | head -n 4
   done
 }
+unpacked() {
+  # FILE FOLDER: what is in a package; an rpm needs cpio, which every system with dracut has
+  case $1 in
+    *.deb) dpkg-deb -x "$1" "$2" ;;
+    *) rpm2cpio "$1" | (cd "$2" && cpio --extract --make-directories --quiet) ;;
+  esac
+}
 trial_build() {
   # FILE: beside the driver that is there: installing takes that away before it builds the new one.
   # Without the package's hooks, which delete modules and load them
   folder=$state/trial
   rm -rf "$folder"  # of one that a power cut ended
-  mkdir -p "$folder/dkms" && dpkg-deb -x "$1" "$folder" || return 1
+  mkdir -p "$folder/dkms" && unpacked "$1" "$folder" || return 1
   for recipe in "$folder"/usr/src/*/dkms.conf; do
     sed -i '/^[[:space:]]*\(PRE\|POST\)_/d' "$recipe"
     source=$(basename "${recipe%/dkms.conf}")
@@ -48,18 +55,34 @@ trial_build() {
   done
   rm -rf "$folder"
 }
+built() { dkms status -m "$1" -v "$2" | grep -q installed; }  # NAME VERSION
 put_back() {
   # NAME FILE: a package that failed does not stay half done: the one before it comes back where
-  # its file is still here, else there is none
-  case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
-    '' | *' ok installed' | *' not-installed' | *' config-files') return 0 ;;
+  # its file is still here, else there is none. To rpm it is installed, whatever its script said
+  case $2 in *.deb)
+    case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
+      '' | *' ok installed' | *' not-installed' | *' config-files') return 0 ;;
+    esac ;;
   esac
-  [ -z "$was" ] || for old in "${2%/*}"/*.deb; do
-    [ "$(dpkg-deb -f "$old" Package Version 2>/dev/null)" = "$(printf 'Package: %s\nVersion: %s' "$1" "$was")" ] || continue
+  [ -z "$was" ] || for old in "${2%/*}/$1"[_-]*; do
+    [ "$(named "$old")" = "$1 $was" ] || continue
     audit "putting driver $was back"
-    apt-get install -y --allow-downgrades "$old" >/dev/null 2>&1 && echo "driver $was is back" && return 0
+    case $old in
+      *.deb) apt-get install -y --allow-downgrades "$old" ;;
+      *) rpm --upgrade --oldpackage "$old" && built "$1" "$was" ;;
+    esac >/dev/null 2>&1 && echo "driver $was is back" && return 0
   done
   audit "removing what is left of $1"
-  dpkg --remove --force-remove-reinstreq "$1" >/dev/null 2>&1
+  case $2 in
+    *.deb) dpkg --remove --force-remove-reinstreq "$1" ;;
+    *) rpm --erase "$1" ;;
+  esac >/dev/null 2>&1
   echo "no driver package is installed now"
+}
+named() {
+  # FILE: "NAME VERSION" of the package in it
+  case $1 in
+    *.deb) dpkg-deb --show --showformat "\${Package} \${Version}" "$1" ;;
+    *) rpm -qp --qf '%{NAME} %{VERSION}' "$1" ;;
+  esac 2>/dev/null
 }

@@ -27,16 +27,20 @@ if command -v apt-get >/dev/null 2>&1; then
   exit 0
 fi
 yum=$(command -v yum || command -v dnf)
-installed=$(rpm -q --qf '%{VERSION}' "$name" 2>/dev/null) || installed=
+was=$(rpm -q --qf '%{VERSION}' "$name" 2>/dev/null) || was=
 wait_for_packages "$patience"
-case $installed in
+[ -z "$was" ] || trial_build "$file" || exit 1
+case $was in
   "") "$yum" -y install "$file" ;;
   "$version") "$yum" -y reinstall "$file" ;;
   *)
-    if [ "$(printf '%s\n%s\n' "$installed" "$version" | sort -V | head -n 1)" = "$version" ]; then
+    if [ "$(printf '%s\n%s\n' "$was" "$version" | sort -V | head -n 1)" = "$version" ]; then
       "$yum" -y downgrade "$file"
     else
       "$yum" -y install "$file"
     fi ;;
-esac || { build_errors /var/lib/dkms; exit 1; }
+esac
+status=$?
+# a script of the package that fails is a warning to rpm
+if [ $status -ne 0 ] || ! built "$name" "$version"; then build_errors /var/lib/dkms; put_back "$name" "$file"; exit 1; fi
 give_options

@@ -10,10 +10,7 @@ while [ -d /sys/module/cambricon_drv ] && [ ! -c /dev/cambricon_ctl ] && [ $n -l
   n=$((n + 1)); sleep 1
 done
 [ -d /sys/module/cambricon_drv ] && exit 0
-dmesg | grep -i 'cambricon\|module' | tail -n 8
-case $said in
-  *'Key was rejected'* | *'Required key not available'* | *'Operation not permitted'*) echo "@@code SECURE_BOOT" ;;
-  *) echo "@@code MODULE_NOT_LOADED" ;;
-esac
+dmesg | grep -i 'cambricon\|module.*reject\|lockdown' | tail -n 8
+echo "@@code MODULE_NOT_LOADED"
 echo "${said:-no module cambricon_drv after modprobe}"
 exit 1

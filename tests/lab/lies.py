@@ -14,6 +14,7 @@ LIES = {
     "reboot-ignored": "A reboot is accepted, and the host stays up.",
     "busy-card": "A process of somebody else holds the first card, until it ends or is ended.",
     "secure-boot": "The firmware says that Secure Boot is on; an unsigned module is refused.",
+    "build-fails": "The compiler stops at a warning in the driver's sources (-Werror).",
     "no-headers": "The headers of the running kernel are not there.",
 }
 

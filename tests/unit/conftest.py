@@ -146,6 +146,7 @@ BARE = (
 DRIVEN = (
     *BARE,
     "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
+    "module-for|4.15.0-20-generic|5.10.10",
     "running|0000:39:00.0|5.10.10|CN_RUNNING",
     "running|0000:3a:00.0|5.10.10|CN_RUNNING",
     *(f"node|/dev/cambricon_{n}" for n in ("ctl", "dev0", "dev1", "ipcm0", "ipcm1")),
