@@ -127,17 +127,19 @@ def send(
         if channel is None:  # not SSH
             meter.sent += local.stat().st_size
             return [] if host.put_file(str(local), dest) else ["it could not be put there"]
-        with channel, local.open("rb") as content:
+        # one buffer for all of it: memory that is new for every block has to be cleared first, and
+        # of bytes, paramiko copies all that is left for every packet
+        buffer = memoryview(bytearray(BLOCK))
+        with channel, local.open("rb", buffering=0) as content:
             content.seek(begin)
             with suppress(OSError):  # the other end may stop before the end, and says why
                 left = end - begin
-                while block := content.read(min(BLOCK, left)):
+                while size := content.readinto(buffer[: min(BLOCK, left)]):
                     if gevent.getcurrent() in stopping:
                         raise gevent.GreenletExit
-                    # of bytes, paramiko copies all that is left for every packet
-                    channel.sendall(memoryview(block))  # type: ignore[arg-type]
-                    left -= len(block)
-                    meter.sent += len(block)
+                    channel.sendall(buffer[:size])  # type: ignore[arg-type]
+                    left -= size
+                    meter.sent += size
                 channel.shutdown_write()
             status = channel.recv_exit_status()
             said = channel.makefile_stderr("rb").read().decode(errors="replace")
