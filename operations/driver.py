@@ -119,10 +119,11 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if options.signing:
         yield GiveKey(options.signing)
     if changes(wanted, state):
+        # before anybody is sent away: the repositories may not have what they say
+        if not (right_package(wanted, state) or state.headers):
+            yield from headers.install(wanted, state, state.kernel)
         yield from _free(wanted, state, options)
         if not right_package(wanted, state):
-            if not state.headers:
-                yield from headers.install(wanted, state, state.kernel)
             yield from _install(wanted, state, options)
             state = again(wanted)
         yield from _sign(wanted, state, options)

@@ -1,4 +1,5 @@
-"""The headers of a kernel, for hosts that have none: from the store, without any network."""
+"""The headers of a kernel, for hosts that have none: from the store, without any network, or from
+what repositories the host has."""
 
 from __future__ import annotations
 
@@ -41,14 +42,21 @@ def carried(wanted: Wanted, state: HostState, kernel: str) -> list[str]:
     return names if any(n.startswith((f"{name}_", f"{name}.")) for n in names) else []
 
 
+def available(wanted: Wanted, state: HostState, kernel: str) -> bool:
+    """Whether they can be brought."""
+    return kernel in state.offered or bool(carried(wanted, state, kernel))
+
+
 def install(wanted: Wanted, state: HostState, kernel: str) -> Iterator[PyinfraCommand]:
-    """The commands that bring them; none where the release does not have them."""
+    """The commands that bring them: the release's, else those of the host's repositories."""
     names, place = carried(wanted, state, kernel), folder(wanted, state)
-    if not names or not place:
+    files, where = [package(state, kernel)], "of its repositories"
+    if names and place:
+        locked, dest = wanted.lock.under(place), f"{layout.STATE}/artifacts/{place}"
+        yield Upload("kernel headers", [(wanted.store / place / name, f"{dest}/{name}",
+                                         locked[name].sha256) for name in names])  # fmt: skip
+        files, where = [f"{dest}/{name}" for name in names], "of the release"
+    elif kernel not in state.offered:
         return
-    locked, dest = wanted.lock.under(place), f"{layout.STATE}/artifacts/{place}"
-    yield Upload("kernel headers", [(wanted.store / place / name, f"{dest}/{name}",
-                                     locked[name].sha256) for name in names])  # fmt: skip
-    yield Step(f"installing the headers of kernel {kernel}", "install-headers", kernel,
-               *(f"{dest}/{name}" for name in names), code="HEADERS_MISSING", timeout=1800,
-               uses="packages")  # fmt: skip
+    yield Step(f"installing the headers of kernel {kernel} {where}", "install-headers", kernel,
+               *files, code="HEADERS_MISSING", timeout=1800, uses="packages")  # fmt: skip

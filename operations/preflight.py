@@ -110,7 +110,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     if not (right and state.has_module(state.kernel, release.driver.version)):
         if too_new := compatibility.kernel_problem(release.driver, state.kernel):
             return Failure("KERNEL_TOO_NEW", too_new)
-        if not state.headers and not headers.carried(wanted, state, state.kernel):
+        if not state.headers and not headers.available(wanted, state, state.kernel):
             return Failure("HEADERS_MISSING", headers.absent(state))
     if not (right and state.loaded) and state.secure_boot:
         if options.signing and not state.trusted:

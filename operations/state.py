@@ -112,6 +112,8 @@ class HostState:
     #: its sshd looks up the name of whoever logs in
     use_dns: bool = False
     headers: bool = False
+    #: kernels without headers, where the system's package tool knows a package of them
+    offered: set[str] = field(default_factory=set)
     #: what makes the kernel refuse modules that are not signed; "" when it takes them
     secure_boot: str = ""
     #: the key that DKMS signs with, where the firmware trusts it
@@ -315,6 +317,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.use_dns = True
     elif kind == "headers":
         state.headers = True
+    elif kind == "offered":
+        state.offered.add(fields[0])
     elif kind == "secureboot":
         state.secure_boot = fields[0]
     elif kind == "signer":

@@ -7,15 +7,11 @@ if [ "$how" != start ]; then
 fi
 if [ "$how" = install ]; then install_files "$@" || exit 1
 elif [ "$how" = repository ]; then
-  if command -v apt-get >/dev/null 2>&1; then
-    tool='apt-get install -y --no-install-recommends'
-    [ $# -gt 0 ] || set -- docker.io
-  else
-    tool="$(command -v yum || command -v dnf) -y install"
-    [ $# -gt 0 ] || set -- docker-ce docker
+  if [ $# -gt 0 ]; then :
+  elif command -v apt-get >/dev/null 2>&1; then set -- docker.io
+  else set -- docker-ce docker
   fi
-  # shellcheck disable=SC2086  # a word is a word
-  for name; do $tool "$name" && break; done || exit 1
+  for name; do install_named "$name" && break; done || exit 1
 fi
 systemctl reset-failed docker 2>/dev/null
 systemctl enable docker && systemctl start --no-block docker || exit 1

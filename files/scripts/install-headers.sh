@@ -1,8 +1,11 @@
-# KERNEL FILE…: the headers of a kernel, from files.
+# KERNEL FILE…|NAME: the headers of a kernel, from files, or a package of the host's repositories.
 kernel=$1; shift
 wait_for_packages 300
 repair_packages
-install_files "$@" || exit 1
+case $1 in
+  /*) install_files "$@" ;;
+  *) install_named "$@" ;;
+esac || exit 1
 [ -e "/lib/modules/$kernel/build/." ] && exit 0
 echo "they are installed, and there is still no /lib/modules/$kernel/build"
 exit 1

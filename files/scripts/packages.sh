@@ -54,6 +54,12 @@ repair_packages() {
     fi
   fi
 }
+install_named() {
+  # NAME…: of the host's own repositories, wherever they are
+  if command -v apt-get >/dev/null 2>&1; then apt-get install -y --no-install-recommends "$@"
+  else "$(command -v yum || command -v dnf)" -y install "$@"
+  fi
+}
 install_files() {
   # FILE…: what they need of each other is all among them, and no repository is asked
   if command -v apt-get >/dev/null 2>&1; then apt-get install -y --no-install-recommends "$@"

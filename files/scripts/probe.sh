@@ -2,7 +2,7 @@
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python. It is what a
 # run costs a host that is right: the shell reads by itself where it can, as each process that is
 # started costs a millisecond, and each docker client thirty.
-# Variables set before this text: PACKAGES ROOTS SLOW CONTAINERS KEY ISSUED RELEASES, and for each of RELEASES
+# Variables set before this text: PACKAGES ROOTS SLOW CONTAINERS KEY ISSUED HEADERS RELEASES, and for each of RELEASES
 # (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS
 # FILES INSIDE. "release SLOT" is printed ahead of what is one release's, "host" behind.
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/local/neuware/bin"
@@ -56,9 +56,23 @@ if [ -n "$enforced" ]; then
   # the kernel's own list: also what is built into it, and where there is no firmware to ask
   [ -n "$KEY" ] && grep -qs "^[^:]* asymmetri.*: $KEY: " /proc/keys && say trusted
 fi
+next=
 # shellcheck disable=SC2012  # of these names, versions are sorted best by sort
 for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
-[ -n "${next:-}" ] && say next "${next#/boot/vmlinuz-}"
+next=${next#/boot/vmlinuz-}
+[ -n "$next" ] && say next "$next"
+offered() {
+  # KERNEL: whether it lacks headers that the system's package tool knows of; no network is asked
+  [ -e "/lib/modules/$1/build/." ] && return
+  for name in $HEADERS; do
+    name=$(printf %s "$name" | sed "s/{kernel}/$1/")
+    if command -v apt-cache >/dev/null 2>&1; then quiet 10 apt-cache show "$name"
+    else quiet 30 "$(command -v yum || command -v dnf)" -C -q list available "$name"
+    fi | grep -q . && say offered "$1" && return
+  done
+}
+offered "$kernel"
+[ "$next" = "$kernel" ] || [ -z "$next" ] || offered "$next"
 for tool in git docker dockerd timeout sha256sum flock base64 apt-get cnvs; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done

@@ -345,6 +345,17 @@ def test_headers_are_carried_for_exactly_the_kernel_that_lacks_them(
     assert all(file in step and "linux-kbuild_1_amd64.deb" in step for step in steps)
 
 
+def test_headers_come_from_the_hosts_repositories_where_the_release_has_none(
+    wanted: Wanted,
+) -> None:
+    state = without("headers", "tool|apt-get", "offered|4.15.0-20-generic")
+    assert preflight.decide(wanted, state, NONE) == []
+    (step,) = headers.install(wanted, state, state.kernel)
+    assert repr(step).endswith("4.15.0-20-generic linux-headers-4.15.0-20-generic)")
+    other = without("headers", "tool|apt-get", "offered|4.15.0-99-generic")
+    assert code(preflight.decide(wanted, other, NONE)) == "HEADERS_MISSING"
+
+
 def test_a_module_that_is_not_built_for_the_running_kernel_needs_its_headers(
     wanted: Wanted,
 ) -> None:

@@ -27,7 +27,7 @@ CODE, EMPTY, KEYS = (OVMF / f"OVMF_{name}.fd" for name in
 VARIABLES = disk.PLACE / "variables.qcow2"
 TOOLS = {
     "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client",
-    str(CODE): "ovmf",
+    str(CODE): "ovmf", "openssl": "openssl",
 }  # fmt: skip
 #: whoever enrols the site's key: any number does
 OWNER = "b5cc0a8a-8a4f-4b5c-9f4e-6d3f1f6f9c11"
