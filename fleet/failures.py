@@ -65,8 +65,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "HEADERS_MISSING": (
         "there are no kernel headers for the running kernel",
         "install the named package, of exactly this kernel (the host's package tool knows of none: "
-        "`apt-get update`, `yum makecache`), or bring it along: `driver.headers` of the release is a "
-        "folder of such packages",
+        "`apt-get update`, `yum makecache`), or bring it along: `driver.headers` of the release is "
+        "a folder of such packages",
     ),
     "SECURE_BOOT": (
         "the kernel takes only signed modules, and the driver's are not signed by a key it knows",

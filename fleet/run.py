@@ -186,8 +186,8 @@ class Run:
                     lock=asdict(state.lock) if state.lock else None,
                     validation=validation.found(state, look.options),
                     cards=state.health, serials=state.serials,
-                    models={card.address: name for card in state.present
-                            if (name := state.model(card))})  # fmt: skip
+                    models={card.address: model for card in state.present
+                            if (model := state.model(card))})  # fmt: skip
         if left := validation.left_out(state, look.options):
             events.emit(host.name, "note", text=left)
         if mixture := compatibility.mixed(

@@ -14,6 +14,7 @@ from pyinfra.api.state import State
 from fleet.failures import SYMPTOMS, TABLE, Failure
 from fleet.wanted import Wanted
 from operations import connection, events, sudo
+from operations.observe import real
 
 TAIL = 20
 #: seconds in which a lost connection has to come back, where a host's data says no other
@@ -87,12 +88,16 @@ Execute = Callable[..., bool]
 def alone(execute: Execute) -> Execute:
     """An exception that leaves a command would end the run of every host: it fails this one.
 
+    What a command starts beside itself knows no "current host": in a rollout pyinfra hands out its
+    proxy of that, so the command gets the host itself.
+
     A command whose connection is lost is given again once that is back, so it must be one that
     can be: it looks first at what is there, or is a job that is picked up.
     """
 
     @wraps(execute)
     def guarded(self: Any, state: State, host: Host, connector_arguments: Any) -> bool:
+        host = real(host)
         stage = getattr(self, "stage", "")
         if events.halted():
             return fail(host, Failure("INTERRUPTED"), str(stage))

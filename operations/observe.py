@@ -49,6 +49,7 @@ def preamble(wanted: Wanted, slow: bool = False, key: Signing | None = None) -> 
         "KEY": [key.identity] if key else [],
         "ISSUED": [key.issued] if key else [],
         "ROOTS": ["/var/lib/docker", layout.STATE, *(s for p in parts for s in _sources(p)[:1])],
+        "DRIVER": [wanted.release.driver.version],
         "HEADERS": sorted({known.headers for known in systems.table()}),
         "RELEASES": [str(number) for number in range(len(parts))],
         "CONTAINER_FACTS": [CONTAINER_FACTS],

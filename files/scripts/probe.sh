@@ -2,9 +2,10 @@
 # markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python. It is what a
 # run costs a host that is right: the shell reads by itself where it can, as each process that is
 # started costs a millisecond, and each docker client thirty.
-# Variables set before this text: PACKAGES ROOTS SLOW CONTAINERS KEY ISSUED HEADERS RELEASES, and for each of RELEASES
-# (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES SOURCES OURS
-# FILES INSIDE. "release SLOT" is printed ahead of what is one release's, "host" behind.
+# Variables set before this text: PACKAGES DRIVER HEADERS KEY ISSUED ROOTS SLOW CONTAINERS RELEASES,
+# and for each of RELEASES (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER
+# MOUNTS TREES SOURCES OURS FILES INSIDE. "release SLOT" is printed ahead of what is one release's,
+# "host" behind.
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/local/neuware/bin"
 T=$(printf '\t')
 N='
@@ -62,8 +63,10 @@ for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/n
 next=${next#/boot/vmlinuz-}
 [ -n "$next" ] && say next "$next"
 offered() {
-  # KERNEL: whether it lacks headers that the system's package tool knows of; no network is asked
+  # KERNEL: whether it lacks headers that it needs and the system's package tool knows of; that is
+  # slow, and asks no network
   [ -e "/lib/modules/$1/build/." ] && return
+  for module in /var/lib/dkms/cambricon*/"$DRIVER/$1"; do [ -d "$module" ] && return; done
   for name in $HEADERS; do
     name=$(printf %s "$name" | sed "s/{kernel}/$1/")
     if command -v apt-cache >/dev/null 2>&1; then quiet 10 apt-cache show "$name"

@@ -7,12 +7,14 @@ host goes through its stages at its own pace.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from gevent import GreenletExit
+from pyinfra import logger
 from pyinfra.api import Config, Host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import State, StateStage
@@ -66,6 +68,7 @@ class Session:
 
     def begin(self, why: str) -> Run:
         """Begin the run's journal. :param why: the command that was given"""
+        logger.setLevel(logging.INFO)  # as pyinfra's command does: a host's log has all it says
         self.run = Run.begin(self.state, identity(), why)
         self.run.name_hosts()
         return self.run
