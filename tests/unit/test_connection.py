@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import paramiko
 import pytest
+from pyinfra import host as current_host
 from pyinfra.connectors.util import read_output_buffers
+from pyinfra.context import ctx_host
 
 from fleet.inventory import transports
 from operations import connection
+from operations.failing import alone
 
 OUTPUT, ERRORS = b"Willkommen, Gr\xf6\xdfe\n\xc4\xe3\nlast", b"\xff\n"
 
@@ -112,3 +116,18 @@ def test_new_keys_are_rare_where_the_cipher_s_blocks_are_large(
     under.local_cipher = cipher
     connection.prepare(host)
     assert (under.packetizer.REKEY_BYTES == connection.REKEY) is rare
+
+
+def test_a_command_gets_the_host_itself_where_pyinfra_hands_out_its_proxy() -> None:
+    class Command:
+        got: object = None
+
+        @alone
+        def execute(self, state: object, host: object, arguments: object) -> bool:
+            self.got = gevent.spawn(lambda: host.name).get()  # type: ignore[attr-defined]
+            return True
+
+    command = Command()
+    with ctx_host.use(SimpleNamespace(name="a")):
+        assert command.execute(None, current_host, {})
+    assert command.got == "a", "a greenlet beside it knows no current host"
