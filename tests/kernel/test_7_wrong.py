@@ -28,6 +28,6 @@ def test_a_release_that_fails_goes_back_to_the_driver_before_it(driven: None) ->
     assert "Traceback" not in done.output
     told = (runs.SITE / "runs" / done.report["run"] / "vm.log").read_text()
     assert told.count("rebooting (") == 2, "there and back"
-    assert "  … installing driver 5.10.22" in told, "signs of life of a long step"
+    assert "… installing driver 5.10.22" in told, "signs of life of a long step"
     assert loaded() == "5.10.10" and status() == "install ok installed 5.10.10"
     assert runs.mlufleet("doctor", INVENTORY).status == 0
