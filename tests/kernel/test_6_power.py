@@ -1,6 +1,9 @@
-"""The power goes in the middle of dpkg or dkms: the next run ends right, with no manual step."""
+"""The host's power or the controller goes in the middle: the next run ends right by itself."""
 
 from __future__ import annotations
+
+import os
+import signal
 
 import pytest
 
@@ -15,6 +18,9 @@ WITHOUT_HEADERS = (
 )
 
 
+DKMS = "pgrep -x 'cc1|as'"
+
+
 def now(moment: str) -> bool:
     try:
         return machine.run(moment, check=False) != ""
@@ -25,7 +31,7 @@ def now(moment: str) -> bool:
 @pytest.mark.parametrize(
     "moment",
     [
-        pytest.param("pgrep -x 'cc1|as'", id="dkms"),
+        pytest.param(DKMS, id="dkms"),
         pytest.param(f"dpkg-query -W -f '${{Status}}' {PACKAGE} 2>/dev/null |"
                      " grep -E 'unpacked|half'", id="dpkg"),
     ],
@@ -44,3 +50,15 @@ def test_a_first_driver_that_the_power_ended(bare: None, moment: str) -> None:
     right()
     assert loaded() == "5.10.10" and machine.run("dpkg --audit") == ""
     assert machine.run(f"modinfo -F vermagic {module()}").split()[0] == machine.run("uname -r")
+
+
+def test_a_first_driver_whose_controller_was_killed_is_gone_on_with(bare: None) -> None:
+    run = begin(inventory=INVENTORY)
+    until(lambda: now(DKMS), seconds=400)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    right()
+    assert loaded() == "5.10.10" and status() == "install ok installed 5.10.10"
+    assert (
+        machine.run("grep -c 'driver.*installing driver.*start' /var/lib/mlufleet/audit.log") == "1"
+    )
