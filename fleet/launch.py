@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -49,11 +51,40 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     return found
 
 
-def validated(inventory: str) -> list[tuple[str, Wanted]]:
-    """Every host of an inventory file with what it is wanted to be; as :func:`check`."""
+def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wanted]]:
+    """Every host of an inventory file with what it is wanted to be; as :func:`check`.
+
+    :param options: pyinfra's; its `--data` goes before what the inventory says
+    """
     from fleet.inventory.loading import load  # what reads inventories is slow to import
 
-    return check(inventory, load(inventory))
+    return check(inventory, load(inventory, override(_data(options))))
+
+
+def _data(options: Iterable[str]) -> Iterator[str]:
+    """What stands after each `--data`; pyinfra itself tells of one with nothing after it."""
+    words = iter(options)
+    for word in words:
+        if word == "--data":
+            yield from islice(words, 1)
+        elif word.startswith("--data="):
+            yield word.removeprefix("--data=")
+
+
+def override(data: Iterable[str]) -> dict[str, Any]:
+    """Pairs KEY=VALUE as pyinfra reads them.
+
+    :raises InvalidInput: one is no pair
+    """
+    from pyinfra_cli.util import parse_cli_arg
+
+    pairs = {}
+    for word in data:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InvalidInput(f"--data {word}: say KEY=VALUE")
+        pairs[key] = parse_cli_arg(value)
+    return pairs
 
 
 def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Any:
@@ -63,7 +94,7 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     :returns: the run's report; ``exit`` is never 0 where pyinfra's own status is not
     :raises InvalidInput: the input is wrong, or the options leave no host
     """
-    names = [name for name, _ in validated(inventory)]
+    names = [name for name, _ in validated(inventory, options)]
     from fleet import report
     from fleet.journal import RUNS, identity
 

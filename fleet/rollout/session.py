@@ -40,14 +40,12 @@ class Session:
 
     def __init__(self, inventory: str, limit: tuple[str, ...], data: tuple[str, ...]) -> None:
         from pyinfra_cli.cli import _apply_inventory_limit  # pyinfra has no other way in
-        from pyinfra_cli.util import exec_file, parse_cli_arg
+        from pyinfra_cli.util import exec_file
 
-        if bare := next((word for word in data if "=" not in word), ""):
-            raise InvalidInput(f"--data {bare}: say KEY=VALUE")
-        pairs = dict(word.partition("=")[::2] for word in data)
+        pairs = launch.override(data)
         self.state = State(check_for_changes=False)
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
-        found = load(inventory, {k: parse_cli_arg(v) for k, v in pairs.items()})
+        found = load(inventory, pairs)
         launch.check(inventory, found)
         ctx_inventory.set(found)  # type: ignore[no-untyped-call]
         config = Config()  # type: ignore[no-untyped-call]

@@ -44,6 +44,25 @@ def test_wrong_values_in_it_are_told_before_the_first_connection(
     assert str(error.value).startswith(f"{inventory}: {said}")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--data", "cards=two"), "INVENTORY: a: cards: Input should be a valid integer"),
+        (("--data=release=nope",), "INVENTORY: a: release 'nope': no file"),
+        (("--limit", "a", "--data", "cards"), "--data cards: say KEY=VALUE"),
+    ],
+)
+def test_so_are_wrong_values_of_the_command_line(
+    site: Path, wanted: Wanted, options: tuple[str, ...], said: str
+) -> None:
+    inventory = native(site, release=str(site / "small.yml"), store=str(site / "store"))
+    with pytest.raises(InvalidInput) as error:
+        validated(inventory, options)
+    assert str(error.value).startswith(said.replace("INVENTORY", inventory))
+    right = ("--dry", "--data", f"release={site / 'small.yml'}", "--data", "cards=2", "--data")
+    assert [name for name, _ in validated(inventory, right)] == ["a"]
+
+
 def test_the_page_of_failure_codes_is_the_table() -> None:
     page = Path(__file__).parents[2] / "docs/failures.md"
     assert page.read_text() == reference(), "mlufleet explain --markdown > docs/failures.md"
