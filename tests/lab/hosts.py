@@ -14,6 +14,9 @@ PREFIX = os.environ.get("LAB_PREFIX", "mlulab-")  # another one is another lab o
 # what a host writes by itself while nobody asks it to change: scratch, logs, books of the system
 RESTLESS = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/lib/sudo")
 
+# not by its unit: the journal looks that up by the process, and sshd's may have ended by then
+SSHD_SAYS = "journalctl --quiet --identifier sshd --output cat"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -93,6 +96,26 @@ def ended(
         said = (done.stdout[-1500:] + done.stderr[-1500:]).strip()
         raise LabError(f"{host}: {script} exited {done.returncode}:\n{said}")
     return done.stdout.strip()
+
+
+def heard(host: str) -> str:
+    """A place in the log of a host's sshd: what it says from now on comes after it.
+
+    Lines are not counted from the beginning, as the journal forgets its oldest files meanwhile.
+    """
+    return run(host, f"{SSHD_SAYS} --lines 0 --show-cursor | sed -n 's/^-- cursor: //p'")
+
+
+def heard_since(host: str, place: str, begins: str = "") -> list[str]:
+    """What a host's sshd has said since such a place, a line an item.
+
+    Args:
+        host: its name.
+        place: as :func:`heard` gave it.
+        begins: what the lines that are asked for begin with.
+    """
+    lines = run(host, f"{SSHD_SAYS} --after-cursor '{place}'").splitlines()
+    return [line for line in lines if line.startswith(begins)]
 
 
 def boot(host: str) -> str:
