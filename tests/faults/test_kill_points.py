@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.faults.kills import alone, chain, points
+from tests.faults.kills import alone, chain, on_lab, points
 from tests.runs import Done
 
-HOST = "u1604"
+TARGET = on_lab("u1604")
 
 
 def test_a_host_struck_in_every_stage_becomes_what_one_run_alone_makes(provisioned: Done) -> None:
-    (sample,) = points(10, seed=20)
+    (sample,) = points(TARGET.spans, 10, seed=20)
     assert {point.power for point in sample} == {True, False}
-    assert chain(HOST, sample, alone(HOST)) == []
+    assert chain(TARGET, sample, alone(TARGET)) == []
