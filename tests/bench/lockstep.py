@@ -1,10 +1,11 @@
 """Eight bare hosts, one of them behind a slow link: each at its own pace, or all in lockstep.
 
-python -m tests.bench.lockstep [MIB [PAIRS [RELEASE]]] > figures.json
+python -m tests.bench.lockstep [MIB [TIMES [RELEASE]]] > figures.json
 
-`pyinfra … deploy.py` takes all hosts through each stage together, `mlufleet rollout` each host on
-its own; the stages are the same. What comes to the slow host comes at MIB MiB/s. The last host ends
-when the slow one does, either way: what differs is when the others do.
+In lockstep all hosts go through each stage together, and one thing is done at a time on each. That
+is `pyinfra … deploy.py` without what the project adds to it: files that come ahead of their stage.
+`mlufleet rollout` takes each host on its own. The stages are the same. What comes to the slow host
+comes at MIB MiB/s.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ from tests.lab import paths, traffic, up
 
 HOSTS, SLOW = 8, "u1804-2"
 INVENTORY = "inventories/lab.py"
+#: pyinfra's command, with nothing ahead of its stage
+STAGE_BY_STAGE = (
+    "import runpy; from operations.outstanding import Look; Look.ahead = property(lambda _: []); "
+    "runpy.run_module('pyinfra', run_name='__main__')"
+)
 WAYS = {
-    "lockstep": ["pyinfra", "-y", INVENTORY, "deploy.py"],
-    "own pace": ["fleet.cli", "rollout", INVENTORY, "--canary", "0", "--window", "100%",
+    "lockstep": ["-c", STAGE_BY_STAGE, "-y", INVENTORY, "deploy.py"],
+    "own pace": ["-m", "fleet.cli", "rollout", INVENTORY, "--canary", "0", "--window", "100%",
                  "--uploads", "8"],
 }  # fmt: skip
 
@@ -55,7 +61,7 @@ def once(way: str, mib: int, release: str) -> dict[str, float]:
     data = ["--data", f"release={paths.inside(paths.RELEASES)}/{release}.yml"]
     with traffic.slow(mib, SLOW):
         began = time.monotonic()
-        done = subprocess.run([sys.executable, "-m", *WAYS[way], *data], capture_output=True,
+        done = subprocess.run([sys.executable, *WAYS[way], *data], capture_output=True,
                               text=True, cwd=paths.PROJECT,
                               env={**os.environ, "NO_COLOR": "1"})  # fmt: skip
         took = time.monotonic() - began
@@ -67,10 +73,10 @@ def once(way: str, mib: int, release: str) -> dict[str, float]:
     return {"all": round(took, 1), "half": middle, "slow": hosts[SLOW]}
 
 
-def main(mib: int, pairs: int, release: str) -> None:
+def main(mib: int, times: int, release: str) -> None:
     up.up(HOSTS)
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    for _ in range(pairs):
+    for _ in range(times):
         for way in WAYS:
             runs[way].append(once(way, mib, release))
     ratios = {
@@ -84,5 +90,5 @@ def main(mib: int, pairs: int, release: str) -> None:
 
 
 if __name__ == "__main__":
-    mib, pairs, release = [*sys.argv[1:], *("1", "5", "light")[len(sys.argv) - 1 :]]
-    main(int(mib), int(pairs), release)
+    mib, times, release = [*sys.argv[1:], *("1", "5", "light")[len(sys.argv) - 1 :]]
+    main(int(mib), int(times), release)
