@@ -17,7 +17,7 @@ help:
 	@echo "make test-kernel  install, upgrade and reboot a host with a kernel of its own (qemu, an hour)"
 	@echo "make unit      what needs no lab"
 	@echo "make docs      write docs/release.md and docs/systems.md"
-	@echo "make bench     what it costs to send a file to one and to many, and to change nothing"
+	@echo "make bench     what runs and transfers cost (an hour; BENCHES=\"noop peers\": these alone)"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
 .venv/ready: requirements.lock pyproject.toml
@@ -86,10 +86,12 @@ POINTS ?= 100
 kills: lock
 	@$(BIN)/python -m tests.faults.kills --points $(POINTS)
 
+BENCHES ?= transfer noop rtt probe changed peers distribution racks lockstep
 bench: lock
-	@$(BIN)/python -m tests.bench.transfer
-	@$(BIN)/python -m tests.bench.noop
-	@$(BIN)/python -m tests.bench.distribution 1,4,8
+	@mkdir -p .lab/figures
+	@for bench in $(BENCHES); do \
+	  $(BIN)/python -m tests.bench.$$bench > .lab/figures/$$bench.json || exit $$?; \
+	  echo ".lab/figures/$$bench.json"; done
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -23,7 +23,7 @@ from tests.bench import lab, measured
 from tests.lab import paths
 from tests.runs import pyinfra
 
-COUNTS = {1: 7, 20: 5, 100: 5, 300: 3}
+COUNTS = {1: 9, 20: 7, 100: 5, 300: 5}
 #: as many at a time as pyinfra takes by itself
 PARALLEL = 20 * multiprocessing.cpu_count()
 

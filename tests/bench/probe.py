@@ -1,6 +1,7 @@
 """What one look at a host costs the host: CPU of the probe, docker's client and engine included.
 
-python -m tests.bench.probe RELEASE HOST… > figures.json
+python -m tests.bench.probe [RELEASE HOST…] > figures.json
+Without a release: that of the other benches, on the hosts that they use.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ import time
 from fleet.wanted import load
 from operations import observe, scripts
 from tests.bench import lab
+from tests.bench.noop import right
 from tests.lab import hosts, paths
 
 TIMES, EACH = 7, 5
 
 
-def main(release: str, *names: str) -> None:
+def main(release: str = lab.RELEASE, *names: str) -> None:
+    sys.stdout, kept = sys.stderr, sys.stdout
+    if not names:
+        names = tuple(lab.roots())
+        right(list(names))
     wanted = load(release, paths.inside(paths.STORE))
     text = observe.preamble(wanted) + scripts.text("lib") + scripts.text("probe")
     figures = {}
@@ -37,7 +43,7 @@ def main(release: str, *names: str) -> None:
         figures[name] = {"CPU ms": round((probe[0] - base[0]) * 1000),
                          "wall ms": round((probe[1] - base[1]) * 1000)}  # fmt: skip
         hosts.run(name, "rm /run/bench-probe.sh")
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(figures, indent=1), file=kept)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ MILLISECONDS = (0, 5, 50)
 FIRST_PORT = 24000
 
 
-def main(count: int = 20, times: int = 3) -> None:
+def main(count: int = 20, times: int = 5) -> None:
     names = lab.roots()
     sys.stdout, kept = sys.stderr, sys.stdout
     right(names)

@@ -50,7 +50,7 @@ def ansible(at: Sequence[tuple[str, int]], mitogen: Path | None) -> None:
     (lab.FOLDER / name).write_text("\n".join(config) + "\n")
 
 
-def main(count: int = 20, times: int = 1) -> None:
+def main(count: int = 20, times: int = 5) -> None:
     names, programs = lab.roots(), environment()
     strategy = next(VENV.glob("lib/*/site-packages/ansible_mitogen/plugins/strategy"))
     sys.stdout, kept = sys.stderr, sys.stdout
