@@ -27,10 +27,13 @@ from tests.lab import paths, traffic, up
 HOSTS, SLOW = 8, "u1804-2"
 INVENTORY = "inventories/lab.py"
 #: pyinfra's command, with nothing ahead of its stage
-STAGE_BY_STAGE = (
-    "import runpy; from operations.outstanding import Look; Look.ahead = property(lambda _: []); "
-    "runpy.run_module('pyinfra', run_name='__main__')"
-)
+STAGE_BY_STAGE = """
+import runpy
+from unittest import mock
+from operations.outstanding import Look
+with mock.patch.object(Look, "ahead", []):
+    runpy.run_module("pyinfra", run_name="__main__")
+"""
 WAYS = {
     "lockstep": ["-c", STAGE_BY_STAGE, "-y", INVENTORY, "deploy.py"],
     "own pace": ["-m", "fleet.cli", "rollout", INVENTORY, "--canary", "0", "--window", "100%",

@@ -11,6 +11,7 @@ import multiprocessing
 import shlex
 import statistics
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,14 @@ def pair(at: list[tuple[str, int]], times: int, names: list[str]) -> dict[str, A
 def right(names: list[str]) -> None:
     """Bring the hosts to the release of the bench, where they are not there yet."""
     limit = [word for name in names for word in ("--limit", name)]
-    assert pyinfra("-y", "--data", f"release={lab.RELEASE}", *limit).report["exit"] == 0
+    with redirect_stdout(sys.stderr):  # figures alone are to be on standard output
+        done = pyinfra("-y", "--data", f"release={lab.RELEASE}", *limit)
+    assert done.report["exit"] == 0
 
 
 def main(*words: str) -> None:
     counts = {int(c): int(t) for c, t in (word.split("=") for word in words)} or COUNTS
     names = lab.roots()
-    sys.stdout, kept = sys.stderr, sys.stdout
     right(names)
     figures: dict[str, dict[str, Any]] = {}
     with lab.crowded(names):
@@ -87,7 +89,7 @@ def main(*words: str) -> None:
             figures[str(count)] = pair(lab.places(names, count), times, names)
             measured.note(json.dumps({count: figures[str(count)]}))
     print(json.dumps({"cores": multiprocessing.cpu_count(), "runs": figures,
-                      "MiB a host": growth(figures)}, indent=1), file=kept)  # fmt: skip
+                      "MiB a host": growth(figures)}, indent=1))  # fmt: skip
 
 
 def growth(figures: dict[str, dict[str, Any]]) -> dict[str, float]:

@@ -21,7 +21,6 @@ TIMES, EACH = 7, 5
 
 
 def main(release: str = lab.RELEASE, *names: str) -> None:
-    sys.stdout, kept = sys.stderr, sys.stdout
     if not names:
         names = tuple(lab.roots())
         right(list(names))
@@ -43,7 +42,7 @@ def main(release: str = lab.RELEASE, *names: str) -> None:
         figures[name] = {"CPU ms": round((probe[0] - base[0]) * 1000),
                          "wall ms": round((probe[1] - base[1]) * 1000)}  # fmt: skip
         hosts.run(name, "rm /run/bench-probe.sh")
-    print(json.dumps(figures, indent=1), file=kept)
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

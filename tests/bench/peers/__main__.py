@@ -53,7 +53,6 @@ def ansible(at: Sequence[tuple[str, int]], mitogen: Path | None) -> None:
 def main(count: int = 20, times: int = 5) -> None:
     names, programs = lab.roots(), environment()
     strategy = next(VENV.glob("lib/*/site-packages/ansible_mitogen/plugins/strategy"))
-    sys.stdout, kept = sys.stderr, sys.stdout
     right(names)
     at = lab.places(names, count)
     fleet = str(lab.inventory(names, at))
@@ -83,7 +82,7 @@ def main(count: int = 20, times: int = 5) -> None:
     figures = {way: {**cost.rounded(), "times our wall": round(cost.wall / ours.wall, 1),
                      "times our CPU": round(cost.cpu / ours.cpu, 1)}
                for way, cost in medians.items()}  # fmt: skip
-    print(json.dumps({"hosts": count, "times": times, **figures}, indent=1), file=kept)
+    print(json.dumps({"hosts": count, "times": times, **figures}, indent=1))
 
 
 if __name__ == "__main__":
