@@ -8,7 +8,7 @@ faults := LAB_PREFIX=mlulab2- LAB_DIR=.faults/.lab
 rollouts := LAB_PREFIX=mlulab3- LAB_DIR=.rollouts/.lab
 
 .PHONY: bench clean docs e2e faults help kills lab lab-down lab-up lint lock rollouts test \
-  test-kernel unit
+  test-kernel unit unit-1 unit-2
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
@@ -52,8 +52,12 @@ lint: .venv/ready
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# in two processes, as each test waits for processes of its own
 unit: lint
-	@$(BIN)/pytest tests/unit
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target unit-1 unit-2
+
+unit-1 unit-2: .venv/ready
+	@$(BIN)/pytest tests/unit --splits 2 --group $(@:unit-%=%) --splitting-algorithm least_duration
 
 # a lab that is built waits for downloads, unit tests for the processor; hosts that reboot, rollouts
 # and an emulated host wait for themselves: all beside each other
