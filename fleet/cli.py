@@ -60,7 +60,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     \b
     Example:  mlufleet lock baichuan-7b --store /srv/mlu
     """
-    from fleet import driver_packages, releases, whole
+    from fleet import driver_packages, releases
     from fleet import lock as locks
 
     path = releases.find(release)
@@ -72,7 +72,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
 
     made = locks.make(read, store, progress)
     target = locks.beside(path)
-    whole.write(target, made.model_dump_json(indent=1) + "\n")
+    locks.write(made, target)
     click.echo(f"{target}: {len(made.files)} files, image {made.image.id[:19]}")
     have, lack = driver_packages.served(read, made.files)
     click.echo(f"  hosts may be {', '.join(have)}")

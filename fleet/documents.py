@@ -23,15 +23,15 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)
 
 
-def text_of(path: Path) -> str:
+def text_of(path: Path, largest: int = LARGEST) -> str:
     """:raises InvalidInput: the file is missing, unreadable, too large or not UTF-8"""
     try:
         with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
+            content = stream.read(largest + 1)
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path}: cannot be read: {error}") from error
-    if len(content) > LARGEST:
-        raise InvalidInput(f"{path}: larger than {LARGEST} bytes, it cannot be what is meant")
+    if len(content) > largest:
+        raise InvalidInput(f"{path}: larger than {largest} bytes, it cannot be what is meant")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

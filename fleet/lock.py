@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -13,12 +12,15 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from fleet import documents, driver_packages, measured, pieces
+from fleet import documents, driver_packages, measured, pieces, whole
 from fleet.failures import InvalidInput
 from fleet.release import Release, Source, Weights
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
+from fleet.store import checksums
 
 CHUNK = 1 << 20
+#: bytes of a lock, where it is written and where it is read: some 400,000 files
+LARGEST = 64 << 20
 
 
 class LockedFile(Model):
@@ -51,6 +53,27 @@ def beside(release_file: Path) -> Path:
     return release_file.with_suffix(".lock.json")
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """:raises ValueError: a key is given twice: which one counts would be a guess"""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"{twice!r:.80} is given twice")
+    return found
+
+
+def write(lock: Lock, path: Path) -> None:
+    """:raises InvalidInput: it is larger than what is read as one, or cannot be written"""
+    text = lock.model_dump_json(indent=1) + "\n"
+    if len(text.encode()) > LARGEST:
+        raise InvalidInput(f"{path}: {len(lock.files)} files are more than a lock can have: "
+                           "pack those that belong together, or leave some out")  # fmt: skip
+    try:
+        whole.write(path, text)
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
 def load(release_file: Path) -> Lock:
     """:raises InvalidInput: there is no lock, or it is not one"""
     path = beside(release_file)
@@ -59,7 +82,7 @@ def load(release_file: Path) -> Lock:
             f"{path}: no lock; write it with `mlufleet lock {release_file} --store STORE`"
         )
     try:
-        data = json.loads(documents.text_of(path))
+        data = json.loads(documents.text_of(path, LARGEST), object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:
         raise InvalidInput(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
@@ -108,29 +131,22 @@ def wanted_files(release: Release, store: Path) -> Iterator[str]:
 
 
 def measure(path: Path) -> LockedFile:
-    """Size in bytes and sha256 of a file, checked against the vendor's .md5sum beside it.
+    """Size in bytes and sha256 of a file, compared with the checksum files beside it.
 
-    :raises InvalidInput: the vendor's sum says otherwise
+    :raises InvalidInput: one of them says otherwise, or cannot be read
     """
-    vendor = path.with_name(path.name + ".md5sum")
-    md5, size = hashlib.md5(usedforsecurity=False), 0
+    said, size = checksums.Compared(path), 0
 
     def each(block: bytes) -> None:
         nonlocal size
         size += len(block)
-        if said:
-            md5.update(block)
+        said.update(block)
 
     try:
-        said = vendor.read_text(errors="replace").split() or ["nothing"] if vendor.is_file() else []
         sha, parts = pieces.read(path, each)
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
-    if said and said[0].lower() != md5.hexdigest():
-        raise InvalidInput(
-            f"{path}: md5 is {md5.hexdigest()}, but {vendor.name} says {said[0].lower()}: "
-            "the download is broken, fetch it again"
-        )
+    said.end()
     if size > pieces.SIZE:
         pieces.keep(sha, parts)
     return LockedFile(sha256=sha, size=size)

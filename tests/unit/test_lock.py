@@ -158,6 +158,7 @@ def test_sums_that_cannot_be_kept_or_read_are_found_again(
         ('"driver.deb"', '"../driver.deb"', "'../driver.deb' leaves its folder"),
         ('"image":', '"imgae":', "imgae: unknown field; did you mean image? fields here: commits,"),
         ('"image":', '<<<<<<< HEAD\n"image":', "lock.json:1: not valid JSON"),
+        ('"image":', '"files": {}, "image":', "'files' is given twice"),
     ],
 )
 def test_a_wrong_lock_is_told_with_its_field(
@@ -174,7 +175,7 @@ def test_a_wrong_lock_is_told_with_its_field(
 
 def test_an_empty_md5sum_of_the_vendor_is_told(site: Path) -> None:
     (site / "store/driver.deb.md5sum").write_text("")
-    with pytest.raises(InvalidInput, match=r"driver\.deb: md5 is .* says nothing"):
+    with pytest.raises(InvalidInput, match=r"driver\.deb\.md5sum: cannot be read .* it is empty"):
         locks.measure(site / "store/driver.deb")
 
 
@@ -200,3 +201,28 @@ def test_a_manifest_that_is_not_dockers_is_refused(site: Path, manifest: str) ->
         tar.addfile(entry, io.BytesIO(manifest.encode()))
     with pytest.raises(InvalidInput, match=r"image\.tar\.gz: "):
         locks.read_image(path)
+
+
+def test_a_lock_of_very_many_files_is_read_as_it_was_written(site: Path, wanted: Wanted) -> None:
+    one = wanted.lock.files["driver.deb"]
+    many = {
+        f"weights/a-folder-of-a-data-set/image-{number:06}.jpg": one for number in range(40_000)
+    }
+    large = wanted.lock.model_copy(update={"files": many})
+    path = locks.beside(site / "small.yml")
+    locks.write(large, path)
+    assert path.stat().st_size > 2 << 20
+    assert len(locks.load(site / "small.yml").files) == 40_000
+
+
+def test_a_lock_that_could_not_be_read_again_is_not_written(
+    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = locks.beside(site / "small.yml")
+    before = path.read_bytes()
+    monkeypatch.setattr(locks, "LARGEST", len(before) - 1)
+    with pytest.raises(InvalidInput, match="files are more than a lock can have"):
+        locks.write(wanted.lock, path)
+    assert path.read_bytes() == before
+    with pytest.raises(InvalidInput, match=f"larger than {len(before) - 1} bytes"):
+        locks.load(site / "small.yml")
