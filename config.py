@@ -2,7 +2,9 @@
 
 from pyinfra import config, state
 
+from fleet.inventory import limits
 from fleet.run import Run
 
 config.REQUIRE_PYINFRA_VERSION = "==3.10.0"
+limits.govern()
 Run.start(state)

@@ -197,7 +197,7 @@ def unlock(inventory: str, options: tuple[str, ...]) -> None:
     \b
     Example:  mlufleet unlock inventories/fleet.py --limit mlu03
     """
-    launch.validated(inventory)
+    launch.validated(inventory, options)
     code = str(Path(__file__).with_name("unlock.py"))
     words = [sys.executable, "-m", "pyinfra", "-y", inventory, code, *options]
     sys.exit(Exit.FAILED if subprocess.run(words).returncode else Exit.OK)

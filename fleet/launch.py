@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+import click
 
 from fleet.failures import Exit, InvalidInput
 
@@ -55,20 +56,32 @@ def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wa
     """Every host of an inventory file with what it is wanted to be; as :func:`check`.
 
     :param options: pyinfra's; its `--data` goes before what the inventory says
+    :raises InvalidInput: also where `--limit` or `--exclude` name nobody
     """
+    from fleet.inventory import limits
     from fleet.inventory.loading import load  # what reads inventories is slow to import
 
-    return check(inventory, load(inventory, override(_data(options))))
+    said = parsed(options)
+    found = load(inventory, override(said.get("data") or ()))
+    hosts = check(inventory, found)
+    limits.without(found, limits.limited(found, said.get("limit")), said.get("exclude"))
+    return hosts
 
 
-def _data(options: Iterable[str]) -> Iterator[str]:
-    """What stands after each `--data`; pyinfra itself tells of one with nothing after it."""
-    words = iter(options)
-    for word in words:
-        if word == "--data":
-            yield from islice(words, 1)
-        elif word.startswith("--data="):
-            yield word.removeprefix("--data=")
+def parsed(options: Iterable[str]) -> dict[str, Any]:
+    """Options of pyinfra's command, as its own parser reads them.
+
+    :raises InvalidInput: it has no such option, or a word belongs to none
+    """
+    from pyinfra_cli.cli import cli
+
+    try:
+        said, _, _ = cli.make_parser(click.Context(cli)).parse_args(["", "", *options])
+    except click.UsageError as error:
+        raise InvalidInput(f"{' '.join(options)}: {error.format_message()}") from error
+    if more := said.get("operations", ())[1:]:
+        raise InvalidInput(f"{more[0]}: what is this? Hosts are named by --limit {more[0]}")
+    return dict(said)
 
 
 def override(data: Iterable[str]) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     :returns: the run's report; ``exit`` is never 0 where pyinfra's own status is not
     :raises InvalidInput: the input is wrong, or the options leave no host
     """
-    names = [name for name, _ in validated(inventory, options)]
+    validated(inventory, options)
     from fleet import report
     from fleet.journal import RUNS, identity
 
@@ -111,8 +124,6 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     if not (folder / "journal.jsonl").is_file():
         sys.exit(Exit.INTERNAL if status else Exit.OK)
     result = report.write(folder)
-    if not result["hosts"]:
-        raise InvalidInput(f"{' '.join(options)}: no host is left of {', '.join(names)}")
     if status and result["exit"] == Exit.OK:
         result["exit"] = Exit.INTERNAL
     return result

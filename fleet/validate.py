@@ -92,6 +92,10 @@ def golden(
 
     from fleet import validation
 
+    if {"limit", "exclude"} & launch.parsed(options).keys():
+        raise InvalidInput(f"what {host} does is taken: leave out --limit and --exclude")
+    if host not in dict(launch.validated(inventory, (*options, "--limit", host))):
+        raise InvalidInput(f"{host}: say one host, by its name")
     path = path or Path(validation.GOLDEN)
     found = validation.golden(str(path)) if path.exists() else validation.Golden()
     # a file that is wrong is told before anything is run; a good host is held against nothing

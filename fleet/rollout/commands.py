@@ -14,7 +14,9 @@ from fleet.failures import InvalidInput
 
 #: of both commands; defaults are the plan's own
 OPTIONS = (
-    click.option("--limit", multiple=True, help="Only these hosts or groups, as in pyinfra."),
+    click.option("--limit", multiple=True, metavar="WHO",
+                 help="Only these: hosts, groups, mlu[01-08], mlu*, several with commas."),
+    click.option("--exclude", multiple=True, metavar="WHO", help="All but these."),
     click.option("--data", multiple=True, metavar="KEY=VALUE", help="Data of every host."),
     click.option("--canary", type=int, help="Hosts that go first.  [default: 1]"),
     click.option("--window", metavar="N|P%", help="Hosts at work at once.  [default: 20%]"),

@@ -43,7 +43,7 @@ class Conductor:
 
     def __init__(self, plan: Plan, why: str, *, resumes: str = "", proved: bool = False) -> None:
         self.plan, self.proved = plan, proved
-        self.session = Session(plan.inventory, plan.limit, plan.data)
+        self.session = Session(plan.inventory, plan.limit, plan.data, plan.exclude)
         self.hosts = {host.name: host for host in self.session.hosts}
         self.groups = self._groups()
         self.run = self.session.begin(why)

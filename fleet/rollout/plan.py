@@ -29,6 +29,7 @@ class Plan(Model):
     inventory: str
     kind: Literal["rollout", "rollback"] = "rollout"
     limit: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     #: KEY=VALUE pairs for all hosts, as pyinfra takes them
     data: tuple[str, ...] = ()
     canary: Count = 1

@@ -21,7 +21,8 @@ from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 
 from fleet import launch
-from fleet.failures import Failure, InvalidInput
+from fleet.failures import Failure
+from fleet.inventory import limits
 from fleet.inventory.loading import load
 from fleet.journal import identity
 from fleet.run import Run
@@ -38,8 +39,10 @@ class Session:
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
 
-    def __init__(self, inventory: str, limit: tuple[str, ...], data: tuple[str, ...]) -> None:
-        from pyinfra_cli.cli import _apply_inventory_limit  # pyinfra has no other way in
+    def __init__(
+        self, inventory: str, limit: tuple[str, ...], data: tuple[str, ...],
+        exclude: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         from pyinfra_cli.util import exec_file
 
         pairs = launch.override(data)
@@ -47,17 +50,14 @@ class Session:
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
         found = load(inventory, pairs)
         launch.check(inventory, found)
+        limited = limits.without(found, limits.limited(found, limit), exclude)
         ctx_inventory.set(found)  # type: ignore[no-untyped-call]
         config = Config()  # type: ignore[no-untyped-call]
         with ctx_config.use(config):
             if os.path.isfile(CONFIG):
                 exec_file(CONFIG)
-        limited = _apply_inventory_limit(found, limit)
-        if limited == []:
-            raise InvalidInput(f"{inventory}: no host is left of it by --limit {' '.join(limit)}")
         self.state.init(found, config, initial_limit=limited)
-        order = {name: place for place, name in enumerate(found.hosts)}
-        self.hosts: list[Host] = sorted(limited or found, key=lambda host: order[host.name])
+        self.hosts: list[Host] = list(found) if limited is None else limited
         for host in self.hosts:
             self.state.activate_host(host)
         self.state.current_stage = StateStage.Execute

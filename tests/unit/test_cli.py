@@ -59,7 +59,7 @@ def test_so_are_wrong_values_of_the_command_line(
     with pytest.raises(InvalidInput) as error:
         validated(inventory, options)
     assert str(error.value).startswith(said.replace("INVENTORY", inventory))
-    right = ("--dry", "--data", f"release={site / 'small.yml'}", "--data", "cards=2", "--data")
+    right = ("--dry", "--data", f"release={site / 'small.yml'}", "--data", "cards=2")
     assert [name for name, _ in validated(inventory, right)] == ["a"]
 
 
