@@ -26,8 +26,8 @@ def exit_status(report: dict[str, Any]) -> Exit:
 
 def findings(report: dict[str, Any]) -> dict[str, Any]:
     """What `mlufleet doctor --json` prints, a mapping for each host."""
-    kept = ("versions", "cards", "models", "drift", "failure", "lock", "notes",
-            "validation")  # fmt: skip
+    kept = ("wanted", "seen", "old", "versions", "cards", "models", "drift", "failure", "lock",
+            "notes", "validation")  # fmt: skip
     return {
         name: {"healthy": healthy(host), **{key: host[key] for key in kept}}
         for name, host in sorted(report["hosts"].items())

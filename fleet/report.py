@@ -6,17 +6,21 @@ Schema of ``report.json`` (version 2): ``schema``, ``run``, ``kind`` (deploy, ro
 no host started any more, ``resumes``: a run), ``seeded`` (bytes that swarms got from here) and
 ``hosts``: name -> ``status`` (:data:`STATUSES`), ``stages`` (list of ``stage``, ``began``,
 ``seconds``, ``changes``),
-``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``versions``, ``answer``,
-``kept``, ``notes`` (in words, with the remedy), ``drift`` (stage -> what was to do when the run
-began), ``lock`` (who held the host then, or null), ``cards`` (address -> core state then,
-"dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``models`` (address -> of
-the card, where its PCI subsystem is a known one), ``owners`` (address -> release, of a host with
-several), ``validation`` (plugin of the vendor's suite -> ``verdict``, ``why``, ``rates``; only of
-levels that the host's data asks for), ``groups``, ``canary``, ``began``, ``ended``,
-``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file of the release that the host can
-go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a swarm), ``ahead`` (seconds in which
-files of a later stage came while others worked), ``now`` (what it was at when the journal ended; ""
-when it was at nothing).
+``failure`` (``stage``, ``code``, ``sentence``, ``remedy``, ``tail``), ``answer``, ``kept``,
+``notes`` (in words, with the remedy), ``drift`` (stage -> what was to do when the run began),
+``wanted`` (names of the releases that are asked for); from the last look at the host, whichever
+stage took it: ``seen`` (when that was, in seconds since the epoch; null: nobody saw it), ``old``
+(something was done to the host since, or it was lost: what follows may not be so any more),
+``versions`` (``release``: what that look proved, "unproved" where it did not; ``os``, ``kernel``,
+``driver``, ``engine``, ``cards``), ``lock`` (who held it, or null), ``cards`` (address -> core
+state, "dropped", "gone" or "no driver"), ``serials`` (address -> of the board), ``models`` (address
+-> of the card, where its PCI subsystem is a known one), ``owners`` (address -> release, as in
+``versions``, of a host with several); ``validation`` (plugin of the vendor's suite ->
+``verdict``, ``why``, ``rates``; only of levels that the host's data asks for), ``groups``,
+``canary``, ``began``, ``ended``, ``rolled_back`` (null, or ``from`` and ``to``), ``way_back`` (file
+of the release that the host can go back to), ``sent`` (bytes of files by SSH), ``swarmed`` (by a
+swarm), ``ahead`` (seconds in which files of a later stage came while others worked), ``now`` (what
+it was at when the journal ended; "" when it was at nothing).
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ from fleet.failures import LEFT, Exit
 SCHEMA = 2
 #: from what needs somebody to what needs nobody
 STATUSES = ("failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok")
+#: failures after which nobody knows how a host is
+GONE = ("CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG")
 FAILURE = ("stage", "code", "sentence", "remedy", "tail")
 
 
@@ -69,9 +75,12 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
         if report["dry"]:  # nothing was begun: what would be refused is all that there is to say
             host["failure"] = host["failure"] or host["refusal"]
         host["status"] = _status(host, report["rollout"])
+        host["old"] = host["seen"] is not None and (
+            host["touched"] > host["seen"] or host["now"] not in ("", "begins")
+        )
         host["ahead"] = _ahead(host)
-        for key in ("seen", "needs", "refusal", "unreachable", "began-stage", "transfers",
-                    "proofs"):  # fmt: skip
+        for key in ("looked", "touched", "needs", "refusal", "unreachable", "began-stage",
+                    "transfers", "proofs", "tested"):  # fmt: skip
             del host[key]
     report["exit"] = exit_status(report).value
     return report
@@ -82,36 +91,47 @@ def _host() -> dict[str, Any]:
             "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
             "models": {}, "owners": {}, "validation": {}, "proofs": [], "groups": [],
             "canary": False, "began": None, "ended": None,
-            "rolled_back": None, "way_back": "", "now": "", "seen": False, "needs": [],
+            "rolled_back": None, "way_back": "", "now": "", "looked": False, "needs": [],
             "refusal": None, "unreachable": False, "began-stage": None, "sent": 0,
-            "swarmed": 0, "transfers": []}  # fmt: skip
+            "swarmed": 0, "transfers": [], "wanted": "", "seen": None, "old": False,
+            "touched": 0.0, "tested": []}  # fmt: skip
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     kind = event["kind"]
     if kind == "unreachable":
-        host["unreachable"] = True
+        host.update(unreachable=True, touched=event["time"])
         host["failure"] = {k: event[k] for k in FAILURE}
     elif kind == "observed":
-        host.update(seen=True, needs=event["needs"], versions=event["versions"],
-                    drift=event.get("drift", {}), lock=event.get("lock"),
-                    cards=event.get("cards", {}), serials=event.get("serials", {}),
-                    models=event.get("models", {}), owners=event.get("owners", {}),
-                    validation=event.get("validation", {}),
+        host.update(looked=True, needs=event["needs"], drift=event.get("drift", {}),
                     proofs=event.get("proofs", ["smoke"]))  # fmt: skip
+        _seen(host, event)
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
+    elif kind == "facts":
+        _seen(host, event)
+    elif kind == "released":
+        if host["lock"] and host["lock"]["run"] == event["run"]:
+            host["lock"] = None
+    elif kind == "lost":
+        host["touched"] = event["time"]
     elif kind == "stage":
         host.update({"began-stage": event["time"], "now": event["stage"]})
     elif kind == "stage-done":
         stage = {k: event[k] for k in ("stage", "seconds", "changes")}
         host["stages"].append({"began": host["began-stage"] or event["time"], **stage})
-        host["versions"]["driver"] = event["driver"]
+        if "seen" in event:
+            host["seen"] = max(host["seen"] or 0.0, event["seen"])
+        else:  # an older journal knows nothing else of later looks
+            host["versions"]["driver"] = event["driver"]
         host["now"] = ""
     elif kind == "step":
+        host["touched"] = event["time"]
         host["now"] = f"{event['stage']}: {event['title']}"
     elif kind == "failed":
         host.update(failure={k: event[k] for k in FAILURE}, now="")
+        if event["code"] in GONE:
+            host["touched"] = event["time"]
     elif kind == "answer":
         of, text = event.get("of", ""), event["text"]
         others = f"{host['answer']}; " if of and host["answer"] else ""
@@ -119,10 +139,12 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "validated":
         result = {k: event[k] for k in ("verdict", "why", "rates")}
         host["validation"][event["plugin"]] = result
+        host["tested"].append(event["plugin"])
     elif kind == "kept":
         host["kept"].append(event["what"])
     elif kind == "note":
-        host["notes"].append(event["text"])
+        if event["text"] not in host["notes"]:  # a rollout looks twice before it begins
+            host["notes"].append(event["text"])
     elif kind == "transfer":
         host["sent"] += event["sent"]
         host["swarmed"] += event.get("swarmed", 0)
@@ -132,6 +154,18 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
                                  "the rest came by SSH")  # fmt: skip
     else:
         _travelled(host, event)
+
+
+def _seen(host: dict[str, Any], event: dict[str, Any]) -> None:
+    """What a look saw takes the place of what the one before it saw."""
+    tests = {name: host["validation"][name] for name in host["tested"]}
+    host.update({key: event.get(key, {}) for key in ("cards", "serials", "models", "owners")},
+                versions=dict(event["versions"]), lock=event.get("lock"),
+                # what this run has tested it knows better than a stamp tells
+                validation={**event.get("validation", {}), **tests},
+                # an older journal was told of a look at once, and of the first one only
+                seen=event.get("seen", event["time"]),
+                wanted=event.get("wanted", event["versions"].get("release", "")))  # fmt: skip
 
 
 def _travelled(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -146,10 +180,11 @@ def _travelled(host: dict[str, Any], event: dict[str, Any]) -> None:
         if event["why"]:
             host["notes"].append(f"it cannot go back to another release: {event['why']}")
     elif kind == "rolling-back":
-        host["rolled_back"] = {"from": host["versions"].get("release", ""), "to": ""}
+        host["rolled_back"] = {"from": host["wanted"], "to": ""}
+        host["tested"].clear()  # of another driver
     elif kind == "rolled-back":
         host["rolled_back"] = host["rolled_back"] or {"from": ""}
-        host["rolled_back"]["to"] = host["versions"].get("release", "")
+        host["rolled_back"]["to"] = host["wanted"]
     elif kind == "proved":
         host["needs"] = []
 
@@ -170,10 +205,10 @@ def _status(host: dict[str, Any], rollout: dict[str, Any] | None) -> str:
         return "unreachable"
     if host["failure"]:
         return "skipped" if host["failure"]["code"] in LEFT else "failed"
-    if rollout and host["began"] is None and (host["needs"] or not host["seen"]):
+    if rollout and host["began"] is None and (host["needs"] or not host["looked"]):
         return "not started"
     done = {stage["stage"] for stage in host["stages"]}
-    if not host["seen"] or (host["needs"] and not done.issuperset(host["proofs"])):
+    if not host["looked"] or (host["needs"] and not done.issuperset(host["proofs"])):
         return "skipped"
     return "changed" if any(stage["changes"] for stage in host["stages"]) else "ok"
 

@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,12 +20,25 @@ from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
-from fleet import compatibility, journal, report, together, unreachable
+from fleet import compatibility, journal, report, unreachable
 from fleet.failures import LEFT, Failure
-from operations import ahead, connection, events, lock, smoke, sudo, swarm, validation
+from fleet.wanted import Wanted
+from operations import (
+    ahead,
+    connection,
+    events,
+    facts,
+    lock,
+    observe,
+    smoke,
+    sudo,
+    swarm,
+    validation,
+)
 from operations.failing import TAIL
 from operations.outstanding import Look
-from operations.stage import Decision
+from operations.stage import Decision, Options
+from operations.state import HostState
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID = "MLUFLEET_RUN"
@@ -77,7 +89,10 @@ class Goodbye(BaseStateCallback):
     def host_disconnect(state: State, host: Host) -> None:
         ahead.end(host.name)
         swarm.leave(host.name)
+        held = lock.held(host)
         lock.release(host)
+        if held and not connection.lost(host):
+            events.emit(host.name, "released", run=held.owner.run)
         sudo.remove(host)
 
 
@@ -96,6 +111,8 @@ class Run:
         self.failures: dict[str, dict[str, Any]] = {}
         #: host that went back to an older release -> whether that was asked for
         self.returned: dict[str, bool] = {}
+        #: host -> what the journal has of the last look at it, but for its time
+        self.told: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def begin(cls, state: State, identity: str, why: str) -> Run:
@@ -106,6 +123,7 @@ class Run:
         run = cls._current = cls(state, identity, why)
         logger.addHandler(run.log)
         events.listeners.append(run.heard)
+        observe.watchers.append(run.looked)
         return run
 
     @classmethod
@@ -126,6 +144,19 @@ class Run:
         elif kind == "rolled-back":
             self.returned[host] = fields["by_hand"]
         self.journal.append(kind, host, **fields)
+
+    def looked(self, host: Host, wanted: Wanted, state: HostState) -> None:
+        """Note what a later look at a host sees otherwise than the one before it."""
+        if host.name in self.told:
+            self._told(host, facts.of(wanted, state, Options.of(host)))
+
+    def _told(self, host: Host, found: dict[str, Any], **more: Any) -> None:
+        known = {key: value for key, value in found.items() if key != "seen"}
+        if known["lock"]:  # how long ago its holder was heard differs in every look
+            known["lock"] = {**known["lock"], "age": 0}
+        if more or known != self.told.get(host.name):
+            self.told[host.name] = known
+            events.emit(host.name, "observed" if more else "facts", **more, **found)
 
     def failed(self, host: str) -> bool:
         return host in self.failures
@@ -169,25 +200,13 @@ class Run:
         if isinstance(state, Failure):
             events.emit(host.name, "failed", stage="probe", **_fields(state))
             return
-        parts = look.wanted.parts
-        name = together.names(parts)
-        versions = {
-            "release": name, "os": state.system, "kernel": state.kernel,
-            "driver": state.loaded, "engine": state.engine, "cards": len(state.present),
-        }  # fmt: skip
         refused = ({"stage": stage, **_fields(d)} for stage, d in drift.items()
                    if isinstance(d, Failure))  # fmt: skip
-        events.emit(host.name, "observed", needs=list(drift), versions=versions,
-                    proofs=[smoke.STAGE.label(part) for part in parts],
-                    owners={state.present[n].address: part.release.name for part in parts
-                            for n in part.cards or () if n < len(state.present)},
-                    refusal=next(refused, None),
-                    drift={stage: _words(decision) for stage, decision in drift.items()},
-                    lock=asdict(state.lock) if state.lock else None,
-                    validation=validation.found(state, look.options),
-                    cards=state.health, serials=state.serials,
-                    models={card.address: model for card in state.present
-                            if (model := state.model(card))})  # fmt: skip
+        found = facts.of(look.wanted, state, look.options)
+        self._told(host, found, needs=list(drift),
+                   proofs=[smoke.STAGE.label(part) for part in look.wanted.parts],
+                   refusal=next(refused, None),
+                   drift={stage: _words(said) for stage, said in drift.items()})  # fmt: skip
         if left := validation.left_out(state, look.options):
             events.emit(host.name, "note", text=left)
         if mixture := compatibility.mixed(
@@ -198,7 +217,7 @@ class Run:
         if state.use_dns and seconds > connection.PATIENT:
             events.emit(host.name, "note", text=SLOW_LOGIN.format(seconds))
         if not drift:
-            logger.info(f"{host.print_prefix}is as release {name} says: 0 changes")
+            logger.info(f"{host.print_prefix}is as release {found['wanted']} says: 0 changes")
 
     def _begin(self) -> None:
         """With pyinfra's first host: all of them are named, and those it could not connect to."""

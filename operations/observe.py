@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from shlex import quote
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -119,6 +120,8 @@ def real(host: Any) -> Host:
     return cast(Host, host)
 
 
+#: told of every look at a host when it has been taken, before anything is made of it
+watchers: list[Callable[[Host, Wanted, HostState], None]] = []
 _machines: dict[str, set[str]] = {}
 _seen: WeakKeyDictionary[Host, States] = WeakKeyDictionary()
 
@@ -141,6 +144,8 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
         _seen[host] = states
         if machine := states[wanted.slot].machine:
             _machines.setdefault(machine, set()).add(host.name)
+        for watcher in watchers:
+            watcher(host, wanted, states[wanted.slot])
     return _seen[host][wanted.slot]
 
 

@@ -164,7 +164,7 @@ class Stage:
             after = again(wanted)
             events.emit(
                 host.name, "stage-done", stage=label, changes=decision, seconds=seconds,
-                driver=after.loaded,
+                seen=round(after.seen, 3),
             )  # fmt: skip
 
 

@@ -160,6 +160,8 @@ class HostState:
     jobs: list[JobState] = field(default_factory=list)
     #: containers of the tool that no release of the host has any more
     retired: list[str] = field(default_factory=list)
+    #: when it was looked at, by the controller's clock, in seconds since the epoch
+    seen: float = field(default=0.0, compare=False)
     #: the host's other releases by their slots: the same host, asked about each of them
     beside: dict[str, HostState] = field(default_factory=dict, repr=False, compare=False)
 
@@ -250,7 +252,7 @@ def parse(lines: list[str], now: float) -> dict[str, HostState]:
 
 def _state(lines: list[str], now: float) -> HostState:
     """What the lines of one host say of it and of one release."""
-    state = HostState()
+    state = HostState(seen=now)
     kinds: set[str] = set()
     stale: list[str] = []
     container: list[str] = []

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.reports.reported import STATUSES, Host, Report, read
+from fleet.reports.seen import moment
 
-COLUMNS = ("host", "address", "model", "serial", "state", "driver", "release", "os", "kernel")
+COLUMNS = ("host", "address", "model", "serial", "state", "driver", "release", "os", "kernel",
+           "seen", "old")  # fmt: skip
 INFO = ("driver", "release", "os", "kernel")
 #: metric -> (what it is in a few words); every one is a gauge
 HELP = {
@@ -21,6 +23,8 @@ HELP = {
     "mlufleet_host_cards": "Cards of a host, working or not.",
     "mlufleet_cards_healthy": "Cards of a host whose core runs.",
     "mlufleet_driver_info": "What a host runs; always 1.",
+    "mlufleet_host_seen_timestamp_seconds": "When a host was last seen as cards and driver say.",
+    "mlufleet_host_seen_old": "1 where something was done to a host since, or it was lost.",
     "mlufleet_host_seconds": "How long the run worked on a host.",
     "mlufleet_host_drift": "Stages of a host that were not as wanted when the run began.",
     "mlufleet_host_failure_info": "Why a host failed; always 1.",
@@ -60,6 +64,9 @@ def _of_host(host: Host) -> Iterator[tuple[str, dict[str, str], float]]:
     if host.versions or host.cards:  # a host that was not seen has not zero cards
         yield "mlufleet_host_cards", {}, host.count
         yield "mlufleet_driver_info", {key: host.versions.get(key, "") for key in INFO}, 1
+    if host.seen is not None:
+        yield "mlufleet_host_seen_timestamp_seconds", {}, host.seen
+        yield "mlufleet_host_seen_old", {}, int(host.old)
     if host.cards:
         yield "mlufleet_cards_healthy", {}, len(host.cards) - len(host.unhealthy)
     yield "mlufleet_host_seconds", {}, host.seconds
@@ -88,6 +95,8 @@ def facts(report: Mapping[str, Any]) -> list[dict[str, str]]:
                     "serial": host.serials.get(address, ""),
                     "state": host.cards.get(address, "")}  # fmt: skip
             of_host = {key: host.versions.get(key, "") for key in INFO}
+            of_host["seen"] = moment(host.seen) if host.seen is not None else ""
+            of_host["old"] = "yes" if host.old else ""
             if host.owners:
                 of_host["release"] = host.owners.get(address, "")
             rows.append({**card, **of_host})

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from fleet.journal import file_name
 from fleet.report import STATUSES as STATUSES
+from fleet.reports.seen import last_seen
 from fleet.validation import FAILED, SKIPPED
 from operations.state import WORKS
 
@@ -94,6 +95,9 @@ class Host(_Tolerant):
     serials: dict[Text, Text] = {}
     models: dict[Text, Text] = {}
     owners: dict[Text, Text] = {}
+    wanted: Text = ""
+    seen: float | None = None
+    old: bool = False
     validation: dict[Text, Test] = {}
     groups: list[Text] = []
     began: float | None = None
@@ -131,6 +135,7 @@ class Host(_Tolerant):
             *([f"was held by {lock.get('operator') or '?'}, run {lock.get('run') or '?'}"]
               if lock else []),
             *([self.way_back] if self.way_back else []),
+            *([said] if (said := last_seen(self.seen, self.old)) else []),
             *(f"kept {what}" for what in self.kept),
             *([f"{self.swarmed / 1e6:,.0f} MB came by a swarm, {self.sent / 1e6:,.0f} MB by SSH"]
               if self.swarmed else []),

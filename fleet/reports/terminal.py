@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleet.reports import seen
 from operations.state import WORKS
 
 
@@ -61,7 +62,7 @@ def summary(report: dict[str, Any], folder: Path) -> None:
         if back := host["rolled_back"]:
             end = f"went back to {back['to']}" if back["to"] else "did not come back"
             console.print(f"{name}: from {back['from'] or 'its release'} it {end}", style="magenta")
-        for line in (degraded(host), *host["notes"]):
+        for line in (seen.of(host), degraded(host), *host["notes"]):
             if line:
                 console.print(f"{name}: {line}", markup=False, soft_wrap=True)
     total = len(report["hosts"])

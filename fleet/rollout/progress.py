@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet import journal, report
 from fleet.failures import InvalidInput
+from fleet.reports.seen import moment
 
 
 def folder_of(run: str) -> Path:
@@ -44,7 +45,8 @@ def lines(run: str) -> Iterator[str]:
     )
     for name, host in sorted(found["hosts"].items()):
         if host["now"]:
-            yield f"{name}: {'at' if alive else 'was at'} {host['now']}"
+            since = "" if alive or host["seen"] is None else f", last seen {moment(host['seen'])}"
+            yield f"{name}: {'at' if alive else 'was at'} {host['now']}{since}"
         else:
             failure = host["failure"]
             why = f": {failure['code']}: {failure['sentence']}" if failure else ""

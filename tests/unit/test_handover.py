@@ -64,7 +64,9 @@ def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
     report = one(cards={"x": "CN_RUNNING"}, serials={"x": "S1", "y": "S2"}, models={"x": "M8"},
                  versions={"driver": "5", "release": "b", "os": "o", "kernel": "k"})  # fmt: skip
     report["hosts"]["b"] = {"status": "unreachable", "versions": None}
-    same = {"host": "a", "driver": "5", "release": "b", "os": "o", "kernel": "k"}
+    report["hosts"]["a"] |= {"seen": 59.5, "old": True}
+    same = {"host": "a", "driver": "5", "release": "b", "os": "o", "kernel": "k",
+            "seen": "1970-01-01T00:00:59Z", "old": "yes"}  # fmt: skip
     assert handover.facts(report) == [
         {**same, "address": "x", "model": "M8", "serial": "S1", "state": "CN_RUNNING"},
         {**same, "address": "y", "model": "", "serial": "S2", "state": ""},

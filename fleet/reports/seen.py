@@ -1,0 +1,25 @@
+"""When a host was seen as the report tells of it, and whether it may be otherwise by now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+
+def moment(epoch: float) -> str:
+    """A time as machines read it and people can."""
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def last_seen(epoch: float | None, old: bool) -> str:
+    """Of a host that was not looked at after the last that was done to it; "" for any other."""
+    if epoch is None or not old:
+        return ""
+    return (f"last seen at {moment(epoch)}; something was done to it since, or it was lost: its "
+            "cards and versions are those of then")  # fmt: skip
+
+
+def of(host: Mapping[str, Any]) -> str:
+    """The same of a host of a report, whichever version of the project wrote it."""
+    return last_seen(host.get("seen"), host.get("old", False))

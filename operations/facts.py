@@ -1,0 +1,55 @@
+"""What a look at a host saw, as the report keeps it: of the last look, whichever that was."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from fleet import together
+from fleet.failures import Failure
+from fleet.wanted import Wanted
+from operations import outstanding, smoke, validation
+from operations.stage import Options
+from operations.state import HostState
+
+#: in the place of a release that the look did not prove
+UNPROVED = "unproved"
+
+
+def of(wanted: Wanted, state: HostState, options: Options) -> dict[str, Any]:
+    """All of a look that the report tells; `seen` is its time.
+
+    :param state: the host as it was asked about `wanted`; it knows of the releases beside
+    """
+    parts = wanted.parts
+    # asked once on demand, what a look finds is what is there
+    drift = outstanding.drift(wanted, state, replace(options, smoke="auto"))
+    broken = any(isinstance(decision, Failure) for decision in drift.values())
+    said = {
+        part.slot: UNPROVED if broken or not _proved(part, wanted, state, drift)
+        else part.release.name for part in parts
+    }  # fmt: skip
+    owners = {state.present[n].address: part for part in parts
+              for n in part.cards or () if n < len(state.present)}  # fmt: skip
+    return {
+        "seen": round(state.seen, 3),
+        "wanted": together.names(parts),
+        "versions": {
+            "release": ", ".join(dict.fromkeys(said.values())), "os": state.system,
+            "kernel": state.kernel, "driver": state.loaded, "engine": state.engine,
+            "cards": len(state.present),
+        },
+        "owners": {address: said[part.slot] for address, part in owners.items()},
+        "lock": asdict(state.lock) if state.lock else None,
+        "validation": validation.found(state, options),
+        "cards": state.health,
+        "serials": state.serials,
+        "models": {card.address: model for card in state.present if (model := state.model(card))},
+    }  # fmt: skip
+
+
+def _proved(part: Wanted, wanted: Wanted, state: HostState, drift: dict[str, Any]) -> bool:
+    """Whether the model has answered as everything is, and nothing of it is to do."""
+    seen = state if part.slot == wanted.slot else state.beside.get(part.slot)
+    due = {stage.label(part) for stage in outstanding.STAGES if stage is not validation.STAGE}
+    return seen is not None and smoke.proved(part, seen) and due.isdisjoint(drift)

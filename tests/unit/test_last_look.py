@@ -1,0 +1,218 @@
+"""Every fact of a host in a report is of the last look at it, with the time of that look."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fleet import doctor, report
+from fleet.reports import changes, handover, junit, page, reported, terminal
+from fleet.run import Run
+from fleet.wanted import Wanted
+from operations import events, facts, smoke
+from operations.outstanding import Look, drift
+from operations.stage import Options
+from operations.state import HostState
+from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.test_report import event
+
+OPTIONS = Options()
+
+
+def at(time: float, kind: str, host: str = "a", **fields: Any) -> dict[str, Any]:
+    return {**event(kind, host, **fields), "time": time}
+
+
+def look(seen: float, **fields: Any) -> dict[str, Any]:
+    """What a look tells."""
+    said = {"driver": "", "kernel": "4.15", "release": "unproved", "cards": 2}
+    versions = {**said, **fields.pop("versions", {})}
+    return {"seen": seen, "wanted": "small", "versions": versions, "cards": {}, "serials": {},
+            "models": {}, "owners": {}, "lock": None, "validation": {}, **fields}  # fmt: skip
+
+
+def first(**fields: Any) -> dict[str, Any]:
+    return at(10, "observed", needs=["driver", "smoke"], proofs=["smoke"],
+              drift={"driver": ["install driver"]}, refusal=None,
+              **look(9.5, cards={"x": "no driver", "y": "no driver"}, **fields))  # fmt: skip
+
+
+def done(time: float, stage: str, **fields: Any) -> dict[str, Any]:
+    return at(time, "stage-done", stage=stage, changes=["it"], seconds=1.0, **fields)
+
+
+RIGHT = look(28.0, versions={"driver": "5.10.10", "kernel": "5.4", "release": "small",
+                             "engine": "20.10"},
+             cards={"x": "CN_RUNNING", "y": "CN_RUNNING"}, serials={"x": "S1", "y": "S2"},
+             models={"x": "MLU370-X8", "y": "MLU370-X8"})  # fmt: skip
+PROVISIONED = [at(1, "run", ""), at(1, "hosts", "", names=["a"]), first(),
+               at(20, "step", stage="driver", title="install"), at(28.1, "facts", **RIGHT),
+               done(29, "driver", seen=28.0), done(30, "smoke", seen=29.9),
+               at(31, "end", "")]  # fmt: skip
+
+
+def test_after_a_first_provisioning_every_output_has_what_the_last_look_saw(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = report.derive(PROVISIONED, "r")
+    host = found["hosts"]["a"]
+    assert host["cards"] == {"x": "CN_RUNNING", "y": "CN_RUNNING"} and host["serials"]["y"] == "S2"
+    assert host["versions"] == RIGHT["versions"] and host["status"] == "changed"
+    assert host["seen"] == 29.9 and not host["old"]
+    assert host["drift"] == {"driver": ["install driver"]}  # of the beginning, and only there
+    assert {row["state"] for row in handover.facts(found)} == {"CN_RUNNING"}
+    assert {row["release"] for row in handover.facts(found)} == {"small"}
+    assert {row["seen"] for row in handover.facts(found)} == {"1970-01-01T00:00:29Z"}
+    metrics = handover.prometheus(found)
+    assert 'mlufleet_cards_healthy{host="a"} 2\n' in metrics
+    assert 'mlufleet_host_seen_timestamp_seconds{host="a"} 29.9\n' in metrics
+    assert 'mlufleet_host_seen_old{host="a"} 0\n' in metrics
+    shown = page.render(found)
+    assert "no driver" not in shown and "1970-01-01 00:00:29 UTC" in shown
+    assert 'name="kernel" value="5.4"' in junit.render(found)
+    terminal.summary(found, tmp_path)
+    said = capsys.readouterr().err
+    assert "5.10.10" in said and "2 MLU370-X8" in said and "last seen" not in said
+
+
+@pytest.mark.parametrize(
+    ("more", "old"),
+    [
+        ([at(40, "step", stage="image", title="load")], True),  # killed in the middle of a step
+        ([at(40, "stage", stage="image")], True),
+        ([at(40, "lost")], True),
+        ([at(40, "failed", stage="driver", code="REBOOT_TIMED_OUT", sentence="s", remedy="r",
+             tail=[])], True),
+        ([at(40, "step", stage="image", title="load"), at(41, "facts", **look(40.9))], True),
+        ([at(40, "step", stage="image", title="load"), at(41, "facts", **look(40.9)),
+          done(42, "image", seen=40.9)], False),
+        ([at(40, "failed", stage="image", code="IMAGE_LOAD", sentence="s", remedy="r",
+             tail=[])], False),
+        ([], False),
+    ],
+)  # fmt: skip
+def test_what_was_done_after_the_last_look_makes_it_old(
+    more: list[dict[str, Any]], old: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = report.derive([*PROVISIONED[:-1], *more], "r")
+    assert found["hosts"]["a"]["old"] is old
+    assert f'mlufleet_host_seen_old{{host="a"}} {int(old)}\n' in handover.prometheus(found)
+    assert {row["old"] for row in handover.facts(found)} == {"yes" if old else ""}
+    assert ("last seen at 1970" in page.render(found)) is old
+    terminal.summary(found, tmp_path)
+    assert ("a: last seen at 1970-01-01T00:00:" in capsys.readouterr().err) is old
+    assert doctor.findings(found)["a"]["old"] is old
+
+
+def test_a_host_that_nobody_saw_has_no_time_of_a_look() -> None:
+    found = report.derive([at(1, "hosts", "", names=["a"])], "r")
+    assert found["hosts"]["a"]["seen"] is None and not found["hosts"]["a"]["old"]
+    assert "seen_timestamp" not in handover.prometheus(found)
+    assert handover.facts(found)[0]["seen"] == ""
+    page.render(found)
+
+
+def test_a_host_that_went_back_is_shown_as_it_is_there() -> None:
+    back = look(50, wanted="older", versions={"driver": "5.10.6", "release": "older"})
+    again = {**first(), **look(45, wanted="older"), "time": 46}
+    events = [*PROVISIONED[:-1], at(44, "rolling-back", release="back/a.yml"), again,
+              at(50.1, "facts", **back), done(51, "smoke", seen=50),
+              at(52, "rolled-back")]  # fmt: skip
+    host = report.derive(events, "r")["hosts"]["a"]
+    assert host["rolled_back"] == {"from": "small", "to": "older"}
+    assert host["versions"]["driver"] == "5.10.6" and host["versions"]["release"] == "older"
+
+
+def test_this_runs_own_lock_is_gone_with_it_and_stays_where_it_was_killed() -> None:
+    own = {"run": "r", "operator": "me", "since": "s", "lease": 20, "why": "w", "age": 1}
+    locked = [*PROVISIONED[:-1], at(30, "facts", **{**RIGHT, "lock": own})]
+    assert report.derive(locked, "r")["hosts"]["a"]["lock"]["run"] == "r"
+    assert report.derive([*locked, at(31, "released", run="r")], "r")["hosts"]["a"]["lock"] is None
+    other = [*locked, at(31, "released", run="another")]
+    assert report.derive(other, "r")["hosts"]["a"]["lock"] == own
+
+
+def test_a_test_of_this_run_is_not_undone_by_a_look_that_knows_only_its_stamp() -> None:
+    tested = at(40, "validated", plugin="pcie", verdict="PASSED", why="", rates={"x": 1.0})
+    later = at(41, "facts", **{**RIGHT, "validation": {"pcie": {"verdict": "SKIPPED", "why": ""}}})
+    host = report.derive([*PROVISIONED[:-1], tested, later], "r")["hosts"]["a"]
+    assert host["validation"]["pcie"]["verdict"] == "PASSED"
+    back = [*PROVISIONED[:-1], tested, at(40.5, "rolling-back", release="x"), later]
+    assert report.derive(back, "r")["hosts"]["a"]["validation"]["pcie"]["verdict"] == "SKIPPED"
+
+
+def test_a_journal_from_before_this_is_read_and_its_facts_are_dated() -> None:
+    seen = at(10, "observed", needs=["driver"], versions={"driver": "", "release": "small"},
+              cards={"x": "no driver"})  # fmt: skip
+    events = [at(1, "hosts", "", names=["a"]), seen, at(20, "step", stage="driver", title="t"),
+              done(29, "driver", driver="5.10.10"),
+              done(30, "smoke", driver="5.10.10")]  # fmt: skip
+    host = report.derive(events, "r")["hosts"]["a"]
+    assert host["seen"] == 10 and host["old"] and host["wanted"] == "small"
+    assert host["versions"]["driver"] == "5.10.10"
+    older = {"run": "q", "hosts": {"a": {"status": "ok", "versions": {"driver": "5"}}}}
+    assert changes.since(reported.read(report.derive(events, "r")), reported.read(older)).changes
+    assert "5" in page.render(older) and 'driver="5"' in handover.prometheus(older)
+
+
+def test_a_release_that_the_look_did_not_prove_is_called_unproved(wanted: Wanted) -> None:
+    for lines in (BARE, DRIVEN):
+        found = facts.of(wanted, probe(*lines), OPTIONS)
+        assert found["versions"]["release"] == "unproved" and found["wanted"] == "small"
+
+
+def right(wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> HostState:
+    """A host whose model has answered as it is; what the other stages would say is left out."""
+    for stage in facts.outstanding.STAGES:
+        if stage.name not in ("driver", "smoke"):
+            still = replace(stage, decide=lambda *_: [])
+            stages = tuple(still if s is stage else s for s in facts.outstanding.STAGES)
+            monkeypatch.setattr(facts.outstanding, "STAGES", stages)
+    state = probe(*DRIVEN)
+    state.stamps["smoke"] = smoke.inputs(wanted, state)
+    return state
+
+
+def test_a_release_that_the_look_proved_is_named_and_no_longer_after_a_reboot_or_a_change(
+    wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = right(wanted, monkeypatch)
+    assert facts.of(wanted, state, Options(smoke="always"))["versions"]["release"] == "small"
+    state.boot = "another"
+    assert facts.of(wanted, state, OPTIONS)["versions"]["release"] == "unproved"
+    state = right(wanted, monkeypatch)
+    state.nodes.clear()  # the driver's stage has something to do
+    assert facts.of(wanted, state, OPTIONS)["versions"]["release"] == "unproved"
+
+
+class Stub(SimpleNamespace):
+    """A host of pyinfra's as far as a run asks it."""
+
+    __hash__ = object.__hash__
+
+
+def test_a_run_notes_a_later_look_only_where_it_differs(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    host: Any = Stub(name="a", print_prefix="[a] ", data={}, connector=None)
+    run = Run(SimpleNamespace(inventory=[]), "20260101-000000-1", "why")  # type: ignore[arg-type]
+    run.named = True
+    monkeypatch.setattr(events, "listeners", [run.heard])
+    before, after = probe(*BARE), probe(*DRIVEN)
+    run.looked(host, wanted, before)  # nothing is written before the first look is judged
+    run.observed(host, Look(wanted, OPTIONS, before, drift(wanted, before, OPTIONS)))
+    after.seen = 2000.0
+    run.looked(host, wanted, before)
+    run.looked(host, wanted, after)
+    run.looked(host, wanted, replace(after, seen=3000.0))
+    lines = (tmp_path / "runs/20260101-000000-1/journal.jsonl").read_text().splitlines()
+    told = [one for one in map(json.loads, lines) if one["kind"] in ("observed", "facts")]
+    assert [(one["kind"], one["seen"]) for one in told] == [("observed", 1000.0), ("facts", 2000.0)]
+    found = report.of(run.folder)["hosts"]["a"]
+    assert found["cards"] == dict.fromkeys(found["cards"], "CN_RUNNING") != {}
