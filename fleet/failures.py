@@ -156,7 +156,12 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "SOURCE_PIN": (
         "the checkout could not be brought to its commit",
-        "check url, bundle and commit in the release and its lock",
+        "read git's own words above; then check url, bundle and commit in the release and its lock",
+    ),
+    "SHARED_FOLDER": (
+        "two hosts have one folder that the tool changes",
+        "give each host a folder of its own: another path of `mounts`, or another export mounted "
+        "there; where the named machine-id is no host's any more, remove .git/mlufleet-host",
     ),
     "WEIGHTS": ("the weights on the host are not those of the lock", "read the lines above"),
     "MIGRATION": (

@@ -113,7 +113,8 @@ class Container(Model):
 class Source(Model):
     """A git checkout. One of tag, commit, branch and unpinned says which commit; the lock pins it.
 
-    Files of Git LFS stay pointers: what is big is `weights`, measured and placed apart.
+    Files of Git LFS stay pointers: what is big is `weights`, measured and placed apart. Submodules
+    stay empty: each that is needed is a source of its own.
     """
 
     #: by which trees are named

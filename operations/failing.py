@@ -59,6 +59,8 @@ def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
         if line.startswith("kept what was "):
             logger.warning(f"{host.print_prefix}{line}")
             events.emit(host.name, "kept", what=line)
+        elif line.startswith("left empty: "):
+            logger.warning(f"{host.print_prefix}{line}")
         elif line.startswith("removed a partial file "):
             logger.info(f"{host.print_prefix}{line}")
         elif line.startswith("@@answer "):

@@ -16,7 +16,7 @@ from fleet.failures import Failure
 from fleet.signing import Signing
 from fleet.wanted import Wanted
 from operations import connection, layout
-from operations.scripts import text
+from operations.scripts import body
 from operations.state import HostState, ProbeError, parse
 
 #: what a container is made of, in docker's template language; no id or time that a restart changes
@@ -103,7 +103,7 @@ class Probe(FactBase[States | Failure]):
     def command(self, preamble: str) -> StringCommand:
         return StringCommand(
             "timeout", "-k", "5", str(LIMIT), "sh", "-c",
-            QuoteString(preamble + text("lib") + text("probe")),
+            QuoteString(preamble + body("probe", "git")),
         )  # fmt: skip
 
     def process(self, output: list[str]) -> States | Failure:

@@ -38,7 +38,8 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         if found and found.head == "foreign" and not options.keep_dirty:
             return Failure("SOURCE_FOREIGN", path)
         if found and found.dirty and not options.keep_dirty:
-            return Failure("SOURCE_DIRTY", f"{path}: {found.dirty} paths")
+            said = f"git status: {found.why}" if found.why else f"{found.dirty} paths"
+            return Failure("SOURCE_DIRTY", f"{path}: {said}")
         if found and found.head == commit and not found.dirty:
             todo.append(f"tell the git of {source.name} what inside is ours")
         else:
@@ -64,6 +65,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             *layout.inside(wanted.release, source),
             code="SOURCE_PIN",
             timeout=3600,
+            uses="git places",
         )
 
 

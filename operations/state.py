@@ -66,6 +66,8 @@ class SourceState:
     #: full commit; "" for a repository without one, "foreign" for no repository at all
     head: str
     dirty: int
+    #: git's own words where it cannot say what was changed
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -356,7 +358,7 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
     elif kind in ("tagged", "image"):
         setattr(state, kind, fields[0])
     elif kind == "source":
-        state.sources[fields[0]] = SourceState(fields[1], int(fields[2]))
+        state.sources[fields[0]] = SourceState(fields[1], int(fields[2]), *fields[3:4])
     elif kind == "unlisted":
         state.unlisted.add(fields[0])
     elif kind in ("tree", "file", "stamp"):

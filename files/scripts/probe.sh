@@ -194,13 +194,14 @@ observe() {
   for path in $SOURCES; do
     if [ -d "$path/.git" ]; then
       # a status that fails (git too old, a broken index) must not count as clean
-      changes=$(cd "$path" && GIT_OPTIONAL_LOCKS=0 git -c safe.directory='*' status --porcelain 2>&1) ||
-        changes="git status failed"
+      why=
+      changes=$(cd "$path" && git status --porcelain 2>&1) || why=${changes%%"$N"*}
       # "assume unchanged" and "skip worktree" hide edits from status
-      hidden=$(cd "$path" && git -c safe.directory='*' ls-files -v | grep '^[a-zS]')
+      hidden=$(cd "$path" && git ls-files -v | grep '^[a-zS]')
       [ -z "$hidden" ] || changes="$changes$N$hidden"
-      say source "$path" "$(cd "$path" && git -c safe.directory='*' rev-parse HEAD 2>/dev/null)" \
-        "$(printf %s "$changes" | grep -c '')"
+      [ -z "$why" ] || changes=$why
+      say source "$path" "$(cd "$path" && git rev-parse HEAD 2>/dev/null)" \
+        "$(printf %s "$changes" | grep -c '')" "$why"
     elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ] &&
       [ ! -e "$path.mlufleet-part/.git/mlufleet-filling" ]; then
       say source "$path" foreign 0

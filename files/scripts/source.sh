@@ -1,20 +1,26 @@
-# PATH ORIGIN COMMIT URL [OUR PATHS INSIDE…]: git 1.8 and newer.
+# PATH ORIGIN COMMIT URL [OUR PATHS INSIDE…]
 set -eu
 path=$1 origin=$2 commit=$3 url=$4; shift 4
 # nobody is there to answer git or ssh; a transfer that stands still is given up
 export GIT_LFS_SKIP_SMUDGE=1 GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=false
-export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes -o ConnectTimeout=30}"
-git() {
-  command git -c safe.directory='*' -c advice.detachedHead=false -c http.lowSpeedLimit=1000 \
-    -c http.lowSpeedTime=120 "$@"
+told() {
+  # GIT'S WORDS…: what it says where it fails, why as the last line
+  status=0
+  said=$(git "$@" 2>&1) || status=$?
+  [ $status -ne 0 ] || return 0
+  printf '%s\n' "$said"
+  why=$(printf '%s\n' "$said" | grep -vE '^(warning|hint|Cloning|Fetching|From |Warning|$)' | head -n 1)
+  [ $status -ne 124 ] || why="$origin does not answer within 30 s"
+  echo "git $1: ${why:-${said:-it ended with status $status}}"
+  return $status
 }
 asked() {
   # a server that swallows packets would hold git for minutes, and a good clone may take an hour
-  status=0
-  timeout -k 5 30 git -c safe.directory='*' ls-remote "$origin" HEAD >/dev/null || status=$?
-  [ $status -ne 124 ] || { echo "$origin does not answer within 30 s"; exit 1; }
-  [ $status -eq 0 ] || { echo "$origin cannot be read"; exit 1; }
+  limit='timeout -k 5 30'
+  told ls-remote "$origin" HEAD || exit 1
+  limit=
 }
+has() { git cat-file -e "$commit^{commit}" 2>/dev/null; }
 gone() { echo "$origin has no commit $commit"; exit 1; }
 ours() { for pattern; do echo "$pattern"; done; }
 exclude() {
@@ -30,11 +36,49 @@ fill() {
   mv "$part/.git" "$path/"
   rm -rf "${path:?}/$filling" "$part"
 }
+checkout() {
+  told checkout --quiet --detach "$commit" || exit 1
+  # of an older git: it warns, and goes on
+  [ "$(git rev-parse HEAD)" = "$commit" ] || { echo "git checkout: HEAD is not $commit"; exit 1; }
+}
+fetch() {
+  # tags that moved are taken as they are now; where a branch a has become a/b, git 1.8 prunes too
+  # late, so what is known of the origin's branches goes: all of it comes again
+  set -- fetch --quiet --force --prune --no-tags "$origin" '+refs/heads/*:refs/remotes/origin/*' \
+    '+refs/tags/*:refs/mlufleet/tags/*'
+  git "$@" >/dev/null 2>&1 || {
+    git for-each-ref --format='%(refname)' refs/remotes/origin refs/mlufleet | while read -r ref; do
+      git update-ref --no-deref -d "$ref"
+    done
+    told "$@" || exit 1
+  }
+  # people's own tags stay
+  git fetch --quiet --force --no-tags "$origin" '+refs/tags/*:refs/tags/*' >/dev/null 2>&1 || :
+}
+# two hosts that have this folder both, or two runs, work in it one after the other
+mkdir -p "$(dirname "$path")"
+exec 9< "$(dirname "$path")"
+status=0
+flock -w 3000 9 2>/dev/null || status=$?
+[ $status -ne 1 ] || { echo "another run has worked in $path for 50 minutes"; exit 1; }
+own_git
+export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand ||
+  echo ssh -o BatchMode=yes -o ConnectTimeout=30)}"
+owner=$(cat /etc/machine-id 2>/dev/null || uname -n) run=$(printf '%s\n' "${WHO:-}" | cut -f1)
+read -r other during 2>/dev/null < "$path/.git/mlufleet-host" || other=$owner during=
+if [ "$other" != "$owner" ]; then
+  shared=$(network "$path")
+  if [ -n "$shared" ] || [ "${during:-none}" = "${run:-no run}" ]; then
+    echo "@@code SHARED_FOLDER"
+    echo "$path${shared:+ ($shared)} is the checkout of another host, machine-id $other"; exit 1
+  fi
+fi
 if [ -e "$part/$filling" ]; then fill; fi  # what a power cut left
 if [ -d "$path/.git" ]; then
   cd "$path"
   [ $# -eq 0 ] || exclude "$@"
-  if [ -n "$(git status --porcelain)" ]; then
+  changes=$(git status --porcelain 2>&1) || changes="git status failed: $changes"
+  if [ -n "$changes" ]; then
     cd /; keep "$path"
   fi
 elif [ -e "$path" ] && [ -n "$(ls -A "$path")" ]; then
@@ -42,11 +86,14 @@ elif [ -e "$path" ] && [ -n "$(ls -A "$path")" ]; then
 fi
 if [ ! -d "$path/.git" ]; then
   rm -rf "$part"
-  mkdir -p "$(dirname "$path")"
   asked
-  git clone --quiet --no-checkout "$origin" "$part"
-  if [ -n "$url" ]; then (cd "$part" && git remote set-url origin "$url"); fi
-  (cd "$part" && git checkout --quiet --detach "$commit") || gone
+  told clone --quiet --no-checkout --template= "$origin" "$part" || exit 1
+  (
+    cd "$part" || exit 1
+    [ -z "$url" ] || git remote set-url origin "$url" || exit 1
+    has || gone
+    checkout
+  ) || exit 1
   if [ -d "$path" ]; then
     fill
   else
@@ -55,16 +102,24 @@ if [ ! -d "$path/.git" ]; then
 fi
 cd "$path"
 [ $# -eq 0 ] || exclude "$@"
-if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
+if ! has; then
   asked
-  git fetch --quiet --tags "$origin" '+refs/heads/*:refs/remotes/origin/*'
-  git cat-file -e "$commit^{commit}" 2>/dev/null || gone
+  fetch
+  has || gone
 fi
-head=$(git rev-parse HEAD)
-if [ "$head" != "$commit" ] && ! git for-each-ref --format='%(objectname)' | grep -q "$head"; then
-  kept="kept-$(date +%Y%m%d-%H%M%S)"
-  git branch "$kept" "$head"
-  echo "kept what was at $path HEAD as branch $kept"
+head=$(git rev-parse --quiet --verify HEAD) || head=
+if [ "$head" != "$commit" ]; then
+  # what no branch and no tag contains would be lost
+  if [ -n "$head" ] && [ -n "$(git rev-list -n 1 "$head" --not "$commit" --branches --tags \
+    --remotes --glob=refs/mlufleet)" ]; then
+    kept="kept-$(date +%Y%m%d-%H%M%S)-$$"
+    git branch "$kept" "$head"
+    echo "kept what was at $path HEAD as branch $kept"
+  fi
+  checkout
 fi
-[ "$head" = "$commit" ] || git checkout --quiet --detach "$commit"
-[ "$(git rev-parse HEAD)" = "$commit" ]
+echo "$owner $run" > .git/mlufleet-host
+# each is a source of its own where it is needed
+[ ! -f .gitmodules ] || git -c core.quotePath=false ls-tree -r HEAD | while IFS= read -r entry; do
+  case $entry in 160000*) echo "left empty: $path/${entry#*	} is a submodule" ;; esac
+done

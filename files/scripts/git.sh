@@ -1,0 +1,33 @@
+# Shared by the scripts that run git, 1.8 or newer. Its settings on the host are for people: hooks,
+# line ends, filters and addresses that mean others reach no checkout of ours.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_NAMESPACE GIT_OBJECT_DIRECTORY \
+  GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_GLOBAL GIT_CONFIG_COUNT \
+  GIT_CONFIG_PARAMETERS GIT_TEMPLATE_DIR GIT_ALLOW_PROTOCOL GIT_PROTOCOL_FROM_USER GIT_ATTR_SOURCE \
+  GIT_LITERAL_PATHSPECS GIT_CEILING_DIRECTORIES GIT_DISCOVERY_ACROSS_FILESYSTEM GIT_SHALLOW_FILE \
+  GIT_GRAFT_FILE GIT_DEFAULT_HASH GIT_TRACE GIT_TRACE2 GIT_TRACE_SETUP GIT_TRACE_PERFORMANCE
+limit=
+git() {
+  # a git of before 2.38 believes safe.directory in a file only: that of own_git
+  # shellcheck disable=SC2086  # words
+  GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=0 HOME="$state/git" \
+    XDG_CONFIG_HOME="$state/git" LC_ALL=C ${limit:-command} git -c safe.directory='*' \
+    -c core.hooksPath=/dev/null -c core.fsmonitor= -c core.autocrlf=false -c core.eol=lf \
+    -c core.attributesFile=/dev/null -c core.excludesFile=/dev/null -c gc.auto=0 \
+    -c advice.detachedHead=false -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=120 "$@" 9>&-
+}
+own_git() {
+  # what says how the network is reached stays the host's: proxy, certificates, passwords, ssh
+  rm -rf "$state/git"
+  mkdir -p "$state/git"
+  printf '[safe]\n\tdirectory = *\n' > "$state/git/.gitconfig"
+  command git config --get-regexp '^(https?|credential|core\.(sshcommand|gitproxy)|ssh)\.?' \
+    2>/dev/null </dev/null | while IFS= read -r line; do
+    name=${line%% *} value=${line#* }
+    [ "$name" != "$line" ] || value=true
+    case $value in [~]/*) value=$HOME/${value#??} ;; esac
+    command git config --file "$state/git/.gitconfig" --add "$name" "$value"
+  done
+  for file in .netrc .git-credentials; do
+    [ ! -e "${HOME:-/root}/$file" ] || ln -s "${HOME:-/root}/$file" "$state/git/$file"
+  done
+}

@@ -1,0 +1,315 @@
+"""Checkouts, by the host's own script: here on the controller, with real git."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from operations.scripts import body
+from operations.state import SourceState, parse
+
+#: what a host's people have git do, in their own or the whole host's file
+SETTINGS = {
+    "hooks": "[core]\n\thooksPath = {0}/hooks\n",
+    "template": "[init]\n\ttemplateDir = {0}/template\n",
+    "another address": "[url \"{0}/nowhere\"]\n\tinsteadOf = {0}\n",
+    "no files": "[protocol \"file\"]\n\tallow = never\n[protocol]\n\tallow = never\n",
+    "line ends": "[core]\n\tautocrlf = true\n\teol = crlf\n",
+    "attributes": "[core]\n\tattributesFile = {0}/attributes\n",
+    "monitor": "[core]\n\tfsmonitor = {0}/hooks/post-checkout\n",
+    "large files": "[filter \"lfs\"]\n\trequired = true\n\tsmudge = false\n\tprocess = false\n",
+    "signatures": "[commit]\n\tgpgsign = true\n[tag]\n\tgpgsign = true\n[gpg]\n\tprogram = false\n",
+    "untracked": "[status]\n\tshowUntrackedFiles = no\n[core]\n\texcludesFile = {0}/ignore\n",
+    "fetching": "[fetch]\n\tprune = true\n\tfsckObjects = true\n\trecurseSubmodules = true\n",
+    "a wrong file": "[core\n",
+}  # fmt: skip
+#: of the environment
+VARIABLES = {
+    "GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/nowhere", "GIT_INDEX_FILE": "/nowhere/index",
+    "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath",
+    "GIT_CONFIG_VALUE_0": "{0}/hooks",
+    "GIT_TEMPLATE_DIR": "{0}/template", "GIT_ALLOW_PROTOCOL": "ssh", "GIT_OBJECT_DIRECTORY": "/no",
+}  # fmt: skip
+
+
+class Host:
+    """A host with one checkout, of an upstream beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.path, self.upstream = root, root / "work/model", root / "upstream"
+        self.home = root / "home"
+        self.script = body("source", "git places").replace("/var/lib/mlufleet", str(root / "state"))
+        for folder in (self.upstream, self.home, root / "hooks", root / "template/hooks"):
+            folder.mkdir(parents=True)
+        for hook in (root / "hooks/post-checkout", root / "template/hooks/post-checkout"):
+            hook.write_text("#!/bin/sh\necho no checkouts on fridays >&2; exit 1\n")
+            hook.chmod(0o755)
+        (root / "attributes").write_text("* text eol=crlf\n")
+        (root / "ignore").write_text("*.new\n")
+        self.git("init", "-q", "-b", "main")
+        self.first = self.commit("one\n")
+
+    def git(self, *words: str, at: Path | None = None) -> str:
+        clean = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "GIT_CONFIG_NOSYSTEM": "1"}
+        words = ("git", "-c", "user.name=a", "-c", "user.email=a@b", *words)
+        return subprocess.run(words, cwd=at or self.upstream, env=clean, check=True,
+                              capture_output=True, text=True).stdout.strip()  # fmt: skip
+
+    def commit(self, text: str) -> str:
+        (self.upstream / "a.py").write_text(text)
+        (self.upstream / ".gitattributes").write_text("*.bin filter=lfs\n")
+        (self.upstream / "weights.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+        self.git("add", ".")
+        self.git("commit", "-qm", "text")
+        return self.git("rev-parse", "HEAD")
+
+    def begin(self, commit: str, run: str = "run1", **more: str) -> subprocess.Popen[str]:
+        words = ["sh", "-c", f"WHO='{run}\tme'\n{self.script}", "source", str(self.path),
+                 more.pop("origin", str(self.upstream)), commit, ""]  # fmt: skip
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), **more}
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/",
+                                stderr=subprocess.STDOUT, text=True, env=env)  # fmt: skip
+
+    def pin(self, commit: str, **more: str) -> str:
+        """Bring the checkout to a commit; returns what was said."""
+        process = self.begin(commit, **more)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        assert self.git("rev-parse", "HEAD", at=self.path) == commit
+        assert self.git("status", "--porcelain", at=self.path) == ""
+        return said
+
+    def refuse(self, commit: str, **more: str) -> str:
+        """What it says last where it does not come to a commit."""
+        process = self.begin(commit, **more)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode, said
+        return said.splitlines()[-1]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    yield Host(tmp_path)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_what_people_set_for_their_own_git_reaches_no_checkout(host: Host, kind: str) -> None:
+    (host.home / ".gitconfig").write_text(SETTINGS[kind].format(host.root))
+    assert host.pin(host.first) == ""
+    assert (host.path / "a.py").read_bytes() == b"one\n"
+    assert (host.path / "weights.bin").read_text().startswith("version ")
+    assert not (host.path / ".git/hooks").exists()
+    second = host.commit("two\n")
+    assert host.pin(second) == ""
+    assert (host.path / "a.py").read_bytes() == b"two\n"
+
+
+def test_what_the_whole_host_sets_or_the_environment_reaches_none_either(
+    host: Host, tmp_path: Path
+) -> None:
+    everything = [text for name, text in SETTINGS.items() if not name.startswith("a wrong")]
+    (tmp_path / "system").write_text("".join(everything).format(tmp_path))
+    real = subprocess.run(["sh", "-c", "command -v git"], capture_output=True, text=True).stdout
+    (tmp_path / "bin").mkdir()
+    stub = tmp_path / "bin/git"
+    stub.write_text(f'#!/bin/sh\nGIT_CONFIG_SYSTEM={tmp_path}/system exec {real.strip()} "$@"\n')
+    stub.chmod(0o755)
+    said = {name: value.format(tmp_path) for name, value in VARIABLES.items()}
+    assert host.pin(host.first, **said, PATH=f"{tmp_path}/bin:{os.environ['PATH']}") == ""
+    assert (host.path / "a.py").read_bytes() == b"one\n"
+
+
+def test_how_the_network_is_reached_stays_what_the_host_says(host: Host) -> None:
+    said = "[http]\n\tproxy = http://proxy:3128\n\tsslVerify\n\tsslCAInfo = ~/ca.pem\n"
+    said += '[http "https://git.example/"]\n\textraHeader = X: y\n\textraHeader = Z: w\n'
+    said += "[credential]\n\thelper = store\n[core]\n\tsshCommand = ssh -i key\n\teditor = vi\n"
+    (host.home / ".gitconfig").write_text(said)
+    (host.home / ".netrc").write_text("machine git.example login a password b\n")
+    host.pin(host.first)
+    own = host.root / "state/git"
+    listed = host.git("config", "--file", str(own / ".gitconfig"), "--list").splitlines()
+    assert not any(line.startswith("core.editor") for line in listed)
+    assert {
+        "safe.directory=*", "http.proxy=http://proxy:3128", "http.sslverify=true",
+        f"http.sslcainfo={host.home}/ca.pem", "http.https://git.example/.extraheader=X: y",
+        "http.https://git.example/.extraheader=Z: w", "credential.helper=store",
+        "core.sshcommand=ssh -i key",
+    } <= set(listed)  # fmt: skip
+    assert (own / ".netrc").resolve() == host.home / ".netrc"
+
+
+def test_git_itself_says_why_a_checkout_fails(host: Host) -> None:
+    nowhere = host.refuse(host.first, origin=str(host.root / "nowhere"))
+    assert nowhere.startswith("git ls-remote: fatal: ") and "nowhere" in nowhere
+    lost = "0" * 39 + "1"
+    assert host.refuse(lost) == f"{host.upstream} has no commit {lost}"
+    host.pin(host.first)
+    second = host.commit("two\n")
+    assert host.refuse(lost) == f"{host.upstream} has no commit {lost}"
+    (host.path / ".git/index.lock").write_text("")
+    locked = host.refuse(second)
+    assert locked.startswith("git checkout: fatal: Unable to create") and "index.lock" in locked
+    assert "has no commit" not in locked
+
+
+def test_git_speaks_english_to_us_whatever_the_host_speaks(host: Host) -> None:
+    said = host.refuse(host.first, origin="/nowhere", LANG="zh_CN.UTF-8", LANGUAGE="zh_CN")
+    assert said.startswith("git ls-remote: fatal: ")
+
+
+@pytest.mark.parametrize("bundled", [False, True], ids=["url", "bundle"])
+@pytest.mark.parametrize(
+    "moved",
+    [
+        ("tag -f v1",),
+        ("tag -d v1", "tag v1/b"),
+        ("branch -M a a2",),
+        ("branch -m a other", "branch a/b"),
+        ("branch -D a", "branch a/b", "tag -f v1"),
+        ("checkout -q --orphan anew", "commit -qm anew", "branch -M main"),
+    ],
+    ids=" and ".join,
+)
+def test_what_moved_at_the_origin_stops_no_pinned_commit(
+    host: Host, moved: tuple[str, ...], bundled: bool
+) -> None:
+    origin = host.root / "model.bundle"
+
+    def bring(commit: str) -> str:
+        if not bundled:
+            return host.pin(commit)
+        host.git("bundle", "create", "-q", str(origin), "--all")
+        return host.pin(commit, origin=str(origin))
+
+    host.git("tag", "v1")
+    host.git("branch", "a")
+    bring(host.first)
+    host.commit("meanwhile\n")
+    for words in moved:
+        host.git(*words.split())
+    assert bring(host.commit("two\n")) == ""
+    if not any("-d" in words for words in moved):
+        for tag in host.git("tag").split():
+            assert host.git("rev-parse", tag, at=host.path) == host.git("rev-parse", tag)
+
+
+def test_only_what_would_be_lost_is_kept_of_another_commit(host: Host) -> None:
+    host.pin(host.first)
+    second = host.commit("two\n")
+    host.git("tag", "-a", "-m", "v2", "v2")
+    third = host.commit("three\n")
+    for commit in (second, third, host.first, second):
+        assert host.pin(commit) == ""
+    # somebody's own branch and tag hold what they made; what nothing holds is kept
+    host.git("checkout", "-q", "-b", "mine", at=host.path)
+    host.git("commit", "-q", "--allow-empty", "-m", "mine", at=host.path)
+    assert host.pin(third) == ""
+    host.git("commit", "-q", "--allow-empty", "-m", "detached", at=host.path)
+    detached = host.git("rev-parse", "HEAD", at=host.path)
+    said = host.pin(second)
+    assert said.startswith(f"kept what was at {host.path} HEAD as branch kept-")
+    assert host.git("rev-parse", said.split()[-1], at=host.path) == detached
+    # the origin's, until it was pushed away there
+    host.git("branch", "-D", said.split()[-1], at=host.path)
+    host.pin(third)
+    host.git("reset", "-q", "--hard", second)
+    host.git("tag", "-f", "v2", second)
+    fourth = host.commit("four\n")
+    assert "kept what was at" in host.pin(fourth)
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_clean(host: Host) -> None:
+    host.pin(host.first)
+    (host.path / ".git/index").write_text("no index")
+    said = host.pin(host.commit("two\n"))
+    assert said.startswith(f"kept what was at {host.path} as ")
+
+
+def test_submodules_are_named_as_what_stays_empty(host: Host) -> None:
+    host.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(host.upstream),
+             "third party/kernels")  # fmt: skip
+    host.git("commit", "-qm", "with")
+    said = host.pin(host.git("rev-parse", "HEAD"))
+    assert said == f"left empty: {host.path}/third party/kernels is a submodule\n"
+
+
+def test_two_runs_in_one_folder_work_one_after_the_other(host: Host) -> None:
+    both = [host.begin(host.first), host.begin(host.first)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert host.git("rev-parse", "HEAD", at=host.path) == host.first
+    assert [p.name for p in host.path.parent.iterdir()] == ["model"]
+
+
+def test_a_checkout_that_another_host_made_in_this_run_is_refused(host: Host) -> None:
+    host.pin(host.first, run="run1")
+    marker = host.path / ".git/mlufleet-host"
+    marker.write_text("another run1\n")
+    second = host.commit("two\n")
+    said = host.refuse(second, run="run1")
+    assert said == f"{host.path} is the checkout of another host, machine-id another"
+    # a disk that went to another host, or one whose system was installed anew
+    host.pin(second, run="run2")
+    assert "run2" in marker.read_text()
+
+
+@pytest.mark.parametrize(
+    ("mounts", "found"),
+    [
+        ("/dev/sda1 / ext4 rw", ""),
+        ("nas:/vol / nfs4 rw", "nfs4 nas:/vol/data/share/x"),
+        ("nas:/vol /data nfs rw\n/dev/sdb /data/share xfs rw", ""),
+        ("/dev/sdb /data xfs rw\n//nas/a /data/share cifs rw", "cifs //nas/a/x"),
+        ("nas:/a /data/sh nfs4 rw", ""),
+        ("fs /data fuse.glusterfs rw", "fuse.glusterfs fs/share/x"),
+        ("lxcfs /data fuse.lxcfs rw", ""),
+        ("share /data/share virtiofs rw", "virtiofs share/x"),
+        ("nas:/a /data nfs4 rw\n/dev/sdb /data ext4 rw", ""),
+        ("beegfs_nodev /data/share/x beegfs rw", "beegfs beegfs_nodev"),
+    ],
+)
+def test_where_other_hosts_may_have_the_same_folder(
+    tmp_path: Path, mounts: str, found: str
+) -> None:
+    table = tmp_path / "mounts"
+    table.write_text("".join(f"{line},relatime 0 0\n" for line in mounts.splitlines()))
+    script = f"mounts={table}\n{body('places')}network /data/share/x"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == (found, "")
+
+
+def test_a_checkout_on_a_network_of_another_host_is_refused_in_any_run(
+    host: Host, tmp_path: Path
+) -> None:
+    host.pin(host.first)
+    (host.path / ".git/mlufleet-host").write_text("another run0\n")
+    (tmp_path / "mounts").write_text(f"nas:/vol {tmp_path} nfs4 rw 0 0\n")
+    said = host.refuse(host.commit("two\n"), run="run9", mounts=f"{tmp_path}/mounts")
+    assert said.startswith(f"{host.path} (nfs4 nas:/vol/work/model) is the checkout of another")
+
+
+def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
+    host: Host, tmp_path: Path
+) -> None:
+    host.pin(host.first)
+    (host.home / ".gitconfig").write_text("".join(SETTINGS.values()).format(host.root))
+
+    def probed(**env: str) -> SourceState:
+        asked = f"release_0() {{ SOURCES={host.path}; }}\nRELEASES=0 SLOT= SLOW= KEY= ROOTS=\n"
+        asked += (
+            "PACKAGES= DRIVER= HEADERS= CONTAINERS= IMAGE= OURS= MOUNTS= TREES= FILES= INSIDE=\n"
+        )
+        text = asked + body("probe", "git").replace("/var/lib/mlufleet", str(tmp_path / "state"))
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
+        done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
+        return parse(done.stdout.splitlines(), 0)[""].sources[str(host.path)]
+
+    assert probed() == SourceState(host.first, 0)
+    (host.path / "a.new").write_text("mine\n")
+    assert probed() == SourceState(host.first, 1)
+    (host.path / ".git/index").write_text("no index")
+    assert probed().dirty and "index" in probed(LANG="zh_CN.UTF-8").why
