@@ -70,7 +70,10 @@ def lock(release: str, store: Path, quiet: bool) -> None:
         if not quiet:
             click.echo(f"  {name}", err=True)
 
-    made = locks.make(read, store, progress)
+    def warn(line: str) -> None:
+        click.secho(f"warning: {line}", fg="yellow", err=True)
+
+    made = locks.make(read, store, progress, warn)
     target = locks.beside(path)
     locks.write(made, target)
     click.echo(f"{target}: {len(made.files)} files, image {made.image.id[:19]}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +13,9 @@ from pydantic import AfterValidator, Field
 
 from fleet import documents, driver_packages, measured, pieces, whole
 from fleet.failures import InvalidInput
-from fleet.release import Release, Source, Weights
+from fleet.release import Release
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
-from fleet.store import checksums
+from fleet.store import checksums, repositories
 
 CHUNK = 1 << 20
 #: bytes of a lock, where it is written and where it is read: some 400,000 files
@@ -197,82 +196,16 @@ def _labels(document: bytes) -> dict[str, str]:
     return {str(k): str(v) for k, v in found.items() if str(k).startswith("com.cambricon.")}
 
 
-def resolve(source: Source, store: Path) -> str:
-    """The full commit that a source's tag, branch or (abbreviated) commit means.
-
-    :raises InvalidInput: it cannot be found where the source says
-    """
-    if source.bundle is None:
-        if source.commit and len(source.commit) == 40:
-            return source.commit
-        remote = source.url or ""
-        # a tag may be an object of its own: then the commit is listed as its ^{}
-        tag, branch = f"refs/tags/{source.tag}", f"refs/heads/{source.branch}"
-        refs = (f"{tag}^{{}}", tag) if source.tag else (branch if source.branch else "HEAD",)
-        found = [line.split() for line in _git("ls-remote", remote, *refs).splitlines()]
-        listed = {ref: commit for commit, ref in found}
-        for ref in refs:
-            if ref in listed:
-                return listed[ref]
-        hint = " (say the whole commit)" if source.commit else ""
-        raise InvalidInput(f"source {source.name}: {remote} has no {source.revision}{hint}")
-    bundle = store / source.bundle
-    for line in _git("bundle", "list-heads", str(bundle)).splitlines():
-        commit, ref = line.split()[:2]
-        if ref in (f"refs/tags/{source.tag}", f"refs/heads/{source.branch}") or (
-            source.unpinned and ref == "HEAD"
-        ):
-            return _peeled(bundle, commit)
-        if source.commit and commit.startswith(source.commit):
-            return commit
-    if source.commit:
-        return _peeled(bundle, source.commit)
-    raise InvalidInput(f"source {source.name}: {bundle} has no {source.revision}")
-
-
-def checked_out(weights: Weights, store: Path) -> None:
-    """Weights that are a git checkout in the store are at the commit that the release names.
-
-    :raises InvalidInput: they are not
-    """
-    folder = store / weights.folder
-    if weights.commit is None or not (folder / ".git").exists():
-        return
-    head = _git("-C", str(folder), "rev-parse", "HEAD")
-    if not head.startswith(weights.commit):
-        raise InvalidInput(f"weights {weights.name}: {folder} is at {head}, not {weights.commit}")
-
-
-def _peeled(bundle: Path, revision: str) -> str:
-    """A tag object's commit; needs the objects, so the bundle is opened in a scratch clone."""
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as scratch:
-        _git("clone", "--quiet", "--bare", str(bundle), scratch)
-        try:
-            return _git("--git-dir", scratch, "rev-parse", "--verify", f"{revision}^{{commit}}")
-        except InvalidInput as error:
-            raise InvalidInput(f"{bundle} has no commit {revision}") from error
-
-
-def _git(*arguments: str) -> str:
-    words = ["git", *arguments]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace")
-    except FileNotFoundError as error:
-        raise InvalidInput("git is not installed on this machine: apt-get install git") from error
-    if done.returncode:
-        raise InvalidInput(f"git {' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def make(release: Release, store: Path, progress: Callable[[str], None]) -> Lock:
+def make(release: Release, store: Path, progress: Callable[[str], None],
+         warn: Callable[[str], None] = lambda line: None) -> Lock:  # fmt: skip
     """Measure the store for a release.
 
+    :param progress: told of each file before it is read
+    :param warn: told in one line of what may be wrong, and may be meant
     :raises InvalidInput: a file is missing or is not what it claims
     """
     for weights in release.weights:
-        checked_out(weights, store)
+        repositories.checked_out(weights, store)
     files: dict[str, LockedFile] = {}
 
     def read(path: Path) -> str:
@@ -288,7 +221,7 @@ def make(release: Release, store: Path, progress: Callable[[str], None]) -> Lock
             f"{store / release.image.file}: holds {', '.join(image.tags) or 'no tag'}, "
             f"but the release says {release.image.reference}"
         )
-    commits = {source.name: resolve(source, store) for source in release.sources}
+    commits = repositories.all_of(release, store, warn)
     return Lock(release=release.digest, files=files, image=image, commits=commits)
 
 

@@ -122,7 +122,8 @@ class Source(Model):
     #: in the container, below a mount
     path: AbsolutePath
     #: origin, asked where there is no bundle
-    url: str | None = None
+    url: Annotated[str, like(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*",
+                             "an address of a git repository")] | None = None  # fmt: skip
     #: in the store, for hosts without network (`git bundle create`)
     bundle: RelativePath | None = None
     #: one of the origin's
