@@ -12,9 +12,10 @@ import gevent
 from paramiko import Channel, Transport
 from pyinfra import logger
 from pyinfra.api import Host, StringCommand
-from pyinfra.connectors.util import CommandOutput, make_unix_command_for_host
+from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
-from operations.lines import tolerant
+from operations.lines import tolerant, unmarked
+from operations.scripts import Script
 
 # a host that is going down breaks handshakes, which paramiko would print as tracebacks
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -32,6 +33,8 @@ PATIENT = 8
 
 #: host -> seconds that its login took, where a run watched it
 logins: dict[str, float] = {}
+#: seconds that a script may take longer, seen from here, than its own limit on the host
+GRACE = 60
 
 
 def transport(host: Host) -> Transport | None:
@@ -46,6 +49,9 @@ def prepare(host: Host) -> None:
     client = getattr(host.connector, "client", None)
     if client is not None and "exec_command" not in vars(client):
         client.exec_command = tolerant(for_any_shell(client.exec_command))
+    run = getattr(host.connector, "run_shell_command", None)
+    if client is None and run and "run_shell_command" not in vars(host.connector):
+        host.connector.run_shell_command = unmarked(run)  # type: ignore[method-assign]
     sock = getattr(under, "sock", None)
     if under is not None and isinstance(sock, socket.socket):
         # send each packet at once: without it every command waits 40 ms (measured) for an ACK
@@ -111,9 +117,15 @@ def shell(host: Host, command: StringCommand, arguments: Any) -> tuple[bool, Com
     :raises ConnectionResetError: the connection was lost meanwhile
     """
     state = host.state
-    ok, output = host.run_shell_command(
-        command, print_output=state.print_output, print_input=state.print_input, **arguments
-    )
+    seconds = command.seconds + GRACE if isinstance(command, Script) else None
+    try:
+        ok, output = host.run_shell_command(
+            command, print_output=state.print_output, print_input=state.print_input,
+            **{**arguments, "_timeout": seconds},
+        )  # fmt: skip
+    except TimeoutError:
+        said = ("@@code TIMED_OUT", f"the host did not end it within {seconds} s")
+        ok, output = False, CommandOutput([OutputLine("stdout", line) for line in said])
     if not ok and lost(host):
         raise ConnectionResetError("the connection is gone")
     return ok, output

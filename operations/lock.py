@@ -100,7 +100,9 @@ class Held:
             if last:
                 channel.settimeout(10)
                 channel.sendall(last + b"\n")
-                while channel.recv(4096):  # a login shell may have printed a banner
+                end = time.monotonic() + 10
+                # a login shell may have printed a banner
+                while channel.recv(4096) and time.monotonic() < end:
                     pass
             channel.close()
 

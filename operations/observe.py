@@ -16,6 +16,7 @@ from fleet.failures import Failure
 from fleet.signing import Signing
 from fleet.wanted import Wanted
 from operations import connection, layout
+from operations.lines import marked
 from operations.scripts import body
 from operations.state import HostState, ProbeError, parse
 
@@ -103,7 +104,7 @@ class Probe(FactBase[States | Failure]):
     def command(self, preamble: str) -> StringCommand:
         return StringCommand(
             "timeout", "-k", "5", str(LIMIT), "sh", "-c",
-            QuoteString(preamble + body("probe", "git")),
+            QuoteString(preamble + marked(body("probe", "git"))),
         )  # fmt: skip
 
     def process(self, output: list[str]) -> States | Failure:

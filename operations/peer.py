@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from paramiko import SSHException
 from pyinfra.api import Host
 
 from operations import connection, events
+from operations.lines import split
 from operations.scripts import script
 from operations.sending import Meter
 
@@ -31,7 +33,7 @@ START, STALL = 30, 20
 FLOOR, WINDOW = 1 << 20, 40
 #: seconds that a host gives to others at most, from the start of its swarm client
 LONGEST = 6 * 3600
-AT = re.compile(r"\[#\w+ (\d+)B/(\d+)B")
+AT = re.compile(r"\[#\w+ (\d{1,18})B/(\d{1,18})B")
 #: what says nothing of why it ends; a file that is not there yet has a wrong checksum, too
 NOISE = re.compile(r"^FILE:|^\*\*\*|Checksum error detected")
 
@@ -60,8 +62,8 @@ class Peer:
 
     def _read(self) -> None:
         with suppress(OSError, EOFError, SSHException):
-            for raw in self.channel.makefile("rb"):
-                self._take(raw.decode(errors="replace").strip())
+            for line in split(self.channel.recv, self.channel.close):
+                self._take(line.strip())
         self._ended = True
         self._new.set()
 
@@ -88,8 +90,11 @@ class Peer:
             self._next()
         if self._addresses is None:
             raise Stranded(self._why())
-        if bad := [one for one in self._addresses if not re.fullmatch(r"[\d.]+", one)]:
-            raise Stranded(f"{bad[0]} is no IPv4 address, and a swarm needs one")
+        for one in self._addresses:
+            try:
+                ipaddress.IPv4Address(one)
+            except ValueError:
+                raise Stranded(f"{one[:60]} is no IPv4 address, and a swarm needs one") from None
         return self._addresses
 
     def join(self, torrent: bytes) -> None:
@@ -103,7 +108,7 @@ class Peer:
         :raises Stranded: it does not become so, or too slowly
         """
         floor = min(FLOOR, self.rate << 18) if self.rate else FLOOR
-        begin = moved = time.monotonic()
+        started = begin = moved = time.monotonic()
         first: int | None = None if there else 0
         at, past = 0, deque[tuple[float, int]]()
         while not self.whole:
@@ -113,6 +118,8 @@ class Peer:
                 raise Stranded("the run is stopped")
             self._next()
             now = time.monotonic()
+            if now - started > LONGEST:
+                raise Stranded(f"it has not ended within {LONGEST // 3600} h")
             if self._checking:
                 begin = moved = now
                 continue

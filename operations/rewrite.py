@@ -24,7 +24,11 @@ def content(lines: list[str]) -> bytes | None:
     """The file that `read.sh` printed among whatever else; None when it could not be read."""
     if "@@begin" not in lines or "@@end" not in lines:
         return None
-    return base64.b64decode("".join(lines[lines.index("@@begin") + 1 : lines.index("@@end")]))
+    text = lines[lines.index("@@begin") + 1 : lines.index("@@end")]
+    try:
+        return base64.b64decode("".join(text), validate=True)
+    except ValueError:
+        return None
 
 
 class Rewrite(PyinfraCommand):

@@ -9,8 +9,15 @@ from pathlib import Path
 from pyinfra.api import QuoteString, StringCommand
 
 from fleet.wanted import Wanted
+from operations.lines import marked
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "files" / "scripts"
+
+
+class Script(StringCommand):
+    """:ivar seconds: that it may take on the host, which a host that is broken does not heed"""
+
+    seconds = 0
 
 
 @lru_cache
@@ -21,7 +28,7 @@ def text(name: str) -> str:
 def script(
     name: str, *arguments: str, timeout: int = 600, who: str = "", uses: str = "",
     of: Wanted | None = None,
-) -> StringCommand:  # fmt: skip
+) -> Script:  # fmt: skip
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
@@ -30,11 +37,13 @@ def script(
     :param who: for the host's audit log: run, operator and stage, split by tabs
     """
     preamble = f"WHO={shlex.quote(who)}\n" if who else ""
-    return StringCommand(
+    command = Script(
         "timeout", "-k", "10", str(timeout), "sh", "-c",
-        QuoteString(preamble + body(name, uses, slot(of))), f"mlufleet-{name}",
+        QuoteString(preamble + marked(body(name, uses, slot(of)))), f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )  # fmt: skip
+    command.seconds = timeout
+    return command
 
 
 def slot(of: Wanted | None) -> str:

@@ -19,6 +19,8 @@ from operations import connection, events
 
 #: bytes that are read here at once, and written there
 BLOCK = 1 << 20
+#: bytes of what a host says of a failure
+TOLD = 4096
 #: seconds between two signs of life
 PATIENCE = 10
 #: greenlets that are to end: between two blocks, as half a packet would spoil the connection for
@@ -142,7 +144,7 @@ def send(
                     meter.sent += size
                 channel.shutdown_write()
             status = channel.recv_exit_status()
-            said = channel.makefile_stderr("rb").read().decode(errors="replace")
+            said = channel.recv_stderr(TOLD).decode(errors="replace")
         if connection.lost(host) or status < 0:
             raise ConnectionResetError("the connection is gone")
         if status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from fleet import compatibility, systems
@@ -263,6 +264,8 @@ def _state(lines: list[str], now: float) -> HostState:
         kind, *fields = line.split("\t")
         kinds.add(kind)
         try:
+            if max(map(len, fields), default=0) > LONGEST and kind != "lock":
+                raise ValueError("too long")
             if kind == "container":
                 container = fields or [""]
             elif kind == "stale":
@@ -297,26 +300,60 @@ def _framed(lines: list[str]) -> list[str]:
     if not begins:
         raise ProbeError("the probe's markers are not in its output")
     try:
-        return text[begins[-1] + 1 : text.index(END, begins[-1])]
+        end = text.index(END, begins[-1])
     except ValueError:
         raise ProbeError("the probe's output has no end") from None
+    if end - begins[-1] > MOST:
+        raise ProbeError(f"the probe printed more than {MOST:,} lines")
+    return text[begins[-1] + 1 : end]
+
+
+#: characters of one field, and lines of a probe, that are believed
+LONGEST, MOST = 4096, 100_000
+_ADDRESS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
+_KERNEL = re.compile(r"[\w.+~:@-]{1,128}", re.ASCII)
+_RUN = re.compile(r"[\w.+:@-]{1,128}", re.ASCII)
+
+
+def number(text: str, least: int = 0, most: int = 1 << 63) -> int:
+    """:raises ValueError: it is none, written in ASCII digits, of that range"""
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or not least <= int(text) <= most:
+        raise ValueError(f"{text[:40]!r} is no number from {least} to {most}")
+    return int(text)
+
+
+def known(text: str, form: re.Pattern[str]) -> str:
+    """:raises ValueError: it has another form"""
+    if not form.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not {form.pattern}")
+    return text
+
+
+def _lock(fields: list[str]) -> LockState:
+    """A lock that cannot be read hides no host: somebody holds it, by a file that is damaged."""
+    try:
+        run, operator, since, lease, why, age = fields
+        return LockState(known(run, _RUN), operator[:200], since[:40],
+                         number(lease, most=999_999_999), why[:2000], number(age))  # fmt: skip
+    except ValueError:
+        return LockState("?", "?", "?", 0, "its lock file is damaged", 0)
 
 
 def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
     if kind == "os":
         state.os, state.os_version, state.os_name = fields[:3]
     elif kind == "kernel":
-        state.kernel, state.architecture = fields[:2]
+        state.kernel, state.architecture = known(fields[0], _KERNEL), fields[1]
     elif kind == "boot":
         state.boot = fields[0]
     elif kind == "machine":
         state.machine = fields[0]
     elif kind == "next":
-        state.next_kernel = fields[0]
+        state.next_kernel = known(fields[0], _KERNEL)
     elif kind == "clock":
-        state.skew = int(fields[0]) - now
+        state.skew = number(fields[0], most=1 << 40) - now
     elif kind == "uid":
-        state.uid = int(fields[0])
+        state.uid = number(fields[0], most=1 << 32)
     elif kind == "usedns":
         state.use_dns = True
     elif kind == "headers":
@@ -332,6 +369,7 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
     elif kind == "tool":
         state.tools.add(fields[0])
     elif kind == "card":
+        known(fields[0], _ADDRESS)
         state.cards.append(Card(*fields[:4]))
     elif kind == "node":
         state.nodes.append(fields[0])
@@ -340,7 +378,7 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         if fields[2:] and fields[2]:
             state.signed.add((fields[0], fields[1]))
     elif kind == "running":
-        state.running[fields[0]] = (fields[1], fields[2])
+        state.running[known(fields[0], _ADDRESS)] = (fields[1], fields[2])
         if fields[3:]:
             state.serials[fields[0]] = fields[3]
         if fields[4:] and fields[4]:
@@ -348,33 +386,36 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
     elif kind == "package":
         state.packages.append(Package(*fields[:3]))
     elif kind == "holder":
-        state.holders.append(Holder(int(fields[0]), fields[1], fields[2]))
+        state.holders.append(Holder(number(fields[0], 1, 1 << 32), fields[1], fields[2]))
     elif kind == "engine":
         state.engine, state.engine_enabled = fields[0], fields[1] == "enabled"
     elif kind == "silent":
         state.silent.add(fields[0])
     elif kind == "root":
+        if fields[0] and not fields[0].startswith("/"):
+            raise ValueError("docker's folder is no absolute path")
         state.docker_root = fields[0] or state.docker_root
     elif kind in ("tagged", "image"):
         setattr(state, kind, fields[0])
     elif kind == "source":
-        state.sources[fields[0]] = SourceState(fields[1], int(fields[2]), *fields[3:4])
+        state.sources[fields[0]] = SourceState(fields[1], number(fields[2]), *fields[3:4])
     elif kind == "unlisted":
         state.unlisted.add(fields[0])
     elif kind in ("tree", "file", "stamp"):
         getattr(state, f"{kind}s")[fields[0]] = fields[1]
     elif kind == "part":
-        state.parts[fields[0]] = int(fields[1])
+        state.parts[fields[0]] = number(fields[1])
     elif kind == "disk":
-        state.disk[fields[0]] = int(float(fields[1]))
+        state.disk[fields[0]] = number(fields[1], -1 << 63)
         if fields[2:] and fields[2] not in ("", "-"):
-            state.inodes[fields[0]] = int(fields[2])
+            state.inodes[fields[0]] = number(fields[2])
     elif kind == "retired":
         state.retired.append(fields[0])
     elif kind == "read-only":
         state.read_only.append(fields[0])
     elif kind == "lock":
-        run, operator, since, lease, why, age = fields[:6]
-        state.lock = LockState(run, operator, since, int(lease), why, int(age))
+        state.lock = _lock(fields)
     elif kind == "job":
-        state.jobs.append(JobState(fields[0], fields[3], int(fields[4]), *fields[5:6]))
+        state.jobs.append(
+            JobState(fields[0], fields[3], number(fields[4], -1 << 40, 1 << 40), *fields[5:6])
+        )

@@ -21,6 +21,7 @@ from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import connection, events, shares
 from operations.failing import TAIL, alone, fail, refused, told
+from operations.lines import marked
 from operations.lock import held, who
 from operations.observe import forget
 from operations.scripts import body, script, slot
@@ -75,7 +76,7 @@ class Step(PyinfraCommand):
             self.id = f"{lock.owner.run}-{lock.steps}"
             logger.info(f"{host.print_prefix}{self.title}")
             events.emit(host.name, "step", stage=self.stage, title=self.title)
-        text = body(self.name, self.uses, slot(self.wanted))
+        text = marked(body(self.name, self.uses, slot(self.wanted)))
         command = script(
             "job", self.id, str(self.timeout), self.stdin, text,
             f"mlufleet-{self.name}", *self.arguments, timeout=self.timeout + 120,

@@ -17,6 +17,7 @@ from pyinfra.api import Host
 
 from fleet.failures import Failure
 from operations.connection import lost, stream
+from operations.lines import MARK, marked
 
 PLACEHOLDER = "-"
 CHANNEL = "mlufleet_sudo"
@@ -51,7 +52,7 @@ def prepare(host: Host) -> Failure | None:
         except (OSError, UnicodeDecodeError) as error:
             return Failure("SUDO", f"{file} cannot be read: {error}")
     remove(host)
-    channel = stream(host, ANSWER)
+    channel = stream(host, marked(ANSWER))
     if channel is None:
         return Failure("SUDO", "a password for sudo needs an SSH connection")
     channel.sendall(f"{password}\n".encode())
@@ -69,14 +70,16 @@ def prepare(host: Host) -> Failure | None:
 
 def _answer(channel: Channel) -> tuple[str, str]:
     """(path of the askpass script, why sudo refuses)."""
-    said = b""
+    said, word = b"", f"@@askpass.{MARK} ".encode()
     channel.settimeout(60)
-    while b"@@askpass " not in said or not said.endswith(b"\n"):
+    while word not in said or not said.endswith(b"\n"):
         block = channel.recv(4096)
         if not block:
             return "", "the host does not take the password: /dev/shm or the temp folder"
         said += block
-    words = said[said.index(b"@@askpass ") :].decode(errors="replace").split()
+        if len(said) > 1 << 20:
+            return "", "the host prints without end where sudo is tried"
+    words = said[said.index(word) :].decode(errors="replace").split()
     reason = base64.b64decode(words[2]).decode(errors="replace") if len(words) > 2 else ""
     return words[1], reason
 

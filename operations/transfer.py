@@ -24,6 +24,7 @@ from operations.failing import alone, fail, refused, told
 from operations.lock import who
 from operations.scripts import script
 from operations.sending import Meter, send
+from operations.state import number
 
 INCOMING = f"{layout.STATE}/incoming"
 #: big files are read one at a time
@@ -31,7 +32,7 @@ reading = BoundedSemaphore(1)
 
 
 def _named(lines: list[str], word: str) -> list[str]:
-    return [line.split()[1] for line in lines if line.startswith(f"{word} ")]
+    return [line.split()[1] for line in lines if line.startswith(f"{word} ") and line.split()[1:]]
 
 
 class Upload(PyinfraCommand):
@@ -94,12 +95,12 @@ class Upload(PyinfraCommand):
         if failed:
             return failed
         ok, lines = self._receive(host, arguments, "end")
-        if broken := _named(lines, "broken"):
+        if broken := [part for part in _named(lines, "broken") if part in self.files]:
             logger.warning(f"{host.print_prefix}{self.title}: what arrived broken is sent again")
             failed = self._bring(host, arguments, {part: self._size(part) for part in broken})
             if not failed:
                 ok, lines = self._receive(host, arguments, "end")
-                for part in _named(lines, "broken"):
+                for part in self.files.keys() & _named(lines, "broken"):
                     failed += self._blamed(host, arguments, part)
         return None if ok and not failed else failed or lines
 
@@ -108,8 +109,11 @@ class Upload(PyinfraCommand):
         ok, lines = self._receive(host, arguments, "begin")
         if not ok:
             return {}, lines or ["the host does not take files"]
-        wanted = {line.split()[1]: int(line.split()[2]) for line in lines
-                  if line.startswith("want ")}  # fmt: skip
+        said = (line.split() for line in lines if line.startswith("want "))
+        try:
+            wanted = {words[1]: number(words[2]) for words in said if words[1] in self.files}
+        except (ValueError, IndexError) as error:
+            return {}, [f"the host's answer is not understood: {error}"]
         for part in self.files.keys() - wanted.keys():
             swarm.served(host.name, self.files[part][2])
         return wanted, []
@@ -215,7 +219,8 @@ class Upload(PyinfraCommand):
         have = _named(output.stdout_lines, "right")
         if not ok or not have:
             raise ValueError(f"{part} cannot be read: {' '.join(output.output_lines)}")
-        return int(have[-1]), [int(index) for index in _named(output.stdout_lines, "wrong")]
+        wrong = _named(output.stdout_lines, "wrong")
+        return number(have[-1], most=self._size(part)), [number(index) for index in wrong]
 
     def _blamed(self, host: Host, arguments: Any, part: str) -> list[str]:
         """Which piece of a file is wrong for the second time."""

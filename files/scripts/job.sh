@@ -41,23 +41,29 @@ if [ ! -d "$job" ]; then
   else HOME=/root setsid sh "$job/main" >/dev/null 2>&1 </dev/null &
   fi
 fi
+# what a step said, in bounded length: the whole stays here for the operator of the host
+said() {
+  if [ "$(stat -c %s "$job/log")" -le 8388608 ]; then cat "$job/log"
+  else head -c 4194304 "$job/log"; printf '\n(cut) %s\n' "in full: $job/log"; tail -c 4194304 "$job/log"
+  fi
+}
 tick=0
 while [ ! -f "$job/status" ]; do
   if [ $tick -gt 20 ] && ! alive "$job"; then
     [ -f "$job/status" ] && break
-    cat "$job/log" 2>/dev/null
+    said 2>/dev/null
     audit "died"; echo "the job ended without a status: $name was killed"; exit 1
   fi
   # not even SIGKILL ends what is stuck in the kernel: it is left behind
   if overdue "$job"; then
-    cat "$job/log" 2>/dev/null
+    said 2>/dev/null
     audit "hung"; echo "@@code HUNG"
     echo "process $(cat "$job/pid") does not end, not even by SIGKILL"; exit 1
   fi
   tick=$((tick + 1))
   if [ $tick -lt 20 ]; then sleep 0.1; else sleep 1; fi
 done
-cat "$job/log"
+said
 status=$(cat "$job/status")
 [ -f "$job/told" ] || audit "ended with status $status"
 : > "$job/told"

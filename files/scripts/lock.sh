@@ -9,7 +9,13 @@ lock="$state/lock" left="$state/lock.left"
 mkdir -p "$state"; chmod 755 "$state"
 guarded() { exec 9> "$state/lock.guard" && flock -w 10 9; }
 free() { exec 9>&-; }
-field() { cut -f"$1" "$lock" 2>/dev/null; }
+field() { cut -f"$1" "$lock" 2>/dev/null | head -n 1; }
+lease() {
+  # of whoever holds it, in seconds; what is no such number is no arithmetic either
+  given=$(field 4)
+  case $given in '' | *[!0-9]* | ??????????*) given=0 ;; esac
+  echo "$given"
+}
 changed() { stat -c %Y.%i "$lock" 2>/dev/null; }
 take() {
   printf '%s\t%s\t%s\t%s\t%s\n' "$run" "$operator" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$lease" \
@@ -39,7 +45,7 @@ case $how in
     # the lease is cut short, so that whoever comes next does not wait for all of it
     if mine; then
       echo "$run" > "$left"
-      touch -cd "@$(($(date +%s) - $(field 4) + BEAT))" "$lock"
+      touch -cd "@$(($(date +%s) - $(lease) + BEAT))" "$lock"
     fi ;;
   break)
     guarded || exit 1
@@ -58,7 +64,7 @@ case $how in
         if [ -n "$last" ] && ! hung_up; then echo "@@code LOCKED"; holder; exit 1; fi
         last=$now waited=0
         # a clock that was set makes a live lock look old: at least one beat is waited for
-        quiet=$(($(field 4) - $(age "$lock")))
+        quiet=$(($(lease) - $(age "$lock")))
         [ $quiet -gt $((BEAT + 2)) ] || quiet=$((BEAT + 2))
         [ $quiet -le 120 ] || { echo "@@code LOCKED"; holder; exit 1; }
       elif [ $waited -gt $quiet ]; then

@@ -10,7 +10,7 @@ export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 T=$(printf '\t')
 N='
 '
-first() { IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
+first() { line=; IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
 ask() {
   # WHAT COMMAND…: what docker answers of it; where it does not answer, that is said: it is not "no"
@@ -127,7 +127,9 @@ for built in /var/lib/dkms/cambricon*/*/*/*/module; do
 done
 find /proc/[0-9]*/fd -lname '/dev/cambricon*' 2>/dev/null | cut -d/ -f3 | sort -u |
 while read -r pid; do
-  say holder "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" \
+  # any user names a process of his as he likes: a tab or a line end would be a field of its own
+  command=$(first "/proc/$pid/comm")
+  say holder "$pid" "${command%%"$T"*}" \
     "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
 done
 server=
@@ -243,7 +245,7 @@ for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
   case " $CONTAINERS " in *" $name "*) ;; *) say retired "$name" ;; esac
 done
 # what a swarm left of one has holes
-find "$state/incoming" -name '*.part' -printf '%f %s %b\n' 2>/dev/null |
+find "$state/incoming" -name '*.part' ! -name '*[!A-Za-z0-9._-]*' -printf '%f %s %b\n' 2>/dev/null |
   awk '{ there = $3 * 512; printf "part\t%s\t%.0f\n", $1, there < $2 ? there : $2 }'
 for path in $ROOTS; do
   while [ ! -d "$path" ]; do path=$(dirname "$path"); done
@@ -255,11 +257,11 @@ for path in $ROOTS; do
   say disk "$path" "$(($1 * $2))" "$3"
   [ -w "$path" ] || say read-only "$path"  # for root, only where the file system is
 done
-[ -f "$state/lock" ] && say lock "$(cat "$state/lock")" "$(age "$state/lock")"
+[ -f "$state/lock" ] && say lock "$(first "$state/lock")" "$(age "$state/lock")"
 for job in "$state"/jobs/*; do
   [ -d "$job" ] || continue
   left=$(stuck "$job" | tr '\n' ' ')
   alive "$job" || [ -n "$left" ] || continue
-  say job "$(cat "$job/who")" "$(($(uptime) - $(cat "$job/deadline")))" "$left"
+  say job "$(first "$job/who")" "$(($(uptime) - $(cat "$job/deadline")))" "$left"
 done
 echo '@@mlufleet-end'

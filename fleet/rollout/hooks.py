@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from operations.failing import TAIL
 
 #: words in the names of data that a hook is not given: secrets, and what is no text
 WITHHELD = ("password", "secret", "token", "passphrase", "connect_kwargs")
+
+#: bytes of a line of its output that are kept
+LONGEST = 4096
 
 
 def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[str, str]:
@@ -44,17 +48,20 @@ def run(command: str, given: Mapping[str, str], seconds: int) -> Failure | None:
     """
     process = Popen(["sh", "-c", command], env={**os.environ, **given}, stdin=subprocess.DEVNULL,
                     stdout=PIPE, stderr=STDOUT, start_new_session=True)  # fmt: skip
-    output = b""
+    tail = deque[bytes](maxlen=TAIL)
     try:
         with Timeout(seconds):
-            output, _ = process.communicate()
+            while line := process.stdout.readline(LONGEST):
+                tail.append(line)
+            process.wait()
     except Timeout:
         return Failure("HOOK", f"`{command}` did not end within {seconds} s")
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
             process.wait()
+        process.stdout.close()
     if process.returncode == 0:
         return None
-    lines = tuple(output.decode(errors="replace").splitlines()[-TAIL:])
+    lines = tuple(line.decode(errors="replace").rstrip("\r\n") for line in tail)
     return Failure("HOOK", f"`{command}` ended with status {process.returncode}", lines)

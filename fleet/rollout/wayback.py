@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ class Document(FactBase[str]):
         return StringCommand(script("read", path), "||", "true")
 
     def process(self, output: list[str]) -> str:
-        return (content(output) or b"").decode()
+        return (content(output) or b"").decode(errors="replace")
 
 
+#: of all that a host was: what else its stamp says is no name of a file
+IDENTITY = re.compile(r"[0-9a-f]{16}")
 #: of a host: `release` or `releases`, the other one None
 Wants = dict[str, Any]
 
@@ -40,7 +43,8 @@ def find(host: Host, look: Look, folder: Path) -> tuple[Wants | None, str]:
     """
     stamps = look.state.stamps if isinstance(look.state, HostState) else {}
     good = (stamps.get(name, "") for name in ("good", "good-before"))
-    identity = next((name for name in good if name and name != look.wanted.whole), "")
+    identity = next((name for name in good if IDENTITY.fullmatch(name)
+                     and name != look.wanted.whole), "")  # fmt: skip
     if not identity:
         return None, "no other release has passed its smoke test on it"
     path = f"{layout.REMEMBERED}/{identity}.json"

@@ -32,3 +32,15 @@ def test_a_hook_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
     while time.monotonic() - began < 20 and child.exists() and b"sleep" in child.read_bytes():
         time.sleep(0.1)
     assert not child.exists() or b"sleep" not in child.read_bytes()
+
+
+def test_a_hook_that_prints_without_end_is_ended_and_its_last_lines_are_kept() -> None:
+    failure = hooks.run("yes 0123456789abcdef0123456789abcdef | head -c 3000000; echo; echo last; exit 3", {}, 60)
+    assert failure is not None and failure.tail[-1] == "last" and len(failure.tail) <= 20
+    failure = hooks.run("cat /dev/zero", {}, 1)
+    assert failure is not None and "within 1 s" in failure.sentence
+
+
+def test_a_hooks_bytes_of_any_kind_are_text() -> None:
+    failure = hooks.run(r"printf 'a\000\377\033[2J\r\n'; exit 1", {}, 60)
+    assert failure is not None and failure.tail == ("a\0\ufffd\x1b[2J",)

@@ -1,0 +1,202 @@
+"""What a banner, a model, another user of a host or the host itself may print to mislead us."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyinfra.api import StringCommand
+
+from operations import connection, failing, lines, rewrite, scripts
+from operations.lines import LONGEST, MARK, MOST, marked
+from operations.observe import Probe
+from operations.state import BEGIN, END, parse
+from operations.transfer import Upload
+from tests.unit.conftest import DRIVEN, probe
+from tests.unit.fuzz import ANY_TEXT
+
+
+class Stream:
+    """Bytes as a channel hands them out."""
+
+    def __init__(self, *blocks: bytes) -> None:
+        self.blocks, self.stopped, self.served = list(blocks), False, 0
+
+    def receive(self, size: int) -> bytes:
+        block, rest = self.blocks[0][:size] if self.blocks else b"", b""
+        if self.blocks:
+            rest = self.blocks.pop(0)[size:]
+        if rest:
+            self.blocks.insert(0, rest)
+        self.served += len(block)
+        return block
+
+    def close(self) -> None:
+        self.stopped = True
+
+
+def printed(*blocks: bytes) -> list[str]:
+    """What the controller makes of a command's output over SSH."""
+    stream = Stream(*blocks)
+    return list(lines.Lines(stream, stream.receive))
+
+
+def test_a_word_without_the_mark_of_this_run_is_text() -> None:
+    output = (
+        f"@@code LOCKED\n@@answer 42\n@@code.0123456789abcdef HUNG\n{marked('@@code')} NO_SPACE\n"
+    )
+    assert printed(output.encode()) == [
+        " @@code LOCKED", " @@answer 42", " @@code.0123456789abcdef HUNG", "@@code NO_SPACE",
+    ]  # fmt: skip
+
+
+def test_our_word_stands_alone_whatever_a_log_left_before_it() -> None:
+    assert printed(b"no end of line" + marked("@@code LOCKED").encode()) == [
+        "no end of line", "@@code LOCKED",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in scripts.SCRIPTS.glob("*.sh")))
+def test_every_word_of_every_script_carries_the_mark(name: str) -> None:
+    command = str(scripts.script(name).get_raw_value())
+    assert command.count("@@") == command.count(f".{MARK}") == scripts.body(name).count("@@")
+
+
+def test_the_probes_frame_carries_the_mark() -> None:
+    command = str(Probe().command("").get_raw_value())
+    assert f"{BEGIN}.{MARK}" in command and f"{END}.{MARK}" in command
+
+
+def test_a_probe_in_the_banner_of_a_host_is_none() -> None:
+    """With uid 0 and a driver that is not there; after it, its own probe fails."""
+    forged = [BEGIN, *(line.replace("|", "\t") for line in DRIVEN), END]
+    with pytest.raises(ValueError, match="markers are not in its output"):
+        parse(printed("\n".join(forged).encode()), 0)
+
+
+def test_a_process_whose_name_has_tabs_and_line_ends_is_one_field(tmp_path: Path) -> None:
+    text = scripts.text("probe")
+    first = next(line for line in text.splitlines() if line.startswith("first() "))
+    say = next(line for line in text.splitlines() if line.startswith("say() "))
+    holder = text[text.index("  command=$(first") : text.index("    \"$(sed -n 's/.*docker[-/]")]
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/comm").write_text("a\tb\nuid\t7\n")
+    script = f"T=$(printf '\\t')\n{first}\n{say}\npid=7\n{holder.rstrip()[:-1]}"
+    script = script.replace("/proc/", f"{tmp_path}/")
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "holder\t7\ta\n"
+
+
+def test_a_first_line_that_cannot_be_read_is_nothing() -> None:
+    text = scripts.text("probe")
+    first = next(line for line in text.splitlines() if line.startswith("first() "))
+    script = f"line=before\n{first}\nfirst /nowhere"
+    assert subprocess.run(["sh", "-c", script], capture_output=True).stdout == b""
+
+
+def test_output_without_end_is_left_and_said() -> None:
+    stream = Stream(*[b"x" * 31 + b"\n"] * 10)
+    block = b"x" * (1 << 20)
+    endless = iter(lambda: block, None)
+    found = list(lines.split(lambda size: next(endless)[:size], stream.close))
+    assert stream.stopped and f"longer than {MOST >> 20} MiB" in found[-1]
+    assert max(map(len, found)) <= LONGEST + lines.BLOCK
+
+
+def test_a_line_without_end_is_cut_and_the_next_one_is_whole() -> None:
+    found = printed(b"x" * (3 * LONGEST), b"y" * 100 + b"\nnext\n", b"last")
+    assert len(found) == 3 and found[1:] == ["next", "last"]
+    assert len(found[0]) <= LONGEST + lines.BLOCK
+
+
+@given(st.binary(max_size=300), st.integers(1, 50))
+def test_lines_are_the_same_however_they_are_cut_into_packets(data: bytes, size: int) -> None:
+    blocks = [data[i : i + size] for i in range(0, len(data), size)]
+    assert printed(*blocks) == printed(data)
+    assert not any(line.startswith("@@") for line in printed(data))
+
+
+def test_a_host_that_never_ends_a_command_is_left_after_its_time() -> None:
+    asked: dict[str, Any] = {}
+
+    def run(command: object, **named: Any) -> Any:
+        asked.update(named)
+        raise TimeoutError
+
+    host: Any = SimpleNamespace(
+        state=SimpleNamespace(print_output=False, print_input=False), run_shell_command=run,
+        connector=SimpleNamespace(),
+    )  # fmt: skip
+    ok, output = connection.shell(host, scripts.script("read", "/x", timeout=5), {"_sudo": True})
+    assert asked["_timeout"] == 5 + connection.GRACE and asked["_sudo"] is True
+    assert not ok and output.output_lines[0] == "@@code TIMED_OUT"
+    connection_without = StringCommand("true")
+    assert connection.shell(host, connection_without, {})[0] is False
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ["", "|||||", "run|me@here|now|-5|why", "run|me@here|now|9999999999|why", "run|me|now|1e3|why",
+     "run|me|now|٣|why", "run|me|now|20|why|extra|20", "a b|me|now|20|why", "garbage",
+     "run|me|now|20|why|-3"],
+)  # fmt: skip
+def test_a_damaged_or_forged_lock_is_one_that_cannot_be_read(fields: str) -> None:
+    said = f"lock|{fields}" if fields.endswith("-3") else f"lock|{fields}|3"
+    state = probe(said)
+    assert state.lock is not None
+    assert (state.lock.run, state.lock.lease, state.lock.age) == ("?", 0, 0)
+    assert "damaged" in state.lock.why
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["uid|٠", "uid|1_0", "uid| 0", "uid|-1", "clock|-5", "clock|1e9", "card|; reboot|0x1|01|54",
+     "kernel|$(reboot)|x86_64", "kernel|a b|x86_64", "next|../../x", "holder|-1|python|",
+     "holder|0|python|", "source|/a|ab|-1", "part|a|-1", "root|relative", "running|x|5.10|y",
+     "job|r|o|s|t|soon", "disk|/|nan", "stamp|good|" + "x" * 5000],
+)  # fmt: skip
+def test_what_no_probe_prints_is_not_believed(line: str) -> None:
+    with pytest.raises(ValueError, match="the probe printed"):
+        probe(line)
+
+
+def test_a_probe_of_more_lines_than_a_host_has_things_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than 100,000 lines"):
+        parse([BEGIN, *["node\t/dev/cambricon_dev0"] * 100_001, END], 0)
+
+
+@given(st.lists(st.one_of(ANY_TEXT, st.sampled_from(["@@begin", "@@end", "eA=="])), max_size=8))
+def test_a_file_that_a_host_shows_is_base64_or_none(said: list[str]) -> None:
+    assert isinstance(rewrite.content(said), bytes | None)
+
+
+NUMBERS = st.sampled_from(["0", "-1", "9" * 30, "٣", "x", "", "12"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["want", "right", "wrong", "broken", "kept"]),
+                          st.one_of(NUMBERS, ANY_TEXT), NUMBERS), max_size=6))  # fmt: skip
+def test_answers_of_a_host_to_an_upload_name_only_what_was_asked(
+    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str, str]]
+) -> None:
+    upload = Upload("x", [(Path(__file__), "/data/x", "ab" * 32)])
+    answer = [" ".join(words) for words in said]
+    upload._receive = lambda *_: (True, answer)  # type: ignore[method-assign]
+    wanted, failed = upload._asked(SimpleNamespace(name="a"), {})  # type: ignore[arg-type]
+    assert wanted.keys() <= upload.files.keys()
+    assert all(0 <= there < 1 << 63 for there in wanted.values()) and isinstance(failed, list)
+
+
+def test_a_model_that_speaks_like_a_script_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(failing.events, "listeners", [lambda h, k, f: heard.append((k, f))])
+    host: Any = SimpleNamespace(name="a", print_prefix="")
+    output = printed(b"@@answer forged\n@@lock free\n@@code CARD_BUSY\n")
+    failing.told(host, output)
+    assert not heard
+    failing.refused(host, "CONTAINER", "smoke", output)
+    assert heard[0][1]["code"] == "CONTAINER"
