@@ -77,7 +77,8 @@ def told(
     :param files: the file and those it extends, nearest first; none for what is not YAML
     """
     location = problem["loc"]
-    field = ".".join(str(part) for part in location)
+    field = ".".join(word if (word := str(part)).isprintable() else repr(word)
+                     for part in location)  # fmt: skip
     message = problem["msg"].removeprefix("Value error, ")
     place = f"{path}:1" if files else str(path)
     best = -1

@@ -31,9 +31,10 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
     from fleet import documents, signing, validation, wanted
-    from fleet.inventory import HostData
+    from fleet.inventory import HostData, ssh_config
 
     found = []
+    taken: dict[ssh_config.Destination, str] = {}
     for host in inventory:
         # the rest is pyinfra's, or a site's own
         ours = [n for n in HostData.model_fields if n[:4] != "ssh_" and n not in ("groups", "data")]
@@ -43,11 +44,14 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
         if not (data.release or data.releases):
             raise InvalidInput(f"{name}: {host.name} has no `release`")
         try:
+            if host.connector_cls.__name__ == "SSHConnector":
+                where = {key: host.data.get(key) for key in ssh_config.READ}
+                ssh_config.claim(host.name, where, taken)
             if validation.tests(data.validation or 0, data.validation_tests or ""):
                 validation.golden(validation.GOLDEN if data.golden is None else data.golden)
             signing.of(data.said())
             found.append((host.name, wanted.of_host(data.said())))
-        except InvalidInput as error:
+        except (InvalidInput, ValueError) as error:
             raise InvalidInput(f"{name}: {host.name}: {error}") from error
     return found
 

@@ -7,23 +7,20 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from fleet.inventory import ranges
+from fleet.inventory import addresses, ranges
 from fleet.shapes import Bool, Int, Model, like
 from fleet.strict_yaml import DECIMAL
 from fleet.together import Releases, overlapping
 
 
-def _expandable(pattern: str) -> str:
+def _pattern(pattern: str) -> str:
     ranges.expand(pattern)
+    addresses.check_name(re.sub(r"\[[^\[\]]*\]", "0", pattern))
     return pattern
 
 
-#: pyinfra prints a host's name between brackets; here they can only be a range
-HostPattern = Annotated[
-    str,
-    like(r"[^\s\x00-\x1f\x7f]+", "a host name: no blanks, no brackets but those of ranges"),
-    AfterValidator(_expandable),
-]
+#: brackets can only be a range
+HostPattern = Annotated[str, AfterValidator(_pattern)]
 
 
 GROUP = re.compile(r"(?!(?:all|ungrouped)$)[A-Za-z0-9][A-Za-z0-9._-]*")

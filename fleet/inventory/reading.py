@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from fleet import documents, signing, wanted
 from fleet.documents import is_file
 from fleet.failures import InvalidInput
 from fleet.fields import Location, line_of
-from fleet.inventory import ranges, table
+from fleet.inventory import ranges, ssh_config, table
 from fleet.inventory.hosts import Fleet, HostData, check_group
+from fleet.inventory.ssh_config import Destination
 from fleet.inventory.transports import quick
 from fleet.plain import plainly
 
@@ -26,9 +26,6 @@ CONNECTING: dict[str, Any] = {
     "ssh_strict_host_key_checking": "yes",
     "ssh_paramiko_connect_kwargs": {"transport_factory": quick},
 }
-
-#: 10.0.0.010 is 10.0.0.8 to some programs, and no address to others
-OCTAL = re.compile(r"(?=.*\b0[0-9])[0-9]+(\.[0-9]+){3}")
 
 
 @plainly()
@@ -65,7 +62,8 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
     below = _merged(given.said(), fleet.defaults.said())
     found: dict[str, dict[str, Any]] = {}
     owners: dict[str, str] = {}
-    addresses: dict[tuple[str, int], str] = {}
+    spelled: dict[str, str] = {}
+    taken: dict[Destination, str] = {}
     for pattern, host in fleet.hosts.items():
         where = ("hosts", pattern)
         for expanded in ranges.expand(pattern):
@@ -79,13 +77,14 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
                 own = ranges.filled(host.said(), expanded) if expanded.parts else host.said()
                 said = _merged(below, own)
                 _check(name, said)
+                ssh_config.claim(name, {**said.get("data", {}), **said}, taken)
             except ValueError as error:
-                raise InvalidInput(f"{place(where)}: {name}: {error}") from error
-            address = (str(said.get("ssh_hostname", name)), int(said.get("ssh_port", 22)))
-            if address in addresses:
-                raise InvalidInput(f"{place(where)}: {name} and {addresses[address]} are one host "
-                                   f"({address[0]}:{address[1]})")  # fmt: skip
-            addresses[address], owners[name] = name, pattern
+                field = str(error).partition(":")[0]
+                at = (*where, field) if field in host.model_fields_set else where
+                raise InvalidInput(f"{place(at)}: {name}: {error}") from error
+            if (other := spelled.setdefault(name.casefold(), name)) != name:
+                raise InvalidInput(f"{place(where)}: {name} and {other} differ in case alone")
+            owners[name] = pattern
             found[name] = {**CONNECTING, **said.pop("data", {}), **said}
             says = host.release is not None or host.releases
             _check_release(name, said, place, where if says else ("defaults",))
@@ -107,9 +106,9 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _check(name: str, said: dict[str, Any]) -> None:
     """:raises ValueError: what a range made is no address or group, or a file is missing"""
-    if OCTAL.fullmatch(address := said.get("ssh_hostname", name)):
-        raise ValueError(f"{address}: a number of an address with a zero before it is octal; "
-                         "{1:d} is what a bracket stood for, without zeros")  # fmt: skip
+    address = ssh_config.address(name, said)
+    if address != said.get("ssh_hostname", name):
+        said["ssh_hostname"] = address
     for group_name in said.get("groups", ()):
         check_group(group_name)
     for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", *signing.FIELDS):

@@ -113,7 +113,7 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -
         ("a evict=maybe\n", "SITE/hosts.ini:1: a: evict: Input should be a valid boolean"),
         ("a release=none\n", "SITE/hosts.ini:1: release of a:\nrelease 'none': no file"),
         ("\na sudo_password_file=/no\n", "SITE/hosts.ini:2: a: sudo_password_file: no file /no"),
-        ("a ansible_host=h\nb ansible_host=h\n", "SITE/hosts.ini:2: b and a are one host (h:22)"),
+        ("a ansible_host=h\nb ansible_host=h\n", "SITE/hosts.ini:2: b: one host with a (h:22)"),
         ("a ansible_connection=local\n", "SITE/hosts.ini:1: a: ansible_connection: 'local': only"),
         ("a ansible_ssh_common_args='-o ProxyJump=x'\n",
          "SITE/hosts.ini:1: a: ansible_ssh_common_args: a proxy is not read from here"),

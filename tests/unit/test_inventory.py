@@ -44,7 +44,7 @@ def test_a_host_given_twice_by_name(site: Path, wanted: Wanted) -> None:
 
 def test_a_host_given_twice_by_address(site: Path, wanted: Wanted) -> None:
     message = refused(site, "  a: {ssh_hostname: h}\n  b: {ssh_hostname: h}\n")
-    assert "fleet.yml:6: b and a are one host (h:22)" in message
+    assert "fleet.yml:6: b: one host with a (h:22)" in message
 
 
 def test_a_missing_key_file(site: Path, wanted: Wanted) -> None:
