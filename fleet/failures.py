@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from fleet import foreign
+
 
 class Exit(int, Enum):
     """Exit status of ``mlufleet``; pyinfra itself knows only 0 and 1."""
@@ -309,6 +311,9 @@ class Failure:
     def __post_init__(self) -> None:
         if self.code not in TABLE:
             raise ValueError(f"unknown failure code {self.code}")
+        # both may quote a host, a hook or a file: here they become text for all who show them
+        object.__setattr__(self, "detail", foreign.flat(self.detail))
+        object.__setattr__(self, "tail", tuple(map(foreign.line, self.tail)))
 
     @property
     def sentence(self) -> str:
@@ -321,7 +326,13 @@ class Failure:
 
 
 class InvalidInput(Exception):
-    """Inventory, release, lock or store is wrong; nothing was touched (exit status 3)."""
+    """Inventory, release, lock or store is wrong; nothing was touched (exit status 3).
+
+    What it quotes of them is shown as text.
+    """
+
+    def __str__(self) -> str:
+        return foreign.text(super().__str__())
 
 
 class Refused(InvalidInput):

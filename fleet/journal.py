@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from fleet import foreign
+
 RUNS = Path("runs")
 
 
@@ -64,11 +66,12 @@ def _events(folder: Path) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and {"time", "kind", "host"} <= event.keys():
-                yield event
+                # a plan is the operator's own, and is followed to the letter when it is resumed
+                yield event if event["kind"] == "rollout" else foreign.data(event)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """A run's events; a line cut by a kill is left out."""
+    """A run's events, all of them plain text; a line cut by a kill is left out."""
     return list(_events(folder))
 
 

@@ -20,7 +20,7 @@ from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
-from fleet import compatibility, journal, report, unreachable
+from fleet import compatibility, foreign, journal, report, unreachable
 from fleet.failures import LEFT, Failure
 from fleet.wanted import Wanted
 from operations import (
@@ -47,7 +47,6 @@ SLOW_LOGIN = (
     "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
     "/etc/resolv.conf"
 )
-STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Log(logging.Handler):
@@ -67,7 +66,7 @@ class Log(logging.Handler):
         self._began[host] = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = STYLES.sub("", record.getMessage()).strip()
+        line = foreign.line(foreign.STYLES.sub("", record.getMessage()).strip())
         if match := re.match(r"\[([^\]]+)\]\s*(.*)", line):
             name, text = match.groups()
             self.lines.setdefault(name, []).append(text)

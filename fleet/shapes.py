@@ -7,12 +7,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from fleet import foreign
+
 
 def like(pattern: str, words: str) -> AfterValidator:
     """A text of a shape, and that shape in words for whom it does not fit."""
 
     def checked(text: str) -> str:
-        if not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text) or foreign.line(text) != text:
             raise ValueError(f"{text[:80]!r} is not {words}")
         return text
 

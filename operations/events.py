@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fleet import foreign
+
 Listener = Callable[[str, str, dict[str, Any]], None]
 listeners: list[Listener] = []
 #: called when every host is asked to stop; may not wait for anything
@@ -12,7 +14,8 @@ halting: list[Callable[[], None]] = []
 
 
 def emit(host: str, kind: str, **fields: Any) -> None:
-    """Tell of one event of one host before the next step starts."""
+    """Tell of one event of one host before the next step starts; what it quotes is text."""
+    fields = foreign.data(fields)
     for listener in listeners:
         listener(host, kind, fields)
 

@@ -11,6 +11,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 from pyinfra.api.state import State
 
+from fleet import foreign
 from fleet.failures import SYMPTOMS, TABLE, Failure
 from fleet.wanted import Wanted
 from operations import connection, events, sudo
@@ -55,7 +56,7 @@ def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
 
     :param of: the release that it worked for
     """
-    for line in lines:
+    for line in map(foreign.line, lines):
         if line.startswith("kept what was "):
             logger.warning(f"{host.print_prefix}{line}")
             events.emit(host.name, "kept", what=line)

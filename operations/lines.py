@@ -1,4 +1,4 @@
-"""A command's output as lines: of any bytes, bounded, its marks told from forged ones.
+"""A command's output as lines of text: of any bytes, bounded, its marks told from forged ones.
 
 A word of a script to the controller (`@@code LOCKED`) carries a value made in this run, so that
 neither a login banner nor what a model, a container or a vendor's tool prints can say it.
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pyinfra.connectors.util import CommandOutput, OutputLine
+
+from fleet import foreign
 
 #: of this run; not known to what was written before it, or runs without root's eyes on a host
 MARK = secrets.token_hex(8)
@@ -57,7 +59,8 @@ class Lines:
 
 
 def split(receive: Callable[[int], bytes], stop: Callable[[], object]) -> Iterator[str]:
-    """Lines of a stream. One byte that is no UTF-8 would lose all that follows it.
+    """Lines of a stream. One byte that is no UTF-8 would lose all that follows it; what a terminal
+    would obey is shown as text.
 
     :param stop: called where there is too much of it
     """
@@ -71,15 +74,19 @@ def split(receive: Callable[[int], bytes], stop: Callable[[], object]) -> Iterat
         *whole, rest = (rest + block).split(b"\n")
         for line in whole:
             if not cut:
-                yield line.decode("utf-8", "replace")
+                yield _text(line)
             cut = False
         if cut:
             rest = b""
         elif len(rest) > LONGEST:
-            yield rest.decode("utf-8", "replace")
+            yield _text(rest)
             rest, cut = b"", True
     if rest:
-        yield rest.decode("utf-8", "replace")
+        yield _text(rest)
+
+
+def _text(line: bytes) -> str:
+    return foreign.line(line.decode("utf-8", "replace").rstrip("\r\n"))
 
 
 def tolerant(execute: Any) -> Any:
@@ -105,5 +112,5 @@ def unmarked(run: Any) -> Any:
 
 def _plain(lines: Iterable[OutputLine]) -> Iterator[OutputLine]:
     for line in lines:
-        for text in plain(line.line):
+        for text in plain(foreign.line(line.line.rstrip("\r\n"))):
             yield OutputLine(line.buffer_name, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from fleet import compatibility, systems
+from fleet import compatibility, foreign, systems
 
 #: core state of a card that works
 WORKS = "CN_RUNNING"
@@ -295,7 +295,7 @@ def _framed(lines: list[str]) -> list[str]:
     The last beginning counts: a banner may show an earlier probe, and that one must not be taken
     for this one where this one was cut.
     """
-    text = [line.rstrip("\r\n") for line in lines]
+    text = [foreign.line(line.rstrip("\r\n")) for line in lines]
     begins = [number for number, line in enumerate(text) if line == BEGIN]
     if not begins:
         raise ProbeError("the probe's markers are not in its output")

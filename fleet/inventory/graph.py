@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fleet import foreign
 from fleet.together import RELEASES
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def described(inventory: Inventory) -> dict[str, Any]:
         name: [host.name for host in members]
         for name, members in inventory.groups.items() if name != "all"
     }  # fmt: skip
-    return {"groups": groups, "hosts": hosts}
+    found: dict[str, Any] = foreign.data({"groups": groups, "hosts": hosts})
+    return found
 
 
 def _several(releases: Any) -> dict[str, Any]:

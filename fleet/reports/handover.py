@@ -31,6 +31,8 @@ HELP = {
     "mlufleet_run_timestamp_seconds": "When the run ended, or began if it has not ended.",
     "mlufleet_run_exit_status": "Exit status of the run.",
 }
+#: what a formula begins with in a spreadsheet; full-width ones are as good where Chinese is written
+FORMULAS = tuple("=+-@\t\r＝＋－＠")
 Sample = tuple[dict[str, str], float]
 
 
@@ -118,4 +120,4 @@ def facts_csv(report: Mapping[str, Any]) -> str:
 
 
 def _harmless(value: str) -> str:
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return f"'{value}" if value.lstrip(" ")[:1] in FORMULAS else value

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from fleet import foreign
 from fleet.journal import file_name
 from fleet.report import STATUSES as STATUSES
 from fleet.reports.seen import last_seen
@@ -31,9 +32,8 @@ def kind(stage: str) -> str:
 
 
 def printable(value: object) -> str:
-    """Text that every encoder takes: bytes of a host that were no UTF-8 are shown as escapes."""
-    text = "" if value is None else str(value)  # a number of cards is among the versions
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Text that every encoder takes and that no reader obeys, whoever wrote the report."""
+    return "" if value is None else foreign.line(str(value))  # versions have a number of cards
 
 
 Text = Annotated[str, BeforeValidator(printable)]

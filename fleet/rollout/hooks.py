@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gevent import Timeout
@@ -55,7 +55,7 @@ def run(command: str, given: Mapping[str, str], seconds: int) -> Failure | None:
                 tail.append(line)
             process.wait()
     except Timeout:
-        return Failure("HOOK", f"`{command}` did not end within {seconds} s")
+        return Failure("HOOK", f"`{command}` did not end within {seconds} s", _text(tail))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
@@ -63,5 +63,8 @@ def run(command: str, given: Mapping[str, str], seconds: int) -> Failure | None:
         process.stdout.close()
     if process.returncode == 0:
         return None
-    lines = tuple(line.decode(errors="replace").rstrip("\r\n") for line in tail)
-    return Failure("HOOK", f"`{command}` ended with status {process.returncode}", lines)
+    return Failure("HOOK", f"`{command}` ended with status {process.returncode}", _text(tail))
+
+
+def _text(lines: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(line.decode(errors="replace").rstrip("\r\n") for line in lines)

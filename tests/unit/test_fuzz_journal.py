@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import report
+from fleet import foreign, report
 from fleet.journal import Journal, read
 from fleet.reports import terminal
 from tests.unit.fuzz import ANY_TEXT
@@ -53,7 +53,7 @@ def test_whatever_a_host_says_is_in_the_report_and_on_the_terminal(text: str) ->
         kept(folder, told(text))
         result = report.write(folder)
         terminal.summary(result, folder)
-        said = text.encode(errors="backslashreplace").decode()
+        said = foreign.line(text)
         assert result["hosts"]["b"]["answer"] == said or "\\ud" in said
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from prometheus_client.parser import text_string_to_metric_families
 
+from fleet import foreign
 from fleet.reports import handover
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
@@ -53,10 +54,12 @@ def test_a_run_that_has_not_ended_is_dated_by_its_begin() -> None:
 
 
 @given(name=ANY_TEXT, driver=ANY_TEXT)
-def test_whatever_a_host_says_its_labels_come_back_as_they_were(name: str, driver: str) -> None:
+def test_whatever_a_host_says_its_labels_come_back_as_the_text_it_is(
+    name: str, driver: str
+) -> None:
     report = {"hosts": {name: {"status": "ok", "versions": {"driver": driver}}}}
     said = samples(report)["mlufleet_driver_info"]
-    kept = [text.encode("utf-8", "backslashreplace").decode() for text in (name, driver)]
+    kept = [foreign.line(text) for text in (name, driver)]
     assert [(labels["host"], labels["driver"]) for labels, _ in said] == [tuple(kept)]
 
 
@@ -89,6 +92,9 @@ def test_facts_come_back_out_of_json_and_csv(serial: str) -> None:
     assert read["serial"].removeprefix("'") == rows[0]["serial"].removeprefix("'")
 
 
-@pytest.mark.parametrize("serial", ["=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "-1"])
+@pytest.mark.parametrize(
+    "serial",
+    ["=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "-1", "\t=1", "＝1", "＋1", "－1", "＠A", " =1"],
+)
 def test_a_spreadsheet_runs_no_formula_of_a_host(serial: str) -> None:
     assert f"'{serial[:1]}" in handover.facts_csv(one(cards={"x": "o"}, serials={"x": serial}))

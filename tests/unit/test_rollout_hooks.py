@@ -43,4 +43,4 @@ def test_a_hook_that_prints_without_end_is_ended_and_its_last_lines_are_kept() -
 
 def test_a_hooks_bytes_of_any_kind_are_text() -> None:
     failure = hooks.run(r"printf 'a\000\377\033[2J\r\n'; exit 1", {}, 60)
-    assert failure is not None and failure.tail == ("a\0\ufffd\x1b[2J",)
+    assert failure is not None and failure.tail == ("a\\x00\ufffd\\x1b[2J",)
