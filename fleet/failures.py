@@ -31,7 +31,17 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "SUDO": (
         "sudo does not let the login user become root",
-        "check the file of sudo_password_file by hand: `sudo -k true` on the host",
+        "log in by hand and run `sudo -k true`: what it asks for goes into a file that "
+        "sudo_password_file names, and whoever it does not know goes into its sudoers",
+    ),
+    "REQUIRETTY": (
+        "sudo wants a terminal, and none can be had",
+        "`Defaults requiretty` is set in /etc/sudoers or a file of /etc/sudoers.d: add "
+        "`Defaults:USER !requiretty` for the login user, or install script (util-linux)",
+    ),
+    "ASKPASS": (
+        "the host has no place in memory for what answers sudo",
+        "let the login user write in /dev/shm, or have pam_systemd make its /run/user/UID",
     ),
     "LOCKED": (
         "another run works on this host",
@@ -284,10 +294,15 @@ def reference() -> str:
     return "\n".join([*head, *rows]) + "\n"
 
 
-#: what any program prints -> the code that says it better than the step that failed
+#: what any program prints, in English as scripts have it or in what a program of its own has
+#: instead -> the code that says it better than the step that failed
 SYMPTOMS = {
     "No space left on device": "NO_SPACE",
     "no space left on device": "NO_SPACE",
+    "Disk quota exceeded": "NO_SPACE",
+    "disk quota exceeded": "NO_SPACE",
+    "设备上没有空间": "NO_SPACE",
+    "只读文件系统": "READ_ONLY",
     "Read-only file system": "READ_ONLY",
     "read-only file system": "READ_ONLY",
     "Key was rejected by service": "SECURE_BOOT",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent
 from paramiko import Channel, Transport
 from pyinfra import logger
 from pyinfra.api import Host, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
 from operations.lines import tolerant, unmarked
 from operations.scripts import Script
+from operations.wire import SUDO, for_any_shell, posix, terminal
 
 # a host that is going down breaks handshakes, which paramiko would print as tracebacks
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -30,6 +32,9 @@ KEEPALIVE = 10
 REKEY = 16 << 30
 #: seconds that a login may take; a resolver that does not answer costs sshd at least ten
 PATIENT = 8
+
+#: keys of a host's data: whether sudo asks for a terminal there, and what it is to prompt with
+TERMINAL, PROMPT = "mlufleet_terminal", "mlufleet_prompt"
 
 #: host -> seconds that its login took, where a run watched it
 logins: dict[str, float] = {}
@@ -48,7 +53,8 @@ def prepare(host: Host) -> None:
     under = transport(host)
     client = getattr(host.connector, "client", None)
     if client is not None and "exec_command" not in vars(client):
-        client.exec_command = tolerant(for_any_shell(client.exec_command))
+        execute = for_any_shell(client.exec_command, lambda command: sudoed(host, command))
+        client.exec_command = tolerant(execute)
     run = getattr(host.connector, "run_shell_command", None)
     if client is None and run and "run_shell_command" not in vars(host.connector):
         host.connector.run_shell_command = unmarked(run)  # type: ignore[method-assign]
@@ -61,6 +67,19 @@ def prepare(host: Host) -> None:
         under.set_keepalive(KEEPALIVE)
         if under.local_cipher.startswith("aes"):
             under.packetizer.REKEY_BYTES = REKEY
+
+
+def no_terminal(said: Iterable[str]) -> bool:
+    """Whether this is what sudo says where its `requiretty` is set and there is no terminal."""
+    return any("must have a tty" in line or "gives no terminal" in line for line in said)
+
+
+def given_terminal(host: Host, said: Iterable[str]) -> bool:
+    """Give a host's sudo a terminal from now on, where it asks for one and had none."""
+    if host.connector_data.get(TERMINAL) or not no_terminal(said):
+        return False
+    host.connector_data[TERMINAL] = True
+    return True
 
 
 def lost(host: Host) -> bool:
@@ -147,21 +166,25 @@ def stream(host: Host, command: str) -> Channel | None:
     return channel
 
 
+def arguments(host: Host, **given: Any) -> dict[str, Any]:
+    """pyinfra's connector arguments as the host's data have them, where no operation says them."""
+    found, _ = pop_global_arguments(host.state, host, given)
+    return {key: value for key, value in found.items() if key in CONNECTOR_ARGUMENT_KEYS}
+
+
 def privileged(host: Host, command: StringCommand, arguments: Any) -> str:
     """A command as pyinfra would send it, sudo and all."""
     given = {k: v for k, v in arguments.items() if k not in ("_stdin", "_timeout", "_get_pty",
                                                             "_success_exit_codes")}  # fmt: skip
-    return str(make_unix_command_for_host(host.state, host, command, **given).get_raw_value())
+    return sudoed(
+        host, str(make_unix_command_for_host(host.state, host, command, **given).get_raw_value())
+    )
 
 
-def posix(text: str) -> str:
-    """A script for whatever login shell there is; fish reads backslashes between single quotes."""
-    quoted = text.replace("'", "'\"'\"'").replace("\\", "'\"\\\\\"'")
-    return f"sh -c '{quoted}'"
-
-
-def for_any_shell(execute: Any) -> Any:
-    def run(command: str, *arguments: Any, **named: Any) -> Any:
-        return execute(posix(command), *arguments, **named)
-
-    return run
+def sudoed(host: Host, command: str) -> str:
+    """A command of pyinfra's with what this host's sudo needs besides, where it is for sudo."""
+    if not command.startswith(SUDO):
+        return command
+    if prompt := host.connector_data.get(PROMPT):
+        command = f"SUDO_PROMPT={prompt} {command}"
+    return terminal(command) if host.connector_data.get(TERMINAL) else command

@@ -8,7 +8,8 @@ from shlex import quote
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from pyinfra.api import FactBase, Host, QuoteString, StringCommand
+from paramiko import SSHException
+from pyinfra.api import Host, QuoteString, StringCommand
 from pyinfra.context import ContextObject
 
 from fleet import driver_packages, signing, systems
@@ -18,7 +19,7 @@ from fleet.wanted import Wanted
 from operations import connection, layout
 from operations.lines import marked
 from operations.scripts import body
-from operations.state import HostState, ProbeError, parse
+from operations.state import BEGIN, HostState, ProbeError, parse
 
 #: what a container is made of, in docker's template language; no id or time that a restart changes
 CONTAINER_FACTS = (
@@ -30,6 +31,8 @@ CONTAINER_FACTS = (
 )
 #: seconds that a probe may take
 LIMIT = 120
+#: what the login shell says before sudo can: where it comes and the probe does not, sudo refuses
+ENTERED = "@@mlufleet-entered"
 
 
 def preamble(wanted: Wanted, slow: bool = False, key: Signing | None = None) -> str:
@@ -100,18 +103,44 @@ def _asked(wanted: Wanted) -> dict[str, list[str]]:
 States = dict[str, HostState]
 
 
-class Probe(FactBase[States | Failure]):
-    def command(self, preamble: str) -> StringCommand:
-        return StringCommand(
-            "timeout", "-k", "5", str(LIMIT), "sh", "-c",
-            QuoteString(preamble + marked(body("probe", "git"))),
-        )  # fmt: skip
+def command(preamble: str) -> StringCommand:
+    """The probe. :param preamble: what it is asked about"""
+    text = preamble + marked(body("probe", "git"))
+    return StringCommand("timeout", "-k", "5", str(LIMIT), "sh", "-c", QuoteString(text))
 
-    def process(self, output: list[str]) -> States | Failure:
-        try:
-            return parse(output, time.time())
-        except ProbeError as error:
-            return Failure("PROBE_FAILED", str(error), tuple(output[-20:]))
+
+def probed(host: Host, asked: str) -> States | Failure:
+    """Run the probe. Its failure is read here: pyinfra would ask a person for sudo's password.
+
+    :param asked: its preamble
+    """
+    given = connection.arguments(host)
+    sudoed = given["_sudo"]
+    sent = connection.privileged(host, command(asked), given)
+    # what is stuck in the kernel outlives its own limit: the controller has one as well
+    given |= {"_sudo": False, "_shell_executable": None, "_timeout": LIMIT + 30}
+    try:
+        _, output = host.run_shell_command(
+            StringCommand(f"echo {marked(ENTERED)}; {sent} || :"),
+            print_output=host.state.print_fact_output, print_input=host.state.print_fact_input,
+            **given,
+        )  # fmt: skip
+    except TimeoutError:
+        return Failure("PROBE_FAILED", f"no end within {LIMIT + 30} s")
+    except (OSError, EOFError, SSHException) as error:
+        return Failure("CONNECTION_LOST", str(error))
+    lines = output.stdout_lines
+    try:
+        return parse(lines, time.time())
+    except ProbeError as error:
+        if BEGIN in lines or ENTERED not in lines:
+            return Failure("PROBE_FAILED", str(error), tuple(output.output_lines[-20:]))
+    said = lines[lines.index(ENTERED) + 1 :] + output.stderr_lines
+    after = tuple(line for line in said if line.strip())
+    if sudoed and connection.given_terminal(host, after):
+        return probed(host, asked)
+    code = ("REQUIRETTY" if connection.no_terminal(after) else "SUDO") if sudoed else "PROBE_FAILED"
+    return Failure(code, f"the host says: {after[-1]}" if after else "no output", after[-20:])
 
 
 def real(host: Any) -> Host:
@@ -131,15 +160,10 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
     """The host's state, asked for once until :func:`forget`; or why it cannot be observed."""
     host = real(host)
     if host not in _seen:
-        try:
-            # what is stuck in the kernel outlives its own limit: the controller has one as well
-            slow = connection.logins.get(host.name, 0) > connection.PATIENT
-            asked = preamble(wanted, slow, signing.of(host.data))
-            states: Any = host.get_fact(Probe, preamble=asked, _timeout=LIMIT + 30)
-        except EOFError:  # sudo wants a password and pyinfra finds nobody to ask
-            return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")
-        if not isinstance(states, dict):
-            return states if isinstance(states, Failure) else Failure("PROBE_FAILED")
+        slow = connection.logins.get(host.name, 0) > connection.PATIENT
+        states = probed(host, preamble(wanted, slow, signing.of(host.data)))
+        if isinstance(states, Failure):
+            return states
         if wanted.slot not in states:
             return Failure("PROBE_FAILED", f"the probe says nothing of {wanted.release.name}")
         _seen[host] = states

@@ -53,4 +53,4 @@ def slot(of: Wanted | None) -> str:
 def body(name: str, uses: str = "", slot: str = "") -> str:
     """The text of a script with all that it uses."""
     preamble = f"SLOT={shlex.quote(slot)}\n" if slot else ""
-    return preamble + "".join(map(text, ["lib", *uses.split(), name]))
+    return preamble + "".join(map(text, ["env", "lib", *uses.split(), name]))

@@ -15,26 +15,13 @@ from pathlib import Path
 from paramiko import Channel
 from pyinfra.api import Host
 
-from fleet.failures import Failure
-from operations.connection import lost, stream
+from fleet.failures import TABLE, Failure
+from operations.connection import PROMPT, TERMINAL, lost, stream
 from operations.lines import MARK, marked
+from operations.scripts import text
 
 PLACEHOLDER = "-"
 CHANNEL = "mlufleet_sudo"
-# the answer in memory; the script that shows it elsewhere, /dev/shm may be noexec. `read` and
-# `printf` are the shell's own, so the password is in no process list.
-ANSWER = r"""umask 077; export LC_ALL=C
-answer=$(mktemp /dev/shm/mlufleet.XXXXXXXXXX) || exit 1
-askpass=$(mktemp "${TMPDIR:-/tmp}/mlufleet-askpass.XXXXXXXXXX") || exit 1
-trap 'rm -f "$answer" "$askpass"' EXIT
-trap 'exit 1' HUP TERM
-IFS= read -r secret && printf '%s\n' "$secret" > "$answer"
-printf '#!/bin/sh\nexec cat %s\n' "$answer" > "$askpass" && chmod 700 "$askpass"
-if said=$(SUDO_ASKPASS="$askpass" sudo -k -A true 2>&1 </dev/null); then said=
-else said="sudo says: $said"; fi
-echo "@@askpass $askpass $(printf %s "$said" | base64 | tr -d '\n')"
-while read -r _; do :; done
-"""
 
 
 def prepare(host: Host) -> Failure | None:
@@ -52,36 +39,40 @@ def prepare(host: Host) -> Failure | None:
         except (OSError, UnicodeDecodeError) as error:
             return Failure("SUDO", f"{file} cannot be read: {error}")
     remove(host)
-    channel = stream(host, marked(ANSWER))
+    channel = stream(host, text("terminal") + marked(text("askpass")))
     if channel is None:
         return Failure("SUDO", "a password for sudo needs an SSH connection")
     channel.sendall(f"{password}\n".encode())
-    askpass, refused = _answer(channel)
+    folder, how, refused = _answer(channel)
     if refused:
         channel.close()
-        return Failure("SUDO", refused)
+        return refused
+    host.connector_data[TERMINAL] = how == "terminal"
     host.data._sudo_password = PLACEHOLDER
     # pyinfra looks its own askpass script up here, by temp folder, and removes it at the end
-    folder = host.get_temp_dir_config()  # type: ignore[no-untyped-call]
-    host.connector_data[f"sudo_askpass_path__{folder}"] = askpass
+    place = host.get_temp_dir_config()  # type: ignore[no-untyped-call]
+    host.connector_data[f"sudo_askpass_path__{place}"] = f"{folder}/cat"
+    host.connector_data[PROMPT] = f"{folder}/answer"
     host.connector_data[CHANNEL] = channel
     return None
 
 
-def _answer(channel: Channel) -> tuple[str, str]:
-    """(path of the askpass script, why sudo refuses)."""
+def _answer(channel: Channel) -> tuple[str, str, Failure | None]:
+    """(folder of the answer, whether sudo gets a terminal, why it refuses)."""
     said, word = b"", f"@@askpass.{MARK} ".encode()
     channel.settimeout(60)
     while word not in said or not said.endswith(b"\n"):
         block = channel.recv(4096)
         if not block:
-            return "", "the host does not take the password: /dev/shm or the temp folder"
+            return "", "", Failure("SUDO", "the login shell does not take the password")
         said += block
         if len(said) > 1 << 20:
-            return "", "the host prints without end where sudo is tried"
-    words = said[said.index(word) :].decode(errors="replace").split()
-    reason = base64.b64decode(words[2]).decode(errors="replace") if len(words) > 2 else ""
-    return words[1], reason
+            return "", "", Failure("SUDO", "the host prints without end where sudo is tried")
+    line = said[said.index(word) :].decode(errors="replace").partition("\n")[0]
+    _, folder, how, code, why = line.split(" ")
+    if code not in TABLE:
+        return folder, how, None
+    return folder, how, Failure(code, base64.b64decode(why).decode(errors="replace").strip())
 
 
 def remove(host: Host) -> None:

@@ -6,7 +6,6 @@
 # and for each of RELEASES (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER
 # MOUNTS TREES SOURCES OURS FILES INSIDE. "release SLOT" is printed ahead of what is one release's,
 # "host" behind.
-export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/local/neuware/bin"
 T=$(printf '\t')
 N='
 '

@@ -1,0 +1,118 @@
+"""Logins of hardened hosts: any shell, any language, a sudo that wants a terminal."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fleet.failures import SYMPTOMS
+from operations.scripts import body, text
+from operations.wire import posix, terminal
+
+#: what each of them is special to in some shell, and what is no text at all
+NASTY = "it's; \"$HOME\" `id` \\n \\041 !! 100% {a,b} ~ * # é 登鹳雀楼 \t$'x'"
+SHELLS = ["sh", "bash", "rbash", "dash", "fish", "tcsh", "csh", "zsh", "ksh", "mksh"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_login_shell_gives_the_same_text_to_a_posix_shell(shell: str) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell} here; the lab's hosts have some")
+    command = f"# a note\nprintf '%s|' {shlex.quote(NASTY)} 'two\nlines'\ncat\nexit 7"
+    done = subprocess.run([shell, "-c", posix(command)], input=b"\xff in\n", capture_output=True)
+    assert done.stdout == f"{NASTY}|two\nlines|".encode() + b"\xff in\n"
+    assert (done.returncode, done.stderr) == (7, b"")
+
+
+def test_a_script_has_one_surrounding_whatever_the_login_says() -> None:
+    odd = {"LC_ALL": "zh_CN.UTF-8", "LANGUAGE": "zh", "TMOUT": "1", "CDPATH": "/usr",
+           "PATH": "/bin", "GREP_OPTIONS": "--color=always", "POSIXLY_CORRECT": "1"}  # fmt: skip
+    asked = 'umask 077; printf "%s\\n" "$LC_ALL" "$PATH" "${TMOUT-}${CDPATH-}${GREP_OPTIONS-}"'
+    login = subprocess.run(["sh", "-c", f"umask 077; {posix(asked)}"], env=odd,
+                           capture_output=True, text=True)  # fmt: skip
+    language, path, rest = login.stdout.splitlines()
+    assert (language, rest) == ("C", "")
+    assert path.split(":")[0] == "/bin"  # what the host's owner says comes first
+    assert {"/usr/local/bin", "/usr/sbin", "/usr/local/neuware/bin"} < set(path.split(":"))
+
+
+@pytest.mark.parametrize("name", ["job", "probe", "load-image", "container", "read", "lock"])
+def test_every_script_begins_with_it(name: str) -> None:
+    assert body(name, slot="a").startswith("SLOT=a\n" + text("env"))
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_a_terminal_leaves_input_output_and_status_alone(tmp_path: Path) -> None:
+    command = ": < /dev/tty && cat && echo wrong >&2; exit 9"
+    given = bytes(range(256)) * 300
+    done = subprocess.run(["setsid", "-w", "sh", "-c", terminal(command)], input=given,
+                          capture_output=True, timeout=60,
+                          env={**os.environ, "TMPDIR": str(tmp_path)})  # fmt: skip
+    assert done.stdout == given and (done.returncode, done.stderr) == (9, b"wrong\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+#: stands for sudo: asks its program for the password with its prompt, as the real one does
+ASKS = (
+    '[ "$("$SUDO_ASKPASS" "$SUDO_PROMPT")" = right ] || { echo "Sorry, try again." >&2; exit 1; }'
+)
+MUST = "sudo: sorry, you must have a tty to run sudo"
+TTY = f"(: < /dev/tty) 2>/dev/null || {{ echo '{MUST}' >&2; exit 1; }}"
+
+
+@pytest.mark.parametrize(
+    ("sudo", "script", "password", "how", "code", "why"),
+    [
+        (ASKS, "", "right", "plain", "-", ""),
+        (ASKS, "", "wrong", "plain", "SUDO", "Sorry, try again."),
+        (f"{TTY}\n{ASKS}", "", "right", "terminal", "-", ""),
+        (f"{TTY}\n{ASKS}", "", "wrong", "terminal", "SUDO", "Sorry, try again."),
+        (f"{TTY}\n{ASKS}", "exit 127", "right", "terminal", "REQUIRETTY", "script (util-linux)"),
+        (
+            "[ $LC_ALL = C ] || exit 0; echo 对不起 >&2; exit 1",
+            "",
+            "right",
+            "plain",
+            "SUDO",
+            "对不起",
+        ),
+    ],
+)
+def test_sudo_is_answered_from_memory(
+    tmp_path: Path, sudo: str, script: str, password: str, how: str, code: str, why: str
+) -> None:
+    program(tmp_path, "sudo", sudo)
+    if script:
+        program(tmp_path, "script", script)
+    # no folder of its own runs programs, and nothing but memory is written to
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    login = subprocess.Popen(
+        ["setsid", "-w", "sh", "-c", posix(text("terminal") + text("askpass"))],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
+    )  # fmt: skip
+    assert login.stdin and login.stdout
+    login.stdin.write(f"{password}\n")
+    login.stdin.flush()
+    _, place, *answer = login.stdout.readline().split(" ")
+    folder = Path(place)
+    assert folder.stat().st_mode & 0o77 == 0 and (folder / "cat").is_symlink()
+    assert (folder / "answer").read_text() == f"{password}\n"
+    assert answer[:2] == [how, code]
+    assert why in base64.b64decode(answer[2]).decode()
+    login.stdin.close()
+    assert login.wait(30) == 0 and not folder.exists()
+
+
+@pytest.mark.parametrize("said", ["dd: error writing 'x': Disk quota exceeded", "设备上没有空间"])
+def test_a_full_disk_is_known_by_what_is_said(said: str) -> None:
+    assert {meaning for symptom, meaning in SYMPTOMS.items() if symptom in said} == {"NO_SPACE"}
