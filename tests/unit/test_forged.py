@@ -14,7 +14,7 @@ from pyinfra.api import StringCommand
 
 from operations import connection, failing, lines, rewrite, scripts
 from operations.lines import LONGEST, MARK, MOST, marked
-from operations.observe import Probe
+from operations.observe import command
 from operations.state import BEGIN, END, parse
 from operations.transfer import Upload
 from tests.unit.conftest import DRIVEN, probe
@@ -68,8 +68,8 @@ def test_every_word_of_every_script_carries_the_mark(name: str) -> None:
 
 
 def test_the_probes_frame_carries_the_mark() -> None:
-    command = str(Probe().command("").get_raw_value())
-    assert f"{BEGIN}.{MARK}" in command and f"{END}.{MARK}" in command
+    words = str(command("").get_raw_value())
+    assert f"{BEGIN}.{MARK}" in words and f"{END}.{MARK}" in words
 
 
 def test_a_probe_in_the_banner_of_a_host_is_none() -> None:
