@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet import launch, recipes
+from fleet import launch, nearest, recipes
 from fleet.bundle.commands import bundle, unbundle
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 class Command(click.Group):
     """Turns wrong input into one clear message and exit status 3."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            near = nearest.told(args[0], self.commands) or "; `mlufleet --help` has them all"
+            raise InvalidInput(f"no command {args[0]}{near}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -232,7 +240,7 @@ def show_report(run: str) -> None:
 @click.argument("code", required=False)
 @click.option("--markdown", is_flag=True, help="All of them, as docs/failures.md has them.")
 def explain(code: str | None, markdown: bool) -> None:
-    """What a failure code means and what to do; all of them without CODE.
+    """What a failure code means and what to do; all of them without CODE. Its case is no matter.
 
     \b
     Example:  mlufleet explain CARD_BUSY
@@ -240,8 +248,11 @@ def explain(code: str | None, markdown: bool) -> None:
     if markdown:
         click.echo(reference(), nl=False)
         return
+    if code:
+        code = code.strip().upper().replace("-", "_")
     if code and code not in TABLE:
-        raise InvalidInput(f"no failure code {code}; codes: {', '.join(TABLE)}")
+        near = nearest.told(code, TABLE) or f"; codes: {', '.join(TABLE)}"
+        raise InvalidInput(f"no failure code {code}{near}")
     for name in [code] if code else TABLE:
         meaning, remedy = TABLE[name]
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")

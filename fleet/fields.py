@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -12,8 +12,10 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from fleet import strict_yaml
+from fleet import nearest, strict_yaml
 
+#: choices in pydantic's own words
+QUOTED = re.compile(r"'([^']*)'")
 Location = tuple[str | int, ...]
 
 
@@ -96,13 +98,16 @@ def told(
         message = "a mapping is expected; `{}` is an empty one"
     elif problem["type"] == "missing":
         message = "this field is missing"
+    elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        choices = QUOTED.findall(problem.get("ctx", {}).get("expected", ""))
+        message += nearest.told(problem["input"], choices)
     return f"{place}: {field}: {message}" if field else f"{place}: {message}"
 
 
 def unknown(name: str, fields: Iterable[str]) -> str:
     """What to say of a field that is none, and which was meant perhaps."""
     known = sorted(fields)
-    close = get_close_matches(name, known, n=1)
+    close = nearest.to(name, known)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"unknown field; {meant}fields here: {', '.join(known)}"
 

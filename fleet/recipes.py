@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet import launch
+from fleet import launch, nearest
 from fleet.failures import InvalidInput
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
 
         found = load(inventory).get_host(host, None)
         if found is None:
-            raise InvalidInput(f"{inventory}: no host {host}")
+            near = nearest.told(host, (one.name for one in load(inventory)))
+            raise InvalidInput(f"{inventory}: no host {host}{near}")
         if not release and (said := found.data.get("releases")):
             several = RELEASES.validate_python(said)
         release = release or found.data.get("release")

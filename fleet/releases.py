@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from fleet import documents, fields
+from fleet import documents, fields, nearest
 from fleet.failures import InvalidInput
 from fleet.release import Release
 
@@ -25,8 +25,11 @@ def find(name: str) -> Path:
     path = Path(name) if name.endswith((".yml", ".yaml")) else RELEASES / f"{name}.yml"
     if documents.is_file(path):
         return path
-    known = ", ".join(sorted(p.stem for p in RELEASES.glob("*.yml")))
-    raise InvalidInput(f"release {name!r}: no file {path}; known releases: {known}")
+    named = sorted(p.stem for p in RELEASES.glob("*.yml"))
+    files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else named
+    near = nearest.told(name, files)
+    raise InvalidInput(f"release {name!r}: no file {path}{near}; known releases: "
+                       f"{', '.join(named)}")  # fmt: skip
 
 
 def merged(base: Any, change: Any) -> Any:
@@ -122,7 +125,8 @@ def load(path: Path, variant: str | None = None) -> Release:
         if not known or not isinstance(choices.get(chosen), dict):
             names = ", ".join(map(str, choices)) if isinstance(choices, dict) else "none"
             place = f"{path}:{fields.line_of(node, ('variant',))}: variant"
-            raise InvalidInput(f"{place}: say one of the variants: {names}")
+            near = nearest.told(str(chosen), choices) if isinstance(choices, dict) else ""
+            raise InvalidInput(f"{place}: say one of the variants: {names}{near}")
         whole = merged(whole, choices[chosen])
         # what is wrong in a variant is told where it stands
         for file, _, root in files:

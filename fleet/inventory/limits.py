@@ -7,11 +7,11 @@ commas. Each must name somebody: a slip of the keyboard is no smaller fleet.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import translate
 from typing import TYPE_CHECKING, NoReturn
 
+from fleet import nearest
 from fleet.failures import InvalidInput
 from fleet.inventory import ranges
 from fleet.plain import plainly
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SHOWN = 5
 #: to pyinfra's own patterns, and to many a shell, [12] is 1 or 2
 SET = re.compile(r"\[[A-Za-z0-9_.]{2,}\]")
-ZEROS = re.compile(r"0+(?=\d)")
 
 
 class Known:
@@ -96,20 +95,8 @@ class Known:
 
     def _refuse(self, nobody: list[str]) -> NoReturn:
         told = _listed(nobody)
-        nearest = list(self._nearest(nobody[0]))
-        near = f"; nearest: {', '.join(nearest)}" if nearest else ""
+        near = nearest.told(nobody[0], dict.fromkeys([*self.groups, *self.hosts]))
         raise ValueError(f"no host and no group is named {told}{near}")
-
-    def _nearest(self, name: str) -> Iterator[str]:
-        names = dict.fromkeys([*self.groups, *self.hosts])
-        same = [other for other in names if _plain(other) == _plain(name)]
-        close = get_close_matches(name, names, n=3, cutoff=0.7)
-        yield from dict.fromkeys([*same, *close][:3])
-
-
-def _plain(name: str) -> str:
-    """A name without what is easily mistaken in it: case, zeros, `-` and `_`."""
-    return ZEROS.sub("", name.casefold()).replace("_", "-")
 
 
 def _listed(names: list[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
+from fleet import nearest
 from fleet.failures import InvalidInput
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
     from pyinfra_cli.inventory import make_inventory_from_files
 
     if not Path(path).is_file():
-        raise InvalidInput(f"{path}: no such inventory file")
+        beside = Path(path).parent
+        others = (str(beside / one.name) for one in sorted(beside.glob("*.*")) if one.is_file())
+        raise InvalidInput(f"{path}: no such inventory file{nearest.told(path, others)}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if not ctx_state.isset():  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from pyinfra.api import Host
 
-from fleet import journal, report
+from fleet import journal, nearest, report
 from fleet.failures import Failure, InvalidInput
 from fleet.rollout import hooks, wayback
 from fleet.rollout.amounts import Amount
@@ -62,7 +62,9 @@ class Conductor:
         found = {name: str(host.data.get(key)) for name, host in self.hosts.items()
                  if host.data.get(key) is not None}  # fmt: skip
         if not found:
-            raise InvalidInput(f"{self.plan.inventory}: no host has `{key}` in its data")
+            known = dict.fromkeys(k for host in self.hosts.values() for k in host.data.dict())  # type: ignore[no-untyped-call]
+            raise InvalidInput(f"{self.plan.inventory}: no host has `{key}` in its data"
+                               f"{nearest.told(key, known)}")  # fmt: skip
         return found
 
     def conduct(self) -> dict[str, Any]:
@@ -220,4 +222,6 @@ def folder_of_last(runs: Path, name: str = "") -> Path:
     for folder in folders:
         if (folder / "journal.jsonl").is_file() and journal.has(folder, "rollout"):
             return folder
-    raise InvalidInput(f"{runs / name}: no rollout to resume")
+    others = (path.parent.name for path in sorted(runs.glob("2*/journal.jsonl"), reverse=True))
+    near = nearest.told(name, others) if name else ""
+    raise InvalidInput(f"{runs / name}: no rollout to resume{near}")

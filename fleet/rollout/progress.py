@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleet import journal, report
+from fleet import journal, nearest, report
 from fleet.failures import InvalidInput
 from fleet.reports.seen import moment
 
@@ -23,8 +23,10 @@ def folder_of(run: str) -> Path:
             raise InvalidInput(f"{journal.RUNS}: no run yet")
         return newest.parent
     folder = journal.RUNS / run
-    if not (folder / "journal.jsonl").is_file():
-        raise InvalidInput(f"{folder}: no such run")
+    if "/" in run or not (folder / "journal.jsonl").is_file():
+        runs = (path.parent.name for path in journal.RUNS.glob("2*/journal.jsonl"))
+        near = nearest.told(run, ("latest", *sorted(runs, reverse=True)))
+        raise InvalidInput(f"{folder}: no such run{near}")
     return folder
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet import foreign
 from fleet.cli import main
 from fleet.failures import InvalidInput
 from fleet.inventory.limits import Known
@@ -94,7 +95,8 @@ def test_who_is_meant(said: str, names: str) -> None:
 def test_what_names_nobody_or_two_things_is_refused(said: str, why: str) -> None:
     with pytest.raises(InvalidInput) as error:
         KNOWN.chosen(["mlu1", said])
-    assert str(error.value).startswith(f"--limit {said}: ") and why in str(error.value)
+    assert str(error.value).startswith(f"--limit {foreign.line(said)}: ")
+    assert why in str(error.value)
 
 
 def test_a_name_of_a_host_and_of_a_group_is_refused_unless_they_are_one() -> None:

@@ -1,0 +1,78 @@
+"""A word that is not known is told with those that may have been meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+
+from fleet import cli, documents, nearest, releases
+from fleet.failures import TABLE, InvalidInput
+from fleet.inventory import HostData
+from tests.unit.fuzz import ANY_TEXT
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "found"),
+    [
+        ("CARD_BUZY", list(TABLE), "CARD_BUSY"),
+        ("card busy", list(TABLE), "CARD_BUSY"),
+        ("NO-SPACE", list(TABLE), "NO_SPACE"),
+        ("HOST_KEY", list(TABLE), "HOST_KEY_CHANGED"),
+        ("mlu1", ["mlu01", "mlu10"], "mlu01"),
+        ("Rack_1", ["rack-1"], "rack-1"),
+        ("baichuan7b", ["baichuan-7b", "yolact"], "baichuan-7b"),
+    ],
+)
+def test_the_nearest_is_what_was_meant(word: str, known: list[str], found: str) -> None:
+    assert nearest.to(word, known)[0] == found and len(nearest.to(word, known)) <= nearest.SHOWN
+    assert nearest.told(word, known).startswith(f"; nearest: {found}")
+
+
+def test_where_nothing_is_like_it_nothing_is_told() -> None:
+    assert nearest.told("zzz", TABLE) == "" == nearest.told("", TABLE) == nearest.told("a", [])
+
+
+@given(word=ANY_TEXT)
+def test_any_word_has_few_that_are_near(word: str) -> None:
+    assert set(nearest.to(word, TABLE)) <= set(TABLE)
+
+
+def said(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli.main, words)
+    return done.exit_code, done.output
+
+
+def test_explain_takes_any_case_and_names_the_nearest_only() -> None:
+    status, told = said("explain", "card_busy")
+    assert status == 0 and told.startswith("CARD_BUSY: ")
+    status, told = said("explain", "CARD_BUZY")
+    assert status == 3 and told.startswith("error: no failure code CARD_BUZY; nearest: CARD_BUSY")
+    assert "ENGINE" not in told and len(told.splitlines()) == 1
+    assert "codes: " in said("explain", "zzz")[1]
+
+
+def test_a_command_an_inventory_and_a_run_are_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said("depoly", "x") == (3, "error: no command depoly; nearest: deploy\n")
+    Path("inventories").mkdir()
+    Path("inventories/fleet.py").write_text("")
+    status, told = said("check", "inventories/flet.py")
+    assert status == 3 and "; nearest: inventories/fleet.py" in told
+    for name in ("20260101-101010-1", "20260102-101010-7"):
+        Path("runs", name).mkdir(parents=True)
+        Path("runs", name, "journal.jsonl").write_text("")
+    for command in (("status",), ("drift",), ("report",), ("rollout", "--resume", "--run")):
+        status, told = said(*command, "20260101-101010-2")
+        assert status == 3 and "; nearest: 20260101-101010-1" in told, command
+
+
+def test_a_release_and_a_value_are_told_so() -> None:
+    with pytest.raises(InvalidInput, match="; nearest: baichuan-7b; known releases: "):
+        releases.find("baichuan_7B")
+    with pytest.raises(InvalidInput, match=r"'always'.*; nearest: always"):
+        documents.validate(HostData, {"smoke": "allways"}, Path("x"))
