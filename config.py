@@ -3,10 +3,11 @@
 from pyinfra import config, state
 
 from fleet import foreign
-from fleet.inventory import limits
+from fleet.inventory import kinds, limits
 from fleet.run import Run
 
 config.REQUIRE_PYINFRA_VERSION = "==3.10.0"
+kinds.check_asked()
 limits.govern()
 foreign.govern()
 Run.start(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +25,10 @@ def is_file(path: str | Path) -> bool:
 
 
 def text_of(path: Path, largest: int = LARGEST) -> str:
-    """:raises InvalidInput: the file is missing, unreadable, too large or not UTF-8"""
+    """The text of a file in UTF-8, or in UTF-16 that says so in its first bytes.
+
+    :raises InvalidInput: the file is missing, unreadable, too large or of another encoding
+    """
     try:
         with path.open("rb") as stream:
             content = stream.read(largest + 1)
@@ -32,12 +36,14 @@ def text_of(path: Path, largest: int = LARGEST) -> str:
         raise InvalidInput(f"{path}: cannot be read: {error}") from error
     if len(content) > largest:
         raise InvalidInput(f"{path}: larger than {largest} bytes, it cannot be what is meant")
+    encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
     try:
-        return content.decode("utf-8")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            f"{path}:{line}: not UTF-8 ({error.reason}): save it as UTF-8"
+            f"{path}:{line}: not {encoding.upper()} ({error.reason}): save it as UTF-8 "
+            "(in Excel: CSV UTF-8)"
         ) from error
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fleet import nearest
 from fleet.failures import InvalidInput
-from fleet.inventory import ranges
+from fleet.inventory import loading, ranges
 from fleet.plain import plainly
 
 if TYPE_CHECKING:
@@ -118,11 +118,14 @@ def of(inventory: Inventory) -> Known:
 def limited(inventory: Inventory, limit: Iterable[str] | None) -> list[Host] | None:
     """In place of pyinfra's own, which warns of a pattern that fits nobody, and goes on.
 
+    It is the first that pyinfra calls when it has an inventory.
+
     :returns: hosts in the order of the inventory; None: all
     :raises Plain: it has no hosts, or a limit names nobody
     """
     if not len(inventory):
         raise InvalidInput("the inventory has no hosts")
+    loading.everywhere(inventory)
     if not (said := tuple(limit or ())):
         return None
     names = of(inventory).chosen(said)

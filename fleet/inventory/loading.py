@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
-from fleet import nearest
 from fleet.failures import InvalidInput
+from fleet.inventory import kinds
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
+
+
+#: what every host has that says nothing else
+ALL = "inventories/group_data/all.py"
 
 
 def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
@@ -27,10 +30,7 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory_from_files
 
-    if not Path(path).is_file():
-        beside = Path(path).parent
-        others = (str(beside / one.name) for one in sorted(beside.glob("*.*")) if one.is_file())
-        raise InvalidInput(f"{path}: no such inventory file{nearest.told(path, others)}")
+    kinds.check(path)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if not ctx_state.isset():  # type: ignore[no-untyped-call]
@@ -51,4 +51,16 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
         raise InvalidInput(f"{path}: {error}") from error
     if not len(found):
         raise InvalidInput(f"{path}: it has no hosts")
+    everywhere(found)
     return found
+
+
+def everywhere(inventory: Inventory) -> None:
+    """Have the project's own data of all hosts hold for an inventory that lies elsewhere, too.
+
+    pyinfra reads `group_data` beside the inventory, and in the folder where it is started.
+    """
+    from pyinfra_cli.inventory import _get_group_data
+
+    for key, value in _get_group_data(ALL).get("all", {}).items():
+        inventory.get_data().setdefault(key, value)  # type: ignore[no-untyped-call]

@@ -16,14 +16,25 @@ from fleet.inventory.hosts import HostData, typed
 
 #: they come of a wrong file, and some of them Python takes for ends of lines
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+#: also where a spreadsheet put the cell in quotes, or an input method was on
+COMMENT = ("#", "\uff03")
+#: what a spreadsheet writes where a formula has no value: no comment
+ERROR = re.compile(r"#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!)")
+TOTAL = re.compile(
+    r"(?:(?:grand|sub)?[ -]?(?:total|sum|summe)|[合总總小共][计計]|总数|總數|汇总|彙總)"
+    r"[:： ]*[0-9]*\s*[台个台組组]?",
+    re.IGNORECASE,
+)
+#: by which a table tells Excel what splits it
+SEPARATOR = re.compile(r"sep=([,;\t])", re.IGNORECASE)
 
 
 def read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
     """The hosts of a table, in the shape of a YAML inventory and with a node tree of its lines.
 
     The first line names the fields: `name`, those of a host, and `data.X`. Values are split by
-    what splits the names (`,`, `;` or a tab), groups by blanks; lines that begin with # are not
-    read.
+    what splits the names (`,`, `;` or a tab), groups by blanks; lines whose first value begins
+    with # are not read.
 
     :raises InvalidInput: naming file and line
     """
@@ -32,8 +43,10 @@ def read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
         for number, line in enumerate(
             re.split("\r\n|\r|\n", documents.text_of(path).removeprefix("\ufeff")), 1
         )
-        if line.strip() and not line.lstrip().startswith("#")
+        if line.strip() and not _comment(line)
     ]
+    if lines and SEPARATOR.fullmatch(lines[0][1].strip('" ')):
+        del lines[0]
     if not lines:
         raise InvalidInput(f"{path}:1: no line that names the fields (name,ssh_hostname,…)")
     header, separator = _header(path, *lines[0])
@@ -42,24 +55,40 @@ def read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
     seen: dict[str, int] = {}
     for number, line in lines[1:]:
         values = _split(f"{path}:{number}", line, separator)
-        if not any(values):
+        if not any(values) or _comment(values[0]):
             continue
         if any(values[len(header) :]):
             raise InvalidInput(f"{path}:{number}: {len(values)} values for {len(header)} fields: "
                                f"a value with {separator!r} in it is put in quotes")  # fmt: skip
         row = {field: value for field, value in zip(header, values, strict=False) if value}
         name = row.pop("name", "")
-        if not name:
-            raise InvalidInput(f"{path}:{number}: name: this field is missing")
-        if name in seen:
-            raise InvalidInput(f"{path}:{number}: name: {name} is given twice, first in line "
-                               f"{seen[name]}")  # fmt: skip
+        if problem := _problem(name, row, seen):
+            raise InvalidInput(f"{path}:{number}: {problem}")
         seen[name] = number
         hosts[name] = _host(row)
         rows.append((_leaf(name, number), _tree(hosts[name], number)))
     first = lines[0][0]
     tree = yaml.MappingNode("", rows, _mark(first), None)
     return {"hosts": hosts}, yaml.MappingNode("", [(_leaf("hosts", first), tree)], _mark(first))
+
+
+def _comment(text: str) -> bool:
+    return text.lstrip().startswith(COMMENT) and not ERROR.match(text.lstrip())
+
+
+def _problem(name: str, row: dict[str, str], seen: dict[str, int]) -> str:
+    """Why a row is no host; "" where it may be one."""
+    if wrong := next((f for f, text in {"name": name, **row}.items() if ERROR.match(text)), ""):
+        return f"{wrong}: a formula of the spreadsheet has no value here"
+    if not name:
+        return "name: this field is missing"
+    if name.casefold() == "name":
+        return "the names of the fields again: write one table, with one such line"
+    if "ssh_hostname" not in row and TOTAL.fullmatch(name):
+        return f"name: {name}: is this the total? Put # before it, or leave it out"
+    if name in seen:
+        return f"name: {name} is given twice, first in line {seen[name]}"
+    return ""
 
 
 def _header(path: Path, number: int, line: str) -> tuple[list[str], str]:

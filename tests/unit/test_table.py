@@ -121,3 +121,78 @@ def test_what_excel_writes_in_another_code_page(site: Path) -> None:
 def test_a_wrong_default_is_told(site: Path) -> None:
     with pytest.raises(InvalidInput, match=r"defaults of the inventory: cards: "):
         inventory.read(written(site, "a\n", "name\n"), {"cards": "two"})
+
+
+def table_of(site: Path, content: bytes) -> list[str]:
+    path = site / "fleet.csv"
+    path.write_bytes(content)
+    defaults = {"release": f"{site}/small.yml", "store": f"{site}/store"}
+    return [name for name, _ in inventory.read(path, defaults)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '"name","ssh_hostname","cards"\n"mlu01","10.0.1.1","8"\n"#mlu07","10.0.1.7","8"\n',
+        "name,cards\nmlu01,8\n\uff03mlu07,8\n",
+        'name,cards\n" # mlu07",8\nmlu01,8\n',
+        "\ufeff# the fleet\nname\nmlu01\n",
+        "groups,name\nr1,mlu01\n#r1,mlu07\n",
+        "name,cards\nmlu01,\n ,\u3000\n\u00a0,\n",
+        "sep=;\r\nname;cards\r\nmlu01;8\r\n",
+    ],
+)
+def test_rows_that_are_commented_out_or_blank_are_no_hosts(
+    site: Path, wanted: Wanted, rows: str
+) -> None:
+    assert table_of(site, rows.encode()) == ["mlu01"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_unicode_text_as_excel_writes_it(site: Path, wanted: Wanted, encoding: str) -> None:
+    mark = "\ufeff" if encoding[-3:] in ("-le", "-be") else ""
+    text = f"{mark}name\tdata.place\r\nmlu01\t\u673a\u623f\r\nmlu02\t\r\n"
+    assert table_of(site, text.encode(encoding)) == ["mlu01", "mlu02"]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("\u5408\u8ba1,,16", "name: \u5408\u8ba1: is this the total?"),
+        ("\u603b\u8ba1\uff1a,,", "is this the total?"),
+        ("\u5171\u8ba116\u53f0,,", "is this the total?"),
+        ("Total,,16", "name: Total: is this the total?"),
+        ("Grand Total:,,16", "is this the total?"),
+        ("SUM,,", "is this the total?"),
+        ("Total,16,", "ssh_hostname: '16' is 0.0.0.16"),
+        (",10.0.1.2,8", "name: this field is missing"),
+        ("\u5907\u6ce8,,", "name: "),
+        ("name,ssh_hostname,cards", "the names of the fields again"),
+        ("NAME,x,y", "the names of the fields again"),
+        ("#REF!,10.0.1.2,8", "name: a formula of the spreadsheet has no value"),
+        ("mlu02,10.0.1.2,#N/A", "cards: a formula of the spreadsheet has no value"),
+        (";mlu07,10.0.1.7,8", "not a host name"),
+        ("//mlu07,10.0.1.7,8", "not a host name"),
+        ("--mlu07,10.0.1.7,8", "not a host name"),
+        ("'mlu07,10.0.1.7,8", "not a host name"),
+        ("\u200b,,", "cannot be seen (U+200B)"),
+        ("mlu02,\uff11\uff10.0.1.2,8", "look-alike"),
+        ("mlu02,'10.0.1.2,8", "is no address"),
+        ("mlu02,10.0.1,8", "is 10.0.0.1 to most programs"),
+        ("mlu02,10.0.1.2,\uff18", "cards"),
+        ("mlu02\uff0c10.0.1.2,,", "look-alike"),
+        ("mlu01,10.0.1.9,8", "mlu01 is given twice, first in line 2"),
+    ],
+)
+def test_a_row_that_is_no_host_is_refused_with_its_line(
+    site: Path, wanted: Wanted, row: str, why: str
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        table_of(site, f"name,ssh_hostname,cards\nmlu01,10.0.1.1,8\n{row}\n".encode())
+    assert str(error.value).startswith(f"{site}/fleet.csv:3: ") and why in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5"])
+def test_a_code_page_is_refused_with_its_line(site: Path, encoding: str) -> None:
+    with pytest.raises(InvalidInput, match=r"fleet\.csv:2: not UTF-8 .* CSV UTF-8"):
+        table_of(site, "name,data.place\nmlu01,\u6a5f\u623f\n".encode(encoding))
