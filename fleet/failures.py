@@ -43,6 +43,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "the host has no place in memory for what answers sudo",
         "let the login user write in /dev/shm, or have pam_systemd make its /run/user/UID",
     ),
+    "MAX_SESSIONS": (
+        "the host gives no further SSH session, nor another connection for one",
+        "`MaxSessions` of sshd_config counts for a connection, `maxlogins` of limits.conf for a "
+        "user: allow the login user three of either",
+    ),
     "LOCKED": (
         "another run works on this host",
         "wait for it, or ask its operator; `mlufleet unlock` if it is known to be dead",
@@ -305,6 +310,7 @@ SYMPTOMS = {
     "只读文件系统": "READ_ONLY",
     "Read-only file system": "READ_ONLY",
     "read-only file system": "READ_ONLY",
+    "too many logins for": "MAX_SESSIONS",
     "Key was rejected by service": "SECURE_BOOT",
     "Required key not available": "SECURE_BOOT",
 }

@@ -17,6 +17,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 
 from operations.lines import tolerant, unmarked
 from operations.scripts import Script
+from operations.sessions import Sessions
 from operations.wire import SUDO, for_any_shell, posix, terminal
 
 # a host that is going down breaks handshakes, which paramiko would print as tracebacks
@@ -35,6 +36,8 @@ PATIENT = 8
 
 #: keys of a host's data: whether sudo asks for a terminal there, and what it is to prompt with
 TERMINAL, PROMPT = "mlufleet_terminal", "mlufleet_prompt"
+#: key of its sessions
+SESSIONS = "mlufleet_sessions"
 
 #: host -> seconds that its login took, where a run watched it
 logins: dict[str, float] = {}
@@ -58,8 +61,16 @@ def prepare(host: Host) -> None:
     run = getattr(host.connector, "run_shell_command", None)
     if client is None and run and "run_shell_command" not in vars(host.connector):
         host.connector.run_shell_command = unmarked(run)  # type: ignore[method-assign]
-    sock = getattr(under, "sock", None)
-    if under is not None and isinstance(sock, socket.socket):
+    if under is not None and "open_session" not in vars(under):
+        sessions = host.connector_data[SESSIONS] = Sessions(host, under, wakeful)
+        under.open_session = sessions.open  # type: ignore[method-assign]
+        wakeful(under)
+
+
+def wakeful(under: Transport) -> None:
+    """Make a connection that was just opened quick and wakeful."""
+    sock = under.sock
+    if isinstance(sock, socket.socket):
         # send each packet at once: without it every command waits 40 ms (measured) for an ACK
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # a network that is gone is noticed: the system's own patience is a quarter of an hour
@@ -86,8 +97,8 @@ def lost(host: Host) -> bool:
     """Whether an SSH connection was there and is no more."""
     if not hasattr(host.connector, "client"):
         return False
-    under = transport(host)
-    return under is None or not under.is_active()
+    under, sessions = transport(host), host.connector_data.get(SESSIONS)
+    return under is None or not under.is_active() or bool(sessions and sessions.lost)
 
 
 def ended(host: Host, seconds: float = 5) -> bool:
@@ -100,6 +111,8 @@ def ended(host: Host, seconds: float = 5) -> bool:
 
 def leave(host: Host) -> None:
     """Drop the connection without the callbacks and commands of a real disconnect."""
+    if sessions := host.connector_data.pop(SESSIONS, None):
+        sessions.close()
     client = getattr(host.connector, "client", None)
     if client is not None:
         client.close()

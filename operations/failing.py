@@ -16,6 +16,7 @@ from fleet.failures import SYMPTOMS, TABLE, Failure
 from fleet.wanted import Wanted
 from operations import connection, events, sudo
 from operations.observe import real
+from operations.sessions import NoSession
 
 TAIL = 20
 #: seconds in which a lost connection has to come back, where a host's data says no other
@@ -107,6 +108,8 @@ def alone(execute: Execute) -> Execute:
         for _ in range(3):
             try:
                 return execute(self, state, host, connector_arguments)
+            except NoSession as error:
+                return fail(host, Failure("MAX_SESSIONS", str(error)), str(stage))
             except (OSError, EOFError, SSHException) as error:
                 reason = f"{self!r}: {error}"
                 if not connection.ended(host) or not resumed(host):

@@ -24,6 +24,7 @@ from operations import connection
 from operations.failing import RESUME, alone, refused, told
 from operations.observe import forget
 from operations.scripts import script
+from operations.sessions import NoSession
 
 #: seconds; the script has the same beat
 BEAT, LEASE = 5, 20
@@ -147,7 +148,7 @@ class Acquire(PyinfraCommand):
         lock = Held(self.owner, connector_arguments)
         try:
             ok, lines = lock.acquire(host)
-        except gevent.GreenletExit:  # left in its middle: the host may be ours by now
+        except (gevent.GreenletExit, NoSession):  # left in its middle: it may be ours by now
             connection.shell(host, script("lock", "release", self.owner.run), connector_arguments)
             raise
         told(host, lines)

@@ -19,6 +19,7 @@ from fleet.wanted import Wanted
 from operations import connection, layout
 from operations.lines import marked
 from operations.scripts import body
+from operations.sessions import NoSession
 from operations.state import BEGIN, HostState, ProbeError, parse
 
 #: what a container is made of, in docker's template language; no id or time that a restart changes
@@ -127,6 +128,8 @@ def probed(host: Host, asked: str) -> States | Failure:
         )  # fmt: skip
     except TimeoutError:
         return Failure("PROBE_FAILED", f"no end within {LIMIT + 30} s")
+    except NoSession as error:
+        return Failure("MAX_SESSIONS", str(error))
     except (OSError, EOFError, SSHException) as error:
         return Failure("CONNECTION_LOST", str(error))
     lines = output.stdout_lines

@@ -19,6 +19,7 @@ from fleet.failures import TABLE, Failure
 from operations.connection import PROMPT, TERMINAL, lost, stream
 from operations.lines import MARK, marked
 from operations.scripts import text
+from operations.sessions import NoSession
 
 PLACEHOLDER = "-"
 CHANNEL = "mlufleet_sudo"
@@ -39,7 +40,10 @@ def prepare(host: Host) -> Failure | None:
         except (OSError, UnicodeDecodeError) as error:
             return Failure("SUDO", f"{file} cannot be read: {error}")
     remove(host)
-    channel = stream(host, text("terminal") + marked(text("askpass")))
+    try:
+        channel = stream(host, text("terminal") + marked(text("askpass")))
+    except NoSession as error:
+        return Failure("MAX_SESSIONS", str(error))
     if channel is None:
         return Failure("SUDO", "a password for sudo needs an SSH connection")
     channel.sendall(f"{password}\n".encode())
@@ -80,7 +84,7 @@ def remove(host: Host) -> None:
     channel = host.connector_data.pop(CHANNEL, None)
     if channel is None:
         return
-    for key in [k for k in host.connector_data if "askpass" in k]:
+    for key in [k for k in host.connector_data if "askpass" in k or k == PROMPT]:
         del host.connector_data[key]
     if not lost(host):
         channel.settimeout(10)

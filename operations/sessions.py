@@ -1,0 +1,71 @@
+"""Sessions of a host: of its connection, and of others where that one gives no more.
+
+sshd counts them by connection (`MaxSessions`): what answers sudo, the lock's beat, a file on its
+way and a step each hold one at a time. Another connection costs a login, so it is made only where
+the host refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from paramiko import Channel, ChannelException, SSHException, Transport
+from pyinfra.api import Host
+from pyinfra.api.exceptions import ConnectError
+
+#: "administratively prohibited", "connect failed" and "resource shortage": OpenSSH says the second
+REFUSED = (1, 2, 4)
+
+
+class NoSession(SSHException):
+    """The host gives neither a session nor a connection that would give one."""
+
+
+class Sessions:
+    """:param first: the connection that pyinfra made
+    :param wakeful: makes another one what that is"""
+
+    def __init__(self, host: Host, first: Transport, wakeful: Callable[[Transport], None]) -> None:
+        self.host, self.first, self.wakeful = host, first, wakeful
+        self.others: list[Transport] = []
+        self._open = first.open_session
+
+    def open(self, *arguments: Any, **named: Any) -> Channel:
+        """In place of paramiko's own method of the first connection.
+
+        :raises NoSession: there is none to be had
+        :raises OSError, EOFError, SSHException: the connection is lost
+        """
+        for opened in (self._open, *(other.open_session for other in self.others)):
+            try:
+                return opened(*arguments, **named)
+            except ChannelException as error:
+                if error.code not in REFUSED:
+                    raise
+        try:
+            return self._another().open_session(*arguments, **named)
+        except (ChannelException, ConnectError) as error:
+            if not self.first.is_active():
+                raise ConnectionResetError("the connection is gone") from error
+            raise NoSession(f"{len(self.others) + 1} connections: {error}") from error
+
+    def _another(self) -> Transport:
+        connector = type(self.host.connector)(self.host.state, self.host)
+        connector.connect()
+        under: Transport = connector.client.get_transport()  # type: ignore[attr-defined]
+        # the connection lives as long as its client
+        under.mlufleet_client = connector.client  # type: ignore[attr-defined]
+        self.wakeful(under)
+        self.others.append(under)
+        return under
+
+    @property
+    def lost(self) -> bool:
+        """Whether one of them has ended: whoever waits on it is not told otherwise."""
+        return not all(under.is_active() for under in (self.first, *self.others))
+
+    def close(self) -> None:
+        """Of the others; the first is pyinfra's."""
+        while self.others:
+            self.others.pop().close()
