@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet import launch, nearest, recipes
+from fleet import ending, launch, nearest, recipes
 from fleet.bundle.commands import bundle, unbundle
 from fleet.failures import TABLE, Exit, InvalidInput, reference
 from fleet.rollout import commands
@@ -33,11 +34,17 @@ class Command(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
+        ending.steady()
         try:
             return super().invoke(ctx)
         except InvalidInput as error:
             click.secho(f"error: {error}", fg="red", err=True)
             sys.exit(Exit.INVALID)
+        except OSError as error:  # a full disk, a folder that is gone: no fault of this program's
+            if error.filename is None and error.errno != errno.ENOSPC:
+                raise
+            click.secho(f"error: {error}", fg="red", err=True)
+            sys.exit(Exit.INTERNAL)
 
 
 @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})

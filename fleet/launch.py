@@ -8,11 +8,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from fleet import ending
 from fleet.failures import Exit, InvalidInput
 
 #: settings of a command whose unknown options are pyinfra's
@@ -113,8 +116,9 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     """
     validated(inventory, options)
     from fleet import report
-    from fleet.journal import RUNS, identity
+    from fleet.journal import RUNS, identity, ready
 
+    ready()
     if not {"--dry", "-y", "--yes"} & set(options):
         options = (*options, "-y")
     run = identity()
@@ -122,7 +126,9 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": run},
                                stdout=output, stderr=output)  # fmt: skip
     # Ctrl-C reaches pyinfra as well; this process stays to read the report it leaves
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in ending.asked():
+        passed = signal.SIG_IGN if number == signal.SIGINT else partial(_pass_on, process)
+        signal.signal(number, passed)
     status = process.wait()
     folder = RUNS / run
     if not (folder / "journal.jsonl").is_file():
@@ -133,12 +139,24 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     return result
 
 
+def _pass_on(process: subprocess.Popen[bytes], number: int, frame: FrameType | None) -> None:
+    """A service manager may tell only this process."""
+    process.send_signal(number)
+
+
 def look(inventory: str, options: tuple[str, ...]) -> Any:
     """The report of a run that only looks at the hosts."""
-    with tempfile.TemporaryFile() as output:
+    with _scratch() as output:
         try:
             return run(inventory, (*options, "--dry"), output)
         except SystemExit:
             output.seek(0)
             sys.stderr.write(output.read().decode(errors="replace"))
             raise
+
+
+def _scratch() -> IO[bytes]:
+    """A file in memory, where there is such a thing: a folder for temporary ones may be full."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("mlufleet"), "w+b")
+    return tempfile.TemporaryFile()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from fleet import whole
+from fleet import journal, whole
 
 #: path -> what it was before it was read, and its sum
 Sums = dict[str, tuple[str, str]]
@@ -21,8 +21,10 @@ KEPT = 180 * 24 * 3600
 
 
 def cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "mlufleet" / "measured.json"
+    base = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    if base.startswith("~"):  # a user without a home: never a folder that others may write to
+        base = str(journal.RUNS / ".cache")
+    return Path(base) / "mlufleet" / "measured.json"
 
 
 def tidy(folder: Path) -> None:

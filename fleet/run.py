@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import getpass
 import logging
 import os
 import re
-import shlex
 import signal
-import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,8 +18,9 @@ from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
-from fleet import compatibility, foreign, journal, report, unreachable
+from fleet import caller, compatibility, ending, foreign, journal, report, unreachable
 from fleet.failures import LEFT, Failure
+from fleet.plain import plainly
 from fleet.wanted import Wanted
 from operations import (
     ahead,
@@ -74,11 +73,12 @@ class Log(logging.Handler):
             if text == "Connected":
                 began = self._began.get(name, self._started)
                 connection.logins.setdefault(name, time.monotonic() - began)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / f"{journal.file_name(name)}.log").open(
-                "a", encoding="utf-8", errors="backslashreplace"
-            ) as file:
-                file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+            # a disk that is full stops the run where the journal finds it, not in a line of a log
+            with suppress(OSError):
+                path = journal.folder(self.folder) / f"{journal.file_name(name)}.log"
+                with open(journal.opened(path), "a", encoding="utf-8",
+                          errors="backslashreplace") as file:  # fmt: skip
+                    file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 class Goodbye(BaseStateCallback):
@@ -103,9 +103,11 @@ class Run:
         self.folder = journal.RUNS / identity
         self.journal = journal.Journal(self.folder)
         self.log = Log(self.folder)
-        self.owner = lock.Owner(identity, f"{getpass.getuser()}@{socket.gethostname()}", why)
+        self.owner = lock.Owner(identity, caller.name(), why)
         self.named = False
         self.interrupted = False
+        #: why the journal cannot be written
+        self.unwritten = ""
         #: host -> its failure, as far as it is not overcome
         self.failures: dict[str, dict[str, Any]] = {}
         #: host that went back to an older release -> whether that was asked for
@@ -130,8 +132,11 @@ class Run:
         """Begin a journal if this process runs deploy.py (not a fact, not a shell command)."""
         if cls._current or not any(Path(word).name == "deploy.py" for word in sys.argv[1:]):
             return
+        ending.steady()
+        with plainly():
+            journal.ready()
         name = os.environ.get(RUN_ID) or journal.identity()
-        run = cls.begin(state, name, shlex.join(["pyinfra", *sys.argv[1:]]))
+        run = cls.begin(state, name, caller.command(["pyinfra", *sys.argv[1:]]))
         run._watch_interrupts()
         atexit.register(run.finish)
 
@@ -142,7 +147,20 @@ class Run:
             self.failures.pop(host, None)
         elif kind == "rolled-back":
             self.returned[host] = fields["by_hand"]
-        self.journal.append(kind, host, **fields)
+        self.note(kind, host, **fields)
+
+    def note(self, kind: str, host: str = "", **fields: Any) -> None:
+        """Append to the journal. Where that cannot be, nothing more is begun on any host: what
+        nobody would know of is not done."""
+        try:
+            self.journal.append(kind, host, **fields)
+        except OSError as error:
+            if self.unwritten:
+                return
+            self.unwritten = f"{self.folder}/journal.jsonl: {error.strerror or error}"
+            self.interrupted = True
+            logger.error(f"{self.unwritten}: stopping: running steps end, no new one starts")
+            events.halt()
 
     def looked(self, host: Host, wanted: Wanted, state: HostState) -> None:
         """Note what a later look at a host sees otherwise than the one before it."""
@@ -174,13 +192,17 @@ class Run:
         return cls._current
 
     def _watch_interrupts(self) -> None:
-        """Ctrl-C once lets running steps end and gives the hosts back; twice stops at once.
+        """Ctrl-C once lets running steps end and gives the hosts back; twice stops at once. So do
+        SIGTERM and a terminal that is closed.
 
         pyinfra would end with status 0; the report must know better.
         """
         pyinfras = signal.getsignal(signal.SIGINT)
+        requests = ending.Requests()
 
         def interrupted(number: int, frame: FrameType | None) -> None:
+            if not requests.new(number):
+                return
             if self.interrupted or not self.named:  # the second time, or before any work
                 self.interrupted = True
                 if callable(pyinfras):
@@ -190,7 +212,8 @@ class Run:
             events.halt()
             logger.warning("stopping: running steps end, no new one starts; again to stop at once")
 
-        signal.signal(signal.SIGINT, interrupted)
+        for number in ending.asked():
+            signal.signal(number, interrupted)
 
     def observed(self, host: Host, look: Look) -> None:
         """Note what a host is before anything is done to it."""
@@ -233,7 +256,7 @@ class Run:
         limit = getattr(self.state, "limit_hosts", None)
         hosts = [host for host in inventory if limit is None or host in limit]
         groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
-        self.journal.append("hosts", names=list(groups), groups=groups)
+        self.note("hosts", names=list(groups), groups=groups)
         self.state.add_callback_handler(Goodbye())  # type: ignore[no-untyped-call]
         return hosts
 
@@ -252,10 +275,15 @@ class Run:
             self.name_silent_failure(host)
         words = set(sys.argv)
         dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
-        self.journal.append("end", dry=dry, interrupted=self.interrupted)
+        self.note("end", dry=dry, interrupted=self.interrupted)
         from fleet.reports import terminal  # rich is for the end of a run
 
-        result = report.write(self.folder)
+        try:
+            result = report.write(self.folder)
+        except OSError as error:
+            logger.error(f"{self.folder}: no report: {error.strerror or error}; `mlufleet report "
+                         f"{self.folder.name}` makes it of the journal")  # fmt: skip
+            return
         terminal.summary(result, self.folder)
 
     def name_silent_failure(self, host: Host) -> None:

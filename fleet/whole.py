@@ -16,5 +16,14 @@ def write(path: Path, content: str | bytes) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     if isinstance(content, str):
         content = content.encode("utf-8", errors="backslashreplace")
-    part.write_bytes(content)
-    part.replace(path)
+    part.unlink(missing_ok=True)
+    try:
+        # new, no link that somebody else put there, and as private as its folder is
+        private = not path.parent.stat().st_mode & 0o077
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(part, flags, 0o600 if private else 0o666), "wb") as file:
+            file.write(content)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,13 +125,14 @@ def _conduct(plan: Any, **resumed: Any) -> None:
     from gevent import monkey
 
     monkey.patch_all()
+    from fleet import caller
     from fleet.journal import RUNS
     from fleet.reports import files, terminal
     from fleet.rollout.conductor import Conductor
     from fleet.rollout.view import View
 
     with View():
-        result = Conductor(plan, shlex.join(["mlufleet", *sys.argv[1:]]), **resumed).conduct()
+        result = Conductor(plan, caller.command(["mlufleet", *sys.argv[1:]]), **resumed).conduct()
     folder = RUNS / result["run"]
     files.publish(result, folder)
     terminal.summary(result, folder)

@@ -15,7 +15,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from pyinfra.api import Host
 
-from fleet import journal, nearest, report
+from fleet import ending, journal, nearest, report
 from fleet.failures import Failure, InvalidInput
 from fleet.rollout import hooks, wayback
 from fleet.rollout.amounts import Amount
@@ -52,8 +52,8 @@ class Conductor:
         self.scheduler = Scheduler([])
         self.greenlets: dict[str, gevent.Greenlet] = {}
         self.changed, self.stopping = Event(), Event()
-        self.interrupts = 0
-        self.run.journal.append("rollout", plan=plan.model_dump(mode="json"), resumes=resumes)
+        self.interrupts, self.requests = 0, ending.Requests()
+        self.run.note("rollout", plan=plan.model_dump(mode="json"), resumes=resumes)
 
     def _groups(self) -> dict[str, str]:
         key = self.plan.share_of
@@ -69,7 +69,8 @@ class Conductor:
 
     def conduct(self) -> dict[str, Any]:
         """Roll out, and return the report."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        events.halting.append(self._halted)
+        for number in ending.asked():
             gevent.signal_handler(number, self._interrupted, number)
         # one is left for what a stage waits for: a driver's package is behind no image
         limits = {"upload": self.plan.uploads, "upload ahead": self.plan.uploads - 1,
@@ -82,8 +83,9 @@ class Conductor:
                 self._flow()
         finally:
             gevent.joinall(list(self.greenlets.values()))
-            self.run.journal.append("end", interrupted=self.interrupts > 0,
-                                    stopped=self.scheduler.stopped)  # fmt: skip
+            self.run.note("end", interrupted=self.interrupts > 0 or self.run.interrupted,
+                          stopped=self.scheduler.stopped)  # fmt: skip
+            events.halting.remove(self._halted)
         return report.write(self.run.folder)
 
     # look
@@ -199,8 +201,16 @@ class Conductor:
 
     # stop
 
+    def _halted(self) -> None:
+        """No host may do anything more: none is begun."""
+        self.scheduler.stop("interrupted")
+        self.stopping.set()
+        self.changed.set()
+
     def _interrupted(self, number: int) -> None:
         """Once: no host starts any more. Twice, or SIGTERM: those at work are left at once."""
+        if not self.requests.new(number):
+            return
         self.interrupts += 1
         self.scheduler.stop("interrupted")
         self.stopping.set()

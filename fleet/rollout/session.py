@@ -24,7 +24,7 @@ from fleet import launch
 from fleet.failures import Failure
 from fleet.inventory import limits
 from fleet.inventory.loading import load
-from fleet.journal import identity
+from fleet.journal import identity, ready
 from fleet.run import Run
 from operations import connection, outstanding
 from operations.failing import fail
@@ -45,6 +45,7 @@ class Session:
     ) -> None:  # fmt: skip
         from pyinfra_cli.util import exec_file
 
+        ready()
         pairs = launch.override(data)
         self.state = State(check_for_changes=False)
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
