@@ -175,6 +175,33 @@ TABLE: dict[str, tuple[str, str]] = {
         "the checkout could not be brought to its commit",
         "read git's own words above; then check url, bundle and commit in the release and its lock",
     ),
+    "PODMAN": (
+        "`docker` on this host is podman, which is another program",
+        "remove the package podman-docker and what of podman conflicts with docker, then run again",
+    ),
+    "USERNS_REMAP": (
+        "containers could not write to the mounted folders",
+        "take `userns-remap` out of /etc/docker/daemon.json and restart docker; images and "
+        "containers made under it are there again when it is set again",
+    ),
+    "ROOTLESS": (
+        "the docker engine is one of a user, without rights to the cards",
+        "start the system's own: `systemctl enable --now docker`, and no `docker context` of root",
+    ),
+    "XFS_FTYPE": (
+        "docker's storage driver does not work on this file system",
+        "make it anew with `mkfs.xfs -n ftype=1`, or give `data-root` in /etc/docker/daemon.json a "
+        "folder on another one",
+    ),
+    "DM_BASESIZE": (
+        "docker's storage driver devicemapper gives a container less room than the image needs",
+        'say "storage-driver": "overlay2" in /etc/docker/daemon.json, or a larger `dm.basesize` '
+        "under storage-opts (docker has to begin with an empty data-root for that); then run again",
+    ),
+    "ROOT_SQUASH": (
+        "root may not write to a folder on a network's file system",
+        "export it with `no_root_squash` and `rw`, or mount a folder of the host's own there",
+    ),
     "SHARED_FOLDER": (
         "two hosts have one folder that the tool changes",
         "give each host a folder of its own: another path of `mounts`, or another export mounted "

@@ -8,7 +8,7 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.wanted import Wanted
-from operations import engine, layout, preflight
+from operations import engine, layout, room, storage
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
@@ -21,7 +21,9 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         return silent
     if state.image != identity:
         # preflight could not know it of an engine that was not running yet
-        if short := preflight.space(wanted, state):
+        archive = wanted.lock.files[wanted.release.image.file]
+        bad = storage.wrong(state.storage, room.FILES * archive.size)
+        if short := bad or room.short(wanted, state):
             return short
         return [f"load image {reference} ({identity[:19]})"]
     if state.tagged != identity:
@@ -52,7 +54,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             "load-image",
             placed(wanted),
             identity,
-            str(preflight.UNPACKED * wanted.lock.files[wanted.release.image.file].size),
+            str(room.UNPACKED * wanted.lock.files[wanted.release.image.file].size),
             code="IMAGE_LOAD",
             timeout=7200,
             resource="load",

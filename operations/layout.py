@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fleet.release import Patch, Release, Source, Weights
+from typing import Any
+
+from fleet.release import Patch, Release, Source, Weights, digest
+from fleet.wanted import Wanted
 
 STATE = "/var/lib/mlufleet"
 #: documents of the last releases that passed their smoke test
@@ -67,6 +70,14 @@ def patches_of(release: Release, weights: Weights) -> list[Patch]:
     """Patches of weights' own files, which are often code."""
     return [patch for patch in release.patches
             if on_host(release, patch.file).startswith(f"{weights.target}/")]  # fmt: skip
+
+
+def made_from(wanted: Wanted, weights: Weights) -> str:
+    """What weights are made from, the patches of their code included: they come again with it."""
+    files = wanted.lock.under(weights.folder)
+    said: list[Any] = [{name: f.sha256 for name, f in files.items()}]
+    said += [wanted.made_from(patch) for patch in patches_of(wanted.release, weights)]
+    return digest(said)[:16]
 
 
 def link_path(release: Release, weights: Weights, *, migrated: bool = False) -> str:

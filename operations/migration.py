@@ -14,7 +14,6 @@ from pyinfra.api.command import PyinfraCommand
 from fleet.release import Source, Weights, digest
 from fleet.wanted import Wanted
 from operations import layout
-from operations import weights as weights_stage
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
@@ -35,7 +34,7 @@ def inputs(wanted: Wanted, source: Source) -> str:
             release.migration.tool,
             wanted.lock.image.id,
             [wanted.made_from(p) for p in release.patches if p.file.startswith(root)],
-            [(w.model_dump(), weights_stage.inputs(wanted, w)) for w in linked(wanted, source)],
+            [(w.model_dump(), layout.made_from(wanted, w)) for w in linked(wanted, source)],
         ]
     )[:16]
 

@@ -54,7 +54,13 @@ def preamble(wanted: Wanted, slow: bool = False, key: Signing | None = None) -> 
         "SLOW": ["yes"] if slow else [],
         "KEY": [key.identity] if key else [],
         "ISSUED": [key.issued] if key else [],
-        "ROOTS": ["/var/lib/docker", layout.STATE, *(s for p in parts for s in _sources(p)[:1])],
+        "ROOTS": [
+            "/var/lib/docker",
+            layout.STATE,
+            "/usr",
+            *(s for p in parts for s in _sources(p)),
+            *(one.target for p in parts for one in p.release.weights),
+        ],
         "DRIVER": [wanted.release.driver.version],
         "HEADERS": sorted({known.headers for known in systems.table()}),
         "RELEASES": [str(number) for number in range(len(parts))],
@@ -91,6 +97,10 @@ def _asked(wanted: Wanted) -> dict[str, list[str]]:
             for pattern in layout.inside(release, source)
         ],
         "TREES": layout.trees(release) + [weights.target for weights in release.weights],
+        "WEIGHTS": [
+            f"{weights.target}:{weights.name}:{layout.made_from(wanted, weights)}"
+            for weights in release.weights
+        ],
         "FILES": [
             layout.on_host(release, patch.file)
             for patch in release.patches
@@ -106,7 +116,7 @@ States = dict[str, HostState]
 
 def command(preamble: str) -> StringCommand:
     """The probe. :param preamble: what it is asked about"""
-    text = preamble + marked(body("probe", "git"))
+    text = preamble + marked(body("probe", "git places"))
     return StringCommand("timeout", "-k", "5", str(LIMIT), "sh", "-c", QuoteString(text))
 
 
@@ -156,6 +166,7 @@ def real(host: Any) -> Host:
 #: told of every look at a host when it has been taken, before anything is made of it
 watchers: list[Callable[[Host, Wanted, HostState], None]] = []
 _machines: dict[str, set[str]] = {}
+_places: dict[str, set[str]] = {}
 _seen: WeakKeyDictionary[Host, States] = WeakKeyDictionary()
 
 
@@ -172,6 +183,8 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
         _seen[host] = states
         if machine := states[wanted.slot].machine:
             _machines.setdefault(machine, set()).add(host.name)
+        for place, _ in states[wanted.slot].shares.values():
+            _places.setdefault(place, set()).add(host.name)
         for watcher in watchers:
             watcher(host, wanted, states[wanted.slot])
     return _seen[host][wanted.slot]
@@ -180,6 +193,11 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
 def twins(machine: str) -> list[str]:
     """All names of the inventory that have led to one machine."""
     return sorted(_machines.get(machine, ()))
+
+
+def sharing(place: str) -> list[str]:
+    """All names of the inventory that have shown one folder of a network's file system."""
+    return sorted(_places.get(place, ()))
 
 
 def forget(host: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
@@ -93,18 +94,24 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         yield change.rewrite(after)
 
 
+def carried(wanted: Wanted) -> list[tuple[Path, str, str]]:
+    """Files that come from the store: local path, path on the host, sha256."""
+    packages, shared = wanted.release.packages, layout.shared(wanted.slot)
+    names = [p.file for p in packages.system if p.file]
+    names += [p.wheel for p in packages.pip if p.wheel and "://" not in p.wheel]
+    files = [(wanted.store / name, f"{shared}/{name}", wanted.local(name)[1]) for name in names]
+    if folder := packages.wheelhouse:
+        for wheel, locked in wanted.lock.under(folder).items():
+            path = wanted.store / folder / wheel
+            files.append((path, f"{shared}/wheels/{wheel}", locked.sha256))
+    return files
+
+
 def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
     release = wanted.release
     packages, name, python = release.packages, release.container.name, release.image.python
-    carried = [(wanted.local(p.file), p.file) for p in packages.system if p.file]
-    carried += [(wanted.local(p.wheel), p.wheel) for p in packages.pip
-                if p.wheel and "://" not in p.wheel]  # fmt: skip
-    shared, inside = layout.shared(wanted.slot), layout.shared(wanted.slot, inside=True)
-    files = [(local, f"{shared}/{file}", sha) for (local, sha), file in carried]
-    if packages.wheelhouse:
-        for wheel, locked in wanted.lock.under(packages.wheelhouse).items():
-            path = wanted.store / packages.wheelhouse / wheel
-            files.append((path, f"{shared}/wheels/{wheel}", locked.sha256))
+    inside = layout.shared(wanted.slot, inside=True)
+    files = carried(wanted)
     if files:
         yield Upload("wheels and packages", files)
     if release.sources:

@@ -9,19 +9,14 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet import compatibility
 from fleet.failures import Failure
-from fleet.lock import LockedFile
 from fleet.wanted import Wanted
-from operations import engine, headers, layout, system
-from operations.observe import twins
+from operations import headers, layout, room, storage, system, weights
+from operations.observe import sharing, twins
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import WORKS, HostState
 
 #: seconds; TLS and apt fail long before, but a host a few minutes off can still be provisioned
 SKEW = 600
-#: an image needs room for its archive and, unpacked, about twice that (measured: 1.9 to 2.4)
-UNPACKED = 3
-#: files that provisioning makes in one place: the sources with their history and migrated trees
-INODES = 20_000
 #: seconds past its limit after which a job is stuck: SIGKILL came long before
 HUNG = 20
 TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
@@ -33,61 +28,21 @@ def unhealthy(state: HostState) -> str:
                      if state.health.get(address, WORKS) != WORKS)  # fmt: skip
 
 
-def space(wanted: Wanted, state: HostState) -> Failure | None:
-    """Room for what is still to come; of an engine that is silent nobody knows what it has."""
-    need: dict[str, int] = {}
-    #: what is still to come: what several releases share comes once
-    unpacked: dict[str, tuple[str, int]] = {}
-    arriving: dict[str, int] = {}
-
-    def comes(path: str, file: LockedFile) -> None:
-        there = sum(size for name, size in state.parts.items() if file.sha256 in name)
-        arriving[path] = max(file.size - there, 0)
-
-    silent = not state.engine and not engine.absent(state)
-    for part, seen in ((wanted, state), *((w, state.beside[w.slot]) for w in wanted.beside)):
-        if seen.image != part.lock.image.id and not silent:
-            archive = part.lock.files[part.release.image.file]
-            unpacked[part.lock.image.id] = seen.docker_root, UNPACKED * archive.size
-            comes(archive.sha256, archive)
-        for weights in part.release.weights:
-            if f"weights-{weights.name}" not in seen.stamps:
-                for name, file in part.lock.under(weights.folder).items():
-                    comes(f"{weights.target}/{name}", file)
-        for source in part.release.sources:
-            path = layout.on_host(part.release, source.path)
-            if path not in seen.sources:
-                need.setdefault(path, 0)
-    for root, size in unpacked.values():
-        need[root] = need.get(root, 0) + size
-    if arriving:
-        need[layout.STATE] = need.get(layout.STATE, 0) + sum(arriving.values())
-    for path, size in need.items():
-        known = [p for p in state.disk if path == p or path.startswith(p.rstrip("/") + "/")]
-        if known:
-            place = max(known, key=len)
-            if state.disk[place] < size:
-                return Failure(
-                    "NO_SPACE", f"{path} has {state.disk[place]:,} bytes free, {size:,} are needed"
-                )
-            if state.inodes.get(place, INODES) < INODES:
-                return Failure("NO_INODES", f"{path} has {state.inodes[place]:,} free, "
-                                            f"{INODES:,} are needed")  # fmt: skip
-    return None
-
-
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    release = wanted.release
-    missing = [tool for tool in TOOLS if tool not in state.tools]
+def environment(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
+    """Whether it can be worked on at all."""
     if state.uid != 0:
         return Failure("PROBE_FAILED", f"commands run as uid {state.uid}, not as root")
-    if missing:
+    if missing := [tool for tool in TOOLS if tool not in state.tools]:
         return Failure("TOOL_MISSING", ", ".join(missing))
     names = twins(state.machine)
     if len(names) > 1:
         return Failure("DUPLICATE_HOST", ", ".join(names))
-    if isinstance(unsupported := system.package(wanted, state), Failure):
-        return unsupported
+    unsupported = system.package(wanted, state)
+    return unsupported if isinstance(unsupported, Failure) else None
+
+
+def cards(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
+    """As many as the inventory says and the releases name, and none that is ill."""
     dropped = [card.address for card in state.cards if card.dropped]
     if dropped:
         return Failure("CARD_DROPPED", ", ".join(dropped))
@@ -104,8 +59,14 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
             said = f"{one.release.name} has card {', '.join(map(str, absent))}"
             return Failure("CARDS_MISSING", f"{said}, and the bus shows {found}: 0 to {found - 1}")
     # another driver may well run a card that this one does not
-    if state.loaded == release.driver.version and (sick := unhealthy(state)):
+    if state.loaded == wanted.release.driver.version and (sick := unhealthy(state)):
         return Failure("CARD_UNHEALTHY", sick)
+    return None
+
+
+def module(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
+    """Whether the driver can be built for the kernel, and loaded by it."""
+    release = wanted.release
     right = any(p.installed and p.version == release.driver.version for p in state.packages)
     if not (right and state.has_module(state.kernel, release.driver.version)):
         if too_new := compatibility.kernel_problem(release.driver, state.kernel):
@@ -118,15 +79,71 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
             return Failure("KEY_NOT_ENROLLED", f"{said}, that of {options.signing.file}")
         if not (right or options.signing or state.signer):
             return Failure("SECURE_BOOT", state.secure_boot)
+    return None
+
+
+def health(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
+    """Its clock, and what an earlier run left in its kernel."""
     if abs(state.skew) > SKEW:
         return Failure("CLOCK_SKEW", f"{state.skew:+.0f} seconds")
     for job in state.jobs:
         if job.stuck or job.overdue > HUNG:
             said = f"{job.stuck.strip()}, left by " if job.stuck else ""
             return Failure("HUNG", f"{said}{job.title}, of run {job.run}")
-    if state.read_only:
-        return Failure("READ_ONLY", ", ".join(state.read_only))
-    return space(wanted, state) or []
+    return None
+
+
+def docker(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
+    """An engine that would take the image and not run it as it should, or not hold it."""
+    if state.podman:
+        return Failure("PODMAN", "no dockerd is there, and `docker` says that it is podman")
+    for part, seen in ((wanted, state), *((w, state.beside[w.slot]) for w in wanted.beside)):
+        archive = part.lock.files[part.release.image.file]
+        if seen.image != part.lock.image.id and (
+            bad := storage.wrong(seen.storage, room.FILES * archive.size)
+        ):
+            return bad
+    return None
+
+
+def folders(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
+    """What is changed on the host is this host's alone, and can be written."""
+    changed = [layout.STATE, state.docker_root]
+    for part in wanted.parts:
+        paths = [source.path for source in part.release.sources]
+        changed += [layout.on_host(part.release, path) for path in paths]
+    own = (state.machine.split() or [""])[0]
+    for path in changed:
+        place, marker = state.shares.get(path, ("", ""))
+        if place and marker not in ("", own):
+            said = f"{path} ({place}) is the checkout of another host, machine-id {marker}"
+            return Failure("SHARED_FOLDER", said)
+        if place and len(names := sharing(place)) > 1:
+            return Failure("SHARED_FOLDER", f"{path} ({place}) of {', '.join(names)}")
+    filled = [one.target for part in wanted.parts
+              for one in weights.wrong(part, state.beside.get(part.slot, state))]  # fmt: skip
+    for found, code in ((state.squashed, "ROOT_SQUASH"), (state.read_only, "READ_ONLY")):
+        bad = [one for one in found
+               if any(f"{path}/".startswith(f"{one.split(' ')[0].rstrip('/')}/")
+                      for path in (*changed, *filled))]  # fmt: skip
+        if bad:
+            return Failure(code, ", ".join(bad))
+    return None
+
+
+def space(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
+    return room.short(wanted, state)
+
+
+#: in this order; the first that refuses names the host's failure
+CHECKS = (environment, cards, module, health, docker, folders, space)
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    for check in CHECKS:
+        if refused := check(wanted, state, options):
+            return refused
+    return []
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from fleet import compatibility, foreign, systems
+from operations.storage import Storage
 
 #: core state of a card that works
 WORKS = "CN_RUNNING"
@@ -143,6 +144,10 @@ class HostState:
     #: what docker did not answer for ("image", "container"): of these nobody knows how they are
     silent: set[str] = field(default_factory=set)
     docker_root: str = "/var/lib/docker"
+    #: how the engine keeps images; asked where the release's is missing
+    storage: Storage = field(default_factory=Storage)
+    #: `docker` is another program's: podman
+    podman: bool = False
     tagged: str = ""
     image: str = ""
     container: ContainerState | None = None
@@ -154,6 +159,14 @@ class HostState:
     stamps: dict[str, str] = field(default_factory=dict)
     #: path -> free bytes
     disk: dict[str, int] = field(default_factory=dict)
+    #: path -> what tells its file system from others
+    systems: dict[str, str] = field(default_factory=dict)
+    #: path on a file system that other hosts can have, too -> which it is, whose marker is there
+    shares: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: such paths where root may not write
+    squashed: list[str] = field(default_factory=list)
+    #: path -> bytes of files that are there already, right or wrong
+    there: dict[str, int] = field(default_factory=dict)
     #: bytes of files whose transfer was cut, by name
     parts: dict[str, int] = field(default_factory=dict)
     #: path -> free inodes, where the file system counts them
@@ -395,6 +408,10 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         if fields[0] and not fields[0].startswith("/"):
             raise ValueError("docker's folder is no absolute path")
         state.docker_root = fields[0] or state.docker_root
+        if fields[3:]:
+            state.storage = Storage.of(*fields[1:4])
+    elif kind == "podman":
+        state.podman = True
     elif kind in ("tagged", "image"):
         setattr(state, kind, fields[0])
     elif kind == "source":
@@ -409,6 +426,14 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.disk[fields[0]] = number(fields[1], -1 << 63)
         if fields[2:] and fields[2] not in ("", "-"):
             state.inodes[fields[0]] = number(fields[2])
+        if fields[3:]:
+            state.systems[fields[0]] = fields[3]
+    elif kind == "share":
+        state.shares[fields[0]] = fields[1], fields[2]
+    elif kind == "squashed":
+        state.squashed.append(f"{fields[0]} ({fields[1]})")
+    elif kind == "there":
+        state.there[fields[0]] = number(fields[1])
     elif kind == "retired":
         state.retired.append(fields[0])
     elif kind == "read-only":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.release import Weights, digest
+from fleet.release import Weights
 from fleet.wanted import Wanted
 from operations import layout
 from operations.stage import Body, Decision, Options, Stage
@@ -17,27 +16,19 @@ from operations.step import Step
 from operations.transfer import Upload
 
 
-def inputs(wanted: Wanted, weights: Weights) -> str:
-    """What weights are made from, the patches of their code included: they come again with it."""
-    files = wanted.lock.under(weights.folder)
-    said: list[Any] = [{name: f.sha256 for name, f in files.items()}]
-    said += [wanted.made_from(patch) for patch in layout.patches_of(wanted.release, weights)]
-    return digest(said)[:16]
-
-
 def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
     """Weights without a stamp for these bytes and this very tree (a changed file changes it)."""
     return [
         weights
         for weights in wanted.release.weights
         if state.stamps.get(f"weights-{weights.name}")
-        != f"{inputs(wanted, weights)} {state.trees.get(weights.target, '')}"
+        != f"{layout.made_from(wanted, weights)} {state.trees.get(weights.target, '')}"
     ]
 
 
 def stamped(wanted: Wanted, weights: Weights) -> Step:
     return Step(f"stamping weights {weights.name}", "stamp-tree", f"weights-{weights.name}",
-                inputs(wanted, weights), weights.target, code="WEIGHTS")  # fmt: skip
+                layout.made_from(wanted, weights), weights.target, code="WEIGHTS")  # fmt: skip
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:

@@ -132,7 +132,10 @@ while read -r pid; do
     "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
 done
 server=
-if command -v docker >/dev/null 2>&1; then
+if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
+  quiet 10 docker --version | grep -qi podman; then
+  say podman
+elif command -v docker >/dev/null 2>&1; then
   server=$(quiet 10 docker version --format '{{.Server.Version}}') && say engine "$server" "$(
     enabled=/etc/systemd/system/multi-user.target.wants/docker.service
     mask=/etc/systemd/system/docker.service
@@ -153,8 +156,9 @@ observe() {
       ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$answer"
       ask image docker image inspect --format '{{.Id}}' "$IMAGE_ID" && say image "$answer"
       # where an image is to be put
-      root=$(quiet 20 docker info --format '{{.DockerRootDir}}') && say root "$root"
-      ROOTS="$ROOTS ${root:-}"
+      root=$(quiet 20 docker info --format \
+        "{{.DockerRootDir}}$T{{.Driver}}$T{{json .SecurityOptions}}$T{{json .DriverStatus}}") &&
+        say root "$root" && ROOTS="$ROOTS ${root%%"$T"*}"
       ;;
     esac
     # a missing label is printed as "<no value>" by some paths through docker's templates; one that
@@ -220,7 +224,16 @@ observe() {
   done
   set +f
   for path in $TREES; do
-    [ -d "$path" ] && say tree "$path" "$(signature "$path")"
+    [ -d "$path" ] || continue
+    sum=$(signature "$path")
+    say tree "$path" "$sum"
+    # shellcheck disable=SC2153
+    for weights in $WEIGHTS; do
+      name=${weights#*:}
+      [ "${weights%%:*}" = "$path" ] || continue
+      [ "$(first "$stamps/weights-${name%:*}")" = "${name#*:} $sum" ] ||
+        find "$path" -type f ! -path "*$N*" ! -path "*$T*" -printf 'there\t%p\t%s\n'
+    done
   done
   for path in $FILES; do
     [ -f "$path" ] && say file "$path" "$(sha256sum "$path" | cut -d' ' -f1)"
@@ -243,18 +256,45 @@ for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
   IFS= read -r name < "$known"
   case " $CONTAINERS " in *" $name "*) ;; *) say retired "$name" ;; esac
 done
-# what a swarm left of one has holes
-find "$state/incoming" -name '*.part' ! -name '*[!A-Za-z0-9._-]*' -printf '%f %s %b\n' 2>/dev/null |
-  awk '{ there = $3 * 512; printf "part\t%s\t%.0f\n", $1, there < $2 ? there : $2 }'
-for path in $ROOTS; do
-  while [ ! -d "$path" ]; do path=$(dirname "$path"); done
-  # blocks for whoever is not root, their size, free inodes, all inodes
-  # shellcheck disable=SC2046
-  set -- $(stat -f -c '%a %S %d %c' "$path")
-  [ $# = 4 ] || continue
-  [ "$4" != 0 ] || set -- "$1" "$2" -
-  say disk "$path" "$(($1 * $2))" "$3"
-  [ -w "$path" ] || say read-only "$path"  # for root, only where the file system is
+# what a swarm left of one has holes; what came whole stays
+find "$state/incoming" "$state/artifacts" "$state/shared" -type f ! -path '*[!A-Za-z0-9._+~:@%/-]*' \
+  -printf '%f %s %b %p\n' 2>/dev/null | while read -r name size blocks path; do
+  case $path in
+    "$state/incoming"/*.part)
+      there=$((blocks * 512))
+      [ $there -lt "$size" ] || there=$size
+      say part "$name" "$there" ;;
+    "$state/incoming"/*) ;;
+    *) say there "$path" "$size" ;;
+  esac
+done
+asked=$ROOTS networks=
+set --
+for path in $asked; do
+  while [ ! -d "$path" ]; do path=${path%/*} path=${path:-/}; done
+  case " $* " in *" $path "*) ;; *) set -- "$@" "$path" ;; esac
+done
+# blocks for whoever is not root, their size, free inodes, all inodes, and which file system it is
+disks=$(stat -f -c '%a|%S|%d|%c|%i|%b|%T|%n' "$@")
+while IFS='|' read -r blocks size free inodes which all type path; do
+  [ -n "$path" ] || continue
+  [ "$inodes" != 0 ] || free=-
+  # each subvolume of one says that it is another
+  [ "$type" != btrfs ] || which="$all.$blocks"
+  say disk "$path" "$((blocks * size))" "$free" "$type.$which"
+  where=
+  case $type in
+    ext2/ext3 | xfs | btrfs | tmpfs | overlayfs | zfs | f2fs | jfs | reiserfs) ;;
+    *) where=$(network "$path") networks="$networks$where" ;;
+  esac
+  # for root, only where the file system is read-only, or a server lets root not write
+  [ -w "$path" ] || if [ -n "$where" ]; then say squashed "$path" "$where"; else say read-only "$path"; fi
+done <<END
+$disks
+END
+[ -z "$networks" ] || for path in $asked; do
+  where=$(network "$path")
+  [ -z "$where" ] || say share "$path" "$where" "$(owner=$(first "$path/.git/mlufleet-host"); echo "${owner%% *}")"
 done
 [ -f "$state/lock" ] && say lock "$(first "$state/lock")" "$(age "$state/lock")"
 for job in "$state"/jobs/*; do

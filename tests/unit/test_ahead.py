@@ -13,7 +13,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from fleet.wanted import Wanted
-from operations import ahead, events, outstanding, preflight, sending, shares, swarm
+from operations import ahead, events, outstanding, room, sending, shares, swarm
 from operations.sending import Meter
 from operations.stage import Options
 from operations.state import HostState
@@ -269,9 +269,8 @@ def test_nothing_comes_ahead_of_the_first_that_is_to_do(
 
 def test_what_has_come_of_weights_needs_no_room_again(wanted: Wanted) -> None:
     (file,) = wanted.lock.under("weights").values()
-    room = f"disk|/var/lib/mlufleet|{file.size - 1}"
-    nothing, some = probe(*BARE, room), probe(*BARE, room, f"part|weights.{file.sha256}.0.part|1")
-    for state in (nothing, some):
-        state.image = wanted.lock.image.id
-    short = preflight.space(wanted, nothing)
-    assert short and short.code == "NO_SPACE" and preflight.space(wanted, some) is None
+    needed = sum(n.size for n in room.needs(wanted, probe(*BARE)) if n.path == "/var/lib/mlufleet")
+    free = f"disk|/var/lib/mlufleet|{needed - 1}"
+    nothing, some = probe(*BARE, free), probe(*BARE, free, f"part|weights.{file.sha256}.0.part|1")
+    short = room.short(wanted, nothing)
+    assert short and short.code == "NO_SPACE" and room.short(wanted, some) is None

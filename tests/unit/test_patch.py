@@ -7,7 +7,7 @@ import pytest
 
 from fleet.release import Patch
 from fleet.wanted import Wanted
-from operations import container, packages, weights
+from operations import container, layout, packages
 from operations.patch import changes, decide, patched
 from operations.stage import Options
 from tests.unit.conftest import BARE, probe
@@ -106,6 +106,9 @@ def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: Wante
 def test_weights_come_again_when_a_patch_of_their_code_changes(wanted: Wanted) -> None:
     (tiny,) = wanted.release.weights
     patch = Patch(file=f"{tiny.target}/model.py", content="x")
-    before, after = weights.inputs(wanted, tiny), weights.inputs(with_patches(wanted, patch), tiny)
+    before, after = (
+        layout.made_from(wanted, tiny),
+        layout.made_from(with_patches(wanted, patch), tiny),
+    )
     other = with_patches(wanted, patch.model_copy(update={"file": f"{tiny.target}-2/model.py"}))
-    assert before != after and weights.inputs(other, tiny) == before
+    assert before != after and layout.made_from(other, tiny) == before

@@ -29,8 +29,13 @@ def test_of_a_partial_file_with_holes_only_what_is_there_counts(tmp_path: Path) 
         sparse.write(b"end")
     (tmp_path / "incoming/image.b.0.part").write_bytes(b"whole")
     lines = (SCRIPTS / "probe.sh").read_text().splitlines()
-    (begin,) = [number for number, line in enumerate(lines) if '"$state/incoming"' in line]
-    script = f"state={tmp_path}\n" + "\n".join(lines[begin : begin + 2])
+    begin, say = (
+        next(number for number, line in enumerate(lines) if line.startswith(words))
+        for words in ('find "$state/incoming"', "say()")
+    )
+    script = "\n".join(
+        [f"state={tmp_path}", lines[say], *lines[begin : lines.index("done", begin) + 1]]
+    )
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True).stdout
     found = dict(line.split("\t")[1:] for line in said.splitlines())
     assert 3 <= int(found["image.a.0.part"]) < 1 << 20

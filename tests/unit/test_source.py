@@ -300,10 +300,11 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
 
     def probed(**env: str) -> SourceState:
         asked = f"release_0() {{ SOURCES={host.path}; }}\nRELEASES=0 SLOT= SLOW= KEY= ROOTS=\n"
-        asked += (
-            "PACKAGES= DRIVER= HEADERS= CONTAINERS= IMAGE= OURS= MOUNTS= TREES= FILES= INSIDE=\n"
+        asked += "PACKAGES= DRIVER= HEADERS= CONTAINERS= IMAGE= OURS= MOUNTS= TREES= WEIGHTS=\n"
+        asked += "FILES= INSIDE=\n"
+        text = asked + body("probe", "git places").replace(
+            "/var/lib/mlufleet", str(tmp_path / "state")
         )
-        text = asked + body("probe", "git").replace("/var/lib/mlufleet", str(tmp_path / "state"))
         env = {"PATH": "/usr/bin:/bin", "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
         return parse(done.stdout.splitlines(), 0)[""].sources[str(host.path)]

@@ -16,7 +16,7 @@ from fleet.inventory.graph import described
 from fleet.inventory.loading import load
 from fleet.together import RELEASES, problems
 from fleet.wanted import Wanted, of_host
-from operations import container, driver, layout, outstanding, preflight, smoke
+from operations import container, driver, layout, outstanding, preflight, room, smoke
 from operations.observe import preamble
 from operations.stage import Options
 from operations.state import HostState, parse
@@ -172,17 +172,19 @@ def test_cards_that_are_not_there_are_refused_before_anything_is_touched(pair: P
 
 def test_room_is_wanted_for_both_and_once_for_what_they_share(pair: Path) -> None:
     parts = both(pair)
-    image = parts.lock.files["image.tar.gz"].size
-    weights = 2 * parts.lock.files["weights/model.bin"].size
-    exact = image + weights, 3 * image
+    size = {name: file.size for name, file in parts.lock.files.items()}
+    image, wheel = size["image.tar.gz"], size["wheels/numpy.whl"]
+    weights = 2 * size["weights/model.bin"]
+    arriving = image + weights + size["model.bundle"] + 2 * wheel + size["driver.deb"]
+    exact = arriving, 3 * image + 2 * 4 * wheel
     state = seen(f"disk|/var/lib/mlufleet|{exact[0]}", f"disk|/var/lib/docker|{exact[1]}",
                  "engine|20.10.24|enabled", second=(), torch=())  # fmt: skip
-    assert preflight.space(parts, state) is None
+    assert room.short(parts, state) is None
     state.disk["/var/lib/mlufleet"] -= 1
-    short = preflight.space(parts, state)
+    short = room.short(parts, state)
     assert short and short.code == "NO_SPACE" and "/var/lib/mlufleet" in short.sentence
     state.disk = {"/var/lib/docker": exact[1] - 1}
-    short = preflight.space(parts, state)
+    short = room.short(parts, state)
     assert short and "/var/lib/docker" in short.sentence
 
 

@@ -1,0 +1,149 @@
+"""Room for all that a run puts on a host, by file system and in sum."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleet.lock import LockedFile
+from fleet.wanted import Wanted
+from operations import layout, preflight, room
+from operations.scripts import body
+from operations.stage import Options
+from operations.state import HostState, parse
+from tests.unit.conftest import BARE, probe
+
+GB = 10**9
+NONE = Options()
+STATUS = '[["driver-type","io.containerd.snapshotter.v1"]]'
+
+
+def seen(*lines: str) -> HostState:
+    return probe(*(line for line in BARE if not line.startswith("disk")), *lines)
+
+
+@pytest.fixture
+def big(wanted: Wanted) -> Wanted:
+    """An image of 9 GB, weights of 14 GB, and little else."""
+    sizes = {"image.tar.gz": 9 * GB, "weights/model.bin": 14 * GB}
+    files = {
+        name: LockedFile(sha256=file.sha256, size=sizes.get(name, file.size))
+        for name, file in wanted.lock.files.items()
+    }
+    return replace(wanted, lock=wanted.lock.model_copy(update={"files": files}))
+
+
+@pytest.mark.parametrize(
+    ("disks", "named"),
+    [
+        # one file system has to hold all of it: archive, unpacked image, weights
+        (("/|30|1",), ["50,0", "unpacked image 27,", "weights tiny 14,", "image archive 9,"]),
+        (("/|51|1",), []),
+        # as many folders as one likes are one file system
+        (("/var/lib/docker|30|1", "/var/lib/mlufleet|30|1", "/data|30|1"), ["50,0"]),
+        (("/var/lib/docker|30|1", "/var/lib/mlufleet|30|2", "/data|30|3"), []),
+        # weights come by way of the incoming folder, and stay on a file system of their own
+        (
+            ("/|60|1", "/data|2|2"),
+            ["/data/models/tiny, /data/share/model have together 2,", "14,0"],
+        ),
+        (("/|60|1", "/data|15|2"), []),
+        (("/|60|1", "/data/models|2|2", "/data|99|3"), ["/data/models/tiny has 2,"]),
+        (("/|60|1", "/data/models/tinyer|2|2"), []),
+        (("/|26|1", "/var/lib/mlufleet|30|2"), ["/var/lib/docker", "27,0"]),
+        # a quota of one folder on a file system that has room
+        (("/|99|1", "/var/lib/docker|20|1"), ["/var/lib/docker has 20,", "27,0"]),
+    ],
+)
+def test_what_comes_is_summed_by_the_file_system_it_comes_to(
+    big: Wanted, disks: tuple[str, ...], named: list[str]
+) -> None:
+    split = (disk.split("|") for disk in disks)
+    lines = [f"disk|{path}|{int(free) * GB}|9999999|ext2/ext3.{of}" for path, free, of in split]
+    short = room.short(big, seen(*lines))
+    assert bool(short) is bool(named), short
+    assert short is None or short.code == "NO_SPACE"
+    assert all(word in short.sentence for word in named if short), short
+    decided = preflight.decide(big, seen(*lines), NONE)
+    assert decided == (short or []), "it is known before anything is done"
+
+
+@pytest.mark.parametrize(
+    ("lines", "less"),
+    [
+        (("there|/data/models/tiny/model.bin|14000000000",), 14),
+        (("there|/data/models/tiny/model.bin|13999999999",), 0),  # is kept, as it is another
+        (("there|/var/lib/mlufleet/artifacts/image.tar.gz|9000000000",), 9),
+        (("image|IMAGE",), 36),
+        (("part|image.IMAGESHA.0.part|4000000000",), 4),
+    ],
+)
+def test_what_is_there_already_needs_no_room(
+    big: Wanted, lines: tuple[str, ...], less: int
+) -> None:
+    words = {"IMAGESHA": big.lock.files["image.tar.gz"].sha256, "IMAGE": big.lock.image.id}
+    for word, value in words.items():
+        lines = tuple(line.replace(word, value) for line in lines)
+    whole = sum(need.size for need in room.needs(big, seen("disk|/|1")))
+    left = sum(need.size for need in room.needs(big, seen("disk|/|1", *lines)))
+    assert round((whole - left) / GB, 2) == less
+
+
+def test_containerds_image_store_needs_more(big: Wanted) -> None:
+    state = seen("disk|/|1", f"root|/var/lib/docker|overlayfs|[]|{STATUS}")
+    assert state.storage.containerd
+    unpacked = [need.size for need in room.needs(big, state) if need.what == "unpacked image"]
+    assert unpacked == [45 * GB]
+
+
+def test_a_host_that_is_as_wanted_needs_nothing(wanted: Wanted) -> None:
+    (tiny,) = wanted.release.weights
+    commit = wanted.lock.commits["model"]
+    right = seen(
+        "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
+        f"image|{wanted.lock.image.id}",
+        f"stamp|weights-tiny|{layout.made_from(wanted, tiny)} sum", f"tree|{tiny.target}|sum",
+        f"source|/data/share/model|{commit}|0", "disk|/|0",
+    )  # fmt: skip
+    assert {need.what for need in room.needs(wanted, right)} == {
+        "packages of the container", "installed packages",
+    }  # fmt: skip
+
+
+def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
+    tmp_path: Path,
+) -> None:
+    state, weights = tmp_path / "state", tmp_path / "models/tiny"
+    for folder in (state / "incoming", state / "artifacts/docker", state / "stamps", weights):
+        folder.mkdir(parents=True)
+    (state / "incoming/image.a.0.part").write_bytes(b"half")
+    (state / "artifacts/docker/docker.io_20.10~deb12+1.deb").write_bytes(b"docker")
+    (weights / "模型.bin").write_bytes(b"weights")
+    (weights / "a\nthere\tforged\t1").write_bytes(b"")
+    asked = f"ROOTS='{state} {weights}/not/yet {tmp_path} /proc/sys'\nRELEASES=0\n"
+    empty = ("SLOW", "KEY", "PACKAGES", "DRIVER", "HEADERS", "CONTAINERS")
+    asked += "".join(f"{name}=\n" for name in empty)
+    names = ("SLOT", "IMAGE", "OURS", "MOUNTS", "SOURCES", "FILES", "INSIDE")
+    said = "; ".join(f"{name}=" for name in names)
+    asked += f"release_0() {{ {said}; TREES={weights}; WEIGHTS={weights}:tiny:made; }}\n"
+    text = asked + body("probe", "git places").replace("/var/lib/mlufleet", str(state))
+
+    def look() -> HostState:
+        env = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere"}
+        done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
+        return parse(done.stdout.splitlines(), 0)[""]
+
+    host = look()
+    # besides that of a docker which is there
+    assert {str(state), str(weights), str(tmp_path), "/proc/sys"} <= set(host.disk)
+    assert host.systems[str(state)] == host.systems[str(tmp_path)] != host.systems["/proc/sys"]
+    assert host.disk[str(tmp_path)] > 0 and host.inodes.get("/proc/sys") is None
+    assert not host.squashed and not host.shares
+    assert host.parts == {"image.a.0.part": 4}
+    deb = f"{state}/artifacts/docker/docker.io_20.10~deb12+1.deb"
+    assert host.there == {deb: 6, f"{weights}/模型.bin": 7}
+    (state / "stamps/weights-tiny").write_text(f"made {host.trees[str(weights)]}\n")
+    assert look().there == {deb: 6}, "of what is right nothing more is asked"
