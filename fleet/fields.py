@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from fleet import nearest, strict_yaml
+from fleet import expected, nearest, strict_yaml
 
 #: choices in pydantic's own words
 QUOTED = re.compile(r"'([^']*)'")
@@ -81,7 +81,7 @@ def told(
     location = problem["loc"]
     field = ".".join(word if (word := str(part)).isprintable() else repr(word)
                      for part in location)  # fmt: skip
-    message = problem["msg"].removeprefix("Value error, ")
+    message = expected.told(problem)
     place = f"{path}:1" if files else str(path)
     best = -1
     for file, root in files:  # the nearest file that has the field itself, not only its parent
@@ -94,10 +94,6 @@ def told(
     if problem["type"] == "extra_forbidden":
         holder = _model_at(model, location[:-1])
         message = unknown(str(location[-1]), holder.model_fields if holder else ())
-    elif problem["type"] in ("model_type", "dict_type"):
-        message = "a mapping is expected; `{}` is an empty one"
-    elif problem["type"] == "missing":
-        message = "this field is missing"
     elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
         choices = QUOTED.findall(problem.get("ctx", {}).get("expected", ""))
         message += nearest.told(problem["input"], choices)

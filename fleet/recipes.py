@@ -29,14 +29,14 @@ def new(name: str) -> None:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from fleet import releases
+    from fleet import expected, releases
     from fleet.shapes import Name
 
     path = Path(name) if name.endswith(".yml") else releases.RELEASES / f"{name}.yml"
     try:
         TypeAdapter[str](Name).validate_python(path.stem)
     except ValidationError as error:
-        raise InvalidInput(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        raise InvalidInput(expected.told(error.errors()[0])) from error
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(SKELETON.read_text(encoding="utf-8").replace("@NAME@", path.stem))

@@ -25,8 +25,10 @@ def cards(said: Any) -> Any:
     """
     if isinstance(said, int) and not isinstance(said, bool):
         said = str(said)
-    if not isinstance(said, str):
+    if isinstance(said, (list, tuple)):
         return said
+    if not isinstance(said, str):
+        raise ValueError(f"{said!r} is not cards of a host: 0-3,6")
     found: list[int] = []
     for part in said.replace(" ", "").split(","):
         if not (match := re.fullmatch(r"(\d{1,2})(?:-(\d{1,2}))?", part)):

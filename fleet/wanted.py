@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleet import compatibility, releases, together
+from fleet import compatibility, expected, releases, together
 from fleet import lock as locks
 from fleet.failures import InvalidInput
 from fleet.release import Patch, Release, digest
@@ -102,7 +102,7 @@ def of_host(data: Mapping[str, Any] | Any) -> Wanted:
     try:
         return several(tuple(together.RELEASES.validate_python(said).items()), store)
     except ValidationError as error:
-        raise InvalidInput(f"releases: {error.errors()[0]['msg']}") from error
+        raise InvalidInput(f"releases: {expected.told(error.errors()[0])}") from error
 
 
 @lru_cache

@@ -107,4 +107,5 @@ def judged(call: Callable[[], T], *files: Path, lines: bool = True) -> T | None:
         assert re.match(rf"({names}):" + r"\d+: " * lines, str(error)), (
             f"file and line are not in {error!s:.300}"
         )
+        assert not re.search("Input should|should have|pydantic", str(error)), "a library's words"
         return None

@@ -108,9 +108,9 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[r]\na\nb cards=two\n", "SITE/hosts.ini:3: b: cards: Input should be a valid integer"),
+        ("[r]\na\nb cards=two\n", "SITE/hosts.ini:3: b: cards: a whole number is expected"),
         ("a ansible_port=99999\n", "SITE/hosts.ini:1: a: ssh_port: "),
-        ("a evict=maybe\n", "SITE/hosts.ini:1: a: evict: Input should be a valid boolean"),
+        ("a evict=maybe\n", "SITE/hosts.ini:1: a: evict: true or false is expected"),
         ("a release=none\n", "SITE/hosts.ini:1: release of a:\nrelease 'none': no file"),
         ("\na sudo_password_file=/no\n", "SITE/hosts.ini:2: a: sudo_password_file: no file /no"),
         ("a ansible_host=h\nb ansible_host=h\n", "SITE/hosts.ini:2: b: one host with a (h:22)"),

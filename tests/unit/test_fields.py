@@ -39,14 +39,14 @@ def test_a_host_and_an_optional_model_have_fields_of_their_own(site: Path, wante
         ("tag: v1}", "tag: 2023-01-01}", "13: sources.0.tag: YAML reads 2023-01-01 as a date"),
         ("tag: v1}", "commit: 1234567}", 'put it in quotes, "1234567"'),
         ("  name: torch", "  name: no", "9: container.name: YAML reads no as yes or no"),
-        ("  name: torch", "  name: torch\n  privileged: 1", "privileged: Input should be"),
+        ("  name: torch", "  name: torch\n  privileged: 1", "true or false is expected, not 1"),
         ("path: /home/share/model,", "path: \"/it's\",", "is not an absolute path without blanks"),
         ("file: driver.deb", "file: ../driver.deb", "'../driver.deb' leaves its folder"),
         ("torch:v1\"}", "torch:v1'; x\"}", "x\" is not an image: "),
         ("version: 5.10.10", "version: 5.10.１", "'5.10.１' is not a version: 5.10.10"),
         ("name: small\n", "", "small.yml:1: name: this field is missing"),
         ("packages:\n  wheelhouse: wheels\n  pip:\n    - {install: [numpy]}\n", "packages:\n",
-         "packages: a mapping is expected"),
+         "packages: a mapping (`{}` is an empty one) is expected, and nothing is given"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_told_with_what_is_right(
@@ -95,14 +95,22 @@ def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "said"),
     [
-        ("{cards: yes}", "5: hosts.a.cards: Input should be a valid integer"),
+        ("{ssh_port: 0}", "5: hosts.a.ssh_port: 1 or more is expected, not 0"),
+        ("{ssh_port: 70000}", "5: hosts.a.ssh_port: 65535 or less is expected, not 70000"),
+        ("{ssh_port: 22.5}", "5: hosts.a.ssh_port: a whole number is expected, not 22.5"),
+        ('{ssh_port: "22"}', "5: hosts.a.ssh_port: a whole number is expected, not '22'"),
+        ("{ssh_user: [a]}", "5: hosts.a.ssh_user: a text is expected, not ['a']"),
+        ("{groups: rack1}", "5: hosts.a.groups: a list ([one, other]) is expected, not 'rack1'"),
+        ("{data: 5}", "5: hosts.a.data: a mapping (`{}` is an empty one) is expected, not 5"),
+        ("{smoke: no}", "5: hosts.a.smoke: 'auto' or 'always' is expected, not false"),
+        ("{cards: yes}", "5: hosts.a.cards: a whole number is expected, not true"),
         ("{release: " + "x" * 300 + "}", "5: release of a:"),
         ("{release: none}", "5: release of a:\nrelease 'none': no file"),
         ("{ssh_key: ~nobody-here/key}", "5: a: ssh_key: no file ~nobody-here/key"),
         ("{ssh_key: " + "x" * 300 + "}", "5: a: ssh_key: no file x"),
         ("{store: nowhere}", "no folder nowhere to take its files from"),
         ("{data: {ssh_port: x}}", "5: hosts.a.data: ssh_port is a field of the host"),
-        ("", "5: hosts.a: a mapping is expected; `{}` is an empty one"),
+        ("", "5: hosts.a: a mapping (`{}` is an empty one) is expected, and nothing is given"),
     ],
 )
 def test_a_wrong_host_is_told_with_its_line(

@@ -153,7 +153,7 @@ def test_sums_that_cannot_be_kept_or_read_are_found_again(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"size": 3', '"size": -3', "files.driver.deb.size: Input should be greater"),
+        ('"size": 3', '"size": -3', "files.driver.deb.size: 0 or more is expected, not -3"),
         ('"id": "sha256:', '"id": "\'; x', "is not an image id: sha256:"),
         ('"driver.deb"', '"../driver.deb"', "'../driver.deb' leaves its folder"),
         ('"image":', '"imgae":', "imgae: unknown field; did you mean image? fields here: commits,"),

@@ -62,10 +62,10 @@ def test_a_text_stays_a_text_and_versions_keep_their_zeros(site: Path, wanted: W
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("\n# x\na,R,S,22,two\n", "4: hosts.a.cards: Input should be a valid integer"),
+        ("\n# x\na,R,S,22,two\n", "4: hosts.a.cards: a whole number is expected, not 'two'"),
         ("a,R,S,22,0\n", "2: hosts.a.cards: "),
         ("a,R,S,99999\n", "2: hosts.a.ssh_port: "),
-        ("a,R,S,,,maybe\n", "2: hosts.a.evict: Input should be a valid boolean"),
+        ("a,R,S,,,maybe\n", "2: hosts.a.evict: true or false is expected, not 'maybe'"),
         ("a,R,S,,,,_x\n", "2: hosts.a.groups.0: '_x' is not a group"),
         (",R,S\n", "2: name: this field is missing"),
         ("a,R,S\na,R,S\n", "3: name: a is given twice, first in line 2"),
@@ -78,7 +78,7 @@ def test_a_text_stays_a_text_and_versions_keep_their_zeros(site: Path, wanted: W
         ("a,R,\x1b[31m\n", "2: a control character"),
         ("a,R\0,S\n", "2: a control character"),
         ("a,none,S\n", "2: release of a:\nrelease 'none': no file"),
-        ("", "1: hosts: Dictionary should have at least 1 item"),
+        ("", "1: hosts: at least 1 of them is expected, not {}"),
     ],
 )
 def test_a_wrong_row_is_told_with_line_and_column(

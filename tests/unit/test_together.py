@@ -91,7 +91,7 @@ def test_a_command_line_says_them_in_one_word_each() -> None:
         ({"small.yml": "all"}, "'all' is not cards of a host: 0-3,6"),
         ({"small.yml": "0-99"}, "64"),
         ({"small.yml": []}, "at least 1"),
-        ({"small.yml": True}, "tuple"),
+        ({"small.yml": True}, "is not cards of a host"),
         ("small.yml", "'small.yml' is not releases with their cards: one=0-3 other=4-7"),
         ("a=0 a=1", "names a release twice"),
         ({"small.yml": "0-1", "other.yml": "1-2"}, "card 1 is given to small.yml and to other.yml"),
