@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fleet.failures import InvalidInput
-
 from fleet import foreign
+from fleet.failures import InvalidInput
 
 RUNS = Path("runs")
 #: bytes that are to be free where it is, when a run begins

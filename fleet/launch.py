@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from fleet import ending
+from fleet import ending, owned
 from fleet.failures import Exit, InvalidInput
 
 #: settings of a command whose unknown options are pyinfra's
@@ -59,6 +59,13 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     return found
 
 
+def warned(name: str, inventory: Inventory) -> None:
+    """Say what this machine's other users could do to a run."""
+    files = (str(host.data.get("sudo_password_file") or "") for host in inventory)
+    for warning in owned.warnings(name, filter(None, files)):
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+
+
 def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wanted]]:
     """Every host of an inventory file with what it is wanted to be; as :func:`check`.
 
@@ -71,6 +78,7 @@ def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wa
     said = parsed(options)
     found = load(inventory, override(said.get("data") or ()))
     hosts = check(inventory, found)
+    warned(inventory, found)
     limits.without(found, limits.limited(found, said.get("limit")), said.get("exclude"))
     return hosts
 

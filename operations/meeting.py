@@ -7,6 +7,7 @@ looks for peers only every ten seconds, and the first of them are lost.
 from __future__ import annotations
 
 import random
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -22,6 +23,7 @@ AGAIN = 30
 STRANGERS = 2
 #: hosts that one is told of at most
 MOST = 30
+PORT = re.compile("[0-9]{1,5}")
 
 
 @dataclass
@@ -63,8 +65,8 @@ class Meeting:
         """What a host is told; nothing to whoever is not of the fleet."""
         member = self.fleet.get(address)
         said = dict(parse_qsl(query, encoding="latin-1"))
-        infohash = said.get("info_hash", "").encode("latin-1")
-        if member is None or infohash not in self.seeds or not said.get("port", "").isdecimal():
+        infohash = said.get("info_hash", "").encode("latin-1", "replace")
+        if member is None or infohash not in self.seeds or not PORT.fullmatch(said.get("port", "")):
             return b""
         if said.get("event") == "stopped":
             member.ports.pop(infohash, None)

@@ -9,6 +9,7 @@ removes it at the end of its input, also when the controller is killed.
 from __future__ import annotations
 
 import base64
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,18 +66,21 @@ def _answer(channel: Channel) -> tuple[str, str, Failure | None]:
     """(folder of the answer, whether sudo gets a terminal, why it refuses)."""
     said, word = b"", f"@@askpass.{MARK} ".encode()
     channel.settimeout(60)
+    end = time.monotonic() + 120
     while word not in said or not said.endswith(b"\n"):
         block = channel.recv(4096)
         if not block:
             return "", "", Failure("SUDO", "the login shell does not take the password")
         said += block
-        if len(said) > 1 << 20:
+        if len(said) > 1 << 20 or time.monotonic() > end:
             return "", "", Failure("SUDO", "the host prints without end where sudo is tried")
     line = said[said.index(word) :].decode(errors="replace").partition("\n")[0]
-    _, folder, how, code, why = line.split(" ")
-    if code not in TABLE:
-        return folder, how, None
-    return folder, how, Failure(code, base64.b64decode(why).decode(errors="replace").strip())
+    try:
+        _, folder, how, code, why = line.split(" ")
+        sentence = base64.b64decode(why).decode(errors="replace").strip()
+    except ValueError:
+        return "", "", Failure("SUDO", f"the host's answer is not understood: {line[:200]}")
+    return folder, how, Failure(code, sentence) if code in TABLE else None
 
 
 def remove(host: Host) -> None:

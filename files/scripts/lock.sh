@@ -55,6 +55,10 @@ case $how in
     rm -f "$lock" "$left" ;;
   acquire)
     operator=$3 why=$4 lease=$5
+    # whoever logs in reaches his own folder; what models answered and releases hold is root's
+    for private in releases smoke kept; do
+      mkdir -p "$state/$private"; chmod 700 "$state/$private"
+    done
     waited=0 quiet=0 last=
     while :; do
       guarded || { echo "@@code LOCKED"; echo "the lock's guard is busy"; exit 1; }

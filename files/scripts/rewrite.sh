@@ -4,7 +4,9 @@ path=$1 sum=$2 name=${3:-} container=${4:-}
 part="$path.mlufleet-part"
 [ -z "$container" ] || part="$state/rewrite.part"
 mkdir -p "$state/kept"
-base64 -d > "$part" || exit 1
+rm -f "$part"
+# new, whatever link somebody may have put there
+(set -C; umask 077; base64 -d > "$part") || exit 1
 found=$(sha256sum "$part" | cut -d' ' -f1)
 if [ "$found" != "$sum" ]; then
   echo "$path would become $found, expected $sum" >&2
@@ -23,6 +25,6 @@ if [ -n "$container" ]; then
 else
   chmod --reference="$path" "$part"
   chown --reference="$path" "$part"
-  mv -f "$part" "$path" || exit 1
+  mv -fT "$part" "$path" || exit 1
 fi
 audit "rewrote ${container:+$container:}$path"

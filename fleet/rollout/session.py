@@ -51,6 +51,7 @@ class Session:
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
         found = load(inventory, pairs)
         launch.check(inventory, found)
+        launch.warned(inventory, found)
         limited = limits.without(found, limits.limited(found, limit), exclude)
         ctx_inventory.set(found)  # type: ignore[no-untyped-call]
         config = Config()  # type: ignore[no-untyped-call]

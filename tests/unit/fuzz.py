@@ -30,6 +30,33 @@ TRAPS = [
     b"1e999", b"!!str 5.10",
 ]  # fmt: skip
 
+#: what reads text that others wrote -> the test that makes such text up
+FOREIGN = {
+    "fleet.bundle.manifest": "test_fuzz_foreign",
+    "fleet.cnmon": "test_cnmon",
+    "fleet.cnvs": "test_validation",
+    "fleet.doctor": "test_fuzz_foreign",
+    "fleet.foreign": "test_foreign",
+    "fleet.inventory": "test_fuzz_documents",
+    "fleet.journal": "test_fuzz_journal",
+    "fleet.lock": "test_fuzz_documents",
+    "fleet.measured": "test_fuzz_foreign",
+    "fleet.releases": "test_fuzz_documents",
+    "fleet.remembered": "test_fuzz_foreign",
+    "fleet.report": "test_fuzz_journal",
+    "fleet.reports.terminal": "test_fuzz_journal",
+    "fleet.rollout.hooks": "test_fuzz_foreign",
+    "fleet.store.checksums": "test_checksums",
+    "fleet.store.repositories": "test_repositories",
+    "operations.lines": "test_forged",
+    "operations.meeting": "test_fuzz_foreign",
+    "operations.peer": "test_fuzz_foreign",
+    "operations.rewrite": "test_forged",
+    "operations.state": "test_fuzz_probe",
+    "operations.sudo": "test_fuzz_foreign",
+    "operations.transfer": "test_forged",
+}
+
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.dates(), st.binary(max_size=5),
     st.text(max_size=20), st.sampled_from(["..", "/", "a'b", "$(x)", "a" * 300, "~nobody/x", ""]),

@@ -1,0 +1,49 @@
+"""What other users of this machine could change that is run here, or read of secrets."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+def programs(inventory: str) -> Iterator[Path]:
+    """What a run executes or follows with the operator's rights, as far as it is there."""
+    beside = Path(inventory)
+    yield Path.cwd()
+    yield from (Path("config.py"), Path("deploy.py"), beside)
+    for folder in dict.fromkeys((Path("group_data"), beside.parent / "group_data")):
+        yield folder
+        yield from sorted(folder.glob("*.py"))
+    yield Path("runs")
+
+
+def warnings(inventory: str, secrets: Iterable[str] = ()) -> list[str]:
+    """Why somebody else's will might be done, with the remedy; as ssh looks at its own files.
+
+    :param secrets: files with passwords
+    """
+    mine = {0, os.getuid(), int(os.environ.get("SUDO_UID") or 0)}
+    found = []
+    for path in programs(inventory):
+        try:
+            seen = path.stat()
+        except OSError:
+            continue
+        if seen.st_mode & stat.S_IWOTH and not seen.st_mode & stat.S_ISVTX:
+            found.append(f"{path}: every user of this machine can write to it, and what is in it "
+                         f"is done with your rights; remedy: chmod o-w {path}")  # fmt: skip
+        elif seen.st_uid not in mine:
+            found.append(f"{path}: belongs to user {seen.st_uid}, and what is in it is done with "
+                         "your rights; remedy: a clone of your own")  # fmt: skip
+    for secret in dict.fromkeys(secrets):
+        path = Path(os.path.expanduser(secret))
+        try:
+            exposed = path.stat().st_mode & 0o077
+        except OSError:
+            continue
+        if exposed:
+            found.append(f"{path}: other users of this machine can read this password; remedy: "
+                         f"chmod 600 {path}")  # fmt: skip
+    return found
