@@ -152,16 +152,23 @@ class Stage:
         if decision:
             verb = "" if executing else "would: "
             logger.info(f"{host.print_prefix}{label}: {verb}{'; '.join(decision)}")
-            for command in self.act(wanted, state, options):
-                command.stage, command.wanted = label, wanted  # type: ignore[attr-defined]
-                yield command
+            try:
+                for command in self.act(wanted, state, options):
+                    command.stage, command.wanted = label, wanted  # type: ignore[attr-defined]
+                    yield command
+            except Unseen as unseen:
+                yield Refusal(unseen.failure, label)
+                return
             # asked once on demand, the proof looks at what that left behind
             yield Proof(self, wanted, replace(options, smoke="auto", validation_again=False))
         else:
             host.noop(f"{label} is as the release says")
         if executing:
             seconds = round(time.monotonic() - started, 2)
-            after = again(wanted)
+            after = observe(host, wanted)
+            if isinstance(after, Failure):
+                yield Refusal(after, label)
+                return
             events.emit(
                 host.name, "stage-done", stage=label, changes=decision, seconds=seconds,
                 seen=round(after.seen, 3),
@@ -180,7 +187,21 @@ def refused(stage: str, failure: Failure) -> Body:
     yield from _refuse(real(context_host), stage, failure)
 
 
+class Unseen(Exception):
+    """A host that could not be looked at in the middle of an act; :meth:`Stage.carry` fails it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.sentence)
+        self.failure = failure
+
+
 def again(wanted: Wanted) -> HostState:
-    """The host's state in the middle of an act; one that shows nothing when it cannot be seen."""
+    """The host's state in the middle of an act.
+
+    :raises Unseen: it cannot be seen: what goes on from nothing would plan for a host without a
+        kernel
+    """
     state = observe(context_host, wanted)
-    return HostState() if isinstance(state, Failure) else state
+    if isinstance(state, Failure):
+        raise Unseen(state)
+    return state
