@@ -124,7 +124,10 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "CARD_BUSY": (
         "a process that is not ours holds a card",
-        "let it finish (`busy_timeout: SECONDS` waits) or stop it (`evict: true` allows that)",
+        "let it finish (`busy_timeout: SECONDS` waits) or stop it (`evict: true` allows that); "
+        "what starts again by itself is stopped where it is managed: a pod by taking its "
+        "DaemonSet off this node (a label, a taint) or `systemctl stop kubelet`, a unit by "
+        "`systemctl stop`",
     ),
     "PACKAGE_LOCKED": (
         "another package manager is running",
@@ -133,6 +136,21 @@ TABLE: dict[str, tuple[str, str]] = {
     "PACKAGE_BROKEN": (
         "a package is half installed and could not be repaired",
         "repair exactly the named package by hand: `dpkg --configure -a`, `rpm -Va`",
+    ),
+    "PACKAGE_HELD": (
+        "a package that has to change is held",
+        "ask who holds it, then `apt-mark unhold NAME`, or take its line out of the named file "
+        "(versionlock, exclude=); or take a release with the version that is there",
+    ),
+    "PACKAGE_UNSIGNED": (
+        "the host's package tool takes only signed packages, and one is not",
+        "set localpkg_gpgcheck=0 in the named file (the tool has compared the package with the "
+        "lock), or sign it with a key that the host's rpm knows and run `mlufleet lock`",
+    ),
+    "BUILD_TOOLS": (
+        "what builds the driver's modules is not on the host",
+        "install the named packages (the host's package tool knows of none: `apt-get update`, `yum "
+        "makecache`), or bring them along in the folder of `driver.headers`",
     ),
     "DRIVER_INSTALL": (
         "the driver package could not be installed",
@@ -157,6 +175,16 @@ TABLE: dict[str, tuple[str, str]] = {
     "ENGINE": (
         "the docker engine is missing, too old, or does not answer",
         "`systemctl status docker`, `journalctl -u docker`",
+    ),
+    "ENGINE_TOO_OLD": (
+        "the docker engine is older than the release's minimum, and no newer one is at hand",
+        "put a newer docker's packages into the store and name their folder under "
+        "`engine.packages` of the release, or give the host a repository that has one",
+    ),
+    "SNAP": (
+        "docker on this host is snap's: it sees home folders only, and is no docker.service",
+        "save what it holds, `snap remove docker`, then run again: docker comes from the release's "
+        "files or the system's packages",
     ),
     "IMAGE_LOAD": (
         "docker load did not produce the image of the release",
@@ -338,6 +366,9 @@ SYMPTOMS = {
     "Read-only file system": "READ_ONLY",
     "read-only file system": "READ_ONLY",
     "too many logins for": "MAX_SESSIONS",
+    "Held packages were changed": "PACKAGE_HELD",
+    ".rpm is not signed": "PACKAGE_UNSIGNED",
+    "GPG check FAILED": "PACKAGE_UNSIGNED",
     "Key was rejected by service": "SECURE_BOOT",
     "Required key not available": "SECURE_BOOT",
 }

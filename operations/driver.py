@@ -21,7 +21,7 @@ from operations.failing import alone, fail
 from operations.observe import forget, observe
 from operations.reboot import Reboot
 from operations.signing import GiveKey
-from operations.stage import Body, Decision, Options, Stage, again
+from operations.stage import Body, Decision, Options, Refusal, Stage, again
 from operations.state import Holder, HostState, Package
 from operations.step import Step
 from operations.transfer import Upload
@@ -34,10 +34,7 @@ def foreign(state: HostState) -> list[Holder]:
 
 
 def who(holders: list[Holder]) -> str:
-    return ", ".join(
-        f"{h.command} (pid {h.pid}{', container ' + h.container[:12] if h.container else ''})"
-        for h in holders
-    )
+    return ", ".join(map(str, holders))
 
 
 def unbuilt(wanted: Wanted, state: HostState) -> bool:
@@ -59,11 +56,17 @@ def unsigned(wanted: Wanted, state: HostState, options: Options) -> list[str]:
     return [kernel for kernel in kernels if (kernel, version) not in state.signed]
 
 
-def current(wanted: Wanted, state: HostState) -> Package | None:
-    """The driver package of this system, as far as it is installed."""
+def entries(wanted: Wanted, state: HostState) -> list[Package]:
+    """The driver package of this system, as far as it is installed: rpm may have it twice."""
     ours = system.package(wanted, state)
     name = None if isinstance(ours, Failure) else ours.package
-    return next((package for package in state.packages if package.name == name), None)
+    return [package for package in state.packages if package.name == name]
+
+
+def current(wanted: Wanted, state: HostState) -> Package | None:
+    """Its only one."""
+    found = entries(wanted, state)
+    return found[0] if len(found) == 1 else None
 
 
 def right_package(wanted: Wanted, state: HostState) -> bool:
@@ -73,16 +76,28 @@ def right_package(wanted: Wanted, state: HostState) -> bool:
     return found is not None and found.installed and found.version == version and agreed
 
 
+def held(wanted: Wanted, state: HostState) -> Failure | None:
+    """The package would have to change, and somebody said that it must not."""
+    found, version = current(wanted, state), wanted.release.driver.version
+    if not found or found.version == version:
+        return None
+    by = "apt-mark hold" if found.held else state.held.get(found.name)
+    said = f"{found.name} {found.version} by {by}, and the release has {version}"
+    return Failure("PACKAGE_HELD", said) if by else None
+
+
 def changes(wanted: Wanted, state: HostState) -> list[str]:
     """What is to do that needs the cards for itself."""
     version = wanted.release.driver.version
     todo = []
     if not right_package(wanted, state):
-        package = current(wanted, state)
-        found = f"{package.version}, {package.status}" if package else "none"
+        package, there = current(wanted, state), entries(wanted, state)
+        found = f"{package.version}, {package.status} is" if package else "none is"
         if package and package.installed and package.version == version:
-            found = f"{version} without a module for {state.kernel}"
-        todo.append(f"install driver {version} ({found} is installed)")
+            found = f"{version} without a module for {state.kernel} is"
+        if len(there) > 1:
+            found = f"{' and '.join(entry.version for entry in there)} at once are"
+        todo.append(f"install driver {version} ({found} installed)")
     if state.loaded != version:
         todo.append(f"load driver {version} ({state.loaded or 'none'} is loaded)")
     expected = {f"/dev/cambricon_{kind}{i}" for i in range(len(state.present))
@@ -100,15 +115,23 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     if isinstance(package := system.package(wanted, state), Failure):
         return package
     todo = changes(wanted, state)
-    if todo and foreign(state) and not options.evict:
-        if not options.busy_timeout:
-            return Failure("CARD_BUSY", who(foreign(state)))
-        todo.insert(0, f"wait for {who(foreign(state))}")
+    if not right_package(wanted, state) and (kept := held(wanted, state)):
+        return kept
+    others = foreign(state)
+    if todo and others:
+        # kubelet makes a pod anew as soon as it is gone
+        if (options.evict and (pods := [h for h in others if h.kind == "pod"])) or not (
+            options.evict or options.busy_timeout
+        ):
+            return Failure("CARD_BUSY", who(pods if options.evict else others))
+        if not options.evict:
+            todo.insert(0, f"wait for {who(others)}")
     if unbuilt(wanted, state):
         coming = state.next_kernel
+        boots = "boots next" + (f" as far as is known: {state.next_guess}" * bool(state.next_guess))
         if too_new := compatibility.kernel_problem(driver, coming):
-            return Failure("KERNEL_TOO_NEW", f"{too_new}; it boots next")
-        todo.append(f"build driver {driver.version} for kernel {coming}, which boots next")
+            return Failure("KERNEL_TOO_NEW", f"{too_new}; it {boots}")
+        todo.append(f"build driver {driver.version} for kernel {coming}, which {boots}")
     todo += [f"sign driver {driver.version} for kernel {kernel}"
              for kernel in unsigned(wanted, state, options)]  # fmt: skip
     return todo
@@ -119,12 +142,14 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if options.signing:
         yield GiveKey(options.signing)
     if changes(wanted, state):
-        # before anybody is sent away: the repositories may not have what they say
-        if not (right_package(wanted, state) or state.headers):
-            yield from headers.install(wanted, state, state.kernel)
+        # before anybody is sent away: the repositories may not have what they say, and what is to
+        # be installed may not be fit for it
+        if not right_package(wanted, state):
+            yield from headers.install(wanted, state, state.kernel, there=state.headers)
+            yield from _tried(wanted, state, options)
         yield from _free(wanted, state, options)
         if not right_package(wanted, state):
-            yield from _install(wanted, state, options)
+            yield _install(wanted, state, options)
             state = again(wanted)
         yield from _sign(wanted, state, options)
         if not state.loaded:
@@ -179,7 +204,9 @@ def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
     if options.evict:
         for holder in foreign(state):
             yield Step(f"evicting {holder.command} ({holder.pid})", "evict", str(holder.pid),
-                       holder.container, code="CARD_BUSY")  # fmt: skip
+                       holder.container, holder.kind, holder.name, code="CARD_BUSY")  # fmt: skip
+        if foreign(state) and (back := foreign(again(wanted))):
+            yield Refusal(Failure("CARD_BUSY", f"{who(back)}, after it was stopped"), "")
     elif foreign(state):
         yield WaitForCards(wanted, options.busy_timeout)
     for container in state.containers:
@@ -187,17 +214,36 @@ def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
             yield Step("stopping the container", "stop", container.id, code="CONTAINER")
 
 
-def _install(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    driver = wanted.release.driver
+def _words(wanted: Wanted, state: HostState, options: Options) -> list[str]:
+    """What the scripts are told of the package."""
     package = system.package(wanted, state)
     assert not isinstance(package, Failure)  # decided so
-    local, sha = wanted.local(package.file)
     dest = f"{layout.STATE}/artifacts/{package.file}"
+    return [package.package, wanted.release.driver.version, dest, str(options.lock_timeout)]
+
+
+def _tried(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+    """The package arrives, and everything is tried that can be beside the driver that runs."""
+    version, (_, _, dest, _) = (
+        wanted.release.driver.version,
+        (words := _words(wanted, state, options)),
+    )
+    local, sha = wanted.local(dest.rpartition("/artifacts/")[2])
     yield Upload("driver package", [(local, dest, sha)])
-    yield Step(f"installing driver {driver.version} (its modules are built, this takes minutes)",
-               "install-driver", package.package, driver.version, dest, str(options.lock_timeout),
-               code="DRIVER_INSTALL", timeout=3600 + options.lock_timeout,
-               uses="packages driver-package")  # fmt: skip
+    if entries(wanted, state):
+        yield Step(f"trying driver {version} beside the one that is there", "try-driver", *words,
+                   code="DRIVER_INSTALL", timeout=3600 + options.lock_timeout,
+                   uses="packages driver-package")  # fmt: skip
+
+
+def _install(wanted: Wanted, state: HostState, options: Options) -> PyinfraCommand:
+    """A step that leaves the driver that was there, and its containers, where it fails."""
+    version = wanted.release.driver.version
+    return Step(f"installing driver {version} (its modules are built, this takes minutes)",
+                "install-driver", *_words(wanted, state, options),
+                *(c.id for c in state.containers if c.running), code="DRIVER_INSTALL",
+                timeout=3600 + options.lock_timeout, uses="packages driver-package",
+                )  # fmt: skip
 
 
 class WaitForCards(PyinfraCommand):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
@@ -11,7 +12,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet import systems
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import layout
+from operations import layout, system
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import HostState
 from operations.step import Step
@@ -35,14 +36,54 @@ def unanswered(wanted: Wanted, state: HostState) -> Failure | None:
     return Failure("ENGINE", f"docker does not answer for {' and '.join(said)}") if said else None
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+def old(wanted: Wanted, state: HostState) -> bool:
+    return bool(state.engine) and version(state.engine) < version(wanted.release.engine.minimum)
+
+
+def files(wanted: Wanted, state: HostState) -> list[tuple[Path, str, str]]:
+    """Docker's packages for this system, where the release brings them."""
+    folder = systems.said(wanted.release.engine.packages, state.os, state.os_version)
+    locked = wanted.lock.under(folder) if folder else {}
+    return [(wanted.store / str(folder) / name, f"{layout.STATE}/artifacts/{folder}/{name}",
+             locked[name].sha256) for name in system.packages(locked, state)]  # fmt: skip
+
+
+def names(state: HostState) -> tuple[str, ...]:
+    """Packages of the system's own repositories, the first that is there is taken."""
+    return system.of(state).docker
+
+
+def refusal(wanted: Wanted, state: HostState) -> Failure | None:
+    """Why the engine cannot become what the release needs, as far as that is known already."""
+    if state.snap:
+        return Failure("SNAP", "/snap/docker is there, and no other dockerd")
+    if not (absent(state) or old(wanted, state)):
+        return None
+    there = [p for p in state.packages if p.name in names(state)]
     minimum = wanted.release.engine.minimum
+    for package in there:
+        if by := "apt-mark hold" if package.held else state.held.get(package.name):
+            said = f"{package.name} {package.version} by {by}, and the release needs {minimum}"
+            return Failure("PACKAGE_HELD", said)
+    offer = next((name for name in names(state) if name in state.offers), "")
+    if offer and not files(wanted, state):
+        offered = state.offers[offer].split(":")[-1]
+        if version(offered) < version(minimum):
+            said = f"its {offer} is {offered}, the release needs {minimum}: give files"
+            return Failure("ENGINE_TOO_OLD", said)
+    return None
+
+
+def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
+    if cannot := refusal(wanted, state):
+        return cannot
     todo = []
     if absent(state):
         todo.append("install docker")
     elif not state.engine:
         todo.append("start docker")
-    elif version(state.engine) < version(minimum):
+    elif old(wanted, state):
+        minimum = wanted.release.engine.minimum
         todo.append(f"upgrade docker {state.engine} to at least {minimum}")
     if state.engine and not state.engine_enabled:
         todo.append("enable docker at boot")
@@ -50,22 +91,15 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    engine = wanted.release.engine
-    old = bool(state.engine) and version(state.engine) < version(engine.minimum)
-    if not (old or absent(state)):
+    if not (old(wanted, state) or absent(state)):
         yield Step("starting docker", "engine", "start", code="ENGINE", uses="packages")
         return
-    folder = systems.said(engine.packages, state.os, state.os_version)
-    files = [
-        (wanted.store / folder / name, f"{layout.STATE}/artifacts/{folder}/{name}", locked.sha256)
-        for name, locked in wanted.lock.under(folder).items()
-    ] if folder else []  # fmt: skip
-    if files:
-        yield Upload("docker packages", files)
-    system = systems.find(state.os, state.os_version)
-    names = system.docker if system else ()
-    words = ("install", *(dest for _, dest, _ in files)) if files else ("repository", *names)
-    yield Step("installing docker", "engine", *words,
+    if carried := files(wanted, state):
+        yield Upload("docker packages", carried)
+    known = systems.find(state.os, state.os_version)  # of others the script knows the family's
+    words = ("install", *(dest for _, dest, _ in carried)) if carried else (
+        "repository", *(known.docker if known else ()))  # fmt: skip
+    yield Step("installing docker", "engine", *words, stdin=f"{wanted.release.engine.minimum}\n",
                code="ENGINE", timeout=1800, uses="packages")  # fmt: skip
 
 

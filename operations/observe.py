@@ -30,6 +30,11 @@ CONTAINER_FACTS = (
     )
     + "{{json .HostConfig.RestartPolicy}}{{json .Config.Env}}{{json .Config.Cmd}}"
 )
+#: scripts that the probe is put together from
+USES = "git places kernels holders software"
+#: packages that bring docker, and what builds a driver
+DOCKERS = tuple(dict.fromkeys(name for system in systems.table() for name in system.docker))
+BUILDERS = ("dkms", "gcc", "make")
 #: seconds that a probe may take
 LIMIT = 120
 #: what the login shell says before sudo can: where it comes and the probe does not, sudo refuses
@@ -50,6 +55,9 @@ def preamble(wanted: Wanted, slow: bool = False, key: Signing | None = None) -> 
             for package in driver_packages.packages(part.release)
             if package.file in part.lock.files
         ],
+        "SOFTWARE": [*DOCKERS, *BUILDERS],
+        "DOCKERS": list(DOCKERS),
+        "MINIMUM": [part.release.engine.minimum for part in parts],
         "CONTAINERS": [part.release.container.name for part in parts],
         "SLOW": ["yes"] if slow else [],
         "KEY": [key.identity] if key else [],
@@ -116,7 +124,7 @@ States = dict[str, HostState]
 
 def command(preamble: str) -> StringCommand:
     """The probe. :param preamble: what it is asked about"""
-    text = preamble + marked(body("probe", "git places"))
+    text = preamble + marked(body("probe", USES))
     return StringCommand("timeout", "-k", "5", str(LIMIT), "sh", "-c", QuoteString(text))
 
 

@@ -10,7 +10,7 @@ from pyinfra.api.command import PyinfraCommand
 from fleet import compatibility
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import headers, layout, room, storage, system, weights
+from operations import driver, engine, headers, layout, room, storage, system, weights
 from operations.observe import sharing, twins
 from operations.stage import Body, Decision, Options, Stage
 from operations.state import WORKS, HostState
@@ -67,12 +67,13 @@ def cards(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
 def module(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
     """Whether the driver can be built for the kernel, and loaded by it."""
     release = wanted.release
-    right = any(p.installed and p.version == release.driver.version for p in state.packages)
+    package = driver.current(wanted, state)
+    right = bool(package and package.installed and package.version == release.driver.version)
     if not (right and state.has_module(state.kernel, release.driver.version)):
         if too_new := compatibility.kernel_problem(release.driver, state.kernel):
             return Failure("KERNEL_TOO_NEW", too_new)
-        if not state.headers and not headers.available(wanted, state, state.kernel):
-            return Failure("HEADERS_MISSING", headers.absent(state))
+        if cannot := headers.refusal(wanted, state) or driver.held(wanted, state):
+            return cannot
     if not (right and state.loaded) and state.secure_boot:
         if options.signing and not state.trusted:
             said = f"{state.secure_boot}: the kernel has no key {options.signing.identity}"
@@ -103,7 +104,7 @@ def docker(wanted: Wanted, state: HostState, options: Options) -> Failure | None
             bad := storage.wrong(seen.storage, room.FILES * archive.size)
         ):
             return bad
-    return None
+    return engine.refusal(wanted, state)
 
 
 def folders(wanted: Wanted, state: HostState, options: Options) -> Failure | None:

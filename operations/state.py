@@ -35,6 +35,16 @@ class Holder:
     command: str
     #: id of the container it runs in; empty on the host itself
     container: str
+    #: "docker", "podman", "container" of somebody else, "pod", "unit"; and what it is called
+    kind: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        said = {
+            "pod": f", pod {self.name}: kubelet starts it again",
+            "unit": f", unit {self.name}",
+        }.get(self.kind, f", container {self.name or self.container[:12]}" * bool(self.container))
+        return f"{self.command} (pid {self.pid}{said})"
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,13 @@ class Package:
 
     @property
     def installed(self) -> bool:
-        return self.status in ("installed", "install ok installed")
+        """Whatever is wanted of it: one that is held is installed all the same."""
+        words = ["ok", *self.status.split()]
+        return words[-2:] == ["ok", "installed"]
+
+    @property
+    def held(self) -> bool:
+        return self.status.startswith("hold ")
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,8 @@ class HostState:
     machine: str = ""
     #: release of the kernel that the next boot takes; "" when nothing says so
     next_kernel: str = ""
+    #: why nobody can be certain of that; "" where the boot loader says it
+    next_guess: str = ""
     #: host's clock less the controller's, seconds
     skew: float = 0.0
     uid: int = -1
@@ -125,6 +143,8 @@ class HostState:
     #: whether the kernel knows the site's own key; asked where it takes signed modules only
     trusted: bool = False
     tools: set[str] = field(default_factory=set)
+    #: commands that build a driver and are not there
+    lacks: set[str] = field(default_factory=set)
     cards: list[Card] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
     #: card address -> (driver version, core state)
@@ -134,6 +154,10 @@ class HostState:
     #: card address -> its model, in the driver's own words
     names: dict[str, str] = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
+    #: packages that yum or dnf must not change -> the file that says so
+    held: dict[str, str] = field(default_factory=dict)
+    #: packages that the system's repositories have -> their version; asked of what is missing
+    offers: dict[str, str] = field(default_factory=dict)
     #: (kernel release, driver version) that modules are built for
     built: set[tuple[str, str]] = field(default_factory=set)
     #: those of them that have a signature of the site's key
@@ -141,6 +165,8 @@ class HostState:
     holders: list[Holder] = field(default_factory=list)
     engine: str = ""
     engine_enabled: bool = False
+    #: docker is snap's, and there is no other
+    snap: bool = False
     #: what docker did not answer for ("image", "container"): of these nobody knows how they are
     silent: set[str] = field(default_factory=set)
     docker_root: str = "/var/lib/docker"
@@ -225,7 +251,7 @@ class HostState:
         return dict(sorted(said.items()))
 
     def has_module(self, kernel: str, version: str) -> bool:
-        """Whether DKMS has built a driver for a kernel."""
+        """Whether a kernel has a driver: in DKMS' books, and its file where modules are."""
         return (kernel, version) in self.built
 
     @property
@@ -363,6 +389,7 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.machine = fields[0]
     elif kind == "next":
         state.next_kernel = known(fields[0], _KERNEL)
+        state.next_guess = "".join(fields[1:2])
     elif kind == "clock":
         state.skew = number(fields[0], most=1 << 40) - now
     elif kind == "uid":
@@ -381,6 +408,8 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
         state.trusted = True
     elif kind == "tool":
         state.tools.add(fields[0])
+    elif kind == "lacks":
+        state.lacks.add(fields[0])
     elif kind == "card":
         known(fields[0], _ADDRESS)
         state.cards.append(Card(*fields[:4]))
@@ -399,7 +428,11 @@ def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
     elif kind == "package":
         state.packages.append(Package(*fields[:3]))
     elif kind == "holder":
-        state.holders.append(Holder(number(fields[0], 1, 1 << 32), fields[1], fields[2]))
+        state.holders.append(Holder(number(fields[0], 1, 1 << 32), *fields[1:5]))
+    elif kind in ("held", "offers"):
+        getattr(state, kind)[fields[0]] = fields[1]
+    elif kind == "snap":
+        state.snap = True
     elif kind == "engine":
         state.engine, state.engine_enabled = fields[0], fields[1] == "enabled"
     elif kind == "silent":

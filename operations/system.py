@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fleet import driver_packages, systems
 from fleet.failures import Failure
 from fleet.release import DriverPackage
@@ -29,3 +31,9 @@ def of(state: HostState) -> System:
     """The host's system; for one that is not in the table, another of its family."""
     family = "deb" if "apt-get" in state.tools else "rpm"
     return systems.find(state.os, state.os_version) or systems.first(family)
+
+
+def packages(names: Iterable[str], state: HostState) -> list[str]:
+    """Those files of a folder that the host's package tool takes: sums and readmes stay behind."""
+    suffix = "." + of(state).family
+    return [n for n in names if n.endswith(suffix) and not n.endswith((".src.rpm", ".nosrc.rpm"))]

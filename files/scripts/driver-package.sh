@@ -56,28 +56,155 @@ trial_build() {
   rm -rf "$folder"
 }
 built() { dkms status -m "$1" -v "$2" | grep -q installed; }  # NAME VERSION
-put_back() {
-  # NAME FILE: a package that failed does not stay half done: the one before it comes back where
-  # its file is still here, else there is none. To rpm it is installed, whatever its script said
-  case $2 in *.deb)
-    case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
-      '' | *' ok installed' | *' not-installed' | *' config-files') return 0 ;;
-    esac ;;
+there() {
+  # NAME VERSION: the package is whole; to rpm it is, whatever its script said
+  if command -v apt-get >/dev/null 2>&1; then
+    case $(dpkg-query -W -f '${Status} ${Version}' "$1" 2>/dev/null) in
+      *" ok installed $2") return 0 ;;
+    esac
+    return 1
+  fi
+  [ "$(versions "$1")" = "$2" ] && built "$1" "$2"
+}
+later() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]; }
+versions() {
+  # NAME: a line for each that is installed: a transaction that was cut leaves rpm with two
+  if command -v apt-get >/dev/null 2>&1; then
+    dpkg-query -W -f '${Status}|${Version}\n' "$1" 2>/dev/null | sed -n 's/^[a-z]* ok installed|//p'
+  else
+    rpm -q --qf '%{VERSION}\n' "$1" 2>/dev/null | grep -v ' '
+  fi
+}
+one_entry() {
+  # NAME VERSION: of two versions that rpm has of a package the one that is wanted stays in its
+  # books, else the newest; without scripts, as these would take the other's module away
+  [ "$(versions "$1" | wc -l)" -gt 1 ] || return 0
+  stays=$(versions "$1" | grep -xF "$2" || versions "$1" | sort -V | tail -n 1)
+  for entry in $(rpm -q --qf '%{NAME}-%{VERSION}-%{RELEASE}\n' "$1" | grep -vF "$1-$stays-"); do
+    audit "rpm --erase --noscripts $entry, of an installation that was cut off"
+    rpm --erase --noscripts "$entry" && echo "removed $entry: an installation was cut off" && continue
+    echo "@@code PACKAGE_BROKEN"
+    echo "$(versions "$1" | tr '\n' ' ')of $1 are installed at once: rpm --erase --noscripts $entry"
+    exit 1
+  done
+}
+driver_files() {
+  # NAME: all that there is of a driver, whoever put it there
+  if command -v apt-get >/dev/null 2>&1; then dpkg-query -L "$1"; else rpm -ql "$1"; fi 2>/dev/null |
+    while read -r path; do [ -d "$path" ] || printf '%s\n' "$path"; done
+  find /lib/modules/ -name 'cambricon*.ko*' 2>/dev/null
+  ls -d /var/lib/dkms/cambricon*/* /etc/modules /etc/modules-load.d/*cambricon* \
+    /etc/modprobe.d/*cambricon* 2>/dev/null
+}
+seen() {
+  # NAME: what of it would be missed: versions, books of dkms, bytes of modules
+  versions "$1"
+  ls -d /var/lib/dkms/cambricon*/*/*/*/module 2>/dev/null
+  find /lib/modules/ -name 'cambricon*.ko*' -exec cksum {} + 2>/dev/null | sort
+}
+record() {
+  # NAME: what is there before, with a copy: no file of a package is always kept. Of an installation
+  # that a power cut ended, what was there before that one
+  before=$state/before
+  rm -f "$state/.said"
+  was=$(versions "$1" | tail -n 1)
+  [ ! -f "$before/was" ] || there "$1" "$was" || { was=$(cat "$before/was"); return 0; }
+  rm -rf "$before"; mkdir -p "$before"
+  seen "$1" > "$before/seen"
+  [ -z "$was" ] || driver_files "$1" | sort -u | while read -r path; do
+    { [ -e "$path" ] || [ -L "$path" ]; } && printf '%s\n' "${path#/}"
+  done | tar -cf "$before/files.tar" -C / -T - 2>/dev/null
+  printf '%s\n' "$was" > "$before/was"
+}
+spoken() {
+  # COMMAND…: what it says is passed on as it comes, and kept
+  said=$state/.said
+  rm -f "$said.status"
+  { "$@" 2>&1 </dev/null; echo $? > "$said.status"; } | tee "$said"
+  return "$(cat "$said.status" || echo 1)"
+}
+because() {
+  # the line of it that tells most
+  said=$(grep -E '^(E:|Error|error|failure|dpkg: error|No package|.* is (not signed|needed by))' "$state/.said" 2>/dev/null |
+    grep -v 'Sub-process' | tail -n 1)
+  printf '%s' "${said:+: $said}"
+}
+set_yum() {
+  # FILE: sets alone to what keeps yum from asking repositories, where all that the package needs
+  # is there: a repository out of reach is an error to it
+  yum=$(command -v yum || command -v dnf)
+  alone="--disablerepo=*"
+  said=$(rpm --upgrade --test --oldpackage --replacepkgs --replacefiles "$1" 2>&1) || case $said in
+    *'needed by'*) alone='' ;;
   esac
-  [ -z "$was" ] || for old in "${2%/*}/$1"[_-]*; do
-    [ "$(named "$old")" = "$1 $was" ] || continue
+}
+refuse_unsigned() {
+  # FILE: where yum or dnf would refuse it: the site's rule stays, and nothing is begun
+  case $1 in *.rpm) ;; *) return 0 ;; esac
+  for setting in /etc/yum.conf /etc/dnf/dnf.conf; do
+    grep -qsiE '^[[:space:]]*localpkg_gpgcheck[[:space:]]*=[[:space:]]*(1|yes|true|on)' $setting || continue
+    case $(rpm --checksig "$1" 2>&1) in
+      *'NOT OK'* | *MISSING*) ;;
+      *pgp* | *gpg* | *signatures*) continue ;;
+    esac
+    echo "@@code PACKAGE_UNSIGNED"
+    echo "localpkg_gpgcheck in $setting, and ${1##*/} is not signed by a key that rpm knows"
+    exit 1
+  done
+}
+stays() { echo "driver $was stays as it was$(because)"; exit 1; }
+runs_again() {
+  # CONTAINER…: they were stopped for a driver that did not come; the one that is loaded runs them
+  [ -d /sys/module/cambricon_drv ] || return 0
+  for container; do docker start "$container" >/dev/null 2>&1; done
+}
+put_back() {
+  # NAME FILE [CONTAINER…]: a package that failed does not stay half done: what was there before
+  # comes back, from the file of its package where that is still here, else from the copy
+  gone=$1 new=$2; shift 2
+  seen "$gone" > "$before/now"
+  if cmp -s "$before/seen" "$before/now" && whole "$gone"; then
+    rm -rf "$before"
+    runs_again "$@"
+    [ -z "$was" ] || stays
+    echo "no driver package is installed$(because)"
+    return 0
+  fi
+  [ -z "$was" ] || for old in "${new%/*}/$gone"[_-]* /var/cache/apt/archives/"$gone"_*; do
+    [ "$(named "$old")" = "$gone $was" ] || continue
     audit "putting driver $was back"
     case $old in
-      *.deb) apt-get install -y --allow-downgrades "$old" ;;
-      *) rpm --upgrade --oldpackage "$old" && built "$1" "$was" ;;
-    esac >/dev/null 2>&1 && echo "driver $was is back" && return 0
+      *.deb) apt-get install -y --allow-downgrades --reinstall "$old" ;;
+      *) rpm --upgrade --oldpackage --replacepkgs "$old" ;;
+    esac >/dev/null 2>&1
+    there "$gone" "$was" || continue
+    rm -rf "$before"
+    runs_again "$@"
+    echo "driver $was is back$(because)"
+    return 0
   done
-  audit "removing what is left of $1"
-  case $2 in
-    *.deb) dpkg --remove --force-remove-reinstreq "$1" ;;
-    *) rpm --erase "$1" ;;
+  audit "removing what is left of $gone"
+  case $new in
+    *.deb) dpkg --remove --force-remove-reinstreq "$gone" ;;
+    *) rpm --erase --allmatches "$gone" ;;
   esac >/dev/null 2>&1
-  echo "no driver package is installed now"
+  if [ -s "$before/files.tar" ] && tar -xpf "$before/files.tar" -C /; then
+    depmod 2>/dev/null
+    audit "the files of driver $was are back, its package is not"
+    rm -rf "$before"
+    runs_again "$@"
+    echo "the files of driver $was are back as they were, its package is not: it is not kept here$(because)"
+  else
+    echo "no driver package is installed now$(because)"
+  fi
+}
+whole() {
+  # NAME: nothing of it is half done
+  command -v apt-get >/dev/null 2>&1 || return 0
+  case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
+    '' | *' ok installed' | *' not-installed' | *' config-files') return 0 ;;
+  esac
+  return 1
 }
 named() {
   # FILE: "NAME VERSION" of the package in it

@@ -1,17 +1,37 @@
 # install FILE…|repository [NAME…]|start, then waits until the daemon answers: less than a minute,
-# whatever it does. Of NAMEs the first that the system's own repositories have is installed.
+# whatever it does. Of NAMEs the first that the system's own repositories have is installed; one that
+# is older than what standard input says is not.
 how=$1; shift
 if [ "$how" != start ]; then
   wait_for_packages 300
   repair_packages
 fi
+new_enough() {
+  # VERSION: what nobody can say is tried
+  [ -z "$1" ] || [ "$(printf '%s\n%s\n' "$minimum" "$1" | sort -V | head -n 1)" = "$minimum" ]
+}
 if [ "$how" = install ]; then install_files "$@" || exit 1
 elif [ "$how" = repository ]; then
   if [ $# -gt 0 ]; then :
   elif command -v apt-get >/dev/null 2>&1; then set -- docker.io
   else set -- docker-ce docker
   fi
-  for name; do install_named "$name" && break; done || exit 1
+  IFS= read -r minimum
+  found='' said=''
+  for name; do
+    # of one that no list has, newer lists are asked for
+    [ -z "$minimum" ] || [ -n "$(would_be "$name")" ] || refresh_lists || :
+    if [ -n "$minimum" ] && version=$(would_be "$name") && ! new_enough "$version"; then
+      said="$said, its $name is $version"
+      continue
+    fi
+    install_named "$name" && found=$name && break
+  done
+  if [ -z "$found" ] && [ -n "$said" ]; then
+    echo "@@code ENGINE_TOO_OLD"
+    echo "${said#, }, the release needs $minimum: give files"
+  fi
+  [ -n "$found" ] || exit 1
 fi
 systemctl reset-failed docker 2>/dev/null
 systemctl enable docker && systemctl start --no-block docker || exit 1

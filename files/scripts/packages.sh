@@ -1,5 +1,5 @@
 # Shared by the scripts that install packages with the system's own tool.
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+export DEBIAN_FRONTEND=noninteractive
 waited=0
 package_locks() {
   for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock \
@@ -54,15 +54,44 @@ repair_packages() {
     fi
   fi
 }
+refresh_lists() {
+  # once, where there is anybody to ask: a host may have no lists yet, or ones that are long out of
+  # date. What that says is said again where it did not help
+  [ -z "${refreshed:-}" ] && grep -rqsE '^(deb|URIs:) ?' /etc/apt/sources.list /etc/apt/sources.list.d ||
+    return 1
+  refreshed=$(apt-get update -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \
+    -o Acquire::Retries=0 2>&1)
+  refreshed=$(printf '%s\n' "$refreshed" | grep -E '^(E|W|Err)' | head -n 3)
+  refreshed=${refreshed:-apt-get update went well}
+}
 install_named() {
   # NAME…: of the host's own repositories, wherever they are
-  if command -v apt-get >/dev/null 2>&1; then apt-get install -y --no-install-recommends "$@"
+  if command -v apt-get >/dev/null 2>&1; then
+    apt-get install -y --no-install-recommends "$@" ||
+      { refresh_lists && apt-get install -y --no-install-recommends "$@"; } ||
+      { [ -z "${refreshed:-}" ] || echo "$*: $(printf '%s' "$refreshed" | tr '\n' ' ')"; return 1; }
   else "$(command -v yum || command -v dnf)" -y install "$@"
   fi
 }
 install_files() {
   # FILE…: what they need of each other is all among them, and no repository is asked
   if command -v apt-get >/dev/null 2>&1; then apt-get install -y --no-install-recommends "$@"
-  else "$(command -v yum || command -v dnf)" -y --disablerepo='*' install "$@"
+  else
+    # CentOS 7's yum fails where there is nothing left to do
+    for file; do
+      shift
+      rpm -q "$(rpm -qp --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$file" 2>/dev/null)" \
+        >/dev/null 2>&1 || set -- "$@" "$file"
+    done
+    [ $# -eq 0 ] || "$(command -v yum || command -v dnf)" -y --disablerepo='*' install "$@"
   fi
+}
+would_be() {
+  # NAME: the version of it that would be installed; asks the repositories
+  if command -v apt-get >/dev/null 2>&1; then
+    apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | grep -vxF '(none)'
+  else
+    "$(command -v yum || command -v dnf)" -q list available "$1" 2>/dev/null | tr -s ' ' '\n' |
+      grep -A 1 '\.\(x86_64\|aarch64\|noarch\)$' | sed -n 2p
+  fi | sed 's/^[0-9]*://'
 }

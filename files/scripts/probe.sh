@@ -56,27 +56,15 @@ if [ -n "$enforced" ]; then
   # the kernel's own list: also what is built into it, and where there is no firmware to ask
   [ -n "$KEY" ] && grep -qs "^[^:]* asymmetri.*: $KEY: " /proc/keys && say trusted
 fi
-next=
-# shellcheck disable=SC2012  # of these names, versions are sorted best by sort
-for next in $(grubby --default-kernel 2>/dev/null || ls /boot/vmlinuz-* 2>/dev/null | sort -V); do :; done
-next=${next#/boot/vmlinuz-}
-[ -n "$next" ] && say next "$next"
-offered() {
-  # KERNEL: whether it lacks headers that it needs and the system's package tool knows of; that is
-  # slow, and asks no network
-  [ -e "/lib/modules/$1/build/." ] && return
-  for module in /var/lib/dkms/cambricon*/"$DRIVER/$1"; do [ -d "$module" ] && return; done
-  for name in $HEADERS; do
-    name=$(printf %s "$name" | sed "s/{kernel}/$1/")
-    if command -v apt-cache >/dev/null 2>&1; then quiet 10 apt-cache show "$name"
-    else quiet 30 "$(command -v yum || command -v dnf)" -C -q list available "$name"
-    fi | grep -q . && say offered "$1" && return
-  done
-}
+next_kernel
+[ -n "$next" ] && say next "$next" "$guessed"
 offered "$kernel"
 [ "$next" = "$kernel" ] || [ -z "$next" ] || offered "$next"
 for tool in git docker dockerd timeout sha256sum flock base64 apt-get cnvs; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
+done
+for tool in dkms gcc make; do
+  command -v "$tool" >/dev/null 2>&1 || say lacks "$tool"
 done
 for card in /sys/bus/pci/devices/*; do
   [ "$(first "$card/vendor")" = 0xcabc ] || continue
@@ -104,32 +92,16 @@ for information in /proc/driver/cambricon/mlus/*/information; do
 done
 # shellcheck disable=SC2086  # names of packages; those that are not there are not printed
 if command -v dpkg-query >/dev/null 2>&1; then
-  dpkg-query -W -f 'package\t${Package}\t${Version}\t${Status}\n' $PACKAGES 2>/dev/null
+  dpkg-query -W -f 'package\t${Package}\t${Version}\t${Status}\n' $PACKAGES $SOFTWARE 2>/dev/null
 elif command -v rpm >/dev/null 2>&1; then
-  rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' $PACKAGES 2>/dev/null |
+  rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' $PACKAGES $SOFTWARE 2>/dev/null |
     grep "^package$T"
+  holds
 fi
-signed() {
-  # FOLDER: all modules in it have a signature that names the key, in one of the two ways there are
-  for module in "$1"/*.ko*; do
-    case $module in *.gz) unpack='gzip -dc' ;; *.xz) unpack='xz -dc' ;; *.zst) unpack='zstd -dc' ;; *) unpack='cat' ;; esac
-    $unpack "$module" 2>/dev/null | tail -c 4096 | od -An -v -tx1 | tr -d ' \n' | grep -q "$ISSUED\|$KEY" || return 1
-  done
-}
-for built in /var/lib/dkms/cambricon*/*/*/*/module; do
-  [ -d "$built" ] || continue
-  with=
-  [ -n "$KEY" ] && signed "$built" && with=signed
-  kernel=${built%/*/module}
-  version=${kernel%/*}
-  say module-for "${kernel##*/}" "${version##*/}" "$with"
-done
+modules
 find /proc/[0-9]*/fd -lname '/dev/cambricon*' 2>/dev/null | cut -d/ -f3 | sort -u |
 while read -r pid; do
-  # any user names a process of his as he likes: a tab or a line end would be a field of its own
-  command=$(first "/proc/$pid/comm")
-  say holder "$pid" "${command%%"$T"*}" \
-    "$(sed -n 's/.*docker[-/]\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
+  holder "$pid"
 done
 server=
 if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
@@ -141,6 +113,16 @@ elif command -v docker >/dev/null 2>&1; then
     mask=/etc/systemd/system/docker.service
     if [ -e "$enabled" ] && [ ! -L "$mask" ]; then echo enabled; else systemctl is-enabled docker 2>/dev/null; fi)"
 fi
+[ -d /snap/docker ] && ! command -v dockerd >/dev/null 2>&1 && say snap
+asked=
+command -v dkms >/dev/null 2>&1 || asked='dkms gcc make'
+for least in $MINIMUM; do
+  if command -v docker >/dev/null 2>&1 && [ -z "$server" ]; then :  # it is to be started
+  elif [ -z "$server" ] || older "$server" "$least"; then asked="$asked $DOCKERS"
+  fi
+done
+# shellcheck disable=SC2086  # names of packages
+[ -z "$asked" ] || offers $asked
 observe() {
   if [ -n "$server" ]; then
     # both at once where both are there; else each, as an old client stops at the first it misses

@@ -25,7 +25,7 @@ def main(release: str = lab.RELEASE, *names: str) -> None:
         names = tuple(lab.roots())
         right(list(names))
     wanted = load(release, paths.inside(paths.STORE))
-    text = observe.preamble(wanted) + scripts.body("probe", "git places")
+    text = observe.preamble(wanted) + scripts.body("probe", observe.USES)
     figures = {}
     for name in names:
         hosts.run(name, "cat > /run/bench-probe.sh", given=text)

@@ -146,8 +146,8 @@ def test_a_kernel_that_boots_next_has_a_signed_module_as_well(
 
 def signed(folder: Path, wanted: Wanted, given: Options) -> bool:
     """What the probe's own function says of a folder of modules."""
-    text = (SCRIPTS / "probe.sh").read_text()
-    function = text[text.index("\nsigned() {") : text.index("\nfor built in")]
+    text = (SCRIPTS / "kernels.sh").read_text()
+    function = text[text.index("\nsigned() {") : text.index("\nmodules() {")]
     assert given.signing
     asked = preamble(wanted, key=given.signing)
     done = subprocess.run(["sh", "-c", f"{asked}{function}\nsigned {folder}"], capture_output=True)

@@ -1,0 +1,45 @@
+# Who has a card's node open, and what starts it again where it is ended.
+holder() {
+  # PID: what its control group says, read without a process
+  id='' kind='' name=''
+  set -f
+  while IFS=: read -r _ _ path; do
+    IFS=/
+    for part in $path; do
+      case $part in
+        kubepods*-pod*) name=${part##*-pod} kind=pod; name=${name%.slice} ;;
+        pod*) case $path in *kubepods*) name=${part#pod} kind=pod ;; esac ;;
+        *.service) [ -n "$kind" ] || name=$part kind=unit ;;
+      esac
+      hex=${part%.scope}
+      hex=${hex##*-}
+      case $hex in *[!0-9a-f]*) continue ;; esac
+      [ ${#hex} -eq 64 ] || continue
+      id=$hex
+      [ "$kind" = pod ] || case $path in
+        *libpod*) kind=podman name='' ;;
+        *docker*) kind=docker name='' ;;
+        *) kind=container name='' ;;
+      esac
+    done
+    unset IFS
+  done < "/proc/$1/cgroup"
+  set +f
+  case $kind in
+    pod)  # kubelet names a pod's folder NAMESPACE_NAME_UID
+      case $name in *_*) name=$(printf %s "$name" | tr _ -) ;; esac
+      for folder in /var/log/pods/*_"$name"; do
+        [ -d "$folder" ] || continue
+        folder=${folder##*/}
+        name=${folder%_*}
+        name=${name%%_*}/${name#*_}
+        break
+      done ;;
+    docker)
+      IFS= read -r said < "/var/lib/docker/containers/$id/config.v2.json"
+      case $said in *'"Name":"/'*) name=${said#*'"Name":"/'} name=${name%%'"'*} ;; esac ;;
+  esac 2>/dev/null
+  # any user names a process of his as he likes: a tab would be a field of its own
+  command=$(first "/proc/$1/comm")
+  say holder "$1" "${command%%"$T"*}" "$id" "$kind" "${name%%"$T"*}"
+}

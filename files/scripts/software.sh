@@ -1,0 +1,61 @@
+# What the system's package tool knows, without any network.
+offered() {
+  # KERNEL: whether it lacks headers that it needs and the package tool knows of them; that is slow
+  [ -e "/lib/modules/$1/build/." ] && return
+  for module in /var/lib/dkms/cambricon*/"$DRIVER/$1"; do [ -d "$module" ] && return; done
+  for name in $HEADERS; do
+    name=$(printf %s "$name" | sed "s/{kernel}/$1/")
+    if command -v apt-cache >/dev/null 2>&1; then quiet 10 apt-cache show "$name"
+    else quiet 30 "$(command -v yum || command -v dnf)" -C -q list available "$name"
+    fi | grep -q . && say offered "$1" && return
+  done
+}
+offers() {
+  # NAME…: packages and the versions of them that would be installed
+  if command -v apt-cache >/dev/null 2>&1; then
+    quiet 10 apt-cache policy "$@" |
+      awk '/^[^ ]/ { name = $1; sub(/:$/, "", name) }
+        /Candidate:/ && $2 != "(none)" { print "offers\t" name "\t" $2 }'
+  else
+    # yum breaks a long line in two
+    quiet 30 "$(command -v yum || command -v dnf)" -C -q list available "$@" |
+      tr -s ' ' '\n' | awk '/\.(x86_64|aarch64|noarch)$/ { name = $0; sub(/\.[^.]*$/, "", name); next }
+        name { print "offers\t" name "\t" $0; name = "" }'
+  fi
+}
+older() {
+  # VERSION THAN: by their first two numbers
+  minor=${1#*.} least=${2#*.}
+  minor=${minor%%[!0-9]*} least=${least%%[!0-9]*}
+  [ "${1%%[!0-9]*}" -lt "${2%%[!0-9]*}" ] 2>/dev/null || {
+    [ "${1%%[!0-9]*}" -eq "${2%%[!0-9]*}" ] && [ "${minor:-0}" -lt "${least:-0}" ]
+  } 2>/dev/null
+}
+holds() {
+  # packages that yum or dnf is told to leave as they are, and where; dpkg says so itself
+  set -f
+  # shellcheck disable=SC2094  # it is only read
+  for list in /etc/yum/pluginconf.d/versionlock.list /etc/dnf/plugins/versionlock.list \
+    /etc/dnf/versionlock.toml /etc/yum.conf /etc/dnf/dnf.conf; do
+    [ -s "$list" ] || continue
+    while read -r line; do
+      case $line in
+        '#'*) continue ;;
+        exclude=* | excludepkgs=* | exclude\ =* | excludepkgs\ =*)
+          patterns=$(printf '%s' "${line#*=}" | tr , ' ') ;;
+        *) case $list in *.conf) continue ;; esac
+          line=${line#[0-9]*:}
+          line=${line#name = } line=${line#\"}
+          patterns=${line%\"} ;;
+      esac
+      for name in $PACKAGES $SOFTWARE; do
+        for pattern in $patterns; do
+          # shellcheck disable=SC2254  # it is a pattern
+          case $name in $pattern) say held "$name" "$list"; continue 2 ;; esac
+          case $pattern in "$name"-[0-9*]*) say held "$name" "$list"; continue 2 ;; esac
+        done
+      done
+    done < "$list"
+  done
+  set +f
+}

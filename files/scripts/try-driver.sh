@@ -1,0 +1,14 @@
+# NAME VERSION FILE SECONDS: all that can be tried of an installation while the driver that is there
+# runs on: nobody has been sent off the cards yet.
+set -u
+name=$1 version=$2 file=$3 patience=$4
+wait_for_packages "$patience"
+repair_packages "$name"
+was=$(versions "$name" | tail -n 1)
+rm -f "$state/.said"
+refuse_unsigned "$file"
+[ -n "$was" ] || exit 0
+if command -v apt-get >/dev/null 2>&1; then
+  spoken apt-get install --simulate -y --allow-downgrades --reinstall "$file" || stays
+fi
+trial_build "$file" || exit 1
