@@ -82,7 +82,7 @@ def test_a_host_that_gives_neither_says_so(server: Server) -> None:
     sessions = server.host()
     for _ in range(server.sessions):
         sessions.open()
-    with pytest.raises(NoSession, match="connections: .*(open failed|Too many logins)"):
+    with pytest.raises(NoSession, match=r"connections: .*(open failed|Too many logins)"):
         sessions.open()
 
 
