@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +12,13 @@ from pydantic import ValidationError
 
 from fleet import documents, fields
 from fleet.failures import InvalidInput
-from fleet.inventory import ansible_command, sources
+from fleet.inventory import addresses, ansible_command, sources
 from fleet.inventory.hosts import Fleet, HostData, typed
 from fleet.inventory.reading import Entry, entries
 from fleet.plain import plainly
+
+#: pyinfra's: told on the terminal by both commands
+log = logging.getLogger("pyinfra")
 
 #: later ones win, as they do in Ansible
 FIELDS = {
@@ -42,18 +46,26 @@ def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     groups = members(listed)
     variables = listed.get("_meta", {}).get("hostvars", {})
     alone = listed.get("ungrouped", {}).get("hosts", [])
+    names = {*variables, *alone, *(name for members in groups.values() for name in members)}
+    here = {name for name in names if _is_here(name, variables.get(name, {}))}
+    if here:
+        log.warning(
+            f"{path}: {', '.join(sorted(here))}: left out, Ansible does not reach it by ssh"
+        )
     hosts = {
         name: _host(path, name, variables.get(name, {}),
-                    tuple(group for group, names in groups.items() if name in names))
-        for name in sorted({*variables, *alone, *(n for names in groups.values() for n in names)})
+                    tuple(group for group, members in groups.items() if name in members))
+        for name in sorted(names - here)
     }  # fmt: skip
     fleet = documents.validate(Fleet, {"hosts": hosts}, path)
 
     def place(where: fields.Location) -> str:
         if where[0] != "hosts":
             return "defaults of the inventory"
-        name = str(where[1])
-        return sources.of(path, [str(where[-1])], name, hosts[name].groups)
+        name, field = str(where[1]), str(where[-1])
+        words = [variable for variable, meant in FIELDS.items() if meant == field]
+        own = sources.of(path, [*words, field], name, hosts[name].groups)
+        return own if own != str(path) else sources.of(path, [name])
 
     return entries(fleet, place, defaults)
 
@@ -102,6 +114,13 @@ def _host(path: Path, name: str, variables: dict[str, Any], groups: tuple[str, .
             place = Path(f"{sources.of(path, words, name, groups)}: {name}")
             told.append(fields.told(HostData, said, wrong, place, ()))
         raise InvalidInput("\n".join(told)) from error
+
+
+def _is_here(name: str, variables: Mapping[str, Any]) -> bool:
+    """Whether a host is the machine that Ansible itself runs on, as most inventories list it."""
+    local = addresses.key(name) == addresses.key("localhost")
+    said = variables.get("ansible_connection", "local" if local else "ssh")
+    return said == "local" and not {"ansible_host", "ansible_ssh_host"} & variables.keys()
 
 
 def _problem(variable: str, value: Any) -> str:

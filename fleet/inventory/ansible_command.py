@@ -6,6 +6,7 @@ promise to Ansible's users; its Python classes are not, and want a process of th
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -59,8 +60,20 @@ def listed(path: Path) -> dict[str, Any]:
     return found
 
 
+def _is_marked(file: Path) -> bool:
+    marks = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        with file.open("rb") as stream:
+            return stream.read(3).startswith(marks)
+    except OSError:
+        return False
+
+
 def told(path: Path, said: str) -> str:
     """What matters of all that every plugin that tried has said, and its place if it is known."""
+    if mark := next(filter(_is_marked, sources.files(path)), None):
+        return (f"{mark}:1: it begins with a byte order mark, which Ansible takes for part of the "
+                "first line: save it as UTF-8 without one (BOM)")  # fmt: skip
     plugin = "yaml" if path.suffix in (".yml", ".yaml", ".json") else "ini"
     failed = re.compile(rf"\**\s*Failed to parse .*? with '?{plugin}'? plugin: ")
     # one paragraph each; before ansible-core 2.19 in lines of 79 characters

@@ -15,7 +15,7 @@ def of(path: Path, words: list[str], host: str = "*", groups: tuple[str, ...] = 
     some = "|".join(map(re.escape, words))
     whole = re.compile(rf"(?<![\w.-])({some})(?![\w.-])")
     found = []
-    for file in _files(path, host, groups):
+    for file in files(path, host, groups):
         try:
             lines = documents.text_of(file).splitlines()
         except InvalidInput:
@@ -24,7 +24,7 @@ def of(path: Path, words: list[str], host: str = "*", groups: tuple[str, ...] = 
     return " or ".join(found[:3]) or str(path)
 
 
-def _files(path: Path, host: str, groups: tuple[str, ...]) -> Iterator[Path]:
+def files(path: Path, host: str = "", groups: tuple[str, ...] = ()) -> Iterator[Path]:
     """The inventory's files, and the variables beside it of a host and its groups."""
     folder = path if path.is_dir() else path.parent
     yield from sorted(path.iterdir()) if path.is_dir() else [path]

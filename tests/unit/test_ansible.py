@@ -114,7 +114,13 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -
         ("a release=none\n", "SITE/hosts.ini:1: release of a:\nrelease 'none': no file"),
         ("\na sudo_password_file=/no\n", "SITE/hosts.ini:2: a: sudo_password_file: no file /no"),
         ("a ansible_host=h\nb ansible_host=h\n", "SITE/hosts.ini:2: b: one host with a (h:22)"),
-        ("a ansible_connection=local\n", "SITE/hosts.ini:1: a: ansible_connection: 'local': only"),
+        ("a ansible_connection=docker\n", "SITE/hosts.ini:1: a: ansible_connection: 'docker'"),
+        ("b\na ansible_host=h ansible_connection=local\n", "SITE/hosts.ini:2: a: ansible_conn"),
+        ("localhost\n", "SITE/hosts.ini: hosts: at least 1"),
+        ("b\na ansible_host=10.0.1\n", "SITE/hosts.ini:2: a: ssh_hostname: '10.0.1' is 10.0.0.1"),
+        ("b\n10.0.1\n", "SITE/hosts.ini:2: 10.0.1: name: '10.0.1' is 10.0.0.1"),
+        ("b\na ansible_host=root@h\n", "SITE/hosts.ini:2: a: ssh_hostname: 'root@h': write h"),
+        ("\ufeff[r]\r\na\r\n", "SITE/hosts.ini:1: it begins with a byte order mark"),
         ("a ansible_ssh_common_args='-o ProxyJump=x'\n",
          "SITE/hosts.ini:1: a: ansible_ssh_common_args: a proxy is not read from here"),
         ("a ansible_host='{{ b }}'\n", "SITE/hosts.ini:1: a: ansible_host: a template"),
@@ -168,6 +174,25 @@ ERROR! Completely failed to parse inventory source /i/bad.yml
 )
 def test_what_ansible_said_before_2_19(path: str, said: str) -> None:
     assert ansible_command.told(Path(path), OLD).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["localhost ansible_connection=local", "localhost", "127.0.0.1", "me ansible_connection=local"],
+)
+def test_the_machine_ansible_runs_on_is_left_out_and_that_is_said(
+    site: Path, wanted: Wanted, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "pyinfra")
+    assert set(read(site, f"{line}\r\n[r]\r\na\r\n")) == {"a"}
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{site}/hosts.ini: {line.split()[0]}: left out, Ansible does not reach it by ssh"
+    ]
+
+
+def test_a_host_that_is_only_called_so_is_taken(site: Path, wanted: Wanted) -> None:
+    text = "localhost ansible_host=10.0.1.1\n127.0.0.1 ansible_connection=ssh\n"
+    assert set(read(site, text)) == {"localhost", "127.0.0.1"}
 
 
 def test_all_places_that_can_have_said_it_are_named(site: Path, wanted: Wanted) -> None:
