@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from fleet import documents, driver_packages, measured, pieces, whole
+from fleet import documents, measured, pieces, whole
 from fleet.failures import InvalidInput
 from fleet.release import Release
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
 from fleet.store import checksums, repositories
+from fleet.store.contents import Contents
 
 CHUNK = 1 << 20
 #: bytes of a lock, where it is written and where it is read: some 400,000 files
@@ -87,46 +87,6 @@ def load(release_file: Path) -> Lock:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: not valid JSON: {error}") from error
     return documents.validate(Lock, data, path)
-
-
-def wanted_files(release: Release, store: Path) -> Iterator[str]:
-    """Paths below the store that a release needs.
-
-    :raises InvalidInput: one is missing
-    """
-    names = [package.file for package in release.driver.packages.values()]
-    # of what the table names, a store has the files of its own fleet's systems
-    tabled = [
-        p.file for _, _, p in driver_packages.known(release) if documents.is_file(store / p.file)
-    ]
-    names += tabled
-    names.append(release.image.file)
-    names += [source.bundle for source in release.sources if source.bundle]
-    names += [p.file for p in release.packages.system if p.file]
-    names += [p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel]
-    names += [patch.store for patch in release.patches if patch.store]
-    missing = [name for name in names if not documents.is_file(store / name)]
-    folders = [weights.folder for weights in release.weights]
-    if release.packages.wheelhouse:
-        folders.append(release.packages.wheelhouse)
-    folders += release.engine.packages.values()
-    folders += release.driver.headers.values()
-    folders = list(dict.fromkeys(folders))
-    missing += [f"{folder}/" for folder in folders if not os.path.isdir(store / folder)]
-    if not tabled and not release.driver.packages:
-        example = next(driver_packages.known(release))[2].file
-        missing.append(f"the driver of one system at least: {example}, …")
-    if missing:
-        listed = "\n  ".join(missing)
-        raise InvalidInput(
-            f"{store}: release {release.name} needs files that are not there:\n  {listed}"
-        )
-    yield from dict.fromkeys(names)
-    for folder in folders:
-        for root, inside, entries in os.walk(store / folder):
-            inside[:] = [name for name in inside if name != ".git"]
-            for entry in sorted(entries):
-                yield str((Path(root) / entry).relative_to(store))
 
 
 def measure(path: Path) -> LockedFile:
@@ -206,6 +166,8 @@ def make(release: Release, store: Path, progress: Callable[[str], None],
     """
     for weights in release.weights:
         repositories.checked_out(weights, store)
+    taken = Contents(release, store, warn)
+    commits = repositories.all_of(release, store, warn)
     files: dict[str, LockedFile] = {}
 
     def read(path: Path) -> str:
@@ -214,14 +176,13 @@ def make(release: Release, store: Path, progress: Callable[[str], None],
         files[name] = measure(path)
         return files[name].sha256
 
-    measured.sums([store / name for name in wanted_files(release, store)], read, anew=True)
+    measured.sums([store / name for name in taken.names], read, anew=True)
     image = read_image(store / release.image.file)
     if release.image.reference not in image.tags:
         raise InvalidInput(
             f"{store / release.image.file}: holds {', '.join(image.tags) or 'no tag'}, "
             f"but the release says {release.image.reference}"
         )
-    commits = repositories.all_of(release, store, warn)
     return Lock(release=release.digest, files=files, image=image, commits=commits)
 
 

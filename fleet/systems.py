@@ -138,3 +138,10 @@ def keys(os: str, version: str) -> tuple[str, ...]:
 def said(known: Mapping[str, Said], os: str, version: str) -> Said | None:
     """What a release says of a host's system, by the most exact of its names."""
     return next((known[key] for key in keys(os, version) if key in known), None)
+
+
+def called(name: str) -> System | None:
+    """The system that a release calls so; None for one that is not in the table."""
+    return next((system for system in table() if name == system.name or (
+        name.startswith(system.id) and system.is_of(system.id, name[len(system.id) :])
+    )), None)  # fmt: skip

@@ -7,7 +7,7 @@ import re
 #: bytes that are enough to know
 ENOUGH = 1024
 
-POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+POINTER = b"version https://git-lfs.github.com/spec/v1"
 MAGIC = {
     b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!\x1a\x07": "a rar archive", b"\x1f\x8b": "a gzip file", b"BZh": "a bzip2 file",

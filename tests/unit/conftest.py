@@ -19,6 +19,7 @@ from fleet import lock as locks
 from fleet import releases
 from fleet.wanted import Wanted
 from operations.state import HostState, parse
+from tests.unit import packaged
 
 # the same examples on every machine; HYPOTHESIS_PROFILE=long looks for others
 settings.register_profile("short", max_examples=100, deadline=None, derandomize=True, database=None)
@@ -27,6 +28,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 SHA = hashlib.sha256
 REFERENCE = "registry.example/torch:v1"
+NUMPY = "numpy-1.21.6-py3-none-any.whl"
 
 RELEASE = """\
 name: small
@@ -87,11 +89,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store, upstream = root / "store", root / "upstream"
     for folder in (store / "weights", store / "wheels", store / "docker", upstream):
         folder.mkdir(parents=True)
-    (store / "driver.deb").write_bytes(b"deb")
-    (store / "driver.rpm").write_bytes(b"rpm")
+    (store / "driver.deb").write_bytes(packaged.deb("mlu-ubuntu18.04-dkms"))
+    (store / "driver.rpm").write_bytes(packaged.rpm("mlu-centos7"))
     (store / "weights/model.bin").write_bytes(b"weights")
-    (store / "docker/docker.io.deb").write_bytes(b"docker")
-    (store / "wheels/numpy.whl").write_bytes(b"wheel")
+    (store / "docker/docker.io.deb").write_bytes(packaged.deb("docker.io", "20.10.24"))
+    (store / f"wheels/{NUMPY}").write_bytes(packaged.wheel("numpy", "1.21.6"))
     archive(store / "image.tar.gz", [REFERENCE])
     git("init", "-q", "-b", "main", cwd=upstream)
     (upstream / "a.py").write_text("old\n")

@@ -26,6 +26,7 @@ from operations import (
 from operations.stage import Options
 from operations.state import HostState
 from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.packaged import deb
 
 NONE = Options()
 
@@ -330,7 +331,7 @@ def test_headers_are_carried_for_exactly_the_kernel_that_lacks_them(
     folder = site / "store/headers"
     folder.mkdir()
     for name in (file, "linux-kbuild_1_amd64.deb"):
-        (folder / name).write_text(name)
+        (folder / name).write_bytes(deb(name.partition("_")[0]))
     text = (site / "small.yml").read_text()
     text = text.replace("driver:\n", "driver:\n  headers: {ubuntu18.04: headers}\n", 1)
     (site / "small.yml").write_text(text)

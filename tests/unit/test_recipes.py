@@ -59,9 +59,9 @@ def test_a_release_is_shown_for_a_host_without_connecting(site: Path, wanted: Wa
     )
     shown = mlufleet("show", "--host", "mlu1", "--inventory", str(site / "fleet.py"))
     assert shown.exit_code == 0, shown.output
+    deb = wanted.lock.files["driver.deb"]
     for text in (
-        f"ubuntu18.04: {site}/store/driver.deb  3 bytes, sha256 "
-        f"{wanted.lock.files['driver.deb'].sha256}",
+        f"ubuntu18.04: {site}/store/driver.deb  {deb.size} bytes, sha256 {deb.sha256}",
         "centos7: ", f"id {wanted.lock.image.id}", "mount /data/share at /home/share",
         f"source model at v1 = {wanted.lock.commits['model']}",
         "/data/share/model from model.bundle",

@@ -112,16 +112,17 @@ def test_the_command_takes_urls_and_the_mirror_and_names_what_has_neither(
     path.write_text(text)
     urls = {file.name: file.url for file in by([str(path)]).files}
     assert urls["weights/model.bin"] == f"{web.url}/hf/model.bin" and urls["driver.rpm"] is None
-    web.files |= {"/d?v=1": b"deb", "/m/driver.rpm": b"rpm"}
+    deb, rpm = ((store / name).read_bytes() for name in ("driver.deb", "driver.rpm"))
+    web.files |= {"/d?v=1": deb, "/m/driver.rpm": rpm}
     for name in ("driver.deb", "driver.rpm"):
         (store / name).unlink()
     words = ["fetch", str(path), "--store", str(store), "--only", "driver.*"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 3 and wanted.lock.files["driver.rpm"].sha256 in done.stdout
-    assert (store / "driver.deb").read_bytes() == b"deb"
+    assert (store / "driver.deb").read_bytes() == deb
     path.write_text(f"{text}mirror: {web.url}/m\n")
     assert CliRunner().invoke(main, words).exit_code == 0
-    assert (store / "driver.rpm").read_bytes() == b"rpm"
+    assert (store / "driver.rpm").read_bytes() == rpm
 
 
 def test_a_url_that_is_none_is_told_with_its_line(site: Path, wanted: Wanted) -> None:

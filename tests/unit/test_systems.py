@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from fleet.wanted import Wanted, load
 from operations import driver, engine, observe, preflight
 from operations.stage import Options
 from operations.state import HostState
+from tests.unit import packaged
 from tests.unit.conftest import BARE, DRIVEN, probe
 
 NONE = Options()
@@ -38,9 +40,17 @@ def tabled(site: Path) -> Path:
     text = path.read_text()
     begin, end = text.index("  packages:\n    ubuntu18.04"), text.index("image:")
     path.write_text(text[:begin] + text[end:])
-    for name, like in ((UBUNTU, "driver.deb"), (FILES["centos", "7"], "driver.rpm")):
-        (site / "store" / like).rename(site / "store" / name)
+    for name in (UBUNTU, FILES["centos", "7"]):
+        delivered(site / "store" / name)
     return path
+
+
+def delivered(path: Path) -> None:
+    """A driver package that is what its file's name says."""
+    name = re.split(r"[-_]5\.10\.10", path.name)[0]
+    machine = next(m for m in ("amd64", "arm64", "x86_64") if m in path.name)
+    make = packaged.deb if path.suffix == ".deb" else packaged.rpm
+    path.write_bytes(make(name, architecture=machine))
 
 
 def locked(path: Path) -> Wanted:
@@ -88,9 +98,11 @@ def test_a_system_is_known_by_its_id_and_major_version(os: str, version: str, na
 
 def test_what_a_release_names_wins_and_the_exact_version_before_the_major_one(site: Path) -> None:
     path = site / "small.yml"
-    rows = ("rocky8.9: {file: driver.rpm, package: mlu-exact}\n"
-            "    rocky8: {file: driver.rpm, package: mlu-major}\n"
-            "    anolis8.8: {file: driver.rpm, package: mlu-anolis}\n    centos7")  # fmt: skip
+    rows = ("rocky8.9: {file: mlu-exact.rpm, package: mlu-exact}\n"
+            "    rocky8: {file: mlu-major.rpm, package: mlu-major}\n"
+            "    anolis8.8: {file: mlu-anolis.rpm, package: mlu-anolis}\n    centos7")  # fmt: skip
+    for name in ("mlu-exact", "mlu-major", "mlu-anolis"):
+        (site / f"store/{name}.rpm").write_bytes(packaged.rpm(name))
     path.write_text(path.read_text().replace("centos7", rows, 1))
     wanted = locked(path)
     for said, package in (
@@ -110,7 +122,7 @@ def test_a_lock_pins_the_drivers_that_are_in_the_store_and_demands_no_others(tab
     assert drivers == {UBUNTU, FILES["centos", "7"]}
     assert preflight.decide(wanted, host("centos", "7"), NONE) == []
     # one that comes later is not the host's until it is locked: nobody has measured it
-    (tabled.parent / "store" / FILES["kylin", "V10"]).write_bytes(b"rpm")
+    delivered(tabled.parent / "store" / FILES["kylin", "V10"])
     assert refusal(preflight.decide(wanted, host("kylin", "V10"), NONE))[0] == "OS_UNSUPPORTED"
     assert preflight.decide(locked(tabled), host("kylin", "V10"), NONE) == []
 
@@ -156,16 +168,16 @@ def test_a_host_is_asked_only_for_packages_that_are_in_the_lock(tabled: Path) ->
 
 def test_a_lock_says_which_systems_it_is_for(tabled: Path) -> None:
     store = str(tabled.parent / "store")
-    (tabled.parent / "store" / UBUNTU.replace("amd64", "arm64")).write_bytes(b"deb")
+    delivered(tabled.parent / "store" / UBUNTU.replace("amd64", "arm64"))
     said = CliRunner().invoke(main, ["lock", str(tabled), "--store", store]).output
     assert "hosts may be centos7, ubuntu18.04, ubuntu18.04 (aarch64, untested)\n" in said
     assert "no driver for debian10, debian11, kylinV10, " in said
 
 
 def test_a_release_is_shown_with_the_files_that_it_has_and_would_need(tabled: Path) -> None:
-    locked(tabled)
+    size = locked(tabled).lock.files[UBUNTU].size
     said = CliRunner().invoke(main, ["show", str(tabled)]).output
-    assert f"ubuntu18.04: artifacts/{UBUNTU}  3 bytes, sha256" in said
+    assert f"ubuntu18.04: artifacts/{UBUNTU}  {size} bytes, sha256" in said
     assert f"kylinV10: would need {FILES['kylin', 'V10']}" in said
 
 

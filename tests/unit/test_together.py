@@ -20,7 +20,8 @@ from operations import container, driver, layout, outstanding, preflight, room, 
 from operations.observe import preamble
 from operations.stage import Options
 from operations.state import HostState, parse
-from tests.unit.conftest import BARE
+from tests.unit import packaged
+from tests.unit.conftest import BARE, NUMPY
 
 CARDS = tuple(f"card|0000:0{n}:00.0|0x0370|01|" for n in range(4))
 
@@ -125,7 +126,9 @@ def test_a_hosts_own_releases_hide_the_one_of_all(pair: Path) -> None:
 @pytest.mark.parametrize(
     ("over", "problem"),
     [
-        ({"driver": {"version": "5.10.22"}}, "a host runs one driver"),
+        ({"driver": {"version": "5.10.22", "packages": {
+            "ubuntu18.04": {"file": "new.deb"}, "centos7": {"file": "new.rpm"}}}},
+         "a host runs one driver"),
         ({"container": {"name": "torch"}}, "both have a container named torch"),
         ({"container": {"name": "second"}}, "something else at /data/share/model_mlu of"),
         ({"container": {"name": "second", "mounts": [
@@ -136,6 +139,8 @@ def test_a_hosts_own_releases_hide_the_one_of_all(pair: Path) -> None:
 def test_what_two_releases_cannot_share_is_told(
     pair: Path, over: dict[str, Any], problem: str
 ) -> None:
+    (pair / "store/new.deb").write_bytes(packaged.deb("mlu-ubuntu18.04-dkms", "5.10.22"))
+    (pair / "store/new.rpm").write_bytes(packaged.rpm("mlu-centos7", "5.10.22"))
     write(pair, {"name": "other", **over})
     with pytest.raises(InvalidInput) as error:
         both(pair)
@@ -173,7 +178,7 @@ def test_cards_that_are_not_there_are_refused_before_anything_is_touched(pair: P
 def test_room_is_wanted_for_both_and_once_for_what_they_share(pair: Path) -> None:
     parts = both(pair)
     size = {name: file.size for name, file in parts.lock.files.items()}
-    image, wheel = size["image.tar.gz"], size["wheels/numpy.whl"]
+    image, wheel = size["image.tar.gz"], size[f"wheels/{NUMPY}"]
     weights = 2 * size["weights/model.bin"]
     arriving = image + weights + size["model.bundle"] + 2 * wheel + size["driver.deb"]
     exact = arriving, 3 * image + 2 * 4 * wheel

@@ -1,0 +1,129 @@
+"""What a release takes of a store, and whether each of it is what it is taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fleet import documents, driver_packages, systems
+from fleet.failures import InvalidInput
+from fleet.release import DriverPackage, Release
+from fleet.store import folders, packages, weights
+from fleet.store.folders import Warn
+from fleet.systems import System
+
+#: bytes of a file that replaces another one
+LARGEST = 16 << 20
+
+
+class Contents:
+    """The files of a release in a store.
+
+    :raises InvalidInput: one is missing, or is not what it is taken for
+    """
+
+    def __init__(self, release: Release, store: Path, warn: Warn) -> None:
+        self.release, self.store, self._warn = release, store, warn
+        tabled = [(system, architecture, one)
+                  for system, architecture, one in driver_packages.known(release)
+                  if documents.is_file(store / one.file)]  # fmt: skip
+        self._complete(bool(tabled))
+        #: path below the store of every file, in the order in which they are read
+        self.names = list(dict.fromkeys([*(one.file for _, _, one in tabled), *self._single()]))
+        for name in self.names:
+            folders.usable(store / name, store, warn)
+        for patch in release.patches:
+            if patch.store:
+                documents.text_of(store / patch.store, LARGEST)
+        machines = dict(self._drivers(tabled))
+        for folder in release.weights:
+            found = self._folder(folder.folder)
+            weights.check(store / folder.folder, found, warn)
+            self._take(folder.folder, found)
+        if wheelhouse := release.packages.wheelhouse:
+            self._take(wheelhouse, self._folder(wheelhouse))
+        for system, place in (*release.engine.packages.items(), *release.driver.headers.items()):
+            self._take(place, self._packages(system, place, machines))
+        for package in release.packages.system:
+            if package.file:
+                path = store / package.file
+                packages.fits(path, packages.read(path), name=package.package, family="deb")
+
+    def _single(self) -> Iterator[str]:
+        release = self.release
+        yield from (package.file for package in release.driver.packages.values())
+        yield release.image.file
+        yield from (source.bundle for source in release.sources if source.bundle)
+        yield from (p.file for p in release.packages.system if p.file)
+        yield from (p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel)
+        yield from (patch.store for patch in release.patches if patch.store)
+
+    def _complete(self, driver: bool) -> None:
+        """:raises InvalidInput: something is missing; all that is is named"""
+        release = self.release
+        missing = [name for name in self._single() if not (self.store / name).exists()
+                   and not (self.store / name).is_symlink()]  # fmt: skip
+        places = [weights.folder for weights in release.weights]
+        places += [release.packages.wheelhouse] if release.packages.wheelhouse else []
+        places += [*release.engine.packages.values(), *release.driver.headers.values()]
+        missing += [f"{place}/" for place in dict.fromkeys(places)
+                    if not (self.store / place).is_dir()]  # fmt: skip
+        if not driver and not release.driver.packages:
+            example = next(driver_packages.known(release))[2].file
+            missing.append(f"the driver of one system at least: {example}, …")
+        if missing:
+            listed = "\n  ".join(missing)
+            raise InvalidInput(f"{self.store}: release {release.name} needs files that are not "
+                               f"there:\n  {listed}")  # fmt: skip
+
+    def _drivers(self, tabled: list[tuple[System, str, DriverPackage]]
+                 ) -> Iterator[tuple[str, set[str]]]:  # fmt: skip
+        """Architectures of the drivers by system, each driver looked at."""
+        version = self.release.driver.version
+        found: dict[str, set[str]] = {}
+        for name, own in self.release.driver.packages.items():
+            path, system = self.store / own.file, systems.called(name)
+            read, words = packages.read(path), system.architectures.values() if system else ()
+            packages.fits(path, read, name=own.package, version=version,
+                          family=system.family if system else "",
+                          architectures=words)  # fmt: skip
+            found.setdefault(name, set()).add(read.architecture)
+        for row, architecture, one in tabled:
+            path, word = self.store / one.file, row.architectures[architecture]
+            packages.fits(path, packages.read(path), name=one.package, version=version,
+                          family=row.family, architectures=[word])  # fmt: skip
+            found.setdefault(row.name, set()).add(word)
+        yield from found.items()
+
+    def _folder(self, place: str) -> list[str]:
+        found = folders.files(self.store / place, self.store, self._warn)
+        if not found:
+            raise InvalidInput(f"{self.store / place}: has no files")
+        return found
+
+    def _take(self, place: str, names: list[str]) -> None:
+        taken = dict.fromkeys(self.names)
+        self.names = list(taken | dict.fromkeys(f"{place.rstrip('/')}/{name}" for name in names))
+
+    def _packages(self, system: str, place: str, machines: dict[str, set[str]]) -> list[str]:
+        """Packages in the folder of a system; what lies beside them is nobody's."""
+        row = systems.called(system)
+        family = row.family if row else ""
+        endings = (f".{family}",) if family else (".deb", ".rpm")
+        found = [n for n in self._folder(place) if n.endswith(endings)]
+        if not found:
+            raise InvalidInput(f"{self.store / place}: has no package of {system} (no file that "
+                               f"ends in {' or '.join(endings)})")  # fmt: skip
+        may = machines.get(system) or (set(row.architectures.values()) if row else set())
+        seen: dict[str, str] = {}
+        for name in found:
+            path = self.store / place / name
+            package = packages.read(path)
+            packages.fits(path, package, family=family, architectures=may)
+            if package.architecture not in ("", *packages.ANY):
+                seen.setdefault(package.architecture, name)
+        if len(seen) > 1:
+            said = " and ".join(f"{name} ({word})" for word, name in seen.items())
+            raise InvalidInput(f"{self.store / place}: has packages of several architectures, and "
+                               f"hosts are given all of them: {said}")  # fmt: skip
+        return found

@@ -1,0 +1,165 @@
+"""Weights that a model can be loaded from, as far as that is known without loading them.
+
+A few bytes of each file are read; gigabytes are read once, when they are summed up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fleet.failures import InvalidInput
+from fleet.store import kinds
+from fleet.store.folders import Warn, shown
+
+#: names of what has not come whole yet, of wget, aria2, browsers, Thunder and Baidu's client
+PARTIAL = re.compile(
+    r".*\.(incomplete|aria2|part|partial|crdownload|download|downloading|opdownload|xltd|td|td\.cfg"
+    r"|bc!|!ut|tmp|filepart|mlufleet-part)", re.IGNORECASE)  # fmt: skip
+#: what a model is loaded from
+MODEL = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml", ".onnx", ".model",
+         ".npz", ".npy", ".h5", ".msgpack", ".tiktoken", ".json", ".cambricon")  # fmt: skip
+#: what a site may have left as it is in a checkout: nothing reads it
+SEEN = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf", ".mp4", ".webm", ".md", ".html")
+#: of transformers, read before anything else
+CONFIGS = tuple(f"{name}.json" for name in (
+    "config", "generation_config", "tokenizer_config", "tokenizer", "special_tokens_map",
+    "preprocessor_config", "adapter_config"))  # fmt: skip
+VOCABULARIES = re.compile(r"tokenizer\.json|vocab\.(json|txt)|.*\.(model|tiktoken)|merges\.txt")
+INDEX = ".index.json"
+#: bytes of a JSON document that is read, and of the header of safetensors (its own limit)
+LARGEST, HEADER = 64 << 20, 100_000_000
+
+
+class _Refused(Exception):
+    """Why a file is no part of weights, in words."""
+
+
+def check(folder: Path, names: list[str], warn: Warn) -> None:
+    """:raises InvalidInput: a model cannot be loaded from these files"""
+    present = set(names)
+    for name in names:
+        path = folder / name
+        try:
+            _one(path, warn)
+            if name.endswith(INDEX):
+                _index(name, path, present, warn)
+        except _Refused as error:
+            raise InvalidInput(f"{shown(path)}: {error}") from error
+        except OSError as error:
+            raise InvalidInput(f"{shown(path)}: cannot be read: {error.strerror}") from error
+    for half in sorted((folder / ".cache").rglob("*.incomplete"))[:1]:
+        warn(f"{shown(half)}: a download that has not ended, or was begun anew")
+    _vocabulary(folder, present, warn)
+
+
+def _one(path: Path, warn: Warn) -> None:
+    name, ending = path.name, path.suffix.lower()
+    if PARTIAL.fullmatch(name):
+        raise _Refused("its name is that of a download that has not ended: fetch the rest, or "
+                       "remove it")  # fmt: skip
+    with path.open("rb") as stream:
+        begin, size = stream.read(kinds.ENOUGH), os.fstat(stream.fileno()).st_size
+    if kinds.pointer(begin) and ending in SEEN:
+        warn(f"{shown(path)}: a pointer of Git LFS")
+    elif kinds.pointer(begin) or (kinds.page(begin) and ending not in SEEN):
+        raise _Refused(kinds.told(begin))
+    elif not size and ending in MODEL:
+        raise _Refused("it is empty: fetch it again")
+    elif ending == ".safetensors":
+        _safetensors(path, size)
+    elif begin.startswith(b"PK\x03\x04") and ending in (".bin", ".pt", ".pth", ".ckpt", ".npz"):
+        _zipped(path)
+    elif ending == ".gguf" and not begin.startswith(b"GGUF"):
+        raise _Refused(f"no GGUF: {kinds.told(begin)}")
+    elif name in CONFIGS:
+        _json(path)
+    elif ending in MODEL and _hollow(path, begin):
+        warn(f"{shown(path)}: begins and ends with zeros, as a download that was cut does")
+
+
+def _hollow(path: Path, begin: bytes) -> bool:
+    """Whether a file begins and ends with zeros, as one whose bytes have not come yet."""
+    with path.open("rb") as stream:
+        stream.seek(-len(begin), os.SEEK_END)
+        return not any(begin) and not any(stream.read())
+
+
+def _safetensors(path: Path, size: int) -> None:
+    with path.open("rb") as stream:
+        begin = stream.read(8)
+        length = struct.unpack("<Q", begin)[0] if len(begin) == 8 else 0
+        if not 2 <= length <= HEADER or begin[:1] == b"{":
+            raise _Refused(f"no safetensors: {kinds.told(begin + stream.read(kinds.ENOUGH))}")
+        if 8 + length > size:
+            raise _Refused(f"it ends after {size} bytes, within its header: fetch it again")
+        try:
+            tensors = json.loads(stream.read(length))
+            ends = [
+                one["data_offsets"][1] for name, one in tensors.items() if name != "__metadata__"
+            ]
+            needed = 8 + length + max([0, *map(int, ends)])
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError,
+                OverflowError) as error:  # fmt: skip
+            raise _Refused("no safetensors: its header cannot be read") from error
+    if size != needed:
+        raise _Refused(f"its header wants {needed} bytes, it has {size}: fetch it again")
+
+
+def _zipped(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        raise _Refused("it ends before its table of contents: fetch it again") from error
+
+
+def _json(path: Path) -> Any:
+    if path.stat().st_size > LARGEST:
+        return None
+    content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _Refused(f"no JSON: {kinds.told(content[: kinds.ENOUGH])}") from error
+
+
+def _index(name: str, path: Path, present: set[str], warn: Warn) -> None:
+    """The shards that an index names are there."""
+    said = _json(path)
+    shards = said.get("weight_map") if isinstance(said, dict) else None
+    if not isinstance(shards, dict):
+        return
+    folder = PurePosixPath(name).parent
+    files = sorted({str(shard) for shard in shards.values()})
+    for shard in files:
+        if shard.startswith("/") or ".." in PurePosixPath(shard).parts:
+            raise _Refused(f"it names a file elsewhere: {shown(shard)}")
+    missing = [shard for shard in files if str(folder / shard) not in present]
+    if not missing:
+        return
+    few = f"{', '.join(map(shown, missing[:3]))}{', …' * (len(missing) > 3)}"
+    lacks = f"{len(missing)} of the {len(files)} files that it names are not there: {few}"
+    # the other format's index often comes along where only one format is wanted
+    other = "model.safetensors" in {PurePosixPath(p).name for p in present} or any(
+        p.endswith(f".safetensors{INDEX}") and p != name for p in present)  # fmt: skip
+    if len(missing) == len(files) and other and ".safetensors" not in path.name:
+        warn(f"{shown(path)}: {lacks}; safetensors are there instead")
+        return
+    raise _Refused(lacks)
+
+
+def _vocabulary(folder: Path, present: set[str], warn: Warn) -> None:
+    """A tokenizer that is described has a vocabulary."""
+    for name in present:
+        if PurePosixPath(name).name == "tokenizer_config.json":
+            beside = PurePosixPath(name).parent
+            if not any(VOCABULARIES.fullmatch(PurePosixPath(p).name) for p in present
+                       if PurePosixPath(p).parent == beside):  # fmt: skip
+                warn(f"{shown(folder / name)}: no vocabulary is beside it (tokenizer.model, "
+                     "tokenizer.json, vocab.txt, …)")  # fmt: skip

@@ -1,0 +1,309 @@
+"""Weights that a model cannot be loaded from are not locked; nothing but plain files is."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fleet import lock as locks
+from fleet import releases
+from fleet.cli import main
+from fleet.failures import InvalidInput
+from fleet.store import weights
+from tests.unit.conftest import git
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 9\n".encode()
+ENDED = "its name is that of a download that has not ended"
+PAGE = b"<!DOCTYPE html>\n<html><head><title>401</title></head></html>\n"
+
+
+def tensors(size: int = 8, tail: bytes = b"") -> bytes:
+    head = json.dumps({"__metadata__": {"format": "pt"}, "w": {
+        "dtype": "F16", "shape": [size // 2], "data_offsets": [0, size]}}).encode()  # fmt: skip
+    return struct.pack("<Q", len(head)) + head + b"\1" * size + tail
+
+
+def zipped() -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}." * 100)
+    return target.getvalue()
+
+
+def index(*shards: str) -> bytes:
+    return json.dumps({"metadata": {}, "weight_map": {f"l.{s}": s for s in shards}}).encode()
+
+
+def make(site: Path) -> tuple[set[str], list[str]]:
+    """Names of the weights in the lock, and the warnings."""
+    said = list[str]()
+    release = releases.load(site / "small.yml")
+    lock = locks.make(release, site / "store", lambda name: None, said.append)
+    return set(lock.under("weights")), said
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def place(site: Path) -> Path:
+    (site / "store/weights/model.bin").unlink()
+    return site / "store/weights"
+
+
+FILES: dict[str, tuple[dict[str, bytes], str]] = {
+    "a pointer": ({"model.safetensors": POINTER}, "model.safetensors: it is a pointer of Git LFS"),
+    "a pointer with CRLF": ({"model.safetensors": POINTER.replace(b"\n", b"\r\n")},
+                            "model.safetensors: it is a pointer of Git LFS"),
+    "a tokenizer's": ({"m.bin": b"x", "tokenizer.model": POINTER}, "it is a pointer of Git LFS"),
+    "one below": ({"m.bin": b"x", "unet/model.bin": POINTER}, "unet/model.bin: it is a pointer"),
+    "an absent shard": ({"model.safetensors.index.json": index("1.safetensors", "2.safetensors"),
+                         "1.safetensors": tensors()},
+                        "1 of the 2 files that it names are not there: 2.safetensors"),
+    "all shards": ({"model.safetensors.index.json": index("1.safetensors")},
+                   "1 of the 1 files that it names are not there: 1.safetensors"),
+    "a shard below": ({"a/pytorch_model.bin.index.json": index("1.bin"), "1.bin": b"x"},
+                      "1 of the 1 files"),
+    "an index elsewhere": ({"model.safetensors.index.json": index("../1.safetensors")},
+                           "it names a file elsewhere: ../1.safetensors"),
+    "an absolute one": ({"model.safetensors.index.json": index("/etc/shadow")},
+                        "it names a file elsewhere: /etc/shadow"),
+    "an index that is none": ({"model.safetensors.index.json": b"{"}, "no JSON"),
+    "incomplete": ({"model.bin.incomplete": b"x"}, ENDED),
+    "aria2": ({"model.bin": b"x", "model.bin.aria2": b"x"}, ENDED),
+    "part": ({"model.bin.part": b"x"}, ENDED),
+    "a browser's": ({"model.bin.crdownload": b"x"}, ENDED),
+    "Thunder's": ({"model.bin.xltd": b"x"}, ENDED),
+    "Baidu's": ({"m.bin.baiduyun.p.downloading": b"x"}, ENDED),
+    "a page": ({"config.json": PAGE}, "config.json: it is a page of a web site"),
+    "a page for weights": ({"model.bin": b"\xef\xbb\xbf\n" + PAGE}, "it is a page of a web site"),
+    "an error of S3": ({"model.bin": b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code>"},
+                       "it is a page of a web site"),
+    "an error of a hub": ({"model.safetensors": b'{"error":"Repository not found"}'},
+                          "it is the error message of a web site"),
+    "half a config": ({"config.json": b'{"model_type": "llama",'}, "config.json: no JSON"),
+    "an empty config": ({"config.json": b""}, "config.json: it is empty"),
+    "an empty file": ({"model.bin": b""}, "model.bin: it is empty"),
+    "an empty tokenizer": ({"m.bin": b"x", "tokenizer.model": b""}, "tokenizer.model: it is empty"),
+    "cut tensors": ({"model.safetensors": tensors(4096)[:-100]}, "bytes, it has"),
+    "a cut header": ({"model.safetensors": tensors(4096)[:30]}, "within its header"),
+    "a tail": ({"model.safetensors": tensors(8, b"more")}, "bytes, it has"),
+    "no tensors": ({"model.safetensors": zipped()}, "no safetensors: it is a zip archive"),
+    "a header of noise": ({"model.safetensors": struct.pack("<Q", 20) + b"\xff" * 20},
+                          "its header cannot be read"),
+    "a cut zip": ({"pytorch_model.bin": zipped()[:-30]}, "ends before its table of contents"),
+    "a cut checkpoint": ({"a.pth": zipped()[:200]}, "ends before its table of contents"),
+    "no gguf": ({"model.gguf": b"ggml" * 9}, "no GGUF"),
+    "the cache": ({"blobs/1": b"x", "snapshots/2/m.bin": b"x", "refs/main": b"2"},
+                  "weights: the cache of Hugging Face"),
+    "the cache below": ({"models--a--b/blobs/1": b"x", "models--a--b/snapshots/2/m.bin": b"x"},
+                        "weights/models--a--b: the cache of Hugging Face"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_weights_that_no_model_can_be_loaded_from_are_refused(
+    site: Path, place: Path, case: str
+) -> None:
+    files, said = FILES[case]
+    write(place, files)
+    with pytest.raises(InvalidInput) as error:
+        make(site)
+    assert said in str(error.value) and str(error.value).startswith(str(place))
+
+
+def test_weights_as_they_should_be_are_locked_without_a_word(site: Path, place: Path) -> None:
+    write(place, {
+        "model-1.safetensors": tensors(), "model-2.safetensors": tensors(16),
+        "model.safetensors.index.json": index("model-1.safetensors", "model-2.safetensors"),
+        "pytorch_model.bin": zipped(), "old.bin": b"\x80\x02legacy", "config.json": b'{"a": 1}',
+        "tokenizer_config.json": b"{}", "tokenizer.model": b"\n\x0e", "modeling/__init__.py": b"",
+        "README.md": b"<html>", ".gitattributes": b"*.bin filter=lfs\n", "a file.txt": b"x",
+        "权重.json": b"[]", "q.gguf": b"GGUF\3", "empty.safetensors": struct.pack("<Q", 2) + b"{}",
+    })  # fmt: skip
+    write(place, {".cache/huggingface/download/a.metadata": b"x", ".git/HEAD": b"ref: x"})
+    found, said = make(site)
+    assert len(found) == 15 and said == [] and "a file.txt" in found
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"m.safetensors": tensors(), "model.safetensors": tensors(),
+          "pytorch_model.bin.index.json": index("1.bin")}, "safetensors are there instead"),
+        ({"tokenizer_config.json": b"{}"}, "no vocabulary is beside it"),
+        ({"logo.png": POINTER}, "logo.png: a pointer of Git LFS"),
+        ({"model.bin": bytes(4096)}, "begins and ends with zeros"),
+        ({"m.bin": b"x", ".cache/huggingface/download/m.bin.1.incomplete": b"x"},
+         "m.bin.1.incomplete: a download that has not ended"),
+        ({"Model.bin": b"x", "model.bin": b"x"}, "'Model.bin' is beside it, the same name to"),
+        ({"\u00e9.bin": b"x", "e\u0301.bin": b"x"}, "is beside it, the same name to"),
+    ],
+)  # fmt: skip
+def test_what_may_be_wrong_and_may_be_meant_is_told(
+    site: Path, place: Path, files: dict[str, bytes], said: str
+) -> None:
+    write(place, files)
+    (warning,) = make(site)[1]
+    assert said in warning and "\n" not in warning
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("../../blobs/0123")
+
+
+def of_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def to_a_folder(path: Path) -> None:
+    (path.parent.parent / "elsewhere").mkdir()
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def bound(path: Path) -> None:
+    here = os.open(path.parent, os.O_RDONLY)
+    try:
+        with socket.socket(socket.AF_UNIX) as one:  # by a short name: the whole one may be too long
+            one.bind(f"/proc/self/fd/{here}/{path.name}")
+    finally:
+        os.close(here)
+
+
+def private(path: Path) -> None:
+    secret = path.parents[2] / "secret"
+    secret.write_text("of the operator")
+    secret.chmod(0o600)
+    path.symlink_to(secret)
+
+
+@pytest.mark.parametrize("where", ["weights/model.bin", "image.tar.gz", "wheels/a.whl",
+                                   "docker/a.deb", "driver.deb", "model.bundle"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (dangling, "a link to ../../blobs/0123, which is not there"),
+        (of_itself, "a link to "),
+        (to_a_folder, "folder"),
+        (os.mkfifo, "a FIFO, no file"),
+        (bound, "a socket, no file"),
+        (device, "a device, no file"),
+        (private, "outside of the store, which not everybody may read"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_nothing_but_a_plain_file_is_taken_and_nothing_hangs(
+    site: Path, where: str, there: Callable[[Path], None], said: str
+) -> None:
+    path = site / "store" / where
+    path.unlink(missing_ok=True)
+    there(path)
+    done = CliRunner().invoke(main, ["lock", str(site / "small.yml"), "--store",
+                                     str(site / "store")])  # fmt: skip
+    assert done.exit_code == 3 and done.output.count("\n") == 1, done.output
+    assert str(path) in done.output and said in done.output
+    assert not (site / "small.lock.json").exists()
+
+
+def test_links_to_plain_files_are_followed_and_those_out_of_the_store_told(
+    site: Path, place: Path
+) -> None:
+    write(site, {"store/blobs/1": b"one", "outside": b"two"})
+    (place / "a.bin").symlink_to("../blobs/1")
+    assert make(site) == ({"a.bin"}, [])
+    for name in ("b.bin", "c.bin"):
+        (place / name).symlink_to(site / "outside")
+    found, (warning,) = make(site)
+    assert found == {"a.bin", "b.bin", "c.bin"}
+    assert f"{place}/b.bin (and 1 more): a link to {site}/outside, outside of the store" in warning
+    # a whole store, and a folder of it, may lie elsewhere
+    (site / "store").rename(site / "big")
+    (site / "store").symlink_to("big")
+    (place / "a.bin").unlink()
+    place.rename(site / "data")
+    place.symlink_to(site / "data")
+    assert make(site)[0] == found - {"a.bin"}
+
+
+@pytest.mark.parametrize("name", [b"a\nb.bin", b"a\tb", b"\x1b[2J", b"\xff\xfe.bin", b"-rf",
+                                  "a\u2028b".encode(), "a\u202egnp.exe".encode(), b"a\\b", b"a ",
+                                  "a\u200b".encode()])  # fmt: skip
+def test_a_name_that_nobody_can_read_or_type_is_refused_in_one_line(
+    site: Path, place: Path, name: bytes
+) -> None:
+    with open(os.fsencode(place) + b"/" + name, "wb") as stream:
+        stream.write(b"x")
+    done = CliRunner().invoke(main, ["lock", str(site / "small.yml"), "--store",
+                                     str(site / "store")])  # fmt: skip
+    assert done.exit_code == 3 and done.output.count("\n") == 1 and "rename it" in done.output
+    assert done.output[:-1].isprintable() and "its name" in done.output
+
+
+def test_a_folder_that_may_not_be_entered_is_told(
+    site: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place, {"a/m.bin": b"x"})
+
+    def scandir(path: Path) -> object:
+        if path.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return entries(path)
+
+    entries = os.scandir
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(InvalidInput, match="weights/a: cannot be read: Permission denied"):
+        make(site)
+
+
+@pytest.mark.parametrize("name", ["image.tar.gz", "driver.deb", "model.bundle"])
+def test_a_file_whose_download_goes_on_beside_it_is_refused(site: Path, name: str) -> None:
+    (site / f"store/{name}.aria2").write_bytes(b"x")
+    with pytest.raises(InvalidInput, match=rf"{name}\.aria2 is beside it"):
+        make(site)
+
+
+def test_a_checkout_whose_large_files_never_came_is_refused(site: Path, place: Path) -> None:
+    write(place, {"model.safetensors": POINTER, "config.json": b"{}"})
+    git("init", "-q", cwd=place)
+    git("add", ".", cwd=place)
+    git("commit", "-qm", "weights", cwd=place)
+    with pytest.raises(InvalidInput, match=r"model\.safetensors: it is a pointer of Git LFS"):
+        make(site)
+
+
+@given(content=st.one_of(st.binary(max_size=200), st.builds(
+    lambda length, text: struct.pack("<Q", length) + text, st.integers(0, 2**64 - 1),
+    st.binary(max_size=50))),
+    name=st.sampled_from(["a.safetensors", "a.bin", "config.json", "a.index.json"]))  # fmt: skip
+@example(content=struct.pack("<Q", 2) + b"[]", name="a.safetensors")
+@example(content=struct.pack("<Q", 8) + b'{"a": 1}', name="a.safetensors")
+@example(content=b"[" * 100_000, name="config.json")
+@example(content=b'{"weight_map": {"a": {"b": 1}}}', name="a.index.json")
+@example(content=b"PK\x03\x04" + b"PK\x05\x06" + b"\xff" * 18, name="a.bin")
+def test_any_bytes_are_weights_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    try:
+        weights.check(path.parent, [name], lambda line: None)
+    except InvalidInput as error:
+        assert str(error).startswith(f"{path}: ") and str(error).isprintable()
