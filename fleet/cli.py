@@ -110,10 +110,15 @@ def check(inventory: str, full: bool) -> None:
     Example:  mlufleet check inventories/fleet.py --full
     """
     from fleet import together
+    from fleet.reports import names
 
     read: set[str] = set()
-    for name, wanted in launch.validated(inventory):
-        click.echo(f"{name}: release {together.names(wanted.parts)}, store {wanted.store}")
+    found = launch.validated(inventory)
+    said = ((name, f"release {together.names(wanted.parts)}, store {wanted.store}")
+            for name, wanted in found)  # fmt: skip
+    for line in names.lines(said, len(found)):
+        click.echo(line)
+    for _, wanted in found:
         for part in wanted.parts if full else ():
             if part.identity not in read:
                 _full(part)
@@ -239,7 +244,7 @@ def show_report(run: str) -> None:
     folder = folder_of(run)
     found = report.write(folder, newest=False)
     files.publish(found, folder)
-    terminal.summary(found, folder)
+    terminal.summary(found, folder, err=False)
     click.echo(f"page: {folder}/report.html", err=True)
 
 

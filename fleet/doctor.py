@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.failures import Exit
-from fleet.reports.terminal import boards, degraded
+from fleet.reports import grid, names
+from fleet.reports.grid import Column, say
+from fleet.reports.terminal import boards, failures, remarks
 
 
 def healthy(host: dict[str, Any]) -> bool:
@@ -34,52 +36,45 @@ def findings(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def show(report: dict[str, Any]) -> None:
-    """The same as a table, and what each host would need, stage by stage."""
-    from rich.console import Console
-    from rich.table import Table
+COLUMNS = (Column("host", 36), Column("health", 20), Column("os", 20, 3), Column("kernel", 30, 2),
+           Column("driver", 16), Column("cards", 24, 1), Column("engine", 12, 4),
+           Column("locked by", 30, 5))  # fmt: skip
 
-    console = Console(highlight=False)
-    table = Table()
-    for column in ("host", "health", "os", "kernel", "driver", "cards", "engine", "locked by"):
-        table.add_column(column)
-    for name, host in sorted(report["hosts"].items()):
-        said = host["versions"]
-        words = [*(str(said.get(k, "")) for k in ("os", "kernel", "driver")), boards(host),
-                 str(said.get("engine", ""))]  # fmt: skip
-        state = "[green]healthy[/]" if healthy(host) else (
-            f"[red]{host['failure']['code'] if host['failure'] else 'drift'}[/]"
-        )  # fmt: skip
-        table.add_row(name, state, *words, host["lock"]["operator"] if host["lock"] else "")
-    console.print(table)
-    for name, host in sorted(report["hosts"].items()):
-        if host["failure"]:
-            failure = host["failure"]
-            console.print(
-                f"{name}: {failure['code']}: {failure['sentence']}", markup=False, soft_wrap=True
-            )
-            console.print(f"  remedy: {failure['remedy']}", markup=False, soft_wrap=True)
-        if degraded(host):
-            console.print(f"{name}: {degraded(host)}", markup=False, soft_wrap=True)
-        for note in host["notes"]:
-            console.print(f"{name}: {note}", markup=False, soft_wrap=True)
-        for stage, words in host["drift"].items():
-            console.print(f"{name}: {stage}: {'; '.join(words)}", markup=False, soft_wrap=True)
+
+def show(report: dict[str, Any]) -> None:
+    """The same as a table, and what hosts would need, stage by stage."""
+    on = grid.console()
+    hosts = names.ordered(report)
+    grid.show(on, "", COLUMNS, [[name, *_row(host)] for name, host in hosts],
+              lambda health: "green" if health == "healthy" else "red",
+              lambda health: int(health == "healthy"))  # fmt: skip
+    failures(on, hosts)
+    drift = ((name, f"{stage}: {'; '.join(words)}") for name, host in hosts
+             for stage, words in host["drift"].items())  # fmt: skip
+    for line in (*names.lines(remarks(hosts), len(hosts)), *names.lines(drift, len(hosts))):
+        say(on, line)
+
+
+def _row(host: dict[str, Any]) -> list[str]:
+    said = host["versions"]
+    health = "healthy" if healthy(host) else (host["failure"] or {}).get("code", "drift")
+    holder = host["lock"]["operator"] if host["lock"] else ""
+    return [health, *(str(said.get(key, "")) for key in ("os", "kernel", "driver")), boards(host),
+            str(said.get("engine", "")), holder]  # fmt: skip
 
 
 def locks(report: dict[str, Any]) -> list[str]:
-    """A line for each host: free, or who holds it since when and why."""
-    lines = []
-    for name, host in sorted(report["hosts"].items()):
-        lock = host["lock"]
-        if host["status"] == "unreachable" or not host["versions"]:
-            lines.append(f"{name}: unknown: {host['failure']['sentence']}")
-        elif lock is None:
-            lines.append(f"{name}: free")
-        else:
-            life = "alive" if lock["age"] <= lock["lease"] else "dead"
-            lines.append(
-                f"{name}: held by {lock['operator']}, run {lock['run']}, since {lock['since']}, "
-                f"last seen {lock['age']} s ago ({life}): {lock['why']}"
-            )
-    return lines
+    """A line for each host, or for those that are alike: free, or who holds it since when, why."""
+    hosts = names.ordered(report)
+    return list(names.lines(((name, _held(host)) for name, host in hosts), len(hosts), len(hosts)))
+
+
+def _held(host: dict[str, Any]) -> str:
+    lock = host["lock"]
+    if host["status"] == "unreachable" or not host["versions"]:
+        return f"unknown: {host['failure']['sentence'] if host['failure'] else 'not looked at'}"
+    if lock is None:
+        return "free"
+    life = "alive" if lock["age"] <= lock["lease"] else "dead"
+    return (f"held by {lock['operator']}, run {lock['run']}, since {lock['since']}, "
+            f"last seen {lock['age']} s ago ({life}): {lock['why']}")  # fmt: skip

@@ -163,11 +163,16 @@ def _show(results: dict[str, dict[str, dict[str, Any]]]) -> None:
     from rich.text import Text
 
     from fleet import validation
+    from fleet.reports import names
 
     styles = {validation.PASSED: "green", validation.FAILED: "red", validation.SKIPPED: "cyan"}
     table = Table("host", "test", "verdict", "why")
-    for name, tests in results.items():
-        for plugin, test in tests.items():
-            table.add_row(name, plugin, Text(test["verdict"], style=styles[test["verdict"]]),
-                          Text(test["why"], overflow="fold"))  # fmt: skip
+    every = [(name, (plugin, test["verdict"], test["why"]))
+             for name, tests in results.items() for plugin, test in tests.items()]  # fmt: skip
+    rows = [([name], said) for name, said in every]
+    if len(results) > names.FEW:
+        rows = [(members, said) for said, members in names.alike(every).items()]
+    for members, (plugin, verdict, why) in rows:
+        table.add_row(Text(names.counted(members), overflow="fold"), Text(plugin),
+                      Text(verdict, style=styles[verdict]), Text(why, overflow="fold"))  # fmt: skip
     Console(highlight=False).print(table)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from fleet.reports import shares, timeline
 from fleet.reports.changes import drifted, since
+from fleet.reports.names import natural
 from fleet.reports.reported import (
     STAGES,
     STATUSES,
@@ -23,7 +24,6 @@ from fleet.reports.reported import (
     Report,
     kind,
     log_file,
-    natural,
     read,
 )
 

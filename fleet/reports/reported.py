@@ -6,7 +6,6 @@ The page, JUnit and the hand-over read reports of older runs too: what is missin
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from fleet import foreign
 from fleet.journal import file_name
 from fleet.report import STATUSES as STATUSES
+from fleet.reports.names import natural
 from fleet.reports.seen import last_seen
 from fleet.validation import FAILED, SKIPPED
 from operations.state import WORKS
@@ -170,13 +170,6 @@ class Report(_Tolerant):
         seen = Counter(host.status for host in self.hosts.values())
         known = {status: seen.pop(status) for status in STATUSES if status in seen}
         return {**known, **dict(sorted(seen.items()))}
-
-
-def natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Key that sorts mlu9 before mlu10."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts
-            ], name  # fmt: skip
 
 
 def read(report: Mapping[str, Any]) -> Report:

@@ -1,17 +1,26 @@
-"""A run's report on a terminal."""
+"""A run's report on a terminal: of few hosts each, of many what happened to how many."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from fleet.reports import seen
+from fleet.report import STATUSES
+from fleet.reports import grid, names, seen
+from fleet.reports.grid import Column, say
+from fleet.reports.names import Named
 from operations.state import WORKS
+
+MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
+         "skipped": "cyan", "not started": "cyan", "rolled back": "magenta"}  # fmt: skip
+COLUMNS = (Column("host", 36), Column("status", 12), Column("driver", 16), Column("cards", 24, 1),
+           Column("stages changed", 30, 3), Column("seconds", 11, 2, number=True),
+           Column("answer", 40, 4))  # fmt: skip
+#: failures with other words that are told of one code, and codes
+SENTENCES, CODES = 3, 12
 
 
 def degraded(host: dict[str, Any]) -> str:
@@ -30,52 +39,92 @@ def boards(host: dict[str, Any]) -> str:
     return f"{host['versions'].get('cards', '')} {models}".strip()
 
 
-MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
-         "skipped": "cyan", "not started": "cyan", "rolled back": "magenta"}  # fmt: skip
+def summary(report: dict[str, Any], folder: Path, *, err: bool = True) -> None:
+    """What became of the hosts, what failed and what to do.
 
-
-def summary(report: dict[str, Any], folder: Path) -> None:
-    """Every host on a terminal (standard error), with what failed and what to do."""
-    console = Console(stderr=True, highlight=False)
-    table = Table(title=f"run {report['run']}", title_justify="left")
-    for column in ("host", "status", "driver", "cards", "stages changed", "seconds", "answer"):
-        table.add_column(column)
-    for name, host in sorted(report["hosts"].items()):
-        changed = [stage["stage"] for stage in host["stages"] if stage["changes"]]
-        seconds = sum(stage["seconds"] for stage in host["stages"])
-        # as plain text: a model's answer may have brackets that are markup to rich
-        cells = [name, host["status"], host["versions"].get("driver", ""),
-                 boards(host), " ".join(changed) or "-", f"{seconds:.0f}",
-                 host["answer"] or ""]  # fmt: skip
-        row = [Text(str(cell)) for cell in cells]
-        row[1].stylize(MARKS[host["status"]])
-        table.add_row(*row)
-    console.print(table)
-    for name, host in sorted(report["hosts"].items()):
-        if failure := host["failure"]:
-            # lines are not broken: a command in one can be copied whole
-            say = partial(console.print, markup=False, soft_wrap=True)
-            say(f"{name}: {failure['code']}: {failure['sentence']}", style="red")
-            for line in failure["tail"]:
-                say(f"    {line}")
-            say(f"  remedy: {failure['remedy']}")
-        if back := host["rolled_back"]:
-            end = f"went back to {back['to']}" if back["to"] else "did not come back"
-            console.print(f"{name}: from {back['from'] or 'its release'} it {end}", style="magenta")
-        for line in (seen.of(host), degraded(host), *host["notes"]):
-            if line:
-                console.print(f"{name}: {line}", markup=False, soft_wrap=True)
-    total = len(report["hosts"])
-    same = sum(host["status"] == "ok" for host in report["hosts"].values())
-    if swarmed := sum(host.get("swarmed", 0) for host in report["hosts"].values()):
-        sent = report["seeded"] + sum(host["sent"] for host in report["hosts"].values())
-        console.print(f"{swarmed / 1e6:,.0f} MB came by swarms; "
-                      f"{sent / 1e6:,.0f} MB left this machine")  # fmt: skip
-    if any(host["stages"] for host in report["hosts"].values()):
+    :param err: on standard error; else on standard output
+    """
+    on = grid.console(err=err)
+    hosts = names.ordered(report)
+    grid.show(on, f"run {report['run']}", COLUMNS, [_row(name, host) for name, host in hosts],
+              lambda status: MARKS.get(status, ""), rank)  # fmt: skip
+    failures(on, hosts)
+    _remarks(on, hosts)
+    total = len(hosts)
+    same = sum(host["status"] == "ok" for _, host in hosts)
+    if swarmed := sum(host.get("swarmed", 0) for _, host in hosts):
+        sent = report["seeded"] + sum(host["sent"] for _, host in hosts)
+        say(on, f"{swarmed / 1e6:,.0f} MB came by swarms; {sent / 1e6:,.0f} MB left this machine")
+    if any(host["stages"] for _, host in hosts):
         # models of pydantic's are made when they are imported: not for a run that did nothing
         from fleet.reports import shares
         from fleet.reports.reported import read
 
         for line in shares.told(read(report)):
-            console.print(line, markup=False, soft_wrap=True)
-    console.print(f"{same} of {total} hosts needed no change; report: {folder}/report.json")
+            say(on, line)
+    say(on, f"{same} of {total} hosts needed no change; report: {folder}/report.json")
+
+
+def rank(status: str) -> int:
+    """What needs somebody comes first."""
+    return STATUSES.index(status) if status in STATUSES else 0
+
+
+def _row(name: str, host: dict[str, Any]) -> list[str]:
+    changed = [stage["stage"] for stage in host["stages"] if stage["changes"]]
+    seconds = sum(stage["seconds"] for stage in host["stages"])
+    return [name, host["status"], str(host["versions"].get("driver", "")), boards(host),
+            " ".join(changed) or "-", f"{seconds:.0f}", host["answer"] or ""]  # fmt: skip
+
+
+def failures(on: Console, hosts: Sequence[Named]) -> None:
+    """Why hosts failed and what to do: of many, by code and by what was said."""
+    failed = [(name, host["failure"]) for name, host in hosts if host["failure"]]
+    if len(hosts) <= names.FEW:
+        for name, failure in failed:
+            _failure(on, name, failure)
+            say(on, f"  remedy: {failure['remedy']}")
+        return
+    said = {name: failure for name, failure in failed}
+    by_code = names.alike((n, (f["code"], f["remedy"])) for n, f in failed)
+    codes = sorted(by_code.items(), key=lambda one: -len(one[1]))
+    for (code, remedy), members in codes[:CODES]:
+        alike = names.alike((name, said[name]["sentence"]) for name in members)
+        groups = sorted(alike.values(), key=lambda group: -len(group))
+        for group in groups[:SENTENCES]:
+            _failure(on, names.counted(group), said[group[0]])
+        if rest := [name for group in groups[SENTENCES:] for name in group]:
+            say(on, f"{names.counted(rest)}: {code} in {len(groups) - SENTENCES} other words",
+                "red")  # fmt: skip
+        say(on, f"  remedy: {remedy}")
+    if left := codes[CODES:]:
+        more = sum(len(members) for _, members in left)
+        say(on, f"… and {len(left)} more codes of {more} hosts")
+
+
+def _failure(on: Console, who: str, failure: dict[str, Any]) -> None:
+    say(on, f"{who}: {failure['code']}: {failure['sentence']}", "red")
+    for line in failure["tail"]:
+        say(on, f"    {line}")
+
+
+def _remarks(on: Console, hosts: Sequence[Named]) -> None:
+    for line in names.lines(_went_back(hosts), len(hosts)):
+        say(on, line, "magenta")
+    for line in names.lines(remarks(hosts), len(hosts)):
+        say(on, line)
+
+
+def _went_back(hosts: Iterable[Named]) -> Iterator[tuple[str, str]]:
+    for name, host in hosts:
+        if back := host["rolled_back"]:
+            end = f"went back to {back['to']}" if back["to"] else "did not come back"
+            yield name, f"from {back['from'] or 'its release'} it {end}"
+
+
+def remarks(hosts: Iterable[Named]) -> Iterator[tuple[str, str]]:
+    """What is no failure and yet somebody should read."""
+    for name, host in hosts:
+        for line in (seen.of(host), degraded(host), *host["notes"]):
+            if line:
+                yield name, line

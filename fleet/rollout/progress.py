@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from fleet import journal, nearest, report
 from fleet.failures import InvalidInput
+from fleet.reports import names
 from fleet.reports.seen import moment
 
 
@@ -31,7 +33,7 @@ def folder_of(run: str) -> Path:
 
 
 def lines(run: str) -> Iterator[str]:
-    """The run in a line, then every host."""
+    """The run in a line, then every host; of many hosts, how many are alike."""
     folder = folder_of(run)
     alive = journal.running(folder)
     found = report.of(folder)
@@ -45,20 +47,29 @@ def lines(run: str) -> Iterator[str]:
         f"{found['kind']} {folder.name}: {how}{f' (stopped: {stopped})' if stopped else ''}; "
         f"{len(found['hosts'])} hosts: {said}"
     )
-    for name, host in sorted(found["hosts"].items()):
+    yield from names.lines(_each(found, alive), len(found["hosts"]))
+
+
+def _each(found: dict[str, Any], alive: bool) -> Iterator[tuple[str, str]]:
+    for name, host in names.ordered(found):
         if host["now"]:
             since = "" if alive or host["seen"] is None else f", last seen {moment(host['seen'])}"
-            yield f"{name}: {'at' if alive else 'was at'} {host['now']}{since}"
+            yield name, f"{'at' if alive else 'was at'} {host['now']}{since}"
         else:
             failure = host["failure"]
             why = f": {failure['code']}: {failure['sentence']}" if failure else ""
-            yield f"{name}: {host['status']}{why}"
+            yield name, f"{host['status']}{why}"
 
 
 def drift(run: str) -> Iterator[str]:
-    """What was to do on each host, stage by stage."""
-    for name, host in sorted(report.of(folder_of(run))["hosts"].items()):
+    """What was to do on each host, stage by stage; of many hosts, what was to do on which."""
+    found = report.of(folder_of(run))
+    yield from names.lines(_to_do(found), len(found["hosts"]), 5 * names.LINES)
+
+
+def _to_do(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, host in names.ordered(found):
         if not host["drift"]:
-            yield f"{name}: {'none' if host['versions'] else 'not looked at'}"
+            yield name, "none" if host["versions"] else "not looked at"
         for stage, words in host["drift"].items():
-            yield f"{name}: {stage}: {'; '.join(words)}"
+            yield name, f"{stage}: {'; '.join(words)}"

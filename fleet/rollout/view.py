@@ -14,11 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.failures import LEFT
+from fleet.reports import names
 from fleet.reports.terminal import MARKS
 from operations import events
 
 #: seconds between two pictures
 BEAT = 0.5
+#: hosts up to which each is told of; then lines for those that are done, and for one failure
+MANY, STEPS, ALIKE = 50, 50, 3
 
 
 class Seen:
@@ -104,6 +107,9 @@ class View:
         self.seen = Seen()
         self.console = Console(stderr=True, highlight=False)
         self.live: Live | None = None
+        #: code -> hosts that failed with it; of many hosts, hosts that the next line is told at
+        self.told: Counter[str] = Counter()
+        self.next = 0
 
     def __enter__(self) -> View:
         events.listeners.append(self._heard)
@@ -159,18 +165,20 @@ class View:
                 f"{fields['max_fail']} may be broken"
             )
             if fields["canaries"]:
-                self._say(f"canaries: {', '.join(fields['canaries'])}")
-        elif kind == "begin":
+                self._say(f"canaries: {names.ranges(fields['canaries'])}")
+        elif kind == "begin" and (fields["canary"] or not self.many):
             self._say(f"{host}: begins{' (canary)' if fields['canary'] else ''}")
-        elif kind == "stage-done" and known and fields["changes"] and not self.live:
+        elif kind == "stage-done" and known and fields["changes"] and not (self.live or self.many):
             self._say(f"{host}: {fields['stage']} {fields['seconds']:.0f} s")
         elif kind in ("failed", "unreachable"):
-            self._say(f"{host}: {fields['code']}: {fields['sentence']}", "red")
-            self._say(f"{host}:   remedy: {fields['remedy']}")
+            self._failed(host, fields)
         elif kind == "rolling-back":
             self._say(f"{host}: goes back", "magenta")
         elif kind == "done":
             status = seen.status(host)
+            if self.many and seen.done < min(self.next, seen.planned):
+                return
+            self.next = seen.done + max(1, seen.planned // STEPS)
             self._say(f"{host}: {status} ({seen.line()})", MARKS[status])
         elif kind == "progress" and seen.progress and not self.live:
             self._say(seen.progress)
@@ -179,6 +187,22 @@ class View:
         elif kind == "interrupted":
             end = "now" if fields["now"] else "when the hosts at work have ended; again: at once"
             self._say(f"stopping {end}")
+
+    @property
+    def many(self) -> bool:
+        """So many hosts that not each of their steps is a line."""
+        return max(self.seen.total, self.seen.planned) > MANY
+
+    def _failed(self, host: str, fields: dict[str, Any]) -> None:
+        """What failed and what to do; of many hosts, the first of each code."""
+        code = fields["code"]
+        self.told[code] += 1
+        if self.many and self.told[code] > ALIKE:
+            return
+        self._say(f"{host}: {code}: {fields['sentence']}", "red")
+        self._say(f"{host}:   remedy: {fields['remedy']}")
+        if self.many and self.told[code] == ALIKE:
+            self._say(f"{code}: more hosts that fail so are counted, and told at the end", "red")
 
     def _say(self, text: str, style: str = "") -> None:
         self.console.print(escape(text), style=style, soft_wrap=True)

@@ -1,0 +1,159 @@
+"""Two thousand hosts on a terminal of eighty columns: what happened to how many, in a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from fleet import doctor, journal
+from fleet.inventory.ranges import expand
+from fleet.reports import grid, names, terminal
+from fleet.rollout import progress
+from fleet.rollout.view import View
+from tests.reports import fleet
+
+MANY = 2000
+
+
+def big(size: int = MANY) -> dict[str, Any]:
+    report = fleet(size, window=200)
+    report["seeded"] = 0
+    for host in report["hosts"].values():
+        host.update(sent=0, models=dict.fromkeys(host["cards"], "MLU370-X8"))
+    return report
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, width: int, show: Any, *said: Any, **how: Any) -> str:
+    stream = io.StringIO()
+    monkeypatch.setattr(grid, "console", lambda err=False: Console(
+        file=stream, width=width, highlight=False, **how))  # fmt: skip
+    show(*said)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_a_page_or_two_for_two_thousand_hosts(
+    width: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    report = big()
+    said = printed(monkeypatch, width, terminal.summary, report, tmp_path)
+    assert len(said.splitlines()) < (150 if width >= 40 else 400)
+    assert "\x1b" not in said
+    for line in said.splitlines():
+        if "│" in line:  # every cell of the table has its text: folded, not cut
+            assert len(line) <= max(width, 34) and "…" not in line
+    failed = [name for name, host in report["hosts"].items() if host["status"] == "failed"]
+    assert "DRIVER_INSTALL: the driver does not build" in said and len(failed) > 10
+    assert said.count("read the host's build log") == 1
+    assert "24 of 2000 hosts needed no change; report: " in said
+
+
+def test_each_column_that_has_no_room_is_told_below(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    report = big(5)
+    for width in (24, 60, 100, 300):
+        said = " ".join(printed(monkeypatch, width, terminal.summary, report, tmp_path).split())
+        for name, host in report["hosts"].items():
+            assert name in said and (not host["answer"] or host["answer"] in said), width
+        assert "MLU370-X8" in said and "Hamlet->Shakespeare" in said
+
+
+def test_hosts_that_are_alike_are_one_row_with_least_and_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = [grid.Column("host", 30), grid.Column("status"), grid.Column("s", 9, 1, number=True)]
+    rows = [[f"mlu{number:03}", "ok", str(number)] for number in range(1, 41)]
+    rows += [["other", "failed", "7"]]
+
+    def show() -> None:
+        grid.show(grid.console(), "t", columns, rows, lambda _: "", lambda said: int(said == "ok"))
+
+    said = printed(monkeypatch, 80, show)
+    lines = ["".join(line.split()) for line in said.splitlines() if "│" in line]
+    assert lines == ["│other│failed│7│", "│mlu[001-040](40hosts)│ok│1-40│"]
+
+
+def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = big()
+    said = printed(monkeypatch, 80, doctor.show, report)
+    assert len(said.splitlines()) < 100 and "healthy" in said and "UNREACHABLE" in said
+    for name in list(report["hosts"])[100:103]:
+        report["hosts"][name]["lock"] = {"operator": "eve", "run": "r9", "since": "s", "age": 1,
+                                         "lease": 20, "why": name}  # fmt: skip
+    lines = doctor.locks(report)
+    assert len(lines) < 12 and sum("held by eve" in line for line in lines) == 3
+    assert any(line.endswith(": free") and "hosts)" in line for line in lines)
+
+
+def test_no_color_and_a_pipe_have_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    coloured = printed(monkeypatch, 80, terminal.summary, big(3), tmp_path, force_terminal=True)
+    assert "\x1b[3" in coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = printed(monkeypatch, 80, terminal.summary, big(3), tmp_path, force_terminal=True)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
+
+
+def test_status_and_drift_of_many_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "RUNS", tmp_path)
+    # os.fsync is what a disk takes its time for: 2000 events of a test need none
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    kept = journal.Journal(tmp_path / "20260101-000000-1")
+    kept.append("hosts", names=[f"mlu{n:04}" for n in range(1, MANY + 1)])
+    for number in range(1, MANY + 1):
+        versions = {"driver": "5"}
+        drift = {"driver": ["install driver 5"]} if number % 2 else {}
+        kept.append("observed", f"mlu{number:04}", needs=list(drift), drift=drift,
+                    versions=versions)  # fmt: skip
+        if number % 100 == 0:
+            kept.append("failed", f"mlu{number:04}", stage="driver", code="ENGINE", tail=[],
+                        sentence=f"it is down ({number})", remedy="r")  # fmt: skip
+    status = list(progress.lines("latest"))
+    assert len(status) < 40 and status[0].endswith("2000 hosts: 20 failed, 980 ok, 1000 skipped")
+    drift_lines = list(progress.drift("latest"))
+    assert len(drift_lines) == 2
+    assert any(line.endswith("(1000 hosts): driver: install driver 5") for line in drift_lines)
+
+
+def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    view, stream = View(), io.StringIO()
+    view.console = Console(file=stream, width=80)
+    order = [f"mlu{number:04}" for number in range(MANY)]
+    view._heard("", "survey", {"hosts": MANY})
+    view._heard("", "scheduled", {"order": order, "broken": 0, "total": MANY, "window": 100,
+                                  "max_fail": 50, "canaries": order[:20]})  # fmt: skip
+    for place, name in enumerate(order):
+        view._heard(name, "begin", {"canary": place < 20})
+        view._heard(name, "stage-done", {"stage": "driver", "changes": ["x"], "seconds": 1})
+        if place % 10 == 0:
+            view._heard(name, "failed", {"code": "ENGINE", "sentence": "down", "remedy": "start"})
+        view._heard(name, "done", {"passed": place % 10 != 0})
+    said = stream.getvalue().splitlines()
+    assert len(said) < 100
+    assert said[2] == "canaries: mlu[0000-0019]"
+    assert sum("ENGINE: down" in line for line in said) == 3
+    assert "2000 of 2000 done, 1800 changed, 200 failed" in said[-1]
+
+
+@given(
+    st.sets(st.from_regex(r"\A[a-z]{1,3}(0?[0-9]{1,2})?(-x)?\Z"), min_size=1, max_size=60),
+)
+def test_ranges_are_those_of_inventories(chosen: set[str]) -> None:
+    said = names.ranges(chosen, most=1000)
+    parts = re.split(r", (?![^\[]*\])", said)
+    assert {one.name for part in parts for one in expand(part)} == chosen
+
+
+def test_names_beyond_some_are_counted() -> None:
+    assert names.ranges(f"mlu{n}" for n in (1, 2, 3, 9, 10, 11, 20)) == "mlu[1-3,9-11,20]"
+    assert names.ranges(f"mlu{n:03}" for n in (98, 99, 100, 101)) == "mlu[098-101]"
+    assert names.ranges(["b", "a", "mlu1", "a0"]) == "a, a0, b, mlu1"
+    assert names.ranges((f"h{n}" for n in range(0, 100, 2)), most=3) == "h[0,2,4] and 47 more"
+    assert names.counted(["a"]) == "a" and names.counted(["a1", "a2"]) == "a[1-2] (2 hosts)"
