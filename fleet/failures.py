@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from fleet import foreign
+from fleet import foreign, sayings
 
 
 class Exit(int, Enum):
@@ -190,7 +190,10 @@ TABLE: dict[str, tuple[str, str]] = {
         "docker load did not produce the image of the release",
         "check free space in docker's data-root and the archive's sha256",
     ),
-    "CONTAINER": ("the container could not be started as specified", "`docker logs` it"),
+    "CONTAINER": (
+        "the container could not be started as specified",
+        "read docker's own words; where the container is there, `docker logs` it",
+    ),
     "SOURCE_DIRTY": (
         "a checkout has changes that are not ours",
         "commit or move them, or set `keep_dirty: true` to have a named copy kept",
@@ -351,7 +354,7 @@ def reference() -> str:
     """The table as a page of the reference."""
     rows = [f"| {code} | {meaning} | {remedy} |" for code, (meaning, remedy) in TABLE.items()]
     head = ["# Failure codes", "", "| code | what it means | what to do |", "|---|---|---|"]
-    return "\n".join([*head, *rows]) + "\n"
+    return "\n".join([*head, *rows]) + "\n" + sayings.page()
 
 
 #: what any program prints, in English as scripts have it or in what a program of its own has
@@ -401,7 +404,8 @@ class Failure:
 
     @property
     def remedy(self) -> str:
-        return TABLE[self.code][1]
+        said = "\n".join((self.detail, *self.tail))
+        return sayings.remedy(self.code, said) or TABLE[self.code][1]
 
 
 class InvalidInput(Exception):

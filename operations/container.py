@@ -103,7 +103,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         "creating the container", "container", "create", spec.name, label, CONTAINER_FACTS,
         *run_arguments(wanted, state), "--name", spec.name, "--label", f"mlufleet.spec={label}",
         "--label", f"mlufleet.release={wanted.release.name}", wanted.lock.image.id,
-        "sleep", "infinity", code="CONTAINER",
+        "sleep", "infinity", code="CONTAINER", uses="images",
     )  # fmt: skip
 
 

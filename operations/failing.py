@@ -41,13 +41,11 @@ def fail(host: Host, failure: Failure, stage: str = "") -> bool:
 def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str = "") -> bool:
     """Fail a host by what its script printed: one that knows better names the code itself."""
     lines = [line for line in output if line.strip()]
-    for line in lines:
-        if line.startswith("@@code ") and line.split()[-1] in TABLE:
-            code = line.split()[-1]
+    named = [line.split()[-1] for line in lines if line.startswith("@@code ")]
     lines = [line for line in lines if not line.startswith("@@")][-TAIL:]
-    for symptom, meaning in SYMPTOMS.items():
-        if any(symptom in line for line in lines):
-            code = meaning
+    meant = [meaning for symptom, meaning in SYMPTOMS.items()
+             if any(symptom in line for line in lines)]  # fmt: skip
+    code = next((one for one in (*named[::-1], *meant[::-1]) if one in TABLE), code)
     said = lines[-1] if lines else "no output"
     return fail(host, Failure(code, f"{title}: {said}" if title else said, tuple(lines)), stage)
 

@@ -45,8 +45,9 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     reference, identity = wanted.release.image.reference, wanted.lock.image.id
     if state.tagged and state.tagged != identity:
         yield Step(
-            "keeping another image under its own tag", "keep-image", reference, code="IMAGE_LOAD"
-        )
+            "keeping another image under its own tag", "keep-image", reference, identity,
+            code="IMAGE_LOAD", uses="images",
+        )  # fmt: skip
     if state.image != identity:
         yield upload(wanted)
         yield Step(
@@ -55,11 +56,14 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             placed(wanted),
             identity,
             str(room.UNPACKED * wanted.lock.files[wanted.release.image.file].size),
+            reference,
+            uses="images",
             code="IMAGE_LOAD",
             timeout=7200,
             resource="load",
         )
-    yield Step("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD")
+    yield Step("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD",
+               uses="images")  # fmt: skip
 
 
 STAGE = Stage("image", decide, act, "IMAGE_LOAD")

@@ -102,7 +102,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if all(seen and proved(other, seen) for other, seen in others):
         images = dict.fromkeys(part.lock.image.id for part in wanted.parts)
         yield Step("remembering what this host is", "remember", wanted.whole, *images,
-                   code="SMOKE_ANSWER")  # fmt: skip
+                   uses="images", code="SMOKE_ANSWER")  # fmt: skip
     yield Step(
         "stamping the smoke test",
         "stamp",

@@ -5,6 +5,11 @@ case $how in
     # docker makes a missing file of a bind mount into a folder on the host
     [ -f /usr/bin/cnmon ] || { echo "/usr/bin/cnmon is not a file"; exit 1; }
     spec=$1 facts=$2; shift 2
+    for argument; do
+      shift
+      case $argument in sha256:*) argument=$(known "$argument") ;; esac
+      set -- "$@" "$argument"
+    done
     docker run --detach "$@" || exit 1
     # what docker made of it: a label alone can be given to anything
     stamp container-name "$name"

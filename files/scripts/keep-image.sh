@@ -1,4 +1,5 @@
-# REFERENCE: somebody's image under our tag stays, under a tag that says so.
+# REFERENCE ID: somebody's image under our tag stays, under a tag that says so.
 id=$(docker image inspect --format '{{.Id}}' "$1") || exit 1
+held "$id" "$2" && exit 0
 kept="$1-kept-$(printf %s "$id" | cut -c8-19)"
 docker tag "$1" "$kept" && echo "kept what was at $1 as $kept"

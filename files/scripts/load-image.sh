@@ -1,17 +1,45 @@
-# ARCHIVE ID BYTES: docker reads the compressed file itself; what it prints proves nothing.
+# ARCHIVE ID BYTES REFERENCE: docker reads the compressed file itself; what it prints proves nothing.
+loaded() {
+  # ID REFERENCE: docker has it, by what it calls it
+  mkdir -p "$state/images"
+  if docker image inspect "$1" >/dev/null 2>&1; then : > "$state/images/${1#sha256:}"
+  else
+    as=$(docker image inspect --format '{{.Id}}' "$2" 2>/dev/null) && held "$as" "$1" &&
+      echo "$as" > "$state/images/${1#sha256:}"
+  fi
+}
+full() {
+  root=$(docker info --format '{{.DockerRootDir}}') driver=$(docker info --format '{{.Driver}}')
+  # shellcheck disable=SC2046  # bytes for whoever is not root, inodes
+  set -- "$@" $(df -Pk "$root" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }') $(stat -f -c %d "$root")
+  # what was sent stays, where it does not take the room that is missing
+  [ "$(stat -c %d "$1")" != "$(stat -c %d "$root")" ] || [ "$3" -ge "$2" ] || rm -f "$1"
+  if [ "$3" -lt "$2" ]; then
+    echo "no space left on device: $root has $3 bytes free, $2 are needed"
+  elif [ "$4" = 0 ]; then
+    echo "@@code NO_INODES"; echo "$root has $3 bytes free, and no inodes"
+  elif [ "$driver" = devicemapper ]; then
+    echo "@@code DM_BASESIZE"
+    echo "$root has $3 bytes free, an image of docker's devicemapper less (dm.basesize):" \
+      "$(docker info 2>/dev/null | sed -n 's/^ *\(Base Device Size\|Data Space Available\)/\1/p' |
+        paste -sd ,)"
+  else
+    echo "no space left on device, though $root has $3 bytes free: of another file system in it, or" \
+      "a quota; docker's storage driver is $driver"
+  fi
+  exit 1
+}
 for attempt in 1 2; do
   said=$(docker load < "$1" 2>&1); status=$?
   printf '%s\n' "$said"
-  case $said in *"no space left on device"*)
-    rm -f "$1" # it would take the room that is missing
-    root=$(docker info --format '{{.DockerRootDir}}')
-    free=$(df -Pk "$root" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')
-    echo "no space left on device: $root has $free bytes free, $3 are needed"; exit 1 ;;
-  esac
+  case $said in *"no space left on device"* | *"No space left on device"*) full "$1" "$3" ;; esac
   [ $status -eq 0 ] || exit 1
-  if docker image inspect "$2" >/dev/null 2>&1; then
-    rm -f "$1"; mkdir -p "$state/images"; : > "$state/images/${2#sha256:}"; exit 0
-  fi
+  if loaded "$2" "$4"; then rm -f "$1"; exit 0; fi
   echo "docker load did not bring $2 (attempt $attempt of 2)"
 done
+as=$(docker image inspect --format '{{.Id}}' "$4" 2>/dev/null)
+case $(docker info --format '{{json .DriverStatus}}' 2>/dev/null) in *io.containerd.snapshotter*)
+  echo "docker load did not bring $2: docker keeps images in containerd's store" \
+    "(containerd-snapshotter), where $4 is ${as:-nothing}, and its manifest there does not name it" ;;
+esac
 exit 1

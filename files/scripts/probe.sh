@@ -4,7 +4,7 @@
 # started costs a millisecond, and each docker client thirty.
 # Variables set before this text: PACKAGES DRIVER HEADERS KEY ISSUED ROOTS SLOW CONTAINERS RELEASES,
 # and for each of RELEASES (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER
-# MOUNTS TREES SOURCES OURS FILES INSIDE. "release SLOT" is printed ahead of what is one release's,
+# MOUNTS TREES WEIGHTS SOURCES OURS FILES INSIDE. "release SLOT" is printed ahead of what is one release's,
 # "host" behind.
 T=$(printf '\t')
 N='
@@ -125,18 +125,25 @@ done
 [ -z "$asked" ] || offers $asked
 observe() {
   if [ -n "$server" ]; then
+    # what docker called it when it was loaded: containerd's store has another id for it
+    named=$(first "$state/images/${IMAGE_ID#sha256:}")
+    named=${named:-$IMAGE_ID}
+    ours() { if [ "$1" = "$named" ]; then echo "$IMAGE_ID"; else echo "$1"; fi; }
     # both at once where both are there; else each, as an old client stops at the first it misses
-    ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$IMAGE_ID"
+    ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$named"
     case $? in
     0)
-      tagged=${answer%%"$N"*} identity=${answer##*"$N"}
-      say tagged "$tagged"
-      say image "$identity"
+      say tagged "$(ours "${answer%%"$N"*}")"
+      say image "$(ours "${answer##*"$N"}")"
       ;;
     124 | 137) ;;
     *)
-      ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$answer"
-      ask image docker image inspect --format '{{.Id}}' "$IMAGE_ID" && say image "$answer"
+      ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$(ours "$answer")"
+      # it may keep them elsewhere by now
+      for id in "$IMAGE_ID" "$named"; do
+        ask image docker image inspect --format '{{.Id}}' "$id" && say image "$(ours "$answer")" && break
+        [ "$named" != "$IMAGE_ID" ] || break
+      done
       # where an image is to be put
       root=$(quiet 20 docker info --format \
         "{{.DockerRootDir}}$T{{.Driver}}$T{{json .SecurityOptions}}$T{{json .DriverStatus}}") &&
@@ -148,7 +155,9 @@ observe() {
     line=
     ask container docker inspect --type container --format \
       "container$T{{.ID}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}$N$CONTAINER_FACTS" \
-      "$CONTAINER" && line=${answer%%"$N"*} && facts=${answer#*"$N"} && echo "$line" &&
+      "$CONTAINER" && line=${answer%%"$N"*} && line=${line%%"$T$named$T"*}$(
+        case $line in *"$T$named$T"*) printf '\t%s\t%s' "$IMAGE_ID" "${line#*"$T$named$T"}" ;; esac
+      ) && facts=${answer#*"$N"} && echo "$line" &&
       say facts "$(printf '%s\n' "$facts" | sha256sum | cut -c1-16)"
     pid=$line
     for _ in before it; do pid=${pid#*"$T"*"$T"}; done

@@ -17,7 +17,7 @@ for loaded in "$state"/images/*; do
   [ -f "$loaded" ] || continue
   grep -qxF "sha256:${loaded##*/}" "$state"/releases/*.image && continue
   # docker refuses while a container needs it or it has another name: then it is not only ours
-  docker image rm "sha256:${loaded##*/}" >/dev/null 2>&1 &&
+  docker image rm "$(known "sha256:${loaded##*/}")" >/dev/null 2>&1 &&
     { rm -f "$loaded"; echo "removed image ${loaded##*/}: no kept release needs it"; }
 done
 exit 0

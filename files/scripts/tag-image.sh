@@ -1,1 +1,1 @@
-docker tag "$1" "$2"
+docker tag "$(known "$1")" "$2"
