@@ -26,6 +26,9 @@ from operations.state import Holder, HostState, Package
 from operations.step import Step
 from operations.transfer import Upload
 
+#: what the scripts around the driver's package share
+USES = "packages driver-package driver-kept"
+
 
 def foreign(state: HostState) -> list[Holder]:
     """Processes on a card that are not in a container of the host's releases."""
@@ -230,10 +233,10 @@ def _tried(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinf
     )
     local, sha = wanted.local(dest.rpartition("/artifacts/")[2])
     yield Upload("driver package", [(local, dest, sha)])
-    if entries(wanted, state):
+    if entries(wanted, state) or state.loaded:
         yield Step(f"trying driver {version} beside the one that is there", "try-driver", *words,
                    code="DRIVER_INSTALL", timeout=3600 + options.lock_timeout,
-                   uses="packages driver-package")  # fmt: skip
+                   uses=USES)  # fmt: skip
 
 
 def _install(wanted: Wanted, state: HostState, options: Options) -> PyinfraCommand:
@@ -242,7 +245,7 @@ def _install(wanted: Wanted, state: HostState, options: Options) -> PyinfraComma
     return Step(f"installing driver {version} (its modules are built, this takes minutes)",
                 "install-driver", *_words(wanted, state, options),
                 *(c.id for c in state.containers if c.running), code="DRIVER_INSTALL",
-                timeout=3600 + options.lock_timeout, uses="packages driver-package",
+                timeout=3600 + options.lock_timeout, uses=USES,
                 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from operations import driver
 from operations.scripts import body
 from tests.kernel import host
 from tests.kernel.host import PACKAGE
@@ -55,7 +56,7 @@ def run(script: str) -> str:
 
 def install(version: str) -> subprocess.Popen[str]:
     """The tool's own steps, as they run on a host."""
-    tried, installed = (body(f"{step}-driver", "packages driver-package")
+    tried, installed = (body(f"{step}-driver", driver.USES)
                         for step in ("try", "install"))  # fmt: skip
     return step(f"(\n{tried}\n) || exit 1\n{installed}",
                 PACKAGE, version, f"{ARTIFACTS}/{file(version)}", "60")  # fmt: skip

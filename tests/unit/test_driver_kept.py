@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from operations import driver
 from operations.scripts import body
 
 NAME, A, B = "cambricon-mlu-driver-centos7", "5.10.10", "5.10.22"
@@ -54,13 +55,19 @@ class Host:
 
     def tool(self, name: str, does: str) -> None:
         file = self.root / "bin" / name
+        file.unlink(missing_ok=True)  # it may be a link to this machine's own
         file.write_text("#!/bin/sh\n" + does.replace("@ROOT@", str(self.root)) + "\n")
         file.chmod(0o755)
 
     def run(
-        self, step: str, version: str = B, *more: str, before: str = ":"
+        self,
+        step: str,
+        version: str = B,
+        *more: str,
+        before: str = ":",
+        file: str = "rpm",
     ) -> tuple[int, list[str]]:
-        text = body(step, "packages driver-package")
+        text = body(step, driver.USES)
         for folder in (
             "/var/lib/dkms",
             "/lib/modules/",
@@ -69,15 +76,15 @@ class Host:
             "/sys/module",
         ):
             text = text.replace(folder, f"{self.root}{folder}")
-        file = self.root / f"artifacts/{NAME}-{version}.rpm"
-        file.write_text(f"file {version}\n")
+        package = self.root / f"artifacts/{NAME}-{version}.{file}"
+        package.write_text(f"file {version}\n")
         (self.root / "var/lib/mlufleet").mkdir(parents=True, exist_ok=True)
         # nothing of this machine is found
         text = re.sub(r'PATH="\$PATH:[^"]*"', 'PATH="$PATH"', text)
         text = text.replace("package_locks() {\n", "package_locks() { return\n", 1)
         text = before.replace("@ROOT@", str(self.root)) + "\n" + text
         done = subprocess.run(
-            ["/bin/sh", "-c", text, step, NAME, version, str(file), "5", *more],
+            ["/bin/sh", "-c", text, step, NAME, version, str(package), "5", *more],
             env={"PATH": str(self.root / "bin")}, capture_output=True, text=True,
         )  # fmt: skip
         print(done.stdout, done.stderr)
@@ -233,3 +240,97 @@ def test_an_installation_that_the_power_cut_ended_is_put_back_from_what_was_befo
     yum(host, BEFORE)
     status, said = host.run("install-driver")
     assert (status, host.works) == (1, A), said
+
+
+def test_a_driver_of_no_package_survives_one_that_fails(host: Host) -> None:
+    (host.root / "db").write_text("")
+    yum(host, HALF)
+    status, said = host.run("install-driver")
+    assert (status, host.works) == (1, A)
+    assert said[-1].startswith("the files of the driver that was there are back")
+
+
+def test_a_reinstallation_that_fails_keeps_the_package_that_is_there(host: Host) -> None:
+    yum(host, HALF)
+    status, _ = host.run("install-driver", A)
+    assert (status, host.versions, host.works) == (1, [A], A)
+    assert "--erase" not in host.asked
+
+
+def test_the_sites_options_are_back_with_the_driver(host: Host) -> None:
+    keep(host)
+    options = host.root / "etc/modprobe.d/cambricon-drv.conf"
+    options.parent.mkdir()
+    options.write_text("options cambricon-drv check_en=0\n")
+    yum(host, f"echo default > {options}; {HALF}")
+    host.run("install-driver")
+    assert options.read_text() == "options cambricon-drv check_en=0\n"
+    assert not (host.root / "var/lib/mlufleet/options").exists()
+
+
+def test_without_room_for_a_copy_nothing_is_begun(host: Host) -> None:
+    host.tool("tar", "echo 'tar: x: Wrote only 1 of 10240 bytes: No space left on device'; exit 2")
+    status, said = host.run("install-driver")
+    assert (status, host.works) == (1, A) and "yum" not in host.asked
+    assert said[-1].endswith("No space left on device")
+
+
+def test_nothing_is_tried_where_no_driver_is(host: Host) -> None:
+    (host.root / "db").write_text("")
+    (host.root / "sys/module/cambricon_drv").rmdir()
+    assert host.run("try-driver") == (0, [])
+
+
+#: dpkg's books are a line "STATUS|VERSION"; what is unpacked has taken the other's files away
+DEB = {
+    "dpkg-query": """
+case "$*" in
+  *-L*) echo @ROOT@/usr/bin/cnmon ;;
+  *'${Package}'*) ;;
+  *'|${Version}'*) cat @ROOT@/db ;;
+  *'${Status} ${Version}'*) tr '|' ' ' < @ROOT@/db ;;
+  *'${Status}'*) cut -d'|' -f1 @ROOT@/db ;;
+esac""",
+    "dpkg-deb": f'for f; do case $f in *.deb) echo "{NAME} $(sed "s/^file //" "$f")" ;; esac; done',
+    "dpkg": "case $1 in --remove) : > @ROOT@/db ;; esac",
+}
+AFTER = f"{HALF.partition(';')[0]}; echo 'install ok half-configured|{B}' > @ROOT@/db"
+HELD = "echo 'E: Held packages were changed and -y was used without --allow-change-held-packages.'"
+
+
+@pytest.fixture
+def debian(host: Host) -> Host:
+    for name, does in DEB.items():
+        host.tool(name, does)
+    (host.root / "bin/cut").symlink_to("/usr/bin/cut")
+    (host.root / "db").write_text(f"install ok installed|{A}\n")
+    return host
+
+
+def apt(host: Host, does: str) -> None:
+    host.tool("apt-get", f'echo "apt-get $*" >> @ROOT@/log\n{does}')
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_same_holds_for_apt(debian: Host, kept: bool) -> None:
+    old = debian.root / f"artifacts/{NAME}_{A}.deb"
+    if kept:
+        old.write_text(f"file {A}\n")
+    back = f"echo 'install ok installed|{A}' > @ROOT@/db; @ROOT@/bin/made {A}"
+    apt(debian, f"case $* in *{old.name}) {back} ;; *) {AFTER}; echo 'E: no'; exit 100 ;; esac")
+    status, said = debian.run("install-driver", file="deb")
+    assert (status, debian.works) == (1, A)
+    assert said[-1] == (
+        f"driver {A} is back: E: no" if kept else
+        f"the files of driver {A} are back, its package is not: it is not kept here: E: no"
+    )  # fmt: skip
+    assert (debian.root / "db").read_text() == (f"install ok installed|{A}\n" if kept else "")
+
+
+def test_an_apt_that_refuses_leaves_all_as_it_was_and_says_why(debian: Host) -> None:
+    apt(debian, f"{HELD}; exit 100")
+    for step in ("try-driver", "install-driver"):
+        status, said = debian.run(step, file="deb")
+        assert (status, debian.works) == (1, A)
+        assert said[-1].startswith(f"driver {A} stays as it was: E: Held packages were changed")
+    assert "--simulate" in debian.asked.splitlines()[0]
