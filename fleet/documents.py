@@ -47,14 +47,15 @@ def text_of(path: Path, largest: int = LARGEST) -> str:
         ) from error
 
 
-def read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
+def read(path: Path, times: int = 1) -> tuple[dict[str, Any], yaml.Node]:
     """The mapping in a YAML file, and its node tree for line numbers.
 
+    :param times: as large as this the file may be, by what others may be
     :raises InvalidInput: the file is missing, unreadable, not YAML or not a mapping
     """
-    text = text_of(path)
+    text = text_of(path, LARGEST * times)
     try:
-        data, node = strict_yaml.load(text)
+        data, node = strict_yaml.load(text, times)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 #: levels of nesting, and values after every alias is written out; no true file comes near
-DEEPEST, LARGEST = 50, 50_000
+DEEPEST, LARGEST = 50, 100_000
 
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 #: what YAML makes of a word that is not in quotes
@@ -37,9 +37,9 @@ def misread(node: yaml.Node) -> str:
 class Loader(yaml.SafeLoader):
     """SafeLoader with bounds, whose every error has a line and whose keys are strings, once."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, largest: int) -> None:
         super().__init__(text)
-        self._depth = 0
+        self._depth, self._largest = 0, largest
         #: node -> values and levels in it, aliases written out
         self._measured: dict[yaml.Node, tuple[int, int]] = {}
 
@@ -47,8 +47,8 @@ class Loader(yaml.SafeLoader):
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if self._depth == DEEPEST:
             raise refused(event, f"nested deeper than {DEEPEST} levels")
-        if len(self._measured) > LARGEST:
-            raise refused(event, f"more than {LARGEST} values")
+        if len(self._measured) > self._largest:
+            raise refused(event, f"more than {self._largest} values")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -72,8 +72,9 @@ class Loader(yaml.SafeLoader):
             raise refused(node, "a character that no file can have (NUL or half a surrogate)")
         size = 1 + sum(self._measured[part][0] for part in parts)
         levels = 1 + max((self._measured[part][1] for part in parts), default=0)
-        if size > LARGEST or levels > DEEPEST:
-            raise refused(node, f"its aliases make more than {LARGEST} values or {DEEPEST} levels")
+        if size > self._largest or levels > DEEPEST:
+            raise refused(node, f"its aliases make more than {self._largest} values or {DEEPEST} "
+                                "levels")  # fmt: skip
         self._measured[node] = size, levels
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -106,12 +107,13 @@ def _check_keys(node: yaml.MappingNode) -> None:
         seen[key.value] = key.start_mark.line + 1
 
 
-def load(text: str) -> tuple[Any, yaml.Node | None]:
+def load(text: str, times: int = 1) -> tuple[Any, yaml.Node | None]:
     """The value of a text, and its node tree for line numbers.
 
+    :param times: as many values as usual may be in it
     :raises yaml.YAMLError: it is not YAML, or is one of YAML's traps
     """
-    loader = Loader(text)
+    loader = Loader(text, LARGEST * times)
     try:
         node = loader.get_single_node()
         data = loader.construct_document(node) if node else None

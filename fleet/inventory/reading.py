@@ -21,6 +21,9 @@ Entry = tuple[str, dict[str, Any]]
 #: file and line of a field
 Place = Callable[[Location], str]
 
+#: as large as other files, 16 MiB, is what the most hosts may fill
+TIMES = 8
+
 #: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
 CONNECTING: dict[str, Any] = {
     "ssh_strict_host_key_checking": "yes",
@@ -38,7 +41,7 @@ def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     :raises InvalidInput: naming file and line; nothing has been connected to
     """
     read_data = table.read if path.suffix.lower() == ".csv" else documents.read
-    data, node = read_data(path)
+    data, node = read_data(path, TIMES)
     fleet = documents.validate(Fleet, data, path, node)
     return entries(fleet, lambda where: f"{path}:{line_of(node, where)}", defaults)
 
@@ -141,8 +144,11 @@ def grouped(entries: list[Entry], everyone: str = "fleet") -> dict[str, list[Ent
 
     :raises InvalidInput: a host or a group of some has the name of the group of all
     """
-    names = dict.fromkeys(name for _, said in entries for name in said.get("groups", ()))
-    for host, said in entries:
-        if everyone in (host, *said.get("groups", ())):
-            raise InvalidInput(f"{host}: the name {everyone} is already that of all hosts")
-    return {everyone: entries, **{name: group(entries, name) for name in names}}
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        names = tuple(dict.fromkeys(entry[1].get("groups", ())))
+        if everyone in (entry[0], *names):
+            raise InvalidInput(f"{entry[0]}: the name {everyone} is already that of all hosts")
+        for name in names:
+            groups.setdefault(name, []).append(entry)
+    return {everyone: entries, **groups}

@@ -29,20 +29,20 @@ TOTAL = re.compile(
 SEPARATOR = re.compile(r"sep=([,;\t])", re.IGNORECASE)
 
 
-def read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
+def read(path: Path, times: int = 1) -> tuple[dict[str, Any], yaml.Node]:
     """The hosts of a table, in the shape of a YAML inventory and with a node tree of its lines.
 
     The first line names the fields: `name`, those of a host, and `data.X`. Values are split by
     what splits the names (`,`, `;` or a tab), groups by blanks; lines whose first value begins
     with # are not read.
 
+    :param times: as :func:`fleet.documents.read`
     :raises InvalidInput: naming file and line
     """
+    text = documents.text_of(path, documents.LARGEST * times).removeprefix("\ufeff")
     lines = [
         (number, line)
-        for number, line in enumerate(
-            re.split("\r\n|\r|\n", documents.text_of(path).removeprefix("\ufeff")), 1
-        )
+        for number, line in enumerate(re.split("\r\n|\r|\n", text), 1)
         if line.strip() and not _comment(line)
     ]
     if lines and SEPARATOR.fullmatch(lines[0][1].strip('" ')):

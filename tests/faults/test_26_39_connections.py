@@ -89,15 +89,15 @@ def test_26_a_login_that_is_refused_has_a_code_of_its_own(
 def test_39_one_machine_under_two_names_is_refused_before_anything_is_written(
     provisioned: Done, tmp_path: Path
 ) -> None:
-    known = (SITE / ".lab/ssh/known_hosts").read_text()
-    (tmp_path / "known_hosts").write_text(known + known.replace("127.0.0.1", "localhost"))
-    hosts = {"one": entry(), "two": {**entry(), "ssh_hostname": "localhost"}}
-    inventory = fleet(tmp_path, hosts, ssh_known_hosts_file=f"{tmp_path}/known_hosts")
+    """By a name that only a pattern of ssh's configuration leads there: no inventory can tell."""
+    (tmp_path / "config").write_text("Host tw*\n  HostName 127.0.0.1\n")
+    beside = {"ssh_hostname": "twin", "data": {"ssh_config_file": f"{tmp_path}/config"}}
+    inventory = fleet(tmp_path, {"one": entry(), "two": {**entry(), **beside}})
     lab.run(HOST, "rm /var/lib/mlufleet/stamps/smoke")  # there would be something to do
     before = lab.files(HOST)
     done = mlufleet("deploy", inventory)
     assert done.status == 2 and set(done.statuses().values()) == {"failed"}
-    for name in hosts:
+    for name in ("one", "two"):
         failure = done.host(name)["failure"]
         assert failure["code"] == "DUPLICATE_HOST" and "one, two" in failure["sentence"]
     assert lab.files(HOST) == before

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import inventory
+from fleet import documents, inventory, strict_yaml
 from fleet.failures import InvalidInput
 from fleet.wanted import Wanted
 
@@ -84,6 +84,23 @@ def test_no_hosts(site: Path, wanted: Wanted) -> None:
 
 def test_a_release_without_a_lock(site: Path) -> None:
     assert "no lock" in refused(site, "  a: {}\n")
+
+
+def test_ten_thousand_hosts_may_each_say_all_that_hosts_say(
+    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a tenth of the limits, as YAML takes a millisecond for a host."""
+    for module, name in ((documents, "LARGEST"), (strict_yaml, "LARGEST")):
+        monkeypatch.setattr(module, name, getattr(module, name) // 10)
+    hosts = "".join(
+        f"  mlu{n:05}:\n    ssh_hostname: 10.1.{n // 250}.{n % 250}\n    ssh_port: 22\n"
+        f"    ssh_user: operator\n    cards: 8\n    evict: false\n    smoke: always\n"
+        f"    groups: [rack{n % 40}, hall1]\n    reboot_timeout: 1200\n"
+        f"    data: {{slot: {n}, place: the second hall, owner: somebody of the institute}}\n"
+        for n in range(1000)
+    )
+    entries = inventory.read(written(site, hosts))
+    assert len(entries) == 1000 and len(inventory.grouped(entries)) == 42
 
 
 def test_a_missing_inventory_file(site: Path) -> None:
