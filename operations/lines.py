@@ -17,8 +17,8 @@ from fleet import foreign
 
 #: of this run; not known to what was written before it, or runs without root's eyes on a host
 MARK = secrets.token_hex(8)
-#: bytes of one command's output, and of one line of it, that are read
-MOST, LONGEST = 64 << 20, 1 << 20
+#: bytes of one command's output, of one line of it, and lines, that are read
+MOST, LONGEST, LINES = 16 << 20, 1 << 20, 400_000
 BLOCK = 32768
 _MARKED = re.compile(rf"@@([a-z-]+)\.{MARK}")
 
@@ -64,12 +64,12 @@ def split(receive: Callable[[int], bytes], stop: Callable[[], object]) -> Iterat
 
     :param stop: called where there is too much of it
     """
-    rest, read, cut = b"", 0, False
+    rest, read, count, cut = b"", 0, 0, False
     while block := receive(BLOCK):
-        read += len(block)
-        if read > MOST:
+        read, count = read + len(block), count + block.count(b"\n")
+        if read > MOST or count > LINES:
             stop()
-            yield f"the output is longer than {MOST >> 20} MiB: the rest was not read"
+            yield f"the output is longer than {MOST >> 20} MiB or {LINES:,} lines: it is cut here"
             return
         *whole, rest = (rest + block).split(b"\n")
         for line in whole:
