@@ -53,6 +53,8 @@ def transport(host: Host) -> Transport | None:
 
 def prepare(host: Host) -> None:
     """Make a connection that was just opened quick, wakeful, and one that reads any bytes."""
+    # what a greenlet of its own asks of it later must not be asked of "the current host"
+    host = getattr(host.connector, "host", host)
     under = transport(host)
     client = getattr(host.connector, "client", None)
     if client is not None and "exec_command" not in vars(client):
