@@ -9,6 +9,7 @@ import pytest
 from paramiko import ChannelException, SSHException
 from pyinfra.api.exceptions import ConnectError
 
+from operations.connection import PROMPT, prepare
 from operations.sessions import NoSession, Sessions
 
 
@@ -104,3 +105,20 @@ def test_a_lost_connection_is_no_limit() -> None:
     with pytest.raises(SSHException) as caught:
         strange.open()
     assert not isinstance(caught.value, NoSession)
+
+
+def test_what_is_prepared_for_a_connection_does_not_ask_for_the_current_host() -> None:
+    """Whatever a command starts beside itself (its signs of life, files ahead) knows no such."""
+    commands: list[str] = []
+
+    def execute(command: str) -> tuple[None, Any, None]:
+        commands.append(command)
+        return None, SimpleNamespace(channel=SimpleNamespace(recv=b"", recv_stderr=b"")), None
+
+    client = SimpleNamespace(exec_command=execute, get_transport=lambda: None)
+    connector: Any = SimpleNamespace(client=client)
+    connector.host = SimpleNamespace(connector_data={PROMPT: "/place"}, connector=connector)
+    proxy: Any = SimpleNamespace(connector=connector)
+    prepare(proxy)
+    connector.client.exec_command("sudo true")
+    assert "SUDO_PROMPT=/place sudo true" in commands[0]
