@@ -111,14 +111,19 @@ def test_what_is_prepared_for_a_connection_does_not_ask_for_the_current_host() -
     """Whatever a command starts beside itself (its signs of life, files ahead) knows no such."""
     commands: list[str] = []
 
-    def execute(command: str) -> tuple[None, Any, None]:
-        commands.append(command)
-        return None, SimpleNamespace(channel=SimpleNamespace(recv=b"", recv_stderr=b"")), None
+    class Client:
+        def exec_command(self, command: str) -> tuple[None, Any, None]:
+            commands.append(command)
+            channel = SimpleNamespace(recv=None, recv_stderr=None)
+            return None, SimpleNamespace(channel=channel), None
 
-    client = SimpleNamespace(exec_command=execute, get_transport=lambda: None)
+        def get_transport(self) -> None:
+            return None
+
+    client: Any = Client()
     connector: Any = SimpleNamespace(client=client)
     connector.host = SimpleNamespace(connector_data={PROMPT: "/place"}, connector=connector)
     proxy: Any = SimpleNamespace(connector=connector)
     prepare(proxy)
-    connector.client.exec_command("sudo true")
+    client.exec_command("sudo true")
     assert "SUDO_PROMPT=/place sudo true" in commands[0]
