@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,28 +50,9 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
         "dry": False, "interrupted": False, "rollout": None, "hosts": hosts, "seeded": 0,
     }  # fmt: skip
     for event in events:
-        kind, name = event["kind"], event["host"]
-        if kind == "run":
-            report["started"] = event["time"]
-        elif kind == "hosts":
-            for host in event["names"]:
-                hosts.setdefault(host, _host())["groups"] = event.get("groups", {}).get(host, [])
-        elif kind == "rollout":
-            plan = event["plan"]
-            report["kind"] = plan["kind"]
-            report["rollout"] = {"plan": plan, "resumes": event["resumes"], "canaries": [],
-                                 "window": 0, "max_fail": 0, "stopped": ""}  # fmt: skip
-        elif kind == "scheduled" and report["rollout"]:
-            report["rollout"].update({k: event[k] for k in ("canaries", "window", "max_fail")})
-        elif kind == "end":
-            report.update(ended=event["time"], dry=event.get("dry", False))
-            report["interrupted"] = event.get("interrupted", False)
-            if report["rollout"]:
-                report["rollout"]["stopped"] = event.get("stopped", "")
-        elif kind == "seeded":
-            report["seeded"] += event["sent"]
-        if name:
-            _take(hosts.setdefault(name, _host()), event)
+        # what lacks what its kind has was written by another version, or by somebody else
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            _hear(report, event)
     for host in hosts.values():
         if report["dry"]:  # nothing was begun: what would be refused is all that there is to say
             host["failure"] = host["failure"] or host["refusal"]
@@ -84,6 +66,31 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
             del host[key]
     report["exit"] = exit_status(report).value
     return report
+
+
+def _hear(report: dict[str, Any], event: dict[str, Any]) -> None:
+    kind, name, hosts = event["kind"], event["host"], report["hosts"]
+    if kind == "run":
+        report["started"] = event["time"]
+    elif kind == "hosts":
+        for host in event["names"]:
+            hosts.setdefault(host, _host())["groups"] = event.get("groups", {}).get(host, [])
+    elif kind == "rollout":
+        plan = event["plan"]
+        report["kind"] = plan["kind"]
+        report["rollout"] = {"plan": plan, "resumes": event["resumes"], "canaries": [],
+                             "window": 0, "max_fail": 0, "stopped": ""}  # fmt: skip
+    elif kind == "scheduled" and report["rollout"]:
+        report["rollout"].update({k: event[k] for k in ("canaries", "window", "max_fail")})
+    elif kind == "end":
+        report.update(ended=event["time"], dry=event.get("dry", False))
+        report["interrupted"] = event.get("interrupted", False)
+        if report["rollout"]:
+            report["rollout"]["stopped"] = event.get("stopped", "")
+    elif kind == "seeded":
+        report["seeded"] += event["sent"]
+    if name:
+        _take(hosts.setdefault(name, _host()), event)
 
 
 def _host() -> dict[str, Any]:
@@ -103,7 +110,9 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host.update(unreachable=True, touched=event["time"])
         host["failure"] = {k: event[k] for k in FAILURE}
     elif kind == "observed":
-        host.update(looked=True, needs=event["needs"], drift=event.get("drift", {}),
+        if not host["touched"]:  # what differed at the beginning; not what differs on the way back
+            host["drift"] = event.get("drift", {})
+        host.update(looked=True, needs=event["needs"],
                     proofs=event.get("proofs", ["smoke"]))  # fmt: skip
         _seen(host, event)
         host["answer"] = event.get("answer") or host["answer"]

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fleet import whole
 from fleet.reports import handover, junit, page
+from fleet.reports.reported import read
 
 
 def previous(folder: Path, hosts: Iterable[str]) -> dict[str, Any] | None:
     """The report of the run before this one that did more than look at one of these hosts."""
     for other in sorted(folder.parent.glob("2*"), reverse=True):
         if other.name < folder.name and (other / "report.json").is_file():
-            found: dict[str, Any] = json.loads((other / "report.json").read_text(encoding="utf-8"))
-            if not found.get("dry") and not found["hosts"].keys().isdisjoint(hosts):
-                return found
+            with suppress(OSError, ValueError, RecursionError):  # spoilt, or no report: as if none
+                found: dict[str, Any] = json.loads((other / "report.json").read_bytes())
+                past = read(found)
+                if not past.dry and not past.hosts.keys().isdisjoint(hosts):
+                    return found
     return None
 
 

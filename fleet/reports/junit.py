@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as xml
 
 from fleet.reports.reported import STAGES, Host, Test, kind, read
+from fleet.reports.seen import END
 from fleet.validation import PASSED, SKIPPED
 
 #: hosts say anything; XML 1.0 has no place for these, not even as references
@@ -32,7 +33,7 @@ def _suite(name: str, host: Host, started: float | None) -> xml.Element:
     cases = _cases(name, host)
     suite = xml.Element("testsuite", name=_clean(name), time=f"{host.seconds:.3f}")
     began = host.began if host.began is not None else started
-    if began is not None:
+    if began is not None and 0 <= began < END:
         when = datetime.fromtimestamp(began, timezone.utc)
         suite.set("timestamp", when.isoformat(timespec="seconds"))
     suite.set("tests", str(len(cases)))

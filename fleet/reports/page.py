@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +25,7 @@ from fleet.reports.reported import (
     log_file,
     read,
 )
+from fleet.reports.seen import moment
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "files" / "templates"
 #: colour alone says nothing to some readers, and nothing at all on paper
@@ -134,4 +134,4 @@ def duration(seconds: float) -> str:
 
 
 def _when(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return moment(epoch).replace("T", " ").replace("Z", " UTC")

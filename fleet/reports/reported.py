@@ -47,7 +47,8 @@ class _Tolerant(BaseModel):
     def _nothing_is_missing(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        return {key: value for key, value in data.items() if value is not None}
+        return {key: value for key, value in data.items() if value is not None
+                and not (isinstance(value, float) and not math.isfinite(value))}  # fmt: skip
 
 
 class Stage(_Tolerant):

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+#: of the year 9999
+END = 253_402_300_800
+
 
 def moment(epoch: float) -> str:
-    """A time as machines read it and people can."""
+    """A time as machines read it and people can; "?" for one that no calendar has."""
+    if not 0 <= epoch < END:
+        return "?"
     return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

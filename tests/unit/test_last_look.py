@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleet import doctor, report
-from fleet.reports import changes, handover, junit, page, reported, terminal
+from fleet.reports import changes, files, handover, junit, page, reported, terminal
 from fleet.run import Run
 from fleet.wanted import Wanted
 from operations import events, facts, smoke
@@ -216,3 +216,39 @@ def test_a_run_notes_a_later_look_only_where_it_differs(
     assert [(one["kind"], one["seen"]) for one in told] == [("observed", 1000.0), ("facts", 2000.0)]
     found = report.of(run.folder)["hosts"]["a"]
     assert found["cards"] == dict.fromkeys(found["cards"], "CN_RUNNING") != {}
+
+
+def test_what_differed_at_the_beginning_is_not_what_differs_on_the_way_back() -> None:
+    again = {**first(), **look(45, wanted="older"), "time": 46, "drift": {"image": ["load it"]}}
+    events = [*PROVISIONED[:-1], at(44, "rolling-back", release="back/a.yml"), again]
+    assert report.derive(events, "r")["hosts"]["a"]["drift"] == {"driver": ["install driver"]}
+    # a rollback by hand looks twice before it begins: what it has to do is the second look's
+    by_hand = report.derive([PROVISIONED[1], first(), again], "r")
+    assert by_hand["hosts"]["a"]["drift"] == {"image": ["load it"]}
+
+
+def test_events_that_lack_what_their_kind_has_hide_no_others() -> None:
+    kinds = ["run", "hosts", "rollout", "scheduled", "end", "observed", "facts", "stage-done",
+             "step", "failed", "answer", "validated", "kept", "note", "transfer", "released",
+             "unreachable", "begin", "way-back", "seeded"]  # fmt: skip
+    broken = [at(2, kind, host, **more) for kind in kinds for host in ("", "a")
+              for more in ({}, {"versions": 5, "names": 7, "plan": [], "seen": "x"})]  # fmt: skip
+    found = report.derive([*PROVISIONED[:2], *broken, *PROVISIONED[2:]], "r")["hosts"]["a"]
+    assert found["cards"] == RIGHT["cards"] and found["versions"] == RIGHT["versions"]
+
+
+@pytest.mark.parametrize("epoch", [-1.0, 1e18, float("inf"), float("nan")])
+def test_a_time_that_no_calendar_has_stops_no_report(epoch: float) -> None:
+    host = {"status": "ok", "seen": epoch, "old": True, "began": epoch, "ended": epoch}
+    found = {"run": "r", "started": epoch, "ended": epoch, "hosts": {"a": host}}
+    assert handover.facts(found)[0]["seen"] in ("?", "")
+    page.render(found)
+    junit.render(found)
+
+
+def test_a_spoilt_report_of_an_earlier_run_is_as_none(tmp_path: Path) -> None:
+    for name, text in (("20260101-000000-1", "\x00"), ("20260102-000000-1", '{"hosts": 5}'),
+                       ("20260103-000000-1", "[" * 9999)):  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(text)
+    assert files.previous(tmp_path / "20260104-000000-1", ["a"]) is None
