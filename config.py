@@ -2,7 +2,7 @@
 
 from pyinfra import config, state
 
-from fleet import foreign
+from fleet import connecting, foreign
 from fleet.inventory import kinds, limits
 from fleet.run import Run
 
@@ -10,4 +10,5 @@ config.REQUIRE_PYINFRA_VERSION = "==3.10.0"
 kinds.check_asked()
 limits.govern()
 foreign.govern()
+connecting.unattended()
 Run.start(state)

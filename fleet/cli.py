@@ -199,13 +199,17 @@ def doctor(inventory: str, as_json: bool, options: tuple[str, ...]) -> None:
 def lock_status(inventory: str, options: tuple[str, ...]) -> None:
     """Show who holds each host of INVENTORY: which run, since when, why.
 
+    Exit status: 0 all were asked, 2 some could not be, 4 those are unreachable.
+
     \b
     Example:  mlufleet lock-status inventories/fleet.py
     """
     from fleet import doctor as doctors
 
-    for line in doctors.locks(launch.look(inventory, options)):
+    report = launch.look(inventory, options)
+    for line in doctors.locks(report):
         click.echo(line)
+    sys.exit(doctors.seen_status(report))
 
 
 @main.command(context_settings=launch.FOR_PYINFRA)
@@ -223,7 +227,8 @@ def unlock(inventory: str, options: tuple[str, ...]) -> None:
     launch.validated(inventory, options)
     code = str(Path(__file__).with_name("unlock.py"))
     words = [sys.executable, "-m", "pyinfra", "-y", inventory, code, *options]
-    sys.exit(Exit.FAILED if subprocess.run(words).returncode else Exit.OK)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL)
+    sys.exit(Exit.FAILED if done.returncode else Exit.OK)
 
 
 @main.command("report")

@@ -26,6 +26,16 @@ def exit_status(report: dict[str, Any]) -> Exit:
     return Exit.UNREACHABLE if unreachable else Exit.FAILED
 
 
+def seen_status(report: dict[str, Any]) -> Exit:
+    """The same of a question that only a look at each host answers, whatever the host is like."""
+    if report["interrupted"]:
+        return Exit.INTERRUPTED
+    unseen = {host["status"] for host in report["hosts"].values() if not host["versions"]}
+    if not unseen:
+        return Exit.OK
+    return Exit.UNREACHABLE if unseen == {"unreachable"} else Exit.FAILED
+
+
 def findings(report: dict[str, Any]) -> dict[str, Any]:
     """What `mlufleet doctor --json` prints, a mapping for each host."""
     kept = ("wanted", "seen", "old", "versions", "cards", "models", "drift", "failure", "lock",

@@ -302,6 +302,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "`ssh-keyscan` it once, compare the fingerprint with the console's, and add it",
     ),
     "AUTH": ("the host refuses the login", "check ssh_user, ssh_key and authorized_keys"),
+    "SSH_KEY": (
+        "no login can be made with the private key",
+        "`ssh-add` a key that has a passphrase before the run, or say `ssh_key_password`; else "
+        "name the private key of an OpenSSH pair, which whoever runs this can read",
+    ),
     "UNREACHABLE": ("no SSH connection", "check address, port, key and known_hosts"),
     "FILE_MISSING": (
         "a file of the release is not in the store",
@@ -406,6 +411,10 @@ class Failure:
     def remedy(self) -> str:
         said = "\n".join((self.detail, *self.tail))
         return sayings.remedy(self.code, said) or TABLE[self.code][1]
+
+
+class Asked(EOFError):
+    """pyinfra would have asked a person, which it may not."""
 
 
 class InvalidInput(Exception):

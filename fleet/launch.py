@@ -33,7 +33,7 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     :param name: of the inventory, for errors
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
-    from fleet import documents, signing, validation, wanted
+    from fleet import documents, private_keys, signing, validation, wanted
     from fleet.inventory import HostData, ssh_config
 
     found = []
@@ -53,6 +53,8 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
             if validation.tests(data.validation or 0, data.validation_tests or ""):
                 validation.golden(validation.GOLDEN if data.golden is None else data.golden)
             signing.of(data.said())
+            if key := host.data.get("ssh_key"):
+                private_keys.load(str(key), str(host.data.get("ssh_key_password") or ""))
             found.append((host.name, wanted.of_host(data.said())))
         except (InvalidInput, ValueError) as error:
             raise InvalidInput(f"{name}: {host.name}: {error}") from error
@@ -72,6 +74,7 @@ def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wa
     :param options: pyinfra's; its `--data` goes before what the inventory says
     :raises InvalidInput: also where `--limit` or `--exclude` name nobody
     """
+    from fleet import open_files
     from fleet.inventory import limits
     from fleet.inventory.loading import load  # what reads inventories is slow to import
 
@@ -79,7 +82,9 @@ def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wa
     found = load(inventory, override(said.get("data") or ()))
     hosts = check(inventory, found)
     warned(inventory, found)
-    limits.without(found, limits.limited(found, said.get("limit")), said.get("exclude"))
+    chosen = limits.limited(found, said.get("limit"))
+    chosen = limits.without(found, chosen, said.get("exclude"))
+    open_files.allow(found if chosen is None else chosen)
     return hosts
 
 
@@ -132,7 +137,8 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     run = identity()
     words = [sys.executable, "-m", "pyinfra", inventory, "deploy.py", *options]
     process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": run},
-                               stdout=output, stderr=output)  # fmt: skip
+                               stdin=subprocess.DEVNULL, stdout=output,
+                               stderr=output)  # fmt: skip
     # Ctrl-C reaches pyinfra as well; this process stays to read the report it leaves
     for number in ending.asked():
         passed = signal.SIG_IGN if number == signal.SIGINT else partial(_pass_on, process)

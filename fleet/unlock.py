@@ -3,9 +3,11 @@
 from pyinfra import host
 
 from fleet import caller
-from operations import failing, lock, sudo
+from operations import lock, outstanding
+from operations.stage import refused
 
-refusal = sudo.prepare(host)
+refusal = outstanding.reached(host)
 if refusal:
-    failing.fail(host, refusal)
-lock.broken(caller.name(), name="Unlock")  # type: ignore[call-arg, arg-type]
+    refused("unlock", refusal, name="Refused")  # type: ignore[call-arg, arg-type]
+else:
+    lock.broken(caller.name(), name="Unlock")  # type: ignore[call-arg, arg-type]

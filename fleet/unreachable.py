@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from collections.abc import Iterator
 
-from paramiko import AuthenticationException, BadHostKeyException, PKey
+from paramiko import AuthenticationException, BadHostKeyException, PasswordRequiredException, PKey
 
 from fleet.failures import Failure
+from fleet.jumps import CommandError, JumpError
+from fleet.private_keys import KeyProblem
+
+#: what an `ssh` that is a ProxyCommand says of its host -> code
+SAID = {
+    "HOST IDENTIFICATION HAS CHANGED": "HOST_KEY_CHANGED",
+    "host key is known for": "HOST_KEY_UNKNOWN",
+    "Permission denied (": "AUTH",
+}
 
 
 def fingerprint(key: PKey) -> str:
@@ -16,20 +27,49 @@ def fingerprint(key: PKey) -> str:
     return f"{key.get_name()} SHA256:{digest}"
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it came from, the last first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def failure(error: BaseException | None, tail: tuple[str, ...]) -> Failure:
     """What pyinfra's connection error means.
 
     :param error: the exception, whose cause is paramiko's own; None: nothing is known
     :param tail: what pyinfra logged of the host
     """
-    cause = error
-    while cause is not None:
-        if isinstance(cause, BadHostKeyException):
-            shown, known = fingerprint(cause.key), fingerprint(cause.expected_key)
-            return Failure("HOST_KEY_CHANGED", f"it shows {shown}, known is {known}", tail)
-        if isinstance(cause, AuthenticationException):
-            return Failure("AUTH", str(cause), tail)
-        if "No host key for" in str(cause):
-            return Failure("HOST_KEY_UNKNOWN", str(cause), tail)
-        cause = cause.__cause__ or cause.__context__
+    at = ""
+    for cause in causes(error):
+        if isinstance(cause, JumpError):
+            at = f"jump host {cause.name}: "
+        if found := _meant(cause):
+            code, detail = found
+            return Failure(code, f"{at}{detail}", tail)
     return Failure("UNREACHABLE", tail[-1] if tail else "", tail)
+
+
+def _meant(cause: BaseException) -> tuple[str, str] | None:
+    """(code, detail) of one exception that is clear enough."""
+    if isinstance(cause, BadHostKeyException):
+        shown, known = fingerprint(cause.key), fingerprint(cause.expected_key)
+        return "HOST_KEY_CHANGED", f"it shows {shown}, known is {known}"
+    if isinstance(cause, (KeyProblem, PasswordRequiredException)):
+        return "SSH_KEY", str(cause)
+    if isinstance(cause, AuthenticationException):
+        return "AUTH", str(cause)
+    if isinstance(cause, CommandError):
+        return _of_command(str(cause))
+    if match := re.search(r"No host key for \S+.*", str(cause)):
+        return None if isinstance(cause, JumpError) else ("HOST_KEY_UNKNOWN", match[0])
+    return None
+
+
+def _of_command(said: str) -> tuple[str, str]:
+    lines = said.splitlines()
+    for words, code in SAID.items():
+        if found := next((line for line in lines if words in line), ""):
+            offending = " ".join(line for line in lines if line.startswith("Offending"))
+            return code, f"ProxyCommand: {found.strip('@ ')} {offending}".strip()
+    return "UNREACHABLE", f"ProxyCommand: {lines[-1]}"

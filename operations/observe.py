@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from shlex import quote
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from paramiko import SSHException
@@ -13,7 +13,7 @@ from pyinfra.api import Host, QuoteString, StringCommand
 from pyinfra.context import ContextObject
 
 from fleet import driver_packages, signing, systems
-from fleet.failures import Failure
+from fleet.failures import Asked, Failure
 from fleet.signing import Signing
 from fleet.wanted import Wanted
 from operations import connection, layout
@@ -37,6 +37,8 @@ DOCKERS = tuple(dict.fromkeys(name for system in systems.table() for name in sys
 BUILDERS = ("dkms", "gcc", "make")
 #: seconds that a probe may take
 LIMIT = 120
+#: more of them that the controller waits: what is stuck in the kernel outlives its own limit
+GRACE = 30
 #: what the login shell says before sudo can: where it comes and the probe does not, sudo refuses
 ENTERED = "@@mlufleet-entered"
 
@@ -136,8 +138,7 @@ def probed(host: Host, asked: str) -> States | Failure:
     given = connection.arguments(host)
     sudoed = given["_sudo"]
     sent = connection.privileged(host, command(asked), given)
-    # what is stuck in the kernel outlives its own limit: the controller has one as well
-    given |= {"_sudo": False, "_shell_executable": None, "_timeout": LIMIT + 30}
+    given |= {"_sudo": False, "_shell_executable": None, "_timeout": LIMIT + GRACE}
     try:
         _, output = host.run_shell_command(
             StringCommand(f"echo {marked(ENTERED)}; {sent} || :"),
@@ -145,11 +146,10 @@ def probed(host: Host, asked: str) -> States | Failure:
             **given,
         )  # fmt: skip
     except TimeoutError:
-        return Failure("PROBE_FAILED", f"no end within {LIMIT + 30} s")
+        connection.leave(host)  # else what runs there goes on
+        return Failure("PROBE_FAILED", f"no end within {LIMIT + GRACE} s")
     except NoSession as error:
         return Failure("MAX_SESSIONS", str(error))
-    except (OSError, EOFError, SSHException) as error:
-        return Failure("CONNECTION_LOST", str(error))
     lines = output.stdout_lines
     try:
         return parse(lines, time.time())
@@ -183,7 +183,8 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
     host = real(host)
     if host not in _seen:
         slow = connection.logins.get(host.name, 0) > connection.PATIENT
-        states = probed(host, preamble(wanted, slow, signing.of(host.data)))
+        asked = preamble(wanted, slow, signing.of(host.data))
+        states = answer(host, lambda: probed(host, asked))
         if isinstance(states, Failure):
             return states
         if wanted.slot not in states:
@@ -196,6 +197,22 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
         for watcher in watchers:
             watcher(host, wanted, states[wanted.slot])
     return _seen[host][wanted.slot]
+
+
+T = TypeVar("T")
+
+
+def answer(host: Host, ask: Callable[[], T | Failure]) -> T | Failure:
+    """What a host answers, or why it does not: an exception would end the run of every host."""
+    try:
+        return ask()
+    except Asked:
+        return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if isinstance(error, (OSError, EOFError, SSHException)) and connection.ended(host):
+            return Failure("CONNECTION_LOST", said)
+        return Failure("PROBE_FAILED", said)
 
 
 def twins(machine: str) -> list[str]:

@@ -26,7 +26,7 @@ from operations import (
     validation,
     weights,
 )
-from operations.observe import observe
+from operations.observe import answer, observe
 from operations.stage import Options, Stage
 from operations.state import HostState
 from operations.transfer import Upload
@@ -131,6 +131,16 @@ def look(host: Any) -> Look:
         if validation.asked(options):
             suite.golden(options.golden)
         signing.of(host.data)
-    connection.prepare(host)
-    state = sudo.prepare(host) or observe(host, wanted)
-    return Look(wanted, options, state, drift(wanted, state, options))
+    state = reached(host) or observe(host, wanted)
+    found = answer(host, lambda: drift(wanted, state, options))
+    return Look(wanted, options, state, {PROBE: found} if isinstance(found, Failure) else found)
+
+
+def reached(host: Any) -> Failure | None:
+    """Why nothing can be done on a host that was just connected to."""
+
+    def ready() -> Failure | None:
+        connection.prepare(host)
+        return sudo.prepare(host)
+
+    return answer(host, ready)

@@ -13,17 +13,23 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from paramiko import Channel
+from paramiko import Channel, SSHException
 from pyinfra.api import Host
 
 from fleet.failures import TABLE, Failure
-from operations.connection import PROMPT, TERMINAL, lost, stream
+from operations.connection import PROMPT, TERMINAL, ended, lost, stream
 from operations.lines import MARK, marked
 from operations.scripts import text
 from operations.sessions import NoSession
 
 PLACEHOLDER = "-"
 CHANNEL = "mlufleet_sudo"
+#: seconds that sudo may take on the host: a directory service that is gone costs it a minute
+PATIENCE = 90
+#: more of them that the controller waits
+GRACE = 15
+#: bytes that a login's banner and the answer may have
+MOST = 16 << 20
 
 
 def prepare(host: Host) -> Failure | None:
@@ -41,16 +47,24 @@ def prepare(host: Host) -> Failure | None:
         except (OSError, UnicodeDecodeError) as error:
             return Failure("SUDO", f"{file} cannot be read: {error}")
     remove(host)
+    channel = None
     try:
-        channel = stream(host, text("terminal") + marked(text("askpass")))
+        script = text("terminal") + marked(text("askpass"))
+        channel = stream(host, f"PATIENCE={PATIENCE}\n{script}")
+        if channel is None:
+            return Failure("SUDO", "a password for sudo needs an SSH connection")
+        channel.sendall(f"{password}\n".encode())
+        folder, how, refused = _answer(channel)
     except NoSession as error:
         return Failure("MAX_SESSIONS", str(error))
-    if channel is None:
-        return Failure("SUDO", "a password for sudo needs an SSH connection")
-    channel.sendall(f"{password}\n".encode())
-    folder, how, refused = _answer(channel)
+    except Exception as error:  # it would end the run of every host
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if ended(host):
+            return Failure("CONNECTION_LOST", f"where sudo is tried: {said}")
+        folder, how, refused = "", "", Failure("SUDO", said)
     if refused:
-        channel.close()
+        if channel is not None:
+            channel.close()
         return refused
     host.connector_data[TERMINAL] = how == "terminal"
     host.data._sudo_password = PLACEHOLDER
@@ -65,14 +79,18 @@ def prepare(host: Host) -> Failure | None:
 def _answer(channel: Channel) -> tuple[str, str, Failure | None]:
     """(folder of the answer, whether sudo gets a terminal, why it refuses)."""
     said, word = b"", f"@@askpass.{MARK} ".encode()
-    channel.settimeout(60)
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE + GRACE
     while word not in said or not said.endswith(b"\n"):
-        block = channel.recv(4096)
+        channel.settimeout(max(0.1, end - time.monotonic()))
+        try:
+            block = channel.recv(65536)
+        except TimeoutError:
+            late = f"the host does not say within {PATIENCE + GRACE} s whether sudo works"
+            return "", "", Failure("SUDO", late)
         if not block:
             return "", "", Failure("SUDO", "the login shell does not take the password")
         said += block
-        if len(said) > 1 << 20 or time.monotonic() > end:
+        if len(said) > MOST or time.monotonic() > end:
             return "", "", Failure("SUDO", "the host prints without end where sudo is tried")
     line = said[said.index(word) :].decode(errors="replace").partition("\n")[0]
     try:
@@ -91,8 +109,8 @@ def remove(host: Host) -> None:
     for key in [k for k in host.connector_data if "askpass" in k or k == PROMPT]:
         del host.connector_data[key]
     if not lost(host):
-        channel.settimeout(10)
-        channel.shutdown_write()
-        with suppress(TimeoutError):
+        with suppress(OSError, EOFError, SSHException):
+            channel.settimeout(10)
+            channel.shutdown_write()
             channel.recv(1)  # the end of its output: the files are gone
     channel.close()

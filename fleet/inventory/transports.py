@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +15,10 @@ CHEAPEST = "aes128-gcm@openssh.com"
 #: seconds after which a reader that got nothing looks whether it is still wanted. paramiko's 0.1
 #: costs each open connection 1.2 ms of CPU a second (measured); a close wakes the reader anyway
 PATIENCE = 1.0
+#: bytes before a host's SSH version; sshd's own banners come later
+BEFORE = 65536
+#: messages of one host after which the others have their turn
+TURN = 256
 
 
 def quick(sock: Any, *arguments: Any, **named: Any) -> Transport:
@@ -24,7 +30,41 @@ def quick(sock: Any, *arguments: Any, **named: Any) -> Transport:
         # the handshake's small packets, too, would each wait for the ACK of the one before
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(PATIENCE)
+    # a host that talks without pause would keep all others waiting, and this process growing
+    packets: Any = under.packetizer
+    packets._read_timeout = bounded(packets._read_timeout)
+    packets.read_message = fair(packets.read_message)
     options = under.get_security_options()
     # a stable sort: the others keep their order
     options.ciphers = sorted(options.ciphers, key=lambda name: name != CHEAPEST)
     return under
+
+
+def bounded(read: Callable[[float], bytes]) -> Callable[[float], bytes]:
+    """What reads the lines before a host's version, up to :data:`BEFORE`."""
+    count = 0
+
+    def some(timeout: float) -> bytes:
+        nonlocal count
+        time.sleep(0)
+        found = read(timeout)
+        count += len(found)
+        if count > BEFORE:
+            raise OSError(f": {BEFORE >> 10} KiB, and no SSH version in them")
+        return found
+
+    return some
+
+
+def fair(read: Callable[[], Any]) -> Callable[[], Any]:
+    """What reads a host's messages, with a break now and then."""
+    count = 0
+
+    def one() -> Any:
+        nonlocal count
+        count += 1
+        if not count % TURN:
+            time.sleep(0)
+        return read()
+
+    return one
