@@ -77,7 +77,9 @@ def _own(wanted: Wanted, state: HostState) -> list[str]:
     if files := edited(wanted, state):
         return [f"recreate container {name}: {', '.join(files)} was edited"]
     if not found.running:
-        return [f"start container {name}"]
+        early = "/dev/cambricon" in found.error
+        why = "it was to start before the driver was there: " * early + found.error
+        return [f"start container {name}" + (f" ({why})" if why else "")]
     if found.stale:
         return [f"restart container {name}: it shows an old {', '.join(found.stale)}"]
     return []
@@ -103,7 +105,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         "creating the container", "container", "create", spec.name, label, CONTAINER_FACTS,
         *run_arguments(wanted, state), "--name", spec.name, "--label", f"mlufleet.spec={label}",
         "--label", f"mlufleet.release={wanted.release.name}", wanted.lock.image.id,
-        "sleep", "infinity", code="CONTAINER", uses="images",
+        "sleep", "infinity", code="CONTAINER", uses="images follow-driver",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 
@@ -77,6 +78,8 @@ class ContainerState:
     site: str
     #: mounted paths where it shows something that the host has replaced since
     stale: tuple[str, ...]
+    #: what docker said when it could not start it
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -321,9 +324,10 @@ def _state(lines: list[str], now: float) -> HostState:
         try:
             state.container = ContainerState(
                 id=container[0], image=container[1], running=container[2] == "true",
-                spec="" if container[4] == "-" else container[4], stale=tuple(stale), **digests,
+                spec="" if container[4] == "-" else container[4], stale=tuple(stale),
+                error=" ".join(str(json.loads("".join(container[5:6]) or '""')).split()), **digests,
             )  # fmt: skip
-        except IndexError as error:
+        except (IndexError, ValueError) as error:
             raise ProbeError(f"the probe printed container {container!r}") from error
     return state
 

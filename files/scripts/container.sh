@@ -11,6 +11,7 @@ case $how in
       set -- "$@" "$argument"
     done
     docker run --detach "$@" || exit 1
+    follow_driver
     # what docker made of it: a label alone can be given to anything
     stamp container-name "$name"
     stamp container "$spec $(docker inspect --type container --format "$facts" "$name" |

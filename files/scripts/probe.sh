@@ -154,7 +154,7 @@ observe() {
     # is paused is "running" to docker; ".Id" would have all of it printed in another order
     line=
     ask container docker inspect --type container --format \
-      "container$T{{.ID}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}$N$CONTAINER_FACTS" \
+      "container$T{{.ID}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}$T{{json .State.Error}}$N$CONTAINER_FACTS" \
       "$CONTAINER" && line=${answer%%"$N"*} && line=${line%%"$T$named$T"*}$(
         case $line in *"$T$named$T"*) printf '\t%s\t%s' "$IMAGE_ID" "${line#*"$T$named$T"}" ;; esac
       ) && facts=${answer#*"$N"} && echo "$line" &&
