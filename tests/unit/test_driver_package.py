@@ -75,3 +75,29 @@ def test_a_build_that_failed_is_told_by_the_compilers_own_line(tmp_path: Path) -
     said = shell(tmp_path, f"build_errors {tmp_path}").splitlines()
     assert "fatal error: linux/miscdevice.h: No such file or directory" in said[0]
     assert not any("#include" in line or "CC [M]" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("books", "file", "force"), [(False, False, False), (True, True, False), (True, False, True)]
+)
+def test_what_dkms_has_in_its_books_and_the_kernel_has_not_is_installed_again(
+    tmp_path: Path, books: bool, file: bool, force: bool
+) -> None:
+    kernel = "5.4.0-42-generic"
+    tree = tmp_path / "dkms/cambricon-mlu/5.10.10"
+    modules = tmp_path / f"modules/{kernel}/extra"
+    for folder in (tree, modules, tmp_path / "bin"):
+        folder.mkdir(parents=True)
+    if books:
+        (tree / kernel / "x86_64/module").mkdir(parents=True)
+    if file:
+        (modules / "cambricon-drv.ko.xz").touch()
+    dkms = tmp_path / "bin/dkms"
+    dkms.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/log\n')
+    dkms.chmod(0o755)
+    script = body("build-driver").replace("/var/lib/dkms/", f"{tmp_path}/dkms/")
+    script = script.replace("/lib/modules/", f"{tmp_path}/modules/")
+    subprocess.run(["sh", "-c", script, "build", "5.10.10", kernel], check=True,
+                   env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})  # fmt: skip
+    (asked,) = (tmp_path / "log").read_text().splitlines()
+    assert asked == f"install -m cambricon-mlu -v 5.10.10 -k {kernel}" + " --force" * force
