@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +11,11 @@ from pydantic import AfterValidator, Field
 
 from fleet import documents, measured, pieces, whole
 from fleet.failures import InvalidInput
-from fleet.release import Release
+from fleet.release import Image, Release
 from fleet.shapes import Int, Model, Sha256, like, stays_inside
-from fleet.store import checksums, repositories
+from fleet.store import checksums, images, kinds, repositories
 from fleet.store.contents import Contents
 
-CHUNK = 1 << 20
 #: bytes of a lock, where it is written and where it is read: some 400,000 files
 LARGEST = 64 << 20
 
@@ -89,9 +87,10 @@ def load(release_file: Path) -> Lock:
     return documents.validate(Lock, data, path)
 
 
-def measure(path: Path) -> LockedFile:
+def measure(path: Path, look: Callable[[pieces.Reading], object] | None = None) -> LockedFile:
     """Size in bytes and sha256 of a file, compared with the checksum files beside it.
 
+    :param look: reads some of it itself, so that nobody has to read it twice
     :raises InvalidInput: one of them says otherwise, or cannot be read
     """
     said, size = checksums.Compared(path), 0
@@ -102,7 +101,11 @@ def measure(path: Path) -> LockedFile:
         said.update(block)
 
     try:
-        sha, parts = pieces.read(path, each)
+        with path.open("rb") as content:
+            reading = pieces.Reading(content, each)
+            if look:
+                look(reading)
+            sha, parts = reading.end()
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
     said.end()
@@ -111,49 +114,19 @@ def measure(path: Path) -> LockedFile:
     return LockedFile(sha256=sha, size=size)
 
 
-def read_image(path: Path) -> LockedImage:
-    """Image id and tags from an archive's manifest.json (a file's name proves nothing).
+def read_image(path: Path, reading: pieces.Reading, wanted: Image) -> images.Image:
+    """What is in the archive of an image.
 
-    :raises InvalidInput: it is not a `docker save` archive of one image
+    :raises InvalidInput: it is no `docker save` archive of the release's image
     """
     try:
-        with tarfile.open(path, "r|*") as archive:
-            small, entries = {}, None
-            for member in archive:
-                if member.isfile() and member.size < CHUNK:
-                    stream = archive.extractfile(member)
-                    small[member.name] = stream.read() if stream else b""
-                if entries is None and "manifest.json" in small:
-                    entries = json.loads(small["manifest.json"])
-                # the image's own document may come before or after
-                if entries is not None and _document(entries) in (None, *small):
-                    break
-    except (OSError, tarfile.TarError, ValueError, EOFError) as error:
+        with path.open("rb") as content:
+            begin = content.read(kinds.ENOUGH)
+        found = images.read(reading, reading.size, begin, wanted.python)
+        images.tagged(found, wanted.reference)
+    except images.NoImage as error:
         raise InvalidInput(f"{path}: not a docker image archive: {error}") from error
-    if not isinstance(entries, list) or len(entries) != 1:
-        raise InvalidInput(f"{path}: one image is expected, manifest.json has {entries!r:.80}")
-    try:
-        config = Path(entries[0]["Config"]).name.removesuffix(".json")
-        labels = _labels(small.get(entries[0]["Config"], b"{}"))
-        tags = tuple(entries[0].get("RepoTags") or ())
-        return LockedImage(id=f"sha256:{config}", tags=tags, labels=labels)
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise InvalidInput(f"{path}: its manifest.json is not docker's: {error}") from error
-
-
-def _document(entries: Any) -> str | None:
-    """Name of an image's own document, which has its labels; None in no manifest of docker's."""
-    try:
-        name = entries[0]["Config"]
-    except (TypeError, LookupError):
-        return None
-    return name if isinstance(name, str) else None
-
-
-def _labels(document: bytes) -> dict[str, str]:
-    """The vendor's labels in an image's own document."""
-    found = (json.loads(document).get("config") or {}).get("Labels") or {}
-    return {str(k): str(v) for k, v in found.items() if str(k).startswith("com.cambricon.")}
+    return found
 
 
 def make(release: Release, store: Path, progress: Callable[[str], None],
@@ -169,21 +142,21 @@ def make(release: Release, store: Path, progress: Callable[[str], None],
     taken = Contents(release, store, warn)
     commits = repositories.all_of(release, store, warn)
     files: dict[str, LockedFile] = {}
+    found: list[images.Image] = []
+
+    def image(reading: pieces.Reading) -> None:
+        found.append(read_image(store / release.image.file, reading, release.image))
 
     def read(path: Path) -> str:
         name = str(path.relative_to(store))
         progress(name)
-        files[name] = measure(path)
+        files[name] = measure(path, image if name == release.image.file else None)
         return files[name].sha256
 
     measured.sums([store / name for name in taken.names], read, anew=True)
-    image = read_image(store / release.image.file)
-    if release.image.reference not in image.tags:
-        raise InvalidInput(
-            f"{store / release.image.file}: holds {', '.join(image.tags) or 'no tag'}, "
-            f"but the release says {release.image.reference}"
-        )
-    return Lock(release=release.digest, files=files, image=image, commits=commits)
+    taken.go_with(found[0])
+    locked = LockedImage(id=found[0].id, tags=found[0].tags, labels=found[0].labels)
+    return Lock(release=release.digest, files=files, image=locked, commits=commits)
 
 
 def check(release: Release, lock: Lock, store: Path, *, full: bool = False) -> list[str]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from fleet import measured, whole
 
@@ -44,22 +45,42 @@ class Pieces:
         return self._sums
 
 
-def read(path: Path, each: Callable[[bytes], object]) -> tuple[str, list[str]]:
-    """The sha256 of a file and of its pieces, in one reading, whatever is known of it.
+class Reading:
+    """A file's bytes as somebody takes them, summed up meanwhile, whatever is known of it.
 
     :param each: told of every block
+    """
+
+    def __init__(self, content: BinaryIO, each: Callable[[bytes], object]) -> None:
+        self._content, self._each = content, each
+        self._pieces, self._whole = Pieces(), hashlib.sha256()
+        self.size = os.fstat(content.fileno()).st_size
+
+    def read(self, size: int = BLOCK) -> bytes:
+        """:raises OSError: it cannot be read"""
+        block = self._content.read(size)
+        self._whole.update(block)
+        if self.size > SIZE:
+            self._pieces.update(block)
+        if block:
+            self._each(block)
+        return block
+
+    def end(self) -> tuple[str, list[str]]:
+        """The sha256 of the file and of its pieces, once what is left is read."""
+        while self.read():
+            pass
+        sha = self._whole.hexdigest()
+        return sha, self._pieces.end() if self.size > SIZE else [sha]
+
+
+def read(path: Path, each: Callable[[bytes], object]) -> tuple[str, list[str]]:
+    """The sha256 of a file and of its pieces, in one reading.
+
     :raises OSError: it cannot be read
     """
-    pieces, whole = Pieces(), hashlib.sha256()
     with path.open("rb") as content:
-        big = os.fstat(content.fileno()).st_size > SIZE
-        while block := content.read(BLOCK):
-            whole.update(block)
-            if big:
-                pieces.update(block)
-            each(block)
-    sha = whole.hexdigest()
-    return sha, pieces.end() if big else [sha]
+        return Reading(content, each).end()
 
 
 def _file(sha: str) -> Path:

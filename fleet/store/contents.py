@@ -10,8 +10,11 @@ from fleet.failures import InvalidInput
 from fleet.release import DriverPackage, Release
 from fleet.store import folders, packages, weights
 from fleet.store.folders import Warn
+from fleet.store.images import Image
 from fleet.systems import System
 
+#: docker's names of machines, by those of rpm
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 #: bytes of a file that replaces another one
 LARGEST = 16 << 20
 
@@ -36,6 +39,8 @@ class Contents:
             if patch.store:
                 documents.text_of(store / patch.store, LARGEST)
         machines = dict(self._drivers(tabled))
+        #: docker's names of the machines that have a driver
+        self._words = {MACHINES.get(word, word) for words in machines.values() for word in words}
         for folder in release.weights:
             found = self._folder(folder.folder)
             weights.check(store / folder.folder, found, warn)
@@ -48,6 +53,12 @@ class Contents:
             if package.file:
                 path = store / package.file
                 packages.fits(path, packages.read(path), name=package.package, family="deb")
+
+    def go_with(self, image: Image) -> None:
+        """Tell what does not go with the image that was found in its archive."""
+        if image.architecture and self._words and image.architecture not in self._words:
+            self._warn(f"{self.store / self.release.image.file}: for {image.architecture}, and the "
+                       f"drivers are for {', '.join(sorted(self._words))}")  # fmt: skip
 
     def _single(self) -> Iterator[str]:
         release = self.release

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,13 +64,14 @@ def git(*arguments: str, cwd: Path) -> str:
     return subprocess.run(words, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def archive(path: Path, tags: list[str]) -> None:
-    """What `docker save | gzip` makes, as far as its manifest goes."""
-    manifest = json.dumps([{"Config": "ab" * 32 + ".json", "RepoTags": tags, "Layers": []}])
-    with tarfile.open(path, "w:gz") as tar:
-        entry = tarfile.TarInfo("manifest.json")
-        entry.size = len(manifest)
-        tar.addfile(entry, io.BytesIO(manifest.encode()))
+def archive(path: Path, tags: list[str], **config: object) -> str:
+    """What `docker save | gzip` makes of an image without layers. Returns its id."""
+    document = json.dumps({"architecture": "amd64", "os": "linux", "config": config}).encode()
+    identity = SHA(document).hexdigest()
+    manifest = json.dumps([{"Config": f"{identity}.json", "RepoTags": tags, "Layers": []}])
+    files = {f"{identity}.json": document, "manifest.json": manifest.encode()}
+    path.write_bytes(packaged.PACKERS[".gz"](packaged.tarred(**files)))
+    return f"sha256:{identity}"
 
 
 @pytest.fixture(scope="session", autouse=True)

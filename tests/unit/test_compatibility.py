@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import io
+import hashlib
 import json
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from fleet.wanted import Wanted, load
 from operations import preflight
 from operations.stage import Options
 from operations.state import HostState
+from tests.unit import packaged
 from tests.unit.conftest import REFERENCE
 
 
@@ -59,17 +59,12 @@ def test_what_nobody_knows_is_said_and_not_guessed(wanted: Wanted) -> None:
 
 def archive(path: Path, first: str, labels: dict[str, str]) -> None:
     """An image archive with its own document before or after the manifest."""
-    name = "ab" * 32 + ".json"
-    documents: dict[str, object] = {
-        "manifest.json": [{"Config": name, "RepoTags": [REFERENCE], "Layers": []}],
-        name: {"config": {"Labels": labels}},
-    }
-    with tarfile.open(path, "w:gz") as tar:
-        for member in sorted(documents, key=lambda n: n != (first or name)):
-            content = json.dumps(documents[member]).encode()
-            entry = tarfile.TarInfo(member)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
+    document = json.dumps({"config": {"Labels": labels}}).encode()
+    name = hashlib.sha256(document).hexdigest() + ".json"
+    manifest = json.dumps([{"Config": name, "RepoTags": [REFERENCE], "Layers": []}]).encode()
+    files = {name: document, "manifest.json": manifest}
+    ordered = sorted(files, key=lambda member: member != (first or name))
+    path.write_bytes(packaged.tarred(**{member: files[member] for member in ordered}))
 
 
 @pytest.mark.parametrize("first", ["manifest.json", ""])
