@@ -6,6 +6,7 @@ import re
 
 #: whose words they are taken for
 DOCKER, GIT = ("CONTAINER", "ENGINE", "IMAGE_LOAD"), ("SOURCE_PIN",)
+INSIDE = ("MIGRATION", "PACKAGES")
 
 #: (codes, what is said, what to do); the first that fits
 KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -52,6 +53,10 @@ KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
      "`systemctl status docker containerd`, `journalctl -u docker -u containerd`"),
     (DOCKER, "invalid tar header|unexpected EOF|archive/tar",
      "the archive cannot be unpacked: `mlufleet check --full` looks at the one in the store"),
+    (INSIDE, "(?i:permission denied)",
+     "the container may not write to a mounted folder: `docker info` (name=selinux, name=userns) "
+     "says why; label it with `chcon -Rt container_file_t FOLDER`, or turn that off in "
+     "/etc/docker/daemon.json"),
     (GIT, r"index\.lock",
      "another git works there, or one was ended in its middle: if none runs, remove index.lock"),
     (GIT, "(?i:certificate)",

@@ -14,8 +14,9 @@ from operations.state import HostState
 
 #: an image needs room for its archive and, unpacked, about twice that (measured: 1.9 to 2.4)
 UNPACKED = 3
-#: with containerd's image store, which keeps what was loaded beside what it was unpacked to
-STORED = 5
+#: with containerd's image store, which keeps what was loaded beside what it was unpacked to, and
+#: with a driver that copies all that is below into each of some twenty layers
+STORED, COPIED = 5, 20
 #: an image's files, of its archive
 FILES = 2
 #: a checkout and its history, of a git bundle; what is in packages, and in wheels, of their files
@@ -67,6 +68,8 @@ def needs(wanted: Wanted, state: HostState) -> Iterator[Need]:
             if part.lock.image.id not in told:
                 told.add(part.lock.image.id)
                 factor = STORED if seen.storage.containerd else UNPACKED
+                if seen.storage.driver == "vfs":
+                    factor = COPIED
                 yield Need(seen.docker_root, "unpacked image", factor * archive.size)
             dest = f"{layout.STATE}/artifacts/{release.image.file}"
             yield from comes(dest, archive.sha256, archive.size, "image archive")

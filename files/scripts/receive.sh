@@ -30,11 +30,12 @@ while read -r sum name path; do
     fi
     case $path in "$state"/bin/*) mode=755 ;; *) mode=644 ;; esac
     chown 0:0 "$part"; chmod $mode "$part"
-    # on another file system the first of the two is a copy, and may be cut; what somebody put at
-    # either name, a link to a folder too, is replaced and not followed
-    rm -rf "$path.mlufleet-part"
-    mv -fT "$part" "$path.mlufleet-part" && mv -fT "$path.mlufleet-part" "$path" &&
-      audit "placed $path" || status=1
+    # on another file system the first of the two is a copy, and may be cut; on a network's another
+    # host may place its own at the same time; what somebody put at either name, a link to a folder
+    # too, is replaced and not followed
+    own="$path.$(uname -n).mlufleet-part"
+    rm -rf "$own"
+    mv -fT "$part" "$own" && mv -fT "$own" "$path" && audit "placed $path" || status=1
   fi
 done
 for part in "$incoming"/*; do

@@ -236,6 +236,7 @@ def test_a_disk_that_is_full_is_told_by_its_bytes_and_given_back_what_was_sent(
         ("privileged mode is incompatible with user namespaces", "userns-remap"),
         ("Are you trying to mount a directory onto a file (or vice-versa)?", "/usr/bin/cnmon"),
         ("Cannot connect to the Docker daemon at unix:///x", "systemctl status docker"),
+        ("mkdir /home/share/model_mlu: Permission denied", "chcon"),
         ("git checkout: fatal: Unable to create '/x/.git/index.lock'", "index.lock"),
         ("git clone: fatal: unable to access: SSL certificate problem", "http.sslCAInfo"),
         ("git ls-remote: fatal: Could not resolve host: github.com", "bundle"),
@@ -243,7 +244,7 @@ def test_a_disk_that_is_full_is_told_by_its_bytes_and_given_back_what_was_sent(
     ],
 )  # fmt: skip
 def test_the_remedy_fits_what_was_said(words: str, named: str) -> None:
-    code = "SOURCE_PIN" if words.startswith("git ") else "CONTAINER"
+    code = {"git": "SOURCE_PIN", "mkdir": "MIGRATION"}.get(words.split()[0], "CONTAINER")
     for failure in (Failure(code, f"a step: {words}"), Failure(code, "", (words, "and more"))):
         assert named in failure.remedy and failure.remedy != TABLE[code][1]
     assert Failure("PATCH", words).remedy == TABLE["PATCH"][1]

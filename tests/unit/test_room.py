@@ -92,11 +92,16 @@ def test_what_is_there_already_needs_no_room(
     assert round((whole - left) / GB, 2) == less
 
 
-def test_containerds_image_store_needs_more(big: Wanted) -> None:
-    state = seen("disk|/|1", f"root|/var/lib/docker|overlayfs|[]|{STATUS}")
-    assert state.storage.containerd
+@pytest.mark.parametrize(
+    ("driver", "status", "times"),
+    [("overlayfs", STATUS, 5), ("overlay2", "[]", 3), ("vfs", "null", 20)],
+)
+def test_what_an_image_needs_is_by_how_docker_keeps_it(
+    big: Wanted, driver: str, status: str, times: int
+) -> None:
+    state = seen("disk|/|1", f"root|/var/lib/docker|{driver}|[]|{status}")
     unpacked = [need.size for need in room.needs(big, state) if need.what == "unpacked image"]
-    assert unpacked == [45 * GB]
+    assert unpacked == [times * 9 * GB]
 
 
 def test_a_host_that_is_as_wanted_needs_nothing(wanted: Wanted) -> None:

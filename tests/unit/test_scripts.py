@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from operations.scripts import SCRIPTS
+from operations.scripts import SCRIPTS, body
 
 #: what one script sets and another uses
 KNOWN = "SC2034,SC2154"
@@ -70,3 +72,25 @@ def test_docker_is_the_first_package_that_the_repositories_have(
     lines = log.read_text().splitlines() if log.exists() else []
     said = [line.replace("-y ", "").replace("install ", "") for line in lines]
     assert (done.returncode, said) == (status, asked), done.stderr
+
+
+def test_two_hosts_that_have_one_folder_place_a_file_by_names_of_their_own(tmp_path: Path) -> None:
+    sha = hashlib.sha256(b"weights").hexdigest()
+    moved = set()
+    for host in ("mlu1", "mlu2"):
+        state, programs = tmp_path / host / "state", tmp_path / host / "bin"
+        (state / "incoming").mkdir(parents=True)
+        programs.mkdir()
+        (state / "incoming/weights.0.part").write_bytes(b"weights")
+        fakes = {"uname": f"echo {host}", "mv": f"echo $* >> {tmp_path}/{host}/moved"}
+        for name, text in fakes.items():
+            (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+            (programs / name).chmod(0o755)
+        script = body("receive").replace("/var/lib/mlufleet", str(state))
+        subprocess.run(["sh", "-c", script, "receive", "end", "weights"], text=True, check=True,
+                       input=f"{sha} weights.0.part {tmp_path}/shared/model.bin\n",
+                       env={"PATH": f"{programs}:{os.environ['PATH']}"})  # fmt: skip
+        first, second = (tmp_path / host / "moved").read_text().splitlines()
+        assert second.split()[-1] == f"{tmp_path}/shared/model.bin"
+        moved.add(first.split()[-1])
+    assert len(moved) == 2 and all(name.endswith(".mlufleet-part") for name in moved)
