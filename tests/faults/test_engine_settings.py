@@ -1,0 +1,80 @@
+"""What a host's own people have set for docker and for git, for real."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab import hosts as lab
+from tests.runs import CONTAINER, WORK, Done, ends_right, refused
+
+HOST = "u1604"
+DAEMON = "/etc/docker/daemon.json"
+TREE = f"{WORK}/baichuan-7B"
+#: hooks, line ends, addresses, files, filters
+GIT = """\
+[core]
+\thooksPath = /root/hooks
+\tautocrlf = true
+[protocol "file"]
+\tallow = never
+[url "/nowhere"]
+\tinsteadOf = /var/lib/mlufleet
+[filter "lfs"]
+\trequired = true
+\tsmudge = false
+"""
+
+
+@contextmanager
+def daemon(**settings: object) -> Iterator[None]:
+    lab.run(HOST, f"mkdir -p /etc/docker && cat > {DAEMON} && systemctl restart docker",
+            given=json.dumps(settings))  # fmt: skip
+    try:
+        yield
+    finally:
+        # one that fails to start may not be started again too soon
+        lab.run(HOST, f"rm {DAEMON}; systemctl reset-failed docker; systemctl restart docker")
+
+
+@pytest.fixture(autouse=True)
+def right(provisioned: Done) -> Iterator[None]:
+    yield
+    assert ends_right(HOST).statuses()[HOST] in ("ok", "changed")
+
+
+def test_userns_remap_is_named_before_anything_is_done() -> None:
+    with daemon(**{"userns-remap": "default"}):
+        before = lab.files(HOST)
+        failure = refused(HOST, "USERNS_REMAP")
+        assert lab.files(HOST) == before
+    assert failure["stage"] == "preflight" and "userns-remap" in failure["remedy"]
+
+
+def test_a_runtime_that_is_not_there_is_told_by_dockers_words_and_what_to_do_about_it() -> None:
+    lab.run(HOST, f"docker rm -f {CONTAINER}")
+    runtime = {"nvidia": {"path": "/usr/bin/nvidia-container-runtime"}}
+    with daemon(runtimes=runtime, **{"default-runtime": "nvidia"}):
+        failure = refused(HOST, "CONTAINER")
+    assert "nvidia-container-runtime" in failure["sentence"]
+    assert "default-runtime" in failure["remedy"] and "docker logs" not in failure["remedy"]
+
+
+def test_what_people_set_for_git_on_the_host_reaches_no_checkout() -> None:
+    lab.run(
+        HOST, "mkdir -p /root/hooks && cat > /root/hooks/post-checkout", given="#!/bin/sh\nexit 1\n"
+    )
+    lab.run(HOST, "chmod 755 /root/hooks/post-checkout && cat > /etc/gitconfig", given=GIT)
+    try:
+        head = lab.run(HOST, f"git -C {TREE} rev-parse HEAD")
+        lab.run(HOST, f"rm -rf {TREE}")
+        assert "sources" in ends_right(HOST).changed(HOST)
+        assert lab.run(HOST, f"git -C {TREE} rev-parse HEAD") == head
+        assert (
+            lab.run(HOST, f"grep -rIl $'\\r' {TREE} --exclude-dir .git | head", check=False) == ""
+        )
+    finally:
+        lab.run(HOST, "rm -r /etc/gitconfig /root/hooks")
