@@ -29,7 +29,7 @@ def checked(text: str) -> str:
     """
     if V4.fullmatch(text):
         return _possible(ipaddress.IPv4Address(text))
-    _legible(text)
+    check_legible(text)
     for mark, remedy in (("://", "write the host of this URL alone"),
                          ("/", "write one host's address, no network and no path")):  # fmt: skip
         if mark in text:
@@ -60,7 +60,7 @@ def check_name(name: str) -> None:
     """:raises ValueError: the inventory cannot call a host so"""
     if NAME.fullmatch(name) and name.isascii():
         return
-    _legible(name, ascii_alone=False)
+    check_legible(name, ascii_alone=False)
     if "@" in name:
         _refuse_at(name)
     if not NAME.fullmatch(name):
@@ -68,7 +68,15 @@ def check_name(name: str) -> None:
                          "then also . _ - and : and no blanks")  # fmt: skip
 
 
-def _legible(text: str, *, ascii_alone: bool = True) -> None:
+def check_login(user: str) -> str:
+    """:raises ValueError: nobody logs in under such a name"""
+    check_legible(user, ascii_alone=False)
+    if user[:1] == "-" or set(user) & set(":/,;\"'"):
+        raise ValueError(f"{user[:80]!r} is no name to log in with")
+    return user
+
+
+def check_legible(text: str, *, ascii_alone: bool = True) -> None:
     """:raises ValueError: what is seen is not what stands there"""
     for character in text:
         if character == " " or unicodedata.category(character)[0] in "CZ":

@@ -56,7 +56,7 @@ class HostData(Model):
 
     ssh_hostname: str | None = None
     ssh_port: Int | None = Field(default=None, ge=1, le=65535)
-    ssh_user: str | None = None
+    ssh_user: Annotated[str, AfterValidator(addresses.check_login)] | None = None
     ssh_key: str | None = None
     ssh_known_hosts_file: str | None = None
     #: file with the sudo password; it is never put into a command line

@@ -12,9 +12,11 @@ import click
 from fleet.failures import InvalidInput
 
 #: of both commands; defaults are the plan's own
+LIMIT = click.option("--limit", multiple=True, metavar="WHO",
+                     help="Only these: hosts, groups, mlu[01-08], mlu*, several with "
+                     "commas.")  # fmt: skip
 OPTIONS = (
-    click.option("--limit", multiple=True, metavar="WHO",
-                 help="Only these: hosts, groups, mlu[01-08], mlu*, several with commas."),
+    LIMIT,
     click.option("--exclude", multiple=True, metavar="WHO", help="All but these."),
     click.option("--data", multiple=True, metavar="KEY=VALUE", help="Data of every host."),
     click.option("--canary", type=int, help="Hosts that go first.  [default: 1]"),
@@ -141,21 +143,24 @@ def _conduct(plan: Any, **resumed: Any) -> None:
 
 @click.command()
 @click.argument("run", default="latest")
-def status(run: str) -> None:
+@LIMIT
+def status(run: str, limit: tuple[str, ...]) -> None:
     """Say how far RUN is (the last one without), from its journal: also of a killed run.
 
     \b
-    Example:  mlufleet status
+    Examples:  mlufleet status
+               mlufleet status --limit rack1
     """
     from fleet.rollout import progress
 
-    for line in progress.lines(run):
+    for line in progress.lines(run, limit):
         click.echo(line)
 
 
 @click.command()
 @click.argument("run", default="latest")
-def drift(run: str) -> None:
+@LIMIT
+def drift(run: str, limit: tuple[str, ...]) -> None:
     """Say what was to do on each host when RUN last looked at it, stage by stage.
 
     `mlufleet doctor` asks the hosts themselves; this is from the journal.
@@ -165,5 +170,5 @@ def drift(run: str) -> None:
     """
     from fleet.rollout import progress
 
-    for line in progress.drift(run):
+    for line in progress.drift(run, limit):
         click.echo(line)

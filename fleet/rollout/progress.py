@@ -32,11 +32,29 @@ def folder_of(run: str) -> Path:
     return folder
 
 
-def lines(run: str) -> Iterator[str]:
+def _of(folder: Path, limit: tuple[str, ...]) -> dict[str, Any]:
+    """A run's report, of some of its hosts.
+
+    :raises InvalidInput: the run has none of these
+    """
+    found: dict[str, Any] = report.of(folder)
+    if limit:
+        from fleet.inventory.limits import Known  # only here: pyinfra is slow to import
+
+        hosts, groups = found["hosts"], dict[str, list[str]]()
+        for name, host in hosts.items():
+            for group in host["groups"]:
+                groups.setdefault(group, []).append(name)
+        chosen = Known(hosts, groups).chosen(limit)
+        found["hosts"] = {name: host for name, host in hosts.items() if name in chosen}
+    return found
+
+
+def lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
     """The run in a line, then every host; of many hosts, how many are alike."""
     folder = folder_of(run)
     alive = journal.running(folder)
-    found = report.of(folder)
+    found = _of(folder, limit)
     counts = Counter(
         "at work" if alive and host["now"] else host["status"] for host in found["hosts"].values()
     )
@@ -61,9 +79,9 @@ def _each(found: dict[str, Any], alive: bool) -> Iterator[tuple[str, str]]:
             yield name, f"{host['status']}{why}"
 
 
-def drift(run: str) -> Iterator[str]:
+def drift(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
     """What was to do on each host, stage by stage; of many hosts, what was to do on which."""
-    found = report.of(folder_of(run))
+    found = _of(folder_of(run), limit)
     yield from names.lines(_to_do(found), len(found["hosts"]), 5 * names.LINES)
 
 

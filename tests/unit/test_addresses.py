@@ -115,6 +115,20 @@ def test_it_is_told_with_line_and_field(site: Path, wanted: Wanted, said: str) -
 
 
 @pytest.mark.parametrize(
+    ("user", "right"),
+    [("root", True), ("ops@corp.example", True), ("CORP\\ops", True), ("svc_mlu.1$", True),
+     ("root ", False), (" root", False), ("ro ot", False), ("root\u200b", False),
+     ("root\n", False), ("ｒｏｏｔ", False), ("root:secret", False), ("-oX", False)],
+)  # fmt: skip
+def test_the_name_of_a_login(site: Path, wanted: Wanted, user: str, right: bool) -> None:
+    said = yaml.safe_dump({"ssh_user": user}, width=1000).strip()
+    if right:
+        assert inventory.read(written(site, f"  a:\n    {said}\n"))[0][1]["ssh_user"] == user
+    else:
+        assert "fleet.yml:6: hosts.a.ssh_user: " in refused(site, f"  a:\n    {said}\n")
+
+
+@pytest.mark.parametrize(
     ("name", "why"),
     [
         ("#mlu07", "not a host name"), ("＃mlu07", "look-alike characters: write '#mlu07'"),

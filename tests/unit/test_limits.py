@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import foreign
+from fleet import foreign, journal
 from fleet.cli import main
 from fleet.failures import InvalidInput
 from fleet.inventory.limits import Known
@@ -202,3 +202,33 @@ def test_pyinfras_own_command_means_the_same(
     assert done.returncode == status, done.stdout + done.stderr
     assert all(word in done.stdout + done.stderr for word in said)
     assert "mlu10" not in done.stdout
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    book = journal.Journal(journal.RUNS / "20260314-091502-1")
+    names = [f"mlu{n}" for n in range(1, 13)]
+    book.append("hosts", names=names, groups={name: ["rack1"] for name in names[:2]})
+    book.append("end")
+    return "20260314-091502-1"
+
+
+@pytest.mark.parametrize("command", ["status", "drift"])
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [("mlu[8-10]", ["mlu8", "mlu9", "mlu10"]), ("rack1,mlu3", ["mlu1", "mlu2", "mlu3"])],
+)
+def test_what_a_run_has_come_to_is_asked_of_the_same(
+    run: str, command: str, said: str, names: list[str]
+) -> None:
+    done = CliRunner().invoke(main, [command, run, "--limit", said])
+    assert done.exit_code == 0
+    told = [line.split(":")[0] for line in done.output.splitlines() if line.startswith("mlu")]
+    assert sorted(told) == sorted(names)
+
+
+@pytest.mark.parametrize("command", ["status", "drift"])
+def test_a_run_without_such_a_host_is_no_answer(run: str, command: str) -> None:
+    done = CliRunner().invoke(main, [command, run, "--limit", "mlu1,mlu13"])
+    assert done.exit_code == 3 and "no host and no group is named mlu13" in done.output
