@@ -65,6 +65,8 @@ def check_asked() -> None:
     """
     context = click.get_current_context(silent=True)
     inventory = str((context.params if context else {}).get("inventory") or "")
+    if not inventory:  # a rollout that is resumed has read its own
+        return
     known = Path(inventory).suffix.lower() in (".py", *READ, *SHEETS)
     if Path(inventory).exists() or ((known or "/" in inventory) and not set(inventory) & set(",@")):
         check(inventory)
