@@ -68,5 +68,7 @@ def check_asked() -> None:
     if not inventory:  # a rollout that is resumed has read its own
         return
     known = Path(inventory).suffix.lower() in (".py", *READ, *SHEETS)
+    if not inventory:  # another command's click, or none
+        return
     if Path(inventory).exists() or ((known or "/" in inventory) and not set(inventory) & set(",@")):
         check(inventory)

@@ -54,7 +54,7 @@ def host() -> Iterator[Any]:
     client._transport = transport
     transport.start_client(timeout=10)
     transport.auth_none("root")
-    yield SimpleNamespace(connector=SimpleNamespace(client=client))
+    yield SimpleNamespace(connector=SimpleNamespace(client=client), connector_data={})
     transport.close()
     server.close()
 
