@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, HOSTS, WORK, Done, mlufleet, pyinfra
+from tests.runs import CONTAINER, HOSTS, SITE, WORK, Done, mlufleet, pyinfra
 
 PATCHED = "0a5bf632cbee5e1b8bcc6973b1647f0db96aab2cb6699f7fedf687c0cf8e3666"
 
@@ -30,6 +30,20 @@ def test_what_a_host_is_afterwards(provisioned: Done, host: str) -> None:
     assert inspected == "false"
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_report_tells_what_the_last_look_saw(provisioned: Done, host: str) -> None:
+    told = provisioned.host(host)
+    assert set(told["cards"].values()) == {"CN_RUNNING"}
+    assert len(told["cards"]) == len(told["serials"]) == HOSTS[host]
+    assert told["versions"]["release"] == told["wanted"] == "baichuan-7b-lab"
+    assert told["versions"]["driver"] == "5.10.10" and told["lock"] is None
+    ended = provisioned.report["ended"]
+    assert not told["old"] and provisioned.report["started"] <= told["seen"] <= ended
+    assert mlufleet("report", provisioned.report["run"]).status == 0
+    metrics = (SITE / "runs" / provisioned.report["run"] / "metrics.prom").read_text()
+    assert f'mlufleet_cards_healthy{{host="{host}"}} {HOSTS[host]}\n' in metrics
+
+
 def test_a_second_run_changes_nothing_and_says_so(provisioned: Done) -> None:
     again = pyinfra("-y")
     assert again.status == 0
@@ -40,8 +54,6 @@ def test_a_second_run_changes_nothing_and_says_so(provisioned: Done) -> None:
 
 
 def test_the_sudo_password_is_gone_and_in_no_log(provisioned: Done) -> None:
-    from tests.runs import SITE
-
     password = (SITE / ".lab/ssh/c7.password").read_text().strip()
     loud = pyinfra("-y", "-vvv", "--limit", "c7", "--debug")
     assert loud.status == 0

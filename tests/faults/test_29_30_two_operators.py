@@ -70,6 +70,9 @@ def test_4_30_a_killed_run_is_followed_and_its_step_is_not_started_twice(
     assert len(starts) == len(ends), "the last job was let end before the next one began"
     told = mlufleet("report", killed)
     assert told.status == 0 and killed in told.output and "skipped" in told.output
+    seen = told.host("u1604")
+    assert seen["old"] and seen["versions"]["release"] == "unproved"
+    assert "u1604: last seen at " in told.output and seen["lock"]["run"] == killed
 
 
 @pytest.mark.parametrize("years", [1, -1])
@@ -83,10 +86,13 @@ def test_30_a_live_holder_is_not_robbed_by_a_clock_that_jumps(
 
 
 def test_30_a_lock_can_be_broken_by_hand_and_the_host_remembers_who_did(provisioned: Done) -> None:
-    line = "run-x\\tsomebody@elsewhere\\t2026-01-01T00:00:00Z\\t100000\\tby hand\\n"
+    nasty = "by hand\\033]0;x\\007\\033[2J"  # sets a title and clears who shows it
+    line = f"run-x\\tsomebody@elsewhere\\t2026-01-01T00:00:00Z\\t100000\\t{nasty}\\n"
     lab.run("u1604", f"printf '{line}' > {LOCK}")
     failure = refused("u1604", "LOCKED", *ASK)
-    assert "somebody@elsewhere" in failure["sentence"]
+    assert "somebody@elsewhere" in failure["sentence"] and r"\x1b[2J" in failure["sentence"]
+    shown = mlufleet("lock-status", LAB, "--limit", "u1604").output
+    assert r"by hand\x1b]0;x\x07\x1b[2J" in shown and "\x1b" not in shown
     broken = mlufleet("unlock", LAB, "--limit", "u1604")
     assert broken.status == 0 and "somebody@elsewhere" in broken.output
     assert "broke the lock" in lab.run("u1604", "tail -n 1 /var/lib/mlufleet/audit.log")
