@@ -34,7 +34,7 @@ def test_what_a_host_is_afterwards(provisioned: Done, host: str) -> None:
 def test_the_report_tells_what_the_last_look_saw(provisioned: Done, host: str) -> None:
     told = provisioned.host(host)
     assert set(told["cards"].values()) == {"CN_RUNNING"}
-    assert len(told["cards"]) == len(told["serials"]) == HOSTS[host]
+    assert len(told["cards"]) == HOSTS[host] and set(told["serials"]) <= set(told["cards"])
     assert told["versions"]["release"] == told["wanted"] == "baichuan-7b-lab"
     assert told["versions"]["driver"] == "5.10.10" and told["lock"] is None
     ended = provisioned.report["ended"]
