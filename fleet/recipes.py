@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet import launch, nearest
+from fleet import foreign, launch, nearest
 from fleet.failures import InvalidInput
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
         locked = locks.load(path) if documents.is_file(locks.beside(path)) else None
         stale = locked is not None and locked.release != read.digest
         for line in lines(read, None if stale else locked, Path(store), cards, numbers):
-            click.echo(line)
+            click.echo(foreign.line(line))
         if locked is None or stale:
             click.echo("no lock for this: `mlufleet lock` measures the store")
 

@@ -199,3 +199,10 @@ def test_a_hooks_output_is_bounded_and_text() -> None:
 def test_names_of_a_host_that_is_right_stay_as_they_are() -> None:
     events = [PROVISIONED[1], first(), {**at(3, "facts"), **RIGHT}]
     assert report.derive(events, "r")["hosts"]["a"]["models"]["x"] == "MLU370-X8"
+
+
+def test_a_release_that_somebody_handed_over_is_shown_as_text(site: Path) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text() + 'summary: "a\\e[2J\\u202eb"\n')
+    done = CliRunner().invoke(cli.main, ["show", str(path)])
+    assert done.exit_code == 0 and "release small: a\\x1b[2J\\u202eb\n" in done.output
