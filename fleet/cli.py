@@ -247,8 +247,12 @@ def show_report(run: str) -> None:
     from fleet.rollout.progress import folder_of
 
     folder = folder_of(run)
-    found = report.write(folder, newest=False)
-    files.publish(found, folder)
+    try:
+        found = report.write(folder, newest=False)
+        files.publish(found, folder)
+    except OSError as error:  # of somebody else's run, or on a disk that is full
+        found = report.of(folder)
+        click.secho(f"warning: {folder}: only shown: {error.strerror}", fg="yellow", err=True)
     terminal.summary(found, folder, err=False)
     click.echo(f"page: {folder}/report.html", err=True)
 

@@ -250,10 +250,12 @@ def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
     :param newest: point runs/latest to it
     """
     report = of(folder)
-    whole.write(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    whole.write(folder / "report.json", text, private=True)
     if not newest:
         return report
     link = folder.parent / f".latest-{os.getpid()}"
+    link.unlink(missing_ok=True)  # of a process of the same number that was killed here
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")
     return report

@@ -160,7 +160,7 @@ class Run:
             self.unwritten = f"{self.folder}/journal.jsonl: {error.strerror or error}"
             self.interrupted = True
             logger.error(f"{self.unwritten}: stopping: running steps end, no new one starts")
-            events.halt()
+            events.halt(self.unwritten)
 
     def looked(self, host: Host, wanted: Wanted, state: HostState) -> None:
         """Note what a later look at a host sees otherwise than the one before it."""

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, content: str | bytes) -> None:
+def write(path: Path, content: str | bytes, *, private: bool = False) -> None:
     """Replace a file, making its folder. Bytes of a host that were no UTF-8 in a text are written
     as escapes.
 
+    :param private: nobody else may read it, whatever the umask
     :raises OSError: it cannot be written; what was there is still there
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -18,8 +19,7 @@ def write(path: Path, content: str | bytes) -> None:
         content = content.encode("utf-8", errors="backslashreplace")
     part.unlink(missing_ok=True)
     try:
-        # new, no link that somebody else put there, and as private as its folder is
-        private = not path.parent.stat().st_mode & 0o077
+        # new, and no link that somebody else put there
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(part, flags, 0o600 if private else 0o666), "wb") as file:
             file.write(content)

@@ -22,11 +22,15 @@ def emit(host: str, kind: str, **fields: Any) -> None:
 
 class _Halt:
     asked = False
+    why = ""
 
 
-def halt() -> None:
-    """Ask every host to stop before its next step."""
-    _Halt.asked = True
+def halt(why: str = "") -> None:
+    """Ask every host to stop before its next step.
+
+    :param why: where it was not the operator
+    """
+    _Halt.asked, _Halt.why = True, _Halt.why or why
     for end in halting:
         end()
 
@@ -34,3 +38,8 @@ def halt() -> None:
 def halted() -> bool:
     """Whether that was asked."""
     return _Halt.asked
+
+
+def why() -> str:
+    """What else than the operator asked for it."""
+    return _Halt.why

@@ -19,6 +19,8 @@ from operations.observe import real
 from operations.sessions import NoSession
 
 TAIL = 20
+#: characters of a line that are told and kept in the journal
+LONGEST = 4096
 #: seconds in which a lost connection has to come back, where a host's data says no other
 PATIENCE = 300
 #: key of a host's data: what makes it this run's again after that; returns whether it is
@@ -42,7 +44,7 @@ def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str
     """Fail a host by what its script printed: one that knows better names the code itself."""
     lines = [line for line in output if line.strip()]
     named = [line.split()[-1] for line in lines if line.startswith("@@code ")]
-    lines = [line for line in lines if not line.startswith("@@")][-TAIL:]
+    lines = [line[:LONGEST] for line in lines if not line.startswith("@@")][-TAIL:]
     meant = [meaning for symptom, meaning in SYMPTOMS.items()
              if any(symptom in line for line in lines)]  # fmt: skip
     code = next((one for one in (*named[::-1], *meant[::-1]) if one in TABLE), code)
@@ -55,7 +57,7 @@ def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
 
     :param of: the release that it worked for
     """
-    for line in map(foreign.line, lines):
+    for line in (foreign.line(line[:LONGEST]) for line in lines):
         if line.startswith("kept what was "):
             logger.warning(f"{host.print_prefix}{line}")
             events.emit(host.name, "kept", what=line)
@@ -102,7 +104,7 @@ def alone(execute: Execute) -> Execute:
         host = real(host)
         stage = getattr(self, "stage", "")
         if events.halted():
-            return fail(host, Failure("INTERRUPTED"), str(stage))
+            return fail(host, Failure("INTERRUPTED", events.why()), str(stage))
         for _ in range(3):
             try:
                 return execute(self, state, host, connector_arguments)

@@ -18,8 +18,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from fleet import caller, ending, journal, launch, measured, report, whole
+from fleet.cli import main
 from fleet.failures import InvalidInput
 from fleet.rollout.conductor import Conductor
 from fleet.run import Log, Run
@@ -80,7 +82,7 @@ def project(site: Path, wanted: Wanted) -> Path:
 @pytest.fixture
 def halted() -> Iterator[None]:
     yield
-    events._Halt.asked = False
+    events._Halt.asked, events._Halt.why = False, ""
 
 
 def test_a_reader_that_goes_away_changes_no_status_and_shows_no_traceback(project: Path) -> None:
@@ -175,7 +177,7 @@ def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
     run.note("stage", "a")
     run.note("stage", "b")
     assert events.halted() and run.interrupted and seen == ["interrupted"] and stopped
-    assert "No space left on device" in run.unwritten
+    assert "No space left on device" in run.unwritten and events.why() == run.unwritten
 
 
 @pytest.mark.parametrize("how", ["a file", "read-only", "full"])
@@ -217,6 +219,26 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(
     kept.append("end")
     found = report.of(tmp_path / "1")["hosts"]["a"]
     assert found["ahead"] >= 0 and [s["seconds"] for s in found["stages"]] == [3.0]
+
+
+def test_a_killed_process_of_the_same_number_is_in_nobodys_way(tmp_path: Path) -> None:
+    journal.Journal(tmp_path / "1").append("hosts", names=["a"], groups={})
+    (tmp_path / f".latest-{os.getpid()}").symlink_to("0")
+    report.write(tmp_path / "1")
+    assert (tmp_path / "latest").readlink() == Path("1")
+
+
+def test_a_report_that_cannot_be_written_is_shown(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(whole, "write", full)
+    done = CliRunner().invoke(main, ["report"])
+    assert done.exit_code == 0 and "only shown: Read-only file system" in done.output
 
 
 def test_one_request_to_stop_that_comes_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +346,7 @@ def test_a_runs_files_are_read_by_nobody_else_whatever_the_umask(tmp_path: Path)
         journal.Journal(folder).append("hosts", names=["a"], groups={})
         log = Log(folder)
         log.emit(SimpleNamespace(getMessage=lambda: "[a] Connected"))  # type: ignore[arg-type]
-        whole.write(folder / "report.json", "{}")
+        whole.write(folder / "report.json", "{}", private=True)
     finally:
         os.umask(before)
     assert folder.stat().st_mode & 0o777 == 0o700

@@ -200,3 +200,5 @@ def test_a_model_that_speaks_like_a_script_is_not_heard(monkeypatch: pytest.Monk
     assert not heard
     failing.refused(host, "CONTAINER", "smoke", output)
     assert heard[0][1]["code"] == "CONTAINER"
+    failing.refused(host, "CONTAINER", "smoke", ["x" * 1_000_000] * 50)
+    assert len(str(heard[1][1])) < 100_000
