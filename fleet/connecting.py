@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 import gevent
 from paramiko import AuthenticationException, BadHostKeyException
@@ -31,6 +31,7 @@ from fleet.unreachable import causes
 LIMIT = 90
 #: seconds before each further try where an sshd has too many logins at once (MaxStartups)
 PAUSES = (0.5, 1, 2, 4, 8)
+STRICT: Final = "ssh_strict_host_key_checking"
 
 _connect = ssh.SSHConnector.connect
 _connect_all = api_connect.connect_all
@@ -95,6 +96,8 @@ def _once(connector: ssh.SSHConnector) -> None:
     limit = gevent.Timeout(LIMIT)
     try:
         with limit:
+            if connector.host.data.get(STRICT) is None:  # pyinfra would take any new key
+                connector.data[STRICT] = "yes"
             private_keys.ready(connector.state, connector.data)
             _connect(connector)
     except ConnectError:

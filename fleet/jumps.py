@@ -155,7 +155,7 @@ class Command:
 
     def __init__(self, line: str) -> None:
         self._sock, theirs = socket.socketpair()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        self._said, self._last = tempfile.TemporaryFile(), ""  # noqa: SIM115
         with theirs:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec {strict(line)}"], stdin=theirs.fileno(),
@@ -166,21 +166,23 @@ class Command:
         return getattr(self._sock, name)
 
     def said(self) -> str:
-        """Its errors, after it ended; "" while it runs."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
-        if self._process.returncode is None:
-            return ""
-        self._said.seek(0)
-        return self._said.read(65536).decode(errors="replace").strip()
+        """Its errors, if it has ended by itself."""
+        self.close()
+        return self._last
 
     def close(self) -> None:
         self._sock.close()
+        if self._said.closed:  # by the connection that ended
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)  # it sees the end of its input
+        self._said.seek(0)
+        self._last = self._said.read(65536).decode(errors="replace").strip()
+        self._said.close()
         if self._process.poll() is None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)
-        self._said.close()
 
 
 def command(line: str | None) -> Command | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from fleet.plain import Plain
 
-#: of the process itself: its libraries, journal, terminal, name service
-BASE = 64
-#: of one host at most: its connection or a jump host's, a log, a file that is sent
-PER_HOST = 6
+#: of the process, and of the hosts at work: logs, files that are sent, further sessions
+BASE = 160
+#: of one host as long as the run lasts: its connection; a ProxyCommand has its errors as well
+PER_HOST = 2
 
 
 def allow(hosts: Iterable[Any]) -> None:

@@ -101,6 +101,21 @@ def _held(public: bytes) -> Any:
     if not public:
         return None
     try:
-        return next((key for key in Agent().get_keys() if key.asbytes() == public), None)
+        found = next((key for key in Agent().get_keys() if key.asbytes() == public), None)
     except (SSHException, OSError):
         return None
+    return _in_turn(found) if found else None
+
+
+def _in_turn(key: Any) -> Any:
+    """Hosts that log in together share one connection to the agent: one asks after the other."""
+    from gevent.lock import BoundedSemaphore
+
+    sign, turn = key.sign_ssh_data, BoundedSemaphore()
+
+    def signed(*arguments: Any, **named: Any) -> Any:
+        with turn:
+            return sign(*arguments, **named)
+
+    key.sign_ssh_data = signed
+    return key

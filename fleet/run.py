@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -86,13 +87,19 @@ class Goodbye(BaseStateCallback):
 
     @staticmethod
     def host_disconnect(state: State, host: Host) -> None:
-        ahead.end(host.name)
-        swarm.leave(host.name)
-        held = lock.held(host)
-        lock.release(host)
-        if held and not connection.lost(host):
-            events.emit(host.name, "released", run=held.owner.run)
-        sudo.remove(host)
+        def released() -> None:
+            held = lock.held(host)
+            lock.release(host)
+            if held and not connection.lost(host):
+                events.emit(host.name, "released", run=held.owner.run)
+
+        ways = (partial(ahead.end, host.name), partial(swarm.leave, host.name), released,
+                partial(sudo.remove, host))  # fmt: skip
+        for leave in ways:
+            try:
+                leave()
+            except Exception as error:  # it would keep the others from being given back
+                logger.debug(f"{host.print_prefix}{type(error).__name__}: {error}")
 
 
 class Run:

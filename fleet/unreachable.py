@@ -7,7 +7,13 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from paramiko import AuthenticationException, BadHostKeyException, PasswordRequiredException, PKey
+from paramiko import (
+    AuthenticationException,
+    BadHostKeyException,
+    PasswordRequiredException,
+    PKey,
+    SSHException,
+)
 
 from fleet.failures import Failure
 from fleet.jumps import CommandError, JumpError
@@ -61,8 +67,9 @@ def _meant(cause: BaseException) -> tuple[str, str] | None:
         return "AUTH", str(cause)
     if isinstance(cause, CommandError):
         return _of_command(str(cause))
-    if match := re.search(r"No host key for \S+.*", str(cause)):
-        return None if isinstance(cause, JumpError) else ("HOST_KEY_UNKNOWN", match[0])
+    if isinstance(cause, SSHException) and not isinstance(cause, JumpError):
+        found = re.search(r"No host key for \S+.*", str(cause))
+        return ("HOST_KEY_UNKNOWN", found[0]) if found else None
     return None
 
 

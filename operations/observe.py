@@ -194,9 +194,15 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
             _machines.setdefault(machine, set()).add(host.name)
         for place, _ in states[wanted.slot].shares.values():
             _places.setdefault(place, set()).add(host.name)
-        for watcher in watchers:
-            watcher(host, wanted, states[wanted.slot])
+        if problem := answer(host, lambda: _told(host, wanted)):
+            _seen.pop(host)
+            return problem
     return _seen[host][wanted.slot]
+
+
+def _told(host: Host, wanted: Wanted) -> None:
+    for watcher in watchers:
+        watcher(host, wanted, _seen[host][wanted.slot])
 
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 
-from fleet import launch
+from fleet import launch, open_files
 from fleet.failures import Failure
 from fleet.inventory import limits
 from fleet.inventory.loading import load
@@ -60,6 +60,7 @@ class Session:
                 exec_file(CONFIG)
         self.state.init(found, config, initial_limit=limited)
         self.hosts: list[Host] = list(found) if limited is None else limited
+        open_files.allow(self.hosts)
         for host in self.hosts:
             self.state.activate_host(host)
         self.state.current_stage = StateStage.Execute

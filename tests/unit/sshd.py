@@ -35,6 +35,8 @@ class Server(paramiko.ServerInterface):
     def check_channel_direct_tcpip_request(
         self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
     ) -> int:
+        if destination[1] == 1:  # nothing listens there
+            return paramiko.OPEN_FAILED_CONNECT_FAILED
         self.destination = destination
         return paramiko.OPEN_SUCCEEDED
 
@@ -107,11 +109,12 @@ def ssh(kind: str, tools: Path) -> Callable[[socket.socket], None]:
 
 
 def _join(channel: paramiko.Channel, destination: tuple[str, int]) -> None:
-    with socket.create_connection(destination) as there:
+    with suppress(OSError), socket.create_connection(destination) as there:
         back = threading.Thread(target=_pour, args=(there, channel), daemon=True)
         back.start()
         _pour(channel, there)
         back.join(5)
+    channel.close()
 
 
 def _pour(source: object, target: object) -> None:
