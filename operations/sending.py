@@ -11,6 +11,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 import gevent
+from paramiko import Channel
 from pyinfra import logger
 from pyinfra.api import Host
 
@@ -19,8 +20,10 @@ from operations import connection, events
 
 #: bytes that are read here at once, and written there
 BLOCK = 1 << 20
-#: bytes of what a host says of a failure
-TOLD = 4096
+#: bytes of what a host says of a failure, of all that is read for it
+TOLD, MOST = 4096, 16 << 20
+#: seconds in which a host has to take something: one that is only slow takes a little
+STUCK = 600
 #: seconds between two signs of life
 PATIENCE = 10
 #: greenlets that are to end: between two blocks, as half a packet would spoil the connection for
@@ -110,6 +113,16 @@ class Together:
 together = Together()
 
 
+def _last(channel: Channel) -> bytes:
+    """The end of what was said on standard error, after whatever a login shell prints there."""
+    said, read = b"", 0
+    channel.settimeout(STUCK)
+    with suppress(TimeoutError):
+        while read < MOST and (block := channel.recv_stderr(BLOCK)):
+            said, read = (said + block)[-TOLD:], read + len(block)
+    return said
+
+
 def send(
     host: Host, local: Path, dest: str, gaps: list[tuple[int, int]], meter: Meter
 ) -> list[str]:
@@ -134,19 +147,26 @@ def send(
         buffer = memoryview(bytearray(BLOCK))
         with channel, local.open("rb", buffering=0) as content:
             content.seek(begin)
-            with suppress(OSError):  # the other end may stop before the end, and says why
+            try:
                 left = end - begin
                 while size := content.readinto(buffer[: min(BLOCK, left)]):
                     if gevent.getcurrent() in stopping:
                         raise gevent.GreenletExit
-                    channel.sendall(buffer[:size])  # type: ignore[arg-type]
+                    with gevent.Timeout(STUCK, TimeoutError):
+                        channel.sendall(buffer[:size])  # type: ignore[arg-type]
                     left -= size
                     meter.sent += size
                 channel.shutdown_write()
+            except TimeoutError:
+                return [f"the host took nothing for {STUCK} s"]
+            except OSError:  # the other end may stop before the end, and says why
+                pass
+            if not channel.status_event.wait(STUCK):
+                return [f"the host did not end it within {STUCK} s"]
             status = channel.recv_exit_status()
-            said = channel.recv_stderr(TOLD).decode(errors="replace")
+            said = b"" if status == 0 else _last(channel)
         if connection.lost(host) or status < 0:
             raise ConnectionResetError("the connection is gone")
         if status:
-            return [*said.splitlines(), f"dd ended with status {status}"]
+            return [*said.decode(errors="replace").splitlines(), f"dd ended with status {status}"]
     return []

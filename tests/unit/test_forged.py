@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyinfra.api import StringCommand
 
-from operations import connection, failing, lines, rewrite, scripts
+from operations import connection, failing, lines, rewrite, scripts, sending
 from operations.lines import LONGEST, MARK, MOST, marked
 from operations.observe import command
 from operations.state import BEGIN, END, parse
@@ -202,3 +205,49 @@ def test_a_model_that_speaks_like_a_script_is_not_heard(monkeypatch: pytest.Monk
     assert heard[0][1]["code"] == "CONTAINER"
     failing.refused(host, "CONTAINER", "smoke", ["x" * 1_000_000] * 50)
     assert len(str(heard[1][1])) < 100_000
+
+
+class Deaf(contextlib.AbstractContextManager[Any]):
+    """A channel whose other end takes nothing, or ends nothing, or fails with a long banner."""
+
+    def __init__(self, how: str) -> None:
+        self.how, self.status_event = how, threading.Event()
+        self.said = [b"Welcome!\n" * 100_000, b"dd: No space left on device\n", b""]
+        if how == "fails":
+            self.status_event.set()
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def sendall(self, block: memoryview) -> None:
+        if self.how == "takes nothing":
+            gevent.sleep(60)
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    def shutdown_write(self) -> None: ...
+
+    def recv_exit_status(self) -> int:
+        return 1
+
+    def recv_stderr(self, size: int) -> bytes:
+        return self.said.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("takes nothing", "took nothing"),
+        ("ends nothing", "did not end it"),
+        ("fails", "No space left on device"),
+    ],
+)
+def test_a_host_that_takes_no_file_holds_the_controller_for_a_bounded_time(
+    how: str, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_bytes(b"x" * 100)
+    monkeypatch.setattr(sending, "STUCK", 0.2)
+    monkeypatch.setattr(sending.connection, "stream", lambda *_: Deaf(how))
+    monkeypatch.setattr(sending.connection, "lost", lambda *_: False)
+    host: Any = SimpleNamespace(name="a")
+    said = sending.send(host, tmp_path / "x", "/x", [(0, 100)], sending.Meter(100))
+    assert why in " ".join(said) and len(" ".join(said)) < 10_000
