@@ -8,7 +8,7 @@ from pathlib import Path
 from fleet import documents, driver_packages, systems
 from fleet.failures import InvalidInput
 from fleet.release import DriverPackage, Release
-from fleet.store import folders, packages, weights
+from fleet.store import folders, packages, weights, wheels
 from fleet.store.folders import Warn
 from fleet.store.images import Image
 from fleet.systems import System
@@ -46,7 +46,12 @@ class Contents:
             weights.check(store / folder.folder, found, warn)
             self._take(folder.folder, found)
         if wheelhouse := release.packages.wheelhouse:
-            self._take(wheelhouse, self._folder(wheelhouse))
+            self._wheels = self._folder(wheelhouse)
+            wheels.check(store / wheelhouse, self._wheels, warn)
+            self._take(wheelhouse, self._wheels)
+        self._single_wheels = [store / pip.wheel for pip in release.packages.pip
+                               if pip.wheel and "://" not in pip.wheel]  # fmt: skip
+        wheels.whole(self._single_wheels)
         for system, place in (*release.engine.packages.items(), *release.driver.headers.items()):
             self._take(place, self._packages(system, place, machines))
         for package in release.packages.system:
@@ -55,7 +60,15 @@ class Contents:
                 packages.fits(path, packages.read(path), name=package.package, family="deb")
 
     def go_with(self, image: Image) -> None:
-        """Tell what does not go with the image that was found in its archive."""
+        """Tell what does not go with the image that was found in its archive.
+
+        :raises InvalidInput: it cannot
+        """
+        packages = self.release.packages
+        wheels.fitting(self._single_wheels, image)
+        if packages.wheelhouse:
+            place = self.store / packages.wheelhouse
+            wheels.complete(place, self._wheels, packages, image, self._warn)
         if image.architecture and self._words and image.architecture not in self._words:
             self._warn(f"{self.store / self.release.image.file}: for {image.architecture}, and the "
                        f"drivers are for {', '.join(sorted(self._words))}")  # fmt: skip

@@ -73,10 +73,11 @@ def rpm(name: str, version: str = "5.10.10", architecture: str = "x86_64", *,
     return lead.ljust(96, b"\0") + signature + bytes(-(len(signature)) % 8) + content
 
 
-def wheel(name: str, version: str = "1.0", *needs: str) -> bytes:
+def wheel(name: str, version: str = "1.0", *needs: str, python: str = "") -> bytes:
     """A wheel without modules, which needs others."""
     target = io.BytesIO()
     said = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    said += f"Requires-Python: {python}\n" if python else ""
     said += "".join(f"Requires-Dist: {one}\n" for one in needs)
     with zipfile.ZipFile(target, "w") as archive:
         where = f"{name.replace('-', '_')}-{version}.dist-info"

@@ -1,0 +1,202 @@
+"""Wheels that pip can install in the image, with no index to ask."""
+
+from __future__ import annotations
+
+import email
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from packaging import tags, utils
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from fleet.failures import InvalidInput
+from fleet.release import Packages
+from fleet.store import kinds
+from fleet.store.folders import Warn, shown
+from fleet.store.images import Image
+
+#: bytes of a wheel's description
+LARGEST = 4 << 20
+#: rpm's names of machines, which are Python's, by those of docker
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel by its name, and what it says it needs."""
+
+    path: Path
+
+    @cached_property
+    def named(self) -> tuple[str, Version, frozenset[tags.Tag]]:
+        """:raises InvalidInput: it is no wheel's name"""
+        try:
+            if not re.fullmatch(r"[A-Za-z0-9._+!-]+", self.path.name):
+                raise ValueError("a browser's second one")
+            name, version, _, fits = utils.parse_wheel_filename(self.path.name)
+        except (utils.InvalidWheelFilename, InvalidVersion, ValueError) as error:
+            raise InvalidInput(f"{shown(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-"
+                               "ABI-PLATFORM.whl), so pip passes it by: give it its own name "
+                               "again") from error  # fmt: skip
+        return name, version, fits
+
+    def said(self) -> email.message.Message:
+        """Its description.
+
+        :raises InvalidInput: it is no whole wheel
+        """
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                inside = next(one for one in archive.infolist()
+                              if one.filename.endswith(".dist-info/METADATA"))  # fmt: skip
+                with archive.open(inside) as stream:
+                    text = stream.read(LARGEST).decode(errors="replace")
+            return email.message_from_string(text)
+        except (OSError, zipfile.BadZipFile, StopIteration, RuntimeError, NotImplementedError,
+                ValueError, EOFError) as error:  # fmt: skip
+            with self.path.open("rb") as content:
+                what = kinds.told(content.read(kinds.ENOUGH))
+            raise InvalidInput(f"{shown(self.path)}: no whole wheel: {what}: fetch it again"
+                               ) from error  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Python:
+    """What runs wheels: a Python, a machine and a C library."""
+
+    version: str
+    machine: str
+    glibc: str = ""
+
+    @classmethod
+    def of(cls, image: Image) -> Python:
+        return cls(image.python, MACHINES.get(image.architecture, "x86_64"), image.glibc)
+
+    def __str__(self) -> str:
+        libc = f", glibc {self.glibc}" if self.glibc else ""
+        return f"Python {self.version} on {self.machine}{libc}"
+
+    @cached_property
+    def tags(self) -> frozenset[tags.Tag]:
+        major, minor = map(int, self.version.split("."))
+        newest = int(self.glibc.split(".")[1]) if self.glibc else 60
+        places = [f"manylinux_2_{number}_{self.machine}" for number in range(newest, 4, -1)]
+        older = ("manylinux2014", "manylinux2010", "manylinux1", "linux")
+        places += [f"{kind}_{self.machine}" for kind in older]
+        version, name = (major, minor), f"cp{major}{minor}"
+        abis = [f"{name}m" if version < (3, 8) else name]
+        return frozenset([*tags.cpython_tags(version, abis, places),
+                          *tags.compatible_tags(version, name, places)])  # fmt: skip
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What markers of requirements are about."""
+        return {"python_version": self.version, "python_full_version": f"{self.version}.0",
+                "implementation_version": f"{self.version}.0", "implementation_name": "cpython",
+                "platform_python_implementation": "CPython", "os_name": "posix",
+                "sys_platform": "linux", "platform_system": "Linux", "platform_release": "",
+                "platform_version": "", "platform_machine": self.machine, "extra": ""}  # fmt: skip
+
+    def runs(self, wheel: Wheel) -> bool:
+        if not wheel.named[2] & self.tags:
+            return False
+        try:
+            needed = SpecifierSet(str(wheel.said().get("Requires-Python") or ""))
+        except InvalidSpecifier:
+            return True
+        return needed.contains(f"{self.version}.99", prereleases=True)
+
+
+def whole(paths: Iterable[Path]) -> None:
+    """:raises InvalidInput: one is no wheel, or not all of one"""
+    for path in paths:
+        wheel = Wheel(path)
+        _ = wheel.named
+        wheel.said()
+
+
+def check(folder: Path, names: list[str], warn: Warn) -> None:
+    """:raises InvalidInput: pip can install nothing of a folder"""
+    made = [name for name in names if name.endswith(".whl")]
+    if not made and not any(name.endswith(SDIST) for name in names):
+        raise InvalidInput(f"{folder}: has no wheels: `pip download -d` fills it")
+    whole(folder / name for name in made)
+    if not made:
+        warn(f"{folder}: has no wheels, only sources: the image has to have what builds them")
+
+
+def fitting(paths: Iterable[Path], image: Image) -> None:
+    """:raises InvalidInput: a wheel that the release names cannot be installed in its image"""
+    python = Python.of(image)
+    for path in paths if image.python else ():
+        if not python.runs(Wheel(path)):
+            raise InvalidInput(f"{path}: not for the image, which has {python}")
+
+
+def complete(folder: Path, names: list[str], packages: Packages, image: Image, warn: Warn) -> None:
+    """What the release installs is among the wheels, for the Python of its image.
+
+    :raises InvalidInput: something that it names is there for another Python only
+    """
+    if not image.python:
+        return
+    python, usable, others = Python.of(image), dict[str, Wheel](), dict[str, Wheel]()
+    for name in names:
+        if name.endswith(".whl"):
+            wheel = Wheel(folder / name)
+            project, version, _ = wheel.named
+            if not python.runs(wheel):
+                others[project] = wheel
+            elif project not in usable or usable[project].named[1] < version:
+                usable[project] = wheel
+    sources = {_project(name) for name in names if name.endswith(SDIST)}
+    for project, wanted, asked in _needed(packages, usable, python):
+        if project in usable or project in sources or project in image.installed:
+            continue
+        if project in others and asked:
+            raise InvalidInput(
+                f"{others[project].path}: not for the image, which has {python}: `pip download "
+                f"--only-binary=:all: --python-version {python.version} --platform "
+                f"manylinux2014_{python.machine} -d {folder} '{wanted}'` gets one that is"
+            )
+        why = "is only there for another Python" if project in others else "is not there"
+        warn(f"{folder}: {wanted} {why}, and the image ({python}) has none")
+
+
+def _project(name: str) -> str:
+    stem = next(name[: -len(ending)] for ending in SDIST if name.endswith(ending))
+    return utils.canonicalize_name(stem.rpartition("-")[0])
+
+
+def _needed(packages: Packages, usable: dict[str, Wheel],
+            python: Python) -> Iterator[tuple[str, Requirement, bool]]:  # fmt: skip
+    """What is installed by name and what that needs, each once, and whether it is named."""
+    todo: list[tuple[str, bool, bool]] = [
+        (text, True, pip.no_deps) for pip in packages.pip if not pip.find_links
+        for text in pip.install]  # fmt: skip
+    seen: set[str] = set()
+    while todo:
+        text, asked, alone = todo.pop(0)
+        try:
+            wanted = Requirement(text)
+        except InvalidRequirement:
+            continue
+        project = utils.canonicalize_name(wanted.name)
+        if wanted.url or project in seen or not _counts(wanted, python):
+            continue
+        seen.add(project)
+        yield project, wanted, asked
+        if project in usable and not alone:
+            todo += [(one, False, False)
+                     for one in usable[project].said().get_all("Requires-Dist") or ()]  # fmt: skip
+
+
+def _counts(wanted: Requirement, python: Python) -> bool:
+    return not wanted.marker or wanted.marker.evaluate(python.environment)
