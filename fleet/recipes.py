@@ -101,6 +101,7 @@ def lines(
     :param own: numbers of those that are this release's, where the host has several releases
     """
     from fleet import compatibility, documents, driver_packages, together
+    from fleet.urls import withheld
     from fleet.wanted import Wanted
     from operations import container, layout, packages, patch
     from operations.state import Card, HostState
@@ -130,7 +131,8 @@ def lines(
     for source in release.sources:
         commit = f" = {lock.commits[source.name]}" if lock else ""
         yield f"source {source.name} at {source.revision}{commit}"
-        yield f"  {layout.on_host(release, source.path)} from {source.bundle or source.url}"
+        origin = source.bundle or withheld(source.url or "")
+        yield f"  {layout.on_host(release, source.path)} from {origin}"
     for weights in release.weights:
         files = lock.under(weights.folder).values() if lock else ()
         size = f", {sum(f.size for f in files)} bytes in {len(files)} files" if lock else ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fleet import foreign
+from fleet.urls import withheld
 
 
 def like(pattern: str, words: str) -> AfterValidator:
@@ -51,8 +53,12 @@ Bool = Annotated[bool, Field(strict=True)]
 
 
 def _web(url: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+\S*", url):
-        raise ValueError(f"{url[:80]!r} is not an address: https://…")
+    try:
+        right = re.fullmatch(r"https?://[^\s/]+\S*", url) and urlsplit(url).port != 0
+    except ValueError:  # of a port or an IPv6 address
+        right = False
+    if not right:
+        raise ValueError(f"{withheld(url)[:80]!r} is not an address: https://…")
     return url
 
 

@@ -38,13 +38,17 @@ def bundle(releases: tuple[str, ...], store: Path, inventories: tuple[Path, ...]
     \b
     Example:  mlufleet bundle baichuan-7b --sign ~/.ssh/id_ed25519 -o site.tar
     """
-    from fleet.bundle import contents, environment, pack
+    from fleet.bundle import contents, elsewhere, environment, pack
     from fleet.store import needed
     from fleet.store.progress import Told
 
     wanted = needed.by(releases)
     for line in contents.needs_network(wanted):
         click.secho(f"not in the bundle, hosts will fetch it: {line}", fg="yellow", err=True)
+    names = [release.name for release in wanted.releases.values()]
+    for path in inventories:
+        for line in elsewhere.told(path, names):
+            click.secho(f"{path}: {line}", fg="yellow", err=True)
     with tempfile.TemporaryDirectory() as scratch:
         wheels = Path(scratch)
         environment.wheels(contents.ROOT / "requirements.lock", wheels)

@@ -13,6 +13,7 @@ from fleet import pieces, releases
 from fleet.bundle.manifest import Entry
 from fleet.failures import InvalidInput
 from fleet.store.needed import File, Needed
+from fleet.urls import withheld
 from fleet.wanted import STORE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,8 +92,13 @@ def needs_network(needed: Needed) -> list[str]:
     """What hosts would have to fetch themselves, though they may have no network."""
     said = []
     for release in needed.releases.values():
-        said += [f"source {s.name}: {s.url}" for s in release.sources if not s.bundle]
-        said += [f"wheel {p.wheel}" for p in release.packages.pip if "://" in (p.wheel or "")]
+        said += [f"source {s.name}: {withheld(s.url or '')}" for s in release.sources
+                 if not s.bundle]  # fmt: skip
+        said += [
+            f"wheel {withheld(p.wheel or '')}"
+            for p in release.packages.pip
+            if "://" in (p.wheel or "")
+        ]
         if release.packages.pip and not release.packages.wheelhouse:
             said.append(f"{release.name}: packages.pip without a wheelhouse")
         said += [f"package {p.package}" for p in release.packages.system if not p.file]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fleet.failures import Refused
+from fleet.store.folders import unfit
 
 NAME, SIGNATURE = "MANIFEST", "MANIFEST.sig"
 HEAD = "# mlu-fleet bundle 1\n"
@@ -47,17 +48,21 @@ def read(content: bytes) -> list[Entry]:
     entries = [Entry(_proper(name), int(size), sha) for size, sha, name in found]
     if text_of(entries) != text:
         raise Refused("BUNDLE_MEMBER", f"{NAME} has lines that are none of a manifest")
-    names = [entry.name for entry in entries]
-    if len(set(names)) != len(names):
+    names = {entry.name for entry in entries}
+    if len(names) != len(entries):
         raise Refused("BUNDLE_MEMBER", f"{NAME} names a file twice")
+    for name in sorted(names):
+        if above := names.intersection(map(str, PurePosixPath(name).parents)):
+            said = f"a file where {name!r} has a folder: {above.pop()!r}"
+            raise Refused("BUNDLE_MEMBER", f"{NAME} has {said}")
     return entries
 
 
 def _proper(name: str) -> str:
     """The path of a file below the folder: normal, relative, on one line, and none of ours."""
+    parts = name.split("/")
     normal = str(PurePosixPath(name)) == name and not name.startswith("/")
-    plain = not re.search(r"[\\\x00-\x1f\x7f\ud800-\udfff]", name)
     ours = name in (NAME, SIGNATURE) or name.endswith(PART)
-    if not normal or not plain or ours or {".", ".."} & set(name.split("/")):
+    if not normal or any(map(unfit, parts)) or ours or {".", ".."} & set(parts):
         raise Refused("BUNDLE_MEMBER", f"a file named {name!r}")
     return name

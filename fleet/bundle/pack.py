@@ -12,7 +12,7 @@ from typing import IO
 
 from fleet.bundle import manifest, signature
 from fleet.bundle.contents import Contents
-from fleet.failures import Refused
+from fleet.failures import InvalidInput, Refused
 
 
 class _Summed:
@@ -35,16 +35,24 @@ def write(contents: Contents, target: Path, key: Path | None,
 
     :param key: that signs; None: nobody does
     :raises Refused: a file is not what its lock says
+    :raises InvalidInput: something else has the bundle's name
     """
+    if os.path.lexists(target) and not _bundle(target):
+        raise InvalidInput(f"{target}: is there, and is no bundle: give this one another name")
     # the tool first, then the store: what a site needs to read the rest comes early
     entries = list(contents.entries.values())
     text = manifest.text_of(entries).encode()
     members = [(manifest.NAME, text)]
     if key:
         members.append((manifest.SIGNATURE, signature.sign(text, key)))
-    part = target.with_name(target.name + ".part")
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        with tarfile.open(part, "w|", format=tarfile.GNU_FORMAT, bufsize=1 << 20) as tar:
+        stream = part.open("xb")
+    except OSError as error:
+        raise InvalidInput(f"{part}: cannot be made: {error.strerror}") from error
+    try:
+        with stream, tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT,
+                                  bufsize=1 << 20) as tar:  # fmt: skip
             for name, content in members:
                 tar.addfile(_head(name, len(content)), io.BytesIO(content))
             for entry in entries:
@@ -52,6 +60,14 @@ def write(contents: Contents, target: Path, key: Path | None,
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _bundle(path: Path) -> bool:
+    """Whether a file is a bundle, by its first member."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(manifest.NAME) + 1) == manifest.NAME.encode() + b"\0"
 
 
 def _add(tar: tarfile.TarFile, entry: manifest.Entry, contents: Contents,

@@ -94,8 +94,9 @@ def _sha256(path: Path, more: Callable[[int], object]) -> str:
 
 
 def _same_or_new(path: Path, content: bytes) -> None:
-    if path.exists():
-        if path.read_bytes() != content:
+    if os.path.lexists(path):
+        plain = path.is_file() and not path.is_symlink()  # reading a FIFO would never end
+        if not plain or path.read_bytes() != content:
             raise Refused("BUNDLE_EXISTS", f"{path}: another bundle was unpacked here")
         return
     whole.write(path, content)
@@ -111,7 +112,11 @@ def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, folder: 
     path.parent.mkdir(parents=True, exist_ok=True)
     part, summed = path.with_name(path.name + PART), hashlib.sha256()
     content = tar.extractfile(member)
-    with part.open("wb") as target:
+    if os.path.lexists(part):  # of an earlier try; what it is not is nobody's to write to
+        if part.is_symlink() or not part.is_file():
+            raise Refused("BUNDLE_EXISTS", str(part))
+        part.unlink()
+    with part.open("xb") as target:
         while content and (block := content.read(CHUNK)):
             summed.update(block)
             target.write(block)

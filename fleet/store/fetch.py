@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fleet import documents, pieces
 from fleet.failures import Failure
@@ -12,6 +13,7 @@ from fleet.store import http
 from fleet.store.needed import File
 from fleet.store.progress import Told
 from fleet.store.verify import Wrong, wrong
+from fleet.urls import withheld
 
 #: tries in a row that bring no byte, and seconds before the second; they double
 TRIES, PAUSE = 5, 1.0
@@ -32,6 +34,11 @@ def all_of(files: list[File], store: Path, told: Told, pause: float = PAUSE) -> 
     :returns: what is still missing or wrong
     """
     found = []
+    plain = sorted({urlsplit(f.url).netloc.rpartition("@")[2] for f in files
+                    if f.url and f.url.startswith("http:")})  # fmt: skip
+    if plain:
+        told.say(f"plain http ({', '.join(plain)}): others can see what is fetched; the lock's "
+                 "sha256 still says whether it is right")  # fmt: skip
     for file in files:
         failure, how = None, "there already"
         if documents.is_file(store / file.name):
@@ -63,7 +70,7 @@ def _fetched(file: File, path: Path, told: Told, pause: float) -> Failure | None
             part.unlink()
             http.forget(part)
             if not resumed:  # what was begun by an earlier run may be what was wrong
-                said = f"{file.url}: sha256 is {sha}, the lock says {file.locked.sha256}"
+                said = f"{withheld(file.url)}: sha256 is {sha}, the lock says {file.locked.sha256}"
                 return Failure("FETCHED_OTHER", said)
     except http.Final as error:
         return Failure("FETCH", str(error))
@@ -80,7 +87,7 @@ def _whole(file: File, url: str, part: Path, told: Told, pause: float) -> bool:
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
-            return http.get(url, part, file.locked.size, told.more) or resumed
+            return http.get(url, part, file.locked.size, told.more, told.say) or resumed
         except http.Cut as error:
             after = part.stat().st_size if part.is_file() else 0
             failed = 1 if after > before else failed + 1

@@ -6,16 +6,21 @@ own authorities (a site's proxy has one), heeds https_proxy, and needs nothing i
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from fleet import whole
+from fleet.urls import withheld
 
 CHUNK = 1 << 20
 #: seconds without a byte
@@ -32,11 +37,44 @@ class Final(Exception):
     """Another try would give the same."""
 
 
-def get(url: str, part: Path, limit: int, more: Callable[[int], object]) -> bool:
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Goes on to web addresses only, and says where what was hidden is hidden no more."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
+
+    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str,
+                         headers: Any, newurl: str) -> urllib.request.Request | None:  # fmt: skip
+        scheme = urlsplit(newurl).scheme
+        if scheme not in ("http", "https"):
+            raise Final(f"{withheld(req.full_url)}: leads to {scheme}://, which is no web address")
+        if scheme == "http" and req.full_url.startswith("https:"):
+            self._say(f"{withheld(req.full_url)}: leads to plain http ({withheld(newurl)})")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _asked(url: str, headers: dict[str, str]) -> urllib.request.Request:
+    """A request; user and password go to this server alone, and into no log of it."""
+    try:
+        parts = urlsplit(url)
+        userinfo, _, host = parts.netloc.rpartition("@")
+        request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers)
+    except ValueError as error:
+        raise Final(f"{withheld(url)}: no address that can be asked: {error}") from error
+    if userinfo:
+        user, _, password = userinfo.partition(":")
+        said = f"{unquote(user)}:{unquote(password)}".encode()
+        request.add_unredirected_header("Authorization", f"Basic {b64encode(said).decode()}")
+    return request
+
+
+def get(url: str, part: Path, limit: int, more: Callable[[int], object],
+        say: Callable[[str], object] = lambda line: None) -> bool:  # fmt: skip
     """Fill a partial file up to its end.
 
     :param limit: bytes; a longer answer is another file
     :param more: told of bytes as they come
+    :param say: told of what is not as safe as it was asked to be
     :returns: whether it went on from bytes of an earlier call
     :raises Cut, Final: it is not whole
     :raises OSError: it cannot be written
@@ -50,28 +88,33 @@ def get(url: str, part: Path, limit: int, more: Callable[[int], object]) -> bool
     headers = {"User-Agent": "mlu-fleet", "Accept-Encoding": "identity"}
     if begin and same:  # If-Range: another file there now is sent from its beginning
         headers |= {"Range": f"bytes={begin}-", "If-Range": same}
-    with _answer(urllib.request.Request(url, headers=headers), part) as answer:
+    shown = withheld(url)
+    with _answer(_asked(url, headers), part, say) as answer:
         if answer.status != 206:
             begin = 0
         elif not (answer.headers["Content-Range"] or "").startswith(f"bytes {begin}-"):
-            raise Final(f"{url}: it was asked for bytes {begin}- and sends others")
+            raise Final(f"{shown}: it was asked for bytes {begin}- and sends others")
         _keep(part, url, answer.headers)
         _write(answer, part, begin, limit, more)
     return begin > 0
 
 
-def _answer(request: urllib.request.Request, part: Path) -> http.client.HTTPResponse:
-    url = request.full_url
+def _answer(request: urllib.request.Request, part: Path,
+            say: Callable[[str], object]) -> http.client.HTTPResponse:  # fmt: skip
+    url = withheld(request.full_url)
+    opener = urllib.request.build_opener(_Redirects(say))
     try:
-        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=SILENCE)
+        answer: http.client.HTTPResponse = opener.open(request, timeout=SILENCE)
     except urllib.error.HTTPError as error:
         if error.code == 416:
             part.unlink(missing_ok=True)
             raise Cut(f"{url}: the server has no such range") from error
         kind = Cut if error.code in PASSING else Final
-        raise kind(f"{url}: HTTP {error.code} {error.reason}") from error
+        raise kind(f"{url}: HTTP {error.code} {withheld(str(error.reason))}") from error
+    except (http.client.InvalidURL, ValueError) as error:
+        raise Final(f"{url}: no address that can be asked: {withheld(str(error))}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise Cut(f"{url}: {getattr(error, 'reason', error)}") from error
+        raise Cut(f"{url}: {withheld(str(getattr(error, 'reason', error)))}") from error
     return answer
 
 
@@ -92,13 +135,18 @@ def _write(
                 break
             there += len(block)
             if there > limit:
-                raise Final(f"{answer.url}: more than {limit} bytes")
+                raise Final(f"{withheld(answer.url)}: more than {limit} bytes")
             target.write(block)
             more(len(block))
         os.fsync(target.fileno())
     # read1 says nothing of an answer that ends before its length
     if length is not None and there - begin < int(length):
         raise Cut(f"cut after {there} bytes")
+
+
+def _unnamed(url: str) -> str:
+    """What tells an address from others and lets nobody in."""
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def _book(part: Path) -> Path:
@@ -109,7 +157,7 @@ def _validator(part: Path, url: str) -> str | None:
     """What names the version of the file that a part is of: a strong ETag, or its date."""
     with suppress(OSError, ValueError, AttributeError):
         known = json.loads(_book(part).read_text())
-        return str(known["validator"]) if known.get("url") == url else None
+        return str(known["validator"]) if known.get("url") == _unnamed(url) else None
     return None
 
 
@@ -117,7 +165,7 @@ def _keep(part: Path, url: str, headers: http.client.HTTPMessage) -> None:
     tag = headers["ETag"] or ""
     validator = tag if tag and not tag.startswith("W/") else headers["Last-Modified"]
     if validator:
-        whole.write(_book(part), json.dumps({"url": url, "validator": validator}))
+        whole.write(_book(part), json.dumps({"url": _unnamed(url), "validator": validator}))
     else:
         forget(part)
 

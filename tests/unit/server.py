@@ -20,6 +20,10 @@ class Site:
     cuts: list[int] = field(default_factory=list)
     #: Range header of each request
     asked: list[str | None] = field(default_factory=list)
+    #: path -> where it leads to instead
+    moved: dict[str, str] = field(default_factory=dict)
+    #: path and Authorization header of each request
+    logins: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
 
 
@@ -33,6 +37,13 @@ def serving() -> Iterator[Site]:
 
         def do_GET(self) -> None:
             site.asked.append(self.headers["Range"])
+            site.logins.append((self.path, self.headers["Authorization"]))
+            if to := site.moved.get(self.path):
+                self.send_response(302)
+                self.send_header("Location", to)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             content = site.files.get(self.path)
             if site.statuses or content is None:
                 self.send_error(site.statuses.pop(0) if site.statuses else 404)

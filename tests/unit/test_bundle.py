@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet import releases
 from fleet.bundle import contents, environment, manifest
@@ -234,7 +236,8 @@ def test_a_file_of_the_folder_that_differs_is_kept_and_named(packed: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "a//b", "./a", "a\\b", NAME,
-                                  f"x{PART}", "a\rb"])  # fmt: skip
+                                  f"x{PART}", "a\rb", "-rf", "a/-x", "\x1b[2J", "a\u202eb",
+                                  "a\x85b", "a /b", "a\u2028b"])  # fmt: skip
 def test_a_name_that_leaves_the_folder_is_refused_where_it_is_read_and_where_it_is_packed(
     tmp_path: Path, name: str
 ) -> None:
@@ -312,3 +315,114 @@ def test_the_environment_is_what_the_tool_needs_and_no_more() -> None:
     lines = environment.pinned(lock, names)
     assert set(re.findall(r"^([\w.-]+)==", lines, re.M)) >= names
     assert "pytest==" not in lines and lines.count("--hash=") >= len(names)
+
+
+def test_a_file_that_is_a_folder_as_well_is_refused(tmp_path: Path) -> None:
+    text = manifest.HEAD + "".join(f"# 1\n{sha(b'x')}  {name}\n" for name in ("a", "a/b"))
+    made(tmp_path / "b.tar", [], text)
+    assert "a file where 'a/b' has a folder: 'a'" in refused(
+        tmp_path / "b.tar", "BUNDLE_MEMBER", "--unsigned"
+    )
+    assert not (tmp_path / "there").exists()
+
+
+def test_owner_and_rights_of_a_bundle_are_nobodys(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("a")
+    member.size, member.mode, member.uid, member.uname = 1, 0o6777, 4711, "somebody"
+    made(tmp_path / "b.tar", [member], f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    assert unpack(tmp_path / "b.tar", "--unsigned")[0] == 0
+    found = (tmp_path / "there/a").stat()
+    assert (found.st_uid, found.st_mode & 0o6111) == (os.getuid(), 0)
+
+
+def test_more_than_there_is_room_for_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    made(tmp_path / "b.tar", [], f"{manifest.HEAD}# {10**15 - 1}\n{sha(b'x')}  a\n")
+    refused(tmp_path / "b.tar", "NO_SPACE", "--unsigned")
+    assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("where", ["a", f"a{PART}", NAME])
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_nothing_is_written_through_what_somebody_put_there(
+    tmp_path: Path, where: str, kind: str
+) -> None:
+    member = tarfile.TarInfo("a")
+    member.size = 1
+    made(tmp_path / "b.tar", [member], f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    mine, there = tmp_path / "mine", tmp_path / "there"
+    mine.write_text("of somebody")
+    there.mkdir()
+    path = there / where
+    if kind == "link":
+        path.symlink_to(mine)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    before = path.lstat().st_mode
+    status, said = unpack(tmp_path / "b.tar", "--unsigned")
+    assert status == 3 and "BUNDLE_EXISTS" in said and str(path) in said
+    assert mine.read_text() == "of somebody" and path.lstat().st_mode == before
+
+
+def test_what_an_earlier_try_left_is_begun_anew(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("a")
+    member.size = 1
+    made(tmp_path / "b.tar", [member], f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    (tmp_path / "there").mkdir()
+    (tmp_path / f"there/a{PART}").write_text("much more than it is")
+    assert unpack(tmp_path / "b.tar", "--unsigned")[0] == 0
+    assert (tmp_path / "there/a").read_text() == "x"
+    assert not (tmp_path / f"there/a{PART}").exists()
+
+
+def test_a_bundle_takes_no_others_place(site: Path, packed: Path) -> None:
+    packed.write_text("of somebody")
+    (site / "site.tar.part").write_text("of somebody")
+    status, said = pack(site)
+    assert status == 3 and f"{packed}: is there, and is no bundle" in said
+    packed.unlink()
+    packed.symlink_to("small.yml")
+    assert pack(site)[0] == 3 and packed.is_symlink()
+    packed.unlink()
+    assert pack(site)[0] == 0
+    assert (site / "site.tar.part").read_text() == "of somebody"
+
+
+@pytest.mark.parametrize("name", ["fleet.yml", "table.csv"])
+def test_what_an_inventory_says_of_this_machine_is_told(
+    site: Path, packed: Path, name: str
+) -> None:
+    if name.endswith("yml"):
+        (site / name).write_text(
+            "defaults: {store: /srv/mlu, release: /home/me/small.yml, ssh_key: ~/.ssh/mlu}\n"
+            "hosts: {a: {releases: {other: '0', small: '1'}}, b: {store: artifacts/}}\n"
+        )
+    else:
+        (site / name).write_text("name,store,release,ssh_key\na,/srv/mlu,/home/me/small.yml,"
+                                 "~/.ssh/mlu\nb,artifacts,other,\n")  # fmt: skip
+    status, said = pack(site, "--inventory", str(site / name))
+    lines = [line for line in said.splitlines() if line.startswith(f"{site / name}: ")]
+    assert status == 0
+    assert [line.split("`", 2)[1] for line in lines] == [
+        "store: /srv/mlu", "release: /home/me/small.yml", "ssh_key: ~/.ssh/mlu", "release: other"
+    ]  # fmt: skip
+    assert "there it is `small`" in said and "the bundle has it not" in said
+
+
+@given(st.one_of(
+    st.binary(max_size=200),
+    st.text(max_size=60).map(lambda name: f"{manifest.HEAD}# 1\n{'0' * 64}  {name}\n".encode()),
+    st.lists(st.sampled_from([b"# 1\n", b"0" * 64, b"  ", b"a", b"/", b"..", b"\n", b"\0"]))
+    .map(lambda parts: manifest.HEAD.encode() + b"".join(parts))))  # fmt: skip
+def test_any_bytes_are_a_manifest_or_refused(content: bytes) -> None:
+    try:
+        entries = manifest.read(content)
+    except manifest.Refused:
+        return
+    for entry in entries:
+        place = Path("/there") / entry.name
+        assert Path(os.path.normpath(place)) == place and place.is_relative_to("/there")
+        assert entry.name.isprintable()

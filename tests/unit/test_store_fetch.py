@@ -130,3 +130,75 @@ def test_a_url_that_is_none_is_told_with_its_line(site: Path, wanted: Wanted) ->
     path.write_text(f"{path.read_text()}mirror: file:///etc\n")
     done = CliRunner().invoke(main, ["fetch", str(path)])
     assert done.exit_code == 3 and "small.yml:28: mirror: 'file:///etc' is not" in done.stderr
+
+
+def get(web: Site, url: str, part: Path) -> list[str]:
+    said = list[str]()
+    http.get(url, part, len(CONTENT), lambda count: None, said.append)
+    return said
+
+
+@pytest.mark.parametrize(
+    "to", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x/", "data:,x"]
+)
+def test_an_answer_that_leads_away_from_the_web_is_not_followed(
+    web: Site, tmp_path: Path, to: str
+) -> None:
+    web.moved["/big"] = to
+    with pytest.raises(http.Final):
+        get(web, f"{web.url}/big", tmp_path / "part")
+    assert not (tmp_path / "part").exists()
+
+
+def test_user_and_password_go_to_the_server_that_they_are_for_alone(
+    web: Site, tmp_path: Path
+) -> None:
+    with serving() as other:
+        other.files["/there"] = CONTENT
+        web.moved["/big"] = f"{other.url}/there"
+        url = web.url.replace("http://", "http://me:p%40ss@")
+        get(web, f"{url}/big", tmp_path / "part")
+        assert web.logins == [("/big", "Basic bWU6cEBzcw==")]
+        assert other.logins == [("/there", None)]
+    assert (tmp_path / "part").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_what_logs_in_is_shown_nowhere(web: Site, tmp_path: Path, status: int) -> None:
+    web.statuses += [status] * 20
+    url = web.url.replace("http://", "http://me:secret@") + "/big?X-Signature=secret"
+    locked = LockedFile(sha256="0" * 64, size=5)
+    with Told("", 0, quiet=True) as told:
+        lines = list[str]()
+        told.say = lines.append  # type: ignore[method-assign]
+        (found,) = fetch.all_of([File("big", locked, url)], tmp_path, told, pause=0)
+    assert "127.0.0.1" in found.failure.detail
+    assert "secret" not in found.failure.detail + "".join(lines)
+    assert lines[0].startswith("plain http (127.0.0.1:")
+
+
+def test_what_was_begun_is_remembered_without_its_address(web: Site, tmp_path: Path) -> None:
+    web.cuts.append(1000)
+    url = web.url.replace("http://", "http://me:secret@")
+    with pytest.raises(http.Cut):
+        get(web, f"{url}/big", tmp_path / "part")
+    assert "secret" not in (tmp_path / "part.from").read_text()
+    get(web, f"{url}/big", tmp_path / "part")
+    assert web.asked[-1] == "bytes=1000-" and (tmp_path / "part").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port/x", "http://a b/", "http://[::1/x"])
+def test_an_address_that_is_none_is_told_once(tmp_path: Path, url: str) -> None:
+    with pytest.raises(http.Final, match="no address that can be asked"):
+        http.get(url, tmp_path / "part", 5, lambda count: None)
+
+
+@pytest.mark.parametrize("url", ["https://me:secret@x:port/", "https://[::1/x", "https://x:0/"])
+def test_an_address_of_a_release_that_is_none_is_refused_with_its_line(
+    site: Path, url: str
+) -> None:
+    path = site / "small.yml"
+    path.write_text(f"{path.read_text()}mirror: '{url}'\n")
+    done = CliRunner().invoke(main, ["fetch", str(path)])
+    assert done.exit_code == 3 and "is not an address" in done.output
+    assert "secret" not in done.output and f"{path}:" in done.output
