@@ -9,6 +9,8 @@ import shlex
 import socket
 from collections.abc import Iterable
 
+from fleet import foreign
+
 #: words in the names of options and data that are a secret's
 SECRET = re.compile("password|secret|token|passphrase", re.IGNORECASE)
 
@@ -19,15 +21,16 @@ def name() -> str:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):
         user = f"uid{os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
+    return re.sub(r"[^\w.@+-]", "_", f"{user}@{socket.gethostname()}")
 
 
 def command(words: Iterable[str]) -> str:
-    """A command as it is written into locks and journals, which others read: without secrets."""
+    """A command as it is written into locks and journals, which others read: without secrets, on
+    one line and in one field."""
     shown, hide = [], False
     for word in words:
         found = SECRET.search(word)
         equals = word.find("=", found.end()) + 1 if found else 0
         shown.append("***" if hide else f"{word[:equals]}***" if equals else word)
         hide = bool(found) and not hide and not equals and word.startswith("--")
-    return shlex.join(shown)
+    return " ".join(foreign.line(shlex.join(shown)).split())

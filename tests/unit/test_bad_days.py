@@ -365,6 +365,15 @@ def test_a_link_that_somebody_planted_is_not_written_through(tmp_path: Path) -> 
     assert victim.read_text() == "mine"
 
 
+def test_a_lock_is_one_line_of_five_fields_whatever_was_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOGNAME", "a\tb\nc\x1b[2J")
+    told = [caller.name(), caller.command(["deploy", "x", "--data", "note=a\tb\nc\x1b[2J"])]
+    assert all(line.isprintable() and "\t" not in line for line in told)
+    assert told[0].startswith("a_b_c")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
