@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gevent.lock import BoundedSemaphore
 from paramiko import Channel, ChannelException, SSHException, Transport
 from pyinfra.api import Host
 from pyinfra.api.exceptions import ConnectError
@@ -30,6 +31,8 @@ class Sessions:
         self.host, self.first, self.wakeful = host, first, wakeful
         self.others: list[Transport] = []
         self._open = first.open_session
+        # paramiko keeps one refusal for whoever asks next, and of two that wait one gets none
+        self._asking = BoundedSemaphore(1)
 
     def open(self, *arguments: Any, **named: Any) -> Channel:
         """In place of paramiko's own method of the first connection.
@@ -37,6 +40,10 @@ class Sessions:
         :raises NoSession: there is none to be had
         :raises OSError, EOFError, SSHException: the connection is lost
         """
+        with self._asking:
+            return self._opened(*arguments, **named)
+
+    def _opened(self, *arguments: Any, **named: Any) -> Channel:
         for opened in (self._open, *(other.open_session for other in self.others)):
             try:
                 return opened(*arguments, **named)

@@ -73,5 +73,6 @@ def test_a_host_that_is_right_costs_one_connection_and_one_command(
         assert len([line for line in lines if line.startswith(once)]) == 1
     assert requests(lines) == ["exec"] * commands
     # sshd gives the command to the login shell, as the user's entry names it
-    started = re.findall(r'execve\("/bin/bash", \["bash", "-c", .*= 0$', trace.read_text(), re.M)
+    begins = r'execve\("/bin/bash", \["bash", "-c", "sh -c .*= 0$'
+    started = re.findall(begins, trace.read_text(), re.M)
     assert len(started) == commands, started

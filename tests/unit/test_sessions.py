@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 from paramiko import ChannelException, SSHException
 from pyinfra.api.exceptions import ConnectError
@@ -20,8 +21,12 @@ class Under:
         self.most, self.code, self.given, self.alive = most, code, 0, True
 
     def open_session(self, **named: Any) -> int:
+        """As paramiko's: the one who asks last, of several that wait, hears why not."""
         if self.given == self.most:
-            raise ChannelException(self.code, "open failed")
+            self.refusal: SSHException | None = ChannelException(self.code, "open failed")
+            gevent.sleep(0)
+            refusal, self.refusal = self.refusal, None
+            raise refusal or SSHException("Unable to open channel.")
         self.given += 1
         return self.given
 
@@ -85,6 +90,14 @@ def test_a_host_that_gives_neither_says_so(server: Server) -> None:
         sessions.open()
     with pytest.raises(NoSession, match=r"connections: .*(open failed|Too many logins)"):
         sessions.open()
+
+
+def test_several_at_once_get_a_session_each() -> None:
+    server = Server(1)
+    sessions = server.host()
+    asking = [gevent.spawn(sessions.open) for _ in range(4)]
+    gevent.joinall(asking, timeout=30, raise_error=True)
+    assert len(server.made) == 4
 
 
 def test_a_connection_that_ends_is_lost_whichever_it_is() -> None:
