@@ -62,7 +62,8 @@ def host(chance: random.Random, index: int, begins: float, status: str = "ok") -
         "kept": ["/opt/mlu/transformers.kept-1"] if index % 29 == 5 else [],
         "notes": ["the clock is 41 s off"] if index % 23 == 4 else [],
         "drift": {"driver": ["install driver 5.10.10"]} if status == "changed" else {},
-        "lock": None,
+        "lock": None, "wanted": release,
+        "seen": round(clock, 3) if reached else None, "old": status == "failed",
         "cards": states if reached else {},
         "serials": {a: f"MLU370X8{index:04d}{i:02d}" for i, a in enumerate(cards)} if reached
         else {},

@@ -252,3 +252,10 @@ def test_a_spoilt_report_of_an_earlier_run_is_as_none(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "report.json").write_text(text)
     assert files.previous(tmp_path / "20260104-000000-1", ["a"]) is None
+
+
+def test_a_report_from_before_this_has_no_column_of_times() -> None:
+    host = {"status": "ok", "versions": {"driver": "5"}}
+    assert ">seen</th>" not in page.render({"run": "r", "hosts": {"a": host}})
+    dated = page.render({"run": "r", "hosts": {"a": {**host, "seen": 5.0}, "b": host}})
+    assert dated.count(">seen</th>") == 1 and dated.count("<time>1970-01-01 00:00:05 UTC") == 1
