@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as xml
 
 from fleet.reports.reported import STAGES, Host, Test, kind, read
-from fleet.reports.seen import END
+from fleet.reports.seen import END, moment
 from fleet.validation import PASSED, SKIPPED
 
 #: hosts say anything; XML 1.0 has no place for these, not even as references
@@ -40,6 +40,8 @@ def _suite(name: str, host: Host, started: float | None) -> xml.Element:
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(sum(case.find(tag) is not None for case in cases)))
     facts = {**host.versions, **({"answer": host.answer} if host.answer else {})}
+    if host.seen is not None:
+        facts |= {"seen": moment(host.seen), **({"old": "yes"} if host.old else {})}
     if facts:
         properties = xml.SubElement(suite, "properties")
         for key, value in sorted(facts.items()):

@@ -71,12 +71,15 @@ def lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
 def _each(found: dict[str, Any], alive: bool) -> Iterator[tuple[str, str]]:
     for name, host in names.ordered(found):
         if host["now"]:
-            since = "" if alive or host["seen"] is None else f", last seen {moment(host['seen'])}"
-            yield name, f"{'at' if alive else 'was at'} {host['now']}{since}"
+            yield name, f"at {host['now']}" if alive else f"was at {host['now']}{_since(host)}"
         else:
             failure = host["failure"]
             why = f": {failure['code']}: {failure['sentence']}" if failure else ""
-            yield name, f"{host['status']}{why}"
+            yield name, f"{host['status']}{why}{_since(host) if host['old'] else ''}"
+
+
+def _since(host: dict[str, Any]) -> str:
+    return "" if host["seen"] is None else f", last seen {moment(host['seen'])}"
 
 
 def drift(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:

@@ -136,8 +136,8 @@ class View:
         stages = Counter(stage for _, stage, _ in seen.at_work.values())
         by_stage = "  ".join(f"{stage} {count}" for stage, count in stages.most_common())
         table = Table(box=None, pad_edge=False)
-        for column in ("host", "stage", "", "time"):
-            table.add_column(column, no_wrap=True)
+        for column, least in (("host", 12), ("stage", 10), ("", 8), ("time", 6)):
+            table.add_column(column, no_wrap=True, min_width=least)
         room = max(3, self.console.height - 6 - bool(seen.progress))
         longest = sorted(seen.at_work.items(), key=lambda item: item[1][0])
         for host, (since, stage, step) in longest[:room]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from fleet import doctor, report
+from fleet import doctor, journal, report
 from fleet.reports import changes, files, handover, junit, page, reported, terminal
+from fleet.rollout import progress
 from fleet.run import Run
 from fleet.wanted import Wanted
 from operations import events, facts, smoke
@@ -75,6 +76,7 @@ def test_after_a_first_provisioning_every_output_has_what_the_last_look_saw(
     shown = page.render(found)
     assert "no driver" not in shown and "1970-01-01 00:00:29 UTC" in shown
     assert 'name="kernel" value="5.4"' in junit.render(found)
+    assert 'name="seen" value="1970-01-01T00:00:29Z"' in junit.render(found)
     terminal.summary(found, tmp_path)
     said = capsys.readouterr().err
     assert "5.10.10" in said and "2 MLU370-X8" in said and "last seen" not in said
@@ -259,3 +261,19 @@ def test_a_report_from_before_this_has_no_column_of_times() -> None:
     assert ">seen</th>" not in page.render({"run": "r", "hosts": {"a": host}})
     dated = page.render({"run": "r", "hosts": {"a": {**host, "seen": 5.0}, "b": host}})
     assert dated.count(">seen</th>") == 1 and dated.count("<time>1970-01-01 00:00:05 UTC") == 1
+
+
+def test_status_says_when_a_host_that_may_be_otherwise_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "RUNS", tmp_path)
+    lost = at(40, "failed", stage="driver", code="CONNECTION_LOST", sentence="it went", remedy="r",
+              tail=[])  # fmt: skip
+    for number, more in enumerate((lost, at(40, "step", stage="image", title="load"))):
+        folder = tmp_path / f"20260101-000000-{number}"
+        folder.mkdir()
+        lines = (json.dumps(one) for one in [*PROVISIONED[:-1], more])
+        (folder / "journal.jsonl").write_text("\n".join(lines))
+        said = list(progress.lines(folder.name))
+        assert said[1].endswith(", last seen 1970-01-01T00:00:29Z")
+    assert said[1].startswith("a: was at image: load")
