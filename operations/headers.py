@@ -35,9 +35,13 @@ def folder(wanted: Wanted, state: HostState) -> str | None:
 
 
 def missing(state: HostState) -> list[str]:
-    """What builds modules and is not there; dpkg's dkms stands for what it depends on."""
+    """What builds modules and is not there.
+
+    dpkg's dkms stands for what it depends on; so does rpm's where its books cannot be read.
+    """
     there = {package.name for package in state.packages if package.installed}
-    if system.of(state).family == "deb" and "dkms" in there:
+    known = "dkms" in there
+    if known if system.of(state).family == "deb" else not known and "dkms" not in state.lacks:
         return []
     return sorted(state.lacks - there)
 

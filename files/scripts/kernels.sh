@@ -150,7 +150,9 @@ modules() {
     for weak in /lib/modules/*/weak-updates/cambricon[-_]drv.ko* \
       /lib/modules/*/weak-updates/*/cambricon[-_]drv.ko*; do
       [ -e "$weak" ] || continue
-      case $(readlink -f "$weak") in "/lib/modules/$release/"* | "/usr/lib/modules/$release/"*)
+      # or a copy of it
+      case $([ ! -L "$weak" ] || readlink -f "$weak") in
+      '' | "/lib/modules/$release/"* | "/usr/lib/modules/$release/"*)
         weak=${weak#/lib/modules/}
         say module-for "${weak%%/*}" "${version##*/}" "$with" ;;
       esac

@@ -11,6 +11,9 @@ while [ -d /sys/module/cambricon_drv ] && [ ! -c /dev/cambricon_ctl ] && [ $n -l
 done
 [ -d /sys/module/cambricon_drv ] && exit 0
 dmesg | grep -i 'cambricon\|module.*reject\|lockdown' | tail -n 8
-echo "@@code MODULE_NOT_LOADED"
+case $said in
+  *'Key was rejected'* | *'Required key not available'*) echo "@@code SECURE_BOOT" ;;
+  *) echo "@@code MODULE_NOT_LOADED" ;;
+esac
 echo "${said:-no module cambricon_drv after modprobe}"
 exit 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.drivers import PACKAGE, loaded, status, told, unload, unpackage
 from tests.lab import hosts as lab
-from tests.runs import Done, ends_right, refused
+from tests.runs import CONTAINER, LAB, Done, ends_right, mlufleet, refused, until
 
 
 def test_12_a_module_that_does_not_load_fails_with_what_the_kernel_says(provisioned: Done) -> None:
@@ -19,3 +19,18 @@ def test_12_a_module_that_does_not_load_fails_with_what_the_kernel_says(provisio
     assert lab.boot("u1604") == boot, "no reboot helps, so none is tried"
     ends_right("u1604")
     assert loaded("u1604") == "5.10.10"
+
+
+def test_12_a_container_that_docker_cannot_start_yet_starts_after_the_driver(
+    provisioned: Done,
+) -> None:
+    """As at a boot where dkms builds the module for a new kernel while docker starts."""
+    lab.run("u1604", "systemctl stop docker.socket docker && modprobe -r cambricon_drv &&"
+                     " systemctl start docker")  # fmt: skip
+    running = f"docker inspect -f '{{{{.State.Running}}}}' {CONTAINER}"
+    assert lab.run("u1604", running) == "false"
+    looked = mlufleet("doctor", LAB, "--limit", "u1604")
+    assert looked.status == 2 and "it was to start before the driver was there" in looked.output
+    lab.run("u1604", "systemctl start --no-block mlufleet-follow-driver; modprobe cambricon-drv")
+    until(lambda: lab.run("u1604", running) == "true")
+    ends_right("u1604")

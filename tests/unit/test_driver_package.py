@@ -101,3 +101,26 @@ def test_what_dkms_has_in_its_books_and_the_kernel_has_not_is_installed_again(
                    env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})  # fmt: skip
     (asked,) = (tmp_path / "log").read_text().splitlines()
     assert asked == f"install -m cambricon-mlu -v 5.10.10 -k {kernel}" + " --force" * force
+
+
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [("Key was rejected by service", "SECURE_BOOT"), ("Required key not available", "SECURE_BOOT"),
+     ("Cannot allocate memory", "MODULE_NOT_LOADED"), ("", "MODULE_NOT_LOADED")],
+)  # fmt: skip
+def test_a_module_that_is_refused_for_its_signature_has_a_code_of_its_own(
+    tmp_path: Path, says: str, code: str
+) -> None:
+    for name, does in (
+        ("modprobe", f"echo '{says}' >&2; exit 1"),
+        ("dmesg", ":"),
+        ("udevadm", ":"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    script = body("load-driver").replace("/etc/modules", f"{tmp_path}/modules")
+    script = script.replace("/sys/module", f"{tmp_path}/sys")
+    (tmp_path / "modules-load.d").mkdir()
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True,
+                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})  # fmt: skip
+    assert done.returncode == 1 and f"@@code {code}" in done.stdout.splitlines()

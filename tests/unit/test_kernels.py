@@ -222,8 +222,11 @@ def test_a_kernel_that_loads_the_module_of_another_has_it(tmp_path: Path, below:
     weak.symlink_to(tmp_path / f"lib/modules/{OLD}/extra/cambricon-drv.ko.xz")
     both = {f"module-for|{kernel}|5.10.10|" for kernel in (OLD, MID)}
     assert built(tmp_path) == both
-    (tmp_path / f"lib/modules/{OLD}/extra/cambricon-drv.ko.xz").unlink()
+    (tmp_path / f"lib/modules/{OLD}/extra/cambricon-drv.ko.xz").rename(tmp_path / "moved")
     assert built(tmp_path) == set(), "the link leads nowhere now"
+    weak.unlink()
+    (tmp_path / "moved").rename(weak)
+    assert built(tmp_path) == {f"module-for|{MID}|5.10.10|"}, "a copy is as good as a link"
 
 
 def test_of_two_built_versions_the_one_that_dkms_installed_counts(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from operations.scripts import text
 from operations.stage import Options
 from operations.state import Package
 from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.packaged import rpm
 
 NONE = Options()
 MLU, OTHER = "mlu-centos7", "docker-ce"
@@ -157,7 +158,7 @@ def with_folder(site: Path, *names: str) -> Wanted:
     """A release with a folder of headers for CentOS, and side files in docker's folder."""
     for name in names:
         (site / "store/headers").mkdir(exist_ok=True)
-        (site / "store/headers" / name).write_text(name)
+        (site / "store/headers" / name).write_bytes(rpm(name.partition("-")[0]))
     written = (site / "small.yml").read_text()
     if names:
         written = written.replace("driver:\n", "driver:\n  headers: {centos7: headers}\n", 1)
@@ -166,6 +167,7 @@ def with_folder(site: Path, *names: str) -> Wanted:
     return Wanted(release, locks.make(release, site / "store", lambda name: None), site / "store")
 
 
+RPM_DKMS = "package|dkms|2.8.4|installed"
 DKMS = "dkms-2.8.4-1.el7.noarch.rpm"
 
 
@@ -176,9 +178,15 @@ DKMS = "dkms-2.8.4-1.el7.noarch.rpm"
         (["dkms"], [DKMS], [], ""),
         (["dkms", "gcc"], [DKMS], [], "BUILD_TOOLS"),
         (["dkms", "gcc"], [DKMS, "gcc-4.8.5-44.el7.x86_64.rpm"], [], ""),
-        (["gcc"], ["gcc-c++-4.8.5-44.el7.x86_64.rpm"], [], "BUILD_TOOLS"),
+        (["gcc"], ["gcc-c++-4.8.5-44.el7.x86_64.rpm"], [RPM_DKMS], "BUILD_TOOLS"),
+        (["gcc", "make"], [], [], ""),  # rpm's books are spoilt, and will be repaired
         (["dkms"], [], ["offers|dkms|2.8.4-1.el7"], ""),
-        (["gcc", "make"], [], ["package|gcc|4.8.5|installed", "package|make|3.82|installed"], ""),
+        (
+            ["gcc", "make"],
+            [],
+            [RPM_DKMS, "package|gcc|4.8.5|installed", "package|make|3.82|installed"],
+            "",
+        ),
     ],
 )
 def test_what_builds_a_driver_is_there_or_can_be_brought(
