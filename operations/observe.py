@@ -154,8 +154,14 @@ def probed(host: Host, asked: str) -> States | Failure:
     try:
         return parse(lines, time.time())
     except ProbeError as error:
-        if BEGIN in lines or ENTERED not in lines:
-            return Failure("PROBE_FAILED", str(error), tuple(output.output_lines[-20:]))
+        if connection.ended(host, 1):
+            return Failure("CONNECTION_LOST", str(error))
+        tail = tuple(output.output_lines[-20:])
+        if BEGIN in lines:
+            return Failure("PROBE_FAILED", str(error), tail)
+        if ENTERED not in lines:
+            last = tail[-1].strip() if tail else "no output"
+            return Failure("PROBE_FAILED", f"the login shell runs no command: {last}", tail)
     said = lines[lines.index(ENTERED) + 1 :] + output.stderr_lines
     after = tuple(line for line in said if line.strip())
     if sudoed and connection.given_terminal(host, after):
