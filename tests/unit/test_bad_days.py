@@ -268,6 +268,26 @@ def test_a_signal_lets_steps_end_and_begins_no_more(
             signal.signal(one, handler)
 
 
+def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
+    monkeypatch: pytest.MonkeyPatch, halted: None
+) -> None:
+    monkeypatch.setattr(events, "halting", [])
+    monkeypatch.setattr(events, "listeners", [])
+    ended: list[str] = []
+    conductor = object.__new__(Conductor)
+    conductor.interrupts, conductor.requests = 0, ending.Requests()
+    conductor.stopping = conductor.changed = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
+    conductor.scheduler = SimpleNamespace(stop=ended.append, running={"a"})  # type: ignore[assignment]
+    work: Any = SimpleNamespace(kill=lambda block: ended.append("killed"))
+    conductor.greenlets = {"a": work}
+    conductor._interrupted(signal.SIGHUP)
+    conductor._interrupted(signal.SIGHUP)  # the shell tells its jobs, and so does the kernel
+    assert ended == ["interrupted"] and not events.halted()
+    monkeypatch.setattr(ending, "TOGETHER", 0)
+    conductor._interrupted(signal.SIGTERM)
+    assert ended == ["interrupted", "interrupted", "killed"] and events.halted()
+
+
 def test_under_nohup_a_closed_terminal_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
     assert signal.SIGHUP not in ending.asked()
