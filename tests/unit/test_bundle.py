@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fleet import releases
 from fleet.bundle import contents, environment, manifest
@@ -410,19 +408,3 @@ def test_what_an_inventory_says_of_this_machine_is_told(
         "store: /srv/mlu", "release: /home/me/small.yml", "ssh_key: ~/.ssh/mlu", "release: other"
     ]  # fmt: skip
     assert "there it is `small`" in said and "the bundle has it not" in said
-
-
-@given(st.one_of(
-    st.binary(max_size=200),
-    st.text(max_size=60).map(lambda name: f"{manifest.HEAD}# 1\n{'0' * 64}  {name}\n".encode()),
-    st.lists(st.sampled_from([b"# 1\n", b"0" * 64, b"  ", b"a", b"/", b"..", b"\n", b"\0"]))
-    .map(lambda parts: manifest.HEAD.encode() + b"".join(parts))))  # fmt: skip
-def test_any_bytes_are_a_manifest_or_refused(content: bytes) -> None:
-    try:
-        entries = manifest.read(content)
-    except manifest.Refused:
-        return
-    for entry in entries:
-        place = Path("/there") / entry.name
-        assert Path(os.path.normpath(place)) == place and place.is_relative_to("/there")
-        assert entry.name.isprintable()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.cli import main
 from fleet.lock import LockedFile
@@ -13,6 +15,7 @@ from fleet.store import fetch, http
 from fleet.store.needed import File, by
 from fleet.store.progress import Told
 from fleet.store.verify import Wrong
+from fleet.urls import withheld
 from fleet.wanted import Wanted
 from tests.unit.server import Site, serving
 
@@ -202,3 +205,10 @@ def test_an_address_of_a_release_that_is_none_is_refused_with_its_line(
     done = CliRunner().invoke(main, ["fetch", str(path)])
     assert done.exit_code == 3 and "is not an address" in done.output
     assert "secret" not in done.output and f"{path}:" in done.output
+
+
+@given(st.text(max_size=30), st.sampled_from(["https://me:{}@x/y", "ssh://{}@x", "http://x/?a={}"]),
+       st.from_regex(r"\A[A-Za-z0-9%_.-]{8,20}\Z"))  # fmt: skip
+def test_no_text_shows_what_logs_in(text: str, address: str, secret: str) -> None:
+    said = withheld(f"{text.replace(secret, '')} {address.format(secret)} {text}")
+    assert secret not in said or secret in text

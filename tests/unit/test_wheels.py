@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fleet import lock as locks
 from fleet import releases
 from fleet.failures import InvalidInput
 from fleet.store.images import Image
-from fleet.store.wheels import Python, Wheel
+from fleet.store.wheels import Python, Wheel, whole
 from tests.unit.conftest import NUMPY
 from tests.unit.packaged import PACKERS, tarred, wheel
 from tests.unit.test_images import layer, saved
@@ -156,3 +158,29 @@ def test_the_abi_of_a_python_is_its_versions(tmp_path: Path, version: str, abi: 
     for architecture, runs in (("arm64", True), ("amd64", False)):
         image = Image(python=version, architecture=architecture)
         assert Python.of(image).runs(Wheel(tmp_path / name)) is runs
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    content = wheel("a", "1", "b>1", python=">=3")
+    begin = draw(st.integers(0, len(content)))
+    end = min(len(content), begin + draw(st.integers(0, 40)))
+    return content[:begin] + draw(st.binary(max_size=20)) + content[end:]
+
+
+NAMES = st.from_regex(r"\A[a-z0-9.-]{1,30}\.whl\Z")
+
+
+@given(content=st.one_of(damaged(), st.binary(max_size=80)),
+       name=st.one_of(st.just("a-1-py3-none-any.whl"), NAMES))  # fmt: skip
+@example(content=wheel("a", python="~~3"), name="a-1-py3-none-any.whl")
+def test_any_bytes_are_a_wheel_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    try:
+        whole([path])
+        Python("3.7", "x86_64", "2.27").runs(Wheel(path))
+    except InvalidInput as error:
+        assert str(error).startswith(f"{path}: ") and str(error).isprintable()
