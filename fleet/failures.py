@@ -307,6 +307,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "`ssh-add` a key that has a passphrase before the run, or say `ssh_key_password`; else "
         "name the private key of an OpenSSH pair, which whoever runs this can read",
     ),
+    "SSH_ALGORITHMS": (
+        "the host's sshd and this tool have no SSH algorithm in common",
+        "`KexAlgorithms`, `Ciphers`, `MACs` or `HostKeyAlgorithms` of its sshd_config: allow "
+        "curve25519-sha256@libssh.org, aes256-ctr, hmac-sha2-256-etm@openssh.com and ssh-ed25519",
+    ),
     "UNREACHABLE": ("no SSH connection", "check address, port, key and known_hosts"),
     "FILE_MISSING": (
         "a file of the release is not in the store",

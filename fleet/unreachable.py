@@ -14,6 +14,7 @@ from paramiko import (
     PKey,
     SSHException,
 )
+from paramiko.ssh_exception import IncompatiblePeer
 
 from fleet.failures import Failure
 from fleet.jumps import CommandError, JumpError
@@ -65,6 +66,8 @@ def _meant(cause: BaseException) -> tuple[str, str] | None:
         return "SSH_KEY", str(cause)
     if isinstance(cause, AuthenticationException):
         return "AUTH", str(cause)
+    if isinstance(cause, IncompatiblePeer):
+        return "SSH_ALGORITHMS", str(cause)
     if isinstance(cause, CommandError):
         return _of_command(str(cause))
     if isinstance(cause, SSHException) and not isinstance(cause, JumpError):

@@ -42,9 +42,9 @@ def traced(host: str, file: Path) -> Iterator[None]:
 
 @contextmanager
 def told(host: str) -> Iterator[None]:
-    """The host's sshd writes down each connection, session and request."""
+    """The host's sshd writes down each connection, session and request, and gives as many as most."""
     reload = "systemctl reload ssh"
-    lab.run(host, f"echo LogLevel DEBUG1 > {DROP_IN} && {reload}")
+    lab.run(host, f"printf 'LogLevel DEBUG1\\nMaxSessions 10\\n' > {DROP_IN} && {reload}")
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.lab import engine, hosts, paths
+from tests.lab import engine, hardened, hosts, paths
 from tests.lab.fleet import FIRST_PORT, Host, Kind
 from tests.lab.steps import LabError
 
@@ -79,6 +79,8 @@ def admit(host: Host) -> None:
         hosts.run(host.name, "chpasswd", given=f"{user}:{password(host.name)}\n")
         rc = f"cat - {home}/.bashrc > /tmp/rc; cat /tmp/rc > {home}/.bashrc; rm /tmp/rc"
         hosts.run(host.name, rc, given=BANNER)
+    if host.name == hardened.HOST:
+        hardened.harden(host.name, user)
     hosts.run(
         host.name,
         f"umask 077; mkdir -p {home}/.ssh; cat > {home}/.ssh/authorized_keys; "
