@@ -42,7 +42,7 @@ def traced(host: str, file: Path) -> Iterator[None]:
 
 @contextmanager
 def told(host: str) -> Iterator[None]:
-    """The host's sshd writes down each connection, session and request, and gives as many as most."""
+    """The host's sshd writes down each connection and request; and gives sessions as most do."""
     reload = "systemctl reload ssh"
     lab.run(host, f"printf 'LogLevel DEBUG1\\nMaxSessions 10\\n' > {DROP_IN} && {reload}")
     try:
