@@ -1,4 +1,4 @@
-"""Hosts that are hardened: c7 has most of it at once, others one setting alone."""
+"""43: hosts that are hardened: c7 has most of it at once, others one setting alone."""
 
 from __future__ import annotations
 
