@@ -68,9 +68,12 @@ def show(report: dict[str, Any]) -> None:
 def _row(host: dict[str, Any]) -> list[str]:
     said = host["versions"]
     health = "healthy" if healthy(host) else (host["failure"] or {}).get("code", "drift")
-    holder = host["lock"]["operator"] if host["lock"] else ""
+    holder = (host["lock"] or {}).get("operator") or ""
     return [health, *(str(said.get(key, "")) for key in ("os", "kernel", "driver")), boards(host),
             str(said.get("engine", "")), holder]  # fmt: skip
+
+
+NOBODY = {"operator": "?", "run": "?", "since": "?", "why": "", "lease": 0, "age": 0}
 
 
 def locks(report: dict[str, Any]) -> list[str]:
@@ -85,6 +88,8 @@ def _held(host: dict[str, Any]) -> str:
         return f"unknown: {host['failure']['sentence'] if host['failure'] else 'not looked at'}"
     if lock is None:
         return "free"
+    # a journal of another version may lack some of it
+    lock = {**NOBODY, **{key: value for key, value in lock.items() if value is not None}}
     life = "alive" if lock["age"] <= lock["lease"] else "dead"
     return (f"held by {lock['operator']}, run {lock['run']}, since {lock['since']}, "
             f"last seen {lock['age']} s ago ({life}): {lock['why']}")  # fmt: skip

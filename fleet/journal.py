@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fleet import foreign
+from fleet import foreign, journaled
 from fleet.failures import InvalidInput
 
 RUNS = Path("runs")
@@ -102,17 +102,9 @@ def _events(folder: Path) -> Iterator[dict[str, Any]]:
                 event = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if _is_event(event):
+            if journaled.event(event):
                 # a plan is the operator's own, and is followed to the letter when it is resumed
                 yield event if event["kind"] == "rollout" else foreign.data(event)
-
-
-def _is_event(event: Any) -> bool:
-    """Whether a line of JSON is what some version of this project wrote."""
-    if not isinstance(event, dict) or not {"time", "kind", "host"} <= event.keys():
-        return False
-    return (isinstance(event["kind"], str) and isinstance(event["host"], str)
-            and isinstance(event["time"], (int, float)))  # fmt: skip
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

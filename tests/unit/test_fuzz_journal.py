@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import copy
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet import foreign, report
+from fleet import doctor, foreign, journaled, report
 from fleet.journal import Journal, read
-from fleet.reports import terminal
+from fleet.reports import files, terminal
 from tests.unit.fuzz import ANY_TEXT
+from tests.unit.test_last_look import PROVISIONED
 from tests.unit.test_report import EVENTS
 
 
@@ -73,3 +76,34 @@ def test_lines_that_are_no_events_hide_none(noise: list[bytes], at: int) -> None
         (folder / "journal.jsonl").write_bytes(b"".join(lines))
         assert read(folder) == whole
         report.write(folder)
+
+
+ANY_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-9, 10**20), st.floats(), ANY_TEXT),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ANY_TEXT, inner,
+                                                                        max_size=3)),
+    max_leaves=6,
+)  # fmt: skip
+CHANGED = st.lists(
+    st.tuples(st.integers(0, 99), st.sampled_from(sorted(journaled.FIELDS)), ANY_JSON),
+    min_size=1, max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=25)
+@given(CHANGED)
+def test_a_journal_with_anything_in_its_fields_is_reported_in_every_form(
+    changed: list[tuple[int, str, Any]],
+) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "runs/20260101-000000-1")
+        told_of = copy.deepcopy([*PROVISIONED[:-1], *told("x"), PROVISIONED[-1]])
+        for at, field, value in changed:
+            told_of[at % len(told_of)][field] = value
+        folder.mkdir(parents=True)
+        (folder / "journal.jsonl").write_text("\n".join(map(json.dumps, told_of)))
+        found = report.write(folder)
+        files.publish(found, folder)
+        terminal.summary(found, folder)
+        doctor.show(found)
+        doctor.locks(found)
