@@ -39,6 +39,7 @@ FOREIGN = {
     "fleet.foreign": "test_foreign",
     "fleet.inventory": "test_fuzz_documents",
     "fleet.journal": "test_fuzz_journal",
+    "fleet.journaled": "test_fuzz_journal",
     "fleet.lock": "test_fuzz_documents",
     "fleet.measured": "test_fuzz_foreign",
     "fleet.releases": "test_fuzz_documents",
