@@ -32,7 +32,7 @@ TRAPS = [
 
 #: what reads text that others wrote -> the test that makes such text up
 FOREIGN = {
-    "fleet.bundle.manifest": "test_bundle",
+    "fleet.bundle.manifest": "test_fuzz_foreign",
     "fleet.cnmon": "test_cnmon",
     "fleet.cnvs": "test_validation",
     "fleet.doctor": "test_fuzz_foreign",

@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import doctor, measured, remembered
+from fleet.bundle import manifest
 from fleet.failures import Failure, InvalidInput
 from fleet.rollout import hooks
 from operations import sudo
 from operations.lines import MARK
 from operations.meeting import Meeting, Member
 from operations.peer import Peer, Stranded
-from tests.unit.fuzz import ANY_TEXT, FOREIGN, VALUES
+from tests.unit.fuzz import ANY_TEXT, FOREIGN, VALUES, mutated
 
 UNIT = Path(__file__).parent
 WORDS = st.sampled_from(["address", "10.0.0.1", "999.9.9.9", "1", "[#ab 5B/9B", "SEED(", "x" * 90,
@@ -112,6 +113,18 @@ def test_whatever_is_in_the_cache_of_sums_is_read_or_nothing(data: Any) -> None:
 def test_a_lock_of_any_words_is_one_line(lock: dict[str, Any]) -> None:
     host = {"status": "ok", "versions": {"os": "x"}, "lock": lock, "failure": None}
     assert len(doctor.locks({"hosts": {"a": host}})) == 1
+
+
+MANIFEST = manifest.text_of([manifest.Entry("a/b.bin", 3, "ab" * 32)])
+
+
+@given(st.one_of(mutated(MANIFEST), st.binary(max_size=200)))
+def test_any_manifest_of_a_bundle_names_what_stays_inside_or_is_refused(content: bytes) -> None:
+    try:
+        for entry in manifest.read(content):
+            assert not entry.name.startswith("/") and ".." not in entry.name.split("/")
+    except manifest.Refused as error:
+        assert error.failure.code == "BUNDLE_MEMBER"
 
 
 @settings(max_examples=20)
