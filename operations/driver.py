@@ -233,7 +233,7 @@ def _tried(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinf
     )
     local, sha = wanted.local(dest.rpartition("/artifacts/")[2])
     yield Upload("driver package", [(local, dest, sha)])
-    if entries(wanted, state) or state.loaded:
+    if entries(wanted, state):
         yield Step(f"installing driver {version}: a trial beside the one that is there",
                    "try-driver", *words, code="DRIVER_INSTALL",
                    timeout=3600 + options.lock_timeout, uses=USES)  # fmt: skip

@@ -7,9 +7,7 @@ repair_packages "$name"
 was=$(versions "$name" | tail -n 1)
 rm -f "$state/.said"
 refuse_unsigned "$file"
-# what is loaded may be of no package
-[ -n "$was" ] || [ -d /sys/module/cambricon_drv ] || exit 0
-was=${was:-that is loaded}
+[ -n "$was" ] || exit 0
 if command -v apt-get >/dev/null 2>&1; then
   spoken apt-get install --simulate -y --allow-downgrades --reinstall "$file" || stays
 fi
