@@ -198,7 +198,7 @@ def observe(host: Any, wanted: Wanted) -> HostState | Failure:
         _seen[host] = states
         if machine := states[wanted.slot].machine:
             _machines.setdefault(machine, set()).add(host.name)
-        for place, _ in states[wanted.slot].shares.values():
+        for place in filter(_telling, (p for p, _ in states[wanted.slot].shares.values())):
             _places.setdefault(place, set()).add(host.name)
         if problem := answer(host, lambda: _told(host, wanted)):
             _seen.pop(host)
@@ -230,6 +230,13 @@ def answer(host: Host, ask: Callable[[], T | Failure]) -> T | Failure:
 def twins(machine: str) -> list[str]:
     """All names of the inventory that have led to one machine."""
     return sorted(_machines.get(machine, ()))
+
+
+def _telling(place: str) -> bool:
+    """Whether the same words mean the same place on another host: not those of a device of its own
+    or of its hypervisor."""
+    kind, _, source = place.partition(" ")
+    return kind not in ("9p", "virtiofs") and not source.startswith("/dev/")
 
 
 def sharing(place: str) -> list[str]:

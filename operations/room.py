@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fleet import systems
 from fleet.failures import Failure
 from fleet.wanted import Wanted
-from operations import engine, layout, packages, system, weights
+from operations import driver, engine, layout, packages, system, weights
 from operations.state import HostState
 
 #: an image needs room for its archive and, unpacked, about twice that (measured: 1.9 to 2.4)
@@ -96,21 +95,18 @@ def needs(wanted: Wanted, state: HostState) -> Iterator[Need]:
                 yield from comes(dest, sha, size, "packages of the container")
             if carried:
                 yield Need(seen.docker_root, "installed packages", INSTALLED * carried)
-    driver = system.package(wanted, state)
-    version = wanted.release.driver.version
-    right = any(p.installed and p.version == version for p in state.packages)
-    if not (right or isinstance(driver, Failure)):
-        file = wanted.lock.files[driver.file]
-        dest = f"{layout.STATE}/artifacts/{driver.file}"
+    package, there = system.package(wanted, state), driver.current(wanted, state)
+    right = there and there.installed and there.version == wanted.release.driver.version
+    if not (right or isinstance(package, Failure)):
+        file = wanted.lock.files[package.file]
+        dest = f"{layout.STATE}/artifacts/{package.file}"
         yield from comes(dest, file.sha256, file.size, "driver package")
         yield Need("/usr", "driver", INSTALLED * file.size)
-    if engine.absent(state):
-        said = wanted.release.engine.packages
-        folder = systems.said(said, state.os, state.os_version)
-        for name, file in wanted.lock.under(folder).items() if folder else ():
-            dest = f"{layout.STATE}/artifacts/{folder}/{name}"
-            yield from comes(dest, file.sha256, file.size, "docker packages")
-            yield Need("/usr", "docker", INSTALLED * file.size)
+    if engine.absent(state) or engine.old(wanted, state):
+        for local, dest, sha in engine.files(wanted, state):
+            size = wanted.lock.files[str(local.relative_to(wanted.store))].size
+            yield from comes(dest, sha, size, "docker packages")
+            yield Need("/usr", "docker", INSTALLED * size)
 
 
 def short(wanted: Wanted, state: HostState) -> Failure | None:

@@ -13,6 +13,7 @@ import pytest
 
 from fleet import sayings
 from fleet.failures import TABLE, Failure, reference
+from operations import observe
 from operations.scripts import body
 from operations.state import HostState, parse
 
@@ -101,13 +102,15 @@ class Docker:
         self.give("driver", "overlayfs")
         return identity
 
-    def probe(self, image: str = CONFIG) -> HostState:
+    def probe(self, image: str = CONFIG, without: str = "nothing") -> HostState:
         names = ("SLOT", "OURS", "MOUNTS", "SOURCES", "FILES", "INSIDE", "TREES", "WEIGHTS")
         said = "; ".join(f"{name}=" for name in names)
         asked = f"release_0() {{ {said}; IMAGE={REFERENCE}; IMAGE_ID={image}; CONTAINER=torch; }}\n"
         asked += "ROOTS=/ RELEASES=0 SLOW= KEY= PACKAGES= DRIVER= HEADERS= CONTAINERS=\n"
         asked += "CONTAINER_FACTS=facts\n"
-        text = asked + body("probe", "git places").replace("/var/lib/mlufleet", str(self.state))
+        text = asked + body("probe", observe.USES)
+        text = text.replace("/var/lib/mlufleet", str(self.state))
+        text = text.replace(f"command -v {without}", "false")
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": "/nowhere"}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
         return parse(done.stdout.splitlines(), 0)[""]
@@ -149,6 +152,15 @@ def test_with_containerds_store_its_manifest_says_which_image_it_is(
     assert docker.probe().image == ""
     docker.give("images", f"{REFERENCE} {CONFIG}\n")
     assert docker.probe().image == CONFIG
+
+
+@pytest.mark.parametrize("name", ["podman", "Docker"])
+def test_podman_that_calls_itself_docker_is_told_from_it(docker: Docker, name: str) -> None:
+    stand_in = docker.root / "bin/docker"
+    stand_in.write_text(f"#!/bin/sh\n[ \"$1\" != --version ] || echo '{name} version 4.6.1'\n")
+    # a machine that runs this may well have a dockerd
+    seen = docker.probe(without="dockerd")
+    assert seen.podman is (name == "podman")
 
 
 def test_another_image_in_containerds_store_is_not_taken_for_it_and_the_store_is_named(

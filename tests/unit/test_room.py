@@ -10,7 +10,7 @@ import pytest
 
 from fleet.lock import LockedFile
 from fleet.wanted import Wanted
-from operations import layout, preflight, room
+from operations import layout, observe, preflight, room
 from operations.scripts import body
 from operations.stage import Options
 from operations.state import HostState, parse
@@ -134,7 +134,7 @@ def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
     names = ("SLOT", "IMAGE", "OURS", "MOUNTS", "SOURCES", "FILES", "INSIDE")
     said = "; ".join(f"{name}=" for name in names)
     asked += f"release_0() {{ {said}; TREES={weights}; WEIGHTS={weights}:tiny:made; }}\n"
-    text = asked + body("probe", "git places").replace("/var/lib/mlufleet", str(state))
+    text = asked + body("probe", observe.USES).replace("/var/lib/mlufleet", str(state))
 
     def look() -> HostState:
         env = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere"}
