@@ -1,17 +1,21 @@
 # Shared by the scripts that ask what a folder lies on.
 network() {
   # PATH: "TYPE SOURCE/BELOW", where other hosts may have the same folder; else nothing
-  at='' found=''
+  folder=${1%/} below=
+  while [ ! -d "$folder/" ]; do below=/${folder##*/}$below folder=${folder%/*}; done
+  folder=$(cd -P "$folder/" && pwd -P)
+  whole=${folder%/}$below at='' found=''
   while read -r from place type _; do
     case $place in *\\*) place=$(printf %b "$place") ;; esac
-    case $1/ in "${place%/}"/*) [ ${#place} -lt ${#at} ] || { at=$place found="$type $from"; } ;; esac
+    case $whole/ in
+      "${place%/}"/*) [ ${#place} -lt ${#at} ] || { at=$place found="$type $from"; } ;;
+    esac
   done < "${mounts:-/proc/self/mounts}"
   case $found in
     nfs* | cifs\ * | smb* | 9p\ * | virtiofs\ * | lustre\ * | gpfs\ * | ceph\ * | beegfs\ * | \
       glusterfs\ * | ocfs2\ * | gfs2\ * | orangefs\ * | pvfs2\ * | wekafs\ * | afs\ * | \
       fuse.gluster* | fuse.ceph* | fuse.sshfs* | fuse.s3fs* | fuse.juicefs* | JuiceFS* | \
       fuse.beegfs* | fuse.moose* | fuse.mfs* | fuse.lizardfs* | fuse.rclone* | fuse.weka*)
-      below=${1#"${at%/}"}
-      echo "${found%/}$below" ;;
+      echo "${found%/}${whole#"${at%/}"}" ;;
   esac
 }

@@ -21,6 +21,11 @@ asked() {
   limit=
 }
 has() { git cat-file -e "$commit^{commit}" 2>/dev/null; }
+found() {
+  # one that no branch and no tag has any more may still be given by its id
+  has || git fetch --quiet --no-tags "$origin" "$commit" >/dev/null 2>&1 || :
+  has || gone
+}
 gone() { echo "$origin has no commit $commit"; exit 1; }
 ours() { for pattern; do echo "$pattern"; done; }
 exclude() {
@@ -91,7 +96,7 @@ if [ ! -d "$path/.git" ]; then
   (
     cd "$part" || exit 1
     [ -z "$url" ] || git remote set-url origin "$url" || exit 1
-    has || gone
+    found
     checkout
   ) || exit 1
   if [ -d "$path" ]; then
@@ -105,7 +110,7 @@ cd "$path"
 if ! has; then
   asked
   fetch
-  has || gone
+  found
 fi
 head=$(git rev-parse --quiet --verify HEAD) || head=
 if [ "$head" != "$commit" ]; then

@@ -223,6 +223,16 @@ def test_only_what_would_be_lost_is_kept_of_another_commit(host: Host) -> None:
     assert "kept what was at" in host.pin(fourth)
 
 
+def test_a_commit_that_the_origin_still_gives_by_its_id_is_taken(host: Host) -> None:
+    away = host.commit("two\n")
+    host.git("reset", "-q", "--hard", host.first)
+    assert host.pin(away) == ""
+    host.pin(host.first)
+    other = host.commit("three\n")
+    host.git("reset", "-q", "--hard", host.first)
+    assert host.pin(other) == ""
+
+
 def test_what_cannot_be_looked_at_is_not_taken_for_clean(host: Host) -> None:
     host.pin(host.first)
     (host.path / ".git/index").write_text("no index")
@@ -283,6 +293,16 @@ def test_where_other_hosts_may_have_the_same_folder(
     assert (done.stdout.strip(), done.stderr) == (found, "")
 
 
+def test_a_link_to_a_networks_folder_is_seen_through(tmp_path: Path) -> None:
+    (tmp_path / "nas/share").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "nas")
+    table = tmp_path / "mounts"
+    table.write_text(f"/dev/sda / ext4 rw 0 0\nnas:/vol {tmp_path}/nas nfs4 rw 0 0\n")
+    script = f"mounts={table}\n{body('places')}network {tmp_path}/data/share/not/yet"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("nfs4 nas:/vol/share/not/yet\n", "")
+
+
 def test_a_checkout_on_a_network_of_another_host_is_refused_in_any_run(
     host: Host, tmp_path: Path
 ) -> None:
@@ -314,4 +334,5 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
     (host.path / "a.new").write_text("mine\n")
     assert probed() == SourceState(host.first, 1)
     (host.path / ".git/index").write_text("no index")
-    assert probed().dirty and "index" in probed(LANG="zh_CN.UTF-8").why
+    broken = probed(LANG="zh_CN.UTF-8")
+    assert broken.dirty and "index" in broken.why
