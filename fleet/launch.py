@@ -33,12 +33,14 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     :param name: of the inventory, for errors
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
-    from fleet import documents, private_keys, signing, validation, wanted
+    from fleet import documents, foreign, private_keys, signing, validation, wanted
     from fleet.inventory import HostData, ssh_config
 
     found = []
     taken: dict[ssh_config.Destination, str] = {}
     for host in inventory:
+        if foreign.line(host.name) != host.name:  # pyinfra puts it before every line it prints
+            raise InvalidInput(f"{name}: {host.name!r}: the name has a character that is none")
         # the rest is pyinfra's, or a site's own
         ours = [n for n in HostData.model_fields if n[:4] != "ssh_" and n not in ("groups", "data")]
         said = {key: host.data.get(key) for key in ours}

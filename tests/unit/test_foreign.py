@@ -206,3 +206,14 @@ def test_a_release_that_somebody_handed_over_is_shown_as_text(site: Path) -> Non
     path.write_text(path.read_text() + 'summary: "a\\e[2J\\u202eb"\n')
     done = CliRunner().invoke(cli.main, ["show", str(path)])
     assert done.exit_code == 0 and "release small: a\\x1b[2J\\u202eb\n" in done.output
+
+
+@pytest.mark.parametrize("name", ["a\\x1b[2J", "a\\nb: free", "a\\u202eb", "a\\x9b2J"])
+def test_a_host_in_python_has_a_name_that_can_be_printed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("h.py").write_text(f'hosts = ["fine", ("{name}", {{"release": "x"}})]\nhosts.pop(0)\n')
+    done = CliRunner().invoke(cli.main, ["check", "h.py"])
+    assert done.exit_code == 3 and len(done.output.splitlines()) == 1 and inert(done.output)
+    assert "h.py: " in done.output and "the name has a character that is none" in done.output
