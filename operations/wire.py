@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +14,21 @@ from operations.scripts import text
 #: POSIX shell between the double quotes within those
 SPECIAL = {ord(each): f"\\0{ord(each):03o}" for each in "\n!'\"$`\\"}
 
+#: bytes; Linux gives a program no argument of more than 131,072 of them, and what is shorter
+#: is written out, as unpacking costs two programs
+LONGEST = 90_000
 #: how pyinfra's commands begin that are given to sudo
 SUDO = ("sudo ", "env SUDO_ASKPASS=")
 
 
 def posix(command: str) -> str:
     """A script for whatever login shell there is, in the surrounding that all scripts have."""
-    written = (text("env") + command).translate(SPECIAL)
-    return f"""sh -c 'eval "$(printf %b "{written}")"'"""
+    script = text("env") + command
+    written = f'printf %b "{script.translate(SPECIAL)}"'
+    if len(written.encode()) > LONGEST:
+        packed = base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+        written = f"echo {packed} | base64 -d | gzip -dc"
+    return f"""sh -c 'eval "$({written})"'"""
 
 
 def terminal(command: str) -> str:

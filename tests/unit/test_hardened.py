@@ -30,6 +30,19 @@ def test_every_login_shell_gives_the_same_text_to_a_posix_shell(shell: str) -> N
     assert (done.returncode, done.stderr) == (7, b"")
 
 
+@pytest.mark.parametrize("lines", [1, 2000, 20_000])
+@pytest.mark.parametrize("shell", ["sh", "bash", "tcsh", "fish"])
+def test_no_command_is_longer_than_an_argument_may_be(shell: str, lines: int) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell} here; the lab's hosts have some")
+    command = terminal(": 'it''s \"one\"'\n" * lines + "cat; echo é; exit 7")
+    assert len(posix(command)) < 128 << 10
+    # what is unpacked is one argument again, of the terminal's shell
+    told = posix(f": {shlex.quote(command)}\ncat; echo é; exit 7")
+    done = subprocess.run([shell, "-c", told], input=b"in\n", capture_output=True)
+    assert (done.stdout, done.returncode) == ("in\né\n".encode(), 7)
+
+
 def test_a_script_has_one_surrounding_whatever_the_login_says() -> None:
     odd = {"LC_ALL": "zh_CN.UTF-8", "LANGUAGE": "zh", "TMOUT": "1", "CDPATH": "/usr",
            "PATH": "/bin", "GREP_OPTIONS": "--color=always", "POSIXLY_CORRECT": "1"}  # fmt: skip
