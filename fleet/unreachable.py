@@ -65,7 +65,9 @@ def _meant(cause: BaseException) -> tuple[str, str] | None:
     if isinstance(cause, (KeyProblem, PasswordRequiredException)):
         return "SSH_KEY", str(cause)
     if isinstance(cause, AuthenticationException):
-        return "AUTH", str(cause)
+        # so says paramiko where the connection ended before the host had answered
+        ended = str(cause).endswith("transport shut down or saw EOF")
+        return "UNREACHABLE" if ended else "AUTH", str(cause)
     if isinstance(cause, IncompatiblePeer):
         return "SSH_ALGORITHMS", str(cause)
     if isinstance(cause, CommandError):

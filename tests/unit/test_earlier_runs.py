@@ -12,7 +12,7 @@ from fleet.reports.files import previous
 def report(runs: Path, name: str, *hosts: str, dry: bool = False) -> Path:
     folder = runs / name
     folder.mkdir()
-    said = {"run": name, "dry": dry, "hosts": {host: {} for host in hosts}}
+    said = {"run": name, "dry": dry, "hosts": {host: {"status": "ok"} for host in hosts}}
     (folder / "report.json").write_text(json.dumps(said))
     return folder
 
