@@ -170,7 +170,7 @@ class Break(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.shell(host, script("lock", "break", self.operator),
+        ok, output = connection.shell(host, script("lock", "break", self.operator, timeout=20),
                                       connector_arguments)  # fmt: skip
         told(host, output.stdout_lines)
         return ok or refused(host, "LOCKED", "lock", output.stderr_lines)
