@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,8 +97,8 @@ def _content(source: Path) -> bytes:
 
 
 @lru_cache(64)
-def _list(source: Path, _written: int) -> dict[str, set[str]]:
-    """Sums by name in a list of a folder."""
+def _list(source: Path, _seen: tuple[int, int]) -> dict[str, set[str]]:
+    """Sums by name in a list of a folder, which very many files may have beside them."""
     found: dict[str, set[str]] = {}
     for name, digits in lines(_content(source)):
         found.setdefault(name, set()).add(digits)
@@ -110,8 +111,8 @@ def _beside(path: Path) -> Iterator[tuple[Path, set[str]]]:
     :raises InvalidInput: one cannot be read
     """
     for ending in ENDINGS:
-        source = path.with_name(path.name + ending)
-        if source.is_file():
+        if os.path.isfile(f"{path}{ending}"):
+            source = Path(f"{path}{ending}")
             try:
                 yield source, said(_content(source), path.name)
             except ValueError as error:
@@ -120,9 +121,11 @@ def _beside(path: Path) -> Iterator[tuple[Path, set[str]]]:
                     f"write `SUM  {path.name}` into it, or remove it"
                 ) from error
     for name in LISTS:
-        source = path.with_name(name)
-        if source != path and source.is_file():
-            yield source, _list(source, source.stat().st_mtime_ns).get(path.name, set())
+        if name != path.name and os.path.isfile(f"{path.parent}/{name}"):
+            source = path.with_name(name)
+            seen = source.stat()
+            sums = _list(source, (seen.st_mtime_ns, seen.st_size))
+            yield source, sums.get(path.name, set())
 
 
 def of(path: Path) -> list[Sum]:

@@ -33,8 +33,7 @@ class Contents:
         self._complete(bool(tabled))
         #: path below the store of every file, in the order in which they are read
         self.names = list(dict.fromkeys([*(one.file for _, _, one in tabled), *self._single()]))
-        for name in self.names:
-            folders.usable(store / name, store, warn)
+        folders.usable([store / name for name in self.names], store, warn)
         for patch in release.patches:
             if patch.store:
                 documents.text_of(store / patch.store, LARGEST)

@@ -14,6 +14,9 @@ Warn = Callable[[str], object]
 
 #: behind the name of a file that is still being fetched to its own place
 UNFINISHED = (".aria2", ".crdownload", ".incomplete", ".td.cfg")
+#: where a link of a store that was handed over would take the operator's own files from
+SYSTEM = ("/etc/", "/proc/", "/sys/", "/dev/", "/boot/")
+SECRET = {".ssh", ".gnupg", ".aws", ".kube", ".docker", ".netrc", ".git-credentials"}
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"),
          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))  # fmt: skip
 
@@ -34,22 +37,29 @@ def problem(path: Path, store: Path) -> str:
         return error.strerror or str(error)
     if not stat.S_ISREG(found.st_mode):
         return next(name for is_one, name in KINDS if is_one(found.st_mode)) + ", no file"
-    if outside(path, store) and not found.st_mode & stat.S_IROTH:
-        return (f"a link to {shown(os.path.realpath(path))}, outside of the store, which not "
-                "everybody may read: copy it into the store if it is meant")  # fmt: skip
+    real = os.path.realpath(path)
+    if outside(path, store) and (real.startswith(SYSTEM) or SECRET & set(real.split("/"))):
+        return f"a link to {shown(real)}, where no vendor's file is: remove it"
     return ""
 
 
-def usable(path: Path, store: Path, warn: Warn) -> None:
+def usable(paths: list[Path], store: Path, warn: Warn) -> None:
     """:raises InvalidInput: nothing can be taken from a path, or not all of it is there yet"""
-    if why := problem(path, store):
-        raise InvalidInput(f"{shown(path)}: {why}")
-    if half := next((e for e in UNFINISHED if path.with_name(path.name + e).exists()), ""):
-        raise InvalidInput(f"{shown(path)}: {path.name}{half} is beside it, so its download has "
-                           "not ended: let it end, or remove that")  # fmt: skip
-    if outside(path, store):
-        warn(f"{shown(path)}: a link to {shown(os.path.realpath(path))}, outside of the store: "
-             "what is there now is taken")  # fmt: skip
+    for path in paths:
+        if why := problem(path, store):
+            raise InvalidInput(f"{shown(path)}: {why}")
+        if half := next((e for e in UNFINISHED if os.path.exists(f"{path}{e}")), ""):
+            raise InvalidInput(f"{shown(path)}: {path.name}{half} is beside it, so its download "
+                               "has not ended: let it end, or remove that")  # fmt: skip
+    _tell([path for path in paths if outside(path, store)], warn)
+
+
+def _tell(linked: list[Path], warn: Warn) -> None:
+    """Links that lead out of the store, in one line."""
+    if linked:
+        more = f" (and {len(linked) - 1} more)" if len(linked) > 1 else ""
+        warn(f"{shown(linked[0])}{more}: a link to {shown(os.path.realpath(linked[0]))}, outside "
+             "of the store: what is there now is taken")  # fmt: skip
 
 
 def outside(path: Path, store: Path) -> bool:
@@ -79,10 +89,7 @@ def files(folder: Path, store: Path, warn: Warn) -> list[str]:
     """
     linked: list[Path] = []
     found = sorted(_below(folder, folder, store, linked, warn))
-    if linked:
-        more = f" (and {len(linked) - 1} more)" if len(linked) > 1 else ""
-        warn(f"{shown(linked[0])}{more}: a link to {shown(os.path.realpath(linked[0]))}, outside "
-             "of the store: what is there now is taken")  # fmt: skip
+    _tell(linked, warn)
     return found
 
 

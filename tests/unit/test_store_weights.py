@@ -188,11 +188,15 @@ def bound(path: Path) -> None:
         os.close(here)
 
 
-def private(path: Path) -> None:
-    secret = path.parents[2] / "secret"
-    secret.write_text("of the operator")
-    secret.chmod(0o600)
-    path.symlink_to(secret)
+def of_the_system(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+def secret(path: Path) -> None:
+    key = path.parents[2] / ".ssh/id_ed25519"
+    key.parent.mkdir(exist_ok=True)
+    key.write_text("of the operator")
+    path.symlink_to(key)
 
 
 @pytest.mark.parametrize("where", ["weights/model.bin", "image.tar.gz", "wheels/a.whl",
@@ -206,7 +210,8 @@ def private(path: Path) -> None:
         (os.mkfifo, "a FIFO, no file"),
         (bound, "a socket, no file"),
         (device, "a device, no file"),
-        (private, "outside of the store, which not everybody may read"),
+        (of_the_system, "a link to /etc/passwd, where no vendor's file is"),
+        (secret, "/.ssh/id_ed25519, where no vendor's file is"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -271,6 +276,15 @@ def test_a_folder_that_may_not_be_entered_is_told(
     monkeypatch.setattr("os.scandir", scandir)
     with pytest.raises(InvalidInput, match="weights/a: cannot be read: Permission denied"):
         make(site)
+
+
+def test_a_store_of_links_is_told_once(site: Path) -> None:
+    (site / "store").rename(site / "big")
+    (site / "store").mkdir()
+    for path in (site / "big").iterdir():
+        (site / "store" / path.name).symlink_to(path)
+    (warning,) = make(site)[1]
+    assert "(and 3 more): a link to " in warning and f"{site}/big/" in warning
 
 
 @pytest.mark.parametrize("name", ["image.tar.gz", "driver.deb", "model.bundle"])
