@@ -1,1 +1,0 @@
-/work/wt/others/deploy.py
