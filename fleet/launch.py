@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -81,7 +81,7 @@ def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wa
     from fleet.inventory.loading import load  # what reads inventories is slow to import
 
     said = parsed(options)
-    found = load(inventory, override(said.get("data") or ()))
+    found = load(inventory, override(said.get("data") or (), said))
     hosts = check(inventory, found)
     warned(inventory, found)
     chosen = limits.limited(found, said.get("limit"))
@@ -93,12 +93,16 @@ def validated(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, Wa
 def parsed(options: Iterable[str]) -> dict[str, Any]:
     """Options of pyinfra's command, as its own parser reads them.
 
-    :raises InvalidInput: it has no such option, or a word belongs to none
+    :raises InvalidInput: it has no such option, a word belongs to none, or a value is none of it
     """
     from pyinfra_cli.cli import cli
 
+    context = click.Context(cli)
     try:
-        said, _, _ = cli.make_parser(click.Context(cli)).parse_args(["", "", *options])
+        said, _, _ = cli.make_parser(context).parse_args(["", "", *options])
+        for option in cli.params:
+            if option.name in said and isinstance(option, click.Option):
+                option.type_cast_value(context, said[option.name])
     except click.UsageError as error:
         raise InvalidInput(f"{' '.join(options)}: {error.format_message()}") from error
     if more := said.get("operations", ())[1:]:
@@ -106,9 +110,10 @@ def parsed(options: Iterable[str]) -> dict[str, Any]:
     return dict(said)
 
 
-def override(data: Iterable[str]) -> dict[str, Any]:
+def override(data: Iterable[str], said: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Pairs KEY=VALUE as pyinfra reads them.
 
+    :param said: options of pyinfra's that are data as well: `--user`, `--key`, `--port`
     :raises InvalidInput: one is no pair
     """
     from pyinfra_cli.util import parse_cli_arg
@@ -116,10 +121,11 @@ def override(data: Iterable[str]) -> dict[str, Any]:
     pairs = {}
     for word in data:
         key, equals, value = word.partition("=")
-        if not equals:
+        if not equals or not key:
             raise InvalidInput(f"--data {word}: say KEY=VALUE")
         pairs[key] = parse_cli_arg(value)
-    return pairs
+    return pairs | {key: said[key] for key in ("ssh_user", "ssh_key", "ssh_port")
+                    if said and said.get(key)}  # fmt: skip
 
 
 def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Any:
@@ -134,8 +140,8 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
     from fleet.journal import RUNS, identity, ready
 
     ready()
-    if not {"--dry", "-y", "--yes"} & set(options):
-        options = (*options, "-y")
+    if not {"dry", "yes"} & parsed(options).keys():
+        options = ("-y", *options)  # first: no option before it can take it for its value
     run = identity()
     words = [sys.executable, "-m", "pyinfra", inventory, "deploy.py", *options]
     process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": run},
@@ -164,7 +170,8 @@ def look(inventory: str, options: tuple[str, ...]) -> Any:
     """The report of a run that only looks at the hosts."""
     with _scratch() as output:
         try:
-            return run(inventory, (*options, "--dry"), output)
+            # first: as the value of an option that lacks its own it would be a run that writes
+            return run(inventory, ("--dry", *options), output)
         except SystemExit:
             output.seek(0)
             sys.stderr.write(output.read().decode(errors="replace"))

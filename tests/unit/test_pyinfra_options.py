@@ -1,0 +1,63 @@
+"""Options of pyinfra's that are given to `mlufleet`: read before anything is connected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fleet import launch
+from fleet.failures import InvalidInput
+
+
+@pytest.mark.parametrize("option", ["--sudo-user", "--limit", "--data", "--shell-executable"])
+def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> None:
+    with pytest.raises(InvalidInput, match=f"'{option}' requires an argument"):
+        launch.look("no-such-inventory.py", (option,))
+
+
+@pytest.mark.parametrize("words", [
+    ("--parallel", "x"), ("--port", "22a"), ("--fail-percent", "half"), ("--retry", "1.5"),
+])  # fmt: skip
+def test_a_value_that_is_none_of_its_option_is_wrong_input(words: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput, match="is not a valid"):
+        launch.parsed(words)
+
+
+def test_options_that_are_data_are_looked_at_as_data() -> None:
+    said = launch.parsed(["--key", "/none", "--user", "ops", "--data", "cards=2"])
+
+    assert launch.override(said["data"], said) == {
+        "cards": 2, "ssh_key": "/none", "ssh_user": "ops"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["cards", "=8", ""])
+def test_data_without_a_name_are_refused(word: str) -> None:
+    with pytest.raises(InvalidInput, match="say KEY=VALUE"):
+        launch.override([word])
+
+
+@pytest.mark.parametrize("options, said", [
+    (("--limit", "m1"), ("-y", "--limit", "m1")),
+    (("--dry",), ("--dry",)),
+    (("--yes",), ("--yes",)),
+])  # fmt: skip
+def test_nobody_is_asked_whether_to_go_on(options: tuple[str, ...], said: tuple[str, ...],
+                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    started: list[Any] = []
+
+    class Started(Exception):
+        pass
+
+    def popen(words: list[str], **_: Any) -> None:
+        started.append(words)
+        raise Started
+
+    monkeypatch.setattr(launch, "validated", lambda *_: [])
+    monkeypatch.setattr("fleet.journal.ready", lambda: None)
+    monkeypatch.setattr(launch.subprocess, "Popen", popen)
+    with pytest.raises(Started):
+        launch.run("fleet.py", options)
+
+    assert tuple(started[0][5:]) == said
