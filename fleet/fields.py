@@ -16,6 +16,8 @@ from fleet import expected, nearest, strict_yaml
 
 #: choices in pydantic's own words
 QUOTED = re.compile(r"'([^']*)'")
+#: pydantic's word for what is wrong with the name of a field, and not with its value
+KEY = "[key]"
 Location = tuple[str | int, ...]
 
 
@@ -80,7 +82,7 @@ def told(
     """
     location = problem["loc"]
     field = ".".join(word if (word := str(part)).isprintable() else repr(word)
-                     for part in location)  # fmt: skip
+                     for part in location if part != KEY)  # fmt: skip
     message = expected.told(problem)
     place = f"{path}:1" if files else str(path)
     best = -1

@@ -34,7 +34,7 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
     from fleet import documents, foreign, private_keys, signing, validation, wanted
-    from fleet.inventory import HostData, ssh_config
+    from fleet.inventory import HostData, addresses, reading, ssh_config
 
     found = []
     taken: dict[ssh_config.Destination, str] = {}
@@ -49,9 +49,16 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
         if not (data.release or data.releases):
             raise InvalidInput(f"{name}: {host.name} has no `release`")
         try:
-            if host.connector_cls.__name__ == "SSHConnector":
-                where = {key: host.data.get(key) for key in ssh_config.READ}
-                ssh_config.claim(host.name, where, taken)
+            if host.connector_cls.__name__ != "SSHConnector":
+                raise InvalidInput(f"a connector of pyinfra ({host.connector_cls.__name__}): a "
+                                   "fleet's hosts are reached by ssh")  # fmt: skip
+            # what vagrant or terraform know is called by their names
+            addresses.check_name(host.name[host.name[:1] == "@" and host.name.find("/") + 1 :])
+            addresses.check_login(str(host.data.get("ssh_user") or "root"))
+            where = {key: host.data.get(key) for key in ssh_config.READ}
+            ssh_config.claim(host.name, where, taken)
+            named = ("sudo_password_file", "ssh_known_hosts_file")
+            reading.check_files({key: host.data.get(key) for key in named})
             if validation.tests(data.validation or 0, data.validation_tests or ""):
                 validation.golden(validation.GOLDEN if data.golden is None else data.golden)
             signing.of(data.said())
@@ -104,7 +111,7 @@ def parsed(options: Iterable[str]) -> dict[str, Any]:
             if option.name in said and isinstance(option, click.Option):
                 option.type_cast_value(context, said[option.name])
     except click.UsageError as error:
-        raise InvalidInput(f"{' '.join(options)}: {error.format_message()}") from error
+        raise InvalidInput(error.format_message()) from error
     if more := said.get("operations", ())[1:]:
         raise InvalidInput(f"{more[0]}: what is this? Hosts are named by --limit {more[0]}")
     return dict(said)

@@ -27,6 +27,8 @@ def cards(said: Any) -> Any:
         said = str(said)
     if isinstance(said, (list, tuple)):
         return said
+    if said is None:
+        raise ValueError("nothing is given: say the cards that are its own, 0-3,6")
     if not isinstance(said, str):
         raise ValueError(f"{said!r} is not cards of a host: 0-3,6")
     found: list[int] = []

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from fleet.inventory import addresses, ranges
-from fleet.shapes import Bool, Int, Model, like
+from fleet.shapes import Bool, Int, Model
 from fleet.strict_yaml import DECIMAL
 from fleet.together import Releases, overlapping
 
@@ -39,7 +39,11 @@ def _group(name: str) -> str:
     return name
 
 
-IPV4 = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}"
+def _v4(text: str) -> str:
+    if not addresses.V4.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not an IPv4 address: four numbers from 0 to 255, "
+                         "without zeros before them")  # fmt: skip
+    return addresses.checked(text)
 
 
 def _ports(text: str) -> str:
@@ -97,7 +101,7 @@ class HostData(Model):
     swarm_hosts: Int | None = Field(default=None, ge=1)
     swarm_size: Int | None = Field(default=None, ge=1)
     #: the controller's, where a host sees another one than it must use
-    swarm_address: Annotated[str, like(IPV4, "an IPv4 address")] | None = None
+    swarm_address: Annotated[str, AfterValidator(_v4)] | None = None
     #: TCP, on the controller and on every host
     swarm_ports: Annotated[str, AfterValidator(_ports)] | None = None
     #: MiB/s that a host takes, and that it gives; 0: no limit
@@ -108,6 +112,14 @@ class HostData(Model):
     groups: tuple[Annotated[str, AfterValidator(_group)], ...] = ()
     #: anything else pyinfra or a site's own code wants to know
     data: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("ssh_hostname", "ssh_user", "ssh_key", "ssh_known_hosts_file",
+                     "sudo_password_file", "release", "store")  # fmt: skip
+    @classmethod
+    def _said(cls, text: str | None) -> str | None:
+        if text is not None and not text.strip():
+            raise ValueError("an empty text: leave the field out, or fill it in")
+        return text
 
     @field_validator("data")
     @classmethod

@@ -5,6 +5,7 @@ pyinfra runs whatever file it is given as Python.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import click
@@ -22,6 +23,11 @@ ANSIBLES = "inventories/ansible.example.py"
 def check(inventory: str) -> None:
     """:raises InvalidInput: it is no file of pyinfra's, and how it becomes one"""
     path = Path(inventory)
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise InvalidInput(f"{str(path)[:200]}: {error.strerror}") from error
     if path.is_dir():
         raise InvalidInput(f"{path}: it is a folder: say an inventory in it{_listed(path)}. "
                            f"{_ansible(path / 'fleet.py')}")  # fmt: skip
@@ -46,7 +52,8 @@ def _ansible(own: Path) -> str:
 
 
 def _nearest(path: Path) -> str:
-    there = [file for folder in (path.parent, Path(OURS).parent) for file in folder.glob("*.py")]
+    folders = dict.fromkeys((path.parent, Path(OURS).parent))
+    there = [file for folder in folders for file in folder.glob("*.py")]
     if same := [str(file) for file in there if file.name == path.name]:
         return f"; nearest: {', '.join(same)}"
     return nearest.told(str(path), map(str, there)) or _listed(path.parent)
@@ -68,7 +75,5 @@ def check_asked() -> None:
     if not inventory:  # a rollout that is resumed has read its own
         return
     known = Path(inventory).suffix.lower() in (".py", *READ, *SHEETS)
-    if not inventory:  # another command's click, or none
-        return
     if Path(inventory).exists() or ((known or "/" in inventory) and not set(inventory) & set(",@")):
         check(inventory)

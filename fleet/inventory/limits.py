@@ -91,6 +91,8 @@ class Known:
         members = set(self.groups.get(name, ()))
         if name in self._names and members and members != {name}:
             raise ValueError(f"{name} is a host, and a group of {len(members)}: rename one of them")
+        if not members and name not in self._names:
+            raise ValueError(f"the group {name} has no hosts")
         return members or {name}
 
     def _refuse(self, nobody: list[str]) -> NoReturn:

@@ -39,8 +39,13 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
         found: Inventory = make_inventory_from_files(path, override, cwd=os.getcwd())
     except InvalidInput:
         raise
-    except SyntaxError as error:
-        raise InvalidInput(f"{error.filename}:{error.lineno}: {error.msg}") from error
+    except SyntaxError as error:  # of bytes that are no text it knows neither file nor line
+        raise InvalidInput(f"{error.filename or path}:{error.lineno or 1}: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        number = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(f"{path}:{number}: not UTF-8 ({error.reason}): save it so") from error
+    except SystemExit as error:
+        raise InvalidInput(f"{path}: it ends the run by itself (sys.exit)") from error
     except UnexpectedExternalError as error:
         cause = error.exception
         frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
@@ -49,6 +54,9 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
         raise InvalidInput(f"{error.filename}:{line}: {told}") from error
     except (CliError, PyinfraError, OSError) as error:
         raise InvalidInput(f"{path}: {error}") from error
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise InvalidInput(f"{path}: pyinfra cannot read its hosts ({error}): each is a name, or "
+                           "(name, {field: value})") from error  # fmt: skip
     if not len(found):
         raise InvalidInput(f"{path}: it has no hosts")
     everywhere(found)

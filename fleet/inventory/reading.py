@@ -32,7 +32,7 @@ CONNECTING: dict[str, Any] = {
 
 
 @plainly()
-def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
+def read(path: Path | str, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     """The hosts of a YAML or CSV file as pyinfra wants them, each checked with its release.
 
     Relative paths are relative to the current directory, as everywhere in pyinfra.
@@ -40,6 +40,7 @@ def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     :param defaults: of all hosts, where neither the file's own defaults nor the host say another
     :raises InvalidInput: naming file and line; nothing has been connected to
     """
+    path = Path(path)
     read_data = table.read if path.suffix.lower() == ".csv" else documents.read
     data, node = read_data(path, TIMES)
     fleet = documents.validate(Fleet, data, path, node)
@@ -114,8 +115,13 @@ def _check(name: str, said: dict[str, Any]) -> None:
         said["ssh_hostname"] = address
     for group_name in said.get("groups", ()):
         check_group(group_name)
+    check_files(said)
+
+
+def check_files(said: Mapping[str, Any]) -> None:
+    """:raises ValueError: a file that a host's data name is not there"""
     for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", *signing.FIELDS):
-        if key in said and not is_file(os.path.expanduser(said[key])):
+        if said.get(key) and not is_file(os.path.expanduser(str(said[key]))):
             raise ValueError(f"{key}: no file {said[key]}")
 
 
@@ -147,8 +153,9 @@ def grouped(entries: list[Entry], everyone: str = "fleet") -> dict[str, list[Ent
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         names = tuple(dict.fromkeys(entry[1].get("groups", ())))
-        if everyone in (entry[0], *names):
-            raise InvalidInput(f"{entry[0]}: the name {everyone} is already that of all hosts")
+        if {everyone, "all"} & {entry[0], *names}:
+            taken = everyone if everyone in (entry[0], *names) else "all"
+            raise InvalidInput(f"{entry[0]}: the name {taken} is already that of all hosts")
         for name in names:
             groups.setdefault(name, []).append(entry)
     return {everyone: entries, **groups}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,7 +51,10 @@ def claim(name: str, said: Mapping[str, Any], taken: dict[Destination, str]) -> 
 
 
 def _destination(address: str, said: Mapping[str, Any]) -> Destination:
-    port = int(said.get("ssh_port") or 0)
+    given = said.get("ssh_port")
+    port = int(given or 0) if re.fullmatch("[0-9]+", str(given or 0)) else -1
+    if given is not None and not 1 <= port <= 65535:
+        raise ValueError(f"ssh_port: {given!r} is none: 1 to 65535")
     config, named = _config(os.path.expanduser(str(said.get("ssh_config_file") or "~/.ssh/config")))
     if config is None or address not in named:
         return Destination(addresses.key(address), port or 22)

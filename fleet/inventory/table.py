@@ -21,7 +21,9 @@ COMMENT = ("#", "\uff03")
 #: what a spreadsheet writes where a formula has no value: no comment
 ERROR = re.compile(r"#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!)")
 TOTAL = re.compile(
-    r"(?:(?:grand|sub)?[ -]?(?:total|sum|summe)|[合总總小共][计計]|总数|總數|汇总|彙總)"
+    r"(?:(?:grand|sub)?[ -]?(?:total|sum|summe)|(?:zwischen|gesamt)?summe|gesamt|insgesamt|anzahl"
+    r"|counta?|average|avg|mittelwert"
+    r"|[合总總小共][计計]|总数|總數|汇总|彙總|数量|數量|平均)"
     r"[:： ]*[0-9]*\s*[台个台組组]?",
     re.IGNORECASE,
 )

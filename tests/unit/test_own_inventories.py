@@ -1,0 +1,82 @@
+"""Inventories that a site writes in Python, for pyinfra: wrong ones are told, never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet import launch
+from fleet.failures import InvalidInput
+from fleet.inventory import loading
+from fleet.inventory.limits import Known
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    return tmp_path / "own.py"
+
+
+@pytest.mark.parametrize("content, told", [
+    (b"import sys; sys.exit()", "it ends the run by itself"),
+    (b"raise SystemExit(0)", "it ends the run by itself"),
+    (b"hosts = [('m1', None)]", r"each is a name, or \(name, {field: value}\)"),
+    (b"hosts = ['']", "each is a name"),
+    (b"hosts = [(['m1'], {})]", "each is a name"),
+    ("# caf\xe9\nhosts = []".encode("latin-1"), "own.py:1: not UTF-8"),
+    (b"ok = 1\n\nhosts = '\xff'", "own.py:3: not UTF-8"),
+    (b"hosts = ['m1']\0", r"own.py:1: .*null bytes"),
+])  # fmt: skip
+def test_what_is_no_inventory_is_wrong_input(content: bytes, told: str, written: Path) -> None:
+    written.write_bytes(content)
+
+    with pytest.raises(InvalidInput, match=told):
+        loading.load(str(written))
+
+
+def test_a_name_that_no_file_can_have_is_wrong_input() -> None:
+    with pytest.raises(InvalidInput, match="too long"):
+        loading.load("x" * 300 + ".py")
+
+
+def test_an_inventory_near_a_wrong_name_is_named_once() -> None:
+    with pytest.raises(InvalidInput) as error:
+        loading.load("inventories/flet.py")
+
+    assert str(error.value).count("inventories/fleet.py") == 1
+
+
+@pytest.mark.parametrize("host, told", [
+    ("'@local'", "a connector of pyinfra"),
+    ("'@docker/ubuntu'", "a connector of pyinfra"),
+    ("('m1', {'ssh_port': 'ssh'})", "ssh_port: 'ssh' is none"),
+    ("('m1', {'ssh_port': 0})", "ssh_port: 0 is none"),
+    ("('m1', {'ssh_port': 70000})", "ssh_port: 70000 is none"),
+    ("('m1', {'ssh_user': '-oProxyCommand=x'})", "no name to log in with"),
+    ("('m1', {'sudo_password_file': '/none'})", "sudo_password_file: no file /none"),
+    ("('m1', {'ssh_known_hosts_file': '/none'})", "ssh_known_hosts_file: no file /none"),
+    ("('../m1', {'ssh_hostname': '10.0.0.1'})", "is not a host name"),
+    ("('m 1', {'ssh_hostname': '10.0.0.1'})", "has a blank"),
+    ("('m1', {'swarm_address': '10.0.0.01'})", "is not an IPv4 address"),
+])  # fmt: skip
+def test_hosts_that_cannot_be_meant_are_refused(
+    host: str, told: str, written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.wanted.of_host", lambda data: None)
+    written.write_text(f"hosts = [{host}]")
+    found = loading.load(str(written), {"release": "small"})
+
+    with pytest.raises(InvalidInput, match=told):
+        launch.check("own.py", found)
+
+
+def test_ports_as_text_are_ports(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.wanted.of_host", lambda data: None)
+    written.write_text("hosts = [('m1', {'ssh_port': '22'}), ('m2', {'ssh_port': 2222})]")
+
+    assert len(launch.check("own.py", loading.load(str(written), {"release": "small"}))) == 2
+
+
+def test_a_group_without_hosts_is_nobody() -> None:
+    with pytest.raises(InvalidInput, match="the group rack9 has no hosts"):
+        Known(["m1"], {"rack9": []}).chosen(["rack9"])
