@@ -38,8 +38,8 @@ def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Want
         ("  m2: {}\n  m[1-3]: {}\n", "6: m2 (of m[1-3]) is given twice, first in "
                                      "SITE/fleet.yml:5 (of m2)"),
         ("  m[1,1]: {}\n", "5: m1 (of m[1,1]) is given twice"),
-        ("  a: {}\n  m[1-: {}\n", "6: hosts.m[1-.[key]: 'm[1-': a bracket is not closed"),
-        ("  m[9-1]: {}\n", "5: hosts.m[9-1].[key]: [9-1]: 1 comes before 9"),
+        ("  a: {}\n  m[1-: {}\n", "6: hosts.m[1-: 'm[1-': a bracket is not closed"),
+        ("  m[9-1]: {}\n", "5: hosts.m[9-1]: [9-1]: 1 comes before 9"),
         ("  m[1-2]: {ssh_hostname: h}\n", "5: m2: one host with m1 (h:22)"),
         ("  m[1-2]: {ssh_hostname: 'h{2}'}\n", "5: m1: {2} stands for nothing"),
         ("  m[1-2]: {sudo_password_file: '/no/{1}'}\n", "5: m1: sudo_password_file: no file /no/1"),
