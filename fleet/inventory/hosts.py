@@ -114,7 +114,7 @@ class HostData(Model):
     data: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("ssh_hostname", "ssh_user", "ssh_key", "ssh_known_hosts_file",
-                     "sudo_password_file", "release", "store")  # fmt: skip
+                     "sudo_password_file", "store")  # fmt: skip
     @classmethod
     def _said(cls, text: str | None) -> str | None:
         if text is not None and not text.strip():

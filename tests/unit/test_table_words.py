@@ -24,7 +24,7 @@ def test_what_a_sheet_counts_is_no_host(row: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["ssh_hostname", "ssh_user", "ssh_key", "sudo_password_file",
-                                   "ssh_known_hosts_file", "release", "store"])  # fmt: skip
+                                   "ssh_known_hosts_file", "store"])  # fmt: skip
 def test_an_empty_text_says_nothing(field: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=f"fleet.yml:2: hosts.m1.{field}: an empty text"):
         _read(tmp_path, f"hosts:\n  m1: {{{field}: ''}}\n")
