@@ -59,6 +59,9 @@ KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
      "/etc/docker/daemon.json"),
     (GIT, r"index\.lock",
      "another git works there, or one was ended in its middle: if none runs, remove index.lock"),
+    (GIT, "untracked working tree files would be overwritten",
+     "git ignores the file there, so it may be somebody's own, and the commit has one of that "
+     "name: move it away"),
     (GIT, "(?i:certificate)",
      "the origin's certificate is not trusted: give its authority with `git config --system "
      "http.sslCAInfo FILE` on the host, or a `bundle`"),

@@ -9,7 +9,8 @@ told() {
   said=$(git "$@" 2>&1) || status=$?
   [ $status -ne 0 ] || return 0
   printf '%s\n' "$said"
-  why=$(printf '%s\n' "$said" | grep -vE '^(warning|hint|Cloning|Fetching|From |Warning|$)' | head -n 1)
+  why=$(printf '%s\n' "$said" | grep -vE '^(warning|hint|ERROR: ld.so|Cloning|Fetching|From |Warning|$)' |
+    sed -n '1{/:$/N;s/\n[[:space:]]*/ /;p;q}')  # which file, where that comes behind
   [ $status -ne 124 ] || why="$origin does not answer within 30 s"
   echo "git $1: ${why:-${said:-it ended with status $status}}"
   return $status
@@ -33,6 +34,15 @@ exclude() {
   { grep -vxF "$(ours "$@")" .git/info/exclude 2>/dev/null || true; ours "$@"; } > .git/info/new
   mv -f .git/info/new .git/info/exclude
 }
+keep_commit() {
+  # COMMIT WHERE: what no branch and no tag contains would be lost
+  [ -n "$(git rev-list -n 1 "$1" --not "$commit" --branches --tags --remotes \
+    --glob=refs/mlufleet 2>/dev/null)" ] || return 0
+  kept="kept-$(date +%Y%m%d-%H%M%S)-$$"
+  [ "$2" = HEAD ] || kept="$kept-${2#* }"
+  git branch "$kept" "$1^{commit}"
+  echo "kept what was at $path $2 as branch $kept"
+}
 part="$path.mlufleet-part" filling=.git/mlufleet-filling
 fill() {
   # an empty folder may be mounted in a container: filled, not replaced; .git last
@@ -42,7 +52,8 @@ fill() {
   rm -rf "${path:?}/$filling" "$part"
 }
 checkout() {
-  told checkout --quiet --detach "$commit" || exit 1
+  # what git ignores may be somebody's: a commit that has a file there takes its place otherwise
+  told checkout --quiet --no-overwrite-ignore --detach "$commit" || exit 1
   # of an older git: it warns, and goes on
   [ "$(git rev-parse HEAD)" = "$commit" ] || { echo "git checkout: HEAD is not $commit"; exit 1; }
 }
@@ -57,8 +68,13 @@ fetch() {
     done
     told "$@" || exit 1
   }
-  # people's own tags stay
+  # people's own tags stay; one of a name that the origin has, too, is the origin's now
+  tags() { git for-each-ref --format='%(objectname) %(refname)' refs/tags; }
+  before=$(tags)
   git fetch --quiet --force --no-tags "$origin" '+refs/tags/*:refs/tags/*' >/dev/null 2>&1 || :
+  printf '%s\n' "$before" | grep -vxF -e "$(tags)" | while read -r was name; do
+    [ -z "$was" ] || keep_commit "$was" "tag ${name#refs/tags/}"
+  done
 }
 # two hosts that have this folder both, or two runs, work in it one after the other
 mkdir -p "$(dirname "$path")"
@@ -82,7 +98,9 @@ if [ -e "$part/$filling" ]; then fill; fi  # what a power cut left
 if [ -d "$path/.git" ]; then
   cd "$path"
   [ $# -eq 0 ] || exclude "$@"
-  changes=$(git status --porcelain 2>&1) || changes="git status failed: $changes"
+  changes=$(git status --porcelain 2>/dev/null) || changes="git status failed"
+  # edits that git was told to hide from it
+  [ -n "$changes" ] || changes=$(git ls-files -v | grep '^[a-zS]') || changes=
   if [ -n "$changes" ]; then
     cd /; keep "$path"
   fi
@@ -114,13 +132,7 @@ if ! has; then
 fi
 head=$(git rev-parse --quiet --verify HEAD) || head=
 if [ "$head" != "$commit" ]; then
-  # what no branch and no tag contains would be lost
-  if [ -n "$head" ] && [ -n "$(git rev-list -n 1 "$head" --not "$commit" --branches --tags \
-    --remotes --glob=refs/mlufleet)" ]; then
-    kept="kept-$(date +%Y%m%d-%H%M%S)-$$"
-    git branch "$kept" "$head"
-    echo "kept what was at $path HEAD as branch $kept"
-  fi
+  [ -z "$head" ] || keep_commit "$head" HEAD
   checkout
 fi
 echo "$owner $run" > .git/mlufleet-host

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.failures import Failure
 from operations import observe
 from operations.scripts import body
 from operations.state import SourceState, parse
@@ -238,6 +239,61 @@ def test_what_cannot_be_looked_at_is_not_taken_for_clean(host: Host) -> None:
     (host.path / ".git/index").write_text("no index")
     said = host.pin(host.commit("two\n"))
     assert said.startswith(f"kept what was at {host.path} as ")
+
+
+def test_what_the_host_warns_of_in_every_program_is_no_change(host: Host) -> None:
+    noise = {"LD_PRELOAD": "/opt/agent/gone.so"}
+    host.pin(host.first, **noise)
+    assert "kept what was" not in host.pin(host.commit("two\n"), **noise)
+    assert [p.name for p in host.path.parent.iterdir()] == ["model"]
+    lost = host.refuse("0" * 40, origin="/nowhere/a", **noise)
+    assert lost.startswith("git ls-remote: fatal: ")
+
+
+def test_a_file_that_git_ignores_is_not_written_over(host: Host) -> None:
+    (host.upstream / ".gitignore").write_text("local.yml\n")
+    host.pin(host.commit("two\n"))
+    (host.path / "local.yml").write_text("mine")
+    (host.upstream / "local.yml").write_text("theirs")
+    host.git("add", "-f", "local.yml")
+    said = host.refuse(third := host.commit("three\n"))
+    assert said.endswith("would be overwritten by checkout: local.yml")
+    assert "move it away" in Failure("SOURCE_PIN", said).remedy
+    assert (host.path / "local.yml").read_text() == "mine"
+    (host.path / "local.yml").unlink()
+    host.pin(third)
+
+
+def test_a_commit_of_a_tag_that_the_origin_has_elsewhere_is_kept(host: Host) -> None:
+    host.git("tag", "v1/a")
+    host.pin(host.first)
+    host.git("commit", "-q", "--allow-empty", "-m", "mine", at=host.path)
+    host.git("tag", "-f", "v1/a", at=host.path)
+    mine = host.git("rev-parse", "HEAD", at=host.path)
+    host.git("checkout", "-q", host.first, at=host.path)
+    said = host.pin(host.commit("two\n"))
+    assert said.startswith(f"kept what was at {host.path} tag v1/a as branch kept-")
+    assert host.git("rev-parse", said.split()[-1], at=host.path) == mine
+    assert host.git("rev-parse", "v1/a", at=host.path) == host.first
+
+
+def test_what_replaces_a_commit_is_not_that_commit(host: Host) -> None:
+    host.pin(host.first)
+    second = host.commit("two\n")
+    host.pin(second)
+    host.git("replace", second, host.first, at=host.path)
+    host.git("checkout", "-q", "-f", host.first, at=host.path)
+    host.begin(second).communicate(timeout=60)
+    assert (host.path / "a.py").read_text() == "two\n"
+
+
+def test_edits_that_git_was_told_to_hide_are_kept(host: Host) -> None:
+    host.pin(host.first)
+    host.git("update-index", "--assume-unchanged", ".gitattributes", at=host.path)
+    (host.path / ".gitattributes").write_text("mine")
+    said = host.pin(host.commit("two\n"))
+    kept = Path(said.split()[-1])
+    assert said.startswith("kept what was at") and (kept / ".gitattributes").read_text() == "mine"
 
 
 def test_submodules_are_named_as_what_stays_empty(host: Host) -> None:
