@@ -30,8 +30,10 @@ next_kernel() {
     done < "$file"
     break
   done
-  if [ -z "$once" ] && command -v grubby >/dev/null 2>&1; then
+  picked=
+  [ -n "$once" ] || ! command -v grubby >/dev/null 2>&1 ||
     picked=$(timeout -k 2 10 grubby --default-kernel 2>/dev/null </dev/null)
+  if [ -n "$picked" ]; then :  # a grubby that finds no menu of its own says nothing
   elif [ -n "$menu" ]; then
     picked=$(by_menu "$menu")
     [ -n "$picked" ] || picked=$(by_entry "${once:-$saved}")
@@ -84,6 +86,7 @@ by_menu() {
     }
     /^[ \t]*}[ \t]*$/ { if (body) body = 0; else if (depth > 0) depth--; next }
     depth && !there && /^[ \t]*(linux|linux16|linuxefi|module|module2)[ \t]/ && $2 ~ /\/vmlinu[xz]-/ {
+      gsub(/["\047]/, "", $2)  # as for a pool of ZFS
       there = 1; entries++; depths[entries] = depth; kernel[entries] = $2
       for (k = 1; k <= depth; k++) {
         number[entries, k] = numbers[k] ""; title[entries, k] = titles[k]; id[entries, k] = ids[k]

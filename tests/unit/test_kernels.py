@@ -184,6 +184,19 @@ def test_on_rpm_systems_grubby_knows(root: Path) -> None:
         assert coming(root, tool.parent) == (OLD, "")
 
 
+def test_a_grubby_that_finds_no_menu_of_its_own_leaves_it_to_the_menu(root: Path) -> None:
+    tool = write(root / "bin/grubby", "#!/bin/sh\nexit 1\n")
+    tool.chmod(0o755)
+    write(root / "boot/grub2/grub.cfg", MENU.replace("@DEFAULT@", "1>2"))
+    assert coming(root, tool.parent) == (MID, "")
+
+
+def test_a_kernel_in_a_pool_is_named_in_quotes(root: Path) -> None:
+    menu = MENU.replace("@DEFAULT@", "1>2").replace("/boot/vmlinuz-", '"/BOOT/ubuntu_1@/vmlinuz-')
+    write(root / "boot/grub/grub.cfg", menu.replace(" root=UUID", '" root=UUID'))
+    assert coming(root) == (MID, "")
+
+
 def module(root: Path, kernel: str, version: str, *files: str) -> None:
     """DKMS' books for one kernel, and files of the driver below /lib/modules."""
     (root / f"var/lib/dkms/cambricon-mlu/{version}/{kernel}/x86_64/module").mkdir(parents=True)
