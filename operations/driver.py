@@ -213,7 +213,7 @@ def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
     elif foreign(state):
         yield WaitForCards(wanted, options.busy_timeout)
     for container in state.containers:
-        if container.running:
+        if container.running and container.spec:
             yield Step("stopping the container", "stop", container.id, code="CONTAINER")
 
 
@@ -244,7 +244,7 @@ def _install(wanted: Wanted, state: HostState, options: Options) -> PyinfraComma
     version = wanted.release.driver.version
     return Step(f"installing driver {version} (its modules are built, this takes minutes)",
                 "install-driver", *_words(wanted, state, options),
-                *(c.id for c in state.containers if c.running), code="DRIVER_INSTALL",
+                *(c.id for c in state.containers if c.running and c.spec), code="DRIVER_INSTALL",
                 timeout=3600 + options.lock_timeout, uses=USES,
                 )  # fmt: skip
 

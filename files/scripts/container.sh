@@ -32,6 +32,11 @@ case $how in
     exit 0 ;;
   keep)
     kept="$name-kept-$(date +%Y%m%d-%H%M%S)"
-    docker rename "$name" "$kept" && docker update --restart no "$kept" && docker stop "$kept" &&
-      echo "kept what was at $name as $kept" ;;
+    docker rename "$name" "$kept" || exit 1
+    # docker removes one of `docker run --rm` as it ends: that is for its owner to end
+    case $(docker inspect --type container --format '{{.HostConfig.AutoRemove}}' "$kept") in
+      true) echo "$kept runs on, as docker would remove it (--rm)" ;;
+      *) docker update --restart no "$kept" && docker stop "$kept" || exit 1 ;;
+    esac
+    echo "kept what was at $name as $kept" ;;
 esac

@@ -10,13 +10,13 @@ loaded() {
 }
 full() {
   root=$(docker info --format '{{.DockerRootDir}}') driver=$(docker info --format '{{.Driver}}')
-  # shellcheck disable=SC2046  # bytes for whoever is not root, inodes
-  set -- "$@" $(df -Pk "$root" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }') $(stat -f -c %d "$root")
+  # shellcheck disable=SC2046  # bytes for whoever is not root, free inodes of all; btrfs has no number
+  set -- "$@" $(df -Pk "$root" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }') $(stat -f -c '%d/%c' "$root")
   # what was sent stays, where it does not take the room that is missing
   [ "$(stat -c %d "$1")" != "$(stat -c %d "$root")" ] || [ "$3" -ge "$2" ] || rm -f "$1"
   if [ "$3" -lt "$2" ]; then
     echo "no space left on device: $root has $3 bytes free, $2 are needed"
-  elif [ "$4" = 0 ]; then
+  elif [ "${4%/*}" = 0 ] && [ "$4" != 0/0 ]; then
     echo "@@code NO_INODES"; echo "$root has $3 bytes free, and no inodes"
   elif [ "$driver" = devicemapper ]; then
     echo "@@code DM_BASESIZE"

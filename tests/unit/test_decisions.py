@@ -215,6 +215,15 @@ def test_somebody_elses_container_of_our_name_is_kept(wanted: Wanted) -> None:
     assert "container keep torch" in commands and "container remove torch" not in commands
 
 
+def test_somebody_elses_container_runs_on_while_a_driver_is_changed(wanted: Wanted) -> None:
+    for spec in ("", "ours"):
+        container_line = f"container|id1|{wanted.lock.image.id}|true|9|{spec or '-'}"
+        state = probe(*BARE, container_line)
+        commands = repr(list(driver._free(wanted, state, NONE)))
+        assert ("stop id1" in commands) == bool(spec)
+        assert ("id1" in repr(driver._install(wanted, state, NONE))) == bool(spec)
+
+
 def test_a_dirty_checkout_is_refused_or_kept_never_overwritten(wanted: Wanted) -> None:
     commit = wanted.lock.commits["model"]
     dirty = probe(*BARE, f"source|/data/share/model|{commit}|2")

@@ -226,6 +226,30 @@ def test_a_disk_that_is_full_is_told_by_its_bytes_and_given_back_what_was_sent(
     assert "are needed" not in said[-1], "it contradicts nothing that it says itself"
 
 
+@pytest.mark.parametrize(("inodes", "code"), [("0/100", True), ("7/100", False), ("0/0", False)])
+def test_a_file_system_without_a_number_of_inodes_has_not_run_out_of_them(
+    docker: Docker, inodes: str, code: bool
+) -> None:
+    docker.give("said", "write /x: no space left on device\n")
+    docker.give("status", "1")
+    tool = docker.root / "bin/stat"
+    tool.write_text(f'#!/bin/sh\n[ "$1" != -f ] || {{ echo {inodes}; exit; }}\necho 1\n')
+    tool.chmod(0o755)
+    status, said = docker.load()
+    assert status == 1 and ("@@code NO_INODES" in said) == code
+
+
+def test_a_container_that_would_not_outlive_its_end_is_not_stopped(docker: Docker) -> None:
+    for removed in (True, False):
+        docker.give("calls", "")
+        docker.give("container", f"{str(removed).lower()}\n")
+        status, said = docker.run("container", "keep", "torch", uses="")
+        calls = (docker.root / "calls").read_text()
+        assert status == 0 and said[-1].startswith("kept what was at torch as torch-kept-")
+        assert ("stop torch-kept" in calls) != removed and "rename torch torch-kept" in calls
+        assert any("--rm" in line for line in said) == removed
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
