@@ -18,9 +18,9 @@ while read -r sum name path; do
   mkdir -p "${path%/*}" || exit 1
   if [ "$phase" = begin ]; then
     # whoever logs in now goes on with what another user began
-    if [ -f "$part" ]; then chown "$owner" "$part"; touch "$part"; else rm -rf "$part"; fi
+    if [ -f "$part" ] && [ ! -L "$part" ]; then chown "$owner" "$part"; touch "$part"; else rm -rf "$part"; fi
     echo "want $name $(stat -c %s "$part" 2>/dev/null || echo 0)"
-  elif [ ! -f "$part" ]; then
+  elif [ ! -f "$part" ] || [ -L "$part" ]; then  # a link would be somebody's own file still
     echo "$path did not arrive" >&2; status=1
   elif [ "$(sha256sum < "$part" | cut -d' ' -f1)" != "$sum" ]; then
     echo "broken $name"; status=1

@@ -108,6 +108,18 @@ def test_a_link_planted_in_a_work_folder_of_a_host_is_replaced_not_followed(
     assert left in ([], "mine")
 
 
+def test_what_arrived_is_no_link_to_a_file_that_is_still_its_owners(tmp_path: Path) -> None:
+    (tmp_path / "incoming").mkdir()
+    (tmp_path / "own").write_bytes(b"new")
+    (tmp_path / "incoming/x.part").symlink_to(tmp_path / "own")
+    given = f"{hashlib.sha256(b'new').hexdigest()} x.part {tmp_path}/a\n"
+    done = ran("receive", "end", "x", state=tmp_path, given=given)
+    assert done.returncode == 1 and "did not arrive" in done.stderr
+    assert not (tmp_path / "a").exists()
+    begun = ran("receive", "begin", "x", state=tmp_path, given=given)
+    assert begun.stdout == "want x.part 0\n" and (tmp_path / "own").read_bytes() == b"new"
+
+
 def test_what_models_answered_and_releases_hold_is_roots_on_a_host(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
