@@ -37,7 +37,8 @@ def unanswered(wanted: Wanted, state: HostState) -> Failure | None:
 
 
 def old(wanted: Wanted, state: HostState) -> bool:
-    return bool(state.engine) and version(state.engine) < version(wanted.release.engine.minimum)
+    """One that was built without a number ("dev", "library-import") is not known to be."""
+    return () < version(state.engine) < version(wanted.release.engine.minimum)
 
 
 def files(wanted: Wanted, state: HostState) -> list[tuple[Path, str, str]]:

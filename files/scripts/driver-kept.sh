@@ -3,7 +3,7 @@
 driver_files() {
   # NAME: all that there is of a driver, whoever put it there; nothing where there is no module
   [ -n "$(find /lib/modules/ -name 'cambricon*.ko*' 2>/dev/null)" ] || return 0
-  if command -v apt-get >/dev/null 2>&1; then dpkg-query -L "$1"; else rpm -ql "$1"; fi 2>/dev/null |
+  if deb; then dpkg-query -L "$1"; else rpm -ql "$1"; fi 2>/dev/null |
     while read -r path; do [ -d "$path" ] || printf '%s\n' "$path"; done
   find /lib/modules/ -name 'cambricon*.ko*' 2>/dev/null
   ls -d /var/lib/dkms/cambricon*/* /etc/modules /etc/modules-load.d/*cambricon* \
@@ -85,7 +85,7 @@ put_back() {
 }
 whole() {
   # NAME: nothing of it is half done
-  command -v apt-get >/dev/null 2>&1 || return 0
+  deb || return 0
   case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
     '' | *' ok installed' | *' not-installed' | *' config-files') return 0 ;;
   esac

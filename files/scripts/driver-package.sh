@@ -57,7 +57,7 @@ trial_build() {
 built() { dkms status -m "$1" -v "$2" | grep -q installed; }  # NAME VERSION
 there() {
   # NAME VERSION: the package is whole; to rpm it is, whatever its script said
-  if command -v apt-get >/dev/null 2>&1; then
+  if deb; then
     case $(dpkg-query -W -f '${Status} ${Version}' "$1" 2>/dev/null) in
       *" ok installed $2") return 0 ;;
     esac
@@ -68,7 +68,7 @@ there() {
 later() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]; }
 versions() {
   # NAME: a line for each that is installed: a transaction that was cut leaves rpm with two
-  if command -v apt-get >/dev/null 2>&1; then
+  if deb; then
     dpkg-query -W -f '${Status}|${Version}\n' "$1" 2>/dev/null | sed -n 's/^[a-z]* ok installed|//p'
   else
     rpm -q --qf '%{VERSION}\n' "$1" 2>/dev/null | grep -v ' '

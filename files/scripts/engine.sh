@@ -13,7 +13,7 @@ new_enough() {
 if [ "$how" = install ]; then install_files "$@" || exit 1
 elif [ "$how" = repository ]; then
   if [ $# -gt 0 ]; then :
-  elif command -v apt-get >/dev/null 2>&1; then set -- docker.io
+  elif deb; then set -- docker.io
   else set -- docker-ce docker
   fi
   IFS= read -r minimum

@@ -10,7 +10,7 @@ one_entry "$name" "$version"
 wait_for_packages "$patience"
 record "$name"
 conf=/etc/apt/apt.conf.d/99update-notifier kept="$state/apt-conf"
-if command -v apt-get >/dev/null 2>&1; then
+if deb; then
   # the vendor's preinst appends to apt's configuration: put back what was there before, also
   # what was there before an installation that a power cut ended
   if [ ! -d "$kept" ]; then

@@ -1,4 +1,9 @@
 # Shared by the scripts that run on a host.
+deb() {
+  # the host's packages are dpkg's: one of rpm's may have dpkg and apt as programs like any other
+  command -v apt-get >/dev/null 2>&1 &&
+    { ! command -v rpm >/dev/null 2>&1 || [ -e /var/lib/dpkg/info/dpkg.list ]; }
+}
 state=/var/lib/mlufleet
 # of one of several releases of this host, in a folder of its own
 stamps=$state/stamps${SLOT:+/$SLOT}

@@ -33,7 +33,7 @@ unreadable() { { rpm -qa; rpm -q "$1"; } 2>&1 >/dev/null | grep '^error'; }
 repair_packages() {
   # [NAME]: what is half done is finished once; NAME will be installed anew anyway, and what is
   # anybody else's is for its owner to repair
-  if command -v apt-get >/dev/null 2>&1; then
+  if deb; then
     left=$(unfinished)
     [ -n "$left" ] || [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
     # shellcheck disable=SC2086  # in one line
@@ -66,7 +66,7 @@ refresh_lists() {
 }
 install_named() {
   # NAME…: of the host's own repositories, wherever they are
-  if command -v apt-get >/dev/null 2>&1; then
+  if deb; then
     apt-get install -y --no-install-recommends "$@" ||
       { refresh_lists && apt-get install -y --no-install-recommends "$@"; } ||
       { [ -z "${refreshed:-}" ] || echo "$*: $(printf '%s' "$refreshed" | tr '\n' ' ')"; return 1; }
@@ -75,7 +75,7 @@ install_named() {
 }
 install_files() {
   # FILE…: what they need of each other is all among them, and no repository is asked
-  if command -v apt-get >/dev/null 2>&1; then apt-get install -y --no-install-recommends "$@"
+  if deb; then apt-get install -y --no-install-recommends "$@"
   else
     # CentOS 7's yum fails where there is nothing left to do
     for file; do
@@ -88,7 +88,7 @@ install_files() {
 }
 would_be() {
   # NAME: the version of it that would be installed; asks the repositories
-  if command -v apt-get >/dev/null 2>&1; then
+  if deb; then
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | grep -vxF '(none)'
   else
     "$(command -v yum || command -v dnf)" -q list available "$1" 2>/dev/null | tr -s ' ' '\n' |

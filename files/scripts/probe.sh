@@ -21,9 +21,15 @@ ask() {
 }
 quiet() { timeout -k 2 "$@" 2>/dev/null </dev/null; }
 printf '\n@@mlufleet-begin\n'  # a banner's last line may have no end
-# shellcheck source=/dev/null
-. /etc/os-release 2>/dev/null
-say os "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
+# a file that is missing or wrong ends the shell that reads it, and what it sets is not for this one
+os=$(
+  ID='' VERSION_ID='' PRETTY_NAME=''
+  # shellcheck source=/dev/null
+  . /etc/os-release >/dev/null 2>&1
+  printf '%s\t%s\t%s' "${ID:-unknown}" "$VERSION_ID" "$PRETTY_NAME"
+)
+ID=${os%%"$T"*}
+say os "${os:-unknown$T$T}"
 # shellcheck disable=SC2046  # three words: node, release, machine
 set -- $(uname -nrm)
 node=$1 kernel=$2
@@ -60,9 +66,10 @@ next_kernel
 [ -n "$next" ] && say next "$next" "$guessed"
 offered "$kernel"
 [ "$next" = "$kernel" ] || [ -z "$next" ] || offered "$next"
-for tool in git docker dockerd timeout sha256sum flock base64 apt-get cnvs; do
+for tool in git docker dockerd timeout sha256sum flock base64 cnvs; do
   command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
+deb && say tool apt-get
 for tool in dkms gcc make; do
   command -v "$tool" >/dev/null 2>&1 || say lacks "$tool"
 done
@@ -91,7 +98,7 @@ for information in /proc/driver/cambricon/mlus/*/information; do
   say running "${card##*/}" "$version" "$(first "$card/core_state")" "$serial" "$name"
 done
 # shellcheck disable=SC2086  # names of packages; those that are not there are not printed
-if command -v dpkg-query >/dev/null 2>&1; then
+if deb; then
   dpkg-query -W -f 'package\t${Package}\t${Version}\t${Status}\n' $PACKAGES $SOFTWARE 2>/dev/null
 elif command -v rpm >/dev/null 2>&1; then
   rpm -q --qf 'package\t%{NAME}\t%{VERSION}\tinstalled\n' $PACKAGES $SOFTWARE 2>/dev/null |
@@ -191,7 +198,12 @@ observe() {
     if [ -d "$path/.git" ]; then
       # a status that fails (git too old, a broken index) must not count as clean
       why=
-      changes=$(cd "$path" && git status --porcelain 2>&1) || why=${changes%%"$N"*}
+      # what it only warns of, or the host's loader of every program, is no change
+      changes=$(cd "$path" && git status --porcelain 2>/dev/null) || {
+        changes=$(cd "$path" && git status --porcelain 2>&1)
+        why=${changes%%"$N"*}
+        why=${why:-git status failed}
+      }
       # "assume unchanged" and "skip worktree" hide edits from status
       hidden=$(cd "$path" && git ls-files -v | grep '^[a-zS]')
       [ -z "$hidden" ] || changes="$changes$N$hidden"

@@ -5,14 +5,14 @@ offered() {
   for module in /var/lib/dkms/cambricon*/"$DRIVER/$1"; do [ -d "$module" ] && return; done
   for name in $HEADERS; do
     name=$(printf %s "$name" | sed "s/{kernel}/$1/")
-    if command -v apt-cache >/dev/null 2>&1; then quiet 10 apt-cache show "$name"
+    if deb; then quiet 10 apt-cache show "$name"
     else quiet 30 "$(command -v yum || command -v dnf)" -C -q list available "$name"
     fi | grep -q . && say offered "$1" && return
   done
 }
 offers() {
   # NAME…: packages and the versions of them that would be installed
-  if command -v apt-cache >/dev/null 2>&1; then
+  if deb; then
     quiet 10 apt-cache policy "$@" |
       awk '/^[^ ]/ { name = $1; sub(/:$/, "", name) }
         /Candidate:/ && $2 != "(none)" { print "offers\t" name "\t" $2 }'
@@ -38,16 +38,24 @@ holds() {
   for list in /etc/yum/pluginconf.d/versionlock.list /etc/dnf/plugins/versionlock.list \
     /etc/dnf/versionlock.toml /etc/yum.conf /etc/dnf/dnf.conf; do
     [ -s "$list" ] || continue
-    while read -r line; do
-      case $line in
-        '#'*) continue ;;
-        exclude=* | excludepkgs=* | exclude\ =* | excludepkgs\ =*)
-          patterns=$(printf '%s' "${line#*=}" | tr , ' ') ;;
-        *) case $list in *.conf) continue ;; esac
+    # a plugin that is turned off locks nothing
+    ! grep -qsiE '^[[:space:]]*enabled[[:space:]]*=[[:space:]]*(0|no|false)' "${list%.list}.conf" || continue
+    key=
+    while IFS= read -r whole || [ -n "$whole" ]; do
+      line=${whole#"${whole%%[![:space:]]*}"}
+      case $list:$whole in
+        *:'#'*) continue ;;
+        *.conf:[[:space:]]*) ;;  # goes on with the line before it
+        *.conf:*)
+          key=${line%%=*} line=${line#*=}
+          key=${key%%[[:space:]]*} ;;
+        *)
           line=${line#[0-9]*:}
           line=${line#name = } line=${line#\"}
-          patterns=${line%\"} ;;
+          line=${line%\"} ;;
       esac
+      case $list:$key in *.conf:exclude | *.conf:excludepkgs) ;; *.conf:*) continue ;; esac
+      patterns=$(printf '%s' "$line" | tr , ' ')
       for name in $PACKAGES $SOFTWARE; do
         for pattern in $patterns; do
           # shellcheck disable=SC2254  # it is a pattern

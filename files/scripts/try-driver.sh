@@ -8,7 +8,7 @@ was=$(versions "$name" | tail -n 1)
 rm -f "$state/.said"
 refuse_unsigned "$file"
 [ -n "$was" ] || exit 0
-if command -v apt-get >/dev/null 2>&1; then
+if deb; then
   spoken apt-get install --simulate -y --allow-downgrades --reinstall "$file" || stays
 fi
 ! command -v dkms >/dev/null 2>&1 || trial_build "$file" || exit 1

@@ -60,6 +60,32 @@ def test_every_script_begins_with_it(name: str) -> None:
     assert body(name, slot="a").startswith("SLOT=a\n" + text("env"))
 
 
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ('ID="centos"\nVERSION_ID="7"\nPRETTY_NAME="CentOS 7"\nPACKAGES=none\nT=x\n',
+         "centos|7|CentOS 7|of us"),
+        ("echo a banner\nID=rocky\n", "rocky|||of us"),
+        ("NAME=Kylin Linux (V10)\n", "unknown|||of us"),
+        (None, "unknown|||of us"),
+    ],
+)  # fmt: skip
+def test_no_file_of_a_system_ends_the_probe_or_sets_what_it_asks(
+    tmp_path: Path, release: str | None, said: str
+) -> None:
+    if release is not None:
+        (tmp_path / "os-release").write_text(release)
+    whole = text("probe").replace("/etc/os-release", str(tmp_path / "os-release"))
+    part = whole[: whole.index("# shellcheck disable=SC2046  # three words")]
+    for shell in ("sh", "bash"):
+        asked = f"PACKAGES='of us'\n{part}\nsay packages $PACKAGES"
+        done = subprocess.run([shell, "-c", asked], capture_output=True, text=True,
+                              env={"PATH": "/usr/bin:/bin"})  # fmt: skip
+        lines = [line for line in done.stdout.splitlines() if line.startswith(("os", "pack"))]
+        first, second = (line.partition("\t")[2].replace("\t", "|") for line in lines)
+        assert f"{first}|{second.replace('|', ' ')}" == said, done.stderr
+
+
 def program(folder: Path, name: str, script: str) -> None:
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from fleet import releases
 from fleet.failures import Failure
 from fleet.wanted import Wanted
 from operations import driver, engine, headers, preflight
-from operations.scripts import text
+from operations.scripts import SCRIPTS, text
 from operations.stage import Options
 from operations.state import Package
 from tests.unit.conftest import BARE, DRIVEN, probe
@@ -75,13 +76,15 @@ def test_an_update_of_a_held_driver_is_refused_before_anything(wanted: Wanted) -
         ("etc/yum.conf", f"[main]\nexclude=kernel* {MLU[:3]}*", [MLU]),
         ("etc/dnf/dnf.conf", f"excludepkgs={OTHER},kernel", [OTHER]),
         ("etc/yum.conf", f"#exclude={MLU}\ninstalled={MLU}", []),
+        ("etc/yum.conf", f"[main]\nexclude\t= kernel*,\n  {MLU[:4]}*", [MLU]),
+        ("etc/dnf/dnf.conf", f"exclude=kernel\n#\nretries = 3\n {MLU}", []),
     ],
 )
 def test_what_yum_and_dnf_are_told_to_leave_is_seen(
     tmp_path: Path, file: str, line: str, names: list[str]
 ) -> None:
     (tmp_path / file).parent.mkdir(parents=True)
-    (tmp_path / file).write_text(line + "\n")
+    (tmp_path / file).write_text(line)  # an editor may leave its last line without an end
     script = text("software").replace("/etc/", f"{tmp_path}/etc/")
     said = subprocess.run(
         ["sh", "-c", f'say() {{ echo "$*"; }}\nPACKAGES={MLU} SOFTWARE={OTHER}\n{script}\nholds'],
@@ -89,6 +92,42 @@ def test_what_yum_and_dnf_are_told_to_leave_is_seen(
     )  # fmt: skip
     assert said.stderr == ""
     assert said.stdout.splitlines() == [f"held {name} {tmp_path}/{file}" for name in names]
+
+
+def test_a_version_lock_that_is_turned_off_holds_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "etc/yum/pluginconf.d"
+    place.mkdir(parents=True)
+    (place / "versionlock.list").write_text(f"0:{MLU}-5.10.10-1.*\n")
+    script = text("software").replace("/etc/", f"{tmp_path}/etc/")
+    for on in (1, 0):
+        (place / "versionlock.conf").write_text(f"[main]\nenabled = {on}\n")
+        words = f'say() {{ echo "$*"; }}\nPACKAGES={MLU} SOFTWARE=\n{script}\nholds'
+        said = subprocess.run(["sh", "-c", words], capture_output=True, text=True)
+        assert said.stdout.count(MLU) == on, said.stderr
+
+
+@pytest.mark.parametrize(
+    ("programs", "books", "is_deb"),
+    [("apt-get", False, True), ("rpm", False, False), ("apt-get rpm", True, True),
+     ("apt-get rpm", False, False)],
+)  # fmt: skip
+def test_an_rpm_host_that_has_dpkg_among_its_programs_stays_one(
+    tmp_path: Path, programs: str, books: bool, is_deb: bool
+) -> None:
+    for name in programs.split():
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    if books:
+        (tmp_path / "dpkg.list").touch()
+    script = text("lib").replace("/var/lib/dpkg/info", str(tmp_path))
+    done = subprocess.run(["/bin/sh", "-c", f"{script}\ndeb"], env={"PATH": str(tmp_path)})
+    assert (done.returncode == 0) == is_deb
+
+
+def test_every_script_asks_in_one_way_whose_packages_they_are() -> None:
+    for script in SCRIPTS.glob("*.sh"):
+        asked = re.findall(r"command -v (?:apt-get|apt-cache|dpkg\S*)", script.read_text())
+        assert len(asked) == (script.stem == "lib"), script.name
 
 
 def on_centos(*more: str) -> list[str]:
@@ -138,6 +177,12 @@ def test_docker_of_the_repositories_that_is_too_old_is_refused_before_anything(
 def test_files_of_the_release_need_no_repository(wanted: Wanted) -> None:
     state = probe(*NO_DOCKER, BARE[0], "offers|docker.io|18.09.7-0ubuntu1")
     assert engine.refusal(wanted, state) is None
+
+
+def test_an_engine_that_tells_no_number_is_not_replaced(wanted: Wanted) -> None:
+    lines = [line for line in DRIVEN if not line.startswith("engine")]
+    for said in ("dev", "library-import", "master-dockerproject"):
+        assert engine.decide(wanted, probe(*lines, f"engine|{said}|enabled"), NONE) == []
 
 
 def test_snaps_docker_is_named(wanted: Wanted) -> None:
@@ -257,9 +302,11 @@ def test_what_repositories_offer_is_read(
     (tmp_path / "said").write_text(says)
     (tmp_path / tool).write_text(f"#!/bin/sh\n/bin/cat {tmp_path}/said\n")
     (tmp_path / tool).chmod(0o755)
+    if tool == "apt-cache":
+        (tmp_path / "apt-get").symlink_to(tmp_path / tool)
     for needed in ("awk", "tr", "timeout", "sh"):
         (tmp_path / needed).symlink_to(f"/usr/bin/{needed}")
-    script = f'quiet() {{ shift; "$@"; }}\n{text("software")}\noffers docker.io'
+    script = f'quiet() {{ shift; "$@"; }}\n{text("lib")}{text("software")}\noffers docker.io'
     done = subprocess.run(["/bin/sh", "-c", script], env={"PATH": str(tmp_path)},
                           capture_output=True, text=True)  # fmt: skip
     assert done.stdout.replace("\t", "|").splitlines() == expected, done.stderr
