@@ -49,11 +49,11 @@ class _Lasting(io.FileIO):
         try:
             return super().write(data)  # type: ignore[arg-type]
         except OSError as error:
-            if error.errno not in GONE and self.fileno() != 2:
-                raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
+            if error.errno not in GONE and self.fileno() != 2:
+                raise  # once: what is left would only be told again as the process ends
             return memoryview(data).nbytes  # type: ignore[arg-type]
 
 

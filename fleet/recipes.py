@@ -32,6 +32,8 @@ def new(name: str) -> None:
     from fleet import expected, releases
     from fleet.shapes import Name
 
+    if "/" in name and not name.endswith(".yml"):
+        raise InvalidInput(f"{name}: a release's name has no folder; a file's name ends in .yml")
     path = Path(name) if name.endswith(".yml") else releases.RELEASES / f"{name}.yml"
     try:
         TypeAdapter[str](Name).validate_python(path.stem)

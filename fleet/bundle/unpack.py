@@ -13,6 +13,7 @@ from fleet import pieces, whole
 from fleet.bundle import manifest, signature
 from fleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
 from fleet.failures import InvalidInput, Refused
+from fleet.store import kinds
 
 CHUNK = 1 << 20
 
@@ -139,7 +140,9 @@ def unbundle(file: Path, folder: Path, signers: Path | None,
     try:
         tar = tarfile.open(file, "r|", bufsize=CHUNK)  # noqa: SIM115 - entered below
     except (OSError, tarfile.TarError) as error:
-        raise Refused("BUNDLE_MEMBER", f"{file}: {error}") from error
+        with file.open("rb") as stream:
+            what = kinds.told(stream.read(kinds.ENOUGH))
+        raise Refused("BUNDLE_MEMBER", f"{file}: {what}") from error
     try:
         with tar:
             bundle = Bundle(tar, signers)

@@ -68,7 +68,7 @@ def rollout(inventory: str | None, resume: bool, run: str, **said: Any) -> None:
                mlufleet rollout inventories/fleet.py --before './drain.sh' --after './undrain.sh'
                mlufleet rollout --resume
     """
-    from fleet import report
+    from fleet import documents, report
     from fleet.journal import RUNS, running
     from fleet.rollout.conductor import folder_of_last
     from fleet.rollout.plan import Plan
@@ -90,7 +90,8 @@ def rollout(inventory: str | None, resume: bool, run: str, **said: Any) -> None:
     proved = bool(canaries) and all(
         before["hosts"][name]["status"] in ("ok", "changed") for name in canaries
     )
-    plan = Plan.model_validate(before["rollout"]["plan"])
+    # of another version, it may lack what a plan has now
+    plan = documents.validate(Plan, before["rollout"]["plan"], folder / "journal.jsonl")
     _conduct(plan, resumes=folder.name, proved=proved or plan.canary == 0)
 
 

@@ -33,6 +33,9 @@ FORMS = tuple(re.compile(form) for form in (
     rf"(?P<name>\S.*?)(?:[ \t]*[:=][ \t]*|[ \t]+){SUM}",  # name first; a list of PowerShell
     r"(?P<sum>(?:[0-9a-fA-F]{2} ){15,63}[0-9a-fA-F]{2})(?P<name>)",  # certutil of Windows 7
 ))  # fmt: skip
+#: names of sums that are as long as one of ours, and another
+OTHERS = re.compile(r"(?i:blake|sm3|sha-?3|sha-?512/|shake|ripemd|rmd|whirlpool|gost|streebog|md4)"
+                    r"[\w/-]* ?\(.+\) ?= ?[0-9a-fA-F]+")  # fmt: skip
 #: what stands where a name would, and is none
 WORDS = re.compile(r"hash|sum|checksum|md5(sum)?|sha-?(1|256|512)(sum)?", re.IGNORECASE)
 
@@ -49,6 +52,8 @@ class Sum:
 
 def _line(line: str) -> tuple[str, str] | None:
     """Name ("" for none) and sum in a line; None for one that has none."""
+    if OTHERS.fullmatch(line):
+        return None
     for form in FORMS:
         if found := form.fullmatch(line):
             digits = found["sum"].replace(" ", "").lower()

@@ -13,6 +13,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -31,6 +32,7 @@ PACKED: dict[bytes, Callable[[Any], Any]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
+ZSTD = b"\x28\xb5\x2f\xfd"
 #: what the standard library says of archives that are not whole
 BROKEN = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError, ValueError, TypeError)
 LIBC = re.compile(r"(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/libc-(2\.\d+)\.so")
@@ -80,23 +82,40 @@ class _Bounded:
         return block
 
 
+class _Heard:
+    """A stream whose beginning is kept."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self.begin = stream, b""
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self.begin += block[: max(0, kinds.ENOUGH - len(self.begin))]
+        return block
+
+
 class _Seen:
     """What is learnt of an image as its layers come by."""
 
     def __init__(self, python: str) -> None:
         self.image, self._libraries = Image(), set[str]()
+        #: names of what is an archive by its beginning, or a link to one
+        self.layers: set[str] = set()
         self._links: dict[str, str] = {}
         self._python = python.lstrip("/")
         self._root = str(PurePosixPath(self._python).parent.parent)
 
-    def layer(self, stream: Any) -> None:
+    def layer(self, name: str, stream: Any) -> None:
         """Names in a layer; one that cannot be read here (zstd) says nothing."""
-        try:
-            with tarfile.open(fileobj=stream, mode="r|*", bufsize=BLOCK) as tar:
-                for member in tar:
-                    self._file(posixpath.normpath(member.name), member)
-        except BROKEN:
-            return
+        heard: Any = _Heard(stream)
+        with suppress(*BROKEN), tarfile.open(fileobj=heard, mode="r|*", bufsize=BLOCK) as tar:
+            for member in tar:
+                self._file(posixpath.normpath(member.name), member)
+        begin = heard.begin
+        if begin[257:262] == b"ustar" or begin.startswith((*PACKED, ZSTD)) or (
+            begin and not any(begin)
+        ):  # fmt: skip
+            self.layers.add(name)
 
     def _file(self, name: str, member: tarfile.TarInfo) -> None:
         if "-packages/" in name and (found := INSTALLED.match(name)):
@@ -151,27 +170,30 @@ def read(stream: Stream, size: int, begin: bytes, python: str) -> Image:
             pass  # what packed it says at its end whether all of it came
     except BROKEN as error:
         raise NoImage(f"it is cut or spoilt: {error}; fetch it again") from error
-    return _image(small, set(names), seen.end())
+    return _image(small, set(names), seen)
 
 
 def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, small: dict[str, bytes],
             seen: _Seen) -> None:  # fmt: skip
+    if member.issym() or member.islnk():  # of a layer that several images share
+        seen.layers.add(name)
     content = tar.extractfile(member) if member.isfile() else None
     if content is None:
         return
     layer = name.endswith(".tar") or name.startswith("blobs/")
     if member.size >= SMALL:
         if layer:
-            seen.layer(content)
+            seen.layer(name, content)
         return
     text = content.read()
     if layer:
-        seen.layer(io.BytesIO(text))
+        seen.layer(name, io.BytesIO(text))
     if sum(map(len, small.values())) + len(text) <= DOCUMENTS:
         small[name] = text
 
 
-def _image(small: dict[str, bytes], names: set[str], image: Image) -> Image:
+def _image(small: dict[str, bytes], names: set[str], seen: _Seen) -> Image:
+    image = seen.end()
     if "manifest.json" not in names:
         raise NoImage(_other(names))
     try:
@@ -189,6 +211,9 @@ def _image(small: dict[str, bytes], names: set[str], image: Image) -> Image:
     if missing or config not in names:
         raise NoImage(f"it lacks {len(missing)} of its {len(layers)} layers" if missing else
                       f"it lacks its own document, {config!r:.100}")  # fmt: skip
+    if spoilt := [one for one in layers if posixpath.normpath(one) not in seen.layers]:
+        raise NoImage(f"its layer {spoilt[0]!r:.100} is no archive: it is cut or spoilt; fetch it "
+                      "again")  # fmt: skip
     _described(image, small.get(config, b""))
     return image
 

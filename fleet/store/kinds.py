@@ -19,6 +19,12 @@ MAGIC = {
 }  # fmt: skip
 PAGE = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*<(error|html|!doctype html))",
                   re.IGNORECASE)  # fmt: skip
+#: the same in one line: a hub's or a proxy's
+MESSAGE = re.compile(
+    rb"\s*(error\b|(4|5)\d\d[ :]|(entry|file|page|repository|model|revision) not found|"
+    rb"invalid (user|credential|token|request)|access (denied|to (this )?(model|resource))|"
+    rb"unauthorized|forbidden|too many requests|not found\b|bad gateway|service unavailable)"
+    rb"[\x20-\x7e\s]*", re.IGNORECASE)  # fmt: skip
 
 
 def pointer(head: bytes) -> bool:
@@ -28,7 +34,9 @@ def pointer(head: bytes) -> bool:
 
 def page(head: bytes) -> bool:
     """Whether it is what a site shows instead of a file: an error, or a login."""
-    return PAGE.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
+    begin = head.removeprefix(b"\xef\xbb\xbf")
+    return PAGE.match(begin) is not None or (
+        len(begin) < ENOUGH and MESSAGE.fullmatch(begin) is not None)  # fmt: skip
 
 
 def told(head: bytes) -> str:

@@ -20,7 +20,7 @@ from fleet.store.folders import Warn, shown
 #: names of what has not come whole yet, of wget, aria2, browsers, Thunder and Baidu's client
 PARTIAL = re.compile(
     r".*\.(incomplete|aria2|part|partial|crdownload|download|downloading|opdownload|xltd|td|td\.cfg"
-    r"|bc!|!ut|tmp|filepart|mlufleet-part)", re.IGNORECASE)  # fmt: skip
+    r"|bc!|!ut|!qb|qkdownload|aria2__temp|tmp|filepart|mlufleet-part)", re.IGNORECASE)  # fmt: skip
 #: what a model is loaded from
 MODEL = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml", ".onnx", ".model",
          ".npz", ".npy", ".h5", ".msgpack", ".tiktoken", ".json", ".cambricon")  # fmt: skip
@@ -32,6 +32,9 @@ CONFIGS = tuple(f"{name}.json" for name in (
     "preprocessor_config", "adapter_config"))  # fmt: skip
 VOCABULARIES = re.compile(r"tokenizer\.json|vocab\.(json|txt)|.*\.(model|tiktoken)|merges\.txt")
 INDEX = ".index.json"
+#: an index of these has nothing but its map
+INDEXED = re.compile(r".*\.(safetensors|bin|h5|msgpack)\.index\.json")
+SHARD = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\.\w+)")
 #: bytes of a JSON document that is read, and of the header of safetensors (its own limit)
 LARGEST, HEADER = 64 << 20, 100_000_000
 
@@ -53,6 +56,7 @@ def check(folder: Path, names: list[str], warn: Warn) -> None:
             raise InvalidInput(f"{shown(path)}: {error}") from error
         except OSError as error:
             raise InvalidInput(f"{shown(path)}: cannot be read: {error.strerror}") from error
+    _series(folder, present)
     for half in sorted((folder / ".cache").rglob("*.incomplete"))[:1]:
         warn(f"{shown(half)}: a download that has not ended, or was begun anew")
     _vocabulary(folder, present, warn)
@@ -90,6 +94,23 @@ def _hollow(path: Path, begin: bytes) -> bool:
         return not any(begin) and not any(stream.read())
 
 
+def _series(folder: Path, present: set[str]) -> None:
+    """Of files that count themselves (`-00001-of-00003`) all are there; an index may be missing.
+
+    :raises InvalidInput: one is not
+    """
+    series: dict[tuple[str, ...], str] = {}
+    for name in sorted(present):
+        if shard := SHARD.fullmatch(name):
+            series.setdefault(shard.group(1, 3, 4, 5), name)
+    for (begin, of, count, ending), name in series.items():
+        for number in range(1, min(int(count), len(present) + 1) + 1):
+            other = f"{begin}{number:05}{of}{count}{ending}"
+            if other not in present:
+                raise InvalidInput(f"{shown(folder / other)}: is not there, and {shown(name)} says "
+                                   "that it belongs to it: fetch it")  # fmt: skip
+
+
 def _safetensors(path: Path, size: int) -> None:
     with path.open("rb") as stream:
         begin = stream.read(8)
@@ -124,7 +145,7 @@ def _json(path: Path) -> Any:
         return None
     content = path.read_bytes()
     try:
-        return json.loads(content)
+        return json.loads(content.decode())  # what loads a model reads UTF-8 without a mark
     except (ValueError, RecursionError) as error:
         raise _Refused(f"no JSON: {kinds.told(content[: kinds.ENOUGH])}") from error
 
@@ -133,7 +154,9 @@ def _index(name: str, path: Path, present: set[str], warn: Warn) -> None:
     """The shards that an index names are there."""
     said = _json(path)
     shards = said.get("weight_map") if isinstance(said, dict) else None
-    if not isinstance(shards, dict):
+    if not isinstance(shards, dict) or not shards:
+        if INDEXED.fullmatch(name):
+            raise _Refused("it names no files (weight_map): fetch it again")
         return
     folder = PurePosixPath(name).parent
     files = sorted({str(shard) for shard in shards.values()})

@@ -63,8 +63,8 @@ class Wheel:
                 ValueError, EOFError) as error:  # fmt: skip
             with self.path.open("rb") as content:
                 what = kinds.told(content.read(kinds.ENOUGH))
-            raise InvalidInput(f"{shown(self.path)}: no whole wheel: {what}: fetch it again"
-                               ) from error  # fmt: skip
+            again = "" if ": " in what else ": fetch it again"
+            raise InvalidInput(f"{shown(self.path)}: no whole wheel: {what}{again}") from error
 
 
 @dataclass(frozen=True)
@@ -148,17 +148,24 @@ def complete(folder: Path, names: list[str], packages: Packages, image: Image, w
     if not image.python:
         return
     python, usable, others = Python.of(image), dict[str, Wheel](), dict[str, Wheel]()
+    versions: dict[str, list[Version]] = {}
     for name in names:
         if name.endswith(".whl"):
             wheel = Wheel(folder / name)
             project, version, _ = wheel.named
             if not python.runs(wheel):
                 others[project] = wheel
-            elif project not in usable or usable[project].named[1] < version:
+                continue
+            versions.setdefault(project, []).append(version)
+            if project not in usable or usable[project].named[1] < version:
                 usable[project] = wheel
     sources = {_project(name) for name in names if name.endswith(SDIST)}
     for project, wanted, asked in _needed(packages, usable, python):
-        if project in usable or project in sources or project in image.installed:
+        if project in sources or project in image.installed:
+            continue
+        if has := versions.get(project):
+            if not any(wanted.specifier.contains(one, prereleases=True) for one in has):
+                _other_version(folder, wanted, has, asked, warn)
             continue
         if project in others and asked:
             raise InvalidInput(
@@ -168,6 +175,15 @@ def complete(folder: Path, names: list[str], packages: Packages, image: Image, w
             )
         why = "is only there for another Python" if project in others else "is not there"
         warn(f"{folder}: {wanted} {why}, and the image ({python}) has none")
+
+
+def _other_version(folder: Path, wanted: Requirement, has: list[Version], asked: bool,
+                   warn: Warn) -> None:  # fmt: skip
+    """:raises InvalidInput: the release itself asks for it"""
+    told = f"{folder}: has {wanted.name} {', '.join(map(str, sorted(has)))}, and not {wanted}"
+    if asked:
+        raise InvalidInput(f"{told}, which the release installs")
+    warn(told)
 
 
 def _project(name: str) -> str:

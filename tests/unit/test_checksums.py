@@ -133,3 +133,9 @@ def test_a_sum_file_that_may_not_be_read_is_named(file: Path) -> None:
 def test_any_bytes_are_sums_or_none(content: bytes) -> None:
     for name, digits in checksums.lines(content):
         assert len(digits) in checksums.LENGTHS and "\n" not in name
+
+
+@pytest.mark.parametrize("kind", ["BLAKE2b", "BLAKE2s-256", "SM3", "SHA3-256", "SHA512/256"])
+def test_a_sum_of_another_kind_is_none_of_ours(kind: str) -> None:
+    with pytest.raises(ValueError, match="no line of it is one"):
+        checksums.said(f"{kind} (driver.rpm) = {'0' * 64}\n".encode(), "driver.rpm")

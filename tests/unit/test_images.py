@@ -257,3 +257,14 @@ def test_any_bytes_are_an_image_or_told_to_be_none(
         assert str(error).isprintable()
     else:
         assert image.id.startswith("sha256:")
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"hello", b"<html>404</html>", b"x" * (3 << 20)])
+def test_a_layer_that_is_no_archive_is_told(tmp_path: Path, spoilt: bytes) -> None:
+    with pytest.raises(images.NoImage, match=r"its layer .* is no archive"):
+        found(tmp_path, tarred(**saved(VENV, spoilt)))
+
+
+@pytest.mark.parametrize("whole", [bytes(1024), b"\x28\xb5\x2f\xfd" + b"x" * 600])
+def test_an_empty_layer_and_a_packed_one_are_layers(tmp_path: Path, whole: bytes) -> None:
+    assert found(tmp_path, tarred(**saved(VENV, whole))).python == "3.7"

@@ -321,3 +321,50 @@ def test_any_bytes_are_weights_or_refused_in_one_line(
         weights.check(path.parent, [name], lambda line: None)
     except InvalidInput as error:
         assert str(error).startswith(f"{path}: ") and str(error).isprintable()
+
+
+@pytest.mark.parametrize("content", [
+    b"Entry not found", b"Invalid username or password.", b"404: Not Found\n", b"Unauthorized",
+    b"Access to model x/y is restricted"[:6] + b" denied", b"error code: 1015",
+])  # fmt: skip
+def test_the_message_of_a_site_is_no_file(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, {"config.json": b"{}", "pytorch_model.bin": content})
+    with pytest.raises(InvalidInput, match=r"pytorch_model\.bin: it is a page of a web site"):
+        weights.check(tmp_path, ["config.json", "pytorch_model.bin"], print)
+
+
+@pytest.mark.parametrize("names", [
+    ["model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors"],
+    ["model-00001-of-99999.safetensors"], ["sub/model-00002-of-00002.safetensors"],
+])  # fmt: skip
+def test_all_of_a_series_is_there_without_an_index(tmp_path: Path, names: list[str]) -> None:
+    write(tmp_path, dict.fromkeys(names, tensors()))
+    with pytest.raises(InvalidInput, match=r"is not there, and .* belongs to it"):
+        weights.check(tmp_path, names, print)
+
+
+def test_a_whole_series_is_one(tmp_path: Path) -> None:
+    names = [f"model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
+    write(tmp_path, dict.fromkeys(names, tensors()))
+    weights.check(tmp_path, names, print)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'{"weight_map": {}}', b'{"weight_map": [1]}'])
+def test_an_index_without_files_is_none(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, {"model.safetensors.index.json": content})
+    with pytest.raises(InvalidInput, match="it names no files"):
+        weights.check(tmp_path, ["model.safetensors.index.json"], print)
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf{}", "{}".encode("utf-16")])
+def test_a_configuration_is_plain_utf_8(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, {"config.json": content})
+    with pytest.raises(InvalidInput, match=r"config\.json: no JSON"):
+        weights.check(tmp_path, ["config.json"], print)
+
+
+@pytest.mark.parametrize("ending", ["!qB", "qkdownload", "aria2__temp"])
+def test_more_downloads_that_have_not_ended(tmp_path: Path, ending: str) -> None:
+    write(tmp_path, {f"model.bin.{ending}": b"x"})
+    with pytest.raises(InvalidInput, match=ENDED):
+        weights.check(tmp_path, [f"model.bin.{ending}"], print)

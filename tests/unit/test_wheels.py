@@ -184,3 +184,23 @@ def test_any_bytes_are_a_wheel_or_refused_in_one_line(
         Python("3.7", "x86_64", "2.27").runs(Wheel(path))
     except InvalidInput as error:
         assert str(error).startswith(f"{path}: ") and str(error).isprintable()
+
+
+@pytest.mark.parametrize("asked", ["six==2.0", "six>=2", "six<1"])
+def test_another_version_than_the_release_asks_for_is_refused(
+    site: Path, house: Path, asked: str
+) -> None:
+    put(site, "six-1.0-py3-none-any.whl", "six-1.5-py3-none-any.whl")
+    with pytest.raises(InvalidInput, match=re.escape(f"has six 1.0, 1.5, and not {asked}")):
+        make(site, f'"{asked}"')
+
+
+@pytest.mark.parametrize("asked", ["six", "six==1.0", "six>=1,<2", "six~=1.4", "six[extra]>1"])
+def test_any_version_that_is_there_may_be_the_one(site: Path, house: Path, asked: str) -> None:
+    put(site, "six-1.0-py3-none-any.whl", "six-1.5-py3-none-any.whl", "six-3rc1-py3-none-any.whl")
+    assert make(site, f'"{asked}"') == []
+
+
+def test_what_the_image_may_have_in_another_version_is_not_judged(site: Path, house: Path) -> None:
+    put(site, "six-1.0-py3-none-any.whl")
+    assert make(site, '"six==2.0"', "six") == []
