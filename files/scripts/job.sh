@@ -6,6 +6,18 @@ umask 077
 job="$state/jobs/$id"
 quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
 run=$(printf '%s\n' "$WHO" | cut -f1)
+put() { cat > "$job.new/$1"; }  # it says why it cannot
+written() {
+  mkdir -p "$job.new" && printf '%s\n' "$body" | put body && printf '%s' "$stdin" | put stdin &&
+    booted | put boot && echo $(($(uptime) + seconds)) | put deadline &&
+    printf '%s\n' "$WHO" | put who && {
+    echo "cd /; umask 022; echo \$\$ > $job/pid"
+    printf 'WHO=%stimeout -k 10 %s sh %s ' "$(quote "$WHO")" "$seconds" "$job/body"
+    for argument; do quote "$argument"; done
+    echo "> $job/log 2>&1 < $job/stdin"
+    echo "echo \$? > $job/status.part; sync; mv -f $job/status.part $job/status"
+  } | put main
+}
 if [ -d "$job" ] && [ ! -f "$job/status" ] && [ "$(cat "$job/boot")" != "$(booted)" ]; then
   # the host went down in the middle of it: scripts look at what is there, and go on from that
   audit "again, after a reboot of the host"
@@ -19,19 +31,8 @@ if [ ! -d "$job" ]; then
   for old in "$state/jobs"/*; do
     [ ! -d "$old" ] || alive "$old" || [ -n "$(stuck "$old")" ] || rm -rf "$old"
   done
-  mkdir -p "$job.new"
-  printf '%s\n' "$body" > "$job.new/body"
-  printf '%s' "$stdin" > "$job.new/stdin"
-  booted > "$job.new/boot"
-  echo $(($(uptime) + seconds)) > "$job.new/deadline"
-  printf '%s\n' "$WHO" > "$job.new/who"
-  {
-    echo "cd /; umask 022; echo \$\$ > $job/pid"
-    printf 'WHO=%stimeout -k 10 %s sh %s ' "$(quote "$WHO")" "$seconds" "$job/body"
-    for argument; do quote "$argument"; done
-    echo "> $job/log 2>&1 < $job/stdin"
-    echo "echo \$? > $job/status.part; sync; mv -f $job/status.part $job/status"
-  } > "$job.new/main"
+  # a disk that is full would leave the half of a script, which is not to be run
+  written "$@" || { rm -rf "$job.new"; echo "$job cannot be written"; exit 1; }
   sync
   mv "$job.new" "$job"
   audit "start"

@@ -15,9 +15,7 @@ signature() {
 stamp() {
   # temp file, sync, rename: a stamp is whole or absent
   mkdir -p "$stamps"
-  printf '%s\n' "$2" > "$stamps/.$1.part"
-  sync
-  mv -f "$stamps/.$1.part" "$stamps/$1"
+  printf '%s\n' "$2" | cat > "$stamps/.$1.part" && sync && mv -f "$stamps/.$1.part" "$stamps/$1"
 }
 keep() {
   # moves what the tool did not make out of the way, and says where it is

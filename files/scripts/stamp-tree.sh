@@ -1,2 +1,2 @@
-stamp "$1" "$2 $(signature "$3")"
+stamp "$1" "$2 $(signature "$3")" || exit 1
 rm -f "$stamps/$1.running"  # until here it was ours to remove

@@ -1,2 +1,2 @@
 # NAME VALUE [NAME VALUE…]
-while [ $# -gt 1 ]; do stamp "$1" "$2"; shift 2; done
+while [ $# -gt 1 ]; do stamp "$1" "$2" || exit 1; shift 2; done

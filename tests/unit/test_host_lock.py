@@ -107,6 +107,42 @@ def test_a_lock_that_was_taken_away_gets_no_sign_of_life_from_who_had_it(host: H
     assert host.acquire("two").wait(timeout=5) == 0
 
 
+def test_a_lock_that_cannot_be_written_is_not_had(host: Host) -> None:
+    (host.lock.parent / "lock.part").symlink_to("/dev/full")
+    taken = host.acquire("one")
+    said, _ = taken.communicate(timeout=60)
+    assert taken.returncode == 1 and "lock cannot be written" in str(said)
+    assert not host.lock.exists()
+
+
+def test_a_stamp_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path: Path) -> None:
+    script = body("stamp").replace("/var/lib/mlufleet", str(tmp_path))
+    for value, full in (("one", False), ("two", True)):
+        if full:
+            (tmp_path / "stamps/.good.part").symlink_to("/dev/full")
+        done = subprocess.run(["sh", "-c", script, "stamp", "good", value], capture_output=True,
+                              text=True)  # fmt: skip
+        assert ("No space left on device" in done.stderr) == full == bool(done.returncode)
+    assert (tmp_path / "stamps/good").read_text() == "one\n"
+
+
+@pytest.mark.parametrize("part", ["body", "stdin", "main"])
+def test_the_half_of_a_step_is_not_run(tmp_path: Path, part: str) -> None:
+    (tmp_path / "lock").write_text("run1\tme\n")
+    mkdir = tmp_path / "mkdir"
+    full = f'case $2 in *.new) ln -s /dev/full "$2/{part}" ;; esac'
+    mkdir.write_text(f'#!/bin/sh\n/bin/mkdir "$@" && {full}\n')
+    mkdir.chmod(0o755)
+    whole = body("job").replace("/var/lib/mlufleet", str(tmp_path))
+    words = ["x", "60", "given", f"touch {tmp_path}/ran", "a step"]
+    done = subprocess.run(["sh", "-c", f"WHO='run1\tme\tstage\tstep'\n{whole}", "job", *words],
+                          capture_output=True, text=True, timeout=60,
+                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})  # fmt: skip
+    assert done.returncode == 1 and "jobs/x cannot be written" in done.stdout
+    assert "No space left on device" in done.stderr
+    assert not (tmp_path / "jobs/x").exists() and not (tmp_path / "ran").exists()
+
+
 def test_who_waits_for_a_dead_runs_step_ends_with_its_own_controller(host: Host) -> None:
     job = host.lock.parent / "jobs/one-1"
     job.mkdir(parents=True)
