@@ -33,7 +33,8 @@ def text_of(path: Path, largest: int = LARGEST) -> str:
         with path.open("rb") as stream:
             content = stream.read(largest + 1)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path}: cannot be read: {error}") from error
+        told = getattr(error, "strerror", "") or error
+        raise InvalidInput(f"{path}: cannot be read: {told}") from error
     if len(content) > largest:
         raise InvalidInput(f"{path}: larger than {largest} bytes, it cannot be what is meant")
     encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fleet import foreign
+from fleet.inventory.ssh_config import shown
 from fleet.together import RELEASES
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _count(hosts: Any) -> str:
 
 
 def _line(name: str, said: dict[str, Any]) -> str:
-    address = f"{said['address']}:{said['port']}"
+    address = shown(said["address"], said["port"])
     if said["user"] is not None:
         address = f"{said['user']}@{address}"
     cards = f"{said['cards']} cards" if said["cards"] is not None else "cards: not said"

@@ -40,6 +40,11 @@ def address(name: str, said: Mapping[str, Any]) -> str:
         raise ValueError(f"{field}: {error}") from error
 
 
+def shown(address: str, port: int) -> str:
+    """Address and port, as people and programs write them."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def claim(name: str, said: Mapping[str, Any], taken: dict[Destination, str]) -> None:
     """Note whose machine a host's data lead to.
 
@@ -47,7 +52,7 @@ def claim(name: str, said: Mapping[str, Any], taken: dict[Destination, str]) -> 
     """
     found = _destination(address(name, said), said)
     if (other := taken.setdefault(found, name)) != name:
-        raise ValueError(f"one host with {other} ({found.host}:{found.port})")
+        raise ValueError(f"one host with {other} ({shown(found.host, found.port)})")
 
 
 def _destination(address: str, said: Mapping[str, Any]) -> Destination:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,16 @@ def test_errors_of_names_have_no_words_of_the_library(tmp_path: Path) -> None:
 def test_no_host_has_the_name_of_all_of_them(name: str) -> None:
     with pytest.raises(InvalidInput, match=f"the name {name} is already that of all hosts"):
         grouped([(name, {})])
+
+
+def test_an_address_with_colons_is_told_from_its_port(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=re.escape("one host with m1 ([2001:db8::1]:22)")):
+        _read(tmp_path, "hosts:\n  m1: {ssh_hostname: '2001:db8::1'}\n"
+                        "  m2: {ssh_hostname: '2001:DB8:0::1'}\n")  # fmt: skip
+
+
+def test_a_file_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as error:
+        read(tmp_path / "none.csv")
+
+    assert str(error.value) == f"{tmp_path}/none.csv: cannot be read: No such file or directory"
