@@ -19,8 +19,8 @@ lease() {
 changed() { stat -c %Y.%i "$lock" 2>/dev/null; }
 take() {
   printf '%s\t%s\t%s\t%s\t%s\n' "$run" "$operator" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$lease" \
-    "$why" | cat > "$lock.part" && mv -f "$lock.part" "$lock" && rm -f "$left" && return
-  # cat has said why
+    "$why" | cat > "$lock.part" && mv -fT "$lock.part" "$lock" && rm -f "$left" && return
+  # they have said why
   echo "$lock cannot be written"; exit 1
 }
 hung_up() { [ "$(cat "$left" 2>/dev/null)" = "$(field 1)" ]; }

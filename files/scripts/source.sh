@@ -72,9 +72,11 @@ fetch() {
   tags() { git for-each-ref --format='%(objectname) %(refname)' refs/tags; }
   before=$(tags)
   git fetch --quiet --force --no-tags "$origin" '+refs/tags/*:refs/tags/*' >/dev/null 2>&1 || :
-  printf '%s\n' "$before" | grep -vxF -e "$(tags)" | while read -r was name; do
-    [ -z "$was" ] || keep_commit "$was" "tag ${name#refs/tags/}"
-  done
+  # there may be more of them than fit an argument
+  { tags; echo; printf '%s\n' "$before"; } |
+    awk '!NF { old = 1 } !old { now[$0] } old && NF && !($0 in now)' | while read -r was name; do
+      keep_commit "$was" "tag ${name#refs/tags/}"
+    done
 }
 # two hosts that have this folder both, or two runs, work in it one after the other
 mkdir -p "$(dirname "$path")"

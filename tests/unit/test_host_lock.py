@@ -113,6 +113,9 @@ def test_a_lock_that_cannot_be_written_is_not_had(host: Host) -> None:
     said, _ = taken.communicate(timeout=60)
     assert taken.returncode == 1 and "lock cannot be written" in str(said)
     assert not host.lock.exists()
+    (host.lock.parent / "lock.part").unlink()
+    host.lock.mkdir()
+    assert host.acquire("one").wait(timeout=60) == 1, "a folder of that name is no lock"
 
 
 def test_a_stamp_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path: Path) -> None:

@@ -266,6 +266,9 @@ def test_a_file_that_git_ignores_is_not_written_over(host: Host) -> None:
 
 def test_a_commit_of_a_tag_that_the_origin_has_elsewhere_is_kept(host: Host) -> None:
     host.git("tag", "v1/a")
+    refs = host.upstream / ".git/packed-refs"
+    many = "".join(f"{host.first} refs/tags/ciflow/{n:060}\n" for n in range(1500))
+    refs.write_text(f"# pack-refs with: peeled fully-peeled sorted \n{many}")
     host.pin(host.first)
     host.git("commit", "-q", "--allow-empty", "-m", "mine", at=host.path)
     host.git("tag", "-f", "v1/a", at=host.path)
