@@ -48,7 +48,7 @@ def test_a_container_names_what_it_shows_stale() -> None:
 
 
 def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
-    head, rest = text("probe").split("\n. /etc/os-release")
+    head, rest = text("probe").split("\nos=$(")
     assert "say os" in rest
     said = "say os a b c\nsay kernel a b\nsay boot a b\nsay clock 1\nsay uid 7"
     words = ["sh", "-c", f"printf Welcome\n{head}\n{said}\necho '{END}'"]
