@@ -21,6 +21,10 @@ from fleet.failures import Exit, InvalidInput
 #: settings of a command whose unknown options are pyinfra's
 FOR_PYINFRA = {"ignore_unknown_options": True, "allow_extra_args": True}
 
+#: connectors of pyinfra that lead to this machine, or to what a driver is never installed in
+NO_SERVERS = {f"{kind}Connector" for kind in
+              ("Local", "Docker", "DockerSSH", "Podman", "PodmanSSH", "Chroot")}  # fmt: skip
+
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
 
@@ -49,7 +53,7 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
         if not (data.release or data.releases):
             raise InvalidInput(f"{name}: {host.name} has no `release`")
         try:
-            if host.connector_cls.__name__ != "SSHConnector":
+            if host.connector_cls.__name__ in NO_SERVERS:
                 raise InvalidInput(f"a connector of pyinfra ({host.connector_cls.__name__}): a "
                                    "fleet's hosts are reached by ssh")  # fmt: skip
             # what vagrant or terraform know is called by their names
