@@ -37,6 +37,8 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
     :param name: of the inventory, for errors
     :raises InvalidInput: anything that can be known before the first connection is wrong
     """
+    from pyinfra.connectors.ssh import SSHConnector
+
     from fleet import documents, foreign, private_keys, signing, validation, wanted
     from fleet.inventory import HostData, addresses, reading, ssh_config
 
@@ -59,8 +61,9 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
             # what vagrant or terraform know is called by their names
             addresses.check_name(host.name[host.name[:1] == "@" and host.name.find("/") + 1 :])
             addresses.check_login(str(host.data.get("ssh_user") or "root"))
-            where = {key: host.data.get(key) for key in ssh_config.READ}
-            ssh_config.claim(host.name, where, taken)
+            if host.connector_cls is SSHConnector:  # another one has addresses of its own kind
+                where = {key: host.data.get(key) for key in ssh_config.READ}
+                ssh_config.claim(host.name, where, taken)
             named = ("sudo_password_file", "ssh_known_hosts_file")
             reading.check_files({key: host.data.get(key) for key in named})
             if validation.tests(data.validation or 0, data.validation_tests or ""):
