@@ -73,11 +73,11 @@ def show(
         at for at in range(len(columns)) if at not in kept and not (many and columns[at].number)
     ]
     if many:
-        pairs = [(row[0], f"{columns[at].title}: {row[at]}") for at in left for row in rows
+        pairs = [(row[0], f"{columns[at].title} {row[at]}") for at in left for row in rows
                  if row[at] not in ("", "-")]  # fmt: skip
     else:
         pairs = [(row[0], "; ".join(said)) for row in rows
-                 if (said := [f"{columns[at].title}: {row[at]}" for at in left
+                 if (said := [f"{columns[at].title} {row[at]}" for at in left
                               if row[at] not in ("", "-")])]  # fmt: skip
     for line in names.lines(pairs, len(rows), names.LINES // 2):
         say(on, line)
