@@ -66,8 +66,13 @@ def main() -> None:
 
 @main.command()
 @click.argument("release")
-@click.option("--store", default="artifacts", show_default=True,
-              type=click.Path(path_type=Path), help="Folder of the vendor's files.")  # fmt: skip
+@click.option(
+    "--store",
+    default="artifacts",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the vendor's files.",
+)
 @click.option("--quiet", is_flag=True, help="Do not list the files as they are measured.")
 def lock(release: str, store: Path, quiet: bool) -> None:
     """Measure the store for RELEASE (a name or a file) and write the lock beside it.
@@ -114,8 +119,10 @@ def check(inventory: str, full: bool) -> None:
 
     read: set[str] = set()
     found = launch.validated(inventory)
-    said = ((name, f"release {together.names(wanted.parts)}, store {wanted.store}")
-            for name, wanted in found)  # fmt: skip
+    said = (
+        (name, f"release {together.names(wanted.parts)}, store {wanted.store}")
+        for name, wanted in found
+    )
     for line in names.lines(said, len(found)):
         click.echo(line)
     for _, wanted in found:
@@ -281,9 +288,20 @@ def explain(code: str | None, markdown: bool) -> None:
         click.echo(f"  {line}")
 
 
-for command in (commands.rollout, commands.rollback, commands.status, commands.drift,
-                bundle, fetch, golden, recipes.new, recipes.show, unbundle, validate,
-                verify):  # fmt: skip
+for command in (
+    commands.rollout,
+    commands.rollback,
+    commands.status,
+    commands.drift,
+    bundle,
+    fetch,
+    golden,
+    recipes.new,
+    recipes.show,
+    unbundle,
+    validate,
+    verify,
+):
     main.add_command(command)
 
 

@@ -68,8 +68,14 @@ def parse(lines: Iterable[str]) -> Table:
 
 
 def _cards(body: list[str], inited: bool) -> Iterable[Card]:
-    rows = [line for line in body if line.startswith("|") and "Firmware" not in line
-            and "Pwr:Usage" not in line and not line.startswith("|=")]  # fmt: skip
+    rows = [
+        line
+        for line in body
+        if line.startswith("|")
+        and "Firmware" not in line
+        and "Pwr:Usage" not in line
+        and not line.startswith("|=")
+    ]
     if len(rows) % 2:
         raise Unreadable(f"half a card: {rows[-1].strip()}")
     for n, (one, two) in enumerate(zip(rows[::2], rows[1::2], strict=True)):

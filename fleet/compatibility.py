@@ -99,8 +99,9 @@ def problem(release: Release, lock: Lock) -> str | None:
 
 def kernel_problem(driver: Driver, kernel: str) -> str:
     """Why a driver cannot be built for a kernel; "" where it can, or nobody knows."""
-    limits = [limit for limit in table().kernels
-              if _numbers(driver.version) <= _numbers(limit.driver)]  # fmt: skip
+    limits = [
+        limit for limit in table().kernels if _numbers(driver.version) <= _numbers(limit.driver)
+    ]
     least = min(limits, key=lambda limit: _numbers(limit.driver), default=None)
     newest = driver.newest_kernel or (least.newest_kernel if least else None)
     found = re.match(r"[0-9]+\.[0-9]+", kernel)

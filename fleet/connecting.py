@@ -115,5 +115,4 @@ def crowded(error: BaseException) -> bool:
     found = list(causes(error))
     if any(isinstance(one, (AuthenticationException, BadHostKeyException)) for one in found):
         return False
-    return any(isinstance(one, (EOFError, ConnectionResetError, BrokenPipeError))
-               for one in found)  # fmt: skip
+    return any(isinstance(one, (EOFError, ConnectionResetError, BrokenPipeError)) for one in found)

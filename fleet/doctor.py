@@ -38,29 +38,55 @@ def seen_status(report: dict[str, Any]) -> Exit:
 
 def findings(report: dict[str, Any]) -> dict[str, Any]:
     """What `mlufleet doctor --json` prints, a mapping for each host."""
-    kept = ("wanted", "seen", "old", "versions", "cards", "models", "drift", "failure", "lock",
-            "notes", "validation")  # fmt: skip
+    kept = (
+        "wanted",
+        "seen",
+        "old",
+        "versions",
+        "cards",
+        "models",
+        "drift",
+        "failure",
+        "lock",
+        "notes",
+        "validation",
+    )
     return {
         name: {"healthy": healthy(host), **{key: host[key] for key in kept}}
         for name, host in sorted(report["hosts"].items())
     }
 
 
-COLUMNS = (Column("host", 36), Column("health", 20), Column("os", 20, 3), Column("kernel", 30, 2),
-           Column("driver", 16), Column("cards", 24, 1), Column("engine", 12, 4),
-           Column("locked by", 30, 5))  # fmt: skip
+COLUMNS = (
+    Column("host", 36),
+    Column("health", 20),
+    Column("os", 20, 3),
+    Column("kernel", 30, 2),
+    Column("driver", 16),
+    Column("cards", 24, 1),
+    Column("engine", 12, 4),
+    Column("locked by", 30, 5),
+)
 
 
 def show(report: dict[str, Any]) -> None:
     """The same as a table, and what hosts would need, stage by stage."""
     on = grid.console()
     hosts = names.ordered(report)
-    grid.show(on, "", COLUMNS, [[name, *_row(host)] for name, host in hosts],
-              lambda health: "green" if health == "healthy" else "red",
-              lambda health: int(health == "healthy"))  # fmt: skip
+    grid.show(
+        on,
+        "",
+        COLUMNS,
+        [[name, *_row(host)] for name, host in hosts],
+        lambda health: "green" if health == "healthy" else "red",
+        lambda health: int(health == "healthy"),
+    )
     failures(on, hosts)
-    drift = ((name, f"{stage}: {'; '.join(words)}") for name, host in hosts
-             for stage, words in host["drift"].items())  # fmt: skip
+    drift = (
+        (name, f"{stage}: {'; '.join(words)}")
+        for name, host in hosts
+        for stage, words in host["drift"].items()
+    )
     for line in (*names.lines(remarks(hosts), len(hosts)), *names.lines(drift, len(hosts))):
         say(on, line)
 
@@ -69,8 +95,13 @@ def _row(host: dict[str, Any]) -> list[str]:
     said = host["versions"]
     health = "healthy" if healthy(host) else (host["failure"] or {}).get("code", "drift")
     holder = (host["lock"] or {}).get("operator") or ""
-    return [health, *(str(said.get(key, "")) for key in ("os", "kernel", "driver")), boards(host),
-            str(said.get("engine", "")), holder]  # fmt: skip
+    return [
+        health,
+        *(str(said.get(key, "")) for key in ("os", "kernel", "driver")),
+        boards(host),
+        str(said.get("engine", "")),
+        holder,
+    ]
 
 
 NOBODY = {"operator": "?", "run": "?", "since": "?", "why": "", "lease": 0, "age": 0}
@@ -91,5 +122,7 @@ def _held(host: dict[str, Any]) -> str:
     # a journal of another version may lack some of it
     lock = {**NOBODY, **{key: value for key, value in lock.items() if value is not None}}
     life = "alive" if lock["age"] <= lock["lease"] else "dead"
-    return (f"held by {lock['operator']}, run {lock['run']}, since {lock['since']}, "
-            f"last seen {lock['age']} s ago ({life}): {lock['why']}")  # fmt: skip
+    return (
+        f"held by {lock['operator']}, run {lock['run']}, since {lock['since']}, "
+        f"last seen {lock['age']} s ago ({life}): {lock['why']}"
+    )

@@ -73,9 +73,12 @@ def read(path: Path, times: int = 1) -> tuple[dict[str, Any], yaml.Node]:
 
 
 def validate(
-    model: type[M], data: Any, path: Path, node: yaml.Node | None = None,
+    model: type[M],
+    data: Any,
+    path: Path,
+    node: yaml.Node | None = None,
     parents: tuple[tuple[Path, yaml.Node], ...] = (),
-) -> M:  # fmt: skip
+) -> M:
     """``data`` as a ``model``.
 
     :param parents: files that the first one extends, nearest first

@@ -33,9 +33,11 @@ class Requests:
     def new(self, number: int) -> bool:
         """Whether this signal asks for something that the one before did not."""
         now = time.monotonic()
-        same = self.count > 0 and number != signal.SIGINT and (
-            number == signal.SIGHUP or now - self._last < TOGETHER
-        )  # fmt: skip
+        same = (
+            self.count > 0
+            and number != signal.SIGINT
+            and (number == signal.SIGHUP or now - self._last < TOGETHER)
+        )
         self._last = now
         self.count += not same
         return not same
@@ -77,8 +79,9 @@ def steady() -> None:
             stream.flush()
         made = io.TextIOWrapper(
             io.BufferedWriter(_Lasting(number, "w", closefd=False)),
-            encoding=stream.encoding if stream else "utf-8", errors="backslashreplace",
+            encoding=stream.encoding if stream else "utf-8",
+            errors="backslashreplace",
             line_buffering=number == 2 or os.isatty(number),
-        )  # fmt: skip
+        )
         setattr(sys, name, made)
         setattr(sys, f"__{name}__", made)

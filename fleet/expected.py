@@ -13,19 +13,36 @@ SEVERAL = "a list ([one, other])"
 PAIRS = "a mapping (`{{}}` is an empty one)"
 #: pydantic's type of an error -> what is expected; in braces what it knows of the limit
 WORDS = {
-    "int_type": WHOLE, "int_parsing": WHOLE, "int_from_float": WHOLE, "int_parsing_size": WHOLE,
-    "bool_type": TRUTH, "bool_parsing": TRUTH, "string_type": TEXT,
-    "float_type": "a number", "float_parsing": "a number", "finite_number": "a number",
-    "greater_than_equal": "{ge} or more", "greater_than": "more than {gt}",
-    "less_than_equal": "{le} or less", "less_than": "less than {lt}",
-    "literal_error": "{expected}", "enum": "{expected}",
-    "list_type": SEVERAL, "tuple_type": SEVERAL, "set_type": SEVERAL,
-    "dict_type": PAIRS, "model_type": PAIRS, "model_attributes_type": PAIRS, "mapping_type": PAIRS,
-    "too_short": "at least {min_length} of them", "too_long": "at most {max_length} of them",
+    "int_type": WHOLE,
+    "int_parsing": WHOLE,
+    "int_from_float": WHOLE,
+    "int_parsing_size": WHOLE,
+    "bool_type": TRUTH,
+    "bool_parsing": TRUTH,
+    "string_type": TEXT,
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a number",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} or less",
+    "less_than": "less than {lt}",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "list_type": SEVERAL,
+    "tuple_type": SEVERAL,
+    "set_type": SEVERAL,
+    "dict_type": PAIRS,
+    "model_type": PAIRS,
+    "model_attributes_type": PAIRS,
+    "mapping_type": PAIRS,
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
     "string_too_short": "{min_length} characters or more",
     "string_too_long": "{max_length} characters or fewer",
-    "none_required": "nothing", "string_unicode": "a text in Unicode",
-}  # fmt: skip
+    "none_required": "nothing",
+    "string_unicode": "a text in Unicode",
+}
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 60

@@ -73,16 +73,22 @@ def _items(node: yaml.SequenceNode, index: int, data: Any) -> list[yaml.Node]:
 
 
 def told(
-    model: type[BaseModel], data: Any, problem: ErrorDetails, path: Path,
+    model: type[BaseModel],
+    data: Any,
+    problem: ErrorDetails,
+    path: Path,
     files: tuple[tuple[Path, yaml.Node], ...],
-) -> str:  # fmt: skip
+) -> str:
     """One wrong field, in one line.
 
     :param files: the file and those it extends, nearest first; none for what is not YAML
     """
     location = problem["loc"]
-    field = ".".join(word if (word := str(part)).isprintable() else repr(word)
-                     for part in location if part != KEY)  # fmt: skip
+    field = ".".join(
+        word if (word := str(part)).isprintable() else repr(word)
+        for part in location
+        if part != KEY
+    )
     message = expected.told(problem)
     place = f"{path}:1" if files else str(path)
     best = -1

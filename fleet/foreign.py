@@ -19,10 +19,11 @@ from typing import Any
 ACTIVE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff"
-    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(1 << 16, 17 << 16,
-                                                                           1 << 16))
+    + "".join(
+        f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(1 << 16, 17 << 16, 1 << 16)
+    )
     + "\U000e0000-\U000e007f]"
-)  # fmt: skip
+)
 #: colours and the like, which pyinfra puts around what it says
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -63,8 +64,9 @@ def styled(said: str) -> str:
     """Text with pyinfra's colours, which stay unless NO_COLOR is set."""
     colours = [] if os.environ.get("NO_COLOR") else STYLES.findall(said)
     parts = [text(part) for part in STYLES.split(said)]
-    return "".join(part + colour for part, colour in zip(parts, [*colours, *[""] * len(parts)],
-                                                         strict=False))  # fmt: skip
+    return "".join(
+        part + colour for part, colour in zip(parts, [*colours, *[""] * len(parts)], strict=False)
+    )
 
 
 def tame(record: logging.LogRecord) -> bool:

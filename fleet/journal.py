@@ -32,12 +32,16 @@ def ready() -> None:
     """:raises InvalidInput: a run could not keep its journal"""
     place = RUNS if RUNS.exists() else RUNS.absolute().parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise InvalidInput(f"{RUNS.absolute()}: no folder that can be written to, which a run "
-                           "needs for its journal and report")  # fmt: skip
+        raise InvalidInput(
+            f"{RUNS.absolute()}: no folder that can be written to, which a run "
+            "needs for its journal and report"
+        )
     free = os.statvfs(place)
     if free.f_blocks and free.f_bavail * free.f_frsize < ROOM:
-        raise InvalidInput(f"{RUNS.absolute()}: less than {ROOM >> 20} MiB are free, which a run "
-                           "needs for its journal and report")  # fmt: skip
+        raise InvalidInput(
+            f"{RUNS.absolute()}: less than {ROOM >> 20} MiB are free, which a run "
+            "needs for its journal and report"
+        )
 
 
 def folder(path: Path) -> Path:

@@ -13,17 +13,43 @@ FAILURE = {"stage": str, "code": str, "sentence": str, "remedy": str, "tail": [s
 TEST = {"verdict": str, "why": str, "rates": {str: NUMBER}}
 #: a type or several, a list or mapping of it, or the fields that a mapping has where it is there
 FIELDS: dict[str, Any] = {
-    **FAILURE, **TEST, **{name: str for name in (
-        "kind", "host", "title", "text", "what", "of", "wanted", "driver", "plugin", "fallback",
-        "resumes", "stopped", "release", "run", "answer")},
-    **{name: NUMBER for name in ("time", "seconds", "seen", "sent", "swarmed", "window",
-                                 "max_fail")},
+    **FAILURE,
+    **TEST,
+    **{
+        name: str
+        for name in (
+            "kind",
+            "host",
+            "title",
+            "text",
+            "what",
+            "of",
+            "wanted",
+            "driver",
+            "plugin",
+            "fallback",
+            "resumes",
+            "stopped",
+            "release",
+            "run",
+            "answer",
+        )
+    },
+    **{
+        name: NUMBER
+        for name in ("time", "seconds", "seen", "sent", "swarmed", "window", "max_fail")
+    },
     **{name: bool for name in ("dry", "interrupted", "canary")},
     **{name: TEXTS for name in ("cards", "serials", "models", "owners")},
     **{name: [str] for name in ("names", "needs", "proofs", "changes", "canaries")},
-    "versions": {str: (str, int)}, "drift": {str: [str]}, "groups": {str: [str]},
-    "lock": LOCK, "refusal": FAILURE, "validation": {str: TEST}, "plan": {"kind": str},
-}  # fmt: skip
+    "versions": {str: (str, int)},
+    "drift": {str: [str]},
+    "groups": {str: [str]},
+    "lock": LOCK,
+    "refusal": FAILURE,
+    "validation": {str: TEST},
+    "plan": {"kind": str},
+}
 
 
 def event(said: Any) -> bool:

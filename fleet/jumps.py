@@ -108,9 +108,13 @@ class Hop(SSHClient, Door):
             super().connect(hostname, **given)  # type: ignore[no-untyped-call]
 
     def gateway(
-        self, hostname: str, host_port: int, target: str, target_port: int,
+        self,
+        hostname: str,
+        host_port: int,
+        target: str,
+        target_port: int,
         timeout: float | None = None,
-    ) -> Channel | None:  # fmt: skip
+    ) -> Channel | None:
         """A way on to the next one, whose name here may be one of ssh_config's."""
         if self.name == NONE:
             return None
@@ -158,9 +162,12 @@ class Command:
         self._said, self._last = tempfile.TemporaryFile(), ""  # noqa: SIM115
         with theirs:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {strict(line)}"], stdin=theirs.fileno(),
-                stdout=theirs.fileno(), stderr=self._said, start_new_session=True,
-            )  # fmt: skip
+                ["/bin/sh", "-c", f"exec {strict(line)}"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=self._said,
+                start_new_session=True,
+            )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

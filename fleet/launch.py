@@ -22,8 +22,9 @@ from fleet.failures import Exit, InvalidInput
 FOR_PYINFRA = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 #: connectors of pyinfra that lead to this machine, or to what a driver is never installed in
-NO_SERVERS = {f"{kind}Connector" for kind in
-              ("Local", "Docker", "DockerSSH", "Podman", "PodmanSSH", "Chroot")}  # fmt: skip
+NO_SERVERS = {
+    f"{kind}Connector" for kind in ("Local", "Docker", "DockerSSH", "Podman", "PodmanSSH", "Chroot")
+}
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
@@ -56,8 +57,10 @@ def check(name: str, inventory: Inventory) -> list[tuple[str, Wanted]]:
             raise InvalidInput(f"{name}: {host.name} has no `release`")
         try:
             if host.connector_cls.__name__ in NO_SERVERS:
-                raise InvalidInput(f"a connector of pyinfra ({host.connector_cls.__name__}): a "
-                                   "fleet's hosts are reached by ssh")  # fmt: skip
+                raise InvalidInput(
+                    f"a connector of pyinfra ({host.connector_cls.__name__}): a "
+                    "fleet's hosts are reached by ssh"
+                )
             # what vagrant or terraform know is called by their names
             addresses.check_name(host.name[host.name[:1] == "@" and host.name.find("/") + 1 :])
             addresses.check_login(str(host.data.get("ssh_user") or "root"))
@@ -138,8 +141,9 @@ def override(data: Iterable[str], said: Mapping[str, Any] | None = None) -> dict
         if not equals or not key:
             raise InvalidInput(f"--data {word}: say KEY=VALUE")
         pairs[key] = parse_cli_arg(value)
-    return pairs | {key: said[key] for key in ("ssh_user", "ssh_key", "ssh_port")
-                    if said and said.get(key)}  # fmt: skip
+    return pairs | {
+        key: said[key] for key in ("ssh_user", "ssh_key", "ssh_port") if said and said.get(key)
+    }
 
 
 def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Any:
@@ -158,9 +162,13 @@ def run(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = Non
         options = ("-y", *options)  # first: no option before it can take it for its value
     run = identity()
     words = [sys.executable, "-m", "pyinfra", inventory, "deploy.py", *options]
-    process = subprocess.Popen(words, env={**os.environ, "MLUFLEET_RUN": run},
-                               stdin=subprocess.DEVNULL, stdout=output,
-                               stderr=output)  # fmt: skip
+    process = subprocess.Popen(
+        words,
+        env={**os.environ, "MLUFLEET_RUN": run},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+    )
     # Ctrl-C reaches pyinfra as well; this process stays to read the report it leaves
     for number in ending.asked():
         passed = signal.SIG_IGN if number == signal.SIGINT else partial(_pass_on, process)

@@ -63,8 +63,10 @@ def write(lock: Lock, path: Path) -> None:
     """:raises InvalidInput: it is larger than what is read as one, or cannot be written"""
     text = lock.model_dump_json(indent=1) + "\n"
     if len(text.encode()) > LARGEST:
-        raise InvalidInput(f"{path}: {len(lock.files)} files are more than a lock can have: "
-                           "pack those that belong together, or leave some out")  # fmt: skip
+        raise InvalidInput(
+            f"{path}: {len(lock.files)} files are more than a lock can have: "
+            "pack those that belong together, or leave some out"
+        )
     try:
         whole.write(path, text)
     except OSError as error:
@@ -129,8 +131,12 @@ def read_image(path: Path, reading: pieces.Reading, wanted: Image) -> images.Ima
     return found
 
 
-def make(release: Release, store: Path, progress: Callable[[str], None],
-         warn: Callable[[str], None] = lambda line: None) -> Lock:  # fmt: skip
+def make(
+    release: Release,
+    store: Path,
+    progress: Callable[[str], None],
+    warn: Callable[[str], None] = lambda line: None,
+) -> Lock:
     """Measure the store for a release.
 
     :param progress: told of each file before it is read
@@ -177,6 +183,9 @@ def check(release: Release, lock: Lock, store: Path, *, full: bool = False) -> l
         else:
             same[path] = locked.sha256
     found = measured.sums(list(same), lambda path: measure(path).sha256, anew=full)
-    problems += [f"{path}: sha256 is not the lock's {sha}" for path, sha in same.items()
-                 if found[path] != sha]  # fmt: skip
+    problems += [
+        f"{path}: sha256 is not the lock's {sha}"
+        for path, sha in same.items()
+        if found[path] != sha
+    ]
     return problems

@@ -25,6 +25,8 @@ def allow(hosts: Iterable[Any]) -> None:
     if soft == resource.RLIM_INFINITY or soft >= need:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
-        raise Plain(f"{count} hosts need up to {need} open files at once, and the limit is {hard} "
-                    "(`ulimit -Hn`): raise it, or take fewer hosts with --limit")  # fmt: skip
+        raise Plain(
+            f"{count} hosts need up to {need} open files at once, and the limit is {hard} "
+            "(`ulimit -Hn`): raise it, or take fewer hosts with --limit"
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))

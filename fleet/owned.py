@@ -32,11 +32,15 @@ def warnings(inventory: str, secrets: Iterable[str] = ()) -> list[str]:
         except OSError:
             continue
         if seen.st_mode & stat.S_IWOTH and not seen.st_mode & stat.S_ISVTX:
-            found.append(f"{path}: every user of this machine can write to it, and what is in it "
-                         f"is done with your rights; remedy: chmod o-w {path}")  # fmt: skip
+            found.append(
+                f"{path}: every user of this machine can write to it, and what is in it "
+                f"is done with your rights; remedy: chmod o-w {path}"
+            )
         elif seen.st_uid not in mine:
-            found.append(f"{path}: belongs to user {seen.st_uid}, and what is in it is done with "
-                         "your rights; remedy: a clone of your own")  # fmt: skip
+            found.append(
+                f"{path}: belongs to user {seen.st_uid}, and what is in it is done with "
+                "your rights; remedy: a clone of your own"
+            )
     for secret in dict.fromkeys(secrets):
         path = Path(os.path.expanduser(secret))
         try:
@@ -44,6 +48,8 @@ def warnings(inventory: str, secrets: Iterable[str] = ()) -> list[str]:
         except OSError:
             continue
         if exposed:
-            found.append(f"{path}: other users of this machine can read this password; remedy: "
-                         f"chmod 600 {path}")  # fmt: skip
+            found.append(
+                f"{path}: other users of this machine can read this password; remedy: "
+                f"chmod 600 {path}"
+            )
     return found

@@ -94,9 +94,12 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
 
 
 def lines(
-    release: Release, lock: Lock | None, store: Path, cards: int,
+    release: Release,
+    lock: Lock | None,
+    store: Path,
+    cards: int,
     own: tuple[int, ...] | None = None,
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """What a release comes to, a line a thing.
 
     :param cards: devices of the host

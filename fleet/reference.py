@@ -36,8 +36,10 @@ PLAIN = {str: "text", int: "number", bool: "true or false"}
 def meanings(model: type[BaseModel]) -> dict[str, str]:
     """Field -> the `#:` comment above it."""
     pattern = r"((?:    #: [^\n]+\n)+)    (\w+): "
-    return {name: " ".join(line.strip().removeprefix("#: ") for line in comment.splitlines())
-            for comment, name in re.findall(pattern, inspect.getsource(model))}  # fmt: skip
+    return {
+        name: " ".join(line.strip().removeprefix("#: ") for line in comment.splitlines())
+        for comment, name in re.findall(pattern, inspect.getsource(model))
+    }
 
 
 def kind(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
@@ -68,7 +70,7 @@ def models() -> list[type[BaseModel]]:
         for value in vars(release).values()
         if inspect.isclass(value) and issubclass(value, Model) and value is not Model
     ]
-    return sorted(found, key=lambda model: model is not release.Release)  # fmt: skip
+    return sorted(found, key=lambda model: model is not release.Release)
 
 
 def examples(model: type[BaseModel], data: Any, kinds: Any = release.Release) -> Iterator[Any]:

@@ -21,7 +21,7 @@ from fleet.shapes import (
     Sha256,
     like,
     stays_inside,
-)  # fmt: skip
+)
 
 
 class DriverPackage(Model):
@@ -106,8 +106,9 @@ class Container(Model):
 
     def shows(self, path: str) -> bool:
         """Whether what is at a path of the container is the host's."""
-        return any(f"{path}/".startswith(mount.container.rstrip("/") + "/")
-                   for mount in self.mounts)  # fmt: skip
+        return any(
+            f"{path}/".startswith(mount.container.rstrip("/") + "/") for mount in self.mounts
+        )
 
 
 class Source(Model):
@@ -122,8 +123,12 @@ class Source(Model):
     #: in the container, below a mount
     path: AbsolutePath
     #: origin, asked where there is no bundle
-    url: Annotated[str, like(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*",
-                             "an address of a git repository")] | None = None  # fmt: skip
+    url: (
+        Annotated[
+            str, like(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", "an address of a git repository")
+        ]
+        | None
+    ) = None
     #: in the store, for hosts without network (`git bundle create`)
     bundle: RelativePath | None = None
     #: one of the origin's
@@ -348,21 +353,26 @@ class Release(Model):
                 raise ValueError(f"{name} is not a source; sources are {', '.join(names)}")
         for name in linked:
             if name not in trees:
-                raise ValueError(f"weights are linked into {name}, which migration.trees has not; "
-                                 "mount them where they are looked for")  # fmt: skip
+                raise ValueError(
+                    f"weights are linked into {name}, which migration.trees has not; "
+                    "mount them where they are looked for"
+                )
         return self
 
     @model_validator(mode="after")
     def _can_be_seen(self) -> Release:
         for source in self.sources:
             if not self.container.shows(source.path):
-                raise ValueError(f"source {source.name}: no mount of the container has "
-                                 f"{source.path}")  # fmt: skip
+                raise ValueError(
+                    f"source {source.name}: no mount of the container has {source.path}"
+                )
         for weights in self.weights:
             for patch in self.patches:
                 if weights.link and patch.file.startswith(f"{weights.target}/"):
-                    raise ValueError(f"{patch.file}: patch it where {weights.name} is linked, in "
-                                     f"{weights.link.tree}_mlu")  # fmt: skip
+                    raise ValueError(
+                        f"{patch.file}: patch it where {weights.name} is linked, in "
+                        f"{weights.link.tree}_mlu"
+                    )
         return self
 
     def source(self, name: str) -> Source:

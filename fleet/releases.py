@@ -28,8 +28,9 @@ def find(name: str) -> Path:
     named = sorted(p.stem for p in RELEASES.glob("*.yml"))
     files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else named
     near = nearest.told(name, files)
-    raise InvalidInput(f"release {name!r}: no file {path}{near}; known releases: "
-                       f"{', '.join(named)}")  # fmt: skip
+    raise InvalidInput(
+        f"release {name!r}: no file {path}{near}; known releases: {', '.join(named)}"
+    )
 
 
 def merged(base: Any, change: Any) -> Any:

@@ -34,8 +34,9 @@ def document(wanted: Wanted) -> Path:
     """What a host is wanted to be, in a file of this machine's cache named by its content."""
     path = measured.cache().parent / "releases" / f"{wanted.whole}.json"
     each = [_plain(part) for part in wanted.parts]
-    text = json.dumps({"releases": each} if wanted.beside else each[0],
-                      ensure_ascii=False, sort_keys=True)  # fmt: skip
+    text = json.dumps(
+        {"releases": each} if wanted.beside else each[0], ensure_ascii=False, sort_keys=True
+    )
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         whole.write(path, text)
     return path
@@ -64,10 +65,13 @@ def restore(text: str, folder: Path, name: str, store: str) -> dict[str, Any]:
     of = Path(f"{name}'s remembered release")
     if isinstance(data, dict) and "releases" in data:
         several = documents.validate(Several, data, of).releases
-        wants: dict[str, Any] = {"release": None, "releases": {
-            _written(one, folder, f"{name}.{number}"): one.cards
-            for number, one in enumerate(several, 1)
-        }}  # fmt: skip
+        wants: dict[str, Any] = {
+            "release": None,
+            "releases": {
+                _written(one, folder, f"{name}.{number}"): one.cards
+                for number, one in enumerate(several, 1)
+            },
+        }
     else:
         one = documents.validate(Remembered, data, of)
         wants = {"release": _written(one, folder, name), "releases": None}

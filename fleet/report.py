@@ -46,9 +46,17 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
     """The report of these events."""
     hosts: dict[str, dict[str, Any]] = {}
     report: dict[str, Any] = {
-        "schema": SCHEMA, "run": run, "kind": "deploy", "started": None, "ended": None,
-        "dry": False, "interrupted": False, "rollout": None, "hosts": hosts, "seeded": 0,
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "run": run,
+        "kind": "deploy",
+        "started": None,
+        "ended": None,
+        "dry": False,
+        "interrupted": False,
+        "rollout": None,
+        "hosts": hosts,
+        "seeded": 0,
+    }
     for event in events:
         # what lacks what its kind has was written by another version, or by somebody else
         with suppress(KeyError, TypeError, ValueError, AttributeError):
@@ -61,8 +69,17 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
             host["touched"] > host["seen"] or host["now"] not in ("", "begins")
         )
         host["ahead"] = _ahead(host)
-        for key in ("looked", "touched", "needs", "refusal", "unreachable", "began-stage",
-                    "transfers", "proofs", "tested"):  # fmt: skip
+        for key in (
+            "looked",
+            "touched",
+            "needs",
+            "refusal",
+            "unreachable",
+            "began-stage",
+            "transfers",
+            "proofs",
+            "tested",
+        ):
             del host[key]
     report["exit"] = exit_status(report).value
     return report
@@ -78,8 +95,14 @@ def _hear(report: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "rollout":
         plan = event["plan"]
         report["kind"] = plan["kind"]
-        report["rollout"] = {"plan": plan, "resumes": event["resumes"], "canaries": [],
-                             "window": 0, "max_fail": 0, "stopped": ""}  # fmt: skip
+        report["rollout"] = {
+            "plan": plan,
+            "resumes": event["resumes"],
+            "canaries": [],
+            "window": 0,
+            "max_fail": 0,
+            "stopped": "",
+        }
     elif kind == "scheduled" and report["rollout"]:
         report["rollout"].update({k: event[k] for k in ("canaries", "window", "max_fail")})
     elif kind == "end":
@@ -94,14 +117,43 @@ def _hear(report: dict[str, Any], event: dict[str, Any]) -> None:
 
 
 def _host() -> dict[str, Any]:
-    return {"status": "skipped", "stages": [], "failure": None, "versions": {}, "answer": None,
-            "kept": [], "notes": [], "drift": {}, "lock": None, "cards": {}, "serials": {},
-            "models": {}, "owners": {}, "validation": {}, "proofs": [], "groups": [],
-            "canary": False, "began": None, "ended": None,
-            "rolled_back": None, "way_back": "", "now": "", "looked": False, "needs": [],
-            "refusal": None, "unreachable": False, "began-stage": None, "sent": 0,
-            "swarmed": 0, "transfers": [], "wanted": "", "seen": None, "old": False,
-            "touched": 0.0, "tested": []}  # fmt: skip
+    return {
+        "status": "skipped",
+        "stages": [],
+        "failure": None,
+        "versions": {},
+        "answer": None,
+        "kept": [],
+        "notes": [],
+        "drift": {},
+        "lock": None,
+        "cards": {},
+        "serials": {},
+        "models": {},
+        "owners": {},
+        "validation": {},
+        "proofs": [],
+        "groups": [],
+        "canary": False,
+        "began": None,
+        "ended": None,
+        "rolled_back": None,
+        "way_back": "",
+        "now": "",
+        "looked": False,
+        "needs": [],
+        "refusal": None,
+        "unreachable": False,
+        "began-stage": None,
+        "sent": 0,
+        "swarmed": 0,
+        "transfers": [],
+        "wanted": "",
+        "seen": None,
+        "old": False,
+        "touched": 0.0,
+        "tested": [],
+    }
 
 
 def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
@@ -112,8 +164,7 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "observed":
         if not host["touched"]:  # what differed at the beginning; not what differs on the way back
             host["drift"] = event.get("drift", {})
-        host.update(looked=True, needs=event["needs"],
-                    proofs=event.get("proofs", ["smoke"]))  # fmt: skip
+        host.update(looked=True, needs=event["needs"], proofs=event.get("proofs", ["smoke"]))
         _seen(host, event)
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
@@ -159,8 +210,9 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["swarmed"] += event.get("swarmed", 0)
         host["transfers"].append((event.get("stage", ""), event["time"], event.get("seconds", 0.0)))
         if event.get("fallback"):
-            host["notes"].append(f"{event['title']}: it left the swarm ({event['fallback']}), "
-                                 "the rest came by SSH")  # fmt: skip
+            host["notes"].append(
+                f"{event['title']}: it left the swarm ({event['fallback']}), the rest came by SSH"
+            )
     else:
         _travelled(host, event)
 
@@ -168,13 +220,16 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
 def _seen(host: dict[str, Any], event: dict[str, Any]) -> None:
     """What a look saw takes the place of what the one before it saw."""
     tests = {name: host["validation"][name] for name in host["tested"]}
-    host.update({key: event.get(key, {}) for key in ("cards", "serials", "models", "owners")},
-                versions=dict(event["versions"]), lock=event.get("lock"),
-                # what this run has tested it knows better than a stamp tells
-                validation={**event.get("validation", {}), **tests},
-                # an older journal was told of a look at once, and of the first one only
-                seen=event.get("seen", event["time"]),
-                wanted=event.get("wanted", event["versions"].get("release", "")))  # fmt: skip
+    host.update(
+        {key: event.get(key, {}) for key in ("cards", "serials", "models", "owners")},
+        versions=dict(event["versions"]),
+        lock=event.get("lock"),
+        # what this run has tested it knows better than a stamp tells
+        validation={**event.get("validation", {}), **tests},
+        # an older journal was told of a look at once, and of the first one only
+        seen=event.get("seen", event["time"]),
+        wanted=event.get("wanted", event["versions"].get("release", "")),
+    )
 
 
 def _travelled(host: dict[str, Any], event: dict[str, Any]) -> None:

@@ -77,8 +77,9 @@ class Log(logging.Handler):
             # a disk that is full stops the run where the journal finds it, not in a line of a log
             with suppress(OSError):
                 path = journal.folder(self.folder) / f"{journal.file_name(name)}.log"
-                with open(journal.opened(path), "a", encoding="utf-8",
-                          errors="backslashreplace") as file:  # fmt: skip
+                with open(
+                    journal.opened(path), "a", encoding="utf-8", errors="backslashreplace"
+                ) as file:
                     file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
@@ -93,8 +94,12 @@ class Goodbye(BaseStateCallback):
             if held and not connection.lost(host):
                 events.emit(host.name, "released", run=held.owner.run)
 
-        ways = (partial(ahead.end, host.name), partial(swarm.leave, host.name), released,
-                partial(sudo.remove, host))  # fmt: skip
+        ways = (
+            partial(ahead.end, host.name),
+            partial(swarm.leave, host.name),
+            released,
+            partial(sudo.remove, host),
+        )
         for leave in ways:
             try:
                 leave()
@@ -229,13 +234,18 @@ class Run:
         if isinstance(state, Failure):
             events.emit(host.name, "failed", stage="probe", **_fields(state))
             return
-        refused = ({"stage": stage, **_fields(d)} for stage, d in drift.items()
-                   if isinstance(d, Failure))  # fmt: skip
+        refused = (
+            {"stage": stage, **_fields(d)} for stage, d in drift.items() if isinstance(d, Failure)
+        )
         found = facts.of(look.wanted, state, look.options)
-        self._told(host, found, needs=list(drift),
-                   proofs=[smoke.STAGE.label(part) for part in look.wanted.parts],
-                   refusal=next(refused, None),
-                   drift={stage: _words(said) for stage, said in drift.items()})  # fmt: skip
+        self._told(
+            host,
+            found,
+            needs=list(drift),
+            proofs=[smoke.STAGE.label(part) for part in look.wanted.parts],
+            refusal=next(refused, None),
+            drift={stage: _words(said) for stage, said in drift.items()},
+        )
         if left := validation.left_out(state, look.options):
             events.emit(host.name, "note", text=left)
         if mixture := compatibility.mixed(
@@ -288,8 +298,10 @@ class Run:
         try:
             result = report.write(self.folder)
         except OSError as error:
-            logger.error(f"{self.folder}: no report: {error.strerror or error}; `mlufleet report "
-                         f"{self.folder.name}` makes it of the journal")  # fmt: skip
+            logger.error(
+                f"{self.folder}: no report: {error.strerror or error}; `mlufleet report "
+                f"{self.folder.name}` makes it of the journal"
+            )
             return
         terminal.summary(result, self.folder)
 
@@ -309,5 +321,9 @@ def _words(decision: Decision) -> list[str]:
 
 
 def _fields(failure: Failure) -> dict[str, Any]:
-    return {"code": failure.code, "sentence": failure.sentence, "remedy": failure.remedy,
-            "tail": list(failure.tail)}  # fmt: skip
+    return {
+        "code": failure.code,
+        "sentence": failure.sentence,
+        "remedy": failure.remedy,
+        "tail": list(failure.tail),
+    }

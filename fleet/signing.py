@@ -65,19 +65,23 @@ def load(key: str, certificate: str) -> Signing:
     try:
         private = load_pem_private_key(secret, password=None)
     except TypeError:
-        raise InvalidInput(f"{FIELDS[0]}: {key} has a passphrase, which nobody is there to type "
-                           f"on a host: `openssl pkey -in {key} -out PLAIN`") from None  # fmt: skip
+        raise InvalidInput(
+            f"{FIELDS[0]}: {key} has a passphrase, which nobody is there to type "
+            f"on a host: `openssl pkey -in {key} -out PLAIN`"
+        ) from None
     except ValueError:
         raise InvalidInput(f"{FIELDS[0]}: {key} is no private key in PEM") from None
     if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
         raise InvalidInput(f"{FIELDS[0]}: kernels know RSA and ECDSA, not the kind of {key}")
     found = _certificate(public, certificate)
     if private.public_key() != found.public_key():
-        raise InvalidInput(f"{FIELDS[1]}: {certificate} is the certificate of another key than "
-                           f"{key}")  # fmt: skip
+        raise InvalidInput(
+            f"{FIELDS[1]}: {certificate} is the certificate of another key than {key}"
+        )
     issued = found.issuer.public_bytes() + _integer(found.serial_number)
-    return Signing(secret, found.public_bytes(Encoding.DER), certificate, _identity(found),
-                   issued.hex())  # fmt: skip
+    return Signing(
+        secret, found.public_bytes(Encoding.DER), certificate, _identity(found), issued.hex()
+    )
 
 
 def _read(name: str, path: str) -> bytes:

@@ -13,10 +13,12 @@ DEEPEST, LARGEST = 50, 100_000
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 #: what YAML makes of a word that is not in quotes
 KINDS = {
-    "tag:yaml.org,2002:int": "a number", "tag:yaml.org,2002:float": "a number",
-    "tag:yaml.org,2002:bool": "yes or no", "tag:yaml.org,2002:null": "nothing",
+    "tag:yaml.org,2002:int": "a number",
+    "tag:yaml.org,2002:float": "a number",
+    "tag:yaml.org,2002:bool": "yes or no",
+    "tag:yaml.org,2002:null": "nothing",
     "tag:yaml.org,2002:timestamp": "a date",
-}  # fmt: skip
+}
 DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 #: neither a file name nor a UTF-8 file can have one
 IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
@@ -73,8 +75,9 @@ class Loader(yaml.SafeLoader):
         size = 1 + sum(self._measured[part][0] for part in parts)
         levels = 1 + max((self._measured[part][1] for part in parts), default=0)
         if size > self._largest or levels > DEEPEST:
-            raise refused(node, f"its aliases make more than {self._largest} values or {DEEPEST} "
-                                "levels")  # fmt: skip
+            raise refused(
+                node, f"its aliases make more than {self._largest} values or {DEEPEST} levels"
+            )
         self._measured[node] = size, levels
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -86,8 +89,11 @@ class Loader(yaml.SafeLoader):
 
     def construct_yaml_int(self, node: yaml.Node) -> int:
         if not DECIMAL.fullmatch(node.value) or len(node.value) > 30:
-            raise refused(node, f"YAML does not read {node.value} as the number it looks like "
-                                "(octal, base 60): write it in decimal, or in quotes")  # fmt: skip
+            raise refused(
+                node,
+                f"YAML does not read {node.value} as the number it looks like "
+                "(octal, base 60): write it in decimal, or in quotes",
+            )
         return int(node.value)
 
 

@@ -27,8 +27,9 @@ def _filled(*names: str) -> AfterValidator:
         except (LookupError, ValueError):
             made = ""
         if not all(f"\0{name}\0" in made for name in names):
-            raise ValueError(f"{pattern!r} must have {', '.join(f'{{{n}}}' for n in names)} "
-                             "and no other braces")  # fmt: skip
+            raise ValueError(
+                f"{pattern!r} must have {', '.join(f'{{{n}}}' for n in names)} and no other braces"
+            )
         return pattern
 
     return AfterValidator(checked)
@@ -142,6 +143,12 @@ def said(known: Mapping[str, Said], os: str, version: str) -> Said | None:
 
 def called(name: str) -> System | None:
     """The system that a release calls so; None for one that is not in the table."""
-    return next((system for system in table() if name == system.name or (
-        name.startswith(system.id) and system.is_of(system.id, name[len(system.id) :])
-    )), None)  # fmt: skip
+    return next(
+        (
+            system
+            for system in table()
+            if name == system.name
+            or (name.startswith(system.id) and system.is_of(system.id, name[len(system.id) :]))
+        ),
+        None,
+    )

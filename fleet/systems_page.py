@@ -36,16 +36,32 @@ How far each driver follows the kernel is in [files/compatibility.yml](../files/
 
 def page() -> str:
     """The table as a page of the reference."""
-    head = ("system", "name", "ID, VERSION_ID", "driver", "module, below /lib/modules/KERNEL",
-            "headers", "docker", "not tried", "from", "inferred")  # fmt: skip
+    head = (
+        "system",
+        "name",
+        "ID, VERSION_ID",
+        "driver",
+        "module, below /lib/modules/KERNEL",
+        "headers",
+        "docker",
+        "not tried",
+        "from",
+        "inferred",
+    )
     rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for system in table():
         names = system.file.replace("{system}", system.name)
         cells = (
-            system.title, system.name, f"{system.id}, {system.version}", f"`{names}`",
-            system.modules, f"`{system.headers}`",
-            f"{system.tool} install {' or '.join(system.docker)}", ", ".join(system.untested),
-            "; ".join(system.sources), system.inferred,
-        )  # fmt: skip
+            system.title,
+            system.name,
+            f"{system.id}, {system.version}",
+            f"`{names}`",
+            system.modules,
+            f"`{system.headers}`",
+            f"{system.tool} install {' or '.join(system.docker)}",
+            ", ".join(system.untested),
+            "; ".join(system.sources),
+            system.inferred,
+        )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join([HEAD, *rows]) + "\n"

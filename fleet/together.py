@@ -84,8 +84,9 @@ def _clashes(one: Wanted, other: Wanted) -> Iterator[str]:
     a, b = one.release, other.release
     both = f"{a.name} and {b.name}"
     if a.driver.version != b.driver.version:
-        yield (f"{both}: a host runs one driver, they want {a.driver.version} and "
-               f"{b.driver.version}")  # fmt: skip
+        yield (
+            f"{both}: a host runs one driver, they want {a.driver.version} and {b.driver.version}"
+        )
     if a.container.name == b.container.name:
         yield f"{both}: both have a container named {a.container.name}"
     if a.image.reference == b.image.reference and one.lock.image.id != other.lock.image.id:

@@ -68,8 +68,9 @@ def _made(path: Path, sha: str) -> bytes:
     found, _ = pieces.read(path, each)
     if found != sha:
         raise OSError(f"{path} has changed since it was checked")
-    torrent = lt.create_torrent([lt.create_file_entry(sha, size)], pieces.SIZE,
-                                lt.create_torrent.v1_only)  # fmt: skip
+    torrent = lt.create_torrent(
+        [lt.create_file_entry(sha, size)], pieces.SIZE, lt.create_torrent.v1_only
+    )
     for index, part in enumerate(sums):
         torrent.set_hash(index, part.digest())
     made: Any = torrent.generate()

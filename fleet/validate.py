@@ -17,12 +17,18 @@ from fleet.failures import Exit, InvalidInput
 if TYPE_CHECKING:
     from fleet.validation import Good
 
-LEVEL = click.option("--level", type=click.IntRange(3, 4), default=3, show_default=True,
-                     help="4 has all of 3, and the tests that load cards as far as they "
-                     "go.")  # fmt: skip
-DESTRUCTIVE = click.option("--destructive", is_flag=True,
-                           help="Let tests run that load cards and power supplies as far as they "
-                           "go.")  # fmt: skip
+LEVEL = click.option(
+    "--level",
+    type=click.IntRange(3, 4),
+    default=3,
+    show_default=True,
+    help="4 has all of 3, and the tests that load cards as far as they go.",
+)
+DESTRUCTIVE = click.option(
+    "--destructive",
+    is_flag=True,
+    help="Let tests run that load cards and power supplies as far as they go.",
+)
 
 
 @click.command(context_settings=launch.FOR_PYINFRA)
@@ -34,9 +40,14 @@ DESTRUCTIVE = click.option("--destructive", is_flag=True,
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def validate(
-    inventory: str | None, level: int, destructive: bool, again: bool, listed: bool,
-    as_json: bool, options: tuple[str, ...],
-) -> None:  # fmt: skip
+    inventory: str | None,
+    level: int,
+    destructive: bool,
+    again: bool,
+    listed: bool,
+    as_json: bool,
+    options: tuple[str, ...],
+) -> None:
     """Bring the hosts of INVENTORY to their releases, and run the vendor's suite (CNVS) on them.
 
     A test that cannot run (no cnvs on the host, too few cards, destructive) is SKIPPED, which is
@@ -63,8 +74,9 @@ def validate(
         click.echo(json.dumps(results, indent=1, ensure_ascii=False))
     else:
         _show(results)
-    passed = all(test["verdict"] == validation.PASSED for host in results.values()
-                 for test in host.values())  # fmt: skip
+    passed = all(
+        test["verdict"] == validation.PASSED for host in results.values() for test in host.values()
+    )
     sys.exit(report["exit"] or (Exit.OK if passed else Exit.FAILED))
 
 
@@ -73,13 +85,21 @@ def validate(
 @click.argument("host")
 @LEVEL
 @DESTRUCTIVE
-@click.option("--file", "path", type=click.Path(path_type=Path, dir_okay=False),
-              help="Where thresholds are kept.  [default: inventories/golden.yml]")  # fmt: skip
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where thresholds are kept.  [default: inventories/golden.yml]",
+)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def golden(
-    inventory: str, host: str, level: int, destructive: bool, path: Path | None,
+    inventory: str,
+    host: str,
+    level: int,
+    destructive: bool,
+    path: Path | None,
     options: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     """Take what the cards of HOST, which is known to be good, do in the vendor's suite.
 
     Other hosts with cards of that model may do a tenth less (`tolerance` of the file). What the
@@ -99,8 +119,9 @@ def golden(
     path = path or Path(validation.GOLDEN)
     found = validation.golden(str(path)) if path.exists() else validation.Golden()
     # a file that is wrong is told before anything is run; a good host is held against nothing
-    report = _run(inventory, level, destructive, True, *options, "--limit", host,
-                  "--data", "golden=")  # fmt: skip
+    report = _run(
+        inventory, level, destructive, True, *options, "--limit", host, "--data", "golden="
+    )
     if report["exit"] or host not in report["hosts"]:
         sys.exit(report["exit"] or Exit.INVALID)
     model, good = taken(host, report)
@@ -128,10 +149,16 @@ def taken(name: str, report: dict[str, Any]) -> tuple[str, Good]:
     if len(models) != 1 or len(host.models) != host.count:
         said = ", ".join(sorted(models)) or "none is known"
         raise InvalidInput(f"{name}: its cards are not all of one known model ({said})")
-    bad = [f"{plugin}: {test.why}" for plugin, test in host.validation.items()
-           if test.verdict == validation.FAILED]  # fmt: skip
-    rates = {plugin: test.rates for plugin, test in host.validation.items()
-             if test.verdict == validation.PASSED and test.rates}  # fmt: skip
+    bad = [
+        f"{plugin}: {test.why}"
+        for plugin, test in host.validation.items()
+        if test.verdict == validation.FAILED
+    ]
+    rates = {
+        plugin: test.rates
+        for plugin, test in host.validation.items()
+        if test.verdict == validation.PASSED and test.rates
+    }
     if bad or not rates:
         said = "; ".join(bad) or "no test that ran gave a rate"
         raise InvalidInput(f"{name} is no host to go by: {said}")
@@ -144,16 +171,22 @@ def told() -> list[str]:
     """A line for each test."""
     from fleet import validation
 
-    return [f"level {test.level}  {test.plugin:<20} about {test.seconds:>4} s, ended after "
-            f"{test.timeout} s{', destructive' if test.destructive else ''}"
-            f"{f', {test.cards} cards' if test.cards > 1 else ''}"
-            for test in validation.tests(4)]  # fmt: skip
+    return [
+        f"level {test.level}  {test.plugin:<20} about {test.seconds:>4} s, ended after "
+        f"{test.timeout} s{', destructive' if test.destructive else ''}"
+        f"{f', {test.cards} cards' if test.cards > 1 else ''}"
+        for test in validation.tests(4)
+    ]
 
 
 def _run(inventory: str, level: int, destructive: bool, again: bool, *options: str) -> Any:
     said = {"validation": level, "validation_destructive": destructive, "validation_again": again}
-    data = [word for key, value in said.items()
-            for word in ("--data", f"{key}={json.dumps(value)}") if value]  # fmt: skip
+    data = [
+        word
+        for key, value in said.items()
+        for word in ("--data", f"{key}={json.dumps(value)}")
+        if value
+    ]
     return launch.run(inventory, (*data, *options))
 
 
@@ -167,12 +200,19 @@ def _show(results: dict[str, dict[str, dict[str, Any]]]) -> None:
 
     styles = {validation.PASSED: "green", validation.FAILED: "red", validation.SKIPPED: "cyan"}
     table = Table("host", "test", "verdict", "why")
-    every = [(name, (plugin, test["verdict"], test["why"]))
-             for name, tests in results.items() for plugin, test in tests.items()]  # fmt: skip
+    every = [
+        (name, (plugin, test["verdict"], test["why"]))
+        for name, tests in results.items()
+        for plugin, test in tests.items()
+    ]
     rows = [([name], said) for name, said in every]
     if len(results) > names.FEW:
         rows = [(members, said) for said, members in names.alike(every).items()]
     for members, (plugin, verdict, why) in rows:
-        table.add_row(Text(names.counted(members), overflow="fold"), Text(plugin),
-                      Text(verdict, style=styles[verdict]), Text(why, overflow="fold"))  # fmt: skip
+        table.add_row(
+            Text(names.counted(members), overflow="fold"),
+            Text(plugin),
+            Text(verdict, style=styles[verdict]),
+            Text(why, overflow="fold"),
+        )
     Console(highlight=False).print(table)

@@ -39,8 +39,9 @@ class Wanted:
     @property
     def parts(self) -> tuple[Wanted, ...]:
         """All releases of the host, each with the others beside, in an order that never differs."""
-        bare = sorted((replace(one, beside=()) for one in (self, *self.beside)),
-                      key=lambda one: one.slot)  # fmt: skip
+        bare = sorted(
+            (replace(one, beside=()) for one in (self, *self.beside)), key=lambda one: one.slot
+        )
         return tuple(replace(one, beside=tuple(o for o in bare if o is not one)) for one in bare)
 
     @property

@@ -154,9 +154,11 @@ def shell(host: Host, command: StringCommand, arguments: Any) -> tuple[bool, Com
     seconds = command.seconds + GRACE if isinstance(command, Script) else None
     try:
         ok, output = host.run_shell_command(
-            command, print_output=state.print_output, print_input=state.print_input,
+            command,
+            print_output=state.print_output,
+            print_input=state.print_input,
             **{**arguments, "_timeout": seconds},
-        )  # fmt: skip
+        )
     except TimeoutError:
         said = ("@@code TIMED_OUT", f"the host did not end it within {seconds} s")
         ok, output = False, CommandOutput([OutputLine("stdout", line) for line in said])
@@ -189,8 +191,11 @@ def arguments(host: Host, **given: Any) -> dict[str, Any]:
 
 def privileged(host: Host, command: StringCommand, arguments: Any) -> str:
     """A command as pyinfra would send it, sudo and all."""
-    given = {k: v for k, v in arguments.items() if k not in ("_stdin", "_timeout", "_get_pty",
-                                                            "_success_exit_codes")}  # fmt: skip
+    given = {
+        k: v
+        for k, v in arguments.items()
+        if k not in ("_stdin", "_timeout", "_get_pty", "_success_exit_codes")
+    }
     return sudoed(
         host, str(make_unix_command_for_host(host.state, host, command, **given).get_raw_value())
     )

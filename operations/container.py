@@ -48,9 +48,11 @@ def spec_digest(wanted: Wanted, state: HostState) -> str:
 def fits(wanted: Wanted, state: HostState) -> bool:
     """Whether the container is what was created, and what would be created today."""
     found, label = state.container, spec_digest(wanted, state)
-    return found is not None and found.image == wanted.lock.image.id and (
-        found.spec == label and state.stamps.get("container") == f"{label} {found.facts}"
-    )  # fmt: skip
+    return (
+        found is not None
+        and found.image == wanted.lock.image.id
+        and (found.spec == label and state.stamps.get("container") == f"{label} {found.facts}")
+    )
 
 
 def edited(wanted: Wanted, state: HostState) -> list[str]:
@@ -61,8 +63,10 @@ def edited(wanted: Wanted, state: HostState) -> list[str]:
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     if silent := engine.unanswered(wanted, state):
         return silent
-    old = [f"remove container {name}: no release of this host has it any more"
-           for name in state.retired]  # fmt: skip
+    old = [
+        f"remove container {name}: no release of this host has it any more"
+        for name in state.retired
+    ]
     return old + _own(wanted, state)
 
 
@@ -102,11 +106,25 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     folders = [layout.SHARED, *(mount.host for mount in spec.mounts)]
     yield Step("making the mounted folders", "folders", *folders, code="CONTAINER")
     yield Step(
-        "creating the container", "container", "create", spec.name, label, CONTAINER_FACTS,
-        *run_arguments(wanted, state), "--name", spec.name, "--label", f"mlufleet.spec={label}",
-        "--label", f"mlufleet.release={wanted.release.name}", wanted.lock.image.id,
-        "sleep", "infinity", code="CONTAINER", uses="images follow-driver",
-    )  # fmt: skip
+        "creating the container",
+        "container",
+        "create",
+        spec.name,
+        label,
+        CONTAINER_FACTS,
+        *run_arguments(wanted, state),
+        "--name",
+        spec.name,
+        "--label",
+        f"mlufleet.spec={label}",
+        "--label",
+        f"mlufleet.release={wanted.release.name}",
+        wanted.lock.image.id,
+        "sleep",
+        "infinity",
+        code="CONTAINER",
+        uses="images follow-driver",
+    )
 
 
 STAGE = Stage("container", decide, act, "CONTAINER")

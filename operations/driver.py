@@ -103,13 +103,15 @@ def changes(wanted: Wanted, state: HostState) -> list[str]:
         todo.append(f"install driver {version} ({found} installed)")
     if state.loaded != version:
         todo.append(f"load driver {version} ({state.loaded or 'none'} is loaded)")
-    expected = {f"/dev/cambricon_{kind}{i}" for i in range(len(state.present))
-                for kind in ("dev", "ipcm")} | {"/dev/cambricon_ctl"}  # fmt: skip
+    expected = {
+        f"/dev/cambricon_{kind}{i}" for i in range(len(state.present)) for kind in ("dev", "ipcm")
+    } | {"/dev/cambricon_ctl"}
     absent = sorted(expected - set(state.nodes))
     if absent:
         without = ", ".join(c.address for c in state.present if c.address not in state.running)
-        todo.append(f"make nodes {', '.join(absent)}" +
-                    (f" (no driver runs {without})" if without else ""))  # fmt: skip
+        todo.append(
+            f"make nodes {', '.join(absent)}" + (f" (no driver runs {without})" if without else "")
+        )
     return todo
 
 
@@ -135,8 +137,10 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
         if too_new := compatibility.kernel_problem(driver, coming):
             return Failure("KERNEL_TOO_NEW", f"{too_new}; it {boots}")
         todo.append(f"build driver {driver.version} for kernel {coming}, which {boots}")
-    todo += [f"sign driver {driver.version} for kernel {kernel}"
-             for kernel in unsigned(wanted, state, options)]  # fmt: skip
+    todo += [
+        f"sign driver {driver.version} for kernel {kernel}"
+        for kernel in unsigned(wanted, state, options)
+    ]
     return todo
 
 
@@ -165,9 +169,14 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         yield from _sign(wanted, state, options)
     if unbuilt(wanted, state):
         yield from headers.install(wanted, state, state.next_kernel)
-        yield Step(f"building the driver for kernel {state.next_kernel}, which boots next",
-                   "build-driver", version, state.next_kernel, code="NEXT_KERNEL",
-                   timeout=3600)  # fmt: skip
+        yield Step(
+            f"building the driver for kernel {state.next_kernel}, which boots next",
+            "build-driver",
+            version,
+            state.next_kernel,
+            code="NEXT_KERNEL",
+            timeout=3600,
+        )
     if changes(wanted, state):
         why = f"{state.loaded or 'no driver'} is loaded"
         yield Reboot(why, state.boot, wanted, options.reboot_timeout)
@@ -177,8 +186,9 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
         left = changes(wanted, again(wanted))
         if left:
-            yield Step("asking the kernel why", "driver-log", "; ".join(left),
-                       code="DRIVER_NOT_PROVED")  # fmt: skip
+            yield Step(
+                "asking the kernel why", "driver-log", "; ".join(left), code="DRIVER_NOT_PROVED"
+            )
 
 
 def _built(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
@@ -187,8 +197,14 @@ def _built(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
     if not state.has_module(state.kernel, version):
         if not state.headers:
             yield from headers.install(wanted, state, state.kernel)
-        yield Step("building the driver for the running kernel", "build-driver", version,
-                   state.kernel, code="DRIVER_INSTALL", timeout=3600)  # fmt: skip
+        yield Step(
+            "building the driver for the running kernel",
+            "build-driver",
+            version,
+            state.kernel,
+            code="DRIVER_INSTALL",
+            timeout=3600,
+        )
 
 
 def _sign(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
@@ -197,17 +213,30 @@ def _sign(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
     if kernels and options.signing:  # its own package may have come with the driver's
         yield GiveKey(options.signing)
     for kernel in kernels:
-        yield Step(f"building the driver for kernel {kernel} with a signature", "build-driver",
-                   wanted.release.driver.version, kernel, "anew", code="SIGNING",
-                   timeout=3600)  # fmt: skip
+        yield Step(
+            f"building the driver for kernel {kernel} with a signature",
+            "build-driver",
+            wanted.release.driver.version,
+            kernel,
+            "anew",
+            code="SIGNING",
+            timeout=3600,
+        )
 
 
 def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     """Get everybody off the cards, our own container last."""
     if options.evict:
         for holder in foreign(state):
-            yield Step(f"evicting {holder.command} ({holder.pid})", "evict", str(holder.pid),
-                       holder.container, holder.kind, holder.name, code="CARD_BUSY")  # fmt: skip
+            yield Step(
+                f"evicting {holder.command} ({holder.pid})",
+                "evict",
+                str(holder.pid),
+                holder.container,
+                holder.kind,
+                holder.name,
+                code="CARD_BUSY",
+            )
         if foreign(state) and (back := foreign(again(wanted))):
             yield Refusal(Failure("CARD_BUSY", f"{who(back)}, after it was stopped"), "")
     elif foreign(state):
@@ -234,19 +263,28 @@ def _tried(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinf
     local, sha = wanted.local(dest.rpartition("/artifacts/")[2])
     yield Upload("driver package", [(local, dest, sha)])
     if entries(wanted, state):
-        yield Step(f"installing driver {version}: a trial beside the one that is there",
-                   "try-driver", *words, code="DRIVER_INSTALL",
-                   timeout=3600 + options.lock_timeout, uses=USES)  # fmt: skip
+        yield Step(
+            f"installing driver {version}: a trial beside the one that is there",
+            "try-driver",
+            *words,
+            code="DRIVER_INSTALL",
+            timeout=3600 + options.lock_timeout,
+            uses=USES,
+        )
 
 
 def _install(wanted: Wanted, state: HostState, options: Options) -> PyinfraCommand:
     """A step that leaves the driver that was there, and its containers, where it fails."""
     version = wanted.release.driver.version
-    return Step(f"installing driver {version} (its modules are built, this takes minutes)",
-                "install-driver", *_words(wanted, state, options),
-                *(c.id for c in state.containers if c.running and c.spec), code="DRIVER_INSTALL",
-                timeout=3600 + options.lock_timeout, uses=USES,
-                )  # fmt: skip
+    return Step(
+        f"installing driver {version} (its modules are built, this takes minutes)",
+        "install-driver",
+        *_words(wanted, state, options),
+        *(c.id for c in state.containers if c.running and c.spec),
+        code="DRIVER_INSTALL",
+        timeout=3600 + options.lock_timeout,
+        uses=USES,
+    )
 
 
 class WaitForCards(PyinfraCommand):

@@ -45,8 +45,14 @@ def files(wanted: Wanted, state: HostState) -> list[tuple[Path, str, str]]:
     """Docker's packages for this system, where the release brings them."""
     folder = systems.said(wanted.release.engine.packages, state.os, state.os_version)
     locked = wanted.lock.under(folder) if folder else {}
-    return [(wanted.store / str(folder) / name, f"{layout.STATE}/artifacts/{folder}/{name}",
-             locked[name].sha256) for name in system.packages(locked, state)]  # fmt: skip
+    return [
+        (
+            wanted.store / str(folder) / name,
+            f"{layout.STATE}/artifacts/{folder}/{name}",
+            locked[name].sha256,
+        )
+        for name in system.packages(locked, state)
+    ]
 
 
 def names(state: HostState) -> tuple[str, ...]:
@@ -98,10 +104,20 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if carried := files(wanted, state):
         yield Upload("docker packages", carried)
     known = systems.find(state.os, state.os_version)  # of others the script knows the family's
-    words = ("install", *(dest for _, dest, _ in carried)) if carried else (
-        "repository", *(known.docker if known else ()))  # fmt: skip
-    yield Step("installing docker", "engine", *words, stdin=f"{wanted.release.engine.minimum}\n",
-               code="ENGINE", timeout=1800, uses="packages")  # fmt: skip
+    words = (
+        ("install", *(dest for _, dest, _ in carried))
+        if carried
+        else ("repository", *(known.docker if known else ()))
+    )
+    yield Step(
+        "installing docker",
+        "engine",
+        *words,
+        stdin=f"{wanted.release.engine.minimum}\n",
+        code="ENGINE",
+        timeout=1800,
+        uses="packages",
+    )
 
 
 STAGE = Stage("engine", decide, act, "ENGINE", shared=True)

@@ -26,17 +26,26 @@ def of(wanted: Wanted, state: HostState, options: Options) -> dict[str, Any]:
     drift = outstanding.drift(wanted, state, replace(options, smoke="auto"))
     broken = any(isinstance(decision, Failure) for decision in drift.values())
     said = {
-        part.slot: UNPROVED if broken or not _proved(part, wanted, state, drift)
-        else part.release.name for part in parts
-    }  # fmt: skip
-    owners = {state.present[n].address: part for part in parts
-              for n in part.cards or () if n < len(state.present)}  # fmt: skip
+        part.slot: UNPROVED
+        if broken or not _proved(part, wanted, state, drift)
+        else part.release.name
+        for part in parts
+    }
+    owners = {
+        state.present[n].address: part
+        for part in parts
+        for n in part.cards or ()
+        if n < len(state.present)
+    }
     return {
         "seen": round(state.seen, 3),
         "wanted": together.names(parts),
         "versions": {
-            "release": ", ".join(dict.fromkeys(said.values())), "os": state.system,
-            "kernel": state.kernel, "driver": state.loaded, "engine": state.engine,
+            "release": ", ".join(dict.fromkeys(said.values())),
+            "os": state.system,
+            "kernel": state.kernel,
+            "driver": state.loaded,
+            "engine": state.engine,
             "cards": len(state.present),
         },
         "owners": {address: said[part.slot] for address, part in owners.items()},
@@ -45,7 +54,7 @@ def of(wanted: Wanted, state: HostState, options: Options) -> dict[str, Any]:
         "cards": state.health,
         "serials": state.serials,
         "models": {card.address: model for card in state.present if (model := state.model(card))},
-    }  # fmt: skip
+    }
 
 
 def _proved(part: Wanted, wanted: Wanted, state: HostState, drift: dict[str, Any]) -> bool:

@@ -34,9 +34,14 @@ def fail(host: Host, failure: Failure, stage: str = "") -> bool:
     logger.error(f"{host.print_prefix}{failure.code}: {failure.sentence}")
     logger.error(f"{host.print_prefix}  remedy: {failure.remedy}")
     events.emit(
-        host.name, "failed", stage=stage, code=failure.code, sentence=failure.sentence,
-        remedy=failure.remedy, tail=list(failure.tail),
-    )  # fmt: skip
+        host.name,
+        "failed",
+        stage=stage,
+        code=failure.code,
+        sentence=failure.sentence,
+        remedy=failure.remedy,
+        tail=list(failure.tail),
+    )
     return False
 
 
@@ -45,8 +50,9 @@ def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str
     lines = [line for line in output if line.strip()]
     named = [line.split()[-1] for line in lines if line.startswith("@@code ")]
     lines = [line[:LONGEST] for line in lines if not line.startswith("@@")][-TAIL:]
-    meant = [meaning for symptom, meaning in SYMPTOMS.items()
-             if any(symptom in line for line in lines)]  # fmt: skip
+    meant = [
+        meaning for symptom, meaning in SYMPTOMS.items() if any(symptom in line for line in lines)
+    ]
     code = next((one for one in (*named[::-1], *meant[::-1]) if one in TABLE), code)
     said = lines[-1] if lines else "no output"
     return fail(host, Failure(code, f"{title}: {said}" if title else said, tuple(lines)), stage)
@@ -66,8 +72,12 @@ def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
         elif line.startswith("removed a partial file "):
             logger.info(f"{host.print_prefix}{line}")
         elif line.startswith("@@answer "):
-            events.emit(host.name, "answer", text=line.removeprefix("@@answer "),
-                        of=of.release.name if of and of.slot else "")  # fmt: skip
+            events.emit(
+                host.name,
+                "answer",
+                text=line.removeprefix("@@answer "),
+                of=of.release.name if of and of.slot else "",
+            )
         elif line.startswith("@@lock "):
             logger.info(f"{host.print_prefix}lock {line.removeprefix('@@lock ')}")
             events.emit(host.name, "lock", text=line.removeprefix("@@lock "))

@@ -25,8 +25,10 @@ def package(state: HostState, kernel: str) -> str:
 def absent(state: HostState) -> str:
     """What a host lacks for its driver to be built, and how it is installed."""
     name = package(state, state.kernel)
-    return (f"{name} (there is no /lib/modules/{state.kernel}/build): "
-            f"{system.of(state).tool} install {name}")  # fmt: skip
+    return (
+        f"{name} (there is no /lib/modules/{state.kernel}/build): "
+        f"{system.of(state).tool} install {name}"
+    )
 
 
 def folder(wanted: Wanted, state: HostState) -> str | None:
@@ -55,8 +57,11 @@ def _folder(wanted: Wanted, state: HostState) -> list[str]:
 def _lacking(wanted: Wanted, state: HostState) -> list[str]:
     """Those of the missing tools that the release's folder has not."""
     names = _folder(wanted, state)
-    return [tool for tool in missing(state)
-            if not any(re.match(rf"{tool}[_-][0-9]", name) for name in names)]  # fmt: skip
+    return [
+        tool
+        for tool in missing(state)
+        if not any(re.match(rf"{tool}[_-][0-9]", name) for name in names)
+    ]
 
 
 def carried(wanted: Wanted, state: HostState, kernel: str) -> list[str]:
@@ -101,10 +106,22 @@ def install(
     files, where = [package(state, kernel)], "of its repositories"
     if names and place:
         locked, dest = wanted.lock.under(place), f"{layout.STATE}/artifacts/{place}"
-        yield Upload("kernel headers", [(wanted.store / place / name, f"{dest}/{name}",
-                                         locked[name].sha256) for name in names])  # fmt: skip
+        yield Upload(
+            "kernel headers",
+            [
+                (wanted.store / place / name, f"{dest}/{name}", locked[name].sha256)
+                for name in names
+            ],
+        )
         files, where = [f"{dest}/{name}" for name in names], "of the release"
     elif there or kernel not in state.offered:
         return
-    yield Step(f"installing the headers of kernel {kernel} {where}", "install-headers", kernel,
-               *files, code="HEADERS_MISSING", timeout=1800, uses="packages")  # fmt: skip
+    yield Step(
+        f"installing the headers of kernel {kernel} {where}",
+        "install-headers",
+        kernel,
+        *files,
+        code="HEADERS_MISSING",
+        timeout=1800,
+        uses="packages",
+    )

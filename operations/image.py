@@ -45,9 +45,13 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     reference, identity = wanted.release.image.reference, wanted.lock.image.id
     if state.tagged and state.tagged != identity:
         yield Step(
-            "keeping another image under its own tag", "keep-image", reference, identity,
-            code="IMAGE_LOAD", uses="images",
-        )  # fmt: skip
+            "keeping another image under its own tag",
+            "keep-image",
+            reference,
+            identity,
+            code="IMAGE_LOAD",
+            uses="images",
+        )
     if state.image != identity:
         yield upload(wanted)
         yield Step(
@@ -62,8 +66,9 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             timeout=7200,
             resource="load",
         )
-    yield Step("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD",
-               uses="images")  # fmt: skip
+    yield Step(
+        "tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD", uses="images"
+    )
 
 
 STAGE = Stage("image", decide, act, "IMAGE_LOAD")

@@ -68,8 +68,11 @@ def inside(release: Release, source: Source) -> list[str]:
 
 def patches_of(release: Release, weights: Weights) -> list[Patch]:
     """Patches of weights' own files, which are often code."""
-    return [patch for patch in release.patches
-            if on_host(release, patch.file).startswith(f"{weights.target}/")]  # fmt: skip
+    return [
+        patch
+        for patch in release.patches
+        if on_host(release, patch.file).startswith(f"{weights.target}/")
+    ]
 
 
 def made_from(wanted: Wanted, weights: Weights) -> str:

@@ -61,16 +61,24 @@ class Held:
         """
         if connection.transport(host) is None:
             lease = UNBEATEN
-        command = script("lock", "acquire", self.owner.run, self.owner.operator, self.owner.why,
-                         str(lease), timeout=8000)  # fmt: skip
+        command = script(
+            "lock",
+            "acquire",
+            self.owner.run,
+            self.owner.operator,
+            self.owner.why,
+            str(lease),
+            timeout=8000,
+        )
         ok, output = connection.shell(host, command, self.arguments)
         if ok:
             self._beat(host)
         return ok, output.stdout_lines + output.stderr_lines
 
     def _beat(self, host: Host) -> None:
-        beat = connection.privileged(host, script("lock", "beat", self.owner.run, timeout=86400),
-                                     self.arguments)  # fmt: skip
+        beat = connection.privileged(
+            host, script("lock", "beat", self.owner.run, timeout=86400), self.arguments
+        )
         channel = self.channel = connection.stream(host, beat)
 
         def beating() -> None:
@@ -170,8 +178,9 @@ class Break(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.shell(host, script("lock", "break", self.operator, timeout=20),
-                                      connector_arguments)  # fmt: skip
+        ok, output = connection.shell(
+            host, script("lock", "break", self.operator, timeout=20), connector_arguments
+        )
         told(host, output.stdout_lines)
         return ok or refused(host, "LOCKED", "lock", output.stderr_lines)
 

@@ -142,9 +142,10 @@ def probed(host: Host, asked: str) -> States | Failure:
     try:
         _, output = host.run_shell_command(
             StringCommand(f"echo {marked(ENTERED)}; {sent} || :"),
-            print_output=host.state.print_fact_output, print_input=host.state.print_fact_input,
+            print_output=host.state.print_fact_output,
+            print_input=host.state.print_fact_input,
             **given,
-        )  # fmt: skip
+        )
     except TimeoutError:
         connection.leave(host)  # else what runs there goes on
         return Failure("PROBE_FAILED", f"no end within {LIMIT + GRACE} s")

@@ -34,10 +34,20 @@ from operations.transfer import Upload
 STAGES = tuple(
     module.STAGE
     for module in (
-        preflight, driver, engine, sources, image, weights,
-        container, migration, patch, packages, smoke, validation,
+        preflight,
+        driver,
+        engine,
+        sources,
+        image,
+        weights,
+        container,
+        migration,
+        patch,
+        packages,
+        smoke,
+        validation,
     )
-)  # fmt: skip
+)
 
 
 #: where a host that could not be observed fails

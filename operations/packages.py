@@ -21,8 +21,10 @@ def editable(wanted: Wanted, state: HostState) -> list[str]:
     """What trees that are installed in place, or in part, were made from: another tree has to be
     installed again."""
     paths = [f"{pip.editable}/" for pip in wanted.release.packages.pip if pip.editable]
-    made = {f"{layout.tree(s)}/": state.stamps.get(f"tree-{s.name}", "")
-            for s in migration.sources(wanted)}  # fmt: skip
+    made = {
+        f"{layout.tree(s)}/": state.stamps.get(f"tree-{s.name}", "")
+        for s in migration.sources(wanted)
+    }
     made |= {f"{s.path}/": wanted.lock.commits[s.name] for s in wanted.release.sources}
     return [made[root] for path in paths for root in made if path.startswith(root)]
 

@@ -124,13 +124,23 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             s for s in migration.sources(wanted) if change.file.startswith(f"{layout.tree(s)}/")
         ]
         for source in trees:  # a cut in the middle must not make it look edited by somebody
-            yield Step("opening the migrated tree", "stamp", f"tree-{source.name}.running", "patch",
-                       code="PATCH")  # fmt: skip
+            yield Step(
+                "opening the migrated tree",
+                "stamp",
+                f"tree-{source.name}.running",
+                "patch",
+                code="PATCH",
+            )
         yield change.rewrite(state)
         for source in trees:
-            yield Step("stamping the patched tree", "stamp-tree", f"tree-{source.name}",
-                       migration.inputs(wanted, source),
-                       layout.on_host(release, layout.tree(source)), code="PATCH")  # fmt: skip
+            yield Step(
+                "stamping the patched tree",
+                "stamp-tree",
+                f"tree-{source.name}",
+                migration.inputs(wanted, source),
+                layout.on_host(release, layout.tree(source)),
+                code="PATCH",
+            )
         for item in release.weights:
             if change.path.startswith(f"{item.target}/"):
                 yield weights.stamped(wanted, item)

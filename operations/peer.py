@@ -21,12 +21,23 @@ from operations.sending import Meter
 
 #: one network, one file, nothing that outlives it
 COMMON = (
-    "--no-conf", "--enable-color=false", "--human-readable=false", "--summary-interval=1",
-    "--console-log-level=warn", "--file-allocation=none", "--disk-cache=0",
-    "--auto-save-interval=0", "--enable-dht=false", "--disable-ipv6=true",
-    "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--bt-require-crypto=true",
-    "--seed-ratio=0.0", "--follow-torrent=false", "--check-integrity=true",
-)  # fmt: skip
+    "--no-conf",
+    "--enable-color=false",
+    "--human-readable=false",
+    "--summary-interval=1",
+    "--console-log-level=warn",
+    "--file-allocation=none",
+    "--disk-cache=0",
+    "--auto-save-interval=0",
+    "--enable-dht=false",
+    "--disable-ipv6=true",
+    "--bt-enable-lpd=false",
+    "--enable-peer-exchange=false",
+    "--bt-require-crypto=true",
+    "--seed-ratio=0.0",
+    "--follow-torrent=false",
+    "--check-integrity=true",
+)
 #: seconds in which the first bytes have to come, and in which others have to follow
 START, STALL = 30, 20
 #: bytes a second, over so many seconds, that are too few to stay

@@ -24,8 +24,11 @@ TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
 
 def unhealthy(state: HostState) -> str:
     """Cards that the loaded driver does not run; those without a node are the driver stage's."""
-    return ", ".join(f"{address} ({state.health[address]})" for address in state.running
-                     if state.health.get(address, WORKS) != WORKS)  # fmt: skip
+    return ", ".join(
+        f"{address} ({state.health[address]})"
+        for address in state.running
+        if state.health.get(address, WORKS) != WORKS
+    )
 
 
 def environment(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
@@ -121,12 +124,20 @@ def folders(wanted: Wanted, state: HostState, options: Options) -> Failure | Non
             return Failure("SHARED_FOLDER", said)
         if place and len(names := sharing(place)) > 1:
             return Failure("SHARED_FOLDER", f"{path} ({place}) of {', '.join(names)}")
-    filled = [one.target for part in wanted.parts
-              for one in weights.wrong(part, state.beside.get(part.slot, state))]  # fmt: skip
+    filled = [
+        one.target
+        for part in wanted.parts
+        for one in weights.wrong(part, state.beside.get(part.slot, state))
+    ]
     for found, code in ((state.squashed, "ROOT_SQUASH"), (state.read_only, "READ_ONLY")):
-        bad = [one for one in found
-               if any(f"{path}/".startswith(f"{one.split(' ')[0].rstrip('/')}/")
-                      for path in (*changed, *filled))]  # fmt: skip
+        bad = [
+            one
+            for one in found
+            if any(
+                f"{path}/".startswith(f"{one.split(' ')[0].rstrip('/')}/")
+                for path in (*changed, *filled)
+            )
+        ]
         if bad:
             return Failure(code, ", ".join(bad))
     return None

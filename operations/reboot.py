@@ -76,8 +76,9 @@ class Reboot(PyinfraCommand):
         give()
         if not connection.back(host, self.timeout, rebooted):
             found = "the host answers, but from the same boot" if same else "no answer"
-            return fail(host, Failure("REBOOT_TIMED_OUT", f"{found} after {self.timeout} s"),
-                        self.stage)  # fmt: skip
+            return fail(
+                host, Failure("REBOOT_TIMED_OUT", f"{found} after {self.timeout} s"), self.stage
+            )
         logger.info(f"{host.print_prefix}back after {time.monotonic() - started:.0f} s")
         lock.acquire(host, LEASE)
         ok, _ = connection.shell(host, script("settle"), connector_arguments)

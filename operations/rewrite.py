@@ -55,8 +55,9 @@ class Rewrite(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.shell(host, script("read", self.path, self.container),
-                                      connector_arguments)  # fmt: skip
+        ok, output = connection.shell(
+            host, script("read", self.path, self.container), connector_arguments
+        )
         text = content(output.stdout_lines)
         if not ok or text is None:
             return fail(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
@@ -70,8 +71,16 @@ class Rewrite(PyinfraCommand):
         self.sha256 = self.sha256 or hashlib.sha256(changed.encode()).hexdigest()
         title = f"rewriting {self.path}"
         ok, output = connection.shell(
-            host, script("rewrite", self.path, self.sha256, self.stamp, self.container,
-                         who=who(host, self.stage, title), of=self.wanted),
+            host,
+            script(
+                "rewrite",
+                self.path,
+                self.sha256,
+                self.stamp,
+                self.container,
+                who=who(host, self.stage, title),
+                of=self.wanted,
+            ),
             {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
-        )  # fmt: skip
+        )
         return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)

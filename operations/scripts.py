@@ -26,9 +26,13 @@ def text(name: str) -> str:
 
 
 def script(
-    name: str, *arguments: str, timeout: int = 600, who: str = "", uses: str = "",
+    name: str,
+    *arguments: str,
+    timeout: int = 600,
+    who: str = "",
+    uses: str = "",
     of: Wanted | None = None,
-) -> Script:  # fmt: skip
+) -> Script:
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
@@ -38,10 +42,16 @@ def script(
     """
     preamble = f"WHO={shlex.quote(who)}\n" if who else ""
     command = Script(
-        "timeout", "-k", "10", str(timeout), "sh", "-c",
-        QuoteString(preamble + marked(body(name, uses, slot(of)))), f"mlufleet-{name}",
+        "timeout",
+        "-k",
+        "10",
+        str(timeout),
+        "sh",
+        "-c",
+        QuoteString(preamble + marked(body(name, uses, slot(of)))),
+        f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
-    )  # fmt: skip
+    )
     command.seconds = timeout
     return command
 

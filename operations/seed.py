@@ -19,17 +19,28 @@ from fleet import torrent
 #: seconds until it listens
 START = 15
 SETTINGS = {
-    "listen_queue_size": 512, "connections_limit": 2000, "max_retry_port_bind": 0,
+    "listen_queue_size": 512,
+    "connections_limit": 2000,
+    "max_retry_port_bind": 0,
     "listen_system_port_fallback": False,
     # one network, one file: nobody is looked for or told
-    "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
-    "enable_outgoing_utp": False, "enable_incoming_utp": False,
+    "enable_dht": False,
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "enable_outgoing_utp": False,
+    "enable_incoming_utp": False,
     # as aria2's --bt-require-crypto: the handshake is obfuscated, which is no secrecy
-    "in_enc_policy": 0, "out_enc_policy": 0,
-    "unchoke_slots_limit": -1, "alert_mask": 0, "user_agent": "", "peer_fingerprint": "",
+    "in_enc_policy": 0,
+    "out_enc_policy": 0,
+    "unchoke_slots_limit": -1,
+    "alert_mask": 0,
+    "user_agent": "",
+    "peer_fingerprint": "",
     # aria2 asks for blocks well ahead on a fast link
-    "send_buffer_watermark": 4 << 20, "send_buffer_low_watermark": 1 << 20,
-}  # fmt: skip
+    "send_buffer_watermark": 4 << 20,
+    "send_buffer_low_watermark": 1 << 20,
+}
 EVERYBODY = "0.0.0.0", "255.255.255.255"
 BLOCKED = 1
 

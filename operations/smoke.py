@@ -57,10 +57,13 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     name, smoke = release.container.name, release.smoke
     count = str(len(wanted.devices(len(state.present))))
     kept = remembered.document(wanted)
-    yield Upload("device check", [
-        (check, f"{layout.SHARED}/devices.py", measure(check).sha256),
-        (kept, f"{layout.REMEMBERED}/{kept.name}", measure(kept).sha256),
-    ])  # fmt: skip
+    yield Upload(
+        "device check",
+        [
+            (check, f"{layout.SHARED}/devices.py", measure(check).sha256),
+            (kept, f"{layout.REMEMBERED}/{kept.name}", measure(kept).sha256),
+        ],
+    )
     yield Step(
         "level 1: driver health",
         "smoke-driver",
@@ -101,8 +104,14 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     others = ((other, after.beside.get(other.slot)) for other in wanted.beside)
     if all(seen and proved(other, seen) for other, seen in others):
         images = dict.fromkeys(part.lock.image.id for part in wanted.parts)
-        yield Step("remembering what this host is", "remember", wanted.whole, *images,
-                   uses="images", code="SMOKE_ANSWER")  # fmt: skip
+        yield Step(
+            "remembering what this host is",
+            "remember",
+            wanted.whole,
+            *images,
+            uses="images",
+            code="SMOKE_ANSWER",
+        )
     yield Step(
         "stamping the smoke test",
         "stamp",

@@ -170,9 +170,13 @@ class Stage:
                 yield Refusal(after, label)
                 return
             events.emit(
-                host.name, "stage-done", stage=label, changes=decision, seconds=seconds,
+                host.name,
+                "stage-done",
+                stage=label,
+                changes=decision,
+                seconds=seconds,
                 seen=round(after.seen, 3),
-            )  # fmt: skip
+            )
 
 
 def _refuse(host: Host, stage: str, failure: Failure) -> Body:

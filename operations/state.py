@@ -323,10 +323,14 @@ def _state(lines: list[str], now: float) -> HostState:
     if container:
         try:
             state.container = ContainerState(
-                id=container[0], image=container[1], running=container[2] == "true",
-                spec="" if container[4] == "-" else container[4], stale=tuple(stale),
-                error=" ".join(str(json.loads("".join(container[5:6]) or '""')).split()), **digests,
-            )  # fmt: skip
+                id=container[0],
+                image=container[1],
+                running=container[2] == "true",
+                spec="" if container[4] == "-" else container[4],
+                stale=tuple(stale),
+                error=" ".join(str(json.loads("".join(container[5:6]) or '""')).split()),
+                **digests,
+            )
         except (IndexError, ValueError) as error:
             raise ProbeError(f"the probe printed container {container!r}") from error
     return state
@@ -376,8 +380,14 @@ def _lock(fields: list[str]) -> LockState:
     """A lock that cannot be read hides no host: somebody holds it, by a file that is damaged."""
     try:
         run, operator, since, lease, why, age = fields
-        return LockState(known(run, _RUN), operator[:200], since[:40],
-                         number(lease, most=999_999_999), why[:2000], number(age))  # fmt: skip
+        return LockState(
+            known(run, _RUN),
+            operator[:200],
+            since[:40],
+            number(lease, most=999_999_999),
+            why[:2000],
+            number(age),
+        )
     except ValueError:
         return LockState("?", "?", "?", 0, "its lock file is damaged", 0)
 

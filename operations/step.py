@@ -78,10 +78,16 @@ class Step(PyinfraCommand):
             events.emit(host.name, "step", stage=self.stage, title=self.title)
         text = marked(body(self.name, self.uses, slot(self.wanted)))
         command = script(
-            "job", self.id, str(self.timeout), self.stdin, text,
-            f"mlufleet-{self.name}", *self.arguments, timeout=self.timeout + 120,
+            "job",
+            self.id,
+            str(self.timeout),
+            self.stdin,
+            text,
+            f"mlufleet-{self.name}",
+            *self.arguments,
+            timeout=self.timeout + 120,
             who=who(host, self.stage, self.title),
-        )  # fmt: skip
+        )
         forget(host)
         signs = gevent.spawn(self._signs, host, connector_arguments)
         try:
@@ -110,5 +116,7 @@ class Step(PyinfraCommand):
                 _, output = connection.shell(host, script("said", self.id, timeout=10), arguments)
                 said = output.stdout_lines
             seconds = time.monotonic() - started
-            logger.info(f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, "
-                        f"{said[-1] if said else 'still running'}")  # fmt: skip
+            logger.info(
+                f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, "
+                f"{said[-1] if said else 'still running'}"
+            )

@@ -119,9 +119,14 @@ def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter)
     try:
         meeting = swarm.start(local, terms)
         peer = swarm.peers[host.name] = Peer(
-            host, part, client()[1], terms.swarm_ports, terms.swarm_rate, terms.swarm_address,
+            host,
+            part,
+            client()[1],
+            terms.swarm_ports,
+            terms.swarm_rate,
+            terms.swarm_address,
             meeting.port,
-        )  # fmt: skip
+        )
         own, controller = peer.addresses()
         assert swarm.seed is not None
         swarm.seed.give(own)

@@ -80,8 +80,9 @@ class Upload(PyinfraCommand):
         wanted, lines = self._asked(host, arguments)
         return lines or self._bring(host, arguments, wanted, swarming=True, early=True)
 
-    def _placed(self, host: Host, arguments: Any, brought: Set[str] = frozenset()
-                ) -> list[str] | None:  # fmt: skip
+    def _placed(
+        self, host: Host, arguments: Any, brought: Set[str] = frozenset()
+    ) -> list[str] | None:
         """Why the files are not in place; None when they are.
 
         :param brought: partial files that are whole
@@ -89,8 +90,11 @@ class Upload(PyinfraCommand):
         wanted, failed = self._asked(host, arguments)
         if failed:
             return failed
-        wanted = {part: there for part, there in wanted.items()
-                  if part not in brought or there != self._size(part)}  # fmt: skip
+        wanted = {
+            part: there
+            for part, there in wanted.items()
+            if part not in brought or there != self._size(part)
+        }
         failed = self._bring(host, arguments, wanted, swarming=True)
         if failed:
             return failed
@@ -130,8 +134,15 @@ class Upload(PyinfraCommand):
     def _size(self, part: str) -> int:
         return self.files[part][0].stat().st_size
 
-    def _bring(self, host: Host, arguments: Any, parts: dict[str, int], *,
-               swarming: bool = False, early: bool = False) -> list[str]:  # fmt: skip
+    def _bring(
+        self,
+        host: Host,
+        arguments: Any,
+        parts: dict[str, int],
+        *,
+        swarming: bool = False,
+        early: bool = False,
+    ) -> list[str]:
         """Send what is missing.
 
         :param parts: partial files, and how much of each is there, right or wrong
@@ -144,8 +155,9 @@ class Upload(PyinfraCommand):
         started = time.monotonic()
         meter = Meter(sum(map(self._size, parts)))
         left: list[str] = []
-        logger.info(f"{host.print_prefix}{self.title}: {len(parts)} files, "
-                    f"{meter.total / 1e6:.1f} MB")  # fmt: skip
+        logger.info(
+            f"{host.print_prefix}{self.title}: {len(parts)} files, {meter.total / 1e6:.1f} MB"
+        )
         try:
             for part, there in parts.items():
                 local, dest, sha = self.files[part]
@@ -166,8 +178,10 @@ class Upload(PyinfraCommand):
                     came = min(meter.swarmed - before, right) if had else right
                     meter.swarmed = before + came
                     meter.resumed += right - came
-                    logger.info(f"{host.print_prefix}{self.title}: {right:,} of {size:,} bytes "
-                                "are there and right")  # fmt: skip
+                    logger.info(
+                        f"{host.print_prefix}{self.title}: {right:,} of {size:,} bytes "
+                        "are there and right"
+                    )
                 with (
                     shares.place(host, "upload ahead" if early else ""),
                     shares.place(host, "upload"),
@@ -183,10 +197,18 @@ class Upload(PyinfraCommand):
         except ValueError as error:
             return [str(error)]
         finally:
-            events.emit(host.name, "transfer", title=self.title, sent=meter.sent,
-                        total=meter.total, resumed=meter.resumed, swarmed=meter.swarmed,
-                        fallback="; ".join(left), stage=self.stage,
-                        seconds=round(time.monotonic() - started, 2))  # fmt: skip
+            events.emit(
+                host.name,
+                "transfer",
+                title=self.title,
+                sent=meter.sent,
+                total=meter.total,
+                resumed=meter.resumed,
+                swarmed=meter.swarmed,
+                fallback="; ".join(left),
+                stage=self.stage,
+                seconds=round(time.monotonic() - started, 2),
+            )
         return []
 
     def _by_swarm(self, host: Host, arguments: Any, part: str, there: int, meter: Meter) -> str:
@@ -230,5 +252,8 @@ class Upload(PyinfraCommand):
         if not missing:
             return [f"{dest} arrived broken, expected sha256 {sha}"]
         count = len(self._sums(part))
-        return [f"{dest}: piece {begin // pieces.SIZE + 1} of {count} (bytes {begin:,} to {end:,}) "
-                "arrived broken twice" for begin, end in missing]  # fmt: skip
+        return [
+            f"{dest}: piece {begin // pieces.SIZE + 1} of {count} (bytes {begin:,} to {end:,}) "
+            "arrived broken twice"
+            for begin, end in missing
+        ]

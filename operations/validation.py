@@ -52,11 +52,15 @@ def inputs(state: HostState, options: Options) -> str:
     """Everything that passed tests stand on: a board that was changed is another host."""
     good = suite.golden(options.golden)
     found = good.models.get(model(state))
-    return digest([
-        [test.model_dump() for test in runnable(state, options)], state.loaded,
-        sorted(card.address for card in state.present), sorted(state.serials.items()),
-        [good.tolerance, found.rates] if found else None,
-    ])[:16]  # fmt: skip
+    return digest(
+        [
+            [test.model_dump() for test in runnable(state, options)],
+            state.loaded,
+            sorted(card.address for card in state.present),
+            sorted(state.serials.items()),
+            [good.tolerance, found.rates] if found else None,
+        ]
+    )[:16]
 
 
 def proved(state: HostState, options: Options) -> bool:
@@ -70,9 +74,10 @@ def found(state: HostState, options: Options) -> dict[str, dict[str, str]]:
     known = passed if asked(options) and proved(state, options) else waiting
     return {
         test.plugin: {"verdict": suite.SKIPPED, "why": why}
-        if (why := skipped(test, state, options)) else known
+        if (why := skipped(test, state, options))
+        else known
         for test in asked(options)
-    }  # fmt: skip
+    }
 
 
 def left_out(state: HostState, options: Options) -> str:
@@ -117,8 +122,9 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             failed.append(f"{test.plugin}: {why}")
     if failed:
         yield Refusal(Failure("VALIDATION", "; ".join(failed)), "")
-    yield Step("stamping the validation", "stamp", "validation", inputs(state, options),
-               code="VALIDATION")  # fmt: skip
+    yield Step(
+        "stamping the validation", "stamp", "validation", inputs(state, options), code="VALIDATION"
+    )
 
 
 STAGE = Stage("validation", decide, act, "VALIDATION", shared=True)

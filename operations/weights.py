@@ -27,8 +27,14 @@ def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
 
 
 def stamped(wanted: Wanted, weights: Weights) -> Step:
-    return Step(f"stamping weights {weights.name}", "stamp-tree", f"weights-{weights.name}",
-                layout.made_from(wanted, weights), weights.target, code="WEIGHTS")  # fmt: skip
+    return Step(
+        f"stamping weights {weights.name}",
+        "stamp-tree",
+        f"weights-{weights.name}",
+        layout.made_from(wanted, weights),
+        weights.target,
+        code="WEIGHTS",
+    )
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:

@@ -46,8 +46,9 @@ class Done:
 
 
 def call(*words: str) -> Done:
-    done = subprocess.run([sys.executable, "-m", *words], cwd=SITE, capture_output=True, text=True,
-                          timeout=LIMIT)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=SITE, capture_output=True, text=True, timeout=LIMIT
+    )
     output = done.stdout + done.stderr
     print(output)
     return Done(done.returncode, output, report_in(output))
@@ -76,9 +77,15 @@ def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:
 def start(*words: str, stdin: int | None = None) -> subprocess.Popen[str]:
     """A command of `mlufleet` that goes on while the test does something to it."""
     words = (sys.executable, "-m", "fleet.cli", *words)
-    return subprocess.Popen(words, cwd=SITE, stdin=stdin, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True,
-                            start_new_session=True)  # fmt: skip
+    return subprocess.Popen(
+        words,
+        cwd=SITE,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def until(true: Callable[[], object], seconds: float = 120) -> None:

@@ -25,11 +25,21 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @RELEASES
 @STORE
 @click.option("--inventory", "inventories", multiple=True, type=FILE, help="A file to take along.")
-@click.option("--sign", "key", type=FILE, metavar="KEY",
-              help="SSH key that signs; a public one is of a key in the agent.")  # fmt: skip
+@click.option(
+    "--sign",
+    "key",
+    type=FILE,
+    metavar="KEY",
+    help="SSH key that signs; a public one is of a key in the agent.",
+)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
-def bundle(releases: tuple[str, ...], store: Path, inventories: tuple[Path, ...],
-           key: Path | None, output: Path) -> None:  # fmt: skip
+def bundle(
+    releases: tuple[str, ...],
+    store: Path,
+    inventories: tuple[Path, ...],
+    key: Path | None,
+    output: Path,
+) -> None:
     """Pack RELEASES, their locks and files, and this tool with its environment into one file.
 
     The environment is for this Python and platform. Password files and SSH keys are not taken
@@ -58,8 +68,10 @@ def bundle(releases: tuple[str, ...], store: Path, inventories: tuple[Path, ...]
             pack.write(found, output, key, told.more)
     python = ".".join(platform.python_version_tuple()[:2])
     signed = "signed" if key else "NOT signed"
-    click.echo(f"{output}: {len(found.entries)} files, {total} bytes, {signed}, for Python "
-               f"{python} on {platform.machine()}")  # fmt: skip
+    click.echo(
+        f"{output}: {len(found.entries)} files, {total} bytes, {signed}, for Python "
+        f"{python} on {platform.machine()}"
+    )
 
 
 @click.command()

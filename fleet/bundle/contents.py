@@ -18,9 +18,19 @@ from fleet.wanted import STORE
 
 ROOT = Path(__file__).resolve().parents[2]
 #: of the tool, what runs need
-TOOL = ("config.py", "deploy.py", "docs/*.md", "files/**/*", "fleet/**/*.py",
-        "inventories/*.example.*", "inventories/fleet.py", "operations/**/*.py", "pyproject.toml",
-        "README.md", "requirements.lock")  # fmt: skip
+TOOL = (
+    "config.py",
+    "deploy.py",
+    "docs/*.md",
+    "files/**/*",
+    "fleet/**/*.py",
+    "inventories/*.example.*",
+    "inventories/fleet.py",
+    "operations/**/*.py",
+    "pyproject.toml",
+    "README.md",
+    "requirements.lock",
+)
 #: wheels of the tool's environment
 ENVIRONMENT = "environment"
 
@@ -92,8 +102,9 @@ def needs_network(needed: Needed) -> list[str]:
     """What hosts would have to fetch themselves, though they may have no network."""
     said = []
     for release in needed.releases.values():
-        said += [f"source {s.name}: {withheld(s.url or '')}" for s in release.sources
-                 if not s.bundle]  # fmt: skip
+        said += [
+            f"source {s.name}: {withheld(s.url or '')}" for s in release.sources if not s.bundle
+        ]
         said += [
             f"wheel {withheld(p.wheel or '')}"
             for p in release.packages.pip

@@ -11,8 +11,13 @@ from fleet.inventory import table
 from fleet.wanted import STORE
 
 #: of this machine; none of them goes along
-FILES = ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", "signing_key",
-         "signing_certificate")  # fmt: skip
+FILES = (
+    "ssh_key",
+    "ssh_known_hosts_file",
+    "sudo_password_file",
+    "signing_key",
+    "signing_certificate",
+)
 
 
 def told(inventory: Path, releases: Iterable[str]) -> list[str]:

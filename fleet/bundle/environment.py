@@ -49,8 +49,20 @@ def wheels(lock: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     some = folder / "requirements.txt"
     some.write_text(pinned(lock.read_text(), names() | {BUILDER}))
-    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check",
-             "--no-deps", "--require-hashes", "-r", str(some), "-w", str(folder)]  # fmt: skip
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        str(some),
+        "-w",
+        str(folder),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise InvalidInput(f"no wheels for the environment:\n{done.stderr.strip()}")

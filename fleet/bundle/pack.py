@@ -29,8 +29,9 @@ class _Summed:
         return block
 
 
-def write(contents: Contents, target: Path, key: Path | None,
-          more: Callable[[int], object]) -> None:  # fmt: skip
+def write(
+    contents: Contents, target: Path, key: Path | None, more: Callable[[int], object]
+) -> None:
     """Write a bundle, whole or not at all; equal contents give equal bytes before the signature.
 
     :param key: that signs; None: nobody does
@@ -51,8 +52,12 @@ def write(contents: Contents, target: Path, key: Path | None,
     except OSError as error:
         raise InvalidInput(f"{part}: cannot be made: {error.strerror}") from error
     try:
-        with stream, tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT,
-                                  bufsize=1 << 20) as tar:  # fmt: skip
+        with (
+            stream,
+            tarfile.open(
+                fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, bufsize=1 << 20
+            ) as tar,
+        ):
             for name, content in members:
                 tar.addfile(_head(name, len(content)), io.BytesIO(content))
             for entry in entries:
@@ -70,8 +75,9 @@ def _bundle(path: Path) -> bool:
         return stream.read(len(manifest.NAME) + 1) == manifest.NAME.encode() + b"\0"
 
 
-def _add(tar: tarfile.TarFile, entry: manifest.Entry, contents: Contents,
-         more: Callable[[int], object]) -> None:  # fmt: skip
+def _add(
+    tar: tarfile.TarFile, entry: manifest.Entry, contents: Contents, more: Callable[[int], object]
+) -> None:
     content = contents.content[entry.name]
     try:
         with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:

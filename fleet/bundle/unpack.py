@@ -103,8 +103,13 @@ def _same_or_new(path: Path, content: bytes) -> None:
     whole.write(path, content)
 
 
-def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, folder: Path,
-           more: Callable[[int], object]) -> None:  # fmt: skip
+def _place(
+    tar: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    entry: Entry,
+    folder: Path,
+    more: Callable[[int], object],
+) -> None:
     path = folder / entry.name
     if os.path.lexists(path):
         if path.is_symlink() or _sha256(path, more) != entry.sha256:
@@ -130,8 +135,12 @@ def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, folder: 
     part.replace(path)
 
 
-def unbundle(file: Path, folder: Path, signers: Path | None,
-             begin: Callable[[Bundle], Callable[[int], object]]) -> None:  # fmt: skip
+def unbundle(
+    file: Path,
+    folder: Path,
+    signers: Path | None,
+    begin: Callable[[Bundle], Callable[[int], object]],
+) -> None:
     """Unpack a bundle. A folder where that was interrupted is filled.
 
     :param begin: told of the bundle when it is proved; returns what is told of bytes

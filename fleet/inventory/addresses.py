@@ -15,10 +15,19 @@ ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 #: a name by which the inventory calls a host: pyinfra prints it between brackets, --limit has
 #: commas, and what begins otherwise was a comment, an option or a quote
 NAME = re.compile(r"[^\W_](?:[\w.:%-]*[\w])?")
-HERE = {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost",
-        "ip6-loopback", "::1"}  # fmt: skip
-OCTAL = ("a number of an address with a zero before it is octal; {1:d} is what a bracket stood "
-         "for, without zeros")  # fmt: skip
+HERE = {
+    "localhost",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost6",
+    "ip6-localhost",
+    "ip6-loopback",
+    "::1",
+}
+OCTAL = (
+    "a number of an address with a zero before it is octal; {1:d} is what a bracket stood "
+    "for, without zeros"
+)
 LONGEST = 253
 
 
@@ -30,8 +39,10 @@ def checked(text: str) -> str:
     if V4.fullmatch(text):
         return _possible(ipaddress.IPv4Address(text))
     check_legible(text)
-    for mark, remedy in (("://", "write the host of this URL alone"),
-                         ("/", "write one host's address, no network and no path")):  # fmt: skip
+    for mark, remedy in (
+        ("://", "write the host of this URL alone"),
+        ("/", "write one host's address, no network and no path"),
+    ):
         if mark in text:
             raise ValueError(f"{text[:80]!r}: {remedy}")
     if "@" in text:
@@ -64,8 +75,10 @@ def check_name(name: str) -> None:
     if "@" in name:
         _refuse_at(name)
     if not NAME.fullmatch(name):
-        raise ValueError(f"{name[:80]!r} is not a host name: it begins with a letter or digit; "
-                         "then also . _ - and : and no blanks")  # fmt: skip
+        raise ValueError(
+            f"{name[:80]!r} is not a host name: it begins with a letter or digit; "
+            "then also . _ - and : and no blanks"
+        )
 
 
 def check_login(user: str) -> str:
@@ -80,12 +93,15 @@ def check_legible(text: str, *, ascii_alone: bool = True) -> None:
     """:raises ValueError: what is seen is not what stands there"""
     for character in text:
         if character == " " or unicodedata.category(character)[0] in "CZ":
-            raise ValueError(f"{text[:80]!r} has a blank, or a character that cannot be seen "
-                             f"(U+{ord(character):04X}): write it anew")  # fmt: skip
+            raise ValueError(
+                f"{text[:80]!r} has a blank, or a character that cannot be seen "
+                f"(U+{ord(character):04X}): write it anew"
+            )
     plain = unicodedata.normalize("NFKC", text)
     if plain != text and (plain.isascii() or not ascii_alone):
-        raise ValueError(f"{text[:80]!r} has full-width or other look-alike characters: write "
-                         f"{plain[:80]!r}")  # fmt: skip
+        raise ValueError(
+            f"{text[:80]!r} has full-width or other look-alike characters: write {plain[:80]!r}"
+        )
     if ascii_alone and not text.isascii():
         try:
             meant = f"write {text.encode('idna').decode()}, or its number"
@@ -114,8 +130,9 @@ def _colons(text: str) -> str:
     if found.ipv4_mapped:
         return _possible(found.ipv4_mapped)
     if found.is_link_local != bool(ZONE.fullmatch(zone)) or (percent and not zone):
-        raise ValueError(f"{text[:80]!r}: an address in fe80::/10, and none else, has a zone: "
-                         "fe80::1%eth0")  # fmt: skip
+        raise ValueError(
+            f"{text[:80]!r}: an address in fe80::/10, and none else, has a zone: fe80::1%eth0"
+        )
     return _possible(found) + percent + zone
 
 
@@ -147,6 +164,8 @@ def _name(text: str) -> str:
         raise ValueError(f"{text[:80]!r}… is longer than the {LONGEST} characters of a name")
     for label in bare.split("."):
         if not LABEL.fullmatch(label):
-            raise ValueError(f"{text[:80]!r} is no address: {label[:80]!r} is not 1 to 63 letters, "
-                             "digits, - and _, of which - stands inside")  # fmt: skip
+            raise ValueError(
+                f"{text[:80]!r} is no address: {label[:80]!r} is not 1 to 63 letters, "
+                "digits, - and _, of which - stands inside"
+            )
     return bare

@@ -22,12 +22,16 @@ log = logging.getLogger("pyinfra")
 
 #: later ones win, as they do in Ansible
 FIELDS = {
-    "ansible_ssh_host": "ssh_hostname", "ansible_host": "ssh_hostname",
-    "ansible_ssh_port": "ssh_port", "ansible_port": "ssh_port",
-    "ansible_ssh_user": "ssh_user", "ansible_user": "ssh_user",
-    "ansible_private_key_file": "ssh_key", "ansible_ssh_private_key_file": "ssh_key",
+    "ansible_ssh_host": "ssh_hostname",
+    "ansible_host": "ssh_hostname",
+    "ansible_ssh_port": "ssh_port",
+    "ansible_port": "ssh_port",
+    "ansible_ssh_user": "ssh_user",
+    "ansible_user": "ssh_user",
+    "ansible_private_key_file": "ssh_key",
+    "ansible_ssh_private_key_file": "ssh_key",
     **{name: name for name in HostData.model_fields if name not in ("groups", "data")},
-}  # fmt: skip
+}
 SECRET = re.compile(r"ansible_\w*pass(word|phrase)?")
 PROXY = re.compile(r"Proxy(Command|Jump)|(^|\s)-[JW]")
 
@@ -53,10 +57,14 @@ def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
             f"{path}: {', '.join(sorted(here))}: left out, Ansible does not reach it by ssh"
         )
     hosts = {
-        name: _host(path, name, variables.get(name, {}),
-                    tuple(group for group, members in groups.items() if name in members))
+        name: _host(
+            path,
+            name,
+            variables.get(name, {}),
+            tuple(group for group, members in groups.items() if name in members),
+        )
         for name in sorted(names - here)
-    }  # fmt: skip
+    }
     fleet = documents.validate(Fleet, {"hosts": hosts}, path)
 
     def place(where: fields.Location) -> str:
@@ -126,8 +134,10 @@ def _is_here(name: str, variables: Mapping[str, Any]) -> bool:
 def _problem(variable: str, value: Any) -> str:
     """Why a variable cannot be taken over; "" where it can."""
     if SECRET.fullmatch(variable):
-        return ("a secret in an inventory: log in with a key, and give sudo's password in a file "
-                "that `sudo_password_file` names")  # fmt: skip
+        return (
+            "a secret in an inventory: log in with a key, and give sudo's password in a file "
+            "that `sudo_password_file` names"
+        )
     if variable in ("groups", "data"):
         return "it would be lost among a host's own fields: give it another name"
     if variable == "ansible_connection" and value not in (

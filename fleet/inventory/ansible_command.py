@@ -41,14 +41,25 @@ def listed(path: Path) -> dict[str, Any]:
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = shutil.which("ansible-inventory", path=search)
     if command is None:
-        raise InvalidInput(f"{path}: Ansible's inventories are read by its own ansible-inventory, "
-                           "which is missing: pip install 'mlu-fleet[ansible]'")  # fmt: skip
+        raise InvalidInput(
+            f"{path}: Ansible's inventories are read by its own ansible-inventory, "
+            "which is missing: pip install 'mlu-fleet[ansible]'"
+        )
     environment = {
-        **os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "COLUMNS": "1000",
-    }  # fmt: skip
-    done = subprocess.run([command, "-i", str(path), "--list"], env=environment,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True)  # fmt: skip
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+        "COLUMNS": "1000",
+    }
+    done = subprocess.run(
+        [command, "-i", str(path), "--list"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode or DROPPED.search(done.stderr):
         raise InvalidInput(told(path, done.stderr))
     try:
@@ -72,8 +83,10 @@ def _is_marked(file: Path) -> bool:
 def told(path: Path, said: str) -> str:
     """What matters of all that every plugin that tried has said, and its place if it is known."""
     if mark := next(filter(_is_marked, sources.files(path)), None):
-        return (f"{mark}:1: it begins with a byte order mark, which Ansible takes for part of the "
-                "first line: save it as UTF-8 without one (BOM)")  # fmt: skip
+        return (
+            f"{mark}:1: it begins with a byte order mark, which Ansible takes for part of the "
+            "first line: save it as UTF-8 without one (BOM)"
+        )
     plugin = "yaml" if path.suffix in (".yml", ".yaml", ".json") else "ini"
     failed = re.compile(rf"\**\s*Failed to parse .*? with '?{plugin}'? plugin: ")
     # one paragraph each; before ansible-core 2.19 in lines of 79 characters

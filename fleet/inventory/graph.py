@@ -29,8 +29,9 @@ def described(inventory: Inventory) -> dict[str, Any]:
         }
     groups = {
         name: [host.name for host in members]
-        for name, members in inventory.groups.items() if name != "all"
-    }  # fmt: skip
+        for name, members in inventory.groups.items()
+        if name != "all"
+    }
     found: dict[str, Any] = foreign.data({"groups": groups, "hosts": hosts})
     return found
 
@@ -40,8 +41,10 @@ def _several(releases: Any) -> dict[str, Any]:
     if not releases:
         return {}
     owners = RELEASES.validate_python(releases)
-    return {"release": " ".join(f"{name}={','.join(map(str, n))}" for name, n in owners.items()),
-            "releases": {name: list(numbers) for name, numbers in owners.items()}}  # fmt: skip
+    return {
+        "release": " ".join(f"{name}={','.join(map(str, n))}" for name, n in owners.items()),
+        "releases": {name: list(numbers) for name, numbers in owners.items()},
+    }
 
 
 def _plain(value: Any) -> str | int | None:

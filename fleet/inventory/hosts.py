@@ -29,8 +29,10 @@ GROUP = re.compile(r"(?!(?:all|ungrouped)$)[A-Za-z0-9][A-Za-z0-9._-]*")
 def check_group(name: str) -> str:
     """:raises ValueError: pyinfra would not take it, or --limit would read it otherwise"""
     if not GROUP.fullmatch(name):
-        raise ValueError(f"{name[:80]!r} is not a group: a letter or digit, then also . _ and -; "
-                         "and not all or ungrouped")  # fmt: skip
+        raise ValueError(
+            f"{name[:80]!r} is not a group: a letter or digit, then also . _ and -; "
+            "and not all or ungrouped"
+        )
     return name
 
 
@@ -41,8 +43,10 @@ def _group(name: str) -> str:
 
 def _v4(text: str) -> str:
     if not addresses.V4.fullmatch(text):
-        raise ValueError(f"{text[:80]!r} is not an IPv4 address: four numbers from 0 to 255, "
-                         "without zeros before them")  # fmt: skip
+        raise ValueError(
+            f"{text[:80]!r} is not an IPv4 address: four numbers from 0 to 255, "
+            "without zeros before them"
+        )
     return addresses.checked(text)
 
 
@@ -113,8 +117,9 @@ class HostData(Model):
     #: anything else pyinfra or a site's own code wants to know
     data: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("ssh_hostname", "ssh_user", "ssh_key", "ssh_known_hosts_file",
-                     "sudo_password_file", "store")  # fmt: skip
+    @field_validator(
+        "ssh_hostname", "ssh_user", "ssh_key", "ssh_known_hosts_file", "sudo_password_file", "store"
+    )
     @classmethod
     def _said(cls, text: str | None) -> str | None:
         if text is not None and not text.strip():

@@ -29,8 +29,10 @@ def check(inventory: str) -> None:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             raise InvalidInput(f"{str(path)[:200]}: {error.strerror}") from error
     if path.is_dir():
-        raise InvalidInput(f"{path}: it is a folder: say an inventory in it{_listed(path)}. "
-                           f"{_ansible(path / 'fleet.py')}")  # fmt: skip
+        raise InvalidInput(
+            f"{path}: it is a folder: say an inventory in it{_listed(path)}. "
+            f"{_ansible(path / 'fleet.py')}"
+        )
     if not path.is_file():
         raise InvalidInput(f"{path}: no such inventory file{_nearest(path)}")
     own, suffix = path.with_suffix(".py"), path.suffix.lower()
@@ -39,11 +41,15 @@ def check(inventory: str) -> None:
     if suffix in READ and own.is_file():
         raise InvalidInput(f"{path}: say {own}, the inventory that reads it")
     if suffix in READ:
-        raise InvalidInput(f"{path}: pyinfra's inventories are Python: `cp {OURS} {own}`, which "
-                           f"reads it, and say {own}. {_ansible(own)}")  # fmt: skip
+        raise InvalidInput(
+            f"{path}: pyinfra's inventories are Python: `cp {OURS} {own}`, which "
+            f"reads it, and say {own}. {_ansible(own)}"
+        )
     if suffix in SHEETS:
-        raise InvalidInput(f"{path}: save this sheet as CSV UTF-8, {path.with_suffix('.csv')}; "
-                           f"then `cp {OURS} {own}`, which reads that, and say {own}")  # fmt: skip
+        raise InvalidInput(
+            f"{path}: save this sheet as CSV UTF-8, {path.with_suffix('.csv')}; "
+            f"then `cp {OURS} {own}`, which reads that, and say {own}"
+        )
     raise InvalidInput(f"{path}: pyinfra's inventories are Python. {_ansible(own)}")
 
 

@@ -60,10 +60,14 @@ class Known:
             raise ValueError(f"{pattern} is no name; hosts are left out by --exclude")
         if bracket := SET.search(pattern):
             inside = bracket[0][1:-1]
-            whole, each = (pattern.replace(bracket[0], instead)
-                           for instead in (inside, f"[{','.join(inside)}]"))  # fmt: skip
-            raise ValueError(f"{bracket[0]} could be {inside}, or one of its characters: write "
-                             f"{whole}, or {each}")  # fmt: skip
+            whole, each = (
+                pattern.replace(bracket[0], instead)
+                for instead in (inside, f"[{','.join(inside)}]")
+            )
+            raise ValueError(
+                f"{bracket[0]} could be {inside}, or one of its characters: write "
+                f"{whole}, or {each}"
+            )
         found: set[str] = set()
         nobody = []
         for name, _ in ranges.expand(pattern):

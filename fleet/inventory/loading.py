@@ -55,8 +55,10 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
     except (CliError, PyinfraError, OSError) as error:
         raise InvalidInput(f"{path}: {error}") from error
     except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise InvalidInput(f"{path}: pyinfra cannot read its hosts ({error}): each is a name, or "
-                           "(name, {field: value})") from error  # fmt: skip
+        raise InvalidInput(
+            f"{path}: pyinfra cannot read its hosts ({error}): each is a name, or "
+            "(name, {field: value})"
+        ) from error
     if not len(found):
         raise InvalidInput(f"{path}: it has no hosts")
     everywhere(found)

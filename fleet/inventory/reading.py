@@ -73,8 +73,10 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
         for expanded in ranges.expand(pattern):
             name = expanded.name
             if first := owners.get(name):
-                raise InvalidInput(f"{place(where)}: {name} (of {pattern}) is given twice, first "
-                                   f"in {place(('hosts', first))} (of {first})")  # fmt: skip
+                raise InvalidInput(
+                    f"{place(where)}: {name} (of {pattern}) is given twice, first "
+                    f"in {place(('hosts', first))} (of {first})"
+                )
             if len(found) == ranges.MOST:
                 raise InvalidInput(f"{place(where)}: more than {ranges.MOST} hosts in all")
             try:
@@ -95,8 +97,10 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
     for name, said in found.items():
         for group_name in said.get("groups", ()):
             if group_name in owners and group_name != name:
-                raise InvalidInput(f"{place(('hosts', owners[name]))}: {name}: its group "
-                                   f"{group_name} is a host: --limit would mean both")  # fmt: skip
+                raise InvalidInput(
+                    f"{place(('hosts', owners[name]))}: {name}: its group "
+                    f"{group_name} is a host: --limit would mean both"
+                )
     return list(found.items())
 
 

@@ -60,8 +60,10 @@ def read(path: Path, times: int = 1) -> tuple[dict[str, Any], yaml.Node]:
         if not any(values) or _comment(values[0]):
             continue
         if any(values[len(header) :]):
-            raise InvalidInput(f"{path}:{number}: {len(values)} values for {len(header)} fields: "
-                               f"a value with {separator!r} in it is put in quotes")  # fmt: skip
+            raise InvalidInput(
+                f"{path}:{number}: {len(values)} values for {len(header)} fields: "
+                f"a value with {separator!r} in it is put in quotes"
+            )
         row = {field: value for field, value in zip(header, values, strict=False) if value}
         name = row.pop("name", "")
         if problem := _problem(name, row, seen):

@@ -30,9 +30,12 @@ def since(report: Report, previous: Report) -> Since:
         previous.run,
         new=[name for name in report.hosts if name not in previous.hosts],
         gone=[name for name in previous.hosts if name not in report.hosts],
-        changes=[change for name in both
-                 for change in _changes(name, previous.hosts[name], report.hosts[name])],
-    )  # fmt: skip
+        changes=[
+            change
+            for name in both
+            for change in _changes(name, previous.hosts[name], report.hosts[name])
+        ],
+    )
 
 
 def _changes(name: str, before: Host, now: Host) -> list[Change]:

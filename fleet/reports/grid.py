@@ -46,9 +46,13 @@ def say(on: Console, text: str, style: str = "") -> None:
 
 
 def show(
-    on: Console, title: str, columns: Sequence[Column], rows: Sequence[Row],
-    style: Callable[[str], str], rank: Callable[[str], int],
-) -> None:  # fmt: skip
+    on: Console,
+    title: str,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    style: Callable[[str], str],
+    rank: Callable[[str], int],
+) -> None:
     """Print a row for each host; of many hosts, for those that are alike.
 
     :param columns: the first is the host, by the second rows are marked and ordered
@@ -56,10 +60,15 @@ def show(
     rows = [[foreign.line(cell) for cell in row] for row in rows]
     many = len(rows) > names.FEW
     kept = _kept(columns, rows, on.width, many)
-    shown = _grouped([[row[at] for at in kept] for row in rows], [columns[at] for at in kept],
-                     rank) if many else [[row[at] for at in kept] for row in rows]  # fmt: skip
-    widths = [max(map(cell_len, [columns[at].title, *(row[place] for row in shown)]))
-              for place, at in enumerate(kept)]  # fmt: skip
+    shown = (
+        _grouped([[row[at] for at in kept] for row in rows], [columns[at] for at in kept], rank)
+        if many
+        else [[row[at] for at in kept] for row in rows]
+    )
+    widths = [
+        max(map(cell_len, [columns[at].title, *(row[place] for row in shown)]))
+        for place, at in enumerate(kept)
+    ]
     most = [columns[at].most for at in kept]
     table = Table(title=Text(title) if title else None, title_justify="left")
     for at, width in zip(kept, _narrowed(widths, most, on.width), strict=True):
@@ -73,24 +82,41 @@ def show(
         at for at in range(len(columns)) if at not in kept and not (many and columns[at].number)
     ]
     if many:
-        pairs = [(row[0], f"{columns[at].title} {row[at]}") for at in left for row in rows
-                 if row[at] not in ("", "-")]  # fmt: skip
+        pairs = [
+            (row[0], f"{columns[at].title} {row[at]}")
+            for at in left
+            for row in rows
+            if row[at] not in ("", "-")
+        ]
     else:
-        pairs = [(row[0], "; ".join(said)) for row in rows
-                 if (said := [f"{columns[at].title} {row[at]}" for at in left
-                              if row[at] not in ("", "-")])]  # fmt: skip
+        pairs = [
+            (row[0], "; ".join(said))
+            for row in rows
+            if (
+                said := [
+                    f"{columns[at].title} {row[at]}" for at in left if row[at] not in ("", "-")
+                ]
+            )
+        ]
     for line in names.lines(pairs, len(rows), names.LINES // 2):
         say(on, line)
 
 
 def _kept(columns: Sequence[Column], rows: Sequence[Row], room: int, many: bool) -> list[int]:
     """Columns that there is room for; of many hosts, none in which each is another."""
-    widths = [min(column.most, max(map(cell_len, [column.title, *(row[at] for row in rows)])))
-              for at, column in enumerate(columns)]  # fmt: skip
+    widths = [
+        min(column.most, max(map(cell_len, [column.title, *(row[at] for row in rows)])))
+        for at, column in enumerate(columns)
+    ]
     widths[0] = columns[0].most if many else widths[0]
-    kept = [at for at, column in enumerate(columns)
-            if not many or column.number or not column.rank
-            or len({row[at] for row in rows}) <= names.PIECES]  # fmt: skip
+    kept = [
+        at
+        for at, column in enumerate(columns)
+        if not many
+        or column.number
+        or not column.rank
+        or len({row[at] for row in rows}) <= names.PIECES
+    ]
     while _width([widths[at] for at in kept]) > room and any(columns[at].rank for at in kept):
         kept.remove(max(kept, key=lambda at: (columns[at].rank, at)))
     return kept
@@ -101,14 +127,21 @@ def _grouped(
 ) -> list[Row]:
     numbers = {at for at, column in enumerate(columns) if column.number}
     cells = {row[0]: row for row in rows}
-    alike = names.alike((row[0], tuple("" if at in numbers else cell for at, cell in
-                                       enumerate(row) if at)) for row in rows)  # fmt: skip
+    alike = names.alike(
+        (row[0], tuple("" if at in numbers else cell for at, cell in enumerate(row) if at))
+        for row in rows
+    )
     found = sorted(alike.items(), key=lambda one: (rank(one[0][0]), -len(one[1])))
     return [
-        [names.counted(members), *(_span([cells[name][at] for name in members]) if at in numbers
-                                   else cell for at, cell in enumerate(key, 1))]
+        [
+            names.counted(members),
+            *(
+                _span([cells[name][at] for name in members]) if at in numbers else cell
+                for at, cell in enumerate(key, 1)
+            ),
+        ]
         for key, members in found
-    ]  # fmt: skip
+    ]
 
 
 def _span(numbers: Sequence[str]) -> str:

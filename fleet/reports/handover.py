@@ -14,8 +14,19 @@ from typing import Any
 from fleet.reports.reported import STATUSES, Host, Report, read
 from fleet.reports.seen import moment
 
-COLUMNS = ("host", "address", "model", "serial", "state", "driver", "release", "os", "kernel",
-           "seen", "old")  # fmt: skip
+COLUMNS = (
+    "host",
+    "address",
+    "model",
+    "serial",
+    "state",
+    "driver",
+    "release",
+    "os",
+    "kernel",
+    "seen",
+    "old",
+)
 INFO = ("driver", "release", "os", "kernel")
 #: metric -> (what it is in a few words); every one is a gauge
 HELP = {
@@ -93,9 +104,13 @@ def facts(report: Mapping[str, Any]) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     for name, host in read(report).hosts.items():
         for address in sorted({*host.cards, *host.serials}) or [""]:
-            card = {"host": name, "address": address, "model": host.models.get(address, ""),
-                    "serial": host.serials.get(address, ""),
-                    "state": host.cards.get(address, "")}  # fmt: skip
+            card = {
+                "host": name,
+                "address": address,
+                "model": host.models.get(address, ""),
+                "serial": host.serials.get(address, ""),
+                "state": host.cards.get(address, ""),
+            }
             of_host = {key: host.versions.get(key, "") for key in INFO}
             of_host["seen"] = moment(host.seen) if host.seen is not None else ""
             of_host["old"] = "yes" if host.old else ""

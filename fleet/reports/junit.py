@@ -102,8 +102,9 @@ def _not_reached(name: str, host: Host, done: set[str]) -> list[xml.Element]:
 
 
 def _case(host: str, stage: str, seconds: float = 0.0) -> xml.Element:
-    return xml.Element("testcase", classname=_clean(host), name=_clean(stage),
-                       time=f"{seconds:.3f}")  # fmt: skip
+    return xml.Element(
+        "testcase", classname=_clean(host), name=_clean(stage), time=f"{seconds:.3f}"
+    )
 
 
 def _skipped(case: xml.Element, why: str) -> xml.Element:

@@ -22,8 +22,9 @@ Named = tuple[str, dict[str, Any]]
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """Key that sorts mlu9 before mlu10."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts
-            ], name  # fmt: skip
+    return [
+        (int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts
+    ], name
 
 
 def ordered(report: dict[str, Any]) -> list[Named]:

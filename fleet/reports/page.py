@@ -29,8 +29,15 @@ from fleet.reports.seen import moment
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "files" / "templates"
 #: colour alone says nothing to some readers, and nothing at all on paper
-MARKS = {"ok": "✓", "changed": "↻", "failed": "✕", "unreachable": "?", "skipped": "–",
-         "not started": "○", "rolled back": "↩"}  # fmt: skip
+MARKS = {
+    "ok": "✓",
+    "changed": "↻",
+    "failed": "✕",
+    "unreachable": "?",
+    "skipped": "–",
+    "not started": "○",
+    "rolled back": "↩",
+}
 EXITS = {
     0: "Every host is as wanted",
     1: "The run ended with an internal error",
@@ -40,8 +47,11 @@ EXITS = {
     5: "Stopped by the failure budget, or rolled back",
     130: "Interrupted",
 }
-STOPS = {"canary": "a canary failed", "budget": "the failure budget was spent",
-         "interrupted": "it was interrupted"}  # fmt: skip
+STOPS = {
+    "canary": "a canary failed",
+    "budget": "the failure budget was spent",
+    "interrupted": "it was interrupted",
+}
 #: up to so many failures are open from the start
 OPEN = 10
 
@@ -53,23 +63,45 @@ def render(report: Mapping[str, Any], previous: Mapping[str, Any] | None = None)
     """
     run = read(report)
     style, script = (_inline(name) for name in ("report.css", "report.js"))
-    return _environment().get_template("report.html.j2").render(
-        run=run, style=style, script=script, policy=_policy(style, script),
-        groups=_groups(run), ids={name: f"h{i}" for i, name in enumerate(run.hosts)},
-        picture=timeline.draw(run), time=list(shares.told(run)), failures=_failures(run),
-        few=sum(host.failure is not None for host in run.hosts.values()) <= OPEN,
-        since=since(run, read(previous)) if previous else None,
-        drift=drifted(run), verdict=_verdict(run), marks=MARKS, stops=STOPS,
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+            groups=_groups(run),
+            ids={name: f"h{i}" for i, name in enumerate(run.hosts)},
+            picture=timeline.draw(run),
+            time=list(shares.told(run)),
+            failures=_failures(run),
+            few=sum(host.failure is not None for host in run.hosts.values()) <= OPEN,
+            since=since(run, read(previous)) if previous else None,
+            drift=drifted(run),
+            verdict=_verdict(run),
+            marks=MARKS,
+            stops=STOPS,
+        )
+    )
 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
-                       lstrip_blocks=True, undefined=StrictUndefined)  # fmt: skip
-    made.filters.update(duration=duration, when=_when, log_file=log_file,
-                        slug=lambda status: _slug(status, STATUSES),
-                        stage_class=lambda stage: _slug(kind(stage), STAGES))  # fmt: skip
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters.update(
+        duration=duration,
+        when=_when,
+        log_file=log_file,
+        slug=lambda status: _slug(status, STATUSES),
+        stage_class=lambda stage: _slug(kind(stage), STAGES),
+    )
     return made
 
 
@@ -85,8 +117,10 @@ def _inline(name: str) -> Markup:
 def _policy(style: str, script: str) -> str:
     """Nothing is loaded, and of what stands in the page only what we wrote runs."""
     style, script = (b64encode(sha256(t.encode()).digest()).decode() for t in (style, script))
-    return (f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
-            "base-uri 'none'; form-action 'none'")  # fmt: skip
+    return (
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _groups(run: Report) -> dict[str, list[tuple[str, Host]]]:

@@ -21,9 +21,20 @@ from fleet.validation import FAILED, SKIPPED
 from operations.state import WORKS
 
 STAGES = (
-    "preflight", "lock", "driver", "engine", "sources", "image", "weights", "container",
-    "migration", "patch", "packages", "smoke", "validation",
-)  # fmt: skip
+    "preflight",
+    "lock",
+    "driver",
+    "engine",
+    "sources",
+    "image",
+    "weights",
+    "container",
+    "migration",
+    "patch",
+    "packages",
+    "smoke",
+    "validation",
+)
 
 
 def kind(stage: str) -> str:
@@ -47,8 +58,11 @@ class _Tolerant(BaseModel):
     def _nothing_is_missing(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        return {key: value for key, value in data.items() if value is not None
-                and not (isinstance(value, float) and not math.isfinite(value))}  # fmt: skip
+        return {
+            key: value
+            for key, value in data.items()
+            if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+        }
 
 
 class Stage(_Tolerant):
@@ -131,19 +145,31 @@ class Host(_Tolerant):
         """What is no failure and yet somebody should read."""
         back, lock = self.rolled_back or {}, self.lock or {}
         return [
-            *([f"rolled back from {back.get('from', '?')} to {back.get('to', '?')}"]
-              if back else []),
-            *([f"was held by {lock.get('operator') or '?'}, run {lock.get('run') or '?'}"]
-              if lock else []),
+            *(
+                [f"rolled back from {back.get('from', '?')} to {back.get('to', '?')}"]
+                if back
+                else []
+            ),
+            *(
+                [f"was held by {lock.get('operator') or '?'}, run {lock.get('run') or '?'}"]
+                if lock
+                else []
+            ),
             *([self.way_back] if self.way_back else []),
             *([said] if (said := last_seen(self.seen, self.old)) else []),
             *(f"kept {what}" for what in self.kept),
-            *([f"{self.swarmed / 1e6:,.0f} MB came by a swarm, {self.sent / 1e6:,.0f} MB by SSH"]
-              if self.swarmed else []),
-            *([f"files of later stages came in {self.ahead:.0f} s that other stages took"]
-              if self.ahead >= 1 else []),
+            *(
+                [f"{self.swarmed / 1e6:,.0f} MB came by a swarm, {self.sent / 1e6:,.0f} MB by SSH"]
+                if self.swarmed
+                else []
+            ),
+            *(
+                [f"files of later stages came in {self.ahead:.0f} s that other stages took"]
+                if self.ahead >= 1
+                else []
+            ),
             *self.notes,
-        ]  # fmt: skip
+        ]
 
 
 class Report(_Tolerant):
@@ -160,8 +186,11 @@ class Report(_Tolerant):
     @property
     def validated(self) -> list[tuple[str, str, Test]]:
         """Host, test and what came of it; what failed comes first, then what did not run."""
-        every = [(name, plugin, test) for name, host in self.hosts.items()
-                 for plugin, test in host.validation.items()]  # fmt: skip
+        every = [
+            (name, plugin, test)
+            for name, host in self.hosts.items()
+            for plugin, test in host.validation.items()
+        ]
         ranks = {FAILED: 0, SKIPPED: 1}
         return sorted(every, key=lambda one: ranks.get(one[2].verdict, 2))
 

@@ -21,8 +21,10 @@ def last_seen(epoch: float | None, old: bool) -> str:
     """Of a host that was not looked at after the last that was done to it; "" for any other."""
     if epoch is None or not old:
         return ""
-    return (f"last seen at {moment(epoch)}; something was done to it since, or it was lost: its "
-            "cards and versions are those of then")  # fmt: skip
+    return (
+        f"last seen at {moment(epoch)}; something was done to it since, or it was lost: its "
+        "cards and versions are those of then"
+    )
 
 
 def of(host: Mapping[str, Any]) -> str:

@@ -18,16 +18,20 @@ def shares(report: Report) -> list[tuple[str, float]]:
         for stage in host.stages:
             seconds[kind(stage.stage)] += stage.seconds  # type: ignore[assignment]
     total = sum(seconds.values())
-    return [(stage, spent / total) for stage, spent in seconds.most_common()
-            if spent / total >= LEAST] if total else []  # fmt: skip
+    return (
+        [(stage, spent / total) for stage, spent in seconds.most_common() if spent / total >= LEAST]
+        if total
+        else []
+    )
 
 
 def longest(report: Report) -> tuple[str, list[tuple[str, float]]] | None:
     """The host that was done last, with seconds and stage of what held it: the critical path."""
     ends = {
         name: max((stage.began or 0.0) + stage.seconds for stage in host.stages)
-        for name, host in report.hosts.items() if host.stages
-    }  # fmt: skip
+        for name, host in report.hosts.items()
+        if host.stages
+    }
     if not ends:
         return None
     name = max(ends, key=lambda host: ends[host])

@@ -14,11 +14,24 @@ from fleet.reports.grid import Column, say
 from fleet.reports.names import Named
 from operations.state import WORKS
 
-MARKS = {"ok": "green", "changed": "yellow", "failed": "red", "unreachable": "red",
-         "skipped": "cyan", "not started": "cyan", "rolled back": "magenta"}  # fmt: skip
-COLUMNS = (Column("host", 36), Column("status", 12), Column("driver", 16), Column("cards", 24, 1),
-           Column("stages changed", 30, 3), Column("seconds", 11, 2, number=True),
-           Column("answer", 40, 4))  # fmt: skip
+MARKS = {
+    "ok": "green",
+    "changed": "yellow",
+    "failed": "red",
+    "unreachable": "red",
+    "skipped": "cyan",
+    "not started": "cyan",
+    "rolled back": "magenta",
+}
+COLUMNS = (
+    Column("host", 36),
+    Column("status", 12),
+    Column("driver", 16),
+    Column("cards", 24, 1),
+    Column("stages changed", 30, 3),
+    Column("seconds", 11, 2, number=True),
+    Column("answer", 40, 4),
+)
 #: failures with other words that are told of one code, and codes
 SENTENCES, CODES = 3, 12
 
@@ -46,8 +59,14 @@ def summary(report: dict[str, Any], folder: Path, *, err: bool = True) -> None:
     """
     on = grid.console(err=err)
     hosts = names.ordered(report)
-    grid.show(on, f"run {report['run']}", COLUMNS, [_row(name, host) for name, host in hosts],
-              lambda status: MARKS.get(status, ""), rank)  # fmt: skip
+    grid.show(
+        on,
+        f"run {report['run']}",
+        COLUMNS,
+        [_row(name, host) for name, host in hosts],
+        lambda status: MARKS.get(status, ""),
+        rank,
+    )
     failures(on, hosts)
     _remarks(on, hosts)
     total = len(hosts)
@@ -73,8 +92,15 @@ def rank(status: str) -> int:
 def _row(name: str, host: dict[str, Any]) -> list[str]:
     changed = [stage["stage"] for stage in host["stages"] if stage["changes"]]
     seconds = sum(stage["seconds"] for stage in host["stages"])
-    return [name, host["status"], str(host["versions"].get("driver", "")), boards(host),
-            " ".join(changed) or "-", f"{seconds:.0f}", host["answer"] or ""]  # fmt: skip
+    return [
+        name,
+        host["status"],
+        str(host["versions"].get("driver", "")),
+        boards(host),
+        " ".join(changed) or "-",
+        f"{seconds:.0f}",
+        host["answer"] or "",
+    ]
 
 
 def failures(on: Console, hosts: Sequence[Named]) -> None:
@@ -94,8 +120,9 @@ def failures(on: Console, hosts: Sequence[Named]) -> None:
         for group in groups[:SENTENCES]:
             _failure(on, names.counted(group), said[group[0]])
         if rest := [name for group in groups[SENTENCES:] for name in group]:
-            say(on, f"{names.counted(rest)}: {code} in {len(groups) - SENTENCES} other words",
-                "red")  # fmt: skip
+            say(
+                on, f"{names.counted(rest)}: {code} in {len(groups) - SENTENCES} other words", "red"
+            )
         say(on, f"  remedy: {remedy}")
     if left := codes[CODES:]:
         more = sum(len(members) for _, members in left)

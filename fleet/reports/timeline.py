@@ -10,8 +10,28 @@ from fleet.reports.reported import Host, Report, kind
 NAMED = 40
 #: thin rows: every so-many-th host is named beside them
 EVERY = 20
-STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400,
-         172800, 604800)  # fmt: skip
+STEPS = (
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+    1200,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    86400,
+    172800,
+    604800,
+)
 TICKS = 6
 #: what is seen of a stage that took no time
 THINNEST = 0.12
@@ -70,14 +90,29 @@ def draw(report: Report) -> Timeline:
     never = max(starts, default=start) + 1
     order = sorted(spans, key=lambda name: spans[name][0][1] if spans[name] else never)
     for index, name in enumerate(order):
-        bars = [Bar(stage, place(began - start),
-                    max(THINNEST, round((98.5 - gutter) * seconds / long, 2)), seconds)
-                for stage, began, seconds in spans[name]]  # fmt: skip
+        bars = [
+            Bar(
+                stage,
+                place(began - start),
+                max(THINNEST, round((98.5 - gutter) * seconds / long, 2)),
+                seconds,
+            )
+            for stage, began, seconds in spans[name]
+        ]
         end = bars[-1].left + bars[-1].width if bars else gutter
-        rows.append(Row(name, report.hosts[name], 24 + index * step, bars, round(end, 2),
-                        roomy or index % EVERY == 0))  # fmt: skip
-    return Timeline(rows, [(place(s), s) for s in _ticks(long)], thick, gutter,
-                    24 + len(rows) * step)  # fmt: skip
+        rows.append(
+            Row(
+                name,
+                report.hosts[name],
+                24 + index * step,
+                bars,
+                round(end, 2),
+                roomy or index % EVERY == 0,
+            )
+        )
+    return Timeline(
+        rows, [(place(s), s) for s in _ticks(long)], thick, gutter, 24 + len(rows) * step
+    )
 
 
 def _spans(host: Host, report: Report) -> list[tuple[str, float, float]]:

@@ -12,34 +12,49 @@ import click
 from fleet.failures import InvalidInput
 
 #: of both commands; defaults are the plan's own
-LIMIT = click.option("--limit", multiple=True, metavar="WHO",
-                     help="Only these: hosts, groups, mlu[01-08], mlu*, several with "
-                     "commas.")  # fmt: skip
+LIMIT = click.option(
+    "--limit",
+    multiple=True,
+    metavar="WHO",
+    help="Only these: hosts, groups, mlu[01-08], mlu*, several with commas.",
+)
 OPTIONS = (
     LIMIT,
     click.option("--exclude", multiple=True, metavar="WHO", help="All but these."),
     click.option("--data", multiple=True, metavar="KEY=VALUE", help="Data of every host."),
     click.option("--canary", type=int, help="Hosts that go first.  [default: 1]"),
     click.option("--window", metavar="N|P%", help="Hosts at work at once.  [default: 20%]"),
-    click.option("--max-fail", metavar="N|P%",
-                 help="Hosts of the fleet that may be broken; with one more no host starts.  "
-                 "[default: 10%]"),
+    click.option(
+        "--max-fail",
+        metavar="N|P%",
+        help="Hosts of the fleet that may be broken; with one more no host starts.  [default: 10%]",
+    ),
     click.option("--pause", type=int, metavar="SECONDS", help="Wait after the canaries passed."),
     click.option("--confirm", is_flag=True, default=None, help="Ask after the canaries passed."),
-    click.option("--order", type=click.Choice(["inventory", "name", "random"]),
-                 help="Which hosts go first.  [default: inventory]"),
-    click.option("--share-of", metavar="KEY",
-                 help="Data of a host that names its group (rack, service)."),
+    click.option(
+        "--order",
+        type=click.Choice(["inventory", "name", "random"]),
+        help="Which hosts go first.  [default: inventory]",
+    ),
+    click.option(
+        "--share-of", metavar="KEY", help="Data of a host that names its group (rack, service)."
+    ),
     click.option("--share", metavar="N|P%", help="Hosts of one such group at work at once."),
-    click.option("--before", metavar="COMMAND",
-                 help="Run here before a host, with MLUFLEET_HOST, …_ADDRESS, …_RELEASE, "
-                 "…_GROUPS and …_DATA in its environment; when it fails the host is let be."),
-    click.option("--after", metavar="COMMAND",
-                 help="The same after it, with MLUFLEET_STATUS: ok, failed, rolled back."),
+    click.option(
+        "--before",
+        metavar="COMMAND",
+        help="Run here before a host, with MLUFLEET_HOST, …_ADDRESS, …_RELEASE, "
+        "…_GROUPS and …_DATA in its environment; when it fails the host is let be.",
+    ),
+    click.option(
+        "--after",
+        metavar="COMMAND",
+        help="The same after it, with MLUFLEET_STATUS: ok, failed, rolled back.",
+    ),
     click.option("--hook-timeout", type=int, metavar="SECONDS", help="[default: 600]"),
     click.option("--uploads", type=int, help="Hosts that files are sent to at once.  [default: 4]"),
     click.option("--loads", type=int, help="Hosts that unpack an image at once.  [default: 8]"),
-)  # fmt: skip
+)
 
 
 def planned(command: Callable[..., None]) -> Callable[..., None]:

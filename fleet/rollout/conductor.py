@@ -59,12 +59,16 @@ class Conductor:
         key = self.plan.share_of
         if not key:
             return {}
-        found = {name: str(host.data.get(key)) for name, host in self.hosts.items()
-                 if host.data.get(key) is not None}  # fmt: skip
+        found = {
+            name: str(host.data.get(key))
+            for name, host in self.hosts.items()
+            if host.data.get(key) is not None
+        }
         if not found:
             known = dict.fromkeys(k for host in self.hosts.values() for k in host.data.dict())  # type: ignore[no-untyped-call]
-            raise InvalidInput(f"{self.plan.inventory}: no host has `{key}` in its data"
-                               f"{nearest.told(key, known)}")  # fmt: skip
+            raise InvalidInput(
+                f"{self.plan.inventory}: no host has `{key}` in its data{nearest.told(key, known)}"
+            )
         return found
 
     def conduct(self) -> dict[str, Any]:
@@ -73,8 +77,11 @@ class Conductor:
         for number in ending.asked():
             gevent.signal_handler(number, self._interrupted, number)
         # one is left for what a stage waits for: a driver's package is behind no image
-        limits = {"upload": self.plan.uploads, "upload ahead": self.plan.uploads - 1,
-                  "load": self.plan.loads}  # fmt: skip
+        limits = {
+            "upload": self.plan.uploads,
+            "upload ahead": self.plan.uploads - 1,
+            "load": self.plan.loads,
+        }
         shares.places.update({resource: BoundedSemaphore(n) for resource, n in limits.items()})
         try:
             self._survey()
@@ -83,8 +90,11 @@ class Conductor:
                 self._flow()
         finally:
             gevent.joinall(list(self.greenlets.values()))
-            self.run.note("end", interrupted=self.interrupts > 0 or self.run.interrupted,
-                          stopped=self.scheduler.stopped)  # fmt: skip
+            self.run.note(
+                "end",
+                interrupted=self.interrupts > 0 or self.run.interrupted,
+                stopped=self.scheduler.stopped,
+            )
             events.halting.remove(self._halted)
         return report.write(self.run.folder)
 
@@ -131,14 +141,24 @@ class Conductor:
         canaries = [] if self.proved else names[: plan.canary]
         sizes = Counter(self.groups.values())
         self.scheduler = Scheduler(
-            names, canaries=canaries, window=Amount.parse(plan.window).at_least_one(total),
+            names,
+            canaries=canaries,
+            window=Amount.parse(plan.window).at_least_one(total),
             max_fail=Amount.parse(plan.max_fail).of(total),
-            broken=sum(map(self.run.broken, self.hosts)), groups=self.groups,
+            broken=sum(map(self.run.broken, self.hosts)),
+            groups=self.groups,
             share={g: Amount.parse(plan.share).at_least_one(n) for g, n in sizes.items()},
-        )  # fmt: skip
-        events.emit("", "scheduled", order=self.scheduler.waiting, canaries=canaries,
-                    window=self.scheduler.window, max_fail=self.scheduler.max_fail,
-                    broken=self.scheduler.broken, total=total)  # fmt: skip
+        )
+        events.emit(
+            "",
+            "scheduled",
+            order=self.scheduler.waiting,
+            canaries=canaries,
+            window=self.scheduler.window,
+            max_fail=self.scheduler.max_fail,
+            broken=self.scheduler.broken,
+            total=total,
+        )
 
     def _flow(self) -> None:
         """Start hosts as others end, until none is left or no more may start."""

@@ -27,8 +27,11 @@ def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[st
 
     A host's secrets are not handed on: an environment can be read in the process list.
     """
-    shown = {key: value for key, value in data.items()
-             if not any(word in key.lower() for word in WITHHELD)}  # fmt: skip
+    shown = {
+        key: value
+        for key, value in data.items()
+        if not any(word in key.lower() for word in WITHHELD)
+    }
     said = {
         "HOST": name,
         "ADDRESS": str(data.get("ssh_hostname") or name),
@@ -46,8 +49,14 @@ def run(command: str, given: Mapping[str, str], seconds: int) -> Failure | None:
     :param seconds: until it is killed, with all it started
     :returns: why the host cannot go on
     """
-    process = Popen(["sh", "-c", command], env={**os.environ, **given}, stdin=subprocess.DEVNULL,
-                    stdout=PIPE, stderr=STDOUT, start_new_session=True)  # fmt: skip
+    process = Popen(
+        ["sh", "-c", command],
+        env={**os.environ, **given},
+        stdin=subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        start_new_session=True,
+    )
     tail = deque[bytes](maxlen=TAIL)
     try:
         with Timeout(seconds):

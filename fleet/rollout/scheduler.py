@@ -19,10 +19,16 @@ class Scheduler:
     """
 
     def __init__(
-        self, hosts: Sequence[str], *, canaries: Sequence[str] = (), window: int = 1,
-        max_fail: int = 0, broken: int = 0, groups: Mapping[str, str] | None = None,
+        self,
+        hosts: Sequence[str],
+        *,
+        canaries: Sequence[str] = (),
+        window: int = 1,
+        max_fail: int = 0,
+        broken: int = 0,
+        groups: Mapping[str, str] | None = None,
         share: Mapping[str, int] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         first = set(canaries)
         self.waiting = [*(h for h in hosts if h in first), *(h for h in hosts if h not in first)]
         #: canaries that have not passed yet

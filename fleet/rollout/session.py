@@ -40,9 +40,12 @@ class Session:
     """
 
     def __init__(
-        self, inventory: str, limit: tuple[str, ...], data: tuple[str, ...],
+        self,
+        inventory: str,
+        limit: tuple[str, ...],
+        data: tuple[str, ...],
         exclude: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         from pyinfra_cli.util import exec_file
 
         ready()

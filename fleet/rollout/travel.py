@@ -14,8 +14,16 @@ from operations import events
 from operations.failing import fail
 
 #: failures after which a host is not to be touched, or cannot be: going back would only add to it
-NO_RETURN = ("INTERRUPTED", "LOCKED", "CARD_BUSY", "CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG",
-             "DUPLICATE_HOST", "UNREACHABLE")  # fmt: skip
+NO_RETURN = (
+    "INTERRUPTED",
+    "LOCKED",
+    "CARD_BUSY",
+    "CONNECTION_LOST",
+    "REBOOT_TIMED_OUT",
+    "HUNG",
+    "DUPLICATE_HOST",
+    "UNREACHABLE",
+)
 
 
 class Traveller:

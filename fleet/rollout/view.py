@@ -95,9 +95,11 @@ class Seen:
 
 def _span(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else (
-        f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.0f} s"
-    )  # fmt: skip
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else (f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.0f} s")
+    )
 
 
 class View:

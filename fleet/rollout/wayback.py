@@ -43,8 +43,9 @@ def find(host: Host, look: Look, folder: Path) -> tuple[Wants | None, str]:
     """
     stamps = look.state.stamps if isinstance(look.state, HostState) else {}
     good = (stamps.get(name, "") for name in ("good", "good-before"))
-    identity = next((name for name in good if IDENTITY.fullmatch(name)
-                     and name != look.wanted.whole), "")  # fmt: skip
+    identity = next(
+        (name for name in good if IDENTITY.fullmatch(name) and name != look.wanted.whole), ""
+    )
     if not identity:
         return None, "no other release has passed its smoke test on it"
     path = f"{layout.REMEMBERED}/{identity}.json"

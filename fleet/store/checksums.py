@@ -18,24 +18,30 @@ LENGTHS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 ENDINGS = tuple(f".{name}{more}" for name in LENGTHS.values() for more in ("sum", ""))
 ENDINGS += tuple(ending.upper() for ending in ENDINGS)
 #: of all files in a folder
-LISTS = tuple(f"{name}{more}" for name in LENGTHS.values()
-              for more in ("sum.txt", "sums", "sums.txt"))  # fmt: skip
+LISTS = tuple(
+    f"{name}{more}" for name in LENGTHS.values() for more in ("sum.txt", "sums", "sums.txt")
+)
 LISTS += tuple(f"{name.partition('.')[0].upper()}{'.txt' * ('.' in name)}" for name in LISTS)
 LISTS += ("checklist.chk",)
 #: bytes; more is another file; and characters of a line
 LARGEST, LONGEST = 8 << 20, 5000
 
 SUM = r"(?P<sum>[0-9a-fA-F]{32,128})"
-FORMS = tuple(re.compile(form) for form in (
-    rf"[A-Za-z0-9-]+ ?\((?P<name>.+)\) ?= ?{SUM}",  # BSD, OpenSSL, --tag
-    rf"\\?{SUM}(?:[ \t]+\*?(?P<name>\S.*))?",  # coreutils; a star is for binary
-    rf"[A-Za-z0-9-]+[ \t]+{SUM}[ \t]+(?P<name>\S.*)",  # a table of PowerShell
-    rf"(?P<name>\S.*?)(?:[ \t]*[:=][ \t]*|[ \t]+){SUM}",  # name first; a list of PowerShell
-    r"(?P<sum>(?:[0-9a-fA-F]{2} ){15,63}[0-9a-fA-F]{2})(?P<name>)",  # certutil of Windows 7
-))  # fmt: skip
+FORMS = tuple(
+    re.compile(form)
+    for form in (
+        rf"[A-Za-z0-9-]+ ?\((?P<name>.+)\) ?= ?{SUM}",  # BSD, OpenSSL, --tag
+        rf"\\?{SUM}(?:[ \t]+\*?(?P<name>\S.*))?",  # coreutils; a star is for binary
+        rf"[A-Za-z0-9-]+[ \t]+{SUM}[ \t]+(?P<name>\S.*)",  # a table of PowerShell
+        rf"(?P<name>\S.*?)(?:[ \t]*[:=][ \t]*|[ \t]+){SUM}",  # name first; a list of PowerShell
+        r"(?P<sum>(?:[0-9a-fA-F]{2} ){15,63}[0-9a-fA-F]{2})(?P<name>)",  # certutil of Windows 7
+    )
+)
 #: names of sums that are as long as one of ours, and another
-OTHERS = re.compile(r"(?i:blake|sm3|sha-?3|sha-?512/|shake|ripemd|rmd|whirlpool|gost|streebog|md4)"
-                    r"[\w/-]* ?\(.+\) ?= ?[0-9a-fA-F]+")  # fmt: skip
+OTHERS = re.compile(
+    r"(?i:blake|sm3|sha-?3|sha-?512/|shake|ripemd|rmd|whirlpool|gost|streebog|md4)"
+    r"[\w/-]* ?\(.+\) ?= ?[0-9a-fA-F]+"
+)
 #: what stands where a name would, and is none
 WORDS = re.compile(r"hash|sum|checksum|md5(sum)?|sha-?(1|256|512)(sum)?", re.IGNORECASE)
 
@@ -73,8 +79,11 @@ def lines(content: bytes) -> list[tuple[str, str]]:
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("gb18030", errors="replace")
-    return [found for line in text.splitlines()
-            if len(line) <= LONGEST and (found := _line(line.strip()))]  # fmt: skip
+    return [
+        found
+        for line in text.splitlines()
+        if len(line) <= LONGEST and (found := _line(line.strip()))
+    ]
 
 
 def said(content: bytes, name: str) -> set[str]:
@@ -138,8 +147,11 @@ def of(path: Path) -> list[Sum]:
 
     :raises InvalidInput: a checksum file cannot be read
     """
-    return [Sum(LENGTHS[len(digits)], digits, source)
-            for source, sums in _beside(path) for digits in sorted(sums)]  # fmt: skip
+    return [
+        Sum(LENGTHS[len(digits)], digits, source)
+        for source, sums in _beside(path)
+        for digits in sorted(sums)
+    ]
 
 
 class Compared:
@@ -150,8 +162,9 @@ class Compared:
 
     def __init__(self, path: Path) -> None:
         self._path, self._said = path, of(path)
-        self._sums = {one.algorithm: hashlib.new(one.algorithm, usedforsecurity=False)
-                      for one in self._said}  # fmt: skip
+        self._sums = {
+            one.algorithm: hashlib.new(one.algorithm, usedforsecurity=False) for one in self._said
+        }
 
     def update(self, block: bytes) -> None:
         for one in self._sums.values():

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from fleet.store.needed import File
     from fleet.store.verify import Wrong
 
-STORE = click.option("--store", default="artifacts", show_default=True, help="Its folder.",
-                     type=click.Path(path_type=Path, file_okay=False))  # fmt: skip
+STORE = click.option(
+    "--store",
+    default="artifacts",
+    show_default=True,
+    help="Its folder.",
+    type=click.Path(path_type=Path, file_okay=False),
+)
 RELEASES = click.argument("releases", nargs=-1, required=True)
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
@@ -47,8 +52,12 @@ def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
 @click.command()
 @RELEASES
 @STORE
-@click.option("--only", multiple=True, metavar="NAME",
-              help="A file by its path in the store, a folder, or a pattern.")  # fmt: skip
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="A file by its path in the store, a folder, or a pattern.",
+)
 @JSON
 def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json: bool) -> None:
     """Fill the store with what RELEASES have a `url` (or a `mirror`) for.
@@ -73,13 +82,18 @@ def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json
     _end(wrong, files, store, as_json)
 
 
-def _end(wrong: list[Wrong], files: list[File], store: Path,
-         as_json: bool) -> None:  # fmt: skip
+def _end(wrong: list[Wrong], files: list[File], store: Path, as_json: bool) -> None:
     total = sum(file.locked.size for file in files)
     if as_json:
-        listed = [{"path": str(store / one.name), "code": one.failure.code,
-                   "detail": one.failure.detail, "remedy": one.failure.remedy}
-                  for one in wrong]  # fmt: skip
+        listed = [
+            {
+                "path": str(store / one.name),
+                "code": one.failure.code,
+                "detail": one.failure.detail,
+                "remedy": one.failure.remedy,
+            }
+            for one in wrong
+        ]
         click.echo(json.dumps({"files": len(files), "bytes": total, "wrong": listed}, indent=1))
     else:
         _show(wrong, store)
@@ -100,6 +114,8 @@ def _show(wrong: list[Wrong], store: Path) -> None:
         table.add_row(Text(str(store / one.name), overflow="fold"), one.failure.code)
     console.print(table)
     for one in wrong:  # a sum is never broken into lines, it is to be copied
-        for line in (f"{store / one.name}: {one.failure.code}: {one.failure.sentence}",
-                     f"  remedy: {one.failure.remedy}"):  # fmt: skip
+        for line in (
+            f"{store / one.name}: {one.failure.code}: {one.failure.sentence}",
+            f"  remedy: {one.failure.remedy}",
+        ):
             console.print(line, markup=False, soft_wrap=True)

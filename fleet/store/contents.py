@@ -27,9 +27,11 @@ class Contents:
 
     def __init__(self, release: Release, store: Path, warn: Warn) -> None:
         self.release, self.store, self._warn = release, store, warn
-        tabled = [(system, architecture, one)
-                  for system, architecture, one in driver_packages.known(release)
-                  if documents.is_file(store / one.file)]  # fmt: skip
+        tabled = [
+            (system, architecture, one)
+            for system, architecture, one in driver_packages.known(release)
+            if documents.is_file(store / one.file)
+        ]
         self._complete(bool(tabled))
         #: path below the store of every file, in the order in which they are read
         self.names = list(dict.fromkeys([*(one.file for _, _, one in tabled), *self._single()]))
@@ -48,8 +50,11 @@ class Contents:
             self._wheels = self._folder(wheelhouse)
             wheels.check(store / wheelhouse, self._wheels, warn)
             self._take(wheelhouse, self._wheels)
-        self._single_wheels = [store / pip.wheel for pip in release.packages.pip
-                               if pip.wheel and "://" not in pip.wheel]  # fmt: skip
+        self._single_wheels = [
+            store / pip.wheel
+            for pip in release.packages.pip
+            if pip.wheel and "://" not in pip.wheel
+        ]
         wheels.whole(self._single_wheels)
         for system, place in (*release.engine.packages.items(), *release.driver.headers.items()):
             self._take(place, self._packages(system, place, machines))
@@ -69,8 +74,10 @@ class Contents:
             place = self.store / packages.wheelhouse
             wheels.complete(place, self._wheels, packages, image, self._warn)
         if image.architecture and self._words and image.architecture not in self._words:
-            self._warn(f"{self.store / self.release.image.file}: for {image.architecture}, and the "
-                       f"drivers are for {', '.join(sorted(self._words))}")  # fmt: skip
+            self._warn(
+                f"{self.store / self.release.image.file}: for {image.architecture}, and the "
+                f"drivers are for {', '.join(sorted(self._words))}"
+            )
 
     def _single(self) -> Iterator[str]:
         release = self.release
@@ -84,37 +91,54 @@ class Contents:
     def _complete(self, driver: bool) -> None:
         """:raises InvalidInput: something is missing; all that is is named"""
         release = self.release
-        missing = [name for name in self._single() if not (self.store / name).exists()
-                   and not (self.store / name).is_symlink()]  # fmt: skip
+        missing = [
+            name
+            for name in self._single()
+            if not (self.store / name).exists() and not (self.store / name).is_symlink()
+        ]
         places = [weights.folder for weights in release.weights]
         places += [release.packages.wheelhouse] if release.packages.wheelhouse else []
         places += [*release.engine.packages.values(), *release.driver.headers.values()]
-        missing += [f"{place}/" for place in dict.fromkeys(places)
-                    if not (self.store / place).is_dir()]  # fmt: skip
+        missing += [
+            f"{place}/" for place in dict.fromkeys(places) if not (self.store / place).is_dir()
+        ]
         if not driver and not release.driver.packages:
             example = next(driver_packages.known(release))[2].file
             missing.append(f"the driver of one system at least: {example}, …")
         if missing:
             listed = "\n  ".join(missing)
-            raise InvalidInput(f"{self.store}: release {release.name} needs files that are not "
-                               f"there:\n  {listed}")  # fmt: skip
+            raise InvalidInput(
+                f"{self.store}: release {release.name} needs files that are not there:\n  {listed}"
+            )
 
-    def _drivers(self, tabled: list[tuple[System, str, DriverPackage]]
-                 ) -> Iterator[tuple[str, set[str]]]:  # fmt: skip
+    def _drivers(
+        self, tabled: list[tuple[System, str, DriverPackage]]
+    ) -> Iterator[tuple[str, set[str]]]:
         """Architectures of the drivers by system, each driver looked at."""
         version = self.release.driver.version
         found: dict[str, set[str]] = {}
         for name, own in self.release.driver.packages.items():
             path, system = self.store / own.file, systems.called(name)
             read, words = packages.read(path), system.architectures.values() if system else ()
-            packages.fits(path, read, name=own.package, version=version,
-                          family=system.family if system else "",
-                          architectures=words)  # fmt: skip
+            packages.fits(
+                path,
+                read,
+                name=own.package,
+                version=version,
+                family=system.family if system else "",
+                architectures=words,
+            )
             found.setdefault(name, set()).add(read.architecture)
         for row, architecture, one in tabled:
             path, word = self.store / one.file, row.architectures[architecture]
-            packages.fits(path, packages.read(path), name=one.package, version=version,
-                          family=row.family, architectures=[word])  # fmt: skip
+            packages.fits(
+                path,
+                packages.read(path),
+                name=one.package,
+                version=version,
+                family=row.family,
+                architectures=[word],
+            )
             found.setdefault(row.name, set()).add(word)
         yield from found.items()
 
@@ -135,8 +159,10 @@ class Contents:
         endings = (f".{family}",) if family else (".deb", ".rpm")
         found = [n for n in self._folder(place) if n.endswith(endings)]
         if not found:
-            raise InvalidInput(f"{self.store / place}: has no package of {system} (no file that "
-                               f"ends in {' or '.join(endings)})")  # fmt: skip
+            raise InvalidInput(
+                f"{self.store / place}: has no package of {system} (no file that "
+                f"ends in {' or '.join(endings)})"
+            )
         may = machines.get(system) or (set(row.architectures.values()) if row else set())
         seen: dict[str, str] = {}
         for name in found:
@@ -147,6 +173,8 @@ class Contents:
                 seen.setdefault(package.architecture, name)
         if len(seen) > 1:
             said = " and ".join(f"{name} ({word})" for word, name in seen.items())
-            raise InvalidInput(f"{self.store / place}: has packages of several architectures, and "
-                               f"hosts are given all of them: {said}")  # fmt: skip
+            raise InvalidInput(
+                f"{self.store / place}: has packages of several architectures, and "
+                f"hosts are given all of them: {said}"
+            )
         return found

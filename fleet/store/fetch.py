@@ -23,9 +23,14 @@ def chosen(files: list[File], only: tuple[str, ...]) -> list[File]:
     """Files by path, by folder, or by a pattern; all without."""
     if not only:
         return files
-    return [f for f in files if any(
-        fnmatch.fnmatchcase(f.name, one) or f.name.startswith(one.rstrip("/") + "/")
-        for one in only)]  # fmt: skip
+    return [
+        f
+        for f in files
+        if any(
+            fnmatch.fnmatchcase(f.name, one) or f.name.startswith(one.rstrip("/") + "/")
+            for one in only
+        )
+    ]
 
 
 def all_of(files: list[File], store: Path, told: Told, pause: float = PAUSE) -> list[Wrong]:
@@ -34,19 +39,25 @@ def all_of(files: list[File], store: Path, told: Told, pause: float = PAUSE) -> 
     :returns: what is still missing or wrong
     """
     found = []
-    plain = sorted({urlsplit(f.url).netloc.rpartition("@")[2] for f in files
-                    if f.url and f.url.startswith("http:")})  # fmt: skip
+    plain = sorted(
+        {
+            urlsplit(f.url).netloc.rpartition("@")[2]
+            for f in files
+            if f.url and f.url.startswith("http:")
+        }
+    )
     if plain:
-        told.say(f"plain http ({', '.join(plain)}): others can see what is fetched; the lock's "
-                 "sha256 still says whether it is right")  # fmt: skip
+        told.say(
+            f"plain http ({', '.join(plain)}): others can see what is fetched; the lock's "
+            "sha256 still says whether it is right"
+        )
     for file in files:
         failure, how = None, "there already"
         if documents.is_file(store / file.name):
             failure = wrong(store / file.name, file.locked, told.more)
         else:
             failure, how = _fetched(file, store / file.name, told, pause), "fetched"
-        told.ended(file.name, file.locked.size, failure.code if failure else how,
-                   right=not failure)  # fmt: skip
+        told.ended(file.name, file.locked.size, failure.code if failure else how, right=not failure)
         if failure:
             found.append(Wrong(file.name, failure))
     return found

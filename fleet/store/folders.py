@@ -17,8 +17,13 @@ UNFINISHED = (".aria2", ".crdownload", ".incomplete", ".td.cfg")
 #: where a link of a store that was handed over would take the operator's own files from
 SYSTEM = ("/etc/", "/proc/", "/sys/", "/dev/", "/boot/")
 SECRET = {".ssh", ".gnupg", ".aws", ".kube", ".docker", ".netrc", ".git-credentials"}
-KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"),
-         (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))  # fmt: skip
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def shown(path: Path | str) -> str:
@@ -49,8 +54,10 @@ def usable(paths: list[Path], store: Path, warn: Warn) -> None:
         if why := problem(path, store):
             raise InvalidInput(f"{shown(path)}: {why}")
         if half := next((e for e in UNFINISHED if os.path.exists(f"{path}{e}")), ""):
-            raise InvalidInput(f"{shown(path)}: {path.name}{half} is beside it, so its download "
-                               "has not ended: let it end, or remove that")  # fmt: skip
+            raise InvalidInput(
+                f"{shown(path)}: {path.name}{half} is beside it, so its download "
+                "has not ended: let it end, or remove that"
+            )
     _tell([path for path in paths if outside(path, store)], warn)
 
 
@@ -58,8 +65,10 @@ def _tell(linked: list[Path], warn: Warn) -> None:
     """Links that lead out of the store, in one line."""
     if linked:
         more = f" (and {len(linked) - 1} more)" if len(linked) > 1 else ""
-        warn(f"{shown(linked[0])}{more}: a link to {shown(os.path.realpath(linked[0]))}, outside "
-             "of the store: what is there now is taken")  # fmt: skip
+        warn(
+            f"{shown(linked[0])}{more}: a link to {shown(os.path.realpath(linked[0]))}, outside "
+            "of the store: what is there now is taken"
+        )
 
 
 def outside(path: Path, store: Path) -> bool:
@@ -93,16 +102,17 @@ def files(folder: Path, store: Path, warn: Warn) -> list[str]:
     return found
 
 
-def _below(place: Path, folder: Path, store: Path, linked: list[Path],
-           warn: Warn) -> Iterator[str]:  # fmt: skip
+def _below(place: Path, folder: Path, store: Path, linked: list[Path], warn: Warn) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(place), key=lambda entry: entry.name)
     except OSError as error:
         raise InvalidInput(f"{shown(place)}: cannot be read: {error.strerror}") from error
     names = {entry.name for entry in entries}
     if {"blobs", "snapshots"} <= names:
-        raise InvalidInput(f"{shown(place)}: the cache of Hugging Face, which has every file "
-                           "twice: `cp -rL` one folder of its snapshots/ instead")  # fmt: skip
+        raise InvalidInput(
+            f"{shown(place)}: the cache of Hugging Face, which has every file "
+            "twice: `cp -rL` one folder of its snapshots/ instead"
+        )
     alike: dict[str, str] = {}
     for entry in entries:
         path = place / entry.name
@@ -117,8 +127,10 @@ def _below(place: Path, folder: Path, store: Path, linked: list[Path],
             yield from _below(path, folder, store, linked, warn)
             continue
         if os.path.isdir(path):
-            raise InvalidInput(f"{shown(path)}: a link to the folder {shown(os.readlink(path))}: "
-                               "`cp -rL` what is there into its place")  # fmt: skip
+            raise InvalidInput(
+                f"{shown(path)}: a link to the folder {shown(os.readlink(path))}: "
+                "`cp -rL` what is there into its place"
+            )
         if why := problem(path, store):
             raise InvalidInput(f"{shown(path)}: {why}")
         if outside(path, store):

@@ -43,8 +43,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
 
-    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str,
-                         headers: Any, newurl: str) -> urllib.request.Request | None:  # fmt: skip
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme
         if scheme not in ("http", "https"):
             raise Final(f"{withheld(req.full_url)}: leads to {scheme}://, which is no web address")
@@ -68,8 +69,13 @@ def _asked(url: str, headers: dict[str, str]) -> urllib.request.Request:
     return request
 
 
-def get(url: str, part: Path, limit: int, more: Callable[[int], object],
-        say: Callable[[str], object] = lambda line: None) -> bool:  # fmt: skip
+def get(
+    url: str,
+    part: Path,
+    limit: int,
+    more: Callable[[int], object],
+    say: Callable[[str], object] = lambda line: None,
+) -> bool:
     """Fill a partial file up to its end.
 
     :param limit: bytes; a longer answer is another file
@@ -99,8 +105,9 @@ def get(url: str, part: Path, limit: int, more: Callable[[int], object],
     return begin > 0
 
 
-def _answer(request: urllib.request.Request, part: Path,
-            say: Callable[[str], object]) -> http.client.HTTPResponse:  # fmt: skip
+def _answer(
+    request: urllib.request.Request, part: Path, say: Callable[[str], object]
+) -> http.client.HTTPResponse:
     url = withheld(request.full_url)
     opener = urllib.request.build_opener(_Redirects(say))
     try:
@@ -119,9 +126,12 @@ def _answer(request: urllib.request.Request, part: Path,
 
 
 def _write(
-    answer: http.client.HTTPResponse, part: Path, begin: int, limit: int,
+    answer: http.client.HTTPResponse,
+    part: Path,
+    begin: int,
+    limit: int,
     more: Callable[[int], object],
-) -> None:  # fmt: skip
+) -> None:
     length = answer.headers["Content-Length"]
     there = begin
     with part.open("r+b" if begin else "wb") as target:

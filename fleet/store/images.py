@@ -112,9 +112,11 @@ class _Seen:
             for member in tar:
                 self._file(posixpath.normpath(member.name), member)
         begin = heard.begin
-        if begin[257:262] == b"ustar" or begin.startswith((*PACKED, ZSTD)) or (
-            begin and not any(begin)
-        ):  # fmt: skip
+        if (
+            begin[257:262] == b"ustar"
+            or begin.startswith((*PACKED, ZSTD))
+            or (begin and not any(begin))
+        ):
             self.layers.add(name)
 
     def _file(self, name: str, member: tarfile.TarInfo) -> None:
@@ -173,8 +175,9 @@ def read(stream: Stream, size: int, begin: bytes, python: str) -> Image:
     return _image(small, set(names), seen)
 
 
-def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, small: dict[str, bytes],
-            seen: _Seen) -> None:  # fmt: skip
+def _member(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, small: dict[str, bytes], seen: _Seen
+) -> None:
     if member.issym() or member.islnk():  # of a layer that several images share
         seen.layers.add(name)
     content = tar.extractfile(member) if member.isfile() else None
@@ -209,11 +212,15 @@ def _image(small: dict[str, bytes], names: set[str], seen: _Seen) -> Image:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise NoImage("its manifest.json is not docker's") from error
     if missing or config not in names:
-        raise NoImage(f"it lacks {len(missing)} of its {len(layers)} layers" if missing else
-                      f"it lacks its own document, {config!r:.100}")  # fmt: skip
+        raise NoImage(
+            f"it lacks {len(missing)} of its {len(layers)} layers"
+            if missing
+            else f"it lacks its own document, {config!r:.100}"
+        )
     if spoilt := [one for one in layers if posixpath.normpath(one) not in seen.layers]:
-        raise NoImage(f"its layer {spoilt[0]!r:.100} is no archive: it is cut or spoilt; fetch it "
-                      "again")  # fmt: skip
+        raise NoImage(
+            f"its layer {spoilt[0]!r:.100} is no archive: it is cut or spoilt; fetch it again"
+        )
     _described(image, small.get(config, b""))
     return image
 
@@ -221,15 +228,18 @@ def _image(small: dict[str, bytes], names: set[str], seen: _Seen) -> Image:
 def _described(image: Image, document: bytes) -> None:
     """What an image's own document says of it; its sum is the image's id."""
     if hashlib.sha256(document).hexdigest() != image.id:
-        raise NoImage(f"its document is not the one that its manifest names ({image.id:.80}): it "
-                      "was spoilt or changed: save it again")  # fmt: skip
+        raise NoImage(
+            f"its document is not the one that its manifest names ({image.id:.80}): it "
+            "was spoilt or changed: save it again"
+        )
     image.id = f"sha256:{image.id}"
     try:
         said = json.loads(document)
         system, image.architecture = str(said.get("os") or ""), str(said.get("architecture") or "")
         found = (said.get("config") or {}).get("Labels") or {}
-        image.labels = {str(k): str(v) for k, v in found.items()
-                        if str(k).startswith("com.cambricon.")}  # fmt: skip
+        image.labels = {
+            str(k): str(v) for k, v in found.items() if str(k).startswith("com.cambricon.")
+        }
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise NoImage("its own document is not docker's") from error
     if system not in ("", "linux"):
@@ -239,11 +249,15 @@ def _described(image: Image, document: bytes) -> None:
 def _other(names: set[str]) -> str:
     """What an archive is that has no manifest.json, and what to do."""
     if {"oci-layout", "index.json"} & names:
-        return ("an OCI archive without docker's manifest.json, which old docker cannot load: "
-                "`skopeo copy oci-archive:IT docker-archive:NEW:REFERENCE`")  # fmt: skip
+        return (
+            "an OCI archive without docker's manifest.json, which old docker cannot load: "
+            "`skopeo copy oci-archive:IT docker-archive:NEW:REFERENCE`"
+        )
     if len({name.partition("/")[0] for name in names} & ROOTS) > 2:
-        return ("the files of a container, as `docker export` writes them, and no image: "
-                "`docker save REFERENCE` has all of it")  # fmt: skip
+        return (
+            "the files of a container, as `docker export` writes them, and no image: "
+            "`docker save REFERENCE` has all of it"
+        )
     if "repositories" in names:
         return "saved by docker before 1.10: load it into a newer one and `docker save` it there"
     inside = [name for name in names if re.search(r"\.(tar|tgz|tar\.\w+)$", name)]

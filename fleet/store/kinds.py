@@ -9,22 +9,34 @@ ENOUGH = 1024
 
 POINTER = b"version https://git-lfs.github.com/spec/v1"
 MAGIC = {
-    b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"Rar!\x1a\x07": "a rar archive", b"\x1f\x8b": "a gzip file", b"BZh": "a bzip2 file",
-    b"\xfd7zXZ\x00": "an xz file", b"\x28\xb5\x2f\xfd": "a zstd file",
-    b"# v2 git bundle\n": "a git bundle", b"# v3 git bundle\n": "a git bundle",
-    b"!<arch>\n": "a deb package", b"\xed\xab\xee\xdb": "an rpm package",
-    b"\x7fELF": "a program", b"MZ": "a program for Windows", b"%PDF-": "a PDF",
-    b"\x89PNG": "a picture", b"-----BEGIN PGP": "a signature",
-}  # fmt: skip
-PAGE = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*<(error|html|!doctype html))",
-                  re.IGNORECASE)  # fmt: skip
+    b"PK\x03\x04": "a zip archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a rar archive",
+    b"\x1f\x8b": "a gzip file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"# v2 git bundle\n": "a git bundle",
+    b"# v3 git bundle\n": "a git bundle",
+    b"!<arch>\n": "a deb package",
+    b"\xed\xab\xee\xdb": "an rpm package",
+    b"\x7fELF": "a program",
+    b"MZ": "a program for Windows",
+    b"%PDF-": "a PDF",
+    b"\x89PNG": "a picture",
+    b"-----BEGIN PGP": "a signature",
+}
+PAGE = re.compile(
+    rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*<(error|html|!doctype html))", re.IGNORECASE
+)
 #: the same in one line: a hub's or a proxy's
 MESSAGE = re.compile(
     rb"\s*(error\b|(4|5)\d\d[ :]|(entry|file|page|repository|model|revision) not found|"
     rb"invalid (user|credential|token|request)|access (denied|to (this )?(model|resource))|"
     rb"unauthorized|forbidden|too many requests|not found\b|bad gateway|service unavailable)"
-    rb"[\x20-\x7e\s]*", re.IGNORECASE)  # fmt: skip
+    rb"[\x20-\x7e\s]*",
+    re.IGNORECASE,
+)
 
 
 def pointer(head: bytes) -> bool:
@@ -36,7 +48,8 @@ def page(head: bytes) -> bool:
     """Whether it is what a site shows instead of a file: an error, or a login."""
     begin = head.removeprefix(b"\xef\xbb\xbf")
     return PAGE.match(begin) is not None or (
-        len(begin) < ENOUGH and MESSAGE.fullmatch(begin) is not None)  # fmt: skip
+        len(begin) < ENOUGH and MESSAGE.fullmatch(begin) is not None
+    )
 
 
 def told(head: bytes) -> str:

@@ -53,8 +53,15 @@ def read(path: Path) -> Package:
                 return _rpm(stream, size)
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
-    except (Broken, struct.error, ValueError, EOFError, zlib.error, lzma.LZMAError,
-            tarfile.TarError) as error:  # fmt: skip
+    except (
+        Broken,
+        struct.error,
+        ValueError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        tarfile.TarError,
+    ) as error:
         raise InvalidInput(f"{path}: no whole package: {error}: fetch it again") from error
     raise InvalidInput(f"{path}: no deb or rpm package: {kinds.told(begin)}")
 
@@ -74,8 +81,9 @@ def _deb(stream: IO[bytes], size: int) -> Package:
     if content is None:
         return Package("deb")
     fields = _control(content)
-    return Package("deb", fields.get("package", ""), fields.get("version", ""),
-                   fields.get("architecture", ""))  # fmt: skip
+    return Package(
+        "deb", fields.get("package", ""), fields.get("version", ""), fields.get("architecture", "")
+    )
 
 
 def _members(stream: IO[bytes], size: int) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -108,8 +116,11 @@ def _control(content: bytes) -> dict[str, str]:
                 stream = tar.extractfile(member)
                 text = (stream.read(LARGEST) if stream else b"").decode(errors="replace")
                 pairs = [line.partition(":") for line in text.splitlines() if ":" in line]
-                return {key.lower(): value.strip() for key, _, value in reversed(pairs)
-                        if not key.startswith((" ", "\t"))}  # fmt: skip
+                return {
+                    key.lower(): value.strip()
+                    for key, _, value in reversed(pairs)
+                    if not key.startswith((" ", "\t"))
+                }
     raise Broken("its control.tar has no control")
 
 
@@ -150,13 +161,25 @@ def _header(stream: IO[bytes]) -> dict[int, str | int]:
     return found
 
 
-def fits(path: Path, found: Package, *, name: str = "", version: str = "", family: str = "",
-         architectures: Iterable[str] = ()) -> None:  # fmt: skip
+def fits(
+    path: Path,
+    found: Package,
+    *,
+    name: str = "",
+    version: str = "",
+    family: str = "",
+    architectures: Iterable[str] = (),
+) -> None:
     """:raises InvalidInput: a package is another than the one that is meant"""
-    said = [("family", found.family, [family]), ("name", found.name, [name]),
-            ("version", found.version, [version]),
-            ("architecture", found.architecture, [*architectures])]  # fmt: skip
+    said = [
+        ("family", found.family, [family]),
+        ("name", found.name, [name]),
+        ("version", found.version, [version]),
+        ("architecture", found.architecture, [*architectures]),
+    ]
     for what, has, meant in said:
         if has and any(meant) and has not in meant and (what, has) not in EVERYWHERE:
-            raise InvalidInput(f"{path}: the {what} of this package is {has}, and the release "
-                               f"means {' or '.join(meant)}")  # fmt: skip
+            raise InvalidInput(
+                f"{path}: the {what} of this package is {has}, and the release "
+                f"means {' or '.join(meant)}"
+            )

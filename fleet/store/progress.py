@@ -14,8 +14,13 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-COLUMNS = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-           TimeRemainingColumn())  # fmt: skip
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    DownloadColumn(),
+    TransferSpeedColumn(),
+    TimeRemainingColumn(),
+)
 
 
 class Told:

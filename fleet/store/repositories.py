@@ -22,15 +22,32 @@ LINE, LINES = 64 << 10, 64 << 20
 #: seconds for a server's first answer
 PATIENCE = 120
 #: where git was called from must not say on which repository it works
-OTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
-          "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_COMMON_DIR")  # fmt: skip
+OTHERS = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_COMMON_DIR",
+)
 #: nobody is there to answer
-MUTE = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "false", "SSH_ASKPASS": "false",
-        "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C"}  # fmt: skip
+MUTE = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "false",
+    "SSH_ASKPASS": "false",
+    "GIT_LFS_SKIP_SMUDGE": "1",
+    "LC_ALL": "C",
+}
 #: for what was handed over: no configuration, hooks, templates or protocols of anybody
-ALONE = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_COUNT": "0",
-         "GIT_CONFIG_PARAMETERS": "", "GIT_ALLOW_PROTOCOL": "file",
-         "GIT_TEMPLATE_DIR": ""}  # fmt: skip
+ALONE = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_COUNT": "0",
+    "GIT_CONFIG_PARAMETERS": "",
+    "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_TEMPLATE_DIR": "",
+}
 LFS = ("-e", "^version https://git-lfs", "-e", "^oid sha256:[0-9a-f]\\{64\\}$")
 
 
@@ -55,9 +72,15 @@ def git(*arguments: str, alone: bool = True, right: tuple[int, ...] = (0,)) -> s
     environment |= {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=30"} | environment
     environment |= MUTE | (ALONE if alone else {})
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, errors="replace",
-                              env=environment, stdin=subprocess.DEVNULL,
-                              timeout=None if alone else PATIENCE)  # fmt: skip
+        done = subprocess.run(
+            ["git", *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            timeout=None if alone else PATIENCE,
+        )
     except FileNotFoundError as error:
         raise InvalidInput("git is not installed on this machine: apt-get install git") from error
     except subprocess.TimeoutExpired as error:
@@ -165,9 +188,18 @@ def _at_origin(source: Source) -> str:
 
 def _commit(source: Source, bundle: Path, found: Head, place: str) -> str:
     """The commit that is meant, in a clone of its bundle."""
-    ref = next((ref for ref, said in ((f"refs/tags/{source.tag}", source.tag),
-                                      (f"refs/heads/{source.branch}", source.branch),
-                                      ("HEAD", source.unpinned)) if said), "")  # fmt: skip
+    ref = next(
+        (
+            ref
+            for ref, said in (
+                (f"refs/tags/{source.tag}", source.tag),
+                (f"refs/heads/{source.branch}", source.branch),
+                ("HEAD", source.unpinned),
+            )
+            if said
+        ),
+        "",
+    )
     if ref and ref not in found.refs:
         has = ", ".join(sorted(found.refs)[:8])
         raise InvalidInput(f"source {source.name}: {bundle} has no {source.revision}; it has {has}")
@@ -192,21 +224,27 @@ def _all_of_it(commit: str, bundle: Path, place: str, whole: str) -> None:
         ) from error
 
 
-def _empty_on_hosts(source: Source, commit: str, place: str, others: tuple[str, ...]
-                    ) -> Iterator[str]:  # fmt: skip
+def _empty_on_hosts(
+    source: Source, commit: str, place: str, others: tuple[str, ...]
+) -> Iterator[str]:
     """What of a commit is on no host that has checked it out."""
     tree = git("--git-dir", place, "ls-tree", "-r", "-z", commit).split("\0")
     inside = [line.partition("\t")[2] for line in tree if line.startswith("160000 ")]
     inside = [path for path in inside if f"{source.path}/{path}" not in others]
     if inside:
-        yield (f"source {source.name}: its submodules stay empty on hosts: {_some(inside)}; one "
-               "that is needed is a source of its own, with that path")  # fmt: skip
-    pointers = git("--git-dir", place, "grep", "-z", "-l", "--all-match", *LFS, commit,
-                   right=(0, 1)).split("\0")  # fmt: skip
+        yield (
+            f"source {source.name}: its submodules stay empty on hosts: {_some(inside)}; one "
+            "that is needed is a source of its own, with that path"
+        )
+    pointers = git(
+        "--git-dir", place, "grep", "-z", "-l", "--all-match", *LFS, commit, right=(0, 1)
+    ).split("\0")
     pointers = [name.partition(":")[2] for name in pointers if name]
     if pointers:
-        yield (f"source {source.name}: files of Git LFS stay pointers on hosts: {_some(pointers)}; "
-               "what a model reads of them is `weights`")  # fmt: skip
+        yield (
+            f"source {source.name}: files of Git LFS stay pointers on hosts: {_some(pointers)}; "
+            "what a model reads of them is `weights`"
+        )
 
 
 def _some(names: list[str]) -> str:

@@ -42,8 +42,11 @@ def wrong(path: Path, locked: LockedFile, more: Callable[[int], object]) -> Fail
         if size > pieces.SIZE:
             pieces.keep(sha, parts)
         return None
-    return Failure("FILE_SPOILT", f"sha256 is {sha}, the lock says {locked.sha256}"
-                   + _where(parts, pieces.known(locked.sha256)))  # fmt: skip
+    return Failure(
+        "FILE_SPOILT",
+        f"sha256 is {sha}, the lock says {locked.sha256}"
+        + _where(parts, pieces.known(locked.sha256)),
+    )
 
 
 def _where(parts: list[str], right: list[str]) -> str:

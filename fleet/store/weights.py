@@ -20,16 +20,43 @@ from fleet.store.folders import Warn, shown
 #: names of what has not come whole yet, of wget, aria2, browsers, Thunder and Baidu's client
 PARTIAL = re.compile(
     r".*\.(incomplete|aria2|part|partial|crdownload|download|downloading|opdownload|xltd|td|td\.cfg"
-    r"|bc!|!ut|!qb|qkdownload|aria2__temp|tmp|filepart|mlufleet-part)", re.IGNORECASE)  # fmt: skip
+    r"|bc!|!ut|!qb|qkdownload|aria2__temp|tmp|filepart|mlufleet-part)",
+    re.IGNORECASE,
+)
 #: what a model is loaded from
-MODEL = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml", ".onnx", ".model",
-         ".npz", ".npy", ".h5", ".msgpack", ".tiktoken", ".json", ".cambricon")  # fmt: skip
+MODEL = (
+    ".safetensors",
+    ".bin",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".gguf",
+    ".ggml",
+    ".onnx",
+    ".model",
+    ".npz",
+    ".npy",
+    ".h5",
+    ".msgpack",
+    ".tiktoken",
+    ".json",
+    ".cambricon",
+)
 #: what a site may have left as it is in a checkout: nothing reads it
 SEEN = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf", ".mp4", ".webm", ".md", ".html")
 #: of transformers, read before anything else
-CONFIGS = tuple(f"{name}.json" for name in (
-    "config", "generation_config", "tokenizer_config", "tokenizer", "special_tokens_map",
-    "preprocessor_config", "adapter_config"))  # fmt: skip
+CONFIGS = tuple(
+    f"{name}.json"
+    for name in (
+        "config",
+        "generation_config",
+        "tokenizer_config",
+        "tokenizer",
+        "special_tokens_map",
+        "preprocessor_config",
+        "adapter_config",
+    )
+)
 VOCABULARIES = re.compile(r"tokenizer\.json|vocab\.(json|txt)|.*\.(model|tiktoken)|merges\.txt")
 INDEX = ".index.json"
 #: an index of these has nothing but its map
@@ -65,8 +92,9 @@ def check(folder: Path, names: list[str], warn: Warn) -> None:
 def _one(path: Path, warn: Warn) -> None:
     name, ending = path.name, path.suffix.lower()
     if PARTIAL.fullmatch(name):
-        raise _Refused("its name is that of a download that has not ended: fetch the rest, or "
-                       "remove it")  # fmt: skip
+        raise _Refused(
+            "its name is that of a download that has not ended: fetch the rest, or remove it"
+        )
     with path.open("rb") as stream:
         begin, size = stream.read(kinds.ENOUGH), os.fstat(stream.fileno()).st_size
     if kinds.pointer(begin) and ending in SEEN:
@@ -107,8 +135,10 @@ def _series(folder: Path, present: set[str]) -> None:
         for number in range(1, min(int(count), len(present) + 1) + 1):
             other = f"{begin}{number:05}{of}{count}{ending}"
             if other not in present:
-                raise InvalidInput(f"{shown(folder / other)}: is not there, and {shown(name)} says "
-                                   "that it belongs to it: fetch it")  # fmt: skip
+                raise InvalidInput(
+                    f"{shown(folder / other)}: is not there, and {shown(name)} says "
+                    "that it belongs to it: fetch it"
+                )
 
 
 def _safetensors(path: Path, size: int) -> None:
@@ -125,8 +155,14 @@ def _safetensors(path: Path, size: int) -> None:
                 one["data_offsets"][1] for name, one in tensors.items() if name != "__metadata__"
             ]
             needed = 8 + length + max([0, *map(int, ends)])
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError,
-                OverflowError) as error:  # fmt: skip
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+            OverflowError,
+        ) as error:
             raise _Refused("no safetensors: its header cannot be read") from error
     if size != needed:
         raise _Refused(f"its header wants {needed} bytes, it has {size}: fetch it again")
@@ -170,7 +206,8 @@ def _index(name: str, path: Path, present: set[str], warn: Warn) -> None:
     lacks = f"{len(missing)} of the {len(files)} files that it names are not there: {few}"
     # the other format's index often comes along where only one format is wanted
     other = "model.safetensors" in {PurePosixPath(p).name for p in present} or any(
-        p.endswith(f".safetensors{INDEX}") and p != name for p in present)  # fmt: skip
+        p.endswith(f".safetensors{INDEX}") and p != name for p in present
+    )
     if len(missing) == len(files) and other and ".safetensors" not in path.name:
         warn(f"{shown(path)}: {lacks}; safetensors are there instead")
         return
@@ -182,7 +219,12 @@ def _vocabulary(folder: Path, present: set[str], warn: Warn) -> None:
     for name in present:
         if PurePosixPath(name).name == "tokenizer_config.json":
             beside = PurePosixPath(name).parent
-            if not any(VOCABULARIES.fullmatch(PurePosixPath(p).name) for p in present
-                       if PurePosixPath(p).parent == beside):  # fmt: skip
-                warn(f"{shown(folder / name)}: no vocabulary is beside it (tokenizer.model, "
-                     "tokenizer.json, vocab.txt, …)")  # fmt: skip
+            if not any(
+                VOCABULARIES.fullmatch(PurePosixPath(p).name)
+                for p in present
+                if PurePosixPath(p).parent == beside
+            ):
+                warn(
+                    f"{shown(folder / name)}: no vocabulary is beside it (tokenizer.model, "
+                    "tokenizer.json, vocab.txt, …)"
+                )

@@ -42,9 +42,11 @@ class Wheel:
                 raise ValueError("a browser's second one")
             name, version, _, fits = utils.parse_wheel_filename(self.path.name)
         except (utils.InvalidWheelFilename, InvalidVersion, ValueError) as error:
-            raise InvalidInput(f"{shown(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-"
-                               "ABI-PLATFORM.whl), so pip passes it by: give it its own name "
-                               "again") from error  # fmt: skip
+            raise InvalidInput(
+                f"{shown(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-"
+                "ABI-PLATFORM.whl), so pip passes it by: give it its own name "
+                "again"
+            ) from error
         return name, version, fits
 
     def said(self) -> email.message.Message:
@@ -54,13 +56,23 @@ class Wheel:
         """
         try:
             with zipfile.ZipFile(self.path) as archive:
-                inside = next(one for one in archive.infolist()
-                              if one.filename.endswith(".dist-info/METADATA"))  # fmt: skip
+                inside = next(
+                    one
+                    for one in archive.infolist()
+                    if one.filename.endswith(".dist-info/METADATA")
+                )
                 with archive.open(inside) as stream:
                     text = stream.read(LARGEST).decode(errors="replace")
             return email.message_from_string(text)
-        except (OSError, zipfile.BadZipFile, StopIteration, RuntimeError, NotImplementedError,
-                ValueError, EOFError) as error:  # fmt: skip
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            StopIteration,
+            RuntimeError,
+            NotImplementedError,
+            ValueError,
+            EOFError,
+        ) as error:
             with self.path.open("rb") as content:
                 what = kinds.told(content.read(kinds.ENOUGH))
             again = "" if ": " in what else ": fetch it again"
@@ -92,17 +104,30 @@ class Python:
         places += [f"{kind}_{self.machine}" for kind in older]
         version, name = (major, minor), f"cp{major}{minor}"
         abis = [f"{name}m" if version < (3, 8) else name]
-        return frozenset([*tags.cpython_tags(version, abis, places),
-                          *tags.compatible_tags(version, name, places)])  # fmt: skip
+        return frozenset(
+            [
+                *tags.cpython_tags(version, abis, places),
+                *tags.compatible_tags(version, name, places),
+            ]
+        )
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """What markers of requirements are about."""
-        return {"python_version": self.version, "python_full_version": f"{self.version}.0",
-                "implementation_version": f"{self.version}.0", "implementation_name": "cpython",
-                "platform_python_implementation": "CPython", "os_name": "posix",
-                "sys_platform": "linux", "platform_system": "Linux", "platform_release": "",
-                "platform_version": "", "platform_machine": self.machine, "extra": ""}  # fmt: skip
+        return {
+            "python_version": self.version,
+            "python_full_version": f"{self.version}.0",
+            "implementation_version": f"{self.version}.0",
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+            "os_name": "posix",
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+            "platform_release": "",
+            "platform_version": "",
+            "platform_machine": self.machine,
+            "extra": "",
+        }
 
     def runs(self, wheel: Wheel) -> bool:
         if not wheel.named[2] & self.tags:
@@ -177,8 +202,9 @@ def complete(folder: Path, names: list[str], packages: Packages, image: Image, w
         warn(f"{folder}: {wanted} {why}, and the image ({python}) has none")
 
 
-def _other_version(folder: Path, wanted: Requirement, has: list[Version], asked: bool,
-                   warn: Warn) -> None:  # fmt: skip
+def _other_version(
+    folder: Path, wanted: Requirement, has: list[Version], asked: bool, warn: Warn
+) -> None:
     """:raises InvalidInput: the release itself asks for it"""
     told = f"{folder}: has {wanted.name} {', '.join(map(str, sorted(has)))}, and not {wanted}"
     if asked:
@@ -191,12 +217,16 @@ def _project(name: str) -> str:
     return utils.canonicalize_name(stem.rpartition("-")[0])
 
 
-def _needed(packages: Packages, usable: dict[str, Wheel],
-            python: Python) -> Iterator[tuple[str, Requirement, bool]]:  # fmt: skip
+def _needed(
+    packages: Packages, usable: dict[str, Wheel], python: Python
+) -> Iterator[tuple[str, Requirement, bool]]:
     """What is installed by name and what that needs, each once, and whether it is named."""
     todo: list[tuple[str, bool, bool]] = [
-        (text, True, pip.no_deps) for pip in packages.pip if not pip.find_links
-        for text in pip.install]  # fmt: skip
+        (text, True, pip.no_deps)
+        for pip in packages.pip
+        if not pip.find_links
+        for text in pip.install
+    ]
     seen: set[str] = set()
     while todo:
         text, asked, alone = todo.pop(0)
@@ -210,8 +240,9 @@ def _needed(packages: Packages, usable: dict[str, Wheel],
         seen.add(project)
         yield project, wanted, asked
         if project in usable and not alone:
-            todo += [(one, False, False)
-                     for one in usable[project].said().get_all("Requires-Dist") or ()]  # fmt: skip
+            todo += [
+                (one, False, False) for one in usable[project].said().get_all("Requires-Dist") or ()
+            ]
 
 
 def _counts(wanted: Requirement, python: Python) -> bool:

@@ -22,8 +22,7 @@ def probe(where: tuple[str, int], command: str, keys: Any, pkey: paramiko.PKey) 
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client = paramiko.SSHClient()
     client._host_keys = keys  # type: ignore[attr-defined]
-    client.connect(*where, "root", pkey=pkey, sock=sock,
-                   allow_agent=False, look_for_keys=False)  # fmt: skip
+    client.connect(*where, "root", pkey=pkey, sock=sock, allow_agent=False, look_for_keys=False)
     stdin, stdout, _ = client.exec_command(command)
     stdin.close()
     said = stdout.read().decode(errors="replace")
@@ -37,8 +36,11 @@ def main(file: str) -> int:
     keys = paramiko.HostKeys(said["known_hosts"])
     pkey = paramiko.Ed25519Key(filename=said["key"])
     pool = Pool(said["parallel"])
-    whole = [*pool.imap_unordered(
-        lambda one: probe(tuple(one), said["command"], keys, pkey), said["targets"])]  # fmt: skip
+    whole = [
+        *pool.imap_unordered(
+            lambda one: probe(tuple(one), said["command"], keys, pkey), said["targets"]
+        )
+    ]
     print(f"{sum(whole)} of {len(whole)} hosts")
     return 0 if all(whole) else 1
 

@@ -36,8 +36,10 @@ def main(count: int = 100, times: int = 5) -> None:
     }
     for many in (1, count):
         none, one = medians[many, 0], medians[many, 1]
-        figures[f"one more of {many}"] = {"wall": round(one.wall - none.wall, 2),
-                                          "cpu": round(one.cpu - none.cpu, 2)}  # fmt: skip
+        figures[f"one more of {many}"] = {
+            "wall": round(one.wall - none.wall, 2),
+            "cpu": round(one.cpu - none.cpu, 2),
+        }
     print(json.dumps({"times": times, **figures}, indent=1))
 
 

@@ -58,12 +58,20 @@ def picture(title: str, lines: Iterable[Line], x: Scale, y: Scale, labels: Itera
         return round(BOTTOM - (BOTTOM - TOP) * y(seconds), 1)
 
     counts = sorted({hosts for *_, points in given for hosts, _ in points})
-    drawn = [(name, colour, dashed, " ".join(f"{across(n)},{up(s)}" for n, s in points))
-             for name, colour, dashed, points in given]  # fmt: skip
+    drawn = [
+        (name, colour, dashed, " ".join(f"{across(n)},{up(s)}" for n, s in points))
+        for name, colour, dashed, points in given
+    ]
     return jinja2.Template(TEMPLATE).render(
-        title=title, width=WIDTH, height=HEIGHT, left=LEFT, bottom=BOTTOM, lines=drawn,
-        columns=[(across(n), n) for n in counts], rows=[(up(s), f"{s:g} s") for s in labels],
-    )  # fmt: skip
+        title=title,
+        width=WIDTH,
+        height=HEIGHT,
+        left=LEFT,
+        bottom=BOTTOM,
+        lines=drawn,
+        columns=[(across(n), n) for n in counts],
+        rows=[(up(s), f"{s:g} s") for s in labels],
+    )
 
 
 def draw(runs: dict[str, dict[str, dict[str, float]]]) -> str:
@@ -78,9 +86,12 @@ def draw(runs: dict[str, dict[str, dict[str, float]]]) -> str:
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     last = math.log10(max(counts[-1], 2))
     return picture(
-        "Seconds of a run that changes nothing, by hosts", lines, lambda n: math.log10(n) / last,
-        lambda s: (math.log10(s) - low) / (high - low), [10**p for p in range(low, high + 1)],
-    )  # fmt: skip
+        "Seconds of a run that changes nothing, by hosts",
+        lines,
+        lambda n: math.log10(n) / last,
+        lambda s: (math.log10(s) - low) / (high - low),
+        [10**p for p in range(low, high + 1)],
+    )
 
 
 def spread(figures: dict[str, Any]) -> str:
@@ -93,9 +104,12 @@ def spread(figures: dict[str, Any]) -> str:
     most, longest = max(r["hosts"] for r in runs), max(r["seconds"] for r in runs)
     return picture(
         f"Seconds until all hosts have {figures['bytes'] >> 20} MiB, links of "
-        f"{figures['MiB/s']} MiB/s, by hosts", lines, lambda n: n / most, lambda s: s / longest,
+        f"{figures['MiB/s']} MiB/s, by hosts",
+        lines,
+        lambda n: n / most,
+        lambda s: s / longest,
         [round(longest * part / 4) for part in range(5)],
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -58,9 +58,12 @@ WAYS: dict[str, Way] = {"files.put": sftp, "SSH stream": ssh, "swarm": by_swarm}
 
 def ready(host: Host) -> None:
     user = host.data.get("ssh_user")
-    lab.run(host.name, f"mkdir -p {INCOMING} {Path(swarm.client()[1]).parent}; "
-                       f"chmod 755 {Path(INCOMING).parent}; rm -f {INCOMING}/*; "
-                       f"chown {user} {INCOMING}; chmod 700 {INCOMING}")  # fmt: skip
+    lab.run(
+        host.name,
+        f"mkdir -p {INCOMING} {Path(swarm.client()[1]).parent}; "
+        f"chmod 755 {Path(INCOMING).parent}; rm -f {INCOMING}/*; "
+        f"chown {user} {INCOMING}; chmod 700 {INCOMING}",
+    )
     local, dest, _ = swarm.client()
     engine.docker("cp", str(local), f"{lab.PREFIX}{host.name}:{dest}")
 
@@ -83,8 +86,12 @@ def measured(hosts: list[Host], way: str, addresses: dict[str, str]) -> dict[str
         assert sums == {f"{sha}  -"}, sums
         for name in there:
             swarm.served(name, sha)
-    found = {"way": way, "hosts": len(hosts), "seconds": round(seconds, 1),
-             "sent": round(sent / SIZE, 2)}  # fmt: skip
+    found = {
+        "way": way,
+        "hosts": len(hosts),
+        "seconds": round(seconds, 1),
+        "sent": round(sent / SIZE, 2),
+    }
     print(found, file=sys.stderr, flush=True)
     return found
 

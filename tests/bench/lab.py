@@ -33,11 +33,17 @@ def crowded(names: list[str]) -> Iterator[None]:
     """These hosts take any number of logins, and each login sees a machine of its own."""
     with ExitStack() as stack:
         for name in names:
-            stack.callback(hosts.run, name, "rm -f /usr/local/sbin/uname "
-                           f"/etc/ssh/sshd_config.d/bench.conf; systemctl reload ssh; "
-                           f"iptables -t nat -D {RULE}")  # fmt: skip
-            for file, text in (("/usr/local/sbin/uname", UNAME),
-                               ("/etc/ssh/sshd_config.d/bench.conf", CROWD)):  # fmt: skip
+            stack.callback(
+                hosts.run,
+                name,
+                "rm -f /usr/local/sbin/uname "
+                f"/etc/ssh/sshd_config.d/bench.conf; systemctl reload ssh; "
+                f"iptables -t nat -D {RULE}",
+            )
+            for file, text in (
+                ("/usr/local/sbin/uname", UNAME),
+                ("/etc/ssh/sshd_config.d/bench.conf", CROWD),
+            ):
                 hosts.run(name, f"cat > {file}; chmod 755 {file}", given=text)
             hosts.run(name, f"systemctl reload ssh && iptables -t nat -A {RULE}")
         yield
@@ -55,8 +61,10 @@ def inventory(names: list[str], at: list[tuple[str, int]], asked: int = 0) -> Pa
     :param asked: so many of them, the first, are asked for their proof again
     """
     said = yaml.safe_load(paths.INVENTORY.read_text())
-    keys = {line.split()[0]: line.split(" ", 1)[1]
-            for line in paths.KNOWN_HOSTS.read_text().splitlines()}  # fmt: skip
+    keys = {
+        line.split()[0]: line.split(" ", 1)[1]
+        for line in paths.KNOWN_HOSTS.read_text().splitlines()
+    }
     entries, known = {}, {}
     for index, (where, port) in enumerate(at):
         data = dict(said["hosts"][names[index % len(names)]])
@@ -65,8 +73,11 @@ def inventory(names: list[str], at: list[tuple[str, int]], asked: int = 0) -> Pa
         entries[f"bench{index:03d}"] = {**data, "ssh_hostname": where, "ssh_port": port, **again}
     FOLDER.mkdir(parents=True, exist_ok=True)
     KNOWN_HOSTS.write_text("".join(f"{host} {key}\n" for host, key in known.items()))
-    defaults = {**said["defaults"], "release": RELEASE,
-                "ssh_known_hosts_file": paths.inside(KNOWN_HOSTS)}  # fmt: skip
+    defaults = {
+        **said["defaults"],
+        "release": RELEASE,
+        "ssh_known_hosts_file": paths.inside(KNOWN_HOSTS),
+    }
     (FOLDER / "fleet.yml").write_text(yaml.safe_dump({"defaults": defaults, "hosts": entries}))
     file = FOLDER / "fleet.py"
     file.write_text(

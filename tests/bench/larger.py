@@ -25,8 +25,9 @@ def twice(figures: dict[str, Any]) -> float:
     pieces = figures["bytes"] / PIECE
     return statistics.median(
         (run["sent"] - 1) * pieces / (run["hosts"] - 1)
-        for run in figures["runs"] if run["way"] == "swarm" and run["hosts"] > 1
-    )  # fmt: skip
+        for run in figures["runs"]
+        if run["way"] == "swarm" and run["hosts"] > 1
+    )
 
 
 def start(figures: dict[str, Any]) -> float:
@@ -34,8 +35,9 @@ def start(figures: dict[str, Any]) -> float:
     rate, more = figures["MiB/s"] << 20, twice(figures) * PIECE
     return statistics.median(
         run["seconds"] - (figures["bytes"] + more * (run["hosts"] - 1)) / rate
-        for run in figures["runs"] if run["way"] == "swarm"
-    )  # fmt: skip
+        for run in figures["runs"]
+        if run["way"] == "swarm"
+    )
 
 
 def one_by_one(hosts: int, link: float, process: float) -> float:
@@ -56,8 +58,10 @@ def told(seconds: float) -> str:
 
 def table(figures: dict[str, Any]) -> str:
     process = figures["SSH MiB a CPU second"] * 2**20
-    rows = ["| S = 20 GB | SSH | swarm | from the controller | the client, once |",
-            "|---|---|---|---|---|"]  # fmt: skip
+    rows = [
+        "| S = 20 GB | SSH | swarm | from the controller | the client, once |",
+        "|---|---|---|---|---|",
+    ]
     for name, link in LINKS.items():
         for hosts in FLEETS:
             sent = 1 + twice(figures) * PIECE * (hosts - 1) / FILES

@@ -36,9 +36,19 @@ with mock.patch.object(Look, "ahead", []):
 """
 WAYS = {
     "lockstep": ["-c", STAGE_BY_STAGE, "-y", INVENTORY, "deploy.py"],
-    "own pace": ["-m", "fleet.cli", "rollout", INVENTORY, "--canary", "0", "--window", "100%",
-                 "--uploads", "8"],
-}  # fmt: skip
+    "own pace": [
+        "-m",
+        "fleet.cli",
+        "rollout",
+        INVENTORY,
+        "--canary",
+        "0",
+        "--window",
+        "100%",
+        "--uploads",
+        "8",
+    ],
+}
 
 
 def bare() -> None:
@@ -55,8 +65,11 @@ def ended(output: str, way: str) -> dict[str, float]:
         raise RuntimeError(f"{way}: {output[-5000:]}")
     events = journal.read(paths.PROJECT / "runs" / run[1])
     began = events[0]["time"]
-    return {event["host"]: round(event["time"] - began, 1) for event in events
-            if event["kind"] == "stage-done" and event["stage"] == "smoke"}  # fmt: skip
+    return {
+        event["host"]: round(event["time"] - began, 1)
+        for event in events
+        if event["kind"] == "stage-done" and event["stage"] == "smoke"
+    }
 
 
 def once(way: str, mib: int, release: str) -> dict[str, float]:
@@ -64,9 +77,13 @@ def once(way: str, mib: int, release: str) -> dict[str, float]:
     data = ["--data", f"release={paths.inside(paths.RELEASES)}/{release}.yml"]
     with traffic.slow(mib, SLOW):
         began = time.monotonic()
-        done = subprocess.run([sys.executable, *WAYS[way], *data], capture_output=True,
-                              text=True, cwd=paths.PROJECT,
-                              env={**os.environ, "NO_COLOR": "1"})  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, *WAYS[way], *data],
+            capture_output=True,
+            text=True,
+            cwd=paths.PROJECT,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
         took = time.monotonic() - began
     if done.returncode:
         raise RuntimeError(f"{way}: {done.stdout[-2000:]}{done.stderr[-3000:]}")
@@ -88,8 +105,18 @@ def main(mib: int, times: int, release: str) -> None:
         )
         for what in ("all", "half")
     }
-    print(json.dumps({"hosts": HOSTS, "slow MiB/s": mib, "release": release, **runs,
-                      "times as fast": ratios}, indent=1))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "hosts": HOSTS,
+                "slow MiB/s": mib,
+                "release": release,
+                **runs,
+                "times as fast": ratios,
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -44,8 +44,9 @@ def cost(words: Sequence[str], names: Sequence[str], expected: str, log: Path) -
     wall = time.monotonic() - began
     if process.returncode or expected not in log.read_text():
         raise RuntimeError(f"{' '.join(words)}: {process.returncode}\n{log.read_text()[-3000:]}")
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024,
-                lab.spent(list(names)) - before)  # fmt: skip
+    return Cost(
+        wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, lab.spent(list(names)) - before
+    )
 
 
 def median(costs: Sequence[Cost]) -> Cost:

@@ -41,11 +41,17 @@ def targets(fleet: Path) -> Path:
     """The hosts of an inventory as the bare client reads them."""
     hosts = yaml.safe_load(fleet.with_suffix(".yml").read_text())["hosts"]
     file = lab.FOLDER / "targets.json"
-    file.write_text(json.dumps({
-        "known_hosts": str(lab.KNOWN_HOSTS), "key": str(paths.SSH_KEY), "parallel": PARALLEL,
-        "command": command(),
-        "targets": [(data["ssh_hostname"], data["ssh_port"]) for data in hosts.values()],
-    }))  # fmt: skip
+    file.write_text(
+        json.dumps(
+            {
+                "known_hosts": str(lab.KNOWN_HOSTS),
+                "key": str(paths.SSH_KEY),
+                "parallel": PARALLEL,
+                "command": command(),
+                "targets": [(data["ssh_hostname"], data["ssh_port"]) for data in hosts.values()],
+            }
+        )
+    )
     return file
 
 
@@ -58,17 +64,20 @@ def pair(at: list[tuple[str, int]], times: int, names: list[str]) -> dict[str, A
     for turn in range(times + 1):
         measured.note(f"{count} hosts, {turn or 'warm-up'}")
         one = measured.cost(bare, names, f"{count} of {count} hosts", lab.FOLDER / "bare.log")
-        two = measured.cost(ours, names, f"{count} of {count} hosts needed no change",
-                            lab.FOLDER / "product.log")  # fmt: skip
+        two = measured.cost(
+            ours, names, f"{count} of {count} hosts needed no change", lab.FOLDER / "product.log"
+        )
         if turn:  # the first one only warms caches
             runs.append((one, two))
     floor, product = (measured.median(column) for column in zip(*runs, strict=True))
     return {
-        "times": times, "bare": floor.rounded(), "product": product.rounded(),
+        "times": times,
+        "bare": floor.rounded(),
+        "product": product.rounded(),
         "wall ratio": round(statistics.median(b.wall / a.wall for a, b in runs), 2),
         "CPU ratio": round(statistics.median(b.cpu / a.cpu for a, b in runs), 2),
         "seconds over": round(statistics.median(b.wall - a.wall for a, b in runs), 2),
-    }  # fmt: skip
+    }
 
 
 def right(names: list[str]) -> None:
@@ -88,16 +97,22 @@ def main(*words: str) -> None:
         for count, times in counts.items():
             figures[str(count)] = pair(lab.places(names, count), times, names)
             measured.note(json.dumps({count: figures[str(count)]}))
-    print(json.dumps({"cores": multiprocessing.cpu_count(), "runs": figures,
-                      "MiB a host": growth(figures)}, indent=1))  # fmt: skip
+    print(
+        json.dumps(
+            {"cores": multiprocessing.cpu_count(), "runs": figures, "MiB a host": growth(figures)},
+            indent=1,
+        )
+    )
 
 
 def growth(figures: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Peak memory that each more host costs, by the fewest and the most."""
     few, many = min(figures, key=int), max(figures, key=int)
     more = int(many) - int(few) or 1
-    return {way: round((figures[many][way]["memory"] - figures[few][way]["memory"]) / more, 3)
-            for way in ("bare", "product")}  # fmt: skip
+    return {
+        way: round((figures[many][way]["memory"] - figures[few][way]["memory"]) / more, 3)
+        for way in ("bare", "product")
+    }
 
 
 if __name__ == "__main__":

@@ -37,10 +37,13 @@ def main(release: str = lab.RELEASE, *names: str) -> None:
                 hosts.run(name, f"for i in $(seq {EACH}); do {command}; done")
                 took = time.monotonic() - began
                 runs[way].append(((lab.spent([name]) - before) / EACH, took / EACH))
-        base, probe = ([statistics.median(column) for column in zip(*runs[way], strict=True)]
-                       for way in runs)  # fmt: skip
-        figures[name] = {"CPU ms": round((probe[0] - base[0]) * 1000),
-                         "wall ms": round((probe[1] - base[1]) * 1000)}  # fmt: skip
+        base, probe = (
+            [statistics.median(column) for column in zip(*runs[way], strict=True)] for way in runs
+        )
+        figures[name] = {
+            "CPU ms": round((probe[0] - base[0]) * 1000),
+            "wall ms": round((probe[1] - base[1]) * 1000),
+        }
         hosts.run(name, "rm /run/bench-probe.sh")
     print(json.dumps(figures, indent=1))
 

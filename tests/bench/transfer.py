@@ -63,8 +63,9 @@ def connected(data: dict[str, str], cipher: str) -> paramiko.Transport:
 
 def spent() -> float:
     """CPU seconds of this process and of those it started."""
-    return sum(sum(resource.getrusage(who)[:2])
-               for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # fmt: skip
+    return sum(
+        sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
 
 
 def main(name: str) -> None:
@@ -79,8 +80,17 @@ def main(name: str) -> None:
     assert under is not None
     data = {key: host.data.get(key) for key in ("ssh_hostname", "ssh_port", "ssh_key")}
     hosts = host.data.get("ssh_known_hosts_file")
-    ssh = ["ssh", "-i", str(data["ssh_key"]), "-o", f"UserKnownHostsFile={hosts}", "-p",
-           str(data["ssh_port"]), f"root@{data['ssh_hostname']}", f"cat > {DEST}"]  # fmt: skip
+    ssh = [
+        "ssh",
+        "-i",
+        str(data["ssh_key"]),
+        "-o",
+        f"UserKnownHostsFile={hosts}",
+        "-p",
+        str(data["ssh_port"]),
+        f"root@{data['ssh_hostname']}",
+        f"cat > {DEST}",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file"
         file.write_bytes(os.urandom(SIZE))
@@ -98,12 +108,15 @@ def main(name: str) -> None:
             "stream 256 KiB": lambda: stream(ctr, file, 256 << 10),
             "stream 1 MiB": lambda: stream(ctr, file, 1 << 20),
             "stream 32 KiB, window 64 MiB": lambda: stream(ctr, file, 32 << 10, 64 << 20),
-            **{f"stream 1 MiB as a view, {cipher}":
-               lambda to=to: stream(to, file, 1 << 20, as_sent=memoryview)
-               for cipher, to in ciphers.items()},
+            **{
+                f"stream 1 MiB as a view, {cipher}": lambda to=to: stream(
+                    to, file, 1 << 20, as_sent=memoryview
+                )
+                for cipher, to in ciphers.items()
+            },
             "ssh cat": openssh,
             "ssh cat, aes128-gcm": lambda: openssh("-c", "aes128-gcm@openssh.com"),
-        }  # fmt: skip
+        }
         figures: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(TIMES):
             for way, send in ways.items():
@@ -117,9 +130,10 @@ def main(name: str) -> None:
     for way, runs in figures.items():
         cpu, wall = (statistics.median(column) for column in zip(*runs, strict=True))
         report["ways"][way] = {  # type: ignore[index]
-            "MiB per CPU second": round((SIZE >> 20) / cpu), "MiB per second":
-            round((SIZE >> 20) / wall), "times files.put": round(base / cpu, 2),
-        }  # fmt: skip
+            "MiB per CPU second": round((SIZE >> 20) / cpu),
+            "MiB per second": round((SIZE >> 20) / wall),
+            "times files.put": round(base / cpu, 2),
+        }
     print(json.dumps(report, indent=1))
 
 

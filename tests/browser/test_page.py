@@ -27,8 +27,13 @@ def test_a_phone_does_not_scroll_sideways(show: Open, size: int, scheme: str) ->
     report = fleet(size)
     host = next(iter(report["hosts"].values()))
     host.update(answer="x" * 400, notes=["y" * 400], groups=["g" * 90])
-    host["failure"] = {"stage": "driver", "code": "C" * 60, "sentence": "s" * 300,
-                       "remedy": "r" * 300, "tail": ["t" * 900]}  # fmt: skip
+    host["failure"] = {
+        "stage": "driver",
+        "code": "C" * 60,
+        "sentence": "s" * 300,
+        "remedy": "r" * 300,
+        "tail": ["t" * 900],
+    }
     seen = show(report, 360, color_scheme=scheme, previous=fleet(size, seed=2))
     root = seen.page.locator("html")
     assert root.evaluate("e => e.scrollWidth") == 360 == root.evaluate("e => e.clientWidth")
@@ -129,8 +134,9 @@ def test_a_print_has_all_hosts_and_all_tails_whatever_was_filtered(
     seen = show(report, color_scheme="dark")
     seen.page.get_by_label("Search").fill("no such host")
     seen.page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
-    said = subprocess.run(["pdftotext", tmp_path / "report.pdf", "-"], capture_output=True,
-                          text=True, check=True).stdout  # fmt: skip
+    said = subprocess.run(
+        ["pdftotext", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout
     words = set(said.split())
     assert set(report["hosts"]) <= words
     assert {f"tail-of-{n}" for n, h in report["hosts"].items() if h["failure"]} <= words

@@ -69,9 +69,12 @@ def test_a_second_run_changes_nothing() -> None:
 def test_a_system_that_nobody_knows_or_has_a_driver_for_is_refused_untouched() -> None:
     strange = {
         "u2204": ("s/ubuntu/linuxmint/", "linuxmint22.04 (Ubuntu", "it has centos7, debian11"),
-        "debian11": ("s/11/10/", "debian10 (Debian",
-                     f"cambricon-mlu-driver-debian10-dkms_{VERSION}_amd64.deb"),
-    }  # fmt: skip
+        "debian11": (
+            "s/11/10/",
+            "debian10 (Debian",
+            f"cambricon-mlu-driver-debian10-dkms_{VERSION}_amd64.deb",
+        ),
+    }
     for host, (edit, _, _) in strange.items():
         lab.run(host, f"cd /usr/lib && cp os-release kept && sed -i '/ID=/{edit}' os-release")
     before = {host: lab.files(host) for host in strange}

@@ -43,8 +43,9 @@ def test_a_removed_container_an_edited_tree_and_a_removed_node(provisioned: Done
     (kept,) = done.host("u1804")["kept"]
     assert "# mine" in lab.run("u1804", f"cat {kept.split()[-1]}/train.py")
     assert lab.run("c7", "ls /dev/cambricon_dev*").split() == [
-        "/dev/cambricon_dev0", "/dev/cambricon_dev1",
-    ]  # fmt: skip
+        "/dev/cambricon_dev0",
+        "/dev/cambricon_dev1",
+    ]
 
 
 def test_a_moved_checkout_an_uninstalled_driver_and_a_deleted_image(provisioned: Done) -> None:

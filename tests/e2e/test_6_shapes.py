@@ -44,8 +44,12 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ["--git-dir", str(bare), "update-server-info"],
     ):
         subprocess.run(["git", *words], check=True)
-    head = subprocess.run(["git", "--git-dir", str(bare), "rev-parse", "HEAD"], check=True,
-                          capture_output=True, text=True)  # fmt: skip
+    head = subprocess.run(
+        ["git", "--git-dir", str(bare), "rev-parse", "HEAD"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     wanted = "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}"
     gateway = engine.docker("inspect", "-f", wanted, lab.PREFIX + HOST)
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(root))
@@ -107,9 +111,12 @@ def test_a_source_by_url_every_kind_of_patch_and_package_and_an_artefact(upstrea
     )
     (wheel,) = (paths.STORE / "wheels").glob("tqdm-*.whl")
     options = shape(
-        "shape-carried", commit=upstream, train=inserted.split()[0],
-        requirements=content("shape-carried"), wheel=f"wheels/{wheel.name}",
-    )  # fmt: skip
+        "shape-carried",
+        commit=upstream,
+        train=inserted.split()[0],
+        requirements=content("shape-carried"),
+        wheel=f"wheels/{wheel.name}",
+    )
     done = right(options)
     assert "/tmp/answer.txt" in done.host(HOST)["answer"]
     git = f"git -c safe.directory='*' -C {WORK}/toolkit"
@@ -168,8 +175,11 @@ def coded(provisioned: Done) -> Iterator[None]:
         asks = f"import sentencepiece as s\nprint('{name}s with', s._version.__version__)\n"
         (paths.STORE / f"shape-{name}.py").write_text(asks)
     yield
-    lab.run(HOST, f"rm -rf {CODED} {WORK}/other; sed -i /other/d "
-                  "/data/github/dev-env-ubuntu/.git/info/exclude")  # fmt: skip
+    lab.run(
+        HOST,
+        f"rm -rf {CODED} {WORK}/other; sed -i /other/d "
+        "/data/github/dev-env-ubuntu/.git/info/exclude",
+    )
     shutil.rmtree(folder)
     for name in names:
         (paths.STORE / f"shape-{name}.py").unlink()

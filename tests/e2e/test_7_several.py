@@ -28,8 +28,12 @@ def afterwards() -> Iterator[None]:
     yield
     done = mlufleet("deploy", LAB, "--limit", HOST)
     assert done.status == 0, done.output
-    lab.run(HOST, "docker rm -f light light-beside; docker image rm registry.lab/light:v1 "
-                  "registry.lab/light:v2", check=False)  # fmt: skip
+    lab.run(
+        HOST,
+        "docker rm -f light light-beside; docker image rm registry.lab/light:v1 "
+        "registry.lab/light:v2",
+        check=False,
+    )
 
 
 def inventory(releases: dict[str, str], **said: int | None) -> None:
@@ -60,8 +64,11 @@ def test_a_second_release_comes_beside_and_the_first_keeps_what_it_has() -> None
     # another set of cards is another container; its trees and weights stay
     assert done.changed(HOST) == [
         *(f"{stage} of baichuan-7b-lab" for stage in ("container", "packages", "smoke")),
-        "image of light", "container of light", "packages of light", "smoke of light",
-    ]  # fmt: skip
+        "image of light",
+        "container of light",
+        "packages of light",
+        "smoke of light",
+    ]
     assert nodes(CONTAINER) == {"dev0", "ipcm0", "dev1", "ipcm1"}
     assert nodes("light") == {"dev3", "ipcm3"}
     assert "baichuan-7b-lab: " in done.host(HOST)["answer"]
@@ -127,7 +134,7 @@ def test_one_release_again_takes_all_cards_and_the_other_container_goes() -> Non
     done = mlufleet("deploy", LAB, "--limit", HOST, "--data", f"release={LIGHT}")
     assert done.status == 0 and nodes("light") == {
         f"{kind}{n}" for n in range(CARDS) for kind in ("dev", "ipcm")
-    }  # fmt: skip
+    }
     assert "light-beside" not in lab.run(HOST, "docker ps -a --format {{.Names}}")
     shown = json.loads(mlufleet("inventory", INVENTORY, "--json").output)["hosts"][HOST]
     assert shown["releases"] == {LIGHT: [0, 1], BESIDE: [2, 3]}

@@ -37,8 +37,9 @@ def bundle(tmp_path: Path) -> Path:
     release, file = f"{RELEASES}/light.yml", tmp_path / "site.tar"
     # the lab's releases are locked by `make lock`; this one's store may have been built since
     assert mlufleet("lock", release, "--store", ".lab/store", "--quiet").status == 0
-    done = mlufleet("bundle", release, "--store", ".lab/store", "--sign", str(paths.SSH_KEY),
-                    "-o", str(file))  # fmt: skip
+    done = mlufleet(
+        "bundle", release, "--store", ".lab/store", "--sign", str(paths.SSH_KEY), "-o", str(file)
+    )
     assert done.status == 0, done.output
     public = paths.SSH_KEY.with_suffix(".pub").read_text()
     (tmp_path / "allowed_signers").write_text(f"lab@example.com {public}")
@@ -64,8 +65,10 @@ def test_a_bare_host_is_provisioned_where_there_is_no_route_and_no_dns(
     bare: str, bundle: Path, tmp_path: Path
 ) -> None:
     site = tmp_path / "site"
-    clean = {"PATH": os.environ["PATH"].replace(str(Path(sys.executable).parent), ""),
-             "HOME": str(tmp_path / "home")}  # fmt: skip
+    clean = {
+        "PATH": os.environ["PATH"].replace(str(Path(sys.executable).parent), ""),
+        "HOME": str(tmp_path / "home"),
+    }
 
     with apart.only(bare) as name:
 

@@ -75,8 +75,9 @@ def test_chatglm_answers_with_the_tutorials_own_code_in_its_weights() -> None:
     # both trees went through the tool, and torch was left out of what pip was given
     lab.run(HOST, f"grep -q 'mlu()' {SHARE}/chatglm/ChatGLM-6B_mlu/utils.py")
     lab.run(HOST, f"test -f {SHARE}/chatglm/transformers_mlu/report.md")
-    assert "jieba" in lab.run(HOST, "docker exec mlufleet-chatglm-6b "
-                              f"{build.PYTHON} -m pip list 2>/dev/null")  # fmt: skip
+    assert "jieba" in lab.run(
+        HOST, f"docker exec mlufleet-chatglm-6b {build.PYTHON} -m pip list 2>/dev/null"
+    )
 
 
 def test_chatglm3_answers_in_an_image_whose_tool_lies_elsewhere() -> None:
@@ -113,8 +114,17 @@ def test_yolact_proves_itself_by_a_picture() -> None:
 
 
 def test_each_recipe_replaces_only_what_cannot_be_had() -> None:
-    allowed = {"extends", "name", "driver", "image", "container", "sources", "weights", "packages",
-               "smoke"}  # fmt: skip
+    allowed = {
+        "extends",
+        "name",
+        "driver",
+        "image",
+        "container",
+        "sources",
+        "weights",
+        "packages",
+        "smoke",
+    }
     for recipe in RECIPES.glob("*.yml"):
         said = yaml.safe_load(recipe.read_text())
         assert set(said) <= allowed and set(said["smoke"]) <= {"expect", "timeout"}

@@ -80,8 +80,18 @@ class Target:
 
 def on_lab(host: str) -> Target:
     """A host of the lab, with the model."""
-    spans = {"driver": 8, "engine": 0, "image": 25, "sources": 4, "weights": 1, "container": 1,
-             "migration": 12, "patch": 1, "packages": 25, "smoke": 12}  # fmt: skip
+    spans = {
+        "driver": 8,
+        "engine": 0,
+        "image": 25,
+        "sources": 4,
+        "weights": 1,
+        "container": 1,
+        "migration": 12,
+        "patch": 1,
+        "packages": 25,
+        "smoke": 12,
+    }
     does = (partial(what, host) for what in (lab.run, up.reset, lab.power_off, lab.power_on))
     return Target(host, LAB, spans, system(CONTAINER) + MODEL, *does)
 
@@ -105,10 +115,13 @@ def points(spans: Mapping[str, float], count: int, seed: int) -> Iterator[list[P
     while count > 0:
         chosen = names[: min(count, len(names))]
         yield [
-            Point(name, 0 if dice.random() < 1 / 3 else dice.uniform(0, spans[name]),
-                  dice.random() < 0.4)
+            Point(
+                name,
+                0 if dice.random() < 1 / 3 else dice.uniform(0, spans[name]),
+                dice.random() < 0.4,
+            )
             for name in chosen
-        ]  # fmt: skip
+        ]
         count -= len(chosen)
 
 
@@ -182,8 +195,10 @@ def main(count: int, seed: int, host: str) -> None:
         differs = chain(target, round_, wanted)
         struck, wrong = struck + len(round_), wrong + bool(differs)
         seconds = time.monotonic() - started
-        click.echo(f"round {number}: {'WRONG' if differs else 'right'}, {struck} points, "
-                   f"{seconds:.0f} s", color=False)  # fmt: skip
+        click.echo(
+            f"round {number}: {'WRONG' if differs else 'right'}, {struck} points, {seconds:.0f} s",
+            color=False,
+        )
         for line in differs:
             click.echo(f"    {line}")
     raise SystemExit(bool(wrong))

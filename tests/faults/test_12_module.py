@@ -25,8 +25,11 @@ def test_12_a_container_that_docker_cannot_start_yet_starts_after_the_driver(
     provisioned: Done,
 ) -> None:
     """As at a boot where dkms builds the module for a new kernel while docker starts."""
-    lab.run("u1604", "systemctl stop docker.socket docker && modprobe -r cambricon_drv &&"
-                     " systemctl start docker")  # fmt: skip
+    lab.run(
+        "u1604",
+        "systemctl stop docker.socket docker && modprobe -r cambricon_drv &&"
+        " systemctl start docker",
+    )
     running = f"docker inspect -f '{{{{.State.Running}}}}' {CONTAINER}"
     assert lab.run("u1604", running) == "false"
     looked = mlufleet("doctor", LAB, "--limit", "u1604")

@@ -59,15 +59,19 @@ def test_15_the_kernel_that_boots_next_gets_its_module_before_any_reboot(
         assert lab.boot("u1604") == boot
     finally:
         name = PACKAGE.removesuffix("-dkms")
-        lab.run("u1604", f"rm -rf /boot/vmlinuz-{NEXT} /lib/modules/{NEXT}"
-                         f" /var/lib/dkms/{name}/5.10.10/{NEXT}")  # fmt: skip
+        lab.run(
+            "u1604",
+            f"rm -rf /boot/vmlinuz-{NEXT} /lib/modules/{NEXT} /var/lib/dkms/{name}/5.10.10/{NEXT}",
+        )
 
 
 def test_15_a_kernel_that_has_booted_without_a_module_gets_one(provisioned: Done) -> None:
     name, running = PACKAGE.removesuffix("-dkms"), lab.run("u1604", "uname -r")
     unload("u1604")
-    lab.run("u1604", f"cd /var/lib/dkms/{name}/5.10.10 && mv {running} 4.9.9 &&"
-                     f"rm {MODULE.format(running)}")  # fmt: skip
+    lab.run(
+        "u1604",
+        f"cd /var/lib/dkms/{name}/5.10.10 && mv {running} 4.9.9 &&rm {MODULE.format(running)}",
+    )
     try:
         done = ends_right("u1604")
         assert "driver" in done.changed("u1604") and loaded("u1604") == "5.10.10"

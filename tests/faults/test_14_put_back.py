@@ -81,8 +81,11 @@ def test_14_a_package_that_fails_half_way_gives_way_to_the_driver_before_it(
     try:
         failure = refused(host, "DRIVER_INSTALL", *NEWER)
     finally:
-        lab.run(host, f"rm {lie}; mv {aside}/* /var/lib/mlufleet/artifacts/; rmdir {aside}; "
-                      "find /var/lib/dkms -name make.log -path '*/build/*' -delete")  # fmt: skip
+        lab.run(
+            host,
+            f"rm {lie}; mv {aside}/* /var/lib/mlufleet/artifacts/; rmdir {aside}; "
+            "find /var/lib/dkms -name make.log -path '*/build/*' -delete",
+        )
     said = "driver 5.10.10 is back" if kept else "the files of driver 5.10.10 are back"
     assert said in failure["sentence"]
     if kept:

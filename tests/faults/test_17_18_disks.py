@@ -81,8 +81,9 @@ def test_17_18_what_a_disk_lacks_is_found_before_anything_is_written(
         assert need() <= int(said.replace(",", "")) < 2 * need()
 
 
-@pytest.mark.parametrize(("what", "code"), [(SMALL, "NO_SPACE"), (FIXED, "READ_ONLY")],
-                         ids=["17-full", "18-read-only"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("what", "code"), [(SMALL, "NO_SPACE"), (FIXED, "READ_ONLY")], ids=["17-full", "18-read-only"]
+)
 def test_17_18_a_disk_that_fails_under_an_upload_is_named_and_no_part_stays(
     what: str, code: str
 ) -> None:

@@ -66,8 +66,10 @@ def flip(piece: int) -> None:
     """One bit in the middle of a piece."""
     middle = piece * PIECE + PIECE // 2
     old = int(lab.run(HOST, f"od -An -tu1 -j{middle} -N1 {part()}"))
-    lab.run(HOST, f"printf '\\{old ^ 1:03o}' | "
-                  f"dd of={part()} bs=1 seek={middle} conv=notrunc status=none")  # fmt: skip
+    lab.run(
+        HOST,
+        f"printf '\\{old ^ 1:03o}' | dd of={part()} bs=1 seek={middle} conv=notrunc status=none",
+    )
 
 
 def is_right(done: Done) -> None:
@@ -122,8 +124,11 @@ def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big
     hold(big)
     # a disk that gives back another byte there than was written, however often
     write = f"printf x | dd of={part()} bs=1 seek={3 * PIECE + 7} conv=notrunc status=none"
-    lab.run(HOST, "touch /run/breaks; (while [ -f /run/breaks ]; do "
-                  f"{write}; sleep 0.01; done) > /dev/null 2>&1 & pkill -CONT -x dd")  # fmt: skip
+    lab.run(
+        HOST,
+        "touch /run/breaks; (while [ -f /run/breaks ]; do "
+        f"{write}; sleep 0.01; done) > /dev/null 2>&1 & pkill -CONT -x dd",
+    )
     try:
         output = run.communicate(timeout=300)[0]
     finally:

@@ -64,8 +64,9 @@ def test_a_driver_that_fails_ends_what_is_on_its_way_and_gives_the_host_back(oth
     hold(60)
     try:
         with traffic.slow(2, HOST):
-            done = mlufleet("deploy", LAB, "--limit", HOST, *other.options,
-                            "--data", "lock_timeout=3")  # fmt: skip
+            done = mlufleet(
+                "deploy", LAB, "--limit", HOST, *other.options, "--data", "lock_timeout=3"
+            )
             left = time.time()
     finally:
         lab.run(HOST, "systemctl stop theirs", check=False)
@@ -112,7 +113,11 @@ def test_an_image_comes_while_the_driver_is_installed(
     assert transfer["seconds"] > 5 and driver["seconds"] > 10
     both = min(ended, arrived) - max(began, arrived - transfer["seconds"])
     assert both > 0.8 * min(driver["seconds"], transfer["seconds"])
-    loads = at(done, "step", stage="image",
-               title="loading the image (gigabytes are unpacked, this takes minutes)")  # fmt: skip
+    loads = at(
+        done,
+        "step",
+        stage="image",
+        title="loading the image (gigabytes are unpacked, this takes minutes)",
+    )
     assert loads - began < driver["seconds"] + transfer["seconds"] - 0.5 * both
     assert done.host(HOST)["sent"] < big.size + PIECE, "nothing of it was sent twice"

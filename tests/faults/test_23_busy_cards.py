@@ -23,8 +23,12 @@ def test_23_a_job_is_waited_for_then_the_host_is_skipped(provisioned: Done) -> N
         assert f"pid {job.removeprefix('MainPID=')}" in failure["sentence"]
         assert lab.run("u1604", JOB) == job and status("u1604", PACKAGE) == ""
         run = begin("--limit", "u1604", "--data", "busy_timeout=120")
-        until(lambda: "there" in lab.run("u1604", "[ -e /var/lib/mlufleet/lock ] && echo there",
-                                         check=False))  # fmt: skip
+        until(
+            lambda: (
+                "there"
+                in lab.run("u1604", "[ -e /var/lib/mlufleet/lock ] && echo there", check=False)
+            )
+        )
         time.sleep(3)
         assert lab.run("u1604", JOB) == job and run.poll() is None
     # it ends by itself, and the same run goes on

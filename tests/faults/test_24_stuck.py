@@ -23,8 +23,9 @@ STEP, GRACE, REST = 60, 20, 60
 def test_24_a_stuck_monitor_fails_its_host_in_time_and_no_other(provisioned: Done) -> None:
     with told("u1604", "cnmon-hangs"):
         started = time.monotonic()
-        done = mlufleet("deploy", LAB, "--limit", "u1604", "--limit", "u1804",
-                        "--data", "smoke=always")  # fmt: skip
+        done = mlufleet(
+            "deploy", LAB, "--limit", "u1604", "--limit", "u1804", "--data", "smoke=always"
+        )
         assert time.monotonic() - started < STEP + GRACE + REST
         assert done.status == 2
         assert done.statuses() == {"u1604": "failed", "u1804": "changed"}

@@ -22,8 +22,11 @@ SHOWN = f"ssh-keygen -l -f {KEY}.pub | cut -d' ' -f2"
 def changed(provisioned: Done) -> Iterator[tuple[str, str]]:
     """The host has new keys; fingerprints: the old one's, the new one's."""
     old = lab.run(HOST, SHOWN)
-    lab.run(HOST, "mkdir /root/keys && mv /etc/ssh/ssh_host_* /root/keys && ssh-keygen -A && "
-                  "systemctl restart ssh")  # fmt: skip
+    lab.run(
+        HOST,
+        "mkdir /root/keys && mv /etc/ssh/ssh_host_* /root/keys && ssh-keygen -A && "
+        "systemctl restart ssh",
+    )
     yield old, lab.run(HOST, SHOWN)
     lab.run(HOST, "mv -f /root/keys/* /etc/ssh/ && rmdir /root/keys && systemctl restart ssh")
 

@@ -18,8 +18,13 @@ def test_34_a_migration_whose_tool_was_killed_is_no_migration_and_is_done_again(
     lab.run(HOST, f"rm {STAMPS}/tree-transformers")
     run = begin("--limit", HOST)
     # it has begun to write
-    until(lambda: lab.run(HOST, f"[ -e {STAMPS}/tree-transformers.running ] && [ -d {TREE} ] && "
-                                f"pgrep -f {TOOL}", check=False))  # fmt: skip
+    until(
+        lambda: lab.run(
+            HOST,
+            f"[ -e {STAMPS}/tree-transformers.running ] && [ -d {TREE} ] && pgrep -f {TOOL}",
+            check=False,
+        )
+    )
     lab.run(HOST, f"pkill -KILL -f {TOOL}")
     said, _ = run.communicate(timeout=120)
     failure = report_in(said)["hosts"][HOST]["failure"]

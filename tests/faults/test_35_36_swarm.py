@@ -35,8 +35,13 @@ class File:
     sha: str
 
     def words(self, *options: str, hosts: tuple[str, ...] = SIX) -> list[str]:
-        data = [f"release={RELEASES}/light.yml", f"big_file={self.path}", f"big_sha={self.sha}",
-                f"big_dest={DEST}", *options]  # fmt: skip
+        data = [
+            f"release={RELEASES}/light.yml",
+            f"big_file={self.path}",
+            f"big_sha={self.sha}",
+            f"big_dest={DEST}",
+            *options,
+        ]
         return [
             *(sys.executable, "-m", "pyinfra", "-y", LAB, UPLOAD),
             *(word for host in hosts for word in ("--limit", host)),
@@ -44,8 +49,13 @@ class File:
         ]
 
     def begin(self, *options: str, hosts: tuple[str, ...] = SIX) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.words(*options, hosts=hosts), cwd=SITE, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        return subprocess.Popen(
+            self.words(*options, hosts=hosts),
+            cwd=SITE,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def give(self, *options: str, hosts: tuple[str, ...] = SIX) -> Done:
         return ended(self.begin(*options, hosts=hosts))
@@ -78,8 +88,12 @@ def file(fleet: None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
 def where(path: str, *hosts: str) -> set[str]:
     """What sha256 a file has on hosts; "" for one that has none."""
-    return {lab.run(host, f"sha256sum < {path} | cut -d' ' -f1", check=False) if
-            lab.run(host, f"ls {path}", check=False) == path else "" for host in hosts}  # fmt: skip
+    return {
+        lab.run(host, f"sha256sum < {path} | cut -d' ' -f1", check=False)
+        if lab.run(host, f"ls {path}", check=False) == path
+        else ""
+        for host in hosts
+    }
 
 
 def quiet() -> bool:
@@ -137,8 +151,11 @@ def test_35_peers_that_die_crawl_or_see_nobody_end_by_ssh_and_the_others_do_not_
     finally:
         cut_off(alone, False)
     assert done.status == 0 and where(DEST, *SIX) == {file.sha}
-    for host, reason in ((dies, "ended with status 137"), (crawls, "nothing came for 20 s"),
-                         (alone, "nothing came in 30 s")):  # fmt: skip
+    for host, reason in (
+        (dies, "ended with status 137"),
+        (crawls, "nothing came for 20 s"),
+        (alone, "nothing came in 30 s"),
+    ):
         (note,) = done.host(host)["notes"]
         assert reason in note and "the rest came by SSH" in note
         assert reason in done.output

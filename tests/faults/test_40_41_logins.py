@@ -52,8 +52,17 @@ def fish(host: str) -> Iterator[None]:
 def login(command: str) -> bytes:
     """What a command of the login user prints."""
     entry = lab.found()[HOST]
-    words = ["ssh", "-i", str(paths.SSH_KEY), "-o", f"UserKnownHostsFile={paths.KNOWN_HOSTS}",
-             "-p", str(entry.port), "root@127.0.0.1", command]  # fmt: skip
+    words = [
+        "ssh",
+        "-i",
+        str(paths.SSH_KEY),
+        "-o",
+        f"UserKnownHostsFile={paths.KNOWN_HOSTS}",
+        "-p",
+        str(entry.port),
+        "root@127.0.0.1",
+        command,
+    ]
     return subprocess.run(words, capture_output=True, check=True).stdout
 
 

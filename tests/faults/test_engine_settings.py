@@ -29,8 +29,11 @@ GIT = """\
 
 @contextmanager
 def daemon(**settings: object) -> Iterator[None]:
-    lab.run(HOST, f"mkdir -p /etc/docker && cat > {DAEMON} && systemctl restart docker",
-            given=json.dumps(settings))  # fmt: skip
+    lab.run(
+        HOST,
+        f"mkdir -p /etc/docker && cat > {DAEMON} && systemctl restart docker",
+        given=json.dumps(settings),
+    )
     try:
         yield
     finally:

@@ -82,9 +82,15 @@ class Fleet:
         for link in ("config.py", "hosts.py", "deploy.py", "group_data", ".lab"):
             (folder / link).symlink_to(f"../{link}")
         env = {**os.environ, "PYTHONPATH": str(paths.SOURCE), "SSH_AUTH_SOCK": ""}
-        done = subprocess.run([sys.executable, "-m", *words], cwd=folder, env=env, text=True,
-                              capture_output=True, stdin=subprocess.DEVNULL,
-                              timeout=300)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=folder,
+            env=env,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+        )
         print(name, done.returncode, done.stdout, done.stderr)
         report = folder / "runs/latest/report.json"
         told = json.loads(report.read_text()) if report.is_file() else {"hosts": {}}
@@ -96,14 +102,20 @@ def sshds() -> str:
     public = Path(f"{paths.SSH_KEY}.pub").read_text().strip()
     conf = {kind: f"ForceCommand {command}" for kind, (command, _) in FORCED.items()}
     conf |= {"stranger": "AllowUsers somebody", "unknown": "", "changed": "", "jump": ""}
-    lines = ["mkdir -p /run/bad/tools /run/sshd /root/.ssh && ssh-keygen -A",
-             f"echo '{public}' > /root/.ssh/authorized_keys",
-             "ssh-keygen -q -t ed25519 -N '' -f /run/bad/key",
-             "printf '#!/bin/sh\\nexec sleep 60\\n' > /run/bad/tools/sudo",
-             "chmod 755 /run/bad /run/bad/tools /run/bad/tools/sudo"]  # fmt: skip
+    lines = [
+        "mkdir -p /run/bad/tools /run/sshd /root/.ssh && ssh-keygen -A",
+        f"echo '{public}' > /root/.ssh/authorized_keys",
+        "ssh-keygen -q -t ed25519 -N '' -f /run/bad/key",
+        "printf '#!/bin/sh\\nexec sleep 60\\n' > /run/bad/tools/sudo",
+        "chmod 755 /run/bad /run/bad/tools /run/bad/tools/sudo",
+    ]
     for kind, more in conf.items():
-        text = SSHD.format(kind=kind, port=PORTS.get(kind, JUMP), more=more,
-                           key="/run/bad/key" if kind == "changed" else KEY)  # fmt: skip
+        text = SSHD.format(
+            kind=kind,
+            port=PORTS.get(kind, JUMP),
+            more=more,
+            key="/run/bad/key" if kind == "changed" else KEY,
+        )
         lines.append(f"cat > /run/bad/{kind} <<'END'\n{text}END\n/usr/sbin/sshd -f /run/bad/{kind}")
     return "\n".join(lines)
 
@@ -131,8 +143,9 @@ def fleet(place: str, tmp_path: Path) -> Iterator[Fleet]:
     shown = lab.run(HOST, f"cut -d' ' -f1,2 {KEY}.pub")
     known = tmp_path / "known"
     ports = [p for kind, p in PORTS.items() if kind != "unknown"]
-    known.write_text(paths.KNOWN_HOSTS.read_text()
-                     + "".join(f"[{place}]:{p} {shown}\n" for p in [*ports, JUMP]))  # fmt: skip
+    known.write_text(
+        paths.KNOWN_HOSTS.read_text() + "".join(f"[{place}]:{p} {shown}\n" for p in [*ports, JUMP])
+    )
     config = tmp_path / "ssh_config"
     config.write_text(
         f"Host full\n  HostName {place}\n  Port {JUMP}\n"
@@ -185,8 +198,9 @@ def test_every_command_sees_the_good_hosts_beside_the_bad_ones(fleet: Fleet) -> 
     with ThreadPoolExecutor(4) as pool:
         found = dict(zip(LOOKS, pool.map(lambda n: fleet.call(n, *LOOKS[n]), LOOKS), strict=True))
     for name, done in found.items():
-        codes = {host: (said["failure"] or {}).get("code") for host, said in
-                 done.report["hosts"].items()}  # fmt: skip
+        codes = {
+            host: (said["failure"] or {}).get("code") for host, said in done.report["hosts"].items()
+        }
         assert codes == {**BAD, **dict.fromkeys(fleet.good)}, name
         assert set(done.statuses()[host] for host in fleet.good) == {"ok"}, name
         assert "Traceback" not in done.output, name

@@ -16,26 +16,34 @@ LIVE = "/torch/venv3/pytorch/bin"
 
 #: claim -> (how the host lies, the stage in which it is found)
 LIES = {
-    "the driver package is installed": (
-        "cd /var/lib/dkms/*/; mv 5.10.10 5.10.9", "driver"),
+    "the driver package is installed": ("cd /var/lib/dkms/*/; mv 5.10.10 5.10.9", "driver"),
     "every card runs the loaded version": (
         "sed -i 's/v5.10.10/v5.10.22/' $(ls /proc/driver/cambricon/mlus/*/information | tail -n 1)",
-        "driver"),
-    "every card has its node": (
-        "rm /dev/cambricon_dev3; echo > /dev/cambricon_dev3", "driver"),
+        "driver",
+    ),
+    "every card has its node": ("rm /dev/cambricon_dev3; echo > /dev/cambricon_dev3", "driver"),
     "the tag means the image": (
-        f"docker commit {CONTAINER} other >/dev/null; docker tag other {IMAGE}", "image"),
+        f"docker commit {CONTAINER} other >/dev/null; docker tag other {IMAGE}",
+        "image",
+    ),
     "the container is made as its label says": (
-        f"docker update --restart no {CONTAINER}", "container"),
+        f"docker update --restart no {CONTAINER}",
+        "container",
+    ),
     "the migrated tree is what the tool made": (
         f"cd {WORK}/baichuan-7B_mlu && touch -r train.py /tmp/t && "
-        "sed -i 's/import/Import/' train.py && touch -r /tmp/t train.py", "migration"),
+        "sed -i 's/import/Import/' train.py && touch -r /tmp/t train.py",
+        "migration",
+    ),
     "the patched file is patched": (
-        f"touch -r {MODELING} /tmp/t; sed -i 's/1\\.9/1.8/' {MODELING}; "
-        f"touch -r /tmp/t {MODELING}", "patch"),
+        f"touch -r {MODELING} /tmp/t; sed -i 's/1\\.9/1.8/' {MODELING}; touch -r /tmp/t {MODELING}",
+        "patch",
+    ),
     "the packages are there": (
-        f"docker exec {CONTAINER} {LIVE}/python -m pip uninstall -q -y sentencepiece", "packages"),
-}  # fmt: skip
+        f"docker exec {CONTAINER} {LIVE}/python -m pip uninstall -q -y sentencepiece",
+        "packages",
+    ),
+}
 
 
 def found() -> dict[str, list[str]]:
@@ -79,8 +87,12 @@ def test_a_model_that_only_seems_to_answer_is_not_believed(provisioned: Done, sa
     """The interpreter exits 0 and prints something, where the model should have spoken."""
     real = f"docker exec {CONTAINER} sh -c"
     wrapper = f'case "$*" in *inference*) {says} ;; *) exec {LIVE}/python3 "$@" ;; esac'
-    lab.run(HOST, f"docker exec -i {CONTAINER} sh -c 'rm {LIVE}/python; cat > {LIVE}/python; "
-                  f"chmod 755 {LIVE}/python'", given=f"#!/bin/sh\n{wrapper}\n")  # fmt: skip
+    lab.run(
+        HOST,
+        f"docker exec -i {CONTAINER} sh -c 'rm {LIVE}/python; cat > {LIVE}/python; "
+        f"chmod 755 {LIVE}/python'",
+        given=f"#!/bin/sh\n{wrapper}\n",
+    )
     try:
         failure = refused(HOST, "SMOKE_ANSWER", "--data", "smoke=always")
         assert failure["stage"] == "smoke"

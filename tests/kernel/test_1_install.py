@@ -14,8 +14,9 @@ def test_a_bare_host_gets_its_module_built_loaded_and_proved(first: Done, driven
     assert status() == "install ok installed 5.10.10"
     assert machine.run(f"modinfo -F vermagic {module()}").split()[0] == machine.run("uname -r")
     nodes = machine.run("stat -c '%a %n' /dev/cambricon_* | sort").splitlines()
-    assert nodes == [f"666 /dev/cambricon_{name}" for name in ("ctl", "dev0", "dev1", "ipcm0",
-                                                               "ipcm1")]  # fmt: skip
+    assert nodes == [
+        f"666 /dev/cambricon_{name}" for name in ("ctl", "dev0", "dev1", "ipcm0", "ipcm1")
+    ]
     assert machine.run("dmesg | grep -c 'MLU370-X8 boot ok'") == "2"
     assert "rebooting" not in first.output, "a first driver needs no reboot"
     again = deploy()

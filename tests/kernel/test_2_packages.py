@@ -40,8 +40,10 @@ def installed(version: str) -> None:
 
 
 def test_headers_of_the_release_are_installed_and_build_without_any_network() -> None:
-    workshop.run("dpkg --purge --force-depends $(dpkg-query -W -f '${Package}\n' 'linux-headers-*'"
-                 " 'linux-kbuild-*' 'linux-compiler-*')")  # fmt: skip
+    workshop.run(
+        "dpkg --purge --force-depends $(dpkg-query -W -f '${Package}\n' 'linux-headers-*'"
+        " 'linux-kbuild-*' 'linux-compiler-*')"
+    )
     code, said = workshop.ends(workshop.install("5.10.10"))
     assert code != 0 and "headers" in said, "nothing is built without them"
     assert workshop.ends(workshop.install_headers())[0] == 0
@@ -92,10 +94,13 @@ def test_a_newer_driver_that_builds_and_fails_later_gives_way_to_the_old_one() -
     "moment",
     [
         pytest.param("pgrep -x cc1 || pgrep -x as || true", id="dkms"),
-        pytest.param("dpkg-query -W -f '${Status}' 'cambricon*' 2>/dev/null |"
-                     "grep -E 'unpacked|half' || true", id="dpkg"),
+        pytest.param(
+            "dpkg-query -W -f '${Status}' 'cambricon*' 2>/dev/null |"
+            "grep -E 'unpacked|half' || true",
+            id="dpkg",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("was", ["", "5.10.10"], ids=["first", "upgrade"])
 def test_a_power_cut_is_repaired_by_the_step_that_is_begun_again(was: str, moment: str) -> None:
     if was:

@@ -61,8 +61,11 @@ def waiting(beside: str) -> str:
     machine.restore(beside)
     file = "cambricon-mlu-driver-ubuntu20.04-dkms_5.10.22_amd64.deb"
     machine.put(paths.STORE / file, "/root/")
-    machine.run("mv /boot/vmlinuz-$(ls /boot | sed -n 's/vmlinuz-//p' | sort -V | tail -n 1) /root/"
-                " && update-grub", timeout=300)  # fmt: skip
+    machine.run(
+        "mv /boot/vmlinuz-$(ls /boot | sed -n 's/vmlinuz-//p' | sort -V | tail -n 1) /root/"
+        " && update-grub",
+        timeout=300,
+    )
     machine.run(f"dpkg -i /root/{file}; sync", timeout=600)
     assert status() == "install ok installed 5.10.22" and loaded() == "5.10.10"
     machine.save("waiting")

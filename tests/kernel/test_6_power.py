@@ -32,10 +32,12 @@ def now(moment: str) -> bool:
     "moment",
     [
         pytest.param(DKMS, id="dkms"),
-        pytest.param(f"dpkg-query -W -f '${{Status}}' {PACKAGE} 2>/dev/null |"
-                     " grep -E 'unpacked|half'", id="dpkg"),
+        pytest.param(
+            f"dpkg-query -W -f '${{Status}}' {PACKAGE} 2>/dev/null | grep -E 'unpacked|half'",
+            id="dpkg",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_first_driver_that_the_power_ended(bare: None, moment: str) -> None:
     machine.run(WITHOUT_HEADERS, timeout=300)
     run = begin("--data", "reconnect_timeout=15", inventory=INVENTORY)

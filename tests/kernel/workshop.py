@@ -56,10 +56,14 @@ def run(script: str) -> str:
 
 def install(version: str) -> subprocess.Popen[str]:
     """The tool's own steps, as they run on a host."""
-    tried, installed = (body(f"{step}-driver", driver.USES)
-                        for step in ("try", "install"))  # fmt: skip
-    return step(f"(\n{tried}\n) || exit 1\n{installed}",
-                PACKAGE, version, f"{ARTIFACTS}/{file(version)}", "60")  # fmt: skip
+    tried, installed = (body(f"{step}-driver", driver.USES) for step in ("try", "install"))
+    return step(
+        f"(\n{tried}\n) || exit 1\n{installed}",
+        PACKAGE,
+        version,
+        f"{ARTIFACTS}/{file(version)}",
+        "60",
+    )
 
 
 def install_headers() -> subprocess.Popen[str]:
@@ -70,9 +74,12 @@ def install_headers() -> subprocess.Popen[str]:
 
 
 def step(text: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(["docker", "exec", NAME, "sh", "-c", text, "step", *arguments],
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True)  # fmt: skip
+    return subprocess.Popen(
+        ["docker", "exec", NAME, "sh", "-c", text, "step", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def ends(step: subprocess.Popen[str]) -> tuple[int, str]:

@@ -36,9 +36,12 @@ def only(address: str) -> Iterator[str]:
         _ip("netns", "add", name)
         _ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
         _ip("link", "set", outer, "master", "docker0", "up")
-        for words in (("link", "set", "lo", "up"), ("link", "set", inner, "up"),
-                      ("address", "add", f"{own}/32", "dev", inner),
-                      ("route", "add", f"{address}/32", "dev", inner)):  # fmt: skip
+        for words in (
+            ("link", "set", "lo", "up"),
+            ("link", "set", inner, "up"),
+            ("address", "add", f"{own}/32", "dev", inner),
+            ("route", "add", f"{address}/32", "dev", inner),
+        ):
             _ip("-n", name, *words)
         yield name
     finally:

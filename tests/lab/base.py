@@ -82,8 +82,11 @@ def build(wanted: str) -> None:
     change = f"LABEL {LABEL}={wanted}"
     loaded = subprocess.run(
         ["docker", "import", "--change", change, "--change", 'CMD ["bash"]', "-", NAME],
-        stdin=tar.stdout, capture_output=True, text=True, env=engine.ENVIRONMENT,
-    )  # fmt: skip
+        stdin=tar.stdout,
+        capture_output=True,
+        text=True,
+        env=engine.ENVIRONMENT,
+    )
     if tar.wait() or loaded.returncode:
         raise LabError(f"docker import failed: {loaded.stderr.strip()}")
     shutil.rmtree(root)

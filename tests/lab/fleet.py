@@ -67,9 +67,16 @@ class Kind:
 KINDS = (
     Kind("u1604", "ubuntu", "16.04", "Ubuntu 16.04.7 LTS", "deb", ("X4",)),
     Kind("u1804", "ubuntu", "18.04", "Ubuntu 18.04.6 LTS", "deb", ("X8", "X8")),
-    Kind("c7", "centos", "7", "CentOS Linux release 7.9.2009 (Core)", "rpm", ("X4", "X4"),
-         user="operator"),
-)  # fmt: skip
+    Kind(
+        "c7",
+        "centos",
+        "7",
+        "CentOS Linux release 7.9.2009 (Core)",
+        "rpm",
+        ("X4", "X4"),
+        user="operator",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,18 @@ def image(family: str) -> str:
         if base.key(reference) != wanted:
             with step(f"build the host image ({family})"):
                 engine.docker(
-                    "build", "--network", "host", "--tag", reference,
-                    "--build-arg", f"BASE={below}", "--build-arg", f"FAMILY={family}",
-                    "--label", f"{base.LABEL}={wanted}", str(CONTEXT), timeout=1800,
-                )  # fmt: skip
+                    "build",
+                    "--network",
+                    "host",
+                    "--tag",
+                    reference,
+                    "--build-arg",
+                    f"BASE={below}",
+                    "--build-arg",
+                    f"FAMILY={family}",
+                    "--label",
+                    f"{base.LABEL}={wanted}",
+                    str(CONTEXT),
+                    timeout=1800,
+                )
     return reference

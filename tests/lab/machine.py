@@ -38,9 +38,18 @@ def create(host: Host, image: str, port: int) -> None:
     """
     name = hosts.PREFIX + host.name
     engine.docker(
-        "create", *OPTIONS, "--name", name, "--hostname", host.name,
-        "--label", f"mlulab.kind={host.kind.name}", "-p", f"127.0.0.1:{port}:22", image,
-    )  # fmt: skip
+        "create",
+        *OPTIONS,
+        "--name",
+        name,
+        "--hostname",
+        host.name,
+        "--label",
+        f"mlulab.kind={host.kind.name}",
+        "-p",
+        f"127.0.0.1:{port}:22",
+        image,
+    )
     engine.docker("cp", "-", f"{name}:/", given=archive(host.kind))
     engine.docker("start", name)
     hosts.settled(host.name)

@@ -20,9 +20,16 @@ def ubuntu(name: str, version: str, point: str, codename: str, debian: str) -> K
 
 
 def rpms(
-    name: str, os_release: str, releases: tuple[str, ...], title: str, vendor: str,
-    releasever: str, boards: tuple[str, ...] = ("X4",), user: str = "root", release: str = "1",
-) -> Kind:  # fmt: skip
+    name: str,
+    os_release: str,
+    releases: tuple[str, ...],
+    title: str,
+    vendor: str,
+    releasever: str,
+    boards: tuple[str, ...] = ("X4",),
+    user: str = "root",
+    release: str = "1",
+) -> Kind:
     """A system of rpms, by its os-release, the files that name it, and the line in them."""
     said = dict(line.split("=", 1) for line in os_release.replace('"', "").splitlines())
     files = {f"etc/{file}": f"{title}\n" for file in releases}
@@ -32,9 +39,17 @@ def rpms(
         "etc/dnf/vars/releasever": f"{releasever}\n",
     }
     return Kind(
-        name, said["ID"], said["VERSION_ID"], title, "rpm", boards, user,
-        vendor=vendor, release=release, files=files,
-    )  # fmt: skip
+        name,
+        said["ID"],
+        said["VERSION_ID"],
+        title,
+        "rpm",
+        boards,
+        user,
+        vendor=vendor,
+        release=release,
+        files=files,
+    )
 
 
 def rocky(name: str, version: str, codename: str, user: str = "root") -> Kind:
@@ -69,11 +84,25 @@ SYSTEMS = (
     Kind("debian11", "debian", "11", "Debian GNU/Linux 11", "deb", ("X4",), files=DEBIAN),
     rocky("rocky8", "8.9", "Green Obsidian"),
     rocky("rocky9", "9.3", "Blue Onyx", user="operator"),
-    rpms("kylin10", KYLIN, ("kylin-release", "system-release"),
-         "Kylin Linux Advanced Server release V10 (Sword)", "kylinV10", "10", release="1.ky10"),
-    rpms("euler2203", OPENEULER, ("openEuler-release", "system-release"),
-         "openEuler release 22.03 (LTS-SP3)", "openEuler22.03", "22.03LTS_SP3", ("X4", "X8")),
-)  # fmt: skip
+    rpms(
+        "kylin10",
+        KYLIN,
+        ("kylin-release", "system-release"),
+        "Kylin Linux Advanced Server release V10 (Sword)",
+        "kylinV10",
+        "10",
+        release="1.ky10",
+    ),
+    rpms(
+        "euler2203",
+        OPENEULER,
+        ("openEuler-release", "system-release"),
+        "openEuler release 22.03 (LTS-SP3)",
+        "openEuler22.03",
+        "22.03LTS_SP3",
+        ("X4", "X8"),
+    ),
+)
 BY_NAME = {kind.name: kind for kind in (*KINDS, *SYSTEMS)}
 
 

@@ -19,8 +19,21 @@ def _run(*words: str) -> str:
 def _limit(device: str, mib: int) -> None:
     """Let no more than so many MiB/s out of a network device of this machine."""
     engine.install("tc", packages={"tc": "iproute2"})
-    _run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mib * 8389}kbit",
-         "burst", "512kb", "latency", "200ms")  # fmt: skip
+    _run(
+        "tc",
+        "qdisc",
+        "add",
+        "dev",
+        device,
+        "root",
+        "tbf",
+        "rate",
+        f"{mib * 8389}kbit",
+        "burst",
+        "512kb",
+        "latency",
+        "200ms",
+    )
 
 
 def counted(addresses: Iterable[str]) -> Callable[[], int]:
@@ -74,8 +87,11 @@ def crossing(racks: dict[str, tuple[int, str]]) -> Callable[[], int]:
         for inside in counted:
             lines = _run(*inside, "-nvxL", "CROSSING").splitlines()[2:]
             sent += sum(int(line.split()[1]) for line in lines)
-            for words in (("-D", "OUTPUT", "-j", "CROSSING"), ("-F", "CROSSING"),
-                          ("-X", "CROSSING")):  # fmt: skip
+            for words in (
+                ("-D", "OUTPUT", "-j", "CROSSING"),
+                ("-F", "CROSSING"),
+                ("-X", "CROSSING"),
+            ):
                 _run(*inside, *words)
         return sent
 
@@ -106,8 +122,10 @@ def link(mib: int, names: Iterable[str]) -> Iterator[dict[str, str]]:
         yield {name: engine.docker("inspect", "-f", find, hosts.PREFIX + name) for name in names}
     finally:
         for name in names:
-            subprocess.run(["docker", "network", "disconnect", "-f", network, hosts.PREFIX + name],
-                           capture_output=True)  # fmt: skip
+            subprocess.run(
+                ["docker", "network", "disconnect", "-f", network, hosts.PREFIX + name],
+                capture_output=True,
+            )
         engine.docker("network", "rm", network)
 
 

@@ -87,8 +87,10 @@ def events(run: str | Path, *kinds: str) -> list[tuple[str, str]]:
 
 def at_stage(host: str, stage: str) -> bool:
     """Whether the newest run has come to a stage of a host."""
-    return any(event["kind"] == "stage" and event["host"] == host and event["stage"] == stage
-               for event in journal.read(newest()))  # fmt: skip
+    return any(
+        event["kind"] == "stage" and event["host"] == host and event["stage"] == stage
+        for event in journal.read(newest())
+    )
 
 
 def begun(done: Done) -> list[str]:
@@ -106,8 +108,9 @@ def most_at_once(done: Done) -> int:
 
 def audits(*hosts: str) -> list[int]:
     """How many changes each host has seen in its life."""
-    return [int(lab.run(host, "cat /var/lib/mlufleet/audit.log 2>/dev/null | wc -l"))
-            for host in hosts]  # fmt: skip
+    return [
+        int(lab.run(host, "cat /var/lib/mlufleet/audit.log 2>/dev/null | wc -l")) for host in hosts
+    ]
 
 
 def said() -> Counter[str]:

@@ -52,9 +52,20 @@ def test_hooks_go_before_and_after_each_host_and_groups_keep_to_their_share(
     refuses = f'[ "$MLUFLEET_HOST" != c7-3 ] || {{ echo the balancer is down; exit 1; }}; {note}'
     before = audits("c7-3")
     done = rollout(
-        settled.next.release, "--before", f"{refuses}/before", "--after", f"{note}/after",
-        "--window", "100%", "--share-of", "ssh_user", "--share", "3", "--max-fail", "1",
-    )  # fmt: skip
+        settled.next.release,
+        "--before",
+        f"{refuses}/before",
+        "--after",
+        f"{note}/after",
+        "--window",
+        "100%",
+        "--share-of",
+        "ssh_user",
+        "--share",
+        "3",
+        "--max-fail",
+        "1",
+    )
     assert done.status == 2 and done.statuses()["c7-3"] == "failed"
     failure = done.host("c7-3")["failure"]
     assert failure["code"] == "HOOK" and failure["tail"] == ["the balancer is down"]

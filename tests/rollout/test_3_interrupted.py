@@ -159,8 +159,11 @@ def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(settled: Settled) -
 
 def test_a_host_that_is_gone_for_good_is_given_up_when_the_inventory_says(settled: Settled) -> None:
     lost = "c7-2"
-    run = start(*words("rollout", settled.next.release, "--window", "4", "--max-fail", "1"),
-                "--data", "reconnect_timeout=5")  # fmt: skip
+    run = start(
+        *words("rollout", settled.next.release, "--window", "4", "--max-fail", "1"),
+        "--data",
+        "reconnect_timeout=5",
+    )
     until(lambda: newest().name > settled.run and at_stage(lost, "container"))
     lab.power_off(lost)
     try:

@@ -14,8 +14,13 @@ from tests.runs import RELEASES, SITE, mlufleet
 
 CANARY, *OTHERS = FLEET
 MOUNTED = {"container": {"mounts": [{"host": "/data/bad", "container": "/srv"}]}}
-SOURCE = {"name": "tree", "path": "/srv/tree", "bundle": "dev-env-ubuntu.bundle",
-          "url": "http://127.0.0.1:9/tree.git", "branch": "main"}  # fmt: skip
+SOURCE = {
+    "name": "tree",
+    "path": "/srv/tree",
+    "bundle": "dev-env-ubuntu.bundle",
+    "url": "http://127.0.0.1:9/tree.git",
+    "branch": "main",
+}
 PATCH = {"file": "/srv/tree/README.md", "find": "no such line", "replace": "", "sha256": "0" * 64}
 #: stage -> what the release has that the stage cannot do, and the failure's code
 BAD: dict[str, tuple[dict[str, Any], str]] = {

@@ -142,7 +142,7 @@ BARE = (
     "engine|20.10.24|enabled",
     "root|/var/lib/docker",
     "disk|/var/lib/docker|100000000000",
-)  # fmt: skip
+)
 
 DRIVEN = (
     *BARE,

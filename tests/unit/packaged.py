@@ -29,14 +29,19 @@ def tarred(**files: bytes) -> bytes:
     return target.getvalue()
 
 
-def deb(name: str, version: str = "5.10.10", architecture: str = "amd64", *,
-        packed: str = ".gz") -> bytes:  # fmt: skip
+def deb(
+    name: str, version: str = "5.10.10", architecture: str = "amd64", *, packed: str = ".gz"
+) -> bytes:
     """A package without files, as dpkg-deb makes it."""
-    control = (f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
-               "Maintainer: nobody <a@b>\nDescription: small\n of a test\n")  # fmt: skip
-    parts = {"debian-binary": b"2.0\n",
-             f"control.tar{packed}": PACKERS[packed](tarred(**{"./control": control.encode()})),
-             "data.tar.gz": PACKERS[".gz"](tarred())}  # fmt: skip
+    control = (
+        f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
+        "Maintainer: nobody <a@b>\nDescription: small\n of a test\n"
+    )
+    parts = {
+        "debian-binary": b"2.0\n",
+        f"control.tar{packed}": PACKERS[packed](tarred(**{"./control": control.encode()})),
+        "data.tar.gz": PACKERS[".gz"](tarred()),
+    }
     made = b"!<arch>\n"
     for part, content in parts.items():
         head = f"{part:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n"
@@ -56,11 +61,19 @@ def _header(*fields: tuple[int, int, bytes]) -> bytes:
     )
 
 
-def rpm(name: str, version: str = "5.10.10", architecture: str = "x86_64", *,
-        source: bool = False) -> bytes:  # fmt: skip
+def rpm(
+    name: str, version: str = "5.10.10", architecture: str = "x86_64", *, source: bool = False
+) -> bytes:
     """A package without files, as far as its header goes."""
-    texts = {1000: name, 1001: version, 1002: "1", 1021: "linux", 1022: architecture,
-             1124: "cpio", 1125: "gzip"}  # fmt: skip
+    texts = {
+        1000: name,
+        1001: version,
+        1002: "1",
+        1021: "linux",
+        1022: architecture,
+        1124: "cpio",
+        1125: "gzip",
+    }
     if not source:
         texts[1044] = f"{name}-{version}-1.src.rpm"
     content = _header(*((tag, 6, text.encode() + b"\0") for tag, text in texts.items()))

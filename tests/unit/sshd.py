@@ -60,9 +60,14 @@ class Server(paramiko.ServerInterface):
             # a package tool that is asked for several packages takes seconds of a busy machine
             command = command.replace(b"apt-cache show", b"false")
             env = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"}
-            with subprocess.Popen(["sh", "-c", command], env=env, stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  start_new_session=True) as process:  # fmt: skip
+            with subprocess.Popen(
+                ["sh", "-c", command],
+                env=env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process:
                 assert process.stdin and process.stdout and process.stderr
                 given = threading.Thread(target=_feed, args=(channel, process.stdin), daemon=True)
                 given.start()
@@ -101,8 +106,9 @@ def ssh(kind: str, tools: Path) -> Callable[[socket.socket], None]:
         while under.is_active():
             channel = under.accept(1)
             if channel is not None and hasattr(server, "destination"):
-                threading.Thread(target=_join, args=(channel, server.destination),
-                                 daemon=True).start()  # fmt: skip
+                threading.Thread(
+                    target=_join, args=(channel, server.destination), daemon=True
+                ).start()
 
     return serve
 

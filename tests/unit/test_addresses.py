@@ -116,10 +116,21 @@ def test_it_is_told_with_line_and_field(site: Path, wanted: Wanted, said: str) -
 
 @pytest.mark.parametrize(
     ("user", "right"),
-    [("root", True), ("ops@corp.example", True), ("CORP\\ops", True), ("svc_mlu.1$", True),
-     ("root ", False), (" root", False), ("ro ot", False), ("root\u200b", False),
-     ("root\n", False), ("ｒｏｏｔ", False), ("root:secret", False), ("-oX", False)],
-)  # fmt: skip
+    [
+        ("root", True),
+        ("ops@corp.example", True),
+        ("CORP\\ops", True),
+        ("svc_mlu.1$", True),
+        ("root ", False),
+        (" root", False),
+        ("ro ot", False),
+        ("root\u200b", False),
+        ("root\n", False),
+        ("ｒｏｏｔ", False),
+        ("root:secret", False),
+        ("-oX", False),
+    ],
+)
 def test_the_name_of_a_login(site: Path, wanted: Wanted, user: str, right: bool) -> None:
     said = yaml.safe_dump({"ssh_user": user}, width=1000).strip()
     if right:
@@ -131,18 +142,28 @@ def test_the_name_of_a_login(site: Path, wanted: Wanted, user: str, right: bool)
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("#mlu07", "not a host name"), ("＃mlu07", "look-alike characters: write '#mlu07'"),
-        (";mlu07", "not a host name"), ("//mlu07", "not a host name"),
-        ("--mlu07", "not a host name"), ("'mlu07", "not a host name"),
-        ("!mlu07", "not a host name"), ("@local", "a connector of pyinfra"),
-        ("@docker/x", "a connector of pyinfra"), ("root@mlu07", "and `ssh_user: root`"),
-        ("mlu07\u200b", "cannot be seen (U+200B)"), ("mlu０7", "write 'mlu07'"),
-        ("a,b", "not a host name"), ("a/b", "not a host name"), ("a*", "not a host name"),
-        ("mlu07.", "not a host name"), ("合计", "name: '合计' has letters"),
+        ("#mlu07", "not a host name"),
+        ("＃mlu07", "look-alike characters: write '#mlu07'"),
+        (";mlu07", "not a host name"),
+        ("//mlu07", "not a host name"),
+        ("--mlu07", "not a host name"),
+        ("'mlu07", "not a host name"),
+        ("!mlu07", "not a host name"),
+        ("@local", "a connector of pyinfra"),
+        ("@docker/x", "a connector of pyinfra"),
+        ("root@mlu07", "and `ssh_user: root`"),
+        ("mlu07\u200b", "cannot be seen (U+200B)"),
+        ("mlu０7", "write 'mlu07'"),
+        ("a,b", "not a host name"),
+        ("a/b", "not a host name"),
+        ("a*", "not a host name"),
+        ("mlu07.", "not a host name"),
+        ("合计", "name: '合计' has letters"),
         ("10.0.1", "name: '10.0.1' is 10.0.0.1 to most programs"),
-        ("0x7f.1", "is 127.0.0.1 to most"), ("localhost ", "a blank"),
+        ("0x7f.1", "is 127.0.0.1 to most"),
+        ("localhost ", "a blank"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_name_of_a_host_is_refused(
     site: Path, wanted: Wanted, name: str, why: str
 ) -> None:
@@ -161,15 +182,20 @@ def test_a_name_of_another_script_is_one_where_its_address_is_said(
 def test_the_spelling_that_is_kept_is_what_pyinfra_connects_to(site: Path, wanted: Wanted) -> None:
     path = written(site, '  a: {ssh_hostname: "2001:DB8:0::1"}\n  b: {ssh_hostname: b.example.}\n')
     assert [said["ssh_hostname"] for _, said in inventory.read(path)] == [
-        "2001:db8::1", "b.example",
-    ]  # fmt: skip
+        "2001:db8::1",
+        "b.example",
+    ]
 
 
 SAME = [
-    ("mlu01", "MLU01"), ("mlu01.example", "mlu01.example."), ("2001:db8::1", "2001:DB8:0:0::0001"),
-    ("10.0.1.1", "::ffff:10.0.1.1"), ("localhost", "127.0.0.1"), ("::1", "ip6-localhost"),
+    ("mlu01", "MLU01"),
+    ("mlu01.example", "mlu01.example."),
+    ("2001:db8::1", "2001:DB8:0:0::0001"),
+    ("10.0.1.1", "::ffff:10.0.1.1"),
+    ("localhost", "127.0.0.1"),
+    ("::1", "ip6-localhost"),
     ("LOCALHOST", "x.localhost"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
@@ -237,9 +263,12 @@ def test_an_inventory_of_pyinfras_own_is_held_to_the_same(
 
 
 ANY = st.one_of(
-    st.text(max_size=12), st.text("0123456789.xXabf", max_size=16), st.ip_addresses().map(str),
-    st.text("0123456789abcdef:.%[]@/-_", max_size=20), st.sampled_from([*RIGHT, *WRONG]),
-)  # fmt: skip
+    st.text(max_size=12),
+    st.text("0123456789.xXabf", max_size=16),
+    st.ip_addresses().map(str),
+    st.text("0123456789abcdef:.%[]@/-_", max_size=20),
+    st.sampled_from([*RIGHT, *WRONG]),
+)
 
 
 @given(ANY, st.sampled_from(["", ".", " ", "\u200b", "/8", ":22", "0"]))

@@ -251,8 +251,9 @@ def test_what_a_bare_host_needs_of_image_and_weights_comes_ahead(
 ) -> None:
     found = look(wanted, bare).ahead
     assert [(one.kind, one.stage) for one in found] == [
-        ("image", "image"), ("weights-tiny", "weights"),
-    ]  # fmt: skip
+        ("image", "image"),
+        ("weights-tiny", "weights"),
+    ]
 
 
 def test_nothing_comes_ahead_of_the_first_that_is_to_do(

@@ -88,11 +88,24 @@ def test_an_inventory_of_ansible_is_taken_over(
     hosts = read(site, text, name, **variables)
     assert set(hosts) == {"solo", "mlu01", "mlu02", "mlu03", "n1"}
     strict = {**CONNECTING, **defaults(site)}
-    of_rack = {**strict, "ssh_port": 2222, "evict": True, "note": "row 1", "smoke": "always",
-               "reboot_timeout": 1200, "groups": ("hall", "rack1")}  # fmt: skip
+    of_rack = {
+        **strict,
+        "ssh_port": 2222,
+        "evict": True,
+        "note": "row 1",
+        "smoke": "always",
+        "reboot_timeout": 1200,
+        "groups": ("hall", "rack1"),
+    }
     assert hosts["mlu01"] == {**of_rack, "cards": 8}
-    assert hosts["n1"] == {**strict, "ssh_user": "admin", "ssh_key": f"{site}/key", "cards": 2,
-                           "reboot_timeout": 1200, "groups": ("hall", "rack2")}  # fmt: skip
+    assert hosts["n1"] == {
+        **strict,
+        "ssh_user": "admin",
+        "ssh_key": f"{site}/key",
+        "cards": 2,
+        "reboot_timeout": 1200,
+        "groups": ("hall", "rack2"),
+    }
     assert hosts["solo"] == {**strict, "ssh_hostname": "10.0.0.9"}
     assert hosts["mlu02"] == {**of_rack, "cards": 3, "place": {"u": 7}}
 
@@ -121,8 +134,10 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -
         ("b\n10.0.1\n", "SITE/hosts.ini:2: 10.0.1: name: '10.0.1' is 10.0.0.1"),
         ("b\na ansible_host=root@h\n", "SITE/hosts.ini:2: a: ssh_hostname: 'root@h': write h"),
         ("\ufeff[r]\r\na\r\n", "SITE/hosts.ini:1: it begins with a byte order mark"),
-        ("a ansible_ssh_common_args='-o ProxyJump=x'\n",
-         "SITE/hosts.ini:1: a: ansible_ssh_common_args: a proxy is not read from here"),
+        (
+            "a ansible_ssh_common_args='-o ProxyJump=x'\n",
+            "SITE/hosts.ini:1: a: ansible_ssh_common_args: a proxy is not read from here",
+        ),
         ("a ansible_host='{{ b }}'\n", "SITE/hosts.ini:1: a: ansible_host: a template"),
         ("a data=1\n", "SITE/hosts.ini:1: a: data: it would be lost"),
         ("[a b]\nx\n", "SITE/hosts.ini:1: "),
@@ -130,7 +145,7 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -
         ("a\n[x:foo]\n", "SITE/hosts.ini:2: Section [x:foo] has unknown type: foo"),
         ("", "SITE/hosts.ini: hosts: "),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_with_its_place(
     site: Path, wanted: Wanted, text: str, said: str
 ) -> None:
@@ -141,11 +156,11 @@ def test_what_is_wrong_is_told_with_its_place(
     ("text", "said"),
     [
         ("all:\n  hosts:\n    a: {b: [}\n", "SITE/hosts.yml:3: "),
-        ("all:\n  hostss: {a: {}}\n", 'SITE/hosts.yml:2: Skipping unexpected key (hostss)'),
+        ("all:\n  hostss: {a: {}}\n", "SITE/hosts.yml:2: Skipping unexpected key (hostss)"),
         ("all:\n  hosts:\n    a:\n      cards: x\n", "SITE/hosts.yml:4: a: cards: "),
         ("- a\n", "SITE/hosts.yml"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_in_yaml_is_told_with_its_place(
     site: Path, wanted: Wanted, text: str, said: str
 ) -> None:
@@ -196,16 +211,28 @@ def test_a_host_that_is_only_called_so_is_taken(site: Path, wanted: Wanted) -> N
 
 
 def test_all_places_that_can_have_said_it_are_named(site: Path, wanted: Wanted) -> None:
-    message = refused(site, "[r]\na\n[s]\nb cards=8\n", group_vars__all="cards: 1\n",
-                      group_vars__r="x: 1\ncards: two\n", group_vars__s="cards: 3\n")  # fmt: skip
+    message = refused(
+        site,
+        "[r]\na\n[s]\nb cards=8\n",
+        group_vars__all="cards: 1\n",
+        group_vars__r="x: 1\ncards: two\n",
+        group_vars__s="cards: 3\n",
+    )
     places = "SITE/hosts.ini:4 or SITE/group_vars/all.yml:1 or SITE/group_vars/r.yml:2"
     assert message.startswith(f"{places}: a: cards: ")
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "ssh_pass", "become_password", "become_pass", "sudo_pass",
-             "ssh_private_key_passphrase"]
-)  # fmt: skip
+    "name",
+    [
+        "password",
+        "ssh_pass",
+        "become_password",
+        "become_pass",
+        "sudo_pass",
+        "ssh_private_key_passphrase",
+    ],
+)
 def test_a_secret_is_refused_and_not_repeated(site: Path, wanted: Wanted, name: str) -> None:
     message = refused(site, f"a\nb ansible_{name}=hunter2\n")
     assert message.startswith(f"SITE/hosts.ini:2: b: ansible_{name}: a secret in an inventory")
@@ -266,10 +293,12 @@ def test_any_file_is_hosts_or_an_error(template: Path, content: bytes) -> None:
 
 
 LISTED = {
-    "all": {"children": ["ungrouped", "leaf", "top"]}, "ungrouped": {"hosts": ["u"]},
-    "top": {"children": ["middle"]}, "middle": {"children": ["leaf"], "hosts": ["m"]},
+    "all": {"children": ["ungrouped", "leaf", "top"]},
+    "ungrouped": {"hosts": ["u"]},
+    "top": {"children": ["middle"]},
+    "middle": {"children": ["leaf"], "hosts": ["m"]},
     "leaf": {"hosts": ["l"]},
-}  # fmt: skip
+}
 
 
 def test_a_wider_group_stands_ahead_of_its_children() -> None:

@@ -30,9 +30,16 @@ from tests.runs import until
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
-    ["explain"], ["explain", "--markdown"], ["--help"], ["show", "baichuan-7b"],
-    ["check", "hosts.py"], ["inventory", "hosts.py"], ["status"], ["drift"], ["report"],
-]  # fmt: skip
+    ["explain"],
+    ["explain", "--markdown"],
+    ["--help"],
+    ["show", "baichuan-7b"],
+    ["check", "hosts.py"],
+    ["inventory", "hosts.py"],
+    ["status"],
+    ["drift"],
+    ["report"],
+]
 EACH = f"""
 import os, sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -62,9 +69,14 @@ def defaults() -> None:
 
 def python(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *words], cwd=cwd, stdin=subprocess.DEVNULL, text=True, timeout=120,
-        preexec_fn=defaults, **{"env": {**os.environ, "PYTHONPATH": str(ROOT)}, **more},
-    )  # fmt: skip
+        [sys.executable, *words],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=120,
+        preexec_fn=defaults,
+        **{"env": {**os.environ, "PYTHONPATH": str(ROOT)}, **more},
+    )
 
 
 @pytest.fixture
@@ -111,8 +123,12 @@ def test_closed_streams_are_no_files_of_the_run(tmp_path: Path) -> None:
         "import sys\nprint('lost')\nprint('lost', file=sys.stderr)\n"
     )
     words = f'exec {sys.executable} -c "$0" <&- >&- 2>&-'
-    done = subprocess.run(["sh", "-c", words, program], cwd=tmp_path, timeout=60,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", words, program],
+        cwd=tmp_path,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0
     text = (tmp_path / "runs/1/journal.jsonl").read_text()
     assert text.count("\n") == 2 and "lost" not in text
@@ -212,8 +228,18 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(
     kept = journal.Journal(tmp_path / "1")
     kept.append("hosts", names=["a"], groups={})
     kept.append("stage", "a", stage="image")
-    kept.append("transfer", "a", title="x", sent=1, total=1, resumed=0, swarmed=0, fallback="",
-                stage="image", seconds=2.0)  # fmt: skip
+    kept.append(
+        "transfer",
+        "a",
+        title="x",
+        sent=1,
+        total=1,
+        resumed=0,
+        swarmed=0,
+        fallback="",
+        stage="image",
+        seconds=2.0,
+    )
     kept.append("stage-done", "a", stage="image", changes=["x"], seconds=3.0, driver="")
     kept.append("end")
     found = report.of(tmp_path / "1")["hosts"]["a"]
@@ -244,9 +270,17 @@ def test_one_request_to_stop_that_comes_twice_is_one(monkeypatch: pytest.MonkeyP
     now = iter([0.0, 0.1, 0.2, 9.0, 9.1, 9.2])
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     requests = ending.Requests()
-    told = [requests.new(number) for number in (
-        signal.SIGTERM, signal.SIGTERM, signal.SIGHUP, signal.SIGHUP, signal.SIGINT, signal.SIGINT,
-    )]  # fmt: skip
+    told = [
+        requests.new(number)
+        for number in (
+            signal.SIGTERM,
+            signal.SIGTERM,
+            signal.SIGHUP,
+            signal.SIGHUP,
+            signal.SIGINT,
+            signal.SIGINT,
+        )
+    ]
     assert told == [True, False, False, False, True, True]
 
 
@@ -298,15 +332,23 @@ def test_who_only_tells_mlufleet_has_told_pyinfra_as_well(
     project: Path, number: signal.Signals
 ) -> None:
     stub = project / "stub"
-    stub.write_text("#!/bin/sh\ntrap 'echo told >> told; exit 1' HUP TERM\n: > ready\n"
-                    "n=0; while [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done\n")  # fmt: skip
+    stub.write_text(
+        "#!/bin/sh\ntrap 'echo told >> told; exit 1' HUP TERM\n: > ready\n"
+        "n=0; while [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done\n"
+    )
     stub.chmod(0o755)
-    program = f"import sys\nfrom fleet import launch\nsys.executable = {str(stub)!r}\n" \
-              "launch.run('hosts.py', ())\n"  # fmt: skip
+    program = (
+        f"import sys\nfrom fleet import launch\nsys.executable = {str(stub)!r}\n"
+        "launch.run('hosts.py', ())\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=project, stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=defaults, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=defaults,
+        start_new_session=True,
+    )
     try:
         until(lambda: (project / "ready").exists(), 60)
         process.send_signal(number)
@@ -341,19 +383,30 @@ def test_a_folder_with_blanks_and_chinese_letters_is_a_project_as_any(project: P
     data = {"release": str(moved / "small.yml"), "store": str(moved / "store"), "groups": ["北京"]}
     (moved / "hosts.py").write_text(f"all = [('a', {data!r})]\n", encoding="utf-8")
     bare = {
-        "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C",
-        "PYTHONIOENCODING": "ascii", "XDG_CACHE_HOME": str(moved / "cache"),
-    }  # fmt: skip
-    for words in (["-O", "-m", "fleet.cli", "check", "hosts.py"],
-                  ["-m", "fleet.cli", "inventory", "hosts.py"]):  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "LC_ALL": "C",
+        "PYTHONIOENCODING": "ascii",
+        "XDG_CACHE_HOME": str(moved / "cache"),
+    }
+    for words in (
+        ["-O", "-m", "fleet.cli", "check", "hosts.py"],
+        ["-m", "fleet.cli", "inventory", "hosts.py"],
+    ):
         done = python(*words, cwd=moved, env=bare, capture_output=True)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_working_folder_that_is_gone_is_told_in_a_sentence(tmp_path: Path) -> None:
     words = f"mkdir d && cd d && rmdir ../d && exec {sys.executable} -m fleet.cli check hosts.py"
-    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode in (1, 3) and "Traceback" not in done.stderr, done.stderr
     assert done.stderr.startswith("error: ")
 

@@ -48,8 +48,9 @@ def test_a_chart_draws_each_way_through_all_counts_and_slower_is_higher() -> Non
     slower = {"wall": 20.0, "cpu": 5.0}
     drawn = chart.draw({str(n): {"product": slower, "bare": costs} for n in (1, 20, 300)})
     lines = ET.fromstring(drawn).findall("{http://www.w3.org/2000/svg}polyline")
-    heights = [[float(point.split(",")[1]) for point in line.attrib["points"].split()]
-               for line in lines]  # fmt: skip
+    heights = [
+        [float(point.split(",")[1]) for point in line.attrib["points"].split()] for line in lines
+    ]
     assert [len(points) for points in heights] == [3] * 4
     assert heights[0][0] < heights[1][0] < heights[2][0] < heights[3][0]
 
@@ -64,8 +65,10 @@ def test_the_page_of_distribution_says_what_its_figures_come_to() -> None:
 
 
 def test_a_larger_fleet_costs_the_controller_its_last_pieces_a_host() -> None:
-    runs = [{"way": "swarm", "hosts": n, "seconds": 60.0 + n, "sent": 1 + 0.01 * (n - 1)}
-            for n in (1, 5, 9)]  # fmt: skip
+    runs = [
+        {"way": "swarm", "hosts": n, "seconds": 60.0 + n, "sent": 1 + 0.01 * (n - 1)}
+        for n in (1, 5, 9)
+    ]
     figures = {"bytes": 100 * larger.PIECE, "MiB/s": 8, "runs": runs, "SSH MiB a CPU second": 900}
     assert round(larger.twice(figures), 6) == 1
     # 50 s of the file and half a second a piece

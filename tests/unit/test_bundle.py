@@ -51,9 +51,18 @@ def packed(site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pack(site: Path, *options: str) -> tuple[int, str]:
-    done = CliRunner().invoke(main, [
-        "bundle", str(site / "small.yml"), "--store", str(site / "store"), *options,
-        "-o", str(site / "site.tar")])  # fmt: skip
+    done = CliRunner().invoke(
+        main,
+        [
+            "bundle",
+            str(site / "small.yml"),
+            "--store",
+            str(site / "store"),
+            *options,
+            "-o",
+            str(site / "site.tar"),
+        ],
+    )
     return done.exit_code, done.output
 
 
@@ -106,9 +115,16 @@ def test_all_of_a_release_and_the_tool_is_there_and_the_way_up_is_told(
     assert f"cd {there} && python3 -m venv" in said and "mlufleet deploy" in said
     found = load(str(there / "files/releases/small.yml"), str(there / "artifacts"))
     assert found.identity == wanted.identity
-    for name in ("deploy.py", "config.py", "fleet/cli.py", "operations/step.py",
-                 "files/scripts/probe.sh", "environment/one-1-py3-none-any.whl",
-                 "pyproject.toml", "docs/failures.md"):  # fmt: skip
+    for name in (
+        "deploy.py",
+        "config.py",
+        "fleet/cli.py",
+        "operations/step.py",
+        "files/scripts/probe.sh",
+        "environment/one-1-py3-none-any.whl",
+        "pyproject.toml",
+        "docs/failures.md",
+    ):
         assert (there / name).is_file(), name
     assert not list(there.rglob("__pycache__")) and not list(there.rglob(f"*{PART}"))
 
@@ -189,8 +205,7 @@ def test_a_signature_of_another_namespace_is_refused(site: Path, packed: Path) -
     refused(packed, "BUNDLE_SIGNATURE")
 
 
-@pytest.mark.parametrize("old", [b"-----BEGIN SSH SIGNATURE-----\nU1NI",
-                                 manifest.HEAD.encode()])  # fmt: skip
+@pytest.mark.parametrize("old", [b"-----BEGIN SSH SIGNATURE-----\nU1NI", manifest.HEAD.encode()])
 def test_a_spoilt_signature_or_manifest_is_refused(packed: Path, old: bytes) -> None:
     changed(packed, old, old[:-2] + b"z" + old[-1:])
     refused(packed, "BUNDLE_SIGNATURE")
@@ -233,9 +248,27 @@ def test_a_file_of_the_folder_that_differs_is_kept_and_named(packed: Path) -> No
     assert "BUNDLE_EXISTS" in unpack(packed)[1] and path.is_symlink()
 
 
-@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "a//b", "./a", "a\\b", NAME,
-                                  f"x{PART}", "a\rb", "-rf", "a/-x", "\x1b[2J", "a\u202eb",
-                                  "a\x85b", "a /b", "a\u2028b"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/x",
+        "../x",
+        "a/../../x",
+        "a//b",
+        "./a",
+        "a\\b",
+        NAME,
+        f"x{PART}",
+        "a\rb",
+        "-rf",
+        "a/-x",
+        "\x1b[2J",
+        "a\u202eb",
+        "a\x85b",
+        "a /b",
+        "a\u2028b",
+    ],
+)
 def test_a_name_that_leaves_the_folder_is_refused_where_it_is_read_and_where_it_is_packed(
     tmp_path: Path, name: str
 ) -> None:
@@ -249,8 +282,9 @@ def test_a_name_that_leaves_the_folder_is_refused_where_it_is_read_and_where_it_
     assert not (tmp_path / "there").exists()
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE,
-                                  tarfile.FIFOTYPE, tarfile.CHRTYPE])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+)
 def test_a_member_that_is_no_plain_file_is_refused(tmp_path: Path, kind: bytes) -> None:
     member = tarfile.TarInfo("a")
     member.type, member.linkname = kind, "/etc/passwd"
@@ -300,8 +334,12 @@ def test_the_documented_commands_stop_at_another_signer(site: Path, packed: Path
     (script,) = re.findall(r"^```sh by-hand\n(.*?)^```$", DOCS.read_text(), re.M | re.S)
     text = script.replace("/srv/site", str(site / "there")).replace("site.tar", str(packed))
     text = text.replace("allowed_signers", str(site / "allowed_signers"))
-    done = subprocess.run(["sh", "-ec", text.replace("WHO", "builder@example.com")], cwd=site,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-ec", text.replace("WHO", "builder@example.com")],
+        cwd=site,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode and not (site / "there/deploy.py").exists()
 
 
@@ -399,12 +437,17 @@ def test_what_an_inventory_says_of_this_machine_is_told(
             "hosts: {a: {releases: {other: '0', small: '1'}}, b: {store: artifacts/}}\n"
         )
     else:
-        (site / name).write_text("name,store,release,ssh_key\na,/srv/mlu,/home/me/small.yml,"
-                                 "~/.ssh/mlu\nb,artifacts,other,\n")  # fmt: skip
+        (site / name).write_text(
+            "name,store,release,ssh_key\na,/srv/mlu,/home/me/small.yml,"
+            "~/.ssh/mlu\nb,artifacts,other,\n"
+        )
     status, said = pack(site, "--inventory", str(site / name))
     lines = [line for line in said.splitlines() if line.startswith(f"{site / name}: ")]
     assert status == 0
     assert [line.split("`", 2)[1] for line in lines] == [
-        "store: /srv/mlu", "release: /home/me/small.yml", "ssh_key: ~/.ssh/mlu", "release: other"
-    ]  # fmt: skip
+        "store: /srv/mlu",
+        "release: /home/me/small.yml",
+        "ssh_key: ~/.ssh/mlu",
+        "release: other",
+    ]
     assert "there it is `small`" in said and "the bundle has it not" in said

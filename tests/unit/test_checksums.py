@@ -38,18 +38,19 @@ FORMS = {
     "ours second": f"{OTHER}  other.rpm\n{MD5}  {NAME}\n",
     "comments": f"# made by hand\n; by nobody\n{MD5}  {NAME}\n# end\n",
     "a signed list": f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{SHA256}  {NAME}\n"
-                     "-----BEGIN PGP SIGNATURE-----\niQIzBAEBCAAdFiEE\n",
+    "-----BEGIN PGP SIGNATURE-----\niQIzBAEBCAAdFiEE\n",
     "certutil": f"MD5 hash of file {NAME}:\r\n{MD5}\r\nCertUtil: -hashfile command completed.\r\n",
     "certutil in Chinese": f"MD5 的 {NAME} 哈希:\r\n{MD5}\r\nCertUtil: -hashfile 完成。\r\n",
-    "certutil of Windows 7": f"MD5 hash:\r\n{' '.join(MD5[i:i + 2] for i in range(0, 32, 2))}\r\n",
+    "certutil of Windows 7": "MD5 hash:\r\n"
+    f"{' '.join(MD5[i : i + 2] for i in range(0, 32, 2))}\r\n",
     "a table of PowerShell": f"\r\nAlgorithm Hash Path\r\n--------- ---- ----\r\n"
-                             f"MD5       {MD5.upper()}    C:\\Users\\me\\{NAME}\r\n\r\n",
+    f"MD5       {MD5.upper()}    C:\\Users\\me\\{NAME}\r\n\r\n",
     "a list of PowerShell": f"\r\nAlgorithm : SHA256\r\nHash      : {SHA256.upper()}\r\n"
-                            f"Path      : C:\\Users\\me\\{NAME}\r\n",
+    f"Path      : C:\\Users\\me\\{NAME}\r\n",
     "sha1": f"{SHA1}  {NAME}\n",
     "sha512": f"{SHA512}  {NAME}\n",
     "two kinds of one file": f"MD5 ({NAME}) = {MD5}\nSHA1 ({NAME}) = {SHA1}\n",
-}  # fmt: skip
+}
 ENCODINGS = {
     "UTF-8": lambda text: text.encode(),
     "with its mark": lambda text: codecs.BOM_UTF8 + text.encode(),
@@ -78,8 +79,9 @@ def test_a_sum_is_read_in_its_form_and_a_wrong_one_is_found(
         locks.measure(file)
 
 
-@pytest.mark.parametrize("ending", ["md5sum", "md5", "sha1", "sha256", "sha256sum", "sha512",
-                                    "MD5", "SHA256"])  # fmt: skip
+@pytest.mark.parametrize(
+    "ending", ["md5sum", "md5", "sha1", "sha256", "sha256sum", "sha512", "MD5", "SHA256"]
+)
 def test_a_sum_beside_a_file_counts_whatever_its_ending(file: Path, ending: str) -> None:
     file.with_name(f"{NAME}.{ending}").write_text(f"{SHA256}  {NAME}\n")
     assert locks.measure(file).size == len(CONTENT)
@@ -88,8 +90,9 @@ def test_a_sum_beside_a_file_counts_whatever_its_ending(file: Path, ending: str)
         locks.measure(file)
 
 
-@pytest.mark.parametrize("name", ["SHA256SUMS", "MD5SUMS", "sha256sum.txt", "SHA512SUMS.txt",
-                                  "checklist.chk"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["SHA256SUMS", "MD5SUMS", "sha256sum.txt", "SHA512SUMS.txt", "checklist.chk"]
+)
 def test_a_list_of_the_folder_counts_where_it_knows_the_file(file: Path, name: str) -> None:
     file.with_name(name).write_text(f"{OTHER}  other.rpm\n")
     assert locks.measure(file).size == len(CONTENT)

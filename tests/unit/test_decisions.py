@@ -103,8 +103,10 @@ def test_driver_right_is_nothing_to_do(wanted: Wanted, driven: HostState) -> Non
 
 
 def test_driver_installed_but_an_old_one_loaded_is_not_right(wanted: Wanted) -> None:
-    lines = [line.replace("running|0000:39:00.0|5.10.10", "running|0000:39:00.0|5.10.6")
-             for line in DRIVEN]  # fmt: skip
+    lines = [
+        line.replace("running|0000:39:00.0|5.10.10", "running|0000:39:00.0|5.10.6")
+        for line in DRIVEN
+    ]
     assert driver.decide(wanted, probe(*lines), NONE) != []
 
 
@@ -127,8 +129,9 @@ def test_a_foreign_process_on_a_card_stops_a_driver_change_and_is_named(wanted: 
 
 
 def test_our_own_container_on_a_card_is_not_foreign(wanted: Wanted) -> None:
-    state = probe(*BARE, "holder|77|python|" + "c" * 64,
-                  f"container|{'c' * 64}|sha256:x|true|9|spec")  # fmt: skip
+    state = probe(
+        *BARE, "holder|77|python|" + "c" * 64, f"container|{'c' * 64}|sha256:x|true|9|spec"
+    )
     assert driver.foreign(state) == []
 
 
@@ -261,8 +264,9 @@ def test_a_refused_host_stops_there(wanted: Wanted) -> None:
 def test_packages_are_believed_only_while_their_folders_are_as_they_were(wanted: Wanted) -> None:
     made = packages.inputs(wanted, with_container(wanted, None, "true", "facts|f1"))
     for site, todo in (("s1", False), ("s2", True)):
-        seen = with_container(wanted, None, "true", "facts|f1", f"site|{site}",
-                              f"stamp|packages|{made} s1")  # fmt: skip
+        seen = with_container(
+            wanted, None, "true", "facts|f1", f"site|{site}", f"stamp|packages|{made} s1"
+        )
         assert bool(packages.decide(wanted, seen, NONE)) is todo
 
 
@@ -270,8 +274,10 @@ def test_a_kernel_that_boots_next_without_the_driver_is_named(wanted: Wanted) ->
     coming = "next|4.15.0-99-generic"
     (todo,) = driver.decide(wanted, probe(*DRIVEN, coming), NONE)
     assert "4.15.0-99-generic" in todo
-    assert driver.decide(wanted, probe(*DRIVEN, coming, "module-for|4.15.0-99-generic|5.10.10"),
-                         NONE) == []  # fmt: skip
+    assert (
+        driver.decide(wanted, probe(*DRIVEN, coming, "module-for|4.15.0-99-generic|5.10.10"), NONE)
+        == []
+    )
 
 
 @pytest.mark.parametrize("built", [(), ("module-for|4.15.0-20-generic|5.10.22",)])
@@ -371,8 +377,9 @@ def test_a_module_that_is_not_built_for_the_running_kernel_needs_its_headers(
 ) -> None:
     lines = [line for line in DRIVEN if not line.startswith(("headers", "running", "node"))]
     assert preflight.decide(wanted, probe(*lines), NONE) == []
-    elsewhere = probe(*(line for line in lines if not line.startswith("module-for")),
-                      "module-for|4.9.9|5.10.10")  # fmt: skip
+    elsewhere = probe(
+        *(line for line in lines if not line.startswith("module-for")), "module-for|4.9.9|5.10.10"
+    )
     assert code(preflight.decide(wanted, elsewhere, NONE)) == "HEADERS_MISSING"
 
 
@@ -389,15 +396,18 @@ def test_a_kernel_that_nobody_expected_to_boot_gets_its_module(
     monkeypatch.setattr(driver, "again", lambda wanted: next(states))
     steps = [repr(command) for command in driver.act(wanted, before, NONE)]
     assert steps == [
-        "Reboot(5.10.6 is loaded)", "Step(build-driver 5.10.10 4.9.9)", "Step(load-driver)",
-    ]  # fmt: skip
+        "Reboot(5.10.6 is loaded)",
+        "Step(build-driver 5.10.10 4.9.9)",
+        "Step(load-driver)",
+    ]
 
 
 def test_a_card_that_does_not_run_is_refused_unless_another_driver_is_coming(
     wanted: Wanted,
 ) -> None:
-    sick = [line.replace("3a:00.0|5.10.10|CN_RUNNING", "3a:00.0|5.10.10|CN_BOOTERR")
-            for line in DRIVEN]  # fmt: skip
+    sick = [
+        line.replace("3a:00.0|5.10.10|CN_RUNNING", "3a:00.0|5.10.10|CN_BOOTERR") for line in DRIVEN
+    ]
     decided = preflight.decide(wanted, probe(*sick), NONE)
     assert code(decided) == "CARD_UNHEALTHY" and "0000:3a:00.0 (CN_BOOTERR)" in decided.detail
     older = [line.replace("|5.10.10|", "|5.10.6|") for line in sick]

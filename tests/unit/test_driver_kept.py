@@ -85,8 +85,10 @@ class Host:
         text = before.replace("@ROOT@", str(self.root)) + "\n" + text
         done = subprocess.run(
             ["/bin/sh", "-c", text, step, NAME, version, str(package), "5", *more],
-            env={"PATH": str(self.root / "bin")}, capture_output=True, text=True,
-        )  # fmt: skip
+            env={"PATH": str(self.root / "bin")},
+            capture_output=True,
+            text=True,
+        )
         print(done.stdout, done.stderr)
         return done.returncode, done.stdout.splitlines()
 
@@ -115,9 +117,32 @@ def host(tmp_path: Path) -> Host:
     host = Host(tmp_path)
     for folder in ("bin", "artifacts", "etc", f"lib/modules/{KERNEL}", "sys/module/cambricon_drv"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("cat", "cksum", "cmp", "cp", "date", "find", "grep", "head", "ls", "mkdir", "mv",
-                 "rm", "sed", "sort", "tail", "tar", "tee", "tr", "wc", "uname", "basename",
-                 "stat", "awk", "sleep"):  # fmt: skip
+    for name in (
+        "cat",
+        "cksum",
+        "cmp",
+        "cp",
+        "date",
+        "find",
+        "grep",
+        "head",
+        "ls",
+        "mkdir",
+        "mv",
+        "rm",
+        "sed",
+        "sort",
+        "tail",
+        "tar",
+        "tee",
+        "tr",
+        "wc",
+        "uname",
+        "basename",
+        "stat",
+        "awk",
+        "sleep",
+    ):
         place = next(p for p in (Path("/usr/bin") / name, Path("/bin") / name) if p.exists())
         (tmp_path / "bin" / name).symlink_to(place)
     host.tool("made", MADE)
@@ -215,10 +240,14 @@ def test_two_versions_that_cannot_be_told_apart_are_named(host: Host) -> None:
 @pytest.mark.parametrize("setting", ["yum.conf", "dnf/dnf.conf"])
 @pytest.mark.parametrize(
     ("checked", "refused"),
-    [("x.rpm: sha1 md5 OK", True), ("x.rpm: digests OK", True),
-     ("x.rpm: digests SIGNATURES NOT OK", True), ("x.rpm: rsa sha1 (md5) pgp md5 OK", False),
-     ("x.rpm: digests signatures OK", False)],
-)  # fmt: skip
+    [
+        ("x.rpm: sha1 md5 OK", True),
+        ("x.rpm: digests OK", True),
+        ("x.rpm: digests SIGNATURES NOT OK", True),
+        ("x.rpm: rsa sha1 (md5) pgp md5 OK", False),
+        ("x.rpm: digests signatures OK", False),
+    ],
+)
 def test_a_site_that_takes_signed_packages_only_is_asked_before_anything(
     host: Host, setting: str, checked: str, refused: bool
 ) -> None:
@@ -320,9 +349,10 @@ def test_the_same_holds_for_apt(debian: Host, kept: bool) -> None:
     status, said = debian.run("install-driver", file="deb")
     assert (status, debian.works) == (1, A)
     assert said[-1] == (
-        f"driver {A} is back: E: no" if kept else
-        f"the files of driver {A} are back, its package is not: it is not kept here: E: no"
-    )  # fmt: skip
+        f"driver {A} is back: E: no"
+        if kept
+        else f"the files of driver {A} are back, its package is not: it is not kept here: E: no"
+    )
     assert (debian.root / "db").read_text() == (f"install ok installed|{A}\n" if kept else "")
 
 

@@ -97,17 +97,24 @@ def test_what_dkms_has_in_its_books_and_the_kernel_has_not_is_installed_again(
     dkms.chmod(0o755)
     script = body("build-driver").replace("/var/lib/dkms/", f"{tmp_path}/dkms/")
     script = script.replace("/lib/modules/", f"{tmp_path}/modules/")
-    subprocess.run(["sh", "-c", script, "build", "5.10.10", kernel], check=True,
-                   env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})  # fmt: skip
+    subprocess.run(
+        ["sh", "-c", script, "build", "5.10.10", kernel],
+        check=True,
+        env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"},
+    )
     (asked,) = (tmp_path / "log").read_text().splitlines()
     assert asked == f"install -m cambricon-mlu -v 5.10.10 -k {kernel}" + " --force" * force
 
 
 @pytest.mark.parametrize(
     ("says", "code"),
-    [("Key was rejected by service", "SECURE_BOOT"), ("Required key not available", "SECURE_BOOT"),
-     ("Cannot allocate memory", "MODULE_NOT_LOADED"), ("", "MODULE_NOT_LOADED")],
-)  # fmt: skip
+    [
+        ("Key was rejected by service", "SECURE_BOOT"),
+        ("Required key not available", "SECURE_BOOT"),
+        ("Cannot allocate memory", "MODULE_NOT_LOADED"),
+        ("", "MODULE_NOT_LOADED"),
+    ],
+)
 def test_a_module_that_is_refused_for_its_signature_has_a_code_of_its_own(
     tmp_path: Path, says: str, code: str
 ) -> None:
@@ -121,6 +128,10 @@ def test_a_module_that_is_refused_for_its_signature_has_a_code_of_its_own(
     script = body("load-driver").replace("/etc/modules", f"{tmp_path}/modules")
     script = script.replace("/sys/module", f"{tmp_path}/sys")
     (tmp_path / "modules-load.d").mkdir()
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True,
-                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
     assert done.returncode == 1 and f"@@code {code}" in done.stdout.splitlines()

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from tests.lab.paths import PROJECT
 
-LISTED = [int(number) for number in
-          re.findall(r"^\| (\d+) \|", (PROJECT / "docs/faults.md").read_text(), re.M)]  # fmt: skip
+LISTED = [
+    int(number)
+    for number in re.findall(r"^\| (\d+) \|", (PROJECT / "docs/faults.md").read_text(), re.M)
+]
 
 
 def cited(path: Path) -> list[int]:

@@ -35,20 +35,23 @@ def test_a_host_and_an_optional_model_have_fields_of_their_own(site: Path, wante
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("version: 5.10.10", "version: 5.10", '3: driver.version: YAML reads 5.10 as a number'),
+        ("version: 5.10.10", "version: 5.10", "3: driver.version: YAML reads 5.10 as a number"),
         ("tag: v1}", "tag: 2023-01-01}", "13: sources.0.tag: YAML reads 2023-01-01 as a date"),
         ("tag: v1}", "commit: 1234567}", 'put it in quotes, "1234567"'),
         ("  name: torch", "  name: no", "9: container.name: YAML reads no as yes or no"),
         ("  name: torch", "  name: torch\n  privileged: 1", "true or false is expected, not 1"),
-        ("path: /home/share/model,", "path: \"/it's\",", "is not an absolute path without blanks"),
+        ("path: /home/share/model,", 'path: "/it\'s",', "is not an absolute path without blanks"),
         ("file: driver.deb", "file: ../driver.deb", "'../driver.deb' leaves its folder"),
-        ("torch:v1\"}", "torch:v1'; x\"}", "x\" is not an image: "),
+        ('torch:v1"}', "torch:v1'; x\"}", 'x" is not an image: '),
         ("version: 5.10.10", "version: 5.10.１", "'5.10.１' is not a version: 5.10.10"),
         ("name: small\n", "", "small.yml:1: name: this field is missing"),
-        ("packages:\n  wheelhouse: wheels\n  pip:\n    - {install: [numpy]}\n", "packages:\n",
-         "packages: a mapping (`{}` is an empty one) is expected, and nothing is given"),
+        (
+            "packages:\n  wheelhouse: wheels\n  pip:\n    - {install: [numpy]}\n",
+            "packages:\n",
+            "packages: a mapping (`{}` is an empty one) is expected, and nothing is given",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_told_with_what_is_right(
     site: Path, old: str, new: str, said: str
 ) -> None:

@@ -53,10 +53,10 @@ def host(tmp_path: Path) -> Path:
         "systemctl": f'echo "$*" >> {tmp_path}/log',
         "sleep": f"touch {tmp_path}/node",
         "docker": f"cd {tmp_path}/containers; for name; do :; done; case $1 in\n"
-                  f'inspect) cat "$name" ;;\n'
-                  "start) [ -e ../node ] || exit 1\n"
-                  "echo true > $name; echo $name >> ../log ;;\nesac",
-    }  # fmt: skip
+        f'inspect) cat "$name" ;;\n'
+        "start) [ -e ../node ] || exit 1\n"
+        "echo true > $name; echo $name >> ../log ;;\nesac",
+    }
     for name, does in tools.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
         (tmp_path / "bin" / name).chmod(0o755)
@@ -64,8 +64,13 @@ def host(tmp_path: Path) -> Path:
 
 
 def run(host: Path, script: str) -> None:
-    subprocess.run(["sh", "-c", script], check=True, stdin=subprocess.DEVNULL, timeout=60,
-                   env={"PATH": f"{host}/bin:/usr/bin:/bin"})  # fmt: skip
+    subprocess.run(
+        ["sh", "-c", script],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        env={"PATH": f"{host}/bin:/usr/bin:/bin"},
+    )
 
 
 def placed(host: Path) -> str:

@@ -65,21 +65,39 @@ def nasty_run(folder: Path) -> dict[str, Any]:
     """A journal as an older version, or somebody else, may have written it; its report."""
     lock = {"run": NASTY, "operator": NASTY, "since": NASTY, "lease": 20, "why": NASTY, "age": 1}
     versions = dict.fromkeys(("release", "os", "kernel", "driver", "engine", NASTY), NASTY)
-    seen = {"seen": 28.0, "wanted": NASTY, "versions": {**versions, "cards": 1}, "lock": lock,
-            "cards": {NASTY: NASTY}, "serials": {NASTY: NASTY}, "models": {NASTY: NASTY},
-            "owners": {}, "validation": {NASTY: {"verdict": NASTY, "why": NASTY}}}  # fmt: skip
+    seen = {
+        "seen": 28.0,
+        "wanted": NASTY,
+        "versions": {**versions, "cards": 1},
+        "lock": lock,
+        "cards": {NASTY: NASTY},
+        "serials": {NASTY: NASTY},
+        "models": {NASTY: NASTY},
+        "owners": {},
+        "validation": {NASTY: {"verdict": NASTY, "why": NASTY}},
+    }
     events = [
         at(1, "hosts", "", names=[NASTY, "down"], groups={NASTY: [NASTY]}),
         at(2, "observed", NASTY, needs=[NASTY], drift={NASTY: [NASTY]}, refusal=None, **seen),
         at(3, "stage", NASTY, stage=NASTY),
         at(4, "stage-done", NASTY, stage=NASTY, changes=[NASTY], seconds=1.0, seen=3.5),
-        at(5, "answer", NASTY, text=NASTY), at(6, "kept", NASTY, what=NASTY),
-        at(7, "note", NASTY, text=NASTY), at(8, "way-back", NASTY, release=NASTY, why=NASTY),
+        at(5, "answer", NASTY, text=NASTY),
+        at(6, "kept", NASTY, what=NASTY),
+        at(7, "note", NASTY, text=NASTY),
+        at(8, "way-back", NASTY, release=NASTY, why=NASTY),
         at(9, "failed", NASTY, stage=NASTY, code=NASTY, sentence=NASTY, remedy=NASTY, tail=[NASTY]),
-        at(9, "unreachable", "down", stage="connect", code="UNREACHABLE", sentence=NASTY,
-           remedy=NASTY, tail=[NASTY]),
+        at(
+            9,
+            "unreachable",
+            "down",
+            stage="connect",
+            code="UNREACHABLE",
+            sentence=NASTY,
+            remedy=NASTY,
+            tail=[NASTY],
+        ),
         at(10, "step", NASTY, stage=NASTY, title=NASTY),
-    ]  # fmt: skip
+    ]
     folder.mkdir(parents=True)
     lines = (json.dumps(event) + "\n" for event in events)
     (folder / "journal.jsonl").write_text("".join(lines))
@@ -99,10 +117,19 @@ def test_every_way_out_of_a_report_shows_it_as_text(
         click.echo(line)
     click.echo(json.dumps(doctor.findings(found), ensure_ascii=False))
     said = capsys.readouterr()
-    written = {path.name: path.read_bytes().decode() for path in folder.iterdir()
-               if path.name != "journal.jsonl"}  # fmt: skip
-    assert {"report.json", "report.html", "junit.xml", "metrics.prom", "cards.csv",
-            "cards.json"} <= set(written)  # fmt: skip
+    written = {
+        path.name: path.read_bytes().decode()
+        for path in folder.iterdir()
+        if path.name != "journal.jsonl"
+    }
+    assert {
+        "report.json",
+        "report.html",
+        "junit.xml",
+        "metrics.prom",
+        "cards.csv",
+        "cards.json",
+    } <= set(written)
     for name, text in {**written, "out": said.out, "err": said.err}.items():
         assert inert(text.replace("\r\n", "\n")), (name, foreign.ACTIVE.findall(text))
         assert r"\x1b" in text or r"\\x1b" in text, name
@@ -110,8 +137,12 @@ def test_every_way_out_of_a_report_shows_it_as_text(
     (row, other) = csv.DictReader(io.StringIO(written["cards.csv"], newline=""))
     assert row["serial"] == f"'{SHOWN}" and other["host"] == "down"
     assert json.loads(written["cards.json"])[0]["serial"] == SHOWN
-    labels = [sample.labels for family in text_string_to_metric_families(written["metrics.prom"])
-              for sample in family.samples if "driver" in sample.labels]  # fmt: skip
+    labels = [
+        sample.labels
+        for family in text_string_to_metric_families(written["metrics.prom"])
+        for sample in family.samples
+        if "driver" in sample.labels
+    ]
     assert labels[0]["host"] == labels[0]["driver"] == SHOWN
     assert xml.fromstring(written["junit.xml"].encode())[0].get("name") == SHOWN
 
@@ -122,8 +153,10 @@ def test_every_way_into_a_run_makes_text_of_it(monkeypatch: pytest.MonkeyPatch) 
     line, last = Lines(SimpleNamespace(close=None), lambda size: next(blocks))
     assert inert(line) and HARMLESS.split(r"\r")[0] in line and last == r"half \x1b[2J"
     lock = "lock\trun\tme\x1b[2J\tnow\t20\twhy\x9b2J\t3"
-    said = parse([line, "@@mlufleet-begin", *(x.replace("|", "\t") for x in BARE), lock,
-                  "@@mlufleet-end"], 0.0)[""]  # fmt: skip
+    said = parse(
+        [line, "@@mlufleet-begin", *(x.replace("|", "\t") for x in BARE), lock, "@@mlufleet-end"],
+        0.0,
+    )[""]
     assert said.lock and said.lock.operator == r"me\x1b[2J" and said.lock.why == r"why\x9b2J"
     failure = Failure("ENGINE", NASTY, (NASTY,))
     assert inert(failure.sentence) and failure.tail == (SHOWN,)
@@ -178,10 +211,15 @@ def test_the_live_view_shows_text() -> None:
 def test_wrong_input_is_told_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yml").write_text('defaults: {release: x}\nhosts: {"a\\e[2J\\u202e": {}}\n')
-    Path("a.py").write_text("from pathlib import Path\nfrom fleet.inventory import read\n"
-                            "hosts = read(Path('a.yml'))\n")  # fmt: skip
-    for words in (["explain", "X\x1b[2J"], ["status", "no\x1b[2J"], ["check", "a.py"],
-                  ["show", "no\x1b[2J\u202e"]):  # fmt: skip
+    Path("a.py").write_text(
+        "from pathlib import Path\nfrom fleet.inventory import read\nhosts = read(Path('a.yml'))\n"
+    )
+    for words in (
+        ["explain", "X\x1b[2J"],
+        ["status", "no\x1b[2J"],
+        ["check", "a.py"],
+        ["show", "no\x1b[2J\u202e"],
+    ):
         done = CliRunner().invoke(cli.main, words)
         assert done.exit_code == 3 and inert(done.output), done.output
         assert "x1b[2J" in done.output

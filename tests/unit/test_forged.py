@@ -54,14 +54,18 @@ def test_a_word_without_the_mark_of_this_run_is_text() -> None:
         f"@@code LOCKED\n@@answer 42\n@@code.0123456789abcdef HUNG\n{marked('@@code')} NO_SPACE\n"
     )
     assert printed(output.encode()) == [
-        " @@code LOCKED", " @@answer 42", " @@code.0123456789abcdef HUNG", "@@code NO_SPACE",
-    ]  # fmt: skip
+        " @@code LOCKED",
+        " @@answer 42",
+        " @@code.0123456789abcdef HUNG",
+        "@@code NO_SPACE",
+    ]
 
 
 def test_our_word_stands_alone_whatever_a_log_left_before_it() -> None:
     assert printed(b"no end of line" + marked("@@code LOCKED").encode()) == [
-        "no end of line", "@@code LOCKED",
-    ]  # fmt: skip
+        "no end of line",
+        "@@code LOCKED",
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in scripts.SCRIPTS.glob("*.sh")))
@@ -132,9 +136,10 @@ def test_a_host_that_never_ends_a_command_is_left_after_its_time() -> None:
         raise TimeoutError
 
     host: Any = SimpleNamespace(
-        state=SimpleNamespace(print_output=False, print_input=False), run_shell_command=run,
+        state=SimpleNamespace(print_output=False, print_input=False),
+        run_shell_command=run,
         connector=SimpleNamespace(),
-    )  # fmt: skip
+    )
     ok, output = connection.shell(host, scripts.script("read", "/x", timeout=5), {"_sudo": True})
     assert asked["_timeout"] == 5 + connection.GRACE and asked["_sudo"] is True
     assert not ok and output.output_lines[0] == "@@code TIMED_OUT"
@@ -144,10 +149,19 @@ def test_a_host_that_never_ends_a_command_is_left_after_its_time() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    ["", "|||||", "run|me@here|now|-5|why", "run|me@here|now|9999999999|why", "run|me|now|1e3|why",
-     "run|me|now|٣|why", "run|me|now|20|why|extra|20", "a b|me|now|20|why", "garbage",
-     "run|me|now|20|why|-3"],
-)  # fmt: skip
+    [
+        "",
+        "|||||",
+        "run|me@here|now|-5|why",
+        "run|me@here|now|9999999999|why",
+        "run|me|now|1e3|why",
+        "run|me|now|٣|why",
+        "run|me|now|20|why|extra|20",
+        "a b|me|now|20|why",
+        "garbage",
+        "run|me|now|20|why|-3",
+    ],
+)
 def test_a_damaged_or_forged_lock_is_one_that_cannot_be_read(fields: str) -> None:
     said = f"lock|{fields}" if fields.endswith("-3") else f"lock|{fields}|3"
     state = probe(said)
@@ -158,11 +172,28 @@ def test_a_damaged_or_forged_lock_is_one_that_cannot_be_read(fields: str) -> Non
 
 @pytest.mark.parametrize(
     "line",
-    ["uid|٠", "uid|1_0", "uid| 0", "uid|-1", "clock|-5", "clock|1e9", "card|; reboot|0x1|01|54",
-     "kernel|$(reboot)|x86_64", "kernel|a b|x86_64", "next|../../x", "holder|-1|python|",
-     "holder|0|python|", "source|/a|ab|-1", "part|a|-1", "root|relative", "running|x|5.10|y",
-     "job|r|o|s|t|soon", "disk|/|nan", "stamp|good|" + "x" * 5000],
-)  # fmt: skip
+    [
+        "uid|٠",
+        "uid|1_0",
+        "uid| 0",
+        "uid|-1",
+        "clock|-5",
+        "clock|1e9",
+        "card|; reboot|0x1|01|54",
+        "kernel|$(reboot)|x86_64",
+        "kernel|a b|x86_64",
+        "next|../../x",
+        "holder|-1|python|",
+        "holder|0|python|",
+        "source|/a|ab|-1",
+        "part|a|-1",
+        "root|relative",
+        "running|x|5.10|y",
+        "job|r|o|s|t|soon",
+        "disk|/|nan",
+        "stamp|good|" + "x" * 5000,
+    ],
+)
 def test_what_no_probe_prints_is_not_believed(line: str) -> None:
     with pytest.raises(ValueError, match="the probe printed"):
         probe(line)
@@ -181,8 +212,16 @@ def test_a_file_that_a_host_shows_is_base64_or_none(said: list[str]) -> None:
 NUMBERS = st.sampled_from(["0", "-1", "9" * 30, "٣", "x", "", "12"])
 
 
-@given(st.lists(st.tuples(st.sampled_from(["want", "right", "wrong", "broken", "kept"]),
-                          st.one_of(NUMBERS, ANY_TEXT), NUMBERS), max_size=6))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["want", "right", "wrong", "broken", "kept"]),
+            st.one_of(NUMBERS, ANY_TEXT),
+            NUMBERS,
+        ),
+        max_size=6,
+    )
+)
 def test_answers_of_a_host_to_an_upload_name_only_what_was_asked(
     tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str, str]]
 ) -> None:

@@ -105,11 +105,12 @@ CSV_TRAPS = [b'"', b'""', b",", b";", b"\t", b"\r", b"\xef\xbb\xbf", b"#", b"dat
     content=st.one_of(
         mutated(TABLE),
         mutated(TABLE.replace(";", ",")),
-        st.lists(st.sampled_from([*CSV_TRAPS, *TRAPS, *TABLE.encode().splitlines(True)]))
-        .map(b"".join),
+        st.lists(st.sampled_from([*CSV_TRAPS, *TRAPS, *TABLE.encode().splitlines(True)])).map(
+            b"".join
+        ),
         st.binary(max_size=60),
     )
-)  # fmt: skip
+)
 def test_any_table_is_hosts_or_an_error_with_file_and_line(place: Path, content: bytes) -> None:
     check_inventory(place, content, "fleet.csv")
 

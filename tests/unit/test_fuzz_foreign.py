@@ -25,8 +25,21 @@ from operations.peer import Peer, Stranded
 from tests.unit.fuzz import ANY_TEXT, FOREIGN, VALUES, mutated
 
 UNIT = Path(__file__).parent
-WORDS = st.sampled_from(["address", "10.0.0.1", "999.9.9.9", "1", "[#ab 5B/9B", "SEED(", "x" * 90,
-                         f"[#ab {'9' * 30}B/1B", "[Checksum:", "FILE:", "-1"])  # fmt: skip
+WORDS = st.sampled_from(
+    [
+        "address",
+        "10.0.0.1",
+        "999.9.9.9",
+        "1",
+        "[#ab 5B/9B",
+        "SEED(",
+        "x" * 90,
+        f"[#ab {'9' * 30}B/1B",
+        "[Checksum:",
+        "FILE:",
+        "-1",
+    ]
+)
 
 
 @pytest.mark.parametrize("module", FOREIGN)
@@ -78,9 +91,27 @@ def test_what_a_hosts_aria2_prints_gives_addresses_or_strands_it(lines: list[str
         pass
 
 
-@given(st.one_of(ANY_TEXT, st.lists(st.sampled_from(
-    ["info_hash=", "%01" * 20, "&port=", "6881", "٣", "9" * 5000, "&event=stopped", "%ff", "=", "&"]
-)).map("".join)))  # fmt: skip
+@given(
+    st.one_of(
+        ANY_TEXT,
+        st.lists(
+            st.sampled_from(
+                [
+                    "info_hash=",
+                    "%01" * 20,
+                    "&port=",
+                    "6881",
+                    "٣",
+                    "9" * 5000,
+                    "&event=stopped",
+                    "%ff",
+                    "=",
+                    "&",
+                ]
+            )
+        ).map("".join),
+    )
+)
 def test_any_question_at_the_meeting_point_is_answered(query: str) -> None:
     meeting = object.__new__(Meeting)
     meeting.fleet = {"10.0.0.1": Member("10.0.0.9"), "10.0.0.2": Member("10.0.0.9")}
@@ -106,10 +137,18 @@ def test_whatever_is_in_the_cache_of_sums_is_read_or_nothing(data: Any) -> None:
         assert measured.sums([local], lambda path: "sum") == {local: "sum"}
 
 
-@given(st.fixed_dictionaries({
-    "run": ANY_TEXT, "operator": ANY_TEXT, "since": ANY_TEXT, "why": ANY_TEXT,
-    "age": st.integers(0, 10**12), "lease": st.integers(0, 10**9),
-}))  # fmt: skip
+@given(
+    st.fixed_dictionaries(
+        {
+            "run": ANY_TEXT,
+            "operator": ANY_TEXT,
+            "since": ANY_TEXT,
+            "why": ANY_TEXT,
+            "age": st.integers(0, 10**12),
+            "lease": st.integers(0, 10**9),
+        }
+    )
+)
 def test_a_lock_of_any_words_is_one_line(lock: dict[str, Any]) -> None:
     host = {"status": "ok", "versions": {"os": "x"}, "lock": lock, "failure": None}
     assert len(doctor.locks({"hosts": {"a": host}})) == 1

@@ -28,8 +28,15 @@ def kept(folder: Path, events: list[dict[str, Any]]) -> bytes:
 def told(text: str) -> list[dict[str, Any]]:
     """A run in which a host and its model say this."""
     answer = {"kind": "answer", "host": "b", "text": text}
-    failed = {"kind": "failed", "host": "c", "stage": "driver", "code": "ENGINE", "sentence": text,
-              "remedy": "r", "tail": [text, "größe 模型"]}  # fmt: skip
+    failed = {
+        "kind": "failed",
+        "host": "c",
+        "stage": "driver",
+        "code": "ENGINE",
+        "sentence": text,
+        "remedy": "r",
+        "tail": [text, "größe 模型"],
+    }
     return [*EVENTS[1:], answer, failed, {"kind": "kept", "host": "b", "what": text}]
 
 
@@ -80,14 +87,16 @@ def test_lines_that_are_no_events_hide_none(noise: list[bytes], at: int) -> None
 
 ANY_JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-9, 10**20), st.floats(), ANY_TEXT),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ANY_TEXT, inner,
-                                                                        max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(ANY_TEXT, inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 CHANGED = st.lists(
     st.tuples(st.integers(0, 99), st.sampled_from(sorted(journaled.FIELDS)), ANY_JSON),
-    min_size=1, max_size=5,
-)  # fmt: skip
+    min_size=1,
+    max_size=5,
+)
 
 
 @settings(max_examples=25)

@@ -21,18 +21,32 @@ from tests.unit.fuzz import ANY_TEXT
 SAMPLE = [
     line.replace("|", "\t")
     for line in (
-        *DRIVEN, "module|loaded", "secureboot|0", "holder|77|python|" + "ab" * 32,
-        "tagged|sha256:1", "image|sha256:1", "container|id|sha256:1|true|77|spec",
-        "stale|/usr/bin/cnmon", "source|/data/share/model|" + "cd" * 20 + "|0",
-        "source|/data/share/other|foreign|0", "tree|/data/share/model_mlu|12 34",
-        "file|/data/share/model_mlu/a.py|" + "ef" * 32, "stamp|smoke|0123456789abcdef",
-        "machine|ab12 host 0000:42", "next|4.15.0-99-generic",
+        *DRIVEN,
+        "module|loaded",
+        "secureboot|0",
+        "holder|77|python|" + "ab" * 32,
+        "tagged|sha256:1",
+        "image|sha256:1",
+        "container|id|sha256:1|true|77|spec",
+        "stale|/usr/bin/cnmon",
+        "source|/data/share/model|" + "cd" * 20 + "|0",
+        "source|/data/share/other|foreign|0",
+        "tree|/data/share/model_mlu|12 34",
+        "file|/data/share/model_mlu/a.py|" + "ef" * 32,
+        "stamp|smoke|0123456789abcdef",
+        "machine|ab12 host 0000:42",
+        "next|4.15.0-99-generic",
         "module-for|4.15.0-99-generic|5.10.10",
-        "usedns|yes", "silent|container",
-        "facts|0123", "site|4567", "read-only|/data", "disk|/data|1000|200",
-        "lock|run|me@here|2026-01-01T00:00:00Z|20|why|3", "job|run|me@here|smoke|ask|-10",
+        "usedns|yes",
+        "silent|container",
+        "facts|0123",
+        "site|4567",
+        "read-only|/data",
+        "disk|/data|1000|200",
+        "lock|run|me@here|2026-01-01T00:00:00Z|20|why|3",
+        "job|run|me@here|smoke|ask|-10",
     )
-]  # fmt: skip
+]
 WHOLE = [BEGIN, *SAMPLE, END]
 LINES = st.lists(st.one_of(ANY_TEXT, st.sampled_from(WHOLE)), max_size=30)
 

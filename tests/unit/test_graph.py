@@ -56,9 +56,13 @@ def test_the_same_as_json_with_group_data(site: Path, wanted: Wanted) -> None:
     assert found["groups"]["hall"] == ["m1.r1", "m1.r2", "m2.r1", "m2.r2", "n1"]
     assert set(found["groups"]) == {"fleet", "hall", "r1", "r2", "odd"}
     assert found["hosts"]["n1"] == {
-        "address": "n1", "port": 2222, "user": None, "release": f"{site}/small.yml", "cards": 4,
+        "address": "n1",
+        "port": 2222,
+        "user": None,
+        "release": f"{site}/small.yml",
+        "cards": 4,
         "groups": ["fleet", "hall", "odd"],
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(

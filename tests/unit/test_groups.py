@@ -55,8 +55,11 @@ def test_group_data_reach_the_hosts_of_a_group(site: Path, wanted: Wanted) -> No
     (site / "group_data/fleet.py").write_text("place = 'somewhere'\n")
     hosts = loaded(path)
     assert {host.name: host.data.get("place") for host in hosts} == {
-        "m01": "hall 1", "m02": "hall 1", "n1": "hall 1", "o1": "somewhere",
-    }  # fmt: skip
+        "m01": "hall 1",
+        "m02": "hall 1",
+        "n1": "hall 1",
+        "o1": "somewhere",
+    }
     assert [host.data.get("cards") for host in hosts] == [8, 8, 4, None]
 
 

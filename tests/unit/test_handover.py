@@ -64,12 +64,23 @@ def test_whatever_a_host_says_its_labels_come_back_as_the_text_it_is(
 
 
 def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
-    report = one(cards={"x": "CN_RUNNING"}, serials={"x": "S1", "y": "S2"}, models={"x": "M8"},
-                 versions={"driver": "5", "release": "b", "os": "o", "kernel": "k"})  # fmt: skip
+    report = one(
+        cards={"x": "CN_RUNNING"},
+        serials={"x": "S1", "y": "S2"},
+        models={"x": "M8"},
+        versions={"driver": "5", "release": "b", "os": "o", "kernel": "k"},
+    )
     report["hosts"]["b"] = {"status": "unreachable", "versions": None}
     report["hosts"]["a"] |= {"seen": 59.5, "old": True}
-    same = {"host": "a", "driver": "5", "release": "b", "os": "o", "kernel": "k",
-            "seen": "1970-01-01T00:00:59Z", "old": "yes"}  # fmt: skip
+    same = {
+        "host": "a",
+        "driver": "5",
+        "release": "b",
+        "os": "o",
+        "kernel": "k",
+        "seen": "1970-01-01T00:00:59Z",
+        "old": "yes",
+    }
     assert handover.facts(report) == [
         {**same, "address": "x", "model": "M8", "serial": "S1", "state": "CN_RUNNING"},
         {**same, "address": "y", "model": "", "serial": "S2", "state": ""},
@@ -78,8 +89,11 @@ def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
 
 
 def test_a_card_of_a_host_with_several_releases_has_its_own() -> None:
-    report = one(cards={"x": "CN_RUNNING", "y": "CN_RUNNING", "z": "CN_RUNNING"},
-                 owners={"x": "chat", "y": "code"}, versions={"release": "chat, code"})  # fmt: skip
+    report = one(
+        cards={"x": "CN_RUNNING", "y": "CN_RUNNING", "z": "CN_RUNNING"},
+        owners={"x": "chat", "y": "code"},
+        versions={"release": "chat, code"},
+    )
     assert [row["release"] for row in handover.facts(report)] == ["chat", "code", ""]
 
 

@@ -44,11 +44,19 @@ def test_no_command_is_longer_than_an_argument_may_be(shell: str, lines: int) ->
 
 
 def test_a_script_has_one_surrounding_whatever_the_login_says() -> None:
-    odd = {"LC_ALL": "zh_CN.UTF-8", "LANGUAGE": "zh", "TMOUT": "1", "CDPATH": "/usr",
-           "PATH": "/bin", "GREP_OPTIONS": "--color=always", "POSIXLY_CORRECT": "1"}  # fmt: skip
+    odd = {
+        "LC_ALL": "zh_CN.UTF-8",
+        "LANGUAGE": "zh",
+        "TMOUT": "1",
+        "CDPATH": "/usr",
+        "PATH": "/bin",
+        "GREP_OPTIONS": "--color=always",
+        "POSIXLY_CORRECT": "1",
+    }
     asked = 'umask 077; printf "%s\\n" "$LC_ALL" "$PATH" "${TMOUT-}${CDPATH-}${GREP_OPTIONS-}"'
-    login = subprocess.run(["sh", "-c", f"umask 077; {posix(asked)}"], env=odd,
-                           capture_output=True, text=True)  # fmt: skip
+    login = subprocess.run(
+        ["sh", "-c", f"umask 077; {posix(asked)}"], env=odd, capture_output=True, text=True
+    )
     language, path, rest = login.stdout.splitlines()
     assert (language, rest) == ("C", "")
     assert path.split(":")[0] == "/bin"  # what the host's owner says comes first
@@ -63,13 +71,15 @@ def test_every_script_begins_with_it(name: str) -> None:
 @pytest.mark.parametrize(
     ("release", "said"),
     [
-        ('ID="centos"\nVERSION_ID="7"\nPRETTY_NAME="CentOS 7"\nPACKAGES=none\nT=x\n',
-         "centos|7|CentOS 7|of us"),
+        (
+            'ID="centos"\nVERSION_ID="7"\nPRETTY_NAME="CentOS 7"\nPACKAGES=none\nT=x\n',
+            "centos|7|CentOS 7|of us",
+        ),
         ("echo a banner\nID=rocky\n", "rocky|||of us"),
         ("NAME=Kylin Linux (V10)\n", "unknown|||of us"),
         (None, "unknown|||of us"),
     ],
-)  # fmt: skip
+)
 def test_no_file_of_a_system_ends_the_probe_or_sets_what_it_asks(
     tmp_path: Path, release: str | None, said: str
 ) -> None:
@@ -79,8 +89,9 @@ def test_no_file_of_a_system_ends_the_probe_or_sets_what_it_asks(
     part = whole[: whole.index("# shellcheck disable=SC2046  # three words")]
     for shell in ("sh", "bash"):
         asked = f"PACKAGES='of us'\n{part}\nsay packages $PACKAGES"
-        done = subprocess.run([shell, "-c", asked], capture_output=True, text=True,
-                              env={"PATH": "/usr/bin:/bin"})  # fmt: skip
+        done = subprocess.run(
+            [shell, "-c", asked], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}
+        )
         lines = [line for line in done.stdout.splitlines() if line.startswith(("os", "pack"))]
         first, second = (line.partition("\t")[2].replace("\t", "|") for line in lines)
         assert f"{first}|{second.replace('|', ' ')}" == said, done.stderr
@@ -94,9 +105,13 @@ def program(folder: Path, name: str, script: str) -> None:
 def test_a_terminal_leaves_input_output_and_status_alone(tmp_path: Path) -> None:
     command = ": < /dev/tty && cat && echo wrong >&2; exit 9"
     given = bytes(range(256)) * 300
-    done = subprocess.run(["setsid", "-w", "sh", "-c", terminal(command)], input=given,
-                          capture_output=True, timeout=60,
-                          env={**os.environ, "TMPDIR": str(tmp_path)})  # fmt: skip
+    done = subprocess.run(
+        ["setsid", "-w", "sh", "-c", terminal(command)],
+        input=given,
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     assert done.stdout == given and (done.returncode, done.stderr) == (9, b"wrong\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -137,8 +152,11 @@ def test_sudo_is_answered_from_memory(
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
     login = subprocess.Popen(
         ["setsid", "-w", "sh", "-c", posix(text("terminal") + text("askpass"))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
     assert login.stdin and login.stdout
     login.stdin.write(f"{password}\n")
     login.stdin.flush()

@@ -51,24 +51,29 @@ def test_a_holder_is_named_by_what_starts_it_again(tmp_path: Path, groups: str, 
         script = script.replace(folder, f"{tmp_path}{folder}")
     whole = text("probe")
     shared = whole[whole.index("T=$(") : whole.index("ask() {")]
-    done = subprocess.run(["sh", "-c", f"{shared}{script}\nholder 77"],
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", f"{shared}{script}\nholder 77"], capture_output=True, text=True
+    )
     assert done.stdout.replace("\t", "|") == f"holder|77|my job{said}\n", done.stderr
 
 
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        (f"holder|7|mlu-exporter{POD}",
-         "mlu-exporter (pid 7, pod kube-system/cambricon-device-plugin-x7k2q: "
-         "kubelet starts it again)"),
+        (
+            f"holder|7|mlu-exporter{POD}",
+            "mlu-exporter (pid 7, pod kube-system/cambricon-device-plugin-x7k2q: "
+            "kubelet starts it again)",
+        ),
         (f"holder|7|python|{HEX}|docker|serving", "python (pid 7, container serving)"),
         (f"holder|7|python|{HEX}|docker|", "python (pid 7, container 0123456789ab)"),
-        ("holder|7|exporter||unit|mlu-exporter.service",
-         "exporter (pid 7, unit mlu-exporter.service)"),
+        (
+            "holder|7|exporter||unit|mlu-exporter.service",
+            "exporter (pid 7, unit mlu-exporter.service)",
+        ),
         ("holder|7|train|", "train (pid 7)"),
     ],
-)  # fmt: skip
+)
 def test_a_busy_card_names_who_holds_it(wanted: Wanted, line: str, named: str) -> None:
     decided = driver.decide(wanted, probe(*BARE, line), Options())
     assert isinstance(decided, Failure) and decided.code == "CARD_BUSY"
@@ -92,8 +97,12 @@ def evict(tmp_path: Path, *words: str, main: str = "1") -> str:
         asked = f'[ "$1" = show ] && {{ echo MainPID={main}; exit; }}\n'
         tool.write_text(f'#!/bin/sh\n{asked}echo "{name} $*" >> {log}\n')
         tool.chmod(0o755)
-    done = subprocess.run(["sh", "-c", body("evict"), "evict", *words], capture_output=True,
-                          text=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", body("evict"), "evict", *words],
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
     assert done.returncode == 0, done.stderr
     return log.read_text().strip() if log.exists() else ""
 
@@ -110,9 +119,10 @@ def test_what_is_stopped_is_stopped_where_it_is_managed(tmp_path: Path) -> None:
 def test_a_job_in_a_shell_of_sshds_does_not_stop_sshd(tmp_path: Path) -> None:
     job = subprocess.Popen(["sleep", "300"], stdin=subprocess.DEVNULL)
     # whoever started it takes its status: a zombie's folder in /proc stays
-    waiting = subprocess.Popen(["sh", "-c", body("evict"), "evict", str(job.pid), "", "unit",
-                                "ssh.service"],
-                               env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-                               stderr=subprocess.DEVNULL)  # fmt: skip
+    waiting = subprocess.Popen(
+        ["sh", "-c", body("evict"), "evict", str(job.pid), "", "unit", "ssh.service"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        stderr=subprocess.DEVNULL,
+    )
     assert job.wait(timeout=60) == -15
     assert waiting.wait(timeout=60) == 0

@@ -123,8 +123,9 @@ def test_a_stamp_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path: P
     for value, full in (("one", False), ("two", True)):
         if full:
             (tmp_path / "stamps/.good.part").symlink_to("/dev/full")
-        done = subprocess.run(["sh", "-c", script, "stamp", "good", value], capture_output=True,
-                              text=True)  # fmt: skip
+        done = subprocess.run(
+            ["sh", "-c", script, "stamp", "good", value], capture_output=True, text=True
+        )
         assert ("No space left on device" in done.stderr) == full == bool(done.returncode)
     assert (tmp_path / "stamps/good").read_text() == "one\n"
 
@@ -138,9 +139,13 @@ def test_the_half_of_a_step_is_not_run(tmp_path: Path, part: str) -> None:
     mkdir.chmod(0o755)
     whole = body("job").replace("/var/lib/mlufleet", str(tmp_path))
     words = ["x", "60", "given", f"touch {tmp_path}/ran", "a step"]
-    done = subprocess.run(["sh", "-c", f"WHO='run1\tme\tstage\tstep'\n{whole}", "job", *words],
-                          capture_output=True, text=True, timeout=60,
-                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", f"WHO='run1\tme\tstage\tstep'\n{whole}", "job", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
     assert done.returncode == 1 and "jobs/x cannot be written" in done.stdout
     assert "No space left on device" in done.stderr
     assert not (tmp_path / "jobs/x").exists() and not (tmp_path / "ran").exists()
@@ -150,8 +155,9 @@ def test_who_waits_for_a_dead_runs_step_ends_with_its_own_controller(host: Host)
     job = host.lock.parent / "jobs/one-1"
     job.mkdir(parents=True)
     step = subprocess.Popen(["sh", "-c", "read -r _", f"{job}/main"], stdin=subprocess.PIPE)
-    booted = subprocess.run(["sh", "-c", text("lib") + "booted"],
-                            capture_output=True, text=True, check=True).stdout  # fmt: skip
+    booted = subprocess.run(
+        ["sh", "-c", text("lib") + "booted"], capture_output=True, text=True, check=True
+    ).stdout
     for name, said in {"pid": str(step.pid), "boot": booted, "deadline": "9" * 12}.items():
         (job / name).write_text(said)
     try:

@@ -24,8 +24,9 @@ from tests.unit.packaged import PACKERS, tarred
 PYTHON = "/torch/venv3/pytorch/bin/python"
 
 
-def saved(*layers: bytes, tags: tuple[str, ...] = (REFERENCE,), oci: bool = False,
-          **said: object) -> dict[str, bytes]:  # fmt: skip
+def saved(
+    *layers: bytes, tags: tuple[str, ...] = (REFERENCE,), oci: bool = False, **said: object
+) -> dict[str, bytes]:
     """Files of an archive as docker writes them: before and since 25."""
     document = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, **said}).encode()
     sums = [hashlib.sha256(layer).hexdigest() for layer in layers]
@@ -67,17 +68,25 @@ def make(site: Path, content: bytes) -> locks.Lock:
     return locks.make(releases.load(site / "small.yml"), site / "store", lambda name: None)
 
 
-VENV = layer("torch/venv3/pytorch/lib/python3.7/site-packages/numpy-1.21.6.dist-info/METADATA",
-             "torch/venv3/pytorch/lib/python3.7/site-packages/PyYAML-5.egg-info",
-             "usr/lib/python3.6/os.py", "usr/lib/python3.10/os.py",
-             "lib/x86_64-linux-gnu/libc-2.27.so")  # fmt: skip
+VENV = layer(
+    "torch/venv3/pytorch/lib/python3.7/site-packages/numpy-1.21.6.dist-info/METADATA",
+    "torch/venv3/pytorch/lib/python3.7/site-packages/PyYAML-5.egg-info",
+    "usr/lib/python3.6/os.py",
+    "usr/lib/python3.10/os.py",
+    "lib/x86_64-linux-gnu/libc-2.27.so",
+)
 
 
 @pytest.mark.parametrize(
     ("packed", "oci", "size"),
-    [("", False, 0), (".gz", False, 3 << 20), (".xz", False, 0), ("", True, 3 << 20),
-     (".gz", True, 0)],
-)  # fmt: skip
+    [
+        ("", False, 0),
+        (".gz", False, 3 << 20),
+        (".xz", False, 0),
+        ("", True, 3 << 20),
+        (".gz", True, 0),
+    ],
+)
 def test_what_docker_saves_is_read_and_what_is_in_it_seen(
     site: Path, tmp_path: Path, packed: str, oci: bool, size: int
 ) -> None:
@@ -102,8 +111,9 @@ def test_the_archive_is_read_once(site: Path, monkeypatch: pytest.MonkeyPatch) -
         return block
 
     monkeypatch.setattr(pieces.Reading, "read", read)
-    others = sum(file.size for name, file in make(site, content).files.items()
-                 if name != "image.tar.gz")  # fmt: skip
+    others = sum(
+        file.size for name, file in make(site, content).files.items() if name != "image.tar.gz"
+    )
     assert sum(taken) == len(content) + others
 
 
@@ -174,23 +184,33 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a 7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(600), "it is a 7z archive"),
     "zstd": (lambda: b"\x28\xb5\x2f\xfd" + bytes(600), "it is a zstd file, which old docker"),
     "a page": (lambda: b"<html>no</html>", "it is a page of a web site"),
-    "a pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
-                  "it is a pointer of Git LFS"),
+    "a pointer": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+        "it is a pointer of Git LFS",
+    ),
     "nothing": (lambda: b"", "it is empty"),
     "zeros": (lambda: bytes(10240), "its first bytes are all zero"),
     "a cut gzip": (lambda: PACKERS[".gz"](tarred(**saved(VENV)))[:-5], "it is cut or spoilt"),
-    "half a gzip": (lambda: PACKERS[".gz"](tarred(**saved(layer(size=99999))))[:60000],
-                    "it is cut"),
+    "half a gzip": (
+        lambda: PACKERS[".gz"](tarred(**saved(layer(size=99999))))[:60000],
+        "it is cut",
+    ),
     "a spoilt gzip": (lambda: PACKERS[".gz"](tarred(**saved(VENV)))[:-6] + b"xxxxxx", "it is cut"),
     "a cut tar": (lambda: tarred(**saved(layer(size=99999)))[:60000], "it is cut"),
-    "a packed tar of it": (lambda: tarred(**{"image.tar.gz": PACKERS[".gz"](tarred(**saved()))}),
-                           "an archive in an archive ('image.tar.gz')"),
-    "in a folder": (lambda: tarred(**{f"img/{k}": v for k, v in saved(VENV).items()}),
-                    "its manifest.json is in a folder ('img/manifest.json')"),
+    "a packed tar of it": (
+        lambda: tarred(**{"image.tar.gz": PACKERS[".gz"](tarred(**saved()))}),
+        "an archive in an archive ('image.tar.gz')",
+    ),
+    "in a folder": (
+        lambda: tarred(**{f"img/{k}": v for k, v in saved(VENV).items()}),
+        "its manifest.json is in a folder ('img/manifest.json')",
+    ),
     "another tar": (lambda: tarred(**{"a.txt": b"x", "b.txt": b"y"}), "without manifest.json (it"),
     "several images": (several, f"it has several images ({REFERENCE}, other:v1)"),
-    "no tag": (lambda: tarred(**saved(tags=())), f"it has no tag, as what was saved by its id: "
-               f"`docker save {REFERENCE}`"),
+    "no tag": (
+        lambda: tarred(**saved(tags=())),
+        f"it has no tag, as what was saved by its id: `docker save {REFERENCE}`",
+    ),
     "another tag": (lambda: tarred(**saved(tags=("a:v1", "a:v2"))), "holds a:v1, a:v2, but the"),
     "a layer less": (lacking_a_layer, "it lacks 1 of its 1 layers"),
     "no document": (lacking_its_document, "it lacks its own document"),
@@ -202,7 +222,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "no Config": (manifest('[{"RepoTags": []}]'), "its manifest.json is not docker's"),
     "no JSON": (manifest("[" * 100_000), "its manifest.json is not docker's"),
     "no id": (manifest('[{"Config": "x", "Layers": []}]'), "it lacks its own document"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)

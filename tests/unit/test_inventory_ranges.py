@@ -33,10 +33,14 @@ def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Want
 @pytest.mark.parametrize(
     ("hosts", "said"),
     [
-        ("  m[1-3]: {}\n  m[3-5]: {}\n",
-         "6: m3 (of m[3-5]) is given twice, first in SITE/fleet.yml:5 (of m[1-3])"),
-        ("  m2: {}\n  m[1-3]: {}\n", "6: m2 (of m[1-3]) is given twice, first in "
-                                     "SITE/fleet.yml:5 (of m2)"),
+        (
+            "  m[1-3]: {}\n  m[3-5]: {}\n",
+            "6: m3 (of m[3-5]) is given twice, first in SITE/fleet.yml:5 (of m[1-3])",
+        ),
+        (
+            "  m2: {}\n  m[1-3]: {}\n",
+            "6: m2 (of m[1-3]) is given twice, first in SITE/fleet.yml:5 (of m2)",
+        ),
         ("  m[1,1]: {}\n", "5: m1 (of m[1,1]) is given twice"),
         ("  a: {}\n  m[1-: {}\n", "6: hosts.m[1-: 'm[1-': a bracket is not closed"),
         ("  m[9-1]: {}\n", "5: hosts.m[9-1]: [9-1]: 1 comes before 9"),
@@ -53,7 +57,7 @@ def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Want
         ("  m[a-b]: {ssh_hostname: '{1:d}'}\n", "5: ma: {1:d}: a is not a number"),
         ("  m[1-2]: {groups: [m1]}\n", "5: m2: its group m1 is a host"),
     ],
-)  # fmt: skip
+)
 def test_a_range_that_is_wrong_is_told_with_its_line(
     site: Path, wanted: Wanted, hosts: str, said: str
 ) -> None:

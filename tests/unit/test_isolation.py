@@ -63,9 +63,15 @@ class Site:
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command as in a fresh clone, without a terminal; it has to end by itself."""
         env = {**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": ""}
-        done = subprocess.run([sys.executable, "-m", *words], cwd=self.folder, env=env, text=True,
-                              capture_output=True, stdin=subprocess.DEVNULL,
-                              timeout=240)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=self.folder,
+            env=env,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=240,
+        )
         print(words, done.returncode, done.stdout, done.stderr)
         return done
 
@@ -93,15 +99,25 @@ def bad_site(site: Path, wanted: Wanted, tmp_path: Path) -> Iterator[Site]:
     (folder / "password").write_text("secret\n")
     paramiko.RSAKey.generate(1024).write_private_key_file(str(folder / "key"))
     serve = {name: sshd.ssh(name, tools["quick"]) for name in (*GOOD[:2], *BAD)}
-    serve |= {"silent": sshd.silent, "flood": sshd.flood, "crowded": sshd.full(2, tools["quick"]),
-              "slow-sudo": sshd.ssh("slow-sudo", tools["slow"])}  # fmt: skip
+    serve |= {
+        "silent": sshd.silent,
+        "flood": sshd.flood,
+        "crowded": sshd.full(2, tools["quick"]),
+        "slow-sudo": sshd.ssh("slow-sudo", tools["slow"]),
+    }
     with ExitStack() as stack:
         ports = {name: stack.enter_context(sshd.listening(how)) for name, how in serve.items()}
         known = sshd.known(folder / "known", [p for name, p in ports.items() if name != "unknown"])
-        common = {"ssh_hostname": "127.0.0.1", "ssh_user": sshd.USER, "_sudo": True,
-                  "ssh_known_hosts_file": str(known), "ssh_key": str(folder / "key"),
-                  "release": str(site / "small.yml"), "store": str(site / "store"),
-                  "ssh_strict_host_key_checking": "yes"}  # fmt: skip
+        common = {
+            "ssh_hostname": "127.0.0.1",
+            "ssh_user": sshd.USER,
+            "_sudo": True,
+            "ssh_known_hosts_file": str(known),
+            "ssh_key": str(folder / "key"),
+            "release": str(site / "small.yml"),
+            "store": str(site / "store"),
+            "ssh_strict_host_key_checking": "yes",
+        }
         hosts = {name: {**common, "ssh_port": port} for name, port in ports.items()}
         hosts["closed"]["ssh_port"] = 1
         hosts["nameless"]["ssh_hostname"] = "nothing.invalid"

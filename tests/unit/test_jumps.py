@@ -95,17 +95,35 @@ Host *
   UserKnownHostsFile {known}
   StrictHostKeyChecking no
 """
-NAMES = ("direct", "by-jump", "by-two", "by-list", "by-changed", "by-unknown", "by-round",
-         "by-dead", "by-stranger", "to-nowhere", "by-command", "by-command-changed",
-         "by-command-unknown", "by-command-dead")  # fmt: skip
+NAMES = (
+    "direct",
+    "by-jump",
+    "by-two",
+    "by-list",
+    "by-changed",
+    "by-unknown",
+    "by-round",
+    "by-dead",
+    "by-stranger",
+    "to-nowhere",
+    "by-command",
+    "by-command-changed",
+    "by-command-unknown",
+    "by-command-dead",
+)
 
 
 def found_of(folder: Path, hosts: dict[str, Any]) -> dict[str, list[str]]:
     (folder / "hosts.json").write_text(json.dumps(hosts))
-    done = subprocess.run([sys.executable, "-c", CONNECT, str(folder / "hosts.json")], text=True,
-                          capture_output=True, stdin=subprocess.DEVNULL, timeout=240,
-                          env={**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": "",
-                               "HOME": str(folder)}, cwd=folder)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", CONNECT, str(folder / "hosts.json")],
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=240,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": "", "HOME": str(folder)},
+        cwd=folder,
+    )
     print(done.stdout, done.stderr)
     found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -117,8 +135,9 @@ def test_every_hop_shows_a_key_that_is_known(tmp_path: Path) -> None:
     key.write_private_key_file(str(tmp_path / "key"))
     kinds = ("host", "jump", "second", "changed", "unknown")
     with ExitStack() as stack:
-        ports = {kind: stack.enter_context(sshd.listening(sshd.ssh(kind, tmp_path)))
-                 for kind in kinds}  # fmt: skip
+        ports = {
+            kind: stack.enter_context(sshd.listening(sshd.ssh(kind, tmp_path))) for kind in kinds
+        }
         known = sshd.known(tmp_path / "known", [ports[k] for k in kinds if k != "unknown"])
         config = tmp_path / "config"
         config.write_text(CONFIG.format(**ports, config=config, key=tmp_path / "key", known=known))
@@ -131,15 +150,25 @@ def test_every_hop_shows_a_key_that_is_known(tmp_path: Path) -> None:
     reached = {"direct", "by-jump", "by-two", "by-list", "by-command"}
     assert {name for name, code in codes.items() if not code} == reached
     for name, code in {
-        "by-changed": "HOST_KEY_CHANGED", "by-unknown": "HOST_KEY_UNKNOWN",
-        "by-round": "UNREACHABLE", "by-dead": "UNREACHABLE", "by-stranger": "AUTH",
-        "to-nowhere": "UNREACHABLE", "by-command-changed": "HOST_KEY_CHANGED",
-        "by-command-unknown": "HOST_KEY_UNKNOWN", "by-command-dead": "UNREACHABLE",
-    }.items():  # fmt: skip
+        "by-changed": "HOST_KEY_CHANGED",
+        "by-unknown": "HOST_KEY_UNKNOWN",
+        "by-round": "UNREACHABLE",
+        "by-dead": "UNREACHABLE",
+        "by-stranger": "AUTH",
+        "to-nowhere": "UNREACHABLE",
+        "by-command-changed": "HOST_KEY_CHANGED",
+        "by-command-unknown": "HOST_KEY_UNKNOWN",
+        "by-command-dead": "UNREACHABLE",
+    }.items():
         assert codes[name] == code, found[name]
-    for name, jump in {"by-changed": "changed", "by-unknown": "unknown", "by-round": "round",
-                       "by-dead": "127.0.0.1", "by-stranger": "jump",
-                       "to-nowhere": "jump"}.items():  # fmt: skip
+    for name, jump in {
+        "by-changed": "changed",
+        "by-unknown": "unknown",
+        "by-round": "round",
+        "by-dead": "127.0.0.1",
+        "by-stranger": "jump",
+        "to-nowhere": "jump",
+    }.items():
         assert f"jump host {jump}" in found[name][1], found[name]
     assert known.read_bytes() == before, "a key was added"
     assert not (tmp_path / ".ssh").exists()
@@ -154,10 +183,12 @@ def test_a_jump_host_that_is_full_is_tried_again(tmp_path: Path) -> None:
     ):
         known = sshd.known(tmp_path / "known", [port, jump])
         config = tmp_path / "config"
-        config.write_text(f"Host a\n  HostName 127.0.0.1\n  Port {port}\n"
-                          f"  ProxyJump root@127.0.0.1:{jump}\n"
-                          f"Host *\n  User root\n  IdentityFile {tmp_path / 'key'}\n"
-                          f"  UserKnownHostsFile {known}\n")  # fmt: skip
+        config.write_text(
+            f"Host a\n  HostName 127.0.0.1\n  Port {port}\n"
+            f"  ProxyJump root@127.0.0.1:{jump}\n"
+            f"Host *\n  User root\n  IdentityFile {tmp_path / 'key'}\n"
+            f"  UserKnownHostsFile {known}\n"
+        )
         data = {"ssh_config_file": str(config), "ssh_strict_host_key_checking": "yes"}
         assert found_of(tmp_path, {"a": data})["a"][0] == ""
 

@@ -10,10 +10,17 @@ from fleet.reports.reported import STAGES
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 
-FAILURE = {"stage": "driver", "code": "DRIVER_INSTALL", "sentence": "it failed",
-           "remedy": "do this", "tail": ["line one", "line <two>"]}  # fmt: skip
-BEGUN = [{"stage": "preflight", "seconds": 1.5, "changes": []},
-         {"stage": "lock", "seconds": 0.5, "changes": ["take the lock"]}]  # fmt: skip
+FAILURE = {
+    "stage": "driver",
+    "code": "DRIVER_INSTALL",
+    "sentence": "it failed",
+    "remedy": "do this",
+    "tail": ["line one", "line <two>"],
+}
+BEGUN = [
+    {"stage": "preflight", "seconds": 1.5, "changes": []},
+    {"stage": "lock", "seconds": 0.5, "changes": ["take the lock"]},
+]
 
 
 def suite(**host: Any) -> xml.Element:
@@ -40,12 +47,16 @@ def test_a_host_is_a_suite_and_a_stage_a_case() -> None:
 
 
 def test_a_validation_that_did_not_run_has_not_passed() -> None:
-    tests = {plugin: {"verdict": verdict, "why": "so"} for plugin, verdict in
-             (("software", "PASSED"), ("pcie", "FAILED"), ("mlulink", "SKIPPED"))}  # fmt: skip
+    tests = {
+        plugin: {"verdict": verdict, "why": "so"}
+        for plugin, verdict in (("software", "PASSED"), ("pcie", "FAILED"), ("mlulink", "SKIPPED"))
+    }
     assert results(suite(status="ok", validation=tests)) == {
-        "host": "", "validation: software": "", "validation: pcie": "failure",
+        "host": "",
+        "validation: software": "",
+        "validation: pcie": "failure",
         "validation: mlulink": "skipped",
-    }  # fmt: skip
+    }
 
 
 def test_a_failure_has_code_remedy_and_tail_and_what_came_after_is_skipped() -> None:

@@ -134,9 +134,16 @@ def test_a_default_in_custom_cfg_is_the_last_word(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "leftover",
-    ["vmlinuz-old", "vmlinuz-9.9.9.dpkg-bak", "vmlinuz-0-rescue-0123abcd", "vmlinuz-9.9.9kdump",
-     f"vmlinuz-{NEW}.old", "vmlinuz-9.9.9", "vmlinuz"],
-)  # fmt: skip
+    [
+        "vmlinuz-old",
+        "vmlinuz-9.9.9.dpkg-bak",
+        "vmlinuz-0-rescue-0123abcd",
+        "vmlinuz-9.9.9kdump",
+        f"vmlinuz-{NEW}.old",
+        "vmlinuz-9.9.9",
+        "vmlinuz",
+    ],
+)
 def test_what_has_no_modules_is_no_kernel_that_boots(root: Path, leftover: str) -> None:
     write(root / "boot" / leftover)
     assert coming(root)[0] == NEW
@@ -211,9 +218,14 @@ def built(root: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "file",
-    ["updates/dkms/cambricon-drv.ko", "extra/cambricon-drv.ko.xz", "extra/cambricon-drv.ko.zst",
-     "updates/cambricon_drv.ko.gz", "kernel/drivers/misc/cambricon-drv.ko"],
-)  # fmt: skip
+    [
+        "updates/dkms/cambricon-drv.ko",
+        "extra/cambricon-drv.ko.xz",
+        "extra/cambricon-drv.ko.zst",
+        "updates/cambricon_drv.ko.gz",
+        "kernel/drivers/misc/cambricon-drv.ko",
+    ],
+)
 def test_a_kernel_has_a_driver_where_its_file_is(tmp_path: Path, file: str) -> None:
     module(tmp_path, OLD, "5.10.10", f"{OLD}/{file}")
     assert built(tmp_path) == {f"module-for|{OLD}|5.10.10|"}
@@ -253,5 +265,7 @@ def test_of_two_built_versions_the_one_that_dkms_installed_counts(tmp_path: Path
 def test_a_guess_is_told_as_one(wanted: Wanted) -> None:
     coming = f"next|{MID}|it is the newest in /boot, and grub.cfg does not say which"
     (todo,) = driver.decide(wanted, probe(*DRIVEN, coming), Options())  # type: ignore[misc]
-    assert todo.endswith("which boots next as far as is known: it is the newest in /boot, "
-                         "and grub.cfg does not say which")  # fmt: skip
+    assert todo.endswith(
+        "which boots next as far as is known: it is the newest in /boot, "
+        "and grub.cfg does not say which"
+    )

@@ -77,8 +77,9 @@ def test_pyinfras_own_command_says_it_too(site: Path, wanted: Wanted, name: str,
     beside(site)
     inventory = str(site / name) if name == "fleet.yml" else name
     words = [sys.executable, "-m", "pyinfra", inventory, "debug-inventory"]
-    done = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=120)  # fmt: skip
+    done = subprocess.run(
+        words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert why in done.stdout + done.stderr
 

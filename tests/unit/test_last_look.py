@@ -33,28 +33,53 @@ def look(seen: float, **fields: Any) -> dict[str, Any]:
     """What a look tells."""
     said = {"driver": "", "kernel": "4.15", "release": "unproved", "cards": 2}
     versions = {**said, **fields.pop("versions", {})}
-    return {"seen": seen, "wanted": "small", "versions": versions, "cards": {}, "serials": {},
-            "models": {}, "owners": {}, "lock": None, "validation": {}, **fields}  # fmt: skip
+    return {
+        "seen": seen,
+        "wanted": "small",
+        "versions": versions,
+        "cards": {},
+        "serials": {},
+        "models": {},
+        "owners": {},
+        "lock": None,
+        "validation": {},
+        **fields,
+    }
 
 
 def first(**fields: Any) -> dict[str, Any]:
-    return at(10, "observed", needs=["driver", "smoke"], proofs=["smoke"],
-              drift={"driver": ["install driver"]}, refusal=None,
-              **look(9.5, cards={"x": "no driver", "y": "no driver"}, **fields))  # fmt: skip
+    return at(
+        10,
+        "observed",
+        needs=["driver", "smoke"],
+        proofs=["smoke"],
+        drift={"driver": ["install driver"]},
+        refusal=None,
+        **look(9.5, cards={"x": "no driver", "y": "no driver"}, **fields),
+    )
 
 
 def done(time: float, stage: str, **fields: Any) -> dict[str, Any]:
     return at(time, "stage-done", stage=stage, changes=["it"], seconds=1.0, **fields)
 
 
-RIGHT = look(28.0, versions={"driver": "5.10.10", "kernel": "5.4", "release": "small",
-                             "engine": "20.10"},
-             cards={"x": "CN_RUNNING", "y": "CN_RUNNING"}, serials={"x": "S1", "y": "S2"},
-             models={"x": "MLU370-X8", "y": "MLU370-X8"})  # fmt: skip
-PROVISIONED = [at(1, "run", ""), at(1, "hosts", "", names=["a"]), first(),
-               at(20, "step", stage="driver", title="install"), at(28.1, "facts", **RIGHT),
-               done(29, "driver", seen=28.0), done(30, "smoke", seen=29.9),
-               at(31, "end", "")]  # fmt: skip
+RIGHT = look(
+    28.0,
+    versions={"driver": "5.10.10", "kernel": "5.4", "release": "small", "engine": "20.10"},
+    cards={"x": "CN_RUNNING", "y": "CN_RUNNING"},
+    serials={"x": "S1", "y": "S2"},
+    models={"x": "MLU370-X8", "y": "MLU370-X8"},
+)
+PROVISIONED = [
+    at(1, "run", ""),
+    at(1, "hosts", "", names=["a"]),
+    first(),
+    at(20, "step", stage="driver", title="install"),
+    at(28.1, "facts", **RIGHT),
+    done(29, "driver", seen=28.0),
+    done(30, "smoke", seen=29.9),
+    at(31, "end", ""),
+]
 
 
 def test_after_a_first_provisioning_every_output_has_what_the_last_look_saw(
@@ -88,16 +113,36 @@ def test_after_a_first_provisioning_every_output_has_what_the_last_look_saw(
         ([at(40, "step", stage="image", title="load")], True),  # killed in the middle of a step
         ([at(40, "stage", stage="image")], True),
         ([at(40, "lost")], True),
-        ([at(40, "failed", stage="driver", code="REBOOT_TIMED_OUT", sentence="s", remedy="r",
-             tail=[])], True),
+        (
+            [
+                at(
+                    40,
+                    "failed",
+                    stage="driver",
+                    code="REBOOT_TIMED_OUT",
+                    sentence="s",
+                    remedy="r",
+                    tail=[],
+                )
+            ],
+            True,
+        ),
         ([at(40, "step", stage="image", title="load"), at(41, "facts", **look(40.9))], True),
-        ([at(40, "step", stage="image", title="load"), at(41, "facts", **look(40.9)),
-          done(42, "image", seen=40.9)], False),
-        ([at(40, "failed", stage="image", code="IMAGE_LOAD", sentence="s", remedy="r",
-             tail=[])], False),
+        (
+            [
+                at(40, "step", stage="image", title="load"),
+                at(41, "facts", **look(40.9)),
+                done(42, "image", seen=40.9),
+            ],
+            False,
+        ),
+        (
+            [at(40, "failed", stage="image", code="IMAGE_LOAD", sentence="s", remedy="r", tail=[])],
+            False,
+        ),
         ([], False),
     ],
-)  # fmt: skip
+)
 def test_what_was_done_after_the_last_look_makes_it_old(
     more: list[dict[str, Any]], old: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,9 +167,14 @@ def test_a_host_that_nobody_saw_has_no_time_of_a_look() -> None:
 def test_a_host_that_went_back_is_shown_as_it_is_there() -> None:
     back = look(50, wanted="older", versions={"driver": "5.10.6", "release": "older"})
     again = {**first(), **look(45, wanted="older"), "time": 46}
-    events = [*PROVISIONED[:-1], at(44, "rolling-back", release="back/a.yml"), again,
-              at(50.1, "facts", **back), done(51, "smoke", seen=50),
-              at(52, "rolled-back")]  # fmt: skip
+    events = [
+        *PROVISIONED[:-1],
+        at(44, "rolling-back", release="back/a.yml"),
+        again,
+        at(50.1, "facts", **back),
+        done(51, "smoke", seen=50),
+        at(52, "rolled-back"),
+    ]
     host = report.derive(events, "r")["hosts"]["a"]
     assert host["rolled_back"] == {"from": "small", "to": "older"}
     assert host["versions"]["driver"] == "5.10.6" and host["versions"]["release"] == "older"
@@ -149,11 +199,20 @@ def test_a_test_of_this_run_is_not_undone_by_a_look_that_knows_only_its_stamp() 
 
 
 def test_a_journal_from_before_this_is_read_and_its_facts_are_dated() -> None:
-    seen = at(10, "observed", needs=["driver"], versions={"driver": "", "release": "small"},
-              cards={"x": "no driver"})  # fmt: skip
-    events = [at(1, "hosts", "", names=["a"]), seen, at(20, "step", stage="driver", title="t"),
-              done(29, "driver", driver="5.10.10"),
-              done(30, "smoke", driver="5.10.10")]  # fmt: skip
+    seen = at(
+        10,
+        "observed",
+        needs=["driver"],
+        versions={"driver": "", "release": "small"},
+        cards={"x": "no driver"},
+    )
+    events = [
+        at(1, "hosts", "", names=["a"]),
+        seen,
+        at(20, "step", stage="driver", title="t"),
+        done(29, "driver", driver="5.10.10"),
+        done(30, "smoke", driver="5.10.10"),
+    ]
     host = report.derive(events, "r")["hosts"]["a"]
     assert host["seen"] == 10 and host["old"] and host["wanted"] == "small"
     assert host["versions"]["driver"] == "5.10.10"
@@ -230,11 +289,34 @@ def test_what_differed_at_the_beginning_is_not_what_differs_on_the_way_back() ->
 
 
 def test_events_that_lack_what_their_kind_has_hide_no_others() -> None:
-    kinds = ["run", "hosts", "rollout", "scheduled", "end", "observed", "facts", "stage-done",
-             "step", "failed", "answer", "validated", "kept", "note", "transfer", "released",
-             "unreachable", "begin", "way-back", "seeded"]  # fmt: skip
-    broken = [at(2, kind, host, **more) for kind in kinds for host in ("", "a")
-              for more in ({}, {"versions": 5, "names": 7, "plan": [], "seen": "x"})]  # fmt: skip
+    kinds = [
+        "run",
+        "hosts",
+        "rollout",
+        "scheduled",
+        "end",
+        "observed",
+        "facts",
+        "stage-done",
+        "step",
+        "failed",
+        "answer",
+        "validated",
+        "kept",
+        "note",
+        "transfer",
+        "released",
+        "unreachable",
+        "begin",
+        "way-back",
+        "seeded",
+    ]
+    broken = [
+        at(2, kind, host, **more)
+        for kind in kinds
+        for host in ("", "a")
+        for more in ({}, {"versions": 5, "names": 7, "plan": [], "seen": "x"})
+    ]
     found = report.derive([*PROVISIONED[:2], *broken, *PROVISIONED[2:]], "r")["hosts"]["a"]
     assert found["cards"] == RIGHT["cards"] and found["versions"] == RIGHT["versions"]
 
@@ -249,8 +331,11 @@ def test_a_time_that_no_calendar_has_stops_no_report(epoch: float) -> None:
 
 
 def test_a_spoilt_report_of_an_earlier_run_is_as_none(tmp_path: Path) -> None:
-    for name, text in (("20260101-000000-1", "\x00"), ("20260102-000000-1", '{"hosts": 5}'),
-                       ("20260103-000000-1", "[" * 9999)):  # fmt: skip
+    for name, text in (
+        ("20260101-000000-1", "\x00"),
+        ("20260102-000000-1", '{"hosts": 5}'),
+        ("20260103-000000-1", "[" * 9999),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "report.json").write_text(text)
     assert files.previous(tmp_path / "20260104-000000-1", ["a"]) is None
@@ -267,8 +352,15 @@ def test_status_says_when_a_host_that_may_be_otherwise_was_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "RUNS", tmp_path)
-    lost = at(40, "failed", stage="driver", code="CONNECTION_LOST", sentence="it went", remedy="r",
-              tail=[])  # fmt: skip
+    lost = at(
+        40,
+        "failed",
+        stage="driver",
+        code="CONNECTION_LOST",
+        sentence="it went",
+        remedy="r",
+        tail=[],
+    )
     for number, more in enumerate((lost, at(40, "step", stage="image", title="load"))):
         folder = tmp_path / f"20260101-000000-{number}"
         folder.mkdir()

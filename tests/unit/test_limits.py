@@ -108,8 +108,9 @@ def test_a_name_of_a_host_and_of_a_group_is_refused_unless_they_are_one() -> Non
 
 def test_names_with_brackets_and_commas_of_pyinfras_own_inventories_are_names() -> None:
     assert Known(["@x/a,b", "m[1-2]", "m1"], {}).chosen(["@x/a,b", "m[1-2]"]) == {
-        "@x/a,b", "m[1-2]",
-    }  # fmt: skip
+        "@x/a,b",
+        "m[1-2]",
+    }
 
 
 @given(st.lists(st.text("mlu01289[]-,:*?!@x ", max_size=12), min_size=1, max_size=3))
@@ -138,10 +139,12 @@ def book(site: Path, wanted: Wanted) -> str:
     return str(site / "book.py")
 
 
-@pytest.mark.parametrize("command", ["deploy", "doctor", "lock-status", "unlock", "validate",
-                                     "rollout", "rollback"])  # fmt: skip
-@pytest.mark.parametrize("options", [["--limit", "mlu1", "--limit=typo"], ["--exclude", "typo"],
-                                     ["--limit="]])  # fmt: skip
+@pytest.mark.parametrize(
+    "command", ["deploy", "doctor", "lock-status", "unlock", "validate", "rollout", "rollback"]
+)
+@pytest.mark.parametrize(
+    "options", [["--limit", "mlu1", "--limit=typo"], ["--exclude", "typo"], ["--limit="]]
+)
 def test_every_command_refuses_a_limit_that_names_nobody(
     book: str, command: str, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,8 +200,15 @@ def test_pyinfras_own_command_means_the_same(
     (tmp_path / "config.py").write_text((ROOT / "config.py").read_text())
     words = [sys.executable, "-m", "pyinfra", book, "debug-inventory", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)  # fmt: skip
+    done = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == status, done.stdout + done.stderr
     assert all(word in done.stdout + done.stderr for word in said)
     assert "mlu10" not in done.stdout

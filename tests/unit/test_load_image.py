@@ -75,8 +75,13 @@ class Docker:
         text = body(script, uses).replace("/var/lib/mlufleet", str(self.state))
         text = text.replace("/var/lib/containerd", str(self.root / "containerd"))
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}"}
-        done = subprocess.run(["sh", "-c", text, script, *words], env=env, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        done = subprocess.run(
+            ["sh", "-c", text, script, *words],
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return done.returncode, done.stdout.splitlines()
 
     def load(self, need: int = 1) -> tuple[int, list[str]]:
@@ -182,9 +187,26 @@ def test_a_container_is_made_of_what_docker_calls_the_image(docker: Docker) -> N
     text = body("container", "images").replace("/usr/bin/cnmon", str(docker.archive))
     text = text.replace("/var/lib/mlufleet", str(docker.state))
     docker.give("container", "facts\n")
-    subprocess.run(["sh", "-c", text, "container", "create", "torch", "spec", "facts", "--env",
-                    "A=two words", CONFIG, "sleep", "infinity"], check=True, capture_output=True,
-                   env={"PATH": f"{docker.root}/bin:{os.environ['PATH']}"})  # fmt: skip
+    subprocess.run(
+        [
+            "sh",
+            "-c",
+            text,
+            "container",
+            "create",
+            "torch",
+            "spec",
+            "facts",
+            "--env",
+            "A=two words",
+            CONFIG,
+            "sleep",
+            "infinity",
+        ],
+        check=True,
+        capture_output=True,
+        env={"PATH": f"{docker.root}/bin:{os.environ['PATH']}"},
+    )
     called = (docker.root / "calls").read_text().splitlines()[0]
     assert called == "run --detach --env A=two words sha256:manifest sleep infinity"
 
@@ -192,8 +214,12 @@ def test_a_container_is_made_of_what_docker_calls_the_image(docker: Docker) -> N
 def test_docker_is_the_one_of_this_host_whatever_root_has_it_talk_to(docker: Docker) -> None:
     calls = docker.root / "calls"
     (docker.root / "bin/docker").write_text(f"#!/bin/sh\nenv | grep ^DOCKER > {calls}\n")
-    elsewhere = {"DOCKER_HOST": "tcp://other:2375", "DOCKER_CONTEXT": "other",
-                 "DOCKER_TLS_VERIFY": "1", "DOCKER_CONTENT_TRUST": "1"}  # fmt: skip
+    elsewhere = {
+        "DOCKER_HOST": "tcp://other:2375",
+        "DOCKER_CONTEXT": "other",
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CONTENT_TRUST": "1",
+    }
     text = body("tag-image", "images")
     env = {"PATH": f"{docker.root}/bin:{os.environ['PATH']}", **elsewhere}
     subprocess.run(["sh", "-c", text, "tag-image", CONFIG, REFERENCE], env=env, check=True)
@@ -278,7 +304,7 @@ def test_a_container_that_would_not_outlive_its_end_is_not_stopped(docker: Docke
         ("git ls-remote: fatal: Could not resolve host: github.com", "bundle"),
         ("git ls-remote: git@x: Permission denied (publickey).", ".netrc"),
     ],
-)  # fmt: skip
+)
 def test_the_remedy_fits_what_was_said(words: str, named: str) -> None:
     code = {"git": "SOURCE_PIN", "mkdir": "MIGRATION"}.get(words.split()[0], "CONTAINER")
     for failure in (Failure(code, f"a step: {words}"), Failure(code, "", (words, "and more"))):

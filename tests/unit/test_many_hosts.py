@@ -32,8 +32,9 @@ def big(size: int = MANY) -> dict[str, Any]:
 
 def printed(monkeypatch: pytest.MonkeyPatch, width: int, show: Any, *said: Any, **how: Any) -> str:
     stream = io.StringIO()
-    monkeypatch.setattr(grid, "console", lambda err=False: Console(
-        file=stream, width=width, highlight=False, **how))  # fmt: skip
+    monkeypatch.setattr(
+        grid, "console", lambda err=False: Console(file=stream, width=width, highlight=False, **how)
+    )
     show(*said)
     return stream.getvalue()
 
@@ -86,8 +87,14 @@ def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None
     said = printed(monkeypatch, 80, doctor.show, report)
     assert len(said.splitlines()) < 100 and "healthy" in said and "UNREACHABLE" in said
     for name in list(report["hosts"])[100:103]:
-        report["hosts"][name]["lock"] = {"operator": "eve", "run": "r9", "since": "s", "age": 1,
-                                         "lease": 20, "why": name}  # fmt: skip
+        report["hosts"][name]["lock"] = {
+            "operator": "eve",
+            "run": "r9",
+            "since": "s",
+            "age": 1,
+            "lease": 20,
+            "why": name,
+        }
     lines = doctor.locks(report)
     assert len(lines) < 12 and sum("held by eve" in line for line in lines) == 3
     assert any(line.endswith(": free") and "hosts)" in line for line in lines)
@@ -110,11 +117,19 @@ def test_status_and_drift_of_many_hosts(tmp_path: Path, monkeypatch: pytest.Monk
     for number in range(1, MANY + 1):
         versions = {"driver": "5"}
         drift = {"driver": ["install driver 5"]} if number % 2 else {}
-        kept.append("observed", f"mlu{number:04}", needs=list(drift), drift=drift,
-                    versions=versions)  # fmt: skip
+        kept.append(
+            "observed", f"mlu{number:04}", needs=list(drift), drift=drift, versions=versions
+        )
         if number % 100 == 0:
-            kept.append("failed", f"mlu{number:04}", stage="driver", code="ENGINE", tail=[],
-                        sentence=f"it is down ({number})", remedy="r")  # fmt: skip
+            kept.append(
+                "failed",
+                f"mlu{number:04}",
+                stage="driver",
+                code="ENGINE",
+                tail=[],
+                sentence=f"it is down ({number})",
+                remedy="r",
+            )
     status = list(progress.lines("latest"))
     assert len(status) < 40 and status[0].endswith("2000 hosts: 20 failed, 980 ok, 1000 skipped")
     drift_lines = list(progress.drift("latest"))
@@ -127,8 +142,18 @@ def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatc
     view.console = Console(file=stream, width=80)
     order = [f"mlu{number:04}" for number in range(MANY)]
     view._heard("", "survey", {"hosts": MANY})
-    view._heard("", "scheduled", {"order": order, "broken": 0, "total": MANY, "window": 100,
-                                  "max_fail": 50, "canaries": order[:20]})  # fmt: skip
+    view._heard(
+        "",
+        "scheduled",
+        {
+            "order": order,
+            "broken": 0,
+            "total": MANY,
+            "window": 100,
+            "max_fail": 50,
+            "canaries": order[:20],
+        },
+    )
     for place, name in enumerate(order):
         view._heard(name, "begin", {"canary": place < 20})
         view._heard(name, "stage-done", {"stage": "driver", "changes": ["x"], "seconds": 1})

@@ -17,16 +17,19 @@ def written(tmp_path: Path) -> Path:
     return tmp_path / "own.py"
 
 
-@pytest.mark.parametrize("content, told", [
-    (b"import sys; sys.exit()", "it ends the run by itself"),
-    (b"raise SystemExit(0)", "it ends the run by itself"),
-    (b"hosts = [('m1', None)]", r"each is a name, or \(name, {field: value}\)"),
-    (b"hosts = ['']", "each is a name"),
-    (b"hosts = [(['m1'], {})]", "each is a name"),
-    ("# caf\xe9\nhosts = []".encode("latin-1"), "own.py:1: not UTF-8"),
-    (b"ok = 1\n\nhosts = '\xff'", "own.py:3: not UTF-8"),
-    (b"hosts = ['m1']\0", r"own.py:1: .*null bytes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"import sys; sys.exit()", "it ends the run by itself"),
+        (b"raise SystemExit(0)", "it ends the run by itself"),
+        (b"hosts = [('m1', None)]", r"each is a name, or \(name, {field: value}\)"),
+        (b"hosts = ['']", "each is a name"),
+        (b"hosts = [(['m1'], {})]", "each is a name"),
+        ("# caf\xe9\nhosts = []".encode("latin-1"), "own.py:1: not UTF-8"),
+        (b"ok = 1\n\nhosts = '\xff'", "own.py:3: not UTF-8"),
+        (b"hosts = ['m1']\0", r"own.py:1: .*null bytes"),
+    ],
+)
 def test_what_is_no_inventory_is_wrong_input(content: bytes, told: str, written: Path) -> None:
     written.write_bytes(content)
 
@@ -46,19 +49,22 @@ def test_an_inventory_near_a_wrong_name_is_named_once() -> None:
     assert str(error.value).count("inventories/fleet.py") == 1
 
 
-@pytest.mark.parametrize("host, told", [
-    ("'@local'", "a connector of pyinfra"),
-    ("'@docker/ubuntu'", "a connector of pyinfra"),
-    ("('m1', {'ssh_port': 'ssh'})", "ssh_port: 'ssh' is none"),
-    ("('m1', {'ssh_port': 0})", "ssh_port: 0 is none"),
-    ("('m1', {'ssh_port': 70000})", "ssh_port: 70000 is none"),
-    ("('m1', {'ssh_user': '-oProxyCommand=x'})", "no name to log in with"),
-    ("('m1', {'sudo_password_file': '/none'})", "sudo_password_file: no file /none"),
-    ("('m1', {'ssh_known_hosts_file': '/none'})", "ssh_known_hosts_file: no file /none"),
-    ("('../m1', {'ssh_hostname': '10.0.0.1'})", "is not a host name"),
-    ("('m 1', {'ssh_hostname': '10.0.0.1'})", "has a blank"),
-    ("('m1', {'swarm_address': '10.0.0.01'})", "is not an IPv4 address"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "host, told",
+    [
+        ("'@local'", "a connector of pyinfra"),
+        ("'@docker/ubuntu'", "a connector of pyinfra"),
+        ("('m1', {'ssh_port': 'ssh'})", "ssh_port: 'ssh' is none"),
+        ("('m1', {'ssh_port': 0})", "ssh_port: 0 is none"),
+        ("('m1', {'ssh_port': 70000})", "ssh_port: 70000 is none"),
+        ("('m1', {'ssh_user': '-oProxyCommand=x'})", "no name to log in with"),
+        ("('m1', {'sudo_password_file': '/none'})", "sudo_password_file: no file /none"),
+        ("('m1', {'ssh_known_hosts_file': '/none'})", "ssh_known_hosts_file: no file /none"),
+        ("('../m1', {'ssh_hostname': '10.0.0.1'})", "is not a host name"),
+        ("('m 1', {'ssh_hostname': '10.0.0.1'})", "has a blank"),
+        ("('m1', {'swarm_address': '10.0.0.01'})", "is not an IPv4 address"),
+    ],
+)
 def test_hosts_that_cannot_be_meant_are_refused(
     host: str, told: str, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,8 +34,9 @@ def test_a_project_of_ones_own_is_nothing_to_warn_of(place: Path) -> None:
     assert owned.warnings("hosts.py") == []
 
 
-@pytest.mark.parametrize("name", ["config.py", "deploy.py", "hosts.py", "group_data/all.py",
-                                  "group_data", "."])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["config.py", "deploy.py", "hosts.py", "group_data/all.py", "group_data", "."]
+)
 def test_what_everybody_can_write_is_told_before_it_is_followed(place: Path, name: str) -> None:
     (place / name).chmod(0o777)
     (warning,) = owned.warnings("hosts.py")
@@ -61,8 +62,11 @@ def test_what_belongs_to_somebody_else_is_told(
 def test_a_password_that_others_can_read_is_told_before_the_first_connection(
     site: Path, wanted: Wanted, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = {"release": str(site / "small.yml"), "store": str(site / "store"),
-            "sudo_password_file": str(site / "password")}  # fmt: skip
+    data = {
+        "release": str(site / "small.yml"),
+        "store": str(site / "store"),
+        "sudo_password_file": str(site / "password"),
+    }
     (site / "hosts.py").write_text(f"all = [('a', {data!r})]\n")
     (site / "password").touch(mode=0o600)
     (site / "password").chmod(0o600)
@@ -75,8 +79,13 @@ def test_a_password_that_others_can_read_is_told_before_the_first_connection(
 
 def ran(script: str, *arguments: str, state: Path, given: str) -> subprocess.CompletedProcess[str]:
     text = body(script).replace("/var/lib/mlufleet", str(state))
-    return subprocess.run(["sh", "-c", text, script, *arguments], input=given, text=True,
-                          capture_output=True, timeout=60)  # fmt: skip
+    return subprocess.run(
+        ["sh", "-c", text, script, *arguments],
+        input=given,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
 
 
 @pytest.mark.skipif(not ROOT, reason="it gives files to root")
@@ -100,8 +109,9 @@ def test_a_link_planted_in_a_work_folder_of_a_host_is_replaced_not_followed(
 
     (work / "a.mlufleet-part").symlink_to(victim)
     newer = hashlib.sha256(b"newer").hexdigest()
-    done = ran("rewrite", f"{work}/a", newer, state=state,
-               given=base64.b64encode(b"newer").decode())  # fmt: skip
+    done = ran(
+        "rewrite", f"{work}/a", newer, state=state, given=base64.b64encode(b"newer").decode()
+    )
     assert done.returncode == 0, done.stderr
     assert (work / "a").read_bytes() == b"newer"
     left = list(victim.iterdir()) if victim.is_dir() else victim.read_text()
@@ -131,15 +141,18 @@ def test_what_models_answered_and_releases_hold_is_roots_on_a_host(tmp_path: Pat
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("lease", ["", "x", "-5", "9" * 20, "a[$(touch FORGED)]", "$(touch FORGED)",
-                                   "1+1", "0x10", "20\textra"])  # fmt: skip
+@pytest.mark.parametrize(
+    "lease",
+    ["", "x", "-5", "9" * 20, "a[$(touch FORGED)]", "$(touch FORGED)", "1+1", "0x10", "20\textra"],
+)
 def test_a_forged_lease_is_no_arithmetic_and_runs_nothing(tmp_path: Path, lease: str) -> None:
     lease = lease.replace("FORGED", str(tmp_path / "forged"))
     (tmp_path / "lock").write_text(f"other\tme\tnow\t{lease}\twhy\n")
     text = body("lock").replace("/var/lib/mlufleet", str(tmp_path))
     text = text[: text.index("case $how in")] + 'echo "$(($(lease) + 0))"\n'
     for shell in ("sh", "bash"):
-        done = subprocess.run([shell, "-c", text, "lock", "x", "y"], text=True,
-                              capture_output=True, timeout=30)  # fmt: skip
+        done = subprocess.run(
+            [shell, "-c", text, "lock", "x", "y"], text=True, capture_output=True, timeout=30
+        )
         assert done.returncode == 0 and done.stdout.strip().isdigit(), done.stderr
     assert not (tmp_path / "forged").exists()

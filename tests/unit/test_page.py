@@ -17,8 +17,13 @@ from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 
 EVIL = "</pre></title></svg></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'"
-FAILURE = {"stage": "driver", "code": "DRIVER_INSTALL", "sentence": "it failed",
-           "remedy": "do this", "tail": ["line one"]}  # fmt: skip
+FAILURE = {
+    "stage": "driver",
+    "code": "DRIVER_INSTALL",
+    "sentence": "it failed",
+    "remedy": "do this",
+    "tail": ["line one"],
+}
 
 
 class Seen(HTMLParser):
@@ -42,8 +47,13 @@ class Seen(HTMLParser):
 
 
 def one(name: str = "a", **fields: Any) -> dict[str, Any]:
-    return {"run": "r", "exit": 0, "started": 1.0, "ended": 9.0,
-            "hosts": {name: {"status": "ok", **fields}}}  # fmt: skip
+    return {
+        "run": "r",
+        "exit": 0,
+        "started": 1.0,
+        "ended": 9.0,
+        "hosts": {name: {"status": "ok", **fields}},
+    }
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 40, 41, 500])
@@ -79,18 +89,41 @@ def test_a_page_of_500_hosts_is_under_two_megabytes() -> None:
     assert len(page.render(report, report).encode()) < 2_000_000
 
 
-@pytest.mark.parametrize("where", ["answer", "name", "tail", "sentence", "group", "version", "note",
-                                   "stage", "status", "run", "drift", "serial"])  # fmt: skip
+@pytest.mark.parametrize(
+    "where",
+    [
+        "answer",
+        "name",
+        "tail",
+        "sentence",
+        "group",
+        "version",
+        "note",
+        "stage",
+        "status",
+        "run",
+        "drift",
+        "serial",
+    ],
+)
 def test_markup_from_a_host_is_only_text(where: str) -> None:
-    plain, evil = ({
-        "name": one(text), "run": {**one(), "run": text},
-        "answer": one(answer=text), "note": one(notes=[text]), "group": one(groups=[text]),
-        "tail": one(status="failed", failure={**FAILURE, "tail": [text]}),
-        "sentence": one(status="failed", failure={**FAILURE, "sentence": text, "code": text}),
-        "version": one(versions={"os": text}), "status": one(status=text),
-        "stage": one(stages=[{"stage": text, "seconds": 3.0}]), "drift": one(drift={text: [text]}),
-        "serial": one(serials={"x": text}, cards={"x": text}),
-    }[where] for text in ("plain", EVIL))  # fmt: skip
+    plain, evil = (
+        {
+            "name": one(text),
+            "run": {**one(), "run": text},
+            "answer": one(answer=text),
+            "note": one(notes=[text]),
+            "group": one(groups=[text]),
+            "tail": one(status="failed", failure={**FAILURE, "tail": [text]}),
+            "sentence": one(status="failed", failure={**FAILURE, "sentence": text, "code": text}),
+            "version": one(versions={"os": text}),
+            "status": one(status=text),
+            "stage": one(stages=[{"stage": text, "seconds": 3.0}]),
+            "drift": one(drift={text: [text]}),
+            "serial": one(serials={"x": text}, cards={"x": text}),
+        }[where]
+        for text in ("plain", EVIL)
+    )
     before = one("other" if where == "name" else next(iter(evil["hosts"])))
     tags = [tag for tag, _ in Seen(page.render(plain, one())).tags]
     seen = Seen(page.render(evil, before))
@@ -192,11 +225,21 @@ def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
 
 def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
     held = {"operator": "eve@desk", "run": "r9", "age": 3}
-    report = one(kept=["/opt/x.kept"], notes=["slow clock"], way_back="mlufleet rollback a",
-                 lock=held, rolled_back={"from": "new", "to": "old"})  # fmt: skip
+    report = one(
+        kept=["/opt/x.kept"],
+        notes=["slow clock"],
+        way_back="mlufleet rollback a",
+        lock=held,
+        rolled_back={"from": "new", "to": "old"},
+    )
     said = "".join(Seen(page.render(report)).text)
-    for remark in ("kept /opt/x.kept", "slow clock", "mlufleet rollback a",
-                   "was held by eve@desk, run r9", "rolled back from new to old"):  # fmt: skip
+    for remark in (
+        "kept /opt/x.kept",
+        "slow clock",
+        "mlufleet rollback a",
+        "was held by eve@desk, run r9",
+        "rolled back from new to old",
+    ):
         assert remark in said
     assert "Worth knowing" not in page.render(one())
 
@@ -227,19 +270,28 @@ def test_stages_of_an_old_report_without_their_begin_follow_each_other() -> None
     assert driver.width == pytest.approx(3 * lock.width, abs=0.05)
 
 
-@pytest.mark.parametrize(("seconds", "said"), [
-    (0, "0 s"), (0.26, "0.3 s"), (59.4, "59 s"), (59.6, "1 min"), (185, "3 min 05 s"),
-    (3599.6, "1 h"), (3720, "1 h 02 min"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (0.26, "0.3 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (185, "3 min 05 s"),
+        (3599.6, "1 h"),
+        (3720, "1 h 02 min"),
+    ],
+)
 def test_a_duration_is_said_as_a_person_does(seconds: float, said: str) -> None:
     assert page.duration(seconds) == said
 
 
 def test_what_was_not_passed_of_a_validation_comes_first() -> None:
-    tests = {"software": {"verdict": "PASSED", "why": "", "rates": {}},
-             "mlulink": {"verdict": "SKIPPED", "why": "it needs 2 cards"},
-             "pcie": {"verdict": "FAILED", "why": EVIL,
-                      "rates": {"host to device GB/s": 6.31}}}  # fmt: skip
+    tests = {
+        "software": {"verdict": "PASSED", "why": "", "rates": {}},
+        "mlulink": {"verdict": "SKIPPED", "why": "it needs 2 cards"},
+        "pcie": {"verdict": "FAILED", "why": EVIL, "rates": {"host to device GB/s": 6.31}},
+    }
     text = page.render(one(validation=tests))
     assert EVIL not in text and "host to device GB/s 6.31" in text
     assert text.index("FAILED") < text.index("SKIPPED") < text.index("PASSED")

@@ -13,8 +13,13 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 NAMED = re.compile(r"`((?:docs|fleet|files|inventories|operations|tests)/[\w./-]+)`")
 LINKED = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 #: what a user makes
-THEIRS = {"inventories/fleet.csv", "inventories/fleet.yml", "inventories/golden.yml",
-          "inventories/group_data/rack1.py", "files/releases/NAME.yml"}  # fmt: skip
+THEIRS = {
+    "inventories/fleet.csv",
+    "inventories/fleet.yml",
+    "inventories/golden.yml",
+    "inventories/group_data/rack1.py",
+    "files/releases/NAME.yml",
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

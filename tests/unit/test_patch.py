@@ -93,8 +93,13 @@ def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: Wante
     own = with_patches(wanted, patch)
     (change,) = changes(own)
     label = container.spec_digest(own, probe(*BARE))
-    there = (*BARE, f"container|id1|{own.lock.image.id}|true|7|{label}", "facts|f",
-             f"stamp|container|{label} f", f"file|torch:{patch.file}|{SHA}")  # fmt: skip
+    there = (
+        *BARE,
+        f"container|id1|{own.lock.image.id}|true|7|{label}",
+        "facts|f",
+        f"stamp|container|{label} f",
+        f"file|torch:{patch.file}|{SHA}",
+    )
     for stamp, todo in (
         (f"{SHA} id1", []),  # as it was made
         (f"{'1' * 64} id0", []),  # made in an earlier container: this one has the original

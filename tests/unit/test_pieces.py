@@ -100,9 +100,10 @@ def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
     heard: list[tuple[int, str]] = []
     monkeypatch.setattr(sending, "PATIENCE", 0.2)
     monkeypatch.setattr(
-        sending.events, "emit",
+        sending.events,
+        "emit",
         lambda host, kind, hosts, line: heard.append((hosts, line)),
-    )  # fmt: skip
+    )
     one, other = Meter(4_000_000), Meter(6_000_000)
     all_of_them = sending.Together()
     with all_of_them.counted("a", one):

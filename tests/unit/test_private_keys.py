@@ -26,8 +26,9 @@ def made(path: Path, secret: str = "", kind: str = "ed25519", form: str = "RFC47
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     socket = f"/tmp/mlufleet-agent-{os.getpid()}"  # a socket's path is short
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE)  # fmt: skip
+    process = subprocess.Popen(
+        ["ssh-agent", "-D", "-a", socket], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     process.stdout.readline()  # it listens
     monkeypatch.setenv("SSH_AUTH_SOCK", socket)
@@ -63,8 +64,12 @@ def test_a_key_with_a_passphrase_comes_from_the_agent_or_is_named(
     plain, key = made(tmp_path / "plain", kind=kind, form=form), tmp_path / "key"
     shutil.copy(plain, key)
     shutil.copy(f"{plain}.pub", f"{key}.pub")
-    subprocess.run(["ssh-keygen", "-q", "-p", "-m", form, "-N", "secret phrase", "-f", str(key)],
-                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-m", form, "-N", "secret phrase", "-f", str(key)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
     with pytest.raises(InvalidInput, match="has a passphrase, and ssh-agent does not hold it"):
         private_keys.load(str(key))
     subprocess.run(["ssh-add", "-q", str(plain)], check=True, stdin=subprocess.DEVNULL)
@@ -90,8 +95,9 @@ def test_what_is_no_key_is_named_before_the_first_connection(
     key = tmp_path / "key"
     if content is not None:
         key.write_bytes(content.encode(errors="surrogateescape"))
-    inventory = native(site, release=str(site / "small.yml"), store=str(site / "store"),
-                       ssh_key=str(key))  # fmt: skip
+    inventory = native(
+        site, release=str(site / "small.yml"), store=str(site / "store"), ssh_key=str(key)
+    )
     with pytest.raises(InvalidInput) as error:
         launch.validated(inventory)
     assert f"{inventory}: a: " in str(error.value) and said in str(error.value)
@@ -104,17 +110,24 @@ def test_a_folder_is_no_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("soft", "hard", "hosts", "set_to"),
-    [(1024, 524288, 3, None), (1024, 524288, 5000, 10160), (1024, -1, 5000, 10160),
-     (256, 4096, 100, 360), (-1, -1, 5000, None)],
-)  # fmt: skip
+    [
+        (1024, 524288, 3, None),
+        (1024, 524288, 5000, 10160),
+        (1024, -1, 5000, 10160),
+        (256, 4096, 100, 360),
+        (-1, -1, 5000, None),
+    ],
+)
 def test_the_limit_of_open_files_is_raised_to_what_is_needed(
     monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, hosts: int, set_to: int | None
 ) -> None:
     said: list[tuple[int, int]] = []
     stub = SimpleNamespace(
-        RLIMIT_NOFILE=7, RLIM_INFINITY=-1, getrlimit=lambda which: (soft, hard),
+        RLIMIT_NOFILE=7,
+        RLIM_INFINITY=-1,
+        getrlimit=lambda which: (soft, hard),
         setrlimit=lambda which, limits: said.append(limits),
-    )  # fmt: skip
+    )
     monkeypatch.setattr(open_files, "resource", stub)
     open_files.allow(range(hosts))
     assert said == ([] if set_to is None else [(set_to, hard)])

@@ -16,9 +16,15 @@ def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> No
         launch.look("no-such-inventory.py", (option,))
 
 
-@pytest.mark.parametrize("words", [
-    ("--parallel", "x"), ("--port", "22a"), ("--fail-percent", "half"), ("--retry", "1.5"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--parallel", "x"),
+        ("--port", "22a"),
+        ("--fail-percent", "half"),
+        ("--retry", "1.5"),
+    ],
+)
 def test_a_value_that_is_none_of_its_option_is_wrong_input(words: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput, match="is not a valid"):
         launch.parsed(words)
@@ -28,8 +34,10 @@ def test_options_that_are_data_are_looked_at_as_data() -> None:
     said = launch.parsed(["--key", "/none", "--user", "ops", "--data", "cards=2"])
 
     assert launch.override(said["data"], said) == {
-        "cards": 2, "ssh_key": "/none", "ssh_user": "ops"
-    }  # fmt: skip
+        "cards": 2,
+        "ssh_key": "/none",
+        "ssh_user": "ops",
+    }
 
 
 @pytest.mark.parametrize("word", ["cards", "=8", ""])
@@ -38,13 +46,17 @@ def test_data_without_a_name_are_refused(word: str) -> None:
         launch.override([word])
 
 
-@pytest.mark.parametrize("options, said", [
-    (("--limit", "m1"), ("-y", "--limit", "m1")),
-    (("--dry",), ("--dry",)),
-    (("--yes",), ("--yes",)),
-])  # fmt: skip
-def test_nobody_is_asked_whether_to_go_on(options: tuple[str, ...], said: tuple[str, ...],
-                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (("--limit", "m1"), ("-y", "--limit", "m1")),
+        (("--dry",), ("--dry",)),
+        (("--yes",), ("--yes",)),
+    ],
+)
+def test_nobody_is_asked_whether_to_go_on(
+    options: tuple[str, ...], said: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     started: list[Any] = []
 
     class Started(Exception):

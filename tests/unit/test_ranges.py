@@ -112,8 +112,11 @@ def test_placeholders_are_filled_wherever_a_text_is() -> None:
         "no": None,
     }
     assert ranges.filled(value, host) == {
-        "x": ["mlu01.rackb", ("01-b-1",)], "{1}": 5, "shell": "${1} {{1}} {} ${HOME}", "no": None,
-    }  # fmt: skip
+        "x": ["mlu01.rackb", ("01-b-1",)],
+        "{1}": 5,
+        "shell": "${1} {{1}} {} ${HOME}",
+        "no": None,
+    }
 
 
 @pytest.mark.parametrize("text", ["{3}", "{0}", "{nmae}", "x{01}"])

@@ -19,8 +19,12 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 def snippets(kind: str, site: Path) -> list[str]:
     """The blocks of a kind, with a release and a store of this test's."""
     found = re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    own = {"baichuan-7b": f"{site}/small.yml", "artifacts": f"{site}/store",
-           "/etc/ansible/": f"{site}/", "lab.csv": f"{site}/lab.csv"}  # fmt: skip
+    own = {
+        "baichuan-7b": f"{site}/small.yml",
+        "artifacts": f"{site}/store",
+        "/etc/ansible/": f"{site}/",
+        "lab.csv": f"{site}/lab.csv",
+    }
     return [re.sub("|".join(own), lambda word: own[word[0]], text) for text in found]
 
 

@@ -21,8 +21,11 @@ def test_a_skeleton_is_a_release_once_its_placeholders_are_filled(tmp_path: Path
     path = tmp_path / "mine.yml"
     assert mlufleet("new", str(path)).exit_code == 0
     text = path.read_text()
-    versions = {"<5.10.10>": "5.10.22", "<registry/name:tag>": "registry.example/torch:v1",
-                "<4247c4a>": "4247c4a"}  # fmt: skip
+    versions = {
+        "<5.10.10>": "5.10.22",
+        "<registry/name:tag>": "registry.example/torch:v1",
+        "<4247c4a>": "4247c4a",
+    }
     filled = re.sub(r"<[^>]+>", lambda found: versions.get(found[0], "file"), text)
     path.write_text(filled)
     release = releases.load(path)
@@ -62,12 +65,18 @@ def test_a_release_is_shown_for_a_host_without_connecting(site: Path, wanted: Wa
     deb = wanted.lock.files["driver.deb"]
     for text in (
         f"ubuntu18.04: {site}/store/driver.deb  {deb.size} bytes, sha256 {deb.sha256}",
-        "centos7: ", f"id {wanted.lock.image.id}", "mount /data/share at /home/share",
+        "centos7: ",
+        f"id {wanted.lock.image.id}",
+        "mount /data/share at /home/share",
         f"source model at v1 = {wanted.lock.commits['model']}",
         "/data/share/model from model.bundle",
-        "--device /dev/cambricon_dev2", "/torch/tool.py -i /home/share/model",
-        "patch host:/data/share/model_mlu/a.py", "--no-index", "is not known", "yes!",
-    ):  # fmt: skip
+        "--device /dev/cambricon_dev2",
+        "/torch/tool.py -i /home/share/model",
+        "patch host:/data/share/model_mlu/a.py",
+        "--no-index",
+        "is not known",
+        "yes!",
+    ):
         assert text in shown.output
     assert "/dev/cambricon_dev3" not in shown.output
 

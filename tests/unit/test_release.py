@@ -16,9 +16,16 @@ def test_every_release_of_the_project_is_valid(path: Path) -> None:
 
 def test_every_tutorial_of_the_vendor_is_a_release() -> None:
     assert {path.stem for path in releases.RELEASES.glob("*.yml")} == {
-        "baichuan-7b", "chatglm-6b", "chatglm2-6b", "chatglm2-6b-32k", "chatglm3-6b",
-        "chinese-llama-alpaca-2", "openbiomed", "stdc-seg", "yolact",
-    }  # fmt: skip
+        "baichuan-7b",
+        "chatglm-6b",
+        "chatglm2-6b",
+        "chatglm2-6b-32k",
+        "chatglm3-6b",
+        "chinese-llama-alpaca-2",
+        "openbiomed",
+        "stdc-seg",
+        "yolact",
+    }
 
 
 def test_the_tool_and_the_driver_are_those_of_the_images_generation() -> None:

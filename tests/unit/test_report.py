@@ -20,18 +20,27 @@ def observed(host: str, *needs: str) -> dict[str, Any]:
 
 
 def done(host: str, stage: str, *changes: str) -> dict[str, Any]:
-    return event("stage-done", host, stage=stage, changes=list(changes), seconds=1.5,
-                 driver="5.10.10")  # fmt: skip
+    return event(
+        "stage-done", host, stage=stage, changes=list(changes), seconds=1.5, driver="5.10.10"
+    )
 
 
 def failed(host: str) -> dict[str, Any]:
-    return event("failed", host, stage="driver", code="ENGINE", sentence="s", remedy="r",
-                 tail=["x"])  # fmt: skip
+    return event(
+        "failed", host, stage="driver", code="ENGINE", sentence="s", remedy="r", tail=["x"]
+    )
 
 
 def unreachable(host: str) -> dict[str, Any]:
-    return event("unreachable", host, stage="connect", code="UNREACHABLE", sentence="refused",
-                 remedy="r", tail=[])  # fmt: skip
+    return event(
+        "unreachable",
+        host,
+        stage="connect",
+        code="UNREACHABLE",
+        sentence="refused",
+        remedy="r",
+        tail=[],
+    )
 
 
 HOSTS = event("hosts", names=["a", "b", "c", "d", "e"])
@@ -52,8 +61,12 @@ def test_every_host_is_accounted_for() -> None:
     result = report.derive([*EVENTS, event("end")], "r")
     statuses = {name: host["status"] for name, host in result["hosts"].items()}
     assert statuses == {
-        "a": "ok", "b": "changed", "c": "failed", "d": "unreachable", "e": "skipped",
-    }  # fmt: skip
+        "a": "ok",
+        "b": "changed",
+        "c": "failed",
+        "d": "unreachable",
+        "e": "skipped",
+    }
     assert result["hosts"]["c"]["failure"]["code"] == "ENGINE"
     assert result["exit"] == Exit.FAILED
 
@@ -81,9 +94,13 @@ def test_what_a_swarm_brought_and_why_it_was_left_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     brought = {"title": "image", "sent": 30_000_000, "swarmed": 70_000_000, "fallback": "too slow"}
-    events = [event("hosts", names=["a"]), observed("a"), event("transfer", "a", **brought),
-              event("transfer", "a", title="older", sent=1_000_000),
-              event("seeded", sent=50_000_000)]  # fmt: skip
+    events = [
+        event("hosts", names=["a"]),
+        observed("a"),
+        event("transfer", "a", **brought),
+        event("transfer", "a", title="older", sent=1_000_000),
+        event("seeded", sent=50_000_000),
+    ]
     result = report.derive(events, "r")
     assert (result["hosts"]["a"]["sent"], result["hosts"]["a"]["swarmed"]) == (31e6, 70e6)
     assert result["seeded"] == 50e6
@@ -101,19 +118,26 @@ def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
 
     def stage(name: str, began: float, ended: float) -> list[dict[str, Any]]:
         fields = {"stage": name, "seconds": ended - began, "changes": ["x"], "driver": ""}
-        return [{**event("stage", "a", stage=name), "time": began},
-                {**event("stage-done", "a", **fields), "time": ended}]  # fmt: skip
+        return [
+            {**event("stage", "a", stage=name), "time": began},
+            {**event("stage-done", "a", **fields), "time": ended},
+        ]
 
     events = [
-        event("hosts", names=["a"]), observed("a"), transfer("driver", 11, 1),
-        *stage("driver", 10, 30), transfer("image", 36, 25), *stage("image", 32, 50),
+        event("hosts", names=["a"]),
+        observed("a"),
+        transfer("driver", 11, 1),
+        *stage("driver", 10, 30),
+        transfer("image", 36, 25),
+        *stage("image", 32, 50),
         transfer("weights", 55, 10),
-    ]  # fmt: skip
+    ]
     host = report.derive(events, "r")["hosts"]["a"]
     # 11 to 32 of the image, and all of the weights, whose stage never came
     assert host["ahead"] == 31
-    assert "31 s that other stages took" in " ".join(reported.read({"hosts": {"a": host}})
-                                                     .hosts["a"].remarks)  # fmt: skip
+    assert "31 s that other stages took" in " ".join(
+        reported.read({"hosts": {"a": host}}).hosts["a"].remarks
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,8 +184,13 @@ def test_every_failure_code_has_a_remedy() -> None:
 def test_models_of_cards_are_in_the_report_and_the_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen = event("observed", "a", needs=[], versions={"driver": "5.10.10", "cards": 3},
-                 models={"x": "MLU370-X8", "y": "MLU370-X8", "z": "MLU370-X4"})  # fmt: skip
+    seen = event(
+        "observed",
+        "a",
+        needs=[],
+        versions={"driver": "5.10.10", "cards": 3},
+        models={"x": "MLU370-X8", "y": "MLU370-X8", "z": "MLU370-X4"},
+    )
     result = report.derive([event("hosts", names=["a", "b"]), seen, observed("b")], "r")
     assert result["hosts"]["a"]["models"]["z"] == "MLU370-X4" and not result["hosts"]["b"]["models"]
     assert terminal.boards(result["hosts"]["a"]) == "3 MLU370-X8, MLU370-X4"

@@ -23,8 +23,12 @@ from tests.unit.conftest import git
 def make(site: Path, pin: str = "tag: v1") -> tuple[dict[str, str], list[str]]:
     """The commits of the lock, and the warnings."""
     path, said = site / "small.yml", list[str]()
-    text = re.sub(r"bundle: model\.bundle, [^}]*}$", f"bundle: model.bundle, {pin}}}",
-                  path.read_text(), flags=re.M)  # fmt: skip
+    text = re.sub(
+        r"bundle: model\.bundle, [^}]*}$",
+        f"bundle: model.bundle, {pin}}}",
+        path.read_text(),
+        flags=re.M,
+    )
     path.write_text(text)
     lock = locks.make(releases.load(path), site / "store", lambda name: None, said.append)
     return lock.commits, said
@@ -97,8 +101,13 @@ def lacking(clone: Path, bundle: Path) -> None:
     names = git("rev-list", "--objects", "--all", "--no-object-names", cwd=clone).split()
     blob = git("rev-parse", "HEAD:a.py", cwd=clone)
     some = "\n".join(name for name in names if name != blob)
-    pack = subprocess.run(["git", "pack-objects", "--stdout", "-q"], input=some.encode(),
-                          cwd=clone, capture_output=True, check=True).stdout  # fmt: skip
+    pack = subprocess.run(
+        ["git", "pack-objects", "--stdout", "-q"],
+        input=some.encode(),
+        cwd=clone,
+        capture_output=True,
+        check=True,
+    ).stdout
     bundle.write_bytes(refs + b"\n\n" + pack)
 
 
@@ -172,8 +181,10 @@ def test_what_git_is_told_elsewhere_does_not_reach_the_trial(
             (folder / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
             (folder / name).chmod(0o755)
     config = tmp_path / "config"
-    config.write_text(f"[core]\nhooksPath = {hooks}\n[protocol]\nallow = never\n"
-                      f"[init]\ntemplateDir = {template.parent}\n")  # fmt: skip
+    config.write_text(
+        f"[core]\nhooksPath = {hooks}\n[protocol]\nallow = never\n"
+        f"[init]\ntemplateDir = {template.parent}\n"
+    )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     assert make(site)[0] == {"model": (site / "commit").read_text()}
@@ -203,8 +214,10 @@ def test_submodules_and_pointers_are_told_and_not_what_is_a_source_of_its_own(
         "sources:\n  - {name: o, path: /home/share/model/other, bundle: model.bundle, branch: main}"
     )
     path.write_text(path.read_text().replace("sources:", other, 1))
-    assert any(line.startswith("source model: its submodules stay empty on hosts: third/party;")
-               for line in make(site, "branch: main")[1])  # fmt: skip
+    assert any(
+        line.startswith("source model: its submodules stay empty on hosts: third/party;")
+        for line in make(site, "branch: main")[1]
+    )
 
 
 def test_warnings_are_shown_by_the_command_which_goes_on(site: Path, clone: Path) -> None:
@@ -241,8 +254,9 @@ def test_an_origin_that_runs_a_program_is_not_asked(site: Path, tmp_path: Path) 
 def test_credentials_of_an_origin_are_not_shown(site: Path) -> None:
     path = site / "small.yml"
     url = "http://me:secret@127.0.0.1:1/model.git?private_token=secret"
-    path.write_text(path.read_text().replace(
-        "bundle: model.bundle, tag: v1", f"url: '{url}', tag: v1"))  # fmt: skip
+    path.write_text(
+        path.read_text().replace("bundle: model.bundle, tag: v1", f"url: '{url}', tag: v1")
+    )
     with pytest.raises(InvalidInput) as error:
         make(site)
     assert "127.0.0.1" in str(error.value) and "secret" not in str(error.value)

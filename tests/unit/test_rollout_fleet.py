@@ -84,16 +84,26 @@ def probe() -> list[str]:
     return ["@@mlufleet-begin", *lines, f"clock\t{int(time.time())}", "@@mlufleet-end"]
 
 
-def simulated(site: Path, seed: int, bad: float, count: int, operator: str = "",
-              **plan: object) -> dict[str, Any]:  # fmt: skip
-    made = INVENTORY.format(probe=probe(), release=str(site / "small.yml"), count=count,
-                            store=str(site / "store"), sick=250)  # fmt: skip
+def simulated(
+    site: Path, seed: int, bad: float, count: int, operator: str = "", **plan: object
+) -> dict[str, Any]:
+    made = INVENTORY.format(
+        probe=probe(),
+        release=str(site / "small.yml"),
+        count=count,
+        store=str(site / "store"),
+        sick=250,
+    )
     (site / "hosts.py").write_text(made)
     arguments = [str(seed), str(bad), json.dumps({"inventory": "hosts.py", **plan})]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], cwd=site, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OPERATOR": operator}, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=site,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPERATOR": operator},
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -106,11 +116,21 @@ def simulated(site: Path, seed: int, bad: float, count: int, operator: str = "",
         (3, 0.3, {"window": "50", "max_fail": "5%", "canary": 3}),
         (4, 0.2, {"window": "100%", "max_fail": "20", "canary": 0, "order": "random"}),
         (5, 0.9, {"window": "7", "max_fail": "100%", "canary": 0}),
-        (6, 0.1, {"window": "30%", "max_fail": "100%", "share_of": "rack", "share": "1",
-                  "canary": 0, "order": "name"}),
+        (
+            6,
+            0.1,
+            {
+                "window": "30%",
+                "max_fail": "100%",
+                "share_of": "rack",
+                "share": "1",
+                "canary": 0,
+                "order": "name",
+            },
+        ),
         (7, 0.0, {"max_fail": "0"}),
     ],
-)  # fmt: skip
+)
 def test_hundreds_of_hosts_are_accounted_for(
     site: Path, wanted: Wanted, seed: int, bad: float, plan: dict[str, Any]
 ) -> None:

@@ -7,8 +7,14 @@ from fleet.rollout import hooks
 
 
 def test_a_hook_knows_its_host_but_none_of_its_secrets(tmp_path: Path) -> None:
-    data = {"ssh_hostname": "10.0.0.1", "release": "r", "groups": ("rack1", "web"),
-            "_sudo_password": "s3cret", "sudo_password_file": "/f", "slot": 3}  # fmt: skip
+    data = {
+        "ssh_hostname": "10.0.0.1",
+        "release": "r",
+        "groups": ("rack1", "web"),
+        "_sudo_password": "s3cret",
+        "sudo_password_file": "/f",
+        "slot": 3,
+    }
     given = hooks.environment("mlu01", data, "ok")
     assert hooks.run(f"env > {tmp_path}/env", given, 10) is None
     told = (tmp_path / "env").read_text()

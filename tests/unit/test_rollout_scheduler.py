@@ -28,10 +28,14 @@ def rollouts(draw: st.DrawFn) -> Told:
     canaries = hosts[: draw(st.integers(0, 4))]
     groups = {host: draw(st.sampled_from("abc")) for host in hosts if draw(st.booleans())}
     scheduler = Scheduler(
-        hosts, canaries=canaries, window=draw(st.integers(1, 12)), max_fail=draw(st.integers(0, 8)),
-        broken=draw(st.integers(0, 2)), groups=groups,
+        hosts,
+        canaries=canaries,
+        window=draw(st.integers(1, 12)),
+        max_fail=draw(st.integers(0, 8)),
+        broken=draw(st.integers(0, 2)),
+        groups=groups,
         share={group: draw(st.integers(1, 5)) for group in "abc"},
-    )  # fmt: skip
+    )
     told = Told(scheduler)
     bad = draw(st.integers(0, 10))
     while not scheduler.done:

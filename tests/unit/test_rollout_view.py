@@ -21,8 +21,11 @@ def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
     names = [f"mlu{i:03}" for i in range(500)]
     view.console = Console(file=io.StringIO(), width=80)
     view._heard("", "survey", {"hosts": 500})
-    view._heard("", "scheduled", {"order": names, "broken": 0, "total": 500, "window": 100,
-                                  "max_fail": 50, "canaries": []})  # fmt: skip
+    view._heard(
+        "",
+        "scheduled",
+        {"order": names, "broken": 0, "total": 500, "window": 100, "max_fail": 50, "canaries": []},
+    )
     for place, name in enumerate(names[:200]):
         view._heard(name, "begin", {"canary": False})
         view._heard(name, "stage", {"stage": "image" if place % 2 else "driver"})
@@ -43,15 +46,23 @@ def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
 def test_plain_lines_say_what_failed_and_what_to_do() -> None:
     view = View()
     view.console = Console(file=io.StringIO(), width=80)
-    view._heard("", "scheduled", {"order": ["a"], "broken": 0, "total": 1, "window": 1,
-                                  "max_fail": 0, "canaries": ["a"]})  # fmt: skip
+    view._heard(
+        "",
+        "scheduled",
+        {"order": ["a"], "broken": 0, "total": 1, "window": 1, "max_fail": 0, "canaries": ["a"]},
+    )
     view._heard("a", "begin", {"canary": True})
     view._heard("a", "failed", {"code": "ENGINE", "sentence": "it [is] down", "remedy": "start it"})
     view._heard("a", "done", {"passed": False})
     assert isinstance(view.console.file, io.StringIO)
     said = view.console.file.getvalue()
-    for line in ("canaries: a", "a: begins (canary)", "a: ENGINE: it [is] down",
-                 "a:   remedy: start it", "a: failed (1 of 1 done, 1 failed)"):  # fmt: skip
+    for line in (
+        "canaries: a",
+        "a: begins (canary)",
+        "a: ENGINE: it [is] down",
+        "a:   remedy: start it",
+        "a: failed (1 of 1 done, 1 failed)",
+    ):
         assert line in said, said
     assert "\x1b" not in said
 

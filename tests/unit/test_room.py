@@ -110,12 +110,15 @@ def test_a_host_that_is_as_wanted_needs_nothing(wanted: Wanted) -> None:
     right = seen(
         "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
         f"image|{wanted.lock.image.id}",
-        f"stamp|weights-tiny|{layout.made_from(wanted, tiny)} sum", f"tree|{tiny.target}|sum",
-        f"source|/data/share/model|{commit}|0", "disk|/|0",
-    )  # fmt: skip
+        f"stamp|weights-tiny|{layout.made_from(wanted, tiny)} sum",
+        f"tree|{tiny.target}|sum",
+        f"source|/data/share/model|{commit}|0",
+        "disk|/|0",
+    )
     assert {need.what for need in room.needs(wanted, right)} == {
-        "packages of the container", "installed packages",
-    }  # fmt: skip
+        "packages of the container",
+        "installed packages",
+    }
 
 
 def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(

@@ -59,16 +59,25 @@ def test_docker_is_the_first_package_that_the_repositories_have(
     tmp_path: Path, words: str, status: int, asked: list[str]
 ) -> None:
     log = tmp_path / "log"
-    fakes = {"yum": f'echo "$*" >> {log}; case $* in *docker-engine) exit 1 ;; esac',
-             "systemctl": "exit 0", "timeout": "exit 0"}  # fmt: skip
+    fakes = {
+        "yum": f'echo "$*" >> {log}; case $* in *docker-engine) exit 1 ;; esac',
+        "systemctl": "exit 0",
+        "timeout": "exit 0",
+    }
     for name, text in fakes.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    script = ((SCRIPTS / "packages.sh").read_text()
-              + "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
-              + (SCRIPTS / "engine.sh").read_text())  # fmt: skip
-    done = subprocess.run(["/bin/sh", "-c", script, "engine", *words.split()],
-                          env={"PATH": str(tmp_path)}, capture_output=True, text=True)  # fmt: skip
+    script = (
+        (SCRIPTS / "packages.sh").read_text()
+        + "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
+        + (SCRIPTS / "engine.sh").read_text()
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "engine", *words.split()],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     lines = log.read_text().splitlines() if log.exists() else []
     said = [line.replace("-y ", "").replace("install ", "") for line in lines]
     assert (done.returncode, said) == (status, asked), done.stderr
@@ -87,9 +96,13 @@ def test_two_hosts_that_have_one_folder_place_a_file_by_names_of_their_own(tmp_p
             (programs / name).write_text(f"#!/bin/sh\n{text}\n")
             (programs / name).chmod(0o755)
         script = body("receive").replace("/var/lib/mlufleet", str(state))
-        subprocess.run(["sh", "-c", script, "receive", "end", "weights"], text=True, check=True,
-                       input=f"{sha} weights.0.part {tmp_path}/shared/model.bin\n",
-                       env={"PATH": f"{programs}:{os.environ['PATH']}"})  # fmt: skip
+        subprocess.run(
+            ["sh", "-c", script, "receive", "end", "weights"],
+            text=True,
+            check=True,
+            input=f"{sha} weights.0.part {tmp_path}/shared/model.bin\n",
+            env={"PATH": f"{programs}:{os.environ['PATH']}"},
+        )
         first, second = (tmp_path / host / "moved").read_text().splitlines()
         assert second.split()[-1] == f"{tmp_path}/shared/model.bin"
         moved.add(first.split()[-1])

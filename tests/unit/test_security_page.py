@@ -13,9 +13,10 @@ from operations.seed import SETTINGS
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/security.md"
 LINES = [
-    line for line in PAGE.read_text(encoding="utf-8").splitlines()
+    line
+    for line in PAGE.read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and not line.startswith("| Promise |")
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: re.sub(r"\W+", "-", line)[1:50])
@@ -38,7 +39,13 @@ def test_every_attacker_has_promises_and_the_page_is_found() -> None:
 
 
 def test_no_swarm_looks_for_peers_elsewhere() -> None:
-    assert {"--enable-dht=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
-            "--bt-require-crypto=true", "--no-conf"} <= set(COMMON)  # fmt: skip
-    assert not any(SETTINGS[name] for name in
-                   ("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"))  # fmt: skip
+    assert {
+        "--enable-dht=false",
+        "--bt-enable-lpd=false",
+        "--enable-peer-exchange=false",
+        "--bt-require-crypto=true",
+        "--no-conf",
+    } <= set(COMMON)
+    assert not any(
+        SETTINGS[name] for name in ("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp")
+    )

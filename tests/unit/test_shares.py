@@ -8,17 +8,27 @@ from fleet.reports.reported import read
 
 def run(**hosts: list[tuple[str, float, float]]) -> Any:
     """Host -> stage, begin, seconds."""
-    return read({"hosts": {
-        name: {"status": "changed", "stages": [
-            {"stage": stage, "began": began, "seconds": seconds, "changes": ["x"]}
-            for stage, began, seconds in stages
-        ]} for name, stages in hosts.items()
-    }})  # fmt: skip
+    return read(
+        {
+            "hosts": {
+                name: {
+                    "status": "changed",
+                    "stages": [
+                        {"stage": stage, "began": began, "seconds": seconds, "changes": ["x"]}
+                        for stage, began, seconds in stages
+                    ],
+                }
+                for name, stages in hosts.items()
+            }
+        }
+    )
 
 
 def test_a_stage_has_its_part_of_all_hosts_time_for_whichever_release() -> None:
-    report = run(a=[("image of chat", 0, 30), ("image of code", 30, 30), ("smoke of chat", 60, 20)],
-                 b=[("driver", 0, 19), ("lock", 19, 1)])  # fmt: skip
+    report = run(
+        a=[("image of chat", 0, 30), ("image of code", 30, 30), ("smoke of chat", 60, 20)],
+        b=[("driver", 0, 19), ("lock", 19, 1)],
+    )
     assert shares.shares(report) == [("image", 0.6), ("smoke", 0.2), ("driver", 0.19)]
 
 
@@ -26,8 +36,9 @@ def test_the_longest_way_is_of_the_host_that_was_done_last() -> None:
     report = run(slow=[("image", 0, 50)], late=[("lock", 40, 0.1), ("driver", 40, 30)])
     assert shares.longest(report) == ("late", [("driver", 30)])
     assert list(shares.told(report)) == [
-        "time by stage: image 62%, driver 37%", "longest: late, driver 30 s"
-    ]  # fmt: skip
+        "time by stage: image 62%, driver 37%",
+        "longest: late, driver 30 s",
+    ]
 
 
 def test_nothing_is_said_of_a_run_that_did_nothing() -> None:

@@ -25,8 +25,12 @@ PLAIN = serialization.NoEncryption()
 KERNEL, VERSION = "4.15.0-20-generic", "5.10.10"
 
 
-def write(folder: Path, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, serial: int = 1,
-          identified: bool = True) -> tuple[str, str]:  # fmt: skip
+def write(
+    folder: Path,
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+    serial: int = 1,
+    identified: bool = True,
+) -> tuple[str, str]:
     """A key and its certificate as files."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site")])
     builder = (

@@ -59,8 +59,12 @@ def test_a_held_driver_that_is_right_is_right(wanted: Wanted) -> None:
 
 
 def test_an_update_of_a_held_driver_is_refused_before_anything(wanted: Wanted) -> None:
-    state = probe(*(line.replace("|4.15.0-20-generic|5.10.10", "|4.15.0-20-generic|5.10.22")
-                    for line in held_host("5.10.22")))  # fmt: skip
+    state = probe(
+        *(
+            line.replace("|4.15.0-20-generic|5.10.10", "|4.15.0-20-generic|5.10.22")
+            for line in held_host("5.10.22")
+        )
+    )
     for stage in (preflight, driver):
         code, said = refusal(stage.decide(wanted, state, NONE))
         assert code == "PACKAGE_HELD" and "apt-mark hold" in said and "5.10.22" in said
@@ -88,8 +92,9 @@ def test_what_yum_and_dnf_are_told_to_leave_is_seen(
     script = text("software").replace("/etc/", f"{tmp_path}/etc/")
     said = subprocess.run(
         ["sh", "-c", f'say() {{ echo "$*"; }}\nPACKAGES={MLU} SOFTWARE={OTHER}\n{script}\nholds'],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert said.stderr == ""
     assert said.stdout.splitlines() == [f"held {name} {tmp_path}/{file}" for name in names]
 
@@ -108,9 +113,13 @@ def test_a_version_lock_that_is_turned_off_holds_nothing(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("programs", "books", "is_deb"),
-    [("apt-get", False, True), ("rpm", False, False), ("apt-get rpm", True, True),
-     ("apt-get rpm", False, False)],
-)  # fmt: skip
+    [
+        ("apt-get", False, True),
+        ("rpm", False, False),
+        ("apt-get rpm", True, True),
+        ("apt-get rpm", False, False),
+    ],
+)
 def test_an_rpm_host_that_has_dpkg_among_its_programs_stays_one(
     tmp_path: Path, programs: str, books: bool, is_deb: bool
 ) -> None:
@@ -261,8 +270,14 @@ def test_a_driver_that_is_right_needs_no_tools(wanted: Wanted) -> None:
 def test_side_files_of_a_folder_are_not_given_to_the_package_tool(site: Path) -> None:
     kernel = "kernel-devel-4.15.0-20-generic.rpm"
     wanted = with_folder(site, kernel)
-    for file in ("docker/docker.io.deb.md5sum", "docker/README.txt", "docker/x.rpm",
-                 "headers/notes", f"headers/{kernel}.asc", "headers/x.src.rpm"):  # fmt: skip
+    for file in (
+        "docker/docker.io.deb.md5sum",
+        "docker/README.txt",
+        "docker/x.rpm",
+        "headers/notes",
+        f"headers/{kernel}.asc",
+        "headers/x.src.rpm",
+    ):
         wanted.lock.files[file] = wanted.lock.files["docker/docker.io.deb"]
     (_, install) = engine.act(wanted, probe(*NO_DOCKER, BARE[0]), NONE)
     carried = "/var/lib/mlufleet/artifacts/docker/docker.io.deb"
@@ -292,10 +307,16 @@ docker-engine-with-a-long-name-that-takes-more.x86_64
     ("tool", "says", "expected"),
     [
         ("apt-cache", POLICY, ["offers|docker.io|5:20.10.24-0ubuntu1"]),
-        ("yum", LIST, ["offers|dkms|2.8.4-1.el7",
-                       "offers|docker-engine-with-a-long-name-that-takes-more|2:18.09.0.101-3.oe1"]),
+        (
+            "yum",
+            LIST,
+            [
+                "offers|dkms|2.8.4-1.el7",
+                "offers|docker-engine-with-a-long-name-that-takes-more|2:18.09.0.101-3.oe1",
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_repositories_offer_is_read(
     tmp_path: Path, tool: str, says: str, expected: list[str]
 ) -> None:
@@ -307,16 +328,23 @@ def test_what_repositories_offer_is_read(
     for needed in ("awk", "tr", "timeout", "sh"):
         (tmp_path / needed).symlink_to(f"/usr/bin/{needed}")
     script = f'quiet() {{ shift; "$@"; }}\n{text("lib")}{text("software")}\noffers docker.io'
-    done = subprocess.run(["/bin/sh", "-c", script], env={"PATH": str(tmp_path)},
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
     assert done.stdout.replace("\t", "|").splitlines() == expected, done.stderr
 
 
 @pytest.mark.parametrize(
     ("version", "than", "is_older"),
-    [("18.09.1", "19.03", True), ("19.03.15-ce", "19.03", False), ("20.10.24", "19.03", False),
-     ("1.13.1", "19.03", True), ("19.08", "19.09", True), ("29", "19.03", False)],
-)  # fmt: skip
+    [
+        ("18.09.1", "19.03", True),
+        ("19.03.15-ce", "19.03", False),
+        ("20.10.24", "19.03", False),
+        ("1.13.1", "19.03", True),
+        ("19.08", "19.09", True),
+        ("29", "19.03", False),
+    ],
+)
 def test_versions_are_compared_by_their_numbers(version: str, than: str, is_older: bool) -> None:
     script = f"{text('software')}\nolder {version} {than}"
     done = subprocess.run(["sh", "-c", script], capture_output=True)
@@ -333,9 +361,13 @@ def named(tmp_path: Path, script: str, minimum: str = "", **tools: str) -> tuple
         (tmp_path / needed).symlink_to(f"/usr/bin/{needed}")
     whole = text("lib") + text("packages").replace("/etc/apt/", f"{tmp_path}/apt/")
     fakes = "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
-    done = subprocess.run(["/bin/sh", "-c", whole + fakes + text("engine"), "engine",
-                           *script.split()], input=f"{minimum}\n", text=True,
-                          env={"PATH": str(tmp_path)}, capture_output=True)  # fmt: skip
+    done = subprocess.run(
+        ["/bin/sh", "-c", whole + fakes + text("engine"), "engine", *script.split()],
+        input=f"{minimum}\n",
+        text=True,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+    )
     asked = [line for line in log.read_text().splitlines() if "systemctl" not in line]
     return done.returncode, "\n".join([*asked, done.stdout])
 
@@ -352,8 +384,9 @@ def test_an_old_docker_is_not_installed_and_a_newer_one_behind_it_is(tmp_path: P
 
 def test_a_docker_that_is_too_old_everywhere_gets_a_code(tmp_path: Path) -> None:
     cache = "echo '  Candidate: 18.09.7-0ubuntu1~16.04.9'"
-    status, said = named(tmp_path, "repository docker.io", "19.03", **{
-        "apt-get": "exit 1", "apt-cache": cache})  # fmt: skip
+    status, said = named(
+        tmp_path, "repository docker.io", "19.03", **{"apt-get": "exit 1", "apt-cache": cache}
+    )
     assert status == 1 and "apt-get" not in said
     assert "@@code ENGINE_TOO_OLD\nits docker.io is 18.09.7" in said and "needs 19.03" in said
 
@@ -365,10 +398,13 @@ def test_empty_lists_are_filled_once_and_what_that_said_is_told(
     if repositories:
         (tmp_path / "apt").mkdir()
         (tmp_path / "apt/sources.list").write_text("deb http://127.0.0.1:1 x main\n")
-    get = ('case $1 in update) echo "Err:1 http://127.0.0.1:1 x InRelease"; '
-           'echo "W: Failed to fetch http://127.0.0.1:1"; exit 0 ;; esac; exit 100')  # fmt: skip
-    status, said = named(tmp_path, "repository docker.io", "19.03", **{
-        "apt-get": get, "apt-cache": ""})  # fmt: skip
+    get = (
+        'case $1 in update) echo "Err:1 http://127.0.0.1:1 x InRelease"; '
+        'echo "W: Failed to fetch http://127.0.0.1:1"; exit 0 ;; esac; exit 100'
+    )
+    status, said = named(
+        tmp_path, "repository docker.io", "19.03", **{"apt-get": get, "apt-cache": ""}
+    )
     assert status == 1
     assert said.count("apt-get update") == repositories
     assert ("docker.io: Err:1 http://127.0.0.1:1 x InRelease W: Failed" in said) == repositories

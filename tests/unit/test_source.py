@@ -18,24 +18,29 @@ from operations.state import SourceState, parse
 SETTINGS = {
     "hooks": "[core]\n\thooksPath = {0}/hooks\n",
     "template": "[init]\n\ttemplateDir = {0}/template\n",
-    "another address": "[url \"{0}/nowhere\"]\n\tinsteadOf = {0}\n",
-    "no files": "[protocol \"file\"]\n\tallow = never\n[protocol]\n\tallow = never\n",
+    "another address": '[url "{0}/nowhere"]\n\tinsteadOf = {0}\n',
+    "no files": '[protocol "file"]\n\tallow = never\n[protocol]\n\tallow = never\n',
     "line ends": "[core]\n\tautocrlf = true\n\teol = crlf\n",
     "attributes": "[core]\n\tattributesFile = {0}/attributes\n",
     "monitor": "[core]\n\tfsmonitor = {0}/hooks/post-checkout\n",
-    "large files": "[filter \"lfs\"]\n\trequired = true\n\tsmudge = false\n\tprocess = false\n",
+    "large files": '[filter "lfs"]\n\trequired = true\n\tsmudge = false\n\tprocess = false\n',
     "signatures": "[commit]\n\tgpgsign = true\n[tag]\n\tgpgsign = true\n[gpg]\n\tprogram = false\n",
     "untracked": "[status]\n\tshowUntrackedFiles = no\n[core]\n\texcludesFile = {0}/ignore\n",
     "fetching": "[fetch]\n\tprune = true\n\tfsckObjects = true\n\trecurseSubmodules = true\n",
     "a wrong file": "[core\n",
-}  # fmt: skip
+}
 #: of the environment
 VARIABLES = {
-    "GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/nowhere", "GIT_INDEX_FILE": "/nowhere/index",
-    "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath",
+    "GIT_DIR": "/nowhere",
+    "GIT_WORK_TREE": "/nowhere",
+    "GIT_INDEX_FILE": "/nowhere/index",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "core.hooksPath",
     "GIT_CONFIG_VALUE_0": "{0}/hooks",
-    "GIT_TEMPLATE_DIR": "{0}/template", "GIT_ALLOW_PROTOCOL": "ssh", "GIT_OBJECT_DIRECTORY": "/no",
-}  # fmt: skip
+    "GIT_TEMPLATE_DIR": "{0}/template",
+    "GIT_ALLOW_PROTOCOL": "ssh",
+    "GIT_OBJECT_DIRECTORY": "/no",
+}
 
 
 class Host:
@@ -58,8 +63,9 @@ class Host:
     def git(self, *words: str, at: Path | None = None) -> str:
         clean = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "GIT_CONFIG_NOSYSTEM": "1"}
         words = ("git", "-c", "user.name=a", "-c", "user.email=a@b", *words)
-        return subprocess.run(words, cwd=at or self.upstream, env=clean, check=True,
-                              capture_output=True, text=True).stdout.strip()  # fmt: skip
+        return subprocess.run(
+            words, cwd=at or self.upstream, env=clean, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     def commit(self, text: str) -> str:
         (self.upstream / "a.py").write_text(text)
@@ -70,11 +76,26 @@ class Host:
         return self.git("rev-parse", "HEAD")
 
     def begin(self, commit: str, run: str = "run1", **more: str) -> subprocess.Popen[str]:
-        words = ["sh", "-c", f"WHO='{run}\tme'\n{self.script}", "source", str(self.path),
-                 more.pop("origin", str(self.upstream)), commit, ""]  # fmt: skip
+        words = [
+            "sh",
+            "-c",
+            f"WHO='{run}\tme'\n{self.script}",
+            "source",
+            str(self.path),
+            more.pop("origin", str(self.upstream)),
+            commit,
+            "",
+        ]
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), **more}
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/",
-                                stderr=subprocess.STDOUT, text=True, env=env)  # fmt: skip
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=env,
+        )
 
     def pin(self, commit: str, **more: str) -> str:
         """Bring the checkout to a commit; returns what was said."""
@@ -136,11 +157,15 @@ def test_how_the_network_is_reached_stays_what_the_host_says(host: Host) -> None
     listed = host.git("config", "--file", str(own / ".gitconfig"), "--list").splitlines()
     assert not any(line.startswith("core.editor") for line in listed)
     assert {
-        "safe.directory=*", "http.proxy=http://proxy:3128", "http.sslverify=true",
-        f"http.sslcainfo={host.home}/ca.pem", "http.https://git.example/.extraheader=X: y",
-        "http.https://git.example/.extraheader=Z: w", "credential.helper=store",
+        "safe.directory=*",
+        "http.proxy=http://proxy:3128",
+        "http.sslverify=true",
+        f"http.sslcainfo={host.home}/ca.pem",
+        "http.https://git.example/.extraheader=X: y",
+        "http.https://git.example/.extraheader=Z: w",
+        "credential.helper=store",
         "core.sshcommand=ssh -i key",
-    } <= set(listed)  # fmt: skip
+    } <= set(listed)
     assert (own / ".netrc").resolve() == host.home / ".netrc"
 
 
@@ -300,8 +325,15 @@ def test_edits_that_git_was_told_to_hide_are_kept(host: Host) -> None:
 
 
 def test_submodules_are_named_as_what_stays_empty(host: Host) -> None:
-    host.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(host.upstream),
-             "third party/kernels")  # fmt: skip
+    host.git(
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(host.upstream),
+        "third party/kernels",
+    )
     host.git("commit", "-qm", "with")
     said = host.pin(host.git("rev-parse", "HEAD"))
     assert said == f"left empty: {host.path}/third party/kernels is a submodule\n"

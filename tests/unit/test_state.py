@@ -74,9 +74,12 @@ def test_a_container_without_our_label_is_somebody_elses() -> None:
 
 def test_a_card_of_an_unknown_board_is_what_its_driver_calls_it() -> None:
     state = probe(
-        "card|0000:39:00.0|0x0370|01|1234", "running|0000:39:00.0|5.10.10|x|SN/1|MLU370-Y9",
-        "card|0000:3a:00.0|0x0370|01|0054", "running|0000:3a:00.0|5.10.10|x|SN/1|MLU370-Y9",
-        "card|0000:3b:00.0|0x0370|01|1234", "running|0000:3b:00.0|5.10.10|x|SN/2|",
-    )  # fmt: skip
+        "card|0000:39:00.0|0x0370|01|1234",
+        "running|0000:39:00.0|5.10.10|x|SN/1|MLU370-Y9",
+        "card|0000:3a:00.0|0x0370|01|0054",
+        "running|0000:3a:00.0|5.10.10|x|SN/1|MLU370-Y9",
+        "card|0000:3b:00.0|0x0370|01|1234",
+        "running|0000:3b:00.0|5.10.10|x|SN/2|",
+    )
     models = {card.address: state.model(card) for card in state.cards}
     assert list(models.values())[-3:] == ["MLU370-Y9", "MLU370-X8", ""]

@@ -30,19 +30,28 @@ def engine(driver: str, security: list[str] | None, *status: str) -> HostState:
         (engine("overlay2", SECCOMP, "Backing Filesystem=extfs", "Supports d_type=true"), "", ""),
         (engine("overlay2", [*SECCOMP, "name=userns"]), "USERNS_REMAP", "userns-remap"),
         (engine("overlay2", [*SECCOMP, "name=rootless", "name=cgroupns"]), "ROOTLESS", "rootless"),
-        (engine("overlay", None, "Backing Filesystem=xfs", "Supports d_type=false"), "XFS_FTYPE",
-         "overlay on xfs"),
+        (
+            engine("overlay", None, "Backing Filesystem=xfs", "Supports d_type=false"),
+            "XFS_FTYPE",
+            "overlay on xfs",
+        ),
         (engine("devicemapper", [], "Base Device Size=10.74GB"), "", ""),
         (engine("devicemapper", [], "Base Device Size=0.1 kB"), "DM_BASESIZE", "dm.basesize"),
-        (engine("devicemapper", [], "Base Device Size=107.4 GB", "Data Space Available=1TB"), "",
-         ""),
-        (engine("devicemapper", [], "Data Space Available=0.1kB"), "NO_SPACE",
-         "devicemapper's pool"),
+        (
+            engine("devicemapper", [], "Base Device Size=107.4 GB", "Data Space Available=1TB"),
+            "",
+            "",
+        ),
+        (
+            engine("devicemapper", [], "Data Space Available=0.1kB"),
+            "NO_SPACE",
+            "devicemapper's pool",
+        ),
         (engine("overlayfs", [], "driver-type=io.containerd.snapshotter.v1"), "", ""),
         (engine("btrfs", [], "Build Version=Btrfs v4.4"), "", ""),
         (engine("aufs", [], "Root Dir=/var/lib/docker/aufs", "Backing Filesystem=extfs"), "", ""),
     ],
-)  # fmt: skip
+)
 def test_an_engine_is_refused_by_what_it_says_of_itself_before_anything_is_done(
     wanted: Wanted, state: HostState, expected: str, named: str
 ) -> None:
@@ -63,10 +72,14 @@ def test_podman_is_no_docker(wanted: Wanted) -> None:
 @pytest.mark.parametrize(
     ("said", "size"),
     [
-        ("10.74GB", 10_740_000_000), ("10.74 GB", 10_740_000_000), ("512 MiB", 512_000_000),
-        ("", None), ("lots", None), ("1.2.3 GB", None),
+        ("10.74GB", 10_740_000_000),
+        ("10.74 GB", 10_740_000_000),
+        ("512 MiB", 512_000_000),
+        ("", None),
+        ("lots", None),
+        ("1.2.3 GB", None),
     ],
-)  # fmt: skip
+)
 def test_sizes_are_read_as_docker_prints_them(said: str, size: int | None) -> None:
     assert Storage(status={"Base Device Size": said}).size("Base Device Size") == size
 

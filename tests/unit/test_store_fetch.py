@@ -207,8 +207,11 @@ def test_an_address_of_a_release_that_is_none_is_refused_with_its_line(
     assert "secret" not in done.output and f"{path}:" in done.output
 
 
-@given(st.text(max_size=30), st.sampled_from(["https://me:{}@x/y", "ssh://{}@x", "http://x/?a={}"]),
-       st.from_regex(r"\A[A-Za-z0-9%_.-]{8,20}\Z"))  # fmt: skip
+@given(
+    st.text(max_size=30),
+    st.sampled_from(["https://me:{}@x/y", "ssh://{}@x", "http://x/?a={}"]),
+    st.from_regex(r"\A[A-Za-z0-9%_.-]{8,20}\Z"),
+)
 def test_no_text_shows_what_logs_in(text: str, address: str, secret: str) -> None:
     said = withheld(f"{text.replace(secret, '')} {address.format(secret)} {text}")
     assert secret not in said or secret in text

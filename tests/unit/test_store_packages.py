@@ -69,15 +69,23 @@ def test_rpm_reads_the_same_of_these_rpms(tmp_path: Path) -> None:
 
 
 OTHERS: dict[str, tuple[str, bytes, str]] = {
-    "another version": ("driver.deb", packaged.deb(UBUNTU, "5.10.22"),
-                        "the version of this package is 5.10.22, and the release means 5.10.10"),
+    "another version": (
+        "driver.deb",
+        packaged.deb(UBUNTU, "5.10.22"),
+        "the version of this package is 5.10.22, and the release means 5.10.10",
+    ),
     "a revision of it": ("driver.deb", packaged.deb(UBUNTU, "5.10.10-2"), "is 5.10.10-2"),
     "another version, rpm": ("driver.rpm", packaged.rpm(CENTOS, "4.20.18"), "is 4.20.18"),
-    "another system's": ("driver.deb", packaged.deb("mlu-ubuntu20.04-dkms"),
-                         f"the name of this package is mlu-ubuntu20.04-dkms, and the release "
-                         f"means {UBUNTU}"),
-    "another machine's": ("driver.deb", packaged.deb(UBUNTU, architecture="armhf"),
-                          "the architecture of this package is armhf"),
+    "another system's": (
+        "driver.deb",
+        packaged.deb("mlu-ubuntu20.04-dkms"),
+        f"the name of this package is mlu-ubuntu20.04-dkms, and the release means {UBUNTU}",
+    ),
+    "another machine's": (
+        "driver.deb",
+        packaged.deb(UBUNTU, architecture="armhf"),
+        "the architecture of this package is armhf",
+    ),
     "another machine's, rpm": ("driver.rpm", packaged.rpm(CENTOS, architecture="s390x"), "s390x"),
     "an rpm for a deb": ("driver.deb", packaged.rpm(UBUNTU), "the family of this package is rpm"),
     "a deb for an rpm": ("driver.rpm", packaged.deb(CENTOS), "the family of this package is deb"),
@@ -86,9 +94,12 @@ OTHERS: dict[str, tuple[str, bytes, str]] = {
     "nothing": ("driver.rpm", b"", "no deb or rpm package: it is empty"),
     "a page": ("driver.rpm", b"<html><body>Sign in</body></html>", "it is a page of a web site"),
     "an archive of it": ("driver.rpm", b"PK\x03\x04" + packaged.rpm(CENTOS), "it is a zip archive"),
-    "another archive": ("driver.deb", b"!<arch>\nlib.o/          0           0     0     100644  "
-                        b"2         `\nab", "an archive without debian-binary"),
-}  # fmt: skip
+    "another archive": (
+        "driver.deb",
+        b"!<arch>\nlib.o/          0           0     0     100644  2         `\nab",
+        "an archive without debian-binary",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", OTHERS)
@@ -111,13 +122,16 @@ def test_a_package_that_was_cut_is_refused(site: Path, name: str, part: float) -
 def test_side_files_of_a_folder_of_packages_are_nobodys(site: Path, folder: str) -> None:
     place, path = site / "store" / folder, site / "small.yml"
     place.mkdir(exist_ok=True)
-    path.write_text(path.read_text().replace(
-        "driver:\n", "driver:\n  headers: {ubuntu18.04: headers}\n", 1))  # fmt: skip
+    path.write_text(
+        path.read_text().replace("driver:\n", "driver:\n  headers: {ubuntu18.04: headers}\n", 1)
+    )
     (site / "store/headers").mkdir(exist_ok=True)
     (site / "store/headers/linux-headers-1_1_all.deb").write_bytes(
-        packaged.deb("linux-headers-1", "1", "all"))  # fmt: skip
-    sums = "".join(f"{hashlib.md5(deb.read_bytes()).hexdigest()}  {deb.name}\n"
-                   for deb in place.glob("*.deb"))  # fmt: skip
+        packaged.deb("linux-headers-1", "1", "all")
+    )
+    sums = "".join(
+        f"{hashlib.md5(deb.read_bytes()).hexdigest()}  {deb.name}\n" for deb in place.glob("*.deb")
+    )
     for name in ("docker.io.deb.md5sum", "README.txt", "Packages.gz", "a.rpm", "MD5SUMS"):
         (place / name).write_text(sums)
     assert {name.rpartition(".")[2] for name in make(site).under(folder)} == {"deb"}
@@ -171,9 +185,12 @@ def test_a_package_for_the_image_is_the_one_that_is_named(
     site: Path, content: bytes, said: str
 ) -> None:
     path = site / "small.yml"
-    path.write_text(path.read_text().replace(
-        "packages:\n  wheelhouse", "packages:\n  system: [{package: git-lfs, file: lfs.deb}]\n"
-        "  wheelhouse"))  # fmt: skip
+    path.write_text(
+        path.read_text().replace(
+            "packages:\n  wheelhouse",
+            "packages:\n  system: [{package: git-lfs, file: lfs.deb}]\n  wheelhouse",
+        )
+    )
     (site / "store/lfs.deb").write_bytes(content)
     if said:
         assert said in refused(site)
@@ -189,8 +206,14 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
     return content[:begin] + draw(st.binary(max_size=20)) + content[end:]
 
 
-@given(st.one_of(damaged(packaged.deb("a")), damaged(packaged.deb("a", packed=".xz")),
-                 damaged(packaged.rpm("a")), st.binary(max_size=120)))  # fmt: skip
+@given(
+    st.one_of(
+        damaged(packaged.deb("a")),
+        damaged(packaged.deb("a", packed=".xz")),
+        damaged(packaged.rpm("a")),
+        st.binary(max_size=120),
+    )
+)
 @example(b"!<arch>\ndebian-binary   0           0     0     100644  -1        `\n")
 @example(b"!<arch>\ndebian-binary   0           0     0     100644  9999999999`\n")
 @example(packaged.rpm("a")[:96] + b"\x8e\xad\xe8\x01" + b"\xff" * 12)
@@ -218,7 +241,12 @@ def test_a_control_file_that_explodes_is_not_unpacked(
     assert len(packages._unpacked(packed, bomb) or b"") == packages.LARGEST
     head = f"{f'control.tar{packed}':<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(bomb):<10}`\n"
     whole = packaged.deb("a")
-    path.write_bytes(whole[: whole.index(b"control.tar")] + head.encode() + bomb
-                     + b"\n" * (len(bomb) % 2) + whole[whole.index(b"data.tar") :])  # fmt: skip
+    path.write_bytes(
+        whole[: whole.index(b"control.tar")]
+        + head.encode()
+        + bomb
+        + b"\n" * (len(bomb) % 2)
+        + whole[whole.index(b"data.tar") :]
+    )
     with pytest.raises(InvalidInput, match="no whole package: its control"):
         packages.read(path)

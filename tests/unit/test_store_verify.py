@@ -29,8 +29,17 @@ def test_a_right_store_exits_0(site: Path, wanted: Wanted) -> None:
     assert f"{count} of {count} files are right" in said
 
 
-@pytest.mark.parametrize("name", ["driver.deb", "image.tar.gz", "model.bundle", f"wheels/{NUMPY}",
-                                  "weights/model.bin", "docker/docker.io.deb"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "driver.deb",
+        "image.tar.gz",
+        "model.bundle",
+        f"wheels/{NUMPY}",
+        "weights/model.bin",
+        "docker/docker.io.deb",
+    ],
+)
 def test_a_changed_byte_of_any_kind_of_file_is_found_though_its_sum_is_known(
     site: Path, wanted: Wanted, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,9 +91,12 @@ def test_where_files_come_from_is_no_part_of_what_a_host_must_be(
     site: Path, wanted: Wanted
 ) -> None:
     path = site / "small.yml"
-    path.write_text(path.read_text().replace(
-        "{file: driver.deb,", "{file: driver.deb, url: 'https://example.com/d',")
-        + "mirror: https://example.com/\n")  # fmt: skip
+    path.write_text(
+        path.read_text().replace(
+            "{file: driver.deb,", "{file: driver.deb, url: 'https://example.com/d',"
+        )
+        + "mirror: https://example.com/\n"
+    )
     assert releases.load(path).mirror
     assert releases.load(path).digest == wanted.release.digest
 

@@ -29,8 +29,12 @@ PAGE = b"<!DOCTYPE html>\n<html><head><title>401</title></head></html>\n"
 
 
 def tensors(size: int = 8, tail: bytes = b"") -> bytes:
-    head = json.dumps({"__metadata__": {"format": "pt"}, "w": {
-        "dtype": "F16", "shape": [size // 2], "data_offsets": [0, size]}}).encode()  # fmt: skip
+    head = json.dumps(
+        {
+            "__metadata__": {"format": "pt"},
+            "w": {"dtype": "F16", "shape": [size // 2], "data_offsets": [0, size]},
+        }
+    ).encode()
     return struct.pack("<Q", len(head)) + head + b"\1" * size + tail
 
 
@@ -67,21 +71,35 @@ def place(site: Path) -> Path:
 
 FILES: dict[str, tuple[dict[str, bytes], str]] = {
     "a pointer": ({"model.safetensors": POINTER}, "model.safetensors: it is a pointer of Git LFS"),
-    "a pointer with CRLF": ({"model.safetensors": POINTER.replace(b"\n", b"\r\n")},
-                            "model.safetensors: it is a pointer of Git LFS"),
+    "a pointer with CRLF": (
+        {"model.safetensors": POINTER.replace(b"\n", b"\r\n")},
+        "model.safetensors: it is a pointer of Git LFS",
+    ),
     "a tokenizer's": ({"m.bin": b"x", "tokenizer.model": POINTER}, "it is a pointer of Git LFS"),
     "one below": ({"m.bin": b"x", "unet/model.bin": POINTER}, "unet/model.bin: it is a pointer"),
-    "an absent shard": ({"model.safetensors.index.json": index("1.safetensors", "2.safetensors"),
-                         "1.safetensors": tensors()},
-                        "1 of the 2 files that it names are not there: 2.safetensors"),
-    "all shards": ({"model.safetensors.index.json": index("1.safetensors")},
-                   "1 of the 1 files that it names are not there: 1.safetensors"),
-    "a shard below": ({"a/pytorch_model.bin.index.json": index("1.bin"), "1.bin": b"x"},
-                      "1 of the 1 files"),
-    "an index elsewhere": ({"model.safetensors.index.json": index("../1.safetensors")},
-                           "it names a file elsewhere: ../1.safetensors"),
-    "an absolute one": ({"model.safetensors.index.json": index("/etc/shadow")},
-                        "it names a file elsewhere: /etc/shadow"),
+    "an absent shard": (
+        {
+            "model.safetensors.index.json": index("1.safetensors", "2.safetensors"),
+            "1.safetensors": tensors(),
+        },
+        "1 of the 2 files that it names are not there: 2.safetensors",
+    ),
+    "all shards": (
+        {"model.safetensors.index.json": index("1.safetensors")},
+        "1 of the 1 files that it names are not there: 1.safetensors",
+    ),
+    "a shard below": (
+        {"a/pytorch_model.bin.index.json": index("1.bin"), "1.bin": b"x"},
+        "1 of the 1 files",
+    ),
+    "an index elsewhere": (
+        {"model.safetensors.index.json": index("../1.safetensors")},
+        "it names a file elsewhere: ../1.safetensors",
+    ),
+    "an absolute one": (
+        {"model.safetensors.index.json": index("/etc/shadow")},
+        "it names a file elsewhere: /etc/shadow",
+    ),
     "an index that is none": ({"model.safetensors.index.json": b"{"}, "no JSON"),
     "incomplete": ({"model.bin.incomplete": b"x"}, ENDED),
     "aria2": ({"model.bin": b"x", "model.bin.aria2": b"x"}, ENDED),
@@ -91,10 +109,14 @@ FILES: dict[str, tuple[dict[str, bytes], str]] = {
     "Baidu's": ({"m.bin.baiduyun.p.downloading": b"x"}, ENDED),
     "a page": ({"config.json": PAGE}, "config.json: it is a page of a web site"),
     "a page for weights": ({"model.bin": b"\xef\xbb\xbf\n" + PAGE}, "it is a page of a web site"),
-    "an error of S3": ({"model.bin": b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code>"},
-                       "it is a page of a web site"),
-    "an error of a hub": ({"model.safetensors": b'{"error":"Repository not found"}'},
-                          "it is the error message of a web site"),
+    "an error of S3": (
+        {"model.bin": b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code>"},
+        "it is a page of a web site",
+    ),
+    "an error of a hub": (
+        {"model.safetensors": b'{"error":"Repository not found"}'},
+        "it is the error message of a web site",
+    ),
     "half a config": ({"config.json": b'{"model_type": "llama",'}, "config.json: no JSON"),
     "an empty config": ({"config.json": b""}, "config.json: it is empty"),
     "an empty file": ({"model.bin": b""}, "model.bin: it is empty"),
@@ -103,16 +125,22 @@ FILES: dict[str, tuple[dict[str, bytes], str]] = {
     "a cut header": ({"model.safetensors": tensors(4096)[:30]}, "within its header"),
     "a tail": ({"model.safetensors": tensors(8, b"more")}, "bytes, it has"),
     "no tensors": ({"model.safetensors": zipped()}, "no safetensors: it is a zip archive"),
-    "a header of noise": ({"model.safetensors": struct.pack("<Q", 20) + b"\xff" * 20},
-                          "its header cannot be read"),
+    "a header of noise": (
+        {"model.safetensors": struct.pack("<Q", 20) + b"\xff" * 20},
+        "its header cannot be read",
+    ),
     "a cut zip": ({"pytorch_model.bin": zipped()[:-30]}, "ends before its table of contents"),
     "a cut checkpoint": ({"a.pth": zipped()[:200]}, "ends before its table of contents"),
     "no gguf": ({"model.gguf": b"ggml" * 9}, "no GGUF"),
-    "the cache": ({"blobs/1": b"x", "snapshots/2/m.bin": b"x", "refs/main": b"2"},
-                  "weights: the cache of Hugging Face"),
-    "the cache below": ({"models--a--b/blobs/1": b"x", "models--a--b/snapshots/2/m.bin": b"x"},
-                        "weights/models--a--b: the cache of Hugging Face"),
-}  # fmt: skip
+    "the cache": (
+        {"blobs/1": b"x", "snapshots/2/m.bin": b"x", "refs/main": b"2"},
+        "weights: the cache of Hugging Face",
+    ),
+    "the cache below": (
+        {"models--a--b/blobs/1": b"x", "models--a--b/snapshots/2/m.bin": b"x"},
+        "weights/models--a--b: the cache of Hugging Face",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -127,14 +155,26 @@ def test_weights_that_no_model_can_be_loaded_from_are_refused(
 
 
 def test_weights_as_they_should_be_are_locked_without_a_word(site: Path, place: Path) -> None:
-    write(place, {
-        "model-1.safetensors": tensors(), "model-2.safetensors": tensors(16),
-        "model.safetensors.index.json": index("model-1.safetensors", "model-2.safetensors"),
-        "pytorch_model.bin": zipped(), "old.bin": b"\x80\x02legacy", "config.json": b'{"a": 1}',
-        "tokenizer_config.json": b"{}", "tokenizer.model": b"\n\x0e", "modeling/__init__.py": b"",
-        "README.md": b"<html>", ".gitattributes": b"*.bin filter=lfs\n", "a file.txt": b"x",
-        "权重.json": b"[]", "q.gguf": b"GGUF\3", "empty.safetensors": struct.pack("<Q", 2) + b"{}",
-    })  # fmt: skip
+    write(
+        place,
+        {
+            "model-1.safetensors": tensors(),
+            "model-2.safetensors": tensors(16),
+            "model.safetensors.index.json": index("model-1.safetensors", "model-2.safetensors"),
+            "pytorch_model.bin": zipped(),
+            "old.bin": b"\x80\x02legacy",
+            "config.json": b'{"a": 1}',
+            "tokenizer_config.json": b"{}",
+            "tokenizer.model": b"\n\x0e",
+            "modeling/__init__.py": b"",
+            "README.md": b"<html>",
+            ".gitattributes": b"*.bin filter=lfs\n",
+            "a file.txt": b"x",
+            "权重.json": b"[]",
+            "q.gguf": b"GGUF\3",
+            "empty.safetensors": struct.pack("<Q", 2) + b"{}",
+        },
+    )
     write(place, {".cache/huggingface/download/a.metadata": b"x", ".git/HEAD": b"ref: x"})
     found, said = make(site)
     assert len(found) == 15 and said == [] and "a file.txt" in found
@@ -143,17 +183,25 @@ def test_weights_as_they_should_be_are_locked_without_a_word(site: Path, place: 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"m.safetensors": tensors(), "model.safetensors": tensors(),
-          "pytorch_model.bin.index.json": index("1.bin")}, "safetensors are there instead"),
+        (
+            {
+                "m.safetensors": tensors(),
+                "model.safetensors": tensors(),
+                "pytorch_model.bin.index.json": index("1.bin"),
+            },
+            "safetensors are there instead",
+        ),
         ({"tokenizer_config.json": b"{}"}, "no vocabulary is beside it"),
         ({"logo.png": POINTER}, "logo.png: a pointer of Git LFS"),
         ({"model.bin": bytes(4096)}, "begins and ends with zeros"),
-        ({"m.bin": b"x", ".cache/huggingface/download/m.bin.1.incomplete": b"x"},
-         "m.bin.1.incomplete: a download that has not ended"),
+        (
+            {"m.bin": b"x", ".cache/huggingface/download/m.bin.1.incomplete": b"x"},
+            "m.bin.1.incomplete: a download that has not ended",
+        ),
         ({"Model.bin": b"x", "model.bin": b"x"}, "'Model.bin' is beside it, the same name to"),
         ({"\u00e9.bin": b"x", "e\u0301.bin": b"x"}, "is beside it, the same name to"),
     ],
-)  # fmt: skip
+)
 def test_what_may_be_wrong_and_may_be_meant_is_told(
     site: Path, place: Path, files: dict[str, bytes], said: str
 ) -> None:
@@ -199,8 +247,17 @@ def secret(path: Path) -> None:
     path.symlink_to(key)
 
 
-@pytest.mark.parametrize("where", ["weights/model.bin", "image.tar.gz", "wheels/a.whl",
-                                   "docker/a.deb", "driver.deb", "model.bundle"])  # fmt: skip
+@pytest.mark.parametrize(
+    "where",
+    [
+        "weights/model.bin",
+        "image.tar.gz",
+        "wheels/a.whl",
+        "docker/a.deb",
+        "driver.deb",
+        "model.bundle",
+    ],
+)
 @pytest.mark.parametrize(
     ("there", "said"),
     [
@@ -221,8 +278,9 @@ def test_nothing_but_a_plain_file_is_taken_and_nothing_hangs(
     path = site / "store" / where
     path.unlink(missing_ok=True)
     there(path)
-    done = CliRunner().invoke(main, ["lock", str(site / "small.yml"), "--store",
-                                     str(site / "store")])  # fmt: skip
+    done = CliRunner().invoke(
+        main, ["lock", str(site / "small.yml"), "--store", str(site / "store")]
+    )
     assert done.exit_code == 3 and done.output.count("\n") == 1, done.output
     assert str(path) in done.output and said in done.output
     assert not (site / "small.lock.json").exists()
@@ -248,16 +306,29 @@ def test_links_to_plain_files_are_followed_and_those_out_of_the_store_told(
     assert make(site)[0] == found - {"a.bin"}
 
 
-@pytest.mark.parametrize("name", [b"a\nb.bin", b"a\tb", b"\x1b[2J", b"\xff\xfe.bin", b"-rf",
-                                  "a\u2028b".encode(), "a\u202egnp.exe".encode(), b"a\\b", b"a ",
-                                  "a\u200b".encode()])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"a\nb.bin",
+        b"a\tb",
+        b"\x1b[2J",
+        b"\xff\xfe.bin",
+        b"-rf",
+        "a\u2028b".encode(),
+        "a\u202egnp.exe".encode(),
+        b"a\\b",
+        b"a ",
+        "a\u200b".encode(),
+    ],
+)
 def test_a_name_that_nobody_can_read_or_type_is_refused_in_one_line(
     site: Path, place: Path, name: bytes
 ) -> None:
     with open(os.fsencode(place) + b"/" + name, "wb") as stream:
         stream.write(b"x")
-    done = CliRunner().invoke(main, ["lock", str(site / "small.yml"), "--store",
-                                     str(site / "store")])  # fmt: skip
+    done = CliRunner().invoke(
+        main, ["lock", str(site / "small.yml"), "--store", str(site / "store")]
+    )
     assert done.exit_code == 3 and done.output.count("\n") == 1 and "rename it" in done.output
     assert done.output[:-1].isprintable() and "its name" in done.output
 
@@ -303,10 +374,17 @@ def test_a_checkout_whose_large_files_never_came_is_refused(site: Path, place: P
         make(site)
 
 
-@given(content=st.one_of(st.binary(max_size=200), st.builds(
-    lambda length, text: struct.pack("<Q", length) + text, st.integers(0, 2**64 - 1),
-    st.binary(max_size=50))),
-    name=st.sampled_from(["a.safetensors", "a.bin", "config.json", "a.index.json"]))  # fmt: skip
+@given(
+    content=st.one_of(
+        st.binary(max_size=200),
+        st.builds(
+            lambda length, text: struct.pack("<Q", length) + text,
+            st.integers(0, 2**64 - 1),
+            st.binary(max_size=50),
+        ),
+    ),
+    name=st.sampled_from(["a.safetensors", "a.bin", "config.json", "a.index.json"]),
+)
 @example(content=struct.pack("<Q", 2) + b"[]", name="a.safetensors")
 @example(content=struct.pack("<Q", 8) + b'{"a": 1}', name="a.safetensors")
 @example(content=b"[" * 100_000, name="config.json")
@@ -323,20 +401,31 @@ def test_any_bytes_are_weights_or_refused_in_one_line(
         assert str(error).startswith(f"{path}: ") and str(error).isprintable()
 
 
-@pytest.mark.parametrize("content", [
-    b"Entry not found", b"Invalid username or password.", b"404: Not Found\n", b"Unauthorized",
-    b"Access to model x/y is restricted"[:6] + b" denied", b"error code: 1015",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Entry not found",
+        b"Invalid username or password.",
+        b"404: Not Found\n",
+        b"Unauthorized",
+        b"Access to model x/y is restricted"[:6] + b" denied",
+        b"error code: 1015",
+    ],
+)
 def test_the_message_of_a_site_is_no_file(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"config.json": b"{}", "pytorch_model.bin": content})
     with pytest.raises(InvalidInput, match=r"pytorch_model\.bin: it is a page of a web site"):
         weights.check(tmp_path, ["config.json", "pytorch_model.bin"], print)
 
 
-@pytest.mark.parametrize("names", [
-    ["model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors"],
-    ["model-00001-of-99999.safetensors"], ["sub/model-00002-of-00002.safetensors"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors"],
+        ["model-00001-of-99999.safetensors"],
+        ["sub/model-00002-of-00002.safetensors"],
+    ],
+)
 def test_all_of_a_series_is_there_without_an_index(tmp_path: Path, names: list[str]) -> None:
     write(tmp_path, dict.fromkeys(names, tensors()))
     with pytest.raises(InvalidInput, match=r"is not there, and .* belongs to it"):

@@ -184,8 +184,13 @@ def test_a_swarm_that_crawls_is_left_unless_that_was_asked_for(
 def test_the_end_of_a_hosts_client_is_told_in_its_own_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said = ["FILE: /x", "-----", "[ERROR] Checksum error detected. file=x",
-            "env: aria2c: Permission denied", "aria2c ended with status 126"]  # fmt: skip
+    said = [
+        "FILE: /x",
+        "-----",
+        "[ERROR] Checksum error detected. file=x",
+        "env: aria2c: Permission denied",
+        "aria2c ended with status 126",
+    ]
     one = joined(monkeypatch, iter(()))
     for line in said:
         one._take(line)

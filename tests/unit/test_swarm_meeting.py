@@ -43,8 +43,9 @@ def test_hosts_are_told_of_the_controller_as_they_see_it_and_of_each_other(
     meeting.fleet = {"10.0.0.2": Member("10.0.0.1"), "10.0.0.3": Member("192.168.0.1")}
     assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
     assert asked(meeting, "10.0.0.3", 7001) == {
-        compact("192.168.0.1", 6881), compact("10.0.0.2", 7000)
-    }  # fmt: skip
+        compact("192.168.0.1", 6881),
+        compact("10.0.0.2", 7000),
+    }
     assert compact("10.0.0.3", 7001) in asked(meeting, "10.0.0.2")
     asked(meeting, "10.0.0.3", 7001, "stopped")
     assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
@@ -60,8 +61,9 @@ def test_strangers_are_told_nothing_and_nobody_is_told_of_them(meeting: Meeting)
 
 
 def test_a_host_hears_of_its_own_rack_and_of_few_others(meeting: Meeting) -> None:
-    meeting.fleet = {f"10.0.{rack}.{n}": Member("10.0.9.9", f"r{rack}")
-                     for rack in (1, 2) for n in range(1, 7)}  # fmt: skip
+    meeting.fleet = {
+        f"10.0.{rack}.{n}": Member("10.0.9.9", f"r{rack}") for rack in (1, 2) for n in range(1, 7)
+    }
     for address in meeting.fleet:
         asked(meeting, address)
     told = [socket.inet_ntoa(one[:4]) for one in asked(meeting, "10.0.1.1")]
@@ -120,9 +122,14 @@ def fetched(seed: Seed, described: bytes, folder: Path, seconds: float) -> bytes
     try:
         meeting.seeds[torrent.infohash(described)] = seed.port
         meeting.fleet["127.0.0.1"] = Member("127.0.0.1")
-        words = [str(ARIA2C), *COMMON, f"--dir={folder}", "--seed-time=0",
-                 f"--bt-tracker=http://127.0.0.1:{meeting.port}/announce",
-                 f"--torrent-file={folder / 'torrent'}"]  # fmt: skip
+        words = [
+            str(ARIA2C),
+            *COMMON,
+            f"--dir={folder}",
+            "--seed-time=0",
+            f"--bt-tracker=http://127.0.0.1:{meeting.port}/announce",
+            f"--torrent-file={folder / 'torrent'}",
+        ]
         running = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         end = time.monotonic() + seconds
         while running.poll() is None and time.monotonic() < end:

@@ -98,9 +98,11 @@ def test_a_system_is_known_by_its_id_and_major_version(os: str, version: str, na
 
 def test_what_a_release_names_wins_and_the_exact_version_before_the_major_one(site: Path) -> None:
     path = site / "small.yml"
-    rows = ("rocky8.9: {file: mlu-exact.rpm, package: mlu-exact}\n"
-            "    rocky8: {file: mlu-major.rpm, package: mlu-major}\n"
-            "    anolis8.8: {file: mlu-anolis.rpm, package: mlu-anolis}\n    centos7")  # fmt: skip
+    rows = (
+        "rocky8.9: {file: mlu-exact.rpm, package: mlu-exact}\n"
+        "    rocky8: {file: mlu-major.rpm, package: mlu-major}\n"
+        "    anolis8.8: {file: mlu-anolis.rpm, package: mlu-anolis}\n    centos7"
+    )
     for name in ("mlu-exact", "mlu-major", "mlu-anolis"):
         (site / f"store/{name}.rpm").write_bytes(packaged.rpm(name))
     path.write_text(path.read_text().replace("centos7", rows, 1))
@@ -160,8 +162,11 @@ def test_another_architecture_has_a_file_of_its_own_or_is_refused(tabled: Path) 
 
 
 def test_a_host_is_asked_only_for_packages_that_are_in_the_lock(tabled: Path) -> None:
-    (asked,) = [line for line in observe.preamble(locked(tabled)).splitlines()
-                if line.startswith("PACKAGES=")]  # fmt: skip
+    (asked,) = [
+        line
+        for line in observe.preamble(locked(tabled)).splitlines()
+        if line.startswith("PACKAGES=")
+    ]
     names = sorted(asked.partition("=")[2].strip("'").split())
     assert names == ["cambricon-mlu-driver-centos7", "cambricon-mlu-driver-ubuntu18.04-dkms"]
 
@@ -275,7 +280,7 @@ FAMILY = (
         (f"- {ROW}", f"- {ROW}\n  - {OTHER}", "a1.2 and a1 are the same system"),
         (f"families: {{deb: {FAMILY}}}", "families: []", "families: a mapping is expected"),
     ],
-)  # fmt: skip
+)
 def test_a_table_that_is_wrong_is_told_where(tmp_path: Path, old: str, new: str, said: str) -> None:
     file, text = tmp_path / "systems.yml", f"families: {{deb: {FAMILY}}}\nsystems:\n  - {ROW}\n"
     file.write_text(text)

@@ -49,8 +49,9 @@ def test_what_excel_writes(
 def test_ranges_in_a_table(site: Path, wanted: Wanted) -> None:
     path = written(site, "m[01-02],R,S,,,,rack{1},7,{name}\n")
     assert [(name, said["groups"], said["note"]) for name, said in inventory.read(path)] == [
-        ("m01", ("rack01",), "m01"), ("m02", ("rack02",), "m02"),
-    ]  # fmt: skip
+        ("m01", ("rack01",), "m01"),
+        ("m02", ("rack02",), "m02"),
+    ]
 
 
 def test_a_text_stays_a_text_and_versions_keep_their_zeros(site: Path, wanted: Wanted) -> None:

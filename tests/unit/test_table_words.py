@@ -17,15 +17,28 @@ def _read(tmp_path: Path, text: str, ending: str = "yml") -> None:
     read(str(path))
 
 
-@pytest.mark.parametrize("row", ["Count,,2", "COUNTA,,2", "Average,,8", "Gesamt,,16", "Anzahl,,2",
-                                 "Gesamtsumme,,16", "数量,,2", "平均,,8"])  # fmt: skip
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Count,,2",
+        "COUNTA,,2",
+        "Average,,8",
+        "Gesamt,,16",
+        "Anzahl,,2",
+        "Gesamtsumme,,16",
+        "数量,,2",
+        "平均,,8",
+    ],
+)
 def test_what_a_sheet_counts_is_no_host(row: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"fleet.csv:3: name: .*is this the total"):
         _read(tmp_path, f"name,ssh_hostname,cards\nmlu01,10.0.0.1,8\n{row}\n", "csv")
 
 
-@pytest.mark.parametrize("field", ["ssh_hostname", "ssh_user", "ssh_key", "sudo_password_file",
-                                   "ssh_known_hosts_file", "store"])  # fmt: skip
+@pytest.mark.parametrize(
+    "field",
+    ["ssh_hostname", "ssh_user", "ssh_key", "sudo_password_file", "ssh_known_hosts_file", "store"],
+)
 def test_an_empty_text_says_nothing(field: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=f"fleet.yml:2: hosts.m1.{field}: an empty text"):
         _read(tmp_path, f"hosts:\n  m1: {{{field}: ''}}\n")
@@ -54,8 +67,10 @@ def test_no_host_has_the_name_of_all_of_them(name: str) -> None:
 
 def test_an_address_with_colons_is_told_from_its_port(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=re.escape("one host with m1 ([2001:db8::1]:22)")):
-        _read(tmp_path, "hosts:\n  m1: {ssh_hostname: '2001:db8::1'}\n"
-                        "  m2: {ssh_hostname: '2001:DB8:0::1'}\n")  # fmt: skip
+        _read(
+            tmp_path,
+            "hosts:\n  m1: {ssh_hostname: '2001:db8::1'}\n  m2: {ssh_hostname: '2001:DB8:0::1'}\n",
+        )
 
 
 def test_a_file_that_is_not_there_is_told_once(tmp_path: Path) -> None:

@@ -29,10 +29,24 @@ CARDS = tuple(f"card|0000:0{n}:00.0|0x0370|01|" for n in range(4))
 @pytest.fixture
 def pair(site: Path, wanted: Wanted) -> Path:
     """Beside small.yml, other.yml: the same driver and image, its own container and folder."""
-    write(site, {"name": "other", "container": {"name": "second", "mounts": [
-        {"host": "/data/other", "container": "/home/share"}]},
-        "weights": [{"name": "tiny", "folder": "weights", "target": "/data/models/other",
-                     "link": {"tree": "model", "path": "tiny"}}]})  # fmt: skip
+    write(
+        site,
+        {
+            "name": "other",
+            "container": {
+                "name": "second",
+                "mounts": [{"host": "/data/other", "container": "/home/share"}],
+            },
+            "weights": [
+                {
+                    "name": "tiny",
+                    "folder": "weights",
+                    "target": "/data/models/other",
+                    "link": {"tree": "model", "path": "tiny"},
+                }
+            ],
+        },
+    )
     return site
 
 
@@ -126,16 +140,31 @@ def test_a_hosts_own_releases_hide_the_one_of_all(pair: Path) -> None:
 @pytest.mark.parametrize(
     ("over", "problem"),
     [
-        ({"driver": {"version": "5.10.22", "packages": {
-            "ubuntu18.04": {"file": "new.deb"}, "centos7": {"file": "new.rpm"}}}},
-         "a host runs one driver"),
+        (
+            {
+                "driver": {
+                    "version": "5.10.22",
+                    "packages": {
+                        "ubuntu18.04": {"file": "new.deb"},
+                        "centos7": {"file": "new.rpm"},
+                    },
+                }
+            },
+            "a host runs one driver",
+        ),
         ({"container": {"name": "torch"}}, "both have a container named torch"),
         ({"container": {"name": "second"}}, "something else at /data/share/model_mlu of"),
-        ({"container": {"name": "second", "mounts": [
-            {"host": "/data/share/model_mlu", "container": "/home/share"}]}},
-         "at /data/share/model_mlu and /data/share/model_mlu/model"),
+        (
+            {
+                "container": {
+                    "name": "second",
+                    "mounts": [{"host": "/data/share/model_mlu", "container": "/home/share"}],
+                }
+            },
+            "at /data/share/model_mlu and /data/share/model_mlu/model",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_two_releases_cannot_share_is_told(
     pair: Path, over: dict[str, Any], problem: str
 ) -> None:
@@ -148,12 +177,22 @@ def test_what_two_releases_cannot_share_is_told(
 
 
 def test_weights_and_checkouts_that_are_the_same_are_shared(pair: Path) -> None:
-    plain = {"migration": None, "patches": [], "weights": [
-        {"name": "tiny", "folder": "weights", "target": "/data/one", "link": None}]}  # fmt: skip
+    plain = {
+        "migration": None,
+        "patches": [],
+        "weights": [{"name": "tiny", "folder": "weights", "target": "/data/one", "link": None}],
+    }
     write(pair, {"name": "other", "container": {"name": "second"}, **plain})
     second = load_one(pair, "other")
-    first = replace(second, release=second.release.model_copy(update={"name": "small", "container":
-                    second.release.container.model_copy(update={"name": "torch"})}))  # fmt: skip
+    first = replace(
+        second,
+        release=second.release.model_copy(
+            update={
+                "name": "small",
+                "container": second.release.container.model_copy(update={"name": "torch"}),
+            }
+        ),
+    )
     assert not list(problems([first, second]))
     other = first.lock.model_copy(update={"commits": {"model": "0" * 40}})
     (told,) = problems([replace(first, lock=other), second])
@@ -168,8 +207,9 @@ def test_a_container_gets_the_cards_of_its_release_alone(pair: Path) -> None:
 
 
 def test_cards_that_are_not_there_are_refused_before_anything_is_touched(pair: Path) -> None:
-    state = seen("headers|x", *(f"tool|{tool}" for tool in preflight.TOOLS), "uid|0",
-                 second=(), torch=())  # fmt: skip
+    state = seen(
+        "headers|x", *(f"tool|{tool}" for tool in preflight.TOOLS), "uid|0", second=(), torch=()
+    )
     found = preflight.decide(both(pair, other="2,7"), state, Options(cards=4))
     assert isinstance(found, Failure) and found.code == "CARDS_MISSING"
     assert "other has card 7, and the bus shows 4: 0 to 3" in found.sentence
@@ -182,8 +222,13 @@ def test_room_is_wanted_for_both_and_once_for_what_they_share(pair: Path) -> Non
     weights = 2 * size["weights/model.bin"]
     arriving = image + weights + size["model.bundle"] + 2 * wheel + size["driver.deb"]
     exact = arriving, 3 * image + 2 * 4 * wheel
-    state = seen(f"disk|/var/lib/mlufleet|{exact[0]}", f"disk|/var/lib/docker|{exact[1]}",
-                 "engine|20.10.24|enabled", second=(), torch=())  # fmt: skip
+    state = seen(
+        f"disk|/var/lib/mlufleet|{exact[0]}",
+        f"disk|/var/lib/docker|{exact[1]}",
+        "engine|20.10.24|enabled",
+        second=(),
+        torch=(),
+    )
     assert room.short(parts, state) is None
     state.disk["/var/lib/mlufleet"] -= 1
     short = room.short(parts, state)

@@ -36,13 +36,21 @@ def test_the_verdict_is_the_suite_s_own_word_of_this_very_plugin() -> None:
 
 def test_rates_are_the_least_of_all_cards_and_nothing_else_is_one() -> None:
     lines = [
-        "Card 0: host to device : 11.9 GB/s", "card[1]: host to device : 10.4 GB/s",
-        "MLU 0 -> MLU 1 = 21 GB/s", "matmul int8 | 91.5 TOPS", "temperature: 57 C",
-        "size: 64 MB", "version: 1.2.3", "wait: 3 GB/second", "plugin [pcie]: PASS",
-    ]  # fmt: skip
+        "Card 0: host to device : 11.9 GB/s",
+        "card[1]: host to device : 10.4 GB/s",
+        "MLU 0 -> MLU 1 = 21 GB/s",
+        "matmul int8 | 91.5 TOPS",
+        "temperature: 57 C",
+        "size: 64 MB",
+        "version: 1.2.3",
+        "wait: 3 GB/second",
+        "plugin [pcie]: PASS",
+    ]
     assert cnvs.read(lines, "pcie").rates == {
-        "host to device GB/s": 10.4, "pcie GB/s": 21.0, "matmul int8 TOPS": 91.5,
-    }  # fmt: skip
+        "host to device GB/s": 10.4,
+        "pcie GB/s": 21.0,
+        "matmul int8 TOPS": 91.5,
+    }
 
 
 @given(st.lists(st.text()), st.sampled_from(["software", "pcie"]))
@@ -52,25 +60,36 @@ def test_whatever_is_printed_is_read(lines: list[str], plugin: str) -> None:
 
 
 GOOD = validation.Golden(
-    models={"MLU370-X8": validation.Good(
-        host="mlu01", driver="5.10.22", taken=1.0, rates={"pcie": {"host to device GB/s": 10.0}}
-    )}
-)  # fmt: skip
+    models={
+        "MLU370-X8": validation.Good(
+            host="mlu01", driver="5.10.22", taken=1.0, rates={"pcie": {"host to device GB/s": 10.0}}
+        )
+    }
+)
 
 
 @pytest.mark.parametrize(
     ("said", "model", "expected"),
     [
         (Said(True, rates={"host to device GB/s": 9.0}), "MLU370-X8", ("PASSED", "")),
-        (Said(True, rates={"host to device GB/s": 8.9}), "MLU370-X8",
-         ("FAILED", "host to device GB/s: 8.9, a good MLU370-X8 has 9 or more")),
+        (
+            Said(True, rates={"host to device GB/s": 8.9}),
+            "MLU370-X8",
+            ("FAILED", "host to device GB/s: 8.9, a good MLU370-X8 has 9 or more"),
+        ),
         (Said(True), "MLU370-X8", ("FAILED", "no host to device GB/s, which a good MLU370-X8 has")),
-        (Said(True, rates={"host to device GB/s": 1.0}), "MLU370-X4",
-         ("PASSED", "by its own word: no good MLU370-X4 is known")),
-        (Said(False, "it said FAIL", {"host to device GB/s": 10.0}), "MLU370-X8",
-         ("FAILED", "it said FAIL")),
+        (
+            Said(True, rates={"host to device GB/s": 1.0}),
+            "MLU370-X4",
+            ("PASSED", "by its own word: no good MLU370-X4 is known"),
+        ),
+        (
+            Said(False, "it said FAIL", {"host to device GB/s": 10.0}),
+            "MLU370-X8",
+            ("FAILED", "it said FAIL"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_rate_counts_only_against_cards_of_its_model(
     said: Said, model: str, expected: tuple[str, str]
 ) -> None:
@@ -136,11 +155,17 @@ def test_a_file_of_thresholds_is_checked(tmp_path: Path) -> None:
 
 
 def reported(**host: object) -> dict[str, object]:
-    seen = {"status": "changed", "cards": {"a": "CN_RUNNING", "b": "CN_RUNNING"},
-            "models": {"a": "MLU370-X8", "b": "MLU370-X8"}, "versions": {"driver": "5.10.22"},
-            "validation": {"pcie": {"verdict": "PASSED", "why": "", "rates": {"x GB/s": 9.0}},
-                           "mlulink": {"verdict": "SKIPPED", "why": "it is destructive"}},
-            **host}  # fmt: skip
+    seen = {
+        "status": "changed",
+        "cards": {"a": "CN_RUNNING", "b": "CN_RUNNING"},
+        "models": {"a": "MLU370-X8", "b": "MLU370-X8"},
+        "versions": {"driver": "5.10.22"},
+        "validation": {
+            "pcie": {"verdict": "PASSED", "why": "", "rates": {"x GB/s": 9.0}},
+            "mlulink": {"verdict": "SKIPPED", "why": "it is destructive"},
+        },
+        **host,
+    }
     return {"hosts": {"mlu01": seen}}
 
 

@@ -93,14 +93,23 @@ def test_a_wheel_that_says_it_needs_a_newer_python_is_refused(site: Path, house:
 
 
 def test_wheels_of_several_pythons_may_share_a_folder(site: Path, house: Path) -> None:
-    put(site, "numpy-1.21.6-cp37-cp37m-linux_x86_64.whl", "numpy-1.26.0-cp311-cp311-any.whl",
-        "other-1-cp310-cp310-linux_x86_64.whl")  # fmt: skip
+    put(
+        site,
+        "numpy-1.21.6-cp37-cp37m-linux_x86_64.whl",
+        "numpy-1.26.0-cp311-cp311-any.whl",
+        "other-1-cp310-cp310-linux_x86_64.whl",
+    )
     assert make(site) == []
 
 
 def test_what_is_needed_and_nowhere_is_told(site: Path, house: Path) -> None:
-    needs = ("six>=1.5", "typing-extensions; python_version < '3.8'", "there",
-             "tomli; python_version >= '3.8'", "pytest; extra == 'test'")  # fmt: skip
+    needs = (
+        "six>=1.5",
+        "typing-extensions; python_version < '3.8'",
+        "there",
+        "tomli; python_version >= '3.8'",
+        "pytest; extra == 'test'",
+    )
     (house / "numpy-1.21.6-py3-none-any.whl").write_bytes(wheel("numpy", "1.21.6", *needs))
     (house / "six-1.16-py2.py3-none-any.whl").write_bytes(wheel("six", "1.16", "deeper"))
     assert make(site, "numpy", "there") == [
@@ -171,8 +180,10 @@ def damaged(draw: st.DrawFn) -> bytes:
 NAMES = st.from_regex(r"\A[a-z0-9.-]{1,30}\.whl\Z")
 
 
-@given(content=st.one_of(damaged(), st.binary(max_size=80)),
-       name=st.one_of(st.just("a-1-py3-none-any.whl"), NAMES))  # fmt: skip
+@given(
+    content=st.one_of(damaged(), st.binary(max_size=80)),
+    name=st.one_of(st.just("a-1-py3-none-any.whl"), NAMES),
+)
 @example(content=wheel("a", python="~~3"), name="a-1-py3-none-any.whl")
 def test_any_bytes_are_a_wheel_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str

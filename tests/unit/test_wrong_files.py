@@ -17,10 +17,15 @@ from fleet.cli import main
 from fleet.failures import Refused
 
 
-@pytest.mark.parametrize("content, told", [
-    (b"<html>login</html>", "a page of a web site"), (b"", "it is empty"),
-    (b"# v2 git bundle\n", "it is a git bundle"), (gzip.compress(b"x" * 600), "a gzip file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"<html>login</html>", "a page of a web site"),
+        (b"", "it is empty"),
+        (b"# v2 git bundle\n", "it is a git bundle"),
+        (gzip.compress(b"x" * 600), "a gzip file"),
+    ],
+)
 def test_what_is_no_bundle_is_told_by_what_it_is(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "site.tar").write_bytes(content)
     with pytest.raises(Refused, match=told):
@@ -34,8 +39,9 @@ def test_a_rollout_of_another_version_is_not_resumed(
     events = [{"kind": "run"}, {"kind": "rollout", "plan": {"kind": "rollout"}, "resumes": ""}]
     run = tmp_path / "20260101-000000-1"
     run.mkdir()
-    (run / "journal.jsonl").write_text("".join(
-        json.dumps({"time": 1.0, "host": "", **one}) + "\n" for one in events))  # fmt: skip
+    (run / "journal.jsonl").write_text(
+        "".join(json.dumps({"time": 1.0, "host": "", **one}) + "\n" for one in events)
+    )
 
     done = CliRunner().invoke(main, ["rollout", "--resume"])
 
@@ -55,8 +61,15 @@ def test_a_new_release_is_written_where_releases_are(name: str) -> None:
 def test_a_full_disk_is_told_in_a_line() -> None:
     words = [sys.executable, "-m", "fleet.cli", "explain"]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=full, timeout=120,
-                              stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            timeout=120,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
 
     assert done.returncode == 1
     assert "No space left on device" in done.stderr

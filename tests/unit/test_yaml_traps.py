@@ -44,7 +44,7 @@ REFUSED = {
     "an empty file": ("", 1, "a mapping is expected"),
     "only a comment": ("# nothing\n", 1, "a mapping is expected"),
     "a list at the top": ("- a\n", 1, "a mapping is expected"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -80,13 +80,12 @@ def test_bytes_that_are_no_text_are_refused(content: bytes, problem: str, tmp_pa
     ("text", "data"),
     [
         ("\ufeffa: 1\r\nb: x\r\n", {"a": 1, "b": "x"}),
-        ("a: &a {b: 1, c: 2}\nd: {<<: *a, c: 3}\n", {"a": {"b": 1, "c": 2},
-                                                     "d": {"b": 1, "c": 3}}),
+        ("a: &a {b: 1, c: 2}\nd: {<<: *a, c: 3}\n", {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}),
         ('"1": x\n', {"1": "x"}),
         ("a: !!str 010\n", {"a": "010"}),
     ],
     ids=["BOM and CRLF", "merge", "quoted key", "tagged"],
-)  # fmt: skip
+)
 def test_what_is_no_trap_is_read(text: str, data: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(text.encode())
     assert documents.read(tmp_path / "a.yml")[0] == data

@@ -33,17 +33,27 @@ def environment() -> Path:
 
 def ansible(at: Sequence[tuple[str, int]], mitogen: Path | None) -> None:
     """Ansible at its best: as many forks as hosts, pipelining, connections that last a run."""
-    lines = [f"bench{i:03d} ansible_host={where} ansible_port={port}"
-             for i, (where, port) in enumerate(at)]  # fmt: skip
-    options = (f"-o UserKnownHostsFile={lab.KNOWN_HOSTS} -o ControlMaster=auto "
-               "-o ControlPersist=60s")  # fmt: skip
-    common = {"ansible_user": "root", "ansible_ssh_private_key_file": paths.SSH_KEY,
-              "ansible_become": "true", "ansible_python_interpreter": "/usr/bin/python3",
-              "ansible_ssh_common_args": f"'{options}'"}  # fmt: skip
+    lines = [
+        f"bench{i:03d} ansible_host={where} ansible_port={port}"
+        for i, (where, port) in enumerate(at)
+    ]
+    options = f"-o UserKnownHostsFile={lab.KNOWN_HOSTS} -o ControlMaster=auto -o ControlPersist=60s"
+    common = {
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": paths.SSH_KEY,
+        "ansible_become": "true",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_common_args": f"'{options}'",
+    }
     lines += ["[all:vars]", *(f"{name}={value}" for name, value in common.items())]
     (lab.FOLDER / "hosts.ini").write_text("\n".join(lines) + "\n")
-    config = ["[defaults]", f"forks = {len(at)}", "gathering = explicit",
-              "[ssh_connection]", "pipelining = true"]  # fmt: skip
+    config = [
+        "[defaults]",
+        f"forks = {len(at)}",
+        "gathering = explicit",
+        "[ssh_connection]",
+        "pipelining = true",
+    ]
     if mitogen:
         config[1:1] = [f"strategy_plugins = {mitogen}", "strategy = mitogen_linear"]
     name = "mitogen.cfg" if mitogen else "ansible.cfg"
@@ -58,8 +68,12 @@ def main(count: int = 20, times: int = 5) -> None:
     fleet = str(lab.inventory(names, at))
     ansible(at, None)
     ansible(at, strategy)
-    play = [str(programs / "ansible-playbook"), "-i", str(lab.FOLDER / "hosts.ini"),
-            str(HERE / "playbook.yml")]  # fmt: skip
+    play = [
+        str(programs / "ansible-playbook"),
+        "-i",
+        str(lab.FOLDER / "hosts.ini"),
+        str(HERE / "playbook.yml"),
+    ]
     pyinfra = [sys.executable, "-m", "pyinfra", "-y", "--parallel", str(count), fleet]
     last = f"bench{count - 1:03d}"
     ways = {
@@ -79,9 +93,14 @@ def main(count: int = 20, times: int = 5) -> None:
                 measured.note(json.dumps(runs[way][-1].rounded()))
     medians = {way: measured.median(costs) for way, costs in runs.items()}
     ours = medians["mlu-fleet"]
-    figures = {way: {**cost.rounded(), "times our wall": round(cost.wall / ours.wall, 1),
-                     "times our CPU": round(cost.cpu / ours.cpu, 1)}
-               for way, cost in medians.items()}  # fmt: skip
+    figures = {
+        way: {
+            **cost.rounded(),
+            "times our wall": round(cost.wall / ours.wall, 1),
+            "times our CPU": round(cost.cpu / ours.cpu, 1),
+        }
+        for way, cost in medians.items()
+    }
     print(json.dumps({"hosts": count, "times": times, **figures}, indent=1))
 
 

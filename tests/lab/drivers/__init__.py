@@ -16,7 +16,7 @@ DRIVERS = [
     Driver(kind.driver, FAMILIES[kind.family], version, kind.release)
     for kind in BY_NAME.values()
     for version in VERSIONS
-]  # fmt: skip
+]
 # constant times, so that the same sources give the same bytes and a lock stays valid
 EPOCH = "1700000000"
 

@@ -16,16 +16,29 @@ IMAGES = paths.STORE / "recipes.tar"
 WHEELS = paths.STORE / "recipe-wheels"
 PYTHON = "/torch/venv3/pytorch/bin/python"
 REGISTRY = "yellow.hub.cambricon.com/pytorch/pytorch"
-TAGS = tuple(f"{REGISTRY}:{tag}" for tag in (
-    "v1.10.0-torch1.9-ubuntu18.04-py37", "v1.15.0-torch1.9-ubuntu18.04-py37",
-    "v1.17.0-torch1.13.1-ubuntu20.04-py310",
-))  # fmt: skip
+TAGS = tuple(
+    f"{REGISTRY}:{tag}"
+    for tag in (
+        "v1.10.0-torch1.9-ubuntu18.04-py37",
+        "v1.15.0-torch1.9-ubuntu18.04-py37",
+        "v1.17.0-torch1.13.1-ubuntu20.04-py310",
+    )
+)
 TREES = ("ChatGLM-6B", "ChatGLM3", "yolact", "Chinese-LLaMA-Alpaca-2")
 #: model folder -> whether the tutorial replaces its code
 MODELS = {"chatglm-6b": True, "chatglm3-6b": True, "chinese-alpaca-2-13b": False}
 #: what cannot be had, or is of no use here: packages with a name and nothing in them
-EMPTY = ("rouge_chinese", "nltk", "jieba", "datasets", "cython", "opencv_python", "pillow",
-         "pycocotools", "matplotlib")  # fmt: skip
+EMPTY = (
+    "rouge_chinese",
+    "nltk",
+    "jieba",
+    "datasets",
+    "cython",
+    "opencv_python",
+    "pillow",
+    "pycocotools",
+    "matplotlib",
+)
 #: from the vendor, beside the wheelhouse
 VENDORS = {"cndsp": "0.8.0", "flash_attn": "2.1.1"}
 
@@ -41,8 +54,16 @@ def build() -> None:
 
 def _make() -> None:
     for tag in TAGS:
-        engine.docker("build", "--force-rm", "--tag", tag, "--build-arg",
-                      f"BASE={docker_image.reference()}", str(HERE), timeout=600)  # fmt: skip
+        engine.docker(
+            "build",
+            "--force-rm",
+            "--tag",
+            tag,
+            "--build-arg",
+            f"BASE={docker_image.reference()}",
+            str(HERE),
+            timeout=600,
+        )
     engine.docker("save", "--output", str(IMAGES), *TAGS)
     for name in TREES:
         key = digest(HERE / "trees" / name)
@@ -84,10 +105,21 @@ def _model(folder: Path, foreign: bool) -> None:
 def _yolact(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "test.jpg").write_bytes(bytes(range(64)))
-    save = ('import torch; torch.save({"mask.weight": torch.eye(8)}, '
-            '"/out/yolact_base_54_800000.pth")')  # fmt: skip
-    engine.docker("run", "--rm", "--network", "none", "-v", f"{folder}:/out",
-                  docker_image.reference(), PYTHON, "-c", save)  # fmt: skip
+    save = (
+        'import torch; torch.save({"mask.weight": torch.eye(8)}, "/out/yolact_base_54_800000.pth")'
+    )
+    engine.docker(
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "-v",
+        f"{folder}:/out",
+        docker_image.reference(),
+        PYTHON,
+        "-c",
+        save,
+    )
 
 
 def _wheels() -> None:

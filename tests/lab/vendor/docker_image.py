@@ -49,9 +49,15 @@ def reference() -> str:
 def _save() -> None:
     argument = f"BASE={base.image()}"
     engine.docker(
-        "build", "--force-rm", "--tag", REFERENCE, "--build-arg", argument, str(CONTEXT),
+        "build",
+        "--force-rm",
+        "--tag",
+        REFERENCE,
+        "--build-arg",
+        argument,
+        str(CONTEXT),
         timeout=1800,
-    )  # fmt: skip
+    )
     part = paths.BUILD / "image.part"
     # as fast as it goes, on all cores where pigz is there: the file only travels over this machine
     pack = [shutil.which("pigz") or "gzip", "-1", "-n"]

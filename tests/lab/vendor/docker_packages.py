@@ -65,8 +65,9 @@ def _make(image: str) -> None:
     version = deb.name.split("_")[1].split("+")[0]
     spec = part / "docker-ce.spec"
     spec.write_text(SPEC.format(version=version, root=root, files="\n".join(files)))
-    run("rpmbuild", "-bb", "--quiet", "--target", "x86_64", str(spec),
-        "--define", f"_topdir {part}")  # fmt: skip
+    run(
+        "rpmbuild", "-bb", "--quiet", "--target", "x86_64", str(spec), "--define", f"_topdir {part}"
+    )
     for made, folder in ((debs, DEB), (part / "RPMS/x86_64", RPM)):
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)

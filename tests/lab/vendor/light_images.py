@@ -29,7 +29,15 @@ def _make(image: str) -> None:
     for version in VERSIONS:
         reference = f"registry.lab/light:{version}"
         engine.docker(
-            "build", "--force-rm", "--tag", reference, "--build-arg", f"BASE={image}",
-            "--build-arg", f"VERSION={version}", str(CONTEXT), timeout=600,
-        )  # fmt: skip
+            "build",
+            "--force-rm",
+            "--tag",
+            reference,
+            "--build-arg",
+            f"BASE={image}",
+            "--build-arg",
+            f"VERSION={version}",
+            str(CONTEXT),
+            timeout=600,
+        )
         engine.docker("save", "--output", str(file(version)), reference)

@@ -93,9 +93,19 @@ def _tree(name: str) -> Path:
 
 def _source() -> None:
     run(
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-deps", "--no-binary", ":all:", f"transformers=={VERSION}", "--dest", str(paths.BUILD),
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        f"transformers=={VERSION}",
+        "--dest",
+        str(paths.BUILD),
+    )
     given = hashlib.sha256(SDIST.read_bytes()).hexdigest()
     if given != SHA256:
         SDIST.unlink()

@@ -29,11 +29,22 @@ def _train() -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     engine.docker(
-        "run", "--rm", "--network", "none",
-        "-v", f"{MODEL}:/model:ro", "-v", f"{wheels.WHEELS}:/wheels:ro",
-        "-v", f"{upstreams.SOURCE}:/transformers:ro", "-v", f"{part}:/weights",
-        docker_image.reference(), "sh", "/model/train.sh",
-    )  # fmt: skip
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "-v",
+        f"{MODEL}:/model:ro",
+        "-v",
+        f"{wheels.WHEELS}:/wheels:ro",
+        "-v",
+        f"{upstreams.SOURCE}:/transformers:ro",
+        "-v",
+        f"{part}:/weights",
+        docker_image.reference(),
+        "sh",
+        "/model/train.sh",
+    )
     for code in (MODEL / "code").glob("*.py"):
         shutil.copy(code, part)
     shutil.rmtree(FOLDER, ignore_errors=True)

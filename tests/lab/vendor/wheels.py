@@ -30,11 +30,25 @@ def _wheels() -> None:
     part = paths.BUILD / "wheels.part"
     shutil.rmtree(part, ignore_errors=True)
     run(
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-deps", "--only-binary=:all:", "--python-version", PYTHON,
-        "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64",
-        "--requirement", str(WANTED), "--dest", str(part),
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        PYTHON,
+        "--platform",
+        "manylinux_2_28_x86_64",
+        "--platform",
+        "manylinux2014_x86_64",
+        "--requirement",
+        str(WANTED),
+        "--dest",
+        str(part),
+    )
     shutil.rmtree(WHEELS, ignore_errors=True)
     part.rename(WHEELS)
 

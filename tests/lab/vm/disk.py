@@ -53,9 +53,18 @@ def build() -> None:
 def _make(below: str, key: str) -> None:
     root = PLACE / "root"
     engine.docker(
-        "build", "--network", "host", "--tag", IMAGE, "--build-arg", f"BASE={below}",
-        "--label", f"{base.LABEL}=vm", str(CONTEXT), timeout=1800,
-    )  # fmt: skip
+        "build",
+        "--network",
+        "host",
+        "--tag",
+        IMAGE,
+        "--build-arg",
+        f"BASE={below}",
+        "--label",
+        f"{base.LABEL}=vm",
+        str(CONTEXT),
+        timeout=1800,
+    )
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     container = engine.docker("create", IMAGE, "true")

@@ -22,19 +22,35 @@ CONSOLE, PORT = disk.PLACE / "console.log", disk.PLACE / "port"
 #: Debian's UEFI with Secure Boot; its variables as on a board that nobody has set up, and with the
 #: keys that Debian's boot loader is signed by
 OVMF = Path("/usr/share/OVMF")
-CODE, EMPTY, KEYS = (OVMF / f"OVMF_{name}.fd" for name in
-                     ("CODE_4M.secboot", "VARS_4M", "VARS_4M.ms"))  # fmt: skip
+CODE, EMPTY, KEYS = (
+    OVMF / f"OVMF_{name}.fd" for name in ("CODE_4M.secboot", "VARS_4M", "VARS_4M.ms")
+)
 VARIABLES = disk.PLACE / "variables.qcow2"
 TOOLS = {
-    "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client",
-    str(CODE): "ovmf", "openssl": "openssl",
-}  # fmt: skip
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "ssh": "openssh-client",
+    str(CODE): "ovmf",
+    "openssl": "openssl",
+}
 #: whoever enrols the site's key: any number does
 OWNER = "b5cc0a8a-8a4f-4b5c-9f4e-6d3f1f6f9c11"
 OPTIONS = (
-    "-F", "none", "-i", str(paths.SSH_KEY), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-    "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20",
-)  # fmt: skip
+    "-F",
+    "none",
+    "-i",
+    str(paths.SSH_KEY),
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "StrictHostKeyChecking=no",
+    "-o",
+    "UserKnownHostsFile=/dev/null",
+    "-o",
+    "LogLevel=ERROR",
+    "-o",
+    "ConnectTimeout=20",
+)
 #: seconds for a boot under emulation, on a machine that does other work as well
 BOOT = 420
 
@@ -72,9 +88,18 @@ def set_up(secure: bool) -> None:
     raw = VARIABLES.with_suffix(".fd")
     variables, more = (KEYS, ["--secure-boot"]) if secure else (EMPTY, [])
     _call(
-        sys.executable, "-m", "virt.firmware.vars", "-i", str(variables), "-o", str(raw),
-        "--add-mok", OWNER, str(CERTIFICATE), *more,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "virt.firmware.vars",
+        "-i",
+        str(variables),
+        "-o",
+        str(raw),
+        "--add-mok",
+        OWNER,
+        str(CERTIFICATE),
+        *more,
+    )
     # into what is there: states that were saved keep the variables of their time
     _call("qemu-img", "convert", "-n", "-f", "raw", "-O", "qcow2", str(raw), str(VARIABLES))
 
@@ -86,10 +111,23 @@ def make_key(private: Path, certificate: Path, name: str) -> None:
         LabError: openssl is missing or fails.
     """
     _call(
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
-        "-subj", f"/CN={name}/", "-addext", "extendedKeyUsage=codeSigning",
-        "-keyout", str(private), "-out", str(certificate),
-    )  # fmt: skip
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "3650",
+        "-subj",
+        f"/CN={name}/",
+        "-addext",
+        "extendedKeyUsage=codeSigning",
+        "-keyout",
+        str(private),
+        "-out",
+        str(certificate),
+    )
 
 
 def power_on(state: str = "", wait: bool = True) -> None:
@@ -110,20 +148,47 @@ def _start(state: str) -> None:
     forward = f"hostfwd=tcp:127.0.0.1:{port()}-:22"
     # restricted: the host reaches nobody, so what it lacks has to come from the controller
     _call(
-        "qemu-system-x86_64", "-M", "q35,smm=on", "-accel", "tcg,thread=multi", "-cpu", "max",
-        "-m", "1536", "-smp", "2", "-display", "none", "-serial", f"file:{CONSOLE}",
+        "qemu-system-x86_64",
+        "-M",
+        "q35,smm=on",
+        "-accel",
+        "tcg,thread=multi",
+        "-cpu",
+        "max",
+        "-m",
+        "1536",
+        "-smp",
+        "2",
+        "-display",
+        "none",
+        "-serial",
+        f"file:{CONSOLE}",
         # Secure Boot: only the firmware itself may write its variables
-        "-global", "driver=cfi.pflash01,property=secure,value=on",
-        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
-        "-drive", f"if=pflash,unit=1,format=qcow2,file={VARIABLES}",
-        "-drive", f"file={disk.LOADER},if=none,id=loader,format=raw,read-only=on",
-        "-device", "virtio-blk-pci,drive=loader,bootindex=1",
-        "-drive", f"file={STATE},if=none,id=disk,format=qcow2,cache=unsafe",
-        "-device", "virtio-blk-pci,drive=disk,bootindex=2",
-        "-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net",
-        "-monitor", f"unix:{MONITOR},server,nowait", "-pidfile", str(PID), "-daemonize",
+        "-global",
+        "driver=cfi.pflash01,property=secure,value=on",
+        "-drive",
+        f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
+        "-drive",
+        f"if=pflash,unit=1,format=qcow2,file={VARIABLES}",
+        "-drive",
+        f"file={disk.LOADER},if=none,id=loader,format=raw,read-only=on",
+        "-device",
+        "virtio-blk-pci,drive=loader,bootindex=1",
+        "-drive",
+        f"file={STATE},if=none,id=disk,format=qcow2,cache=unsafe",
+        "-device",
+        "virtio-blk-pci,drive=disk,bootindex=2",
+        "-netdev",
+        f"user,id=net,restrict=on,{forward}",
+        "-device",
+        "virtio-net-pci,netdev=net",
+        "-monitor",
+        f"unix:{MONITOR},server,nowait",
+        "-pidfile",
+        str(PID),
+        "-daemonize",
         *(["-loadvm", state] if state else []),
-    )  # fmt: skip
+    )
 
 
 def power_off() -> None:
@@ -221,8 +286,10 @@ def answering(timeout: float, other: str = "") -> None:
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         with contextlib.suppress(LabError):
-            said = run("cat /proc/sys/kernel/random/boot_id; systemctl is-system-running || true",
-                       timeout=60).split()  # fmt: skip
+            said = run(
+                "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running || true",
+                timeout=60,
+            ).split()
             if said[0] != other and said[-1] in ("running", "degraded"):
                 return
         time.sleep(1)

@@ -53,20 +53,27 @@ def write() -> None:
     key = machine.run("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
     inventory.replace(KNOWN_HOSTS, f"[127.0.0.1]:{machine.port()} {key}\n")
     entry = {
-        "ssh_hostname": "127.0.0.1", "ssh_port": machine.port(), "ssh_user": "root",
+        "ssh_hostname": "127.0.0.1",
+        "ssh_port": machine.port(),
+        "ssh_user": "root",
         "ssh_key": paths.inside(paths.SSH_KEY),
         "ssh_known_hosts_file": paths.inside(KNOWN_HOSTS),
-        "release": paths.inside(RELEASES / "kernel.yml"), "store": paths.inside(paths.STORE),
+        "release": paths.inside(RELEASES / "kernel.yml"),
+        "store": paths.inside(paths.STORE),
         "cards": len(disk.KIND.cards),
-    }  # fmt: skip
+    }
     inventory.replace(INVENTORY, yaml.safe_dump({"hosts": {machine.NAME: entry}}, sort_keys=False))
     RELEASES.mkdir(parents=True, exist_ok=True)
     for source in sorted(SOURCES.glob("*.yml")):
         inventory.replace(RELEASES / source.name, source.read_text())
     for source in sorted(SOURCES.glob("*.yml")):
         words = ["lock", str(RELEASES / source.name), "--store", str(paths.STORE), "--quiet"]
-        done = subprocess.run([sys.executable, "-m", "fleet.cli", *words], cwd=paths.PROJECT,
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "fleet.cli", *words],
+            cwd=paths.PROJECT,
+            capture_output=True,
+            text=True,
+        )
         if done.returncode:
             raise LabError(f"mlufleet {' '.join(words)}:\n{done.stdout + done.stderr}")
 
