@@ -1,12 +1,27 @@
-"""What the tests on the lab share."""
+"""What the tests on the lab share, and the marker that each folder's tests carry."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.lab import hosts as lab
 from tests.runs import HOSTS, SITE, Done, pyinfra
+
+#: folder of tests -> the marker for what its tests need
+MARKERS = {"e2e": "lab", "faults": "lab", "rollout": "lab", "kernel": "kernel",
+           "browser": "browser"}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder: what needs no marker needs neither root nor a lab."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        if folder in MARKERS:
+            item.add_marker(MARKERS[folder])
 
 
 @pytest.fixture(scope="session")

@@ -96,6 +96,19 @@ def until(true: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
+def wait_for_rest(host: str) -> str:
+    """A host's listing once nothing is being written any more (docker ends its own work late)."""
+    before, same = lab.listing(host), 0
+    for _ in range(60):
+        time.sleep(1)
+        now = lab.listing(host)
+        same = same + 1 if now == before else 0
+        if same == 4:
+            return now
+        before = now
+    raise AssertionError(f"{host} does not come to rest")
+
+
 def refused(host: str, code: str, *options: str, inventory: str = LAB) -> dict[str, Any]:
     """A run in which this host fails with this code and a remedy. Returns the failure."""
     done = mlufleet("deploy", inventory, "--limit", host, *options)

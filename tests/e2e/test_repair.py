@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, HOSTS, WORK, Done, pyinfra
-
-
-def settled(host: str) -> str:
-    """A host's listing once nothing is being written any more (docker ends its own work late)."""
-    before, same = lab.listing(host), 0
-    for _ in range(60):
-        time.sleep(1)
-        now = lab.listing(host)
-        same = same + 1 if now == before else 0
-        if same == 4:
-            return now
-        before = now
-    raise AssertionError(f"{host} does not come to rest")
+from tests.runs import CONTAINER, HOSTS, WORK, Done, pyinfra, wait_for_rest
 
 
 def test_a_dry_run_writes_nothing_even_on_a_broken_host(provisioned: Done) -> None:
     lab.run("u1604", f"docker rm -f {CONTAINER}")
-    before = settled("u1604")
+    before = wait_for_rest("u1604")
     dry = pyinfra("--dry", "--limit", "u1604")
     assert dry.status == 0 and f"create container {CONTAINER}" in dry.output
     assert lab.listing("u1604") == before

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.failures import TABLE
-from tests.e2e.test_2_repair import settled
 from tests.lab import hosts as lab
 from tests.lab import lies
 from tests.lab.vendor.docker_image import REFERENCE
-from tests.runs import CONTAINER, Done, mlufleet, pyinfra
+from tests.runs import CONTAINER, Done, mlufleet, pyinfra, wait_for_rest
 
 HOST = "u1604"
 PACKAGE = "cambricon-mlu-driver-ubuntu16.04-dkms"
@@ -25,7 +24,7 @@ def deploy(*options: str) -> Done:
 
 def refused(code: str, status: str = "failed") -> str:
     """What the report says of a host that is refused with a code and stays as it was."""
-    before = settled(HOST)
+    before = wait_for_rest(HOST)
     done = deploy()
     assert done.status == 2 and done.statuses() == {HOST: status}
     failure = done.host(HOST)["failure"]
