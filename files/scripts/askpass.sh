@@ -1,9 +1,12 @@
-# sudo's password, the first line of stdin, as long as stdin is open: in memory, in a file that only
-# the login user can read. `read` and `printf` are the shell's own, so it is in no process list.
-# sudo gives its prompt to the program that is to ask, so cat as that program and the file as the
-# prompt answer it; nothing of ours has to be run, as folders may be mounted noexec.
-# Prints "@@askpass FOLDER HOW CODE WHY", the last in base64: HOW is "terminal" where sudo asks for
-# one, CODE that of its refusal, or "-". PATIENCE: seconds that sudo has.
+# askpass.sh: make the sudo password, the first line of stdin, available to sudo while stdin is open.
+# PATIENCE: seconds that sudo may take (default 90).
+# The password is kept in memory, in a file that only the login user can read. `read` and `printf` are
+# shell builtins, so it never appears in a process list. sudo passes its prompt to SUDO_ASKPASS as an
+# argument; with `cat` as the program and the file as the prompt, sudo reads the password without
+# running a program of ours, which also works on noexec file systems.
+# Prints "@@askpass FOLDER HOW CODE WHY": HOW is "terminal" if sudo needs a terminal, CODE is the
+# failure code or "-", WHY is base64.
+# needs: terminal
 umask 077
 say() { echo "@@askpass ${place:--} $how $1 $(printf %s "$2" | base64 | tr -d '\n')"; }
 how=plain place=
@@ -20,11 +23,11 @@ fi
 ln -s "$(command -v cat)" "$place/cat"
 export SUDO_ASKPASS="$place/cat" SUDO_PROMPT="$place/answer"
 late() {
-  # STATUS of a sudo that failed
+  # EXIT-STATUS: explain a sudo that failed
   code=SUDO
   case $1 in 124 | 137) said="no answer within $PATIENCE s" ;; esac
 }
-# beside what waits for the end: where sudo hangs, the answer still goes with the connection
+# in the background: if sudo hangs, the answer file is still removed when stdin ends
 {
   try="timeout --foreground -k 5 ${PATIENCE:=90} sudo -k -A true" code=-
   said=$($try 2>&1 </dev/null) || late $?

@@ -1,5 +1,5 @@
-# VERSION KERNEL [anew]: also for a kernel that has not been booted yet; anew where it is built, as
-# DKMS signs only what it builds.
+# build-driver.sh VERSION KERNEL [anew]: build the driver's modules for a kernel, booted or not.
+# "anew" rebuilds modules that exist already: DKMS signs a module only when it builds it.
 module() { find "/lib/modules/$1/" -name 'cambricon[-_]drv.ko*' 2>/dev/null | head -n 1; }  # KERNEL
 for tree in /var/lib/dkms/cambricon*/"$1"; do
   name=$(basename "$(dirname "$tree")")
@@ -7,14 +7,14 @@ for tree in /var/lib/dkms/cambricon*/"$1"; do
     dkms remove -m "$name" -v "$1" -k "$2"
     [ -d "$tree" ] || dkms add -m "$name" -v "$1" || exit 1
   fi
-  # what dkms' books have as installed is not installed again, also where its file is gone
+  # dkms skips a module that it has on record as installed, even if its file is missing
   force=
   [ ! -d "$tree/$2" ] || [ -n "$(module "$2")" ] || force=--force
-  # shellcheck disable=SC2086  # no word where it is not needed
+  # shellcheck disable=SC2086  # empty unless needed
   said=$(dkms install -m "$name" -v "$1" -k "$2" $force 2>&1) || failed=1
   printf '%s\n' "$said"
   [ -z "${failed:-}" ] || exit 1
-  # the vendor's hook before a build takes away the modules of the kernel that runs
+  # the vendor's pre-build hook deletes the modules of the running kernel: restore them
   for built in "$tree"/*/*/module; do
     [ -d "$built" ] || continue
     kernel=$(basename "$(dirname "$(dirname "$built")")")

@@ -1,6 +1,6 @@
-# PLUGIN [CONFIG]: one plugin of the vendor's validation suite. Its exit status is not looked at:
-# the controller reads the verdict that it prints.
+# cnvs.sh PLUGIN [CONFIG]: run one plugin of the vendor's validation suite.
+# The exit status is not evaluated: the controller parses the printed verdict.
 PATH=$PATH:/usr/local/neuware/bin
-# what has passed before is not known any more, whatever comes of this
+# whatever the result is, an earlier pass no longer counts
 stamp validation "begun"
 cnvs -r "$1" ${2:+-c "$2"} -v 2>&1 || echo "cnvs ended with status $?"

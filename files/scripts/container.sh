@@ -1,8 +1,11 @@
-# create NAME SPEC FACTS RUN-OPTIONS… | start|restart|remove|keep|retire NAME
+# container.sh create NAME SPEC FACTS RUN-OPTIONS… | start|restart|remove|keep|retire NAME
+# Create a release's container or change its state. SPEC is the digest of its definition, FACTS the
+# docker template whose output is recorded to detect changes.
+# needs: images follow-driver
 how=$1 name=$2; shift 2
 case $how in
   create)
-    # docker makes a missing file of a bind mount into a folder on the host
+    # docker would create a directory in place of a missing bind-mounted file
     [ -f /usr/bin/cnmon ] || { echo "/usr/bin/cnmon is not a file"; exit 1; }
     spec=$1 facts=$2; shift 2
     for argument; do
@@ -12,17 +15,17 @@ case $how in
     done
     docker run --detach "$@" || exit 1
     follow_driver
-    # what docker made of it: a label alone can be given to anything
+    # record what docker created: a label alone can be set on any container
     stamp container-name "$name"
     stamp container "$spec $(docker inspect --type container --format "$facts" "$name" |
       sha256sum | cut -c1-16)" ;;
   start)
-    docker unpause "$name" 2>/dev/null  # one that is paused cannot be started
+    docker unpause "$name" 2>/dev/null  # a paused container cannot be started
     docker start "$name" ;;
   restart) docker restart -t 10 "$name" ;;
   remove) docker rm -f "$name" ;;
   retire)
-    # no release of this host has it any more; one that was made by somebody since stays
+    # no release of this host uses it any more; a container recreated by someone else stays
     case $(docker inspect --type container --format '{{.Config.Labels}}' "$name" 2>/dev/null) in
       *mlufleet.spec:*) docker rm -f "$name" || exit 1 ;;
     esac
@@ -33,7 +36,7 @@ case $how in
   keep)
     kept="$name-kept-$(date +%Y%m%d-%H%M%S)"
     docker rename "$name" "$kept" || exit 1
-    # docker removes one of `docker run --rm` as it ends: that is for its owner to end
+    # docker removes a `docker run --rm` container when it stops; its owner decides when that is
     case $(docker inspect --type container --format '{{.HostConfig.AutoRemove}}' "$kept") in
       true) echo "$kept runs on, as docker would remove it (--rm)" ;;
       *) docker update --restart no "$kept" && docker stop "$kept" || exit 1 ;;

@@ -1,7 +1,7 @@
-# A driver that works is not lost to a package that fails: what is there before is recorded, compared
-# after, and brought back.
+# Protect a working driver against a failing package installation: record the state before, compare
+# afterwards, and restore it.
 driver_files() {
-  # NAME: all that there is of a driver, whoever put it there; nothing where there is no module
+  # PACKAGE: list all files of the driver, from whatever source; empty if there is no module
   [ -n "$(find /lib/modules/ -name 'cambricon*.ko*' 2>/dev/null)" ] || return 0
   if deb; then dpkg-query -L "$1"; else rpm -ql "$1"; fi 2>/dev/null |
     while read -r path; do [ -d "$path" ] || printf '%s\n' "$path"; done
@@ -10,14 +10,14 @@ driver_files() {
     /etc/modprobe.d/*cambricon* 2>/dev/null
 }
 seen() {
-  # NAME: what of it would be missed: versions, books of dkms, bytes of modules
+  # PACKAGE: print what must not get lost: versions, DKMS records, checksums of the modules
   versions "$1"
   ls -d /var/lib/dkms/cambricon*/*/*/*/module 2>/dev/null
   find /lib/modules/ -name 'cambricon*.ko*' -exec cksum {} + 2>/dev/null | sort
 }
 record() {
-  # NAME: what is there before, with a copy: no file of a package is always kept. Of an installation
-  # that a power cut ended, what was there before that one
+  # PACKAGE: record the present state with a copy of its files, as the package file may be missing
+  # later. If a power failure interrupted an installation, the state before that one counts
   before=$state/before
   rm -f "$state/.said"
   was=$(versions "$1" | tail -n 1)
@@ -36,15 +36,15 @@ record() {
 }
 stays() { echo "driver $was stays as it was$(because)"; exit 1; }
 runs_again() {
-  # CONTAINER…: they were stopped for a driver that did not come; the one that is loaded runs them
-  [ ! -f "$state/options" ] || mv -f "$state/options" "$options"  # as the site had them
+  # CONTAINER…: restart what was stopped for the new driver, on the driver that is still loaded
+  [ ! -f "$state/options" ] || mv -f "$state/options" "$options"  # the site's own options
   rm -rf "$before"
   [ -d /sys/module/cambricon_drv ] || return 0
   for container; do docker start "$container" >/dev/null 2>&1; done
 }
 put_back() {
-  # NAME FILE [CONTAINER…]: a package that failed does not stay half done: what was there before
-  # comes back, from the file of its package where that is still here, else from the copy
+  # PACKAGE FILE [CONTAINER…]: undo a failed installation. The previous driver is restored from its
+  # package file if that is still available, else from the copy
   gone=$1 new=$2; shift 2
   seen "$gone" > "$before/now"
   if cmp -s "$before/seen" "$before/now" && whole "$gone"; then
@@ -65,7 +65,7 @@ put_back() {
     echo "driver $was is back$(because)"
     return 0
   done
-  # the package that is left may be the very one that was there, without its modules
+  # the package left behind may be the same version as before, without its modules
   [ "$(named "$new")" = "$gone $was" ] || {
     audit "removing what is left of $gone"
     case $new in
@@ -84,7 +84,7 @@ put_back() {
   fi
 }
 whole() {
-  # NAME: nothing of it is half done
+  # PACKAGE: succeed if dpkg has no unfinished work on it
   deb || return 0
   case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
     '' | *' ok installed' | *' not-installed' | *' config-files') return 0 ;;
@@ -92,7 +92,7 @@ whole() {
   return 1
 }
 named() {
-  # FILE: "NAME VERSION" of the package in it
+  # FILE: print "NAME VERSION" of a package file
   case $1 in
     *.deb) dpkg-deb --show --showformat "\${Package} \${Version}" "$1" ;;
     *) rpm -qp --qf '%{NAME} %{VERSION}' "$1" ;;

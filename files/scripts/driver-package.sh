@@ -1,14 +1,14 @@
-# What the vendor's package does not do for a site: keep its options, and say why a build failed.
+# Driver package handling that the vendor's package lacks: preserve site options, explain failed builds.
 options=/etc/modprobe.d/cambricon-drv.conf
 active() { grep -v '^[[:space:]]*\(#\|$\)' "$1" 2>/dev/null; }
 keep_options() {
-  # of a run that a power cut ended, the first copy is the site's
+  # after an interrupted run, the first copy is the site's version
   [ -f "$options" ] && [ ! -f "$state/options" ] && cp -p "$options" "$state/options"
   [ -d /sys/module/cambricon_drv ] && was_loaded=1 || was_loaded=
 }
 give_options() {
-  # the package writes its file anew: options that are not in it any more are the site's. They go
-  # into a file that is read after it, and that no package knows
+  # the package overwrites its options file. Options missing afterwards were set by the site: they go
+  # into a second file that modprobe reads later and that no package owns
   [ -f "$state/options" ] || return 0
   own=${options%.conf}.site.conf
   theirs=$(active "$state/options" | grep -vxF -e "$(cat "$options" "$own" 2>/dev/null)")
@@ -18,29 +18,29 @@ give_options() {
     cp -p "$state/options" "$copy"
     printf '%s\n' "$theirs" >> "$own"
     echo "kept what was at $options as $copy, its options go on in $own"
-    # the package has loaded its module without them
+    # the package has already loaded its module without them
     [ -n "$was_loaded" ] || [ ! -d /sys/module/cambricon_drv ] || modprobe -r cambricon_drv
   fi
   rm -f "$state/options"
 }
 build_errors() {
-  # FOLDER of dkms: what the compiler said, which the package only points at
+  # DKMS-FOLDER: print the compiler errors; the package only names the log file
   for log in "$1"/cambricon*/*/build/make.log; do
     [ -f "$log" ] && grep -E '(error|Error|undefined|No such file).*:|: (fatal )?error' "$log" | head -n 4
   done
 }
 unpacked() {
-  # FILE FOLDER: what is in a package; an rpm needs cpio, which every system with dracut has
+  # FILE FOLDER: extract a package; for an rpm this uses cpio, which comes with dracut
   case $1 in
     *.deb) dpkg-deb -x "$1" "$2" ;;
     *) rpm2cpio "$1" | (cd "$2" && cpio --extract --make-directories --quiet) ;;
   esac
 }
 trial_build() {
-  # FILE: beside the driver that is there: installing takes that away before it builds the new one.
-  # Without the package's hooks, which delete modules and load them
+  # FILE: build the new driver beside the installed one, because an installation deletes that before
+  # it builds. The package's hooks are removed: they delete and load modules
   folder=$state/trial
-  rm -rf "$folder"  # of one that a power cut ended
+  rm -rf "$folder"  # left by an interrupted run
   mkdir -p "$folder/dkms" && unpacked "$1" "$folder" || return 1
   for recipe in "$folder"/usr/src/*/dkms.conf; do
     sed -i '/^[[:space:]]*\(PRE\|POST\)_/d' "$recipe"
@@ -56,7 +56,7 @@ trial_build() {
 }
 built() { dkms status -m "$1" -v "$2" | grep -q installed; }  # NAME VERSION
 there() {
-  # NAME VERSION: the package is whole; to rpm it is, whatever its script said
+  # NAME VERSION: succeed if the package is complete; rpm ignores failed scripts, so ask dkms
   if deb; then
     case $(dpkg-query -W -f '${Status} ${Version}' "$1" 2>/dev/null) in
       *" ok installed $2") return 0 ;;
@@ -67,7 +67,7 @@ there() {
 }
 later() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]; }
 versions() {
-  # NAME: a line for each that is installed: a transaction that was cut leaves rpm with two
+  # NAME: print a line for each installed version; an interrupted rpm transaction leaves two
   if deb; then
     dpkg-query -W -f '${Status}|${Version}\n' "$1" 2>/dev/null | sed -n 's/^[a-z]* ok installed|//p'
   else
@@ -75,8 +75,8 @@ versions() {
   fi
 }
 one_entry() {
-  # NAME VERSION: of two versions that rpm has of a package the one that is wanted stays in its
-  # books, else the newest; without scripts, as these would take the other's module away
+  # NAME VERSION: if rpm lists several versions of a package, keep the requested one, else the newest.
+  # The others are erased without scripts, which would remove the modules of the kept version
   [ "$(versions "$1" | wc -l)" -gt 1 ] || return 0
   stays=$(versions "$1" | grep -xF "$2" || versions "$1" | sort -V | tail -n 1)
   for entry in $(rpm -q --qf '%{NAME}-%{VERSION}-%{RELEASE}\n' "$1" | grep -vF "$1-$stays-"); do
@@ -88,21 +88,21 @@ one_entry() {
   done
 }
 spoken() {
-  # COMMAND…: what it says is passed on as it comes, and kept
+  # COMMAND…: run it, pass its output on, and keep a copy
   said=$state/.said
   rm -f "$said.status"
   { "$@" 2>&1 </dev/null; echo $? > "$said.status"; } | tee "$said"
   return "$(cat "$said.status" || echo 1)"
 }
 because() {
-  # the line of it that tells most
+  # print the most informative line of that output
   said=$(grep -E '^(E:|Error|error|failure|dpkg: error|No package|.* is (not signed|needed by))' "$state/.said" 2>/dev/null |
     grep -v 'Sub-process' | tail -n 1)
   printf '%s' "${said:+: $said}"
 }
 set_yum() {
-  # FILE: sets alone to what keeps yum from asking repositories, where all that the package needs
-  # is there: a repository out of reach is an error to it
+  # FILE: set `alone` to the option that disables repositories if all dependencies are installed:
+  # to yum, an unreachable repository is an error
   yum=$(command -v yum || command -v dnf)
   alone="--disablerepo=*"
   said=$(rpm --upgrade --test --oldpackage --replacepkgs --replacefiles "$1" 2>&1) || case $said in
@@ -110,7 +110,7 @@ set_yum() {
   esac
 }
 refuse_unsigned() {
-  # FILE: where yum or dnf would refuse it: the site's rule stays, and nothing is begun
+  # FILE: fail early if the site's policy makes yum or dnf refuse an unsigned package
   case $1 in *.rpm) ;; *) return 0 ;; esac
   for setting in /etc/yum.conf /etc/dnf/dnf.conf; do
     grep -qsiE '^[[:space:]]*localpkg_gpgcheck[[:space:]]*=[[:space:]]*(1|yes|true|on)' $setting || continue

@@ -1,13 +1,14 @@
-# install FILE…|repository [NAME…]|start, then waits until the daemon answers: less than a minute,
-# whatever it does. Of NAMEs the first that the system's own repositories have is installed; one that
-# is older than what standard input says is not.
+# engine.sh install FILE…|repository [NAME…]|start: install docker if asked to, start it, and wait up
+# to 40 s for the daemon to answer. With `repository`, the first NAME that the system's repositories
+# provide is installed, unless it is older than the minimum version on stdin.
+# needs: packages
 how=$1; shift
 if [ "$how" != start ]; then
   wait_for_packages 300
   repair_packages
 fi
 new_enough() {
-  # VERSION: what nobody can say is tried
+  # VERSION: an unknown version is accepted, the next probe decides
   [ -z "$1" ] || [ "$(printf '%s\n%s\n' "$minimum" "$1" | sort -V | head -n 1)" = "$minimum" ]
 }
 if [ "$how" = install ]; then install_files "$@" || exit 1
@@ -19,7 +20,7 @@ elif [ "$how" = repository ]; then
   IFS= read -r minimum
   found='' said=''
   for name; do
-    # of one that no list has, newer lists are asked for
+    # if no package list knows the name, refresh the lists
     [ -z "$minimum" ] || [ -n "$(would_be "$name")" ] || refresh_lists || :
     if [ -n "$minimum" ] && version=$(would_be "$name") && ! new_enough "$version"; then
       said="$said, its $name is $version"

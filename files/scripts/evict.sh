@@ -1,7 +1,8 @@
-# PID CONTAINER KIND NAME: asks first, then insists; what something starts again is stopped there.
+# evict.sh PID CONTAINER KIND NAME: end a process that uses a card: SIGTERM first, then SIGKILL.
+# A process that a supervisor (KIND: docker, podman, unit) would restart is stopped by that.
 case $3 in
   docker | podman) exec "$3" stop -t 20 "$2" ;;
-  unit)  # not where it is only somebody's shell in a service, sshd above all
+  unit)  # not if it is a shell within a service, such as a login through sshd
     [ "$(systemctl show -p MainPID "$4")" != "MainPID=$1" ] || exec systemctl stop "$4" ;;
 esac
 kill -TERM "$1" 2>/dev/null

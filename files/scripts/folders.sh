@@ -1,1 +1,2 @@
+# folders.sh PATH…: create directories.
 mkdir -p "$@"

@@ -1,5 +1,5 @@
-# Docker starts containers once at boot, and gives up on those whose cards have no nodes yet, as
-# where dkms builds the driver for a new kernel first. A unit starts them when the nodes are there.
+# Docker starts containers once at boot and gives up if their device nodes are missing, for example
+# while DKMS still builds the driver for a new kernel. A systemd unit starts them once the nodes exist.
 follow_driver() {
   [ -d /run/systemd/system ] || return 0
   program=$state/follow-driver unit=/etc/systemd/system/mlufleet-follow-driver.service

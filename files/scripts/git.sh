@@ -1,15 +1,15 @@
-# Shared by the scripts that run git, 1.8 or newer. Its settings on the host are for people: hooks,
-# line ends, filters and addresses that mean others reach no checkout of ours.
+# Run git (1.8 or newer) independently of the host's configuration: hooks, line endings, filters and
+# URL rewrites must not affect checkouts of releases.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_NAMESPACE GIT_OBJECT_DIRECTORY \
   GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_GLOBAL GIT_CONFIG_COUNT \
   GIT_CONFIG_PARAMETERS GIT_TEMPLATE_DIR GIT_ALLOW_PROTOCOL GIT_PROTOCOL_FROM_USER GIT_ATTR_SOURCE \
   GIT_LITERAL_PATHSPECS GIT_CEILING_DIRECTORIES GIT_DISCOVERY_ACROSS_FILESYSTEM GIT_SHALLOW_FILE \
   GIT_GRAFT_FILE GIT_DEFAULT_HASH GIT_TRACE GIT_TRACE2 GIT_TRACE_SETUP GIT_TRACE_PERFORMANCE
-# what a commit is said to be in place of itself is not it
+# refs/replace must not substitute one commit for another
 export GIT_NO_REPLACE_OBJECTS=1
 limit=
 git() {
-  # a git of before 2.38 believes safe.directory in a file only: that of own_git
+  # before 2.38, git reads safe.directory from a file only: the one of own_git
   # shellcheck disable=SC2086  # words
   GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=0 HOME="$state/git" \
     XDG_CONFIG_HOME="$state/git" LC_ALL=C ${limit:-command} git -c safe.directory='*' \
@@ -18,7 +18,7 @@ git() {
     -c advice.detachedHead=false -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=120 "$@" 9>&-
 }
 own_git() {
-  # what says how the network is reached stays the host's: proxy, certificates, passwords, ssh
+  # network settings of the host stay in force: proxies, certificates, credentials, ssh
   rm -rf "$state/git"
   mkdir -p "$state/git"
   printf '[safe]\n\tdirectory = *\n' > "$state/git/.gitconfig"

@@ -1,6 +1,6 @@
-# Who has a card's node open, and what starts it again where it is ended.
+# Find the processes that use a card, and what would restart them.
 holder() {
-  # PID: what its control group says, read without a process
+  # PID: print a process and its supervisor, by its control group, without starting a process
   id='' kind='' name=''
   set -f
   while IFS=: read -r _ _ path; do
@@ -26,7 +26,7 @@ holder() {
   done < "/proc/$1/cgroup"
   set +f
   case $kind in
-    pod)  # kubelet names a pod's folder NAMESPACE_NAME_UID
+    pod)  # kubelet names a pod's log directory NAMESPACE_NAME_UID
       case $name in *_*) name=$(printf %s "$name" | tr _ -) ;; esac
       for folder in /var/log/pods/*_"$name"; do
         [ -d "$folder" ] || continue
@@ -39,7 +39,7 @@ holder() {
       IFS= read -r said < "/var/lib/docker/containers/$id/config.v2.json"
       case $said in *'"Name":"/'*) name=${said#*'"Name":"/'} name=${name%%'"'*} ;; esac ;;
   esac 2>/dev/null
-  # any user names a process of his as he likes: a tab would be a field of its own
+  # users choose process names: a tab would start another field
   command=$(first "/proc/$1/comm")
   say holder "$1" "${command%%"$T"*}" "$id" "$kind" "${name%%"$T"*}"
 }

@@ -1,16 +1,16 @@
-# Shared by the scripts that name an image to docker. With containerd's image store docker knows one
-# by the digest of its manifest, not by that of its configuration, which the lock pins.
+# Translate image ids. With containerd's image store, docker identifies an image by the digest of its
+# manifest instead of its configuration, which is what the lock pins.
 known() {
-  # ID: what docker calls the image
+  # ID: print the id that docker uses for the image
   named=$(cat "$state/images/${1#sha256:}" 2>/dev/null)
   echo "${named:-$1}"
 }
 held() {
-  # MANIFEST ID: whether the manifest is of the image of ID, by containerd's own files
+  # MANIFEST ID: succeed if containerd's files show that the manifest belongs to the image ID
   for store in "$(docker info --format '{{.DockerRootDir}}')/containerd/daemon" /var/lib/containerd; do
     blobs=$store/io.containerd.content.v1.content/blobs/sha256
     [ -f "$blobs/${1#sha256:}" ] || continue
-    # it may be an index of several
+    # the manifest may be an index of several
     for blob in $(grep -o 'sha256:[0-9a-f]\{64\}' "$blobs/${1#sha256:}") "$1"; do
       [ "$(stat -c %s "$blobs/${blob#sha256:}" 2>/dev/null || echo 9999999)" -lt 1000000 ] &&
         grep -q "\"digest\": *\"$2\"" "$blobs/${blob#sha256:}" && return

@@ -1,6 +1,8 @@
-# NAME VERSION FILE SECONDS [CONTAINER…]: by the system's own package tool, never beside another
-# one: the vendor's preinst removes dpkg's lock itself, so the lock does not protect anybody here.
-# Where it fails, the driver that was there is there afterwards, and so are its containers.
+# install-driver.sh NAME VERSION FILE SECONDS [CONTAINER…]: install the driver with the system's
+# package tool. Waits up to SECONDS for other package managers: the vendor's preinst deletes dpkg's
+# lock file, so the lock protects nobody. On failure the previous driver is restored and the
+# CONTAINERs are started again.
+# needs: packages driver-package driver-kept
 set -u
 name=$1 version=$2 file=$3 patience=$4; shift 4
 keep_options
@@ -11,8 +13,8 @@ wait_for_packages "$patience"
 record "$name"
 conf=/etc/apt/apt.conf.d/99update-notifier kept="$state/apt-conf"
 if deb; then
-  # the vendor's preinst appends to apt's configuration: put back what was there before, also
-  # what was there before an installation that a power cut ended
+  # the vendor's preinst appends to apt's configuration: restore it, also after an installation that
+  # a power failure interrupted
   if [ ! -d "$kept" ]; then
     rm -rf "$kept.part"; mkdir -p "$kept.part"
     [ ! -f $conf ] || cp -p $conf "$kept.part/"
@@ -30,11 +32,11 @@ else
     *) if later "$was" "$version"; then how=downgrade; else how=install; fi ;;
   esac
   set_yum "$file"
-  # shellcheck disable=SC2086  # no word where repositories are needed
+  # shellcheck disable=SC2086  # empty where repositories are needed
   spoken "$yum" -y $alone "$how" "$file"
   status=$?
 fi
-# a script of the package that fails is a warning to rpm
+# rpm only warns if a script of the package fails
 if [ $status -ne 0 ] || ! there "$name" "$version"; then
   build_errors /var/lib/dkms
   put_back "$name" "$file" "$@"

@@ -1,4 +1,6 @@
-# KERNEL FILE…|NAME: the headers of a kernel, from files, or a package of the host's repositories.
+# install-headers.sh KERNEL FILE…|NAME: install kernel headers from files, or a package by name from
+# the host's repositories.
+# needs: packages
 kernel=$1; shift
 wait_for_packages 300
 repair_packages

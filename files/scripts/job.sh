@@ -1,12 +1,12 @@
-# ID SECONDS STDIN BODY NAME [ARGUMENTS…]: runs BODY as a job of the host's own. It outlives the
-# connection; asked for again by its id it is picked up, not started twice.
+# job.sh ID SECONDS STDIN BODY NAME [ARGUMENTS…]: run BODY as a job of the host that outlives the
+# connection, and wait for it. A job that exists already is resumed, not started again.
 set -u
 id=$1 seconds=$2 stdin=$3 body=$4 name=$5; shift 5
 umask 077
 job="$state/jobs/$id"
 quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
 run=$(printf '%s\n' "$WHO" | cut -f1)
-put() { cat > "$job.new/$1"; }  # it says why it cannot
+put() { cat > "$job.new/$1"; }  # prints the reason if it fails
 written() {
   mkdir -p "$job.new" && printf '%s\n' "$body" | put body && printf '%s' "$stdin" | put stdin &&
     booted | put boot && echo $(($(uptime) + seconds)) | put deadline &&
@@ -19,7 +19,7 @@ written() {
   } | put main
 }
 if [ -d "$job" ] && [ ! -f "$job/status" ] && [ "$(cat "$job/boot")" != "$(booted)" ]; then
-  # the host went down in the middle of it: scripts look at what is there, and go on from that
+  # the host rebooted meanwhile: scripts inspect what is there and continue from that
   audit "again, after a reboot of the host"
   rm -rf "$job"
 fi
@@ -31,18 +31,18 @@ if [ ! -d "$job" ]; then
   for old in "$state/jobs"/*; do
     [ ! -d "$old" ] || alive "$old" || [ -n "$(stuck "$old")" ] || rm -rf "$old"
   done
-  # a disk that is full would leave the half of a script, which is not to be run
+  # a full disk could leave half a script, which must not run
   written "$@" || { rm -rf "$job.new"; echo "$job cannot be written"; exit 1; }
   sync
   mv "$job.new" "$job"
   audit "start"
-  # out of this session's reach: where there is systemd, also out of its control group
+  # detach from this session; with systemd, also from its control group
   if [ -d /run/systemd/system ] && systemd-run --unit "mlufleet-$id" --setenv=HOME=/root \
     --setenv="PATH=$PATH" sh "$job/main" >/dev/null 2>&1; then :
   else HOME=/root setsid sh "$job/main" >/dev/null 2>&1 </dev/null &
   fi
 fi
-# what a step said, in bounded length: the whole stays here for the operator of the host
+# print the job's output with a size limit; the complete log stays on the host
 said() {
   if [ "$(stat -c %s "$job/log")" -le 8388608 ]; then cat "$job/log"
   else head -c 4194304 "$job/log"; printf '\n(cut) %s\n' "in full: $job/log"; tail -c 4194304 "$job/log"
@@ -55,7 +55,7 @@ while [ ! -f "$job/status" ]; do
     said 2>/dev/null
     audit "died"; echo "the job ended without a status: $name was killed"; exit 1
   fi
-  # not even SIGKILL ends what is stuck in the kernel: it is left behind
+  # a process stuck in the kernel survives SIGKILL: leave it behind
   if overdue "$job"; then
     said 2>/dev/null
     audit "hung"; echo "@@code HUNG"
@@ -69,12 +69,12 @@ status=$(cat "$job/status")
 [ -f "$job/told" ] || audit "ended with status $status"
 : > "$job/told"
 case $status in 124 | 137)
-  # a signal needs a moment to end a process that can be ended
+  # give a signaled process a moment to end
   n=0
   while left=$(stuck "$job") && [ -n "$left" ] && [ $n -lt 3 ]; do n=$((n + 1)); sleep 1; done
   if [ -n "$left" ]; then
     audit "hung"; echo "@@code HUNG"
-    # shellcheck disable=SC2086,SC2116  # in one line
+    # shellcheck disable=SC2086,SC2116  # join lines
     echo "not even SIGKILL ends $(echo $left), after $seconds s"
   else echo "@@code TIMED_OUT"; echo "it was ended after $seconds s"
   fi ;;

@@ -1,4 +1,5 @@
-# REFERENCE ID: somebody's image under our tag stays, under a tag that says so.
+# keep-image.sh REFERENCE ID: if REFERENCE names another image than ID, keep that under a new tag.
+# needs: images
 id=$(docker image inspect --format '{{.Id}}' "$1") || exit 1
 held "$id" "$2" && exit 0
 kept="$1-kept-$(printf %s "$id" | cut -c8-19)"

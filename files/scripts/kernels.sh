@@ -1,14 +1,14 @@
-# Of kernels and their modules: which of them the boot loader takes next, which have a driver.
+# Inspect kernels and their modules: which kernel boots next, which kernels have a driver.
 release_of() {
-  # FILE: sets release to that of the kernel in it; a leftover, a rescue or a dump kernel has no
-  # modules of its own here
+  # FILE: set `release` to the kernel release of an image in /boot; fail for leftovers, rescue and
+  # dump kernels, which have no modules
   release=${1##*/}
   case $release in vmlinu[xz]-*) release=${release#*-} ;; *) return 1 ;; esac
   release=${release%.efi.signed}
   [ -d "/lib/modules/$release" ]
 }
 next_kernel() {
-  # sets next, and guessed to why nobody can be certain of it
+  # set `next` to the release that boots next, and `guessed` to the reason if that is uncertain
   next='' guessed='' found=' ' count=0
   for file in /boot/vmlinu[xz]-*; do
     [ -e "$file" ] || continue
@@ -19,7 +19,7 @@ next_kernel() {
   [ $count -gt 1 ] || return 0
   menu=
   for file in ${ID:+"/boot/efi/EFI/$ID/grub.cfg"} /boot/grub/grub.cfg /boot/grub2/grub.cfg; do
-    # what firmware starts may only lead to the real one
+    # the file that the firmware loads may only point to the actual configuration
     [ -r "$file" ] && grep -Eqs '^[[:space:]]*(menuentry|submenu|blscfg)' "$file" && menu=$file && break
   done
   once='' saved=''
@@ -33,7 +33,7 @@ next_kernel() {
   picked=
   [ -n "$once" ] || ! command -v grubby >/dev/null 2>&1 ||
     picked=$(timeout -k 2 10 grubby --default-kernel 2>/dev/null </dev/null)
-  if [ -n "$picked" ]; then :  # a grubby that finds no menu of its own says nothing
+  if [ -n "$picked" ]; then :  # grubby prints nothing if it finds no menu
   elif [ -n "$menu" ]; then
     picked=$(by_menu "$menu")
     [ -n "$picked" ] || picked=$(by_entry "${once:-$saved}")
@@ -44,12 +44,12 @@ next_kernel() {
     picked=$(by_name "${once:-$wanted}")
   fi
   release_of "${picked:-none}" && next=$release && return 0
-  # shellcheck disable=SC2086  # a word is a release
+  # shellcheck disable=SC2086  # each word is a release
   next=$(printf '%s\n' $found | sort -V | tail -n 1)
   guessed="it is the newest in /boot, and ${menu:-no file of a boot loader} does not say which"
 }
 by_menu() {
-  # FILE: the kernel of the entry that GRUB takes, by number, title or id, in menus inside menus
+  # FILE: print the kernel of the entry that GRUB boots, found by number, title or id, also in submenus
   cat "$1" "${1%grub.cfg}custom.cfg" 2>/dev/null | once=$once saved=$saved awk '
     function quoted(text,   mark) {
       mark = substr(text, 1, 1)
@@ -86,7 +86,7 @@ by_menu() {
     }
     /^[ \t]*}[ \t]*$/ { if (body) body = 0; else if (depth > 0) depth--; next }
     depth && !there && /^[ \t]*(linux|linux16|linuxefi|module|module2)[ \t]/ && $2 ~ /\/vmlinu[xz]-/ {
-      gsub(/["\047]/, "", $2)  # as for a pool of ZFS
+      gsub(/["\047]/, "", $2)  # ZFS pools are quoted
       there = 1; entries++; depths[entries] = depth; kernel[entries] = $2
       for (k = 1; k <= depth; k++) {
         number[entries, k] = numbers[k] ""; title[entries, k] = titles[k]; id[entries, k] = ids[k]
@@ -95,13 +95,13 @@ by_menu() {
     END {
       wanted = once != "" ? once : fallback ~ /saved_entry/ ? saved : fallback
       first = wanted; sub(/>.*/, "", first)
-      # what is not there at all is taken for the first
+      # GRUB boots the first entry if the default does not exist
       if (first == "" || !(first in top)) wanted = "0"
       print chosen(wanted)
     }'
 }
 by_entry() {
-  # ENTRY: the kernel of a file in /boot/loader/entries, by its name or title
+  # ENTRY: print the kernel of a file in /boot/loader/entries, found by name or title
   for file in /boot/loader/entries/*.conf; do
     [ -n "$1" ] && [ -r "$file" ] || continue
     name=${file##*/} kernel_file=''
@@ -112,14 +112,14 @@ by_entry() {
   done
 }
 by_name() {
-  # NAME: of an entry; the kernel whose release is in it
-  # shellcheck disable=SC2086  # a word is a release
+  # NAME: print the kernel whose release is part of the name of an entry
+  # shellcheck disable=SC2086  # each word is a release
   for release in $(printf '%s\n' $found | sort -rV); do
     case $1 in *"$release"*) printf 'vmlinuz-%s' "$release"; return ;; esac
   done
 }
 module_of() {
-  # KERNEL: sets module to the file of its driver
+  # KERNEL: set `module` to the path of its driver module
   for module in "/lib/modules/$1"/updates/dkms/cambricon[-_]drv.ko* \
     "/lib/modules/$1"/updates/cambricon[-_]drv.ko* "/lib/modules/$1"/extra/cambricon[-_]drv.ko* \
     "/lib/modules/$1"/weak-updates/cambricon[-_]drv.ko* \
@@ -130,30 +130,30 @@ module_of() {
   [ -e "$module" ]
 }
 signed() {
-  # FOLDER: all modules in it have a signature that names the key, in one of the two ways there are
+  # FOLDER: succeed if all modules in it carry a signature of the site's key, in either format
   for module in "$1"/*.ko*; do
     case $module in *.gz) unpack='gzip -dc' ;; *.xz) unpack='xz -dc' ;; *.zst) unpack='zstd -dc' ;; *) unpack='cat' ;; esac
     $unpack "$module" 2>/dev/null | tail -c 4096 | od -An -v -tx1 | tr -d ' \n' | grep -q "$ISSUED\|$KEY" || return 1
   done
 }
 modules() {
-  # a line for each kernel and version of the driver: both dkms' books and the file must be there
+  # report each kernel and driver version that both DKMS' records and a module file confirm
   for built in /var/lib/dkms/cambricon*/*/*/*/module; do
     [ -d "$built" ] || continue
     version=${built%/*/*/module} arch=${built%/module}
     release=${arch%/*}
     release=${release##*/} arch=${arch##*/}
-    # what is built is not yet installed: of several versions the link leads to the one that is
+    # built is not installed: with several versions, DKMS' link names the installed one
     link=${version%/*}/kernel-$release-$arch
     [ ! -L "$link" ] || [ "$link" -ef "${built%/module}" ] || continue
     with=
     [ -n "$KEY" ] && signed "$built" && with=signed
     module_of "$release" && say module-for "$release" "${version##*/}" "$with"
-    # kernels of one system that load each other's modules have a link to it
+    # compatible kernels of a distribution share a module by a link to it
     for weak in /lib/modules/*/weak-updates/cambricon[-_]drv.ko* \
       /lib/modules/*/weak-updates/*/cambricon[-_]drv.ko*; do
       [ -e "$weak" ] || continue
-      # or a copy of it
+      # or by a copy of it
       case $([ ! -L "$weak" ] || readlink -f "$weak") in
       '' | "/lib/modules/$release/"* | "/usr/lib/modules/$release/"*)
         weak=${weak#/lib/modules/}

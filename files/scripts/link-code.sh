@@ -1,4 +1,4 @@
-# WEIGHTS INTO PATTERNS…: copies what the migration tool has to convert.
+# link-code.sh WEIGHTS TREE PATTERN…: copy code that comes with weights into the tree to be migrated.
 set -eu
 from=$1 into=$2; shift 2
 mkdir -p "$into"

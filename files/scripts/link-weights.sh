@@ -1,4 +1,5 @@
-# WEIGHTS INTO: a link for each file that the migrated tree does not have as code of its own.
+# link-weights.sh WEIGHTS TREE: link each file of the weights into the migrated tree, except those that
+# the tree has as converted code.
 set -eu
 mkdir -p "$2"
 for file in "$1"/*; do

@@ -1,7 +1,8 @@
-# [again]: what modprobe says and returns proves nothing; the probe that follows does.
+# load-driver.sh [again]: load the driver's module ("again" unloads it first) and wait for its device
+# node. modprobe's output and status prove nothing; the next probe verifies the result.
 [ "${1:-}" = again ] && modprobe -r cambricon_drv 2>&1
 said=$(modprobe cambricon-drv 2>&1)
-# a package whose module did not load at once does not always ask for it at the next boot
+# a package whose module failed to load at once may not have enabled it for the next boot
 grep -qs '^cambricon[-_]drv' /etc/modules /etc/modules-load.d/*.conf ||
   echo cambricon-drv > /etc/modules-load.d/mlufleet.conf
 command -v udevadm >/dev/null 2>&1 && udevadm settle --timeout=10 2>/dev/null

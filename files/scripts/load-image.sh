@@ -1,6 +1,8 @@
-# ARCHIVE ID BYTES REFERENCE: docker reads the compressed file itself; what it prints proves nothing.
+# load-image.sh ARCHIVE ID BYTES REFERENCE: load an image archive into docker and verify that image ID
+# is there. docker reads compressed archives itself; its output proves nothing.
+# needs: images
 loaded() {
-  # ID REFERENCE: docker has it, by what it calls it
+  # ID REFERENCE: succeed if docker has the image, and record the id that docker uses for it
   mkdir -p "$state/images"
   if docker image inspect "$1" >/dev/null 2>&1; then : > "$state/images/${1#sha256:}"
   else
@@ -10,9 +12,9 @@ loaded() {
 }
 full() {
   root=$(docker info --format '{{.DockerRootDir}}') driver=$(docker info --format '{{.Driver}}')
-  # shellcheck disable=SC2046  # bytes for whoever is not root, free inodes of all; btrfs has no number
+  # shellcheck disable=SC2046  # bytes free for users; inodes free and total (btrfs has none)
   set -- "$@" $(df -Pk "$root" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }') $(stat -f -c '%d/%c' "$root")
-  # what was sent stays, where it does not take the room that is missing
+  # keep the archive unless its own size is what is missing
   [ "$(stat -c %d "$1")" != "$(stat -c %d "$root")" ] || [ "$3" -ge "$2" ] || rm -f "$1"
   if [ "$3" -lt "$2" ]; then
     echo "no space left on device: $root has $3 bytes free, $2 are needed"

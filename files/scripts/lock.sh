@@ -1,7 +1,7 @@
-# acquire RUN OPERATOR WHY LEASE | release RUN | beat RUN | break OPERATOR: one run at a time on a
-# host. A holder beats every few seconds; it counts as dead when its lock has not changed for a
-# lease, by what is seen on this host alone: nobody's clock is compared with another's. One that
-# has hung up says so in lock.left: what it still did to the lock before that is no sign of life.
+# lock.sh acquire RUN OPERATOR WHY LEASE | release RUN | beat RUN | break OPERATOR
+# The host lock: one run at a time. A holder sends heartbeats that touch the lock file; it counts as
+# dead when the file has not changed for LEASE seconds. Only this host's clock is used. A holder whose
+# connection ends writes lock.left; later changes to the lock by that connection are no heartbeat.
 set -u
 BEAT=5
 how=$1 run=$2
@@ -11,7 +11,7 @@ guarded() { exec 9> "$state/lock.guard" && flock -w 10 9; }
 free() { exec 9>&-; }
 field() { cut -f"$1" "$lock" 2>/dev/null | head -n 1; }
 lease() {
-  # of whoever holds it, in seconds; what is no such number is no arithmetic either
+  # print the holder's lease in seconds; anything but such a number counts as 0
   given=$(field 4)
   case $given in '' | *[!0-9]* | ??????????*) given=0 ;; esac
   echo "$given"
@@ -20,7 +20,7 @@ changed() { stat -c %Y.%i "$lock" 2>/dev/null; }
 take() {
   printf '%s\t%s\t%s\t%s\t%s\n' "$run" "$operator" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$lease" \
     "$why" | cat > "$lock.part" && mv -fT "$lock.part" "$lock" && rm -f "$left" && return
-  # they have said why
+  # mv and rm have printed the reason
   echo "$lock cannot be written"; exit 1
 }
 hung_up() { [ "$(cat "$left" 2>/dev/null)" = "$(field 1)" ]; }
@@ -36,15 +36,15 @@ release() {
 case $how in
   release) release ;;
   beat)
-    # a line from the controller is a beat; at the end of its input the holder has hung up
+    # each line from the controller is a heartbeat; the end of stdin means that the holder has gone
     while read -r word; do
       mine || exit 0
       [ "$word" != release ] || { release; exit 0; }
-      rm -f "$left"  # it was another connection of this run's that ended
+      rm -f "$left"  # another connection of this run has ended
       touch -c "$lock"
       echo beat
     done
-    # the lease is cut short, so that whoever comes next does not wait for all of it
+    # shorten the lease, so that the next run need not wait for all of it
     if mine; then
       echo "$run" > "$left"
       touch -cd "@$(($(date +%s) - $(lease) + BEAT))" "$lock"
@@ -57,7 +57,7 @@ case $how in
     rm -f "$lock" "$left" ;;
   acquire)
     operator=$3 why=$4 lease=$5
-    # whoever logs in reaches his own folder; what models answered and releases hold is root's
+    # login users may reach their incoming files only; answers and releases are for root
     for private in releases smoke kept; do
       mkdir -p "$state/$private"; chmod 700 "$state/$private"
     done
@@ -69,7 +69,7 @@ case $how in
       if [ "$now" != "$last" ]; then
         if [ -n "$last" ] && ! hung_up; then echo "@@code LOCKED"; holder; exit 1; fi
         last=$now waited=0
-        # a clock that was set makes a live lock look old: at least one beat is waited for
+        # if the clock was changed, a live lock may look old: wait for at least one heartbeat
         quiet=$(($(lease) - $(age "$lock")))
         [ $quiet -gt $((BEAT + 2)) ] || quiet=$((BEAT + 2))
         [ $quiet -le 120 ] || { echo "@@code LOCKED"; holder; exit 1; }
@@ -78,10 +78,10 @@ case $how in
         take; free; break
       fi
       free; sleep 1; waited=$((waited + 1))
-      # nobody reads it where the controller is gone, and a lock is not taken for nobody
+      # if nobody reads this, the controller is gone: do not take the lock
       echo "@@waiting" || exit 1
     done
-    # what the last holder left running is not started twice: it is let end
+    # wait for jobs that the previous holder left running, so that none runs twice
     for job in "$state"/jobs/*; do
       while [ -d "$job" ] && alive "$job"; do
         if overdue "$job"; then

@@ -1,5 +1,6 @@
-# CONTAINER PYTHON TOOL TREE OUTPUT STAMP: complete only if the last line was printed and the
-# report has rows: the tool exits 0 for a tree that is not there.
+# migrate.sh CONTAINER PYTHON TOOL TREE OUTPUT STAMP: run the vendor's migration tool on a source tree.
+# Succeeds only if the tool printed its last line and its report has rows: it also exits with 0 for a
+# tree that does not exist.
 set -u
 container=$1 python=$2 tool=$3 tree=$4 output=$5 name=$6
 if [ -d "$output" ]; then

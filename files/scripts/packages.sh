@@ -1,4 +1,4 @@
-# Shared by the scripts that install packages with the system's own tool.
+# Install packages with the system's package tool.
 export DEBIAN_FRONTEND=noninteractive
 waited=0
 package_locks() {
@@ -13,7 +13,7 @@ package_locks() {
   done
 }
 wait_for_packages() {
-  # SECONDS: never beside another package manager: who holds a lock is named, and its lock stays
+  # SECONDS: wait for other package managers; on timeout report the holder and leave its lock alone
   while pid=$(package_locks) || :; pid=${pid%%[!0-9]*}; [ -n "$pid" ]; do
     who="$(cat "/proc/$pid/comm" 2>/dev/null || echo a process) (pid $pid)"
     if [ $waited -ge "$1" ]; then
@@ -24,19 +24,19 @@ wait_for_packages() {
   done
 }
 unfinished() {
-  # "NAME (STATE)" of every package that dpkg has not finished
+  # print "NAME (STATE)" of every package that dpkg has not finished
   dpkg-query -W -f '${Package} ${Status}\n' |
     awk '$3 != "ok" || $4 ~ /^(half|unpacked|triggers)/ { print $1 " (" ($3 == "ok" ? $4 : $3) ")" }'
 }
 broken() { echo "@@code PACKAGE_BROKEN"; echo "$*"; exit 1; }
 unreadable() { { rpm -qa; rpm -q "$1"; } 2>&1 >/dev/null | grep '^error'; }
 repair_packages() {
-  # [NAME]: what is half done is finished once; NAME will be installed anew anyway, and what is
-  # anybody else's is for its owner to repair
+  # [NAME]: finish interrupted installations once. NAME is installed again anyway; broken packages of
+  # others are reported for their owner to repair
   if deb; then
     left=$(unfinished)
     [ -n "$left" ] || [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
-    # shellcheck disable=SC2086  # in one line
+    # shellcheck disable=SC2086  # join lines
     audit "dpkg --configure -a, for" ${left:-an interrupted dpkg}
     dpkg --configure -a --force-confold
     left=$(unfinished | grep -v "^${1:-none} ")
@@ -44,7 +44,7 @@ repair_packages() {
     [ -z "$left" ] || broken $left
   elif said=$(unreadable "${1:-none}"); then
     audit "rpm --rebuilddb: $(printf '%s\n' "$said" | head -n 1)"
-    # what cannot be read is not rebuilt: a copy of what there was is kept
+    # keep a copy: what cannot be read is lost in the rebuilt database
     place=$(rpm --eval '%{_dbpath}') kept="$state/kept/rpmdb-$(date +%Y%m%d-%H%M%S)"
     mkdir -p "$state/kept" && cp -a "$place" "$kept" || exit 1
     echo "kept what was at $place as $kept"
@@ -55,8 +55,8 @@ repair_packages() {
   fi
 }
 refresh_lists() {
-  # once, where there is anybody to ask: a host may have no lists yet, or ones that are long out of
-  # date. What that says is said again where it did not help
+  # update the package lists once, if there are repositories: they may be missing or outdated. Its
+  # messages are shown only if that did not help
   [ -z "${refreshed:-}" ] && grep -rqsE '^(deb|URIs:) ?' /etc/apt/sources.list /etc/apt/sources.list.d ||
     return 1
   refreshed=$(apt-get update -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \
@@ -65,7 +65,7 @@ refresh_lists() {
   refreshed=${refreshed:-apt-get update went well}
 }
 install_named() {
-  # NAME…: of the host's own repositories, wherever they are
+  # NAME…: install from the host's own repositories
   if deb; then
     apt-get install -y --no-install-recommends "$@" ||
       { refresh_lists && apt-get install -y --no-install-recommends "$@"; } ||
@@ -74,10 +74,10 @@ install_named() {
   fi
 }
 install_files() {
-  # FILE…: what they need of each other is all among them, and no repository is asked
+  # FILE…: install local packages, which satisfy each other's dependencies, without any repository
   if deb; then apt-get install -y --no-install-recommends "$@"
   else
-    # CentOS 7's yum fails where there is nothing left to do
+    # CentOS 7's yum fails if there is nothing to do
     for file; do
       shift
       rpm -q "$(rpm -qp --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$file" 2>/dev/null)" \
@@ -87,7 +87,7 @@ install_files() {
   fi
 }
 would_be() {
-  # NAME: the version of it that would be installed; asks the repositories
+  # NAME: print the version that the repositories would install
   if deb; then
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | grep -vxF '(none)'
   else

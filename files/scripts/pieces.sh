@@ -1,6 +1,6 @@
-# PART PIECE, with the sha256 of each piece on stdin: compares a partial file with them. Prints
-# "wrong INDEX" for a piece that is not right, and "right BYTES": where the last right one ends.
-# What is behind that is cut off.
+# pieces.sh PART SIZE: compare a partial file with the sha256 of each chunk of SIZE bytes, on stdin.
+# Prints "wrong INDEX" for each chunk that differs and "right BYTES", where the last correct chunk
+# ends. The file is truncated to that.
 part="$state/incoming/$1" piece=$2
 [ -f "$part" ] || { echo "right 0"; exit 0; }
 bytes=$(stat -c %s "$part") || exit 1

@@ -1,7 +1,8 @@
-# CONTAINER PYTHON REQUIREMENTS EXCLUDE PIP ARGUMENTS…
+# pip.sh CONTAINER PYTHON REQUIREMENTS EXCLUDE PIP-ARGUMENTS…: run pip in a container. REQUIREMENTS
+# (may be empty) is filtered first; EXCLUDE is a pattern of names to leave out.
 container=$1 python=$2 requirements=$3 exclude=$4; shift 4
 if [ -n "$requirements" ]; then
-  # only the named requirements are left out: "torch" must not take torchvision with it
+  # match whole names only: "torch" must not exclude torchvision
   docker exec "$container" sh -c 'grep -viE "^ *($2)([^A-Za-z0-9_.-]|$)" "$1" > /tmp/mlufleet-requirements.txt' \
     sh "$requirements" "${exclude:-^$}" || exit 1
 fi

@@ -1,6 +1,6 @@
-# Shared by the scripts that ask what a folder lies on.
+# Find out which file system a directory is on.
 network() {
-  # PATH: "TYPE SOURCE/BELOW", where other hosts may have the same folder; else nothing
+  # PATH: print "TYPE SOURCE/BELOW" if other hosts may have the same directory; else nothing
   folder=${1%/} below=
   while [ ! -d "$folder/" ]; do below=/${folder##*/}$below folder=${folder%/*}; done
   folder=$(cd -P "$folder/" && pwd -P)

@@ -1,18 +1,19 @@
-# Observes a host for every stage at once: one line a thing, fields split by tabs, framed by
-# markers because a login shell may print a banner. POSIX sh, GNU findutils, no Python. It is what a
-# run costs a host that is right: the shell reads by itself where it can, as each process that is
-# started costs a millisecond, and each docker client thirty.
-# Variables set before this text: PACKAGES DRIVER HEADERS KEY ISSUED ROOTS SLOW CONTAINERS RELEASES,
-# and for each of RELEASES (numbers) a function release_N that sets SLOT IMAGE IMAGE_ID CONTAINER
-# MOUNTS TREES WEIGHTS SOURCES OURS FILES INSIDE. "release SLOT" is printed ahead of what is one release's,
-# "host" behind.
+# probe.sh: report everything that the stages need to know about a host: one line per fact, fields
+# separated by tabs, framed by markers as a login shell may print a banner. Needs a POSIX shell and GNU
+# findutils, no Python. A host in the desired state costs a run exactly this script, so the shell reads
+# files itself where it can: each process costs a millisecond, each docker client thirty.
+# Variables set before this text: PACKAGES SOFTWARE DOCKERS MINIMUM DRIVER HEADERS KEY ISSUED ROOTS SLOW
+# CONTAINERS CONTAINER_FACTS RELEASES, and for each number in RELEASES a function release_N that sets
+# SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS FILES INSIDE. The facts of a release
+# follow a line "release SLOT"; the line "host" ends them.
+# needs: git places kernels holders software
 T=$(printf '\t')
 N='
 '
 first() { line=; IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
 ask() {
-  # WHAT COMMAND…: what docker answers of it; where it does not answer, that is said: it is not "no"
+  # WHAT COMMAND…: query docker; a timeout is reported as `silent`, which differs from "absent"
   what=$1; shift
   answer=$(quiet 20 "$@")
   status=$?
@@ -20,8 +21,8 @@ ask() {
   return $status
 }
 quiet() { timeout -k 2 "$@" 2>/dev/null </dev/null; }
-printf '\n@@mlufleet-begin\n'  # a banner's last line may have no end
-# a file that is missing or wrong ends the shell that reads it, and what it sets is not for this one
+printf '\n@@mlufleet-begin\n'  # the last line of a banner may not be terminated
+# in a subshell, which a malformed file would end, and which keeps its variables to itself
 os=$(
   ID='' VERSION_ID='' PRETTY_NAME=''
   # shellcheck source=/dev/null
@@ -36,14 +37,14 @@ node=$1 kernel=$2
 say kernel "$kernel" "$3"
 boot=$(booted)
 say boot "$boot"
-# names that lead to one machine; a machine-id alone does not tell copies of one disk image apart
+# identifies the machine behind a name; copies of one disk image share their machine-id
 say machine "$(first /etc/machine-id) $node $boot"
 say clock "$(date +%s)"
 say uid "$(id -u)"
-# its default is another in each system's sshd, which takes its time to say so
+# the default differs between versions of sshd; asking takes a while
 [ -n "$SLOW" ] && quiet 5 sshd -T | grep -qx 'usedns yes' && say usedns yes
 [ -e "/lib/modules/$kernel/build/." ] && say headers "/lib/modules/$kernel/build"
-# what makes a kernel refuse modules that nobody signed
+# what makes the kernel refuse unsigned modules
 enforced=
 for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
   [ -r "$variable" ] && [ "$(od -An -tu1 -j4 -N1 "$variable" | tr -d ' ')" = 1 ] && enforced='Secure Boot'
@@ -55,11 +56,11 @@ esac
   enforced="${enforced:+$enforced, }module.sig_enforce"
 if [ -n "$enforced" ]; then
   say secureboot "$enforced"
-  # the keys that dkms signs with, of its own and as Ubuntu has it
+  # the keys that DKMS signs with: its own, and Ubuntu's
   for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
     [ -s "$key" ] && quiet 5 mokutil --test-key "$key" | grep -q 'already enrolled' && say signer "$key"
   done
-  # the kernel's own list: also what is built into it, and where there is no firmware to ask
+  # the kernel's own list, which includes built-in keys and needs no firmware
   [ -n "$KEY" ] && grep -qs "^[^:]* asymmetri.*: $KEY: " /proc/keys && say trusted
 fi
 next_kernel
@@ -76,7 +77,7 @@ done
 for card in /sys/bus/pci/devices/*; do
   [ "$(first "$card/vendor")" = 0xcabc ] || continue
   device=$(first "$card/device")
-  # shellcheck disable=SC2046  # words: bytes 8 to 47, the revision first, the subsystem last
+  # shellcheck disable=SC2046  # words: bytes 8 to 47; the revision is the first, the subsystem the last
   set -- $(od -An -v -tx1 -j8 -N40 "$card/config" 2>/dev/null)
   say card "${card##*/}" "$device" "${1:-}" "${40:-}${39:-}"
 done
@@ -97,7 +98,7 @@ for information in /proc/driver/cambricon/mlus/*/information; do
   done < "$information"
   say running "${card##*/}" "$version" "$(first "$card/core_state")" "$serial" "$name"
 done
-# shellcheck disable=SC2086  # names of packages; those that are not there are not printed
+# shellcheck disable=SC2086  # names of packages; missing ones are not printed
 if deb; then
   dpkg-query -W -f 'package\t${Package}\t${Version}\t${Status}\n' $PACKAGES $SOFTWARE 2>/dev/null
 elif command -v rpm >/dev/null 2>&1; then
@@ -124,7 +125,7 @@ fi
 asked=
 command -v dkms >/dev/null 2>&1 || asked='dkms gcc make'
 for least in $MINIMUM; do
-  if command -v docker >/dev/null 2>&1 && [ -z "$server" ]; then :  # it is to be started
+  if command -v docker >/dev/null 2>&1 && [ -z "$server" ]; then :  # installed, only not running
   elif [ -z "$server" ] || older "$server" "$least"; then asked="$asked $DOCKERS"
   fi
 done
@@ -132,11 +133,11 @@ done
 [ -z "$asked" ] || offers $asked
 observe() {
   if [ -n "$server" ]; then
-    # what docker called it when it was loaded: containerd's store has another id for it
+    # the id that docker reported at the load: containerd's store uses another one
     named=$(first "$state/images/${IMAGE_ID#sha256:}")
     named=${named:-$IMAGE_ID}
     ours() { if [ "$1" = "$named" ]; then echo "$IMAGE_ID"; else echo "$1"; fi; }
-    # both at once where both are there; else each, as an old client stops at the first it misses
+    # one call if both exist; else one each, as an old client stops at the first missing image
     ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$named"
     case $? in
     0)
@@ -146,19 +147,19 @@ observe() {
     124 | 137) ;;
     *)
       ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$(ours "$answer")"
-      # it may keep them elsewhere by now
+      # the image store may have changed since the load
       for id in "$IMAGE_ID" "$named"; do
         ask image docker image inspect --format '{{.Id}}' "$id" && say image "$(ours "$answer")" && break
         [ "$named" != "$IMAGE_ID" ] || break
       done
-      # where an image is to be put
+      # where docker would put an image
       root=$(quiet 20 docker info --format \
         "{{.DockerRootDir}}$T{{.Driver}}$T{{json .SecurityOptions}}$T{{json .DriverStatus}}") &&
         say root "$root" && ROOTS="$ROOTS ${root%%"$T"*}"
       ;;
     esac
-    # a missing label is printed as "<no value>" by some paths through docker's templates; one that
-    # is paused is "running" to docker; ".Id" would have all of it printed in another order
+    # depending on the code path, docker prints a missing label as "<no value>"; a paused container is
+    # "running" to docker; ".Id" would make docker print everything in a different order
     line=
     ask container docker inspect --type container --format \
       "container$T{{.ID}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}$T{{json .State.Error}}$N$CONTAINER_FACTS" \
@@ -169,8 +170,8 @@ observe() {
     pid=$line
     for _ in before it; do pid=${pid#*"$T"*"$T"}; done
     pid=${pid%%"$T"*}
-    # what pip or anybody else changed in there: names of all packages, times of their records
-    # shellcheck disable=SC2013  # a word is a folder
+    # detects changes by pip or others: the names of all packages and the times of their records
+    # shellcheck disable=SC2013  # each word is a folder
     [ -n "$pid" ] && [ "$pid" != 0 ] &&
       say site "$(for folder in $(cat "$stamps/packages-folders" 2>/dev/null ||
         cat "$state/stamps/packages-folders" 2>/dev/null); do
@@ -178,33 +179,33 @@ observe() {
         find . -mindepth 1 -maxdepth 1 ! -name __pycache__ \( -name '*-info' -printf '%f %T@\n' \
           -o -printf '%f\n' \)
       done | LC_ALL=C sort | sha256sum | cut -c1-16)"
-    # shellcheck disable=SC2086  # a word is a file
+    # shellcheck disable=SC2086  # each word is a file
     [ -n "$INSIDE" ] && [ -n "$pid" ] && [ "$pid" != 0 ] && {
       ask container docker exec "$CONTAINER" sha256sum $INSIDE
       printf '%s\n' "$answer" | while read -r sum path; do
         [ ${#sum} -eq 64 ] && say file "$CONTAINER:$path" "$sum"
       done
     }
-    # a bind mount keeps what it showed at the start, also when the host has something else by now
+    # a bind mount keeps showing what was there at its start, even if the host has replaced it
     for mount in $MOUNTS; do
       [ -n "$pid" ] && [ "$pid" != 0 ] || break
       inside=/proc/$pid/root${mount#*:}
       [ -e "${mount%%:*}" ] || [ -e "$inside" ] || continue
-      # shellcheck disable=SC3013  # every sh knows it, and POSIX does now
+      # shellcheck disable=SC3013  # known to every sh, and to POSIX by now
       [ "${mount%%:*}" -ef "$inside" ] || say stale "${mount#*:}"
     done
   fi
   for path in $SOURCES; do
     if [ -d "$path/.git" ]; then
-      # a status that fails (git too old, a broken index) must not count as clean
+      # a failing status (old git, broken index) must not count as clean
       why=
-      # what it only warns of, or the host's loader of every program, is no change
+      # stderr separately: warnings, also those of the dynamic loader, are no changes
       changes=$(cd "$path" && git status --porcelain 2>/dev/null) || {
         changes=$(cd "$path" && git status --porcelain 2>&1)
         why=${changes%%"$N"*}
         why=${why:-git status failed}
       }
-      # "assume unchanged" and "skip worktree" hide edits from status
+      # "assume unchanged" and "skip worktree" hide edits from git status
       hidden=$(cd "$path" && git ls-files -v | grep '^[a-zS]')
       [ -z "$hidden" ] || changes="$changes$N$hidden"
       [ -z "$why" ] || changes=$why
@@ -215,7 +216,7 @@ observe() {
       say source "$path" foreign 0
     fi
   done
-  set -f # patterns are meant as they are
+  set -f # patterns must not expand
   # shellcheck disable=SC2153
   for ours in $OURS; do
     [ -d "${ours%%:*}/.git" ] || continue
@@ -241,7 +242,7 @@ observe() {
   for path in $FILES; do
     [ -f "$path" ] && say file "$path" "$(sha256sum "$path" | cut -d' ' -f1)"
   done
-  # where a release has said nothing yet, what the host said when it had only one
+  # stamps from when the host had a single release apply until this release has its own
   for stamp in "$state"/stamps/* ${SLOT:+"$stamps"/*}; do
     [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(first "$stamp")"
   done
@@ -259,7 +260,7 @@ for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
   IFS= read -r name < "$known"
   case " $CONTAINERS " in *" $name "*) ;; *) say retired "$name" ;; esac
 done
-# what a swarm left of one has holes; what came whole stays
+# a partial file of a swarm may have holes: count the blocks that are there
 find "$state/incoming" "$state/artifacts" "$state/shared" -type f ! -path '*[!A-Za-z0-9._+~:@%/-]*' \
   -printf '%f %s %b %p\n' 2>/dev/null | while read -r name size blocks path; do
   case $path in
@@ -277,12 +278,12 @@ for path in $asked; do
   while [ ! -d "$path" ]; do path=${path%/*} path=${path:-/}; done
   case " $* " in *" $path "*) ;; *) set -- "$@" "$path" ;; esac
 done
-# blocks for whoever is not root, their size, free inodes, all inodes, and which file system it is
+# free blocks for users, block size, free inodes, all inodes, file system id
 disks=$(stat -f -c '%a|%S|%d|%c|%i|%b|%T|%n' "$@")
 while IFS='|' read -r blocks size free inodes which all type path; do
   [ -n "$path" ] || continue
   [ "$inodes" != 0 ] || free=-
-  # each subvolume of one says that it is another
+  # every btrfs subvolume reports an id of its own
   [ "$type" != btrfs ] || which="$all.$blocks"
   say disk "$path" "$((blocks * size))" "$free" "$type.$which"
   where=
@@ -290,7 +291,7 @@ while IFS='|' read -r blocks size free inodes which all type path; do
     ext2/ext3 | xfs | btrfs | tmpfs | overlayfs | zfs | f2fs | jfs | reiserfs) ;;
     *) where=$(network "$path") networks="$networks$where" ;;
   esac
-  # for root, only where the file system is read-only, or a server lets root not write
+  # root cannot write only if the file system is read-only, or if a server squashes root
   [ -w "$path" ] || if [ -n "$where" ]; then say squashed "$path" "$where"; else say read-only "$path"; fi
 done <<END
 $disks

@@ -1,8 +1,9 @@
-# begin|end|drop KIND, with "sha256 part path" lines on stdin. begin prints "want PART BYTES" for
-# each file that is not there byte for byte, with what is there of it; end puts what arrived in
-# place, and only if it is what the lock says, else it prints "broken PART"; drop removes what
-# arrived. A partial file that is not asked for goes when an upload of its kind has ended well
-# (its name begins with the kind), or when it is older than 7 days.
+# receive.sh begin|end|drop KIND: receive files; lines "SHA256 PART PATH" on stdin.
+# begin: print "want PART BYTES" for each file that is missing or differs; BYTES are there already.
+# end: move what arrived into place if its checksum matches, else print "broken PART".
+# drop: delete what arrived.
+# Other partial files are deleted after an upload of their KIND (the prefix of their names) has
+# succeeded, or after 7 days.
 phase=$1 kind=$2 incoming="$state/incoming"
 mkdir -p "$incoming" || exit 1
 chmod 755 "$state"
@@ -14,13 +15,13 @@ while read -r sum name path; do
   part="$incoming/$name" asked="$asked$name "
   if [ "$phase" = drop ]; then rm -f "$part"; continue; fi
   [ -f "$path" ] && [ "$(sha256sum < "$path" | cut -d' ' -f1)" = "$sum" ] && continue
-  # before gigabytes are sent to a place that cannot be
+  # find out before gigabytes are sent
   mkdir -p "${path%/*}" || exit 1
   if [ "$phase" = begin ]; then
-    # whoever logs in now goes on with what another user began
+    # another login user may have begun the transfer
     if [ -f "$part" ] && [ ! -L "$part" ]; then chown "$owner" "$part"; touch "$part"; else rm -rf "$part"; fi
     echo "want $name $(stat -c %s "$part" 2>/dev/null || echo 0)"
-  elif [ ! -f "$part" ] || [ -L "$part" ]; then  # a link would be somebody's own file still
+  elif [ ! -f "$part" ] || [ -L "$part" ]; then  # a link would still be someone else's file
     echo "$path did not arrive" >&2; status=1
   elif [ "$(sha256sum < "$part" | cut -d' ' -f1)" != "$sum" ]; then
     echo "broken $name"; status=1
@@ -30,9 +31,9 @@ while read -r sum name path; do
     fi
     case $path in "$state"/bin/*) mode=755 ;; *) mode=644 ;; esac
     chown 0:0 "$part"; chmod $mode "$part"
-    # on another file system the first of the two is a copy, and may be cut; on a network's another
-    # host may place its own at the same time; what somebody put at either name, a link to a folder
-    # too, is replaced and not followed
+    # the first mv may be a copy to another file system, which can be interrupted; on a network file
+    # system another host may place the same file at the same time. Whatever is at either name, also a
+    # link to a directory, is replaced and not followed
     own="$path.$(uname -n).mlufleet-part"
     rm -rf "$own"
     mv -fT "$part" "$own" && mv -fT "$own" "$path" && audit "placed $path" || status=1

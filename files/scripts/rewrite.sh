@@ -1,11 +1,12 @@
-# PATH SHA256 [STAMP [CONTAINER]], new content as base64 on stdin: keeps the original, verifies,
-# then renames. The stamp comes ahead of that: a file that is as stamped was written by this.
+# rewrite.sh PATH SHA256 [STAMP [CONTAINER]]: replace a file with the base64 content on stdin.
+# Keeps the original, verifies the checksum, writes the stamp, then renames: a file that matches its
+# stamp was written by this script.
 path=$1 sum=$2 name=${3:-} container=${4:-}
 part="$path.mlufleet-part"
 [ -z "$container" ] || part="$state/rewrite.part"
 mkdir -p "$state/kept"
 rm -f "$part"
-# new, whatever link somebody may have put there
+# noclobber: never write through a link that someone placed there
 (set -C; umask 077; base64 -d > "$part") || exit 1
 found=$(sha256sum "$part" | cut -d' ' -f1)
 if [ "$found" != "$sum" ]; then

@@ -1,2 +1,2 @@
-# ID: the last thing that a job said.
+# said.sh ID: print the last line of a job's output.
 tail -c 400 "$state/jobs/$1/log" 2>/dev/null | tr '\r' '\n' | tail -n 1 | cut -c1-160

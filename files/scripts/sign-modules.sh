@@ -1,5 +1,5 @@
-# stdin: the site's certificate (DER, in base64, one line), then its private key (PEM). What DKMS
-# builds from now on is signed with it, also what it builds by itself for a new kernel.
+# sign-modules.sh: install the site's key for kernel modules. stdin: the certificate (DER, in base64, one
+# line), then the private key (PEM). From then on DKMS signs what it builds, also for new kernels.
 umask 077
 place=$state/signing
 mkdir -p "$place" && chmod 700 "$place" && IFS= read -r certificate &&
@@ -9,12 +9,12 @@ for file in certificate key; do
   cmp -s "$place/$file.part" "$place/$file" || audit "placed $place/$file"
   mv -f "$place/$file.part" "$place/$file" || exit 1
 done
-# where there is none yet, it comes with the driver's package
+# if dkms is missing, it comes with the driver's package
 dkms=$(command -v dkms) || exit 0
-if grep -q mok_signing_key "$dkms"; then  # 3.0 and newer
+if grep -q mok_signing_key "$dkms"; then  # DKMS 3.0 and newer
   lines="mok_signing_key=$place/key
 mok_certificate=$place/certificate"
-elif command -v kmodsign >/dev/null && grep -q shim-signed/mok "$dkms"; then  # Ubuntu's own
+elif command -v kmodsign >/dev/null && grep -q shim-signed/mok "$dkms"; then  # Ubuntu's DKMS
   for file in MOK.priv:key MOK.der:certificate; do
     theirs=/var/lib/shim-signed/mok/${file%:*}
     cmp -s "$place/${file#*:}" "$theirs" && continue
@@ -22,7 +22,7 @@ elif command -v kmodsign >/dev/null && grep -q shim-signed/mok "$dkms"; then  # 
     mkdir -p "${theirs%/*}" && cp -p "$place/${file#*:}" "$theirs" && audit "placed $theirs" || exit 1
   done
   exit 0
-elif grep -q sign_tool "$dkms"; then  # 2.8
+elif grep -q sign_tool "$dkms"; then  # DKMS 2.8
   cat > "$place/sign" <<SIGN && chmod 700 "$place/sign" || exit 1
 #!/bin/sh
 # KERNEL MODULE

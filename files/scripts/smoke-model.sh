@@ -1,17 +1,17 @@
-# CONTAINER BIN WORKDIR KIND EXPECT ARTEFACT-OR-URL SECONDS [NAME=VALUE…] COMMAND…, stdin: the
-# question. Exit status is not looked at: an interactive script ends with a traceback at the end
-# of its input, after a right answer.
+# smoke-model.sh CONTAINER BIN WORKDIR KIND EXPECT WHERE SECONDS [NAME=VALUE…] COMMAND…: ask a model a
+# question (stdin) and look for EXPECT in its answer. WHERE is the file or URL of KIND artefact or http.
+# The exit status is ignored: an interactive program ends with a traceback at the end of its input.
 set -u
 container=$1 bin=$2 workdir=$3 kind=$4 expect=$5 where=$6 seconds=$7; shift 7
 mkdir -p "$state/smoke"
 log="$state/smoke/$(date +%Y%m%d-%H%M%S).log"
 question=$(cat)
 inside() { docker exec -i -w "$workdir" "$container" env PATH="$bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "$@"; }
-# what never ends is cut: it would fill the host's disk
+# limit the output: a program that never stops would fill the disk
 begin() { inside MLUFLEET_SMOKE=1 timeout -k 10 "$seconds" env "$@" 2>&1 | head -c 67108864; }
 end_all() {
-  # by the mark in their environment, which children inherit: also what an earlier test, cut off
-  # in its middle, left behind with a card or a port in its hands
+  # find processes by a mark in their environment, which children inherit; this also finds what an
+  # earlier, interrupted test left behind
   docker exec "$container" sh -c '
     marked() {
       for one in /proc/[0-9]*; do
@@ -31,7 +31,7 @@ trap 'exit 1' HUP INT TERM
 answer=
 case $kind in
   http)
-    # a proxy of the environment has no business between the two
+    # ask directly, whatever proxy the environment names
     connect='import socket, sys, urllib.parse as p
 at = p.urlsplit(sys.argv[1])
 socket.create_connection((at.hostname, at.port or 80), 5)'
@@ -54,14 +54,14 @@ sys.stdout.buffer.write(answer.read(1 << 20))'
     printf '%s\n' "$said" >> "$log"
     case $said in *"$expect"*) answer=$(printf %s "$said" | tr '\n' ' ') ;; esac ;;
   artefact)
-    # one of somebody else's would prove nothing, and is not ours to remove
+    # an existing file would prove nothing and is not ours to delete
     kept="$where.kept-$(date +%Y%m%d-%H%M%S)"
     if inside test -e "$where"; then
       inside mv "$where" "$kept" || { echo "an old $where cannot be moved away"; exit 1; }
       echo "kept what was at $where as $kept, in the container"
     fi
     begin "$@" > "$log" </dev/null
-    # where it is made may be a migrated tree, which is to stay as it is
+    # it may be inside a migrated tree, which must not change
     made="$log-${where##*/}"
     if inside test -f "$where"; then
       inside cat "$where" > "$made" || exit 1
@@ -74,7 +74,7 @@ sys.stdout.buffer.write(answer.read(1 << 20))'
     [ "$kind" = stdin ] && echoed=$question || echoed=
     answer=$(grep -aF -- "$echoed" "$log" | grep -aF -- "$expect" | head -n 1 | head -c 4096) ;;
 esac
-# what is ours to say is not the model's
+# the model's output must not look like a report of this script
 sed 's/^kept what was /| &/' "$log"
 echo "output is kept in $log"
 end_all || exit 1

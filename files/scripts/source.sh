@@ -1,29 +1,31 @@
-# PATH ORIGIN COMMIT URL [OUR PATHS INSIDE…]
+# source.sh PATH ORIGIN COMMIT URL [PATTERN…]: make PATH a clean checkout of COMMIT. PATTERNs are our own
+# files inside it, which git is told to ignore. Modified checkouts are moved aside.
+# needs: git places
 set -eu
 path=$1 origin=$2 commit=$3 url=$4; shift 4
-# nobody is there to answer git or ssh; a transfer that stands still is given up
+# never prompt: nobody could answer git or ssh
 export GIT_LFS_SKIP_SMUDGE=1 GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=false
 told() {
-  # GIT'S WORDS…: what it says where it fails, why as the last line
+  # GIT-ARGUMENTS…: run git; on failure print its output, with the reason as the last line
   status=0
   said=$(git "$@" 2>&1) || status=$?
   [ $status -ne 0 ] || return 0
   printf '%s\n' "$said"
   why=$(printf '%s\n' "$said" | grep -vE '^(warning|hint|ERROR: ld.so|Cloning|Fetching|From |Warning|$)' |
-    sed -n '1{/:$/N;s/\n[[:space:]]*/ /;p;q}')  # which file, where that comes behind
+    sed -n '1{/:$/N;s/\n[[:space:]]*/ /;p;q}')  # join a file name that follows on its own line
   [ $status -ne 124 ] || why="$origin does not answer within 30 s"
   echo "git $1: ${why:-${said:-it ended with status $status}}"
   return $status
 }
 asked() {
-  # a server that swallows packets would hold git for minutes, and a good clone may take an hour
+  # limit the first contact to 30 s; the clone itself may take an hour
   limit='timeout -k 5 30'
   told ls-remote "$origin" HEAD || exit 1
   limit=
 }
 has() { git cat-file -e "$commit^{commit}" 2>/dev/null; }
 found() {
-  # one that no branch and no tag has any more may still be given by its id
+  # a commit that no branch or tag contains may still be available by its id
   has || git fetch --quiet --no-tags "$origin" "$commit" >/dev/null 2>&1 || :
   has || gone
 }
@@ -35,7 +37,7 @@ exclude() {
   mv -f .git/info/new .git/info/exclude
 }
 keep_commit() {
-  # COMMIT WHERE: what no branch and no tag contains would be lost
+  # COMMIT WHERE: keep a commit that no branch or tag contains by a new branch
   [ -n "$(git rev-list -n 1 "$1" --not "$commit" --branches --tags --remotes \
     --glob=refs/mlufleet 2>/dev/null)" ] || return 0
   kept="kept-$(date +%Y%m%d-%H%M%S)-$$"
@@ -45,21 +47,21 @@ keep_commit() {
 }
 part="$path.mlufleet-part" filling=.git/mlufleet-filling
 fill() {
-  # an empty folder may be mounted in a container: filled, not replaced; .git last
+  # PATH may be an empty directory that is mounted in a container: fill it, do not replace it; .git last
   : > "$part/$filling"
   find "$part" -mindepth 1 -maxdepth 1 ! -name .git -exec cp -a {} "$path/" \;
   mv "$part/.git" "$path/"
   rm -rf "${path:?}/$filling" "$part"
 }
 checkout() {
-  # what git ignores may be somebody's: a commit that has a file there takes its place otherwise
+  # an ignored file may be someone's: without this option a checkout would overwrite it
   told checkout --quiet --no-overwrite-ignore --detach "$commit" || exit 1
-  # of an older git: it warns, and goes on
+  # older versions of git only warn and continue
   [ "$(git rev-parse HEAD)" = "$commit" ] || { echo "git checkout: HEAD is not $commit"; exit 1; }
 }
 fetch() {
-  # tags that moved are taken as they are now; where a branch a has become a/b, git 1.8 prunes too
-  # late, so what is known of the origin's branches goes: all of it comes again
+  # update tags that moved. If branch a was replaced by a/b, git 1.8 prunes too late: then forget the
+  # remote branches and fetch all of them again
   set -- fetch --quiet --force --prune --no-tags "$origin" '+refs/heads/*:refs/remotes/origin/*' \
     '+refs/tags/*:refs/mlufleet/tags/*'
   git "$@" >/dev/null 2>&1 || {
@@ -68,17 +70,17 @@ fetch() {
     done
     told "$@" || exit 1
   }
-  # people's own tags stay; one of a name that the origin has, too, is the origin's now
+  # local tags stay; a tag that the origin has too becomes the origin's
   tags() { git for-each-ref --format='%(objectname) %(refname)' refs/tags; }
   before=$(tags)
   git fetch --quiet --force --no-tags "$origin" '+refs/tags/*:refs/tags/*' >/dev/null 2>&1 || :
-  # there may be more of them than fit an argument
+  # the list may exceed the size of an argument
   { tags; echo; printf '%s\n' "$before"; } |
     awk '!NF { old = 1 } !old { now[$0] } old && NF && !($0 in now)' | while read -r was name; do
       keep_commit "$was" "tag ${name#refs/tags/}"
     done
 }
-# two hosts that have this folder both, or two runs, work in it one after the other
+# serialize work on this directory between runs, and between hosts that share it
 mkdir -p "$(dirname "$path")"
 exec 9< "$(dirname "$path")"
 status=0
@@ -96,12 +98,12 @@ if [ "$other" != "$owner" ]; then
     echo "$path${shared:+ ($shared)} is the checkout of another host, machine-id $other"; exit 1
   fi
 fi
-if [ -e "$part/$filling" ]; then fill; fi  # what a power cut left
+if [ -e "$part/$filling" ]; then fill; fi  # interrupted by a power failure
 if [ -d "$path/.git" ]; then
   cd "$path"
   [ $# -eq 0 ] || exclude "$@"
   changes=$(git status --porcelain 2>/dev/null) || changes="git status failed"
-  # edits that git was told to hide from it
+  # edits that git was told to ignore
   [ -n "$changes" ] || changes=$(git ls-files -v | grep '^[a-zS]') || changes=
   if [ -n "$changes" ]; then
     cd /; keep "$path"
@@ -138,7 +140,7 @@ if [ "$head" != "$commit" ]; then
   checkout
 fi
 echo "$owner $run" > .git/mlufleet-host
-# each is a source of its own where it is needed
+# submodules are separate sources where they are needed
 [ ! -f .gitmodules ] || git -c core.quotePath=false ls-tree -r HEAD | while IFS= read -r entry; do
   case $entry in 160000*) echo "left empty: $path/${entry#*	} is a submodule" ;; esac
 done

@@ -1,1 +1,2 @@
+# stop.sh ID: stop a container.
 docker stop -t 10 "$1"

@@ -1,5 +1,6 @@
-# NAME VERSION FILE SECONDS: all that can be tried of an installation while the driver that is there
-# runs on: nobody has been sent off the cards yet.
+# try-driver.sh NAME VERSION FILE SECONDS: check as much of an installation as is possible while the
+# present driver is in use, before any job is evicted from the cards.
+# needs: packages driver-package driver-kept
 set -u
 name=$1 version=$2 file=$3 patience=$4
 wait_for_packages "$patience"
