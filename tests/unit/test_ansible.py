@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,6 +20,7 @@ from fleet.inventory.reading import CONNECTING
 from fleet.wanted import Wanted
 from tests.unit.fuzz import altered, judged, mutated
 from tests.unit.test_groups import INVENTORIES, limited, loaded
+from tests.unit.warm_ansible import WarmAnsible, warm_ansible
 
 INI = """\
 solo ansible_host=10.0.0.9
@@ -50,6 +54,17 @@ all:
   hosts:
     solo: {ansible_host: 10.0.0.9}
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmAnsible]:
+    """The command without its start, which would be most of the time of these tests."""
+    with (
+        warm_ansible(tmp_path_factory.mktemp("ansible")) as warm,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(ansible_command.subprocess, "run", warm.run)
+        yield warm
 
 
 def written(site: Path, text: str, name: str = "hosts.ini", **beside: str) -> Path:
@@ -108,6 +123,18 @@ def test_an_inventory_of_ansible_is_taken_over(
     }
     assert hosts["solo"] == {**strict, "ssh_hostname": "10.0.0.9"}
     assert hosts["mlu02"] == {**of_rack, "cards": 3, "place": {"u": 7}}
+
+
+@pytest.mark.parametrize("text", [INI, "a b=c d\n"])
+def test_the_command_as_it_starts_says_the_same(site: Path, warm: WarmAnsible, text: str) -> None:
+    words = ["ansible-inventory", "-i", str(written(site, text)), "--list"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
+    options = {"env": environment, "capture_output": True, "text": True,
+               "stdin": subprocess.DEVNULL}  # fmt: skip
+    cold, warmed = warm.run_cold(words, **options), warm.run(words, **options)
+    assert (warmed.returncode, warmed.stdout) == (cold.returncode, cold.stdout)
+    assert warmed.stderr == cold.stderr and bool(cold.returncode) == (text != INI)
 
 
 def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -> None:
