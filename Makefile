@@ -45,7 +45,7 @@ lab-down: .venv/ready
 	@$(BIN)/python -m tests.lab down --all
 
 docs: .venv/ready
-	@$(BIN)/python -m fleet.reference
+	@$(BIN)/python -m mlufleet.reference.release_format
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

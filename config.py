@@ -2,13 +2,14 @@
 
 from pyinfra import config, state
 
-from fleet import connecting, foreign
-from fleet.inventory import kinds, limits
-from fleet.run import Run
+from fleet.inventory import file_formats, host_selection
+from fleet.text import sanitize
+from mlufleet.connect import settings
+from mlufleet.run.run import Run
 
 config.REQUIRE_PYINFRA_VERSION = "==3.10.0"
-kinds.check_asked()
-limits.govern()
-foreign.govern()
-connecting.unattended()
+file_formats.check_asked()
+host_selection.govern()
+sanitize.govern()
+settings.unattended()
 Run.start(state)

@@ -2,29 +2,27 @@
 
 from pyinfra import host
 
-from fleet.run import Run
+from mlufleet.run.run import Run
 from operations import (
-    ahead,
     container,
     driver,
     engine,
     image,
-    lock,
     migration,
-    outstanding,
     packages,
-    patch,
+    patches,
     preflight,
-    smoke,
+    smoke_test,
     sources,
-    sudo,
-    swarm,
+    stages,
     validation,
     weights,
 )
+from operations.host import lock, sudo
 from operations.stage import refused
+from operations.transfer import prefetch, swarm
 
-look = outstanding.look(host)
+look = stages.look(host)
 wanted, options = look.wanted, look.options
 Run.current().observed(host, look)
 
@@ -37,7 +35,7 @@ elif look.drift:
     preflight.passed(wanted, options, name="Preflight")
     lock.taken(Run.current().owner, name="Lock")
     if look.ahead:
-        ahead.begun(look, name="Ahead")
+        prefetch.begun(look, name="Ahead")
     driver.installed(wanted, options, name="Driver")
     # most hosts have one release; those of others share the driver, and have cards of their own
     for part in host.loop(wanted.parts):
@@ -48,9 +46,9 @@ elif look.drift:
         weights.placed(part, options, name="Weights")
         container.running(part, options, name="Container")
         migration.done(part, options, name="Migration")
-        patch.applied(part, options, name="Patch")
+        patches.applied(part, options, name="Patch")
         packages.installed(part, options, name="Packages")
-        smoke.passed(part, options, name="Smoke")
+        smoke_test.passed(part, options, name="Smoke")
     validation.passed(wanted, options, name="Validation")
 else:
     sudo.remove(host)  # at once: pyinfra would need a command of its own for it

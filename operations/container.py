@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.release import digest
-from fleet.wanted import Wanted
-from operations import engine, layout, patch
-from operations.observe import CONTAINER_FACTS
+from fleet.release import host_paths
+from fleet.release.model import digest
+from fleet.release.target import Wanted
+from operations import engine, patches
+from operations.host.facts import HostState
+from operations.host.job import Step
+from operations.host.probe import CONTAINER_FACTS
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import HostState
-from operations.step import Step
 
 
 def run_arguments(wanted: Wanted, state: HostState) -> list[str]:
@@ -29,7 +30,7 @@ def run_arguments(wanted: Wanted, state: HostState) -> list[str]:
     ]:
         arguments += ["--device", node]
     arguments += ["--volume", "/usr/bin/cnmon:/usr/bin/cnmon:ro"]
-    arguments += ["--volume", f"{layout.SHARED}:{layout.SHARED_IN_CONTAINER}:ro"]
+    arguments += ["--volume", f"{host_paths.SHARED}:{host_paths.SHARED_IN_CONTAINER}:ro"]
     for mount in spec.mounts:
         mode = ":ro" if mount.read_only else ""
         arguments += ["--volume", f"{mount.host}:{mount.container}{mode}"]
@@ -57,7 +58,7 @@ def fits(wanted: Wanted, state: HostState) -> bool:
 
 def edited(wanted: Wanted, state: HostState) -> list[str]:
     """The image's own files that somebody changed after they were patched."""
-    return [change.file for change in patch.changes(wanted) if change.edited(state)]
+    return [change.file for change in patches.changes(wanted) if change.edited(state)]
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
@@ -103,7 +104,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     if found:
         how = "remove" if found.spec else "keep"
         yield Step(f"{how} the old container", "container", how, spec.name, code="CONTAINER")
-    folders = [layout.SHARED, *(mount.host for mount in spec.mounts)]
+    folders = [host_paths.SHARED, *(mount.host for mount in spec.mounts)]
     yield Step("making the mounted folders", "folders", *folders, code="CONTAINER")
     yield Step(
         "creating the container",

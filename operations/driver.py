@@ -13,18 +13,19 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
-from fleet import compatibility
-from fleet.failures import Failure
-from fleet.wanted import Wanted
-from operations import events, headers, layout, system
-from operations.failing import alone, fail
-from operations.observe import forget, observe
+from fleet.errors import Failure
+from fleet.release import compatibility, host_paths
+from fleet.release.target import Wanted
+from operations import driver_package, kernel_headers
+from operations.host import events
+from operations.host.facts import Holder, HostState, Package
+from operations.host.failures import alone, fail
+from operations.host.job import Step
+from operations.host.probe import forget, observe
+from operations.module_signing import GiveKey
 from operations.reboot import Reboot
-from operations.signing import GiveKey
 from operations.stage import Body, Decision, Options, Refusal, Stage, again
-from operations.state import Holder, HostState, Package
-from operations.step import Step
-from operations.transfer import Upload
+from operations.transfer.upload import Upload
 
 #: what the scripts around the driver's package share
 USES = "packages driver-package driver-kept"
@@ -61,7 +62,7 @@ def unsigned(wanted: Wanted, state: HostState, options: Options) -> list[str]:
 
 def entries(wanted: Wanted, state: HostState) -> list[Package]:
     """The driver package of this system, as far as it is installed: rpm may have it twice."""
-    ours = system.package(wanted, state)
+    ours = driver_package.package(wanted, state)
     name = None if isinstance(ours, Failure) else ours.package
     return [package for package in state.packages if package.name == name]
 
@@ -117,7 +118,7 @@ def changes(wanted: Wanted, state: HostState) -> list[str]:
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     driver = wanted.release.driver
-    if isinstance(package := system.package(wanted, state), Failure):
+    if isinstance(package := driver_package.package(wanted, state), Failure):
         return package
     todo = changes(wanted, state)
     if not right_package(wanted, state) and (kept := held(wanted, state)):
@@ -152,7 +153,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         # before anybody is sent away: the repositories may not have what they say, and what is to
         # be installed may not be fit for it
         if not right_package(wanted, state):
-            yield from headers.install(wanted, state, state.kernel, there=state.headers)
+            yield from kernel_headers.install(wanted, state, state.kernel, there=state.headers)
             yield from _tried(wanted, state, options)
         yield from _free(wanted, state, options)
         if not right_package(wanted, state):
@@ -168,7 +169,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
     else:
         yield from _sign(wanted, state, options)
     if unbuilt(wanted, state):
-        yield from headers.install(wanted, state, state.next_kernel)
+        yield from kernel_headers.install(wanted, state, state.next_kernel)
         yield Step(
             f"building the driver for kernel {state.next_kernel}, which boots next",
             "build-driver",
@@ -196,7 +197,7 @@ def _built(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
     version = wanted.release.driver.version
     if not state.has_module(state.kernel, version):
         if not state.headers:
-            yield from headers.install(wanted, state, state.kernel)
+            yield from kernel_headers.install(wanted, state, state.kernel)
         yield Step(
             "building the driver for the running kernel",
             "build-driver",
@@ -248,9 +249,9 @@ def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
 
 def _words(wanted: Wanted, state: HostState, options: Options) -> list[str]:
     """What the scripts are told of the package."""
-    package = system.package(wanted, state)
+    package = driver_package.package(wanted, state)
     assert not isinstance(package, Failure)  # decided so
-    dest = f"{layout.STATE}/artifacts/{package.file}"
+    dest = f"{host_paths.STATE}/artifacts/{package.file}"
     return [package.package, wanted.release.driver.version, dest, str(options.lock_timeout)]
 
 

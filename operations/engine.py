@@ -9,14 +9,14 @@ from pathlib import Path
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet import systems
-from fleet.failures import Failure
-from fleet.wanted import Wanted
-from operations import layout, system
+from fleet.errors import Failure
+from fleet.release import host_paths, operating_systems
+from fleet.release.target import Wanted
+from operations import driver_package
+from operations.host.facts import HostState
+from operations.host.job import Step
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import HostState
-from operations.step import Step
-from operations.transfer import Upload
+from operations.transfer.upload import Upload
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -43,21 +43,21 @@ def old(wanted: Wanted, state: HostState) -> bool:
 
 def files(wanted: Wanted, state: HostState) -> list[tuple[Path, str, str]]:
     """Docker's packages for this system, where the release brings them."""
-    folder = systems.said(wanted.release.engine.packages, state.os, state.os_version)
+    folder = operating_systems.said(wanted.release.engine.packages, state.os, state.os_version)
     locked = wanted.lock.under(folder) if folder else {}
     return [
         (
             wanted.store / str(folder) / name,
-            f"{layout.STATE}/artifacts/{folder}/{name}",
+            f"{host_paths.STATE}/artifacts/{folder}/{name}",
             locked[name].sha256,
         )
-        for name in system.packages(locked, state)
+        for name in driver_package.packages(locked, state)
     ]
 
 
 def names(state: HostState) -> tuple[str, ...]:
     """Packages of the system's own repositories, the first that is there is taken."""
-    return system.of(state).docker
+    return driver_package.of(state).docker
 
 
 def refusal(wanted: Wanted, state: HostState) -> Failure | None:
@@ -103,7 +103,9 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         return
     if carried := files(wanted, state):
         yield Upload("docker packages", carried)
-    known = systems.find(state.os, state.os_version)  # of others the script knows the family's
+    known = operating_systems.find(
+        state.os, state.os_version
+    )  # of others the script knows the family's
     words = (
         ("install", *(dest for _, dest, _ in carried))
         if carried

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.wanted import Wanted
-from operations import engine, layout, room, storage
+from fleet.release import host_paths
+from fleet.release.target import Wanted
+from operations import disk_space, engine, engine_storage
+from operations.host.facts import HostState
+from operations.host.job import Step
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import HostState
-from operations.step import Step
-from operations.transfer import Upload
+from operations.transfer.upload import Upload
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
@@ -22,8 +23,8 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     if state.image != identity:
         # preflight could not know it of an engine that was not running yet
         archive = wanted.lock.files[wanted.release.image.file]
-        bad = storage.wrong(state.storage, room.FILES * archive.size)
-        if short := bad or room.short(wanted, state):
+        bad = engine_storage.wrong(state.storage, disk_space.FILES * archive.size)
+        if short := bad or disk_space.short(wanted, state):
             return short
         return [f"load image {reference} ({identity[:19]})"]
     if state.tagged != identity:
@@ -33,7 +34,7 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 
 def placed(wanted: Wanted) -> str:
     """Where the archive is on the host."""
-    return f"{layout.STATE}/artifacts/{wanted.release.image.file}"
+    return f"{host_paths.STATE}/artifacts/{wanted.release.image.file}"
 
 
 def upload(wanted: Wanted) -> Upload:
@@ -59,7 +60,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             "load-image",
             placed(wanted),
             identity,
-            str(room.UNPACKED * wanted.lock.files[wanted.release.image.file].size),
+            str(disk_space.UNPACKED * wanted.lock.files[wanted.release.image.file].size),
             reference,
             uses="images",
             code="IMAGE_LOAD",

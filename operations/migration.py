@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.release import Source, Weights, digest
-from fleet.wanted import Wanted
-from operations import layout
+from fleet.release import host_paths
+from fleet.release.model import Source, Weights, digest
+from fleet.release.target import Wanted
+from operations.host.facts import HostState
+from operations.host.job import Step
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import HostState
-from operations.step import Step
 
 
 def linked(wanted: Wanted, source: Source) -> list[Weights]:
@@ -27,14 +27,14 @@ def inputs(wanted: Wanted, source: Source) -> str:
     """What a migrated tree is made from, its patches included: they come again with it."""
     release = wanted.release
     assert release.migration is not None
-    root = layout.tree(source) + "/"
+    root = host_paths.tree(source) + "/"
     return digest(
         [
             wanted.lock.commits[source.name],
             release.migration.tool,
             wanted.lock.image.id,
             [wanted.made_from(p) for p in release.patches if p.file.startswith(root)],
-            [(w.model_dump(), layout.made_from(wanted, w)) for w in linked(wanted, source)],
+            [(w.model_dump(), host_paths.made_from(wanted, w)) for w in linked(wanted, source)],
         ]
     )[:16]
 
@@ -48,7 +48,7 @@ def wrong(wanted: Wanted, state: HostState) -> list[tuple[Source, str]]:
     """Trees to make, each with why."""
     found = []
     for source in sources(wanted):
-        path = layout.on_host(wanted.release, layout.tree(source))
+        path = host_paths.on_host(wanted.release, host_paths.tree(source))
         made, _, signature = state.stamps.get(f"tree-{source.name}", "").partition(" ")
         actual = state.trees.get(path)
         if actual is None:
@@ -75,7 +75,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
                 f"placing the code of {item.name}",
                 "link-code",
                 item.target,
-                layout.link_path(release, item),
+                host_paths.link_path(release, item),
                 *item.link.code,
                 code="MIGRATION",
             )
@@ -86,7 +86,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             release.image.python,
             release.migration.tool,
             source.path,
-            layout.on_host(release, layout.tree(source)),
+            host_paths.on_host(release, host_paths.tree(source)),
             f"tree-{source.name}",
             code="MIGRATION",
             timeout=3600,
@@ -96,7 +96,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
                 f"linking weights {item.name}",
                 "link-weights",
                 item.target,
-                layout.link_path(release, item, migrated=True),
+                host_paths.link_path(release, item, migrated=True),
                 code="MIGRATION",
             )
         yield Step(
@@ -104,7 +104,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             "stamp-tree",
             f"tree-{source.name}",
             inputs(wanted, source),
-            layout.on_host(release, layout.tree(source)),
+            host_paths.on_host(release, host_paths.tree(source)),
             code="MIGRATION",
         )
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.release import Pip, digest
-from fleet.wanted import Wanted
-from operations import layout, migration, patch
+from fleet.release import host_paths
+from fleet.release.model import Pip, digest
+from fleet.release.target import Wanted
+from operations import migration, patches
+from operations.host.facts import HostState
+from operations.host.job import Step
 from operations.stage import Body, Decision, Options, Stage, again
-from operations.state import HostState
-from operations.step import Step
-from operations.transfer import Upload
+from operations.transfer.upload import Upload
 
 
 def editable(wanted: Wanted, state: HostState) -> list[str]:
@@ -22,7 +23,7 @@ def editable(wanted: Wanted, state: HostState) -> list[str]:
     installed again."""
     paths = [f"{pip.editable}/" for pip in wanted.release.packages.pip if pip.editable]
     made = {
-        f"{layout.tree(s)}/": state.stamps.get(f"tree-{s.name}", "")
+        f"{host_paths.tree(s)}/": state.stamps.get(f"tree-{s.name}", "")
         for s in migration.sources(wanted)
     }
     made |= {f"{s.path}/": wanted.lock.commits[s.name] for s in wanted.release.sources}
@@ -78,9 +79,9 @@ def complete(wanted: Wanted, state: HostState) -> bool:
     return bool(state.container and state.stamps.get("packages") == stamp(wanted, state))
 
 
-def unpatched(wanted: Wanted, state: HostState) -> list[patch.Change]:
+def unpatched(wanted: Wanted, state: HostState) -> list[patches.Change]:
     """Files of the container itself, which packages may bring."""
-    return [c for c in patch.changes(wanted) if c.container and not c.done(state)]
+    return [c for c in patches.changes(wanted) if c.container and not c.done(state)]
 
 
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
@@ -98,7 +99,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
 
 def carried(wanted: Wanted) -> list[tuple[Path, str, str]]:
     """Files that come from the store: local path, path on the host, sha256."""
-    packages, shared = wanted.release.packages, layout.shared(wanted.slot)
+    packages, shared = wanted.release.packages, host_paths.shared(wanted.slot)
     names = [p.file for p in packages.system if p.file]
     names += [p.wheel for p in packages.pip if p.wheel and "://" not in p.wheel]
     files = [(wanted.store / name, f"{shared}/{name}", wanted.local(name)[1]) for name in names]
@@ -112,7 +113,7 @@ def carried(wanted: Wanted) -> list[tuple[Path, str, str]]:
 def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
     release = wanted.release
     packages, name, python = release.packages, release.container.name, release.image.python
-    inside = layout.shared(wanted.slot, inside=True)
+    inside = host_paths.shared(wanted.slot, inside=True)
     files = carried(wanted)
     if files:
         yield Upload("wheels and packages", files)

@@ -7,13 +7,21 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet import compatibility
-from fleet.failures import Failure
-from fleet.wanted import Wanted
-from operations import driver, engine, headers, layout, room, storage, system, weights
-from operations.observe import sharing, twins
+from fleet.errors import Failure
+from fleet.release import compatibility, host_paths
+from fleet.release.target import Wanted
+from operations import (
+    disk_space,
+    driver,
+    driver_package,
+    engine,
+    engine_storage,
+    kernel_headers,
+    weights,
+)
+from operations.host.facts import WORKS, HostState
+from operations.host.probe import sharing, twins
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import WORKS, HostState
 
 #: seconds; TLS and apt fail long before, but a host a few minutes off can still be provisioned
 SKEW = 600
@@ -40,7 +48,7 @@ def environment(wanted: Wanted, state: HostState, options: Options) -> Failure |
     names = twins(state.machine)
     if len(names) > 1:
         return Failure("DUPLICATE_HOST", ", ".join(names))
-    unsupported = system.package(wanted, state)
+    unsupported = driver_package.package(wanted, state)
     return unsupported if isinstance(unsupported, Failure) else None
 
 
@@ -75,7 +83,7 @@ def module(wanted: Wanted, state: HostState, options: Options) -> Failure | None
     if not (right and state.has_module(state.kernel, release.driver.version)):
         if too_new := compatibility.kernel_problem(release.driver, state.kernel):
             return Failure("KERNEL_TOO_NEW", too_new)
-        if cannot := headers.refusal(wanted, state) or driver.held(wanted, state):
+        if cannot := kernel_headers.refusal(wanted, state) or driver.held(wanted, state):
             return cannot
     if not (right and state.loaded) and state.secure_boot:
         if options.signing and not state.trusted:
@@ -104,7 +112,7 @@ def docker(wanted: Wanted, state: HostState, options: Options) -> Failure | None
     for part, seen in ((wanted, state), *((w, state.beside[w.slot]) for w in wanted.beside)):
         archive = part.lock.files[part.release.image.file]
         if seen.image != part.lock.image.id and (
-            bad := storage.wrong(seen.storage, room.FILES * archive.size)
+            bad := engine_storage.wrong(seen.storage, disk_space.FILES * archive.size)
         ):
             return bad
     return engine.refusal(wanted, state)
@@ -112,10 +120,10 @@ def docker(wanted: Wanted, state: HostState, options: Options) -> Failure | None
 
 def folders(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
     """What is changed on the host is this host's alone, and can be written."""
-    changed = [layout.STATE, state.docker_root]
+    changed = [host_paths.STATE, state.docker_root]
     for part in wanted.parts:
         paths = [source.path for source in part.release.sources]
-        changed += [layout.on_host(part.release, path) for path in paths]
+        changed += [host_paths.on_host(part.release, path) for path in paths]
     own = (state.machine.split() or [""])[0]
     for path in changed:
         place, marker = state.shares.get(path, ("", ""))
@@ -144,7 +152,7 @@ def folders(wanted: Wanted, state: HostState, options: Options) -> Failure | Non
 
 
 def space(wanted: Wanted, state: HostState, options: Options) -> Failure | None:
-    return room.short(wanted, state)
+    return disk_space.short(wanted, state)
 
 
 #: in this order; the first that refuses names the host's failure

@@ -11,14 +11,15 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
-from fleet.failures import Failure
-from fleet.wanted import Wanted
-from operations import ahead, connection, sudo
-from operations.failing import alone, fail
-from operations.lock import LEASE, held, who
-from operations.observe import forget, observe
-from operations.scripts import script
-from operations.state import HostState
+from fleet.errors import Failure
+from fleet.release.target import Wanted
+from operations.host import connection, sudo
+from operations.host.facts import HostState
+from operations.host.failures import alone, fail
+from operations.host.lock import LEASE, held, who
+from operations.host.probe import forget, observe
+from operations.host.scripts import script
+from operations.transfer import prefetch
 
 #: seconds in which the old boot may still answer before the order is given once more
 IGNORED = 60
@@ -39,7 +40,7 @@ class Reboot(PyinfraCommand):
     @override
     @alone
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        with ahead.grounded(host):
+        with prefetch.grounded(host):
             return self._rebooted(host, connector_arguments)
 
     def _rebooted(self, host: Host, connector_arguments: Any) -> bool:

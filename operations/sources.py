@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.failures import Failure
-from fleet.release import Source
-from fleet.wanted import Wanted
-from operations import layout
+from fleet.errors import Failure
+from fleet.release import host_paths
+from fleet.release.model import Source
+from fleet.release.target import Wanted
+from operations.host.facts import HostState
+from operations.host.job import Step
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import HostState
-from operations.step import Step
-from operations.transfer import Upload
+from operations.transfer.upload import Upload
 
 
 def wrong(wanted: Wanted, state: HostState) -> list[Source]:
     """Sources that are not exactly at their commit, those that contain others first."""
     bad = []
     for source in wanted.release.sources:
-        path = layout.on_host(wanted.release, source.path)
+        path = host_paths.on_host(wanted.release, source.path)
         found = state.sources.get(path)
         right = found and found.head == wanted.lock.commits[source.name] and not found.dirty
         if not right or path in state.unlisted:
@@ -32,7 +32,7 @@ def wrong(wanted: Wanted, state: HostState) -> list[Source]:
 def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
     todo = []
     for source in wrong(wanted, state):
-        path = layout.on_host(wanted.release, source.path)
+        path = host_paths.on_host(wanted.release, source.path)
         commit = wanted.lock.commits[source.name]
         found = state.sources.get(path)
         if found and found.head == "foreign" and not options.keep_dirty:
@@ -49,11 +49,11 @@ def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
 
 def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
     for source in wrong(wanted, state):
-        path = layout.on_host(wanted.release, source.path)
+        path = host_paths.on_host(wanted.release, source.path)
         origin = source.url or ""
         if source.bundle:
             local, sha = wanted.local(source.bundle)
-            origin = f"{layout.STATE}/artifacts/{source.bundle}"
+            origin = f"{host_paths.STATE}/artifacts/{source.bundle}"
             yield Upload(f"git bundle of {source.name}", [(local, origin, sha)])
         yield Step(
             f"checking out {source.name}",
@@ -62,7 +62,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
             origin,
             wanted.lock.commits[source.name],
             source.url or "",
-            *layout.inside(wanted.release, source),
+            *host_paths.inside(wanted.release, source),
             code="SOURCE_PIN",
             timeout=3600,
             uses="git places",

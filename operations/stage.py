@@ -14,15 +14,15 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State, StateStage
 from typing_extensions import override
 
-from fleet import signing
-from fleet.failures import Failure
-from fleet.signing import Signing
-from fleet.validation import GOLDEN
-from fleet.wanted import Wanted
-from operations import events, settings
-from operations.failing import alone, fail
-from operations.observe import forget, observe, real
-from operations.state import HostState
+from fleet import module_key
+from fleet.errors import Failure
+from fleet.module_key import Signing
+from fleet.release.target import Wanted
+from fleet.vendor.validation_suite import GOLDEN
+from operations.host import events, settings
+from operations.host.facts import HostState
+from operations.host.failures import alone, fail
+from operations.host.probe import forget, observe, real
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Options:
     @property
     def signing(self) -> Signing | None:
         """What kernel modules are signed with, where the site says."""
-        return signing.of(vars(self))
+        return module_key.of(vars(self))
 
 
 #: what is still to do, in words; or why the host cannot be carried further

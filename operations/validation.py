@@ -9,17 +9,17 @@ from pyinfra import host as context_host
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet import cnvs
-from fleet import validation as suite
-from fleet.failures import Failure
-from fleet.release import digest
-from fleet.wanted import Wanted
-from operations import events
+from fleet.errors import Failure
+from fleet.release.model import digest
+from fleet.release.target import Wanted
+from fleet.vendor import cnvs
+from fleet.vendor import validation_suite as suite
 from operations.driver import WaitForCards
-from operations.observe import real
+from operations.host import events
+from operations.host.facts import HostState
+from operations.host.job import Step
+from operations.host.probe import real
 from operations.stage import Body, Decision, Options, Refusal, Stage
-from operations.state import HostState
-from operations.step import Step
 
 
 def asked(options: Options) -> tuple[suite.Test, ...]:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
-from fleet.release import Weights
-from fleet.wanted import Wanted
-from operations import layout
+from fleet.release import host_paths
+from fleet.release.model import Weights
+from fleet.release.target import Wanted
+from operations.host.facts import HostState
+from operations.host.job import Step
 from operations.stage import Body, Decision, Options, Stage
-from operations.state import HostState
-from operations.step import Step
-from operations.transfer import Upload
+from operations.transfer.upload import Upload
 
 
 def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
@@ -22,7 +22,7 @@ def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
         weights
         for weights in wanted.release.weights
         if state.stamps.get(f"weights-{weights.name}")
-        != f"{layout.made_from(wanted, weights)} {state.trees.get(weights.target, '')}"
+        != f"{host_paths.made_from(wanted, weights)} {state.trees.get(weights.target, '')}"
     ]
 
 
@@ -31,7 +31,7 @@ def stamped(wanted: Wanted, weights: Weights) -> Step:
         f"stamping weights {weights.name}",
         "stamp-tree",
         f"weights-{weights.name}",
-        layout.made_from(wanted, weights),
+        host_paths.made_from(wanted, weights),
         weights.target,
         code="WEIGHTS",
     )

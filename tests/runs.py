@@ -66,7 +66,7 @@ def pyinfra(*options: str, inventory: str = LAB) -> Done:
 
 
 def mlufleet(*words: str) -> Done:
-    return call("fleet.cli", *words)
+    return call("mlufleet.cli.main", *words)
 
 
 def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:
@@ -76,7 +76,7 @@ def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:
 
 def start(*words: str, stdin: int | None = None) -> subprocess.Popen[str]:
     """A command of `mlufleet` that goes on while the test does something to it."""
-    words = (sys.executable, "-m", "fleet.cli", *words)
+    words = (sys.executable, "-m", "mlufleet", *words)
     return subprocess.Popen(
         words,
         cwd=SITE,

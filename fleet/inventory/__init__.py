@@ -1,6 +1,6 @@
 """Who: hosts from YAML, CSV, Ansible or pyinfra's own files, checked before any connection."""
 
-from fleet.inventory.hosts import HostData
-from fleet.inventory.reading import Entry, entries, group, grouped, one_of, read
+from fleet.inventory.host_fields import HostData
+from fleet.inventory.host_file import Entry, entries, group, grouped, one_of, read
 
 __all__ = ["Entry", "HostData", "entries", "group", "grouped", "one_of", "read"]

@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleet import documents, fields
-from fleet.failures import InvalidInput
-from fleet.inventory import addresses, ansible_command, sources
-from fleet.inventory.hosts import Fleet, HostData, typed
-from fleet.inventory.reading import Entry, entries
-from fleet.plain import plainly
+from fleet.documents import field_errors, loading
+from fleet.errors import InvalidInput
+from fleet.inventory import addresses, ansible_command, ansible_origins
+from fleet.inventory.host_fields import Fleet, HostData, typed
+from fleet.inventory.host_file import Entry, entries
+from fleet.inventory.pyinfra_errors import plainly
 
 #: pyinfra's: told on the terminal by both commands
 log = logging.getLogger("pyinfra")
@@ -65,15 +65,15 @@ def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
         )
         for name in sorted(names - here)
     }
-    fleet = documents.validate(Fleet, {"hosts": hosts}, path)
+    fleet = loading.validate(Fleet, {"hosts": hosts}, path)
 
-    def place(where: fields.Location) -> str:
+    def place(where: field_errors.Location) -> str:
         if where[0] != "hosts":
             return "defaults of the inventory"
         name, field = str(where[1]), str(where[-1])
         words = [variable for variable, meant in FIELDS.items() if meant == field]
-        own = sources.of(path, [*words, field], name, hosts[name].groups)
-        return own if own != str(path) else sources.of(path, [name])
+        own = ansible_origins.of(path, [*words, field], name, hosts[name].groups)
+        return own if own != str(path) else ansible_origins.of(path, [name])
 
     return entries(fleet, place, defaults)
 
@@ -104,9 +104,8 @@ def _host(path: Path, name: str, variables: dict[str, Any], groups: tuple[str, .
     for variable in sorted(variables, key=lambda v: list(FIELDS).index(v) if v in FIELDS else 0):
         value = variables[variable]
         if problem := _problem(variable, value):
-            raise InvalidInput(
-                f"{sources.of(path, [variable], name, groups)}: {name}: {variable}: {problem}"
-            )
+            origin = ansible_origins.of(path, [variable], name, groups)
+            raise InvalidInput(f"{origin}: {name}: {variable}: {problem}")
         if field := FIELDS.get(variable):
             names.setdefault(field, []).append(variable)
             said[field] = typed(field, value) if isinstance(value, str) else value
@@ -119,8 +118,8 @@ def _host(path: Path, name: str, variables: dict[str, Any], groups: tuple[str, .
         told = []
         for wrong in error.errors():
             words = names.get(str(wrong["loc"][0])) or [*groups, name]
-            place = Path(f"{sources.of(path, words, name, groups)}: {name}")
-            told.append(fields.told(HostData, said, wrong, place, ()))
+            place = Path(f"{ansible_origins.of(path, words, name, groups)}: {name}")
+            told.append(field_errors.told(HostData, said, wrong, place, ()))
         raise InvalidInput("\n".join(told)) from error
 
 

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fleet.failures import InvalidInput
-from fleet.inventory import sources
+from fleet.errors import InvalidInput
+from fleet.inventory import ansible_origins
 
 #: what Ansible only warns of: it drops what stands there, and a host would be another than meant
 DROPPED = re.compile("Skipping|[Uu]nable to parse|both group and host")
@@ -82,7 +82,7 @@ def _is_marked(file: Path) -> bool:
 
 def told(path: Path, said: str) -> str:
     """What matters of all that every plugin that tried has said, and its place if it is known."""
-    if mark := next(filter(_is_marked, sources.files(path)), None):
+    if mark := next(filter(_is_marked, ansible_origins.files(path)), None):
         return (
             f"{mark}:1: it begins with a byte order mark, which Ansible takes for part of the "
             "first line: save it as UTF-8 without one (BOM)"
@@ -102,4 +102,4 @@ def told(path: Path, said: str) -> str:
         if place := origin.search(reason) or origin.search(said):
             return f"{place[1]}:{place[2]}: {reason}"
     quoted = QUOTED.search(reason)
-    return f"{sources.of(path, [quoted[1]]) if quoted else path}: {reason}"
+    return f"{ansible_origins.of(path, [quoted[1]]) if quoted else path}: {reason}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleet import documents, driver_packages, systems
-from fleet.failures import InvalidInput
-from fleet.release import DriverPackage, Release
-from fleet.store import folders, packages, weights, wheels
-from fleet.store.folders import Warn
-from fleet.store.images import Image
-from fleet.systems import System
+from fleet.documents import loading
+from fleet.errors import InvalidInput
+from fleet.release import driver_packages, operating_systems
+from fleet.release.model import DriverPackage, Release
+from fleet.release.operating_systems import System
+from fleet.store import paths, system_packages, weights, wheels
+from fleet.store.image_archive import Image
+from fleet.store.paths import Warn
 
 #: docker's names of machines, by those of rpm
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -30,15 +31,15 @@ class Contents:
         tabled = [
             (system, architecture, one)
             for system, architecture, one in driver_packages.known(release)
-            if documents.is_file(store / one.file)
+            if loading.is_file(store / one.file)
         ]
         self._complete(bool(tabled))
         #: path below the store of every file, in the order in which they are read
         self.names = list(dict.fromkeys([*(one.file for _, _, one in tabled), *self._single()]))
-        folders.usable([store / name for name in self.names], store, warn)
+        paths.usable([store / name for name in self.names], store, warn)
         for patch in release.patches:
             if patch.store:
-                documents.text_of(store / patch.store, LARGEST)
+                loading.text_of(store / patch.store, LARGEST)
         machines = dict(self._drivers(tabled))
         #: docker's names of the machines that have a driver
         self._words = {MACHINES.get(word, word) for words in machines.values() for word in words}
@@ -61,7 +62,9 @@ class Contents:
         for package in release.packages.system:
             if package.file:
                 path = store / package.file
-                packages.fits(path, packages.read(path), name=package.package, family="deb")
+                system_packages.fits(
+                    path, system_packages.read(path), name=package.package, family="deb"
+                )
 
     def go_with(self, image: Image) -> None:
         """Tell what does not go with the image that was found in its archive.
@@ -118,9 +121,12 @@ class Contents:
         version = self.release.driver.version
         found: dict[str, set[str]] = {}
         for name, own in self.release.driver.packages.items():
-            path, system = self.store / own.file, systems.called(name)
-            read, words = packages.read(path), system.architectures.values() if system else ()
-            packages.fits(
+            path, system = self.store / own.file, operating_systems.called(name)
+            read, words = (
+                system_packages.read(path),
+                system.architectures.values() if system else (),
+            )
+            system_packages.fits(
                 path,
                 read,
                 name=own.package,
@@ -131,9 +137,9 @@ class Contents:
             found.setdefault(name, set()).add(read.architecture)
         for row, architecture, one in tabled:
             path, word = self.store / one.file, row.architectures[architecture]
-            packages.fits(
+            system_packages.fits(
                 path,
-                packages.read(path),
+                system_packages.read(path),
                 name=one.package,
                 version=version,
                 family=row.family,
@@ -143,7 +149,7 @@ class Contents:
         yield from found.items()
 
     def _folder(self, place: str) -> list[str]:
-        found = folders.files(self.store / place, self.store, self._warn)
+        found = paths.files(self.store / place, self.store, self._warn)
         if not found:
             raise InvalidInput(f"{self.store / place}: has no files")
         return found
@@ -154,7 +160,7 @@ class Contents:
 
     def _packages(self, system: str, place: str, machines: dict[str, set[str]]) -> list[str]:
         """Packages in the folder of a system; what lies beside them is nobody's."""
-        row = systems.called(system)
+        row = operating_systems.called(system)
         family = row.family if row else ""
         endings = (f".{family}",) if family else (".deb", ".rpm")
         found = [n for n in self._folder(place) if n.endswith(endings)]
@@ -167,9 +173,9 @@ class Contents:
         seen: dict[str, str] = {}
         for name in found:
             path = self.store / place / name
-            package = packages.read(path)
-            packages.fits(path, package, family=family, architectures=may)
-            if package.architecture not in ("", *packages.ANY):
+            package = system_packages.read(path)
+            system_packages.fits(path, package, family=family, architectures=may)
+            if package.architecture not in ("", *system_packages.ANY):
                 seen.setdefault(package.architecture, name)
         if len(seen) > 1:
             said = " and ".join(f"{name} ({word})" for word, name in seen.items())

@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fleet import documents, pieces
-from fleet.failures import Failure
+from fleet.checksum import chunks
+from fleet.documents import loading
+from fleet.errors import Failure
 from fleet.store import http
-from fleet.store.needed import File
-from fleet.store.progress import Told
+from fleet.store.progress_bar import Told
+from fleet.store.required_files import File
 from fleet.store.verify import Wrong, wrong
-from fleet.urls import withheld
+from fleet.text.redact import withheld
 
 #: tries in a row that bring no byte, and seconds before the second; they double
 TRIES, PAUSE = 5, 1.0
@@ -53,7 +54,7 @@ def all_of(files: list[File], store: Path, told: Told, pause: float = PAUSE) -> 
         )
     for file in files:
         failure, how = None, "there already"
-        if documents.is_file(store / file.name):
+        if loading.is_file(store / file.name):
             failure = wrong(store / file.name, file.locked, told.more)
         else:
             failure, how = _fetched(file, store / file.name, told, pause), "fetched"
@@ -73,7 +74,7 @@ def _fetched(file: File, path: Path, told: Told, pause: float) -> Failure | None
         told.more(part.stat().st_size if part.is_file() else 0)
         while True:
             resumed = _whole(file, file.url, part, told, pause)
-            sha, _ = pieces.read(part, lambda _: None)
+            sha, _ = chunks.read(part, lambda _: None)
             if sha == file.locked.sha256:
                 part.replace(path)
                 http.forget(part)

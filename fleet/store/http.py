@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from fleet import whole
-from fleet.urls import withheld
+from fleet.documents import atomic_write
+from fleet.text.redact import withheld
 
 CHUNK = 1 << 20
 #: seconds without a byte
@@ -175,7 +175,7 @@ def _keep(part: Path, url: str, headers: http.client.HTTPMessage) -> None:
     tag = headers["ETag"] or ""
     validator = tag if tag and not tag.startswith("W/") else headers["Last-Modified"]
     if validator:
-        whole.write(_book(part), json.dumps({"url": _unnamed(url), "validator": validator}))
+        atomic_write.write(_book(part), json.dumps({"url": _unnamed(url), "validator": validator}))
     else:
         forget(part)
 

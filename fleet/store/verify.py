@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import documents, pieces
-from fleet.failures import Failure
-from fleet.lock import LockedFile
-from fleet.store.needed import File
-from fleet.store.progress import Told
+from fleet.checksum import chunks
+from fleet.documents import loading
+from fleet.errors import Failure
+from fleet.release.lockfile import LockedFile
+from fleet.store.progress_bar import Told
+from fleet.store.required_files import File
 
 #: files read at once: hashlib leaves the interpreter to others, disks like a queue
 AT_ONCE = min(8, (os.cpu_count() or 1) + 1)
@@ -27,7 +28,7 @@ class Wrong:
 
 def wrong(path: Path, locked: LockedFile, more: Callable[[int], object]) -> Failure | None:
     """What is wrong with a file; None when it is the lock's."""
-    if not documents.is_file(path):
+    if not loading.is_file(path):
         more(locked.size)
         return Failure("FILE_MISSING", f"sha256 {locked.sha256}, {locked.size} bytes")
     try:
@@ -35,17 +36,17 @@ def wrong(path: Path, locked: LockedFile, more: Callable[[int], object]) -> Fail
         if size != locked.size:
             more(locked.size)
             return Failure("FILE_SPOILT", f"{size} bytes, the lock says {locked.size}")
-        sha, parts = pieces.read(path, lambda block: more(len(block)))
+        sha, parts = chunks.read(path, lambda block: more(len(block)))
     except OSError as error:
         return Failure("FILE_SPOILT", f"cannot be read: {error.strerror}")
     if sha == locked.sha256:
-        if size > pieces.SIZE:
-            pieces.keep(sha, parts)
+        if size > chunks.SIZE:
+            chunks.keep(sha, parts)
         return None
     return Failure(
         "FILE_SPOILT",
         f"sha256 is {sha}, the lock says {locked.sha256}"
-        + _where(parts, pieces.known(locked.sha256)),
+        + _where(parts, chunks.known(locked.sha256)),
     )
 
 
@@ -54,7 +55,7 @@ def _where(parts: list[str], right: list[str]) -> str:
     with suppress(StopIteration, ValueError):
         pairs = enumerate(zip(parts, right, strict=True))
         first = next(i for i, (one, other) in pairs if one != other)
-        return f"; it differs from byte {first * pieces.SIZE} on at the earliest"
+        return f"; it differs from byte {first * chunks.SIZE} on at the earliest"
     return ""
 
 

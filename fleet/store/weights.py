@@ -13,9 +13,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fleet.failures import InvalidInput
-from fleet.store import kinds
-from fleet.store.folders import Warn, shown
+from fleet.errors import InvalidInput
+from fleet.store import file_types
+from fleet.store.paths import Warn, shown
 
 #: names of what has not come whole yet, of wget, aria2, browsers, Thunder and Baidu's client
 PARTIAL = re.compile(
@@ -96,11 +96,11 @@ def _one(path: Path, warn: Warn) -> None:
             "its name is that of a download that has not ended: fetch the rest, or remove it"
         )
     with path.open("rb") as stream:
-        begin, size = stream.read(kinds.ENOUGH), os.fstat(stream.fileno()).st_size
-    if kinds.pointer(begin) and ending in SEEN:
+        begin, size = stream.read(file_types.ENOUGH), os.fstat(stream.fileno()).st_size
+    if file_types.pointer(begin) and ending in SEEN:
         warn(f"{shown(path)}: a pointer of Git LFS")
-    elif kinds.pointer(begin) or (kinds.page(begin) and ending not in SEEN):
-        raise _Refused(kinds.told(begin))
+    elif file_types.pointer(begin) or (file_types.page(begin) and ending not in SEEN):
+        raise _Refused(file_types.told(begin))
     elif not size and ending in MODEL:
         raise _Refused("it is empty: fetch it again")
     elif ending == ".safetensors":
@@ -108,7 +108,7 @@ def _one(path: Path, warn: Warn) -> None:
     elif begin.startswith(b"PK\x03\x04") and ending in (".bin", ".pt", ".pth", ".ckpt", ".npz"):
         _zipped(path)
     elif ending == ".gguf" and not begin.startswith(b"GGUF"):
-        raise _Refused(f"no GGUF: {kinds.told(begin)}")
+        raise _Refused(f"no GGUF: {file_types.told(begin)}")
     elif name in CONFIGS:
         _json(path)
     elif ending in MODEL and _hollow(path, begin):
@@ -146,7 +146,9 @@ def _safetensors(path: Path, size: int) -> None:
         begin = stream.read(8)
         length = struct.unpack("<Q", begin)[0] if len(begin) == 8 else 0
         if not 2 <= length <= HEADER or begin[:1] == b"{":
-            raise _Refused(f"no safetensors: {kinds.told(begin + stream.read(kinds.ENOUGH))}")
+            raise _Refused(
+                f"no safetensors: {file_types.told(begin + stream.read(file_types.ENOUGH))}"
+            )
         if 8 + length > size:
             raise _Refused(f"it ends after {size} bytes, within its header: fetch it again")
         try:
@@ -183,7 +185,7 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(content.decode())  # what loads a model reads UTF-8 without a mark
     except (ValueError, RecursionError) as error:
-        raise _Refused(f"no JSON: {kinds.told(content[: kinds.ENOUGH])}") from error
+        raise _Refused(f"no JSON: {file_types.told(content[: file_types.ENOUGH])}") from error
 
 
 def _index(name: str, path: Path, present: set[str], warn: Warn) -> None:

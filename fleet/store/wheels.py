@@ -15,11 +15,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from fleet.failures import InvalidInput
-from fleet.release import Packages
-from fleet.store import kinds
-from fleet.store.folders import Warn, shown
-from fleet.store.images import Image
+from fleet.errors import InvalidInput
+from fleet.release.model import Packages
+from fleet.store import file_types
+from fleet.store.image_archive import Image
+from fleet.store.paths import Warn, shown
 
 #: bytes of a wheel's description
 LARGEST = 4 << 20
@@ -74,7 +74,7 @@ class Wheel:
             EOFError,
         ) as error:
             with self.path.open("rb") as content:
-                what = kinds.told(content.read(kinds.ENOUGH))
+                what = file_types.told(content.read(file_types.ENOUGH))
             again = "" if ": " in what else ": fetch it again"
             raise InvalidInput(f"{shown(self.path)}: no whole wheel: {what}{again}") from error
 

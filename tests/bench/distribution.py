@@ -26,9 +26,10 @@ from pyinfra.api import Config, Host, State  # noqa: E402
 from pyinfra.api.connect import connect_all  # noqa: E402
 from pyinfra.context import ctx_state  # noqa: E402
 
-from fleet.inventory.loading import load  # noqa: E402
-from operations import connection, sending, swarm  # noqa: E402
-from operations.transfer import INCOMING  # noqa: E402
+from fleet.inventory.pyinfra_loader import load  # noqa: E402
+from operations.host import connection  # noqa: E402
+from operations.transfer import ssh_stream, swarm  # noqa: E402
+from operations.transfer.upload import INCOMING  # noqa: E402
 from tests.lab import engine, paths, traffic, up  # noqa: E402
 from tests.lab import hosts as lab  # noqa: E402
 from tests.lab.fleet import fleet, names  # noqa: E402
@@ -44,12 +45,12 @@ def sftp(host: Host, file: Path, sha: str) -> None:
 
 
 def ssh(host: Host, file: Path, sha: str) -> None:
-    said = sending.send(host, file, f"{INCOMING}/{PART}", [(0, SIZE)], sending.Meter(SIZE))
+    said = ssh_stream.send(host, file, f"{INCOMING}/{PART}", [(0, SIZE)], ssh_stream.Meter(SIZE))
     assert not said, said
 
 
 def by_swarm(host: Host, file: Path, sha: str) -> None:
-    said = swarm.fill(host, file, sha, PART, 0, sending.Meter(SIZE))
+    said = swarm.fill(host, file, sha, PART, 0, ssh_stream.Meter(SIZE))
     assert not said, said
 
 

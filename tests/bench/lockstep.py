@@ -20,7 +20,7 @@ import time
 
 import yaml
 
-from fleet import journal
+from mlufleet.journal import journal
 from tests.bench.measured import note
 from tests.lab import paths, traffic, up
 
@@ -30,7 +30,7 @@ INVENTORY = "inventories/lab.py"
 STAGE_BY_STAGE = """
 import runpy
 from unittest import mock
-from operations.outstanding import Look
+from operations.stages import Look
 with mock.patch.object(Look, "ahead", []):
     runpy.run_module("pyinfra", run_name="__main__")
 """
@@ -38,7 +38,7 @@ WAYS = {
     "lockstep": ["-c", STAGE_BY_STAGE, "-y", INVENTORY, "deploy.py"],
     "own pace": [
         "-m",
-        "fleet.cli",
+        "mlufleet.cli.main",
         "rollout",
         INVENTORY,
         "--canary",

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from fleet.wanted import load
-from operations import observe
-from operations.wire import posix
+from fleet.release.target import load
+from operations.host import probe
+from operations.host.wire import posix
 from tests.bench import lab, measured
 from tests.lab import paths
 from tests.runs import pyinfra
@@ -32,7 +32,7 @@ PARALLEL = 20 * multiprocessing.cpu_count()
 def command() -> str:
     """What the product sends: its probe under sudo."""
     wanted = load(lab.RELEASE, paths.inside(paths.STORE))
-    fact = observe.command(observe.preamble(wanted))
+    fact = probe.command(probe.preamble(wanted))
     words = str(fact.get_raw_value())
     return posix(f"sudo -H -n sh -c {shlex.quote(words)}")
 

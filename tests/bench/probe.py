@@ -11,8 +11,9 @@ import statistics
 import sys
 import time
 
-from fleet.wanted import load
-from operations import observe, scripts
+from fleet.release.target import load
+from operations.host import probe as host_probe
+from operations.host import scripts
 from tests.bench import lab
 from tests.bench.noop import right
 from tests.lab import hosts, paths
@@ -25,7 +26,7 @@ def main(release: str = lab.RELEASE, *names: str) -> None:
         names = tuple(lab.roots())
         right(list(names))
     wanted = load(release, paths.inside(paths.STORE))
-    text = observe.preamble(wanted) + scripts.body("probe", observe.USES)
+    text = host_probe.preamble(wanted) + scripts.body("probe", host_probe.USES)
     figures = {}
     for name in names:
         hosts.run(name, "cat > /run/bench-probe.sh", given=text)

@@ -15,7 +15,8 @@ import sys  # noqa: E402
 import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from operations import connection, swarm  # noqa: E402
+from operations.host import connection  # noqa: E402
+from operations.transfer import swarm  # noqa: E402
 from tests.bench import distribution as bench  # noqa: E402
 from tests.lab import traffic, up  # noqa: E402
 

@@ -23,8 +23,9 @@ from pyinfra.api import Config, State, StringCommand  # noqa: E402
 from pyinfra.api.connect import connect_all, disconnect_all  # noqa: E402
 from pyinfra.context import ctx_state  # noqa: E402
 
-from fleet.inventory.loading import load  # noqa: E402
-from operations import connection, sending  # noqa: E402
+from fleet.inventory.pyinfra_loader import load  # noqa: E402
+from operations.host import connection  # noqa: E402
+from operations.transfer import ssh_stream  # noqa: E402
 
 SIZE, TIMES, DEST = 256 << 20, 5, "/run/mlufleet-bench"
 CIPHERS = ("aes128-ctr", "aes128-gcm@openssh.com")
@@ -103,7 +104,9 @@ def main(name: str) -> None:
 
         ways: dict[str, Callable[[], object]] = {
             "files.put": lambda: put(ctr, file),
-            "product": lambda: sending.send(host, file, DEST, [(0, SIZE)], sending.Meter(SIZE)),
+            "product": lambda: ssh_stream.send(
+                host, file, DEST, [(0, SIZE)], ssh_stream.Meter(SIZE)
+            ),
             "stream 32 KiB": lambda: stream(ctr, file, 32 << 10),
             "stream 256 KiB": lambda: stream(ctr, file, 256 << 10),
             "stream 1 MiB": lambda: stream(ctr, file, 1 << 20),

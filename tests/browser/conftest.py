@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from fleet.reports import page as pages
+from mlufleet.report import html as pages
 from tests.browser import chromium
 from tests.reports import fleet
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.failures import TABLE
+from fleet.errors import TABLE
 from tests.lab import hosts as lab
 from tests.lab import lies
 from tests.lab.vendor.docker_image import REFERENCE

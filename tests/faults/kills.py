@@ -20,7 +20,7 @@ from functools import partial
 
 import click
 
-from operations.outstanding import STAGES
+from operations.stages import STAGES
 from tests.lab import hosts as lab
 from tests.lab import up
 from tests.runs import CONTAINER, LAB, SITE, WORK, Done, begin, mlufleet

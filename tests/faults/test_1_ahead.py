@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fleet import journal
-from fleet.pieces import SIZE as PIECE
+from fleet.checksum.chunks import SIZE as PIECE
+from mlufleet.journal import journal
 from tests.faults.big import FORGET, HOST, INCOMING, Big
 from tests.faults.drivers import loaded
 from tests.lab import hosts as lab

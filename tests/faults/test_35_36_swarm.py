@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from aria2c import ARIA2C
 
-from fleet import torrent
+from fleet.checksum import torrent
 from tests.lab import engine, traffic, up
 from tests.lab import hosts as lab
 from tests.runs import LAB, RELEASES, SITE, Done, report_in, until

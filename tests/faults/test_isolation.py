@@ -184,13 +184,13 @@ def fleet(place: str, tmp_path: Path) -> Iterator[Fleet]:
 
 INV = "hosts.py"
 LOOKS = {
-    "doctor": ("fleet.cli", "doctor", INV),
-    "dry": ("fleet.cli", "deploy", INV, "--dry"),
-    "deploy": ("fleet.cli", "deploy", INV),
+    "doctor": ("mlufleet", "doctor", INV),
+    "dry": ("mlufleet", "deploy", INV, "--dry"),
+    "deploy": ("mlufleet", "deploy", INV),
     "pyinfra-dry": ("pyinfra", "--dry", INV, "deploy.py"),
     "pyinfra": ("pyinfra", "-y", INV, "deploy.py"),
-    "rollout": ("fleet.cli", "rollout", INV, "--max-fail", "100%"),
-    "validate": ("fleet.cli", "validate", INV, "--data", "validation=2"),
+    "rollout": ("mlufleet", "rollout", INV, "--max-fail", "100%"),
+    "validate": ("mlufleet", "validate", INV, "--data", "validation=2"),
 }
 
 
@@ -205,7 +205,7 @@ def test_every_command_sees_the_good_hosts_beside_the_bad_ones(fleet: Fleet) -> 
         assert set(done.statuses()[host] for host in fleet.good) == {"ok"}, name
         assert "Traceback" not in done.output, name
         assert done.status == (1 if name.startswith("pyinfra") else 2), name
-    asked = fleet.call("lock-status", "fleet.cli", "lock-status", INV)
+    asked = fleet.call("lock-status", "mlufleet", "lock-status", INV)
     assert asked.status == 2
     assert all(f"{host}: free" in asked.output for host in fleet.good)
     # what was given up has left nothing
@@ -224,12 +224,12 @@ def no_way_back(fleet: Fleet) -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_way_back")
 def test_commands_that_act_on_each_host_do_it_beside_the_bad_ones(fleet: Fleet) -> None:
-    undone = fleet.call("rollback", "fleet.cli", "rollback", INV, "--max-fail", "100%")
+    undone = fleet.call("rollback", "mlufleet", "rollback", INV, "--max-fail", "100%")
     codes = {host: said["failure"]["code"] for host, said in undone.report["hosts"].items()}
     assert codes == {**BAD, **dict.fromkeys(fleet.good, "NO_WAY_BACK")}
-    unlocked = fleet.call("unlock", "fleet.cli", "unlock", INV)
+    unlocked = fleet.call("unlock", "mlufleet", "unlock", INV)
     assert unlocked.status == 2 and "Traceback" not in unlocked.output
     for host in fleet.good:
         assert re.search(rf"\[{host}\] +Success", unlocked.output)
-    taken = fleet.call("golden", "fleet.cli", "golden", INV, "closed")
+    taken = fleet.call("golden", "mlufleet", "golden", INV, "closed")
     assert taken.status == 4

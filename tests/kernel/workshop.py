@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from operations import driver
-from operations.scripts import body
+from operations.host.scripts import body
 from tests.kernel import host
 from tests.kernel.host import PACKAGE
 from tests.lab import engine, hosts, paths

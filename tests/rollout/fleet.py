@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet import journal
-from fleet.report import STATUSES
+from mlufleet.journal import journal
+from mlufleet.report.derive import STATUSES
 from tests.lab import hosts as lab
 from tests.runs import LAB, RELEASES, SITE, Done, mlufleet
 

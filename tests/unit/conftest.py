@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.wanted import Wanted
-from operations.state import HostState, parse
+from fleet.release import files as release_files
+from fleet.release import lockfile as locks
+from fleet.release.target import Wanted
+from operations.host.facts import HostState, parse
 from tests.unit import packaged
 
 # the same examples on every machine; HYPOTHESIS_PROFILE=long looks for others
@@ -117,7 +117,7 @@ def site(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def wanted(site: Path) -> Wanted:
-    release = releases.load(site / "small.yml")
+    release = release_files.load(site / "small.yml")
     lock = locks.make(release, site / "store", lambda name: None)
     locks.beside(site / "small.yml").write_text(lock.model_dump_json())
     return Wanted(release, lock, site / "store")

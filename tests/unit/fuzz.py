@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from fleet.failures import InvalidInput
+from fleet.errors import InvalidInput
 
 T = TypeVar("T")
 
@@ -93,35 +93,35 @@ TRAPS = [
 
 #: what reads text that others wrote -> the test that makes such text up
 FOREIGN = {
-    "fleet.bundle.manifest": "test_fuzz_foreign",
-    "fleet.cnmon": "test_cnmon",
-    "fleet.cnvs": "test_validation",
-    "fleet.doctor": "test_fuzz_foreign",
-    "fleet.foreign": "test_foreign",
+    "mlufleet.bundle.manifest": "test_fuzz_foreign",
+    "fleet.vendor.cnmon": "test_cnmon",
+    "fleet.vendor.cnvs": "test_validation",
+    "mlufleet.cli.doctor": "test_fuzz_foreign",
+    "fleet.text.sanitize": "test_foreign",
     "fleet.inventory": "test_fuzz_documents",
-    "fleet.journal": "test_fuzz_journal",
-    "fleet.journaled": "test_fuzz_journal",
-    "fleet.lock": "test_fuzz_documents",
-    "fleet.measured": "test_fuzz_foreign",
-    "fleet.releases": "test_fuzz_documents",
-    "fleet.remembered": "test_fuzz_foreign",
-    "fleet.report": "test_fuzz_journal",
-    "fleet.reports.terminal": "test_fuzz_journal",
-    "fleet.rollout.hooks": "test_fuzz_foreign",
-    "fleet.store.checksums": "test_checksums",
-    "fleet.store.images": "test_images",
-    "fleet.store.packages": "test_store_packages",
-    "fleet.store.repositories": "test_repositories",
+    "mlufleet.journal.journal": "test_fuzz_journal",
+    "mlufleet.journal.event_fields": "test_fuzz_journal",
+    "fleet.release.lockfile": "test_fuzz_documents",
+    "fleet.checksum.cache": "test_fuzz_foreign",
+    "fleet.release.files": "test_fuzz_documents",
+    "fleet.release.snapshot": "test_fuzz_foreign",
+    "mlufleet.report.derive": "test_fuzz_journal",
+    "mlufleet.report.terminal": "test_fuzz_journal",
+    "mlufleet.rollout.hooks": "test_fuzz_foreign",
+    "fleet.store.checksum_files": "test_checksums",
+    "fleet.store.image_archive": "test_images",
+    "fleet.store.system_packages": "test_store_packages",
+    "fleet.store.git_repositories": "test_repositories",
     "fleet.store.weights": "test_store_weights",
     "fleet.store.wheels": "test_wheels",
-    "fleet.urls": "test_store_fetch",
-    "operations.lines": "test_forged",
-    "operations.meeting": "test_fuzz_foreign",
-    "operations.peer": "test_fuzz_foreign",
-    "operations.rewrite": "test_forged",
-    "operations.state": "test_fuzz_probe",
-    "operations.sudo": "test_fuzz_foreign",
-    "operations.transfer": "test_forged",
+    "fleet.text.redact": "test_store_fetch",
+    "operations.host.output": "test_forged",
+    "operations.transfer.tracker": "test_fuzz_foreign",
+    "operations.transfer.aria2": "test_fuzz_foreign",
+    "operations.host.file_edit": "test_forged",
+    "operations.host.facts": "test_fuzz_probe",
+    "operations.host.sudo": "test_fuzz_foreign",
+    "operations.transfer.upload": "test_forged",
 }
 
 SCALARS = st.one_of(

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import inventory, launch
-from fleet.failures import InvalidInput
+from fleet import inventory
+from fleet.errors import InvalidInput
 from fleet.inventory import addresses
-from fleet.wanted import Wanted
+from fleet.release.target import Wanted
+from mlufleet.run import launcher
 from tests.unit.test_inventory import refused, written
 
 RIGHT = {
@@ -258,7 +259,7 @@ def test_an_inventory_of_pyinfras_own_is_held_to_the_same(
     data = {"release": f"{site}/small.yml", "store": f"{site}/store"}
     (site / "own.py").write_text(f"hosts = ({hosts}, {data!r})\n")
     with pytest.raises(InvalidInput) as error:
-        launch.validated(str(site / "own.py"))
+        launcher.validated(str(site / "own.py"))
     assert str(error.value).startswith(f"{site}/own.py: {why}")
 
 

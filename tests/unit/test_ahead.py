@@ -12,12 +12,14 @@ import pytest
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
-from fleet.wanted import Wanted
-from operations import ahead, events, outstanding, room, sending, shares, swarm
-from operations.sending import Meter
+from fleet.release.target import Wanted
+from operations import disk_space, stages
+from operations.host import events, limits
+from operations.host.facts import HostState
 from operations.stage import Options
-from operations.state import HostState
-from operations.transfer import Upload
+from operations.transfer import prefetch, ssh_stream, swarm
+from operations.transfer.ssh_stream import Meter
+from operations.transfer.upload import Upload
 from tests.unit.conftest import BARE, probe
 
 HOST: Any = SimpleNamespace(name="a", print_prefix="[a] ", connector=None, data={})
@@ -34,7 +36,7 @@ class File:
 
     def fill(self, host: Any, arguments: Any) -> list[str]:
         self.tries += 1
-        with shares.place(host, "upload ahead"):
+        with limits.place(host, "upload ahead"):
             self.under_way += 1
             try:
                 self.arrives.wait()
@@ -49,7 +51,7 @@ def begin(*wanted: Any, before: tuple[Any, ...] = ()) -> None:
     """Begin with what the host wants now. :param before: what it wanted before it was locked"""
     now = SimpleNamespace(ahead=list(wanted))
     look: Any = SimpleNamespace(ahead=list(before), anew=lambda _: now)
-    ahead.Begin(look).execute(None, HOST, {})  # type: ignore[arg-type]
+    prefetch.Begin(look).execute(None, HOST, {})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -59,20 +61,20 @@ def files() -> Iterator[tuple[File, File]]:
     begin(*files)
     gevent.sleep(0)
     yield files
-    ahead.end("a")
+    prefetch.end("a")
     gevent.sleep(0)
     assert not any(file.under_way for file in files)
 
 
 def taken(kind: str) -> set[str]:
-    with ahead.taken(HOST, kind) as brought:
+    with prefetch.taken(HOST, kind) as brought:
         return set(brought)
 
 
 def test_a_stage_waits_for_its_file_and_the_next_one_goes_on(files: tuple[File, File]) -> None:
     image, weights = files
     stage = gevent.spawn(taken, "image")
-    gevent.sleep(2 * ahead.PATIENCE)
+    gevent.sleep(2 * prefetch.PATIENCE)
     assert not stage.dead and (image.under_way, weights.under_way) == (1, 0)
     image.arrives.set()
     assert stage.get(timeout=5) == {"image.part"}
@@ -85,22 +87,22 @@ def test_a_stage_waits_for_its_file_and_the_next_one_goes_on(files: tuple[File, 
 def test_a_stage_takes_over_a_file_that_only_waits_for_a_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shares, "places", {"upload ahead": BoundedSemaphore(0)})
+    monkeypatch.setattr(limits, "places", {"upload ahead": BoundedSemaphore(0)})
     image, weights = File("image"), File("weights")
     begin(image, weights)
     gevent.sleep(0)
-    assert len(shares.waiting) == 1
+    assert len(limits.waiting) == 1
     with gevent.Timeout(5):
         assert taken("image") == set() and image.tries == 1
     gevent.sleep(0)
     assert weights.tries == 1, "the next one is on its way"
-    ahead.end("a")
-    assert not shares.waiting
+    prefetch.end("a")
+    assert not limits.waiting
 
 
 def test_a_stage_takes_over_a_file_whose_turn_has_not_come(files: tuple[File, File]) -> None:
     image, weights = files
-    with gevent.Timeout(5), ahead.taken(HOST, "weights") as brought:
+    with gevent.Timeout(5), prefetch.taken(HOST, "weights") as brought:
         assert brought == set() and image.under_way == weights.under_way == 0
 
 
@@ -120,7 +122,7 @@ def test_what_goes_wrong_is_left_to_the_stage_and_fails_nobody(
 
 def test_a_reboot_stops_it_and_it_goes_on_afterwards(files: tuple[File, File]) -> None:
     image, _ = files
-    with ahead.grounded(HOST):
+    with prefetch.grounded(HOST):
         gevent.sleep(0)
         assert image.under_way == 0
     gevent.sleep(0)
@@ -129,11 +131,11 @@ def test_a_reboot_stops_it_and_it_goes_on_afterwards(files: tuple[File, File]) -
 
 def test_a_failure_of_the_host_ends_it_for_good(files: tuple[File, File]) -> None:
     image, weights = files
-    with ahead.grounded(HOST):
+    with prefetch.grounded(HOST):
         events.emit("b", "failed")
-        assert "a" in ahead.flights
+        assert "a" in prefetch.flights
         events.emit("a", "failed", stage="driver", code="TIMED_OUT")
-        assert not ahead.flights
+        assert not prefetch.flights
     gevent.sleep(0)
     assert image.under_way == weights.under_way == 0
 
@@ -142,12 +144,12 @@ def test_a_run_that_is_halted_ends_it_at_once(
     files: tuple[File, File], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events._Halt, "asked", False)
-    monkeypatch.setattr(ahead, "GRACE", 0.01)
+    monkeypatch.setattr(prefetch, "GRACE", 0.01)
     image, weights = files
     events.halt()
     gevent.sleep(0.1)
     assert image.under_way == 0
-    with ahead.grounded(HOST):
+    with prefetch.grounded(HOST):
         pass
     gevent.sleep(0)
     assert (image.tries, weights.tries) == (1, 0), "nor does it begin again"
@@ -156,7 +158,7 @@ def test_a_run_that_is_halted_ends_it_at_once(
 def test_a_block_is_sent_whole_before_the_sender_ends(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    (tmp_path / "x").write_bytes(bytes(3 * sending.BLOCK))
+    (tmp_path / "x").write_bytes(bytes(3 * ssh_stream.BLOCK))
     sent: list[int] = []
 
     class Slow(contextlib.AbstractContextManager[Any]):
@@ -166,21 +168,21 @@ def test_a_block_is_sent_whole_before_the_sender_ends(
             gevent.sleep(0.2)
             sent.append(len(block))
 
-    monkeypatch.setattr(sending.connection, "stream", lambda *_: Slow())
-    size = 3 * sending.BLOCK
-    flying = gevent.spawn(sending.send, HOST, tmp_path / "x", "/x", [(0, size)], Meter(size))
+    monkeypatch.setattr(ssh_stream.connection, "stream", lambda *_: Slow())
+    size = 3 * ssh_stream.BLOCK
+    flying = gevent.spawn(ssh_stream.send, HOST, tmp_path / "x", "/x", [(0, size)], Meter(size))
     gevent.sleep(0.05)
-    ahead._end(flying)
-    assert sent == [sending.BLOCK] and isinstance(flying.value, gevent.GreenletExit)
+    prefetch._end(flying)
+    assert sent == [ssh_stream.BLOCK] and isinstance(flying.value, gevent.GreenletExit)
 
 
 def test_what_a_killed_run_has_loaded_meanwhile_is_not_sent() -> None:
     begin(before=(File("image"),))
-    assert not ahead.flights
+    assert not prefetch.flights
 
 
 def test_a_host_that_was_not_given_anything_has_no_flight() -> None:
-    assert taken("image") == set() and not ahead.flights
+    assert taken("image") == set() and not prefetch.flights
 
 
 # an upload
@@ -203,7 +205,7 @@ def partial(size: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> tuple[
 
     monkeypatch.setattr(upload, "_receive", receive)
     monkeypatch.setattr(upload, "_compared", lambda *_: did.append("compare") or (0, []))
-    monkeypatch.setattr("operations.transfer.send", send)
+    monkeypatch.setattr("operations.transfer.upload.send", send)
     return upload, did
 
 
@@ -241,9 +243,9 @@ def test_a_host_that_is_stopped_in_a_swarm_is_led_back(monkeypatch: pytest.Monke
 # what
 
 
-def look(wanted: Wanted, state: HostState) -> outstanding.Look:
+def look(wanted: Wanted, state: HostState) -> stages.Look:
     options = Options()
-    return outstanding.Look(wanted, options, state, outstanding.drift(wanted, state, options))
+    return stages.Look(wanted, options, state, stages.drift(wanted, state, options))
 
 
 def test_what_a_bare_host_needs_of_image_and_weights_comes_ahead(
@@ -260,18 +262,20 @@ def test_nothing_comes_ahead_of_the_first_that_is_to_do(
     wanted: Wanted, bare: HostState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = look(wanted, bare)
-    monkeypatch.setattr(outstanding.weights, "wrong", lambda *_: [])
+    monkeypatch.setattr(stages.weights, "wrong", lambda *_: [])
     first = {stage: found.drift[stage] for stage in ("image", "container")}
-    alone = outstanding.Look(wanted, found.options, bare, {**first})
+    alone = stages.Look(wanted, found.options, bare, {**first})
     assert len(alone.uploads) == 1 and alone.ahead == []
-    after = outstanding.Look(wanted, found.options, bare, {"driver": ["x"], **first})
+    after = stages.Look(wanted, found.options, bare, {"driver": ["x"], **first})
     assert len(after.ahead) == 1
 
 
 def test_what_has_come_of_weights_needs_no_room_again(wanted: Wanted) -> None:
     (file,) = wanted.lock.under("weights").values()
-    needed = sum(n.size for n in room.needs(wanted, probe(*BARE)) if n.path == "/var/lib/mlufleet")
+    needed = sum(
+        n.size for n in disk_space.needs(wanted, probe(*BARE)) if n.path == "/var/lib/mlufleet"
+    )
     free = f"disk|/var/lib/mlufleet|{needed - 1}"
     nothing, some = probe(*BARE, free), probe(*BARE, free, f"part|weights.{file.sha256}.0.part|1")
-    short = room.short(wanted, nothing)
-    assert short and short.code == "NO_SPACE" and room.short(wanted, some) is None
+    short = disk_space.short(wanted, nothing)
+    assert short and short.code == "NO_SPACE" and disk_space.short(wanted, some) is None

@@ -14,10 +14,10 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 
-from fleet.failures import InvalidInput
+from fleet.errors import InvalidInput
 from fleet.inventory import Entry, ansible, ansible_command
-from fleet.inventory.reading import CONNECTING
-from fleet.wanted import Wanted
+from fleet.inventory.host_file import CONNECTING
+from fleet.release.target import Wanted
 from tests.unit.fuzz import altered, judged, mutated
 from tests.unit.test_groups import INVENTORIES, limited, loaded
 from tests.unit.warm_ansible import WarmAnsible, warm_ansible

@@ -19,13 +19,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from fleet import caller, ending, journal, launch, measured, report, whole
-from fleet.cli import main
-from fleet.failures import InvalidInput
-from fleet.rollout.conductor import Conductor
-from fleet.run import Log, Run
-from fleet.wanted import Wanted
-from operations import events
+from fleet.checksum import cache
+from fleet.documents import atomic_write
+from fleet.errors import InvalidInput
+from fleet.release.target import Wanted
+from mlufleet.cli.main import main
+from mlufleet.journal import journal
+from mlufleet.report import derive
+from mlufleet.rollout.coordinator import Conductor
+from mlufleet.run import interrupts, launcher, operator
+from mlufleet.run.run import Log, Run
+from operations.host import events
 from tests.runs import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +49,7 @@ import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 broken = [os.dup(1), os.dup(2)]
 out = os.open("codes", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-from fleet.cli import main
+from mlufleet.cli.main import main
 for words in {COMMANDS!r}:
     os.dup2(broken[0], 1)
     os.dup2(broken[1], 2)
@@ -208,7 +212,7 @@ def test_a_run_that_could_keep_no_journal_is_refused_before_the_first_connection
         little = SimpleNamespace(f_blocks=9, f_bavail=1, f_frsize=4096)
         monkeypatch.setattr(os, "statvfs", lambda path: little)
     with pytest.raises(InvalidInput, match="journal and report"):
-        launch.run("hosts.py", ())
+        launcher.run("hosts.py", ())
 
 
 def test_two_runs_of_one_second_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,14 +246,14 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(
     )
     kept.append("stage-done", "a", stage="image", changes=["x"], seconds=3.0, driver="")
     kept.append("end")
-    found = report.of(tmp_path / "1")["hosts"]["a"]
+    found = derive.of(tmp_path / "1")["hosts"]["a"]
     assert found["ahead"] >= 0 and [s["seconds"] for s in found["stages"]] == [3.0]
 
 
 def test_a_killed_process_of_the_same_number_is_in_nobodys_way(tmp_path: Path) -> None:
     journal.Journal(tmp_path / "1").append("hosts", names=["a"], groups={})
     (tmp_path / f".latest-{os.getpid()}").symlink_to("0")
-    report.write(tmp_path / "1")
+    derive.write(tmp_path / "1")
     assert (tmp_path / "latest").readlink() == Path("1")
 
 
@@ -261,7 +265,7 @@ def test_a_report_that_cannot_be_written_is_shown(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(whole, "write", full)
+    monkeypatch.setattr(atomic_write, "write", full)
     done = CliRunner().invoke(main, ["report"])
     assert done.exit_code == 0 and "only shown: Read-only file system" in done.output
 
@@ -269,7 +273,7 @@ def test_a_report_that_cannot_be_written_is_shown(
 def test_one_request_to_stop_that_comes_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 0.1, 0.2, 9.0, 9.1, 9.2])
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
-    requests = ending.Requests()
+    requests = interrupts.Requests()
     told = [
         requests.new(number)
         for number in (
@@ -309,7 +313,7 @@ def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
     monkeypatch.setattr(events, "listeners", [])
     ended: list[str] = []
     conductor = object.__new__(Conductor)
-    conductor.interrupts, conductor.requests = 0, ending.Requests()
+    conductor.interrupts, conductor.requests = 0, interrupts.Requests()
     conductor.stopping = conductor.changed = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
     conductor.scheduler = SimpleNamespace(stop=ended.append, running={"a"})  # type: ignore[assignment]
     work: Any = SimpleNamespace(kill=lambda block: ended.append("killed"))
@@ -317,14 +321,14 @@ def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
     conductor._interrupted(signal.SIGHUP)
     conductor._interrupted(signal.SIGHUP)  # the shell tells its jobs, and so does the kernel
     assert ended == ["interrupted"] and not events.halted()
-    monkeypatch.setattr(ending, "TOGETHER", 0)
+    monkeypatch.setattr(interrupts, "TOGETHER", 0)
     conductor._interrupted(signal.SIGTERM)
     assert ended == ["interrupted", "interrupted", "killed"] and events.halted()
 
 
 def test_under_nohup_a_closed_terminal_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
-    assert signal.SIGHUP not in ending.asked()
+    assert signal.SIGHUP not in interrupts.asked()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -366,13 +370,13 @@ def test_a_user_that_no_file_knows_is_known_by_its_number(monkeypatch: pytest.Mo
         raise KeyError(f"getpwuid(): uid not found: {uid}")
 
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    assert caller.name().startswith(f"uid{os.getuid()}@")
-    assert measured.cache().parts[:2] == ("runs", ".cache")
+    assert operator.name().startswith(f"uid{os.getuid()}@")
+    assert cache.cache().parts[:2] == ("runs", ".cache")
 
 
 def test_a_look_needs_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
-    with launch._scratch() as file:
+    with launcher._scratch() as file:
         file.write(b"x")
         file.seek(0)
         assert file.read() == b"x"
@@ -390,15 +394,15 @@ def test_a_folder_with_blanks_and_chinese_letters_is_a_project_as_any(project: P
         "XDG_CACHE_HOME": str(moved / "cache"),
     }
     for words in (
-        ["-O", "-m", "fleet.cli", "check", "hosts.py"],
-        ["-m", "fleet.cli", "inventory", "hosts.py"],
+        ["-O", "-m", "mlufleet", "check", "hosts.py"],
+        ["-m", "mlufleet", "inventory", "hosts.py"],
     ):
         done = python(*words, cwd=moved, env=bare, capture_output=True)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_working_folder_that_is_gone_is_told_in_a_sentence(tmp_path: Path) -> None:
-    words = f"mkdir d && cd d && rmdir ../d && exec {sys.executable} -m fleet.cli check hosts.py"
+    words = f"mkdir d && cd d && rmdir ../d && exec {sys.executable} -m mlufleet check hosts.py"
     done = subprocess.run(
         ["sh", "-c", words],
         cwd=tmp_path,
@@ -418,7 +422,7 @@ def test_a_runs_files_are_read_by_nobody_else_whatever_the_umask(tmp_path: Path)
         journal.Journal(folder).append("hosts", names=["a"], groups={})
         log = Log(folder)
         log.emit(SimpleNamespace(getMessage=lambda: "[a] Connected"))  # type: ignore[arg-type]
-        whole.write(folder / "report.json", "{}", private=True)
+        atomic_write.write(folder / "report.json", "{}", private=True)
     finally:
         os.umask(before)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -430,7 +434,7 @@ def test_a_link_that_somebody_planted_is_not_written_through(tmp_path: Path) -> 
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / f"report.json.{os.getpid()}.part").symlink_to(victim)
-    whole.write(tmp_path / "report.json", "{}")
+    atomic_write.write(tmp_path / "report.json", "{}")
     (tmp_path / "1").mkdir()
     (tmp_path / "1/journal.jsonl").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic"):
@@ -442,7 +446,7 @@ def test_a_lock_is_one_line_of_five_fields_whatever_was_typed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LOGNAME", "a\tb\nc\x1b[2J")
-    told = [caller.name(), caller.command(["deploy", "x", "--data", "note=a\tb\nc\x1b[2J"])]
+    told = [operator.name(), operator.command(["deploy", "x", "--data", "note=a\tb\nc\x1b[2J"])]
     assert all(line.isprintable() and "\t" not in line for line in told)
     assert told[0].startswith("a_b_c")
 
@@ -457,6 +461,6 @@ def test_a_lock_is_one_line_of_five_fields_whatever_was_typed(
     ],
 )
 def test_a_lock_and_a_journal_tell_no_secret_of_the_command(words: list[str], said: str) -> None:
-    told = caller.command(words)
+    told = operator.command(words)
     assert said in told.replace("'_sudo", "_sudo").replace("'--data", "--data")
     assert "hunter2" not in told

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fleet import releases
-from fleet.bundle import contents, environment, manifest
-from fleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
-from fleet.cli import main
-from fleet.failures import TABLE
-from fleet.wanted import Wanted, load
+from fleet.errors import TABLE
+from fleet.release import files
+from fleet.release.target import Wanted, load
+from mlufleet.bundle import contents, environment, manifest
+from mlufleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
+from mlufleet.cli.main import main
 from tests.lab import engine
 
 DOCS = Path(__file__).parents[2] / "docs/air-gap.md"
@@ -118,8 +118,8 @@ def test_all_of_a_release_and_the_tool_is_there_and_the_way_up_is_told(
     for name in (
         "deploy.py",
         "config.py",
-        "fleet/cli.py",
-        "operations/step.py",
+        "mlufleet/cli/main.py",
+        "operations/host/job.py",
         "files/scripts/probe.sh",
         "environment/one-1-py3-none-any.whl",
         "pyproject.toml",
@@ -152,7 +152,7 @@ def test_a_store_that_is_not_the_locks_is_not_packed(site: Path, packed: Path) -
 
 def test_what_hosts_would_have_to_fetch_is_told(site: Path, packed: Path) -> None:
     assert "hosts will fetch" not in pack(site)[1]
-    release = releases.load(site / "small.yml")
+    release = files.load(site / "small.yml")
     source = release.sources[0].model_copy(update={"bundle": None, "url": "https://example.com/m"})
     needed = contents.Needed({site: release.model_copy(update={"sources": (source,)})}, [])
     assert contents.needs_network(needed) == ["source model: https://example.com/m"]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import lock as locks
-from fleet.failures import InvalidInput
-from fleet.store import checksums
+from fleet.errors import InvalidInput
+from fleet.release import lockfile as locks
+from fleet.store import checksum_files
 
 NAME, CONTENT = "driver-5.10.rpm", b"the vendor's bytes"
 MD5, SHA1 = hashlib.md5(CONTENT).hexdigest(), hashlib.sha1(CONTENT).hexdigest()
@@ -134,11 +134,11 @@ def test_a_sum_file_that_may_not_be_read_is_named(file: Path) -> None:
 @example(("a" + " " * 40_000 + "x").encode())
 @example(("ab " * 20_000).encode())
 def test_any_bytes_are_sums_or_none(content: bytes) -> None:
-    for name, digits in checksums.lines(content):
-        assert len(digits) in checksums.LENGTHS and "\n" not in name
+    for name, digits in checksum_files.lines(content):
+        assert len(digits) in checksum_files.LENGTHS and "\n" not in name
 
 
 @pytest.mark.parametrize("kind", ["BLAKE2b", "BLAKE2s-256", "SM3", "SHA3-256", "SHA512/256"])
 def test_a_sum_of_another_kind_is_none_of_ours(kind: str) -> None:
     with pytest.raises(ValueError, match="no line of it is one"):
-        checksums.said(f"{kind} (driver.rpm) = {'0' * 64}\n".encode(), "driver.rpm")
+        checksum_files.said(f"{kind} (driver.rpm) = {'0' * 64}\n".encode(), "driver.rpm")

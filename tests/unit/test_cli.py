@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.failures import InvalidInput, reference
-from fleet.launch import validated
-from fleet.wanted import Wanted, load
+from fleet.errors import InvalidInput, reference
+from fleet.release.target import Wanted, load
+from mlufleet.run.launcher import validated
 
 
 def native(site: Path, **data: object) -> str:
@@ -71,7 +71,7 @@ def test_the_page_of_failure_codes_is_the_table() -> None:
 def test_help_and_status_load_neither_pyinfra_nor_models_nor_tables() -> None:
     for words in (["--help"], ["status", "20000101-000000-1"], ["explain", "SUDO"]):
         code = (
-            "import sys\nfrom fleet.cli import main\n"
+            "import sys\nfrom mlufleet.cli.main import main\n"
             f"try: main({words!r})\nexcept SystemExit: pass\n"
             "print(sorted({'pyinfra', 'paramiko', 'pydantic', 'yaml', 'rich'} & set(sys.modules)))"
         )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import cnmon, compatibility
+from fleet.release import compatibility
+from fleet.vendor import cnmon
 
 RULE = "+-------------------------------+----------------------+-----------------------+"
 OLD = f"""\

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet import compatibility, releases
-from fleet import lock as locks
-from fleet.failures import Failure, InvalidInput
-from fleet.wanted import Wanted, load
+from fleet.errors import Failure, InvalidInput
+from fleet.release import compatibility
+from fleet.release import files as release_files
+from fleet.release import lockfile as locks
+from fleet.release.target import Wanted, load
 from operations import preflight
+from operations.host.facts import HostState
 from operations.stage import Options
-from operations.state import HostState
 from tests.unit import packaged
 from tests.unit.conftest import REFERENCE
 
@@ -72,7 +73,7 @@ def test_too_old_a_driver_is_refused_before_anything_is_touched(site: Path, firs
     said = {"com.cambricon.driver": "v5.10.22", "maintainer": "x"}
     archive(site / "store/image.tar.gz", first, said)
     path = site / "small.yml"
-    lock = locks.make(releases.load(path), site / "store", lambda name: None)
+    lock = locks.make(release_files.load(path), site / "store", lambda name: None)
     assert lock.image.labels == {"com.cambricon.driver": "v5.10.22"}
     locks.beside(path).write_text(lock.model_dump_json())
     with pytest.raises(InvalidInput, match=r"driver 5\.10\.10 is too old.*5\.10\.22 or newer"):
@@ -80,8 +81,8 @@ def test_too_old_a_driver_is_refused_before_anything_is_touched(site: Path, firs
 
 
 def test_the_drivers_of_the_tutorials_are_new_enough_for_their_images(wanted: Wanted) -> None:
-    for path in releases.RELEASES.glob("*.yml"):
-        release = releases.load(path)
+    for path in release_files.RELEASES.glob("*.yml"):
+        release = release_files.load(path)
         assert compatibility.needed(release, wanted.lock) is not None, path
         assert compatibility.problem(release, wanted.lock) is None, path
 

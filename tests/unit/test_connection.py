@@ -13,9 +13,9 @@ from pyinfra import host as current_host
 from pyinfra.connectors.util import read_output_buffers
 from pyinfra.context import ctx_host
 
-from fleet.inventory import transports
-from operations import connection
-from operations.failing import alone
+from fleet.inventory import ssh_transport
+from operations.host import connection
+from operations.host.failures import alone
 
 OUTPUT, ERRORS = b"Willkommen, Gr\xf6\xdfe\n\xc4\xe3\nlast", b"\xff\n"
 
@@ -81,7 +81,7 @@ def test_the_cheapest_cipher_goes_first_and_the_others_stay_in_their_order() -> 
     ours, theirs = socket.socketpair()
     with ours, theirs:
         usual = paramiko.Transport(theirs).get_security_options().ciphers
-        found = transports.quick(ours).get_security_options().ciphers
+        found = ssh_transport.quick(ours).get_security_options().ciphers
     assert found[0] == "aes128-gcm@openssh.com"
     assert sorted(found) == sorted(usual) and "aes128-ctr" in found
     assert list(found[1:]) == [name for name in usual if name != found[0]]
@@ -93,7 +93,7 @@ def test_small_packets_are_sent_at_once_from_the_handshake_on() -> None:
         socket.create_connection(listening.getsockname()) as sock,
     ):
         assert not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        transports.quick(sock)
+        ssh_transport.quick(sock)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -103,8 +103,8 @@ def test_a_connection_that_waits_seldom_wakes_its_reader() -> None:
         socket.create_server(("127.0.0.1", 0)) as listening,
         socket.create_connection(listening.getsockname()) as sock,
     ):
-        transports.quick(sock)
-        assert sock.gettimeout() == transports.PATIENCE >= 1
+        ssh_transport.quick(sock)
+        assert sock.gettimeout() == ssh_transport.PATIENCE >= 1
 
 
 @pytest.mark.parametrize(("cipher", "rare"), [("aes128-ctr", True), ("3des-cbc", False)])

@@ -7,24 +7,24 @@ from typing import Any
 
 import pytest
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.failures import Failure
-from fleet.wanted import Wanted
+from fleet.errors import Failure
+from fleet.release import files
+from fleet.release import lockfile as locks
+from fleet.release.target import Wanted
 from operations import (
     container,
     driver,
     engine,
-    headers,
     image,
+    kernel_headers,
     migration,
-    outstanding,
     packages,
     preflight,
     sources,
 )
+from operations import stages as operations_stages
+from operations.host.facts import HostState
 from operations.stage import Options
-from operations.state import HostState
 from tests.unit.conftest import BARE, DRIVEN, probe
 from tests.unit.packaged import deb
 
@@ -254,11 +254,11 @@ def test_an_edited_migrated_tree_is_made_again(wanted: Wanted) -> None:
 
 def test_a_host_that_could_not_be_seen_is_not_right(wanted: Wanted) -> None:
     why = Failure("PROBE_FAILED")
-    assert outstanding.drift(wanted, why, NONE) == {outstanding.PROBE: why}
+    assert operations_stages.drift(wanted, why, NONE) == {operations_stages.PROBE: why}
 
 
 def test_a_refused_host_stops_there(wanted: Wanted) -> None:
-    assert list(outstanding.drift(wanted, without("card"), NONE)) == ["preflight"]
+    assert list(operations_stages.drift(wanted, without("card"), NONE)) == ["preflight"]
 
 
 def test_packages_are_believed_only_while_their_folders_are_as_they_were(wanted: Wanted) -> None:
@@ -350,13 +350,13 @@ def test_headers_are_carried_for_exactly_the_kernel_that_lacks_them(
     text = (site / "small.yml").read_text()
     text = text.replace("driver:\n", "driver:\n  headers: {ubuntu18.04: headers}\n", 1)
     (site / "small.yml").write_text(text)
-    release = releases.load(site / "small.yml")
+    release = files.load(site / "small.yml")
     wanted = Wanted(release, locks.make(release, site / "store", lambda name: None), site / "store")
     lines = [line for line in BARE if not line.startswith("headers")]
     state = probe(*lines, "tool|apt-get")
     decided = preflight.decide(wanted, state, NONE)
     assert decided == [] if carried else code(decided) == "HEADERS_MISSING"
-    steps = [repr(step) for step in headers.install(wanted, state, state.kernel)]
+    steps = [repr(step) for step in kernel_headers.install(wanted, state, state.kernel)]
     assert len(steps) == (2 if carried else 0)
     assert all(file in step and "linux-kbuild_1_amd64.deb" in step for step in steps)
 
@@ -366,7 +366,7 @@ def test_headers_come_from_the_hosts_repositories_where_the_release_has_none(
 ) -> None:
     state = without("headers", "tool|apt-get", "offered|4.15.0-20-generic")
     assert preflight.decide(wanted, state, NONE) == []
-    (step,) = headers.install(wanted, state, state.kernel)
+    (step,) = kernel_headers.install(wanted, state, state.kernel)
     assert repr(step).endswith("4.15.0-20-generic linux-headers-4.15.0-20-generic)")
     other = without("headers", "tool|apt-get", "offered|4.15.0-99-generic")
     assert code(preflight.decide(wanted, other, NONE)) == "HEADERS_MISSING"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from operations import driver
-from operations.scripts import body
+from operations.host.scripts import body
 
 NAME, A, B = "cambricon-mlu-driver-centos7", "5.10.10", "5.10.22"
 KERNEL = "3.10.0-1.el7"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.scripts import body
+from operations.host.scripts import body
 
 PACKAGE = "options cambricon-drv virtcon_en=1\n#options cambricon-drv check_en=0x3\n"
 MAKE_LOG = """\

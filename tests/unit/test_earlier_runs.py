@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fleet import journal
-from fleet.reports.files import previous
+from mlufleet.journal import journal
+from mlufleet.report.publish import previous
 
 
 def report(runs: Path, name: str, *hosts: str, dry: bool = False) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet import releases
-from fleet.failures import InvalidInput
-from fleet.wanted import Wanted
+from fleet.errors import InvalidInput
+from fleet.release import files
+from fleet.release.target import Wanted
 from tests.unit.test_inventory import refused
 from tests.unit.test_release import broken
 
@@ -65,7 +65,7 @@ def test_what_an_extended_file_brought_is_told_with_that_file(site: Path) -> Non
         "extends: small\nname: other\nsources:\n  - {name: second, path: /b, bundle: b, tag: 1.5}\n"
     )
     with pytest.raises(InvalidInput) as error:
-        releases.load(site / "other.yml")
+        files.load(site / "other.yml")
     lines = str(error.value).splitlines()
     assert len(lines) == 2
     assert lines[0].startswith(f"{small}:13: sources.0.path: ")
@@ -76,13 +76,13 @@ def test_what_an_extended_file_brought_is_told_with_that_file(site: Path) -> Non
 def test_a_release_that_extends_itself_by_any_name_is_refused(site: Path, parent: str) -> None:
     (site / "other.yml").write_text(f"name: other\nextends: {parent}\n")
     with pytest.raises(InvalidInput, match=r"other\.yml:2: extends: it extends itself"):
-        releases.load(site / "other.yml")
+        files.load(site / "other.yml")
 
 
 def test_a_release_that_extends_what_is_not_there_is_named(site: Path) -> None:
     (site / "other.yml").write_text("name: other\nextends: smal\n")
     with pytest.raises(InvalidInput, match=r"other\.yml:2: extends: release 'smal': no file"):
-        releases.load(site / "other.yml")
+        files.load(site / "other.yml")
 
 
 def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
         "  - {name: model, path: /b, bundle: b, tag: v1}\n"
     )
     with pytest.raises(InvalidInput, match=r"other\.yml:1: two sources have one name"):
-        releases.load(site / "other.yml")
+        files.load(site / "other.yml")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet.wanted import Wanted
+from fleet.release.target import Wanted
 from operations import container
-from operations.scripts import text
+from operations.host.facts import HostState
+from operations.host.scripts import text
 from operations.stage import Options
-from operations.state import HostState
 from tests.unit.conftest import DRIVEN, probe
 
 EARLY = (

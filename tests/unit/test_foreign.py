@@ -19,16 +19,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from pyinfra import logger
 from pyinfra.api import output
 
-from fleet import cli, doctor, foreign, journal, report
-from fleet.failures import Failure, InvalidInput
-from fleet.inventory import graph
-from fleet.reports import files, terminal
-from fleet.rollout import hooks, progress
-from fleet.rollout.view import View
-from fleet.run import Log
-from operations import events
-from operations.lines import Lines
-from operations.state import parse
+from fleet.errors import Failure, InvalidInput
+from fleet.inventory import tree
+from fleet.text import sanitize
+from mlufleet.cli import doctor, main
+from mlufleet.journal import journal
+from mlufleet.report import derive, publish, terminal
+from mlufleet.rollout import hooks, status
+from mlufleet.rollout.live_view import View
+from mlufleet.run.run import Log
+from operations.host import events
+from operations.host.facts import parse
+from operations.host.output import Lines
 from tests.unit.conftest import BARE
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.test_last_look import PROVISIONED, RIGHT, at, first
@@ -38,27 +40,27 @@ NASTY = (
     "=1+1\x1b]0;pwned\x07\x1b[2J\x1b[31mred\x9b2Jx\b\b\u202egnp\u2028\u2066\x85\r\n\x0b"
     "mlu9: free</script><b onload='x'>&[red]\\\"}, 模型 é\ud800\ufffe\x00"
 )
-SHOWN = foreign.line(NASTY)
+SHOWN = sanitize.line(NASTY)
 HARMLESS = r"\x1b]0;pwned\x07\x1b[2J\x1b[31mred\x9b2Jx\x08\x08\u202egnp\u2028\u2066\x85\r\n\x0b"
 
 
 def inert(text: str) -> bool:
     """Nothing in it is obeyed; what is between its own lines is not looked at."""
     text.encode()
-    return not foreign.ACTIVE.search(text.replace("\n", ""))
+    return not sanitize.ACTIVE.search(text.replace("\n", ""))
 
 
 def test_what_is_shown_says_what_it_was() -> None:
     assert HARMLESS in SHOWN and inert(SHOWN) and "模型 é" in SHOWN
-    assert foreign.line(SHOWN) == SHOWN
-    assert foreign.text("a\nb\x1b\tc") == "a\nb\\x1b\tc" and foreign.flat("a\n  b\n") == "a; b"
-    assert foreign.data({NASTY: [NASTY, 1, None]}) == {SHOWN: [SHOWN, 1, None]}
+    assert sanitize.line(SHOWN) == SHOWN
+    assert sanitize.text("a\nb\x1b\tc") == "a\nb\\x1b\tc" and sanitize.flat("a\n  b\n") == "a; b"
+    assert sanitize.data({NASTY: [NASTY, 1, None]}) == {SHOWN: [SHOWN, 1, None]}
 
 
 @given(text=ANY_TEXT)
 def test_no_text_is_obeyed_and_shown_twice_it_is_the_same(text: str) -> None:
-    assert inert(foreign.line(text)) and foreign.line(foreign.line(text)) == foreign.line(text)
-    assert foreign.text(text).count("\n") == text.count("\n")
+    assert inert(sanitize.line(text)) and sanitize.line(sanitize.line(text)) == sanitize.line(text)
+    assert sanitize.text(text).count("\n") == text.count("\n")
 
 
 def nasty_run(folder: Path) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def nasty_run(folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     lines = (json.dumps(event) + "\n" for event in events)
     (folder / "journal.jsonl").write_text("".join(lines))
-    return report.write(folder)
+    return derive.write(folder)
 
 
 def test_every_way_out_of_a_report_shows_it_as_text(
@@ -110,10 +112,10 @@ def test_every_way_out_of_a_report_shows_it_as_text(
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "runs/20260101-000000-1"
     found = nasty_run(folder)
-    files.publish(found, folder)
+    publish.publish(found, folder)
     terminal.summary(found, folder)
     doctor.show(found)
-    for line in (*doctor.locks(found), *progress.lines("latest"), *progress.drift("latest")):
+    for line in (*doctor.locks(found), *status.lines("latest"), *status.drift("latest")):
         click.echo(line)
     click.echo(json.dumps(doctor.findings(found), ensure_ascii=False))
     said = capsys.readouterr()
@@ -131,7 +133,7 @@ def test_every_way_out_of_a_report_shows_it_as_text(
         "cards.json",
     } <= set(written)
     for name, text in {**written, "out": said.out, "err": said.err}.items():
-        assert inert(text.replace("\r\n", "\n")), (name, foreign.ACTIVE.findall(text))
+        assert inert(text.replace("\r\n", "\n")), (name, sanitize.ACTIVE.findall(text))
         assert r"\x1b" in text or r"\\x1b" in text, name
     assert "</script><b" not in written["report.html"]
     (row, other) = csv.DictReader(io.StringIO(written["cards.csv"], newline=""))
@@ -167,7 +169,7 @@ def test_every_way_into_a_run_makes_text_of_it(monkeypatch: pytest.MonkeyPatch) 
     assert heard == [{"text": SHOWN, "more": [{"x": SHOWN}]}]
     host = SimpleNamespace(name="a", data={"ssh_user": NASTY}, groups=[])
     inventory: Any = type("I", (list,), {"groups": {}})([host])
-    assert graph.described(inventory)["hosts"]["a"]["user"] == SHOWN
+    assert tree.described(inventory)["hosts"]["a"]["user"] == SHOWN
 
 
 def test_a_plan_is_read_as_it_was_written_so_that_it_can_be_resumed(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_the_log_of_a_host_has_lines_of_its_own_only(tmp_path: Path) -> None:
     message = f"    [\x1b[1mmlu1\x1b[0m] said {NASTY}"
     log.emit(logging.LogRecord("pyinfra", logging.INFO, "", 0, message, (), None))
     (line,) = (tmp_path / "mlu1.log").read_text().splitlines()
-    assert line.endswith(f"said {foreign.line(foreign.STYLES.sub('', NASTY))}")
+    assert line.endswith(f"said {sanitize.line(sanitize.STYLES.sub('', NASTY))}")
 
 
 def test_what_pyinfra_prints_keeps_its_colours_and_none_but_those(
@@ -191,19 +193,19 @@ def test_what_pyinfra_prints_keeps_its_colours_and_none_but_those(
     monkeypatch.setattr(output, "_echo", lambda message=None, **_: printed.append(message))
     monkeypatch.setattr(logger, "filters", [])
     monkeypatch.delenv("NO_COLOR", raising=False)
-    foreign.govern.__wrapped__()
+    sanitize.govern.__wrapped__()
     output.echo("[\x1b[1mmlu1\x1b[0m] \x1b]0;x\x07\x1b[2J\x9b2J")
     assert printed == ["[\x1b[1mmlu1\x1b[0m] \\x1b]0;x\\x07\\x1b[2J\\x9b2J"]
     record = logging.LogRecord("pyinfra", logging.INFO, "", 0, "%s \x1b[2J", ("a\x07",), None)
     assert logger.filter(record) and record.getMessage() == "a\\x07 \\x1b[2J"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert foreign.styled("[\x1b[1mmlu1\x1b[0m] \x1b[2J") == "[mlu1] \\x1b[2J"
+    assert sanitize.styled("[\x1b[1mmlu1\x1b[0m] \x1b[2J") == "[mlu1] \\x1b[2J"
 
 
 def test_the_live_view_shows_text() -> None:
     view = View()
     view.console.file = stream = io.StringIO()
-    fields = foreign.data({"code": NASTY, "sentence": NASTY, "remedy": NASTY})
+    fields = sanitize.data({"code": NASTY, "sentence": NASTY, "remedy": NASTY})
     view._heard("a", "failed", fields)
     assert inert(stream.getvalue()) and HARMLESS in stream.getvalue()
 
@@ -220,7 +222,7 @@ def test_wrong_input_is_told_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ["check", "a.py"],
         ["show", "no\x1b[2J\u202e"],
     ):
-        done = CliRunner().invoke(cli.main, words)
+        done = CliRunner().invoke(main.main, words)
         assert done.exit_code == 3 and inert(done.output), done.output
         assert "x1b[2J" in done.output
 
@@ -236,13 +238,13 @@ def test_a_hooks_output_is_bounded_and_text() -> None:
 
 def test_names_of_a_host_that_is_right_stay_as_they_are() -> None:
     events = [PROVISIONED[1], first(), {**at(3, "facts"), **RIGHT}]
-    assert report.derive(events, "r")["hosts"]["a"]["models"]["x"] == "MLU370-X8"
+    assert derive.derive(events, "r")["hosts"]["a"]["models"]["x"] == "MLU370-X8"
 
 
 def test_a_release_that_somebody_handed_over_is_shown_as_text(site: Path) -> None:
     path = site / "small.yml"
     path.write_text(path.read_text() + 'summary: "a\\e[2J\\u202eb"\n')
-    done = CliRunner().invoke(cli.main, ["show", str(path)])
+    done = CliRunner().invoke(main.main, ["show", str(path)])
     assert done.exit_code == 0 and "release small: a\\x1b[2J\\u202eb\n" in done.output
 
 
@@ -252,6 +254,6 @@ def test_a_host_in_python_has_a_name_that_can_be_printed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("h.py").write_text(f'hosts = ["fine", ("{name}", {{"release": "x"}})]\nhosts.pop(0)\n')
-    done = CliRunner().invoke(cli.main, ["check", "h.py"])
+    done = CliRunner().invoke(main.main, ["check", "h.py"])
     assert done.exit_code == 3 and len(done.output.splitlines()) == 1 and inert(done.output)
     assert "h.py: " in done.output and "the name has a character that is none" in done.output

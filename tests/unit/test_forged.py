@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyinfra.api import StringCommand
 
-from operations import connection, failing, lines, rewrite, scripts, sending
-from operations.lines import LONGEST, MARK, MOST, marked
-from operations.observe import command
-from operations.state import BEGIN, END, parse
-from operations.transfer import Upload
+from operations.host import connection, failures, file_edit, scripts
+from operations.host import output as host_output
+from operations.host.facts import BEGIN, END, parse
+from operations.host.output import LONGEST, MARK, MOST, marked
+from operations.host.probe import command
+from operations.transfer import ssh_stream
+from operations.transfer.upload import Upload
 from tests.unit.conftest import DRIVEN, probe
 from tests.unit.fuzz import ANY_TEXT
 
@@ -46,7 +48,7 @@ class Stream:
 def printed(*blocks: bytes) -> list[str]:
     """What the controller makes of a command's output over SSH."""
     stream = Stream(*blocks)
-    return list(lines.Lines(stream, stream.receive))
+    return list(host_output.Lines(stream, stream.receive))
 
 
 def test_a_word_without_the_mark_of_this_run_is_text() -> None:
@@ -110,15 +112,17 @@ def test_a_first_line_that_cannot_be_read_is_nothing() -> None:
 def test_output_without_end_is_left_and_said(what: bytes) -> None:
     stream = Stream()
     endless = iter(lambda: what, None)
-    found = list(lines.split(lambda size: next(endless)[:size], stream.close))
+    found = list(host_output.split(lambda size: next(endless)[:size], stream.close))
     assert stream.stopped and f"longer than {MOST >> 20} MiB" in found[-1]
-    assert max(map(len, found)) <= LONGEST + lines.BLOCK and len(found) <= lines.LINES + 1
+    assert (
+        max(map(len, found)) <= LONGEST + host_output.BLOCK and len(found) <= host_output.LINES + 1
+    )
 
 
 def test_a_line_without_end_is_cut_and_the_next_one_is_whole() -> None:
     found = printed(b"x" * (3 * LONGEST), b"y" * 100 + b"\nnext\n", b"last")
     assert len(found) == 3 and found[1:] == ["next", "last"]
-    assert len(found[0]) <= LONGEST + lines.BLOCK
+    assert len(found[0]) <= LONGEST + host_output.BLOCK
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
@@ -206,7 +210,7 @@ def test_a_probe_of_more_lines_than_a_host_has_things_is_refused() -> None:
 
 @given(st.lists(st.one_of(ANY_TEXT, st.sampled_from(["@@begin", "@@end", "eA=="])), max_size=8))
 def test_a_file_that_a_host_shows_is_base64_or_none(said: list[str]) -> None:
-    assert isinstance(rewrite.content(said), bytes | None)
+    assert isinstance(file_edit.content(said), bytes | None)
 
 
 NUMBERS = st.sampled_from(["0", "-1", "9" * 30, "٣", "x", "", "12"])
@@ -235,14 +239,14 @@ def test_answers_of_a_host_to_an_upload_name_only_what_was_asked(
 
 def test_a_model_that_speaks_like_a_script_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(failing.events, "listeners", [lambda h, k, f: heard.append((k, f))])
+    monkeypatch.setattr(failures.events, "listeners", [lambda h, k, f: heard.append((k, f))])
     host: Any = SimpleNamespace(name="a", print_prefix="")
     output = printed(b"@@answer forged\n@@lock free\n@@code CARD_BUSY\n")
-    failing.told(host, output)
+    failures.told(host, output)
     assert not heard
-    failing.refused(host, "CONTAINER", "smoke", output)
+    failures.refused(host, "CONTAINER", "smoke", output)
     assert heard[0][1]["code"] == "CONTAINER"
-    failing.refused(host, "CONTAINER", "smoke", ["x" * 1_000_000] * 50)
+    failures.refused(host, "CONTAINER", "smoke", ["x" * 1_000_000] * 50)
     assert len(str(heard[1][1])) < 100_000
 
 
@@ -284,9 +288,9 @@ def test_a_host_that_takes_no_file_holds_the_controller_for_a_bounded_time(
     how: str, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "x").write_bytes(b"x" * 100)
-    monkeypatch.setattr(sending, "STUCK", 0.2)
-    monkeypatch.setattr(sending.connection, "stream", lambda *_: Deaf(how))
-    monkeypatch.setattr(sending.connection, "lost", lambda *_: False)
+    monkeypatch.setattr(ssh_stream, "STUCK", 0.2)
+    monkeypatch.setattr(ssh_stream.connection, "stream", lambda *_: Deaf(how))
+    monkeypatch.setattr(ssh_stream.connection, "lost", lambda *_: False)
     host: Any = SimpleNamespace(name="a")
-    said = sending.send(host, tmp_path / "x", "/x", [(0, 100)], sending.Meter(100))
+    said = ssh_stream.send(host, tmp_path / "x", "/x", [(0, 100)], ssh_stream.Meter(100))
     assert why in " ".join(said) and len(" ".join(said)) < 10_000

@@ -11,11 +11,12 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import inventory, releases
-from fleet import lock as locks
-from fleet.release import Release
-from fleet.wanted import Wanted
-from operations.observe import preamble
+from fleet import inventory
+from fleet.release import files as release_files
+from fleet.release import lockfile as locks
+from fleet.release.model import Release
+from fleet.release.target import Wanted
+from operations.host.probe import preamble
 from tests.unit.conftest import RELEASE
 from tests.unit.fuzz import TRAPS, VALUES, altered, judged, mutated
 
@@ -42,7 +43,7 @@ def place(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """small.yml, its store and its lock; the fuzzed files are written over each other here."""
     folder = tmp_path_factory.mktemp("fuzz") / "site"
     shutil.copytree(template, folder)
-    lock = locks.make(releases.load(folder / "small.yml"), folder / "store", lambda name: None)
+    lock = locks.make(release_files.load(folder / "small.yml"), folder / "store", lambda name: None)
     locks.beside(folder / "small.yml").write_text(lock.model_dump_json(indent=1))
     return folder
 
@@ -63,7 +64,7 @@ def check_inventory(
 def check_release(place: Path, content: bytes) -> Release | None:
     path = place / "other.yml"
     path.write_bytes(content)
-    release = judged(lambda: releases.load(path), path, place / "small.yml")
+    release = judged(lambda: release_files.load(path), path, place / "small.yml")
     if release is not None:
         assert len(release.digest) == 64
         lock = locks.load(place / "small.yml")
@@ -143,7 +144,7 @@ def test_any_chain_of_extends_ends(place: Path, parents: list[Any]) -> None:
     for file, parent in zip(files, parents, strict=True):
         text = yaml.safe_dump({"extends": parent, "name": file.stem}, allow_unicode=True)
         file.write_bytes(text.encode("utf-8", "replace"))
-    release = judged(lambda: releases.load(files[0]), *files)
+    release = judged(lambda: release_files.load(files[0]), *files)
     assert release is None or release.name == "f0"
 
 

@@ -14,14 +14,16 @@ from gevent.event import Event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet import doctor, measured, remembered
-from fleet.bundle import manifest
-from fleet.failures import Failure, InvalidInput
-from fleet.rollout import hooks
-from operations import sudo
-from operations.lines import MARK
-from operations.meeting import Meeting, Member
-from operations.peer import Peer, Stranded
+from fleet.checksum import cache
+from fleet.errors import Failure, InvalidInput
+from fleet.release import snapshot
+from mlufleet.bundle import manifest
+from mlufleet.cli import doctor
+from mlufleet.rollout import hooks
+from operations.host import sudo
+from operations.host.output import MARK
+from operations.transfer.aria2 import Peer, Stranded
+from operations.transfer.tracker import Meeting, Member
 from tests.unit.fuzz import ANY_TEXT, FOREIGN, VALUES, mutated
 
 UNIT = Path(__file__).parent
@@ -123,7 +125,7 @@ def test_any_question_at_the_meeting_point_is_answered(query: str) -> None:
 @given(st.one_of(ANY_TEXT, VALUES.map(repr)))
 def test_any_document_of_a_host_is_a_release_or_refused(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.raises(InvalidInput):
-        remembered.restore(text, Path(folder), "a", "store")
+        snapshot.restore(text, Path(folder), "a", "store")
 
 
 @given(VALUES)
@@ -131,10 +133,10 @@ def test_whatever_is_in_the_cache_of_sums_is_read_or_nothing(data: Any) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", folder)
         (Path(folder) / "mlufleet").mkdir()
-        measured.cache().write_text(json.dumps(data, default=str, skipkeys=True))
+        cache.cache().write_text(json.dumps(data, default=str, skipkeys=True))
         local = Path(folder) / "file"
         local.write_text("x")
-        assert measured.sums([local], lambda path: "sum") == {local: "sum"}
+        assert cache.sums([local], lambda path: "sum") == {local: "sum"}
 
 
 @given(

@@ -9,9 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet import doctor, foreign, journaled, report
-from fleet.journal import Journal, read
-from fleet.reports import files, terminal
+from fleet.text import sanitize
+from mlufleet.cli import doctor
+from mlufleet.journal import event_fields
+from mlufleet.journal.journal import Journal, read
+from mlufleet.report import derive, publish, terminal
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.test_last_look import PROVISIONED
 from tests.unit.test_report import EVENTS
@@ -52,7 +54,7 @@ def test_a_journal_cut_at_any_byte_tells_of_all_events_before(text: str, place: 
         # all but its line end is an event as well
         lines = content[:cut].count(b"\n") + (content[cut : cut + 1] == b"\n")
         assert read(folder) == whole[:lines]
-        result = report.write(folder)
+        result = derive.write(folder)
         assert set(result["hosts"]) <= {"a", "b", "c", "d", "e"}
 
 
@@ -61,9 +63,9 @@ def test_whatever_a_host_says_is_in_the_report_and_on_the_terminal(text: str) ->
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "runs/one")
         kept(folder, told(text))
-        result = report.write(folder)
+        result = derive.write(folder)
         terminal.summary(result, folder)
-        said = foreign.line(text)
+        said = sanitize.line(text)
         assert result["hosts"]["b"]["answer"] == said or "\\ud" in said
 
 
@@ -82,7 +84,7 @@ def test_lines_that_are_no_events_hide_none(noise: list[bytes], at: int) -> None
         lines[at:at] = [line + b"\n" for line in noise]
         (folder / "journal.jsonl").write_bytes(b"".join(lines))
         assert read(folder) == whole
-        report.write(folder)
+        derive.write(folder)
 
 
 ANY_JSON = st.recursive(
@@ -93,7 +95,7 @@ ANY_JSON = st.recursive(
     max_leaves=6,
 )
 CHANGED = st.lists(
-    st.tuples(st.integers(0, 99), st.sampled_from(sorted(journaled.FIELDS)), ANY_JSON),
+    st.tuples(st.integers(0, 99), st.sampled_from(sorted(event_fields.FIELDS)), ANY_JSON),
     min_size=1,
     max_size=5,
 )
@@ -111,8 +113,8 @@ def test_a_journal_with_anything_in_its_fields_is_reported_in_every_form(
             told_of[at % len(told_of)][field] = value
         folder.mkdir(parents=True)
         (folder / "journal.jsonl").write_text("\n".join(map(json.dumps, told_of)))
-        found = report.write(folder)
-        files.publish(found, folder)
+        found = derive.write(folder)
+        publish.publish(found, folder)
         terminal.summary(found, folder)
         doctor.show(found)
         doctor.locks(found)

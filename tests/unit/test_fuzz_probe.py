@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.wanted import Wanted
+from fleet.release import files
+from fleet.release import lockfile as locks
+from fleet.release.target import Wanted
 from operations.engine import version
-from operations.outstanding import drift
+from operations.host.facts import BEGIN, END, HostState, ProbeError, parse
 from operations.stage import Options
-from operations.state import BEGIN, END, HostState, ProbeError, parse
+from operations.stages import drift
 from tests.unit.conftest import DRIVEN
 from tests.unit.fuzz import ANY_TEXT
 
@@ -53,7 +53,7 @@ LINES = st.lists(st.one_of(ANY_TEXT, st.sampled_from(WHOLE)), max_size=30)
 
 @pytest.fixture(scope="module")
 def small(template: Any) -> Wanted:
-    release = releases.load(template / "small.yml")
+    release = files.load(template / "small.yml")
     lock = locks.make(release, template / "store", lambda name: None)
     return Wanted(release, lock, template / "store")
 

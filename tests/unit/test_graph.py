@@ -8,10 +8,10 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.cli import main
-from fleet.failures import Exit
-from fleet.inventory import graph
-from fleet.wanted import Wanted
+from fleet.errors import Exit
+from fleet.inventory import tree
+from fleet.release.target import Wanted
+from mlufleet.cli.main import main
 from tests.unit.test_groups import beside
 
 HOSTS = """\
@@ -95,7 +95,7 @@ GROUPS = st.dictionaries(st.text("abcd", max_size=2), st.lists(st.sampled_from("
 
 @given(GROUPS)
 def test_every_group_is_inside_of_the_smallest_wider_one(groups: dict[str, list[str]]) -> None:
-    parents = graph.nested(groups)
+    parents = tree.nested(groups)
     assert parents.keys() == groups.keys()
     for name, parent in parents.items():
         wider = [other for other in groups if set(groups[other]) > set(groups[name])]
@@ -105,15 +105,15 @@ def test_every_group_is_inside_of_the_smallest_wider_one(groups: dict[str, list[
 
 def test_groups_of_the_same_hosts_are_shown_as_one() -> None:
     groups = {"fleet": ["a", "b"], "r1": ["a"], "own": ["b", "a"]}
-    assert graph.joined(groups) == {"fleet, own": ["a", "b"], "r1": ["a"]}
+    assert tree.joined(groups) == {"fleet, own": ["a", "b"], "r1": ["a"]}
 
 
 @given(GROUPS)
 def test_every_host_is_shown_in_every_group_of_its(groups: dict[str, list[str]]) -> None:
     said = {"address": "h", "port": 22, "user": None, "release": None, "cards": None}
-    root = graph.tree("x", {"groups": groups, "hosts": dict.fromkeys("12345", said)})
+    root = tree.tree("x", {"groups": groups, "hosts": dict.fromkeys("12345", said)})
 
-    def below(branch: graph.Tree) -> set[str]:
+    def below(branch: tree.Tree) -> set[str]:
         own = {str(child.label)[0] for child in branch.children if not child.children}
         return own.union(*map(below, branch.children))
 

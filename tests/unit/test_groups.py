@@ -14,8 +14,8 @@ from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.inventory import make_inventory_from_files
 
 from fleet import inventory
-from fleet.failures import InvalidInput
-from fleet.wanted import Wanted
+from fleet.errors import InvalidInput
+from fleet.release.target import Wanted
 
 INVENTORIES = Path(__file__).parents[2] / "inventories"
 HOSTS = "  m[01-02]: {cards: 8, groups: [rack1]}\n  n1: {groups: [r-2, rack1]}\n  o1: {}\n"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.failures import SYMPTOMS
-from operations.scripts import body, text
-from operations.wire import posix, terminal
+from fleet.errors import SYMPTOMS
+from operations.host.scripts import body, text
+from operations.host.wire import posix, terminal
 
 #: what each of them is special to in some shell, and what is no text at all
 NASTY = "it's; \"$HOME\" `id` \\n \\041 !! 100% {a,b} ~ * # é 登鹳雀楼 \t$'x'"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.failures import Failure
-from fleet.wanted import Wanted
+from fleet.errors import Failure
+from fleet.release.target import Wanted
 from operations import driver
-from operations.scripts import body, text
+from operations.host.scripts import body, text
 from operations.stage import Options
 from tests.unit.conftest import BARE, probe
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.scripts import body, text
+from operations.host.scripts import body, text
 from tests.runs import until
 
 Process = subprocess.Popen[str]

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import lock as locks
-from fleet import pieces, releases
-from fleet.failures import InvalidInput
-from fleet.store import images, kinds
+from fleet.checksum import chunks
+from fleet.errors import InvalidInput
+from fleet.release import files as release_files
+from fleet.release import lockfile as locks
+from fleet.store import file_types, image_archive
 from tests.unit.conftest import REFERENCE
 from tests.unit.packaged import PACKERS, tarred
 
@@ -55,17 +56,17 @@ def layer(*names: str, links: dict[str, str] | None = None, size: int = 0) -> by
     return target.getvalue()
 
 
-def found(tmp_path: Path, content: bytes, python: str = PYTHON) -> images.Image:
+def found(tmp_path: Path, content: bytes, python: str = PYTHON) -> image_archive.Image:
     path = tmp_path / "image"
     path.write_bytes(content)
     with path.open("rb") as stream:
-        reading = pieces.Reading(stream, lambda block: None)
-        return images.read(reading, len(content), content[: kinds.ENOUGH], python)
+        reading = chunks.Reading(stream, lambda block: None)
+        return image_archive.read(reading, len(content), content[: file_types.ENOUGH], python)
 
 
 def make(site: Path, content: bytes) -> locks.Lock:
     (site / "store/image.tar.gz").write_bytes(content)
-    return locks.make(releases.load(site / "small.yml"), site / "store", lambda name: None)
+    return locks.make(release_files.load(site / "small.yml"), site / "store", lambda name: None)
 
 
 VENV = layer(
@@ -103,14 +104,14 @@ def test_what_docker_saves_is_read_and_what_is_in_it_seen(
 def test_the_archive_is_read_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = PACKERS[".gz"](tarred(**saved(layer(size=6 << 20))))
     taken = []
-    reading = pieces.Reading.read
+    reading = chunks.Reading.read
 
-    def read(self: pieces.Reading, size: int = pieces.BLOCK) -> bytes:
+    def read(self: chunks.Reading, size: int = chunks.BLOCK) -> bytes:
         block = reading(self, size)
         taken.append(len(block))
         return block
 
-    monkeypatch.setattr(pieces.Reading, "read", read)
+    monkeypatch.setattr(chunks.Reading, "read", read)
     others = sum(
         file.size for name, file in make(site, content).files.items() if name != "image.tar.gz"
     )
@@ -237,15 +238,15 @@ def test_what_is_no_archive_of_one_image_is_told_what_it_is(site: Path, case: st
 def test_an_archive_that_explodes_is_not_read_to_its_end(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "LEAST", 1 << 20)
-    with pytest.raises(images.NoImage, match="more than 100 times as large"):
+    monkeypatch.setattr(image_archive, "LEAST", 1 << 20)
+    with pytest.raises(image_archive.NoImage, match="more than 100 times as large"):
         found(tmp_path, bomb())
 
 
 def test_an_image_for_another_machine_than_the_drivers_is_told(site: Path) -> None:
     said = list[str]()
     (site / "store/image.tar.gz").write_bytes(tarred(**saved(architecture="arm64")))
-    release = releases.load(site / "small.yml")
+    release = release_files.load(site / "small.yml")
     locks.make(release, site / "store", lambda name: None, said.append)
     assert said == [f"{site}/store/image.tar.gz: for arm64, and the drivers are for amd64"]
 
@@ -254,7 +255,7 @@ def test_a_folder_where_the_archive_should_be_is_told(site: Path) -> None:
     (site / "store/image.tar.gz").unlink()
     (site / "store/image.tar.gz").mkdir()
     with pytest.raises(InvalidInput, match=r"image\.tar\.gz: a folder, no file"):
-        locks.make(releases.load(site / "small.yml"), site / "store", lambda name: None)
+        locks.make(release_files.load(site / "small.yml"), site / "store", lambda name: None)
 
 
 @st.composite
@@ -273,7 +274,7 @@ def test_any_bytes_are_an_image_or_told_to_be_none(
 ) -> None:
     try:
         image = found(tmp_path_factory.getbasetemp(), content)
-    except images.NoImage as error:
+    except image_archive.NoImage as error:
         assert str(error).isprintable()
     else:
         assert image.id.startswith("sha256:")
@@ -281,7 +282,7 @@ def test_any_bytes_are_an_image_or_told_to_be_none(
 
 @pytest.mark.parametrize("spoilt", [b"", b"hello", b"<html>404</html>", b"x" * (3 << 20)])
 def test_a_layer_that_is_no_archive_is_told(tmp_path: Path, spoilt: bytes) -> None:
-    with pytest.raises(images.NoImage, match=r"its layer .* is no archive"):
+    with pytest.raises(image_archive.NoImage, match=r"its layer .* is no archive"):
         found(tmp_path, tarred(**saved(VENV, spoilt)))
 
 

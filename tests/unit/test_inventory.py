@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet import documents, inventory, strict_yaml
-from fleet.failures import InvalidInput
-from fleet.wanted import Wanted
+from fleet import inventory
+from fleet.documents import loading, strict_yaml
+from fleet.errors import InvalidInput
+from fleet.release.target import Wanted
 
 
 def written(site: Path, hosts: str, extra: str = "") -> Path:
@@ -90,7 +91,7 @@ def test_ten_thousand_hosts_may_each_say_all_that_hosts_say(
     site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a tenth of the limits, as YAML takes a millisecond for a host."""
-    for module, name in ((documents, "LARGEST"), (strict_yaml, "LARGEST")):
+    for module, name in ((loading, "LARGEST"), (strict_yaml, "LARGEST")):
         monkeypatch.setattr(module, name, getattr(module, name) // 10)
     hosts = "".join(
         f"  mlu{n:05}:\n    ssh_hostname: 10.1.{n // 250}.{n % 250}\n    ssh_port: 22\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet import inventory
-from fleet.wanted import Wanted
+from fleet.release.target import Wanted
 from tests.unit.test_inventory import refused, written
 
 

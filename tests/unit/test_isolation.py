@@ -15,7 +15,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from fleet.wanted import Wanted
+from fleet.release.target import Wanted
 from tests.unit import sshd
 
 PROJECT = Path(__file__).parents[2]
@@ -128,8 +128,8 @@ def bad_site(site: Path, wanted: Wanted, tmp_path: Path) -> Iterator[Site]:
 
 
 COMMANDS = {
-    "doctor": ("fleet.cli", "doctor", "hosts.py"),
-    "rollout": ("fleet.cli", "rollout", "hosts.py", "--max-fail", "100%"),
+    "doctor": ("mlufleet", "doctor", "hosts.py"),
+    "rollout": ("mlufleet", "rollout", "hosts.py", "--max-fail", "100%"),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from fleet.jumps import strict
+from mlufleet.connect.jump_hosts import strict
 from tests.unit import sshd
 
 PROJECT = Path(__file__).parents[2]

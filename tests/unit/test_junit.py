@@ -5,8 +5,8 @@ from xml.etree import ElementTree as xml
 
 from hypothesis import given
 
-from fleet.reports import junit
-from fleet.reports.reported import STAGES
+from mlufleet.report import junit
+from mlufleet.report.model import STAGES
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.wanted import Wanted
+from fleet.release.target import Wanted
 from operations import driver
-from operations.scripts import text
+from operations.host.scripts import text
 from operations.stage import Options
 from tests.unit.conftest import DRIVEN, probe
 

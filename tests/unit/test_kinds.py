@@ -12,9 +12,9 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
-from fleet.cli import main
-from fleet.inventory import limits, loading
-from fleet.wanted import Wanted
+from fleet.inventory import host_selection, pyinfra_loader
+from fleet.release.target import Wanted
+from mlufleet.cli.main import main
 from tests.unit.test_groups import INVENTORIES, beside
 
 ROOT = INVENTORIES.parent
@@ -61,7 +61,7 @@ def test_a_copy_of_fleet_py_reads_what_has_its_name(
     rows = f"name,release,store\nmlu01,{site}/small.yml,{site}/store\n"
     hosts = f"hosts: {{mlu01: {{release: {site}/small.yml, store: {site}/store}}}}\n"
     (site / f"lab{suffix}").write_text(rows if suffix == ".csv" else hosts)
-    assert [host.name for host in loading.load(str(site / "lab.py"))] == ["mlu01"]
+    assert [host.name for host in pyinfra_loader.load(str(site / "lab.py"))] == ["mlu01"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_projects_data_of_all_hosts_hold_wherever_an_inventory_lies(
 ) -> None:
     monkeypatch.chdir(ROOT)
     (site / "own.py").write_text("hosts = ['a', ('b', {'_sudo': False})]\n")
-    (a, b) = loading.load(str(site / "own.py"))
+    (a, b) = pyinfra_loader.load(str(site / "own.py"))
     assert a.data._sudo is True and b.data._sudo is False
     assert a.data.ssh_strict_host_key_checking == "yes"
 
@@ -98,6 +98,6 @@ def test_they_do_in_pyinfras_own_command(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(ROOT)
     ctx_state.set(State())
     found = Inventory((["a"], {}))
-    assert limits.limited(found, ()) is None
+    assert host_selection.limited(found, ()) is None
     (host,) = found
     assert host.data._sudo is True and host.data.ssh_strict_host_key_checking == "yes"

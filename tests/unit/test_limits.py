@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import foreign, journal
-from fleet.cli import main
-from fleet.failures import InvalidInput
-from fleet.inventory.limits import Known
-from fleet.rollout.session import Session
-from fleet.wanted import Wanted
+from fleet.errors import InvalidInput
+from fleet.inventory.host_selection import Known
+from fleet.release.target import Wanted
+from fleet.text import sanitize
+from mlufleet.cli.main import main
+from mlufleet.journal import journal
+from mlufleet.rollout.session import Session
 
 ROOT = Path(__file__).parents[2]
 PLAIN = [f"mlu{n}" for n in range(1, 21)]
@@ -95,7 +96,7 @@ def test_who_is_meant(said: str, names: str) -> None:
 def test_what_names_nobody_or_two_things_is_refused(said: str, why: str) -> None:
     with pytest.raises(InvalidInput) as error:
         KNOWN.chosen(["mlu1", said])
-    assert str(error.value).startswith(f"--limit {foreign.line(said)}: ")
+    assert str(error.value).startswith(f"--limit {sanitize.line(said)}: ")
     assert why in str(error.value)
 
 

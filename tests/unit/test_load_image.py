@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet import sayings
-from fleet.failures import TABLE, Failure, reference
-from operations import observe
-from operations.scripts import body
-from operations.state import HostState, parse
+from fleet import error_patterns
+from fleet.errors import TABLE, Failure, reference
+from operations.host import probe as host_probe
+from operations.host.facts import HostState, parse
+from operations.host.scripts import body
 
 CONFIG = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
@@ -113,7 +113,7 @@ class Docker:
         asked = f"release_0() {{ {said}; IMAGE={REFERENCE}; IMAGE_ID={image}; CONTAINER=torch; }}\n"
         asked += "ROOTS=/ RELEASES=0 SLOW= KEY= PACKAGES= DRIVER= HEADERS= CONTAINERS=\n"
         asked += "CONTAINER_FACTS=facts\n"
-        text = asked + body("probe", observe.USES)
+        text = asked + body("probe", host_probe.USES)
         text = text.replace("/var/lib/mlufleet", str(self.state))
         text = text.replace(f"command -v {without}", "false")
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": "/nowhere"}
@@ -315,4 +315,4 @@ def test_the_remedy_fits_what_was_said(words: str, named: str) -> None:
 def test_without_any_known_word_the_remedy_is_the_codes_own_and_all_are_in_the_reference() -> None:
     assert Failure("CONTAINER", "something new").remedy == TABLE["CONTAINER"][1]
     page = reference()
-    assert all(remedy in page for _, _, remedy in sayings.KNOWN)
+    assert all(remedy in page for _, _, remedy in error_patterns.KNOWN)

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from fleet import lock as locks
-from fleet import measured, releases
-from fleet.failures import InvalidInput
-from fleet.wanted import Wanted, load
+from fleet.checksum import cache
+from fleet.errors import InvalidInput
+from fleet.release import files
+from fleet.release import lockfile as locks
+from fleet.release.target import Wanted, load
 from tests.unit.conftest import REFERENCE, archive, git
 
 
 def make(site: Path) -> locks.Lock:
-    return locks.make(releases.load(site / "small.yml"), site / "store", lambda name: None)
+    return locks.make(files.load(site / "small.yml"), site / "store", lambda name: None)
 
 
 def flip(path: Path) -> None:
@@ -153,7 +154,7 @@ def test_sums_that_cannot_be_kept_or_read_are_found_again(
     if text is None:
         monkeypatch.setenv("XDG_CACHE_HOME", str(site / "small.yml"))
     else:
-        measured.cache().write_text(text)
+        cache.cache().write_text(text)
     flip(site / "store/driver.deb")
     assert len(locks.check(wanted.release, wanted.lock, wanted.store)) == 1
 

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fleet import doctor, journal
 from fleet.inventory.ranges import expand
-from fleet.reports import grid, names, terminal
-from fleet.rollout import progress
-from fleet.rollout.view import View
+from mlufleet.cli import doctor
+from mlufleet.journal import journal
+from mlufleet.report import host_ranges, table, terminal
+from mlufleet.rollout import status as rollout_status
+from mlufleet.rollout.live_view import View
 from tests.reports import fleet
 
 MANY = 2000
@@ -33,7 +34,9 @@ def big(size: int = MANY) -> dict[str, Any]:
 def printed(monkeypatch: pytest.MonkeyPatch, width: int, show: Any, *said: Any, **how: Any) -> str:
     stream = io.StringIO()
     monkeypatch.setattr(
-        grid, "console", lambda err=False: Console(file=stream, width=width, highlight=False, **how)
+        table,
+        "console",
+        lambda err=False: Console(file=stream, width=width, highlight=False, **how),
     )
     show(*said)
     return stream.getvalue()
@@ -70,12 +73,18 @@ def test_each_column_that_has_no_room_is_told_below(
 def test_hosts_that_are_alike_are_one_row_with_least_and_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    columns = [grid.Column("host", 30), grid.Column("status"), grid.Column("s", 9, 1, number=True)]
+    columns = [
+        table.Column("host", 30),
+        table.Column("status"),
+        table.Column("s", 9, 1, number=True),
+    ]
     rows = [[f"mlu{number:03}", "ok", str(number)] for number in range(1, 41)]
     rows += [["other", "failed", "7"]]
 
     def show() -> None:
-        grid.show(grid.console(), "t", columns, rows, lambda _: "", lambda said: int(said == "ok"))
+        table.show(
+            table.console(), "t", columns, rows, lambda _: "", lambda said: int(said == "ok")
+        )
 
     said = printed(monkeypatch, 80, show)
     lines = ["".join(line.split()) for line in said.splitlines() if "│" in line]
@@ -130,9 +139,9 @@ def test_status_and_drift_of_many_hosts(tmp_path: Path, monkeypatch: pytest.Monk
                 sentence=f"it is down ({number})",
                 remedy="r",
             )
-    status = list(progress.lines("latest"))
+    status = list(rollout_status.lines("latest"))
     assert len(status) < 40 and status[0].endswith("2000 hosts: 20 failed, 980 ok, 1000 skipped")
-    drift_lines = list(progress.drift("latest"))
+    drift_lines = list(rollout_status.drift("latest"))
     assert len(drift_lines) == 2
     assert any(line.endswith("(1000 hosts): driver: install driver 5") for line in drift_lines)
 
@@ -171,14 +180,17 @@ def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatc
     st.sets(st.from_regex(r"\A[a-z]{1,3}(0?[0-9]{1,2})?(-x)?\Z"), min_size=1, max_size=60),
 )
 def test_ranges_are_those_of_inventories(chosen: set[str]) -> None:
-    said = names.ranges(chosen, most=1000)
+    said = host_ranges.ranges(chosen, most=1000)
     parts = re.split(r", (?![^\[]*\])", said)
     assert {one.name for part in parts for one in expand(part)} == chosen
 
 
 def test_names_beyond_some_are_counted() -> None:
-    assert names.ranges(f"mlu{n}" for n in (1, 2, 3, 9, 10, 11, 20)) == "mlu[1-3,9-11,20]"
-    assert names.ranges(f"mlu{n:03}" for n in (98, 99, 100, 101)) == "mlu[098-101]"
-    assert names.ranges(["b", "a", "mlu1", "a0"]) == "a, a0, b, mlu1"
-    assert names.ranges((f"h{n}" for n in range(0, 100, 2)), most=3) == "h[0,2,4] and 47 more"
-    assert names.counted(["a"]) == "a" and names.counted(["a1", "a2"]) == "a[1-2] (2 hosts)"
+    assert host_ranges.ranges(f"mlu{n}" for n in (1, 2, 3, 9, 10, 11, 20)) == "mlu[1-3,9-11,20]"
+    assert host_ranges.ranges(f"mlu{n:03}" for n in (98, 99, 100, 101)) == "mlu[098-101]"
+    assert host_ranges.ranges(["b", "a", "mlu1", "a0"]) == "a, a0, b, mlu1"
+    assert host_ranges.ranges((f"h{n}" for n in range(0, 100, 2)), most=3) == "h[0,2,4] and 47 more"
+    assert (
+        host_ranges.counted(["a"]) == "a"
+        and host_ranges.counted(["a1", "a2"]) == "a[1-2] (2 hosts)"
+    )

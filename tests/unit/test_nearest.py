@@ -8,9 +8,12 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 
-from fleet import cli, documents, nearest, releases
-from fleet.failures import TABLE, InvalidInput
+from fleet.documents import loading
+from fleet.errors import TABLE, InvalidInput
 from fleet.inventory import HostData
+from fleet.release import files
+from fleet.text import suggestions
+from mlufleet.cli import main
 from tests.unit.fuzz import ANY_TEXT
 
 
@@ -27,21 +30,29 @@ from tests.unit.fuzz import ANY_TEXT
     ],
 )
 def test_the_nearest_is_what_was_meant(word: str, known: list[str], found: str) -> None:
-    assert nearest.to(word, known)[0] == found and len(nearest.to(word, known)) <= nearest.SHOWN
-    assert nearest.told(word, known).startswith(f"; nearest: {found}")
+    assert (
+        suggestions.to(word, known)[0] == found
+        and len(suggestions.to(word, known)) <= suggestions.SHOWN
+    )
+    assert suggestions.told(word, known).startswith(f"; nearest: {found}")
 
 
 def test_where_nothing_is_like_it_nothing_is_told() -> None:
-    assert nearest.told("zzz", TABLE) == "" == nearest.told("", TABLE) == nearest.told("a", [])
+    assert (
+        suggestions.told("zzz", TABLE)
+        == ""
+        == suggestions.told("", TABLE)
+        == suggestions.told("a", [])
+    )
 
 
 @given(word=ANY_TEXT)
 def test_any_word_has_few_that_are_near(word: str) -> None:
-    assert set(nearest.to(word, TABLE)) <= set(TABLE)
+    assert set(suggestions.to(word, TABLE)) <= set(TABLE)
 
 
 def said(*words: str) -> tuple[int, str]:
-    done = CliRunner().invoke(cli.main, words)
+    done = CliRunner().invoke(main.main, words)
     return done.exit_code, done.output
 
 
@@ -73,6 +84,6 @@ def test_a_command_an_inventory_and_a_run_are_told_so(
 
 def test_a_release_and_a_value_are_told_so() -> None:
     with pytest.raises(InvalidInput, match="; nearest: baichuan-7b; known releases: "):
-        releases.find("baichuan_7B")
+        files.find("baichuan_7B")
     with pytest.raises(InvalidInput, match=r"'always'.*; nearest: always"):
-        documents.validate(HostData, {"smoke": "allways"}, Path("x"))
+        loading.validate(HostData, {"smoke": "allways"}, Path("x"))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet import launch
-from fleet.failures import InvalidInput
-from fleet.inventory import loading
-from fleet.inventory.limits import Known
+from fleet.errors import InvalidInput
+from fleet.inventory import pyinfra_loader
+from fleet.inventory.host_selection import Known
+from mlufleet.run import launcher
 
 
 @pytest.fixture
@@ -34,17 +34,17 @@ def test_what_is_no_inventory_is_wrong_input(content: bytes, told: str, written:
     written.write_bytes(content)
 
     with pytest.raises(InvalidInput, match=told):
-        loading.load(str(written))
+        pyinfra_loader.load(str(written))
 
 
 def test_a_name_that_no_file_can_have_is_wrong_input() -> None:
     with pytest.raises(InvalidInput, match="too long"):
-        loading.load("x" * 300 + ".py")
+        pyinfra_loader.load("x" * 300 + ".py")
 
 
 def test_an_inventory_near_a_wrong_name_is_named_once() -> None:
     with pytest.raises(InvalidInput) as error:
-        loading.load("inventories/flet.py")
+        pyinfra_loader.load("inventories/flet.py")
 
     assert str(error.value).count("inventories/fleet.py") == 1
 
@@ -68,19 +68,21 @@ def test_an_inventory_near_a_wrong_name_is_named_once() -> None:
 def test_hosts_that_cannot_be_meant_are_refused(
     host: str, told: str, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.wanted.of_host", lambda data: None)
+    monkeypatch.setattr("fleet.release.target.of_host", lambda data: None)
     written.write_text(f"hosts = [{host}]")
-    found = loading.load(str(written), {"release": "small"})
+    found = pyinfra_loader.load(str(written), {"release": "small"})
 
     with pytest.raises(InvalidInput, match=told):
-        launch.check("own.py", found)
+        launcher.check("own.py", found)
 
 
 def test_ports_as_text_are_ports(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.wanted.of_host", lambda data: None)
+    monkeypatch.setattr("fleet.release.target.of_host", lambda data: None)
     written.write_text("hosts = [('m1', {'ssh_port': '22'}), ('m2', {'ssh_port': 2222})]")
 
-    assert len(launch.check("own.py", loading.load(str(written), {"release": "small"}))) == 2
+    assert (
+        len(launcher.check("own.py", pyinfra_loader.load(str(written), {"release": "small"}))) == 2
+    )
 
 
 def test_a_group_without_hosts_is_nobody() -> None:

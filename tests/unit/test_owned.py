@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet import owned
-from fleet.launch import validated
-from fleet.wanted import Wanted
-from operations.scripts import body
+from fleet.release.target import Wanted
+from mlufleet.run import local_permissions
+from mlufleet.run.launcher import validated
+from operations.host.scripts import body
 
 ROOT = os.getuid() == 0
 
@@ -31,7 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_project_of_ones_own_is_nothing_to_warn_of(place: Path) -> None:
     (place / "group_data/all.py").chmod(0o664)  # a group of one's own is usual
-    assert owned.warnings("hosts.py") == []
+    assert local_permissions.warnings("hosts.py") == []
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_a_project_of_ones_own_is_nothing_to_warn_of(place: Path) -> None:
 )
 def test_what_everybody_can_write_is_told_before_it_is_followed(place: Path, name: str) -> None:
     (place / name).chmod(0o777)
-    (warning,) = owned.warnings("hosts.py")
+    (warning,) = local_permissions.warnings("hosts.py")
     assert name in warning or name == "."
     assert "every user of this machine can write" in warning and "chmod o-w" in warning
 
 
 def test_a_shared_folder_with_a_sticky_bit_is_as_tmp_is(place: Path) -> None:
     place.chmod(0o1777)
-    assert owned.warnings("hosts.py") == []
+    assert local_permissions.warnings("hosts.py") == []
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives files away")
@@ -54,9 +54,9 @@ def test_what_belongs_to_somebody_else_is_told(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.chown(place / "deploy.py", 4711, 4711)
-    assert "belongs to user 4711" in owned.warnings("hosts.py")[0]
+    assert "belongs to user 4711" in local_permissions.warnings("hosts.py")[0]
     monkeypatch.setenv("SUDO_UID", "4711")  # it is the one who gave the command
-    assert owned.warnings("hosts.py") == []
+    assert local_permissions.warnings("hosts.py") == []
 
 
 def test_a_password_that_others_can_read_is_told_before_the_first_connection(

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from fleet.release import Patch
-from fleet.wanted import Wanted
-from operations import container, layout, packages
-from operations.patch import changes, decide, patched
+from fleet.release import host_paths
+from fleet.release.model import Patch
+from fleet.release.target import Wanted
+from operations import container, packages
+from operations.patches import changes, decide, patched
 from operations.stage import Options
 from tests.unit.conftest import BARE, probe
 
@@ -113,8 +114,8 @@ def test_weights_come_again_when_a_patch_of_their_code_changes(wanted: Wanted) -
     (tiny,) = wanted.release.weights
     patch = Patch(file=f"{tiny.target}/model.py", content="x")
     before, after = (
-        layout.made_from(wanted, tiny),
-        layout.made_from(with_patches(wanted, patch), tiny),
+        host_paths.made_from(wanted, tiny),
+        host_paths.made_from(with_patches(wanted, patch), tiny),
     )
     other = with_patches(wanted, patch.model_copy(update={"file": f"{tiny.target}-2/model.py"}))
-    assert before != after and layout.made_from(other, tiny) == before
+    assert before != after and host_paths.made_from(other, tiny) == before

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from fleet import lock, pieces
-from operations import sending
-from operations.sending import Meter
+from fleet.checksum import chunks
+from fleet.release import lockfile
+from operations.transfer import ssh_stream
+from operations.transfer.ssh_stream import Meter
 
 S = 8  # a piece's size here
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "SIZE", S)
+    monkeypatch.setattr(chunks, "SIZE", S)
 
 
 def sums(text: bytes) -> list[str]:
@@ -29,7 +30,7 @@ def sums(text: bytes) -> list[str]:
 @pytest.mark.parametrize("step", [1, 3, S, S + 1, 100])
 @pytest.mark.parametrize("length", [0, 1, S, S + 1, 5 * S])
 def test_pieces_are_the_same_however_the_blocks_come(small: None, step: int, length: int) -> None:
-    text, summed = bytes(range(length)), pieces.Pieces()
+    text, summed = bytes(range(length)), chunks.Pieces()
     for at in range(0, length, step):
         summed.update(text[at : at + step])
     assert summed.end() == sums(text)
@@ -40,26 +41,26 @@ def test_pieces_of_a_measured_file_are_known_without_reading_it(
 ) -> None:
     file, text = tmp_path / "big", b"pieces known after a file was measured"
     file.write_bytes(text)
-    sha = lock.measure(file).sha256
+    sha = lockfile.measure(file).sha256
     file.unlink()
-    assert pieces.of(file, sha, len(text)) == sums(text)
+    assert chunks.of(file, sha, len(text)) == sums(text)
 
 
 def test_pieces_nobody_knows_are_read_and_kept(small: None, tmp_path: Path) -> None:
     file, text = tmp_path / "big", b"pieces that nobody knew before"
     file.write_bytes(text)
     sha = hashlib.sha256(text).hexdigest()
-    assert pieces.known(sha) == []
-    assert pieces.of(file, sha, len(text)) == sums(text) == pieces.known(sha)
+    assert chunks.known(sha) == []
+    assert chunks.of(file, sha, len(text)) == sums(text) == chunks.known(sha)
 
 
 def test_a_list_of_pieces_that_was_damaged_is_not_believed(small: None) -> None:
-    pieces.keep("1" * 64, ["a" * 64, "b" * 64])
-    assert pieces.known("1" * 64) == ["a" * 64, "b" * 64]
-    file = pieces._file("1" * 64)
+    chunks.keep("1" * 64, ["a" * 64, "b" * 64])
+    assert chunks.known("1" * 64) == ["a" * 64, "b" * 64]
+    file = chunks._file("1" * 64)
     for damaged in (file.read_text().replace("b", "c"), file.read_text()[:70], "", "\xff"):
         file.write_text(damaged, encoding="latin-1")
-        assert pieces.known("1" * 64) == []
+        assert chunks.known("1" * 64) == []
 
 
 def test_a_file_that_changed_since_it_was_checked_has_no_pieces(
@@ -67,21 +68,21 @@ def test_a_file_that_changed_since_it_was_checked_has_no_pieces(
 ) -> None:
     (tmp_path / "big").write_bytes(b"other bytes than the lock has")
     with pytest.raises(ValueError, match="has changed"):
-        pieces.of(tmp_path / "big", "2" * 64, 29)
+        chunks.of(tmp_path / "big", "2" * 64, 29)
 
 
 def test_a_file_of_one_piece_is_not_read(tmp_path: Path) -> None:
-    assert pieces.of(tmp_path / "absent", "3" * 64, pieces.SIZE) == ["3" * 64]
+    assert chunks.of(tmp_path / "absent", "3" * 64, chunks.SIZE) == ["3" * 64]
 
 
 @given(some.integers(0, 100), some.sets(some.integers(0, 12)))
 def test_what_is_sent_is_all_that_is_wrong_and_no_byte_more(size: int, wrong: set[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "SIZE", S)
+        patch.setattr(chunks, "SIZE", S)
         count = -(-size // S)
         right = [i for i in range(count) if i not in wrong]
         have = min((right[-1] + 1) * S, size) if right else 0
-        found = pieces.gaps(have, {i for i in wrong if i < count}, size)
+        found = chunks.gaps(have, {i for i in wrong if i < count}, size)
     sent = [byte for begin, end in found for byte in range(begin, end)]
     assert sent == [byte for byte in range(size) if byte // S in wrong]
     assert all(end < begin for (_, end), (begin, _) in pairwise(found))
@@ -98,14 +99,14 @@ def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heard: list[tuple[int, str]] = []
-    monkeypatch.setattr(sending, "PATIENCE", 0.2)
+    monkeypatch.setattr(ssh_stream, "PATIENCE", 0.2)
     monkeypatch.setattr(
-        sending.events,
+        ssh_stream.events,
         "emit",
         lambda host, kind, hosts, line: heard.append((hosts, line)),
     )
     one, other = Meter(4_000_000), Meter(6_000_000)
-    all_of_them = sending.Together()
+    all_of_them = ssh_stream.Together()
     with all_of_them.counted("a", one):
         gevent.sleep(0.3)
         assert not heard, "one host has its own line"
@@ -122,8 +123,8 @@ def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
 
 
 def test_lists_of_files_long_gone_do_not_pile_up(small: None) -> None:
-    pieces.keep("a" * 64, ["x"])
-    old = pieces._file("a" * 64)
+    chunks.keep("a" * 64, ["x"])
+    old = chunks._file("a" * 64)
     os.utime(old, (1, 1))
-    pieces.keep("b" * 64, ["y"])
-    assert not old.exists() and pieces.known("b" * 64) == ["y"]
+    chunks.keep("b" * 64, ["y"])
+    assert not old.exists() and chunks.known("b" * 64) == ["y"]

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from fleet import launch, open_files, private_keys
-from fleet.failures import InvalidInput
-from fleet.wanted import Wanted
+from fleet.errors import InvalidInput
+from fleet.release.target import Wanted
+from mlufleet.connect import open_files, private_keys
+from mlufleet.run import launcher
 from tests.unit.test_cli import native
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="there is no ssh-keygen")
@@ -99,7 +100,7 @@ def test_what_is_no_key_is_named_before_the_first_connection(
         site, release=str(site / "small.yml"), store=str(site / "store"), ssh_key=str(key)
     )
     with pytest.raises(InvalidInput) as error:
-        launch.validated(inventory)
+        launcher.validated(inventory)
     assert f"{inventory}: a: " in str(error.value) and said in str(error.value)
 
 
@@ -139,4 +140,4 @@ def test_a_hard_limit_that_is_too_low_is_told_before_anything_starts(
     monkeypatch.setattr(open_files.resource, "getrlimit", lambda which: (40, 40))
     inventory = native(site, release=str(site / "small.yml"), store=str(site / "store"))
     with pytest.raises(InvalidInput, match=r"1 hosts need up to 162 open files .*`ulimit -Hn`"):
-        launch.validated(inventory)
+        launcher.validated(inventory)

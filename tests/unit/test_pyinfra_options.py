@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from fleet import launch
-from fleet.failures import InvalidInput
+from fleet.errors import InvalidInput
+from mlufleet.run import launcher
 
 
 @pytest.mark.parametrize("option", ["--sudo-user", "--limit", "--data", "--shell-executable"])
 def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> None:
     with pytest.raises(InvalidInput, match=f"'{option}' requires an argument"):
-        launch.look("no-such-inventory.py", (option,))
+        launcher.look("no-such-inventory.py", (option,))
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> No
 )
 def test_a_value_that_is_none_of_its_option_is_wrong_input(words: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput, match="is not a valid"):
-        launch.parsed(words)
+        launcher.parsed(words)
 
 
 def test_options_that_are_data_are_looked_at_as_data() -> None:
-    said = launch.parsed(["--key", "/none", "--user", "ops", "--data", "cards=2"])
+    said = launcher.parsed(["--key", "/none", "--user", "ops", "--data", "cards=2"])
 
-    assert launch.override(said["data"], said) == {
+    assert launcher.override(said["data"], said) == {
         "cards": 2,
         "ssh_key": "/none",
         "ssh_user": "ops",
@@ -43,7 +43,7 @@ def test_options_that_are_data_are_looked_at_as_data() -> None:
 @pytest.mark.parametrize("word", ["cards", "=8", ""])
 def test_data_without_a_name_are_refused(word: str) -> None:
     with pytest.raises(InvalidInput, match="say KEY=VALUE"):
-        launch.override([word])
+        launcher.override([word])
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_nobody_is_asked_whether_to_go_on(
         started.append(words)
         raise Started
 
-    monkeypatch.setattr(launch, "validated", lambda *_: [])
-    monkeypatch.setattr("fleet.journal.ready", lambda: None)
-    monkeypatch.setattr(launch.subprocess, "Popen", popen)
+    monkeypatch.setattr(launcher, "validated", lambda *_: [])
+    monkeypatch.setattr("mlufleet.journal.journal.ready", lambda: None)
+    monkeypatch.setattr(launcher.subprocess, "Popen", popen)
     with pytest.raises(Started):
-        launch.run("fleet.py", options)
+        launcher.run("fleet.py", options)
 
     assert tuple(started[0][5:]) == said

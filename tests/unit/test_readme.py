@@ -10,7 +10,7 @@ import yaml
 
 from fleet import inventory
 from fleet.inventory import HostData
-from fleet.wanted import Wanted
+from fleet.release.target import Wanted
 from tests.unit.test_groups import limited, loaded
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from fleet import releases
-from fleet.cli import main
-from fleet.wanted import Wanted
+from fleet.release import files
+from fleet.release.target import Wanted
+from mlufleet.cli.main import main
 
 
 def mlufleet(*words: str) -> Result:
@@ -28,11 +28,11 @@ def test_a_skeleton_is_a_release_once_its_placeholders_are_filled(tmp_path: Path
     }
     filled = re.sub(r"<[^>]+>", lambda found: versions.get(found[0], "file"), text)
     path.write_text(filled)
-    release = releases.load(path)
+    release = files.load(path)
     assert release.name == "mine" and release.driver.version == "5.10.22"
     # its comments are examples that hold as well
     path.write_text(re.sub(r"^# (patches:|  - \{)", r"\1", filled, flags=re.MULTILINE))
-    assert releases.load(path).patches
+    assert files.load(path).patches
 
 
 def test_a_skeleton_is_no_release_before(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet import remembered
-from fleet.failures import InvalidInput
-from fleet.wanted import Wanted, of_host
+from fleet.errors import InvalidInput
+from fleet.release import snapshot
+from fleet.release.target import Wanted, of_host
 
 
 def test_a_release_comes_back_from_a_host_as_it_went(wanted: Wanted, tmp_path: Path) -> None:
-    text = remembered.document(wanted).read_text()
-    said = remembered.restore(text, tmp_path / "back", "host", str(wanted.store))
+    text = snapshot.document(wanted).read_text()
+    said = snapshot.restore(text, tmp_path / "back", "host", str(wanted.store))
     assert said["releases"] is None
     back = of_host({**said, "store": str(wanted.store)})
     assert back.release == wanted.release and back.lock == wanted.lock
@@ -19,10 +19,10 @@ def test_a_release_comes_back_from_a_host_as_it_went(wanted: Wanted, tmp_path: P
 
 
 def test_a_store_that_lacks_its_files_is_named(wanted: Wanted, tmp_path: Path) -> None:
-    text = remembered.document(wanted).read_text()
+    text = snapshot.document(wanted).read_text()
     (wanted.store / "driver.deb").unlink()
     with pytest.raises(InvalidInput, match=r"driver\.deb: missing"):
-        remembered.restore(text, tmp_path / "other", "host", str(wanted.store))
+        snapshot.restore(text, tmp_path / "other", "host", str(wanted.store))
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_store_that_lacks_its_files_is_named(wanted: Wanted, tmp_path: Path) -
 )
 def test_what_is_no_document_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
-        remembered.restore(text, tmp_path, "host", "store")
+        snapshot.restore(text, tmp_path, "host", "store")

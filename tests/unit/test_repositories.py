@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.cli import main
-from fleet.failures import InvalidInput
-from fleet.store import repositories
+from fleet.errors import InvalidInput
+from fleet.release import files as release_files
+from fleet.release import lockfile as locks
+from fleet.store import git_repositories
+from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
 
@@ -30,7 +30,7 @@ def make(site: Path, pin: str = "tag: v1") -> tuple[dict[str, str], list[str]]:
         flags=re.M,
     )
     path.write_text(text)
-    lock = locks.make(releases.load(path), site / "store", lambda name: None, said.append)
+    lock = locks.make(release_files.load(path), site / "store", lambda name: None, said.append)
     return lock.commits, said
 
 
@@ -237,7 +237,7 @@ def test_an_origin_that_git_would_take_for_an_option_is_refused(site: Path, url:
     text = path.read_text().replace("bundle: model.bundle, tag: v1", f"url: {url!r}, tag: v1")
     path.write_text(text.replace("'a\\nb'", '"a\\nb"'))
     with pytest.raises(InvalidInput, match="is not an address of a git repository"):
-        releases.load(path)
+        release_files.load(path)
 
 
 def test_an_origin_that_runs_a_program_is_not_asked(site: Path, tmp_path: Path) -> None:
@@ -273,6 +273,6 @@ def test_any_bytes_are_a_bundle_or_said_to_be_none(
     path = tmp_path_factory.getbasetemp() / "any.bundle"
     path.write_bytes(content)
     try:
-        assert repositories.head(path).refs is not None
+        assert git_repositories.head(path).refs is not None
     except InvalidInput as error:
         assert str(error).startswith(f"{path}: ")

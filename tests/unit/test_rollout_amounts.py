@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from fleet.rollout.amounts import Amount
+from mlufleet.rollout.host_count import Amount
 
 
 @pytest.mark.parametrize("percent", range(101))

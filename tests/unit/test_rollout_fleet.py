@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from fleet.wanted import Wanted
+from fleet.release.target import Wanted
 from tests.unit.conftest import BARE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,11 +29,11 @@ PROGRAM = textwrap.dedent(
     from gevent import monkey
     monkey.patch_all()
     import gevent
-    from fleet.failures import Failure
-    from fleet.rollout import conductor, travel
-    from fleet.rollout.plan import Plan
+    from fleet.errors import Failure
+    from mlufleet.rollout import conductor, travel
+    from mlufleet.rollout.plan import Plan
     from operations import events
-    from operations.failing import fail
+    from operations.host.failures import fail
 
     def travel_somehow(self, host, kind):
         chance = random.Random(f"{seed} {host.name}").random()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from fleet.rollout import hooks
+from mlufleet.rollout import hooks
 
 
 def test_a_hook_knows_its_host_but_none_of_its_secrets(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.rollout.scheduler import Scheduler
+from mlufleet.rollout.scheduler import Scheduler
 
 ENDS = ("passed", "broken", "left")
 

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from fleet.report import STATUSES
-from fleet.rollout.view import View
+from mlufleet.report.derive import STATUSES
+from mlufleet.rollout.live_view import View
 
 
 def drawn(view: View, height: int) -> list[str]:

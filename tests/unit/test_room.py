@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet.lock import LockedFile
-from fleet.wanted import Wanted
-from operations import layout, observe, preflight, room
-from operations.scripts import body
+from fleet.release import host_paths
+from fleet.release.lockfile import LockedFile
+from fleet.release.target import Wanted
+from operations import disk_space, preflight
+from operations.host import probe as host_probe
+from operations.host.facts import HostState, parse
+from operations.host.scripts import body
 from operations.stage import Options
-from operations.state import HostState, parse
 from tests.unit.conftest import BARE, probe
 
 GB = 10**9
@@ -63,7 +65,7 @@ def test_what_comes_is_summed_by_the_file_system_it_comes_to(
 ) -> None:
     split = (disk.split("|") for disk in disks)
     lines = [f"disk|{path}|{int(free) * GB}|9999999|ext2/ext3.{of}" for path, free, of in split]
-    short = room.short(big, seen(*lines))
+    short = disk_space.short(big, seen(*lines))
     assert bool(short) is bool(named), short
     assert short is None or short.code == "NO_SPACE"
     assert all(word in short.sentence for word in named if short), short
@@ -87,8 +89,8 @@ def test_what_is_there_already_needs_no_room(
     words = {"IMAGESHA": big.lock.files["image.tar.gz"].sha256, "IMAGE": big.lock.image.id}
     for word, value in words.items():
         lines = tuple(line.replace(word, value) for line in lines)
-    whole = sum(need.size for need in room.needs(big, seen("disk|/|1")))
-    left = sum(need.size for need in room.needs(big, seen("disk|/|1", *lines)))
+    whole = sum(need.size for need in disk_space.needs(big, seen("disk|/|1")))
+    left = sum(need.size for need in disk_space.needs(big, seen("disk|/|1", *lines)))
     assert round((whole - left) / GB, 2) == less
 
 
@@ -100,7 +102,7 @@ def test_what_an_image_needs_is_by_how_docker_keeps_it(
     big: Wanted, driver: str, status: str, times: int
 ) -> None:
     state = seen("disk|/|1", f"root|/var/lib/docker|{driver}|[]|{status}")
-    unpacked = [need.size for need in room.needs(big, state) if need.what == "unpacked image"]
+    unpacked = [need.size for need in disk_space.needs(big, state) if need.what == "unpacked image"]
     assert unpacked == [times * 9 * GB]
 
 
@@ -110,12 +112,12 @@ def test_a_host_that_is_as_wanted_needs_nothing(wanted: Wanted) -> None:
     right = seen(
         "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
         f"image|{wanted.lock.image.id}",
-        f"stamp|weights-tiny|{layout.made_from(wanted, tiny)} sum",
+        f"stamp|weights-tiny|{host_paths.made_from(wanted, tiny)} sum",
         f"tree|{tiny.target}|sum",
         f"source|/data/share/model|{commit}|0",
         "disk|/|0",
     )
-    assert {need.what for need in room.needs(wanted, right)} == {
+    assert {need.what for need in disk_space.needs(wanted, right)} == {
         "packages of the container",
         "installed packages",
     }
@@ -137,7 +139,7 @@ def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
     names = ("SLOT", "IMAGE", "OURS", "MOUNTS", "SOURCES", "FILES", "INSIDE")
     said = "; ".join(f"{name}=" for name in names)
     asked += f"release_0() {{ {said}; TREES={weights}; WEIGHTS={weights}:tiny:made; }}\n"
-    text = asked + body("probe", observe.USES).replace("/var/lib/mlufleet", str(state))
+    text = asked + body("probe", host_probe.USES).replace("/var/lib/mlufleet", str(state))
 
     def look() -> HostState:
         env = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere"}

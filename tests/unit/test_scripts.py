@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.scripts import SCRIPTS, body
+from operations.host.scripts import SCRIPTS, body
 
 #: what one script sets and another uses
 KNOWN = "SC2034,SC2154"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.peer import COMMON
-from operations.seed import SETTINGS
+from operations.transfer.aria2 import COMMON
+from operations.transfer.seeder import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/security.md"

@@ -10,8 +10,8 @@ import pytest
 from paramiko import ChannelException, SSHException
 from pyinfra.api.exceptions import ConnectError
 
-from operations.connection import PROMPT, prepare
-from operations.sessions import NoSession, Sessions
+from operations.host.connection import PROMPT, prepare
+from operations.host.sessions import NoSession, Sessions
 
 
 class Under:

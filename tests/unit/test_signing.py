@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
-from fleet import signing
-from fleet.failures import Failure, InvalidInput
-from fleet.wanted import Wanted
+from fleet import module_key
+from fleet.errors import Failure, InvalidInput
+from fleet.release.target import Wanted
 from operations import driver, preflight
-from operations.observe import preamble
-from operations.scripts import SCRIPTS
+from operations.host.probe import preamble
+from operations.host.scripts import SCRIPTS
 from operations.stage import Options
 from tests.unit.conftest import BARE, DRIVEN, probe
 
@@ -58,14 +58,14 @@ def key() -> rsa.RSAPrivateKey:
 @pytest.fixture
 def given(tmp_path: Path, key: rsa.RSAPrivateKey) -> Options:
     """What an inventory says that gives one."""
-    return Options(**dict(zip(signing.FIELDS, write(tmp_path, key), strict=True)))
+    return Options(**dict(zip(module_key.FIELDS, write(tmp_path, key), strict=True)))
 
 
 def test_pem_and_der_are_the_same_certificate(tmp_path: Path, key: rsa.RSAPrivateKey) -> None:
     private, public = write(tmp_path, key)
-    found = signing.load(private, public)
+    found = module_key.load(private, public)
     (tmp_path / "site.der").write_bytes(found.certificate)
-    again = signing.load(private, str(tmp_path / "site.der"))
+    again = module_key.load(private, str(tmp_path / "site.der"))
     assert (again.certificate, again.identity) == (found.certificate, found.identity)
     assert len(found.identity) == 40 and found.issued.endswith("020101")
     assert "PRIVATE" not in repr(found), "no log has the key"
@@ -75,11 +75,11 @@ def test_pem_and_der_are_the_same_certificate(tmp_path: Path, key: rsa.RSAPrivat
 def test_a_certificate_without_an_identifier_goes_by_its_number(
     tmp_path: Path, key: rsa.RSAPrivateKey, serial: int, said: str
 ) -> None:
-    assert signing.load(*write(tmp_path, key, serial, identified=False)).identity == said
+    assert module_key.load(*write(tmp_path, key, serial, identified=False)).identity == said
 
 
 def test_a_key_of_an_elliptic_curve_will_do(tmp_path: Path) -> None:
-    assert signing.load(*write(tmp_path, ec.generate_private_key(ec.SECP256R1()))).identity
+    assert module_key.load(*write(tmp_path, ec.generate_private_key(ec.SECP256R1()))).identity
 
 
 def test_what_is_no_key_with_its_certificate_is_told(
@@ -109,11 +109,11 @@ def test_what_is_no_key_with_its_certificate_is_told(
         ((private, private), "is no X.509 certificate"),
     ):
         with pytest.raises(InvalidInput, match=message):
-            signing.load(*words)
+            module_key.load(*words)
     Path(private).write_text("no key")
-    signing.load.cache_clear()
+    module_key.load.cache_clear()
     with pytest.raises(InvalidInput, match="is no private key in PEM"):
-        signing.load(private, public)
+        module_key.load(private, public)
 
 
 def test_a_host_that_enforces_signatures_has_to_know_the_key(

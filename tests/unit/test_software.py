@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.failures import Failure
-from fleet.wanted import Wanted
-from operations import driver, engine, headers, preflight
-from operations.scripts import SCRIPTS, text
+from fleet.errors import Failure
+from fleet.release import files
+from fleet.release import lockfile as locks
+from fleet.release.target import Wanted
+from operations import driver, engine, kernel_headers, preflight
+from operations.host.facts import Package
+from operations.host.scripts import SCRIPTS, text
 from operations.stage import Options
-from operations.state import Package
 from tests.unit.conftest import BARE, DRIVEN, probe
 from tests.unit.packaged import rpm
 
@@ -217,7 +217,7 @@ def with_folder(site: Path, *names: str) -> Wanted:
     if names:
         written = written.replace("driver:\n", "driver:\n  headers: {centos7: headers}\n", 1)
     (site / "small.yml").write_text(written)
-    release = releases.load(site / "small.yml")
+    release = files.load(site / "small.yml")
     return Wanted(release, locks.make(release, site / "store", lambda name: None), site / "store")
 
 
@@ -251,7 +251,7 @@ def test_what_builds_a_driver_is_there_or_can_be_brought(
     state = probe(*lines, "os|centos|7|CentOS", *(f"lacks|{tool}" for tool in lacks), *more)
     decided = preflight.decide(wanted, state, NONE)
     assert (decided.code if isinstance(decided, Failure) else "") == code
-    steps = repr(list(headers.install(wanted, state, state.kernel, there=True)))
+    steps = repr(list(kernel_headers.install(wanted, state, state.kernel, there=True)))
     assert (f"artifacts/headers/{DKMS}" in steps) == (DKMS in there)
 
 
@@ -283,7 +283,9 @@ def test_side_files_of_a_folder_are_not_given_to_the_package_tool(site: Path) ->
     carried = "/var/lib/mlufleet/artifacts/docker/docker.io.deb"
     assert repr(install).endswith(f"(engine install {carried})")
     lines = [line for line in BARE if not line.startswith(("os", "headers"))]
-    (_, step) = headers.install(wanted, probe(*lines, "os|centos|7|CentOS"), "4.15.0-20-generic")
+    (_, step) = kernel_headers.install(
+        wanted, probe(*lines, "os|centos|7|CentOS"), "4.15.0-20-generic"
+    )
     assert repr(step).endswith(f"4.15.0-20-generic /var/lib/mlufleet/artifacts/headers/{kernel})")
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.failures import Failure
-from operations import observe
-from operations.scripts import body
-from operations.state import SourceState, parse
+from fleet.errors import Failure
+from operations.host import probe
+from operations.host.facts import SourceState, parse
+from operations.host.scripts import body
 
 #: what a host's people have git do, in their own or the whole host's file
 SETTINGS = {
@@ -414,7 +414,7 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
         asked = f"release_0() {{ SOURCES={host.path}; }}\nRELEASES=0 SLOT= SLOW= KEY= ROOTS=\n"
         asked += "PACKAGES= DRIVER= HEADERS= CONTAINERS= IMAGE= OURS= MOUNTS= TREES= WEIGHTS=\n"
         asked += "FILES= INSIDE=\n"
-        text = asked + body("probe", observe.USES).replace(
+        text = asked + body("probe", probe.USES).replace(
             "/var/lib/mlufleet", str(tmp_path / "state")
         )
         env = {"PATH": "/usr/bin:/bin", "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}

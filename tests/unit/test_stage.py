@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fleet.failures import Failure
-from fleet.wanted import Wanted
+from fleet.errors import Failure
+from fleet.release.target import Wanted
 from operations import stage
+from operations.host.facts import HostState
+from operations.host.job import Step
 from operations.stage import Options, Refusal, Stage
-from operations.state import HostState
-from operations.step import Step
 from tests.unit.conftest import BARE, probe
 
 

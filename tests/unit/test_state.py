@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.scripts import text
-from operations.state import BEGIN, END, HostState, ProbeError, parse
+from operations.host.facts import BEGIN, END, HostState, ProbeError, parse
+from operations.host.scripts import text
 from tests.unit.conftest import DRIVEN, probe
 
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from fleet.failures import Failure
-from fleet.wanted import Wanted
+from fleet.errors import Failure
+from fleet.release.target import Wanted
 from operations import image, preflight
-from operations.state import HostState, ProbeError
-from operations.storage import Storage
+from operations.engine_storage import Storage
+from operations.host.facts import HostState, ProbeError
 from tests.unit.conftest import BARE, probe
 from tests.unit.test_decisions import NONE, code
 

@@ -9,14 +9,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.cli import main
-from fleet.lock import LockedFile
+from fleet.release.lockfile import LockedFile
+from fleet.release.target import Wanted
 from fleet.store import fetch, http
-from fleet.store.needed import File, by
-from fleet.store.progress import Told
+from fleet.store.progress_bar import Told
+from fleet.store.required_files import File, by
 from fleet.store.verify import Wrong
-from fleet.urls import withheld
-from fleet.wanted import Wanted
+from fleet.text.redact import withheld
+from mlufleet.cli.main import main
 from tests.unit.server import Site, serving
 
 CONTENT = bytes(range(256)) * 1000

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.failures import InvalidInput
-from fleet.store import packages
+from fleet.errors import InvalidInput
+from fleet.release import files
+from fleet.release import lockfile as locks
+from fleet.store import system_packages
 from tests.unit import packaged
 
 UBUNTU, CENTOS = "mlu-ubuntu18.04-dkms", "mlu-centos7"
 
 
 def make(site: Path) -> locks.Lock:
-    return locks.make(releases.load(site / "small.yml"), site / "store", lambda name: None)
+    return locks.make(files.load(site / "small.yml"), site / "store", lambda name: None)
 
 
 def refused(site: Path) -> str:
@@ -35,19 +35,23 @@ def refused(site: Path) -> str:
 def test_a_deb_says_what_it_is_however_it_is_packed(tmp_path: Path, packed: str) -> None:
     path = tmp_path / "a.deb"
     path.write_bytes(packaged.deb("docker.io", "1:20.10~rc-1", "arm64", packed=packed))
-    assert packages.read(path) == packages.Package("deb", "docker.io", "1:20.10~rc-1", "arm64")
+    assert system_packages.read(path) == system_packages.Package(
+        "deb", "docker.io", "1:20.10~rc-1", "arm64"
+    )
 
 
 def test_a_deb_of_zstd_is_one_and_nothing_else_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a.deb"
     path.write_bytes(packaged.deb("docker.io", packed=".zst"))
-    assert packages.read(path) == packages.Package("deb")
+    assert system_packages.read(path) == system_packages.Package("deb")
 
 
 def test_an_rpm_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.rpm"
     path.write_bytes(packaged.rpm("kernel-devel", "3.10.0", "noarch"))
-    assert packages.read(path) == packages.Package("rpm", "kernel-devel", "3.10.0", "noarch")
+    assert system_packages.read(path) == system_packages.Package(
+        "rpm", "kernel-devel", "3.10.0", "noarch"
+    )
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")
@@ -222,7 +226,7 @@ def test_any_bytes_are_a_package_or_said_to_be_none(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.package"
     path.write_bytes(content)
-    judged(lambda: packages.read(path), path)
+    judged(lambda: system_packages.read(path), path)
 
 
 def judged(call: Callable[[], object], path: Path) -> None:
@@ -236,9 +240,9 @@ def judged(call: Callable[[], object], path: Path) -> None:
 def test_a_control_file_that_explodes_is_not_unpacked(
     tmp_path: Path, packed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "LARGEST", 1 << 20)
+    monkeypatch.setattr(system_packages, "LARGEST", 1 << 20)
     path, bomb = tmp_path / "a.deb", packaged.PACKERS[packed](bytes(8 << 20))
-    assert len(packages._unpacked(packed, bomb) or b"") == packages.LARGEST
+    assert len(system_packages._unpacked(packed, bomb) or b"") == system_packages.LARGEST
     head = f"{f'control.tar{packed}':<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(bomb):<10}`\n"
     whole = packaged.deb("a")
     path.write_bytes(
@@ -249,4 +253,4 @@ def test_a_control_file_that_explodes_is_not_unpacked(
         + whole[whole.index(b"data.tar") :]
     )
     with pytest.raises(InvalidInput, match="no whole package: its control"):
-        packages.read(path)
+        system_packages.read(path)

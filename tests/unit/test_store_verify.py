@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from fleet import pieces, releases, strict_yaml
-from fleet.cli import main
-from fleet.failures import TABLE
-from fleet.lock import LockedFile
+from fleet.checksum import chunks
+from fleet.documents import strict_yaml
+from fleet.errors import TABLE
+from fleet.release import files
+from fleet.release.lockfile import LockedFile
+from fleet.release.target import Wanted, load
 from fleet.store.verify import wrong
-from fleet.wanted import Wanted, load
+from mlufleet.cli.main import main
 from tests.unit.conftest import NUMPY
 
 
@@ -45,7 +47,7 @@ def test_a_changed_byte_of_any_kind_of_file_is_found_though_its_sum_is_known(
 ) -> None:
     load.cache_clear()
     load(str(site / "small.yml"), str(site / "store"))  # the cache of sums knows all of it
-    monkeypatch.setattr("fleet.measured._identity", lambda path: "the same")
+    monkeypatch.setattr("fleet.checksum.cache._identity", lambda path: "the same")
     path = site / "store" / name
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -70,15 +72,15 @@ def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
 
 def test_where_a_big_file_begins_to_differ_is_told(tmp_path: Path) -> None:
     path = tmp_path / "big"
-    path.write_bytes(bytes(pieces.SIZE * 2 + 5))
-    sha, _ = pieces.read(path, lambda _: None)
+    path.write_bytes(bytes(chunks.SIZE * 2 + 5))
+    sha, _ = chunks.read(path, lambda _: None)
     locked = LockedFile(sha256=sha, size=path.stat().st_size)
     assert wrong(path, locked, lambda _: None) is None
     with path.open("r+b") as content:
-        content.seek(pieces.SIZE + 7)
+        content.seek(chunks.SIZE + 7)
         content.write(b"x")
     failure = wrong(path, locked, lambda _: None)
-    assert failure and f"from byte {pieces.SIZE} on" in failure.detail
+    assert failure and f"from byte {chunks.SIZE} on" in failure.detail
 
 
 def test_a_release_that_changed_since_its_lock_is_not_verified(site: Path, wanted: Wanted) -> None:
@@ -97,14 +99,14 @@ def test_where_files_come_from_is_no_part_of_what_a_host_must_be(
         )
         + "mirror: https://example.com/\n"
     )
-    assert releases.load(path).mirror
-    assert releases.load(path).digest == wanted.release.digest
+    assert files.load(path).mirror
+    assert files.load(path).digest == wanted.release.digest
 
 
 def test_what_a_release_extends_is_in_its_flat_form(site: Path, wanted: Wanted) -> None:
     (site / "next.yml").write_text("extends: small\nname: next\ncontainer: {shm_size: 1g}\n")
-    flat: dict[str, Any] = releases.flat(site / "next.yml")
+    flat: dict[str, Any] = files.flat(site / "next.yml")
     data, _ = strict_yaml.load(json.dumps(flat))
     assert isinstance(data, dict) and "extends" not in data
     (site / "flat.yml").write_text(json.dumps(flat))
-    assert releases.load(site / "flat.yml").digest == releases.load(site / "next.yml").digest
+    assert files.load(site / "flat.yml").digest == files.load(site / "next.yml").digest

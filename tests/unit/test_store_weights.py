@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.cli import main
-from fleet.failures import InvalidInput
+from fleet.errors import InvalidInput
+from fleet.release import files as release_files
+from fleet.release import lockfile as locks
 from fleet.store import weights
+from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 9\n".encode()
@@ -52,7 +52,7 @@ def index(*shards: str) -> bytes:
 def make(site: Path) -> tuple[set[str], list[str]]:
     """Names of the weights in the lock, and the warnings."""
     said = list[str]()
-    release = releases.load(site / "small.yml")
+    release = release_files.load(site / "small.yml")
     lock = locks.make(release, site / "store", lambda name: None, said.append)
     return set(lock.under("weights")), said
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from operations import events, peer, swarm
-from operations.peer import Peer, Stranded
-from operations.sending import Meter
+from operations.host import events
+from operations.transfer import aria2, swarm
+from operations.transfer.aria2 import Peer, Stranded
+from operations.transfer.ssh_stream import Meter
 
 SHA, MIB = "5" * 64, 1 << 20
 
@@ -127,11 +128,11 @@ class Clock:
 
 def joined(monkeypatch: pytest.MonkeyPatch, lines: Iterator[str], rate: int = 0) -> Peer:
     channel = SimpleNamespace(makefile=lambda mode: iter(()), close=lambda: None)
-    monkeypatch.setattr(peer.connection, "stream", lambda *_: channel)
-    monkeypatch.setattr(peer.gevent, "spawn", lambda *_: None)
+    monkeypatch.setattr(aria2.connection, "stream", lambda *_: channel)
+    monkeypatch.setattr(aria2.gevent, "spawn", lambda *_: None)
     one = Peer(host(), "p", "aria2c", "6881", rate, "", 1)
     clock = Clock(one, lines)
-    monkeypatch.setattr(peer, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(aria2, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(one, "_next", clock.next)
     return one
 

@@ -15,10 +15,10 @@ import gevent
 import pytest
 from aria2c import ARIA2C
 
-from fleet import pieces, torrent
-from operations.meeting import Meeting, Member, compact
-from operations.peer import COMMON
-from operations.seed import Seed, free
+from fleet.checksum import chunks, torrent
+from operations.transfer.aria2 import COMMON
+from operations.transfer.seeder import Seed, free
+from operations.transfer.tracker import Meeting, Member, compact
 
 HASH = b"\x00\xff%&=+" + b"h" * 14
 
@@ -83,13 +83,13 @@ def test_over_the_network_a_stranger_is_refused(meeting: Meeting) -> None:
 
 
 def test_a_torrents_pieces_are_those_that_ssh_goes_on_with(tmp_path: Path) -> None:
-    content = bytes(range(256)) * (2 * pieces.SIZE // 256) + b"end"
+    content = bytes(range(256)) * (2 * chunks.SIZE // 256) + b"end"
     (tmp_path / "big").write_bytes(content)
     sha = hashlib.sha256(content).hexdigest()
     made = torrent.of(tmp_path / "big", sha)
     info = torrent.decoded(made)[b"info"]
-    assert info[b"piece length"] == pieces.SIZE and info[b"length"] == len(content)
-    parts = [content[i : i + pieces.SIZE] for i in range(0, len(content), pieces.SIZE)]
+    assert info[b"piece length"] == chunks.SIZE and info[b"length"] == len(content)
+    parts = [content[i : i + chunks.SIZE] for i in range(0, len(content), chunks.SIZE)]
     assert info[b"pieces"] == b"".join(hashlib.sha1(part).digest() for part in parts)
     assert info[b"name"] == sha.encode() and b"announce" not in torrent.decoded(made)
     (tmp_path / "big").unlink()
@@ -142,7 +142,7 @@ def fetched(seed: Seed, described: bytes, folder: Path, seconds: float) -> bytes
 
 
 def test_the_controller_gives_what_it_only_reads_to_hosts_that_it_lets_in(tmp_path: Path) -> None:
-    content = os.urandom(2 * pieces.SIZE + 5)
+    content = os.urandom(2 * chunks.SIZE + 5)
     (tmp_path / "image").write_bytes(content)
     (tmp_path / "image").chmod(0o400)
     described = torrent.of(tmp_path / "image", hashlib.sha256(content).hexdigest())

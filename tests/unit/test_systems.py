@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fleet import driver_packages, releases, systems, systems_page
-from fleet import lock as locks
-from fleet.cli import main
-from fleet.failures import Failure, InvalidInput
-from fleet.reference import EXAMPLE
-from fleet.wanted import Wanted, load
-from operations import driver, engine, observe, preflight
+from fleet.errors import Failure, InvalidInput
+from fleet.release import driver_packages, files, operating_systems
+from fleet.release import lockfile as locks
+from fleet.release.target import Wanted, load
+from mlufleet.cli.main import main
+from mlufleet.reference import systems_page
+from mlufleet.reference.release_format import EXAMPLE
+from operations import driver, engine, preflight
+from operations.host import probe as host_probe
+from operations.host.facts import HostState
 from operations.stage import Options
-from operations.state import HostState
 from tests.unit import packaged
 from tests.unit.conftest import BARE, DRIVEN, probe
 
@@ -55,7 +57,7 @@ def delivered(path: Path) -> None:
 
 def locked(path: Path) -> Wanted:
     store = path.parent / "store"
-    lock = locks.make(releases.load(path), store, lambda name: None)
+    lock = locks.make(files.load(path), store, lambda name: None)
     locks.beside(path).write_text(lock.model_dump_json())
     load.cache_clear()
     return load(str(path), str(store))
@@ -71,7 +73,7 @@ def refusal(decided: object) -> tuple[str, str]:
 
 @pytest.mark.parametrize("said", FILES)
 def test_a_file_is_named_as_the_vendors_is(tabled: Path, said: tuple[str, str]) -> None:
-    found = driver_packages.package(releases.load(tabled), *said, "x86_64")
+    found = driver_packages.package(files.load(tabled), *said, "x86_64")
     assert found and found.file == FILES[said]
     assert found.file.startswith(found.package)
 
@@ -92,8 +94,8 @@ def test_a_file_is_named_as_the_vendors_is(tabled: Path, said: tuple[str, str]) 
 )
 def test_a_system_is_known_by_its_id_and_major_version(os: str, version: str, name: str) -> None:
     assert host(os, version).system == name
-    known = {system.name for system in systems.table()}
-    assert (systems.find(os, version) is not None) is (name in known)
+    known = {system.name for system in operating_systems.table()}
+    assert (operating_systems.find(os, version) is not None) is (name in known)
 
 
 def test_what_a_release_names_wins_and_the_exact_version_before_the_major_one(site: Path) -> None:
@@ -164,7 +166,7 @@ def test_another_architecture_has_a_file_of_its_own_or_is_refused(tabled: Path) 
 def test_a_host_is_asked_only_for_packages_that_are_in_the_lock(tabled: Path) -> None:
     (asked,) = [
         line
-        for line in observe.preamble(locked(tabled)).splitlines()
+        for line in host_probe.preamble(locked(tabled)).splitlines()
         if line.startswith("PACKAGES=")
     ]
     names = sorted(asked.partition("=")[2].strip("'").split())
@@ -245,7 +247,7 @@ def test_a_driver_that_runs_on_a_new_kernel_is_left_alone_unless_the_next_boot_h
 
 def test_a_release_may_say_that_its_driver_is_built_for_newer_kernels(site: Path) -> None:
     path = site / "small.yml"
-    digest = releases.load(path).digest
+    digest = files.load(path).digest
     path.write_text(path.read_text().replace("5.10.10\n", '5.10.10\n  newest_kernel: "6.1"\n'))
     wanted = locked(path)
     assert wanted.release.digest != digest
@@ -255,7 +257,7 @@ def test_a_release_may_say_that_its_driver_is_built_for_newer_kernels(site: Path
 
 
 def test_what_a_release_does_not_say_of_kernels_is_in_no_digest(site: Path) -> None:
-    release = releases.load(site / "small.yml")
+    release = files.load(site / "small.yml")
     assert set(release.model_dump()["driver"]) == {"version", "packages"}
 
 
@@ -284,11 +286,11 @@ FAMILY = (
 def test_a_table_that_is_wrong_is_told_where(tmp_path: Path, old: str, new: str, said: str) -> None:
     file, text = tmp_path / "systems.yml", f"families: {{deb: {FAMILY}}}\nsystems:\n  - {ROW}\n"
     file.write_text(text)
-    assert [system.name for system in systems.table(file)] == ["a1"]
+    assert [system.name for system in operating_systems.table(file)] == ["a1"]
     other = tmp_path / "other.yml"
     other.write_text(text.replace(old, new))
     with pytest.raises(InvalidInput) as error:
-        systems.table(other)
+        operating_systems.table(other)
     assert said in str(error.value) and "other.yml:" in str(error.value)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from fleet import inventory
-from fleet.failures import InvalidInput
-from fleet.inventory import table
-from fleet.inventory.reading import CONNECTING
-from fleet.wanted import Wanted
+from fleet.errors import InvalidInput
+from fleet.inventory import csv_table
+from fleet.inventory.host_file import CONNECTING
+from fleet.release.target import Wanted
 
 HEADER = "name,release,store,ssh_port,cards,evict,groups,data.rack,data.note\n"
 
@@ -116,7 +116,7 @@ def test_what_excel_writes_in_another_code_page(site: Path) -> None:
     path = site / "fleet.csv"
     path.write_bytes("name\nä\n".encode("cp1252"))
     with pytest.raises(InvalidInput, match=r"fleet\.csv:2: not UTF-8"):
-        table.read(path)
+        csv_table.read(path)
 
 
 def test_a_wrong_default_is_told(site: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.failures import InvalidInput
+from fleet.errors import InvalidInput
 from fleet.inventory import grouped, read
 
 

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import inventory, lock, releases, remembered, wanted
-from fleet.failures import Failure, InvalidInput
-from fleet.inventory.graph import described
-from fleet.inventory.loading import load
-from fleet.together import RELEASES, problems
-from fleet.wanted import Wanted, of_host
-from operations import container, driver, layout, outstanding, preflight, room, smoke
-from operations.observe import preamble
+from fleet import inventory
+from fleet.errors import Failure, InvalidInput
+from fleet.inventory.pyinfra_loader import load
+from fleet.inventory.tree import described
+from fleet.release import files, host_paths, lockfile, snapshot, target
+from fleet.release.card_assignment import RELEASES, problems
+from fleet.release.target import Wanted, of_host
+from operations import container, disk_space, driver, preflight, smoke_test, stages
+from operations.host.facts import HostState, parse
+from operations.host.probe import preamble
 from operations.stage import Options
-from operations.state import HostState, parse
 from tests.unit import packaged
 from tests.unit.conftest import BARE, NUMPY
 
@@ -53,14 +54,14 @@ def pair(site: Path, wanted: Wanted) -> Path:
 def write(site: Path, over: dict[str, Any]) -> None:
     path = site / "other.yml"
     path.write_text(yaml.safe_dump({"extends": str(site / "small.yml"), **over}))
-    made = lock.make(releases.load(path), site / "store", lambda name: None)
-    lock.beside(path).write_text(made.model_dump_json())
-    wanted.load.cache_clear()
-    wanted.several.cache_clear()
+    made = lockfile.make(files.load(path), site / "store", lambda name: None)
+    lockfile.beside(path).write_text(made.model_dump_json())
+    target.load.cache_clear()
+    target.several.cache_clear()
 
 
 def load_one(site: Path, name: str) -> Wanted:
-    return wanted.load(f"{site}/{name}.yml", f"{site}/store")
+    return target.load(f"{site}/{name}.yml", f"{site}/store")
 
 
 def both(site: Path, small: str = "0-1", other: str = "2,3") -> Wanted:
@@ -229,12 +230,12 @@ def test_room_is_wanted_for_both_and_once_for_what_they_share(pair: Path) -> Non
         second=(),
         torch=(),
     )
-    assert room.short(parts, state) is None
+    assert disk_space.short(parts, state) is None
     state.disk["/var/lib/mlufleet"] -= 1
-    short = room.short(parts, state)
+    short = disk_space.short(parts, state)
     assert short and short.code == "NO_SPACE" and "/var/lib/mlufleet" in short.sentence
     state.disk = {"/var/lib/docker": exact[1] - 1}
-    short = room.short(parts, state)
+    short = disk_space.short(parts, state)
     assert short and "/var/lib/docker" in short.sentence
 
 
@@ -254,7 +255,7 @@ def test_a_probe_is_asked_about_each_and_its_answers_are_told_apart(pair: Path) 
 def test_what_is_to_do_names_the_release_and_the_driver_once(pair: Path) -> None:
     tools = [f"tool|{tool}" for tool in (*preflight.TOOLS, "docker", "dockerd")]
     state = seen("headers|x", "uid|0", *tools, second=(), torch=())
-    found = outstanding.drift(both(pair), state, Options())
+    found = stages.drift(both(pair), state, Options())
     assert [label for label in found if "of" not in label] == ["driver", "engine"]
     assert {"image of other", "image of small", "smoke of other", "smoke of small"} < set(found)
 
@@ -279,21 +280,21 @@ def test_what_the_host_is_is_remembered_when_all_have_answered(pair: Path) -> No
     cards = [f"tool|{tool}" for tool in preflight.TOOLS]
 
     def titles(state: HostState) -> list[str]:
-        return [getattr(step, "title", "") for step in smoke.act(parts, state, Options())]
+        return [getattr(step, "title", "") for step in smoke_test.act(parts, state, Options())]
 
     state = seen(*cards, second=(), torch=())
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(smoke, "again", lambda wanted: state)
+        patched.setattr(smoke_test, "again", lambda wanted: state)
         assert "remembering what this host is" not in titles(state)
-        state.beside["torch"].stamps["smoke"] = smoke.inputs(torch, state.beside["torch"])
+        state.beside["torch"].stamps["smoke"] = smoke_test.inputs(torch, state.beside["torch"])
         assert "remembering what this host is" in titles(state)
 
 
 def test_what_was_remembered_comes_back_as_the_data_of_a_host(pair: Path, tmp_path: Path) -> None:
     parts = both(pair)
-    text = remembered.document(parts).read_text()
+    text = snapshot.document(parts).read_text()
     assert [one["cards"] for one in json.loads(text)["releases"]] == [[2, 3], [0, 1]]
-    back = remembered.restore(text, tmp_path / "back", "host", str(parts.store))
+    back = snapshot.restore(text, tmp_path / "back", "host", str(parts.store))
     assert back["release"] is None
     again = of_host({**back, "store": str(parts.store)})
     assert again.whole == parts.whole
@@ -301,8 +302,12 @@ def test_what_was_remembered_comes_back_as_the_data_of_a_host(pair: Path, tmp_pa
 
 def test_wheels_of_one_are_out_of_reach_for_the_other(pair: Path) -> None:
     second, torch = both(pair).parts
-    assert layout.shared(second.slot) == f"{layout.SHARED}/second" != layout.shared(torch.slot)
-    assert layout.shared("") == layout.SHARED
+    assert (
+        host_paths.shared(second.slot)
+        == f"{host_paths.SHARED}/second"
+        != host_paths.shared(torch.slot)
+    )
+    assert host_paths.shared("") == host_paths.SHARED
 
 
 def test_it_is_shown_which_card_is_whose(pair: Path) -> None:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import cnvs, validation
-from fleet.cnvs import Said
-from fleet.failures import InvalidInput
-from fleet.validate import taken
-from fleet.wanted import Wanted
+from fleet.errors import InvalidInput
+from fleet.release.target import Wanted
+from fleet.vendor import cnvs, validation_suite
+from fleet.vendor.cnvs import Said
+from mlufleet.cli.hardware import taken
 from operations import validation as stage
+from operations.host.facts import HostState
 from operations.stage import Options
-from operations.state import HostState
 from tests.unit.conftest import DRIVEN, probe
 
 THERE = (*DRIVEN, "tool|cnvs")
@@ -59,9 +59,9 @@ def test_whatever_is_printed_is_read(lines: list[str], plugin: str) -> None:
     assert said.passed == (not said.why)
 
 
-GOOD = validation.Golden(
+GOOD = validation_suite.Golden(
     models={
-        "MLU370-X8": validation.Good(
+        "MLU370-X8": validation_suite.Good(
             host="mlu01", driver="5.10.22", taken=1.0, rates={"pcie": {"host to device GB/s": 10.0}}
         )
     }
@@ -93,12 +93,12 @@ GOOD = validation.Golden(
 def test_a_rate_counts_only_against_cards_of_its_model(
     said: Said, model: str, expected: tuple[str, str]
 ) -> None:
-    assert validation.judged(said, "pcie", model, GOOD) == expected
+    assert validation_suite.judged(said, "pcie", model, GOOD) == expected
 
 
 def test_the_table_declares_each_test() -> None:
-    every = validation.tests(4)
-    assert {test.plugin for test in validation.tests(3)} < {test.plugin for test in every}
+    every = validation_suite.tests(4)
+    assert {test.plugin for test in validation_suite.tests(3)} < {test.plugin for test in every}
     assert all(test.seconds < test.timeout for test in every)
     # what takes cards to their limits runs only where that is asked for
     assert {test.level for test in every if test.destructive} == {4}
@@ -145,13 +145,13 @@ def test_every_reason_to_skip_is_told() -> None:
 
 
 def test_a_file_of_thresholds_is_checked(tmp_path: Path) -> None:
-    assert validation.golden("") == validation.Golden()
+    assert validation_suite.golden("") == validation_suite.Golden()
     with pytest.raises(InvalidInput, match=r"gone\.yml"):
-        validation.golden(str(tmp_path / "gone.yml"))
+        validation_suite.golden(str(tmp_path / "gone.yml"))
     path = tmp_path / "golden.yml"
     path.write_text("tolerance: 2\nmodels: {}\n")
     with pytest.raises(InvalidInput, match=r"golden\.yml:1.*tolerance"):
-        validation.golden(str(path))
+        validation_suite.golden(str(path))
 
 
 def reported(**host: object) -> dict[str, object]:

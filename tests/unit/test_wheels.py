@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fleet import lock as locks
-from fleet import releases
-from fleet.failures import InvalidInput
-from fleet.store.images import Image
+from fleet.errors import InvalidInput
+from fleet.release import files
+from fleet.release import lockfile as locks
+from fleet.store.image_archive import Image
 from fleet.store.wheels import Python, Wheel, whole
 from tests.unit.conftest import NUMPY
 from tests.unit.packaged import PACKERS, tarred, wheel
@@ -28,7 +28,7 @@ def make(site: Path, install: str = "numpy", *has: str) -> list[str]:
     (site / "store/image.tar.gz").write_bytes(PACKERS[".gz"](tarred(**saved(one))))
     path, said = site / "small.yml", list[str]()
     path.write_text(re.sub(r"install: \[.*\]", f"install: [{install}]", path.read_text()))
-    locks.make(releases.load(path), site / "store", lambda name: None, said.append)
+    locks.make(files.load(path), site / "store", lambda name: None, said.append)
     return said
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fleet import journal
-from fleet.bundle.unpack import unbundle
-from fleet.cli import main
-from fleet.failures import Refused
+from fleet.errors import Refused
+from mlufleet.bundle.unpack import unbundle
+from mlufleet.cli.main import main
+from mlufleet.journal import journal
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_new_release_is_written_where_releases_are(name: str) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 def test_a_full_disk_is_told_in_a_line() -> None:
-    words = [sys.executable, "-m", "fleet.cli", "explain"]
+    words = [sys.executable, "-m", "mlufleet", "explain"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             words,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fleet import documents, strict_yaml
-from fleet.failures import InvalidInput
+from fleet.documents import loading, strict_yaml
+from fleet.errors import InvalidInput
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(
     f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)
@@ -57,7 +57,7 @@ def test_refused_with_its_line_in_no_time(
     path.write_text(text)
     started = time.monotonic()
     with pytest.raises(InvalidInput, match=rf"a\.yml:{line}: .*({problem})"):
-        documents.read(path)
+        loading.read(path)
     assert time.monotonic() - started < 10
 
 
@@ -73,7 +73,7 @@ def test_refused_with_its_line_in_no_time(
 def test_bytes_that_are_no_text_are_refused(content: bytes, problem: str, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(content)
     with pytest.raises(InvalidInput, match=problem):
-        documents.read(tmp_path / "a.yml")
+        loading.read(tmp_path / "a.yml")
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_bytes_that_are_no_text_are_refused(content: bytes, problem: str, tmp_pa
 )
 def test_what_is_no_trap_is_read(text: str, data: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(text.encode())
-    assert documents.read(tmp_path / "a.yml")[0] == data
+    assert loading.read(tmp_path / "a.yml")[0] == data

@@ -5,9 +5,10 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import operation
 
-from fleet.run import Run
-from operations import outstanding, swarm
-from operations.transfer import Upload
+from mlufleet.run.run import Run
+from operations import stages
+from operations.transfer import swarm
+from operations.transfer.upload import Upload
 
 FILE, SHA = Path(host.data.big_file), str(host.data.big_sha)
 
@@ -17,6 +18,6 @@ def brought():
     yield Upload("image", [(FILE, str(host.data.big_dest), SHA)])
 
 
-Run.current().observed(host, outstanding.look(host))
+Run.current().observed(host, stages.look(host))
 swarm.wants(host.name, {SHA})
 brought(name="Big")

@@ -69,7 +69,7 @@ def write() -> None:
     for source in sorted(SOURCES.glob("*.yml")):
         words = ["lock", str(RELEASES / source.name), "--store", str(paths.STORE), "--quiet"]
         done = subprocess.run(
-            [sys.executable, "-m", "fleet.cli", *words],
+            [sys.executable, "-m", "mlufleet", *words],
             cwd=paths.PROJECT,
             capture_output=True,
             text=True,

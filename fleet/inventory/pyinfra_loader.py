@@ -1,0 +1,76 @@
+"""An inventory file as pyinfra itself reads it, with every error of it named."""
+
+from __future__ import annotations
+
+import os
+import sys
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any
+
+from fleet.errors import InvalidInput
+from fleet.inventory import file_formats
+
+if TYPE_CHECKING:
+    from pyinfra.api.inventory import Inventory
+
+
+#: what every host has that says nothing else
+ALL = "inventories/group_data/all.py"
+
+
+def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
+    """Read an inventory.
+
+    :param override: data that goes before what the inventory says
+    :raises InvalidInput: it is missing, wrong, or has no hosts
+    """
+    from pyinfra.api.exceptions import PyinfraError
+    from pyinfra.api.state import State
+    from pyinfra.context import ctx_state
+    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
+    from pyinfra_cli.inventory import make_inventory_from_files
+
+    file_formats.check(path)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    if not ctx_state.isset():  # type: ignore[no-untyped-call]
+        ctx_state.set(State())  # type: ignore[no-untyped-call]
+    try:
+        found: Inventory = make_inventory_from_files(path, override, cwd=os.getcwd())
+    except InvalidInput:
+        raise
+    except SyntaxError as error:  # of bytes that are no text it knows neither file nor line
+        raise InvalidInput(f"{error.filename or path}:{error.lineno or 1}: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        number = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(f"{path}:{number}: not UTF-8 ({error.reason}): save it so") from error
+    except SystemExit as error:
+        raise InvalidInput(f"{path}: it ends the run by itself (sys.exit)") from error
+    except UnexpectedExternalError as error:
+        cause = error.exception
+        frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
+        line = frames[-1].lineno if frames else 1
+        told = f"{type(cause).__name__}: {cause}"
+        raise InvalidInput(f"{error.filename}:{line}: {told}") from error
+    except (CliError, PyinfraError, OSError) as error:
+        raise InvalidInput(f"{path}: {error}") from error
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise InvalidInput(
+            f"{path}: pyinfra cannot read its hosts ({error}): each is a name, or "
+            "(name, {field: value})"
+        ) from error
+    if not len(found):
+        raise InvalidInput(f"{path}: it has no hosts")
+    everywhere(found)
+    return found
+
+
+def everywhere(inventory: Inventory) -> None:
+    """Have the project's own data of all hosts hold for an inventory that lies elsewhere, too.
+
+    pyinfra reads `group_data` beside the inventory, and in the folder where it is started.
+    """
+    from pyinfra_cli.inventory import _get_group_data
+
+    for key, value in _get_group_data(ALL).get("all", {}).items():
+        inventory.get_data().setdefault(key, value)  # type: ignore[no-untyped-call]

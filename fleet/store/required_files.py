@@ -1,0 +1,78 @@
+"""Which files of a store releases need, and where each can be fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from fleet.errors import InvalidInput
+from fleet.release import files as release_files
+from fleet.release import lockfile as locks
+from fleet.release.model import Release
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the store, by its path below it, as the lock says it."""
+
+    name: str
+    locked: locks.LockedFile
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Needed:
+    #: file of each release, with what it says
+    releases: dict[Path, Release]
+    files: list[File]
+
+
+def by(names: Iterable[str]) -> Needed:
+    """What releases of these names need, each file once.
+
+    :raises InvalidInput: a lock is missing or stale, or two want different bytes of one file
+    """
+    found: dict[Path, Release] = {}
+    files: dict[str, File] = {}
+    for path in dict.fromkeys(release_files.find(name) for name in names):
+        release, lock = release_files.load(path), locks.load(path)
+        if lock.release != release.digest:
+            raise InvalidInput(f"{path}: changed since it was locked: run `mlufleet lock`")
+        found[path] = release
+        urls = dict(_own(release))
+        for name, locked in lock.files.items():
+            url = _of(name, urls) or _below(release.mirror, name)
+            was = files.setdefault(name, File(name, locked, url))
+            if was.locked != locked:
+                raise InvalidInput(f"{path}: its {name} is not that of another release's lock")
+            if was.url is None:
+                files[name] = File(name, locked, url)
+    return Needed(found, list(files.values()))
+
+
+def _own(release: Release) -> Iterator[tuple[str, str]]:
+    """Path of a file, or of a folder with a slash, and its URL."""
+    for package in release.driver.packages.values():
+        if package.url:
+            yield package.file, package.url
+    if release.image.url:
+        yield release.image.file, release.image.url
+    for tool in release.packages.system:
+        if tool.file and tool.url:
+            yield tool.file, tool.url
+    for weights in release.weights:
+        if weights.url:
+            yield weights.folder.rstrip("/") + "/", weights.url
+
+
+def _of(name: str, urls: dict[str, str]) -> str | None:
+    if name in urls:
+        return urls[name]
+    folder = next((f for f in urls if f.endswith("/") and name.startswith(f)), None)
+    return _below(urls[folder], name[len(folder) :]) if folder else None
+
+
+def _below(base: str | None, name: str) -> str | None:
+    return f"{base.rstrip('/')}/{quote(name)}" if base else None

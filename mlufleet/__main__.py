@@ -1,0 +1,5 @@
+"""`python -m mlufleet` is the `mlufleet` command."""
+
+from mlufleet.cli.main import main
+
+main()

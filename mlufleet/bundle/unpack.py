@@ -1,0 +1,163 @@
+"""A bundle into a folder: nothing has its name there before it is proved by the signed manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fleet.checksum import chunks
+from fleet.documents import atomic_write
+from fleet.errors import InvalidInput, Refused
+from fleet.store import file_types
+from mlufleet.bundle import manifest, signature
+from mlufleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
+
+CHUNK = 1 << 20
+
+
+class Bundle:
+    """A bundle that is open, with its manifest read and proved.
+
+    :param signers: file of allowed signers; None: nobody is asked who made it
+    :raises Refused: it is not signed by one of them
+    """
+
+    def __init__(self, tar: tarfile.TarFile, signers: Path | None) -> None:
+        self._members = _members(tar)
+        self._tar = tar
+        self.text = self._small(next(self._members, None), NAME)
+        self.signature, self._ahead = b"", next(self._members, None)
+        if self._ahead and self._ahead.name == SIGNATURE:
+            self.signature = self._small(self._ahead, SIGNATURE)
+            self._ahead = next(self._members, None)
+        self.signer = ""
+        if signers and not self.signature:
+            raise Refused("BUNDLE_UNSIGNED")
+        if signers:
+            self.signer = signature.signer(self.text, self.signature, signers)
+        self.entries = {entry.name: entry for entry in manifest.read(self.text)}
+
+    def _small(self, member: tarfile.TarInfo | None, name: str) -> bytes:
+        if member is None:
+            raise Refused("BUNDLE_TRUNCATED", f"no {name}")
+        if member.name != name or member.size > manifest.LARGEST:
+            raise Refused("BUNDLE_MEMBER", f"{member.name!r} where its {name} should be")
+        content = self._tar.extractfile(member)
+        return content.read() if content else b""
+
+    def unpack(self, folder: Path, more: Callable[[int], object]) -> None:
+        """:raises Refused: something is wrong; what was proved before is kept for another try"""
+        _room(folder, self.entries)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in ((NAME, self.text), (SIGNATURE, self.signature)):
+            if content or (folder / name).exists():
+                _same_or_new(folder / name, content)
+        left = dict(self.entries)
+        while member := self._ahead:
+            entry = left.pop(member.name, None)
+            if entry is None or member.size != entry.size:
+                why = "is not in its manifest, or twice in it" if entry is None else "another size"
+                raise Refused("BUNDLE_MEMBER", f"{member.name!r} {why}")
+            _place(self._tar, member, entry, folder, more)
+            self._ahead = next(self._members, None)
+        if left:
+            raise Refused("BUNDLE_TRUNCATED", f"{next(iter(left))} and {len(left) - 1} more")
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Plain files; anything else (links, devices, folders, sparse files) is refused."""
+    for member in tar:
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
+            raise Refused("BUNDLE_MEMBER", f"{member.name!r} is no plain file")
+        yield member
+
+
+def _room(folder: Path, entries: dict[str, Entry]) -> None:
+    """:raises Refused: there is a file that differs by its size already, or no space"""
+    needed = 0
+    for name, entry in entries.items():
+        path = folder / name
+        if not os.path.lexists(path):
+            needed += entry.size
+        elif path.is_symlink() or not path.is_file() or path.stat().st_size != entry.size:
+            raise Refused("BUNDLE_EXISTS", str(path))
+    ground = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(ground).free
+    if free < needed:
+        raise Refused("NO_SPACE", f"{needed} bytes are needed at {folder}, {free} are free")
+
+
+def _sha256(path: Path, more: Callable[[int], object]) -> str:
+    return chunks.read(path, lambda block: more(len(block)))[0]
+
+
+def _same_or_new(path: Path, content: bytes) -> None:
+    if os.path.lexists(path):
+        plain = path.is_file() and not path.is_symlink()  # reading a FIFO would never end
+        if not plain or path.read_bytes() != content:
+            raise Refused("BUNDLE_EXISTS", f"{path}: another bundle was unpacked here")
+        return
+    atomic_write.write(path, content)
+
+
+def _place(
+    tar: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    entry: Entry,
+    folder: Path,
+    more: Callable[[int], object],
+) -> None:
+    path = folder / entry.name
+    if os.path.lexists(path):
+        if path.is_symlink() or _sha256(path, more) != entry.sha256:
+            raise Refused("BUNDLE_EXISTS", str(path))
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, summed = path.with_name(path.name + PART), hashlib.sha256()
+    content = tar.extractfile(member)
+    if os.path.lexists(part):  # of an earlier try; what it is not is nobody's to write to
+        if part.is_symlink() or not part.is_file():
+            raise Refused("BUNDLE_EXISTS", str(part))
+        part.unlink()
+    with part.open("xb") as target:
+        while content and (block := content.read(CHUNK)):
+            summed.update(block)
+            target.write(block)
+            more(len(block))
+        target.flush()
+        os.fsync(target.fileno())
+    if summed.hexdigest() != entry.sha256:
+        part.unlink()
+        raise Refused("BUNDLE_FILE", entry.name)
+    part.replace(path)
+
+
+def unbundle(
+    file: Path,
+    folder: Path,
+    signers: Path | None,
+    begin: Callable[[Bundle], Callable[[int], object]],
+) -> None:
+    """Unpack a bundle. A folder where that was interrupted is filled.
+
+    :param begin: told of the bundle when it is proved; returns what is told of bytes
+    :raises Refused: it is not what its signer made, or the folder has other files
+    """
+    try:
+        tar = tarfile.open(file, "r|", bufsize=CHUNK)  # noqa: SIM115 - entered below
+    except (OSError, tarfile.TarError) as error:
+        with file.open("rb") as stream:
+            what = file_types.told(stream.read(file_types.ENOUGH))
+        raise Refused("BUNDLE_MEMBER", f"{file}: {what}") from error
+    try:
+        with tar:
+            bundle = Bundle(tar, signers)
+            bundle.unpack(folder, begin(bundle))
+    except tarfile.TarError as error:
+        raise Refused("BUNDLE_TRUNCATED", f"{file}: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"{error.filename or file}: {error.strerror or error}") from error

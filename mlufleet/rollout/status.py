@@ -1,0 +1,97 @@
+"""How far a run is, from its journal: while it runs, after it, and of one that was killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import InvalidInput
+from fleet.text import suggestions
+from mlufleet.journal import journal
+from mlufleet.report import derive, host_ranges
+from mlufleet.report.last_seen import moment
+
+
+def folder_of(run: str) -> Path:
+    """The folder of a run by its name; "latest" is the one that began last, ended or not.
+
+    :raises InvalidInput: there is none
+    """
+    if run == "latest":
+        journals = journal.RUNS.glob("2*/journal.jsonl")
+        newest = max(journals, key=lambda path: path.parent.name, default=None)
+        if newest is None:
+            raise InvalidInput(f"{journal.RUNS}: no run yet")
+        return newest.parent
+    folder = journal.RUNS / run
+    if "/" in run or not (folder / "journal.jsonl").is_file():
+        runs = (path.parent.name for path in journal.RUNS.glob("2*/journal.jsonl"))
+        near = suggestions.told(run, ("latest", *sorted(runs, reverse=True)))
+        raise InvalidInput(f"{folder}: no such run{near}")
+    return folder
+
+
+def _of(folder: Path, limit: tuple[str, ...]) -> dict[str, Any]:
+    """A run's report, of some of its hosts.
+
+    :raises InvalidInput: the run has none of these
+    """
+    found: dict[str, Any] = derive.of(folder)
+    if limit:
+        from fleet.inventory.host_selection import Known  # only here: pyinfra is slow to import
+
+        hosts, groups = found["hosts"], dict[str, list[str]]()
+        for name, host in hosts.items():
+            for group in host["groups"]:
+                groups.setdefault(group, []).append(name)
+        chosen = Known(hosts, groups).chosen(limit)
+        found["hosts"] = {name: host for name, host in hosts.items() if name in chosen}
+    return found
+
+
+def lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
+    """The run in a line, then every host; of many hosts, how many are alike."""
+    folder = folder_of(run)
+    alive = journal.running(folder)
+    found = _of(folder, limit)
+    counts = Counter(
+        "at work" if alive and host["now"] else host["status"] for host in found["hosts"].values()
+    )
+    how = "at work" if alive else "ended" if found["ended"] else "killed"
+    stopped = (found["rollout"] or {}).get("stopped")
+    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    yield (
+        f"{found['kind']} {folder.name}: {how}{f' (stopped: {stopped})' if stopped else ''}; "
+        f"{len(found['hosts'])} hosts: {said}"
+    )
+    yield from host_ranges.lines(_each(found, alive), len(found["hosts"]))
+
+
+def _each(found: dict[str, Any], alive: bool) -> Iterator[tuple[str, str]]:
+    for name, host in host_ranges.ordered(found):
+        if host["now"]:
+            yield name, f"at {host['now']}" if alive else f"was at {host['now']}{_since(host)}"
+        else:
+            failure = host["failure"]
+            why = f": {failure['code']}: {failure['sentence']}" if failure else ""
+            yield name, f"{host['status']}{why}{_since(host) if host['old'] else ''}"
+
+
+def _since(host: dict[str, Any]) -> str:
+    return "" if host["seen"] is None else f", last seen {moment(host['seen'])}"
+
+
+def drift(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
+    """What was to do on each host, stage by stage; of many hosts, what was to do on which."""
+    found = _of(folder_of(run), limit)
+    yield from host_ranges.lines(_to_do(found), len(found["hosts"]), 5 * host_ranges.LINES)
+
+
+def _to_do(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, host in host_ranges.ordered(found):
+        if not host["drift"]:
+            yield name, "none" if host["versions"] else "not looked at"
+        for stage, words in host["drift"].items():
+            yield name, f"{stage}: {'; '.join(words)}"

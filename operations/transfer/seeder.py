@@ -1,0 +1,103 @@
+"""The controller's end of a swarm: libtorrent, in this process, has all of one file and reads it.
+
+aria2, as on the hosts, gives to four at a time and changes them every ten seconds: with more hosts
+some waited for their first bytes until they left (measured). Here each host has its share of the
+link at all times, and no other address is let in. It ends with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from fleet.checksum import torrent
+
+#: seconds until it listens
+START = 15
+SETTINGS = {
+    "listen_queue_size": 512,
+    "connections_limit": 2000,
+    "max_retry_port_bind": 0,
+    "listen_system_port_fallback": False,
+    # one network, one file: nobody is looked for or told
+    "enable_dht": False,
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "enable_outgoing_utp": False,
+    "enable_incoming_utp": False,
+    # as aria2's --bt-require-crypto: the handshake is obfuscated, which is no secrecy
+    "in_enc_policy": 0,
+    "out_enc_policy": 0,
+    "unchoke_slots_limit": -1,
+    "alert_mask": 0,
+    "user_agent": "",
+    "peer_fingerprint": "",
+    # aria2 asks for blocks well ahead on a fast link
+    "send_buffer_watermark": 4 << 20,
+    "send_buffer_low_watermark": 1 << 20,
+}
+EVERYBODY = "0.0.0.0", "255.255.255.255"
+BLOCKED = 1
+
+
+def free(ports: str) -> int:
+    """A port of "6881-6999" that nobody listens on here.
+
+    :raises OSError: there is none
+    """
+    first, _, last = ports.partition("-")
+    for port in range(int(first), int(last or first) + 1):
+        try:
+            with socket.socket() as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tried.bind(("0.0.0.0", port))
+        except OSError:
+            continue
+        return port
+    raise OSError(f"no free port among {ports} on the controller")
+
+
+class Seed:
+    """:param rate: MiB/s that it gives; 0: no limit
+    :raises OSError: it does not start"""
+
+    def __init__(self, local: Path, described: bytes, ports: str, rate: int) -> None:
+        import libtorrent as lt  # not before there is a swarm: most runs have none
+
+        self.port = free(ports)
+        settings: Any = {**SETTINGS, "listen_interfaces": f"0.0.0.0:{self.port}"}
+        self._session = lt.session(settings, flags=0)  # no extensions
+        self._let_in = lt.ip_filter()
+        self._let_in.add_rule(*EVERYBODY, BLOCKED)
+        self._session.set_ip_filter(self._let_in)
+        asked = lt.add_torrent_params()
+        asked.ti = lt.torrent_info(torrent.decoded(described))
+        # the torrent calls the file by its sha256
+        asked.save_path, asked.renamed_files = str(local.parent), {0: str(local.absolute())}
+        # whole, as it was checked against the lock
+        asked.flags = lt.torrent_flags.seed_mode | lt.torrent_flags.apply_ip_filter
+        self._torrent = self._session.add_torrent(asked)
+        self._torrent.set_upload_limit(rate << 20)
+        end = time.monotonic() + START
+        while not (self._session.is_listening() and self._session.listen_port() == self.port):
+            if time.monotonic() > end:
+                self.end()
+                raise OSError(f"nothing listens on port {self.port} of the controller")
+            gevent.sleep(0.05)
+
+    def give(self, address: str) -> None:
+        """Let a host in, by its own IPv4 address."""
+        self._let_in.add_rule(address, address, 0)
+        self._session.set_ip_filter(self._let_in)
+
+    def end(self) -> int:
+        """Stop it. :returns: bytes that it has sent"""
+        sent = int(self._torrent.status().total_upload)
+        # gives its ports and threads back at once
+        del self._torrent, self._session
+        return sent
