@@ -8,8 +8,8 @@ from mlufleet.connect import settings
 from mlufleet.run.run import Run
 
 config.REQUIRE_PYINFRA_VERSION = "==3.10.0"
-file_formats.check_asked()
-host_selection.govern()
-sanitize.govern()
-settings.unattended()
-Run.start(state)
+file_formats.check_command_line()
+host_selection.patch_pyinfra_cli()
+sanitize.filter_pyinfra_output()
+settings.configure_unattended()
+Run.start_for_deploy(state)

@@ -22,23 +22,23 @@ from operations.host import lock, sudo
 from operations.stage import refused
 from operations.transfer import prefetch, swarm
 
-look = stages.look(host)
-wanted, options = look.wanted, look.options
-Run.current().observed(host, look)
+plan = stages.assess(host)
+wanted, options = plan.target, plan.options
+Run.current().record_assessment(host, plan)
 
 # a host that already is what the release says gets no operation at all, and one that would be
 # refused before anything is done to it gets nothing but that
-if look.refusal:
-    refused(*look.refusal, name="Refused")
-elif look.drift:
-    swarm.wants(host.name, look.files)
+if plan.refusal:
+    refused(*plan.refusal, name="Refused")
+elif plan.drift:
+    swarm.register_demand(host.name, plan.checksums)
     preflight.passed(wanted, options, name="Preflight")
-    lock.taken(Run.current().owner, name="Lock")
-    if look.ahead:
-        prefetch.begun(look, name="Ahead")
+    lock.acquired(Run.current().owner, name="Lock")
+    if plan.prefetchable:
+        prefetch.started(plan, name="Ahead")
     driver.installed(wanted, options, name="Driver")
     # most hosts have one release; those of others share the driver, and have cards of their own
-    for part in host.loop(wanted.parts):
+    for part in host.loop(wanted.releases):
         engine.running(part, options, name="Engine")
         # before the image: it is on its way meanwhile, and is loaded beside the weights' way
         sources.pinned(part, options, name="Sources")
@@ -51,4 +51,4 @@ elif look.drift:
         smoke_test.passed(part, options, name="Smoke")
     validation.passed(wanted, options, name="Validation")
 else:
-    sudo.remove(host)  # at once: pyinfra would need a command of its own for it
+    sudo.remove_password(host)  # at once: pyinfra would need a command of its own for it

@@ -9,7 +9,7 @@ from fleet import error_patterns
 from fleet.text import sanitize
 
 
-class Exit(int, Enum):
+class ExitStatus(int, Enum):
     """Exit status of ``mlufleet``; pyinfra itself knows only 0 and 1."""
 
     OK = 0
@@ -22,10 +22,10 @@ class Exit(int, Enum):
 
 
 #: codes of hosts that nothing is wrong with: they were left for another time
-LEFT = ("CARD_BUSY", "INTERRUPTED")
+DEFERRED_CODES = ("CARD_BUSY", "INTERRUPTED")
 
 #: code -> (what it means, what to do)
-TABLE: dict[str, tuple[str, str]] = {
+FAILURE_TABLE: dict[str, tuple[str, str]] = {
     "PROBE_FAILED": (
         "the host could not be observed",
         "log in by hand and run `sudo -n true` and `sh -c true`; check the sudo password",
@@ -361,16 +361,18 @@ TABLE: dict[str, tuple[str, str]] = {
 }
 
 
-def reference() -> str:
+def render_reference() -> str:
     """The table as a page of the reference."""
-    rows = [f"| {code} | {meaning} | {remedy} |" for code, (meaning, remedy) in TABLE.items()]
+    rows = [
+        f"| {code} | {meaning} | {remedy} |" for code, (meaning, remedy) in FAILURE_TABLE.items()
+    ]
     head = ["# Failure codes", "", "| code | what it means | what to do |", "|---|---|---|"]
-    return "\n".join([*head, *rows]) + "\n" + error_patterns.page()
+    return "\n".join([*head, *rows]) + "\n" + error_patterns.render_reference()
 
 
 #: what any program prints, in English as scripts have it or in what a program of its own has
 #: instead -> the code that says it better than the step that failed
-SYMPTOMS = {
+SYMPTOM_CODES = {
     "No space left on device": "NO_SPACE",
     "no space left on device": "NO_SPACE",
     "Disk quota exceeded": "NO_SPACE",
@@ -402,24 +404,24 @@ class Failure:
     tail: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.code not in TABLE:
+        if self.code not in FAILURE_TABLE:
             raise ValueError(f"unknown failure code {self.code}")
         # both may quote a host, a hook or a file: here they become text for all who show them
-        object.__setattr__(self, "detail", sanitize.flat(self.detail))
-        object.__setattr__(self, "tail", tuple(map(sanitize.line, self.tail)))
+        object.__setattr__(self, "detail", sanitize.join_lines(self.detail))
+        object.__setattr__(self, "tail", tuple(map(sanitize.escape_line, self.tail)))
 
     @property
     def sentence(self) -> str:
-        meaning = TABLE[self.code][0]
+        meaning = FAILURE_TABLE[self.code][0]
         return f"{meaning}: {self.detail}" if self.detail else meaning
 
     @property
     def remedy(self) -> str:
         said = "\n".join((self.detail, *self.tail))
-        return error_patterns.remedy(self.code, said) or TABLE[self.code][1]
+        return error_patterns.find_remedy(self.code, said) or FAILURE_TABLE[self.code][1]
 
 
-class Asked(EOFError):
+class PromptRefused(EOFError):
     """pyinfra would have asked a person, which it may not."""
 
 
@@ -430,10 +432,10 @@ class InvalidInput(Exception):
     """
 
     def __str__(self) -> str:
-        return sanitize.text(super().__str__())
+        return sanitize.escape_text(super().__str__())
 
 
-class Refused(InvalidInput):
+class CodedInputError(InvalidInput):
     """Invalid input that has a code; told with its remedy."""
 
     def __init__(self, code: str, detail: str = "") -> None:

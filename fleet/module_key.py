@@ -14,11 +14,11 @@ from fleet.errors import InvalidInput
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-FIELDS = ("signing_key", "signing_certificate")
+DATA_KEYS = ("signing_key", "signing_certificate")
 
 
 @dataclass(frozen=True)
-class Signing:
+class ModuleKey:
     """A machine owner key (MOK) that DKMS signs with.
 
     :param key: private, PEM; a secret
@@ -30,23 +30,23 @@ class Signing:
 
     key: bytes = field(repr=False)
     certificate: bytes
-    file: str
-    identity: str
-    issued: str
+    certificate_file: str
+    key_id: str
+    issuer_and_serial: str
 
 
-def of(data: Mapping[str, Any] | Any) -> Signing | None:
+def load_host_key(data: Mapping[str, Any] | Any) -> ModuleKey | None:
     """The key of a host, where the site gives one.
 
     :param data: with `get`, as pyinfra's host data has it
     :raises InvalidInput: as :func:`load`
     """
-    given = [str(data.get(name) or "") for name in FIELDS]
-    return load(*given) if any(given) else None
+    given = [str(data.get(name) or "") for name in DATA_KEYS]
+    return load_key_pair(*given) if any(given) else None
 
 
 @lru_cache
-def load(key: str, certificate: str) -> Signing:
+def load_key_pair(key: str, certificate: str) -> ModuleKey:
     """Read both files, once in a process.
 
     :param key: a file with a private key in PEM, without a passphrase, that nobody else reads
@@ -58,40 +58,40 @@ def load(key: str, certificate: str) -> Signing:
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
     if not (key and certificate):
-        raise InvalidInput(f"say both {FIELDS[0]} and {FIELDS[1]}, or none of them")
-    secret, public = _read(FIELDS[0], key), _read(FIELDS[1], certificate)
+        raise InvalidInput(f"say both {DATA_KEYS[0]} and {DATA_KEYS[1]}, or none of them")
+    secret, public = _read_file(DATA_KEYS[0], key), _read_file(DATA_KEYS[1], certificate)
     if os.stat(os.path.expanduser(key)).st_mode & 0o077:
-        raise InvalidInput(f"{FIELDS[0]}: others may read {key}: `chmod 600 {key}`")
+        raise InvalidInput(f"{DATA_KEYS[0]}: others may read {key}: `chmod 600 {key}`")
     try:
         private = load_pem_private_key(secret, password=None)
     except TypeError:
         raise InvalidInput(
-            f"{FIELDS[0]}: {key} has a passphrase, which nobody is there to type "
+            f"{DATA_KEYS[0]}: {key} has a passphrase, which nobody is there to type "
             f"on a host: `openssl pkey -in {key} -out PLAIN`"
         ) from None
     except ValueError:
-        raise InvalidInput(f"{FIELDS[0]}: {key} is no private key in PEM") from None
+        raise InvalidInput(f"{DATA_KEYS[0]}: {key} is no private key in PEM") from None
     if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
-        raise InvalidInput(f"{FIELDS[0]}: kernels know RSA and ECDSA, not the kind of {key}")
-    found = _certificate(public, certificate)
+        raise InvalidInput(f"{DATA_KEYS[0]}: kernels know RSA and ECDSA, not the kind of {key}")
+    found = _parse_certificate(public, certificate)
     if private.public_key() != found.public_key():
         raise InvalidInput(
-            f"{FIELDS[1]}: {certificate} is the certificate of another key than {key}"
+            f"{DATA_KEYS[1]}: {certificate} is the certificate of another key than {key}"
         )
-    issued = found.issuer.public_bytes() + _integer(found.serial_number)
-    return Signing(
-        secret, found.public_bytes(Encoding.DER), certificate, _identity(found), issued.hex()
+    issued = found.issuer.public_bytes() + _encode_der_integer(found.serial_number)
+    return ModuleKey(
+        secret, found.public_bytes(Encoding.DER), certificate, _get_key_id(found), issued.hex()
     )
 
 
-def _read(name: str, path: str) -> bytes:
+def _read_file(name: str, path: str) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
         raise InvalidInput(f"{name}: {path}: {error.strerror}") from error
 
 
-def _certificate(content: bytes, path: str) -> Certificate:
+def _parse_certificate(content: bytes, path: str) -> Certificate:
     from cryptography import x509
 
     try:
@@ -99,21 +99,21 @@ def _certificate(content: bytes, path: str) -> Certificate:
             return x509.load_pem_x509_certificate(content)
         return x509.load_der_x509_certificate(content)
     except ValueError:
-        raise InvalidInput(f"{FIELDS[1]}: {path} is no X.509 certificate, PEM or DER") from None
+        raise InvalidInput(f"{DATA_KEYS[1]}: {path} is no X.509 certificate, PEM or DER") from None
 
 
-def _identity(certificate: Certificate) -> str:
+def _get_key_id(certificate: Certificate) -> str:
     """Its subject key identifier; its serial number where it has none (x509_public_key.c)."""
     from cryptography import x509
 
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
-        return _integer(certificate.serial_number)[2:].hex()
+        return _encode_der_integer(certificate.serial_number)[2:].hex()
     return found.value.digest.hex()
 
 
-def _integer(number: int) -> bytes:
+def _encode_der_integer(number: int) -> bytes:
     """A positive INTEGER in DER; serial numbers are at most 20 bytes."""
     content = number.to_bytes(number.bit_length() // 8 + 1, "big")
     return bytes([2, len(content)]) + content

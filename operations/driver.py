@@ -15,209 +15,225 @@ from typing_extensions import override
 
 from fleet.errors import Failure
 from fleet.release import compatibility, host_paths
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import driver_package, kernel_headers
 from operations.host import events
-from operations.host.facts import Holder, HostState, Package
-from operations.host.failures import alone, fail
-from operations.host.job import Step
-from operations.host.probe import forget, observe
-from operations.module_signing import GiveKey
+from operations.host.facts import CardUser, HostFacts, Package
+from operations.host.failures import fail_host, isolate_failures
+from operations.host.job import RemoteJob
+from operations.host.probe import invalidate_facts, probe_host
+from operations.module_signing import InstallSigningKey
 from operations.reboot import Reboot
-from operations.stage import Body, Decision, Options, Refusal, Stage, again
+from operations.stage import Decision, FailHost, HostOptions, OperationCommands, Stage, reprobe
 from operations.transfer.upload import Upload
 
 #: what the scripts around the driver's package share
-USES = "packages driver-package driver-kept"
+SCRIPT_LIBRARIES = "packages driver-package driver-kept"
 
 
-def foreign(state: HostState) -> list[Holder]:
+def other_card_users(facts: HostFacts) -> list[CardUser]:
     """Processes on a card that are not in a container of the host's releases."""
-    ours = {container.id for container in state.containers if container.spec}
-    return [h for h in state.holders if h.container not in ours]
+    ours = {container.id for container in facts.containers if container.spec_digest}
+    return [h for h in facts.card_users if h.container not in ours]
 
 
-def who(holders: list[Holder]) -> str:
+def format_card_users(holders: list[CardUser]) -> str:
     return ", ".join(map(str, holders))
 
 
-def unbuilt(wanted: Wanted, state: HostState) -> bool:
+def lacks_next_kernel_module(target: ReleaseTarget, facts: HostFacts) -> bool:
     """Whether the next boot takes a kernel that DKMS has not built this driver for."""
-    coming = state.next_kernel
-    return coming not in ("", state.kernel) and not state.has_module(
-        coming, wanted.release.driver.version
+    coming = facts.next_kernel
+    return coming not in ("", facts.kernel) and not facts.has_module(
+        coming, target.release.driver.version
     )
 
 
-def unsigned(wanted: Wanted, state: HostState, options: Options) -> list[str]:
+def list_unsigned_kernels(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> list[str]:
     """Kernels that have been given this driver, and not with a signature of the site's key."""
-    found, version = current(wanted, state), wanted.release.driver.version
-    if not options.signing or not found or not found.installed or found.version != version:
+    found, version = find_current_package(target, facts), target.release.driver.version
+    if not options.signing or not found or not found.is_installed or found.version != version:
         return []
-    kernels = [state.kernel]
-    if state.next_kernel not in ("", state.kernel) and not unbuilt(wanted, state):
-        kernels.append(state.next_kernel)
-    return [kernel for kernel in kernels if (kernel, version) not in state.signed]
+    kernels = [facts.kernel]
+    if facts.next_kernel not in ("", facts.kernel) and not lacks_next_kernel_module(target, facts):
+        kernels.append(facts.next_kernel)
+    return [kernel for kernel in kernels if (kernel, version) not in facts.signed_modules]
 
 
-def entries(wanted: Wanted, state: HostState) -> list[Package]:
+def list_package_entries(target: ReleaseTarget, facts: HostFacts) -> list[Package]:
     """The driver package of this system, as far as it is installed: rpm may have it twice."""
-    ours = driver_package.package(wanted, state)
+    ours = driver_package.select_package(target, facts)
     name = None if isinstance(ours, Failure) else ours.package
-    return [package for package in state.packages if package.name == name]
+    return [package for package in facts.packages if package.name == name]
 
 
-def current(wanted: Wanted, state: HostState) -> Package | None:
+def find_current_package(target: ReleaseTarget, facts: HostFacts) -> Package | None:
     """Its only one."""
-    found = entries(wanted, state)
+    found = list_package_entries(target, facts)
     return found[0] if len(found) == 1 else None
 
 
-def right_package(wanted: Wanted, state: HostState) -> bool:
+def has_right_package(target: ReleaseTarget, facts: HostFacts) -> bool:
     """Whether the package is there, and DKMS agrees: the package's own word can be a lie."""
-    found, version = current(wanted, state), wanted.release.driver.version
-    agreed = state.has_module(state.kernel, version)
-    return found is not None and found.installed and found.version == version and agreed
+    found, version = find_current_package(target, facts), target.release.driver.version
+    agreed = facts.has_module(facts.kernel, version)
+    return found is not None and found.is_installed and found.version == version and agreed
 
 
-def held(wanted: Wanted, state: HostState) -> Failure | None:
+def check_package_hold(target: ReleaseTarget, facts: HostFacts) -> Failure | None:
     """The package would have to change, and somebody said that it must not."""
-    found, version = current(wanted, state), wanted.release.driver.version
+    found, version = find_current_package(target, facts), target.release.driver.version
     if not found or found.version == version:
         return None
-    by = "apt-mark hold" if found.held else state.held.get(found.name)
+    by = "apt-mark hold" if found.is_held else facts.held.get(found.name)
     said = f"{found.name} {found.version} by {by}, and the release has {version}"
     return Failure("PACKAGE_HELD", said) if by else None
 
 
-def changes(wanted: Wanted, state: HostState) -> list[str]:
+def list_pending_changes(target: ReleaseTarget, facts: HostFacts) -> list[str]:
     """What is to do that needs the cards for itself."""
-    version = wanted.release.driver.version
+    version = target.release.driver.version
     todo = []
-    if not right_package(wanted, state):
-        package, there = current(wanted, state), entries(wanted, state)
+    if not has_right_package(target, facts):
+        package, there = find_current_package(target, facts), list_package_entries(target, facts)
         found = f"{package.version}, {package.status} is" if package else "none is"
-        if package and package.installed and package.version == version:
-            found = f"{version} without a module for {state.kernel} is"
+        if package and package.is_installed and package.version == version:
+            found = f"{version} without a module for {facts.kernel} is"
         if len(there) > 1:
             found = f"{' and '.join(entry.version for entry in there)} at once are"
         todo.append(f"install driver {version} ({found} installed)")
-    if state.loaded != version:
-        todo.append(f"load driver {version} ({state.loaded or 'none'} is loaded)")
+    if facts.loaded_driver != version:
+        todo.append(f"load driver {version} ({facts.loaded_driver or 'none'} is loaded)")
     expected = {
-        f"/dev/cambricon_{kind}{i}" for i in range(len(state.present)) for kind in ("dev", "ipcm")
+        f"/dev/cambricon_{kind}{i}"
+        for i in range(len(facts.present_cards))
+        for kind in ("dev", "ipcm")
     } | {"/dev/cambricon_ctl"}
-    absent = sorted(expected - set(state.nodes))
+    absent = sorted(expected - set(facts.device_nodes))
     if absent:
-        without = ", ".join(c.address for c in state.present if c.address not in state.running)
+        without = ", ".join(
+            c.address for c in facts.present_cards if c.address not in facts.driver_by_card
+        )
         todo.append(
             f"make nodes {', '.join(absent)}" + (f" (no driver runs {without})" if without else "")
         )
     return todo
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    driver = wanted.release.driver
-    if isinstance(package := driver_package.package(wanted, state), Failure):
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    driver = target.release.driver
+    if isinstance(package := driver_package.select_package(target, facts), Failure):
         return package
-    todo = changes(wanted, state)
-    if not right_package(wanted, state) and (kept := held(wanted, state)):
+    todo = list_pending_changes(target, facts)
+    if not has_right_package(target, facts) and (kept := check_package_hold(target, facts)):
         return kept
-    others = foreign(state)
+    others = other_card_users(facts)
     if todo and others:
         # kubelet makes a pod anew as soon as it is gone
-        if (options.evict and (pods := [h for h in others if h.kind == "pod"])) or not (
+        if (options.evict and (pods := [h for h in others if h.supervisor == "pod"])) or not (
             options.evict or options.busy_timeout
         ):
-            return Failure("CARD_BUSY", who(pods if options.evict else others))
+            return Failure("CARD_BUSY", format_card_users(pods if options.evict else others))
         if not options.evict:
-            todo.insert(0, f"wait for {who(others)}")
-    if unbuilt(wanted, state):
-        coming = state.next_kernel
-        boots = "boots next" + (f" as far as is known: {state.next_guess}" * bool(state.next_guess))
-        if too_new := compatibility.kernel_problem(driver, coming):
+            todo.insert(0, f"wait for {format_card_users(others)}")
+    if lacks_next_kernel_module(target, facts):
+        coming = facts.next_kernel
+        boots = "boots next" + (
+            f" as far as is known: {facts.next_kernel_doubt}" * bool(facts.next_kernel_doubt)
+        )
+        if too_new := compatibility.find_kernel_problem(driver, coming):
             return Failure("KERNEL_TOO_NEW", f"{too_new}; it {boots}")
         todo.append(f"build driver {driver.version} for kernel {coming}, which {boots}")
     todo += [
         f"sign driver {driver.version} for kernel {kernel}"
-        for kernel in unsigned(wanted, state, options)
+        for kernel in list_unsigned_kernels(target, facts, options)
     ]
     return todo
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    version = wanted.release.driver.version
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    version = target.release.driver.version
     if options.signing:
-        yield GiveKey(options.signing)
-    if changes(wanted, state):
+        yield InstallSigningKey(options.signing)
+    if list_pending_changes(target, facts):
         # before anybody is sent away: the repositories may not have what they say, and what is to
         # be installed may not be fit for it
-        if not right_package(wanted, state):
-            yield from kernel_headers.install(wanted, state, state.kernel, there=state.headers)
-            yield from _tried(wanted, state, options)
-        yield from _free(wanted, state, options)
-        if not right_package(wanted, state):
-            yield _install(wanted, state, options)
-            state = again(wanted)
-        yield from _sign(wanted, state, options)
-        if not state.loaded:
-            yield from _built(wanted, state)
-            yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
-        elif state.loaded == version and changes(wanted, state):
-            yield Step("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
-        state = again(wanted)
+        if not has_right_package(target, facts):
+            yield from kernel_headers.install_headers(
+                target, facts, facts.kernel, headers_present=facts.has_headers
+            )
+            yield from _try_package(target, facts, options)
+        yield from _release_cards(target, facts, options)
+        if not has_right_package(target, facts):
+            yield _install_package(target, facts, options)
+            facts = reprobe(target)
+        yield from _sign_modules(target, facts, options)
+        if not facts.loaded_driver:
+            yield from _build_module(target, facts)
+            yield RemoteJob("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+        elif facts.loaded_driver == version and list_pending_changes(target, facts):
+            yield RemoteJob(
+                "reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED"
+            )
+        facts = reprobe(target)
     else:
-        yield from _sign(wanted, state, options)
-    if unbuilt(wanted, state):
-        yield from kernel_headers.install(wanted, state, state.next_kernel)
-        yield Step(
-            f"building the driver for kernel {state.next_kernel}, which boots next",
+        yield from _sign_modules(target, facts, options)
+    if lacks_next_kernel_module(target, facts):
+        yield from kernel_headers.install_headers(target, facts, facts.next_kernel)
+        yield RemoteJob(
+            f"building the driver for kernel {facts.next_kernel}, which boots next",
             "build-driver",
             version,
-            state.next_kernel,
+            facts.next_kernel,
             code="NEXT_KERNEL",
             timeout=3600,
         )
-    if changes(wanted, state):
-        why = f"{state.loaded or 'no driver'} is loaded"
-        yield Reboot(why, state.boot, wanted, options.reboot_timeout)
-        state = again(wanted)
-        if not state.loaded:  # nothing on the host asks for the module at boot, or there is none
-            yield from _built(wanted, state)
-            yield Step("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
-        left = changes(wanted, again(wanted))
+    if list_pending_changes(target, facts):
+        why = f"{facts.loaded_driver or 'no driver'} is loaded"
+        yield Reboot(why, facts.boot_id, target, options.reboot_timeout)
+        facts = reprobe(target)
+        if (
+            not facts.loaded_driver
+        ):  # nothing on the host asks for the module at boot, or there is none
+            yield from _build_module(target, facts)
+            yield RemoteJob("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+        left = list_pending_changes(target, reprobe(target))
         if left:
-            yield Step(
+            yield RemoteJob(
                 "asking the kernel why", "driver-log", "; ".join(left), code="DRIVER_NOT_PROVED"
             )
 
 
-def _built(wanted: Wanted, state: HostState) -> Iterator[PyinfraCommand]:
+def _build_module(target: ReleaseTarget, facts: HostFacts) -> Iterator[PyinfraCommand]:
     """A module for the kernel that runs, which may be another one than was expected to boot."""
-    version = wanted.release.driver.version
-    if not state.has_module(state.kernel, version):
-        if not state.headers:
-            yield from kernel_headers.install(wanted, state, state.kernel)
-        yield Step(
+    version = target.release.driver.version
+    if not facts.has_module(facts.kernel, version):
+        if not facts.has_headers:
+            yield from kernel_headers.install_headers(target, facts, facts.kernel)
+        yield RemoteJob(
             "building the driver for the running kernel",
             "build-driver",
             version,
-            state.kernel,
+            facts.kernel,
             code="DRIVER_INSTALL",
             timeout=3600,
         )
 
 
-def _sign(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+def _sign_modules(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> Iterator[PyinfraCommand]:
     """Have DKMS build again what it built without the site's key."""
-    kernels = unsigned(wanted, state, options)
+    kernels = list_unsigned_kernels(target, facts, options)
     if kernels and options.signing:  # its own package may have come with the driver's
-        yield GiveKey(options.signing)
+        yield InstallSigningKey(options.signing)
     for kernel in kernels:
-        yield Step(
+        yield RemoteJob(
             f"building the driver for kernel {kernel} with a signature",
             "build-driver",
-            wanted.release.driver.version,
+            target.release.driver.version,
             kernel,
             "anew",
             code="SIGNING",
@@ -225,66 +241,74 @@ def _sign(wanted: Wanted, state: HostState, options: Options) -> Iterator[Pyinfr
         )
 
 
-def _free(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+def _release_cards(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> Iterator[PyinfraCommand]:
     """Get everybody off the cards, our own container last."""
     if options.evict:
-        for holder in foreign(state):
-            yield Step(
+        for holder in other_card_users(facts):
+            yield RemoteJob(
                 f"evicting {holder.command} ({holder.pid})",
                 "evict",
                 str(holder.pid),
                 holder.container,
-                holder.kind,
-                holder.name,
+                holder.supervisor,
+                holder.supervisor_name,
                 code="CARD_BUSY",
             )
-        if foreign(state) and (back := foreign(again(wanted))):
-            yield Refusal(Failure("CARD_BUSY", f"{who(back)}, after it was stopped"), "")
-    elif foreign(state):
-        yield WaitForCards(wanted, options.busy_timeout)
-    for container in state.containers:
-        if container.running and container.spec:
-            yield Step("stopping the container", "stop", container.id, code="CONTAINER")
+        if other_card_users(facts) and (back := other_card_users(reprobe(target))):
+            yield FailHost(
+                Failure("CARD_BUSY", f"{format_card_users(back)}, after it was stopped"), ""
+            )
+    elif other_card_users(facts):
+        yield WaitForCards(target, options.busy_timeout)
+    for container in facts.containers:
+        if container.running and container.spec_digest:
+            yield RemoteJob("stopping the container", "stop", container.id, code="CONTAINER")
 
 
-def _words(wanted: Wanted, state: HostState, options: Options) -> list[str]:
+def _package_arguments(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> list[str]:
     """What the scripts are told of the package."""
-    package = driver_package.package(wanted, state)
+    package = driver_package.select_package(target, facts)
     assert not isinstance(package, Failure)  # decided so
-    dest = f"{host_paths.STATE}/artifacts/{package.file}"
-    return [package.package, wanted.release.driver.version, dest, str(options.lock_timeout)]
+    dest = f"{host_paths.STATE_FOLDER}/artifacts/{package.file}"
+    return [package.package, target.release.driver.version, dest, str(options.lock_timeout)]
 
 
-def _tried(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
+def _try_package(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> Iterator[PyinfraCommand]:
     """The package arrives, and everything is tried that can be beside the driver that runs."""
     version, (_, _, dest, _) = (
-        wanted.release.driver.version,
-        (words := _words(wanted, state, options)),
+        target.release.driver.version,
+        (words := _package_arguments(target, facts, options)),
     )
-    local, sha = wanted.local(dest.rpartition("/artifacts/")[2])
+    local, sha = target.local_file(dest.rpartition("/artifacts/")[2])
     yield Upload("driver package", [(local, dest, sha)])
-    if entries(wanted, state):
-        yield Step(
+    if list_package_entries(target, facts):
+        yield RemoteJob(
             f"installing driver {version}: a trial beside the one that is there",
             "try-driver",
             *words,
             code="DRIVER_INSTALL",
             timeout=3600 + options.lock_timeout,
-            uses=USES,
+            libraries=SCRIPT_LIBRARIES,
         )
 
 
-def _install(wanted: Wanted, state: HostState, options: Options) -> PyinfraCommand:
+def _install_package(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> PyinfraCommand:
     """A step that leaves the driver that was there, and its containers, where it fails."""
-    version = wanted.release.driver.version
-    return Step(
+    version = target.release.driver.version
+    return RemoteJob(
         f"installing driver {version} (its modules are built, this takes minutes)",
         "install-driver",
-        *_words(wanted, state, options),
-        *(c.id for c in state.containers if c.running and c.spec),
+        *_package_arguments(target, facts, options),
+        *(c.id for c in facts.containers if c.running and c.spec_digest),
         code="DRIVER_INSTALL",
         timeout=3600 + options.lock_timeout,
-        uses=USES,
+        libraries=SCRIPT_LIBRARIES,
     )
 
 
@@ -293,34 +317,39 @@ class WaitForCards(PyinfraCommand):
     :param jobs: which of them are waited for"""
 
     def __init__(
-        self, wanted: Wanted, timeout: int, jobs: Callable[[HostState], list[Holder]] = foreign
+        self,
+        target: ReleaseTarget,
+        timeout: int,
+        jobs: Callable[[HostFacts], list[CardUser]] = other_card_users,
     ) -> None:
         super().__init__()
-        self.wanted, self.timeout, self.jobs, self.stage = wanted, timeout, jobs, ""
+        self.target, self.timeout, self.select_jobs, self.stage = target, timeout, jobs, ""
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
         end = time.monotonic() + self.timeout
         while True:
-            forget(host)
-            seen = observe(host, self.wanted)
+            invalidate_facts(host)
+            seen = probe_host(host, self.target)
             if isinstance(seen, Failure):
-                return fail(host, seen, self.stage)
-            if not (left_there := self.jobs(seen)):
+                return fail_host(host, seen, self.stage)
+            if not (left_there := self.select_jobs(seen)):
                 return True
             left = end - time.monotonic()
-            if left < 0 or events.halted():
-                said = f"{who(left_there)}, after {self.timeout} s"
-                return fail(host, Failure("CARD_BUSY", said), self.stage)
-            logger.info(f"{host.print_prefix}waiting for {who(left_there)}, {left:.0f} s left")
+            if left < 0 or events.stop_requested():
+                said = f"{format_card_users(left_there)}, after {self.timeout} s"
+                return fail_host(host, Failure("CARD_BUSY", said), self.stage)
+            logger.info(
+                f"{host.print_prefix}waiting for {format_card_users(left_there)}, {left:.0f} s left"
+            )
             gevent.sleep(min(10, max(left, 0.5)))
 
 
-STAGE = Stage("driver", decide, act, "DRIVER_NOT_PROVED", shared=True)
+STAGE = Stage("driver", decide, act, "DRIVER_NOT_PROVED", host_wide=True)
 
 
 @operation()
-def installed(wanted: Wanted, options: Options) -> Body:
+def installed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """The release's driver is installed, loaded, and has a node for every card."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

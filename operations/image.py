@@ -8,67 +8,69 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import disk_space, engine, engine_storage
-from operations.host.facts import HostState
-from operations.host.job import Step
-from operations.stage import Body, Decision, Options, Stage
+from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
+from operations.stage import Decision, HostOptions, OperationCommands, Stage
 from operations.transfer.upload import Upload
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    reference, identity = wanted.release.image.reference, wanted.lock.image.id
-    if silent := engine.unanswered(wanted, state):
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    reference, identity = target.release.image.reference, target.lock.image.id
+    if silent := engine.check_answers(target, facts):
         return silent
-    if state.image != identity:
+    if facts.image != identity:
         # preflight could not know it of an engine that was not running yet
-        archive = wanted.lock.files[wanted.release.image.file]
-        bad = engine_storage.wrong(state.storage, disk_space.FILES * archive.size)
-        if short := bad or disk_space.short(wanted, state):
+        archive = target.lock.files[target.release.image.file]
+        bad = engine_storage.check_image_support(
+            facts.storage, disk_space.IMAGE_FILES_FACTOR * archive.size
+        )
+        if short := bad or disk_space.check_free_space(target, facts):
             return short
         return [f"load image {reference} ({identity[:19]})"]
-    if state.tagged != identity:
+    if facts.tagged != identity:
         return [f"tag {identity[:19]} as {reference}"]
     return []
 
 
-def placed(wanted: Wanted) -> str:
+def archive_path(target: ReleaseTarget) -> str:
     """Where the archive is on the host."""
-    return f"{host_paths.STATE}/artifacts/{wanted.release.image.file}"
+    return f"{host_paths.STATE_FOLDER}/artifacts/{target.release.image.file}"
 
 
-def upload(wanted: Wanted) -> Upload:
-    local, sha = wanted.local(wanted.release.image.file)
-    return Upload(wanted.titled("image"), [(local, placed(wanted), sha)])
+def build_upload(target: ReleaseTarget) -> Upload:
+    local, sha = target.local_file(target.release.image.file)
+    return Upload(target.qualify("image"), [(local, archive_path(target), sha)])
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    reference, identity = wanted.release.image.reference, wanted.lock.image.id
-    if state.tagged and state.tagged != identity:
-        yield Step(
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    reference, identity = target.release.image.reference, target.lock.image.id
+    if facts.tagged and facts.tagged != identity:
+        yield RemoteJob(
             "keeping another image under its own tag",
             "keep-image",
             reference,
             identity,
             code="IMAGE_LOAD",
-            uses="images",
+            libraries="images",
         )
-    if state.image != identity:
-        yield upload(wanted)
-        yield Step(
+    if facts.image != identity:
+        yield build_upload(target)
+        yield RemoteJob(
             "loading the image (gigabytes are unpacked, this takes minutes)",
             "load-image",
-            placed(wanted),
+            archive_path(target),
             identity,
-            str(disk_space.UNPACKED * wanted.lock.files[wanted.release.image.file].size),
+            str(disk_space.UNPACKED_FACTOR * target.lock.files[target.release.image.file].size),
             reference,
-            uses="images",
+            libraries="images",
             code="IMAGE_LOAD",
             timeout=7200,
             resource="load",
         )
-    yield Step(
-        "tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD", uses="images"
+    yield RemoteJob(
+        "tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD", libraries="images"
     )
 
 
@@ -76,6 +78,6 @@ STAGE = Stage("image", decide, act, "IMAGE_LOAD")
 
 
 @operation()
-def loaded(wanted: Wanted, options: Options) -> Body:
+def loaded(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """The image of the lock is in the engine, under the release's reference."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

@@ -12,99 +12,102 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
-from fleet.release.model import Source, Weights, digest
-from fleet.release.target import Wanted
-from operations.host.facts import HostState
-from operations.host.job import Step
-from operations.stage import Body, Decision, Options, Stage
+from fleet.release.model import Source, Weights, compute_digest
+from fleet.release.target import ReleaseTarget
+from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
+from operations.stage import Decision, HostOptions, OperationCommands, Stage
 
 
-def linked(wanted: Wanted, source: Source) -> list[Weights]:
-    return [w for w in wanted.release.weights if w.link and w.link.tree == source.name]
+def linked_weights(target: ReleaseTarget, source: Source) -> list[Weights]:
+    return [w for w in target.release.weights if w.link and w.link.tree == source.name]
 
 
-def inputs(wanted: Wanted, source: Source) -> str:
+def input_digest(target: ReleaseTarget, source: Source) -> str:
     """What a migrated tree is made from, its patches included: they come again with it."""
-    release = wanted.release
+    release = target.release
     assert release.migration is not None
-    root = host_paths.tree(source) + "/"
-    return digest(
+    root = host_paths.migrated_path(source) + "/"
+    return compute_digest(
         [
-            wanted.lock.commits[source.name],
+            target.lock.commits[source.name],
             release.migration.tool,
-            wanted.lock.image.id,
-            [wanted.made_from(p) for p in release.patches if p.file.startswith(root)],
-            [(w.model_dump(), host_paths.made_from(wanted, w)) for w in linked(wanted, source)],
+            target.lock.image.id,
+            [target.patch_inputs(p) for p in release.patches if p.file.startswith(root)],
+            [
+                (w.model_dump(), host_paths.weights_digest(target, w))
+                for w in linked_weights(target, source)
+            ],
         ]
     )[:16]
 
 
-def sources(wanted: Wanted) -> list[Source]:
-    migration = wanted.release.migration
-    return [wanted.release.source(name) for name in migration.trees] if migration else []
+def migrated_sources(target: ReleaseTarget) -> list[Source]:
+    migration = target.release.migration
+    return [target.release.find_source(name) for name in migration.trees] if migration else []
 
 
-def wrong(wanted: Wanted, state: HostState) -> list[tuple[Source, str]]:
+def list_stale_trees(target: ReleaseTarget, facts: HostFacts) -> list[tuple[Source, str]]:
     """Trees to make, each with why."""
     found = []
-    for source in sources(wanted):
-        path = host_paths.on_host(wanted.release, host_paths.tree(source))
-        made, _, signature = state.stamps.get(f"tree-{source.name}", "").partition(" ")
-        actual = state.trees.get(path)
+    for source in migrated_sources(target):
+        path = host_paths.to_host_path(target.release, host_paths.migrated_path(source))
+        made, _, signature = facts.stamps.get(f"tree-{source.name}", "").partition(" ")
+        actual = facts.trees.get(path)
         if actual is None:
             found.append((source, "there is none"))
-        elif made != inputs(wanted, source):
+        elif made != input_digest(target, source):
             found.append((source, "its inputs changed" if made else "it is not ours"))
         elif signature != actual:
             found.append((source, "it was edited"))
     return found
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    return [f"migrate {source.name} ({why})" for source, why in wrong(wanted, state)]
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    return [f"migrate {source.name} ({why})" for source, why in list_stale_trees(target, facts)]
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    release = wanted.release
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    release = target.release
     assert release.migration is not None
-    for source, _ in wrong(wanted, state):
-        weights = linked(wanted, source)
+    for source, _ in list_stale_trees(target, facts):
+        weights = linked_weights(target, source)
         for item in weights:
             assert item.link is not None
-            yield Step(
+            yield RemoteJob(
                 f"placing the code of {item.name}",
                 "link-code",
                 item.target,
-                host_paths.link_path(release, item),
+                host_paths.weights_link_path(release, item),
                 *item.link.code,
                 code="MIGRATION",
             )
-        yield Step(
+        yield RemoteJob(
             f"migrating {source.name}",
             "migrate",
             release.container.name,
             release.image.python,
             release.migration.tool,
             source.path,
-            host_paths.on_host(release, host_paths.tree(source)),
+            host_paths.to_host_path(release, host_paths.migrated_path(source)),
             f"tree-{source.name}",
             code="MIGRATION",
             timeout=3600,
         )
         for item in weights:
-            yield Step(
+            yield RemoteJob(
                 f"linking weights {item.name}",
                 "link-weights",
                 item.target,
-                host_paths.link_path(release, item, migrated=True),
+                host_paths.weights_link_path(release, item, migrated=True),
                 code="MIGRATION",
             )
-        yield Step(
+        yield RemoteJob(
             f"stamping {source.name}",
             "stamp-tree",
             f"tree-{source.name}",
-            inputs(wanted, source),
-            host_paths.on_host(release, host_paths.tree(source)),
+            input_digest(target, source),
+            host_paths.to_host_path(release, host_paths.migrated_path(source)),
             code="MIGRATION",
         )
 
@@ -113,6 +116,6 @@ STAGE = Stage("migration", decide, act, "MIGRATION")
 
 
 @operation()
-def done(wanted: Wanted, options: Options) -> Body:
+def done(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """Every listed tree has a complete migrated one beside it, made from today's inputs."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

@@ -11,35 +11,35 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.state import State
 from typing_extensions import override
 
-from fleet.module_key import Signing
+from fleet.module_key import ModuleKey
 from operations.host import connection
-from operations.host.failures import alone, refused, told
-from operations.host.lock import who
-from operations.host.probe import forget
-from operations.host.scripts import script
+from operations.host.failures import fail_by_output, isolate_failures, relay_output
+from operations.host.lock import audit_identity
+from operations.host.probe import invalidate_facts
+from operations.host.scripts import script_command
 
 
-class GiveKey(PyinfraCommand):
+class InstallSigningKey(PyinfraCommand):
     """Has DKMS sign with the site's key. It goes to the host through standard input, as a step's
     arguments are seen by everybody there."""
 
-    def __init__(self, signing: Signing) -> None:
+    def __init__(self, signing: ModuleKey) -> None:
         super().__init__()
         self.signing, self.stage = signing, ""
 
     @override
     def __repr__(self) -> str:
-        return f"GiveKey({self.signing.file})"
+        return f"GiveKey({self.signing.certificate_file})"
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        title = f"giving DKMS the key of {self.signing.file}"
+        title = f"giving DKMS the key of {self.signing.certificate_file}"
         logger.info(f"{host.print_prefix}{title}")
         certificate = base64.b64encode(self.signing.certificate).decode()
         given = f"{certificate}\n{self.signing.key.decode()}"
-        command = script("sign-modules", who=who(host, self.stage, title))
-        ok, output = connection.shell(host, command, {**connector_arguments, "_stdin": given})
-        forget(host)
-        told(host, output.stdout_lines)
-        return ok or refused(host, "SIGNING", self.stage, output.output_lines, title)
+        command = script_command("sign-modules", identity=audit_identity(host, self.stage, title))
+        ok, output = connection.run_command(host, command, {**connector_arguments, "_stdin": given})
+        invalidate_facts(host)
+        relay_output(host, output.stdout_lines)
+        return ok or fail_by_output(host, "SIGNING", self.stage, output.output_lines, title)

@@ -9,47 +9,47 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
-from fleet.release.model import Pip, digest
-from fleet.release.target import Wanted
+from fleet.release.model import PipCommand, compute_digest
+from fleet.release.target import ReleaseTarget
 from operations import migration, patches
-from operations.host.facts import HostState
-from operations.host.job import Step
-from operations.stage import Body, Decision, Options, Stage, again
+from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
+from operations.stage import Decision, HostOptions, OperationCommands, Stage, reprobe
 from operations.transfer.upload import Upload
 
 
-def editable(wanted: Wanted, state: HostState) -> list[str]:
+def editable_inputs(target: ReleaseTarget, facts: HostFacts) -> list[str]:
     """What trees that are installed in place, or in part, were made from: another tree has to be
     installed again."""
-    paths = [f"{pip.editable}/" for pip in wanted.release.packages.pip if pip.editable]
+    paths = [f"{pip.editable}/" for pip in target.release.packages.pip if pip.editable]
     made = {
-        f"{host_paths.tree(s)}/": state.stamps.get(f"tree-{s.name}", "")
-        for s in migration.sources(wanted)
+        f"{host_paths.migrated_path(s)}/": facts.stamps.get(f"tree-{s.name}", "")
+        for s in migration.migrated_sources(target)
     }
-    made |= {f"{s.path}/": wanted.lock.commits[s.name] for s in wanted.release.sources}
+    made |= {f"{s.path}/": target.lock.commits[s.name] for s in target.release.sources}
     return [made[root] for path in paths for root in made if path.startswith(root)]
 
 
-def inputs(wanted: Wanted, state: HostState) -> str:
-    release = wanted.release
+def input_digest(target: ReleaseTarget, facts: HostFacts) -> str:
+    release = target.release
     folder = release.packages.wheelhouse
-    wheels = wanted.lock.under(folder) if folder else {}
-    return digest(
+    wheels = target.lock.files_in(folder) if folder else {}
+    return compute_digest(
         [
-            state.container.id if state.container else "",
+            facts.container.id if facts.container else "",
             release.packages.model_dump(),
             {name: wheel.sha256 for name, wheel in wheels.items()},
-            editable(wanted, state),
+            editable_inputs(target, facts),
         ]
     )[:16]
 
 
-def stamp(wanted: Wanted, state: HostState) -> str:
+def stamp_value(target: ReleaseTarget, facts: HostFacts) -> str:
     """What was installed from, and what was there afterwards."""
-    return f"{inputs(wanted, state)} {state.container.site if state.container else ''}"
+    return f"{input_digest(target, facts)} {facts.container.site if facts.container else ''}"
 
 
-def pip_arguments(pip: Pip, wheelhouse: bool, shared: str) -> list[str]:
+def pip_arguments(pip: PipCommand, wheelhouse: bool, shared: str) -> list[str]:
     """Arguments of `python -m pip` for one step.
 
     :param shared: folder of what was carried along, as the container sees it
@@ -75,53 +75,57 @@ def pip_arguments(pip: Pip, wheelhouse: bool, shared: str) -> list[str]:
     return arguments + list(pip.install)
 
 
-def complete(wanted: Wanted, state: HostState) -> bool:
-    return bool(state.container and state.stamps.get("packages") == stamp(wanted, state))
+def are_installed(target: ReleaseTarget, facts: HostFacts) -> bool:
+    return bool(facts.container and facts.stamps.get("packages") == stamp_value(target, facts))
 
 
-def unpatched(wanted: Wanted, state: HostState) -> list[patches.Change]:
+def list_unpatched(target: ReleaseTarget, facts: HostFacts) -> list[patches.FilePatch]:
     """Files of the container itself, which packages may bring."""
-    return [c for c in patches.changes(wanted) if c.container and not c.done(state)]
+    return [
+        c for c in patches.group_by_file(target) if c.container_name and not c.is_applied(facts)
+    ]
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    todo = [] if complete(wanted, state) else ["install packages in the container"]
-    return todo + [f"{change.title} in the container" for change in unpatched(wanted, state)]
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    todo = [] if are_installed(target, facts) else ["install packages in the container"]
+    return todo + [f"{change.title} in the container" for change in list_unpatched(target, facts)]
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    if not complete(wanted, state):
-        yield from _install(wanted)
-    after = again(wanted)
-    for change in unpatched(wanted, after):
-        yield change.rewrite(after)
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    if not are_installed(target, facts):
+        yield from _install(target)
+    after = reprobe(target)
+    for change in list_unpatched(target, after):
+        yield change.build_edit(after)
 
 
-def carried(wanted: Wanted) -> list[tuple[Path, str, str]]:
+def list_store_files(target: ReleaseTarget) -> list[tuple[Path, str, str]]:
     """Files that come from the store: local path, path on the host, sha256."""
-    packages, shared = wanted.release.packages, host_paths.shared(wanted.slot)
+    packages, shared = target.release.packages, host_paths.shared_folder(target.key)
     names = [p.file for p in packages.system if p.file]
     names += [p.wheel for p in packages.pip if p.wheel and "://" not in p.wheel]
-    files = [(wanted.store / name, f"{shared}/{name}", wanted.local(name)[1]) for name in names]
+    files = [
+        (target.store / name, f"{shared}/{name}", target.local_file(name)[1]) for name in names
+    ]
     if folder := packages.wheelhouse:
-        for wheel, locked in wanted.lock.under(folder).items():
-            path = wanted.store / folder / wheel
+        for wheel, locked in target.lock.files_in(folder).items():
+            path = target.store / folder / wheel
             files.append((path, f"{shared}/wheels/{wheel}", locked.sha256))
     return files
 
 
-def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
-    release = wanted.release
+def _install(target: ReleaseTarget) -> Iterator[PyinfraCommand]:
+    release = target.release
     packages, name, python = release.packages, release.container.name, release.image.python
-    inside = host_paths.shared(wanted.slot, inside=True)
-    files = carried(wanted)
+    inside = host_paths.shared_folder(target.key, in_container=True)
+    files = list_store_files(target)
     if files:
         yield Upload("wheels and packages", files)
     if release.sources:
-        yield Step("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
+        yield RemoteJob("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
     for package in packages.system:
         where = f"{inside}/{package.file}" if package.file else ""
-        yield Step(
+        yield RemoteJob(
             f"installing {package.package}",
             "system-package",
             name,
@@ -132,7 +136,7 @@ def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
         )
     for pip in packages.pip:
         arguments = pip_arguments(pip, packages.wheelhouse is not None, inside)
-        yield Step(
+        yield RemoteJob(
             f"pip {arguments[0]} {arguments[-1]}",
             "pip",
             name,
@@ -143,15 +147,17 @@ def _install(wanted: Wanted) -> Iterator[PyinfraCommand]:
             code="PACKAGES",
             timeout=3600,
         )
-    yield Step("finding the package folders", "package-folders", name, python, code="PACKAGES")
-    after = again(wanted)
-    yield Step("stamping packages", "stamp", "packages", stamp(wanted, after), code="PACKAGES")
+    yield RemoteJob("finding the package folders", "package-folders", name, python, code="PACKAGES")
+    after = reprobe(target)
+    yield RemoteJob(
+        "stamping packages", "stamp", "packages", stamp_value(target, after), code="PACKAGES"
+    )
 
 
 STAGE = Stage("packages", decide, act, "PACKAGES")
 
 
 @operation()
-def installed(wanted: Wanted, options: Options) -> Body:
+def installed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """This very container has the release's packages."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

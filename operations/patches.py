@@ -11,16 +11,16 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
-from fleet.release.model import Patch, digest
-from fleet.release.target import Wanted
+from fleet.release.model import Patch, compute_digest
+from fleet.release.target import ReleaseTarget
 from operations import migration, weights
-from operations.host.facts import HostState
-from operations.host.file_edit import Rewrite
-from operations.host.job import Step
-from operations.stage import Body, Decision, Options, Stage
+from operations.host.facts import HostFacts
+from operations.host.file_edit import EditFile
+from operations.host.job import RemoteJob
+from operations.stage import Decision, HostOptions, OperationCommands, Stage
 
 
-def patched(text: str, patch: Patch, store: Path = Path()) -> str:
+def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
     """The text with the patch applied.
 
     :raises ValueError: the anchor does not occur exactly as often as the patch says
@@ -40,10 +40,10 @@ def patched(text: str, patch: Patch, store: Path = Path()) -> str:
 
 
 @dataclass(frozen=True)
-class Change:
+class FilePatch:
     """All that a release does to one file, in order."""
 
-    wanted: Wanted
+    target: ReleaseTarget
     file: str
     patches: tuple[Patch, ...]
 
@@ -52,105 +52,113 @@ class Change:
         return f"patch {self.file.rsplit('/', 1)[1]}"
 
     @property
-    def container(self) -> str:
+    def container_name(self) -> str:
         """Whose own file it is; "" for one that lies on the host."""
-        spec = self.wanted.release.container
-        return "" if spec.shows(self.file) else spec.name
+        spec = self.target.release.container
+        return "" if spec.is_mounted(self.file) else spec.name
 
     @property
     def path(self) -> str:
-        return self.file if self.container else host_paths.on_host(self.wanted.release, self.file)
+        return (
+            self.file
+            if self.container_name
+            else host_paths.to_host_path(self.target.release, self.file)
+        )
 
     @property
-    def stamp(self) -> str:
+    def stamp_name(self) -> str:
         """Keeps what became of a file whose release does not say it."""
-        made_from = [self.wanted.made_from(patch) for patch in self.patches]
-        return f"patch-{digest([self.path, self.container, made_from])[:16]}"
+        made_from = [self.target.patch_inputs(patch) for patch in self.patches]
+        return f"patch-{compute_digest([self.path, self.container_name, made_from])[:16]}"
 
     @property
-    def known(self) -> str:
+    def expected_sha256(self) -> str:
         """sha256 of the result, where it can be known beforehand."""
         last = self.patches[-1]
         if last.sha256 is None and last.store:
-            return self.wanted.lock.files[last.store].sha256
+            return self.target.lock.files[last.store].sha256
         if last.sha256 is None and last.content is not None:
             return hashlib.sha256(last.content.encode()).hexdigest()
         return last.sha256 or ""
 
-    def found(self, state: HostState) -> str | None:
-        return state.files.get(f"{self.container}:{self.path}" if self.container else self.path)
+    def current_sha256(self, facts: HostFacts) -> str | None:
+        return facts.files.get(
+            f"{self.container_name}:{self.path}" if self.container_name else self.path
+        )
 
-    def done(self, state: HostState) -> bool:
-        made, _, _ = state.stamps.get(self.stamp, "").partition(" ")
-        return self.found(state) == (self.known or made or "unknown")
+    def is_applied(self, facts: HostFacts) -> bool:
+        made, _, _ = facts.stamps.get(self.stamp_name, "").partition(" ")
+        return self.current_sha256(facts) == (self.expected_sha256 or made or "unknown")
 
-    def edited(self, state: HostState) -> bool:
+    def is_edited(self, facts: HostFacts) -> bool:
         """Whether it was patched in this very container and is something else now: the anchor may
         still be there, and the original is not."""
-        made, _, where = state.stamps.get(self.stamp, "").partition(" ")
-        there = self.container and state.container and state.container.id == where
-        return bool(there) and self.found(state) not in (None, made)
+        made, _, where = facts.stamps.get(self.stamp_name, "").partition(" ")
+        there = self.container_name and facts.container and facts.container.id == where
+        return bool(there) and self.current_sha256(facts) not in (None, made)
 
     def __call__(self, text: str) -> str:
         for patch in self.patches:
-            text = patched(text, patch, self.wanted.store)
+            text = apply_patch(text, patch, self.target.store)
         return text
 
-    def rewrite(self, state: HostState) -> Rewrite:
-        where = state.container.id if self.container and state.container else ""
-        return Rewrite(self.path, self, self.known, self.stamp, where)
+    def build_edit(self, facts: HostFacts) -> EditFile:
+        where = facts.container.id if self.container_name and facts.container else ""
+        return EditFile(self.path, self, self.expected_sha256, self.stamp_name, where)
 
 
-def changes(wanted: Wanted) -> list[Change]:
-    files = dict.fromkeys(patch.file for patch in wanted.release.patches)
+def group_by_file(target: ReleaseTarget) -> list[FilePatch]:
+    files = dict.fromkeys(patch.file for patch in target.release.patches)
     return [
-        Change(wanted, file, tuple(p for p in wanted.release.patches if p.file == file))
+        FilePatch(target, file, tuple(p for p in target.release.patches if p.file == file))
         for file in files
     ]
 
 
-def wrong(wanted: Wanted, state: HostState) -> list[Change]:
+def list_unapplied(target: ReleaseTarget, facts: HostFacts) -> list[FilePatch]:
     """Files on the host to patch; the container's own ones come with its packages."""
-    return [c for c in changes(wanted) if not c.container and not c.done(state)]
+    return [c for c in group_by_file(target) if not c.container_name and not c.is_applied(facts)]
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    return [change.title for change in wrong(wanted, state)]
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    return [change.title for change in list_unapplied(target, facts)]
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    release = wanted.release
-    for change in wrong(wanted, state):
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    release = target.release
+    for change in list_unapplied(target, facts):
         trees = [
-            s for s in migration.sources(wanted) if change.file.startswith(f"{host_paths.tree(s)}/")
+            s
+            for s in migration.migrated_sources(target)
+            if change.file.startswith(f"{host_paths.migrated_path(s)}/")
         ]
         for source in trees:  # a cut in the middle must not make it look edited by somebody
-            yield Step(
+            yield RemoteJob(
                 "opening the migrated tree",
                 "stamp",
                 f"tree-{source.name}.running",
                 "patch",
                 code="PATCH",
             )
-        yield change.rewrite(state)
+        yield change.build_edit(facts)
         for source in trees:
-            yield Step(
+            yield RemoteJob(
                 "stamping the patched tree",
                 "stamp-tree",
                 f"tree-{source.name}",
-                migration.inputs(wanted, source),
-                host_paths.on_host(release, host_paths.tree(source)),
+                migration.input_digest(target, source),
+                host_paths.to_host_path(release, host_paths.migrated_path(source)),
                 code="PATCH",
             )
         for item in release.weights:
             if change.path.startswith(f"{item.target}/"):
-                yield weights.stamped(wanted, item)
+                yield weights.build_stamp_job(target, item)
 
 
 STAGE = Stage("patch", decide, act, "PATCH")
 
 
 @operation()
-def applied(wanted: Wanted, options: Options) -> Body:
+def applied(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """Every patched file on the host is as the release says."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

@@ -12,51 +12,58 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations.host import connection, sudo
-from operations.host.facts import HostState
-from operations.host.failures import alone, fail
-from operations.host.lock import LEASE, held, who
-from operations.host.probe import forget, observe
-from operations.host.scripts import script
+from operations.host.facts import HostFacts
+from operations.host.failures import fail_host, isolate_failures
+from operations.host.lock import LEASE_S, audit_identity, held_lock
+from operations.host.probe import invalidate_facts, probe_host
+from operations.host.scripts import script_command
 from operations.transfer import prefetch
 
 #: seconds in which the old boot may still answer before the order is given once more
-IGNORED = 60
+SECOND_ORDER_AFTER_S = 60
 
 
 class Reboot(PyinfraCommand):
     """:param timeout: seconds until the host counts as lost"""
 
-    def __init__(self, why: str, boot: str, wanted: Wanted, timeout: int) -> None:
+    def __init__(self, reason: str, old_boot_id: str, target: ReleaseTarget, timeout: int) -> None:
         super().__init__()
-        self.why, self.boot, self.wanted, self.timeout = why, boot, wanted, timeout
+        self.reason, self.old_boot_id, self.target, self.timeout = (
+            reason,
+            old_boot_id,
+            target,
+            timeout,
+        )
         self.stage = ""
 
     @override
     def __repr__(self) -> str:
-        return f"Reboot({self.why})"
+        return f"Reboot({self.reason})"
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        with prefetch.grounded(host):
-            return self._rebooted(host, connector_arguments)
+        with prefetch.paused(host):
+            return self._reboot(host, connector_arguments)
 
-    def _rebooted(self, host: Host, connector_arguments: Any) -> bool:
-        lock = held(host)
+    def _reboot(self, host: Host, connector_arguments: Any) -> bool:
+        lock = held_lock(host)
         if lock is None:
             raise RuntimeError("a reboot needs the host's lock")
-        logger.info(f"{host.print_prefix}rebooting ({self.why}), up to {self.timeout} s")
+        logger.info(f"{host.print_prefix}rebooting ({self.reason}), up to {self.timeout} s")
         started = time.monotonic()
         # nobody beats while it is down, and nobody may think it free
-        lock.acquire(host, lease=self.timeout + IGNORED)
-        lock.rest()
-        order = script("reboot", who=who(host, self.stage, f"reboot: {self.why}"))
+        lock.acquire(host, lease=self.timeout + SECOND_ORDER_AFTER_S)
+        lock.stop_heartbeat()
+        order = script_command(
+            "reboot", identity=audit_identity(host, self.stage, f"reboot: {self.reason}")
+        )
         orders, same = 0, False
 
         # a host that has little time gets its second order early enough to follow it
-        ignored = min(IGNORED, self.timeout / 2)
+        ignored = min(SECOND_ORDER_AFTER_S, self.timeout / 2)
 
         def give() -> None:
             nonlocal orders
@@ -65,23 +72,23 @@ class Reboot(PyinfraCommand):
 
         def rebooted() -> bool:
             nonlocal same
-            forget(host)
-            if sudo.prepare(host):
+            invalidate_facts(host)
+            if sudo.provide_password(host):
                 return False
-            seen = observe(host, self.wanted)
-            same = isinstance(seen, HostState) and seen.boot == self.boot
+            seen = probe_host(host, self.target)
+            same = isinstance(seen, HostFacts) and seen.boot_id == self.old_boot_id
             if same and orders == 1 and time.monotonic() - started > ignored:
                 give()
-            return isinstance(seen, HostState) and not same
+            return isinstance(seen, HostFacts) and not same
 
         give()
-        if not connection.back(host, self.timeout, rebooted):
+        if not connection.reconnect(host, self.timeout, rebooted):
             found = "the host answers, but from the same boot" if same else "no answer"
-            return fail(
+            return fail_host(
                 host, Failure("REBOOT_TIMED_OUT", f"{found} after {self.timeout} s"), self.stage
             )
         logger.info(f"{host.print_prefix}back after {time.monotonic() - started:.0f} s")
-        lock.acquire(host, LEASE)
-        ok, _ = connection.shell(host, script("settle"), connector_arguments)
-        forget(host)
-        return ok or fail(host, Failure("REBOOT_TIMED_OUT", "docker is not up"), self.stage)
+        lock.acquire(host, LEASE_S)
+        ok, _ = connection.run_command(host, script_command("settle"), connector_arguments)
+        invalidate_facts(host)
+        return ok or fail_host(host, Failure("REBOOT_TIMED_OUT", "docker is not up"), self.stage)

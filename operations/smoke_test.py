@@ -9,70 +9,72 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import compatibility, host_paths, snapshot
-from fleet.release.lockfile import measure
-from fleet.release.model import digest
-from fleet.release.target import Wanted
-from operations.host.facts import HostState
-from operations.host.job import Step
-from operations.host.scripts import SCRIPTS
-from operations.stage import Body, Decision, Options, Stage, again
+from fleet.release.lockfile import measure_file
+from fleet.release.model import compute_digest
+from fleet.release.target import ReleaseTarget
+from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
+from operations.host.scripts import SCRIPTS_DIR
+from operations.stage import Decision, HostOptions, OperationCommands, Stage, reprobe
 from operations.transfer.upload import Upload
 
 #: stamps that say what came of a smoke test, not what it stands on
-APART = ("smoke", "cards", "good", "good-before", "validation")
+RESULT_STAMPS = ("smoke", "cards", "good", "good-before", "validation")
 
 
-def inputs(wanted: Wanted, state: HostState) -> str:
+def input_digest(target: ReleaseTarget, facts: HostFacts) -> str:
     """Everything a passed smoke stands on."""
-    return digest(
+    return compute_digest(
         [
-            wanted.release.digest,
-            state.boot,
-            state.loaded,
-            len(wanted.devices(len(state.present))),
-            state.container.id if state.container else "",
-            {k: v for k, v in state.stamps.items() if k not in APART},
-            state.files,
+            target.release.digest,
+            facts.boot_id,
+            facts.loaded_driver,
+            len(target.card_numbers(len(facts.present_cards))),
+            facts.container.id if facts.container else "",
+            {k: v for k, v in facts.stamps.items() if k not in RESULT_STAMPS},
+            facts.files,
         ]
     )[:16]
 
 
-def proved(wanted: Wanted, state: HostState) -> bool:
+def has_passed(target: ReleaseTarget, facts: HostFacts) -> bool:
     """Whether the model has answered as everything is now."""
-    return state.stamps.get("smoke") == inputs(wanted, state)
+    return facts.stamps.get("smoke") == input_digest(target, facts)
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    if not proved(wanted, state):
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    if not has_passed(target, facts):
         return ["ask the model"]
     if options.smoke == "always":
         return ["ask the model again"]
     return []
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    release = wanted.release
-    check = SCRIPTS / "devices.py"
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    release = target.release
+    check = SCRIPTS_DIR / "devices.py"
     name, smoke = release.container.name, release.smoke
-    count = str(len(wanted.devices(len(state.present))))
-    kept = snapshot.document(wanted)
+    count = str(len(target.card_numbers(len(facts.present_cards))))
+    kept = snapshot.write_snapshot(target)
     yield Upload(
         "device check",
         [
-            (check, f"{host_paths.SHARED}/devices.py", measure(check).sha256),
-            (kept, f"{host_paths.REMEMBERED}/{kept.name}", measure(kept).sha256),
+            (check, f"{host_paths.SHARED_FOLDER}/devices.py", measure_file(check).sha256),
+            (kept, f"{host_paths.SNAPSHOTS_FOLDER}/{kept.name}", measure_file(kept).sha256),
         ],
     )
-    yield Step(
+    yield RemoteJob(
         "level 1: driver health",
         "smoke-driver",
         code="DRIVER_NOT_PROVED",
         timeout=60,
-        judge=partial(
-            compatibility.proved, driver=release.driver.version, cards=len(state.present)
+        check_output=partial(
+            compatibility.verify_cnmon_output,
+            driver=release.driver.version,
+            cards=len(facts.present_cards),
         ),
     )
-    yield Step(
+    yield RemoteJob(
         "level 2: a computation on each of its cards",
         "smoke-devices",
         name,
@@ -83,7 +85,7 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         timeout=300,
     )
     environment = [f"{k}={v}" for k, v in sorted(smoke.environment.items())]
-    yield Step(
+    yield RemoteJob(
         "level 2: asking the model (loading weights can take ten minutes)",
         "smoke-model",
         name,
@@ -99,25 +101,25 @@ def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraC
         timeout=smoke.timeout + 60,
         stdin=smoke.stdin,
     )
-    after = again(wanted)
-    others = ((other, after.beside.get(other.slot)) for other in wanted.beside)
-    if all(seen and proved(other, seen) for other, seen in others):
-        images = dict.fromkeys(part.lock.image.id for part in wanted.parts)
-        yield Step(
+    after = reprobe(target)
+    others = ((other, after.beside.get(other.key)) for other in target.other_releases)
+    if all(seen and has_passed(other, seen) for other, seen in others):
+        images = dict.fromkeys(part.lock.image.id for part in target.releases)
+        yield RemoteJob(
             "remembering what this host is",
             "remember",
-            wanted.whole,
+            target.host_identity,
             *images,
-            uses="images",
+            libraries="images",
             code="SMOKE_ANSWER",
         )
-    yield Step(
+    yield RemoteJob(
         "stamping the smoke test",
         "stamp",
         "cards",
-        " ".join(card.address for card in state.present),
+        " ".join(card.address for card in facts.present_cards),
         "smoke",
-        inputs(wanted, again(wanted)),
+        input_digest(target, reprobe(target)),
         code="SMOKE_ANSWER",
     )
 
@@ -126,6 +128,6 @@ STAGE = Stage("smoke", decide, act, "SMOKE_ANSWER")
 
 
 @operation()
-def passed(wanted: Wanted, options: Options) -> Body:
+def passed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """The model has answered, on this release, container and boot."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

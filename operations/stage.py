@@ -16,17 +16,17 @@ from typing_extensions import override
 
 from fleet import module_key
 from fleet.errors import Failure
-from fleet.module_key import Signing
-from fleet.release.target import Wanted
-from fleet.vendor.validation_suite import GOLDEN
+from fleet.module_key import ModuleKey
+from fleet.release.target import ReleaseTarget
+from fleet.vendor.validation_suite import DEFAULT_BASELINE_FILE
 from operations.host import events, settings
-from operations.host.facts import HostState
-from operations.host.failures import alone, fail
-from operations.host.probe import forget, observe, real
+from operations.host.facts import HostFacts
+from operations.host.failures import fail_host, isolate_failures
+from operations.host.probe import invalidate_facts, probe_host, unwrap_host
 
 
 @dataclass(frozen=True)
-class Options:
+class HostOptions:
     """What the inventory allows on one host."""
 
     cards: int | None = None
@@ -49,23 +49,23 @@ class Options:
     #: file with the site's own tests; "" for files/validation.yml
     validation_tests: str = ""
     #: file with what good cards do
-    golden: str = GOLDEN
+    golden: str = DEFAULT_BASELINE_FILE
 
     @classmethod
-    def of(cls, host: Host) -> Options:
-        return settings.of(cls, host)
+    def from_host(cls, host: Host) -> HostOptions:
+        return settings.from_host_data(cls, host)
 
     @property
-    def signing(self) -> Signing | None:
+    def signing(self) -> ModuleKey | None:
         """What kernel modules are signed with, where the site says."""
-        return module_key.of(vars(self))
+        return module_key.load_host_key(vars(self))
 
 
 #: what is still to do, in words; or why the host cannot be carried further
 Decision = Failure | list[str]
 
 
-class Refusal(PyinfraCommand):
+class FailHost(PyinfraCommand):
     """Fails one host for a reason that was found before anything was done to it."""
 
     def __init__(self, failure: Failure, stage: str) -> None:
@@ -78,39 +78,39 @@ class Refusal(PyinfraCommand):
 
     @override
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        return fail(host, self.failure, self.stage)
+        return fail_host(host, self.failure, self.stage)
 
 
-class Proof(PyinfraCommand):
+class Verify(PyinfraCommand):
     """Observes again: nothing may be left to do."""
 
-    def __init__(self, stage: Stage, wanted: Wanted, options: Options) -> None:
+    def __init__(self, stage: Stage, target: ReleaseTarget, options: HostOptions) -> None:
         super().__init__()
-        self.stage, self.wanted, self.options = stage, wanted, options
+        self.stage, self.target, self.options = stage, target, options
 
     @override
     def __repr__(self) -> str:
         return f"Proof({self.stage.name})"
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        forget(host)
-        seen, label = observe(host, self.wanted), self.stage.label(self.wanted)
+        invalidate_facts(host)
+        seen, label = probe_host(host, self.target), self.stage.label(self.target)
         if isinstance(seen, Failure):
-            return fail(host, seen, label)
-        left = self.stage.decide(self.wanted, seen, self.options)
+            return fail_host(host, seen, label)
+        left = self.stage.decide(self.target, seen, self.options)
         if isinstance(left, Failure):
-            return fail(host, left, label)
+            return fail_host(host, left, label)
         if left:
-            return fail(host, Failure(self.stage.unproved, "; ".join(left)), label)
+            return fail_host(host, Failure(self.stage.unverified_code, "; ".join(left)), label)
         return True
 
 
 #: what pyinfra wants an operation to return
-Body = Generator[Any, None, None]
-Decide = Callable[[Wanted, HostState, Options], Decision]
-Act = Callable[[Wanted, HostState, Options], Iterator[PyinfraCommand]]
+OperationCommands = Generator[Any, None, None]
+Decide = Callable[[ReleaseTarget, HostFacts, HostOptions], Decision]
+Act = Callable[[ReleaseTarget, HostFacts, HostOptions], Iterator[PyinfraCommand]]
 
 
 @dataclass(frozen=True)
@@ -126,48 +126,48 @@ class Stage:
     name: str
     decide: Decide
     act: Act
-    unproved: str = "NOT_PROVED"
-    shared: bool = False
+    unverified_code: str = "NOT_PROVED"
+    host_wide: bool = False
 
-    def label(self, wanted: Wanted) -> str:
+    def label(self, target: ReleaseTarget) -> str:
         """Its name, with the release's where the host has several: "image of chatglm3-6b"."""
-        return self.name if self.shared else wanted.titled(self.name)
+        return self.name if self.host_wide else target.qualify(self.name)
 
-    def carry(self, wanted: Wanted, options: Options) -> Body:
+    def converge(self, target: ReleaseTarget, options: HostOptions) -> OperationCommands:
         """The body of the stage's operation."""
-        host = real(context_host)
-        label = self.label(wanted)
+        host = unwrap_host(context_host)
+        label = self.label(target)
         executing = host.state.current_stage == StateStage.Execute
         started = time.monotonic()
         if executing:
             events.emit(host.name, "stage", stage=label)
-        state = observe(host, wanted)
+        state = probe_host(host, target)
         if isinstance(state, Failure):
-            yield from _refuse(host, label, state)
+            yield from _fail_host(host, label, state)
             return
-        decision = self.decide(wanted, state, options)
+        decision = self.decide(target, state, options)
         if isinstance(decision, Failure):
-            yield from _refuse(host, label, decision)
+            yield from _fail_host(host, label, decision)
             return
         if decision:
             verb = "" if executing else "would: "
             logger.info(f"{host.print_prefix}{label}: {verb}{'; '.join(decision)}")
             try:
-                for command in self.act(wanted, state, options):
-                    command.stage, command.wanted = label, wanted  # type: ignore[attr-defined]
+                for command in self.act(target, state, options):
+                    command.stage, command.wanted = label, target  # type: ignore[attr-defined]
                     yield command
-            except Unseen as unseen:
-                yield Refusal(unseen.failure, label)
+            except ReprobeFailed as unseen:
+                yield FailHost(unseen.failure, label)
                 return
             # asked once on demand, the proof looks at what that left behind
-            yield Proof(self, wanted, replace(options, smoke="auto", validation_again=False))
+            yield Verify(self, target, replace(options, smoke="auto", validation_again=False))
         else:
             host.noop(f"{label} is as the release says")
         if executing:
             seconds = round(time.monotonic() - started, 2)
-            after = observe(host, wanted)
+            after = probe_host(host, target)
             if isinstance(after, Failure):
-                yield Refusal(after, label)
+                yield FailHost(after, label)
                 return
             events.emit(
                 host.name,
@@ -175,23 +175,23 @@ class Stage:
                 stage=label,
                 changes=decision,
                 seconds=seconds,
-                seen=round(after.seen, 3),
+                seen=round(after.observed_at, 3),
             )
 
 
-def _refuse(host: Host, stage: str, failure: Failure) -> Body:
+def _fail_host(host: Host, stage: str, failure: Failure) -> OperationCommands:
     if host.state.current_stage != StateStage.Execute:
         logger.warning(f"{host.print_prefix}{failure.code}: {failure.sentence}")
-    yield Refusal(failure, stage)
+    yield FailHost(failure, stage)
 
 
 @operation()
-def refused(stage: str, failure: Failure) -> Body:
+def refused(stage: str, failure: Failure) -> OperationCommands:
     """The host fails with what was found before anything was done to it."""
-    yield from _refuse(real(context_host), stage, failure)
+    yield from _fail_host(unwrap_host(context_host), stage, failure)
 
 
-class Unseen(Exception):
+class ReprobeFailed(Exception):
     """A host that could not be looked at in the middle of an act; :meth:`Stage.carry` fails it."""
 
     def __init__(self, failure: Failure) -> None:
@@ -199,13 +199,13 @@ class Unseen(Exception):
         self.failure = failure
 
 
-def again(wanted: Wanted) -> HostState:
+def reprobe(target: ReleaseTarget) -> HostFacts:
     """The host's state in the middle of an act.
 
     :raises Unseen: it cannot be seen: what goes on from nothing would plan for a host without a
         kernel
     """
-    state = observe(context_host, wanted)
+    state = probe_host(context_host, target)
     if isinstance(state, Failure):
-        raise Unseen(state)
+        raise ReprobeFailed(state)
     return state

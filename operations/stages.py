@@ -7,8 +7,8 @@ from typing import Any
 
 from fleet import module_key
 from fleet.errors import Failure
-from fleet.inventory.pyinfra_errors import plainly
-from fleet.release.target import Wanted, of_host
+from fleet.inventory.pyinfra_errors import as_pyinfra_error
+from fleet.release.target import ReleaseTarget, load_host_target
 from fleet.vendor import validation_suite as suite
 from operations import (
     container,
@@ -25,9 +25,9 @@ from operations import (
     weights,
 )
 from operations.host import connection, sudo
-from operations.host.facts import HostState
-from operations.host.probe import answer, observe
-from operations.stage import Options, Stage
+from operations.host.facts import HostFacts
+from operations.host.probe import capture_failure, probe_host
+from operations.stage import HostOptions, Stage
 from operations.transfer.upload import Upload
 
 STAGES = tuple(
@@ -50,21 +50,21 @@ STAGES = tuple(
 
 
 #: where a host that could not be observed fails
-PROBE = "probe"
+PROBE_STAGE = "probe"
 
 
-def drift(
-    wanted: Wanted, state: HostState | Failure, options: Options
+def find_drift(
+    target: ReleaseTarget, facts: HostFacts | Failure, options: HostOptions
 ) -> dict[str, Failure | list[str]]:
     """Stage -> what is to do, or why nothing can be done; up to the first such failure.
 
     Of several releases those stages come first that they share, as in deploy.py.
     """
-    if isinstance(state, Failure):
-        return {PROBE: state}
+    if isinstance(facts, Failure):
+        return {PROBE_STAGE: facts}
     found: dict[str, Failure | list[str]] = {}
-    for part in wanted.parts:
-        seen = state if part.slot == wanted.slot else state.beside[part.slot]
+    for part in target.releases:
+        seen = facts if part.key == target.key else facts.beside[part.key]
         for stage in STAGES:
             label = stage.label(part)
             decision = [] if label in found else stage.decide(part, seen, options)
@@ -76,12 +76,12 @@ def drift(
 
 
 @dataclass(frozen=True)
-class Look:
+class HostPlan:
     """What a host is wanted to be, is, and still needs."""
 
-    wanted: Wanted
-    options: Options
-    state: HostState | Failure
+    target: ReleaseTarget
+    options: HostOptions
+    facts: HostFacts | Failure
     drift: dict[str, Failure | list[str]]
 
     @property
@@ -89,40 +89,42 @@ class Look:
         """Of the images and weights that it needs: what may be big."""
         found: dict[str, Upload] = {}
 
-        def wants(stage: Stage, part: Wanted, upload: Upload) -> None:
+        def wants(stage: Stage, part: ReleaseTarget, upload: Upload) -> None:
             upload.stage = stage.label(part)
             found.setdefault(str(sorted(upload.files)), upload)  # what releases share comes once
 
-        for part in self.wanted.parts if isinstance(self.state, HostState) else ():
-            seen = self.of(part)
+        for part in self.target.releases if isinstance(self.facts, HostFacts) else ():
+            seen = self.facts_of(part)
             if image.STAGE.label(part) in self.drift and seen.image != part.lock.image.id:
-                wants(image.STAGE, part, image.upload(part))
+                wants(image.STAGE, part, image.build_upload(part))
             if weights.STAGE.label(part) in self.drift:
-                for one in weights.wrong(part, seen):
-                    wants(weights.STAGE, part, weights.upload(part, one))
+                for one in weights.list_unplaced(part, seen):
+                    wants(weights.STAGE, part, weights.build_upload(part, one))
         return list(found.values())
 
-    def of(self, part: Wanted) -> HostState:
+    def facts_of(self, part: ReleaseTarget) -> HostFacts:
         """The host as it was asked about one of its releases."""
-        assert isinstance(self.state, HostState)
-        return self.state if part.slot == self.wanted.slot else self.state.beside[part.slot]
+        assert isinstance(self.facts, HostFacts)
+        return self.facts if part.key == self.target.key else self.facts.beside[part.key]
 
     @property
-    def files(self) -> set[str]:
+    def checksums(self) -> set[str]:
         """sha256 of these."""
         return {sha for upload in self.uploads for _, _, sha in upload.files.values()}
 
     @property
-    def ahead(self) -> list[Upload]:
+    def prefetchable(self) -> list[Upload]:
         """Those of them that can come while something else is done."""
         uploads = self.uploads
         only = len(uploads) == 1 and next(iter(self.drift)) == uploads[0].stage
         return [] if only else uploads
 
-    def anew(self, host: Any) -> Look:
+    def reassess(self, host: Any) -> HostPlan:
         """The same of a host that something may have changed on since."""
-        state = observe(host, self.wanted)
-        return Look(self.wanted, self.options, state, drift(self.wanted, state, self.options))
+        state = probe_host(host, self.target)
+        return HostPlan(
+            self.target, self.options, state, find_drift(self.target, state, self.options)
+        )
 
     @property
     def refusal(self) -> tuple[str, Failure] | None:
@@ -132,24 +134,26 @@ class Look:
         return None
 
 
-def look(host: Any) -> Look:
+def assess(host: Any) -> HostPlan:
     """Observe a host that was just connected to."""
-    with plainly():
-        wanted = of_host(host.data)
-        options = Options.of(host)
-        if validation.asked(options):
-            suite.golden(options.golden)
-        module_key.of(host.data)
-    state = reached(host) or observe(host, wanted)
-    found = answer(host, lambda: drift(wanted, state, options))
-    return Look(wanted, options, state, {PROBE: found} if isinstance(found, Failure) else found)
+    with as_pyinfra_error():
+        wanted = load_host_target(host.data)
+        options = HostOptions.from_host(host)
+        if validation.requested_tests(options):
+            suite.load_baselines(options.golden)
+        module_key.load_host_key(host.data)
+    state = prepare_host(host) or probe_host(host, wanted)
+    found = capture_failure(host, lambda: find_drift(wanted, state, options))
+    return HostPlan(
+        wanted, options, state, {PROBE_STAGE: found} if isinstance(found, Failure) else found
+    )
 
 
-def reached(host: Any) -> Failure | None:
+def prepare_host(host: Any) -> Failure | None:
     """Why nothing can be done on a host that was just connected to."""
 
     def ready() -> Failure | None:
-        connection.prepare(host)
-        return sudo.prepare(host)
+        connection.adapt_connector(host)
+        return sudo.provide_password(host)
 
-    return answer(host, ready)
+    return capture_failure(host, ready)

@@ -10,127 +10,131 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.errors import Failure
-from fleet.release.model import digest
-from fleet.release.target import Wanted
+from fleet.release.model import compute_digest
+from fleet.release.target import ReleaseTarget
 from fleet.vendor import cnvs
 from fleet.vendor import validation_suite as suite
 from operations.driver import WaitForCards
 from operations.host import events
-from operations.host.facts import HostState
-from operations.host.job import Step
-from operations.host.probe import real
-from operations.stage import Body, Decision, Options, Refusal, Stage
+from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
+from operations.host.probe import unwrap_host
+from operations.stage import Decision, FailHost, HostOptions, OperationCommands, Stage
 
 
-def asked(options: Options) -> tuple[suite.Test, ...]:
+def requested_tests(options: HostOptions) -> tuple[suite.SuiteTest, ...]:
     """The tests of the levels that a host's data says."""
-    return suite.tests(options.validation, options.validation_tests)
+    return suite.load_tests(options.validation, options.validation_tests)
 
 
-def skipped(test: suite.Test, state: HostState, options: Options) -> str:
+def skip_reason(test: suite.SuiteTest, facts: HostFacts, options: HostOptions) -> str:
     """Why a test is not run; "" where it is. What is skipped has not passed."""
-    if "cnvs" not in state.tools:
+    if "cnvs" not in facts.tools:
         return "cnvs is not on the host"
-    if test.cards > len(state.present):
+    if test.cards > len(facts.present_cards):
         return f"it needs {test.cards} cards"
     if test.destructive and not options.validation_destructive:
         return "it is destructive, and `validation_destructive: true` is not said"
     return ""
 
 
-def runnable(state: HostState, options: Options) -> list[suite.Test]:
-    return [test for test in asked(options) if not skipped(test, state, options)]
+def runnable_tests(facts: HostFacts, options: HostOptions) -> list[suite.SuiteTest]:
+    return [test for test in requested_tests(options) if not skip_reason(test, facts, options)]
 
 
-def model(state: HostState) -> str:
+def card_model(facts: HostFacts) -> str:
     """Of all cards; "" where they are of several, or it is not known."""
-    names = {state.model(card) for card in state.present}
+    names = {facts.card_model(card) for card in facts.present_cards}
     return names.pop() if len(names) == 1 else ""
 
 
-def inputs(state: HostState, options: Options) -> str:
+def input_digest(facts: HostFacts, options: HostOptions) -> str:
     """Everything that passed tests stand on: a board that was changed is another host."""
-    good = suite.golden(options.golden)
-    found = good.models.get(model(state))
-    return digest(
+    good = suite.load_baselines(options.golden)
+    found = good.models.get(card_model(facts))
+    return compute_digest(
         [
-            [test.model_dump() for test in runnable(state, options)],
-            state.loaded,
-            sorted(card.address for card in state.present),
-            sorted(state.serials.items()),
+            [test.model_dump() for test in runnable_tests(facts, options)],
+            facts.loaded_driver,
+            sorted(card.address for card in facts.present_cards),
+            sorted(facts.board_serials.items()),
             [good.tolerance, found.rates] if found else None,
         ]
     )[:16]
 
 
-def proved(state: HostState, options: Options) -> bool:
-    return state.stamps.get("validation") == inputs(state, options)
+def has_passed(facts: HostFacts, options: HostOptions) -> bool:
+    return facts.stamps.get("validation") == input_digest(facts, options)
 
 
-def found(state: HostState, options: Options) -> dict[str, dict[str, str]]:
+def known_verdicts(facts: HostFacts, options: HostOptions) -> dict[str, dict[str, str]]:
     """Plugin -> verdict and why, as far as it is known before anything is run."""
     passed = {"verdict": suite.PASSED, "why": "before, and nothing has changed since"}
     waiting = {"verdict": suite.SKIPPED, "why": "it has not been run"}
-    known = passed if asked(options) and proved(state, options) else waiting
+    known = passed if requested_tests(options) and has_passed(facts, options) else waiting
     return {
         test.plugin: {"verdict": suite.SKIPPED, "why": why}
-        if (why := skipped(test, state, options))
+        if (why := skip_reason(test, facts, options))
         else known
-        for test in asked(options)
+        for test in requested_tests(options)
     }
 
 
-def left_out(state: HostState, options: Options) -> str:
+def describe_skipped(facts: HostFacts, options: HostOptions) -> str:
     """What the operator is told of tests that do not run; "" where all do."""
     by_reason: dict[str, list[str]] = {}
-    for test in asked(options):
-        if why := skipped(test, state, options):
+    for test in requested_tests(options):
+        if why := skip_reason(test, facts, options):
             by_reason.setdefault(why, []).append(test.plugin)
     said = (f"{', '.join(plugins)}: {why}" for why, plugins in by_reason.items())
     return f"not validated: {'; '.join(said)}" if by_reason else ""
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    due = runnable(state, options)
-    if not due or (proved(state, options) and not options.validation_again):
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    due = runnable_tests(facts, options)
+    if not due or (has_passed(facts, options) and not options.validation_again):
         return []
     minutes = sum(test.seconds for test in due) / 60
     return [f"validate by {', '.join(test.plugin for test in due)} (about {minutes:.0f} minutes)"]
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    if state.holders:
-        yield WaitForCards(wanted, options.busy_timeout, lambda seen: seen.holders)
-    good, host = suite.golden(options.golden), real(context_host)
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    if facts.card_users:
+        yield WaitForCards(target, options.busy_timeout, lambda seen: seen.card_users)
+    good, host = suite.load_baselines(options.golden), unwrap_host(context_host)
     failed = []
-    for test in runnable(state, options):
+    for test in runnable_tests(facts, options):
         lines: list[str] = []
-        yield Step(
+        yield RemoteJob(
             f"level {test.level}: cnvs {test.plugin} (about {test.seconds} s)",
             "cnvs",
             test.plugin,
             test.config,
             code="VALIDATION",
             timeout=test.timeout,
-            judge=lines.extend,
+            check_output=lines.extend,
         )
-        said = cnvs.read(lines, test.plugin)
-        verdict, why = suite.judged(said, test.plugin, model(state), good)
+        said = cnvs.parse(lines, test.plugin)
+        verdict, why = suite.evaluate_output(said, test.plugin, card_model(facts), good)
         result: dict[str, Any] = {"verdict": verdict, "why": why, "rates": said.rates}
         events.emit(host.name, "validated", plugin=test.plugin, **result)
         if verdict == suite.FAILED:
             failed.append(f"{test.plugin}: {why}")
     if failed:
-        yield Refusal(Failure("VALIDATION", "; ".join(failed)), "")
-    yield Step(
-        "stamping the validation", "stamp", "validation", inputs(state, options), code="VALIDATION"
+        yield FailHost(Failure("VALIDATION", "; ".join(failed)), "")
+    yield RemoteJob(
+        "stamping the validation",
+        "stamp",
+        "validation",
+        input_digest(facts, options),
+        code="VALIDATION",
     )
 
 
-STAGE = Stage("validation", decide, act, "VALIDATION", shared=True)
+STAGE = Stage("validation", decide, act, "VALIDATION", host_wide=True)
 
 
 @operation()
-def passed(wanted: Wanted, options: Options) -> Body:
+def passed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """The vendor's suite has found nothing wrong, up to the level that the host's data says."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

@@ -9,56 +9,56 @@ from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
 from fleet.release.model import Weights
-from fleet.release.target import Wanted
-from operations.host.facts import HostState
-from operations.host.job import Step
-from operations.stage import Body, Decision, Options, Stage
+from fleet.release.target import ReleaseTarget
+from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
+from operations.stage import Decision, HostOptions, OperationCommands, Stage
 from operations.transfer.upload import Upload
 
 
-def wrong(wanted: Wanted, state: HostState) -> list[Weights]:
+def list_unplaced(target: ReleaseTarget, facts: HostFacts) -> list[Weights]:
     """Weights without a stamp for these bytes and this very tree (a changed file changes it)."""
     return [
         weights
-        for weights in wanted.release.weights
-        if state.stamps.get(f"weights-{weights.name}")
-        != f"{host_paths.made_from(wanted, weights)} {state.trees.get(weights.target, '')}"
+        for weights in target.release.weights
+        if facts.stamps.get(f"weights-{weights.name}")
+        != f"{host_paths.weights_digest(target, weights)} {facts.trees.get(weights.target, '')}"
     ]
 
 
-def stamped(wanted: Wanted, weights: Weights) -> Step:
-    return Step(
+def build_stamp_job(target: ReleaseTarget, weights: Weights) -> RemoteJob:
+    return RemoteJob(
         f"stamping weights {weights.name}",
         "stamp-tree",
         f"weights-{weights.name}",
-        host_paths.made_from(wanted, weights),
+        host_paths.weights_digest(target, weights),
         weights.target,
         code="WEIGHTS",
     )
 
 
-def decide(wanted: Wanted, state: HostState, options: Options) -> Decision:
-    return [f"place weights {weights.name}" for weights in wrong(wanted, state)]
+def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+    return [f"place weights {weights.name}" for weights in list_unplaced(target, facts)]
 
 
-def upload(wanted: Wanted, weights: Weights) -> Upload:
+def build_upload(target: ReleaseTarget, weights: Weights) -> Upload:
     files = [
-        (wanted.store / weights.folder / name, f"{weights.target}/{name}", locked.sha256)
-        for name, locked in wanted.lock.under(weights.folder).items()
+        (target.store / weights.folder / name, f"{weights.target}/{name}", locked.sha256)
+        for name, locked in target.lock.files_in(weights.folder).items()
     ]
-    return Upload(wanted.titled(f"weights {weights.name}"), files)
+    return Upload(target.qualify(f"weights {weights.name}"), files)
 
 
-def act(wanted: Wanted, state: HostState, options: Options) -> Iterator[PyinfraCommand]:
-    for weights in wrong(wanted, state):
-        yield upload(wanted, weights)
-        yield stamped(wanted, weights)
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+    for weights in list_unplaced(target, facts):
+        yield build_upload(target, weights)
+        yield build_stamp_job(target, weights)
 
 
 STAGE = Stage("weights", decide, act, "WEIGHTS")
 
 
 @operation()
-def placed(wanted: Wanted, options: Options) -> Body:
+def placed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
     """Every file of the weights is on the host as it is in the lock."""
-    yield from STAGE.carry(wanted, options)
+    yield from STAGE.converge(target, options)

@@ -16,59 +16,63 @@ from fleet.documents import atomic_write
 from mlufleet.journal import journal
 
 #: path -> what it was before it was read, and its sum
-Sums = dict[str, tuple[str, str]]
+CacheEntries = dict[str, tuple[str, str]]
 #: seconds
-KEPT = 180 * 24 * 3600
+MAX_AGE_S = 180 * 24 * 3600
 
 
-def cache() -> Path:
+def index_path() -> Path:
     base = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     if base.startswith("~"):  # a user without a home: never a folder that others may write to
         base = str(journal.RUNS / ".cache")
     return Path(base) / "mlufleet" / "measured.json"
 
 
-def tidy(folder: Path) -> None:
+def prune_folder(folder: Path) -> None:
     """Remove what was kept in a folder of the cache half a year ago: it can be found again."""
     for file in folder.iterdir():
-        if time.time() - file.stat().st_mtime > KEPT:
+        if time.time() - file.stat().st_mtime > MAX_AGE_S:
             file.unlink(missing_ok=True)
 
 
-def _known() -> Sums:
+def _load_entries() -> CacheEntries:
     try:
-        found = json.loads(cache().read_text())
+        found = json.loads(index_path().read_text())
         return {str(path): (str(identity), str(sha)) for path, (identity, sha) in found.items()}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
-def _identity(path: Path) -> str:
+def _get_file_identity(path: Path) -> str:
     seen = path.stat()
     return f"{seen.st_dev}:{seen.st_ino}:{seen.st_size}:{seen.st_mtime_ns}:{seen.st_ctime_ns}"
 
 
-def sums(paths: list[Path], read: Callable[[Path], str], *, anew: bool = False) -> dict[Path, str]:
+def compute_checksums(
+    paths: list[Path], compute: Callable[[Path], str], *, force: bool = False
+) -> dict[Path, str]:
     """The sha256 of each file.
 
     :param read: how it is found
     :param anew: read all of them, whatever is known
     """
-    known = _known()
+    known = _load_entries()
     found: dict[Path, str] = {}
-    changed: Sums = {}
+    changed: CacheEntries = {}
     for path in paths:
-        name, identity = str(path.resolve()), _identity(path)
+        name, identity = str(path.resolve()), _get_file_identity(path)
         was, sha = known.get(name, ("", ""))
-        if anew or was != identity:
-            sha = read(path)
+        if force or was != identity:
+            sha = compute(path)
             changed[name] = (identity, sha)
         found[path] = sha
     if changed:
-        _keep({name: said for name, said in known.items() if os.path.exists(name)} | changed)
+        _save_entries(
+            {name: said for name, said in known.items() if os.path.exists(name)} | changed
+        )
     return found
 
 
-def _keep(known: Sums) -> None:
+def _save_entries(known: CacheEntries) -> None:
     with suppress(OSError):  # a run that cannot keep them only costs the next one its time
-        atomic_write.write(cache(), json.dumps(known))
+        atomic_write.replace_file(index_path(), json.dumps(known))

@@ -16,122 +16,128 @@ from fleet.checksum import cache
 from fleet.documents import atomic_write
 
 #: also of the torrents: big enough to list, small enough that many hosts have some to give
-SIZE = 4 << 20
-BLOCK = 1 << 20
+CHUNK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 
 
-class Pieces:
+class ChunkHasher:
     """Sums up a file's pieces as its blocks come by."""
 
     def __init__(self) -> None:
-        self._sums: list[str] = []
-        self._sum, self._left = hashlib.sha256(), SIZE
+        self._checksums: list[str] = []
+        self._hash, self._left = hashlib.sha256(), CHUNK_BYTES
 
     def update(self, block: bytes) -> None:
         view = memoryview(block)
         while view:
-            self._sum.update(view[: self._left])
+            self._hash.update(view[: self._left])
             took = min(len(view), self._left)
             view, self._left = view[took:], self._left - took
             if not self._left:
-                self._close()
+                self._finish_chunk()
 
-    def _close(self) -> None:
-        self._sums.append(self._sum.hexdigest())
-        self._sum, self._left = hashlib.sha256(), SIZE
+    def _finish_chunk(self) -> None:
+        self._checksums.append(self._hash.hexdigest())
+        self._hash, self._left = hashlib.sha256(), CHUNK_BYTES
 
-    def end(self) -> list[str]:
-        if self._left < SIZE:
-            self._close()
-        return self._sums
+    def finish(self) -> list[str]:
+        if self._left < CHUNK_BYTES:
+            self._finish_chunk()
+        return self._checksums
 
 
-class Reading:
+class HashingReader:
     """A file's bytes as somebody takes them, summed up meanwhile, whatever is known of it.
 
     :param each: told of every block
     """
 
-    def __init__(self, content: BinaryIO, each: Callable[[bytes], object]) -> None:
-        self._content, self._each = content, each
-        self._pieces, self._whole = Pieces(), hashlib.sha256()
+    def __init__(self, content: BinaryIO, on_block: Callable[[bytes], object]) -> None:
+        self._content, self._on_block = content, on_block
+        self._chunk_hasher, self._file_hash = ChunkHasher(), hashlib.sha256()
         self.size = os.fstat(content.fileno()).st_size
 
-    def read(self, size: int = BLOCK) -> bytes:
+    def read(self, size: int = BLOCK_BYTES) -> bytes:
         """:raises OSError: it cannot be read"""
         block = self._content.read(size)
-        self._whole.update(block)
-        if self.size > SIZE:
-            self._pieces.update(block)
+        self._file_hash.update(block)
+        if self.size > CHUNK_BYTES:
+            self._chunk_hasher.update(block)
         if block:
-            self._each(block)
+            self._on_block(block)
         return block
 
-    def end(self) -> tuple[str, list[str]]:
+    def finish(self) -> tuple[str, list[str]]:
         """The sha256 of the file and of its pieces, once what is left is read."""
         while self.read():
             pass
-        sha = self._whole.hexdigest()
-        return sha, self._pieces.end() if self.size > SIZE else [sha]
+        sha = self._file_hash.hexdigest()
+        return sha, self._chunk_hasher.finish() if self.size > CHUNK_BYTES else [sha]
 
 
-def read(path: Path, each: Callable[[bytes], object]) -> tuple[str, list[str]]:
+def hash_file(path: Path, on_block: Callable[[bytes], object]) -> tuple[str, list[str]]:
     """The sha256 of a file and of its pieces, in one reading.
 
     :raises OSError: it cannot be read
     """
     with path.open("rb") as content:
-        return Reading(content, each).end()
+        return HashingReader(content, on_block).finish()
 
 
-def _file(sha: str) -> Path:
-    return cache.cache().with_name("pieces") / f"{sha}.{SIZE}"
+def _cache_file(sha: str) -> Path:
+    return cache.index_path().with_name("pieces") / f"{sha}.{CHUNK_BYTES}"
 
 
-def _sealed(text: str) -> str:
+def _add_seal(text: str) -> str:
     return text + hashlib.sha256(text.encode()).hexdigest() + "\n"
 
 
-def known(sha: str) -> list[str]:
+def load_cached(sha: str) -> list[str]:
     """The pieces of a file that was read before; none when they are not known."""
     with suppress(OSError, ValueError):
-        *sums, seal = _file(sha).read_text().splitlines()
-        if _sealed("".join(f"{one}\n" for one in sums)).endswith(f"{seal}\n"):
+        *sums, seal = _cache_file(sha).read_text().splitlines()
+        if _add_seal("".join(f"{one}\n" for one in sums)).endswith(f"{seal}\n"):
             return sums
     return []
 
 
-def keep(sha: str, sums: list[str]) -> None:
+def save_cached(sha: str, checksums: list[str]) -> None:
     with suppress(OSError):  # a run that cannot keep them only costs the next one its time
-        atomic_write.write(_file(sha), _sealed("".join(f"{one}\n" for one in sums)))
-        cache.tidy(_file(sha).parent)
+        atomic_write.replace_file(
+            _cache_file(sha), _add_seal("".join(f"{one}\n" for one in checksums))
+        )
+        cache.prune_folder(_cache_file(sha).parent)
 
 
-def of(path: Path, sha: str, size: int) -> list[str]:
+def load_or_compute(path: Path, sha: str, size: int) -> list[str]:
     """The sums of a file's pieces; it is read only when nobody knows them.
 
     :raises ValueError: it is not what the lock says
     """
-    if size <= SIZE:
+    if size <= CHUNK_BYTES:
         return [sha]
-    if sums := known(sha):
+    if sums := load_cached(sha):
         return sums
-    found, sums = read(path, lambda _: None)
+    found, sums = hash_file(path, lambda _: None)
     if found != sha:
         raise ValueError(f"{path} has changed since it was checked")
-    keep(sha, sums)
+    save_cached(sha, sums)
     return sums
 
 
-def gaps(have: int, wrong: Iterable[int], size: int) -> list[tuple[int, int]]:
+def missing_ranges(received: int, bad_chunks: Iterable[int], size: int) -> list[tuple[int, int]]:
     """(begin, end) in bytes of what is still to send.
 
     :param have: bytes there, up to the end of the last right piece
     :param wrong: pieces before that which are not right
     """
     found: list[tuple[int, int]] = []
-    missing = [(i * SIZE, (i + 1) * SIZE) for i in sorted(set(wrong)) if (i + 1) * SIZE <= have]
-    for begin, end in [*missing, *([(have, size)] if have < size else [])]:
+    missing = [
+        (i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)
+        for i in sorted(set(bad_chunks))
+        if (i + 1) * CHUNK_BYTES <= received
+    ]
+    for begin, end in [*missing, *([(received, size)] if received < size else [])]:
         if found and found[-1][1] == begin:
             begin = found.pop()[0]
         found.append((begin, end))

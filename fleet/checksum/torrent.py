@@ -15,45 +15,45 @@ from fleet.checksum import cache, chunks
 from fleet.documents import atomic_write
 
 
-def kept(sha: str) -> Path:
+def cache_path(sha: str) -> Path:
     """Where the torrent of a file stays."""
-    return cache.cache().with_name("torrents") / f"{sha}.{chunks.SIZE}"
+    return cache.index_path().with_name("torrents") / f"{sha}.{chunks.CHUNK_BYTES}"
 
 
-def decoded(data: bytes) -> Any:
+def decode_bencode(data: bytes) -> Any:
     """:raises RuntimeError: it is not bencoded"""
     import libtorrent as lt
 
     return lt.bdecode(data)
 
 
-def encoded(value: Any) -> bytes:
+def encode_bencode(value: Any) -> bytes:
     import libtorrent as lt
 
     return bytes(lt.bencode(value))
 
 
-def infohash(torrent: bytes) -> bytes:
+def compute_infohash(torrent: bytes) -> bytes:
     """What a swarm is known by."""
-    return hashlib.sha1(encoded(decoded(torrent)[b"info"])).digest()
+    return hashlib.sha1(encode_bencode(decode_bencode(torrent)[b"info"])).digest()
 
 
-def of(path: Path, sha: str) -> bytes:
+def load_or_create(path: Path, sha: str) -> bytes:
     """The torrent of a file, which is called its sha256 there; it is read only when nobody has
     the torrent yet.
 
     :raises OSError: the file cannot be read, or is not what the lock says
     """
     with suppress(OSError):
-        return kept(sha).read_bytes()
-    made = _made(path, sha)
+        return cache_path(sha).read_bytes()
+    made = _create_torrent(path, sha)
     with suppress(OSError):  # a run that cannot keep it only costs the next one its time
-        atomic_write.write(kept(sha), made)
-        cache.tidy(kept(sha).parent)
+        atomic_write.replace_file(cache_path(sha), made)
+        cache.prune_folder(cache_path(sha).parent)
     return made
 
 
-def _made(path: Path, sha: str) -> bytes:
+def _create_torrent(path: Path, sha: str) -> bytes:
     import libtorrent as lt
 
     sums: list[Any] = []
@@ -61,19 +61,19 @@ def _made(path: Path, sha: str) -> bytes:
 
     def each(block: bytes) -> None:
         nonlocal size
-        if size % chunks.SIZE == 0:  # blocks are a whole part of a piece
+        if size % chunks.CHUNK_BYTES == 0:  # blocks are a whole part of a piece
             sums.append(hashlib.sha1())
         sums[-1].update(block)
         size += len(block)
 
-    found, _ = chunks.read(path, each)
+    found, _ = chunks.hash_file(path, each)
     if found != sha:
         raise OSError(f"{path} has changed since it was checked")
     torrent = lt.create_torrent(
-        [lt.create_file_entry(sha, size)], chunks.SIZE, lt.create_torrent.v1_only
+        [lt.create_file_entry(sha, size)], chunks.CHUNK_BYTES, lt.create_torrent.v1_only
     )
     for index, part in enumerate(sums):
         torrent.set_hash(index, part.digest())
     made: Any = torrent.generate()
     made.pop(b"creation date", None)
-    return encoded(made)
+    return encode_bencode(made)

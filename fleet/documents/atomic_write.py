@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, content: str | bytes, *, private: bool = False) -> None:
+def replace_file(path: Path, content: str | bytes, *, private: bool = False) -> None:
     """Replace a file, making its folder. Bytes of a host that were no UTF-8 in a text are written
     as escapes.
 

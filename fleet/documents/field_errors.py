@@ -16,18 +16,18 @@ from fleet.documents import strict_yaml, type_words
 from fleet.text import suggestions
 
 #: choices in pydantic's own words
-QUOTED = re.compile(r"'([^']*)'")
+QUOTED_CHOICE = re.compile(r"'([^']*)'")
 #: pydantic's word for what is wrong with the name of a field, and not with its value
-KEY = "[key]"
+KEY_MARKER = "[key]"
 Location = tuple[str | int, ...]
 
 
-def line_of(node: yaml.Node, location: Location) -> int:
+def find_line(node: yaml.Node, location: Location) -> int:
     """The line of a field; of the nearest enclosing one where it is absent."""
     return _walk(node, location)[1]
 
 
-def node_of(node: yaml.Node, location: Location) -> yaml.Node | None:
+def find_node(node: yaml.Node, location: Location) -> yaml.Node | None:
     """The node of a field; None where it is absent."""
     found, _, depth = _walk(node, location)
     return found if depth == len(location) else None
@@ -45,24 +45,24 @@ def _walk(node: yaml.Node, location: Location, data: Any = None) -> tuple[yaml.N
             # the last: what a merge key (`<<`) brought stands ahead of what replaces it
             found = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            found = next(((v, v) for v in _items(node, part, data)), None)
+            found = next(((v, v) for v in _matching_items(node, part, data)), None)
         if found is None:
             return node, line, depth
         node, line = found[1], found[0].start_mark.line + 1
-        data = _part(data, part)
+        data = _get_child(data, part)
     return node, line, len(location)
 
 
-def _part(data: Any, part: str | int) -> Any:
+def _get_child(data: Any, part: str | int) -> Any:
     try:
         return data[part]
     except (TypeError, LookupError):
         return None
 
 
-def _items(node: yaml.SequenceNode, index: int, data: Any) -> list[yaml.Node]:
+def _matching_items(node: yaml.SequenceNode, index: int, data: Any) -> list[yaml.Node]:
     """The item of an index; in a file that is one of several merged, the one of its name."""
-    name = _part(_part(data, index), "name")
+    name = _get_child(_get_child(data, index), "name")
     if name is None:
         return list(node.value[index : index + 1])
     named: list[yaml.Node] = []
@@ -73,7 +73,7 @@ def _items(node: yaml.SequenceNode, index: int, data: Any) -> list[yaml.Node]:
     return named
 
 
-def told(
+def format_error(
     model: type[BaseModel],
     data: Any,
     problem: ErrorDetails,
@@ -88,36 +88,36 @@ def told(
     field = ".".join(
         word if (word := str(part)).isprintable() else repr(word)
         for part in location
-        if part != KEY
+        if part != KEY_MARKER
     )
-    message = type_words.told(problem)
+    message = type_words.describe_problem(problem)
     place = f"{path}:1" if files else str(path)
     best = -1
     for file, root in files:  # the nearest file that has the field itself, not only its parent
         node, line, found = _walk(root, location, data if len(files) > 1 else None)
         if found > best:
             best, place = found, f"{file}:{line}"
-            remark = strict_yaml.misread(node) if found == len(location) else ""
+            remark = strict_yaml.explain_yaml_type(node) if found == len(location) else ""
             if problem["type"] == "string_type" and remark:
                 message = remark
     if problem["type"] == "extra_forbidden":
-        holder = _model_at(model, location[:-1])
-        message = unknown(str(location[-1]), holder.model_fields if holder else ())
+        holder = _find_model(model, location[:-1])
+        message = describe_unknown_field(str(location[-1]), holder.model_fields if holder else ())
     elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
-        choices = QUOTED.findall(problem.get("ctx", {}).get("expected", ""))
-        message += suggestions.told(problem["input"], choices)
+        choices = QUOTED_CHOICE.findall(problem.get("ctx", {}).get("expected", ""))
+        message += suggestions.format_suggestions(problem["input"], choices)
     return f"{place}: {field}: {message}" if field else f"{place}: {message}"
 
 
-def unknown(name: str, fields: Iterable[str]) -> str:
+def describe_unknown_field(name: str, fields: Iterable[str]) -> str:
     """What to say of a field that is none, and which was meant perhaps."""
     known = sorted(fields)
-    close = suggestions.to(name, known)
+    close = suggestions.find_similar(name, known)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"unknown field; {meant}fields here: {', '.join(known)}"
 
 
-def _model_at(kind: Any, location: Location) -> type[BaseModel] | None:
+def _find_model(kind: Any, location: Location) -> type[BaseModel] | None:
     """The model in which a field of this location stands."""
     if get_origin(kind) in (Union, UnionType):
         kind = next((k for k in get_args(kind) if k is not type(None)), None)
@@ -125,8 +125,8 @@ def _model_at(kind: Any, location: Location) -> type[BaseModel] | None:
         if not location:
             return kind
         field = kind.model_fields.get(str(location[0]))
-        return _model_at(field.annotation, location[1:]) if field else None
+        return _find_model(field.annotation, location[1:]) if field else None
     arguments = get_args(kind)
     if not arguments or not location:
         return None
-    return _model_at(arguments[1 if get_origin(kind) is dict else 0], location[1:])
+    return _find_model(arguments[1 if get_origin(kind) is dict else 0], location[1:])

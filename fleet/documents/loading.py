@@ -16,7 +16,7 @@ from fleet.errors import InvalidInput
 M = TypeVar("M", bound=BaseModel)
 
 #: bytes; more is another file than the one that was meant
-LARGEST = 2 << 20
+MAX_BYTES = 2 << 20
 
 
 def is_file(path: str | Path) -> bool:
@@ -24,19 +24,19 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)
 
 
-def text_of(path: Path, largest: int = LARGEST) -> str:
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """The text of a file in UTF-8, or in UTF-16 that says so in its first bytes.
 
     :raises InvalidInput: the file is missing, unreadable, too large or of another encoding
     """
     try:
         with path.open("rb") as stream:
-            content = stream.read(largest + 1)
+            content = stream.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", "") or error
         raise InvalidInput(f"{path}: cannot be read: {told}") from error
-    if len(content) > largest:
-        raise InvalidInput(f"{path}: larger than {largest} bytes, it cannot be what is meant")
+    if len(content) > max_bytes:
+        raise InvalidInput(f"{path}: larger than {max_bytes} bytes, it cannot be what is meant")
     encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
     try:
         return content.decode(encoding)
@@ -48,15 +48,15 @@ def text_of(path: Path, largest: int = LARGEST) -> str:
         ) from error
 
 
-def read(path: Path, times: int = 1) -> tuple[dict[str, Any], yaml.Node]:
+def read_mapping(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.Node]:
     """The mapping in a YAML file, and its node tree for line numbers.
 
     :param times: as large as this the file may be, by what others may be
     :raises InvalidInput: the file is missing, unreadable, not YAML or not a mapping
     """
-    text = text_of(path, LARGEST * times)
+    text = read_text(path, MAX_BYTES * size_factor)
     try:
-        data, node = strict_yaml.load(text, times)
+        data, node = strict_yaml.load(text, size_factor)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -72,12 +72,12 @@ def read(path: Path, times: int = 1) -> tuple[dict[str, Any], yaml.Node]:
     return data, node
 
 
-def validate(
+def validate_document(
     model: type[M],
     data: Any,
     path: Path,
     node: yaml.Node | None = None,
-    parents: tuple[tuple[Path, yaml.Node], ...] = (),
+    extended_files: tuple[tuple[Path, yaml.Node], ...] = (),
 ) -> M:
     """``data`` as a ``model``.
 
@@ -87,6 +87,9 @@ def validate(
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        files = ((path, node), *parents) if node is not None else ()
-        lines = [field_errors.told(model, data, problem, path, files) for problem in error.errors()]
+        files = ((path, node), *extended_files) if node is not None else ()
+        lines = [
+            field_errors.format_error(model, data, problem, path, files)
+            for problem in error.errors()
+        ]
         raise InvalidInput("\n".join(lines)) from error

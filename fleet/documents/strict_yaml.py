@@ -8,35 +8,37 @@ from typing import Any
 import yaml
 
 #: levels of nesting, and values after every alias is written out; no true file comes near
-DEEPEST, LARGEST = 50, 100_000
+MAX_DEPTH, MAX_VALUES = 50, 100_000
 
-STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+STRING_TAG, MERGE_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 #: what YAML makes of a word that is not in quotes
-KINDS = {
+IMPLICIT_TYPES = {
     "tag:yaml.org,2002:int": "a number",
     "tag:yaml.org,2002:float": "a number",
     "tag:yaml.org,2002:bool": "yes or no",
     "tag:yaml.org,2002:null": "nothing",
     "tag:yaml.org,2002:timestamp": "a date",
 }
-DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+DECIMAL_PATTERN = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 #: neither a file name nor a UTF-8 file can have one
-IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
+INVALID_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 
 
-def refused(node: yaml.Node | yaml.Event, problem: str) -> yaml.MarkedYAMLError:
+def make_error(node: yaml.Node | yaml.Event, problem: str) -> yaml.MarkedYAMLError:
     mark: Any = node.start_mark
     return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
-def misread(node: yaml.Node) -> str:
+def explain_yaml_type(node: yaml.Node) -> str:
     """Why a plain word is no string, and what would be one; "" for all other nodes."""
-    if not isinstance(node, yaml.ScalarNode) or node.tag not in KINDS or not node.value:
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in IMPLICIT_TYPES or not node.value:
         return ""
-    return f'YAML reads {node.value} as {KINDS[node.tag]}: put it in quotes, "{node.value}"'
+    return (
+        f'YAML reads {node.value} as {IMPLICIT_TYPES[node.tag]}: put it in quotes, "{node.value}"'
+    )
 
 
-class Loader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """SafeLoader with bounds, whose every error has a line and whose keys are strings, once."""
 
     def __init__(self, text: str, largest: int) -> None:
@@ -47,10 +49,10 @@ class Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
-        if self._depth == DEEPEST:
-            raise refused(event, f"nested deeper than {DEEPEST} levels")
+        if self._depth == MAX_DEPTH:
+            raise make_error(event, f"nested deeper than {MAX_DEPTH} levels")
         if len(self._measured) > self._largest:
-            raise refused(event, f"more than {self._largest} values")
+            raise make_error(event, f"more than {self._largest} values")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -58,7 +60,7 @@ class Loader(yaml.SafeLoader):
             return None
         if isinstance(event, yaml.AliasEvent):
             if node not in self._measured:
-                raise refused(event, f"*{event.anchor} stands inside of itself")
+                raise make_error(event, f"*{event.anchor} stands inside of itself")
         else:
             self._measure(node)
         return node
@@ -70,13 +72,13 @@ class Loader(yaml.SafeLoader):
             parts = [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             parts = node.value
-        elif IMPOSSIBLE.search(node.value):
-            raise refused(node, "a character that no file can have (NUL or half a surrogate)")
+        elif INVALID_CHARACTERS.search(node.value):
+            raise make_error(node, "a character that no file can have (NUL or half a surrogate)")
         size = 1 + sum(self._measured[part][0] for part in parts)
         levels = 1 + max((self._measured[part][1] for part in parts), default=0)
-        if size > self._largest or levels > DEEPEST:
-            raise refused(
-                node, f"its aliases make more than {self._largest} values or {DEEPEST} levels"
+        if size > self._largest or levels > MAX_DEPTH:
+            raise make_error(
+                node, f"its aliases make more than {self._largest} values or {MAX_DEPTH} levels"
             )
         self._measured[node] = size, levels
 
@@ -85,11 +87,11 @@ class Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=deep)
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
             kind = node.tag.rpartition(":")[2]  # PyYAML lets through what int() or date() say
-            raise refused(node, f"{node.value!r} is not a {kind}: {error}") from error
+            raise make_error(node, f"{node.value!r} is not a {kind}: {error}") from error
 
     def construct_yaml_int(self, node: yaml.Node) -> int:
-        if not DECIMAL.fullmatch(node.value) or len(node.value) > 30:
-            raise refused(
+        if not DECIMAL_PATTERN.fullmatch(node.value) or len(node.value) > 30:
+            raise make_error(
                 node,
                 f"YAML does not read {node.value} as the number it looks like "
                 "(octal, base 60): write it in decimal, or in quotes",
@@ -97,29 +99,29 @@ class Loader(yaml.SafeLoader):
         return int(node.value)
 
 
-Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yaml_int)
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
     """:raises yaml.MarkedYAMLError: a key is no string, or given twice (the last would win)"""
     seen: dict[str, int] = {}
     for key, _ in node.value:
-        if key.tag == MERGE:
+        if key.tag == MERGE_TAG:
             continue
-        if not isinstance(key, yaml.ScalarNode) or key.tag != STRING:
-            raise refused(key, misread(key) or "a key must be a word")
+        if not isinstance(key, yaml.ScalarNode) or key.tag != STRING_TAG:
+            raise make_error(key, explain_yaml_type(key) or "a key must be a word")
         if key.value in seen:
-            raise refused(key, f"{key.value!r} is given twice, first in line {seen[key.value]}")
+            raise make_error(key, f"{key.value!r} is given twice, first in line {seen[key.value]}")
         seen[key.value] = key.start_mark.line + 1
 
 
-def load(text: str, times: int = 1) -> tuple[Any, yaml.Node | None]:
+def load(text: str, size_factor: int = 1) -> tuple[Any, yaml.Node | None]:
     """The value of a text, and its node tree for line numbers.
 
     :param times: as many values as usual may be in it
     :raises yaml.YAMLError: it is not YAML, or is one of YAML's traps
     """
-    loader = Loader(text, LARGEST * times)
+    loader = StrictLoader(text, MAX_VALUES * size_factor)
     try:
         node = loader.get_single_node()
         data = loader.construct_document(node) if node else None

@@ -8,17 +8,17 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-WHOLE, TRUTH, TEXT = "a whole number", "true or false", "a text"
-SEVERAL = "a list ([one, other])"
-PAIRS = "a mapping (`{{}}` is an empty one)"
+INTEGER, BOOLEAN, TEXT = "a whole number", "true or false", "a text"
+LIST = "a list ([one, other])"
+MAPPING = "a mapping (`{{}}` is an empty one)"
 #: pydantic's type of an error -> what is expected; in braces what it knows of the limit
-WORDS = {
-    "int_type": WHOLE,
-    "int_parsing": WHOLE,
-    "int_from_float": WHOLE,
-    "int_parsing_size": WHOLE,
-    "bool_type": TRUTH,
-    "bool_parsing": TRUTH,
+EXPECTED_BY_ERROR_TYPE = {
+    "int_type": INTEGER,
+    "int_parsing": INTEGER,
+    "int_from_float": INTEGER,
+    "int_parsing_size": INTEGER,
+    "bool_type": BOOLEAN,
+    "bool_parsing": BOOLEAN,
     "string_type": TEXT,
     "float_type": "a number",
     "float_parsing": "a number",
@@ -29,13 +29,13 @@ WORDS = {
     "less_than": "less than {lt}",
     "literal_error": "{expected}",
     "enum": "{expected}",
-    "list_type": SEVERAL,
-    "tuple_type": SEVERAL,
-    "set_type": SEVERAL,
-    "dict_type": PAIRS,
-    "model_type": PAIRS,
-    "model_attributes_type": PAIRS,
-    "mapping_type": PAIRS,
+    "list_type": LIST,
+    "tuple_type": LIST,
+    "set_type": LIST,
+    "dict_type": MAPPING,
+    "model_type": MAPPING,
+    "model_attributes_type": MAPPING,
+    "mapping_type": MAPPING,
     "too_short": "at least {min_length} of them",
     "too_long": "at most {max_length} of them",
     "string_too_short": "{min_length} characters or more",
@@ -48,7 +48,7 @@ _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 60
 
 
-def told(problem: ErrorDetails) -> str:
+def describe_problem(problem: ErrorDetails) -> str:
     """One problem of a value.
 
     >>> told({"type": "int_type", "input": "two", "msg": "Input should be a valid integer"})
@@ -56,14 +56,14 @@ def told(problem: ErrorDetails) -> str:
     """
     if problem["type"] == "missing":
         return "this field is missing"
-    words = WORDS.get(problem["type"])
+    words = EXPECTED_BY_ERROR_TYPE.get(problem["type"])
     if words is None:  # our own
         return problem["msg"].removeprefix("Value error, ")
     context: Mapping[str, Any] = problem.get("ctx", {})
-    return f"{words.format(**context)} is expected, {_given(problem['input'])}"
+    return f"{words.format(**context)} is expected, {_describe_value(problem['input'])}"
 
 
-def _given(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     if value is None:
         return "and nothing is given"
     if isinstance(value, bool):  # YAML has more words for them

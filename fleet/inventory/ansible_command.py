@@ -20,18 +20,20 @@ from fleet.errors import InvalidInput
 from fleet.inventory import ansible_origins
 
 #: what Ansible only warns of: it drops what stands there, and a host would be another than meant
-DROPPED = re.compile("Skipping|[Uu]nable to parse|both group and host")
+DROPPED_WARNING = re.compile("Skipping|[Uu]nable to parse|both group and host")
 
 #: what an error repeats of a file
-QUOTED = re.compile(r"(?:got: |Section |key \(|(?:definition|entry:) ')(.+?)(?:$| has|\) |'|\. )")
+QUOTED_TEXT = re.compile(
+    r"(?:got: |Section |key \(|(?:definition|entry:) ')(.+?)(?:$| has|\) |'|\. )"
+)
 
-ORIGINS = (
+ORIGIN_PATTERNS = (
     re.compile(r"appears to be in '(/.*?)': line ([0-9]+)"),
     re.compile(r"^Origin: (/.*?):([0-9]+)(?::[0-9]+)?$", re.MULTILINE),
 )
 
 
-def listed(path: Path) -> dict[str, Any]:
+def list_inventory(path: Path) -> dict[str, Any]:
     """Groups with their hosts and children, and the variables of each host.
 
     :raises InvalidInput: there is no such command, or it does not understand the inventory
@@ -60,8 +62,8 @@ def listed(path: Path) -> dict[str, Any]:
         capture_output=True,
         text=True,
     )
-    if done.returncode or DROPPED.search(done.stderr):
-        raise InvalidInput(told(path, done.stderr))
+    if done.returncode or DROPPED_WARNING.search(done.stderr):
+        raise InvalidInput(explain_error(path, done.stderr))
     try:
         found = json.loads(done.stdout)
     except ValueError as error:
@@ -71,7 +73,7 @@ def listed(path: Path) -> dict[str, Any]:
     return found
 
 
-def _is_marked(file: Path) -> bool:
+def _has_byte_order_mark(file: Path) -> bool:
     marks = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:
         with file.open("rb") as stream:
@@ -80,9 +82,9 @@ def _is_marked(file: Path) -> bool:
         return False
 
 
-def told(path: Path, said: str) -> str:
+def explain_error(path: Path, stderr: str) -> str:
     """What matters of all that every plugin that tried has said, and its place if it is known."""
-    if mark := next(filter(_is_marked, ansible_origins.files(path)), None):
+    if mark := next(filter(_has_byte_order_mark, ansible_origins.list_files(path)), None):
         return (
             f"{mark}:1: it begins with a byte order mark, which Ansible takes for part of the "
             "first line: save it as UTF-8 without one (BOM)"
@@ -90,16 +92,16 @@ def told(path: Path, said: str) -> str:
     plugin = "yaml" if path.suffix in (".yml", ".yaml", ".json") else "ini"
     failed = re.compile(rf"\**\s*Failed to parse .*? with '?{plugin}'? plugin: ")
     # one paragraph each; before ansible-core 2.19 in lines of 79 characters
-    parts = re.split(r"^(?:\[WARNING\]:|\[ERROR\]:|ERROR!)", said, flags=re.MULTILINE)
+    parts = re.split(r"^(?:\[WARNING\]:|\[ERROR\]:|ERROR!)", stderr, flags=re.MULTILINE)
     messages = [" ".join(part.split("\n\n")[0].split()) for part in parts if part.strip()]
     best = [message for message in messages if failed.match(message)]
-    best += [message for message in messages if DROPPED.match(message)] + messages
+    best += [message for message in messages if DROPPED_WARNING.match(message)] + messages
     reason = failed.sub("", best[0]) if best else "Ansible does not say why"
     reason = re.sub(r"^(Failed to parse inventory|YAML parsing failed): ", "", reason)
     if re.match("/.*?:[0-9]+: ", reason):
         return reason
-    for origin in ORIGINS:
-        if place := origin.search(reason) or origin.search(said):
+    for origin in ORIGIN_PATTERNS:
+        if place := origin.search(reason) or origin.search(stderr):
             return f"{place[1]}:{place[2]}: {reason}"
-    quoted = QUOTED.search(reason)
-    return f"{ansible_origins.of(path, [quoted[1]]) if quoted else path}: {reason}"
+    quoted = QUOTED_TEXT.search(reason)
+    return f"{ansible_origins.locate_words(path, [quoted[1]]) if quoted else path}: {reason}"

@@ -10,21 +10,23 @@ from fleet.documents import loading
 from fleet.errors import InvalidInput
 
 
-def of(path: Path, words: list[str], host: str = "*", groups: tuple[str, ...] = ()) -> str:
+def locate_words(
+    path: Path, words: list[str], host: str = "*", groups: tuple[str, ...] = ()
+) -> str:
     """The lines that have one of some words and count for a host; else the inventory."""
     some = "|".join(map(re.escape, words))
     whole = re.compile(rf"(?<![\w.-])({some})(?![\w.-])")
     found = []
-    for file in files(path, host, groups):
+    for file in list_files(path, host, groups):
         try:
-            lines = loading.text_of(file).splitlines()
+            lines = loading.read_text(file).splitlines()
         except InvalidInput:
             continue  # not a file of text: a plugin's, or a vault's
         found += [f"{file}:{n}" for n, line in enumerate(lines, 1) if whole.search(line)]
     return " or ".join(found[:3]) or str(path)
 
 
-def files(path: Path, host: str = "", groups: tuple[str, ...] = ()) -> Iterator[Path]:
+def list_files(path: Path, host: str = "", groups: tuple[str, ...] = ()) -> Iterator[Path]:
     """The inventory's files, and the variables beside it of a host and its groups."""
     folder = path if path.is_dir() else path.parent
     yield from sorted(path.iterdir()) if path.is_dir() else [path]

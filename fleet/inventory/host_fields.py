@@ -7,28 +7,28 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from fleet.documents.strict_yaml import DECIMAL
+from fleet.documents.strict_yaml import DECIMAL_PATTERN
 from fleet.documents.types import Bool, Int, Model
 from fleet.inventory import addresses, ranges
-from fleet.release.card_assignment import Releases, overlapping
+from fleet.release.card_assignment import CardAssignment, find_overlaps
 
 
-def _pattern(pattern: str) -> str:
-    ranges.expand(pattern)
+def _check_pattern(pattern: str) -> str:
+    ranges.expand_pattern(pattern)
     addresses.check_name(re.sub(r"\[[^\[\]]*\]", "0", pattern))
     return pattern
 
 
 #: brackets can only be a range
-HostPattern = Annotated[str, AfterValidator(_pattern)]
+HostPattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
-GROUP = re.compile(r"(?!(?:all|ungrouped)$)[A-Za-z0-9][A-Za-z0-9._-]*")
+GROUP_NAME = re.compile(r"(?!(?:all|ungrouped)$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_group(name: str) -> str:
     """:raises ValueError: pyinfra would not take it, or --limit would read it otherwise"""
-    if not GROUP.fullmatch(name):
+    if not GROUP_NAME.fullmatch(name):
         raise ValueError(
             f"{name[:80]!r} is not a group: a letter or digit, then also . _ and -; "
             "and not all or ungrouped"
@@ -36,21 +36,21 @@ def check_group(name: str) -> str:
     return name
 
 
-def _group(name: str) -> str:
+def _check_group_pattern(name: str) -> str:
     check_group(ranges.PLACEHOLDER.sub("0", name))
     return name
 
 
-def _v4(text: str) -> str:
-    if not addresses.V4.fullmatch(text):
+def _check_ipv4(text: str) -> str:
+    if not addresses.IPV4_ADDRESS.fullmatch(text):
         raise ValueError(
             f"{text[:80]!r} is not an IPv4 address: four numbers from 0 to 255, "
             "without zeros before them"
         )
-    return addresses.checked(text)
+    return addresses.normalize_address(text)
 
 
-def _ports(text: str) -> str:
+def _check_port_range(text: str) -> str:
     first, dash, last = text.partition("-")
     if not re.fullmatch(r"\d{1,5}(-\d{1,5})?", text) or not (
         1024 <= int(first) <= int(last or first) <= 65535 and (not dash or last)
@@ -71,7 +71,7 @@ class HostData(Model):
     sudo_password_file: str | None = None
     release: str | None = None
     #: several on one host, each with its own cards: {baichuan-7b: 0-3, chatglm-6b: 4-7}
-    releases: Releases | None = None
+    releases: CardAssignment | None = None
     store: str | None = None
     #: devices expected on the PCI bus (an X8 board has two)
     cards: Int | None = Field(default=None, ge=1)
@@ -105,15 +105,15 @@ class HostData(Model):
     swarm_hosts: Int | None = Field(default=None, ge=1)
     swarm_size: Int | None = Field(default=None, ge=1)
     #: the controller's, where a host sees another one than it must use
-    swarm_address: Annotated[str, AfterValidator(_v4)] | None = None
+    swarm_address: Annotated[str, AfterValidator(_check_ipv4)] | None = None
     #: TCP, on the controller and on every host
-    swarm_ports: Annotated[str, AfterValidator(_ports)] | None = None
+    swarm_ports: Annotated[str, AfterValidator(_check_port_range)] | None = None
     #: MiB/s that a host takes, and that it gives; 0: no limit
     swarm_rate: Int | None = Field(default=None, ge=0)
     #: MiB/s that the controller gives of one file
     swarm_seed_rate: Int | None = Field(default=None, ge=0)
     #: also groups of pyinfra's: `--limit NAME`, `group_data/NAME.py`
-    groups: tuple[Annotated[str, AfterValidator(_group)], ...] = ()
+    groups: tuple[Annotated[str, AfterValidator(_check_group_pattern)], ...] = ()
     #: anything else pyinfra or a site's own code wants to know
     data: dict[str, Any] = Field(default_factory=dict)
 
@@ -121,31 +121,31 @@ class HostData(Model):
         "ssh_hostname", "ssh_user", "ssh_key", "ssh_known_hosts_file", "sudo_password_file", "store"
     )
     @classmethod
-    def _said(cls, text: str | None) -> str | None:
+    def _check_not_blank(cls, text: str | None) -> str | None:
         if text is not None and not text.strip():
             raise ValueError("an empty text: leave the field out, or fill it in")
         return text
 
     @field_validator("data")
     @classmethod
-    def _not_a_field(cls, data: dict[str, Any]) -> dict[str, Any]:
+    def _check_data_names(cls, data: dict[str, Any]) -> dict[str, Any]:
         for name in sorted(cls.model_fields.keys() & data.keys()):
             raise ValueError(f"{name} is a field of the host: write it beside `data`, not in it")
         return data
 
     @model_validator(mode="after")
-    def _one_way(self) -> HostData:
+    def _check_releases(self) -> HostData:
         if self.release is not None and self.releases:
             raise ValueError("say `release`, or `releases` with their cards, not both")
         given = self.releases or {}
-        if problem := next(overlapping(given), ""):
+        if problem := next(find_overlaps(given), ""):
             raise ValueError(problem)
         last = max((number for cards in given.values() for number in cards), default=0)
         if self.cards and last >= self.cards:
             raise ValueError(f"card {last} of {self.cards}: cards are counted from 0")
         return self
 
-    def said(self) -> dict[str, Any]:
+    def explicit_fields(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True, exclude_defaults=True)
 
 
@@ -154,11 +154,11 @@ class Fleet(Model):
     hosts: dict[HostPattern, HostData] = Field(min_length=1)
 
 
-def typed(field: str, text: str) -> Any:
+def parse_value(field: str, text: str) -> Any:
     """What a format without types means by a text; as it is where no type fits."""
     known = HostData.model_fields.get(field)
     if known and not {Int, Bool} & set(get_args(known.annotation)):
         return text
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    return int(text) if DECIMAL.fullmatch(text) and len(text) < 30 else text
+    return int(text) if DECIMAL_PATTERN.fullmatch(text) and len(text) < 30 else text

@@ -9,31 +9,31 @@ from typing import Any
 
 from fleet import module_key
 from fleet.documents import loading
-from fleet.documents.field_errors import Location, line_of
+from fleet.documents.field_errors import Location, find_line
 from fleet.documents.loading import is_file
 from fleet.errors import InvalidInput
 from fleet.inventory import csv_table, ranges, ssh_config
 from fleet.inventory.host_fields import Fleet, HostData, check_group
-from fleet.inventory.pyinfra_errors import plainly
+from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.inventory.ssh_config import Destination
-from fleet.inventory.ssh_transport import quick
+from fleet.inventory.ssh_transport import make_fast_transport
 from fleet.release import target
 
 Entry = tuple[str, dict[str, Any]]
 #: file and line of a field
-Place = Callable[[Location], str]
+FieldLocator = Callable[[Location], str]
 
 #: as large as other files, 16 MiB, is what the most hosts may fill
-TIMES = 8
+SIZE_FACTOR = 8
 
 #: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
-CONNECTING: dict[str, Any] = {
+CONNECTION_DATA: dict[str, Any] = {
     "ssh_strict_host_key_checking": "yes",
-    "ssh_paramiko_connect_kwargs": {"transport_factory": quick},
+    "ssh_paramiko_connect_kwargs": {"transport_factory": make_fast_transport},
 }
 
 
-@plainly()
+@as_pyinfra_error()
 def read(path: Path | str, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
     """The hosts of a YAML or CSV file as pyinfra wants them, each checked with its release.
 
@@ -43,13 +43,13 @@ def read(path: Path | str, defaults: Mapping[str, Any] | None = None) -> list[En
     :raises InvalidInput: naming file and line; nothing has been connected to
     """
     path = Path(path)
-    read_data = csv_table.read if path.suffix.lower() == ".csv" else loading.read
-    data, node = read_data(path, TIMES)
-    fleet = loading.validate(Fleet, data, path, node)
-    return entries(fleet, lambda where: f"{path}:{line_of(node, where)}", defaults)
+    read_data = csv_table.read_hosts if path.suffix.lower() == ".csv" else loading.read_mapping
+    data, node = read_data(path, SIZE_FACTOR)
+    fleet = loading.validate_document(Fleet, data, path, node)
+    return entries(fleet, lambda where: f"{path}:{find_line(node, where)}", defaults)
 
 
-@plainly()
+@as_pyinfra_error()
 def one_of(*paths: Path) -> Path:
     """The one of these files that is there.
 
@@ -61,31 +61,39 @@ def one_of(*paths: Path) -> Path:
     return found[0] if found else paths[0]
 
 
-@plainly()
-def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
+@as_pyinfra_error()
+def entries(
+    fleet: Fleet, place: FieldLocator, defaults: Mapping[str, Any] | None = None
+) -> list[Entry]:
     """What pyinfra wants of a fleet, its ranges expanded."""
-    given = loading.validate(HostData, dict(defaults or {}), Path("defaults of the inventory"))
-    below = _merged(given.said(), fleet.defaults.said())
+    given = loading.validate_document(
+        HostData, dict(defaults or {}), Path("defaults of the inventory")
+    )
+    below = _merge_fields(given.explicit_fields(), fleet.defaults.explicit_fields())
     found: dict[str, dict[str, Any]] = {}
     owners: dict[str, str] = {}
     spelled: dict[str, str] = {}
     taken: dict[Destination, str] = {}
     for pattern, host in fleet.hosts.items():
         where = ("hosts", pattern)
-        for expanded in ranges.expand(pattern):
+        for expanded in ranges.expand_pattern(pattern):
             name = expanded.name
             if first := owners.get(name):
                 raise InvalidInput(
                     f"{place(where)}: {name} (of {pattern}) is given twice, first "
                     f"in {place(('hosts', first))} (of {first})"
                 )
-            if len(found) == ranges.MOST:
-                raise InvalidInput(f"{place(where)}: more than {ranges.MOST} hosts in all")
+            if len(found) == ranges.MAX_HOSTS:
+                raise InvalidInput(f"{place(where)}: more than {ranges.MAX_HOSTS} hosts in all")
             try:
-                own = ranges.filled(host.said(), expanded) if expanded.parts else host.said()
-                said = _merged(below, own)
-                _check(name, said)
-                ssh_config.claim(name, {**said.get("data", {}), **said}, taken)
+                own = (
+                    ranges.fill_placeholders(host.explicit_fields(), expanded)
+                    if expanded.bracket_values
+                    else host.explicit_fields()
+                )
+                said = _merge_fields(below, own)
+                _check_host(name, said)
+                ssh_config.claim_destination(name, {**said.get("data", {}), **said}, taken)
             except ValueError as error:
                 field = str(error).partition(":")[0]
                 at = (*where, field) if field in host.model_fields_set else where
@@ -93,7 +101,7 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
             if (other := spelled.setdefault(name.casefold(), name)) != name:
                 raise InvalidInput(f"{place(where)}: {name} and {other} differ in case alone")
             owners[name] = pattern
-            found[name] = {**CONNECTING, **said.pop("data", {}), **said}
+            found[name] = {**CONNECTION_DATA, **said.pop("data", {}), **said}
             says = host.release is not None or host.releases
             _check_release(name, said, place, where if says else ("defaults",))
     for name, said in found.items():
@@ -106,7 +114,7 @@ def entries(fleet: Fleet, place: Place, defaults: Mapping[str, Any] | None = Non
     return list(found.items())
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merge_fields(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     # who says one release means not the several of everybody, and the other way round
     other = {"release": "releases", "releases": "release"}
     hidden = {other[key] for key in other if key in above}
@@ -114,9 +122,9 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return {**below, **above, "data": {**below.get("data", {}), **above.get("data", {})}}
 
 
-def _check(name: str, said: dict[str, Any]) -> None:
+def _check_host(name: str, said: dict[str, Any]) -> None:
     """:raises ValueError: what a range made is no address or group, or a file is missing"""
-    address = ssh_config.address(name, said)
+    address = ssh_config.find_address(name, said)
     if address != said.get("ssh_hostname", name):
         said["ssh_hostname"] = address
     for group_name in said.get("groups", ()):
@@ -126,17 +134,17 @@ def _check(name: str, said: dict[str, Any]) -> None:
 
 def check_files(said: Mapping[str, Any]) -> None:
     """:raises ValueError: a file that a host's data name is not there"""
-    for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", *module_key.FIELDS):
+    for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", *module_key.DATA_KEYS):
         if said.get(key) and not is_file(os.path.expanduser(str(said[key]))):
             raise ValueError(f"{key}: no file {said[key]}")
 
 
-def _check_release(name: str, said: dict[str, Any], place: Place, owner: Location) -> None:
+def _check_release(name: str, said: dict[str, Any], place: FieldLocator, owner: Location) -> None:
     key = next((key for key in ("release", "releases") if said.get(key)), "")
     if not key:
         return
     try:
-        target.of_host(said)
+        target.load_host_target(said)
     except InvalidInput as error:
         line = place((*owner, key))
         raise InvalidInput(f"{line}: release of {name}:\n{error}") from error
@@ -147,7 +155,7 @@ def group(entries: list[Entry], name: str) -> list[Entry]:
     return [entry for entry in entries if name in entry[1].get("groups", ())]
 
 
-@plainly()
+@as_pyinfra_error()
 def grouped(entries: list[Entry], everyone: str = "fleet") -> dict[str, list[Entry]]:
     """All hosts and each of their groups, as the variables that pyinfra makes groups of.
 

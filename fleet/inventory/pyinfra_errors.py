@@ -11,15 +11,15 @@ from pyinfra.api.exceptions import PyinfraError
 from fleet.errors import InvalidInput
 
 
-class Plain(InvalidInput, PyinfraError):
+class InputError(InvalidInput, PyinfraError):
     """As one of pyinfra's own: told by its message alone."""
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
+def as_pyinfra_error() -> Iterator[None]:
     """:raises Plain: whatever input is wrong"""
     try:
         yield
     except InvalidInput as error:
         # pyinfra names the place where it was found
-        raise Plain(*error.args).with_traceback(error.__traceback__) from None
+        raise InputError(*error.args).with_traceback(error.__traceback__) from None

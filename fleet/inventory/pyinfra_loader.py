@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 #: what every host has that says nothing else
-ALL = "inventories/group_data/all.py"
+DEFAULT_GROUP_DATA = "inventories/group_data/all.py"
 
 
-def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
+def load_inventory(path: str, override: dict[str, Any] | None = None) -> Inventory:
     """Read an inventory.
 
     :param override: data that goes before what the inventory says
@@ -30,7 +30,7 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory_from_files
 
-    file_formats.check(path)
+    file_formats.check_inventory_path(path)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if not ctx_state.isset():  # type: ignore[no-untyped-call]
@@ -61,16 +61,16 @@ def load(path: str, override: dict[str, Any] | None = None) -> Inventory:
         ) from error
     if not len(found):
         raise InvalidInput(f"{path}: it has no hosts")
-    everywhere(found)
+    apply_default_group_data(found)
     return found
 
 
-def everywhere(inventory: Inventory) -> None:
+def apply_default_group_data(inventory: Inventory) -> None:
     """Have the project's own data of all hosts hold for an inventory that lies elsewhere, too.
 
     pyinfra reads `group_data` beside the inventory, and in the folder where it is started.
     """
     from pyinfra_cli.inventory import _get_group_data
 
-    for key, value in _get_group_data(ALL).get("all", {}).items():
+    for key, value in _get_group_data(DEFAULT_GROUP_DATA).get("all", {}).items():
         inventory.get_data().setdefault(key, value)  # type: ignore[no-untyped-call]

@@ -7,20 +7,20 @@ from itertools import product
 from typing import Any, NamedTuple
 
 #: hosts of one inventory; more is a slip of the keyboard
-MOST = 10_000
+MAX_HOSTS = 10_000
 
-SPAN = re.compile(r"([0-9]{1,9}|[a-z]|[A-Z])-([0-9]{1,9}|[a-z]|[A-Z])(?::([0-9]{1,9}))?")
+RANGE_PATTERN = re.compile(r"([0-9]{1,9}|[a-z]|[A-Z])-([0-9]{1,9}|[a-z]|[A-Z])(?::([0-9]{1,9}))?")
 #: `{name}`, `{1}` and `{1:d}`, but neither `${HOME}` nor `{{ this }}`
 PLACEHOLDER = re.compile(r"(?<![${])\{([A-Za-z_]\w*|[0-9]+)(:d)?\}", re.ASCII)
 
 
-class Expanded(NamedTuple):
+class ExpandedName(NamedTuple):
     name: str
     #: what each bracket stood for
-    parts: tuple[str, ...]
+    bracket_values: tuple[str, ...]
 
 
-def expand(pattern: str) -> list[Expanded]:
+def expand_pattern(pattern: str) -> list[ExpandedName]:
     """The names of a pattern, the last bracket counting fastest.
 
     :raises ValueError: a bracket is wrong, or the names are too many
@@ -31,34 +31,34 @@ def expand(pattern: str) -> list[Expanded]:
         raise ValueError(f"{pattern[:80]!r}: a bracket is not closed, not opened, or in another")
     size, choices = 1, []
     for bracket in brackets:
-        choices.append(_choice(bracket))
+        choices.append(_expand_bracket(bracket))
         size *= len(choices[-1])
-        if size > MOST:
-            raise ValueError(f"{pattern[:80]!r} is more than {MOST} hosts")
-    return [Expanded(_name(texts, parts), parts) for parts in product(*choices)]
+        if size > MAX_HOSTS:
+            raise ValueError(f"{pattern[:80]!r} is more than {MAX_HOSTS} hosts")
+    return [ExpandedName(_join_name(texts, parts), parts) for parts in product(*choices)]
 
 
-def _name(texts: list[str], parts: tuple[str, ...]) -> str:
+def _join_name(texts: list[str], parts: tuple[str, ...]) -> str:
     return texts[0] + "".join(a + b for a, b in zip(parts, texts[1:], strict=True))
 
 
-def _choice(bracket: str) -> list[str]:
+def _expand_bracket(bracket: str) -> list[str]:
     found: list[str] = []
     for item in bracket.split(","):
         try:
-            found += _item(item)
+            found += _expand_item(item)
         except ValueError as error:
             raise ValueError(f"[{bracket[:80]}]: {error}") from error
-        if len(found) > MOST:
-            raise ValueError(f"[{bracket[:80]}] is more than {MOST} hosts")
+        if len(found) > MAX_HOSTS:
+            raise ValueError(f"[{bracket[:80]}] is more than {MAX_HOSTS} hosts")
     return found
 
 
-def _item(item: str) -> list[str]:
+def _expand_item(item: str) -> list[str]:
     """:raises ValueError: it is neither a word nor a span that can be meant"""
     if re.fullmatch(r"[A-Za-z0-9_.]+", item):
         return [item]
-    if not (match := SPAN.fullmatch(item)):
+    if not (match := RANGE_PATTERN.fullmatch(item)):
         raise ValueError("write [01-40], [1-9:2], [a-f] or [a,c,e]")
     first, last, step = match[1], match[2], int(match[3] or 1)
     if step == 0:
@@ -72,13 +72,13 @@ def _item(item: str) -> list[str]:
     low, high = (ord(first), ord(last)) if letters else (int(first), int(last))
     if low > high:
         raise ValueError(f"{last} comes before {first}")
-    if (high - low) // step >= MOST:
-        raise ValueError(f"more than {MOST} hosts")
+    if (high - low) // step >= MAX_HOSTS:
+        raise ValueError(f"more than {MAX_HOSTS} hosts")
     width = len(first) if padded else 1
     return [chr(n) if letters else f"{n:0{width}}" for n in range(low, high + 1, step)]
 
 
-def filled(value: Any, host: Expanded) -> Any:
+def fill_placeholders(value: Any, host: ExpandedName) -> Any:
     """A value with `{name}` and `{1}`… of a host in it; also inside of lists and mappings.
 
     `{1:d}` is the number without its zeros: 10.0.0.010 is another address than 10.0.0.10.
@@ -86,12 +86,12 @@ def filled(value: Any, host: Expanded) -> Any:
     :raises ValueError: it names what the host's pattern does not have
     """
     if isinstance(value, dict):
-        return {key: filled(item, host) for key, item in value.items()}
+        return {key: fill_placeholders(item, host) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(filled(item, host) for item in value)
+        return type(value)(fill_placeholders(item, host) for item in value)
     if not isinstance(value, str):
         return value
-    known = {"name": host.name, **{str(n): part for n, part in enumerate(host.parts, 1)}}
+    known = {"name": host.name, **{str(n): part for n, part in enumerate(host.bracket_values, 1)}}
 
     def said(match: re.Match[str]) -> str:
         if match[1] not in known:

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from paramiko import Transport
 
 #: encrypts and authenticates in one; with another cipher a MAC costs as much again
-CHEAPEST = "aes128-gcm@openssh.com"
+PREFERRED_CIPHER = "aes128-gcm@openssh.com"
 #: seconds after which a reader that got nothing looks whether it is still wanted. paramiko's 0.1
 #: costs each open connection 1.2 ms of CPU a second (measured); a close wakes the reader anyway
-PATIENCE = 1.0
+READ_POLL_S = 1.0
 #: bytes before a host's SSH version; sshd's own banners come later
-BEFORE = 65536
+MAX_BANNER_BYTES = 65536
 #: messages of one host after which the others have their turn
-TURN = 256
+MESSAGES_PER_TURN = 256
 
 
-def quick(sock: Any, *arguments: Any, **named: Any) -> Transport:
+def make_fast_transport(sock: Any, *arguments: Any, **named: Any) -> Transport:
     """A transport factory for paramiko; a host without that cipher takes the next one."""
     from paramiko import Transport  # not before there is a connection: its import is slow
 
@@ -29,18 +29,18 @@ def quick(sock: Any, *arguments: Any, **named: Any) -> Transport:
     if isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6):
         # the handshake's small packets, too, would each wait for the ACK of the one before
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(PATIENCE)
+        sock.settimeout(READ_POLL_S)
     # a host that talks without pause would keep all others waiting, and this process growing
     packets: Any = under.packetizer
-    packets._read_timeout = bounded(packets._read_timeout)
-    packets.read_message = fair(packets.read_message)
+    packets._read_timeout = limit_banner(packets._read_timeout)
+    packets.read_message = yield_regularly(packets.read_message)
     options = under.get_security_options()
     # a stable sort: the others keep their order
-    options.ciphers = sorted(options.ciphers, key=lambda name: name != CHEAPEST)
+    options.ciphers = sorted(options.ciphers, key=lambda name: name != PREFERRED_CIPHER)
     return under
 
 
-def bounded(read: Callable[[float], bytes]) -> Callable[[float], bytes]:
+def limit_banner(read: Callable[[float], bytes]) -> Callable[[float], bytes]:
     """What reads the lines before a host's version, up to :data:`BEFORE`."""
     count = 0
 
@@ -49,21 +49,21 @@ def bounded(read: Callable[[float], bytes]) -> Callable[[float], bytes]:
         time.sleep(0)
         found = read(timeout)
         count += len(found)
-        if count > BEFORE:
-            raise OSError(f": {BEFORE >> 10} KiB, and no SSH version in them")
+        if count > MAX_BANNER_BYTES:
+            raise OSError(f": {MAX_BANNER_BYTES >> 10} KiB, and no SSH version in them")
         return found
 
     return some
 
 
-def fair(read: Callable[[], Any]) -> Callable[[], Any]:
+def yield_regularly(read: Callable[[], Any]) -> Callable[[], Any]:
     """What reads a host's messages, with a break now and then."""
     count = 0
 
     def one() -> Any:
         nonlocal count
         count += 1
-        if not count % TURN:
+        if not count % MESSAGES_PER_TURN:
             time.sleep(0)
         return read()
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from fleet.release.model import Release, digest
+from fleet.release.model import Release, compute_digest
 
 if TYPE_CHECKING:
-    from fleet.release.target import Wanted
+    from fleet.release.target import ReleaseTarget
 
 #: cards of one host; no board that is known puts more devices into a server
-MOST = 64
+MAX_CARDS = 64
 
 
-def cards(said: Any) -> Any:
+def parse_cards(said: Any) -> Any:
     """ "0-3,6" -> (0, 1, 2, 3, 6): numbers of devices, as in /dev/cambricon_dev0.
 
     :raises ValueError: it says no cards, or one of them twice
@@ -42,7 +42,7 @@ def cards(said: Any) -> Any:
     return tuple(found)
 
 
-def _pairs(said: Any) -> Any:
+def _parse_pairs(said: Any) -> Any:
     """ "chat=0-3 code=4-7", as a table or a command line says it, is a mapping as well."""
     if not isinstance(said, str):
         return said
@@ -54,17 +54,17 @@ def _pairs(said: Any) -> Any:
     return {name: numbers for name, _, numbers in pairs}
 
 
-Cards = Annotated[
-    tuple[Annotated[int, Field(strict=True, ge=0, lt=MOST)], ...],
-    BeforeValidator(cards),
+CardNumbers = Annotated[
+    tuple[Annotated[int, Field(strict=True, ge=0, lt=MAX_CARDS)], ...],
+    BeforeValidator(parse_cards),
     Field(min_length=1),
 ]
 #: release -> the cards that are its own
-Releases = Annotated[dict[str, Cards], BeforeValidator(_pairs)]
-RELEASES: TypeAdapter[dict[str, tuple[int, ...]]] = TypeAdapter(Releases)
+CardAssignment = Annotated[dict[str, CardNumbers], BeforeValidator(_parse_pairs)]
+ASSIGNMENT_ADAPTER: TypeAdapter[dict[str, tuple[int, ...]]] = TypeAdapter(CardAssignment)
 
 
-def overlapping(releases: dict[str, tuple[int, ...]]) -> Iterator[str]:
+def find_overlaps(releases: dict[str, tuple[int, ...]]) -> Iterator[str]:
     """Cards that are given twice."""
     owners: dict[int, str] = {}
     for name, numbers in releases.items():
@@ -74,13 +74,13 @@ def overlapping(releases: dict[str, tuple[int, ...]]) -> Iterator[str]:
             owners[number] = name
 
 
-def problems(parts: Sequence[Wanted]) -> Iterator[str]:
+def find_conflicts(parts: Sequence[ReleaseTarget]) -> Iterator[str]:
     """What keeps releases from being on one host."""
     for one, other in combinations(parts, 2):
-        yield from _clashes(one, other)
+        yield from _find_pair_conflicts(one, other)
 
 
-def _clashes(one: Wanted, other: Wanted) -> Iterator[str]:
+def _find_pair_conflicts(one: ReleaseTarget, other: ReleaseTarget) -> Iterator[str]:
     a, b = one.release, other.release
     both = f"{a.name} and {b.name}"
     if a.driver.version != b.driver.version:
@@ -91,7 +91,7 @@ def _clashes(one: Wanted, other: Wanted) -> Iterator[str]:
         yield f"{both}: both have a container named {a.container.name}"
     if a.image.reference == b.image.reference and one.lock.image.id != other.lock.image.id:
         yield f"{both}: {a.image.reference} is another image in each"
-    mine, theirs = _places(one), _places(other)
+    mine, theirs = _claimed_paths(one), _claimed_paths(other)
     for path in sorted(mine):
         for their in sorted(theirs):
             inside = f"{path}/".startswith(f"{their}/") or f"{their}/".startswith(f"{path}/")
@@ -100,32 +100,37 @@ def _clashes(one: Wanted, other: Wanted) -> Iterator[str]:
                 yield f"{both}: each wants something else at {where} of the host"
 
 
-def _places(wanted: Wanted) -> dict[str, str]:
+def _claimed_paths(wanted: ReleaseTarget) -> dict[str, str]:
     """Host path -> digest of what a release puts there, "" where nobody else may put anything."""
     from fleet.release import host_paths
 
     release, lock = wanted.release, wanted.lock
-    found = dict.fromkeys(host_paths.trees(release), "")
+    found = dict.fromkeys(host_paths.migrated_host_paths(release), "")
     for source in release.sources:
-        own = any(path.startswith(f"{host_paths.on_host(release, source.path)}/") for path in found)
-        at = digest([lock.commits[source.name], source.name])
-        found[host_paths.on_host(release, source.path)] = "" if own else at
+        own = any(
+            path.startswith(f"{host_paths.to_host_path(release, source.path)}/") for path in found
+        )
+        at = compute_digest([lock.commits[source.name], source.name])
+        found[host_paths.to_host_path(release, source.path)] = "" if own else at
     for weights in release.weights:
-        patches = [wanted.made_from(patch) for patch in host_paths.patches_of(release, weights)]
-        files = {name: file.sha256 for name, file in lock.under(weights.folder).items()}
-        found[weights.target] = digest([files, patches])
-    return {path: what for path, what in found.items() if not _own_tree(path, found)}
+        patches = [
+            wanted.patch_inputs(patch)
+            for patch in host_paths.find_weights_patches(release, weights)
+        ]
+        files = {name: file.sha256 for name, file in lock.files_in(weights.folder).items()}
+        found[weights.target] = compute_digest([files, patches])
+    return {path: what for path, what in found.items() if not _is_nested(path, found)}
 
 
-def _own_tree(path: str, found: dict[str, str]) -> bool:
+def _is_nested(path: str, found: dict[str, str]) -> bool:
     """Below another place of the same release: that one stands for it."""
     return any(path != other and path.startswith(f"{other}/") for other in found)
 
 
-def names(parts: Sequence[Wanted]) -> str:
+def join_names(parts: Sequence[ReleaseTarget]) -> str:
     return ", ".join(part.release.name for part in parts)
 
 
-def known(release: Release) -> str:
+def release_key(release: Release) -> str:
     """By which a host knows a release among its others: it stays when the release is upgraded."""
     return release.container.name

@@ -12,14 +12,14 @@ from typing import Annotated
 from pydantic import Field
 
 from fleet.documents import loading
-from fleet.documents.types import Int, Model, like
+from fleet.documents.types import Int, Model, matching
 from fleet.release.lockfile import Lock
 from fleet.release.model import Driver, Release
 from fleet.vendor import cnmon
 
-FILE = Path(__file__).resolve().parents[2] / "files" / "compatibility.yml"
-LABEL = "com.cambricon.driver"
-Version = Annotated[str, like(r"[0-9]+(\.[0-9]+)+", "a version: 5.10.10")]
+COMPATIBILITY_FILE = Path(__file__).resolve().parents[2] / "files" / "compatibility.yml"
+DRIVER_LABEL = "com.cambricon.driver"
+Version = Annotated[str, matching(r"[0-9]+(\.[0-9]+)+", "a version: 5.10.10")]
 Sources = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -37,7 +37,7 @@ class Stack(Model):
 class CardModel(Model):
     """A card by its PCI subsystem id, which is known before any driver is installed."""
 
-    subsystem: Annotated[str, like(r"[0-9a-f]{4}", "four digits of 0-9 and a-f")]
+    subsystem: Annotated[str, matching(r"[0-9a-f]{4}", "four digits of 0-9 and a-f")]
     name: str
     #: on the PCI bus, of one board
     devices: Annotated[Int, Field(ge=1)] = 1
@@ -56,72 +56,74 @@ class KernelLimit(Model):
     sources: Sources
 
 
-class Compatibility(Model):
+class CompatibilityTable(Model):
     stacks: tuple[Stack, ...]
     kernels: tuple[KernelLimit, ...]
     cards: tuple[CardModel, ...]
 
 
 @lru_cache
-def table() -> Compatibility:
+def load_table() -> CompatibilityTable:
     """:raises InvalidInput: the file is not as the models say"""
-    data, node = loading.read(FILE)
-    return loading.validate(Compatibility, data, FILE, node)
+    data, node = loading.read_mapping(COMPATIBILITY_FILE)
+    return loading.validate_document(CompatibilityTable, data, COMPATIBILITY_FILE, node)
 
 
-def needed(release: Release, lock: Lock) -> tuple[str, str] | None:
+def find_required_driver(release: Release, lock: Lock) -> tuple[str, str] | None:
     """Oldest driver that an image works with, and who says so; None where nobody does."""
-    if label := lock.image.labels.get(LABEL):
-        return label.removeprefix("v"), f"its label {LABEL}"
+    if label := lock.image.labels.get(DRIVER_LABEL):
+        return label.removeprefix("v"), f"its label {DRIVER_LABEL}"
     tag = re.search(r":v(\d+(?:\.\d+)+)-torch", release.image.reference)
-    for stack in table().stacks:
+    for stack in load_table().stacks:
         if tag and tag[1] in stack.pytorch:
-            return stack.driver, f"{FILE.name}: {', '.join(stack.sources)}"
+            return stack.driver, f"{COMPATIBILITY_FILE.name}: {', '.join(stack.sources)}"
     return None
 
 
-def said(release: Release, lock: Lock) -> str:
+def describe_required_driver(release: Release, lock: Lock) -> str:
     """What is known of driver and image, for people."""
-    found = needed(release, lock)
+    found = find_required_driver(release, lock)
     if found is None:
         return f"which driver {release.image.reference} needs is not known"
     return f"{release.image.reference} needs driver {found[0]} or newer ({found[1]})"
 
 
-def problem(release: Release, lock: Lock) -> str | None:
+def find_driver_problem(release: Release, lock: Lock) -> str | None:
     """Why the release's driver cannot run its image."""
-    found = needed(release, lock)
+    found = find_required_driver(release, lock)
     if found is None or not re.fullmatch(r"[0-9]+(\.[0-9]+)*", found[0]):
         return None
-    if _numbers(release.driver.version) >= _numbers(found[0]):
+    if _parse_version(release.driver.version) >= _parse_version(found[0]):
         return None
-    return f"driver {release.driver.version} is too old: {said(release, lock)}"
+    return f"driver {release.driver.version} is too old: {describe_required_driver(release, lock)}"
 
 
-def kernel_problem(driver: Driver, kernel: str) -> str:
+def find_kernel_problem(driver: Driver, kernel: str) -> str:
     """Why a driver cannot be built for a kernel; "" where it can, or nobody knows."""
     limits = [
-        limit for limit in table().kernels if _numbers(driver.version) <= _numbers(limit.driver)
+        limit
+        for limit in load_table().kernels
+        if _parse_version(driver.version) <= _parse_version(limit.driver)
     ]
-    least = min(limits, key=lambda limit: _numbers(limit.driver), default=None)
+    least = min(limits, key=lambda limit: _parse_version(limit.driver), default=None)
     newest = driver.newest_kernel or (least.newest_kernel if least else None)
     found = re.match(r"[0-9]+\.[0-9]+", kernel)
-    if newest is None or found is None or _numbers(found[0]) <= _numbers(newest):
+    if newest is None or found is None or _parse_version(found[0]) <= _parse_version(newest):
         return ""
     said = "the release" if driver.newest_kernel or not least else ", ".join(least.sources)
     return f"{kernel}; driver {driver.version} is for kernels up to {newest} ({said})"
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _parse_version(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def model(subsystem: str) -> str:
+def find_card_model(subsystem: str) -> str:
     """Name of a card by its PCI subsystem id; "" where it is not known."""
-    return next((card.name for card in table().cards if card.subsystem == subsystem), "")
+    return next((card.name for card in load_table().cards if card.subsystem == subsystem), "")
 
 
-def mixed(models: Iterable[str]) -> str:
+def describe_mixed_models(models: Iterable[str]) -> str:
     """What a host with cards of several models is told; "" for all others."""
     counts = Counter(models)
     if len(counts) < 2:
@@ -130,21 +132,23 @@ def mixed(models: Iterable[str]) -> str:
     return f"its cards are of different models ({said}): the vendor advises against that"
 
 
-def half_boards(subsystems: list[str]) -> list[str]:
+def find_partial_boards(subsystems: list[str]) -> list[str]:
     """Models of which the bus shows a part of a board."""
-    return [card.name for card in table().cards if subsystems.count(card.subsystem) % card.devices]
+    return [
+        card.name for card in load_table().cards if subsystems.count(card.subsystem) % card.devices
+    ]
 
 
-def too_small(card: cnmon.Card) -> str:
+def describe_low_memory(card: cnmon.Card) -> str:
     """Why a card has less memory than its model; "" where it has not, or nobody knows."""
-    for known in table().cards:
+    for known in load_table().cards:
         least = known.memory_ecc if card.ecc else known.memory
-        if known.name == card.name and least and card.memory and card.memory < least:
-            return f"card {card.number} has {card.memory} MiB, a {card.name} {least} or more"
+        if known.name == card.name and least and card.memory_mib and card.memory_mib < least:
+            return f"card {card.number} has {card.memory_mib} MiB, a {card.name} {least} or more"
     return ""
 
 
-def proved(lines: list[str], driver: str, cards: int) -> None:
+def verify_cnmon_output(lines: list[str], driver: str, cards: int) -> None:
     """What cnmon printed shows the driver, all cards, and whole ones.
 
     :raises ValueError: it does not
@@ -155,5 +159,5 @@ def proved(lines: list[str], driver: str, cards: int) -> None:
     if len(shown.cards) != cards:
         raise ValueError(f"cnmon shows {len(shown.cards)} cards, expected {cards}")
     for card in shown.cards:
-        if small := too_small(card):
+        if small := describe_low_memory(card):
             raise ValueError(f"cnmon: {small}")

@@ -13,42 +13,42 @@ from fleet.errors import InvalidInput
 from fleet.release.model import Release
 from fleet.text import suggestions
 
-RELEASES = Path(__file__).resolve().parents[2] / "files" / "releases"
+RELEASES_FOLDER = Path(__file__).resolve().parents[2] / "files" / "releases"
 #: files in a chain of `extends`
-LONGEST = 20
+MAX_EXTENDED_FILES = 20
 
 
-def find(name: str) -> Path:
+def find_release(name: str) -> Path:
     """The file of a release, by path or by name in files/releases.
 
     :raises InvalidInput: there is none; the message lists those that are
     """
-    path = Path(name) if name.endswith((".yml", ".yaml")) else RELEASES / f"{name}.yml"
+    path = Path(name) if name.endswith((".yml", ".yaml")) else RELEASES_FOLDER / f"{name}.yml"
     if loading.is_file(path):
         return path
-    named = sorted(p.stem for p in RELEASES.glob("*.yml"))
+    named = sorted(p.stem for p in RELEASES_FOLDER.glob("*.yml"))
     files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else named
-    near = suggestions.told(name, files)
+    near = suggestions.format_suggestions(name, files)
     raise InvalidInput(
         f"release {name!r}: no file {path}{near}; known releases: {', '.join(named)}"
     )
 
 
-def merged(base: Any, change: Any) -> Any:
+def merge_fields(base: Any, change: Any) -> Any:
     """``change`` over ``base``: mappings merge, lists of named items merge by name."""
     if isinstance(base, dict) and isinstance(change, dict):
         return {
             **base,
-            **{k: merged(base[k], v) if k in base else v for k, v in change.items()},
+            **{k: merge_fields(base[k], v) if k in base else v for k, v in change.items()},
         }
-    if _named(base) and _named(change):
+    if _has_unique_names(base) and _has_unique_names(change):
         changes = {item["name"]: item for item in change}
-        result = [merged(item, changes.pop(item["name"], {})) for item in base]
+        result = [merge_fields(item, changes.pop(item["name"], {})) for item in base]
         return result + list(changes.values())
     return change
 
 
-def _named(items: Any) -> bool:
+def _has_unique_names(items: Any) -> bool:
     """A list of mappings, each with a name of its own."""
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         return False
@@ -56,69 +56,73 @@ def _named(items: Any) -> bool:
     return all(isinstance(name, str) for name in names) and len(set(names)) == len(names) > 0
 
 
-Read = tuple[Path, dict[str, Any], yaml.Node]
+ReadFile = tuple[Path, dict[str, Any], yaml.Node]
 
 
-def _chain(path: Path) -> list[Read]:
+def _read_chain(path: Path) -> list[ReadFile]:
     """A release file and those it extends, nearest first."""
-    files: list[Read] = []
+    files: list[ReadFile] = []
     seen: list[Path] = []
     parent: Path | None = path
     while parent is not None:
         if parent.resolve() in seen:
             through = " -> ".join(str(file) for file, _, _ in files)
-            raise InvalidInput(f"{_place(path, files[0][2])}: it extends itself through {through}")
-        if len(files) == LONGEST:
-            raise InvalidInput(f"{_place(path, files[0][2])}: a chain of over {LONGEST} files")
+            raise InvalidInput(
+                f"{_locate_extends(path, files[0][2])}: it extends itself through {through}"
+            )
+        if len(files) == MAX_EXTENDED_FILES:
+            raise InvalidInput(
+                f"{_locate_extends(path, files[0][2])}: a chain of over {MAX_EXTENDED_FILES} files"
+            )
         seen.append(parent.resolve())
-        data, node = loading.read(parent)
+        data, node = loading.read_mapping(parent)
         files.append((parent, data, node))
-        parent = _parent(parent, data, node)
+        parent = _pop_extended_path(parent, data, node)
     return files
 
 
-def _place(path: Path, node: yaml.Node) -> str:
-    return f"{path}:{field_errors.line_of(node, ('extends',))}: extends"
+def _locate_extends(path: Path, node: yaml.Node) -> str:
+    return f"{path}:{field_errors.find_line(node, ('extends',))}: extends"
 
 
-def _parent(path: Path, data: dict[str, Any], node: yaml.Node) -> Path | None:
+def _pop_extended_path(path: Path, data: dict[str, Any], node: yaml.Node) -> Path | None:
     """The file that a file extends; takes `extends` out of its data."""
     name = data.pop("extends", None)
     if name is None:
         return None
-    place = _place(path, node)
+    place = _locate_extends(path, node)
     if not isinstance(name, str):
         raise InvalidInput(f"{place}: the name of one release is expected")
     beside = Path(os.path.normpath(path.parent / f"{name.removesuffix('.yml')}.yml"))
     if loading.is_file(beside):
         return beside
     try:
-        return find(name)
+        return find_release(name)
     except InvalidInput as error:
         raise InvalidInput(f"{place}: {error}") from error
 
 
-def _whole(files: list[Read]) -> dict[str, Any]:
+def _merge_chain(files: list[ReadFile]) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for _, data, _ in reversed(files):
-        whole = merged(whole, data)
+        whole = merge_fields(whole, data)
     return whole
 
 
-def variants(path: Path) -> list[str]:
+def list_variants(path: Path) -> list[str]:
     """Names of the choices that a release offers."""
-    found = _whole(_chain(path)).get("variants")
+    found = _merge_chain(_read_chain(path)).get("variants")
     return sorted(found) if isinstance(found, dict) else []
 
 
-def load(path: Path, variant: str | None = None) -> Release:
+def load_release(path: Path, variant: str | None = None) -> Release:
     """The release in a file, with what it extends.
 
     :param variant: another choice than the release's own
     :raises InvalidInput: naming file, line and field
     """
-    files = _chain(path)
-    whole, node = _whole(files), files[0][2]
+    files = _read_chain(path)
+    whole, node = _merge_chain(files), files[0][2]
     nodes = tuple((file, root) for file, _, root in files[1:])
     if "variants" in whole:
         choices, chosen = whole.pop("variants"), variant or whole.get("variant")
@@ -126,17 +130,21 @@ def load(path: Path, variant: str | None = None) -> Release:
         known = isinstance(choices, dict) and isinstance(chosen, str)
         if not known or not isinstance(choices.get(chosen), dict):
             names = ", ".join(map(str, choices)) if isinstance(choices, dict) else "none"
-            place = f"{path}:{field_errors.line_of(node, ('variant',))}: variant"
-            near = suggestions.told(str(chosen), choices) if isinstance(choices, dict) else ""
+            place = f"{path}:{field_errors.find_line(node, ('variant',))}: variant"
+            near = (
+                suggestions.format_suggestions(str(chosen), choices)
+                if isinstance(choices, dict)
+                else ""
+            )
             raise InvalidInput(f"{place}: say one of the variants: {names}{near}")
-        whole = merged(whole, choices[chosen])
+        whole = merge_fields(whole, choices[chosen])
         # what is wrong in a variant is told where it stands
         for file, _, root in files:
-            under = field_errors.node_of(root, ("variants", str(chosen)))
+            under = field_errors.find_node(root, ("variants", str(chosen)))
             nodes += ((file, under),) if under else ()
-    return loading.validate(Release, whole, path, node, nodes)
+    return loading.validate_document(Release, whole, path, node, nodes)
 
 
-def flat(path: Path) -> dict[str, Any]:
+def load_merged_fields(path: Path) -> dict[str, Any]:
     """The fields of a release file and of those it extends, as one file would have them."""
-    return _whole(_chain(path))
+    return _merge_chain(_read_chain(path))

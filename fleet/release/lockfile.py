@@ -11,14 +11,14 @@ from pydantic import AfterValidator, Field
 
 from fleet.checksum import cache, chunks
 from fleet.documents import atomic_write, loading
-from fleet.documents.types import Int, Model, Sha256, like, stays_inside
+from fleet.documents.types import Int, Model, Sha256, check_stays_inside, matching
 from fleet.errors import InvalidInput
 from fleet.release.model import Image, Release
 from fleet.store import checksum_files, file_types, git_repositories, image_archive
-from fleet.store.contents import Contents
+from fleet.store.contents import StoreContents
 
 #: bytes of a lock, where it is written and where it is read: some 400,000 files
-LARGEST = 64 << 20
+MAX_BYTES = 64 << 20
 
 
 class LockedFile(Model):
@@ -27,7 +27,7 @@ class LockedFile(Model):
 
 
 class LockedImage(Model):
-    id: Annotated[str, like(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
+    id: Annotated[str, matching(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
     tags: tuple[str, ...]
     #: what the vendor says of it: the driver it needs, its CNToolkit
     labels: dict[str, str] = Field(default_factory=dict)
@@ -37,21 +37,21 @@ class Lock(Model):
     """Written by ``mlufleet lock``; a host is compared with it, never with a file's name."""
 
     release: str
-    files: dict[Annotated[str, AfterValidator(stays_inside)], LockedFile]
+    files: dict[Annotated[str, AfterValidator(check_stays_inside)], LockedFile]
     image: LockedImage
-    commits: dict[str, Annotated[str, like(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit")]]
+    commits: dict[str, Annotated[str, matching(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit")]]
 
-    def under(self, folder: str) -> dict[str, LockedFile]:
+    def files_in(self, folder: str) -> dict[str, LockedFile]:
         """Files in a folder of the store, by their path below it."""
         prefix = folder.rstrip("/") + "/"
         return {k.removeprefix(prefix): v for k, v in self.files.items() if k.startswith(prefix)}
 
 
-def beside(release_file: Path) -> Path:
+def lock_path(release_file: Path) -> Path:
     return release_file.with_suffix(".lock.json")
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """:raises ValueError: a key is given twice: which one counts would be a guess"""
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -63,40 +63,42 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def write(lock: Lock, path: Path) -> None:
     """:raises InvalidInput: it is larger than what is read as one, or cannot be written"""
     text = lock.model_dump_json(indent=1) + "\n"
-    if len(text.encode()) > LARGEST:
+    if len(text.encode()) > MAX_BYTES:
         raise InvalidInput(
             f"{path}: {len(lock.files)} files are more than a lock can have: "
             "pack those that belong together, or leave some out"
         )
     try:
-        atomic_write.write(path, text)
+        atomic_write.replace_file(path, text)
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def load(release_file: Path) -> Lock:
     """:raises InvalidInput: there is no lock, or it is not one"""
-    path = beside(release_file)
+    path = lock_path(release_file)
     if not loading.is_file(path):
         raise InvalidInput(
             f"{path}: no lock; write it with `mlufleet lock {release_file} --store STORE`"
         )
     try:
-        data = json.loads(loading.text_of(path, LARGEST), object_pairs_hook=_each_once)
+        data = json.loads(loading.read_text(path, MAX_BYTES), object_pairs_hook=_reject_duplicates)
     except json.JSONDecodeError as error:
         raise InvalidInput(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: not valid JSON: {error}") from error
-    return loading.validate(Lock, data, path)
+    return loading.validate_document(Lock, data, path)
 
 
-def measure(path: Path, look: Callable[[chunks.Reading], object] | None = None) -> LockedFile:
+def measure_file(
+    path: Path, inspect: Callable[[chunks.HashingReader], object] | None = None
+) -> LockedFile:
     """Size in bytes and sha256 of a file, compared with the checksum files beside it.
 
     :param look: reads some of it itself, so that nobody has to read it twice
     :raises InvalidInput: one of them says otherwise, or cannot be read
     """
-    said, size = checksum_files.Compared(path), 0
+    said, size = checksum_files.ChecksumComparison(path), 0
 
     def each(block: bytes) -> None:
         nonlocal size
@@ -105,34 +107,34 @@ def measure(path: Path, look: Callable[[chunks.Reading], object] | None = None) 
 
     try:
         with path.open("rb") as content:
-            reading = chunks.Reading(content, each)
-            if look:
-                look(reading)
-            sha, parts = reading.end()
+            reading = chunks.HashingReader(content, each)
+            if inspect:
+                inspect(reading)
+            sha, parts = reading.finish()
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
-    said.end()
-    if size > chunks.SIZE:
-        chunks.keep(sha, parts)
+    said.verify()
+    if size > chunks.CHUNK_BYTES:
+        chunks.save_cached(sha, parts)
     return LockedFile(sha256=sha, size=size)
 
 
-def read_image(path: Path, reading: chunks.Reading, wanted: Image) -> image_archive.Image:
+def read_image(path: Path, reading: chunks.HashingReader, wanted: Image) -> image_archive.Image:
     """What is in the archive of an image.
 
     :raises InvalidInput: it is no `docker save` archive of the release's image
     """
     try:
         with path.open("rb") as content:
-            begin = content.read(file_types.ENOUGH)
-        found = image_archive.read(reading, reading.size, begin, wanted.python)
-        image_archive.tagged(found, wanted.reference)
-    except image_archive.NoImage as error:
+            begin = content.read(file_types.HEAD_BYTES)
+        found = image_archive.read_image(reading, reading.size, begin, wanted.python)
+        image_archive.check_tag(found, wanted.reference)
+    except image_archive.ImageArchiveError as error:
         raise InvalidInput(f"{path}: not a docker image archive: {error}") from error
     return found
 
 
-def make(
+def create_lock(
     release: Release,
     store: Path,
     progress: Callable[[str], None],
@@ -145,28 +147,28 @@ def make(
     :raises InvalidInput: a file is missing or is not what it claims
     """
     for weights in release.weights:
-        git_repositories.checked_out(weights, store)
-    taken = Contents(release, store, warn)
-    commits = git_repositories.all_of(release, store, warn)
+        git_repositories.check_weights_commit(weights, store)
+    taken = StoreContents(release, store, warn)
+    commits = git_repositories.resolve_sources(release, store, warn)
     files: dict[str, LockedFile] = {}
     found: list[image_archive.Image] = []
 
-    def image(reading: chunks.Reading) -> None:
+    def image(reading: chunks.HashingReader) -> None:
         found.append(read_image(store / release.image.file, reading, release.image))
 
     def read(path: Path) -> str:
         name = str(path.relative_to(store))
         progress(name)
-        files[name] = measure(path, image if name == release.image.file else None)
+        files[name] = measure_file(path, image if name == release.image.file else None)
         return files[name].sha256
 
-    cache.sums([store / name for name in taken.names], read, anew=True)
-    taken.go_with(found[0])
+    cache.compute_checksums([store / name for name in taken.names], read, force=True)
+    taken.check_image(found[0])
     locked = LockedImage(id=found[0].id, tags=found[0].tags, labels=found[0].labels)
     return Lock(release=release.digest, files=files, image=locked, commits=commits)
 
 
-def check(release: Release, lock: Lock, store: Path, *, full: bool = False) -> list[str]:
+def check_store(release: Release, lock: Lock, store: Path, *, full: bool = False) -> list[str]:
     """What is wrong between release, lock and store; empty when nothing is.
 
     :param full: read every byte; otherwise only of files that have changed since they were read
@@ -183,7 +185,7 @@ def check(release: Release, lock: Lock, store: Path, *, full: bool = False) -> l
             problems.append(f"{path}: {path.stat().st_size} bytes, the lock says {locked.size}")
         else:
             same[path] = locked.sha256
-    found = cache.sums(list(same), lambda path: measure(path).sha256, anew=full)
+    found = cache.compute_checksums(list(same), lambda path: measure_file(path).sha256, force=full)
     problems += [
         f"{path}: sha256 is not the lock's {sha}"
         for path, sha in same.items()

@@ -12,15 +12,15 @@ from fleet.documents.types import (
     AbsolutePath,
     Bool,
     Commit,
+    DownloadUrl,
+    ImageReference,
     Int,
     Model,
     Name,
-    Origin,
-    Reference,
     RelativePath,
     Sha256,
-    like,
-    stays_inside,
+    check_stays_inside,
+    matching,
 )
 
 
@@ -32,17 +32,17 @@ class DriverPackage(Model):
     #: its name on the system
     package: Name
     #: where `mlufleet fetch` gets the file
-    url: Origin = None
+    url: DownloadUrl = None
 
 
 class Driver(Model):
     """What runs the cards."""
 
     #: must be loaded, and not be older than the image needs
-    version: Annotated[str, like(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
+    version: Annotated[str, matching(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
     #: newest kernel that it can be built for, where that is not what files/compatibility.yml says
     newest_kernel: Annotated[
-        Annotated[str, like(r"[0-9]+\.[0-9]+", "a kernel: 5.17")] | None,
+        Annotated[str, matching(r"[0-9]+\.[0-9]+", "a kernel: 5.17")] | None,
         Field(exclude_if=lambda said: said is None),  # digests of those that do not say it stay
     ] = None
     #: "ubuntu16.04", "centos7", … -> package, where a file is not named as files/systems.yml has it
@@ -58,7 +58,7 @@ class Engine(Model):
     """Docker on the host."""
 
     #: oldest version that will do
-    minimum: Annotated[str, like(r"[0-9]+(\.[0-9]+)*", "a version: 19.03")] = "19.03"
+    minimum: Annotated[str, matching(r"[0-9]+(\.[0-9]+)*", "a version: 19.03")] = "19.03"
     #: "ubuntu16.04", "centos7", … -> folder in the store with that system's docker packages and
     #: what they need; without one the system's own repositories are asked
     packages: dict[str, RelativePath] = Field(default_factory=dict)
@@ -70,9 +70,9 @@ class Image(Model):
     #: in the store: what `docker save` wrote, packed or not
     file: RelativePath
     #: where `mlufleet fetch` gets the file
-    url: Origin = None
+    url: DownloadUrl = None
     #: a tag that the file has
-    reference: Reference
+    reference: ImageReference
     #: in the image: runs the tool, pip and the smoke test
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
 
@@ -96,7 +96,7 @@ class Container(Model):
     #: besides cnmon and what the tool shares itself
     mounts: tuple[Mount, ...] = ()
     #: shared memory
-    shm_size: Annotated[str, like(r"[0-9]+[kmg]", "a size: 16g")] = "16g"
+    shm_size: Annotated[str, matching(r"[0-9]+[kmg]", "a size: 16g")] = "16g"
     #: docker's name of a network
     network: str = "bridge"
     #: all rights and all nodes; nothing known needs it
@@ -104,7 +104,7 @@ class Container(Model):
     #: of every process
     environment: dict[str, str] = Field(default_factory=dict)
 
-    def shows(self, path: str) -> bool:
+    def is_mounted(self, path: str) -> bool:
         """Whether what is at a path of the container is the host's."""
         return any(
             f"{path}/".startswith(mount.container.rstrip("/") + "/") for mount in self.mounts
@@ -125,7 +125,7 @@ class Source(Model):
     #: origin, asked where there is no bundle
     url: (
         Annotated[
-            str, like(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", "an address of a git repository")
+            str, matching(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", "an address of a git repository")
         ]
         | None
     ) = None
@@ -141,7 +141,7 @@ class Source(Model):
     unpinned: Bool = False
 
     @model_validator(mode="after")
-    def _one_pin(self) -> Source:
+    def _check_revision(self) -> Source:
         said = [x is not None for x in (self.tag, self.commit, self.branch)]
         if sum((*said, self.unpinned)) != 1:
             raise ValueError("say exactly one of tag, commit and branch, or `unpinned: true`")
@@ -154,7 +154,7 @@ class Source(Model):
         return self.commit or self.tag or self.branch or "HEAD"
 
 
-class Link(Model):
+class WeightsLink(Model):
     """Where the weights appear in a source tree; what matches `code` is migrated too."""
 
     #: a migrated source
@@ -173,7 +173,7 @@ class Weights(Model):
     #: folder in the store; a git checkout there must be at `commit`
     folder: RelativePath
     #: of the folder, for `mlufleet fetch`: a file's name is added
-    url: Origin = None
+    url: DownloadUrl = None
     #: where the folder comes from, for people
     repository: str | None = None
     #: what it must be at, where it is a git checkout
@@ -181,7 +181,7 @@ class Weights(Model):
     #: the same path on the host and in the container
     target: AbsolutePath
     #: shows them in a migrated tree
-    link: Link | None = None
+    link: WeightsLink | None = None
 
 
 class Migration(Model):
@@ -220,7 +220,7 @@ class Patch(Model):
     sha256: Sha256 | None = None
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Patch:
+    def _check_kind(self) -> Patch:
         kinds = (
             self.find is not None and self.replace is not None,
             self.content is not None,
@@ -240,10 +240,10 @@ class SystemPackage(Model):
     #: file in the store, for hosts without network
     file: RelativePath | None = None
     #: where `mlufleet fetch` gets the file
-    url: Origin = None
+    url: DownloadUrl = None
 
 
-class Pip(Model):
+class PipCommand(Model):
     """One `pip install` (or uninstall) in the container, in order."""
 
     #: names, with versions
@@ -255,7 +255,7 @@ class Pip(Model):
     #: names to leave out of the requirements
     exclude: tuple[str, ...] = ()
     #: file in the store, or a URL
-    wheel: Annotated[str, AfterValidator(stays_inside)] | None = None
+    wheel: Annotated[str, AfterValidator(check_stays_inside)] | None = None
     #: page with more wheels
     find_links: str | None = None
     #: without what it depends on
@@ -272,12 +272,12 @@ class Packages(Model):
     #: before pip
     system: tuple[SystemPackage, ...] = ()
     #: in order
-    pip: tuple[Pip, ...] = ()
+    pip: tuple[PipCommand, ...] = ()
     #: folder of wheels in the store; without it pip uses its own index
     wheelhouse: RelativePath | None = None
 
 
-class Smoke(Model):
+class SmokeTest(Model):
     """A question to the model, judged by its output: exit status proves nothing."""
 
     #: plain output, a question on stdin, a file that appears, a server that is asked
@@ -302,7 +302,7 @@ class Smoke(Model):
     timeout: Annotated[Int, Field(ge=1, le=7200)] = 1200
 
     @model_validator(mode="after")
-    def _can_be_judged(self) -> Smoke:
+    def _check_expectation(self) -> SmokeTest:
         needed = {"artefact": ["artefact"], "http": ["url", "expect"]}.get(self.kind, ["expect"])
         missing = [name for name in needed if not getattr(self, name)]
         if missing:
@@ -319,7 +319,7 @@ class Release(Model):
     #: one line
     summary: str = ""
     #: where all of the store lies; for files without a `url` of their own
-    mirror: Origin = None
+    mirror: DownloadUrl = None
     #: what runs the cards
     driver: Driver
     #: docker
@@ -339,10 +339,10 @@ class Release(Model):
     #: in the container
     packages: Packages = Packages()
     #: what proves a host
-    smoke: Smoke
+    smoke: SmokeTest
 
     @model_validator(mode="after")
-    def _names_meet(self) -> Release:
+    def _check_names(self) -> Release:
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"two sources have one name: {', '.join(names)}")
@@ -360,9 +360,9 @@ class Release(Model):
         return self
 
     @model_validator(mode="after")
-    def _can_be_seen(self) -> Release:
+    def _check_mounts(self) -> Release:
         for source in self.sources:
-            if not self.container.shows(source.path):
+            if not self.container.is_mounted(source.path):
                 raise ValueError(
                     f"source {source.name}: no mount of the container has {source.path}"
                 )
@@ -375,15 +375,15 @@ class Release(Model):
                     )
         return self
 
-    def source(self, name: str) -> Source:
+    def find_source(self, name: str) -> Source:
         return next(source for source in self.sources if source.name == name)
 
     @property
     def digest(self) -> str:
-        return digest(self.model_dump())
+        return compute_digest(self.model_dump())
 
 
-def digest(value: Any) -> str:
+def compute_digest(value: Any) -> str:
     """sha256 (hex) of a value made of plain data."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

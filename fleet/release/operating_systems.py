@@ -13,12 +13,12 @@ from fleet.documents import loading
 from fleet.documents.types import Model, Name, RelativePath
 from fleet.release.model import DriverPackage
 
-FILE = Path(__file__).resolve().parents[2] / "files" / "systems.yml"
-Said = TypeVar("Said")
-Words = Annotated[tuple[str, ...], Field(min_length=1)]
+SYSTEMS_FILE = Path(__file__).resolve().parents[2] / "files" / "systems.yml"
+Value = TypeVar("Value")
+NonEmptyStrings = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-def _filled(*names: str) -> AfterValidator:
+def _template_with(*names: str) -> AfterValidator:
     """A pattern that has each of these in braces, and nothing else."""
 
     def checked(pattern: str) -> str:
@@ -35,7 +35,7 @@ def _filled(*names: str) -> AfterValidator:
     return AfterValidator(checked)
 
 
-class System(Model):
+class OperatingSystem(Model):
     """One operating system: what it says it is, and what is named after it."""
 
     #: as the vendor writes it into names of packages, and releases into `driver.packages`
@@ -50,33 +50,33 @@ class System(Model):
     #: what installs packages
     tool: Literal["apt-get", "yum", "dnf"]
     #: name of the driver's package, and of its file
-    package: Annotated[str, _filled("system")]
-    file: Annotated[str, _filled("system", "version", "arch")]
+    package: Annotated[str, _template_with("system")]
+    file: Annotated[str, _template_with("system", "version", "arch")]
     #: package with the headers of a kernel
-    headers: Annotated[str, _filled("kernel")]
+    headers: Annotated[str, _template_with("kernel")]
     #: packages of the system's own repositories that bring docker, the first that is there
-    docker: Words
+    docker: NonEmptyStrings
     #: where dkms puts modules, below /lib/modules/KERNEL
     modules: RelativePath
     #: of `uname -m` -> the vendor's word
     architectures: Annotated[dict[Name, Name], Field(min_length=1)]
     #: of them, those that nobody has tried
     untested: tuple[Name, ...] = ()
-    sources: Words
+    sources: NonEmptyStrings
     #: what of it nobody has seen
     inferred: str = ""
 
     @model_validator(mode="after")
-    def _untested_is_known(self) -> System:
+    def _check_untested(self) -> OperatingSystem:
         if unknown := set(self.untested) - set(self.architectures):
             raise ValueError(f"untested: {', '.join(sorted(unknown))} is no architecture of it")
         return self
 
-    def is_of(self, os: str, version: str) -> bool:
+    def matches(self, os: str, version: str) -> bool:
         """Whether a host that says this ID and VERSION_ID is one."""
         return os == self.id and f"{version}.".startswith(f"{self.version}.")
 
-    def driver(self, version: str, architecture: str) -> DriverPackage:
+    def driver_package(self, version: str, architecture: str) -> DriverPackage:
         """The vendor's package of a driver.
 
         :param architecture: a key of `architectures`
@@ -86,12 +86,12 @@ class System(Model):
         return DriverPackage(file=file, package=self.package.format(system=self.name))
 
 
-class Systems(Model):
-    systems: Annotated[tuple[System, ...], Field(min_length=1)]
+class SystemsTable(Model):
+    systems: Annotated[tuple[OperatingSystem, ...], Field(min_length=1)]
 
     @model_validator(mode="before")
     @classmethod
-    def _with_their_families(cls, data: Any) -> Any:
+    def _merge_families(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("systems"), list):
             return data
         families = data.get("families")
@@ -104,51 +104,51 @@ class Systems(Model):
         return {**{k: v for k, v in data.items() if k != "families"}, "systems": rows}
 
     @model_validator(mode="after")
-    def _each_once(self) -> Systems:
+    def _check_unique(self) -> SystemsTable:
         for number, system in enumerate(self.systems):
             for other in self.systems[:number]:
-                same = other.is_of(system.id, system.version)
-                if same or system.is_of(other.id, other.version) or other.name == system.name:
+                same = other.matches(system.id, system.version)
+                if same or system.matches(other.id, other.version) or other.name == system.name:
                     raise ValueError(f"{system.name} and {other.name} are the same system")
         return self
 
 
 @lru_cache
-def table(file: Path = FILE) -> tuple[System, ...]:
+def load_table(file: Path = SYSTEMS_FILE) -> tuple[OperatingSystem, ...]:
     """:raises InvalidInput: the file is not as the models say"""
-    data, node = loading.read(file)
-    return loading.validate(Systems, data, file, node).systems
+    data, node = loading.read_mapping(file)
+    return loading.validate_document(SystemsTable, data, file, node).systems
 
 
-def find(os: str, version: str) -> System | None:
+def find_system(os: str, version: str) -> OperatingSystem | None:
     """The system of a host by what its os-release says; None for one that is not in the table."""
-    return next((system for system in table() if system.is_of(os, version)), None)
+    return next((system for system in load_table() if system.matches(os, version)), None)
 
 
-def first(family: str) -> System:
+def find_by_family(family: str) -> OperatingSystem:
     """Any system of a family, for what it shares with a system that is not in the table."""
-    return next(system for system in table() if system.family == family)
+    return next(system for system in load_table() if system.family == family)
 
 
-def keys(os: str, version: str) -> tuple[str, ...]:
+def list_keys(os: str, version: str) -> tuple[str, ...]:
     """Names by which a release may call a host's system, the most exact first."""
-    system = find(os, version)
+    system = find_system(os, version)
     return (f"{os}{version}", *([system.name] if system else []))
 
 
-def said(known: Mapping[str, Said], os: str, version: str) -> Said | None:
+def select_for_system(values: Mapping[str, Value], os: str, version: str) -> Value | None:
     """What a release says of a host's system, by the most exact of its names."""
-    return next((known[key] for key in keys(os, version) if key in known), None)
+    return next((values[key] for key in list_keys(os, version) if key in values), None)
 
 
-def called(name: str) -> System | None:
+def find_by_key(name: str) -> OperatingSystem | None:
     """The system that a release calls so; None for one that is not in the table."""
     return next(
         (
             system
-            for system in table()
+            for system in load_table()
             if name == system.name
-            or (name.startswith(system.id) and system.is_of(system.id, name[len(system.id) :]))
+            or (name.startswith(system.id) and system.matches(system.id, name[len(system.id) :]))
         ),
         None,
     )

@@ -11,16 +11,16 @@ from fleet.checksum import chunks
 from fleet.documents import loading
 from fleet.errors import Failure
 from fleet.store import http
-from fleet.store.progress_bar import Told
-from fleet.store.required_files import File
-from fleet.store.verify import Wrong, wrong
-from fleet.text.redact import withheld
+from fleet.store.progress_bar import ProgressBar
+from fleet.store.required_files import StoreFile
+from fleet.store.verify import FileProblem, check_file
+from fleet.text.redact import hide_credentials
 
 #: tries in a row that bring no byte, and seconds before the second; they double
-TRIES, PAUSE = 5, 1.0
+MAX_ATTEMPTS, FIRST_RETRY_DELAY_S = 5, 1.0
 
 
-def chosen(files: list[File], only: tuple[str, ...]) -> list[File]:
+def select_files(files: list[StoreFile], only: tuple[str, ...]) -> list[StoreFile]:
     """Files by path, by folder, or by a pattern; all without."""
     if not only:
         return files
@@ -34,7 +34,12 @@ def chosen(files: list[File], only: tuple[str, ...]) -> list[File]:
     ]
 
 
-def all_of(files: list[File], store: Path, told: Told, pause: float = PAUSE) -> list[Wrong]:
+def fetch_files(
+    files: list[StoreFile],
+    store: Path,
+    progress: ProgressBar,
+    retry_delay_s: float = FIRST_RETRY_DELAY_S,
+) -> list[FileProblem]:
     """Fill the store. A file that is there is never replaced.
 
     :returns: what is still missing or wrong
@@ -48,49 +53,54 @@ def all_of(files: list[File], store: Path, told: Told, pause: float = PAUSE) -> 
         }
     )
     if plain:
-        told.say(
+        progress.print_line(
             f"plain http ({', '.join(plain)}): others can see what is fetched; the lock's "
             "sha256 still says whether it is right"
         )
     for file in files:
         failure, how = None, "there already"
         if loading.is_file(store / file.name):
-            failure = wrong(store / file.name, file.locked, told.more)
+            failure = check_file(store / file.name, file.locked, progress.advance)
         else:
-            failure, how = _fetched(file, store / file.name, told, pause), "fetched"
-        told.ended(file.name, file.locked.size, failure.code if failure else how, right=not failure)
+            failure, how = _fetch_file(file, store / file.name, progress, retry_delay_s), "fetched"
+        progress.file_done(
+            file.name, file.locked.size, failure.code if failure else how, right=not failure
+        )
         if failure:
-            found.append(Wrong(file.name, failure))
+            found.append(FileProblem(file.name, failure))
     return found
 
 
-def _fetched(file: File, path: Path, told: Told, pause: float) -> Failure | None:
+def _fetch_file(file: StoreFile, path: Path, told: ProgressBar, pause: float) -> Failure | None:
     if not file.url:
         said = f"the release has no URL for it; sha256 {file.locked.sha256}"
         return Failure("FILE_MISSING", f"{said}, {file.locked.size} bytes")
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        told.more(part.stat().st_size if part.is_file() else 0)
+        told.advance(part.stat().st_size if part.is_file() else 0)
         while True:
-            resumed = _whole(file, file.url, part, told, pause)
-            sha, _ = chunks.read(part, lambda _: None)
+            resumed = _download_with_retries(file, file.url, part, told, pause)
+            sha, _ = chunks.hash_file(part, lambda _: None)
             if sha == file.locked.sha256:
                 part.replace(path)
-                http.forget(part)
+                http.remove_resume_metadata(part)
                 return None
             part.unlink()
-            http.forget(part)
+            http.remove_resume_metadata(part)
             if not resumed:  # what was begun by an earlier run may be what was wrong
-                said = f"{withheld(file.url)}: sha256 is {sha}, the lock says {file.locked.sha256}"
+                url = hide_credentials(file.url)
+                said = f"{url}: sha256 is {sha}, the lock says {file.locked.sha256}"
                 return Failure("FETCHED_OTHER", said)
-    except http.Final as error:
+    except http.PermanentError as error:
         return Failure("FETCH", str(error))
     except OSError as error:
         return Failure("FETCH", f"{path}: cannot be written: {error.strerror or error}")
 
 
-def _whole(file: File, url: str, part: Path, told: Told, pause: float) -> bool:
+def _download_with_retries(
+    file: StoreFile, url: str, part: Path, told: ProgressBar, pause: float
+) -> bool:
     """Try until all of it is there. Returns whether some of it is from an earlier try.
 
     :raises http.Final: it is not to be had
@@ -99,11 +109,14 @@ def _whole(file: File, url: str, part: Path, told: Told, pause: float) -> bool:
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
-            return http.get(url, part, file.locked.size, told.more, told.say) or resumed
-        except http.Cut as error:
+            return (
+                http.download_file(url, part, file.locked.size, told.advance, told.print_line)
+                or resumed
+            )
+        except http.TransientError as error:
             after = part.stat().st_size if part.is_file() else 0
             failed = 1 if after > before else failed + 1
-            if failed >= TRIES:
-                raise http.Final(f"{error} ({TRIES} tries)") from error
-            told.say(f"{file.name}: {error}; again in {pause * 2 ** (failed - 1):.0f} s")
+            if failed >= MAX_ATTEMPTS:
+                raise http.PermanentError(f"{error} ({MAX_ATTEMPTS} tries)") from error
+            told.print_line(f"{file.name}: {error}; again in {pause * 2 ** (failed - 1):.0f} s")
             time.sleep(pause * 2 ** (failed - 1))

@@ -20,48 +20,55 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from fleet.documents import atomic_write
-from fleet.text.redact import withheld
+from fleet.text.redact import hide_credentials
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 #: seconds without a byte
-SILENCE = 60
+READ_TIMEOUT_S = 60
 #: what another try may mend; other answers of a server are final
-PASSING = (408, 425, 429, 500, 502, 503, 504)
+RETRYABLE_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 
-class Cut(Exception):
+class TransientError(Exception):
     """It did not end; another try may go on from what is there."""
 
 
-class Final(Exception):
+class PermanentError(Exception):
     """Another try would give the same."""
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class _RedirectHandler(urllib.request.HTTPRedirectHandler):
     """Goes on to web addresses only, and says where what was hidden is hidden no more."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
+        self._warn = say
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme
         if scheme not in ("http", "https"):
-            raise Final(f"{withheld(req.full_url)}: leads to {scheme}://, which is no web address")
+            raise PermanentError(
+                f"{hide_credentials(req.full_url)}: leads to {scheme}://, which is no web address"
+            )
         if scheme == "http" and req.full_url.startswith("https:"):
-            self._say(f"{withheld(req.full_url)}: leads to plain http ({withheld(newurl)})")
+            self._warn(
+                f"{hide_credentials(req.full_url)}: leads to plain http "
+                f"({hide_credentials(newurl)})"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _asked(url: str, headers: dict[str, str]) -> urllib.request.Request:
+def _build_request(url: str, headers: dict[str, str]) -> urllib.request.Request:
     """A request; user and password go to this server alone, and into no log of it."""
     try:
         parts = urlsplit(url)
         userinfo, _, host = parts.netloc.rpartition("@")
         request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers)
     except ValueError as error:
-        raise Final(f"{withheld(url)}: no address that can be asked: {error}") from error
+        raise PermanentError(
+            f"{hide_credentials(url)}: no address that can be asked: {error}"
+        ) from error
     if userinfo:
         user, _, password = userinfo.partition(":")
         said = f"{unquote(user)}:{unquote(password)}".encode()
@@ -69,12 +76,12 @@ def _asked(url: str, headers: dict[str, str]) -> urllib.request.Request:
     return request
 
 
-def get(
+def download_file(
     url: str,
     part: Path,
-    limit: int,
-    more: Callable[[int], object],
-    say: Callable[[str], object] = lambda line: None,
+    max_bytes: int,
+    on_bytes: Callable[[int], object],
+    warn: Callable[[str], object] = lambda line: None,
 ) -> bool:
     """Fill a partial file up to its end.
 
@@ -86,46 +93,50 @@ def get(
     :raises OSError: it cannot be written
     """
     begin = part.stat().st_size if part.is_file() else 0
-    same = _validator(part, url) if begin else None
-    if begin == limit:  # all of it came before, and was not compared yet
+    same = _load_validator(part, url) if begin else None
+    if begin == max_bytes:  # all of it came before, and was not compared yet
         return True
-    if begin > limit or not same:
+    if begin > max_bytes or not same:
         begin = 0
     headers = {"User-Agent": "mlu-fleet", "Accept-Encoding": "identity"}
     if begin and same:  # If-Range: another file there now is sent from its beginning
         headers |= {"Range": f"bytes={begin}-", "If-Range": same}
-    shown = withheld(url)
-    with _answer(_asked(url, headers), part, say) as answer:
+    shown = hide_credentials(url)
+    with _open_response(_build_request(url, headers), part, warn) as answer:
         if answer.status != 206:
             begin = 0
         elif not (answer.headers["Content-Range"] or "").startswith(f"bytes {begin}-"):
-            raise Final(f"{shown}: it was asked for bytes {begin}- and sends others")
-        _keep(part, url, answer.headers)
-        _write(answer, part, begin, limit, more)
+            raise PermanentError(f"{shown}: it was asked for bytes {begin}- and sends others")
+        _save_validator(part, url, answer.headers)
+        _write_body(answer, part, begin, max_bytes, on_bytes)
     return begin > 0
 
 
-def _answer(
+def _open_response(
     request: urllib.request.Request, part: Path, say: Callable[[str], object]
 ) -> http.client.HTTPResponse:
-    url = withheld(request.full_url)
-    opener = urllib.request.build_opener(_Redirects(say))
+    url = hide_credentials(request.full_url)
+    opener = urllib.request.build_opener(_RedirectHandler(say))
     try:
-        answer: http.client.HTTPResponse = opener.open(request, timeout=SILENCE)
+        answer: http.client.HTTPResponse = opener.open(request, timeout=READ_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code == 416:
             part.unlink(missing_ok=True)
-            raise Cut(f"{url}: the server has no such range") from error
-        kind = Cut if error.code in PASSING else Final
-        raise kind(f"{url}: HTTP {error.code} {withheld(str(error.reason))}") from error
+            raise TransientError(f"{url}: the server has no such range") from error
+        kind = TransientError if error.code in RETRYABLE_STATUSES else PermanentError
+        raise kind(f"{url}: HTTP {error.code} {hide_credentials(str(error.reason))}") from error
     except (http.client.InvalidURL, ValueError) as error:
-        raise Final(f"{url}: no address that can be asked: {withheld(str(error))}") from error
+        raise PermanentError(
+            f"{url}: no address that can be asked: {hide_credentials(str(error))}"
+        ) from error
     except (OSError, http.client.HTTPException) as error:
-        raise Cut(f"{url}: {withheld(str(getattr(error, 'reason', error)))}") from error
+        raise TransientError(
+            f"{url}: {hide_credentials(str(getattr(error, 'reason', error)))}"
+        ) from error
     return answer
 
 
-def _write(
+def _write_body(
     answer: http.client.HTTPResponse,
     part: Path,
     begin: int,
@@ -138,47 +149,49 @@ def _write(
         target.seek(begin)
         while True:
             try:
-                block = answer.read1(CHUNK)
+                block = answer.read1(CHUNK_BYTES)
             except (OSError, http.client.HTTPException) as error:
-                raise Cut(f"cut after {there} bytes: {error}") from error
+                raise TransientError(f"cut after {there} bytes: {error}") from error
             if not block:
                 break
             there += len(block)
             if there > limit:
-                raise Final(f"{withheld(answer.url)}: more than {limit} bytes")
+                raise PermanentError(f"{hide_credentials(answer.url)}: more than {limit} bytes")
             target.write(block)
             more(len(block))
         os.fsync(target.fileno())
     # read1 says nothing of an answer that ends before its length
     if length is not None and there - begin < int(length):
-        raise Cut(f"cut after {there} bytes")
+        raise TransientError(f"cut after {there} bytes")
 
 
-def _unnamed(url: str) -> str:
+def _digest_url(url: str) -> str:
     """What tells an address from others and lets nobody in."""
     return hashlib.sha256(url.encode()).hexdigest()
 
 
-def _book(part: Path) -> Path:
+def _metadata_path(part: Path) -> Path:
     return part.with_name(part.name + ".from")
 
 
-def _validator(part: Path, url: str) -> str | None:
+def _load_validator(part: Path, url: str) -> str | None:
     """What names the version of the file that a part is of: a strong ETag, or its date."""
     with suppress(OSError, ValueError, AttributeError):
-        known = json.loads(_book(part).read_text())
-        return str(known["validator"]) if known.get("url") == _unnamed(url) else None
+        known = json.loads(_metadata_path(part).read_text())
+        return str(known["validator"]) if known.get("url") == _digest_url(url) else None
     return None
 
 
-def _keep(part: Path, url: str, headers: http.client.HTTPMessage) -> None:
+def _save_validator(part: Path, url: str, headers: http.client.HTTPMessage) -> None:
     tag = headers["ETag"] or ""
     validator = tag if tag and not tag.startswith("W/") else headers["Last-Modified"]
     if validator:
-        atomic_write.write(_book(part), json.dumps({"url": _unnamed(url), "validator": validator}))
+        atomic_write.replace_file(
+            _metadata_path(part), json.dumps({"url": _digest_url(url), "validator": validator})
+        )
     else:
-        forget(part)
+        remove_resume_metadata(part)
 
 
-def forget(part: Path) -> None:
-    _book(part).unlink(missing_ok=True)
+def remove_resume_metadata(part: Path) -> None:
+    _metadata_path(part).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from fleet.release.model import Release
 
 
 @dataclass(frozen=True)
-class File:
+class StoreFile:
     """A file of the store, by its path below it, as the lock says it."""
 
     name: str
@@ -23,36 +23,36 @@ class File:
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredFiles:
     #: file of each release, with what it says
     releases: dict[Path, Release]
-    files: list[File]
+    files: list[StoreFile]
 
 
-def by(names: Iterable[str]) -> Needed:
+def for_releases(names: Iterable[str]) -> RequiredFiles:
     """What releases of these names need, each file once.
 
     :raises InvalidInput: a lock is missing or stale, or two want different bytes of one file
     """
     found: dict[Path, Release] = {}
-    files: dict[str, File] = {}
-    for path in dict.fromkeys(release_files.find(name) for name in names):
-        release, lock = release_files.load(path), locks.load(path)
+    files: dict[str, StoreFile] = {}
+    for path in dict.fromkeys(release_files.find_release(name) for name in names):
+        release, lock = release_files.load_release(path), locks.load(path)
         if lock.release != release.digest:
             raise InvalidInput(f"{path}: changed since it was locked: run `mlufleet lock`")
         found[path] = release
-        urls = dict(_own(release))
+        urls = dict(_release_urls(release))
         for name, locked in lock.files.items():
-            url = _of(name, urls) or _below(release.mirror, name)
-            was = files.setdefault(name, File(name, locked, url))
+            url = _find_url(name, urls) or _join_url(release.mirror, name)
+            was = files.setdefault(name, StoreFile(name, locked, url))
             if was.locked != locked:
                 raise InvalidInput(f"{path}: its {name} is not that of another release's lock")
             if was.url is None:
-                files[name] = File(name, locked, url)
-    return Needed(found, list(files.values()))
+                files[name] = StoreFile(name, locked, url)
+    return RequiredFiles(found, list(files.values()))
 
 
-def _own(release: Release) -> Iterator[tuple[str, str]]:
+def _release_urls(release: Release) -> Iterator[tuple[str, str]]:
     """Path of a file, or of a folder with a slash, and its URL."""
     for package in release.driver.packages.values():
         if package.url:
@@ -67,12 +67,12 @@ def _own(release: Release) -> Iterator[tuple[str, str]]:
             yield weights.folder.rstrip("/") + "/", weights.url
 
 
-def _of(name: str, urls: dict[str, str]) -> str | None:
+def _find_url(name: str, urls: dict[str, str]) -> str | None:
     if name in urls:
         return urls[name]
     folder = next((f for f in urls if f.endswith("/") and name.startswith(f)), None)
-    return _below(urls[folder], name[len(folder) :]) if folder else None
+    return _join_url(urls[folder], name[len(folder) :]) if folder else None
 
 
-def _below(base: str | None, name: str) -> str | None:
+def _join_url(base: str | None, name: str) -> str | None:
     return f"{base.rstrip('/')}/{quote(name)}" if base else None

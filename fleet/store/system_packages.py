@@ -17,18 +17,18 @@ from fleet.errors import InvalidInput
 from fleet.store import file_types
 
 #: bytes of a package's own description, packed and unpacked
-LARGEST = 32 << 20
-AR, RPM, HEADER = b"!<arch>\n", b"\xed\xab\xee\xdb", b"\x8e\xad\xe8\x01"
+MAX_METADATA_BYTES = 32 << 20
+AR_MAGIC, RPM_MAGIC, RPM_HEADER_MAGIC = b"!<arch>\n", b"\xed\xab\xee\xdb", b"\x8e\xad\xe8\x01"
 #: for every machine
-ANY = ("all", "noarch")
-EVERYWHERE = [("architecture", word) for word in ANY]
+ANY_ARCHITECTURE = ("all", "noarch")
+ARCHITECTURE_INDEPENDENT = [("architecture", word) for word in ANY_ARCHITECTURE]
 #: what rpm calls what it says
-NAME, VERSION, ARCHITECTURE, SOURCE = 1000, 1001, 1022, 1106
-SIZES, STRING, INTEGER = (1000, 270), 6, 4
+RPM_TAG_NAME, RPM_TAG_VERSION, RPM_TAG_ARCHITECTURE, RPM_TAG_SOURCE = 1000, 1001, 1022, 1106
+RPM_TAGS_SIZE, RPM_TYPE_STRING, RPM_TYPE_INT32 = (1000, 270), 6, 4
 
 
 @dataclass(frozen=True)
-class Package:
+class PackageInfo:
     """What a package says of itself; empty where nothing here can read it (zstd)."""
 
     family: str
@@ -37,24 +37,24 @@ class Package:
     architecture: str = ""
 
 
-class Broken(Exception):
+class PackageError(Exception):
     """It is no package, or not all of one; in words."""
 
 
-def read(path: Path) -> Package:
+def read_package(path: Path) -> PackageInfo:
     """:raises InvalidInput: it is no package, or not all of one"""
     try:
         with path.open("rb") as stream:
-            begin, size = stream.read(file_types.ENOUGH), os.fstat(stream.fileno()).st_size
+            begin, size = stream.read(file_types.HEAD_BYTES), os.fstat(stream.fileno()).st_size
             stream.seek(0)
-            if begin.startswith(AR):
-                return _deb(stream, size)
-            if begin.startswith(RPM):
-                return _rpm(stream, size)
+            if begin.startswith(AR_MAGIC):
+                return _read_deb(stream, size)
+            if begin.startswith(RPM_MAGIC):
+                return _read_rpm(stream, size)
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
     except (
-        Broken,
+        PackageError,
         struct.error,
         ValueError,
         EOFError,
@@ -63,107 +63,109 @@ def read(path: Path) -> Package:
         tarfile.TarError,
     ) as error:
         raise InvalidInput(f"{path}: no whole package: {error}: fetch it again") from error
-    raise InvalidInput(f"{path}: no deb or rpm package: {file_types.told(begin)}")
+    raise InvalidInput(f"{path}: no deb or rpm package: {file_types.describe_content(begin)}")
 
 
-def _deb(stream: IO[bytes], size: int) -> Package:
-    members = dict(_members(stream, size))
+def _read_deb(stream: IO[bytes], size: int) -> PackageInfo:
+    members = dict(_list_ar_members(stream, size))
     if next(iter(members), "") != "debian-binary":
-        raise Broken("an archive without debian-binary")
+        raise PackageError("an archive without debian-binary")
     if not any(name.startswith("data.tar") for name in members):
-        raise Broken("it ends before its data")
+        raise PackageError("it ends before its data")
     name = next((name for name in members if name.startswith("control.tar")), None)
     if name is None:
-        raise Broken("it has no control.tar")
+        raise PackageError("it has no control.tar")
     begin, length = members[name]
     stream.seek(begin)
-    content = _unpacked(name, stream.read(min(length, LARGEST)))
+    content = _decompress(name, stream.read(min(length, MAX_METADATA_BYTES)))
     if content is None:
-        return Package("deb")
-    fields = _control(content)
-    return Package(
+        return PackageInfo("deb")
+    fields = _parse_control(content)
+    return PackageInfo(
         "deb", fields.get("package", ""), fields.get("version", ""), fields.get("architecture", "")
     )
 
 
-def _members(stream: IO[bytes], size: int) -> Iterator[tuple[str, tuple[int, int]]]:
+def _list_ar_members(stream: IO[bytes], size: int) -> Iterator[tuple[str, tuple[int, int]]]:
     """Name, place and length of what is in an ar archive."""
-    place = len(AR)
+    place = len(AR_MAGIC)
     while place < size:
         stream.seek(place)
         head = stream.read(60)
         if len(head) < 60 or head[58:] != b"`\n":
-            raise Broken("it is cut or spoilt")
+            raise PackageError("it is cut or spoilt")
         length = int(head[48:58])
         if length < 0 or place + 60 + length > size:
-            raise Broken(f"it ends after {size} bytes, and needs {place + 60 + length}")
+            raise PackageError(f"it ends after {size} bytes, and needs {place + 60 + length}")
         yield head[:16].decode("ascii", "replace").strip().rstrip("/"), (place + 60, length)
         place += 60 + length + length % 2
 
 
-def _unpacked(name: str, content: bytes) -> bytes | None:
+def _decompress(name: str, content: bytes) -> bytes | None:
     if name.endswith(".gz"):
-        return zlib.decompressobj(31).decompress(content, LARGEST)
+        return zlib.decompressobj(31).decompress(content, MAX_METADATA_BYTES)
     if name.endswith((".xz", ".lzma")):
-        return lzma.LZMADecompressor(memlimit=128 << 20).decompress(content, LARGEST)
+        return lzma.LZMADecompressor(memlimit=128 << 20).decompress(content, MAX_METADATA_BYTES)
     return content if name.endswith(".tar") else None
 
 
-def _control(content: bytes) -> dict[str, str]:
+def _parse_control(content: bytes) -> dict[str, str]:
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
         for member in tar:
             if member.name.lstrip("./") == "control" and member.isfile():
                 stream = tar.extractfile(member)
-                text = (stream.read(LARGEST) if stream else b"").decode(errors="replace")
+                text = (stream.read(MAX_METADATA_BYTES) if stream else b"").decode(errors="replace")
                 pairs = [line.partition(":") for line in text.splitlines() if ":" in line]
                 return {
                     key.lower(): value.strip()
                     for key, _, value in reversed(pairs)
                     if not key.startswith((" ", "\t"))
                 }
-    raise Broken("its control.tar has no control")
+    raise PackageError("its control.tar has no control")
 
 
-def _rpm(stream: IO[bytes], size: int) -> Package:
+def _read_rpm(stream: IO[bytes], size: int) -> PackageInfo:
     lead = stream.read(96)
     if len(lead) < 96:
-        raise Broken("it ends within its first bytes")
-    signature = _header(stream)
+        raise PackageError("it ends within its first bytes")
+    signature = _read_rpm_header(stream)
     place = stream.tell() + -stream.tell() % 8
-    said = next((signature[tag] for tag in SIZES if tag in signature), None)
+    said = next((signature[tag] for tag in RPM_TAGS_SIZE if tag in signature), None)
     if isinstance(said, int) and place + said > size:
-        raise Broken(f"it ends after {size} bytes, and needs {place + said}")
+        raise PackageError(f"it ends after {size} bytes, and needs {place + said}")
     stream.seek(place)
-    found = _header(stream)
-    if lead[6:8] == b"\0\1" or SOURCE in found:
-        raise Broken("it has sources: take what was built from them")
-    name, version, architecture = (str(found.get(t, "")) for t in (NAME, VERSION, ARCHITECTURE))
-    return Package("rpm", name, version, architecture)
+    found = _read_rpm_header(stream)
+    if lead[6:8] == b"\0\1" or RPM_TAG_SOURCE in found:
+        raise PackageError("it has sources: take what was built from them")
+    name, version, architecture = (
+        str(found.get(t, "")) for t in (RPM_TAG_NAME, RPM_TAG_VERSION, RPM_TAG_ARCHITECTURE)
+    )
+    return PackageInfo("rpm", name, version, architecture)
 
 
-def _header(stream: IO[bytes]) -> dict[int, str | int]:
+def _read_rpm_header(stream: IO[bytes]) -> dict[int, str | int]:
     """Strings and numbers in a header of an rpm."""
     begin = stream.read(16)
-    if len(begin) < 16 or not begin.startswith(HEADER):
-        raise Broken("it is cut or spoilt")
+    if len(begin) < 16 or not begin.startswith(RPM_HEADER_MAGIC):
+        raise PackageError("it is cut or spoilt")
     count, length = struct.unpack(">II", begin[8:])
-    if count * 16 > LARGEST or length > LARGEST:
-        raise Broken("it is spoilt")
+    if count * 16 > MAX_METADATA_BYTES or length > MAX_METADATA_BYTES:
+        raise PackageError("it is spoilt")
     index, store = stream.read(count * 16), stream.read(length)
     if len(index) < count * 16 or len(store) < length:
-        raise Broken("it ends within its header")
+        raise PackageError("it ends within its header")
     found: dict[int, str | int] = {}
     for tag, kind, place, _ in struct.iter_unpack(">IIII", index):
-        if kind == STRING:
+        if kind == RPM_TYPE_STRING:
             found[tag] = store[place : store.find(b"\0", place)].decode(errors="replace")
-        elif kind == INTEGER and place + 4 <= length:
+        elif kind == RPM_TYPE_INT32 and place + 4 <= length:
             found[tag] = struct.unpack_from(">I", store, place)[0]
     return found
 
 
-def fits(
+def check_package(
     path: Path,
-    found: Package,
+    found: PackageInfo,
     *,
     name: str = "",
     version: str = "",
@@ -178,7 +180,7 @@ def fits(
         ("architecture", found.architecture, [*architectures]),
     ]
     for what, has, meant in said:
-        if has and any(meant) and has not in meant and (what, has) not in EVERYWHERE:
+        if has and any(meant) and has not in meant and (what, has) not in ARCHITECTURE_INDEPENDENT:
             raise InvalidInput(
                 f"{path}: the {what} of this package is {has}, and the release "
                 f"means {' or '.join(meant)}"

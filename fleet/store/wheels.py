@@ -19,23 +19,23 @@ from fleet.errors import InvalidInput
 from fleet.release.model import Packages
 from fleet.store import file_types
 from fleet.store.image_archive import Image
-from fleet.store.paths import Warn, shown
+from fleet.store.paths import Warn, format_path
 
 #: bytes of a wheel's description
-LARGEST = 4 << 20
+MAX_METADATA_BYTES = 4 << 20
 #: rpm's names of machines, which are Python's, by those of docker
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
+PYTHON_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 
 @dataclass(frozen=True)
-class Wheel:
+class WheelFile:
     """A wheel by its name, and what it says it needs."""
 
     path: Path
 
     @cached_property
-    def named(self) -> tuple[str, Version, frozenset[tags.Tag]]:
+    def parsed_name(self) -> tuple[str, Version, frozenset[tags.Tag]]:
         """:raises InvalidInput: it is no wheel's name"""
         try:
             if not re.fullmatch(r"[A-Za-z0-9._+!-]+", self.path.name):
@@ -43,13 +43,13 @@ class Wheel:
             name, version, _, fits = utils.parse_wheel_filename(self.path.name)
         except (utils.InvalidWheelFilename, InvalidVersion, ValueError) as error:
             raise InvalidInput(
-                f"{shown(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-"
+                f"{format_path(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-"
                 "ABI-PLATFORM.whl), so pip passes it by: give it its own name "
                 "again"
             ) from error
         return name, version, fits
 
-    def said(self) -> email.message.Message:
+    def read_metadata(self) -> email.message.Message:
         """Its description.
 
         :raises InvalidInput: it is no whole wheel
@@ -62,7 +62,7 @@ class Wheel:
                     if one.filename.endswith(".dist-info/METADATA")
                 )
                 with archive.open(inside) as stream:
-                    text = stream.read(LARGEST).decode(errors="replace")
+                    text = stream.read(MAX_METADATA_BYTES).decode(errors="replace")
             return email.message_from_string(text)
         except (
             OSError,
@@ -74,13 +74,15 @@ class Wheel:
             EOFError,
         ) as error:
             with self.path.open("rb") as content:
-                what = file_types.told(content.read(file_types.ENOUGH))
+                what = file_types.describe_content(content.read(file_types.HEAD_BYTES))
             again = "" if ": " in what else ": fetch it again"
-            raise InvalidInput(f"{shown(self.path)}: no whole wheel: {what}{again}") from error
+            raise InvalidInput(
+                f"{format_path(self.path)}: no whole wheel: {what}{again}"
+            ) from error
 
 
 @dataclass(frozen=True)
-class Python:
+class PythonTarget:
     """What runs wheels: a Python, a machine and a C library."""
 
     version: str
@@ -88,15 +90,19 @@ class Python:
     glibc: str = ""
 
     @classmethod
-    def of(cls, image: Image) -> Python:
-        return cls(image.python, MACHINES.get(image.architecture, "x86_64"), image.glibc)
+    def from_image(cls, image: Image) -> PythonTarget:
+        return cls(
+            image.python_version,
+            PYTHON_MACHINES.get(image.architecture, "x86_64"),
+            image.glibc_version,
+        )
 
     def __str__(self) -> str:
         libc = f", glibc {self.glibc}" if self.glibc else ""
         return f"Python {self.version} on {self.machine}{libc}"
 
     @cached_property
-    def tags(self) -> frozenset[tags.Tag]:
+    def supported_tags(self) -> frozenset[tags.Tag]:
         major, minor = map(int, self.version.split("."))
         newest = int(self.glibc.split(".")[1]) if self.glibc else 60
         places = [f"manylinux_2_{number}_{self.machine}" for number in range(newest, 4, -1)]
@@ -112,7 +118,7 @@ class Python:
         )
 
     @cached_property
-    def environment(self) -> dict[str, str]:
+    def marker_environment(self) -> dict[str, str]:
         """What markers of requirements are about."""
         return {
             "python_version": self.version,
@@ -129,68 +135,74 @@ class Python:
             "extra": "",
         }
 
-    def runs(self, wheel: Wheel) -> bool:
-        if not wheel.named[2] & self.tags:
+    def can_install(self, wheel: WheelFile) -> bool:
+        if not wheel.parsed_name[2] & self.supported_tags:
             return False
         try:
-            needed = SpecifierSet(str(wheel.said().get("Requires-Python") or ""))
+            needed = SpecifierSet(str(wheel.read_metadata().get("Requires-Python") or ""))
         except InvalidSpecifier:
             return True
         return needed.contains(f"{self.version}.99", prereleases=True)
 
 
-def whole(paths: Iterable[Path]) -> None:
+def check_wheels(paths: Iterable[Path]) -> None:
     """:raises InvalidInput: one is no wheel, or not all of one"""
     for path in paths:
-        wheel = Wheel(path)
-        _ = wheel.named
-        wheel.said()
+        wheel = WheelFile(path)
+        _ = wheel.parsed_name
+        wheel.read_metadata()
 
 
-def check(folder: Path, names: list[str], warn: Warn) -> None:
+def check_folder(folder: Path, names: list[str], warn: Warn) -> None:
     """:raises InvalidInput: pip can install nothing of a folder"""
     made = [name for name in names if name.endswith(".whl")]
-    if not made and not any(name.endswith(SDIST) for name in names):
+    if not made and not any(name.endswith(SDIST_SUFFIXES) for name in names):
         raise InvalidInput(f"{folder}: has no wheels: `pip download -d` fills it")
-    whole(folder / name for name in made)
+    check_wheels(folder / name for name in made)
     if not made:
         warn(f"{folder}: has no wheels, only sources: the image has to have what builds them")
 
 
-def fitting(paths: Iterable[Path], image: Image) -> None:
+def check_supported(paths: Iterable[Path], image: Image) -> None:
     """:raises InvalidInput: a wheel that the release names cannot be installed in its image"""
-    python = Python.of(image)
-    for path in paths if image.python else ():
-        if not python.runs(Wheel(path)):
+    python = PythonTarget.from_image(image)
+    for path in paths if image.python_version else ():
+        if not python.can_install(WheelFile(path)):
             raise InvalidInput(f"{path}: not for the image, which has {python}")
 
 
-def complete(folder: Path, names: list[str], packages: Packages, image: Image, warn: Warn) -> None:
+def check_requirements(
+    folder: Path, names: list[str], packages: Packages, image: Image, warn: Warn
+) -> None:
     """What the release installs is among the wheels, for the Python of its image.
 
     :raises InvalidInput: something that it names is there for another Python only
     """
-    if not image.python:
+    if not image.python_version:
         return
-    python, usable, others = Python.of(image), dict[str, Wheel](), dict[str, Wheel]()
+    python, usable, others = (
+        PythonTarget.from_image(image),
+        dict[str, WheelFile](),
+        dict[str, WheelFile](),
+    )
     versions: dict[str, list[Version]] = {}
     for name in names:
         if name.endswith(".whl"):
-            wheel = Wheel(folder / name)
-            project, version, _ = wheel.named
-            if not python.runs(wheel):
+            wheel = WheelFile(folder / name)
+            project, version, _ = wheel.parsed_name
+            if not python.can_install(wheel):
                 others[project] = wheel
                 continue
             versions.setdefault(project, []).append(version)
-            if project not in usable or usable[project].named[1] < version:
+            if project not in usable or usable[project].parsed_name[1] < version:
                 usable[project] = wheel
-    sources = {_project(name) for name in names if name.endswith(SDIST)}
-    for project, wanted, asked in _needed(packages, usable, python):
-        if project in sources or project in image.installed:
+    sources = {_parse_sdist_project(name) for name in names if name.endswith(SDIST_SUFFIXES)}
+    for project, wanted, asked in _walk_requirements(packages, usable, python):
+        if project in sources or project in image.installed_packages:
             continue
         if has := versions.get(project):
             if not any(wanted.specifier.contains(one, prereleases=True) for one in has):
-                _other_version(folder, wanted, has, asked, warn)
+                _report_version_mismatch(folder, wanted, has, asked, warn)
             continue
         if project in others and asked:
             raise InvalidInput(
@@ -202,7 +214,7 @@ def complete(folder: Path, names: list[str], packages: Packages, image: Image, w
         warn(f"{folder}: {wanted} {why}, and the image ({python}) has none")
 
 
-def _other_version(
+def _report_version_mismatch(
     folder: Path, wanted: Requirement, has: list[Version], asked: bool, warn: Warn
 ) -> None:
     """:raises InvalidInput: the release itself asks for it"""
@@ -212,13 +224,13 @@ def _other_version(
     warn(told)
 
 
-def _project(name: str) -> str:
-    stem = next(name[: -len(ending)] for ending in SDIST if name.endswith(ending))
+def _parse_sdist_project(name: str) -> str:
+    stem = next(name[: -len(ending)] for ending in SDIST_SUFFIXES if name.endswith(ending))
     return utils.canonicalize_name(stem.rpartition("-")[0])
 
 
-def _needed(
-    packages: Packages, usable: dict[str, Wheel], python: Python
+def _walk_requirements(
+    packages: Packages, usable: dict[str, WheelFile], python: PythonTarget
 ) -> Iterator[tuple[str, Requirement, bool]]:
     """What is installed by name and what that needs, each once, and whether it is named."""
     todo: list[tuple[str, bool, bool]] = [
@@ -235,15 +247,16 @@ def _needed(
         except InvalidRequirement:
             continue
         project = utils.canonicalize_name(wanted.name)
-        if wanted.url or project in seen or not _counts(wanted, python):
+        if wanted.url or project in seen or not _marker_applies(wanted, python):
             continue
         seen.add(project)
         yield project, wanted, asked
         if project in usable and not alone:
             todo += [
-                (one, False, False) for one in usable[project].said().get_all("Requires-Dist") or ()
+                (one, False, False)
+                for one in usable[project].read_metadata().get_all("Requires-Dist") or ()
             ]
 
 
-def _counts(wanted: Requirement, python: Python) -> bool:
-    return not wanted.marker or wanted.marker.evaluate(python.environment)
+def _marker_applies(wanted: Requirement, python: PythonTarget) -> bool:
+    return not wanted.marker or wanted.marker.evaluate(python.marker_environment)

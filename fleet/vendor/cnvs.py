@@ -18,21 +18,21 @@ _RATE = re.compile(
     r"(?P<unit>[KMGT]i?B/s|[KMGTP]?(?:FLOPS|OPS))(?![A-Za-z/])"
 )
 #: which card it is of: all cards of a model are held to the same
-_CARD = re.compile(r"\b(?:card|mlu|device|dev)[ _]?\[?[0-9]+\]?", re.IGNORECASE)
+_CARD_NUMBER = re.compile(r"\b(?:card|mlu|device|dev)[ _]?\[?[0-9]+\]?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Said:
+class SuiteOutput:
     """:param passed: the suite's own word, and no other, is PASS"""
 
     passed: bool
     #: why it has not
-    why: str = ""
+    reason: str = ""
     #: name with its unit -> the least of all cards; of all of them more is better
     rates: dict[str, float] = field(default_factory=dict)
 
 
-def read(lines: Iterable[str], plugin: str) -> Said:
+def parse(lines: Iterable[str], plugin: str) -> SuiteOutput:
     """What `cnvs -r PLUGIN -v` printed; its exit status is not asked."""
     verdicts: list[str] = []
     rates: dict[str, float] = {}
@@ -41,14 +41,14 @@ def read(lines: Iterable[str], plugin: str) -> Said:
             if verdict[1].strip() == plugin:
                 verdicts.append(verdict[2])
         elif found := _RATE.search(line):
-            name = f"{_named(found['name']) or plugin} {found['unit']}"
+            name = f"{_normalize_name(found['name']) or plugin} {found['unit']}"
             value = float(found["value"])
             rates[name] = min(value, rates.get(name, value))
     if not verdicts:
-        return Said(False, "it said no verdict", rates)
+        return SuiteOutput(False, "it said no verdict", rates)
     others = [word for word in verdicts if word != "PASS"]
-    return Said(not others, f"it said {others[0]}" if others else "", rates)
+    return SuiteOutput(not others, f"it said {others[0]}" if others else "", rates)
 
 
-def _named(text: str) -> str:
-    return " ".join(re.sub(r"[^\w%./+-]+|->", " ", _CARD.sub(" ", text)).split())
+def _normalize_name(text: str) -> str:
+    return " ".join(re.sub(r"[^\w%./+-]+|->", " ", _CARD_NUMBER.sub(" ", text)).split())

@@ -11,15 +11,15 @@ from pydantic import Field, FiniteFloat
 
 from fleet.documents import loading
 from fleet.documents.types import Bool, Int, Model, Name
-from fleet.vendor.cnvs import Said
+from fleet.vendor.cnvs import SuiteOutput
 
-FILE = Path(__file__).resolve().parents[2] / "files" / "validation.yml"
+TESTS_FILE = Path(__file__).resolve().parents[2] / "files" / "validation.yml"
 #: thresholds of the site, beside its inventories
-GOLDEN = "inventories/golden.yml"
+DEFAULT_BASELINE_FILE = "inventories/golden.yml"
 PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
 
 
-class Test(Model):
+class SuiteTest(Model):
     """One plugin of CNVS."""
 
     __test__ = False  # it is none of pytest's
@@ -39,10 +39,10 @@ class Test(Model):
 
 
 class Suite(Model):
-    tests: Annotated[tuple[Test, ...], Field(min_length=1)]
+    tests: Annotated[tuple[SuiteTest, ...], Field(min_length=1)]
 
 
-class Good(Model):
+class Baseline(Model):
     """What the cards of one model did on a host that is known to be good."""
 
     host: str
@@ -53,13 +53,13 @@ class Good(Model):
     rates: dict[str, dict[str, FiniteFloat]]
 
 
-class Golden(Model):
+class Baselines(Model):
     #: part of a value that another host may have less
     tolerance: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.1
     #: by card model, as "MLU370-X8"
-    models: dict[str, Good] = Field(default_factory=dict)
+    models: dict[str, Baseline] = Field(default_factory=dict)
 
-    def short(self, model: str, plugin: str, rates: dict[str, float]) -> str:
+    def describe_shortfall(self, model: str, plugin: str, rates: dict[str, float]) -> str:
         """Which rates of a host are too low for its card model; "" where none is."""
         good = self.models.get(model)
         wanted = good.rates.get(plugin, {}) if good else {}
@@ -74,7 +74,7 @@ class Golden(Model):
 
 
 @lru_cache
-def tests(level: int, path: str = "") -> tuple[Test, ...]:
+def load_tests(level: int, path: str = "") -> tuple[SuiteTest, ...]:
     """Those of a level and of all below it.
 
     :param path: of the site's own table; "" is files/validation.yml
@@ -82,30 +82,32 @@ def tests(level: int, path: str = "") -> tuple[Test, ...]:
     """
     if level < 3:
         return ()
-    file = Path(path) if path else FILE
-    data, node = loading.read(file)
-    every = loading.validate(Suite, data, file, node).tests
+    file = Path(path) if path else TESTS_FILE
+    data, node = loading.read_mapping(file)
+    every = loading.validate_document(Suite, data, file, node).tests
     return tuple(test for test in every if test.level <= level)
 
 
 @lru_cache
-def golden(path: str) -> Golden:
+def load_baselines(path: str) -> Baselines:
     """Thresholds from a file; the default one may be missing, and "" stands for none.
 
     :raises InvalidInput: the file is missing or wrong
     """
-    if not path or (path == GOLDEN and not os.path.exists(path)):
-        return Golden()
-    data, node = loading.read(Path(path))
-    return loading.validate(Golden, data, Path(path), node)
+    if not path or (path == DEFAULT_BASELINE_FILE and not os.path.exists(path)):
+        return Baselines()
+    data, node = loading.read_mapping(Path(path))
+    return loading.validate_document(Baselines, data, Path(path), node)
 
 
-def judged(said: Said, plugin: str, model: str, good: Golden) -> tuple[str, str]:
+def evaluate_output(
+    output: SuiteOutput, plugin: str, model: str, baselines: Baselines
+) -> tuple[str, str]:
     """Verdict of a test and why: the suite's own word first, then what a good host does."""
-    if not said.passed:
-        return FAILED, said.why
-    if short := good.short(model, plugin, said.rates):
+    if not output.passed:
+        return FAILED, output.reason
+    if short := baselines.describe_shortfall(model, plugin, output.rates):
         return FAILED, short
-    if said.rates and model not in good.models:
+    if output.rates and model not in baselines.models:
         return PASSED, f"by its own word: no good {model or 'card of this model'} is known"
     return PASSED, ""

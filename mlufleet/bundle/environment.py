@@ -14,13 +14,13 @@ from packaging.utils import canonicalize_name
 from fleet.errors import InvalidInput
 
 #: builds the tool itself where it is unpacked
-BUILDER = "setuptools"
+BUILD_BACKEND = "setuptools"
 
 
-def names(begin: str = "mlu-fleet") -> set[str]:
+def collect_dependencies(package: str = "mlu-fleet") -> set[str]:
     """What a package needs on this Python and platform, without its extras."""
     found: set[str] = set()
-    todo = [begin]
+    todo = [package]
     while todo:
         try:
             said = requires(todo.pop()) or []
@@ -34,21 +34,21 @@ def names(begin: str = "mlu-fleet") -> set[str]:
     return found
 
 
-def pinned(lock: str, wanted: set[str]) -> str:
+def filter_lock(lock: str, wanted: set[str]) -> str:
     """The lines of a requirements lock for these names, hashes and all."""
     blocks = re.split(r"\n(?=[A-Za-z0-9])", lock)
     kept = [b for b in blocks if canonicalize_name(re.split(r"[=\[ ]", b, maxsplit=1)[0]) in wanted]
     return "\n".join(kept) + "\n"
 
 
-def wheels(lock: Path, folder: Path) -> None:
+def build_wheels(lock: Path, folder: Path) -> None:
     """Fill a folder with the wheels for this Python and platform, each proved by the lock.
 
     :raises InvalidInput: one is not to be had
     """
     folder.mkdir(parents=True, exist_ok=True)
     some = folder / "requirements.txt"
-    some.write_text(pinned(lock.read_text(), names() | {BUILDER}))
+    some.write_text(filter_lock(lock.read_text(), collect_dependencies() | {BUILD_BACKEND}))
     words = [
         sys.executable,
         "-m",

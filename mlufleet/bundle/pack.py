@@ -10,27 +10,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from fleet.errors import InvalidInput, Refused
+from fleet.errors import CodedInputError, InvalidInput
 from mlufleet.bundle import manifest, signature
-from mlufleet.bundle.contents import Contents
+from mlufleet.bundle.contents import BundleContents
 
 
-class _Summed:
+class _HashingReader:
     """A file's bytes as they go into the tar."""
 
     def __init__(self, stream: IO[bytes], more: Callable[[int], object]) -> None:
-        self._stream, self._more = stream, more
-        self.sum = hashlib.sha256()
+        self._stream, self._on_bytes = stream, more
+        self.digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         block = self._stream.read(size)
-        self.sum.update(block)
-        self._more(len(block))
+        self.digest.update(block)
+        self._on_bytes(len(block))
         return block
 
 
-def write(
-    contents: Contents, target: Path, key: Path | None, more: Callable[[int], object]
+def write_bundle(
+    contents: BundleContents, target: Path, key: Path | None, on_bytes: Callable[[int], object]
 ) -> None:
     """Write a bundle, whole or not at all; equal contents give equal bytes before the signature.
 
@@ -38,14 +38,14 @@ def write(
     :raises Refused: a file is not what its lock says
     :raises InvalidInput: something else has the bundle's name
     """
-    if os.path.lexists(target) and not _bundle(target):
+    if os.path.lexists(target) and not _is_bundle(target):
         raise InvalidInput(f"{target}: is there, and is no bundle: give this one another name")
     # the tool first, then the store: what a site needs to read the rest comes early
     entries = list(contents.entries.values())
-    text = manifest.text_of(entries).encode()
-    members = [(manifest.NAME, text)]
+    text = manifest.render_entries(entries).encode()
+    members = [(manifest.MANIFEST_NAME, text)]
     if key:
-        members.append((manifest.SIGNATURE, signature.sign(text, key)))
+        members.append((manifest.SIGNATURE_NAME, signature.sign_content(text, key)))
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         stream = part.open("xb")
@@ -59,39 +59,44 @@ def write(
             ) as tar,
         ):
             for name, content in members:
-                tar.addfile(_head(name, len(content)), io.BytesIO(content))
+                tar.addfile(_make_header(name, len(content)), io.BytesIO(content))
             for entry in entries:
-                _add(tar, entry, contents, more)
+                _add_entry(tar, entry, contents, on_bytes)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _bundle(path: Path) -> bool:
+def _is_bundle(path: Path) -> bool:
     """Whether a file is a bundle, by its first member."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as stream:
-        return stream.read(len(manifest.NAME) + 1) == manifest.NAME.encode() + b"\0"
+        return (
+            stream.read(len(manifest.MANIFEST_NAME) + 1) == manifest.MANIFEST_NAME.encode() + b"\0"
+        )
 
 
-def _add(
-    tar: tarfile.TarFile, entry: manifest.Entry, contents: Contents, more: Callable[[int], object]
+def _add_entry(
+    tar: tarfile.TarFile,
+    entry: manifest.BundleEntry,
+    contents: BundleContents,
+    more: Callable[[int], object],
 ) -> None:
     content = contents.content[entry.name]
     try:
         with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
-            summed = _Summed(stream, more)
+            summed = _HashingReader(stream, more)
             size = len(content) if isinstance(content, bytes) else os.fstat(stream.fileno()).st_size
             if size == entry.size:
-                tar.addfile(_head(entry.name, entry.size), summed)
+                tar.addfile(_make_header(entry.name, entry.size), summed)
     except FileNotFoundError as error:
-        raise Refused("FILE_MISSING", f"{content!s}: sha256 {entry.sha256}") from error
-    if size != entry.size or summed.sum.hexdigest() != entry.sha256:
-        raise Refused("FILE_SPOILT", f"{content!s}")
+        raise CodedInputError("FILE_MISSING", f"{content!s}: sha256 {entry.sha256}") from error
+    if size != entry.size or summed.digest.hexdigest() != entry.sha256:
+        raise CodedInputError("FILE_SPOILT", f"{content!s}")
 
 
-def _head(name: str, size: int) -> tarfile.TarInfo:
+def _make_header(name: str, size: int) -> tarfile.TarInfo:
     head = tarfile.TarInfo(name)
     head.size, head.mode = size, 0o644
     return head

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from fleet.checksum import chunks
 from fleet.documents import atomic_write
-from fleet.errors import InvalidInput, Refused
+from fleet.errors import CodedInputError, InvalidInput
 from fleet.store import file_types
 from mlufleet.bundle import manifest, signature
-from mlufleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
+from mlufleet.bundle.manifest import MANIFEST_NAME, PART_SUFFIX, SIGNATURE_NAME, BundleEntry
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 class Bundle:
@@ -27,56 +27,61 @@ class Bundle:
     """
 
     def __init__(self, tar: tarfile.TarFile, signers: Path | None) -> None:
-        self._members = _members(tar)
+        self._members = _list_regular_members(tar)
         self._tar = tar
-        self.text = self._small(next(self._members, None), NAME)
-        self.signature, self._ahead = b"", next(self._members, None)
-        if self._ahead and self._ahead.name == SIGNATURE:
-            self.signature = self._small(self._ahead, SIGNATURE)
-            self._ahead = next(self._members, None)
+        self.manifest_text = self._read_document(next(self._members, None), MANIFEST_NAME)
+        self.signature, self._next_member = b"", next(self._members, None)
+        if self._next_member and self._next_member.name == SIGNATURE_NAME:
+            self.signature = self._read_document(self._next_member, SIGNATURE_NAME)
+            self._next_member = next(self._members, None)
         self.signer = ""
         if signers and not self.signature:
-            raise Refused("BUNDLE_UNSIGNED")
+            raise CodedInputError("BUNDLE_UNSIGNED")
         if signers:
-            self.signer = signature.signer(self.text, self.signature, signers)
-        self.entries = {entry.name: entry for entry in manifest.read(self.text)}
+            self.signer = signature.find_signer(self.manifest_text, self.signature, signers)
+        self.entries = {entry.name: entry for entry in manifest.parse_entries(self.manifest_text)}
 
-    def _small(self, member: tarfile.TarInfo | None, name: str) -> bytes:
+    def _read_document(self, member: tarfile.TarInfo | None, name: str) -> bytes:
         if member is None:
-            raise Refused("BUNDLE_TRUNCATED", f"no {name}")
-        if member.name != name or member.size > manifest.LARGEST:
-            raise Refused("BUNDLE_MEMBER", f"{member.name!r} where its {name} should be")
+            raise CodedInputError("BUNDLE_TRUNCATED", f"no {name}")
+        if member.name != name or member.size > manifest.MAX_MANIFEST_BYTES:
+            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} where its {name} should be")
         content = self._tar.extractfile(member)
         return content.read() if content else b""
 
-    def unpack(self, folder: Path, more: Callable[[int], object]) -> None:
+    def extract_files(self, folder: Path, more: Callable[[int], object]) -> None:
         """:raises Refused: something is wrong; what was proved before is kept for another try"""
-        _room(folder, self.entries)
+        _check_room(folder, self.entries)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in ((NAME, self.text), (SIGNATURE, self.signature)):
+        for name, content in (
+            (MANIFEST_NAME, self.manifest_text),
+            (SIGNATURE_NAME, self.signature),
+        ):
             if content or (folder / name).exists():
-                _same_or_new(folder / name, content)
+                _write_document(folder / name, content)
         left = dict(self.entries)
-        while member := self._ahead:
+        while member := self._next_member:
             entry = left.pop(member.name, None)
             if entry is None or member.size != entry.size:
                 why = "is not in its manifest, or twice in it" if entry is None else "another size"
-                raise Refused("BUNDLE_MEMBER", f"{member.name!r} {why}")
-            _place(self._tar, member, entry, folder, more)
-            self._ahead = next(self._members, None)
+                raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} {why}")
+            _extract_member(self._tar, member, entry, folder, more)
+            self._next_member = next(self._members, None)
         if left:
-            raise Refused("BUNDLE_TRUNCATED", f"{next(iter(left))} and {len(left) - 1} more")
+            raise CodedInputError(
+                "BUNDLE_TRUNCATED", f"{next(iter(left))} and {len(left) - 1} more"
+            )
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _list_regular_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Plain files; anything else (links, devices, folders, sparse files) is refused."""
     for member in tar:
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
-            raise Refused("BUNDLE_MEMBER", f"{member.name!r} is no plain file")
+            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} is no plain file")
         yield member
 
 
-def _room(folder: Path, entries: dict[str, Entry]) -> None:
+def _check_room(folder: Path, entries: dict[str, BundleEntry]) -> None:
     """:raises Refused: there is a file that differs by its size already, or no space"""
     needed = 0
     for name, entry in entries.items():
@@ -84,47 +89,47 @@ def _room(folder: Path, entries: dict[str, Entry]) -> None:
         if not os.path.lexists(path):
             needed += entry.size
         elif path.is_symlink() or not path.is_file() or path.stat().st_size != entry.size:
-            raise Refused("BUNDLE_EXISTS", str(path))
+            raise CodedInputError("BUNDLE_EXISTS", str(path))
     ground = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(ground).free
     if free < needed:
-        raise Refused("NO_SPACE", f"{needed} bytes are needed at {folder}, {free} are free")
+        raise CodedInputError("NO_SPACE", f"{needed} bytes are needed at {folder}, {free} are free")
 
 
-def _sha256(path: Path, more: Callable[[int], object]) -> str:
-    return chunks.read(path, lambda block: more(len(block)))[0]
+def _hash_file(path: Path, more: Callable[[int], object]) -> str:
+    return chunks.hash_file(path, lambda block: more(len(block)))[0]
 
 
-def _same_or_new(path: Path, content: bytes) -> None:
+def _write_document(path: Path, content: bytes) -> None:
     if os.path.lexists(path):
         plain = path.is_file() and not path.is_symlink()  # reading a FIFO would never end
         if not plain or path.read_bytes() != content:
-            raise Refused("BUNDLE_EXISTS", f"{path}: another bundle was unpacked here")
+            raise CodedInputError("BUNDLE_EXISTS", f"{path}: another bundle was unpacked here")
         return
-    atomic_write.write(path, content)
+    atomic_write.replace_file(path, content)
 
 
-def _place(
+def _extract_member(
     tar: tarfile.TarFile,
     member: tarfile.TarInfo,
-    entry: Entry,
+    entry: BundleEntry,
     folder: Path,
     more: Callable[[int], object],
 ) -> None:
     path = folder / entry.name
     if os.path.lexists(path):
-        if path.is_symlink() or _sha256(path, more) != entry.sha256:
-            raise Refused("BUNDLE_EXISTS", str(path))
+        if path.is_symlink() or _hash_file(path, more) != entry.sha256:
+            raise CodedInputError("BUNDLE_EXISTS", str(path))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, summed = path.with_name(path.name + PART), hashlib.sha256()
+    part, summed = path.with_name(path.name + PART_SUFFIX), hashlib.sha256()
     content = tar.extractfile(member)
     if os.path.lexists(part):  # of an earlier try; what it is not is nobody's to write to
         if part.is_symlink() or not part.is_file():
-            raise Refused("BUNDLE_EXISTS", str(part))
+            raise CodedInputError("BUNDLE_EXISTS", str(part))
         part.unlink()
     with part.open("xb") as target:
-        while content and (block := content.read(CHUNK)):
+        while content and (block := content.read(CHUNK_BYTES)):
             summed.update(block)
             target.write(block)
             more(len(block))
@@ -132,15 +137,15 @@ def _place(
         os.fsync(target.fileno())
     if summed.hexdigest() != entry.sha256:
         part.unlink()
-        raise Refused("BUNDLE_FILE", entry.name)
+        raise CodedInputError("BUNDLE_FILE", entry.name)
     part.replace(path)
 
 
-def unbundle(
+def unpack_bundle(
     file: Path,
     folder: Path,
     signers: Path | None,
-    begin: Callable[[Bundle], Callable[[int], object]],
+    on_open: Callable[[Bundle], Callable[[int], object]],
 ) -> None:
     """Unpack a bundle. A folder where that was interrupted is filled.
 
@@ -148,16 +153,16 @@ def unbundle(
     :raises Refused: it is not what its signer made, or the folder has other files
     """
     try:
-        tar = tarfile.open(file, "r|", bufsize=CHUNK)  # noqa: SIM115 - entered below
+        tar = tarfile.open(file, "r|", bufsize=CHUNK_BYTES)  # noqa: SIM115 - entered below
     except (OSError, tarfile.TarError) as error:
         with file.open("rb") as stream:
-            what = file_types.told(stream.read(file_types.ENOUGH))
-        raise Refused("BUNDLE_MEMBER", f"{file}: {what}") from error
+            what = file_types.describe_content(stream.read(file_types.HEAD_BYTES))
+        raise CodedInputError("BUNDLE_MEMBER", f"{file}: {what}") from error
     try:
         with tar:
             bundle = Bundle(tar, signers)
-            bundle.unpack(folder, begin(bundle))
+            bundle.extract_files(folder, on_open(bundle))
     except tarfile.TarError as error:
-        raise Refused("BUNDLE_TRUNCATED", f"{file}: {error}") from error
+        raise CodedInputError("BUNDLE_TRUNCATED", f"{file}: {error}") from error
     except OSError as error:
         raise InvalidInput(f"{error.filename or file}: {error.strerror or error}") from error

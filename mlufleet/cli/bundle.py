@@ -13,22 +13,24 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.errors import InvalidInput
-from mlufleet.cli.store import RELEASES, STORE
+from mlufleet.cli.store import RELEASES_ARGUMENT, STORE_OPTION
 
 if TYPE_CHECKING:
     from mlufleet.bundle.unpack import Bundle
 
-FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
-@RELEASES
-@STORE
-@click.option("--inventory", "inventories", multiple=True, type=FILE, help="A file to take along.")
+@RELEASES_ARGUMENT
+@STORE_OPTION
+@click.option(
+    "--inventory", "inventories", multiple=True, type=EXISTING_FILE, help="A file to take along."
+)
 @click.option(
     "--sign",
     "key",
-    type=FILE,
+    type=EXISTING_FILE,
     metavar="KEY",
     help="SSH key that signs; a public one is of a key in the agent.",
 )
@@ -49,23 +51,23 @@ def bundle(
     Example:  mlufleet bundle baichuan-7b --sign ~/.ssh/id_ed25519 -o site.tar
     """
     from fleet.store import required_files
-    from fleet.store.progress_bar import Told
+    from fleet.store.progress_bar import ProgressBar
     from mlufleet.bundle import contents, environment, pack, portability
 
-    wanted = required_files.by(releases)
-    for line in contents.needs_network(wanted):
+    wanted = required_files.for_releases(releases)
+    for line in contents.list_network_needs(wanted):
         click.secho(f"not in the bundle, hosts will fetch it: {line}", fg="yellow", err=True)
     names = [release.name for release in wanted.releases.values()]
     for path in inventories:
-        for line in portability.told(path, names):
+        for line in portability.find_problems(path, names):
             click.secho(f"{path}: {line}", fg="yellow", err=True)
     with tempfile.TemporaryDirectory() as scratch:
         wheels = Path(scratch)
-        environment.wheels(contents.ROOT / "requirements.lock", wheels)
-        found = contents.gather(wanted, store, inventories, wheels)
+        environment.build_wheels(contents.PROJECT_ROOT / "requirements.lock", wheels)
+        found = contents.gather_contents(wanted, store, inventories, wheels)
         total = sum(entry.size for entry in found.entries.values())
-        with Told(f"packing {output}", total) as told:
-            pack.write(found, output, key, told.more)
+        with ProgressBar(f"packing {output}", total) as told:
+            pack.write_bundle(found, output, key, told.advance)
     python = ".".join(platform.python_version_tuple()[:2])
     signed = "signed" if key else "NOT signed"
     click.echo(
@@ -75,9 +77,9 @@ def bundle(
 
 
 @click.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=EXISTING_FILE)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--signers", type=FILE, help="Allowed signers, as ssh-keygen(1) has them.")
+@click.option("--signers", type=EXISTING_FILE, help="Allowed signers, as ssh-keygen(1) has them.")
 @click.option("--unsigned", is_flag=True, help="Do not ask who made it.")
 def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> None:
     """Unpack the bundle FILE into FOLDER: what its signer made, or nothing.
@@ -88,8 +90,8 @@ def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> 
     \b
     Example:  mlufleet unbundle site.tar /srv/site --signers allowed_signers
     """
-    from fleet.store.progress_bar import Told
-    from mlufleet.bundle.unpack import unbundle as unpack
+    from fleet.store.progress_bar import ProgressBar
+    from mlufleet.bundle.unpack import unpack_bundle as unpack
 
     if bool(signers) == unsigned:
         raise InvalidInput("say who may have made it (`--signers FILE`), or `--unsigned`")
@@ -99,23 +101,23 @@ def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> 
 
         def begin(found: Bundle) -> Callable[[int], object]:
             total = sum(entry.size for entry in found.entries.values())
-            told = stack.enter_context(Told(f"unpacking {file}", total))
+            told = stack.enter_context(ProgressBar(f"unpacking {file}", total))
             if found.signer:
-                told.say(f"signed by {found.signer}")
-            return told.more
+                told.print_line(f"signed by {found.signer}")
+            return told.advance
 
         unpack(file, folder, signers, begin)
     click.echo(f"{folder}: all of it is as it was packed. Bring it up, then run it:")
-    click.echo("\n".join(up(folder)))
+    click.echo("\n".join(setup_commands(folder)))
 
 
-def up(folder: Path) -> tuple[str, str]:
+def setup_commands(folder: Path) -> tuple[str, str]:
     """What brings an unpacked bundle up, and what runs it."""
-    from mlufleet.bundle.contents import ENVIRONMENT
+    from mlufleet.bundle.contents import ENVIRONMENT_FOLDER
 
     pip = ".venv/bin/pip --disable-pip-version-check install --no-index"
     return (
         f"cd {shlex.quote(str(folder))} && python3 -m venv .venv && "
-        f"{pip} {ENVIRONMENT}/*.whl && {pip} --no-deps --no-build-isolation -e .",
+        f"{pip} {ENVIRONMENT_FOLDER}/*.whl && {pip} --no-deps --no-build-isolation -e .",
         ".venv/bin/mlufleet deploy inventories/fleet.py",
     )

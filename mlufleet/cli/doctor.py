@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.errors import Exit
+from fleet.errors import ExitStatus
 from mlufleet.report import host_ranges, table
-from mlufleet.report.table import Column, say
-from mlufleet.report.terminal import boards, failures, remarks
+from mlufleet.report.table import Column, print_line
+from mlufleet.report.terminal import describe_cards, host_notes, print_failures
 
 
-def healthy(host: dict[str, Any]) -> bool:
+def is_healthy(host: dict[str, Any]) -> bool:
     """Seen, nothing to do, nothing refused."""
     return bool(host["status"] == "ok")
 
 
-def exit_status(report: dict[str, Any]) -> Exit:
+def exit_status(report: dict[str, Any]) -> ExitStatus:
     """2: some host is not healthy; 4: all that are not are unreachable."""
-    sick = [host for host in report["hosts"].values() if not healthy(host)]
+    sick = [host for host in report["hosts"].values() if not is_healthy(host)]
     if report["interrupted"]:
-        return Exit.INTERRUPTED
+        return ExitStatus.INTERRUPTED
     if not sick:
-        return Exit.OK
+        return ExitStatus.OK
     unreachable = all(host["status"] == "unreachable" for host in sick)
-    return Exit.UNREACHABLE if unreachable else Exit.FAILED
+    return ExitStatus.UNREACHABLE if unreachable else ExitStatus.FAILED
 
 
-def seen_status(report: dict[str, Any]) -> Exit:
+def probe_exit_status(report: dict[str, Any]) -> ExitStatus:
     """The same of a question that only a look at each host answers, whatever the host is like."""
     if report["interrupted"]:
-        return Exit.INTERRUPTED
+        return ExitStatus.INTERRUPTED
     unseen = {host["status"] for host in report["hosts"].values() if not host["versions"]}
     if not unseen:
-        return Exit.OK
-    return Exit.UNREACHABLE if unseen == {"unreachable"} else Exit.FAILED
+        return ExitStatus.OK
+    return ExitStatus.UNREACHABLE if unseen == {"unreachable"} else ExitStatus.FAILED
 
 
-def findings(report: dict[str, Any]) -> dict[str, Any]:
+def health_by_host(report: dict[str, Any]) -> dict[str, Any]:
     """What `mlufleet doctor --json` prints, a mapping for each host."""
     kept = (
         "wanted",
@@ -52,12 +52,12 @@ def findings(report: dict[str, Any]) -> dict[str, Any]:
         "validation",
     )
     return {
-        name: {"healthy": healthy(host), **{key: host[key] for key in kept}}
+        name: {"healthy": is_healthy(host), **{key: host[key] for key in kept}}
         for name, host in sorted(report["hosts"].items())
     }
 
 
-COLUMNS = (
+HEALTH_COLUMNS = (
     Column("host", 36),
     Column("health", 20),
     Column("os", 20, 3),
@@ -69,63 +69,65 @@ COLUMNS = (
 )
 
 
-def show(report: dict[str, Any]) -> None:
+def print_health(report: dict[str, Any]) -> None:
     """The same as a table, and what hosts would need, stage by stage."""
     on = table.console()
-    hosts = host_ranges.ordered(report)
-    table.show(
+    hosts = host_ranges.sort_hosts(report)
+    table.print_table(
         on,
         "",
-        COLUMNS,
-        [[name, *_row(host)] for name, host in hosts],
+        HEALTH_COLUMNS,
+        [[name, *_health_row(host)] for name, host in hosts],
         lambda health: "green" if health == "healthy" else "red",
         lambda health: int(health == "healthy"),
     )
-    failures(on, hosts)
+    print_failures(on, hosts)
     drift = (
         (name, f"{stage}: {'; '.join(words)}")
         for name, host in hosts
         for stage, words in host["drift"].items()
     )
     for line in (
-        *host_ranges.lines(remarks(hosts), len(hosts)),
-        *host_ranges.lines(drift, len(hosts)),
+        *host_ranges.group_lines(host_notes(hosts), len(hosts)),
+        *host_ranges.group_lines(drift, len(hosts)),
     ):
-        say(on, line)
+        print_line(on, line)
 
 
-def _row(host: dict[str, Any]) -> list[str]:
+def _health_row(host: dict[str, Any]) -> list[str]:
     said = host["versions"]
-    health = "healthy" if healthy(host) else (host["failure"] or {}).get("code", "drift")
+    health = "healthy" if is_healthy(host) else (host["failure"] or {}).get("code", "drift")
     holder = (host["lock"] or {}).get("operator") or ""
     return [
         health,
         *(str(said.get(key, "")) for key in ("os", "kernel", "driver")),
-        boards(host),
+        describe_cards(host),
         str(said.get("engine", "")),
         holder,
     ]
 
 
-NOBODY = {"operator": "?", "run": "?", "since": "?", "why": "", "lease": 0, "age": 0}
+UNKNOWN_HOLDER = {"operator": "?", "run": "?", "since": "?", "why": "", "lease": 0, "age": 0}
 
 
-def locks(report: dict[str, Any]) -> list[str]:
+def describe_locks(report: dict[str, Any]) -> list[str]:
     """A line for each host, or for those that are alike: free, or who holds it since when, why."""
-    hosts = host_ranges.ordered(report)
+    hosts = host_ranges.sort_hosts(report)
     return list(
-        host_ranges.lines(((name, _held(host)) for name, host in hosts), len(hosts), len(hosts))
+        host_ranges.group_lines(
+            ((name, _describe_lock(host)) for name, host in hosts), len(hosts), len(hosts)
+        )
     )
 
 
-def _held(host: dict[str, Any]) -> str:
+def _describe_lock(host: dict[str, Any]) -> str:
     lock = host["lock"]
     if host["status"] == "unreachable" or not host["versions"]:
         return f"unknown: {host['failure']['sentence'] if host['failure'] else 'not looked at'}"
     if lock is None:
         return "free"
     # a journal of another version may lack some of it
-    lock = {**NOBODY, **{key: value for key, value in lock.items() if value is not None}}
+    lock = {**UNKNOWN_HOLDER, **{key: value for key, value in lock.items() if value is not None}}
     life = "alive" if lock["age"] <= lock["lease"] else "dead"
     return (
         f"held by {lock['operator']}, run {lock['run']}, since {lock['since']}, "

@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.documents import atomic_write
-from fleet.errors import Exit, InvalidInput
+from fleet.errors import ExitStatus, InvalidInput
 from mlufleet.run import launcher
 
 if TYPE_CHECKING:
-    from fleet.vendor.validation_suite import Good
+    from fleet.vendor.validation_suite import Baseline
 
-LEVEL = click.option(
+LEVEL_OPTION = click.option(
     "--level",
     type=click.IntRange(3, 4),
     default=3,
     show_default=True,
     help="4 has all of 3, and the tests that load cards as far as they go.",
 )
-DESTRUCTIVE = click.option(
+DESTRUCTIVE_OPTION = click.option(
     "--destructive",
     is_flag=True,
     help="Let tests run that load cards and power supplies as far as they go.",
 )
 
 
-@click.command(context_settings=launcher.FOR_PYINFRA)
+@click.command(context_settings=launcher.PASS_THROUGH)
 @click.argument("inventory", required=False)
-@LEVEL
-@DESTRUCTIVE
+@LEVEL_OPTION
+@DESTRUCTIVE_OPTION
 @click.option("--again", is_flag=True, help="Run what has passed before as well.")
 @click.option("--list", "listed", is_flag=True, help="Show the tests and how long they take.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
@@ -62,32 +62,32 @@ def validate(
                mlufleet validate inventories/fleet.py --level 4 --destructive
     """
     if listed:
-        for line in told():
+        for line in describe_tests():
             click.echo(line)
         return
     if not inventory:
         raise InvalidInput("say an inventory, or --list")
     from fleet.vendor import validation_suite
 
-    report = _run(inventory, level, destructive, again, *options)
+    report = _run_suite(inventory, level, destructive, again, *options)
     results = {name: host["validation"] for name, host in sorted(report["hosts"].items())}
     if as_json:
         click.echo(json.dumps(results, indent=1, ensure_ascii=False))
     else:
-        _show(results)
+        _print_results(results)
     passed = all(
         test["verdict"] == validation_suite.PASSED
         for host in results.values()
         for test in host.values()
     )
-    sys.exit(report["exit"] or (Exit.OK if passed else Exit.FAILED))
+    sys.exit(report["exit"] or (ExitStatus.OK if passed else ExitStatus.FAILED))
 
 
-@click.command(context_settings=launcher.FOR_PYINFRA)
+@click.command(context_settings=launcher.PASS_THROUGH)
 @click.argument("inventory")
 @click.argument("host")
-@LEVEL
-@DESTRUCTIVE
+@LEVEL_OPTION
+@DESTRUCTIVE_OPTION
 @click.option(
     "--file",
     "path",
@@ -115,31 +115,37 @@ def golden(
 
     from fleet.vendor import validation_suite
 
-    if {"limit", "exclude"} & launcher.parsed(options).keys():
+    if {"limit", "exclude"} & launcher.parse_pyinfra_options(options).keys():
         raise InvalidInput(f"what {host} does is taken: leave out --limit and --exclude")
-    if host not in dict(launcher.validated(inventory, (*options, "--limit", host))):
+    if host not in dict(launcher.validate_inventory(inventory, (*options, "--limit", host))):
         raise InvalidInput(f"{host}: say one host, by its name")
-    path = path or Path(validation_suite.GOLDEN)
-    found = validation_suite.golden(str(path)) if path.exists() else validation_suite.Golden()
+    path = path or Path(validation_suite.DEFAULT_BASELINE_FILE)
+    found = (
+        validation_suite.load_baselines(str(path))
+        if path.exists()
+        else validation_suite.Baselines()
+    )
     # a file that is wrong is told before anything is run; a good host is held against nothing
-    report = _run(
+    report = _run_suite(
         inventory, level, destructive, True, *options, "--limit", host, "--data", "golden="
     )
     if report["exit"] or host not in report["hosts"]:
-        sys.exit(report["exit"] or Exit.INVALID)
-    model, good = taken(host, report)
+        sys.exit(report["exit"] or ExitStatus.INVALID)
+    model, good = capture_baseline(host, report)
     if path.exists():
         kept = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
         os.link(path, kept)
         click.echo(f"{kept}: what there was before")
     made = found.model_copy(update={"models": {**found.models, model: good}})
     text = yaml.safe_dump(made.model_dump(), allow_unicode=True, sort_keys=False)
-    atomic_write.write(path, f"# What good cards do, by model; taken by `mlufleet golden`\n{text}")
+    atomic_write.replace_file(
+        path, f"# What good cards do, by model; taken by `mlufleet golden`\n{text}"
+    )
     count = sum(map(len, good.rates.values()))
     click.echo(f"{path}: {model}, {count} rates of {host}")
 
 
-def taken(name: str, report: dict[str, Any]) -> tuple[str, Good]:
+def capture_baseline(name: str, report: dict[str, Any]) -> tuple[str, Baseline]:
     """Card model and rates of a host, from a report.
 
     :raises InvalidInput: a test failed, none gave a rate, or the cards are of several models
@@ -147,7 +153,7 @@ def taken(name: str, report: dict[str, Any]) -> tuple[str, Good]:
     from fleet.vendor import validation_suite
     from mlufleet.report import model as report_model
 
-    host = report_model.read(report).hosts[name]
+    host = report_model.parse_report(report).hosts[name]
     models = set(host.models.values())
     if len(models) != 1 or len(host.models) != host.count:
         said = ", ".join(sorted(models)) or "none is known"
@@ -166,11 +172,11 @@ def taken(name: str, report: dict[str, Any]) -> tuple[str, Good]:
         said = "; ".join(bad) or "no test that ran gave a rate"
         raise InvalidInput(f"{name} is no host to go by: {said}")
     driver = host.versions.get("driver", "")
-    good = validation_suite.Good(host=name, driver=driver, taken=time.time(), rates=rates)
+    good = validation_suite.Baseline(host=name, driver=driver, taken=time.time(), rates=rates)
     return models.pop(), good
 
 
-def told() -> list[str]:
+def describe_tests() -> list[str]:
     """A line for each test."""
     from fleet.vendor import validation_suite
 
@@ -178,11 +184,11 @@ def told() -> list[str]:
         f"level {test.level}  {test.plugin:<20} about {test.seconds:>4} s, ended after "
         f"{test.timeout} s{', destructive' if test.destructive else ''}"
         f"{f', {test.cards} cards' if test.cards > 1 else ''}"
-        for test in validation_suite.tests(4)
+        for test in validation_suite.load_tests(4)
     ]
 
 
-def _run(inventory: str, level: int, destructive: bool, again: bool, *options: str) -> Any:
+def _run_suite(inventory: str, level: int, destructive: bool, again: bool, *options: str) -> Any:
     said = {"validation": level, "validation_destructive": destructive, "validation_again": again}
     data = [
         word
@@ -190,10 +196,10 @@ def _run(inventory: str, level: int, destructive: bool, again: bool, *options: s
         for word in ("--data", f"{key}={json.dumps(value)}")
         if value
     ]
-    return launcher.run(inventory, (*data, *options))
+    return launcher.run_deploy(inventory, (*data, *options))
 
 
-def _show(results: dict[str, dict[str, dict[str, Any]]]) -> None:
+def _print_results(results: dict[str, dict[str, dict[str, Any]]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -213,11 +219,11 @@ def _show(results: dict[str, dict[str, dict[str, Any]]]) -> None:
         for plugin, test in tests.items()
     ]
     rows = [([name], said) for name, said in every]
-    if len(results) > host_ranges.FEW:
-        rows = [(members, said) for said, members in host_ranges.alike(every).items()]
+    if len(results) > host_ranges.MAX_LISTED_HOSTS:
+        rows = [(members, said) for said, members in host_ranges.group_hosts(every).items()]
     for members, (plugin, verdict, why) in rows:
         table.add_row(
-            Text(host_ranges.counted(members), overflow="fold"),
+            Text(host_ranges.format_hosts(members), overflow="fold"),
             Text(plugin),
             Text(verdict, style=styles[verdict]),
             Text(why, overflow="fold"),

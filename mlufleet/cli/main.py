@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet.errors import TABLE, Exit, InvalidInput, reference
+from fleet.errors import FAILURE_TABLE, ExitStatus, InvalidInput, render_reference
 from fleet.text import suggestions
 from mlufleet.cli import release as cli_release
 from mlufleet.cli import rollout
@@ -21,35 +21,38 @@ from mlufleet.cli.store import fetch, verify
 from mlufleet.run import interrupts, launcher
 
 if TYPE_CHECKING:
-    from fleet.release.target import Wanted
+    from fleet.release.target import ReleaseTarget
 
 
-class Command(click.Group):
+class MainGroup(click.Group):
     """Turns wrong input into one clear message and exit status 3."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
-            near = suggestions.told(args[0], self.commands) or "; `mlufleet --help` has them all"
+            near = (
+                suggestions.format_suggestions(args[0], self.commands)
+                or "; `mlufleet --help` has them all"
+            )
             raise InvalidInput(f"no command {args[0]}{near}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        interrupts.steady()
+        interrupts.protect_standard_streams()
         try:
             return super().invoke(ctx)
         except InvalidInput as error:
             click.secho(f"error: {error}", fg="red", err=True)
-            sys.exit(Exit.INVALID)
+            sys.exit(ExitStatus.INVALID)
         except OSError as error:  # a full disk, a folder that is gone: no fault of this program's
             if error.filename is None and error.errno != errno.ENOSPC:
                 raise
             click.secho(f"error: {error}", fg="red", err=True)
-            sys.exit(Exit.INTERNAL)
+            sys.exit(ExitStatus.INTERNAL)
 
 
-@click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=MainGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mlu-fleet")
 def main() -> None:
     """Takes servers with Cambricon MLU370 cards from "SSH works" to "the model answers".
@@ -86,8 +89,8 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     from fleet.release import files as release_files
     from fleet.release import lockfile as locks
 
-    path = release_files.find(release)
-    read = release_files.load(path)
+    path = release_files.find_release(release)
+    read = release_files.load_release(path)
 
     def progress(name: str) -> None:
         if not quiet:
@@ -96,11 +99,11 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     def warn(line: str) -> None:
         click.secho(f"warning: {line}", fg="yellow", err=True)
 
-    made = locks.make(read, store, progress, warn)
-    target = locks.beside(path)
+    made = locks.create_lock(read, store, progress, warn)
+    target = locks.lock_path(path)
     locks.write(made, target)
     click.echo(f"{target}: {len(made.files)} files, image {made.image.id[:19]}")
-    have, lack = driver_packages.served(read, made.files)
+    have, lack = driver_packages.group_by_availability(read, made.files)
     click.echo(f"  hosts may be {', '.join(have)}")
     if lack and not quiet:
         click.echo(f"  the store has no driver for {', '.join(lack)}")
@@ -121,27 +124,27 @@ def check(inventory: str, full: bool) -> None:
     from mlufleet.report import host_ranges
 
     read: set[str] = set()
-    found = launcher.validated(inventory)
+    found = launcher.validate_inventory(inventory)
     said = (
-        (name, f"release {card_assignment.names(wanted.parts)}, store {wanted.store}")
+        (name, f"release {card_assignment.join_names(wanted.releases)}, store {wanted.store}")
         for name, wanted in found
     )
-    for line in host_ranges.lines(said, len(found)):
+    for line in host_ranges.group_lines(said, len(found)):
         click.echo(line)
     for _, wanted in found:
-        for part in wanted.parts if full else ():
+        for part in wanted.releases if full else ():
             if part.identity not in read:
-                _full(part)
+                _check_whole_store(part)
             read.add(part.identity)
-    for line in cli_release.told(inventory):
+    for line in cli_release.compatibility_notes(inventory):
         click.echo(line)
     click.echo("nothing wrong was found")
 
 
-def _full(wanted: Wanted) -> None:
+def _check_whole_store(target: ReleaseTarget) -> None:
     from fleet.release import lockfile as locks
 
-    problems = locks.check(wanted.release, wanted.lock, wanted.store, full=True)
+    problems = locks.check_store(target.release, target.lock, target.store, full=True)
     if problems:
         raise InvalidInput("\n".join(problems))
 
@@ -159,14 +162,14 @@ def inventory(inventory: str, form: str) -> None:
     """
     from fleet.inventory import pyinfra_loader, tree
 
-    found = tree.described(pyinfra_loader.load(inventory))
+    found = tree.describe_inventory(pyinfra_loader.load_inventory(inventory))
     if form == "json":
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        tree.show(inventory, found)
+        tree.print_tree(inventory, found)
 
 
-@main.command(context_settings=launcher.FOR_PYINFRA)
+@main.command(context_settings=launcher.PASS_THROUGH)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def deploy(inventory: str, options: tuple[str, ...]) -> None:
@@ -177,10 +180,10 @@ def deploy(inventory: str, options: tuple[str, ...]) -> None:
                mlufleet deploy inventories/fleet.py --limit rack1 --dry
                mlufleet deploy inventories/fleet.py --data smoke=always
     """
-    sys.exit(launcher.run(inventory, options)["exit"])
+    sys.exit(launcher.run_deploy(inventory, options)["exit"])
 
 
-@main.command(context_settings=launcher.FOR_PYINFRA)
+@main.command(context_settings=launcher.PASS_THROUGH)
 @click.argument("inventory")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
@@ -195,15 +198,15 @@ def doctor(inventory: str, as_json: bool, options: tuple[str, ...]) -> None:
     """
     from mlufleet.cli import doctor as doctors
 
-    report = launcher.look(inventory, options)
+    report = launcher.dry_run_report(inventory, options)
     if as_json:
-        click.echo(json.dumps(doctors.findings(report), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(doctors.health_by_host(report), indent=1, ensure_ascii=False))
     else:
-        doctors.show(report)
+        doctors.print_health(report)
     sys.exit(doctors.exit_status(report))
 
 
-@main.command("lock-status", context_settings=launcher.FOR_PYINFRA)
+@main.command("lock-status", context_settings=launcher.PASS_THROUGH)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def lock_status(inventory: str, options: tuple[str, ...]) -> None:
@@ -216,13 +219,13 @@ def lock_status(inventory: str, options: tuple[str, ...]) -> None:
     """
     from mlufleet.cli import doctor as doctors
 
-    report = launcher.look(inventory, options)
-    for line in doctors.locks(report):
+    report = launcher.dry_run_report(inventory, options)
+    for line in doctors.describe_locks(report):
         click.echo(line)
-    sys.exit(doctors.seen_status(report))
+    sys.exit(doctors.probe_exit_status(report))
 
 
-@main.command(context_settings=launcher.FOR_PYINFRA)
+@main.command(context_settings=launcher.PASS_THROUGH)
 @click.argument("inventory")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def unlock(inventory: str, options: tuple[str, ...]) -> None:
@@ -234,11 +237,11 @@ def unlock(inventory: str, options: tuple[str, ...]) -> None:
     \b
     Example:  mlufleet unlock inventories/fleet.py --limit mlu03
     """
-    launcher.validated(inventory, options)
+    launcher.validate_inventory(inventory, options)
     code = str(Path(__file__).parents[1] / "run" / "unlock.py")
     words = [sys.executable, "-m", "pyinfra", "-y", inventory, code, *options]
     done = subprocess.run(words, stdin=subprocess.DEVNULL)
-    sys.exit(Exit.FAILED if done.returncode else Exit.OK)
+    sys.exit(ExitStatus.FAILED if done.returncode else ExitStatus.OK)
 
 
 @main.command("report")
@@ -253,16 +256,16 @@ def show_report(run: str) -> None:
     Example:  mlufleet report 20260314-091502-4711
     """
     from mlufleet.report import derive, publish, terminal
-    from mlufleet.rollout.status import folder_of
+    from mlufleet.rollout.status import find_run_folder
 
-    folder = folder_of(run)
+    folder = find_run_folder(run)
     try:
-        found = derive.write(folder, newest=False)
-        publish.publish(found, folder)
+        found = derive.write_report(folder, newest=False)
+        publish.write_exports(found, folder)
     except OSError as error:  # of somebody else's run, or on a disk that is full
-        found = derive.of(folder)
+        found = derive.derive_from_journal(folder)
         click.secho(f"warning: {folder}: only shown: {error.strerror}", fg="yellow", err=True)
-    terminal.summary(found, folder, err=False)
+    terminal.print_summary(found, folder, err=False)
     click.echo(f"page: {folder}/report.html", err=True)
 
 
@@ -276,17 +279,20 @@ def explain(code: str | None, markdown: bool) -> None:
     Example:  mlufleet explain CARD_BUSY
     """
     if markdown:
-        click.echo(reference(), nl=False)
+        click.echo(render_reference(), nl=False)
         return
     if code:
         code = code.strip().upper().replace("-", "_")
-    if code and code not in TABLE:
-        near = suggestions.told(code, TABLE) or f"; codes: {', '.join(TABLE)}"
+    if code and code not in FAILURE_TABLE:
+        near = (
+            suggestions.format_suggestions(code, FAILURE_TABLE)
+            or f"; codes: {', '.join(FAILURE_TABLE)}"
+        )
         raise InvalidInput(f"no failure code {code}{near}")
-    for name in [code] if code else TABLE:
-        meaning, remedy = TABLE[name]
+    for name in [code] if code else FAILURE_TABLE:
+        meaning, remedy = FAILURE_TABLE[name]
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
-    for line in cli_release.known(code) if code else ():
+    for line in cli_release.related_facts(code) if code else ():
         click.echo(f"  {line}")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fleet.release.lockfile import Lock
     from fleet.release.model import Release
 
-SKELETON = Path(__file__).resolve().parents[2] / "files" / "templates" / "release.yml"
+SKELETON_FILE = Path(__file__).resolve().parents[2] / "files" / "templates" / "release.yml"
 
 
 @click.command()
@@ -36,14 +36,14 @@ def new(name: str) -> None:
 
     if "/" in name and not name.endswith(".yml"):
         raise InvalidInput(f"{name}: a release's name has no folder; a file's name ends in .yml")
-    path = Path(name) if name.endswith(".yml") else release_files.RELEASES / f"{name}.yml"
+    path = Path(name) if name.endswith(".yml") else release_files.RELEASES_FOLDER / f"{name}.yml"
     try:
         TypeAdapter[str](Name).validate_python(path.stem)
     except ValidationError as error:
-        raise InvalidInput(type_words.told(error.errors()[0])) from error
+        raise InvalidInput(type_words.describe_problem(error.errors()[0])) from error
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(SKELETON.read_text(encoding="utf-8").replace("@NAME@", path.stem))
+            file.write(SKELETON_FILE.read_text(encoding="utf-8").replace("@NAME@", path.stem))
     except FileExistsError as error:
         raise InvalidInput(f"{path} is there already") from error
     except OSError as error:
@@ -66,42 +66,44 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
     from fleet.documents import loading
     from fleet.release import files as release_files
     from fleet.release import lockfile as locks
-    from fleet.release.card_assignment import RELEASES
-    from fleet.release.target import STORE
+    from fleet.release.card_assignment import ASSIGNMENT_ADAPTER
+    from fleet.release.target import DEFAULT_STORE
 
-    store, cards, several = STORE, 1, {}
+    store, cards, several = DEFAULT_STORE, 1, {}
     if bool(host) != bool(inventory):
         raise InvalidInput("say --host and --inventory together")
     if host and inventory:
-        from fleet.inventory.pyinfra_loader import load
+        from fleet.inventory.pyinfra_loader import load_inventory
 
-        found = load(inventory).get_host(host, None)
+        found = load_inventory(inventory).get_host(host, None)
         if found is None:
-            near = suggestions.told(host, (one.name for one in load(inventory)))
+            near = suggestions.format_suggestions(
+                host, (one.name for one in load_inventory(inventory))
+            )
             raise InvalidInput(f"{inventory}: no host {host}{near}")
         if not release and (said := found.data.get("releases")):
-            several = RELEASES.validate_python(said)
+            several = ASSIGNMENT_ADAPTER.validate_python(said)
         release = release or found.data.get("release")
-        store, cards = str(found.data.get("store") or STORE), found.data.get("cards") or 1
+        store, cards = str(found.data.get("store") or DEFAULT_STORE), found.data.get("cards") or 1
     if not release and not several:
         raise InvalidInput("say a release, or a host of an inventory that has one")
     for name, numbers in several.items() or [(str(release), None)]:
-        path = release_files.find(name)
-        read = release_files.load(path, variant)
-        locked = locks.load(path) if loading.is_file(locks.beside(path)) else None
+        path = release_files.find_release(name)
+        read = release_files.load_release(path, variant)
+        locked = locks.load(path) if loading.is_file(locks.lock_path(path)) else None
         stale = locked is not None and locked.release != read.digest
-        for line in lines(read, None if stale else locked, Path(store), cards, numbers):
-            click.echo(sanitize.line(line))
+        for line in describe_release(read, None if stale else locked, Path(store), cards, numbers):
+            click.echo(sanitize.escape_line(line))
         if locked is None or stale:
             click.echo("no lock for this: `mlufleet lock` measures the store")
 
 
-def lines(
+def describe_release(
     release: Release,
     lock: Lock | None,
     store: Path,
     cards: int,
-    own: tuple[int, ...] | None = None,
+    card_numbers: tuple[int, ...] | None = None,
 ) -> Iterator[str]:
     """What a release comes to, a line a thing.
 
@@ -110,10 +112,10 @@ def lines(
     """
     from fleet.documents import loading
     from fleet.release import card_assignment, compatibility, driver_packages, host_paths
-    from fleet.release.target import Wanted
-    from fleet.text.redact import withheld
+    from fleet.release.target import ReleaseTarget
+    from fleet.text.redact import hide_credentials
     from operations import container, packages, patches
-    from operations.host.facts import Card, HostState
+    from operations.host.facts import Card, HostFacts
 
     def file(name: str) -> str:
         known = lock.files.get(name) if lock else None
@@ -123,7 +125,7 @@ def lines(
     yield f"driver {release.driver.version}"
     for system, package in sorted(release.driver.packages.items()):
         yield f"  {system}: {file(package.file)}"
-    for row, architecture, package in driver_packages.known(release):
+    for row, architecture, package in driver_packages.list_from_table(release):
         tried = architecture not in row.untested
         name = package.file
         if name in lock.files if lock else loading.is_file(store / name):
@@ -133,31 +135,34 @@ def lines(
     yield f"image {release.image.reference}{f'  id {lock.image.id}' if lock else ''}"
     yield f"  {file(release.image.file)}"
     if lock:
-        yield f"  {compatibility.said(release, lock)}"
+        yield f"  {compatibility.describe_required_driver(release, lock)}"
     yield f"container {release.container.name}"
-    for on_host, inside in host_paths.mounts(release):
+    for on_host, inside in host_paths.list_mounts(release):
         yield f"  mount {on_host} at {inside}"
     for source in release.sources:
         commit = f" = {lock.commits[source.name]}" if lock else ""
         yield f"source {source.name} at {source.revision}{commit}"
-        origin = source.bundle or withheld(source.url or "")
-        yield f"  {host_paths.on_host(release, source.path)} from {origin}"
+        origin = source.bundle or hide_credentials(source.url or "")
+        yield f"  {host_paths.to_host_path(release, source.path)} from {origin}"
     for weights in release.weights:
-        files = lock.under(weights.folder).values() if lock else ()
+        files = lock.files_in(weights.folder).values() if lock else ()
         size = f", {sum(f.size for f in files)} bytes in {len(files)} files" if lock else ""
         yield f"weights {store}/{weights.folder} at {weights.target}{size}"
     if lock:
-        wanted = Wanted(release, lock, store, own)
-        state = HostState(cards=[Card(f"{n}", "0x0370", "01", "") for n in range(cards)])
+        wanted = ReleaseTarget(release, lock, store, card_numbers)
+        state = HostFacts(cards=[Card(f"{n}", "0x0370", "01", "") for n in range(cards)])
         words = container.run_arguments(wanted, state)
         yield f"run docker run {shlex.join(words)} --name {release.container.name} {lock.image.id}"
-        for change in patches.changes(wanted):
-            yield f"patch {change.container or 'host'}:{change.path}  sha256 {change.known or '?'}"
+        for change in patches.group_by_file(wanted):
+            place = f"{change.container_name or 'host'}:{change.path}"
+            yield f"patch {place}  sha256 {change.expected_sha256 or '?'}"
     for tree in release.migration.trees if release.migration else ():
         assert release.migration is not None
-        where = release.source(tree).path
+        where = release.find_source(tree).path
         yield f"run {release.image.python} {release.migration.tool} -i {where}"
-    shared = host_paths.shared("" if own is None else card_assignment.known(release), inside=True)
+    shared = host_paths.shared_folder(
+        "" if card_numbers is None else card_assignment.release_key(release), in_container=True
+    )
     for pip in release.packages.pip:
         words = packages.pip_arguments(pip, release.packages.wheelhouse is not None, shared)
         yield f"run {release.image.python} -m pip {shlex.join(words)}"
@@ -166,23 +171,28 @@ def lines(
     yield f"smoke ({smoke.kind}) {shlex.join(smoke.command)} in {smoke.workdir}: {judged}"
 
 
-def known(code: str) -> Iterator[str]:
+def related_facts(code: str) -> Iterator[str]:
     """What the tables of systems and of what goes with what have to say of a failure."""
     if code in ("OS_UNSUPPORTED", "HEADERS_MISSING"):
         from mlufleet.reference import systems_page
 
-        yield from systems_page.told(code)
+        yield from systems_page.describe_failure(code)
     elif code == "KERNEL_TOO_NEW":
         from fleet.release import compatibility
 
-        for limit in compatibility.table().kernels:
+        for limit in compatibility.load_table().kernels:
             yield f"driver {limit.driver} and older: kernels up to {limit.newest_kernel}"
 
 
-def told(inventory: str) -> Iterator[str]:
+def compatibility_notes(inventory: str) -> Iterator[str]:
     """What is known of driver and image of each release in an inventory."""
     from fleet.release import compatibility
 
-    parts = {part.identity: part for _, one in launcher.validated(inventory) for part in one.parts}
+    parts = {
+        part.identity: part
+        for _, one in launcher.validate_inventory(inventory)
+        for part in one.releases
+    }
     for part in sorted(parts.values(), key=lambda one: one.release.name):
-        yield f"{part.release.name}: {compatibility.said(part.release, part.lock)}"
+        driver = compatibility.describe_required_driver(part.release, part.lock)
+        yield f"{part.release.name}: {driver}"

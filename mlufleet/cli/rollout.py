@@ -12,14 +12,14 @@ import click
 from fleet.errors import InvalidInput
 
 #: of both commands; defaults are the plan's own
-LIMIT = click.option(
+LIMIT_OPTION = click.option(
     "--limit",
     multiple=True,
     metavar="WHO",
     help="Only these: hosts, groups, mlu[01-08], mlu*, several with commas.",
 )
-OPTIONS = (
-    LIMIT,
+PLAN_OPTIONS = (
+    LIMIT_OPTION,
     click.option("--exclude", multiple=True, metavar="WHO", help="All but these."),
     click.option("--data", multiple=True, metavar="KEY=VALUE", help="Data of every host."),
     click.option("--canary", type=int, help="Hosts that go first.  [default: 1]"),
@@ -57,8 +57,8 @@ OPTIONS = (
 )
 
 
-def planned(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(OPTIONS):
+def plan_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command
 
@@ -67,7 +67,7 @@ def planned(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("inventory", required=False)
 @click.option("--resume", is_flag=True, help="Go on with the last rollout, by its own options.")
 @click.option("--run", default="", help="The rollout to resume, if it is not the last one.")
-@planned
+@plan_options
 def rollout(inventory: str | None, resume: bool, run: str, **said: Any) -> None:
     """Bring INVENTORY to its releases: canaries first, then a window, within a failure budget.
 
@@ -84,36 +84,36 @@ def rollout(inventory: str | None, resume: bool, run: str, **said: Any) -> None:
                mlufleet rollout --resume
     """
     from fleet.documents import loading
-    from mlufleet.journal.journal import RUNS, running
+    from mlufleet.journal.journal import RUNS, is_running
     from mlufleet.report import derive
-    from mlufleet.rollout.coordinator import folder_of_last
+    from mlufleet.rollout.coordinator import find_resumable_run
     from mlufleet.rollout.plan import Plan
 
     if not resume:
         if run:
             raise InvalidInput("--run says which rollout to resume: add --resume")
-        _conduct(_plan("rollout", inventory, said))
+        _run_rollout(_build_plan("rollout", inventory, said))
         return
     given = [inventory] if inventory else []
     given += [f"--{name.replace('_', '-')}" for name, value in said.items() if value]
     if given:
         raise InvalidInput(f"--resume takes all of it from the run: leave out {' '.join(given)}")
-    folder = folder_of_last(RUNS, run)
-    if running(folder):
+    folder = find_resumable_run(RUNS, run)
+    if is_running(folder):
         raise InvalidInput(f"{folder}: this rollout is still at work")
-    before = derive.of(folder)
+    before = derive.derive_from_journal(folder)
     canaries = before["rollout"]["canaries"]
     proved = bool(canaries) and all(
         before["hosts"][name]["status"] in ("ok", "changed") for name in canaries
     )
     # of another version, it may lack what a plan has now
-    plan = loading.validate(Plan, before["rollout"]["plan"], folder / "journal.jsonl")
-    _conduct(plan, resumes=folder.name, proved=proved or plan.canary == 0)
+    plan = loading.validate_document(Plan, before["rollout"]["plan"], folder / "journal.jsonl")
+    _run_rollout(plan, resumes=folder.name, proved=proved or plan.canary == 0)
 
 
 @click.command()
 @click.argument("inventory")
-@planned
+@plan_options
 def rollback(inventory: str, **said: Any) -> None:
     """Take hosts of INVENTORY back to the release that passed on each before its present one.
 
@@ -123,10 +123,10 @@ def rollback(inventory: str, **said: Any) -> None:
     \b
     Example:  mlufleet rollback inventories/fleet.py --limit rack1 --window 50%
     """
-    _conduct(_plan("rollback", inventory, said))
+    _run_rollout(_build_plan("rollback", inventory, said))
 
 
-def _plan(kind: str, inventory: str | None, said: dict[str, Any]) -> Any:
+def _build_plan(kind: str, inventory: str | None, said: dict[str, Any]) -> Any:
     from fleet.documents import loading
     from mlufleet.rollout.plan import Plan
 
@@ -134,33 +134,35 @@ def _plan(kind: str, inventory: str | None, said: dict[str, Any]) -> Any:
         raise InvalidInput("say an inventory (inventories/fleet.py), or --resume")
     given = {name: value for name, value in said.items() if value is not None}
     asked = {"inventory": inventory, "kind": kind, **given}
-    plan = loading.validate(Plan, asked, Path("options"))
+    plan = loading.validate_document(Plan, asked, Path("options"))
     if plan.confirm and not sys.stdin.isatty():
         raise InvalidInput("--confirm needs a terminal to ask on; --pause SECONDS does not")
     return plan
 
 
-def _conduct(plan: Any, **resumed: Any) -> None:
+def _run_rollout(plan: Any, **resumed: Any) -> None:
     from gevent import monkey
 
     monkey.patch_all()
     from mlufleet.journal.journal import RUNS
     from mlufleet.report import publish, terminal
-    from mlufleet.rollout.coordinator import Conductor
-    from mlufleet.rollout.live_view import View
+    from mlufleet.rollout.coordinator import RolloutCoordinator
+    from mlufleet.rollout.live_view import LiveView
     from mlufleet.run import operator
 
-    with View():
-        result = Conductor(plan, operator.command(["mlufleet", *sys.argv[1:]]), **resumed).conduct()
+    with LiveView():
+        result = RolloutCoordinator(
+            plan, operator.redact_command(["mlufleet", *sys.argv[1:]]), **resumed
+        ).roll_out()
     folder = RUNS / result["run"]
-    publish.publish(result, folder)
-    terminal.summary(result, folder)
+    publish.write_exports(result, folder)
+    terminal.print_summary(result, folder)
     sys.exit(result["exit"])
 
 
 @click.command()
 @click.argument("run", default="latest")
-@LIMIT
+@LIMIT_OPTION
 def status(run: str, limit: tuple[str, ...]) -> None:
     """Say how far RUN is (the last one without), from its journal: also of a killed run.
 
@@ -170,13 +172,13 @@ def status(run: str, limit: tuple[str, ...]) -> None:
     """
     from mlufleet.rollout import status as rollout_status
 
-    for line in rollout_status.lines(run, limit):
+    for line in rollout_status.status_lines(run, limit):
         click.echo(line)
 
 
 @click.command()
 @click.argument("run", default="latest")
-@LIMIT
+@LIMIT_OPTION
 def drift(run: str, limit: tuple[str, ...]) -> None:
     """Say what was to do on each host when RUN last looked at it, stage by stage.
 
@@ -187,5 +189,5 @@ def drift(run: str, limit: tuple[str, ...]) -> None:
     """
     from mlufleet.rollout import status as rollout_status
 
-    for line in rollout_status.drift(run, limit):
+    for line in rollout_status.drift_lines(run, limit):
         click.echo(line)

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet.errors import Exit, InvalidInput
+from fleet.errors import ExitStatus, InvalidInput
 
 if TYPE_CHECKING:
-    from fleet.store.required_files import File
-    from fleet.store.verify import Wrong
+    from fleet.store.required_files import StoreFile
+    from fleet.store.verify import FileProblem
 
-STORE = click.option(
+STORE_OPTION = click.option(
     "--store",
     default="artifacts",
     show_default=True,
     help="Its folder.",
     type=click.Path(path_type=Path, file_okay=False),
 )
-RELEASES = click.argument("releases", nargs=-1, required=True)
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+RELEASES_ARGUMENT = click.argument("releases", nargs=-1, required=True)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
 @click.command()
-@RELEASES
-@STORE
-@JSON
+@RELEASES_ARGUMENT
+@STORE_OPTION
+@JSON_OPTION
 def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
     """Read every byte of the store that RELEASES need and compare it with their locks.
 
@@ -40,25 +40,25 @@ def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
     """
     from fleet.store import required_files
     from fleet.store import verify as verifying
-    from fleet.store.progress_bar import Told
+    from fleet.store.progress_bar import ProgressBar
 
-    files = required_files.by(releases).files
+    files = required_files.for_releases(releases).files
     total = sum(file.locked.size for file in files)
-    with Told(f"reading {store}", total, quiet=as_json) as told:
-        wrong = verifying.all_of(files, store, told)
-    _end(wrong, files, store, as_json)
+    with ProgressBar(f"reading {store}", total, quiet=as_json) as told:
+        wrong = verifying.verify_files(files, store, told)
+    _report_and_exit(wrong, files, store, as_json)
 
 
 @click.command()
-@RELEASES
-@STORE
+@RELEASES_ARGUMENT
+@STORE_OPTION
 @click.option(
     "--only",
     multiple=True,
     metavar="NAME",
     help="A file by its path in the store, a folder, or a pattern.",
 )
-@JSON
+@JSON_OPTION
 def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json: bool) -> None:
     """Fill the store with what RELEASES have a `url` (or a `mirror`) for.
 
@@ -71,18 +71,20 @@ def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json
     """
     from fleet.store import fetch as fetching
     from fleet.store import required_files
-    from fleet.store.progress_bar import Told
+    from fleet.store.progress_bar import ProgressBar
 
-    files = fetching.chosen(required_files.by(releases).files, only)
+    files = fetching.select_files(required_files.for_releases(releases).files, only)
     if not files:
         raise InvalidInput(f"no file of {' '.join(releases)} is {' or '.join(only)}")
     total = sum(file.locked.size for file in files)
-    with Told(f"filling {store}", total, quiet=as_json) as told:
-        wrong = fetching.all_of(files, store, told)
-    _end(wrong, files, store, as_json)
+    with ProgressBar(f"filling {store}", total, quiet=as_json) as told:
+        wrong = fetching.fetch_files(files, store, told)
+    _report_and_exit(wrong, files, store, as_json)
 
 
-def _end(wrong: list[Wrong], files: list[File], store: Path, as_json: bool) -> None:
+def _report_and_exit(
+    wrong: list[FileProblem], files: list[StoreFile], store: Path, as_json: bool
+) -> None:
     total = sum(file.locked.size for file in files)
     if as_json:
         listed = [
@@ -96,12 +98,12 @@ def _end(wrong: list[Wrong], files: list[File], store: Path, as_json: bool) -> N
         ]
         click.echo(json.dumps({"files": len(files), "bytes": total, "wrong": listed}, indent=1))
     else:
-        _show(wrong, store)
+        _print_problems(wrong, store)
         click.echo(f"{len(files) - len(wrong)} of {len(files)} files are right ({total} bytes)")
-    sys.exit(Exit.INVALID if wrong else Exit.OK)
+    sys.exit(ExitStatus.INVALID if wrong else ExitStatus.OK)
 
 
-def _show(wrong: list[Wrong], store: Path) -> None:
+def _print_problems(wrong: list[FileProblem], store: Path) -> None:
     if not wrong:
         return
     from rich.console import Console

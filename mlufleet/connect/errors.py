@@ -21,46 +21,46 @@ from mlufleet.connect.jump_hosts import CommandError, JumpError
 from mlufleet.connect.private_keys import KeyProblem
 
 #: what an `ssh` that is a ProxyCommand says of its host -> code
-SAID = {
+PROXY_COMMAND_ERRORS = {
     "HOST IDENTIFICATION HAS CHANGED": "HOST_KEY_CHANGED",
     "host key is known for": "HOST_KEY_UNKNOWN",
     "Permission denied (": "AUTH",
 }
 
 
-def fingerprint(key: PKey) -> str:
+def key_fingerprint(key: PKey) -> str:
     """As `ssh-keygen -l` shows it."""
     digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
     return f"{key.get_name()} SHA256:{digest}"
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
+def exception_chain(error: BaseException | None) -> Iterator[BaseException]:
     """An exception and what it came from, the last first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def failure(error: BaseException | None, tail: tuple[str, ...]) -> Failure:
+def classify_connect_error(error: BaseException | None, tail: tuple[str, ...]) -> Failure:
     """What pyinfra's connection error means.
 
     :param error: the exception, whose cause is paramiko's own; None: nothing is known
     :param tail: what pyinfra logged of the host
     """
     at = ""
-    for cause in causes(error):
+    for cause in exception_chain(error):
         if isinstance(cause, JumpError):
             at = f"jump host {cause.name}: "
-        if found := _meant(cause):
+        if found := _classify_exception(cause):
             code, detail = found
             return Failure(code, f"{at}{detail}", tail)
     return Failure("UNREACHABLE", tail[-1] if tail else "", tail)
 
 
-def _meant(cause: BaseException) -> tuple[str, str] | None:
+def _classify_exception(cause: BaseException) -> tuple[str, str] | None:
     """(code, detail) of one exception that is clear enough."""
     if isinstance(cause, BadHostKeyException):
-        shown, known = fingerprint(cause.key), fingerprint(cause.expected_key)
+        shown, known = key_fingerprint(cause.key), key_fingerprint(cause.expected_key)
         return "HOST_KEY_CHANGED", f"it shows {shown}, known is {known}"
     if isinstance(cause, (KeyProblem, PasswordRequiredException)):
         return "SSH_KEY", str(cause)
@@ -71,16 +71,16 @@ def _meant(cause: BaseException) -> tuple[str, str] | None:
     if isinstance(cause, IncompatiblePeer):
         return "SSH_ALGORITHMS", str(cause)
     if isinstance(cause, CommandError):
-        return _of_command(str(cause))
+        return _classify_proxy_output(str(cause))
     if isinstance(cause, SSHException) and not isinstance(cause, JumpError):
         found = re.search(r"No host key for \S+.*", str(cause))
         return ("HOST_KEY_UNKNOWN", found[0]) if found else None
     return None
 
 
-def _of_command(said: str) -> tuple[str, str]:
+def _classify_proxy_output(said: str) -> tuple[str, str]:
     lines = said.splitlines()
-    for words, code in SAID.items():
+    for words, code in PROXY_COMMAND_ERRORS.items():
         if found := next((line for line in lines if words in line), ""):
             offending = " ".join(line for line in lines if line.startswith("Offending"))
             return code, f"ProxyCommand: {found.strip('@ ')} {offending}".strip()

@@ -21,21 +21,28 @@ from paramiko import Channel, SSHException
 from paramiko import SSHClient as ParamikoClient
 from pyinfra.connectors.sshuserclient.client import SSHClient, get_host_keys, get_ssh_config
 
-from fleet.inventory.ssh_transport import quick
+from fleet.inventory.ssh_transport import make_fast_transport
 
 #: logins at one jump host at once: sshd drops some of those beyond ten (MaxStartups 10:30:100)
-LOGINS = 8
+MAX_LOGINS_PER_JUMP_HOST = 8
 #: of an `ssh` that is a ProxyCommand, before its own options: the first one given counts
-STRICT = ("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no")
+STRICT_SSH_OPTIONS = (
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "StrictHostKeyChecking=yes",
+    "-o",
+    "UpdateHostKeys=no",
+)
 
 #: ssh_config's word for no jump host
-NONE = "none"
+NO_JUMP_HOST = "none"
 
-_doors: dict[tuple[str, int], BoundedSemaphore] = {}
+_login_slots: dict[tuple[str, int], BoundedSemaphore] = {}
 #: jump hosts that are being connected to, the last one on behalf of those before it
-_way: ContextVar[tuple[str, ...]] = ContextVar("way", default=())
+_jump_chain: ContextVar[tuple[str, ...]] = ContextVar("way", default=())
 #: the known_hosts file that the inventory names for the host
-_known: ContextVar[str | None] = ContextVar("known", default=None)
+_known_hosts_file: ContextVar[str | None] = ContextVar("known", default=None)
 
 
 class JumpError(SSHException):
@@ -50,18 +57,20 @@ class CommandError(SSHException):
     """What a ProxyCommand said before it ended."""
 
 
-class Door(ParamikoClient):
+class LimitedClient(ParamikoClient):
     """The last part of a login, when ssh_config has been read."""
 
     def connect(self, hostname: str, **config: Any) -> None:  # type: ignore[override]
         config["port"] = int(config.get("port") or 22)  # ssh_config's is text
-        config.setdefault("transport_factory", quick)
+        config.setdefault("transport_factory", make_fast_transport)
         self.sock = config.get("sock")
         try:
-            with _doors.setdefault((hostname, config["port"]), BoundedSemaphore(LOGINS)):
+            with _login_slots.setdefault(
+                (hostname, config["port"]), BoundedSemaphore(MAX_LOGINS_PER_JUMP_HOST)
+            ):
                 super().connect(hostname, **config)
         except BaseException as error:
-            said = self.sock.said() if isinstance(self.sock, Command) else ""
+            said = self.sock.error_output() if isinstance(self.sock, ProxyCommand) else ""
             self.close()  # its reader would go on
             if said and isinstance(error, (EOFError, SSHException, OSError)):
                 raise CommandError(said) from error
@@ -80,31 +89,31 @@ class Door(ParamikoClient):
                 way.hop.close()  # type: ignore[attr-defined]
 
 
-class Client(SSHClient, Door):
+class HostClient(SSHClient, LimitedClient):
     """A host of the inventory."""
 
     def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
-        token = _known.set(given.get("_pyinfra_ssh_known_hosts_file"))
+        token = _known_hosts_file.set(given.get("_pyinfra_ssh_known_hosts_file"))
         try:
             super().connect(hostname, **given)  # type: ignore[no-untyped-call]
         finally:
-            _known.reset(token)
+            _known_hosts_file.reset(token)
 
 
-class Hop(SSHClient, Door):
+class JumpHostClient(SSHClient, LimitedClient):
     """A jump host: its key has to be a known one."""
 
     def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
         self.name = hostname
         self.config_file = given.get("_pyinfra_ssh_config_file")
-        if hostname == NONE:
+        if hostname == NO_JUMP_HOST:
             return
         if given.get("sock") is None:
             given.pop("sock", None)  # it would hide a way of its own
         given["_pyinfra_ssh_strict_host_key_checking"] = "yes"
-        if known := _known.get():  # beside those of the user's ssh_config
+        if known := _known_hosts_file.get():  # beside those of the user's ssh_config
             self._system_host_keys = get_host_keys((os.path.expanduser(known),))
-        with _step(hostname), _at(hostname):
+        with _extend_chain(hostname), _jump_errors(hostname):
             super().connect(hostname, **given)  # type: ignore[no-untyped-call]
 
     def gateway(
@@ -116,14 +125,14 @@ class Hop(SSHClient, Door):
         timeout: float | None = None,
     ) -> Channel | None:
         """A way on to the next one, whose name here may be one of ssh_config's."""
-        if self.name == NONE:
+        if self.name == NO_JUMP_HOST:
             return None
         port = target_port
         if target != hostname and (known := get_ssh_config(self.config_file)):
             target = known.lookup(target).get("hostname", target)
         under = self.get_transport()
         assert under is not None
-        with _at(f"{self.name}: {target}:{port}"):
+        with _jump_errors(f"{self.name}: {target}:{port}"):
             channel = under.open_channel(
                 "direct-tcpip", (target, int(port)), ("127.0.0.1", 0), timeout=timeout
             )
@@ -132,7 +141,7 @@ class Hop(SSHClient, Door):
 
 
 @contextmanager
-def _at(name: str) -> Iterator[None]:
+def _jump_errors(name: str) -> Iterator[None]:
     """:raises JumpError: whatever goes wrong, unless a jump host before it is named already"""
     try:
         yield
@@ -143,26 +152,26 @@ def _at(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _step(name: str) -> Iterator[None]:
-    way = _way.get()
+def _extend_chain(name: str) -> Iterator[None]:
+    way = _jump_chain.get()
     if name in way:
         raise JumpError(name, f"ProxyJump goes round: {' -> '.join((*way, name))}")
-    token = _way.set((*way, name))
+    token = _jump_chain.set((*way, name))
     try:
         yield
     finally:
-        _way.reset(token)
+        _jump_chain.reset(token)
 
 
-class Command:
+class ProxyCommand:
     """A ProxyCommand as a socket; it has no terminal to ask on."""
 
     def __init__(self, line: str) -> None:
         self._sock, theirs = socket.socketpair()
-        self._said, self._last = tempfile.TemporaryFile(), ""  # noqa: SIM115
+        self._said, self._error_output = tempfile.TemporaryFile(), ""  # noqa: SIM115
         with theirs:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {strict(line)}"],
+                ["/bin/sh", "-c", f"exec {add_strict_options(line)}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=self._said,
@@ -172,10 +181,10 @@ class Command:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
-    def said(self) -> str:
+    def error_output(self) -> str:
         """Its errors, if it has ended by itself."""
         self.close()
-        return self._last
+        return self._error_output
 
     def close(self) -> None:
         self._sock.close()
@@ -184,7 +193,7 @@ class Command:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)  # it sees the end of its input
         self._said.seek(0)
-        self._last = self._said.read(65536).decode(errors="replace").strip()
+        self._error_output = self._said.read(65536).decode(errors="replace").strip()
         self._said.close()
         if self._process.poll() is None:
             self._process.terminate()
@@ -192,14 +201,14 @@ class Command:
                 self._process.wait(1)
 
 
-def command(line: str | None) -> Command | None:
+def open_proxy_command(line: str | None) -> ProxyCommand | None:
     """In place of paramiko's, which does not notice that a command has ended."""
-    return Command(line) if line else None
+    return ProxyCommand(line) if line else None
 
 
-def strict(line: str) -> str:
+def add_strict_options(line: str) -> str:
     """A ProxyCommand that takes no key that is not known, and does not ask."""
     words = line.split(None, 1)
     if os.path.basename(words[0]) != "ssh":
         return line
-    return " ".join([words[0], shlex.join(STRICT), *words[1:]])
+    return " ".join([words[0], shlex.join(STRICT_SSH_OPTIONS), *words[1:]])

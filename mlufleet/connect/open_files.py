@@ -6,26 +6,26 @@ import resource
 from collections.abc import Iterable
 from typing import Any
 
-from fleet.inventory.pyinfra_errors import Plain
+from fleet.inventory.pyinfra_errors import InputError
 
 #: of the process, and of the hosts at work: logs, files that are sent, further sessions
-BASE = 160
+BASE_FILES = 160
 #: of one host as long as the run lasts: its connection; a ProxyCommand has its errors as well
-PER_HOST = 2
+FILES_PER_HOST = 2
 
 
-def allow(hosts: Iterable[Any]) -> None:
+def raise_limit(hosts: Iterable[Any]) -> None:
     """Raise the limit of open files to what so many hosts need.
 
     :raises Plain: the hard limit is lower
     """
     count = len(list(hosts))
-    need = BASE + PER_HOST * count
+    need = BASE_FILES + FILES_PER_HOST * count
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= need:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
-        raise Plain(
+        raise InputError(
             f"{count} hosts need up to {need} open files at once, and the limit is {hard} "
             "(`ulimit -Hn`): raise it, or take fewer hosts with --limit"
         )

@@ -7,18 +7,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fleet.inventory.pyinfra_errors import Plain
+from fleet.inventory.pyinfra_errors import InputError
 
 #: of OpenSSH's own format, after its two lines of dashes
-MAGIC = b"openssh-key-v1\0"
+OPENSSH_MAGIC = b"openssh-key-v1\0"
 BEGIN, END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
 
 
-class KeyProblem(Plain):
+class KeyProblem(InputError):
     """A private key that no login can be made with."""
 
 
-def ready(state: Any, data: Any) -> None:
+def provide_key(state: Any, data: Any) -> None:
     """Give pyinfra the key of a host's `ssh_key`, which it would ask a passphrase for.
 
     :raises KeyProblem: it cannot be used
@@ -39,22 +39,22 @@ def load(name: str, password: str = "") -> Any:
     from pyinfra.connectors.ssh_util import load_key_with_certificate
 
     path = Path(name).expanduser()
-    text = _text(name, path)
+    text = _read_key_text(name, path)
     try:
         return load_key_with_certificate(name, password, allow_prompt=False)
     except (PyinfraError, SSHException, ValueError) as error:
         if password:
             raise KeyProblem(f"{name} cannot be opened with ssh_key_password") from error
         if "is encrypted" not in str(error):
-            raise KeyProblem(f"{name}: {_kind(text)}") from error
-    if key := _held(_public(path, text)):
+            raise KeyProblem(f"{name}: {_describe_unusable(text)}") from error
+    if key := _agent_key(_public_half(path, text)):
         return key
     raise KeyProblem(
         f"{name} has a passphrase, and ssh-agent does not hold it: `ssh-add {name}` before the run"
     )
 
 
-def _text(name: str, path: Path) -> str:
+def _read_key_text(name: str, path: Path) -> str:
     """:raises KeyProblem: it cannot be read"""
     try:
         return path.read_text(encoding="ascii")
@@ -66,7 +66,7 @@ def _text(name: str, path: Path) -> str:
         raise KeyProblem(f"{name} cannot be read: {error.strerror}") from None
 
 
-def _kind(text: str) -> str:
+def _describe_unusable(text: str) -> str:
     """What a file is that is no usable private key."""
     first = text.lstrip().partition("\n")[0]
     if first.startswith(("ssh-", "ecdsa-", "sk-", "---- BEGIN SSH2 PUBLIC")):
@@ -80,12 +80,12 @@ def _kind(text: str) -> str:
     return "this is no private key"
 
 
-def _public(path: Path, text: str) -> bytes:
+def _public_half(path: Path, text: str) -> bytes:
     """The public half of a key that is encrypted; b"" where it cannot be told."""
     try:
         if BEGIN in text:
             inner = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
-            rest = base64.b64decode(inner).removeprefix(MAGIC)
+            rest = base64.b64decode(inner).removeprefix(OPENSSH_MAGIC)
             for _ in range(3):  # cipher, key derivation and its options
                 rest = rest[4 + int.from_bytes(rest[:4], "big") :]
             return rest[8 : 8 + int.from_bytes(rest[4:8], "big")]
@@ -94,7 +94,7 @@ def _public(path: Path, text: str) -> bytes:
         return b""
 
 
-def _held(public: bytes) -> Any:
+def _agent_key(public: bytes) -> Any:
     """The key of ssh-agent with this public half, if there is one."""
     from paramiko import Agent, SSHException
 
@@ -104,10 +104,10 @@ def _held(public: bytes) -> Any:
         found = next((key for key in Agent().get_keys() if key.asbytes() == public), None)
     except (SSHException, OSError):
         return None
-    return _in_turn(found) if found else None
+    return _serialize_signing(found) if found else None
 
 
-def _in_turn(key: Any) -> Any:
+def _serialize_signing(key: Any) -> Any:
     """Hosts that log in together share one connection to the agent: one asks after the other."""
     from gevent.lock import BoundedSemaphore
 

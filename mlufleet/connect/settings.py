@@ -21,41 +21,41 @@ from pyinfra.api.state import State
 from pyinfra.connectors import ssh, ssh_util, sshuserclient, util
 from pyinfra.connectors.sshuserclient import client
 
-from fleet.errors import Asked
-from fleet.inventory.pyinfra_errors import Plain
+from fleet.errors import PromptRefused
+from fleet.inventory.pyinfra_errors import InputError
 from mlufleet.connect import open_files, private_keys
-from mlufleet.connect.errors import causes
-from mlufleet.connect.jump_hosts import Client, Hop, command
+from mlufleet.connect.errors import exception_chain
+from mlufleet.connect.jump_hosts import HostClient, JumpHostClient, open_proxy_command
 
 #: seconds that one try to log in may take, jump hosts and all
-LIMIT = 90
+LOGIN_TIMEOUT_S = 90
 #: seconds before each further try where an sshd has too many logins at once (MaxStartups)
-PAUSES = (0.5, 1, 2, 4, 8)
-STRICT: Final = "ssh_strict_host_key_checking"
+RETRY_DELAYS_S = (0.5, 1, 2, 4, 8)
+STRICT_HOST_KEYS: Final = "ssh_strict_host_key_checking"
 
 _connect = ssh.SSHConnector.connect
 _connect_all = api_connect.connect_all
 
 
-def unattended() -> None:
+def configure_unattended() -> None:
     """Let pyinfra connect by these rules; said before its inventory is read."""
     from pyinfra_cli import cli  # its import makes all of a process cooperative
 
     cli.connect_all = connect_all
-    cli._do_confirm = confirmed(cli._do_confirm)
-    util.getpass = ssh_util.getpass = nobody  # type: ignore[assignment]
+    cli._do_confirm = explain_missing_terminal(cli._do_confirm)
+    util.getpass = ssh_util.getpass = refuse_prompt  # type: ignore[assignment]
     ssh.SSHConnector.connect = connect  # type: ignore[method-assign]
-    ssh.SSHClient = Client  # type: ignore[misc]
-    client.SSHClient = sshuserclient.SSHClient = Hop  # type: ignore[misc]
-    client.ProxyCommand = command  # type: ignore[misc, assignment]
+    ssh.SSHClient = HostClient  # type: ignore[misc]
+    client.SSHClient = sshuserclient.SSHClient = JumpHostClient  # type: ignore[misc]
+    client.ProxyCommand = open_proxy_command  # type: ignore[misc, assignment]
 
 
-def nobody(*_: Any) -> str:
+def refuse_prompt(*_: Any) -> str:
     """:raises Asked: always"""
-    raise Asked("a password is wanted, and nobody is asked for one")
+    raise PromptRefused("a password is wanted, and nobody is asked for one")
 
 
-def confirmed(ask: Callable[[str], bool]) -> Callable[[str], bool]:
+def explain_missing_terminal(ask: Callable[[str], bool]) -> Callable[[str], bool]:
     """pyinfra's own question before it begins, where it was not given `-y`."""
 
     @wraps(ask)
@@ -63,7 +63,7 @@ def confirmed(ask: Callable[[str], bool]) -> Callable[[str], bool]:
         try:
             return ask(question)
         except EOFError:
-            raise Plain("nobody is there to confirm: say -y, or --dry to look only") from None
+            raise InputError("nobody is there to confirm: say -y, or --dry to look only") from None
 
     return asked
 
@@ -71,7 +71,7 @@ def confirmed(ask: Callable[[str], bool]) -> Callable[[str], bool]:
 def connect_all(state: State) -> None:
     """Connect to every host; those that cannot be are left out."""
     hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
-    open_files.allow(hosts)
+    open_files.raise_limit(hosts)
     if state.should_raise_failed_hosts:  # it would ask at the first host that fails
         state.should_raise_failed_hosts = state.config.FAIL_PERCENT = None
     _connect_all(state)
@@ -82,37 +82,37 @@ def connect(self: ssh.SSHConnector) -> None:
 
     :raises ConnectError: whatever goes wrong
     """
-    for pause in (*PAUSES, None):
+    for pause in (*RETRY_DELAYS_S, None):
         try:
-            _once(self)
+            _connect_once(self)
             return
         except ConnectError as error:
-            if pause is None or not crowded(error):
+            if pause is None or not dropped_before_login(error):
                 raise
             time.sleep(pause * random.uniform(0.5, 1.5))
 
 
-def _once(connector: ssh.SSHConnector) -> None:
-    limit = gevent.Timeout(LIMIT)
+def _connect_once(connector: ssh.SSHConnector) -> None:
+    limit = gevent.Timeout(LOGIN_TIMEOUT_S)
     try:
         with limit:
-            if connector.host.data.get(STRICT) is None:  # pyinfra would take any new key
-                connector.data[STRICT] = "yes"
-            private_keys.ready(connector.state, connector.data)
+            if connector.host.data.get(STRICT_HOST_KEYS) is None:  # pyinfra would take any new key
+                connector.data[STRICT_HOST_KEYS] = "yes"
+            private_keys.provide_key(connector.state, connector.data)
             _connect(connector)
     except ConnectError:
         raise
     except gevent.Timeout as error:
         if error is not limit:
             raise
-        raise ConnectError(f"Could not connect (no login within {LIMIT} s)") from error
+        raise ConnectError(f"Could not connect (no login within {LOGIN_TIMEOUT_S} s)") from error
     except Exception as error:
         raise ConnectError(f"Could not connect ({type(error).__name__}: {error})") from error
 
 
-def crowded(error: BaseException) -> bool:
+def dropped_before_login(error: BaseException) -> bool:
     """Whether an sshd hung up before it was told who comes: MaxStartups, most of all."""
-    found = list(causes(error))
+    found = list(exception_chain(error))
     if any(isinstance(one, (AuthenticationException, BadHostKeyException)) for one in found):
         return False
     return any(isinstance(one, (EOFError, ConnectionResetError, BrokenPipeError)) for one in found)

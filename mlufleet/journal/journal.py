@@ -18,10 +18,10 @@ from mlufleet.journal import event_fields
 
 RUNS = Path("runs")
 #: bytes that are to be free where it is, when a run begins
-ROOM = 1 << 20
+MIN_FREE_BYTES = 1 << 20
 
 
-def identity() -> str:
+def new_run_id() -> str:
     """A name for a run that begins now: also another machine's, in the same second, is another.
 
     Hosts know their holder by it; a process id is small, and equal in every container.
@@ -29,7 +29,7 @@ def identity() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.randbelow(10**9):09}"
 
 
-def ready() -> None:
+def check_writable() -> None:
     """:raises InvalidInput: a run could not keep its journal"""
     place = RUNS if RUNS.exists() else RUNS.absolute().parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
@@ -38,27 +38,27 @@ def ready() -> None:
             "needs for its journal and report"
         )
     free = os.statvfs(place)
-    if free.f_blocks and free.f_bavail * free.f_frsize < ROOM:
+    if free.f_blocks and free.f_bavail * free.f_frsize < MIN_FREE_BYTES:
         raise InvalidInput(
-            f"{RUNS.absolute()}: less than {ROOM >> 20} MiB are free, which a run "
+            f"{RUNS.absolute()}: less than {MIN_FREE_BYTES >> 20} MiB are free, which a run "
             "needs for its journal and report"
         )
 
 
-def folder(path: Path) -> Path:
+def make_run_folder(path: Path) -> Path:
     """A run's folder, made: it is nobody else's, whatever the umask is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
-def opened(path: Path) -> int:
+def open_for_append(path: Path) -> int:
     """A file of a run, open to append: no other user reads it, and no link is followed."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o600)
 
 
-def file_name(host: str) -> str:
+def safe_file_name(host: str) -> str:
     """A host's name as the name of a file of the run."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", host)
 
@@ -73,7 +73,7 @@ class Journal:
         self.folder = folder
         self._started = time.time()
         self._file: int | None = None
-        self._cut = False
+        self._line_incomplete = False
 
     def append(self, kind: str, host: str = "", **fields: Any) -> None:
         """Write one event; a line is whole on disk when this returns.
@@ -81,7 +81,7 @@ class Journal:
         :raises OSError: it is not; what is written later is whole again
         """
         if self._file is None:
-            self._file = opened(folder(self.folder) / "journal.jsonl")
+            self._file = open_for_append(make_run_folder(self.folder) / "journal.jsonl")
             # held as long as this process lives: whoever reads can tell a run that is still on
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._write({"time": self._started, "kind": "run", "host": ""})
@@ -91,15 +91,15 @@ class Journal:
         assert self._file is not None
         event["time"] = round(event["time"], 3)
         line = json.dumps(event, ensure_ascii=False) + "\n"
-        left = ("\n" * self._cut + line).encode("utf-8", "backslashreplace")
-        self._cut = True  # until all of it is there
+        left = ("\n" * self._line_incomplete + line).encode("utf-8", "backslashreplace")
+        self._line_incomplete = True  # until all of it is there
         while left:
             left = left[os.write(self._file, left) :]
         os.fsync(self._file)
-        self._cut = False
+        self._line_incomplete = False
 
 
-def _events(folder: Path) -> Iterator[dict[str, Any]]:
+def _iterate_events(folder: Path) -> Iterator[dict[str, Any]]:
     # bytes: the cut may be inside a letter, and a text has more line ends than "\n"
     with (folder / "journal.jsonl").open("rb") as lines:
         for line in lines:
@@ -107,22 +107,22 @@ def _events(folder: Path) -> Iterator[dict[str, Any]]:
                 event = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if event_fields.event(event):
+            if event_fields.is_event(event):
                 # a plan is the operator's own, and is followed to the letter when it is resumed
-                yield event if event["kind"] == "rollout" else sanitize.data(event)
+                yield event if event["kind"] == "rollout" else sanitize.escape_data(event)
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read_events(folder: Path) -> list[dict[str, Any]]:
     """A run's events, all of them plain text; a line cut by a kill is left out."""
-    return list(_events(folder))
+    return list(_iterate_events(folder))
 
 
-def has(folder: Path, kind: str) -> bool:
+def has_event(folder: Path, kind: str) -> bool:
     """Whether something of this kind happened in a run; what comes after it is not read."""
-    return any(event["kind"] == kind for event in _events(folder))
+    return any(event["kind"] == kind for event in _iterate_events(folder))
 
 
-def running(folder: Path) -> bool:
+def is_running(folder: Path) -> bool:
     """Whether the process that writes a run's journal is alive."""
     with (folder / "journal.jsonl").open("rb") as stream:
         try:

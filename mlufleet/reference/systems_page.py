@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.release.operating_systems import table
+from fleet.release.operating_systems import load_table
 
 
-def told(code: str) -> Iterator[str]:
+def describe_failure(code: str) -> Iterator[str]:
     """What the table has to say of a failure."""
     if code == "OS_UNSUPPORTED":
-        for system in table():
+        for system in load_table():
             yield f"{system.name}: {system.file}".replace("{system}", system.name)
     elif code == "HEADERS_MISSING":
-        for system in table():
+        for system in load_table():
             yield f"{system.name}: {system.tool} install {system.headers}"
 
 
@@ -34,7 +34,7 @@ How far each driver follows the kernel is in [files/compatibility.yml](../files/
 """
 
 
-def page() -> str:
+def render_page() -> str:
     """The table as a page of the reference."""
     head = (
         "system",
@@ -49,7 +49,7 @@ def page() -> str:
         "inferred",
     )
     rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for system in table():
+    for system in load_table():
         names = system.file.replace("{system}", system.name)
         cells = (
             system.title,

@@ -32,22 +32,22 @@ from pathlib import Path
 from typing import Any
 
 from fleet.documents import atomic_write
-from fleet.errors import LEFT, Exit
+from fleet.errors import DEFERRED_CODES, ExitStatus
 from mlufleet.journal import journal
 
-SCHEMA = 2
+SCHEMA_VERSION = 2
 #: from what needs somebody to what needs nobody
 STATUSES = ("failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok")
 #: failures after which nobody knows how a host is
-GONE = ("CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG")
-FAILURE = ("stage", "code", "sentence", "remedy", "tail")
+HOST_LOST_CODES = ("CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG")
+FAILURE_KEYS = ("stage", "code", "sentence", "remedy", "tail")
 
 
-def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
+def derive_report(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
     """The report of these events."""
     hosts: dict[str, dict[str, Any]] = {}
     report: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema": SCHEMA_VERSION,
         "run": run,
         "kind": "deploy",
         "started": None,
@@ -61,15 +61,15 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
     for event in events:
         # what lacks what its kind has was written by another version, or by somebody else
         with suppress(KeyError, TypeError, ValueError, AttributeError):
-            _hear(report, event)
+            _apply_event(report, event)
     for host in hosts.values():
         if report["dry"]:  # nothing was begun: what would be refused is all that there is to say
             host["failure"] = host["failure"] or host["refusal"]
-        host["status"] = _status(host, report["rollout"])
+        host["status"] = _host_status(host, report["rollout"])
         host["old"] = host["seen"] is not None and (
             host["touched"] > host["seen"] or host["now"] not in ("", "begins")
         )
-        host["ahead"] = _ahead(host)
+        host["ahead"] = _prefetch_seconds(host)
         for key in (
             "looked",
             "touched",
@@ -86,13 +86,13 @@ def derive(events: list[dict[str, Any]], run: str) -> dict[str, Any]:
     return report
 
 
-def _hear(report: dict[str, Any], event: dict[str, Any]) -> None:
+def _apply_event(report: dict[str, Any], event: dict[str, Any]) -> None:
     kind, name, hosts = event["kind"], event["host"], report["hosts"]
     if kind == "run":
         report["started"] = event["time"]
     elif kind == "hosts":
         for host in event["names"]:
-            hosts.setdefault(host, _host())["groups"] = event.get("groups", {}).get(host, [])
+            hosts.setdefault(host, _new_host())["groups"] = event.get("groups", {}).get(host, [])
     elif kind == "rollout":
         plan = event["plan"]
         report["kind"] = plan["kind"]
@@ -114,10 +114,10 @@ def _hear(report: dict[str, Any], event: dict[str, Any]) -> None:
     elif kind == "seeded":
         report["seeded"] += event["sent"]
     if name:
-        _take(hosts.setdefault(name, _host()), event)
+        _apply_host_event(hosts.setdefault(name, _new_host()), event)
 
 
-def _host() -> dict[str, Any]:
+def _new_host() -> dict[str, Any]:
     return {
         "status": "skipped",
         "stages": [],
@@ -157,20 +157,20 @@ def _host() -> dict[str, Any]:
     }
 
 
-def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
+def _apply_host_event(host: dict[str, Any], event: dict[str, Any]) -> None:
     kind = event["kind"]
     if kind == "unreachable":
         host.update(unreachable=True, touched=event["time"])
-        host["failure"] = {k: event[k] for k in FAILURE}
+        host["failure"] = {k: event[k] for k in FAILURE_KEYS}
     elif kind == "observed":
         if not host["touched"]:  # what differed at the beginning; not what differs on the way back
             host["drift"] = event.get("drift", {})
         host.update(looked=True, needs=event["needs"], proofs=event.get("proofs", ["smoke"]))
-        _seen(host, event)
+        _apply_observation(host, event)
         host["answer"] = event.get("answer") or host["answer"]
         host["refusal"] = event.get("refusal")
     elif kind == "facts":
-        _seen(host, event)
+        _apply_observation(host, event)
     elif kind == "released":
         if host["lock"] and host["lock"]["run"] == event["run"]:
             host["lock"] = None
@@ -190,8 +190,8 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["touched"] = event["time"]
         host["now"] = f"{event['stage']}: {event['title']}"
     elif kind == "failed":
-        host.update(failure={k: event[k] for k in FAILURE}, now="")
-        if event["code"] in GONE:
+        host.update(failure={k: event[k] for k in FAILURE_KEYS}, now="")
+        if event["code"] in HOST_LOST_CODES:
             host["touched"] = event["time"]
     elif kind == "answer":
         of, text = event.get("of", ""), event["text"]
@@ -215,10 +215,10 @@ def _take(host: dict[str, Any], event: dict[str, Any]) -> None:
                 f"{event['title']}: it left the swarm ({event['fallback']}), the rest came by SSH"
             )
     else:
-        _travelled(host, event)
+        _apply_rollout_event(host, event)
 
 
-def _seen(host: dict[str, Any], event: dict[str, Any]) -> None:
+def _apply_observation(host: dict[str, Any], event: dict[str, Any]) -> None:
     """What a look saw takes the place of what the one before it saw."""
     tests = {name: host["validation"][name] for name in host["tested"]}
     host.update(
@@ -233,7 +233,7 @@ def _seen(host: dict[str, Any], event: dict[str, Any]) -> None:
     )
 
 
-def _travelled(host: dict[str, Any], event: dict[str, Any]) -> None:
+def _apply_rollout_event(host: dict[str, Any], event: dict[str, Any]) -> None:
     """What only a rollout tells of a host."""
     kind = event["kind"]
     if kind == "begin":
@@ -254,7 +254,7 @@ def _travelled(host: dict[str, Any], event: dict[str, Any]) -> None:
         host["needs"] = []
 
 
-def _ahead(host: dict[str, Any]) -> float:
+def _prefetch_seconds(host: dict[str, Any]) -> float:
     """Seconds of transfers before the stage began that wanted them."""
     begun = {stage["stage"]: stage["began"] for stage in host["stages"]}
     early = 0.0
@@ -263,13 +263,13 @@ def _ahead(host: dict[str, Any]) -> float:
     return round(early, 2)
 
 
-def _status(host: dict[str, Any], rollout: dict[str, Any] | None) -> str:
+def _host_status(host: dict[str, Any], rollout: dict[str, Any] | None) -> str:
     if host["rolled_back"] and host["rolled_back"]["to"]:
         return "rolled back"
     if host["unreachable"]:
         return "unreachable"
     if host["failure"]:
-        return "skipped" if host["failure"]["code"] in LEFT else "failed"
+        return "skipped" if host["failure"]["code"] in DEFERRED_CODES else "failed"
     if rollout and host["began"] is None and (host["needs"] or not host["looked"]):
         return "not started"
     done = {stage["stage"] for stage in host["stages"]}
@@ -278,36 +278,36 @@ def _status(host: dict[str, Any], rollout: dict[str, Any] | None) -> str:
     return "changed" if any(stage["changes"] for stage in host["stages"]) else "ok"
 
 
-def exit_status(report: dict[str, Any]) -> Exit:
+def exit_status(report: dict[str, Any]) -> ExitStatus:
     """The exit status of ``mlufleet`` that a report stands for."""
     statuses = {host["status"] for host in report["hosts"].values()}
     stopped = report["rollout"]["stopped"] if report["rollout"] else ""
     if report["interrupted"]:
-        return Exit.INTERRUPTED
+        return ExitStatus.INTERRUPTED
     if "rolled back" in statuses or stopped in ("budget", "declined"):
-        return Exit.STOPPED
+        return ExitStatus.STOPPED
     if "failed" in statuses:
-        return Exit.FAILED
+        return ExitStatus.FAILED
     if "unreachable" in statuses:
-        return Exit.UNREACHABLE
+        return ExitStatus.UNREACHABLE
     if statuses & {"skipped", "not started"} and not report["dry"]:
-        return Exit.FAILED
-    return Exit.OK
+        return ExitStatus.FAILED
+    return ExitStatus.OK
 
 
-def of(folder: Path) -> dict[str, Any]:
+def derive_from_journal(folder: Path) -> dict[str, Any]:
     """The report of a run, without writing it."""
-    return derive(journal.read(folder), folder.name)
+    return derive_report(journal.read_events(folder), folder.name)
 
 
-def write(folder: Path, *, newest: bool = True) -> dict[str, Any]:
+def write_report(folder: Path, *, newest: bool = True) -> dict[str, Any]:
     """Derive and store ``report.json``.
 
     :param newest: point runs/latest to it
     """
-    report = of(folder)
+    report = derive_from_journal(folder)
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    atomic_write.write(folder / "report.json", text, private=True)
+    atomic_write.replace_file(folder / "report.json", text, private=True)
     if not newest:
         return report
     link = folder.parent / f".latest-{os.getpid()}"

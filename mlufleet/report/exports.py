@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlufleet.report.last_seen import moment
-from mlufleet.report.model import STATUSES, Host, Report, read
+from mlufleet.report.last_seen import format_utc
+from mlufleet.report.model import STATUSES, HostReport, Report, parse_report
 
 COLUMNS = (
     "host",
@@ -27,9 +27,9 @@ COLUMNS = (
     "seen",
     "old",
 )
-INFO = ("driver", "release", "os", "kernel")
+INFO_LABELS = ("driver", "release", "os", "kernel")
 #: metric -> (what it is in a few words); every one is a gauge
-HELP = {
+METRIC_HELP = {
     "mlufleet_host_status": "1 for the status a host was left with, 0 for every other.",
     "mlufleet_host_cards": "Cards of a host, working or not.",
     "mlufleet_cards_healthy": "Cards of a host whose core runs.",
@@ -43,25 +43,25 @@ HELP = {
     "mlufleet_run_exit_status": "Exit status of the run.",
 }
 #: what a formula begins with in a spreadsheet; full-width ones are as good where Chinese is written
-FORMULAS = tuple("=+-@\t\r＝＋－＠")
+FORMULA_PREFIXES = tuple("=+-@\t\r＝＋－＠")
 Sample = tuple[dict[str, str], float]
 
 
-def prometheus(report: Mapping[str, Any]) -> str:
+def render_prometheus(report: Mapping[str, Any]) -> str:
     """The text exposition format, metrics in one block each, hosts by name."""
-    run = read(report)
+    run = parse_report(report)
     lines: list[str] = []
     for metric, samples in _metrics(run).items():
         if samples:
-            lines += [f"# HELP {metric} {HELP[metric]}", f"# TYPE {metric} gauge"]
-            lines += [f"{metric}{_labels(labels)} {value!r}" for labels, value in samples]
+            lines += [f"# HELP {metric} {METRIC_HELP[metric]}", f"# TYPE {metric} gauge"]
+            lines += [f"{metric}{_format_labels(labels)} {value!r}" for labels, value in samples]
     return "\n".join(lines) + "\n"
 
 
 def _metrics(run: Report) -> dict[str, list[Sample]]:
-    metrics: dict[str, list[Sample]] = {metric: [] for metric in HELP}
+    metrics: dict[str, list[Sample]] = {metric: [] for metric in METRIC_HELP}
     for name, host in run.hosts.items():
-        for metric, labels, value in _of_host(host):
+        for metric, labels, value in _host_samples(host):
             metrics[metric].append(({"host": name, **labels}, value))
     when = run.ended if run.ended is not None else run.started
     whole: dict[str, float | None] = {"timestamp_seconds": when, "exit_status": run.exit}
@@ -71,12 +71,12 @@ def _metrics(run: Report) -> dict[str, list[Sample]]:
     return metrics
 
 
-def _of_host(host: Host) -> Iterator[tuple[str, dict[str, str], float]]:
+def _host_samples(host: HostReport) -> Iterator[tuple[str, dict[str, str], float]]:
     for status in dict.fromkeys((*STATUSES, host.status)):
         yield "mlufleet_host_status", {"status": status}, int(host.status == status)
     if host.versions or host.cards:  # a host that was not seen has not zero cards
         yield "mlufleet_host_cards", {}, host.count
-        yield "mlufleet_driver_info", {key: host.versions.get(key, "") for key in INFO}, 1
+        yield "mlufleet_driver_info", {key: host.versions.get(key, "") for key in INFO_LABELS}, 1
     if host.seen is not None:
         yield "mlufleet_host_seen_timestamp_seconds", {}, host.seen
         yield "mlufleet_host_seen_old", {}, int(host.old)
@@ -89,20 +89,20 @@ def _of_host(host: Host) -> Iterator[tuple[str, dict[str, str], float]]:
         yield "mlufleet_host_failure_info", labels, 1
 
 
-def _labels(labels: dict[str, str]) -> str:
+def _format_labels(labels: dict[str, str]) -> str:
     if not labels:
         return ""
-    return "{" + ",".join(f'{key}="{_escape(value)}"' for key, value in labels.items()) + "}"
+    return "{" + ",".join(f'{key}="{_escape_label(value)}"' for key, value in labels.items()) + "}"
 
 
-def _escape(value: str) -> str:
+def _escape_label(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def facts(report: Mapping[str, Any]) -> list[dict[str, str]]:
+def card_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
     """One row a card; a host whose cards nobody saw has one row without a card."""
     rows: list[dict[str, str]] = []
-    for name, host in read(report).hosts.items():
+    for name, host in parse_report(report).hosts.items():
         for address in sorted({*host.cards, *host.serials}) or [""]:
             card = {
                 "host": name,
@@ -111,8 +111,8 @@ def facts(report: Mapping[str, Any]) -> list[dict[str, str]]:
                 "serial": host.serials.get(address, ""),
                 "state": host.cards.get(address, ""),
             }
-            of_host = {key: host.versions.get(key, "") for key in INFO}
-            of_host["seen"] = moment(host.seen) if host.seen is not None else ""
+            of_host = {key: host.versions.get(key, "") for key in INFO_LABELS}
+            of_host["seen"] = format_utc(host.seen) if host.seen is not None else ""
             of_host["old"] = "yes" if host.old else ""
             if host.owners:
                 of_host["release"] = host.owners.get(address, "")
@@ -120,19 +120,19 @@ def facts(report: Mapping[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def facts_json(report: Mapping[str, Any]) -> str:
-    return json.dumps(facts(report), indent=1, ensure_ascii=False) + "\n"
+def render_cards_json(report: Mapping[str, Any]) -> str:
+    return json.dumps(card_rows(report), indent=1, ensure_ascii=False) + "\n"
 
 
-def facts_csv(report: Mapping[str, Any]) -> str:
+def render_cards_csv(report: Mapping[str, Any]) -> str:
     """As RFC 4180, with a head; a value that a spreadsheet would run as a formula is quoted."""
     stream = io.StringIO()
     table = csv.DictWriter(stream, COLUMNS)
     table.writeheader()
-    for row in facts(report):
-        table.writerow({key: _harmless(value) for key, value in row.items()})
+    for row in card_rows(report):
+        table.writerow({key: _escape_formula(value) for key, value in row.items()})
     return stream.getvalue()
 
 
-def _harmless(value: str) -> str:
-    return f"'{value}" if value.lstrip(" ")[:1] in FORMULAS else value
+def _escape_formula(value: str) -> str:
+    return f"'{value}" if value.lstrip(" ")[:1] in FORMULA_PREFIXES else value

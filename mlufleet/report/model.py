@@ -14,11 +14,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from fleet.text import sanitize
 from fleet.vendor.validation_suite import FAILED, SKIPPED
-from mlufleet.journal.journal import file_name
+from mlufleet.journal.journal import safe_file_name
 from mlufleet.report.derive import STATUSES as STATUSES
-from mlufleet.report.host_ranges import natural
-from mlufleet.report.last_seen import last_seen
-from operations.host.facts import WORKS
+from mlufleet.report.host_ranges import natural_key
+from mlufleet.report.last_seen import stale_note
+from operations.host.facts import CARD_RUNNING
 
 STAGES = (
     "preflight",
@@ -37,25 +37,27 @@ STAGES = (
 )
 
 
-def kind(stage: str) -> str:
+def stage_name(stage: str) -> str:
     """A stage whichever release of its host it was for: "image of chatglm3-6b" is one of image."""
     return stage.partition(" of ")[0]
 
 
-def printable(value: object) -> str:
+def printable_text(value: object) -> str:
     """Text that every encoder takes and that no reader obeys, whoever wrote the report."""
-    return "" if value is None else sanitize.line(str(value))  # versions have a number of cards
+    return (
+        "" if value is None else sanitize.escape_line(str(value))
+    )  # versions have a number of cards
 
 
-Text = Annotated[str, BeforeValidator(printable)]
+PrintableText = Annotated[str, BeforeValidator(printable_text)]
 
 
-class _Tolerant(BaseModel):
+class _LenientModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @model_validator(mode="before")
     @classmethod
-    def _nothing_is_missing(cls, data: Any) -> Any:
+    def _drop_missing_values(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
         return {
@@ -65,61 +67,61 @@ class _Tolerant(BaseModel):
         }
 
 
-class Stage(_Tolerant):
-    stage: Text = ""
+class StageReport(_LenientModel):
+    stage: PrintableText = ""
     began: float | None = None
     seconds: float = 0.0
-    changes: list[Text] = []
+    changes: list[PrintableText] = []
 
 
-class Fault(_Tolerant):
-    stage: Text = ""
-    code: Text = ""
-    sentence: Text = ""
-    remedy: Text = ""
-    tail: list[Text] = []
+class HostFailure(_LenientModel):
+    stage: PrintableText = ""
+    code: PrintableText = ""
+    sentence: PrintableText = ""
+    remedy: PrintableText = ""
+    tail: list[PrintableText] = []
 
 
-class Test(_Tolerant):
+class ValidationResult(_LenientModel):
     """One of the vendor's validation suite."""
 
-    verdict: Text = ""
-    why: Text = ""
-    rates: dict[Text, float] = {}
+    verdict: PrintableText = ""
+    why: PrintableText = ""
+    rates: dict[PrintableText, float] = {}
 
 
-class Rollout(_Tolerant):
-    canaries: list[Text] = []
+class RolloutReport(_LenientModel):
+    canaries: list[PrintableText] = []
     window: int = 0
     max_fail: int = 0
-    stopped: Text = ""
-    resumes: Text = ""
+    stopped: PrintableText = ""
+    resumes: PrintableText = ""
 
 
-class Host(_Tolerant):
-    status: Text
-    stages: list[Stage] = []
-    failure: Fault | None = None
-    versions: dict[Text, Text] = {}
-    answer: Text = ""
-    kept: list[Text] = []
-    notes: list[Text] = []
-    drift: dict[Text, list[Text]] = {}
-    lock: dict[Text, Text] | None = None
-    cards: dict[Text, Text] = {}
-    serials: dict[Text, Text] = {}
-    models: dict[Text, Text] = {}
-    owners: dict[Text, Text] = {}
-    wanted: Text = ""
+class HostReport(_LenientModel):
+    status: PrintableText
+    stages: list[StageReport] = []
+    failure: HostFailure | None = None
+    versions: dict[PrintableText, PrintableText] = {}
+    answer: PrintableText = ""
+    kept: list[PrintableText] = []
+    notes: list[PrintableText] = []
+    drift: dict[PrintableText, list[PrintableText]] = {}
+    lock: dict[PrintableText, PrintableText] | None = None
+    cards: dict[PrintableText, PrintableText] = {}
+    serials: dict[PrintableText, PrintableText] = {}
+    models: dict[PrintableText, PrintableText] = {}
+    owners: dict[PrintableText, PrintableText] = {}
+    wanted: PrintableText = ""
     seen: float | None = None
     old: bool = False
-    validation: dict[Text, Test] = {}
-    groups: list[Text] = []
+    validation: dict[PrintableText, ValidationResult] = {}
+    groups: list[PrintableText] = []
     began: float | None = None
     ended: float | None = None
     canary: bool = False
-    rolled_back: dict[Text, Text] | None = None
-    way_back: Text = ""
+    rolled_back: dict[PrintableText, PrintableText] | None = None
+    way_back: PrintableText = ""
     sent: int = 0
     swarmed: int = 0
     ahead: float = 0.0
@@ -132,7 +134,7 @@ class Host(_Tolerant):
 
     @property
     def unhealthy(self) -> dict[str, str]:
-        return {address: state for address, state in self.cards.items() if state != WORKS}
+        return {address: state for address, state in self.cards.items() if state != CARD_RUNNING}
 
     @property
     def count(self) -> int:
@@ -156,7 +158,7 @@ class Host(_Tolerant):
                 else []
             ),
             *([self.way_back] if self.way_back else []),
-            *([said] if (said := last_seen(self.seen, self.old)) else []),
+            *([said] if (said := stale_note(self.seen, self.old)) else []),
             *(f"kept {what}" for what in self.kept),
             *(
                 [f"{self.swarmed / 1e6:,.0f} MB came by a swarm, {self.sent / 1e6:,.0f} MB by SSH"]
@@ -172,19 +174,19 @@ class Host(_Tolerant):
         ]
 
 
-class Report(_Tolerant):
-    run: Text = ""
-    kind: Text = "deploy"
+class Report(_LenientModel):
+    run: PrintableText = ""
+    kind: PrintableText = "deploy"
     started: float | None = None
     ended: float | None = None
     dry: bool = False
     interrupted: bool = False
     exit: int | None = None
-    rollout: Rollout | None = None
-    hosts: dict[Text, Host] = Field(default_factory=dict)
+    rollout: RolloutReport | None = None
+    hosts: dict[PrintableText, HostReport] = Field(default_factory=dict)
 
     @property
-    def validated(self) -> list[tuple[str, str, Test]]:
+    def validated(self) -> list[tuple[str, str, ValidationResult]]:
         """Host, test and what came of it; what failed comes first, then what did not run."""
         every = [
             (name, plugin, test)
@@ -202,16 +204,16 @@ class Report(_Tolerant):
         return {**known, **dict(sorted(seen.items()))}
 
 
-def read(report: Mapping[str, Any]) -> Report:
+def parse_report(report: Mapping[str, Any]) -> Report:
     """The report with its hosts in the order in which a person counts them.
 
     :raises pydantic.ValidationError: this is no report
     """
     found = Report.model_validate(report)
-    hosts = {name: found.hosts[name] for name in sorted(found.hosts, key=natural)}
+    hosts = {name: found.hosts[name] for name in sorted(found.hosts, key=natural_key)}
     return found.model_copy(update={"hosts": hosts})
 
 
-def log_file(name: str) -> str:
-    """Name of a host's log, beside the report; as :class:`mlufleet.run.run.Log` writes it."""
-    return f"{file_name(name)}.log"
+def log_file_name(name: str) -> str:
+    """Name of a host's log, beside the report; as :class:`mlufleet.run.run.HostLog` writes it."""
+    return f"{safe_file_name(name)}.log"

@@ -28,9 +28,9 @@ class Column:
     """
 
     title: str
-    most: int = 30
-    rank: int = 0
-    number: bool = False
+    max_width: int = 30
+    drop_rank: int = 0
+    is_numeric: bool = False
 
 
 Row = Sequence[str]
@@ -40,12 +40,12 @@ def console(*, err: bool = False) -> Console:
     return Console(stderr=err, highlight=False)
 
 
-def say(on: Console, text: str, style: str = "") -> None:
+def print_line(on: Console, text: str, style: str = "") -> None:
     """A line that is not broken: a command in it can be copied whole."""
-    on.print(Text(sanitize.line(text)), style=style, soft_wrap=True)
+    on.print(Text(sanitize.escape_line(text)), style=style, soft_wrap=True)
 
 
-def show(
+def print_table(
     on: Console,
     title: str,
     columns: Sequence[Column],
@@ -57,11 +57,11 @@ def show(
 
     :param columns: the first is the host, by the second rows are marked and ordered
     """
-    rows = [[sanitize.line(cell) for cell in row] for row in rows]
-    many = len(rows) > host_ranges.FEW
-    kept = _kept(columns, rows, on.width, many)
+    rows = [[sanitize.escape_line(cell) for cell in row] for row in rows]
+    many = len(rows) > host_ranges.MAX_LISTED_HOSTS
+    kept = _visible_columns(columns, rows, on.width, many)
     shown = (
-        _grouped([[row[at] for at in kept] for row in rows], [columns[at] for at in kept], rank)
+        _group_rows([[row[at] for at in kept] for row in rows], [columns[at] for at in kept], rank)
         if many
         else [[row[at] for at in kept] for row in rows]
     )
@@ -69,17 +69,17 @@ def show(
         max(map(cell_len, [columns[at].title, *(row[place] for row in shown)]))
         for place, at in enumerate(kept)
     ]
-    most = [columns[at].most for at in kept]
+    most = [columns[at].max_width for at in kept]
     table = Table(title=Text(title) if title else None, title_justify="left")
-    for at, width in zip(kept, _narrowed(widths, most, on.width), strict=True):
+    for at, width in zip(kept, _fit_widths(widths, most, on.width), strict=True):
         table.add_column(columns[at].title, width=width, overflow="fold")
-    for row in shown[: host_ranges.LINES] if many else shown:
+    for row in shown[: host_ranges.MAX_LINES] if many else shown:
         table.add_row(Text(row[0]), Text(row[1], style(row[1])), *map(Text, row[2:]))
     on.print(table)
-    if many and len(shown) > host_ranges.LINES:
-        say(on, f"… and {len(shown) - host_ranges.LINES} more such rows")
+    if many and len(shown) > host_ranges.MAX_LINES:
+        print_line(on, f"… and {len(shown) - host_ranges.MAX_LINES} more such rows")
     left = [
-        at for at in range(len(columns)) if at not in kept and not (many and columns[at].number)
+        at for at in range(len(columns)) if at not in kept and not (many and columns[at].is_numeric)
     ]
     if many:
         pairs = [
@@ -98,45 +98,49 @@ def show(
                 ]
             )
         ]
-    for line in host_ranges.lines(pairs, len(rows), host_ranges.LINES // 2):
-        say(on, line)
+    for line in host_ranges.group_lines(pairs, len(rows), host_ranges.MAX_LINES // 2):
+        print_line(on, line)
 
 
-def _kept(columns: Sequence[Column], rows: Sequence[Row], room: int, many: bool) -> list[int]:
+def _visible_columns(
+    columns: Sequence[Column], rows: Sequence[Row], room: int, many: bool
+) -> list[int]:
     """Columns that there is room for; of many hosts, none in which each is another."""
     widths = [
-        min(column.most, max(map(cell_len, [column.title, *(row[at] for row in rows)])))
+        min(column.max_width, max(map(cell_len, [column.title, *(row[at] for row in rows)])))
         for at, column in enumerate(columns)
     ]
-    widths[0] = columns[0].most if many else widths[0]
+    widths[0] = columns[0].max_width if many else widths[0]
     kept = [
         at
         for at, column in enumerate(columns)
         if not many
-        or column.number
-        or not column.rank
-        or len({row[at] for row in rows}) <= host_ranges.PIECES
+        or column.is_numeric
+        or not column.drop_rank
+        or len({row[at] for row in rows}) <= host_ranges.MAX_RANGES
     ]
-    while _width([widths[at] for at in kept]) > room and any(columns[at].rank for at in kept):
-        kept.remove(max(kept, key=lambda at: (columns[at].rank, at)))
+    while _table_width([widths[at] for at in kept]) > room and any(
+        columns[at].drop_rank for at in kept
+    ):
+        kept.remove(max(kept, key=lambda at: (columns[at].drop_rank, at)))
     return kept
 
 
-def _grouped(
+def _group_rows(
     rows: Sequence[Row], columns: Sequence[Column], rank: Callable[[str], int]
 ) -> list[Row]:
-    numbers = {at for at, column in enumerate(columns) if column.number}
+    numbers = {at for at, column in enumerate(columns) if column.is_numeric}
     cells = {row[0]: row for row in rows}
-    alike = host_ranges.alike(
+    alike = host_ranges.group_hosts(
         (row[0], tuple("" if at in numbers else cell for at, cell in enumerate(row) if at))
         for row in rows
     )
     found = sorted(alike.items(), key=lambda one: (rank(one[0][0]), -len(one[1])))
     return [
         [
-            host_ranges.counted(members),
+            host_ranges.format_hosts(members),
             *(
-                _span([cells[name][at] for name in members]) if at in numbers else cell
+                _format_span([cells[name][at] for name in members]) if at in numbers else cell
                 for at, cell in enumerate(key, 1)
             ),
         ]
@@ -144,18 +148,18 @@ def _grouped(
     ]
 
 
-def _span(numbers: Sequence[str]) -> str:
+def _format_span(numbers: Sequence[str]) -> str:
     least, most = min(numbers, key=float), max(numbers, key=float)
     return least if least == most else f"{least}-{most}"
 
 
-def _width(widths: Sequence[int]) -> int:
+def _table_width(widths: Sequence[int]) -> int:
     return EDGE + sum(width + BORDER for width in widths)
 
 
-def _narrowed(widths: Sequence[int], most: Sequence[int], room: int) -> list[int]:
+def _fit_widths(widths: Sequence[int], most: Sequence[int], room: int) -> list[int]:
     """No wider than they may be; then the widest give way."""
     fits = [min(pair) for pair in zip(widths, most, strict=True)]
-    while _width(fits) > room and max(fits) > LEAST:
+    while _table_width(fits) > room and max(fits) > LEAST:
         fits[fits.index(max(fits))] -= 1
     return fits

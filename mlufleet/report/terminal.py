@@ -10,11 +10,11 @@ from rich.console import Console
 
 from mlufleet.report import host_ranges, last_seen, table
 from mlufleet.report.derive import STATUSES
-from mlufleet.report.host_ranges import Named
-from mlufleet.report.table import Column, say
-from operations.host.facts import WORKS
+from mlufleet.report.host_ranges import NamedHost
+from mlufleet.report.table import Column, print_line
+from operations.host.facts import CARD_RUNNING
 
-MARKS = {
+STATUS_STYLES = {
     "ok": "green",
     "changed": "yellow",
     "failed": "red",
@@ -29,62 +29,64 @@ COLUMNS = (
     Column("driver", 16),
     Column("cards", 24, 1),
     Column("stages changed", 30, 3),
-    Column("seconds", 11, 2, number=True),
+    Column("seconds", 11, 2, is_numeric=True),
     Column("answer", 40, 4),
 )
 #: failures with other words that are told of one code, and codes
 SENTENCES, CODES = 3, 12
 
 
-def degraded(host: dict[str, Any]) -> str:
+def describe_degraded(host: dict[str, Any]) -> str:
     """Which cards of a host work, if some do and some do not."""
     cards = host["cards"]
-    works = [address for address, state in cards.items() if state == WORKS]
+    works = [address for address, state in cards.items() if state == CARD_RUNNING]
     if not works or len(works) == len(cards):
         return ""
     said = ", ".join(f"{address} {state}" for address, state in cards.items())
     return f"degraded, {len(works)} of {len(cards)} cards work: {said}"
 
 
-def boards(host: dict[str, Any]) -> str:
+def describe_cards(host: dict[str, Any]) -> str:
     """How many cards a host has, and of which models, as far as they are known."""
     models = ", ".join(dict.fromkeys(host["models"].values()))
     return f"{host['versions'].get('cards', '')} {models}".strip()
 
 
-def summary(report: dict[str, Any], folder: Path, *, err: bool = True) -> None:
+def print_summary(report: dict[str, Any], folder: Path, *, err: bool = True) -> None:
     """What became of the hosts, what failed and what to do.
 
     :param err: on standard error; else on standard output
     """
     on = table.console(err=err)
-    hosts = host_ranges.ordered(report)
-    table.show(
+    hosts = host_ranges.sort_hosts(report)
+    table.print_table(
         on,
         f"run {report['run']}",
         COLUMNS,
         [_row(name, host) for name, host in hosts],
-        lambda status: MARKS.get(status, ""),
-        rank,
+        lambda status: STATUS_STYLES.get(status, ""),
+        status_rank,
     )
-    failures(on, hosts)
-    _remarks(on, hosts)
+    print_failures(on, hosts)
+    _print_notes(on, hosts)
     total = len(hosts)
     same = sum(host["status"] == "ok" for _, host in hosts)
     if swarmed := sum(host.get("swarmed", 0) for _, host in hosts):
         sent = report["seeded"] + sum(host["sent"] for _, host in hosts)
-        say(on, f"{swarmed / 1e6:,.0f} MB came by swarms; {sent / 1e6:,.0f} MB left this machine")
+        print_line(
+            on, f"{swarmed / 1e6:,.0f} MB came by swarms; {sent / 1e6:,.0f} MB left this machine"
+        )
     if any(host["stages"] for _, host in hosts):
         # models of pydantic's are made when they are imported: not for a run that did nothing
         from mlufleet.report import time_shares
-        from mlufleet.report.model import read
+        from mlufleet.report.model import parse_report
 
-        for line in time_shares.told(read(report)):
-            say(on, line)
-    say(on, f"{same} of {total} hosts needed no change; report: {folder}/report.json")
+        for line in time_shares.summary_lines(parse_report(report)):
+            print_line(on, line)
+    print_line(on, f"{same} of {total} hosts needed no change; report: {folder}/report.json")
 
 
-def rank(status: str) -> int:
+def status_rank(status: str) -> int:
     """What needs somebody comes first."""
     return STATUSES.index(status) if status in STATUSES else 0
 
@@ -96,64 +98,65 @@ def _row(name: str, host: dict[str, Any]) -> list[str]:
         name,
         host["status"],
         str(host["versions"].get("driver", "")),
-        boards(host),
+        describe_cards(host),
         " ".join(changed) or "-",
         f"{seconds:.0f}",
         host["answer"] or "",
     ]
 
 
-def failures(on: Console, hosts: Sequence[Named]) -> None:
+def print_failures(on: Console, hosts: Sequence[NamedHost]) -> None:
     """Why hosts failed and what to do: of many, by code and by what was said."""
     failed = [(name, host["failure"]) for name, host in hosts if host["failure"]]
-    if len(hosts) <= host_ranges.FEW:
+    if len(hosts) <= host_ranges.MAX_LISTED_HOSTS:
         for name, failure in failed:
-            _failure(on, name, failure)
-            say(on, f"  remedy: {failure['remedy']}")
+            _print_failure(on, name, failure)
+            print_line(on, f"  remedy: {failure['remedy']}")
         return
     said = {name: failure for name, failure in failed}
-    by_code = host_ranges.alike((n, (f["code"], f["remedy"])) for n, f in failed)
+    by_code = host_ranges.group_hosts((n, (f["code"], f["remedy"])) for n, f in failed)
     codes = sorted(by_code.items(), key=lambda one: -len(one[1]))
     for (code, remedy), members in codes[:CODES]:
-        alike = host_ranges.alike((name, said[name]["sentence"]) for name in members)
+        alike = host_ranges.group_hosts((name, said[name]["sentence"]) for name in members)
         groups = sorted(alike.values(), key=lambda group: -len(group))
         for group in groups[:SENTENCES]:
-            _failure(on, host_ranges.counted(group), said[group[0]])
+            _print_failure(on, host_ranges.format_hosts(group), said[group[0]])
         if rest := [name for group in groups[SENTENCES:] for name in group]:
-            say(
+            print_line(
                 on,
-                f"{host_ranges.counted(rest)}: {code} in {len(groups) - SENTENCES} other words",
+                f"{host_ranges.format_hosts(rest)}: {code} in "
+                f"{len(groups) - SENTENCES} other words",
                 "red",
             )
-        say(on, f"  remedy: {remedy}")
+        print_line(on, f"  remedy: {remedy}")
     if left := codes[CODES:]:
         more = sum(len(members) for _, members in left)
-        say(on, f"… and {len(left)} more codes of {more} hosts")
+        print_line(on, f"… and {len(left)} more codes of {more} hosts")
 
 
-def _failure(on: Console, who: str, failure: dict[str, Any]) -> None:
-    say(on, f"{who}: {failure['code']}: {failure['sentence']}", "red")
+def _print_failure(on: Console, who: str, failure: dict[str, Any]) -> None:
+    print_line(on, f"{who}: {failure['code']}: {failure['sentence']}", "red")
     for line in failure["tail"]:
-        say(on, f"    {line}")
+        print_line(on, f"    {line}")
 
 
-def _remarks(on: Console, hosts: Sequence[Named]) -> None:
-    for line in host_ranges.lines(_went_back(hosts), len(hosts)):
-        say(on, line, "magenta")
-    for line in host_ranges.lines(remarks(hosts), len(hosts)):
-        say(on, line)
+def _print_notes(on: Console, hosts: Sequence[NamedHost]) -> None:
+    for line in host_ranges.group_lines(_rollback_lines(hosts), len(hosts)):
+        print_line(on, line, "magenta")
+    for line in host_ranges.group_lines(host_notes(hosts), len(hosts)):
+        print_line(on, line)
 
 
-def _went_back(hosts: Iterable[Named]) -> Iterator[tuple[str, str]]:
+def _rollback_lines(hosts: Iterable[NamedHost]) -> Iterator[tuple[str, str]]:
     for name, host in hosts:
         if back := host["rolled_back"]:
             end = f"went back to {back['to']}" if back["to"] else "did not come back"
             yield name, f"from {back['from'] or 'its release'} it {end}"
 
 
-def remarks(hosts: Iterable[Named]) -> Iterator[tuple[str, str]]:
+def host_notes(hosts: Iterable[NamedHost]) -> Iterator[tuple[str, str]]:
     """What is no failure and yet somebody should read."""
     for name, host in hosts:
-        for line in (last_seen.of(host), degraded(host), *host["notes"]):
+        for line in (last_seen.stale_note_for(host), describe_degraded(host), *host["notes"]):
             if line:
                 yield name, line

@@ -5,27 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from mlufleet.report.model import Report, kind
+from mlufleet.report.model import Report, stage_name
 
 #: a stage with less of the whole is not named
-LEAST = 0.02
+MIN_SHARE = 0.02
 
 
-def shares(report: Report) -> list[tuple[str, float]]:
+def time_by_stage(report: Report) -> list[tuple[str, float]]:
     """Stage and its part of all hosts' time, the biggest first."""
     seconds: Counter[str] = Counter()
     for host in report.hosts.values():
         for stage in host.stages:
-            seconds[kind(stage.stage)] += stage.seconds  # type: ignore[assignment]
+            seconds[stage_name(stage.stage)] += stage.seconds  # type: ignore[assignment]
     total = sum(seconds.values())
     return (
-        [(stage, spent / total) for stage, spent in seconds.most_common() if spent / total >= LEAST]
+        [
+            (stage, spent / total)
+            for stage, spent in seconds.most_common()
+            if spent / total >= MIN_SHARE
+        ]
         if total
         else []
     )
 
 
-def longest(report: Report) -> tuple[str, list[tuple[str, float]]] | None:
+def critical_path(report: Report) -> tuple[str, list[tuple[str, float]]] | None:
     """The host that was done last, with seconds and stage of what held it: the critical path."""
     ends = {
         name: max((stage.began or 0.0) + stage.seconds for stage in host.stages)
@@ -37,14 +41,14 @@ def longest(report: Report) -> tuple[str, list[tuple[str, float]]] | None:
     name = max(ends, key=lambda host: ends[host])
     stages = report.hosts[name].stages
     total = sum(stage.seconds for stage in stages)
-    held = [(s.stage, s.seconds) for s in stages if s.seconds >= max(LEAST * total, 0.5)]
+    held = [(s.stage, s.seconds) for s in stages if s.seconds >= max(MIN_SHARE * total, 0.5)]
     return name, held
 
 
-def told(report: Report) -> Iterator[str]:
+def summary_lines(report: Report) -> Iterator[str]:
     """Both in a line each; nothing of a run in which nothing took any time."""
-    parts = shares(report)
-    way = longest(report)
+    parts = time_by_stage(report)
+    way = critical_path(report)
     if not parts or way is None or not way[1]:
         return
     yield "time by stage: " + ", ".join(f"{stage} {share:.0%}" for stage, share in parts)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlufleet.report.model import Host, Report, kind
+from mlufleet.report.model import HostReport, Report, stage_name
 
 #: up to so many hosts have room for their names above their bars
-NAMED = 40
+MAX_NAMED_HOSTS = 40
 #: thin rows: every so-many-th host is named beside them
-EVERY = 20
-STEPS = (
+NAMED_ROW_INTERVAL = 20
+TICK_STEPS_S = (
     1,
     2,
     5,
@@ -32,9 +32,9 @@ STEPS = (
     172800,
     604800,
 )
-TICKS = 6
+MAX_TICKS = 6
 #: what is seen of a stage that took no time
-THINNEST = 0.12
+MIN_BAR_WIDTH_PERCENT = 0.12
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Bar:
 @dataclass(frozen=True)
 class Row:
     name: str
-    host: Host
+    host: HostReport
     top: int
     bars: list[Bar]
     end: float
@@ -69,17 +69,17 @@ class Timeline:
 
     @property
     def stages(self) -> list[str]:
-        return list(dict.fromkeys(kind(bar.stage) for row in self.rows for bar in row.bars))
+        return list(dict.fromkeys(stage_name(bar.stage) for row in self.rows for bar in row.bars))
 
 
-def draw(report: Report) -> Timeline:
+def build_timeline(report: Report) -> Timeline:
     """Rows in the order in which the hosts were begun: batches of a rollout are seen as steps."""
-    spans = {name: _spans(host, report) for name, host in report.hosts.items()}
+    spans = {name: _stage_spans(host, report) for name, host in report.hosts.items()}
     starts = [began for bars in spans.values() for _, began, _ in bars]
     start = min([*starts, *([report.started] if report.started is not None else [])], default=0.0)
     ends = [began + seconds for bars in spans.values() for _, began, seconds in bars]
     long = max(1.0, max(ends, default=start) - start)
-    roomy = len(spans) <= NAMED
+    roomy = len(spans) <= MAX_NAMED_HOSTS
     gutter = 0.0 if roomy else 9.0
     step, thick = (38, 16) if roomy else (8, 7) if len(spans) <= 150 else (4, 3)
 
@@ -94,7 +94,7 @@ def draw(report: Report) -> Timeline:
             Bar(
                 stage,
                 place(began - start),
-                max(THINNEST, round((98.5 - gutter) * seconds / long, 2)),
+                max(MIN_BAR_WIDTH_PERCENT, round((98.5 - gutter) * seconds / long, 2)),
                 seconds,
             )
             for stage, began, seconds in spans[name]
@@ -107,15 +107,15 @@ def draw(report: Report) -> Timeline:
                 24 + index * step,
                 bars,
                 round(end, 2),
-                roomy or index % EVERY == 0,
+                roomy or index % NAMED_ROW_INTERVAL == 0,
             )
         )
     return Timeline(
-        rows, [(place(s), s) for s in _ticks(long)], thick, gutter, 24 + len(rows) * step
+        rows, [(place(s), s) for s in _tick_times(long)], thick, gutter, 24 + len(rows) * step
     )
 
 
-def _spans(host: Host, report: Report) -> list[tuple[str, float, float]]:
+def _stage_spans(host: HostReport, report: Report) -> list[tuple[str, float, float]]:
     """Stage, begin, seconds; older reports do not say when a stage began: they follow on."""
     clock = next((t for t in (host.began, report.started) if t is not None), 0.0)
     spans: list[tuple[str, float, float]] = []
@@ -126,6 +126,8 @@ def _spans(host: Host, report: Report) -> list[tuple[str, float, float]]:
     return spans
 
 
-def _ticks(long: float) -> list[float]:
-    step = next((step for step in STEPS if long / step <= TICKS), int(long / TICKS) + 1)
+def _tick_times(long: float) -> list[float]:
+    step = next(
+        (step for step in TICK_STEPS_S if long / step <= MAX_TICKS), int(long / MAX_TICKS) + 1
+    )
     return [float(step * index) for index in range(int(long // step) + 1)]

@@ -13,16 +13,16 @@ from gevent import Timeout
 from gevent.subprocess import PIPE, STDOUT, Popen
 
 from fleet.errors import Failure
-from operations.host.failures import TAIL
+from operations.host.failures import TAIL_LINES
 
 #: words in the names of data that a hook is not given: secrets, and what is no text
-WITHHELD = ("password", "secret", "token", "passphrase", "connect_kwargs")
+SECRET_KEY_PARTS = ("password", "secret", "token", "passphrase", "connect_kwargs")
 
 #: bytes of a line of its output that are kept
-LONGEST = 4096
+MAX_LINE_BYTES = 4096
 
 
-def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[str, str]:
+def build_environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[str, str]:
     """What a hook knows: MLUFLEET_HOST, _ADDRESS, _RELEASE, _GROUPS, _DATA (JSON), then _STATUS.
 
     A host's secrets are not handed on: an environment can be read in the process list.
@@ -30,7 +30,7 @@ def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[st
     shown = {
         key: value
         for key, value in data.items()
-        if not any(word in key.lower() for word in WITHHELD)
+        if not any(word in key.lower() for word in SECRET_KEY_PARTS)
     }
     said = {
         "HOST": name,
@@ -43,7 +43,7 @@ def environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[st
     return {f"MLUFLEET_{key}": value for key, value in said.items()}
 
 
-def run(command: str, given: Mapping[str, str], seconds: int) -> Failure | None:
+def run_hook(command: str, variables: Mapping[str, str], timeout_s: int) -> Failure | None:
     """Run a hook on this machine.
 
     :param seconds: until it is killed, with all it started
@@ -51,20 +51,20 @@ def run(command: str, given: Mapping[str, str], seconds: int) -> Failure | None:
     """
     process = Popen(
         ["sh", "-c", command],
-        env={**os.environ, **given},
+        env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
         start_new_session=True,
     )
-    tail = deque[bytes](maxlen=TAIL)
+    tail = deque[bytes](maxlen=TAIL_LINES)
     try:
-        with Timeout(seconds):
-            while line := process.stdout.readline(LONGEST):
+        with Timeout(timeout_s):
+            while line := process.stdout.readline(MAX_LINE_BYTES):
                 tail.append(line)
             process.wait()
     except Timeout:
-        return Failure("HOOK", f"`{command}` did not end within {seconds} s", _text(tail))
+        return Failure("HOOK", f"`{command}` did not end within {timeout_s} s", _text(tail))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Amount:
+class HostCount:
     """A count of hosts, or a whole percentage of them (0 to 100)."""
 
     value: int
     percent: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Amount:
+    def parse(cls, text: str) -> HostCount:
         """:raises ValueError: it is neither a count nor a percentage up to 100"""
         match = re.fullmatch(r"([0-9]{1,6})(%?)", text.strip(), re.ASCII)
         if not match:
@@ -24,13 +24,13 @@ class Amount:
             raise ValueError(f"{text!r} is more than 100%")
         return amount
 
-    def of(self, total: int) -> int:
+    def resolve(self, total: int) -> int:
         """Hosts of ``total``: what may break. A share of a host is none: 10% of 9 is 0."""
         return min(total, total * self.value // 100 if self.percent else self.value)
 
-    def at_least_one(self, total: int) -> int:
+    def resolve_at_least_one(self, total: int) -> int:
         """Hosts of ``total``: what may be worked on at once. None would never end."""
-        return max(1, self.of(total))
+        return max(1, self.resolve(total))
 
     def __str__(self) -> str:
         return f"{self.value}{'%' if self.percent else ''}"

@@ -7,21 +7,21 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from fleet.documents.types import Bool, Int, Model
-from mlufleet.rollout.host_count import Amount
+from mlufleet.rollout.host_count import HostCount
 
 
-def _amount(text: str) -> str:
-    return str(Amount.parse(text))
+def _host_count(text: str) -> str:
+    return str(HostCount.parse(text))
 
 
-def _positive(text: str) -> str:
-    if Amount.parse(text).value == 0:
+def _positive_host_count(text: str) -> str:
+    if HostCount.parse(text).value == 0:
         raise ValueError("at least one host has to be worked on at a time")
-    return _amount(text)
+    return _host_count(text)
 
 
-AmountText = Annotated[str, AfterValidator(_amount)]
-Positive = Annotated[str, AfterValidator(_positive)]
+HostCountText = Annotated[str, AfterValidator(_host_count)]
+PositiveHostCount = Annotated[str, AfterValidator(_positive_host_count)]
 Count = Annotated[Int, Field(ge=0)]
 
 
@@ -33,15 +33,15 @@ class Plan(Model):
     #: KEY=VALUE pairs for all hosts, as pyinfra takes them
     data: tuple[str, ...] = ()
     canary: Count = 1
-    window: Positive = "20%"
-    max_fail: AmountText = "10%"
+    window: PositiveHostCount = "20%"
+    max_fail: HostCountText = "10%"
     order: Literal["inventory", "name", "random"] = "inventory"
     #: seconds between the last canary's proof and the rest
     pause: Count = 0
     confirm: Bool = False
     #: name of a host's data that says which group it is in, and how much of one at a time
     share_of: str = ""
-    share: Positive = "100%"
+    share: PositiveHostCount = "100%"
     #: shell commands on this machine before and after a host
     before: str = ""
     after: str = ""
@@ -52,7 +52,7 @@ class Plan(Model):
     loads: Annotated[Int, Field(ge=1)] = 8
 
     @model_validator(mode="after")
-    def _a_gate_needs_a_canary(self) -> Plan:
+    def _check_gate(self) -> Plan:
         if not self.canary and (self.confirm or self.pause):
             raise ValueError("without a canary there is nothing to pause after or to confirm")
         return self

@@ -10,54 +10,57 @@ from pyinfra.api import FactBase, Host, StringCommand
 
 from fleet.errors import InvalidInput
 from fleet.release import host_paths, snapshot
-from fleet.release.target import STORE
-from mlufleet.journal.journal import file_name
-from operations.host.facts import HostState
-from operations.host.file_edit import content
-from operations.host.scripts import script
-from operations.stages import Look
+from fleet.release.target import DEFAULT_STORE
+from mlufleet.journal.journal import safe_file_name
+from operations.host.facts import HostFacts
+from operations.host.file_edit import decode_content
+from operations.host.scripts import script_command
+from operations.stages import HostPlan
 
 
-class Document(FactBase[str]):
+class TextFile(FactBase[str]):
     """A text file of a host; "" when it cannot be read."""
 
     def command(self, path: str) -> StringCommand:
-        return StringCommand(script("read", path), "||", "true")
+        return StringCommand(script_command("read", path), "||", "true")
 
     def process(self, output: list[str]) -> str:
-        return (content(output) or b"").decode(errors="replace")
+        return (decode_content(output) or b"").decode(errors="replace")
 
 
 #: of all that a host was: what else its stamp says is no name of a file
-IDENTITY = re.compile(r"[0-9a-f]{16}")
+RELEASE_ID = re.compile(r"[0-9a-f]{16}")
 #: of a host: `release` or `releases`, the other one None
-Wants = dict[str, Any]
+RollbackTarget = dict[str, Any]
 
 
-def find(host: Host, look: Look, folder: Path) -> tuple[Wants | None, str]:
+def find_target(host: Host, look: HostPlan, folder: Path) -> tuple[RollbackTarget | None, str]:
     """Where a host can go back to.
 
     :param folder: where its releases are written, for deploy.py to read
     :returns: the host's data for it, or None and why there is none
     """
-    stamps = look.state.stamps if isinstance(look.state, HostState) else {}
+    stamps = look.facts.stamps if isinstance(look.facts, HostFacts) else {}
     good = (stamps.get(name, "") for name in ("good", "good-before"))
     identity = next(
-        (name for name in good if IDENTITY.fullmatch(name) and name != look.wanted.whole), ""
+        (name for name in good if RELEASE_ID.fullmatch(name) and name != look.target.host_identity),
+        "",
     )
     if not identity:
         return None, "no other release has passed its smoke test on it"
-    path = f"{host_paths.REMEMBERED}/{identity}.json"
-    name = file_name(host.name)
+    path = f"{host_paths.SNAPSHOTS_FOLDER}/{identity}.json"
+    name = safe_file_name(host.name)
     try:
-        text = host.get_fact(Document, path=path)
+        text = host.get_fact(TextFile, path=path)
         if not text:
             raise InvalidInput(f"{path} cannot be read on the host")
-        return snapshot.restore(text, folder, name, str(host.data.get("store") or STORE)), ""
+        return snapshot.restore_snapshot(
+            text, folder, name, str(host.data.get("store") or DEFAULT_STORE)
+        ), ""
     except (InvalidInput, ValueError) as error:
         return None, str(error)
 
 
-def named(wants: Wants | None) -> str:
+def release_files(wants: RollbackTarget | None) -> str:
     """Files of the releases."""
     return " ".join([wants["release"]] if wants["release"] else wants["releases"]) if wants else ""

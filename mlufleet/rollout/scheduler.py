@@ -38,9 +38,9 @@ class Scheduler:
         self.running: set[str] = set()
         #: why no host starts any more: "canary", "budget", "interrupted", "declined"
         self.stopped = ""
-        self._within_budget()
+        self._check_budget()
 
-    def _within_budget(self) -> None:
+    def _check_budget(self) -> None:
         if self.broken > self.max_fail:
             self.stop("budget")
 
@@ -48,7 +48,7 @@ class Scheduler:
         """No host starts from now on; what runs goes on. The first reason stays."""
         self.stopped = self.stopped or why
 
-    def next(self) -> str | None:
+    def next_host(self) -> str | None:
         """A host that may start now."""
         if self.stopped or len(self.running) >= self.window:
             return None
@@ -61,11 +61,11 @@ class Scheduler:
                 return host
         return None
 
-    def started(self, host: str) -> None:
+    def mark_started(self, host: str) -> None:
         self.waiting.remove(host)
         self.running.add(host)
 
-    def ended(self, host: str, *, passed: bool, broken: bool) -> None:
+    def mark_ended(self, host: str, *, passed: bool, broken: bool) -> None:
         """A host's end.
 
         :param passed: it is as wanted, and has proved it
@@ -78,9 +78,9 @@ class Scheduler:
             else:
                 self.stop("canary")
         self.broken += broken
-        self._within_budget()
+        self._check_budget()
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether nothing runs and nothing will."""
         return not self.running and (bool(self.stopped) or not self.waiting)

@@ -22,15 +22,15 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 
 from fleet.errors import Failure
 from fleet.inventory import host_selection
-from fleet.inventory.pyinfra_loader import load
+from fleet.inventory.pyinfra_loader import load_inventory
 from mlufleet.connect import open_files
-from mlufleet.journal.journal import identity, ready
+from mlufleet.journal.journal import check_writable, new_run_id
 from mlufleet.run import launcher
 from mlufleet.run.run import Run
 from operations import stages
 from operations.host import connection
-from operations.host.failures import fail
-from operations.host.probe import forget
+from operations.host.failures import fail_host
+from operations.host.probe import invalidate_facts
 
 CONFIG, DEPLOY = "config.py", "deploy.py"
 
@@ -50,14 +50,16 @@ class Session:
     ) -> None:
         from pyinfra_cli.util import exec_file
 
-        ready()
-        pairs = launcher.override(data)
+        check_writable()
+        pairs = launcher.parse_data_overrides(data)
         self.state = State(check_for_changes=False)
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
-        found = load(inventory, pairs)
-        launcher.check(inventory, found)
-        launcher.warned(inventory, found)
-        limited = host_selection.without(found, host_selection.limited(found, limit), exclude)
+        found = load_inventory(inventory, pairs)
+        launcher.check_hosts(inventory, found)
+        launcher.warn_about_permissions(inventory, found)
+        limited = host_selection.apply_exclude(
+            found, host_selection.apply_limit(found, limit), exclude
+        )
         ctx_inventory.set(found)  # type: ignore[no-untyped-call]
         config = Config()  # type: ignore[no-untyped-call]
         with ctx_config.use(config):
@@ -65,18 +67,18 @@ class Session:
                 exec_file(CONFIG)
         self.state.init(found, config, initial_limit=limited)
         self.hosts: list[Host] = list(found) if limited is None else limited
-        open_files.allow(self.hosts)
+        open_files.raise_limit(self.hosts)
         for host in self.hosts:
             self.state.activate_host(host)
         self.state.current_stage = StateStage.Execute
         self.state.is_executing = True
         self._exec_file = exec_file
 
-    def begin(self, why: str) -> Run:
+    def begin_run(self, why: str) -> Run:
         """Begin the run's journal. :param why: the command that was given"""
         logger.setLevel(logging.INFO)  # as pyinfra's command does: a host's log has all it says
-        self.run = Run.begin(self.state, identity(), why)
-        self.run.name_hosts()
+        self.run = Run.begin(self.state, new_run_id(), why)
+        self.run.record_hosts()
         return self.run
 
     @contextmanager
@@ -87,34 +89,34 @@ class Session:
         go on, and whoever asks the run whether the host failed is not told that it passed.
         """
         with ctx_host.use(host), ctx_config.use(self.state.config.copy()):
-            self.run.log.connects(host.name)
+            self.run.log.note_connect_start(host.name)
             host.connect()
             if not host.connected:
-                self.run.unreachable(host)
+                self.run.record_unreachable(host)
             try:
                 yield host.connected
             except PyinfraError:
-                self.run.name_silent_failure(host)
+                self.run.record_silent_failure(host)
             except GreenletExit:
-                fail(host, Failure("INTERRUPTED"), "")
+                fail_host(host, Failure("INTERRUPTED"), "")
                 raise
             except BaseException as error:
                 cause: Any = getattr(error, "exception", error)
-                fail(host, Failure("INTERNAL", f"{type(cause).__name__}: {cause}"))
+                fail_host(host, Failure("INTERNAL", f"{type(cause).__name__}: {cause}"))
             finally:
                 if host.connected:
                     host.disconnect()
-                    connection.leave(host)  # pyinfra keeps its client
+                    connection.close(host)  # pyinfra keeps its client
 
-    def look(self, host: Host) -> stages.Look:
+    def assess(self, host: Host) -> stages.HostPlan:
         """What a connected host is and still needs, asked anew."""
-        forget(host)
-        return stages.look(host)
+        invalidate_facts(host)
+        return stages.assess(host)
 
-    def seen(self, host: Host) -> stages.Look:
+    def assess_and_record(self, host: Host) -> stages.HostPlan:
         """The same, noted as what the host is before anything is done to it."""
-        look = self.look(host)
-        self.run.observed(host, look)
+        look = self.assess(host)
+        self.run.record_assessment(host, look)
         return look
 
     def deploy(self, host: Host) -> bool:
@@ -122,4 +124,4 @@ class Session:
         with self.connected(host) as there:
             if there:
                 self._exec_file(DEPLOY, is_deploy_code=True)
-        return not self.run.failed(host.name)
+        return not self.run.has_failed(host.name)

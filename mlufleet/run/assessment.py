@@ -7,58 +7,64 @@ from typing import Any
 
 from fleet.errors import Failure
 from fleet.release import card_assignment
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import smoke_test, stages, validation
-from operations.host.facts import HostState
-from operations.stage import Options
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions
 
 #: in the place of a release that the look did not prove
-UNPROVED = "unproved"
+UNVERIFIED_RELEASE = "unproved"
 
 
-def of(wanted: Wanted, state: HostState, options: Options) -> dict[str, Any]:
+def observation_fields(
+    target: ReleaseTarget, state: HostFacts, options: HostOptions
+) -> dict[str, Any]:
     """All of a look that the report tells; `seen` is its time.
 
     :param state: the host as it was asked about `wanted`; it knows of the releases beside
     """
-    parts = wanted.parts
+    parts = target.releases
     # asked once on demand, what a look finds is what is there
-    drift = stages.drift(wanted, state, replace(options, smoke="auto"))
+    drift = stages.find_drift(target, state, replace(options, smoke="auto"))
     broken = any(isinstance(decision, Failure) for decision in drift.values())
     said = {
-        part.slot: UNPROVED
-        if broken or not _proved(part, wanted, state, drift)
+        part.key: UNVERIFIED_RELEASE
+        if broken or not _is_verified(part, target, state, drift)
         else part.release.name
         for part in parts
     }
     owners = {
-        state.present[n].address: part
+        state.present_cards[n].address: part
         for part in parts
         for n in part.cards or ()
-        if n < len(state.present)
+        if n < len(state.present_cards)
     }
     return {
-        "seen": round(state.seen, 3),
-        "wanted": card_assignment.names(parts),
+        "seen": round(state.observed_at, 3),
+        "wanted": card_assignment.join_names(parts),
         "versions": {
             "release": ", ".join(dict.fromkeys(said.values())),
-            "os": state.system,
+            "os": state.os_key,
             "kernel": state.kernel,
-            "driver": state.loaded,
-            "engine": state.engine,
-            "cards": len(state.present),
+            "driver": state.loaded_driver,
+            "engine": state.engine_version,
+            "cards": len(state.present_cards),
         },
-        "owners": {address: said[part.slot] for address, part in owners.items()},
+        "owners": {address: said[part.key] for address, part in owners.items()},
         "lock": asdict(state.lock) if state.lock else None,
-        "validation": validation.found(state, options),
-        "cards": state.health,
-        "serials": state.serials,
-        "models": {card.address: model for card in state.present if (model := state.model(card))},
+        "validation": validation.known_verdicts(state, options),
+        "cards": state.card_health,
+        "serials": state.board_serials,
+        "models": {
+            card.address: model for card in state.present_cards if (model := state.card_model(card))
+        },
     }
 
 
-def _proved(part: Wanted, wanted: Wanted, state: HostState, drift: dict[str, Any]) -> bool:
+def _is_verified(
+    part: ReleaseTarget, wanted: ReleaseTarget, state: HostFacts, drift: dict[str, Any]
+) -> bool:
     """Whether the model has answered as everything is, and nothing of it is to do."""
-    seen = state if part.slot == wanted.slot else state.beside.get(part.slot)
+    seen = state if part.key == wanted.key else state.beside.get(part.key)
     due = {stage.label(part) for stage in stages.STAGES if stage is not validation.STAGE}
-    return seen is not None and smoke_test.proved(part, seen) and due.isdisjoint(drift)
+    return seen is not None and smoke_test.has_passed(part, seen) and due.isdisjoint(drift)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def programs(inventory: str) -> Iterator[Path]:
+def executed_paths(inventory: str) -> Iterator[Path]:
     """What a run executes or follows with the operator's rights, as far as it is there."""
     beside = Path(inventory)
     yield Path.cwd()
@@ -19,14 +19,14 @@ def programs(inventory: str) -> Iterator[Path]:
     yield Path("runs")
 
 
-def warnings(inventory: str, secrets: Iterable[str] = ()) -> list[str]:
+def permission_warnings(inventory: str, secrets: Iterable[str] = ()) -> list[str]:
     """Why somebody else's will might be done, with the remedy; as ssh looks at its own files.
 
     :param secrets: files with passwords
     """
     mine = {0, os.getuid(), int(os.environ.get("SUDO_UID") or 0)}
     found = []
-    for path in programs(inventory):
+    for path in executed_paths(inventory):
         try:
             seen = path.stat()
         except OSError:

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from fleet.text import sanitize
 
 #: words in the names of options and data that are a secret's
-SECRET = re.compile("password|secret|token|passphrase", re.IGNORECASE)
+SECRET_WORDS = re.compile("password|secret|token|passphrase", re.IGNORECASE)
 
 
-def name() -> str:
+def operator_name() -> str:
     """user@machine, as hosts know a lock's holder; a container may have no such user."""
     try:
         user = getpass.getuser()
@@ -24,13 +24,13 @@ def name() -> str:
     return re.sub(r"[^\w.@+-]", "_", f"{user}@{socket.gethostname()}")
 
 
-def command(words: Iterable[str]) -> str:
+def redact_command(words: Iterable[str]) -> str:
     """A command as it is written into locks and journals, which others read: without secrets, on
     one line and in one field."""
     shown, hide = [], False
     for word in words:
-        found = SECRET.search(word)
+        found = SECRET_WORDS.search(word)
         equals = word.find("=", found.end()) + 1 if found else 0
         shown.append("***" if hide else f"{word[:equals]}***" if equals else word)
         hide = bool(found) and not hide and not equals and word.startswith("--")
-    return " ".join(sanitize.line(shlex.join(shown)).split())
+    return " ".join(sanitize.escape_line(shlex.join(shown)).split())

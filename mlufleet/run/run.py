@@ -19,10 +19,10 @@ from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
 
-from fleet.errors import LEFT, Failure
-from fleet.inventory.pyinfra_errors import plainly
+from fleet.errors import DEFERRED_CODES, Failure
+from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.release import compatibility
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from fleet.text import sanitize
 from mlufleet.connect import errors
 from mlufleet.journal import journal
@@ -30,22 +30,22 @@ from mlufleet.report import derive
 from mlufleet.run import assessment, interrupts, operator
 from operations import smoke_test, validation
 from operations.host import connection, events, lock, probe, sudo
-from operations.host.facts import HostState
-from operations.host.failures import TAIL
-from operations.stage import Decision, Options
-from operations.stages import Look
+from operations.host.facts import HostFacts
+from operations.host.failures import TAIL_LINES
+from operations.stage import Decision, HostOptions
+from operations.stages import HostPlan
 from operations.transfer import prefetch, swarm
 
 #: set by `mlufleet deploy`, which reads the report afterwards
-RUN_ID = "MLUFLEET_RUN"
-SLOW_LOGIN = (
+RUN_ID_VARIABLE = "MLUFLEET_RUN"
+SLOW_LOGIN_NOTE = (
     "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
     "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
     "/etc/resolv.conf"
 )
 
 
-class Log(logging.Handler):
+class HostLog(logging.Handler):
     """Keeps what pyinfra says of each host, in a file for each."""
 
     def __init__(self, folder: Path) -> None:
@@ -55,46 +55,46 @@ class Log(logging.Handler):
         #: host -> the exception that pyinfra was handling when it last spoke of it
         self.errors: dict[str, BaseException | None] = {}
         self._started = time.monotonic()
-        self._began: dict[str, float] = {}
+        self._connect_started: dict[str, float] = {}
 
-    def connects(self, host: str) -> None:
+    def note_connect_start(self, host: str) -> None:
         """A connection begins now; without this word, all of them begin with the run."""
-        self._began[host] = time.monotonic()
+        self._connect_started[host] = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = sanitize.line(sanitize.STYLES.sub("", record.getMessage()).strip())
+        line = sanitize.escape_line(sanitize.ANSI_STYLES.sub("", record.getMessage()).strip())
         if match := re.match(r"\[([^\]]+)\]\s*(.*)", line):
             name, text = match.groups()
             self.lines.setdefault(name, []).append(text)
             self.errors[name] = sys.exc_info()[1]
             if text == "Connected":
-                began = self._began.get(name, self._started)
+                began = self._connect_started.get(name, self._started)
                 connection.logins.setdefault(name, time.monotonic() - began)
             # a disk that is full stops the run where the journal finds it, not in a line of a log
             with suppress(OSError):
-                path = journal.folder(self.folder) / f"{journal.file_name(name)}.log"
+                path = journal.make_run_folder(self.folder) / f"{journal.safe_file_name(name)}.log"
                 with open(
-                    journal.opened(path), "a", encoding="utf-8", errors="backslashreplace"
+                    journal.open_for_append(path), "a", encoding="utf-8", errors="backslashreplace"
                 ) as file:
                     file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
-class Goodbye(BaseStateCallback):
+class HostCleanup(BaseStateCallback):
     """Gives each host back before its connection goes: the lock, then the sudo password."""
 
     @staticmethod
     def host_disconnect(state: State, host: Host) -> None:
         def released() -> None:
-            held = lock.held(host)
-            lock.release(host)
-            if held and not connection.lost(host):
+            held = lock.held_lock(host)
+            lock.release_lock(host)
+            if held and not connection.is_lost(host):
                 events.emit(host.name, "released", run=held.owner.run)
 
         ways = (
-            partial(prefetch.end, host.name),
-            partial(swarm.leave, host.name),
+            partial(prefetch.stop_prefetch, host.name),
+            partial(swarm.leave_swarms, host.name),
             released,
-            partial(sudo.remove, host),
+            partial(sudo.remove_password, host),
         )
         for leave in ways:
             try:
@@ -110,18 +110,18 @@ class Run:
         self.state = state
         self.folder = journal.RUNS / identity
         self.journal = journal.Journal(self.folder)
-        self.log = Log(self.folder)
-        self.owner = lock.Owner(identity, operator.name(), why)
-        self.named = False
+        self.log = HostLog(self.folder)
+        self.owner = lock.LockOwner(identity, operator.operator_name(), why)
+        self.hosts_recorded = False
         self.interrupted = False
         #: why the journal cannot be written
-        self.unwritten = ""
+        self.journal_error = ""
         #: host -> its failure, as far as it is not overcome
         self.failures: dict[str, dict[str, Any]] = {}
         #: host that went back to an older release -> whether that was asked for
-        self.returned: dict[str, bool] = {}
+        self.rolled_back: dict[str, bool] = {}
         #: host -> what the journal has of the last look at it, but for its time
-        self.told: dict[str, dict[str, Any]] = {}
+        self.last_assessments: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def begin(cls, state: State, identity: str, why: str) -> Run:
@@ -131,66 +131,68 @@ class Run:
         """
         run = cls._current = cls(state, identity, why)
         logger.addHandler(run.log)
-        events.listeners.append(run.heard)
-        probe.watchers.append(run.looked)
+        events.listeners.append(run.on_event)
+        probe.watchers.append(run.on_probe)
         return run
 
     @classmethod
-    def start(cls, state: State) -> None:
+    def start_for_deploy(cls, state: State) -> None:
         """Begin a journal if this process runs deploy.py (not a fact, not a shell command)."""
         if cls._current or not any(Path(word).name == "deploy.py" for word in sys.argv[1:]):
             return
-        interrupts.steady()
-        with plainly():
-            journal.ready()
-        name = os.environ.get(RUN_ID) or journal.identity()
-        run = cls.begin(state, name, operator.command(["pyinfra", *sys.argv[1:]]))
-        run._watch_interrupts()
+        interrupts.protect_standard_streams()
+        with as_pyinfra_error():
+            journal.check_writable()
+        name = os.environ.get(RUN_ID_VARIABLE) or journal.new_run_id()
+        run = cls.begin(state, name, operator.redact_command(["pyinfra", *sys.argv[1:]]))
+        run._handle_interrupts()
         atexit.register(run.finish)
 
-    def heard(self, host: str, kind: str, fields: dict[str, Any]) -> None:
+    def on_event(self, host: str, kind: str, fields: dict[str, Any]) -> None:
         if kind in ("failed", "unreachable"):
             self.failures[host] = fields
         elif kind == "rolling-back":  # what failed is told; what comes now is another try
             self.failures.pop(host, None)
         elif kind == "rolled-back":
-            self.returned[host] = fields["by_hand"]
-        self.note(kind, host, **fields)
+            self.rolled_back[host] = fields["by_hand"]
+        self.record_event(kind, host, **fields)
 
-    def note(self, kind: str, host: str = "", **fields: Any) -> None:
+    def record_event(self, kind: str, host: str = "", **fields: Any) -> None:
         """Append to the journal. Where that cannot be, nothing more is begun on any host: what
         nobody would know of is not done."""
         try:
             self.journal.append(kind, host, **fields)
         except OSError as error:
-            if self.unwritten:
+            if self.journal_error:
                 return
-            self.unwritten = f"{self.folder}/journal.jsonl: {error.strerror or error}"
+            self.journal_error = f"{self.folder}/journal.jsonl: {error.strerror or error}"
             self.interrupted = True
-            logger.error(f"{self.unwritten}: stopping: running steps end, no new one starts")
-            events.halt(self.unwritten)
+            logger.error(f"{self.journal_error}: stopping: running steps end, no new one starts")
+            events.request_stop(self.journal_error)
 
-    def looked(self, host: Host, wanted: Wanted, state: HostState) -> None:
+    def on_probe(self, host: Host, target: ReleaseTarget, facts: HostFacts) -> None:
         """Note what a later look at a host sees otherwise than the one before it."""
-        if host.name in self.told:
-            self._told(host, assessment.of(wanted, state, Options.of(host)))
+        if host.name in self.last_assessments:
+            self._emit_assessment(
+                host, assessment.observation_fields(target, facts, HostOptions.from_host(host))
+            )
 
-    def _told(self, host: Host, found: dict[str, Any], **more: Any) -> None:
-        known = {key: value for key, value in found.items() if key != "seen"}
+    def _emit_assessment(self, host: Host, assessed: dict[str, Any], **more: Any) -> None:
+        known = {key: value for key, value in assessed.items() if key != "seen"}
         if known["lock"]:  # how long ago its holder was heard differs in every look
             known["lock"] = {**known["lock"], "age": 0}
-        if more or known != self.told.get(host.name):
-            self.told[host.name] = known
-            events.emit(host.name, "observed" if more else "facts", **more, **found)
+        if more or known != self.last_assessments.get(host.name):
+            self.last_assessments[host.name] = known
+            events.emit(host.name, "observed" if more else "facts", **more, **assessed)
 
-    def failed(self, host: str) -> bool:
+    def has_failed(self, host: str) -> bool:
         return host in self.failures
 
-    def broken(self, host: str) -> bool:
+    def counts_against_budget(self, host: str) -> bool:
         """Whether a host counts against a failure budget: one that is only busy does not."""
-        if self.returned.get(host) is False:
+        if self.rolled_back.get(host) is False:
             return True
-        return self.failed(host) and self.failures[host]["code"] not in LEFT
+        return self.has_failed(host) and self.failures[host]["code"] not in DEFERRED_CODES
 
     @classmethod
     def current(cls) -> Run:
@@ -199,124 +201,126 @@ class Run:
             raise RuntimeError("run pyinfra in the project's folder, where config.py is")
         return cls._current
 
-    def _watch_interrupts(self) -> None:
+    def _handle_interrupts(self) -> None:
         """Ctrl-C once lets running steps end and gives the hosts back; twice stops at once. So do
         SIGTERM and a terminal that is closed.
 
         pyinfra would end with status 0; the report must know better.
         """
         pyinfras = signal.getsignal(signal.SIGINT)
-        requests = interrupts.Requests()
+        requests = interrupts.StopRequests()
 
         def interrupted(number: int, frame: FrameType | None) -> None:
-            if not requests.new(number):
+            if not requests.is_new_request(number):
                 return
-            if self.interrupted or not self.named:  # the second time, or before any work
+            if self.interrupted or not self.hosts_recorded:  # the second time, or before any work
                 self.interrupted = True
                 if callable(pyinfras):
                     pyinfras(number, frame)
                 return
             self.interrupted = True
-            events.halt()
+            events.request_stop()
             logger.warning("stopping: running steps end, no new one starts; again to stop at once")
 
-        for number in interrupts.asked():
+        for number in interrupts.stop_signals():
             signal.signal(number, interrupted)
 
-    def observed(self, host: Host, look: Look) -> None:
+    def record_assessment(self, host: Host, plan: HostPlan) -> None:
         """Note what a host is before anything is done to it."""
-        self._begin()
-        state, drift = look.state, look.drift
+        self._record_hosts_once()
+        state, drift = plan.facts, plan.drift
         if isinstance(state, Failure):
-            events.emit(host.name, "failed", stage="probe", **_fields(state))
+            events.emit(host.name, "failed", stage="probe", **_failure_fields(state))
             return
         refused = (
-            {"stage": stage, **_fields(d)} for stage, d in drift.items() if isinstance(d, Failure)
+            {"stage": stage, **_failure_fields(d)}
+            for stage, d in drift.items()
+            if isinstance(d, Failure)
         )
-        found = assessment.of(look.wanted, state, look.options)
-        self._told(
+        found = assessment.observation_fields(plan.target, state, plan.options)
+        self._emit_assessment(
             host,
             found,
             needs=list(drift),
-            proofs=[smoke_test.STAGE.label(part) for part in look.wanted.parts],
+            proofs=[smoke_test.STAGE.label(part) for part in plan.target.releases],
             refusal=next(refused, None),
-            drift={stage: _words(said) for stage, said in drift.items()},
+            drift={stage: _decision_lines(said) for stage, said in drift.items()},
         )
-        if left := validation.left_out(state, look.options):
+        if left := validation.describe_skipped(state, plan.options):
             events.emit(host.name, "note", text=left)
-        if mixture := compatibility.mixed(
-            state.model(card) or f"cabc:{card.subsystem}" for card in state.present
+        if mixture := compatibility.describe_mixed_models(
+            state.card_model(card) or f"cabc:{card.subsystem}" for card in state.present_cards
         ):
             events.emit(host.name, "note", text=mixture)
         seconds = connection.logins.get(host.name, 0)
-        if state.use_dns and seconds > connection.PATIENT:
-            events.emit(host.name, "note", text=SLOW_LOGIN.format(seconds))
+        if state.sshd_uses_dns and seconds > connection.SLOW_LOGIN_S:
+            events.emit(host.name, "note", text=SLOW_LOGIN_NOTE.format(seconds))
         if not drift:
             logger.info(f"{host.print_prefix}is as release {found['wanted']} says: 0 changes")
 
-    def _begin(self) -> None:
+    def _record_hosts_once(self) -> None:
         """With pyinfra's first host: all of them are named, and those it could not connect to."""
-        if self.named:
+        if self.hosts_recorded:
             return
-        for host in self.name_hosts():
+        for host in self.record_hosts():
             if host not in self.state.activated_hosts:
-                self.unreachable(host)
+                self.record_unreachable(host)
 
-    def name_hosts(self) -> list[Host]:
+    def record_hosts(self) -> list[Host]:
         """Write down who is to be accounted for."""
-        self.named = True
+        self.hosts_recorded = True
         inventory = getattr(self.state, "inventory", None) or []
         limit = getattr(self.state, "limit_hosts", None)
         hosts = [host for host in inventory if limit is None or host in limit]
         groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
-        self.note("hosts", names=list(groups), groups=groups)
-        self.state.add_callback_handler(Goodbye())  # type: ignore[no-untyped-call]
+        self.record_event("hosts", names=list(groups), groups=groups)
+        self.state.add_callback_handler(HostCleanup())  # type: ignore[no-untyped-call]
         return hosts
 
-    def unreachable(self, host: Host) -> None:
+    def record_unreachable(self, host: Host) -> None:
         """A host that could not be connected to, and why."""
-        tail = tuple(self.log.lines.get(host.name, [])[-TAIL:])
-        why = errors.failure(self.log.errors.get(host.name), tail)
-        events.emit(host.name, "unreachable", stage="connect", **_fields(why))
+        tail = tuple(self.log.lines.get(host.name, [])[-TAIL_LINES:])
+        why = errors.classify_connect_error(self.log.errors.get(host.name), tail)
+        events.emit(host.name, "unreachable", stage="connect", **_failure_fields(why))
 
     def finish(self) -> None:
         """Write the report; also after a failure that pyinfra itself stopped at."""
         if not getattr(self.state, "initialised", False):
             return  # nothing was connected to: the error on the terminal says all
-        self._begin()
+        self._record_hosts_once()
         for host in self.state.failed_hosts & self.state.activated_hosts:
-            self.name_silent_failure(host)
+            self.record_silent_failure(host)
         words = set(sys.argv)
         dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
-        self.note("end", dry=dry, interrupted=self.interrupted)
+        self.record_event("end", dry=dry, interrupted=self.interrupted)
         from mlufleet.report import terminal  # rich is for the end of a run
 
         try:
-            result = derive.write(self.folder)
+            result = derive.write_report(self.folder)
         except OSError as error:
             logger.error(
                 f"{self.folder}: no report: {error.strerror or error}; `mlufleet report "
                 f"{self.folder.name}` makes it of the journal"
             )
             return
-        terminal.summary(result, self.folder)
+        terminal.print_summary(result, self.folder)
 
-    def name_silent_failure(self, host: Host) -> None:
+    def record_silent_failure(self, host: Host) -> None:
         """A host that pyinfra failed without any of our steps saying why."""
-        if self.failed(host.name):
+        if self.has_failed(host.name):
             return
-        tail = self.log.lines.get(host.name, [])[-TAIL:]
+        tail = self.log.lines.get(host.name, [])[-TAIL_LINES:]
         failure = Failure("NOT_PROVED", tail[-1] if tail else "", tuple(tail))
-        events.emit(host.name, "failed", stage="", **_fields(failure))
+        events.emit(host.name, "failed", stage="", **_failure_fields(failure))
 
 
-def _words(decision: Decision) -> list[str]:
+def _decision_lines(decision: Decision) -> list[str]:
     if isinstance(decision, Failure):
         return [f"{decision.code}: {decision.sentence}", f"remedy: {decision.remedy}"]
     return decision
 
 
-def _fields(failure: Failure) -> dict[str, Any]:
+def _failure_fields(failure: Failure) -> dict[str, Any]:
     return {
         "code": failure.code,
         "sentence": failure.sentence,

@@ -7,8 +7,8 @@ from operations import stages
 from operations.host import lock
 from operations.stage import refused
 
-refusal = stages.reached(host)
+refusal = stages.prepare_host(host)
 if refusal:
     refused("unlock", refusal, name="Refused")  # type: ignore[call-arg, arg-type]
 else:
-    lock.broken(operator.name(), name="Unlock")  # type: ignore[call-arg, arg-type]
+    lock.force_released(operator.operator_name(), name="Unlock")  # type: ignore[call-arg, arg-type]

@@ -15,7 +15,7 @@ halting: list[Callable[[], None]] = []
 
 def emit(host: str, kind: str, **fields: Any) -> None:
     """Tell of one event of one host before the next step starts; what it quotes is text."""
-    fields = sanitize.data(fields)
+    fields = sanitize.escape_data(fields)
     for listener in listeners:
         listener(host, kind, fields)
 
@@ -25,21 +25,21 @@ class _Halt:
     why = ""
 
 
-def halt(why: str = "") -> None:
+def request_stop(reason: str = "") -> None:
     """Ask every host to stop before its next step.
 
     :param why: where it was not the operator
     """
-    _Halt.asked, _Halt.why = True, _Halt.why or why
+    _Halt.asked, _Halt.why = True, _Halt.why or reason
     for end in halting:
         end()
 
 
-def halted() -> bool:
+def stop_requested() -> bool:
     """Whether that was asked."""
     return _Halt.asked
 
 
-def why() -> str:
+def stop_reason() -> str:
     """What else than the operator asked for it."""
     return _Halt.why

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from fleet.release import compatibility, operating_systems
 from fleet.text import sanitize
-from operations.engine_storage import Storage
+from operations.engine_storage import EngineStorage
 
 #: core state of a card that works
-WORKS = "CN_RUNNING"
+CARD_RUNNING = "CN_RUNNING"
 
 
 @dataclass(frozen=True)
@@ -22,30 +22,33 @@ class Card:
     subsystem: str
 
     @property
-    def dropped(self) -> bool:
+    def is_dropped(self) -> bool:
         return self.revision == "ff"
 
     @property
-    def virtual(self) -> bool:
+    def is_virtual(self) -> bool:
         """A virtual function (device id 0371, 0366): the vendor's own count leaves them out."""
         return self.device.endswith(("1", "6"))
 
 
 @dataclass(frozen=True)
-class Holder:
+class CardUser:
     pid: int
     command: str
     #: id of the container it runs in; empty on the host itself
     container: str
     #: "docker", "podman", "container" of somebody else, "pod", "unit"; and what it is called
-    kind: str = ""
-    name: str = ""
+    supervisor: str = ""
+    supervisor_name: str = ""
 
     def __str__(self) -> str:
         said = {
-            "pod": f", pod {self.name}: kubelet starts it again",
-            "unit": f", unit {self.name}",
-        }.get(self.kind, f", container {self.name or self.container[:12]}" * bool(self.container))
+            "pod": f", pod {self.supervisor_name}: kubelet starts it again",
+            "unit": f", unit {self.supervisor_name}",
+        }.get(
+            self.supervisor,
+            f", container {self.supervisor_name or self.container[:12]}" * bool(self.container),
+        )
         return f"{self.command} (pid {self.pid}{said})"
 
 
@@ -56,44 +59,44 @@ class Package:
     status: str
 
     @property
-    def installed(self) -> bool:
+    def is_installed(self) -> bool:
         """Whatever is wanted of it: one that is held is installed all the same."""
         words = ["ok", *self.status.split()]
         return words[-2:] == ["ok", "installed"]
 
     @property
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         return self.status.startswith("hold ")
 
 
 @dataclass(frozen=True)
-class ContainerState:
+class ContainerFacts:
     id: str
     image: str
     running: bool
     #: label of ours; "" for a container that is somebody else's
-    spec: str
+    spec_digest: str
     #: digest of what docker says it is made of, whatever its label claims
     facts: str
     #: digest of its Python package folders
     site: str
     #: mounted paths where it shows something that the host has replaced since
-    stale: tuple[str, ...]
+    stale_mounts: tuple[str, ...]
     #: what docker said when it could not start it
     error: str = ""
 
 
 @dataclass(frozen=True)
-class SourceState:
+class SourceFacts:
     #: full commit; "" for a repository without one, "foreign" for no repository at all
     head: str
-    dirty: int
+    changed_files: int
     #: git's own words where it cannot say what was changed
-    why: str = ""
+    status_error: str = ""
 
 
 @dataclass(frozen=True)
-class LockState:
+class LockFacts:
     run: str
     operator: str
     since: str
@@ -105,7 +108,7 @@ class LockState:
 
 
 @dataclass(frozen=True)
-class JobState:
+class JobFacts:
     """A step that runs on the host, in this boot, or has left something behind there.
 
     :param overdue: seconds past its limit
@@ -114,165 +117,167 @@ class JobState:
 
     run: str
     title: str
-    overdue: int
-    stuck: str = ""
+    overdue_s: int
+    stuck_processes: str = ""
 
 
 @dataclass
-class HostState:
-    os: str = ""
+class HostFacts:
+    os_id: str = ""
     os_version: str = ""
     os_name: str = ""
     kernel: str = ""
     architecture: str = ""
-    boot: str = ""
+    boot_id: str = ""
     #: equal for two names that lead to one machine
-    machine: str = ""
+    machine_id: str = ""
     #: release of the kernel that the next boot takes; "" when nothing says so
     next_kernel: str = ""
     #: why nobody can be certain of that; "" where the boot loader says it
-    next_guess: str = ""
+    next_kernel_doubt: str = ""
     #: host's clock less the controller's, seconds
-    skew: float = 0.0
+    clock_skew_s: float = 0.0
     uid: int = -1
     #: its sshd looks up the name of whoever logs in
-    use_dns: bool = False
-    headers: bool = False
+    sshd_uses_dns: bool = False
+    has_headers: bool = False
     #: kernels without headers, where the system's package tool knows a package of them
-    offered: set[str] = field(default_factory=set)
+    installable_headers: set[str] = field(default_factory=set)
     #: what makes the kernel refuse modules that are not signed; "" when it takes them
     secure_boot: str = ""
     #: the key that DKMS signs with, where the firmware trusts it
-    signer: str = ""
+    dkms_key: str = ""
     #: whether the kernel knows the site's own key; asked where it takes signed modules only
-    trusted: bool = False
+    key_enrolled: bool = False
     tools: set[str] = field(default_factory=set)
     #: commands that build a driver and are not there
-    lacks: set[str] = field(default_factory=set)
+    missing_build_tools: set[str] = field(default_factory=set)
     cards: list[Card] = field(default_factory=list)
-    nodes: list[str] = field(default_factory=list)
+    device_nodes: list[str] = field(default_factory=list)
     #: card address -> (driver version, core state)
-    running: dict[str, tuple[str, str]] = field(default_factory=dict)
+    driver_by_card: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: card address -> serial number of its board; two cards of one board may say the same
-    serials: dict[str, str] = field(default_factory=dict)
+    board_serials: dict[str, str] = field(default_factory=dict)
     #: card address -> its model, in the driver's own words
-    names: dict[str, str] = field(default_factory=dict)
+    card_names: dict[str, str] = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
     #: packages that yum or dnf must not change -> the file that says so
     held: dict[str, str] = field(default_factory=dict)
     #: packages that the system's repositories have -> their version; asked of what is missing
     offers: dict[str, str] = field(default_factory=dict)
     #: (kernel release, driver version) that modules are built for
-    built: set[tuple[str, str]] = field(default_factory=set)
+    dkms_modules: set[tuple[str, str]] = field(default_factory=set)
     #: those of them that have a signature of the site's key
-    signed: set[tuple[str, str]] = field(default_factory=set)
-    holders: list[Holder] = field(default_factory=list)
-    engine: str = ""
+    signed_modules: set[tuple[str, str]] = field(default_factory=set)
+    card_users: list[CardUser] = field(default_factory=list)
+    engine_version: str = ""
     engine_enabled: bool = False
     #: docker is snap's, and there is no other
-    snap: bool = False
+    docker_is_snap: bool = False
     #: what docker did not answer for ("image", "container"): of these nobody knows how they are
-    silent: set[str] = field(default_factory=set)
+    unanswered_queries: set[str] = field(default_factory=set)
     docker_root: str = "/var/lib/docker"
     #: how the engine keeps images; asked where the release's is missing
-    storage: Storage = field(default_factory=Storage)
+    storage: EngineStorage = field(default_factory=EngineStorage)
     #: `docker` is another program's: podman
-    podman: bool = False
+    docker_is_podman: bool = False
     tagged: str = ""
     image: str = ""
-    container: ContainerState | None = None
-    sources: dict[str, SourceState] = field(default_factory=dict)
+    container: ContainerFacts | None = None
+    sources: dict[str, SourceFacts] = field(default_factory=dict)
     #: checkouts whose git does not know yet that something inside is ours
-    unlisted: set[str] = field(default_factory=set)
+    missing_git_excludes: set[str] = field(default_factory=set)
     trees: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, str] = field(default_factory=dict)
     #: path -> free bytes
-    disk: dict[str, int] = field(default_factory=dict)
+    free_bytes: dict[str, int] = field(default_factory=dict)
     #: path -> what tells its file system from others
-    systems: dict[str, str] = field(default_factory=dict)
+    filesystem_ids: dict[str, str] = field(default_factory=dict)
     #: path on a file system that other hosts can have, too -> which it is, whose marker is there
-    shares: dict[str, tuple[str, str]] = field(default_factory=dict)
+    shared_filesystems: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: such paths where root may not write
-    squashed: list[str] = field(default_factory=list)
+    root_squashed_paths: list[str] = field(default_factory=list)
     #: path -> bytes of files that are there already, right or wrong
-    there: dict[str, int] = field(default_factory=dict)
+    existing_bytes: dict[str, int] = field(default_factory=dict)
     #: bytes of files whose transfer was cut, by name
-    parts: dict[str, int] = field(default_factory=dict)
+    partial_bytes: dict[str, int] = field(default_factory=dict)
     #: path -> free inodes, where the file system counts them
-    inodes: dict[str, int] = field(default_factory=dict)
-    read_only: list[str] = field(default_factory=list)
-    lock: LockState | None = None
-    jobs: list[JobState] = field(default_factory=list)
+    free_inodes: dict[str, int] = field(default_factory=dict)
+    read_only_paths: list[str] = field(default_factory=list)
+    lock: LockFacts | None = None
+    jobs: list[JobFacts] = field(default_factory=list)
     #: containers of the tool that no release of the host has any more
-    retired: list[str] = field(default_factory=list)
+    orphaned_containers: list[str] = field(default_factory=list)
     #: when it was looked at, by the controller's clock, in seconds since the epoch
-    seen: float = field(default=0.0, compare=False)
+    observed_at: float = field(default=0.0, compare=False)
     #: the host's other releases by their slots: the same host, asked about each of them
-    beside: dict[str, HostState] = field(default_factory=dict, repr=False, compare=False)
+    beside: dict[str, HostFacts] = field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def containers(self) -> list[ContainerState]:
+    def containers(self) -> list[ContainerFacts]:
         """Those of all releases of the host, as far as they are there."""
         every = (self, *self.beside.values())
         return [state.container for state in every if state.container]
 
     @property
-    def system(self) -> str:
+    def os_key(self) -> str:
         """Its name in files/systems.yml: "ubuntu16.04", "centos7"; else what it says itself."""
-        return operating_systems.keys(self.os, self.os_version)[-1]
+        return operating_systems.list_keys(self.os_id, self.os_version)[-1]
 
     @property
-    def present(self) -> list[Card]:
-        return [card for card in self.cards if not card.virtual and not card.dropped]
+    def present_cards(self) -> list[Card]:
+        return [card for card in self.cards if not card.is_virtual and not card.is_dropped]
 
-    def model(self, card: Card) -> str:
+    def card_model(self, card: Card) -> str:
         """By its PCI subsystem, where that is a known one; else what the driver calls it."""
-        return compatibility.model(card.subsystem) or self.names.get(card.address, "")
+        return compatibility.find_card_model(card.subsystem) or self.card_names.get(
+            card.address, ""
+        )
 
     @property
-    def loaded(self) -> str:
+    def loaded_driver(self) -> str:
         """The one version all cards run; "" when none, or when they differ."""
-        versions = {version for version, _ in self.running.values()}
+        versions = {version for version, _ in self.driver_by_card.values()}
         return versions.pop() if len(versions) == 1 else ""
 
     @property
-    def gone(self) -> list[str]:
+    def missing_cards(self) -> list[str]:
         """Addresses of cards that the last smoke test saw and that are not on the bus now."""
         there = {card.address for card in self.cards}
         return [card for card in self.stamps.get("cards", "").split() if card not in there]
 
     @property
-    def health(self) -> dict[str, str]:
+    def card_health(self) -> dict[str, str]:
         """Address of every card -> its core state, or why it has none."""
-        said = dict.fromkeys(self.gone, "gone")
+        said = dict.fromkeys(self.missing_cards, "gone")
         for card in self.cards:
-            if card.dropped:
+            if card.is_dropped:
                 said[card.address] = "dropped"
-            elif not card.virtual:
-                _, core = self.running.get(card.address, ("", "no driver"))
-                said[card.address] = core or WORKS  # a driver that does not say is believed
+            elif not card.is_virtual:
+                _, core = self.driver_by_card.get(card.address, ("", "no driver"))
+                said[card.address] = core or CARD_RUNNING  # a driver that does not say is believed
         return dict(sorted(said.items()))
 
     def has_module(self, kernel: str, version: str) -> bool:
         """Whether a kernel has a driver: in DKMS' books, and its file where modules are."""
-        return (kernel, version) in self.built
+        return (kernel, version) in self.dkms_modules
 
     @property
-    def devices(self) -> list[str]:
-        return [n for n in self.nodes if n.removeprefix("/dev/cambricon_dev").isdigit()]
+    def card_devices(self) -> list[str]:
+        return [n for n in self.device_nodes if n.removeprefix("/dev/cambricon_dev").isdigit()]
 
 
 class ProbeError(ValueError):
     """The probe's output is not whole."""
 
 
-BEGIN, END = "@@mlufleet-begin", "@@mlufleet-end"
+BEGIN_MARKER, END_MARKER = "@@mlufleet-begin", "@@mlufleet-end"
 #: every probe prints these: what lacks one is no probe, or not a whole one
-ALWAYS = {"os", "kernel", "boot", "clock", "uid"}
+REQUIRED_KINDS = {"os", "kernel", "boot", "clock", "uid"}
 
 
-def parse(lines: list[str], now: float) -> dict[str, HostState]:
+def parse(lines: list[str], now: float) -> dict[str, HostFacts]:
     """A probe's output: the host as it was asked about each of its releases, by their slots.
 
     :param lines: all the command printed, whatever a login shell added around it
@@ -282,7 +287,7 @@ def parse(lines: list[str], now: float) -> dict[str, HostState]:
     of_host: list[str] = []
     of_release: dict[str, list[str]] = {}
     section = of_host
-    for line in _framed(lines):
+    for line in _between_markers(lines):
         kind, _, slot = line.partition("\t")
         if kind == "release":
             section = of_release.setdefault(slot, [])
@@ -290,15 +295,15 @@ def parse(lines: list[str], now: float) -> dict[str, HostState]:
             section = of_host
         else:
             section.append(line)
-    states = {slot: _state(of_host + said, now) for slot, said in of_release.items()}
+    states = {slot: _parse_host(of_host + said, now) for slot, said in of_release.items()}
     for slot, state in states.items():
         state.beside = {other: seen for other, seen in states.items() if other != slot}
-    return states or {"": _state(of_host, now)}
+    return states or {"": _parse_host(of_host, now)}
 
 
-def _state(lines: list[str], now: float) -> HostState:
+def _parse_host(lines: list[str], now: float) -> HostFacts:
     """What the lines of one host say of it and of one release."""
-    state = HostState(seen=now)
+    state = HostFacts(observed_at=now)
     kinds: set[str] = set()
     stale: list[str] = []
     container: list[str] = []
@@ -307,7 +312,7 @@ def _state(lines: list[str], now: float) -> HostState:
         kind, *fields = line.split("\t")
         kinds.add(kind)
         try:
-            if max(map(len, fields), default=0) > LONGEST and kind != "lock":
+            if max(map(len, fields), default=0) > MAX_FIELD_CHARS and kind != "lock":
                 raise ValueError("too long")
             if kind == "container":
                 container = fields or [""]
@@ -316,19 +321,19 @@ def _state(lines: list[str], now: float) -> HostState:
             elif kind in digests:
                 digests[kind] = fields[0]
             else:
-                _take(state, kind, fields, now)
+                _apply_line(state, kind, fields, now)
         except (IndexError, ValueError, TypeError, OverflowError) as error:
             raise ProbeError(f"the probe printed {line[:200]!r}") from error
-    if missing := ALWAYS - kinds:
+    if missing := REQUIRED_KINDS - kinds:
         raise ProbeError(f"the probe did not print {', '.join(sorted(missing))}")
     if container:
         try:
-            state.container = ContainerState(
+            state.container = ContainerFacts(
                 id=container[0],
                 image=container[1],
                 running=container[2] == "true",
-                spec="" if container[4] == "-" else container[4],
-                stale=tuple(stale),
+                spec_digest="" if container[4] == "-" else container[4],
+                stale_mounts=tuple(stale),
                 error=" ".join(str(json.loads("".join(container[5:6]) or '""')).split()),
                 **digests,
             )
@@ -337,158 +342,160 @@ def _state(lines: list[str], now: float) -> HostState:
     return state
 
 
-def _framed(lines: list[str]) -> list[str]:
+def _between_markers(lines: list[str]) -> list[str]:
     """What stands between the markers.
 
     The last beginning counts: a banner may show an earlier probe, and that one must not be taken
     for this one where this one was cut.
     """
-    text = [sanitize.line(line.rstrip("\r\n")) for line in lines]
-    begins = [number for number, line in enumerate(text) if line == BEGIN]
+    text = [sanitize.escape_line(line.rstrip("\r\n")) for line in lines]
+    begins = [number for number, line in enumerate(text) if line == BEGIN_MARKER]
     if not begins:
         raise ProbeError("the probe's markers are not in its output")
     try:
-        end = text.index(END, begins[-1])
+        end = text.index(END_MARKER, begins[-1])
     except ValueError:
         raise ProbeError("the probe's output has no end") from None
-    if end - begins[-1] > MOST:
-        raise ProbeError(f"the probe printed more than {MOST:,} lines")
+    if end - begins[-1] > MAX_PROBE_LINES:
+        raise ProbeError(f"the probe printed more than {MAX_PROBE_LINES:,} lines")
     return text[begins[-1] + 1 : end]
 
 
 #: characters of one field, and lines of a probe, that are believed
-LONGEST, MOST = 4096, 100_000
+MAX_FIELD_CHARS, MAX_PROBE_LINES = 4096, 100_000
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
 _KERNEL = re.compile(r"[\w.+~:@-]{1,128}", re.ASCII)
 _RUN = re.compile(r"[\w.+:@-]{1,128}", re.ASCII)
 
 
-def number(text: str, least: int = 0, most: int = 1 << 63) -> int:
+def parse_integer(text: str, minimum: int = 0, maximum: int = 1 << 63) -> int:
     """:raises ValueError: it is none, written in ASCII digits, of that range"""
-    if not re.fullmatch(r"-?[0-9]{1,19}", text) or not least <= int(text) <= most:
-        raise ValueError(f"{text[:40]!r} is no number from {least} to {most}")
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or not minimum <= int(text) <= maximum:
+        raise ValueError(f"{text[:40]!r} is no number from {minimum} to {maximum}")
     return int(text)
 
 
-def known(text: str, form: re.Pattern[str]) -> str:
+def parse_matching(text: str, pattern: re.Pattern[str]) -> str:
     """:raises ValueError: it has another form"""
-    if not form.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not {form.pattern}")
+    if not pattern.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not {pattern.pattern}")
     return text
 
 
-def _lock(fields: list[str]) -> LockState:
+def _parse_lock(fields: list[str]) -> LockFacts:
     """A lock that cannot be read hides no host: somebody holds it, by a file that is damaged."""
     try:
         run, operator, since, lease, why, age = fields
-        return LockState(
-            known(run, _RUN),
+        return LockFacts(
+            parse_matching(run, _RUN),
             operator[:200],
             since[:40],
-            number(lease, most=999_999_999),
+            parse_integer(lease, maximum=999_999_999),
             why[:2000],
-            number(age),
+            parse_integer(age),
         )
     except ValueError:
-        return LockState("?", "?", "?", 0, "its lock file is damaged", 0)
+        return LockFacts("?", "?", "?", 0, "its lock file is damaged", 0)
 
 
-def _take(state: HostState, kind: str, fields: list[str], now: float) -> None:
+def _apply_line(state: HostFacts, kind: str, fields: list[str], now: float) -> None:
     if kind == "os":
-        state.os, state.os_version, state.os_name = fields[:3]
+        state.os_id, state.os_version, state.os_name = fields[:3]
     elif kind == "kernel":
-        state.kernel, state.architecture = known(fields[0], _KERNEL), fields[1]
+        state.kernel, state.architecture = parse_matching(fields[0], _KERNEL), fields[1]
     elif kind == "boot":
-        state.boot = fields[0]
+        state.boot_id = fields[0]
     elif kind == "machine":
-        state.machine = fields[0]
+        state.machine_id = fields[0]
     elif kind == "next":
-        state.next_kernel = known(fields[0], _KERNEL)
-        state.next_guess = "".join(fields[1:2])
+        state.next_kernel = parse_matching(fields[0], _KERNEL)
+        state.next_kernel_doubt = "".join(fields[1:2])
     elif kind == "clock":
-        state.skew = number(fields[0], most=1 << 40) - now
+        state.clock_skew_s = parse_integer(fields[0], maximum=1 << 40) - now
     elif kind == "uid":
-        state.uid = number(fields[0], most=1 << 32)
+        state.uid = parse_integer(fields[0], maximum=1 << 32)
     elif kind == "usedns":
-        state.use_dns = True
+        state.sshd_uses_dns = True
     elif kind == "headers":
-        state.headers = True
+        state.has_headers = True
     elif kind == "offered":
-        state.offered.add(fields[0])
+        state.installable_headers.add(fields[0])
     elif kind == "secureboot":
         state.secure_boot = fields[0]
     elif kind == "signer":
-        state.signer = fields[0]
+        state.dkms_key = fields[0]
     elif kind == "trusted":
-        state.trusted = True
+        state.key_enrolled = True
     elif kind == "tool":
         state.tools.add(fields[0])
     elif kind == "lacks":
-        state.lacks.add(fields[0])
+        state.missing_build_tools.add(fields[0])
     elif kind == "card":
-        known(fields[0], _ADDRESS)
+        parse_matching(fields[0], _ADDRESS)
         state.cards.append(Card(*fields[:4]))
     elif kind == "node":
-        state.nodes.append(fields[0])
+        state.device_nodes.append(fields[0])
     elif kind == "module-for":
-        state.built.add((fields[0], fields[1]))
+        state.dkms_modules.add((fields[0], fields[1]))
         if fields[2:] and fields[2]:
-            state.signed.add((fields[0], fields[1]))
+            state.signed_modules.add((fields[0], fields[1]))
     elif kind == "running":
-        state.running[known(fields[0], _ADDRESS)] = (fields[1], fields[2])
+        state.driver_by_card[parse_matching(fields[0], _ADDRESS)] = (fields[1], fields[2])
         if fields[3:]:
-            state.serials[fields[0]] = fields[3]
+            state.board_serials[fields[0]] = fields[3]
         if fields[4:] and fields[4]:
-            state.names[fields[0]] = fields[4]
+            state.card_names[fields[0]] = fields[4]
     elif kind == "package":
         state.packages.append(Package(*fields[:3]))
     elif kind == "holder":
-        state.holders.append(Holder(number(fields[0], 1, 1 << 32), *fields[1:5]))
+        state.card_users.append(CardUser(parse_integer(fields[0], 1, 1 << 32), *fields[1:5]))
     elif kind in ("held", "offers"):
         getattr(state, kind)[fields[0]] = fields[1]
     elif kind == "snap":
-        state.snap = True
+        state.docker_is_snap = True
     elif kind == "engine":
-        state.engine, state.engine_enabled = fields[0], fields[1] == "enabled"
+        state.engine_version, state.engine_enabled = fields[0], fields[1] == "enabled"
     elif kind == "silent":
-        state.silent.add(fields[0])
+        state.unanswered_queries.add(fields[0])
     elif kind == "root":
         if fields[0] and not fields[0].startswith("/"):
             raise ValueError("docker's folder is no absolute path")
         state.docker_root = fields[0] or state.docker_root
         if fields[3:]:
-            state.storage = Storage.of(*fields[1:4])
+            state.storage = EngineStorage.from_docker_info(*fields[1:4])
     elif kind == "podman":
-        state.podman = True
+        state.docker_is_podman = True
     elif kind in ("tagged", "image"):
         setattr(state, kind, fields[0])
     elif kind == "source":
-        state.sources[fields[0]] = SourceState(fields[1], number(fields[2]), *fields[3:4])
+        state.sources[fields[0]] = SourceFacts(fields[1], parse_integer(fields[2]), *fields[3:4])
     elif kind == "unlisted":
-        state.unlisted.add(fields[0])
+        state.missing_git_excludes.add(fields[0])
     elif kind in ("tree", "file", "stamp"):
         getattr(state, f"{kind}s")[fields[0]] = fields[1]
     elif kind == "part":
-        state.parts[fields[0]] = number(fields[1])
+        state.partial_bytes[fields[0]] = parse_integer(fields[1])
     elif kind == "disk":
-        state.disk[fields[0]] = number(fields[1], -1 << 63)
+        state.free_bytes[fields[0]] = parse_integer(fields[1], -1 << 63)
         if fields[2:] and fields[2] not in ("", "-"):
-            state.inodes[fields[0]] = number(fields[2])
+            state.free_inodes[fields[0]] = parse_integer(fields[2])
         if fields[3:]:
-            state.systems[fields[0]] = fields[3]
+            state.filesystem_ids[fields[0]] = fields[3]
     elif kind == "share":
-        state.shares[fields[0]] = fields[1], fields[2]
+        state.shared_filesystems[fields[0]] = fields[1], fields[2]
     elif kind == "squashed":
-        state.squashed.append(f"{fields[0]} ({fields[1]})")
+        state.root_squashed_paths.append(f"{fields[0]} ({fields[1]})")
     elif kind == "there":
-        state.there[fields[0]] = number(fields[1])
+        state.existing_bytes[fields[0]] = parse_integer(fields[1])
     elif kind == "retired":
-        state.retired.append(fields[0])
+        state.orphaned_containers.append(fields[0])
     elif kind == "read-only":
-        state.read_only.append(fields[0])
+        state.read_only_paths.append(fields[0])
     elif kind == "lock":
-        state.lock = _lock(fields)
+        state.lock = _parse_lock(fields)
     elif kind == "job":
         state.jobs.append(
-            JobState(fields[0], fields[3], number(fields[4], -1 << 40, 1 << 40), *fields[5:6])
+            JobFacts(
+                fields[0], fields[3], parse_integer(fields[4], -1 << 40, 1 << 40), *fields[5:6]
+            )
         )

@@ -11,23 +11,23 @@ from pyinfra import logger
 from pyinfra.api import Host
 from pyinfra.api.state import State
 
-from fleet.errors import SYMPTOMS, TABLE, Failure
-from fleet.release.target import Wanted
+from fleet.errors import FAILURE_TABLE, SYMPTOM_CODES, Failure
+from fleet.release.target import ReleaseTarget
 from fleet.text import sanitize
 from operations.host import connection, events, sudo
-from operations.host.probe import real
-from operations.host.sessions import NoSession
+from operations.host.probe import unwrap_host
+from operations.host.sessions import NoSessionError
 
-TAIL = 20
+TAIL_LINES = 20
 #: characters of a line that are told and kept in the journal
-LONGEST = 4096
+MAX_LINE_CHARS = 4096
 #: seconds in which a lost connection has to come back, where a host's data says no other
-PATIENCE = 300
+RECONNECT_TIMEOUT_S = 300
 #: key of a host's data: what makes it this run's again after that; returns whether it is
-RESUME = "mlufleet_resume"
+RESUME_KEY = "mlufleet_resume"
 
 
-def fail(host: Host, failure: Failure, stage: str = "") -> bool:
+def fail_host(host: Host, failure: Failure, stage: str = "") -> bool:
     """Name a host's failure with its remedy, to the operator and the journal."""
     for line in failure.tail[:-1]:
         logger.info(f"{host.print_prefix}    {line}")
@@ -45,25 +45,31 @@ def fail(host: Host, failure: Failure, stage: str = "") -> bool:
     return False
 
 
-def refused(host: Host, code: str, stage: str, output: Iterable[str], title: str = "") -> bool:
+def fail_by_output(
+    host: Host, code: str, stage: str, output: Iterable[str], title: str = ""
+) -> bool:
     """Fail a host by what its script printed: one that knows better names the code itself."""
     lines = [line for line in output if line.strip()]
     named = [line.split()[-1] for line in lines if line.startswith("@@code ")]
-    lines = [line[:LONGEST] for line in lines if not line.startswith("@@")][-TAIL:]
+    lines = [line[:MAX_LINE_CHARS] for line in lines if not line.startswith("@@")][-TAIL_LINES:]
     meant = [
-        meaning for symptom, meaning in SYMPTOMS.items() if any(symptom in line for line in lines)
+        meaning
+        for symptom, meaning in SYMPTOM_CODES.items()
+        if any(symptom in line for line in lines)
     ]
-    code = next((one for one in (*named[::-1], *meant[::-1]) if one in TABLE), code)
+    code = next((one for one in (*named[::-1], *meant[::-1]) if one in FAILURE_TABLE), code)
     said = lines[-1] if lines else "no output"
-    return fail(host, Failure(code, f"{title}: {said}" if title else said, tuple(lines)), stage)
+    return fail_host(
+        host, Failure(code, f"{title}: {said}" if title else said, tuple(lines)), stage
+    )
 
 
-def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
+def relay_output(host: Host, lines: Iterable[str], target: ReleaseTarget | None = None) -> None:
     """Pass on what a script says of its own accord: what it kept, what the model answered.
 
     :param of: the release that it worked for
     """
-    for line in (sanitize.line(line[:LONGEST]) for line in lines):
+    for line in (sanitize.escape_line(line[:MAX_LINE_CHARS]) for line in lines):
         if line.startswith("kept what was "):
             logger.warning(f"{host.print_prefix}{line}")
             events.emit(host.name, "kept", what=line)
@@ -76,30 +82,30 @@ def told(host: Host, lines: Iterable[str], of: Wanted | None = None) -> None:
                 host.name,
                 "answer",
                 text=line.removeprefix("@@answer "),
-                of=of.release.name if of and of.slot else "",
+                of=target.release.name if target and target.key else "",
             )
         elif line.startswith("@@lock "):
             logger.info(f"{host.print_prefix}lock {line.removeprefix('@@lock ')}")
             events.emit(host.name, "lock", text=line.removeprefix("@@lock "))
 
 
-def resumed(host: Host) -> bool:
+def resume_connection(host: Host) -> bool:
     """Bring a lost connection back, with sudo's answer and the lock."""
-    patience = int(host.data.get("reconnect_timeout") or PATIENCE)
+    patience = int(host.data.get("reconnect_timeout") or RECONNECT_TIMEOUT_S)
     logger.warning(f"{host.print_prefix}the connection is lost, trying for {patience} s")
     events.emit(host.name, "lost")
 
     def ours() -> bool:
-        resume = host.connector_data.get(RESUME)
-        return sudo.prepare(host) is None and (resume is None or resume())
+        resume = host.connector_data.get(RESUME_KEY)
+        return sudo.provide_password(host) is None and (resume is None or resume())
 
-    return connection.back(host, patience, ours)
+    return connection.reconnect(host, patience, ours)
 
 
 Execute = Callable[..., bool]
 
 
-def alone(execute: Execute) -> Execute:
+def isolate_failures(execute: Execute) -> Execute:
     """An exception that leaves a command would end the run of every host: it fails this one.
 
     What a command starts beside itself knows no "current host": in a rollout pyinfra hands out its
@@ -111,21 +117,23 @@ def alone(execute: Execute) -> Execute:
 
     @wraps(execute)
     def guarded(self: Any, state: State, host: Host, connector_arguments: Any) -> bool:
-        host = real(host)
+        host = unwrap_host(host)
         stage = getattr(self, "stage", "")
-        if events.halted():
-            return fail(host, Failure("INTERRUPTED", events.why()), str(stage))
+        if events.stop_requested():
+            return fail_host(host, Failure("INTERRUPTED", events.stop_reason()), str(stage))
         for _ in range(3):
             try:
                 return execute(self, state, host, connector_arguments)
-            except NoSession as error:
-                return fail(host, Failure("MAX_SESSIONS", str(error)), str(stage))
+            except NoSessionError as error:
+                return fail_host(host, Failure("MAX_SESSIONS", str(error)), str(stage))
             except (OSError, EOFError, SSHException) as error:
                 reason = f"{self!r}: {error}"
-                if not connection.ended(host) or not resumed(host):
+                if not connection.wait_until_lost(host) or not resume_connection(host):
                     break
             except Exception as error:
-                return fail(host, Failure("INTERNAL", f"{self!r}: {type(error).__name__}: {error}"))
-        return fail(host, Failure("CONNECTION_LOST", reason), str(stage))
+                return fail_host(
+                    host, Failure("INTERNAL", f"{self!r}: {type(error).__name__}: {error}")
+                )
+        return fail_host(host, Failure("CONNECTION_LOST", reason), str(stage))
 
     return guarded

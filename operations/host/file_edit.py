@@ -13,14 +13,14 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations.host import connection
-from operations.host.failures import alone, fail, refused
-from operations.host.lock import who
-from operations.host.scripts import script
+from operations.host.failures import fail_by_output, fail_host, isolate_failures
+from operations.host.lock import audit_identity
+from operations.host.scripts import script_command
 
 
-def content(lines: list[str]) -> bytes | None:
+def decode_content(lines: list[str]) -> bytes | None:
     """The file that `read.sh` printed among whatever else; None when it could not be read."""
     if "@@begin" not in lines or "@@end" not in lines:
         return None
@@ -31,7 +31,7 @@ def content(lines: list[str]) -> bytes | None:
         return None
 
 
-class Rewrite(PyinfraCommand):
+class EditFile(PyinfraCommand):
     """Changes the text of a file on a host by a plain function, the original kept.
 
     :param change: text -> text; raises ValueError when it does not apply
@@ -46,41 +46,41 @@ class Rewrite(PyinfraCommand):
         super().__init__()
         self.path, self.change, self.sha256, self.stamp = path, change, sha256, stamp
         self.container, self.stage = container, ""
-        self.wanted: Wanted | None = None
+        self.wanted: ReleaseTarget | None = None
 
     @override
     def __repr__(self) -> str:
         return f"Rewrite({self.path})"
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.shell(
-            host, script("read", self.path, self.container), connector_arguments
+        ok, output = connection.run_command(
+            host, script_command("read", self.path, self.container), connector_arguments
         )
-        text = content(output.stdout_lines)
+        text = decode_content(output.stdout_lines)
         if not ok or text is None:
-            return fail(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
+            return fail_host(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
         if hashlib.sha256(text).hexdigest() == self.sha256:  # given again after a lost connection
             return True
         try:
             changed = self.change(text.decode())
         except ValueError as error:
-            return fail(host, Failure("PATCH", f"{self.path}: {error}"), self.stage)
+            return fail_host(host, Failure("PATCH", f"{self.path}: {error}"), self.stage)
         # given again after a lost connection, it is recognised
         self.sha256 = self.sha256 or hashlib.sha256(changed.encode()).hexdigest()
         title = f"rewriting {self.path}"
-        ok, output = connection.shell(
+        ok, output = connection.run_command(
             host,
-            script(
+            script_command(
                 "rewrite",
                 self.path,
                 self.sha256,
                 self.stamp,
                 self.container,
-                who=who(host, self.stage, title),
-                of=self.wanted,
+                identity=audit_identity(host, self.stage, title),
+                target=self.wanted,
             ),
             {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
         )
-        return ok or refused(host, "PATCH", self.stage, output.output_lines, self.path)
+        return ok or fail_by_output(host, "PATCH", self.stage, output.output_lines, self.path)

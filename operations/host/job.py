@@ -18,19 +18,25 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations.host import connection, events, limits
-from operations.host.failures import TAIL, alone, fail, refused, told
-from operations.host.lock import held, who
-from operations.host.output import marked
-from operations.host.probe import forget
-from operations.host.scripts import body, script, slot
+from operations.host.failures import (
+    TAIL_LINES,
+    fail_by_output,
+    fail_host,
+    isolate_failures,
+    relay_output,
+)
+from operations.host.lock import audit_identity, held_lock
+from operations.host.output import tag_directives
+from operations.host.probe import invalidate_facts
+from operations.host.scripts import script_command, script_text, stamps_subdirectory
 
 #: seconds between two signs of life of a long step: the first come earlier
-PATIENCE = (10, 20, 30)
+PROGRESS_INTERVALS_S = (10, 20, 30)
 
 
-class Step(PyinfraCommand):
+class RemoteJob(PyinfraCommand):
     """Runs `files/scripts/NAME.sh ARGUMENTS…` so that it outlives the connection.
 
     :param title: what the operator reads
@@ -44,76 +50,80 @@ class Step(PyinfraCommand):
     def __init__(
         self,
         title: str,
-        name: str,
+        script_name: str,
         *arguments: str,
         code: str,
         timeout: int = 600,
         stdin: str = "",
-        uses: str = "",
+        libraries: str = "",
         resource: str = "",
-        judge: Callable[[list[str]], None] | None = None,
+        check_output: Callable[[list[str]], None] | None = None,
     ) -> None:
         super().__init__()
-        self.title, self.name, self.arguments = title, name, arguments
-        self.code, self.timeout, self.stdin, self.uses = code, timeout, stdin, uses
-        self.resource, self.judge = resource, judge
-        self.stage = self.id = ""
+        self.title, self.script_name, self.arguments = title, script_name, arguments
+        self.code, self.timeout, self.stdin, self.libraries = code, timeout, stdin, libraries
+        self.resource, self.check_output = resource, check_output
+        self.stage = self.job_id = ""
         #: set by its stage, as that is
-        self.wanted: Wanted | None = None
+        self.wanted: ReleaseTarget | None = None
 
     @override
     def __repr__(self) -> str:
-        return f"Step({shlex.join((self.name, *self.arguments))})"
+        return f"Step({shlex.join((self.script_name, *self.arguments))})"
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        lock = held(host)
+        lock = held_lock(host)
         if lock is None:
             raise RuntimeError("a step needs the host's lock")
-        if not self.id:  # a step that is given again after a lost connection keeps its own
-            lock.steps += 1
-            self.id = f"{lock.owner.run}-{lock.steps}"
+        if not self.job_id:  # a step that is given again after a lost connection keeps its own
+            lock.job_count += 1
+            self.job_id = f"{lock.owner.run}-{lock.job_count}"
             logger.info(f"{host.print_prefix}{self.title}")
             events.emit(host.name, "step", stage=self.stage, title=self.title)
-        text = marked(body(self.name, self.uses, slot(self.wanted)))
-        command = script(
+        text = tag_directives(
+            script_text(self.script_name, self.libraries, stamps_subdirectory(self.wanted))
+        )
+        command = script_command(
             "job",
-            self.id,
+            self.job_id,
             str(self.timeout),
             self.stdin,
             text,
-            f"mlufleet-{self.name}",
+            f"mlufleet-{self.script_name}",
             *self.arguments,
             timeout=self.timeout + 120,
-            who=who(host, self.stage, self.title),
+            identity=audit_identity(host, self.stage, self.title),
         )
-        forget(host)
-        signs = gevent.spawn(self._signs, host, connector_arguments)
+        invalidate_facts(host)
+        signs = gevent.spawn(self._report_progress, host, connector_arguments)
         try:
-            with limits.place(host, self.resource):
-                ok, output = connection.shell(host, command, connector_arguments)
+            with limits.hold_slot(host, self.resource):
+                ok, output = connection.run_command(host, command, connector_arguments)
         finally:
             signs.kill()
-        told(host, output.stdout_lines, self.wanted)
+        relay_output(host, output.stdout_lines, self.wanted)
         if not ok:
-            return refused(host, self.code, self.stage, output.output_lines, self.title)
+            return fail_by_output(host, self.code, self.stage, output.output_lines, self.title)
         try:
-            if self.judge:
-                self.judge(output.stdout_lines)
+            if self.check_output:
+                self.check_output(output.stdout_lines)
         except ValueError as error:
-            tail = tuple(output.stdout_lines[-TAIL:])
-            return fail(host, Failure(self.code, f"{self.title}: {error}", tail), self.stage)
+            tail = tuple(output.stdout_lines[-TAIL_LINES:])
+            return fail_host(host, Failure(self.code, f"{self.title}: {error}", tail), self.stage)
         return True
 
-    def _signs(self, host: Host, arguments: Any) -> None:
+    def _report_progress(self, host: Host, arguments: Any) -> None:
         """Say now and then that the step runs, and what it last said on the host."""
         started = time.monotonic()
-        for pause in chain(PATIENCE, repeat(PATIENCE[-1] * 2)):
+        for pause in chain(PROGRESS_INTERVALS_S, repeat(PROGRESS_INTERVALS_S[-1] * 2)):
             gevent.sleep(pause)
             said: list[str] = []
             with suppress(OSError, EOFError, SSHException):
-                _, output = connection.shell(host, script("said", self.id, timeout=10), arguments)
+                _, output = connection.run_command(
+                    host, script_command("said", self.job_id, timeout=10), arguments
+                )
                 said = output.stdout_lines
             seconds = time.monotonic() - started
             logger.info(

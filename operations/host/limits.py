@@ -17,7 +17,7 @@ waiting: set[Greenlet] = set()
 
 
 @contextmanager
-def place(host: Host, resource: str) -> Iterator[None]:
+def hold_slot(host: Host, resource: str) -> Iterator[None]:
     """Hold a place of a resource; other hosts go on with what needs none."""
     limit = places.get(resource)
     if limit is None:

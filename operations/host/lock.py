@@ -21,23 +21,23 @@ from pyinfra.api.state import State
 from typing_extensions import override
 
 from operations.host import connection
-from operations.host.failures import RESUME, alone, refused, told
-from operations.host.probe import forget
-from operations.host.scripts import script
-from operations.host.sessions import NoSession
+from operations.host.failures import RESUME_KEY, fail_by_output, isolate_failures, relay_output
+from operations.host.probe import invalidate_facts
+from operations.host.scripts import script_command
+from operations.host.sessions import NoSessionError
 
 #: seconds; the script has the same beat
-BEAT, LEASE = 5, 20
+HEARTBEAT_INTERVAL_S, LEASE_S = 5, 20
 #: seconds without an answer to a beat after which the network counts as gone; a proxy or a
 #: jump host on the way goes on acknowledging packets, so TCP alone does not tell
-SILENCE = 45
+HEARTBEAT_TIMEOUT_S = 45
 #: seconds of a lease that nothing beats for, where there is no SSH
-UNBEATEN = 24 * 3600
-HELD = "mlufleet_lock"
+NO_SSH_LEASE_S = 24 * 3600
+LOCK_KEY = "mlufleet_lock"
 
 
 @dataclass(frozen=True)
-class Owner:
+class LockOwner:
     """Who holds hosts. :param operator: user@machine. :param why: the command that was given"""
 
     run: str
@@ -45,23 +45,23 @@ class Owner:
     why: str
 
 
-class Held:
+class HostLock:
     """The lock of one host in the hands of this run."""
 
-    def __init__(self, owner: Owner, arguments: Any) -> None:
+    def __init__(self, owner: LockOwner, arguments: Any) -> None:
         self.owner, self.arguments = owner, arguments
         self.channel: Channel | None = None
-        self.steps = 0
+        self.job_count = 0
 
-    def acquire(self, host: Host, lease: int = LEASE) -> tuple[bool, list[str]]:
+    def acquire(self, host: Host, lease: int = LEASE_S) -> tuple[bool, list[str]]:
         """Take or keep the lock.
 
         :param lease: seconds without a beat after which the holder counts as dead
         :returns: whether it is ours, and what the host said
         """
-        if connection.transport(host) is None:
-            lease = UNBEATEN
-        command = script(
+        if connection.ssh_transport(host) is None:
+            lease = NO_SSH_LEASE_S
+        command = script_command(
             "lock",
             "acquire",
             self.owner.run,
@@ -70,16 +70,16 @@ class Held:
             str(lease),
             timeout=8000,
         )
-        ok, output = connection.shell(host, command, self.arguments)
+        ok, output = connection.run_command(host, command, self.arguments)
         if ok:
-            self._beat(host)
+            self._start_heartbeat(host)
         return ok, output.stdout_lines + output.stderr_lines
 
-    def _beat(self, host: Host) -> None:
-        beat = connection.privileged(
-            host, script("lock", "beat", self.owner.run, timeout=86400), self.arguments
+    def _start_heartbeat(self, host: Host) -> None:
+        beat = connection.build_privileged_command(
+            host, script_command("lock", "beat", self.owner.run, timeout=86400), self.arguments
         )
-        channel = self.channel = connection.stream(host, beat)
+        channel = self.channel = connection.open_stream(host, beat)
 
         def beating() -> None:
             heard = time.monotonic()
@@ -88,19 +88,21 @@ class Held:
                     channel.sendall(b"\n")
                 except (OSError, EOFError, SSHException):
                     return
-                gevent.sleep(BEAT)
+                gevent.sleep(HEARTBEAT_INTERVAL_S)
                 while channel.recv_ready():
                     channel.recv(4096)
                     heard = time.monotonic()
-                if time.monotonic() - heard > SILENCE:
+                if time.monotonic() - heard > HEARTBEAT_TIMEOUT_S:
                     # whoever waits for an answer on this connection waits for ever
-                    logger.warning(f"{host.print_prefix}no sign of life for {SILENCE} s")
-                    connection.leave(host)
+                    logger.warning(
+                        f"{host.print_prefix}no sign of life for {HEARTBEAT_TIMEOUT_S} s"
+                    )
+                    connection.close(host)
                     return
 
         gevent.spawn(beating)
 
-    def rest(self, last: bytes = b"") -> None:
+    def stop_heartbeat(self, last: bytes = b"") -> None:
         """Stop beating. :param last: word for the other end; its own end is waited for"""
         channel, self.channel = self.channel, None
         if channel is None:
@@ -116,33 +118,33 @@ class Held:
             channel.close()
 
 
-def held(host: Any) -> Held | None:
+def held_lock(host: Any) -> HostLock | None:
     """The lock that this run holds on a host."""
-    found: Held | None = host.connector_data.get(HELD)
+    found: HostLock | None = host.connector_data.get(LOCK_KEY)
     return found
 
 
-def who(host: Any, stage: str, title: str) -> str:
+def audit_identity(host: Any, stage: str, title: str) -> str:
     """For the host's audit log: run, operator, stage and what is done."""
-    lock = held(host)
+    lock = held_lock(host)
     return f"{lock.owner.run}\t{lock.owner.operator}\t{stage}\t{title}" if lock else ""
 
 
-def release(host: Host) -> None:
+def release_lock(host: Host) -> None:
     """Give the host back, over the lock's own channel: by now pyinfra has taken sudo's answer."""
-    lock = host.connector_data.pop(HELD, None)
-    if lock is None or connection.lost(host):
+    lock = host.connector_data.pop(LOCK_KEY, None)
+    if lock is None or connection.is_lost(host):
         return
     if lock.channel is not None:
         lock.rest(b"release")
     else:
-        host.run_shell_command(script("lock", "release", lock.owner.run), **lock.arguments)
+        host.run_shell_command(script_command("lock", "release", lock.owner.run), **lock.arguments)
 
 
-class Acquire(PyinfraCommand):
+class AcquireLock(PyinfraCommand):
     """Takes the lock; a live holder is named and left alone."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: LockOwner) -> None:
         super().__init__()
         self.owner = owner
 
@@ -151,24 +153,26 @@ class Acquire(PyinfraCommand):
         return f"Acquire({self.owner.run})"
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        lock = Held(self.owner, connector_arguments)
+        lock = HostLock(self.owner, connector_arguments)
         try:
             ok, lines = lock.acquire(host)
-        except (gevent.GreenletExit, NoSession):  # left in its middle: it may be ours by now
-            connection.shell(host, script("lock", "release", self.owner.run), connector_arguments)
+        except (gevent.GreenletExit, NoSessionError):  # left in its middle: it may be ours by now
+            connection.run_command(
+                host, script_command("lock", "release", self.owner.run), connector_arguments
+            )
             raise
-        told(host, lines)
+        relay_output(host, lines)
         if not ok:
-            return refused(host, "LOCKED", "lock", lines)
-        host.connector_data[HELD] = lock
-        host.connector_data[RESUME] = lambda: lock.acquire(host)[0]
-        forget(host)
+            return fail_by_output(host, "LOCKED", "lock", lines)
+        host.connector_data[LOCK_KEY] = lock
+        host.connector_data[RESUME_KEY] = lambda: lock.acquire(host)[0]
+        invalidate_facts(host)
         return True
 
 
-class Break(PyinfraCommand):
+class BreakLock(PyinfraCommand):
     """Takes a lock away from whoever holds it."""
 
     def __init__(self, operator: str) -> None:
@@ -176,22 +180,22 @@ class Break(PyinfraCommand):
         self.operator = operator
 
     @override
-    @alone
+    @isolate_failures
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.shell(
-            host, script("lock", "break", self.operator, timeout=20), connector_arguments
+        ok, output = connection.run_command(
+            host, script_command("lock", "break", self.operator, timeout=20), connector_arguments
         )
-        told(host, output.stdout_lines)
-        return ok or refused(host, "LOCKED", "lock", output.stderr_lines)
+        relay_output(host, output.stdout_lines)
+        return ok or fail_by_output(host, "LOCKED", "lock", output.stderr_lines)
 
 
 @operation()
-def taken(owner: Owner) -> Generator[PyinfraCommand, None, None]:
+def acquired(owner: LockOwner) -> Generator[PyinfraCommand, None, None]:
     """The host is this run's until it ends; what a dead run left running there has ended."""
-    yield Acquire(owner)
+    yield AcquireLock(owner)
 
 
 @operation()
-def broken(operator: str) -> Generator[PyinfraCommand, None, None]:
+def force_released(operator: str) -> Generator[PyinfraCommand, None, None]:
     """Nobody holds the host any more."""
-    yield Break(operator)
+    yield BreakLock(operator)

@@ -8,31 +8,31 @@ from pathlib import Path
 
 from pyinfra.api import QuoteString, StringCommand
 
-from fleet.release.target import Wanted
-from operations.host.output import marked
+from fleet.release.target import ReleaseTarget
+from operations.host.output import tag_directives
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "files" / "scripts"
+SCRIPTS_DIR = Path(__file__).resolve().parents[2] / "files" / "scripts"
 
 
-class Script(StringCommand):
+class ScriptCommand(StringCommand):
     """:ivar seconds: that it may take on the host, which a host that is broken does not heed"""
 
-    seconds = 0
+    timeout_s = 0
 
 
 @lru_cache
-def text(name: str) -> str:
-    return (SCRIPTS / f"{name}.sh").read_text(encoding="utf-8")
+def read_script(name: str) -> str:
+    return (SCRIPTS_DIR / f"{name}.sh").read_text(encoding="utf-8")
 
 
-def script(
+def script_command(
     name: str,
     *arguments: str,
     timeout: int = 600,
-    who: str = "",
-    uses: str = "",
-    of: Wanted | None = None,
-) -> Script:
+    identity: str = "",
+    libraries: str = "",
+    target: ReleaseTarget | None = None,
+) -> ScriptCommand:
     """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
 
     :param timeout: seconds, counted on the host, after which it is killed
@@ -40,27 +40,29 @@ def script(
     :param of: the release whose stamps it reads and writes
     :param who: for the host's audit log: run, operator and stage, split by tabs
     """
-    preamble = f"WHO={shlex.quote(who)}\n" if who else ""
-    command = Script(
+    preamble = f"WHO={shlex.quote(identity)}\n" if identity else ""
+    command = ScriptCommand(
         "timeout",
         "-k",
         "10",
         str(timeout),
         "sh",
         "-c",
-        QuoteString(preamble + marked(body(name, uses, slot(of)))),
+        QuoteString(
+            preamble + tag_directives(script_text(name, libraries, stamps_subdirectory(target)))
+        ),
         f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )
-    command.seconds = timeout
+    command.timeout_s = timeout
     return command
 
 
-def slot(of: Wanted | None) -> str:
-    return of.slot if of else ""
+def stamps_subdirectory(target: ReleaseTarget | None) -> str:
+    return target.key if target else ""
 
 
-def body(name: str, uses: str = "", slot: str = "") -> str:
+def script_text(name: str, libraries: str = "", slot: str = "") -> str:
     """The text of a script with all that it uses."""
     preamble = f"SLOT={shlex.quote(slot)}\n" if slot else ""
-    return preamble + "".join(map(text, ["env", "lib", *uses.split(), name]))
+    return preamble + "".join(map(read_script, ["env", "lib", *libraries.split(), name]))

@@ -16,23 +16,29 @@ from pyinfra.api import Host
 from pyinfra.api.exceptions import ConnectError
 
 #: "administratively prohibited", "connect failed" and "resource shortage": OpenSSH says the second
-REFUSED = (1, 2, 4)
+REFUSAL_CODES = (1, 2, 4)
 
 
-class NoSession(SSHException):
+class NoSessionError(SSHException):
     """The host gives neither a session nor a connection that would give one."""
 
 
-class Sessions:
+class SessionPool:
     """:param first: the connection that pyinfra made
     :param wakeful: makes another one what that is"""
 
-    def __init__(self, host: Host, first: Transport, wakeful: Callable[[Transport], None]) -> None:
-        self.host, self.first, self.wakeful = host, first, wakeful
-        self.others: list[Transport] = []
-        self._open = first.open_session
+    def __init__(
+        self, host: Host, first_transport: Transport, enable_keepalive: Callable[[Transport], None]
+    ) -> None:
+        self.host, self.first_transport, self.enable_keepalive = (
+            host,
+            first_transport,
+            enable_keepalive,
+        )
+        self.extra_transports: list[Transport] = []
+        self._open = first_transport.open_session
         # paramiko keeps one refusal for whoever asks next, and of two that wait one gets none
-        self._asking = BoundedSemaphore(1)
+        self._open_lock = BoundedSemaphore(1)
 
     def open(self, *arguments: Any, **named: Any) -> Channel:
         """In place of paramiko's own method of the first connection.
@@ -40,39 +46,43 @@ class Sessions:
         :raises NoSession: there is none to be had
         :raises OSError, EOFError, SSHException: the connection is lost
         """
-        with self._asking:
-            return self._opened(*arguments, **named)
+        with self._open_lock:
+            return self._open_channel(*arguments, **named)
 
-    def _opened(self, *arguments: Any, **named: Any) -> Channel:
-        for opened in (self._open, *(other.open_session for other in self.others)):
+    def _open_channel(self, *arguments: Any, **named: Any) -> Channel:
+        for opened in (self._open, *(other.open_session for other in self.extra_transports)):
             try:
                 return opened(*arguments, **named)
             except ChannelException as error:
-                if error.code not in REFUSED:
+                if error.code not in REFUSAL_CODES:
                     raise
         try:
-            return self._another().open_session(*arguments, **named)
+            return self._add_transport().open_session(*arguments, **named)
         except (ChannelException, ConnectError) as error:
-            if not self.first.is_active():
+            if not self.first_transport.is_active():
                 raise ConnectionResetError("the connection is gone") from error
-            raise NoSession(f"{len(self.others) + 1} connections: {error}") from error
+            raise NoSessionError(
+                f"{len(self.extra_transports) + 1} connections: {error}"
+            ) from error
 
-    def _another(self) -> Transport:
+    def _add_transport(self) -> Transport:
         connector = type(self.host.connector)(self.host.state, self.host)
         connector.connect()
         under: Transport = connector.client.get_transport()  # type: ignore[attr-defined]
         # the connection lives as long as its client
         under.mlufleet_client = connector.client  # type: ignore[attr-defined]
-        self.wakeful(under)
-        self.others.append(under)
+        self.enable_keepalive(under)
+        self.extra_transports.append(under)
         return under
 
     @property
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Whether one of them has ended: whoever waits on it is not told otherwise."""
-        return not all(under.is_active() for under in (self.first, *self.others))
+        return not all(
+            under.is_active() for under in (self.first_transport, *self.extra_transports)
+        )
 
     def close(self) -> None:
         """Of the others; the first is pyinfra's."""
-        while self.others:
-            self.others.pop().close()
+        while self.extra_transports:
+            self.extra_transports.pop().close()

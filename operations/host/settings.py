@@ -10,8 +10,8 @@ from pyinfra.api import Host
 T = TypeVar("T")
 
 
-def of(kind: type[T], host: Host) -> T:
+def from_host_data(settings_type: type[T], host: Host) -> T:
     """:param kind: a dataclass; each field is a key of the data, which has been validated"""
-    settings: Any = kind
+    settings: Any = settings_type
     said = {field.name: host.data.get(field.name) for field in fields(settings)}
-    return kind(**{name: value for name, value in said.items() if value is not None})
+    return settings_type(**{name: value for name, value in said.items() if value is not None})

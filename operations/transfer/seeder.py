@@ -17,8 +17,8 @@ import gevent
 from fleet.checksum import torrent
 
 #: seconds until it listens
-START = 15
-SETTINGS = {
+LISTEN_TIMEOUT_S = 15
+SESSION_SETTINGS = {
     "listen_queue_size": 512,
     "connections_limit": 2000,
     "max_retry_port_bind": 0,
@@ -41,11 +41,11 @@ SETTINGS = {
     "send_buffer_watermark": 4 << 20,
     "send_buffer_low_watermark": 1 << 20,
 }
-EVERYBODY = "0.0.0.0", "255.255.255.255"
+ALL_ADDRESSES = "0.0.0.0", "255.255.255.255"
 BLOCKED = 1
 
 
-def free(ports: str) -> int:
+def find_free_port(ports: str) -> int:
     """A port of "6881-6999" that nobody listens on here.
 
     :raises OSError: there is none
@@ -62,40 +62,40 @@ def free(ports: str) -> int:
     raise OSError(f"no free port among {ports} on the controller")
 
 
-class Seed:
+class Seeder:
     """:param rate: MiB/s that it gives; 0: no limit
     :raises OSError: it does not start"""
 
-    def __init__(self, local: Path, described: bytes, ports: str, rate: int) -> None:
+    def __init__(self, local: Path, metainfo: bytes, ports: str, rate: int) -> None:
         import libtorrent as lt  # not before there is a swarm: most runs have none
 
-        self.port = free(ports)
-        settings: Any = {**SETTINGS, "listen_interfaces": f"0.0.0.0:{self.port}"}
+        self.port = find_free_port(ports)
+        settings: Any = {**SESSION_SETTINGS, "listen_interfaces": f"0.0.0.0:{self.port}"}
         self._session = lt.session(settings, flags=0)  # no extensions
-        self._let_in = lt.ip_filter()
-        self._let_in.add_rule(*EVERYBODY, BLOCKED)
-        self._session.set_ip_filter(self._let_in)
+        self._ip_filter = lt.ip_filter()
+        self._ip_filter.add_rule(*ALL_ADDRESSES, BLOCKED)
+        self._session.set_ip_filter(self._ip_filter)
         asked = lt.add_torrent_params()
-        asked.ti = lt.torrent_info(torrent.decoded(described))
+        asked.ti = lt.torrent_info(torrent.decode_bencode(metainfo))
         # the torrent calls the file by its sha256
         asked.save_path, asked.renamed_files = str(local.parent), {0: str(local.absolute())}
         # whole, as it was checked against the lock
         asked.flags = lt.torrent_flags.seed_mode | lt.torrent_flags.apply_ip_filter
         self._torrent = self._session.add_torrent(asked)
         self._torrent.set_upload_limit(rate << 20)
-        end = time.monotonic() + START
+        end = time.monotonic() + LISTEN_TIMEOUT_S
         while not (self._session.is_listening() and self._session.listen_port() == self.port):
             if time.monotonic() > end:
-                self.end()
+                self.stop()
                 raise OSError(f"nothing listens on port {self.port} of the controller")
             gevent.sleep(0.05)
 
-    def give(self, address: str) -> None:
+    def allow(self, address: str) -> None:
         """Let a host in, by its own IPv4 address."""
-        self._let_in.add_rule(address, address, 0)
-        self._session.set_ip_filter(self._let_in)
+        self._ip_filter.add_rule(address, address, 0)
+        self._session.set_ip_filter(self._ip_filter)
 
-    def end(self) -> int:
+    def stop(self) -> int:
         """Stop it. :returns: bytes that it has sent"""
         sent = int(self._torrent.status().total_upload)
         # gives its ports and threads back at once

@@ -20,14 +20,14 @@ from pyinfra.api import Host
 from fleet.checksum import torrent
 from fleet.release import host_paths
 from operations.host import events, settings
-from operations.transfer.aria2 import Peer, Stranded
-from operations.transfer.seeder import Seed, free
-from operations.transfer.ssh_stream import Meter
-from operations.transfer.tracker import Meeting, Member
+from operations.transfer.aria2 import Aria2Peer, LeftSwarm
+from operations.transfer.seeder import Seeder, find_free_port
+from operations.transfer.ssh_stream import TransferProgress
+from operations.transfer.tracker import TrackedPeer, Tracker
 
 
 @dataclass(frozen=True)
-class Terms:
+class SwarmOptions:
     """What a host's data says of swarms; rates in MiB/s."""
 
     distribution: str = "auto"
@@ -44,32 +44,34 @@ class Swarm:
 
     def __init__(self, sha: str) -> None:
         self.sha = sha
-        self.wanting: set[str] = set()
-        self.peers: dict[str, Peer] = {}
-        self.seed: Seed | None = None
+        self.pending_hosts: set[str] = set()
+        self.peers: dict[str, Aria2Peer] = {}
+        self.seeder: Seeder | None = None
         self.torrent = b""
         self._starting = BoundedSemaphore(1)
 
-    def start(self, local: Path, terms: Terms) -> Meeting:
+    def start(self, local: Path, options: SwarmOptions) -> Tracker:
         """With the first host: the controller gives the file, and tells hosts of each other.
 
         :raises OSError: it cannot
         """
         with self._starting:
-            meeting = _meeting(terms.swarm_ports)
-            if self.seed is None:
+            meeting = _tracker(options.swarm_ports)
+            if self.seeder is None:
                 made = (local, self.sha)
-                self.torrent = gevent.get_hub().threadpool.apply(torrent.of, made)
-                self.seed = Seed(local, self.torrent, terms.swarm_ports, terms.swarm_seed_rate)
-                meeting.seeds[torrent.infohash(self.torrent)] = self.seed.port
+                self.torrent = gevent.get_hub().threadpool.apply(torrent.load_or_create, made)
+                self.seeder = Seeder(
+                    local, self.torrent, options.swarm_ports, options.swarm_seed_rate
+                )
+                meeting.seed_ports[torrent.compute_infohash(self.torrent)] = self.seeder.port
             return meeting
 
-    def end(self) -> None:
+    def stop(self) -> None:
         for peer in self.peers.values():
             peer.close()
-        if self.seed:
-            seed, self.seed = self.seed, None
-            events.emit("", "seeded", sha256=self.sha, sent=seed.end())
+        if self.seeder:
+            seed, self.seeder = self.seeder, None
+            events.emit("", "seeded", sha256=self.sha, sent=seed.stop())
 
 
 #: by sha256 of the file
@@ -79,64 +81,66 @@ left: set[tuple[str, str]] = set()
 
 
 @lru_cache
-def _meeting(ports: str) -> Meeting:
-    return Meeting(free(ports))
+def _tracker(ports: str) -> Tracker:
+    return Tracker(find_free_port(ports))
 
 
 @lru_cache
-def client() -> tuple[Path, str, str]:
+def aria2_file() -> tuple[Path, str, str]:
     """aria2c as a file of an upload; it stays on a host, for the next time."""
     sha = hashlib.sha256(ARIA2C.read_bytes()).hexdigest()
-    return ARIA2C, f"{host_paths.STATE}/bin/aria2c", sha
+    return ARIA2C, f"{host_paths.STATE_FOLDER}/bin/aria2c", sha
 
 
-def wants(host: str, files: set[str]) -> None:
+def register_demand(host: str, files: set[str]) -> None:
     """A host that begins its work will want these files."""
     for sha in files:
-        swarms.setdefault(sha, Swarm(sha)).wanting.add(host)
+        swarms.setdefault(sha, Swarm(sha)).pending_hosts.add(host)
 
 
-def chosen(host: Host, sha: str, size: int) -> bool:
+def should_use_swarm(host: Host, sha: str, size: int) -> bool:
     """Whether a host is to get a file from a swarm."""
-    terms, swarm = settings.of(Terms, host), swarms.get(sha)
+    terms, swarm = settings.from_host_data(SwarmOptions, host), swarms.get(sha)
     if terms.distribution == "ssh" or (host.name, sha) in left or swarm is None:
         return False
     if not hasattr(host.connector, "client"):  # not SSH
         return False
-    hosts = len(swarm.wanting | swarm.peers.keys())
+    hosts = len(swarm.pending_hosts | swarm.peers.keys())
     enough = terms.distribution == "swarm" or hosts >= terms.swarm_hosts
     return enough and size >= terms.swarm_size << 20
 
 
-def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter) -> str:
+def fill_from_swarm(
+    host: Host, local: Path, sha: str, part: str, there: int, progress: TransferProgress
+) -> str:
     """Bring a partial file by its swarm.
 
     :param there: bytes of it that are there, right or wrong
     :returns: why it is not whole; "" when it is, and the host then gives it to others
     """
-    swarm, terms = swarms[sha], settings.of(Terms, host)
-    swarm.wanting.add(host.name)  # one that lost its connection meanwhile was taken off
+    swarm, terms = swarms[sha], settings.from_host_data(SwarmOptions, host)
+    swarm.pending_hosts.add(host.name)  # one that lost its connection meanwhile was taken off
     comes_again = False
     try:
         meeting = swarm.start(local, terms)
-        peer = swarm.peers[host.name] = Peer(
+        peer = swarm.peers[host.name] = Aria2Peer(
             host,
             part,
-            client()[1],
+            aria2_file()[1],
             terms.swarm_ports,
             terms.swarm_rate,
             terms.swarm_address,
             meeting.port,
         )
-        own, controller = peer.addresses()
-        assert swarm.seed is not None
-        swarm.seed.give(own)
-        members = meeting.fleet
-        members.setdefault(own, Member(controller, str(host.data.get("rack") or "")))
-        peer.join(swarm.torrent)
-        peer.wait(meter, there, local.stat().st_size)
+        own, controller = peer.wait_for_addresses()
+        assert swarm.seeder is not None
+        swarm.seeder.allow(own)
+        members = meeting.peers
+        members.setdefault(own, TrackedPeer(controller, str(host.data.get("rack") or "")))
+        peer.send_torrent(swarm.torrent)
+        peer.wait_until_complete(progress, there, local.stat().st_size)
         return ""
-    except Stranded as error:
+    except LeftSwarm as error:
         return str(error)
     except gevent.GreenletExit:  # it is stopped, and may come again
         comes_again = True
@@ -145,36 +149,36 @@ def fill(host: Host, local: Path, sha: str, part: str, there: int, meter: Meter)
         return f"{type(error).__name__}: {error}"
     finally:
         joined = swarm.peers.get(host.name)
-        if joined is None or not joined.whole:
+        if joined is None or not joined.is_complete:
             if not comes_again:
                 left.add((host.name, sha))
             swarm.peers.pop(host.name, None)
-        if joined and not joined.whole:
+        if joined and not joined.is_complete:
             joined.close()
 
 
-def served(host: str, sha: str) -> None:
+def host_done(host: str, sha: str) -> None:
     """A host has a file, or will not get it: with the last of them its swarm ends."""
     swarm = swarms.get(sha)
     if swarm is None:
         return
-    swarm.wanting.discard(host)
-    if not swarm.wanting:
+    swarm.pending_hosts.discard(host)
+    if not swarm.pending_hosts:
         del swarms[sha]
-        swarm.end()
+        swarm.stop()
 
 
-def leave(host: str) -> None:
+def leave_swarms(host: str) -> None:
     """A host's part in this run is over."""
     for sha, swarm in list(swarms.items()):
         if peer := swarm.peers.pop(host, None):
             peer.close()
-        served(host, sha)
+        host_done(host, sha)
 
 
-def _heard(host: str, kind: str, event: dict[str, Any]) -> None:
+def _on_event(host: str, kind: str, event: dict[str, Any]) -> None:
     if kind in ("failed", "unreachable"):
-        leave(host)
+        leave_swarms(host)
 
 
-events.listeners.append(_heard)
+events.listeners.append(_on_event)

@@ -26,10 +26,10 @@ from pyinfra.api import Config, Host, State  # noqa: E402
 from pyinfra.api.connect import connect_all  # noqa: E402
 from pyinfra.context import ctx_state  # noqa: E402
 
-from fleet.inventory.pyinfra_loader import load  # noqa: E402
+from fleet.inventory.pyinfra_loader import load_inventory  # noqa: E402
 from operations.host import connection  # noqa: E402
 from operations.transfer import ssh_stream, swarm  # noqa: E402
-from operations.transfer.upload import INCOMING  # noqa: E402
+from operations.transfer.upload import INCOMING_DIR  # noqa: E402
 from tests.lab import engine, paths, traffic, up  # noqa: E402
 from tests.lab import hosts as lab  # noqa: E402
 from tests.lab.fleet import fleet, names  # noqa: E402
@@ -41,16 +41,18 @@ Way = Callable[[Host, Path, str], None]
 
 
 def sftp(host: Host, file: Path, sha: str) -> None:
-    assert host.put_file(str(file), f"{INCOMING}/{PART}")
+    assert host.put_file(str(file), f"{INCOMING_DIR}/{PART}")
 
 
 def ssh(host: Host, file: Path, sha: str) -> None:
-    said = ssh_stream.send(host, file, f"{INCOMING}/{PART}", [(0, SIZE)], ssh_stream.Meter(SIZE))
+    said = ssh_stream.write_ranges(
+        host, file, f"{INCOMING_DIR}/{PART}", [(0, SIZE)], ssh_stream.TransferProgress(SIZE)
+    )
     assert not said, said
 
 
 def by_swarm(host: Host, file: Path, sha: str) -> None:
-    said = swarm.fill(host, file, sha, PART, 0, ssh_stream.Meter(SIZE))
+    said = swarm.fill_from_swarm(host, file, sha, PART, 0, ssh_stream.TransferProgress(SIZE))
     assert not said, said
 
 
@@ -61,11 +63,11 @@ def ready(host: Host) -> None:
     user = host.data.get("ssh_user")
     lab.run(
         host.name,
-        f"mkdir -p {INCOMING} {Path(swarm.client()[1]).parent}; "
-        f"chmod 755 {Path(INCOMING).parent}; rm -f {INCOMING}/*; "
-        f"chown {user} {INCOMING}; chmod 700 {INCOMING}",
+        f"mkdir -p {INCOMING_DIR} {Path(swarm.aria2_file()[1]).parent}; "
+        f"chmod 755 {Path(INCOMING_DIR).parent}; rm -f {INCOMING_DIR}/*; "
+        f"chown {user} {INCOMING_DIR}; chmod 700 {INCOMING_DIR}",
     )
-    local, dest, _ = swarm.client()
+    local, dest, _ = swarm.aria2_file()
     engine.docker("cp", str(local), f"{lab.PREFIX}{host.name}:{dest}")
 
 
@@ -77,16 +79,16 @@ def measured(hosts: list[Host], way: str, addresses: dict[str, str]) -> dict[str
         sha = hashlib.sha256(content).hexdigest()
         for host in hosts:
             ready(host)
-            swarm.wants(host.name, {sha})
+            swarm.register_demand(host.name, {sha})
         there = [host.name for host in hosts]
         count, begin = traffic.counted(addresses[name] for name in there), time.monotonic()
         jobs = [gevent.spawn(WAYS[way], host, Path(file.name), sha) for host in hosts]
         gevent.joinall(jobs, raise_error=True)
         seconds, sent = time.monotonic() - begin, count()
-        sums = {lab.run(name, f"sha256sum < {INCOMING}/{PART}") for name in there}
+        sums = {lab.run(name, f"sha256sum < {INCOMING_DIR}/{PART}") for name in there}
         assert sums == {f"{sha}  -"}, sums
         for name in there:
-            swarm.served(name, sha)
+            swarm.host_done(name, sha)
     found = {
         "way": way,
         "hosts": len(hosts),
@@ -115,7 +117,9 @@ def connected(addresses: dict[str, str], folder: Path) -> list[Host]:
         "from pathlib import Path\nfrom fleet import inventory\n"
         f"hosts = inventory.read(Path({str(folder / 'hosts.yml')!r}))\n"
     )
-    inventory = load(str(folder / "hosts.py"), {"swarm_rate": RATE, "swarm_seed_rate": RATE})
+    inventory = load_inventory(
+        str(folder / "hosts.py"), {"swarm_rate": RATE, "swarm_seed_rate": RATE}
+    )
     state = State(inventory, Config())
     ctx_state.set(state)
     hosts = [inventory.get_host(name) for name in addresses]
@@ -124,7 +128,7 @@ def connected(addresses: dict[str, str], folder: Path) -> list[Host]:
     connect_all(state)
     assert all(host.connected for host in hosts), [host.name for host in hosts]
     for host in hosts:
-        connection.prepare(host)
+        connection.adapt_connector(host)
     return hosts
 
 
@@ -143,7 +147,7 @@ def main(counts: list[int], ways: list[str]) -> None:
         hosts = connected(addresses, Path(folder))
         runs = [measured(hosts[:count], way, addresses) for way in ways for count in counts]
         for host in hosts:
-            connection.leave(host)
+            connection.close(host)
     print(json.dumps({"bytes": SIZE, "MiB/s": RATE, "runs": runs}, indent=1))
 
 

@@ -30,15 +30,15 @@ INVENTORY = "inventories/lab.py"
 STAGE_BY_STAGE = """
 import runpy
 from unittest import mock
-from operations.stages import Look
-with mock.patch.object(Look, "ahead", []):
+from operations.stages import HostPlan
+with mock.patch.object(HostPlan, "prefetchable", []):
     runpy.run_module("pyinfra", run_name="__main__")
 """
 WAYS = {
     "lockstep": ["-c", STAGE_BY_STAGE, "-y", INVENTORY, "deploy.py"],
     "own pace": [
         "-m",
-        "mlufleet.cli.main",
+        "mlufleet",
         "rollout",
         INVENTORY,
         "--canary",
@@ -63,7 +63,7 @@ def ended(output: str, way: str) -> dict[str, float]:
     run = re.search(r"runs/([0-9]+-[0-9]+-[0-9]+)", output)
     if run is None:
         raise RuntimeError(f"{way}: {output[-5000:]}")
-    events = journal.read(paths.PROJECT / "runs" / run[1])
+    events = journal.read_events(paths.PROJECT / "runs" / run[1])
     began = events[0]["time"]
     return {
         event["host"]: round(event["time"] - began, 1)

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from fleet.release.target import load
+from fleet.release.target import load_release_target
 from operations.host import probe
-from operations.host.wire import posix
+from operations.host.wire import quote_for_any_shell
 from tests.bench import lab, measured
 from tests.lab import paths
 from tests.runs import pyinfra
@@ -31,10 +31,10 @@ PARALLEL = 20 * multiprocessing.cpu_count()
 
 def command() -> str:
     """What the product sends: its probe under sudo."""
-    wanted = load(lab.RELEASE, paths.inside(paths.STORE))
-    fact = probe.command(probe.preamble(wanted))
+    wanted = load_release_target(lab.RELEASE, paths.inside(paths.STORE))
+    fact = probe.probe_command(probe.probe_arguments(wanted))
     words = str(fact.get_raw_value())
-    return posix(f"sudo -H -n sh -c {shlex.quote(words)}")
+    return quote_for_any_shell(f"sudo -H -n sh -c {shlex.quote(words)}")
 
 
 def targets(fleet: Path) -> Path:

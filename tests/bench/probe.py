@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from fleet.release.target import load
+from fleet.release.target import load_release_target
 from operations.host import probe as host_probe
 from operations.host import scripts
 from tests.bench import lab
@@ -25,8 +25,8 @@ def main(release: str = lab.RELEASE, *names: str) -> None:
     if not names:
         names = tuple(lab.roots())
         right(list(names))
-    wanted = load(release, paths.inside(paths.STORE))
-    text = host_probe.preamble(wanted) + scripts.body("probe", host_probe.USES)
+    wanted = load_release_target(release, paths.inside(paths.STORE))
+    text = host_probe.probe_arguments(wanted) + scripts.script_text("probe", host_probe.LIBRARIES)
     figures = {}
     for name in names:
         hosts.run(name, "cat > /run/bench-probe.sh", given=text)

@@ -32,7 +32,7 @@ def main(count: int) -> None:
         hosts = bench.connected(addresses, Path(folder))
         racks = {host.name: (n % 2, addresses[host.name]) for n, host in enumerate(hosts)}
         for known in (False, True):
-            swarm._meeting.cache_clear()  # a host's rack is told once in a run
+            swarm._tracker.cache_clear()  # a host's rack is told once in a run
             for host in hosts:
                 host.data.rack = f"rack{racks[host.name][0]}" if known else None
             crossed = traffic.crossing(racks)
@@ -40,7 +40,7 @@ def main(count: int) -> None:
             runs.append({**run, "racks": known, "crossed": round(crossed() / bench.SIZE, 2)})
             print(runs[-1], file=sys.stderr, flush=True)
         for host in hosts:
-            connection.leave(host)
+            connection.close(host)
     print(json.dumps({"bytes": bench.SIZE, "MiB/s": bench.RATE, "runs": runs}, indent=1))
 
 

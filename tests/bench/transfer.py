@@ -23,7 +23,7 @@ from pyinfra.api import Config, State, StringCommand  # noqa: E402
 from pyinfra.api.connect import connect_all, disconnect_all  # noqa: E402
 from pyinfra.context import ctx_state  # noqa: E402
 
-from fleet.inventory.pyinfra_loader import load  # noqa: E402
+from fleet.inventory.pyinfra_loader import load_inventory  # noqa: E402
 from operations.host import connection  # noqa: E402
 from operations.transfer import ssh_stream  # noqa: E402
 
@@ -70,14 +70,14 @@ def spent() -> float:
 
 
 def main(name: str) -> None:
-    inventory = load("inventories/lab.py")
+    inventory = load_inventory("inventories/lab.py")
     state = State(inventory, Config())
     ctx_state.set(state)
     host = inventory.get_host(name)
     state.activate_host(host)
     connect_all(state)
-    connection.prepare(host)
-    under = connection.transport(host)
+    connection.adapt_connector(host)
+    under = connection.ssh_transport(host)
     assert under is not None
     data = {key: host.data.get(key) for key in ("ssh_hostname", "ssh_port", "ssh_key")}
     hosts = host.data.get("ssh_known_hosts_file")
@@ -104,8 +104,8 @@ def main(name: str) -> None:
 
         ways: dict[str, Callable[[], object]] = {
             "files.put": lambda: put(ctr, file),
-            "product": lambda: ssh_stream.send(
-                host, file, DEST, [(0, SIZE)], ssh_stream.Meter(SIZE)
+            "product": lambda: ssh_stream.write_ranges(
+                host, file, DEST, [(0, SIZE)], ssh_stream.TransferProgress(SIZE)
             ),
             "stream 32 KiB": lambda: stream(ctr, file, 32 << 10),
             "stream 256 KiB": lambda: stream(ctr, file, 256 << 10),
@@ -126,7 +126,7 @@ def main(name: str) -> None:
                 began, before = time.monotonic(), spent()
                 send()
                 figures[way].append((spent() - before, time.monotonic() - began))
-    connection.shell(host, StringCommand("rm", "-f", DEST), {})
+    connection.run_command(host, StringCommand("rm", "-f", DEST), {})
     disconnect_all(state)
     base = statistics.median(cpu for cpu, _ in figures["files.put"])
     report = {"cipher": under.remote_cipher, "MiB": SIZE >> 20, "ways": {}}

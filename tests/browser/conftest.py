@@ -47,7 +47,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     def opened(report: dict[str, Any] | int, width: int = 1280, **options: Any) -> Opened:
         report = fleet(report) if isinstance(report, int) else report
         path = tmp_path / "report.html"
-        path.write_text(pages.render(report, options.pop("previous", None)), encoding="utf-8")
+        path.write_text(pages.render_page(report, options.pop("previous", None)), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
         contexts.append(context)
         seen = Opened(context.new_page(), path)

@@ -84,7 +84,7 @@ def test_chatglm3_answers_in_an_image_whose_tool_lies_elsewhere() -> None:
     done = right("chatglm3-6b")
     assert "王之涣" in done.host(HOST)["answer"]
     assert "image" in done.changed(HOST) and "migration" in done.changed(HOST)
-    recipe = files.load(files.find("chatglm3-6b"))
+    recipe = files.load_release(files.find_release("chatglm3-6b"))
     assert recipe.migration is not None
     lab.run(HOST, f"docker exec mlufleet-chatglm3-6b test -f {recipe.migration.tool}")
     lab.run(HOST, f"grep -q 'to(\"mlu\")' {SHARE}/chatglm3/ChatGLM3_mlu/demo.py")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.errors import TABLE
+from fleet.errors import FAILURE_TABLE
 from tests.lab import hosts as lab
 from tests.lab import lies
 from tests.lab.vendor.docker_image import REFERENCE
@@ -28,7 +28,7 @@ def refused(code: str, status: str = "failed") -> str:
     done = deploy()
     assert done.status == 2 and done.statuses() == {HOST: status}
     failure = done.host(HOST)["failure"]
-    assert (failure["code"], failure["remedy"]) == (code, TABLE[code][1])
+    assert (failure["code"], failure["remedy"]) == (code, FAILURE_TABLE[code][1])
     assert lab.listing(HOST) == before
     return str(failure["sentence"])
 

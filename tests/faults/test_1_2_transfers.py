@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.checksum.chunks import SIZE as PIECE
+from fleet.checksum.chunks import CHUNK_BYTES as PIECE
 from tests.faults.big import FORGET, HOST, INCOMING, Big
 from tests.lab import hosts as lab
 from tests.runs import Done, begin, report_in

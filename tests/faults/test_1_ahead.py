@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleet.checksum.chunks import SIZE as PIECE
+from fleet.checksum.chunks import CHUNK_BYTES as PIECE
 from mlufleet.journal import journal
 from tests.faults.big import FORGET, HOST, INCOMING, Big
 from tests.faults.drivers import loaded
@@ -42,7 +42,7 @@ def hold(seconds: int) -> None:
 
 
 def events(done: Done) -> list[dict[str, Any]]:
-    found = journal.read(SITE / "runs" / done.report["run"])
+    found = journal.read_events(SITE / "runs" / done.report["run"])
     return [event for event in found if event["host"] == HOST]
 
 

@@ -188,9 +188,9 @@ def test_36_bytes_that_go_wrong_on_a_peer_stay_there(file: File) -> None:
 
 def test_36_what_a_whole_swarm_agrees_on_is_not_placed_unless_the_lock_says_so(file: File) -> None:
     forged = File(file.path, hashlib.sha256(os.urandom(9)).hexdigest())
-    kept = torrent.kept(forged.sha)
+    kept = torrent.cache_path(forged.sha)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(torrent.of(file.path, file.sha))
+    kept.write_bytes(torrent.load_or_create(file.path, file.sha))
     try:
         done = forged.give(hosts=THREE)
     finally:

@@ -55,13 +55,14 @@ BAD = {kind: code for kind, (_, code) in FORCED.items()} | {
 CONFIG = f"""\
 from pathlib import Path
 
-from fleet import connecting
-from operations import connection, observe, sudo
+from mlufleet.connect import settings
+from operations.host import connection, probe, sudo
 
-connecting.LIMIT, connecting.PAUSES = 40, (0.2, 0.4, 0.8, 1.6, 3.2)
-observe.LIMIT, observe.GRACE = 15, 1
-connection.GRACE = 1
-sudo.PATIENCE, sudo.GRACE = 3, 2
+settings.LOGIN_TIMEOUT_S = 40
+settings.RETRY_DELAYS_S = (0.2, 0.4, 0.8, 1.6, 3.2)
+probe.PROBE_TIMEOUT_S, probe.PROBE_GRACE_S = 15, 1
+connection.SCRIPT_GRACE_S = 1
+sudo.SUDO_TIMEOUT_S, sudo.ANSWER_GRACE_S = 3, 2
 exec(Path({str(paths.SOURCE / "config.py")!r}).read_text())
 """
 KEY = "/etc/ssh/ssh_host_ed25519_key"

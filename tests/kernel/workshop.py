@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from operations import driver
-from operations.host.scripts import body
+from operations.host.scripts import script_text
 from tests.kernel import host
 from tests.kernel.host import PACKAGE
 from tests.lab import engine, hosts, paths
@@ -56,7 +56,9 @@ def run(script: str) -> str:
 
 def install(version: str) -> subprocess.Popen[str]:
     """The tool's own steps, as they run on a host."""
-    tried, installed = (body(f"{step}-driver", driver.USES) for step in ("try", "install"))
+    tried, installed = (
+        script_text(f"{step}-driver", driver.SCRIPT_LIBRARIES) for step in ("try", "install")
+    )
     return step(
         f"(\n{tried}\n) || exit 1\n{installed}",
         PACKAGE,
@@ -70,7 +72,7 @@ def install_headers() -> subprocess.Popen[str]:
     """The same for headers, with what a release's folder holds."""
     engine.docker("cp", f"{disk.HEADERS}/.", f"{NAME}:{ARTIFACTS}/headers/")
     files = [f"{ARTIFACTS}/headers/{file.name}" for file in sorted(disk.HEADERS.iterdir())]
-    return step(body("install-headers", "packages"), disk.kernel(), *files)
+    return step(script_text("install-headers", "packages"), disk.kernel(), *files)
 
 
 def step(text: str, *arguments: str) -> subprocess.Popen[str]:

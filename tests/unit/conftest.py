@@ -15,8 +15,8 @@ from hypothesis import settings
 
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
-from fleet.release.target import Wanted
-from operations.host.facts import HostState, parse
+from fleet.release.target import ReleaseTarget
+from operations.host.facts import HostFacts, parse
 from tests.unit import packaged
 
 # the same examples on every machine; HYPOTHESIS_PROFILE=long looks for others
@@ -116,14 +116,14 @@ def site(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wanted(site: Path) -> Wanted:
-    release = release_files.load(site / "small.yml")
-    lock = locks.make(release, site / "store", lambda name: None)
-    locks.beside(site / "small.yml").write_text(lock.model_dump_json())
-    return Wanted(release, lock, site / "store")
+def wanted(site: Path) -> ReleaseTarget:
+    release = release_files.load_release(site / "small.yml")
+    lock = locks.create_lock(release, site / "store", lambda name: None)
+    locks.lock_path(site / "small.yml").write_text(lock.model_dump_json())
+    return ReleaseTarget(release, lock, site / "store")
 
 
-def probe(*lines: str) -> HostState:
+def probe(*lines: str) -> HostFacts:
     """The state of a probe that printed these fields, split by a bar; and what all probes print."""
     text = ["Welcome!", "@@mlufleet-begin", *(x.replace("|", "\t") for x in (*BARE[:5], *lines))]
     return parse([*text, "@@mlufleet-end", "bye"], now=1000.0)[""]
@@ -155,10 +155,10 @@ DRIVEN = (
 
 
 @pytest.fixture
-def bare() -> HostState:
+def bare() -> HostFacts:
     return probe(*BARE)
 
 
 @pytest.fixture
-def driven() -> HostState:
+def driven() -> HostFacts:
     return probe(*DRIVEN)

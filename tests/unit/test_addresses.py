@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fleet import inventory
 from fleet.errors import InvalidInput
 from fleet.inventory import addresses
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from mlufleet.run import launcher
 from tests.unit.test_inventory import refused, written
 
@@ -98,18 +98,18 @@ WRONG = {
 
 @pytest.mark.parametrize(("said", "kept"), RIGHT.items())
 def test_an_address_has_one_spelling(said: str, kept: str) -> None:
-    assert addresses.checked(said) == kept
+    assert addresses.normalize_address(said) == kept
 
 
 @pytest.mark.parametrize(("said", "why"), [(k, v) for k, v in WRONG.items() if k])
 def test_what_is_no_address_is_refused(said: str, why: str) -> None:
     with pytest.raises(ValueError) as error:
-        addresses.checked(said)
+        addresses.normalize_address(said)
     assert why in str(error.value) and str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("said", ["10.0.1", "10.0.1.1\u200b", "root@10.0.1.1", "@local"])
-def test_it_is_told_with_line_and_field(site: Path, wanted: Wanted, said: str) -> None:
+def test_it_is_told_with_line_and_field(site: Path, wanted: ReleaseTarget, said: str) -> None:
     host = yaml.safe_dump({"ssh_hostname": said}, allow_unicode=False, width=1000).strip()
     message = refused(site, f"  a:\n    cards: 2\n    {host}\n")
     assert message.startswith(f"{site}/fleet.yml:7: a: ssh_hostname: ")
@@ -132,7 +132,7 @@ def test_it_is_told_with_line_and_field(site: Path, wanted: Wanted, said: str) -
         ("-oX", False),
     ],
 )
-def test_the_name_of_a_login(site: Path, wanted: Wanted, user: str, right: bool) -> None:
+def test_the_name_of_a_login(site: Path, wanted: ReleaseTarget, user: str, right: bool) -> None:
     said = yaml.safe_dump({"ssh_user": user}, width=1000).strip()
     if right:
         assert inventory.read(written(site, f"  a:\n    {said}\n"))[0][1]["ssh_user"] == user
@@ -166,7 +166,7 @@ def test_the_name_of_a_login(site: Path, wanted: Wanted, user: str, right: bool)
     ],
 )
 def test_what_is_no_name_of_a_host_is_refused(
-    site: Path, wanted: Wanted, name: str, why: str
+    site: Path, wanted: ReleaseTarget, name: str, why: str
 ) -> None:
     message = refused(site, "  " + yaml.safe_dump({name: {}}, default_flow_style=False))
     assert message.startswith(f"{site}/fleet.yml:5: ") and why in message
@@ -174,13 +174,15 @@ def test_what_is_no_name_of_a_host_is_refused(
 
 
 def test_a_name_of_another_script_is_one_where_its_address_is_said(
-    site: Path, wanted: Wanted
+    site: Path, wanted: ReleaseTarget
 ) -> None:
     path = written(site, "  机房-1: {ssh_hostname: 10.0.1.1}\n")
     assert inventory.read(path)[0][0] == "机房-1"
 
 
-def test_the_spelling_that_is_kept_is_what_pyinfra_connects_to(site: Path, wanted: Wanted) -> None:
+def test_the_spelling_that_is_kept_is_what_pyinfra_connects_to(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     path = written(site, '  a: {ssh_hostname: "2001:DB8:0::1"}\n  b: {ssh_hostname: b.example.}\n')
     assert [said["ssh_hostname"] for _, said in inventory.read(path)] == [
         "2001:db8::1",
@@ -201,13 +203,13 @@ SAME = [
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_one_machine_under_two_names_is_told(
-    site: Path, wanted: Wanted, one: str, other: str
+    site: Path, wanted: ReleaseTarget, one: str, other: str
 ) -> None:
     hosts = f"  a: {{ssh_hostname: '{one}'}}\n  b: {{ssh_hostname: '{other}'}}\n"
     assert refused(site, hosts).startswith(f"{site}/fleet.yml:6: b: one host with a (")
 
 
-def test_names_that_differ_in_case_alone_are_refused(site: Path, wanted: Wanted) -> None:
+def test_names_that_differ_in_case_alone_are_refused(site: Path, wanted: ReleaseTarget) -> None:
     hosts = "  MLU1: {ssh_hostname: h1}\n  mlu1: {ssh_hostname: h2}\n"
     assert "fleet.yml:6: mlu1 and MLU1 differ in case alone" in refused(site, hosts)
 
@@ -228,7 +230,7 @@ Host two
 
 
 def test_aliases_of_ssh_lead_to_their_machines(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(site))
     (site / ".ssh").mkdir()
@@ -238,7 +240,9 @@ def test_aliases_of_ssh_lead_to_their_machines(
     assert "9: one: one host with other (10.0.1.1:22)" in refused(site, hosts + "  one: {}\n")
 
 
-def test_a_configuration_of_ssh_that_cannot_be_read_is_told(site: Path, wanted: Wanted) -> None:
+def test_a_configuration_of_ssh_that_cannot_be_read_is_told(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     (site / "own").write_text("Host\n\xff what is this\n", encoding="latin-1")
     message = refused(site, f"  a: {{data: {{ssh_config_file: {site}/own}}}}\n")
     assert f"{site}/own: ssh's configuration cannot be read" in message
@@ -254,12 +258,12 @@ def test_a_configuration_of_ssh_that_cannot_be_read_is_told(site: Path, wanted: 
     ],
 )
 def test_an_inventory_of_pyinfras_own_is_held_to_the_same(
-    site: Path, wanted: Wanted, hosts: str, why: str
+    site: Path, wanted: ReleaseTarget, hosts: str, why: str
 ) -> None:
     data = {"release": f"{site}/small.yml", "store": f"{site}/store"}
     (site / "own.py").write_text(f"hosts = ({hosts}, {data!r})\n")
     with pytest.raises(InvalidInput) as error:
-        launcher.validated(str(site / "own.py"))
+        launcher.validate_inventory(str(site / "own.py"))
     assert str(error.value).startswith(f"{site}/own.py: {why}")
 
 
@@ -275,12 +279,12 @@ ANY = st.one_of(
 @given(ANY, st.sampled_from(["", ".", " ", "\u200b", "/8", ":22", "0"]))
 def test_any_text_is_an_address_in_one_spelling_or_an_error(text: str, more: str) -> None:
     try:
-        kept = addresses.checked(text + more)
+        kept = addresses.normalize_address(text + more)
     except ValueError as error:
         assert "U+" in str(error) or str(error).isprintable()
         return
-    assert kept.isascii() and kept.isprintable() and addresses.checked(kept) == kept
-    assert addresses.key(kept) == addresses.key(kept.upper())
+    assert kept.isascii() and kept.isprintable() and addresses.normalize_address(kept) == kept
+    assert addresses.comparison_key(kept) == addresses.comparison_key(kept.upper())
     try:
         read: Any = socket.inet_ntoa(socket.inet_aton(kept))
     except OSError:

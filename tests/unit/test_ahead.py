@@ -12,13 +12,13 @@ import pytest
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import disk_space, stages
 from operations.host import events, limits
-from operations.host.facts import HostState
-from operations.stage import Options
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions
 from operations.transfer import prefetch, ssh_stream, swarm
-from operations.transfer.ssh_stream import Meter
+from operations.transfer.ssh_stream import TransferProgress
 from operations.transfer.upload import Upload
 from tests.unit.conftest import BARE, probe
 
@@ -36,7 +36,7 @@ class File:
 
     def fill(self, host: Any, arguments: Any) -> list[str]:
         self.tries += 1
-        with limits.place(host, "upload ahead"):
+        with limits.hold_slot(host, "upload ahead"):
             self.under_way += 1
             try:
                 self.arrives.wait()
@@ -51,7 +51,7 @@ def begin(*wanted: Any, before: tuple[Any, ...] = ()) -> None:
     """Begin with what the host wants now. :param before: what it wanted before it was locked"""
     now = SimpleNamespace(ahead=list(wanted))
     look: Any = SimpleNamespace(ahead=list(before), anew=lambda _: now)
-    prefetch.Begin(look).execute(None, HOST, {})  # type: ignore[arg-type]
+    prefetch.StartPrefetch(look).execute(None, HOST, {})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -61,20 +61,20 @@ def files() -> Iterator[tuple[File, File]]:
     begin(*files)
     gevent.sleep(0)
     yield files
-    prefetch.end("a")
+    prefetch.stop_prefetch("a")
     gevent.sleep(0)
     assert not any(file.under_way for file in files)
 
 
 def taken(kind: str) -> set[str]:
-    with prefetch.taken(HOST, kind) as brought:
+    with prefetch.take_over(HOST, kind) as brought:
         return set(brought)
 
 
 def test_a_stage_waits_for_its_file_and_the_next_one_goes_on(files: tuple[File, File]) -> None:
     image, weights = files
     stage = gevent.spawn(taken, "image")
-    gevent.sleep(2 * prefetch.PATIENCE)
+    gevent.sleep(2 * prefetch.POLL_INTERVAL_S)
     assert not stage.dead and (image.under_way, weights.under_way) == (1, 0)
     image.arrives.set()
     assert stage.get(timeout=5) == {"image.part"}
@@ -96,13 +96,13 @@ def test_a_stage_takes_over_a_file_that_only_waits_for_a_place(
         assert taken("image") == set() and image.tries == 1
     gevent.sleep(0)
     assert weights.tries == 1, "the next one is on its way"
-    prefetch.end("a")
+    prefetch.stop_prefetch("a")
     assert not limits.waiting
 
 
 def test_a_stage_takes_over_a_file_whose_turn_has_not_come(files: tuple[File, File]) -> None:
     image, weights = files
-    with gevent.Timeout(5), prefetch.taken(HOST, "weights") as brought:
+    with gevent.Timeout(5), prefetch.take_over(HOST, "weights") as brought:
         assert brought == set() and image.under_way == weights.under_way == 0
 
 
@@ -122,7 +122,7 @@ def test_what_goes_wrong_is_left_to_the_stage_and_fails_nobody(
 
 def test_a_reboot_stops_it_and_it_goes_on_afterwards(files: tuple[File, File]) -> None:
     image, _ = files
-    with prefetch.grounded(HOST):
+    with prefetch.paused(HOST):
         gevent.sleep(0)
         assert image.under_way == 0
     gevent.sleep(0)
@@ -131,7 +131,7 @@ def test_a_reboot_stops_it_and_it_goes_on_afterwards(files: tuple[File, File]) -
 
 def test_a_failure_of_the_host_ends_it_for_good(files: tuple[File, File]) -> None:
     image, weights = files
-    with prefetch.grounded(HOST):
+    with prefetch.paused(HOST):
         events.emit("b", "failed")
         assert "a" in prefetch.flights
         events.emit("a", "failed", stage="driver", code="TIMED_OUT")
@@ -144,12 +144,12 @@ def test_a_run_that_is_halted_ends_it_at_once(
     files: tuple[File, File], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events._Halt, "asked", False)
-    monkeypatch.setattr(prefetch, "GRACE", 0.01)
+    monkeypatch.setattr(prefetch, "STOP_GRACE_S", 0.01)
     image, weights = files
-    events.halt()
+    events.request_stop()
     gevent.sleep(0.1)
     assert image.under_way == 0
-    with prefetch.grounded(HOST):
+    with prefetch.paused(HOST):
         pass
     gevent.sleep(0)
     assert (image.tries, weights.tries) == (1, 0), "nor does it begin again"
@@ -158,7 +158,7 @@ def test_a_run_that_is_halted_ends_it_at_once(
 def test_a_block_is_sent_whole_before_the_sender_ends(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    (tmp_path / "x").write_bytes(bytes(3 * ssh_stream.BLOCK))
+    (tmp_path / "x").write_bytes(bytes(3 * ssh_stream.BLOCK_BYTES))
     sent: list[int] = []
 
     class Slow(contextlib.AbstractContextManager[Any]):
@@ -169,11 +169,13 @@ def test_a_block_is_sent_whole_before_the_sender_ends(
             sent.append(len(block))
 
     monkeypatch.setattr(ssh_stream.connection, "stream", lambda *_: Slow())
-    size = 3 * ssh_stream.BLOCK
-    flying = gevent.spawn(ssh_stream.send, HOST, tmp_path / "x", "/x", [(0, size)], Meter(size))
+    size = 3 * ssh_stream.BLOCK_BYTES
+    flying = gevent.spawn(
+        ssh_stream.write_ranges, HOST, tmp_path / "x", "/x", [(0, size)], TransferProgress(size)
+    )
     gevent.sleep(0.05)
-    prefetch._end(flying)
-    assert sent == [ssh_stream.BLOCK] and isinstance(flying.value, gevent.GreenletExit)
+    prefetch._stop_greenlet(flying)
+    assert sent == [ssh_stream.BLOCK_BYTES] and isinstance(flying.value, gevent.GreenletExit)
 
 
 def test_what_a_killed_run_has_loaded_meanwhile_is_not_sent() -> None:
@@ -213,9 +215,9 @@ def test_a_part_that_was_brought_is_neither_read_nor_sent_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     upload, did = partial(0, monkeypatch, tmp_path)
-    assert upload.fill(HOST, {}) == [] and did == ["begin", "send"], "and nothing is placed"
+    assert upload.fill_parts(HOST, {}) == [] and did == ["begin", "send"], "and nothing is placed"
     due, did = partial(3, monkeypatch, tmp_path)
-    assert due._placed(HOST, {}, upload.brought) is None
+    assert due._transfer(HOST, {}, upload.completed_parts) is None
     assert did == ["begin", "end"]
 
 
@@ -223,7 +225,7 @@ def test_a_part_that_a_host_has_lost_again_is_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     upload, did = partial(2, monkeypatch, tmp_path)
-    assert upload._placed(HOST, {}, set(upload.files)) is None
+    assert upload._transfer(HOST, {}, set(upload.files)) is None
     assert did == ["begin", "compare", "send", "end"]
 
 
@@ -231,51 +233,55 @@ def test_a_host_that_is_stopped_in_a_swarm_is_led_back(monkeypatch: pytest.Monke
     monkeypatch.setattr(swarm, "swarms", {})
     monkeypatch.setattr(swarm, "left", set())
     for name in "abc":
-        swarm.wants(name, {"5" * 64})
+        swarm.register_demand(name, {"5" * 64})
     monkeypatch.setattr(swarm.Swarm, "start", lambda *_: gevent.sleep(60))
     one: Any = SimpleNamespace(name="a", data={}, connector=SimpleNamespace(client=None))
-    flight = gevent.spawn(swarm.fill, one, None, "5" * 64, "part", 0, Meter(1))
+    flight = gevent.spawn(
+        swarm.fill_from_swarm, one, None, "5" * 64, "part", 0, TransferProgress(1)
+    )
     gevent.sleep(0)
     flight.kill()
-    assert swarm.chosen(one, "5" * 64, 64 << 20)
+    assert swarm.should_use_swarm(one, "5" * 64, 64 << 20)
 
 
 # what
 
 
-def look(wanted: Wanted, state: HostState) -> stages.Look:
-    options = Options()
-    return stages.Look(wanted, options, state, stages.drift(wanted, state, options))
+def look(wanted: ReleaseTarget, state: HostFacts) -> stages.HostPlan:
+    options = HostOptions()
+    return stages.HostPlan(wanted, options, state, stages.find_drift(wanted, state, options))
 
 
 def test_what_a_bare_host_needs_of_image_and_weights_comes_ahead(
-    wanted: Wanted, bare: HostState
+    wanted: ReleaseTarget, bare: HostFacts
 ) -> None:
-    found = look(wanted, bare).ahead
-    assert [(one.kind, one.stage) for one in found] == [
+    found = look(wanted, bare).prefetchable
+    assert [(one.upload_id, one.stage) for one in found] == [
         ("image", "image"),
         ("weights-tiny", "weights"),
     ]
 
 
 def test_nothing_comes_ahead_of_the_first_that_is_to_do(
-    wanted: Wanted, bare: HostState, monkeypatch: pytest.MonkeyPatch
+    wanted: ReleaseTarget, bare: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = look(wanted, bare)
     monkeypatch.setattr(stages.weights, "wrong", lambda *_: [])
     first = {stage: found.drift[stage] for stage in ("image", "container")}
-    alone = stages.Look(wanted, found.options, bare, {**first})
-    assert len(alone.uploads) == 1 and alone.ahead == []
-    after = stages.Look(wanted, found.options, bare, {"driver": ["x"], **first})
-    assert len(after.ahead) == 1
+    alone = stages.HostPlan(wanted, found.options, bare, {**first})
+    assert len(alone.uploads) == 1 and alone.prefetchable == []
+    after = stages.HostPlan(wanted, found.options, bare, {"driver": ["x"], **first})
+    assert len(after.prefetchable) == 1
 
 
-def test_what_has_come_of_weights_needs_no_room_again(wanted: Wanted) -> None:
-    (file,) = wanted.lock.under("weights").values()
+def test_what_has_come_of_weights_needs_no_room_again(wanted: ReleaseTarget) -> None:
+    (file,) = wanted.lock.files_in("weights").values()
     needed = sum(
-        n.size for n in disk_space.needs(wanted, probe(*BARE)) if n.path == "/var/lib/mlufleet"
+        n.size_bytes
+        for n in disk_space.list_needs(wanted, probe(*BARE))
+        if n.path == "/var/lib/mlufleet"
     )
     free = f"disk|/var/lib/mlufleet|{needed - 1}"
     nothing, some = probe(*BARE, free), probe(*BARE, free, f"part|weights.{file.sha256}.0.part|1")
-    short = disk_space.short(wanted, nothing)
-    assert short and short.code == "NO_SPACE" and disk_space.short(wanted, some) is None
+    short = disk_space.check_free_space(wanted, nothing)
+    assert short and short.code == "NO_SPACE" and disk_space.check_free_space(wanted, some) is None

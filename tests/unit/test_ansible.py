@@ -16,8 +16,8 @@ from hypothesis import given, settings
 
 from fleet.errors import InvalidInput
 from fleet.inventory import Entry, ansible, ansible_command
-from fleet.inventory.host_file import CONNECTING
-from fleet.release.target import Wanted
+from fleet.inventory.host_file import CONNECTION_DATA
+from fleet.release.target import ReleaseTarget
 from tests.unit.fuzz import altered, judged, mutated
 from tests.unit.test_groups import INVENTORIES, limited, loaded
 from tests.unit.warm_ansible import WarmAnsible, warm_ansible
@@ -94,7 +94,7 @@ def refused(site: Path, text: str, name: str = "hosts.ini", **beside: str) -> st
 
 @pytest.mark.parametrize(("name", "text"), [("hosts.ini", INI), ("hosts.yml", YAML)])
 def test_an_inventory_of_ansible_is_taken_over(
-    site: Path, wanted: Wanted, name: str, text: str
+    site: Path, wanted: ReleaseTarget, name: str, text: str
 ) -> None:
     (site / "key").write_text("x")
     (site / "group_vars").mkdir()
@@ -102,7 +102,7 @@ def test_an_inventory_of_ansible_is_taken_over(
     variables = {"host_vars__n1": "cards: 2\n", "host_vars__mlu02": "{cards: 3, place: {u: 7}}\n"}
     hosts = read(site, text, name, **variables)
     assert set(hosts) == {"solo", "mlu01", "mlu02", "mlu03", "n1"}
-    strict = {**CONNECTING, **defaults(site)}
+    strict = {**CONNECTION_DATA, **defaults(site)}
     of_rack = {
         **strict,
         "ssh_port": 2222,
@@ -130,14 +130,18 @@ def test_the_command_as_it_starts_says_the_same(site: Path, warm: WarmAnsible, t
     words = ["ansible-inventory", "-i", str(written(site, text)), "--list"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
-    options = {"env": environment, "capture_output": True, "text": True,
-               "stdin": subprocess.DEVNULL}  # fmt: skip
+    options = {
+        "env": environment,
+        "capture_output": True,
+        "text": True,
+        "stdin": subprocess.DEVNULL,
+    }
     cold, warmed = warm.run_cold(words, **options), warm.run(words, **options)
     assert (warmed.returncode, warmed.stdout) == (cold.returncode, cold.stdout)
     assert warmed.stderr == cold.stderr and bool(cold.returncode) == (text != INI)
 
 
-def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -> None:
+def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: ReleaseTarget) -> None:
     path = written(site, "a cards=4 rack=7\nb\n")
     given = {**defaults(site), "cards": 2, "data": {"rack": 1, "row": 2}}
     (_, a), (_, b) = ansible.read(path, given)
@@ -174,7 +178,7 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: Wanted) -
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(
-    site: Path, wanted: Wanted, text: str, said: str
+    site: Path, wanted: ReleaseTarget, text: str, said: str
 ) -> None:
     assert refused(site, text).startswith(said)
 
@@ -189,7 +193,7 @@ def test_what_is_wrong_is_told_with_its_place(
     ],
 )
 def test_what_is_wrong_in_yaml_is_told_with_its_place(
-    site: Path, wanted: Wanted, text: str, said: str
+    site: Path, wanted: ReleaseTarget, text: str, said: str
 ) -> None:
     assert refused(site, text, "hosts.yml").startswith(said)
 
@@ -215,7 +219,7 @@ ERROR! Completely failed to parse inventory source /i/bad.yml
     ],
 )
 def test_what_ansible_said_before_2_19(path: str, said: str) -> None:
-    assert ansible_command.told(Path(path), OLD).startswith(said)
+    assert ansible_command.explain_error(Path(path), OLD).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +227,7 @@ def test_what_ansible_said_before_2_19(path: str, said: str) -> None:
     ["localhost ansible_connection=local", "localhost", "127.0.0.1", "me ansible_connection=local"],
 )
 def test_the_machine_ansible_runs_on_is_left_out_and_that_is_said(
-    site: Path, wanted: Wanted, line: str, caplog: pytest.LogCaptureFixture
+    site: Path, wanted: ReleaseTarget, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING", "pyinfra")
     assert set(read(site, f"{line}\r\n[r]\r\na\r\n")) == {"a"}
@@ -232,12 +236,12 @@ def test_the_machine_ansible_runs_on_is_left_out_and_that_is_said(
     ]
 
 
-def test_a_host_that_is_only_called_so_is_taken(site: Path, wanted: Wanted) -> None:
+def test_a_host_that_is_only_called_so_is_taken(site: Path, wanted: ReleaseTarget) -> None:
     text = "localhost ansible_host=10.0.1.1\n127.0.0.1 ansible_connection=ssh\n"
     assert set(read(site, text)) == {"localhost", "127.0.0.1"}
 
 
-def test_all_places_that_can_have_said_it_are_named(site: Path, wanted: Wanted) -> None:
+def test_all_places_that_can_have_said_it_are_named(site: Path, wanted: ReleaseTarget) -> None:
     message = refused(
         site,
         "[r]\na\n[s]\nb cards=8\n",
@@ -260,7 +264,7 @@ def test_all_places_that_can_have_said_it_are_named(site: Path, wanted: Wanted) 
         "ssh_private_key_passphrase",
     ],
 )
-def test_a_secret_is_refused_and_not_repeated(site: Path, wanted: Wanted, name: str) -> None:
+def test_a_secret_is_refused_and_not_repeated(site: Path, wanted: ReleaseTarget, name: str) -> None:
     message = refused(site, f"a\nb ansible_{name}=hunter2\n")
     assert message.startswith(f"SITE/hosts.ini:2: b: ansible_{name}: a secret in an inventory")
     assert "sudo_password_file" in message and "hunter2" not in message
@@ -277,7 +281,7 @@ def test_no_such_inventory(site: Path) -> None:
         ansible.read(site / "none.ini")
 
 
-def test_a_folder_of_inventories(site: Path, wanted: Wanted) -> None:
+def test_a_folder_of_inventories(site: Path, wanted: ReleaseTarget) -> None:
     (site / "inv").mkdir()
     (site / "inv/one").write_text("[r]\na\n")
     (site / "inv/two.yml").write_text("r: {hosts: {b: {cards: 2}}}\n")
@@ -285,7 +289,7 @@ def test_a_folder_of_inventories(site: Path, wanted: Wanted) -> None:
     assert [(name, said["groups"]) for name, said in entries] == [("a", ("r",)), ("b", ("r",))]
 
 
-def test_the_example_gives_pyinfra_the_hosts_and_groups(site: Path, wanted: Wanted) -> None:
+def test_the_example_gives_pyinfra_the_hosts_and_groups(site: Path, wanted: ReleaseTarget) -> None:
     example = (INVENTORIES / "ansible.example.py").read_text()
     (site / "hosts").write_text("[r1]\nmlu[01:02]\n[r2]\nn\n[hall:children]\nr1\nr2\n")
     for word, own in {"/etc/ansible/": f"{site}/", "baichuan-7b": f"{site}/small.yml"}.items():
@@ -305,7 +309,7 @@ def test_any_variables_are_a_host_or_an_error(template: Path, variables: dict[st
     listed = {
         "_meta": {"hostvars": {"a": json.loads(json.dumps(variables, default=str, skipkeys=True))}}
     }
-    with patch("fleet.inventory.ansible_command.listed", return_value=listed):
+    with patch("fleet.inventory.ansible_command.list_inventory", return_value=listed):
         for name, said in judged(lambda: ansible.read(template), template, lines=False) or []:
             assert name == "a" and isinstance(said.get("cards", 1), int)
             assert "ansible_port" not in said and said.get("evict") in (None, True, False)
@@ -329,5 +333,5 @@ LISTED = {
 
 
 def test_a_wider_group_stands_ahead_of_its_children() -> None:
-    found = ansible.members(LISTED)
+    found = ansible.list_group_members(LISTED)
     assert list(found.items()) == [("top", {"m", "l"}), ("middle", {"m", "l"}), ("leaf", {"l"})]

@@ -22,13 +22,13 @@ from click.testing import CliRunner
 from fleet.checksum import cache
 from fleet.documents import atomic_write
 from fleet.errors import InvalidInput
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 from mlufleet.journal import journal
 from mlufleet.report import derive
-from mlufleet.rollout.coordinator import Conductor
+from mlufleet.rollout.coordinator import RolloutCoordinator
 from mlufleet.run import interrupts, launcher, operator
-from mlufleet.run.run import Log, Run
+from mlufleet.run.run import HostLog, Run
 from operations.host import events
 from tests.runs import until
 
@@ -84,7 +84,7 @@ def python(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[s
 
 
 @pytest.fixture
-def project(site: Path, wanted: Wanted) -> Path:
+def project(site: Path, wanted: ReleaseTarget) -> Path:
     """A folder with an inventory and a run, where commands are given."""
     data = {"release": str(site / "small.yml"), "store": str(site / "store")}
     (site / "hosts.py").write_text(f"all = [('a', {data!r})]\n")
@@ -122,7 +122,9 @@ def test_a_reader_that_goes_away_changes_no_status_and_shows_no_traceback(projec
 
 def test_closed_streams_are_no_files_of_the_run(tmp_path: Path) -> None:
     program = (
-        "from pathlib import Path\nfrom fleet import ending, journal\nending.steady()\n"
+        "from pathlib import Path\nfrom mlufleet.journal import journal\n"
+        "from mlufleet.run import interrupts\n"
+        "interrupts.protect_standard_streams()\n"
         "kept = journal.Journal(Path('runs/1'))\nkept.append('hosts', names=['a'])\n"
         "import sys\nprint('lost')\nprint('lost', file=sys.stderr)\n"
     )
@@ -154,20 +156,21 @@ def test_a_disk_that_is_full_for_a_moment_costs_one_event_and_no_other(
         kept.append("stage", "a", stage="two")
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
     kept.append("stage", "a", stage="three")
-    found = [event.get("stage") for event in journal.read(tmp_path / "1")]
+    found = [event.get("stage") for event in journal.read_events(tmp_path / "1")]
     assert found == [None, "one", "three"]
 
 
 def test_a_file_that_may_not_grow_leaves_what_was_there_before(tmp_path: Path) -> None:
     """A limit of the kernel's, as a full disk or a quota is: not a stub."""
     program = (
-        "import resource\nfrom pathlib import Path\nfrom fleet import journal, whole\n"
+        "import resource\nfrom pathlib import Path\n"
+        "from fleet.documents import atomic_write\nfrom mlufleet.journal import journal\n"
         "kept = journal.Journal(Path('runs/1'))\nkept.append('hosts', names=['a'], groups={})\n"
-        "whole.write(Path('x'), 'before')\n"
+        "atomic_write.replace_file(Path('x'), 'before')\n"
         "before = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))\n"
         "for call in (lambda: kept.append('x', text='y' * 9000),\n"
-        "             lambda: whole.write(Path('x'), 'y' * 9000)):\n"
+        "             lambda: atomic_write.replace_file(Path('x'), 'y' * 9000)):\n"
         "    try: call()\n    except OSError as error: print(error.strerror)\n"
         "    else: print('written')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, before)\n"
@@ -175,7 +178,7 @@ def test_a_file_that_may_not_grow_leaves_what_was_there_before(tmp_path: Path) -
     done = python("-c", program, cwd=tmp_path, capture_output=True)
     assert done.stdout.splitlines() == ["File too large", "File too large"], done.stderr
     assert (tmp_path / "x").read_text() == "before" and not list(tmp_path.glob("*.part"))
-    assert [e["kind"] for e in journal.read(tmp_path / "runs/1")] == ["run", "hosts"]
+    assert [e["kind"] for e in journal.read_events(tmp_path / "runs/1")] == ["run", "hosts"]
 
 
 def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
@@ -188,15 +191,17 @@ def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(run.journal, "append", full)
-    conductor = object.__new__(Conductor)
+    conductor = object.__new__(RolloutCoordinator)
     conductor.scheduler = stopped = SimpleNamespace(stop=lambda why: seen.append(why))  # type: ignore[assignment]
     conductor.stopping = conductor.changed = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
     seen: list[str] = []
-    monkeypatch.setattr(events, "halting", [conductor._halted])
-    run.note("stage", "a")
-    run.note("stage", "b")
-    assert events.halted() and run.interrupted and seen == ["interrupted"] and stopped
-    assert "No space left on device" in run.unwritten and events.why() == run.unwritten
+    monkeypatch.setattr(events, "halting", [conductor._on_stop_requested])
+    run.record_event("stage", "a")
+    run.record_event("stage", "b")
+    assert events.stop_requested() and run.interrupted and seen == ["interrupted"] and stopped
+    assert (
+        "No space left on device" in run.journal_error and events.stop_reason() == run.journal_error
+    )
 
 
 @pytest.mark.parametrize("how", ["a file", "read-only", "full"])
@@ -212,14 +217,14 @@ def test_a_run_that_could_keep_no_journal_is_refused_before_the_first_connection
         little = SimpleNamespace(f_blocks=9, f_bavail=1, f_frsize=4096)
         monkeypatch.setattr(os, "statvfs", lambda path: little)
     with pytest.raises(InvalidInput, match="journal and report"):
-        launcher.run("hosts.py", ())
+        launcher.run_deploy("hosts.py", ())
 
 
 def test_two_runs_of_one_second_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where their processes have one number, as in two containers."""
     monkeypatch.setattr(time, "strftime", lambda form: "20260101-000000")
     monkeypatch.setattr(os, "getpid", lambda: 7)
-    names = {journal.identity() for _ in range(200)}
+    names = {journal.new_run_id() for _ in range(200)}
     assert len(names) == 200
     assert all(re.fullmatch(r"20260101-000000-\d{9}", name) for name in names)
 
@@ -246,14 +251,14 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(
     )
     kept.append("stage-done", "a", stage="image", changes=["x"], seconds=3.0, driver="")
     kept.append("end")
-    found = derive.of(tmp_path / "1")["hosts"]["a"]
+    found = derive.derive_from_journal(tmp_path / "1")["hosts"]["a"]
     assert found["ahead"] >= 0 and [s["seconds"] for s in found["stages"]] == [3.0]
 
 
 def test_a_killed_process_of_the_same_number_is_in_nobodys_way(tmp_path: Path) -> None:
     journal.Journal(tmp_path / "1").append("hosts", names=["a"], groups={})
     (tmp_path / f".latest-{os.getpid()}").symlink_to("0")
-    derive.write(tmp_path / "1")
+    derive.write_report(tmp_path / "1")
     assert (tmp_path / "latest").readlink() == Path("1")
 
 
@@ -265,7 +270,7 @@ def test_a_report_that_cannot_be_written_is_shown(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(atomic_write, "write", full)
+    monkeypatch.setattr(atomic_write, "replace_file", full)
     done = CliRunner().invoke(main, ["report"])
     assert done.exit_code == 0 and "only shown: Read-only file system" in done.output
 
@@ -273,9 +278,9 @@ def test_a_report_that_cannot_be_written_is_shown(
 def test_one_request_to_stop_that_comes_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 0.1, 0.2, 9.0, 9.1, 9.2])
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
-    requests = interrupts.Requests()
+    requests = interrupts.StopRequests()
     told = [
-        requests.new(number)
+        requests.is_new_request(number)
         for number in (
             signal.SIGTERM,
             signal.SIGTERM,
@@ -296,11 +301,11 @@ def test_a_signal_lets_steps_end_and_begins_no_more(
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is let be
     run = Run(SimpleNamespace(), "1", "deploy")  # type: ignore[arg-type]
-    run.named = True
+    run.hosts_recorded = True
     try:
-        run._watch_interrupts()
+        run._handle_interrupts()
         os.kill(os.getpid(), number)
-        assert run.interrupted and events.halted()
+        assert run.interrupted and events.stop_requested()
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
@@ -312,23 +317,23 @@ def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
     monkeypatch.setattr(events, "halting", [])
     monkeypatch.setattr(events, "listeners", [])
     ended: list[str] = []
-    conductor = object.__new__(Conductor)
-    conductor.interrupts, conductor.requests = 0, interrupts.Requests()
+    conductor = object.__new__(RolloutCoordinator)
+    conductor.interrupts, conductor.requests = 0, interrupts.StopRequests()
     conductor.stopping = conductor.changed = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
     conductor.scheduler = SimpleNamespace(stop=ended.append, running={"a"})  # type: ignore[assignment]
     work: Any = SimpleNamespace(kill=lambda block: ended.append("killed"))
     conductor.greenlets = {"a": work}
-    conductor._interrupted(signal.SIGHUP)
-    conductor._interrupted(signal.SIGHUP)  # the shell tells its jobs, and so does the kernel
-    assert ended == ["interrupted"] and not events.halted()
-    monkeypatch.setattr(interrupts, "TOGETHER", 0)
-    conductor._interrupted(signal.SIGTERM)
-    assert ended == ["interrupted", "interrupted", "killed"] and events.halted()
+    conductor._on_signal(signal.SIGHUP)
+    conductor._on_signal(signal.SIGHUP)  # the shell tells its jobs, and so does the kernel
+    assert ended == ["interrupted"] and not events.stop_requested()
+    monkeypatch.setattr(interrupts, "DUPLICATE_WINDOW_S", 0)
+    conductor._on_signal(signal.SIGTERM)
+    assert ended == ["interrupted", "interrupted", "killed"] and events.stop_requested()
 
 
 def test_under_nohup_a_closed_terminal_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
-    assert signal.SIGHUP not in interrupts.asked()
+    assert signal.SIGHUP not in interrupts.stop_signals()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -342,8 +347,8 @@ def test_who_only_tells_mlufleet_has_told_pyinfra_as_well(
     )
     stub.chmod(0o755)
     program = (
-        f"import sys\nfrom fleet import launch\nsys.executable = {str(stub)!r}\n"
-        "launch.run('hosts.py', ())\n"
+        f"import sys\nfrom mlufleet.run import launcher\nsys.executable = {str(stub)!r}\n"
+        "launcher.run_deploy('hosts.py', ())\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
@@ -370,13 +375,13 @@ def test_a_user_that_no_file_knows_is_known_by_its_number(monkeypatch: pytest.Mo
         raise KeyError(f"getpwuid(): uid not found: {uid}")
 
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    assert operator.name().startswith(f"uid{os.getuid()}@")
-    assert cache.cache().parts[:2] == ("runs", ".cache")
+    assert operator.operator_name().startswith(f"uid{os.getuid()}@")
+    assert cache.index_path().parts[:2] == ("runs", ".cache")
 
 
 def test_a_look_needs_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
-    with launcher._scratch() as file:
+    with launcher._temporary_file() as file:
         file.write(b"x")
         file.seek(0)
         assert file.read() == b"x"
@@ -420,9 +425,9 @@ def test_a_runs_files_are_read_by_nobody_else_whatever_the_umask(tmp_path: Path)
     try:
         folder = tmp_path / "runs/1"
         journal.Journal(folder).append("hosts", names=["a"], groups={})
-        log = Log(folder)
+        log = HostLog(folder)
         log.emit(SimpleNamespace(getMessage=lambda: "[a] Connected"))  # type: ignore[arg-type]
-        atomic_write.write(folder / "report.json", "{}", private=True)
+        atomic_write.replace_file(folder / "report.json", "{}", private=True)
     finally:
         os.umask(before)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -434,7 +439,7 @@ def test_a_link_that_somebody_planted_is_not_written_through(tmp_path: Path) -> 
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / f"report.json.{os.getpid()}.part").symlink_to(victim)
-    atomic_write.write(tmp_path / "report.json", "{}")
+    atomic_write.replace_file(tmp_path / "report.json", "{}")
     (tmp_path / "1").mkdir()
     (tmp_path / "1/journal.jsonl").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic"):
@@ -446,7 +451,10 @@ def test_a_lock_is_one_line_of_five_fields_whatever_was_typed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LOGNAME", "a\tb\nc\x1b[2J")
-    told = [operator.name(), operator.command(["deploy", "x", "--data", "note=a\tb\nc\x1b[2J"])]
+    told = [
+        operator.operator_name(),
+        operator.redact_command(["deploy", "x", "--data", "note=a\tb\nc\x1b[2J"]),
+    ]
     assert all(line.isprintable() and "\t" not in line for line in told)
     assert told[0].startswith("a_b_c")
 
@@ -461,6 +469,6 @@ def test_a_lock_is_one_line_of_five_fields_whatever_was_typed(
     ],
 )
 def test_a_lock_and_a_journal_tell_no_secret_of_the_command(words: list[str], said: str) -> None:
-    told = operator.command(words)
+    told = operator.redact_command(words)
     assert said in told.replace("'_sudo", "_sudo").replace("'--data", "--data")
     assert "hunter2" not in told

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fleet.errors import TABLE
+from fleet.errors import FAILURE_TABLE
 from fleet.release import files
-from fleet.release.target import Wanted, load
+from fleet.release.target import ReleaseTarget, load_release_target
 from mlufleet.bundle import contents, environment, manifest
-from mlufleet.bundle.manifest import NAME, PART, SIGNATURE, Entry
+from mlufleet.bundle.manifest import MANIFEST_NAME, PART_SUFFIX, SIGNATURE_NAME, BundleEntry
 from mlufleet.cli.main import main
 from tests.lab import engine
 
@@ -34,11 +34,11 @@ def key(folder: Path, name: str, allowed: bool) -> Path:
 
 
 @pytest.fixture
-def packed(site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> Path:
+def packed(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A signed bundle of the small release; its environment is one wheel of nothing."""
     monkeypatch.setattr(
         environment,
-        "wheels",
+        "build_wheels",
         lambda lock, folder: (
             folder.mkdir(exist_ok=True),
             (folder / "one-1-py3-none-any.whl").write_bytes(b"wheel"),
@@ -76,10 +76,10 @@ def unpack(bundle: Path, *options: str) -> tuple[int, str]:
 def refused(bundle: Path, code: str, *options: str) -> str:
     """It is refused with a code and its remedy, and no file is there that was not proved."""
     status, said = unpack(bundle, *options)
-    assert status == 3 and f"error: {code}: " in said and TABLE[code][1] in said, said
+    assert status == 3 and f"error: {code}: " in said and FAILURE_TABLE[code][1] in said, said
     there = bundle.parent / "there"
-    if (there / NAME).is_file():
-        for entry in manifest.read((there / NAME).read_bytes()):
+    if (there / MANIFEST_NAME).is_file():
+        for entry in manifest.parse_entries((there / MANIFEST_NAME).read_bytes()):
             path = there / entry.name
             assert not path.exists() or sha(path.read_bytes()) == entry.sha256
     return said
@@ -99,7 +99,7 @@ def changed(bundle: Path, old: bytes, new: bytes) -> None:
 def made(bundle: Path, members: list[tarfile.TarInfo], text: str) -> None:
     """An unsigned bundle with this manifest and whatever members."""
     with tarfile.open(bundle, "w") as tar:
-        head = tarfile.TarInfo(NAME)
+        head = tarfile.TarInfo(MANIFEST_NAME)
         head.size = len(text)
         tar.addfile(head, io.BytesIO(text.encode()))
         for member in members:
@@ -107,13 +107,13 @@ def made(bundle: Path, members: list[tarfile.TarInfo], text: str) -> None:
 
 
 def test_all_of_a_release_and_the_tool_is_there_and_the_way_up_is_told(
-    packed: Path, wanted: Wanted
+    packed: Path, wanted: ReleaseTarget
 ) -> None:
     status, said = unpack(packed)
     there = packed.parent / "there"
     assert status == 0 and "signed by builder@example.com" in said
     assert f"cd {there} && python3 -m venv" in said and "mlufleet deploy" in said
-    found = load(str(there / "files/releases/small.yml"), str(there / "artifacts"))
+    found = load_release_target(str(there / "files/releases/small.yml"), str(there / "artifacts"))
     assert found.identity == wanted.identity
     for name in (
         "deploy.py",
@@ -126,7 +126,7 @@ def test_all_of_a_release_and_the_tool_is_there_and_the_way_up_is_told(
         "docs/failures.md",
     ):
         assert (there / name).is_file(), name
-    assert not list(there.rglob("__pycache__")) and not list(there.rglob(f"*{PART}"))
+    assert not list(there.rglob("__pycache__")) and not list(there.rglob(f"*{PART_SUFFIX}"))
 
 
 def test_equal_contents_are_equal_bytes(site: Path, packed: Path) -> None:
@@ -138,7 +138,7 @@ def test_equal_contents_are_equal_bytes(site: Path, packed: Path) -> None:
 
 def test_the_manifest_is_the_first_member_and_its_signature_the_second(packed: Path) -> None:
     with tarfile.open(packed) as tar:
-        assert tar.getnames()[:2] == [NAME, SIGNATURE]
+        assert tar.getnames()[:2] == [MANIFEST_NAME, SIGNATURE_NAME]
 
 
 def test_a_store_that_is_not_the_locks_is_not_packed(site: Path, packed: Path) -> None:
@@ -152,10 +152,10 @@ def test_a_store_that_is_not_the_locks_is_not_packed(site: Path, packed: Path) -
 
 def test_what_hosts_would_have_to_fetch_is_told(site: Path, packed: Path) -> None:
     assert "hosts will fetch" not in pack(site)[1]
-    release = files.load(site / "small.yml")
+    release = files.load_release(site / "small.yml")
     source = release.sources[0].model_copy(update={"bundle": None, "url": "https://example.com/m"})
-    needed = contents.Needed({site: release.model_copy(update={"sources": (source,)})}, [])
-    assert contents.needs_network(needed) == ["source model: https://example.com/m"]
+    needed = contents.RequiredFiles({site: release.model_copy(update={"sources": (source,)})}, [])
+    assert contents.list_network_needs(needed) == ["source model: https://example.com/m"]
 
 
 def test_an_inventory_goes_along_and_another_file_in_its_place_is_refused(
@@ -194,18 +194,20 @@ def test_another_signer_is_refused(site: Path, packed: Path) -> None:
 
 def test_a_signature_of_another_namespace_is_refused(site: Path, packed: Path) -> None:
     with tarfile.open(packed) as tar:
-        stream = tar.extractfile(NAME)
+        stream = tar.extractfile(MANIFEST_NAME)
         assert stream
         (site / "m").write_bytes(stream.read())
     words = ["ssh-keygen", "-Y", "sign", "-n", "file", "-f", str(site / "builder")]
     subprocess.run([*words, str(site / "m")], check=True, capture_output=True)
     with tarfile.open(packed, "w") as tar:
-        tar.add(site / "m", NAME)
-        tar.add(site / "m.sig", SIGNATURE)
+        tar.add(site / "m", MANIFEST_NAME)
+        tar.add(site / "m.sig", SIGNATURE_NAME)
     refused(packed, "BUNDLE_SIGNATURE")
 
 
-@pytest.mark.parametrize("old", [b"-----BEGIN SSH SIGNATURE-----\nU1NI", manifest.HEAD.encode()])
+@pytest.mark.parametrize(
+    "old", [b"-----BEGIN SSH SIGNATURE-----\nU1NI", manifest.HEADER_LINE.encode()]
+)
 def test_a_spoilt_signature_or_manifest_is_refused(packed: Path, old: bytes) -> None:
     changed(packed, old, old[:-2] + b"z" + old[-1:])
     refused(packed, "BUNDLE_SIGNATURE")
@@ -216,7 +218,7 @@ def test_a_changed_file_is_refused_and_those_before_it_are_kept(packed: Path) ->
     changed(packed, b"weights".ljust(512, b"\0"), b"weightz".ljust(512, b"\0"))
     assert "artifacts/weights/model.bin" in refused(packed, "BUNDLE_FILE")
     assert (packed.parent / "there/deploy.py").is_file()
-    assert not list((packed.parent / "there").rglob(f"*{PART}"))
+    assert not list((packed.parent / "there").rglob(f"*{PART_SUFFIX}"))
 
 
 @pytest.mark.parametrize("part", [0.0001, 0.3, 0.6, 0.95])
@@ -232,7 +234,7 @@ def test_a_truncated_bundle_is_refused_and_the_whole_one_goes_on_from_there(
     assert unpack(packed)[0] == 0
     assert part < 0.1 or kept
     assert all(p.stat().st_ino == inode for p, inode in kept.items())
-    assert not list(there.rglob(f"*{PART}"))
+    assert not list(there.rglob(f"*{PART_SUFFIX}"))
 
 
 def test_a_file_of_the_folder_that_differs_is_kept_and_named(packed: Path) -> None:
@@ -257,8 +259,8 @@ def test_a_file_of_the_folder_that_differs_is_kept_and_named(packed: Path) -> No
         "a//b",
         "./a",
         "a\\b",
-        NAME,
-        f"x{PART}",
+        MANIFEST_NAME,
+        f"x{PART_SUFFIX}",
         "a\rb",
         "-rf",
         "a/-x",
@@ -272,9 +274,9 @@ def test_a_file_of_the_folder_that_differs_is_kept_and_named(packed: Path) -> No
 def test_a_name_that_leaves_the_folder_is_refused_where_it_is_read_and_where_it_is_packed(
     tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(manifest.Refused):
-        manifest.text_of([Entry(name, 1, "0" * 64)])
-    text = f"{manifest.HEAD}# 1\n{sha(b'x')}  {name}\n"
+    with pytest.raises(manifest.CodedInputError):
+        manifest.render_entries([BundleEntry(name, 1, "0" * 64)])
+    text = f"{manifest.HEADER_LINE}# 1\n{sha(b'x')}  {name}\n"
     member = tarfile.TarInfo(name)
     member.size = 1
     made(tmp_path / "b.tar", [member], text)
@@ -288,7 +290,7 @@ def test_a_name_that_leaves_the_folder_is_refused_where_it_is_read_and_where_it_
 def test_a_member_that_is_no_plain_file_is_refused(tmp_path: Path, kind: bytes) -> None:
     member = tarfile.TarInfo("a")
     member.type, member.linkname = kind, "/etc/passwd"
-    made(tmp_path / "b.tar", [member], f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    made(tmp_path / "b.tar", [member], f"{manifest.HEADER_LINE}# 1\n{sha(b'x')}  a\n")
     refused(tmp_path / "b.tar", "BUNDLE_MEMBER", "--unsigned")
     assert not os.path.lexists(tmp_path / "there/a")
 
@@ -300,9 +302,9 @@ def test_a_member_that_the_manifest_does_not_name_or_a_second_one_is_refused(
     members = [tarfile.TarInfo(name) for name in names]
     for member in members:
         member.size = 1
-    made(tmp_path / "b.tar", members, f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    made(tmp_path / "b.tar", members, f"{manifest.HEADER_LINE}# 1\n{sha(b'x')}  a\n")
     refused(tmp_path / "b.tar", "BUNDLE_MEMBER", "--unsigned")
-    assert {p.name for p in (tmp_path / "there").iterdir()} <= {NAME, "a"}
+    assert {p.name for p in (tmp_path / "there").iterdir()} <= {MANIFEST_NAME, "a"}
     assert not (tmp_path / "a").exists()
 
 
@@ -324,7 +326,7 @@ def test_the_documented_commands_prove_and_unpack_it_without_mlufleet(packed: Pa
         assert bool(done.returncode) == spoil, done.stderr
     assert "artifacts/weights/model.bin: FAILED" in done.stdout
     assert unpack(packed)[0] == 3
-    assert load(
+    assert load_release_target(
         str(site / "thereFalse/files/releases/small.yml"), str(site / "thereFalse/artifacts")
     )
 
@@ -344,17 +346,17 @@ def test_the_documented_commands_stop_at_another_signer(site: Path, packed: Path
 
 
 def test_the_environment_is_what_the_tool_needs_and_no_more() -> None:
-    names = environment.names()
+    names = environment.collect_dependencies()
     assert {"pyinfra", "gevent", "pydantic-core", "rich"} <= names
     assert not {"pytest", "mypy", "ansible-core", "playwright"} & names
-    lock = (contents.ROOT / "requirements.lock").read_text()
-    lines = environment.pinned(lock, names)
+    lock = (contents.PROJECT_ROOT / "requirements.lock").read_text()
+    lines = environment.filter_lock(lock, names)
     assert set(re.findall(r"^([\w.-]+)==", lines, re.M)) >= names
     assert "pytest==" not in lines and lines.count("--hash=") >= len(names)
 
 
 def test_a_file_that_is_a_folder_as_well_is_refused(tmp_path: Path) -> None:
-    text = manifest.HEAD + "".join(f"# 1\n{sha(b'x')}  {name}\n" for name in ("a", "a/b"))
+    text = manifest.HEADER_LINE + "".join(f"# 1\n{sha(b'x')}  {name}\n" for name in ("a", "a/b"))
     made(tmp_path / "b.tar", [], text)
     assert "a file where 'a/b' has a folder: 'a'" in refused(
         tmp_path / "b.tar", "BUNDLE_MEMBER", "--unsigned"
@@ -365,7 +367,7 @@ def test_a_file_that_is_a_folder_as_well_is_refused(tmp_path: Path) -> None:
 def test_owner_and_rights_of_a_bundle_are_nobodys(tmp_path: Path) -> None:
     member = tarfile.TarInfo("a")
     member.size, member.mode, member.uid, member.uname = 1, 0o6777, 4711, "somebody"
-    made(tmp_path / "b.tar", [member], f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    made(tmp_path / "b.tar", [member], f"{manifest.HEADER_LINE}# 1\n{sha(b'x')}  a\n")
     assert unpack(tmp_path / "b.tar", "--unsigned")[0] == 0
     found = (tmp_path / "there/a").stat()
     assert (found.st_uid, found.st_mode & 0o6111) == (os.getuid(), 0)
@@ -374,19 +376,19 @@ def test_owner_and_rights_of_a_bundle_are_nobodys(tmp_path: Path) -> None:
 def test_more_than_there_is_room_for_is_refused_before_anything_is_written(
     tmp_path: Path,
 ) -> None:
-    made(tmp_path / "b.tar", [], f"{manifest.HEAD}# {10**15 - 1}\n{sha(b'x')}  a\n")
+    made(tmp_path / "b.tar", [], f"{manifest.HEADER_LINE}# {10**15 - 1}\n{sha(b'x')}  a\n")
     refused(tmp_path / "b.tar", "NO_SPACE", "--unsigned")
     assert not (tmp_path / "there").exists()
 
 
-@pytest.mark.parametrize("where", ["a", f"a{PART}", NAME])
+@pytest.mark.parametrize("where", ["a", f"a{PART_SUFFIX}", MANIFEST_NAME])
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
 def test_nothing_is_written_through_what_somebody_put_there(
     tmp_path: Path, where: str, kind: str
 ) -> None:
     member = tarfile.TarInfo("a")
     member.size = 1
-    made(tmp_path / "b.tar", [member], f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    made(tmp_path / "b.tar", [member], f"{manifest.HEADER_LINE}# 1\n{sha(b'x')}  a\n")
     mine, there = tmp_path / "mine", tmp_path / "there"
     mine.write_text("of somebody")
     there.mkdir()
@@ -406,12 +408,12 @@ def test_nothing_is_written_through_what_somebody_put_there(
 def test_what_an_earlier_try_left_is_begun_anew(tmp_path: Path) -> None:
     member = tarfile.TarInfo("a")
     member.size = 1
-    made(tmp_path / "b.tar", [member], f"{manifest.HEAD}# 1\n{sha(b'x')}  a\n")
+    made(tmp_path / "b.tar", [member], f"{manifest.HEADER_LINE}# 1\n{sha(b'x')}  a\n")
     (tmp_path / "there").mkdir()
-    (tmp_path / f"there/a{PART}").write_text("much more than it is")
+    (tmp_path / f"there/a{PART_SUFFIX}").write_text("much more than it is")
     assert unpack(tmp_path / "b.tar", "--unsigned")[0] == 0
     assert (tmp_path / "there/a").read_text() == "x"
-    assert not (tmp_path / f"there/a{PART}").exists()
+    assert not (tmp_path / f"there/a{PART_SUFFIX}").exists()
 
 
 def test_a_bundle_takes_no_others_place(site: Path, packed: Path) -> None:

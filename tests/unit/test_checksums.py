@@ -73,10 +73,10 @@ def test_a_sum_is_read_in_its_form_and_a_wrong_one_is_found(
 ) -> None:
     beside = file.with_name(f"{NAME}.md5sum")
     beside.write_bytes(ENCODINGS[encoding](FORMS[form]))
-    assert locks.measure(file).sha256 == SHA256
+    assert locks.measure_file(file).sha256 == SHA256
     file.write_bytes(CONTENT[:-1] + b"z")
     with pytest.raises(InvalidInput, match=r"says [0-9a-f]+: the download is broken"):
-        locks.measure(file)
+        locks.measure_file(file)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_a_sum_is_read_in_its_form_and_a_wrong_one_is_found(
 )
 def test_a_sum_beside_a_file_counts_whatever_its_ending(file: Path, ending: str) -> None:
     file.with_name(f"{NAME}.{ending}").write_text(f"{SHA256}  {NAME}\n")
-    assert locks.measure(file).size == len(CONTENT)
+    assert locks.measure_file(file).size == len(CONTENT)
     file.with_name(f"{NAME}.{ending}").write_text(f"{'0' * 64}  {NAME}\n")
     with pytest.raises(InvalidInput, match=rf"sha256 is {SHA256}, but {NAME}\.{ending} says 0000"):
-        locks.measure(file)
+        locks.measure_file(file)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_sum_beside_a_file_counts_whatever_its_ending(file: Path, ending: str)
 )
 def test_a_list_of_the_folder_counts_where_it_knows_the_file(file: Path, name: str) -> None:
     file.with_name(name).write_text(f"{OTHER}  other.rpm\n")
-    assert locks.measure(file).size == len(CONTENT)
+    assert locks.measure_file(file).size == len(CONTENT)
     file.with_name(name).write_text(f"{OTHER}  other.rpm\n{OTHER} *{NAME}\n\n")
     with pytest.raises(InvalidInput, match=f"{name} says {OTHER}"):
-        locks.measure(file)
+        locks.measure_file(file)
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_what_is_no_sum_of_the_file_is_said_to_be_none(
 ) -> None:
     file.with_name(f"{NAME}.md5sum").write_bytes(content)
     with pytest.raises(InvalidInput) as error:
-        locks.measure(file)
+        locks.measure_file(file)
     assert f"{NAME}.md5sum: cannot be read as a checksum of {NAME}: {said}" in str(error.value)
     assert "broken" not in str(error.value)
 
 
 def test_a_sum_file_that_may_not_be_read_is_named(file: Path) -> None:
     file.with_name(f"{NAME}.md5sum").mkdir()  # no file: as if it were not there
-    assert locks.measure(file).size == len(CONTENT)
+    assert locks.measure_file(file).size == len(CONTENT)
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
@@ -134,11 +134,13 @@ def test_a_sum_file_that_may_not_be_read_is_named(file: Path) -> None:
 @example(("a" + " " * 40_000 + "x").encode())
 @example(("ab " * 20_000).encode())
 def test_any_bytes_are_sums_or_none(content: bytes) -> None:
-    for name, digits in checksum_files.lines(content):
-        assert len(digits) in checksum_files.LENGTHS and "\n" not in name
+    for name, digits in checksum_files.parse_checksums(content):
+        assert len(digits) in checksum_files.ALGORITHM_BY_DIGITS and "\n" not in name
 
 
 @pytest.mark.parametrize("kind", ["BLAKE2b", "BLAKE2s-256", "SM3", "SHA3-256", "SHA512/256"])
 def test_a_sum_of_another_kind_is_none_of_ours(kind: str) -> None:
     with pytest.raises(ValueError, match="no line of it is one"):
-        checksum_files.said(f"{kind} (driver.rpm) = {'0' * 64}\n".encode(), "driver.rpm")
+        checksum_files.select_checksums(
+            f"{kind} (driver.rpm) = {'0' * 64}\n".encode(), "driver.rpm"
+        )

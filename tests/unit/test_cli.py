@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.errors import InvalidInput, reference
-from fleet.release.target import Wanted, load
-from mlufleet.run.launcher import validated
+from fleet.errors import InvalidInput, render_reference
+from fleet.release.target import ReleaseTarget, load_release_target
+from mlufleet.run.launcher import validate_inventory
 
 
 def native(site: Path, **data: object) -> str:
@@ -18,10 +18,10 @@ def native(site: Path, **data: object) -> str:
     return str(path)
 
 
-def test_a_native_inventory_is_read_as_pyinfra_reads_it(site: Path, wanted: Wanted) -> None:
+def test_a_native_inventory_is_read_as_pyinfra_reads_it(site: Path, wanted: ReleaseTarget) -> None:
     release, store = str(site / "small.yml"), str(site / "store")
     inventory = native(site, release=release, store=store, groups=4, cards=2)
-    assert validated(inventory) == [("a", load(release, store))]
+    assert validate_inventory(inventory) == [("a", load_release_target(release, store))]
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_a_native_inventory_is_read_as_pyinfra_reads_it(site: Path, wanted: Want
     ],
 )
 def test_wrong_values_in_it_are_told_before_the_first_connection(
-    site: Path, wanted: Wanted, name: str, value: object, said: str
+    site: Path, wanted: ReleaseTarget, name: str, value: object, said: str
 ) -> None:
     data = {"release": str(site / "small.yml"), "store": str(site / "store"), name: value}
     inventory = native(site, **data)
     with pytest.raises(InvalidInput) as error:
-        validated(inventory)
+        validate_inventory(inventory)
     assert str(error.value).startswith(f"{inventory}: {said}")
 
 
@@ -53,19 +53,19 @@ def test_wrong_values_in_it_are_told_before_the_first_connection(
     ],
 )
 def test_so_are_wrong_values_of_the_command_line(
-    site: Path, wanted: Wanted, options: tuple[str, ...], said: str
+    site: Path, wanted: ReleaseTarget, options: tuple[str, ...], said: str
 ) -> None:
     inventory = native(site, release=str(site / "small.yml"), store=str(site / "store"))
     with pytest.raises(InvalidInput) as error:
-        validated(inventory, options)
+        validate_inventory(inventory, options)
     assert str(error.value).startswith(said.replace("INVENTORY", inventory))
     right = ("--dry", "--data", f"release={site / 'small.yml'}", "--data", "cards=2")
-    assert [name for name, _ in validated(inventory, right)] == ["a"]
+    assert [name for name, _ in validate_inventory(inventory, right)] == ["a"]
 
 
 def test_the_page_of_failure_codes_is_the_table() -> None:
     page = Path(__file__).parents[2] / "docs/failures.md"
-    assert page.read_text() == reference(), "mlufleet explain --markdown > docs/failures.md"
+    assert page.read_text() == render_reference(), "mlufleet explain --markdown > docs/failures.md"
 
 
 def test_help_and_status_load_neither_pyinfra_nor_models_nor_tables() -> None:
@@ -89,5 +89,5 @@ def test_pyinfra_tells_wrong_input_of_an_inventory_without_a_traceback(tmp_path:
     words = [sys.executable, "-m", "pyinfra", "-y", str(inventory), "exec", "--", "true"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "reading.py" in done.stderr or "documents.py" in done.stderr
+    assert "host_file.py" in done.stderr or "loading.py" in done.stderr
     assert f"{inventory.with_suffix('.yml')}:1: hosts.a.cards: " in done.stderr

@@ -73,18 +73,18 @@ def test_every_layout_is_read(
     layout: str, tool: str, driver: str, name: str, address: str | None, memory: int, ecc: bool
 ) -> None:
     table = cnmon.parse(["Welcome!", *LAYOUTS[layout].splitlines(), "bye"])
-    assert (table.tool, table.driver, len(table.cards)) == (tool, driver, 2)
+    assert (table.tool_version, table.driver, len(table.cards)) == (tool, driver, 2)
     card = table.cards[1]
     assert (card.name, card.firmware, card.address) == (name, "1.1.6", address)
-    assert (card.memory, card.ecc) == (memory, ecc)
-    compatibility.proved(LAYOUTS[layout].splitlines(), driver, 2)
+    assert (card.memory_mib, card.ecc) == (memory, ecc)
+    compatibility.verify_cnmon_output(LAYOUTS[layout].splitlines(), driver, 2)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_table_that_is_cut_anywhere_is_never_a_smaller_one(layout: str) -> None:
     text = LAYOUTS[layout]
     for end in range(text.index("| Processes:")):
-        with pytest.raises(cnmon.Unreadable):
+        with pytest.raises(cnmon.UnreadableOutput):
             cnmon.parse(text[:end].splitlines())
 
 
@@ -97,7 +97,7 @@ def test_a_table_without_some_of_its_lines_is_refused_or_says_nothing_new(
     gone = data.draw(st.sets(st.integers(0, len(lines) - 1)))
     try:
         table = cnmon.parse([line for n, line in enumerate(lines) if n not in gone])
-    except cnmon.Unreadable:
+    except cnmon.UnreadableOutput:
         return
     whole = cnmon.parse(lines)
     assert table.driver in (whole.driver, None)
@@ -106,7 +106,7 @@ def test_a_table_without_some_of_its_lines_is_refused_or_says_nothing_new(
 
 @given(st.lists(st.text(alphabet="|+=- 0v.MLUCNOW/iBcard:%", max_size=80)))
 def test_no_other_text_is_a_table(lines: list[str]) -> None:
-    with pytest.raises(cnmon.Unreadable):
+    with pytest.raises(cnmon.UnreadableOutput):
         cnmon.parse(lines)
 
 
@@ -123,14 +123,14 @@ def test_no_other_text_is_a_table(lines: list[str]) -> None:
 def test_what_is_unknown_or_wrong_is_said(old: str, new: str, said: str) -> None:
     assert old in MIDDLE
     with pytest.raises(ValueError, match=said):
-        compatibility.proved(MIDDLE.replace(old, new).splitlines(), "5.10.13", 2)
+        compatibility.verify_cnmon_output(MIDDLE.replace(old, new).splitlines(), "5.10.13", 2)
 
 
 def test_an_error_of_cnmons_own_is_its_answer() -> None:
-    with pytest.raises(cnmon.Unreadable, match=r"CNDEV_ERROR_NO_DRIVER\.$"):
+    with pytest.raises(cnmon.UnreadableOutput, match=r"CNDEV_ERROR_NO_DRIVER\.$"):
         cnmon.parse(["cndev init failed: CNDEV_ERROR_NO_DRIVER."])
 
 
 def test_a_missing_card_is_counted() -> None:
     with pytest.raises(ValueError, match="cnmon shows 2 cards, expected 3"):
-        compatibility.proved(MIDDLE.splitlines(), "5.10.13", 3)
+        compatibility.verify_cnmon_output(MIDDLE.splitlines(), "5.10.13", 3)

@@ -15,7 +15,7 @@ from pyinfra.context import ctx_host
 
 from fleet.inventory import ssh_transport
 from operations.host import connection
-from operations.host.failures import alone
+from operations.host.failures import isolate_failures
 
 OUTPUT, ERRORS = b"Willkommen, Gr\xf6\xdfe\n\xc4\xe3\nlast", b"\xff\n"
 
@@ -68,20 +68,20 @@ def run(host: Any) -> tuple[list[str], list[str], int]:
 
 
 def test_a_banner_that_is_not_utf8_does_not_lose_what_follows_it(host: Any) -> None:
-    connection.prepare(host)
-    connection.prepare(host)  # after a reboot that was none
+    connection.adapt_connector(host)
+    connection.adapt_connector(host)  # after a reboot that was none
     assert run(host) == (["Willkommen, Gr��e", "��", "last"], ["�"], 3)
 
 
 def test_a_host_without_ssh_needs_no_preparation() -> None:
-    connection.prepare(SimpleNamespace(connector=SimpleNamespace()))  # type: ignore[arg-type]
+    connection.adapt_connector(SimpleNamespace(connector=SimpleNamespace()))  # type: ignore[arg-type]
 
 
 def test_the_cheapest_cipher_goes_first_and_the_others_stay_in_their_order() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         usual = paramiko.Transport(theirs).get_security_options().ciphers
-        found = ssh_transport.quick(ours).get_security_options().ciphers
+        found = ssh_transport.make_fast_transport(ours).get_security_options().ciphers
     assert found[0] == "aes128-gcm@openssh.com"
     assert sorted(found) == sorted(usual) and "aes128-ctr" in found
     assert list(found[1:]) == [name for name in usual if name != found[0]]
@@ -93,7 +93,7 @@ def test_small_packets_are_sent_at_once_from_the_handshake_on() -> None:
         socket.create_connection(listening.getsockname()) as sock,
     ):
         assert not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        ssh_transport.quick(sock)
+        ssh_transport.make_fast_transport(sock)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -103,26 +103,26 @@ def test_a_connection_that_waits_seldom_wakes_its_reader() -> None:
         socket.create_server(("127.0.0.1", 0)) as listening,
         socket.create_connection(listening.getsockname()) as sock,
     ):
-        ssh_transport.quick(sock)
-        assert sock.gettimeout() == ssh_transport.PATIENCE >= 1
+        ssh_transport.make_fast_transport(sock)
+        assert sock.gettimeout() == ssh_transport.READ_POLL_S >= 1
 
 
 @pytest.mark.parametrize(("cipher", "rare"), [("aes128-ctr", True), ("3des-cbc", False)])
 def test_new_keys_are_rare_where_the_cipher_s_blocks_are_large(
     host: Any, cipher: str, rare: bool
 ) -> None:
-    under = connection.transport(host)
+    under = connection.ssh_transport(host)
     assert under is not None
     under.local_cipher = cipher
-    connection.prepare(host)
-    assert (under.packetizer.REKEY_BYTES == connection.REKEY) is rare
+    connection.adapt_connector(host)
+    assert (under.packetizer.REKEY_BYTES == connection.REKEY_BYTES) is rare
 
 
 def test_a_command_gets_the_host_itself_where_pyinfra_hands_out_its_proxy() -> None:
     class Command:
         got: object = None
 
-        @alone
+        @isolate_failures
         def execute(self, state: object, host: object, arguments: object) -> bool:
             self.got = gevent.spawn(lambda: host.name).get()  # type: ignore[attr-defined]
             return True

@@ -10,7 +10,7 @@ import pytest
 from fleet.errors import Failure
 from fleet.release import files
 from fleet.release import lockfile as locks
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import (
     container,
     driver,
@@ -23,12 +23,12 @@ from operations import (
     sources,
 )
 from operations import stages as operations_stages
-from operations.host.facts import HostState
-from operations.stage import Options
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions
 from tests.unit.conftest import BARE, DRIVEN, probe
 from tests.unit.packaged import deb
 
-NONE = Options()
+NONE = HostOptions()
 
 
 def code(decision: object) -> str:
@@ -36,7 +36,7 @@ def code(decision: object) -> str:
     return decision.code
 
 
-def without(prefix: str, *more: str) -> HostState:
+def without(prefix: str, *more: str) -> HostFacts:
     return probe(*(line for line in BARE if not line.startswith(prefix)), *more)
 
 
@@ -54,17 +54,17 @@ def without(prefix: str, *more: str) -> HostState:
         (without("disk", "disk|/var/lib/docker|10"), "NO_SPACE"),
     ],
 )
-def test_preflight_refuses(wanted: Wanted, state: HostState, expected: str) -> None:
+def test_preflight_refuses(wanted: ReleaseTarget, state: HostFacts, expected: str) -> None:
     assert code(preflight.decide(wanted, state, NONE)) == expected
 
 
-def test_preflight_passes_a_bare_host(wanted: Wanted, bare: HostState) -> None:
-    assert preflight.decide(wanted, bare, Options(cards=2)) == []
-    assert code(preflight.decide(wanted, bare, Options(cards=4))) == "CARDS_MISSING"
+def test_preflight_passes_a_bare_host(wanted: ReleaseTarget, bare: HostFacts) -> None:
+    assert preflight.decide(wanted, bare, HostOptions(cards=2)) == []
+    assert code(preflight.decide(wanted, bare, HostOptions(cards=4))) == "CARDS_MISSING"
 
 
 def test_what_a_stopped_engine_holds_is_not_guessed_and_room_is_asked_for_later(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     full = [line for line in BARE if not line.startswith(("disk", "engine"))]
     full += ["disk|/var/lib/docker|10"]
@@ -83,7 +83,7 @@ def test_what_a_stopped_engine_holds_is_not_guessed_and_room_is_asked_for_later(
     ],
 )
 def test_what_docker_does_not_answer_for_is_not_taken_for_missing(
-    wanted: Wanted, kind: str, name: str, stages: tuple[Any, ...]
+    wanted: ReleaseTarget, kind: str, name: str, stages: tuple[Any, ...]
 ) -> None:
     state = probe(*DRIVEN, f"silent|{kind}")
     for stage in stages:
@@ -93,16 +93,16 @@ def test_what_docker_does_not_answer_for_is_not_taken_for_missing(
     assert isinstance(stages[-1].decide(wanted, probe(*DRIVEN), NONE), list)
 
 
-def test_headers_do_not_matter_once_the_driver_is_there(wanted: Wanted) -> None:
+def test_headers_do_not_matter_once_the_driver_is_there(wanted: ReleaseTarget) -> None:
     state = probe(*(line for line in DRIVEN if not line.startswith("headers")))
     assert preflight.decide(wanted, state, NONE) == []
 
 
-def test_driver_right_is_nothing_to_do(wanted: Wanted, driven: HostState) -> None:
+def test_driver_right_is_nothing_to_do(wanted: ReleaseTarget, driven: HostFacts) -> None:
     assert driver.decide(wanted, driven, NONE) == []
 
 
-def test_driver_installed_but_an_old_one_loaded_is_not_right(wanted: Wanted) -> None:
+def test_driver_installed_but_an_old_one_loaded_is_not_right(wanted: ReleaseTarget) -> None:
     lines = [
         line.replace("running|0000:39:00.0|5.10.10", "running|0000:39:00.0|5.10.6")
         for line in DRIVEN
@@ -110,29 +110,31 @@ def test_driver_installed_but_an_old_one_loaded_is_not_right(wanted: Wanted) -> 
     assert driver.decide(wanted, probe(*lines), NONE) != []
 
 
-def test_a_half_configured_package_is_not_installed(wanted: Wanted) -> None:
+def test_a_half_configured_package_is_not_installed(wanted: ReleaseTarget) -> None:
     lines = [line.replace("install ok installed", "install ok half-configured") for line in DRIVEN]
     (todo,) = driver.decide(wanted, probe(*lines), NONE)
     assert "half-configured" in todo
 
 
-def test_a_missing_node_is_made(wanted: Wanted) -> None:
+def test_a_missing_node_is_made(wanted: ReleaseTarget) -> None:
     state = probe(*(line for line in DRIVEN if line != "node|/dev/cambricon_ipcm1"))
     assert driver.decide(wanted, state, NONE) == ["make nodes /dev/cambricon_ipcm1"]
 
 
-def test_a_foreign_process_on_a_card_stops_a_driver_change_and_is_named(wanted: Wanted) -> None:
+def test_a_foreign_process_on_a_card_stops_a_driver_change_and_is_named(
+    wanted: ReleaseTarget,
+) -> None:
     state = probe(*BARE, "holder|77|train|")
     failure = driver.decide(wanted, state, NONE)
     assert code(failure) == "CARD_BUSY" and "train (pid 77)" in failure.detail
-    assert isinstance(driver.decide(wanted, state, Options(evict=True)), list)
+    assert isinstance(driver.decide(wanted, state, HostOptions(evict=True)), list)
 
 
-def test_our_own_container_on_a_card_is_not_foreign(wanted: Wanted) -> None:
+def test_our_own_container_on_a_card_is_not_foreign(wanted: ReleaseTarget) -> None:
     state = probe(
         *BARE, "holder|77|python|" + "c" * 64, f"container|{'c' * 64}|sha256:x|true|9|spec"
     )
-    assert driver.foreign(state) == []
+    assert driver.other_card_users(state) == []
 
 
 @pytest.mark.parametrize(
@@ -143,13 +145,13 @@ def test_our_own_container_on_a_card_is_not_foreign(wanted: Wanted) -> None:
         ("engine|18.09.1|enabled", ["upgrade docker 18.09.1 to at least 19.03"]),
     ],
 )
-def test_engine(wanted: Wanted, line: str, todo: list[str]) -> None:
+def test_engine(wanted: ReleaseTarget, line: str, todo: list[str]) -> None:
     assert engine.decide(wanted, without("engine", line), NONE) == todo
 
 
 @pytest.mark.parametrize("tool", ["tool|docker", "tool|dockerd"])
 def test_an_engine_without_client_or_daemon_is_installed_from_the_store(
-    wanted: Wanted, tool: str
+    wanted: ReleaseTarget, tool: str
 ) -> None:
     lines = [line for line in BARE if line != tool and not line.startswith("engine")]
     assert engine.decide(wanted, probe(*lines), NONE) == ["install docker"]
@@ -158,7 +160,7 @@ def test_an_engine_without_client_or_daemon_is_installed_from_the_store(
     assert carried in repr(upload) and f"install {carried}" in repr(install)
 
 
-def test_an_engine_that_does_not_answer_is_started_not_installed(wanted: Wanted) -> None:
+def test_an_engine_that_does_not_answer_is_started_not_installed(wanted: ReleaseTarget) -> None:
     state = without("engine")
     assert engine.decide(wanted, state, NONE) == ["start docker"]
     (start,) = engine.act(wanted, state, NONE)
@@ -166,14 +168,14 @@ def test_an_engine_that_does_not_answer_is_started_not_installed(wanted: Wanted)
 
 
 def test_an_engine_of_a_system_without_packages_comes_from_its_repositories(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     state = without("os", "os|centos|7|CentOS", "engine|18.09.1|enabled")
     (install,) = engine.act(wanted, state, NONE)
     assert "Step(engine repository docker-ce docker)" in repr(install)
 
 
-def test_an_image_is_known_by_its_id(wanted: Wanted) -> None:
+def test_an_image_is_known_by_its_id(wanted: ReleaseTarget) -> None:
     identity = wanted.lock.image.id
     assert image.decide(wanted, probe(*BARE, f"image|{identity}", f"tagged|{identity}"), NONE) == []
     other = probe(*BARE, "tagged|sha256:" + "00" * 32)
@@ -183,7 +185,7 @@ def test_an_image_is_known_by_its_id(wanted: Wanted) -> None:
 
 
 def test_a_container_gets_every_cards_nodes_and_is_not_privileged(
-    wanted: Wanted, driven: HostState
+    wanted: ReleaseTarget, driven: HostFacts
 ) -> None:
     arguments = container.run_arguments(wanted, driven)
     devices = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--device"]
@@ -193,8 +195,8 @@ def test_a_container_gets_every_cards_nodes_and_is_not_privileged(
 
 
 def with_container(
-    wanted: Wanted, spec: str | None = None, running: str = "true", *more: str
-) -> HostState:
+    wanted: ReleaseTarget, spec: str | None = None, running: str = "true", *more: str
+) -> HostFacts:
     made = container.spec_digest(wanted, probe(*DRIVEN))
     label = made if spec is None else spec
     identity = wanted.lock.image.id
@@ -202,7 +204,7 @@ def with_container(
     return probe(*DRIVEN, *said, *(more or ("facts|f1",)))
 
 
-def test_a_container_is_made_anew_only_when_something_differs(wanted: Wanted) -> None:
+def test_a_container_is_made_anew_only_when_something_differs(wanted: ReleaseTarget) -> None:
     assert container.decide(wanted, with_container(wanted), NONE) == []
     assert "recreate" in container.decide(wanted, with_container(wanted, "other"), NONE)[0]
     assert "start" in container.decide(wanted, with_container(wanted, running="false"), NONE)[0]
@@ -212,57 +214,60 @@ def test_a_container_is_made_anew_only_when_something_differs(wanted: Wanted) ->
     assert "restart" in container.decide(wanted, stale, NONE)[0]
 
 
-def test_somebody_elses_container_of_our_name_is_kept(wanted: Wanted) -> None:
+def test_somebody_elses_container_of_our_name_is_kept(wanted: ReleaseTarget) -> None:
     state = with_container(wanted, spec="")
     commands = " ".join(repr(command) for command in container.act(wanted, state, NONE))
     assert "container keep torch" in commands and "container remove torch" not in commands
 
 
-def test_somebody_elses_container_runs_on_while_a_driver_is_changed(wanted: Wanted) -> None:
+def test_somebody_elses_container_runs_on_while_a_driver_is_changed(wanted: ReleaseTarget) -> None:
     for spec in ("", "ours"):
         container_line = f"container|id1|{wanted.lock.image.id}|true|9|{spec or '-'}"
         state = probe(*BARE, container_line)
-        commands = repr(list(driver._free(wanted, state, NONE)))
+        commands = repr(list(driver._release_cards(wanted, state, NONE)))
         assert ("stop id1" in commands) == bool(spec)
-        assert ("id1" in repr(driver._install(wanted, state, NONE))) == bool(spec)
+        assert ("id1" in repr(driver._install_package(wanted, state, NONE))) == bool(spec)
 
 
-def test_a_dirty_checkout_is_refused_or_kept_never_overwritten(wanted: Wanted) -> None:
+def test_a_dirty_checkout_is_refused_or_kept_never_overwritten(wanted: ReleaseTarget) -> None:
     commit = wanted.lock.commits["model"]
     dirty = probe(*BARE, f"source|/data/share/model|{commit}|2")
     assert code(sources.decide(wanted, dirty, NONE)) == "SOURCE_DIRTY"
-    assert isinstance(sources.decide(wanted, dirty, Options(keep_dirty=True)), list)
+    assert isinstance(sources.decide(wanted, dirty, HostOptions(keep_dirty=True)), list)
     clean = probe(*BARE, f"source|/data/share/model|{commit}|0")
     assert sources.decide(wanted, clean, NONE) == []
     foreign = probe(*BARE, "source|/data/share/model|foreign|0")
     assert code(sources.decide(wanted, foreign, NONE)) == "SOURCE_FOREIGN"
 
 
-def test_a_checkout_is_told_of_what_a_release_newly_puts_inside(wanted: Wanted) -> None:
+def test_a_checkout_is_told_of_what_a_release_newly_puts_inside(wanted: ReleaseTarget) -> None:
     commit = wanted.lock.commits["model"]
     state = probe(*BARE, f"source|/data/share/model|{commit}|0", "unlisted|/data/share/model")
     assert sources.decide(wanted, state, NONE) == ["tell the git of model what inside is ours"]
 
 
-def test_an_edited_migrated_tree_is_made_again(wanted: Wanted) -> None:
-    stamp = f"stamp|tree-model|{migration.inputs(wanted, wanted.release.source('model'))} sig"
+def test_an_edited_migrated_tree_is_made_again(wanted: ReleaseTarget) -> None:
+    digest = migration.input_digest(wanted, wanted.release.find_source("model"))
+    stamp = f"stamp|tree-model|{digest} sig"
     right = probe(*BARE, stamp, "tree|/data/share/model_mlu|sig")
     assert migration.decide(wanted, right, NONE) == []
     edited = probe(*BARE, stamp, "tree|/data/share/model_mlu|other")
     assert migration.decide(wanted, edited, NONE) == ["migrate model (it was edited)"]
 
 
-def test_a_host_that_could_not_be_seen_is_not_right(wanted: Wanted) -> None:
+def test_a_host_that_could_not_be_seen_is_not_right(wanted: ReleaseTarget) -> None:
     why = Failure("PROBE_FAILED")
-    assert operations_stages.drift(wanted, why, NONE) == {operations_stages.PROBE: why}
+    assert operations_stages.find_drift(wanted, why, NONE) == {operations_stages.PROBE_STAGE: why}
 
 
-def test_a_refused_host_stops_there(wanted: Wanted) -> None:
-    assert list(operations_stages.drift(wanted, without("card"), NONE)) == ["preflight"]
+def test_a_refused_host_stops_there(wanted: ReleaseTarget) -> None:
+    assert list(operations_stages.find_drift(wanted, without("card"), NONE)) == ["preflight"]
 
 
-def test_packages_are_believed_only_while_their_folders_are_as_they_were(wanted: Wanted) -> None:
-    made = packages.inputs(wanted, with_container(wanted, None, "true", "facts|f1"))
+def test_packages_are_believed_only_while_their_folders_are_as_they_were(
+    wanted: ReleaseTarget,
+) -> None:
+    made = packages.input_digest(wanted, with_container(wanted, None, "true", "facts|f1"))
     for site, todo in (("s1", False), ("s2", True)):
         seen = with_container(
             wanted, None, "true", "facts|f1", f"site|{site}", f"stamp|packages|{made} s1"
@@ -270,7 +275,7 @@ def test_packages_are_believed_only_while_their_folders_are_as_they_were(wanted:
         assert bool(packages.decide(wanted, seen, NONE)) is todo
 
 
-def test_a_kernel_that_boots_next_without_the_driver_is_named(wanted: Wanted) -> None:
+def test_a_kernel_that_boots_next_without_the_driver_is_named(wanted: ReleaseTarget) -> None:
     coming = "next|4.15.0-99-generic"
     (todo,) = driver.decide(wanted, probe(*DRIVEN, coming), NONE)
     assert "4.15.0-99-generic" in todo
@@ -282,17 +287,17 @@ def test_a_kernel_that_boots_next_without_the_driver_is_named(wanted: Wanted) ->
 
 @pytest.mark.parametrize("built", [(), ("module-for|4.15.0-20-generic|5.10.22",)])
 def test_a_package_that_dkms_knows_nothing_of_is_not_believed(
-    wanted: Wanted, built: tuple[str, ...]
+    wanted: ReleaseTarget, built: tuple[str, ...]
 ) -> None:
     lines = [line for line in DRIVEN if not line.startswith("module-for")]
     told = driver.decide(wanted, probe(*lines, *built), NONE)
     assert isinstance(told, list) and "without a module" in told[0]
 
 
-def test_a_busy_card_is_waited_for_only_if_the_inventory_says_so(wanted: Wanted) -> None:
+def test_a_busy_card_is_waited_for_only_if_the_inventory_says_so(wanted: ReleaseTarget) -> None:
     busy = probe(*BARE, "holder|77|python|")
     assert code(driver.decide(wanted, busy, NONE)) == "CARD_BUSY"
-    waiting = driver.decide(wanted, busy, Options(busy_timeout=60))
+    waiting = driver.decide(wanted, busy, HostOptions(busy_timeout=60))
     assert isinstance(waiting, list) and waiting[0] == "wait for python (pid 77)"
 
 
@@ -307,13 +312,13 @@ def test_a_busy_card_is_waited_for_only_if_the_inventory_says_so(wanted: Wanted)
     ],
 )
 def test_what_a_disk_and_a_stuck_job_stop(
-    wanted: Wanted, lines: tuple[str, ...], expected: str
+    wanted: ReleaseTarget, lines: tuple[str, ...], expected: str
 ) -> None:
     decided = preflight.decide(wanted, probe(*BARE, *lines), NONE)
     assert (decided.code if isinstance(decided, Failure) else "") == expected
 
 
-def test_headers_are_named_as_the_package_that_has_them(wanted: Wanted) -> None:
+def test_headers_are_named_as_the_package_that_has_them(wanted: ReleaseTarget) -> None:
     for system, package in (
         ("centos|7", "yum install kernel-devel-4.15.0-20-generic"),
         ("ubuntu|18.04", "apt-get install linux-headers-4.15.0-20-generic"),
@@ -324,7 +329,7 @@ def test_headers_are_named_as_the_package_that_has_them(wanted: Wanted) -> None:
 
 
 def test_modules_that_are_signed_by_a_trusted_key_may_be_installed_where_that_is_asked_for(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     refused = preflight.decide(wanted, probe(*BARE, "secureboot|module.sig_enforce"), NONE)
     assert code(refused) == "SECURE_BOOT" and "module.sig_enforce" in refused.detail
@@ -350,30 +355,32 @@ def test_headers_are_carried_for_exactly_the_kernel_that_lacks_them(
     text = (site / "small.yml").read_text()
     text = text.replace("driver:\n", "driver:\n  headers: {ubuntu18.04: headers}\n", 1)
     (site / "small.yml").write_text(text)
-    release = files.load(site / "small.yml")
-    wanted = Wanted(release, locks.make(release, site / "store", lambda name: None), site / "store")
+    release = files.load_release(site / "small.yml")
+    wanted = ReleaseTarget(
+        release, locks.create_lock(release, site / "store", lambda name: None), site / "store"
+    )
     lines = [line for line in BARE if not line.startswith("headers")]
     state = probe(*lines, "tool|apt-get")
     decided = preflight.decide(wanted, state, NONE)
     assert decided == [] if carried else code(decided) == "HEADERS_MISSING"
-    steps = [repr(step) for step in kernel_headers.install(wanted, state, state.kernel)]
+    steps = [repr(step) for step in kernel_headers.install_headers(wanted, state, state.kernel)]
     assert len(steps) == (2 if carried else 0)
     assert all(file in step and "linux-kbuild_1_amd64.deb" in step for step in steps)
 
 
 def test_headers_come_from_the_hosts_repositories_where_the_release_has_none(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     state = without("headers", "tool|apt-get", "offered|4.15.0-20-generic")
     assert preflight.decide(wanted, state, NONE) == []
-    (step,) = kernel_headers.install(wanted, state, state.kernel)
+    (step,) = kernel_headers.install_headers(wanted, state, state.kernel)
     assert repr(step).endswith("4.15.0-20-generic linux-headers-4.15.0-20-generic)")
     other = without("headers", "tool|apt-get", "offered|4.15.0-99-generic")
     assert code(preflight.decide(wanted, other, NONE)) == "HEADERS_MISSING"
 
 
 def test_a_module_that_is_not_built_for_the_running_kernel_needs_its_headers(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     lines = [line for line in DRIVEN if not line.startswith(("headers", "running", "node"))]
     assert preflight.decide(wanted, probe(*lines), NONE) == []
@@ -384,7 +391,7 @@ def test_a_module_that_is_not_built_for_the_running_kernel_needs_its_headers(
 
 
 def test_a_kernel_that_nobody_expected_to_boot_gets_its_module(
-    wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = "module-for|4.15.0-20-generic|5.10.10"
     before = probe(*(line.replace("|5.10.10|CN", "|5.10.6|CN") for line in DRIVEN), built)
@@ -393,7 +400,7 @@ def test_a_kernel_that_nobody_expected_to_boot_gets_its_module(
     came.kernel = "4.9.9"
     ended = probe(*DRIVEN, built, "module-for|4.9.9|5.10.10")
     states = iter([before, came, ended])
-    monkeypatch.setattr(driver, "again", lambda wanted: next(states))
+    monkeypatch.setattr(driver, "reprobe", lambda wanted: next(states))
     steps = [repr(command) for command in driver.act(wanted, before, NONE)]
     assert steps == [
         "Reboot(5.10.6 is loaded)",
@@ -403,7 +410,7 @@ def test_a_kernel_that_nobody_expected_to_boot_gets_its_module(
 
 
 def test_a_card_that_does_not_run_is_refused_unless_another_driver_is_coming(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     sick = [
         line.replace("3a:00.0|5.10.10|CN_RUNNING", "3a:00.0|5.10.10|CN_BOOTERR") for line in DRIVEN
@@ -415,16 +422,16 @@ def test_a_card_that_does_not_run_is_refused_unless_another_driver_is_coming(
 
 
 def test_a_card_that_was_there_at_the_last_smoke_test_is_named_when_it_is_gone(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     lines = [line for line in DRIVEN if "3a:00.0" not in line]
     state = probe(*lines, "stamp|cards|0000:39:00.0 0000:3a:00.0")
-    decided = preflight.decide(wanted, state, Options(cards=2))
+    decided = preflight.decide(wanted, state, HostOptions(cards=2))
     assert code(decided) == "CARDS_MISSING" and "0000:3a:00.0 gone" in decided.detail
-    assert state.health == {"0000:39:00.0": "CN_RUNNING", "0000:3a:00.0": "gone"}
+    assert state.card_health == {"0000:39:00.0": "CN_RUNNING", "0000:3a:00.0": "gone"}
 
 
-def test_a_process_that_a_job_left_in_the_kernel_stops_the_next_run(wanted: Wanted) -> None:
+def test_a_process_that_a_job_left_in_the_kernel_stops_the_next_run(wanted: ReleaseTarget) -> None:
     state = probe(*BARE, "job|run1|me|smoke|level 1|-40|cnmon (pid 7) ")
     decided = preflight.decide(wanted, state, NONE)
     assert code(decided) == "HUNG" and "cnmon (pid 7), left by level 1" in decided.detail

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from operations import driver
-from operations.host.scripts import body
+from operations.host.scripts import script_text
 
 NAME, A, B = "cambricon-mlu-driver-centos7", "5.10.10", "5.10.22"
 KERNEL = "3.10.0-1.el7"
@@ -67,7 +67,7 @@ class Host:
         before: str = ":",
         file: str = "rpm",
     ) -> tuple[int, list[str]]:
-        text = body(step, driver.USES)
+        text = script_text(step, driver.SCRIPT_LIBRARIES)
         for folder in (
             "/var/lib/dkms",
             "/lib/modules/",

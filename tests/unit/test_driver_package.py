@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.host.scripts import body
+from operations.host.scripts import script_text
 
 PACKAGE = "options cambricon-drv virtcon_en=1\n#options cambricon-drv check_en=0x3\n"
 MAKE_LOG = """\
@@ -22,7 +22,7 @@ make[1]: *** [scripts/Makefile.build:250: cambricon-drv.o] Error 1
 
 def shell(tmp_path: Path, script: str) -> str:
     """Run a script that uses the shared ones, with its folders below the test's own."""
-    text = body("driver-package", "").replace("/etc/modprobe.d", str(tmp_path))
+    text = script_text("driver-package", "").replace("/etc/modprobe.d", str(tmp_path))
     text = text.replace("state=/var/lib/mlufleet\n", f"state={tmp_path}/state\n")
     text = text.replace("/sys/module/cambricon_drv", str(tmp_path / "not-loaded"))
     (tmp_path / "state").mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ def test_what_dkms_has_in_its_books_and_the_kernel_has_not_is_installed_again(
     dkms = tmp_path / "bin/dkms"
     dkms.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/log\n')
     dkms.chmod(0o755)
-    script = body("build-driver").replace("/var/lib/dkms/", f"{tmp_path}/dkms/")
+    script = script_text("build-driver").replace("/var/lib/dkms/", f"{tmp_path}/dkms/")
     script = script.replace("/lib/modules/", f"{tmp_path}/modules/")
     subprocess.run(
         ["sh", "-c", script, "build", "5.10.10", kernel],
@@ -125,7 +125,7 @@ def test_a_module_that_is_refused_for_its_signature_has_a_code_of_its_own(
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
         (tmp_path / name).chmod(0o755)
-    script = body("load-driver").replace("/etc/modules", f"{tmp_path}/modules")
+    script = script_text("load-driver").replace("/etc/modules", f"{tmp_path}/modules")
     script = script.replace("/sys/module", f"{tmp_path}/sys")
     (tmp_path / "modules-load.d").mkdir()
     done = subprocess.run(

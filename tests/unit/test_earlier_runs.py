@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mlufleet.journal import journal
-from mlufleet.report.publish import previous
+from mlufleet.report.publish import previous_report
 
 
 def report(runs: Path, name: str, *hosts: str, dry: bool = False) -> Path:
@@ -22,9 +22,9 @@ def test_changes_are_told_since_the_last_run_that_had_one_of_the_hosts(tmp_path:
     report(tmp_path, "20260102-000000-1", "c")
     report(tmp_path, "20260103-000000-1", "a", dry=True)
     now = report(tmp_path, "20260104-000000-1", "b", "d")
-    found = previous(now, ["b", "d"])
+    found = previous_report(now, ["b", "d"])
     assert found and found["run"] == "20260101-000000-1"
-    assert previous(now, ["d"]) is None
+    assert previous_report(now, ["d"]) is None
 
 
 def test_what_happened_in_a_run_is_known_whatever_cut_its_journal(tmp_path: Path) -> None:
@@ -32,4 +32,6 @@ def test_what_happened_in_a_run_is_known_whatever_cut_its_journal(tmp_path: Path
     kept.append("rollout", plan={})
     with (tmp_path / "run/journal.jsonl").open("a") as stream:
         stream.write('{"time": 1, "kind": "en')
-    assert journal.has(tmp_path / "run", "rollout") and not journal.has(tmp_path / "run", "end")
+    assert journal.has_event(tmp_path / "run", "rollout") and not journal.has_event(
+        tmp_path / "run", "end"
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.errors import InvalidInput
 from fleet.release import files
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from tests.unit.test_inventory import refused
 from tests.unit.test_release import broken
 
@@ -25,7 +25,9 @@ def test_the_same_in_a_mapping_of_models_and_at_the_top(site: Path) -> None:
     assert "did you mean smoke? fields here: container, " in broken(site, "smoke:", "smoky:")
 
 
-def test_a_host_and_an_optional_model_have_fields_of_their_own(site: Path, wanted: Wanted) -> None:
+def test_a_host_and_an_optional_model_have_fields_of_their_own(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     assert "did you mean ssh_port? fields here: busy_timeout, cards, " in refused(
         site, "  a: {ssh_prot: 1}\n"
     )
@@ -65,7 +67,7 @@ def test_what_an_extended_file_brought_is_told_with_that_file(site: Path) -> Non
         "extends: small\nname: other\nsources:\n  - {name: second, path: /b, bundle: b, tag: 1.5}\n"
     )
     with pytest.raises(InvalidInput) as error:
-        files.load(site / "other.yml")
+        files.load_release(site / "other.yml")
     lines = str(error.value).splitlines()
     assert len(lines) == 2
     assert lines[0].startswith(f"{small}:13: sources.0.path: ")
@@ -76,13 +78,13 @@ def test_what_an_extended_file_brought_is_told_with_that_file(site: Path) -> Non
 def test_a_release_that_extends_itself_by_any_name_is_refused(site: Path, parent: str) -> None:
     (site / "other.yml").write_text(f"name: other\nextends: {parent}\n")
     with pytest.raises(InvalidInput, match=r"other\.yml:2: extends: it extends itself"):
-        files.load(site / "other.yml")
+        files.load_release(site / "other.yml")
 
 
 def test_a_release_that_extends_what_is_not_there_is_named(site: Path) -> None:
     (site / "other.yml").write_text("name: other\nextends: smal\n")
     with pytest.raises(InvalidInput, match=r"other\.yml:2: extends: release 'smal': no file"):
-        files.load(site / "other.yml")
+        files.load_release(site / "other.yml")
 
 
 def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
@@ -92,7 +94,7 @@ def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
         "  - {name: model, path: /b, bundle: b, tag: v1}\n"
     )
     with pytest.raises(InvalidInput, match=r"other\.yml:1: two sources have one name"):
-        files.load(site / "other.yml")
+        files.load_release(site / "other.yml")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
     ],
 )
 def test_a_wrong_host_is_told_with_its_line(
-    site: Path, wanted: Wanted, host: str, said: str
+    site: Path, wanted: ReleaseTarget, host: str, said: str
 ) -> None:
     message = refused(site, f"  a: {host}\n")
     assert message.startswith(f"{site}/fleet.yml:") and said in message
@@ -128,7 +130,7 @@ def test_a_wrong_host_is_told_with_its_line(
     [('""', "is not a host name"), ('"a b"', "has a blank"), ('"a[b c]"', "[b c]: write [01-40]")],
 )
 def test_a_host_name_that_a_log_cannot_hold_is_refused(
-    site: Path, wanted: Wanted, name: str, why: str
+    site: Path, wanted: ReleaseTarget, name: str, why: str
 ) -> None:
     message = refused(site, f"  {name}: {{}}\n")
     assert message.startswith(f"{site}/fleet.yml:5: ") and why in message

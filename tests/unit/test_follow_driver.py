@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import container
-from operations.host.facts import HostState
-from operations.host.scripts import text
-from operations.stage import Options
+from operations.host.facts import HostFacts
+from operations.host.scripts import read_script
+from operations.stage import HostOptions
 from tests.unit.conftest import DRIVEN, probe
 
 EARLY = (
@@ -21,7 +21,7 @@ EARLY = (
 )
 
 
-def stopped(wanted: Wanted, error: str) -> HostState:
+def stopped(wanted: ReleaseTarget, error: str) -> HostFacts:
     made = container.spec_digest(wanted, probe(*DRIVEN))
     said = f"container|id1|{wanted.lock.image.id}|false|0|{made}|{json.dumps(error)}"
     return probe(*DRIVEN, said, f"stamp|container|{made} f1", "facts|f1")
@@ -35,10 +35,12 @@ def stopped(wanted: Wanted, error: str) -> HostState:
         ("driver failed\nprogramming\texternal", " (driver failed programming external)"),
     ],
 )
-def test_a_stopped_container_says_why_and_is_started(wanted: Wanted, error: str, why: str) -> None:
+def test_a_stopped_container_says_why_and_is_started(
+    wanted: ReleaseTarget, error: str, why: str
+) -> None:
     state = stopped(wanted, error)
-    assert container.decide(wanted, state, Options()) == [f"start container torch{why}"]
-    (step,) = container.act(wanted, state, Options())
+    assert container.decide(wanted, state, HostOptions()) == [f"start container torch{why}"]
+    (step,) = container.act(wanted, state, HostOptions())
     assert repr(step) == "Step(container start torch)"
 
 
@@ -74,7 +76,7 @@ def run(host: Path, script: str) -> None:
 
 
 def placed(host: Path) -> str:
-    script = text("follow-driver").replace("/etc/systemd/system", f"{host}/units")
+    script = read_script("follow-driver").replace("/etc/systemd/system", f"{host}/units")
     script = script.replace("/run/systemd/system", f"{host}/run")
     script = script.replace("/var/lib/mlufleet", f"{host}/state")
     run(host, f"state={host}/state\naudit() {{ :; }}\n{script}\nfollow_driver")

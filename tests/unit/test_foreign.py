@@ -26,11 +26,11 @@ from mlufleet.cli import doctor, main
 from mlufleet.journal import journal
 from mlufleet.report import derive, publish, terminal
 from mlufleet.rollout import hooks, status
-from mlufleet.rollout.live_view import View
-from mlufleet.run.run import Log
+from mlufleet.rollout.live_view import LiveView
+from mlufleet.run.run import HostLog
 from operations.host import events
 from operations.host.facts import parse
-from operations.host.output import Lines
+from operations.host.output import DecodedOutput
 from tests.unit.conftest import BARE
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.test_last_look import PROVISIONED, RIGHT, at, first
@@ -40,27 +40,32 @@ NASTY = (
     "=1+1\x1b]0;pwned\x07\x1b[2J\x1b[31mred\x9b2Jx\b\b\u202egnp\u2028\u2066\x85\r\n\x0b"
     "mlu9: free</script><b onload='x'>&[red]\\\"}, 模型 é\ud800\ufffe\x00"
 )
-SHOWN = sanitize.line(NASTY)
+SHOWN = sanitize.escape_line(NASTY)
 HARMLESS = r"\x1b]0;pwned\x07\x1b[2J\x1b[31mred\x9b2Jx\x08\x08\u202egnp\u2028\u2066\x85\r\n\x0b"
 
 
 def inert(text: str) -> bool:
     """Nothing in it is obeyed; what is between its own lines is not looked at."""
     text.encode()
-    return not sanitize.ACTIVE.search(text.replace("\n", ""))
+    return not sanitize.UNSAFE_CHARACTERS.search(text.replace("\n", ""))
 
 
 def test_what_is_shown_says_what_it_was() -> None:
     assert HARMLESS in SHOWN and inert(SHOWN) and "模型 é" in SHOWN
-    assert sanitize.line(SHOWN) == SHOWN
-    assert sanitize.text("a\nb\x1b\tc") == "a\nb\\x1b\tc" and sanitize.flat("a\n  b\n") == "a; b"
-    assert sanitize.data({NASTY: [NASTY, 1, None]}) == {SHOWN: [SHOWN, 1, None]}
+    assert sanitize.escape_line(SHOWN) == SHOWN
+    assert (
+        sanitize.escape_text("a\nb\x1b\tc") == "a\nb\\x1b\tc"
+        and sanitize.join_lines("a\n  b\n") == "a; b"
+    )
+    assert sanitize.escape_data({NASTY: [NASTY, 1, None]}) == {SHOWN: [SHOWN, 1, None]}
 
 
 @given(text=ANY_TEXT)
 def test_no_text_is_obeyed_and_shown_twice_it_is_the_same(text: str) -> None:
-    assert inert(sanitize.line(text)) and sanitize.line(sanitize.line(text)) == sanitize.line(text)
-    assert sanitize.text(text).count("\n") == text.count("\n")
+    assert inert(sanitize.escape_line(text)) and sanitize.escape_line(
+        sanitize.escape_line(text)
+    ) == sanitize.escape_line(text)
+    assert sanitize.escape_text(text).count("\n") == text.count("\n")
 
 
 def nasty_run(folder: Path) -> dict[str, Any]:
@@ -103,7 +108,7 @@ def nasty_run(folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     lines = (json.dumps(event) + "\n" for event in events)
     (folder / "journal.jsonl").write_text("".join(lines))
-    return derive.write(folder)
+    return derive.write_report(folder)
 
 
 def test_every_way_out_of_a_report_shows_it_as_text(
@@ -112,12 +117,16 @@ def test_every_way_out_of_a_report_shows_it_as_text(
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "runs/20260101-000000-1"
     found = nasty_run(folder)
-    publish.publish(found, folder)
-    terminal.summary(found, folder)
-    doctor.show(found)
-    for line in (*doctor.locks(found), *status.lines("latest"), *status.drift("latest")):
+    publish.write_exports(found, folder)
+    terminal.print_summary(found, folder)
+    doctor.print_health(found)
+    for line in (
+        *doctor.describe_locks(found),
+        *status.status_lines("latest"),
+        *status.drift_lines("latest"),
+    ):
         click.echo(line)
-    click.echo(json.dumps(doctor.findings(found), ensure_ascii=False))
+    click.echo(json.dumps(doctor.health_by_host(found), ensure_ascii=False))
     said = capsys.readouterr()
     written = {
         path.name: path.read_bytes().decode()
@@ -133,7 +142,7 @@ def test_every_way_out_of_a_report_shows_it_as_text(
         "cards.json",
     } <= set(written)
     for name, text in {**written, "out": said.out, "err": said.err}.items():
-        assert inert(text.replace("\r\n", "\n")), (name, sanitize.ACTIVE.findall(text))
+        assert inert(text.replace("\r\n", "\n")), (name, sanitize.UNSAFE_CHARACTERS.findall(text))
         assert r"\x1b" in text or r"\\x1b" in text, name
     assert "</script><b" not in written["report.html"]
     (row, other) = csv.DictReader(io.StringIO(written["cards.csv"], newline=""))
@@ -152,7 +161,7 @@ def test_every_way_out_of_a_report_shows_it_as_text(
 def test_every_way_into_a_run_makes_text_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     block = NASTY.replace("\n", "").encode("utf-8", "surrogatepass")
     blocks = iter([block[:30], block[30:] + b"\r\n", b"half \x1b[2J", b""])
-    line, last = Lines(SimpleNamespace(close=None), lambda size: next(blocks))
+    line, last = DecodedOutput(SimpleNamespace(close=None), lambda size: next(blocks))
     assert inert(line) and HARMLESS.split(r"\r")[0] in line and last == r"half \x1b[2J"
     lock = "lock\trun\tme\x1b[2J\tnow\t20\twhy\x9b2J\t3"
     said = parse(
@@ -169,21 +178,21 @@ def test_every_way_into_a_run_makes_text_of_it(monkeypatch: pytest.MonkeyPatch) 
     assert heard == [{"text": SHOWN, "more": [{"x": SHOWN}]}]
     host = SimpleNamespace(name="a", data={"ssh_user": NASTY}, groups=[])
     inventory: Any = type("I", (list,), {"groups": {}})([host])
-    assert tree.described(inventory)["hosts"]["a"]["user"] == SHOWN
+    assert tree.describe_inventory(inventory)["hosts"]["a"]["user"] == SHOWN
 
 
 def test_a_plan_is_read_as_it_was_written_so_that_it_can_be_resumed(tmp_path: Path) -> None:
     kept = journal.Journal(tmp_path)
     kept.append("rollout", plan={"before": "drain\n\tit"}, resumes="")
-    assert journal.read(tmp_path)[1]["plan"] == {"before": "drain\n\tit"}
+    assert journal.read_events(tmp_path)[1]["plan"] == {"before": "drain\n\tit"}
 
 
 def test_the_log_of_a_host_has_lines_of_its_own_only(tmp_path: Path) -> None:
-    log = Log(tmp_path)
+    log = HostLog(tmp_path)
     message = f"    [\x1b[1mmlu1\x1b[0m] said {NASTY}"
     log.emit(logging.LogRecord("pyinfra", logging.INFO, "", 0, message, (), None))
     (line,) = (tmp_path / "mlu1.log").read_text().splitlines()
-    assert line.endswith(f"said {sanitize.line(sanitize.STYLES.sub('', NASTY))}")
+    assert line.endswith(f"said {sanitize.escape_line(sanitize.ANSI_STYLES.sub('', NASTY))}")
 
 
 def test_what_pyinfra_prints_keeps_its_colours_and_none_but_those(
@@ -193,20 +202,20 @@ def test_what_pyinfra_prints_keeps_its_colours_and_none_but_those(
     monkeypatch.setattr(output, "_echo", lambda message=None, **_: printed.append(message))
     monkeypatch.setattr(logger, "filters", [])
     monkeypatch.delenv("NO_COLOR", raising=False)
-    sanitize.govern.__wrapped__()
+    sanitize.filter_pyinfra_output.__wrapped__()
     output.echo("[\x1b[1mmlu1\x1b[0m] \x1b]0;x\x07\x1b[2J\x9b2J")
     assert printed == ["[\x1b[1mmlu1\x1b[0m] \\x1b]0;x\\x07\\x1b[2J\\x9b2J"]
     record = logging.LogRecord("pyinfra", logging.INFO, "", 0, "%s \x1b[2J", ("a\x07",), None)
     assert logger.filter(record) and record.getMessage() == "a\\x07 \\x1b[2J"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert sanitize.styled("[\x1b[1mmlu1\x1b[0m] \x1b[2J") == "[mlu1] \\x1b[2J"
+    assert sanitize.escape_styled("[\x1b[1mmlu1\x1b[0m] \x1b[2J") == "[mlu1] \\x1b[2J"
 
 
 def test_the_live_view_shows_text() -> None:
-    view = View()
+    view = LiveView()
     view.console.file = stream = io.StringIO()
-    fields = sanitize.data({"code": NASTY, "sentence": NASTY, "remedy": NASTY})
-    view._heard("a", "failed", fields)
+    fields = sanitize.escape_data({"code": NASTY, "sentence": NASTY, "remedy": NASTY})
+    view._on_event("a", "failed", fields)
     assert inert(stream.getvalue()) and HARMLESS in stream.getvalue()
 
 
@@ -229,16 +238,16 @@ def test_wrong_input_is_told_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_a_hooks_output_is_bounded_and_text() -> None:
     code = "yes 0123456789abcdef | head -c 3000000; printf '\\nx\\033[2J\\n%01000d\\n' 7; exit 1"
-    failure = hooks.run(code, {}, 60)
+    failure = hooks.run_hook(code, {}, 60)
     assert failure is not None and len(failure.tail) <= 20
-    assert failure.tail[-2] == r"x\x1b[2J" and max(map(len, failure.tail)) <= hooks.LONGEST
-    slow = hooks.run("echo 'waits for \x07the balancer'; sleep 60", {}, 1)
+    assert failure.tail[-2] == r"x\x1b[2J" and max(map(len, failure.tail)) <= hooks.MAX_LINE_BYTES
+    slow = hooks.run_hook("echo 'waits for \x07the balancer'; sleep 60", {}, 1)
     assert slow is not None and slow.tail == (r"waits for \x07the balancer",)
 
 
 def test_names_of_a_host_that_is_right_stay_as_they_are() -> None:
     events = [PROVISIONED[1], first(), {**at(3, "facts"), **RIGHT}]
-    assert derive.derive(events, "r")["hosts"]["a"]["models"]["x"] == "MLU370-X8"
+    assert derive.derive_report(events, "r")["hosts"]["a"]["models"]["x"] == "MLU370-X8"
 
 
 def test_a_release_that_somebody_handed_over_is_shown_as_text(site: Path) -> None:

@@ -17,9 +17,9 @@ from pyinfra.api import StringCommand
 
 from operations.host import connection, failures, file_edit, scripts
 from operations.host import output as host_output
-from operations.host.facts import BEGIN, END, parse
-from operations.host.output import LONGEST, MARK, MOST, marked
-from operations.host.probe import command
+from operations.host.facts import BEGIN_MARKER, END_MARKER, parse
+from operations.host.output import DIRECTIVE_TAG, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, tag_directives
+from operations.host.probe import probe_command
 from operations.transfer import ssh_stream
 from operations.transfer.upload import Upload
 from tests.unit.conftest import DRIVEN, probe
@@ -48,12 +48,13 @@ class Stream:
 def printed(*blocks: bytes) -> list[str]:
     """What the controller makes of a command's output over SSH."""
     stream = Stream(*blocks)
-    return list(host_output.Lines(stream, stream.receive))
+    return list(host_output.DecodedOutput(stream, stream.receive))
 
 
 def test_a_word_without_the_mark_of_this_run_is_text() -> None:
     output = (
-        f"@@code LOCKED\n@@answer 42\n@@code.0123456789abcdef HUNG\n{marked('@@code')} NO_SPACE\n"
+        "@@code LOCKED\n@@answer 42\n@@code.0123456789abcdef HUNG\n"
+        f"{tag_directives('@@code')} NO_SPACE\n"
     )
     assert printed(output.encode()) == [
         " @@code LOCKED",
@@ -64,45 +65,49 @@ def test_a_word_without_the_mark_of_this_run_is_text() -> None:
 
 
 def test_our_word_stands_alone_whatever_a_log_left_before_it() -> None:
-    assert printed(b"no end of line" + marked("@@code LOCKED").encode()) == [
+    assert printed(b"no end of line" + tag_directives("@@code LOCKED").encode()) == [
         "no end of line",
         "@@code LOCKED",
     ]
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in scripts.SCRIPTS.glob("*.sh")))
+@pytest.mark.parametrize("name", sorted(p.stem for p in scripts.SCRIPTS_DIR.glob("*.sh")))
 def test_every_word_of_every_script_carries_the_mark(name: str) -> None:
-    command = str(scripts.script(name).get_raw_value())
-    assert command.count("@@") == command.count(f".{MARK}") == scripts.body(name).count("@@")
+    command = str(scripts.script_command(name).get_raw_value())
+    assert (
+        command.count("@@")
+        == command.count(f".{DIRECTIVE_TAG}")
+        == scripts.script_text(name).count("@@")
+    )
 
 
 def test_the_probes_frame_carries_the_mark() -> None:
-    words = str(command("").get_raw_value())
-    assert f"{BEGIN}.{MARK}" in words and f"{END}.{MARK}" in words
+    words = str(probe_command("").get_raw_value())
+    assert f"{BEGIN_MARKER}.{DIRECTIVE_TAG}" in words and f"{END_MARKER}.{DIRECTIVE_TAG}" in words
 
 
 def test_a_probe_in_the_banner_of_a_host_is_none() -> None:
     """With uid 0 and a driver that is not there; after it, its own probe fails."""
-    forged = [BEGIN, *(line.replace("|", "\t") for line in DRIVEN), END]
+    forged = [BEGIN_MARKER, *(line.replace("|", "\t") for line in DRIVEN), END_MARKER]
     with pytest.raises(ValueError, match="markers are not in its output"):
         parse(printed("\n".join(forged).encode()), 0)
 
 
 def test_a_process_whose_name_has_tabs_and_line_ends_is_one_field(tmp_path: Path) -> None:
-    text = scripts.text("probe")
+    text = scripts.read_script("probe")
     first = next(line for line in text.splitlines() if line.startswith("first() "))
     say = next(line for line in text.splitlines() if line.startswith("say() "))
     (tmp_path / "7").mkdir()
     (tmp_path / "7/comm").write_text("a\tb\nuid\t7\n")
     (tmp_path / "7/cgroup").write_text("0::/user.slice\n")
-    script = f"T=$(printf '\\t')\n{first}\n{say}\n{scripts.text('holders')}\nholder 7"
+    script = f"T=$(printf '\\t')\n{first}\n{say}\n{scripts.read_script('holders')}\nholder 7"
     script = script.replace("/proc/", f"{tmp_path}/")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip("\t\n") == "holder\t7\ta"
 
 
 def test_a_first_line_that_cannot_be_read_is_nothing() -> None:
-    text = scripts.text("probe")
+    text = scripts.read_script("probe")
     first = next(line for line in text.splitlines() if line.startswith("first() "))
     script = f"line=before\n{first}\nfirst /nowhere"
     assert subprocess.run(["sh", "-c", script], capture_output=True).stdout == b""
@@ -112,17 +117,18 @@ def test_a_first_line_that_cannot_be_read_is_nothing() -> None:
 def test_output_without_end_is_left_and_said(what: bytes) -> None:
     stream = Stream()
     endless = iter(lambda: what, None)
-    found = list(host_output.split(lambda size: next(endless)[:size], stream.close))
-    assert stream.stopped and f"longer than {MOST >> 20} MiB" in found[-1]
+    found = list(host_output.decode_lines(lambda size: next(endless)[:size], stream.close))
+    assert stream.stopped and f"longer than {MAX_OUTPUT_BYTES >> 20} MiB" in found[-1]
     assert (
-        max(map(len, found)) <= LONGEST + host_output.BLOCK and len(found) <= host_output.LINES + 1
+        max(map(len, found)) <= MAX_LINE_BYTES + host_output.READ_BYTES
+        and len(found) <= host_output.MAX_LINES + 1
     )
 
 
 def test_a_line_without_end_is_cut_and_the_next_one_is_whole() -> None:
-    found = printed(b"x" * (3 * LONGEST), b"y" * 100 + b"\nnext\n", b"last")
+    found = printed(b"x" * (3 * MAX_LINE_BYTES), b"y" * 100 + b"\nnext\n", b"last")
     assert len(found) == 3 and found[1:] == ["next", "last"]
-    assert len(found[0]) <= LONGEST + host_output.BLOCK
+    assert len(found[0]) <= MAX_LINE_BYTES + host_output.READ_BYTES
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
@@ -144,11 +150,13 @@ def test_a_host_that_never_ends_a_command_is_left_after_its_time() -> None:
         run_shell_command=run,
         connector=SimpleNamespace(),
     )
-    ok, output = connection.shell(host, scripts.script("read", "/x", timeout=5), {"_sudo": True})
-    assert asked["_timeout"] == 5 + connection.GRACE and asked["_sudo"] is True
+    ok, output = connection.run_command(
+        host, scripts.script_command("read", "/x", timeout=5), {"_sudo": True}
+    )
+    assert asked["_timeout"] == 5 + connection.SCRIPT_GRACE_S and asked["_sudo"] is True
     assert not ok and output.output_lines[0] == "@@code TIMED_OUT"
     connection_without = StringCommand("true")
-    assert connection.shell(host, connection_without, {})[0] is False
+    assert connection.run_command(host, connection_without, {})[0] is False
 
 
 @pytest.mark.parametrize(
@@ -205,12 +213,12 @@ def test_what_no_probe_prints_is_not_believed(line: str) -> None:
 
 def test_a_probe_of_more_lines_than_a_host_has_things_is_refused() -> None:
     with pytest.raises(ValueError, match="more than 100,000 lines"):
-        parse([BEGIN, *["node\t/dev/cambricon_dev0"] * 100_001, END], 0)
+        parse([BEGIN_MARKER, *["node\t/dev/cambricon_dev0"] * 100_001, END_MARKER], 0)
 
 
 @given(st.lists(st.one_of(ANY_TEXT, st.sampled_from(["@@begin", "@@end", "eA=="])), max_size=8))
 def test_a_file_that_a_host_shows_is_base64_or_none(said: list[str]) -> None:
-    assert isinstance(file_edit.content(said), bytes | None)
+    assert isinstance(file_edit.decode_content(said), bytes | None)
 
 
 NUMBERS = st.sampled_from(["0", "-1", "9" * 30, "٣", "x", "", "12"])
@@ -231,8 +239,8 @@ def test_answers_of_a_host_to_an_upload_name_only_what_was_asked(
 ) -> None:
     upload = Upload("x", [(Path(__file__), "/data/x", "ab" * 32)])
     answer = [" ".join(words) for words in said]
-    upload._receive = lambda *_: (True, answer)  # type: ignore[method-assign]
-    wanted, failed = upload._asked(SimpleNamespace(name="a"), {})  # type: ignore[arg-type]
+    upload._run_place_files = lambda *_: (True, answer)  # type: ignore[method-assign]
+    wanted, failed = upload._begin(SimpleNamespace(name="a"), {})  # type: ignore[arg-type]
     assert wanted.keys() <= upload.files.keys()
     assert all(0 <= there < 1 << 63 for there in wanted.values()) and isinstance(failed, list)
 
@@ -242,11 +250,11 @@ def test_a_model_that_speaks_like_a_script_is_not_heard(monkeypatch: pytest.Monk
     monkeypatch.setattr(failures.events, "listeners", [lambda h, k, f: heard.append((k, f))])
     host: Any = SimpleNamespace(name="a", print_prefix="")
     output = printed(b"@@answer forged\n@@lock free\n@@code CARD_BUSY\n")
-    failures.told(host, output)
+    failures.relay_output(host, output)
     assert not heard
-    failures.refused(host, "CONTAINER", "smoke", output)
+    failures.fail_by_output(host, "CONTAINER", "smoke", output)
     assert heard[0][1]["code"] == "CONTAINER"
-    failures.refused(host, "CONTAINER", "smoke", ["x" * 1_000_000] * 50)
+    failures.fail_by_output(host, "CONTAINER", "smoke", ["x" * 1_000_000] * 50)
     assert len(str(heard[1][1])) < 100_000
 
 
@@ -288,9 +296,11 @@ def test_a_host_that_takes_no_file_holds_the_controller_for_a_bounded_time(
     how: str, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "x").write_bytes(b"x" * 100)
-    monkeypatch.setattr(ssh_stream, "STUCK", 0.2)
+    monkeypatch.setattr(ssh_stream, "STALL_TIMEOUT_S", 0.2)
     monkeypatch.setattr(ssh_stream.connection, "stream", lambda *_: Deaf(how))
     monkeypatch.setattr(ssh_stream.connection, "lost", lambda *_: False)
     host: Any = SimpleNamespace(name="a")
-    said = ssh_stream.send(host, tmp_path / "x", "/x", [(0, 100)], ssh_stream.Meter(100))
+    said = ssh_stream.write_ranges(
+        host, tmp_path / "x", "/x", [(0, 100)], ssh_stream.TransferProgress(100)
+    )
     assert why in " ".join(said) and len(" ".join(said)) < 10_000

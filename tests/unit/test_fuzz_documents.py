@@ -15,8 +15,8 @@ from fleet import inventory
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.model import Release
-from fleet.release.target import Wanted
-from operations.host.probe import preamble
+from fleet.release.target import ReleaseTarget
+from operations.host.probe import probe_arguments
 from tests.unit.conftest import RELEASE
 from tests.unit.fuzz import TRAPS, VALUES, altered, judged, mutated
 
@@ -43,8 +43,10 @@ def place(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """small.yml, its store and its lock; the fuzzed files are written over each other here."""
     folder = tmp_path_factory.mktemp("fuzz") / "site"
     shutil.copytree(template, folder)
-    lock = locks.make(release_files.load(folder / "small.yml"), folder / "store", lambda name: None)
-    locks.beside(folder / "small.yml").write_text(lock.model_dump_json(indent=1))
+    lock = locks.create_lock(
+        release_files.load_release(folder / "small.yml"), folder / "store", lambda name: None
+    )
+    locks.lock_path(folder / "small.yml").write_text(lock.model_dump_json(indent=1))
     return folder
 
 
@@ -64,11 +66,11 @@ def check_inventory(
 def check_release(place: Path, content: bytes) -> Release | None:
     path = place / "other.yml"
     path.write_bytes(content)
-    release = judged(lambda: release_files.load(path), path, place / "small.yml")
+    release = judged(lambda: release_files.load_release(path), path, place / "small.yml")
     if release is not None:
         assert len(release.digest) == 64
         lock = locks.load(place / "small.yml")
-        for line in preamble(Wanted(release, lock, place / "store")).splitlines():
+        for line in probe_arguments(ReleaseTarget(release, lock, place / "store")).splitlines():
             words = 2 if line == "release_0() {" else 1
             assert len(shlex.split(line)) == words, "a name breaks out of the preamble's quotes"
     return release
@@ -144,7 +146,7 @@ def test_any_chain_of_extends_ends(place: Path, parents: list[Any]) -> None:
     for file, parent in zip(files, parents, strict=True):
         text = yaml.safe_dump({"extends": parent, "name": file.stem}, allow_unicode=True)
         file.write_bytes(text.encode("utf-8", "replace"))
-    release = judged(lambda: release_files.load(files[0]), *files)
+    release = judged(lambda: release_files.load_release(files[0]), *files)
     assert release is None or release.name == "f0"
 
 
@@ -154,7 +156,7 @@ def as_json(value: Any) -> bytes:
 
 @given(data=st.data())
 def test_any_lock_is_a_lock_or_an_error_with_its_file(place: Path, data: st.DataObject) -> None:
-    valid = locks.beside(place / "small.yml").read_text()
+    valid = locks.lock_path(place / "small.yml").read_text()
     path = place / "locked.lock.json"
     content = data.draw(
         st.one_of(

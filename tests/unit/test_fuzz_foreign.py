@@ -21,9 +21,9 @@ from mlufleet.bundle import manifest
 from mlufleet.cli import doctor
 from mlufleet.rollout import hooks
 from operations.host import sudo
-from operations.host.output import MARK
-from operations.transfer.aria2 import Peer, Stranded
-from operations.transfer.tracker import Meeting, Member
+from operations.host.output import DIRECTIVE_TAG
+from operations.transfer.aria2 import Aria2Peer, LeftSwarm
+from operations.transfer.tracker import TrackedPeer, Tracker
 from tests.unit.fuzz import ANY_TEXT, FOREIGN, VALUES, mutated
 
 UNIT = Path(__file__).parent
@@ -73,23 +73,28 @@ class Channel:
 def test_what_a_host_answers_to_sudos_password_is_understood_or_its_failure(
     words: list[str],
 ) -> None:
-    said = f"banner\n@@askpass.{MARK} {' '.join(words)}".encode(errors="replace") + b"\n"
-    _, _, failure = sudo._answer(Channel(said))  # type: ignore[arg-type]
+    said = f"banner\n@@askpass.{DIRECTIVE_TAG} {' '.join(words)}".encode(errors="replace") + b"\n"
+    _, _, failure = sudo._read_answer(Channel(said))  # type: ignore[arg-type]
     assert failure is None or isinstance(failure, Failure)
 
 
 @given(st.lists(st.one_of(ANY_TEXT, st.lists(WORDS, max_size=4).map(" ".join)), max_size=8))
 def test_what_a_hosts_aria2_prints_gives_addresses_or_strands_it(lines: list[str]) -> None:
-    peer = object.__new__(Peer)
-    peer.whole, peer._at, peer._said, peer._new = False, 0, deque(maxlen=5), Event()
-    peer._ended, peer._checking, peer._addresses = True, False, None
+    peer = object.__new__(Aria2Peer)
+    peer.is_complete, peer._received_bytes, peer._messages, peer._changed = (
+        False,
+        0,
+        deque(maxlen=5),
+        Event(),
+    )
+    peer._has_ended, peer._is_checking, peer._addresses = True, False, None
     for line in lines:
-        peer._take(line)
-    assert 0 <= peer._at < 10**18
+        peer._parse_line(line)
+    assert 0 <= peer._received_bytes < 10**18
     try:
-        for address in peer.addresses():
+        for address in peer.wait_for_addresses():
             ipaddress.IPv4Address(address)
-    except Stranded:
+    except LeftSwarm:
         pass
 
 
@@ -115,17 +120,17 @@ def test_what_a_hosts_aria2_prints_gives_addresses_or_strands_it(lines: list[str
     )
 )
 def test_any_question_at_the_meeting_point_is_answered(query: str) -> None:
-    meeting = object.__new__(Meeting)
-    meeting.fleet = {"10.0.0.1": Member("10.0.0.9"), "10.0.0.2": Member("10.0.0.9")}
-    meeting.seeds = {b"\1" * 20: 6881}
-    assert isinstance(meeting.answer("10.0.0.1", query), bytes)
-    assert meeting.answer("192.0.2.1", query) == b""
+    meeting = object.__new__(Tracker)
+    meeting.peers = {"10.0.0.1": TrackedPeer("10.0.0.9"), "10.0.0.2": TrackedPeer("10.0.0.9")}
+    meeting.seed_ports = {b"\1" * 20: 6881}
+    assert isinstance(meeting.announce("10.0.0.1", query), bytes)
+    assert meeting.announce("192.0.2.1", query) == b""
 
 
 @given(st.one_of(ANY_TEXT, VALUES.map(repr)))
 def test_any_document_of_a_host_is_a_release_or_refused(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.raises(InvalidInput):
-        snapshot.restore(text, Path(folder), "a", "store")
+        snapshot.restore_snapshot(text, Path(folder), "a", "store")
 
 
 @given(VALUES)
@@ -133,10 +138,10 @@ def test_whatever_is_in_the_cache_of_sums_is_read_or_nothing(data: Any) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", folder)
         (Path(folder) / "mlufleet").mkdir()
-        cache.cache().write_text(json.dumps(data, default=str, skipkeys=True))
+        cache.index_path().write_text(json.dumps(data, default=str, skipkeys=True))
         local = Path(folder) / "file"
         local.write_text("x")
-        assert cache.sums([local], lambda path: "sum") == {local: "sum"}
+        assert cache.compute_checksums([local], lambda path: "sum") == {local: "sum"}
 
 
 @given(
@@ -153,18 +158,18 @@ def test_whatever_is_in_the_cache_of_sums_is_read_or_nothing(data: Any) -> None:
 )
 def test_a_lock_of_any_words_is_one_line(lock: dict[str, Any]) -> None:
     host = {"status": "ok", "versions": {"os": "x"}, "lock": lock, "failure": None}
-    assert len(doctor.locks({"hosts": {"a": host}})) == 1
+    assert len(doctor.describe_locks({"hosts": {"a": host}})) == 1
 
 
-MANIFEST = manifest.text_of([manifest.Entry("a/b.bin", 3, "ab" * 32)])
+MANIFEST = manifest.render_entries([manifest.BundleEntry("a/b.bin", 3, "ab" * 32)])
 
 
 @given(st.one_of(mutated(MANIFEST), st.binary(max_size=200)))
 def test_any_manifest_of_a_bundle_names_what_stays_inside_or_is_refused(content: bytes) -> None:
     try:
-        for entry in manifest.read(content):
+        for entry in manifest.parse_entries(content):
             assert not entry.name.startswith("/") and ".." not in entry.name.split("/")
-    except manifest.Refused as error:
+    except manifest.CodedInputError as error:
         assert error.failure.code == "BUNDLE_MEMBER"
 
 
@@ -172,5 +177,5 @@ def test_any_manifest_of_a_bundle_names_what_stays_inside_or_is_refused(content:
 @given(st.binary(max_size=200))
 def test_a_hooks_output_of_any_bytes_is_lines_of_text(said: bytes) -> None:
     octal = "".join(f"\\{byte:03o}" for byte in said)
-    failure = hooks.run(f"printf '{octal}'; exit 1", {}, 60)
+    failure = hooks.run_hook(f"printf '{octal}'; exit 1", {}, 60)
     assert failure is not None and len(failure.tail) <= 20

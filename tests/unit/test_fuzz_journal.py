@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fleet.text import sanitize
 from mlufleet.cli import doctor
 from mlufleet.journal import event_fields
-from mlufleet.journal.journal import Journal, read
+from mlufleet.journal.journal import Journal, read_events
 from mlufleet.report import derive, publish, terminal
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.test_last_look import PROVISIONED
@@ -47,14 +47,14 @@ def test_a_journal_cut_at_any_byte_tells_of_all_events_before(text: str, place: 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "runs/one")
         content = kept(folder, told(text))
-        whole = read(folder)
+        whole = read_events(folder)
         assert len(whole) == len(told(text)) + 1
         cut = place % (len(content) + 1)
         (folder / "journal.jsonl").write_bytes(content[:cut])
         # all but its line end is an event as well
         lines = content[:cut].count(b"\n") + (content[cut : cut + 1] == b"\n")
-        assert read(folder) == whole[:lines]
-        result = derive.write(folder)
+        assert read_events(folder) == whole[:lines]
+        result = derive.write_report(folder)
         assert set(result["hosts"]) <= {"a", "b", "c", "d", "e"}
 
 
@@ -63,9 +63,9 @@ def test_whatever_a_host_says_is_in_the_report_and_on_the_terminal(text: str) ->
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "runs/one")
         kept(folder, told(text))
-        result = derive.write(folder)
-        terminal.summary(result, folder)
-        said = sanitize.line(text)
+        result = derive.write_report(folder)
+        terminal.print_summary(result, folder)
+        said = sanitize.escape_line(text)
         assert result["hosts"]["b"]["answer"] == said or "\\ud" in said
 
 
@@ -80,11 +80,11 @@ def test_lines_that_are_no_events_hide_none(noise: list[bytes], at: int) -> None
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "runs/one")
         lines = kept(folder, EVENTS[1:]).splitlines(keepends=True)
-        whole = read(folder)
+        whole = read_events(folder)
         lines[at:at] = [line + b"\n" for line in noise]
         (folder / "journal.jsonl").write_bytes(b"".join(lines))
-        assert read(folder) == whole
-        derive.write(folder)
+        assert read_events(folder) == whole
+        derive.write_report(folder)
 
 
 ANY_JSON = st.recursive(
@@ -113,8 +113,8 @@ def test_a_journal_with_anything_in_its_fields_is_reported_in_every_form(
             told_of[at % len(told_of)][field] = value
         folder.mkdir(parents=True)
         (folder / "journal.jsonl").write_text("\n".join(map(json.dumps, told_of)))
-        found = derive.write(folder)
-        publish.publish(found, folder)
-        terminal.summary(found, folder)
-        doctor.show(found)
-        doctor.locks(found)
+        found = derive.write_report(folder)
+        publish.write_exports(found, folder)
+        terminal.print_summary(found, folder)
+        doctor.print_health(found)
+        doctor.describe_locks(found)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from fleet.release import files
 from fleet.release import lockfile as locks
-from fleet.release.target import Wanted
-from operations.engine import version
-from operations.host.facts import BEGIN, END, HostState, ProbeError, parse
-from operations.stage import Options
-from operations.stages import drift
+from fleet.release.target import ReleaseTarget
+from operations.engine import parse_version
+from operations.host.facts import BEGIN_MARKER, END_MARKER, HostFacts, ProbeError, parse
+from operations.stage import HostOptions
+from operations.stages import find_drift
 from tests.unit.conftest import DRIVEN
 from tests.unit.fuzz import ANY_TEXT
 
@@ -47,26 +47,28 @@ SAMPLE = [
         "job|run|me@here|smoke|ask|-10",
     )
 ]
-WHOLE = [BEGIN, *SAMPLE, END]
+WHOLE = [BEGIN_MARKER, *SAMPLE, END_MARKER]
 LINES = st.lists(st.one_of(ANY_TEXT, st.sampled_from(WHOLE)), max_size=30)
 
 
 @pytest.fixture(scope="module")
-def small(template: Any) -> Wanted:
-    release = files.load(template / "small.yml")
-    lock = locks.make(release, template / "store", lambda name: None)
-    return Wanted(release, lock, template / "store")
+def small(template: Any) -> ReleaseTarget:
+    release = files.load_release(template / "small.yml")
+    lock = locks.create_lock(release, template / "store", lambda name: None)
+    return ReleaseTarget(release, lock, template / "store")
 
 
-def parsed(lines: list[str]) -> HostState | None:
+def parsed(lines: list[str]) -> HostFacts | None:
     """The state, all of whose answers can be asked for; None for a ProbeError."""
     try:
         state = parse(lines, 1000.0)[""]
     except ProbeError as error:
         assert len(str(error)) < 2000
         return None
-    assert isinstance(state.system + state.loaded, str)
-    assert set(state.present) <= set(state.cards) and set(state.devices) <= set(state.nodes)
+    assert isinstance(state.os_key + state.loaded_driver, str)
+    assert set(state.present_cards) <= set(state.cards) and set(state.card_devices) <= set(
+        state.device_nodes
+    )
     return state
 
 
@@ -81,21 +83,21 @@ def damaged(draw: st.DrawFn) -> list[str]:
         fields = draw(st.sampled_from(lines))
         at = draw(st.integers(0, len(fields)))
         fields[at : at + draw(st.integers(0, 2))] = draw(st.lists(values, max_size=2))
-    return [BEGIN, *("\t".join(fields) for fields in lines), END]
+    return [BEGIN_MARKER, *("\t".join(fields) for fields in lines), END_MARKER]
 
 
 @given(LINES)
 def test_any_lines_are_a_state_or_a_probe_error(lines: list[str]) -> None:
     parsed(lines)
-    parsed([BEGIN, *lines, END])
+    parsed([BEGIN_MARKER, *lines, END_MARKER])
 
 
 @given(lines=damaged())
 def test_every_state_that_a_probe_gives_can_be_decided_upon(
-    small: Wanted, lines: list[str]
+    small: ReleaseTarget, lines: list[str]
 ) -> None:
     if state := parsed(lines):
-        assert isinstance(drift(small, state, Options(cards=2)), dict)
+        assert isinstance(find_drift(small, state, HostOptions(cards=2)), dict)
 
 
 @given(st.data())
@@ -107,20 +109,24 @@ def test_output_cut_at_any_byte_is_the_whole_state_or_an_error(data: st.DataObje
 
 @given(st.permutations(SAMPLE))
 def test_the_order_of_lines_means_nothing(lines: list[str]) -> None:
-    def told(state: HostState | None) -> dict[str, Any]:
+    def told(state: HostFacts | None) -> dict[str, Any]:
         assert state is not None
         fields = dataclasses.asdict(state).items()
         return {k: sorted(map(str, v)) if isinstance(v, list) else v for k, v in fields}
 
-    assert told(parsed([BEGIN, *lines, END])) == told(parsed(WHOLE))
+    assert told(parsed([BEGIN_MARKER, *lines, END_MARKER])) == told(parsed(WHOLE))
 
 
-@given(LINES, st.lists(st.one_of(ANY_TEXT, st.sampled_from([BEGIN, END])), max_size=10))
+@given(
+    LINES, st.lists(st.one_of(ANY_TEXT, st.sampled_from([BEGIN_MARKER, END_MARKER])), max_size=10)
+)
 def test_a_banner_changes_nothing_even_with_markers_in_it(
     before: list[str], after: list[str]
 ) -> None:
-    expected = None if BEGIN in after else parsed(WHOLE)  # in a goodbye it cannot be told apart
-    assert parsed([*before, *WHOLE, *after, END]) == expected
+    expected = (
+        None if BEGIN_MARKER in after else parsed(WHOLE)
+    )  # in a goodbye it cannot be told apart
+    assert parsed([*before, *WHOLE, *after, END_MARKER]) == expected
 
 
 @given(st.integers(1, len(WHOLE) - 1))
@@ -133,16 +139,18 @@ def test_a_whole_probe_in_the_banner_is_not_taken_for_one_that_was_cut(cut: int)
     [("9" * 5000, False), ("20.10.24-ce", False), ("", True), ("x", True), ("-1", True)],
 )
 def test_a_docker_version_of_any_text_can_be_compared(text: str, older: bool) -> None:
-    assert (version(text) < version("19.03")) is older
+    assert (parse_version(text) < parse_version("19.03")) is older
 
 
 @pytest.mark.parametrize(
     "banner",
-    [["x" * 10_000_000], ["x" * 9] * 1_000_000, ["", BEGIN] * 500_000, ["\t" * 10_000_000]],
+    [["x" * 10_000_000], ["x" * 9] * 1_000_000, ["", BEGIN_MARKER] * 500_000, ["\t" * 10_000_000]],
     ids=["line", "lines", "markers", "tabs"],
 )
 def test_ten_megabytes_around_and_inside_are_read_in_seconds(banner: list[str]) -> None:
     started = time.monotonic()
-    assert parsed([*banner, *WHOLE, *(line for line in banner if line != BEGIN)]) == parsed(WHOLE)
-    parsed([BEGIN, *banner, END])
+    assert parsed([*banner, *WHOLE, *(line for line in banner if line != BEGIN_MARKER)]) == parsed(
+        WHOLE
+    )
+    parsed([BEGIN_MARKER, *banner, END_MARKER])
     assert time.monotonic() - started < 10

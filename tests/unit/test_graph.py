@@ -8,9 +8,9 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.errors import Exit
+from fleet.errors import ExitStatus
 from fleet.inventory import tree
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 from tests.unit.test_groups import beside
 
@@ -41,14 +41,14 @@ def shown(path: Path, *options: str) -> Result:
 
 
 @pytest.mark.parametrize("options", [(), ("--graph",)])
-def test_the_tree_of_groups(site: Path, wanted: Wanted, options: tuple[str, ...]) -> None:
+def test_the_tree_of_groups(site: Path, wanted: ReleaseTarget, options: tuple[str, ...]) -> None:
     path = beside(site, HOSTS.replace("groups: [odd]", "cards: 4, groups: [odd]"))
     done = shown(path, *options)
     text = done.output.replace(f"{site}/small.yml", "RELEASE").replace(str(path), "FLEET")
     assert (done.exit_code, text) == (0, TREE)
 
 
-def test_the_same_as_json_with_group_data(site: Path, wanted: Wanted) -> None:
+def test_the_same_as_json_with_group_data(site: Path, wanted: ReleaseTarget) -> None:
     path = beside(site, HOSTS)
     (site / "group_data").mkdir()
     (site / "group_data/odd.py").write_text("cards = 4\n")
@@ -80,13 +80,13 @@ def test_a_wrong_inventory_is_one_message(site: Path, text: str | None, said: st
     if text:
         path.write_text(text)
     done = shown(path)
-    assert done.exit_code == Exit.INVALID and done.output.startswith(f"error: {path}:")
+    assert done.exit_code == ExitStatus.INVALID and done.output.startswith(f"error: {path}:")
     assert said in done.output
 
 
-def test_wrong_hosts_are_told_with_file_and_line(site: Path, wanted: Wanted) -> None:
+def test_wrong_hosts_are_told_with_file_and_line(site: Path, wanted: ReleaseTarget) -> None:
     done = shown(beside(site, "  m[2-1]: {}\n"))
-    assert done.exit_code == Exit.INVALID
+    assert done.exit_code == ExitStatus.INVALID
     assert done.output.startswith(f"error: {site}/fleet.yml:3: hosts.m[2-1]")
 
 
@@ -95,7 +95,7 @@ GROUPS = st.dictionaries(st.text("abcd", max_size=2), st.lists(st.sampled_from("
 
 @given(GROUPS)
 def test_every_group_is_inside_of_the_smallest_wider_one(groups: dict[str, list[str]]) -> None:
-    parents = tree.nested(groups)
+    parents = tree.nest_groups(groups)
     assert parents.keys() == groups.keys()
     for name, parent in parents.items():
         wider = [other for other in groups if set(groups[other]) > set(groups[name])]
@@ -105,13 +105,13 @@ def test_every_group_is_inside_of_the_smallest_wider_one(groups: dict[str, list[
 
 def test_groups_of_the_same_hosts_are_shown_as_one() -> None:
     groups = {"fleet": ["a", "b"], "r1": ["a"], "own": ["b", "a"]}
-    assert tree.joined(groups) == {"fleet, own": ["a", "b"], "r1": ["a"]}
+    assert tree.merge_equal_groups(groups) == {"fleet, own": ["a", "b"], "r1": ["a"]}
 
 
 @given(GROUPS)
 def test_every_host_is_shown_in_every_group_of_its(groups: dict[str, list[str]]) -> None:
     said = {"address": "h", "port": 22, "user": None, "release": None, "cards": None}
-    root = tree.tree("x", {"groups": groups, "hosts": dict.fromkeys("12345", said)})
+    root = tree.build_tree("x", {"groups": groups, "hosts": dict.fromkeys("12345", said)})
 
     def below(branch: tree.Tree) -> set[str]:
         own = {str(child.label)[0] for child in branch.children if not child.children}

@@ -15,7 +15,7 @@ from pyinfra_cli.inventory import make_inventory_from_files
 
 from fleet import inventory
 from fleet.errors import InvalidInput
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 
 INVENTORIES = Path(__file__).parents[2] / "inventories"
 HOSTS = "  m[01-02]: {cards: 8, groups: [rack1]}\n  n1: {groups: [r-2, rack1]}\n  o1: {}\n"
@@ -39,7 +39,7 @@ def limited(hosts: Inventory, pattern: str) -> set[str]:
     return {host.name for host in _get_inventory_pattern_matches(hosts, [pattern], "--limit")}
 
 
-def test_groups_of_hosts_are_groups_of_pyinfra(site: Path, wanted: Wanted) -> None:
+def test_groups_of_hosts_are_groups_of_pyinfra(site: Path, wanted: ReleaseTarget) -> None:
     hosts = loaded(beside(site))
     assert [host.name for host in hosts] == ["m01", "m02", "n1", "o1"]
     assert limited(hosts, "rack1") == {"m01", "m02", "n1"}
@@ -48,7 +48,7 @@ def test_groups_of_hosts_are_groups_of_pyinfra(site: Path, wanted: Wanted) -> No
     assert set(hosts.groups) == {"fleet", "rack1", "r-2"}
 
 
-def test_group_data_reach_the_hosts_of_a_group(site: Path, wanted: Wanted) -> None:
+def test_group_data_reach_the_hosts_of_a_group(site: Path, wanted: ReleaseTarget) -> None:
     path = beside(site)
     (site / "group_data").mkdir()
     (site / "group_data/rack1.py").write_text("place, cards = 'hall 1', 4\n")
@@ -63,7 +63,7 @@ def test_group_data_reach_the_hosts_of_a_group(site: Path, wanted: Wanted) -> No
     assert [host.data.get("cards") for host in hosts] == [8, 8, 4, None]
 
 
-def test_a_table_beside_fleet_py_is_read_as_well(site: Path, wanted: Wanted) -> None:
+def test_a_table_beside_fleet_py_is_read_as_well(site: Path, wanted: ReleaseTarget) -> None:
     path = beside(site)
     (site / "fleet.yml").unlink()
     (site / "fleet.csv").write_text(
@@ -80,7 +80,7 @@ def why(path: Path) -> str:
     return str(cause)
 
 
-def test_two_inventories_beside_fleet_py_are_refused(site: Path, wanted: Wanted) -> None:
+def test_two_inventories_beside_fleet_py_are_refused(site: Path, wanted: ReleaseTarget) -> None:
     path = beside(site)
     (site / "fleet.csv").write_text("name\n")
     assert why(path) == f"{site}/fleet.yml:1: fleet.csv is beside it: keep one of them"
@@ -93,20 +93,20 @@ def test_no_inventory_beside_fleet_py(site: Path) -> None:
 
 
 @pytest.mark.parametrize("hosts", ["  fleet: {}\n  b: {}\n", "  a: {groups: [fleet]}\n  b: {}\n"])
-def test_the_group_of_all_is_of_all(site: Path, wanted: Wanted, hosts: str) -> None:
+def test_the_group_of_all_is_of_all(site: Path, wanted: ReleaseTarget, hosts: str) -> None:
     assert why(beside(site, hosts)).endswith("the name fleet is already that of all hosts")
 
 
 @pytest.mark.parametrize("name", ["_x", "all", "ungrouped", "a b", "a,b", "r*", "", "{1}"])
 def test_what_pyinfra_would_not_take_for_a_group_is_refused(
-    site: Path, wanted: Wanted, name: str
+    site: Path, wanted: ReleaseTarget, name: str
 ) -> None:
     assert why(beside(site, f"  a: {{groups: ['{name}']}}\n")).startswith(f"{site}/fleet.yml:3: ")
 
 
 @pytest.mark.parametrize("suffix", ["yml", "csv"])
 def test_the_examples_are_right(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch, suffix: str
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     """In a home and with a release of this test's."""
     monkeypatch.setenv("HOME", str(site))

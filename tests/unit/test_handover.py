@@ -17,7 +17,7 @@ from tests.unit.fuzz import ANY_TEXT
 
 def samples(report: dict[str, Any]) -> dict[str, list[tuple[dict[str, str], float]]]:
     """Metric -> its samples, as Prometheus' own parser reads them."""
-    families = text_string_to_metric_families(exports.prometheus(report))
+    families = text_string_to_metric_families(exports.render_prometheus(report))
     return {f.name: [(dict(s.labels), s.value) for s in f.samples] for f in families}
 
 
@@ -59,7 +59,7 @@ def test_whatever_a_host_says_its_labels_come_back_as_the_text_it_is(
 ) -> None:
     report = {"hosts": {name: {"status": "ok", "versions": {"driver": driver}}}}
     said = samples(report)["mlufleet_driver_info"]
-    kept = [sanitize.line(text) for text in (name, driver)]
+    kept = [sanitize.escape_line(text) for text in (name, driver)]
     assert [(labels["host"], labels["driver"]) for labels, _ in said] == [tuple(kept)]
 
 
@@ -81,7 +81,7 @@ def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
         "seen": "1970-01-01T00:00:59Z",
         "old": "yes",
     }
-    assert exports.facts(report) == [
+    assert exports.card_rows(report) == [
         {**same, "address": "x", "model": "M8", "serial": "S1", "state": "CN_RUNNING"},
         {**same, "address": "y", "model": "", "serial": "S2", "state": ""},
         dict.fromkeys(exports.COLUMNS, "") | {"host": "b"},
@@ -94,15 +94,15 @@ def test_a_card_of_a_host_with_several_releases_has_its_own() -> None:
         owners={"x": "chat", "y": "code"},
         versions={"release": "chat, code"},
     )
-    assert [row["release"] for row in exports.facts(report)] == ["chat", "code", ""]
+    assert [row["release"] for row in exports.card_rows(report)] == ["chat", "code", ""]
 
 
 @given(serial=ANY_TEXT)
 def test_facts_come_back_out_of_json_and_csv(serial: str) -> None:
     report = one(cards={"x": "CN_RUNNING"}, serials={"x": serial})
-    rows = exports.facts(report)
-    assert json.loads(exports.facts_json(report)) == rows
-    (read,) = csv.DictReader(io.StringIO(exports.facts_csv(report), newline=""))
+    rows = exports.card_rows(report)
+    assert json.loads(exports.render_cards_json(report)) == rows
+    (read,) = csv.DictReader(io.StringIO(exports.render_cards_csv(report), newline=""))
     assert read["serial"].removeprefix("'") == rows[0]["serial"].removeprefix("'")
 
 
@@ -111,4 +111,6 @@ def test_facts_come_back_out_of_json_and_csv(serial: str) -> None:
     ["=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "-1", "\t=1", "＝1", "＋1", "－1", "＠A", " =1"],
 )
 def test_a_spreadsheet_runs_no_formula_of_a_host(serial: str) -> None:
-    assert f"'{serial[:1]}" in exports.facts_csv(one(cards={"x": "o"}, serials={"x": serial}))
+    assert f"'{serial[:1]}" in exports.render_cards_csv(
+        one(cards={"x": "o"}, serials={"x": serial})
+    )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.errors import SYMPTOMS
-from operations.host.scripts import body, text
-from operations.host.wire import posix, terminal
+from fleet.errors import SYMPTOM_CODES
+from operations.host.scripts import read_script, script_text
+from operations.host.wire import quote_for_any_shell, run_in_terminal
 
 #: what each of them is special to in some shell, and what is no text at all
 NASTY = "it's; \"$HOME\" `id` \\n \\041 !! 100% {a,b} ~ * # é 登鹳雀楼 \t$'x'"
@@ -25,7 +25,9 @@ def test_every_login_shell_gives_the_same_text_to_a_posix_shell(shell: str) -> N
     if not shutil.which(shell):
         pytest.skip(f"there is no {shell} here; the lab's hosts have some")
     command = f"# a note\nprintf '%s|' {shlex.quote(NASTY)} 'two\nlines'\ncat\nexit 7"
-    done = subprocess.run([shell, "-c", posix(command)], input=b"\xff in\n", capture_output=True)
+    done = subprocess.run(
+        [shell, "-c", quote_for_any_shell(command)], input=b"\xff in\n", capture_output=True
+    )
     assert done.stdout == f"{NASTY}|two\nlines|".encode() + b"\xff in\n"
     assert (done.returncode, done.stderr) == (7, b"")
 
@@ -35,10 +37,10 @@ def test_every_login_shell_gives_the_same_text_to_a_posix_shell(shell: str) -> N
 def test_no_command_is_longer_than_an_argument_may_be(shell: str, lines: int) -> None:
     if not shutil.which(shell):
         pytest.skip(f"there is no {shell} here; the lab's hosts have some")
-    command = terminal(": 'it''s \"one\"'\n" * lines + "cat; echo é; exit 7")
-    assert len(posix(command)) < 128 << 10
+    command = run_in_terminal(": 'it''s \"one\"'\n" * lines + "cat; echo é; exit 7")
+    assert len(quote_for_any_shell(command)) < 128 << 10
     # what is unpacked is one argument again, of the terminal's shell
-    told = posix(f": {shlex.quote(command)}\ncat; echo é; exit 7")
+    told = quote_for_any_shell(f": {shlex.quote(command)}\ncat; echo é; exit 7")
     done = subprocess.run([shell, "-c", told], input=b"in\n", capture_output=True)
     assert (done.stdout, done.returncode) == ("in\né\n".encode(), 7)
 
@@ -55,7 +57,10 @@ def test_a_script_has_one_surrounding_whatever_the_login_says() -> None:
     }
     asked = 'umask 077; printf "%s\\n" "$LC_ALL" "$PATH" "${TMOUT-}${CDPATH-}${GREP_OPTIONS-}"'
     login = subprocess.run(
-        ["sh", "-c", f"umask 077; {posix(asked)}"], env=odd, capture_output=True, text=True
+        ["sh", "-c", f"umask 077; {quote_for_any_shell(asked)}"],
+        env=odd,
+        capture_output=True,
+        text=True,
     )
     language, path, rest = login.stdout.splitlines()
     assert (language, rest) == ("C", "")
@@ -65,7 +70,7 @@ def test_a_script_has_one_surrounding_whatever_the_login_says() -> None:
 
 @pytest.mark.parametrize("name", ["job", "probe", "load-image", "container", "read", "lock"])
 def test_every_script_begins_with_it(name: str) -> None:
-    assert body(name, slot="a").startswith("SLOT=a\n" + text("env"))
+    assert script_text(name, slot="a").startswith("SLOT=a\n" + read_script("env"))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +90,7 @@ def test_no_file_of_a_system_ends_the_probe_or_sets_what_it_asks(
 ) -> None:
     if release is not None:
         (tmp_path / "os-release").write_text(release)
-    whole = text("probe").replace("/etc/os-release", str(tmp_path / "os-release"))
+    whole = read_script("probe").replace("/etc/os-release", str(tmp_path / "os-release"))
     part = whole[: whole.index("# shellcheck disable=SC2046  # three words")]
     for shell in ("sh", "bash"):
         asked = f"PACKAGES='of us'\n{part}\nsay packages $PACKAGES"
@@ -106,7 +111,7 @@ def test_a_terminal_leaves_input_output_and_status_alone(tmp_path: Path) -> None
     command = ": < /dev/tty && cat && echo wrong >&2; exit 9"
     given = bytes(range(256)) * 300
     done = subprocess.run(
-        ["setsid", "-w", "sh", "-c", terminal(command)],
+        ["setsid", "-w", "sh", "-c", run_in_terminal(command)],
         input=given,
         capture_output=True,
         timeout=60,
@@ -151,7 +156,13 @@ def test_sudo_is_answered_from_memory(
     # no folder of its own runs programs, and nothing but memory is written to
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
     login = subprocess.Popen(
-        ["setsid", "-w", "sh", "-c", posix(text("terminal") + text("askpass"))],
+        [
+            "setsid",
+            "-w",
+            "sh",
+            "-c",
+            quote_for_any_shell(read_script("terminal") + read_script("askpass")),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -172,4 +183,6 @@ def test_sudo_is_answered_from_memory(
 
 @pytest.mark.parametrize("said", ["dd: error writing 'x': Disk quota exceeded", "设备上没有空间"])
 def test_a_full_disk_is_known_by_what_is_said(said: str) -> None:
-    assert {meaning for symptom, meaning in SYMPTOMS.items() if symptom in said} == {"NO_SPACE"}
+    assert {meaning for symptom, meaning in SYMPTOM_CODES.items() if symptom in said} == {
+        "NO_SPACE"
+    }

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import Failure
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import driver
-from operations.host.scripts import body, text
-from operations.stage import Options
+from operations.host.scripts import read_script, script_text
+from operations.stage import HostOptions
 from tests.unit.conftest import BARE, probe
 
 HEX = "0123456789abcdef" * 4
@@ -46,10 +46,10 @@ def test_a_holder_is_named_by_what_starts_it_again(tmp_path: Path, groups: str, 
     config = tmp_path / f"var/lib/docker/containers/{HEX}/config.v2.json"
     config.parent.mkdir(parents=True)
     config.write_text('{"StreamConfig":{},"ID":"x","Name":"/serving","Driver":"overlay2"}')
-    script = text("holders")
+    script = read_script("holders")
     for folder in ("/proc/", "/var/log/pods/", "/var/lib/docker/"):
         script = script.replace(folder, f"{tmp_path}{folder}")
-    whole = text("probe")
+    whole = read_script("probe")
     shared = whole[whole.index("T=$(") : whole.index("ask() {")]
     done = subprocess.run(
         ["sh", "-c", f"{shared}{script}\nholder 77"], capture_output=True, text=True
@@ -74,14 +74,14 @@ def test_a_holder_is_named_by_what_starts_it_again(tmp_path: Path, groups: str, 
         ("holder|7|train|", "train (pid 7)"),
     ],
 )
-def test_a_busy_card_names_who_holds_it(wanted: Wanted, line: str, named: str) -> None:
-    decided = driver.decide(wanted, probe(*BARE, line), Options())
+def test_a_busy_card_names_who_holds_it(wanted: ReleaseTarget, line: str, named: str) -> None:
+    decided = driver.decide(wanted, probe(*BARE, line), HostOptions())
     assert isinstance(decided, Failure) and decided.code == "CARD_BUSY"
     assert decided.detail == named and "DaemonSet" in decided.remedy
 
 
-def test_what_kubelet_starts_again_is_not_evicted_and_the_rest_is(wanted: Wanted) -> None:
-    evict = Options(evict=True)
+def test_what_kubelet_starts_again_is_not_evicted_and_the_rest_is(wanted: ReleaseTarget) -> None:
+    evict = HostOptions(evict=True)
     unit = "holder|8|exporter||unit|mlu-exporter.service"
     decided = driver.decide(wanted, probe(*BARE, f"holder|7|plugin{POD}", unit), evict)
     assert isinstance(decided, Failure) and decided.code == "CARD_BUSY"
@@ -98,7 +98,7 @@ def evict(tmp_path: Path, *words: str, main: str = "1") -> str:
         tool.write_text(f'#!/bin/sh\n{asked}echo "{name} $*" >> {log}\n')
         tool.chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", body("evict"), "evict", *words],
+        ["sh", "-c", script_text("evict"), "evict", *words],
         capture_output=True,
         text=True,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
@@ -120,7 +120,7 @@ def test_a_job_in_a_shell_of_sshds_does_not_stop_sshd(tmp_path: Path) -> None:
     job = subprocess.Popen(["sleep", "300"], stdin=subprocess.DEVNULL)
     # whoever started it takes its status: a zombie's folder in /proc stays
     waiting = subprocess.Popen(
-        ["sh", "-c", body("evict"), "evict", str(job.pid), "", "unit", "ssh.service"],
+        ["sh", "-c", script_text("evict"), "evict", str(job.pid), "", "unit", "ssh.service"],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         stderr=subprocess.DEVNULL,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.host.scripts import body, text
+from operations.host.scripts import read_script, script_text
 from tests.runs import until
 
 Process = subprocess.Popen[str]
@@ -20,7 +20,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.lock = folder / "lock"
-        self.script = body("lock").replace("/var/lib/mlufleet", str(folder))
+        self.script = script_text("lock").replace("/var/lib/mlufleet", str(folder))
         self.begun: list[Process] = []
 
     def begin(self, *arguments: str) -> Process:
@@ -119,7 +119,7 @@ def test_a_lock_that_cannot_be_written_is_not_had(host: Host) -> None:
 
 
 def test_a_stamp_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path: Path) -> None:
-    script = body("stamp").replace("/var/lib/mlufleet", str(tmp_path))
+    script = script_text("stamp").replace("/var/lib/mlufleet", str(tmp_path))
     for value, full in (("one", False), ("two", True)):
         if full:
             (tmp_path / "stamps/.good.part").symlink_to("/dev/full")
@@ -137,7 +137,7 @@ def test_the_half_of_a_step_is_not_run(tmp_path: Path, part: str) -> None:
     full = f'case $2 in *.new) ln -s /dev/full "$2/{part}" ;; esac'
     mkdir.write_text(f'#!/bin/sh\n/bin/mkdir "$@" && {full}\n')
     mkdir.chmod(0o755)
-    whole = body("job").replace("/var/lib/mlufleet", str(tmp_path))
+    whole = script_text("job").replace("/var/lib/mlufleet", str(tmp_path))
     words = ["x", "60", "given", f"touch {tmp_path}/ran", "a step"]
     done = subprocess.run(
         ["sh", "-c", f"WHO='run1\tme\tstage\tstep'\n{whole}", "job", *words],
@@ -156,7 +156,7 @@ def test_who_waits_for_a_dead_runs_step_ends_with_its_own_controller(host: Host)
     job.mkdir(parents=True)
     step = subprocess.Popen(["sh", "-c", "read -r _", f"{job}/main"], stdin=subprocess.PIPE)
     booted = subprocess.run(
-        ["sh", "-c", text("lib") + "booted"], capture_output=True, text=True, check=True
+        ["sh", "-c", read_script("lib") + "booted"], capture_output=True, text=True, check=True
     ).stdout
     for name, said in {"pid": str(step.pid), "boot": booted, "deadline": "9" * 12}.items():
         (job / name).write_text(said)

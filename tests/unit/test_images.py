@@ -60,13 +60,17 @@ def found(tmp_path: Path, content: bytes, python: str = PYTHON) -> image_archive
     path = tmp_path / "image"
     path.write_bytes(content)
     with path.open("rb") as stream:
-        reading = chunks.Reading(stream, lambda block: None)
-        return image_archive.read(reading, len(content), content[: file_types.ENOUGH], python)
+        reading = chunks.HashingReader(stream, lambda block: None)
+        return image_archive.read_image(
+            reading, len(content), content[: file_types.HEAD_BYTES], python
+        )
 
 
 def make(site: Path, content: bytes) -> locks.Lock:
     (site / "store/image.tar.gz").write_bytes(content)
-    return locks.make(release_files.load(site / "small.yml"), site / "store", lambda name: None)
+    return locks.create_lock(
+        release_files.load_release(site / "small.yml"), site / "store", lambda name: None
+    )
 
 
 VENV = layer(
@@ -94,8 +98,12 @@ def test_what_docker_saves_is_read_and_what_is_in_it_seen(
     files = saved(VENV, layer("etc/x", size=size), oci=oci)
     content = PACKERS[packed](tarred(**files))
     image = found(tmp_path, content)
-    assert (image.python, image.glibc, image.architecture) == ("3.7", "2.27", "amd64")
-    assert image.installed == {"numpy", "pyyaml"} and image.tags == (REFERENCE,)
+    assert (image.python_version, image.glibc_version, image.architecture) == (
+        "3.7",
+        "2.27",
+        "amd64",
+    )
+    assert image.installed_packages == {"numpy", "pyyaml"} and image.tags == (REFERENCE,)
     locked = make(site, content)
     assert locked.image.id == image.id and len(image.id) == 71
     assert locked.files["image.tar.gz"].sha256 == hashlib.sha256(content).hexdigest()
@@ -104,14 +112,14 @@ def test_what_docker_saves_is_read_and_what_is_in_it_seen(
 def test_the_archive_is_read_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = PACKERS[".gz"](tarred(**saved(layer(size=6 << 20))))
     taken = []
-    reading = chunks.Reading.read
+    reading = chunks.HashingReader.read
 
-    def read(self: chunks.Reading, size: int = chunks.BLOCK) -> bytes:
+    def read(self: chunks.HashingReader, size: int = chunks.BLOCK_BYTES) -> bytes:
         block = reading(self, size)
         taken.append(len(block))
         return block
 
-    monkeypatch.setattr(chunks.Reading, "read", read)
+    monkeypatch.setattr(chunks.HashingReader, "read", read)
     others = sum(
         file.size for name, file in make(site, content).files.items() if name != "image.tar.gz"
     )
@@ -137,7 +145,7 @@ def test_the_python_of_an_image_is_where_its_links_lead(
     tmp_path: Path, python: str, links: dict[str, str], version: str
 ) -> None:
     one = layer("usr/lib/python3.6/os.py", "usr/lib/python3.10/os.py", links=links)
-    assert found(tmp_path, tarred(**saved(one)), python).python == version
+    assert found(tmp_path, tarred(**saved(one)), python).python_version == version
 
 
 def exported() -> bytes:
@@ -238,16 +246,16 @@ def test_what_is_no_archive_of_one_image_is_told_what_it_is(site: Path, case: st
 def test_an_archive_that_explodes_is_not_read_to_its_end(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_archive, "LEAST", 1 << 20)
-    with pytest.raises(image_archive.NoImage, match="more than 100 times as large"):
+    monkeypatch.setattr(image_archive, "MIN_UNPACKED_LIMIT_BYTES", 1 << 20)
+    with pytest.raises(image_archive.ImageArchiveError, match="more than 100 times as large"):
         found(tmp_path, bomb())
 
 
 def test_an_image_for_another_machine_than_the_drivers_is_told(site: Path) -> None:
     said = list[str]()
     (site / "store/image.tar.gz").write_bytes(tarred(**saved(architecture="arm64")))
-    release = release_files.load(site / "small.yml")
-    locks.make(release, site / "store", lambda name: None, said.append)
+    release = release_files.load_release(site / "small.yml")
+    locks.create_lock(release, site / "store", lambda name: None, said.append)
     assert said == [f"{site}/store/image.tar.gz: for arm64, and the drivers are for amd64"]
 
 
@@ -255,7 +263,9 @@ def test_a_folder_where_the_archive_should_be_is_told(site: Path) -> None:
     (site / "store/image.tar.gz").unlink()
     (site / "store/image.tar.gz").mkdir()
     with pytest.raises(InvalidInput, match=r"image\.tar\.gz: a folder, no file"):
-        locks.make(release_files.load(site / "small.yml"), site / "store", lambda name: None)
+        locks.create_lock(
+            release_files.load_release(site / "small.yml"), site / "store", lambda name: None
+        )
 
 
 @st.composite
@@ -274,7 +284,7 @@ def test_any_bytes_are_an_image_or_told_to_be_none(
 ) -> None:
     try:
         image = found(tmp_path_factory.getbasetemp(), content)
-    except image_archive.NoImage as error:
+    except image_archive.ImageArchiveError as error:
         assert str(error).isprintable()
     else:
         assert image.id.startswith("sha256:")
@@ -282,10 +292,10 @@ def test_any_bytes_are_an_image_or_told_to_be_none(
 
 @pytest.mark.parametrize("spoilt", [b"", b"hello", b"<html>404</html>", b"x" * (3 << 20)])
 def test_a_layer_that_is_no_archive_is_told(tmp_path: Path, spoilt: bytes) -> None:
-    with pytest.raises(image_archive.NoImage, match=r"its layer .* is no archive"):
+    with pytest.raises(image_archive.ImageArchiveError, match=r"its layer .* is no archive"):
         found(tmp_path, tarred(**saved(VENV, spoilt)))
 
 
 @pytest.mark.parametrize("whole", [bytes(1024), b"\x28\xb5\x2f\xfd" + b"x" * 600])
 def test_an_empty_layer_and_a_packed_one_are_layers(tmp_path: Path, whole: bytes) -> None:
-    assert found(tmp_path, tarred(**saved(VENV, whole))).python == "3.7"
+    assert found(tmp_path, tarred(**saved(VENV, whole))).python_version == "3.7"

@@ -7,7 +7,7 @@ import pytest
 from fleet import inventory
 from fleet.documents import loading, strict_yaml
 from fleet.errors import InvalidInput
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 
 
 def written(site: Path, hosts: str, extra: str = "") -> Path:
@@ -24,7 +24,7 @@ def refused(site: Path, hosts: str, extra: str = "") -> str:
     return str(error.value)
 
 
-def test_defaults_and_a_hosts_own_data_merge(site: Path, wanted: Wanted) -> None:
+def test_defaults_and_a_hosts_own_data_merge(site: Path, wanted: ReleaseTarget) -> None:
     path = written(site, "  a: {ssh_port: 2201, cards: 2, groups: [r1]}\n  b: {}\n")
     entries = inventory.read(path)
     assert [name for name, _ in entries] == ["a", "b"]
@@ -32,27 +32,29 @@ def test_defaults_and_a_hosts_own_data_merge(site: Path, wanted: Wanted) -> None
     assert inventory.group(entries, "r1") == entries[:1]
 
 
-def test_host_keys_are_checked_wherever_the_inventory_lies(site: Path, wanted: Wanted) -> None:
+def test_host_keys_are_checked_wherever_the_inventory_lies(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     own = "  b: {data: {ssh_strict_host_key_checking: accept-new}}\n"
     (_, strict), (_, lax) = inventory.read(written(site, "  a: {}\n" + own))
     assert strict["ssh_strict_host_key_checking"] == "yes"
     assert lax["ssh_strict_host_key_checking"] == "accept-new"
 
 
-def test_a_host_given_twice_by_name(site: Path, wanted: Wanted) -> None:
+def test_a_host_given_twice_by_name(site: Path, wanted: ReleaseTarget) -> None:
     assert "fleet.yml:6: not valid YAML: 'a' is given twice" in refused(site, "  a: {}\n  a: {}\n")
 
 
-def test_a_host_given_twice_by_address(site: Path, wanted: Wanted) -> None:
+def test_a_host_given_twice_by_address(site: Path, wanted: ReleaseTarget) -> None:
     message = refused(site, "  a: {ssh_hostname: h}\n  b: {ssh_hostname: h}\n")
     assert "fleet.yml:6: b: one host with a (h:22)" in message
 
 
-def test_a_missing_key_file(site: Path, wanted: Wanted) -> None:
+def test_a_missing_key_file(site: Path, wanted: ReleaseTarget) -> None:
     assert "fleet.yml:5: a: ssh_key: no file /no/key" in refused(site, "  a: {ssh_key: /no/key}\n")
 
 
-def test_a_misspelt_field(site: Path, wanted: Wanted) -> None:
+def test_a_misspelt_field(site: Path, wanted: ReleaseTarget) -> None:
     assert "fleet.yml:5: hosts.a.ssh_prot" in refused(site, "  a: {ssh_prot: 22}\n")
 
 
@@ -68,18 +70,20 @@ def test_a_misspelt_field(site: Path, wanted: Wanted) -> None:
         ('swarm_ports: "6881-"', "is not a range of ports"),
     ],
 )
-def test_wrong_settings_of_swarms(site: Path, wanted: Wanted, said: str, problem: str) -> None:
+def test_wrong_settings_of_swarms(
+    site: Path, wanted: ReleaseTarget, said: str, problem: str
+) -> None:
     assert problem in refused(site, f"  a: {{{said}}}\n")
 
 
-def test_settings_of_swarms(site: Path, wanted: Wanted) -> None:
+def test_settings_of_swarms(site: Path, wanted: ReleaseTarget) -> None:
     said = "distribution: swarm, swarm_address: 10.255.0.1, swarm_ports: 7000-7000, swarm_rate: 0"
     ((_, found),) = inventory.read(written(site, f"  a: {{{said}}}\n"))
     assert found["swarm_address"] == "10.255.0.1" and found["swarm_ports"] == "7000-7000"
     assert found["distribution"] == "swarm" and found["swarm_rate"] == 0
 
 
-def test_no_hosts(site: Path, wanted: Wanted) -> None:
+def test_no_hosts(site: Path, wanted: ReleaseTarget) -> None:
     assert "hosts" in refused(site, "  {}\n")
 
 
@@ -88,7 +92,7 @@ def test_a_release_without_a_lock(site: Path) -> None:
 
 
 def test_ten_thousand_hosts_may_each_say_all_that_hosts_say(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a tenth of the limits, as YAML takes a millisecond for a host."""
     for module, name in ((loading, "LARGEST"), (strict_yaml, "LARGEST")):

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from fleet import inventory
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from tests.unit.test_inventory import refused, written
 
 
-def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Wanted) -> None:
+def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: ReleaseTarget) -> None:
     for number in ("01", "02"):
         (site / f"mlu{number}.password").write_text("x")
     entries = inventory.read(
@@ -59,6 +59,6 @@ def test_a_range_is_many_hosts_each_with_its_own_values(site: Path, wanted: Want
     ],
 )
 def test_a_range_that_is_wrong_is_told_with_its_line(
-    site: Path, wanted: Wanted, hosts: str, said: str
+    site: Path, wanted: ReleaseTarget, hosts: str, said: str
 ) -> None:
     assert refused(site, hosts).startswith(f"{site}/fleet.yml:{said.replace('SITE', str(site))}")

@@ -15,7 +15,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from tests.unit import sshd
 
 PROJECT = Path(__file__).parents[2]
@@ -30,12 +30,12 @@ ID = "#!/bin/sh\necho 0\n"
 CONFIG = f"""\
 from pathlib import Path
 
-from fleet import connecting
-from operations import observe, sudo
+from mlufleet.connect import settings
+from operations.host import probe, sudo
 
-connecting.LIMIT, connecting.PAUSES = 30, (0.1, 0.1)
-observe.LIMIT, observe.GRACE = 20, 1
-sudo.PATIENCE, sudo.GRACE = 2, 1
+settings.LOGIN_TIMEOUT_S, settings.RETRY_DELAYS_S = 30, (0.1, 0.1)
+probe.PROBE_TIMEOUT_S, probe.PROBE_GRACE_S = 20, 1
+sudo.SUDO_TIMEOUT_S, sudo.ANSWER_GRACE_S = 2, 1
 exec(Path({str(PROJECT / "config.py")!r}).read_text())
 """
 BAD = {
@@ -82,7 +82,7 @@ class Site:
 
 
 @pytest.fixture
-def bad_site(site: Path, wanted: Wanted, tmp_path: Path) -> Iterator[Site]:
+def bad_site(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Site]:
     folder = tmp_path / "a clone"
     folder.mkdir()
     for name in ("deploy.py", "files", "group_data"):

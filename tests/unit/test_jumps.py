@@ -14,7 +14,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from mlufleet.connect.jump_hosts import strict
+from mlufleet.connect.jump_hosts import add_strict_options
 from tests.unit import sshd
 
 PROJECT = Path(__file__).parents[2]
@@ -23,9 +23,9 @@ CONNECT = """\
 import json, sys
 from pyinfra_cli import cli
 from pyinfra.api import Config, Inventory, State
-from fleet import connecting, unreachable
-connecting.unattended()
-connecting.PAUSES = (0.2, 0.2, 0.2, 0.2, 0.2)
+from mlufleet.connect import errors, settings
+settings.configure_unattended()
+settings.RETRY_DELAYS_S = (0.2, 0.2, 0.2, 0.2, 0.2)
 hosts = json.load(open(sys.argv[1]))
 state = State(Inventory((list(hosts.items()), {})), Config())
 found = {}
@@ -33,7 +33,7 @@ for host in state.inventory:
     try:
         host.connect(raise_exceptions=True, show_errors=False)
     except Exception as error:
-        failure = unreachable.failure(error, (str(error),))
+        failure = errors.classify_connect_error(error, (str(error),))
         found[host.name] = [failure.code, failure.sentence]
     else:
         found[host.name] = ["", host.connector.client.get_transport().remote_version]
@@ -202,5 +202,5 @@ def test_a_jump_host_that_is_full_is_tried_again(tmp_path: Path) -> None:
     ],
 )
 def test_an_ssh_that_is_a_proxy_command_takes_no_unknown_key(line: str, first: str) -> None:
-    assert strict(line).startswith(first)
-    assert strict(line).endswith(line.partition(" ")[2])
+    assert add_strict_options(line).startswith(first)
+    assert add_strict_options(line).endswith(line.partition(" ")[2])

@@ -25,7 +25,7 @@ BEGUN = [
 
 def suite(**host: Any) -> xml.Element:
     """The suite of a fleet's only host."""
-    root = xml.fromstring(junit.render({"run": "r", "hosts": {"a": host}}))
+    root = xml.fromstring(junit.render_xml({"run": "r", "hosts": {"a": host}}))
     (only,) = root
     return only
 
@@ -97,7 +97,7 @@ def test_a_host_that_was_left_for_another_time_did_not_fail() -> None:
 
 
 def test_the_numbers_add_up_to_the_cases() -> None:
-    root = xml.fromstring(junit.render(fleet(60)))
+    root = xml.fromstring(junit.render_xml(fleet(60)))
     assert len(root) == 60
     assert int(root.get("tests", 0)) == len(root.findall(".//testcase"))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
@@ -108,7 +108,7 @@ def test_the_numbers_add_up_to_the_cases() -> None:
 def test_whatever_a_host_says_the_document_is_read_by_a_parser(text: str) -> None:
     fault = {**FAILURE, "sentence": text, "tail": [text, "\x00\x1b[31m\ufffe\ud800"]}
     root = xml.fromstring(
-        junit.render(
+        junit.render_xml(
             {"run": text, "hosts": {text: {"status": "failed", "failure": fault}}}
         ).encode()
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import driver
-from operations.host.scripts import text
-from operations.stage import Options
+from operations.host.scripts import read_script
+from operations.stage import HostOptions
 from tests.unit.conftest import DRIVEN, probe
 
 OLD, MID, NEW = "5.4.0-42-generic", "5.15.0-9-generic", "6.5.0-1-generic"
@@ -55,7 +55,7 @@ SUB = "Advanced options for Ubuntu>Ubuntu, with Linux "
 
 def run(root: Path, script: str, path: Path | None = None) -> str:
     """Functions of the probe, with the host's folders below the test's own."""
-    body = text("kernels")
+    body = read_script("kernels")
     for folder in ("/boot", "/lib/modules", "/var/lib/dkms", "/etc/default"):
         body = body.replace(folder + "/", f"{root}{folder}/")
     say = 'say() { first=$1; shift; printf %s "$first"; for f; do printf "|%s" "$f"; done; echo; }'
@@ -262,9 +262,9 @@ def test_of_two_built_versions_the_one_that_dkms_installed_counts(tmp_path: Path
     assert built(tmp_path) == {f"module-for|{OLD}|5.10.10|"}
 
 
-def test_a_guess_is_told_as_one(wanted: Wanted) -> None:
+def test_a_guess_is_told_as_one(wanted: ReleaseTarget) -> None:
     coming = f"next|{MID}|it is the newest in /boot, and grub.cfg does not say which"
-    (todo,) = driver.decide(wanted, probe(*DRIVEN, coming), Options())  # type: ignore[misc]
+    (todo,) = driver.decide(wanted, probe(*DRIVEN, coming), HostOptions())  # type: ignore[misc]
     assert todo.endswith(
         "which boots next as far as is known: it is the newest in /boot, "
         "and grub.cfg does not say which"

@@ -13,7 +13,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
 from fleet.inventory import host_selection, pyinfra_loader
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 from tests.unit.test_groups import INVENTORIES, beside
 
@@ -38,7 +38,7 @@ ROOT = INVENTORIES.parent
     ],
 )
 def test_it_is_said_how_it_becomes_an_inventory(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch, name: str, why: str
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch, name: str, why: str
 ) -> None:
     monkeypatch.chdir(ROOT)
     beside(site)
@@ -54,14 +54,14 @@ def test_it_is_said_how_it_becomes_an_inventory(
 
 @pytest.mark.parametrize("suffix", [".yml", ".yaml", ".csv"])
 def test_a_copy_of_fleet_py_reads_what_has_its_name(
-    site: Path, wanted: Wanted, suffix: str
+    site: Path, wanted: ReleaseTarget, suffix: str
 ) -> None:
     beside(site).rename(site / "lab.py")
     (site / "fleet.yml").unlink()
     rows = f"name,release,store\nmlu01,{site}/small.yml,{site}/store\n"
     hosts = f"hosts: {{mlu01: {{release: {site}/small.yml, store: {site}/store}}}}\n"
     (site / f"lab{suffix}").write_text(rows if suffix == ".csv" else hosts)
-    assert [host.name for host in pyinfra_loader.load(str(site / "lab.py"))] == ["mlu01"]
+    assert [host.name for host in pyinfra_loader.load_inventory(str(site / "lab.py"))] == ["mlu01"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,9 @@ def test_a_copy_of_fleet_py_reads_what_has_its_name(
         ("nobody-of-this-name", "the inventory has no hosts"),
     ],
 )
-def test_pyinfras_own_command_says_it_too(site: Path, wanted: Wanted, name: str, why: str) -> None:
+def test_pyinfras_own_command_says_it_too(
+    site: Path, wanted: ReleaseTarget, name: str, why: str
+) -> None:
     """It would run the file, or go on without hosts and end well."""
     beside(site)
     inventory = str(site / name) if name == "fleet.yml" else name
@@ -85,11 +87,11 @@ def test_pyinfras_own_command_says_it_too(site: Path, wanted: Wanted, name: str,
 
 
 def test_the_projects_data_of_all_hosts_hold_wherever_an_inventory_lies(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     (site / "own.py").write_text("hosts = ['a', ('b', {'_sudo': False})]\n")
-    (a, b) = pyinfra_loader.load(str(site / "own.py"))
+    (a, b) = pyinfra_loader.load_inventory(str(site / "own.py"))
     assert a.data._sudo is True and b.data._sudo is False
     assert a.data.ssh_strict_host_key_checking == "yes"
 
@@ -98,6 +100,6 @@ def test_they_do_in_pyinfras_own_command(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(ROOT)
     ctx_state.set(State())
     found = Inventory((["a"], {}))
-    assert host_selection.limited(found, ()) is None
+    assert host_selection.apply_limit(found, ()) is None
     (host,) = found
     assert host.data._sudo is True and host.data.ssh_strict_host_key_checking == "yes"

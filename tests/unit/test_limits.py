@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
-from fleet.inventory.host_selection import Known
-from fleet.release.target import Wanted
+from fleet.inventory.host_selection import InventoryNames
+from fleet.release.target import ReleaseTarget
 from fleet.text import sanitize
 from mlufleet.cli.main import main
 from mlufleet.journal import journal
@@ -29,7 +29,7 @@ GROUPS = {
     "mlu-all": PLAIN,
     "gpu-and-more": [*PADDED, "mlu1"],
 }
-KNOWN = Known([*PLAIN, *PADDED, "x.y"], GROUPS)
+KNOWN = InventoryNames([*PLAIN, *PADDED, "x.y"], GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ KNOWN = Known([*PLAIN, *PADDED, "x.y"], GROUPS)
     ],
 )
 def test_who_is_meant(said: str, names: str) -> None:
-    assert KNOWN.chosen([said]) == set(names.split())
+    assert KNOWN.select_hosts([said]) == set(names.split())
 
 
 @pytest.mark.parametrize(
@@ -95,20 +95,20 @@ def test_who_is_meant(said: str, names: str) -> None:
 )
 def test_what_names_nobody_or_two_things_is_refused(said: str, why: str) -> None:
     with pytest.raises(InvalidInput) as error:
-        KNOWN.chosen(["mlu1", said])
-    assert str(error.value).startswith(f"--limit {sanitize.line(said)}: ")
+        KNOWN.select_hosts(["mlu1", said])
+    assert str(error.value).startswith(f"--limit {sanitize.escape_line(said)}: ")
     assert why in str(error.value)
 
 
 def test_a_name_of_a_host_and_of_a_group_is_refused_unless_they_are_one() -> None:
-    known = Known(["a", "b", "c"], {"a": ["a"], "b": ["b", "c"]})
-    assert known.chosen(["a"]) == {"a"}
+    known = InventoryNames(["a", "b", "c"], {"a": ["a"], "b": ["b", "c"]})
+    assert known.select_hosts(["a"]) == {"a"}
     with pytest.raises(InvalidInput, match="b is a host, and a group of 2"):
-        known.chosen(["b"])
+        known.select_hosts(["b"])
 
 
 def test_names_with_brackets_and_commas_of_pyinfras_own_inventories_are_names() -> None:
-    assert Known(["@x/a,b", "m[1-2]", "m1"], {}).chosen(["@x/a,b", "m[1-2]"]) == {
+    assert InventoryNames(["@x/a,b", "m[1-2]", "m1"], {}).select_hosts(["@x/a,b", "m[1-2]"]) == {
         "@x/a,b",
         "m[1-2]",
     }
@@ -118,11 +118,11 @@ def test_names_with_brackets_and_commas_of_pyinfras_own_inventories_are_names() 
 def test_nobody_is_meant_by_accident(said: list[str]) -> None:
     """Whatever is said: each part names hosts that are there, or all of it is refused."""
     try:
-        found = KNOWN.chosen(said)
+        found = KNOWN.select_hosts(said)
     except InvalidInput:
         return
     assert found and found <= set(KNOWN.hosts)
-    assert all(KNOWN.chosen([text]) for text in said)
+    assert all(KNOWN.select_hosts([text]) for text in said)
 
 
 # in commands
@@ -135,7 +135,7 @@ rack1 = hosts[:2]
 
 
 @pytest.fixture
-def book(site: Path, wanted: Wanted) -> str:
+def book(site: Path, wanted: ReleaseTarget) -> str:
     (site / "book.py").write_text(BOOK.format(site=site))
     return str(site / "book.py")
 

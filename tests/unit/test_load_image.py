@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from fleet import error_patterns
-from fleet.errors import TABLE, Failure, reference
+from fleet.errors import FAILURE_TABLE, Failure, render_reference
 from operations.host import probe as host_probe
-from operations.host.facts import HostState, parse
-from operations.host.scripts import body
+from operations.host.facts import HostFacts, parse
+from operations.host.scripts import script_text
 
 CONFIG = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
@@ -72,7 +72,7 @@ class Docker:
         (self.root / name).write_text(text)
 
     def run(self, script: str, *words: str, uses: str = "images") -> tuple[int, list[str]]:
-        text = body(script, uses).replace("/var/lib/mlufleet", str(self.state))
+        text = script_text(script, uses).replace("/var/lib/mlufleet", str(self.state))
         text = text.replace("/var/lib/containerd", str(self.root / "containerd"))
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}"}
         done = subprocess.run(
@@ -107,13 +107,13 @@ class Docker:
         self.give("driver", "overlayfs")
         return identity
 
-    def probe(self, image: str = CONFIG, without: str = "nothing") -> HostState:
+    def probe(self, image: str = CONFIG, without: str = "nothing") -> HostFacts:
         names = ("SLOT", "OURS", "MOUNTS", "SOURCES", "FILES", "INSIDE", "TREES", "WEIGHTS")
         said = "; ".join(f"{name}=" for name in names)
         asked = f"release_0() {{ {said}; IMAGE={REFERENCE}; IMAGE_ID={image}; CONTAINER=torch; }}\n"
         asked += "ROOTS=/ RELEASES=0 SLOW= KEY= PACKAGES= DRIVER= HEADERS= CONTAINERS=\n"
         asked += "CONTAINER_FACTS=facts\n"
-        text = asked + body("probe", host_probe.USES)
+        text = asked + script_text("probe", host_probe.LIBRARIES)
         text = text.replace("/var/lib/mlufleet", str(self.state))
         text = text.replace(f"command -v {without}", "false")
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": "/nowhere"}
@@ -147,7 +147,7 @@ def test_with_containerds_store_its_manifest_says_which_image_it_is(
     seen = docker.probe()
     assert (seen.image, seen.tagged) == (CONFIG, CONFIG)
     assert seen.container and (seen.container.id, seen.container.image) == ("c1", CONFIG)
-    assert seen.container.running and seen.container.spec == ""
+    assert seen.container.running and seen.container.spec_digest == ""
     # every script gives docker its own name for it
     docker.give("calls", "")
     assert docker.run("tag-image", CONFIG, REFERENCE)[0] == 0
@@ -165,7 +165,7 @@ def test_podman_that_calls_itself_docker_is_told_from_it(docker: Docker, name: s
     stand_in.write_text(f"#!/bin/sh\n[ \"$1\" != --version ] || echo '{name} version 4.6.1'\n")
     # a machine that runs this may well have a dockerd
     seen = docker.probe(without="dockerd")
-    assert seen.podman is (name == "podman")
+    assert seen.docker_is_podman is (name == "podman")
 
 
 def test_another_image_in_containerds_store_is_not_taken_for_it_and_the_store_is_named(
@@ -184,7 +184,7 @@ def test_another_image_in_containerds_store_is_not_taken_for_it_and_the_store_is
 def test_a_container_is_made_of_what_docker_calls_the_image(docker: Docker) -> None:
     (docker.state / "images").mkdir()
     (docker.state / "images" / CONFIG[7:]).write_text("sha256:manifest\n")
-    text = body("container", "images").replace("/usr/bin/cnmon", str(docker.archive))
+    text = script_text("container", "images").replace("/usr/bin/cnmon", str(docker.archive))
     text = text.replace("/var/lib/mlufleet", str(docker.state))
     docker.give("container", "facts\n")
     subprocess.run(
@@ -220,7 +220,7 @@ def test_docker_is_the_one_of_this_host_whatever_root_has_it_talk_to(docker: Doc
         "DOCKER_TLS_VERIFY": "1",
         "DOCKER_CONTENT_TRUST": "1",
     }
-    text = body("tag-image", "images")
+    text = script_text("tag-image", "images")
     env = {"PATH": f"{docker.root}/bin:{os.environ['PATH']}", **elsewhere}
     subprocess.run(["sh", "-c", text, "tag-image", CONFIG, REFERENCE], env=env, check=True)
     assert calls.read_text() == "DOCKER_CONTEXT=default\n"
@@ -308,11 +308,11 @@ def test_a_container_that_would_not_outlive_its_end_is_not_stopped(docker: Docke
 def test_the_remedy_fits_what_was_said(words: str, named: str) -> None:
     code = {"git": "SOURCE_PIN", "mkdir": "MIGRATION"}.get(words.split()[0], "CONTAINER")
     for failure in (Failure(code, f"a step: {words}"), Failure(code, "", (words, "and more"))):
-        assert named in failure.remedy and failure.remedy != TABLE[code][1]
-    assert Failure("PATCH", words).remedy == TABLE["PATCH"][1]
+        assert named in failure.remedy and failure.remedy != FAILURE_TABLE[code][1]
+    assert Failure("PATCH", words).remedy == FAILURE_TABLE["PATCH"][1]
 
 
 def test_without_any_known_word_the_remedy_is_the_codes_own_and_all_are_in_the_reference() -> None:
-    assert Failure("CONTAINER", "something new").remedy == TABLE["CONTAINER"][1]
-    page = reference()
-    assert all(remedy in page for _, _, remedy in error_patterns.KNOWN)
+    assert Failure("CONTAINER", "something new").remedy == FAILURE_TABLE["CONTAINER"][1]
+    page = render_reference()
+    assert all(remedy in page for _, _, remedy in error_patterns.PATTERNS)

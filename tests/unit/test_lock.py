@@ -9,12 +9,14 @@ from fleet.checksum import cache
 from fleet.errors import InvalidInput
 from fleet.release import files
 from fleet.release import lockfile as locks
-from fleet.release.target import Wanted, load
+from fleet.release.target import ReleaseTarget, load_release_target
 from tests.unit.conftest import REFERENCE, archive, git
 
 
 def make(site: Path) -> locks.Lock:
-    return locks.make(files.load(site / "small.yml"), site / "store", lambda name: None)
+    return locks.create_lock(
+        files.load_release(site / "small.yml"), site / "store", lambda name: None
+    )
 
 
 def flip(path: Path) -> None:
@@ -23,16 +25,18 @@ def flip(path: Path) -> None:
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
-def test_a_lock_has_the_bytes_the_image_id_and_the_tags_commit(site: Path, wanted: Wanted) -> None:
+def test_a_lock_has_the_bytes_the_image_id_and_the_tags_commit(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     driver, content = wanted.lock.files["driver.deb"], (site / "store/driver.deb").read_bytes()
     assert (driver.size, driver.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert wanted.lock.image.id == archive(site / "again.tar.gz", [REFERENCE])
     assert wanted.lock.commits == {"model": (site / "commit").read_text()}  # not the tag's object
 
 
-def test_a_lock_has_the_engines_packages(site: Path, wanted: Wanted) -> None:
+def test_a_lock_has_the_engines_packages(site: Path, wanted: ReleaseTarget) -> None:
     assert (
-        wanted.lock.under("docker")["docker.io.deb"].size
+        wanted.lock.files_in("docker")["docker.io.deb"].size
         == (site / "store/docker/docker.io.deb").stat().st_size
     )
 
@@ -97,7 +101,7 @@ def test_weights_that_are_a_checkout_of_another_commit_are_refused(
     head = git("rev-parse", "HEAD", cwd=folder)
     text = path.read_text()
     path.write_text(text.replace("folder: weights,", f"folder: weights, commit: '{head[:10]}',"))
-    assert set(make(site).under("weights")) == {"model.bin"}  # nothing of .git
+    assert set(make(site).files_in("weights")) == {"model.bin"}  # nothing of .git
     path.write_text(text.replace("folder: weights,", f"folder: weights, commit: '{'1' * 10}',"))
     with pytest.raises(InvalidInput, match=f"is at {head}, not 1111111111"):
         make(site)
@@ -114,49 +118,49 @@ def test_a_source_without_a_bundle_is_resolved_at_its_url(
     assert make(site).commits == {"model": (site / "commit").read_text()}
 
 
-def test_a_changed_release_needs_a_new_lock(site: Path, wanted: Wanted) -> None:
+def test_a_changed_release_needs_a_new_lock(site: Path, wanted: ReleaseTarget) -> None:
     path = site / "small.yml"
     path.write_text(path.read_text().replace("5.10.10", "5.10.22"))
     with pytest.raises(InvalidInput, match="mlufleet lock"):
-        load(str(path), str(site / "store"))
+        load_release_target(str(path), str(site / "store"))
 
 
-def test_a_file_of_another_size_is_found_before_any_host(site: Path, wanted: Wanted) -> None:
+def test_a_file_of_another_size_is_found_before_any_host(site: Path, wanted: ReleaseTarget) -> None:
     (site / "store/driver.deb").write_bytes(b"longer")
     size = wanted.lock.files["driver.deb"].size
     with pytest.raises(InvalidInput, match=f"6 bytes, the lock says {size}"):
-        load(str(site / "small.yml"), str(site / "store"))
+        load_release_target(str(site / "small.yml"), str(site / "store"))
 
 
-def test_a_flipped_byte_is_found_before_any_host(site: Path, wanted: Wanted) -> None:
-    assert locks.check(wanted.release, wanted.lock, wanted.store) == []
+def test_a_flipped_byte_is_found_before_any_host(site: Path, wanted: ReleaseTarget) -> None:
+    assert locks.check_store(wanted.release, wanted.lock, wanted.store) == []
     flip(site / "store/driver.deb")
-    found = locks.check(wanted.release, wanted.lock, wanted.store)
+    found = locks.check_store(wanted.release, wanted.lock, wanted.store)
     assert len(found) == 1 and "driver.deb: sha256 is not the lock's" in found[0]
 
 
 def test_a_file_that_was_not_touched_is_read_once_and_by_the_full_check_again(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(path: Path) -> locks.LockedFile:
         raise AssertionError(f"{path} is read")
 
-    monkeypatch.setattr(locks, "measure", read)
-    assert locks.check(wanted.release, wanted.lock, wanted.store) == []
+    monkeypatch.setattr(locks, "measure_file", read)
+    assert locks.check_store(wanted.release, wanted.lock, wanted.store) == []
     with pytest.raises(AssertionError, match="is read"):
-        locks.check(wanted.release, wanted.lock, wanted.store, full=True)
+        locks.check_store(wanted.release, wanted.lock, wanted.store, full=True)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": 5}', "[" * 100_000, None])
 def test_sums_that_cannot_be_kept_or_read_are_found_again(
-    site: Path, wanted: Wanted, text: str | None, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, text: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if text is None:
         monkeypatch.setenv("XDG_CACHE_HOME", str(site / "small.yml"))
     else:
-        cache.cache().write_text(text)
+        cache.index_path().write_text(text)
     flip(site / "store/driver.deb")
-    assert len(locks.check(wanted.release, wanted.lock, wanted.store)) == 1
+    assert len(locks.check_store(wanted.release, wanted.lock, wanted.store)) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,9 +175,9 @@ def test_sums_that_cannot_be_kept_or_read_are_found_again(
     ],
 )
 def test_a_wrong_lock_is_told_with_its_field(
-    site: Path, wanted: Wanted, old: str, new: str, said: str
+    site: Path, wanted: ReleaseTarget, old: str, new: str, said: str
 ) -> None:
-    path = locks.beside(site / "small.yml")
+    path = locks.lock_path(site / "small.yml")
     text = path.read_text().replace('":"', '": "').replace('":', '": ').replace("  ", " ")
     assert old in text
     path.write_text(text.replace(old, new))
@@ -185,12 +189,12 @@ def test_a_wrong_lock_is_told_with_its_field(
 def test_an_empty_md5sum_of_the_vendor_is_told(site: Path) -> None:
     (site / "store/driver.deb.md5sum").write_text("")
     with pytest.raises(InvalidInput, match=r"driver\.deb\.md5sum: cannot be read .* it is empty"):
-        locks.measure(site / "store/driver.deb")
+        locks.measure_file(site / "store/driver.deb")
 
 
 def test_a_file_that_cannot_be_read_is_named(site: Path) -> None:
     with pytest.raises(InvalidInput, match=r"store/weights: cannot be read: Is a directory"):
-        locks.measure(site / "store/weights")
+        locks.measure_file(site / "store/weights")
 
 
 def test_a_controller_without_git_is_told_what_to_install(
@@ -201,24 +205,26 @@ def test_a_controller_without_git_is_told_what_to_install(
         make(site)
 
 
-def test_a_lock_of_very_many_files_is_read_as_it_was_written(site: Path, wanted: Wanted) -> None:
+def test_a_lock_of_very_many_files_is_read_as_it_was_written(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     one = wanted.lock.files["driver.deb"]
     many = {
         f"weights/a-folder-of-a-data-set/image-{number:06}.jpg": one for number in range(40_000)
     }
     large = wanted.lock.model_copy(update={"files": many})
-    path = locks.beside(site / "small.yml")
+    path = locks.lock_path(site / "small.yml")
     locks.write(large, path)
     assert path.stat().st_size > 2 << 20
     assert len(locks.load(site / "small.yml").files) == 40_000
 
 
 def test_a_lock_that_could_not_be_read_again_is_not_written(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = locks.beside(site / "small.yml")
+    path = locks.lock_path(site / "small.yml")
     before = path.read_bytes()
-    monkeypatch.setattr(locks, "LARGEST", len(before) - 1)
+    monkeypatch.setattr(locks, "MAX_BYTES", len(before) - 1)
     with pytest.raises(InvalidInput, match="files are more than a lock can have"):
         locks.write(wanted.lock, path)
     assert path.read_bytes() == before

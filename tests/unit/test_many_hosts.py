@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fleet.inventory.ranges import expand
+from fleet.inventory.ranges import expand_pattern
 from mlufleet.cli import doctor
 from mlufleet.journal import journal
 from mlufleet.report import host_ranges, table, terminal
 from mlufleet.rollout import status as rollout_status
-from mlufleet.rollout.live_view import View
+from mlufleet.rollout.live_view import LiveView
 from tests.reports import fleet
 
 MANY = 2000
@@ -47,7 +47,7 @@ def test_a_page_or_two_for_two_thousand_hosts(
     width: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     report = big()
-    said = printed(monkeypatch, width, terminal.summary, report, tmp_path)
+    said = printed(monkeypatch, width, terminal.print_summary, report, tmp_path)
     assert len(said.splitlines()) < (150 if width >= 40 else 400)
     assert "\x1b" not in said
     for line in said.splitlines():
@@ -64,7 +64,9 @@ def test_each_column_that_has_no_room_is_told_below(
 ) -> None:
     report = big(5)
     for width in (24, 60, 100, 300):
-        said = " ".join(printed(monkeypatch, width, terminal.summary, report, tmp_path).split())
+        said = " ".join(
+            printed(monkeypatch, width, terminal.print_summary, report, tmp_path).split()
+        )
         for name, host in report["hosts"].items():
             assert name in said and (not host["answer"] or host["answer"] in said), width
         assert "MLU370-X8" in said and "Hamlet->Shakespeare" in said
@@ -76,13 +78,13 @@ def test_hosts_that_are_alike_are_one_row_with_least_and_most(
     columns = [
         table.Column("host", 30),
         table.Column("status"),
-        table.Column("s", 9, 1, number=True),
+        table.Column("s", 9, 1, is_numeric=True),
     ]
     rows = [[f"mlu{number:03}", "ok", str(number)] for number in range(1, 41)]
     rows += [["other", "failed", "7"]]
 
     def show() -> None:
-        table.show(
+        table.print_table(
             table.console(), "t", columns, rows, lambda _: "", lambda said: int(said == "ok")
         )
 
@@ -93,7 +95,7 @@ def test_hosts_that_are_alike_are_one_row_with_least_and_most(
 
 def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     report = big()
-    said = printed(monkeypatch, 80, doctor.show, report)
+    said = printed(monkeypatch, 80, doctor.print_health, report)
     assert len(said.splitlines()) < 100 and "healthy" in said and "UNREACHABLE" in said
     for name in list(report["hosts"])[100:103]:
         report["hosts"][name]["lock"] = {
@@ -104,16 +106,18 @@ def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None
             "lease": 20,
             "why": name,
         }
-    lines = doctor.locks(report)
+    lines = doctor.describe_locks(report)
     assert len(lines) < 12 and sum("held by eve" in line for line in lines) == 3
     assert any(line.endswith(": free") and "hosts)" in line for line in lines)
 
 
 def test_no_color_and_a_pipe_have_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    coloured = printed(monkeypatch, 80, terminal.summary, big(3), tmp_path, force_terminal=True)
+    coloured = printed(
+        monkeypatch, 80, terminal.print_summary, big(3), tmp_path, force_terminal=True
+    )
     assert "\x1b[3" in coloured
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = printed(monkeypatch, 80, terminal.summary, big(3), tmp_path, force_terminal=True)
+    plain = printed(monkeypatch, 80, terminal.print_summary, big(3), tmp_path, force_terminal=True)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
 
 
@@ -139,19 +143,19 @@ def test_status_and_drift_of_many_hosts(tmp_path: Path, monkeypatch: pytest.Monk
                 sentence=f"it is down ({number})",
                 remedy="r",
             )
-    status = list(rollout_status.lines("latest"))
+    status = list(rollout_status.status_lines("latest"))
     assert len(status) < 40 and status[0].endswith("2000 hosts: 20 failed, 980 ok, 1000 skipped")
-    drift_lines = list(rollout_status.drift("latest"))
+    drift_lines = list(rollout_status.drift_lines("latest"))
     assert len(drift_lines) == 2
     assert any(line.endswith("(1000 hosts): driver: install driver 5") for line in drift_lines)
 
 
 def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    view, stream = View(), io.StringIO()
+    view, stream = LiveView(), io.StringIO()
     view.console = Console(file=stream, width=80)
     order = [f"mlu{number:04}" for number in range(MANY)]
-    view._heard("", "survey", {"hosts": MANY})
-    view._heard(
+    view._on_event("", "survey", {"hosts": MANY})
+    view._on_event(
         "",
         "scheduled",
         {
@@ -164,11 +168,13 @@ def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatc
         },
     )
     for place, name in enumerate(order):
-        view._heard(name, "begin", {"canary": place < 20})
-        view._heard(name, "stage-done", {"stage": "driver", "changes": ["x"], "seconds": 1})
+        view._on_event(name, "begin", {"canary": place < 20})
+        view._on_event(name, "stage-done", {"stage": "driver", "changes": ["x"], "seconds": 1})
         if place % 10 == 0:
-            view._heard(name, "failed", {"code": "ENGINE", "sentence": "down", "remedy": "start"})
-        view._heard(name, "done", {"passed": place % 10 != 0})
+            view._on_event(
+                name, "failed", {"code": "ENGINE", "sentence": "down", "remedy": "start"}
+            )
+        view._on_event(name, "done", {"passed": place % 10 != 0})
     said = stream.getvalue().splitlines()
     assert len(said) < 100
     assert said[2] == "canaries: mlu[0000-0019]"
@@ -180,17 +186,22 @@ def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatc
     st.sets(st.from_regex(r"\A[a-z]{1,3}(0?[0-9]{1,2})?(-x)?\Z"), min_size=1, max_size=60),
 )
 def test_ranges_are_those_of_inventories(chosen: set[str]) -> None:
-    said = host_ranges.ranges(chosen, most=1000)
+    said = host_ranges.format_ranges(chosen, limit=1000)
     parts = re.split(r", (?![^\[]*\])", said)
-    assert {one.name for part in parts for one in expand(part)} == chosen
+    assert {one.name for part in parts for one in expand_pattern(part)} == chosen
 
 
 def test_names_beyond_some_are_counted() -> None:
-    assert host_ranges.ranges(f"mlu{n}" for n in (1, 2, 3, 9, 10, 11, 20)) == "mlu[1-3,9-11,20]"
-    assert host_ranges.ranges(f"mlu{n:03}" for n in (98, 99, 100, 101)) == "mlu[098-101]"
-    assert host_ranges.ranges(["b", "a", "mlu1", "a0"]) == "a, a0, b, mlu1"
-    assert host_ranges.ranges((f"h{n}" for n in range(0, 100, 2)), most=3) == "h[0,2,4] and 47 more"
     assert (
-        host_ranges.counted(["a"]) == "a"
-        and host_ranges.counted(["a1", "a2"]) == "a[1-2] (2 hosts)"
+        host_ranges.format_ranges(f"mlu{n}" for n in (1, 2, 3, 9, 10, 11, 20)) == "mlu[1-3,9-11,20]"
+    )
+    assert host_ranges.format_ranges(f"mlu{n:03}" for n in (98, 99, 100, 101)) == "mlu[098-101]"
+    assert host_ranges.format_ranges(["b", "a", "mlu1", "a0"]) == "a, a0, b, mlu1"
+    assert (
+        host_ranges.format_ranges((f"h{n}" for n in range(0, 100, 2)), limit=3)
+        == "h[0,2,4] and 47 more"
+    )
+    assert (
+        host_ranges.format_hosts(["a"]) == "a"
+        and host_ranges.format_hosts(["a1", "a2"]) == "a[1-2] (2 hosts)"
     )

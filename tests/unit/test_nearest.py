@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given
 
 from fleet.documents import loading
-from fleet.errors import TABLE, InvalidInput
+from fleet.errors import FAILURE_TABLE, InvalidInput
 from fleet.inventory import HostData
 from fleet.release import files
 from fleet.text import suggestions
@@ -20,10 +20,10 @@ from tests.unit.fuzz import ANY_TEXT
 @pytest.mark.parametrize(
     ("word", "known", "found"),
     [
-        ("CARD_BUZY", list(TABLE), "CARD_BUSY"),
-        ("card busy", list(TABLE), "CARD_BUSY"),
-        ("NO-SPACE", list(TABLE), "NO_SPACE"),
-        ("HOST_KEY", list(TABLE), "HOST_KEY_CHANGED"),
+        ("CARD_BUZY", list(FAILURE_TABLE), "CARD_BUSY"),
+        ("card busy", list(FAILURE_TABLE), "CARD_BUSY"),
+        ("NO-SPACE", list(FAILURE_TABLE), "NO_SPACE"),
+        ("HOST_KEY", list(FAILURE_TABLE), "HOST_KEY_CHANGED"),
         ("mlu1", ["mlu01", "mlu10"], "mlu01"),
         ("Rack_1", ["rack-1"], "rack-1"),
         ("baichuan7b", ["baichuan-7b", "yolact"], "baichuan-7b"),
@@ -31,24 +31,24 @@ from tests.unit.fuzz import ANY_TEXT
 )
 def test_the_nearest_is_what_was_meant(word: str, known: list[str], found: str) -> None:
     assert (
-        suggestions.to(word, known)[0] == found
-        and len(suggestions.to(word, known)) <= suggestions.SHOWN
+        suggestions.find_similar(word, known)[0] == found
+        and len(suggestions.find_similar(word, known)) <= suggestions.MAX_SUGGESTIONS
     )
-    assert suggestions.told(word, known).startswith(f"; nearest: {found}")
+    assert suggestions.format_suggestions(word, known).startswith(f"; nearest: {found}")
 
 
 def test_where_nothing_is_like_it_nothing_is_told() -> None:
     assert (
-        suggestions.told("zzz", TABLE)
+        suggestions.format_suggestions("zzz", FAILURE_TABLE)
         == ""
-        == suggestions.told("", TABLE)
-        == suggestions.told("a", [])
+        == suggestions.format_suggestions("", FAILURE_TABLE)
+        == suggestions.format_suggestions("a", [])
     )
 
 
 @given(word=ANY_TEXT)
 def test_any_word_has_few_that_are_near(word: str) -> None:
-    assert set(suggestions.to(word, TABLE)) <= set(TABLE)
+    assert set(suggestions.find_similar(word, FAILURE_TABLE)) <= set(FAILURE_TABLE)
 
 
 def said(*words: str) -> tuple[int, str]:
@@ -84,6 +84,6 @@ def test_a_command_an_inventory_and_a_run_are_told_so(
 
 def test_a_release_and_a_value_are_told_so() -> None:
     with pytest.raises(InvalidInput, match="; nearest: baichuan-7b; known releases: "):
-        files.find("baichuan_7B")
+        files.find_release("baichuan_7B")
     with pytest.raises(InvalidInput, match=r"'always'.*; nearest: always"):
-        loading.validate(HostData, {"smoke": "allways"}, Path("x"))
+        loading.validate_document(HostData, {"smoke": "allways"}, Path("x"))

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.errors import InvalidInput
 from fleet.inventory import pyinfra_loader
-from fleet.inventory.host_selection import Known
+from fleet.inventory.host_selection import InventoryNames
 from mlufleet.run import launcher
 
 
@@ -34,17 +34,17 @@ def test_what_is_no_inventory_is_wrong_input(content: bytes, told: str, written:
     written.write_bytes(content)
 
     with pytest.raises(InvalidInput, match=told):
-        pyinfra_loader.load(str(written))
+        pyinfra_loader.load_inventory(str(written))
 
 
 def test_a_name_that_no_file_can_have_is_wrong_input() -> None:
     with pytest.raises(InvalidInput, match="too long"):
-        pyinfra_loader.load("x" * 300 + ".py")
+        pyinfra_loader.load_inventory("x" * 300 + ".py")
 
 
 def test_an_inventory_near_a_wrong_name_is_named_once() -> None:
     with pytest.raises(InvalidInput) as error:
-        pyinfra_loader.load("inventories/flet.py")
+        pyinfra_loader.load_inventory("inventories/flet.py")
 
     assert str(error.value).count("inventories/fleet.py") == 1
 
@@ -68,23 +68,28 @@ def test_an_inventory_near_a_wrong_name_is_named_once() -> None:
 def test_hosts_that_cannot_be_meant_are_refused(
     host: str, told: str, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.release.target.of_host", lambda data: None)
+    monkeypatch.setattr("fleet.release.target.load_host_target", lambda data: None)
     written.write_text(f"hosts = [{host}]")
-    found = pyinfra_loader.load(str(written), {"release": "small"})
+    found = pyinfra_loader.load_inventory(str(written), {"release": "small"})
 
     with pytest.raises(InvalidInput, match=told):
-        launcher.check("own.py", found)
+        launcher.check_hosts("own.py", found)
 
 
 def test_ports_as_text_are_ports(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.release.target.of_host", lambda data: None)
+    monkeypatch.setattr("fleet.release.target.load_host_target", lambda data: None)
     written.write_text("hosts = [('m1', {'ssh_port': '22'}), ('m2', {'ssh_port': 2222})]")
 
     assert (
-        len(launcher.check("own.py", pyinfra_loader.load(str(written), {"release": "small"}))) == 2
+        len(
+            launcher.check_hosts(
+                "own.py", pyinfra_loader.load_inventory(str(written), {"release": "small"})
+            )
+        )
+        == 2
     )
 
 
 def test_a_group_without_hosts_is_nobody() -> None:
     with pytest.raises(InvalidInput, match="the group rack9 has no hosts"):
-        Known(["m1"], {"rack9": []}).chosen(["rack9"])
+        InventoryNames(["m1"], {"rack9": []}).select_hosts(["rack9"])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from mlufleet.run import local_permissions
-from mlufleet.run.launcher import validated
-from operations.host.scripts import body
+from mlufleet.run.launcher import validate_inventory
+from operations.host.scripts import script_text
 
 ROOT = os.getuid() == 0
 
@@ -31,7 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_project_of_ones_own_is_nothing_to_warn_of(place: Path) -> None:
     (place / "group_data/all.py").chmod(0o664)  # a group of one's own is usual
-    assert local_permissions.warnings("hosts.py") == []
+    assert local_permissions.permission_warnings("hosts.py") == []
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_a_project_of_ones_own_is_nothing_to_warn_of(place: Path) -> None:
 )
 def test_what_everybody_can_write_is_told_before_it_is_followed(place: Path, name: str) -> None:
     (place / name).chmod(0o777)
-    (warning,) = local_permissions.warnings("hosts.py")
+    (warning,) = local_permissions.permission_warnings("hosts.py")
     assert name in warning or name == "."
     assert "every user of this machine can write" in warning and "chmod o-w" in warning
 
 
 def test_a_shared_folder_with_a_sticky_bit_is_as_tmp_is(place: Path) -> None:
     place.chmod(0o1777)
-    assert local_permissions.warnings("hosts.py") == []
+    assert local_permissions.permission_warnings("hosts.py") == []
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives files away")
@@ -54,13 +54,13 @@ def test_what_belongs_to_somebody_else_is_told(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.chown(place / "deploy.py", 4711, 4711)
-    assert "belongs to user 4711" in local_permissions.warnings("hosts.py")[0]
+    assert "belongs to user 4711" in local_permissions.permission_warnings("hosts.py")[0]
     monkeypatch.setenv("SUDO_UID", "4711")  # it is the one who gave the command
-    assert local_permissions.warnings("hosts.py") == []
+    assert local_permissions.permission_warnings("hosts.py") == []
 
 
 def test_a_password_that_others_can_read_is_told_before_the_first_connection(
-    site: Path, wanted: Wanted, capsys: pytest.CaptureFixture[str]
+    site: Path, wanted: ReleaseTarget, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = {
         "release": str(site / "small.yml"),
@@ -70,15 +70,15 @@ def test_a_password_that_others_can_read_is_told_before_the_first_connection(
     (site / "hosts.py").write_text(f"all = [('a', {data!r})]\n")
     (site / "password").touch(mode=0o600)
     (site / "password").chmod(0o600)
-    validated(str(site / "hosts.py"))
+    validate_inventory(str(site / "hosts.py"))
     assert "this password" not in capsys.readouterr().err
     (site / "password").chmod(0o644)
-    validated(str(site / "hosts.py"))
+    validate_inventory(str(site / "hosts.py"))
     assert f"chmod 600 {site / 'password'}" in capsys.readouterr().err
 
 
 def ran(script: str, *arguments: str, state: Path, given: str) -> subprocess.CompletedProcess[str]:
-    text = body(script).replace("/var/lib/mlufleet", str(state))
+    text = script_text(script).replace("/var/lib/mlufleet", str(state))
     return subprocess.run(
         ["sh", "-c", text, script, *arguments],
         input=given,
@@ -148,7 +148,7 @@ def test_what_models_answered_and_releases_hold_is_roots_on_a_host(tmp_path: Pat
 def test_a_forged_lease_is_no_arithmetic_and_runs_nothing(tmp_path: Path, lease: str) -> None:
     lease = lease.replace("FORGED", str(tmp_path / "forged"))
     (tmp_path / "lock").write_text(f"other\tme\tnow\t{lease}\twhy\n")
-    text = body("lock").replace("/var/lib/mlufleet", str(tmp_path))
+    text = script_text("lock").replace("/var/lib/mlufleet", str(tmp_path))
     text = text[: text.index("case $how in")] + 'echo "$(($(lease) + 0))"\n'
     for shell in ("sh", "bash"):
         done = subprocess.run(

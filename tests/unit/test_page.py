@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlufleet.report import html, timeline
-from mlufleet.report.changes import drifted, since
-from mlufleet.report.model import log_file, read
-from mlufleet.run.run import Log
+from mlufleet.report.changes import compare_runs, hosts_by_drift
+from mlufleet.report.model import log_file_name, parse_report
+from mlufleet.run.run import HostLog
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 
@@ -58,26 +58,26 @@ def one(name: str = "a", **fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("size", [0, 1, 3, 40, 41, 500])
 def test_every_host_is_one_cell_and_one_row_and_the_counts_add_up(size: int) -> None:
-    seen = Seen(html.render(fleet(size)))
+    seen = Seen(html.render_page(fleet(size)))
     assert len(seen.classes("cell")) == size
     assert sum("data-status" in attributes for _, attributes in seen.tags) == size
-    assert sum(read(fleet(size)).counts.values()) == size
+    assert sum(parse_report(fleet(size)).counts.values()) == size
 
 
 def test_hosts_stand_in_the_order_of_their_numbers() -> None:
     report = one("mlu10")
     report["hosts"].update({n: {"status": "ok"} for n in ("mlu9", "Mlu1", "²", "mlu09")})
-    titles = [str(a["title"]) for a in Seen(html.render(report)).classes("cell")]
+    titles = [str(a["title"]) for a in Seen(html.render_page(report)).classes("cell")]
     assert [t.split(":")[0] for t in titles] == ["Mlu1", "mlu09", "mlu9", "mlu10", "²"]
 
 
 def test_a_host_in_two_groups_is_still_one_cell() -> None:
-    assert len(Seen(html.render(one(groups=["rack1", "gpu"]))).classes("cell")) == 1
+    assert len(Seen(html.render_page(one(groups=["rack1", "gpu"]))).classes("cell")) == 1
 
 
 def test_a_status_is_marked_by_more_than_its_colour() -> None:
-    text = html.render(fleet(100))
-    for status, mark in html.MARKS.items():
+    text = html.render_page(fleet(100))
+    for status, mark in html.STATUS_GLYPHS.items():
         kind = status.replace(" ", "-")
         assert re.search(
             rf'class="cell {kind}[ "][^>]*><i aria-hidden="true">{re.escape(mark)}<', text
@@ -86,7 +86,7 @@ def test_a_status_is_marked_by_more_than_its_colour() -> None:
 
 def test_a_page_of_500_hosts_is_under_two_megabytes() -> None:
     report = fleet(500)
-    assert len(html.render(report, report).encode()) < 2_000_000
+    assert len(html.render_page(report, report).encode()) < 2_000_000
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_markup_from_a_host_is_only_text(where: str) -> None:
         for text in ("plain", EVIL)
     )
     before = one("other" if where == "name" else next(iter(evil["hosts"])))
-    tags = [tag for tag, _ in Seen(html.render(plain, one())).tags]
-    seen = Seen(html.render(evil, before))
+    tags = [tag for tag, _ in Seen(html.render_page(plain, one())).tags]
+    seen = Seen(html.render_page(evil, before))
     assert [tag for tag, _ in seen.tags if tag in ("script", "img")] == ["script"]
     assert not [a for _, a in seen.tags if any(key.startswith("on") for key in a)]
     if where not in ("name", "drift"):  # another name is another set of links
@@ -135,7 +135,7 @@ def test_markup_from_a_host_is_only_text(where: str) -> None:
 
 
 def test_nothing_is_loaded_and_only_our_own_script_and_style_may_run() -> None:
-    seen = Seen(html.render(fleet(3)))
+    seen = Seen(html.render_page(fleet(3)))
     (policy,) = (a["content"] for t, a in seen.tags if t == "meta" and "http-equiv" in a)
     assert policy and "default-src 'none'" in policy and "unsafe" not in policy
     assert not [a for _, a in seen.tags if {"src", "style", "action"} & a.keys()]
@@ -144,7 +144,7 @@ def test_nothing_is_loaded_and_only_our_own_script_and_style_may_run() -> None:
 
 
 def test_a_failure_says_what_to_do_and_where_its_log_is() -> None:
-    seen = Seen(html.render(one("rack/a:1", status="failed", failure=FAILURE)))
+    seen = Seen(html.render_page(one("rack/a:1", status="failed", failure=FAILURE)))
     said = "".join(seen.text)
     assert all(word in said for word in ("DRIVER_INSTALL", "it failed", "do this", "line one"))
     assert any(a.get("href") == "rack_a_1.log" for _, a in seen.tags)
@@ -157,8 +157,8 @@ def test_a_log_is_named_as_the_run_names_it(name: str) -> None:
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as folder:
-        Log(Path(folder)).emit(LogRecord("x", INFO, "", 0, f"[{name}] said", None, None))
-        assert [file.name for file in Path(folder).iterdir()] == [log_file(name)]
+        HostLog(Path(folder)).emit(LogRecord("x", INFO, "", 0, f"[{name}] said", None, None))
+        assert [file.name for file in Path(folder).iterdir()] == [log_file_name(name)]
 
 
 @pytest.mark.parametrize(
@@ -175,20 +175,20 @@ def test_a_log_is_named_as_the_run_names_it(name: str) -> None:
     ],
 )
 def test_the_exit_status_is_said_in_words(report: dict[str, Any], verdict: str) -> None:
-    assert f"<h1>{verdict}</h1>" in html.render(report)
+    assert f"<h1>{verdict}</h1>" in html.render_page(report)
 
 
 def test_a_report_of_an_older_run_is_a_page_too() -> None:
     empty = dict.fromkeys(fleet(1)["hosts"]["mlu001"])
     for host in ({"status": "ok"}, {**empty, "status": "skipped"}):
-        text = html.render({"schema": 1, "run": "r", "hosts": {"a": host}})
+        text = html.render_page({"schema": 1, "run": "r", "hosts": {"a": host}})
         assert len(Seen(text).classes("cell")) == 1
 
 
 @given(text=ANY_TEXT)
 def test_whatever_a_host_says_the_page_can_be_written(text: str) -> None:
     fault = {**FAILURE, "tail": [text]}
-    html.render(one(text, answer=text, status="failed", failure=fault)).encode()
+    html.render_page(one(text, answer=text, status="failed", failure=fault)).encode()
 
 
 def test_what_changed_since_the_last_run_is_said() -> None:
@@ -198,29 +198,29 @@ def test_what_changed_since_the_last_run_is_said() -> None:
     changed["drift"] = {"image": ["load it"]}
     now["hosts"]["mlu001"] = changed
     now["hosts"]["new"] = now["hosts"].pop("mlu002")
-    found = since(read(now), read(before))
+    found = compare_runs(parse_report(now), parse_report(before))
     assert (found.new, found.gone) == (["new"], ["mlu002"])
     assert [(c.host, c.what, c.before, c.now) for c in found.changes] == [
         ("mlu001", "driver", "5.10.10", "6.0.3"),
         ("mlu001", "drift of driver", "install driver 5.10.10", ""),
         ("mlu001", "drift of image", "", "load it"),
     ]
-    assert "Since the last run" in html.render(now, before)
-    assert "Since the last run" not in html.render(now)
+    assert "Since the last run" in html.render_page(now, before)
+    assert "Since the last run" not in html.render_page(now)
 
 
 def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
     report = one(drift={"smoke": ["ask"], "driver": ["install"]})
     report["hosts"]["b"] = {"status": "ok", "drift": {"driver": ["install"]}}
     report["hosts"]["c"] = {"status": "ok", "drift": {"driver": ["remove", "install"]}}
-    assert drifted(read(report)) == [
+    assert hosts_by_drift(parse_report(report)) == [
         ("driver", ("install",), ["a", "b"]),
         ("driver", ("remove", "install"), ["c"]),
         ("smoke", ("ask",), ["a"]),
     ]
-    said = "".join(Seen(html.render({**report, "dry": True})).text)
+    said = "".join(Seen(html.render_page({**report, "dry": True})).text)
     assert "What would change" in said and "remove; install" in said
-    assert "What would change" not in html.render(report)
+    assert "What would change" not in html.render_page(report)
 
 
 def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
@@ -232,7 +232,7 @@ def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
         lock=held,
         rolled_back={"from": "new", "to": "old"},
     )
-    said = "".join(Seen(html.render(report)).text)
+    said = "".join(Seen(html.render_page(report)).text)
     for remark in (
         "kept /opt/x.kept",
         "slow clock",
@@ -241,30 +241,33 @@ def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
         "rolled back from new to old",
     ):
         assert remark in said
-    assert "Worth knowing" not in html.render(one())
+    assert "Worth knowing" not in html.render_page(one())
 
 
 def test_a_host_that_could_not_be_seen_has_not_lost_its_versions() -> None:
     before, now = fleet(1), one("mlu001", status="unreachable")
     before["hosts"]["mlu001"]["drift"] = {}
-    (change,) = since(read(now), read(before)).changes
+    (change,) = compare_runs(parse_report(now), parse_report(before)).changes
     assert (change.what, change.before, change.now) == ("status", "changed", "unreachable")
 
 
 @pytest.mark.parametrize("size", [1, 3, 40, 41, 200, 500])
 def test_every_bar_lies_within_the_picture_and_after_the_one_before(size: int) -> None:
-    picture = timeline.draw(read(fleet(size)))
-    assert len(picture.rows) == size and 1 < len(picture.ticks) <= timeline.TICKS + 1
+    picture = timeline.build_timeline(parse_report(fleet(size)))
+    assert len(picture.rows) == size and 1 < len(picture.ticks) <= timeline.MAX_TICKS + 1
     for row in picture.rows:
         assert row.top < picture.bottom
         for bar, following in zip(row.bars, row.bars[1:], strict=False):
-            assert following.left >= round(bar.left + bar.width, 2) - 0.02 - timeline.THINNEST
+            assert (
+                following.left
+                >= round(bar.left + bar.width, 2) - 0.02 - timeline.MIN_BAR_WIDTH_PERCENT
+            )
         assert all(bar.left >= 0 and bar.left + bar.width <= 100 for bar in row.bars)
 
 
 def test_stages_of_an_old_report_without_their_begin_follow_each_other() -> None:
     stages = [{"stage": "lock", "seconds": 5.0}, {"stage": "driver", "seconds": 15.0}]
-    (row,) = timeline.draw(read(one(stages=stages, began=1.0))).rows
+    (row,) = timeline.build_timeline(parse_report(one(stages=stages, began=1.0))).rows
     lock, driver = row.bars
     assert driver.left == pytest.approx(lock.left + lock.width, abs=0.02)
     assert driver.width == pytest.approx(3 * lock.width, abs=0.05)
@@ -283,7 +286,7 @@ def test_stages_of_an_old_report_without_their_begin_follow_each_other() -> None
     ],
 )
 def test_a_duration_is_said_as_a_person_does(seconds: float, said: str) -> None:
-    assert html.duration(seconds) == said
+    assert html.format_duration(seconds) == said
 
 
 def test_what_was_not_passed_of_a_validation_comes_first() -> None:
@@ -292,7 +295,7 @@ def test_what_was_not_passed_of_a_validation_comes_first() -> None:
         "mlulink": {"verdict": "SKIPPED", "why": "it needs 2 cards"},
         "pcie": {"verdict": "FAILED", "why": EVIL, "rates": {"host to device GB/s": 6.31}},
     }
-    text = html.render(one(validation=tests))
+    text = html.render_page(one(validation=tests))
     assert EVIL not in text and "host to device GB/s 6.31" in text
     assert text.index("FAILED") < text.index("SKIPPED") < text.index("PASSED")
-    assert 'id="validation"' not in html.render(one())
+    assert 'id="validation"' not in html.render_page(one())

@@ -7,10 +7,10 @@ import pytest
 
 from fleet.release import host_paths
 from fleet.release.model import Patch
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import container, packages
-from operations.patches import changes, decide, patched
-from operations.stage import Options
+from operations.patches import apply_patch, decide, group_by_file
+from operations.stage import HostOptions
 from tests.unit.conftest import BARE, probe
 
 SHA = "0" * 64
@@ -18,23 +18,23 @@ SHA = "0" * 64
 
 def test_a_substitution_applies_as_often_as_it_says() -> None:
     patch = Patch(file="/f", find="torch>=1.10", replace="torch>=1.9", sha256=SHA)
-    assert patched("a torch>=1.10 b", patch) == "a torch>=1.9 b"
+    assert apply_patch("a torch>=1.10 b", patch) == "a torch>=1.9 b"
 
 
 @pytest.mark.parametrize("text", ["", "torch>=1.9", "torch>=1.10 torch>=1.10"])
 def test_an_anchor_that_is_absent_or_ambiguous_is_refused(text: str) -> None:
     patch = Patch(file="/f", find="torch>=1.10", replace="torch>=1.9", sha256=SHA)
     with pytest.raises(ValueError, match="times, the patch expects 1"):
-        patched(text, patch)
+        apply_patch(text, patch)
 
 
 def test_an_insertion_keeps_its_anchor() -> None:
     patch = Patch(file="/f", after="one\n", insert="two\n", sha256=SHA)
-    assert patched("one\nthree\n", patch) == "one\ntwo\nthree\n"
+    assert apply_patch("one\nthree\n", patch) == "one\ntwo\nthree\n"
 
 
 def test_a_replacement_is_the_whole_file() -> None:
-    assert patched("old", Patch(file="/f", content="new", sha256=SHA)) == "new"
+    assert apply_patch("old", Patch(file="/f", content="new", sha256=SHA)) == "new"
 
 
 def test_a_patch_is_of_one_kind() -> None:
@@ -42,57 +42,57 @@ def test_a_patch_is_of_one_kind() -> None:
         Patch(file="/f", find="a", replace="b", content="c", sha256=SHA)
 
 
-def with_patches(wanted: Wanted, *patches: Patch) -> Wanted:
+def with_patches(wanted: ReleaseTarget, *patches: Patch) -> ReleaseTarget:
     return replace(wanted, release=wanted.release.model_copy(update={"patches": patches}))
 
 
-def test_a_replacement_may_lie_in_the_store_whose_lock_says_its_sum(wanted: Wanted) -> None:
+def test_a_replacement_may_lie_in_the_store_whose_lock_says_its_sum(wanted: ReleaseTarget) -> None:
     patch = Patch(file="/home/share/model_mlu/a.py", store="weights/model.bin")
-    (change,) = changes(with_patches(wanted, patch))
+    (change,) = group_by_file(with_patches(wanted, patch))
     assert change("old") == "weights"
-    assert change.known == hashlib.sha256(b"weights").hexdigest()
+    assert change.expected_sha256 == hashlib.sha256(b"weights").hexdigest()
 
 
-def test_two_patches_of_one_file_are_one_change_to_it(wanted: Wanted) -> None:
+def test_two_patches_of_one_file_are_one_change_to_it(wanted: ReleaseTarget) -> None:
     one = Patch(file="/home/share/model_mlu/a.py", find="a", replace="b", sha256=SHA)
     two = Patch(file=one.file, after="b", insert="c", sha256="1" * 64)
-    (change,) = changes(with_patches(wanted, one, two))
-    assert change("a") == "bc" and change.known == "1" * 64
+    (change,) = group_by_file(with_patches(wanted, one, two))
+    assert change("a") == "bc" and change.expected_sha256 == "1" * 64
 
 
-def test_without_a_sum_the_file_must_stay_what_the_patch_made_of_it(wanted: Wanted) -> None:
+def test_without_a_sum_the_file_must_stay_what_the_patch_made_of_it(wanted: ReleaseTarget) -> None:
     patch = Patch(file="/home/share/model_mlu/a.py", find="old", replace="new")
-    (change,) = changes(with_patches(wanted, patch))
+    (change,) = group_by_file(with_patches(wanted, patch))
     path = "/data/share/model_mlu/a.py"
-    assert not change.done(probe(*BARE, f"file|{path}|{SHA}"))
-    stamped = (*BARE, f"stamp|{change.stamp}|{SHA}")
-    assert change.done(probe(*stamped, f"file|{path}|{SHA}"))
-    assert not change.done(probe(*stamped, f"file|{path}|{'1' * 64}"))
-    (other,) = changes(with_patches(wanted, patch.model_copy(update={"replace": "newer"})))
-    assert not other.done(probe(*stamped, f"file|{path}|{SHA}"))
+    assert not change.is_applied(probe(*BARE, f"file|{path}|{SHA}"))
+    stamped = (*BARE, f"stamp|{change.stamp_name}|{SHA}")
+    assert change.is_applied(probe(*stamped, f"file|{path}|{SHA}"))
+    assert not change.is_applied(probe(*stamped, f"file|{path}|{'1' * 64}"))
+    (other,) = group_by_file(with_patches(wanted, patch.model_copy(update={"replace": "newer"})))
+    assert not other.is_applied(probe(*stamped, f"file|{path}|{SHA}"))
 
 
 def test_what_no_mount_has_is_the_containers_own_and_comes_with_its_packages(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     patch = Patch(file="/torch/venv/site-packages/a.py", content="x")
     patched_too = with_patches(wanted, patch)
-    (change,) = changes(patched_too)
-    assert change.container == "torch" and change.path == patch.file
-    assert decide(patched_too, probe(*BARE), Options()) == []
-    assert packages.decide(patched_too, probe(*BARE), Options())[-1] == (
+    (change,) = group_by_file(patched_too)
+    assert change.container_name == "torch" and change.path == patch.file
+    assert decide(patched_too, probe(*BARE), HostOptions()) == []
+    assert packages.decide(patched_too, probe(*BARE), HostOptions())[-1] == (
         "patch a.py in the container"
     )
-    done = probe(*BARE, f"file|torch:{patch.file}|{change.known}")
-    assert "patch a.py in the container" not in packages.decide(patched_too, done, Options())
+    done = probe(*BARE, f"file|torch:{patch.file}|{change.expected_sha256}")
+    assert "patch a.py in the container" not in packages.decide(patched_too, done, HostOptions())
     # its original is in the image only
     assert container.spec_digest(patched_too, done) != container.spec_digest(wanted, done)
 
 
-def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: Wanted) -> None:
+def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: ReleaseTarget) -> None:
     patch = Patch(file="/torch/venv/site-packages/a.py", find="x", replace="xx")
     own = with_patches(wanted, patch)
-    (change,) = changes(own)
+    (change,) = group_by_file(own)
     label = container.spec_digest(own, probe(*BARE))
     there = (
         *BARE,
@@ -106,16 +106,16 @@ def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: Wante
         (f"{'1' * 64} id0", []),  # made in an earlier container: this one has the original
         (f"{'1' * 64} id1", [f"recreate container torch: {patch.file} was edited"]),
     ):
-        seen = probe(*there, f"stamp|{change.stamp}|{stamp}")
-        assert container.decide(own, seen, Options()) == todo
+        seen = probe(*there, f"stamp|{change.stamp_name}|{stamp}")
+        assert container.decide(own, seen, HostOptions()) == todo
 
 
-def test_weights_come_again_when_a_patch_of_their_code_changes(wanted: Wanted) -> None:
+def test_weights_come_again_when_a_patch_of_their_code_changes(wanted: ReleaseTarget) -> None:
     (tiny,) = wanted.release.weights
     patch = Patch(file=f"{tiny.target}/model.py", content="x")
     before, after = (
-        host_paths.made_from(wanted, tiny),
-        host_paths.made_from(with_patches(wanted, patch), tiny),
+        host_paths.weights_digest(wanted, tiny),
+        host_paths.weights_digest(with_patches(wanted, patch), tiny),
     )
     other = with_patches(wanted, patch.model_copy(update={"file": f"{tiny.target}-2/model.py"}))
-    assert before != after and host_paths.made_from(other, tiny) == before
+    assert before != after and host_paths.weights_digest(other, tiny) == before

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from fleet.errors import InvalidInput
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from mlufleet.connect import open_files, private_keys
 from mlufleet.run import launcher
 from tests.unit.test_cli import native
@@ -91,7 +91,7 @@ def test_a_key_with_a_passphrase_comes_from_the_agent_or_is_named(
     ],
 )
 def test_what_is_no_key_is_named_before_the_first_connection(
-    site: Path, wanted: Wanted, tmp_path: Path, content: str | None, said: str
+    site: Path, wanted: ReleaseTarget, tmp_path: Path, content: str | None, said: str
 ) -> None:
     key = tmp_path / "key"
     if content is not None:
@@ -100,7 +100,7 @@ def test_what_is_no_key_is_named_before_the_first_connection(
         site, release=str(site / "small.yml"), store=str(site / "store"), ssh_key=str(key)
     )
     with pytest.raises(InvalidInput) as error:
-        launcher.validated(inventory)
+        launcher.validate_inventory(inventory)
     assert f"{inventory}: a: " in str(error.value) and said in str(error.value)
 
 
@@ -130,14 +130,14 @@ def test_the_limit_of_open_files_is_raised_to_what_is_needed(
         setrlimit=lambda which, limits: said.append(limits),
     )
     monkeypatch.setattr(open_files, "resource", stub)
-    open_files.allow(range(hosts))
+    open_files.raise_limit(range(hosts))
     assert said == ([] if set_to is None else [(set_to, hard)])
 
 
 def test_a_hard_limit_that_is_too_low_is_told_before_anything_starts(
-    site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_files.resource, "getrlimit", lambda which: (40, 40))
     inventory = native(site, release=str(site / "small.yml"), store=str(site / "store"))
     with pytest.raises(InvalidInput, match=r"1 hosts need up to 162 open files .*`ulimit -Hn`"):
-        launcher.validated(inventory)
+        launcher.validate_inventory(inventory)

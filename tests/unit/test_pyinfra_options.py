@@ -13,7 +13,7 @@ from mlufleet.run import launcher
 @pytest.mark.parametrize("option", ["--sudo-user", "--limit", "--data", "--shell-executable"])
 def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> None:
     with pytest.raises(InvalidInput, match=f"'{option}' requires an argument"):
-        launcher.look("no-such-inventory.py", (option,))
+        launcher.dry_run_report("no-such-inventory.py", (option,))
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> No
 )
 def test_a_value_that_is_none_of_its_option_is_wrong_input(words: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput, match="is not a valid"):
-        launcher.parsed(words)
+        launcher.parse_pyinfra_options(words)
 
 
 def test_options_that_are_data_are_looked_at_as_data() -> None:
-    said = launcher.parsed(["--key", "/none", "--user", "ops", "--data", "cards=2"])
+    said = launcher.parse_pyinfra_options(["--key", "/none", "--user", "ops", "--data", "cards=2"])
 
-    assert launcher.override(said["data"], said) == {
+    assert launcher.parse_data_overrides(said["data"], said) == {
         "cards": 2,
         "ssh_key": "/none",
         "ssh_user": "ops",
@@ -43,7 +43,7 @@ def test_options_that_are_data_are_looked_at_as_data() -> None:
 @pytest.mark.parametrize("word", ["cards", "=8", ""])
 def test_data_without_a_name_are_refused(word: str) -> None:
     with pytest.raises(InvalidInput, match="say KEY=VALUE"):
-        launcher.override([word])
+        launcher.parse_data_overrides([word])
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_nobody_is_asked_whether_to_go_on(
         started.append(words)
         raise Started
 
-    monkeypatch.setattr(launcher, "validated", lambda *_: [])
-    monkeypatch.setattr("mlufleet.journal.journal.ready", lambda: None)
+    monkeypatch.setattr(launcher, "validate_inventory", lambda *_: [])
+    monkeypatch.setattr("mlufleet.journal.journal.check_writable", lambda: None)
     monkeypatch.setattr(launcher.subprocess, "Popen", popen)
     with pytest.raises(Started):
-        launcher.run("fleet.py", options)
+        launcher.run_deploy("fleet.py", options)
 
     assert tuple(started[0][5:]) == said

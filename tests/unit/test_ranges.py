@@ -11,7 +11,7 @@ from fleet.inventory import ranges
 
 
 def names(pattern: str) -> list[str]:
-    return [host.name for host in ranges.expand(pattern)]
+    return [host.name for host in ranges.expand_pattern(pattern)]
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_a_range_is_the_names_as_they_would_be_written_out(pattern: str, said: l
 )
 def test_a_range_that_cannot_be_meant_is_refused_at_once(pattern: str, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
-        ranges.expand(pattern)
+        ranges.expand_pattern(pattern)
 
 
 def test_as_many_hosts_as_are_allowed() -> None:
-    assert len(set(names("m[1-100][001-100]"))) == len(names("m[0001-9999,x]")) == ranges.MOST
+    assert len(set(names("m[1-100][001-100]"))) == len(names("m[0001-9999,x]")) == ranges.MAX_HOSTS
 
 
 def test_every_span_of_two_digits_counts_as_numbers_do() -> None:
@@ -75,7 +75,7 @@ def test_every_span_of_two_digits_counts_as_numbers_do() -> None:
             assert names(pattern) == [f"{n:02}" for n in range(low, high + 1, step)]
         else:
             with pytest.raises(ValueError, match="comes before"):
-                ranges.expand(pattern)
+                ranges.expand_pattern(pattern)
 
 
 WORDS = st.text("abcxyz019_.", min_size=1, max_size=4)
@@ -85,11 +85,12 @@ LISTS = st.lists(WORDS, min_size=1, max_size=4)
 @given(st.lists(st.tuples(WORDS, LISTS), max_size=4), WORDS)
 def test_several_brackets_are_their_product(pieces: list[tuple[str, list[str]]], end: str) -> None:
     pattern = "".join(f"{text}[{','.join(items)}]" for text, items in pieces) + end
-    found = ranges.expand(pattern)
-    assert [host.parts for host in found] == list(product(*(items for _, items in pieces)))
+    found = ranges.expand_pattern(pattern)
+    assert [host.bracket_values for host in found] == list(product(*(items for _, items in pieces)))
     for host in found:
         assert (
-            host.name == "".join(t + p for (t, _), p in zip(pieces, host.parts, strict=True)) + end
+            host.name
+            == "".join(t + p for (t, _), p in zip(pieces, host.bracket_values, strict=True)) + end
         )
 
 
@@ -99,19 +100,19 @@ def test_any_text_is_names_without_brackets_or_an_error(pattern: str) -> None:
         found = names(pattern)
     except ValueError:
         return
-    assert 1 <= len(found) <= ranges.MOST
+    assert 1 <= len(found) <= ranges.MAX_HOSTS
     assert not any("[" in name or "]" in name for name in found)
 
 
 def test_placeholders_are_filled_wherever_a_text_is() -> None:
-    host = ranges.expand("mlu[01-02].rack[a-b]")[1]
+    host = ranges.expand_pattern("mlu[01-02].rack[a-b]")[1]
     value = {
         "x": ["{name}", ("{1}-{2}-{1:d}",)],
         "{1}": 5,
         "shell": "${1} {{1}} {} ${HOME}",
         "no": None,
     }
-    assert ranges.filled(value, host) == {
+    assert ranges.fill_placeholders(value, host) == {
         "x": ["mlu01.rackb", ("01-b-1",)],
         "{1}": 5,
         "shell": "${1} {{1}} {} ${HOME}",
@@ -122,4 +123,4 @@ def test_placeholders_are_filled_wherever_a_text_is() -> None:
 @pytest.mark.parametrize("text", ["{3}", "{0}", "{nmae}", "x{01}"])
 def test_a_placeholder_of_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"stands for nothing; here there are \{name\}, \{1\}, "):
-        ranges.filled(text, ranges.expand("m[1-2][3-4]")[0])
+        ranges.fill_placeholders(text, ranges.expand_pattern("m[1-2][3-4]")[0])

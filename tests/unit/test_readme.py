@@ -10,7 +10,7 @@ import yaml
 
 from fleet import inventory
 from fleet.inventory import HostData
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from tests.unit.test_groups import limited, loaded
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -28,7 +28,7 @@ def snippets(kind: str, site: Path) -> list[str]:
     return [re.sub("|".join(own), lambda word: own[word[0]], text) for text in found]
 
 
-def test_the_ranges(site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ranges(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(site))
     (site / "passwords").mkdir()
     names = [f"mlu{n:02}.rack{rack}" for n in range(1, 41) for rack in (1, 2)]
@@ -44,7 +44,7 @@ def test_the_ranges(site: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch)
     assert sorted(cards.values()) == [(0, 1, 2, 3), (4, 6)]
 
 
-def test_the_table(site: Path, wanted: Wanted) -> None:
+def test_the_table(site: Path, wanted: ReleaseTarget) -> None:
     (text,) = snippets("csv", site)
     (site / "fleet.csv").write_text(text)
     entries = inventory.read(site / "fleet.csv")
@@ -52,7 +52,7 @@ def test_the_table(site: Path, wanted: Wanted) -> None:
     assert entries[7][1]["groups"] == ("rack1", "x8")
 
 
-def test_inventories_in_python(site: Path, wanted: Wanted) -> None:
+def test_inventories_in_python(site: Path, wanted: ReleaseTarget) -> None:
     own, of_ansible = snippets("python", site)
     (site / "lab.csv").write_text(f"name,store,groups\na,{site}/store,r\nb,{site}/store,\n")
     (site / "own.py").write_text(own)

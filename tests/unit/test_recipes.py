@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fleet.release import files
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 
 
@@ -28,11 +28,11 @@ def test_a_skeleton_is_a_release_once_its_placeholders_are_filled(tmp_path: Path
     }
     filled = re.sub(r"<[^>]+>", lambda found: versions.get(found[0], "file"), text)
     path.write_text(filled)
-    release = files.load(path)
+    release = files.load_release(path)
     assert release.name == "mine" and release.driver.version == "5.10.22"
     # its comments are examples that hold as well
     path.write_text(re.sub(r"^# (patches:|  - \{)", r"\1", filled, flags=re.MULTILINE))
-    assert files.load(path).patches
+    assert files.load_release(path).patches
 
 
 def test_a_skeleton_is_no_release_before(tmp_path: Path) -> None:
@@ -55,7 +55,9 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_release_is_shown_for_a_host_without_connecting(site: Path, wanted: Wanted) -> None:
+def test_a_release_is_shown_for_a_host_without_connecting(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     (site / "fleet.py").write_text(
         f"fleet = [('mlu1', {{'release': '{site}/small.yml', 'store': '{site}/store',"
         " 'cards': 3, 'ssh_hostname': '192.0.2.1'})]\n"

@@ -9,21 +9,21 @@ from mlufleet.reference import release_format
 
 
 def test_the_page_is_that_of_the_models() -> None:
-    written = release_format.EXAMPLE.with_name("release.md").read_text()
-    assert written == release_format.page(), "make docs"
+    written = release_format.EXAMPLE_FILE.with_name("release.md").read_text()
+    assert written == release_format.render_page(), "make docs"
 
 
 def test_the_example_is_a_release() -> None:
-    assert files.load(release_format.EXAMPLE).name == "example"
+    assert files.load_release(release_format.EXAMPLE_FILE).name == "example"
 
 
 def test_every_field_has_a_meaning_and_an_example() -> None:
-    data = yaml.safe_load(release_format.EXAMPLE.read_text())
-    for model in release_format.models():
-        found = list(release_format.examples(model, data))
+    data = yaml.safe_load(release_format.EXAMPLE_FILE.read_text())
+    for model in release_format.list_models():
+        found = list(release_format.find_examples(model, data))
         assert model.__doc__ and found, model
         for name in model.model_fields:
-            assert release_format.meanings(model).get(name), (
+            assert release_format.read_field_descriptions(model).get(name), (
                 f"{model.__name__}.{name} has no comment"
             )
             assert any(name in one for one in found), f"{model.__name__}.{name} is in no example"

@@ -8,14 +8,14 @@ from fleet.errors import InvalidInput
 from fleet.release import files
 
 
-@pytest.mark.parametrize("path", sorted(files.RELEASES.glob("*.yml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(files.RELEASES_FOLDER.glob("*.yml")), ids=lambda p: p.stem)
 def test_every_release_of_the_project_is_valid(path: Path) -> None:
-    for variant in files.variants(path) or [None]:
-        assert files.load(path, variant).name == path.stem
+    for variant in files.list_variants(path) or [None]:
+        assert files.load_release(path, variant).name == path.stem
 
 
 def test_every_tutorial_of_the_vendor_is_a_release() -> None:
-    assert {path.stem for path in files.RELEASES.glob("*.yml")} == {
+    assert {path.stem for path in files.RELEASES_FOLDER.glob("*.yml")} == {
         "baichuan-7b",
         "chatglm-6b",
         "chatglm2-6b",
@@ -29,8 +29,8 @@ def test_every_tutorial_of_the_vendor_is_a_release() -> None:
 
 
 def test_the_tool_and_the_driver_are_those_of_the_images_generation() -> None:
-    for path in files.RELEASES.glob("*.yml"):
-        release = files.load(path)
+    for path in files.RELEASES_FOLDER.glob("*.yml"):
+        release = files.load_release(path)
         if release.migration:
             folder = "torch_gpu2mlu/" if "torch1.13" in release.image.reference else ""
             assert release.migration.tool == f"/torch/src/catch/tools/{folder}torch_gpu2mlu.py"
@@ -50,11 +50,11 @@ def test_variants_exclude_each_other_and_one_is_chosen(site: Path) -> None:
     path = site / "small.yml"
     path.write_text(path.read_text() + "variant: infer" + VARIANTS)
     (site / "other.yml").write_text("extends: small\nvariant: train\n")
-    asks, trains = files.load(path), files.load(site / "other.yml")
-    assert files.variants(site / "other.yml") == ["infer", "train"]
+    asks, trains = files.load_release(path), files.load_release(site / "other.yml")
+    assert files.list_variants(site / "other.yml") == ["infer", "train"]
     assert asks.summary == "asks" and asks.patches and not trains.summary
     assert not trains.patches and trains.migration and trains.migration.trees == ()
-    assert files.load(path, "train") == trains and asks.digest != trains.digest
+    assert files.load_release(path, "train") == trains and asks.digest != trains.digest
 
 
 @pytest.mark.parametrize("chosen", ["", "variant: both", "variant: []"])
@@ -71,7 +71,7 @@ def test_what_is_wrong_in_a_variant_is_told_where_it_stands(site: Path) -> None:
 
 
 def test_the_tutorial_patch_ends_in_the_vendors_own_patched_file() -> None:
-    (patch,) = files.load(files.find("baichuan-7b")).patches
+    (patch,) = files.load_release(files.find_release("baichuan-7b")).patches
     assert patch.sha256.startswith("0a5bf632") and patch.file.endswith("modeling_utils.py")
 
 
@@ -81,7 +81,7 @@ def broken(site: Path, old: str, new: str) -> str:
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(InvalidInput) as error:
-        files.load(path)
+        files.load_release(path)
     return str(error.value)
 
 
@@ -113,7 +113,7 @@ def test_weights_must_link_into_a_source(site: Path) -> None:
 
 def test_a_missing_release_lists_those_that_exist() -> None:
     with pytest.raises(InvalidInput, match="baichuan-7b"):
-        files.find("baichuan-8b")
+        files.find_release("baichuan-8b")
 
 
 def test_extends_merges_named_lists_by_name(site: Path) -> None:
@@ -122,7 +122,7 @@ def test_extends_merges_named_lists_by_name(site: Path) -> None:
         "driver: {version: 5.10.22}\n"
         "sources: [{name: model, tag: v2}]\n"
     )
-    release = files.load(site / "other.yml")
+    release = files.load_release(site / "other.yml")
     assert release.driver.version == "5.10.22" and "centos7" in release.driver.packages
     assert [(s.tag, s.bundle) for s in release.sources] == [("v2", "model.bundle")]
 
@@ -130,7 +130,7 @@ def test_extends_merges_named_lists_by_name(site: Path) -> None:
 def test_extending_itself_is_refused(site: Path) -> None:
     (site / "other.yml").write_text("extends: other\nname: other\n")
     with pytest.raises(InvalidInput, match="extends itself"):
-        files.load(site / "other.yml")
+        files.load_release(site / "other.yml")
 
 
 @pytest.mark.parametrize(

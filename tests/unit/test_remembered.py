@@ -6,23 +6,23 @@ import pytest
 
 from fleet.errors import InvalidInput
 from fleet.release import snapshot
-from fleet.release.target import Wanted, of_host
+from fleet.release.target import ReleaseTarget, load_host_target
 
 
-def test_a_release_comes_back_from_a_host_as_it_went(wanted: Wanted, tmp_path: Path) -> None:
-    text = snapshot.document(wanted).read_text()
-    said = snapshot.restore(text, tmp_path / "back", "host", str(wanted.store))
+def test_a_release_comes_back_from_a_host_as_it_went(wanted: ReleaseTarget, tmp_path: Path) -> None:
+    text = snapshot.write_snapshot(wanted).read_text()
+    said = snapshot.restore_snapshot(text, tmp_path / "back", "host", str(wanted.store))
     assert said["releases"] is None
-    back = of_host({**said, "store": str(wanted.store)})
+    back = load_host_target({**said, "store": str(wanted.store)})
     assert back.release == wanted.release and back.lock == wanted.lock
     assert back.identity == wanted.identity
 
 
-def test_a_store_that_lacks_its_files_is_named(wanted: Wanted, tmp_path: Path) -> None:
-    text = snapshot.document(wanted).read_text()
+def test_a_store_that_lacks_its_files_is_named(wanted: ReleaseTarget, tmp_path: Path) -> None:
+    text = snapshot.write_snapshot(wanted).read_text()
     (wanted.store / "driver.deb").unlink()
     with pytest.raises(InvalidInput, match=r"driver\.deb: missing"):
-        snapshot.restore(text, tmp_path / "other", "host", str(wanted.store))
+        snapshot.restore_snapshot(text, tmp_path / "other", "host", str(wanted.store))
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_store_that_lacks_its_files_is_named(wanted: Wanted, tmp_path: Path) -
 )
 def test_what_is_no_document_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
-        snapshot.restore(text, tmp_path, "host", "store")
+        snapshot.restore_snapshot(text, tmp_path, "host", "store")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fleet.errors import TABLE, Exit, Failure
+from fleet.errors import FAILURE_TABLE, ExitStatus, Failure
 from mlufleet.cli import doctor
-from mlufleet.journal.journal import Journal, read
+from mlufleet.journal.journal import Journal, read_events
 from mlufleet.report import derive, model, terminal
 
 
@@ -58,7 +58,7 @@ EVENTS = [
 
 
 def test_every_host_is_accounted_for() -> None:
-    result = derive.derive([*EVENTS, event("end")], "r")
+    result = derive.derive_report([*EVENTS, event("end")], "r")
     statuses = {name: host["status"] for name, host in result["hosts"].items()}
     assert statuses == {
         "a": "ok",
@@ -68,26 +68,26 @@ def test_every_host_is_accounted_for() -> None:
         "e": "skipped",
     }
     assert result["hosts"]["c"]["failure"]["code"] == "ENGINE"
-    assert result["exit"] == Exit.FAILED
+    assert result["exit"] == ExitStatus.FAILED
 
 
 def test_a_host_that_never_reached_its_smoke_test_is_not_called_ok() -> None:
     events = [event("hosts", names=["a"]), observed("a", "driver", "smoke"), done("a", "driver")]
-    result = derive.derive(events, "r")
-    assert result["hosts"]["a"]["status"] == "skipped" and result["exit"] == Exit.FAILED
+    result = derive.derive_report(events, "r")
+    assert result["hosts"]["a"]["status"] == "skipped" and result["exit"] == ExitStatus.FAILED
 
 
 def test_what_is_wrong_with_a_host_that_can_be_provisioned_is_told_and_does_not_fail_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     events = [event("hosts", names=["a"]), event("note", "a", text="slow [login]"), observed("a")]
-    result = derive.derive(events, "r")
-    assert result["hosts"]["a"]["notes"] == ["slow [login]"] and result["exit"] == Exit.OK
-    terminal.summary(result, tmp_path)
-    doctor.show(result)
+    result = derive.derive_report(events, "r")
+    assert result["hosts"]["a"]["notes"] == ["slow [login]"] and result["exit"] == ExitStatus.OK
+    terminal.print_summary(result, tmp_path)
+    doctor.print_health(result)
     said = capsys.readouterr()
     assert "a: slow [login]" in said.err and "a: slow [login]" in said.out
-    assert doctor.findings(result)["a"]["notes"] == ["slow [login]"]
+    assert doctor.health_by_host(result)["a"]["notes"] == ["slow [login]"]
 
 
 def test_what_a_swarm_brought_and_why_it_was_left_is_told(
@@ -101,14 +101,14 @@ def test_what_a_swarm_brought_and_why_it_was_left_is_told(
         event("transfer", "a", title="older", sent=1_000_000),
         event("seeded", sent=50_000_000),
     ]
-    result = derive.derive(events, "r")
+    result = derive.derive_report(events, "r")
     assert (result["hosts"]["a"]["sent"], result["hosts"]["a"]["swarmed"]) == (31e6, 70e6)
     assert result["seeded"] == 50e6
-    terminal.summary(result, tmp_path)
+    terminal.print_summary(result, tmp_path)
     said = " ".join(capsys.readouterr().err.split())
     assert "a: image: it left the swarm (too slow), the rest came by SSH" in said
     assert "70 MB came by swarms; 81 MB left this machine" in said
-    assert "70 MB came by a swarm, 31 MB by SSH" in model.read(result).hosts["a"].remarks
+    assert "70 MB came by a swarm, 31 MB by SSH" in model.parse_report(result).hosts["a"].remarks
 
 
 def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
@@ -132,36 +132,39 @@ def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
         *stage("image", 32, 50),
         transfer("weights", 55, 10),
     ]
-    host = derive.derive(events, "r")["hosts"]["a"]
+    host = derive.derive_report(events, "r")["hosts"]["a"]
     # 11 to 32 of the image, and all of the weights, whose stage never came
     assert host["ahead"] == 31
     assert "31 s that other stages took" in " ".join(
-        model.read({"hosts": {"a": host}}).hosts["a"].remarks
+        model.parse_report({"hosts": {"a": host}}).hosts["a"].remarks
     )
 
 
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
-        ([event("hosts", names=["a"]), observed("a")], Exit.OK),
-        ([unreachable("d")], Exit.UNREACHABLE),
-        ([unreachable("d"), failed("c")], Exit.FAILED),
-        ([event("end", interrupted=True), failed("c")], Exit.INTERRUPTED),
-        ([event("hosts", names=["a"]), observed("a", "driver"), event("end", dry=True)], Exit.OK),
+        ([event("hosts", names=["a"]), observed("a")], ExitStatus.OK),
+        ([unreachable("d")], ExitStatus.UNREACHABLE),
+        ([unreachable("d"), failed("c")], ExitStatus.FAILED),
+        ([event("end", interrupted=True), failed("c")], ExitStatus.INTERRUPTED),
+        (
+            [event("hosts", names=["a"]), observed("a", "driver"), event("end", dry=True)],
+            ExitStatus.OK,
+        ),
     ],
 )
-def test_exit_status(events: list[dict[str, Any]], expected: Exit) -> None:
-    assert derive.derive(events, "r")["exit"] == expected
+def test_exit_status(events: list[dict[str, Any]], expected: ExitStatus) -> None:
+    assert derive.derive_report(events, "r")["exit"] == expected
 
 
 @pytest.mark.parametrize(("dry", "status"), [(True, "failed"), (False, "skipped")])
 def test_a_dry_run_says_which_hosts_would_be_refused(dry: bool, status: str) -> None:
     refusal = {k: failed("a")[k] for k in ("stage", "code", "sentence", "remedy", "tail")}
     seen = {**observed("a", "driver"), "refusal": refusal}
-    result = derive.derive([event("hosts", names=["a"]), seen, event("end", dry=dry)], "r")
+    result = derive.derive_report([event("hosts", names=["a"]), seen, event("end", dry=dry)], "r")
     assert result["hosts"]["a"]["status"] == status
     assert result["hosts"]["a"]["failure"] == (refusal if dry else None)
-    assert result["exit"] == Exit.FAILED
+    assert result["exit"] == ExitStatus.FAILED
 
 
 def test_a_journal_cut_in_its_last_line_still_gives_a_report(tmp_path: Path) -> None:
@@ -169,14 +172,14 @@ def test_a_journal_cut_in_its_last_line_still_gives_a_report(tmp_path: Path) -> 
     journal.append("hosts", names=["a"])
     with (tmp_path / "runs/one/journal.jsonl").open("a") as stream:
         stream.write('{"kind": "obs')
-    assert [e["kind"] for e in read(tmp_path / "runs/one")] == ["run", "hosts"]
-    result = derive.write(tmp_path / "runs/one")
+    assert [e["kind"] for e in read_events(tmp_path / "runs/one")] == ["run", "hosts"]
+    result = derive.write_report(tmp_path / "runs/one")
     assert result["hosts"]["a"]["status"] == "skipped"
     assert (tmp_path / "runs/latest/report.json").is_file()
 
 
 def test_every_failure_code_has_a_remedy() -> None:
-    assert all(meaning and remedy for meaning, remedy in TABLE.values())
+    assert all(meaning and remedy for meaning, remedy in FAILURE_TABLE.values())
     with pytest.raises(ValueError, match="unknown failure code"):
         Failure("NO_SUCH")
 
@@ -191,9 +194,9 @@ def test_models_of_cards_are_in_the_report_and_the_table(
         versions={"driver": "5.10.10", "cards": 3},
         models={"x": "MLU370-X8", "y": "MLU370-X8", "z": "MLU370-X4"},
     )
-    result = derive.derive([event("hosts", names=["a", "b"]), seen, observed("b")], "r")
+    result = derive.derive_report([event("hosts", names=["a", "b"]), seen, observed("b")], "r")
     assert result["hosts"]["a"]["models"]["z"] == "MLU370-X4" and not result["hosts"]["b"]["models"]
-    assert terminal.boards(result["hosts"]["a"]) == "3 MLU370-X8, MLU370-X4"
-    assert terminal.boards(result["hosts"]["b"]) == ""
-    terminal.summary(result, tmp_path)
+    assert terminal.describe_cards(result["hosts"]["a"]) == "3 MLU370-X8, MLU370-X4"
+    assert terminal.describe_cards(result["hosts"]["b"]) == ""
+    terminal.print_summary(result, tmp_path)
     assert "MLU370-X8" in capsys.readouterr().err

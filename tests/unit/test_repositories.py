@@ -30,7 +30,9 @@ def make(site: Path, pin: str = "tag: v1") -> tuple[dict[str, str], list[str]]:
         flags=re.M,
     )
     path.write_text(text)
-    lock = locks.make(release_files.load(path), site / "store", lambda name: None, said.append)
+    lock = locks.create_lock(
+        release_files.load_release(path), site / "store", lambda name: None, said.append
+    )
     return lock.commits, said
 
 
@@ -237,7 +239,7 @@ def test_an_origin_that_git_would_take_for_an_option_is_refused(site: Path, url:
     text = path.read_text().replace("bundle: model.bundle, tag: v1", f"url: {url!r}, tag: v1")
     path.write_text(text.replace("'a\\nb'", '"a\\nb"'))
     with pytest.raises(InvalidInput, match="is not an address of a git repository"):
-        release_files.load(path)
+        release_files.load_release(path)
 
 
 def test_an_origin_that_runs_a_program_is_not_asked(site: Path, tmp_path: Path) -> None:
@@ -273,6 +275,6 @@ def test_any_bytes_are_a_bundle_or_said_to_be_none(
     path = tmp_path_factory.getbasetemp() / "any.bundle"
     path.write_bytes(content)
     try:
-        assert git_repositories.head(path).refs is not None
+        assert git_repositories.read_bundle_header(path).refs is not None
     except InvalidInput as error:
         assert str(error).startswith(f"{path}: ")

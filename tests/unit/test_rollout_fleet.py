@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from tests.unit.conftest import BARE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,9 +30,9 @@ PROGRAM = textwrap.dedent(
     monkey.patch_all()
     import gevent
     from fleet.errors import Failure
-    from mlufleet.rollout import conductor, travel
+    from mlufleet.rollout import coordinator, host_rollout
     from mlufleet.rollout.plan import Plan
-    from operations import events
+    from operations.host import events
     from operations.host.failures import fail
 
     def travel_somehow(self, host, kind):
@@ -54,18 +54,18 @@ PROGRAM = textwrap.dedent(
             events.emit(host.name, "stage-done", stage="smoke", changes=["ask"], seconds=1,
                         driver="")
 
-    conductor.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]
+    coordinator.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]
     seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
-    travel.Traveller.travel = travel_somehow
-    find = conductor.wayback.find
+    host_rollout.HostRollout.apply = travel_somehow
+    find = coordinator.rollback.find_target
 
     def find_or_break(host, look, folder):
         if "mlu001" in host.name and "breaks" in os.environ["OPERATOR"]:
             raise RuntimeError("of this host")
         return find(host, look, folder)
 
-    conductor.wayback.find = find_or_break
-    report = conductor.Conductor(Plan(**plan), "test").conduct()
+    coordinator.rollback.find_target = find_or_break
+    report = coordinator.RolloutCoordinator(Plan(**plan), "test").roll_out()
     print(json.dumps(report))
     """
 )
@@ -132,7 +132,7 @@ def simulated(
     ],
 )
 def test_hundreds_of_hosts_are_accounted_for(
-    site: Path, wanted: Wanted, seed: int, bad: float, plan: dict[str, Any]
+    site: Path, wanted: ReleaseTarget, seed: int, bad: float, plan: dict[str, Any]
 ) -> None:
     count = 500 if plan.get("share_of") else 150
     report = simulated(site, seed, bad, count, **plan)
@@ -158,7 +158,9 @@ def test_hundreds_of_hosts_are_accounted_for(
 
 
 @pytest.mark.parametrize("operator", ["says yes", "says no"])
-def test_an_operator_is_asked_after_the_canaries(site: Path, wanted: Wanted, operator: str) -> None:
+def test_an_operator_is_asked_after_the_canaries(
+    site: Path, wanted: ReleaseTarget, operator: str
+) -> None:
     report = simulated(site, 1, 0.0, 6, operator, confirm=True, canary=2, window="3")
     begun = [name for name, host in report["hosts"].items() if host["began"]]
     assert len(begun) == (6 if "yes" in operator else 2)
@@ -166,13 +168,13 @@ def test_an_operator_is_asked_after_the_canaries(site: Path, wanted: Wanted, ope
     assert report["exit"] == (0 if "yes" in operator else 5)
 
 
-def test_a_pause_lies_between_the_canaries_and_the_rest(site: Path, wanted: Wanted) -> None:
+def test_a_pause_lies_between_the_canaries_and_the_rest(site: Path, wanted: ReleaseTarget) -> None:
     report = simulated(site, 1, 0.0, 6, pause=2, canary=2, window="100%")
     spans = sorted((host["began"], host["ended"]) for host in report["hosts"].values())
     assert spans[2][0] - max(end for _, end in spans[:2]) >= 2
 
 
-def test_what_breaks_on_one_host_is_its_own_failure(site: Path, wanted: Wanted) -> None:
+def test_what_breaks_on_one_host_is_its_own_failure(site: Path, wanted: ReleaseTarget) -> None:
     report = simulated(site, 1, 0.0, 6, "breaks", max_fail="1", window="3")
     broken = report["hosts"].pop("@fake/mlu001")
     assert broken["status"] == "failed" and broken["failure"]["code"] == "INTERNAL"

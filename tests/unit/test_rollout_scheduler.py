@@ -38,11 +38,11 @@ def rollouts(draw: st.DrawFn) -> Told:
     )
     told = Told(scheduler)
     bad = draw(st.integers(0, 10))
-    while not scheduler.done:
-        while (host := scheduler.next()) is not None:
+    while not scheduler.is_done:
+        while (host := scheduler.next_host()) is not None:
             if canaries and host not in canaries:
                 assert all(told.ended.get(canary) == "passed" for canary in canaries)
-            scheduler.started(host)
+            scheduler.mark_started(host)
             told.started.append(host)
             assert len(scheduler.running) <= scheduler.window
             for group, most in scheduler.share.items():
@@ -51,7 +51,7 @@ def rollouts(draw: st.DrawFn) -> Told:
         host = draw(st.sampled_from(sorted(scheduler.running)))
         end = draw(st.sampled_from(ENDS)) if draw(st.integers(0, 9)) < bad else "passed"
         before = scheduler.broken
-        scheduler.ended(host, passed=end == "passed", broken=end == "broken")
+        scheduler.mark_ended(host, passed=end == "passed", broken=end == "broken")
         told.ended[host] = end
         assert scheduler.broken == before + (end == "broken")
         if draw(st.integers(0, 99)) == 0:
@@ -81,39 +81,39 @@ def test_it_stops_for_a_reason_and_for_no_other(told: Told) -> None:
 
 def test_a_failed_canary_leaves_all_others_alone() -> None:
     scheduler = Scheduler(["a", "b", "c"], canaries=["a"], window=3, max_fail=3)
-    assert scheduler.next() == "a"
-    scheduler.started("a")
-    assert scheduler.next() is None
-    scheduler.ended("a", passed=False, broken=True)
-    assert scheduler.stopped == "canary" and scheduler.done
+    assert scheduler.next_host() == "a"
+    scheduler.mark_started("a")
+    assert scheduler.next_host() is None
+    scheduler.mark_ended("a", passed=False, broken=True)
+    assert scheduler.stopped == "canary" and scheduler.is_done
     assert scheduler.waiting == ["b", "c"]
 
 
 def test_a_busy_canary_has_proved_nothing() -> None:
     scheduler = Scheduler(["a", "b"], canaries=["a"], window=2, max_fail=2)
-    scheduler.started("a")
-    scheduler.ended("a", passed=False, broken=False)
+    scheduler.mark_started("a")
+    scheduler.mark_ended("a", passed=False, broken=False)
     assert scheduler.stopped == "canary"
 
 
 def test_hosts_that_were_broken_before_spend_the_budget() -> None:
     assert Scheduler(["a"], broken=2, max_fail=1).stopped == "budget"
-    assert Scheduler(["a"], broken=1, max_fail=1).next() == "a"
+    assert Scheduler(["a"], broken=1, max_fail=1).next_host() == "a"
 
 
 def test_a_slow_host_holds_back_nobody() -> None:
     scheduler = Scheduler([f"h{i}" for i in range(10)], window=2, max_fail=0)
-    scheduler.started("h0")
+    scheduler.mark_started("h0")
     for i in range(1, 10):
-        assert scheduler.next() == f"h{i}"
-        scheduler.started(f"h{i}")
-        assert scheduler.next() is None
-        scheduler.ended(f"h{i}", passed=True, broken=False)
-    assert not scheduler.done and scheduler.running == {"h0"}
+        assert scheduler.next_host() == f"h{i}"
+        scheduler.mark_started(f"h{i}")
+        assert scheduler.next_host() is None
+        scheduler.mark_ended(f"h{i}", passed=True, broken=False)
+    assert not scheduler.is_done and scheduler.running == {"h0"}
 
 
 def test_a_full_group_lets_hosts_of_another_pass() -> None:
     groups = {"a1": "a", "a2": "a", "b1": "b"}
     scheduler = Scheduler(["a1", "a2", "b1"], window=3, groups=groups, share={"a": 1, "b": 1})
-    scheduler.started("a1")
-    assert scheduler.next() == "b1"
+    scheduler.mark_started("a1")
+    assert scheduler.next_host() == "b1"

@@ -10,25 +10,25 @@ import pytest
 
 from fleet.release import host_paths
 from fleet.release.lockfile import LockedFile
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import disk_space, preflight
 from operations.host import probe as host_probe
-from operations.host.facts import HostState, parse
-from operations.host.scripts import body
-from operations.stage import Options
+from operations.host.facts import HostFacts, parse
+from operations.host.scripts import script_text
+from operations.stage import HostOptions
 from tests.unit.conftest import BARE, probe
 
 GB = 10**9
-NONE = Options()
+NONE = HostOptions()
 STATUS = '[["driver-type","io.containerd.snapshotter.v1"]]'
 
 
-def seen(*lines: str) -> HostState:
+def seen(*lines: str) -> HostFacts:
     return probe(*(line for line in BARE if not line.startswith("disk")), *lines)
 
 
 @pytest.fixture
-def big(wanted: Wanted) -> Wanted:
+def big(wanted: ReleaseTarget) -> ReleaseTarget:
     """An image of 9 GB, weights of 14 GB, and little else."""
     sizes = {"image.tar.gz": 9 * GB, "weights/model.bin": 14 * GB}
     files = {
@@ -61,11 +61,11 @@ def big(wanted: Wanted) -> Wanted:
     ],
 )
 def test_what_comes_is_summed_by_the_file_system_it_comes_to(
-    big: Wanted, disks: tuple[str, ...], named: list[str]
+    big: ReleaseTarget, disks: tuple[str, ...], named: list[str]
 ) -> None:
     split = (disk.split("|") for disk in disks)
     lines = [f"disk|{path}|{int(free) * GB}|9999999|ext2/ext3.{of}" for path, free, of in split]
-    short = disk_space.short(big, seen(*lines))
+    short = disk_space.check_free_space(big, seen(*lines))
     assert bool(short) is bool(named), short
     assert short is None or short.code == "NO_SPACE"
     assert all(word in short.sentence for word in named if short), short
@@ -84,13 +84,13 @@ def test_what_comes_is_summed_by_the_file_system_it_comes_to(
     ],
 )
 def test_what_is_there_already_needs_no_room(
-    big: Wanted, lines: tuple[str, ...], less: int
+    big: ReleaseTarget, lines: tuple[str, ...], less: int
 ) -> None:
     words = {"IMAGESHA": big.lock.files["image.tar.gz"].sha256, "IMAGE": big.lock.image.id}
     for word, value in words.items():
         lines = tuple(line.replace(word, value) for line in lines)
-    whole = sum(need.size for need in disk_space.needs(big, seen("disk|/|1")))
-    left = sum(need.size for need in disk_space.needs(big, seen("disk|/|1", *lines)))
+    whole = sum(need.size_bytes for need in disk_space.list_needs(big, seen("disk|/|1")))
+    left = sum(need.size_bytes for need in disk_space.list_needs(big, seen("disk|/|1", *lines)))
     assert round((whole - left) / GB, 2) == less
 
 
@@ -99,25 +99,29 @@ def test_what_is_there_already_needs_no_room(
     [("overlayfs", STATUS, 5), ("overlay2", "[]", 3), ("vfs", "null", 20)],
 )
 def test_what_an_image_needs_is_by_how_docker_keeps_it(
-    big: Wanted, driver: str, status: str, times: int
+    big: ReleaseTarget, driver: str, status: str, times: int
 ) -> None:
     state = seen("disk|/|1", f"root|/var/lib/docker|{driver}|[]|{status}")
-    unpacked = [need.size for need in disk_space.needs(big, state) if need.what == "unpacked image"]
+    unpacked = [
+        need.size_bytes
+        for need in disk_space.list_needs(big, state)
+        if need.label == "unpacked image"
+    ]
     assert unpacked == [times * 9 * GB]
 
 
-def test_a_host_that_is_as_wanted_needs_nothing(wanted: Wanted) -> None:
+def test_a_host_that_is_as_wanted_needs_nothing(wanted: ReleaseTarget) -> None:
     (tiny,) = wanted.release.weights
     commit = wanted.lock.commits["model"]
     right = seen(
         "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
         f"image|{wanted.lock.image.id}",
-        f"stamp|weights-tiny|{host_paths.made_from(wanted, tiny)} sum",
+        f"stamp|weights-tiny|{host_paths.weights_digest(wanted, tiny)} sum",
         f"tree|{tiny.target}|sum",
         f"source|/data/share/model|{commit}|0",
         "disk|/|0",
     )
-    assert {need.what for need in disk_space.needs(wanted, right)} == {
+    assert {need.label for need in disk_space.list_needs(wanted, right)} == {
         "packages of the container",
         "installed packages",
     }
@@ -139,21 +143,27 @@ def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
     names = ("SLOT", "IMAGE", "OURS", "MOUNTS", "SOURCES", "FILES", "INSIDE")
     said = "; ".join(f"{name}=" for name in names)
     asked += f"release_0() {{ {said}; TREES={weights}; WEIGHTS={weights}:tiny:made; }}\n"
-    text = asked + body("probe", host_probe.USES).replace("/var/lib/mlufleet", str(state))
+    text = asked + script_text("probe", host_probe.LIBRARIES).replace(
+        "/var/lib/mlufleet", str(state)
+    )
 
-    def look() -> HostState:
+    def look() -> HostFacts:
         env = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere"}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
         return parse(done.stdout.splitlines(), 0)[""]
 
     host = look()
     # besides that of a docker which is there
-    assert {str(state), str(weights), str(tmp_path), "/proc/sys"} <= set(host.disk)
-    assert host.systems[str(state)] == host.systems[str(tmp_path)] != host.systems["/proc/sys"]
-    assert host.disk[str(tmp_path)] > 0 and host.inodes.get("/proc/sys") is None
-    assert not host.squashed and not host.shares
-    assert host.parts == {"image.a.0.part": 4}
+    assert {str(state), str(weights), str(tmp_path), "/proc/sys"} <= set(host.free_bytes)
+    assert (
+        host.filesystem_ids[str(state)]
+        == host.filesystem_ids[str(tmp_path)]
+        != host.filesystem_ids["/proc/sys"]
+    )
+    assert host.free_bytes[str(tmp_path)] > 0 and host.free_inodes.get("/proc/sys") is None
+    assert not host.root_squashed_paths and not host.shared_filesystems
+    assert host.partial_bytes == {"image.a.0.part": 4}
     deb = f"{state}/artifacts/docker/docker.io_20.10~deb12+1.deb"
-    assert host.there == {deb: 6, f"{weights}/模型.bin": 7}
+    assert host.existing_bytes == {deb: 6, f"{weights}/模型.bin": 7}
     (state / "stamps/weights-tiny").write_text(f"made {host.trees[str(weights)]}\n")
-    assert look().there == {deb: 6}, "of what is right nothing more is asked"
+    assert look().existing_bytes == {deb: 6}, "of what is right nothing more is asked"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.host.scripts import SCRIPTS, body
+from operations.host.scripts import SCRIPTS_DIR, script_text
 
 #: what one script sets and another uses
 KNOWN = "SC2034,SC2154"
@@ -19,7 +19,7 @@ KNOWN = "SC2034,SC2154"
 def test_the_scripts_are_posix_and_shellcheck_finds_nothing_in_them() -> None:
     """Words that are meant to be split, say, are marked where they stand."""
     shellcheck = Path(sys.executable).with_name("shellcheck")
-    words = [shellcheck, "--shell", "sh", "--exclude", KNOWN, *sorted(SCRIPTS.glob("*.sh"))]
+    words = [shellcheck, "--shell", "sh", "--exclude", KNOWN, *sorted(SCRIPTS_DIR.glob("*.sh"))]
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -30,7 +30,7 @@ def test_of_a_partial_file_with_holes_only_what_is_there_counts(tmp_path: Path) 
         sparse.seek(64 << 20)
         sparse.write(b"end")
     (tmp_path / "incoming/image.b.0.part").write_bytes(b"whole")
-    lines = (SCRIPTS / "probe.sh").read_text().splitlines()
+    lines = (SCRIPTS_DIR / "probe.sh").read_text().splitlines()
     begin, say = (
         next(number for number, line in enumerate(lines) if line.startswith(words))
         for words in ('find "$state/incoming"', "say()")
@@ -68,9 +68,9 @@ def test_docker_is_the_first_package_that_the_repositories_have(
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     script = (
-        (SCRIPTS / "packages.sh").read_text()
+        (SCRIPTS_DIR / "packages.sh").read_text()
         + "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
-        + (SCRIPTS / "engine.sh").read_text()
+        + (SCRIPTS_DIR / "engine.sh").read_text()
     )
     done = subprocess.run(
         ["/bin/sh", "-c", script, "engine", *words.split()],
@@ -95,7 +95,7 @@ def test_two_hosts_that_have_one_folder_place_a_file_by_names_of_their_own(tmp_p
         for name, text in fakes.items():
             (programs / name).write_text(f"#!/bin/sh\n{text}\n")
             (programs / name).chmod(0o755)
-        script = body("receive").replace("/var/lib/mlufleet", str(state))
+        script = script_text("receive").replace("/var/lib/mlufleet", str(state))
         subprocess.run(
             ["sh", "-c", script, "receive", "end", "weights"],
             text=True,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.transfer.aria2 import COMMON
-from operations.transfer.seeder import SETTINGS
+from operations.transfer.aria2 import ARIA2_OPTIONS
+from operations.transfer.seeder import SESSION_SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/security.md"
@@ -45,7 +45,8 @@ def test_no_swarm_looks_for_peers_elsewhere() -> None:
         "--enable-peer-exchange=false",
         "--bt-require-crypto=true",
         "--no-conf",
-    } <= set(COMMON)
+    } <= set(ARIA2_OPTIONS)
     assert not any(
-        SETTINGS[name] for name in ("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp")
+        SESSION_SETTINGS[name]
+        for name in ("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp")
     )

@@ -10,8 +10,8 @@ import pytest
 from paramiko import ChannelException, SSHException
 from pyinfra.api.exceptions import ConnectError
 
-from operations.host.connection import PROMPT, prepare
-from operations.host.sessions import NoSession, Sessions
+from operations.host.connection import PROMPT_KEY, adapt_connector
+from operations.host.sessions import NoSessionError, SessionPool
 
 
 class Under:
@@ -51,7 +51,7 @@ class Server:
         self.made.append(Under(self.sessions, self.code))
         return self.made[-1]
 
-    def host(self) -> Sessions:
+    def host(self) -> SessionPool:
         server = self
 
         class Connector:
@@ -64,7 +64,7 @@ class Server:
 
         host: Any = SimpleNamespace(connector=Connector(), state=None)
         first: Any = self.under()
-        return Sessions(host, first, self.awake.append)
+        return SessionPool(host, first, self.awake.append)
 
 
 @pytest.mark.parametrize(("most", "connections"), [(1, 4), (2, 2), (3, 2), (4, 1), (10, 1)])
@@ -88,7 +88,7 @@ def test_a_host_that_gives_neither_says_so(server: Server) -> None:
     sessions = server.host()
     for _ in range(server.sessions):
         sessions.open()
-    with pytest.raises(NoSession, match=r"connections: .*(open failed|Too many logins)"):
+    with pytest.raises(NoSessionError, match=r"connections: .*(open failed|Too many logins)"):
         sessions.open()
 
 
@@ -103,9 +103,9 @@ def test_several_at_once_get_a_session_each() -> None:
 def test_a_connection_that_ends_is_lost_whichever_it_is() -> None:
     server = Server(1)
     sessions = server.host()
-    assert sessions.open() and sessions.open() and not sessions.lost
+    assert sessions.open() and sessions.open() and not sessions.is_lost
     server.made[1].alive = False
-    assert sessions.lost
+    assert sessions.is_lost
 
 
 def test_a_lost_connection_is_no_limit() -> None:
@@ -117,7 +117,7 @@ def test_a_lost_connection_is_no_limit() -> None:
     strange = Server(0, code=3).host()  # "unknown channel type"
     with pytest.raises(SSHException) as caught:
         strange.open()
-    assert not isinstance(caught.value, NoSession)
+    assert not isinstance(caught.value, NoSessionError)
 
 
 def test_what_is_prepared_for_a_connection_does_not_ask_for_the_current_host() -> None:
@@ -135,8 +135,8 @@ def test_what_is_prepared_for_a_connection_does_not_ask_for_the_current_host() -
 
     client: Any = Client()
     connector: Any = SimpleNamespace(client=client)
-    connector.host = SimpleNamespace(connector_data={PROMPT: "/place"}, connector=connector)
+    connector.host = SimpleNamespace(connector_data={PROMPT_KEY: "/place"}, connector=connector)
     proxy: Any = SimpleNamespace(connector=connector)
-    prepare(proxy)
+    adapt_connector(proxy)
     client.exec_command("sudo true")
     assert "SUDO_PROMPT=/place sudo true" in commands[0]

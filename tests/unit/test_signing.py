@@ -14,11 +14,11 @@ from cryptography.x509.oid import NameOID
 
 from fleet import module_key
 from fleet.errors import Failure, InvalidInput
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import driver, preflight
-from operations.host.probe import preamble
-from operations.host.scripts import SCRIPTS
-from operations.stage import Options
+from operations.host.probe import probe_arguments
+from operations.host.scripts import SCRIPTS_DIR
+from operations.stage import HostOptions
 from tests.unit.conftest import BARE, DRIVEN, probe
 
 PLAIN = serialization.NoEncryption()
@@ -56,18 +56,18 @@ def key() -> rsa.RSAPrivateKey:
 
 
 @pytest.fixture
-def given(tmp_path: Path, key: rsa.RSAPrivateKey) -> Options:
+def given(tmp_path: Path, key: rsa.RSAPrivateKey) -> HostOptions:
     """What an inventory says that gives one."""
-    return Options(**dict(zip(module_key.FIELDS, write(tmp_path, key), strict=True)))
+    return HostOptions(**dict(zip(module_key.DATA_KEYS, write(tmp_path, key), strict=True)))
 
 
 def test_pem_and_der_are_the_same_certificate(tmp_path: Path, key: rsa.RSAPrivateKey) -> None:
     private, public = write(tmp_path, key)
-    found = module_key.load(private, public)
+    found = module_key.load_key_pair(private, public)
     (tmp_path / "site.der").write_bytes(found.certificate)
-    again = module_key.load(private, str(tmp_path / "site.der"))
-    assert (again.certificate, again.identity) == (found.certificate, found.identity)
-    assert len(found.identity) == 40 and found.issued.endswith("020101")
+    again = module_key.load_key_pair(private, str(tmp_path / "site.der"))
+    assert (again.certificate, again.key_id) == (found.certificate, found.key_id)
+    assert len(found.key_id) == 40 and found.issuer_and_serial.endswith("020101")
     assert "PRIVATE" not in repr(found), "no log has the key"
 
 
@@ -75,11 +75,13 @@ def test_pem_and_der_are_the_same_certificate(tmp_path: Path, key: rsa.RSAPrivat
 def test_a_certificate_without_an_identifier_goes_by_its_number(
     tmp_path: Path, key: rsa.RSAPrivateKey, serial: int, said: str
 ) -> None:
-    assert module_key.load(*write(tmp_path, key, serial, identified=False)).identity == said
+    assert module_key.load_key_pair(*write(tmp_path, key, serial, identified=False)).key_id == said
 
 
 def test_a_key_of_an_elliptic_curve_will_do(tmp_path: Path) -> None:
-    assert module_key.load(*write(tmp_path, ec.generate_private_key(ec.SECP256R1()))).identity
+    assert module_key.load_key_pair(
+        *write(tmp_path, ec.generate_private_key(ec.SECP256R1()))
+    ).key_id
 
 
 def test_what_is_no_key_with_its_certificate_is_told(
@@ -109,36 +111,38 @@ def test_what_is_no_key_with_its_certificate_is_told(
         ((private, private), "is no X.509 certificate"),
     ):
         with pytest.raises(InvalidInput, match=message):
-            module_key.load(*words)
+            module_key.load_key_pair(*words)
     Path(private).write_text("no key")
-    module_key.load.cache_clear()
+    module_key.load_key_pair.cache_clear()
     with pytest.raises(InvalidInput, match="is no private key in PEM"):
-        module_key.load(private, public)
+        module_key.load_key_pair(private, public)
 
 
 def test_a_host_that_enforces_signatures_has_to_know_the_key(
-    wanted: Wanted, given: Options
+    wanted: ReleaseTarget, given: HostOptions
 ) -> None:
     enforced = "secureboot|Secure Boot, lockdown"
     told = preflight.decide(wanted, probe(*BARE, enforced, "signer|/var/lib/dkms/mok.pub"), given)
     assert isinstance(told, Failure) and told.code == "KEY_NOT_ENROLLED"
-    assert given.signing and given.signing.identity in told.sentence
+    assert given.signing and given.signing.key_id in told.sentence
     assert given.signing_certificate in told.sentence
     assert preflight.decide(wanted, probe(*BARE, enforced, "trusted"), given) == []
     assert preflight.decide(wanted, probe(*BARE), given) == [], "it takes unsigned ones as well"
 
 
-def test_what_was_built_without_the_key_is_built_again(wanted: Wanted, given: Options) -> None:
+def test_what_was_built_without_the_key_is_built_again(
+    wanted: ReleaseTarget, given: HostOptions
+) -> None:
     built = f"module-for|{KERNEL}|{VERSION}"
     unsigned, signed = probe(*DRIVEN, f"{built}|"), probe(*DRIVEN, f"{built}|signed")
     todo = driver.decide(wanted, unsigned, given)
     assert todo == [f"sign driver {VERSION} for kernel {KERNEL}"]
     assert driver.decide(wanted, signed, given) == []
-    assert driver.decide(wanted, unsigned, Options()) == []
+    assert driver.decide(wanted, unsigned, HostOptions()) == []
 
 
 def test_a_kernel_that_boots_next_has_a_signed_module_as_well(
-    wanted: Wanted, given: Options
+    wanted: ReleaseTarget, given: HostOptions
 ) -> None:
     newer = "4.15.0-200-generic"
     lines = (*DRIVEN, f"next|{newer}", f"module-for|{KERNEL}|{VERSION}|signed")
@@ -148,26 +152,26 @@ def test_a_kernel_that_boots_next_has_a_signed_module_as_well(
     assert todo == [f"build driver {VERSION} for kernel {newer}, which boots next"]
 
 
-def signed(folder: Path, wanted: Wanted, given: Options) -> bool:
+def signed(folder: Path, wanted: ReleaseTarget, given: HostOptions) -> bool:
     """What the probe's own function says of a folder of modules."""
-    text = (SCRIPTS / "kernels.sh").read_text()
+    text = (SCRIPTS_DIR / "kernels.sh").read_text()
     function = text[text.index("\nsigned() {") : text.index("\nmodules() {")]
     assert given.signing
-    asked = preamble(wanted, key=given.signing)
+    asked = probe_arguments(wanted, key=given.signing)
     done = subprocess.run(["sh", "-c", f"{asked}{function}\nsigned {folder}"], capture_output=True)
     assert done.stderr == b""
     return done.returncode == 0
 
 
 def test_a_signature_is_known_by_its_issuer_and_number_or_by_its_key(
-    tmp_path: Path, wanted: Wanted, given: Options
+    tmp_path: Path, wanted: ReleaseTarget, given: HostOptions
 ) -> None:
     assert given.signing
     modules = tmp_path / "module"
     modules.mkdir()
     code = bytes(range(256)) * 64
     mark = b"~Module signature appended~\n"
-    for named in (given.signing.issued, given.signing.identity):
+    for named in (given.signing.issuer_and_serial, given.signing.key_id):
         (modules / "a.ko").write_bytes(code + bytes.fromhex(named) + bytes(256) + mark)
         assert signed(modules, wanted, given)
     subprocess.run(["xz", "-k", str(modules / "a.ko")], check=True)

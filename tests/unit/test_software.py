@@ -11,15 +11,15 @@ import pytest
 from fleet.errors import Failure
 from fleet.release import files
 from fleet.release import lockfile as locks
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import driver, engine, kernel_headers, preflight
 from operations.host.facts import Package
-from operations.host.scripts import SCRIPTS, text
-from operations.stage import Options
+from operations.host.scripts import SCRIPTS_DIR, read_script
+from operations.stage import HostOptions
 from tests.unit.conftest import BARE, DRIVEN, probe
 from tests.unit.packaged import rpm
 
-NONE = Options()
+NONE = HostOptions()
 MLU, OTHER = "mlu-centos7", "docker-ce"
 
 
@@ -46,19 +46,19 @@ def test_what_is_wanted_of_a_package_does_not_change_whether_it_is_there(
     status: str, installed: bool, held: bool
 ) -> None:
     package = Package("x", "1", status)
-    assert (package.installed, package.held) == (installed, held)
+    assert (package.is_installed, package.is_held) == (installed, held)
 
 
 def held_host(version: str, *more: str) -> list[str]:
     return [line.replace("|5.10.10|install ok", f"|{version}|hold ok") for line in DRIVEN] + [*more]
 
 
-def test_a_held_driver_that_is_right_is_right(wanted: Wanted) -> None:
+def test_a_held_driver_that_is_right_is_right(wanted: ReleaseTarget) -> None:
     state = probe(*held_host("5.10.10"))
     assert driver.decide(wanted, state, NONE) == preflight.decide(wanted, state, NONE) == []
 
 
-def test_an_update_of_a_held_driver_is_refused_before_anything(wanted: Wanted) -> None:
+def test_an_update_of_a_held_driver_is_refused_before_anything(wanted: ReleaseTarget) -> None:
     state = probe(
         *(
             line.replace("|4.15.0-20-generic|5.10.10", "|4.15.0-20-generic|5.10.22")
@@ -89,7 +89,7 @@ def test_what_yum_and_dnf_are_told_to_leave_is_seen(
 ) -> None:
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(line)  # an editor may leave its last line without an end
-    script = text("software").replace("/etc/", f"{tmp_path}/etc/")
+    script = read_script("software").replace("/etc/", f"{tmp_path}/etc/")
     said = subprocess.run(
         ["sh", "-c", f'say() {{ echo "$*"; }}\nPACKAGES={MLU} SOFTWARE={OTHER}\n{script}\nholds'],
         capture_output=True,
@@ -103,7 +103,7 @@ def test_a_version_lock_that_is_turned_off_holds_nothing(tmp_path: Path) -> None
     place = tmp_path / "etc/yum/pluginconf.d"
     place.mkdir(parents=True)
     (place / "versionlock.list").write_text(f"0:{MLU}-5.10.10-1.*\n")
-    script = text("software").replace("/etc/", f"{tmp_path}/etc/")
+    script = read_script("software").replace("/etc/", f"{tmp_path}/etc/")
     for on in (1, 0):
         (place / "versionlock.conf").write_text(f"[main]\nenabled = {on}\n")
         words = f'say() {{ echo "$*"; }}\nPACKAGES={MLU} SOFTWARE=\n{script}\nholds'
@@ -128,13 +128,13 @@ def test_an_rpm_host_that_has_dpkg_among_its_programs_stays_one(
         (tmp_path / name).chmod(0o755)
     if books:
         (tmp_path / "dpkg.list").touch()
-    script = text("lib").replace("/var/lib/dpkg/info", str(tmp_path))
+    script = read_script("lib").replace("/var/lib/dpkg/info", str(tmp_path))
     done = subprocess.run(["/bin/sh", "-c", f"{script}\ndeb"], env={"PATH": str(tmp_path)})
     assert (done.returncode == 0) == is_deb
 
 
 def test_every_script_asks_in_one_way_whose_packages_they_are() -> None:
-    for script in SCRIPTS.glob("*.sh"):
+    for script in SCRIPTS_DIR.glob("*.sh"):
         asked = re.findall(r"command -v (?:apt-get|apt-cache|dpkg\S*)", script.read_text())
         assert len(asked) == (script.stem == "lib"), script.name
 
@@ -144,7 +144,7 @@ def on_centos(*more: str) -> list[str]:
     return [*lines, "os|centos|7|CentOS Linux 7", *more]
 
 
-def test_a_version_lock_stops_an_update_and_nothing_else(wanted: Wanted) -> None:
+def test_a_version_lock_stops_an_update_and_nothing_else(wanted: ReleaseTarget) -> None:
     lock = "held|mlu-centos7|/etc/yum/pluginconf.d/versionlock.list"
     right = probe(*on_centos("package|mlu-centos7|5.10.10|installed", lock))
     assert driver.decide(wanted, right, NONE) == []
@@ -153,7 +153,7 @@ def test_a_version_lock_stops_an_update_and_nothing_else(wanted: Wanted) -> None
     assert code == "PACKAGE_HELD" and "versionlock.list" in said
 
 
-def test_two_versions_of_one_rpm_are_seen_and_named(wanted: Wanted) -> None:
+def test_two_versions_of_one_rpm_are_seen_and_named(wanted: ReleaseTarget) -> None:
     twice = [f"package|mlu-centos7|{v}|installed" for v in ("5.10.10", "5.10.22")]
     (todo,) = driver.decide(wanted, probe(*on_centos(*twice)), NONE)  # type: ignore[misc]
     assert todo == "install driver 5.10.10 (5.10.10 and 5.10.22 at once are installed)"
@@ -173,42 +173,42 @@ NO_DOCKER = [line for line in BARE if not line.startswith(("engine", "tool|docke
     ],
 )
 def test_docker_of_the_repositories_that_is_too_old_is_refused_before_anything(
-    wanted: Wanted, offer: str, code: str
+    wanted: ReleaseTarget, offer: str, code: str
 ) -> None:
     lines = [*NO_DOCKER, "os|openEuler|20.03|openEuler 20.03", f"offers|{offer}"]
     for absent in (lines, [*lines, *BARE[6:13], "engine|18.09.0|enabled"]):
-        found = engine.refusal(wanted, probe(*absent))
+        found = engine.check_installable(wanted, probe(*absent))
         assert (found.code if found else "") == code
         if found:
             assert "docker-engine is 18.09" in found.sentence and "give files" in found.sentence
 
 
-def test_files_of_the_release_need_no_repository(wanted: Wanted) -> None:
+def test_files_of_the_release_need_no_repository(wanted: ReleaseTarget) -> None:
     state = probe(*NO_DOCKER, BARE[0], "offers|docker.io|18.09.7-0ubuntu1")
-    assert engine.refusal(wanted, state) is None
+    assert engine.check_installable(wanted, state) is None
 
 
-def test_an_engine_that_tells_no_number_is_not_replaced(wanted: Wanted) -> None:
+def test_an_engine_that_tells_no_number_is_not_replaced(wanted: ReleaseTarget) -> None:
     lines = [line for line in DRIVEN if not line.startswith("engine")]
     for said in ("dev", "library-import", "master-dockerproject"):
         assert engine.decide(wanted, probe(*lines, f"engine|{said}|enabled"), NONE) == []
 
 
-def test_snaps_docker_is_named(wanted: Wanted) -> None:
+def test_snaps_docker_is_named(wanted: ReleaseTarget) -> None:
     state = probe(*DRIVEN, "snap")
     for stage in (preflight, engine):
         code, said = refusal(stage.decide(wanted, state, NONE))
         assert code == "SNAP" and "/snap/docker" in said
 
 
-def test_a_held_docker_that_is_too_old_is_named(wanted: Wanted) -> None:
+def test_a_held_docker_that_is_too_old_is_named(wanted: ReleaseTarget) -> None:
     lines = [line for line in BARE if not line.startswith("engine")]
     state = probe(*lines, "engine|18.09.7|enabled", "package|docker.io|18.09.7|hold ok installed")
     code, said = refusal(engine.decide(wanted, state, NONE))
     assert code == "PACKAGE_HELD" and "docker.io 18.09.7" in said
 
 
-def with_folder(site: Path, *names: str) -> Wanted:
+def with_folder(site: Path, *names: str) -> ReleaseTarget:
     """A release with a folder of headers for CentOS, and side files in docker's folder."""
     for name in names:
         (site / "store/headers").mkdir(exist_ok=True)
@@ -217,8 +217,10 @@ def with_folder(site: Path, *names: str) -> Wanted:
     if names:
         written = written.replace("driver:\n", "driver:\n  headers: {centos7: headers}\n", 1)
     (site / "small.yml").write_text(written)
-    release = files.load(site / "small.yml")
-    return Wanted(release, locks.make(release, site / "store", lambda name: None), site / "store")
+    release = files.load_release(site / "small.yml")
+    return ReleaseTarget(
+        release, locks.create_lock(release, site / "store", lambda name: None), site / "store"
+    )
 
 
 RPM_DKMS = "package|dkms|2.8.4|installed"
@@ -251,18 +253,20 @@ def test_what_builds_a_driver_is_there_or_can_be_brought(
     state = probe(*lines, "os|centos|7|CentOS", *(f"lacks|{tool}" for tool in lacks), *more)
     decided = preflight.decide(wanted, state, NONE)
     assert (decided.code if isinstance(decided, Failure) else "") == code
-    steps = repr(list(kernel_headers.install(wanted, state, state.kernel, there=True)))
+    steps = repr(
+        list(kernel_headers.install_headers(wanted, state, state.kernel, headers_present=True))
+    )
     assert (f"artifacts/headers/{DKMS}" in steps) == (DKMS in there)
 
 
-def test_dkms_of_dpkg_stands_for_what_it_depends_on(wanted: Wanted) -> None:
+def test_dkms_of_dpkg_stands_for_what_it_depends_on(wanted: ReleaseTarget) -> None:
     bare = probe(*BARE, "lacks|gcc", "lacks|make", "package|dkms|2.8|hold ok installed")
     assert preflight.decide(wanted, bare, NONE) == []
     bare = probe(*BARE, "lacks|dkms", "lacks|gcc", "lacks|make")
     assert refusal(preflight.decide(wanted, bare, NONE))[1].endswith(": dkms, gcc, make")
 
 
-def test_a_driver_that_is_right_needs_no_tools(wanted: Wanted) -> None:
+def test_a_driver_that_is_right_needs_no_tools(wanted: ReleaseTarget) -> None:
     state = probe(*DRIVEN, "lacks|dkms", "lacks|gcc", "lacks|make")
     assert preflight.decide(wanted, state, NONE) == []
 
@@ -283,7 +287,7 @@ def test_side_files_of_a_folder_are_not_given_to_the_package_tool(site: Path) ->
     carried = "/var/lib/mlufleet/artifacts/docker/docker.io.deb"
     assert repr(install).endswith(f"(engine install {carried})")
     lines = [line for line in BARE if not line.startswith(("os", "headers"))]
-    (_, step) = kernel_headers.install(
+    (_, step) = kernel_headers.install_headers(
         wanted, probe(*lines, "os|centos|7|CentOS"), "4.15.0-20-generic"
     )
     assert repr(step).endswith(f"4.15.0-20-generic /var/lib/mlufleet/artifacts/headers/{kernel})")
@@ -329,7 +333,8 @@ def test_what_repositories_offer_is_read(
         (tmp_path / "apt-get").symlink_to(tmp_path / tool)
     for needed in ("awk", "tr", "timeout", "sh"):
         (tmp_path / needed).symlink_to(f"/usr/bin/{needed}")
-    script = f'quiet() {{ shift; "$@"; }}\n{text("lib")}{text("software")}\noffers docker.io'
+    libraries = read_script("lib") + read_script("software")
+    script = f'quiet() {{ shift; "$@"; }}\n{libraries}\noffers docker.io'
     done = subprocess.run(
         ["/bin/sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True
     )
@@ -348,7 +353,7 @@ def test_what_repositories_offer_is_read(
     ],
 )
 def test_versions_are_compared_by_their_numbers(version: str, than: str, is_older: bool) -> None:
-    script = f"{text('software')}\nolder {version} {than}"
+    script = f"{read_script('software')}\nolder {version} {than}"
     done = subprocess.run(["sh", "-c", script], capture_output=True)
     assert (done.returncode == 0, done.stderr) == (is_older, b"")
 
@@ -361,10 +366,10 @@ def named(tmp_path: Path, script: str, minimum: str = "", **tools: str) -> tuple
         (tmp_path / name).chmod(0o755)
     for needed in ("sed", "grep", "sort", "head", "tr", "cat"):
         (tmp_path / needed).symlink_to(f"/usr/bin/{needed}")
-    whole = text("lib") + text("packages").replace("/etc/apt/", f"{tmp_path}/apt/")
+    whole = read_script("lib") + read_script("packages").replace("/etc/apt/", f"{tmp_path}/apt/")
     fakes = "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
     done = subprocess.run(
-        ["/bin/sh", "-c", whole + fakes + text("engine"), "engine", *script.split()],
+        ["/bin/sh", "-c", whole + fakes + read_script("engine"), "engine", *script.split()],
         input=f"{minimum}\n",
         text=True,
         env={"PATH": str(tmp_path)},

@@ -11,8 +11,8 @@ import pytest
 
 from fleet.errors import Failure
 from operations.host import probe
-from operations.host.facts import SourceState, parse
-from operations.host.scripts import body
+from operations.host.facts import SourceFacts, parse
+from operations.host.scripts import script_text
 
 #: what a host's people have git do, in their own or the whole host's file
 SETTINGS = {
@@ -49,7 +49,9 @@ class Host:
     def __init__(self, root: Path) -> None:
         self.root, self.path, self.upstream = root, root / "work/model", root / "upstream"
         self.home = root / "home"
-        self.script = body("source", "git places").replace("/var/lib/mlufleet", str(root / "state"))
+        self.script = script_text("source", "git places").replace(
+            "/var/lib/mlufleet", str(root / "state")
+        )
         for folder in (self.upstream, self.home, root / "hooks", root / "template/hooks"):
             folder.mkdir(parents=True)
         for hook in (root / "hooks/post-checkout", root / "template/hooks/post-checkout"):
@@ -379,7 +381,7 @@ def test_where_other_hosts_may_have_the_same_folder(
 ) -> None:
     table = tmp_path / "mounts"
     table.write_text("".join(f"{line},relatime 0 0\n" for line in mounts.splitlines()))
-    script = f"mounts={table}\n{body('places')}network /data/share/x"
+    script = f"mounts={table}\n{script_text('places')}network /data/share/x"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == (found, "")
 
@@ -389,7 +391,7 @@ def test_a_link_to_a_networks_folder_is_seen_through(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(tmp_path / "nas")
     table = tmp_path / "mounts"
     table.write_text(f"/dev/sda / ext4 rw 0 0\nnas:/vol {tmp_path}/nas nfs4 rw 0 0\n")
-    script = f"mounts={table}\n{body('places')}network {tmp_path}/data/share/not/yet"
+    script = f"mounts={table}\n{script_text('places')}network {tmp_path}/data/share/not/yet"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("nfs4 nas:/vol/share/not/yet\n", "")
 
@@ -410,20 +412,20 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
     host.pin(host.first)
     (host.home / ".gitconfig").write_text("".join(SETTINGS.values()).format(host.root))
 
-    def probed(**env: str) -> SourceState:
+    def probed(**env: str) -> SourceFacts:
         asked = f"release_0() {{ SOURCES={host.path}; }}\nRELEASES=0 SLOT= SLOW= KEY= ROOTS=\n"
         asked += "PACKAGES= DRIVER= HEADERS= CONTAINERS= IMAGE= OURS= MOUNTS= TREES= WEIGHTS=\n"
         asked += "FILES= INSIDE=\n"
-        text = asked + body("probe", probe.USES).replace(
+        text = asked + script_text("probe", probe.LIBRARIES).replace(
             "/var/lib/mlufleet", str(tmp_path / "state")
         )
         env = {"PATH": "/usr/bin:/bin", "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
         return parse(done.stdout.splitlines(), 0)[""].sources[str(host.path)]
 
-    assert probed() == SourceState(host.first, 0)
+    assert probed() == SourceFacts(host.first, 0)
     (host.path / "a.new").write_text("mine\n")
-    assert probed() == SourceState(host.first, 1)
+    assert probed() == SourceFacts(host.first, 1)
     (host.path / ".git/index").write_text("no index")
     broken = probed(LANG="zh_CN.UTF-8")
-    assert broken.dirty and "index" in broken.why
+    assert broken.changed_files and "index" in broken.status_error

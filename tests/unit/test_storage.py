@@ -7,17 +7,17 @@ import json
 import pytest
 
 from fleet.errors import Failure
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from operations import image, preflight
-from operations.engine_storage import Storage
-from operations.host.facts import HostState, ProbeError
+from operations.engine_storage import EngineStorage
+from operations.host.facts import HostFacts, ProbeError
 from tests.unit.conftest import BARE, probe
 from tests.unit.test_decisions import NONE, code
 
 SECCOMP = ["name=apparmor", "name=seccomp,profile=default"]
 
 
-def engine(driver: str, security: list[str] | None, *status: str) -> HostState:
+def engine(driver: str, security: list[str] | None, *status: str) -> HostFacts:
     """A host whose docker says this of itself."""
     pairs = [line.split("=") for line in status]
     said = f"root|/var/lib/docker|{driver}|{json.dumps(security)}|{json.dumps(pairs)}"
@@ -53,7 +53,7 @@ def engine(driver: str, security: list[str] | None, *status: str) -> HostState:
     ],
 )
 def test_an_engine_is_refused_by_what_it_says_of_itself_before_anything_is_done(
-    wanted: Wanted, state: HostState, expected: str, named: str
+    wanted: ReleaseTarget, state: HostFacts, expected: str, named: str
 ) -> None:
     for decided in (preflight.decide(wanted, state, NONE), image.decide(wanted, state, NONE)):
         assert (decided.code if isinstance(decided, Failure) else "") == expected
@@ -63,7 +63,7 @@ def test_an_engine_is_refused_by_what_it_says_of_itself_before_anything_is_done(
     assert preflight.decide(wanted, loaded, NONE) == []
 
 
-def test_podman_is_no_docker(wanted: Wanted) -> None:
+def test_podman_is_no_docker(wanted: ReleaseTarget) -> None:
     lines = [line for line in BARE if not line.startswith(("engine", "tool|dockerd"))]
     assert code(preflight.decide(wanted, probe(*lines, "podman"), NONE)) == "PODMAN"
     assert preflight.decide(wanted, probe(*lines), NONE) == []
@@ -81,7 +81,7 @@ def test_podman_is_no_docker(wanted: Wanted) -> None:
     ],
 )
 def test_sizes_are_read_as_docker_prints_them(said: str, size: int | None) -> None:
-    assert Storage(status={"Base Device Size": said}).size("Base Device Size") == size
+    assert EngineStorage(status={"Base Device Size": said}).status_bytes("Base Device Size") == size
 
 
 @pytest.mark.parametrize("status", ["{", "7", '[["a"]]', "<no value>"])
@@ -108,7 +108,7 @@ def test_what_is_not_dockers_is_no_reason_to_guess(status: str) -> None:
     ],
 )
 def test_a_folder_that_is_changed_is_this_hosts_alone_and_can_be_written(
-    wanted: Wanted, share: str, expected: str
+    wanted: ReleaseTarget, share: str, expected: str
 ) -> None:
     decided = preflight.decide(wanted, probe(*BARE, "machine|mine host boot", share), NONE)
     assert (decided.code if isinstance(decided, Failure) else "") == expected
@@ -117,10 +117,12 @@ def test_a_folder_that_is_changed_is_this_hosts_alone_and_can_be_written(
 
 
 def test_two_hosts_of_the_inventory_that_have_one_folder_are_both_refused(
-    wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = {"nfs4 nas:/vol/model": ["mlu1", "mlu2"], "nfs4 nas:/models/tiny": ["mlu1", "mlu2"]}
-    monkeypatch.setattr(preflight, "sharing", lambda place: names.get(place, ["mlu1"]))
+    monkeypatch.setattr(
+        preflight, "hosts_sharing_filesystem", lambda place: names.get(place, ["mlu1"])
+    )
     weights = "share|/data/models/tiny|nfs4 nas:/models/tiny|"
     assert preflight.decide(wanted, probe(*BARE, weights), NONE) == [], "they are only read"
     both = "share|/data/share/model|nfs4 nas:/vol/model|"

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.release.lockfile import LockedFile
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from fleet.store import fetch, http
-from fleet.store.progress_bar import Told
-from fleet.store.required_files import File, by
-from fleet.store.verify import Wrong
-from fleet.text.redact import withheld
+from fleet.store.progress_bar import ProgressBar
+from fleet.store.required_files import StoreFile, for_releases
+from fleet.store.verify import FileProblem
+from fleet.text.redact import hide_credentials
 from mlufleet.cli.main import main
 from tests.unit.server import Site, serving
 
@@ -29,10 +29,12 @@ def web() -> Iterator[Site]:
         yield site
 
 
-def fetched(web: Site, store: Path, content: bytes = CONTENT) -> list[Wrong]:
+def fetched(web: Site, store: Path, content: bytes = CONTENT) -> list[FileProblem]:
     locked = LockedFile(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-    with Told("", 0, quiet=True) as told:
-        return fetch.all_of([File("sub/big", locked, f"{web.url}/big")], store, told, pause=0)
+    with ProgressBar("", 0, quiet=True) as told:
+        return fetch.fetch_files(
+            [StoreFile("sub/big", locked, f"{web.url}/big")], store, told, retry_delay_s=0
+        )
 
 
 def test_a_file_comes_whole_and_leaves_nothing_beside_it(web: Site, tmp_path: Path) -> None:
@@ -54,8 +56,8 @@ def test_another_run_goes_on_and_begins_anew_where_the_file_was_replaced(
     web.cuts, web.statuses = [1000], []
     part = tmp_path / "sub/big.part"
     part.parent.mkdir()
-    with pytest.raises(http.Cut):
-        http.get(f"{web.url}/big", part, len(CONTENT), lambda _: None)
+    with pytest.raises(http.TransientError):
+        http.download_file(f"{web.url}/big", part, len(CONTENT), lambda _: None)
     web.tag, web.files["/big"] = '"two"', CONTENT[::-1]
     assert fetched(web, tmp_path, CONTENT[::-1]) == []
     assert web.asked == [None, "bytes=1000-"]
@@ -65,8 +67,8 @@ def test_a_spoilt_beginning_of_an_earlier_run_is_fetched_again(web: Site, tmp_pa
     web.cuts = [1000]
     part = tmp_path / "sub/big.part"
     part.parent.mkdir()
-    with pytest.raises(http.Cut):
-        http.get(f"{web.url}/big", part, len(CONTENT), lambda _: None)
+    with pytest.raises(http.TransientError):
+        http.download_file(f"{web.url}/big", part, len(CONTENT), lambda _: None)
     part.write_bytes(b"x" * 1000)
     assert fetched(web, tmp_path) == []
     assert web.asked == [None, "bytes=1000-", None]
@@ -94,7 +96,7 @@ def test_a_busy_server_is_asked_again_and_a_404_is_not(web: Site, tmp_path: Path
 def test_tries_that_bring_nothing_end(web: Site, tmp_path: Path) -> None:
     web.statuses = [503] * 50
     (found,) = fetched(web, tmp_path)
-    assert found.failure.code == "FETCH" and len(web.asked) == fetch.TRIES
+    assert found.failure.code == "FETCH" and len(web.asked) == fetch.MAX_ATTEMPTS
 
 
 def test_a_file_that_is_there_and_wrong_is_told_and_kept(web: Site, tmp_path: Path) -> None:
@@ -106,14 +108,14 @@ def test_a_file_that_is_there_and_wrong_is_told_and_kept(web: Site, tmp_path: Pa
 
 
 def test_the_command_takes_urls_and_the_mirror_and_names_what_has_neither(
-    web: Site, site: Path, wanted: Wanted
+    web: Site, site: Path, wanted: ReleaseTarget
 ) -> None:
     path, store = site / "small.yml", site / "store"
     text = path.read_text()
     text = text.replace("{file: driver.deb,", f"{{file: driver.deb, url: '{web.url}/d?v=1',")
     text = text.replace("folder: weights,", f"folder: weights, url: '{web.url}/hf/',")
     path.write_text(text)
-    urls = {file.name: file.url for file in by([str(path)]).files}
+    urls = {file.name: file.url for file in for_releases([str(path)]).files}
     assert urls["weights/model.bin"] == f"{web.url}/hf/model.bin" and urls["driver.rpm"] is None
     deb, rpm = ((store / name).read_bytes() for name in ("driver.deb", "driver.rpm"))
     web.files |= {"/d?v=1": deb, "/m/driver.rpm": rpm}
@@ -128,7 +130,7 @@ def test_the_command_takes_urls_and_the_mirror_and_names_what_has_neither(
     assert (store / "driver.rpm").read_bytes() == rpm
 
 
-def test_a_url_that_is_none_is_told_with_its_line(site: Path, wanted: Wanted) -> None:
+def test_a_url_that_is_none_is_told_with_its_line(site: Path, wanted: ReleaseTarget) -> None:
     path = site / "small.yml"
     path.write_text(f"{path.read_text()}mirror: file:///etc\n")
     done = CliRunner().invoke(main, ["fetch", str(path)])
@@ -137,7 +139,7 @@ def test_a_url_that_is_none_is_told_with_its_line(site: Path, wanted: Wanted) ->
 
 def get(web: Site, url: str, part: Path) -> list[str]:
     said = list[str]()
-    http.get(url, part, len(CONTENT), lambda count: None, said.append)
+    http.download_file(url, part, len(CONTENT), lambda count: None, said.append)
     return said
 
 
@@ -148,7 +150,7 @@ def test_an_answer_that_leads_away_from_the_web_is_not_followed(
     web: Site, tmp_path: Path, to: str
 ) -> None:
     web.moved["/big"] = to
-    with pytest.raises(http.Final):
+    with pytest.raises(http.PermanentError):
         get(web, f"{web.url}/big", tmp_path / "part")
     assert not (tmp_path / "part").exists()
 
@@ -171,10 +173,12 @@ def test_what_logs_in_is_shown_nowhere(web: Site, tmp_path: Path, status: int) -
     web.statuses += [status] * 20
     url = web.url.replace("http://", "http://me:secret@") + "/big?X-Signature=secret"
     locked = LockedFile(sha256="0" * 64, size=5)
-    with Told("", 0, quiet=True) as told:
+    with ProgressBar("", 0, quiet=True) as told:
         lines = list[str]()
-        told.say = lines.append  # type: ignore[method-assign]
-        (found,) = fetch.all_of([File("big", locked, url)], tmp_path, told, pause=0)
+        told.print_line = lines.append  # type: ignore[method-assign]
+        (found,) = fetch.fetch_files(
+            [StoreFile("big", locked, url)], tmp_path, told, retry_delay_s=0
+        )
     assert "127.0.0.1" in found.failure.detail
     assert "secret" not in found.failure.detail + "".join(lines)
     assert lines[0].startswith("plain http (127.0.0.1:")
@@ -183,7 +187,7 @@ def test_what_logs_in_is_shown_nowhere(web: Site, tmp_path: Path, status: int) -
 def test_what_was_begun_is_remembered_without_its_address(web: Site, tmp_path: Path) -> None:
     web.cuts.append(1000)
     url = web.url.replace("http://", "http://me:secret@")
-    with pytest.raises(http.Cut):
+    with pytest.raises(http.TransientError):
         get(web, f"{url}/big", tmp_path / "part")
     assert "secret" not in (tmp_path / "part.from").read_text()
     get(web, f"{url}/big", tmp_path / "part")
@@ -192,8 +196,8 @@ def test_what_was_begun_is_remembered_without_its_address(web: Site, tmp_path: P
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port/x", "http://a b/", "http://[::1/x"])
 def test_an_address_that_is_none_is_told_once(tmp_path: Path, url: str) -> None:
-    with pytest.raises(http.Final, match="no address that can be asked"):
-        http.get(url, tmp_path / "part", 5, lambda count: None)
+    with pytest.raises(http.PermanentError, match="no address that can be asked"):
+        http.download_file(url, tmp_path / "part", 5, lambda count: None)
 
 
 @pytest.mark.parametrize("url", ["https://me:secret@x:port/", "https://[::1/x", "https://x:0/"])
@@ -213,5 +217,5 @@ def test_an_address_of_a_release_that_is_none_is_refused_with_its_line(
     st.from_regex(r"\A[A-Za-z0-9%_.-]{8,20}\Z"),
 )
 def test_no_text_shows_what_logs_in(text: str, address: str, secret: str) -> None:
-    said = withheld(f"{text.replace(secret, '')} {address.format(secret)} {text}")
+    said = hide_credentials(f"{text.replace(secret, '')} {address.format(secret)} {text}")
     assert secret not in said or secret in text

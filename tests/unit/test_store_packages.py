@@ -22,7 +22,9 @@ UBUNTU, CENTOS = "mlu-ubuntu18.04-dkms", "mlu-centos7"
 
 
 def make(site: Path) -> locks.Lock:
-    return locks.make(files.load(site / "small.yml"), site / "store", lambda name: None)
+    return locks.create_lock(
+        files.load_release(site / "small.yml"), site / "store", lambda name: None
+    )
 
 
 def refused(site: Path) -> str:
@@ -35,7 +37,7 @@ def refused(site: Path) -> str:
 def test_a_deb_says_what_it_is_however_it_is_packed(tmp_path: Path, packed: str) -> None:
     path = tmp_path / "a.deb"
     path.write_bytes(packaged.deb("docker.io", "1:20.10~rc-1", "arm64", packed=packed))
-    assert system_packages.read(path) == system_packages.Package(
+    assert system_packages.read_package(path) == system_packages.PackageInfo(
         "deb", "docker.io", "1:20.10~rc-1", "arm64"
     )
 
@@ -43,13 +45,13 @@ def test_a_deb_says_what_it_is_however_it_is_packed(tmp_path: Path, packed: str)
 def test_a_deb_of_zstd_is_one_and_nothing_else_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a.deb"
     path.write_bytes(packaged.deb("docker.io", packed=".zst"))
-    assert system_packages.read(path) == system_packages.Package("deb")
+    assert system_packages.read_package(path) == system_packages.PackageInfo("deb")
 
 
 def test_an_rpm_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.rpm"
     path.write_bytes(packaged.rpm("kernel-devel", "3.10.0", "noarch"))
-    assert system_packages.read(path) == system_packages.Package(
+    assert system_packages.read_package(path) == system_packages.PackageInfo(
         "rpm", "kernel-devel", "3.10.0", "noarch"
     )
 
@@ -138,7 +140,7 @@ def test_side_files_of_a_folder_of_packages_are_nobodys(site: Path, folder: str)
     )
     for name in ("docker.io.deb.md5sum", "README.txt", "Packages.gz", "a.rpm", "MD5SUMS"):
         (place / name).write_text(sums)
-    assert {name.rpartition(".")[2] for name in make(site).under(folder)} == {"deb"}
+    assert {name.rpartition(".")[2] for name in make(site).files_in(folder)} == {"deb"}
 
 
 def test_a_folder_without_a_package_of_its_system_is_refused(site: Path) -> None:
@@ -154,7 +156,7 @@ def test_a_folder_without_a_package_of_its_system_is_refused(site: Path) -> None
 def test_a_folder_of_packages_is_for_the_machines_of_its_drivers(site: Path) -> None:
     place = site / "store/docker"
     (place / "containerd.deb").write_bytes(packaged.deb("containerd", "1.6", "all"))
-    assert len(make(site).under("docker")) == 2
+    assert len(make(site).files_in("docker")) == 2
     (place / "runc.deb").write_bytes(packaged.deb("runc", "1.1", "arm64"))
     assert "runc.deb: the architecture of this package is arm64, and the release means amd64" in (
         refused(site)
@@ -171,7 +173,7 @@ def test_a_folder_of_a_system_that_the_table_has_not_may_have_one_kind_of_machin
     place = site / "store/docker"
     (place / "docker.io.deb").unlink()
     (place / "a.rpm").write_bytes(packaged.rpm("a", "1", "x86_64"))
-    assert set(make(site).under("docker")) == {"a.rpm"}
+    assert set(make(site).files_in("docker")) == {"a.rpm"}
     (place / "b.rpm").write_bytes(packaged.rpm("b", "1", "aarch64"))
     assert "of several architectures" in refused(site)
 
@@ -226,7 +228,7 @@ def test_any_bytes_are_a_package_or_said_to_be_none(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.package"
     path.write_bytes(content)
-    judged(lambda: system_packages.read(path), path)
+    judged(lambda: system_packages.read_package(path), path)
 
 
 def judged(call: Callable[[], object], path: Path) -> None:
@@ -240,9 +242,11 @@ def judged(call: Callable[[], object], path: Path) -> None:
 def test_a_control_file_that_explodes_is_not_unpacked(
     tmp_path: Path, packed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system_packages, "LARGEST", 1 << 20)
+    monkeypatch.setattr(system_packages, "MAX_METADATA_BYTES", 1 << 20)
     path, bomb = tmp_path / "a.deb", packaged.PACKERS[packed](bytes(8 << 20))
-    assert len(system_packages._unpacked(packed, bomb) or b"") == system_packages.LARGEST
+    assert (
+        len(system_packages._decompress(packed, bomb) or b"") == system_packages.MAX_METADATA_BYTES
+    )
     head = f"{f'control.tar{packed}':<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(bomb):<10}`\n"
     whole = packaged.deb("a")
     path.write_bytes(
@@ -253,4 +257,4 @@ def test_a_control_file_that_explodes_is_not_unpacked(
         + whole[whole.index(b"data.tar") :]
     )
     with pytest.raises(InvalidInput, match="no whole package: its control"):
-        system_packages.read(path)
+        system_packages.read_package(path)

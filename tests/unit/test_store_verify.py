@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 from fleet.checksum import chunks
 from fleet.documents import strict_yaml
-from fleet.errors import TABLE
+from fleet.errors import FAILURE_TABLE
 from fleet.release import files
 from fleet.release.lockfile import LockedFile
-from fleet.release.target import Wanted, load
-from fleet.store.verify import wrong
+from fleet.release.target import ReleaseTarget, load_release_target
+from fleet.store.verify import check_file
 from mlufleet.cli.main import main
 from tests.unit.conftest import NUMPY
 
@@ -24,7 +24,7 @@ def verify(site: Path, *options: str) -> tuple[int, str]:
     return done.exit_code, done.stdout
 
 
-def test_a_right_store_exits_0(site: Path, wanted: Wanted) -> None:
+def test_a_right_store_exits_0(site: Path, wanted: ReleaseTarget) -> None:
     status, said = verify(site)
     assert status == 0
     count = len(wanted.lock.files)
@@ -43,11 +43,13 @@ def test_a_right_store_exits_0(site: Path, wanted: Wanted) -> None:
     ],
 )
 def test_a_changed_byte_of_any_kind_of_file_is_found_though_its_sum_is_known(
-    site: Path, wanted: Wanted, name: str, monkeypatch: pytest.MonkeyPatch
+    site: Path, wanted: ReleaseTarget, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load.cache_clear()
-    load(str(site / "small.yml"), str(site / "store"))  # the cache of sums knows all of it
-    monkeypatch.setattr("fleet.checksum.cache._identity", lambda path: "the same")
+    load_release_target.cache_clear()
+    load_release_target(
+        str(site / "small.yml"), str(site / "store")
+    )  # the cache of sums knows all of it
+    monkeypatch.setattr("fleet.checksum.cache._get_file_identity", lambda path: "the same")
     path = site / "store" / name
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -55,11 +57,11 @@ def test_a_changed_byte_of_any_kind_of_file_is_found_though_its_sum_is_known(
     (found,) = json.loads(said)["wrong"]
     assert status == 3
     assert (found["path"], found["code"]) == (str(path), "FILE_SPOILT")
-    assert found["remedy"] == TABLE["FILE_SPOILT"][1]
+    assert found["remedy"] == FAILURE_TABLE["FILE_SPOILT"][1]
 
 
 def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
-    site: Path, wanted: Wanted
+    site: Path, wanted: ReleaseTarget
 ) -> None:
     (site / "store/driver.deb").unlink()
     (site / "store/driver.rpm").write_bytes(b"rp")
@@ -67,30 +69,32 @@ def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
     assert status == 3
     assert wanted.lock.files["driver.deb"].sha256 in said
     assert f"2 bytes, the lock says {wanted.lock.files['driver.rpm'].size}" in said
-    assert TABLE["FILE_MISSING"][1] in said and TABLE["FILE_SPOILT"][1] in said
+    assert FAILURE_TABLE["FILE_MISSING"][1] in said and FAILURE_TABLE["FILE_SPOILT"][1] in said
 
 
 def test_where_a_big_file_begins_to_differ_is_told(tmp_path: Path) -> None:
     path = tmp_path / "big"
-    path.write_bytes(bytes(chunks.SIZE * 2 + 5))
-    sha, _ = chunks.read(path, lambda _: None)
+    path.write_bytes(bytes(chunks.CHUNK_BYTES * 2 + 5))
+    sha, _ = chunks.hash_file(path, lambda _: None)
     locked = LockedFile(sha256=sha, size=path.stat().st_size)
-    assert wrong(path, locked, lambda _: None) is None
+    assert check_file(path, locked, lambda _: None) is None
     with path.open("r+b") as content:
-        content.seek(chunks.SIZE + 7)
+        content.seek(chunks.CHUNK_BYTES + 7)
         content.write(b"x")
-    failure = wrong(path, locked, lambda _: None)
-    assert failure and f"from byte {chunks.SIZE} on" in failure.detail
+    failure = check_file(path, locked, lambda _: None)
+    assert failure and f"from byte {chunks.CHUNK_BYTES} on" in failure.detail
 
 
-def test_a_release_that_changed_since_its_lock_is_not_verified(site: Path, wanted: Wanted) -> None:
+def test_a_release_that_changed_since_its_lock_is_not_verified(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     path = site / "small.yml"
     path.write_text(path.read_text().replace("name: torch", "name: other"))
     assert verify(site)[0] == 3
 
 
 def test_where_files_come_from_is_no_part_of_what_a_host_must_be(
-    site: Path, wanted: Wanted
+    site: Path, wanted: ReleaseTarget
 ) -> None:
     path = site / "small.yml"
     path.write_text(
@@ -99,14 +103,16 @@ def test_where_files_come_from_is_no_part_of_what_a_host_must_be(
         )
         + "mirror: https://example.com/\n"
     )
-    assert files.load(path).mirror
-    assert files.load(path).digest == wanted.release.digest
+    assert files.load_release(path).mirror
+    assert files.load_release(path).digest == wanted.release.digest
 
 
-def test_what_a_release_extends_is_in_its_flat_form(site: Path, wanted: Wanted) -> None:
+def test_what_a_release_extends_is_in_its_flat_form(site: Path, wanted: ReleaseTarget) -> None:
     (site / "next.yml").write_text("extends: small\nname: next\ncontainer: {shm_size: 1g}\n")
-    flat: dict[str, Any] = files.flat(site / "next.yml")
+    flat: dict[str, Any] = files.load_merged_fields(site / "next.yml")
     data, _ = strict_yaml.load(json.dumps(flat))
     assert isinstance(data, dict) and "extends" not in data
     (site / "flat.yml").write_text(json.dumps(flat))
-    assert files.load(site / "flat.yml").digest == files.load(site / "next.yml").digest
+    assert (
+        files.load_release(site / "flat.yml").digest == files.load_release(site / "next.yml").digest
+    )

@@ -52,9 +52,9 @@ def index(*shards: str) -> bytes:
 def make(site: Path) -> tuple[set[str], list[str]]:
     """Names of the weights in the lock, and the warnings."""
     said = list[str]()
-    release = release_files.load(site / "small.yml")
-    lock = locks.make(release, site / "store", lambda name: None, said.append)
-    return set(lock.under("weights")), said
+    release = release_files.load_release(site / "small.yml")
+    lock = locks.create_lock(release, site / "store", lambda name: None, said.append)
+    return set(lock.files_in("weights")), said
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
@@ -396,7 +396,7 @@ def test_any_bytes_are_weights_or_refused_in_one_line(
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(content)
     try:
-        weights.check(path.parent, [name], lambda line: None)
+        weights.check_files(path.parent, [name], lambda line: None)
     except InvalidInput as error:
         assert str(error).startswith(f"{path}: ") and str(error).isprintable()
 
@@ -415,7 +415,7 @@ def test_any_bytes_are_weights_or_refused_in_one_line(
 def test_the_message_of_a_site_is_no_file(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"config.json": b"{}", "pytorch_model.bin": content})
     with pytest.raises(InvalidInput, match=r"pytorch_model\.bin: it is a page of a web site"):
-        weights.check(tmp_path, ["config.json", "pytorch_model.bin"], print)
+        weights.check_files(tmp_path, ["config.json", "pytorch_model.bin"], print)
 
 
 @pytest.mark.parametrize(
@@ -429,31 +429,31 @@ def test_the_message_of_a_site_is_no_file(tmp_path: Path, content: bytes) -> Non
 def test_all_of_a_series_is_there_without_an_index(tmp_path: Path, names: list[str]) -> None:
     write(tmp_path, dict.fromkeys(names, tensors()))
     with pytest.raises(InvalidInput, match=r"is not there, and .* belongs to it"):
-        weights.check(tmp_path, names, print)
+        weights.check_files(tmp_path, names, print)
 
 
 def test_a_whole_series_is_one(tmp_path: Path) -> None:
     names = [f"model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
     write(tmp_path, dict.fromkeys(names, tensors()))
-    weights.check(tmp_path, names, print)
+    weights.check_files(tmp_path, names, print)
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{}", b'{"weight_map": {}}', b'{"weight_map": [1]}'])
 def test_an_index_without_files_is_none(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"model.safetensors.index.json": content})
     with pytest.raises(InvalidInput, match="it names no files"):
-        weights.check(tmp_path, ["model.safetensors.index.json"], print)
+        weights.check_files(tmp_path, ["model.safetensors.index.json"], print)
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf{}", "{}".encode("utf-16")])
 def test_a_configuration_is_plain_utf_8(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"config.json": content})
     with pytest.raises(InvalidInput, match=r"config\.json: no JSON"):
-        weights.check(tmp_path, ["config.json"], print)
+        weights.check_files(tmp_path, ["config.json"], print)
 
 
 @pytest.mark.parametrize("ending", ["!qB", "qkdownload", "aria2__temp"])
 def test_more_downloads_that_have_not_ended(tmp_path: Path, ending: str) -> None:
     write(tmp_path, {f"model.bin.{ending}": b"x"})
     with pytest.raises(InvalidInput, match=ENDED):
-        weights.check(tmp_path, [f"model.bin.{ending}"], print)
+        weights.check_files(tmp_path, [f"model.bin.{ending}"], print)

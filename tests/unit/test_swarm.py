@@ -10,8 +10,8 @@ import pytest
 
 from operations.host import events
 from operations.transfer import aria2, swarm
-from operations.transfer.aria2 import Peer, Stranded
-from operations.transfer.ssh_stream import Meter
+from operations.transfer.aria2 import Aria2Peer, LeftSwarm
+from operations.transfer.ssh_stream import TransferProgress
 
 SHA, MIB = "5" * 64, 1 << 20
 
@@ -28,7 +28,7 @@ def host(name: str = "a", **data: Any) -> Any:
 
 def wanted_by(*names: str) -> None:
     for name in names:
-        swarm.wants(name, {SHA})
+        swarm.register_demand(name, {SHA})
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,21 @@ def test_many_hosts_and_a_big_file_make_a_swarm(
     hosts: int, data: dict[str, Any], mib: int, chosen: bool
 ) -> None:
     wanted_by(*"abcdefghi"[:hosts])
-    assert swarm.chosen(host(**data), SHA, mib * MIB) is chosen
+    assert swarm.should_use_swarm(host(**data), SHA, mib * MIB) is chosen
 
 
 def test_without_ssh_or_a_run_that_wants_it_there_is_no_swarm() -> None:
-    assert not swarm.chosen(host(distribution="swarm"), SHA, 64 * MIB)
+    assert not swarm.should_use_swarm(host(distribution="swarm"), SHA, 64 * MIB)
     wanted_by("a", "b", "c")
     local = SimpleNamespace(name="a", data={}, connector=SimpleNamespace())
-    assert not swarm.chosen(local, SHA, 64 * MIB)  # type: ignore[arg-type]
+    assert not swarm.should_use_swarm(local, SHA, 64 * MIB)  # type: ignore[arg-type]
 
 
 def test_a_host_that_left_a_swarm_is_not_led_back() -> None:
     wanted_by("a", "b", "c")
     swarm.left.add(("a", SHA))
-    assert not swarm.chosen(host("a"), SHA, 64 * MIB)
-    assert swarm.chosen(host("b"), SHA, 64 * MIB)
+    assert not swarm.should_use_swarm(host("a"), SHA, 64 * MIB)
+    assert swarm.should_use_swarm(host("b"), SHA, 64 * MIB)
 
 
 class Told:
@@ -83,20 +83,20 @@ def test_who_is_served_gives_on_until_nobody_wants_the_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heard: list[Any] = []
-    monkeypatch.setattr(events, "listeners", [lambda *event: heard.append(event), swarm._heard])
+    monkeypatch.setattr(events, "listeners", [lambda *event: heard.append(event), swarm._on_event])
     wanted_by("a", "b", "c")
     seed, gives = Told(), Told()
-    swarm.swarms[SHA].seed = seed  # type: ignore[assignment]
+    swarm.swarms[SHA].seeder = seed  # type: ignore[assignment]
     swarm.swarms[SHA].peers["a"] = gives  # type: ignore[assignment]
-    swarm.served("a", SHA)
-    swarm.served("a", SHA)
+    swarm.host_done("a", SHA)
+    swarm.host_done("a", SHA)
     assert (seed.closed, gives.closed) == (0, 0)
     events.emit("b", "failed")
     assert SHA in swarm.swarms and not gives.closed
-    swarm.leave("c")
+    swarm.leave_swarms("c")
     assert (seed.closed, gives.closed) == (1, 1) and not swarm.swarms
     assert heard[-1] == ("", "seeded", {"sha256": SHA, "sent": 7})
-    swarm.served("c", SHA)
+    swarm.host_done("c", SHA)
 
 
 def test_what_goes_wrong_in_a_swarm_is_a_reason_to_leave_it(
@@ -107,9 +107,9 @@ def test_what_goes_wrong_in_a_swarm_is_a_reason_to_leave_it(
 
     wanted_by("a", "b", "c")
     monkeypatch.setattr(swarm.Swarm, "start", no_port)
-    said = swarm.fill(host(), None, SHA, "part", 0, Meter(1))  # type: ignore[arg-type]
+    said = swarm.fill_from_swarm(host(), None, SHA, "part", 0, TransferProgress(1))  # type: ignore[arg-type]
     assert said == "OSError: no free port"
-    assert not swarm.chosen(host(), SHA, 64 * MIB)
+    assert not swarm.should_use_swarm(host(), SHA, 64 * MIB)
 
 
 # one host's aria2c
@@ -118,19 +118,19 @@ def test_what_goes_wrong_in_a_swarm_is_a_reason_to_leave_it(
 class Clock:
     """Time passes when a peer waits, and its host says the next line then."""
 
-    def __init__(self, one: Peer, lines: Iterator[str]) -> None:
+    def __init__(self, one: Aria2Peer, lines: Iterator[str]) -> None:
         self.one, self.lines, self.now = one, lines, 0.0
 
     def next(self) -> None:
         self.now += 1
-        self.one._take(next(self.lines))
+        self.one._parse_line(next(self.lines))
 
 
-def joined(monkeypatch: pytest.MonkeyPatch, lines: Iterator[str], rate: int = 0) -> Peer:
+def joined(monkeypatch: pytest.MonkeyPatch, lines: Iterator[str], rate: int = 0) -> Aria2Peer:
     channel = SimpleNamespace(makefile=lambda mode: iter(()), close=lambda: None)
     monkeypatch.setattr(aria2.connection, "stream", lambda *_: channel)
     monkeypatch.setattr(aria2.gevent, "spawn", lambda *_: None)
-    one = Peer(host(), "p", "aria2c", "6881", rate, "", 1)
+    one = Aria2Peer(host(), "p", "aria2c", "6881", rate, "", 1)
     clock = Clock(one, lines)
     monkeypatch.setattr(aria2, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(one, "_next", clock.next)
@@ -147,24 +147,24 @@ SEEDS = "[#fa3882 SEED(0.0) CN:1 SD:0 UL:48B(150B)]"
 def test_what_comes_is_counted_without_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     checked = [at(0, "[Checksum:#16b6d4 1B/2B(50%)]")] * 100
     one = joined(monkeypatch, iter([*checked, at(10), at(30), SEEDS]))
-    meter = Meter(99 * MIB)
-    one.wait(meter, there=50, size=99 * MIB)
-    assert one.whole and meter.swarmed == 89 * MIB
+    meter = TransferProgress(99 * MIB)
+    one.wait_until_complete(meter, there=50, size=99 * MIB)
+    assert one.is_complete and meter.swarmed == 89 * MIB
 
 
 def test_a_host_that_gets_nothing_leaves_and_says_whom_it_could_not_reach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = joined(monkeypatch, iter(["address 10.0.0.2 10.0.0.1", *[at(0)] * 99]))
-    assert one.addresses() == ("10.0.0.2", "10.0.0.1")
-    with pytest.raises(Stranded, match=r"nothing came in 30 s: is 10\.0\.0\.1 reachable"):
-        one.wait(Meter(99 * MIB), 0, 99 * MIB)
+    assert one.wait_for_addresses() == ("10.0.0.2", "10.0.0.1")
+    with pytest.raises(LeftSwarm, match=r"nothing came in 30 s: is 10\.0\.0\.1 reachable"):
+        one.wait_until_complete(TransferProgress(99 * MIB), 0, 99 * MIB)
 
 
 def test_a_swarm_that_stands_still_is_left_with_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, meter = joined(monkeypatch, iter([at(5), *[at(9)] * 99])), Meter(99 * MIB)
-    with pytest.raises(Stranded, match="nothing came for 20 s"):
-        one.wait(meter, 0, 99 * MIB)
+    one, meter = joined(monkeypatch, iter([at(5), *[at(9)] * 99])), TransferProgress(99 * MIB)
+    with pytest.raises(LeftSwarm, match="nothing came for 20 s"):
+        one.wait_until_complete(meter, 0, 99 * MIB)
     assert meter.swarmed == 9 * MIB
 
 
@@ -175,11 +175,11 @@ def test_a_swarm_that_crawls_is_left_unless_that_was_asked_for(
     lines = iter([*(at(second / 2) for second in range(1, 90)), SEEDS])
     one = joined(monkeypatch, lines, rate)
     if slow:
-        with pytest.raises(Stranded, match=r"0\.5 MB/s over \d+ s is too slow"):
-            one.wait(Meter(1), 0, 99 * MIB)
+        with pytest.raises(LeftSwarm, match=r"0\.5 MB/s over \d+ s is too slow"):
+            one.wait_until_complete(TransferProgress(1), 0, 99 * MIB)
     else:
-        one.wait(Meter(1), 0, 99 * MIB)
-        assert one.whole
+        one.wait_until_complete(TransferProgress(1), 0, 99 * MIB)
+        assert one.is_complete
 
 
 def test_the_end_of_a_hosts_client_is_told_in_its_own_words(
@@ -194,10 +194,10 @@ def test_the_end_of_a_hosts_client_is_told_in_its_own_words(
     ]
     one = joined(monkeypatch, iter(()))
     for line in said:
-        one._take(line)
-    one._ended = True
-    with pytest.raises(Stranded) as stranded:
-        one.wait(Meter(1), 0, 1)
+        one._parse_line(line)
+    one._has_ended = True
+    with pytest.raises(LeftSwarm) as stranded:
+        one.wait_until_complete(TransferProgress(1), 0, 1)
     assert str(stranded.value) == "env: aria2c: Permission denied; aria2c ended with status 126"
 
 
@@ -205,5 +205,5 @@ def test_a_host_without_an_ipv4_address_cannot_be_in_a_swarm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = joined(monkeypatch, iter(["address fd00::1 fd00::2"]))
-    with pytest.raises(Stranded, match="fd00::1 is no IPv4 address"):
-        one.addresses()
+    with pytest.raises(LeftSwarm, match="fd00::1 is no IPv4 address"):
+        one.wait_for_addresses()

@@ -16,62 +16,64 @@ import pytest
 from aria2c import ARIA2C
 
 from fleet.checksum import chunks, torrent
-from operations.transfer.aria2 import COMMON
-from operations.transfer.seeder import Seed, free
-from operations.transfer.tracker import Meeting, Member, compact
+from operations.transfer.aria2 import ARIA2_OPTIONS
+from operations.transfer.seeder import Seeder, find_free_port
+from operations.transfer.tracker import TrackedPeer, Tracker, compact_peer
 
 HASH = b"\x00\xff%&=+" + b"h" * 14
 
 
 @pytest.fixture
-def meeting() -> Iterator[Meeting]:
-    meeting = Meeting(free("20000-40000"))
-    meeting.seeds[HASH] = 6881
+def meeting() -> Iterator[Tracker]:
+    meeting = Tracker(find_free_port("20000-40000"))
+    meeting.seed_ports[HASH] = 6881
     yield meeting
     meeting._server.stop()
 
 
-def asked(meeting: Meeting, address: str, port: int = 7000, event: str = "started") -> set[bytes]:
+def asked(meeting: Tracker, address: str, port: int = 7000, event: str = "started") -> set[bytes]:
     query = f"info_hash={quote(HASH)}&port={port}&event={event}&compact=1"
-    found = torrent.decoded(meeting.answer(address, query))[b"peers"]
+    found = torrent.decode_bencode(meeting.announce(address, query))[b"peers"]
     return {found[i : i + 6] for i in range(0, len(found), 6)}
 
 
 def test_hosts_are_told_of_the_controller_as_they_see_it_and_of_each_other(
-    meeting: Meeting,
+    meeting: Tracker,
 ) -> None:
-    meeting.fleet = {"10.0.0.2": Member("10.0.0.1"), "10.0.0.3": Member("192.168.0.1")}
-    assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
+    meeting.peers = {"10.0.0.2": TrackedPeer("10.0.0.1"), "10.0.0.3": TrackedPeer("192.168.0.1")}
+    assert asked(meeting, "10.0.0.2") == {compact_peer("10.0.0.1", 6881)}
     assert asked(meeting, "10.0.0.3", 7001) == {
-        compact("192.168.0.1", 6881),
-        compact("10.0.0.2", 7000),
+        compact_peer("192.168.0.1", 6881),
+        compact_peer("10.0.0.2", 7000),
     }
-    assert compact("10.0.0.3", 7001) in asked(meeting, "10.0.0.2")
+    assert compact_peer("10.0.0.3", 7001) in asked(meeting, "10.0.0.2")
     asked(meeting, "10.0.0.3", 7001, "stopped")
-    assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
+    assert asked(meeting, "10.0.0.2") == {compact_peer("10.0.0.1", 6881)}
 
 
-def test_strangers_are_told_nothing_and_nobody_is_told_of_them(meeting: Meeting) -> None:
-    meeting.fleet = {"10.0.0.2": Member("10.0.0.1")}
+def test_strangers_are_told_nothing_and_nobody_is_told_of_them(meeting: Tracker) -> None:
+    meeting.peers = {"10.0.0.2": TrackedPeer("10.0.0.1")}
     query = f"info_hash={quote(HASH)}&port=7000"
-    assert meeting.answer("10.9.9.9", query) == b""
-    assert asked(meeting, "10.0.0.2") == {compact("10.0.0.1", 6881)}
+    assert meeting.announce("10.9.9.9", query) == b""
+    assert asked(meeting, "10.0.0.2") == {compact_peer("10.0.0.1", 6881)}
     for odd in ("", "info_hash=x&port=1", f"info_hash={quote(HASH)}&port=x", "%&&==\x00"):
-        assert meeting.answer("10.0.0.2", odd) == b""
+        assert meeting.announce("10.0.0.2", odd) == b""
 
 
-def test_a_host_hears_of_its_own_rack_and_of_few_others(meeting: Meeting) -> None:
-    meeting.fleet = {
-        f"10.0.{rack}.{n}": Member("10.0.9.9", f"r{rack}") for rack in (1, 2) for n in range(1, 7)
+def test_a_host_hears_of_its_own_rack_and_of_few_others(meeting: Tracker) -> None:
+    meeting.peers = {
+        f"10.0.{rack}.{n}": TrackedPeer("10.0.9.9", f"r{rack}")
+        for rack in (1, 2)
+        for n in range(1, 7)
     }
-    for address in meeting.fleet:
+    for address in meeting.peers:
         asked(meeting, address)
     told = [socket.inet_ntoa(one[:4]) for one in asked(meeting, "10.0.1.1")]
     assert sum(one.startswith("10.0.1.") for one in told) == 5
     assert sum(one.startswith("10.0.2.") for one in told) == 2 and "10.0.9.9" in told
 
 
-def test_over_the_network_a_stranger_is_refused(meeting: Meeting) -> None:
+def test_over_the_network_a_stranger_is_refused(meeting: Tracker) -> None:
     import gevent
 
     def ask() -> bytes:
@@ -83,24 +85,26 @@ def test_over_the_network_a_stranger_is_refused(meeting: Meeting) -> None:
 
 
 def test_a_torrents_pieces_are_those_that_ssh_goes_on_with(tmp_path: Path) -> None:
-    content = bytes(range(256)) * (2 * chunks.SIZE // 256) + b"end"
+    content = bytes(range(256)) * (2 * chunks.CHUNK_BYTES // 256) + b"end"
     (tmp_path / "big").write_bytes(content)
     sha = hashlib.sha256(content).hexdigest()
-    made = torrent.of(tmp_path / "big", sha)
-    info = torrent.decoded(made)[b"info"]
-    assert info[b"piece length"] == chunks.SIZE and info[b"length"] == len(content)
-    parts = [content[i : i + chunks.SIZE] for i in range(0, len(content), chunks.SIZE)]
+    made = torrent.load_or_create(tmp_path / "big", sha)
+    info = torrent.decode_bencode(made)[b"info"]
+    assert info[b"piece length"] == chunks.CHUNK_BYTES and info[b"length"] == len(content)
+    parts = [
+        content[i : i + chunks.CHUNK_BYTES] for i in range(0, len(content), chunks.CHUNK_BYTES)
+    ]
     assert info[b"pieces"] == b"".join(hashlib.sha1(part).digest() for part in parts)
-    assert info[b"name"] == sha.encode() and b"announce" not in torrent.decoded(made)
+    assert info[b"name"] == sha.encode() and b"announce" not in torrent.decode_bencode(made)
     (tmp_path / "big").unlink()
-    assert torrent.of(tmp_path / "big", sha) == made, "it is not read again"
+    assert torrent.load_or_create(tmp_path / "big", sha) == made, "it is not read again"
 
 
 def test_there_is_no_torrent_of_a_file_that_has_changed(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"other")
     with pytest.raises(OSError, match="has changed since it was checked"):
-        torrent.of(tmp_path / "big", "1" * 64)
-    assert not torrent.kept("1" * 64).exists()
+        torrent.load_or_create(tmp_path / "big", "1" * 64)
+    assert not torrent.cache_path("1" * 64).exists()
 
 
 def test_a_port_that_is_taken_is_passed_over() -> None:
@@ -108,23 +112,23 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
         taken.bind(("0.0.0.0", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert free(f"{port}-{port + 20}") > port
+        assert find_free_port(f"{port}-{port + 20}") > port
         with pytest.raises(OSError, match=f"no free port among {port}"):
-            free(str(port))
+            find_free_port(str(port))
 
 
-def fetched(seed: Seed, described: bytes, folder: Path, seconds: float) -> bytes:
+def fetched(seed: Seeder, described: bytes, folder: Path, seconds: float) -> bytes:
     """What a host's aria2c gets of a file from the controller within so many seconds."""
     folder.mkdir()
     (folder / "torrent").write_bytes(described)
-    name = torrent.decoded(described)[b"info"][b"name"].decode()
-    meeting = Meeting(free("20000-40000"))
+    name = torrent.decode_bencode(described)[b"info"][b"name"].decode()
+    meeting = Tracker(find_free_port("20000-40000"))
     try:
-        meeting.seeds[torrent.infohash(described)] = seed.port
-        meeting.fleet["127.0.0.1"] = Member("127.0.0.1")
+        meeting.seed_ports[torrent.compute_infohash(described)] = seed.port
+        meeting.peers["127.0.0.1"] = TrackedPeer("127.0.0.1")
         words = [
             str(ARIA2C),
-            *COMMON,
+            *ARIA2_OPTIONS,
             f"--dir={folder}",
             "--seed-time=0",
             f"--bt-tracker=http://127.0.0.1:{meeting.port}/announce",
@@ -142,17 +146,17 @@ def fetched(seed: Seed, described: bytes, folder: Path, seconds: float) -> bytes
 
 
 def test_the_controller_gives_what_it_only_reads_to_hosts_that_it_lets_in(tmp_path: Path) -> None:
-    content = os.urandom(2 * chunks.SIZE + 5)
+    content = os.urandom(2 * chunks.CHUNK_BYTES + 5)
     (tmp_path / "image").write_bytes(content)
     (tmp_path / "image").chmod(0o400)
-    described = torrent.of(tmp_path / "image", hashlib.sha256(content).hexdigest())
-    seed = Seed(tmp_path / "image", described, "20000-40000", 0)
+    described = torrent.load_or_create(tmp_path / "image", hashlib.sha256(content).hexdigest())
+    seed = Seeder(tmp_path / "image", described, "20000-40000", 0)
     try:
         assert fetched(seed, described, tmp_path / "stranger", 10) == b""
-        seed.give("127.0.0.1")
+        seed.allow("127.0.0.1")
         assert fetched(seed, described, tmp_path / "host", 30) == content
     finally:
-        sent = seed.end()
+        sent = seed.stop()
     assert len(content) <= sent < 1.2 * len(content)
-    assert free(str(seed.port)) == seed.port, "nobody listens any more"
+    assert find_free_port(str(seed.port)) == seed.port, "nobody listens any more"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["image"]

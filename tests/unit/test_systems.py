@@ -12,18 +12,18 @@ from click.testing import CliRunner
 from fleet.errors import Failure, InvalidInput
 from fleet.release import driver_packages, files, operating_systems
 from fleet.release import lockfile as locks
-from fleet.release.target import Wanted, load
+from fleet.release.target import ReleaseTarget, load_release_target
 from mlufleet.cli.main import main
 from mlufleet.reference import systems_page
-from mlufleet.reference.release_format import EXAMPLE
+from mlufleet.reference.release_format import EXAMPLE_FILE
 from operations import driver, engine, preflight
 from operations.host import probe as host_probe
-from operations.host.facts import HostState
-from operations.stage import Options
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions
 from tests.unit import packaged
 from tests.unit.conftest import BARE, DRIVEN, probe
 
-NONE = Options()
+NONE = HostOptions()
 #: what the files of the vendor's were seen to be called
 FILES = {
     ("ubuntu", "18.04"): "cambricon-mlu-driver-ubuntu18.04-dkms_5.10.10_amd64.deb",
@@ -55,15 +55,15 @@ def delivered(path: Path) -> None:
     path.write_bytes(make(name, architecture=machine))
 
 
-def locked(path: Path) -> Wanted:
+def locked(path: Path) -> ReleaseTarget:
     store = path.parent / "store"
-    lock = locks.make(files.load(path), store, lambda name: None)
-    locks.beside(path).write_text(lock.model_dump_json())
-    load.cache_clear()
-    return load(str(path), str(store))
+    lock = locks.create_lock(files.load_release(path), store, lambda name: None)
+    locks.lock_path(path).write_text(lock.model_dump_json())
+    load_release_target.cache_clear()
+    return load_release_target(str(path), str(store))
 
 
-def host(os: str, version: str, *lines: str) -> HostState:
+def host(os: str, version: str, *lines: str) -> HostFacts:
     return probe(*BARE, f"os|{os}|{version}|its title", *lines)
 
 
@@ -73,7 +73,7 @@ def refusal(decided: object) -> tuple[str, str]:
 
 @pytest.mark.parametrize("said", FILES)
 def test_a_file_is_named_as_the_vendors_is(tabled: Path, said: tuple[str, str]) -> None:
-    found = driver_packages.package(files.load(tabled), *said, "x86_64")
+    found = driver_packages.find_package(files.load_release(tabled), *said, "x86_64")
     assert found and found.file == FILES[said]
     assert found.file.startswith(found.package)
 
@@ -93,9 +93,9 @@ def test_a_file_is_named_as_the_vendors_is(tabled: Path, said: tuple[str, str]) 
     ],
 )
 def test_a_system_is_known_by_its_id_and_major_version(os: str, version: str, name: str) -> None:
-    assert host(os, version).system == name
-    known = {system.name for system in operating_systems.table()}
-    assert (operating_systems.find(os, version) is not None) is (name in known)
+    assert host(os, version).os_key == name
+    known = {system.name for system in operating_systems.load_table()}
+    assert (operating_systems.find_system(os, version) is not None) is (name in known)
 
 
 def test_what_a_release_names_wins_and_the_exact_version_before_the_major_one(site: Path) -> None:
@@ -115,7 +115,7 @@ def test_what_a_release_names_wins_and_the_exact_version_before_the_major_one(si
         (("anolis", "8.8"), "mlu-anolis"),
         (("centos", "7"), "mlu-centos7"),
     ):
-        found = driver_packages.package(wanted.release, *said, "x86_64")
+        found = driver_packages.find_package(wanted.release, *said, "x86_64")
         assert found and found.package == package
         assert preflight.decide(wanted, host(*said), NONE) == []
 
@@ -166,7 +166,7 @@ def test_another_architecture_has_a_file_of_its_own_or_is_refused(tabled: Path) 
 def test_a_host_is_asked_only_for_packages_that_are_in_the_lock(tabled: Path) -> None:
     (asked,) = [
         line
-        for line in host_probe.preamble(locked(tabled)).splitlines()
+        for line in host_probe.probe_arguments(locked(tabled)).splitlines()
         if line.startswith("PACKAGES=")
     ]
     names = sorted(asked.partition("=")[2].strip("'").split())
@@ -200,7 +200,7 @@ def test_a_code_is_explained_with_the_table(code: str, said: str) -> None:
     assert said in CliRunner().invoke(main, ["explain", code]).output
 
 
-def test_docker_comes_as_the_table_says(wanted: Wanted) -> None:
+def test_docker_comes_as_the_table_says(wanted: ReleaseTarget) -> None:
     for said, words in (
         (("rocky", "9.3"), "repository docker-ce)"),  # `docker` is podman there
         (("kylin", "V10"), "repository docker-engine docker-ce)"),
@@ -225,7 +225,7 @@ def test_docker_comes_as_the_table_says(wanted: Wanted) -> None:
     ],
 )
 def test_a_kernel_that_is_too_new_for_the_drivers_sources_is_refused(
-    wanted: Wanted, version: str, kernel: str, refused: bool
+    wanted: ReleaseTarget, version: str, kernel: str, refused: bool
 ) -> None:
     new = wanted.release.driver.model_copy(update={"version": version})
     wanted = replace(wanted, release=wanted.release.model_copy(update={"driver": new}))
@@ -236,7 +236,7 @@ def test_a_kernel_that_is_too_new_for_the_drivers_sources_is_refused(
 
 
 def test_a_driver_that_runs_on_a_new_kernel_is_left_alone_unless_the_next_boot_has_a_newer_one(
-    wanted: Wanted,
+    wanted: ReleaseTarget,
 ) -> None:
     new = (*DRIVEN, "kernel|6.1.0|x86_64", "module-for|6.1.0|5.10.10")
     assert preflight.decide(wanted, probe(*new), NONE) == []
@@ -247,7 +247,7 @@ def test_a_driver_that_runs_on_a_new_kernel_is_left_alone_unless_the_next_boot_h
 
 def test_a_release_may_say_that_its_driver_is_built_for_newer_kernels(site: Path) -> None:
     path = site / "small.yml"
-    digest = files.load(path).digest
+    digest = files.load_release(path).digest
     path.write_text(path.read_text().replace("5.10.10\n", '5.10.10\n  newest_kernel: "6.1"\n'))
     wanted = locked(path)
     assert wanted.release.digest != digest
@@ -257,7 +257,7 @@ def test_a_release_may_say_that_its_driver_is_built_for_newer_kernels(site: Path
 
 
 def test_what_a_release_does_not_say_of_kernels_is_in_no_digest(site: Path) -> None:
-    release = files.load(site / "small.yml")
+    release = files.load_release(site / "small.yml")
     assert set(release.model_dump()["driver"]) == {"version", "packages"}
 
 
@@ -286,13 +286,15 @@ FAMILY = (
 def test_a_table_that_is_wrong_is_told_where(tmp_path: Path, old: str, new: str, said: str) -> None:
     file, text = tmp_path / "systems.yml", f"families: {{deb: {FAMILY}}}\nsystems:\n  - {ROW}\n"
     file.write_text(text)
-    assert [system.name for system in operating_systems.table(file)] == ["a1"]
+    assert [system.name for system in operating_systems.load_table(file)] == ["a1"]
     other = tmp_path / "other.yml"
     other.write_text(text.replace(old, new))
     with pytest.raises(InvalidInput) as error:
-        operating_systems.table(other)
+        operating_systems.load_table(other)
     assert said in str(error.value) and "other.yml:" in str(error.value)
 
 
 def test_the_page_is_that_of_the_table() -> None:
-    assert EXAMPLE.with_name("systems.md").read_text() == systems_page.page(), "make docs"
+    assert EXAMPLE_FILE.with_name("systems.md").read_text() == systems_page.render_page(), (
+        "make docs"
+    )

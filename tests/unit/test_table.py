@@ -7,8 +7,8 @@ import pytest
 from fleet import inventory
 from fleet.errors import InvalidInput
 from fleet.inventory import csv_table
-from fleet.inventory.host_file import CONNECTING
-from fleet.release.target import Wanted
+from fleet.inventory.host_file import CONNECTION_DATA
+from fleet.release.target import ReleaseTarget
 
 HEADER = "name,release,store,ssh_port,cards,evict,groups,data.rack,data.note\n"
 
@@ -20,11 +20,11 @@ def written(site: Path, rows: str, header: str = HEADER) -> Path:
     return path
 
 
-def test_a_table_says_what_yaml_would(site: Path, wanted: Wanted) -> None:
+def test_a_table_says_what_yaml_would(site: Path, wanted: ReleaseTarget) -> None:
     rows = '# the old rack, "to be moved\n\na,R,S,2201,8,TRUE,r1 x8,5,"Hall 2, ""B"""\nb,R,S\n'
     (a, of_a), (b, of_b) = inventory.read(written(site, rows))
     release = {"release": f"{site}/small.yml", "store": f"{site}/store"}
-    strict = CONNECTING
+    strict = CONNECTION_DATA
     assert (a, b) == ("a", "b") and of_b == {**strict, **release}
     own = {"ssh_port": 2201, "cards": 8, "evict": True, "groups": ("r1", "x8")}
     assert of_a == {**strict, **release, **own, "rack": 5, "note": 'Hall 2, "B"'}
@@ -34,7 +34,7 @@ def test_a_table_says_what_yaml_would(site: Path, wanted: Wanted) -> None:
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
 @pytest.mark.parametrize("before", ["", "\ufeff"])
 def test_what_excel_writes(
-    site: Path, wanted: Wanted, separator: str, end: str, before: str
+    site: Path, wanted: ReleaseTarget, separator: str, end: str, before: str
 ) -> None:
     lines = ["name,ssh_hostname,cards,data.text,,", 'a,10.0.0.1,2,"x",,', ",,,,,", "b,10.0.0.2,,,,"]
     text = before + end.join(lines).replace(",", separator) + end
@@ -46,7 +46,7 @@ def test_what_excel_writes(
     assert b["release"] == f"{site}/small.yml"
 
 
-def test_ranges_in_a_table(site: Path, wanted: Wanted) -> None:
+def test_ranges_in_a_table(site: Path, wanted: ReleaseTarget) -> None:
     path = written(site, "m[01-02],R,S,,,,rack{1},7,{name}\n")
     assert [(name, said["groups"], said["note"]) for name, said in inventory.read(path)] == [
         ("m01", ("rack01",), "m01"),
@@ -54,7 +54,9 @@ def test_ranges_in_a_table(site: Path, wanted: Wanted) -> None:
     ]
 
 
-def test_a_text_stays_a_text_and_versions_keep_their_zeros(site: Path, wanted: Wanted) -> None:
+def test_a_text_stays_a_text_and_versions_keep_their_zeros(
+    site: Path, wanted: ReleaseTarget
+) -> None:
     path = written(site, "a,7,5.10,007\n", "name,ssh_user,data.version,data.code\n")
     said = inventory.read(path)[0][1]
     assert (said["ssh_user"], said["version"], said["code"]) == ("7", "5.10", "007")
@@ -83,7 +85,7 @@ def test_a_text_stays_a_text_and_versions_keep_their_zeros(site: Path, wanted: W
     ],
 )
 def test_a_wrong_row_is_told_with_line_and_column(
-    site: Path, wanted: Wanted, rows: str, said: str
+    site: Path, wanted: ReleaseTarget, rows: str, said: str
 ) -> None:
     with pytest.raises(InvalidInput) as error:
         inventory.read(written(site, rows))
@@ -116,7 +118,7 @@ def test_what_excel_writes_in_another_code_page(site: Path) -> None:
     path = site / "fleet.csv"
     path.write_bytes("name\nä\n".encode("cp1252"))
     with pytest.raises(InvalidInput, match=r"fleet\.csv:2: not UTF-8"):
-        csv_table.read(path)
+        csv_table.read_hosts(path)
 
 
 def test_a_wrong_default_is_told(site: Path) -> None:
@@ -144,13 +146,13 @@ def table_of(site: Path, content: bytes) -> list[str]:
     ],
 )
 def test_rows_that_are_commented_out_or_blank_are_no_hosts(
-    site: Path, wanted: Wanted, rows: str
+    site: Path, wanted: ReleaseTarget, rows: str
 ) -> None:
     assert table_of(site, rows.encode()) == ["mlu01"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_unicode_text_as_excel_writes_it(site: Path, wanted: Wanted, encoding: str) -> None:
+def test_unicode_text_as_excel_writes_it(site: Path, wanted: ReleaseTarget, encoding: str) -> None:
     mark = "\ufeff" if encoding[-3:] in ("-le", "-be") else ""
     text = f"{mark}name\tdata.place\r\nmlu01\t\u673a\u623f\r\nmlu02\t\r\n"
     assert table_of(site, text.encode(encoding)) == ["mlu01", "mlu02"]
@@ -186,7 +188,7 @@ def test_unicode_text_as_excel_writes_it(site: Path, wanted: Wanted, encoding: s
     ],
 )
 def test_a_row_that_is_no_host_is_refused_with_its_line(
-    site: Path, wanted: Wanted, row: str, why: str
+    site: Path, wanted: ReleaseTarget, row: str, why: str
 ) -> None:
     with pytest.raises(InvalidInput) as error:
         table_of(site, f"name,ssh_hostname,cards\nmlu01,10.0.1.1,8\n{row}\n".encode())

@@ -12,15 +12,15 @@ import yaml
 
 from fleet import inventory
 from fleet.errors import Failure, InvalidInput
-from fleet.inventory.pyinfra_loader import load
-from fleet.inventory.tree import described
+from fleet.inventory.pyinfra_loader import load_inventory
+from fleet.inventory.tree import describe_inventory
 from fleet.release import files, host_paths, lockfile, snapshot, target
-from fleet.release.card_assignment import RELEASES, problems
-from fleet.release.target import Wanted, of_host
+from fleet.release.card_assignment import ASSIGNMENT_ADAPTER, find_conflicts
+from fleet.release.target import ReleaseTarget, load_host_target
 from operations import container, disk_space, driver, preflight, smoke_test, stages
-from operations.host.facts import HostState, parse
-from operations.host.probe import preamble
-from operations.stage import Options
+from operations.host.facts import HostFacts, parse
+from operations.host.probe import probe_arguments
+from operations.stage import HostOptions
 from tests.unit import packaged
 from tests.unit.conftest import BARE, NUMPY
 
@@ -28,7 +28,7 @@ CARDS = tuple(f"card|0000:0{n}:00.0|0x0370|01|" for n in range(4))
 
 
 @pytest.fixture
-def pair(site: Path, wanted: Wanted) -> Path:
+def pair(site: Path, wanted: ReleaseTarget) -> Path:
     """Beside small.yml, other.yml: the same driver and image, its own container and folder."""
     write(
         site,
@@ -54,22 +54,22 @@ def pair(site: Path, wanted: Wanted) -> Path:
 def write(site: Path, over: dict[str, Any]) -> None:
     path = site / "other.yml"
     path.write_text(yaml.safe_dump({"extends": str(site / "small.yml"), **over}))
-    made = lockfile.make(files.load(path), site / "store", lambda name: None)
-    lockfile.beside(path).write_text(made.model_dump_json())
-    target.load.cache_clear()
-    target.several.cache_clear()
+    made = lockfile.create_lock(files.load_release(path), site / "store", lambda name: None)
+    lockfile.lock_path(path).write_text(made.model_dump_json())
+    target.load_release_target.cache_clear()
+    target._load_together.cache_clear()
 
 
-def load_one(site: Path, name: str) -> Wanted:
-    return target.load(f"{site}/{name}.yml", f"{site}/store")
+def load_one(site: Path, name: str) -> ReleaseTarget:
+    return target.load_release_target(f"{site}/{name}.yml", f"{site}/store")
 
 
-def both(site: Path, small: str = "0-1", other: str = "2,3") -> Wanted:
+def both(site: Path, small: str = "0-1", other: str = "2,3") -> ReleaseTarget:
     said = {f"{site}/small.yml": small, f"{site}/other.yml": other}
-    return of_host({"releases": said, "store": f"{site}/store"})
+    return load_host_target({"releases": said, "store": f"{site}/store"})
 
 
-def seen(*lines: str, **sections: tuple[str, ...]) -> HostState:
+def seen(*lines: str, **sections: tuple[str, ...]) -> HostFacts:
     """What a probe shows of a host, asked about `second` and `torch`."""
     text = [*BARE[:5], *CARDS, *lines]
     for slot, said in sections.items():
@@ -80,12 +80,15 @@ def seen(*lines: str, **sections: tuple[str, ...]) -> HostState:
 
 def test_parts_are_in_one_order_whichever_is_asked(pair: Path) -> None:
     first = both(pair)
-    (other,) = first.beside
-    assert [part.slot for part in first.parts] == ["second", "torch"]
+    (other,) = first.other_releases
+    assert [part.key for part in first.releases] == ["second", "torch"]
     assert (first.cards, other.cards) == ((2, 3), (0, 1))
-    assert [[one.slot for one in part.beside] for part in first.parts] == [["torch"], ["second"]]
-    assert first.whole != both(pair, small="0").whole != first.identity
-    assert of_host({"release": f"{pair}/small.yml", "store": f"{pair}/store"}).slot == ""
+    assert [[one.key for one in part.other_releases] for part in first.releases] == [
+        ["torch"],
+        ["second"],
+    ]
+    assert first.host_identity != both(pair, small="0").host_identity != first.identity
+    assert load_host_target({"release": f"{pair}/small.yml", "store": f"{pair}/store"}).key == ""
 
 
 @pytest.mark.parametrize(
@@ -93,11 +96,11 @@ def test_parts_are_in_one_order_whichever_is_asked(pair: Path) -> None:
     [("0-3,6", (0, 1, 2, 3, 6)), ("5", (5,)), (5, (5,)), ([0, 2], (0, 2)), ("0, 2", (0, 2))],
 )
 def test_cards_are_said_in_few_words(said: Any, numbers: tuple[int, ...]) -> None:
-    assert RELEASES.validate_python({"a": said}) == {"a": numbers}
+    assert ASSIGNMENT_ADAPTER.validate_python({"a": said}) == {"a": numbers}
 
 
 def test_a_command_line_says_them_in_one_word_each() -> None:
-    assert RELEASES.validate_python("a=0-1 b=2") == {"a": (0, 1), "b": (2,)}
+    assert ASSIGNMENT_ADAPTER.validate_python("a=0-1 b=2") == {"a": (0, 1), "b": (2,)}
 
 
 @pytest.mark.parametrize(
@@ -194,14 +197,14 @@ def test_weights_and_checkouts_that_are_the_same_are_shared(pair: Path) -> None:
             }
         ),
     )
-    assert not list(problems([first, second]))
+    assert not list(find_conflicts([first, second]))
     other = first.lock.model_copy(update={"commits": {"model": "0" * 40}})
-    (told,) = problems([replace(first, lock=other), second])
+    (told,) = find_conflicts([replace(first, lock=other), second])
     assert "at /data/share/model of the host" in told
 
 
 def test_a_container_gets_the_cards_of_its_release_alone(pair: Path) -> None:
-    second, torch = both(pair).parts
+    second, torch = both(pair).releases
     words = " ".join(container.run_arguments(second, seen(second=(), torch=())))
     assert "dev2" in words and "ipcm3" in words and "dev0" not in words and "dev1" not in words
     assert "dev0" in " ".join(container.run_arguments(torch, seen(second=(), torch=())))
@@ -209,9 +212,13 @@ def test_a_container_gets_the_cards_of_its_release_alone(pair: Path) -> None:
 
 def test_cards_that_are_not_there_are_refused_before_anything_is_touched(pair: Path) -> None:
     state = seen(
-        "headers|x", *(f"tool|{tool}" for tool in preflight.TOOLS), "uid|0", second=(), torch=()
+        "headers|x",
+        *(f"tool|{tool}" for tool in preflight.REQUIRED_TOOLS),
+        "uid|0",
+        second=(),
+        torch=(),
     )
-    found = preflight.decide(both(pair, other="2,7"), state, Options(cards=4))
+    found = preflight.decide(both(pair, other="2,7"), state, HostOptions(cards=4))
     assert isinstance(found, Failure) and found.code == "CARDS_MISSING"
     assert "other has card 7, and the bus shows 4: 0 to 3" in found.sentence
 
@@ -230,17 +237,17 @@ def test_room_is_wanted_for_both_and_once_for_what_they_share(pair: Path) -> Non
         second=(),
         torch=(),
     )
-    assert disk_space.short(parts, state) is None
-    state.disk["/var/lib/mlufleet"] -= 1
-    short = disk_space.short(parts, state)
+    assert disk_space.check_free_space(parts, state) is None
+    state.free_bytes["/var/lib/mlufleet"] -= 1
+    short = disk_space.check_free_space(parts, state)
     assert short and short.code == "NO_SPACE" and "/var/lib/mlufleet" in short.sentence
-    state.disk = {"/var/lib/docker": exact[1] - 1}
-    short = disk_space.short(parts, state)
+    state.free_bytes = {"/var/lib/docker": exact[1] - 1}
+    short = disk_space.check_free_space(parts, state)
     assert short and "/var/lib/docker" in short.sentence
 
 
 def test_a_probe_is_asked_about_each_and_its_answers_are_told_apart(pair: Path) -> None:
-    asked = preamble(both(pair))
+    asked = probe_arguments(both(pair))
     assert "RELEASES='0 1'" in asked and "CONTAINERS='second torch'" in asked
     assert asked.count("SLOT=") == 2 and "release_1() {" in asked
     state = seen(
@@ -248,14 +255,14 @@ def test_a_probe_is_asked_about_each_and_its_answers_are_told_apart(pair: Path) 
     )
     assert state.image == "sha256:a" and state.beside["torch"].image == "sha256:b"
     assert state.stamps == {"smoke": "x"} and not state.beside["torch"].stamps
-    assert state.retired == state.beside["torch"].retired == ["old"]
+    assert state.orphaned_containers == state.beside["torch"].orphaned_containers == ["old"]
     assert len(state.cards) == len(state.beside["torch"].cards) == 4
 
 
 def test_what_is_to_do_names_the_release_and_the_driver_once(pair: Path) -> None:
-    tools = [f"tool|{tool}" for tool in (*preflight.TOOLS, "docker", "dockerd")]
+    tools = [f"tool|{tool}" for tool in (*preflight.REQUIRED_TOOLS, "docker", "dockerd")]
     state = seen("headers|x", "uid|0", *tools, second=(), torch=())
-    found = stages.drift(both(pair), state, Options())
+    found = stages.find_drift(both(pair), state, HostOptions())
     assert [label for label in found if "of" not in label] == ["driver", "engine"]
     assert {"image of other", "image of small", "smoke of other", "smoke of small"} < set(found)
 
@@ -265,56 +272,58 @@ def test_the_container_of_the_other_release_is_no_stranger_on_a_card(pair: Path)
     box = "container|{}|sha256:x|true|7|spec"
     holders = [f"holder|{pid}|python|{who}" for pid, who in enumerate((a, b, c, ""), 10)]
     state = seen(*holders, second=(box.format(a),), torch=(box.format(b),))
-    assert [holder.pid for holder in driver.foreign(state)] == [12, 13]
+    assert [holder.pid for holder in driver.other_card_users(state)] == [12, 13]
 
 
 def test_a_container_that_no_release_has_any_more_goes(pair: Path) -> None:
     state = seen("retired|old", "engine|20.10.24|enabled", second=(), torch=())
-    todo = container.decide(both(pair), state, Options())
+    todo = container.decide(both(pair), state, HostOptions())
     assert todo[:1] == ["remove container old: no release of this host has it any more"]  # type: ignore[index]
 
 
 def test_what_the_host_is_is_remembered_when_all_have_answered(pair: Path) -> None:
     parts = both(pair)
-    (torch,) = parts.beside
-    cards = [f"tool|{tool}" for tool in preflight.TOOLS]
+    (torch,) = parts.other_releases
+    cards = [f"tool|{tool}" for tool in preflight.REQUIRED_TOOLS]
 
-    def titles(state: HostState) -> list[str]:
-        return [getattr(step, "title", "") for step in smoke_test.act(parts, state, Options())]
+    def titles(state: HostFacts) -> list[str]:
+        return [getattr(step, "title", "") for step in smoke_test.act(parts, state, HostOptions())]
 
     state = seen(*cards, second=(), torch=())
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(smoke_test, "again", lambda wanted: state)
+        patched.setattr(smoke_test, "reprobe", lambda wanted: state)
         assert "remembering what this host is" not in titles(state)
-        state.beside["torch"].stamps["smoke"] = smoke_test.inputs(torch, state.beside["torch"])
+        state.beside["torch"].stamps["smoke"] = smoke_test.input_digest(
+            torch, state.beside["torch"]
+        )
         assert "remembering what this host is" in titles(state)
 
 
 def test_what_was_remembered_comes_back_as_the_data_of_a_host(pair: Path, tmp_path: Path) -> None:
     parts = both(pair)
-    text = snapshot.document(parts).read_text()
+    text = snapshot.write_snapshot(parts).read_text()
     assert [one["cards"] for one in json.loads(text)["releases"]] == [[2, 3], [0, 1]]
-    back = snapshot.restore(text, tmp_path / "back", "host", str(parts.store))
+    back = snapshot.restore_snapshot(text, tmp_path / "back", "host", str(parts.store))
     assert back["release"] is None
-    again = of_host({**back, "store": str(parts.store)})
-    assert again.whole == parts.whole
+    again = load_host_target({**back, "store": str(parts.store)})
+    assert again.host_identity == parts.host_identity
 
 
 def test_wheels_of_one_are_out_of_reach_for_the_other(pair: Path) -> None:
-    second, torch = both(pair).parts
+    second, torch = both(pair).releases
     assert (
-        host_paths.shared(second.slot)
-        == f"{host_paths.SHARED}/second"
-        != host_paths.shared(torch.slot)
+        host_paths.shared_folder(second.key)
+        == f"{host_paths.SHARED_FOLDER}/second"
+        != host_paths.shared_folder(torch.key)
     )
-    assert host_paths.shared("") == host_paths.SHARED
+    assert host_paths.shared_folder("") == host_paths.SHARED_FOLDER
 
 
 def test_it_is_shown_which_card_is_whose(pair: Path) -> None:
     path = pair / "hosts.py"
     said = {f"{pair}/small.yml": "0-1", f"{pair}/other.yml": "2"}
     path.write_text(f"fleet = [('a', {{'releases': {said!r}, 'store': '{pair}/store'}})]\n")
-    host = described(load(str(path)))["hosts"]["a"]
+    host = describe_inventory(load_inventory(str(path)))["hosts"]["a"]
     assert host["release"] == f"{pair}/small.yml=0,1 {pair}/other.yml=2"
     assert host["releases"] == {f"{pair}/small.yml": [0, 1], f"{pair}/other.yml": [2]}
 

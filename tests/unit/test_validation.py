@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
-from fleet.release.target import Wanted
+from fleet.release.target import ReleaseTarget
 from fleet.vendor import cnvs, validation_suite
-from fleet.vendor.cnvs import Said
-from mlufleet.cli.hardware import taken
+from fleet.vendor.cnvs import SuiteOutput
+from mlufleet.cli.hardware import capture_baseline
 from operations import validation as stage
-from operations.host.facts import HostState
-from operations.stage import Options
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions
 from tests.unit.conftest import DRIVEN, probe
 
 THERE = (*DRIVEN, "tool|cnvs")
@@ -24,14 +24,14 @@ X8 = [f"card|0000:39:0{n}.0|0x0370|01|0054" for n in range(2)]
 
 
 def test_the_verdict_is_the_suite_s_own_word_of_this_very_plugin() -> None:
-    assert cnvs.read(["plugin [software]: PASS"], "software") == Said(True)
+    assert cnvs.parse(["plugin [software]: PASS"], "software") == SuiteOutput(True)
     coloured = "\x1b[32mplugin [ software ]: PASS\x1b[0m"
-    assert cnvs.read([coloured], "software").passed
-    assert cnvs.read(["plugin [software]: PASS"], "pcie").why == "it said no verdict"
+    assert cnvs.parse([coloured], "software").passed
+    assert cnvs.parse(["plugin [software]: PASS"], "pcie").reason == "it said no verdict"
     both = ["plugin [pcie]: PASS", "plugin [pcie]: FAIL"]
-    assert cnvs.read(both, "pcie") == Said(False, "it said FAIL")
+    assert cnvs.parse(both, "pcie") == SuiteOutput(False, "it said FAIL")
     for word in ("PASSED", "pass", "SKIP", "PASS?"):
-        assert not cnvs.read([f"plugin [pcie]: {word}"], "pcie").passed
+        assert not cnvs.parse([f"plugin [pcie]: {word}"], "pcie").passed
 
 
 def test_rates_are_the_least_of_all_cards_and_nothing_else_is_one() -> None:
@@ -46,7 +46,7 @@ def test_rates_are_the_least_of_all_cards_and_nothing_else_is_one() -> None:
         "wait: 3 GB/second",
         "plugin [pcie]: PASS",
     ]
-    assert cnvs.read(lines, "pcie").rates == {
+    assert cnvs.parse(lines, "pcie").rates == {
         "host to device GB/s": 10.4,
         "pcie GB/s": 21.0,
         "matmul int8 TOPS": 91.5,
@@ -55,13 +55,13 @@ def test_rates_are_the_least_of_all_cards_and_nothing_else_is_one() -> None:
 
 @given(st.lists(st.text()), st.sampled_from(["software", "pcie"]))
 def test_whatever_is_printed_is_read(lines: list[str], plugin: str) -> None:
-    said = cnvs.read(lines, plugin)
-    assert said.passed == (not said.why)
+    said = cnvs.parse(lines, plugin)
+    assert said.passed == (not said.reason)
 
 
-GOOD = validation_suite.Golden(
+GOOD = validation_suite.Baselines(
     models={
-        "MLU370-X8": validation_suite.Good(
+        "MLU370-X8": validation_suite.Baseline(
             host="mlu01", driver="5.10.22", taken=1.0, rates={"pcie": {"host to device GB/s": 10.0}}
         )
     }
@@ -71,87 +71,93 @@ GOOD = validation_suite.Golden(
 @pytest.mark.parametrize(
     ("said", "model", "expected"),
     [
-        (Said(True, rates={"host to device GB/s": 9.0}), "MLU370-X8", ("PASSED", "")),
+        (SuiteOutput(True, rates={"host to device GB/s": 9.0}), "MLU370-X8", ("PASSED", "")),
         (
-            Said(True, rates={"host to device GB/s": 8.9}),
+            SuiteOutput(True, rates={"host to device GB/s": 8.9}),
             "MLU370-X8",
             ("FAILED", "host to device GB/s: 8.9, a good MLU370-X8 has 9 or more"),
         ),
-        (Said(True), "MLU370-X8", ("FAILED", "no host to device GB/s, which a good MLU370-X8 has")),
         (
-            Said(True, rates={"host to device GB/s": 1.0}),
+            SuiteOutput(True),
+            "MLU370-X8",
+            ("FAILED", "no host to device GB/s, which a good MLU370-X8 has"),
+        ),
+        (
+            SuiteOutput(True, rates={"host to device GB/s": 1.0}),
             "MLU370-X4",
             ("PASSED", "by its own word: no good MLU370-X4 is known"),
         ),
         (
-            Said(False, "it said FAIL", {"host to device GB/s": 10.0}),
+            SuiteOutput(False, "it said FAIL", {"host to device GB/s": 10.0}),
             "MLU370-X8",
             ("FAILED", "it said FAIL"),
         ),
     ],
 )
 def test_a_rate_counts_only_against_cards_of_its_model(
-    said: Said, model: str, expected: tuple[str, str]
+    said: SuiteOutput, model: str, expected: tuple[str, str]
 ) -> None:
-    assert validation_suite.judged(said, "pcie", model, GOOD) == expected
+    assert validation_suite.evaluate_output(said, "pcie", model, GOOD) == expected
 
 
 def test_the_table_declares_each_test() -> None:
-    every = validation_suite.tests(4)
-    assert {test.plugin for test in validation_suite.tests(3)} < {test.plugin for test in every}
+    every = validation_suite.load_tests(4)
+    assert {test.plugin for test in validation_suite.load_tests(3)} < {
+        test.plugin for test in every
+    }
     assert all(test.seconds < test.timeout for test in every)
     # what takes cards to their limits runs only where that is asked for
     assert {test.level for test in every if test.destructive} == {4}
 
 
-def test_what_is_asked_for_and_can_run_is_due_until_it_has_passed(wanted: Wanted) -> None:
-    asked = Options(validation=3)
-    assert stage.decide(wanted, probe(*THERE), Options()) == []
+def test_what_is_asked_for_and_can_run_is_due_until_it_has_passed(wanted: ReleaseTarget) -> None:
+    asked = HostOptions(validation=3)
+    assert stage.decide(wanted, probe(*THERE), HostOptions()) == []
     assert stage.decide(wanted, probe(*DRIVEN), asked) == []
     (due,) = stage.decide(wanted, probe(*THERE), asked)
     assert "software, pcie, memory_bandwidth (about 4 minutes)" in due
-    done = probe(*THERE, f"stamp|validation|{stage.inputs(probe(*THERE), asked)}")
+    done = probe(*THERE, f"stamp|validation|{stage.input_digest(probe(*THERE), asked)}")
     assert stage.decide(wanted, done, asked) == []
-    assert stage.decide(wanted, done, Options(validation=3, validation_again=True))
+    assert stage.decide(wanted, done, HostOptions(validation=3, validation_again=True))
     # what has passed at one level says nothing of the next
-    assert stage.decide(wanted, done, Options(validation=4, validation_destructive=True))
+    assert stage.decide(wanted, done, HostOptions(validation=4, validation_destructive=True))
 
 
 def test_another_board_threshold_or_driver_is_another_proof(tmp_path: Path) -> None:
-    asked, there = Options(validation=3), probe(*THERE)
-    first = stage.inputs(there, asked)
-    assert stage.inputs(probe(*THERE), asked) == first
-    assert stage.inputs(probe(*THERE, *X8), asked) != first
-    serial = HostState(**{**vars(there), "serials": {"0000:39:00.0": "SN/2"}})
-    assert stage.inputs(serial, asked) != first
+    asked, there = HostOptions(validation=3), probe(*THERE)
+    first = stage.input_digest(there, asked)
+    assert stage.input_digest(probe(*THERE), asked) == first
+    assert stage.input_digest(probe(*THERE, *X8), asked) != first
+    serial = HostFacts(**{**vars(there), "serials": {"0000:39:00.0": "SN/2"}})
+    assert stage.input_digest(serial, asked) != first
     path = tmp_path / "golden.yml"
     path.write_text(json.dumps(GOOD.model_dump()))
     x8 = probe(*(line for line in THERE if not line.startswith("card|")), *X8)
-    held = Options(validation=3, golden=str(path))
-    assert stage.model(x8) == "MLU370-X8"
-    assert stage.inputs(x8, held) != stage.inputs(x8, asked)
-    newer = HostState(**{**vars(there), "running": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}})
-    assert stage.inputs(newer, asked) != first
+    held = HostOptions(validation=3, golden=str(path))
+    assert stage.card_model(x8) == "MLU370-X8"
+    assert stage.input_digest(x8, held) != stage.input_digest(x8, asked)
+    newer = HostFacts(**{**vars(there), "running": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}})
+    assert stage.input_digest(newer, asked) != first
 
 
 def test_every_reason_to_skip_is_told() -> None:
-    state, options = probe(*DRIVEN), Options(validation=4)
-    assert "cnvs is not on the host" in stage.left_out(state, options)
-    assert stage.left_out(state, Options()) == ""
-    said = stage.left_out(probe(*THERE), options)
+    state, options = probe(*DRIVEN), HostOptions(validation=4)
+    assert "cnvs is not on the host" in stage.describe_skipped(state, options)
+    assert stage.describe_skipped(state, HostOptions()) == ""
+    said = stage.describe_skipped(probe(*THERE), options)
     assert "it is destructive" in said and "software" not in said
-    found = stage.found(probe(*THERE), options)
+    found = stage.known_verdicts(probe(*THERE), options)
     assert found["software"]["verdict"] == found["mlu_stress"]["verdict"] == "SKIPPED"
 
 
 def test_a_file_of_thresholds_is_checked(tmp_path: Path) -> None:
-    assert validation_suite.golden("") == validation_suite.Golden()
+    assert validation_suite.load_baselines("") == validation_suite.Baselines()
     with pytest.raises(InvalidInput, match=r"gone\.yml"):
-        validation_suite.golden(str(tmp_path / "gone.yml"))
+        validation_suite.load_baselines(str(tmp_path / "gone.yml"))
     path = tmp_path / "golden.yml"
     path.write_text("tolerance: 2\nmodels: {}\n")
     with pytest.raises(InvalidInput, match=r"golden\.yml:1.*tolerance"):
-        validation_suite.golden(str(path))
+        validation_suite.load_baselines(str(path))
 
 
 def reported(**host: object) -> dict[str, object]:
@@ -170,14 +176,14 @@ def reported(**host: object) -> dict[str, object]:
 
 
 def test_a_good_host_has_passed_with_cards_of_one_model() -> None:
-    model, good = taken("mlu01", reported())
+    model, good = capture_baseline("mlu01", reported())
     assert (model, good.driver, good.rates) == ("MLU370-X8", "5.10.22", {"pcie": {"x GB/s": 9.0}})
     with pytest.raises(InvalidInput, match="MLU370-X4, MLU370-X8"):
-        taken("mlu01", reported(models={"a": "MLU370-X8", "b": "MLU370-X4"}))
+        capture_baseline("mlu01", reported(models={"a": "MLU370-X8", "b": "MLU370-X4"}))
     with pytest.raises(InvalidInput, match="one known model"):
-        taken("mlu01", reported(models={"a": "MLU370-X8"}))
+        capture_baseline("mlu01", reported(models={"a": "MLU370-X8"}))
     slow = {"pcie": {"verdict": "FAILED", "why": "it said FAIL", "rates": {"x GB/s": 9.0}}}
     with pytest.raises(InvalidInput, match="pcie: it said FAIL"):
-        taken("mlu01", reported(validation=slow))
+        capture_baseline("mlu01", reported(validation=slow))
     with pytest.raises(InvalidInput, match="no test that ran gave a rate"):
-        taken("mlu01", reported(validation={}))
+        capture_baseline("mlu01", reported(validation={}))

@@ -13,7 +13,7 @@ from fleet.errors import InvalidInput
 from fleet.release import files
 from fleet.release import lockfile as locks
 from fleet.store.image_archive import Image
-from fleet.store.wheels import Python, Wheel, whole
+from fleet.store.wheels import PythonTarget, WheelFile, check_wheels
 from tests.unit.conftest import NUMPY
 from tests.unit.packaged import PACKERS, tarred, wheel
 from tests.unit.test_images import layer, saved
@@ -28,7 +28,7 @@ def make(site: Path, install: str = "numpy", *has: str) -> list[str]:
     (site / "store/image.tar.gz").write_bytes(PACKERS[".gz"](tarred(**saved(one))))
     path, said = site / "small.yml", list[str]()
     path.write_text(re.sub(r"install: \[.*\]", f"install: [{install}]", path.read_text()))
-    locks.make(files.load(path), site / "store", lambda name: None, said.append)
+    locks.create_lock(files.load_release(path), site / "store", lambda name: None, said.append)
     return said
 
 
@@ -165,8 +165,8 @@ def test_the_abi_of_a_python_is_its_versions(tmp_path: Path, version: str, abi: 
     name = f"a-1-{abi.rstrip('m')}-{abi}-manylinux2014_aarch64.whl"
     (tmp_path / name).write_bytes(wheel("a"))
     for architecture, runs in (("arm64", True), ("amd64", False)):
-        image = Image(python=version, architecture=architecture)
-        assert Python.of(image).runs(Wheel(tmp_path / name)) is runs
+        image = Image(python_version=version, architecture=architecture)
+        assert PythonTarget.from_image(image).can_install(WheelFile(tmp_path / name)) is runs
 
 
 @st.composite
@@ -191,8 +191,8 @@ def test_any_bytes_are_a_wheel_or_refused_in_one_line(
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(content)
     try:
-        whole([path])
-        Python("3.7", "x86_64", "2.27").runs(Wheel(path))
+        check_wheels([path])
+        PythonTarget("3.7", "x86_64", "2.27").can_install(WheelFile(path))
     except InvalidInput as error:
         assert str(error).startswith(f"{path}: ") and str(error).isprintable()
 

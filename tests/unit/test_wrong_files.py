@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fleet.errors import Refused
-from mlufleet.bundle.unpack import unbundle
+from fleet.errors import CodedInputError
+from mlufleet.bundle.unpack import unpack_bundle
 from mlufleet.cli.main import main
 from mlufleet.journal import journal
 
@@ -28,8 +28,8 @@ from mlufleet.journal import journal
 )
 def test_what_is_no_bundle_is_told_by_what_it_is(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "site.tar").write_bytes(content)
-    with pytest.raises(Refused, match=told):
-        unbundle(tmp_path / "site.tar", tmp_path / "site", None, lambda _: lambda _: None)
+    with pytest.raises(CodedInputError, match=told):
+        unpack_bundle(tmp_path / "site.tar", tmp_path / "site", None, lambda _: lambda _: None)
 
 
 def test_a_rollout_of_another_version_is_not_resumed(

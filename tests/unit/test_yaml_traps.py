@@ -51,13 +51,13 @@ REFUSED = {
 def test_refused_with_its_line_in_no_time(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strict_yaml, "LARGEST", 5000)
+    monkeypatch.setattr(strict_yaml, "MAX_VALUES", 5000)
     text, line, problem = REFUSED[name]
     path = tmp_path / "a.yml"
     path.write_text(text)
     started = time.monotonic()
     with pytest.raises(InvalidInput, match=rf"a\.yml:{line}: .*({problem})"):
-        loading.read(path)
+        loading.read_mapping(path)
     assert time.monotonic() - started < 10
 
 
@@ -73,7 +73,7 @@ def test_refused_with_its_line_in_no_time(
 def test_bytes_that_are_no_text_are_refused(content: bytes, problem: str, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(content)
     with pytest.raises(InvalidInput, match=problem):
-        loading.read(tmp_path / "a.yml")
+        loading.read_mapping(tmp_path / "a.yml")
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_bytes_that_are_no_text_are_refused(content: bytes, problem: str, tmp_pa
 )
 def test_what_is_no_trap_is_read(text: str, data: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(text.encode())
-    assert loading.read(tmp_path / "a.yml")[0] == data
+    assert loading.read_mapping(tmp_path / "a.yml")[0] == data

@@ -18,6 +18,6 @@ def brought():
     yield Upload("image", [(FILE, str(host.data.big_dest), SHA)])
 
 
-Run.current().observed(host, stages.look(host))
-swarm.wants(host.name, {SHA})
+Run.current().record_assessment(host, stages.assess(host))
+swarm.register_demand(host.name, {SHA})
 brought(name="Big")
