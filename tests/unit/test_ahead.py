@@ -49,8 +49,8 @@ class File:
 
 def begin(*wanted: Any, before: tuple[Any, ...] = ()) -> None:
     """Begin with what the host wants now. :param before: what it wanted before it was locked"""
-    now = SimpleNamespace(ahead=list(wanted))
-    look: Any = SimpleNamespace(ahead=list(before), anew=lambda _: now)
+    now = SimpleNamespace(prefetchable=list(wanted))
+    look: Any = SimpleNamespace(prefetchable=list(before), reassess=lambda _: now)
     prefetch.StartPrefetch(look).execute(None, HOST, {})  # type: ignore[arg-type]
 
 

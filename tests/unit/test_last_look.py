@@ -239,11 +239,11 @@ def test_a_release_that_the_look_did_not_prove_is_called_unproved(wanted: Releas
 
 def right(wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -> HostFacts:
     """A host whose model has answered as it is; what the other stages would say is left out."""
-    for stage in assessment.outstanding.STAGES:
+    for stage in assessment.stages.STAGES:
         if stage.name not in ("driver", "smoke"):
             still = replace(stage, decide=lambda *_: [])
-            stages = tuple(still if s is stage else s for s in assessment.outstanding.STAGES)
-            monkeypatch.setattr(assessment.outstanding, "STAGES", stages)
+            stages = tuple(still if s is stage else s for s in assessment.stages.STAGES)
+            monkeypatch.setattr(assessment.stages, "STAGES", stages)
     state = probe(*DRIVEN)
     state.stamps["smoke"] = smoke_test.input_digest(wanted, state)
     return state
@@ -292,7 +292,7 @@ def test_a_run_notes_a_later_look_only_where_it_differs(
     after.observed_at = 2000.0
     run.on_probe(host, wanted, before)
     run.on_probe(host, wanted, after)
-    run.on_probe(host, wanted, replace(after, seen=3000.0))
+    run.on_probe(host, wanted, replace(after, observed_at=3000.0))
     lines = (tmp_path / "runs/20260101-000000-1/journal.jsonl").read_text().splitlines()
     told = [one for one in map(json.loads, lines) if one["kind"] in ("observed", "facts")]
     assert [(one["kind"], one["seen"]) for one in told] == [("observed", 1000.0), ("facts", 2000.0)]
