@@ -16,7 +16,7 @@ help:
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
 	@echo "make test-kernel  install, upgrade and reboot a host with a kernel of its own (qemu, an hour)"
 	@echo "make unit      what needs no lab"
-	@echo "make docs      write docs/release.md and docs/systems.md"
+	@echo "make docs      write the generated pages and build docs/ as a site"
 	@echo "make bench     what runs and transfers cost (an hour; BENCHES=\"noop peers\": these alone)"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
@@ -46,6 +46,8 @@ lab-down: .venv/ready
 
 docs: .venv/ready
 	@$(BIN)/python -m mlufleet.reference.release_format
+	@$(BIN)/mkdocs build --strict
+	@echo "docs: .site/index.html"
 
 lint: .venv/ready
 	@$(BIN)/ruff check .
@@ -98,4 +100,4 @@ bench: lock
 	  echo ".lab/figures/$$bench.json"; done
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .site .mypy_cache .ruff_cache .pytest_cache

@@ -20,7 +20,7 @@ def describe_failure(code: str) -> Iterator[str]:
 HEAD = """\
 # Operating systems
 
-What the tool knows of a host's system is [files/systems.yml](../files/systems.yml), and nothing
+What the tool knows of a host's system is `files/systems.yml`, and nothing
 else: a new one is a row there. This page is made from it (`make docs`).
 
 `driver: {version: 5.10.10}` is enough in a release whose driver files are named as below. A store
@@ -30,7 +30,7 @@ changed on it (OS_UNSUPPORTED, with the file that it would need). What a release
 `driver.packages` wins, also for a system that is not in the table: its key is then ID and
 VERSION_ID of /etc/os-release, `anolis8.8`, and its file must be in the store.
 
-How far each driver follows the kernel is in [files/compatibility.yml](../files/compatibility.yml).
+How far each driver follows the kernel is in `files/compatibility.yml`.
 """
 
 

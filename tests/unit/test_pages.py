@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,10 @@ def test_what_a_page_names_or_links_is_there(page: Path) -> None:
     named = {ROOT / name for name in set(NAMED.findall(text)) - THEIRS}
     linked = {page.parent / name for name in LINKED.findall(text)}
     assert [str(path) for path in named | linked if not path.exists()] == []
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir"]
+    done = subprocess.run([*words, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "inventory.html").is_file()
