@@ -1,4 +1,4 @@
-"""What a release takes of a store, and whether each of it is what it is taken for."""
+"""The files that a release uses of a store, each checked for what it is used as."""
 
 from __future__ import annotations
 
@@ -14,83 +14,82 @@ from fleet.store import paths, system_packages, weights, wheels
 from fleet.store.image_archive import Image
 from fleet.store.paths import Warn
 
-#: docker's names of machines, by those of rpm
+#: rpm's name of a processor architecture -> docker's
 DOCKER_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-#: bytes of a file that replaces another one
+#: largest file that replaces a file of a source
 MAX_PATCH_BYTES = 16 << 20
+
+#: a driver of the table of driver packages: system, architecture, package
+TableDriver = tuple[OperatingSystem, str, DriverPackage]
 
 
 class StoreContents:
     """The files of a release in a store.
 
-    :raises InvalidInput: one is missing, or is not what it is taken for
+    Args:
+        release: the release.
+        store: folder of the store.
+        warn: called with a line for each thing that may be wrong.
+
+    Attributes:
+        names: path below the store of every file, in the order in which they are measured.
+
+    Raises:
+        InvalidInput: a file is missing, or could not work on a host.
     """
 
     def __init__(self, release: Release, store: Path, warn: Warn) -> None:
         self.release, self.store, self._warn = release, store, warn
-        tabled = [
-            (system, architecture, one)
-            for system, architecture, one in driver_packages.list_from_table(release)
-            if loading.is_file(store / one.file)
+        table_drivers = [
+            driver
+            for driver in driver_packages.list_from_table(release)
+            if loading.is_file(store / driver[2].file)
         ]
-        self._check_complete(bool(tabled))
-        #: path below the store of every file, in the order in which they are read
-        self.names = list(
-            dict.fromkeys([*(one.file for _, _, one in tabled), *self._listed_files()])
-        )
+        self._check_complete(has_driver=bool(table_drivers))
+        driver_files = [package.file for _, _, package in table_drivers]
+        self.names = list(dict.fromkeys([*driver_files, *self._listed_files()]))
         paths.check_usable([store / name for name in self.names], store, warn)
         for patch in release.patches:
             if patch.store:
                 loading.read_text(store / patch.store, MAX_PATCH_BYTES)
-        machines = dict(self._check_drivers(tabled))
-        #: docker's names of the machines that have a driver
+        architectures = self._check_drivers(table_drivers)
         self._driver_architectures = {
-            DOCKER_ARCHITECTURES.get(word, word) for words in machines.values() for word in words
+            DOCKER_ARCHITECTURES.get(name, name)
+            for names in architectures.values()
+            for name in names
         }
-        for folder in release.weights:
-            found = self._list_folder(folder.folder)
-            weights.check_files(store / folder.folder, found, warn)
-            self._add_names(folder.folder, found)
-        if wheelhouse := release.packages.wheelhouse:
-            self._wheel_names = self._list_folder(wheelhouse)
-            wheels.check_folder(store / wheelhouse, self._wheel_names, warn)
-            self._add_names(wheelhouse, self._wheel_names)
-        self._direct_wheels = [
-            store / pip.wheel
-            for pip in release.packages.pip
-            if pip.wheel and "://" not in pip.wheel
-        ]
-        wheels.check_wheels(self._direct_wheels)
-        for system, place in (*release.engine.packages.items(), *release.driver.headers.items()):
-            self._add_names(place, self._check_package_folder(system, place, machines))
+        self._add_weights()
+        self._add_wheels()
+        self._add_package_folders(architectures)
         for package in release.packages.system:
             if package.file:
                 path = store / package.file
-                system_packages.check_package(
-                    path, system_packages.read_package(path), name=package.package, family="deb"
-                )
+                info = system_packages.read_package(path)
+                system_packages.check_package(path, info, name=package.package, family="deb")
 
     def check_image(self, image: Image) -> None:
-        """Tell what does not go with the image that was found in its archive.
+        """Check that the wheels and drivers fit the image.
 
-        :raises InvalidInput: it cannot
+        Args:
+            image: the image that was found in its archive.
+
+        Raises:
+            InvalidInput: a wheel that the release names cannot be installed in the image.
         """
         packages = self.release.packages
         wheels.check_supported(self._direct_wheels, image)
         if packages.wheelhouse:
-            place = self.store / packages.wheelhouse
-            wheels.check_requirements(place, self._wheel_names, packages, image, self._warn)
-        if (
-            image.architecture
-            and self._driver_architectures
-            and image.architecture not in self._driver_architectures
-        ):
+            folder = self.store / packages.wheelhouse
+            wheels.check_requirements(folder, self._wheel_names, packages, image, self._warn)
+        drivers = self._driver_architectures
+        if image.architecture and drivers and image.architecture not in drivers:
             self._warn(
-                f"{self.store / self.release.image.file}: for {image.architecture}, and the "
-                f"drivers are for {', '.join(sorted(self._driver_architectures))}"
+                f"{self.store / self.release.image.file}: the image is for "
+                f"{image.architecture}, but the drivers are for {', '.join(sorted(drivers))}"
             )
 
     def _listed_files(self) -> Iterator[str]:
+        """Yield the files that the release names one by one."""
         release = self.release
         yield from (package.file for package in release.driver.packages.values())
         yield release.image.file
@@ -99,98 +98,116 @@ class StoreContents:
         yield from (p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel)
         yield from (patch.store for patch in release.patches if patch.store)
 
-    def _check_complete(self, driver: bool) -> None:
-        """:raises InvalidInput: something is missing; all that is is named"""
+    def _check_complete(self, has_driver: bool) -> None:
+        """Raise InvalidInput with a list of everything that is missing."""
         release = self.release
         missing = [
             name
             for name in self._listed_files()
             if not (self.store / name).exists() and not (self.store / name).is_symlink()
         ]
-        places = [weights.folder for weights in release.weights]
-        places += [release.packages.wheelhouse] if release.packages.wheelhouse else []
-        places += [*release.engine.packages.values(), *release.driver.headers.values()]
+        folders = [weights.folder for weights in release.weights]
+        folders += [release.packages.wheelhouse] if release.packages.wheelhouse else []
+        folders += [*release.engine.packages.values(), *release.driver.headers.values()]
         missing += [
-            f"{place}/" for place in dict.fromkeys(places) if not (self.store / place).is_dir()
+            f"{folder}/" for folder in dict.fromkeys(folders) if not (self.store / folder).is_dir()
         ]
-        if not driver and not release.driver.packages:
+        if not has_driver and not release.driver.packages:
             example = next(driver_packages.list_from_table(release))[2].file
-            missing.append(f"the driver of one system at least: {example}, …")
+            missing.append(f"a driver for at least one operating system: {example}, …")
         if missing:
             listed = "\n  ".join(missing)
             raise InvalidInput(
-                f"{self.store}: release {release.name} needs files that are not there:\n  {listed}"
+                f"{self.store}: files of release {release.name} are missing:\n  {listed}"
             )
 
-    def _check_drivers(
-        self, tabled: list[tuple[OperatingSystem, str, DriverPackage]]
-    ) -> Iterator[tuple[str, set[str]]]:
-        """Architectures of the drivers by system, each driver looked at."""
+    def _check_drivers(self, table_drivers: list[TableDriver]) -> dict[str, set[str]]:
+        """Check each driver package; return their architectures by operating system."""
         version = self.release.driver.version
-        found: dict[str, set[str]] = {}
-        for name, own in self.release.driver.packages.items():
-            path, system = self.store / own.file, operating_systems.find_by_key(name)
-            read, words = (
-                system_packages.read_package(path),
-                system.architectures.values() if system else (),
-            )
+        architectures: dict[str, set[str]] = {}
+        for key, package in self.release.driver.packages.items():
+            path, system = self.store / package.file, operating_systems.find_by_key(key)
+            info = system_packages.read_package(path)
             system_packages.check_package(
                 path,
-                read,
-                name=own.package,
+                info,
+                name=package.package,
                 version=version,
                 family=system.family if system else "",
-                architectures=words,
+                architectures=system.architectures.values() if system else (),
             )
-            found.setdefault(name, set()).add(read.architecture)
-        for row, architecture, one in tabled:
-            path, word = self.store / one.file, row.architectures[architecture]
+            architectures.setdefault(key, set()).add(info.architecture)
+        for table_system, architecture, package in table_drivers:
+            path, expected = self.store / package.file, table_system.architectures[architecture]
             system_packages.check_package(
                 path,
                 system_packages.read_package(path),
-                name=one.package,
+                name=package.package,
                 version=version,
-                family=row.family,
-                architectures=[word],
+                family=table_system.family,
+                architectures=[expected],
             )
-            found.setdefault(row.name, set()).add(word)
-        yield from found.items()
+            architectures.setdefault(table_system.name, set()).add(expected)
+        return architectures
 
-    def _list_folder(self, place: str) -> list[str]:
-        found = paths.list_files(self.store / place, self.store, self._warn)
-        if not found:
-            raise InvalidInput(f"{self.store / place}: has no files")
-        return found
+    def _add_weights(self) -> None:
+        for entry in self.release.weights:
+            names = self._list_folder(entry.folder)
+            weights.check_files(self.store / entry.folder, names, self._warn)
+            self._add_names(entry.folder, names)
 
-    def _add_names(self, place: str, names: list[str]) -> None:
-        taken = dict.fromkeys(self.names)
-        self.names = list(taken | dict.fromkeys(f"{place.rstrip('/')}/{name}" for name in names))
+    def _add_wheels(self) -> None:
+        packages = self.release.packages
+        if packages.wheelhouse:
+            self._wheel_names = self._list_folder(packages.wheelhouse)
+            wheels.check_folder(self.store / packages.wheelhouse, self._wheel_names, self._warn)
+            self._add_names(packages.wheelhouse, self._wheel_names)
+        self._direct_wheels = [
+            self.store / pip.wheel for pip in packages.pip if pip.wheel and "://" not in pip.wheel
+        ]
+        wheels.check_wheels(self._direct_wheels)
+
+    def _add_package_folders(self, architectures: dict[str, set[str]]) -> None:
+        release = self.release
+        for key, folder in (*release.engine.packages.items(), *release.driver.headers.items()):
+            self._add_names(folder, self._check_package_folder(key, folder, architectures))
+
+    def _list_folder(self, folder: str) -> list[str]:
+        names = paths.list_files(self.store / folder, self.store, self._warn)
+        if not names:
+            raise InvalidInput(f"{self.store / folder}: the folder is empty")
+        return names
+
+    def _add_names(self, folder: str, names: list[str]) -> None:
+        added = dict.fromkeys(f"{folder.rstrip('/')}/{name}" for name in names)
+        self.names = list(dict.fromkeys(self.names) | added)
 
     def _check_package_folder(
-        self, system: str, place: str, machines: dict[str, set[str]]
+        self, key: str, folder: str, architectures: dict[str, set[str]]
     ) -> list[str]:
-        """Packages in the folder of a system; what lies beside them is nobody's."""
-        row = operating_systems.find_by_key(system)
-        family = row.family if row else ""
-        endings = (f".{family}",) if family else (".deb", ".rpm")
-        found = [n for n in self._list_folder(place) if n.endswith(endings)]
-        if not found:
+        """Check the packages in the folder of an operating system; other files are ignored."""
+        path = self.store / folder
+        system = operating_systems.find_by_key(key)
+        family = system.family if system else ""
+        suffixes = (f".{family}",) if family else (".deb", ".rpm")
+        names = [name for name in self._list_folder(folder) if name.endswith(suffixes)]
+        if not names:
             raise InvalidInput(
-                f"{self.store / place}: has no package of {system} (no file that "
-                f"ends in {' or '.join(endings)})"
+                f"{path}: no packages for {key} (files that end in {' or '.join(suffixes)})"
             )
-        may = machines.get(system) or (set(row.architectures.values()) if row else set())
-        seen: dict[str, str] = {}
-        for name in found:
-            path = self.store / place / name
-            package = system_packages.read_package(path)
-            system_packages.check_package(path, package, family=family, architectures=may)
-            if package.architecture not in ("", *system_packages.ANY_ARCHITECTURE):
-                seen.setdefault(package.architecture, name)
-        if len(seen) > 1:
-            said = " and ".join(f"{name} ({word})" for word, name in seen.items())
+        allowed = architectures.get(key) or (
+            set(system.architectures.values()) if system else set()
+        )
+        examples: dict[str, str] = {}
+        for name in names:
+            info = system_packages.read_package(path / name)
+            system_packages.check_package(path / name, info, family=family, architectures=allowed)
+            if info.architecture not in ("", *system_packages.ANY_ARCHITECTURE):
+                examples.setdefault(info.architecture, name)
+        if len(examples) > 1:
+            listed = " and ".join(f"{name} ({arch})" for arch, name in examples.items())
             raise InvalidInput(
-                f"{self.store / place}: has packages of several architectures, and "
-                f"hosts are given all of them: {said}"
+                f"{path}: packages of several architectures, although each host gets all of them: "
+                f"{listed}"
             )
-        return found
+        return names

@@ -1,4 +1,7 @@
-"""Files of a store, fetched from where the release says; each is the lock's or is not there."""
+"""Download the files of a store from the URLs in its releases.
+
+A file gets its name only when its sha256 matches the lock.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,27 @@ from fleet.store.required_files import StoreFile
 from fleet.store.verify import FileProblem, check_file
 from fleet.text.redact import hide_credentials
 
-#: tries in a row that bring no byte, and seconds before the second; they double
+#: consecutive attempts that receive nothing, and the delay before the second one; it doubles
 MAX_ATTEMPTS, FIRST_RETRY_DELAY_S = 5, 1.0
 
 
 def select_files(files: list[StoreFile], only: tuple[str, ...]) -> list[StoreFile]:
-    """Files by path, by folder, or by a pattern; all without."""
+    """Select files of a store.
+
+    Args:
+        files: all files.
+        only: paths, folders or patterns with wildcards; empty selects everything.
+
+    Returns:
+        The files that match at least one item of `only`.
+    """
     if not only:
         return files
-    return [
-        f
-        for f in files
-        if any(
-            fnmatch.fnmatchcase(f.name, one) or f.name.startswith(one.rstrip("/") + "/")
-            for one in only
-        )
-    ]
+    return [file for file in files if any(_is_match(file.name, pattern) for pattern in only)]
+
+
+def _is_match(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern.rstrip("/") + "/")
 
 
 def fetch_files(
@@ -40,58 +48,68 @@ def fetch_files(
     progress: ProgressBar,
     retry_delay_s: float = FIRST_RETRY_DELAY_S,
 ) -> list[FileProblem]:
-    """Fill the store. A file that is there is never replaced.
+    """Download missing files of a store. A file that exists is compared, never replaced.
 
-    :returns: what is still missing or wrong
+    Args:
+        files: files that the store should have.
+        store: folder of the store.
+        progress: shows received and compared bytes.
+        retry_delay_s: seconds before the second attempt; doubled before each further one.
+
+    Returns:
+        The files that are still missing or wrong.
     """
-    found = []
-    plain = sorted(
-        {
-            urlsplit(f.url).netloc.rpartition("@")[2]
-            for f in files
-            if f.url and f.url.startswith("http:")
-        }
-    )
-    if plain:
-        progress.print_line(
-            f"plain http ({', '.join(plain)}): others can see what is fetched; the lock's "
-            "sha256 still says whether it is right"
-        )
+    _warn_about_plain_http(files, progress)
+    problems = []
     for file in files:
-        failure, how = None, "there already"
-        if loading.is_file(store / file.name):
-            failure = check_file(store / file.name, file.locked, progress.advance)
+        path = store / file.name
+        if loading.is_file(path):
+            failure, result = check_file(path, file.locked, progress.advance), "already present"
         else:
-            failure, how = _fetch_file(file, store / file.name, progress, retry_delay_s), "fetched"
-        progress.file_done(
-            file.name, file.locked.size, failure.code if failure else how, right=not failure
-        )
+            failure, result = _fetch_file(file, path, progress, retry_delay_s), "fetched"
+        result = failure.code if failure else result
+        progress.file_done(file.name, file.locked.size, result, ok=not failure)
         if failure:
-            found.append(FileProblem(file.name, failure))
-    return found
+            problems.append(FileProblem(file.name, failure))
+    return problems
 
 
-def _fetch_file(file: StoreFile, path: Path, told: ProgressBar, pause: float) -> Failure | None:
+def _warn_about_plain_http(files: list[StoreFile], progress: ProgressBar) -> None:
+    urls = [file.url for file in files if file.url and file.url.startswith("http:")]
+    hosts = sorted({urlsplit(url).netloc.rpartition("@")[2] for url in urls})
+    if hosts:
+        progress.print_line(
+            f"plain http ({', '.join(hosts)}): the download can be observed; its sha256 is still "
+            "compared with the lock"
+        )
+
+
+def _fetch_file(
+    file: StoreFile, path: Path, progress: ProgressBar, retry_delay_s: float
+) -> Failure | None:
+    """Download one file; return the failure, if any."""
+    expected = file.locked.sha256
     if not file.url:
-        said = f"the release has no URL for it; sha256 {file.locked.sha256}"
-        return Failure("FILE_MISSING", f"{said}, {file.locked.size} bytes")
+        detail = f"the release has no URL for it; sha256 {expected}, {file.locked.size} bytes"
+        return Failure("FILE_MISSING", detail)
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        told.advance(part.stat().st_size if part.is_file() else 0)
+        progress.advance(part.stat().st_size if part.is_file() else 0)
         while True:
-            resumed = _download_with_retries(file, file.url, part, told, pause)
-            sha, _ = chunks.hash_file(part, lambda _: None)
-            if sha == file.locked.sha256:
+            resumed = _download_with_retries(file, file.url, part, progress, retry_delay_s)
+            sha256, _ = chunks.hash_file(part, lambda _: None)
+            if sha256 == expected:
                 part.replace(path)
                 http.remove_resume_metadata(part)
                 return None
             part.unlink()
             http.remove_resume_metadata(part)
-            if not resumed:  # what was begun by an earlier run may be what was wrong
-                url = hide_credentials(file.url)
-                said = f"{url}: sha256 is {sha}, the lock says {file.locked.sha256}"
-                return Failure("FETCHED_OTHER", said)
+            if not resumed:  # otherwise the part of an earlier run may be to blame: try once more
+                detail = (
+                    f"{hide_credentials(file.url)}: sha256 is {sha256}, the lock has {expected}"
+                )
+                return Failure("FETCHED_OTHER", detail)
     except http.PermanentError as error:
         return Failure("FETCH", str(error))
     except OSError as error:
@@ -99,24 +117,28 @@ def _fetch_file(file: StoreFile, path: Path, told: ProgressBar, pause: float) ->
 
 
 def _download_with_retries(
-    file: StoreFile, url: str, part: Path, told: ProgressBar, pause: float
+    file: StoreFile, url: str, part: Path, progress: ProgressBar, retry_delay_s: float
 ) -> bool:
-    """Try until all of it is there. Returns whether some of it is from an earlier try.
+    """Download a file in as many attempts as make progress.
 
-    :raises http.Final: it is not to be had
+    Returns:
+        Whether bytes of an earlier attempt were used.
+
+    Raises:
+        http.PermanentError: it cannot be downloaded.
     """
-    resumed, failed = False, 0
+    failed = 0
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
-            return (
-                http.download_file(url, part, file.locked.size, told.advance, told.print_line)
-                or resumed
+            return http.download_file(
+                url, part, file.locked.size, progress.advance, progress.print_line
             )
         except http.TransientError as error:
             after = part.stat().st_size if part.is_file() else 0
             failed = 1 if after > before else failed + 1
             if failed >= MAX_ATTEMPTS:
-                raise http.PermanentError(f"{error} ({MAX_ATTEMPTS} tries)") from error
-            told.print_line(f"{file.name}: {error}; again in {pause * 2 ** (failed - 1):.0f} s")
-            time.sleep(pause * 2 ** (failed - 1))
+                raise http.PermanentError(f"{error} ({MAX_ATTEMPTS} attempts)") from error
+            delay_s = retry_delay_s * 2 ** (failed - 1)
+            progress.print_line(f"{file.name}: {error}; next attempt in {delay_s:.0f} s")
+            time.sleep(delay_s)

@@ -1,10 +1,10 @@
-"""What a file is by its first bytes, where it is not what it should be."""
+"""The type of a file by its first bytes, for messages about a file that is another one."""
 
 from __future__ import annotations
 
 import re
 
-#: bytes that are enough to know
+#: bytes that suffice to recognize a type
 HEAD_BYTES = 1024
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
@@ -29,7 +29,7 @@ TYPE_BY_MAGIC = {
 WEB_PAGE = re.compile(
     rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*<(error|html|!doctype html))", re.IGNORECASE
 )
-#: the same in one line: a hub's or a proxy's
+#: an error on one line, as a model hub or a proxy sends it
 WEB_ERROR = re.compile(
     rb"\s*(error\b|(4|5)\d\d[ :]|(entry|file|page|repository|model|revision) not found|"
     rb"invalid (user|credential|token|request)|access (denied|to (this )?(model|resource))|"
@@ -40,31 +40,52 @@ WEB_ERROR = re.compile(
 
 
 def is_lfs_pointer(head: bytes) -> bool:
-    """Whether it is what Git LFS leaves where it was not asked for the file."""
+    """Tell whether a file is a Git LFS pointer instead of the file itself.
+
+    Args:
+        head: first bytes of the file.
+
+    Returns:
+        True for a pointer.
+    """
     return head.startswith(LFS_POINTER)
 
 
 def is_web_page(head: bytes) -> bool:
-    """Whether it is what a site shows instead of a file: an error, or a login."""
-    begin = head.removeprefix(b"\xef\xbb\xbf")
-    return WEB_PAGE.match(begin) is not None or (
-        len(begin) < HEAD_BYTES and WEB_ERROR.fullmatch(begin) is not None
+    """Tell whether a file is a web page or an error message that a server sent instead.
+
+    Args:
+        head: first bytes of the file.
+
+    Returns:
+        True for a page or a message.
+    """
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    return WEB_PAGE.match(text) is not None or (
+        len(text) < HEAD_BYTES and WEB_ERROR.fullmatch(text) is not None
     )
 
 
 def describe_content(head: bytes) -> str:
-    """What a file is, for people, by its beginning."""
+    """Describe what a file is, and what to do if it is the remains of a download.
+
+    Args:
+        head: first bytes of the file.
+
+    Returns:
+        A clause such as "it is a zip archive".
+    """
     if not head:
         return "it is empty"
     if is_lfs_pointer(head):
-        return "it is a pointer of Git LFS, not the file: `git lfs pull` where it was cloned"
+        return "it is a Git LFS pointer, not the file: run `git lfs pull` in the clone"
     if is_web_page(head):
-        return "it is a page of a web site, which came instead of the file: fetch it again"
+        return "it is a web page that was downloaded instead of the file: fetch it again"
     if head.startswith(b"{") and b"error" in head[:80].lower():
-        return "it is the error message of a web site: fetch it again"
-    known = next((name for magic, name in TYPE_BY_MAGIC.items() if head.startswith(magic)), "")
-    if not known and head[257:262] == b"ustar":
-        known = "a tar archive"
-    if not known and not any(head):
-        return "its first bytes are all zero, as a download that was cut leaves them"
-    return f"it is {known}" if known else f"it begins with {head[:12]!r}"
+        return "it is an error message of a web site: fetch it again"
+    type_name = next((name for magic, name in TYPE_BY_MAGIC.items() if head.startswith(magic)), "")
+    if not type_name and head[257:262] == b"ustar":
+        type_name = "a tar archive"
+    if not type_name and not any(head):
+        return "it begins with zeros, like an interrupted download: fetch it again"
+    return f"it is {type_name}" if type_name else f"it begins with {head[:12]!r}"

@@ -1,11 +1,11 @@
-"""Git sources of a release: the commit of each, proved by git itself to be there whole."""
+"""Git sources of a release: the commit of each, and whether its bundle is complete."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,15 +13,13 @@ from tempfile import TemporaryDirectory
 from fleet.errors import InvalidInput
 from fleet.release.model import Release, Source, Weights
 from fleet.store import file_types
+from fleet.store.paths import Warn
 from fleet.text.redact import hide_credentials
 
-Warn = Callable[[str], object]
-
-#: bytes of a line and of all lines before a bundle's pack
+#: bounds of a line, and of all lines, of a bundle's header
 MAX_LINE_BYTES, MAX_HEADER_BYTES = 64 << 10, 64 << 20
-#: seconds for a server's first answer
 LS_REMOTE_TIMEOUT_S = 120
-#: where git was called from must not say on which repository it works
+#: variables that would let git work on the repository of its caller
 REPOSITORY_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -31,7 +29,7 @@ REPOSITORY_VARIABLES = (
     "GIT_NAMESPACE",
     "GIT_COMMON_DIR",
 )
-#: nobody is there to answer
+#: prevents questions that would wait for an answer, and translations
 NON_INTERACTIVE = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "false",
@@ -39,7 +37,7 @@ NON_INTERACTIVE = {
     "GIT_LFS_SKIP_SMUDGE": "1",
     "LC_ALL": "C",
 }
-#: for what was handed over: no configuration, hooks, templates or protocols of anybody
+#: for files that come from somebody else: no configuration, hooks, templates or network
 ISOLATED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -52,21 +50,34 @@ LFS_PATTERNS = ("-e", "^version https://git-lfs", "-e", "^oid sha256:[0-9a-f]\\{
 
 
 class GitError(InvalidInput):
-    """Git ran, and did not do it.
+    """Git ran and failed.
 
-    :param said: what it printed, in one line
+    Args:
+        words: arguments of git.
+        output: what it printed, on one line.
     """
 
-    def __init__(self, words: str, said: str) -> None:
-        self.output = said
-        super().__init__(f"git {words}: {said}")
+    def __init__(self, words: str, output: str) -> None:
+        self.output = output
+        super().__init__(f"git {words}: {output}")
 
 
 def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...] = (0,)) -> str:
-    """What git prints.
+    """Run git without a terminal.
 
-    :param alone: on files that were handed over, with no configuration of anybody
-    :raises InvalidInput: it fails, or is not there
+    Args:
+        *arguments: arguments of git.
+        isolated: ignore all configuration and allow local files only, for files that come from
+            somebody else (default: True); if False, git must answer within
+            :data:`LS_REMOTE_TIMEOUT_S`.
+        ok_statuses: exit statuses that mean success (default: 0).
+
+    Returns:
+        Standard output without surrounding whitespace.
+
+    Raises:
+        GitError: it exited with another status.
+        InvalidInput: git is not installed, or did not answer in time.
     """
     environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
     environment |= {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=30"} | environment
@@ -87,23 +98,36 @@ def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...]
         words = hide_credentials(" ".join(arguments))
         raise InvalidInput(f"git {words}: no answer within {LS_REMOTE_TIMEOUT_S} s") from error
     if done.returncode not in ok_statuses:
-        said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
-        raise GitError(hide_credentials(" ".join(arguments)), hide_credentials(said))
+        output = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+        raise GitError(hide_credentials(" ".join(arguments)), hide_credentials(output))
     return done.stdout.strip()
 
 
 @dataclass(frozen=True)
 class BundleHeader:
-    """What a bundle says before its pack."""
+    """The header of a git bundle.
 
-    #: ref -> object
+    Attributes:
+        refs: object of each ref.
+        prerequisites: commits that the reading repository must have already.
+    """
+
     refs: dict[str, str]
-    #: commits that whoever reads it has to have
     prerequisites: tuple[str, ...]
 
 
 def read_bundle_header(bundle: Path) -> BundleHeader:
-    """:raises InvalidInput: it is no bundle, or none that git 1.8 on a host can read alone"""
+    """Read the header of a git bundle.
+
+    Args:
+        bundle: the file.
+
+    Returns:
+        The header.
+
+    Raises:
+        InvalidInput: the file is not a bundle, or hosts with git 1.8 cannot read its version.
+    """
     try:
         with bundle.open("rb") as stream:
             begin = stream.read(file_types.HEAD_BYTES)
@@ -113,58 +137,68 @@ def read_bundle_header(bundle: Path) -> BundleHeader:
         raise InvalidInput(f"{bundle}: cannot be read: {error.strerror}") from error
     version = re.fullmatch(rb"# v(\d+) git bundle\n", first)
     if not version:
-        raise InvalidInput(f"{bundle}: no git bundle: {file_types.describe_content(begin)}")
+        raise InvalidInput(f"{bundle}: not a git bundle: {file_types.describe_content(begin)}")
     if version[1] != b"2":
-        said = " ".join(line[1:].decode(errors="replace") for line in lines if line[:1] == b"@")
+        capabilities = " ".join(
+            line[1:].decode(errors="replace") for line in lines if line[:1] == b"@"
+        )
         raise InvalidInput(
-            f"{bundle}: a bundle of version {version[1].decode()} ({said or 'no capabilities'}), "
-            "which the git of hosts may not read: it takes a whole repository of sha1 commits, "
-            f"and there `git bundle create --version=2 {bundle.name} --all`"
+            f"{bundle}: git on a host may be too old for bundle version {version[1].decode()} "
+            f"({capabilities or 'no capabilities'}): in a complete sha1 repository, run "
+            f"`git bundle create --version=2 {bundle.name} --all`"
         )
     words = [line.decode(errors="replace").split() for line in lines]
-    needs = tuple(w[0][1:] for w in words if w and w[0].startswith("-"))
+    prerequisites = tuple(w[0][1:] for w in words if w and w[0].startswith("-"))
     refs = {w[1]: w[0] for w in words if len(w) > 1 and not w[0].startswith("-")}
-    return BundleHeader(refs, needs)
+    return BundleHeader(refs, prerequisites)
 
 
 def _read_header_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
-    there = 0
+    size = 0
     for line in stream:
-        there += len(line)
-        if line == b"\n" or len(line) > MAX_LINE_BYTES or there > MAX_HEADER_BYTES:
+        size += len(line)
+        if line == b"\n" or len(line) > MAX_LINE_BYTES or size > MAX_HEADER_BYTES:
             return
         yield line.rstrip(b"\n")
 
 
-def resolve_commit(source: Source, store: Path, warn: Warn, others: Iterable[str] = ()) -> str:
-    """The full commit that a source's tag, branch or (abbreviated) commit means.
+def resolve_commit(source: Source, store: Path, warn: Warn, other_paths: Iterable[str] = ()) -> str:
+    """Find the full commit of a source, and check that its bundle is complete.
 
-    :param others: paths of the release's other sources
-    :raises InvalidInput: it cannot be found where the source says, or not all of it is there
+    Args:
+        source: the source, with a tag, branch or (abbreviated) commit.
+        store: folder of the store.
+        warn: called with a line for everything that will be missing on hosts.
+        other_paths: paths of the release's other sources, which may be its submodules.
+
+    Returns:
+        The commit in 40 hexadecimal digits.
+
+    Raises:
+        InvalidInput: the commit does not exist, or the bundle is incomplete.
     """
     if source.bundle is None:
         return _resolve_at_origin(source)
     bundle = store / source.bundle
-    found = read_bundle_header(bundle)
-    whole = f"in a whole clone `git bundle create {bundle.name} HEAD --all`"
-    if found.prerequisites:
+    header = read_bundle_header(bundle)
+    remedy = f"create it in a complete clone: `git bundle create {bundle.name} HEAD --all`"
+    if header.prerequisites:
         raise InvalidInput(
-            f"{bundle}: has only what is new since {found.prerequisites[0][:12]}, "
-            "which hosts have not: "
-            f"{whole} has all"
+            f"{bundle}: it contains only changes since {header.prerequisites[0][:12]}, which "
+            f"hosts do not have; {remedy}"
         )
     with TemporaryDirectory(prefix="mlufleet-") as scratch:
-        place = f"{scratch}/trial"
+        clone = f"{scratch}/trial"
         try:
-            run_git("clone", "--quiet", "--bare", "--", str(bundle.absolute()), place)
+            run_git("clone", "--quiet", "--bare", "--", str(bundle.absolute()), clone)
         except GitError as error:
             raise InvalidInput(
-                f"{bundle}: no host could clone it: {error.output}; it is cut, or of a "
-                f"shallow clone (`git fetch --unshallow`): {whole} has all"
+                f"{bundle}: it cannot be cloned: {error.output}; it is incomplete, or was made "
+                f"from a shallow clone (`git fetch --unshallow`); {remedy}"
             ) from error
-        commit = _resolve_in_clone(source, bundle, found, place)
-        _check_complete(commit, bundle, place, whole)
-        for line in _list_missing_on_hosts(source, commit, place, tuple(others)):
+        commit = _resolve_in_clone(source, bundle, header, clone)
+        _check_complete(commit, bundle, clone, remedy)
+        for line in _list_missing_on_hosts(source, commit, clone, tuple(other_paths)):
             warn(line)
     return commit
 
@@ -173,91 +207,76 @@ def _resolve_at_origin(source: Source) -> str:
     if source.commit and len(source.commit) == 40:
         return source.commit
     remote = source.url or ""
-    # a tag may be an object of its own: then the commit is listed as its ^{}
+    # an annotated tag is an object of its own; its commit is listed as ^{}
     tag, branch = f"refs/tags/{source.tag}", f"refs/heads/{source.branch}"
     refs = (f"{tag}^{{}}", tag) if source.tag else (branch if source.branch else "HEAD",)
-    found = [
-        line.split()
-        for line in run_git("ls-remote", "--", remote, *refs, isolated=False).splitlines()
-    ]
-    listed = {ref: commit for commit, ref in found}
+    lines = run_git("ls-remote", "--", remote, *refs, isolated=False).splitlines()
+    commits = {ref: commit for commit, ref in map(str.split, lines)}
     for ref in refs:
-        if ref in listed:
-            return listed[ref]
-    hint = " (say the whole commit)" if source.commit else ""
+        if ref in commits:
+            return commits[ref]
+    hint = " (give the full commit)" if source.commit else ""
     raise InvalidInput(
         f"source {source.name}: {hide_credentials(remote)} has no {source.revision}{hint}"
     )
 
 
-def _resolve_in_clone(source: Source, bundle: Path, found: BundleHeader, place: str) -> str:
-    """The commit that is meant, in a clone of its bundle."""
-    ref = next(
-        (
-            ref
-            for ref, said in (
-                (f"refs/tags/{source.tag}", source.tag),
-                (f"refs/heads/{source.branch}", source.branch),
-                ("HEAD", source.unpinned),
-            )
-            if said
-        ),
-        "",
-    )
-    if ref and ref not in found.refs:
-        has = ", ".join(sorted(found.refs)[:8])
-        raise InvalidInput(f"source {source.name}: {bundle} has no {source.revision}; it has {has}")
-    revision = found.refs[ref] if ref else source.commit
+def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone: str) -> str:
+    """Find the commit of a source in a clone of its bundle."""
+    ref = ""
+    if source.tag:
+        ref = f"refs/tags/{source.tag}"
+    elif source.branch:
+        ref = f"refs/heads/{source.branch}"
+    elif source.unpinned:
+        ref = "HEAD"
+    if ref and ref not in header.refs:
+        available = ", ".join(sorted(header.refs)[:8])
+        raise InvalidInput(
+            f"source {source.name}: {bundle} has no {source.revision}; it has {available}"
+        )
+    revision = header.refs[ref] if ref else source.commit
     try:
         commit = run_git(
-            "--git-dir", place, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"
+            "--git-dir", clone, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"
         )
     except GitError as error:
-        raise InvalidInput(f"{bundle} has no commit {revision}") from error
+        raise InvalidInput(f"source {source.name}: {bundle} has no commit {revision}") from error
     if source.commit and not commit.startswith(source.commit):
-        raise InvalidInput(f"{bundle} has no commit {source.commit}, only a name like it")
+        raise InvalidInput(
+            f"source {source.name}: {bundle} has no commit {source.commit}, only a ref of that name"
+        )
     return commit
 
 
-def _check_complete(commit: str, bundle: Path, place: str, whole: str) -> None:
+def _check_complete(commit: str, bundle: Path, clone: str, remedy: str) -> None:
     try:
-        run_git("--git-dir", place, "rev-list", "--objects", "--quiet", commit)
+        run_git("--git-dir", clone, "rev-list", "--objects", "--quiet", commit)
     except GitError as error:
         raise InvalidInput(
-            f"{bundle}: has not all of {commit[:12]}: {error.output}; {whole}"
+            f"{bundle}: objects of commit {commit[:12]} are missing: {error.output}; {remedy}"
         ) from error
 
 
 def _list_missing_on_hosts(
-    source: Source, commit: str, place: str, others: tuple[str, ...]
+    source: Source, commit: str, clone: str, other_paths: tuple[str, ...]
 ) -> Iterator[str]:
-    """What of a commit is on no host that has checked it out."""
-    tree = run_git("--git-dir", place, "ls-tree", "-r", "-z", commit).split("\0")
-    inside = [line.partition("\t")[2] for line in tree if line.startswith("160000 ")]
-    inside = [path for path in inside if f"{source.path}/{path}" not in others]
-    if inside:
+    """Yield a warning about submodules and one about Git LFS files of a commit."""
+    tree = run_git("--git-dir", clone, "ls-tree", "-r", "-z", commit).split("\0")
+    submodules = [line.partition("\t")[2] for line in tree if line.startswith("160000 ")]
+    submodules = [path for path in submodules if f"{source.path}/{path}" not in other_paths]
+    if submodules:
         yield (
-            f"source {source.name}: its submodules stay empty on hosts: "
-            f"{_format_names(inside)}; one "
-            "that is needed is a source of its own, with that path"
+            f"source {source.name}: submodules stay empty on hosts: {_format_names(submodules)}; "
+            "if one is needed, add it as a source with that path"
         )
-    pointers = run_git(
-        "--git-dir",
-        place,
-        "grep",
-        "-z",
-        "-l",
-        "--all-match",
-        *LFS_PATTERNS,
-        commit,
-        ok_statuses=(0, 1),
-    ).split("\0")
-    pointers = [name.partition(":")[2] for name in pointers if name]
+    arguments = ("grep", "-z", "-l", "--all-match", *LFS_PATTERNS, commit)
+    output = run_git("--git-dir", clone, *arguments, ok_statuses=(0, 1))
+    pointers = [name.partition(":")[2] for name in output.split("\0") if name]
     if pointers:
         yield (
-            f"source {source.name}: files of Git LFS stay pointers on hosts: "
-            f"{_format_names(pointers)}; "
-            "what a model reads of them is `weights`"
+            f"source {source.name}: Git LFS files stay pointers on hosts: "
+            f"{_format_names(pointers)}; if the model reads one, add it to `weights`"
         )
 
 
@@ -267,22 +286,39 @@ def _format_names(names: list[str]) -> str:
 
 
 def resolve_sources(release: Release, store: Path, warn: Warn) -> dict[str, str]:
-    """The commit of each source.
+    """Find the commit of each source of a release.
 
-    :raises InvalidInput: one is not where the release says
+    Args:
+        release: the release.
+        store: folder of the store.
+        warn: called with a line for everything that will be missing on hosts.
+
+    Returns:
+        The full commit by the name of the source.
+
+    Raises:
+        InvalidInput: a commit does not exist, or a bundle is incomplete.
     """
     paths = [source.path for source in release.sources]
     return {source.name: resolve_commit(source, store, warn, paths) for source in release.sources}
 
 
 def check_weights_commit(weights: Weights, store: Path) -> None:
-    """Weights that are a git checkout in the store are at the commit that the release names.
+    """Check weights that are a git checkout in the store against the commit in the release.
 
-    :raises InvalidInput: they are not
+    Args:
+        weights: the weights; without a commit, nothing is checked.
+        store: folder of the store.
+
+    Raises:
+        InvalidInput: the checkout is at another commit.
     """
     folder = store / weights.folder
     if weights.commit is None or not (folder / ".git").exists():
         return
-    found = run_git("-c", "safe.directory=*", "-C", str(folder), "rev-parse", "HEAD")
-    if not found.startswith(weights.commit):
-        raise InvalidInput(f"weights {weights.name}: {folder} is at {found}, not {weights.commit}")
+    commit = run_git("-c", "safe.directory=*", "-C", str(folder), "rev-parse", "HEAD")
+    if not commit.startswith(weights.commit):
+        raise InvalidInput(
+            f"weights {weights.name}: {folder} is at commit {commit}, but the release has "
+            f"{weights.commit}"
+        )

@@ -1,4 +1,7 @@
-"""The image in an archive: what `docker save` wrote, whole; its file's name proves nothing."""
+"""The image in an archive that `docker save` wrote.
+
+The archive is read to its end: its name proves nothing, and neither does its beginning.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ from typing import Any, Protocol
 from fleet.store import file_types
 
 BLOCK_BYTES = 1 << 20
-#: bytes of a document in an archive, of all that are kept, and names of members that are
+#: bounds of one JSON document, of all documents that are kept, and of the members of an archive
 MAX_DOCUMENT_BYTES, MAX_DOCUMENTS_BYTES, MAX_MEMBERS = 1 << 20, 64 << 20, 1_000_000
-#: times that an archive may be as large unpacked, and bytes that any may
+#: how much an archive may grow when it is unpacked; small ones may grow to the second value
 MAX_COMPRESSION_RATIO, MIN_UNPACKED_LIMIT_BYTES = 100, 1 << 30
-#: what a container's own files begin with
+#: top folders of a container's own files
 ROOT_FOLDERS = {"bin", "etc", "usr", "var", "lib", "opt"}
 DECOMPRESSORS: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
@@ -33,7 +36,7 @@ DECOMPRESSORS: dict[bytes, Callable[[Any], Any]] = {
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-#: what the standard library says of archives that are not whole
+#: exceptions of the standard library for incomplete and damaged archives
 ARCHIVE_ERRORS = (
     OSError,
     EOFError,
@@ -51,33 +54,49 @@ PYTHON_LIBRARY_PATH = re.compile(r"lib/python(3\.\d+)/")
 
 
 class Stream(Protocol):
-    """What bytes are read from."""
+    """Anything that bytes can be read from."""
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    def read(self, size: int = -1, /) -> bytes:
+        """Read bytes.
+
+        Args:
+            size: bytes to read at most; -1 reads to the end.
+
+        Returns:
+            The bytes; empty at the end.
+        """
+        ...
 
 
 class ImageArchiveError(Exception):
-    """Why an archive is none of one image, and what to do, in words."""
+    """The archive does not contain exactly one complete image; the message says what to do."""
 
 
 @dataclass
 class Image:
-    """What an archive has, as far as it could be seen."""
+    """An image, as far as its archive shows it.
+
+    Attributes:
+        id: sha256 of its configuration, with the prefix ``sha256:``.
+        tags: references that it is loaded under.
+        labels: the vendor's labels, such as the driver that the image requires.
+        architecture: docker's name of the processor architecture.
+        python_version: version of its Python, such as "3.7"; "" if unknown.
+        glibc_version: version of its C library, such as "2.17"; "" if unknown.
+        installed_packages: normalized names of its Python packages.
+    """
 
     id: str = ""
     tags: tuple[str, ...] = ()
-    #: of the vendor: the driver it needs, its CNToolkit
     labels: dict[str, str] = field(default_factory=dict)
     architecture: str = ""
-    #: version of its Python, "3.7", and of its C library; "" where it was not seen
     python_version: str = ""
     glibc_version: str = ""
-    #: names of Python packages in it
     installed_packages: set[str] = field(default_factory=set)
 
 
 class _LimitedStream:
-    """What is unpacked, up to a limit."""
+    """An unpacked stream that must not exceed a number of bytes."""
 
     def __init__(self, stream: Stream, limit: int) -> None:
         self._stream, self._remaining = stream, limit
@@ -87,14 +106,14 @@ class _LimitedStream:
         self._remaining -= len(block)
         if self._remaining < 0:
             raise ImageArchiveError(
-                f"it is more than {MAX_COMPRESSION_RATIO} times as large when it is unpacked: "
-                "no image is"
+                f"it grows to more than {MAX_COMPRESSION_RATIO} times its size when it is "
+                "unpacked, as no image does"
             )
         return block
 
 
 class _HeadRecorder:
-    """A stream whose beginning is kept."""
+    """A stream that keeps its first bytes."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream, self.head = stream, b""
@@ -106,36 +125,34 @@ class _HeadRecorder:
 
 
 class _LayerScanner:
-    """What is learnt of an image as its layers come by."""
+    """Collects facts about an image while its layers are read."""
 
     def __init__(self, python: str) -> None:
         self.image, self._python_versions = Image(), set[str]()
-        #: names of what is an archive by its beginning, or a link to one
+        #: names of members that begin like an archive, or are links to one
         self.valid_layers: set[str] = set()
         self._links: dict[str, str] = {}
         self._python_path = python.lstrip("/")
         self._python_prefix = str(PurePosixPath(self._python_path).parent.parent)
 
     def scan_layer(self, name: str, stream: Any) -> None:
-        """Names in a layer; one that cannot be read here (zstd) says nothing."""
-        heard: Any = _HeadRecorder(stream)
+        """Look at the file names in a layer; a zstd layer cannot be unpacked and shows none."""
+        recorder = _HeadRecorder(stream)
+        source: Any = recorder
         with (
             suppress(*ARCHIVE_ERRORS),
-            tarfile.open(fileobj=heard, mode="r|*", bufsize=BLOCK_BYTES) as tar,
+            tarfile.open(fileobj=source, mode="r|*", bufsize=BLOCK_BYTES) as tar,
         ):
             for member in tar:
                 self._scan_member(posixpath.normpath(member.name), member)
-        begin = heard.begin
-        if (
-            begin[257:262] == b"ustar"
-            or begin.startswith((*DECOMPRESSORS, ZSTD_MAGIC))
-            or (begin and not any(begin))
-        ):
+        head = recorder.head
+        is_tar, is_empty_tar = head[257:262] == b"ustar", bool(head) and not any(head)
+        if is_tar or is_empty_tar or head.startswith((*DECOMPRESSORS, ZSTD_MAGIC)):
             self.valid_layers.add(name)
 
     def _scan_member(self, name: str, member: tarfile.TarInfo) -> None:
-        if "-packages/" in name and (found := INSTALLED_PACKAGE_PATH.match(name)):
-            self.image.installed_packages.add(re.sub(r"[-_.]+", "-", found[1]).lower())
+        if "-packages/" in name and (package := INSTALLED_PACKAGE_PATH.match(name)):
+            self.image.installed_packages.add(re.sub(r"[-_.]+", "-", package[1]).lower())
         elif "/libc-" in name and (libc := LIBC_PATH.fullmatch(name)):
             self.image.glibc_version = libc[1]
         if name.startswith(f"{self._python_prefix}/"):
@@ -145,6 +162,7 @@ class _LayerScanner:
                 self._links[name] = member.linkname
 
     def finish(self) -> Image:
+        """Determine the version of Python: by the links of its program, else by its library."""
         name = self._python_path
         for _ in range(8):  # python -> python3 -> /usr/bin/python3.7
             if version := re.search(r"python(3\.\d+)$", name):
@@ -160,149 +178,178 @@ class _LayerScanner:
 
 
 def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
-    """The image in an archive, read to its end.
+    """Read an archive to its end and describe its image.
 
-    :param size: of the archive in bytes
-    :param begin: its first bytes
-    :param python: path in the image of the Python that counts
-    :raises NoImage: it is none of exactly one image, or not whole
+    Args:
+        stream: the archive, from its beginning.
+        size: bytes of the archive.
+        begin: its first bytes.
+        python: path of the Python program in the image.
+
+    Returns:
+        The image.
+
+    Raises:
+        ImageArchiveError: the archive does not contain exactly one complete image.
     """
-    packer = next((made for magic, made in DECOMPRESSORS.items() if begin.startswith(magic)), None)
-    if packer is None and (begin[257:262] != b"ustar" or file_types.is_lfs_pointer(begin)):
-        hint = "" if not begin.startswith(b"\x28\xb5") else ", which old docker cannot load"
-        raise ImageArchiveError(
-            f"{file_types.describe_content(begin)}{hint}; it takes what `docker save` writes"
-        )
-    opened: Any = packer(stream) if packer else stream
-    plain, seen = (
-        _LimitedStream(opened, max(MIN_UNPACKED_LIMIT_BYTES, MAX_COMPRESSION_RATIO * size)),
-        _LayerScanner(python),
-    )
-    small: dict[str, bytes] = {}
+    opened = _decompress(stream, begin)
+    unpacked = _LimitedStream(opened, max(MIN_UNPACKED_LIMIT_BYTES, MAX_COMPRESSION_RATIO * size))
+    source: Any = unpacked
+    scanner = _LayerScanner(python)
+    documents: dict[str, bytes] = {}
     names: list[str] = []
     try:
-        with tarfile.open(fileobj=plain, mode="r|", bufsize=BLOCK_BYTES) as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=source, mode="r|", bufsize=BLOCK_BYTES) as tar:
             for member in tar:
                 names.append(name := posixpath.normpath(member.name))
                 if len(names) > MAX_MEMBERS:
                     raise ImageArchiveError(
                         f"it has more than {MAX_MEMBERS} files, as no image has"
                     )
-                _read_member(tar, member, name, small, seen)
-        while plain.read(BLOCK_BYTES):
-            pass  # what packed it says at its end whether all of it came
+                _read_member(tar, member, name, documents, scanner)
+        while unpacked.read(BLOCK_BYTES):
+            pass  # only at its end does a compressed stream show whether it is complete
     except ARCHIVE_ERRORS as error:
-        raise ImageArchiveError(f"it is cut or spoilt: {error}; fetch it again") from error
-    return _assemble_image(small, set(names), seen)
+        raise ImageArchiveError(f"it is incomplete or damaged: {error}; fetch it again") from error
+    return _assemble_image(documents, set(names), scanner)
+
+
+def _decompress(stream: Stream, begin: bytes) -> Any:
+    decompress = next((f for magic, f in DECOMPRESSORS.items() if begin.startswith(magic)), None)
+    if decompress:
+        return decompress(stream)
+    if begin[257:262] != b"ustar" or file_types.is_lfs_pointer(begin):
+        hint = ", which old docker cannot load" if begin.startswith(ZSTD_MAGIC[:2]) else ""
+        raise ImageArchiveError(
+            f"{file_types.describe_content(begin)}{hint}; the output of `docker save` is expected"
+        )
+    return stream
 
 
 def _read_member(
     tar: tarfile.TarFile,
     member: tarfile.TarInfo,
     name: str,
-    small: dict[str, bytes],
-    seen: _LayerScanner,
+    documents: dict[str, bytes],
+    scanner: _LayerScanner,
 ) -> None:
-    if member.issym() or member.islnk():  # of a layer that several images share
-        seen.valid_layers.add(name)
+    """Scan a member that is a layer, and keep it if it is small enough for a document."""
+    if member.issym() or member.islnk():  # a layer that images share
+        scanner.valid_layers.add(name)
     content = tar.extractfile(member) if member.isfile() else None
     if content is None:
         return
-    layer = name.endswith(".tar") or name.startswith("blobs/")
+    is_layer = name.endswith(".tar") or name.startswith("blobs/")
     if member.size >= MAX_DOCUMENT_BYTES:
-        if layer:
-            seen.scan_layer(name, content)
+        if is_layer:
+            scanner.scan_layer(name, content)
         return
     text = content.read()
-    if layer:
-        seen.scan_layer(name, io.BytesIO(text))
-    if sum(map(len, small.values())) + len(text) <= MAX_DOCUMENTS_BYTES:
-        small[name] = text
+    if is_layer:
+        scanner.scan_layer(name, io.BytesIO(text))
+    if sum(map(len, documents.values())) + len(text) <= MAX_DOCUMENTS_BYTES:
+        documents[name] = text
 
 
-def _assemble_image(small: dict[str, bytes], names: set[str], seen: _LayerScanner) -> Image:
-    image = seen.finish()
+def _assemble_image(documents: dict[str, bytes], names: set[str], scanner: _LayerScanner) -> Image:
+    image = scanner.finish()
     if "manifest.json" not in names:
         raise ImageArchiveError(_explain_other_archive(names))
     try:
-        entries = json.loads(small.get("manifest.json", b""))
-        if isinstance(entries, list) and len(entries) > 1:
-            tags = ", ".join(str(tag) for one in entries for tag in one.get("RepoTags") or ["?"])
-            raise ImageArchiveError(
-                f"it has several images ({tags:.200}): `docker save` the one alone"
-            )
-        entry = entries[0]
+        entry = _load_manifest_entry(documents.get("manifest.json", b""))
         config, layers = posixpath.normpath(entry["Config"]), entry["Layers"]
         image.tags = tuple(map(str, entry.get("RepoTags") or ()))
-        missing = [one for one in layers if posixpath.normpath(one) not in names]
+        missing = [layer for layer in layers if posixpath.normpath(layer) not in names]
         image.id = PurePosixPath(config).name.removesuffix(".json")
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise ImageArchiveError("its manifest.json is not docker's") from error
-    if missing or config not in names:
-        raise ImageArchiveError(
-            f"it lacks {len(missing)} of its {len(layers)} layers"
-            if missing
-            else f"it lacks its own document, {config!r:.100}"
-        )
-    if spoilt := [one for one in layers if posixpath.normpath(one) not in seen.valid_layers]:
-        raise ImageArchiveError(
-            f"its layer {spoilt[0]!r:.100} is no archive: it is cut or spoilt; fetch it again"
-        )
-    _add_configuration(image, small.get(config, b""))
+        raise ImageArchiveError("its manifest.json is not one of docker") from error
+    if missing:
+        raise ImageArchiveError(f"{len(missing)} of its {len(layers)} layers are missing")
+    if config not in names:
+        raise ImageArchiveError(f"its configuration {config!r:.100} is missing")
+    for layer in layers:
+        if posixpath.normpath(layer) not in scanner.valid_layers:
+            raise ImageArchiveError(
+                f"its layer {layer!r:.100} is not an archive, so it is incomplete or damaged; "
+                "fetch it again"
+            )
+    _add_configuration(image, documents.get(config, b""))
     return image
 
 
+def _load_manifest_entry(manifest: bytes) -> Any:
+    """Return docker's description of the only image in an archive."""
+    entries = json.loads(manifest)
+    if isinstance(entries, list) and len(entries) > 1:
+        tags = ", ".join(str(tag) for entry in entries for tag in entry.get("RepoTags") or ["?"])
+        raise ImageArchiveError(f"it has several images ({tags:.200}): `docker save` only one")
+    return entries[0]
+
+
 def _add_configuration(image: Image, document: bytes) -> None:
-    """What an image's own document says of it; its sum is the image's id."""
+    """Add the image's configuration, whose checksum is the image's id."""
     if hashlib.sha256(document).hexdigest() != image.id:
         raise ImageArchiveError(
-            f"its document is not the one that its manifest names ({image.id:.80}): it "
-            "was spoilt or changed: save it again"
+            f"its configuration does not match its id ({image.id:.80}), so it was damaged or "
+            "changed: save it again"
         )
     image.id = f"sha256:{image.id}"
     try:
-        said = json.loads(document)
-        system, image.architecture = str(said.get("os") or ""), str(said.get("architecture") or "")
-        found = (said.get("config") or {}).get("Labels") or {}
+        config = json.loads(document)
+        image.architecture = str(config.get("architecture") or "")
+        system = str(config.get("os") or "")
+        labels = (config.get("config") or {}).get("Labels") or {}
         image.labels = {
-            str(k): str(v) for k, v in found.items() if str(k).startswith("com.cambricon.")
+            str(key): str(value)
+            for key, value in labels.items()
+            if str(key).startswith("com.cambricon.")
         }
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ImageArchiveError("its own document is not docker's") from error
+        raise ImageArchiveError("its configuration is not one of docker") from error
     if system not in ("", "linux"):
-        raise ImageArchiveError(f"it is for {system}")
+        raise ImageArchiveError(f"it is an image for {system}, not for linux")
 
 
 def _explain_other_archive(names: set[str]) -> str:
-    """What an archive is that has no manifest.json, and what to do."""
+    """Explain what an archive without manifest.json is, and what to do."""
     if {"oci-layout", "index.json"} & names:
         return (
-            "an OCI archive without docker's manifest.json, which old docker cannot load: "
-            "`skopeo copy oci-archive:IT docker-archive:NEW:REFERENCE`"
+            "an OCI archive without docker's manifest.json, which old docker cannot load: convert "
+            "it with `skopeo copy oci-archive:FILE docker-archive:NEW:REFERENCE`"
         )
     if len({name.partition("/")[0] for name in names} & ROOT_FOLDERS) > 2:
         return (
-            "the files of a container, as `docker export` writes them, and no image: "
-            "`docker save REFERENCE` has all of it"
+            "the files of a container, as `docker export` writes them, not an image: use "
+            "`docker save REFERENCE`"
         )
     if "repositories" in names:
-        return "saved by docker before 1.10: load it into a newer one and `docker save` it there"
+        return "saved by docker before 1.10: load it into a newer docker and `docker save` it there"
     inside = [name for name in names if re.search(r"\.(tar|tgz|tar\.\w+)$", name)]
     if len(names) < 5 and inside and not any(name.endswith("/layer.tar") for name in names):
-        return f"an archive in an archive ({inside[0]!r:.100}): unpack it once"
+        return f"an archive inside of an archive ({inside[0]!r:.100}): unpack it once"
     deeper = next((name for name in names if name.endswith("/manifest.json")), "")
     if deeper:
-        return f"its manifest.json is in a folder ({deeper!r:.100}): pack what is inside of that"
+        return f"its manifest.json is in a folder ({deeper!r:.100}): pack what is in it"
     some = ", ".join(sorted(names)[:4])
-    return f"a tar archive without manifest.json (it has {some!r:.120}): `docker save` makes one"
+    return f"a tar archive without manifest.json (it has {some!r:.120}): use `docker save`"
 
 
 def check_tag(image: Image, reference: str) -> None:
-    """:raises NoImage: it has not the release's tag"""
+    """Check that an image has the tag of its release.
+
+    Args:
+        image: the image.
+        reference: tag in the release, such as ``cambricon/pytorch:v1.10.0``.
+
+    Raises:
+        ImageArchiveError: the image has another tag or none.
+    """
     if reference in image.tags:
         return
     if not image.tags:
         raise ImageArchiveError(
-            f"it has no tag, as what was saved by its id: `docker save {reference}`"
+            f"it has no tag, because it was saved by its id: use `docker save {reference}`"
         )
-    raise ImageArchiveError(f"holds {', '.join(image.tags):.200}, but the release says {reference}")
+    raise ImageArchiveError(
+        f"it contains {', '.join(image.tags):.200}, but the release has {reference}"
+    )

@@ -1,4 +1,4 @@
-"""Files of the store as they may be taken: plain ones, by names that any system can have."""
+"""Paths of the store: only regular files, complete, with names that every system can have."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 from fleet.errors import InvalidInput
 
+#: called with a line for each thing that may be wrong
 Warn = Callable[[str], object]
 
-#: behind the name of a file that is still being fetched to its own place
+#: suffix of the control file that a download program keeps beside an unfinished file
 UNFINISHED_SUFFIXES = (".aria2", ".crdownload", ".incomplete", ".td.cfg")
-#: where a link of a store that was handed over would take the operator's own files from
+#: targets of links that would put the operator's own files into a store from somebody else
 SYSTEM_FOLDERS = ("/etc/", "/proc/", "/sys/", "/dev/", "/boot/")
 SECRET_NAMES = {".ssh", ".gnupg", ".aws", ".kube", ".docker", ".netrc", ".git-credentials"}
 FILE_TYPES = (
@@ -27,117 +28,169 @@ FILE_TYPES = (
 
 
 def format_path(path: Path | str) -> str:
-    """A path in one line, whatever is in its name."""
+    """Write a path on one line.
+
+    Args:
+        path: any path, also with control characters in its name.
+
+    Returns:
+        The path, quoted and escaped if it is not printable.
+    """
     text = str(path)
     return text if text.isprintable() else repr(text)
 
 
 def find_path_problem(path: Path, store: Path) -> str:
-    """Why nothing can be taken from a path; "" where it can."""
+    """Explain why a path cannot be used as an artifact.
+
+    Args:
+        path: a path in the store.
+        store: folder of the store.
+
+    Returns:
+        The reason, or "" if the path can be used.
+    """
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError as error:
         if os.path.islink(path):
-            return (
-                f"a link to {format_path(os.readlink(path))}, which is not there: copy what it was"
-            )
+            target = format_path(os.readlink(path))
+            return f"a link to {target}, which does not exist: copy the file itself"
         return error.strerror or str(error)
-    if not stat.S_ISREG(found.st_mode):
-        return next(name for is_one, name in FILE_TYPES if is_one(found.st_mode)) + ", no file"
+    if not stat.S_ISREG(status.st_mode):
+        type_name = next(name for is_type, name in FILE_TYPES if is_type(status.st_mode))
+        return f"{type_name}, not a regular file"
     real = os.path.realpath(path)
     if leads_outside(path, store) and (
         real.startswith(SYSTEM_FOLDERS) or SECRET_NAMES & set(real.split("/"))
     ):
-        return f"a link to {format_path(real)}, where no vendor's file is: remove it"
+        return f"a link to {format_path(real)}, which cannot be a vendor's file: remove it"
     return ""
 
 
 def check_usable(paths: list[Path], store: Path, warn: Warn) -> None:
-    """:raises InvalidInput: nothing can be taken from a path, or not all of it is there yet"""
+    """Check that artifacts are regular, complete files. Warn about links out of the store.
+
+    Args:
+        paths: the artifacts.
+        store: folder of the store.
+        warn: called with a line for each thing that may be wrong.
+
+    Raises:
+        InvalidInput: a path cannot be used, or is still being downloaded.
+    """
     for path in paths:
-        if why := find_path_problem(path, store):
-            raise InvalidInput(f"{format_path(path)}: {why}")
-        if half := next((e for e in UNFINISHED_SUFFIXES if os.path.exists(f"{path}{e}")), ""):
-            raise InvalidInput(
-                f"{format_path(path)}: {path.name}{half} is beside it, so its download "
-                "has not ended: let it end, or remove that"
-            )
+        if problem := find_path_problem(path, store):
+            raise InvalidInput(f"{format_path(path)}: {problem}")
+        for suffix in UNFINISHED_SUFFIXES:
+            if os.path.exists(f"{path}{suffix}"):
+                raise InvalidInput(
+                    f"{format_path(path)}: the download is unfinished, because {path.name}{suffix} "
+                    "exists: finish it, or remove that file"
+                )
     _warn_about_links([path for path in paths if leads_outside(path, store)], warn)
 
 
-def _warn_about_links(linked: list[Path], warn: Warn) -> None:
-    """Links that lead out of the store, in one line."""
-    if linked:
-        more = f" (and {len(linked) - 1} more)" if len(linked) > 1 else ""
+def _warn_about_links(links: list[Path], warn: Warn) -> None:
+    """Warn on one line about links that lead out of the store."""
+    if links:
+        more = f" (and {len(links) - 1} more)" if len(links) > 1 else ""
+        target = format_path(os.path.realpath(links[0]))
         warn(
-            f"{format_path(linked[0])}{more}: a link to "
-            f"{format_path(os.path.realpath(linked[0]))}, outside "
-            "of the store: what is there now is taken"
+            f"{format_path(links[0])}{more}: a link to {target}, outside of the store: its present "
+            "content is used"
         )
 
 
 def leads_outside(path: Path, store: Path) -> bool:
-    """Whether a path leads out of the store."""
+    """Tell whether a path is a link that leads out of the store.
+
+    Args:
+        path: a path in the store.
+        store: folder of the store.
+
+    Returns:
+        True for such a link.
+    """
     real, inside = os.path.realpath(path), os.path.realpath(store)
     return os.path.islink(path) and os.path.commonpath((real, inside)) != inside
 
 
 def find_name_problem(name: str) -> str:
-    """Why a file cannot have a name wherever it goes; "" where it can."""
+    """Explain why a file cannot have a name on every system that it goes to.
+
+    Args:
+        name: file name without folders.
+
+    Returns:
+        The reason, or "" if the name can be used.
+    """
     if not name.isprintable():
-        odd = next(char for char in name if not char.isprintable())
-        if "\udc80" <= odd <= "\udcff":
-            return "its name is not UTF-8"
-        return f"its name has a character that nobody sees (U+{ord(odd):04X})"
+        character = next(char for char in name if not char.isprintable())
+        if "\udc80" <= character <= "\udcff":
+            return "the name is not UTF-8"
+        return f"the name has an invisible character (U+{ord(character):04X})"
     if name.startswith("-"):
-        return "its name begins like an option (-)"
+        return "the name begins with -, like an option"
     if "\\" in name or name != name.strip():
-        return "its name has a backslash, or a blank at an end"
+        return "the name has a backslash, or a blank at its beginning or end"
     return ""
 
 
 def list_files(folder: Path, store: Path, warn: Warn) -> list[str]:
-    """Paths below a folder of all its files.
+    """List all files below a folder of the store. Warn about links out of the store.
 
-    :raises InvalidInput: one cannot be taken
+    Args:
+        folder: the folder.
+        store: folder of the store.
+        warn: called with a line for each thing that may be wrong.
+
+    Returns:
+        Sorted paths relative to the folder.
+
+    Raises:
+        InvalidInput: a file cannot be used.
     """
-    linked: list[Path] = []
-    found = sorted(_walk(folder, folder, store, linked, warn))
-    _warn_about_links(linked, warn)
-    return found
+    links: list[Path] = []
+    names = sorted(_walk(folder, folder, store, links, warn))
+    _warn_about_links(links, warn)
+    return names
 
 
-def _walk(place: Path, folder: Path, store: Path, linked: list[Path], warn: Warn) -> Iterator[str]:
-    try:
-        entries = sorted(os.scandir(place), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InvalidInput(f"{format_path(place)}: cannot be read: {error.strerror}") from error
-    names = {entry.name for entry in entries}
-    if {"blobs", "snapshots"} <= names:
-        raise InvalidInput(
-            f"{format_path(place)}: the cache of Hugging Face, which has every file "
-            "twice: `cp -rL` one folder of its snapshots/ instead"
-        )
+def _walk(parent: Path, folder: Path, store: Path, links: list[Path], warn: Warn) -> Iterator[str]:
     alike: dict[str, str] = {}
-    for entry in entries:
-        path = place / entry.name
-        if entry.name == ".git" or (entry.name, place.name) == ("huggingface", ".cache"):
-            continue  # of whoever fetched the rest; no model reads it
-        if why := find_name_problem(entry.name):
-            raise InvalidInput(f"{format_path(path)}: {why}: rename it")
-        same = alike.setdefault(unicodedata.normalize("NFC", entry.name).casefold(), entry.name)
-        if same != entry.name:
-            warn(f"{format_path(path)}: {same!r} is beside it, the same name to other systems")
+    for entry in _scan_folder(parent):
+        path = parent / entry.name
+        if entry.name == ".git" or (entry.name, parent.name) == ("huggingface", ".cache"):
+            continue  # left by the download program; models do not read it
+        if problem := find_name_problem(entry.name):
+            raise InvalidInput(f"{format_path(path)}: {problem}: rename it")
+        twin = alike.setdefault(unicodedata.normalize("NFC", entry.name).casefold(), entry.name)
+        if twin != entry.name:
+            warn(f"{format_path(path)}: other systems cannot tell its name from {twin!r} beside it")
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(path, folder, store, linked, warn)
+            yield from _walk(path, folder, store, links, warn)
             continue
         if os.path.isdir(path):
             raise InvalidInput(
                 f"{format_path(path)}: a link to the folder {format_path(os.readlink(path))}: "
-                "`cp -rL` what is there into its place"
+                "replace it by a copy (`cp -rL`)"
             )
-        if why := find_path_problem(path, store):
-            raise InvalidInput(f"{format_path(path)}: {why}")
+        if problem := find_path_problem(path, store):
+            raise InvalidInput(f"{format_path(path)}: {problem}")
         if leads_outside(path, store):
-            linked.append(path)
+            links.append(path)
         yield str(path.relative_to(folder))
+
+
+def _scan_folder(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InvalidInput(f"{format_path(folder)}: cannot be read: {error.strerror}") from error
+    if {"blobs", "snapshots"} <= {entry.name for entry in entries}:
+        raise InvalidInput(
+            f"{format_path(folder)}: the cache of Hugging Face, which has every file twice: copy "
+            "one folder of its snapshots/ instead (`cp -rL`)"
+        )
+    return entries

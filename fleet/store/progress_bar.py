@@ -1,4 +1,4 @@
-"""How far the reading or writing of many bytes is: bars on a terminal, plain lines elsewhere."""
+"""Progress of reading or writing many bytes: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ COLUMNS = (
 
 
 class ProgressBar:
-    """Told of bytes by any thread, while it is entered.
+    """Shows progress on standard error while it is entered; any thread may report.
 
-    :param what: that is done to all of them
-    :param total: bytes
-    :param quiet: say nothing at all
+    Args:
+        description: text before the bar.
+        total: bytes of all files.
+        quiet: print nothing at all (default: False).
     """
 
-    def __init__(self, what: str, total: int, *, quiet: bool = False) -> None:
-        # rich heeds NO_COLOR; nothing of it is drawn where there is no terminal
+    def __init__(self, description: str, total: int, *, quiet: bool = False) -> None:
+        # rich respects NO_COLOR, and draws nothing where there is no terminal
         self.console = Console(stderr=True, highlight=False, quiet=quiet)
         self.no_terminal = not self.console.is_terminal
         self.bar = Progress(
             *COLUMNS, console=self.console, transient=True, disable=self.no_terminal
         )
-        self.task = self.bar.add_task(what, total=total)
+        self.task = self.bar.add_task(description, total=total)
 
     def __enter__(self) -> ProgressBar:
         self.bar.start()
@@ -48,14 +49,30 @@ class ProgressBar:
         self.bar.stop()
 
     def advance(self, count: int) -> None:
+        """Report progress.
+
+        Args:
+            count: bytes since the last call.
+        """
         self.bar.advance(self.task, count)
 
-    def file_done(self, name: str, size: int, how: str, *, right: bool = True) -> None:
-        """One file is done with; on a terminal the bar says it unless something is wrong."""
-        if self.no_terminal or not right:
-            style = "" if right else "red"
-            line = f"{escape(name)}: {how} ({decimal(size)})"
-            self.console.print(line, style=style, soft_wrap=True)
+    def file_done(self, name: str, size: int, result: str, *, ok: bool = True) -> None:
+        """Report the end of a file; on a terminal, only a failure is printed.
+
+        Args:
+            name: path of the file.
+            size: bytes of the file.
+            result: a word or a failure code.
+            ok: whether the file is as it should be (default: True).
+        """
+        if self.no_terminal or not ok:
+            line = f"{escape(name)}: {result} ({decimal(size)})"
+            self.console.print(line, style="" if ok else "red", soft_wrap=True)
 
     def print_line(self, line: str) -> None:
+        """Print a line above the bar.
+
+        Args:
+            line: text without markup.
+        """
         self.console.print(escape(line), soft_wrap=True)

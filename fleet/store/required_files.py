@@ -1,4 +1,4 @@
-"""Which files of a store releases need, and where each can be fetched."""
+"""The files of the store that releases need, and the URL of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from fleet.release.model import Release
 
 @dataclass(frozen=True)
 class StoreFile:
-    """A file of the store, by its path below it, as the lock says it."""
+    """A file of the store.
+
+    Attributes:
+        name: path below the store.
+        locked: its size and checksum according to the lock.
+        url: address that it can be downloaded from, if the release has one.
+    """
 
     name: str
     locked: locks.LockedFile
@@ -24,36 +30,56 @@ class StoreFile:
 
 @dataclass(frozen=True)
 class RequiredFiles:
-    #: file of each release, with what it says
+    """Releases and the files that they need.
+
+    Attributes:
+        releases: the releases by their file.
+        files: each file once.
+    """
+
     releases: dict[Path, Release]
     files: list[StoreFile]
 
 
 def for_releases(names: Iterable[str]) -> RequiredFiles:
-    """What releases of these names need, each file once.
+    """List the files that releases need.
 
-    :raises InvalidInput: a lock is missing or stale, or two want different bytes of one file
+    Args:
+        names: names or files of releases.
+
+    Returns:
+        The releases and their files.
+
+    Raises:
+        InvalidInput: a lock is missing or out of date, or two locks contradict each other.
     """
     found: dict[Path, Release] = {}
     files: dict[str, StoreFile] = {}
+    owners: dict[str, Path] = {}
     for path in dict.fromkeys(release_files.find_release(name) for name in names):
         release, lock = release_files.load_release(path), locks.load(path)
         if lock.release != release.digest:
-            raise InvalidInput(f"{path}: changed since it was locked: run `mlufleet lock`")
+            raise InvalidInput(
+                f"{path}: the release changed since it was locked: run `mlufleet lock`"
+            )
         found[path] = release
         urls = dict(_release_urls(release))
         for name, locked in lock.files.items():
             url = _find_url(name, urls) or _join_url(release.mirror, name)
-            was = files.setdefault(name, StoreFile(name, locked, url))
-            if was.locked != locked:
-                raise InvalidInput(f"{path}: its {name} is not that of another release's lock")
-            if was.url is None:
+            first = files.setdefault(name, StoreFile(name, locked, url))
+            if first.locked != locked:
+                raise InvalidInput(
+                    f"{path}: {name} has another checksum in the lock of {owners[name]}: lock both "
+                    "releases again"
+                )
+            owners.setdefault(name, path)
+            if first.url is None:
                 files[name] = StoreFile(name, locked, url)
     return RequiredFiles(found, list(files.values()))
 
 
 def _release_urls(release: Release) -> Iterator[tuple[str, str]]:
-    """Path of a file, or of a folder with a slash, and its URL."""
+    """Yield each file, or folder with a trailing slash, that has a URL of its own."""
     for package in release.driver.packages.values():
         if package.url:
             yield package.file, package.url

@@ -1,4 +1,4 @@
-"""Packages of deb and rpm: what one says it is, read from the file itself."""
+"""Metadata of deb and rpm packages, read from the files without dpkg or rpm."""
 
 from __future__ import annotations
 
@@ -16,20 +16,27 @@ from typing import IO
 from fleet.errors import InvalidInput
 from fleet.store import file_types
 
-#: bytes of a package's own description, packed and unpacked
+#: bound of a package's metadata, compressed and uncompressed
 MAX_METADATA_BYTES = 32 << 20
 AR_MAGIC, RPM_MAGIC, RPM_HEADER_MAGIC = b"!<arch>\n", b"\xed\xab\xee\xdb", b"\x8e\xad\xe8\x01"
-#: for every machine
+AR_MEMBER_HEADER_BYTES, RPM_LEAD_BYTES = 60, 96
+#: architectures of packages that every machine can install
 ANY_ARCHITECTURE = ("all", "noarch")
-ARCHITECTURE_INDEPENDENT = [("architecture", word) for word in ANY_ARCHITECTURE]
-#: what rpm calls what it says
+#: header tags and types of the rpm file format (rpmtag.h)
 RPM_TAG_NAME, RPM_TAG_VERSION, RPM_TAG_ARCHITECTURE, RPM_TAG_SOURCE = 1000, 1001, 1022, 1106
 RPM_TAGS_SIZE, RPM_TYPE_STRING, RPM_TYPE_INT32 = (1000, 270), 6, 4
 
 
 @dataclass(frozen=True)
 class PackageInfo:
-    """What a package says of itself; empty where nothing here can read it (zstd)."""
+    """Metadata of a package; empty if it is compressed with zstd, which cannot be read here.
+
+    Attributes:
+        family: "deb" or "rpm".
+        name: name of the package.
+        version: its version, for rpm without the release.
+        architecture: processor architecture in the words of its family.
+    """
 
     family: str
     name: str = ""
@@ -38,11 +45,21 @@ class PackageInfo:
 
 
 class PackageError(Exception):
-    """It is no package, or not all of one; in words."""
+    """The file is not a complete package; the message is a clause about it."""
 
 
 def read_package(path: Path) -> PackageInfo:
-    """:raises InvalidInput: it is no package, or not all of one"""
+    """Read the metadata of a package, and check that the file is complete.
+
+    Args:
+        path: a deb or rpm file.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        InvalidInput: the file is not a complete package.
+    """
     try:
         with path.open("rb") as stream:
             begin, size = stream.read(file_types.HEAD_BYTES), os.fstat(stream.fileno()).st_size
@@ -62,8 +79,9 @@ def read_package(path: Path) -> PackageInfo:
         lzma.LZMAError,
         tarfile.TarError,
     ) as error:
-        raise InvalidInput(f"{path}: no whole package: {error}: fetch it again") from error
-    raise InvalidInput(f"{path}: no deb or rpm package: {file_types.describe_content(begin)}")
+        raise InvalidInput(f"{path}: not a complete package: {error}: fetch it again") from error
+    content = file_types.describe_content(begin)
+    raise InvalidInput(f"{path}: not a deb or rpm package: {content}")
 
 
 def _read_deb(stream: IO[bytes], size: int) -> PackageInfo:
@@ -81,27 +99,30 @@ def _read_deb(stream: IO[bytes], size: int) -> PackageInfo:
     if content is None:
         return PackageInfo("deb")
     fields = _parse_control(content)
-    return PackageInfo(
-        "deb", fields.get("package", ""), fields.get("version", ""), fields.get("architecture", "")
+    name, version, architecture = (
+        fields.get(field, "") for field in ("package", "version", "architecture")
     )
+    return PackageInfo("deb", name, version, architecture)
 
 
 def _list_ar_members(stream: IO[bytes], size: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Name, place and length of what is in an ar archive."""
-    place = len(AR_MAGIC)
-    while place < size:
-        stream.seek(place)
-        head = stream.read(60)
-        if len(head) < 60 or head[58:] != b"`\n":
-            raise PackageError("it is cut or spoilt")
-        length = int(head[48:58])
-        if length < 0 or place + 60 + length > size:
-            raise PackageError(f"it ends after {size} bytes, and needs {place + 60 + length}")
-        yield head[:16].decode("ascii", "replace").strip().rstrip("/"), (place + 60, length)
-        place += 60 + length + length % 2
+    """Yield name, offset and length of each member of an ar archive."""
+    offset = len(AR_MAGIC)
+    while offset < size:
+        stream.seek(offset)
+        header = stream.read(AR_MEMBER_HEADER_BYTES)
+        if len(header) < AR_MEMBER_HEADER_BYTES or header[58:] != b"`\n":
+            raise PackageError("it is incomplete or damaged")
+        length = int(header[48:58])
+        begin = offset + AR_MEMBER_HEADER_BYTES
+        if length < 0 or begin + length > size:
+            raise PackageError(f"it has {size} bytes, but needs {begin + length}")
+        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), (begin, length)
+        offset = begin + length + length % 2
 
 
 def _decompress(name: str, content: bytes) -> bytes | None:
+    """Return the tar archive in a member, or None if its compression is not supported."""
     if name.endswith(".gz"):
         return zlib.decompressobj(31).decompress(content, MAX_METADATA_BYTES)
     if name.endswith((".xz", ".lzma")):
@@ -118,70 +139,84 @@ def _parse_control(content: bytes) -> dict[str, str]:
                 pairs = [line.partition(":") for line in text.splitlines() if ":" in line]
                 return {
                     key.lower(): value.strip()
-                    for key, _, value in reversed(pairs)
+                    for key, _, value in reversed(pairs)  # the first one wins
                     if not key.startswith((" ", "\t"))
                 }
-    raise PackageError("its control.tar has no control")
+    raise PackageError("its control.tar has no control file")
 
 
 def _read_rpm(stream: IO[bytes], size: int) -> PackageInfo:
-    lead = stream.read(96)
-    if len(lead) < 96:
+    lead = stream.read(RPM_LEAD_BYTES)
+    if len(lead) < RPM_LEAD_BYTES:
         raise PackageError("it ends within its first bytes")
     signature = _read_rpm_header(stream)
-    place = stream.tell() + -stream.tell() % 8
-    said = next((signature[tag] for tag in RPM_TAGS_SIZE if tag in signature), None)
-    if isinstance(said, int) and place + said > size:
-        raise PackageError(f"it ends after {size} bytes, and needs {place + said}")
-    stream.seek(place)
-    found = _read_rpm_header(stream)
-    if lead[6:8] == b"\0\1" or RPM_TAG_SOURCE in found:
-        raise PackageError("it has sources: take what was built from them")
+    begin = stream.tell() + -stream.tell() % 8
+    length = next((signature[tag] for tag in RPM_TAGS_SIZE if tag in signature), None)
+    if isinstance(length, int) and begin + length > size:
+        raise PackageError(f"it has {size} bytes, but needs {begin + length}")
+    stream.seek(begin)
+    header = _read_rpm_header(stream)
+    if lead[6:8] == b"\0\1" or RPM_TAG_SOURCE in header:
+        raise PackageError("it is a source package, not the binary package built from it")
     name, version, architecture = (
-        str(found.get(t, "")) for t in (RPM_TAG_NAME, RPM_TAG_VERSION, RPM_TAG_ARCHITECTURE)
+        str(header.get(tag, "")) for tag in (RPM_TAG_NAME, RPM_TAG_VERSION, RPM_TAG_ARCHITECTURE)
     )
     return PackageInfo("rpm", name, version, architecture)
 
 
 def _read_rpm_header(stream: IO[bytes]) -> dict[int, str | int]:
-    """Strings and numbers in a header of an rpm."""
+    """Return the strings and 32-bit numbers of the next header of an rpm file."""
     begin = stream.read(16)
     if len(begin) < 16 or not begin.startswith(RPM_HEADER_MAGIC):
-        raise PackageError("it is cut or spoilt")
+        raise PackageError("it is incomplete or damaged")
     count, length = struct.unpack(">II", begin[8:])
     if count * 16 > MAX_METADATA_BYTES or length > MAX_METADATA_BYTES:
-        raise PackageError("it is spoilt")
+        raise PackageError("it is damaged")
     index, store = stream.read(count * 16), stream.read(length)
     if len(index) < count * 16 or len(store) < length:
         raise PackageError("it ends within its header")
-    found: dict[int, str | int] = {}
-    for tag, kind, place, _ in struct.iter_unpack(">IIII", index):
-        if kind == RPM_TYPE_STRING:
-            found[tag] = store[place : store.find(b"\0", place)].decode(errors="replace")
-        elif kind == RPM_TYPE_INT32 and place + 4 <= length:
-            found[tag] = struct.unpack_from(">I", store, place)[0]
-    return found
+    values: dict[int, str | int] = {}
+    for tag, value_type, offset, _ in struct.iter_unpack(">IIII", index):
+        if value_type == RPM_TYPE_STRING:
+            values[tag] = store[offset : store.find(b"\0", offset)].decode(errors="replace")
+        elif value_type == RPM_TYPE_INT32 and offset + 4 <= length:
+            values[tag] = struct.unpack_from(">I", store, offset)[0]
+    return values
 
 
 def check_package(
     path: Path,
-    found: PackageInfo,
+    info: PackageInfo,
     *,
     name: str = "",
     version: str = "",
     family: str = "",
     architectures: Iterable[str] = (),
 ) -> None:
-    """:raises InvalidInput: a package is another than the one that is meant"""
-    said = [
-        ("family", found.family, [family]),
-        ("name", found.name, [name]),
-        ("version", found.version, [version]),
-        ("architecture", found.architecture, [*architectures]),
-    ]
-    for what, has, meant in said:
-        if has and any(meant) and has not in meant and (what, has) not in ARCHITECTURE_INDEPENDENT:
+    """Check that a package is the one that the release means.
+
+    Args:
+        path: file of the package, for the message.
+        info: its metadata; what is unknown is not checked.
+        name: expected name; "" accepts any.
+        version: expected version; "" accepts any.
+        family: expected family; "" accepts any.
+        architectures: acceptable architectures besides all/noarch; empty accepts any.
+
+    Raises:
+        InvalidInput: it is another package.
+    """
+    allowed = [*architectures]
+    if info.architecture in ANY_ARCHITECTURE:
+        allowed = []
+    for field, actual, expected in (
+        ("family", info.family, [family]),
+        ("name", info.name, [name]),
+        ("version", info.version, [version]),
+        ("architecture", info.architecture, allowed),
+    ):
+        if actual and any(expected) and actual not in expected:
             raise InvalidInput(
-                f"{path}: the {what} of this package is {has}, and the release "
-                f"means {' or '.join(meant)}"
+                f"{path}: the {field} of this package is {actual}, but the release needs "
+                f"{' or '.join(expected)}"
             )

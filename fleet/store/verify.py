@@ -1,4 +1,4 @@
-"""Every byte of a store, read and compared with the locks."""
+"""Compare every byte of a store with the locks of its releases."""
 
 from __future__ import annotations
 
@@ -16,18 +16,34 @@ from fleet.release.lockfile import LockedFile
 from fleet.store.progress_bar import ProgressBar
 from fleet.store.required_files import StoreFile
 
-#: files read at once: hashlib leaves the interpreter to others, disks like a queue
+#: files that are read in parallel: hashlib releases the interpreter, and disks prefer a queue
 PARALLEL_READS = min(8, (os.cpu_count() or 1) + 1)
 
 
 @dataclass(frozen=True)
 class FileProblem:
+    """A file of the store that is missing or wrong.
+
+    Attributes:
+        name: path below the store.
+        failure: failure code and detail.
+    """
+
     name: str
     failure: Failure
 
 
 def check_file(path: Path, locked: LockedFile, on_bytes: Callable[[int], object]) -> Failure | None:
-    """What is wrong with a file; None when it is the lock's."""
+    """Compare a file with its lock.
+
+    Args:
+        path: the file.
+        locked: its size and checksum according to the lock.
+        on_bytes: called with the number of bytes that were read or need not be read.
+
+    Returns:
+        The failure, or None if the file matches.
+    """
     if not loading.is_file(path):
         on_bytes(locked.size)
         return Failure("FILE_MISSING", f"sha256 {locked.sha256}, {locked.size} bytes")
@@ -35,40 +51,49 @@ def check_file(path: Path, locked: LockedFile, on_bytes: Callable[[int], object]
         size = path.stat().st_size
         if size != locked.size:
             on_bytes(locked.size)
-            return Failure("FILE_SPOILT", f"{size} bytes, the lock says {locked.size}")
-        sha, parts = chunks.hash_file(path, lambda block: on_bytes(len(block)))
+            return Failure("FILE_SPOILT", f"{size} bytes, the lock has {locked.size}")
+        sha256, checksums = chunks.hash_file(path, lambda block: on_bytes(len(block)))
     except OSError as error:
         return Failure("FILE_SPOILT", f"cannot be read: {error.strerror}")
-    if sha == locked.sha256:
+    if sha256 == locked.sha256:
         if size > chunks.CHUNK_BYTES:
-            chunks.save_cached(sha, parts)
+            chunks.save_cached(sha256, checksums)
         return None
     return Failure(
         "FILE_SPOILT",
-        f"sha256 is {sha}, the lock says {locked.sha256}"
-        + _describe_difference(parts, chunks.load_cached(locked.sha256)),
+        f"sha256 is {sha256}, the lock has {locked.sha256}"
+        + _describe_difference(checksums, chunks.load_cached(locked.sha256)),
     )
 
 
-def _describe_difference(parts: list[str], right: list[str]) -> str:
-    """The first bytes that differ, where the pieces of the right file are known."""
+def _describe_difference(actual: list[str], expected: list[str]) -> str:
+    """Name the first chunk that differs, if the expected chunks are in the cache."""
     with suppress(StopIteration, ValueError):
-        pairs = enumerate(zip(parts, right, strict=True))
-        first = next(i for i, (one, other) in pairs if one != other)
-        return f"; it differs from byte {first * chunks.CHUNK_BYTES} on at the earliest"
+        pairs = enumerate(zip(actual, expected, strict=True))
+        first = next(index for index, (left, right) in pairs if left != right)
+        return f"; the first difference is at or after byte {first * chunks.CHUNK_BYTES}"
     return ""
 
 
 def verify_files(files: list[StoreFile], store: Path, progress: ProgressBar) -> list[FileProblem]:
-    """What is wrong in a store, in the order of the files. The largest are begun first."""
+    """Compare files of a store with their locks, several at once and the largest first.
 
-    def one(file: StoreFile) -> tuple[str, Failure | None]:
+    Args:
+        files: files that the store should have.
+        store: folder of the store.
+        progress: shows compared bytes.
+
+    Returns:
+        The files that are missing or wrong, in the order of `files`.
+    """
+
+    def verify(file: StoreFile) -> tuple[str, Failure | None]:
         failure = check_file(store / file.name, file.locked, progress.advance)
-        how = failure.code if failure else "right"
-        progress.file_done(file.name, file.locked.size, how, right=not failure)
+        result = failure.code if failure else "ok"
+        progress.file_done(file.name, file.locked.size, result, ok=not failure)
         return file.name, failure
 
-    largest = sorted(files, key=lambda file: -file.locked.size)
+    largest_first = sorted(files, key=lambda file: -file.locked.size)
     with ThreadPoolExecutor(PARALLEL_READS) as pool:
-        found = dict(pool.map(one, largest))
-    return [FileProblem(f.name, failure) for f in files if (failure := found[f.name])]
+        failures = dict(pool.map(verify, largest_first))
+    return [FileProblem(f.name, failure) for f in files if (failure := failures[f.name])]

@@ -1,6 +1,6 @@
-"""Weights that a model can be loaded from, as far as that is known without loading them.
+"""Check that a model can be loaded from weights, as far as that is visible without loading them.
 
-A few bytes of each file are read; gigabytes are read once, when they are summed up.
+Only the beginning and end of each file are read here; the whole file is read when it is measured.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from fleet.errors import InvalidInput
 from fleet.store import file_types
 from fleet.store.paths import Warn, format_path
 
-#: names of what has not come whole yet, of wget, aria2, browsers, Thunder and Baidu's client
+#: names of unfinished downloads of wget, aria2, browsers, Thunder and Baidu's client
 PARTIAL_NAME = re.compile(
     r".*\.(incomplete|aria2|part|partial|crdownload|download|downloading|opdownload|xltd|td|td\.cfg"
     r"|bc!|!ut|!qb|qkdownload|aria2__temp|tmp|filepart|mlufleet-part)",
     re.IGNORECASE,
 )
-#: what a model is loaded from
+#: suffixes of files that a model is loaded from
 MODEL_SUFFIXES = (
     ".safetensors",
     ".bin",
@@ -42,7 +42,7 @@ MODEL_SUFFIXES = (
     ".json",
     ".cambricon",
 )
-#: what a site may have left as it is in a checkout: nothing reads it
+#: suffixes of files that nothing reads, so that a Git LFS pointer in their place does no harm
 UNUSED_SUFFIXES = (
     ".png",
     ".jpg",
@@ -56,7 +56,7 @@ UNUSED_SUFFIXES = (
     ".md",
     ".html",
 )
-#: of transformers, read before anything else
+#: configuration files of transformers
 CONFIG_NAMES = tuple(
     f"{name}.json"
     for name in (
@@ -71,19 +71,31 @@ CONFIG_NAMES = tuple(
 )
 VOCABULARY_NAME = re.compile(r"tokenizer\.json|vocab\.(json|txt)|.*\.(model|tiktoken)|merges\.txt")
 INDEX_SUFFIX = ".index.json"
-#: an index of these has nothing but its map
+#: names of index files that must have a weight_map
 INDEX_NAME = re.compile(r".*\.(safetensors|bin|h5|msgpack)\.index\.json")
 SHARD_NAME = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\.\w+)")
-#: bytes of a JSON document that is read, and of the header of safetensors (its own limit)
+#: bound of a JSON document that is read, and of the header of safetensors (the format's own limit)
 MAX_JSON_BYTES, MAX_SAFETENSORS_HEADER_BYTES = 64 << 20, 100_000_000
+ZIP_MAGIC = b"PK\x03\x04"
+#: formats of PyTorch and numpy that may be zip archives
+ZIP_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".npz")
 
 
 class _InvalidFile(Exception):
-    """Why a file is no part of weights, in words."""
+    """A file cannot be part of weights; the message is a clause about it."""
 
 
 def check_files(folder: Path, names: list[str], warn: Warn) -> None:
-    """:raises InvalidInput: a model cannot be loaded from these files"""
+    """Check that a model can be loaded from the files of a folder.
+
+    Args:
+        folder: folder of the weights.
+        names: paths of all files below the folder.
+        warn: called with a line for each thing that may be wrong.
+
+    Raises:
+        InvalidInput: a file is incomplete, damaged or missing.
+    """
     present = set(names)
     for name in names:
         path = folder / name
@@ -96,62 +108,68 @@ def check_files(folder: Path, names: list[str], warn: Warn) -> None:
         except OSError as error:
             raise InvalidInput(f"{format_path(path)}: cannot be read: {error.strerror}") from error
     _check_shards(folder, present)
-    for half in sorted((folder / ".cache").rglob("*.incomplete"))[:1]:
-        warn(f"{format_path(half)}: a download that has not ended, or was begun anew")
+    for part in sorted((folder / ".cache").rglob("*.incomplete"))[:1]:
+        warn(f"{format_path(part)}: an unfinished download, or one that was started again")
     _check_vocabulary(folder, present, warn)
 
 
 def _check_file(path: Path, warn: Warn) -> None:
-    name, ending = path.name, path.suffix.lower()
-    if PARTIAL_NAME.fullmatch(name):
+    suffix = path.suffix.lower()
+    if PARTIAL_NAME.fullmatch(path.name):
         raise _InvalidFile(
-            "its name is that of a download that has not ended: fetch the rest, or remove it"
+            "its name is that of an unfinished download: finish it, or remove the file"
         )
     with path.open("rb") as stream:
-        begin, size = stream.read(file_types.HEAD_BYTES), os.fstat(stream.fileno()).st_size
-    if file_types.is_lfs_pointer(begin) and ending in UNUSED_SUFFIXES:
-        warn(f"{format_path(path)}: a pointer of Git LFS")
-    elif file_types.is_lfs_pointer(begin) or (
-        file_types.is_web_page(begin) and ending not in UNUSED_SUFFIXES
-    ):
-        raise _InvalidFile(file_types.describe_content(begin))
-    elif not size and ending in MODEL_SUFFIXES:
+        head, size = stream.read(file_types.HEAD_BYTES), os.fstat(stream.fileno()).st_size
+    if file_types.is_lfs_pointer(head) and suffix in UNUSED_SUFFIXES:
+        warn(f"{format_path(path)}: a Git LFS pointer, not the file")
+        return
+    is_page = file_types.is_web_page(head) and suffix not in UNUSED_SUFFIXES
+    if file_types.is_lfs_pointer(head) or is_page:
+        raise _InvalidFile(file_types.describe_content(head))
+    if not size and suffix in MODEL_SUFFIXES:
         raise _InvalidFile("it is empty: fetch it again")
-    elif ending == ".safetensors":
+    is_checked = _check_format(path, head, size)
+    if not is_checked and suffix in MODEL_SUFFIXES and _is_zero_filled(path, head):
+        warn(f"{format_path(path)}: begins and ends with zeros, like an interrupted download")
+
+
+def _check_format(path: Path, head: bytes, size: int) -> bool:
+    """Check a file whose format is known; return whether it is."""
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
         _check_safetensors(path, size)
-    elif begin.startswith(b"PK\x03\x04") and ending in (".bin", ".pt", ".pth", ".ckpt", ".npz"):
+    elif head.startswith(ZIP_MAGIC) and suffix in ZIP_SUFFIXES:
         _check_zip(path)
-    elif ending == ".gguf" and not begin.startswith(b"GGUF"):
-        raise _InvalidFile(f"no GGUF: {file_types.describe_content(begin)}")
-    elif name in CONFIG_NAMES:
+    elif suffix == ".gguf" and not head.startswith(b"GGUF"):
+        raise _InvalidFile(f"not a GGUF file: {file_types.describe_content(head)}")
+    elif path.name in CONFIG_NAMES:
         _load_json(path)
-    elif ending in MODEL_SUFFIXES and _is_zero_filled(path, begin):
-        warn(f"{format_path(path)}: begins and ends with zeros, as a download that was cut does")
+    else:
+        return False
+    return True
 
 
-def _is_zero_filled(path: Path, begin: bytes) -> bool:
-    """Whether a file begins and ends with zeros, as one whose bytes have not come yet."""
+def _is_zero_filled(path: Path, head: bytes) -> bool:
+    """Tell whether a file begins and ends with zeros, like a preallocated download."""
     with path.open("rb") as stream:
-        stream.seek(-len(begin), os.SEEK_END)
-        return not any(begin) and not any(stream.read())
+        stream.seek(-len(head), os.SEEK_END)
+        return not any(head) and not any(stream.read())
 
 
 def _check_shards(folder: Path, present: set[str]) -> None:
-    """Of files that count themselves (`-00001-of-00003`) all are there; an index may be missing.
-
-    :raises InvalidInput: one is not
-    """
+    """Check that numbered files (`-00001-of-00003`) are complete; there may be no index of them."""
     series: dict[tuple[str, ...], str] = {}
     for name in sorted(present):
         if shard := SHARD_NAME.fullmatch(name):
             series.setdefault(shard.group(1, 3, 4, 5), name)
-    for (begin, of, count, ending), name in series.items():
+    for (prefix, infix, count, suffix), example in series.items():
         for number in range(1, min(int(count), len(present) + 1) + 1):
-            other = f"{begin}{number:05}{of}{count}{ending}"
-            if other not in present:
+            name = f"{prefix}{number:05}{infix}{count}{suffix}"
+            if name not in present:
                 raise InvalidInput(
-                    f"{format_path(folder / other)}: is not there, and {format_path(name)} says "
-                    "that it belongs to it: fetch it"
+                    f"{format_path(folder / name)}: missing, although {format_path(example)} is "
+                    f"one of {int(count)} files: fetch it"
                 )
 
 
@@ -160,18 +178,18 @@ def _check_safetensors(path: Path, size: int) -> None:
         begin = stream.read(8)
         length = struct.unpack("<Q", begin)[0] if len(begin) == 8 else 0
         if not 2 <= length <= MAX_SAFETENSORS_HEADER_BYTES or begin[:1] == b"{":
-            raise _InvalidFile(
-                "no safetensors: "
-                + file_types.describe_content(begin + stream.read(file_types.HEAD_BYTES))
-            )
+            content = file_types.describe_content(begin + stream.read(file_types.HEAD_BYTES))
+            raise _InvalidFile(f"not a safetensors file: {content}")
         if 8 + length > size:
             raise _InvalidFile(f"it ends after {size} bytes, within its header: fetch it again")
         try:
             tensors = json.loads(stream.read(length))
             ends = [
-                one["data_offsets"][1] for name, one in tensors.items() if name != "__metadata__"
+                int(tensor["data_offsets"][1])
+                for name, tensor in tensors.items()
+                if name != "__metadata__"
             ]
-            needed = 8 + length + max([0, *map(int, ends)])
+            expected = 8 + length + max([0, *ends])
         except (
             ValueError,
             TypeError,
@@ -180,9 +198,11 @@ def _check_safetensors(path: Path, size: int) -> None:
             RecursionError,
             OverflowError,
         ) as error:
-            raise _InvalidFile("no safetensors: its header cannot be read") from error
-    if size != needed:
-        raise _InvalidFile(f"its header wants {needed} bytes, it has {size}: fetch it again")
+            raise _InvalidFile("not a safetensors file: its header cannot be read") from error
+    if size != expected:
+        raise _InvalidFile(
+            f"it has {size} bytes, but its header expects {expected}: fetch it again"
+        )
 
 
 def _check_zip(path: Path) -> None:
@@ -194,56 +214,59 @@ def _check_zip(path: Path) -> None:
 
 
 def _load_json(path: Path) -> Any:
+    """Parse a JSON document; return None for one that is too large to be read."""
     if path.stat().st_size > MAX_JSON_BYTES:
         return None
     content = path.read_bytes()
     try:
-        return json.loads(content.decode())  # what loads a model reads UTF-8 without a mark
+        return json.loads(content.decode())  # transformers accepts no byte order mark either
     except (ValueError, RecursionError) as error:
-        raise _InvalidFile(
-            f"no JSON: {file_types.describe_content(content[: file_types.HEAD_BYTES])}"
-        ) from error
+        description = file_types.describe_content(content[: file_types.HEAD_BYTES])
+        raise _InvalidFile(f"not valid JSON: {description}") from error
 
 
 def _check_index(name: str, path: Path, present: set[str], warn: Warn) -> None:
-    """The shards that an index names are there."""
-    said = _load_json(path)
-    shards = said.get("weight_map") if isinstance(said, dict) else None
+    """Check that the shards in an index exist."""
+    document = _load_json(path)
+    shards = document.get("weight_map") if isinstance(document, dict) else None
     if not isinstance(shards, dict) or not shards:
         if INDEX_NAME.fullmatch(name):
-            raise _InvalidFile("it names no files (weight_map): fetch it again")
+            raise _InvalidFile("it lists no files (weight_map): fetch it again")
         return
     folder = PurePosixPath(name).parent
     files = sorted({str(shard) for shard in shards.values()})
     for shard in files:
         if shard.startswith("/") or ".." in PurePosixPath(shard).parts:
-            raise _InvalidFile(f"it names a file elsewhere: {format_path(shard)}")
+            raise _InvalidFile(f"it lists a file outside of its folder: {format_path(shard)}")
     missing = [shard for shard in files if str(folder / shard) not in present]
     if not missing:
         return
-    few = f"{', '.join(map(format_path, missing[:3]))}{', …' * (len(missing) > 3)}"
-    lacks = f"{len(missing)} of the {len(files)} files that it names are not there: {few}"
-    # the other format's index often comes along where only one format is wanted
-    other = "model.safetensors" in {PurePosixPath(p).name for p in present} or any(
-        p.endswith(f".safetensors{INDEX_SUFFIX}") and p != name for p in present
-    )
-    if len(missing) == len(files) and other and ".safetensors" not in path.name:
-        warn(f"{format_path(path)}: {lacks}; safetensors are there instead")
+    examples = f"{', '.join(map(format_path, missing[:3]))}{', …' * (len(missing) > 3)}"
+    problem = f"{len(missing)} of its {len(files)} files are missing: {examples}"
+    # the index of the other format often remains where only one format was downloaded
+    is_optional = len(missing) == len(files) and ".safetensors" not in path.name
+    if is_optional and _has_safetensors(present - {name}):
+        warn(f"{format_path(path)}: {problem}; safetensors files exist instead")
         return
-    raise _InvalidFile(lacks)
+    raise _InvalidFile(problem)
+
+
+def _has_safetensors(names: set[str]) -> bool:
+    return any(
+        PurePosixPath(name).name == "model.safetensors"
+        or name.endswith(f".safetensors{INDEX_SUFFIX}")
+        for name in names
+    )
 
 
 def _check_vocabulary(folder: Path, present: set[str], warn: Warn) -> None:
-    """A tokenizer that is described has a vocabulary."""
-    for name in present:
-        if PurePosixPath(name).name == "tokenizer_config.json":
-            beside = PurePosixPath(name).parent
-            if not any(
-                VOCABULARY_NAME.fullmatch(PurePosixPath(p).name)
-                for p in present
-                if PurePosixPath(p).parent == beside
-            ):
+    """Warn about a tokenizer configuration without a vocabulary."""
+    paths = [PurePosixPath(name) for name in present]
+    for path in paths:
+        if path.name == "tokenizer_config.json":
+            siblings = [other.name for other in paths if other.parent == path.parent]
+            if not any(map(VOCABULARY_NAME.fullmatch, siblings)):
                 warn(
-                    f"{format_path(folder / name)}: no vocabulary is beside it (tokenizer.model, "
+                    f"{format_path(folder / path)}: no vocabulary beside it (tokenizer.model, "
                     "tokenizer.json, vocab.txt, …)"
                 )

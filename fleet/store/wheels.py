@@ -1,4 +1,4 @@
-"""Wheels that pip can install in the image, with no index to ask."""
+"""Check that pip can install the wheels of a release in its image, without an index."""
 
 from __future__ import annotations
 
@@ -21,47 +21,58 @@ from fleet.store import file_types
 from fleet.store.image_archive import Image
 from fleet.store.paths import Warn, format_path
 
-#: bytes of a wheel's description
+#: bound of a wheel's METADATA file
 MAX_METADATA_BYTES = 4 << 20
-#: rpm's names of machines, which are Python's, by those of docker
+#: docker's name of a processor architecture -> Python's
 PYTHON_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 
 @dataclass(frozen=True)
 class WheelFile:
-    """A wheel by its name, and what it says it needs."""
+    """A wheel.
+
+    Attributes:
+        path: the file; pip needs its original name.
+    """
 
     path: Path
 
     @cached_property
     def parsed_name(self) -> tuple[str, Version, frozenset[tags.Tag]]:
-        """:raises InvalidInput: it is no wheel's name"""
+        """Project, version and compatibility tags.
+
+        Raises:
+            InvalidInput: it is not the name of a wheel.
+        """
         try:
             if not re.fullmatch(r"[A-Za-z0-9._+!-]+", self.path.name):
-                raise ValueError("a browser's second one")
-            name, version, _, fits = utils.parse_wheel_filename(self.path.name)
+                raise ValueError("a browser adds (1) to a second download")
+            name, version, _, wheel_tags = utils.parse_wheel_filename(self.path.name)
         except (utils.InvalidWheelFilename, InvalidVersion, ValueError) as error:
             raise InvalidInput(
-                f"{format_path(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-"
-                "ABI-PLATFORM.whl), so pip passes it by: give it its own name "
-                "again"
+                f"{format_path(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-ABI-"
+                "PLATFORM.whl), so pip ignores it: restore its original name"
             ) from error
-        return name, version, fits
+        return name, version, wheel_tags
 
     def read_metadata(self) -> email.message.Message:
-        """Its description.
+        """Read the METADATA file in the wheel.
 
-        :raises InvalidInput: it is no whole wheel
+        Returns:
+            Its fields, such as Requires-Dist.
+
+        Raises:
+            InvalidInput: the file is not a complete wheel.
         """
         try:
             with zipfile.ZipFile(self.path) as archive:
-                inside = next(
-                    one
-                    for one in archive.infolist()
-                    if one.filename.endswith(".dist-info/METADATA")
+                member = next(
+                    info
+                    for info in archive.infolist()
+                    if info.filename.endswith(".dist-info/METADATA")
                 )
-                with archive.open(inside) as stream:
+                with archive.open(member) as stream:
                     text = stream.read(MAX_METADATA_BYTES).decode(errors="replace")
             return email.message_from_string(text)
         except (
@@ -74,16 +85,22 @@ class WheelFile:
             EOFError,
         ) as error:
             with self.path.open("rb") as content:
-                what = file_types.describe_content(content.read(file_types.HEAD_BYTES))
-            again = "" if ": " in what else ": fetch it again"
+                description = file_types.describe_content(content.read(file_types.HEAD_BYTES))
+            remedy = "" if ": " in description else ": fetch it again"
             raise InvalidInput(
-                f"{format_path(self.path)}: no whole wheel: {what}{again}"
+                f"{format_path(self.path)}: not a complete wheel: {description}{remedy}"
             ) from error
 
 
 @dataclass(frozen=True)
 class PythonTarget:
-    """What runs wheels: a Python, a machine and a C library."""
+    """The Python that wheels are installed in.
+
+    Attributes:
+        version: major and minor version, such as "3.7".
+        machine: Python's name of the processor architecture.
+        glibc: version of the C library, such as "2.17"; "" accepts wheels for any.
+    """
 
     version: str
     machine: str
@@ -91,11 +108,16 @@ class PythonTarget:
 
     @classmethod
     def from_image(cls, image: Image) -> PythonTarget:
-        return cls(
-            image.python_version,
-            PYTHON_MACHINES.get(image.architecture, "x86_64"),
-            image.glibc_version,
-        )
+        """Describe the Python of an image.
+
+        Args:
+            image: an image whose Python version is known.
+
+        Returns:
+            The Python.
+        """
+        machine = PYTHON_MACHINES.get(image.architecture, "x86_64")
+        return cls(image.python_version, machine, image.glibc_version)
 
     def __str__(self) -> str:
         libc = f", glibc {self.glibc}" if self.glibc else ""
@@ -103,23 +125,24 @@ class PythonTarget:
 
     @cached_property
     def supported_tags(self) -> frozenset[tags.Tag]:
+        """Compatibility tags of the wheels that it can install."""
         major, minor = map(int, self.version.split("."))
         newest = int(self.glibc.split(".")[1]) if self.glibc else 60
-        places = [f"manylinux_2_{number}_{self.machine}" for number in range(newest, 4, -1)]
+        platforms = [f"manylinux_2_{number}_{self.machine}" for number in range(newest, 4, -1)]
         older = ("manylinux2014", "manylinux2010", "manylinux1", "linux")
-        places += [f"{kind}_{self.machine}" for kind in older]
-        version, name = (major, minor), f"cp{major}{minor}"
-        abis = [f"{name}m" if version < (3, 8) else name]
+        platforms += [f"{name}_{self.machine}" for name in older]
+        version, interpreter = (major, minor), f"cp{major}{minor}"
+        abis = [f"{interpreter}m" if version < (3, 8) else interpreter]
         return frozenset(
             [
-                *tags.cpython_tags(version, abis, places),
-                *tags.compatible_tags(version, name, places),
+                *tags.cpython_tags(version, abis, platforms),
+                *tags.compatible_tags(version, interpreter, platforms),
             ]
         )
 
     @cached_property
     def marker_environment(self) -> dict[str, str]:
-        """What markers of requirements are about."""
+        """Values for the environment markers of requirements (PEP 508)."""
         return {
             "python_version": self.version,
             "python_full_version": f"{self.version}.0",
@@ -136,17 +159,35 @@ class PythonTarget:
         }
 
     def can_install(self, wheel: WheelFile) -> bool:
+        """Tell whether pip would accept a wheel.
+
+        Args:
+            wheel: the wheel.
+
+        Returns:
+            Whether its tags and its Requires-Python allow this Python.
+
+        Raises:
+            InvalidInput: the file is not a complete wheel.
+        """
         if not wheel.parsed_name[2] & self.supported_tags:
             return False
         try:
-            needed = SpecifierSet(str(wheel.read_metadata().get("Requires-Python") or ""))
+            specifiers = SpecifierSet(str(wheel.read_metadata().get("Requires-Python") or ""))
         except InvalidSpecifier:
             return True
-        return needed.contains(f"{self.version}.99", prereleases=True)
+        return specifiers.contains(f"{self.version}.99", prereleases=True)
 
 
 def check_wheels(paths: Iterable[Path]) -> None:
-    """:raises InvalidInput: one is no wheel, or not all of one"""
+    """Check that files are complete wheels with a valid name.
+
+    Args:
+        paths: the files.
+
+    Raises:
+        InvalidInput: one is not.
+    """
     for path in paths:
         wheel = WheelFile(path)
         _ = wheel.parsed_name
@@ -154,109 +195,161 @@ def check_wheels(paths: Iterable[Path]) -> None:
 
 
 def check_folder(folder: Path, names: list[str], warn: Warn) -> None:
-    """:raises InvalidInput: pip can install nothing of a folder"""
-    made = [name for name in names if name.endswith(".whl")]
-    if not made and not any(name.endswith(SDIST_SUFFIXES) for name in names):
-        raise InvalidInput(f"{folder}: has no wheels: `pip download -d` fills it")
-    check_wheels(folder / name for name in made)
-    if not made:
-        warn(f"{folder}: has no wheels, only sources: the image has to have what builds them")
+    """Check that pip can install something from a folder.
+
+    Args:
+        folder: the folder of wheels.
+        names: names of its files.
+        warn: called with a line for each thing that may be wrong.
+
+    Raises:
+        InvalidInput: the folder has nothing for pip, or a broken wheel.
+    """
+    wheel_names = [name for name in names if name.endswith(".whl")]
+    if not wheel_names and not any(name.endswith(SDIST_SUFFIXES) for name in names):
+        raise InvalidInput(f"{folder}: no wheels: fill it with `pip download -d {folder} …`")
+    check_wheels(folder / name for name in wheel_names)
+    if not wheel_names:
+        warn(f"{folder}: no wheels, only sources: the image must contain what builds them")
 
 
 def check_supported(paths: Iterable[Path], image: Image) -> None:
-    """:raises InvalidInput: a wheel that the release names cannot be installed in its image"""
+    """Check that an image can install wheels that the release names one by one.
+
+    Args:
+        paths: the wheels.
+        image: the image; if its Python is unknown, nothing is checked.
+
+    Raises:
+        InvalidInput: a wheel is for another Python, machine or C library.
+    """
     python = PythonTarget.from_image(image)
     for path in paths if image.python_version else ():
         if not python.can_install(WheelFile(path)):
-            raise InvalidInput(f"{path}: not for the image, which has {python}")
+            raise InvalidInput(f"{path}: the wheel is not for the image, which has {python}")
+
+
+@dataclass(frozen=True)
+class _Wheelhouse:
+    """The wheels of a folder, sorted by whether the image can install them.
+
+    Attributes:
+        newest: the newest installable wheel of each project.
+        versions: versions of all installable wheels of each project.
+        unusable: a wheel of each project that the image cannot install.
+        sdists: projects of source packages.
+    """
+
+    newest: dict[str, WheelFile]
+    versions: dict[str, list[Version]]
+    unusable: dict[str, WheelFile]
+    sdists: set[str]
+
+    @classmethod
+    def from_names(cls, folder: Path, names: list[str], python: PythonTarget) -> _Wheelhouse:
+        sdists = {_parse_sdist_project(name) for name in names if name.endswith(SDIST_SUFFIXES)}
+        house = cls({}, {}, {}, sdists)
+        for name in names:
+            if name.endswith(".whl"):
+                house._add(WheelFile(folder / name), python)
+        return house
+
+    def _add(self, wheel: WheelFile, python: PythonTarget) -> None:
+        project, version, _ = wheel.parsed_name
+        if not python.can_install(wheel):
+            self.unusable[project] = wheel
+            return
+        self.versions.setdefault(project, []).append(version)
+        if project not in self.newest or self.newest[project].parsed_name[1] < version:
+            self.newest[project] = wheel
 
 
 def check_requirements(
     folder: Path, names: list[str], packages: Packages, image: Image, warn: Warn
 ) -> None:
-    """What the release installs is among the wheels, for the Python of its image.
+    """Check that a folder has the wheels that the release installs by name, and what those need.
 
-    :raises InvalidInput: something that it names is there for another Python only
+    Args:
+        folder: the folder of wheels.
+        names: names of its files.
+        packages: packages of the release.
+        image: the image; if its Python is unknown, nothing is checked.
+        warn: called with a line for each dependency that seems to be missing.
+
+    Raises:
+        InvalidInput: a package that the release names is there in another version, or for another
+            Python only.
     """
     if not image.python_version:
         return
-    python, usable, others = (
-        PythonTarget.from_image(image),
-        dict[str, WheelFile](),
-        dict[str, WheelFile](),
-    )
-    versions: dict[str, list[Version]] = {}
-    for name in names:
-        if name.endswith(".whl"):
-            wheel = WheelFile(folder / name)
-            project, version, _ = wheel.parsed_name
-            if not python.can_install(wheel):
-                others[project] = wheel
-                continue
-            versions.setdefault(project, []).append(version)
-            if project not in usable or usable[project].parsed_name[1] < version:
-                usable[project] = wheel
-    sources = {_parse_sdist_project(name) for name in names if name.endswith(SDIST_SUFFIXES)}
-    for project, wanted, asked in _walk_requirements(packages, usable, python):
-        if project in sources or project in image.installed_packages:
+    python = PythonTarget.from_image(image)
+    wheelhouse = _Wheelhouse.from_names(folder, names, python)
+    for project, requirement, is_direct in _walk_requirements(packages, wheelhouse, python):
+        if project in wheelhouse.sdists or project in image.installed_packages:
             continue
-        if has := versions.get(project):
-            if not any(wanted.specifier.contains(one, prereleases=True) for one in has):
-                _report_version_mismatch(folder, wanted, has, asked, warn)
+        problem = _find_requirement_problem(folder, project, requirement, wheelhouse, python)
+        if not problem:
             continue
-        if project in others and asked:
-            raise InvalidInput(
-                f"{others[project].path}: not for the image, which has {python}: `pip download "
-                f"--only-binary=:all: --python-version {python.version} --platform "
-                f"manylinux2014_{python.machine} -d {folder} '{wanted}'` gets one that is"
-            )
-        why = "is only there for another Python" if project in others else "is not there"
-        warn(f"{folder}: {wanted} {why}, and the image ({python}) has none")
+        is_present = project in wheelhouse.versions or project in wheelhouse.unusable
+        if is_direct and is_present:
+            raise InvalidInput(problem)
+        warn(problem)
 
 
-def _report_version_mismatch(
-    folder: Path, wanted: Requirement, has: list[Version], asked: bool, warn: Warn
-) -> None:
-    """:raises InvalidInput: the release itself asks for it"""
-    told = f"{folder}: has {wanted.name} {', '.join(map(str, sorted(has)))}, and not {wanted}"
-    if asked:
-        raise InvalidInput(f"{told}, which the release installs")
-    warn(told)
+def _find_requirement_problem(
+    folder: Path,
+    project: str,
+    requirement: Requirement,
+    wheelhouse: _Wheelhouse,
+    python: PythonTarget,
+) -> str:
+    """Explain why a requirement cannot be installed from a wheelhouse; "" if it can."""
+    if versions := wheelhouse.versions.get(project):
+        if any(requirement.specifier.contains(v, prereleases=True) for v in versions):
+            return ""
+        listed = ", ".join(map(str, sorted(versions)))
+        return f"{folder}: {requirement} is needed, but only {requirement.name} {listed} is there"
+    if project in wheelhouse.unusable:
+        return (
+            f"{wheelhouse.unusable[project].path}: the wheel is not for the image, which has "
+            f"{python}: get {requirement} with `pip download --only-binary=:all: --python-version "
+            f"{python.version} --platform manylinux2014_{python.machine} -d {folder} "
+            f"'{requirement}'`"
+        )
+    return f"{folder}: {requirement} is missing, and the image ({python}) does not have it"
 
 
 def _parse_sdist_project(name: str) -> str:
-    stem = next(name[: -len(ending)] for ending in SDIST_SUFFIXES if name.endswith(ending))
+    stem = next(name[: -len(suffix)] for suffix in SDIST_SUFFIXES if name.endswith(suffix))
     return utils.canonicalize_name(stem.rpartition("-")[0])
 
 
 def _walk_requirements(
-    packages: Packages, usable: dict[str, WheelFile], python: PythonTarget
+    packages: Packages, wheelhouse: _Wheelhouse, python: PythonTarget
 ) -> Iterator[tuple[str, Requirement, bool]]:
-    """What is installed by name and what that needs, each once, and whether it is named."""
-    todo: list[tuple[str, bool, bool]] = [
+    """Yield each project once: its name, the requirement, and whether the release names it."""
+    queue: list[tuple[str, bool, bool]] = [
         (text, True, pip.no_deps)
         for pip in packages.pip
         if not pip.find_links
         for text in pip.install
     ]
-    seen: set[str] = set()
-    while todo:
-        text, asked, alone = todo.pop(0)
+    visited: set[str] = set()
+    while queue:
+        text, is_direct, no_deps = queue.pop(0)
         try:
-            wanted = Requirement(text)
+            requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        project = utils.canonicalize_name(wanted.name)
-        if wanted.url or project in seen or not _marker_applies(wanted, python):
+        project = utils.canonicalize_name(requirement.name)
+        if requirement.url or project in visited or not _marker_applies(requirement, python):
             continue
-        seen.add(project)
-        yield project, wanted, asked
-        if project in usable and not alone:
-            todo += [
-                (one, False, False)
-                for one in usable[project].read_metadata().get_all("Requires-Dist") or ()
-            ]
+        visited.add(project)
+        yield project, requirement, is_direct
+        if project in wheelhouse.newest and not no_deps:
+            dependencies = wheelhouse.newest[project].read_metadata().get_all("Requires-Dist")
+            queue += [(dependency, False, False) for dependency in dependencies or ()]
 
 
-def _marker_applies(wanted: Requirement, python: PythonTarget) -> bool:
-    return not wanted.marker or wanted.marker.evaluate(python.marker_environment)
+def _marker_applies(requirement: Requirement, python: PythonTarget) -> bool:
+    return not requirement.marker or requirement.marker.evaluate(python.marker_environment)

@@ -25,14 +25,18 @@ EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @RELEASES_ARGUMENT
 @STORE_OPTION
 @click.option(
-    "--inventory", "inventories", multiple=True, type=EXISTING_FILE, help="A file to take along."
+    "--inventory",
+    "inventories",
+    multiple=True,
+    type=EXISTING_FILE,
+    help="Inventory file to include.",
 )
 @click.option(
     "--sign",
     "key",
     type=EXISTING_FILE,
     metavar="KEY",
-    help="SSH key that signs; a public one is of a key in the agent.",
+    help="SSH key to sign with; give the public key of a key in the agent.",
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
 def bundle(
@@ -42,10 +46,10 @@ def bundle(
     key: Path | None,
     output: Path,
 ) -> None:
-    """Pack RELEASES, their locks and files, and this tool with its environment into one file.
+    """Pack RELEASES with their locks and files, and this tool with its environment, into one file.
 
-    The environment is for this Python and platform. Password files and SSH keys are not taken
-    along. docs/air-gap.md says how the other site begins.
+    The environment is built for this Python version and platform. Password files and SSH keys are
+    not included. docs/air-gap.md describes how to unpack the bundle for the first time.
 
     \b
     Example:  mlufleet bundle baichuan-7b --sign ~/.ssh/id_ed25519 -o site.tar
@@ -54,24 +58,24 @@ def bundle(
     from fleet.store.progress_bar import ProgressBar
     from mlufleet.bundle import contents, environment, pack, portability
 
-    wanted = required_files.for_releases(releases)
-    for line in contents.list_network_needs(wanted):
-        click.secho(f"not in the bundle, hosts will fetch it: {line}", fg="yellow", err=True)
-    names = [release.name for release in wanted.releases.values()]
+    required = required_files.for_releases(releases)
+    for line in contents.list_network_needs(required):
+        click.secho(f"not in the bundle, so hosts will download it: {line}", fg="yellow", err=True)
+    names = [release.name for release in required.releases.values()]
     for path in inventories:
         for line in portability.find_problems(path, names):
             click.secho(f"{path}: {line}", fg="yellow", err=True)
     with tempfile.TemporaryDirectory() as scratch:
         wheels = Path(scratch)
         environment.build_wheels(contents.PROJECT_ROOT / "requirements.lock", wheels)
-        found = contents.gather_contents(wanted, store, inventories, wheels)
-        total = sum(entry.size for entry in found.entries.values())
-        with ProgressBar(f"packing {output}", total) as told:
-            pack.write_bundle(found, output, key, told.advance)
+        packed = contents.gather_contents(required, store, inventories, wheels)
+        total = sum(entry.size for entry in packed.entries.values())
+        with ProgressBar(f"packing {output}", total) as progress:
+            pack.write_bundle(packed, output, key, progress.advance)
     python = ".".join(platform.python_version_tuple()[:2])
     signed = "signed" if key else "NOT signed"
     click.echo(
-        f"{output}: {len(found.entries)} files, {total} bytes, {signed}, for Python "
+        f"{output}: {len(packed.entries)} files, {total} bytes, {signed}, for Python "
         f"{python} on {platform.machine()}"
     )
 
@@ -79,40 +83,47 @@ def bundle(
 @click.command()
 @click.argument("file", type=EXISTING_FILE)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--signers", type=EXISTING_FILE, help="Allowed signers, as ssh-keygen(1) has them.")
-@click.option("--unsigned", is_flag=True, help="Do not ask who made it.")
+@click.option("--signers", type=EXISTING_FILE, help="File of allowed signers; see ssh-keygen(1).")
+@click.option("--unsigned", is_flag=True, help="Skip the check of the signature.")
 def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> None:
-    """Unpack the bundle FILE into FOLDER: what its signer made, or nothing.
+    """Verify the bundle FILE and unpack it into FOLDER.
 
-    Nothing has its name before it is proved. One that was interrupted is gone on with; a file
-    that is there and differs is never replaced.
+    A file gets its name only after its checksum matches the signed manifest. After an interruption,
+    run the command again to continue. A file that exists and differs is never replaced.
 
     \b
     Example:  mlufleet unbundle site.tar /srv/site --signers allowed_signers
     """
     from fleet.store.progress_bar import ProgressBar
-    from mlufleet.bundle.unpack import unpack_bundle as unpack
+    from mlufleet.bundle.unpack import unpack_bundle
 
     if bool(signers) == unsigned:
-        raise InvalidInput("say who may have made it (`--signers FILE`), or `--unsigned`")
+        raise InvalidInput("set either `--signers FILE`, to verify the signature, or `--unsigned`")
     if unsigned:
-        click.secho("warning: nobody vouches for this bundle", fg="yellow", err=True)
+        click.secho("warning: the origin of this bundle is not verified", fg="yellow", err=True)
     with ExitStack() as stack:
 
-        def begin(found: Bundle) -> Callable[[int], object]:
-            total = sum(entry.size for entry in found.entries.values())
-            told = stack.enter_context(ProgressBar(f"unpacking {file}", total))
-            if found.signer:
-                told.print_line(f"signed by {found.signer}")
-            return told.advance
+        def on_open(opened: Bundle) -> Callable[[int], object]:
+            total = sum(entry.size for entry in opened.entries.values())
+            progress = stack.enter_context(ProgressBar(f"unpacking {file}", total))
+            if opened.signer:
+                progress.print_line(f"signed by {opened.signer}")
+            return progress.advance
 
-        unpack(file, folder, signers, begin)
-    click.echo(f"{folder}: all of it is as it was packed. Bring it up, then run it:")
+        unpack_bundle(file, folder, signers, on_open)
+    click.echo(f"{folder}: complete and verified. Build the environment, then deploy:")
     click.echo("\n".join(setup_commands(folder)))
 
 
 def setup_commands(folder: Path) -> tuple[str, str]:
-    """What brings an unpacked bundle up, and what runs it."""
+    """Name the commands that follow after a bundle was unpacked.
+
+    Args:
+        folder: the folder that it was unpacked into.
+
+    Returns:
+        A command that builds the environment, and one that deploys.
+    """
     from mlufleet.bundle.contents import ENVIRONMENT_FOLDER
 
     pip = ".venv/bin/pip --disable-pip-version-check install --no-index"

@@ -19,11 +19,11 @@ STORE_OPTION = click.option(
     "--store",
     default="artifacts",
     show_default=True,
-    help="Its folder.",
+    help="Folder of the store.",
     type=click.Path(path_type=Path, file_okay=False),
 )
 RELEASES_ARGUMENT = click.argument("releases", nargs=-1, required=True)
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.command()
@@ -31,9 +31,9 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 @STORE_OPTION
 @JSON_OPTION
 def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
-    """Read every byte of the store that RELEASES need and compare it with their locks.
+    """Compare every byte of the store that RELEASES need with their locks.
 
-    Nothing that is known from an earlier run is believed. Exit status: 0 all right, 3 not.
+    Checksums from earlier runs are not used. Exit status: 0 if all files match, else 3.
 
     \b
     Example:  mlufleet verify baichuan-7b --store /srv/mlu
@@ -44,9 +44,9 @@ def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
 
     files = required_files.for_releases(releases).files
     total = sum(file.locked.size for file in files)
-    with ProgressBar(f"reading {store}", total, quiet=as_json) as told:
-        wrong = verifying.verify_files(files, store, told)
-    _report_and_exit(wrong, files, store, as_json)
+    with ProgressBar(f"reading {store}", total, quiet=as_json) as progress:
+        problems = verifying.verify_files(files, store, progress)
+    _report_and_exit(problems, files, store, as_json)
 
 
 @click.command()
@@ -56,14 +56,14 @@ def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
     "--only",
     multiple=True,
     metavar="NAME",
-    help="A file by its path in the store, a folder, or a pattern.",
+    help="Only this file of the store, folder, or pattern; may be repeated.",
 )
 @JSON_OPTION
 def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json: bool) -> None:
-    """Fill the store with what RELEASES have a `url` (or a `mirror`) for.
+    """Download the files of the store for which RELEASES have a `url` or a `mirror`.
 
-    A file has its name only when it is the lock's. What was cut goes on where it was; what is
-    there already is compared and never replaced. Exit status: 0 all there, 3 not.
+    A file gets its name only when it matches the lock. Interrupted downloads resume; existing
+    files are compared and never replaced. Exit status: 0 if all files are there, else 3.
 
     \b
     Examples:  mlufleet fetch baichuan-7b
@@ -75,36 +75,37 @@ def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json
 
     files = fetching.select_files(required_files.for_releases(releases).files, only)
     if not files:
-        raise InvalidInput(f"no file of {' '.join(releases)} is {' or '.join(only)}")
+        raise InvalidInput(f"--only {' or '.join(only)}: matches no file of {' '.join(releases)}")
     total = sum(file.locked.size for file in files)
-    with ProgressBar(f"filling {store}", total, quiet=as_json) as told:
-        wrong = fetching.fetch_files(files, store, told)
-    _report_and_exit(wrong, files, store, as_json)
+    with ProgressBar(f"filling {store}", total, quiet=as_json) as progress:
+        problems = fetching.fetch_files(files, store, progress)
+    _report_and_exit(problems, files, store, as_json)
 
 
 def _report_and_exit(
-    wrong: list[FileProblem], files: list[StoreFile], store: Path, as_json: bool
+    problems: list[FileProblem], files: list[StoreFile], store: Path, as_json: bool
 ) -> None:
     total = sum(file.locked.size for file in files)
     if as_json:
         listed = [
             {
-                "path": str(store / one.name),
-                "code": one.failure.code,
-                "detail": one.failure.detail,
-                "remedy": one.failure.remedy,
+                "path": str(store / problem.name),
+                "code": problem.failure.code,
+                "detail": problem.failure.detail,
+                "remedy": problem.failure.remedy,
             }
-            for one in wrong
+            for problem in problems
         ]
         click.echo(json.dumps({"files": len(files), "bytes": total, "wrong": listed}, indent=1))
     else:
-        _print_problems(wrong, store)
-        click.echo(f"{len(files) - len(wrong)} of {len(files)} files are right ({total} bytes)")
-    sys.exit(ExitStatus.INVALID if wrong else ExitStatus.OK)
+        _print_problems(problems, store)
+        matching = len(files) - len(problems)
+        click.echo(f"{matching} of {len(files)} files match the lock ({total} bytes)")
+    sys.exit(ExitStatus.INVALID if problems else ExitStatus.OK)
 
 
-def _print_problems(wrong: list[FileProblem], store: Path) -> None:
-    if not wrong:
+def _print_problems(problems: list[FileProblem], store: Path) -> None:
+    if not problems:
         return
     from rich.console import Console
     from rich.table import Table
@@ -112,12 +113,12 @@ def _print_problems(wrong: list[FileProblem], store: Path) -> None:
 
     console = Console(highlight=False)
     table = Table("file", "code", title="wrong files", title_justify="left")
-    for one in wrong:
-        table.add_row(Text(str(store / one.name), overflow="fold"), one.failure.code)
+    for problem in problems:
+        table.add_row(Text(str(store / problem.name), overflow="fold"), problem.failure.code)
     console.print(table)
-    for one in wrong:  # a sum is never broken into lines, it is to be copied
+    for problem in problems:  # on one line each, so that checksums can be copied
         for line in (
-            f"{store / one.name}: {one.failure.code}: {one.failure.sentence}",
-            f"  remedy: {one.failure.remedy}",
+            f"{store / problem.name}: {problem.failure.code}: {problem.failure.sentence}",
+            f"  remedy: {problem.failure.remedy}",
         ):
             console.print(line, markup=False, soft_wrap=True)

@@ -192,23 +192,29 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a zip": (lambda: b"PK\x03\x04" + bytes(600), "it is a zip archive"),
     "a 7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(600), "it is a 7z archive"),
     "zstd": (lambda: b"\x28\xb5\x2f\xfd" + bytes(600), "it is a zstd file, which old docker"),
-    "a page": (lambda: b"<html>no</html>", "it is a page of a web site"),
+    "a page": (lambda: b"<html>no</html>", "it is a web page"),
     "a pointer": (
         lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
-        "it is a pointer of Git LFS",
+        "it is a Git LFS pointer",
     ),
     "nothing": (lambda: b"", "it is empty"),
-    "zeros": (lambda: bytes(10240), "its first bytes are all zero"),
-    "a cut gzip": (lambda: PACKERS[".gz"](tarred(**saved(VENV)))[:-5], "it is cut or spoilt"),
+    "zeros": (lambda: bytes(10240), "it begins with zeros"),
+    "a cut gzip": (
+        lambda: PACKERS[".gz"](tarred(**saved(VENV)))[:-5],
+        "it is incomplete or damaged",
+    ),
     "half a gzip": (
         lambda: PACKERS[".gz"](tarred(**saved(layer(size=99999))))[:60000],
-        "it is cut",
+        "it is incomplete",
     ),
-    "a spoilt gzip": (lambda: PACKERS[".gz"](tarred(**saved(VENV)))[:-6] + b"xxxxxx", "it is cut"),
-    "a cut tar": (lambda: tarred(**saved(layer(size=99999)))[:60000], "it is cut"),
+    "a spoilt gzip": (
+        lambda: PACKERS[".gz"](tarred(**saved(VENV)))[:-6] + b"xxxxxx",
+        "it is incomplete",
+    ),
+    "a cut tar": (lambda: tarred(**saved(layer(size=99999)))[:60000], "it is incomplete"),
     "a packed tar of it": (
         lambda: tarred(**{"image.tar.gz": PACKERS[".gz"](tarred(**saved()))}),
-        "an archive in an archive ('image.tar.gz')",
+        "('image.tar.gz'): unpack it once",
     ),
     "in a folder": (
         lambda: tarred(**{f"img/{k}": v for k, v in saved(VENV).items()}),
@@ -218,19 +224,19 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "several images": (several, f"it has several images ({REFERENCE}, other:v1)"),
     "no tag": (
         lambda: tarred(**saved(tags=())),
-        f"it has no tag, as what was saved by its id: `docker save {REFERENCE}`",
+        f"it has no tag, because it was saved by its id: use `docker save {REFERENCE}`",
     ),
-    "another tag": (lambda: tarred(**saved(tags=("a:v1", "a:v2"))), "holds a:v1, a:v2, but the"),
-    "a layer less": (lacking_a_layer, "it lacks 1 of its 1 layers"),
-    "no document": (lacking_its_document, "it lacks its own document"),
-    "a changed document": (changed, "its document is not the one that its manifest names"),
-    "for Windows": (lambda: tarred(**saved(os="windows")), "it is for windows"),
-    "no list": (manifest("5"), "its manifest.json is not docker's"),
-    "an empty list": (manifest("[]"), "its manifest.json is not docker's"),
-    "a list of numbers": (manifest("[5]"), "its manifest.json is not docker's"),
-    "no Config": (manifest('[{"RepoTags": []}]'), "its manifest.json is not docker's"),
-    "no JSON": (manifest("[" * 100_000), "its manifest.json is not docker's"),
-    "no id": (manifest('[{"Config": "x", "Layers": []}]'), "it lacks its own document"),
+    "another tag": (lambda: tarred(**saved(tags=("a:v1", "a:v2"))), "it contains a:v1, a:v2, but"),
+    "a layer less": (lacking_a_layer, "1 of its 1 layers are missing"),
+    "no document": (lacking_its_document, ".json' is missing"),
+    "a changed document": (changed, "its configuration does not match its id"),
+    "for Windows": (lambda: tarred(**saved(os="windows")), "for windows"),
+    "no list": (manifest("5"), "its manifest.json is not one of docker"),
+    "an empty list": (manifest("[]"), "its manifest.json is not one of docker"),
+    "a list of numbers": (manifest("[5]"), "its manifest.json is not one of docker"),
+    "no Config": (manifest('[{"RepoTags": []}]'), "its manifest.json is not one of docker"),
+    "no JSON": (manifest("[" * 100_000), "its manifest.json is not one of docker"),
+    "no id": (manifest('[{"Config": "x", "Layers": []}]'), "its configuration 'x' is missing"),
 }
 
 
@@ -247,7 +253,7 @@ def test_an_archive_that_explodes_is_not_read_to_its_end(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_archive, "MIN_UNPACKED_LIMIT_BYTES", 1 << 20)
-    with pytest.raises(image_archive.ImageArchiveError, match="more than 100 times as large"):
+    with pytest.raises(image_archive.ImageArchiveError, match="more than 100 times its size"):
         found(tmp_path, bomb())
 
 
@@ -256,13 +262,15 @@ def test_an_image_for_another_machine_than_the_drivers_is_told(site: Path) -> No
     (site / "store/image.tar.gz").write_bytes(tarred(**saved(architecture="arm64")))
     release = release_files.load_release(site / "small.yml")
     locks.create_lock(release, site / "store", lambda name: None, said.append)
-    assert said == [f"{site}/store/image.tar.gz: for arm64, and the drivers are for amd64"]
+    assert said == [
+        f"{site}/store/image.tar.gz: the image is for arm64, but the drivers are for amd64"
+    ]
 
 
 def test_a_folder_where_the_archive_should_be_is_told(site: Path) -> None:
     (site / "store/image.tar.gz").unlink()
     (site / "store/image.tar.gz").mkdir()
-    with pytest.raises(InvalidInput, match=r"image\.tar\.gz: a folder, no file"):
+    with pytest.raises(InvalidInput, match=r"image\.tar\.gz: a folder, not a regular file"):
         locks.create_lock(
             release_files.load_release(site / "small.yml"), site / "store", lambda name: None
         )
@@ -292,7 +300,7 @@ def test_any_bytes_are_an_image_or_told_to_be_none(
 
 @pytest.mark.parametrize("spoilt", [b"", b"hello", b"<html>404</html>", b"x" * (3 << 20)])
 def test_a_layer_that_is_no_archive_is_told(tmp_path: Path, spoilt: bytes) -> None:
-    with pytest.raises(image_archive.ImageArchiveError, match=r"its layer .* is no archive"):
+    with pytest.raises(image_archive.ImageArchiveError, match=r"its layer .* is not an archive"):
         found(tmp_path, tarred(**saved(VENV, spoilt)))
 
 

@@ -103,7 +103,7 @@ def test_weights_that_are_a_checkout_of_another_commit_are_refused(
     path.write_text(text.replace("folder: weights,", f"folder: weights, commit: '{head[:10]}',"))
     assert set(make(site).files_in("weights")) == {"model.bin"}  # nothing of .git
     path.write_text(text.replace("folder: weights,", f"folder: weights, commit: '{'1' * 10}',"))
-    with pytest.raises(InvalidInput, match=f"is at {head}, not 1111111111"):
+    with pytest.raises(InvalidInput, match=f"is at commit {head}, but the release has 1111111111"):
         make(site)
 
 
@@ -188,7 +188,7 @@ def test_a_wrong_lock_is_told_with_its_field(
 
 def test_an_empty_md5sum_of_the_vendor_is_told(site: Path) -> None:
     (site / "store/driver.deb.md5sum").write_text("")
-    with pytest.raises(InvalidInput, match=r"driver\.deb\.md5sum: cannot be read .* it is empty"):
+    with pytest.raises(InvalidInput, match=r"driver\.deb\.md5sum: .* it is empty"):
         locks.measure_file(site / "store/driver.deb")
 
 

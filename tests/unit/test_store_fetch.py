@@ -196,7 +196,7 @@ def test_what_was_begun_is_remembered_without_its_address(web: Site, tmp_path: P
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port/x", "http://a b/", "http://[::1/x"])
 def test_an_address_that_is_none_is_told_once(tmp_path: Path, url: str) -> None:
-    with pytest.raises(http.PermanentError, match="no address that can be asked"):
+    with pytest.raises(http.PermanentError, match="invalid URL"):
         http.download_file(url, tmp_path / "part", 5, lambda count: None)
 
 

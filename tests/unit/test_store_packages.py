@@ -78,14 +78,14 @@ OTHERS: dict[str, tuple[str, bytes, str]] = {
     "another version": (
         "driver.deb",
         packaged.deb(UBUNTU, "5.10.22"),
-        "the version of this package is 5.10.22, and the release means 5.10.10",
+        "the version of this package is 5.10.22, but the release needs 5.10.10",
     ),
     "a revision of it": ("driver.deb", packaged.deb(UBUNTU, "5.10.10-2"), "is 5.10.10-2"),
     "another version, rpm": ("driver.rpm", packaged.rpm(CENTOS, "4.20.18"), "is 4.20.18"),
     "another system's": (
         "driver.deb",
         packaged.deb("mlu-ubuntu20.04-dkms"),
-        f"the name of this package is mlu-ubuntu20.04-dkms, and the release means {UBUNTU}",
+        f"the name of this package is mlu-ubuntu20.04-dkms, but the release needs {UBUNTU}",
     ),
     "another machine's": (
         "driver.deb",
@@ -95,10 +95,10 @@ OTHERS: dict[str, tuple[str, bytes, str]] = {
     "another machine's, rpm": ("driver.rpm", packaged.rpm(CENTOS, architecture="s390x"), "s390x"),
     "an rpm for a deb": ("driver.deb", packaged.rpm(UBUNTU), "the family of this package is rpm"),
     "a deb for an rpm": ("driver.rpm", packaged.deb(CENTOS), "the family of this package is deb"),
-    "sources": ("driver.rpm", packaged.rpm(CENTOS, source=True), "it has sources"),
-    "text": ("driver.deb", b"deb", "no deb or rpm package: it begins with b'deb'"),
-    "nothing": ("driver.rpm", b"", "no deb or rpm package: it is empty"),
-    "a page": ("driver.rpm", b"<html><body>Sign in</body></html>", "it is a page of a web site"),
+    "sources": ("driver.rpm", packaged.rpm(CENTOS, source=True), "it is a source package"),
+    "text": ("driver.deb", b"deb", "not a deb or rpm package: it begins with b'deb'"),
+    "nothing": ("driver.rpm", b"", "not a deb or rpm package: it is empty"),
+    "a page": ("driver.rpm", b"<html><body>Sign in</body></html>", "it is a web page"),
     "an archive of it": ("driver.rpm", b"PK\x03\x04" + packaged.rpm(CENTOS), "it is a zip archive"),
     "another archive": (
         "driver.deb",
@@ -121,7 +121,7 @@ def test_a_package_that_was_cut_is_refused(site: Path, name: str, part: float) -
     path = site / "store" / name
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * part)])
-    assert f"{path}: no whole package: " in refused(site)
+    assert f"{path}: not a complete package: " in refused(site)
 
 
 @pytest.mark.parametrize("folder", ["docker", "headers"])
@@ -145,12 +145,12 @@ def test_side_files_of_a_folder_of_packages_are_nobodys(site: Path, folder: str)
 
 def test_a_folder_without_a_package_of_its_system_is_refused(site: Path) -> None:
     (site / "store/docker/docker.io.deb").rename(site / "store/docker/docker.io.deb.1")
-    assert "docker: has no package of ubuntu18.04 (no file that ends in .deb)" in refused(site)
+    assert "docker: no packages for ubuntu18.04" in refused(site)
     (site / "store/docker/docker-ce.rpm").write_bytes(packaged.rpm("docker-ce"))
-    assert "has no package of ubuntu18.04" in refused(site)
+    assert "no packages for ubuntu18.04" in refused(site)
     for path in (site / "store/docker").iterdir():
         path.unlink()
-    assert f"{site}/store/docker: has no files" in refused(site)
+    assert f"{site}/store/docker: the folder is empty" in refused(site)
 
 
 def test_a_folder_of_packages_is_for_the_machines_of_its_drivers(site: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_folder_of_packages_is_for_the_machines_of_its_drivers(site: Path) -> 
     (place / "containerd.deb").write_bytes(packaged.deb("containerd", "1.6", "all"))
     assert len(make(site).files_in("docker")) == 2
     (place / "runc.deb").write_bytes(packaged.deb("runc", "1.1", "arm64"))
-    assert "runc.deb: the architecture of this package is arm64, and the release means amd64" in (
+    assert "runc.deb: the architecture of this package is arm64, but the release needs amd64" in (
         refused(site)
     )
     (place / "runc.deb").write_bytes(packaged.rpm("runc"))
@@ -182,9 +182,9 @@ def test_a_folder_of_a_system_that_the_table_has_not_may_have_one_kind_of_machin
     ("content", "said"),
     [
         (packaged.deb("git-lfs"), ""),
-        (packaged.deb("git"), "the name of this package is git, and the release means git-lfs"),
+        (packaged.deb("git"), "the name of this package is git, but the release needs git-lfs"),
         (packaged.rpm("git-lfs"), "the family of this package is rpm"),
-        (b"<!DOCTYPE html>", "it is a page of a web site"),
+        (b"<!DOCTYPE html>", "it is a web page"),
     ],
 )
 def test_a_package_for_the_image_is_the_one_that_is_named(
@@ -256,5 +256,5 @@ def test_a_control_file_that_explodes_is_not_unpacked(
         + b"\n" * (len(bomb) % 2)
         + whole[whole.index(b"data.tar") :]
     )
-    with pytest.raises(InvalidInput, match="no whole package: its control"):
+    with pytest.raises(InvalidInput, match="not a complete package: "):
         system_packages.read_package(path)

@@ -28,7 +28,7 @@ def test_a_right_store_exits_0(site: Path, wanted: ReleaseTarget) -> None:
     status, said = verify(site)
     assert status == 0
     count = len(wanted.lock.files)
-    assert f"{count} of {count} files are right" in said
+    assert f"{count} of {count} files match" in said
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
     status, said = verify(site)
     assert status == 3
     assert wanted.lock.files["driver.deb"].sha256 in said
-    assert f"2 bytes, the lock says {wanted.lock.files['driver.rpm'].size}" in said
+    assert f"2 bytes, the lock has {wanted.lock.files['driver.rpm'].size}" in said
     assert FAILURE_TABLE["FILE_MISSING"][1] in said and FAILURE_TABLE["FILE_SPOILT"][1] in said
 
 
@@ -82,7 +82,7 @@ def test_where_a_big_file_begins_to_differ_is_told(tmp_path: Path) -> None:
         content.seek(chunks.CHUNK_BYTES + 7)
         content.write(b"x")
     failure = check_file(path, locked, lambda _: None)
-    assert failure and f"from byte {chunks.CHUNK_BYTES} on" in failure.detail
+    assert failure and f"after byte {chunks.CHUNK_BYTES}" in failure.detail
 
 
 def test_a_release_that_changed_since_its_lock_is_not_verified(

@@ -24,7 +24,7 @@ from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 9\n".encode()
-ENDED = "its name is that of a download that has not ended"
+ENDED = "its name is that of an unfinished download"
 PAGE = b"<!DOCTYPE html>\n<html><head><title>401</title></head></html>\n"
 
 
@@ -70,68 +70,71 @@ def place(site: Path) -> Path:
 
 
 FILES: dict[str, tuple[dict[str, bytes], str]] = {
-    "a pointer": ({"model.safetensors": POINTER}, "model.safetensors: it is a pointer of Git LFS"),
+    "a pointer": ({"model.safetensors": POINTER}, "model.safetensors: it is a Git LFS pointer"),
     "a pointer with CRLF": (
         {"model.safetensors": POINTER.replace(b"\n", b"\r\n")},
-        "model.safetensors: it is a pointer of Git LFS",
+        "model.safetensors: it is a Git LFS pointer",
     ),
-    "a tokenizer's": ({"m.bin": b"x", "tokenizer.model": POINTER}, "it is a pointer of Git LFS"),
-    "one below": ({"m.bin": b"x", "unet/model.bin": POINTER}, "unet/model.bin: it is a pointer"),
+    "a tokenizer's": ({"m.bin": b"x", "tokenizer.model": POINTER}, "it is a Git LFS pointer"),
+    "one below": (
+        {"m.bin": b"x", "unet/model.bin": POINTER},
+        "unet/model.bin: it is a Git LFS pointer",
+    ),
     "an absent shard": (
         {
             "model.safetensors.index.json": index("1.safetensors", "2.safetensors"),
             "1.safetensors": tensors(),
         },
-        "1 of the 2 files that it names are not there: 2.safetensors",
+        "1 of its 2 files are missing: 2.safetensors",
     ),
     "all shards": (
         {"model.safetensors.index.json": index("1.safetensors")},
-        "1 of the 1 files that it names are not there: 1.safetensors",
+        "1 of its 1 files are missing: 1.safetensors",
     ),
     "a shard below": (
         {"a/pytorch_model.bin.index.json": index("1.bin"), "1.bin": b"x"},
-        "1 of the 1 files",
+        "1 of its 1 files",
     ),
     "an index elsewhere": (
         {"model.safetensors.index.json": index("../1.safetensors")},
-        "it names a file elsewhere: ../1.safetensors",
+        "it lists a file outside of its folder: ../1.safetensors",
     ),
     "an absolute one": (
         {"model.safetensors.index.json": index("/etc/shadow")},
-        "it names a file elsewhere: /etc/shadow",
+        "it lists a file outside of its folder: /etc/shadow",
     ),
-    "an index that is none": ({"model.safetensors.index.json": b"{"}, "no JSON"),
+    "an index that is none": ({"model.safetensors.index.json": b"{"}, "not valid JSON"),
     "incomplete": ({"model.bin.incomplete": b"x"}, ENDED),
     "aria2": ({"model.bin": b"x", "model.bin.aria2": b"x"}, ENDED),
     "part": ({"model.bin.part": b"x"}, ENDED),
     "a browser's": ({"model.bin.crdownload": b"x"}, ENDED),
     "Thunder's": ({"model.bin.xltd": b"x"}, ENDED),
     "Baidu's": ({"m.bin.baiduyun.p.downloading": b"x"}, ENDED),
-    "a page": ({"config.json": PAGE}, "config.json: it is a page of a web site"),
-    "a page for weights": ({"model.bin": b"\xef\xbb\xbf\n" + PAGE}, "it is a page of a web site"),
+    "a page": ({"config.json": PAGE}, "config.json: it is a web page"),
+    "a page for weights": ({"model.bin": b"\xef\xbb\xbf\n" + PAGE}, "it is a web page"),
     "an error of S3": (
         {"model.bin": b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code>"},
-        "it is a page of a web site",
+        "it is a web page",
     ),
     "an error of a hub": (
         {"model.safetensors": b'{"error":"Repository not found"}'},
-        "it is the error message of a web site",
+        "it is an error message of a web site",
     ),
-    "half a config": ({"config.json": b'{"model_type": "llama",'}, "config.json: no JSON"),
+    "half a config": ({"config.json": b'{"model_type": "llama",'}, "config.json: not valid JSON"),
     "an empty config": ({"config.json": b""}, "config.json: it is empty"),
     "an empty file": ({"model.bin": b""}, "model.bin: it is empty"),
     "an empty tokenizer": ({"m.bin": b"x", "tokenizer.model": b""}, "tokenizer.model: it is empty"),
-    "cut tensors": ({"model.safetensors": tensors(4096)[:-100]}, "bytes, it has"),
+    "cut tensors": ({"model.safetensors": tensors(4096)[:-100]}, "but its header expects"),
     "a cut header": ({"model.safetensors": tensors(4096)[:30]}, "within its header"),
-    "a tail": ({"model.safetensors": tensors(8, b"more")}, "bytes, it has"),
-    "no tensors": ({"model.safetensors": zipped()}, "no safetensors: it is a zip archive"),
+    "a tail": ({"model.safetensors": tensors(8, b"more")}, "but its header expects"),
+    "no tensors": ({"model.safetensors": zipped()}, "not a safetensors file: it is a zip archive"),
     "a header of noise": (
         {"model.safetensors": struct.pack("<Q", 20) + b"\xff" * 20},
         "its header cannot be read",
     ),
     "a cut zip": ({"pytorch_model.bin": zipped()[:-30]}, "ends before its table of contents"),
     "a cut checkpoint": ({"a.pth": zipped()[:200]}, "ends before its table of contents"),
-    "no gguf": ({"model.gguf": b"ggml" * 9}, "no GGUF"),
+    "no gguf": ({"model.gguf": b"ggml" * 9}, "not a GGUF file"),
     "the cache": (
         {"blobs/1": b"x", "snapshots/2/m.bin": b"x", "refs/main": b"2"},
         "weights: the cache of Hugging Face",
@@ -189,17 +192,17 @@ def test_weights_as_they_should_be_are_locked_without_a_word(site: Path, place: 
                 "model.safetensors": tensors(),
                 "pytorch_model.bin.index.json": index("1.bin"),
             },
-            "safetensors are there instead",
+            "safetensors files exist instead",
         ),
-        ({"tokenizer_config.json": b"{}"}, "no vocabulary is beside it"),
-        ({"logo.png": POINTER}, "logo.png: a pointer of Git LFS"),
+        ({"tokenizer_config.json": b"{}"}, "no vocabulary beside it"),
+        ({"logo.png": POINTER}, "logo.png: a Git LFS pointer"),
         ({"model.bin": bytes(4096)}, "begins and ends with zeros"),
         (
             {"m.bin": b"x", ".cache/huggingface/download/m.bin.1.incomplete": b"x"},
-            "m.bin.1.incomplete: a download that has not ended",
+            "m.bin.1.incomplete: an unfinished download",
         ),
-        ({"Model.bin": b"x", "model.bin": b"x"}, "'Model.bin' is beside it, the same name to"),
-        ({"\u00e9.bin": b"x", "e\u0301.bin": b"x"}, "is beside it, the same name to"),
+        ({"Model.bin": b"x", "model.bin": b"x"}, "its name from 'Model.bin'"),
+        ({"\u00e9.bin": b"x", "e\u0301.bin": b"x"}, "other systems cannot tell"),
     ],
 )
 def test_what_may_be_wrong_and_may_be_meant_is_told(
@@ -261,14 +264,14 @@ def secret(path: Path) -> None:
 @pytest.mark.parametrize(
     ("there", "said"),
     [
-        (dangling, "a link to ../../blobs/0123, which is not there"),
+        (dangling, "a link to ../../blobs/0123, which does not exist"),
         (of_itself, "a link to "),
         (to_a_folder, "folder"),
-        (os.mkfifo, "a FIFO, no file"),
-        (bound, "a socket, no file"),
-        (device, "a device, no file"),
-        (of_the_system, "a link to /etc/passwd, where no vendor's file is"),
-        (secret, "/.ssh/id_ed25519, where no vendor's file is"),
+        (os.mkfifo, "a FIFO, not a regular file"),
+        (bound, "a socket, not a regular file"),
+        (device, "a device, not a regular file"),
+        (of_the_system, "a link to /etc/passwd, which cannot be a vendor's file"),
+        (secret, "/.ssh/id_ed25519, which cannot be a vendor's file"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -330,7 +333,7 @@ def test_a_name_that_nobody_can_read_or_type_is_refused_in_one_line(
         main, ["lock", str(site / "small.yml"), "--store", str(site / "store")]
     )
     assert done.exit_code == 3 and done.output.count("\n") == 1 and "rename it" in done.output
-    assert done.output[:-1].isprintable() and "its name" in done.output
+    assert done.output[:-1].isprintable() and "the name" in done.output
 
 
 def test_a_folder_that_may_not_be_entered_is_told(
@@ -361,7 +364,7 @@ def test_a_store_of_links_is_told_once(site: Path) -> None:
 @pytest.mark.parametrize("name", ["image.tar.gz", "driver.deb", "model.bundle"])
 def test_a_file_whose_download_goes_on_beside_it_is_refused(site: Path, name: str) -> None:
     (site / f"store/{name}.aria2").write_bytes(b"x")
-    with pytest.raises(InvalidInput, match=rf"{name}\.aria2 is beside it"):
+    with pytest.raises(InvalidInput, match=rf"{name}\.aria2 exists"):
         make(site)
 
 
@@ -370,7 +373,7 @@ def test_a_checkout_whose_large_files_never_came_is_refused(site: Path, place: P
     git("init", "-q", cwd=place)
     git("add", ".", cwd=place)
     git("commit", "-qm", "weights", cwd=place)
-    with pytest.raises(InvalidInput, match=r"model\.safetensors: it is a pointer of Git LFS"):
+    with pytest.raises(InvalidInput, match=r"model\.safetensors: it is a Git LFS pointer"):
         make(site)
 
 
@@ -414,7 +417,7 @@ def test_any_bytes_are_weights_or_refused_in_one_line(
 )
 def test_the_message_of_a_site_is_no_file(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"config.json": b"{}", "pytorch_model.bin": content})
-    with pytest.raises(InvalidInput, match=r"pytorch_model\.bin: it is a page of a web site"):
+    with pytest.raises(InvalidInput, match=r"pytorch_model\.bin: it is a web page"):
         weights.check_files(tmp_path, ["config.json", "pytorch_model.bin"], print)
 
 
@@ -428,7 +431,7 @@ def test_the_message_of_a_site_is_no_file(tmp_path: Path, content: bytes) -> Non
 )
 def test_all_of_a_series_is_there_without_an_index(tmp_path: Path, names: list[str]) -> None:
     write(tmp_path, dict.fromkeys(names, tensors()))
-    with pytest.raises(InvalidInput, match=r"is not there, and .* belongs to it"):
+    with pytest.raises(InvalidInput, match=r"missing, although .* is one of"):
         weights.check_files(tmp_path, names, print)
 
 
@@ -441,14 +444,14 @@ def test_a_whole_series_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"[]", b"{}", b'{"weight_map": {}}', b'{"weight_map": [1]}'])
 def test_an_index_without_files_is_none(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"model.safetensors.index.json": content})
-    with pytest.raises(InvalidInput, match="it names no files"):
+    with pytest.raises(InvalidInput, match="it lists no files"):
         weights.check_files(tmp_path, ["model.safetensors.index.json"], print)
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf{}", "{}".encode("utf-16")])
 def test_a_configuration_is_plain_utf_8(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"config.json": content})
-    with pytest.raises(InvalidInput, match=r"config\.json: no JSON"):
+    with pytest.raises(InvalidInput, match=r"config\.json: not valid JSON"):
         weights.check_files(tmp_path, ["config.json"], print)
 
 

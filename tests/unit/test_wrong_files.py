@@ -20,7 +20,7 @@ from mlufleet.journal import journal
 @pytest.mark.parametrize(
     "content, told",
     [
-        (b"<html>login</html>", "a page of a web site"),
+        (b"<html>login</html>", "it is a web page"),
         (b"", "it is empty"),
         (b"# v2 git bundle\n", "it is a git bundle"),
         (gzip.compress(b"x" * 600), "a gzip file"),
