@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (store / "docker/docker.io.deb").write_bytes(packaged.deb("docker.io", "20.10.24"))
     (store / f"wheels/{NUMPY}").write_bytes(packaged.wheel("numpy", "1.21.6"))
     archive(store / "image.tar.gz", [REFERENCE])
-    git("init", "-q", "-b", "main", cwd=upstream)
+    git("init", "-q", "-b", "main", "--template=", cwd=upstream)
     (upstream / "a.py").write_text("old\n")
     git("add", ".", cwd=upstream)
     git("commit", "-qm", "one", cwd=upstream)
@@ -111,16 +112,22 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def site(template: Path, tmp_path: Path) -> Path:
     """A folder with small.yml and its store; each test has its own."""
-    shutil.copytree(template, tmp_path / "site")
+    shutil.copytree(template, tmp_path / "site", ignore=shutil.ignore_patterns("upstream"))
     return tmp_path / "site"
 
 
+@pytest.fixture(scope="session")
+def locked(template: Path) -> ReleaseTarget:
+    """The release with its lock, measured once: equal files of another folder have the same."""
+    release = release_files.load_release(template / "small.yml")
+    lock = locks.create_lock(release, template / "store", lambda name: None)
+    return ReleaseTarget(release, lock, template / "store")
+
+
 @pytest.fixture
-def wanted(site: Path) -> ReleaseTarget:
-    release = release_files.load_release(site / "small.yml")
-    lock = locks.create_lock(release, site / "store", lambda name: None)
-    locks.lock_path(site / "small.yml").write_text(lock.model_dump_json())
-    return ReleaseTarget(release, lock, site / "store")
+def wanted(site: Path, locked: ReleaseTarget) -> ReleaseTarget:
+    locks.lock_path(site / "small.yml").write_text(locked.lock.model_dump_json())
+    return replace(locked, store=site / "store")
 
 
 def probe(*lines: str) -> HostFacts:

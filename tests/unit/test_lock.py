@@ -145,6 +145,7 @@ def test_a_file_that_was_not_touched_is_read_once_and_by_the_full_check_again(
     def read(path: Path) -> locks.LockedFile:
         raise AssertionError(f"{path} is read")
 
+    assert locks.check_store(wanted.release, wanted.lock, wanted.store) == []
     monkeypatch.setattr(locks, "measure_file", read)
     assert locks.check_store(wanted.release, wanted.lock, wanted.store) == []
     with pytest.raises(AssertionError, match="is read"):

@@ -45,9 +45,9 @@ def commit(folder: Path, **files: str) -> str:
 
 
 @pytest.fixture
-def clone(site: Path) -> Path:
+def clone(template: Path, site: Path) -> Path:
     """A clone of the model's repository with a second commit."""
-    git("clone", "-q", str(site / "upstream"), str(site / "clone"), cwd=site)
+    git("clone", "-q", str(template / "upstream"), str(site / "clone"), cwd=site)
     commit(site / "clone", b="more\n")
     return site / "clone"
 
