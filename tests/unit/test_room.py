@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
     )
 
     def look() -> HostFacts:
-        env = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere"}
+        env = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
         return parse(done.stdout.splitlines(), 0)[""]
 

@@ -419,7 +419,7 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
         text = asked + script_text("probe", probe.LIBRARIES).replace(
             "/var/lib/mlufleet", str(tmp_path / "state")
         )
-        env = {"PATH": "/usr/bin:/bin", "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
+        env = {"PATH": os.environ["PATH"], "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
         return parse(done.stdout.splitlines(), 0)[""].sources[str(host.path)]
 

@@ -47,8 +47,11 @@ for line in sys.stdin:
 
 def _settings(environment: dict[str, str]) -> dict[str, str]:
     """Return what Ansible reads from the environment when it is imported."""
-    return {name: value for name, value in environment.items()
-            if name.startswith(("ANSIBLE_", "LC_", "LANG")) or name == "COLUMNS"}  # fmt: skip
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("ANSIBLE_", "LC_", "LANG")) or name == "COLUMNS"
+    }
 
 
 class WarmAnsible:
@@ -74,12 +77,21 @@ class WarmAnsible:
             self.end()
         if self.server is None:
             self.settings = _settings(environment)
-            self.server = subprocess.Popen([sys.executable, "-c", SERVER], env=environment,
-                                           cwd=self.folder, text=True, stdin=subprocess.PIPE,
-                                           stdout=subprocess.PIPE)  # fmt: skip
+            self.server = subprocess.Popen(
+                [sys.executable, "-c", SERVER],
+                env=environment,
+                cwd=self.folder,
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
         output = [self.folder / "stdout", self.folder / "stderr"]
-        call = {"words": words, "environment": environment, "folder": os.getcwd(),
-                "output": [str(path) for path in output]}  # fmt: skip
+        call = {
+            "words": words,
+            "environment": environment,
+            "folder": os.getcwd(),
+            "output": [str(path) for path in output],
+        }
         assert self.server.stdin and self.server.stdout
         self.server.stdin.write(json.dumps(call) + "\n")
         self.server.stdin.flush()
