@@ -1,0 +1,239 @@
+"""Hundreds of hosts through the whole of a rollout, on pyinfra's fake connector.
+
+What a host's stages do is made up; looking at hosts, scheduling, journal and report are real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.release.target import ReleaseTarget
+from tests.unit import PROJECT
+from tests.unit.conftest import BARE
+
+Server = subprocess.Popen[str]
+ROOT = PROJECT
+#: what takes a second of each start is imported once; each rollout is a fork of that
+SERVER = textwrap.dedent(
+    """
+    import json, os, sys, traceback
+    from gevent import monkey
+    monkey.patch_all()
+    wait = monkey.get_original("os", "waitpid")
+    import gevent, pyinfra.api, pyinfra.connectors.fake
+    import mlufleet.rollout.coordinator
+    for line in sys.stdin:
+        call = json.loads(line)
+        child = os.fork()
+        if not child:
+            for number, path in enumerate(("/dev/null", "stdout", "stderr")):
+                os.dup2(os.open(os.path.join(call["folder"], path), os.O_RDWR | os.O_CREAT), number)
+            os.chdir(call["folder"])
+            os.environ["OPERATOR"] = call["operator"]
+            sys.argv[1:] = call["arguments"]
+            try:
+                exec(compile(call["program"], "rollout", "exec"), {"__name__": "__main__"})
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+                status = 1
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+        print(os.waitstatus_to_exitcode(wait(child, 0)[1]), flush=True)
+    """
+)
+#: run in a process of its own: pyinfra's state is one to a process
+PROGRAM = textwrap.dedent(
+    """
+    import json, os, random, sys
+    import gevent
+    from fleet.errors import Failure
+    from mlufleet.rollout import coordinator, host_rollout
+    from mlufleet.rollout.plan import Plan
+    from operations.host import events
+    from operations.host.failures import fail_host as fail
+
+    def travel_somehow(self, host, kind):
+        chance = random.Random(f"{seed} {host.name}").random()
+        gevent.sleep(chance / 100)
+        events.emit(host.name, "stage", stage="smoke")
+        if chance < bad * 0.5:
+            fail(host, Failure("HUNG"), "smoke")
+        elif chance < bad * 0.75:
+            events.emit(host.name, "unreachable", stage="connect", code="UNREACHABLE", sentence="",
+                        remedy="", tail=[])
+        elif chance < bad * 0.9:
+            fail(host, Failure("SMOKE_ANSWER"), "smoke")
+            events.emit(host.name, "rolling-back", release="r")
+            events.emit(host.name, "rolled-back", by_hand=False)
+        elif chance < bad:
+            fail(host, Failure("CARD_BUSY"), "driver")
+        else:
+            events.emit(host.name, "stage-done", stage="smoke", changes=["ask"], seconds=1,
+                        driver="")
+
+    coordinator.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]
+    seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
+    host_rollout.HostRollout.apply = travel_somehow
+    find = coordinator.rollback.find_target
+
+    def find_or_break(host, look, folder):
+        if "mlu001" in host.name and "breaks" in os.environ["OPERATOR"]:
+            raise RuntimeError("of this host")
+        return find(host, look, folder)
+
+    coordinator.rollback.find_target = find_or_break
+    report = coordinator.RolloutCoordinator(Plan(**plan), "test").roll_out()
+    print(json.dumps(report))
+    """
+)
+INVENTORY = """
+_probe = {probe!r}
+hosts = [(f"@fake/mlu{{i:03}}", {{
+    "fake_responses": {{"@@mlufleet-begin": "garbage" if i % {sick} == 7 else _probe}},
+    "fake_delay": 0, "fake_delay_jitter": 0,
+    "release": {release!r}, "store": {store!r}, "rack": i % 20,
+}}) for i in range({count})]
+"""
+
+
+def probe() -> list[str]:
+    lines = [line.replace("|", "\t") for line in BARE if not line.startswith("clock")]
+    return ["@@mlufleet-begin", *lines, f"clock\t{int(time.time())}", "@@mlufleet-end"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A process that has imported what a rollout needs."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path_factory.mktemp("server"),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    yield process
+    process.communicate(timeout=60)
+
+
+def simulated(
+    server: Server,
+    site: Path,
+    seed: int,
+    bad: float,
+    count: int,
+    operator: str = "",
+    **plan: object,
+) -> dict[str, Any]:
+    made = INVENTORY.format(
+        probe=probe(),
+        release=str(site / "small.yml"),
+        count=count,
+        store=str(site / "store"),
+        sick=250,
+    )
+    (site / "hosts.py").write_text(made)
+    call = {
+        "program": PROGRAM,
+        "folder": str(site),
+        "operator": operator,
+        "arguments": [str(seed), str(bad), json.dumps({"inventory": "hosts.py", **plan})],
+    }
+    assert server.stdin and server.stdout
+    server.stdin.write(json.dumps(call) + "\n")
+    server.stdin.flush()
+    assert server.stdout.readline() == "0\n", (site / "stderr").read_text()
+    return dict(json.loads((site / "stdout").read_text().splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("seed", "bad", "plan"),
+    [
+        (1, 0.0, {"window": "10%", "max_fail": "1%"}),
+        (2, 0.1, {"window": "10%", "max_fail": "100%"}),
+        (3, 0.3, {"window": "50", "max_fail": "5%", "canary": 3}),
+        (4, 0.2, {"window": "100%", "max_fail": "20", "canary": 0, "order": "random"}),
+        (5, 0.9, {"window": "7", "max_fail": "100%", "canary": 0}),
+        (
+            6,
+            0.1,
+            {
+                "window": "30%",
+                "max_fail": "100%",
+                "share_of": "rack",
+                "share": "1",
+                "canary": 0,
+                "order": "name",
+            },
+        ),
+        (7, 0.0, {"max_fail": "0"}),
+    ],
+)
+def test_hundreds_of_hosts_are_accounted_for(
+    server: Server, site: Path, wanted: ReleaseTarget, seed: int, bad: float, plan: dict[str, Any]
+) -> None:
+    count = 200 if plan.get("share_of") else 150
+    report = simulated(server, site, seed, bad, count, **plan)
+    statuses = Counter(host["status"] for host in report["hosts"].values())
+    assert sum(statuses.values()) == count == len(report["hosts"])
+    sick = len(range(7, count, 250))  # could not even be looked at
+    worked = {name for name, host in report["hosts"].items() if host["began"]}
+    assert statuses["not started"] == count - len(worked) - sick
+    broken = statuses["failed"] + statuses["unreachable"] + statuses["rolled back"]
+    rollout = report["rollout"]
+    if rollout["stopped"] == "budget":
+        assert rollout["max_fail"] < broken <= rollout["max_fail"] + max(2, rollout["window"])
+        assert report["exit"] == 5
+    elif rollout["stopped"] == "canary":
+        assert set(worked) == set(rollout["canaries"])
+    else:
+        assert statuses["not started"] == 0 and broken <= rollout["max_fail"]
+    assert report["exit"] != 0
+    for rack in range(20) if rollout["plan"]["share_of"] else ():
+        ours = [report["hosts"][f"@fake/mlu{i:03}"] for i in range(rack, count, 20)]
+        spans = sorted((h["began"], h["ended"]) for h in ours if h["began"])
+        assert all(one[1] <= two[0] for one, two in pairwise(spans))
+
+
+@pytest.mark.parametrize("operator", ["says yes", "says no"])
+def test_an_operator_is_asked_after_the_canaries(
+    server: Server, site: Path, wanted: ReleaseTarget, operator: str
+) -> None:
+    report = simulated(server, site, 1, 0.0, 6, operator, confirm=True, canary=2, window="3")
+    begun = [name for name, host in report["hosts"].items() if host["began"]]
+    assert len(begun) == (6 if "yes" in operator else 2)
+    assert report["rollout"]["stopped"] == ("" if "yes" in operator else "declined")
+    assert report["exit"] == (0 if "yes" in operator else 5)
+
+
+def test_a_pause_lies_between_the_canaries_and_the_rest(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    report = simulated(server, site, 1, 0.0, 6, pause=2, canary=2, window="100%")
+    spans = sorted((host["began"], host["ended"]) for host in report["hosts"].values())
+    assert spans[2][0] - max(end for _, end in spans[:2]) >= 2
+
+
+def test_what_breaks_on_one_host_is_its_own_failure(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    report = simulated(server, site, 1, 0.0, 6, "breaks", max_fail="1", window="3")
+    broken = report["hosts"].pop("@fake/mlu001")
+    assert broken["status"] == "failed" and broken["failure"]["code"] == "INTERNAL"
+    assert broken["failure"]["sentence"].endswith("RuntimeError: of this host")
+    assert {host["status"] for host in report["hosts"].values()} == {"changed"}
+    assert report["exit"] == 2
