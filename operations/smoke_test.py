@@ -9,9 +9,9 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import compatibility, host_paths, snapshot
-from fleet.release.lockfile import measure_file
 from fleet.release.model import compute_digest
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget, ReleaseTarget
+from fleet.store.measure import measure_file
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.host.scripts import SCRIPTS_DIR
@@ -55,7 +55,7 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
     check = SCRIPTS_DIR / "devices.py"
     name, smoke = release.container.name, release.smoke
     count = str(len(target.card_numbers(len(facts.present_cards))))
-    kept = snapshot.write_snapshot(target)
+    kept = snapshot.write_snapshot(HostTarget(target.releases, target.store))
     yield Upload(
         "device check",
         [

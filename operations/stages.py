@@ -8,7 +8,8 @@ from typing import Any
 from fleet import module_key
 from fleet.errors import Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
-from fleet.release.target import ReleaseTarget, load_host_target
+from fleet.release.target import ReleaseTarget
+from fleet.store.targets import load_host_target
 from fleet.vendor import validation_suite as suite
 from operations import (
     container,
@@ -137,7 +138,7 @@ class HostPlan:
 def assess(host: Any) -> HostPlan:
     """Observe a host that was just connected to."""
     with as_pyinfra_error():
-        wanted = load_host_target(host.data)
+        wanted = load_host_target(host.data).primary
         options = HostOptions.from_host(host)
         if validation.requested_tests(options):
             suite.load_baselines(options.golden)

@@ -17,7 +17,7 @@ from fleet.inventory.host_fields import Fleet, HostData, check_group
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.inventory.ssh_config import Destination
 from fleet.inventory.ssh_transport import make_fast_transport
-from fleet.release import target
+from fleet.store import targets
 
 Entry = tuple[str, dict[str, Any]]
 #: file and line of a field
@@ -144,7 +144,7 @@ def _check_release(name: str, said: dict[str, Any], place: FieldLocator, owner: 
     if not key:
         return
     try:
-        target.load_host_target(said)
+        targets.load_host_target(said)
     except InvalidInput as error:
         line = place((*owner, key))
         raise InvalidInput(f"{line}: release of {name}:\n{error}") from error

@@ -1,57 +1,62 @@
-"""Several releases on one host: which cards are whose, and what two of them cannot share."""
+"""Which cards of a host belong to which of its releases: "0-3,6" and "chat=0-3 code=4-7"."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from fleet.release.model import Release, compute_digest
+from fleet.release.model import Release
 
-if TYPE_CHECKING:
-    from fleet.release.target import ReleaseTarget
-
-#: cards of one host; no board that is known puts more devices into a server
+#: More cards than any known board and server provide.
 MAX_CARDS = 64
 
 
-def parse_cards(said: Any) -> Any:
-    """ "0-3,6" -> (0, 1, 2, 3, 6): numbers of devices, as in /dev/cambricon_dev0.
+def parse_cards(value: Any) -> Any:
+    """Parse card numbers such as "0-3,6" into (0, 1, 2, 3, 6).
 
-    :raises ValueError: it says no cards, or one of them twice
+    Args:
+        value: A string, a single number, or a list, which is returned unchanged.
+
+    Returns:
+        The numbers, as in /dev/cambricon_dev0.
+
+    Raises:
+        ValueError: The value is not a list of card numbers.
     """
-    if isinstance(said, int) and not isinstance(said, bool):
-        said = str(said)
-    if isinstance(said, (list, tuple)):
-        return said
-    if said is None:
-        raise ValueError("nothing is given: say the cards that are its own, 0-3,6")
-    if not isinstance(said, str):
-        raise ValueError(f"{said!r} is not cards of a host: 0-3,6")
-    found: list[int] = []
-    for part in said.replace(" ", "").split(","):
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, (list, tuple)):
+        return value
+    if value is None:
+        raise ValueError("no cards given: set the numbers of the cards, such as 0-3,6")
+    if not isinstance(value, str):
+        raise ValueError(f"expected card numbers such as 0-3,6, got {value!r}")
+    numbers: list[int] = []
+    for part in value.replace(" ", "").split(","):
         if not (match := re.fullmatch(r"(\d{1,2})(?:-(\d{1,2}))?", part)):
-            raise ValueError(f"{said[:80]!r} is not cards of a host: 0-3,6")
+            raise ValueError(f"expected card numbers such as 0-3,6, got {value[:80]!r}")
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
-            raise ValueError(f"{said[:80]!r} counts backwards")
-        found += range(first, last + 1)
-    return tuple(found)
+            raise ValueError(f"the range {first}-{last} in {value[:80]!r} is reversed")
+        numbers += range(first, last + 1)
+    return tuple(numbers)
 
 
-def _parse_pairs(said: Any) -> Any:
-    """ "chat=0-3 code=4-7", as a table or a command line says it, is a mapping as well."""
-    if not isinstance(said, str):
-        return said
-    pairs = [word.partition("=") for word in said.split()]
+def _parse_pairs(value: Any) -> Any:
+    """Parse "chat=0-3 code=4-7", as in a CSV inventory or on a command line, into a mapping."""
+    if not isinstance(value, str):
+        return value
+    pairs = [word.partition("=") for word in value.split()]
     if not pairs or not all(name and sign for name, sign, _ in pairs):
-        raise ValueError(f"{said[:80]!r} is not releases with their cards: one=0-3 other=4-7")
+        raise ValueError(
+            f"expected releases and their cards such as `chat=0-3 code=4-7`, got {value[:80]!r}"
+        )
     if len({name for name, _, _ in pairs}) != len(pairs):
-        raise ValueError(f"{said[:80]!r} names a release twice")
-    return {name: numbers for name, _, numbers in pairs}
+        raise ValueError(f"{value[:80]!r} names a release twice")
+    return {name: cards for name, _, cards in pairs}
 
 
 CardNumbers = Annotated[
@@ -59,78 +64,35 @@ CardNumbers = Annotated[
     BeforeValidator(parse_cards),
     Field(min_length=1),
 ]
-#: release -> the cards that are its own
+#: Release -> the cards that belong to it.
 CardAssignment = Annotated[dict[str, CardNumbers], BeforeValidator(_parse_pairs)]
 ASSIGNMENT_ADAPTER: TypeAdapter[dict[str, tuple[int, ...]]] = TypeAdapter(CardAssignment)
 
 
 def find_overlaps(releases: dict[str, tuple[int, ...]]) -> Iterator[str]:
-    """Cards that are given twice."""
+    """Find cards that are assigned more than once.
+
+    Args:
+        releases: Release -> card numbers.
+
+    Yields:
+        One message per card.
+    """
     owners: dict[int, str] = {}
     for name, numbers in releases.items():
         for number in numbers:
             if number in owners:
-                yield f"card {number} is given to {owners[number]} and to {name}"
+                yield f"card {number} is assigned to both {owners[number]} and {name}"
             owners[number] = name
 
 
-def find_conflicts(parts: Sequence[ReleaseTarget]) -> Iterator[str]:
-    """What keeps releases from being on one host."""
-    for one, other in combinations(parts, 2):
-        yield from _find_pair_conflicts(one, other)
-
-
-def _find_pair_conflicts(one: ReleaseTarget, other: ReleaseTarget) -> Iterator[str]:
-    a, b = one.release, other.release
-    both = f"{a.name} and {b.name}"
-    if a.driver.version != b.driver.version:
-        yield (
-            f"{both}: a host runs one driver, they want {a.driver.version} and {b.driver.version}"
-        )
-    if a.container.name == b.container.name:
-        yield f"{both}: both have a container named {a.container.name}"
-    if a.image.reference == b.image.reference and one.lock.image.id != other.lock.image.id:
-        yield f"{both}: {a.image.reference} is another image in each"
-    mine, theirs = _claimed_paths(one), _claimed_paths(other)
-    for path in sorted(mine):
-        for their in sorted(theirs):
-            inside = f"{path}/".startswith(f"{their}/") or f"{their}/".startswith(f"{path}/")
-            if inside and not (path == their and mine[path] == theirs[their] != ""):
-                where = path if path == their else f"{path} and {their}"
-                yield f"{both}: each wants something else at {where} of the host"
-
-
-def _claimed_paths(wanted: ReleaseTarget) -> dict[str, str]:
-    """Host path -> digest of what a release puts there, "" where nobody else may put anything."""
-    from fleet.release import host_paths
-
-    release, lock = wanted.release, wanted.lock
-    found = dict.fromkeys(host_paths.migrated_host_paths(release), "")
-    for source in release.sources:
-        own = any(
-            path.startswith(f"{host_paths.to_host_path(release, source.path)}/") for path in found
-        )
-        at = compute_digest([lock.commits[source.name], source.name])
-        found[host_paths.to_host_path(release, source.path)] = "" if own else at
-    for weights in release.weights:
-        patches = [
-            wanted.patch_inputs(patch)
-            for patch in host_paths.find_weights_patches(release, weights)
-        ]
-        files = {name: file.sha256 for name, file in lock.files_in(weights.folder).items()}
-        found[weights.target] = compute_digest([files, patches])
-    return {path: what for path, what in found.items() if not _is_nested(path, found)}
-
-
-def _is_nested(path: str, found: dict[str, str]) -> bool:
-    """Below another place of the same release: that one stands for it."""
-    return any(path != other and path.startswith(f"{other}/") for other in found)
-
-
-def join_names(parts: Sequence[ReleaseTarget]) -> str:
-    return ", ".join(part.release.name for part in parts)
-
-
 def release_key(release: Release) -> str:
-    """By which a host knows a release among its others: it stays when the release is upgraded."""
+    """Return the stable key of a release on a host with several: its container's name.
+
+    Args:
+        release: The release.
+
+    Returns:
+        The key, which an upgrade of the release does not change.
+    """
     return release.container.name

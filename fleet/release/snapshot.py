@@ -1,4 +1,7 @@
-"""A release that passed its smoke test, as the host keeps it: what it takes to go back to it."""
+"""Snapshots: a host's releases and lock files in one document, which the host keeps for rollback.
+
+A host stores the snapshot of each state that passed its smoke test.
+"""
 
 from __future__ import annotations
 
@@ -14,77 +17,92 @@ from fleet.documents.types import Model
 from fleet.errors import InvalidInput
 from fleet.release import lockfile
 from fleet.release.card_assignment import CardNumbers
-from fleet.release.target import ReleaseTarget, load_host_target
+from fleet.release.target import HostTarget, ReleaseTarget
 
 
 class ReleaseSnapshot(Model):
-    """Release and lock in one document, named by the digest of both."""
+    """One release and its lock file."""
 
+    #: Fields of the release.
     release: dict[str, object]
+    #: Its lock file.
     lock: lockfile.Lock
-    #: of one of several
+    #: Its cards, if the host has several releases.
     cards: CardNumbers | None = None
 
 
 class HostSnapshot(Model):
-    """All that a host was, where that was more than one release."""
+    """The releases of a host that has several."""
 
+    #: All releases of the host.
     releases: tuple[ReleaseSnapshot, ...] = Field(min_length=1)
 
 
-def write_snapshot(wanted: ReleaseTarget) -> Path:
-    """What a host is wanted to be, in a file of this machine's cache named by its content."""
-    path = cache.index_path().parent / "releases" / f"{wanted.host_identity}.json"
-    each = [_to_plain_data(part) for part in wanted.releases]
-    text = json.dumps(
-        {"releases": each} if wanted.other_releases else each[0], ensure_ascii=False, sort_keys=True
-    )
+def write_snapshot(target: HostTarget) -> Path:
+    """Write the snapshot of a host's target into the controller's cache.
+
+    Args:
+        target: The target.
+
+    Returns:
+        Path of the snapshot, which is named by the target's identity.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = cache.index_path().parent / "releases" / f"{target.identity}.json"
+    releases = [_to_plain_data(release) for release in target.releases]
+    content = releases[0] if len(releases) == 1 else {"releases": releases}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         atomic_write.replace_file(path, text)
     return path
 
 
-def _to_plain_data(part: ReleaseTarget) -> dict[str, Any]:
-    cards = {"cards": list(part.cards)} if part.cards is not None else {}
+def _to_plain_data(target: ReleaseTarget) -> dict[str, Any]:
+    cards = {"cards": list(target.cards)} if target.cards is not None else {}
     return {
-        "release": part.release.model_dump(mode="json"),
-        "lock": part.lock.model_dump(),
+        "release": target.release.model_dump(mode="json"),
+        "lock": target.lock.model_dump(),
         **cards,
     }
 
 
-def restore_snapshot(text: str, folder: Path, name: str, store: str) -> dict[str, Any]:
-    """Write a host's document as releases with their locks, and read them as any other.
+def restore_snapshot(text: str, folder: Path, name: str) -> dict[str, Any]:
+    """Write the releases and lock files of a snapshot, so that they can be loaded as any other.
 
-    :param folder: where NAME.yml and NAME.lock.json are written, of several NAME.1.yml and so on
-    :returns: the host's data for it: `release` and `releases`, one of them None
-    :raises InvalidInput: it is no such document, or the store has no longer what it needs
+    Args:
+        text: The snapshot.
+        folder: Where NAME.yml and NAME.lock.json are written; NAME.1.yml and so on for several
+            releases.
+        name: Name of the host.
+
+    Returns:
+        Host data with `release` and `releases`, one of which is None.
+
+    Raises:
+        InvalidInput: The text is not a snapshot.
     """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the host's document is not JSON: {error}") from error
-    of = Path(f"{name}'s remembered release")
+        raise InvalidInput(f"the snapshot on the host is not valid JSON: {error}") from error
+    origin = Path(f"snapshot of {name}")  # stands for a file in error messages
     if isinstance(data, dict) and "releases" in data:
-        several = loading.validate_document(HostSnapshot, data, of).releases
-        wants: dict[str, Any] = {
-            "release": None,
-            "releases": {
-                _write_release(one, folder, f"{name}.{number}"): one.cards
-                for number, one in enumerate(several, 1)
-            },
+        releases = loading.validate_document(HostSnapshot, data, origin).releases
+        cards_by_file = {
+            _write_release(release, folder, f"{name}.{number}"): release.cards
+            for number, release in enumerate(releases, 1)
         }
-    else:
-        one = loading.validate_document(ReleaseSnapshot, data, of)
-        wants = {"release": _write_release(one, folder, name), "releases": None}
-    load_host_target({**wants, "store": store})
-    return wants
+        return {"release": None, "releases": cards_by_file}
+    release = loading.validate_document(ReleaseSnapshot, data, origin)
+    return {"release": _write_release(release, folder, name), "releases": None}
 
 
-def _write_release(found: ReleaseSnapshot, folder: Path, name: str) -> str:
+def _write_release(snapshot: ReleaseSnapshot, folder: Path, name: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.yml"
-    # JSON is YAML: what was written by hand once is not written by hand again
-    path.write_text(json.dumps(found.release, ensure_ascii=False, indent=1), encoding="utf-8")
-    lockfile.lock_path(path).write_text(found.lock.model_dump_json(indent=1), encoding="utf-8")
+    # JSON is valid YAML
+    path.write_text(json.dumps(snapshot.release, ensure_ascii=False, indent=1), encoding="utf-8")
+    lockfile.lock_path(path).write_text(snapshot.lock.model_dump_json(indent=1), encoding="utf-8")
     return str(path)

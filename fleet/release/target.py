@@ -1,131 +1,140 @@
-"""What a host is wanted to be: a release, its lock, and the store they were measured in."""
+"""The desired state of a host: its releases with their lock files and the store.
+
+Targets are loaded by :mod:`fleet.store.targets`.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from fleet.documents import type_words
-from fleet.errors import InvalidInput
-from fleet.release import card_assignment, compatibility, files
-from fleet.release import lockfile as locks
+from fleet.release.lockfile import Lock
 from fleet.release.model import Patch, Release, compute_digest
 
+#: Folder of the store if the inventory does not set `store`.
 DEFAULT_STORE = "artifacts"
+#: Length of an identity in hex digits.
+IDENTITY_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class ReleaseTarget:
+    """One release that a host must run.
+
+    Attributes:
+        release: The release.
+        lock: Its lock file.
+        store: Folder of the store on the controller.
+        cards: Numbers of the cards that belong to the release; None for all cards of the host.
+        key: Stable name of the release on the host, unchanged by upgrades; "" if it is the only
+            release. The release's stamps and shared files lie in a subfolder of this name.
+    """
+
     release: Release
-    lock: locks.Lock
+    lock: Lock
     store: Path
-    #: numbers of the cards that are its own; None: all that the host has
     cards: tuple[int, ...] | None = None
-    #: where its stamps are among those of the host's other releases; "" for the only one
     key: str = ""
-    #: the host's other releases
+    # until all stages take a HostTarget
     other_releases: tuple[ReleaseTarget, ...] = ()
 
     @property
-    def identity(self) -> str:
-        """Of release and lock together: equal bytes on a host, equal identity."""
-        return compute_digest([self.release.digest, self.lock.model_dump()])[:16]
-
-    @property
     def releases(self) -> tuple[ReleaseTarget, ...]:
-        """All releases of the host, each with the others beside, in an order that never differs."""
+        """All releases of the host (until all stages take a HostTarget)."""
         bare = sorted(
-            (replace(one, other_releases=()) for one in (self, *self.other_releases)),
-            key=lambda one: one.key,
+            (replace(target, other_releases=()) for target in (self, *self.other_releases)),
+            key=lambda target: target.key,
         )
         return tuple(
-            replace(one, other_releases=tuple(o for o in bare if o is not one)) for one in bare
+            replace(target, other_releases=tuple(o for o in bare if o is not target))
+            for target in bare
         )
 
     @property
     def host_identity(self) -> str:
-        """Identity of all that the host is wanted to be."""
-        if not self.other_releases:
-            return self.identity
-        return compute_digest([[part.identity, part.cards] for part in self.releases])[:16]
+        """Identity of the host's target (until all stages take a HostTarget)."""
+        return HostTarget(self.releases, self.store).identity
+
+    @property
+    def identity(self) -> str:
+        """Digest of release and lock file: equal on all hosts that must have equal files."""
+        return compute_digest([self.release.digest, self.lock.model_dump()])[:IDENTITY_DIGITS]
 
     def qualify(self, title: str) -> str:
-        """Something of it, told from the same of the host's other releases."""
+        """Add the release's name to a title if the host has several releases.
+
+        Args:
+            title: Title of a stage or an upload.
+
+        Returns:
+            For example "image of chat"; the title itself if this is the only release.
+        """
         return f"{title} of {self.release.name}" if self.key else title
 
-    def card_numbers(self, present: int) -> list[int]:
-        """Numbers of its cards.
+    def card_numbers(self, card_count: int) -> list[int]:
+        """List the numbers of the release's cards.
 
-        :param present: devices of the host
+        Args:
+            card_count: Number of cards in the host.
+
+        Returns:
+            The numbers as in /dev/cambricon_dev0.
         """
-        return list(range(present)) if self.cards is None else list(self.cards)
+        return list(range(card_count)) if self.cards is None else list(self.cards)
 
     def local_file(self, name: str) -> tuple[Path, str]:
-        """An artifact's path on the controller and its sha256."""
+        """Find an artifact on the controller.
+
+        Args:
+            name: Its path in the store.
+
+        Returns:
+            Its path on the controller, and its SHA-256 in the lock file.
+        """
         return self.store / name, self.lock.files[name].sha256
 
     def patch_inputs(self, patch: Patch) -> list[Any]:
-        """All that a patch is made from."""
+        """List everything that determines the result of a patch, to be included in a digest.
+
+        Args:
+            patch: A patch of the release.
+
+        Returns:
+            Plain data.
+        """
         return [patch.model_dump(), self.lock.files[patch.store].sha256 if patch.store else ""]
 
 
-@lru_cache
-def load_release_target(name: str, store: str = DEFAULT_STORE) -> ReleaseTarget:
-    """Read and check release, lock and store, once in a process.
+@dataclass(frozen=True)
+class HostTarget:
+    """Everything that a host must run.
 
-    :param name: a release's name or file
-    :raises InvalidInput: with every problem found
+    Attributes:
+        releases: At least one release, sorted by key.
+        store: Folder of the store on the controller.
     """
-    path = files.find_release(name)
-    release = files.load_release(path)
-    lock = locks.load(path)
-    if not os.path.isdir(store):
-        raise InvalidInput(f"{path}: no folder {store} to take its files from (`store`)")
-    problems = locks.check_store(release, lock, Path(store))
-    if too_old := compatibility.find_driver_problem(release, lock):
-        problems.append(too_old)
-    if problems:
-        raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))
-    return ReleaseTarget(release, lock, Path(store))
 
+    releases: tuple[ReleaseTarget, ...]
+    store: Path
 
-def load_host_target(data: Mapping[str, Any] | Any) -> ReleaseTarget:
-    """What the data of a host wants: one release, or the first of several, with the others beside.
+    @property
+    def primary(self) -> ReleaseTarget:
+        """The first release, whose driver section applies to the host.
 
-    :param data: with `get`, as pyinfra's host data has it: `release` or `releases`, and `store`
-    :raises InvalidInput: with every problem found
-    """
-    store = str(data.get("store") or DEFAULT_STORE)
-    if not (said := data.get("releases")):
-        return load_release_target(str(data.get("release")), store)
-    try:
-        return _load_together(
-            tuple(card_assignment.ASSIGNMENT_ADAPTER.validate_python(said).items()), store
-        )
-    except ValidationError as error:
-        raise InvalidInput(f"releases: {type_words.describe_problem(error.errors()[0])}") from error
+        All releases of a host require the same driver version.
+        """
+        return self.releases[0]
 
+    @property
+    def identity(self) -> str:
+        """Digest of all releases and their cards; that of the release if there is only one."""
+        if len(self.releases) == 1:
+            return self.primary.identity
+        content = [[target.identity, target.cards] for target in self.releases]
+        return compute_digest(content)[:IDENTITY_DIGITS]
 
-@lru_cache
-def _load_together(releases: tuple[tuple[str, tuple[int, ...]], ...], store: str) -> ReleaseTarget:
-    """Releases that share a host.
-
-    :param releases: name or file of each, with its cards
-    :raises InvalidInput: one is wrong, or they do not go together
-    """
-    problems = list(card_assignment.find_overlaps(dict(releases)))
-    loaded = [(load_release_target(name, store), cards) for name, cards in releases]
-    parts = [
-        replace(one, cards=cards, key=card_assignment.release_key(one.release))
-        for one, cards in loaded
-    ]
-    problems += card_assignment.find_conflicts(parts)
-    if problems:
-        raise InvalidInput("\n".join(f"releases of one host: {problem}" for problem in problems))
-    return replace(parts[0], other_releases=tuple(parts[1:])).releases[0]
+    @property
+    def label(self) -> str:
+        """The names of the releases, separated by commas."""
+        return ", ".join(target.release.name for target in self.releases)

@@ -88,6 +88,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     from fleet.release import driver_packages
     from fleet.release import files as release_files
     from fleet.release import lockfile as locks
+    from fleet.store import measure
 
     path = release_files.find_release(release)
     read = release_files.load_release(path)
@@ -99,7 +100,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     def warn(line: str) -> None:
         click.secho(f"warning: {line}", fg="yellow", err=True)
 
-    made = locks.create_lock(read, store, progress, warn)
+    made = measure.create_lock(read, store, progress, warn)
     target = locks.lock_path(path)
     locks.write(made, target)
     click.echo(f"{target}: {len(made.files)} files, image {made.image.id[:19]}")
@@ -120,15 +121,11 @@ def check(inventory: str, full: bool) -> None:
     \b
     Example:  mlufleet check inventories/fleet.py --full
     """
-    from fleet.release import card_assignment
     from mlufleet.report import host_ranges
 
     read: set[str] = set()
     found = launcher.validate_inventory(inventory)
-    said = (
-        (name, f"release {card_assignment.join_names(wanted.releases)}, store {wanted.store}")
-        for name, wanted in found
-    )
+    said = ((name, f"release {wanted.label}, store {wanted.store}") for name, wanted in found)
     for line in host_ranges.group_lines(said, len(found)):
         click.echo(line)
     for _, wanted in found:
@@ -142,9 +139,9 @@ def check(inventory: str, full: bool) -> None:
 
 
 def _check_whole_store(target: ReleaseTarget) -> None:
-    from fleet.release import lockfile as locks
+    from fleet.store import measure
 
-    problems = locks.check_store(target.release, target.lock, target.store, full=True)
+    problems = measure.check_store(target.release, target.lock, target.store, full=True)
     if problems:
         raise InvalidInput("\n".join(problems))
 

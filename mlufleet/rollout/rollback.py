@@ -10,7 +10,7 @@ from pyinfra.api import FactBase, Host, StringCommand
 
 from fleet.errors import InvalidInput
 from fleet.release import host_paths, snapshot
-from fleet.release.target import DEFAULT_STORE
+from fleet.store.targets import load_host_target
 from mlufleet.journal.journal import safe_file_name
 from operations.host.facts import HostFacts
 from operations.host.file_edit import decode_content
@@ -54,9 +54,9 @@ def find_target(host: Host, look: HostPlan, folder: Path) -> tuple[RollbackTarge
         text = host.get_fact(TextFile, path=path)
         if not text:
             raise InvalidInput(f"{path} cannot be read on the host")
-        return snapshot.restore_snapshot(
-            text, folder, name, str(host.data.get("store") or DEFAULT_STORE)
-        ), ""
+        wants = snapshot.restore_snapshot(text, folder, name)
+        load_host_target({**wants, "store": host.data.get("store")})
+        return wants, ""
     except (InvalidInput, ValueError) as error:
         return None, str(error)
 

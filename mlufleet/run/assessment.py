@@ -6,8 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from fleet.errors import Failure
-from fleet.release import card_assignment
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget, ReleaseTarget
 from operations import smoke_test, stages, validation
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
@@ -41,7 +40,7 @@ def observation_fields(
     }
     return {
         "seen": round(state.observed_at, 3),
-        "wanted": card_assignment.join_names(parts),
+        "wanted": HostTarget(parts, target.store).label,
         "versions": {
             "release": ", ".join(dict.fromkeys(said.values())),
             "os": state.os_key,

@@ -29,10 +29,10 @@ UNSUPPORTED_CONNECTORS = {
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
 
-    from fleet.release.target import ReleaseTarget
+    from fleet.release.target import HostTarget
 
 
-def check_hosts(inventory_name: str, inventory: Inventory) -> list[tuple[str, ReleaseTarget]]:
+def check_hosts(inventory_name: str, inventory: Inventory) -> list[tuple[str, HostTarget]]:
     """Every host's name and what it is wanted to be.
 
     :param name: of the inventory, for errors
@@ -43,7 +43,7 @@ def check_hosts(inventory_name: str, inventory: Inventory) -> list[tuple[str, Re
     from fleet import module_key
     from fleet.documents import loading
     from fleet.inventory import HostData, addresses, host_file, ssh_config
-    from fleet.release import target
+    from fleet.store import targets
     from fleet.text import sanitize
     from fleet.vendor import validation_suite
     from mlufleet.connect import private_keys
@@ -85,7 +85,7 @@ def check_hosts(inventory_name: str, inventory: Inventory) -> list[tuple[str, Re
             module_key.load_host_key(data.explicit_fields())
             if key := host.data.get("ssh_key"):
                 private_keys.load(str(key), str(host.data.get("ssh_key_password") or ""))
-            found.append((host.name, target.load_host_target(data.explicit_fields())))
+            found.append((host.name, targets.load_host_target(data.explicit_fields())))
         except (InvalidInput, ValueError) as error:
             raise InvalidInput(f"{inventory_name}: {host.name}: {error}") from error
     return found
@@ -98,9 +98,7 @@ def warn_about_permissions(inventory_name: str, inventory: Inventory) -> None:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
 
 
-def validate_inventory(
-    inventory: str, options: Iterable[str] = ()
-) -> list[tuple[str, ReleaseTarget]]:
+def validate_inventory(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, HostTarget]]:
     """Every host of an inventory file with what it is wanted to be; as :func:`check`.
 
     :param options: pyinfra's; its `--data` goes before what the inventory says

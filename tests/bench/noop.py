@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from fleet.release.target import load_release_target
+from fleet.store.targets import load_release_target
 from operations.host import probe
 from operations.host.wire import quote_for_any_shell
 from tests.bench import lab, measured

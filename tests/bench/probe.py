@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from fleet.release.target import load_release_target
+from fleet.store.targets import load_release_target
 from operations.host import probe as host_probe
 from operations.host import scripts
 from tests.bench import lab

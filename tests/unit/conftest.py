@@ -17,6 +17,7 @@ from hypothesis import settings
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
+from fleet.store import measure
 from operations.host.facts import HostFacts, parse
 from tests.unit import packaged
 
@@ -131,7 +132,7 @@ def site(template: Path, tmp_path: Path) -> Path:
 def locked(template: Path) -> ReleaseTarget:
     """The release with its lock, measured once: equal files of another folder have the same."""
     release = release_files.load_release(template / "small.yml")
-    lock = locks.create_lock(release, template / "store", lambda name: None)
+    lock = measure.create_lock(release, template / "store", lambda name: None)
     return ReleaseTarget(release, lock, template / "store")
 
 

@@ -130,7 +130,7 @@ def test_any_question_at_the_meeting_point_is_answered(query: str) -> None:
 @given(st.one_of(ANY_TEXT, VALUES.map(repr)))
 def test_any_document_of_a_host_is_a_release_or_refused(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.raises(InvalidInput):
-        snapshot.restore_snapshot(text, Path(folder), "a", "store")
+        snapshot.restore_snapshot(text, Path(folder), "a")
 
 
 @given(VALUES)

@@ -9,8 +9,8 @@ import pytest
 
 from fleet.errors import Failure
 from fleet.release import files
-from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
+from fleet.store import measure
 from operations import (
     container,
     driver,
@@ -357,7 +357,7 @@ def test_headers_are_carried_for_exactly_the_kernel_that_lacks_them(
     (site / "small.yml").write_text(text)
     release = files.load_release(site / "small.yml")
     wanted = ReleaseTarget(
-        release, locks.create_lock(release, site / "store", lambda name: None), site / "store"
+        release, measure.create_lock(release, site / "store", lambda name: None), site / "store"
     )
     lines = [line for line in BARE if not line.startswith("headers")]
     state = probe(*lines, "tool|apt-get")

@@ -10,8 +10,8 @@ import pytest
 
 from fleet.errors import Failure
 from fleet.release import files
-from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
+from fleet.store import measure
 from operations import driver, engine, kernel_headers, preflight
 from operations.host.facts import Package
 from operations.host.scripts import SCRIPTS_DIR, read_script
@@ -219,7 +219,7 @@ def with_folder(site: Path, *names: str) -> ReleaseTarget:
     (site / "small.yml").write_text(written)
     release = files.load_release(site / "small.yml")
     return ReleaseTarget(
-        release, locks.create_lock(release, site / "store", lambda name: None), site / "store"
+        release, measure.create_lock(release, site / "store", lambda name: None), site / "store"
     )
 
 

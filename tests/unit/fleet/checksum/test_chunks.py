@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from fleet.checksum import chunks
-from fleet.release import lockfile
+from fleet.store import measure
 from operations.transfer import ssh_stream
 from operations.transfer.ssh_stream import TransferProgress
 
@@ -41,7 +41,7 @@ def test_pieces_of_a_measured_file_are_known_without_reading_it(
 ) -> None:
     file, text = tmp_path / "big", b"pieces known after a file was measured"
     file.write_bytes(text)
-    sha = lockfile.measure_file(file).sha256
+    sha = measure.measure_file(file).sha256
     file.unlink()
     assert chunks.load_or_compute(file, sha, len(text)) == sums(text)
 

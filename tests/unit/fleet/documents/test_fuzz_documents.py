@@ -16,6 +16,7 @@ from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.model import Release
 from fleet.release.target import ReleaseTarget
+from fleet.store import measure
 from operations.host.probe import probe_arguments
 from tests.unit.conftest import RELEASE
 from tests.unit.fuzz import TRAPS, VALUES, altered, judged, mutated
@@ -43,7 +44,7 @@ def place(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """small.yml, its store and its lock; the fuzzed files are written over each other here."""
     folder = tmp_path_factory.mktemp("fuzz") / "site"
     shutil.copytree(template, folder)
-    lock = locks.create_lock(
+    lock = measure.create_lock(
         release_files.load_release(folder / "small.yml"), folder / "store", lambda name: None
     )
     locks.lock_path(folder / "small.yml").write_text(lock.model_dump_json(indent=1))

@@ -68,7 +68,7 @@ def test_an_inventory_near_a_wrong_name_is_named_once() -> None:
 def test_hosts_that_cannot_be_meant_are_refused(
     host: str, told: str, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.release.target.load_host_target", lambda data: None)
+    monkeypatch.setattr("fleet.store.targets.load_host_target", lambda data: None)
     written.write_text(f"hosts = [{host}]")
     found = pyinfra_loader.load_inventory(str(written), {"release": "small"})
 
@@ -77,7 +77,7 @@ def test_hosts_that_cannot_be_meant_are_refused(
 
 
 def test_ports_as_text_are_ports(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.release.target.load_host_target", lambda data: None)
+    monkeypatch.setattr("fleet.store.targets.load_host_target", lambda data: None)
     written.write_text("hosts = [('m1', {'ssh_port': '22'}), ('m2', {'ssh_port': 2222})]")
 
     assert (

@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from fleet.errors import Failure, InvalidInput
 from fleet.release import driver_packages, files, operating_systems
 from fleet.release import lockfile as locks
-from fleet.release.target import ReleaseTarget, load_release_target
+from fleet.release.target import ReleaseTarget
+from fleet.store import measure
+from fleet.store.targets import load_release_target
 from mlufleet.cli.main import main
 from mlufleet.reference import systems_page
 from mlufleet.reference.release_format import EXAMPLE_FILE
@@ -57,7 +59,7 @@ def delivered(path: Path) -> None:
 
 def locked(path: Path) -> ReleaseTarget:
     store = path.parent / "store"
-    lock = locks.create_lock(files.load_release(path), store, lambda name: None)
+    lock = measure.create_lock(files.load_release(path), store, lambda name: None)
     locks.lock_path(path).write_text(lock.model_dump_json())
     load_release_target.cache_clear()
     return load_release_target(str(path), str(store))

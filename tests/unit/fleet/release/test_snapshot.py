@@ -6,23 +6,25 @@ import pytest
 
 from fleet.errors import InvalidInput
 from fleet.release import snapshot
-from fleet.release.target import ReleaseTarget, load_host_target
+from fleet.release.target import HostTarget, ReleaseTarget
+from fleet.store.targets import load_host_target
 
 
 def test_a_release_comes_back_from_a_host_as_it_went(wanted: ReleaseTarget, tmp_path: Path) -> None:
-    text = snapshot.write_snapshot(wanted).read_text()
-    said = snapshot.restore_snapshot(text, tmp_path / "back", "host", str(wanted.store))
+    text = snapshot.write_snapshot(HostTarget((wanted,), wanted.store)).read_text()
+    said = snapshot.restore_snapshot(text, tmp_path / "back", "host")
     assert said["releases"] is None
     back = load_host_target({**said, "store": str(wanted.store)})
-    assert back.release == wanted.release and back.lock == wanted.lock
+    assert back.primary.release == wanted.release and back.primary.lock == wanted.lock
     assert back.identity == wanted.identity
 
 
 def test_a_store_that_lacks_its_files_is_named(wanted: ReleaseTarget, tmp_path: Path) -> None:
-    text = snapshot.write_snapshot(wanted).read_text()
+    text = snapshot.write_snapshot(HostTarget((wanted,), wanted.store)).read_text()
     (wanted.store / "driver.deb").unlink()
+    said = snapshot.restore_snapshot(text, tmp_path / "other", "host")
     with pytest.raises(InvalidInput, match=r"driver\.deb: missing"):
-        snapshot.restore_snapshot(text, tmp_path / "other", "host", str(wanted.store))
+        load_host_target({**said, "store": str(wanted.store)})
 
 
 @pytest.mark.parametrize(
@@ -30,4 +32,4 @@ def test_a_store_that_lacks_its_files_is_named(wanted: ReleaseTarget, tmp_path: 
 )
 def test_what_is_no_document_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
-        snapshot.restore_snapshot(text, tmp_path, "host", "store")
+        snapshot.restore_snapshot(text, tmp_path, "host")

@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
-from fleet.release import lockfile as locks
-from fleet.store import checksum_files
+from fleet.store import checksum_files, measure
 
 NAME, CONTENT = "driver-5.10.rpm", b"the vendor's bytes"
 MD5, SHA1 = hashlib.md5(CONTENT).hexdigest(), hashlib.sha1(CONTENT).hexdigest()
@@ -73,10 +72,10 @@ def test_a_sum_is_read_in_its_form_and_a_wrong_one_is_found(
 ) -> None:
     beside = file.with_name(f"{NAME}.md5sum")
     beside.write_bytes(ENCODINGS[encoding](FORMS[form]))
-    assert locks.measure_file(file).sha256 == SHA256
+    assert measure.measure_file(file).sha256 == SHA256
     file.write_bytes(CONTENT[:-1] + b"z")
     with pytest.raises(InvalidInput, match=r"expects [0-9a-f]+: "):
-        locks.measure_file(file)
+        measure.measure_file(file)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +83,12 @@ def test_a_sum_is_read_in_its_form_and_a_wrong_one_is_found(
 )
 def test_a_sum_beside_a_file_counts_whatever_its_ending(file: Path, ending: str) -> None:
     file.with_name(f"{NAME}.{ending}").write_text(f"{SHA256}  {NAME}\n")
-    assert locks.measure_file(file).size == len(CONTENT)
+    assert measure.measure_file(file).size == len(CONTENT)
     file.with_name(f"{NAME}.{ending}").write_text(f"{'0' * 64}  {NAME}\n")
     with pytest.raises(
         InvalidInput, match=rf"sha256 is {SHA256}, but {NAME}\.{ending} expects 0000"
     ):
-        locks.measure_file(file)
+        measure.measure_file(file)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +96,10 @@ def test_a_sum_beside_a_file_counts_whatever_its_ending(file: Path, ending: str)
 )
 def test_a_list_of_the_folder_counts_where_it_knows_the_file(file: Path, name: str) -> None:
     file.with_name(name).write_text(f"{OTHER}  other.rpm\n")
-    assert locks.measure_file(file).size == len(CONTENT)
+    assert measure.measure_file(file).size == len(CONTENT)
     file.with_name(name).write_text(f"{OTHER}  other.rpm\n{OTHER} *{NAME}\n\n")
     with pytest.raises(InvalidInput, match=f"{name} expects {OTHER}"):
-        locks.measure_file(file)
+        measure.measure_file(file)
 
 
 @pytest.mark.parametrize(
@@ -119,13 +118,13 @@ def test_what_is_no_sum_of_the_file_is_said_to_be_none(
 ) -> None:
     file.with_name(f"{NAME}.md5sum").write_bytes(content)
     with pytest.raises(InvalidInput) as error:
-        locks.measure_file(file)
+        measure.measure_file(file)
     assert f"{NAME}.md5sum: no checksum of {NAME}: {said}" in str(error.value)
 
 
 def test_a_sum_file_that_may_not_be_read_is_named(file: Path) -> None:
     file.with_name(f"{NAME}.md5sum").mkdir()  # no file: as if it were not there
-    assert locks.measure_file(file).size == len(CONTENT)
+    assert measure.measure_file(file).size == len(CONTENT)
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
 from fleet.release import files as release_files
-from fleet.release import lockfile as locks
-from fleet.store import git_repositories
+from fleet.store import git_repositories, measure
 from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
@@ -30,7 +29,7 @@ def make(site: Path, pin: str = "tag: v1") -> tuple[dict[str, str], list[str]]:
         flags=re.M,
     )
     path.write_text(text)
-    lock = locks.create_lock(
+    lock = measure.create_lock(
         release_files.load_release(path), site / "store", lambda name: None, said.append
     )
     return lock.commits, said

@@ -18,7 +18,7 @@ from fleet.checksum import chunks
 from fleet.errors import InvalidInput
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
-from fleet.store import file_types, image_archive
+from fleet.store import file_types, image_archive, measure
 from tests.unit.conftest import REFERENCE
 from tests.unit.packaged import PACKERS, tarred
 
@@ -68,7 +68,7 @@ def found(tmp_path: Path, content: bytes, python: str = PYTHON) -> image_archive
 
 def make(site: Path, content: bytes) -> locks.Lock:
     (site / "store/image.tar.gz").write_bytes(content)
-    return locks.create_lock(
+    return measure.create_lock(
         release_files.load_release(site / "small.yml"), site / "store", lambda name: None
     )
 
@@ -245,7 +245,7 @@ def test_what_is_no_archive_of_one_image_is_told_what_it_is(site: Path, case: st
     content, said = CASES[case]
     with pytest.raises(InvalidInput) as error:
         make(site, content())
-    assert str(error.value).startswith(f"{site}/store/image.tar.gz: not a docker image archive: ")
+    assert str(error.value).startswith(f"{site}/store/image.tar.gz: not a Docker image archive: ")
     assert said in str(error.value) and str(error.value).isprintable()
 
 
@@ -261,7 +261,7 @@ def test_an_image_for_another_machine_than_the_drivers_is_told(site: Path) -> No
     said = list[str]()
     (site / "store/image.tar.gz").write_bytes(tarred(**saved(architecture="arm64")))
     release = release_files.load_release(site / "small.yml")
-    locks.create_lock(release, site / "store", lambda name: None, said.append)
+    measure.create_lock(release, site / "store", lambda name: None, said.append)
     assert said == [
         f"{site}/store/image.tar.gz: the image is for arm64, but the drivers are for amd64"
     ]
@@ -271,7 +271,7 @@ def test_a_folder_where_the_archive_should_be_is_told(site: Path) -> None:
     (site / "store/image.tar.gz").unlink()
     (site / "store/image.tar.gz").mkdir()
     with pytest.raises(InvalidInput, match=r"image\.tar\.gz: a folder, not a regular file"):
-        locks.create_lock(
+        measure.create_lock(
             release_files.load_release(site / "small.yml"), site / "store", lambda name: None
         )
 

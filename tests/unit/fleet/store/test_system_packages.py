@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from fleet.errors import InvalidInput
 from fleet.release import files
 from fleet.release import lockfile as locks
-from fleet.store import system_packages
+from fleet.store import measure, system_packages
 from tests.unit import packaged
 
 UBUNTU, CENTOS = "mlu-ubuntu18.04-dkms", "mlu-centos7"
 
 
 def make(site: Path) -> locks.Lock:
-    return locks.create_lock(
+    return measure.create_lock(
         files.load_release(site / "small.yml"), site / "store", lambda name: None
     )
 

@@ -12,7 +12,8 @@ from fleet.documents import strict_yaml
 from fleet.errors import FAILURE_TABLE
 from fleet.release import files
 from fleet.release.lockfile import LockedFile
-from fleet.release.target import ReleaseTarget, load_release_target
+from fleet.release.target import ReleaseTarget
+from fleet.store.targets import load_release_target
 from fleet.store.verify import check_file
 from mlufleet.cli.main import main
 from tests.unit.conftest import NUMPY

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
 from fleet.release import files as release_files
-from fleet.release import lockfile as locks
-from fleet.store import weights
+from fleet.store import measure, weights
 from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
@@ -53,7 +52,7 @@ def make(site: Path) -> tuple[set[str], list[str]]:
     """Names of the weights in the lock, and the warnings."""
     said = list[str]()
     release = release_files.load_release(site / "small.yml")
-    lock = locks.create_lock(release, site / "store", lambda name: None, said.append)
+    lock = measure.create_lock(release, site / "store", lambda name: None, said.append)
     return set(lock.files_in("weights")), said
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
 from fleet.release import files
-from fleet.release import lockfile as locks
+from fleet.store import measure
 from fleet.store.image_archive import Image
 from fleet.store.wheels import PythonTarget, WheelFile, check_wheels
 from tests.unit.conftest import NUMPY
@@ -28,7 +28,7 @@ def make(site: Path, install: str = "numpy", *has: str) -> list[str]:
     (site / "store/image.tar.gz").write_bytes(PACKERS[".gz"](tarred(**saved(one))))
     path, said = site / "small.yml", list[str]()
     path.write_text(re.sub(r"install: \[.*\]", f"install: [{install}]", path.read_text()))
-    locks.create_lock(files.load_release(path), site / "store", lambda name: None, said.append)
+    measure.create_lock(files.load_release(path), site / "store", lambda name: None, said.append)
     return said
 
 

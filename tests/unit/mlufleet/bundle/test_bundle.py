@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from fleet.errors import FAILURE_TABLE
 from fleet.release import files
-from fleet.release.target import ReleaseTarget, load_release_target
+from fleet.release.target import ReleaseTarget
+from fleet.store.targets import load_release_target
 from mlufleet.bundle import contents, environment, manifest
 from mlufleet.bundle.manifest import MANIFEST_NAME, PART_SUFFIX, SIGNATURE_NAME, BundleEntry
 from mlufleet.cli.main import main

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InvalidInput, render_reference
-from fleet.release.target import ReleaseTarget, load_release_target
+from fleet.release.target import ReleaseTarget
+from fleet.store.targets import load_host_target
 from mlufleet.run.launcher import validate_inventory
 from tests.unit import PROJECT
 
@@ -22,7 +23,9 @@ def native(site: Path, **data: object) -> str:
 def test_a_native_inventory_is_read_as_pyinfra_reads_it(site: Path, wanted: ReleaseTarget) -> None:
     release, store = str(site / "small.yml"), str(site / "store")
     inventory = native(site, release=release, store=store, groups=4, cards=2)
-    assert validate_inventory(inventory) == [("a", load_release_target(release, store))]
+    assert validate_inventory(inventory) == [
+        ("a", load_host_target({"release": release, "store": store}))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.release import files
-from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
+from fleet.store import measure
 from operations.engine import parse_version
 from operations.host.facts import BEGIN_MARKER, END_MARKER, HostFacts, ProbeError, parse
 from operations.stage import HostOptions
@@ -54,7 +54,7 @@ LINES = st.lists(st.one_of(ANY_TEXT, st.sampled_from(WHOLE)), max_size=30)
 @pytest.fixture(scope="module")
 def small(template: Any) -> ReleaseTarget:
     release = files.load_release(template / "small.yml")
-    lock = locks.create_lock(release, template / "store", lambda name: None)
+    lock = measure.create_lock(release, template / "store", lambda name: None)
     return ReleaseTarget(release, lock, template / "store")
 
 

@@ -1,0 +1,68 @@
+"""What two releases on one host cannot share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from fleet.release import host_paths
+from fleet.release.model import compute_digest
+from fleet.release.target import ReleaseTarget
+
+
+def find_conflicts(releases: Sequence[ReleaseTarget]) -> Iterator[str]:
+    """Find reasons why releases cannot be on one host.
+
+    Args:
+        releases: The releases of the host.
+
+    Yields:
+        One message per conflict.
+    """
+    for first, second in combinations(releases, 2):
+        yield from _find_pair_conflicts(first, second)
+
+
+def _find_pair_conflicts(first: ReleaseTarget, second: ReleaseTarget) -> Iterator[str]:
+    a, b = first.release, second.release
+    both = f"{a.name} and {b.name}"
+    if a.driver.version != b.driver.version:
+        yield (
+            f"{both} require different driver versions, {a.driver.version} and "
+            f"{b.driver.version}; a host can only load one"
+        )
+    if a.container.name == b.container.name:
+        yield f"{both} use the same container name {a.container.name}"
+    if a.image.reference == b.image.reference and first.lock.image.id != second.lock.image.id:
+        yield f"{both} use different images for the tag {a.image.reference}"
+    paths, other_paths = _claimed_paths(first), _claimed_paths(second)
+    for path in sorted(paths):
+        for other in sorted(other_paths):
+            nested = f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+            if nested and not (path == other and paths[path] == other_paths[other] != ""):
+                place = f"path {path}" if path == other else f"paths {path} and {other}"
+                yield f"{both} both need the host {place} with different content"
+
+
+def _claimed_paths(target: ReleaseTarget) -> dict[str, str]:
+    """Map host paths to the digest of what a release puts there; "" if it cannot be shared."""
+    release, lock = target.release, target.lock
+    claims = dict.fromkeys(host_paths.migrated_host_paths(release), "")
+    for source in release.sources:
+        path = host_paths.to_host_path(release, source.path)
+        has_migrated_tree = any(claimed.startswith(f"{path}/") for claimed in claims)
+        content = compute_digest([lock.commits[source.name], source.name])
+        claims[path] = "" if has_migrated_tree else content
+    for weights in release.weights:
+        patches = [
+            target.patch_inputs(patch)
+            for patch in host_paths.find_weights_patches(release, weights)
+        ]
+        files = {name: file.sha256 for name, file in lock.files_in(weights.folder).items()}
+        claims[weights.target] = compute_digest([files, patches])
+    return {path: content for path, content in claims.items() if not _is_nested(path, claims)}
+
+
+def _is_nested(path: str, claims: dict[str, str]) -> bool:
+    """Check whether a path lies below another claim of the same release, which covers it."""
+    return any(path != other and path.startswith(f"{other}/") for other in claims)

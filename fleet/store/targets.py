@@ -1,0 +1,89 @@
+"""Load the desired state of a host: releases, lock files and the check of the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fleet.documents import type_words
+from fleet.errors import InvalidInput
+from fleet.release import card_assignment, compatibility, conflicts, files, lockfile
+from fleet.release.target import DEFAULT_STORE, HostTarget, ReleaseTarget
+from fleet.store import measure
+
+
+@lru_cache
+def load_release_target(name: str, store: str = DEFAULT_STORE) -> ReleaseTarget:
+    """Load a release and its lock file and check the store, once per process.
+
+    Args:
+        name: Name or file of the release.
+        store: Folder of the store.
+
+    Returns:
+        The release for all cards of a host.
+
+    Raises:
+        InvalidInput: With every problem that was found.
+    """
+    path = files.find_release(name)
+    release = files.load_release(path)
+    lock = lockfile.load(path)
+    if not os.path.isdir(store):
+        raise InvalidInput(
+            f"{path}: the store {store} does not exist: create the folder, or set "
+            "`store` in the inventory"
+        )
+    problems = measure.check_store(release, lock, Path(store))
+    if driver_problem := compatibility.find_driver_problem(release, lock):
+        problems.append(driver_problem)
+    if problems:
+        raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))
+    return ReleaseTarget(release, lock, Path(store))
+
+
+def load_host_target(data: Mapping[str, Any] | Any) -> HostTarget:
+    """Load the releases that a host's data names.
+
+    Args:
+        data: Host data with `release` or `releases`, and `store`; a mapping, or pyinfra's host
+            data with a `get` method.
+
+    Returns:
+        The target of the host.
+
+    Raises:
+        InvalidInput: With every problem that was found.
+    """
+    store = str(data.get("store") or DEFAULT_STORE)
+    if not (assignment := data.get("releases")):
+        target = load_release_target(str(data.get("release")), store)
+        return HostTarget((target,), target.store)
+    try:
+        cards_by_name = card_assignment.ASSIGNMENT_ADAPTER.validate_python(assignment)
+    except ValidationError as error:
+        problem = type_words.describe_problem(error.errors()[0])
+        raise InvalidInput(f"releases: {problem}") from error
+    return _load_together(tuple(cards_by_name.items()), store)
+
+
+@lru_cache
+def _load_together(assignment: tuple[tuple[str, tuple[int, ...]], ...], store: str) -> HostTarget:
+    """Load several releases of one host and check that they can share it."""
+    problems = list(card_assignment.find_overlaps(dict(assignment)))
+    loaded = [(load_release_target(name, store), cards) for name, cards in assignment]
+    targets = [
+        replace(target, cards=cards, key=card_assignment.release_key(target.release))
+        for target, cards in loaded
+    ]
+    problems += conflicts.find_conflicts(targets)
+    if problems:
+        raise InvalidInput("\n".join(f"releases of one host: {problem}" for problem in problems))
+    first = replace(targets[0], other_releases=tuple(targets[1:]))
+    return HostTarget(first.releases, first.store)
