@@ -66,7 +66,7 @@ def pyinfra(*options: str, inventory: str = LAB) -> Done:
 
 
 def mlufleet(*words: str) -> Done:
-    return call("mlufleet.cli.main", *words)
+    return call("mlufleet", *words)
 
 
 def begin(*options: str, inventory: str = LAB) -> subprocess.Popen[str]:

@@ -107,7 +107,7 @@ def is_lost(host: Host) -> bool:
     if not hasattr(host.connector, "client"):
         return False
     under, sessions = ssh_transport(host), host.connector_data.get(SESSIONS_KEY)
-    return under is None or not under.is_active() or bool(sessions and sessions.lost)
+    return under is None or not under.is_active() or bool(sessions and sessions.is_lost)
 
 
 def wait_until_lost(host: Host, seconds: float = 5) -> bool:

@@ -136,7 +136,7 @@ def release_lock(host: Host) -> None:
     if lock is None or connection.is_lost(host):
         return
     if lock.channel is not None:
-        lock.rest(b"release")
+        lock.stop_heartbeat(b"release")
     else:
         host.run_shell_command(script_command("lock", "release", lock.owner.run), **lock.arguments)
 

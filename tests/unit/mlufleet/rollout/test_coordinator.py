@@ -64,23 +64,23 @@ PROGRAM = textwrap.dedent(
     from mlufleet.rollout import coordinator, host_rollout
     from mlufleet.rollout.plan import Plan
     from operations.host import events
-    from operations.host.failures import fail_host as fail
+    from operations.host.failures import fail_host
 
     def travel_somehow(self, host, kind):
         chance = random.Random(f"{seed} {host.name}").random()
         gevent.sleep(chance / 100)
         events.emit(host.name, "stage", stage="smoke")
         if chance < bad * 0.5:
-            fail(host, Failure("HUNG"), "smoke")
+            fail_host(host, Failure("HUNG"), "smoke")
         elif chance < bad * 0.75:
             events.emit(host.name, "unreachable", stage="connect", code="UNREACHABLE", sentence="",
                         remedy="", tail=[])
         elif chance < bad * 0.9:
-            fail(host, Failure("SMOKE_ANSWER"), "smoke")
+            fail_host(host, Failure("SMOKE_ANSWER"), "smoke")
             events.emit(host.name, "rolling-back", release="r")
             events.emit(host.name, "rolled-back", by_hand=False)
         elif chance < bad:
-            fail(host, Failure("CARD_BUSY"), "driver")
+            fail_host(host, Failure("CARD_BUSY"), "driver")
         else:
             events.emit(host.name, "stage-done", stage="smoke", changes=["ask"], seconds=1,
                         driver="")

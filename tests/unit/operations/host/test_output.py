@@ -297,8 +297,8 @@ def test_a_host_that_takes_no_file_holds_the_controller_for_a_bounded_time(
 ) -> None:
     (tmp_path / "x").write_bytes(b"x" * 100)
     monkeypatch.setattr(ssh_stream, "STALL_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(ssh_stream.connection, "stream", lambda *_: Deaf(how))
-    monkeypatch.setattr(ssh_stream.connection, "lost", lambda *_: False)
+    monkeypatch.setattr(ssh_stream.connection, "open_stream", lambda *_: Deaf(how))
+    monkeypatch.setattr(ssh_stream.connection, "is_lost", lambda *_: False)
     host: Any = SimpleNamespace(name="a")
     said = ssh_stream.write_ranges(
         host, tmp_path / "x", "/x", [(0, 100)], ssh_stream.TransferProgress(100)

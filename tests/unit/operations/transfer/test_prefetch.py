@@ -29,12 +29,12 @@ class File:
     """An upload of one file that is whole once somebody says so."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = self.title = kind
-        self.brought: set[str] = set()
+        self.upload_id = self.title = kind
+        self.completed_parts: set[str] = set()
         self.tries = self.under_way = 0
         self.arrives, self.why = Event(), ""
 
-    def fill(self, host: Any, arguments: Any) -> list[str]:
+    def fill_parts(self, host: Any, arguments: Any) -> list[str]:
         self.tries += 1
         with limits.hold_slot(host, "upload ahead"):
             self.under_way += 1
@@ -43,7 +43,7 @@ class File:
             finally:
                 self.under_way -= 1
         if not self.why:
-            self.brought.add(f"{self.kind}.part")
+            self.completed_parts.add(f"{self.upload_id}.part")
         return [self.why] if self.why else []
 
 
@@ -168,7 +168,7 @@ def test_a_block_is_sent_whole_before_the_sender_ends(
             gevent.sleep(0.2)
             sent.append(len(block))
 
-    monkeypatch.setattr(ssh_stream.connection, "stream", lambda *_: Slow())
+    monkeypatch.setattr(ssh_stream.connection, "open_stream", lambda *_: Slow())
     size = 3 * ssh_stream.BLOCK_BYTES
     flying = gevent.spawn(
         ssh_stream.write_ranges, HOST, tmp_path / "x", "/x", [(0, size)], TransferProgress(size)
@@ -205,9 +205,9 @@ def partial(size: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> tuple[
         did.append("send")
         return []
 
-    monkeypatch.setattr(upload, "_receive", receive)
-    monkeypatch.setattr(upload, "_compared", lambda *_: did.append("compare") or (0, []))
-    monkeypatch.setattr("operations.transfer.upload.send", send)
+    monkeypatch.setattr(upload, "_run_place_files", receive)
+    monkeypatch.setattr(upload, "_compare_chunks", lambda *_: did.append("compare") or (0, []))
+    monkeypatch.setattr("operations.transfer.upload.write_ranges", send)
     return upload, did
 
 
@@ -266,7 +266,7 @@ def test_nothing_comes_ahead_of_the_first_that_is_to_do(
     wanted: ReleaseTarget, bare: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = look(wanted, bare)
-    monkeypatch.setattr(stages.weights, "wrong", lambda *_: [])
+    monkeypatch.setattr(stages.weights, "list_unplaced", lambda *_: [])
     first = {stage: found.drift[stage] for stage in ("image", "container")}
     alone = stages.HostPlan(wanted, found.options, bare, {**first})
     assert len(alone.uploads) == 1 and alone.prefetchable == []

@@ -74,7 +74,7 @@ class Told:
     def close(self) -> None:
         self.closed += 1
 
-    def end(self) -> int:
+    def stop(self) -> int:
         self.closed += 1
         return 7
 
@@ -128,12 +128,12 @@ class Clock:
 
 def joined(monkeypatch: pytest.MonkeyPatch, lines: Iterator[str], rate: int = 0) -> Aria2Peer:
     channel = SimpleNamespace(makefile=lambda mode: iter(()), close=lambda: None)
-    monkeypatch.setattr(aria2.connection, "stream", lambda *_: channel)
+    monkeypatch.setattr(aria2.connection, "open_stream", lambda *_: channel)
     monkeypatch.setattr(aria2.gevent, "spawn", lambda *_: None)
     one = Aria2Peer(host(), "p", "aria2c", "6881", rate, "", 1)
     clock = Clock(one, lines)
     monkeypatch.setattr(aria2, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    monkeypatch.setattr(one, "_next", clock.next)
+    monkeypatch.setattr(one, "_wait_for_output", clock.next)
     return one
 
 
