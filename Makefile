@@ -3,12 +3,11 @@ PYTHON ?= python3
 LAB_HOSTS ?= 3
 BIN := .venv/bin
 INVENTORY := inventories/lab.py
-# lanes of tests in labs of their own, beside the one of `make lab`, which has what those need
-faults := LAB_PREFIX=mlulab2- LAB_DIR=.faults/.lab
-rollouts := LAB_PREFIX=mlulab3- LAB_DIR=.rollouts/.lab
+# the lab of a lane of tests, beside that of `make lab`
+lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 
-.PHONY: bench clean docs e2e faults help kills lab lab-down lab-up lint lock rollouts test \
-  test-kernel unit unit-1 unit-2
+.PHONY: bench browser clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
+  servers single test test-kernel unit unit-1 unit-2
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
@@ -39,9 +38,8 @@ lab: lock
 	$(BIN)/pyinfra -y $(INVENTORY) deploy.py
 
 lab-down: .venv/ready
-	@$(faults) $(BIN)/python -m tests.lab down
-	@$(rollouts) $(BIN)/python -m tests.lab down
-	@rm -rf .faults .rollouts
+	@$(foreach lane,$(LANES),$(call lane,$(lane)) $(BIN)/python -m tests.lab down;)
+	@rm -rf .lanes
 	@$(BIN)/python -m tests.lab down --all
 
 docs: .venv/ready
@@ -61,29 +59,46 @@ unit: lint
 unit-1 unit-2: .venv/ready
 	@$(BIN)/pytest tests/unit --splits 2 --group $(@:unit-%=%) --splitting-algorithm least_duration
 
-# a lab that is built waits for downloads, unit tests for the processor; hosts that reboot, rollouts
-# and an emulated host wait for themselves: all beside each other
+# what fails soonest comes first; then what needs hosts, which wait for themselves: side by side
 test: .venv/ready
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit lock
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line unit lock browser
+	@$(MAKE) --no-print-directory --jobs=$(words $(LANES)) --keep-going --assume-old=lock \
+	  $(LANES)
+
+browser: .venv/ready
 	@$(BIN)/pytest tests/browser
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going e2e faults rollouts
 
-e2e: lock
-	@$(BIN)/pytest tests/e2e
+# Lanes of what needs hosts. A file is in one lane: in `servers`, on the lab of `make lab` with a host of
+# each kind, unless it stands in another; those have labs of their own. `single` and `model` have one
+# host with the model; in `light` and `rollouts` hosts have the small release; `kernel` has the core of
+# what needs a real kernel.
+LANES := kernel servers rollouts single model light
+light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
+  tests/e2e/test_bundle.py tests/e2e/test_systems.py
+model := tests/faults/test_kill_points.py tests/e2e/test_recipes.py tests/e2e/test_shapes.py \
+  tests/faults/test_17_18_disks.py
+single := tests/e2e/test_refusals.py $(patsubst %,tests/faults/test_%.py, \
+  3_artifacts 5_6_interrupted 7_power_cut 8_9_13_reboots 11_package_locks 12_module \
+  14_15_16_kernels 23_busy_cards 25_clocks 29_30_two_operators 31_pins 33_34_trees \
+  34_killed_tool 40_41_logins engine_settings silent_docker)
+rollouts := tests/rollout
+kernel := tests/kernel/test_1_install.py
+servers = $(filter-out $(light) $(model) $(single), \
+  $(wildcard tests/e2e/test_*.py tests/faults/test_*.py))
+HOSTS_single := 1
+HOSTS_model := 1
+HOSTS_light := 6
 
-faults: lock
-	$(call apart,tests/faults)
+# the output comes at the end, one lane after the other
+servers: lock
+	@mkdir -p .lanes/$@
+	@$(BIN)/pytest $($@) > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status
 
-# with the core of what needs a real kernel
-rollouts: lock
-	$(call apart,tests/rollout tests/kernel/test_1_install.py)
-
-# in a lab of the target's own; the output comes at the end, one lane after the other
-define apart
-	@mkdir -p .$@/.lab && cp -a .lab/store .lab/upstream .lab/build .lab/releases .$@/.lab
-	@$($@) $(BIN)/python -m tests.lab up --hosts $(LAB_HOSTS) > .$@/output 2>&1; \
-	  $($@) $(BIN)/pytest $(1) >> .$@/output 2>&1; status=$$?; cat .$@/output; exit $$status
-endef
+$(filter-out servers,$(LANES)): lock
+	@mkdir -p .lanes/$@/.lab && cp -a .lab/store .lab/upstream .lab/build .lab/releases .lanes/$@/.lab
+	@export $(call lane,$@); { \
+	  $(if $(HOSTS_$@),$(BIN)/python -m tests.lab up --hosts $(HOSTS_$@) &&) $(BIN)/pytest $($@); \
+	} > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status
 
 test-kernel: .venv/ready
 	@$(BIN)/pytest tests/kernel

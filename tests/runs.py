@@ -109,6 +109,12 @@ def wait_for_rest(host: str) -> str:
     raise AssertionError(f"{host} does not come to rest")
 
 
+def wait_on(host: str, script: str, seconds: float = 120) -> None:
+    """Wait on a host itself until a script succeeds there, which costs less than to ask often."""
+    loop = f"until {{ {script}\n}} >/dev/null 2>&1; do sleep 0.1; done"
+    lab.run(host, f"timeout {seconds:.0f} sh", given=loop, timeout=seconds + 30)
+
+
 def refused(host: str, code: str, *options: str, inventory: str = LAB) -> dict[str, Any]:
     """A run in which this host fails with this code and a remedy. Returns the failure."""
     done = mlufleet("deploy", inventory, "--limit", host, *options)
@@ -136,11 +142,11 @@ def ends_right(host: str, *options: str) -> Done:
     return done
 
 
-def at(host: str, step: str) -> bool:
-    """Whether a step, known by a word of its title, runs on a host now."""
+def wait_for_step(host: str, step: str) -> None:
+    """Wait until a step, known by a word of its title, runs on a host."""
     # what a power cut left has no status either, but no process
     running = (
         'for job in *; do grep -qs "$job/main" "/proc/$(cat "$job/pid")/cmdline" && '
         'cut -f4 "$job/who"; done'
     )
-    return step in lab.run(host, f"cd /var/lib/mlufleet/jobs && {running}", check=False)
+    wait_on(host, f"cd /var/lib/mlufleet/jobs && {{ {running}; }} | grep -q {step}")

@@ -15,6 +15,12 @@ INCOMING = "/var/lib/mlufleet/incoming"
 FORGET = f"docker rm -f light; docker image rm -f registry.lab/light:v1; rm -f {INCOMING}/*"
 
 
+def deploy_light() -> None:
+    """Put the host on the small release: it has a driver, whatever it was before."""
+    done = mlufleet("deploy", LAB, "--limit", HOST, "--data", f"release={RELEASES}/light.yml")
+    assert done.status == 0, done.output
+
+
 @dataclass(frozen=True)
 class Big:
     """:param options: of a run that wants it"""

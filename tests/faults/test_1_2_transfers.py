@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.checksum.chunks import CHUNK_BYTES as PIECE
-from tests.faults.big import FORGET, HOST, INCOMING, Big
+from tests.faults.big import FORGET, HOST, INCOMING, Big, deploy_light
 from tests.lab import hosts as lab
+from tests.lab import traffic
 from tests.runs import Done, begin, report_in
 
-#: of the archive's padding: some seconds of a fast connection
-PADDING = 320 << 20
+#: of the archive's padding, and MiB/s of the connection: some seconds
+PADDING, RATE = 160 << 20, 40
 #: bytes that may be between the two ends when a connection is cut
 UNDERWAY = 24 << 20
 #: more bytes than the smoke test's own files have, which a host may lack
@@ -23,6 +24,7 @@ OTHERS = 1 << 16
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Big:
+    deploy_light()
     return Big.made(tmp_path_factory.mktemp("big"), PADDING)
 
 
@@ -30,7 +32,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Big:
 def big(release: Big) -> Iterator[Big]:
     """On a host that has neither its image nor a part of it."""
     lab.run(HOST, FORGET, check=False)
-    yield release
+    with traffic.slow(RATE, HOST):
+        yield release
     lab.run(HOST, FORGET, check=False)
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from fleet.checksum.chunks import CHUNK_BYTES as PIECE
 from mlufleet.journal import journal
-from tests.faults.big import FORGET, HOST, INCOMING, Big
+from tests.faults.big import FORGET, HOST, INCOMING, Big, deploy_light
 from tests.faults.drivers import loaded
 from tests.lab import hosts as lab
 from tests.lab import traffic
-from tests.runs import LAB, SITE, Done, ends_right, mlufleet, until
+from tests.runs import LAB, SITE, Done, mlufleet, until
 
 PADDING = 40 << 20
 #: a driver that the host has not, and gets by a reboot
@@ -27,14 +27,15 @@ fcntl(F, F_SETLK, $lock) or die $!; sleep '"""
 
 
 @pytest.fixture(scope="module")
-def other(provisioned: Done, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Big]:
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Big]:
     """A host that has neither this release's image nor its driver."""
+    deploy_light()
     assert loaded(HOST) == "5.10.10"
     lab.run(HOST, FORGET, check=False)
     yield Big.made(tmp_path_factory.mktemp("other"), PADDING, OTHER)
     lab.run(HOST, FORGET, check=False)
     if loaded(HOST) != "5.10.10":
-        ends_right(HOST)
+        deploy_light()
 
 
 def hold(seconds: int) -> None:

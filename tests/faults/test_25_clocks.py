@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab import hosts as lab
-from tests.runs import LAB, Done, begin, ends_right, mlufleet, refused, report_in, until
+from tests.runs import LAB, Done, begin, ends_right, mlufleet, refused, report_in, wait_on
 
 HOST = "u1604"
 DATE = "/usr/local/bin/date"  # the hosts of the lab share a kernel, and its clock
@@ -48,7 +48,7 @@ def test_25_a_clock_that_is_set_in_the_middle_of_a_run_makes_no_duration_wrong(
     provisioned: Done, years: int
 ) -> None:
     run = begin("--limit", HOST, "--data", "smoke=always")
-    until(lambda: lab.run(HOST, f"pkill -STOP -f {STEP} && echo stopped", check=False))
+    wait_on(HOST, f"pkill -STOP -f {STEP}")
     try:
         with off(HOST, years):
             held = mlufleet("lock-status", LAB, "--limit", HOST)

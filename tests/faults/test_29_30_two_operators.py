@@ -11,7 +11,17 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, LAB, Done, at, begin, ends_right, mlufleet, refused, until
+from tests.runs import (
+    CONTAINER,
+    LAB,
+    Done,
+    begin,
+    ends_right,
+    mlufleet,
+    refused,
+    wait_for_step,
+    wait_on,
+)
 
 LOCK = "/var/lib/mlufleet/lock"
 STEP = "'^python .*inference'"  # the model's own process, not the shells that wait for it
@@ -23,9 +33,9 @@ RUNNING = "systemctl list-units --no-legend 'mlufleet-*' | grep -c running"
 def at_work(host: str) -> Iterator[subprocess.Popen[str]]:
     """A run in the middle of a step that does not end before the test is through with it."""
     run = begin("--limit", host, *ASK)
-    until(lambda: at(host, "asking"))
+    wait_for_step(host, "asking")
     # it alone, once it is there: a paused container would hold up whoever looks at it
-    until(lambda: lab.run(host, f"pkill -STOP -f {STEP} && echo stopped", check=False))
+    wait_on(host, f"pkill -STOP -f {STEP}")
     try:
         yield run
     finally:
@@ -57,7 +67,7 @@ def test_4_30_a_killed_run_is_followed_and_its_step_is_not_started_twice(
     lab.run("u1604", f"docker rm -f {CONTAINER}")
     before = lab.run("u1604", "cat /var/lib/mlufleet/audit.log")
     first = begin("--limit", "u1604")
-    until(lambda: at("u1604", "pip"))
+    wait_for_step("u1604", "pip")
     killed = lab.run("u1604", f"cut -f1 {LOCK}")
     kill(first)
     assert int(lab.run("u1604", RUNNING)) == 1  # it outlives its controller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.test_33_34_trees import CONTENT, HOST
 from tests.lab import hosts as lab
-from tests.runs import LAB, WORK, Done, begin, ends_right, mlufleet, report_in, until
+from tests.runs import LAB, WORK, Done, begin, ends_right, mlufleet, report_in, wait_on
 
 TREE = f"{WORK}/transformers_mlu"
 TOOL = "'^/torch/venv3/pytorch/bin/python .*torch_gpu2mlu'"  # not the shell that looks
@@ -18,13 +18,7 @@ def test_34_a_migration_whose_tool_was_killed_is_no_migration_and_is_done_again(
     lab.run(HOST, f"rm {STAMPS}/tree-transformers")
     run = begin("--limit", HOST)
     # it has begun to write
-    until(
-        lambda: lab.run(
-            HOST,
-            f"[ -e {STAMPS}/tree-transformers.running ] && [ -d {TREE} ] && pgrep -f {TOOL}",
-            check=False,
-        )
-    )
+    wait_on(HOST, f"[ -e {STAMPS}/tree-transformers.running ] && [ -d {TREE} ] && pgrep -f {TOOL}")
     lab.run(HOST, f"pkill -KILL -f {TOOL}")
     said, _ = run.communicate(timeout=120)
     failure = report_in(said)["hosts"][HOST]["failure"]

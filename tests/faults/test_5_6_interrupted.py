@@ -7,14 +7,14 @@ import signal
 import time
 
 from tests.lab import hosts as lab
-from tests.runs import LAB, Done, at, begin, ends_right, mlufleet, report_in, until
+from tests.runs import LAB, Done, begin, ends_right, mlufleet, report_in, wait_for_step
 
 ASK = ("--data", "smoke=always")
 
 
 def test_5_ctrl_c_once_lets_the_running_step_end_and_gives_the_host_back(provisioned: Done) -> None:
     run = begin("--limit", "u1604", *ASK)
-    until(lambda: at("u1604", "asking"))
+    wait_for_step("u1604", "asking")
     os.killpg(run.pid, signal.SIGINT)
     output = run.communicate(timeout=120)[0]
     assert run.returncode == 130, output
@@ -28,7 +28,7 @@ def test_5_ctrl_c_once_lets_the_running_step_end_and_gives_the_host_back(provisi
 
 def test_5_ctrl_c_twice_stops_at_once_and_still_gives_the_host_back(provisioned: Done) -> None:
     run = begin("--limit", "u1604", *ASK)
-    until(lambda: at("u1604", "asking"))
+    wait_for_step("u1604", "asking")
     os.killpg(run.pid, signal.SIGINT)
     time.sleep(0.5)
     os.killpg(run.pid, signal.SIGINT)
@@ -43,7 +43,7 @@ def test_5_ctrl_c_twice_stops_at_once_and_still_gives_the_host_back(provisioned:
 def test_6_a_network_that_is_gone_for_a_while_loses_no_step(provisioned: Done) -> None:
     before = lab.run("u1604", "cat /var/lib/mlufleet/audit.log")
     run = begin("--limit", "u1604", *ASK)
-    until(lambda: at("u1604", "asking"))
+    wait_for_step("u1604", "asking")
     lab.run("u1604", "ip link set eth0 down")
     try:
         time.sleep(90)

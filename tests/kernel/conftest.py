@@ -15,7 +15,7 @@ DRIVEN = "driven"
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[None]:
+def vm_host() -> Iterator[None]:
     """The host is there and has been booted once; afterwards it rests with its bare state."""
     vm.up()
     yield
@@ -23,13 +23,13 @@ def lab() -> Iterator[None]:
 
 
 @pytest.fixture
-def bare(lab: None) -> None:
+def bare(vm_host: None) -> None:
     """No driver yet."""
     machine.restore(vm.BARE)
 
 
 @pytest.fixture(scope="session")
-def first(lab: None) -> Done:
+def first(vm_host: None) -> Done:
     """The run that the bare host gets its driver by; what it makes of the host is kept."""
     machine.restore(vm.BARE)
     done = right()

@@ -27,7 +27,7 @@ SIGNER = "modinfo -F signer {}"
 
 
 @pytest.fixture(scope="module")
-def enforcing(lab: None) -> Iterator[None]:
+def enforcing(vm_host: None) -> Iterator[None]:
     """A bare host whose firmware checks what it starts; afterwards it does not any more."""
     machine.restore(vm.BARE)
     machine.run("sync")

@@ -13,7 +13,7 @@ from tests.lab.vm import up as vm
 SPANS = {"driver": 40, "image": 12, "container": 8, "packages": 8, "smoke": 20}
 
 
-def test_a_host_struck_in_every_stage_becomes_what_one_run_alone_makes(lab: None) -> None:
+def test_a_host_struck_in_every_stage_becomes_what_one_run_alone_makes(vm_host: None) -> None:
     kernel = f"dpkg --audit; dkms status; modinfo -F vermagic {module()}; lsmod | cut -d' ' -f1"
     target = Target(
         machine.NAME,

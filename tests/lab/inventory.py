@@ -43,6 +43,11 @@ def write(members: list[Host]) -> None:
     for source in SOURCES.glob("*.yml"):
         replace(paths.RELEASES / source.name, source.read_text())
     replace(paths.INVENTORY, text)
+    link_commands()
+
+
+def link_commands() -> None:
+    """Make the project's commands run in the folder that holds the lab, where that is another."""
     for name in COMMANDS if paths.PROJECT != paths.SOURCE else ():
         link = paths.PROJECT / name
         if not link.is_symlink():

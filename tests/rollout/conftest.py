@@ -2,22 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab import up
+from tests.lab import hosts, up
+from tests.lab.fleet import KINDS, fleet
 from tests.rollout.fleet import LIGHT, NEXT, SIZE, Settled, answers, mostly, rollout
 from tests.runs import RELEASES, SITE, mlufleet
 
 
 @pytest.fixture(scope="session")
-def lab() -> None:
-    """The lab with its whole fleet up, and its releases locked."""
-    up.up(SIZE)
+def fleet_up() -> None:
+    """The fleet is up, beside the lab's first hosts if these are, and its releases are locked."""
+    there, members = hosts.found(), fleet(SIZE)
+    first, rest = members[: len(KINDS)], members[len(KINDS) :]
+    up.up(0, [*(host for host in first if host.name in there), *rest])
     for release in sorted((SITE / RELEASES).glob("*.yml")):
         done = mlufleet("lock", str(release), "--store", ".lab/store", "--quiet")
         assert done.status == 0, done.output
 
 
 @pytest.fixture
-def settled(lab: None) -> Settled:
+def settled(fleet_up: None) -> Settled:
     """Every host of the fleet is on one small release, whatever a test before left."""
     now = mostly()
     done = rollout(now.release, "--window", "4", "--max-fail", "100%", "--canary", "0")

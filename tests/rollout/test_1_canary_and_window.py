@@ -22,7 +22,7 @@ from tests.rollout.fleet import (
 from tests.runs import SITE, mlufleet
 
 
-def test_bare_hosts_come_to_answer_canaries_first_and_so_many_at_once(lab: None) -> None:
+def test_bare_hosts_come_to_answer_canaries_first_and_so_many_at_once(fleet_up: None) -> None:
     options = ("--canary", "2", "--window", "3", "--max-fail", "0")
     done = rollout(LIGHT.release, *options, "--data", "smoke=always")
     assert sorted(begun(done)) == sorted(FLEET)

@@ -63,6 +63,7 @@ def write() -> None:
         "cards": len(disk.KIND.cards),
     }
     inventory.replace(INVENTORY, yaml.safe_dump({"hosts": {machine.NAME: entry}}, sort_keys=False))
+    inventory.link_commands()
     RELEASES.mkdir(parents=True, exist_ok=True)
     for source in sorted(SOURCES.glob("*.yml")):
         inventory.replace(RELEASES / source.name, source.read_text())
