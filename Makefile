@@ -7,14 +7,16 @@ INVENTORY := inventories/lab.py
 lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 
 .PHONY: bench browser clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
-  servers single test test-kernel unit unit-1 unit-2
+  servers single test test-kernel unit unit-fleet unit-mlufleet \
+  unit-operations unit-python
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
 	@echo "make lab-down  remove the lab and all it built"
 	@echo "make test      lint, types, unit and browser tests, end-to-end and fault tests on the lab"
 	@echo "make test-kernel  install, upgrade and reboot a host with a kernel of its own (qemu, an hour)"
-	@echo "make unit      what needs no lab"
+	@echo "make unit      lint, types and what needs no lab"
+	@echo "make unit-python  the unit tests on other versions (PYTHONS=\"python3.10 python3.12\")"
 	@echo "make docs      write the generated pages and build docs/ as a site"
 	@echo "make bench     what runs and transfers cost (an hour; BENCHES=\"noop peers\": these alone)"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
@@ -51,13 +53,33 @@ lint: .venv/ready
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python tools/structure.py
 
-# in two processes, as each test waits for processes of its own
-unit: lint
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target unit-1 unit-2
+# beside each other, as each waits for processes of its own
+unit: .venv/ready
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going --output-sync=target \
+	  lint unit-operations unit-mlufleet unit-fleet
 
-unit-1 unit-2: .venv/ready
-	@$(BIN)/pytest tests/unit --splits 2 --group $(@:unit-%=%) --splitting-algorithm least_duration
+unit-fleet unit-operations: .venv/ready
+	@$(BIN)/pytest tests/unit/$(@:unit-%=%)
+
+unit-mlufleet: .venv/ready
+	@$(BIN)/pytest tests/unit --ignore tests/unit/fleet --ignore tests/unit/operations
+
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+unit-python:
+	@for python in $(PYTHONS); do \
+	  $$python -c '' 2>/dev/null || { echo "$$python: skipped, it is not installed"; continue; }; \
+	  echo "$$python: $$($$python --version)"; folder=.pythons/$${python##*/}; \
+	  cmp -s requirements.lock $$folder/ready || { \
+	    $$python -m venv --clear $$folder && \
+	    $$folder/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	      -r requirements.lock && \
+	    $$folder/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	      --no-build-isolation --editable . && \
+	    cp requirements.lock $$folder/ready; } || exit $$?; \
+	  $$folder/bin/python -m pytest tests/unit || exit $$?; \
+	done
 
 # what fails soonest comes first; then what needs hosts, which wait for themselves: side by side
 test: .venv/ready
@@ -115,4 +137,4 @@ bench: lock
 	  echo ".lab/figures/$$bench.json"; done
 
 clean:
-	rm -rf .venv .site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .pythons .site .mypy_cache .import_linter_cache .ruff_cache .pytest_cache

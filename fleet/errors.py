@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from typing_extensions import override
+
 from fleet import error_patterns
 from fleet.text import sanitize
 
@@ -431,6 +433,7 @@ class InvalidInput(Exception):
     What it quotes of them is shown as text.
     """
 
+    @override
     def __str__(self) -> str:
         return sanitize.escape_text(super().__str__())
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 #: levels of nesting, and values after every alias is written out; no true file comes near
 MAX_DEPTH, MAX_VALUES = 50, 100_000
@@ -47,6 +48,7 @@ class StrictLoader(yaml.SafeLoader):
         #: node -> values and levels in it, aliases written out
         self._measured: dict[yaml.Node, tuple[int, int]] = {}
 
+    @override
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if self._depth == MAX_DEPTH:
@@ -82,6 +84,7 @@ class StrictLoader(yaml.SafeLoader):
             )
         self._measured[node] = size, levels
 
+    @override
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep=deep)
@@ -89,6 +92,7 @@ class StrictLoader(yaml.SafeLoader):
             kind = node.tag.rpartition(":")[2]  # PyYAML lets through what int() or date() say
             raise make_error(node, f"{node.value!r} is not a {kind}: {error}") from error
 
+    @override
     def construct_yaml_int(self, node: yaml.Node) -> int:
         if not DECIMAL_PATTERN.fullmatch(node.value) or len(node.value) > 30:
             raise make_error(

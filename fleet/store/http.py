@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from typing_extensions import override
+
 from fleet.documents import atomic_write
 from fleet.text.redact import hide_credentials
 
@@ -44,6 +46,7 @@ class _RedirectHandler(urllib.request.HTTPRedirectHandler):
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._warn = warn
 
+    @override
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:

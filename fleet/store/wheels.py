@@ -14,6 +14,7 @@ from packaging import tags, utils
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
+from typing_extensions import override
 
 from fleet.errors import InvalidInput
 from fleet.release.model import Packages
@@ -119,6 +120,7 @@ class PythonTarget:
         machine = PYTHON_MACHINES.get(image.architecture, "x86_64")
         return cls(image.python_version, machine, image.glibc_version)
 
+    @override
     def __str__(self) -> str:
         libc = f", glibc {self.glibc}" if self.glibc else ""
         return f"Python {self.version} on {self.machine}{libc}"

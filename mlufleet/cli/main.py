@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from typing_extensions import override
 
 from fleet.errors import FAILURE_TABLE, ExitStatus, InvalidInput, render_reference
 from fleet.text import suggestions
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 class MainGroup(click.Group):
     """Turns wrong input into one clear message and exit status 3."""
 
+    @override
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -38,6 +40,7 @@ class MainGroup(click.Group):
             raise InvalidInput(f"no command {args[0]}{near}")
         return super().resolve_command(ctx, args)
 
+    @override
     def invoke(self, ctx: click.Context) -> object:
         interrupts.protect_standard_streams()
         try:

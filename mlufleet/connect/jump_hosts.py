@@ -20,6 +20,7 @@ from gevent.lock import BoundedSemaphore
 from paramiko import Channel, SSHException
 from paramiko import SSHClient as ParamikoClient
 from pyinfra.connectors.sshuserclient.client import SSHClient, get_host_keys, get_ssh_config
+from typing_extensions import override
 
 from fleet.inventory.ssh_transport import make_fast_transport
 
@@ -60,6 +61,7 @@ class CommandError(SSHException):
 class LimitedClient(ParamikoClient):
     """The last part of a login, when ssh_config has been read."""
 
+    @override
     def connect(self, hostname: str, **config: Any) -> None:  # type: ignore[override]
         config["port"] = int(config.get("port") or 22)  # ssh_config's is text
         config.setdefault("transport_factory", make_fast_transport)
@@ -79,6 +81,7 @@ class LimitedClient(ParamikoClient):
                 raise TimeoutError(f"it answers, but not as SSH within {seconds} s") from error
             raise
 
+    @override
     def close(self) -> None:
         super().close()
         way, self.sock = getattr(self, "sock", None), None
@@ -92,6 +95,7 @@ class LimitedClient(ParamikoClient):
 class HostClient(SSHClient, LimitedClient):
     """A host of the inventory."""
 
+    @override
     def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
         token = _known_hosts_file.set(given.get("_pyinfra_ssh_known_hosts_file"))
         try:
@@ -103,6 +107,7 @@ class HostClient(SSHClient, LimitedClient):
 class JumpHostClient(SSHClient, LimitedClient):
     """A jump host: its key has to be a known one."""
 
+    @override
     def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
         self.name = hostname
         self.config_file = given.get("_pyinfra_ssh_config_file")
@@ -116,6 +121,7 @@ class JumpHostClient(SSHClient, LimitedClient):
         with _extend_chain(hostname), _jump_errors(hostname):
             super().connect(hostname, **given)  # type: ignore[no-untyped-call]
 
+    @override
     def gateway(
         self,
         hostname: str,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True)
 class HostCount:
@@ -32,5 +34,6 @@ class HostCount:
         """Hosts of ``total``: what may be worked on at once. None would never end."""
         return max(1, self.resolve(total))
 
+    @override
     def __str__(self) -> str:
         return f"{self.value}{'%' if self.percent else ''}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyinfra.api import FactBase, Host, StringCommand
+from typing_extensions import override
 
 from fleet.errors import InvalidInput
 from fleet.release import host_paths, snapshot
@@ -21,9 +22,11 @@ from operations.stages import HostPlan
 class TextFile(FactBase[str]):
     """A text file of a host; "" when it cannot be read."""
 
+    @override
     def command(self, path: str) -> StringCommand:
         return StringCommand(script_command("read", path), "||", "true")
 
+    @override
     def process(self, output: list[str]) -> str:
         return (decode_content(output) or b"").decode(errors="replace")
 

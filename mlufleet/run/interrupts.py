@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 
+from typing_extensions import override
+
 #: seconds in which one request to stop may come twice: a service manager tells every process, and
 #: `mlufleet` passes on what it was told
 DUPLICATE_WINDOW_S = 2
@@ -47,6 +49,7 @@ class _DurableStream(io.FileIO):
     """A standard stream that outlives its reader: what nobody reads is no reason to leave hosts
     in the middle of their work."""
 
+    @override
     def write(self, data: object) -> int:
         try:
             return super().write(data)  # type: ignore[arg-type]

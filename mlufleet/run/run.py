@@ -18,6 +18,7 @@ from typing import Any
 from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Host
 from pyinfra.api.state import State
+from typing_extensions import override
 
 from fleet.errors import DEFERRED_CODES, Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
@@ -61,6 +62,7 @@ class HostLog(logging.Handler):
         """A connection begins now; without this word, all of them begin with the run."""
         self._connect_started[host] = time.monotonic()
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
         line = sanitize.escape_line(sanitize.ANSI_STYLES.sub("", record.getMessage()).strip())
         if match := re.match(r"\[([^\]]+)\]\s*(.*)", line):
@@ -82,6 +84,7 @@ class HostLog(logging.Handler):
 class HostCleanup(BaseStateCallback):
     """Gives each host back before its connection goes: the lock, then the sudo password."""
 
+    @override
     @staticmethod
     def host_disconnect(state: State, host: Host) -> None:
         def released() -> None:

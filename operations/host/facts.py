@@ -6,6 +6,8 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from typing_extensions import override
+
 from fleet.release import compatibility, operating_systems
 from fleet.text import sanitize
 from operations.engine_storage import EngineStorage
@@ -41,6 +43,7 @@ class CardUser:
     supervisor: str = ""
     supervisor_name: str = ""
 
+    @override
     def __str__(self) -> str:
         said = {
             "pod": f", pod {self.supervisor_name}: kubelet starts it again",
