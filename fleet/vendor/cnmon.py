@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+#: state of a card whose core works, in the driver's own words
+CARD_RUNNING = "CN_RUNNING"
 _HEADER = re.compile(r"\|\s*CNMON v?(\d+(?:\.\d+)+)\s+(?:Driver\s+v?(\S+)\s+)?\|")
 _FIRST_ROW = re.compile(
     r"\|\s*(\d+)\s+\S+\s+(\S+)\s+v?(\S+)\s*\|\s*([^|]*?)\s*\|\s*(\S+)\s+(\S+)\s*\|"

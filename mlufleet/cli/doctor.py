@@ -1,42 +1,44 @@
-"""How hosts are, from the report of a run that only looked."""
+"""The health of hosts, from the report of a run that only probed them."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fleet.errors import ExitStatus
 from mlufleet.report import host_ranges, table
+from mlufleet.report.model import HostReport, Report
 from mlufleet.report.table import Column, print_line
 from mlufleet.report.terminal import describe_cards, host_notes, print_failures
 
 
-def is_healthy(host: dict[str, Any]) -> bool:
+def is_healthy(host: HostReport) -> bool:
     """Seen, nothing to do, nothing refused."""
-    return bool(host["status"] == "ok")
+    return host.status == "ok"
 
 
-def exit_status(report: dict[str, Any]) -> ExitStatus:
+def exit_status(report: Report) -> ExitStatus:
     """2: some host is not healthy; 4: all that are not are unreachable."""
-    sick = [host for host in report["hosts"].values() if not is_healthy(host)]
-    if report["interrupted"]:
+    sick = [host for host in report.hosts.values() if not is_healthy(host)]
+    if report.interrupted:
         return ExitStatus.INTERRUPTED
     if not sick:
         return ExitStatus.OK
-    unreachable = all(host["status"] == "unreachable" for host in sick)
+    unreachable = all(host.status == "unreachable" for host in sick)
     return ExitStatus.UNREACHABLE if unreachable else ExitStatus.FAILED
 
 
-def probe_exit_status(report: dict[str, Any]) -> ExitStatus:
+def probe_exit_status(report: Report) -> ExitStatus:
     """The same of a question that only a look at each host answers, whatever the host is like."""
-    if report["interrupted"]:
+    if report.interrupted:
         return ExitStatus.INTERRUPTED
-    unseen = {host["status"] for host in report["hosts"].values() if not host["versions"]}
+    unseen = {host.status for host in report.hosts.values() if not host.versions}
     if not unseen:
         return ExitStatus.OK
     return ExitStatus.UNREACHABLE if unseen == {"unreachable"} else ExitStatus.FAILED
 
 
-def health_by_host(report: dict[str, Any]) -> dict[str, Any]:
+def health_by_host(report: Report) -> dict[str, Any]:
     """What `mlufleet doctor --json` prints, a mapping for each host."""
     kept = (
         "wanted",
@@ -51,9 +53,10 @@ def health_by_host(report: dict[str, Any]) -> dict[str, Any]:
         "notes",
         "validation",
     )
+    fields = {name: asdict(host) for name, host in sorted(report.hosts.items())}
     return {
-        name: {"healthy": is_healthy(host), **{key: host[key] for key in kept}}
-        for name, host in sorted(report["hosts"].items())
+        name: {"healthy": is_healthy(report.hosts[name]), **{key: host[key] for key in kept}}
+        for name, host in fields.items()
     }
 
 
@@ -69,10 +72,10 @@ HEALTH_COLUMNS = (
 )
 
 
-def print_health(report: dict[str, Any]) -> None:
+def print_health(report: Report) -> None:
     """The same as a table, and what hosts would need, stage by stage."""
-    on = table.console()
-    hosts = host_ranges.sort_hosts(report)
+    on = table.make_console()
+    hosts = report.sorted_hosts()
     table.print_table(
         on,
         "",
@@ -85,7 +88,7 @@ def print_health(report: dict[str, Any]) -> None:
     drift = (
         (name, f"{stage}: {'; '.join(words)}")
         for name, host in hosts
-        for stage, words in host["drift"].items()
+        for stage, words in host.drift.items()
     )
     for line in (
         *host_ranges.group_lines(host_notes(hosts), len(hosts)),
@@ -94,25 +97,21 @@ def print_health(report: dict[str, Any]) -> None:
         print_line(on, line)
 
 
-def _health_row(host: dict[str, Any]) -> list[str]:
-    said = host["versions"]
-    health = "healthy" if is_healthy(host) else (host["failure"] or {}).get("code", "drift")
-    holder = (host["lock"] or {}).get("operator") or ""
+def _health_row(host: HostReport) -> list[str]:
+    versions = host.versions
+    failed = host.failure.code if host.failure else "drift"
     return [
-        health,
-        *(str(said.get(key, "")) for key in ("os", "kernel", "driver")),
+        "healthy" if is_healthy(host) else failed,
+        *(str(versions.get(key, "")) for key in ("os", "kernel", "driver")),
         describe_cards(host),
-        str(said.get("engine", "")),
-        holder,
+        str(versions.get("engine", "")),
+        host.lock.operator if host.lock else "",
     ]
 
 
-UNKNOWN_HOLDER = {"operator": "?", "run": "?", "since": "?", "why": "", "lease": 0, "age": 0}
-
-
-def describe_locks(report: dict[str, Any]) -> list[str]:
+def describe_locks(report: Report) -> list[str]:
     """A line for each host, or for those that are alike: free, or who holds it since when, why."""
-    hosts = host_ranges.sort_hosts(report)
+    hosts = report.sorted_hosts()
     return list(
         host_ranges.group_lines(
             ((name, _describe_lock(host)) for name, host in hosts), len(hosts), len(hosts)
@@ -120,16 +119,14 @@ def describe_locks(report: dict[str, Any]) -> list[str]:
     )
 
 
-def _describe_lock(host: dict[str, Any]) -> str:
-    lock = host["lock"]
-    if host["status"] == "unreachable" or not host["versions"]:
-        return f"unknown: {host['failure']['sentence'] if host['failure'] else 'not looked at'}"
+def _describe_lock(host: HostReport) -> str:
+    lock = host.lock
+    if host.status == "unreachable" or not host.versions:
+        return f"unknown: {host.failure.sentence if host.failure else 'not probed'}"
     if lock is None:
         return "free"
-    # a journal of another version may lack some of it
-    lock = {**UNKNOWN_HOLDER, **{key: value for key, value in lock.items() if value is not None}}
-    life = "alive" if lock["age"] <= lock["lease"] else "dead"
+    life = "alive" if lock.age <= lock.lease else "dead"
     return (
-        f"held by {lock['operator']}, run {lock['run']}, since {lock['since']}, "
-        f"last seen {lock['age']} s ago ({life}): {lock['why']}"
+        f"held by {lock.operator or '?'}, run {lock.run or '?'}, since {lock.since or '?'}, "
+        f"last seen {lock.age} s ago ({life}): {lock.why}"
     )

@@ -17,6 +17,8 @@ from mlufleet.run import launcher
 
 if TYPE_CHECKING:
     from fleet.vendor.validation_suite import Baseline
+    from mlufleet.journal.events import ValidationRecord
+    from mlufleet.report.model import Report
 
 LEVEL_OPTION = click.option(
     "--level",
@@ -70,17 +72,17 @@ def validate(
     from fleet.vendor import validation_suite
 
     report = _run_suite(inventory, level, destructive, again, *options)
-    results = {name: host["validation"] for name, host in sorted(report["hosts"].items())}
+    results = {name: host.validation for name, host in report.sorted_hosts()}
     if as_json:
-        click.echo(json.dumps(results, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(results, indent=1, ensure_ascii=False, default=vars))
     else:
         _print_results(results)
     passed = all(
-        test["verdict"] == validation_suite.PASSED
+        test.verdict == validation_suite.PASSED
         for host in results.values()
         for test in host.values()
     )
-    sys.exit(report["exit"] or (ExitStatus.OK if passed else ExitStatus.FAILED))
+    sys.exit(report.exit or (ExitStatus.OK if passed else ExitStatus.FAILED))
 
 
 @click.command(context_settings=launcher.PASS_THROUGH)
@@ -129,8 +131,8 @@ def golden(
     report = _run_suite(
         inventory, level, destructive, True, *options, "--limit", host, "--data", "golden="
     )
-    if report["exit"] or host not in report["hosts"]:
-        sys.exit(report["exit"] or ExitStatus.INVALID)
+    if report.exit or host not in report.hosts:
+        sys.exit(report.exit or ExitStatus.INVALID)
     model, good = capture_baseline(host, report)
     if path.exists():
         kept = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
@@ -145,17 +147,16 @@ def golden(
     click.echo(f"{path}: {model}, {count} rates of {host}")
 
 
-def capture_baseline(name: str, report: dict[str, Any]) -> tuple[str, Baseline]:
+def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
     """Card model and rates of a host, from a report.
 
     :raises InvalidInput: a test failed, none gave a rate, or the cards are of several models
     """
     from fleet.vendor import validation_suite
-    from mlufleet.report import model as report_model
 
-    host = report_model.parse_report(report).hosts[name]
+    host = report.hosts[name]
     models = set(host.models.values())
-    if len(models) != 1 or len(host.models) != host.count:
+    if len(models) != 1 or len(host.models) != host.card_count:
         said = ", ".join(sorted(models)) or "none is known"
         raise InvalidInput(f"{name}: its cards are not all of one known model ({said})")
     bad = [
@@ -171,7 +172,7 @@ def capture_baseline(name: str, report: dict[str, Any]) -> tuple[str, Baseline]:
     if bad or not rates:
         said = "; ".join(bad) or "no test that ran gave a rate"
         raise InvalidInput(f"{name} is no host to go by: {said}")
-    driver = host.versions.get("driver", "")
+    driver = str(host.versions.get("driver", ""))
     good = validation_suite.Baseline(host=name, driver=driver, taken=time.time(), rates=rates)
     return models.pop(), good
 
@@ -199,7 +200,7 @@ def _run_suite(inventory: str, level: int, destructive: bool, again: bool, *opti
     return launcher.run_deploy(inventory, (*data, *options))
 
 
-def _print_results(results: dict[str, dict[str, dict[str, Any]]]) -> None:
+def _print_results(results: dict[str, dict[str, ValidationRecord]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -214,7 +215,7 @@ def _print_results(results: dict[str, dict[str, dict[str, Any]]]) -> None:
     }
     table = Table("host", "test", "verdict", "why")
     every = [
-        (name, (plugin, test["verdict"], test["why"]))
+        (name, (plugin, test.verdict, test.why))
         for name, tests in results.items()
         for plugin, test in tests.items()
     ]

@@ -255,10 +255,10 @@ def show_report(run: str) -> None:
     \b
     Example:  mlufleet report 20260314-091502-4711
     """
+    from mlufleet.journal.run_folders import find_run
     from mlufleet.report import derive, publish, terminal
-    from mlufleet.rollout.status import find_run_folder
 
-    folder = find_run_folder(run)
+    folder = find_run(run)
     try:
         found = derive.write_report(folder, newest=False)
         publish.write_exports(found, folder)

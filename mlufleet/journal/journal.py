@@ -1,4 +1,7 @@
-"""A run's events, appended before the next step starts; the report is only derived from them."""
+"""The journal of a run: every event is on disk before the next step starts.
+
+The report is derived from the journal and from nothing else, so a run that was killed has one too.
+"""
 
 from __future__ import annotations
 
@@ -9,64 +12,92 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fleet.errors import InvalidInput
-from fleet.text import sanitize
-from mlufleet.journal import event_fields
+from mlufleet.journal import events
+from mlufleet.journal.events import Event, RunStarted
 
+#: folder of all runs, relative to the working directory
 RUNS = Path("runs")
-#: bytes that are to be free where it is, when a run begins
+#: name of a journal in the folder of its run
+JOURNAL_FILE = "journal.jsonl"
+#: a run is refused if its file system has less free space
 MIN_FREE_BYTES = 1 << 20
 
 
 def new_run_id() -> str:
-    """A name for a run that begins now: also another machine's, in the same second, is another.
+    """Return a unique name for a run that begins now.
 
-    Hosts know their holder by it; a process id is small, and equal in every container.
+    Hosts know the holder of their lock by this name. It is not made of a process ID, which is
+    small, and the same in every container.
     """
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.randbelow(10**9):09}"
 
 
 def check_writable() -> None:
-    """:raises InvalidInput: a run could not keep its journal"""
-    place = RUNS if RUNS.exists() else RUNS.absolute().parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+    """Check that a run could keep its journal.
+
+    Raises:
+        InvalidInput: The folder cannot be written to, or its file system is full.
+    """
+    folder = RUNS if RUNS.exists() else RUNS.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidInput(
-            f"{RUNS.absolute()}: no folder that can be written to, which a run "
-            "needs for its journal and report"
+            f"{RUNS.absolute()}: not a writable folder; a run needs it for its journal and report"
         )
-    free = os.statvfs(place)
+    free = os.statvfs(folder)
     if free.f_blocks and free.f_bavail * free.f_frsize < MIN_FREE_BYTES:
         raise InvalidInput(
-            f"{RUNS.absolute()}: less than {MIN_FREE_BYTES >> 20} MiB are free, which a run "
-            "needs for its journal and report"
+            f"{RUNS.absolute()}: less than {MIN_FREE_BYTES >> 20} MiB free; a run needs this for "
+            "its journal and report"
         )
 
 
 def make_run_folder(path: Path) -> Path:
-    """A run's folder, made: it is nobody else's, whatever the umask is."""
+    """Create the folder of a run, which only its user can read, whatever the umask is.
+
+    Args:
+        path: The folder; it may exist.
+
+    Returns:
+        The same path.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
 def open_for_append(path: Path) -> int:
-    """A file of a run, open to append: no other user reads it, and no link is followed."""
+    """Open a file of a run; no other user can read it, and a symbolic link is not followed.
+
+    Args:
+        path: The file; created if it does not exist.
+
+    Returns:
+        A file descriptor.
+    """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o600)
 
 
 def safe_file_name(host: str) -> str:
-    """A host's name as the name of a file of the run."""
+    """Return a host's name as the stem of a file name.
+
+    Args:
+        host: Any name of a host.
+    """
     return re.sub(r"[^A-Za-z0-9._-]", "_", host)
 
 
 class Journal:
-    """Made on disk with its first event: wrong input leaves no run behind.
+    """Writes the events of one run.
 
-    :param folder: runs/<id>
+    The file is created with the first event, so a run that is refused leaves nothing behind.
+
+    Args:
+        folder: Folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,56 +106,79 @@ class Journal:
         self._file: int | None = None
         self._line_incomplete = False
 
-    def append(self, kind: str, host: str = "", **fields: Any) -> None:
-        """Write one event; a line is whole on disk when this returns.
+    def append(self, event: Event) -> None:
+        """Write one event; its whole line is on disk when this returns.
 
-        :raises OSError: it is not; what is written later is whole again
+        Args:
+            event: The event; its time is set to now.
+
+        Raises:
+            OSError: The line could not be written. A later event begins a new line.
         """
         if self._file is None:
-            self._file = open_for_append(make_run_folder(self.folder) / "journal.jsonl")
-            # held as long as this process lives: whoever reads can tell a run that is still on
+            self._file = open_for_append(make_run_folder(self.folder) / JOURNAL_FILE)
+            # held for the life of this process: readers can tell whether the run is still going
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._write({"time": self._started, "kind": "run", "host": ""})
-        self._write({"time": time.time(), "kind": kind, "host": host, **fields})
+            self._write(RunStarted(time=round(self._started, 3)))
+        self._write(replace(event, time=round(time.time(), 3)))
 
-    def _write(self, event: dict[str, Any]) -> None:
+    def _write(self, event: Event) -> None:
         assert self._file is not None
-        event["time"] = round(event["time"], 3)
-        line = json.dumps(event, ensure_ascii=False) + "\n"
-        left = ("\n" * self._line_incomplete + line).encode("utf-8", "backslashreplace")
-        self._line_incomplete = True  # until all of it is there
-        while left:
-            left = left[os.write(self._file, left) :]
+        line = json.dumps(event.to_line(), ensure_ascii=False, default=vars) + "\n"
+        remaining = ("\n" * self._line_incomplete + line).encode("utf-8", "backslashreplace")
+        self._line_incomplete = True
+        while remaining:
+            remaining = remaining[os.write(self._file, remaining) :]
         os.fsync(self._file)
         self._line_incomplete = False
 
 
-def _iterate_events(folder: Path) -> Iterator[dict[str, Any]]:
-    # bytes: the cut may be inside a letter, and a text has more line ends than "\n"
-    with (folder / "journal.jsonl").open("rb") as lines:
+def iterate_events(folder: Path) -> Iterator[Event]:
+    """Read the events of a run one by one; lines that are not events are skipped.
+
+    Args:
+        folder: Folder of the run.
+
+    Raises:
+        OSError: The journal cannot be read.
+    """
+    # in binary mode: a crash may cut a line inside a character, and text has more line ends
+    with (folder / JOURNAL_FILE).open("rb") as lines:
         for line in lines:
             try:
-                event = json.loads(line)
+                event = events.parse(json.loads(line))
             except (ValueError, RecursionError):
                 continue
-            if event_fields.is_event(event):
-                # a plan is the operator's own, and is followed to the letter when it is resumed
-                yield event if event["kind"] == "rollout" else sanitize.escape_data(event)
+            if event is not None:
+                yield event
 
 
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    """A run's events, all of them plain text; a line cut by a kill is left out."""
-    return list(_iterate_events(folder))
+def read_events(folder: Path) -> list[Event]:
+    """Read all events of a run; see :func:`iterate_events`.
+
+    Args:
+        folder: Folder of the run.
+    """
+    return list(iterate_events(folder))
 
 
-def has_event(folder: Path, kind: str) -> bool:
-    """Whether something of this kind happened in a run; what comes after it is not read."""
-    return any(event["kind"] == kind for event in _iterate_events(folder))
+def has_event(folder: Path, event_type: type[Event]) -> bool:
+    """Return whether an event of a type happened in a run; reading stops at the first one.
+
+    Args:
+        folder: Folder of the run.
+        event_type: Type of the event.
+    """
+    return any(isinstance(event, event_type) for event in iterate_events(folder))
 
 
 def is_running(folder: Path) -> bool:
-    """Whether the process that writes a run's journal is alive."""
-    with (folder / "journal.jsonl").open("rb") as stream:
+    """Return whether the process that writes a run's journal is alive.
+
+    Args:
+        folder: Folder of the run.
+    """
+    with (folder / JOURNAL_FILE).open("rb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

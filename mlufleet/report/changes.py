@@ -1,38 +1,66 @@
-"""What a run found otherwise than its release says, or than the run before it."""
+"""How a run's hosts differ from their releases, and from the run before."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlufleet.report.model import STAGES, HostReport, Report, stage_name
+from mlufleet.report.model import HostReport, Report, stage_rank
+
+#: prefix of the values that only a probed host has
+VERSION = "version "
 
 
 @dataclass(frozen=True)
 class HostChange:
+    """A value of a host that differs between two runs.
+
+    Attributes:
+        host: Name of the host.
+        value: What differs, e.g. "driver", "status" or "drift of image".
+        before: The value in the earlier run; empty if it had none.
+        now: The value in this run; empty if it has none.
+    """
+
     host: str
-    what: str
+    value: str
     before: str
     now: str
 
 
 @dataclass(frozen=True)
 class RunDiff:
+    """How a run differs from an earlier one.
+
+    Attributes:
+        run: Name of the earlier run.
+        added: Hosts that only this run has.
+        removed: Hosts that only the earlier run had.
+        changes: Differences of the hosts that both have.
+    """
+
     run: str
-    new: list[str]
-    gone: list[str]
+    added: list[str]
+    removed: list[str]
     changes: list[HostChange]
 
 
 def compare_runs(report: Report, previous: Report) -> RunDiff:
-    """The differences, by host; hosts that only one of the runs had are no changes."""
-    both = [name for name in report.hosts if name in previous.hosts]
+    """Return how a run differs from an earlier one, by host.
+
+    Args:
+        report: Report of the run.
+        previous: Report of the earlier run.
+    """
+    hosts = [name for name, _ in report.sorted_hosts()]
+    before = [name for name, _ in previous.sorted_hosts()]
     return RunDiff(
         previous.run,
-        new=[name for name in report.hosts if name not in previous.hosts],
-        gone=[name for name in previous.hosts if name not in report.hosts],
+        added=[name for name in hosts if name not in previous.hosts],
+        removed=[name for name in before if name not in report.hosts],
         changes=[
             change
-            for name in both
+            for name in hosts
+            if name in previous.hosts
             for change in _host_changes(name, previous.hosts[name], report.hosts[name])
         ],
     )
@@ -40,32 +68,36 @@ def compare_runs(report: Report, previous: Report) -> RunDiff:
 
 def _host_changes(name: str, before: HostReport, now: HostReport) -> list[HostChange]:
     old, new = _compared_values(before), _compared_values(now)
-    if not (before.versions and now.versions):  # a host that was not seen has no other versions
-        old = {what: value for what, value in old.items() if not what.startswith("version ")}
-        new = {what: value for what, value in new.items() if not what.startswith("version ")}
+    if not (before.versions and now.versions):  # a host that was not probed has no versions
+        old = {key: value for key, value in old.items() if not key.startswith(VERSION)}
+        new = {key: value for key, value in new.items() if not key.startswith(VERSION)}
     return [
-        HostChange(name, what.removeprefix("version "), old.get(what, ""), new.get(what, ""))
-        for what in dict.fromkeys((*old, *new))
-        if old.get(what, "") != new.get(what, "")
+        HostChange(name, key.removeprefix(VERSION), old.get(key, ""), new.get(key, ""))
+        for key in dict.fromkeys((*old, *new))
+        if old.get(key, "") != new.get(key, "")
     ]
 
 
 def _compared_values(host: HostReport) -> dict[str, str]:
     return {
         "status": host.status,
-        **{f"version {key}": value for key, value in host.versions.items()},
+        **{f"{VERSION}{key}": str(value) for key, value in host.versions.items()},
         **{f"drift of {stage}": "; ".join(words) for stage, words in host.drift.items()},
     }
 
 
 def hosts_by_drift(report: Report) -> list[tuple[str, tuple[str, ...], list[str]]]:
-    """Stage, what was to do and the hosts, in the order of the stages, most hosts first."""
+    """Return stages, what was to be done in them, and the hosts with this drift.
+
+    Args:
+        report: Report of the run.
+
+    Returns:
+        In the order of the stages; within a stage the drift of the most hosts first.
+    """
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for name, host in report.hosts.items():
+    for name, host in report.sorted_hosts():
         for stage, words in host.drift.items():
             found.setdefault((stage, tuple(words)), []).append(name)
-    ranks = {stage: rank for rank, stage in enumerate(STAGES)}
-    order = sorted(
-        found, key=lambda key: (ranks.get(stage_name(key[0]), len(ranks)), -len(found[key]))
-    )
-    return [(*key, found[key]) for key in order]
+    ordered = sorted(found, key=lambda key: (stage_rank(key[0]), -len(found[key])))
+    return [(*key, found[key]) for key in ordered]

@@ -1,6 +1,6 @@
-"""A report for other machines: metrics for Prometheus, and facts, one row a card, for a CMDB.
+"""The report for other machines: metrics for Prometheus, and a row per card for a CMDB.
 
-The metrics are for the node exporter's textfile collector: write them beside, then rename.
+The metrics are for the textfile collector of the node exporter.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from mlufleet.report.last_seen import format_utc
-from mlufleet.report.model import STATUSES, HostReport, Report, parse_report
+from fleet.text.times import format_utc
+from mlufleet.report.model import STATUSES, HostReport, Report
 
+#: columns of cards.csv, and keys of cards.json
 COLUMNS = (
     "host",
     "address",
@@ -27,66 +27,75 @@ COLUMNS = (
     "seen",
     "old",
 )
+#: labels of mlufleet_driver_info, and columns that all cards of a host share
 INFO_LABELS = ("driver", "release", "os", "kernel")
-#: metric -> (what it is in a few words); every one is a gauge
+#: metric -> its help text; every metric is a gauge
 METRIC_HELP = {
-    "mlufleet_host_status": "1 for the status a host was left with, 0 for every other.",
-    "mlufleet_host_cards": "Cards of a host, working or not.",
+    "mlufleet_host_status": "1 for the status of the host at the end of the run, else 0.",
+    "mlufleet_host_cards": "Cards of a host, healthy or not.",
     "mlufleet_cards_healthy": "Cards of a host whose core runs.",
-    "mlufleet_driver_info": "What a host runs; always 1.",
-    "mlufleet_host_seen_timestamp_seconds": "When a host was last seen as cards and driver say.",
-    "mlufleet_host_seen_old": "1 where something was done to a host since, or it was lost.",
+    "mlufleet_driver_info": "Versions on a host; always 1.",
+    "mlufleet_host_seen_timestamp_seconds": "Time of the last probe of a host.",
+    "mlufleet_host_seen_old": "1 if a host was changed or lost since its last probe.",
     "mlufleet_host_seconds": "How long the run worked on a host.",
-    "mlufleet_host_drift": "Stages of a host that were not as wanted when the run began.",
+    "mlufleet_host_drift": "Stages of a host that differed from its release when the run began.",
     "mlufleet_host_failure_info": "Why a host failed; always 1.",
     "mlufleet_run_timestamp_seconds": "When the run ended, or began if it has not ended.",
     "mlufleet_run_exit_status": "Exit status of the run.",
 }
-#: what a formula begins with in a spreadsheet; full-width ones are as good where Chinese is written
+#: first characters of formulas in spreadsheets; East Asian ones accept the full-width forms too
 FORMULA_PREFIXES = tuple("=+-@\t\r＝＋－＠")
+#: labels and value
 Sample = tuple[dict[str, str], float]
 
 
-def render_prometheus(report: Mapping[str, Any]) -> str:
-    """The text exposition format, metrics in one block each, hosts by name."""
-    run = parse_report(report)
+def render_prometheus(report: Report) -> str:
+    """Return the metrics in the text exposition format, hosts sorted by name.
+
+    Args:
+        report: Report of the run.
+    """
     lines: list[str] = []
-    for metric, samples in _metrics(run).items():
+    for metric, samples in _metrics(report).items():
         if samples:
             lines += [f"# HELP {metric} {METRIC_HELP[metric]}", f"# TYPE {metric} gauge"]
             lines += [f"{metric}{_format_labels(labels)} {value!r}" for labels, value in samples]
     return "\n".join(lines) + "\n"
 
 
-def _metrics(run: Report) -> dict[str, list[Sample]]:
+def _metrics(report: Report) -> dict[str, list[Sample]]:
     metrics: dict[str, list[Sample]] = {metric: [] for metric in METRIC_HELP}
-    for name, host in run.hosts.items():
+    for name, host in report.sorted_hosts():
         for metric, labels, value in _host_samples(host):
             metrics[metric].append(({"host": name, **labels}, value))
-    when = run.ended if run.ended is not None else run.started
-    whole: dict[str, float | None] = {"timestamp_seconds": when, "exit_status": run.exit}
-    for metric, number in whole.items():
-        if number is not None:
-            metrics[f"mlufleet_run_{metric}"].append(({}, number))
+    time = report.ended if report.ended is not None else report.started
+    if time is not None:
+        metrics["mlufleet_run_timestamp_seconds"].append(({}, time))
+    if report.exit is not None:
+        metrics["mlufleet_run_exit_status"].append(({}, report.exit))
     return metrics
 
 
 def _host_samples(host: HostReport) -> Iterator[tuple[str, dict[str, str], float]]:
     for status in dict.fromkeys((*STATUSES, host.status)):
         yield "mlufleet_host_status", {"status": status}, int(host.status == status)
-    if host.versions or host.cards:  # a host that was not seen has not zero cards
-        yield "mlufleet_host_cards", {}, host.count
-        yield "mlufleet_driver_info", {key: host.versions.get(key, "") for key in INFO_LABELS}, 1
+    if host.versions or host.cards:  # a host that was not probed does not have zero cards
+        yield "mlufleet_host_cards", {}, host.card_count
+        yield "mlufleet_driver_info", _versions(host), 1
     if host.seen is not None:
         yield "mlufleet_host_seen_timestamp_seconds", {}, host.seen
         yield "mlufleet_host_seen_old", {}, int(host.old)
     if host.cards:
-        yield "mlufleet_cards_healthy", {}, len(host.cards) - len(host.unhealthy)
-    yield "mlufleet_host_seconds", {}, host.seconds
+        yield "mlufleet_cards_healthy", {}, len(host.cards) - len(host.unhealthy_cards)
+    yield "mlufleet_host_seconds", {}, host.duration_s
     yield "mlufleet_host_drift", {}, len(host.drift)
     if host.failure:
         labels = {"code": host.failure.code, "stage": host.failure.stage}
         yield "mlufleet_host_failure_info", labels, 1
+
+
+def _versions(host: HostReport) -> dict[str, str]:
+    return {key: str(host.versions.get(key, "")) for key in INFO_LABELS}
 
 
 def _format_labels(labels: dict[str, str]) -> str:
@@ -99,10 +108,20 @@ def _escape_label(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def card_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
-    """One row a card; a host whose cards nobody saw has one row without a card."""
+def card_rows(report: Report) -> list[dict[str, str]]:
+    """Return a row per card; a host whose cards are unknown has one row without a card.
+
+    Args:
+        report: Report of the run.
+
+    Returns:
+        Rows with the keys :data:`COLUMNS`.
+    """
     rows: list[dict[str, str]] = []
-    for name, host in parse_report(report).hosts.items():
+    for name, host in report.sorted_hosts():
+        shared = _versions(host)
+        shared["seen"] = format_utc(host.seen) if host.seen is not None else ""
+        shared["old"] = "yes" if host.old else ""
         for address in sorted({*host.cards, *host.serials}) or [""]:
             card = {
                 "host": name,
@@ -111,21 +130,28 @@ def card_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
                 "serial": host.serials.get(address, ""),
                 "state": host.cards.get(address, ""),
             }
-            of_host = {key: host.versions.get(key, "") for key in INFO_LABELS}
-            of_host["seen"] = format_utc(host.seen) if host.seen is not None else ""
-            of_host["old"] = "yes" if host.old else ""
-            if host.owners:
-                of_host["release"] = host.owners.get(address, "")
-            rows.append({**card, **of_host})
+            owner = {"release": host.owners.get(address, "")} if host.owners else {}
+            rows.append({**card, **shared, **owner})
     return rows
 
 
-def render_cards_json(report: Mapping[str, Any]) -> str:
+def render_cards_json(report: Report) -> str:
+    """Return the rows of all cards as JSON.
+
+    Args:
+        report: Report of the run.
+    """
     return json.dumps(card_rows(report), indent=1, ensure_ascii=False) + "\n"
 
 
-def render_cards_csv(report: Mapping[str, Any]) -> str:
-    """As RFC 4180, with a head; a value that a spreadsheet would run as a formula is quoted."""
+def render_cards_csv(report: Report) -> str:
+    """Return the rows of all cards as CSV (RFC 4180) with a header.
+
+    Values that a spreadsheet would run as a formula are quoted.
+
+    Args:
+        report: Report of the run.
+    """
     stream = io.StringIO()
     table = csv.DictWriter(stream, COLUMNS)
     table.writeheader()

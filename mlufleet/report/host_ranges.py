@@ -1,61 +1,85 @@
-"""Many hosts in few words: `mlu[001-250]` as inventories have it; what is alike is said once."""
+"""Many hosts in few words: ``mlu[001-250]``, and one line for hosts that are alike."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-#: up to so many hosts, each has lines of its own
+#: with more hosts than this, those that are alike share a line
 MAX_LISTED_HOSTS = 24
-#: ranges and names of one line
+#: ranges and names in a line
 MAX_RANGES = 8
 #: lines of one kind
 MAX_LINES = 30
 
 NUMBERED_NAME = re.compile(r"(.*?)([0-9]{1,15})([^0-9]*)", re.DOTALL)
 Key = TypeVar("Key", bound=Hashable)
-#: a host of a report
-NamedHost = tuple[str, dict[str, Any]]
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Key that sorts mlu9 before mlu10."""
+    """Return a key that sorts mlu9 before mlu10.
+
+    Args:
+        name: Name of a host or a group.
+    """
     parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
     return [
         (int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts
     ], name
 
 
-def sort_hosts(report: dict[str, Any]) -> list[NamedHost]:
-    """The hosts of a report, as a person counts them."""
-    return sorted(report["hosts"].items(), key=lambda item: natural_key(item[0]))
+@dataclass
+class _Span:
+    """Names that differ in one number only; a name without a number has none."""
+
+    prefix: str
+    suffix: str
+    runs: list[list[str]] = field(default_factory=list)
+
+    def continues(self, prefix: str, suffix: str) -> bool:
+        """Return whether a numbered name with this prefix and suffix belongs to the span."""
+        return (self.prefix, self.suffix) == (prefix, suffix) and bool(self.runs[0][0])
+
+    def add(self, number: str) -> None:
+        """Add a number that is larger than all others: to the last run if it follows it."""
+        last = self.runs[-1][-1] if self.runs else ""
+        if last and number == str(int(last) + 1).zfill(len(last)):
+            self.runs[-1].append(number)
+        else:
+            self.runs.append([number])
+
+
+def _spans(names: Iterable[str]) -> list[_Span]:
+    spans: list[_Span] = []
+    for name in sorted(set(names), key=natural_key):
+        match = NUMBERED_NAME.fullmatch(name)
+        prefix, number, suffix = match.groups() if match else (name, "", "")
+        span = spans[-1] if spans else None
+        if not number or span is None or not span.continues(prefix, suffix):
+            span = _Span(prefix, suffix)
+            spans.append(span)
+        span.add(number)
+    return spans
 
 
 def format_ranges(names: Iterable[str], limit: int = MAX_RANGES) -> str:
-    """Names in one line, neighbours as ranges.
+    """Return names in one line, neighbors as ranges.
 
-    :param most: ranges and names that are written; the hosts beyond are counted
+    Args:
+        names: Names of hosts, in any order.
+        limit: Ranges and names that are written out; the hosts beyond are counted.
     """
-    spans: list[tuple[str, str, list[list[str]]]] = []
-    for name in sorted(set(names), key=natural_key):
-        match = NUMBERED_NAME.fullmatch(name)
-        before, number, after = match.groups() if match else (name, "", "")
-        last = spans[-1] if spans else None
-        if last is None or last[:2] != (before, after) or not (number and last[2][0][0]):
-            spans.append((before, after, [[number]]))
-        elif number == str(int(spans[-1][2][-1][-1]) + 1).zfill(len(spans[-1][2][-1][-1])):
-            spans[-1][2][-1].append(number)
-        else:
-            spans[-1][2].append([number])
-    said, room, more = [], limit, 0
-    for before, after, runs in spans:
-        shown, beyond = runs[: max(room, 0)], runs[max(room, 0) :]
+    parts: list[str] = []
+    room, omitted = limit, 0
+    for span in _spans(names):
+        shown, beyond = span.runs[: max(room, 0)], span.runs[max(room, 0) :]
         room -= len(shown)
-        more += sum(map(len, beyond))
+        omitted += sum(map(len, beyond))
         if shown:
-            said.append(before + _format_runs(shown) + after)
-    return ", ".join(said) + (f" and {more} more" if more else "")
+            parts.append(span.prefix + _format_runs(shown) + span.suffix)
+    return ", ".join(parts) + (f" and {omitted} more" if omitted else "")
 
 
 def _format_runs(runs: list[list[str]]) -> str:
@@ -64,30 +88,42 @@ def _format_runs(runs: list[list[str]]) -> str:
 
 
 def format_hosts(names: list[str]) -> str:
-    """The same, with how many they are."""
+    """Return names in one line, with their number if there are several.
+
+    Args:
+        names: Names of hosts.
+    """
     return names[0] if len(names) == 1 else f"{format_ranges(names)} ({len(names)} hosts)"
 
 
 def group_hosts(pairs: Iterable[tuple[str, Key]]) -> dict[Key, list[str]]:
-    """What is said of hosts -> the hosts, in the order in which it was first said."""
-    found: dict[Key, list[str]] = {}
+    """Return what hosts have in common -> their names, in the order of its first occurrence.
+
+    Args:
+        pairs: Names, and what is compared.
+    """
+    groups: dict[Key, list[str]] = {}
     for name, key in pairs:
-        found.setdefault(key, []).append(name)
-    return found
+        groups.setdefault(key, []).append(name)
+    return groups
 
 
 def group_lines(
     pairs: Iterable[tuple[str, str]], fleet_size: int, limit: int = MAX_LINES
 ) -> Iterator[str]:
-    """What is said of hosts; of many hosts what is said alike in one line, and not without end.
+    """Return a line per host; in a large fleet, one per different text and at most so many.
 
-    :param hosts: of the fleet
+    Args:
+        pairs: Names and texts.
+        fleet_size: Hosts of the fleet.
+        limit: Lines for a large fleet; the rest is counted.
     """
     if fleet_size <= MAX_LISTED_HOSTS:
-        yield from (f"{name}: {said}" for name, said in pairs)
+        yield from (f"{name}: {text}" for name, text in pairs)
         return
-    found = sorted(group_hosts(pairs).items(), key=lambda one: -len(one[1]))
-    for said, names in found[:limit]:
-        yield f"{format_hosts(names)}: {said}"
-    if rest := found[limit:]:
-        yield f"… and {len(rest)} more such lines of {sum(len(names) for _, names in rest)} hosts"
+    groups = sorted(group_hosts(pairs).items(), key=lambda item: -len(item[1]))
+    for text, names in groups[:limit]:
+        yield f"{format_hosts(names)}: {text}"
+    if rest := groups[limit:]:
+        count = sum(len(names) for _, names in rest)
+        yield f"… and {len(rest)} more such lines of {count} hosts"

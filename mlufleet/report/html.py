@@ -1,112 +1,113 @@
-"""The report as one HTML file: no assets, no requests, all of it there without JavaScript."""
+"""The report as one HTML file: no assets, no requests, and readable without JavaScript."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mlufleet.report import time_shares, timeline
+from fleet.text.times import format_duration, format_utc
+from mlufleet.journal.events import FailureRecord, ValidationRecord
+from mlufleet.report import time_shares
 from mlufleet.report.changes import compare_runs, hosts_by_drift
 from mlufleet.report.host_ranges import natural_key
-from mlufleet.report.last_seen import format_utc
 from mlufleet.report.model import (
-    STAGES,
     STATUSES,
-    HostFailure,
     HostReport,
     Report,
     log_file_name,
-    parse_report,
     stage_name,
 )
+from mlufleet.report.statuses import STATUS_STYLES
+from mlufleet.report.timeline import build_timeline
+from operations.stage_order import STAGE_ORDER
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "files" / "templates"
-#: colour alone says nothing to some readers, and nothing at all on paper
-STATUS_GLYPHS = {
-    "ok": "✓",
-    "changed": "↻",
-    "failed": "✕",
-    "unreachable": "?",
-    "skipped": "–",
-    "not started": "○",
-    "rolled back": "↩",
-}
+#: exit status -> what it means for the fleet
 VERDICTS = {
-    0: "Every host is as wanted",
+    0: "Every host is in its desired state",
     1: "The run ended with an internal error",
-    2: "Some hosts are not as wanted",
-    3: "Inventory, release, lock or store is invalid; nothing was touched",
+    2: "Some hosts are not in their desired state",
+    3: "Inventory, release, lock file or store is invalid; no host was contacted",
     4: "Some hosts are unreachable, none failed",
     5: "Stopped by the failure budget, or rolled back",
     130: "Interrupted",
 }
 STOP_REASONS = {
     "canary": "a canary failed",
-    "budget": "the failure budget was spent",
+    "budget": "the failure budget was exceeded",
     "interrupted": "it was interrupted",
 }
-#: up to so many failures are open from the start
+#: the details of all failures are unfolded if there are not more
 MAX_OPEN_FAILURES = 10
+#: verdicts of validation tests that are shown first; all others come last
+VERDICT_ORDER = ("FAILED", "SKIPPED")
+
+Hosts = Sequence[tuple[str, HostReport]]
 
 
-def render_page(report: Mapping[str, Any], previous: Mapping[str, Any] | None = None) -> str:
-    """The whole page.
+def render_page(report: Report, previous: Report | None = None) -> str:
+    """Return the whole page.
 
-    :param previous: the report of the run before; the page says what changed since
+    Args:
+        report: Report of the run.
+        previous: Report of an earlier run; the page shows what changed since.
     """
-    run = parse_report(report)
-    style, script = (_read_asset(name) for name in ("report.css", "report.js"))
+    style, script = _read_asset("report.css"), _read_asset("report.js")
+    hosts = report.sorted_hosts()
+    failed = sum(host.failure is not None for _, host in hosts)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
-            run=run,
+            run=report,
+            hosts=hosts,
             style=style,
             script=script,
             policy=_content_security_policy(style, script),
-            groups=_hosts_by_group(run),
-            ids={name: f"h{i}" for i, name in enumerate(run.hosts)},
-            picture=timeline.build_timeline(run),
-            time=list(time_shares.summary_lines(run)),
-            failures=_failures_by_code(run),
-            few=sum(host.failure is not None for host in run.hosts.values()) <= MAX_OPEN_FAILURES,
-            since=compare_runs(run, parse_report(previous)) if previous else None,
-            drift=hosts_by_drift(run),
-            verdict=_verdict(run),
-            marks=STATUS_GLYPHS,
-            stops=STOP_REASONS,
+            verdict=_verdict(report),
+            groups=_hosts_by_group(hosts),
+            ids={name: f"h{index}" for index, (name, _) in enumerate(hosts)},
+            failures=_failures_by_code(hosts),
+            open_failures=failed <= MAX_OPEN_FAILURES,
+            diff=compare_runs(report, previous) if previous else None,
+            drift=hosts_by_drift(report),
+            validations=_validations(hosts),
+            timeline=build_timeline(report),
+            time_lines=list(time_shares.summary_lines(report)),
+            notices=[(name, lines) for name, host in hosts if (lines := host_notices(host))],
+            stop_reasons=STOP_REASONS,
         )
     )
 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(
+    environment.filters.update(
         duration=format_duration,
-        when=_format_time,
+        time=_format_time,
         log_file=log_file_name,
-        slug=lambda status: _css_class(status, STATUSES),
-        stage_class=lambda stage: _css_class(stage_name(stage), STAGES),
+        glyph=lambda status: STATUS_STYLES[status].glyph if status in STATUS_STYLES else "·",
+        status_class=lambda status: _css_class(status, STATUSES),
+        stage_class=lambda stage: _css_class(stage_name(stage), STAGE_ORDER),
     )
-    return made
+    return environment
 
 
 def _css_class(word: str, known: tuple[str, ...]) -> str:
-    """A word as a class; one that we have no colour for is "other"."""
+    """Return a word as a CSS class; "other" if there is no color for it."""
     return word.replace(" ", "-") if word in known else "other"
 
 
@@ -115,58 +116,79 @@ def _read_asset(name: str) -> Markup:
 
 
 def _content_security_policy(style: str, script: str) -> str:
-    """Nothing is loaded, and of what stands in the page only what we wrote runs."""
-    style, script = (b64encode(sha256(t.encode()).digest()).decode() for t in (style, script))
+    """Return a policy that loads nothing, and runs nothing but these two texts of the page."""
+    digests = (b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
+    style_digest, script_digest = digests
     return (
-        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{style_digest}'; "
+        f"script-src 'sha256-{script_digest}'; base-uri 'none'; form-action 'none'"
     )
 
 
-def _hosts_by_group(run: Report) -> dict[str, list[tuple[str, HostReport]]]:
-    """Every host once, under its first group; "" for hosts without one, last."""
+def _hosts_by_group(hosts: Hosts) -> dict[str, list[tuple[str, HostReport]]]:
+    """Return every host once, under its first group; "" for hosts without a group comes last."""
     groups: dict[str, list[tuple[str, HostReport]]] = {}
-    for name, host in run.hosts.items():
+    for name, host in hosts:
         groups.setdefault(host.groups[0] if host.groups else "", []).append((name, host))
     return dict(sorted(groups.items(), key=lambda item: (not item[0], natural_key(item[0]))))
 
 
 def _failures_by_code(
-    run: Report,
-) -> dict[tuple[str, str], list[tuple[str, HostReport, HostFailure]]]:
-    """Code and remedy -> the hosts, the most frequent first: what is to be done is read once."""
-    found: dict[tuple[str, str], list[tuple[str, HostReport, HostFailure]]] = {}
-    for name, host in run.hosts.items():
+    hosts: Hosts,
+) -> dict[tuple[str, str], list[tuple[str, HostReport, FailureRecord]]]:
+    """Return code and remedy -> hosts, the most frequent first: a remedy is read once."""
+    found: dict[tuple[str, str], list[tuple[str, HostReport, FailureRecord]]] = {}
+    for name, host in hosts:
         if host.failure:
             key = (host.failure.code, host.failure.remedy)
             found.setdefault(key, []).append((name, host, host.failure))
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
-def _verdict(run: Report) -> str:
-    if run.exit is None or run.ended is None:
+def _validations(hosts: Hosts) -> list[tuple[str, str, ValidationRecord]]:
+    """Return hosts, tests and results; failed tests first, then those that did not run."""
+    results = [
+        (name, test, result) for name, host in hosts for test, result in host.validation.items()
+    ]
+    ranks = {verdict: rank for rank, verdict in enumerate(VERDICT_ORDER)}
+    return sorted(results, key=lambda result: ranks.get(result[2].verdict, len(ranks)))
+
+
+def host_notices(host: HostReport) -> list[str]:
+    """Return what the operator should know of a host although it is not a failure.
+
+    Args:
+        host: Report of the host.
+    """
+    lines = []
+    if back := host.rolled_back:
+        lines.append(f"rolled back from {back.get('from') or '?'} to {back.get('to') or '?'}")
+    if lock := host.lock:
+        lines.append(f"was locked by {lock.operator or '?'}, run {lock.run or '?'}")
+    if host.way_back:
+        lines.append(host.way_back)
+    if host.stale_note:
+        lines.append(host.stale_note)
+    lines += [f"moved aside: {what}" for what in host.kept]
+    if host.swarmed:
+        swarmed, sent = host.swarmed / 1e6, host.sent / 1e6
+        lines.append(f"received {swarmed:,.0f} MB from the swarm, {sent:,.0f} MB by SSH")
+    if host.ahead >= 1:
+        lines.append(f"files of later stages came in {host.ahead:.0f} s that other stages took")
+    return lines + host.notes
+
+
+def _verdict(report: Report) -> str:
+    if report.exit is None or report.ended is None:
         return "The run has not ended, or was killed"
-    if run.dry and run.exit == 0:
-        return "Nothing would be refused"
-    counts, total = run.counts, len(run.hosts)
-    if run.exit == 2 and (failed := counts.get("failed")):
-        return f"{failed} of {total} hosts {'would be refused' if run.dry else 'failed'}"
-    if run.exit == 4 and (away := counts.get("unreachable")):
-        return f"{away} of {total} hosts {'is' if away == 1 else 'are'} unreachable, none failed"
-    return VERDICTS.get(run.exit, f"Exit status {run.exit}")
-
-
-def format_duration(seconds: float) -> str:
-    """As a person says it: "4 s", "3 min 05 s", "1 h 02 min"."""
-    if 0 < seconds < 1:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s" if whole % 60 else f"{whole // 60} min"
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"
+    if report.dry and report.exit == 0:
+        return "Every host could be brought to its desired state"
+    counts, total = report.counts, len(report.hosts)
+    if report.exit == 2 and (failed := counts.get("failed")):
+        return f"{failed} of {total} hosts {'would be refused' if report.dry else 'failed'}"
+    if report.exit == 4 and (missing := counts.get("unreachable")):
+        return f"{missing} of {total} hosts unreachable, none failed"
+    return VERDICTS.get(report.exit, f"Exit status {report.exit}")
 
 
 def _format_time(epoch: float) -> str:

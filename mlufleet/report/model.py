@@ -1,219 +1,288 @@
-"""A report as typed values with every field there, whichever version of the project wrote it.
+"""The report of a run: what ``report.json`` holds, and what every output is rendered from.
 
-The page, JUnit and the hand-over read reports of older runs too: what is missing or null is empty.
+A report is derived from a journal (:mod:`mlufleet.report.derive`), or read from the
+``report.json`` of an earlier run, whichever version of the project wrote it. Its JSON schema is
+docs/report.schema.json, which ``make docs`` writes from these classes.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
+from fleet.errors import ExitStatus
 from fleet.text import sanitize
-from fleet.vendor.validation_suite import FAILED, SKIPPED
+from fleet.text.times import format_utc
+from fleet.vendor.cnmon import CARD_RUNNING
+from mlufleet.journal.events import FailureRecord, LockRecord, ValidationRecord
 from mlufleet.journal.journal import safe_file_name
-from mlufleet.report.derive import STATUSES as STATUSES
 from mlufleet.report.host_ranges import natural_key
-from mlufleet.report.last_seen import stale_note
-from operations.host.facts import CARD_RUNNING
+from operations.stage_order import STAGE_ORDER
 
-STAGES = (
-    "preflight",
-    "lock",
-    "driver",
-    "engine",
-    "sources",
-    "image",
-    "weights",
-    "container",
-    "migration",
-    "patch",
-    "packages",
-    "smoke",
-    "validation",
-)
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+#: version of the schema; it changes when a key gets another meaning or is removed
+SCHEMA_VERSION = 2
+#: statuses of a host, the most urgent one first
+STATUSES = ("failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok")
+#: reasons to stop a rollout that are an exit status of their own
+STOPPED_BY_BUDGET = ("budget", "declined")
+
+_CONFIG: dict[str, Any] = {"extra": "ignore", "coerce_numbers_to_str": True}
 
 
-def stage_name(stage: str) -> str:
-    """A stage whichever release of its host it was for: "image of chatglm3-6b" is one of image."""
-    return stage.partition(" of ")[0]
+def stage_name(label: str) -> str:
+    """Return the name of a stage without the release that it was for.
+
+    Args:
+        label: For example "image of chatglm3-6b", which is the stage "image".
+    """
+    return label.partition(" of ")[0]
 
 
-def printable_text(value: object) -> str:
-    """Text that every encoder takes and that no reader obeys, whoever wrote the report."""
-    return (
-        "" if value is None else sanitize.escape_line(str(value))
-    )  # versions have a number of cards
+def stage_rank(label: str) -> int:
+    """Return the place of a stage among all stages; an unknown one comes last.
+
+    Args:
+        label: Name of the stage, with or without the release that it was for.
+    """
+    name = stage_name(label)
+    return STAGE_ORDER.index(name) if name in STAGE_ORDER else len(STAGE_ORDER)
 
 
-PrintableText = Annotated[str, BeforeValidator(printable_text)]
+@dataclass
+class StageReport:
+    """A stage of a host that ended."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
 
-class _LenientModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_missing_values(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        return {
-            key: value
-            for key, value in data.items()
-            if value is not None and not (isinstance(value, float) and not math.isfinite(value))
-        }
-
-
-class StageReport(_LenientModel):
-    stage: PrintableText = ""
     began: float | None = None
+    """When it began, in seconds since the epoch; null in reports of older versions."""
+    stage: str = ""
+    """Its name; on hosts with several releases followed by " of " and the release."""
     seconds: float = 0.0
-    changes: list[PrintableText] = []
+    """How long it took."""
+    changes: list[str] = field(default_factory=list)
+    """What was done; empty if nothing was to be done."""
 
 
-class HostFailure(_LenientModel):
-    stage: PrintableText = ""
-    code: PrintableText = ""
-    sentence: PrintableText = ""
-    remedy: PrintableText = ""
-    tail: list[PrintableText] = []
+@dataclass
+class RolloutReport:
+    """What only rollouts and rollbacks have."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
 
-class ValidationResult(_LenientModel):
-    """One of the vendor's validation suite."""
-
-    verdict: PrintableText = ""
-    why: PrintableText = ""
-    rates: dict[PrintableText, float] = {}
-
-
-class RolloutReport(_LenientModel):
-    canaries: list[PrintableText] = []
+    plan: dict[str, Any] = field(default_factory=dict)
+    """The options of the rollout."""
+    resumes: str = ""
+    """Run that this one resumed, or empty."""
+    canaries: list[str] = field(default_factory=list)
+    """Hosts that went first."""
     window: int = 0
+    """Hosts at work at the same time, at most."""
     max_fail: int = 0
-    stopped: PrintableText = ""
-    resumes: PrintableText = ""
+    """Hosts of the fleet that may be broken before no more hosts start."""
+    stopped: str = ""
+    """Why no more hosts started: "canary", "budget", "interrupted", "declined", or empty."""
 
 
-class HostReport(_LenientModel):
-    status: PrintableText
-    stages: list[StageReport] = []
-    failure: HostFailure | None = None
-    versions: dict[PrintableText, PrintableText] = {}
-    answer: PrintableText = ""
-    kept: list[PrintableText] = []
-    notes: list[PrintableText] = []
-    drift: dict[PrintableText, list[PrintableText]] = {}
-    lock: dict[PrintableText, PrintableText] | None = None
-    cards: dict[PrintableText, PrintableText] = {}
-    serials: dict[PrintableText, PrintableText] = {}
-    models: dict[PrintableText, PrintableText] = {}
-    owners: dict[PrintableText, PrintableText] = {}
-    wanted: PrintableText = ""
-    seen: float | None = None
-    old: bool = False
-    validation: dict[PrintableText, ValidationResult] = {}
-    groups: list[PrintableText] = []
-    began: float | None = None
-    ended: float | None = None
+@dataclass
+class HostReport:
+    """What became of one host, and what the last probe of it found."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+
+    status: str
+    """One of "failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok"."""
+    stages: list[StageReport] = field(default_factory=list)
+    """Stages that ended, in their order."""
+    failure: FailureRecord | None = None
+    """Why the host failed, or null."""
+    versions: dict[str, str | int] = field(default_factory=dict)
+    """From the last probe: "release" (what the probe verified, else "unproved"), "os", "kernel",
+    "driver", "engine" and "cards" (a number). Empty if the host was not probed."""
+    answer: str | None = None
+    """Answer of the model in the smoke test, or null."""
+    kept: list[str] = field(default_factory=list)
+    """Files and folders that were moved aside."""
+    notes: list[str] = field(default_factory=list)
+    """What the operator should know although it fails no host, with the remedy."""
+    drift: dict[str, list[str]] = field(default_factory=dict)
+    """Stage -> what was to be done when the run began."""
+    lock: LockRecord | None = None
+    """Holder of the host's lock at the last probe, or null."""
+    cards: dict[str, str] = field(default_factory=dict)
+    """PCI address -> state of the core, or "dropped", "gone", "no driver"; of the last probe."""
+    serials: dict[str, str] = field(default_factory=dict)
+    """PCI address -> serial number of the board; of the last probe."""
+    models: dict[str, str] = field(default_factory=dict)
+    """PCI address -> model of the card, if its PCI subsystem ID is a known one."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """PCI address -> release that has the card, on hosts with several releases."""
+    validation: dict[str, ValidationRecord] = field(default_factory=dict)
+    """Test of the vendor's validation suite -> result; only of the levels that were asked for."""
+    groups: list[str] = field(default_factory=list)
+    """Groups of the host in the inventory."""
     canary: bool = False
-    rolled_back: dict[PrintableText, PrintableText] | None = None
-    way_back: PrintableText = ""
+    """Whether the host was a canary of the rollout."""
+    began: float | None = None
+    """When the rollout began to work on the host, in seconds since the epoch, or null."""
+    ended: float | None = None
+    """When that ended, or null."""
+    rolled_back: dict[str, str] | None = None
+    """Null, or the releases "from" and "to"; "to" is empty if the rollback failed."""
+    way_back: str = ""
+    """Files of the releases that the host can be rolled back to, or empty."""
+    now: str = ""
+    """What the host was at when the journal ended; empty if it was at nothing."""
     sent: int = 0
+    """Bytes of files that the host received by SSH."""
     swarmed: int = 0
+    """Bytes of files that the host received from the swarm."""
+    wanted: str = ""
+    """Names of the releases that the host is to have."""
+    seen: float | None = None
+    """Time of the last probe, in seconds since the epoch; null if there was none."""
+    old: bool = False
+    """Whether something was done to the host since the last probe, or the connection was lost:
+    what the probe found may no longer be true."""
     ahead: float = 0.0
+    """Seconds in which files of later stages came while other stages worked."""
 
     @property
-    def seconds(self) -> float:
+    def duration_s(self) -> float:
+        """How long the run worked on the host."""
         if self.began is not None and self.ended is not None:
             return max(0.0, self.ended - self.began)
         return math.fsum(stage.seconds for stage in self.stages)
 
     @property
-    def unhealthy(self) -> dict[str, str]:
-        return {address: state for address, state in self.cards.items() if state != CARD_RUNNING}
+    def unhealthy_cards(self) -> dict[str, str]:
+        """PCI address -> state of the cards whose core does not run."""
+        return {card: state for card, state in self.cards.items() if state != CARD_RUNNING}
 
     @property
-    def count(self) -> int:
-        """Cards on the bus: those named, or else how many were counted."""
-        counted = self.versions.get("cards", "")
+    def card_count(self) -> int:
+        """Cards of the host: those with a state, or else the number that the probe counted."""
+        counted = str(self.versions.get("cards", ""))
         return len(self.cards) or (int(counted) if counted.isdecimal() else 0)
 
     @property
-    def remarks(self) -> list[str]:
-        """What is no failure and yet somebody should read."""
-        back, lock = self.rolled_back or {}, self.lock or {}
-        return [
-            *(
-                [f"rolled back from {back.get('from', '?')} to {back.get('to', '?')}"]
-                if back
-                else []
-            ),
-            *(
-                [f"was held by {lock.get('operator') or '?'}, run {lock.get('run') or '?'}"]
-                if lock
-                else []
-            ),
-            *([self.way_back] if self.way_back else []),
-            *([said] if (said := stale_note(self.seen, self.old)) else []),
-            *(f"kept {what}" for what in self.kept),
-            *(
-                [f"{self.swarmed / 1e6:,.0f} MB came by a swarm, {self.sent / 1e6:,.0f} MB by SSH"]
-                if self.swarmed
-                else []
-            ),
-            *(
-                [f"files of later stages came in {self.ahead:.0f} s that other stages took"]
-                if self.ahead >= 1
-                else []
-            ),
-            *self.notes,
-        ]
+    def stale_note(self) -> str:
+        """When the host was last seen, if that may no longer be true; else empty."""
+        if self.seen is None or not self.old:
+            return ""
+        return (
+            f"last seen at {format_utc(self.seen)}; the host was changed or lost since then, so "
+            "its cards and versions may differ now"
+        )
 
 
-class Report(_LenientModel):
-    run: PrintableText = ""
-    kind: PrintableText = "deploy"
+@dataclass
+class Report:
+    """What became of the hosts of one run."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+
+    schema: int = SCHEMA_VERSION
+    """Version of this schema."""
+    run: str = ""
+    """Name of the run, and of its folder."""
+    kind: str = "deploy"
+    """One of "deploy", "rollout" and "rollback"."""
     started: float | None = None
+    """When the run began, in seconds since the epoch."""
     ended: float | None = None
+    """When it ended; null while it runs, and if it was killed."""
     dry: bool = False
+    """Whether the hosts were only probed."""
     interrupted: bool = False
-    exit: int | None = None
+    """Whether the operator, or a full disk, stopped the run."""
     rollout: RolloutReport | None = None
-    hosts: dict[PrintableText, HostReport] = Field(default_factory=dict)
+    """What only rollouts and rollbacks have; else null."""
+    hosts: dict[str, HostReport] = field(default_factory=dict)
+    """Name -> host, for every host that the run had to account for."""
+    seeded: int = 0
+    """Bytes that swarms got from the controller."""
+    exit: int | None = None
+    """Exit status that the report stands for; null in reports of older versions."""
 
-    @property
-    def validated(self) -> list[tuple[str, str, ValidationResult]]:
-        """Host, test and what came of it; what failed comes first, then what did not run."""
-        every = [
-            (name, plugin, test)
-            for name, host in self.hosts.items()
-            for plugin, test in host.validation.items()
-        ]
-        ranks = {FAILED: 0, SKIPPED: 1}
-        return sorted(every, key=lambda one: ranks.get(one[2].verdict, 2))
+    def to_json(self) -> str:
+        """Return the text of ``report.json``."""
+        return json.dumps(self, indent=1, ensure_ascii=False, default=vars) + "\n"
+
+    def sorted_hosts(self) -> list[tuple[str, HostReport]]:
+        """Return names and hosts, sorted so that mlu9 comes before mlu10."""
+        return sorted(self.hosts.items(), key=lambda item: natural_key(item[0]))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Status -> hosts; adds up to all hosts, also where a status is unknown here."""
-        seen = Counter(host.status for host in self.hosts.values())
-        known = {status: seen.pop(status) for status in STATUSES if status in seen}
-        return {**known, **dict(sorted(seen.items()))}
+        """Status -> number of hosts; the numbers add up to all hosts."""
+        found = Counter(host.status for host in self.hosts.values())
+        known = {status: found.pop(status) for status in STATUSES if status in found}
+        return {**known, **dict(sorted(found.items()))}
+
+    def exit_status(self) -> ExitStatus:
+        """Return the exit status of ``mlufleet`` that the report stands for."""
+        statuses = {host.status for host in self.hosts.values()}
+        stopped = self.rollout.stopped if self.rollout else ""
+        if self.interrupted:
+            return ExitStatus.INTERRUPTED
+        if "rolled back" in statuses or stopped in STOPPED_BY_BUDGET:
+            return ExitStatus.STOPPED
+        if "failed" in statuses:
+            return ExitStatus.FAILED
+        if "unreachable" in statuses:
+            return ExitStatus.UNREACHABLE
+        if statuses & {"skipped", "not started"} and not self.dry:
+            return ExitStatus.FAILED
+        return ExitStatus.OK
 
 
-def parse_report(report: Mapping[str, Any]) -> Report:
-    """The report with its hosts in the order in which a person counts them.
+def log_file_name(host: str) -> str:
+    """Return the name of a host's log beside the report.
 
-    :raises pydantic.ValidationError: this is no report
+    Args:
+        host: Name of the host.
     """
-    found = Report.model_validate(report)
-    hosts = {name: found.hosts[name] for name in sorted(found.hosts, key=natural_key)}
-    return found.model_copy(update={"hosts": hosts})
+    return f"{safe_file_name(host)}.log"
 
 
-def log_file_name(name: str) -> str:
-    """Name of a host's log, beside the report; as :class:`mlufleet.run.run.HostLog` writes it."""
-    return f"{safe_file_name(name)}.log"
+def parse_report(data: Mapping[str, Any]) -> Report:
+    """Return the report in a ``report.json`` of any version; its text is safe to print.
+
+    What is missing, null or not a number has its default.
+
+    Args:
+        data: The decoded JSON object.
+
+    Raises:
+        ValueError: This is not a report.
+    """
+    return report_adapter().validate_python(_without_missing(sanitize.escape_data(data)))
+
+
+@cache
+def report_adapter() -> TypeAdapter[Report]:
+    """Return pydantic's validator of a report, which also makes its JSON schema."""
+    from pydantic import TypeAdapter  # slow to import, and only a reader needs it
+
+    return TypeAdapter(Report)
+
+
+def _without_missing(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_missing(inner) for name, inner in value.items() if _is_set(inner)}
+    if isinstance(value, list):
+        return [_without_missing(inner) for inner in value]
+    return value
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))

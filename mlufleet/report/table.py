@@ -1,11 +1,11 @@
-"""A table of hosts that fits its terminal and its reader: no cell is cut, many hosts are few rows.
+"""A table of hosts that fits its terminal and its reader.
 
-Columns without room are told in lines below.
+No cell is cut: columns that do not fit are printed as lines below. Many hosts are few rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -16,15 +16,26 @@ from rich.text import Text
 from fleet.text import sanitize
 from mlufleet.report import host_ranges
 
-#: what a column costs beside its text, and the table's edge; characters that each has at least
-BORDER, EDGE, LEAST = 3, 1, 6
+#: characters that a column needs beside its text
+COLUMN_BORDER = 3
+#: characters of the table's edge
+TABLE_EDGE = 1
+#: characters that every column has at least
+MIN_COLUMN_WIDTH = 6
+#: cells without a value
+EMPTY_CELLS = ("", "-")
 
 
 @dataclass(frozen=True)
 class Column:
-    """:param most: characters of a line of it; more is folded
-    :param rank: the columns of the highest rank are left out first, 0 stays
-    :param number: hosts that differ in nothing else are one row, with the least and the most
+    """A column of a table.
+
+    Attributes:
+        title: Its header.
+        max_width: Characters of a line; longer text is folded.
+        drop_rank: Columns of the highest rank are dropped first if there is no room; those of
+            rank 0 stay.
+        is_numeric: Hosts that differ in nothing else share a row, with the range of the numbers.
     """
 
     title: str
@@ -36,17 +47,28 @@ class Column:
 Row = Sequence[str]
 
 
-def console(*, err: bool = False) -> Console:
+def make_console(*, err: bool = False) -> Console:
+    """Return a console that highlights nothing.
+
+    Args:
+        err: Print to standard error, else to standard output.
+    """
     return Console(stderr=err, highlight=False)
 
 
-def print_line(on: Console, text: str, style: str = "") -> None:
-    """A line that is not broken: a command in it can be copied whole."""
-    on.print(Text(sanitize.escape_line(text)), style=style, soft_wrap=True)
+def print_line(console: Console, text: str, style: str = "") -> None:
+    """Print a line without breaking it: a command in it can be copied.
+
+    Args:
+        console: Where to print.
+        text: The line; what is not safe to print is escaped.
+        style: Style of the whole line.
+    """
+    console.print(Text(sanitize.escape_line(text)), style=style, soft_wrap=True)
 
 
 def print_table(
-    on: Console,
+    console: Console,
     title: str,
     columns: Sequence[Column],
     rows: Sequence[Row],
@@ -55,96 +77,101 @@ def print_table(
 ) -> None:
     """Print a row for each host; of many hosts, for those that are alike.
 
-    :param columns: the first is the host, by the second rows are marked and ordered
+    Args:
+        console: Where to print.
+        title: Title of the table; may be empty.
+        columns: The first one has the name of the host.
+        rows: A row per host.
+        style: Returns the style of a cell of the second column.
+        rank: Returns the place of a cell of the second column: many hosts are sorted by it.
     """
     rows = [[sanitize.escape_line(cell) for cell in row] for row in rows]
-    many = len(rows) > host_ranges.MAX_LISTED_HOSTS
-    kept = _visible_columns(columns, rows, on.width, many)
-    shown = (
-        _group_rows([[row[at] for at in kept] for row in rows], [columns[at] for at in kept], rank)
-        if many
-        else [[row[at] for at in kept] for row in rows]
-    )
-    widths = [
-        max(map(cell_len, [columns[at].title, *(row[place] for row in shown)]))
-        for place, at in enumerate(kept)
-    ]
-    most = [columns[at].max_width for at in kept]
+    is_large = len(rows) > host_ranges.MAX_LISTED_HOSTS
+    kept = _visible_columns(columns, rows, console.width, is_large)
+    shown: Sequence[Row] = [[row[index] for index in kept] for row in rows]
+    if is_large:
+        shown = _group_rows(shown, [columns[index] for index in kept], rank)
     table = Table(title=Text(title) if title else None, title_justify="left")
-    for at, width in zip(kept, _fit_widths(widths, most, on.width), strict=True):
-        table.add_column(columns[at].title, width=width, overflow="fold")
-    for row in shown[: host_ranges.MAX_LINES] if many else shown:
+    widths = _column_widths([columns[index] for index in kept], shown, console.width)
+    for index, width in zip(kept, widths, strict=True):
+        table.add_column(columns[index].title, width=width, overflow="fold")
+    limit = host_ranges.MAX_LINES if is_large else len(shown)
+    for row in shown[:limit]:
         table.add_row(Text(row[0]), Text(row[1], style(row[1])), *map(Text, row[2:]))
-    on.print(table)
-    if many and len(shown) > host_ranges.MAX_LINES:
-        print_line(on, f"… and {len(shown) - host_ranges.MAX_LINES} more such rows")
-    left = [
-        at for at in range(len(columns)) if at not in kept and not (many and columns[at].is_numeric)
-    ]
-    if many:
-        pairs = [
-            (row[0], f"{columns[at].title} {row[at]}")
-            for at in left
-            for row in rows
-            if row[at] not in ("", "-")
-        ]
-    else:
-        pairs = [
-            (row[0], "; ".join(said))
-            for row in rows
-            if (
-                said := [
-                    f"{columns[at].title} {row[at]}" for at in left if row[at] not in ("", "-")
-                ]
-            )
-        ]
+    console.print(table)
+    if len(shown) > limit:
+        print_line(console, f"… and {len(shown) - limit} more such rows")
+    dropped = [index for index in range(len(columns)) if index not in kept]
+    pairs = _dropped_cells(columns, rows, dropped, is_large)
     for line in host_ranges.group_lines(pairs, len(rows), host_ranges.MAX_LINES // 2):
-        print_line(on, line)
+        print_line(console, line)
+
+
+def _dropped_cells(
+    columns: Sequence[Column], rows: Sequence[Row], dropped: Sequence[int], is_large: bool
+) -> Iterator[tuple[str, str]]:
+    """Return the cells of dropped columns as host and text; in a large fleet, one by one."""
+    if is_large:
+        for index in dropped:
+            if not columns[index].is_numeric:
+                cells = ((row[0], row[index]) for row in rows if row[index] not in EMPTY_CELLS)
+                yield from ((name, f"{columns[index].title} {cell}") for name, cell in cells)
+        return
+    for row in rows:
+        filled = [index for index in dropped if row[index] not in EMPTY_CELLS]
+        if filled:
+            yield row[0], "; ".join(f"{columns[index].title} {row[index]}" for index in filled)
 
 
 def _visible_columns(
-    columns: Sequence[Column], rows: Sequence[Row], room: int, many: bool
+    columns: Sequence[Column], rows: Sequence[Row], room: int, is_large: bool
 ) -> list[int]:
-    """Columns that there is room for; of many hosts, none in which each is another."""
+    """Return the columns that fit; of many hosts, none in which most of them differ."""
     widths = [
-        min(column.max_width, max(map(cell_len, [column.title, *(row[at] for row in rows)])))
-        for at, column in enumerate(columns)
+        min(column.max_width, _text_width(column.title, (row[index] for row in rows)))
+        for index, column in enumerate(columns)
     ]
-    widths[0] = columns[0].max_width if many else widths[0]
+    if is_large:
+        widths[0] = columns[0].max_width
     kept = [
-        at
-        for at, column in enumerate(columns)
-        if not many
+        index
+        for index, column in enumerate(columns)
+        if not is_large
         or column.is_numeric
         or not column.drop_rank
-        or len({row[at] for row in rows}) <= host_ranges.MAX_RANGES
+        or len({row[index] for row in rows}) <= host_ranges.MAX_RANGES
     ]
-    while _table_width([widths[at] for at in kept]) > room and any(
-        columns[at].drop_rank for at in kept
-    ):
-        kept.remove(max(kept, key=lambda at: (columns[at].drop_rank, at)))
+    while _table_width([widths[index] for index in kept]) > room:
+        if not any(columns[index].drop_rank for index in kept):
+            break
+        kept.remove(max(kept, key=lambda index: (columns[index].drop_rank, index)))
     return kept
+
+
+def _text_width(title: str, cells: Iterator[str]) -> int:
+    return max(map(cell_len, (title, *cells)))
 
 
 def _group_rows(
     rows: Sequence[Row], columns: Sequence[Column], rank: Callable[[str], int]
 ) -> list[Row]:
-    numbers = {at for at, column in enumerate(columns) if column.is_numeric}
+    """Return a row for all hosts that differ in nothing but their numbers."""
+    numeric = {index for index, column in enumerate(columns) if column.is_numeric}
     cells = {row[0]: row for row in rows}
-    alike = host_ranges.group_hosts(
-        (row[0], tuple("" if at in numbers else cell for at, cell in enumerate(row) if at))
+    groups = host_ranges.group_hosts(
+        (row[0], tuple("" if index in numeric else row[index] for index in range(1, len(row))))
         for row in rows
     )
-    found = sorted(alike.items(), key=lambda one: (rank(one[0][0]), -len(one[1])))
+    ordered = sorted(groups.items(), key=lambda item: (rank(item[0][0]), -len(item[1])))
     return [
         [
-            host_ranges.format_hosts(members),
+            host_ranges.format_hosts(names),
             *(
-                _format_span([cells[name][at] for name in members]) if at in numbers else cell
-                for at, cell in enumerate(key, 1)
+                _format_span([cells[name][index] for name in names]) if index in numeric else cell
+                for index, cell in enumerate(key, 1)
             ),
         ]
-        for key, members in found
+        for key, names in ordered
     ]
 
 
@@ -154,12 +181,15 @@ def _format_span(numbers: Sequence[str]) -> str:
 
 
 def _table_width(widths: Sequence[int]) -> int:
-    return EDGE + sum(width + BORDER for width in widths)
+    return TABLE_EDGE + sum(width + COLUMN_BORDER for width in widths)
 
 
-def _fit_widths(widths: Sequence[int], most: Sequence[int], room: int) -> list[int]:
-    """No wider than they may be; then the widest give way."""
-    fits = [min(pair) for pair in zip(widths, most, strict=True)]
-    while _table_width(fits) > room and max(fits) > LEAST:
-        fits[fits.index(max(fits))] -= 1
-    return fits
+def _column_widths(columns: Sequence[Column], rows: Sequence[Row], room: int) -> list[int]:
+    """Return the widths of columns; if they do not fit, the widest ones give way."""
+    widths = [
+        min(column.max_width, _text_width(column.title, (row[index] for row in rows)))
+        for index, column in enumerate(columns)
+    ]
+    while _table_width(widths) > room and max(widths) > MIN_COLUMN_WIDTH:
+        widths[widths.index(max(widths))] -= 1
+    return widths

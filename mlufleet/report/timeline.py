@@ -1,4 +1,4 @@
-"""Hosts through stages as bars on a common axis: where each lies, in percent of the width."""
+"""The stages of hosts as bars on a common axis; all positions are percent of the width."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from dataclasses import dataclass
 
 from mlufleet.report.model import HostReport, Report, stage_name
 
-#: up to so many hosts have room for their names above their bars
+#: with more hosts than this, rows are thin and have no room for names above their bars
 MAX_NAMED_HOSTS = 40
-#: thin rows: every so-many-th host is named beside them
+#: with more hosts than this, rows are thinner still
+MAX_THIN_HOSTS = 150
+#: every so-many-th of the thin rows has a name beside it
 NAMED_ROW_INTERVAL = 20
+#: distances of the marks on the axis, in seconds
 TICK_STEPS_S = (
-    1,
-    2,
-    5,
-    10,
-    20,
-    30,
-    60,
-    120,
-    300,
-    600,
-    1200,
-    1800,
-    3600,
-    7200,
-    10800,
-    21600,
-    43200,
-    86400,
-    172800,
-    604800,
+    *(1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200),
+    *(86400, 172800, 604800),
 )
 MAX_TICKS = 6
-#: what is seen of a stage that took no time
-MIN_BAR_WIDTH_PERCENT = 0.12
+#: a stage that took no time can still be seen
+MIN_BAR_WIDTH = 0.12
+#: place of the last moment; right of it is room for the sign of a failure
+RIGHT_EDGE = 98.5
+#: width of the names beside thin rows
+LABEL_WIDTH = 9.0
+#: place of the first row, in pixels
+FIRST_ROW_TOP = 24
 
 
 @dataclass(frozen=True)
 class Bar:
+    """A stage of a host.
+
+    Attributes:
+        stage: Its label.
+        left: Where it begins.
+        width: How long it is.
+        seconds: How long it took.
+    """
+
     stage: str
     left: float
     width: float
@@ -47,87 +47,111 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
+    """A host.
+
+    Attributes:
+        name: Its name.
+        host: Its report.
+        top: Place of the row, in pixels.
+        bars: Its stages.
+        end: Where the last bar ends.
+        is_named: Whether the row has room for the name.
+    """
+
     name: str
     host: HostReport
     top: int
     bars: list[Bar]
     end: float
-    named: bool
+    is_named: bool
 
 
 @dataclass(frozen=True)
 class Timeline:
+    """All hosts.
+
+    Attributes:
+        rows: Hosts in the order in which they began: batches of a rollout look like steps.
+        ticks: Places on the axis, with their seconds since the begin.
+        bar_height: Height of a bar, in pixels.
+        is_roomy: Whether names stand above the bars; else some stand beside them.
+        bottom: Lower end of the rows, in pixels.
+    """
+
     rows: list[Row]
     ticks: list[tuple[float, float]]
-    thick: int
-    gutter: float
+    bar_height: int
+    is_roomy: bool
     bottom: int
 
     @property
-    def roomy(self) -> bool:
-        return self.gutter == 0
-
-    @property
     def stages(self) -> list[str]:
+        """Names of the stages that have bars."""
         return list(dict.fromkeys(stage_name(bar.stage) for row in self.rows for bar in row.bars))
 
 
+@dataclass(frozen=True)
+class _Span:
+    stage: str
+    began: float
+    seconds: float
+
+
 def build_timeline(report: Report) -> Timeline:
-    """Rows in the order in which the hosts were begun: batches of a rollout are seen as steps."""
-    spans = {name: _stage_spans(host, report) for name, host in report.hosts.items()}
-    starts = [began for bars in spans.values() for _, began, _ in bars]
-    start = min([*starts, *([report.started] if report.started is not None else [])], default=0.0)
-    ends = [began + seconds for bars in spans.values() for _, began, seconds in bars]
-    long = max(1.0, max(ends, default=start) - start)
-    roomy = len(spans) <= MAX_NAMED_HOSTS
-    gutter = 0.0 if roomy else 9.0
-    step, thick = (38, 16) if roomy else (8, 7) if len(spans) <= 150 else (4, 3)
+    """Return the rows of all hosts, with their bars.
 
-    def place(seconds: float) -> float:
-        return round(gutter + (98.5 - gutter) * seconds / long, 2)
+    Args:
+        report: Report of the run.
+    """
+    spans = {name: _stage_spans(host, report) for name, host in report.sorted_hosts()}
+    starts = [span.began for host in spans.values() for span in host]
+    ends = [span.began + span.seconds for host in spans.values() for span in host]
+    first = min([*starts, *([report.started] if report.started is not None else [])], default=0.0)
+    total = max(1.0, max(ends, default=first) - first)
+    is_roomy = len(spans) <= MAX_NAMED_HOSTS
+    label_width = 0.0 if is_roomy else LABEL_WIDTH
+    percent_per_s = (RIGHT_EDGE - label_width) / total
+    row_height, bar_height = _row_heights(len(spans))
 
+    def place(began: float) -> float:
+        return round(label_width + (began - first) * percent_per_s, 2)
+
+    def bar(span: _Span) -> Bar:
+        width = max(MIN_BAR_WIDTH, round(span.seconds * percent_per_s, 2))
+        return Bar(span.stage, place(span.began), width, span.seconds)
+
+    never = max(starts, default=first) + 1
     rows: list[Row] = []
-    never = max(starts, default=start) + 1
-    order = sorted(spans, key=lambda name: spans[name][0][1] if spans[name] else never)
-    for index, name in enumerate(order):
-        bars = [
-            Bar(
-                stage,
-                place(began - start),
-                max(MIN_BAR_WIDTH_PERCENT, round((98.5 - gutter) * seconds / long, 2)),
-                seconds,
-            )
-            for stage, began, seconds in spans[name]
-        ]
-        end = bars[-1].left + bars[-1].width if bars else gutter
-        rows.append(
-            Row(
-                name,
-                report.hosts[name],
-                24 + index * step,
-                bars,
-                round(end, 2),
-                roomy or index % NAMED_ROW_INTERVAL == 0,
-            )
-        )
-    return Timeline(
-        rows, [(place(s), s) for s in _tick_times(long)], thick, gutter, 24 + len(rows) * step
-    )
+    names = sorted(spans, key=lambda name: spans[name][0].began if spans[name] else never)
+    for index, name in enumerate(names):
+        bars = [bar(span) for span in spans[name]]
+        end = round(bars[-1].left + bars[-1].width, 2) if bars else label_width
+        top = FIRST_ROW_TOP + index * row_height
+        is_named = is_roomy or index % NAMED_ROW_INTERVAL == 0
+        rows.append(Row(name, report.hosts[name], top, bars, end, is_named))
+    ticks = [(place(first + seconds), seconds) for seconds in _tick_times(total)]
+    return Timeline(rows, ticks, bar_height, is_roomy, FIRST_ROW_TOP + len(rows) * row_height)
 
 
-def _stage_spans(host: HostReport, report: Report) -> list[tuple[str, float, float]]:
-    """Stage, begin, seconds; older reports do not say when a stage began: they follow on."""
-    clock = next((t for t in (host.began, report.started) if t is not None), 0.0)
-    spans: list[tuple[str, float, float]] = []
+def _row_heights(hosts: int) -> tuple[int, int]:
+    """Return the heights of a row and of a bar, in pixels."""
+    if hosts <= MAX_NAMED_HOSTS:
+        return 38, 16
+    return (8, 7) if hosts <= MAX_THIN_HOSTS else (4, 3)
+
+
+def _stage_spans(host: HostReport, report: Report) -> list[_Span]:
+    # reports of older versions do not have the begin of a stage: it follows the one before
+    clock = next((time for time in (host.began, report.started) if time is not None), 0.0)
+    spans: list[_Span] = []
     for stage in host.stages:
         began = clock if stage.began is None else stage.began
-        spans.append((stage.stage, began, max(0.0, stage.seconds)))
+        spans.append(_Span(stage.stage, began, max(0.0, stage.seconds)))
         clock = began + max(0.0, stage.seconds)
     return spans
 
 
-def _tick_times(long: float) -> list[float]:
-    step = next(
-        (step for step in TICK_STEPS_S if long / step <= MAX_TICKS), int(long / MAX_TICKS) + 1
-    )
-    return [float(step * index) for index in range(int(long // step) + 1)]
+def _tick_times(total: float) -> list[float]:
+    fitting = (step for step in TICK_STEPS_S if total / step <= MAX_TICKS)
+    step = next(fitting, int(total / MAX_TICKS) + 1)
+    return [float(step * index) for index in range(int(total // step) + 1)]

@@ -1,1 +1,1 @@
-"""A release to a fleet, canary first, never risking more of it than was allowed."""
+"""A release to a whole fleet: canaries first, then a window of hosts, within a failure budget."""

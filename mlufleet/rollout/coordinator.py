@@ -1,12 +1,11 @@
-"""Takes a plan to a fleet: look at every host, canaries, a sliding window, proof, the way back."""
+"""Carries a plan out on a fleet: probe all hosts, canaries, then a window of hosts."""
 
 from __future__ import annotations
 
 import random
 import signal
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack
 
 import click
 import gevent
@@ -17,8 +16,10 @@ from pyinfra.api import Host
 
 from fleet.errors import Failure, InvalidInput
 from fleet.text import suggestions
-from mlufleet.journal import journal
-from mlufleet.report import derive
+from mlufleet.journal.events import RolloutStarted, RunEnded
+from mlufleet.journal.listening import listening
+from mlufleet.report.derive import write_report
+from mlufleet.report.model import Report
 from mlufleet.rollout import hooks, rollback
 from mlufleet.rollout.host_count import HostCount
 from mlufleet.rollout.host_rollout import HostRollout
@@ -26,85 +27,90 @@ from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.scheduler import Scheduler
 from mlufleet.rollout.session import Session
 from mlufleet.run import interrupts
-from operations.host import events
-from operations.host import limits as host_limits
+from operations.host import events, limits
 from operations.host.facts import HostFacts
 from operations.host.failures import fail_host
 
-#: hosts that are looked at together
+#: hosts that are probed at the same time
 PROBE_CONCURRENCY = 100
-#: what a host that passed has come to
+#: kind of a rollout -> status of a host that passed
 PASSED_STATUS = {"rollout": "ok", "rollback": "rolled back"}
 
 
 class RolloutCoordinator:
     """One rollout.
 
-    :param resumes: the run that it goes on with
-    :param proved: that run's canaries have passed
-    :raises InvalidInput: before the first connection
+    Args:
+        plan: The options.
+        command: The command that was given, for the journal and the locks of hosts.
+        resumes: Run that this one resumes, or empty.
+        canaries_passed: The canaries of that run have passed.
+
+    Raises:
+        InvalidInput: The plan cannot be carried out; no host was contacted.
     """
 
-    def __init__(self, plan: Plan, why: str, *, resumes: str = "", proved: bool = False) -> None:
-        self.plan, self.proved = plan, proved
+    def __init__(
+        self, plan: Plan, command: str, *, resumes: str = "", canaries_passed: bool = False
+    ) -> None:
+        self.plan, self.canaries_passed = plan, canaries_passed
         self.session = Session(plan.inventory, plan.limit, plan.data, plan.exclude)
         self.hosts = {host.name: host for host in self.session.hosts}
-        self.groups = self._hosts_to_groups()
-        self.run = self.session.begin_run(why)
+        self.groups = self._host_groups()
+        self.run = self.session.begin_run(command)
         self.host_rollout = HostRollout(self.session)
         self.pending_hosts: set[str] = set()
         self.scheduler = Scheduler([])
         self.greenlets: dict[str, gevent.Greenlet] = {}
-        self.changed, self.stopping = Event(), Event()
-        self.interrupts, self.requests = 0, interrupts.StopRequests()
-        self.run.record_event("rollout", plan=plan.model_dump(mode="json"), resumes=resumes)
+        self.host_ended, self.stopping = Event(), Event()
+        self.stop_requests, self.signals = 0, interrupts.StopRequests()
+        options = plan.model_dump(mode="json")
+        self.run.record_event(RolloutStarted(plan=options, resumes=resumes))
 
-    def _hosts_to_groups(self) -> dict[str, str]:
+    def _host_groups(self) -> dict[str, str]:
+        """Return the group of each host that shares something with others."""
         key = self.plan.share_of
         if not key:
             return {}
-        found = {
-            name: str(host.data.get(key))
-            for name, host in self.hosts.items()
-            if host.data.get(key) is not None
-        }
-        if not found:
-            known = dict.fromkeys(k for host in self.hosts.values() for k in host.data.dict())  # type: ignore[no-untyped-call]
-            hint = suggestions.format_suggestions(key, known)
-            raise InvalidInput(f"{self.plan.inventory}: no host has `{key}` in its data{hint}")
-        return found
+        values = {name: host.data.get(key) for name, host in self.hosts.items()}
+        groups = {name: str(value) for name, value in values.items() if value is not None}
+        if not groups:
+            keys = dict.fromkeys(key for host in self.hosts.values() for key in host.data.dict())  # type: ignore[no-untyped-call]
+            similar = suggestions.format_suggestions(key, keys)
+            raise InvalidInput(f"{self.plan.inventory}: no host has `{key}` in its data{similar}")
+        return groups
 
-    def roll_out(self) -> dict[str, Any]:
-        """Roll out, and return the report."""
-        events.halting.append(self._on_stop_requested)
+    def roll_out(self) -> Report:
+        """Carry the plan out, and return the report, which is written."""
         for number in interrupts.stop_signals():
             gevent.signal_handler(number, self._on_signal, number)
-        # one is left for what a stage waits for: a driver's package is behind no image
-        limits = {
+        # one upload is left for the files that a stage waits for: prefetches do not take all
+        semaphores = {
             "upload": self.plan.uploads,
             "upload ahead": self.plan.uploads - 1,
             "load": self.plan.loads,
         }
-        host_limits.places.update({resource: BoundedSemaphore(n) for resource, n in limits.items()})
-        try:
-            self._probe_all()
-            if not self.stopping.is_set():
-                self._schedule()
-                self._run_batches()
-        finally:
-            gevent.joinall(list(self.greenlets.values()))
-            self.run.record_event(
-                "end",
-                interrupted=self.interrupts > 0 or self.run.interrupted,
-                stopped=self.scheduler.stopped,
-            )
-            events.halting.remove(self._on_stop_requested)
-        return derive.write_report(self.run.folder)
+        limits.places.update({name: BoundedSemaphore(n) for name, n in semaphores.items()})
+        with ExitStack() as stack:
+            stack.enter_context(listening(self.host_rollout.on_event))
+            events.halting.append(self._on_stop_requested)
+            stack.callback(events.halting.remove, self._on_stop_requested)
+            try:
+                self._probe_all()
+                if not self.stopping.is_set():
+                    self._schedule()
+                    self._run_window()
+            finally:
+                gevent.joinall(list(self.greenlets.values()))
+                interrupted = self.stop_requests > 0 or self.run.interrupted
+                stopped = self.scheduler.stopped
+                self.run.record_event(RunEnded(interrupted=interrupted, stopped=stopped))
+        return write_report(self.run.folder)
 
-    # look
+    # probe
 
     def _probe_all(self) -> None:
-        """Look at every host: who is right needs nothing more, who is broken counts."""
+        """Probe every host: those in their desired state are done, broken ones are counted."""
         events.emit("", "survey", hosts=len(self.hosts))
         pool = Pool(min(PROBE_CONCURRENCY, len(self.hosts)))
         for host in self.session.hosts:
@@ -113,23 +119,24 @@ class RolloutCoordinator:
         self.greenlets.clear()
 
     def _probe_host(self, host: Host) -> None:
-        with self.session.connected(host) as there:
-            if not there:
+        with self.session.connected(host) as is_connected:
+            if not is_connected:
                 return
-            look = self.session.assess_and_record(host)
-            if isinstance(look.facts, Failure):  # told: nothing is known of the host
+            plan = self.session.assess_and_record(host)
+            if isinstance(plan.facts, Failure):  # which is recorded; nothing is known of the host
                 return
-            if self.plan.kind == "rollback" or look.drift:
-                path, why = rollback.find_target(host, look, self.run.folder / "back")
-                self.host_rollout.set_rollback_target(host, path, why)
-            if self.plan.kind == "rollback" and not self.host_rollout.switch_to_rollback(host):
-                return
-            if self.plan.kind == "rollback":
-                look = self.session.assess_and_record(host)
-            if look.refusal and isinstance(look.facts, HostFacts):
-                stage, failure = look.refusal
+            is_rollback = self.plan.kind == "rollback"
+            if is_rollback or plan.drift:
+                target, reason = rollback.find_target(host, plan, self.run.folder / "back")
+                self.host_rollout.set_rollback_target(host, target, reason)
+            if is_rollback:
+                if not self.host_rollout.switch_to_rollback(host):
+                    return
+                plan = self.session.assess_and_record(host)
+            if plan.refusal and isinstance(plan.facts, HostFacts):
+                stage, failure = plan.refusal
                 fail_host(host, failure, stage)
-            elif look.drift and isinstance(look.facts, HostFacts):
+            elif plan.drift and isinstance(plan.facts, HostFacts):
                 self.pending_hosts.add(host.name)
 
     # schedule
@@ -141,17 +148,18 @@ class RolloutCoordinator:
             names.sort()
         elif plan.order == "random":
             random.Random(self.run.folder.name).shuffle(names)
-        canaries = [] if self.proved else names[: plan.canary]
+        canaries = [] if self.canaries_passed else names[: plan.canary]
         sizes = Counter(self.groups.values())
         self.scheduler = Scheduler(
             names,
             canaries=canaries,
-            window=HostCount.parse(plan.window).resolve_at_least_one(total),
+            window=HostCount.parse(plan.window).resolve(total, minimum=1),
             max_fail=HostCount.parse(plan.max_fail).resolve(total),
             broken=sum(map(self.run.counts_against_budget, self.hosts)),
             groups=self.groups,
             share={
-                g: HostCount.parse(plan.share).resolve_at_least_one(n) for g, n in sizes.items()
+                group: HostCount.parse(plan.share).resolve(size, minimum=1)
+                for group, size in sizes.items()
             },
         )
         events.emit(
@@ -165,37 +173,37 @@ class RolloutCoordinator:
             total=total,
         )
 
-    def _run_batches(self) -> None:
+    def _run_window(self) -> None:
         """Start hosts as others end, until none is left or no more may start."""
-        gate = bool(self.scheduler.canaries) and (self.plan.pause or self.plan.confirm)
+        has_gate = bool(self.scheduler.canaries) and (self.plan.pause or self.plan.confirm)
         while not self.scheduler.is_done:
-            if gate and not self.scheduler.canaries and not self.scheduler.stopped:
-                gate = False
+            if has_gate and not self.scheduler.canaries and not self.scheduler.stopped:
+                has_gate = False
                 self._approval_gate()
                 continue
             while name := self.scheduler.next_host():
                 self.scheduler.mark_started(name)
                 self.greenlets[name] = gevent.spawn(self._roll_out_host, self.hosts[name])
-            self.changed.wait()
-            self.changed.clear()
+            self.host_ended.wait()
+            self.host_ended.clear()
 
     def _approval_gate(self) -> None:
-        """Between the canaries and the rest: wait, and ask."""
+        """Wait between the canaries and the other hosts, and ask the operator."""
         if self.plan.pause:
             events.emit("", "pause", seconds=self.plan.pause)
             self.stopping.wait(self.plan.pause)
         if self.plan.confirm and not self.stopping.is_set():
-            left = len(self.scheduler.waiting)
-            question = f"The canaries passed. Go on with the other {left} hosts?"
-            asked = gevent.get_hub().threadpool.spawn(click.confirm, question, err=True)
-            gevent.wait([asked, self.stopping], count=1)
-            if not self.stopping.is_set() and not asked.get():
+            remaining = len(self.scheduler.waiting)
+            question = f"The canaries passed. Continue with the other {remaining} hosts?"
+            answer = gevent.get_hub().threadpool.spawn(click.confirm, question, err=True)
+            gevent.wait([answer, self.stopping], count=1)
+            if not self.stopping.is_set() and not answer.get():
                 self.scheduler.stop("declined")
 
     # work
 
     def _roll_out_host(self, host: Host) -> None:
-        """One host, from its hook before to its hook after."""
+        """Roll a host out, between its two hooks."""
         events.emit(host.name, "begin", canary=host.name in self.scheduler.canaries)
         try:
             if self._run_hook(host, self.plan.before):
@@ -208,7 +216,7 @@ class RolloutCoordinator:
             events.emit(host.name, "done", passed=passed)
             broken = self.run.counts_against_budget(host.name)
             self.scheduler.mark_ended(host.name, passed=passed, broken=broken)
-            self.changed.set()
+            self.host_ended.set()
 
     def _status(self, host: Host) -> str:
         if self.run.has_failed(host.name):
@@ -219,44 +227,30 @@ class RolloutCoordinator:
         if not command:
             return True
         data = host.data.dict()  # type: ignore[no-untyped-call]
-        wants = {key: host.data.get(key) for key in ("release", "releases")}
-        given = hooks.build_environment(host.name, {**data, **wants}, status)
-        failure = hooks.run_hook(command, given, self.plan.hook_timeout)
+        releases = {key: host.data.get(key) for key in ("release", "releases")}
+        variables = hooks.build_environment(host.name, {**data, **releases}, status)
+        failure = hooks.run_hook(command, variables, self.plan.hook_timeout)
         return failure is None or fail_host(host, failure, "hook")
 
     # stop
 
     def _on_stop_requested(self) -> None:
-        """No host may do anything more: none is begun."""
+        """Start no more hosts: something has stopped the run."""
         self.scheduler.stop("interrupted")
         self.stopping.set()
-        self.changed.set()
+        self.host_ended.set()
 
     def _on_signal(self, number: int) -> None:
-        """Once: no host starts any more. Twice, or SIGTERM: those at work are left at once."""
-        if not self.requests.is_new_request(number):
+        """Start no more hosts; at the second signal, or at SIGTERM, stop those at work too."""
+        if not self.signals.is_new_request(number):
             return
-        self.interrupts += 1
+        self.stop_requests += 1
         self.scheduler.stop("interrupted")
         self.stopping.set()
-        now = self.interrupts > 1 or number == signal.SIGTERM or not self.scheduler.running
+        now = self.stop_requests > 1 or number == signal.SIGTERM or not self.scheduler.running
         events.emit("", "interrupted", now=now)
         if now:
             events.request_stop()
             for greenlet in list(self.greenlets.values()):
                 greenlet.kill(block=False)
-        self.changed.set()
-
-
-def find_resumable_run(runs: Path, name: str = "") -> Path:
-    """The folder of a rollout that was stopped, by name or the last one.
-
-    :raises InvalidInput: there is none
-    """
-    folders = [runs / name] if name else sorted(runs.glob("2*"), reverse=True)
-    for folder in folders:
-        if (folder / "journal.jsonl").is_file() and journal.has_event(folder, "rollout"):
-            return folder
-    others = (path.parent.name for path in sorted(runs.glob("2*/journal.jsonl"), reverse=True))
-    near = suggestions.format_suggestions(name, others) if name else ""
-    raise InvalidInput(f"{runs / name}: no rollout to resume{near}")
+        self.host_ended.set()

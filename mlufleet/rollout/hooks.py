@@ -1,4 +1,4 @@
-"""Commands of the site before and after a host: drain it, tell the monitoring, give it back."""
+"""Runs commands of the site before and after a host, e.g. to drain it and to notify monitoring."""
 
 from __future__ import annotations
 
@@ -15,39 +15,50 @@ from gevent.subprocess import PIPE, STDOUT, Popen
 from fleet.errors import Failure
 from operations.host.failures import TAIL_LINES
 
-#: words in the names of data that a hook is not given: secrets, and what is no text
+#: a hook does not get data whose key has one of these parts: secrets, and what is not text
 SECRET_KEY_PARTS = ("password", "secret", "token", "passphrase", "connect_kwargs")
-
-#: bytes of a line of its output that are kept
+#: longer lines of a hook's output are split
 MAX_LINE_BYTES = 4096
 
 
 def build_environment(name: str, data: Mapping[str, Any], status: str = "") -> dict[str, str]:
-    """What a hook knows: MLUFLEET_HOST, _ADDRESS, _RELEASE, _GROUPS, _DATA (JSON), then _STATUS.
+    """Return the variables of a hook; a host's secrets are not among them.
 
-    A host's secrets are not handed on: an environment can be read in the process list.
+    A process list may show an environment to every user.
+
+    Args:
+        name: Name of the host.
+        data: Data of the host.
+        status: What became of it: "ok", "failed", "rolled back"; empty before it starts.
+
+    Returns:
+        MLUFLEET_HOST, _ADDRESS, _RELEASE, _GROUPS, _DATA (as JSON) and _STATUS.
     """
-    shown = {
+    public = {
         key: value
         for key, value in data.items()
-        if not any(word in key.lower() for word in SECRET_KEY_PARTS)
+        if not any(part in key.lower() for part in SECRET_KEY_PARTS)
     }
-    said = {
-        "HOST": name,
-        "ADDRESS": str(data.get("ssh_hostname") or name),
-        "RELEASE": str(data.get("release") or " ".join(data.get("releases") or ())),
-        "GROUPS": " ".join(data.get("groups") or ()),
-        "DATA": json.dumps(shown, default=str, ensure_ascii=False),
-        "STATUS": status,
+    return {
+        "MLUFLEET_HOST": name,
+        "MLUFLEET_ADDRESS": str(data.get("ssh_hostname") or name),
+        "MLUFLEET_RELEASE": str(data.get("release") or " ".join(data.get("releases") or ())),
+        "MLUFLEET_GROUPS": " ".join(data.get("groups") or ()),
+        "MLUFLEET_DATA": json.dumps(public, default=str, ensure_ascii=False),
+        "MLUFLEET_STATUS": status,
     }
-    return {f"MLUFLEET_{key}": value for key, value in said.items()}
 
 
 def run_hook(command: str, variables: Mapping[str, str], timeout_s: int) -> Failure | None:
     """Run a hook on this machine.
 
-    :param seconds: until it is killed, with all it started
-    :returns: why the host cannot go on
+    Args:
+        command: Shell command.
+        variables: Its environment, besides that of this process.
+        timeout_s: Seconds after which it is killed, with all that it started.
+
+    Returns:
+        Why the host cannot go on, or None.
     """
     process = Popen(
         ["sh", "-c", command],
@@ -64,7 +75,7 @@ def run_hook(command: str, variables: Mapping[str, str], timeout_s: int) -> Fail
                 tail.append(line)
             process.wait()
     except Timeout:
-        return Failure("HOOK", f"`{command}` did not end within {timeout_s} s", _text(tail))
+        return Failure("HOOK", f"`{command}` did not end within {timeout_s} s", _decode(tail))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
@@ -72,8 +83,8 @@ def run_hook(command: str, variables: Mapping[str, str], timeout_s: int) -> Fail
         process.stdout.close()
     if process.returncode == 0:
         return None
-    return Failure("HOOK", f"`{command}` ended with status {process.returncode}", _text(tail))
+    return Failure("HOOK", f"`{command}` exited with status {process.returncode}", _decode(tail))
 
 
-def _text(lines: Iterable[bytes]) -> tuple[str, ...]:
+def _decode(lines: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(line.decode(errors="replace").rstrip("\r\n") for line in lines)

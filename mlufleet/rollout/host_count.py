@@ -1,4 +1,4 @@
-"""How many hosts an amount of a fleet is: "3", or "25%" rounded down."""
+"""Numbers of hosts as operators give them: "3", or "25%" of the fleet, rounded down."""
 
 from __future__ import annotations
 
@@ -10,30 +10,44 @@ from typing_extensions import override
 
 @dataclass(frozen=True)
 class HostCount:
-    """A count of hosts, or a whole percentage of them (0 to 100)."""
+    """A number of hosts, or a percentage of them.
+
+    Attributes:
+        value: The number, or the percentage (0 to 100).
+        is_percentage: Whether it is a percentage.
+    """
 
     value: int
-    percent: bool = False
+    is_percentage: bool = False
 
     @classmethod
     def parse(cls, text: str) -> HostCount:
-        """:raises ValueError: it is neither a count nor a percentage up to 100"""
+        """Parse a number such as "3", or a percentage such as "25%".
+
+        Args:
+            text: What the operator gave.
+
+        Raises:
+            ValueError: It is neither, or more than 100%.
+        """
         match = re.fullmatch(r"([0-9]{1,6})(%?)", text.strip(), re.ASCII)
         if not match:
             raise ValueError(f"{text!r} is neither a number of hosts (3) nor a percentage (25%)")
-        amount = cls(int(match[1]), match[2] == "%")
-        if amount.percent and amount.value > 100:
+        count = cls(int(match[1]), match[2] == "%")
+        if count.is_percentage and count.value > 100:
             raise ValueError(f"{text!r} is more than 100%")
-        return amount
+        return count
 
-    def resolve(self, total: int) -> int:
-        """Hosts of ``total``: what may break. A share of a host is none: 10% of 9 is 0."""
-        return min(total, total * self.value // 100 if self.percent else self.value)
+    def resolve(self, total: int, *, minimum: int = 0) -> int:
+        """Return the number of hosts; a percentage is rounded down (10% of 9 hosts are 0).
 
-    def resolve_at_least_one(self, total: int) -> int:
-        """Hosts of ``total``: what may be worked on at once. None would never end."""
-        return max(1, self.resolve(total))
+        Args:
+            total: Hosts that there are.
+            minimum: The result is not smaller, e.g. 1 if 0 hosts at a time would never end.
+        """
+        count = total * self.value // 100 if self.is_percentage else self.value
+        return max(minimum, min(total, count))
 
     @override
     def __str__(self) -> str:
-        return f"{self.value}{'%' if self.percent else ''}"
+        return f"{self.value}{'%' if self.is_percentage else ''}"

@@ -1,19 +1,18 @@
-"""One host's way to its release, its proof over a fresh connection, and its way back."""
+"""Brings one host to its release, verifies that, and rolls the host back if it fails."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from mlufleet.journal.events import Event, StepStarted
 from mlufleet.rollout.rollback import RollbackTarget, release_files
 from mlufleet.rollout.session import Session
 from operations.host import events
 from operations.host.failures import fail_host
 
-#: failures after which a host is not to be touched, or cannot be: going back would only add to it
+#: after these failures a host must not be touched, or cannot be: a rollback would only add to it
 NO_ROLLBACK_CODES = (
     "INTERRUPTED",
     "LOCKED",
@@ -27,78 +26,108 @@ NO_ROLLBACK_CODES = (
 
 
 class HostRollout:
+    """What a rollout does to each of its hosts.
+
+    Args:
+        session: The hosts, and the run.
+
+    Attributes:
+        rollback_targets: Host -> data of the releases that it can be rolled back to, or None and
+            the reason.
+        modified_hosts: Hosts that something was done to.
+    """
+
     def __init__(self, session: Session) -> None:
         self.session = session
-        #: host -> data for what it can go back to, and why there is none
         self.rollback_targets: dict[str, tuple[RollbackTarget | None, str]] = {}
-        #: hosts that something was done on
         self.modified_hosts: set[str] = set()
-        events.listeners.append(self._on_event)
 
-    def _on_event(self, host: str, kind: str, fields: dict[str, Any]) -> None:
-        if kind == "step":
-            self.modified_hosts.add(host)
+    def on_event(self, event: Event) -> None:
+        """Note hosts that something is done to.
 
-    def set_rollback_target(self, host: Host, wants: RollbackTarget | None, why: str) -> None:
-        """Remember where a host can go back to, or why it cannot."""
-        self.rollback_targets[host.name] = (wants, why)
-        events.emit(host.name, "way-back", release=release_files(wants), why=why)
+        Args:
+            event: The next event of the rollout.
+        """
+        if isinstance(event, StepStarted):
+            self.modified_hosts.add(event.host)
+
+    def set_rollback_target(self, host: Host, target: RollbackTarget | None, reason: str) -> None:
+        """Note where a host can be rolled back to.
+
+        Args:
+            host: The host.
+            target: Data of the releases, or None.
+            reason: Why there are none, or empty.
+        """
+        self.rollback_targets[host.name] = (target, reason)
+        events.emit(host.name, "way-back", release=release_files(target), why=reason)
 
     def switch_to_rollback(self, host: Host) -> bool:
-        """Make a host's last other good release the one that is wanted."""
-        wants, why = self.rollback_targets[host.name]
-        if not wants:
-            return fail_host(host, Failure("NO_WAY_BACK", why), "rollback")
-        _set_host_release(host, wants)
+        """Make the releases that a host had before the ones that it is to have.
+
+        Args:
+            host: The host; its rollback target is set.
+
+        Returns:
+            False if there are none: the host failed.
+        """
+        target, reason = self.rollback_targets[host.name]
+        if not target:
+            return fail_host(host, Failure("NO_WAY_BACK", reason), "rollback")
+        _set_releases(host, target)
         return True
 
     def apply(self, host: Host, kind: str) -> None:
-        """Carry a host to its release; back again if it does not pass there."""
-        origin = {key: host.data.get(key) for key in ("release", "releases")}
+        """Bring a host to its releases, and back to the ones before if that fails.
+
+        Args:
+            host: The host.
+            kind: "rollout", or "rollback" for a host that was switched to its rollback target.
+        """
         if self._deploy_and_verify(host):
             if kind == "rollback":
                 events.emit(host.name, "rolled-back", by_hand=True)
             return
         failure = self.session.run.failures[host.name]
-        if (
-            kind == "rollback"
-            or host.name not in self.modified_hosts
-            or failure["code"] in NO_ROLLBACK_CODES
-        ):
+        is_final = kind == "rollback" or failure.code in NO_ROLLBACK_CODES
+        if not is_final and host.name in self.modified_hosts:
+            self._roll_back(host)
+
+    def _roll_back(self, host: Host) -> None:
+        target, reason = self.rollback_targets.get(host.name, (None, "the host was not asked"))
+        if not target:
+            logger.warning(f"{host.print_prefix}no release to roll back to: {reason}")
             return
-        wants, why = self.rollback_targets.get(host.name, (None, "it was not looked for"))
-        if not wants:
-            logger.warning(f"{host.print_prefix}it cannot go back: {why}")
-            return
-        events.emit(host.name, "rolling-back", release=release_files(wants))
-        _set_host_release(host, wants)
+        first = self.session.run.failures[host.name]
+        origin = {key: host.data.get(key) for key in ("release", "releases")}
+        events.emit(host.name, "rolling-back", release=release_files(target))
+        _set_releases(host, target)
         if self._deploy_and_verify(host):
             events.emit(host.name, "rolled-back", by_hand=False)
         else:
             second = self.session.run.failures[host.name]
-            tail = tuple(f"{one['code']}: {one['sentence']}" for one in (failure, second))
-            fail_host(
-                host, Failure("ROLLBACK", f"{tail[0]}; going back: {tail[1]}", tail), "rollback"
-            )
-        _set_host_release(host, origin)
+            tail = tuple(f"{failure.code}: {failure.sentence}" for failure in (first, second))
+            sentence = f"{tail[0]}; during the rollback: {tail[1]}"
+            fail_host(host, Failure("ROLLBACK", sentence, tail), "rollback")
+        _set_releases(host, origin)
 
     def _deploy_and_verify(self, host: Host) -> bool:
-        """Run deploy.py, then prove over a fresh connection that nothing is left to do."""
+        """Run deploy.py, then check over a fresh connection that nothing is left to do."""
         if not self.session.deploy(host):
             return False
-        host.data.smoke = "auto"  # asked once on demand, the proof looks at what that left behind
-        with self.session.connected(host) as there:
-            if there and (drift := self.session.assess(host).drift):
+        # the check looks at what a smoke test that was forced once left behind
+        host.data.smoke = "auto"
+        with self.session.connected(host) as is_connected:
+            if is_connected and (drift := self.session.assess(host).drift):
                 left = "; ".join(f"{stage}: {words}" for stage, words in drift.items())
-                said = f"over a fresh connection: {left}"
-                fail_host(host, Failure("NOT_PROVED", said), next(iter(drift)))
+                failure = Failure("NOT_PROVED", f"over a fresh connection: {left}")
+                fail_host(host, failure, next(iter(drift)))
         if self.session.run.has_failed(host.name):
             return False
         events.emit(host.name, "proved")
         return True
 
 
-def _set_host_release(host: Host, wants: RollbackTarget) -> None:
-    """Make it what a host is wanted to be from now on."""
-    for key, value in wants.items():
+def _set_releases(host: Host, target: RollbackTarget) -> None:
+    for key, value in target.items():
         setattr(host.data, key, value)

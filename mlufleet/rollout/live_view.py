@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import gevent
 from rich.console import Console, Group, RenderableType
@@ -14,206 +15,254 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.errors import DEFERRED_CODES
+from fleet.text.times import format_duration
+from mlufleet.journal import events
+from mlufleet.journal.events import Event
+from mlufleet.journal.listening import listening
 from mlufleet.report import host_ranges
-from mlufleet.report.terminal import STATUS_STYLES
-from operations.host import events
+from mlufleet.report.statuses import status_color
 
-#: seconds between two pictures
 REFRESH_INTERVAL_S = 0.5
-#: hosts up to which each is told of; then lines for those that are done, and for one failure
-MANY, STEPS, ALIKE = 50, 50, 3
+#: in a larger rollout not every event has a line
+MAX_DETAILED_HOSTS = 50
+#: in a large rollout, lines about hosts that are done
+MAX_DONE_LINES = 50
+#: in a large rollout, hosts whose failure with the same code has a line
+MAX_LINES_PER_CODE = 3
+#: lines of the terminal that are not rows of hosts
+FRAME_LINES = 6
+MIN_ROWS = 3
+
+
+@dataclass
+class ActiveHost:
+    """A host at work.
+
+    Attributes:
+        since: When it started, by the monotonic clock.
+        stage: Its stage.
+        step: Its step in the stage; may be empty.
+    """
+
+    since: float
+    stage: str = "begin"
+    step: str = ""
 
 
 class RolloutProgress:
-    """What the events so far come to."""
+    """The state of a rollout, from its events so far.
+
+    Attributes:
+        total: Hosts of the fleet.
+        planned: Hosts that need work.
+        began: When the rollout began, by the monotonic clock.
+        work_began: When the first host could start, or None.
+        active_hosts: Hosts at work.
+        failed: Host -> its status, for hosts that failed.
+        rolled_back_hosts: Hosts that were rolled back.
+        ended: Status -> hosts that ended with it.
+        transfer_line: Progress of all transfers, or empty.
+    """
 
     def __init__(self) -> None:
         self.total = self.planned = 0
         self.began = time.monotonic()
         self.work_began: float | None = None
-        #: host at work -> (since, stage, step)
-        self.active_hosts: dict[str, tuple[float, str, str]] = {}
-        #: host -> how the report calls it
+        self.active_hosts: dict[str, ActiveHost] = {}
         self.failed: dict[str, str] = {}
         self.rolled_back_hosts: set[str] = set()
         self.ended: Counter[str] = Counter()
-        #: of files that come to several hosts
         self.transfer_line = ""
 
-    def update(self, host: str, kind: str, fields: dict[str, Any]) -> None:
-        since, stage, _ = self.active_hosts.get(host, (time.monotonic(), "", ""))
-        if kind == "survey":
-            self.total = fields["hosts"]
-        elif kind == "scheduled":
-            self.planned = len(fields["order"])
-            self.work_began = time.monotonic()
-        elif kind == "begin":
-            self.active_hosts[host] = (time.monotonic(), "begin", "")
-        elif kind == "stage" and host in self.active_hosts:
-            self.active_hosts[host] = (since, fields["stage"], "")
-        elif kind == "step" and host in self.active_hosts:
-            self.active_hosts[host] = (since, stage, fields["title"])
-        elif kind == "progress":
-            hosts, line = fields["hosts"], fields["line"]
-            self.transfer_line = f"files to {hosts} hosts: {line}" if hosts else ""
-        elif kind == "rolling-back":
-            self.failed.pop(host, None)
-        elif kind in ("failed", "unreachable"):
-            left = fields["code"] in DEFERRED_CODES
-            self.failed[host] = "skipped" if left and kind == "failed" else kind
-        elif kind == "rolled-back":
-            self.rolled_back_hosts.add(host)
-        elif kind == "done":
-            self.active_hosts.pop(host, None)
-            self.ended[self.status(host)] += 1
+    def update(self, event: Event) -> None:
+        """Apply an event.
+
+        Args:
+            event: The next event of the rollout.
+        """
+        active = self.active_hosts.get(event.host)
+        match event:
+            case events.ProbingStarted():
+                self.total = event.hosts
+            case events.HostsScheduled():
+                self.planned, self.work_began = len(event.order), time.monotonic()
+            case events.HostStarted():
+                self.active_hosts[event.host] = ActiveHost(time.monotonic())
+            case events.StageStarted() if active:
+                active.stage, active.step = event.stage, ""
+            case events.StepStarted() if active:
+                active.step = event.title
+            case events.TransfersProgressed():
+                text = f"files to {event.hosts} hosts: {event.line}"
+                self.transfer_line = text if event.hosts else ""
+            case events.RollbackStarted():
+                self.failed.pop(event.host, None)
+            case events.HostFailed():
+                is_deferred = event.code in DEFERRED_CODES
+                self.failed[event.host] = "skipped" if is_deferred else "failed"
+            case events.HostUnreachable():
+                self.failed[event.host] = "unreachable"
+            case events.HostRolledBack():
+                self.rolled_back_hosts.add(event.host)
+            case events.HostDone():
+                self.active_hosts.pop(event.host, None)
+                self.ended[self.status(event.host)] += 1
 
     def status(self, host: str) -> str:
-        return self.failed.get(host) or (
-            "rolled back" if host in self.rolled_back_hosts else "changed"
-        )
+        """Return the status of a host that ended, as the report calls it.
+
+        Args:
+            host: Name of the host.
+        """
+        changed = "rolled back" if host in self.rolled_back_hosts else "changed"
+        return self.failed.get(host) or changed
 
     @property
     def done_count(self) -> int:
+        """Hosts that ended."""
         return sum(self.ended.values())
 
+    @property
+    def is_large(self) -> bool:
+        """Whether there are too many hosts for a line about each of their events."""
+        return max(self.total, self.planned) > MAX_DETAILED_HOSTS
+
     def remaining_seconds(self) -> float | None:
-        """Seconds until the last host will have ended, at the pace so far."""
+        """Return the seconds until the last host ends, at the pace so far; None if unknown."""
         if not self.done_count or self.work_began is None:
             return None
-        pace = (time.monotonic() - self.work_began) / self.done_count
-        return pace * (self.planned - self.done_count)
+        seconds_per_host = (time.monotonic() - self.work_began) / self.done_count
+        return seconds_per_host * (self.planned - self.done_count)
 
     def summary_line(self) -> str:
-        """All hosts in a line."""
+        """Return the state of all hosts in a line."""
         parts = [f"{self.done_count} of {self.planned} done"]
         parts += [f"{count} {status}" for status, count in sorted(self.ended.items())]
         if self.active_hosts:
             parts.append(f"{len(self.active_hosts)} at work")
-        left = self.remaining_seconds()
-        if left is not None and self.done_count < self.planned:
-            parts.append(f"about {_format_duration(left)} left")
+        remaining = self.remaining_seconds()
+        if remaining is not None and self.done_count < self.planned:
+            parts.append(f"about {format_duration(round(remaining))} left")
         return ", ".join(parts)
 
 
-def _format_duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min"
-        if minutes >= 60
-        else (f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.0f} s")
-    )
-
-
 class LiveView:
-    """Listens for as long as the rollout lasts."""
+    """Shows a rollout on standard error for as long as it lasts."""
 
     def __init__(self) -> None:
         self.progress = RolloutProgress()
         self.console = Console(stderr=True, highlight=False)
-        self.live: Live | None = None
-        #: code -> hosts that failed with it; of many hosts, hosts that the next line is told at
-        self.failures_by_code: Counter[str] = Counter()
-        self.next_report = 0
+        self._live: Live | None = None
+        self._stack = ExitStack()
+        self._failures_by_code: Counter[str] = Counter()
+        self._next_done_line = 0
 
     def __enter__(self) -> LiveView:
-        events.listeners.append(self._on_event)
+        self._stack.enter_context(listening(self.on_event))
         if self.console.is_terminal:
-            self.live = Live(console=self.console, auto_refresh=False, transient=True)
-            self.live.start()
-            gevent.spawn(self._draw)
+            self._live = Live(console=self.console, auto_refresh=False, transient=True)
+            self._live.start()
+            gevent.spawn(self._refresh)
         return self
 
     def __exit__(self, *_: object) -> None:
-        events.listeners.remove(self._on_event)
-        if self.live:
-            live, self.live = self.live, None
+        self._stack.close()
+        if self._live:
+            live, self._live = self._live, None
             live.stop()
 
-    def _draw(self) -> None:
-        while live := self.live:
+    def _refresh(self) -> None:
+        while live := self._live:
             live.update(self.render(), refresh=True)
             gevent.sleep(REFRESH_INTERVAL_S)
 
     def render(self) -> RenderableType:
-        """Counts by stage, and as many hosts at work as the terminal has lines for."""
-        seen, now = self.progress, time.monotonic()
-        stages = Counter(stage for _, stage, _ in seen.active_hosts.values())
-        by_stage = "  ".join(f"{stage} {count}" for stage, count in stages.most_common())
+        """Return the live table: as many hosts at work as the terminal has lines for."""
+        progress, now = self.progress, time.monotonic()
+        stages = Counter(host.stage for host in progress.active_hosts.values())
         table = Table(box=None, pad_edge=False)
-        for column, least in (("host", 12), ("stage", 10), ("", 8), ("time", 6)):
-            table.add_column(column, no_wrap=True, min_width=least)
-        room = max(3, self.console.height - 6 - bool(seen.transfer_line))
-        longest = sorted(seen.active_hosts.items(), key=lambda item: item[1][0])
-        for host, (since, stage, step) in longest[:room]:
-            table.add_row(Text(host), stage, Text(step), _format_duration(now - since))
-        more = len(longest) - room
+        for title, width in (("host", 12), ("stage", 10), ("", 8), ("time", 6)):
+            table.add_column(title, no_wrap=True, min_width=width)
+        frame = FRAME_LINES + bool(progress.transfer_line)
+        room = max(MIN_ROWS, self.console.height - frame)
+        hosts = sorted(progress.active_hosts.items(), key=lambda item: item[1].since)
+        for name, host in hosts[:room]:
+            duration = format_duration(round(now - host.since))
+            table.add_row(Text(name), host.stage, Text(host.step), duration)
+        elapsed = format_duration(round(now - progress.began))
         lines: list[RenderableType] = [
-            Text(f"{seen.summary_line()}, {_format_duration(now - seen.began)} so far"),
-            Text(by_stage),
-            *([Text(seen.transfer_line)] if seen.transfer_line else []),
-            table,
+            Text(f"{progress.summary_line()}, {elapsed} so far"),
+            Text("  ".join(f"{stage} {count}" for stage, count in stages.most_common())),
         ]
-        return Group(*lines, *([Text(f"… and {more} more")] if more > 0 else []))
+        if progress.transfer_line:
+            lines.append(Text(progress.transfer_line))
+        lines.append(table)
+        if len(hosts) > room:
+            lines.append(Text(f"… and {len(hosts) - room} more"))
+        return Group(*lines)
 
-    def _on_event(self, host: str, kind: str, fields: dict[str, Any]) -> None:
-        known = host in self.progress.active_hosts
-        self.progress.update(host, kind, fields)
-        seen = self.progress
-        if kind == "survey":
-            self._print_line(f"looking at {fields['hosts']} hosts")
-        elif kind == "scheduled":
-            right = fields["total"] - len(fields["order"]) - fields["broken"]
-            self._print_line(
-                f"{right} of {fields['total']} hosts need nothing, {len(fields['order'])} need "
-                f"work, {fields['broken']} are broken; {fields['window']} at once, at most "
-                f"{fields['max_fail']} may be broken"
-            )
-            if fields["canaries"]:
-                self._print_line(f"canaries: {host_ranges.format_ranges(fields['canaries'])}")
-        elif kind == "begin" and (fields["canary"] or not self.is_large):
-            self._print_line(f"{host}: begins{' (canary)' if fields['canary'] else ''}")
-        elif (
-            kind == "stage-done"
-            and known
-            and fields["changes"]
-            and not (self.live or self.is_large)
-        ):
-            self._print_line(f"{host}: {fields['stage']} {fields['seconds']:.0f} s")
-        elif kind in ("failed", "unreachable"):
-            self._print_failure(host, fields)
-        elif kind == "rolling-back":
-            self._print_line(f"{host}: goes back", "magenta")
-        elif kind == "done":
-            status = seen.status(host)
-            if self.is_large and seen.done_count < min(self.next_report, seen.planned):
-                return
-            self.next_report = seen.done_count + max(1, seen.planned // STEPS)
-            self._print_line(f"{host}: {status} ({seen.summary_line()})", STATUS_STYLES[status])
-        elif kind == "progress" and seen.transfer_line and not self.live:
-            self._print_line(seen.transfer_line)
-        elif kind == "pause":
-            self._print_line(f"the canaries passed; waiting {fields['seconds']} s")
-        elif kind == "interrupted":
-            end = "now" if fields["now"] else "when the hosts at work have ended; again: at once"
-            self._print_line(f"stopping {end}")
+    def on_event(self, event: Event) -> None:
+        """Print what an event means for the operator.
 
-    @property
-    def is_large(self) -> bool:
-        """So many hosts that not each of their steps is a line."""
-        return max(self.progress.total, self.progress.planned) > MANY
+        Args:
+            event: The next event of the rollout.
+        """
+        progress, host = self.progress, event.host
+        was_active = host in progress.active_hosts
+        progress.update(event)
+        match event:
+            case events.ProbingStarted():
+                self._print(f"probing {event.hosts} hosts")
+            case events.HostsScheduled():
+                self._print_schedule(event)
+            case events.HostStarted() if event.canary or not progress.is_large:
+                self._print(f"{host}: begins{' (canary)' if event.canary else ''}")
+            case events.StageDone() if was_active and event.changes:
+                if not (self._live or progress.is_large):
+                    self._print(f"{host}: {event.stage} {event.seconds:.0f} s")
+            case events.HostFailed() | events.HostUnreachable():
+                self._print_failure(event)
+            case events.RollbackStarted():
+                self._print(f"{host}: rolling back", status_color("rolled back"))
+            case events.HostDone():
+                self._print_done(host)
+            case events.TransfersProgressed() if progress.transfer_line and not self._live:
+                self._print(progress.transfer_line)
+            case events.RolloutPaused():
+                self._print(f"the canaries passed; waiting {event.seconds} s")
+            case events.StopRequested():
+                later = "when the hosts at work have ended; interrupt again to stop at once"
+                self._print(f"stopping {'now' if event.now else later}")
 
-    def _print_failure(self, host: str, fields: dict[str, Any]) -> None:
-        """What failed and what to do; of many hosts, the first of each code."""
-        code = fields["code"]
-        self.failures_by_code[code] += 1
-        if self.is_large and self.failures_by_code[code] > ALIKE:
+    def _print_schedule(self, event: events.HostsScheduled) -> None:
+        unchanged = event.total - len(event.order) - event.broken
+        self._print(
+            f"{unchanged} of {event.total} hosts need nothing, {len(event.order)} need work, "
+            f"{event.broken} are broken; {event.window} at a time, at most {event.max_fail} may "
+            "be broken"
+        )
+        if event.canaries:
+            self._print(f"canaries: {host_ranges.format_ranges(event.canaries)}")
+
+    def _print_done(self, host: str) -> None:
+        progress = self.progress
+        if progress.is_large and progress.done_count < min(self._next_done_line, progress.planned):
             return
-        self._print_line(f"{host}: {code}: {fields['sentence']}", "red")
-        self._print_line(f"{host}:   remedy: {fields['remedy']}")
-        if self.is_large and self.failures_by_code[code] == ALIKE:
-            self._print_line(
-                f"{code}: more hosts that fail so are counted, and told at the end", "red"
-            )
+        self._next_done_line = progress.done_count + max(1, progress.planned // MAX_DONE_LINES)
+        status = progress.status(host)
+        self._print(f"{host}: {status} ({progress.summary_line()})", status_color(status))
 
-    def _print_line(self, text: str, style: str = "") -> None:
+    def _print_failure(self, event: events.HostFailed | events.HostUnreachable) -> None:
+        """Print what failed and what to do; of many hosts, for the first ones of each code."""
+        self._failures_by_code[event.code] += 1
+        count = self._failures_by_code[event.code]
+        is_large = self.progress.is_large
+        if is_large and count > MAX_LINES_PER_CODE:
+            return
+        self._print(f"{event.host}: {event.code}: {event.sentence}", "red")
+        self._print(f"{event.host}:   remedy: {event.remedy}")
+        if is_large and count == MAX_LINES_PER_CODE:
+            self._print(f"{event.code}: more such hosts are only counted until the end", "red")
+
+    def _print(self, text: str, style: str = "") -> None:
         self.console.print(escape(text), style=style, soft_wrap=True)

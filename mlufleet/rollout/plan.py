@@ -1,4 +1,4 @@
-"""What an operator asked of a rollout; written to its journal, from which it is resumed."""
+"""The options of a rollout, which its journal keeps so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -10,49 +10,67 @@ from fleet.documents.types import Bool, Int, Model
 from mlufleet.rollout.host_count import HostCount
 
 
-def _host_count(text: str) -> str:
+def _check_count(text: str) -> str:
     return str(HostCount.parse(text))
 
 
-def _positive_host_count(text: str) -> str:
+def _check_positive_count(text: str) -> str:
     if HostCount.parse(text).value == 0:
-        raise ValueError("at least one host has to be worked on at a time")
-    return _host_count(text)
+        raise ValueError("must be at least one host")
+    return _check_count(text)
 
 
-HostCountText = Annotated[str, AfterValidator(_host_count)]
-PositiveHostCount = Annotated[str, AfterValidator(_positive_host_count)]
-Count = Annotated[Int, Field(ge=0)]
+HostCountText = Annotated[str, AfterValidator(_check_count)]
+PositiveHostCount = Annotated[str, AfterValidator(_check_positive_count)]
+Natural = Annotated[Int, Field(ge=0)]
+PositiveInt = Annotated[Int, Field(ge=1)]
 
 
 class Plan(Model):
+    """What an operator asked for.
+
+    Attributes:
+        inventory: File of the inventory.
+        kind: Bring hosts to their releases, or back to the ones before.
+        limit: Only these hosts and groups; empty for all.
+        exclude: Not these hosts and groups.
+        data: ``KEY=VALUE`` pairs for all hosts, as pyinfra takes them.
+        canary: Hosts that go first.
+        window: Hosts at work at the same time: a number, or a percentage of the fleet.
+        max_fail: Hosts of the fleet that may be broken: a number or a percentage.
+        order: Which hosts go first.
+        pause: Seconds to wait after the canaries passed.
+        confirm: Ask the operator after the canaries passed.
+        share_of: Key of a host's data that names its group (rack, service); may be empty.
+        share: Hosts of one such group at work at the same time: a number or a percentage.
+        before: Shell command on this machine before a host; may be empty.
+        after: Shell command on this machine after a host; may be empty.
+        hook_timeout: Seconds after which one of these commands is killed.
+        uploads: Hosts that files are sent to at the same time.
+        loads: Hosts that load an image at the same time.
+    """
+
     inventory: str
     kind: Literal["rollout", "rollback"] = "rollout"
     limit: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    #: KEY=VALUE pairs for all hosts, as pyinfra takes them
     data: tuple[str, ...] = ()
-    canary: Count = 1
+    canary: Natural = 1
     window: PositiveHostCount = "20%"
     max_fail: HostCountText = "10%"
     order: Literal["inventory", "name", "random"] = "inventory"
-    #: seconds between the last canary's proof and the rest
-    pause: Count = 0
+    pause: Natural = 0
     confirm: Bool = False
-    #: name of a host's data that says which group it is in, and how much of one at a time
     share_of: str = ""
     share: PositiveHostCount = "100%"
-    #: shell commands on this machine before and after a host
     before: str = ""
     after: str = ""
-    #: seconds for one of them
-    hook_timeout: Annotated[Int, Field(ge=1)] = 600
-    #: hosts at once that files are sent to, and that unpack their image
-    uploads: Annotated[Int, Field(ge=1)] = 4
-    loads: Annotated[Int, Field(ge=1)] = 8
+    hook_timeout: PositiveInt = 600
+    uploads: PositiveInt = 4
+    loads: PositiveInt = 8
 
     @model_validator(mode="after")
     def _check_gate(self) -> Plan:
         if not self.canary and (self.confirm or self.pause):
-            raise ValueError("without a canary there is nothing to pause after or to confirm")
+            raise ValueError("--pause and --confirm need --canary 1 or more")
         return self

@@ -1,4 +1,4 @@
-"""Who may start next: pure, told what started and what became of it."""
+"""Decides which host may start next; it does nothing else, and waits for nothing."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from collections.abc import Mapping, Sequence
 
 
 class Scheduler:
-    """A sliding window over a fleet: when one host ends the next may start.
+    """A window over a fleet: when a host ends, the next one may start.
 
-    :param hosts: those that need work, in their order
-    :param canaries: the ones of them that go first; the rest waits for the proof of each
-    :param window: hosts at work at once
-    :param max_fail: hosts of the whole fleet that may be broken
-    :param broken: hosts that were so before anything began
-    :param groups: host -> its group, for hosts that share something
-    :param share: group -> hosts of it at work at once
+    Args:
+        hosts: Hosts that need work, in their order.
+        canaries: The ones of them that go first; the others wait until each has passed.
+        window: Hosts at work at the same time.
+        max_fail: Hosts of the whole fleet that may be broken.
+        broken: Hosts that are broken before anything begins.
+        groups: Host -> its group, for hosts that share something.
+        share: Group -> its hosts at work at the same time.
+
+    Attributes:
+        waiting: Hosts that have not started, in their order.
+        running: Hosts at work.
+        canaries: Canaries that have not passed yet.
+        stopped: Why no more hosts start: "canary", "budget", "interrupted", "declined", or empty.
     """
 
     def __init__(
@@ -31,12 +38,10 @@ class Scheduler:
     ) -> None:
         first = set(canaries)
         self.waiting = [*(h for h in hosts if h in first), *(h for h in hosts if h not in first)]
-        #: canaries that have not passed yet
         self.canaries = first & set(hosts)
         self.window, self.max_fail, self.broken = window, max_fail, broken
         self.groups, self.share = groups or {}, share or {}
         self.running: set[str] = set()
-        #: why no host starts any more: "canary", "budget", "interrupted", "declined"
         self.stopped = ""
         self._check_budget()
 
@@ -44,32 +49,43 @@ class Scheduler:
         if self.broken > self.max_fail:
             self.stop("budget")
 
-    def stop(self, why: str) -> None:
-        """No host starts from now on; what runs goes on. The first reason stays."""
-        self.stopped = self.stopped or why
+    def stop(self, reason: str) -> None:
+        """Start no more hosts; those at work continue.
+
+        Args:
+            reason: Why; the first reason stays.
+        """
+        self.stopped = self.stopped or reason
 
     def next_host(self) -> str | None:
-        """A host that may start now."""
+        """Return a host that may start now, if there is one."""
         if self.stopped or len(self.running) >= self.window:
             return None
         busy = Counter(self.groups[host] for host in self.running if host in self.groups)
         for host in self.waiting:
             if self.canaries and host not in self.canaries:
-                return None  # canaries come first, so there is none left to start
+                return None  # canaries come first, so all of them have started
             group = self.groups.get(host)
             if group is None or busy[group] < self.share.get(group, self.window):
                 return host
         return None
 
     def mark_started(self, host: str) -> None:
+        """Note that a host started.
+
+        Args:
+            host: A host that waited.
+        """
         self.waiting.remove(host)
         self.running.add(host)
 
     def mark_ended(self, host: str, *, passed: bool, broken: bool) -> None:
-        """A host's end.
+        """Note that a host ended.
 
-        :param passed: it is as wanted, and has proved it
-        :param broken: it counts against the budget (a host that is only busy does not)
+        Args:
+            host: A host at work.
+            passed: It is in its desired state, which was verified.
+            broken: It counts against the failure budget; one that is only busy does not.
         """
         self.running.remove(host)
         if host in self.canaries:
@@ -82,5 +98,5 @@ class Scheduler:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing runs and nothing will."""
+        """Whether no host is at work and none will be."""
         return not self.running and (bool(self.stopped) or not self.waiting)

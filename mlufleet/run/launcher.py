@@ -195,8 +195,8 @@ def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | Non
     if not (folder / "journal.jsonl").is_file():
         sys.exit(ExitStatus.INTERNAL if status else ExitStatus.OK)
     result = derive.write_report(folder)
-    if status and result["exit"] == ExitStatus.OK:
-        result["exit"] = ExitStatus.INTERNAL
+    if status and result.exit == ExitStatus.OK:
+        result.exit = ExitStatus.INTERNAL
     return result
 
 

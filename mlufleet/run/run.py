@@ -27,6 +27,16 @@ from fleet.release.target import ReleaseTarget
 from fleet.text import sanitize
 from mlufleet.connect import errors
 from mlufleet.journal import journal
+from mlufleet.journal.events import (
+    Event,
+    HostFailed,
+    HostRolledBack,
+    HostsNamed,
+    HostUnreachable,
+    RollbackStarted,
+    RunEnded,
+    from_fields,
+)
 from mlufleet.report import derive
 from mlufleet.run import assessment, interrupts, operator
 from operations import smoke_test, validation
@@ -119,8 +129,8 @@ class Run:
         self.interrupted = False
         #: why the journal cannot be written
         self.journal_error = ""
-        #: host -> its failure, as far as it is not overcome
-        self.failures: dict[str, dict[str, Any]] = {}
+        #: host -> its failure, unless it was rolled back since
+        self.failures: dict[str, HostFailed | HostUnreachable] = {}
         #: host that went back to an older release -> whether that was asked for
         self.rolled_back: dict[str, bool] = {}
         #: host -> what the journal has of the last look at it, but for its time
@@ -152,19 +162,23 @@ class Run:
         atexit.register(run.finish)
 
     def on_event(self, host: str, kind: str, fields: dict[str, Any]) -> None:
-        if kind in ("failed", "unreachable"):
-            self.failures[host] = fields
-        elif kind == "rolling-back":  # what failed is told; what comes now is another try
-            self.failures.pop(host, None)
-        elif kind == "rolled-back":
-            self.rolled_back[host] = fields["by_hand"]
-        self.record_event(kind, host, **fields)
+        """Record an event of a host; see :func:`operations.host.events.emit`."""
+        self.record_event(from_fields(kind, {**fields, "host": host}))
 
-    def record_event(self, kind: str, host: str = "", **fields: Any) -> None:
-        """Append to the journal. Where that cannot be, nothing more is begun on any host: what
-        nobody would know of is not done."""
+    def record_event(self, event: Event) -> None:
+        """Append an event to the journal.
+
+        If that fails, every host is asked to stop: nothing is done that cannot be recorded.
+        """
+        match event:
+            case HostFailed() | HostUnreachable():
+                self.failures[event.host] = event
+            case RollbackStarted():  # the failure is recorded; from here on it is another try
+                self.failures.pop(event.host, None)
+            case HostRolledBack():
+                self.rolled_back[event.host] = event.by_hand
         try:
-            self.journal.append(kind, host, **fields)
+            self.journal.append(event)
         except OSError as error:
             if self.journal_error:
                 return
@@ -195,7 +209,7 @@ class Run:
         """Whether a host counts against a failure budget: one that is only busy does not."""
         if self.rolled_back.get(host) is False:
             return True
-        return self.has_failed(host) and self.failures[host]["code"] not in DEFERRED_CODES
+        return self.has_failed(host) and self.failures[host].code not in DEFERRED_CODES
 
     @classmethod
     def current(cls) -> Run:
@@ -276,7 +290,7 @@ class Run:
         limit = getattr(self.state, "limit_hosts", None)
         hosts = [host for host in inventory if limit is None or host in limit]
         groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
-        self.record_event("hosts", names=list(groups), groups=groups)
+        self.record_event(HostsNamed(names=list(groups), groups=groups))
         self.state.add_callback_handler(HostCleanup())  # type: ignore[no-untyped-call]
         return hosts
 
@@ -295,7 +309,7 @@ class Run:
             self.record_silent_failure(host)
         words = set(sys.argv)
         dry = "--dry" in words or bool({"--debug-operations", "--debug-facts"} & words)
-        self.record_event("end", dry=dry, interrupted=self.interrupted)
+        self.record_event(RunEnded(dry=dry, interrupted=self.interrupted))
         from mlufleet.report import terminal  # rich is for the end of a run
 
         try:

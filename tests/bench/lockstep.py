@@ -20,8 +20,8 @@ import time
 
 import yaml
 
-from mlufleet.journal import journal
 from tests.bench.measured import note
+from tests.journals import read_lines
 from tests.lab import paths, traffic, up
 
 HOSTS, SLOW = 8, "u1804-2"
@@ -63,7 +63,7 @@ def ended(output: str, way: str) -> dict[str, float]:
     run = re.search(r"runs/([0-9]+-[0-9]+-[0-9]+)", output)
     if run is None:
         raise RuntimeError(f"{way}: {output[-5000:]}")
-    events = journal.read_events(paths.PROJECT / "runs" / run[1])
+    events = read_lines(paths.PROJECT / "runs" / run[1])
     began = events[0]["time"]
     return {
         event["host"]: round(event["time"] - began, 1)

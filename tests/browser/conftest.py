@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from mlufleet.report import html as pages
+from mlufleet.report.model import parse_report
 from tests.browser import chromium
 from tests.reports import fleet
 
@@ -36,6 +37,10 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
+def page_text(report: dict[str, Any], previous: dict[str, Any] | None) -> str:
+    return pages.render_page(parse_report(report), parse_report(previous) if previous else None)
+
+
 Open = Callable[..., Opened]
 
 
@@ -47,7 +52,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     def opened(report: dict[str, Any] | int, width: int = 1280, **options: Any) -> Opened:
         report = fleet(report) if isinstance(report, int) else report
         path = tmp_path / "report.html"
-        path.write_text(pages.render_page(report, options.pop("previous", None)), encoding="utf-8")
+        path.write_text(page_text(report, options.pop("previous", None)), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
         contexts.append(context)
         seen = Opened(context.new_page(), path)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fleet.checksum.chunks import CHUNK_BYTES as PIECE
-from mlufleet.journal import journal
 from tests.faults.big import FORGET, HOST, INCOMING, Big, deploy_light
 from tests.faults.drivers import loaded
+from tests.journals import read_lines
 from tests.lab import hosts as lab
 from tests.lab import traffic
 from tests.runs import LAB, SITE, Done, mlufleet, until
@@ -43,7 +43,7 @@ def hold(seconds: int) -> None:
 
 
 def events(done: Done) -> list[dict[str, Any]]:
-    found = journal.read_events(SITE / "runs" / done.report["run"])
+    found = read_lines(SITE / "runs" / done.report["run"])
     return [event for event in found if event["host"] == HOST]
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlufleet.journal import journal
-from mlufleet.report.derive import STATUSES
+from mlufleet.report.model import STATUSES
+from tests.journals import read_lines
 from tests.lab import hosts as lab
 from tests.runs import LAB, RELEASES, SITE, Done, mlufleet
 
@@ -81,7 +81,7 @@ def newest() -> Path:
 
 def events(run: str | Path, *kinds: str) -> list[tuple[str, str]]:
     """(kind, host) of a run's journal, in order."""
-    found = journal.read_events(SITE / "runs" / run)
+    found = read_lines(SITE / "runs" / run)
     return [(event["kind"], event["host"]) for event in found if event["kind"] in kinds]
 
 
@@ -89,7 +89,7 @@ def at_stage(host: str, stage: str) -> bool:
     """Whether the newest run has come to a stage of a host."""
     return any(
         event["kind"] == "stage" and event["host"] == host and event["stage"] == stage
-        for event in journal.read_events(newest())
+        for event in read_lines(newest())
     )
 
 

@@ -100,7 +100,7 @@ FOREIGN = {
     "fleet.text.sanitize": "fleet/text/test_sanitize",
     "fleet.inventory": "fleet/documents/test_fuzz_documents",
     "mlufleet.journal.journal": "mlufleet/journal/test_fuzz_journal",
-    "mlufleet.journal.event_fields": "mlufleet/journal/test_fuzz_journal",
+    "mlufleet.journal.events": "mlufleet/journal/test_fuzz_journal",
     "fleet.release.lockfile": "fleet/documents/test_fuzz_documents",
     "fleet.checksum.cache": "test_fuzz_foreign",
     "fleet.release.files": "fleet/documents/test_fuzz_documents",

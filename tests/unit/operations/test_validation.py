@@ -14,6 +14,7 @@ from fleet.release.target import ReleaseTarget
 from fleet.vendor import cnvs, validation_suite
 from fleet.vendor.cnvs import SuiteOutput
 from mlufleet.cli.hardware import capture_baseline
+from mlufleet.report.model import Report, parse_report
 from operations import validation as stage
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
@@ -160,7 +161,7 @@ def test_a_file_of_thresholds_is_checked(tmp_path: Path) -> None:
         validation_suite.load_baselines(str(path))
 
 
-def reported(**host: object) -> dict[str, object]:
+def reported(**host: object) -> Report:
     seen = {
         "status": "changed",
         "cards": {"a": "CN_RUNNING", "b": "CN_RUNNING"},
@@ -172,7 +173,7 @@ def reported(**host: object) -> dict[str, object]:
         },
         **host,
     }
-    return {"hosts": {"mlu01": seen}}
+    return parse_report({"hosts": {"mlu01": seen}})
 
 
 def test_a_good_host_has_passed_with_cards_of_one_model() -> None:

@@ -17,7 +17,7 @@ from fleet.inventory.host_selection import InventoryNames
 from fleet.release.target import ReleaseTarget
 from fleet.text import sanitize
 from mlufleet.cli.main import main
-from mlufleet.journal import journal
+from mlufleet.journal import events, journal
 from mlufleet.rollout.session import Session
 from tests.unit import PROJECT
 
@@ -221,8 +221,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     book = journal.Journal(journal.RUNS / "20260314-091502-1")
     names = [f"mlu{n}" for n in range(1, 13)]
-    book.append("hosts", names=names, groups={name: ["rack1"] for name in names[:2]})
-    book.append("end")
+    book.append(events.HostsNamed(names=names, groups={name: ["rack1"] for name in names[:2]}))
+    book.append(events.RunEnded())
     return "20260314-091502-1"
 
 

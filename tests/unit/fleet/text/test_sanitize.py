@@ -23,6 +23,7 @@ from fleet.errors import Failure, InvalidInput
 from fleet.inventory import tree
 from fleet.text import sanitize
 from mlufleet.cli import doctor, main
+from mlufleet.journal import events as journal_events
 from mlufleet.journal import journal
 from mlufleet.report import derive, publish, terminal
 from mlufleet.rollout import hooks, status
@@ -31,6 +32,7 @@ from mlufleet.run.run import HostLog
 from operations.host import events
 from operations.host.facts import parse
 from operations.host.output import DecodedOutput
+from tests.journals import derive as derive_lines
 from tests.unit.conftest import BARE
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.mlufleet.run.test_assessment import PROVISIONED, RIGHT, at, first
@@ -183,8 +185,11 @@ def test_every_way_into_a_run_makes_text_of_it(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_plan_is_read_as_it_was_written_so_that_it_can_be_resumed(tmp_path: Path) -> None:
     kept = journal.Journal(tmp_path)
-    kept.append("rollout", plan={"before": "drain\n\tit"}, resumes="")
-    assert journal.read_events(tmp_path)[1]["plan"] == {"before": "drain\n\tit"}
+    plan = {"before": "drain\n\tit"}
+    kept.append(journal_events.RolloutStarted(plan=plan))
+    assert journal.read_events(tmp_path)[1] == journal_events.RolloutStarted(
+        plan=plan, time=journal.read_events(tmp_path)[1].time
+    )
 
 
 def test_the_log_of_a_host_has_lines_of_its_own_only(tmp_path: Path) -> None:
@@ -214,8 +219,10 @@ def test_what_pyinfra_prints_keeps_its_colours_and_none_but_those(
 def test_the_live_view_shows_text() -> None:
     view = LiveView()
     view.console.file = stream = io.StringIO()
-    fields = sanitize.escape_data({"code": NASTY, "sentence": NASTY, "remedy": NASTY})
-    view._on_event("a", "failed", fields)
+    with view:
+        events.emit(
+            "a", "failed", stage="driver", code=NASTY, sentence=NASTY, remedy=NASTY, tail=[]
+        )
     assert inert(stream.getvalue()) and HARMLESS in stream.getvalue()
 
 
@@ -246,8 +253,8 @@ def test_a_hooks_output_is_bounded_and_text() -> None:
 
 
 def test_names_of_a_host_that_is_right_stay_as_they_are() -> None:
-    events = [PROVISIONED[1], first(), {**at(3, "facts"), **RIGHT}]
-    assert derive.derive_report(events, "r")["hosts"]["a"]["models"]["x"] == "MLU370-X8"
+    lines = [PROVISIONED[1], first(), {**at(3, "facts"), **RIGHT}]
+    assert derive_lines(lines, "r").hosts["a"].models["x"] == "MLU370-X8"
 
 
 def test_a_release_that_somebody_handed_over_is_shown_as_text(site: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.text import sanitize
 from mlufleet.cli import doctor
-from mlufleet.journal import event_fields
+from mlufleet.journal.events import EVENT_TYPES
 from mlufleet.journal.journal import Journal, read_events
 from mlufleet.report import derive, publish, terminal
 from tests.unit.fuzz import ANY_TEXT
@@ -23,7 +24,8 @@ def kept(folder: Path, events: list[dict[str, Any]]) -> bytes:
     """The bytes of a journal of these events."""
     journal = Journal(folder)
     for event in events:
-        journal.append(**{key: value for key, value in event.items() if key != "time"})
+        values = {key: value for key, value in event.items() if key not in ("time", "kind")}
+        journal.append(EVENT_TYPES[event["kind"]](**values))
     return (folder / "journal.jsonl").read_bytes()
 
 
@@ -55,7 +57,7 @@ def test_a_journal_cut_at_any_byte_tells_of_all_events_before(text: str, place: 
         lines = content[:cut].count(b"\n") + (content[cut : cut + 1] == b"\n")
         assert read_events(folder) == whole[:lines]
         result = derive.write_report(folder)
-        assert set(result["hosts"]) <= {"a", "b", "c", "d", "e"}
+        assert set(result.hosts) <= {"a", "b", "c", "d", "e"}
 
 
 @given(text=ANY_TEXT)
@@ -66,7 +68,7 @@ def test_whatever_a_host_says_is_in_the_report_and_on_the_terminal(text: str) ->
         result = derive.write_report(folder)
         terminal.print_summary(result, folder)
         said = sanitize.escape_line(text)
-        assert result["hosts"]["b"]["answer"] == said or "\\ud" in said
+        assert result.hosts["b"].answer == said or "\\ud" in said
 
 
 @given(
@@ -94,8 +96,11 @@ ANY_JSON = st.recursive(
     ),
     max_leaves=6,
 )
+FIELDS = sorted(
+    {"kind"} | {field.name for event_type in EVENT_TYPES.values() for field in fields(event_type)}
+)
 CHANGED = st.lists(
-    st.tuples(st.integers(0, 99), st.sampled_from(sorted(event_fields.FIELDS)), ANY_JSON),
+    st.tuples(st.integers(0, 99), st.sampled_from(FIELDS), ANY_JSON),
     min_size=1,
     max_size=5,
 )

@@ -7,8 +7,11 @@ import pytest
 
 from fleet.errors import FAILURE_TABLE, ExitStatus, Failure
 from mlufleet.cli import doctor
+from mlufleet.journal.events import HostsNamed
 from mlufleet.journal.journal import Journal, read_events
-from mlufleet.report import derive, model, terminal
+from mlufleet.report import derive, terminal
+from mlufleet.report.html import host_notices
+from tests.journals import derive as derive_lines
 
 
 def event(kind: str, host: str = "", **fields: Any) -> dict[str, Any]:
@@ -58,8 +61,8 @@ EVENTS = [
 
 
 def test_every_host_is_accounted_for() -> None:
-    result = derive.derive_report([*EVENTS, event("end")], "r")
-    statuses = {name: host["status"] for name, host in result["hosts"].items()}
+    result = derive_lines([*EVENTS, event("end")], "r")
+    statuses = {name: host.status for name, host in result.hosts.items()}
     assert statuses == {
         "a": "ok",
         "b": "changed",
@@ -67,22 +70,22 @@ def test_every_host_is_accounted_for() -> None:
         "d": "unreachable",
         "e": "skipped",
     }
-    assert result["hosts"]["c"]["failure"]["code"] == "ENGINE"
-    assert result["exit"] == ExitStatus.FAILED
+    assert result.hosts["c"].failure.code == "ENGINE"
+    assert result.exit == ExitStatus.FAILED
 
 
 def test_a_host_that_never_reached_its_smoke_test_is_not_called_ok() -> None:
     events = [event("hosts", names=["a"]), observed("a", "driver", "smoke"), done("a", "driver")]
-    result = derive.derive_report(events, "r")
-    assert result["hosts"]["a"]["status"] == "skipped" and result["exit"] == ExitStatus.FAILED
+    result = derive_lines(events, "r")
+    assert result.hosts["a"].status == "skipped" and result.exit == ExitStatus.FAILED
 
 
 def test_what_is_wrong_with_a_host_that_can_be_provisioned_is_told_and_does_not_fail_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     events = [event("hosts", names=["a"]), event("note", "a", text="slow [login]"), observed("a")]
-    result = derive.derive_report(events, "r")
-    assert result["hosts"]["a"]["notes"] == ["slow [login]"] and result["exit"] == ExitStatus.OK
+    result = derive_lines(events, "r")
+    assert result.hosts["a"].notes == ["slow [login]"] and result.exit == ExitStatus.OK
     terminal.print_summary(result, tmp_path)
     doctor.print_health(result)
     said = capsys.readouterr()
@@ -101,14 +104,14 @@ def test_what_a_swarm_brought_and_why_it_was_left_is_told(
         event("transfer", "a", title="older", sent=1_000_000),
         event("seeded", sent=50_000_000),
     ]
-    result = derive.derive_report(events, "r")
-    assert (result["hosts"]["a"]["sent"], result["hosts"]["a"]["swarmed"]) == (31e6, 70e6)
-    assert result["seeded"] == 50e6
+    result = derive_lines(events, "r")
+    assert (result.hosts["a"].sent, result.hosts["a"].swarmed) == (31e6, 70e6)
+    assert result.seeded == 50e6
     terminal.print_summary(result, tmp_path)
     said = " ".join(capsys.readouterr().err.split())
-    assert "a: image: it left the swarm (too slow), the rest came by SSH" in said
-    assert "70 MB came by swarms; 81 MB left this machine" in said
-    assert "70 MB came by a swarm, 31 MB by SSH" in model.parse_report(result).hosts["a"].remarks
+    assert "a: image: left the swarm (too slow)" in said
+    assert "70 MB came from swarms; this machine sent 81 MB" in said
+    assert "received 70 MB from the swarm, 31 MB by SSH" in host_notices(result.hosts["a"])
 
 
 def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
@@ -132,12 +135,10 @@ def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
         *stage("image", 32, 50),
         transfer("weights", 55, 10),
     ]
-    host = derive.derive_report(events, "r")["hosts"]["a"]
+    host = derive_lines(events, "r").hosts["a"]
     # 11 to 32 of the image, and all of the weights, whose stage never came
-    assert host["ahead"] == 31
-    assert "31 s that other stages took" in " ".join(
-        model.parse_report({"hosts": {"a": host}}).hosts["a"].remarks
-    )
+    assert host.ahead == 31
+    assert "31 s that other stages took" in " ".join(host_notices(host))
 
 
 @pytest.mark.parametrize(
@@ -154,27 +155,28 @@ def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
     ],
 )
 def test_exit_status(events: list[dict[str, Any]], expected: ExitStatus) -> None:
-    assert derive.derive_report(events, "r")["exit"] == expected
+    assert derive_lines(events, "r").exit == expected
 
 
 @pytest.mark.parametrize(("dry", "status"), [(True, "failed"), (False, "skipped")])
 def test_a_dry_run_says_which_hosts_would_be_refused(dry: bool, status: str) -> None:
     refusal = {k: failed("a")[k] for k in ("stage", "code", "sentence", "remedy", "tail")}
     seen = {**observed("a", "driver"), "refusal": refusal}
-    result = derive.derive_report([event("hosts", names=["a"]), seen, event("end", dry=dry)], "r")
-    assert result["hosts"]["a"]["status"] == status
-    assert result["hosts"]["a"]["failure"] == (refusal if dry else None)
-    assert result["exit"] == ExitStatus.FAILED
+    result = derive_lines([event("hosts", names=["a"]), seen, event("end", dry=dry)], "r")
+    assert result.hosts["a"].status == status
+    failure = result.hosts["a"].failure
+    assert (vars(failure) if failure else None) == (refusal if dry else None)
+    assert result.exit == ExitStatus.FAILED
 
 
 def test_a_journal_cut_in_its_last_line_still_gives_a_report(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "runs/one")
-    journal.append("hosts", names=["a"])
+    journal.append(HostsNamed(names=["a"]))
     with (tmp_path / "runs/one/journal.jsonl").open("a") as stream:
         stream.write('{"kind": "obs')
-    assert [e["kind"] for e in read_events(tmp_path / "runs/one")] == ["run", "hosts"]
+    assert [e.kind for e in read_events(tmp_path / "runs/one")] == ["run", "hosts"]
     result = derive.write_report(tmp_path / "runs/one")
-    assert result["hosts"]["a"]["status"] == "skipped"
+    assert result.hosts["a"].status == "skipped"
     assert (tmp_path / "runs/latest/report.json").is_file()
 
 
@@ -194,9 +196,9 @@ def test_models_of_cards_are_in_the_report_and_the_table(
         versions={"driver": "5.10.10", "cards": 3},
         models={"x": "MLU370-X8", "y": "MLU370-X8", "z": "MLU370-X4"},
     )
-    result = derive.derive_report([event("hosts", names=["a", "b"]), seen, observed("b")], "r")
-    assert result["hosts"]["a"]["models"]["z"] == "MLU370-X4" and not result["hosts"]["b"]["models"]
-    assert terminal.describe_cards(result["hosts"]["a"]) == "3 MLU370-X8, MLU370-X4"
-    assert terminal.describe_cards(result["hosts"]["b"]) == ""
+    result = derive_lines([event("hosts", names=["a", "b"]), seen, observed("b")], "r")
+    assert result.hosts["a"].models["z"] == "MLU370-X4" and not result.hosts["b"].models
+    assert terminal.describe_cards(result.hosts["a"]) == "3 MLU370-X8, MLU370-X4"
+    assert terminal.describe_cards(result.hosts["b"]) == ""
     terminal.print_summary(result, tmp_path)
     assert "MLU370-X8" in capsys.readouterr().err

@@ -11,13 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.text import sanitize
 from mlufleet.report import exports
+from mlufleet.report.model import parse_report
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 
 
 def samples(report: dict[str, Any]) -> dict[str, list[tuple[dict[str, str], float]]]:
     """Metric -> its samples, as Prometheus' own parser reads them."""
-    families = text_string_to_metric_families(exports.render_prometheus(report))
+    families = text_string_to_metric_families(exports.render_prometheus(parse_report(report)))
     return {f.name: [(dict(s.labels), s.value) for s in f.samples] for f in families}
 
 
@@ -81,7 +82,7 @@ def test_facts_have_a_row_for_every_card_and_for_hosts_without_any() -> None:
         "seen": "1970-01-01T00:00:59Z",
         "old": "yes",
     }
-    assert exports.card_rows(report) == [
+    assert exports.card_rows(parse_report(report)) == [
         {**same, "address": "x", "model": "M8", "serial": "S1", "state": "CN_RUNNING"},
         {**same, "address": "y", "model": "", "serial": "S2", "state": ""},
         dict.fromkeys(exports.COLUMNS, "") | {"host": "b"},
@@ -94,15 +95,21 @@ def test_a_card_of_a_host_with_several_releases_has_its_own() -> None:
         owners={"x": "chat", "y": "code"},
         versions={"release": "chat, code"},
     )
-    assert [row["release"] for row in exports.card_rows(report)] == ["chat", "code", ""]
+    assert [row["release"] for row in exports.card_rows(parse_report(report))] == [
+        "chat",
+        "code",
+        "",
+    ]
 
 
 @given(serial=ANY_TEXT)
 def test_facts_come_back_out_of_json_and_csv(serial: str) -> None:
     report = one(cards={"x": "CN_RUNNING"}, serials={"x": serial})
-    rows = exports.card_rows(report)
-    assert json.loads(exports.render_cards_json(report)) == rows
-    (read,) = csv.DictReader(io.StringIO(exports.render_cards_csv(report), newline=""))
+    rows = exports.card_rows(parse_report(report))
+    assert json.loads(exports.render_cards_json(parse_report(report))) == rows
+    (read,) = csv.DictReader(
+        io.StringIO(exports.render_cards_csv(parse_report(report)), newline="")
+    )
     assert read["serial"].removeprefix("'") == rows[0]["serial"].removeprefix("'")
 
 
@@ -112,5 +119,5 @@ def test_facts_come_back_out_of_json_and_csv(serial: str) -> None:
 )
 def test_a_spreadsheet_runs_no_formula_of_a_host(serial: str) -> None:
     assert f"'{serial[:1]}" in exports.render_cards_csv(
-        one(cards={"x": "o"}, serials={"x": serial})
+        parse_report(one(cards={"x": "o"}, serials={"x": serial}))
     )

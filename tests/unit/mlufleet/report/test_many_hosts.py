@@ -14,8 +14,9 @@ from rich.console import Console
 
 from fleet.inventory.ranges import expand_pattern
 from mlufleet.cli import doctor
-from mlufleet.journal import journal
+from mlufleet.journal import events, journal
 from mlufleet.report import host_ranges, table, terminal
+from mlufleet.report.model import parse_report
 from mlufleet.rollout import status as rollout_status
 from mlufleet.rollout.live_view import LiveView
 from tests.reports import fleet
@@ -31,15 +32,25 @@ def big(size: int = MANY) -> dict[str, Any]:
     return report
 
 
+def failed(host: str, sentence: str, remedy: str) -> events.HostFailed:
+    return events.HostFailed(
+        host=host, stage="driver", code="ENGINE", sentence=sentence, remedy=remedy, tail=[]
+    )
+
+
 def printed(monkeypatch: pytest.MonkeyPatch, width: int, show: Any, *said: Any, **how: Any) -> str:
     stream = io.StringIO()
     monkeypatch.setattr(
         table,
-        "console",
+        "make_console",
         lambda err=False: Console(file=stream, width=width, highlight=False, **how),
     )
     show(*said)
     return stream.getvalue()
+
+
+def print_summary(report: dict[str, Any], folder: Path) -> None:
+    terminal.print_summary(parse_report(report), folder)
 
 
 @pytest.mark.parametrize("width", [20, 80])
@@ -47,7 +58,7 @@ def test_a_page_or_two_for_two_thousand_hosts(
     width: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     report = big()
-    said = printed(monkeypatch, width, terminal.print_summary, report, tmp_path)
+    said = printed(monkeypatch, width, print_summary, report, tmp_path)
     assert len(said.splitlines()) < (150 if width >= 40 else 400)
     assert "\x1b" not in said
     for line in said.splitlines():
@@ -64,9 +75,7 @@ def test_each_column_that_has_no_room_is_told_below(
 ) -> None:
     report = big(5)
     for width in (24, 60, 100, 300):
-        said = " ".join(
-            printed(monkeypatch, width, terminal.print_summary, report, tmp_path).split()
-        )
+        said = " ".join(printed(monkeypatch, width, print_summary, report, tmp_path).split())
         for name, host in report["hosts"].items():
             assert name in said and (not host["answer"] or host["answer"] in said), width
         assert "MLU370-X8" in said and "Hamlet->Shakespeare" in said
@@ -85,7 +94,7 @@ def test_hosts_that_are_alike_are_one_row_with_least_and_most(
 
     def show() -> None:
         table.print_table(
-            table.console(), "t", columns, rows, lambda _: "", lambda said: int(said == "ok")
+            table.make_console(), "t", columns, rows, lambda _: "", lambda said: int(said == "ok")
         )
 
     said = printed(monkeypatch, 80, show)
@@ -95,7 +104,7 @@ def test_hosts_that_are_alike_are_one_row_with_least_and_most(
 
 def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     report = big()
-    said = printed(monkeypatch, 80, doctor.print_health, report)
+    said = printed(monkeypatch, 80, doctor.print_health, parse_report(report))
     assert len(said.splitlines()) < 100 and "healthy" in said and "UNREACHABLE" in said
     for name in list(report["hosts"])[100:103]:
         report["hosts"][name]["lock"] = {
@@ -106,18 +115,16 @@ def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None
             "lease": 20,
             "why": name,
         }
-    lines = doctor.describe_locks(report)
+    lines = doctor.describe_locks(parse_report(report))
     assert len(lines) < 12 and sum("held by eve" in line for line in lines) == 3
     assert any(line.endswith(": free") and "hosts)" in line for line in lines)
 
 
 def test_no_color_and_a_pipe_have_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    coloured = printed(
-        monkeypatch, 80, terminal.print_summary, big(3), tmp_path, force_terminal=True
-    )
+    coloured = printed(monkeypatch, 80, print_summary, big(3), tmp_path, force_terminal=True)
     assert "\x1b[3" in coloured
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = printed(monkeypatch, 80, terminal.print_summary, big(3), tmp_path, force_terminal=True)
+    plain = printed(monkeypatch, 80, print_summary, big(3), tmp_path, force_terminal=True)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
 
 
@@ -126,23 +133,16 @@ def test_status_and_drift_of_many_hosts(tmp_path: Path, monkeypatch: pytest.Monk
     # os.fsync is what a disk takes its time for: 2000 events of a test need none
     monkeypatch.setattr("os.fsync", lambda _: None)
     kept = journal.Journal(tmp_path / "20260101-000000-1")
-    kept.append("hosts", names=[f"mlu{n:04}" for n in range(1, MANY + 1)])
+    kept.append(events.HostsNamed(names=[f"mlu{n:04}" for n in range(1, MANY + 1)]))
     for number in range(1, MANY + 1):
         versions = {"driver": "5"}
         drift = {"driver": ["install driver 5"]} if number % 2 else {}
+        host = f"mlu{number:04}"
         kept.append(
-            "observed", f"mlu{number:04}", needs=list(drift), drift=drift, versions=versions
+            events.HostObserved(host=host, needs=list(drift), drift=drift, versions=versions)
         )
         if number % 100 == 0:
-            kept.append(
-                "failed",
-                f"mlu{number:04}",
-                stage="driver",
-                code="ENGINE",
-                tail=[],
-                sentence=f"it is down ({number})",
-                remedy="r",
-            )
+            kept.append(failed(host, f"it is down ({number})", "r"))
     status = list(rollout_status.status_lines("latest"))
     assert len(status) < 40 and status[0].endswith("2000 hosts: 20 failed, 980 ok, 1000 skipped")
     drift_lines = list(rollout_status.drift_lines("latest"))
@@ -154,27 +154,16 @@ def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatc
     view, stream = LiveView(), io.StringIO()
     view.console = Console(file=stream, width=80)
     order = [f"mlu{number:04}" for number in range(MANY)]
-    view._on_event("", "survey", {"hosts": MANY})
-    view._on_event(
-        "",
-        "scheduled",
-        {
-            "order": order,
-            "broken": 0,
-            "total": MANY,
-            "window": 100,
-            "max_fail": 50,
-            "canaries": order[:20],
-        },
+    view.on_event(events.ProbingStarted(hosts=MANY))
+    view.on_event(
+        events.HostsScheduled(order=order, total=MANY, window=100, max_fail=50, canaries=order[:20])
     )
     for place, name in enumerate(order):
-        view._on_event(name, "begin", {"canary": place < 20})
-        view._on_event(name, "stage-done", {"stage": "driver", "changes": ["x"], "seconds": 1})
+        view.on_event(events.HostStarted(host=name, canary=place < 20))
+        view.on_event(events.StageDone(host=name, stage="driver", changes=["x"], seconds=1))
         if place % 10 == 0:
-            view._on_event(
-                name, "failed", {"code": "ENGINE", "sentence": "down", "remedy": "start"}
-            )
-        view._on_event(name, "done", {"passed": place % 10 != 0})
+            view.on_event(failed(name, "down", "start"))
+        view.on_event(events.HostDone(host=name, passed=place % 10 != 0))
     said = stream.getvalue().splitlines()
     assert len(said) < 100
     assert said[2] == "canaries: mlu[0000-0019]"

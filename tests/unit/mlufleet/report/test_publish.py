@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from mlufleet.journal import journal
+from mlufleet.journal.events import RolloutStarted, RunEnded
 from mlufleet.report.publish import previous_report
 
 
@@ -23,15 +24,15 @@ def test_changes_are_told_since_the_last_run_that_had_one_of_the_hosts(tmp_path:
     report(tmp_path, "20260103-000000-1", "a", dry=True)
     now = report(tmp_path, "20260104-000000-1", "b", "d")
     found = previous_report(now, ["b", "d"])
-    assert found and found["run"] == "20260101-000000-1"
+    assert found and found.run == "20260101-000000-1"
     assert previous_report(now, ["d"]) is None
 
 
 def test_what_happened_in_a_run_is_known_whatever_cut_its_journal(tmp_path: Path) -> None:
     kept = journal.Journal(tmp_path / "run")
-    kept.append("rollout", plan={})
+    kept.append(RolloutStarted(plan={}))
     with (tmp_path / "run/journal.jsonl").open("a") as stream:
         stream.write('{"time": 1, "kind": "en')
-    assert journal.has_event(tmp_path / "run", "rollout") and not journal.has_event(
-        tmp_path / "run", "end"
+    assert journal.has_event(tmp_path / "run", RolloutStarted) and not journal.has_event(
+        tmp_path / "run", RunEnded
     )

@@ -97,7 +97,7 @@ PROGRAM = textwrap.dedent(
 
     coordinator.rollback.find_target = find_or_break
     report = coordinator.RolloutCoordinator(Plan(**plan), "test").roll_out()
-    print(json.dumps(report))
+    print(json.dumps(json.loads(report.to_json())))
     """
 )
 INVENTORY = """

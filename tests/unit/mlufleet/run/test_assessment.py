@@ -13,7 +13,9 @@ import pytest
 from fleet.release.target import ReleaseTarget
 from mlufleet.cli import doctor
 from mlufleet.journal import journal
-from mlufleet.report import changes, derive, exports, html, junit, model, publish, terminal
+from mlufleet.journal.events import LockRecord
+from mlufleet.report import changes, derive, exports, html, junit, publish, terminal
+from mlufleet.report.model import parse_report
 from mlufleet.rollout import status
 from mlufleet.run import assessment
 from mlufleet.run.run import Run
@@ -22,6 +24,7 @@ from operations.host import events
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from operations.stages import HostPlan, find_drift
+from tests.journals import derive as derive_lines
 from tests.unit.conftest import BARE, DRIVEN, probe
 from tests.unit.mlufleet.report.test_derive import event
 
@@ -88,12 +91,12 @@ PROVISIONED = [
 def test_after_a_first_provisioning_every_output_has_what_the_last_look_saw(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    found = derive.derive_report(PROVISIONED, "r")
-    host = found["hosts"]["a"]
-    assert host["cards"] == {"x": "CN_RUNNING", "y": "CN_RUNNING"} and host["serials"]["y"] == "S2"
-    assert host["versions"] == RIGHT["versions"] and host["status"] == "changed"
-    assert host["seen"] == 29.9 and not host["old"]
-    assert host["drift"] == {"driver": ["install driver"]}  # of the beginning, and only there
+    found = derive_lines(PROVISIONED, "r")
+    host = found.hosts["a"]
+    assert host.cards == {"x": "CN_RUNNING", "y": "CN_RUNNING"} and host.serials["y"] == "S2"
+    assert host.versions == RIGHT["versions"] and host.status == "changed"
+    assert host.seen == 29.9 and not host.old
+    assert host.drift == {"driver": ["install driver"]}  # of the beginning, and only there
     assert {row["state"] for row in exports.card_rows(found)} == {"CN_RUNNING"}
     assert {row["release"] for row in exports.card_rows(found)} == {"small"}
     assert {row["seen"] for row in exports.card_rows(found)} == {"1970-01-01T00:00:29Z"}
@@ -149,8 +152,8 @@ def test_after_a_first_provisioning_every_output_has_what_the_last_look_saw(
 def test_what_was_done_after_the_last_look_makes_it_old(
     more: list[dict[str, Any]], old: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = derive.derive_report([*PROVISIONED[:-1], *more], "r")
-    assert found["hosts"]["a"]["old"] is old
+    found = derive_lines([*PROVISIONED[:-1], *more], "r")
+    assert found.hosts["a"].old is old
     assert f'mlufleet_host_seen_old{{host="a"}} {int(old)}\n' in exports.render_prometheus(found)
     assert {row["old"] for row in exports.card_rows(found)} == {"yes" if old else ""}
     assert ("last seen at 1970" in html.render_page(found)) is old
@@ -160,8 +163,8 @@ def test_what_was_done_after_the_last_look_makes_it_old(
 
 
 def test_a_host_that_nobody_saw_has_no_time_of_a_look() -> None:
-    found = derive.derive_report([at(1, "hosts", "", names=["a"])], "r")
-    assert found["hosts"]["a"]["seen"] is None and not found["hosts"]["a"]["old"]
+    found = derive_lines([at(1, "hosts", "", names=["a"])], "r")
+    assert found.hosts["a"].seen is None and not found.hosts["a"].old
     assert "seen_timestamp" not in exports.render_prometheus(found)
     assert exports.card_rows(found)[0]["seen"] == ""
     html.render_page(found)
@@ -178,32 +181,27 @@ def test_a_host_that_went_back_is_shown_as_it_is_there() -> None:
         done(51, "smoke", seen=50),
         at(52, "rolled-back"),
     ]
-    host = derive.derive_report(events, "r")["hosts"]["a"]
-    assert host["rolled_back"] == {"from": "small", "to": "older"}
-    assert host["versions"]["driver"] == "5.10.6" and host["versions"]["release"] == "older"
+    host = derive_lines(events, "r").hosts["a"]
+    assert host.rolled_back == {"from": "small", "to": "older"}
+    assert host.versions["driver"] == "5.10.6" and host.versions["release"] == "older"
 
 
 def test_this_runs_own_lock_is_gone_with_it_and_stays_where_it_was_killed() -> None:
     own = {"run": "r", "operator": "me", "since": "s", "lease": 20, "why": "w", "age": 1}
     locked = [*PROVISIONED[:-1], at(30, "facts", **{**RIGHT, "lock": own})]
-    assert derive.derive_report(locked, "r")["hosts"]["a"]["lock"]["run"] == "r"
-    assert (
-        derive.derive_report([*locked, at(31, "released", run="r")], "r")["hosts"]["a"]["lock"]
-        is None
-    )
+    assert derive_lines(locked, "r").hosts["a"].lock.run == "r"
+    assert derive_lines([*locked, at(31, "released", run="r")], "r").hosts["a"].lock is None
     other = [*locked, at(31, "released", run="another")]
-    assert derive.derive_report(other, "r")["hosts"]["a"]["lock"] == own
+    assert derive_lines(other, "r").hosts["a"].lock == LockRecord(**own)
 
 
 def test_a_test_of_this_run_is_not_undone_by_a_look_that_knows_only_its_stamp() -> None:
     tested = at(40, "validated", plugin="pcie", verdict="PASSED", why="", rates={"x": 1.0})
     later = at(41, "facts", **{**RIGHT, "validation": {"pcie": {"verdict": "SKIPPED", "why": ""}}})
-    host = derive.derive_report([*PROVISIONED[:-1], tested, later], "r")["hosts"]["a"]
-    assert host["validation"]["pcie"]["verdict"] == "PASSED"
+    host = derive_lines([*PROVISIONED[:-1], tested, later], "r").hosts["a"]
+    assert host.validation["pcie"].verdict == "PASSED"
     back = [*PROVISIONED[:-1], tested, at(40.5, "rolling-back", release="x"), later]
-    assert (
-        derive.derive_report(back, "r")["hosts"]["a"]["validation"]["pcie"]["verdict"] == "SKIPPED"
-    )
+    assert derive_lines(back, "r").hosts["a"].validation["pcie"].verdict == "SKIPPED"
 
 
 def test_a_journal_from_before_this_is_read_and_its_facts_are_dated() -> None:
@@ -221,14 +219,13 @@ def test_a_journal_from_before_this_is_read_and_its_facts_are_dated() -> None:
         done(29, "driver", driver="5.10.10"),
         done(30, "smoke", driver="5.10.10"),
     ]
-    host = derive.derive_report(events, "r")["hosts"]["a"]
-    assert host["seen"] == 10 and host["old"] and host["wanted"] == "small"
-    assert host["versions"]["driver"] == "5.10.10"
+    host = derive_lines(events, "r").hosts["a"]
+    assert host.seen == 10 and host.old and host.wanted == "small"
+    assert host.versions["driver"] == "5.10.10"
     older = {"run": "q", "hosts": {"a": {"status": "ok", "versions": {"driver": "5"}}}}
-    assert changes.compare_runs(
-        model.parse_report(derive.derive_report(events, "r")), model.parse_report(older)
-    ).changes
-    assert "5" in html.render_page(older) and 'driver="5"' in exports.render_prometheus(older)
+    assert changes.compare_runs(derive_lines(events, "r"), parse_report(older)).changes
+    page = html.render_page(parse_report(older))
+    assert "5" in page and 'driver="5"' in exports.render_prometheus(parse_report(older))
 
 
 def test_a_release_that_the_look_did_not_prove_is_called_unproved(wanted: ReleaseTarget) -> None:
@@ -296,19 +293,17 @@ def test_a_run_notes_a_later_look_only_where_it_differs(
     lines = (tmp_path / "runs/20260101-000000-1/journal.jsonl").read_text().splitlines()
     told = [one for one in map(json.loads, lines) if one["kind"] in ("observed", "facts")]
     assert [(one["kind"], one["seen"]) for one in told] == [("observed", 1000.0), ("facts", 2000.0)]
-    found = derive.derive_from_journal(run.folder)["hosts"]["a"]
-    assert found["cards"] == dict.fromkeys(found["cards"], "CN_RUNNING") != {}
+    found = derive.derive_from_journal(run.folder).hosts["a"]
+    assert found.cards == dict.fromkeys(found.cards, "CN_RUNNING") != {}
 
 
 def test_what_differed_at_the_beginning_is_not_what_differs_on_the_way_back() -> None:
     again = {**first(), **look(45, wanted="older"), "time": 46, "drift": {"image": ["load it"]}}
     events = [*PROVISIONED[:-1], at(44, "rolling-back", release="back/a.yml"), again]
-    assert derive.derive_report(events, "r")["hosts"]["a"]["drift"] == {
-        "driver": ["install driver"]
-    }
+    assert derive_lines(events, "r").hosts["a"].drift == {"driver": ["install driver"]}
     # a rollback by hand looks twice before it begins: what it has to do is the second look's
-    by_hand = derive.derive_report([PROVISIONED[1], first(), again], "r")
-    assert by_hand["hosts"]["a"]["drift"] == {"image": ["load it"]}
+    by_hand = derive_lines([PROVISIONED[1], first(), again], "r")
+    assert by_hand.hosts["a"].drift == {"image": ["load it"]}
 
 
 def test_events_that_lack_what_their_kind_has_hide_no_others() -> None:
@@ -340,14 +335,14 @@ def test_events_that_lack_what_their_kind_has_hide_no_others() -> None:
         for host in ("", "a")
         for more in ({}, {"versions": 5, "names": 7, "plan": [], "seen": "x"})
     ]
-    found = derive.derive_report([*PROVISIONED[:2], *broken, *PROVISIONED[2:]], "r")["hosts"]["a"]
-    assert found["cards"] == RIGHT["cards"] and found["versions"] == RIGHT["versions"]
+    found = derive_lines([*PROVISIONED[:2], *broken, *PROVISIONED[2:]], "r").hosts["a"]
+    assert found.cards == RIGHT["cards"] and found.versions == RIGHT["versions"]
 
 
 @pytest.mark.parametrize("epoch", [-1.0, 1e18, float("inf"), float("nan")])
 def test_a_time_that_no_calendar_has_stops_no_report(epoch: float) -> None:
     host = {"status": "ok", "seen": epoch, "old": True, "began": epoch, "ended": epoch}
-    found = {"run": "r", "started": epoch, "ended": epoch, "hosts": {"a": host}}
+    found = parse_report({"run": "r", "started": epoch, "ended": epoch, "hosts": {"a": host}})
     assert exports.card_rows(found)[0]["seen"] in ("?", "")
     html.render_page(found)
     junit.render_xml(found)
@@ -366,8 +361,10 @@ def test_a_spoilt_report_of_an_earlier_run_is_as_none(tmp_path: Path) -> None:
 
 def test_a_report_from_before_this_has_no_column_of_times() -> None:
     host = {"status": "ok", "versions": {"driver": "5"}}
-    assert ">seen</th>" not in html.render_page({"run": "r", "hosts": {"a": host}})
-    dated = html.render_page({"run": "r", "hosts": {"a": {**host, "seen": 5.0}, "b": host}})
+    assert ">seen</th>" not in html.render_page(parse_report({"run": "r", "hosts": {"a": host}}))
+    dated = html.render_page(
+        parse_report({"run": "r", "hosts": {"a": {**host, "seen": 5.0}, "b": host}})
+    )
     assert dated.count(">seen</th>") == 1 and dated.count("<time>1970-01-01 00:00:05 UTC") == 1
 
 

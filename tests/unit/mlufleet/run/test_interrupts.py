@@ -25,6 +25,13 @@ from fleet.errors import InvalidInput
 from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 from mlufleet.journal import journal
+from mlufleet.journal.events import (
+    HostsNamed,
+    RunEnded,
+    StageDone,
+    StageStarted,
+    TransferDone,
+)
 from mlufleet.report import derive
 from mlufleet.rollout.coordinator import RolloutCoordinator
 from mlufleet.run import interrupts, launcher, operator
@@ -90,8 +97,8 @@ def project(site: Path, wanted: ReleaseTarget) -> Path:
     data = {"release": str(site / "small.yml"), "store": str(site / "store")}
     (site / "hosts.py").write_text(f"all = [('a', {data!r})]\n")
     kept = journal.Journal(site / "runs/20260101-000000-1")
-    kept.append("hosts", names=["a"], groups={})
-    kept.append("end")
+    kept.append(HostsNamed(names=["a"]))
+    kept.append(RunEnded())
     return site
 
 
@@ -123,10 +130,10 @@ def test_a_reader_that_goes_away_changes_no_status_and_shows_no_traceback(projec
 
 def test_closed_streams_are_no_files_of_the_run(tmp_path: Path) -> None:
     program = (
-        "from pathlib import Path\nfrom mlufleet.journal import journal\n"
+        "from pathlib import Path\nfrom mlufleet.journal import journal, events\n"
         "from mlufleet.run import interrupts\n"
         "interrupts.protect_standard_streams()\n"
-        "kept = journal.Journal(Path('runs/1'))\nkept.append('hosts', names=['a'])\n"
+        "kept = journal.Journal(Path('runs/1'))\nkept.append(events.HostsNamed(names=['a']))\n"
         "import sys\nprint('lost')\nprint('lost', file=sys.stderr)\n"
     )
     words = f'exec {sys.executable} -c "$0" <&- >&- 2>&-'
@@ -145,7 +152,7 @@ def test_a_disk_that_is_full_for_a_moment_costs_one_event_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = journal.Journal(tmp_path / "1")
-    kept.append("stage", "a", stage="one")
+    kept.append(StageStarted(host="a", stage="one"))
     write = os.write
 
     def full(file: int, data: bytes) -> int:
@@ -154,10 +161,10 @@ def test_a_disk_that_is_full_for_a_moment_costs_one_event_and_no_other(
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="No space"):
-        kept.append("stage", "a", stage="two")
+        kept.append(StageStarted(host="a", stage="two"))
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
-    kept.append("stage", "a", stage="three")
-    found = [event.get("stage") for event in journal.read_events(tmp_path / "1")]
+    kept.append(StageStarted(host="a", stage="three"))
+    found = [getattr(event, "stage", None) for event in journal.read_events(tmp_path / "1")]
     assert found == [None, "one", "three"]
 
 
@@ -165,12 +172,12 @@ def test_a_file_that_may_not_grow_leaves_what_was_there_before(tmp_path: Path) -
     """A limit of the kernel's, as a full disk or a quota is: not a stub."""
     program = (
         "import resource\nfrom pathlib import Path\n"
-        "from fleet.documents import atomic_write\nfrom mlufleet.journal import journal\n"
-        "kept = journal.Journal(Path('runs/1'))\nkept.append('hosts', names=['a'], groups={})\n"
+        "from fleet.documents import atomic_write\nfrom mlufleet.journal import journal, events\n"
+        "kept = journal.Journal(Path('runs/1'))\nkept.append(events.HostsNamed(names=['a']))\n"
         "atomic_write.replace_file(Path('x'), 'before')\n"
         "before = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))\n"
-        "for call in (lambda: kept.append('x', text='y' * 9000),\n"
+        "for call in (lambda: kept.append(events.NoteAdded(text='y' * 9000)),\n"
         "             lambda: atomic_write.replace_file(Path('x'), 'y' * 9000)):\n"
         "    try: call()\n    except OSError as error: print(error.strerror)\n"
         "    else: print('written')\n"
@@ -179,7 +186,7 @@ def test_a_file_that_may_not_grow_leaves_what_was_there_before(tmp_path: Path) -
     done = python("-c", program, cwd=tmp_path, capture_output=True)
     assert done.stdout.splitlines() == ["File too large", "File too large"], done.stderr
     assert (tmp_path / "x").read_text() == "before" and not list(tmp_path.glob("*.part"))
-    assert [e["kind"] for e in journal.read_events(tmp_path / "runs/1")] == ["run", "hosts"]
+    assert [e.kind for e in journal.read_events(tmp_path / "runs/1")] == ["run", "hosts"]
 
 
 def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
@@ -194,11 +201,11 @@ def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
     monkeypatch.setattr(run.journal, "append", full)
     conductor = object.__new__(RolloutCoordinator)
     conductor.scheduler = stopped = SimpleNamespace(stop=lambda why: seen.append(why))  # type: ignore[assignment]
-    conductor.stopping = conductor.changed = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
+    conductor.stopping = conductor.host_ended = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
     seen: list[str] = []
     monkeypatch.setattr(events, "halting", [conductor._on_stop_requested])
-    run.record_event("stage", "a")
-    run.record_event("stage", "b")
+    run.record_event(StageStarted(host="a", stage="driver"))
+    run.record_event(StageStarted(host="b", stage="driver"))
     assert events.stop_requested() and run.interrupted and seen == ["interrupted"] and stopped
     assert (
         "No space left on device" in run.journal_error and events.stop_reason() == run.journal_error
@@ -236,28 +243,17 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(
     clock = iter([5000.0, 5000.0, 4000.0, 3000.0, 9000.0, 1000.0, *[500.0] * 9])
     monkeypatch.setattr(time, "time", lambda: next(clock))
     kept = journal.Journal(tmp_path / "1")
-    kept.append("hosts", names=["a"], groups={})
-    kept.append("stage", "a", stage="image")
-    kept.append(
-        "transfer",
-        "a",
-        title="x",
-        sent=1,
-        total=1,
-        resumed=0,
-        swarmed=0,
-        fallback="",
-        stage="image",
-        seconds=2.0,
-    )
-    kept.append("stage-done", "a", stage="image", changes=["x"], seconds=3.0, driver="")
-    kept.append("end")
-    found = derive.derive_from_journal(tmp_path / "1")["hosts"]["a"]
-    assert found["ahead"] >= 0 and [s["seconds"] for s in found["stages"]] == [3.0]
+    kept.append(HostsNamed(names=["a"]))
+    kept.append(StageStarted(host="a", stage="image"))
+    kept.append(TransferDone(host="a", title="x", sent=1, total=1, stage="image", seconds=2.0))
+    kept.append(StageDone(host="a", stage="image", changes=["x"], seconds=3.0))
+    kept.append(RunEnded())
+    found = derive.derive_from_journal(tmp_path / "1").hosts["a"]
+    assert found.ahead >= 0 and [stage.seconds for stage in found.stages] == [3.0]
 
 
 def test_a_killed_process_of_the_same_number_is_in_nobodys_way(tmp_path: Path) -> None:
-    journal.Journal(tmp_path / "1").append("hosts", names=["a"], groups={})
+    journal.Journal(tmp_path / "1").append(HostsNamed(names=["a"]))
     (tmp_path / f".latest-{os.getpid()}").symlink_to("0")
     derive.write_report(tmp_path / "1")
     assert (tmp_path / "latest").readlink() == Path("1")
@@ -319,8 +315,8 @@ def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
     monkeypatch.setattr(events, "listeners", [])
     ended: list[str] = []
     conductor = object.__new__(RolloutCoordinator)
-    conductor.interrupts, conductor.requests = 0, interrupts.StopRequests()
-    conductor.stopping = conductor.changed = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
+    conductor.stop_requests, conductor.signals = 0, interrupts.StopRequests()
+    conductor.stopping = conductor.host_ended = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
     conductor.scheduler = SimpleNamespace(stop=ended.append, running={"a"})  # type: ignore[assignment]
     work: Any = SimpleNamespace(kill=lambda block: ended.append("killed"))
     conductor.greenlets = {"a": work}
@@ -425,7 +421,7 @@ def test_a_runs_files_are_read_by_nobody_else_whatever_the_umask(tmp_path: Path)
     before = os.umask(0)
     try:
         folder = tmp_path / "runs/1"
-        journal.Journal(folder).append("hosts", names=["a"], groups={})
+        journal.Journal(folder).append(HostsNamed(names=["a"]))
         log = HostLog(folder)
         log.emit(SimpleNamespace(getMessage=lambda: "[a] Connected"))  # type: ignore[arg-type]
         atomic_write.replace_file(folder / "report.json", "{}", private=True)
@@ -444,7 +440,7 @@ def test_a_link_that_somebody_planted_is_not_written_through(tmp_path: Path) -> 
     (tmp_path / "1").mkdir()
     (tmp_path / "1/journal.jsonl").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic"):
-        journal.Journal(tmp_path / "1").append("hosts", names=[])
+        journal.Journal(tmp_path / "1").append(HostsNamed(names=[]))
     assert victim.read_text() == "mine"
 
 

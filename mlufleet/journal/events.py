@@ -1,0 +1,578 @@
+"""The events of a run's journal as types, one class per kind.
+
+The fields of a class are the keys of its line in ``journal.jsonl``. Kinds and keys keep their
+meaning between versions: a reader ignores kinds and keys that it does not know (a newer version
+wrote them), and a key that an older version did not write has its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fleet.text import sanitize
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """Why a host failed, and what to do about it."""
+
+    stage: str = ""
+    """Stage in which the host failed; empty if it was in none."""
+    code: str = ""
+    """Failure code; see ``mlufleet explain`` and docs/failures.md."""
+    sentence: str = ""
+    """What is wrong, in a sentence."""
+    remedy: str = ""
+    """What to do about it."""
+    tail: list[str] = field(default_factory=list)
+    """Last lines of the output of what failed."""
+
+
+@dataclass(frozen=True)
+class LockRecord:
+    """The holder of a host's lock."""
+
+    run: str = ""
+    """Run that holds the lock."""
+    operator: str = ""
+    """Who started that run, and where."""
+    since: str = ""
+    """When it took the lock, by the host's clock."""
+    why: str = ""
+    """The command that was given."""
+    lease: int = 0
+    """Seconds without a heartbeat after which the lock may be taken over."""
+    age: int = 0
+    """Seconds since the last heartbeat, when the host was probed."""
+
+
+@dataclass(frozen=True)
+class ValidationRecord:
+    """The result of one test of the vendor's validation suite."""
+
+    verdict: str = ""
+    """PASSED, FAILED or SKIPPED."""
+    why: str = ""
+    """Reason for the verdict; may be empty if the test passed."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """Measured rate of the slowest card, by the name that the test prints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What every event has.
+
+    Attributes:
+        host: Name of the host; empty for an event of the whole run.
+        time: Seconds since the epoch; the journal sets it when it writes the event.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "allow_inf_nan": False}
+    kind: ClassVar[str] = ""
+
+    host: str = ""
+    time: float = 0.0
+
+    def to_line(self) -> dict[str, Any]:
+        """Return the keys of the event's line in the journal, in their order."""
+        return {"time": self.time, "kind": self.kind, **vars(self)}
+
+
+# the run
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """The run began; always the first event."""
+
+    kind: ClassVar[str] = "run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostsNamed(Event):
+    """The hosts that the run has to account for."""
+
+    kind: ClassVar[str] = "hosts"
+    names: list[str]
+    groups: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """The run ended by itself.
+
+    Attributes:
+        dry: Nothing was to be changed on any host.
+        interrupted: The operator, or a full disk, stopped the run.
+        stopped: Why a rollout started no more hosts: "canary", "budget", "interrupted",
+            "declined", or empty.
+    """
+
+    kind: ClassVar[str] = "end"
+    dry: bool = False
+    interrupted: bool = False
+    stopped: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BytesSeeded(Event):
+    """The controller's seeder of one file ended.
+
+    Attributes:
+        sha256: The file.
+        sent: Bytes that the swarm got from the controller.
+    """
+
+    kind: ClassVar[str] = "seeded"
+    sent: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransfersProgressed(Event):
+    """Progress of all transfers together; no hosts and an empty line when there are none.
+
+    Attributes:
+        hosts: Hosts that receive files now.
+        line: The progress in words.
+    """
+
+    kind: ClassVar[str] = "progress"
+    hosts: int = 0
+    line: str = ""
+
+
+# what a probe found
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostUnreachable(Event):
+    """No connection could be made to a host; the fields are those of :class:`FailureRecord`."""
+
+    kind: ClassVar[str] = "unreachable"
+    stage: str
+    code: str
+    sentence: str
+    remedy: str
+    tail: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactsObserved(Event):
+    """What a later probe of a host found, if it differs from the probe before it.
+
+    Attributes:
+        seen: Time of the probe; None in journals that have only the time of the event.
+        wanted: Names of the releases that the host is to have; None in older journals.
+        versions: ``release`` (verified by the probe, else "unproved"), ``os``, ``kernel``,
+            ``driver``, ``engine`` and ``cards`` (a number).
+        owners: PCI address of a card -> release that has it, on hosts with several releases.
+        lock: Holder of the host's lock, or None.
+        validation: Test of the vendor's suite -> result, as far as it is known.
+        cards: PCI address -> state of the core, or "dropped", "gone", "no driver".
+        serials: PCI address -> serial number of the board.
+        models: PCI address -> model, if the PCI subsystem ID is a known one.
+    """
+
+    kind: ClassVar[str] = "facts"
+    versions: dict[str, str | int]
+    seen: float | None = None
+    wanted: str | None = None
+    owners: dict[str, str] = field(default_factory=dict)
+    lock: LockRecord | None = None
+    validation: dict[str, ValidationRecord] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
+    serials: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostObserved(FactsObserved):
+    """What a host was before anything was done to it, and what is to be done.
+
+    Attributes:
+        needs: Stages that have something to do.
+        proofs: Stages whose end proves that the host is in its desired state.
+        refusal: Why nothing can be done, or None.
+        drift: Stage -> what it would do.
+        answer: Answer of the model; only in older journals.
+    """
+
+    kind: ClassVar[str] = "observed"
+    needs: list[str]
+    proofs: list[str] = field(default_factory=lambda: ["smoke"])
+    refusal: FailureRecord | None = None
+    drift: dict[str, list[str]] = field(default_factory=dict)
+    answer: str = ""
+
+
+# the host lock and the connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockReleased(Event):
+    """A host's lock was released.
+
+    Attributes:
+        run: The run that held it.
+    """
+
+    kind: ClassVar[str] = "released"
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockChanged(Event):
+    """The host reported something about its lock, e.g. that an expired one was taken over."""
+
+    kind: ClassVar[str] = "lock"
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionLost(Event):
+    """The connection to a host was lost; the run tries to bring it back."""
+
+    kind: ClassVar[str] = "lost"
+
+
+# the stages of a host
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """A stage of a host began.
+
+    Attributes:
+        stage: Its label: the name, and the release on hosts with several.
+    """
+
+    kind: ClassVar[str] = "stage"
+    stage: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    """A remote job began, which changes the host.
+
+    Attributes:
+        stage: Label of its stage.
+        title: What the job does.
+    """
+
+    kind: ClassVar[str] = "step"
+    stage: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageDone(Event):
+    """A stage of a host ended, and a probe verified it.
+
+    Attributes:
+        stage: Label of the stage.
+        changes: What was done.
+        seconds: How long it took.
+        seen: Time of the probe; None in older journals.
+        driver: Version of the loaded driver; only in older journals.
+    """
+
+    kind: ClassVar[str] = "stage-done"
+    stage: str
+    changes: list[str]
+    seconds: float
+    seen: float | None = None
+    driver: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferDone(Event):
+    """The transfer of an upload's files ended.
+
+    Attributes:
+        title: What was transferred.
+        sent: Bytes sent by SSH.
+        total: Bytes of the files.
+        resumed: Bytes that the host had already.
+        swarmed: Bytes received from the swarm.
+        fallback: Why the host left the swarm, or empty.
+        stage: Label of the stage that needs the files.
+        seconds: How long the transfer took.
+    """
+
+    kind: ClassVar[str] = "transfer"
+    title: str = ""
+    sent: int
+    total: int = 0
+    resumed: int = 0
+    swarmed: int = 0
+    fallback: str = ""
+    stage: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFailed(Event):
+    """A host failed; the fields are those of :class:`FailureRecord`."""
+
+    kind: ClassVar[str] = "failed"
+    stage: str
+    code: str
+    sentence: str
+    remedy: str
+    tail: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAnswered(Event):
+    """The model answered in the smoke test.
+
+    Attributes:
+        text: The answer.
+        of: Release of the model, on hosts with several.
+    """
+
+    kind: ClassVar[str] = "answer"
+    text: str
+    of: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationDone(Event):
+    """A test of the vendor's suite ran; see :class:`ValidationRecord`."""
+
+    kind: ClassVar[str] = "validated"
+    plugin: str
+    verdict: str
+    why: str
+    rates: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileBackedUp(Event):
+    """Something that was in the way was moved aside.
+
+    Attributes:
+        what: What was where, and its new path.
+    """
+
+    kind: ClassVar[str] = "kept"
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteAdded(Event):
+    """Something the operator should know although it fails no host.
+
+    Attributes:
+        text: A sentence, with the remedy.
+    """
+
+    kind: ClassVar[str] = "note"
+    text: str
+
+
+# rollouts
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutStarted(Event):
+    """The operator started a rollout or a rollback.
+
+    Attributes:
+        plan: The options, as :class:`mlufleet.rollout.plan.Plan` has them.
+        resumes: Run that this one resumes, or empty.
+    """
+
+    kind: ClassVar[str] = "rollout"
+    plan: dict[str, Any]
+    resumes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbingStarted(Event):
+    """All hosts are probed now.
+
+    Attributes:
+        hosts: How many they are.
+    """
+
+    kind: ClassVar[str] = "survey"
+    hosts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostsScheduled(Event):
+    """The probes are done and the order of the hosts is fixed.
+
+    Attributes:
+        order: Hosts that need work, in their order.
+        canaries: The ones of them that go first.
+        window: Hosts at work at the same time.
+        max_fail: Hosts of the fleet that may be broken.
+        broken: Hosts that are broken already.
+        total: Hosts of the fleet.
+    """
+
+    kind: ClassVar[str] = "scheduled"
+    order: list[str] = field(default_factory=list)
+    canaries: list[str]
+    window: int
+    max_fail: int
+    broken: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutPaused(Event):
+    """The canaries passed and the rollout waits.
+
+    Attributes:
+        seconds: For how long.
+    """
+
+    kind: ClassVar[str] = "pause"
+    seconds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRequested(Event):
+    """The operator asked the rollout to stop.
+
+    Attributes:
+        now: Hosts at work stop as well.
+    """
+
+    kind: ClassVar[str] = "interrupted"
+    now: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStarted(Event):
+    """A host of a rollout is worked on from now on.
+
+    Attributes:
+        canary: It is one of the canaries.
+    """
+
+    kind: ClassVar[str] = "begin"
+    canary: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostDone(Event):
+    """A host of a rollout is no longer worked on.
+
+    Attributes:
+        passed: It is in its desired state, which was verified.
+    """
+
+    kind: ClassVar[str] = "done"
+    passed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackTargetFound(Event):
+    """It is known where a host can be rolled back to.
+
+    Attributes:
+        release: Files of the releases; empty if there are none.
+        why: Why there are none, or empty.
+    """
+
+    kind: ClassVar[str] = "way-back"
+    release: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackStarted(Event):
+    """A host failed and is rolled back now.
+
+    Attributes:
+        release: Files of the releases that it had before.
+    """
+
+    kind: ClassVar[str] = "rolling-back"
+    release: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostRolledBack(Event):
+    """A host has its previous releases again, which was verified.
+
+    Attributes:
+        by_hand: The operator asked for it; otherwise the new release failed.
+    """
+
+    kind: ClassVar[str] = "rolled-back"
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostVerified(Event):
+    """A probe over a fresh connection found nothing left to do."""
+
+    kind: ClassVar[str] = "proved"
+
+
+def _kinds(event_type: type[Event]) -> dict[str, type[Event]]:
+    found = {event_type.kind: event_type} if event_type.kind else {}
+    for subclass in event_type.__subclasses__():
+        found |= _kinds(subclass)
+    return found
+
+
+#: kind -> type of the event
+EVENT_TYPES = _kinds(Event)
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Event]:
+    from pydantic import TypeAdapter  # slow to import, and only a reader needs it
+
+    return TypeAdapter(EVENT_TYPES[kind])
+
+
+def from_fields(kind: str, fields: Mapping[str, Any]) -> Event:
+    """Return the event of a kind with these fields.
+
+    Args:
+        kind: A key of :data:`EVENT_TYPES`.
+        fields: Keys of the event's line, with plain JSON values.
+
+    Raises:
+        KeyError: There is no such kind.
+        ValueError: A field is missing, or of the wrong type.
+    """
+    return _adapter(kind).validate_python(fields)
+
+
+def parse(line: object) -> Event | None:
+    """Return the event in a line of a journal; its text is safe to print.
+
+    Args:
+        line: The decoded JSON value.
+
+    Returns:
+        None if no known version of this project wrote the line.
+    """
+    if not isinstance(line, dict) or not isinstance(kind := line.get("kind"), str):
+        return None
+    if kind not in EVENT_TYPES:
+        return None
+    fields = {name: value for name, value in line.items() if value is not None}
+    if not {"time", "host"} <= fields.keys():
+        return None
+    try:
+        # a plan is the operator's own and has to stay as it is when the rollout is resumed
+        safe = fields if kind == RolloutStarted.kind else sanitize.escape_data(fields)
+        return from_fields(kind, safe)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,62 @@
+"""Finds the folders of runs.
+
+``latest`` names the run that began last, whether or not it has ended. (The link ``runs/latest``
+is made when a report is written: it points to the run that ended last.)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.errors import InvalidInput
+from fleet.text import suggestions
+from mlufleet.journal import journal
+from mlufleet.journal.events import RolloutStarted
+
+#: name of the run that began last
+LATEST = "latest"
+
+
+def list_runs() -> list[Path]:
+    """Return the folders of all runs that have a journal, the newest first."""
+    journals = journal.RUNS.glob(f"2*/{journal.JOURNAL_FILE}")
+    return sorted((path.parent for path in journals), reverse=True)
+
+
+def find_run(run: str = LATEST) -> Path:
+    """Return the folder of a run.
+
+    Args:
+        run: Name of the run; "latest" for the one that began last.
+
+    Raises:
+        InvalidInput: There is no such run.
+    """
+    if run == LATEST:
+        newest = next(iter(list_runs()), None)
+        if newest is None:
+            raise InvalidInput(f"{journal.RUNS}: no run yet")
+        return newest
+    folder = journal.RUNS / run
+    if "/" in run or not (folder / journal.JOURNAL_FILE).is_file():
+        names = (LATEST, *(path.name for path in list_runs()))
+        raise InvalidInput(f"{folder}: no such run{suggestions.format_suggestions(run, names)}")
+    return folder
+
+
+def find_resumable_run(run: str = "") -> Path:
+    """Return the folder of a rollout, which can be resumed.
+
+    Args:
+        run: Name of the run; empty for the last rollout.
+
+    Raises:
+        InvalidInput: There is no such rollout.
+    """
+    for folder in [journal.RUNS / run] if run else list_runs():
+        has_journal = (folder / journal.JOURNAL_FILE).is_file()
+        if has_journal and journal.has_event(folder, RolloutStarted):
+            return folder
+    names = (path.name for path in list_runs())
+    similar = suggestions.format_suggestions(run, names) if run else ""
+    raise InvalidInput(f"{journal.RUNS / run}: no rollout to resume{similar}")

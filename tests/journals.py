@@ -1,0 +1,32 @@
+"""Journals and reports that tests make of plain dictionaries, as they are on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mlufleet.journal import events
+from mlufleet.report.derive import derive_report
+from mlufleet.report.model import Report
+
+
+def parse_lines(lines: Iterable[dict[str, Any]]) -> list[events.Event]:
+    """Return the events of decoded lines of a journal."""
+    return [event for line in lines if (event := events.parse(line)) is not None]
+
+
+def derive(lines: Iterable[dict[str, Any]], run: str = "r") -> Report:
+    """Return the report of decoded lines of a journal."""
+    return derive_report(parse_lines(lines), run)
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """Return the decoded lines of a run's journal."""
+    lines: list[dict[str, Any]] = []
+    for line in (folder / "journal.jsonl").read_bytes().splitlines():
+        with suppress(ValueError):  # the last one may be half written
+            lines.append(json.loads(line))
+    return lines
