@@ -129,7 +129,7 @@ def test_another_board_threshold_or_driver_is_another_proof(tmp_path: Path) -> N
     first = stage.input_digest(there, asked)
     assert stage.input_digest(probe(*THERE), asked) == first
     assert stage.input_digest(probe(*THERE, *X8), asked) != first
-    serial = HostFacts(**{**vars(there), "serials": {"0000:39:00.0": "SN/2"}})
+    serial = HostFacts(**{**vars(there), "board_serials": {"0000:39:00.0": "SN/2"}})
     assert stage.input_digest(serial, asked) != first
     path = tmp_path / "golden.yml"
     path.write_text(json.dumps(GOOD.model_dump()))
@@ -137,7 +137,7 @@ def test_another_board_threshold_or_driver_is_another_proof(tmp_path: Path) -> N
     held = HostOptions(validation=3, golden=str(path))
     assert stage.card_model(x8) == "MLU370-X8"
     assert stage.input_digest(x8, held) != stage.input_digest(x8, asked)
-    newer = HostFacts(**{**vars(there), "running": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}})
+    newer = HostFacts(**{**vars(there), "driver_by_card": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}})
     assert stage.input_digest(newer, asked) != first
 
 
