@@ -137,7 +137,9 @@ def test_another_board_threshold_or_driver_is_another_proof(tmp_path: Path) -> N
     held = HostOptions(validation=3, golden=str(path))
     assert stage.card_model(x8) == "MLU370-X8"
     assert stage.input_digest(x8, held) != stage.input_digest(x8, asked)
-    newer = HostFacts(**{**vars(there), "driver_by_card": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}})
+    newer = HostFacts(
+        **{**vars(there), "driver_by_card": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}}
+    )
     assert stage.input_digest(newer, asked) != first
 
 

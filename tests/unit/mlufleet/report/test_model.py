@@ -16,7 +16,7 @@ from mlufleet.report import exports, html, junit, publish
 from mlufleet.report.derive import derive_from_journal, write_report
 from mlufleet.report.model import SCHEMA_VERSION, Report, parse_report
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 #: journals and reports that earlier versions wrote
 EARLIER = Path(__file__).parent / "earlier"
 RUNS = sorted(path.parent for path in EARLIER.glob("2*/journal.jsonl"))
