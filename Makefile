@@ -99,7 +99,7 @@ light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
   tests/e2e/test_bundle.py tests/e2e/test_systems.py
 model := tests/faults/test_kill_points.py tests/e2e/test_recipes.py tests/e2e/test_shapes.py \
   tests/faults/test_17_18_disks.py
-single := tests/e2e/test_refusals.py $(patsubst %,tests/faults/test_%.py, \
+single := tests/e2e/test_earlier_version.py tests/e2e/test_refusals.py $(patsubst %,tests/faults/test_%.py, \
   3_artifacts 5_6_interrupted 7_power_cut 8_9_13_reboots 11_package_locks 12_module \
   14_15_16_kernels 23_busy_cards 25_clocks 29_30_two_operators 31_pins 33_34_trees \
   34_killed_tool 40_41_logins engine_settings silent_docker)
