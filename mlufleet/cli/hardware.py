@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -189,7 +189,7 @@ def describe_tests() -> list[str]:
     ]
 
 
-def _run_suite(inventory: str, level: int, destructive: bool, again: bool, *options: str) -> Any:
+def _run_suite(inventory: str, level: int, destructive: bool, again: bool, *options: str) -> Report:
     said = {"validation": level, "validation_destructive": destructive, "validation_again": again}
     data = [
         word

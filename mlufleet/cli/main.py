@@ -180,7 +180,7 @@ def deploy(inventory: str, options: tuple[str, ...]) -> None:
                mlufleet deploy inventories/fleet.py --limit rack1 --dry
                mlufleet deploy inventories/fleet.py --data smoke=always
     """
-    sys.exit(launcher.run_deploy(inventory, options)["exit"])
+    sys.exit(launcher.run_deploy(inventory, options).exit)
 
 
 @main.command(context_settings=launcher.PASS_THROUGH)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
 
     from fleet.release.target import HostTarget
+    from mlufleet.report.model import Report
 
 
 def check_hosts(inventory_name: str, inventory: Inventory) -> list[tuple[str, HostTarget]]:
@@ -163,7 +164,7 @@ def parse_data_overrides(
     }
 
 
-def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Any:
+def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Report:
     """One run of deploy.py by pyinfra.
 
     :param output: file for all that pyinfra prints; None: the terminal
@@ -205,7 +206,7 @@ def _forward_signal(process: subprocess.Popen[bytes], number: int, frame: FrameT
     process.send_signal(number)
 
 
-def dry_run_report(inventory: str, options: tuple[str, ...]) -> Any:
+def dry_run_report(inventory: str, options: tuple[str, ...]) -> Report:
     """The report of a run that only looks at the hosts."""
     with _temporary_file() as output:
         try:

@@ -113,7 +113,7 @@ def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
         ("{release: none}", "5: release of a:\nrelease 'none': no file"),
         ("{ssh_key: ~nobody-here/key}", "5: a: ssh_key: no file ~nobody-here/key"),
         ("{ssh_key: " + "x" * 300 + "}", "5: a: ssh_key: no file x"),
-        ("{store: nowhere}", "no folder nowhere to take its files from"),
+        ("{store: nowhere}", "the store nowhere does not exist"),
         ("{data: {ssh_port: x}}", "5: hosts.a.data: ssh_port is a field of the host"),
         ("", "5: hosts.a: a mapping (`{}` is an empty one) is expected, and nothing is given"),
     ],

@@ -95,7 +95,7 @@ def test_ten_thousand_hosts_may_each_say_all_that_hosts_say(
     site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a tenth of the limits, as YAML takes a millisecond for a host."""
-    for module, name in ((loading, "LARGEST"), (strict_yaml, "LARGEST")):
+    for module, name in ((loading, "MAX_BYTES"), (strict_yaml, "MAX_VALUES")):
         monkeypatch.setattr(module, name, getattr(module, name) // 10)
     hosts = "".join(
         f"  mlu{n:05}:\n    ssh_hostname: 10.1.{n // 250}.{n % 250}\n    ssh_port: 22\n"
