@@ -136,7 +136,9 @@ def test_a_lock_pins_the_drivers_that_are_in_the_store_and_demands_no_others(tab
 def test_a_store_without_any_driver_is_refused(tabled: Path) -> None:
     for name in (UBUNTU, FILES["centos", "7"]):
         (tabled.parent / "store" / name).unlink()
-    with pytest.raises(InvalidInput, match=r"at least one operating system: cambricon-\S+5\.10\.10_amd64"):
+    with pytest.raises(
+        InvalidInput, match=r"at least one operating system: cambricon-\S+5\.10\.10_amd64"
+    ):
         locked(tabled)
 
 
