@@ -46,6 +46,7 @@ lab-down: .venv/ready
 
 docs: .venv/ready
 	@$(BIN)/python -m mlufleet.reference.release_format
+	@$(BIN)/python -m mlufleet.reference.report_schema > docs/report.schema.json
 	@$(BIN)/mkdocs build --strict
 	@echo "docs: .site/index.html"
 

@@ -29,23 +29,27 @@ from operations.host import connection, sudo
 from operations.host.facts import HostFacts
 from operations.host.probe import capture_failure, probe_host
 from operations.stage import HostOptions, Stage
+from operations.stage_order import STAGE_ORDER
 from operations.transfer.upload import Upload
 
+#: all stages, in the order of deploy.py
 STAGES = tuple(
-    module.STAGE
-    for module in (
-        preflight,
-        driver,
-        engine,
-        sources,
-        image,
-        weights,
-        container,
-        migration,
-        patches,
-        packages,
-        smoke_test,
-        validation,
+    sorted(
+        (
+            container.STAGE,
+            driver.STAGE,
+            engine.STAGE,
+            image.STAGE,
+            migration.STAGE,
+            packages.STAGE,
+            patches.STAGE,
+            preflight.STAGE,
+            smoke_test.STAGE,
+            sources.STAGE,
+            validation.STAGE,
+            weights.STAGE,
+        ),
+        key=lambda stage: STAGE_ORDER.index(stage.name),
     )
 )
 

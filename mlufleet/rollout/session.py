@@ -1,8 +1,8 @@
-"""pyinfra in this process, each host on its own: connect, run deploy.py from top to bottom, leave.
+"""pyinfra within this process, one host at a time: connect, run deploy.py, disconnect.
 
-pyinfra's own run takes all hosts through each operation together. Here its state is in the
-execute stage from the start, where an operation is carried out when deploy.py calls it, so every
-host goes through its stages at its own pace.
+pyinfra's own command takes all hosts through each operation together. Here pyinfra's state is in
+the execute stage from the start, in which an operation is carried out when deploy.py calls it.
+So every host goes through its stages at its own pace.
 """
 
 from __future__ import annotations
@@ -32,14 +32,27 @@ from operations.host import connection
 from operations.host.failures import fail_host
 from operations.host.probe import invalidate_facts
 
-CONFIG, DEPLOY = "config.py", "deploy.py"
+CONFIG_FILE, DEPLOY_FILE = "config.py", "deploy.py"
 
 
 class Session:
-    """The hosts of an inventory, and one run of this process over them.
+    """The hosts of an inventory, and one run over them.
 
-    :raises InvalidInput: anything that can be known before the first connection is wrong
+    Args:
+        inventory: File of the inventory.
+        limit: Only these hosts and groups; empty for all.
+        data: ``KEY=VALUE`` pairs for all hosts.
+        exclude: Not these hosts and groups.
+
+    Attributes:
+        hosts: The selected hosts.
+        run: The run, after :meth:`begin_run`.
+
+    Raises:
+        InvalidInput: Something is wrong that can be known before the first connection.
     """
+
+    run: Run
 
     def __init__(
         self,
@@ -63,8 +76,8 @@ class Session:
         ctx_inventory.set(found)  # type: ignore[no-untyped-call]
         config = Config()  # type: ignore[no-untyped-call]
         with ctx_config.use(config):
-            if os.path.isfile(CONFIG):
-                exec_file(CONFIG)
+            if os.path.isfile(CONFIG_FILE):
+                exec_file(CONFIG_FILE)
         self.state.init(found, config, initial_limit=limited)
         self.hosts: list[Host] = list(found) if limited is None else limited
         open_files.raise_limit(self.hosts)
@@ -74,19 +87,28 @@ class Session:
         self.state.is_executing = True
         self._exec_file = exec_file
 
-    def begin_run(self, why: str) -> Run:
-        """Begin the run's journal. :param why: the command that was given"""
-        logger.setLevel(logging.INFO)  # as pyinfra's command does: a host's log has all it says
-        self.run = Run.begin(self.state, new_run_id(), why)
+    def begin_run(self, command: str) -> Run:
+        """Begin the run and its journal.
+
+        Args:
+            command: The command that was given.
+        """
+        logger.setLevel(logging.INFO)  # as pyinfra's command does; the logs of hosts need it
+        self.run = Run.begin(self.state, new_run_id(), command)
         self.run.record_hosts()
         return self.run
 
     @contextmanager
     def connected(self, host: Host) -> Iterator[bool]:
-        """A host with a fresh connection; given back and left at the end, whatever happens.
+        """Connect to a host; at the end, release its lock and disconnect, whatever happens.
 
-        What goes wrong meanwhile is this host's own failure, told and in the journal: the others
-        go on, and whoever asks the run whether the host failed is not told that it passed.
+        An exception in the context is recorded as a failure of this host; other hosts continue.
+
+        Args:
+            host: The host.
+
+        Yields:
+            Whether the host is connected; if not, its failure is recorded.
         """
         with ctx_host.use(host), ctx_config.use(self.state.config.copy()):
             self.run.log.note_connect_start(host.name)
@@ -109,19 +131,34 @@ class Session:
                     connection.close(host)  # pyinfra keeps its client
 
     def assess(self, host: Host) -> stages.HostPlan:
-        """What a connected host is and still needs, asked anew."""
+        """Probe a connected host, and return what it needs.
+
+        Args:
+            host: The host.
+        """
         invalidate_facts(host)
         return stages.assess(host)
 
     def assess_and_record(self, host: Host) -> stages.HostPlan:
-        """The same, noted as what the host is before anything is done to it."""
-        look = self.assess(host)
-        self.run.record_assessment(host, look)
-        return look
+        """Probe a connected host before anything is done to it, and record what it needs.
+
+        Args:
+            host: The host.
+        """
+        plan = self.assess(host)
+        self.run.record_assessment(host, plan)
+        return plan
 
     def deploy(self, host: Host) -> bool:
-        """Run deploy.py on a host."""
-        with self.connected(host) as there:
-            if there:
-                self._exec_file(DEPLOY, is_deploy_code=True)
+        """Run deploy.py on a host.
+
+        Args:
+            host: The host.
+
+        Returns:
+            Whether it did not fail.
+        """
+        with self.connected(host) as is_connected:
+            if is_connected:
+                self._exec_file(DEPLOY_FILE, is_deploy_code=True)
         return not self.run.has_failed(host.name)

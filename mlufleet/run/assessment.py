@@ -1,4 +1,4 @@
-"""What a look at a host saw, as the report keeps it: of the last look, whichever that was."""
+"""What a probe of a host found, as the journal and the report keep it."""
 
 from __future__ import annotations
 
@@ -11,59 +11,60 @@ from operations import smoke_test, stages, validation
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 
-#: in the place of a release that the look did not prove
+#: in place of a release that the probe did not verify
 UNVERIFIED_RELEASE = "unproved"
 
 
 def observation_fields(
-    target: ReleaseTarget, state: HostFacts, options: HostOptions
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
 ) -> dict[str, Any]:
-    """All of a look that the report tells; `seen` is its time.
+    """Return the fields of :class:`mlufleet.journal.events.FactsObserved`.
 
-    :param state: the host as it was asked about `wanted`; it knows of the releases beside
+    Args:
+        target: What the host is to be.
+        facts: What the probe found.
+        options: Options of the host.
     """
-    parts = target.releases
-    # asked once on demand, what a look finds is what is there
-    drift = stages.find_drift(target, state, replace(options, smoke="auto"))
-    broken = any(isinstance(decision, Failure) for decision in drift.values())
-    said = {
-        part.key: UNVERIFIED_RELEASE
-        if broken or not _is_verified(part, target, state, drift)
-        else part.release.name
-        for part in parts
+    releases = target.releases
+    # a smoke test that is forced once says nothing about what the probe found
+    drift = stages.find_drift(target, facts, replace(options, smoke="auto"))
+    has_failed = any(isinstance(decision, Failure) for decision in drift.values())
+    verified = {
+        release.key: release.release.name
+        if not has_failed and _is_verified(release, target, facts, drift)
+        else UNVERIFIED_RELEASE
+        for release in releases
     }
-    owners = {
-        state.present_cards[n].address: part
-        for part in parts
-        for n in part.cards or ()
-        if n < len(state.present_cards)
-    }
+    cards = facts.present_cards
     return {
-        "seen": round(state.observed_at, 3),
-        "wanted": HostTarget(parts, target.store).label,
+        "seen": round(facts.observed_at, 3),
+        "wanted": HostTarget(releases, target.store).label,
         "versions": {
-            "release": ", ".join(dict.fromkeys(said.values())),
-            "os": state.os_key,
-            "kernel": state.kernel,
-            "driver": state.loaded_driver,
-            "engine": state.engine_version,
-            "cards": len(state.present_cards),
+            "release": ", ".join(dict.fromkeys(verified.values())),
+            "os": facts.os_key,
+            "kernel": facts.kernel,
+            "driver": facts.loaded_driver,
+            "engine": facts.engine_version,
+            "cards": len(cards),
         },
-        "owners": {address: said[part.key] for address, part in owners.items()},
-        "lock": asdict(state.lock) if state.lock else None,
-        "validation": validation.known_verdicts(state, options),
-        "cards": state.card_health,
-        "serials": state.board_serials,
-        "models": {
-            card.address: model for card in state.present_cards if (model := state.card_model(card))
+        "owners": {
+            cards[number].address: verified[release.key]
+            for release in releases
+            for number in release.cards or ()
+            if number < len(cards)
         },
+        "lock": asdict(facts.lock) if facts.lock else None,
+        "validation": validation.known_verdicts(facts, options),
+        "cards": facts.card_health,
+        "serials": facts.board_serials,
+        "models": {card.address: model for card in cards if (model := facts.card_model(card))},
     }
 
 
 def _is_verified(
-    part: ReleaseTarget, wanted: ReleaseTarget, state: HostFacts, drift: dict[str, Any]
+    release: ReleaseTarget, target: ReleaseTarget, facts: HostFacts, drift: dict[str, Any]
 ) -> bool:
-    """Whether the model has answered as everything is, and nothing of it is to do."""
-    seen = state if part.key == wanted.key else state.beside.get(part.key)
-    due = {stage.label(part) for stage in stages.STAGES if stage is not validation.STAGE}
-    return seen is not None and smoke_test.has_passed(part, seen) and due.isdisjoint(drift)
+    """Return whether the model answered on the host as it is, and nothing is left to do."""
+    seen = facts if release.key == target.key else facts.beside.get(release.key)
+    labels = {stage.label(release) for stage in stages.STAGES if stage is not validation.STAGE}
+    return seen is not None and smoke_test.has_passed(release, seen) and labels.isdisjoint(drift)
