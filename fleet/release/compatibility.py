@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from fleet.documents import loading
+from fleet import paths
+from fleet.documents import site_tables
 from fleet.documents.types import Int, Model, matching
 from fleet.release.lockfile import Lock
 from fleet.release.model import Driver, Release
 from fleet.vendor import cnmon
 
-COMPATIBILITY_FILE = Path(__file__).resolve().parents[2] / "files" / "compatibility.yml"
+COMPATIBILITY_FILE = "compatibility.yml"
+#: what identifies a row of each list
+ROW_KEYS = {"stacks": "driver", "kernels": "driver", "cards": "subsystem"}
 DRIVER_LABEL = "com.cambricon.driver"
 Version = Annotated[str, matching(r"[0-9]+(\.[0-9]+)+", "a version: 5.10.10")]
 Sources = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -62,11 +63,14 @@ class CompatibilityTable(Model):
     cards: tuple[CardModel, ...]
 
 
-@lru_cache
 def load_table() -> CompatibilityTable:
-    """:raises InvalidInput: the file is not as the models say"""
-    data, node = loading.read_mapping(COMPATIBILITY_FILE)
-    return loading.validate_document(CompatibilityTable, data, COMPATIBILITY_FILE, node)
+    """Return what goes with what; rows of the site replace those with their key.
+
+    Raises:
+        InvalidInput: A file does not match the models.
+    """
+    files = paths.find_existing(COMPATIBILITY_FILE)
+    return site_tables.load_table(CompatibilityTable, files, ROW_KEYS)
 
 
 def find_required_driver(release: Release, lock: Lock) -> tuple[str, str] | None:
@@ -76,7 +80,7 @@ def find_required_driver(release: Release, lock: Lock) -> tuple[str, str] | None
     tag = re.search(r":v(\d+(?:\.\d+)+)-torch", release.image.reference)
     for stack in load_table().stacks:
         if tag and tag[1] in stack.pytorch:
-            return stack.driver, f"{COMPATIBILITY_FILE.name}: {', '.join(stack.sources)}"
+            return stack.driver, f"{COMPATIBILITY_FILE}: {', '.join(stack.sources)}"
     return None
 
 

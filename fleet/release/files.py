@@ -8,12 +8,13 @@ from typing import Any
 
 import yaml
 
+from fleet import paths
 from fleet.documents import field_errors, loading
 from fleet.errors import InvalidInput
 from fleet.release.model import Release
 from fleet.text import suggestions
 
-RELEASES_FOLDER = Path(__file__).resolve().parents[2] / "files" / "releases"
+RELEASES_FOLDER = paths.FILES_FOLDER / "releases"
 #: files in a chain of `extends`
 MAX_EXTENDED_FILES = 20
 
@@ -23,10 +24,15 @@ def find_release(name: str) -> Path:
 
     :raises InvalidInput: there is none; the message lists those that are
     """
-    path = Path(name) if name.endswith((".yml", ".yaml")) else RELEASES_FOLDER / f"{name}.yml"
-    if loading.is_file(path):
-        return path
-    named = sorted(p.stem for p in RELEASES_FOLDER.glob("*.yml"))
+    if name.endswith((".yml", ".yaml")):
+        candidates = [Path(name)]
+    else:
+        candidates = paths.find_candidates(f"releases/{name}.yml")
+    path = candidates[-1]
+    if found := next(filter(loading.is_file, candidates), None):
+        return found
+    folders = paths.find_existing("releases")
+    named = sorted({p.stem for folder in folders for p in folder.glob("*.yml")})
     files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else named
     near = suggestions.format_suggestions(name, files)
     raise InvalidInput(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from fleet import paths
 from fleet.documents import atomic_write, loading
 from fleet.documents.types import Int, Model, Sha256, check_stays_inside, matching
 from fleet.errors import InvalidInput
@@ -64,10 +65,13 @@ class Lock(Model):
 def lock_path(release_file: Path) -> Path:
     """Return the path of a release's lock file.
 
+    It is next to the release; that of a release which an installed wheel brings is in the working
+    folder, at the same path below `files/`.
+
     Args:
         release_file: The release file.
     """
-    return release_file.with_suffix(".lock.json")
+    return paths.writable_path(release_file.with_suffix(".lock.json"))
 
 
 def write(lock: Lock, path: Path) -> None:
@@ -87,6 +91,7 @@ def write(lock: Lock, path: Path) -> None:
             "files that belong together into archives, or omit some"
         )
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write.replace_file(path, text)
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be written: {error.strerror or error}") from error

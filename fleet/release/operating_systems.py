@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from fleet.documents import loading
+from fleet import paths
+from fleet.documents import site_tables
 from fleet.documents.types import Model, Name, RelativePath
 from fleet.release.model import DriverPackage
 
-SYSTEMS_FILE = Path(__file__).resolve().parents[2] / "files" / "systems.yml"
+SYSTEMS_FILE = "systems.yml"
 Value = TypeVar("Value")
 NonEmptyStrings = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -113,11 +113,17 @@ class SystemsTable(Model):
         return self
 
 
-@lru_cache
-def load_table(file: Path = SYSTEMS_FILE) -> tuple[OperatingSystem, ...]:
-    """:raises InvalidInput: the file is not as the models say"""
-    data, node = loading.read_mapping(file)
-    return loading.validate_document(SystemsTable, data, file, node).systems
+def load_table(file: Path | None = None) -> tuple[OperatingSystem, ...]:
+    """Return the operating systems, those of the site first.
+
+    Args:
+        file: Another table; `files/systems.yml` by default.
+
+    Raises:
+        InvalidInput: The file does not match the models.
+    """
+    files = (file,) if file else paths.find_existing(SYSTEMS_FILE)
+    return site_tables.load_table(SystemsTable, files, {"systems": "name"}).systems
 
 
 def find_system(os: str, version: str) -> OperatingSystem | None:

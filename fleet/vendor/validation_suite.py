@@ -9,11 +9,12 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
-from fleet.documents import loading
+from fleet import paths
+from fleet.documents import loading, site_tables
 from fleet.documents.types import Bool, Int, Model, Name
 from fleet.vendor.cnvs import SuiteOutput
 
-TESTS_FILE = Path(__file__).resolve().parents[2] / "files" / "validation.yml"
+TESTS_FILE = "validation.yml"
 #: thresholds of the site, beside its inventories
 DEFAULT_BASELINE_FILE = "inventories/golden.yml"
 PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
@@ -73,7 +74,6 @@ class Baselines(Model):
         return "; ".join(said)
 
 
-@lru_cache
 def load_tests(level: int, path: str = "") -> tuple[SuiteTest, ...]:
     """Those of a level and of all below it.
 
@@ -82,9 +82,8 @@ def load_tests(level: int, path: str = "") -> tuple[SuiteTest, ...]:
     """
     if level < 3:
         return ()
-    file = Path(path) if path else TESTS_FILE
-    data, node = loading.read_mapping(file)
-    every = loading.validate_document(Suite, data, file, node).tests
+    files = [Path(path)] if path else paths.find_existing(TESTS_FILE)
+    every = site_tables.load_table(Suite, files, {"tests": "plugin"}).tests
     return tuple(test for test in every if test.level <= level)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from fleet import paths
 from fleet.checksum import chunks
 from fleet.errors import InvalidInput
 from fleet.release import files
@@ -17,22 +18,29 @@ from fleet.store.required_files import RequiredFiles, StoreFile
 from fleet.text.redact import hide_credentials
 from mlufleet.bundle.manifest import BundleEntry
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-#: of the tool, what runs need
-TOOL_FILES = (
+#: the tool's packages, below `paths.CODE_ROOT`
+CODE_FILES = tuple(
+    f"{package}/**/{pattern}"
+    for package in ("fleet", "mlufleet", "operations")
+    for pattern in ("*.py", "py.typed")
+)
+#: what runs and the environment need besides, below `paths.PROJECT_ROOT`
+PROJECT_FILES = (
+    "LICENSE",
+    "README.md",
     "config.py",
     "deploy.py",
     "docs/*.md",
     "files/**/*",
-    "fleet/**/*.py",
     "inventories/*.example.*",
     "inventories/fleet.py",
-    "mlufleet/**/*.py",
-    "operations/**/*.py",
+    "inventories/group_data/*.py",
     "pyproject.toml",
-    "README.md",
     "requirements.lock",
+    "setup.py",
 )
+#: what a site may have in place of the tool's own, in the working folder
+SITE_FILES = ("config.py", "deploy.py", "files/**/*")
 #: wheels of the tool's environment
 ENVIRONMENT_FOLDER = "environment"
 
@@ -73,14 +81,16 @@ def gather_contents(
 ) -> BundleContents:
     """:raises InvalidInput: a file is missing, or two have one place"""
     found = BundleContents()
-    for path in _list_tool_files():
-        found.add_file(path.relative_to(PROJECT_ROOT).as_posix(), path)
+    tool = find_tool_files()
     for path, release in needed.releases.items():
         place = f"files/releases/{release.name}.yml"
-        if path.resolve() != PROJECT_ROOT / place:
+        if place not in tool or path.resolve() != tool[place].resolve():
+            tool.pop(place, None)
             found.add_file(place, _flatten_release(path))
         lock = locks.lock_path(Path(place)).as_posix()
         found.add_file(lock, locks.lock_path(path).read_bytes())
+    for name, path in tool.items():
+        found.add_file(name, path)
     for path in inventories:
         found.add_file(f"inventories/{path.name}", path)
     for path in sorted(wheels.glob("*.whl")):
@@ -90,12 +100,26 @@ def gather_contents(
     return found
 
 
-def _list_tool_files() -> Iterator[Path]:
-    for pattern in TOOL_FILES:
-        for path in sorted(PROJECT_ROOT.glob(pattern)):
-            # another release's lock names files that this bundle has not
-            if path.is_file() and "__pycache__" not in path.parts and ".lock." not in path.name:
-                yield path
+def find_tool_files() -> dict[str, Path]:
+    """Return the files of the tool by their path in a clone, the site's own in place of the tool's.
+
+    A bundle is unpacked as a clone, whether it was packed from a clone or from an installed wheel.
+    """
+    found = dict(_list_files(paths.CODE_ROOT, CODE_FILES))
+    found.update(_list_files(paths.PROJECT_ROOT, PROJECT_FILES))
+    if paths.is_site():
+        found.update(_list_files(Path(), SITE_FILES))
+    return dict(sorted(found.items()))
+
+
+def _list_files(root: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    for pattern in patterns:
+        for path in sorted(root.glob(pattern)):
+            name = path.relative_to(root)
+            # the lock of another release names files that this bundle does not contain
+            generated = "__pycache__" in name.parts or ".lock." in path.name
+            if path.is_file() and not generated and "packaged" not in name.parts:
+                yield name.as_posix(), path
 
 
 def _flatten_release(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet import paths
 from fleet.errors import InvalidInput
 from mlufleet.cli.store import RELEASES_ARGUMENT, STORE_OPTION
 
@@ -67,7 +68,7 @@ def bundle(
             click.secho(f"{path}: {line}", fg="yellow", err=True)
     with tempfile.TemporaryDirectory() as scratch:
         wheels = Path(scratch)
-        environment.build_wheels(contents.PROJECT_ROOT / "requirements.lock", wheels)
+        environment.build_wheels(paths.PROJECT_ROOT / "requirements.lock", wheels)
         packed = contents.gather_contents(required, store, inventories, wheels)
         total = sum(entry.size for entry in packed.entries.values())
         with ProgressBar(f"packing {output}", total) as progress:

@@ -18,6 +18,7 @@ from mlufleet.cli import release as cli_release
 from mlufleet.cli import rollout
 from mlufleet.cli.bundle import bundle, unbundle
 from mlufleet.cli.hardware import golden, validate
+from mlufleet.cli.init import init_site
 from mlufleet.cli.store import fetch, verify
 from mlufleet.run import interrupts, launcher
 
@@ -304,6 +305,7 @@ for command in (
     bundle,
     fetch,
     golden,
+    init_site,
     cli_release.new,
     cli_release.show,
     unbundle,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet import paths
 from fleet.errors import InvalidInput
 from fleet.text import sanitize, suggestions
 from mlufleet.run import launcher
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from fleet.release.lockfile import Lock
     from fleet.release.model import Release
 
-SKELETON_FILE = Path(__file__).resolve().parents[2] / "files" / "templates" / "release.yml"
+SKELETON_FILE = paths.FILES_FOLDER / "templates" / "release.yml"
 
 
 @click.command()
@@ -32,16 +33,16 @@ def new(name: str) -> None:
 
     from fleet.documents import type_words
     from fleet.documents.types import Name
-    from fleet.release import files as release_files
 
     if "/" in name and not name.endswith(".yml"):
         raise InvalidInput(f"{name}: a release's name has no folder; a file's name ends in .yml")
-    path = Path(name) if name.endswith(".yml") else release_files.RELEASES_FOLDER / f"{name}.yml"
+    path = Path(name) if name.endswith(".yml") else paths.new_file_path(f"releases/{name}.yml")
     try:
         TypeAdapter[str](Name).validate_python(path.stem)
     except ValidationError as error:
         raise InvalidInput(type_words.describe_problem(error.errors()[0])) from error
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(SKELETON_FILE.read_text(encoding="utf-8").replace("@NAME@", path.stem))
     except FileExistsError as error:

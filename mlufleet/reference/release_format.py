@@ -6,7 +6,6 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -14,12 +13,13 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from fleet import paths
 from fleet.documents.types import Bool, Int, Model
 from fleet.release import model as release_model
 from mlufleet.reference import systems_page
 
 #: a release in which every field occurs
-EXAMPLE_FILE = Path(__file__).resolve().parents[2] / "docs" / "release-example.yml"
+EXAMPLE_FILE = paths.PROJECT_ROOT / "docs" / "release-example.yml"
 HEAD = """\
 # Releases
 

@@ -6,11 +6,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from fleet import paths
 from fleet.text.times import format_duration, format_utc
 from mlufleet.journal.events import FailureRecord, ValidationRecord
 from mlufleet.report import time_shares
@@ -27,7 +27,7 @@ from mlufleet.report.statuses import STATUS_STYLES
 from mlufleet.report.timeline import build_timeline
 from operations.stage_order import STAGE_ORDER
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "files" / "templates"
+TEMPLATES = paths.FILES_FOLDER / "templates"
 #: exit status -> what it means for the fleet
 VERDICTS = {
     0: "Every host is in its desired state",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from functools import lru_cache
-from pathlib import Path
 
 from pyinfra.api import QuoteString, StringCommand
 
+from fleet import paths
 from fleet.release.target import ReleaseTarget
 from operations.host.output import tag_directives
 
-SCRIPTS_DIR = Path(__file__).resolve().parents[2] / "files" / "scripts"
+SCRIPTS_DIR = paths.FILES_FOLDER / "scripts"
 
 
 class ScriptCommand(StringCommand):

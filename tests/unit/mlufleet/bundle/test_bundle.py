@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fleet import paths
 from fleet.errors import FAILURE_TABLE
 from fleet.release import files
 from fleet.release.target import ReleaseTarget
@@ -351,7 +352,7 @@ def test_the_environment_is_what_the_tool_needs_and_no_more() -> None:
     names = environment.collect_dependencies()
     assert {"pyinfra", "gevent", "pydantic-core", "rich"} <= names
     assert not {"pytest", "mypy", "ansible-core", "playwright"} & names
-    lock = (contents.PROJECT_ROOT / "requirements.lock").read_text()
+    lock = (paths.PROJECT_ROOT / "requirements.lock").read_text()
     lines = environment.filter_lock(lock, names)
     assert set(re.findall(r"^([\w.-]+)==", lines, re.M)) >= names
     assert "pytest==" not in lines and lines.count("--hash=") >= len(names)

@@ -1,0 +1,68 @@
+"""The `init` command: a folder for one site's inventories, releases and runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from fleet import paths
+from fleet.errors import InvalidInput
+
+TEMPLATES_FOLDER = paths.FILES_FOLDER / "templates" / "site"
+#: files of a site folder -> what they are copied from
+SITE_FILES = {
+    "README.md": TEMPLATES_FOLDER / "README.md",
+    ".gitignore": TEMPLATES_FOLDER / "gitignore",
+    **{
+        name: paths.PROJECT_ROOT / name
+        for name in (
+            "config.py",
+            "deploy.py",
+            "inventories/fleet.py",
+            "inventories/fleet.example.yml",
+            "inventories/fleet.example.csv",
+            "inventories/ansible.example.py",
+            "inventories/group_data/all.py",
+        )
+    },
+}
+
+
+@click.command("init")
+@click.argument("directory", type=click.Path(path_type=Path))
+def init_site(directory: Path) -> None:
+    """Write a site folder into DIRECTORY: deploy.py, an example inventory, a place for releases.
+
+    Commands are given in that folder. Files that exist are kept as they are.
+
+    \b
+    Example:  mlufleet init my-fleet && cd my-fleet
+    """
+    if directory.resolve() == paths.PROJECT_ROOT:
+        raise InvalidInput(f"{directory}: a clone of mlu-fleet is a site folder already")
+    try:
+        (directory / "files" / "releases").mkdir(parents=True, exist_ok=True)
+        for name, source in SITE_FILES.items():
+            written = copy_new(source, directory / name)
+            click.echo(f"{directory / name}{'' if written else ': kept as it is'}")
+    except OSError as error:
+        raise InvalidInput(f"{error.filename}: cannot be written: {error.strerror}") from error
+    click.echo(f"Next: cd {directory}, and follow README.md")
+
+
+def copy_new(source: Path, target: Path) -> bool:
+    """Copy a file unless there is something at its target, and return whether it was copied.
+
+    Args:
+        source: The file to copy.
+        target: Where to write the copy; missing folders are created.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with source.open("rb") as content, target.open("xb") as file:
+            shutil.copyfileobj(content, file)
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""Adds to a wheel what a clone has beside its packages; all else is in pyproject.toml.
+
+In the wheel it is `fleet/packaged/`, where `fleet/paths.py` finds it.
+"""
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+PACKAGED = (
+    "LICENSE",
+    "README.md",
+    "config.py",
+    "deploy.py",
+    "docs/*.md",
+    "files/**/*",
+    "inventories/*.example.*",
+    "inventories/fleet.py",
+    "inventories/group_data/*.py",
+    "pyproject.toml",
+    "requirements.lock",
+    "setup.py",
+)
+
+
+class BuildWithFiles(build_py):
+    """Builds the packages, then copies what they need at run time."""
+
+    def run(self) -> None:
+        """Build into an empty folder: an earlier build may contain modules that are gone."""
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+        if self.editable_mode:
+            return
+        for pattern in PACKAGED:
+            for path in sorted(ROOT.glob(pattern)):
+                # a lock file is a site's own: it belongs to files that only the site has
+                if path.is_file() and ".lock.json" not in path.name:
+                    target = Path(self.build_lib, "fleet/packaged", path.relative_to(ROOT))
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+
+
+setup(cmdclass={"build_py": BuildWithFiles})
