@@ -15,6 +15,8 @@ def fleet_up() -> None:
     first, rest = members[: len(KINDS)], members[len(KINDS) :]
     up.up(0, [*(host for host in first if host.name in there), *rest])
     for release in sorted((SITE / RELEASES).glob("*.yml")):
+        if release.with_suffix(".lock.json").exists():  # `make lock` has been here
+            continue
         done = mlufleet("lock", str(release), "--store", ".lab/store", "--quiet")
         assert done.status == 0, done.output
 
