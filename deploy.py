@@ -2,7 +2,6 @@
 
 from pyinfra import host
 
-from mlufleet.run.run import Run
 from operations import (
     container,
     driver,
@@ -19,23 +18,25 @@ from operations import (
     weights,
 )
 from operations.host import lock, sudo
+from operations.host.context import run_context
 from operations.stage import refused
 from operations.transfer import prefetch, swarm
 
+run = run_context(host).recorder
 plan = stages.assess(host)
 wanted, options = plan.target, plan.options
-Run.current().record_assessment(host, plan)
+run.record_assessment(host, plan)
 
 # a host that already is what the release says gets no operation at all, and one that would be
 # refused before anything is done to it gets nothing but that
 if plan.refusal:
     refused(*plan.refusal, name="Refused")
 elif plan.drift:
-    swarm.register_demand(host.name, plan.checksums)
+    swarm.register_demand(host, plan.checksums)
     preflight.passed(wanted, options, name="Preflight")
-    lock.acquired(Run.current().owner, name="Lock")
+    lock.acquired(run.owner, name="Lock")
     if plan.prefetchable:
-        prefetch.started(plan, name="Ahead")
+        prefetch.started(plan.prefetchable, plan.list_prefetchable, name="Prefetch")
     driver.installed(wanted, options, name="Driver")
     # most hosts have one release; those of others share the driver, and have cards of their own
     for part in host.loop(wanted.releases):

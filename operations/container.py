@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
 from operations import engine, patches
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.host.probe import CONTAINER_TEMPLATE
@@ -94,7 +94,7 @@ def _own_changes(target: ReleaseTarget, facts: HostFacts) -> list[str]:
     return []
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     for name in facts.orphaned_containers:
         yield RemoteJob(f"removing container {name}", "container", "retire", name, code="CONTAINER")
     if not _own_changes(target, facts):

@@ -9,17 +9,15 @@ from typing import Any
 import gevent
 from pyinfra import logger
 from pyinfra.api import Host, operation
-from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.errors import Failure
 from fleet.release import compatibility, host_paths
 from fleet.release.target import ReleaseTarget
 from operations import driver_package, kernel_headers
-from operations.host import events
+from operations.host.command import HostCommand
+from operations.host.context import run_context
 from operations.host.facts import CardUser, HostFacts, Package
-from operations.host.failures import fail_host, isolate_failures
 from operations.host.job import RemoteJob
 from operations.host.probe import invalidate_facts, probe_host
 from operations.module_signing import InstallSigningKey
@@ -153,7 +151,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return todo
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     version = target.release.driver.version
     if options.signing:
         yield InstallSigningKey(options.signing)
@@ -206,7 +204,7 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
             )
 
 
-def _build_module(target: ReleaseTarget, facts: HostFacts) -> Iterator[PyinfraCommand]:
+def _build_module(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
     """A module for the kernel that runs, which may be another one than was expected to boot."""
     version = target.release.driver.version
     if not facts.has_module(facts.kernel, version):
@@ -224,7 +222,7 @@ def _build_module(target: ReleaseTarget, facts: HostFacts) -> Iterator[PyinfraCo
 
 def _sign_modules(
     target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> Iterator[PyinfraCommand]:
+) -> Iterator[HostCommand]:
     """Have DKMS build again what it built without the site's key."""
     kernels = list_unsigned_kernels(target, facts, options)
     if kernels and options.signing:  # its own package may have come with the driver's
@@ -243,7 +241,7 @@ def _sign_modules(
 
 def _release_cards(
     target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> Iterator[PyinfraCommand]:
+) -> Iterator[HostCommand]:
     """Get everybody off the cards, our own container last."""
     if options.evict:
         for holder in other_card_users(facts):
@@ -277,7 +275,7 @@ def _package_arguments(target: ReleaseTarget, facts: HostFacts, options: HostOpt
 
 def _try_package(
     target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> Iterator[PyinfraCommand]:
+) -> Iterator[HostCommand]:
     """The package arrives, and everything is tried that can be beside the driver that runs."""
     version, (_, _, dest, _) = (
         target.release.driver.version,
@@ -296,9 +294,7 @@ def _try_package(
         )
 
 
-def _install_package(
-    target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> PyinfraCommand:
+def _install_package(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> HostCommand:
     """A step that leaves the driver that was there, and its containers, where it fails."""
     version = target.release.driver.version
     return RemoteJob(
@@ -312,9 +308,8 @@ def _install_package(
     )
 
 
-class WaitForCards(PyinfraCommand):
-    """:param timeout: seconds that jobs on the cards may still take
-    :param jobs: which of them are waited for"""
+class WaitForCards(HostCommand):
+    """Waits until jobs have left the cards."""
 
     def __init__(
         self,
@@ -322,27 +317,31 @@ class WaitForCards(PyinfraCommand):
         timeout: int,
         jobs: Callable[[HostFacts], list[CardUser]] = other_card_users,
     ) -> None:
-        super().__init__()
-        self.target, self.timeout, self.select_jobs, self.stage = target, timeout, jobs, ""
+        """Prepare the command.
+
+        Args:
+            target: the release that needs the cards
+            timeout: seconds that jobs may still take
+            jobs: selects the jobs that are waited for
+        """
+        super().__init__(f"waiting up to {timeout} s for the cards")
+        self.target: ReleaseTarget = target
+        self.timeout, self.select_jobs = timeout, jobs
 
     @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
         end = time.monotonic() + self.timeout
         while True:
             invalidate_facts(host)
-            seen = probe_host(host, self.target)
-            if isinstance(seen, Failure):
-                return fail_host(host, seen, self.stage)
-            if not (left_there := self.select_jobs(seen)):
-                return True
-            left = end - time.monotonic()
-            if left < 0 or events.stop_requested():
-                said = f"{format_card_users(left_there)}, after {self.timeout} s"
-                return fail_host(host, Failure("CARD_BUSY", said), self.stage)
-            logger.info(
-                f"{host.print_prefix}waiting for {format_card_users(left_there)}, {left:.0f} s left"
-            )
+            facts = probe_host(host, self.target)
+            if isinstance(facts, Failure):
+                return facts
+            if not (card_users := self.select_jobs(facts)):
+                return None
+            left, names = end - time.monotonic(), format_card_users(card_users)
+            if left < 0 or run_context(host).stop.requested:
+                return Failure("CARD_BUSY", f"{names}, after {self.timeout} s")
+            logger.info(f"{host.print_prefix}waiting for {names}, {left:.0f} s left")
             gevent.sleep(min(10, max(left, 0.5)))
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.errors import Failure
 from fleet.release import host_paths, operating_systems
 from fleet.release.target import ReleaseTarget
 from operations import driver_package
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import Decision, HostOptions, OperationCommands, Stage
@@ -99,7 +99,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return todo or check_answers(target, facts) or []
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     if not (is_too_old(target, facts) or is_missing(facts)):
         yield RemoteJob("starting docker", "engine", "start", code="ENGINE", libraries="packages")
         return

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations import disk_space, engine, engine_storage
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import Decision, HostOptions, OperationCommands, Stage
@@ -44,7 +44,7 @@ def build_upload(target: ReleaseTarget) -> Upload:
     return Upload(target.qualify("image"), [(local, archive_path(target), sha)])
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     reference, identity = target.release.image.reference, target.lock.image.id
     if facts.tagged and facts.tagged != identity:
         yield RemoteJob(

@@ -6,12 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pyinfra.api.command import PyinfraCommand
-
 from fleet.errors import Failure
 from fleet.release import host_paths, operating_systems
 from fleet.release.target import ReleaseTarget
 from operations import driver_package
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.transfer.upload import Upload
@@ -103,7 +102,7 @@ def check_build_requirements(target: ReleaseTarget, facts: HostFacts) -> Failure
 
 def install_headers(
     target: ReleaseTarget, facts: HostFacts, kernel: str, headers_present: bool = False
-) -> Iterator[PyinfraCommand]:
+) -> Iterator[HostCommand]:
     """The commands that bring what a driver is built with: the release's files, else the headers
     of the host's repositories.
 

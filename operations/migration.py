@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
 from fleet.release.model import Source, Weights, compute_digest
 from fleet.release.target import ReleaseTarget
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import Decision, HostOptions, OperationCommands, Stage
@@ -67,7 +67,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return [f"migrate {source.name} ({why})" for source, why in list_stale_trees(target, facts)]
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     release = target.release
     assert release.migration is not None
     for source, _ in list_stale_trees(target, facts):

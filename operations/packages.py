@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
 from fleet.release.model import PipCommand, compute_digest
 from fleet.release.target import ReleaseTarget
 from operations import migration, patches
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import Decision, HostOptions, OperationCommands, Stage, reprobe
@@ -91,7 +91,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return todo + [f"{change.title} in the container" for change in list_unpatched(target, facts)]
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     if not are_installed(target, facts):
         yield from _install(target)
     after = reprobe(target)
@@ -114,7 +114,7 @@ def list_store_files(target: ReleaseTarget) -> list[tuple[Path, str, str]]:
     return files
 
 
-def _install(target: ReleaseTarget) -> Iterator[PyinfraCommand]:
+def _install(target: ReleaseTarget) -> Iterator[HostCommand]:
     release = target.release
     packages, name, python = release.packages, release.container.name, release.image.python
     inside = host_paths.shared_folder(target.key, in_container=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
 from fleet.release.model import Patch, compute_digest
 from fleet.release.target import ReleaseTarget
 from operations import migration, weights
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.file_edit import EditFile
 from operations.host.job import RemoteJob
@@ -124,7 +124,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return [change.title for change in list_unapplied(target, facts)]
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     release = target.release
     for change in list_unapplied(target, facts):
         trees = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.errors import Failure
 from fleet.release import compatibility, host_paths
@@ -19,8 +18,8 @@ from operations import (
     kernel_headers,
     weights,
 )
+from operations.host.command import HostCommand
 from operations.host.facts import CARD_RUNNING, HostFacts
-from operations.host.probe import hosts_sharing_filesystem, hosts_sharing_machine
 from operations.stage import Decision, HostOptions, OperationCommands, Stage
 
 #: seconds; TLS and apt fail long before, but a host a few minutes off can still be provisioned
@@ -47,9 +46,8 @@ def check_environment(
         return Failure("PROBE_FAILED", f"commands run as uid {facts.uid}, not as root")
     if missing := [tool for tool in REQUIRED_TOOLS if tool not in facts.tools]:
         return Failure("TOOL_MISSING", ", ".join(missing))
-    names = hosts_sharing_machine(facts.machine_id)
-    if len(names) > 1:
-        return Failure("DUPLICATE_HOST", ", ".join(names))
+    if len(facts.machine_names) > 1:
+        return Failure("DUPLICATE_HOST", ", ".join(sorted(facts.machine_names)))
     unsupported = driver_package.select_package(target, facts)
     return unsupported if isinstance(unsupported, Failure) else None
 
@@ -148,8 +146,8 @@ def check_folders(target: ReleaseTarget, facts: HostFacts, options: HostOptions)
         if place and marker not in ("", own):
             said = f"{path} ({place}) is the checkout of another host, machine-id {marker}"
             return Failure("SHARED_FOLDER", said)
-        if place and len(names := hosts_sharing_filesystem(place)) > 1:
-            return Failure("SHARED_FOLDER", f"{path} ({place}) of {', '.join(names)}")
+        if len(names := facts.filesystem_names.get(place, set())) > 1:
+            return Failure("SHARED_FOLDER", f"{path} ({place}) of {', '.join(sorted(names))}")
     filled = [
         one.target
         for part in target.releases
@@ -197,7 +195,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return []
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     yield from ()
 
 

@@ -7,59 +7,58 @@ from typing import Any
 
 from pyinfra import logger
 from pyinfra.api import Host
-from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.errors import Failure
 from fleet.release.target import ReleaseTarget
 from operations.host import connection, sudo
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
-from operations.host.failures import fail_host, isolate_failures
 from operations.host.lock import LEASE_S, audit_identity, held_lock
 from operations.host.probe import invalidate_facts, probe_host
 from operations.host.scripts import script_command
-from operations.transfer import prefetch
+from operations.transfer.prefetch import prefetches
 
 #: seconds in which the old boot may still answer before the order is given once more
 SECOND_ORDER_AFTER_S = 60
 
 
-class Reboot(PyinfraCommand):
-    """:param timeout: seconds until the host counts as lost"""
+class Reboot(HostCommand):
+    """Reboots a host, and confirms the reboot by comparing boot ids."""
 
     def __init__(self, reason: str, old_boot_id: str, target: ReleaseTarget, timeout: int) -> None:
-        super().__init__()
-        self.reason, self.old_boot_id, self.target, self.timeout = (
-            reason,
-            old_boot_id,
-            target,
-            timeout,
-        )
-        self.stage = ""
+        """Prepare the command.
+
+        Args:
+            reason: why the host is rebooted
+            old_boot_id: of the boot that is to end
+            target: the release that the host is probed for afterwards
+            timeout: seconds until the host counts as lost
+        """
+        super().__init__(f"reboot: {reason}")
+        self.target: ReleaseTarget = target
+        self.reason, self.old_boot_id, self.timeout = reason, old_boot_id, timeout
+
+    @property
+    @override
+    def summary(self) -> str:
+        return self.reason
 
     @override
-    def __repr__(self) -> str:
-        return f"Reboot({self.reason})"
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        with prefetches(host).paused(host):
+            return self._reboot(host, arguments)
 
-    @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        with prefetch.paused(host):
-            return self._reboot(host, connector_arguments)
-
-    def _reboot(self, host: Host, connector_arguments: Any) -> bool:
+    def _reboot(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
         lock = held_lock(host)
         if lock is None:
             raise RuntimeError("a reboot needs the host's lock")
         logger.info(f"{host.print_prefix}rebooting ({self.reason}), up to {self.timeout} s")
         started = time.monotonic()
-        # nobody beats while it is down, and nobody may think it free
+        # there is no heartbeat while it is down, and it must not look free
         lock.acquire(host, lease=self.timeout + SECOND_ORDER_AFTER_S)
         lock.stop_heartbeat()
-        order = script_command(
-            "reboot", identity=audit_identity(host, self.stage, f"reboot: {self.reason}")
-        )
+        order = script_command("reboot", identity=audit_identity(host, self.stage, self.title))
         orders, same = 0, False
 
         # a host that has little time gets its second order early enough to follow it
@@ -68,7 +67,7 @@ class Reboot(PyinfraCommand):
         def give() -> None:
             nonlocal orders
             orders += 1
-            host.run_shell_command(order, **connector_arguments)
+            host.run_shell_command(order, **arguments)
 
         def rebooted() -> bool:
             nonlocal same
@@ -84,11 +83,9 @@ class Reboot(PyinfraCommand):
         give()
         if not connection.reconnect(host, self.timeout, rebooted):
             found = "the host answers, but from the same boot" if same else "no answer"
-            return fail_host(
-                host, Failure("REBOOT_TIMED_OUT", f"{found} after {self.timeout} s"), self.stage
-            )
+            return Failure("REBOOT_TIMED_OUT", f"{found} after {self.timeout} s")
         logger.info(f"{host.print_prefix}back after {time.monotonic() - started:.0f} s")
         lock.acquire(host, LEASE_S)
-        ok, _ = connection.run_command(host, script_command("settle"), connector_arguments)
+        ok, _ = connection.run_command(host, script_command("settle"), arguments)
         invalidate_facts(host)
-        return ok or fail_host(host, Failure("REBOOT_TIMED_OUT", "docker is not up"), self.stage)
+        return None if ok else Failure("REBOOT_TIMED_OUT", "docker is not up")

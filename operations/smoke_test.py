@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import compatibility, host_paths, snapshot
 from fleet.release.model import compute_digest
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store.measure import measure_file
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.host.scripts import SCRIPTS_DIR
@@ -50,7 +50,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return []
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     release = target.release
     check = SCRIPTS_DIR / "devices.py"
     name, smoke = release.container.name, release.smoke

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.errors import Failure
 from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import Decision, HostOptions, OperationCommands, Stage
@@ -51,7 +51,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return todo
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     for source in list_unpinned(target, facts):
         path = host_paths.to_host_path(target.release, source.path)
         origin = source.url or ""

@@ -10,8 +10,7 @@ from typing import Any
 from pyinfra import host as context_host
 from pyinfra import logger
 from pyinfra.api import Host, operation
-from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State, StateStage
+from pyinfra.api.state import StateStage
 from typing_extensions import override
 
 from fleet import module_key
@@ -19,9 +18,10 @@ from fleet.errors import Failure
 from fleet.module_key import ModuleKey
 from fleet.release.target import ReleaseTarget
 from fleet.vendor.validation_suite import DEFAULT_BASELINE_FILE
-from operations.host import events, settings
+from operations.host import settings
+from operations.host.command import HostCommand
+from operations.host.context import emit_event
 from operations.host.facts import HostFacts
-from operations.host.failures import fail_host, isolate_failures
 from operations.host.probe import invalidate_facts, probe_host, unwrap_host
 
 
@@ -65,52 +65,58 @@ class HostOptions:
 Decision = Failure | list[str]
 
 
-class FailHost(PyinfraCommand):
-    """Fails one host for a reason that was found before anything was done to it."""
+class FailHost(HostCommand):
+    """Fails a host for a reason that was found before anything was done to it."""
+
+    runs_while_stopping = True
 
     def __init__(self, failure: Failure, stage: str) -> None:
-        super().__init__()
-        self.failure, self.stage = failure, stage
+        """Prepare the command.
+
+        Args:
+            failure: why the host fails
+            stage: label of the stage that found it
+        """
+        super().__init__(f"{failure.code}: {failure.sentence}", stage)
+        self.failure = failure
 
     @override
-    def __repr__(self) -> str:
-        return f"Refusal({self.failure.code}: {self.failure.sentence})"
-
-    @override
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        return fail_host(host, self.failure, self.stage)
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        return self.failure
 
 
-class Verify(PyinfraCommand):
-    """Observes again: nothing may be left to do."""
+class Verify(HostCommand):
+    """Probes a host again after a stage: nothing may be left to do."""
 
     def __init__(self, stage: Stage, target: ReleaseTarget, options: HostOptions) -> None:
-        super().__init__()
-        self.stage, self.target, self.options = stage, target, options
+        """Prepare the command.
+
+        Args:
+            stage: the stage that ended
+            target: the release that it worked for
+            options: of the host
+        """
+        super().__init__(stage.name, stage.label(target))
+        self.target: ReleaseTarget = target
+        self.decide, self.unverified_code = stage.decide, stage.unverified_code
+        self.options = options
 
     @override
-    def __repr__(self) -> str:
-        return f"Proof({self.stage.name})"
-
-    @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
         invalidate_facts(host)
-        seen, label = probe_host(host, self.target), self.stage.label(self.target)
-        if isinstance(seen, Failure):
-            return fail_host(host, seen, label)
-        left = self.stage.decide(self.target, seen, self.options)
+        facts = probe_host(host, self.target)
+        if isinstance(facts, Failure):
+            return facts
+        left = self.decide(self.target, facts, self.options)
         if isinstance(left, Failure):
-            return fail_host(host, left, label)
-        if left:
-            return fail_host(host, Failure(self.stage.unverified_code, "; ".join(left)), label)
-        return True
+            return left
+        return Failure(self.unverified_code, "; ".join(left)) if left else None
 
 
 #: what pyinfra wants an operation to return
 OperationCommands = Generator[Any, None, None]
 Decide = Callable[[ReleaseTarget, HostFacts, HostOptions], Decision]
-Act = Callable[[ReleaseTarget, HostFacts, HostOptions], Iterator[PyinfraCommand]]
+Act = Callable[[ReleaseTarget, HostFacts, HostOptions], Iterator[HostCommand]]
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ class Stage:
         executing = host.state.current_stage == StateStage.Execute
         started = time.monotonic()
         if executing:
-            events.emit(host.name, "stage", stage=label)
+            emit_event(host, "stage", stage=label)
         state = probe_host(host, target)
         if isinstance(state, Failure):
             yield from _fail_host(host, label, state)
@@ -154,7 +160,7 @@ class Stage:
             logger.info(f"{host.print_prefix}{label}: {verb}{'; '.join(decision)}")
             try:
                 for command in self.act(target, state, options):
-                    command.stage, command.wanted = label, target  # type: ignore[attr-defined]
+                    command.assign(label, target)
                     yield command
             except ReprobeFailed as unseen:
                 yield FailHost(unseen.failure, label)
@@ -169,8 +175,8 @@ class Stage:
             if isinstance(after, Failure):
                 yield FailHost(after, label)
                 return
-            events.emit(
-                host.name,
+            emit_event(
+                host,
                 "stage-done",
                 stage=label,
                 changes=decision,

@@ -131,6 +131,14 @@ class HostPlan:
             self.target, self.options, state, find_drift(self.target, state, self.options)
         )
 
+    def list_prefetchable(self, host: Any) -> list[Upload]:
+        """Return the uploads that a host still needs, and that can be prefetched.
+
+        Args:
+            host: the host, on which something may have changed since
+        """
+        return self.reassess(host).prefetchable
+
     @property
     def refusal(self) -> tuple[str, Failure] | None:
         """The first stage and its failure, when that is the first there is to do."""

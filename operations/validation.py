@@ -7,7 +7,6 @@ from typing import Any
 
 from pyinfra import host as context_host
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.errors import Failure
 from fleet.release.model import compute_digest
@@ -15,7 +14,8 @@ from fleet.release.target import ReleaseTarget
 from fleet.vendor import cnvs
 from fleet.vendor import validation_suite as suite
 from operations.driver import WaitForCards
-from operations.host import events
+from operations.host.command import HostCommand
+from operations.host.context import emit_event
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.host.probe import unwrap_host
@@ -98,7 +98,7 @@ def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Dec
     return [f"validate by {', '.join(test.plugin for test in due)} (about {minutes:.0f} minutes)"]
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     if facts.card_users:
         yield WaitForCards(target, options.busy_timeout, lambda seen: seen.card_users)
     good, host = suite.load_baselines(options.golden), unwrap_host(context_host)
@@ -117,7 +117,7 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
         said = cnvs.parse(lines, test.plugin)
         verdict, why = suite.evaluate_output(said, test.plugin, card_model(facts), good)
         result: dict[str, Any] = {"verdict": verdict, "why": why, "rates": said.rates}
-        events.emit(host.name, "validated", plugin=test.plugin, **result)
+        emit_event(host, "validated", plugin=test.plugin, **result)
         if verdict == suite.FAILED:
             failed.append(f"{test.plugin}: {why}")
     if failed:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyinfra.api import operation
-from pyinfra.api.command import PyinfraCommand
 
 from fleet.release import host_paths
 from fleet.release.model import Weights
 from fleet.release.target import ReleaseTarget
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import Decision, HostOptions, OperationCommands, Stage
@@ -49,7 +49,7 @@ def build_upload(target: ReleaseTarget, weights: Weights) -> Upload:
     return Upload(target.qualify(f"weights {weights.name}"), files)
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[PyinfraCommand]:
+def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
     for weights in list_unplaced(target, facts):
         yield build_upload(target, weights)
         yield build_stamp_job(target, weights)

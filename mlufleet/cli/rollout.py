@@ -177,8 +177,9 @@ def _run_rollout(plan: Plan, **resumed: Any) -> None:
     from mlufleet.run import operator
 
     command = operator.redact_command(["mlufleet", *sys.argv[1:]])
-    with LiveView():
-        report = RolloutCoordinator(plan, command, **resumed).roll_out()
+    coordinator = RolloutCoordinator(plan, command, **resumed)
+    with LiveView(coordinator.context.events):
+        report = coordinator.roll_out()
     folder = RUNS / report.run
     publish.write_exports(report, folder)
     terminal.print_summary(report, folder)

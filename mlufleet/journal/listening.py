@@ -1,4 +1,4 @@
-"""Connects listeners of this process to the events of its hosts."""
+"""Connects listeners to the events of a run."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from contextlib import contextmanager
 from typing import Any
 
 from mlufleet.journal import events
-from operations.host import events as host_events
+from operations.host.events import EventBus
 
 
 @contextmanager
-def listening(handler: Callable[[events.Event], None]) -> Iterator[None]:
+def listening(bus: EventBus, handler: Callable[[events.Event], None]) -> Iterator[None]:
     """Call a function with every event, until the context ends.
 
     Args:
+        bus: Delivers the events of the run.
         handler: Called with each event before the next step starts; must not wait.
     """
 
     def listener(host: str, kind: str, fields: dict[str, Any]) -> None:
         handler(events.from_fields(kind, {**fields, "host": host}))
 
-    host_events.listeners.append(listener)
+    bus.listeners.append(listener)
     try:
         yield
     finally:
-        host_events.listeners.remove(listener)
+        bus.listeners.remove(listener)

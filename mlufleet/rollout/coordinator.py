@@ -10,7 +10,6 @@ from contextlib import ExitStack
 import click
 import gevent
 from gevent.event import Event
-from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from pyinfra.api import Host
 
@@ -27,7 +26,7 @@ from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.scheduler import Scheduler
 from mlufleet.rollout.session import Session
 from mlufleet.run import interrupts
-from operations.host import events, limits
+from operations.host.context import emit_event
 from operations.host.facts import HostFacts
 from operations.host.failures import fail_host
 
@@ -58,6 +57,7 @@ class RolloutCoordinator:
         self.hosts = {host.name: host for host in self.session.hosts}
         self.groups = self._host_groups()
         self.run = self.session.begin_run(command)
+        self.context = self.run.context
         self.host_rollout = HostRollout(self.session)
         self.pending_hosts: set[str] = set()
         self.scheduler = Scheduler([])
@@ -85,16 +85,17 @@ class RolloutCoordinator:
         for number in interrupts.stop_signals():
             gevent.signal_handler(number, self._on_signal, number)
         # one upload is left for the files that a stage waits for: prefetches do not take all
-        semaphores = {
+        limits = {
             "upload": self.plan.uploads,
             "upload ahead": self.plan.uploads - 1,
             "load": self.plan.loads,
         }
-        limits.places.update({name: BoundedSemaphore(n) for name, n in semaphores.items()})
+        for resource, count in limits.items():
+            self.context.limits.set_limit(resource, count)
         with ExitStack() as stack:
-            stack.enter_context(listening(self.host_rollout.on_event))
-            events.halting.append(self._on_stop_requested)
-            stack.callback(events.halting.remove, self._on_stop_requested)
+            stack.enter_context(listening(self.context.events, self.host_rollout.on_event))
+            self.context.stop.callbacks.append(self._on_stop_requested)
+            stack.callback(self.context.stop.callbacks.remove, self._on_stop_requested)
             try:
                 self._probe_all()
                 if not self.stopping.is_set():
@@ -111,7 +112,7 @@ class RolloutCoordinator:
 
     def _probe_all(self) -> None:
         """Probe every host: those in their desired state are done, broken ones are counted."""
-        events.emit("", "survey", hosts=len(self.hosts))
+        self.context.events.emit("", "survey", hosts=len(self.hosts))
         pool = Pool(min(PROBE_CONCURRENCY, len(self.hosts)))
         for host in self.session.hosts:
             self.greenlets[host.name] = pool.spawn(self._probe_host, host)
@@ -162,7 +163,7 @@ class RolloutCoordinator:
                 for group, size in sizes.items()
             },
         )
-        events.emit(
+        self.context.events.emit(
             "",
             "scheduled",
             order=self.scheduler.waiting,
@@ -190,7 +191,7 @@ class RolloutCoordinator:
     def _approval_gate(self) -> None:
         """Wait between the canaries and the other hosts, and ask the operator."""
         if self.plan.pause:
-            events.emit("", "pause", seconds=self.plan.pause)
+            self.context.events.emit("", "pause", seconds=self.plan.pause)
             self.stopping.wait(self.plan.pause)
         if self.plan.confirm and not self.stopping.is_set():
             remaining = len(self.scheduler.waiting)
@@ -204,7 +205,7 @@ class RolloutCoordinator:
 
     def _roll_out_host(self, host: Host) -> None:
         """Roll a host out, between its two hooks."""
-        events.emit(host.name, "begin", canary=host.name in self.scheduler.canaries)
+        emit_event(host, "begin", canary=host.name in self.scheduler.canaries)
         try:
             if self._run_hook(host, self.plan.before):
                 try:
@@ -213,7 +214,7 @@ class RolloutCoordinator:
                     self._run_hook(host, self.plan.after, self._status(host))
         finally:
             passed = self._status(host) == PASSED_STATUS[self.plan.kind]
-            events.emit(host.name, "done", passed=passed)
+            emit_event(host, "done", passed=passed)
             broken = self.run.counts_against_budget(host.name)
             self.scheduler.mark_ended(host.name, passed=passed, broken=broken)
             self.host_ended.set()
@@ -248,9 +249,9 @@ class RolloutCoordinator:
         self.scheduler.stop("interrupted")
         self.stopping.set()
         now = self.stop_requests > 1 or number == signal.SIGTERM or not self.scheduler.running
-        events.emit("", "interrupted", now=now)
+        self.context.events.emit("", "interrupted", now=now)
         if now:
-            events.request_stop()
+            self.context.stop.request()
             for greenlet in list(self.greenlets.values()):
                 greenlet.kill(block=False)
         self.host_ended.set()

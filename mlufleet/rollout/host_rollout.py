@@ -9,7 +9,7 @@ from fleet.errors import Failure
 from mlufleet.journal.events import Event, StepStarted
 from mlufleet.rollout.rollback import RollbackTarget, release_files
 from mlufleet.rollout.session import Session
-from operations.host import events
+from operations.host.context import emit_event
 from operations.host.failures import fail_host
 
 #: after these failures a host must not be touched, or cannot be: a rollback would only add to it
@@ -60,7 +60,7 @@ class HostRollout:
             reason: Why there are none, or empty.
         """
         self.rollback_targets[host.name] = (target, reason)
-        events.emit(host.name, "way-back", release=release_files(target), why=reason)
+        emit_event(host, "way-back", release=release_files(target), why=reason)
 
     def switch_to_rollback(self, host: Host) -> bool:
         """Make the releases that a host had before the ones that it is to have.
@@ -86,7 +86,7 @@ class HostRollout:
         """
         if self._deploy_and_verify(host):
             if kind == "rollback":
-                events.emit(host.name, "rolled-back", by_hand=True)
+                emit_event(host, "rolled-back", by_hand=True)
             return
         failure = self.session.run.failures[host.name]
         is_final = kind == "rollback" or failure.code in NO_ROLLBACK_CODES
@@ -100,10 +100,10 @@ class HostRollout:
             return
         first = self.session.run.failures[host.name]
         origin = {key: host.data.get(key) for key in ("release", "releases")}
-        events.emit(host.name, "rolling-back", release=release_files(target))
+        emit_event(host, "rolling-back", release=release_files(target))
         _set_releases(host, target)
         if self._deploy_and_verify(host):
-            events.emit(host.name, "rolled-back", by_hand=False)
+            emit_event(host, "rolled-back", by_hand=False)
         else:
             second = self.session.run.failures[host.name]
             tail = tuple(f"{failure.code}: {failure.sentence}" for failure in (first, second))
@@ -124,7 +124,7 @@ class HostRollout:
                 fail_host(host, failure, next(iter(drift)))
         if self.session.run.has_failed(host.name):
             return False
-        events.emit(host.name, "proved")
+        emit_event(host, "proved")
         return True
 
 

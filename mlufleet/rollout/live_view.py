@@ -21,6 +21,7 @@ from mlufleet.journal.events import Event
 from mlufleet.journal.listening import listening
 from mlufleet.report import host_ranges
 from mlufleet.report.statuses import status_color
+from operations.host.events import EventBus
 
 REFRESH_INTERVAL_S = 0.5
 #: in a larger rollout not every event has a line
@@ -149,7 +150,13 @@ class RolloutProgress:
 class LiveView:
     """Shows a rollout on standard error for as long as it lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, bus: EventBus) -> None:
+        """Prepare the view.
+
+        Args:
+            bus: Delivers the events of the rollout.
+        """
+        self.bus = bus
         self.progress = RolloutProgress()
         self.console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
@@ -158,7 +165,7 @@ class LiveView:
         self._next_done_line = 0
 
     def __enter__(self) -> LiveView:
-        self._stack.enter_context(listening(self.on_event))
+        self._stack.enter_context(listening(self.bus, self.on_event))
         if self.console.is_terminal:
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
             self._live.start()

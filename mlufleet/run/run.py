@@ -40,12 +40,15 @@ from mlufleet.journal.events import (
 from mlufleet.report import derive
 from mlufleet.run import assessment, interrupts, operator
 from operations import smoke_test, validation
-from operations.host import connection, events, lock, probe, sudo
+from operations.host import connection, lock, sudo
+from operations.host.context import RunContext, emit_event
 from operations.host.facts import HostFacts
 from operations.host.failures import TAIL_LINES
+from operations.host.probe import ProbeCache
 from operations.stage import Decision, HostOptions
 from operations.stages import HostPlan
-from operations.transfer import prefetch, swarm
+from operations.transfer.prefetch import prefetches
+from operations.transfer.swarm import swarms
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID_VARIABLE = "MLUFLEET_RUN"
@@ -59,9 +62,15 @@ SLOW_LOGIN_NOTE = (
 class HostLog(logging.Handler):
     """Keeps what pyinfra says of each host, in a file for each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, login_durations_s: dict[str, float]) -> None:
+        """Prepare the handler.
+
+        Args:
+            folder: of the run
+            login_durations_s: is filled: host name -> seconds that its login took
+        """
         super().__init__(logging.INFO)
-        self.folder = folder
+        self.folder, self.login_durations_s = folder, login_durations_s
         self.lines: dict[str, list[str]] = {}
         #: host -> the exception that pyinfra was handling when it last spoke of it
         self.errors: dict[str, BaseException | None] = {}
@@ -81,7 +90,7 @@ class HostLog(logging.Handler):
             self.errors[name] = sys.exc_info()[1]
             if text == "Connected":
                 began = self._connect_started.get(name, self._started)
-                connection.logins.setdefault(name, time.monotonic() - began)
+                self.login_durations_s.setdefault(name, time.monotonic() - began)
             # a disk that is full stops the run where the journal finds it, not in a line of a log
             with suppress(OSError):
                 path = journal.make_run_folder(self.folder) / f"{journal.safe_file_name(name)}.log"
@@ -101,11 +110,11 @@ class HostCleanup(BaseStateCallback):
             held = lock.held_lock(host)
             lock.release_lock(host)
             if held and not connection.is_lost(host):
-                events.emit(host.name, "released", run=held.owner.run)
+                emit_event(host, "released", run=held.owner.run)
 
         ways = (
-            partial(prefetch.stop_prefetch, host.name),
-            partial(swarm.leave_swarms, host.name),
+            partial(prefetches(host).end, host.name),
+            partial(swarms(host).leave, host.name),
             released,
             partial(sudo.remove_password, host),
         )
@@ -117,13 +126,11 @@ class HostCleanup(BaseStateCallback):
 
 
 class Run:
-    _current: Run | None = None
-
     def __init__(self, state: State, identity: str, why: str) -> None:
-        self.state = state
+        self.state, self.context = state, RunContext.from_state(state)
         self.folder = journal.RUNS / identity
         self.journal = journal.Journal(self.folder)
-        self.log = HostLog(self.folder)
+        self.log = HostLog(self.folder, self.context.login_durations_s)
         self.owner = lock.LockOwner(identity, operator.operator_name(), why)
         self.hosts_recorded = False
         self.interrupted = False
@@ -142,16 +149,18 @@ class Run:
 
         :param why: the command that was given
         """
-        run = cls._current = cls(state, identity, why)
+        run = cls(state, identity, why)
         logger.addHandler(run.log)
-        events.listeners.append(run.on_event)
-        probe.watchers.append(run.on_probe)
+        run.context.recorder = run
+        run.context.events.listeners.append(run.on_event)
+        run.context.service(ProbeCache).listeners.append(run.on_probe)
         return run
 
     @classmethod
     def start_for_deploy(cls, state: State) -> None:
         """Begin a journal if this process runs deploy.py (not a fact, not a shell command)."""
-        if cls._current or not any(Path(word).name == "deploy.py" for word in sys.argv[1:]):
+        is_deploy = any(Path(word).name == "deploy.py" for word in sys.argv[1:])
+        if not is_deploy or RunContext.from_state(state).is_recorded:
             return
         interrupts.protect_standard_streams()
         with as_pyinfra_error():
@@ -162,7 +171,7 @@ class Run:
         atexit.register(run.finish)
 
     def on_event(self, host: str, kind: str, fields: dict[str, Any]) -> None:
-        """Record an event of a host; see :func:`operations.host.events.emit`."""
+        """Record an event of a host; see :class:`operations.host.events.EventBus`."""
         self.record_event(from_fields(kind, {**fields, "host": host}))
 
     def record_event(self, event: Event) -> None:
@@ -185,7 +194,7 @@ class Run:
             self.journal_error = f"{self.folder}/journal.jsonl: {error.strerror or error}"
             self.interrupted = True
             logger.error(f"{self.journal_error}: stopping: running steps end, no new one starts")
-            events.request_stop(self.journal_error)
+            self.context.stop.request(self.journal_error)
 
     def on_probe(self, host: Host, target: ReleaseTarget, facts: HostFacts) -> None:
         """Note what a later look at a host sees otherwise than the one before it."""
@@ -200,7 +209,7 @@ class Run:
             known["lock"] = {**known["lock"], "age": 0}
         if more or known != self.last_assessments.get(host.name):
             self.last_assessments[host.name] = known
-            events.emit(host.name, "observed" if more else "facts", **more, **assessed)
+            emit_event(host, "observed" if more else "facts", **more, **assessed)
 
     def has_failed(self, host: str) -> bool:
         return host in self.failures
@@ -210,13 +219,6 @@ class Run:
         if self.rolled_back.get(host) is False:
             return True
         return self.has_failed(host) and self.failures[host].code not in DEFERRED_CODES
-
-    @classmethod
-    def current(cls) -> Run:
-        """:raises RuntimeError: deploy.py was not started from the project's folder"""
-        if cls._current is None:
-            raise RuntimeError("run pyinfra in the project's folder, where config.py is")
-        return cls._current
 
     def _handle_interrupts(self) -> None:
         """Ctrl-C once lets running steps end and gives the hosts back; twice stops at once. So do
@@ -236,7 +238,7 @@ class Run:
                     pyinfras(number, frame)
                 return
             self.interrupted = True
-            events.request_stop()
+            self.context.stop.request()
             logger.warning("stopping: running steps end, no new one starts; again to stop at once")
 
         for number in interrupts.stop_signals():
@@ -247,7 +249,7 @@ class Run:
         self._record_hosts_once()
         state, drift = plan.facts, plan.drift
         if isinstance(state, Failure):
-            events.emit(host.name, "failed", stage="probe", **_failure_fields(state))
+            emit_event(host, "failed", stage="probe", **_failure_fields(state))
             return
         refused = (
             {"stage": stage, **_failure_fields(d)}
@@ -264,14 +266,14 @@ class Run:
             drift={stage: _decision_lines(said) for stage, said in drift.items()},
         )
         if left := validation.describe_skipped(state, plan.options):
-            events.emit(host.name, "note", text=left)
+            emit_event(host, "note", text=left)
         if mixture := compatibility.describe_mixed_models(
             state.card_model(card) or f"cabc:{card.subsystem}" for card in state.present_cards
         ):
-            events.emit(host.name, "note", text=mixture)
-        seconds = connection.logins.get(host.name, 0)
+            emit_event(host, "note", text=mixture)
+        seconds = self.context.login_durations_s.get(host.name, 0)
         if state.sshd_uses_dns and seconds > connection.SLOW_LOGIN_S:
-            events.emit(host.name, "note", text=SLOW_LOGIN_NOTE.format(seconds))
+            emit_event(host, "note", text=SLOW_LOGIN_NOTE.format(seconds))
         if not drift:
             logger.info(f"{host.print_prefix}is as release {found['wanted']} says: 0 changes")
 
@@ -298,7 +300,7 @@ class Run:
         """A host that could not be connected to, and why."""
         tail = tuple(self.log.lines.get(host.name, [])[-TAIL_LINES:])
         why = errors.classify_connect_error(self.log.errors.get(host.name), tail)
-        events.emit(host.name, "unreachable", stage="connect", **_failure_fields(why))
+        emit_event(host, "unreachable", stage="connect", **_failure_fields(why))
 
     def finish(self) -> None:
         """Write the report; also after a failure that pyinfra itself stopped at."""
@@ -328,7 +330,7 @@ class Run:
             return
         tail = self.log.lines.get(host.name, [])[-TAIL_LINES:]
         failure = Failure("NOT_PROVED", tail[-1] if tail else "", tuple(tail))
-        events.emit(host.name, "failed", stage="", **_failure_fields(failure))
+        emit_event(host, "failed", stage="", **_failure_fields(failure))
 
 
 def _decision_lines(decision: Decision) -> list[str]:

@@ -1,4 +1,4 @@
-"""What pyinfra's connection lacks: speed on small packets, a notion of being lost, a way back."""
+"""What pyinfra's connection lacks: speed with small packets, detection of a loss, reconnecting."""
 
 from __future__ import annotations
 
@@ -30,37 +30,40 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 #: seconds of silence after which a connection counts as lost
 CONNECTION_TIMEOUT_S = 30
-#: seconds between two signs of life
+#: seconds between two keepalive packets
 KEEPALIVE_INTERVAL_S = 10
-#: bytes after which the two agree on new keys: paramiko's reader waits for itself where a channel
-#: closes meanwhile, so it is to be rare. Its own 512 MiB are for ciphers of small blocks; OpenSSH
-#: takes 64 GiB for AES (RFC 4344, 3.2)
+#: bytes after which new keys are negotiated. Rare, because paramiko's reader waits for itself if a
+#: channel closes meanwhile. Its own 512 MiB are meant for ciphers of small blocks; OpenSSH uses
+#: 64 GiB for AES (RFC 4344, 3.2)
 REKEY_BYTES = 16 << 30
-#: seconds that a login may take; a resolver that does not answer costs sshd at least ten
+#: seconds from which a login is slow; a name server that does not answer costs sshd at least ten
 SLOW_LOGIN_S = 8
-
-#: keys of a host's data: whether sudo asks for a terminal there, and what it is to prompt with
-TERMINAL_KEY, PROMPT_KEY = "mlufleet_terminal", "mlufleet_prompt"
-#: key of its sessions
-SESSIONS_KEY = "mlufleet_sessions"
-
-#: host -> seconds that its login took, where a run watched it
-logins: dict[str, float] = {}
-#: seconds that a script may take longer, seen from here, than its own limit on the host
+#: seconds that a script may take longer, as seen from here, than its own limit on the host
 SCRIPT_GRACE_S = 60
+
+#: key in a host's connector_data: whether its sudo needs a terminal
+TERMINAL_KEY = "mlufleet_terminal"
+#: key in a host's connector_data: what its sudo is to use as prompt
+PROMPT_KEY = "mlufleet_prompt"
+#: key in a host's connector_data: its SSH sessions
+SESSIONS_KEY = "mlufleet_sessions"
 
 
 def ssh_transport(host: Host) -> Transport | None:
-    """The SSH transport under a host's connection; None for another connector."""
+    """Return the SSH transport of a host's connection; None for another connector."""
     client = getattr(host.connector, "client", None)
     return client.get_transport() if client is not None else None
 
 
 def adapt_connector(host: Host) -> None:
-    """Make a connection that was just opened quick, wakeful, and one that reads any bytes."""
-    # what a greenlet of its own asks of it later must not be asked of "the current host"
+    """Make a new connection fast, detect its loss, and accept any bytes as output.
+
+    Args:
+        host: a host that was just connected to
+    """
+    # the host itself: greenlets that use the connection later have no "current host"
     host = getattr(host.connector, "host", host)
-    under = ssh_transport(host)
+    transport = ssh_transport(host)
     client = getattr(host.connector, "client", None)
     if client is not None and "exec_command" not in vars(client):
         execute = wrap_exec_for_any_shell(
@@ -70,19 +73,25 @@ def adapt_connector(host: Host) -> None:
     run = getattr(host.connector, "run_shell_command", None)
     if client is None and run and "run_shell_command" not in vars(host.connector):
         host.connector.run_shell_command = wrap_run_shell_command(run)  # type: ignore[method-assign]
-    if under is not None and "open_session" not in vars(under):
-        sessions = host.connector_data[SESSIONS_KEY] = SessionPool(host, under, enable_keepalive)
-        under.open_session = sessions.open  # type: ignore[method-assign]
-        enable_keepalive(under)
+    if transport is not None and "open_session" not in vars(transport):
+        sessions = host.connector_data[SESSIONS_KEY] = SessionPool(
+            host, transport, enable_keepalive
+        )
+        transport.open_session = sessions.open  # type: ignore[method-assign]
+        enable_keepalive(transport)
 
 
 def enable_keepalive(transport: Transport) -> None:
-    """Make a connection that was just opened quick and wakeful."""
+    """Make a new connection fast, and detect its loss.
+
+    Args:
+        transport: of the connection
+    """
     sock = transport.sock
     if isinstance(sock, socket.socket):
-        # send each packet at once: without it every command waits 40 ms (measured) for an ACK
+        # send each packet at once: otherwise every command waits 40 ms (measured) for an ACK
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # a network that is gone is noticed: the system's own patience is a quarter of an hour
+        # the system itself would wait for a lost network for a quarter of an hour
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, CONNECTION_TIMEOUT_S * 1000)
         transport.set_keepalive(KEEPALIVE_INTERVAL_S)
         if transport.local_cipher.startswith("aes"):
@@ -90,12 +99,24 @@ def enable_keepalive(transport: Transport) -> None:
 
 
 def requires_tty(output: Iterable[str]) -> bool:
-    """Whether this is what sudo says where its `requiretty` is set and there is no terminal."""
+    """Return whether sudo refuses because its `requiretty` is set and there is no terminal.
+
+    Args:
+        output: lines that sudo printed
+    """
     return any("must have a tty" in line or "gives no terminal" in line for line in output)
 
 
 def enable_terminal(host: Host, output: Iterable[str]) -> bool:
-    """Give a host's sudo a terminal from now on, where it asks for one and had none."""
+    """Give a host's sudo a terminal from now on, if it requires one and had none.
+
+    Args:
+        host: the host
+        output: lines that sudo printed
+
+    Returns:
+        Whether it has one now and had none before.
+    """
     if host.connector_data.get(TERMINAL_KEY) or not requires_tty(output):
         return False
     host.connector_data[TERMINAL_KEY] = True
@@ -103,15 +124,22 @@ def enable_terminal(host: Host, output: Iterable[str]) -> bool:
 
 
 def is_lost(host: Host) -> bool:
-    """Whether an SSH connection was there and is no more."""
+    """Return whether a host's SSH connection has ended; False for other connectors."""
     if not hasattr(host.connector, "client"):
         return False
-    under, sessions = ssh_transport(host), host.connector_data.get(SESSIONS_KEY)
-    return under is None or not under.is_active() or bool(sessions and sessions.is_lost)
+    transport, sessions = ssh_transport(host), host.connector_data.get(SESSIONS_KEY)
+    return transport is None or not transport.is_active() or bool(sessions and sessions.is_lost)
 
 
 def wait_until_lost(host: Host, seconds: float = 5) -> bool:
-    """:func:`lost`, asked after an error: whoever writes may see the end before the reader does."""
+    """Return whether a connection is lost, after an error that a loss may have caused.
+
+    A writer may notice the end of a connection before its reader does.
+
+    Args:
+        host: the host
+        seconds: how long to wait for the reader
+    """
     end = time.monotonic() + seconds
     while not is_lost(host) and time.monotonic() < end:
         gevent.sleep(0.1)
@@ -119,7 +147,7 @@ def wait_until_lost(host: Host, seconds: float = 5) -> bool:
 
 
 def close(host: Host) -> None:
-    """Drop the connection without the callbacks and commands of a real disconnect."""
+    """Drop a connection without the callbacks and commands of pyinfra's disconnect."""
     if sessions := host.connector_data.pop(SESSIONS_KEY, None):
         sessions.close()
     client = getattr(host.connector, "client", None)
@@ -129,11 +157,16 @@ def close(host: Host) -> None:
 
 
 def reconnect(host: Host, seconds: float, accept: Callable[[], bool], pause: float = 2) -> bool:
-    """Connect again and again.
+    """Connect again until the host answers.
 
-    :param seconds: until the host is given up
-    :param accept: whether the host that answers is the one waited for
-    :param pause: seconds between two attempts
+    Args:
+        host: the host
+        seconds: how long to try
+        accept: returns whether the host that answers is the one that is waited for
+        pause: seconds between two attempts
+
+    Returns:
+        Whether it is connected.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -152,10 +185,18 @@ def reconnect(host: Host, seconds: float, accept: Callable[[], bool], pause: flo
 
 
 def run_command(host: Host, command: StringCommand, arguments: Any) -> tuple[bool, CommandOutput]:
-    """Run one command.
+    """Run one command on a host.
 
-    :param arguments: pyinfra's connector arguments
-    :raises ConnectionResetError: the connection was lost meanwhile
+    Args:
+        host: the host
+        command: a script's own time limit is enforced
+        arguments: pyinfra's connector arguments
+
+    Returns:
+        Whether it succeeded, and its output.
+
+    Raises:
+        ConnectionResetError: the connection was lost meanwhile
     """
     state = host.state
     seconds = command.timeout_s + SCRIPT_GRACE_S if isinstance(command, ScriptCommand) else None
@@ -167,49 +208,68 @@ def run_command(host: Host, command: StringCommand, arguments: Any) -> tuple[boo
             **{**arguments, "_timeout": seconds},
         )
     except TimeoutError:
-        said = ("@@code TIMED_OUT", f"the host did not end it within {seconds} s")
-        ok, output = False, CommandOutput([OutputLine("stdout", line) for line in said])
+        lines = ("@@code TIMED_OUT", f"the host did not end it within {seconds} s")
+        ok, output = False, CommandOutput([OutputLine("stdout", line) for line in lines])
     if not ok and is_lost(host):
         raise ConnectionResetError("the connection is gone")
     return ok, output
 
 
 def open_stream(host: Host, command: str) -> Channel | None:
-    """A command of the login user whose input stays open; None where there is no SSH.
+    """Run a command of the login user whose input stays open.
 
-    Not through SFTP or pyinfra's buffers: a login shell that prints a banner breaks the first,
-    and the second hands over all of the input at once.
+    SFTP would fail if a login shell prints a banner, and pyinfra passes all of the input at once.
 
-    :raises OSError, EOFError, SSHException: the connection is lost
+    Args:
+        host: the host
+        command: for a POSIX shell
+
+    Returns:
+        The channel of the command; None if there is no SSH.
+
+    Raises:
+        OSError, EOFError, SSHException: the connection is lost
     """
-    under = ssh_transport(host)
-    if under is None:
+    transport = ssh_transport(host)
+    if transport is None:
         return None
-    channel = under.open_session()
+    channel = transport.open_session()
     channel.exec_command(quote_for_any_shell(command))
     return channel
 
 
 def connector_arguments(host: Host, **given: Any) -> dict[str, Any]:
-    """pyinfra's connector arguments as the host's data have them, where no operation says them."""
-    found, _ = pop_global_arguments(host.state, host, given)
-    return {key: value for key, value in found.items() if key in CONNECTOR_ARGUMENT_KEYS}
+    """Return pyinfra's connector arguments of a host, outside of an operation.
+
+    Args:
+        host: the host; its data set most of them
+        **given: arguments that take precedence
+    """
+    arguments, _ = pop_global_arguments(host.state, host, given)
+    return {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
 
 
 def build_privileged_command(host: Host, command: StringCommand, arguments: Any) -> str:
-    """A command as pyinfra would send it, sudo and all."""
-    given = {
-        k: v
-        for k, v in arguments.items()
-        if k not in ("_stdin", "_timeout", "_get_pty", "_success_exit_codes")
-    }
-    return add_sudo_requirements(
-        host, str(make_unix_command_for_host(host.state, host, command, **given).get_raw_value())
-    )
+    """Return a command as pyinfra would send it, with sudo.
+
+    Args:
+        host: the host
+        command: what to run
+        arguments: pyinfra's connector arguments
+    """
+    not_for_shell = ("_stdin", "_timeout", "_get_pty", "_success_exit_codes")
+    given = {key: value for key, value in arguments.items() if key not in not_for_shell}
+    wrapped = make_unix_command_for_host(host.state, host, command, **given)
+    return add_sudo_requirements(host, str(wrapped.get_raw_value()))
 
 
 def add_sudo_requirements(host: Host, command: str) -> str:
-    """A command of pyinfra's with what this host's sudo needs besides, where it is for sudo."""
+    """Return a command with the prompt and the terminal that the host's sudo needs.
+
+    Args:
+        host: the host
+        command: of pyinfra; unchanged unless it begins with sudo
+    """
     if not command.startswith(SUDO_PREFIXES):
         return command
     if prompt := host.connector_data.get(PROMPT_KEY):

@@ -1,4 +1,8 @@
-"""What happens to hosts, told to whoever listens (the journal does; operations need not know)."""
+"""Events of a run and its request to stop.
+
+Operations emit events without knowing who listens: the run's journal does, and so do prefetches,
+swarms and the live view of a rollout.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +11,53 @@ from typing import Any
 
 from fleet.text import sanitize
 
+#: called with the host's name ("" for the run itself), the kind of event and its fields
 Listener = Callable[[str, str, dict[str, Any]], None]
-listeners: list[Listener] = []
-#: called when every host is asked to stop; may not wait for anything
-halting: list[Callable[[], None]] = []
 
 
-def emit(host: str, kind: str, **fields: Any) -> None:
-    """Tell of one event of one host before the next step starts; what it quotes is text."""
-    fields = sanitize.escape_data(fields)
-    for listener in listeners:
-        listener(host, kind, fields)
+class EventBus:
+    """Delivers the events of one run to its listeners.
 
-
-class _Halt:
-    asked = False
-    why = ""
-
-
-def request_stop(reason: str = "") -> None:
-    """Ask every host to stop before its next step.
-
-    :param why: where it was not the operator
+    Attributes:
+        listeners: called in this order; each may be added and removed at any time
     """
-    _Halt.asked, _Halt.why = True, _Halt.why or reason
-    for end in halting:
-        end()
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+
+    def emit(self, host: str, kind: str, **fields: Any) -> None:
+        """Deliver one event to every listener before the next step starts.
+
+        Args:
+            host: name of the host; "" for the run itself
+            kind: what happened; the journal documents the kinds and their fields
+            **fields: values of the event; control characters in their texts are escaped
+        """
+        fields = sanitize.escape_data(fields)
+        for listener in tuple(self.listeners):
+            listener(host, kind, fields)
 
 
-def stop_requested() -> bool:
-    """Whether that was asked."""
-    return _Halt.asked
+class StopRequest:
+    """A request that every host stops before its next step.
 
+    Attributes:
+        requested: whether the run is to stop
+        reason: why, if somebody else than the operator asked for it
+        callbacks: called when the request is made; they must not block
+    """
 
-def stop_reason() -> str:
-    """What else than the operator asked for it."""
-    return _Halt.why
+    def __init__(self) -> None:
+        self.requested = False
+        self.reason = ""
+        self.callbacks: list[Callable[[], None]] = []
+
+    def request(self, reason: str = "") -> None:
+        """Ask every host to stop before its next step.
+
+        Args:
+            reason: why, if the operator did not ask for it; the first reason stays
+        """
+        self.requested, self.reason = True, self.reason or reason
+        for callback in tuple(self.callbacks):
+            callback()

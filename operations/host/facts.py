@@ -214,6 +214,10 @@ class HostFacts:
     orphaned_containers: list[str] = field(default_factory=list)
     #: when it was looked at, by the controller's clock, in seconds since the epoch
     observed_at: float = field(default=0.0, compare=False)
+    #: names of the inventory that lead to this machine, as far as they were probed; grows in a run
+    machine_names: set[str] = field(default_factory=set, compare=False, repr=False)
+    #: shared file system -> names of the inventory that have it; grows in a run
+    filesystem_names: dict[str, set[str]] = field(default_factory=dict, compare=False, repr=False)
     #: the host's other releases by their slots: the same host, asked about each of them
     beside: dict[str, HostFacts] = field(default_factory=dict, repr=False, compare=False)
 

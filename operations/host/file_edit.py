@@ -1,4 +1,4 @@
-"""The text of a file on a host, changed by a plain function."""
+"""Edits of a text file on a host by a plain function."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from collections.abc import Callable
 from typing import Any
 
 from pyinfra.api import Host
-from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.release.target import ReleaseTarget
 from operations.host import connection
-from operations.host.failures import fail_by_output, fail_host, isolate_failures
+from operations.host.command import HostCommand
+from operations.host.failures import failure_from_output
 from operations.host.lock import audit_identity
 from operations.host.scripts import script_command
 
 
 def decode_content(lines: list[str]) -> bytes | None:
-    """The file that `read.sh` printed among whatever else; None when it could not be read."""
+    """Return the file that the script `read` printed.
+
+    Args:
+        lines: its output, with whatever a login shell printed around it
+
+    Returns:
+        The content; None if the file could not be read.
+    """
     if "@@begin" not in lines or "@@end" not in lines:
         return None
     text = lines[lines.index("@@begin") + 1 : lines.index("@@end")]
@@ -31,56 +36,54 @@ def decode_content(lines: list[str]) -> bytes | None:
         return None
 
 
-class EditFile(PyinfraCommand):
-    """Changes the text of a file on a host by a plain function, the original kept.
-
-    :param change: text -> text; raises ValueError when it does not apply
-    :param sha256: of the result; "" when nobody knows it beforehand
-    :param stamp: keeps the sha256 of the result on the host
-    :param container: id of the one whose own file it is; "" for one of the host
-    """
+class EditFile(HostCommand):
+    """Changes the text of a file on a host. The original is kept."""
 
     def __init__(
         self, path: str, change: Callable[[str], str], sha256: str, stamp: str, container: str = ""
     ) -> None:
-        super().__init__()
+        """Prepare an edit.
+
+        Args:
+            path: the file
+            change: returns the new text for the old one; raises ValueError if it does not apply
+            sha256: of the result; "" if it is not known beforehand
+            stamp: name of the stamp that keeps the sha256 of the result on the host
+            container: id of the container that owns the file; "" for a file of the host
+        """
+        super().__init__(f"rewriting {path}")
         self.path, self.change, self.sha256, self.stamp = path, change, sha256, stamp
-        self.container, self.stage = container, ""
-        self.wanted: ReleaseTarget | None = None
+        self.container = container
+
+    @property
+    @override
+    def summary(self) -> str:
+        return self.path
 
     @override
-    def __repr__(self) -> str:
-        return f"Rewrite({self.path})"
-
-    @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.run_command(
-            host, script_command("read", self.path, self.container), connector_arguments
-        )
-        text = decode_content(output.stdout_lines)
-        if not ok or text is None:
-            return fail_host(host, Failure("PATCH", f"{self.path} cannot be read"), self.stage)
-        if hashlib.sha256(text).hexdigest() == self.sha256:  # given again after a lost connection
-            return True
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        command = script_command("read", self.path, self.container)
+        ok, output = connection.run_command(host, command, arguments)
+        content = decode_content(output.stdout_lines)
+        if not ok or content is None:
+            return Failure("PATCH", f"{self.path} cannot be read")
+        if hashlib.sha256(content).hexdigest() == self.sha256:  # repeated after a lost connection
+            return None
         try:
-            changed = self.change(text.decode())
+            changed = self.change(content.decode()).encode()
         except ValueError as error:
-            return fail_host(host, Failure("PATCH", f"{self.path}: {error}"), self.stage)
-        # given again after a lost connection, it is recognised
-        self.sha256 = self.sha256 or hashlib.sha256(changed.encode()).hexdigest()
-        title = f"rewriting {self.path}"
-        ok, output = connection.run_command(
-            host,
-            script_command(
-                "rewrite",
-                self.path,
-                self.sha256,
-                self.stamp,
-                self.container,
-                identity=audit_identity(host, self.stage, title),
-                target=self.wanted,
-            ),
-            {**connector_arguments, "_stdin": base64.encodebytes(changed.encode()).decode()},
+            return Failure("PATCH", f"{self.path}: {error}")
+        # recognizes the result if the command is repeated after a lost connection
+        self.sha256 = self.sha256 or hashlib.sha256(changed).hexdigest()
+        command = script_command(
+            "rewrite",
+            self.path,
+            self.sha256,
+            self.stamp,
+            self.container,
+            identity=audit_identity(host, self.stage, self.title),
+            target=self.target,
         )
-        return ok or fail_by_output(host, "PATCH", self.stage, output.output_lines, self.path)
+        stdin = base64.encodebytes(changed).decode()
+        ok, output = connection.run_command(host, command, {**arguments, "_stdin": stdin})
+        return None if ok else failure_from_output("PATCH", output.output_lines, self.path)

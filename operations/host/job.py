@@ -1,4 +1,4 @@
-"""A remote script as a job of the host's own, with a title and a failure code."""
+"""A script as a job of the host: with a title and a failure code, independent of the connection."""
 
 from __future__ import annotations
 
@@ -13,38 +13,29 @@ import gevent
 from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api import Host
-from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.release.target import ReleaseTarget
-from operations.host import connection, events, limits
-from operations.host.failures import (
-    TAIL_LINES,
-    fail_by_output,
-    fail_host,
-    isolate_failures,
-    relay_output,
-)
+from operations.host import connection
+from operations.host.command import HostCommand
+from operations.host.context import emit_event, run_context
+from operations.host.failures import TAIL_LINES, failure_from_output, relay_output
 from operations.host.lock import audit_identity, held_lock
 from operations.host.output import tag_directives
 from operations.host.probe import invalidate_facts
 from operations.host.scripts import script_command, script_text, stamps_subdirectory
 
-#: seconds between two signs of life of a long step: the first come earlier
+#: seconds until the first progress reports of a long job; later ones follow at twice the last
 PROGRESS_INTERVALS_S = (10, 20, 30)
+#: seconds that waiting for a job may take longer than the job itself
+WAIT_GRACE_S = 120
 
 
-class RemoteJob(PyinfraCommand):
+class RemoteJob(HostCommand):
     """Runs `files/scripts/NAME.sh ARGUMENTS…` so that it outlives the connection.
 
-    :param title: what the operator reads
-    :param code: of its failure, unless the script itself says a better one
-    :param timeout: seconds, counted on the host
-    :param stdin: text for its standard input; never a secret
-    :param resource: what of a fleet it is heavy on
-    :param judge: reads what it printed; raises ValueError where that proves nothing
+    Attributes:
+        job_id: id of the job on the host; "" until it starts
     """
 
     def __init__(
@@ -59,74 +50,82 @@ class RemoteJob(PyinfraCommand):
         resource: str = "",
         check_output: Callable[[list[str]], None] | None = None,
     ) -> None:
-        super().__init__()
-        self.title, self.script_name, self.arguments = title, script_name, arguments
+        """Prepare a job.
+
+        Args:
+            title: what the operator reads
+            script_name: name of the script, without .sh
+            *arguments: of the script
+            code: failure code, unless the script names a more precise one
+            timeout: seconds that it may take, counted on the host
+            stdin: text for its standard input; never a secret
+            libraries: names of the scripts whose functions it needs
+            resource: limited resource that it uses, such as "load"; "" for none
+            check_output: reads what it printed; raises ValueError if that does not prove success
+        """
+        super().__init__(title)
+        self.script_name, self.arguments = script_name, arguments
         self.code, self.timeout, self.stdin, self.libraries = code, timeout, stdin, libraries
         self.resource, self.check_output = resource, check_output
-        self.stage = self.job_id = ""
-        #: set by its stage, as that is
-        self.wanted: ReleaseTarget | None = None
+        self.job_id = ""
+
+    @property
+    @override
+    def summary(self) -> str:
+        return shlex.join((self.script_name, *self.arguments))
 
     @override
-    def __repr__(self) -> str:
-        return f"Step({shlex.join((self.script_name, *self.arguments))})"
-
-    @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
         lock = held_lock(host)
         if lock is None:
-            raise RuntimeError("a step needs the host's lock")
-        if not self.job_id:  # a step that is given again after a lost connection keeps its own
+            raise RuntimeError("a job needs the host's lock")
+        if not self.job_id:  # a job that is resumed after a lost connection keeps its id
             lock.job_count += 1
             self.job_id = f"{lock.owner.run}-{lock.job_count}"
             logger.info(f"{host.print_prefix}{self.title}")
-            events.emit(host.name, "step", stage=self.stage, title=self.title)
-        text = tag_directives(
-            script_text(self.script_name, self.libraries, stamps_subdirectory(self.wanted))
-        )
+            emit_event(host, "step", stage=self.stage, title=self.title)
+        text = script_text(self.script_name, self.libraries, stamps_subdirectory(self.target))
         command = script_command(
             "job",
             self.job_id,
             str(self.timeout),
             self.stdin,
-            text,
+            tag_directives(text),
             f"mlufleet-{self.script_name}",
             *self.arguments,
-            timeout=self.timeout + 120,
+            timeout=self.timeout + WAIT_GRACE_S,
             identity=audit_identity(host, self.stage, self.title),
         )
         invalidate_facts(host)
-        signs = gevent.spawn(self._report_progress, host, connector_arguments)
+        reporter = gevent.spawn(self._report_progress, host, arguments)
         try:
-            with limits.hold_slot(host, self.resource):
-                ok, output = connection.run_command(host, command, connector_arguments)
+            with run_context(host).limits.hold_slot(host, self.resource):
+                ok, output = connection.run_command(host, command, arguments)
         finally:
-            signs.kill()
-        relay_output(host, output.stdout_lines, self.wanted)
+            reporter.kill()
+        relay_output(host, output.stdout_lines, self.target)
         if not ok:
-            return fail_by_output(host, self.code, self.stage, output.output_lines, self.title)
+            return failure_from_output(self.code, output.output_lines, self.title)
         try:
             if self.check_output:
                 self.check_output(output.stdout_lines)
         except ValueError as error:
             tail = tuple(output.stdout_lines[-TAIL_LINES:])
-            return fail_host(host, Failure(self.code, f"{self.title}: {error}", tail), self.stage)
-        return True
+            return Failure(self.code, f"{self.title}: {error}", tail)
+        return None
 
-    def _report_progress(self, host: Host, arguments: Any) -> None:
-        """Say now and then that the step runs, and what it last said on the host."""
+    def _report_progress(self, host: Host, arguments: dict[str, Any]) -> None:
+        """Log from time to time that the job runs, and the last line that it printed."""
         started = time.monotonic()
-        for pause in chain(PROGRESS_INTERVALS_S, repeat(PROGRESS_INTERVALS_S[-1] * 2)):
-            gevent.sleep(pause)
-            said: list[str] = []
+        for interval in chain(PROGRESS_INTERVALS_S, repeat(PROGRESS_INTERVALS_S[-1] * 2)):
+            gevent.sleep(interval)
+            lines: list[str] = []
             with suppress(OSError, EOFError, SSHException):
-                _, output = connection.run_command(
-                    host, script_command("said", self.job_id, timeout=10), arguments
-                )
-                said = output.stdout_lines
+                command = script_command("said", self.job_id, timeout=10)
+                _, output = connection.run_command(host, command, arguments)
+                lines = output.stdout_lines
             seconds = time.monotonic() - started
             logger.info(
                 f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, "
-                f"{said[-1] if said else 'still running'}"
+                f"{lines[-1] if lines else 'still running'}"
             )

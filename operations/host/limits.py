@@ -1,4 +1,4 @@
-"""Limits on what a rollout does at once with one resource; without one, none."""
+"""Limits on how many hosts use a resource at the same time."""
 
 from __future__ import annotations
 
@@ -10,27 +10,49 @@ from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
 
-#: resource ("upload", "upload ahead" of its stage, "load") -> its places
-places: dict[str, BoundedSemaphore] = {}
-#: who has none yet
-waiting: set[Greenlet] = set()
 
+class ResourceLimits:
+    """The limits of one run. A resource without a limit is never waited for.
 
-@contextmanager
-def hold_slot(host: Host, resource: str) -> Iterator[None]:
-    """Hold a place of a resource; other hosts go on with what needs none."""
-    limit = places.get(resource)
-    if limit is None:
-        yield
-        return
-    if limit.locked():
-        logger.info(f"{host.print_prefix}waits for a place to {resource}")
-    waiting.add(getcurrent())
-    try:
-        limit.acquire()
-    finally:
-        waiting.discard(getcurrent())
-    try:
-        yield
-    finally:
-        limit.release()
+    Resources are "upload", "upload ahead" (uploads before their stage) and "load" (of images).
+
+    Attributes:
+        waiting: greenlets that wait for a slot
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[str, BoundedSemaphore] = {}
+        self.waiting: set[Greenlet] = set()
+
+    def set_limit(self, resource: str, count: int) -> None:
+        """Limit a resource.
+
+        Args:
+            resource: name of the resource
+            count: how many hosts may use it at the same time; 0 blocks all of them
+        """
+        self._slots[resource] = BoundedSemaphore(count)
+
+    @contextmanager
+    def hold_slot(self, host: Host, resource: str) -> Iterator[None]:
+        """Hold a slot of a resource while the context is active.
+
+        Args:
+            host: the host that uses it; other hosts continue meanwhile
+            resource: name of the resource; "" needs no slot
+        """
+        slots = self._slots.get(resource)
+        if slots is None:
+            yield
+            return
+        if slots.locked():
+            logger.info(f"{host.print_prefix}waiting for a slot to {resource}")
+        self.waiting.add(getcurrent())
+        try:
+            slots.acquire()
+        finally:
+            self.waiting.discard(getcurrent())
+        try:
+            yield
+        finally:
+            slots.release()

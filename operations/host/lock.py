@@ -1,7 +1,7 @@
-"""One run at a time on a host: who, from where, since when, why; kept by a heartbeat.
+"""The host lock: one run at a time changes a host. A heartbeat keeps it.
 
-The beats are lines from the controller on a channel of its own, so a controller that is killed,
-or a network that is cut, stops them; `files/scripts/lock.sh` judges them by what the host sees.
+Heartbeats are lines from the controller on a channel of its own, so that they end if the controller
+is killed or the network fails. `files/scripts/lock.sh` judges them by the host's own clock.
 """
 
 from __future__ import annotations
@@ -17,28 +17,40 @@ from paramiko import Channel, SSHException
 from pyinfra import logger
 from pyinfra.api import Host, operation
 from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State
 from typing_extensions import override
 
+from fleet.errors import Failure
 from operations.host import connection
-from operations.host.failures import RESUME_KEY, fail_by_output, isolate_failures, relay_output
+from operations.host.command import HostCommand
+from operations.host.failures import RESUME_KEY, failure_from_output, relay_output
 from operations.host.probe import invalidate_facts
 from operations.host.scripts import script_command
 from operations.host.sessions import NoSessionError
 
-#: seconds; the script has the same beat
-HEARTBEAT_INTERVAL_S, LEASE_S = 5, 20
-#: seconds without an answer to a beat after which the network counts as gone; a proxy or a
-#: jump host on the way goes on acknowledging packets, so TCP alone does not tell
+#: seconds between two heartbeats; lock.sh has the same number
+HEARTBEAT_INTERVAL_S = 5
+#: seconds without a heartbeat after which the holder counts as dead
+LEASE_S = 20
+#: seconds without an answer to a heartbeat after which the network counts as lost; a proxy or a
+#: jump host may continue to acknowledge packets, so TCP alone does not notice
 HEARTBEAT_TIMEOUT_S = 45
-#: seconds of a lease that nothing beats for, where there is no SSH
+#: seconds of a lease without heartbeats, where there is no SSH
 NO_SSH_LEASE_S = 24 * 3600
+#: seconds that taking the lock may last, as jobs of the previous holder are waited for
+ACQUIRE_TIMEOUT_S = 8000
+#: key of the lock in a host's connector_data
 LOCK_KEY = "mlufleet_lock"
 
 
 @dataclass(frozen=True)
 class LockOwner:
-    """Who holds hosts. :param operator: user@machine. :param why: the command that was given"""
+    """Who holds the locks of hosts.
+
+    Attributes:
+        run: id of the run
+        operator: user@machine
+        why: the command that the operator gave
+    """
 
     run: str
     operator: str
@@ -46,18 +58,34 @@ class LockOwner:
 
 
 class HostLock:
-    """The lock of one host in the hands of this run."""
+    """The lock of one host, held by this run.
 
-    def __init__(self, owner: LockOwner, arguments: Any) -> None:
+    Attributes:
+        owner: who holds it
+        channel: carries the heartbeats; None while there are none
+        job_count: jobs that were started on the host, for their ids
+    """
+
+    def __init__(self, owner: LockOwner, arguments: dict[str, Any]) -> None:
+        """Prepare the lock; :meth:`acquire` takes it.
+
+        Args:
+            owner: who will hold it
+            arguments: pyinfra's connector arguments
+        """
         self.owner, self.arguments = owner, arguments
         self.channel: Channel | None = None
         self.job_count = 0
 
     def acquire(self, host: Host, lease: int = LEASE_S) -> tuple[bool, list[str]]:
-        """Take or keep the lock.
+        """Take the lock, or renew it, and send heartbeats from then on.
 
-        :param lease: seconds without a beat after which the holder counts as dead
-        :returns: whether it is ours, and what the host said
+        Args:
+            host: the host to lock
+            lease: seconds without a heartbeat after which the holder counts as dead
+
+        Returns:
+            Whether this run holds it, and what the host printed.
         """
         if connection.ssh_transport(host) is None:
             lease = NO_SSH_LEASE_S
@@ -68,7 +96,7 @@ class HostLock:
             self.owner.operator,
             self.owner.why,
             str(lease),
-            timeout=8000,
+            timeout=ACQUIRE_TIMEOUT_S,
         )
         ok, output = connection.run_command(host, command, self.arguments)
         if ok:
@@ -76,13 +104,13 @@ class HostLock:
         return ok, output.stdout_lines + output.stderr_lines
 
     def _start_heartbeat(self, host: Host) -> None:
-        beat = connection.build_privileged_command(
-            host, script_command("lock", "beat", self.owner.run, timeout=86400), self.arguments
+        command = script_command("lock", "beat", self.owner.run, timeout=86400)
+        channel = self.channel = connection.open_stream(
+            host, connection.build_privileged_command(host, command, self.arguments)
         )
-        channel = self.channel = connection.open_stream(host, beat)
 
-        def beating() -> None:
-            heard = time.monotonic()
+        def send_heartbeats() -> None:
+            last_answer = time.monotonic()
             while channel is not None and channel is self.channel:
                 try:
                     channel.sendall(b"\n")
@@ -91,19 +119,23 @@ class HostLock:
                 gevent.sleep(HEARTBEAT_INTERVAL_S)
                 while channel.recv_ready():
                     channel.recv(4096)
-                    heard = time.monotonic()
-                if time.monotonic() - heard > HEARTBEAT_TIMEOUT_S:
-                    # whoever waits for an answer on this connection waits for ever
+                    last_answer = time.monotonic()
+                if time.monotonic() - last_answer > HEARTBEAT_TIMEOUT_S:
+                    # others that wait for an answer on this connection would wait forever
                     logger.warning(
-                        f"{host.print_prefix}no sign of life for {HEARTBEAT_TIMEOUT_S} s"
+                        f"{host.print_prefix}no answer to heartbeats for {HEARTBEAT_TIMEOUT_S} s"
                     )
                     connection.close(host)
                     return
 
-        gevent.spawn(beating)
+        gevent.spawn(send_heartbeats)
 
     def stop_heartbeat(self, last: bytes = b"") -> None:
-        """Stop beating. :param last: word for the other end; its own end is waited for"""
+        """Stop sending heartbeats.
+
+        Args:
+            last: a word for the host's end, such as `release`; its end is then waited for
+        """
         channel, self.channel = self.channel, None
         if channel is None:
             return
@@ -119,20 +151,33 @@ class HostLock:
 
 
 def held_lock(host: Any) -> HostLock | None:
-    """The lock that this run holds on a host."""
-    found: HostLock | None = host.connector_data.get(LOCK_KEY)
-    return found
+    """Return the lock that this run holds on a host; None if it holds none."""
+    lock: HostLock | None = host.connector_data.get(LOCK_KEY)
+    return lock
 
 
 def audit_identity(host: Any, stage: str, title: str) -> str:
-    """For the host's audit log: run, operator, stage and what is done."""
+    """Return the fields of the host's audit log that say who does what.
+
+    Args:
+        host: the host that is changed
+        stage: label of the stage
+        title: what is done
+
+    Returns:
+        Run, operator, stage and title, separated by tabs; "" if this run holds no lock.
+    """
     lock = held_lock(host)
     return f"{lock.owner.run}\t{lock.owner.operator}\t{stage}\t{title}" if lock else ""
 
 
 def release_lock(host: Host) -> None:
-    """Give the host back, over the lock's own channel: by now pyinfra has taken sudo's answer."""
-    lock = host.connector_data.pop(LOCK_KEY, None)
+    """Release the lock, over its own channel: pyinfra has removed sudo's password by now.
+
+    Args:
+        host: a host that this run may have locked
+    """
+    lock: HostLock | None = host.connector_data.pop(LOCK_KEY, None)
     if lock is None or connection.is_lost(host):
         return
     if lock.channel is not None:
@@ -141,61 +186,71 @@ def release_lock(host: Host) -> None:
         host.run_shell_command(script_command("lock", "release", lock.owner.run), **lock.arguments)
 
 
-class AcquireLock(PyinfraCommand):
-    """Takes the lock; a live holder is named and left alone."""
+class AcquireLock(HostCommand):
+    """Takes the host lock. A live holder is reported and keeps it."""
 
     def __init__(self, owner: LockOwner) -> None:
-        super().__init__()
+        """Prepare the command.
+
+        Args:
+            owner: who will hold the lock
+        """
+        super().__init__(owner.run, stage="lock")
         self.owner = owner
 
     @override
-    def __repr__(self) -> str:
-        return f"Acquire({self.owner.run})"
-
-    @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        lock = HostLock(self.owner, connector_arguments)
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        lock = HostLock(self.owner, arguments)
         try:
             ok, lines = lock.acquire(host)
-        except (gevent.GreenletExit, NoSessionError):  # left in its middle: it may be ours by now
-            connection.run_command(
-                host, script_command("lock", "release", self.owner.run), connector_arguments
-            )
+        except (gevent.GreenletExit, NoSessionError):  # interrupted: the host may have locked it
+            release = script_command("lock", "release", self.owner.run)
+            connection.run_command(host, release, arguments)
             raise
         relay_output(host, lines)
         if not ok:
-            return fail_by_output(host, "LOCKED", "lock", lines)
+            return failure_from_output("LOCKED", lines)
         host.connector_data[LOCK_KEY] = lock
         host.connector_data[RESUME_KEY] = lambda: lock.acquire(host)[0]
         invalidate_facts(host)
-        return True
+        return None
 
 
-class BreakLock(PyinfraCommand):
-    """Takes a lock away from whoever holds it."""
+class BreakLock(HostCommand):
+    """Takes the host lock away from whoever holds it."""
 
     def __init__(self, operator: str) -> None:
-        super().__init__()
+        """Prepare the command.
+
+        Args:
+            operator: user@machine, for the host's audit log
+        """
+        super().__init__(operator, stage="lock")
         self.operator = operator
 
     @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        ok, output = connection.run_command(
-            host, script_command("lock", "break", self.operator, timeout=20), connector_arguments
-        )
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        command = script_command("lock", "break", self.operator, timeout=20)
+        ok, output = connection.run_command(host, command, arguments)
         relay_output(host, output.stdout_lines)
-        return ok or fail_by_output(host, "LOCKED", "lock", output.stderr_lines)
+        return None if ok else failure_from_output("LOCKED", output.stderr_lines)
 
 
 @operation()
 def acquired(owner: LockOwner) -> Generator[PyinfraCommand, None, None]:
-    """The host is this run's until it ends; what a dead run left running there has ended."""
+    """This run holds the host lock, and jobs that a dead run left on the host have ended.
+
+    Args:
+        owner: who will hold the lock
+    """
     yield AcquireLock(owner)
 
 
 @operation()
 def force_released(operator: str) -> Generator[PyinfraCommand, None, None]:
-    """Nobody holds the host any more."""
+    """Nobody holds the host lock.
+
+    Args:
+        operator: user@machine, for the host's audit log
+    """
     yield BreakLock(operator)

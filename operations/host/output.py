@@ -1,7 +1,7 @@
-"""A command's output as lines of text: of any bytes, bounded, its marks told from forged ones.
+"""A command's output as lines of text, with any bytes, of bounded size, with directives verified.
 
-A word of a script to the controller (`@@code LOCKED`) carries a value made in this run, so that
-neither a login banner nor what a model, a container or a vendor's tool prints can say it.
+A directive is a line by which a script talks to the controller (`@@code LOCKED`). It carries a tag
+that is made for each run, so that no login banner, model, container or vendor's tool can print one.
 """
 
 from __future__ import annotations
@@ -15,42 +15,63 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from fleet.text import sanitize
 
-#: of this run; not known to what was written before it, or runs without root's eyes on a host
+#: of this process; unknown to anything that was written before
 DIRECTIVE_TAG = secrets.token_hex(8)
-#: bytes of one command's output, of one line of it, and lines, that are read
+#: limits of the output of one command that is read
 MAX_OUTPUT_BYTES, MAX_LINE_BYTES, MAX_LINES = 16 << 20, 1 << 20, 400_000
 READ_BYTES = 32768
 _TAGGED = re.compile(rf"@@([a-z-]+)\.{DIRECTIVE_TAG}")
 
 
 def tag_directives(script: str) -> str:
-    """A script whose words to the controller carry the mark."""
+    """Return a script whose directives carry the tag.
+
+    Args:
+        script: its text, with directives such as `@@code`
+    """
     return re.sub(r"@@([a-z-]+)", rf"@@\1.{DIRECTIVE_TAG}", script)
 
 
 def strip_tag(line: str) -> list[str]:
-    """The line with marks taken off; a word stands at the beginning, whatever was printed before
-    it without an end of line."""
+    """Return a line with the tag removed.
+
+    Args:
+        line: a line of output
+
+    Returns:
+        One line; two if something without a line end was printed before a directive.
+    """
     at = line.find("@@")
-    if at < 0 or not (found := _TAGGED.search(line, at)):
+    if at < 0 or not (tagged := _TAGGED.search(line, at)):
         return [line]
-    word = f"@@{found[1]}{line[found.end() :]}"
-    return [line[: found.start()], word] if found.start() else [word]
+    directive = f"@@{tagged[1]}{line[tagged.end() :]}"
+    return [line[: tagged.start()], directive] if tagged.start() else [directive]
 
 
 def neutralize_untagged(line: str) -> list[str]:
-    """The same where no line without the mark may look like a word of ours."""
-    return strip_tag(f" {line}" if line.startswith("@@") and not _TAGGED.match(line) else line)
+    """Return a line like :func:`strip_tag`, with a directive that has no tag indented.
+
+    Args:
+        line: a line of output
+    """
+    forged = line.startswith("@@") and not _TAGGED.match(line)
+    return strip_tag(f" {line}" if forged else line)
 
 
 class DecodedOutput:
-    """Output of a command on an SSH channel.
+    """Output of a command on an SSH channel, as an iterator of lines.
 
-    :param channel: paramiko's; pyinfra asks it for the exit status
-    :param receive: reads at most so many bytes of it; none at its end
+    Attributes:
+        channel: paramiko's channel, which pyinfra asks for the exit status
     """
 
     def __init__(self, channel: Any, receive: Callable[[int], bytes]) -> None:
+        """Prepare the iterator.
+
+        Args:
+            channel: of the command
+            receive: reads at most so many bytes; nothing at the end
+        """
         self.channel, self._receive = channel, receive
 
     def __iter__(self) -> Iterator[str]:
@@ -59,12 +80,16 @@ class DecodedOutput:
 
 
 def decode_lines(receive: Callable[[int], bytes], stop: Callable[[], object]) -> Iterator[str]:
-    """Lines of a stream. One byte that is no UTF-8 would lose all that follows it; what a terminal
-    would obey is shown as text.
+    """Yield the lines of a stream.
 
-    :param stop: called where there is too much of it
+    Bytes that are not UTF-8 are replaced, as one of them would lose everything behind it. Control
+    characters that a terminal would interpret are escaped.
+
+    Args:
+        receive: reads at most so many bytes; nothing at the end
+        stop: called if there is more output than the limits allow
     """
-    rest, read, count, cut = b"", 0, 0, False
+    rest, read, count, is_cut = b"", 0, 0, False
     while block := receive(READ_BYTES):
         read, count = read + len(block), count + block.count(b"\n")
         if read > MAX_OUTPUT_BYTES or count > MAX_LINES:
@@ -74,16 +99,16 @@ def decode_lines(receive: Callable[[int], bytes], stop: Callable[[], object]) ->
                 "it is cut here"
             )
             return
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            if not cut:
+        *complete, rest = (rest + block).split(b"\n")
+        for line in complete:
+            if not is_cut:
                 yield _decode_line(line)
-            cut = False
-        if cut:
+            is_cut = False
+        if is_cut:
             rest = b""
         elif len(rest) > MAX_LINE_BYTES:
             yield _decode_line(rest)
-            rest, cut = b"", True
+            rest, is_cut = b"", True
     if rest:
         yield _decode_line(rest)
 
@@ -93,7 +118,11 @@ def _decode_line(line: bytes) -> str:
 
 
 def wrap_exec_command(execute: Any) -> Any:
-    """paramiko's `exec_command` with output as above."""
+    """Return paramiko's `exec_command` with output as :class:`DecodedOutput`.
+
+    Args:
+        execute: the original method
+    """
 
     def run(*arguments: Any, **named: Any) -> tuple[Any, DecodedOutput, DecodedOutput]:
         stdin, stdout, _ = execute(*arguments, **named)
@@ -108,13 +137,17 @@ def wrap_exec_command(execute: Any) -> Any:
 
 
 def wrap_run_shell_command(run: Any) -> Any:
-    """A connector's `run_shell_command` where there is no SSH: marks are taken off."""
+    """Return `run_shell_command` of a connector without SSH, with tags removed from its output.
 
-    def without(*arguments: Any, **named: Any) -> tuple[bool, CommandOutput]:
+    Args:
+        run: the original method
+    """
+
+    def run_and_strip(*arguments: Any, **named: Any) -> tuple[bool, CommandOutput]:
         ok, output = run(*arguments, **named)
         return ok, CommandOutput(list(_strip_tags(output.combined_lines)))
 
-    return without
+    return run_and_strip
 
 
 def _strip_tags(lines: Iterable[OutputLine]) -> Iterator[OutputLine]:

@@ -18,6 +18,7 @@ from fleet.module_key import ModuleKey
 from fleet.release import driver_packages, host_paths, operating_systems
 from fleet.release.target import ReleaseTarget
 from operations.host import connection
+from operations.host.context import RunContext, run_context
 from operations.host.facts import BEGIN_MARKER, HostFacts, ProbeError, parse
 from operations.host.output import tag_directives
 from operations.host.scripts import script_text
@@ -192,40 +193,80 @@ def unwrap_host(host: Any) -> Host:
     return cast(Host, host)
 
 
-#: told of every look at a host when it has been taken, before anything is made of it
-watchers: list[Callable[[Host, ReleaseTarget, HostFacts], None]] = []
-_machines: dict[str, set[str]] = {}
-_places: dict[str, set[str]] = {}
-_seen: WeakKeyDictionary[Host, FactsByRelease] = WeakKeyDictionary()
+#: called with host, release and facts after each probe, before anything is decided on them
+ProbeListener = Callable[[Host, ReleaseTarget, HostFacts], None]
+
+
+class ProbeCache:
+    """The facts of a run's hosts, and which names of the inventory lead to one machine.
+
+    Attributes:
+        facts: host -> its facts, until something changes on it
+        listeners: called after each probe
+    """
+
+    def __init__(self, context: RunContext) -> None:
+        """Begin without facts.
+
+        Args:
+            context: of the run
+        """
+        self.facts: WeakKeyDictionary[Host, FactsByRelease] = WeakKeyDictionary()
+        self.listeners: list[ProbeListener] = []
+        self._machine_names: dict[str, set[str]] = {}
+        self._filesystem_names: dict[str, set[str]] = {}
+
+    def add(self, host: Host, facts: FactsByRelease) -> None:
+        """Keep the facts of a host, and let them know of its other names.
+
+        Args:
+            host: the host
+            facts: what its probe printed
+        """
+        self.facts[host] = facts
+        for each in facts.values():
+            if each.machine_id:
+                names = self._machine_names.setdefault(each.machine_id, set())
+                names.add(host.name)
+                each.machine_names = names
+            for filesystem, _ in each.shared_filesystems.values():
+                if _is_shared_filesystem(filesystem):
+                    names = self._filesystem_names.setdefault(filesystem, set())
+                    names.add(host.name)
+                    each.filesystem_names[filesystem] = names
 
 
 def probe_host(host: Any, target: ReleaseTarget) -> HostFacts | Failure:
-    """The host's state, asked for once until :func:`forget`; or why it cannot be observed."""
+    """Return the facts of a host, probed on first use and after :func:`invalidate_facts`.
+
+    Args:
+        host: a connected host, or pyinfra's proxy of it
+        target: the release to which the facts belong
+
+    Returns:
+        The facts; or why the host could not be probed.
+    """
     host = unwrap_host(host)
-    if host not in _seen:
-        slow = connection.logins.get(host.name, 0) > connection.SLOW_LOGIN_S
-        asked = probe_arguments(target, slow, module_key.load_host_key(host.data))
-        states = capture_failure(host, lambda: run_probe(host, asked))
-        if isinstance(states, Failure):
-            return states
-        if target.key not in states:
+    context = run_context(host)
+    cache = context.service(ProbeCache)
+    if host not in cache.facts:
+        slow_login = context.login_durations_s.get(host.name, 0) > connection.SLOW_LOGIN_S
+        arguments = probe_arguments(target, slow_login, module_key.load_host_key(host.data))
+        facts = capture_failure(host, lambda: run_probe(host, arguments))
+        if isinstance(facts, Failure):
+            return facts
+        if target.key not in facts:
             return Failure("PROBE_FAILED", f"the probe says nothing of {target.release.name}")
-        _seen[host] = states
-        if machine := states[target.key].machine_id:
-            _machines.setdefault(machine, set()).add(host.name)
-        for place in filter(
-            _is_shared_filesystem, (p for p, _ in states[target.key].shared_filesystems.values())
-        ):
-            _places.setdefault(place, set()).add(host.name)
-        if problem := capture_failure(host, lambda: _notify_observers(host, target)):
-            _seen.pop(host)
+        cache.add(host, facts)
+        if problem := capture_failure(host, lambda: _notify_listeners(cache, host, target)):
+            cache.facts.pop(host)
             return problem
-    return _seen[host][target.key]
+    return cache.facts[host][target.key]
 
 
-def _notify_observers(host: Host, target: ReleaseTarget) -> None:
-    for watcher in watchers:
-        watcher(host, target, _seen[host][target.key])
+def _notify_listeners(cache: ProbeCache, host: Host, target: ReleaseTarget) -> None:
+    for listener in tuple(cache.listeners):
+        listener(host, target, cache.facts[host][target.key])
 
 
 T = TypeVar("T")
@@ -246,11 +287,6 @@ def capture_failure(host: Host, question: Callable[[], T | Failure]) -> T | Fail
         return Failure("PROBE_FAILED", said)
 
 
-def hosts_sharing_machine(machine: str) -> list[str]:
-    """All names of the inventory that have led to one machine."""
-    return sorted(_machines.get(machine, ()))
-
-
 def _is_shared_filesystem(filesystem: str) -> bool:
     """Whether the same words mean the same place on another host: not those of a device of its own
     or of its hypervisor."""
@@ -258,11 +294,11 @@ def _is_shared_filesystem(filesystem: str) -> bool:
     return kind not in ("9p", "virtiofs") and not source.startswith("/dev/")
 
 
-def hosts_sharing_filesystem(filesystem: str) -> list[str]:
-    """All names of the inventory that have shown one folder of a network's file system."""
-    return sorted(_places.get(filesystem, ()))
-
-
 def invalidate_facts(host: Any) -> None:
-    """Something changed: the next :func:`observe` asks again."""
-    _seen.pop(unwrap_host(host), None)
+    """Forget the facts of a host because something changed on it; the next use probes it again.
+
+    Args:
+        host: the host, or pyinfra's proxy of it
+    """
+    host = unwrap_host(host)
+    run_context(host).service(ProbeCache).facts.pop(host, None)

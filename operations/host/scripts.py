@@ -1,4 +1,4 @@
-"""The scripts of files/scripts as commands."""
+"""The scripts of files/scripts as remote commands."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ SCRIPTS_DIR = paths.FILES_FOLDER / "scripts"
 
 
 class ScriptCommand(StringCommand):
-    """:ivar seconds: that it may take on the host, which a host that is broken does not heed"""
+    """A script as one remote command.
+
+    Attributes:
+        timeout_s: seconds that it may take on the host; a broken host may not enforce that
+    """
 
     timeout_s = 0
 
 
 @lru_cache
 def read_script(name: str) -> str:
+    """Return the text of a script.
+
+    Args:
+        name: its name, without .sh
+    """
     return (SCRIPTS_DIR / f"{name}.sh").read_text(encoding="utf-8")
 
 
@@ -33,14 +42,18 @@ def script_command(
     libraries: str = "",
     target: ReleaseTarget | None = None,
 ) -> ScriptCommand:
-    """`files/scripts/NAME.sh ARGUMENTS…` as one bounded remote command.
+    """Return `files/scripts/NAME.sh ARGUMENTS…` as one remote command with a time limit.
 
-    :param timeout: seconds, counted on the host, after which it is killed
-    :param uses: names of the scripts whose functions it needs besides lib
-    :param of: the release whose stamps it reads and writes
-    :param who: for the host's audit log: run, operator and stage, split by tabs
+    Args:
+        name: name of the script, without .sh
+        *arguments: of the script
+        timeout: seconds after which the host kills it
+        identity: run, operator, stage and title for the host's audit log, separated by tabs
+        libraries: names of the scripts whose functions it needs, besides lib
+        target: the release whose stamps it reads and writes; None for those of the host
     """
     preamble = f"WHO={shlex.quote(identity)}\n" if identity else ""
+    text = tag_directives(script_text(name, libraries, stamps_subdirectory(target)))
     command = ScriptCommand(
         "timeout",
         "-k",
@@ -48,9 +61,7 @@ def script_command(
         str(timeout),
         "sh",
         "-c",
-        QuoteString(
-            preamble + tag_directives(script_text(name, libraries, stamps_subdirectory(target)))
-        ),
+        QuoteString(preamble + text),
         f"mlufleet-{name}",
         *(QuoteString(argument) for argument in arguments),
     )
@@ -59,10 +70,21 @@ def script_command(
 
 
 def stamps_subdirectory(target: ReleaseTarget | None) -> str:
+    """Return the directory of a release's stamps, relative to those of the host.
+
+    Args:
+        target: the release; None for the host itself
+    """
     return target.key if target else ""
 
 
 def script_text(name: str, libraries: str = "", slot: str = "") -> str:
-    """The text of a script with all that it uses."""
+    """Return the text of a script with everything that it needs.
+
+    Args:
+        name: name of the script, without .sh
+        libraries: names of the scripts whose functions it needs, besides lib
+        slot: directory of the stamps that it reads and writes; "" for those of the host
+    """
     preamble = f"SLOT={shlex.quote(slot)}\n" if slot else ""
     return preamble + "".join(map(read_script, ["env", "lib", *libraries.split(), name]))

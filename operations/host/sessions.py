@@ -1,8 +1,8 @@
-"""Sessions of a host: of its connection, and of others where that one gives no more.
+"""Sessions of a host: over its connection, and over more connections if that one gives no more.
 
-sshd counts them by connection (`MaxSessions`): what answers sudo, the lock's beat, a file on its
-way and a step each hold one at a time. Another connection costs a login, so it is made only where
-the host refuses.
+sshd limits the sessions of a connection (`MaxSessions`): sudo's password, the lock's heartbeat, a
+running transfer and a job each hold one at a time. Another connection costs a login, so it is made
+only when the host refuses a session.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from paramiko import Channel, ChannelException, SSHException, Transport
 from pyinfra.api import Host
 from pyinfra.api.exceptions import ConnectError
 
-#: "administratively prohibited", "connect failed" and "resource shortage": OpenSSH says the second
+#: RFC 4254, 5.1: "administratively prohibited", "connect failed", "resource shortage"; OpenSSH
+#: sends the second
 REFUSAL_CODES = (1, 2, 4)
 
 
@@ -24,35 +25,49 @@ class NoSessionError(SSHException):
 
 
 class SessionPool:
-    """:param first: the connection that pyinfra made
-    :param wakeful: makes another one what that is"""
+    """The connections of a host, which gives sessions over all of them.
+
+    Attributes:
+        first_transport: the connection that pyinfra made
+        extra_transports: connections that were made for more sessions
+    """
 
     def __init__(
         self, host: Host, first_transport: Transport, enable_keepalive: Callable[[Transport], None]
     ) -> None:
-        self.host, self.first_transport, self.enable_keepalive = (
-            host,
-            first_transport,
-            enable_keepalive,
-        )
+        """Begin with one connection.
+
+        Args:
+            host: the host
+            first_transport: the connection that pyinfra made
+            enable_keepalive: configures further connections like the first
+        """
+        self.host, self.first_transport = host, first_transport
+        self.enable_keepalive = enable_keepalive
         self.extra_transports: list[Transport] = []
         self._open = first_transport.open_session
-        # paramiko keeps one refusal for whoever asks next, and of two that wait one gets none
+        # paramiko keeps one refusal for the next caller; of two callers that wait, one gets none
         self._open_lock = BoundedSemaphore(1)
 
     def open(self, *arguments: Any, **named: Any) -> Channel:
-        """In place of paramiko's own method of the first connection.
+        """Open a session; replaces the method of the first connection.
 
-        :raises NoSession: there is none to be had
-        :raises OSError, EOFError, SSHException: the connection is lost
+        Args:
+            *arguments: of paramiko's open_session
+            **named: of paramiko's open_session
+
+        Raises:
+            NoSessionError: the host gives none
+            OSError, EOFError, SSHException: the connection is lost
         """
         with self._open_lock:
             return self._open_channel(*arguments, **named)
 
     def _open_channel(self, *arguments: Any, **named: Any) -> Channel:
-        for opened in (self._open, *(other.open_session for other in self.extra_transports)):
+        extra = (transport.open_session for transport in self.extra_transports)
+        for open_session in (self._open, *extra):
             try:
-                return opened(*arguments, **named)
+                return open_session(*arguments, **named)
             except ChannelException as error:
                 if error.code not in REFUSAL_CODES:
                     raise
@@ -68,21 +83,20 @@ class SessionPool:
     def _add_transport(self) -> Transport:
         connector = type(self.host.connector)(self.host.state, self.host)
         connector.connect()
-        under: Transport = connector.client.get_transport()  # type: ignore[attr-defined]
+        transport: Transport = connector.client.get_transport()  # type: ignore[attr-defined]
         # the connection lives as long as its client
-        under.mlufleet_client = connector.client  # type: ignore[attr-defined]
-        self.enable_keepalive(under)
-        self.extra_transports.append(under)
-        return under
+        transport.mlufleet_client = connector.client  # type: ignore[attr-defined]
+        self.enable_keepalive(transport)
+        self.extra_transports.append(transport)
+        return transport
 
     @property
     def is_lost(self) -> bool:
-        """Whether one of them has ended: whoever waits on it is not told otherwise."""
-        return not all(
-            under.is_active() for under in (self.first_transport, *self.extra_transports)
-        )
+        """Whether one of the connections has ended: its user may not notice otherwise."""
+        transports = (self.first_transport, *self.extra_transports)
+        return not all(transport.is_active() for transport in transports)
 
     def close(self) -> None:
-        """Of the others; the first is pyinfra's."""
+        """Close the extra connections; the first is pyinfra's."""
         while self.extra_transports:
             self.extra_transports.pop().close()

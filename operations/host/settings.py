@@ -1,4 +1,4 @@
-"""What a host's data says, over the defaults of a dataclass."""
+"""Settings of a host: its data, over the defaults of a dataclass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ T = TypeVar("T")
 
 
 def from_host_data(settings_type: type[T], host: Host) -> T:
-    """:param kind: a dataclass; each field is a key of the data, which has been validated"""
-    settings: Any = settings_type
-    said = {field.name: host.data.get(field.name) for field in fields(settings)}
-    return settings_type(**{name: value for name, value in said.items() if value is not None})
+    """Return settings with the values that a host's data set.
+
+    Args:
+        settings_type: a dataclass whose fields are keys of host data; the data have been validated
+        host: the host
+    """
+    dataclass_type: Any = settings_type
+    values = {field.name: host.data.get(field.name) for field in fields(dataclass_type)}
+    return settings_type(**{name: value for name, value in values.items() if value is not None})

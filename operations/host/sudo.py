@@ -1,9 +1,9 @@
-"""Answers sudo from a file on the host, so that the password is in no command line.
+"""Provides sudo's password from a file on the host, so that no command line contains it.
 
-pyinfra hands a ``_sudo_password`` to the host as an argument of ``env``, where ``ps`` shows it.
-Here it goes through standard input into a file in memory that only the login user can read, and
-pyinfra is given a placeholder. The file lives as long as the connection: the script that made it
-removes it at the end of its input, also when the controller is killed.
+pyinfra would pass `_sudo_password` to the host as an argument of `env`, where `ps` shows it. Here
+it goes through standard input into a file in memory that only the login user can read; pyinfra
+gets a placeholder. The file lives as long as the connection: the script that created it deletes it
+at the end of its input, also if the controller is killed.
 """
 
 from __future__ import annotations
@@ -28,20 +28,26 @@ from operations.host.output import DIRECTIVE_TAG, tag_directives
 from operations.host.scripts import read_script
 from operations.host.sessions import NoSessionError
 
+#: what pyinfra gets as password
 PASSWORD_PLACEHOLDER = "-"
+#: key in a host's connector_data of the channel that keeps the password there
 CHANNEL_KEY = "mlufleet_sudo"
-#: seconds that sudo may take on the host: a directory service that is gone costs it a minute
+#: seconds that sudo may take; an unreachable directory service costs it a minute
 SUDO_TIMEOUT_S = 90
-#: more of them that the controller waits
+#: seconds that the controller waits longer than that
 ANSWER_GRACE_S = 15
-#: bytes that a login's banner and the answer may have
+#: bytes of a login banner and the answer
 MAX_ANSWER_BYTES = 16 << 20
 
 
 def provide_password(host: Host) -> Failure | None:
-    """Put the password of ``sudo_password_file`` (or ``_sudo_password``) on the host and try it.
+    """Put the password of `sudo_password_file` (or `_sudo_password`) on the host, and test it.
 
-    :returns: why sudo will not work; None when it will, or when no password is given
+    Args:
+        host: a connected host
+
+    Returns:
+        Why sudo does not work; None if it does, or if no password is configured.
     """
     password = host.data.get("_sudo_password")
     file = host.data.get("sudo_password_file")
@@ -60,56 +66,59 @@ def provide_password(host: Host) -> Failure | None:
         if channel is None:
             return Failure("SUDO", "a password for sudo needs an SSH connection")
         channel.sendall(f"{password}\n".encode())
-        folder, how, refused = _read_answer(channel)
+        folder, how, refusal = _read_answer(channel)
     except NoSessionError as error:
         return Failure("MAX_SESSIONS", str(error))
-    except Exception as error:  # it would end the run of every host
-        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception as error:  # must not end the run of other hosts
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         if wait_until_lost(host):
-            return Failure("CONNECTION_LOST", f"where sudo is tried: {said}")
-        folder, how, refused = "", "", Failure("SUDO", said)
-    if refused:
+            return Failure("CONNECTION_LOST", f"while sudo was tested: {reason}")
+        folder, how, refusal = "", "", Failure("SUDO", reason)
+    if refusal:
         if channel is not None:
             channel.close()
-        return refused
+        return refusal
     host.connector_data[TERMINAL_KEY] = how == "terminal"
     host.data._sudo_password = PASSWORD_PLACEHOLDER
-    # pyinfra looks its own askpass script up here, by temp folder, and removes it at the end
-    place = host.get_temp_dir_config()  # type: ignore[no-untyped-call]
-    host.connector_data[f"sudo_askpass_path__{place}"] = f"{folder}/cat"
+    # where pyinfra looks up its own askpass script, which it removes at the end
+    temporary = host.get_temp_dir_config()  # type: ignore[no-untyped-call]
+    host.connector_data[f"sudo_askpass_path__{temporary}"] = f"{folder}/cat"
     host.connector_data[PROMPT_KEY] = f"{folder}/answer"
     host.connector_data[CHANNEL_KEY] = channel
     return None
 
 
 def _read_answer(channel: Channel) -> tuple[str, str, Failure | None]:
-    """(folder of the answer, whether sudo gets a terminal, why it refuses)."""
-    said, word = b"", f"@@askpass.{DIRECTIVE_TAG} ".encode()
+    """Folder of the password, "terminal" if sudo needs one, and why sudo refuses."""
+    answer, word = b"", f"@@askpass.{DIRECTIVE_TAG} ".encode()
     end = time.monotonic() + SUDO_TIMEOUT_S + ANSWER_GRACE_S
-    while word not in said or not said.endswith(b"\n"):
+    while word not in answer or not answer.endswith(b"\n"):
         channel.settimeout(max(0.1, end - time.monotonic()))
         try:
             block = channel.recv(65536)
         except TimeoutError:
-            limit_s = SUDO_TIMEOUT_S + ANSWER_GRACE_S
-            late = f"the host does not say within {limit_s} s whether sudo works"
-            return "", "", Failure("SUDO", late)
+            limit = SUDO_TIMEOUT_S + ANSWER_GRACE_S
+            return "", "", Failure("SUDO", f"no answer within {limit} s whether sudo works")
         if not block:
             return "", "", Failure("SUDO", "the login shell does not take the password")
-        said += block
-        if len(said) > MAX_ANSWER_BYTES or time.monotonic() > end:
-            return "", "", Failure("SUDO", "the host prints without end where sudo is tried")
-    line = said[said.index(word) :].decode(errors="replace").partition("\n")[0]
+        answer += block
+        if len(answer) > MAX_ANSWER_BYTES or time.monotonic() > end:
+            return "", "", Failure("SUDO", "the host prints without end while sudo is tested")
+    line = answer[answer.index(word) :].decode(errors="replace").partition("\n")[0]
     try:
-        _, folder, how, code, why = line.split(" ")
-        sentence = base64.b64decode(why).decode(errors="replace").strip()
+        _, folder, how, code, reason = line.split(" ")
+        sentence = base64.b64decode(reason).decode(errors="replace").strip()
     except ValueError:
         return "", "", Failure("SUDO", f"the host's answer is not understood: {line[:200]}")
     return folder, how, Failure(code, sentence) if code in FAILURE_TABLE else None
 
 
 def remove_password(host: Host) -> None:
-    """Take the password off the host again."""
+    """Delete the password from a host.
+
+    Args:
+        host: a host that may have it
+    """
     channel = host.connector_data.pop(CHANNEL_KEY, None)
     if channel is None:
         return
@@ -119,5 +128,5 @@ def remove_password(host: Host) -> None:
         with suppress(OSError, EOFError, SSHException):
             channel.settimeout(10)
             channel.shutdown_write()
-            channel.recv(1)  # the end of its output: the files are gone
+            channel.recv(1)  # its end: the files are deleted
     channel.close()

@@ -1,4 +1,4 @@
-"""A command as it goes over the wire: one text that every login shell gives to a POSIX shell."""
+"""Commands as they are sent: one text that every login shell passes to a POSIX shell unchanged."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from typing import Any
 
 from operations.host.scripts import read_script
 
-#: what some shell reads between single quotes (csh: line ends and `!`, fish: backslashes), or the
-#: POSIX shell between the double quotes within those
-ESCAPES = {ord(each): f"\\0{ord(each):03o}" for each in "\n!'\"$`\\"}
+#: characters that some shell interprets between single quotes (csh: line ends and `!`, fish:
+#: backslashes), or a POSIX shell between the double quotes within those
+ESCAPES = {ord(character): f"\\0{ord(character):03o}" for character in "\n!'\"$`\\"}
 
-#: bytes; Linux gives a program no argument of more than 131,072 of them, and what is shorter
-#: is written out, as unpacking costs two programs
+#: bytes from which a command is compressed: Linux limits an argument to 131,072 bytes, and
+#: unpacking costs two processes
 MAX_ARGUMENT_BYTES = 90_000
-#: how pyinfra's commands begin that are given to sudo
+#: how commands of pyinfra begin that use sudo
 SUDO_PREFIXES = ("sudo ", "env SUDO_ASKPASS=")
 
 
 def quote_for_any_shell(command: str) -> str:
-    """A script for whatever login shell there is, in the surrounding that all scripts have."""
+    """Return a command line that runs a script in a POSIX shell, whatever the login shell is.
+
+    Args:
+        command: the script; it gets the environment that all scripts have
+    """
     script = read_script("env") + command
     written = f'printf %b "{script.translate(ESCAPES)}"'
     if len(written.encode()) > MAX_ARGUMENT_BYTES:
@@ -32,14 +36,20 @@ def quote_for_any_shell(command: str) -> str:
 
 
 def run_in_terminal(command: str) -> str:
-    """A command with a terminal of its own, its input and output untouched."""
+    """Return a command that runs in a terminal of its own, with its input and output unchanged.
+
+    Args:
+        command: for a POSIX shell
+    """
     return f"{read_script('terminal')}terminal {shlex.quote(command)}"
 
 
 def wrap_exec_for_any_shell(execute: Any, complete: Callable[[str], str]) -> Any:
-    """pyinfra's way to run a command, for any login shell.
+    """Return paramiko's `exec_command` for any login shell.
 
-    :param complete: adds to the command what the host needs
+    Args:
+        execute: the original method
+        complete: adds to the command what the host needs
     """
 
     def run(command: str, *arguments: Any, **named: Any) -> Any:

@@ -1,4 +1,4 @@
-"""aria2c on one host, led over its own SSH channel: it lives as long as that is open."""
+"""aria2c on one host, controlled over an SSH channel of its own: it runs while that is open."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from gevent.event import Event
 from paramiko import SSHException
 from pyinfra.api import Host
 
-from operations.host import connection, events
+from operations.host import connection
+from operations.host.context import run_context
 from operations.host.output import decode_lines
 from operations.host.scripts import script_command
 from operations.transfer.ssh_stream import TransferProgress
 
-#: one network, one file, nothing that outlives it
+#: one network, one file, nothing that outlives the process
 ARIA2_OPTIONS = (
     "--no-conf",
     "--enable-color=false",
@@ -38,14 +39,18 @@ ARIA2_OPTIONS = (
     "--follow-torrent=false",
     "--check-integrity=true",
 )
-#: seconds in which the first bytes have to come, and in which others have to follow
-START_TIMEOUT_S, STALL_TIMEOUT_S = 30, 20
-#: bytes a second, over so many seconds, that are too few to stay
-MIN_RATE_BYTES_S, RATE_WINDOW_S = 1 << 20, 40
-#: seconds that a host gives to others at most, from the start of its swarm client
+#: seconds in which the first bytes have to arrive
+START_TIMEOUT_S = 30
+#: seconds in which more bytes have to arrive afterwards
+STALL_TIMEOUT_S = 20
+#: bytes per second below which a host leaves the swarm
+MIN_RATE_BYTES_S = 1 << 20
+#: seconds over which the rate is measured
+RATE_WINDOW_S = 40
+#: seconds that aria2c runs on a host at most
 MAX_DURATION_S = 6 * 3600
 PROGRESS_PATTERN = re.compile(r"\[#\w+ (\d{1,18})B/(\d{1,18})B")
-#: what says nothing of why it ends; a file that is not there yet has a wrong checksum, too
+#: lines that do not explain why aria2c ended; a file that does not exist yet fails its checksum
 NOISE_PATTERN = re.compile(r"^FILE:|^\*\*\*|Checksum error detected")
 
 
@@ -54,12 +59,31 @@ class LeftSwarm(Exception):
 
 
 class Aria2Peer:
-    """:raises Stranded: the host cannot be in a swarm"""
+    """A host's aria2c, which fills a partial file and serves it to other hosts.
+
+    Attributes:
+        is_complete: whether the host has the complete file
+    """
 
     def __init__(
         self, host: Host, part: str, client: str, ports: str, rate: int, controller: str, port: int
     ) -> None:
+        """Start aria2c.
+
+        Args:
+            host: the host that it runs on
+            part: name of the partial file
+            client: path of aria2c on the host
+            ports: range of TCP ports that it may listen on
+            rate: MiB/s that it may receive, and send; 0 for no limit
+            controller: IPv4 address of the controller; "" for the one that SSH_CONNECTION has
+            port: TCP port of the tracker
+
+        Raises:
+            OSError, EOFError, SSHException: the connection is lost
+        """
         self.rate, self.is_complete = rate, False
+        self._stop = run_context(host).stop
         self._received_bytes, self._messages, self._changed = 0, deque[str](maxlen=5), Event()
         self._has_ended = self._is_checking = False
         self._addresses: tuple[str, str] | None = None
@@ -87,15 +111,15 @@ class Aria2Peer:
         self._changed.set()
 
     def _parse_line(self, line: str) -> None:
-        found = PROGRESS_PATTERN.search(line)
+        progress = PROGRESS_PATTERN.search(line)
         if line.startswith("address ") and len(line.split()) == 3:
             _, own, controller = line.split()
             self._addresses = (own, controller)
         elif " SEED(" in line:
             self.is_complete, self._is_checking = True, False
-        elif found:
+        elif progress:
             self._is_checking = "[Checksum:" in line
-            self._received_bytes = int(found[1])
+            self._received_bytes = int(progress[1])
         elif line.strip("-=") and not NOISE_PATTERN.search(line):
             self._messages.append(line)
         else:
@@ -103,68 +127,84 @@ class Aria2Peer:
         self._changed.set()
 
     def wait_for_addresses(self) -> tuple[str, str]:
-        """The host's own address and the controller's, as the host sees them."""
+        """Return the addresses of the host and of the controller, as the host sees them.
+
+        Raises:
+            LeftSwarm: it does not print them, or they are not IPv4 addresses
+        """
         end = time.monotonic() + START_TIMEOUT_S
         while self._addresses is None and not self._has_ended and time.monotonic() < end:
             self._wait_for_output()
         if self._addresses is None:
             raise LeftSwarm(self._last_messages())
-        for one in self._addresses:
+        for address in self._addresses:
             try:
-                ipaddress.IPv4Address(one)
+                ipaddress.IPv4Address(address)
             except ValueError:
-                raise LeftSwarm(f"{one[:60]} is no IPv4 address, and a swarm needs one") from None
+                raise LeftSwarm(
+                    f"{address[:60]} is not an IPv4 address, which a swarm needs"
+                ) from None
         return self._addresses
 
     def send_torrent(self, torrent: bytes) -> None:
+        """Let the host join the swarm.
+
+        Args:
+            torrent: the torrent of the file
+        """
         self.channel.sendall(base64.b64encode(torrent) + b"\n")
 
     def wait_until_complete(self, progress: TransferProgress, there: int, size: int) -> None:
-        """Until the file is whole.
+        """Wait until the file is complete.
 
-        :param there: bytes of it that were there, right or wrong
+        Args:
+            progress: counts what arrives
+            there: bytes of the partial file that were there before, correct or not
+            size: bytes of the complete file
 
-        :raises Stranded: it does not become so, or too slowly
+        Raises:
+            LeftSwarm: it does not arrive, or too slowly
         """
-        floor = min(MIN_RATE_BYTES_S, self.rate << 18) if self.rate else MIN_RATE_BYTES_S
-        started = begin = moved = time.monotonic()
+        min_rate = min(MIN_RATE_BYTES_S, self.rate << 18) if self.rate else MIN_RATE_BYTES_S
+        started = begin = last_change = time.monotonic()
+        # what aria2c counts first has been on the host before
         first: int | None = None if there else 0
-        at, past = 0, deque[tuple[float, int]]()
+        counted, history = 0, deque[tuple[float, int]]()
         while not self.is_complete:
             if self._has_ended:
                 raise LeftSwarm(self._last_messages())
-            if events.stop_requested():
+            if self._stop.requested:
                 raise LeftSwarm("the run is stopped")
             self._wait_for_output()
             now = time.monotonic()
             if now - started > MAX_DURATION_S:
-                raise LeftSwarm(f"it has not ended within {MAX_DURATION_S // 3600} h")
+                raise LeftSwarm(f"not complete within {MAX_DURATION_S // 3600} h")
             if self._is_checking:
-                begin = moved = now
+                begin = last_change = now
                 continue
             first = self._received_bytes if first is None and self._received_bytes else first
-            if self._received_bytes > at:
-                progress.swarmed += self._received_bytes - max(at, first or 0)
-                at, moved = self._received_bytes, now
-            got = at - (first or 0)
-            if got:
-                past.append((now, at))
-            while past and past[0][0] < now - RATE_WINDOW_S:
-                past.popleft()
-            if not got and now - begin > START_TIMEOUT_S:
+            if self._received_bytes > counted:
+                progress.swarmed += self._received_bytes - max(counted, first or 0)
+                counted, last_change = self._received_bytes, now
+            received = counted - (first or 0)
+            if received:
+                history.append((now, counted))
+            while history and history[0][0] < now - RATE_WINDOW_S:
+                history.popleft()
+            if not received and now - begin > START_TIMEOUT_S:
                 raise LeftSwarm(
-                    f"nothing came in {START_TIMEOUT_S} s: "
-                    f"is {self._controller_address()} reachable from it?"
+                    f"nothing came in {START_TIMEOUT_S} s: is {self._controller_address()} "
+                    "reachable from it?"
                 )
-            if got and now - moved > STALL_TIMEOUT_S:
+            if received and now - last_change > STALL_TIMEOUT_S:
                 raise LeftSwarm(f"nothing came for {STALL_TIMEOUT_S} s")
-            span = now - past[0][0] if past else 0
-            if span > RATE_WINDOW_S * 0.9 and (rate := (at - past[0][1]) / span) < floor:
+            span = now - history[0][0] if history else 0
+            if span > RATE_WINDOW_S * 0.9 and (rate := (counted - history[0][1]) / span) < min_rate:
                 raise LeftSwarm(f"{rate / 1e6:.1f} MB/s over {span:.0f} s is too slow")
-        progress.swarmed += size - max(at, first or 0)
+        progress.swarmed += size - max(counted, first or 0)
 
     def close(self) -> None:
-        """Enough: the host's aria2c ends with its channel."""
+        """End aria2c on the host, which ends with its channel."""
         with suppress(OSError, EOFError, SSHException):
             self.channel.close()
 

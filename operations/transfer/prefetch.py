@@ -1,65 +1,96 @@
-"""Big files on their way to a host while its first stages work.
+"""Transfer of large files while the first stages of a host are still at work.
 
-A greenlet of the host's own fills their partial files, exactly as their stage would. The stage
-waits for one that is on its way and takes over one that is not, so nobody sends a file twice at
-once. What goes wrong here is no failure: the stage tries it itself, and tells.
+A greenlet per host fills the partial files, exactly as their stages would. A stage waits for an
+upload that is running and takes over one that is not, so that no file is sent twice at once. A
+problem here does not fail the host: the stage transfers the file itself, and reports its problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
 from pyinfra import logger
 from pyinfra.api import Host, operation
 from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State
 from typing_extensions import override
 
-from operations.host import events, limits
-from operations.host.failures import isolate_failures
-from operations.transfer import ssh_stream
+from fleet.errors import Failure
+from operations.host.command import HostCommand
+from operations.host.context import RunContext, run_context
 
-if TYPE_CHECKING:
-    from operations.stages import HostPlan
-    from operations.transfer.upload import Upload
-
-#: seconds after which it is asked again whether a file moves, or only waits for a place
+#: seconds between two checks whether an upload runs or only waits for a slot
 POLL_INTERVAL_S = 0.5
-#: seconds that the block which is being sent may still take
+#: seconds that a block that is being sent may still take after a request to stop
 STOP_GRACE_S = 3
 
 
-class PrefetchJob:
-    """The files of one host, one after the other.
+class PartialUpload(Protocol):
+    """An upload whose partial files can be filled before its stage.
 
-    :param uploads: in the order in which stages want them
+    Attributes:
+        title: what the operator reads
+        upload_id: tells the uploads of a host apart
+        completed_parts: names of the partial files that are complete
     """
 
-    def __init__(self, host: Host, uploads: list[Upload], arguments: Any) -> None:
+    title: str
+    upload_id: str
+    completed_parts: set[str]
+
+    def fill_parts(
+        self, host: Host, arguments: dict[str, Any], is_cancelled: Callable[[], bool]
+    ) -> list[str]:
+        """Fill the partial files; return the reasons if one is not complete."""
+
+
+class PrefetchJob:
+    """The transfer of one host's files, one after the other.
+
+    Attributes:
+        current: the upload that is being filled
+        completed: upload id -> set once nothing is left to prefetch of it
+    """
+
+    def __init__(
+        self, host: Host, uploads: Sequence[PartialUpload], arguments: dict[str, Any]
+    ) -> None:
+        """Prepare a job.
+
+        Args:
+            host: the host that receives the files
+            uploads: what to transfer, in the order in which stages need it
+            arguments: pyinfra's connector arguments
+        """
         self.host, self.uploads, self.arguments = host, uploads, arguments
-        self.current: Upload | None = None
+        self.current: PartialUpload | None = None
         self.completed = {upload.upload_id: Event() for upload in uploads}
-        self.greenlet: gevent.Greenlet | None = None
+        self._context = run_context(host)
+        self._greenlet: gevent.Greenlet | None = None
+        self._is_stopping = False
 
     def start(self) -> None:
-        self.greenlet = gevent.spawn(self._run)
+        """Begin, or continue after :meth:`stop`."""
+        self._is_stopping = False
+        self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
         try:
             for upload in self.uploads:
-                landed = self.completed[upload.upload_id]
-                if landed.is_set():
+                completed = self.completed[upload.upload_id]
+                if completed.is_set():
                     continue
-                if events.stop_requested():
+                if self._context.stop.requested:
                     return
                 self.current = upload
-                if why := upload.fill_parts(self.host, self.arguments):
-                    raise ValueError(why[-1])
-                landed.set()
+                if problem := upload.fill_parts(
+                    self.host, self.arguments, lambda: self._is_stopping
+                ):
+                    raise ValueError(problem[-1])
+                completed.set()
         except Exception as error:
             title = self.current.title if self.current else ""
             logger.info(f"{self.host.print_prefix}{title}: left to its stage: {error}")
@@ -67,110 +98,162 @@ class PrefetchJob:
             self.current = None
 
     def stop(self, block: bool = True) -> None:
-        flying = self.greenlet
-        if flying and not flying.dead:
+        """Stop the transfer.
+
+        Args:
+            block: whether to wait until it has stopped
+        """
+        greenlet = self._greenlet
+        if greenlet and not greenlet.dead:
+            self._is_stopping = True
             if block:
-                _stop_greenlet(flying)
+                self._end(greenlet)
             else:
-                gevent.spawn(_stop_greenlet, flying)
+                gevent.spawn(self._end, greenlet)
+
+    def _end(self, greenlet: gevent.Greenlet) -> None:
+        """Let a running transfer finish its block; kill a greenlet that only waits for a slot."""
+        if greenlet not in self._context.limits.waiting:
+            greenlet.join(STOP_GRACE_S)
+        greenlet.kill()
 
     @property
     def is_active(self) -> bool:
-        """Whether it is under way, or nothing is left of it."""
-        flying = self.greenlet is not None and not self.greenlet.dead
-        return flying or all(landed.is_set() for landed in self.completed.values())
+        """Whether the transfer runs, or nothing is left to transfer."""
+        running = self._greenlet is not None and not self._greenlet.dead
+        return running or all(completed.is_set() for completed in self.completed.values())
 
-    def wait_for(self, kind: str) -> set[str]:
-        """Partial files of an upload that are whole, once nobody else fills them."""
-        upload = next((one for one in self.uploads if one.upload_id == kind), None)
-        if upload is None or self.greenlet is None:
+    def wait_for(self, upload_id: str) -> set[str]:
+        """Wait for an upload that is being filled; stop one that only waits for its turn.
+
+        Args:
+            upload_id: the upload that its stage is about to transfer
+
+        Returns:
+            Names of its partial files that are complete.
+        """
+        upload = next((each for each in self.uploads if each.upload_id == upload_id), None)
+        if upload is None or self._greenlet is None:
             return set()
-        landed = self.completed[kind]
-        while not self.greenlet.dead and not landed.wait(POLL_INTERVAL_S):
-            if self.current is not upload or self.greenlet in limits.waiting:
+        completed = self.completed[upload_id]
+        while not self._greenlet.dead and not completed.wait(POLL_INTERVAL_S):
+            if self.current is not upload or self._greenlet in self._context.limits.waiting:
                 self.stop()
-        landed.set()  # whatever is missing is the stage's by now
+        completed.set()  # the stage transfers whatever is missing
         return upload.completed_parts
 
 
-def _stop_greenlet(greenlet: gevent.Greenlet) -> None:
-    """One that is sending ends by itself; what it waits for else is not waited for."""
-    ssh_stream.stopping.add(greenlet)
-    if greenlet not in limits.waiting:
-        greenlet.join(STOP_GRACE_S)
-    greenlet.kill()
+class Prefetches:
+    """The prefetch jobs of a run. A failed host's job ends; a request to stop ends all of them."""
 
+    def __init__(self, context: RunContext) -> None:
+        """Listen to the run.
 
-#: by host
-flights: dict[str, PrefetchJob] = {}
+        Args:
+            context: of the run
+        """
+        self._jobs: dict[str, PrefetchJob] = {}
+        context.events.listeners.append(self._on_event)
+        context.stop.callbacks.append(self._on_stop)
 
+    def __contains__(self, host_name: str) -> bool:
+        return host_name in self._jobs
 
-@contextmanager
-def take_over(host: Host, kind: str) -> Iterator[set[str]]:
-    """An upload is its stage's; what comes after it is on its way again afterwards.
+    def add(self, job: PrefetchJob) -> None:
+        """Start a job.
 
-    :returns: partial files of it that this run has filled before
-    """
-    flight = flights.get(host.name)
-    yield flight.wait_for(kind) if flight else set()
-    _restart(host, flight)
-
-
-@contextmanager
-def paused(host: Host) -> Iterator[None]:
-    """Nothing is on its way while the host goes down; what was goes on afterwards."""
-    flight = flights.get(host.name)
-    if flight:
-        flight.stop()
-    yield
-    _restart(host, flight)
-
-
-def _restart(host: Host, job: PrefetchJob | None) -> None:
-    if job and flights.get(host.name) is job and not job.is_active:
+        Args:
+            job: of a host that has none yet
+        """
+        self._jobs[job.host.name] = job
         job.start()
 
+    def end(self, host_name: str, block: bool = True) -> None:
+        """End a host's prefetch for good.
 
-def stop_prefetch(host: str, block: bool = True) -> None:
-    """A host's part in this run is over."""
-    if flight := flights.pop(host, None):
-        flight.stop(block)
+        Args:
+            host_name: a host whose part in the run is over
+            block: whether to wait until the transfer has stopped
+        """
+        if job := self._jobs.pop(host_name, None):
+            job.stop(block)
+
+    @contextmanager
+    def take_over(self, host: Host, upload_id: str) -> Iterator[set[str]]:
+        """Leave an upload to its stage; the prefetch of later ones continues afterwards.
+
+        Args:
+            host: the host that receives the files
+            upload_id: the upload that its stage is about to transfer
+
+        Yields:
+            Names of its partial files that are complete.
+        """
+        job = self._jobs.get(host.name)
+        yield job.wait_for(upload_id) if job else set()
+        self._restart(host, job)
+
+    @contextmanager
+    def paused(self, host: Host) -> Iterator[None]:
+        """Transfer nothing while a host reboots.
+
+        Args:
+            host: the host that reboots
+        """
+        job = self._jobs.get(host.name)
+        if job:
+            job.stop()
+        yield
+        self._restart(host, job)
+
+    def _restart(self, host: Host, job: PrefetchJob | None) -> None:
+        if job and self._jobs.get(host.name) is job and not job.is_active:
+            job.start()
+
+    def _on_event(self, host_name: str, kind: str, fields: dict[str, Any]) -> None:
+        if kind == "failed":
+            self.end(host_name)
+
+    def _on_stop(self) -> None:
+        for job in self._jobs.values():
+            job.stop(block=False)
 
 
-def _on_event(host: str, kind: str, event: dict[str, Any]) -> None:
-    if kind == "failed":
-        stop_prefetch(host)
+def prefetches(host: Host) -> Prefetches:
+    """Return the prefetch jobs of the run that a host belongs to."""
+    return run_context(host).service(Prefetches)
 
 
-def _on_stop() -> None:
-    for flight in flights.values():
-        flight.stop(block=False)
+class StartPrefetch(HostCommand):
+    """Starts the transfer of files that later stages need."""
 
+    def __init__(
+        self, planned: Sequence[PartialUpload], select: Callable[[Host], Sequence[PartialUpload]]
+    ) -> None:
+        """Prepare the command.
 
-events.listeners.append(_on_event)
-events.halting.append(_on_stop)
-
-
-class StartPrefetch(PyinfraCommand):
-    def __init__(self, look: HostPlan) -> None:
-        super().__init__()
-        self.look = look
+        Args:
+            planned: uploads that the host needed when it was assessed
+            select: returns what it still needs: a job of a killed run may have ended meanwhile
+        """
+        super().__init__(", ".join(upload.title for upload in planned))
+        self.select = select
 
     @override
-    def __repr__(self) -> str:
-        return f"Begin({', '.join(upload.title for upload in self.look.prefetchable)})"
-
-    @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        # what a killed run had left at work has ended by now, and may have loaded the image
-        if uploads := self.look.reassess(host).prefetchable:
-            flight = flights[host.name] = PrefetchJob(host, uploads, connector_arguments)
-            flight.start()
-        return True
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        if uploads := self.select(host):
+            prefetches(host).add(PrefetchJob(host, uploads, arguments))
+        return None
 
 
 @operation()
-def started(look: HostPlan) -> Generator[PyinfraCommand, None, None]:
-    """What later stages want is on its way."""
-    yield StartPrefetch(look)
+def started(
+    planned: Sequence[PartialUpload], select: Callable[[Host], Sequence[PartialUpload]]
+) -> Generator[PyinfraCommand, None, None]:
+    """Files that later stages need are being transferred.
+
+    Args:
+        planned: uploads that the host needed when it was assessed
+        select: returns what a host still needs
+    """
+    yield StartPrefetch(planned, select)

@@ -1,14 +1,13 @@
-"""Bytes of a file over a host's own connection, with a sign of life now and then."""
+"""Writes parts of a file over a host's own SSH connection, and reports the progress."""
 
 from __future__ import annotations
 
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from weakref import WeakSet
 
 import gevent
 from paramiko import Channel
@@ -16,89 +15,126 @@ from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.checksum.chunks import CHUNK_BYTES
-from operations.host import connection, events
+from operations.host import connection
+from operations.host.context import RunContext, run_context
 
-#: bytes that are read here at once, and written there
+#: bytes that are read here, and written there, at a time
 BLOCK_BYTES = 1 << 20
-#: bytes of what a host says of a failure, of all that is read for it
-ERROR_BYTES, MAX_STDERR_BYTES = 4096, 16 << 20
-#: seconds in which a host has to take something: one that is only slow takes a little
+#: bytes of an error message that are kept
+ERROR_BYTES = 4096
+#: bytes of standard error that are read for it
+MAX_STDERR_BYTES = 16 << 20
+#: seconds after which a host that accepts nothing is given up; a slow one accepts a little
 STALL_TIMEOUT_S = 600
-#: seconds between two signs of life
+#: seconds between two progress reports
 PROGRESS_INTERVAL_S = 10
-#: greenlets that are to end: between two blocks, as half a packet would spoil the connection for
-#: whoever else uses it
-stopping: WeakSet[gevent.Greenlet] = WeakSet()
 
 
 class TransferProgress:
-    """What an upload has brought, and has to bring, in bytes: sent from here, found on the host
-    already, and given by the swarm."""
+    """How far an upload is, in bytes.
+
+    Attributes:
+        total: bytes of all its files
+        sent: bytes that the controller sent over SSH
+        resumed: bytes that were on the host already
+        swarmed: bytes that came by the swarm
+    """
 
     def __init__(self, total: int) -> None:
+        """Begin with nothing transferred.
+
+        Args:
+            total: bytes of all its files
+        """
         self.total, self.sent, self.resumed, self.swarmed = total, 0, 0, 0
 
     @property
     def transferred(self) -> int:
+        """Bytes that were transferred by this run."""
         return self.sent + self.swarmed
 
     def describe(self, seconds: float, transferred: int) -> str:
-        """For the operator. :param moved: in the last so many seconds"""
+        """Return one line about the state, the rate and the time left.
+
+        Args:
+            seconds: length of the last interval
+            transferred: bytes transferred in it
+        """
         rate = transferred / seconds
         done = self.transferred + self.resumed
-        left = f"{max(self.total - done, 0) / rate:.0f} s left" if rate else "nothing moves"
+        left = f"{max(self.total - done, 0) / rate:.0f} s left" if rate else "stalled"
         return f"{done / 1e6:,.0f} of {self.total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, {left}"
 
     @contextmanager
     def report_progress(self, host: Host, title: str) -> Iterator[None]:
-        def tell() -> None:
+        """Log the progress every few seconds while the context is active.
+
+        Args:
+            host: the host that receives the files
+            title: of the upload
+        """
+
+        def report() -> None:
             while True:
                 before, began = self.transferred, time.monotonic()
                 gevent.sleep(PROGRESS_INTERVAL_S)
                 line = self.describe(time.monotonic() - began, self.transferred - before)
                 logger.info(f"{host.print_prefix}  … {title}: {line}")
 
-        telling = gevent.spawn(tell)
+        reporter = gevent.spawn(report)
         try:
-            with together.track(host.name, self):
+            with run_context(host).service(AggregateProgress).track(host.name, self):
                 yield
         finally:
-            telling.kill()
+            reporter.kill()
 
 
 class AggregateProgress:
-    """What all hosts get at a time, told where that is more than one."""
+    """The progress of all hosts of a run together; reported while more than one receives files."""
 
-    def __init__(self) -> None:
-        #: since there was none: what has come already counts as long as something comes
-        self.transfers: list[TransferProgress] = []
-        self.hosts = Counter[str]()
-        self.reporter: gevent.Greenlet | None = None
+    def __init__(self, context: RunContext) -> None:
+        """Begin without transfers.
+
+        Args:
+            context: of the run
+        """
+        self._events = context.events
+        # finished transfers count as long as another one runs
+        self._transfers: list[TransferProgress] = []
+        self._hosts = Counter[str]()
+        self._reporter: gevent.Greenlet | None = None
 
     @contextmanager
-    def track(self, host: str, transfer: TransferProgress) -> Iterator[None]:
-        if transfer not in self.transfers:  # one that a swarm left is told of again
-            self.transfers.append(transfer)
-        self.hosts[host] += 1
-        if self.reporter is None and len(self.hosts) > 1:
-            self.reporter = gevent.spawn(self._report)
+    def track(self, host_name: str, transfer: TransferProgress) -> Iterator[None]:
+        """Count a transfer while the context is active.
+
+        Args:
+            host_name: the host that receives the files
+            transfer: its progress
+        """
+        if transfer not in self._transfers:  # one that left a swarm is tracked again
+            self._transfers.append(transfer)
+        self._hosts[host_name] += 1
+        if self._reporter is None and len(self._hosts) > 1:
+            self._reporter = gevent.spawn(self._report)
         try:
             yield
         finally:
-            self.hosts[host] -= 1
-            self.hosts += Counter()  # without those that get nothing more
-            if not self.hosts:
-                self.transfers.clear()
-                if telling := self.reporter:
-                    self.reporter = None
-                    telling.kill()
-                    events.emit("", "progress", hosts=0, line="")
+            self._hosts[host_name] -= 1
+            self._hosts += Counter()  # drops hosts that receive nothing more
+            if not self._hosts:
+                self._transfers.clear()
+                if reporter := self._reporter:
+                    self._reporter = None
+                    reporter.kill()
+                    self._events.emit("", "progress", hosts=0, line="")
 
     def combine(self) -> TransferProgress:
-        found = TransferProgress(sum(meter.total for meter in self.transfers))
-        found.sent = sum(meter.transferred for meter in self.transfers)
-        found.resumed = sum(meter.resumed for meter in self.transfers)
-        return found
+        """Return the sum of all transfers."""
+        total = TransferProgress(sum(each.total for each in self._transfers))
+        total.sent = sum(each.transferred for each in self._transfers)
+        total.resumed = sum(each.resumed for each in self._transfers)
+        return total
 
     def _report(self) -> None:
         while True:
@@ -106,34 +142,48 @@ class AggregateProgress:
             gevent.sleep(PROGRESS_INTERVAL_S)
             now = self.combine()
             line = now.describe(time.monotonic() - began, now.transferred - before)
-            logger.info(f"in all, {len(self.hosts)} hosts: {line}")
-            events.emit("", "progress", hosts=len(self.hosts), line=line)
-
-
-together = AggregateProgress()
+            logger.info(f"in all, {len(self._hosts)} hosts: {line}")
+            self._events.emit("", "progress", hosts=len(self._hosts), line=line)
 
 
 def _read_error(channel: Channel) -> bytes:
-    """The end of what was said on standard error, after whatever a login shell prints there."""
-    said, read = b"", 0
+    """The end of standard error, behind whatever a login shell prints there."""
+    error, read = b"", 0
     channel.settimeout(STALL_TIMEOUT_S)
     with suppress(TimeoutError):
         while read < MAX_STDERR_BYTES and (block := channel.recv_stderr(BLOCK_BYTES)):
-            said, read = (said + block)[-ERROR_BYTES:], read + len(block)
-    return said
+            error, read = (error + block)[-ERROR_BYTES:], read + len(block)
+    return error
 
 
 def write_ranges(
-    host: Host, local: Path, dest: str, ranges: list[tuple[int, int]], progress: TransferProgress
+    host: Host,
+    local: Path,
+    dest: str,
+    ranges: list[tuple[int, int]],
+    progress: TransferProgress,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> list[str]:
-    """Write these parts of a file, as the login user; what else is in it stays.
+    """Write parts of a file as the login user; other parts of the destination stay.
 
-    A writer of a connection that is lost may still run there: it writes the same bytes to the
-    same places.
+    A writer of a lost connection may still run on the host. It writes the same bytes to the same
+    places.
 
-    :param gaps: (begin, end) in bytes; each begins with a piece
-    :returns: what the host says of a failure; nothing when there is none
-    :raises OSError, EOFError, SSHException: the connection was lost
+    Args:
+        host: the host that receives them
+        local: the file on the controller
+        dest: path of the partial file on the host
+        ranges: (begin, end) in bytes; each begins at a chunk
+        progress: counts what is sent
+        is_cancelled: asked between two blocks; half a packet would damage the connection for its
+            other users
+
+    Returns:
+        The host's error message; empty on success.
+
+    Raises:
+        OSError, EOFError, SSHException: the connection was lost
+        GreenletExit: it was cancelled
     """
     for begin, end in ranges:
         seek = begin // CHUNK_BYTES * (CHUNK_BYTES // BLOCK_BYTES)
@@ -144,31 +194,46 @@ def write_ranges(
         if channel is None:  # not SSH
             progress.sent += local.stat().st_size
             return [] if host.put_file(str(local), dest) else ["it could not be put there"]
-        # one buffer for all of it: memory that is new for every block has to be cleared first, and
-        # of bytes, paramiko copies all that is left for every packet
-        buffer = memoryview(bytearray(BLOCK_BYTES))
-        with channel, local.open("rb", buffering=0) as content:
-            content.seek(begin)
-            try:
-                left = end - begin
-                while size := content.readinto(buffer[: min(BLOCK_BYTES, left)]):
-                    if gevent.getcurrent() in stopping:
-                        raise gevent.GreenletExit
-                    with gevent.Timeout(STALL_TIMEOUT_S, TimeoutError):
-                        channel.sendall(buffer[:size])  # type: ignore[arg-type]
-                    left -= size
-                    progress.sent += size
-                channel.shutdown_write()
-            except TimeoutError:
-                return [f"the host took nothing for {STALL_TIMEOUT_S} s"]
-            except OSError:  # the other end may stop before the end, and says why
-                pass
+        with channel:
+            if problem := _copy(channel, local, (begin, end), progress, is_cancelled):
+                return [problem]
             if not channel.status_event.wait(STALL_TIMEOUT_S):
-                return [f"the host did not end it within {STALL_TIMEOUT_S} s"]
+                return [f"the host did not finish writing within {STALL_TIMEOUT_S} s"]
             status = channel.recv_exit_status()
-            said = b"" if status == 0 else _read_error(channel)
+            error = b"" if status == 0 else _read_error(channel)
         if connection.is_lost(host) or status < 0:
             raise ConnectionResetError("the connection is gone")
         if status:
-            return [*said.decode(errors="replace").splitlines(), f"dd ended with status {status}"]
+            return [*error.decode(errors="replace").splitlines(), f"dd ended with status {status}"]
     return []
+
+
+def _copy(
+    channel: Channel,
+    local: Path,
+    span: tuple[int, int],
+    progress: TransferProgress,
+    is_cancelled: Callable[[], bool],
+) -> str:
+    """Send one range of a file; return what is wrong if the host accepts nothing any more."""
+    # one buffer for all of it: fresh memory would be cleared for every block, and of bytes objects
+    # paramiko copies the whole rest for every packet
+    buffer = memoryview(bytearray(BLOCK_BYTES))
+    begin, end = span
+    with local.open("rb", buffering=0) as content:
+        content.seek(begin)
+        left = end - begin
+        try:
+            while size := content.readinto(buffer[: min(BLOCK_BYTES, left)]):
+                if is_cancelled():
+                    raise gevent.GreenletExit
+                with gevent.Timeout(STALL_TIMEOUT_S, TimeoutError):
+                    channel.sendall(buffer[:size])  # type: ignore[arg-type]
+                left -= size
+                progress.sent += size
+            channel.shutdown_write()
+        except TimeoutError:
+            return f"the host accepted nothing for {STALL_TIMEOUT_S} s"
+        except OSError:  # the host may stop early, and its error message says why
+            pass
+    return ""

@@ -1,12 +1,13 @@
-"""A big file from the fleet's own hosts: the swarm fills a partial file, SSH sends what it lacks.
+"""Large files from the fleet's own hosts: the swarm fills a partial file, SSH sends what it lacks.
 
-A peer's word is never believed: the lock's sha256 of the whole decides, as for any other upload.
+No peer is trusted: the lock's sha256 of the complete file decides, as for any other upload.
 Whatever goes wrong in a swarm is a reason to leave it, never a failure of the host.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,8 @@ from pyinfra.api import Host
 
 from fleet.checksum import torrent
 from fleet.release import host_paths
-from operations.host import events, settings
+from operations.host import settings
+from operations.host.context import RunContext, run_context
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.seeder import Seeder, find_free_port
 from operations.transfer.ssh_stream import TransferProgress
@@ -28,7 +30,18 @@ from operations.transfer.tracker import TrackedPeer, Tracker
 
 @dataclass(frozen=True)
 class SwarmOptions:
-    """What a host's data says of swarms; rates in MiB/s."""
+    """Host data about swarms.
+
+    Attributes:
+        distribution: "ssh" for no swarm, "swarm" for one whenever a file is large enough, "auto"
+            for one if enough hosts need the file, too
+        swarm_hosts: number of hosts that is enough
+        swarm_size: MiB from which a file is large enough
+        swarm_address: IPv4 address of the controller; "" for the one that the host sees
+        swarm_ports: range of TCP ports on the controller and on hosts
+        swarm_rate: MiB/s that a host receives, and sends; 0 for no limit
+        swarm_seed_rate: MiB/s that the controller sends of one file; 0 for no limit
+    """
 
     distribution: str = "auto"
     swarm_hosts: int = 3
@@ -40,10 +53,25 @@ class SwarmOptions:
 
 
 class Swarm:
-    """Of one file, as long as a host at work wants it."""
+    """The swarm of one file. It lasts as long as an active host needs the file.
 
-    def __init__(self, sha: str) -> None:
+    Attributes:
+        sha: sha256 of the file
+        pending_hosts: names of hosts that need it
+        peers: host name -> its aria2c
+        seeder: the controller's end
+        torrent: of the file, bencoded; empty until the swarm starts
+    """
+
+    def __init__(self, sha: str, find_tracker: Callable[[str], Tracker]) -> None:
+        """Prepare the swarm; nothing runs before :meth:`start`.
+
+        Args:
+            sha: sha256 of the file
+            find_tracker: returns the tracker of a range of ports
+        """
         self.sha = sha
+        self._find_tracker = find_tracker
         self.pending_hosts: set[str] = set()
         self.peers: dict[str, Aria2Peer] = {}
         self.seeder: Seeder | None = None
@@ -51,134 +79,201 @@ class Swarm:
         self._starting = BoundedSemaphore(1)
 
     def start(self, local: Path, options: SwarmOptions) -> Tracker:
-        """With the first host: the controller gives the file, and tells hosts of each other.
+        """Seed the file from the controller, unless that runs already.
 
-        :raises OSError: it cannot
+        Args:
+            local: the file on the controller
+            options: of the host that joins
+
+        Returns:
+            The tracker of the swarm.
+
+        Raises:
+            OSError: no port is free, or libtorrent does not start
         """
         with self._starting:
-            meeting = _tracker(options.swarm_ports)
+            tracker = self._find_tracker(options.swarm_ports)
             if self.seeder is None:
-                made = (local, self.sha)
-                self.torrent = gevent.get_hub().threadpool.apply(torrent.load_or_create, made)
+                self.torrent = gevent.get_hub().threadpool.apply(
+                    torrent.load_or_create, (local, self.sha)
+                )
                 self.seeder = Seeder(
                     local, self.torrent, options.swarm_ports, options.swarm_seed_rate
                 )
-                meeting.seed_ports[torrent.compute_infohash(self.torrent)] = self.seeder.port
-            return meeting
+                tracker.seed_ports[torrent.compute_infohash(self.torrent)] = self.seeder.port
+            return tracker
 
-    def stop(self) -> None:
+    def stop(self) -> int | None:
+        """End the swarm.
+
+        Returns:
+            Bytes that the controller has sent; None if it did not seed.
+        """
         for peer in self.peers.values():
             peer.close()
-        if self.seeder:
-            seed, self.seeder = self.seeder, None
-            events.emit("", "seeded", sha256=self.sha, sent=seed.stop())
-
-
-#: by sha256 of the file
-swarms: dict[str, Swarm] = {}
-#: (host, sha256): it has left that swarm, and is not led back
-left: set[tuple[str, str]] = set()
-
-
-@lru_cache
-def _tracker(ports: str) -> Tracker:
-    return Tracker(find_free_port(ports))
+        seeder, self.seeder = self.seeder, None
+        return seeder.stop() if seeder else None
 
 
 @lru_cache
 def aria2_file() -> tuple[Path, str, str]:
-    """aria2c as a file of an upload; it stays on a host, for the next time."""
+    """Return aria2c as a file of an upload: local path, path on the host, sha256."""
     sha = hashlib.sha256(ARIA2C.read_bytes()).hexdigest()
     return ARIA2C, f"{host_paths.STATE_FOLDER}/bin/aria2c", sha
 
 
-def register_demand(host: str, files: set[str]) -> None:
-    """A host that begins its work will want these files."""
-    for sha in files:
-        swarms.setdefault(sha, Swarm(sha)).pending_hosts.add(host)
+class Swarms:
+    """The swarms of a run. A host that fails or is unreachable leaves all of them.
 
-
-def should_use_swarm(host: Host, sha: str, size: int) -> bool:
-    """Whether a host is to get a file from a swarm."""
-    terms, swarm = settings.from_host_data(SwarmOptions, host), swarms.get(sha)
-    if terms.distribution == "ssh" or (host.name, sha) in left or swarm is None:
-        return False
-    if not hasattr(host.connector, "client"):  # not SSH
-        return False
-    hosts = len(swarm.pending_hosts | swarm.peers.keys())
-    enough = terms.distribution == "swarm" or hosts >= terms.swarm_hosts
-    return enough and size >= terms.swarm_size << 20
-
-
-def fill_from_swarm(
-    host: Host, local: Path, sha: str, part: str, there: int, progress: TransferProgress
-) -> str:
-    """Bring a partial file by its swarm.
-
-    :param there: bytes of it that are there, right or wrong
-    :returns: why it is not whole; "" when it is, and the host then gives it to others
+    Attributes:
+        by_checksum: sha256 of a file -> its swarm
+        excluded: (host name, sha256) of hosts that left a swarm and do not join it again
+        trackers: range of ports -> the tracker of the swarms there
     """
-    swarm, terms = swarms[sha], settings.from_host_data(SwarmOptions, host)
-    swarm.pending_hosts.add(host.name)  # one that lost its connection meanwhile was taken off
-    comes_again = False
-    try:
-        meeting = swarm.start(local, terms)
-        peer = swarm.peers[host.name] = Aria2Peer(
-            host,
-            part,
-            aria2_file()[1],
-            terms.swarm_ports,
-            terms.swarm_rate,
-            terms.swarm_address,
-            meeting.port,
-        )
-        own, controller = peer.wait_for_addresses()
-        assert swarm.seeder is not None
-        swarm.seeder.allow(own)
-        members = meeting.peers
-        members.setdefault(own, TrackedPeer(controller, str(host.data.get("rack") or "")))
-        peer.send_torrent(swarm.torrent)
-        peer.wait_until_complete(progress, there, local.stat().st_size)
-        return ""
-    except LeftSwarm as error:
-        return str(error)
-    except gevent.GreenletExit:  # it is stopped, and may come again
-        comes_again = True
-        raise
-    except Exception as error:  # a library, a process or a network of the swarm's
-        return f"{type(error).__name__}: {error}"
-    finally:
-        joined = swarm.peers.get(host.name)
-        if joined is None or not joined.is_complete:
-            if not comes_again:
-                left.add((host.name, sha))
-            swarm.peers.pop(host.name, None)
-        if joined and not joined.is_complete:
-            joined.close()
+
+    def __init__(self, context: RunContext) -> None:
+        """Listen to the run.
+
+        Args:
+            context: of the run
+        """
+        self.by_checksum: dict[str, Swarm] = {}
+        self.excluded: set[tuple[str, str]] = set()
+        self.trackers: dict[str, Tracker] = {}
+        self._events = context.events
+        context.events.listeners.append(self._on_event)
+
+    def _tracker(self, ports: str) -> Tracker:
+        """The run's tracker, started on first use."""
+        if ports not in self.trackers:
+            self.trackers[ports] = Tracker(find_free_port(ports))
+        return self.trackers[ports]
+
+    def register_demand(self, host_name: str, checksums: Iterable[str]) -> None:
+        """Note which files a host needs.
+
+        Args:
+            host_name: a host that begins its work
+            checksums: sha256 of the files
+        """
+        for sha in checksums:
+            swarm = self.by_checksum.setdefault(sha, Swarm(sha, self._tracker))
+            swarm.pending_hosts.add(host_name)
+
+    def should_use_swarm(self, host: Host, sha: str, size: int) -> bool:
+        """Return whether a host is to receive a file by a swarm.
+
+        Args:
+            host: the host
+            sha: sha256 of the file
+            size: bytes of the file
+        """
+        options, swarm = settings.from_host_data(SwarmOptions, host), self.by_checksum.get(sha)
+        if swarm is None or options.distribution == "ssh" or (host.name, sha) in self.excluded:
+            return False
+        if not hasattr(host.connector, "client"):  # not SSH
+            return False
+        hosts = len(swarm.pending_hosts | swarm.peers.keys())
+        enough = options.distribution == "swarm" or hosts >= options.swarm_hosts
+        return enough and size >= options.swarm_size << 20
+
+    def fill(
+        self, host: Host, local: Path, sha: str, part: str, there: int, progress: TransferProgress
+    ) -> str:
+        """Fill a partial file. The host then serves it to others until :meth:`leave`.
+
+        Args:
+            host: the host that receives it
+            local: the file on the controller
+            sha: its sha256
+            part: name of the partial file
+            there: bytes of it that are there, correct or not
+            progress: counts what arrives
+
+        Returns:
+            Why it is not complete; "" if it is.
+        """
+        swarm, options = self.by_checksum[sha], settings.from_host_data(SwarmOptions, host)
+        swarm.pending_hosts.add(host.name)  # again, after a lost connection
+        rejoins = False
+        try:
+            tracker = swarm.start(local, options)
+            peer = swarm.peers[host.name] = Aria2Peer(
+                host,
+                part,
+                aria2_file()[1],
+                options.swarm_ports,
+                options.swarm_rate,
+                options.swarm_address,
+                tracker.port,
+            )
+            own, controller = peer.wait_for_addresses()
+            assert swarm.seeder is not None
+            swarm.seeder.allow(own)
+            rack = str(host.data.get("rack") or "")
+            tracker.peers.setdefault(own, TrackedPeer(controller, rack))
+            peer.send_torrent(swarm.torrent)
+            peer.wait_until_complete(progress, there, local.stat().st_size)
+            return ""
+        except LeftSwarm as error:
+            return str(error)
+        except gevent.GreenletExit:  # stopped, and may come again
+            rejoins = True
+            raise
+        except Exception as error:  # of a library, a process or the network
+            return f"{type(error).__name__}: {error}"
+        finally:
+            joined = swarm.peers.get(host.name)
+            if joined is None or not joined.is_complete:
+                if not rejoins:
+                    self.excluded.add((host.name, sha))
+                swarm.peers.pop(host.name, None)
+            if joined and not joined.is_complete:
+                joined.close()
+
+    def host_done(self, host_name: str, sha: str) -> None:
+        """Note that a host has a file, or will not get it. The swarm ends with its last such host.
+
+        Args:
+            host_name: the host
+            sha: sha256 of the file
+        """
+        swarm = self.by_checksum.get(sha)
+        if swarm is None:
+            return
+        swarm.pending_hosts.discard(host_name)
+        if not swarm.pending_hosts:
+            del self.by_checksum[sha]
+            sent = swarm.stop()
+            if sent is not None:
+                self._events.emit("", "seeded", sha256=sha, sent=sent)
+
+    def leave(self, host_name: str) -> None:
+        """Remove a host from all swarms.
+
+        Args:
+            host_name: a host whose part in the run is over
+        """
+        for sha, swarm in list(self.by_checksum.items()):
+            if peer := swarm.peers.pop(host_name, None):
+                peer.close()
+            self.host_done(host_name, sha)
+
+    def _on_event(self, host_name: str, kind: str, fields: dict[str, Any]) -> None:
+        if kind in ("failed", "unreachable"):
+            self.leave(host_name)
 
 
-def host_done(host: str, sha: str) -> None:
-    """A host has a file, or will not get it: with the last of them its swarm ends."""
-    swarm = swarms.get(sha)
-    if swarm is None:
-        return
-    swarm.pending_hosts.discard(host)
-    if not swarm.pending_hosts:
-        del swarms[sha]
-        swarm.stop()
+def swarms(host: Host) -> Swarms:
+    """Return the swarms of the run that a host belongs to."""
+    return run_context(host).service(Swarms)
 
 
-def leave_swarms(host: str) -> None:
-    """A host's part in this run is over."""
-    for sha, swarm in list(swarms.items()):
-        if peer := swarm.peers.pop(host, None):
-            peer.close()
-        host_done(host, sha)
+def register_demand(host: Host, checksums: Iterable[str]) -> None:
+    """Note which files a host needs, so that hosts that need the same ones share a swarm.
 
-
-def _on_event(host: str, kind: str, event: dict[str, Any]) -> None:
-    if kind in ("failed", "unreachable"):
-        leave_swarms(host)
-
-
-events.listeners.append(_on_event)
+    Args:
+        host: a host that begins its work
+        checksums: sha256 of the files
+    """
+    swarms(host).register_demand(host.name, checksums)

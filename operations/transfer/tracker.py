@@ -1,7 +1,7 @@
-"""Where the hosts of a swarm find each other: the controller tells them, and nobody else.
+"""The tracker of a swarm: the controller tells its hosts of each other, and nobody else.
 
-A host's aria2c asks over HTTP, as it would ask a tracker (BEP 3, 23). Its DHT alone was tried: it
-looks for peers only every ten seconds, and the first of them are lost.
+aria2c asks it over HTTP, as it would any BitTorrent tracker (BEP 3, 23). DHT alone was tried:
+aria2c looks for peers there only every ten seconds, and loses the first of them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from fleet.checksum import torrent
 
 #: seconds until a host asks again
 ANNOUNCE_INTERVAL_S = 30
-#: hosts of other racks that one is told of when there are as many in its own
+#: hosts of other racks that a host is told of if its own rack has as many
 MAX_REMOTE_PEERS = 2
-#: hosts that one is told of at most
+#: hosts that a host is told of at most
 MAX_PEERS = 30
 PORT_PATTERN = re.compile("[0-9]{1,5}")
 
 
 @dataclass
 class TrackedPeer:
-    """A host that may ask.
+    """A host that may ask the tracker.
 
-    :param controller: its address, as this host sees it
-    :param ports: infohash -> port on which it gives that file
+    Attributes:
+        controller_address: IPv4 address of the controller, as this host sees it
+        rack: name of its rack; "" if unknown
+        ports: infohash -> port on which it serves that file
     """
 
     controller_address: str
@@ -40,18 +42,39 @@ class TrackedPeer:
 
 
 def compact_peer(address: str, port: int) -> bytes:
-    """:raises OSError: it is no IPv4 address"""
+    """Encode a peer in the compact format of BEP 23.
+
+    Args:
+        address: its IPv4 address
+        port: its TCP port
+
+    Raises:
+        OSError: the address is not an IPv4 address
+    """
     return socket.inet_aton(address) + struct.pack(">H", port)
 
 
 class Tracker:
+    """An HTTP server that answers hosts of this run only.
+
+    Attributes:
+        peers: address -> the host that may ask from there
+        seed_ports: infohash -> port on which the controller has the complete file
+    """
+
     def __init__(self, port: int) -> None:
+        """Start the server.
+
+        Args:
+            port: TCP port that it listens on
+
+        Raises:
+            OSError: the port is in use
+        """
         self.port = port
-        #: by address
         self.peers: dict[str, TrackedPeer] = {}
-        #: infohash -> port on which the controller has all of it
         self.seed_ports: dict[bytes, int] = {}
-        from gevent.pywsgi import WSGIServer  # not before there is a swarm: most runs have none
+        from gevent.pywsgi import WSGIServer  # imported late: most runs have no swarm
 
         self._server = WSGIServer(("0.0.0.0", port), self._serve, log=None, error_log=None)
         self._server.start()
@@ -62,35 +85,39 @@ class Tracker:
         return [answer]
 
     def announce(self, address: str, query: str) -> bytes:
-        """What a host is told; nothing to whoever is not of the fleet."""
-        member = self.peers.get(address)
-        said = dict(parse_qsl(query, encoding="latin-1"))
-        infohash = said.get("info_hash", "").encode("latin-1", "replace")
-        if (
-            member is None
-            or infohash not in self.seed_ports
-            or not PORT_PATTERN.fullmatch(said.get("port", ""))
-        ):
+        """Note that a host serves a file, and tell it of others.
+
+        Args:
+            address: the IPv4 address that the request came from
+            query: query string of the request
+
+        Returns:
+            The bencoded answer; empty if the host or the file is unknown.
+        """
+        peer = self.peers.get(address)
+        fields = dict(parse_qsl(query, encoding="latin-1"))
+        infohash = fields.get("info_hash", "").encode("latin-1", "replace")
+        port = fields.get("port", "")
+        if peer is None or infohash not in self.seed_ports or not PORT_PATTERN.fullmatch(port):
             return b""
-        if said.get("event") == "stopped":
-            member.ports.pop(infohash, None)
+        if fields.get("event") == "stopped":
+            peer.ports.pop(infohash, None)
         else:
-            member.ports[infohash] = int(said["port"]) & 0xFFFF
-        peers = compact_peer(member.controller_address, self.seed_ports[infohash])
+            peer.ports[infohash] = int(port) & 0xFFFF
+        peers = compact_peer(peer.controller_address, self.seed_ports[infohash])
         peers += b"".join(self._other_peers(address, infohash))
         return torrent.encode_bencode({b"interval": ANNOUNCE_INTERVAL_S, b"peers": peers})
 
     def _other_peers(self, address: str, infohash: bytes) -> list[bytes]:
-        """Hosts of its own rack before all others, and in no order that all would share."""
-        own = self.peers[address].rack
+        """Hosts of the same rack before all others, in random order."""
+        own_rack = self.peers[address].rack
         near: list[bytes] = []
         far: list[bytes] = []
-        for other, member in self.peers.items():
-            if other != address and infohash in member.ports:
-                mate = bool(own) and member.rack == own
-                (near if mate else far).append(compact_peer(other, member.ports[infohash]))
+        for other, peer in self.peers.items():
+            if other != address and infohash in peer.ports:
+                same_rack = bool(own_rack) and peer.rack == own_rack
+                (near if same_rack else far).append(compact_peer(other, peer.ports[infohash]))
         random.shuffle(near)
         random.shuffle(far)
-        return [*near, *(far[:MAX_REMOTE_PEERS] if len(near) >= MAX_REMOTE_PEERS else far)][
-            :MAX_PEERS
-        ]
+        enough_near = len(near) >= MAX_REMOTE_PEERS
+        return [*near, *(far[:MAX_REMOTE_PEERS] if enough_near else far)][:MAX_PEERS]

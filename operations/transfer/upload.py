@@ -1,11 +1,11 @@
-"""Files from the store to a host: partial name, verified against the lock, then in place."""
+"""Files from the store to a host: partial file, verified, then moved into place."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,128 +13,183 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
-from pyinfra.api.command import PyinfraCommand
-from pyinfra.api.state import State
 from typing_extensions import override
 
 from fleet.checksum import chunks
 from fleet.errors import Failure
 from fleet.release import host_paths
-from operations.host import connection, events, limits
+from operations.host import connection
+from operations.host.command import HostCommand
+from operations.host.context import RunContext, emit_event, run_context
 from operations.host.facts import parse_integer
-from operations.host.failures import fail_by_output, fail_host, isolate_failures, relay_output
+from operations.host.failures import failure_from_output, relay_output
 from operations.host.lock import audit_identity
 from operations.host.scripts import script_command
-from operations.transfer import prefetch, swarm
+from operations.transfer.prefetch import prefetches
 from operations.transfer.ssh_stream import TransferProgress, write_ranges
+from operations.transfer.swarm import aria2_file, swarms
 
 INCOMING_DIR = f"{host_paths.STATE_FOLDER}/incoming"
-#: big files are read one at a time
-reading = BoundedSemaphore(1)
+#: seconds that a host may take to compute checksums of what it has
+CHECKSUM_TIMEOUT_S = 3600
+
+
+class ChecksumReader:
+    """Lets one large file of the store be read at a time, in a run."""
+
+    def __init__(self, context: RunContext) -> None:
+        """Begin idle.
+
+        Args:
+            context: of the run
+        """
+        self._slot = BoundedSemaphore(1)
+
+    def read(self, local: Path, sha: str, size: int) -> list[str]:
+        """Return the sha256 of each chunk of a file, without blocking other hosts.
+
+        Args:
+            local: the file
+            sha: its sha256
+            size: its bytes
+        """
+        with self._slot:
+            checksums: list[str] = gevent.get_hub().threadpool.apply(
+                chunks.load_or_compute, (local, sha, size)
+            )
+        return checksums
 
 
 def _words_after(lines: list[str], word: str) -> list[str]:
     return [line.split()[1] for line in lines if line.startswith(f"{word} ") and line.split()[1:]]
 
 
-class Upload(PyinfraCommand):
-    """Puts files on a host. One that is there already, byte for byte, is not sent; of one whose
-    transfer was cut, only what is missing is.
+class Upload(HostCommand):
+    """Puts files on a host.
 
-    :param files: (local path, path on the host, sha256)
+    A file that is there already, byte for byte, is not sent; of an interrupted transfer, only what
+    is missing.
+
+    Attributes:
+        upload_id: tells the uploads of a host apart; partial files begin with it
+        files: name of the partial file -> local path, path on the host, sha256
+        completed_parts: names of the partial files that were filled, and not verified since
     """
 
     def __init__(self, title: str, files: list[tuple[Path, str, str]]) -> None:
-        super().__init__()
-        self.title, self.stage = title, ""
+        """Prepare an upload.
+
+        Args:
+            title: what the operator reads
+            files: local path, path on the host, sha256
+        """
+        super().__init__(title)
         self.upload_id = re.sub(r"[^A-Za-z0-9]+", "-", title)
-        #: name of the partial file -> what it will be; two files may have the same bytes
         self.files: dict[str, tuple[Path, str, str]] = {}
-        seen = Counter[str]()
+        seen = Counter[str]()  # two files may have the same bytes
         for local, dest, sha in files:
             self.files[f"{self.upload_id}.{sha}.{seen[sha]}.part"] = (local, dest, sha)
             seen[sha] += 1
-        #: partial files that were filled here, and not looked at since
         self.completed_parts: set[str] = set()
 
+    @property
     @override
-    def __repr__(self) -> str:
-        return f"Upload({self.title}: {', '.join(dest for _, dest, _ in self.files.values())})"
+    def summary(self) -> str:
+        return f"{self.title}: {', '.join(dest for _, dest, _ in self.files.values())}"
 
     @override
-    @isolate_failures
-    def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        stop = run_context(host).stop
         try:
-            with prefetch.take_over(host, self.upload_id) as brought:
-                if events.stop_requested():  # while it was waited for
-                    return fail_host(host, Failure("INTERRUPTED"), self.stage)
-                said = self._transfer(host, connector_arguments, brought)
+            with prefetches(host).take_over(host, self.upload_id) as completed:
+                if stop.requested:  # while this waited
+                    return Failure("INTERRUPTED")
+                problem = self._transfer(host, arguments, completed)
         finally:
             for _, _, sha in self.files.values():
-                swarm.host_done(host.name, sha)
-        return said is None or fail_by_output(host, "TRANSFER", self.stage, said, self.title)
+                swarms(host).host_done(host.name, sha)
+        return failure_from_output("TRANSFER", problem, self.title) if problem else None
 
-    def fill_parts(self, host: Host, arguments: Any) -> list[str]:
-        """Fill the partial files before the stage wants them; nothing is placed.
+    def fill_parts(
+        self,
+        host: Host,
+        arguments: dict[str, Any],
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[str]:
+        """Fill the partial files before the stage needs them, without moving them into place.
 
-        :returns: why one of them is not whole
+        Args:
+            host: the host that receives them
+            arguments: pyinfra's connector arguments
+            is_cancelled: asked between two blocks
+
+        Returns:
+            Why one of them is not complete; empty on success.
         """
-        wanted, lines = self._begin(host, arguments)
-        return lines or self._send_missing(
-            host, arguments, wanted, use_swarm=True, prefetching=True
+        missing, problem = self._begin(host, arguments)
+        return problem or self._send_missing(
+            host, arguments, missing, use_swarm=True, prefetching=True, is_cancelled=is_cancelled
         )
 
     def _transfer(
-        self, host: Host, arguments: Any, completed: Set[str] = frozenset()
-    ) -> list[str] | None:
-        """Why the files are not in place; None when they are.
+        self, host: Host, arguments: dict[str, Any], completed: Set[str] = frozenset()
+    ) -> list[str]:
+        """Send the files and move them into place; return what is wrong.
 
-        :param brought: partial files that are whole
+        Args:
+            host: the host that receives them
+            arguments: pyinfra's connector arguments
+            completed: partial files that are complete
         """
-        wanted, failed = self._begin(host, arguments)
-        if failed:
-            return failed
-        wanted = {
+        missing, problem = self._begin(host, arguments)
+        if problem:
+            return problem
+        missing = {
             part: there
-            for part, there in wanted.items()
+            for part, there in missing.items()
             if part not in completed or there != self._part_bytes(part)
         }
-        failed = self._send_missing(host, arguments, wanted, use_swarm=True)
-        if failed:
-            return failed
+        problem = self._send_missing(host, arguments, missing, use_swarm=True)
+        if problem:
+            return problem
         ok, lines = self._run_place_files(host, arguments, "end")
-        if broken := [part for part in _words_after(lines, "broken") if part in self.files]:
-            logger.warning(f"{host.print_prefix}{self.title}: what arrived broken is sent again")
-            failed = self._send_missing(
-                host, arguments, {part: self._part_bytes(part) for part in broken}
-            )
-            if not failed:
+        if damaged := [part for part in _words_after(lines, "broken") if part in self.files]:
+            logger.warning(f"{host.print_prefix}{self.title}: damaged files are sent again")
+            sizes = {part: self._part_bytes(part) for part in damaged}
+            problem = self._send_missing(host, arguments, sizes)
+            if not problem:
                 ok, lines = self._run_place_files(host, arguments, "end")
                 for part in self.files.keys() & _words_after(lines, "broken"):
-                    failed += self._describe_damage(host, arguments, part)
-        return None if ok and not failed else failed or lines
+                    problem += self._describe_damage(host, arguments, part)
+        if ok and not problem:
+            return []
+        return problem or lines or ["no output"]
 
-    def _begin(self, host: Host, arguments: Any) -> tuple[dict[str, int], list[str]]:
-        """Partial files that are to be filled, and how much of each is there; or why not."""
+    def _begin(self, host: Host, arguments: dict[str, Any]) -> tuple[dict[str, int], list[str]]:
+        """Partial files to fill and how many bytes of each are there; or what is wrong."""
         ok, lines = self._run_place_files(host, arguments, "begin")
         if not ok:
-            return {}, lines or ["the host does not take files"]
-        said = (line.split() for line in lines if line.startswith("want "))
+            return {}, lines or ["the host accepts no files"]
+        answers = (line.split() for line in lines if line.startswith("want "))
         try:
-            wanted = {words[1]: parse_integer(words[2]) for words in said if words[1] in self.files}
+            missing = {
+                words[1]: parse_integer(words[2]) for words in answers if words[1] in self.files
+            }
         except (ValueError, IndexError) as error:
             return {}, [f"the host's answer is not understood: {error}"]
-        for part in self.files.keys() - wanted.keys():
-            swarm.host_done(host.name, self.files[part][2])
-        return wanted, []
+        for part in self.files.keys() - missing.keys():
+            swarms(host).host_done(host.name, self.files[part][2])
+        return missing, []
 
-    def _run_place_files(self, host: Host, arguments: Any, phase: str) -> tuple[bool, list[str]]:
+    def _run_place_files(
+        self, host: Host, arguments: dict[str, Any], phase: str
+    ) -> tuple[bool, list[str]]:
         manifest = "".join(f"{sha} {part} {dest}\n" for part, (_, dest, sha) in self.files.items())
         command = script_command(
             "receive",
             phase,
             self.upload_id,
-            timeout=3600,
+            timeout=CHECKSUM_TIMEOUT_S,
             identity=audit_identity(host, self.stage, self.title),
         )
         ok, output = connection.run_command(host, command, {**arguments, "_stdin": manifest})
@@ -147,131 +202,166 @@ class Upload(PyinfraCommand):
     def _send_missing(
         self,
         host: Host,
-        arguments: Any,
+        arguments: dict[str, Any],
         parts: dict[str, int],
         *,
         use_swarm: bool = False,
         prefetching: bool = False,
+        is_cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
-        """Send what is missing.
+        """Fill partial files; return what is wrong.
 
-        :param parts: partial files, and how much of each is there, right or wrong
-        :param swarming: whether the fleet's other hosts may be asked first
-        :param early: ahead of its stage; what is due goes before
-        :returns: why it could not be
+        Args:
+            host: the host that receives them
+            arguments: pyinfra's connector arguments
+            parts: partial file -> bytes of it that are there, correct or not
+            use_swarm: whether other hosts may be asked first
+            prefetching: whether this is before the stage; uploads that are due take precedence
+            is_cancelled: asked between two blocks
         """
         if not parts:
             return []
         started = time.monotonic()
-        meter = TransferProgress(sum(map(self._part_bytes, parts)))
-        left: list[str] = []
+        progress = TransferProgress(sum(map(self._part_bytes, parts)))
+        fallbacks: list[str] = []
         logger.info(
-            f"{host.print_prefix}{self.title}: {len(parts)} files, {meter.total / 1e6:.1f} MB"
+            f"{host.print_prefix}{self.title}: {len(parts)} files, {progress.total / 1e6:.1f} MB"
         )
         try:
             for part, there in parts.items():
                 local, dest, sha = self.files[part]
-                size = self._part_bytes(part)
-                missing, before, had = [(0, size)], meter.swarmed, there
-                if use_swarm and swarm.should_use_swarm(host, sha, size):
-                    if not (why := self._fill_from_swarm(host, arguments, part, there, meter)):
-                        # all of it, as its pieces say: the whole is looked at in the end
+                size, before, resumes = self._part_bytes(part), progress.swarmed, there > 0
+                if use_swarm and swarms(host).should_use_swarm(host, sha, size):
+                    reason = self._fill_from_swarm(host, arguments, part, there, progress)
+                    if not reason:
+                        # its chunks are correct; the complete file is verified in the end
                         self.completed_parts.add(part)
                         continue
-                    left.append(why)
+                    fallbacks.append(reason)
                     there = size
+                missing = [(0, size)]
                 if there:
-                    have, wrong = self._compare_chunks(host, arguments, part)
-                    missing = chunks.missing_ranges(have, wrong, size)
-                    right = size - sum(end - begin for begin, end in missing)
-                    # what the swarm said last may be a second old
-                    came = min(meter.swarmed - before, right) if had else right
-                    meter.swarmed = before + came
-                    meter.resumed += right - came
-                    logger.info(
-                        f"{host.print_prefix}{self.title}: {right:,} of {size:,} bytes "
-                        "are there and right"
-                    )
+                    missing = self._resume(host, arguments, part, progress, before, resumes)
+                limits = run_context(host).limits
                 with (
                     limits.hold_slot(host, "upload ahead" if prefetching else ""),
                     limits.hold_slot(host, "upload"),
-                    meter.report_progress(host, self.title),
+                    progress.report_progress(host, self.title),
                 ):
-                    said = write_ranges(host, local, f"{INCOMING_DIR}/{part}", missing, meter)
-                if said:
-                    # half a file would take the room that is missing
+                    problem = write_ranges(
+                        host, local, f"{INCOMING_DIR}/{part}", missing, progress, is_cancelled
+                    )
+                if problem:
+                    # half a file could occupy the space that is missing
                     self._run_place_files(host, arguments, "drop")
                     self.completed_parts.clear()
-                    return [*said, f"{dest} of {size:,} bytes could not be written"]
+                    return [*problem, f"{dest} of {size:,} bytes could not be written"]
                 self.completed_parts.add(part)
         except ValueError as error:
             return [str(error)]
         finally:
-            events.emit(
-                host.name,
+            emit_event(
+                host,
                 "transfer",
                 title=self.title,
-                sent=meter.sent,
-                total=meter.total,
-                resumed=meter.resumed,
-                swarmed=meter.swarmed,
-                fallback="; ".join(left),
+                sent=progress.sent,
+                total=progress.total,
+                resumed=progress.resumed,
+                swarmed=progress.swarmed,
+                fallback="; ".join(fallbacks),
                 stage=self.stage,
                 seconds=round(time.monotonic() - started, 2),
             )
         return []
 
+    def _resume(
+        self,
+        host: Host,
+        arguments: dict[str, Any],
+        part: str,
+        progress: TransferProgress,
+        swarmed_before: int,
+        was_there: bool,
+    ) -> list[tuple[int, int]]:
+        """Find what is missing of a partial file, and count what is not.
+
+        Args:
+            host: the host that has it
+            arguments: pyinfra's connector arguments
+            part: name of the partial file
+            progress: is corrected by what the host has
+            swarmed_before: bytes of earlier files that came by the swarm
+            was_there: whether some of the file was there before this run
+
+        Returns:
+            (begin, end) in bytes of what is missing.
+        """
+        size = self._part_bytes(part)
+        received, bad_chunks = self._compare_chunks(host, arguments, part)
+        missing = chunks.missing_ranges(received, bad_chunks, size)
+        correct = size - sum(end - begin for begin, end in missing)
+        # aria2's last progress line may be a second old
+        swarmed = min(progress.swarmed - swarmed_before, correct) if was_there else correct
+        progress.swarmed = swarmed_before + swarmed
+        progress.resumed += correct - swarmed
+        logger.info(
+            f"{host.print_prefix}{self.title}: {correct:,} of {size:,} bytes are there and correct"
+        )
+        return missing
+
     def _fill_from_swarm(
-        self, host: Host, arguments: Any, part: str, there: int, progress: TransferProgress
+        self,
+        host: Host,
+        arguments: dict[str, Any],
+        part: str,
+        there: int,
+        progress: TransferProgress,
     ) -> str:
-        """Let the fleet's hosts fill a partial file. :returns: why it is not whole; "" if it is"""
+        """Let other hosts fill a partial file; return why it is not complete, "" if it is."""
         local, _, sha = self.files[part]
-        client = Upload("swarm client", [swarm.aria2_file()])
+        client = Upload("swarm client", [aria2_file()])
         client.stage = self.stage
-        if lines := client._transfer(host, arguments):
-            why = f"its client could not be put there: {lines[-1]}"
+        if problem := client._transfer(host, arguments):
+            reason = f"its client could not be put there: {problem[-1]}"
         else:
             with progress.report_progress(host, f"{self.title}, by the swarm"):
-                why = swarm.fill_from_swarm(host, local, sha, part, there, progress)
-        if why:
-            logger.warning(f"{host.print_prefix}{self.title}: leaves the swarm: {why}")
-        return why
+                reason = swarms(host).fill(host, local, sha, part, there, progress)
+        if reason:
+            logger.warning(f"{host.print_prefix}{self.title}: leaves the swarm: {reason}")
+        return reason
 
-    def _chunk_checksums(self, part: str) -> list[str]:
+    def _chunk_checksums(self, host: Host, part: str) -> list[str]:
         local, _, sha = self.files[part]
-        with reading:
-            found: list[str] = gevent.get_hub().threadpool.apply(
-                chunks.load_or_compute, (local, sha, self._part_bytes(part))
-            )
-        return found
+        return run_context(host).service(ChecksumReader).read(local, sha, self._part_bytes(part))
 
-    def _compare_chunks(self, host: Host, arguments: Any, part: str) -> tuple[int, list[int]]:
-        """Where the last right piece of a partial file ends, and the wrong ones before it."""
-        command = script_command("pieces", part, str(chunks.CHUNK_BYTES), timeout=3600)
-        given = {
-            **arguments,
-            "_stdin": "".join(f"{sum_}\n" for sum_ in self._chunk_checksums(part)),
-        }
-        ok, output = connection.run_command(host, command, given)
-        have = _words_after(output.stdout_lines, "right")
-        if not ok or not have:
+    def _compare_chunks(
+        self, host: Host, arguments: dict[str, Any], part: str
+    ) -> tuple[int, list[int]]:
+        """Where the last correct chunk of a partial file ends, and the bad chunks before that."""
+        command = script_command(
+            "pieces", part, str(chunks.CHUNK_BYTES), timeout=CHECKSUM_TIMEOUT_S
+        )
+        checksums = "".join(f"{checksum}\n" for checksum in self._chunk_checksums(host, part))
+        ok, output = connection.run_command(host, command, {**arguments, "_stdin": checksums})
+        received = _words_after(output.stdout_lines, "right")
+        if not ok or not received:
             raise ValueError(f"{part} cannot be read: {' '.join(output.output_lines)}")
-        wrong = _words_after(output.stdout_lines, "wrong")
-        return parse_integer(have[-1], maximum=self._part_bytes(part)), [
-            parse_integer(index) for index in wrong
-        ]
+        bad_chunks = _words_after(output.stdout_lines, "wrong")
+        return (
+            parse_integer(received[-1], maximum=self._part_bytes(part)),
+            [parse_integer(index) for index in bad_chunks],
+        )
 
-    def _describe_damage(self, host: Host, arguments: Any, part: str) -> list[str]:
-        """Which piece of a file is wrong for the second time."""
+    def _describe_damage(self, host: Host, arguments: dict[str, Any], part: str) -> list[str]:
+        """Which chunks of a file are damaged for the second time."""
         _, dest, sha = self.files[part]
-        have, wrong = self._compare_chunks(host, arguments, part)
-        missing = chunks.missing_ranges(have, wrong, self._part_bytes(part))
+        received, bad_chunks = self._compare_chunks(host, arguments, part)
+        missing = chunks.missing_ranges(received, bad_chunks, self._part_bytes(part))
         if not missing:
-            return [f"{dest} arrived broken, expected sha256 {sha}"]
-        count = len(self._chunk_checksums(part))
+            return [f"{dest} arrived damaged, expected sha256 {sha}"]
+        count = len(self._chunk_checksums(host, part))
         return [
-            f"{dest}: piece {begin // chunks.CHUNK_BYTES + 1} of {count} "
-            f"(bytes {begin:,} to {end:,}) "
-            "arrived broken twice"
+            f"{dest}: chunk {begin // chunks.CHUNK_BYTES + 1} of {count} "
+            f"(bytes {begin:,} to {end:,}) arrived damaged twice"
             for begin, end in missing
         ]

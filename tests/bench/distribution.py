@@ -52,7 +52,7 @@ def ssh(host: Host, file: Path, sha: str) -> None:
 
 
 def by_swarm(host: Host, file: Path, sha: str) -> None:
-    said = swarm.fill_from_swarm(host, file, sha, PART, 0, ssh_stream.TransferProgress(SIZE))
+    said = swarm.swarms(host).fill(host, file, sha, PART, 0, ssh_stream.TransferProgress(SIZE))
     assert not said, said
 
 
@@ -79,7 +79,7 @@ def measured(hosts: list[Host], way: str, addresses: dict[str, str]) -> dict[str
         sha = hashlib.sha256(content).hexdigest()
         for host in hosts:
             ready(host)
-            swarm.register_demand(host.name, {sha})
+            swarm.register_demand(host, {sha})
         there = [host.name for host in hosts]
         count, begin = traffic.counted(addresses[name] for name in there), time.monotonic()
         jobs = [gevent.spawn(WAYS[way], host, Path(file.name), sha) for host in hosts]
@@ -87,8 +87,8 @@ def measured(hosts: list[Host], way: str, addresses: dict[str, str]) -> dict[str
         seconds, sent = time.monotonic() - begin, count()
         sums = {lab.run(name, f"sha256sum < {INCOMING_DIR}/{PART}") for name in there}
         assert sums == {f"{sha}  -"}, sums
-        for name in there:
-            swarm.host_done(name, sha)
+        for host in hosts:
+            swarm.swarms(host).host_done(host.name, sha)
     found = {
         "way": way,
         "hosts": len(hosts),

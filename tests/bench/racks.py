@@ -32,7 +32,7 @@ def main(count: int) -> None:
         hosts = bench.connected(addresses, Path(folder))
         racks = {host.name: (n % 2, addresses[host.name]) for n, host in enumerate(hosts)}
         for known in (False, True):
-            swarm._tracker.cache_clear()  # a host's rack is told once in a run
+            swarm.swarms(hosts[0]).trackers.clear()  # a host's rack is told once in a run
             for host in hosts:
                 host.data.rack = f"rack{racks[host.name][0]}" if known else None
             crossed = traffic.crossing(racks)

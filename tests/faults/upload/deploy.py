@@ -5,8 +5,8 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import operation
 
-from mlufleet.run.run import Run
 from operations import stages
+from operations.host.context import run_context
 from operations.transfer import swarm
 from operations.transfer.upload import Upload
 
@@ -18,6 +18,6 @@ def brought():
     yield Upload("image", [(FILE, str(host.data.big_dest), SHA)])
 
 
-Run.current().record_assessment(host, stages.assess(host))
-swarm.register_demand(host.name, {SHA})
+run_context(host).recorder.record_assessment(host, stages.assess(host))
+swarm.register_demand(host, {SHA})
 brought(name="Big")

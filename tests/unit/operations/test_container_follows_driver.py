@@ -41,7 +41,7 @@ def test_a_stopped_container_says_why_and_is_started(
     state = stopped(wanted, error)
     assert container.decide(wanted, state, HostOptions()) == [f"start container torch{why}"]
     (step,) = container.act(wanted, state, HostOptions())
-    assert repr(step) == "Step(container start torch)"
+    assert repr(step) == "RemoteJob(container start torch)"
 
 
 @pytest.fixture

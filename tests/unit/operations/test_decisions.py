@@ -164,7 +164,7 @@ def test_an_engine_that_does_not_answer_is_started_not_installed(wanted: Release
     state = without("engine")
     assert engine.decide(wanted, state, NONE) == ["start docker"]
     (start,) = engine.act(wanted, state, NONE)
-    assert "Step(engine start" in repr(start)
+    assert "RemoteJob(engine start" in repr(start)
 
 
 def test_an_engine_of_a_system_without_packages_comes_from_its_repositories(
@@ -172,7 +172,7 @@ def test_an_engine_of_a_system_without_packages_comes_from_its_repositories(
 ) -> None:
     state = without("os", "os|centos|7|CentOS", "engine|18.09.1|enabled")
     (install,) = engine.act(wanted, state, NONE)
-    assert "Step(engine repository docker-ce docker)" in repr(install)
+    assert "RemoteJob(engine repository docker-ce docker)" in repr(install)
 
 
 def test_an_image_is_known_by_its_id(wanted: ReleaseTarget) -> None:
@@ -404,8 +404,8 @@ def test_a_kernel_that_nobody_expected_to_boot_gets_its_module(
     steps = [repr(command) for command in driver.act(wanted, before, NONE)]
     assert steps == [
         "Reboot(5.10.6 is loaded)",
-        "Step(build-driver 5.10.10 4.9.9)",
-        "Step(load-driver)",
+        "RemoteJob(build-driver 5.10.10 4.9.9)",
+        "RemoteJob(load-driver)",
     ]
 
 

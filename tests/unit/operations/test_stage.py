@@ -28,7 +28,6 @@ def test_a_look_that_fails_in_the_middle_of_an_act_ends_it_for_that_host(
     now = SimpleNamespace(current_stage=stage.StateStage.Execute)
     host = SimpleNamespace(name="a", print_prefix="", noop=lambda text: None, state=now)
     monkeypatch.setattr(stage, "unwrap_host", lambda _: host)
-    monkeypatch.setattr(stage.events, "emit", lambda *_, **__: None)
     kernels = []
 
     def act(wanted: ReleaseTarget, state: HostFacts, options: HostOptions) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 
 from fleet.checksum import chunks
 from fleet.store import measure
+from operations.host.context import RunContext
 from operations.transfer import ssh_stream
 from operations.transfer.ssh_stream import TransferProgress
 
@@ -92,7 +93,7 @@ def test_progress_says_how_much_how_fast_and_how_long_still() -> None:
     meter = TransferProgress(23_000_000_000)
     meter.resumed, meter.sent = 10_000_000_000, 1_000_000_000
     assert meter.describe(10, 1_000_000_000) == "11,000 of 23,000 MB, 100.0 MB/s, 120 s left"
-    assert meter.describe(10, 0).endswith("0.0 MB/s, nothing moves")
+    assert meter.describe(10, 0).endswith("0.0 MB/s, stalled")
 
 
 def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
@@ -100,13 +101,12 @@ def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
 ) -> None:
     heard: list[tuple[int, str]] = []
     monkeypatch.setattr(ssh_stream, "PROGRESS_INTERVAL_S", 0.2)
-    monkeypatch.setattr(
-        ssh_stream.events,
-        "emit",
-        lambda host, kind, hosts, line: heard.append((hosts, line)),
+    context = RunContext()
+    context.events.listeners.append(
+        lambda host, kind, fields: heard.append((fields["hosts"], fields["line"]))
     )
     one, other = TransferProgress(4_000_000), TransferProgress(6_000_000)
-    all_of_them = ssh_stream.AggregateProgress()
+    all_of_them = ssh_stream.AggregateProgress(context)
     with all_of_them.track("a", one):
         gevent.sleep(0.3)
         assert not heard, "one host has its own line"
@@ -119,7 +119,7 @@ def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
     assert heard[0][0] == 2 and heard[0][1].startswith("5 of 10 MB, ")
     # what b has still counts
     assert heard[1][0] == 1 and heard[1][1].startswith("8 of 10 MB, ")
-    assert heard[-1] == (0, "") and not all_of_them.transfers
+    assert heard[-1] == (0, "") and not all_of_them.combine().total
 
 
 def test_lists_of_files_long_gone_do_not_pile_up(small: None) -> None:

@@ -29,7 +29,7 @@ from mlufleet.report import derive, publish, terminal
 from mlufleet.rollout import hooks, status
 from mlufleet.rollout.live_view import LiveView
 from mlufleet.run.run import HostLog
-from operations.host import events
+from operations.host.events import EventBus
 from operations.host.facts import parse
 from operations.host.output import DecodedOutput
 from tests.journals import derive as derive_lines
@@ -175,8 +175,9 @@ def test_every_way_into_a_run_makes_text_of_it(monkeypatch: pytest.MonkeyPatch) 
     assert inert(failure.sentence) and failure.tail == (SHOWN,)
     assert inert(str(InvalidInput(NASTY))) and "\n" in str(InvalidInput(NASTY))
     heard: list[dict[str, Any]] = []
-    monkeypatch.setattr(events, "listeners", [lambda host, kind, fields: heard.append(fields)])
-    events.emit("a", "note", text=NASTY, more=[{"x": NASTY}])
+    bus = EventBus()
+    bus.listeners.append(lambda host, kind, fields: heard.append(fields))
+    bus.emit("a", "note", text=NASTY, more=[{"x": NASTY}])
     assert heard == [{"text": SHOWN, "more": [{"x": SHOWN}]}]
     host = SimpleNamespace(name="a", data={"ssh_user": NASTY}, groups=[])
     inventory: Any = type("I", (list,), {"groups": {}})([host])
@@ -193,7 +194,7 @@ def test_a_plan_is_read_as_it_was_written_so_that_it_can_be_resumed(tmp_path: Pa
 
 
 def test_the_log_of_a_host_has_lines_of_its_own_only(tmp_path: Path) -> None:
-    log = HostLog(tmp_path)
+    log = HostLog(tmp_path, {})
     message = f"    [\x1b[1mmlu1\x1b[0m] said {NASTY}"
     log.emit(logging.LogRecord("pyinfra", logging.INFO, "", 0, message, (), None))
     (line,) = (tmp_path / "mlu1.log").read_text().splitlines()
@@ -217,10 +218,10 @@ def test_what_pyinfra_prints_keeps_its_colours_and_none_but_those(
 
 
 def test_the_live_view_shows_text() -> None:
-    view = LiveView()
+    view = LiveView(EventBus())
     view.console.file = stream = io.StringIO()
     with view:
-        events.emit(
+        view.bus.emit(
             "a", "failed", stage="driver", code=NASTY, sentence=NASTY, remedy=NASTY, tail=[]
         )
     assert inert(stream.getvalue()) and HARMLESS in stream.getvalue()

@@ -161,7 +161,7 @@ def test_a_log_is_named_as_the_run_names_it(name: str) -> None:
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as folder:
-        HostLog(Path(folder)).emit(LogRecord("x", INFO, "", 0, f"[{name}] said", None, None))
+        HostLog(Path(folder), {}).emit(LogRecord("x", INFO, "", 0, f"[{name}] said", None, None))
         assert [file.name for file in Path(folder).iterdir()] == [log_file_name(name)]
 
 

@@ -19,6 +19,7 @@ from mlufleet.report import host_ranges, table, terminal
 from mlufleet.report.model import parse_report
 from mlufleet.rollout import status as rollout_status
 from mlufleet.rollout.live_view import LiveView
+from operations.host.events import EventBus
 from tests.reports import fleet
 
 MANY = 2000
@@ -151,7 +152,7 @@ def test_status_and_drift_of_many_hosts(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_rollout_of_many_hosts_is_told_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    view, stream = LiveView(), io.StringIO()
+    view, stream = LiveView(EventBus()), io.StringIO()
     view.console = Console(file=stream, width=80)
     order = [f"mlu{number:04}" for number in range(MANY)]
     view.on_event(events.ProbingStarted(hosts=MANY))

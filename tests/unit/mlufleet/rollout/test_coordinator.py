@@ -63,26 +63,26 @@ PROGRAM = textwrap.dedent(
     from fleet.errors import Failure
     from mlufleet.rollout import coordinator, host_rollout
     from mlufleet.rollout.plan import Plan
-    from operations.host import events
+    from operations.host.context import emit_event
     from operations.host.failures import fail_host
 
     def travel_somehow(self, host, kind):
         chance = random.Random(f"{seed} {host.name}").random()
         gevent.sleep(chance / 100)
-        events.emit(host.name, "stage", stage="smoke")
+        emit_event(host, "stage", stage="smoke")
         if chance < bad * 0.5:
             fail_host(host, Failure("HUNG"), "smoke")
         elif chance < bad * 0.75:
-            events.emit(host.name, "unreachable", stage="connect", code="UNREACHABLE", sentence="",
-                        remedy="", tail=[])
+            emit_event(host, "unreachable", stage="connect", code="UNREACHABLE", sentence="",
+                       remedy="", tail=[])
         elif chance < bad * 0.9:
             fail_host(host, Failure("SMOKE_ANSWER"), "smoke")
-            events.emit(host.name, "rolling-back", release="r")
-            events.emit(host.name, "rolled-back", by_hand=False)
+            emit_event(host, "rolling-back", release="r")
+            emit_event(host, "rolled-back", by_hand=False)
         elif chance < bad:
             fail_host(host, Failure("CARD_BUSY"), "driver")
         else:
-            events.emit(host.name, "stage-done", stage="smoke", changes=["ask"], seconds=1,
+            emit_event(host, "stage-done", stage="smoke", changes=["ask"], seconds=1,
                         driver="")
 
     coordinator.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]

@@ -8,6 +8,7 @@ from mlufleet.journal import events
 from mlufleet.journal.events import FailureRecord
 from mlufleet.report.model import STATUSES
 from mlufleet.rollout.live_view import LiveView
+from operations.host.events import EventBus
 
 
 def drawn(view: LiveView, height: int) -> list[str]:
@@ -19,7 +20,7 @@ def drawn(view: LiveView, height: int) -> list[str]:
 
 
 def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
-    view = LiveView()
+    view = LiveView(EventBus())
     names = [f"mlu{i:03}" for i in range(500)]
     view.console = Console(file=io.StringIO(), width=80)
     view.on_event(events.ProbingStarted(hosts=500))
@@ -47,7 +48,7 @@ def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
 
 
 def test_plain_lines_say_what_failed_and_what_to_do() -> None:
-    view = LiveView()
+    view = LiveView(EventBus())
     view.console = Console(file=io.StringIO(), width=80)
     view.on_event(events.HostsScheduled(order=["a"], total=1, window=1, max_fail=0, canaries=["a"]))
     view.on_event(events.HostStarted(host="a", canary=True))
@@ -68,7 +69,7 @@ def test_plain_lines_say_what_failed_and_what_to_do() -> None:
 
 
 def test_hosts_are_counted_by_the_reports_own_words() -> None:
-    seen = LiveView().progress
+    seen = LiveView(EventBus()).progress
     failures = (
         (events.HostFailed, FailureRecord(code="CARD_BUSY")),
         (events.HostUnreachable, FailureRecord(code="UNREACHABLE")),

@@ -20,7 +20,6 @@ from mlufleet.rollout import status
 from mlufleet.run import assessment
 from mlufleet.run.run import Run
 from operations import smoke_test
-from operations.host import events
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from operations.stages import HostPlan, find_drift
@@ -277,10 +276,11 @@ def test_a_run_notes_a_later_look_only_where_it_differs(
     wanted: ReleaseTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    host: Any = Stub(name="a", print_prefix="[a] ", data={}, connector=None)
-    run = Run(SimpleNamespace(inventory=[]), "20260101-000000-1", "why")  # type: ignore[arg-type]
+    state: Any = SimpleNamespace(inventory=[])
+    host: Any = Stub(name="a", print_prefix="[a] ", data={}, connector=None, state=state)
+    run = Run(state, "20260101-000000-1", "why")  # type: ignore[arg-type]
     run.hosts_recorded = True
-    monkeypatch.setattr(events, "listeners", [run.on_event])
+    run.context.events.listeners.append(run.on_event)
     before, after = probe(*BARE), probe(*DRIVEN)
     run.on_probe(host, wanted, before)  # nothing is written before the first look is judged
     run.record_assessment(

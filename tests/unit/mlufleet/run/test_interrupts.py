@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +35,7 @@ from mlufleet.report import derive
 from mlufleet.rollout.coordinator import RolloutCoordinator
 from mlufleet.run import interrupts, launcher, operator
 from mlufleet.run.run import HostLog, Run
-from operations.host import events
+from operations.host.context import RunContext
 from tests.runs import until
 from tests.unit import PROJECT
 
@@ -100,12 +99,6 @@ def project(site: Path, wanted: ReleaseTarget) -> Path:
     kept.append(HostsNamed(names=["a"]))
     kept.append(RunEnded())
     return site
-
-
-@pytest.fixture
-def halted() -> Iterator[None]:
-    yield
-    events._Halt.asked, events._Halt.why = False, ""
 
 
 def test_a_reader_that_goes_away_changes_no_status_and_shows_no_traceback(project: Path) -> None:
@@ -190,7 +183,7 @@ def test_a_file_that_may_not_grow_leaves_what_was_there_before(tmp_path: Path) -
 
 
 def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, halted: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(SimpleNamespace(), "1", "deploy")  # type: ignore[arg-type]
     monkeypatch.setattr(run, "folder", tmp_path / "1")
@@ -203,13 +196,12 @@ def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
     conductor.scheduler = stopped = SimpleNamespace(stop=lambda why: seen.append(why))  # type: ignore[assignment]
     conductor.stopping = conductor.host_ended = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
     seen: list[str] = []
-    monkeypatch.setattr(events, "halting", [conductor._on_stop_requested])
+    stop = run.context.stop
+    stop.callbacks.append(conductor._on_stop_requested)
     run.record_event(StageStarted(host="a", stage="driver"))
     run.record_event(StageStarted(host="b", stage="driver"))
-    assert events.stop_requested() and run.interrupted and seen == ["interrupted"] and stopped
-    assert (
-        "No space left on device" in run.journal_error and events.stop_reason() == run.journal_error
-    )
+    assert stop.requested and run.interrupted and seen == ["interrupted"] and stopped
+    assert "No space left on device" in run.journal_error and stop.reason == run.journal_error
 
 
 @pytest.mark.parametrize("how", ["a file", "read-only", "full"])
@@ -292,9 +284,8 @@ def test_one_request_to_stop_that_comes_twice_is_one(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_steps_end_and_begins_no_more(
-    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, halted: None
+    number: signal.Signals,
 ) -> None:
-    monkeypatch.setattr(events, "halting", [])
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is let be
     run = Run(SimpleNamespace(), "1", "deploy")  # type: ignore[arg-type]
@@ -302,30 +293,29 @@ def test_a_signal_lets_steps_end_and_begins_no_more(
     try:
         run._handle_interrupts()
         os.kill(os.getpid(), number)
-        assert run.interrupted and events.stop_requested()
+        assert run.interrupted and run.context.stop.requested
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
 
 
 def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
-    monkeypatch: pytest.MonkeyPatch, halted: None
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(events, "halting", [])
-    monkeypatch.setattr(events, "listeners", [])
     ended: list[str] = []
     conductor = object.__new__(RolloutCoordinator)
     conductor.stop_requests, conductor.signals = 0, interrupts.StopRequests()
+    conductor.context = RunContext()
     conductor.stopping = conductor.host_ended = SimpleNamespace(set=lambda: None)  # type: ignore[assignment]
     conductor.scheduler = SimpleNamespace(stop=ended.append, running={"a"})  # type: ignore[assignment]
     work: Any = SimpleNamespace(kill=lambda block: ended.append("killed"))
     conductor.greenlets = {"a": work}
     conductor._on_signal(signal.SIGHUP)
     conductor._on_signal(signal.SIGHUP)  # the shell tells its jobs, and so does the kernel
-    assert ended == ["interrupted"] and not events.stop_requested()
+    assert ended == ["interrupted"] and not conductor.context.stop.requested
     monkeypatch.setattr(interrupts, "DUPLICATE_WINDOW_S", 0)
     conductor._on_signal(signal.SIGTERM)
-    assert ended == ["interrupted", "interrupted", "killed"] and events.stop_requested()
+    assert ended == ["interrupted", "interrupted", "killed"] and conductor.context.stop.requested
 
 
 def test_under_nohup_a_closed_terminal_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +412,7 @@ def test_a_runs_files_are_read_by_nobody_else_whatever_the_umask(tmp_path: Path)
     try:
         folder = tmp_path / "runs/1"
         journal.Journal(folder).append(HostsNamed(names=["a"]))
-        log = HostLog(folder)
+        log = HostLog(folder, {})
         log.emit(SimpleNamespace(getMessage=lambda: "[a] Connected"))  # type: ignore[arg-type]
         atomic_write.replace_file(folder / "report.json", "{}", private=True)
     finally:

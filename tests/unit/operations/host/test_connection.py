@@ -10,12 +10,13 @@ import gevent
 import paramiko
 import pytest
 from pyinfra import host as current_host
+from pyinfra.api import Host
 from pyinfra.connectors.util import read_output_buffers
 from pyinfra.context import ctx_host
 
 from fleet.inventory import ssh_transport
 from operations.host import connection
-from operations.host.failures import isolate_failures
+from operations.host.command import HostCommand
 
 OUTPUT, ERRORS = b"Willkommen, Gr\xf6\xdfe\n\xc4\xe3\nlast", b"\xff\n"
 
@@ -119,15 +120,13 @@ def test_new_keys_are_rare_where_the_cipher_s_blocks_are_large(
 
 
 def test_a_command_gets_the_host_itself_where_pyinfra_hands_out_its_proxy() -> None:
-    class Command:
+    class Command(HostCommand):
         got: object = None
 
-        @isolate_failures
-        def execute(self, state: object, host: object, arguments: object) -> bool:
-            self.got = gevent.spawn(lambda: host.name).get()  # type: ignore[attr-defined]
-            return True
+        def run(self, host: Host, arguments: object) -> None:
+            self.got = gevent.spawn(lambda: host.name).get()
 
-    command = Command()
-    with ctx_host.use(SimpleNamespace(name="a")):
-        assert command.execute(None, current_host, {})
+    command, state = Command(), SimpleNamespace()
+    with ctx_host.use(SimpleNamespace(name="a", state=state)):
+        assert command.execute(state, current_host, {})  # type: ignore[arg-type]
     assert command.got == "a", "a greenlet beside it knows no current host"

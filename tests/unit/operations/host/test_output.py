@@ -17,6 +17,7 @@ from pyinfra.api import StringCommand
 
 from operations.host import connection, failures, file_edit, scripts
 from operations.host import output as host_output
+from operations.host.context import run_context
 from operations.host.facts import BEGIN_MARKER, END_MARKER, parse
 from operations.host.output import DIRECTIVE_TAG, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, tag_directives
 from operations.host.probe import probe_command
@@ -239,23 +240,24 @@ def test_answers_of_a_host_to_an_upload_name_only_what_was_asked(
 ) -> None:
     upload = Upload("x", [(Path(__file__), "/data/x", "ab" * 32)])
     answer = [" ".join(words) for words in said]
+    host: Any = SimpleNamespace(name="a", state=SimpleNamespace())
     upload._run_place_files = lambda *_: (True, answer)  # type: ignore[method-assign]
-    wanted, failed = upload._begin(SimpleNamespace(name="a"), {})  # type: ignore[arg-type]
+    wanted, failed = upload._begin(host, {})  # type: ignore[arg-type]
     assert wanted.keys() <= upload.files.keys()
     assert all(0 <= there < 1 << 63 for there in wanted.values()) and isinstance(failed, list)
 
 
-def test_a_model_that_speaks_like_a_script_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_speaks_like_a_script_is_not_heard() -> None:
     heard: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(failures.events, "listeners", [lambda h, k, f: heard.append((k, f))])
-    host: Any = SimpleNamespace(name="a", print_prefix="")
+    host: Any = SimpleNamespace(name="a", print_prefix="", state=SimpleNamespace())
+    listeners = run_context(host).events.listeners
+    listeners.append(lambda name, kind, fields: heard.append((kind, fields)))
     output = printed(b"@@answer forged\n@@lock free\n@@code CARD_BUSY\n")
     failures.relay_output(host, output)
     assert not heard
-    failures.fail_by_output(host, "CONTAINER", "smoke", output)
-    assert heard[0][1]["code"] == "CONTAINER"
-    failures.fail_by_output(host, "CONTAINER", "smoke", ["x" * 1_000_000] * 50)
-    assert len(str(heard[1][1])) < 100_000
+    assert failures.failure_from_output("CONTAINER", output).code == "CONTAINER"
+    failures.fail_host(host, failures.failure_from_output("CONTAINER", ["x" * 1_000_000] * 50))
+    assert len(str(heard[0][1])) < 100_000
 
 
 class Deaf(contextlib.AbstractContextManager[Any]):
@@ -287,8 +289,8 @@ class Deaf(contextlib.AbstractContextManager[Any]):
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ("takes nothing", "took nothing"),
-        ("ends nothing", "did not end it"),
+        ("takes nothing", "accepted nothing"),
+        ("ends nothing", "did not finish"),
         ("fails", "No space left on device"),
     ],
 )

@@ -10,11 +10,10 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
-from gevent.lock import BoundedSemaphore
 
 from fleet.release.target import ReleaseTarget
 from operations import disk_space, stages
-from operations.host import events, limits
+from operations.host.context import RunContext, run_context
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from operations.transfer import prefetch, ssh_stream, swarm
@@ -23,6 +22,13 @@ from operations.transfer.upload import Upload
 from tests.unit.conftest import BARE, probe
 
 HOST: Any = SimpleNamespace(name="a", print_prefix="[a] ", connector=None, data={})
+
+
+@pytest.fixture(autouse=True)
+def context() -> RunContext:
+    """The context of a run of this test's own."""
+    HOST.state = SimpleNamespace()
+    return run_context(HOST)
 
 
 class File:
@@ -34,9 +40,9 @@ class File:
         self.tries = self.under_way = 0
         self.arrives, self.why = Event(), ""
 
-    def fill_parts(self, host: Any, arguments: Any) -> list[str]:
+    def fill_parts(self, host: Any, arguments: Any, is_cancelled: Any) -> list[str]:
         self.tries += 1
-        with limits.hold_slot(host, "upload ahead"):
+        with run_context(host).limits.hold_slot(host, "upload ahead"):
             self.under_way += 1
             try:
                 self.arrives.wait()
@@ -49,9 +55,8 @@ class File:
 
 def begin(*wanted: Any, before: tuple[Any, ...] = ()) -> None:
     """Begin with what the host wants now. :param before: what it wanted before it was locked"""
-    now = SimpleNamespace(prefetchable=list(wanted))
-    look: Any = SimpleNamespace(prefetchable=list(before), reassess=lambda _: now)
-    prefetch.StartPrefetch(look).execute(None, HOST, {})  # type: ignore[arg-type]
+    command = prefetch.StartPrefetch(before, lambda _: wanted)
+    assert command.execute(HOST.state, HOST, {})
 
 
 @pytest.fixture
@@ -61,13 +66,13 @@ def files() -> Iterator[tuple[File, File]]:
     begin(*files)
     gevent.sleep(0)
     yield files
-    prefetch.stop_prefetch("a")
+    prefetch.prefetches(HOST).end("a")
     gevent.sleep(0)
     assert not any(file.under_way for file in files)
 
 
 def taken(kind: str) -> set[str]:
-    with prefetch.take_over(HOST, kind) as brought:
+    with prefetch.prefetches(HOST).take_over(HOST, kind) as brought:
         return set(brought)
 
 
@@ -84,33 +89,31 @@ def test_a_stage_waits_for_its_file_and_the_next_one_goes_on(files: tuple[File, 
     assert taken("weights") == {"weights.part"} and weights.tries == 1
 
 
-def test_a_stage_takes_over_a_file_that_only_waits_for_a_place(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "places", {"upload ahead": BoundedSemaphore(0)})
+def test_a_stage_takes_over_a_file_that_only_waits_for_a_place(context: RunContext) -> None:
+    context.limits.set_limit("upload ahead", 0)
     image, weights = File("image"), File("weights")
     begin(image, weights)
     gevent.sleep(0)
-    assert len(limits.waiting) == 1
+    assert len(context.limits.waiting) == 1
     with gevent.Timeout(5):
         assert taken("image") == set() and image.tries == 1
     gevent.sleep(0)
     assert weights.tries == 1, "the next one is on its way"
-    prefetch.stop_prefetch("a")
-    assert not limits.waiting
+    prefetch.prefetches(HOST).end("a")
+    assert not context.limits.waiting
 
 
 def test_a_stage_takes_over_a_file_whose_turn_has_not_come(files: tuple[File, File]) -> None:
     image, weights = files
-    with gevent.Timeout(5), prefetch.take_over(HOST, "weights") as brought:
+    with gevent.Timeout(5), prefetch.prefetches(HOST).take_over(HOST, "weights") as brought:
         assert brought == set() and image.under_way == weights.under_way == 0
 
 
 def test_what_goes_wrong_is_left_to_the_stage_and_fails_nobody(
-    files: tuple[File, File], monkeypatch: pytest.MonkeyPatch
+    files: tuple[File, File], context: RunContext
 ) -> None:
     heard: list[str] = []
-    monkeypatch.setattr(events, "listeners", [lambda host, kind, fields: heard.append(kind)])
+    context.events.listeners.append(lambda host, kind, fields: heard.append(kind))
     image, weights = files
     image.why = "no room"
     image.arrives.set()
@@ -122,34 +125,35 @@ def test_what_goes_wrong_is_left_to_the_stage_and_fails_nobody(
 
 def test_a_reboot_stops_it_and_it_goes_on_afterwards(files: tuple[File, File]) -> None:
     image, _ = files
-    with prefetch.paused(HOST):
+    with prefetch.prefetches(HOST).paused(HOST):
         gevent.sleep(0)
         assert image.under_way == 0
     gevent.sleep(0)
     assert (image.under_way, image.tries) == (1, 2)
 
 
-def test_a_failure_of_the_host_ends_it_for_good(files: tuple[File, File]) -> None:
+def test_a_failure_of_the_host_ends_it_for_good(
+    files: tuple[File, File], context: RunContext
+) -> None:
     image, weights = files
-    with prefetch.paused(HOST):
-        events.emit("b", "failed")
-        assert "a" in prefetch.flights
-        events.emit("a", "failed", stage="driver", code="TIMED_OUT")
-        assert not prefetch.flights
+    with prefetch.prefetches(HOST).paused(HOST):
+        context.events.emit("b", "failed")
+        assert "a" in prefetch.prefetches(HOST)
+        context.events.emit("a", "failed", stage="driver", code="TIMED_OUT")
+        assert "a" not in prefetch.prefetches(HOST)
     gevent.sleep(0)
     assert image.under_way == weights.under_way == 0
 
 
 def test_a_run_that_is_halted_ends_it_at_once(
-    files: tuple[File, File], monkeypatch: pytest.MonkeyPatch
+    files: tuple[File, File], context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events._Halt, "asked", False)
     monkeypatch.setattr(prefetch, "STOP_GRACE_S", 0.01)
     image, weights = files
-    events.request_stop()
+    context.stop.request()
     gevent.sleep(0.1)
     assert image.under_way == 0
-    with prefetch.paused(HOST):
+    with prefetch.prefetches(HOST).paused(HOST):
         pass
     gevent.sleep(0)
     assert (image.tries, weights.tries) == (1, 0), "nor does it begin again"
@@ -170,21 +174,26 @@ def test_a_block_is_sent_whole_before_the_sender_ends(
 
     monkeypatch.setattr(ssh_stream.connection, "open_stream", lambda *_: Slow())
     size = 3 * ssh_stream.BLOCK_BYTES
-    flying = gevent.spawn(
-        ssh_stream.write_ranges, HOST, tmp_path / "x", "/x", [(0, size)], TransferProgress(size)
-    )
+    upload = File("image")
+
+    def fill_parts(host: Any, arguments: Any, is_cancelled: Any) -> list[str]:
+        whole, progress = [(0, size)], TransferProgress(size)
+        return ssh_stream.write_ranges(host, tmp_path / "x", "/x", whole, progress, is_cancelled)
+
+    monkeypatch.setattr(upload, "fill_parts", fill_parts)
+    begin(upload)
     gevent.sleep(0.05)
-    prefetch._stop_greenlet(flying)
-    assert sent == [ssh_stream.BLOCK_BYTES] and isinstance(flying.value, gevent.GreenletExit)
+    prefetch.prefetches(HOST).end("a")
+    assert sent == [ssh_stream.BLOCK_BYTES]
 
 
 def test_what_a_killed_run_has_loaded_meanwhile_is_not_sent() -> None:
     begin(before=(File("image"),))
-    assert not prefetch.flights
+    assert "a" not in prefetch.prefetches(HOST)
 
 
 def test_a_host_that_was_not_given_anything_has_no_flight() -> None:
-    assert taken("image") == set() and not prefetch.flights
+    assert taken("image") == set() and "a" not in prefetch.prefetches(HOST)
 
 
 # an upload
@@ -217,7 +226,7 @@ def test_a_part_that_was_brought_is_neither_read_nor_sent_again(
     upload, did = partial(0, monkeypatch, tmp_path)
     assert upload.fill_parts(HOST, {}) == [] and did == ["begin", "send"], "and nothing is placed"
     due, did = partial(3, monkeypatch, tmp_path)
-    assert due._transfer(HOST, {}, upload.completed_parts) is None
+    assert due._transfer(HOST, {}, upload.completed_parts) == []
     assert did == ["begin", "end"]
 
 
@@ -225,23 +234,20 @@ def test_a_part_that_a_host_has_lost_again_is_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     upload, did = partial(2, monkeypatch, tmp_path)
-    assert upload._transfer(HOST, {}, set(upload.files)) is None
+    assert upload._transfer(HOST, {}, set(upload.files)) == []
     assert did == ["begin", "compare", "send", "end"]
 
 
 def test_a_host_that_is_stopped_in_a_swarm_is_led_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swarm, "swarms", {})
-    monkeypatch.setattr(swarm, "left", set())
+    swarms = swarm.Swarms(RunContext())
     for name in "abc":
-        swarm.register_demand(name, {"5" * 64})
+        swarms.register_demand(name, {"5" * 64})
     monkeypatch.setattr(swarm.Swarm, "start", lambda *_: gevent.sleep(60))
     one: Any = SimpleNamespace(name="a", data={}, connector=SimpleNamespace(client=None))
-    flight = gevent.spawn(
-        swarm.fill_from_swarm, one, None, "5" * 64, "part", 0, TransferProgress(1)
-    )
+    job = gevent.spawn(swarms.fill, one, None, "5" * 64, "part", 0, TransferProgress(1))
     gevent.sleep(0)
-    flight.kill()
-    assert swarm.should_use_swarm(one, "5" * 64, 64 << 20)
+    job.kill()
+    assert swarms.should_use_swarm(one, "5" * 64, 64 << 20)
 
 
 # what

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from operations.host import events
+from operations.host.context import RunContext
 from operations.transfer import aria2, swarm
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.ssh_stream import TransferProgress
@@ -16,19 +16,24 @@ from operations.transfer.ssh_stream import TransferProgress
 SHA, MIB = "5" * 64, 1 << 20
 
 
-@pytest.fixture(autouse=True)
-def apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swarm, "swarms", {})
-    monkeypatch.setattr(swarm, "left", set())
+@pytest.fixture
+def context() -> RunContext:
+    return RunContext()
+
+
+@pytest.fixture
+def swarms(context: RunContext) -> swarm.Swarms:
+    return context.service(swarm.Swarms)
 
 
 def host(name: str = "a", **data: Any) -> Any:
-    return SimpleNamespace(name=name, data=data, connector=SimpleNamespace(client=None))
+    connector = SimpleNamespace(client=None)
+    return SimpleNamespace(name=name, data=data, connector=connector, state=SimpleNamespace())
 
 
-def wanted_by(*names: str) -> None:
+def wanted_by(swarms: swarm.Swarms, *names: str) -> None:
     for name in names:
-        swarm.register_demand(name, {SHA})
+        swarms.register_demand(name, {SHA})
 
 
 @pytest.mark.parametrize(
@@ -45,24 +50,24 @@ def wanted_by(*names: str) -> None:
     ],
 )
 def test_many_hosts_and_a_big_file_make_a_swarm(
-    hosts: int, data: dict[str, Any], mib: int, chosen: bool
+    swarms: swarm.Swarms, hosts: int, data: dict[str, Any], mib: int, chosen: bool
 ) -> None:
-    wanted_by(*"abcdefghi"[:hosts])
-    assert swarm.should_use_swarm(host(**data), SHA, mib * MIB) is chosen
+    wanted_by(swarms, *"abcdefghi"[:hosts])
+    assert swarms.should_use_swarm(host(**data), SHA, mib * MIB) is chosen
 
 
-def test_without_ssh_or_a_run_that_wants_it_there_is_no_swarm() -> None:
-    assert not swarm.should_use_swarm(host(distribution="swarm"), SHA, 64 * MIB)
-    wanted_by("a", "b", "c")
+def test_without_ssh_or_a_run_that_wants_it_there_is_no_swarm(swarms: swarm.Swarms) -> None:
+    assert not swarms.should_use_swarm(host(distribution="swarm"), SHA, 64 * MIB)
+    wanted_by(swarms, "a", "b", "c")
     local = SimpleNamespace(name="a", data={}, connector=SimpleNamespace())
-    assert not swarm.should_use_swarm(local, SHA, 64 * MIB)  # type: ignore[arg-type]
+    assert not swarms.should_use_swarm(local, SHA, 64 * MIB)  # type: ignore[arg-type]
 
 
-def test_a_host_that_left_a_swarm_is_not_led_back() -> None:
-    wanted_by("a", "b", "c")
-    swarm.left.add(("a", SHA))
-    assert not swarm.should_use_swarm(host("a"), SHA, 64 * MIB)
-    assert swarm.should_use_swarm(host("b"), SHA, 64 * MIB)
+def test_a_host_that_left_a_swarm_is_not_led_back(swarms: swarm.Swarms) -> None:
+    wanted_by(swarms, "a", "b", "c")
+    swarms.excluded.add(("a", SHA))
+    assert not swarms.should_use_swarm(host("a"), SHA, 64 * MIB)
+    assert swarms.should_use_swarm(host("b"), SHA, 64 * MIB)
 
 
 class Told:
@@ -80,36 +85,36 @@ class Told:
 
 
 def test_who_is_served_gives_on_until_nobody_wants_the_file(
-    monkeypatch: pytest.MonkeyPatch,
+    context: RunContext, swarms: swarm.Swarms
 ) -> None:
     heard: list[Any] = []
-    monkeypatch.setattr(events, "listeners", [lambda *event: heard.append(event), swarm._on_event])
-    wanted_by("a", "b", "c")
+    context.events.listeners.append(lambda *event: heard.append(event))
+    wanted_by(swarms, "a", "b", "c")
     seed, gives = Told(), Told()
-    swarm.swarms[SHA].seeder = seed  # type: ignore[assignment]
-    swarm.swarms[SHA].peers["a"] = gives  # type: ignore[assignment]
-    swarm.host_done("a", SHA)
-    swarm.host_done("a", SHA)
+    swarms.by_checksum[SHA].seeder = seed  # type: ignore[assignment]
+    swarms.by_checksum[SHA].peers["a"] = gives  # type: ignore[assignment]
+    swarms.host_done("a", SHA)
+    swarms.host_done("a", SHA)
     assert (seed.closed, gives.closed) == (0, 0)
-    events.emit("b", "failed")
-    assert SHA in swarm.swarms and not gives.closed
-    swarm.leave_swarms("c")
-    assert (seed.closed, gives.closed) == (1, 1) and not swarm.swarms
+    context.events.emit("b", "failed")
+    assert SHA in swarms.by_checksum and not gives.closed
+    swarms.leave("c")
+    assert (seed.closed, gives.closed) == (1, 1) and not swarms.by_checksum
     assert heard[-1] == ("", "seeded", {"sha256": SHA, "sent": 7})
-    swarm.host_done("c", SHA)
+    swarms.host_done("c", SHA)
 
 
 def test_what_goes_wrong_in_a_swarm_is_a_reason_to_leave_it(
-    monkeypatch: pytest.MonkeyPatch,
+    swarms: swarm.Swarms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_port(*_: object) -> None:
         raise OSError("no free port")
 
-    wanted_by("a", "b", "c")
+    wanted_by(swarms, "a", "b", "c")
     monkeypatch.setattr(swarm.Swarm, "start", no_port)
-    said = swarm.fill_from_swarm(host(), None, SHA, "part", 0, TransferProgress(1))  # type: ignore[arg-type]
+    said = swarms.fill(host(), None, SHA, "part", 0, TransferProgress(1))  # type: ignore[arg-type]
     assert said == "OSError: no free port"
-    assert not swarm.should_use_swarm(host(), SHA, 64 * MIB)
+    assert not swarms.should_use_swarm(host(), SHA, 64 * MIB)
 
 
 # one host's aria2c
@@ -205,5 +210,5 @@ def test_a_host_without_an_ipv4_address_cannot_be_in_a_swarm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = joined(monkeypatch, iter(["address fd00::1 fd00::2"]))
-    with pytest.raises(LeftSwarm, match="fd00::1 is no IPv4 address"):
+    with pytest.raises(LeftSwarm, match="fd00::1 is not an IPv4 address"):
         one.wait_for_addresses()
