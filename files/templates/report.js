@@ -1,38 +1,38 @@
 
 "use strict";
-// The page is whole without this: it only sorts, searches and filters the table.
+// Everything is on the page without this script, which only sorts and filters the table.
 const table = document.getElementById("table"), body = table.tBodies[0], rows = [...body.rows];
-const search = document.getElementById("search"), wanted = document.getElementById("status");
+const search = document.getElementById("search"), statusFilter = document.getElementById("status");
 const shown = document.getElementById("shown"), heads = [...table.tHead.rows[0].cells];
-const order = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
-const said = new Map(rows.map(row => [row, row.textContent.toLowerCase()]));
+const collator = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
+const searchText = new Map(rows.map(row => [row, row.textContent.toLowerCase()]));
 
-function narrow() {
+function applyFilter() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
   for (const row of rows) {
-    row.hidden = !words.every(word => said.get(row).includes(word))
-      || Boolean(wanted.value && row.dataset.status !== wanted.value);
+    row.hidden = !words.every(word => searchText.get(row).includes(word))
+      || Boolean(statusFilter.value && row.dataset.status !== statusFilter.value);
     count += !row.hidden;
   }
   shown.textContent = `${count} of ${rows.length} hosts`;
 }
 
-function value(row, column) {
+function cellValue(row, column) {
   const cell = row.cells[column];
   return cell.dataset.by === undefined ? cell.textContent.trim() : Number(cell.dataset.by);
 }
 
-function sort(column) {
-  const down = heads[column].getAttribute("aria-sort") === "ascending";
+function sortBy(column) {
+  const descending = heads[column].getAttribute("aria-sort") === "ascending";
   for (const head of heads) head.removeAttribute("aria-sort");
-  heads[column].setAttribute("aria-sort", down ? "descending" : "ascending");
-  const keyed = rows.map(row => [value(row, column), row]);
+  heads[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
+  const keyed = rows.map(row => [cellValue(row, column), row]);
   keyed.sort(([a], [b]) => {
-    // what is not known stands last, in both directions
+    // empty cells come last in both directions
     if ((a === "") !== (b === "")) return a === "" ? 1 : -1;
-    const ahead = typeof a === "number" ? a - b : order.compare(a, b);
-    return down ? -ahead : ahead;
+    const order = typeof a === "number" ? a - b : collator.compare(a, b);
+    return descending ? -order : order;
   });
   body.append(...keyed.map(([, row]) => row));
 }
@@ -41,21 +41,21 @@ heads.forEach((head, column) => {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = head.textContent;
-  button.addEventListener("click", () => sort(column));
+  button.addEventListener("click", () => sortBy(column));
   head.replaceChildren(button);
 });
-sort(0);
+sortBy(0);
 document.getElementById("controls").hidden = false;
 document.getElementById("controls").addEventListener("submit", event => event.preventDefault());
-search.addEventListener("input", narrow);
-wanted.addEventListener("change", narrow);
-// a link to a host that is filtered away shows all again
+search.addEventListener("input", applyFilter);
+statusFilter.addEventListener("change", applyFilter);
+// a link to a host that is filtered out clears the filter
 window.addEventListener("hashchange", () => {
   const row = document.getElementById(location.hash.slice(1));
   if (row && row.hidden) {
-    search.value = wanted.value = "";
-    narrow();
+    search.value = statusFilter.value = "";
+    applyFilter();
     row.scrollIntoView();
   }
 });
-narrow();
+applyFilter();
