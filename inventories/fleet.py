@@ -1,11 +1,11 @@
-"""Your fleet: the hosts of fleet.yml or fleet.csv beside this file, and their groups.
+"""Your fleet: the hosts and groups of fleet.yml or fleet.csv in this folder.
 
-A copy under another name reads the file of that name.
+A copy under another name reads the file with that name.
 """
 
 from pathlib import Path
 
-from fleet.inventory import grouped, one_of, read
+from fleet.inventory import as_pyinfra_groups, find_inventory_file, load_hosts
 
-_beside = [Path(__file__).with_suffix(ending) for ending in (".yml", ".yaml", ".csv")]
-globals().update(grouped(read(one_of(*_beside))))
+_candidates = [Path(__file__).with_suffix(ending) for ending in (".yml", ".yaml", ".csv")]
+globals().update(as_pyinfra_groups(load_hosts(find_inventory_file(*_candidates))))

@@ -1,7 +1,7 @@
-"""The host with a kernel of its own that `make test-kernel` starts on this machine."""
+"""The emulated host with its own kernel that `make test-kernel` starts on this machine."""
 
 from pathlib import Path
 
-from fleet.inventory import grouped, read
+from fleet.inventory import as_pyinfra_groups, load_hosts
 
-globals().update(grouped(read(Path(".lab/kernel.yml")), "kernel"))
+globals().update(as_pyinfra_groups(load_hosts(Path(".lab/kernel.yml")), "kernel"))

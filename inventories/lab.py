@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from fleet.inventory import grouped, read
+from fleet.inventory import as_pyinfra_groups, load_hosts
 
-globals().update(grouped(read(Path(".lab/inventory.yml")), "lab"))
+globals().update(as_pyinfra_groups(load_hosts(Path(".lab/inventory.yml")), "lab"))

@@ -1,4 +1,4 @@
-"""Addresses as they are meant: in one spelling, and none that programs read differently."""
+"""Host addresses and names: one spelling for each, and none that programs interpret differently."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import unicodedata
 
 IPV4_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 DNS_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
-#: 0x7f and 017 are numbers to some programs
+#: some programs also read 0x7f and 017 as numbers
 NUMERIC_LABEL = re.compile(r"[0-9]*|0[xX][0-9A-Fa-f]*")
 ZONE_ID = re.compile(r"[A-Za-z0-9_.-]{1,15}")
-#: a name by which the inventory calls a host: pyinfra prints it between brackets, --limit has
-#: commas, and what begins otherwise was a comment, an option or a quote
+#: name of a host in an inventory. pyinfra prints it in brackets and --limit separates names by
+#: commas; anything that begins with another character was a comment, an option or a quote
 HOST_NAME = re.compile(r"[^\W_](?:[\w.:%-]*[\w])?")
 LOCALHOST_NAMES = {
     "localhost",
@@ -24,24 +24,28 @@ LOCALHOST_NAMES = {
     "ip6-loopback",
     "::1",
 }
-OCTAL_HINT = (
-    "a number of an address with a zero before it is octal; {1:d} is what a bracket stood "
-    "for, without zeros"
-)
+OCTAL_HINT = "octets must not have leading zeros (use {1:d} to drop those of a range)"
 MAX_NAME_CHARACTERS = 253
 
 
 def normalize_address(text: str) -> str:
-    """An address in the spelling that is kept: without a dot at its end, IPv6 as short as it goes.
+    """Check an address and write it in one spelling.
 
-    :raises ValueError: it is none, or not the same to all programs
+    Args:
+        text: an IPv4 address, an IPv6 address without brackets, or a DNS name.
+
+    Returns:
+        The address; IPv6 in its shortest form, a name without a dot at its end.
+
+    Raises:
+        ValueError: it is not an address, or programs would interpret it differently.
     """
     if IPV4_ADDRESS.fullmatch(text):
         return _format_assignable(ipaddress.IPv4Address(text))
     check_legible(text)
     for mark, remedy in (
-        ("://", "write the host of this URL alone"),
-        ("/", "write one host's address, no network and no path"),
+        ("://", "write only the host name of this URL"),
+        ("/", "write the address of one host, without a network or a path"),
     ):
         if mark in text:
             raise ValueError(f"{text[:80]!r}: {remedy}")
@@ -62,13 +66,27 @@ def normalize_address(text: str) -> str:
 
 
 def comparison_key(address: str) -> str:
-    """What two spellings of one address have in common."""
-    plain = address.casefold()
-    return "127.0.0.1" if plain in LOCALHOST_NAMES or plain.endswith(".localhost") else plain
+    """Reduce an address to a form that is equal for equal addresses.
+
+    Args:
+        address: a normalized address.
+
+    Returns:
+        The address in lower case; 127.0.0.1 for all names of the local machine.
+    """
+    folded = address.casefold()
+    return "127.0.0.1" if folded in LOCALHOST_NAMES or folded.endswith(".localhost") else folded
 
 
 def check_name(name: str) -> None:
-    """:raises ValueError: the inventory cannot call a host so"""
+    """Check the name of a host in an inventory.
+
+    Args:
+        name: the expanded name.
+
+    Raises:
+        ValueError: pyinfra, --limit or a shell would misread it.
+    """
     if HOST_NAME.fullmatch(name) and name.isascii():
         return
     check_legible(name, ascii_only=False)
@@ -76,43 +94,63 @@ def check_name(name: str) -> None:
         _reject_at_sign(name)
     if not HOST_NAME.fullmatch(name):
         raise ValueError(
-            f"{name[:80]!r} is not a host name: it begins with a letter or digit; "
-            "then also . _ - and : and no blanks"
+            f"{name[:80]!r} is not a host name: use letters, digits, '.', '_', '-' and ':', "
+            "starting and ending with a letter or digit"
         )
 
 
 def check_login(user: str) -> str:
-    """:raises ValueError: nobody logs in under such a name"""
+    """Check a login name.
+
+    Args:
+        user: the login name.
+
+    Returns:
+        The same name.
+
+    Raises:
+        ValueError: it cannot be a login name.
+    """
     check_legible(user, ascii_only=False)
     if user[:1] == "-" or set(user) & set(":/,;\"'"):
-        raise ValueError(f"{user[:80]!r} is no name to log in with")
+        raise ValueError(
+            f"{user[:80]!r} is not a login name: it begins with -, or has one of : / , ; and quotes"
+        )
     return user
 
 
 def check_legible(text: str, *, ascii_only: bool = True) -> None:
-    """:raises ValueError: what is seen is not what stands there"""
+    """Check that a text is what it looks like.
+
+    Args:
+        text: an address or a name.
+        ascii_only: refuse all other letters (default: True).
+
+    Raises:
+        ValueError: it has blanks, invisible, look-alike or forbidden characters.
+    """
     for character in text:
         if character == " " or unicodedata.category(character)[0] in "CZ":
             raise ValueError(
-                f"{text[:80]!r} has a blank, or a character that cannot be seen "
-                f"(U+{ord(character):04X}): write it anew"
+                f"{text[:80]!r} has a blank or an invisible character (U+{ord(character):04X}): "
+                "type it again"
             )
-    plain = unicodedata.normalize("NFKC", text)
-    if plain != text and (plain.isascii() or not ascii_only):
+    normal = unicodedata.normalize("NFKC", text)
+    if normal != text and (normal.isascii() or not ascii_only):
         raise ValueError(
-            f"{text[:80]!r} has full-width or other look-alike characters: write {plain[:80]!r}"
+            f"{text[:80]!r} has full-width or other look-alike characters: write {normal[:80]!r}"
         )
     if ascii_only and not text.isascii():
         try:
-            meant = f"write {text.encode('idna').decode()}, or its number"
+            remedy = f"write {text.encode('idna').decode()}, or the IP address"
         except UnicodeError:
-            meant = "write its number"
-        raise ValueError(f"{text[:80]!r} has letters that addresses do not have: {meant}")
+            remedy = "write the IP address"
+        raise ValueError(f"{text[:80]!r} has letters that addresses cannot have: {remedy}")
 
 
 def _reject_at_sign(text: str) -> None:
     if text[0] == "@":
-        raise ValueError(f"{text[:80]!r} is a connector of pyinfra: hosts here are reached by ssh")
+        raise ValueError(f"{text[:80]!r} is a pyinfra connector, but a fleet is reached by SSH")
     user, _, host = text.rpartition("@")
     raise ValueError(f"{text[:80]!r}: write {host[:80]}, and `ssh_user: {user[:80]}`")
 
@@ -120,54 +158,55 @@ def _reject_at_sign(text: str) -> None:
 def _normalize_ipv6(text: str) -> str:
     address, percent, zone = text.partition("%")
     try:
-        found = ipaddress.IPv6Address(address)
+        ipv6 = ipaddress.IPv6Address(address)
     except ValueError:
         if match := re.fullmatch(r"([^:]+):([0-9]+)", text):
             raise ValueError(
                 f"{text[:80]!r}: write {match[1]}, and `ssh_port: {match[2]}`"
             ) from None
-        raise ValueError(f"{text[:80]!r} is no IPv6 address") from None
-    if found.ipv4_mapped:
-        return _format_assignable(found.ipv4_mapped)
-    if found.is_link_local != bool(ZONE_ID.fullmatch(zone)) or (percent and not zone):
+        raise ValueError(f"{text[:80]!r} is not an IPv6 address") from None
+    if ipv6.ipv4_mapped:
+        return _format_assignable(ipv6.ipv4_mapped)
+    if ipv6.is_link_local != bool(ZONE_ID.fullmatch(zone)) or (percent and not zone):
         raise ValueError(
-            f"{text[:80]!r}: an address in fe80::/10, and none else, has a zone: fe80::1%eth0"
+            f"{text[:80]!r}: only link-local addresses (fe80::/10) have a zone, and they need it: "
+            "fe80::1%eth0"
         )
-    return _format_assignable(found) + percent + zone
+    return _format_assignable(ipv6) + percent + zone
 
 
-def _format_assignable(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    if found.is_unspecified or found.is_multicast or (found.version == 4 and found.is_reserved):
-        raise ValueError(f"{str(found)!r} is an address that no host has")
-    return str(found)
+def _format_assignable(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
+        raise ValueError(f"{str(ip)!r} is an address that no host can have")
+    return str(ip)
 
 
 def _reject_numeric(text: str, labels: list[str]) -> None:
-    """What looks like numbers and is no IPv4 address of four."""
+    """Explain why a text of numbers is not an IPv4 address."""
     if IPV4_ADDRESS.fullmatch(text.removesuffix(".")):
-        raise ValueError(f"{text!r}: an address has no dot at its end")
+        raise ValueError(f"{text!r}: remove the dot at the end")
     octal = any(re.fullmatch("0[0-9]+", label) for label in labels)
     try:
-        read = socket.inet_ntoa(socket.inet_aton(text))
+        meaning = socket.inet_ntoa(socket.inet_aton(text))
     except OSError:
-        read = ""
+        meaning = ""
     if octal and len(labels) == 4:
         raise ValueError(f"{text[:80]}: {OCTAL_HINT}")
-    if read:
-        raise ValueError(f"{text!r} is {read} to most programs: write all four numbers, in decimal")
-    raise ValueError(f"{text[:80]!r} is no address: four numbers from 0 to 255")
+    if meaning:
+        raise ValueError(f"{text!r} means {meaning} to most programs: write four decimal numbers")
+    raise ValueError(f"{text[:80]!r} is not an address: write four numbers from 0 to 255")
 
 
 def _normalize_name(text: str) -> str:
     bare = text.removesuffix(".")
     if len(bare) > MAX_NAME_CHARACTERS:
         raise ValueError(
-            f"{text[:80]!r}… is longer than the {MAX_NAME_CHARACTERS} characters of a name"
+            f"{text[:80]!r}… is longer than {MAX_NAME_CHARACTERS} characters, the limit of DNS"
         )
     for label in bare.split("."):
         if not DNS_LABEL.fullmatch(label):
             raise ValueError(
-                f"{text[:80]!r} is no address: {label[:80]!r} is not 1 to 63 letters, "
-                "digits, - and _, of which - stands inside"
+                f"{text[:80]!r} is not an address: {label[:80]!r} must have 1 to 63 letters, "
+                "digits, '-' and '_', and no '-' at its beginning or end"
             )
     return bare

@@ -1,4 +1,4 @@
-"""Hosts of an Ansible inventory, which Ansible's own command reads."""
+"""Hosts of an Ansible inventory, as Ansible's own command interprets it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fleet.documents import field_errors, loading
 from fleet.errors import InvalidInput
 from fleet.inventory import addresses, ansible_command, ansible_origins
 from fleet.inventory.host_fields import Fleet, HostData, parse_value
-from fleet.inventory.host_file import Entry, entries
+from fleet.inventory.host_file import Entry, build_entries
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 
-#: pyinfra's: told on the terminal by both commands
+#: pyinfra's logger, whose lines both commands print
 log = logging.getLogger("pyinfra")
 
-#: later ones win, as they do in Ansible
+#: variable -> field; later ones win, as in Ansible
 FIELD_BY_VARIABLE = {
     "ansible_ssh_host": "ssh_hostname",
     "ansible_host": "ssh_hostname",
@@ -37,25 +37,30 @@ PROXY_OPTION = re.compile(r"Proxy(Command|Jump)|(^|\s)-[JW]")
 
 
 @as_pyinfra_error()
-def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
-    """The hosts of an Ansible inventory (a file, a folder, a script) as pyinfra wants them.
+def load_hosts(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
+    """Load the hosts of an Ansible inventory for pyinfra. Nothing is connected to.
 
-    Variables that are fields of a host are taken as such, all others as its data. A host's groups
-    are all that it is in, the wider first.
+    Variables that are named like a field of a host set this field; all others become its data. A
+    host is in all groups that contain it, wider groups first.
 
-    :param defaults: of all hosts, where Ansible's variables say nothing
-    :raises InvalidInput: naming the places where it is said; nothing has been connected to
+    Args:
+        path: a file, folder or script that Ansible accepts as an inventory.
+        defaults: fields of all hosts that the inventory does not set (default: none).
+
+    Returns:
+        An entry for each host, sorted by name.
+
+    Raises:
+        InvalidInput: the inventory is invalid; the message names file and line.
     """
     listed = ansible_command.list_inventory(path)
     groups = list_group_members(listed)
     variables = listed.get("_meta", {}).get("hostvars", {})
-    alone = listed.get("ungrouped", {}).get("hosts", [])
-    names = {*variables, *alone, *(name for members in groups.values() for name in members)}
-    here = {name for name in names if _is_controller(name, variables.get(name, {}))}
-    if here:
-        log.warning(
-            f"{path}: {', '.join(sorted(here))}: left out, Ansible does not reach it by ssh"
-        )
+    ungrouped = listed.get("ungrouped", {}).get("hosts", [])
+    names = {*variables, *ungrouped, *(name for members in groups.values() for name in members)}
+    local = {name for name in names if _is_controller(name, variables.get(name, {}))}
+    if local:
+        log.warning(f"{path}: {', '.join(sorted(local))}: left out, not reached by SSH")
     hosts = {
         name: _convert_host(
             path,
@@ -63,23 +68,34 @@ def read(path: Path, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
             variables.get(name, {}),
             tuple(group for group, members in groups.items() if name in members),
         )
-        for name in sorted(names - here)
+        for name in sorted(names - local)
     }
     fleet = loading.validate_document(Fleet, {"hosts": hosts}, path)
 
-    def place(where: field_errors.Location) -> str:
-        if where[0] != "hosts":
+    def locate(location: field_errors.Location) -> str:
+        if location[0] != "hosts":
             return "defaults of the inventory"
-        name, field = str(where[1]), str(where[-1])
-        words = [variable for variable, meant in FIELD_BY_VARIABLE.items() if meant == field]
-        own = ansible_origins.locate_words(path, [*words, field], name, hosts[name].groups)
-        return own if own != str(path) else ansible_origins.locate_words(path, [name])
+        name, field = str(location[1]), str(location[-1])
+        words = [variable for variable, target in FIELD_BY_VARIABLE.items() if target == field]
+        place = ansible_origins.locate_words(path, [*words, field], name, hosts[name].groups)
+        return place if place != str(path) else ansible_origins.locate_words(path, [name])
 
-    return entries(fleet, place, defaults)
+    return build_entries(fleet, locate, defaults)
+
+
+#: earlier name, imported by inventories of users
+read = load_hosts
 
 
 def list_group_members(listed: dict[str, Any]) -> dict[str, set[str]]:
-    """group -> its hosts, also those of its children; a wider group ahead of its children."""
+    """List the hosts of each group.
+
+    Args:
+        listed: output of ``ansible-inventory --list``.
+
+    Returns:
+        The hosts of each group and of its children; a group comes before its children.
+    """
     depths: dict[str, int] = {}
 
     def walk(name: str, depth: int) -> None:
@@ -91,8 +107,8 @@ def list_group_members(listed: dict[str, Any]) -> dict[str, set[str]]:
     walk("all", 0)
 
     def hosts(name: str) -> set[str]:
-        own = listed.get(name, {})
-        return set(own.get("hosts", [])).union(*map(hosts, own.get("children", [])))
+        group = listed.get(name, {})
+        return set(group.get("hosts", [])).union(*map(hosts, group.get("children", [])))
 
     order = sorted(depths, key=lambda name: depths[name])
     return {name: hosts(name) for name in order if name not in ("all", "ungrouped")}
@@ -101,57 +117,52 @@ def list_group_members(listed: dict[str, Any]) -> dict[str, set[str]]:
 def _convert_host(
     path: Path, name: str, variables: dict[str, Any], groups: tuple[str, ...]
 ) -> HostData:
-    said: dict[str, Any] = {}
-    names: dict[str, list[str]] = {}
-    for variable in sorted(
-        variables, key=lambda v: list(FIELD_BY_VARIABLE).index(v) if v in FIELD_BY_VARIABLE else 0
-    ):
+    fields: dict[str, Any] = {}
+    used: dict[str, list[str]] = {}
+    order = list(FIELD_BY_VARIABLE)
+    for variable in sorted(variables, key=lambda v: order.index(v) if v in order else 0):
         value = variables[variable]
         if problem := _find_variable_problem(variable, value):
             origin = ansible_origins.locate_words(path, [variable], name, groups)
             raise InvalidInput(f"{origin}: {name}: {variable}: {problem}")
         if field := FIELD_BY_VARIABLE.get(variable):
-            names.setdefault(field, []).append(variable)
-            said[field] = parse_value(field, value) if isinstance(value, str) else value
+            used.setdefault(field, []).append(variable)
+            fields[field] = parse_value(field, value) if isinstance(value, str) else value
         else:
-            said.setdefault("data", {})[variable] = value
-    said["groups"] = groups
+            fields.setdefault("data", {})[variable] = value
+    fields["groups"] = groups
     try:
-        return HostData.model_validate(said)
+        return HostData.model_validate(fields)
     except ValidationError as error:
-        told = []
-        for wrong in error.errors():
-            words = names.get(str(wrong["loc"][0])) or [*groups, name]
+        messages = []
+        for details in error.errors():
+            words = used.get(str(details["loc"][0])) or [*groups, name]
             place = Path(f"{ansible_origins.locate_words(path, words, name, groups)}: {name}")
-            told.append(field_errors.format_error(HostData, said, wrong, place, ()))
-        raise InvalidInput("\n".join(told)) from error
+            messages.append(field_errors.format_error(HostData, fields, details, place, ()))
+        raise InvalidInput("\n".join(messages)) from error
 
 
 def _is_controller(name: str, variables: Mapping[str, Any]) -> bool:
-    """Whether a host is the machine that Ansible itself runs on, as most inventories list it."""
-    local = addresses.comparison_key(name) == addresses.comparison_key("localhost")
-    said = variables.get("ansible_connection", "local" if local else "ssh")
-    return said == "local" and not {"ansible_host", "ansible_ssh_host"} & variables.keys()
+    """Tell whether a host is the machine that Ansible runs on, which most inventories list."""
+    is_local = addresses.comparison_key(name) == addresses.comparison_key("localhost")
+    connection = variables.get("ansible_connection", "local" if is_local else "ssh")
+    return connection == "local" and not {"ansible_host", "ansible_ssh_host"} & variables.keys()
 
 
 def _find_variable_problem(variable: str, value: Any) -> str:
-    """Why a variable cannot be taken over; "" where it can."""
+    """Explain why a variable cannot be used; "" if it can."""
     if SECRET_VARIABLE.fullmatch(variable):
         return (
-            "a secret in an inventory: log in with a key, and give sudo's password in a file "
-            "that `sudo_password_file` names"
+            "passwords in an inventory are not used: log in with a key, and put the sudo password "
+            "into the file of `sudo_password_file`"
         )
     if variable in ("groups", "data"):
-        return "it would be lost among a host's own fields: give it another name"
-    if variable == "ansible_connection" and value not in (
-        "ssh",
-        "smart",
-        "paramiko",
-        "paramiko_ssh",
-    ):
-        return f"{value!r}: only hosts that are reached by ssh can be in a fleet"
+        return f"the variable name `{variable}` is reserved; rename it"
+    ssh_connections = ("ssh", "smart", "paramiko", "paramiko_ssh")
+    if variable == "ansible_connection" and value not in ssh_connections:
+        return f"{value!r}: a fleet can only have hosts that are reached by SSH"
     if re.fullmatch(r"ansible_ssh_\w+_args", variable) and PROXY_OPTION.search(str(value)):
-        return "a proxy is not read from here: write it into ~/.ssh/config"
+        return "a proxy in this variable is not used: configure it in ~/.ssh/config"
     if variable in FIELD_BY_VARIABLE and isinstance(value, str) and "{{" in value:
-        return "a template that only a run of Ansible fills in: write the value"
+        return "templates are only filled in by a run of Ansible: write the value"
     return ""

@@ -1,7 +1,7 @@
-"""`ansible-inventory --list`: Ansible's own reading of its inventories.
+"""`ansible-inventory --list`: how Ansible itself interprets an inventory.
 
-It alone knows INI and YAML, ranges, children, group_vars, host_vars and plugins. The command is a
-promise to Ansible's users; its Python classes are not, and want a process of their own.
+Only Ansible knows INI and YAML, ranges, children, group_vars, host_vars and plugins. The command is
+a stable interface; Ansible's Python classes are not, and would need a process of their own.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 from fleet.errors import InvalidInput
 from fleet.inventory import ansible_origins
 
-#: what Ansible only warns of: it drops what stands there, and a host would be another than meant
+#: warnings after which Ansible ignores a part of the inventory, which is an error here
 DROPPED_WARNING = re.compile("Skipping|[Uu]nable to parse|both group and host")
 
-#: what an error repeats of a file
+#: text of a file that an error message quotes
 QUOTED_TEXT = re.compile(
     r"(?:got: |Section |key \(|(?:definition|entry:) ')(.+?)(?:$| has|\) |'|\. )"
 )
@@ -34,9 +34,16 @@ ORIGIN_PATTERNS = (
 
 
 def list_inventory(path: Path) -> dict[str, Any]:
-    """Groups with their hosts and children, and the variables of each host.
+    """Run ansible-inventory.
 
-    :raises InvalidInput: there is no such command, or it does not understand the inventory
+    Args:
+        path: a file, folder or script that Ansible accepts as an inventory.
+
+    Returns:
+        Groups with their hosts and children, and the variables of each host.
+
+    Raises:
+        InvalidInput: Ansible is not installed, or reports a problem with the inventory.
     """
     if not path.exists():
         raise InvalidInput(f"{path}: cannot be read: no such file")
@@ -44,8 +51,8 @@ def list_inventory(path: Path) -> dict[str, Any]:
     command = shutil.which("ansible-inventory", path=search)
     if command is None:
         raise InvalidInput(
-            f"{path}: Ansible's inventories are read by its own ansible-inventory, "
-            "which is missing: pip install 'mlu-fleet[ansible]'"
+            f"{path}: reading an Ansible inventory needs the command ansible-inventory, which is "
+            "not installed: pip install 'mlu-fleet[ansible]'"
         )
     environment = {
         **os.environ,
@@ -65,12 +72,12 @@ def list_inventory(path: Path) -> dict[str, Any]:
     if done.returncode or DROPPED_WARNING.search(done.stderr):
         raise InvalidInput(explain_error(path, done.stderr))
     try:
-        found = json.loads(done.stdout)
+        listed = json.loads(done.stdout)
     except ValueError as error:
-        raise InvalidInput(f"{path}: ansible-inventory printed no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise InvalidInput(f"{path}: ansible-inventory printed no inventory")
-    return found
+        raise InvalidInput(f"{path}: ansible-inventory printed invalid JSON: {error}") from error
+    if not isinstance(listed, dict):
+        raise InvalidInput(f"{path}: ansible-inventory printed something other than an inventory")
+    return listed
 
 
 def _has_byte_order_mark(file: Path) -> bool:
@@ -83,21 +90,21 @@ def _has_byte_order_mark(file: Path) -> bool:
 
 
 def explain_error(path: Path, stderr: str) -> str:
-    """What matters of all that every plugin that tried has said, and its place if it is known."""
-    if mark := next(filter(_has_byte_order_mark, ansible_origins.list_files(path)), None):
+    """Select the relevant message of Ansible, and find its place.
+
+    Args:
+        path: the inventory.
+        stderr: messages of all plugins that tried to read it.
+
+    Returns:
+        File and line, if known, and the message.
+    """
+    if marked := next(filter(_has_byte_order_mark, ansible_origins.list_files(path)), None):
         return (
-            f"{mark}:1: it begins with a byte order mark, which Ansible takes for part of the "
-            "first line: save it as UTF-8 without one (BOM)"
+            f"{marked}:1: the file begins with a byte order mark (BOM), which Ansible takes for a "
+            "part of the first line: save it as UTF-8 without BOM"
         )
-    plugin = "yaml" if path.suffix in (".yml", ".yaml", ".json") else "ini"
-    failed = re.compile(rf"\**\s*Failed to parse .*? with '?{plugin}'? plugin: ")
-    # one paragraph each; before ansible-core 2.19 in lines of 79 characters
-    parts = re.split(r"^(?:\[WARNING\]:|\[ERROR\]:|ERROR!)", stderr, flags=re.MULTILINE)
-    messages = [" ".join(part.split("\n\n")[0].split()) for part in parts if part.strip()]
-    best = [message for message in messages if failed.match(message)]
-    best += [message for message in messages if DROPPED_WARNING.match(message)] + messages
-    reason = failed.sub("", best[0]) if best else "Ansible does not say why"
-    reason = re.sub(r"^(Failed to parse inventory|YAML parsing failed): ", "", reason)
+    reason = _select_reason(path, stderr)
     if re.match("/.*?:[0-9]+: ", reason):
         return reason
     for origin in ORIGIN_PATTERNS:
@@ -105,3 +112,16 @@ def explain_error(path: Path, stderr: str) -> str:
             return f"{place[1]}:{place[2]}: {reason}"
     quoted = QUOTED_TEXT.search(reason)
     return f"{ansible_origins.locate_words(path, [quoted[1]]) if quoted else path}: {reason}"
+
+
+def _select_reason(path: Path, stderr: str) -> str:
+    """Return the message of the plugin that the file is meant for."""
+    plugin = "yaml" if path.suffix in (".yml", ".yaml", ".json") else "ini"
+    failed = re.compile(rf"\**\s*Failed to parse .*? with '?{plugin}'? plugin: ")
+    # one paragraph each; before ansible-core 2.19 in lines of 79 characters
+    parts = re.split(r"^(?:\[WARNING\]:|\[ERROR\]:|ERROR!)", stderr, flags=re.MULTILINE)
+    messages = [" ".join(part.split("\n\n")[0].split()) for part in parts if part.strip()]
+    best = [message for message in messages if failed.match(message)]
+    best += [message for message in messages if DROPPED_WARNING.match(message)] + messages
+    reason = failed.sub("", best[0]) if best else "Ansible gives no reason"
+    return re.sub(r"^(Failed to parse inventory|YAML parsing failed): ", "", reason)

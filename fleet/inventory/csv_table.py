@@ -1,4 +1,4 @@
-"""A fleet in a table: CSV as Excel and LibreOffice write it, one host a line."""
+"""Hosts in a CSV table, as Excel and LibreOffice save it: one host per line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from fleet.documents.field_errors import describe_unknown_field
 from fleet.errors import InvalidInput
 from fleet.inventory.host_fields import HostData, parse_value
 
-#: they come of a wrong file, and some of them Python takes for ends of lines
+#: a sign of a binary file; Python takes some of them for line ends
 CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-#: also where a spreadsheet put the cell in quotes, or an input method was on
+#: number sign, also in its full-width form of Chinese input methods
 COMMENT_MARKS = ("#", "\uff03")
-#: what a spreadsheet writes where a formula has no value: no comment
+#: value of a formula with an error, which is not a comment
 FORMULA_ERROR = re.compile(r"#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!)")
+#: name of a row with totals
 TOTAL_ROW = re.compile(
     r"(?:(?:grand|sub)?[ -]?(?:total|sum|summe)|(?:zwischen|gesamt)?summe|gesamt|insgesamt|anzahl"
     r"|counta?|average|avg|mittelwert"
@@ -27,19 +28,26 @@ TOTAL_ROW = re.compile(
     r"[:： ]*[0-9]*\s*[台个台組组]?",
     re.IGNORECASE,
 )
-#: by which a table tells Excel what splits it
+#: a first line that tells Excel the separator
 SEPARATOR_LINE = re.compile(r"sep=([,;\t])", re.IGNORECASE)
 
 
 def read_hosts(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.Node]:
-    """The hosts of a table, in the shape of a YAML inventory and with a node tree of its lines.
+    """Read a table as if it were a YAML inventory.
 
-    The first line names the fields: `name`, those of a host, and `data.X`. Values are split by
-    what splits the names (`,`, `;` or a tab), groups by blanks; lines whose first value begins
-    with # are not read.
+    The first line names the fields: `name`, fields of a host, and `data.X`. Its separator (`,`, `;`
+    or a tab) is that of the table; groups are separated by blanks. Lines that begin with # are
+    ignored, and so are empty cells.
 
-    :param times: as :func:`fleet.documents.loading.read`
-    :raises InvalidInput: naming file and line
+    Args:
+        path: the table.
+        size_factor: bound of its size, relative to other files (default: 1).
+
+    Returns:
+        The inventory, and a node tree from which the line of each field can be found.
+
+    Raises:
+        InvalidInput: the table is invalid; the message names file and line.
     """
     text = loading.read_text(path, loading.MAX_BYTES * size_factor).removeprefix("\ufeff")
     lines = [
@@ -50,52 +58,58 @@ def read_hosts(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.N
     if lines and SEPARATOR_LINE.fullmatch(lines[0][1].strip('" ')):
         del lines[0]
     if not lines:
-        raise InvalidInput(f"{path}:1: no line that names the fields (name,ssh_hostname,…)")
+        raise InvalidInput(f"{path}:1: no header: name the fields first (name,ssh_hostname,…)")
     header, separator = _parse_header(path, *lines[0])
     hosts: dict[str, Any] = {}
     rows: list[tuple[yaml.Node, yaml.Node]] = []
-    seen: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for number, line in lines[1:]:
-        values = _split_line(f"{path}:{number}", line, separator)
-        if not any(values) or _is_comment(values[0]):
+        place = f"{path}:{number}"
+        row = _parse_row(place, line, header, separator)
+        if row is None:
             continue
-        if any(values[len(header) :]):
-            raise InvalidInput(
-                f"{path}:{number}: {len(values)} values for {len(header)} fields: "
-                f"a value with {separator!r} in it is put in quotes"
-            )
-        row = {field: value for field, value in zip(header, values, strict=False) if value}
         name = row.pop("name", "")
-        if problem := _find_row_problem(name, row, seen):
-            raise InvalidInput(f"{path}:{number}: {problem}")
-        seen[name] = number
+        if problem := _find_row_problem(name, row, numbers):
+            raise InvalidInput(f"{place}: {problem}")
+        numbers[name] = number
         hosts[name] = _convert_row(row)
         rows.append((_make_scalar_node(name, number), _make_mapping_node(hosts[name], number)))
     first = lines[0][0]
     tree = yaml.MappingNode("", rows, _make_mark(first), None)
-    return {"hosts": hosts}, yaml.MappingNode(
-        "", [(_make_scalar_node("hosts", first), tree)], _make_mark(first)
-    )
+    root = [(_make_scalar_node("hosts", first), tree)]
+    return {"hosts": hosts}, yaml.MappingNode("", root, _make_mark(first))
 
 
 def _is_comment(text: str) -> bool:
     return text.lstrip().startswith(COMMENT_MARKS) and not FORMULA_ERROR.match(text.lstrip())
 
 
-def _find_row_problem(name: str, row: dict[str, str], seen: dict[str, int]) -> str:
-    """Why a row is no host; "" where it may be one."""
-    if wrong := next(
-        (f for f, text in {"name": name, **row}.items() if FORMULA_ERROR.match(text)), ""
-    ):
-        return f"{wrong}: a formula of the spreadsheet has no value here"
+def _parse_row(place: str, line: str, header: list[str], separator: str) -> dict[str, str] | None:
+    """Return the cells of a line that are not empty, or None if the line is ignored."""
+    values = _split_line(place, line, separator)
+    if not any(values) or _is_comment(values[0]):
+        return None
+    if any(values[len(header) :]):
+        raise InvalidInput(
+            f"{place}: the row has {len(values)} values, but the header has {len(header)} columns; "
+            f"quote values that contain {separator!r}"
+        )
+    return {field: value for field, value in zip(header, values, strict=False) if value}
+
+
+def _find_row_problem(name: str, row: dict[str, str], numbers: dict[str, int]) -> str:
+    """Explain why a row is not a host; "" if it may be one."""
+    for field, text in {"name": name, **row}.items():
+        if FORMULA_ERROR.match(text):
+            return f"{field}: the value is the error of a formula ({text}): correct the spreadsheet"
     if not name:
-        return "name: this field is missing"
+        return "name: missing"
     if name.casefold() == "name":
-        return "the names of the fields again: write one table, with one such line"
+        return "the header is repeated: keep one table with one header"
     if "ssh_hostname" not in row and TOTAL_ROW.fullmatch(name):
-        return f"name: {name}: is this the total? Put # before it, or leave it out"
-    if name in seen:
-        return f"name: {name} is given twice, first in line {seen[name]}"
+        return f"name: {name} looks like a row of totals: remove it, or put # before it"
+    if name in numbers:
+        return f"name: {name} is defined twice, first in line {numbers[name]}"
     return ""
 
 
@@ -107,26 +121,25 @@ def _parse_header(path: Path, number: int, line: str) -> tuple[list[str], str]:
     for column, field in enumerate(header):
         if field in header[:column]:
             raise InvalidInput(f"{path}:{number}: {field}: two columns have this name")
-        known = field == "name" or (field != "data" and field in HostData.model_fields)
-        if not known and not re.fullmatch(r"data\.[A-Za-z]\w*", field):
-            told = describe_unknown_field(
-                field, [*sorted({*HostData.model_fields, "name"} - {"data"}), "data.X"]
-            )
-            raise InvalidInput(f"{path}:{number}: column {column + 1} ({field[:80]!r}): {told}")
+        is_field = field == "name" or (field != "data" and field in HostData.model_fields)
+        if not is_field and not re.fullmatch(r"data\.[A-Za-z]\w*", field):
+            fields = [*sorted({*HostData.model_fields, "name"} - {"data"}), "data.X"]
+            problem = describe_unknown_field(field, fields)
+            raise InvalidInput(f"{path}:{number}: column {column + 1} ({field[:80]!r}): {problem}")
     if "name" not in header:
-        raise InvalidInput(f"{path}:{number}: no column `name`: this line names the fields")
+        raise InvalidInput(f"{path}:{number}: the header has no column `name`")
     return header, separator
 
 
 def _split_line(place: str, line: str, separator: str) -> list[str]:
-    """The values of one line: by itself, so that a lost quote cannot swallow the lines after it."""
+    """Split a single line, so that a missing quote cannot swallow the lines after it."""
     if CONTROL_CHARACTER.search(line):
-        raise InvalidInput(f"{place}: a control character: is this a table?")
+        raise InvalidInput(f"{place}: a control character: is this file a CSV table?")
     try:
         rows = csv.reader([line], delimiter=separator, strict=True, skipinitialspace=True)
         return [value.strip() for value in next(rows)]
     except csv.Error as error:
-        raise InvalidInput(f"{place}: quotes that do not fit together ({error})") from error
+        raise InvalidInput(f"{place}: unbalanced quotes ({error})") from error
 
 
 def _convert_row(row: dict[str, str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What pyinfra reads as an inventory, and what to do with an address book of another kind.
+"""Files that can be an inventory, and what to do with a list of hosts in another format.
 
-pyinfra runs whatever file it is given as Python.
+pyinfra runs every file that it is given as Python.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ ANSIBLE_TEMPLATE = "inventories/ansible.example.py"
 
 
 def check_inventory_path(inventory: str) -> None:
-    """:raises InvalidInput: it is no file of pyinfra's, and how it becomes one"""
+    """Check that a path is an inventory in Python.
+
+    Args:
+        inventory: the path.
+
+    Raises:
+        InvalidInput: it is not; the message says how to get one.
+    """
     path = Path(inventory)
     try:
         path.stat()
@@ -30,7 +37,7 @@ def check_inventory_path(inventory: str) -> None:
             raise InvalidInput(f"{str(path)[:200]}: {error.strerror}") from error
     if path.is_dir():
         raise InvalidInput(
-            f"{path}: it is a folder: say an inventory in it{_format_inventories(path)}. "
+            f"{path}: a folder: name an inventory in it{_format_inventories(path)}. "
             f"{_format_ansible_hint(path / 'fleet.py')}"
         )
     if not path.is_file():
@@ -39,22 +46,22 @@ def check_inventory_path(inventory: str) -> None:
     if suffix == ".py":
         return
     if suffix in READABLE_SUFFIXES and own.is_file():
-        raise InvalidInput(f"{path}: say {own}, the inventory that reads it")
+        raise InvalidInput(f"{path}: use {own} instead, the inventory that reads this file")
     if suffix in READABLE_SUFFIXES:
         raise InvalidInput(
-            f"{path}: pyinfra's inventories are Python: `cp {INVENTORY_TEMPLATE} {own}`, which "
-            f"reads it, and say {own}. {_format_ansible_hint(own)}"
+            f"{path}: inventories of pyinfra are Python: run `cp {INVENTORY_TEMPLATE} {own}`, "
+            f"which reads this file, and use {own}. {_format_ansible_hint(own)}"
         )
     if suffix in SPREADSHEET_SUFFIXES:
         raise InvalidInput(
             f"{path}: save this sheet as CSV UTF-8, {path.with_suffix('.csv')}; "
             f"then `cp {INVENTORY_TEMPLATE} {own}`, which reads that, and say {own}"
         )
-    raise InvalidInput(f"{path}: pyinfra's inventories are Python. {_format_ansible_hint(own)}")
+    raise InvalidInput(f"{path}: inventories of pyinfra are Python. {_format_ansible_hint(own)}")
 
 
 def _format_ansible_hint(own: Path) -> str:
-    return f"If it is Ansible's: `cp {ANSIBLE_TEMPLATE} {own}`, and write its path there"
+    return f"For an Ansible inventory, run `cp {ANSIBLE_TEMPLATE} {own}` and set its path there"
 
 
 def _format_nearest(path: Path) -> str:
@@ -74,13 +81,16 @@ def _format_inventories(folder: Path) -> str:
 
 @as_pyinfra_error()
 def check_command_line() -> None:
-    """The same of what pyinfra's own command was given, where that is meant to be a file.
+    """Check the inventory on the command line of pyinfra before pyinfra runs it as Python.
 
-    :raises Plain: before pyinfra runs it, or goes on without any host
+    A value that may be a host name is left to pyinfra.
+
+    Raises:
+        InputError: it is not an inventory.
     """
     context = click.get_current_context(silent=True)
     inventory = str((context.params if context else {}).get("inventory") or "")
-    if not inventory:  # a rollout that is resumed has read its own
+    if not inventory:  # a resumed rollout has no inventory on its command line
         return
     known = Path(inventory).suffix.lower() in (".py", *READABLE_SUFFIXES, *SPREADSHEET_SUFFIXES)
     if Path(inventory).exists() or ((known or "/" in inventory) and not set(inventory) & set(",@")):

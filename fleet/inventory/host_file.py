@@ -15,18 +15,20 @@ from fleet.errors import InvalidInput
 from fleet.inventory import csv_table, ranges, ssh_config
 from fleet.inventory.host_fields import Fleet, HostData, check_group
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
+from fleet.inventory.ranges import ExpandedName
 from fleet.inventory.ssh_config import Destination
 from fleet.inventory.ssh_transport import make_fast_transport
 from fleet.store import targets
 
+#: name and data of a host, as pyinfra expects them in an inventory
 Entry = tuple[str, dict[str, Any]]
-#: file and line of a field
+#: returns file and line of a field
 FieldLocator = Callable[[Location], str]
 
-#: as large as other files, 16 MiB, is what the most hosts may fill
+#: bound of an inventory, relative to other files: 16 MiB, as the largest number of hosts may need
 SIZE_FACTOR = 8
 
-#: wherever the inventory lies: pyinfra by itself takes any key of a host that it does not know
+#: set for every host, in whichever folder the inventory is: pyinfra accepts unknown host keys
 CONNECTION_DATA: dict[str, Any] = {
     "ssh_strict_host_key_checking": "yes",
     "ssh_paramiko_connect_kwargs": {"transport_factory": make_fast_transport},
@@ -34,142 +36,224 @@ CONNECTION_DATA: dict[str, Any] = {
 
 
 @as_pyinfra_error()
-def read(path: Path | str, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
-    """The hosts of a YAML or CSV file as pyinfra wants them, each checked with its release.
+def load_hosts(path: Path | str, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
+    """Load the hosts of a YAML or CSV file for pyinfra. Nothing is connected to.
 
-    Relative paths are relative to the current directory, as everywhere in pyinfra.
+    Args:
+        path: the file; relative paths in it are relative to the current directory, as everywhere in
+            pyinfra.
+        defaults: fields of all hosts that neither the file's own defaults nor a host sets (default:
+            none).
 
-    :param defaults: of all hosts, where neither the file's own defaults nor the host say another
-    :raises InvalidInput: naming file and line; nothing has been connected to
+    Returns:
+        An entry for each host, with its ranges expanded and its release checked.
+
+    Raises:
+        InvalidInput: the file is invalid; the message names file and line.
     """
     path = Path(path)
-    read_data = csv_table.read_hosts if path.suffix.lower() == ".csv" else loading.read_mapping
-    data, node = read_data(path, SIZE_FACTOR)
+    read = csv_table.read_hosts if path.suffix.lower() == ".csv" else loading.read_mapping
+    data, node = read(path, SIZE_FACTOR)
     fleet = loading.validate_document(Fleet, data, path, node)
-    return entries(fleet, lambda where: f"{path}:{find_line(node, where)}", defaults)
+    return build_entries(fleet, lambda field: f"{path}:{find_line(node, field)}", defaults)
 
 
 @as_pyinfra_error()
-def one_of(*paths: Path) -> Path:
-    """The one of these files that is there.
+def find_inventory_file(*paths: Path) -> Path:
+    """Find the only file that exists.
 
-    :raises InvalidInput: none is, or more than one: which one counts would be a guess
+    Args:
+        *paths: candidates, the usual one first.
+
+    Returns:
+        The file, or the first candidate if there is none.
+
+    Raises:
+        InvalidInput: several of them exist.
     """
     found = [path for path in paths if is_file(path)]
     if len(found) > 1:
-        raise InvalidInput(f"{found[0]}:1: {found[1].name} is beside it: keep one of them")
+        names = " and ".join(path.name for path in found)
+        raise InvalidInput(f"{found[0]}:1: {names} exist both: remove one")
     return found[0] if found else paths[0]
 
 
 @as_pyinfra_error()
-def entries(
-    fleet: Fleet, place: FieldLocator, defaults: Mapping[str, Any] | None = None
+def build_entries(
+    fleet: Fleet, locate: FieldLocator, defaults: Mapping[str, Any] | None = None
 ) -> list[Entry]:
-    """What pyinfra wants of a fleet, its ranges expanded."""
+    """Build the entries of a fleet for pyinfra.
+
+    Args:
+        fleet: hosts and defaults.
+        locate: returns file and line of a field.
+        defaults: fields of all hosts that the fleet does not set (default: none).
+
+    Returns:
+        An entry for each expanded host.
+
+    Raises:
+        InvalidInput: hosts are invalid or contradict each other.
+    """
     given = loading.validate_document(
         HostData, dict(defaults or {}), Path("defaults of the inventory")
     )
-    below = _merge_fields(given.explicit_fields(), fleet.defaults.explicit_fields())
-    found: dict[str, dict[str, Any]] = {}
-    owners: dict[str, str] = {}
-    spelled: dict[str, str] = {}
-    taken: dict[Destination, str] = {}
+    builder = _EntryBuilder(
+        locate, _merge_fields(given.explicit_fields(), fleet.defaults.explicit_fields())
+    )
     for pattern, host in fleet.hosts.items():
-        where = ("hosts", pattern)
         for expanded in ranges.expand_pattern(pattern):
-            name = expanded.name
-            if first := owners.get(name):
-                raise InvalidInput(
-                    f"{place(where)}: {name} (of {pattern}) is given twice, first "
-                    f"in {place(('hosts', first))} (of {first})"
-                )
-            if len(found) == ranges.MAX_HOSTS:
-                raise InvalidInput(f"{place(where)}: more than {ranges.MAX_HOSTS} hosts in all")
-            try:
-                own = (
-                    ranges.fill_placeholders(host.explicit_fields(), expanded)
-                    if expanded.bracket_values
-                    else host.explicit_fields()
-                )
-                said = _merge_fields(below, own)
-                _check_host(name, said)
-                ssh_config.claim_destination(name, {**said.get("data", {}), **said}, taken)
-            except ValueError as error:
-                field = str(error).partition(":")[0]
-                at = (*where, field) if field in host.model_fields_set else where
-                raise InvalidInput(f"{place(at)}: {name}: {error}") from error
-            if (other := spelled.setdefault(name.casefold(), name)) != name:
-                raise InvalidInput(f"{place(where)}: {name} and {other} differ in case alone")
-            owners[name] = pattern
-            found[name] = {**CONNECTION_DATA, **said.pop("data", {}), **said}
-            says = host.release is not None or host.releases
-            _check_release(name, said, place, where if says else ("defaults",))
-    for name, said in found.items():
-        for group_name in said.get("groups", ()):
-            if group_name in owners and group_name != name:
-                raise InvalidInput(
-                    f"{place(('hosts', owners[name]))}: {name}: its group "
-                    f"{group_name} is a host: --limit would mean both"
-                )
-    return list(found.items())
+            builder.add_host(pattern, host, expanded)
+    builder.check_groups()
+    return list(builder.entries.items())
+
+
+class _EntryBuilder:
+    """Collects the hosts of a fleet, and checks each against those before it."""
+
+    def __init__(self, locate: FieldLocator, defaults: dict[str, Any]) -> None:
+        self.entries: dict[str, dict[str, Any]] = {}
+        self._locate, self._defaults = locate, defaults
+        self._patterns: dict[str, str] = {}
+        self._names_by_folded: dict[str, str] = {}
+        self._claimed: dict[Destination, str] = {}
+
+    def add_host(self, pattern: str, host: HostData, expanded: ExpandedName) -> None:
+        name, location = expanded.name, ("hosts", pattern)
+        self._check_new(name, pattern)
+        try:
+            fields = host.explicit_fields()
+            if expanded.bracket_values:
+                fields = ranges.fill_placeholders(fields, expanded)
+            fields = _merge_fields(self._defaults, fields)
+            _check_host(name, fields)
+            data = {**fields.get("data", {}), **fields}
+            ssh_config.claim_destination(name, data, self._claimed)
+        except ValueError as error:
+            field = str(error).partition(":")[0]
+            place = self._locate((*location, field) if field in host.model_fields_set else location)
+            raise InvalidInput(f"{place}: {name}: {error}") from error
+        self._check_case(name, pattern)
+        self._patterns[name] = pattern
+        self.entries[name] = {**CONNECTION_DATA, **fields.pop("data", {}), **fields}
+        has_release = host.release is not None or host.releases
+        owner: Location = location if has_release else ("defaults",)
+        _check_release(name, fields, self._locate, owner)
+
+    def _check_new(self, name: str, pattern: str) -> None:
+        place = ("hosts", pattern)
+        if first := self._patterns.get(name):
+            raise InvalidInput(
+                f"{self._locate(place)}: {name} (of {pattern}) is defined twice, first in "
+                f"{self._locate(('hosts', first))} (of {first}): remove one"
+            )
+        if len(self.entries) == ranges.MAX_HOSTS:
+            raise InvalidInput(f"{self._locate(place)}: more than {ranges.MAX_HOSTS} hosts")
+
+    def _check_case(self, name: str, pattern: str) -> None:
+        twin = self._names_by_folded.setdefault(name.casefold(), name)
+        if twin != name:
+            place = self._locate(("hosts", pattern))
+            raise InvalidInput(f"{place}: {name} and {twin} differ only in case: rename one")
+
+    def check_groups(self) -> None:
+        """Check that no group has the name of another host, which would make --limit ambiguous."""
+        for name, fields in self.entries.items():
+            for group in fields.get("groups", ()):
+                if group in self._patterns and group != name:
+                    place = self._locate(("hosts", self._patterns[name]))
+                    raise InvalidInput(
+                        f"{place}: {name}: its group {group} has the name of a host, so that "
+                        "--limit would be ambiguous: rename one"
+                    )
 
 
 def _merge_fields(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    # who says one release means not the several of everybody, and the other way round
-    other = {"release": "releases", "releases": "release"}
-    hidden = {other[key] for key in other if key in above}
+    # `release` of a host replaces `releases` of the defaults, and vice versa
+    alternative = {"release": "releases", "releases": "release"}
+    hidden = {alternative[key] for key in alternative if key in above}
     below = {key: value for key, value in below.items() if key not in hidden}
     return {**below, **above, "data": {**below.get("data", {}), **above.get("data", {})}}
 
 
-def _check_host(name: str, said: dict[str, Any]) -> None:
-    """:raises ValueError: what a range made is no address or group, or a file is missing"""
-    address = ssh_config.find_address(name, said)
-    if address != said.get("ssh_hostname", name):
-        said["ssh_hostname"] = address
-    for group_name in said.get("groups", ()):
-        check_group(group_name)
-    check_files(said)
+def _check_host(name: str, fields: dict[str, Any]) -> None:
+    """Check what a range may have made invalid, and normalize the address."""
+    address = ssh_config.find_address(name, fields)
+    if address != fields.get("ssh_hostname", name):
+        fields["ssh_hostname"] = address
+    for group in fields.get("groups", ()):
+        check_group(group)
+    check_files(fields)
 
 
-def check_files(said: Mapping[str, Any]) -> None:
-    """:raises ValueError: a file that a host's data name is not there"""
+def check_files(data: Mapping[str, Any]) -> None:
+    """Check that the files in a host's data exist on the controller.
+
+    Args:
+        data: data of a host.
+
+    Raises:
+        ValueError: a file is missing; the message begins with the name of the field.
+    """
     for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", *module_key.DATA_KEYS):
-        if said.get(key) and not is_file(os.path.expanduser(str(said[key]))):
-            raise ValueError(f"{key}: no file {said[key]}")
+        if data.get(key) and not is_file(os.path.expanduser(str(data[key]))):
+            raise ValueError(f"{key}: no such file: {data[key]}")
 
 
-def _check_release(name: str, said: dict[str, Any], place: FieldLocator, owner: Location) -> None:
-    key = next((key for key in ("release", "releases") if said.get(key)), "")
+def _check_release(
+    name: str, fields: dict[str, Any], locate: FieldLocator, owner: Location
+) -> None:
+    key = next((key for key in ("release", "releases") if fields.get(key)), "")
     if not key:
         return
     try:
-        targets.load_host_target(said)
+        targets.load_host_target(fields)
     except InvalidInput as error:
-        line = place((*owner, key))
-        raise InvalidInput(f"{line}: release of {name}:\n{error}") from error
+        place = locate((*owner, key))
+        raise InvalidInput(f"{place}: release of {name}:\n{error}") from error
 
 
-def group(entries: list[Entry], name: str) -> list[Entry]:
-    """The hosts that say they are in a group."""
+def select_group(entries: list[Entry], name: str) -> list[Entry]:
+    """Select the hosts of a group.
+
+    Args:
+        entries: hosts.
+        name: name of the group.
+
+    Returns:
+        The entries whose groups contain it.
+    """
     return [entry for entry in entries if name in entry[1].get("groups", ())]
 
 
 @as_pyinfra_error()
-def grouped(entries: list[Entry], everyone: str = "fleet") -> dict[str, list[Entry]]:
-    """All hosts and each of their groups, as the variables that pyinfra makes groups of.
+def as_pyinfra_groups(entries: list[Entry], everyone: str = "fleet") -> dict[str, list[Entry]]:
+    """Sort hosts into the variables of an inventory file, which pyinfra reads as groups.
 
-    An inventory in Python says ``globals().update(grouped(read(...)))``. Groups are in the order
-    of the file, after ``everyone``: where group data contradict, pyinfra takes the last.
+    An inventory in Python contains ``globals().update(as_pyinfra_groups(load_hosts(...)))``.
 
-    :raises InvalidInput: a host or a group of some has the name of the group of all
+    Args:
+        entries: hosts.
+        everyone: name of the group of all hosts (default: fleet).
+
+    Returns:
+        The group of all hosts, then all others in the order of the file: if group data contradict
+        each other, pyinfra uses the last.
+
+    Raises:
+        InvalidInput: a host or group has the name of the group of all hosts.
     """
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         names = tuple(dict.fromkeys(entry[1].get("groups", ())))
-        if {everyone, "all"} & {entry[0], *names}:
-            taken = everyone if everyone in (entry[0], *names) else "all"
-            raise InvalidInput(f"{entry[0]}: the name {taken} is already that of all hosts")
+        for reserved in (everyone, "all"):
+            if reserved in (entry[0], *names):
+                raise InvalidInput(f"{entry[0]}: {reserved} is the group of all hosts: rename it")
         for name in names:
             groups.setdefault(name, []).append(entry)
     return {everyone: entries, **groups}
+
+
+#: earlier names, imported by inventories of users
+entries, group, grouped = build_entries, select_group, as_pyinfra_groups
+one_of, read = find_inventory_file, load_hosts

@@ -1,7 +1,7 @@
-"""Who is meant by --limit and --exclude: one meaning in every command, and nobody by accident.
+"""Hosts that --limit and --exclude select, with the same meaning in every command.
 
-A name, a group, a range as inventories have it (`mlu[08-12]`), or `*` and `?`; several are split by
-commas. Each must name somebody: a slip of the keyboard is no smaller fleet.
+An item is a host, a group, a range (`mlu[08-12]`) or a pattern with `*` and `?`; commas
+separate items. Each must match a host, so that a typing error cannot change the selection.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from pyinfra.api import Host
     from pyinfra.api.inventory import Inventory
 
-#: names that an error has of those who are not there, and of those who may be meant
+#: unknown names in an error message
 MAX_NAMES_SHOWN = 5
-#: to pyinfra's own patterns, and to many a shell, [12] is 1 or 2
+#: pyinfra's own patterns and many shells read [12] as 1 or 2
 AMBIGUOUS_BRACKET = re.compile(r"\[[A-Za-z0-9_.]{2,}\]")
 
 
 class InventoryNames:
-    """The names of an inventory. Brackets of a pattern are its ranges."""
+    """The names of an inventory, which patterns are matched against.
+
+    Args:
+        hosts: names of hosts.
+        groups: hosts of each group.
+    """
 
     def __init__(self, hosts: Iterable[str], groups: Mapping[str, Collection[str]]) -> None:
         self.hosts = tuple(hosts)
@@ -35,74 +40,86 @@ class InventoryNames:
         self._names = set(self.hosts)
 
     def select_hosts(self, patterns: Sequence[str], option: str = "--limit") -> set[str]:
-        """The hosts that an option says.
+        """Select hosts by the values of an option.
 
-        :raises InvalidInput: a part of it names nobody, or could name two things
+        Args:
+            patterns: values of the option.
+            option: its name, for messages (default: --limit).
+
+        Returns:
+            Names of the selected hosts.
+
+        Raises:
+            InvalidInput: an item matches no host, or is ambiguous.
         """
-        found: set[str] = set()
+        selected: set[str] = set()
         for text in patterns:
             for pattern in [text] if self._has_name(text) else _split_patterns(text):
                 try:
-                    found |= self._match_pattern(pattern)
+                    selected |= self._match_pattern(pattern)
                 except ValueError as error:
                     raise InvalidInput(f"{option} {text}: {error}") from error
-        return found
+        return selected
 
     def _has_name(self, text: str) -> bool:
         return text in self._names or text in self.groups
 
     def _match_pattern(self, pattern: str) -> set[str]:
         if not pattern:
-            raise ValueError("it names nobody")
+            raise ValueError("an item is empty: remove the comma")
         if self._has_name(pattern):
             return self._list_hosts(pattern)
         if pattern[0] in "!^~&@":
-            raise ValueError(f"{pattern} is no name; hosts are left out by --exclude")
+            raise ValueError(f"{pattern} is not a name; to leave hosts out, use --exclude")
         if bracket := AMBIGUOUS_BRACKET.search(pattern):
             inside = bracket[0][1:-1]
-            whole, each = (
-                pattern.replace(bracket[0], instead)
-                for instead in (inside, f"[{','.join(inside)}]")
+            as_text, as_characters = (
+                pattern.replace(bracket[0], replacement)
+                for replacement in (inside, f"[{','.join(inside)}]")
             )
             raise ValueError(
-                f"{bracket[0]} could be {inside}, or one of its characters: write "
-                f"{whole}, or {each}"
+                f"{bracket[0]} is ambiguous: write {as_text}, or {as_characters} for any one of "
+                "its characters"
             )
-        found: set[str] = set()
-        nobody = []
+        selected: set[str] = set()
+        unknown = []
         for name, _ in ranges.expand_pattern(pattern):
-            some = self._match_name(name)
-            found |= some
-            nobody += [] if some else [name]
-        if nobody:
-            self._reject_unknown(nobody)
-        return found
+            hosts = self._match_name(name)
+            selected |= hosts
+            unknown += [] if hosts else [name]
+        if unknown:
+            self._reject_unknown(unknown)
+        return selected
 
     def _match_name(self, name: str) -> set[str]:
         if self._has_name(name):
             return self._list_hosts(name)
         if not {"*", "?"} & set(name):
             return set()
-        fits = re.compile(translate(name)).match
-        hosts = {host for host in self.hosts if fits(host)}
-        groups = [group for group in self.groups if group != "all" and fits(group)]
-        more = [group for group in groups if not hosts.issuperset(self.groups[group])]
-        if hosts and more:
-            raise ValueError(f"{name} fits hosts, and the group {more[0]} with others: name one")
+        matches = re.compile(translate(name)).match
+        hosts = {host for host in self.hosts if matches(host)}
+        groups = [group for group in self.groups if group != "all" and matches(group)]
+        larger = [group for group in groups if not hosts.issuperset(self.groups[group])]
+        if hosts and larger:
+            raise ValueError(
+                f"{name} is ambiguous: it matches hosts, and the group {larger[0]} with other hosts"
+            )
         return hosts or {host for group in groups for host in self.groups[group]}
 
     def _list_hosts(self, name: str) -> set[str]:
         members = set(self.groups.get(name, ()))
         if name in self._names and members and members != {name}:
-            raise ValueError(f"{name} is a host, and a group of {len(members)}: rename one of them")
+            raise ValueError(
+                f"{name} is ambiguous: a host, and a group of {len(members)} hosts: rename one"
+            )
         if not members and name not in self._names:
             raise ValueError(f"the group {name} has no hosts")
         return members or {name}
 
-    def _reject_unknown(self, nobody: list[str]) -> NoReturn:
-        told = _format_names(nobody)
-        near = suggestions.format_suggestions(nobody[0], dict.fromkeys([*self.groups, *self.hosts]))
-        raise ValueError(f"no host and no group is named {told}{near}")
+    def _reject_unknown(self, unknown: list[str]) -> NoReturn:
+        candidates = dict.fromkeys([*self.groups, *self.hosts])
+        similar = suggestions.format_suggestions(unknown[0], candidates)
+        raise ValueError(f"no such host or group: {_format_names(unknown)}{similar}")
 
 
 def _format_names(names: list[str]) -> str:
@@ -111,30 +128,46 @@ def _format_names(names: list[str]) -> str:
 
 
 def _split_patterns(text: str) -> list[str]:
-    """What stands between the commas that are in no bracket."""
-    return [part.strip() for part in re.split(r",(?![^\[\]]*\])", text)]
+    """Split at commas that are outside of brackets."""
+    return [item.strip() for item in re.split(r",(?![^\[\]]*\])", text)]
 
 
 def collect_names(inventory: Inventory) -> InventoryNames:
+    """Collect the names of hosts and groups.
+
+    Args:
+        inventory: a loaded inventory.
+
+    Returns:
+        The names.
+    """
     groups = {name: [host.name for host in hosts] for name, hosts in inventory.groups.items()}
     return InventoryNames(inventory.hosts, groups)
 
 
 @as_pyinfra_error()
 def apply_limit(inventory: Inventory, limit: Iterable[str] | None) -> list[Host] | None:
-    """In place of pyinfra's own, which warns of a pattern that fits nobody, and goes on.
+    """Select the hosts of --limit, in place of pyinfra's own function.
 
-    It is the first that pyinfra calls when it has an inventory.
+    pyinfra's function only warns of a pattern that matches nothing. This is the first function that
+    pyinfra calls with an inventory.
 
-    :returns: hosts in the order of the inventory; None: all
-    :raises Plain: it has no hosts, or a limit names nobody
+    Args:
+        inventory: the inventory.
+        limit: values of --limit, or None.
+
+    Returns:
+        The hosts in the order of the inventory; None for all.
+
+    Raises:
+        InputError: the inventory has no hosts, or an item matches none.
     """
     if not len(inventory):
         raise InvalidInput("the inventory has no hosts")
     pyinfra_loader.apply_default_group_data(inventory)
-    if not (said := tuple(limit or ())):
+    if not (patterns := tuple(limit or ())):
         return None
-    names = collect_names(inventory).select_hosts(said)
+    names = collect_names(inventory).select_hosts(patterns)
     return [host for host in inventory if host.name in names]
 
 
@@ -142,21 +175,36 @@ def apply_limit(inventory: Inventory, limit: Iterable[str] | None) -> list[Host]
 def apply_exclude(
     inventory: Inventory, hosts: list[Host] | None, exclude: Iterable[str] | None
 ) -> list[Host] | None:
-    """The same of --exclude.
+    """Remove the hosts of --exclude, in place of pyinfra's own function.
 
-    :raises Plain: it names nobody, or leaves nobody
+    Args:
+        inventory: the inventory.
+        hosts: selected hosts; None for all.
+        exclude: values of --exclude, or None.
+
+    Returns:
+        The remaining hosts; None for all.
+
+    Raises:
+        InputError: an item matches no host, or no host remains.
     """
-    if not (said := tuple(exclude or ())):
+    if not (patterns := tuple(exclude or ())):
         return hosts
-    names = collect_names(inventory).select_hosts(said, "--exclude")
+    names = collect_names(inventory).select_hosts(patterns, "--exclude")
     left = [host for host in (inventory if hosts is None else hosts) if host.name not in names]
     if not left:
-        raise InvalidInput(f"--exclude {' '.join(said)}: no host is left")
+        raise InvalidInput(f"--exclude {' '.join(patterns)}: no host is left")
     return left
 
 
 def patch_pyinfra_cli() -> None:
-    """Have pyinfra's own command read its options so; `config.py` is all it reads before them."""
+    """Let pyinfra's own command use these functions.
+
+    Only `config.py` is read before pyinfra applies its options, so that is where it is called.
+
+    Raises:
+        RuntimeError: this version of pyinfra does not have the functions that are replaced.
+    """
     from pyinfra_cli import cli
 
     replaced: dict[str, Callable[..., object]] = {
@@ -164,6 +212,8 @@ def patch_pyinfra_cli() -> None:
         "_apply_inventory_exclude": apply_exclude,
     }
     for name, function in replaced.items():
-        if not hasattr(cli, name):  # another pyinfra than config.py asks for
-            raise RuntimeError(f"pyinfra_cli.cli has no {name}")
+        if not hasattr(cli, name):
+            raise RuntimeError(
+                f"pyinfra_cli.cli has no {name}: install the version of pyproject.toml"
+            )
         setattr(cli, name, function)

@@ -1,5 +1,7 @@
-"""Wrong input, where pyinfra reads an inventory or deploy.py: it adds a traceback to all errors
-that are not its own."""
+"""Invalid input in code that pyinfra runs, reported without a traceback.
+
+pyinfra prints a traceback for every error in an inventory or deploy.py that is not one of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,18 @@ from fleet.errors import InvalidInput
 
 
 class InputError(InvalidInput, PyinfraError):
-    """As one of pyinfra's own: told by its message alone."""
+    """Invalid input that pyinfra reports by its message alone."""
 
 
 @contextmanager
 def as_pyinfra_error() -> Iterator[None]:
-    """:raises Plain: whatever input is wrong"""
+    """Turn InvalidInput into an error of pyinfra; used as a context manager or decorator.
+
+    Raises:
+        InputError: the input is invalid.
+    """
     try:
         yield
     except InvalidInput as error:
-        # pyinfra names the place where it was found
+        # the traceback is kept, because pyinfra prints the place of the error
         raise InputError(*error.args).with_traceback(error.__traceback__) from None

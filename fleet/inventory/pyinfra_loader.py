@@ -1,4 +1,4 @@
-"""An inventory file as pyinfra itself reads it, with every error of it named."""
+"""Load an inventory file as pyinfra does, with a message for every error."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
 
 
-#: what every host has that says nothing else
+#: group data that applies to all hosts of every inventory
 DEFAULT_GROUP_DATA = "inventories/group_data/all.py"
 
 
 def load_inventory(path: str, override: dict[str, Any] | None = None) -> Inventory:
-    """Read an inventory.
+    """Load an inventory.
 
-    :param override: data that goes before what the inventory says
-    :raises InvalidInput: it is missing, wrong, or has no hosts
+    Args:
+        path: the inventory file.
+        override: data that takes precedence over the inventory (default: none).
+
+    Returns:
+        pyinfra's inventory.
+
+    Raises:
+        InvalidInput: the file is missing or invalid, or has no hosts.
     """
     from pyinfra.api.exceptions import PyinfraError
     from pyinfra.api.state import State
@@ -36,39 +43,44 @@ def load_inventory(path: str, override: dict[str, Any] | None = None) -> Invento
     if not ctx_state.isset():  # type: ignore[no-untyped-call]
         ctx_state.set(State())  # type: ignore[no-untyped-call]
     try:
-        found: Inventory = make_inventory_from_files(path, override, cwd=os.getcwd())
+        inventory: Inventory = make_inventory_from_files(path, override, cwd=os.getcwd())
     except InvalidInput:
         raise
-    except SyntaxError as error:  # of bytes that are no text it knows neither file nor line
+    except SyntaxError as error:  # without file and line if the file is not text
         raise InvalidInput(f"{error.filename or path}:{error.lineno or 1}: {error.msg}") from error
     except UnicodeDecodeError as error:
         number = error.object.count(b"\n", 0, error.start) + 1
-        raise InvalidInput(f"{path}:{number}: not UTF-8 ({error.reason}): save it so") from error
+        raise InvalidInput(
+            f"{path}:{number}: not UTF-8 ({error.reason}): save it as UTF-8"
+        ) from error
     except SystemExit as error:
-        raise InvalidInput(f"{path}: it ends the run by itself (sys.exit)") from error
+        raise InvalidInput(f"{path}: it calls sys.exit: remove that") from error
     except UnexpectedExternalError as error:
         cause = error.exception
         frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
         line = frames[-1].lineno if frames else 1
-        told = f"{type(cause).__name__}: {cause}"
-        raise InvalidInput(f"{error.filename}:{line}: {told}") from error
+        problem = f"{type(cause).__name__}: {cause}"
+        raise InvalidInput(f"{error.filename}:{line}: {problem}") from error
     except (CliError, PyinfraError, OSError) as error:
         raise InvalidInput(f"{path}: {error}") from error
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise InvalidInput(
-            f"{path}: pyinfra cannot read its hosts ({error}): each is a name, or "
+            f"{path}: pyinfra cannot read its hosts ({error}): write each as a name or "
             "(name, {field: value})"
         ) from error
-    if not len(found):
-        raise InvalidInput(f"{path}: it has no hosts")
-    apply_default_group_data(found)
-    return found
+    if not len(inventory):
+        raise InvalidInput(f"{path}: the inventory has no hosts")
+    apply_default_group_data(inventory)
+    return inventory
 
 
 def apply_default_group_data(inventory: Inventory) -> None:
-    """Have the project's own data of all hosts hold for an inventory that lies elsewhere, too.
+    """Apply the project's data of all hosts to an inventory in another folder.
 
-    pyinfra reads `group_data` beside the inventory, and in the folder where it is started.
+    pyinfra itself reads `group_data` beside the inventory and in the current directory.
+
+    Args:
+        inventory: the inventory; its own values are kept.
     """
     from pyinfra_cli.inventory import _get_group_data
 

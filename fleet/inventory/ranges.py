@@ -1,4 +1,7 @@
-"""Ranges in names: `mlu[01-40].rack[1-2]` is eighty hosts, as its author would write them out."""
+"""Ranges in host names: `mlu[01-40].rack[1-2]` stands for eighty hosts.
+
+The syntax is that of ClusterShell's NodeSet, with letters and placeholders added.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from itertools import product
 from typing import Any, NamedTuple
 
-#: hosts of one inventory; more is a slip of the keyboard
+#: bound of the hosts of an inventory; more than this is a typing error
 MAX_HOSTS = 10_000
 
 RANGE_PATTERN = re.compile(r"([0-9]{1,9}|[a-z]|[A-Z])-([0-9]{1,9}|[a-z]|[A-Z])(?::([0-9]{1,9}))?")
@@ -15,60 +18,73 @@ PLACEHOLDER = re.compile(r"(?<![${])\{([A-Za-z_]\w*|[0-9]+)(:d)?\}", re.ASCII)
 
 
 class ExpandedName(NamedTuple):
+    """A host name of a pattern.
+
+    Attributes:
+        name: the name.
+        bracket_values: the value of each bracket in the name.
+    """
+
     name: str
-    #: what each bracket stood for
     bracket_values: tuple[str, ...]
 
 
 def expand_pattern(pattern: str) -> list[ExpandedName]:
-    """The names of a pattern, the last bracket counting fastest.
+    """Expand a pattern.
 
-    :raises ValueError: a bracket is wrong, or the names are too many
+    Args:
+        pattern: a name with any number of brackets.
+
+    Returns:
+        The names; the last bracket changes fastest.
+
+    Raises:
+        ValueError: a bracket is invalid, or there are too many names.
     """
-    pieces = re.split(r"\[([^\[\]]*)\]", pattern)
-    texts, brackets = pieces[::2], pieces[1::2]
+    texts_and_brackets = re.split(r"\[([^\[\]]*)\]", pattern)
+    texts, brackets = texts_and_brackets[::2], texts_and_brackets[1::2]
     if any("[" in text or "]" in text for text in texts):
-        raise ValueError(f"{pattern[:80]!r}: a bracket is not closed, not opened, or in another")
+        raise ValueError(f"{pattern[:80]!r}: unbalanced or nested brackets")
     size, choices = 1, []
     for bracket in brackets:
         choices.append(_expand_bracket(bracket))
         size *= len(choices[-1])
         if size > MAX_HOSTS:
             raise ValueError(f"{pattern[:80]!r} is more than {MAX_HOSTS} hosts")
-    return [ExpandedName(_join_name(texts, parts), parts) for parts in product(*choices)]
+    return [ExpandedName(_join_name(texts, values), values) for values in product(*choices)]
 
 
-def _join_name(texts: list[str], parts: tuple[str, ...]) -> str:
-    return texts[0] + "".join(a + b for a, b in zip(parts, texts[1:], strict=True))
+def _join_name(texts: list[str], values: tuple[str, ...]) -> str:
+    return texts[0] + "".join(a + b for a, b in zip(values, texts[1:], strict=True))
 
 
 def _expand_bracket(bracket: str) -> list[str]:
-    found: list[str] = []
+    values: list[str] = []
     for item in bracket.split(","):
         try:
-            found += _expand_item(item)
+            values += _expand_item(item)
         except ValueError as error:
             raise ValueError(f"[{bracket[:80]}]: {error}") from error
-        if len(found) > MAX_HOSTS:
+        if len(values) > MAX_HOSTS:
             raise ValueError(f"[{bracket[:80]}] is more than {MAX_HOSTS} hosts")
-    return found
+    return values
 
 
 def _expand_item(item: str) -> list[str]:
-    """:raises ValueError: it is neither a word nor a span that can be meant"""
+    """Expand a word or a range of numbers or letters."""
     if re.fullmatch(r"[A-Za-z0-9_.]+", item):
         return [item]
     if not (match := RANGE_PATTERN.fullmatch(item)):
-        raise ValueError("write [01-40], [1-9:2], [a-f] or [a,c,e]")
+        raise ValueError(f"{item[:80]!r} is not a range: write [01-40], [1-9:2], [a-f] or [a,c,e]")
     first, last, step = match[1], match[2], int(match[3] or 1)
     if step == 0:
-        raise ValueError("a step of 0 never ends")
+        raise ValueError("the step must be at least 1")
     letters = first.isalpha()
     if letters != last.isalpha() or first.islower() != last.islower():
-        raise ValueError(f"{first} and {last} are of different kinds")
+        raise ValueError(f"{first} and {last} are not both numbers, or letters of the same case")
     padded = any(text[0] == "0" != text for text in (first, last))
     if padded and len(first) != len(last):
-        raise ValueError(f"{first} and {last} differ in their width")
+        raise ValueError(f"{first} and {last} must have the same number of digits")
     low, high = (ord(first), ord(last)) if letters else (int(first), int(last))
     if low > high:
         raise ValueError(f"{last} comes before {first}")
@@ -79,11 +95,19 @@ def _expand_item(item: str) -> list[str]:
 
 
 def fill_placeholders(value: Any, host: ExpandedName) -> Any:
-    """A value with `{name}` and `{1}`… of a host in it; also inside of lists and mappings.
+    """Replace the placeholders `{name}`, `{1}` and `{1:d}` in a value.
 
-    `{1:d}` is the number without its zeros: 10.0.0.010 is another address than 10.0.0.10.
+    `{1:d}` is a number without leading zeros, because 10.0.0.010 is another address than 10.0.0.10.
 
-    :raises ValueError: it names what the host's pattern does not have
+    Args:
+        value: a text, or lists and mappings of such.
+        host: the host.
+
+    Returns:
+        A copy with the values of the host.
+
+    Raises:
+        ValueError: the host's pattern does not have a placeholder.
     """
     if isinstance(value, dict):
         return {key: fill_placeholders(item, host) for key, item in value.items()}
@@ -91,15 +115,16 @@ def fill_placeholders(value: Any, host: ExpandedName) -> Any:
         return type(value)(fill_placeholders(item, host) for item in value)
     if not isinstance(value, str):
         return value
-    known = {"name": host.name, **{str(n): part for n, part in enumerate(host.bracket_values, 1)}}
+    brackets = {str(number): text for number, text in enumerate(host.bracket_values, 1)}
+    values = {"name": host.name, **brackets}
 
-    def said(match: re.Match[str]) -> str:
-        if match[1] not in known:
-            have = ", ".join(f"{{{name}}}" for name in known)
-            raise ValueError(f"{match[0][:80]} stands for nothing; here there are {have}")
-        text = known[match[1]]
+    def replace(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            available = ", ".join(f"{{{name}}}" for name in values)
+            raise ValueError(f"unknown placeholder {match[0][:80]}; available: {available}")
+        text = values[match[1]]
         if match[2] and not text.isdigit():
             raise ValueError(f"{match[0]}: {text[:80]} is not a number")
         return str(int(text)) if match[2] else text
 
-    return PLACEHOLDER.sub(said, value)
+    return PLACEHOLDER.sub(replace, value)

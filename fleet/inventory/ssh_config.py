@@ -1,4 +1,4 @@
-"""Where a connection goes: what `~/.ssh/config` says of an address counts."""
+"""The machine that a connection leads to, according to `~/.ssh/config`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,40 @@ from fleet.inventory import addresses
 if TYPE_CHECKING:
     from paramiko import SSHConfig
 
-#: hosts that it names one by one; of more, looking for each would take longer than it is worth:
-#: that two names are one machine is seen again on the machine
+#: bound of the hosts in the file that are looked up one by one; beyond it, two names of one machine
+#: are found only on the machine itself
 MAX_NAMED_HOSTS = 1000
 
-#: what of a host's data says where it is
+#: fields of a host that its address depends on
 ADDRESS_FIELDS = ("ssh_hostname", "ssh_port", "ssh_config_file")
 
 
 class Destination(NamedTuple):
+    """The machine that a connection leads to.
+
+    Attributes:
+        host: normalized address.
+        port: TCP port.
+        via: jump host or proxy command, because equal addresses behind two of them may differ.
+    """
+
     host: str
     port: int
-    #: the jump host or command: what is behind one is not what is behind another
     via: str = ""
 
 
 def find_address(name: str, data: Mapping[str, Any]) -> str:
-    """The address in a host's data, which is its name where they have none.
+    """Find the address of a host.
 
-    :raises ValueError: it is none
+    Args:
+        name: name of the host.
+        data: data of the host.
+
+    Returns:
+        The normalized ``ssh_hostname``, or the name if that is not set.
+
+    Raises:
+        ValueError: it is not an address; the message begins with the name of the field.
     """
     field = "ssh_hostname" if data.get("ssh_hostname") else "name"
     try:
@@ -41,48 +56,63 @@ def find_address(name: str, data: Mapping[str, Any]) -> str:
 
 
 def format_address(address: str, port: int) -> str:
-    """Address and port, as people and programs write them."""
+    """Format an address with its port.
+
+    Args:
+        address: IP address or name.
+        port: TCP port.
+
+    Returns:
+        ``address:port``, with brackets around IPv6.
+    """
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def claim_destination(name: str, data: Mapping[str, Any], claimed: dict[Destination, str]) -> None:
-    """Note whose machine a host's data lead to.
+    """Record that a host is a machine, which no other host may be.
 
-    :raises ValueError: to another's, or to none
+    Args:
+        name: name of the host.
+        data: data of the host.
+        claimed: the host of each destination so far; the host is added.
+
+    Raises:
+        ValueError: another host is the same machine, or the address is invalid.
     """
-    found = _find_destination(find_address(name, data), data)
-    if (other := claimed.setdefault(found, name)) != name:
-        raise ValueError(f"one host with {other} ({format_address(found.host, found.port)})")
+    destination = _find_destination(find_address(name, data), data)
+    owner = claimed.setdefault(destination, name)
+    if owner != name:
+        address = format_address(destination.host, destination.port)
+        raise ValueError(f"the same machine as {owner} ({address}): remove one")
 
 
-def _find_destination(address: str, said: Mapping[str, Any]) -> Destination:
-    given = said.get("ssh_port")
+def _find_destination(address: str, data: Mapping[str, Any]) -> Destination:
+    given = data.get("ssh_port")
     port = int(given or 0) if re.fullmatch("[0-9]+", str(given or 0)) else -1
     if given is not None and not 1 <= port <= 65535:
-        raise ValueError(f"ssh_port: {given!r} is none: 1 to 65535")
-    config, named = _load_config(
-        os.path.expanduser(str(said.get("ssh_config_file") or "~/.ssh/config"))
-    )
+        raise ValueError(f"ssh_port: {given!r} is not a port from 1 to 65535")
+    file = os.path.expanduser(str(data.get("ssh_config_file") or "~/.ssh/config"))
+    config, named = _load_config(file)
     if config is None or address not in named:
         return Destination(addresses.comparison_key(address), port or 22)
-    found = config.lookup(address)
-    by = found.get("proxycommand") or found.get("proxyjump") or ""
-    host = addresses.comparison_key(found.get("hostname", address))
-    return Destination(host, port or int(found.get("port", 22)), by)
+    options = config.lookup(address)
+    via = options.get("proxycommand") or options.get("proxyjump") or ""
+    host = addresses.comparison_key(options.get("hostname", address))
+    return Destination(host, port or int(options.get("port", 22)), via)
 
 
 @functools.lru_cache
 def _load_config(path: str) -> tuple[SSHConfig | None, frozenset[str]]:
-    """A file, and the hosts that it names without wildcards."""
+    """Load a file; return it with the hosts that it names without wildcards."""
     if not os.path.isfile(path):
         return None, frozenset()
-    from paramiko import SSHException  # only where there is such a file: its import is slow
+    from paramiko import SSHException  # imported only if there is such a file, because it is slow
     from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
     try:
         config = get_ssh_config(path)
     except (OSError, ValueError, SSHException) as error:
-        raise ValueError(f"{path}: ssh's configuration cannot be read: {error}") from error
+        raise ValueError(f"{path}: the SSH configuration cannot be read: {error}") from error
     names = config.get_hostnames() if config else set()
     named = frozenset(name for name in names if not set(name) & set("*?!"))
     return config, named if len(named) <= MAX_NAMED_HOSTS else frozenset()

@@ -1,4 +1,4 @@
-"""The SSH transport of every connection: quick from its first byte, its cheapest cipher first."""
+"""The SSH transport of every connection: without Nagle's delay, cheapest cipher first."""
 
 from __future__ import annotations
 
@@ -10,61 +10,84 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from paramiko import Transport
 
-#: encrypts and authenticates in one; with another cipher a MAC costs as much again
+#: encrypts and authenticates at once; other ciphers need a MAC, which costs as much again
 PREFERRED_CIPHER = "aes128-gcm@openssh.com"
-#: seconds after which a reader that got nothing looks whether it is still wanted. paramiko's 0.1
-#: costs each open connection 1.2 ms of CPU a second (measured); a close wakes the reader anyway
+#: how often an idle reader checks whether it is still needed. paramiko's 0.1 s costs 1.2 ms of CPU
+#: per second and connection (measured); closing a connection wakes its reader in any case
 READ_POLL_S = 1.0
-#: bytes before a host's SSH version; sshd's own banners come later
+#: bound of the text before a host's SSH version; banners of sshd come later
 MAX_BANNER_BYTES = 65536
-#: messages of one host after which the others have their turn
+#: messages of one host before other hosts are served
 MESSAGES_PER_TURN = 256
 
 
-def make_fast_transport(sock: Any, *arguments: Any, **named: Any) -> Transport:
-    """A transport factory for paramiko; a host without that cipher takes the next one."""
-    from paramiko import Transport  # not before there is a connection: its import is slow
+def make_fast_transport(sock: Any, *arguments: Any, **options: Any) -> Transport:
+    """Create a transport; used as paramiko's transport factory.
 
-    under = Transport(sock, *arguments, **named)
+    Args:
+        sock: socket of the connection.
+        *arguments: further arguments of :class:`paramiko.Transport`.
+        **options: keyword arguments of :class:`paramiko.Transport`.
+
+    Returns:
+        The transport. A host that lacks the preferred cipher uses its next one.
+    """
+    from paramiko import Transport  # imported with the first connection, because it is slow
+
+    transport = Transport(sock, *arguments, **options)
     if isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6):
-        # the handshake's small packets, too, would each wait for the ACK of the one before
+        # otherwise each small packet of the handshake waits for the ACK of the previous one
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(READ_POLL_S)
-    # a host that talks without pause would keep all others waiting, and this process growing
-    packets: Any = under.packetizer
-    packets._read_timeout = limit_banner(packets._read_timeout)
-    packets.read_message = yield_regularly(packets.read_message)
-    options = under.get_security_options()
-    # a stable sort: the others keep their order
-    options.ciphers = sorted(options.ciphers, key=lambda name: name != PREFERRED_CIPHER)
-    return under
+    # a host that sends without pause would block all others, and let this process grow
+    packetizer: Any = transport.packetizer
+    packetizer._read_timeout = limit_banner(packetizer._read_timeout)
+    packetizer.read_message = yield_regularly(packetizer.read_message)
+    security = transport.get_security_options()
+    # the sort is stable: other ciphers keep their order
+    security.ciphers = sorted(security.ciphers, key=lambda name: name != PREFERRED_CIPHER)
+    return transport
 
 
 def limit_banner(read: Callable[[float], bytes]) -> Callable[[float], bytes]:
-    """What reads the lines before a host's version, up to :data:`BEFORE`."""
+    """Limit the text before a host's SSH version.
+
+    Args:
+        read: paramiko's function that reads the next bytes within a timeout in seconds.
+
+    Returns:
+        The same function, which raises OSError after :data:`MAX_BANNER_BYTES`.
+    """
     count = 0
 
-    def some(timeout: float) -> bytes:
+    def read_limited(timeout: float) -> bytes:
         nonlocal count
         time.sleep(0)
-        found = read(timeout)
-        count += len(found)
+        block = read(timeout)
+        count += len(block)
         if count > MAX_BANNER_BYTES:
-            raise OSError(f": {MAX_BANNER_BYTES >> 10} KiB, and no SSH version in them")
-        return found
+            raise OSError(f": {MAX_BANNER_BYTES >> 10} KiB without an SSH version")
+        return block
 
-    return some
+    return read_limited
 
 
 def yield_regularly(read: Callable[[], Any]) -> Callable[[], Any]:
-    """What reads a host's messages, with a break now and then."""
+    """Let other hosts be served while one sends without pause.
+
+    Args:
+        read: paramiko's function that reads the next message.
+
+    Returns:
+        The same function, which switches to other greenlets after :data:`MESSAGES_PER_TURN`.
+    """
     count = 0
 
-    def one() -> Any:
+    def read_message() -> Any:
         nonlocal count
         count += 1
         if not count % MESSAGES_PER_TURN:
             time.sleep(0)
         return read()
 
-    return one
+    return read_message

@@ -1,4 +1,4 @@
-"""What pyinfra makes of an inventory: its groups, hosts, and what is known of them."""
+"""An inventory as pyinfra interprets it, for the command `mlufleet inventory`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ HOST_FIELDS = ("ssh_user", "release", "cards")
 
 
 def describe_inventory(inventory: Inventory) -> dict[str, Any]:
-    """Groups with their hosts, and each host as the run will see it: the document of --json."""
+    """Describe groups and hosts as a run will see them.
+
+    Args:
+        inventory: a loaded inventory.
+
+    Returns:
+        The document of ``mlufleet inventory --json``.
+    """
     hosts = {}
     for host in inventory:
         data = host.data
@@ -32,18 +39,18 @@ def describe_inventory(inventory: Inventory) -> dict[str, Any]:
         for name, members in inventory.groups.items()
         if name != "all"
     }
-    found: dict[str, Any] = sanitize.escape_data({"groups": groups, "hosts": hosts})
-    return found
+    description: dict[str, Any] = sanitize.escape_data({"groups": groups, "hosts": hosts})
+    return description
 
 
 def _describe_releases(releases: Any) -> dict[str, Any]:
-    """Of a host with several releases: which card is whose, and all of them as one text."""
+    """Describe the releases of a host that has several, also as one text."""
     if not releases:
         return {}
-    owners = ASSIGNMENT_ADAPTER.validate_python(releases)
+    cards = ASSIGNMENT_ADAPTER.validate_python(releases)
     return {
-        "release": " ".join(f"{name}={','.join(map(str, n))}" for name, n in owners.items()),
-        "releases": {name: list(numbers) for name, numbers in owners.items()},
+        "release": " ".join(f"{name}={','.join(map(str, n))}" for name, n in cards.items()),
+        "releases": {name: list(numbers) for name, numbers in cards.items()},
     }
 
 
@@ -52,7 +59,14 @@ def _to_json_value(value: Any) -> str | int | None:
 
 
 def merge_equal_groups(groups: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Groups with the same hosts as one, under all of their names."""
+    """Merge groups that have the same hosts.
+
+    Args:
+        groups: hosts of each group.
+
+    Returns:
+        Hosts of each group; the names of merged groups are joined by commas.
+    """
     names: dict[frozenset[str], list[str]] = {}
     for name, members in groups.items():
         names.setdefault(frozenset(members), []).append(name)
@@ -60,20 +74,32 @@ def merge_equal_groups(groups: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def nest_groups(groups: dict[str, list[str]]) -> dict[str, str | None]:
-    """group -> the smallest group that holds all of its hosts and more, the wider ones first.
+    """Arrange groups as a tree by their hosts, because pyinfra's groups have no parents.
 
-    pyinfra's groups are not in one another: what shows them as a tree is who is in them.
+    Args:
+        groups: hosts of each group.
+
+    Returns:
+        The smallest group that contains all hosts of a group and more, or None; wider groups first.
     """
     sets = {name: frozenset(members) for name, members in groups.items()}
     parents: dict[str, str | None] = {}
     for name in sorted(groups, key=lambda name: -len(sets[name])):
-        wider = [other for other in parents if sets[other] > sets[name]]
-        parents[name] = min(wider, key=lambda other: len(sets[other]), default=None)
+        wider = [candidate for candidate in parents if sets[candidate] > sets[name]]
+        parents[name] = min(wider, key=lambda group: len(sets[group]), default=None)
     return parents
 
 
 def build_tree(title: str, description: dict[str, Any]) -> Tree:
-    """Groups in groups; a host in the smallest of those it is in, in each that is no wider one."""
+    """Build a tree of groups, with each host in the smallest groups that contain it.
+
+    Args:
+        title: text of the root.
+        description: see :func:`describe_inventory`.
+
+    Returns:
+        The tree.
+    """
     from rich.text import Text
     from rich.tree import Tree
 
@@ -95,9 +121,15 @@ def build_tree(title: str, description: dict[str, Any]) -> Tree:
 
 
 def print_tree(title: str, description: dict[str, Any]) -> None:
+    """Print an inventory as a tree.
+
+    Args:
+        title: text of the root.
+        description: see :func:`describe_inventory`.
+    """
     from rich.console import Console
 
-    # a terminal wraps by itself; rich would cut lines to its width
+    # rich would cut lines to the width of the terminal, which wraps them by itself
     Console(width=1000, highlight=False).print(build_tree(title, description))
 
 
@@ -105,9 +137,9 @@ def _format_host_count(hosts: Any) -> str:
     return f"{len(hosts)} host" + "s" * (len(hosts) != 1)
 
 
-def _format_host(name: str, said: dict[str, Any]) -> str:
-    address = format_address(said["address"], said["port"])
-    if said["user"] is not None:
-        address = f"{said['user']}@{address}"
-    cards = f"{said['cards']} cards" if said["cards"] is not None else "cards: not said"
-    return f"{name}  {address}  {said['release'] or 'no release'}  {cards}"
+def _format_host(name: str, host: dict[str, Any]) -> str:
+    address = format_address(host["address"], host["port"])
+    if host["user"] is not None:
+        address = f"{host['user']}@{address}"
+    cards = f"{host['cards']} cards" if host["cards"] is not None else "cards: not set"
+    return f"{name}  {address}  {host['release'] or 'no release'}  {cards}"

@@ -104,7 +104,7 @@ def test_wrong_options_are_refused_before_the_first_connection() -> None:
     for words, says in (
         (["inventories/lab.py", "--canary", "0", "--pause", "5"], "without a canary"),
         (["inventories/lab.py", "--confirm"], "terminal"),
-        (["inventories/lab.py", "--limit", "nobody"], "no host and no group is named nobody"),
+        (["inventories/lab.py", "--limit", "nobody"], "no such host or group: nobody"),
         (["inventories/lab.py", "--data", "release"], "say KEY=VALUE"),
         (["inventories/lab.py", "--share-of", "rack"], "no host has `rack`"),
         ([], "inventory"),

@@ -42,57 +42,57 @@ WRONG = {
     "mlu01:22": "write mlu01, and `ssh_port: 22`",
     "root@10.0.1.1": "write 10.0.1.1, and `ssh_user: root`",
     "ops@corp@mlu01": "write mlu01, and `ssh_user: ops@corp`",
-    "ssh://10.0.1.1": "write the host of this URL alone",
-    "https://mlu01/": "write the host of this URL alone",
+    "ssh://10.0.1.1": "write only the host name",
+    "https://mlu01/": "write only the host name",
     "10.0.1.256": "four numbers from 0 to 255",
-    "10.0.1.1/24": "no network and no path",
+    "10.0.1.1/24": "without a network or a path",
     "[2001:db8::1]": "write 2001:db8::1 without brackets",
     "[2001:db8::1]:2222": "write 2001:db8::1 without brackets, and `ssh_port: 2222`",
-    "2001:db8::1::": "is no IPv6 address",
-    "2001:db8:1": "is no IPv6 address",
-    "12345": "is 0.0.48.57 to most programs",
-    "10.0.1": "is 10.0.0.1 to most programs: write all four numbers",
-    "0x7f.1": "is 127.0.0.1 to most programs",
-    "0x0a000101": "is 10.0.1.1 to most programs",
-    "10.0x0.1.1": "is 10.0.1.1 to most programs",
-    "010.0.0.1": "a zero before it is octal",
-    "10.0.0.08": "a zero before it is octal",
-    "10.0.1.1.": "no dot at its end",
-    "10.0.1.": "is no address",
-    "10.0..1": "is no address",
+    "2001:db8::1::": "is not an IPv6 address",
+    "2001:db8:1": "is not an IPv6 address",
+    "12345": "means 0.0.48.57 to most programs",
+    "10.0.1": "means 10.0.0.1 to most programs",
+    "0x7f.1": "means 127.0.0.1 to most programs",
+    "0x0a000101": "means 10.0.1.1 to most programs",
+    "10.0x0.1.1": "means 10.0.1.1 to most programs",
+    "010.0.0.1": "must not have leading zeros",
+    "10.0.0.08": "must not have leading zeros",
+    "10.0.1.1.": "remove the dot",
+    "10.0.1.": "is not an address",
+    "10.0..1": "is not an address",
     "10.0.1.l": "four numbers from 0 to 255",
-    "10.0.1.1.1": "is no address",
-    "10,0,1,1": "is no address",
+    "10.0.1.1.1": "is not an address",
+    "10,0,1,1": "is not an address",
     "１０.0.1.1": "look-alike characters: write '10.0.1.1'",
     "10．0．1．1": "look-alike characters: write '10.0.1.1'",
-    "10.0.1.1\u200b": "cannot be seen (U+200B)",
-    "10.0.1.1\u00a0": "cannot be seen (U+00A0)",
-    "\ufeff10.0.1.1": "cannot be seen (U+FEFF)",
+    "10.0.1.1\u200b": "an invisible character (U+200B)",
+    "10.0.1.1\u00a0": "an invisible character (U+00A0)",
+    "\ufeff10.0.1.1": "an invisible character (U+FEFF)",
     " 10.0.1.1": "a blank",
-    "10.0.1.1\n": "cannot be seen (U+000A)",
-    "mlu01\u202e": "cannot be seen (U+202E)",
-    "\x1b[31mmlu01": "cannot be seen (U+001B)",
-    "服务器": "letters that addresses do not have: write xn--",
-    "mlu\u0430": "letters that addresses do not have",
-    "-oProxyCommand=x": "is no address",
-    "-mlu01": "- stands inside",
-    "mlu01-": "- stands inside",
-    "mlu..example": "is no address",
-    ".mlu01": "is no address",
-    "'10.0.1.1": "is no address",
-    '="10.0.1.1"': "is no address",
+    "10.0.1.1\n": "an invisible character (U+000A)",
+    "mlu01\u202e": "an invisible character (U+202E)",
+    "\x1b[31mmlu01": "an invisible character (U+001B)",
+    "服务器": "letters that addresses cannot have: write xn--",
+    "mlu\u0430": "letters that addresses cannot have",
+    "-oProxyCommand=x": "is not an address",
+    "-mlu01": "no '-' at its beginning",
+    "mlu01-": "no '-' at its beginning",
+    "mlu..example": "is not an address",
+    ".mlu01": "is not an address",
+    "'10.0.1.1": "is not an address",
+    '="10.0.1.1"': "is not an address",
     "a" * 64: "1 to 63 letters",
-    "a." * 127 + "b": "longer than the 253",
-    "0.0.0.0": "no host has",
-    "255.255.255.255": "no host has",
-    "224.0.0.1": "no host has",
-    "ff02::1": "no host has",
-    "::": "no host has",
+    "a." * 127 + "b": "longer than 253",
+    "0.0.0.0": "no host can have",
+    "255.255.255.255": "no host can have",
+    "224.0.0.1": "no host can have",
+    "ff02::1": "no host can have",
+    "::": "no host can have",
     "fe80::1": "fe80::1%eth0",
     "2001:db8::1%eth0": "fe80::1%eth0",
     "fe80::1%": "fe80::1%eth0",
-    "@local": "a connector of pyinfra",
-    "@docker/ubuntu": "write one host",
+    "@local": "a pyinfra connector",
+    "@docker/ubuntu": "address of one host",
 }
 
 
@@ -150,18 +150,18 @@ def test_the_name_of_a_login(site: Path, wanted: ReleaseTarget, user: str, right
         ("--mlu07", "not a host name"),
         ("'mlu07", "not a host name"),
         ("!mlu07", "not a host name"),
-        ("@local", "a connector of pyinfra"),
-        ("@docker/x", "a connector of pyinfra"),
+        ("@local", "a pyinfra connector"),
+        ("@docker/x", "a pyinfra connector"),
         ("root@mlu07", "and `ssh_user: root`"),
-        ("mlu07\u200b", "cannot be seen (U+200B)"),
+        ("mlu07\u200b", "an invisible character (U+200B)"),
         ("mlu０7", "write 'mlu07'"),
         ("a,b", "not a host name"),
         ("a/b", "not a host name"),
         ("a*", "not a host name"),
         ("mlu07.", "not a host name"),
         ("合计", "name: '合计' has letters"),
-        ("10.0.1", "name: '10.0.1' is 10.0.0.1 to most programs"),
-        ("0x7f.1", "is 127.0.0.1 to most"),
+        ("10.0.1", "name: '10.0.1' means 10.0.0.1 to most programs"),
+        ("0x7f.1", "means 127.0.0.1 to most"),
         ("localhost ", "a blank"),
     ],
 )
@@ -206,12 +206,12 @@ def test_one_machine_under_two_names_is_told(
     site: Path, wanted: ReleaseTarget, one: str, other: str
 ) -> None:
     hosts = f"  a: {{ssh_hostname: '{one}'}}\n  b: {{ssh_hostname: '{other}'}}\n"
-    assert refused(site, hosts).startswith(f"{site}/fleet.yml:6: b: one host with a (")
+    assert refused(site, hosts).startswith(f"{site}/fleet.yml:6: b: the same machine as a (")
 
 
 def test_names_that_differ_in_case_alone_are_refused(site: Path, wanted: ReleaseTarget) -> None:
     hosts = "  MLU1: {ssh_hostname: h1}\n  mlu1: {ssh_hostname: h2}\n"
-    assert "fleet.yml:6: mlu1 and MLU1 differ in case alone" in refused(site, hosts)
+    assert "fleet.yml:6: mlu1 and MLU1 differ only in case" in refused(site, hosts)
 
 
 CONFIG = """\
@@ -237,7 +237,7 @@ def test_aliases_of_ssh_lead_to_their_machines(
     (site / ".ssh/config").write_text(CONFIG)
     hosts = "  east: {}\n  west: {}\n  two: {}\n  other: {ssh_hostname: 10.0.1.1}\n"
     assert len(inventory.read(written(site, hosts))) == 4
-    assert "9: one: one host with other (10.0.1.1:22)" in refused(site, hosts + "  one: {}\n")
+    assert "9: one: the same machine as other (10.0.1.1:22)" in refused(site, hosts + "  one: {}\n")
 
 
 def test_a_configuration_of_ssh_that_cannot_be_read_is_told(
@@ -245,15 +245,18 @@ def test_a_configuration_of_ssh_that_cannot_be_read_is_told(
 ) -> None:
     (site / "own").write_text("Host\n\xff what is this\n", encoding="latin-1")
     message = refused(site, f"  a: {{data: {{ssh_config_file: {site}/own}}}}\n")
-    assert f"{site}/own: ssh's configuration cannot be read" in message
+    assert f"{site}/own: the SSH configuration cannot be read" in message
 
 
 @pytest.mark.parametrize(
     ("hosts", "why"),
     [
-        ("['10.0.1']", "10.0.1: name: '10.0.1' is 10.0.0.1"),
+        ("['10.0.1']", "10.0.1: name: '10.0.1' means 10.0.0.1"),
         ("[('a', {'ssh_hostname': 'root@h'})]", "a: ssh_hostname: 'root@h': write h"),
-        ("[('a', {'ssh_hostname': 'h'}), ('b', {'ssh_hostname': 'H.'})]", "b: one host with a"),
+        (
+            "[('a', {'ssh_hostname': 'h'}), ('b', {'ssh_hostname': 'H.'})]",
+            "b: the same machine as a",
+        ),
         ("[('a', {'ssh_port': 'ssh'})]", "a: "),
     ],
 )

@@ -31,7 +31,7 @@ def _read(tmp_path: Path, text: str, ending: str = "yml") -> None:
     ],
 )
 def test_what_a_sheet_counts_is_no_host(row: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"fleet.csv:3: name: .*is this the total"):
+    with pytest.raises(InvalidInput, match=r"fleet.csv:3: name: .*looks like a row of totals"):
         _read(tmp_path, f"name,ssh_hostname,cards\nmlu01,10.0.0.1,8\n{row}\n", "csv")
 
 
@@ -40,7 +40,7 @@ def test_what_a_sheet_counts_is_no_host(row: str, tmp_path: Path) -> None:
     ["ssh_hostname", "ssh_user", "ssh_key", "sudo_password_file", "ssh_known_hosts_file", "store"],
 )
 def test_an_empty_text_says_nothing(field: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=f"fleet.yml:2: hosts.m1.{field}: an empty text"):
+    with pytest.raises(InvalidInput, match=f"fleet.yml:2: hosts.m1.{field}: empty: set a value"):
         _read(tmp_path, f"hosts:\n  m1: {{{field}: ''}}\n")
 
 
@@ -61,12 +61,12 @@ def test_errors_of_names_have_no_words_of_the_library(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["all", "fleet"])
 def test_no_host_has_the_name_of_all_of_them(name: str) -> None:
-    with pytest.raises(InvalidInput, match=f"the name {name} is already that of all hosts"):
+    with pytest.raises(InvalidInput, match=f"{name} is the group of all hosts"):
         grouped([(name, {})])
 
 
 def test_an_address_with_colons_is_told_from_its_port(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=re.escape("one host with m1 ([2001:db8::1]:22)")):
+    with pytest.raises(InvalidInput, match=re.escape("the same machine as m1 ([2001:db8::1]:22)")):
         _read(
             tmp_path,
             "hosts:\n  m1: {ssh_hostname: '2001:db8::1'}\n  m2: {ssh_hostname: '2001:DB8:0::1'}\n",

@@ -23,15 +23,15 @@ ROOT = INVENTORIES.parent
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("fleet.yml", "say SITE/fleet.py, the inventory that reads it"),
-        ("lab.yaml", "`cp inventories/fleet.py SITE/lab.py`, which reads it, and say SITE/lab.py"),
+        ("fleet.yml", "use SITE/fleet.py instead"),
+        ("lab.yaml", "`cp inventories/fleet.py SITE/lab.py`"),
         ("lab.csv", "`cp inventories/fleet.py SITE/lab.py`"),
         ("lab.CSV", "`cp inventories/fleet.py SITE/lab.py`"),
         ("lab.xlsx", "save this sheet as CSV UTF-8, SITE/lab.csv"),
         ("hosts.ini", "`cp inventories/ansible.example.py SITE/hosts.py`"),
         ("hosts.json", "`cp inventories/ansible.example.py SITE/hosts.py`"),
         ("hosts", "`cp inventories/ansible.example.py SITE/hosts.py`"),
-        ("folder", "it is a folder: say an inventory in it (SITE/folder/own.py)"),
+        ("folder", "a folder: name an inventory in it (SITE/folder/own.py)"),
         ("fleets.py", "no such inventory file; nearest: SITE/fleet.py"),
         ("flet.py", "nearest: SITE/fleet.py"),
         ("gone/lab.py", "nearest: inventories/lab.py"),
@@ -67,7 +67,7 @@ def test_a_copy_of_fleet_py_reads_what_has_its_name(
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("fleet.yml", "the inventory that reads it"),
+        ("fleet.yml", "the inventory that reads this file"),
         ("inventories/typo.py", "no such inventory file; nearest: "),
         ("nobody-of-this-name", "the inventory has no hosts"),
     ],

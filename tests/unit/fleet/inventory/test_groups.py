@@ -84,7 +84,7 @@ def why(path: Path) -> str:
 def test_two_inventories_beside_fleet_py_are_refused(site: Path, wanted: ReleaseTarget) -> None:
     path = beside(site)
     (site / "fleet.csv").write_text("name\n")
-    assert why(path) == f"{site}/fleet.yml:1: fleet.csv is beside it: keep one of them"
+    assert why(path).startswith(f"{site}/fleet.yml:1: fleet.yml and fleet.csv exist")
 
 
 def test_no_inventory_beside_fleet_py(site: Path) -> None:
@@ -95,7 +95,7 @@ def test_no_inventory_beside_fleet_py(site: Path) -> None:
 
 @pytest.mark.parametrize("hosts", ["  fleet: {}\n  b: {}\n", "  a: {groups: [fleet]}\n  b: {}\n"])
 def test_the_group_of_all_is_of_all(site: Path, wanted: ReleaseTarget, hosts: str) -> None:
-    assert why(beside(site, hosts)).endswith("the name fleet is already that of all hosts")
+    assert ": fleet is the group of all hosts" in why(beside(site, hosts))
 
 
 @pytest.mark.parametrize("name", ["_x", "all", "ungrouped", "a b", "a,b", "r*", "", "{1}"])

@@ -47,11 +47,13 @@ def test_a_host_given_twice_by_name(site: Path, wanted: ReleaseTarget) -> None:
 
 def test_a_host_given_twice_by_address(site: Path, wanted: ReleaseTarget) -> None:
     message = refused(site, "  a: {ssh_hostname: h}\n  b: {ssh_hostname: h}\n")
-    assert "fleet.yml:6: b: one host with a (h:22)" in message
+    assert "fleet.yml:6: b: the same machine as a (h:22)" in message
 
 
 def test_a_missing_key_file(site: Path, wanted: ReleaseTarget) -> None:
-    assert "fleet.yml:5: a: ssh_key: no file /no/key" in refused(site, "  a: {ssh_key: /no/key}\n")
+    assert "fleet.yml:5: a: ssh_key: no such file: /no/key" in refused(
+        site, "  a: {ssh_key: /no/key}\n"
+    )
 
 
 def test_a_misspelt_field(site: Path, wanted: ReleaseTarget) -> None:

@@ -64,34 +64,34 @@ def test_who_is_meant(said: str, names: str) -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ("", "it names nobody"),
-        (" ", "it names nobody"),
-        ("mlu1,", "it names nobody"),
-        ("mlu1,,mlu2", "it names nobody"),
-        ("typo", "no host and no group is named typo"),
-        ("mlu1,typo", "no host and no group is named typo"),
-        ("mlu[19-22]", "is named mlu21, mlu22; nearest: "),
+        ("", "an item is empty"),
+        (" ", "an item is empty"),
+        ("mlu1,", "an item is empty"),
+        ("mlu1,,mlu2", "an item is empty"),
+        ("typo", "no such host or group: typo"),
+        ("mlu1,typo", "no such host or group: typo"),
+        ("mlu[19-22]", "no such host or group: mlu21, mlu22; nearest: "),
         ("mlu[1-30]", "mlu21, mlu22, mlu23, mlu24, mlu25 and 5 more"),
-        ("mlu[01-03]", "is named mlu01, mlu02, mlu03; nearest: mlu1"),
-        ("gpu[1-3]", "is named gpu1, gpu2, gpu3; nearest: gpu01"),
-        ("MLU1", "is named MLU1; nearest: mlu1"),
+        ("mlu[01-03]", "no such host or group: mlu01, mlu02, mlu03; nearest: mlu1"),
+        ("gpu[1-3]", "no such host or group: gpu1, gpu2, gpu3; nearest: gpu01"),
+        ("MLU1", "no such host or group: MLU1; nearest: mlu1"),
         ("Rack1", "nearest: rack1"),
         ("rack3", "nearest: rack"),
-        ("mlu[12]", "[12] could be 12, or one of its characters: write mlu12, or mlu[1,2]"),
+        ("mlu[12]", "[12] is ambiguous: write mlu12, or mlu[1,2]"),
         ("mlu[!1-3]", "write [01-40]"),
         ("mlu[1:3]", "write [01-40]"),
         ("mlu[3-1]", "1 comes before 3"),
-        ("mlu[1-", "a bracket is not closed"),
+        ("mlu[1-", "unbalanced or nested brackets"),
         ("mlu[1-99999]", "more than 10000"),
-        ("mlu1 mlu2", "is named mlu1 mlu2"),
-        ("mlu1:mlu2", "is named mlu1:mlu2"),
-        ("!mlu1", "hosts are left out by --exclude"),
-        ("all,!mlu1", "hosts are left out by --exclude"),
-        ("@retry", "is no name"),
-        ("mlu99*", "is named mlu99*"),
-        ("ｍｌｕ1", "no host and no group"),
-        ("mlu1\u200b", "no host and no group"),
-        ("gpu*", "gpu* fits hosts, and the group gpu-and-more with others"),
+        ("mlu1 mlu2", "no such host or group: mlu1 mlu2"),
+        ("mlu1:mlu2", "no such host or group: mlu1:mlu2"),
+        ("!mlu1", "to leave hosts out, use --exclude"),
+        ("all,!mlu1", "to leave hosts out, use --exclude"),
+        ("@retry", "is not a name"),
+        ("mlu99*", "no such host or group: mlu99*"),
+        ("ｍｌｕ1", "no such host or group"),
+        ("mlu1\u200b", "no such host or group"),
+        ("gpu*", "gpu* is ambiguous: it matches hosts, and the group gpu-and-more"),
     ],
 )
 def test_what_names_nobody_or_two_things_is_refused(said: str, why: str) -> None:
@@ -104,7 +104,7 @@ def test_what_names_nobody_or_two_things_is_refused(said: str, why: str) -> None
 def test_a_name_of_a_host_and_of_a_group_is_refused_unless_they_are_one() -> None:
     known = InventoryNames(["a", "b", "c"], {"a": ["a"], "b": ["b", "c"]})
     assert known.select_hosts(["a"]) == {"a"}
-    with pytest.raises(InvalidInput, match="b is a host, and a group of 2"):
+    with pytest.raises(InvalidInput, match="b is ambiguous: a host, and a group of 2"):
         known.select_hosts(["b"])
 
 
@@ -155,7 +155,7 @@ def test_every_command_refuses_a_limit_that_names_nobody(
     monkeypatch.setattr("gevent.monkey.patch_all", lambda: None)
     done = CliRunner().invoke(main, [command, book, *options])
     assert done.exit_code == 3, done.output
-    assert "names nobody" in done.output or "no host and no group is named typo" in done.output
+    assert "an item is empty" in done.output or "no such host or group: typo" in done.output
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_every_command_refuses_a_limit_that_names_nobody(
         (["golden", "BOOK", "mlu[1-2]"], "say one host, by its name"),
         (["golden", "BOOK", "mlu1", "--limit", "mlu2"], "leave out --limit"),
         (["golden", "BOOK", "mlu11", "--exclude=mlu2"], "leave out --limit"),
-        (["golden", "BOOK", "mlu99"], "no host and no group is named mlu99; nearest: mlu9"),
+        (["golden", "BOOK", "mlu99"], "no such host or group: mlu99; nearest: mlu9"),
         (["deploy", "BOOK", "mlu1"], "mlu1: what is this? Hosts are named by --limit mlu1"),
         (["doctor", "BOOK", "-l", "mlu1"], "No such option '-l'"),
         (["deploy", "BOOK", "--limits", "mlu1"], "Did you mean '--limit'?"),
@@ -192,7 +192,7 @@ def test_a_rollout_takes_ranges_in_the_order_of_the_inventory(
     ("options", "status", "said"),
     [
         (["--limit", "mlu[8-12]", "--exclude", "mlu[9-11]"], 0, ["mlu8", "mlu12"]),
-        (["--limit", "mlu1", "--limit", "typo"], 1, ["no host and no group is named typo"]),
+        (["--limit", "mlu1", "--limit", "typo"], 1, ["no such host or group: typo"]),
     ],
 )
 def test_pyinfras_own_command_means_the_same(
@@ -243,4 +243,4 @@ def test_what_a_run_has_come_to_is_asked_of_the_same(
 @pytest.mark.parametrize("command", ["status", "drift"])
 def test_a_run_without_such_a_host_is_no_answer(run: str, command: str) -> None:
     done = CliRunner().invoke(main, [command, run, "--limit", "mlu1,mlu13"])
-    assert done.exit_code == 3 and "no host and no group is named mlu13" in done.output
+    assert done.exit_code == 3 and "no such host or group: mlu13" in done.output

@@ -29,9 +29,9 @@ FLEET (6 hosts)
     │   ├── r2 (2 hosts)
     │   │   ├── m1.r2  root@10.0.2.1:22  RELEASE  8 cards
     │   │   └── m2.r2  root@10.0.2.2:22  RELEASE  8 cards
-    │   └── n1  n1:2222  RELEASE  cards: not said
+    │   └── n1  n1:2222  RELEASE  cards: not set
     └── odd (2 hosts)
-        ├── n1  n1:2222  RELEASE  cards: not said
+        ├── n1  n1:2222  RELEASE  cards: not set
         └── o1  o1:22  RELEASE  4 cards
 """
 
@@ -69,7 +69,7 @@ def test_the_same_as_json_with_group_data(site: Path, wanted: ReleaseTarget) -> 
     ("text", "said"),
     [
         (None, "no such inventory file"),
-        ("all = []\n", "it has no hosts"),
+        ("all = []\n", "the inventory has no hosts"),
         ("x = (\n", "'(' was never closed"),
         ("all = ['@none/x']\n", "Invalid connector: none"),
         ("\n1 / 0\n", ":2: ZeroDivisionError: division by zero"),
