@@ -3,6 +3,8 @@
 The fields of a class are the keys of its line in ``journal.jsonl``. Kinds and keys keep their
 meaning between versions: a reader ignores kinds and keys that it does not know (a newer version
 wrote them), and a key that an older version did not write has its default.
+
+Events of single hosts are those of :mod:`operations.host.events`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,21 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fleet.text import sanitize
+from operations.host.events import EVENT_TYPES as EVENT_TYPES
+from operations.host.events import BytesSeeded as BytesSeeded
+from operations.host.events import ConnectionLost as ConnectionLost
+from operations.host.events import Event as Event
+from operations.host.events import FileBackedUp as FileBackedUp
+from operations.host.events import HostFailed as HostFailed
+from operations.host.events import HostUnreachable as HostUnreachable
+from operations.host.events import LockChanged as LockChanged
+from operations.host.events import ModelAnswered as ModelAnswered
+from operations.host.events import StageDone as StageDone
+from operations.host.events import StageStarted as StageStarted
+from operations.host.events import StepStarted as StepStarted
+from operations.host.events import TransferDone as TransferDone
+from operations.host.events import TransfersProgressed as TransfersProgressed
+from operations.host.events import ValidationDone as ValidationDone
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -64,26 +81,6 @@ class ValidationRecord:
     """Measured rate of the slowest card, by the name that the test prints."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """What every event has.
-
-    Attributes:
-        host: Name of the host; empty for an event of the whole run.
-        time: Seconds since the epoch; the journal sets it when it writes the event.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "allow_inf_nan": False}
-    kind: ClassVar[str] = ""
-
-    host: str = ""
-    time: float = 0.0
-
-    def to_line(self) -> dict[str, Any]:
-        """Return the keys of the event's line in the journal, in their order."""
-        return {"time": self.time, "kind": self.kind, **vars(self)}
-
-
 # the run
 
 
@@ -120,47 +117,7 @@ class RunEnded(Event):
     stopped: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BytesSeeded(Event):
-    """The controller's seeder of one file ended.
-
-    Attributes:
-        sha256: The file.
-        sent: Bytes that the swarm got from the controller.
-    """
-
-    kind: ClassVar[str] = "seeded"
-    sent: int
-    sha256: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransfersProgressed(Event):
-    """Progress of all transfers together; no hosts and an empty line when there are none.
-
-    Attributes:
-        hosts: Hosts that receive files now.
-        line: The progress in words.
-    """
-
-    kind: ClassVar[str] = "progress"
-    hosts: int = 0
-    line: str = ""
-
-
 # what a probe found
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostUnreachable(Event):
-    """No connection could be made to a host; the fields are those of :class:`FailureRecord`."""
-
-    kind: ClassVar[str] = "unreachable"
-    stage: str
-    code: str
-    sentence: str
-    remedy: str
-    tail: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,145 +182,6 @@ class LockReleased(Event):
 
     kind: ClassVar[str] = "released"
     run: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class LockChanged(Event):
-    """The host reported something about its lock, e.g. that an expired one was taken over."""
-
-    kind: ClassVar[str] = "lock"
-    text: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConnectionLost(Event):
-    """The connection to a host was lost; the run tries to bring it back."""
-
-    kind: ClassVar[str] = "lost"
-
-
-# the stages of a host
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageStarted(Event):
-    """A stage of a host began.
-
-    Attributes:
-        stage: Its label: the name, and the release on hosts with several.
-    """
-
-    kind: ClassVar[str] = "stage"
-    stage: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepStarted(Event):
-    """A remote job began, which changes the host.
-
-    Attributes:
-        stage: Label of its stage.
-        title: What the job does.
-    """
-
-    kind: ClassVar[str] = "step"
-    stage: str
-    title: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageDone(Event):
-    """A stage of a host ended, and a probe verified it.
-
-    Attributes:
-        stage: Label of the stage.
-        changes: What was done.
-        seconds: How long it took.
-        seen: Time of the probe; None in older journals.
-        driver: Version of the loaded driver; only in older journals.
-    """
-
-    kind: ClassVar[str] = "stage-done"
-    stage: str
-    changes: list[str]
-    seconds: float
-    seen: float | None = None
-    driver: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransferDone(Event):
-    """The transfer of an upload's files ended.
-
-    Attributes:
-        title: What was transferred.
-        sent: Bytes sent by SSH.
-        total: Bytes of the files.
-        resumed: Bytes that the host had already.
-        swarmed: Bytes received from the swarm.
-        fallback: Why the host left the swarm, or empty.
-        stage: Label of the stage that needs the files.
-        seconds: How long the transfer took.
-    """
-
-    kind: ClassVar[str] = "transfer"
-    title: str = ""
-    sent: int
-    total: int = 0
-    resumed: int = 0
-    swarmed: int = 0
-    fallback: str = ""
-    stage: str = ""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostFailed(Event):
-    """A host failed; the fields are those of :class:`FailureRecord`."""
-
-    kind: ClassVar[str] = "failed"
-    stage: str
-    code: str
-    sentence: str
-    remedy: str
-    tail: list[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelAnswered(Event):
-    """The model answered in the smoke test.
-
-    Attributes:
-        text: The answer.
-        of: Release of the model, on hosts with several.
-    """
-
-    kind: ClassVar[str] = "answer"
-    text: str
-    of: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValidationDone(Event):
-    """A test of the vendor's suite ran; see :class:`ValidationRecord`."""
-
-    kind: ClassVar[str] = "validated"
-    plugin: str
-    verdict: str
-    why: str
-    rates: dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileBackedUp(Event):
-    """Something that was in the way was moved aside.
-
-    Attributes:
-        what: What was where, and its new path.
-    """
-
-    kind: ClassVar[str] = "kept"
-    what: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -520,17 +338,6 @@ class HostVerified(Event):
     """A probe over a fresh connection found nothing left to do."""
 
     kind: ClassVar[str] = "proved"
-
-
-def _kinds(event_type: type[Event]) -> dict[str, type[Event]]:
-    found = {event_type.kind: event_type} if event_type.kind else {}
-    for subclass in event_type.__subclasses__():
-        found |= _kinds(subclass)
-    return found
-
-
-#: kind -> type of the event
-EVENT_TYPES = _kinds(Event)
 
 
 @cache

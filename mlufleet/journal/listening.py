@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from mlufleet.journal import events
-from operations.host.events import EventBus
+from operations.host.events import EventBus, Listener
 
 
 @contextmanager
-def listening(bus: EventBus, handler: Callable[[events.Event], None]) -> Iterator[None]:
+def listening(bus: EventBus, handler: Listener) -> Iterator[None]:
     """Call a function with every event, until the context ends.
 
     Args:
         bus: Delivers the events of the run.
         handler: Called with each event before the next step starts; must not wait.
     """
-
-    def listener(host: str, kind: str, fields: dict[str, Any]) -> None:
-        handler(events.from_fields(kind, {**fields, "host": host}))
-
-    bus.listeners.append(listener)
+    bus.listeners.append(handler)
     try:
         yield
     finally:
-        bus.listeners.remove(listener)
+        bus.listeners.remove(handler)

@@ -35,7 +35,6 @@ from mlufleet.journal.events import (
     HostUnreachable,
     RollbackStarted,
     RunEnded,
-    from_fields,
 )
 from mlufleet.report import derive
 from mlufleet.run import assessment, interrupts, operator
@@ -152,7 +151,7 @@ class Run:
         run = cls(state, identity, why)
         logger.addHandler(run.log)
         run.context.recorder = run
-        run.context.events.listeners.append(run.on_event)
+        run.context.events.listeners.append(run.record_event)
         run.context.service(ProbeCache).listeners.append(run.on_probe)
         return run
 
@@ -169,10 +168,6 @@ class Run:
         run = cls.begin(state, name, operator.redact_command(["pyinfra", *sys.argv[1:]]))
         run._handle_interrupts()
         atexit.register(run.finish)
-
-    def on_event(self, host: str, kind: str, fields: dict[str, Any]) -> None:
-        """Record an event of a host; see :class:`operations.host.events.EventBus`."""
-        self.record_event(from_fields(kind, {**fields, "host": host}))
 
     def record_event(self, event: Event) -> None:
         """Append an event to the journal.

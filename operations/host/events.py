@@ -7,12 +7,239 @@ swarms and the live view of a rollout.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from typing_extensions import override
 
 from fleet.text import sanitize
 
-#: called with the host's name ("" for the run itself), the kind of event and its fields
-Listener = Callable[[str, str, dict[str, Any]], None]
+#: kind -> type of the event; the events of rollouts are in :mod:`mlufleet.journal.events`
+EVENT_TYPES: dict[str, type[Event]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What every event has.
+
+    A subclass names its ``kind``, by which it is emitted and written to the journal; its fields are
+    the keys of its line there.
+
+    Attributes:
+        host: Name of the host; empty for an event of the whole run.
+        time: Seconds since the epoch; the journal sets it when it writes the event.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "allow_inf_nan": False}
+    kind: ClassVar[str] = ""
+
+    host: str = ""
+    time: float = 0.0
+
+    @override
+    def __init_subclass__(cls) -> None:
+        """Register the type of event by its kind."""
+        super().__init_subclass__()
+        EVENT_TYPES[cls.kind] = cls
+
+    def to_line(self) -> dict[str, Any]:
+        """Return the keys of the event's line in the journal, in their order."""
+        return {"time": self.time, "kind": self.kind, **vars(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """A stage of a host began.
+
+    Attributes:
+        stage: Its label: the name, and the release on hosts with several.
+    """
+
+    kind: ClassVar[str] = "stage"
+    stage: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    """A remote job began, which changes the host.
+
+    Attributes:
+        stage: Label of its stage.
+        title: What the job does.
+    """
+
+    kind: ClassVar[str] = "step"
+    stage: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageDone(Event):
+    """A stage of a host ended, and a probe verified it.
+
+    Attributes:
+        stage: Label of the stage.
+        changes: What was done.
+        seconds: How long it took.
+        seen: Time of the probe; None in older journals.
+        driver: Version of the loaded driver; only in older journals.
+    """
+
+    kind: ClassVar[str] = "stage-done"
+    stage: str
+    changes: list[str]
+    seconds: float
+    seen: float | None = None
+    driver: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFailed(Event):
+    """A host failed.
+
+    Attributes:
+        stage: Label of the stage in which it failed; empty if it was in none.
+        code: Failure code.
+        sentence: What is wrong.
+        remedy: What to do about it.
+        tail: Last lines of the output of what failed.
+    """
+
+    kind: ClassVar[str] = "failed"
+    stage: str
+    code: str
+    sentence: str
+    remedy: str
+    tail: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostUnreachable(Event):
+    """No connection could be made to a host; the fields are those of :class:`HostFailed`."""
+
+    kind: ClassVar[str] = "unreachable"
+    stage: str
+    code: str
+    sentence: str
+    remedy: str
+    tail: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockChanged(Event):
+    """The host reported something about its lock, e.g. that an expired one was taken over."""
+
+    kind: ClassVar[str] = "lock"
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionLost(Event):
+    """The connection to a host was lost; the run tries to bring it back."""
+
+    kind: ClassVar[str] = "lost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileBackedUp(Event):
+    """Something that was in the way was moved aside.
+
+    Attributes:
+        what: What was where, and its new path.
+    """
+
+    kind: ClassVar[str] = "kept"
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAnswered(Event):
+    """The model answered in the smoke test.
+
+    Attributes:
+        text: The answer.
+        of: Release of the model, on hosts with several.
+    """
+
+    kind: ClassVar[str] = "answer"
+    text: str
+    of: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationDone(Event):
+    """A test of the vendor's suite ran.
+
+    Attributes:
+        plugin: The test.
+        verdict: PASSED, FAILED or SKIPPED.
+        why: Reason for the verdict; may be empty.
+        rates: Measured rate of the slowest card, by the name that the test prints.
+    """
+
+    kind: ClassVar[str] = "validated"
+    plugin: str
+    verdict: str
+    why: str
+    rates: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferDone(Event):
+    """The transfer of an upload's files ended.
+
+    Attributes:
+        title: What was transferred.
+        sent: Bytes sent by SSH.
+        total: Bytes of the files.
+        resumed: Bytes that the host had already.
+        swarmed: Bytes received from the swarm.
+        fallback: Why the host left the swarm, or empty.
+        stage: Label of the stage that needs the files.
+        seconds: How long the transfer took.
+    """
+
+    kind: ClassVar[str] = "transfer"
+    title: str = ""
+    sent: int
+    total: int = 0
+    resumed: int = 0
+    swarmed: int = 0
+    fallback: str = ""
+    stage: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransfersProgressed(Event):
+    """Progress of all transfers together; no hosts and an empty line when there are none.
+
+    Attributes:
+        hosts: Hosts that receive files now.
+        line: The progress in words.
+    """
+
+    kind: ClassVar[str] = "progress"
+    hosts: int = 0
+    line: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BytesSeeded(Event):
+    """The controller's seeder of one file ended.
+
+    Attributes:
+        sha256: The file.
+        sent: Bytes that the swarm got from the controller.
+    """
+
+    kind: ClassVar[str] = "seeded"
+    sent: int
+    sha256: str = ""
+
+
+#: called with each event, before the next step starts; must not wait
+Listener = Callable[[Event], None]
 
 
 class EventBus:
@@ -30,12 +257,12 @@ class EventBus:
 
         Args:
             host: name of the host; "" for the run itself
-            kind: what happened; the journal documents the kinds and their fields
-            **fields: values of the event; control characters in their texts are escaped
+            kind: what happened, a key of :data:`EVENT_TYPES`
+            **fields: fields of that type of event; control characters in their texts are escaped
         """
-        fields = sanitize.escape_data(fields)
+        event = EVENT_TYPES[kind](host=host, **sanitize.escape_data(fields))
         for listener in tuple(self.listeners):
-            listener(host, kind, fields)
+            listener(event)
 
 
 class StopRequest:

@@ -19,6 +19,7 @@ from pyinfra.api.command import PyinfraCommand
 from typing_extensions import override
 
 from fleet.errors import Failure
+from operations.host import events
 from operations.host.command import HostCommand
 from operations.host.context import RunContext, run_context
 
@@ -210,9 +211,9 @@ class Prefetches:
         if job and self._jobs.get(host.name) is job and not job.is_active:
             job.start()
 
-    def _on_event(self, host_name: str, kind: str, fields: dict[str, Any]) -> None:
-        if kind == "failed":
-            self.end(host_name)
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.HostFailed):
+            self.end(event.host)
 
     def _on_stop(self) -> None:
         for job in self._jobs.values():

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import gevent
 from aria2c import ARIA2C
@@ -22,6 +21,7 @@ from fleet.checksum import torrent
 from fleet.release import host_paths
 from operations.host import settings
 from operations.host.context import RunContext, run_context
+from operations.host.events import Event, HostFailed, HostUnreachable
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.seeder import Seeder, find_free_port
 from operations.transfer.ssh_stream import TransferProgress
@@ -259,9 +259,9 @@ class Swarms:
                 peer.close()
             self.host_done(host_name, sha)
 
-    def _on_event(self, host_name: str, kind: str, fields: dict[str, Any]) -> None:
-        if kind in ("failed", "unreachable"):
-            self.leave(host_name)
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, (HostFailed, HostUnreachable)):
+            self.leave(event.host)
 
 
 def swarms(host: Host) -> Swarms:

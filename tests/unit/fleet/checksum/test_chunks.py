@@ -102,9 +102,7 @@ def test_what_all_hosts_get_is_told_as_one_while_there_are_several(
     heard: list[tuple[int, str]] = []
     monkeypatch.setattr(ssh_stream, "PROGRESS_INTERVAL_S", 0.2)
     context = RunContext()
-    context.events.listeners.append(
-        lambda host, kind, fields: heard.append((fields["hosts"], fields["line"]))
-    )
+    context.events.listeners.append(lambda event: heard.append((event.hosts, event.line)))
     one, other = TransferProgress(4_000_000), TransferProgress(6_000_000)
     all_of_them = ssh_stream.AggregateProgress(context)
     with all_of_them.track("a", one):

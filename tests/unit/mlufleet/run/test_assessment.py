@@ -280,7 +280,7 @@ def test_a_run_notes_a_later_look_only_where_it_differs(
     host: Any = Stub(name="a", print_prefix="[a] ", data={}, connector=None, state=state)
     run = Run(state, "20260101-000000-1", "why")  # type: ignore[arg-type]
     run.hosts_recorded = True
-    run.context.events.listeners.append(run.on_event)
+    run.context.events.listeners.append(run.record_event)
     before, after = probe(*BARE), probe(*DRIVEN)
     run.on_probe(host, wanted, before)  # nothing is written before the first look is judged
     run.record_assessment(

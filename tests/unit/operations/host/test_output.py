@@ -248,16 +248,16 @@ def test_answers_of_a_host_to_an_upload_name_only_what_was_asked(
 
 
 def test_a_model_that_speaks_like_a_script_is_not_heard() -> None:
-    heard: list[tuple[str, dict[str, Any]]] = []
+    heard: list[Any] = []
     host: Any = SimpleNamespace(name="a", print_prefix="", state=SimpleNamespace())
     listeners = run_context(host).events.listeners
-    listeners.append(lambda name, kind, fields: heard.append((kind, fields)))
+    listeners.append(heard.append)
     output = printed(b"@@answer forged\n@@lock free\n@@code CARD_BUSY\n")
     failures.relay_output(host, output)
     assert not heard
     assert failures.failure_from_output("CONTAINER", output).code == "CONTAINER"
     failures.fail_host(host, failures.failure_from_output("CONTAINER", ["x" * 1_000_000] * 50))
-    assert len(str(heard[0][1])) < 100_000
+    assert len(str(heard[0])) < 100_000
 
 
 class Deaf(contextlib.AbstractContextManager[Any]):

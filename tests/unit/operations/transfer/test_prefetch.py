@@ -112,8 +112,8 @@ def test_a_stage_takes_over_a_file_whose_turn_has_not_come(files: tuple[File, Fi
 def test_what_goes_wrong_is_left_to_the_stage_and_fails_nobody(
     files: tuple[File, File], context: RunContext
 ) -> None:
-    heard: list[str] = []
-    context.events.listeners.append(lambda host, kind, fields: heard.append(kind))
+    heard: list[Any] = []
+    context.events.listeners.append(heard.append)
     image, weights = files
     image.why = "no room"
     image.arrives.set()
@@ -136,10 +136,12 @@ def test_a_failure_of_the_host_ends_it_for_good(
     files: tuple[File, File], context: RunContext
 ) -> None:
     image, weights = files
+    failure: dict[str, Any] = {"sentence": "", "remedy": "", "tail": []}
+    failure |= {"stage": "driver", "code": "TIMED_OUT"}
     with prefetch.prefetches(HOST).paused(HOST):
-        context.events.emit("b", "failed")
+        context.events.emit("b", "failed", **failure)
         assert "a" in prefetch.prefetches(HOST)
-        context.events.emit("a", "failed", stage="driver", code="TIMED_OUT")
+        context.events.emit("a", "failed", **failure)
         assert "a" not in prefetch.prefetches(HOST)
     gevent.sleep(0)
     assert image.under_way == weights.under_way == 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from operations.host.context import RunContext
+from operations.host.events import BytesSeeded
 from operations.transfer import aria2, swarm
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.ssh_stream import TransferProgress
@@ -88,7 +89,7 @@ def test_who_is_served_gives_on_until_nobody_wants_the_file(
     context: RunContext, swarms: swarm.Swarms
 ) -> None:
     heard: list[Any] = []
-    context.events.listeners.append(lambda *event: heard.append(event))
+    context.events.listeners.append(heard.append)
     wanted_by(swarms, "a", "b", "c")
     seed, gives = Told(), Told()
     swarms.by_checksum[SHA].seeder = seed  # type: ignore[assignment]
@@ -96,11 +97,13 @@ def test_who_is_served_gives_on_until_nobody_wants_the_file(
     swarms.host_done("a", SHA)
     swarms.host_done("a", SHA)
     assert (seed.closed, gives.closed) == (0, 0)
-    context.events.emit("b", "failed")
+    context.events.emit(
+        "b", "failed", stage="image", code="TRANSFER", sentence="", remedy="", tail=[]
+    )
     assert SHA in swarms.by_checksum and not gives.closed
     swarms.leave("c")
     assert (seed.closed, gives.closed) == (1, 1) and not swarms.by_checksum
-    assert heard[-1] == ("", "seeded", {"sha256": SHA, "sent": 7})
+    assert heard[-1] == BytesSeeded(sha256=SHA, sent=7)
     swarms.host_done("c", SHA)
 
 
