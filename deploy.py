@@ -24,7 +24,6 @@ from operations.transfer import prefetch, swarm
 
 run = run_context(host).recorder
 plan = stages.assess(host)
-wanted, options = plan.target, plan.options
 run.record_assessment(host, plan)
 
 # a host that already is what the release says gets no operation at all, and one that would be
@@ -33,23 +32,23 @@ if plan.refusal:
     refused(*plan.refusal, name="Refused")
 elif plan.drift:
     swarm.register_demand(host, plan.checksums)
-    preflight.passed(wanted, options, name="Preflight")
+    preflight.passed(plan, name="Preflight")
     lock.acquired(run.owner, name="Lock")
     if plan.prefetchable:
         prefetch.started(plan.prefetchable, plan.list_prefetchable, name="Prefetch")
-    driver.installed(wanted, options, name="Driver")
-    # most hosts have one release; those of others share the driver, and have cards of their own
-    for part in host.loop(wanted.releases):
-        engine.running(part, options, name="Engine")
-        # before the image: it is on its way meanwhile, and is loaded beside the weights' way
-        sources.pinned(part, options, name="Sources")
-        image.loaded(part, options, name="Image")
-        weights.placed(part, options, name="Weights")
-        container.running(part, options, name="Container")
-        migration.done(part, options, name="Migration")
-        patches.applied(part, options, name="Patch")
-        packages.installed(part, options, name="Packages")
-        smoke_test.passed(part, options, name="Smoke")
-    validation.passed(wanted, options, name="Validation")
+    driver.installed(plan, name="Driver")
+    engine.running(plan, name="Engine")
+    # most hosts have one release; several share the driver, and have cards of their own
+    for release in host.loop(plan.target.releases):
+        # before the image, whose archive is uploaded meanwhile
+        sources.pinned(plan, release, name="Sources")
+        image.loaded(plan, release, name="Image")
+        weights.placed(plan, release, name="Weights")
+        container.running(plan, release, name="Container")
+        migration.done(plan, release, name="Migration")
+        patches.applied(plan, release, name="Patch")
+        packages.installed(plan, release, name="Packages")
+        smoke_test.passed(plan, release, name="Smoke")
+    validation.passed(plan, name="Validation")
 else:
     sudo.remove_password(host)  # at once: pyinfra would need a command of its own for it

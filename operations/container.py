@@ -1,4 +1,4 @@
-"""The container: created from a spec, made anew when the spec differs, and only then."""
+"""The container: created from a spec, and recreated only if the spec or the image differs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
 from operations import engine, patches
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts
+from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
 from operations.host.probe import CONTAINER_TEMPLATE
-from operations.stage import Decision, HostOptions, OperationCommands, Stage
+from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 
 
 def run_arguments(target: ReleaseTarget, facts: HostFacts) -> list[str]:
-    """`docker run` options: its cards' nodes alone, and no more rights than the release says."""
+    """Return the options of `docker run`: the release's cards, and no rights that it does not name.
+
+    Args:
+        target: The release.
+        facts: The host; the number of its cards counts.
+    """
     spec = target.release.container
     arguments = ["--init", "--restart", "unless-stopped", "--shm-size", spec.shm_size]
     arguments += ["--network", spec.network]
@@ -26,11 +31,12 @@ def run_arguments(target: ReleaseTarget, facts: HostFacts) -> list[str]:
         arguments.append("--privileged")
     numbers = target.card_numbers(len(facts.present_cards))
     for node in ["/dev/cambricon_ctl"] + [
-        f"/dev/cambricon_{kind}{i}" for i in numbers for kind in ("dev", "ipcm")
+        f"/dev/cambricon_{kind}{number}" for number in numbers for kind in ("dev", "ipcm")
     ]:
         arguments += ["--device", node]
     arguments += ["--volume", "/usr/bin/cnmon:/usr/bin/cnmon:ro"]
-    arguments += ["--volume", f"{host_paths.SHARED_FOLDER}:{host_paths.SHARED_IN_CONTAINER}:ro"]
+    shared = f"{host_paths.SHARED_FOLDER}:{host_paths.SHARED_IN_CONTAINER}:ro"
+    arguments += ["--volume", shared]
     for mount in spec.mounts:
         mode = ":ro" if mount.read_only else ""
         arguments += ["--volume", f"{mount.host}:{mount.container}{mode}"]
@@ -40,102 +46,154 @@ def run_arguments(target: ReleaseTarget, facts: HostFacts) -> list[str]:
 
 
 def spec_digest(target: ReleaseTarget, facts: HostFacts) -> str:
-    """A patch of the image's own files that changes needs the original again: a new container."""
+    """Return the digest of everything a container is created from.
+
+    Patches of the image's own files are part of it: to change such a patch takes the original
+    file, and so a new container.
+
+    Args:
+        target: The release.
+        facts: The host.
+    """
     release = target.release
     own = [
-        target.patch_inputs(p) for p in release.patches if not release.container.is_mounted(p.file)
+        target.patch_inputs(patch)
+        for patch in release.patches
+        if not release.container.is_mounted(patch.file)
     ]
     return compute_digest([run_arguments(target, facts), target.lock.image.id, *own])
 
 
 def matches_spec(target: ReleaseTarget, facts: HostFacts) -> bool:
-    """Whether the container is what was created, and what would be created today."""
-    found, label = facts.container, spec_digest(target, facts)
+    """Return whether the container is as it was created, and as it would be created today.
+
+    Args:
+        target: The release.
+        facts: The host.
+    """
+    found, digest = facts.releases[target.key], spec_digest(target, facts)
+    container = found.container
     return (
-        found is not None
-        and found.image == target.lock.image.id
+        container is not None
+        and container.image == target.lock.image.id
         and (
-            found.spec_digest == label and facts.stamps.get("container") == f"{label} {found.facts}"
+            container.spec_digest == digest
+            and found.stamps.get("container") == f"{digest} {container.facts}"
         )
     )
 
 
-def list_edited_files(target: ReleaseTarget, facts: HostFacts) -> list[str]:
-    """The image's own files that somebody changed after they were patched."""
-    return [change.file for change in patches.group_by_file(target) if change.is_edited(facts)]
+def list_edited_files(target: ReleaseTarget, found: ReleaseFacts) -> list[str]:
+    """Return the image's own files that were edited after they had been patched.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
+    return [patch.file for patch in patches.group_by_file(target) if patch.is_edited(found)]
 
 
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
-    if silent := engine.check_answers(target, facts):
-        return silent
-    old = [
-        f"remove container {name}: no release of this host has it any more"
-        for name in facts.orphaned_containers
-    ]
-    return old + _own_changes(target, facts)
+def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
+    """Compare the container with its spec.
+
+    Args:
+        spec: The desired state of the host.
+        target: The release.
+        facts: The host.
+    """
+    if failure := engine.check_answers(target, facts.releases[target.key]):
+        return failure
+    orphans = tuple(_remove_orphan(name) for name in facts.orphaned_containers)
+    return Plan((*orphans, *_plan_container(target, facts)))
 
 
-def _own_changes(target: ReleaseTarget, facts: HostFacts) -> list[str]:
-    name, found = target.release.container.name, facts.container
-    if found is None:
-        return [f"create container {name}"]
-    if found.image != target.lock.image.id:
-        return [f"recreate container {name}: it runs another image"]
-    if not matches_spec(target, facts):
-        return [f"recreate container {name}: its spec or the cards differ"]
-    if files := list_edited_files(target, facts):
-        return [f"recreate container {name}: {', '.join(files)} was edited"]
-    if not found.running:
-        early = "/dev/cambricon" in found.error
-        why = "it was to start before the driver was there: " * early + found.error
-        return [f"start container {name}" + (f" ({why})" if why else "")]
-    if found.stale_mounts:
-        return [f"restart container {name}: it shows an old {', '.join(found.stale_mounts)}"]
-    return []
-
-
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
-    for name in facts.orphaned_containers:
-        yield RemoteJob(f"removing container {name}", "container", "retire", name, code="CONTAINER")
-    if not _own_changes(target, facts):
-        return
-    spec, found = target.release.container, facts.container
-    label = spec_digest(target, facts)
-    if found and matches_spec(target, facts) and not list_edited_files(target, facts):
-        how = "restart" if found.running else "start"
-        yield RemoteJob(f"{how}ing the container", "container", how, spec.name, code="CONTAINER")
-        return
-    if found:
-        how = "remove" if found.spec_digest else "keep"
-        yield RemoteJob(f"{how} the old container", "container", how, spec.name, code="CONTAINER")
-    folders = [host_paths.SHARED_FOLDER, *(mount.host for mount in spec.mounts)]
-    yield RemoteJob("making the mounted folders", "folders", *folders, code="CONTAINER")
-    yield RemoteJob(
-        "creating the container",
-        "container",
-        "create",
-        spec.name,
-        label,
-        CONTAINER_TEMPLATE,
-        *run_arguments(target, facts),
-        "--name",
-        spec.name,
-        "--label",
-        f"mlufleet.spec={label}",
-        "--label",
-        f"mlufleet.release={target.release.name}",
-        target.lock.image.id,
-        "sleep",
-        "infinity",
-        code="CONTAINER",
-        libraries="images follow-driver",
+def _remove_orphan(name: str) -> Action:
+    return Action(
+        (f"remove container {name}: no release of this host has it any more",),
+        lambda _: (
+            RemoteJob(f"removing container {name}", "container", "retire", name, code="CONTAINER"),
+        ),
     )
 
 
-STAGE = Stage("container", decide, act, "CONTAINER")
+def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ...]:
+    """Return what is to be done about the release's own container: nothing, or one action."""
+    name, found = target.release.container.name, facts.releases[target.key]
+    container = found.container
+    if container is None:
+        return (_create(f"create container {name}", target, facts),)
+    if container.image != target.lock.image.id:
+        words = f"recreate container {name}: it runs another image"
+    elif not matches_spec(target, facts):
+        words = f"recreate container {name}: its spec or the cards differ"
+    elif files := list_edited_files(target, found):
+        words = f"recreate container {name}: {', '.join(files)} was edited"
+    elif not container.running:
+        early = "/dev/cambricon" in container.error
+        reason = "it was to start before the driver was there: " * early + container.error
+        return (_start(f"start container {name}" + (f" ({reason})" if reason else ""), name),)
+    elif container.stale_mounts:
+        words = f"restart container {name}: it shows an old {', '.join(container.stale_mounts)}"
+        return (_restart(words, name),)
+    else:
+        return ()
+    return (_create(words, target, facts),)
+
+
+def _start(words: str, name: str) -> Action:
+    job = ("starting the container", "container", "start", name)
+    return Action((words,), lambda _: (RemoteJob(*job, code="CONTAINER"),))
+
+
+def _restart(words: str, name: str) -> Action:
+    job = ("restarting the container", "container", "restart", name)
+    return Action((words,), lambda _: (RemoteJob(*job, code="CONTAINER"),))
+
+
+def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
+    def commands() -> Iterator[HostCommand]:
+        spec, container = target.release.container, facts.releases[target.key].container
+        digest = spec_digest(target, facts)
+        if container:  # one that is not ours is kept under another name
+            how = "remove" if container.spec_digest else "keep"
+            yield RemoteJob(
+                f"{how} the old container", "container", how, spec.name, code="CONTAINER"
+            )
+        folders = [host_paths.SHARED_FOLDER, *(mount.host for mount in spec.mounts)]
+        yield RemoteJob("making the mounted folders", "folders", *folders, code="CONTAINER")
+        yield RemoteJob(
+            "creating the container",
+            "container",
+            "create",
+            spec.name,
+            digest,
+            CONTAINER_TEMPLATE,
+            *run_arguments(target, facts),
+            "--name",
+            spec.name,
+            "--label",
+            f"mlufleet.spec={digest}",
+            "--label",
+            f"mlufleet.release={target.release.name}",
+            target.lock.image.id,
+            "sleep",
+            "infinity",
+            code="CONTAINER",
+            libraries="images follow-driver",
+        )
+
+    return Action((words,), lambda _: commands())
+
+
+STAGE = ReleaseStage("container", decide, "CONTAINER")
 
 
 @operation()
-def running(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """The release's container runs as specified, with every card."""
-    yield from STAGE.converge(target, options)
+def running(spec: HostSpec, target: ReleaseTarget) -> OperationCommands:
+    """Run the release's container as specified, with its cards.
+
+    Args:
+        spec: The desired state of the host.
+        target: One of its releases.
+    """
+    yield from STAGE.bind(target).converge(spec)

@@ -1,156 +1,217 @@
-"""Room on a host's file systems for all that a run will put there, in sum."""
+"""Free space on a host's file systems for everything that a run will put there."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fleet.errors import Failure
 from fleet.release import host_paths
-from fleet.release.target import ReleaseTarget
-from operations import driver, driver_package, engine, packages, weights
-from operations.host.facts import HostFacts
+from fleet.release.target import HostTarget, ReleaseTarget
+from operations import driver_package, engine, packages, weights
+from operations.host.facts import HostFacts, ReleaseFacts
 
-#: an image needs room for its archive and, unpacked, about twice that (measured: 1.9 to 2.4)
+#: space that an image needs, as a multiple of its archive: the archive itself and, unpacked, about
+#: twice as much (measured: 1.9 to 2.4)
 UNPACKED_FACTOR = 3
-#: with containerd's image store, which keeps what was loaded beside what it was unpacked to, and
-#: with a driver that copies all that is below into each of some twenty layers
-CONTAINERD_FACTOR, VFS_FACTOR = 5, 20
-#: an image's files, of its archive
+#: the same with containerd's image store, which keeps what was loaded beside the unpacked files
+CONTAINERD_FACTOR = 5
+#: the same with the storage driver vfs, which copies all lower layers into each of some twenty
+VFS_FACTOR = 20
+#: an image's files, as a multiple of its archive
 IMAGE_FILES_FACTOR = 2
-#: a checkout and its history, of a git bundle; what is in packages, and in wheels, of their files
-CHECKOUT_FACTOR, INSTALLED_FACTOR = 3, 4
-#: files that provisioning makes in one place: the sources with their history and migrated trees
+#: a checkout with its history, as a multiple of its git bundle
+CHECKOUT_FACTOR = 3
+#: installed packages and wheels, as a multiple of their files
+INSTALLED_FACTOR = 4
+#: files that a run makes in one place: sources with their history, and migrated trees
 REQUIRED_INODES = 20_000
 
 
 @dataclass(frozen=True)
 class SpaceNeed:
+    """Space that something needs in one folder of the host."""
+
     path: str
     label: str
     size_bytes: int
 
 
 def find_probed_folder(facts: HostFacts, path: str) -> str:
-    """The longest of the observed folders that a path is in; "" where none is."""
+    """Return the innermost probed folder that contains a path, or "" if there is none.
+
+    Args:
+        facts: The host.
+        path: A path on the host.
+    """
     known = [p for p in facts.free_bytes if f"{path}/".startswith(f"{p.rstrip('/')}/")]
     return max(known, key=len, default="")
 
 
 def find_file_system(facts: HostFacts, path: str) -> str:
-    """What tells the path's file system from others; "" where nothing is known of it."""
-    found = find_probed_folder(facts, path)
-    return facts.filesystem_ids.get(found, found)
+    """Return what identifies the file system of a path, or "" if it was not probed.
+
+    Args:
+        facts: The host.
+        path: A path on the host.
+    """
+    folder = find_probed_folder(facts, path)
+    return facts.filesystem_ids.get(folder, folder)
 
 
-def list_needs(target: ReleaseTarget, facts: HostFacts) -> Iterator[SpaceNeed]:
-    """What is still to come, and where; what is there in its length counts as there."""
-    told: set[str] = set()
-    every = (facts, *facts.beside.values())
-    is_there = {path: size for seen in every for path, size in seen.existing_bytes.items()}
+def list_needs(target: HostTarget, facts: HostFacts) -> list[SpaceNeed]:
+    """Return what is still to come to the host, and where it needs space.
 
-    def transfer_needs(dest: str, sha: str, size: int, what: str) -> Iterator[SpaceNeed]:
-        """A file by way of the incoming folder."""
-        if dest in told or is_there.get(dest) == size:
+    Args:
+        target: The desired state of the host.
+        facts: The host; files that exist in their full length are not counted.
+    """
+    needs = _SpaceNeeds(target, facts)
+    for release in target.releases:
+        needs.add_release(release, facts.releases[release.key])
+    needs.add_driver()
+    needs.add_engine()
+    return needs.found
+
+
+class _SpaceNeeds:
+    """Collects the needs of one host; what releases share is counted once."""
+
+    def __init__(self, target: HostTarget, facts: HostFacts) -> None:
+        self.target, self.facts = target, facts
+        self.found: list[SpaceNeed] = []
+        self._counted: set[str] = set()
+        # of an engine that does not answer, nothing is known
+        self._engine_is_silent = not facts.engine_version and not engine.is_missing(facts)
+
+    def _is_new(self, key: str) -> bool:
+        is_new = key not in self._counted
+        self._counted.add(key)
+        return is_new
+
+    def _add(self, path: str, label: str, size: int) -> None:
+        self.found.append(SpaceNeed(path, label, size))
+
+    def _add_file(self, dest: str, sha: str, size: int, label: str) -> None:
+        """Count a file, which arrives in the state folder and is then moved or copied to dest."""
+        if self.facts.existing_bytes.get(dest) == size or not self._is_new(dest):
             return
-        told.add(dest)
-        part = sum(there for name, there in facts.partial_bytes.items() if sha in name)
-        yield SpaceNeed(host_paths.STATE_FOLDER, what, max(size - part, 0))
-        if find_file_system(facts, dest) != find_file_system(facts, host_paths.STATE_FOLDER):
-            yield SpaceNeed(dest.rpartition("/")[0], what, size)
+        partial = sum(there for name, there in self.facts.partial_bytes.items() if sha in name)
+        self._add(host_paths.STATE_FOLDER, label, max(size - partial, 0))
+        if find_file_system(self.facts, dest) != find_file_system(
+            self.facts, host_paths.STATE_FOLDER
+        ):
+            self._add(dest.rpartition("/")[0], label, size)
 
-    silent = not facts.engine_version and not engine.is_missing(facts)
-    for part, seen in ((target, facts), *((w, facts.beside[w.key]) for w in target.other_releases)):
-        release, files = part.release, part.lock.files
-        if seen.image != part.lock.image.id and not silent:
-            archive = files[release.image.file]
-            if part.lock.image.id not in told:
-                told.add(part.lock.image.id)
-                factor = CONTAINERD_FACTOR if seen.storage.uses_containerd else UNPACKED_FACTOR
-                if seen.storage.driver == "vfs":
-                    factor = VFS_FACTOR
-                yield SpaceNeed(seen.docker_root, "unpacked image", factor * archive.size)
-            dest = f"{host_paths.STATE_FOLDER}/artifacts/{release.image.file}"
-            yield from transfer_needs(dest, archive.sha256, archive.size, "image archive")
-        for one in weights.list_unplaced(part, seen):
-            for name, file in part.lock.files_in(one.folder).items():
-                what = f"weights {one.name}"
-                yield from transfer_needs(f"{one.target}/{name}", file.sha256, file.size, what)
-        for source in release.sources:
-            path = host_paths.to_host_path(release, source.path)
-            if path in seen.sources or path in told:
+    def _add_artifact(self, release: ReleaseTarget, name: str, label: str) -> int:
+        file = release.lock.files[name]
+        dest = f"{host_paths.STATE_FOLDER}/artifacts/{name}"
+        self._add_file(dest, file.sha256, file.size, label)
+        return file.size
+
+    def add_release(self, release: ReleaseTarget, found: ReleaseFacts) -> None:
+        if found.image != release.lock.image.id and not self._engine_is_silent:
+            self._add_image(release)
+        for item in weights.list_unplaced(release, found):
+            for name, file in release.lock.files_in(item.folder).items():
+                label = f"weights {item.name}"
+                self._add_file(f"{item.target}/{name}", file.sha256, file.size, label)
+        self._add_sources(release, found)
+        if not (self._engine_is_silent or packages.are_installed(release, found)):
+            self._add_packages(release)
+
+    def _add_image(self, release: ReleaseTarget) -> None:
+        archive, storage = release.release.image.file, self.facts.storage
+        factor = CONTAINERD_FACTOR if storage.uses_containerd else UNPACKED_FACTOR
+        if storage.driver == "vfs":
+            factor = VFS_FACTOR
+        if self._is_new(release.lock.image.id):
+            size = factor * release.lock.files[archive].size
+            self._add(self.facts.docker_root, "unpacked image", size)
+        self._add_artifact(release, archive, "image archive")
+
+    def _add_sources(self, release: ReleaseTarget, found: ReleaseFacts) -> None:
+        for source in release.release.sources:
+            path, size = host_paths.to_host_path(release.release, source.path), 0
+            if path in found.sources or not self._is_new(path):
                 continue
-            told.add(path)
-            size = 0
             if source.bundle:
-                bundle = files[source.bundle]
-                size, dest = (
-                    CHECKOUT_FACTOR * bundle.size,
-                    f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}",
+                size = CHECKOUT_FACTOR * self._add_artifact(
+                    release, source.bundle, f"bundle of {source.name}"
                 )
-                yield from transfer_needs(
-                    dest, bundle.sha256, bundle.size, f"bundle of {source.name}"
-                )
-            yield SpaceNeed(path, f"checkout of {source.name}", size)
-        if not (silent or packages.are_installed(part, seen)):
-            carried = 0
-            for local, dest, sha in packages.list_store_files(part):
-                size = files[str(local.relative_to(part.store))].size
-                carried += size
-                yield from transfer_needs(dest, sha, size, "packages of the container")
-            if carried:
-                yield SpaceNeed(seen.docker_root, "installed packages", INSTALLED_FACTOR * carried)
-    package, there = (
-        driver_package.select_package(target, facts),
-        driver.find_current_package(target, facts),
-    )
-    right = there and there.is_installed and there.version == target.release.driver.version
-    if not (right or isinstance(package, Failure)):
-        file = target.lock.files[package.file]
-        dest = f"{host_paths.STATE_FOLDER}/artifacts/{package.file}"
-        yield from transfer_needs(dest, file.sha256, file.size, "driver package")
-        yield SpaceNeed("/usr", "driver", INSTALLED_FACTOR * file.size)
-    if engine.is_missing(facts) or engine.is_too_old(target, facts):
-        for local, dest, sha in engine.list_store_packages(target, facts):
-            size = target.lock.files[str(local.relative_to(target.store))].size
-            yield from transfer_needs(dest, sha, size, "docker packages")
-            yield SpaceNeed("/usr", "docker", INSTALLED_FACTOR * size)
+            self._add(path, f"checkout of {source.name}", size)
+
+    def _add_packages(self, release: ReleaseTarget) -> None:
+        total = 0
+        for local, dest, sha in packages.list_store_files(release):
+            size = release.lock.files[str(local.relative_to(release.store))].size
+            total += size
+            self._add_file(dest, sha, size, "packages of the container")
+        if total:
+            self._add(self.facts.docker_root, "installed packages", INSTALLED_FACTOR * total)
+
+    def add_driver(self) -> None:
+        release = self.target.primary
+        package = driver_package.select_package(release, self.facts)
+        current = driver_package.find_current(release, self.facts)
+        version = release.release.driver.version
+        is_right = current and current.is_installed and current.version == version
+        if not is_right and not isinstance(package, Failure):
+            size = self._add_artifact(release, package.file, "driver package")
+            self._add("/usr", "driver", INSTALLED_FACTOR * size)
+
+    def add_engine(self) -> None:
+        if not (engine.is_missing(self.facts) or engine.is_too_old(self.target, self.facts)):
+            return
+        release = engine.find_strictest_release(self.target, self.facts)
+        for local, dest, sha in engine.list_store_packages(release, self.facts):
+            size = release.lock.files[str(local.relative_to(release.store))].size
+            self._add_file(dest, sha, size, "docker packages")
+            self._add("/usr", "docker", INSTALLED_FACTOR * size)
 
 
-def check_free_space(target: ReleaseTarget, facts: HostFacts) -> Failure | None:
-    """A file system without room for all of it; of a silent engine nobody knows what it has."""
-    wants: dict[str, list[SpaceNeed]] = defaultdict(list)
+def check_free_space(target: HostTarget, facts: HostFacts) -> Failure | None:
+    """Return the first file system that lacks space or inodes for what is to come.
+
+    Args:
+        target: The desired state of the host.
+        facts: The host. What was not probed is not judged.
+    """
+    by_file_system: dict[str, list[SpaceNeed]] = defaultdict(list)
     for need in list_needs(target, facts):
         if find_probed_folder(facts, need.path):
-            wants[find_file_system(facts, need.path)].append(need)
-    for found in wants.values():
-        places = {need.path: find_probed_folder(facts, need.path) for need in found}
-        size = sum(need.size_bytes for need in found)
-        # a quota may leave less to one folder of it
-        free = max(facts.free_bytes[where] for where in places.values())
-        if free < size:
-            return _no_space_failure(found, free, size)
-        for path, where in places.items():
-            own = [need for need in found if need.path == path]
-            if facts.free_bytes[where] < (size := sum(need.size_bytes for need in own)):
-                return _no_space_failure(own, facts.free_bytes[where], size)
-            if facts.free_inodes.get(where, REQUIRED_INODES) < REQUIRED_INODES:
-                said = (
-                    f"{path} has {facts.free_inodes[where]:,} free, {REQUIRED_INODES:,} are needed"
-                )
-                return Failure("NO_INODES", said)
+            by_file_system[find_file_system(facts, need.path)].append(need)
+    for needs in by_file_system.values():
+        if failure := _check_file_system(needs, facts):
+            return failure
+    return None
+
+
+def _check_file_system(needs: list[SpaceNeed], facts: HostFacts) -> Failure | None:
+    folders = {need.path: find_probed_folder(facts, need.path) for need in needs}
+    size = sum(need.size_bytes for need in needs)
+    # a quota may leave less to one of the folders
+    free = max(facts.free_bytes[folder] for folder in folders.values())
+    if free < size:
+        return _no_space_failure(needs, free, size)
+    for path, folder in folders.items():
+        own = [need for need in needs if need.path == path]
+        if facts.free_bytes[folder] < (size := sum(need.size_bytes for need in own)):
+            return _no_space_failure(own, facts.free_bytes[folder], size)
+        if facts.free_inodes.get(folder, REQUIRED_INODES) < REQUIRED_INODES:
+            left = facts.free_inodes[folder]
+            return Failure("NO_INODES", f"{path} has {left:,} free, {REQUIRED_INODES:,} are needed")
     return None
 
 
 def _no_space_failure(needs: list[SpaceNeed], free: int, size: int) -> Failure:
-    """One sentence that names the folders, and what is big there."""
+    """Name the folders, and the largest of what is to be put there."""
     sizes: dict[str, int] = defaultdict(int)
     for need in needs:
         sizes[need.label] += need.size_bytes
-    parts = sorted(sizes.items(), key=lambda part: -part[1])[:4]
-    told = ", ".join(f"{what} {bytes_:,}" for what, bytes_ in parts if bytes_)
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:4]
+    shares = ", ".join(f"{label} {share:,}" for label, share in largest if share)
     paths = sorted({need.path for need in needs if need.size_bytes})
     have = "has" if len(paths) == 1 else "have together"
-    said = f"{', '.join(paths)} {have} {free:,} bytes free, {size:,} are needed"
-    return Failure("NO_SPACE", f"{said} ({told})" if len(sizes) > 1 else said)
+    sentence = f"{', '.join(paths)} {have} {free:,} bytes free, {size:,} are needed"
+    return Failure("NO_SPACE", f"{sentence} ({shares})" if len(sizes) > 1 else sentence)

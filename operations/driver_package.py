@@ -1,4 +1,4 @@
-"""What a host's operating system decides: the driver's package above all."""
+"""The vendor's driver package: which one a host's operating system takes, and what it has."""
 
 from __future__ import annotations
 
@@ -9,33 +9,104 @@ from fleet.release import driver_packages, operating_systems
 from fleet.release.model import DriverPackage
 from fleet.release.operating_systems import OperatingSystem
 from fleet.release.target import ReleaseTarget
-from operations.host.facts import HostFacts
+from operations.host.facts import HostFacts, Package
 
 
 def select_package(target: ReleaseTarget, facts: HostFacts) -> DriverPackage | Failure:
-    """The vendor's package for this system, which the store has; else why there is none."""
+    """Return the vendor's driver package for the host's operating system and architecture.
+
+    Args:
+        target: The release; its lock has the package's file.
+        facts: The host.
+
+    Returns:
+        The package, or why the release has none for this host.
+    """
     release, name = target.release, f"{facts.os_key} ({facts.os_name})"
-    found = driver_packages.find_package(release, facts.os_id, facts.os_version, facts.architecture)
-    if found is None:
+    package = driver_packages.find_package(
+        release, facts.os_id, facts.os_version, facts.architecture
+    )
+    if package is None:
         if system := operating_systems.find_system(facts.os_id, facts.os_version):
             known = ", ".join(system.architectures)
             return Failure("OS_UNSUPPORTED", f"{name} on {facts.architecture}, not on {known}")
-        have, _ = driver_packages.group_by_availability(release, target.lock.files)
-        return Failure("OS_UNSUPPORTED", f"{name}; it has {', '.join(have)}")
-    if found.file not in target.lock.files:
-        return Failure("OS_UNSUPPORTED", f"{name}: its lock has no {found.file}")
-    return found
+        available, _ = driver_packages.group_by_availability(release, target.lock.files)
+        return Failure("OS_UNSUPPORTED", f"{name}; it has {', '.join(available)}")
+    if package.file not in target.lock.files:
+        return Failure("OS_UNSUPPORTED", f"{name}: its lock has no {package.file}")
+    return package
 
 
 def find_system(facts: HostFacts) -> OperatingSystem:
-    """The host's system; for one that is not in the table, another of its family."""
+    """Return the host's operating system; for an unknown one, another of its family.
+
+    Args:
+        facts: The host.
+    """
     family = "deb" if "apt-get" in facts.tools else "rpm"
-    return operating_systems.find_system(
-        facts.os_id, facts.os_version
-    ) or operating_systems.find_by_family(family)
+    known = operating_systems.find_system(facts.os_id, facts.os_version)
+    return known or operating_systems.find_by_family(family)
 
 
 def filter_package_files(names: Iterable[str], facts: HostFacts) -> list[str]:
-    """Those files of a folder that the host's package tool takes: sums and readmes stay behind."""
+    """Return the file names that the host's package manager installs.
+
+    Args:
+        names: All files of a folder; checksums, readmes and source packages are left out.
+        facts: The host.
+    """
     suffix = "." + find_system(facts).family
-    return [n for n in names if n.endswith(suffix) and not n.endswith((".src.rpm", ".nosrc.rpm"))]
+    sources = (".src.rpm", ".nosrc.rpm")
+    return [name for name in names if name.endswith(suffix) and not name.endswith(sources)]
+
+
+def list_entries(target: ReleaseTarget, facts: HostFacts) -> list[Package]:
+    """Return the host's entries for its driver package; rpm can have the same package twice.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+    """
+    ours = select_package(target, facts)
+    name = None if isinstance(ours, Failure) else ours.package
+    return [package for package in facts.packages if package.name == name]
+
+
+def find_current(target: ReleaseTarget, facts: HostFacts) -> Package | None:
+    """Return the host's only entry for its driver package, or None if it has none or several.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+    """
+    entries = list_entries(target, facts)
+    return entries[0] if len(entries) == 1 else None
+
+
+def is_right(target: ReleaseTarget, facts: HostFacts) -> bool:
+    """Return whether the driver is installed and DKMS has built it for the running kernel.
+
+    The package manager alone does not prove it: a package can be installed without its modules.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+    """
+    package, version = find_current(target, facts), target.release.driver.version
+    built = facts.has_module(facts.kernel, version)
+    return package is not None and package.is_installed and package.version == version and built
+
+
+def check_hold(target: ReleaseTarget, facts: HostFacts) -> Failure | None:
+    """Return a failure if the package has to change and an administrator has locked its version.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+    """
+    package, version = find_current(target, facts), target.release.driver.version
+    if not package or package.version == version:
+        return None
+    by = "apt-mark hold" if package.is_held else facts.held.get(package.name)
+    sentence = f"{package.name} {package.version} by {by}, and the release has {version}"
+    return Failure("PACKAGE_HELD", sentence) if by else None

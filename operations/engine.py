@@ -1,4 +1,4 @@
-"""The docker engine: new enough, running, and there after a reboot."""
+"""The docker engine: new enough, running, and started at boot."""
 
 from __future__ import annotations
 
@@ -10,124 +10,193 @@ from pyinfra.api import operation
 
 from fleet.errors import Failure
 from fleet.release import host_paths, operating_systems
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget, ReleaseTarget
 from operations import driver_package
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts
+from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
-from operations.stage import Decision, HostOptions, OperationCommands, Stage
+from operations.stage import Action, Decision, HostSpec, HostStage, OperationCommands, Plan
 from operations.transfer.upload import Upload
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """ "19.03.15-ce" -> (19, 3, 15)."""
+    """Parse a version of docker: "19.03.15-ce" -> (19, 3, 15).
+
+    Args:
+        text: The version; one without a number, as of a private build, gives ().
+    """
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", text)[:3])
 
 
 def is_missing(facts: HostFacts) -> bool:
-    """No engine is installed; a client alone, or one whose daemon was removed, is none."""
+    """Return whether no engine is installed; a client without its daemon is not one.
+
+    Args:
+        facts: The host.
+    """
     return not facts.engine_version and not {"docker", "dockerd"} <= facts.tools
 
 
-def check_answers(target: ReleaseTarget, facts: HostFacts) -> Failure | None:
-    """Something of docker's that is asked for in vain: it must not be taken for missing."""
+def check_answers(target: ReleaseTarget, found: ReleaseFacts) -> Failure | None:
+    """Return a failure if docker did not answer a query; that does not mean "missing".
+
+    Args:
+        target: The release whose image and container were asked for.
+        found: The release on the host.
+    """
     names = {"image": target.release.image.reference, "container": target.release.container.name}
-    said = [f"{kind} {name}" for kind, name in names.items() if kind in facts.unanswered_queries]
-    return Failure("ENGINE", f"docker does not answer for {' and '.join(said)}") if said else None
+    queries = [f"{kind} {name}" for kind, name in names.items() if kind in found.unanswered_queries]
+    sentence = f"docker does not answer for {' and '.join(queries)}"
+    return Failure("ENGINE", sentence) if queries else None
 
 
-def is_too_old(target: ReleaseTarget, facts: HostFacts) -> bool:
-    """One that was built without a number ("dev", "library-import") is not known to be."""
-    return () < parse_version(facts.engine_version) < parse_version(target.release.engine.minimum)
+def is_too_old(target: HostTarget, facts: HostFacts) -> bool:
+    """Return whether the engine is older than a release needs.
+
+    An engine without a version number ("dev", "library-import") is not known to be.
+
+    Args:
+        target: The desired state of the host.
+        facts: The host.
+    """
+    minimum = find_strictest_release(target, facts).release.engine.minimum
+    return () < parse_version(facts.engine_version) < parse_version(minimum)
+
+
+def find_strictest_release(target: HostTarget, facts: HostFacts) -> ReleaseTarget:
+    """Return the release with the highest minimum; of equal ones, one that has docker's packages.
+
+    Args:
+        target: The desired state of the host.
+        facts: The host.
+    """
+    return max(
+        target.releases,
+        key=lambda release: (
+            parse_version(release.release.engine.minimum),
+            bool(list_store_packages(release, facts)),
+        ),
+    )
 
 
 def list_store_packages(target: ReleaseTarget, facts: HostFacts) -> list[tuple[Path, str, str]]:
-    """Docker's packages for this system, where the release brings them."""
+    """Return docker's packages for the host's operating system, if the release has them.
+
+    Args:
+        target: The release that names their folder.
+        facts: The host.
+
+    Returns:
+        Path on the controller, path on the host, and sha256 of each file.
+    """
     folder = operating_systems.select_for_system(
         target.release.engine.packages, facts.os_id, facts.os_version
     )
-    locked = target.lock.files_in(folder) if folder else {}
+    if not folder:
+        return []
+    locked = target.lock.files_in(folder)
+    dest = f"{host_paths.STATE_FOLDER}/artifacts/{folder}"
     return [
-        (
-            target.store / str(folder) / name,
-            f"{host_paths.STATE_FOLDER}/artifacts/{folder}/{name}",
-            locked[name].sha256,
-        )
+        (target.store / folder / name, f"{dest}/{name}", locked[name].sha256)
         for name in driver_package.filter_package_files(locked, facts)
     ]
 
 
 def repository_packages(facts: HostFacts) -> tuple[str, ...]:
-    """Packages of the system's own repositories, the first that is there is taken."""
+    """Return the names of docker's package in the system's repositories, the preferred one first.
+
+    Args:
+        facts: The host.
+    """
     return driver_package.find_system(facts).docker
 
 
-def check_installable(target: ReleaseTarget, facts: HostFacts) -> Failure | None:
-    """Why the engine cannot become what the release needs, as far as that is known already."""
+def check_installable(target: HostTarget, facts: HostFacts) -> Failure | None:
+    """Return why the engine cannot become what the releases need, as far as that is known.
+
+    Args:
+        target: The desired state of the host.
+        facts: The host.
+    """
     if facts.docker_is_snap:
         return Failure("SNAP", "/snap/docker is there, and no other dockerd")
     if not (is_missing(facts) or is_too_old(target, facts)):
         return None
-    there = [p for p in facts.packages if p.name in repository_packages(facts)]
-    minimum = target.release.engine.minimum
-    for package in there:
-        if by := "apt-mark hold" if package.is_held else facts.held.get(package.name):
-            said = f"{package.name} {package.version} by {by}, and the release needs {minimum}"
-            return Failure("PACKAGE_HELD", said)
-    offer = next((name for name in repository_packages(facts) if name in facts.offers), "")
-    if offer and not list_store_packages(target, facts):
-        offered = facts.offers[offer].split(":")[-1]
+    strictest = find_strictest_release(target, facts)
+    minimum, names = strictest.release.engine.minimum, repository_packages(facts)
+    for package in facts.packages:
+        by = "apt-mark hold" if package.is_held else facts.held.get(package.name)
+        if package.name in names and by:
+            sentence = f"{package.name} {package.version} by {by}, and the release needs {minimum}"
+            return Failure("PACKAGE_HELD", sentence)
+    name = next((name for name in names if name in facts.offers), "")
+    if name and not list_store_packages(strictest, facts):
+        offered = facts.offers[name].split(":")[-1]
         if parse_version(offered) < parse_version(minimum):
-            said = f"its {offer} is {offered}, the release needs {minimum}: give files"
-            return Failure("ENGINE_TOO_OLD", said)
+            sentence = f"its {name} is {offered}, the release needs {minimum}: give files"
+            return Failure("ENGINE_TOO_OLD", sentence)
     return None
 
 
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
-    if cannot := check_installable(target, facts):
-        return cannot
-    todo = []
+def decide(spec: HostSpec, facts: HostFacts) -> Decision:
+    """Compare the engine with the strictest of the releases.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
+    if failure := check_installable(spec.target, facts):
+        return failure
+    words = []
     if is_missing(facts):
-        todo.append("install docker")
+        words.append("install docker")
     elif not facts.engine_version:
-        todo.append("start docker")
-    elif is_too_old(target, facts):
-        minimum = target.release.engine.minimum
-        todo.append(f"upgrade docker {facts.engine_version} to at least {minimum}")
+        words.append("start docker")
+    elif is_too_old(spec.target, facts):
+        minimum = find_strictest_release(spec.target, facts).release.engine.minimum
+        words.append(f"upgrade docker {facts.engine_version} to at least {minimum}")
     if facts.engine_version and not facts.engine_enabled:
-        todo.append("enable docker at boot")
-    return todo or check_answers(target, facts) or []
+        words.append("enable docker at boot")
+    if words:  # one job does all of it
+        return Plan((Action(tuple(words), lambda _: _bring_up(spec.target, facts)),))
+    for release in spec.target.releases:
+        if failure := check_answers(release, facts.releases[release.key]):
+            return failure
+    return Plan()
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
+def _bring_up(target: HostTarget, facts: HostFacts) -> Iterator[HostCommand]:
+    """Start and enable the engine; install or upgrade it first if that is needed."""
     if not (is_too_old(target, facts) or is_missing(facts)):
         yield RemoteJob("starting docker", "engine", "start", code="ENGINE", libraries="packages")
         return
-    if carried := list_store_packages(target, facts):
-        yield Upload("docker packages", carried)
-    known = operating_systems.find_system(
-        facts.os_id, facts.os_version
-    )  # of others the script knows the family's
-    words = (
-        ("install", *(dest for _, dest, _ in carried))
-        if carried
-        else ("repository", *(known.docker if known else ()))
-    )
+    strictest = find_strictest_release(target, facts)
+    if files := list_store_packages(strictest, facts):
+        yield Upload("docker packages", files)
+        arguments = ["install", *(dest for _, dest, _ in files)]
+    else:
+        # of an unknown system, the script knows the names that its family has
+        system = operating_systems.find_system(facts.os_id, facts.os_version)
+        arguments = ["repository", *(system.docker if system else ())]
     yield RemoteJob(
         "installing docker",
         "engine",
-        *words,
-        stdin=f"{target.release.engine.minimum}\n",
+        *arguments,
+        stdin=f"{strictest.release.engine.minimum}\n",
         code="ENGINE",
         timeout=1800,
         libraries="packages",
     )
 
 
-STAGE = Stage("engine", decide, act, "ENGINE", host_wide=True)
+STAGE = HostStage("engine", decide, "ENGINE")
 
 
 @operation()
-def running(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """Docker answers, is enabled, and is at least the release's minimum."""
-    yield from STAGE.converge(target, options)
+def running(spec: HostSpec) -> OperationCommands:
+    """Install, upgrade, start and enable the docker engine, as far as that is needed.
+
+    Args:
+        spec: The desired state of the host.
+    """
+    yield from STAGE.bind(spec.target).converge(spec)

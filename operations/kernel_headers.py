@@ -1,5 +1,8 @@
-"""The headers of a kernel, for hosts that have none: from the store, without any network, or from
-what repositories the host has."""
+"""The headers of a kernel, and the tools that build its modules.
+
+They come from the release's files in the store, without any network, or else from the
+repositories that the host has.
+"""
 
 from __future__ import annotations
 
@@ -17,50 +20,64 @@ from operations.transfer.upload import Upload
 
 
 def package_name(facts: HostFacts, kernel: str) -> str:
-    """Name of the package that has them."""
+    """Return the name of the package with the headers of a kernel.
+
+    Args:
+        facts: The host, whose operating system decides the name.
+        kernel: Release of the kernel, as `uname -r` prints it.
+    """
     return driver_package.find_system(facts).headers.format(kernel=kernel)
 
 
 def describe_missing(facts: HostFacts) -> str:
-    """What a host lacks for its driver to be built, and how it is installed."""
-    name = package_name(facts, facts.kernel)
-    return (
-        f"{name} (there is no /lib/modules/{facts.kernel}/build): "
-        f"{driver_package.find_system(facts).tool} install {name}"
-    )
+    """Name the headers that the host lacks, and the command that installs them.
+
+    Args:
+        facts: The host.
+    """
+    name, tool = package_name(facts, facts.kernel), driver_package.find_system(facts).tool
+    return f"{name} (there is no /lib/modules/{facts.kernel}/build): {tool} install {name}"
 
 
 def store_folder(target: ReleaseTarget, facts: HostFacts) -> str | None:
-    """The release's folder for this system."""
-    return operating_systems.select_for_system(
-        target.release.driver.headers, facts.os_id, facts.os_version
-    )
+    """Return the store's folder with headers for the host's operating system, if there is one.
+
+    Args:
+        target: The release that names the folders.
+        facts: The host.
+    """
+    folders = target.release.driver.headers
+    return operating_systems.select_for_system(folders, facts.os_id, facts.os_version)
 
 
 def list_missing_tools(facts: HostFacts) -> list[str]:
-    """What builds modules and is not there.
+    """Return the tools for building modules that the host lacks.
 
-    dpkg's dkms stands for what it depends on; so does rpm's where its books cannot be read.
+    An installed dkms package stands for everything it depends on: always with dpkg, and with rpm
+    only where the rpm database could be read.
+
+    Args:
+        facts: The host.
     """
-    there = {package.name for package in facts.packages if package.is_installed}
-    known = "dkms" in there
-    if (
-        known
-        if driver_package.find_system(facts).family == "deb"
-        else not known and "dkms" not in facts.missing_build_tools
-    ):
+    installed = {package.name for package in facts.packages if package.is_installed}
+    has_dkms = "dkms" in installed
+    if driver_package.find_system(facts).family == "deb":
+        if has_dkms:
+            return []
+    elif not has_dkms and "dkms" not in facts.missing_build_tools:
         return []
-    return sorted(facts.missing_build_tools - there)
+    return sorted(facts.missing_build_tools - installed)
 
 
 def _store_packages(target: ReleaseTarget, facts: HostFacts) -> list[str]:
-    """Packages in the release's folder for this system."""
-    place = store_folder(target, facts)
-    return driver_package.filter_package_files(target.lock.files_in(place), facts) if place else []
+    folder = store_folder(target, facts)
+    if not folder:
+        return []
+    return driver_package.filter_package_files(target.lock.files_in(folder), facts)
 
 
 def _tools_outside_store(target: ReleaseTarget, facts: HostFacts) -> list[str]:
-    """Those of the missing tools that the release's folder has not."""
+    """Return the missing tools that the release's folder does not have either."""
     names = _store_packages(target, facts)
     return [
         tool
@@ -70,30 +87,46 @@ def _tools_outside_store(target: ReleaseTarget, facts: HostFacts) -> list[str]:
 
 
 def select_store_packages(target: ReleaseTarget, facts: HostFacts, kernel: str) -> list[str]:
-    """Files of that folder, when it has the headers of this kernel or tools that are missing.
+    """Return the files to install from the store; empty if it has nothing that is missing.
 
-    All of them: what a distribution's headers need of each other is not in their names.
+    All files of the folder or none: their names do not tell which of them depend on each other.
+
+    Args:
+        target: The release that names the folder.
+        facts: The host.
+        kernel: Release of the kernel whose headers are needed.
     """
-    names, name = _store_packages(target, facts), package_name(facts, kernel)
-    tools = list_missing_tools(facts) and list_missing_tools(facts) != _tools_outside_store(
-        target, facts
-    )
-    return names if tools or _contains_package(names, name) else []
+    names = _store_packages(target, facts)
+    missing = list_missing_tools(facts)
+    has_tools = missing and missing != _tools_outside_store(target, facts)
+    return names if has_tools or _contains_package(names, package_name(facts, kernel)) else []
 
 
-def _contains_package(names: list[str], name: str) -> bool:
-    return any(n.startswith((f"{name}_", f"{name}.")) for n in names)
+def _contains_package(names: list[str], package: str) -> bool:
+    return any(name.startswith((f"{package}_", f"{package}.")) for name in names)
 
 
 def can_install(target: ReleaseTarget, facts: HostFacts, kernel: str) -> bool:
-    """Whether they can be brought."""
+    """Return whether the headers of a kernel are in the store or in the host's repositories.
+
+    Args:
+        target: The release that names the folder of the store.
+        facts: The host.
+        kernel: Release of the kernel.
+    """
+    names = _store_packages(target, facts)
     return kernel in facts.installable_headers or _contains_package(
-        _store_packages(target, facts), package_name(facts, kernel)
+        names, package_name(facts, kernel)
     )
 
 
 def check_build_requirements(target: ReleaseTarget, facts: HostFacts) -> Failure | None:
-    """Why a driver cannot be built for the running kernel."""
+    """Return why a driver cannot be built for the running kernel, or None if it can.
+
+    Args:
+        target: The release that names the folder of the store.
+        facts: The host.
+    """
     if not facts.has_headers and not can_install(target, facts, facts.kernel):
         return Failure("HEADERS_MISSING", describe_missing(facts))
     lacking = [tool for tool in _tools_outside_store(target, facts) if tool not in facts.offers]
@@ -103,30 +136,33 @@ def check_build_requirements(target: ReleaseTarget, facts: HostFacts) -> Failure
 def install_headers(
     target: ReleaseTarget, facts: HostFacts, kernel: str, headers_present: bool = False
 ) -> Iterator[HostCommand]:
-    """The commands that bring what a driver is built with: the release's files, else the headers
-    of the host's repositories.
+    """Give the commands that install everything a driver is built with.
 
-    :param there: the headers are there already, and only tools may be missing: these come from
-        repositories by themselves, as the driver's package asks for them
+    Args:
+        target: The release that names the folder of the store.
+        facts: The host.
+        kernel: Release of the kernel whose headers are needed.
+        headers_present: The headers are installed, and only tools may be missing. Repositories
+            provide these by themselves, as dependencies of the driver's package.
     """
-    names, place = select_store_packages(target, facts, kernel), store_folder(target, facts)
     if headers_present and not list_missing_tools(facts):
         return
-    files, where = [package_name(facts, kernel)], "of its repositories"
-    if names and place:
-        locked, dest = target.lock.files_in(place), f"{host_paths.STATE_FOLDER}/artifacts/{place}"
+    names, folder = select_store_packages(target, facts, kernel), store_folder(target, facts)
+    files, origin = [package_name(facts, kernel)], "of its repositories"
+    if names and folder:
+        locked, dest = target.lock.files_in(folder), f"{host_paths.STATE_FOLDER}/artifacts/{folder}"
         yield Upload(
             "kernel headers",
             [
-                (target.store / place / name, f"{dest}/{name}", locked[name].sha256)
+                (target.store / folder / name, f"{dest}/{name}", locked[name].sha256)
                 for name in names
             ],
         )
-        files, where = [f"{dest}/{name}" for name in names], "of the release"
+        files, origin = [f"{dest}/{name}" for name in names], "of the release"
     elif headers_present or kernel not in facts.installable_headers:
         return
     yield RemoteJob(
-        f"installing the headers of kernel {kernel} {where}",
+        f"installing the headers of kernel {kernel} {origin}",
         "install-headers",
         kernel,
         *files,

@@ -1,7 +1,7 @@
-"""The vendor's migration tool over each tree, from a clean output, and no more often than needed.
+"""The vendor's migration tool over each source tree, into a clean output, only when needed.
 
-Big weight files are never copied by it: before the run only their code (what the tool has to
-convert) is in the source tree; afterwards the migrated tree gets symbolic links to the rest.
+The tool never copies large weight files: before it runs, only their code (what it has to convert)
+is in the source tree; afterwards the migrated tree gets symbolic links to the rest.
 """
 
 from __future__ import annotations
@@ -14,17 +14,28 @@ from fleet.release import host_paths
 from fleet.release.model import Source, Weights, compute_digest
 from fleet.release.target import ReleaseTarget
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts
+from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
-from operations.stage import Decision, HostOptions, OperationCommands, Stage
+from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 
 
 def linked_weights(target: ReleaseTarget, source: Source) -> list[Weights]:
+    """Return the weights that are linked into a source's tree.
+
+    Args:
+        target: The release.
+        source: One of its sources.
+    """
     return [w for w in target.release.weights if w.link and w.link.tree == source.name]
 
 
 def input_digest(target: ReleaseTarget, source: Source) -> str:
-    """What a migrated tree is made from, its patches included: they come again with it."""
+    """Return the digest of everything a migrated tree is made from, its patches included.
+
+    Args:
+        target: The release.
+        source: One of its sources that is migrated.
+    """
     release = target.release
     assert release.migration is not None
     root = host_paths.migrated_path(source) + "/"
@@ -35,87 +46,136 @@ def input_digest(target: ReleaseTarget, source: Source) -> str:
             target.lock.image.id,
             [target.patch_inputs(p) for p in release.patches if p.file.startswith(root)],
             [
-                (w.model_dump(), host_paths.weights_digest(target, w))
-                for w in linked_weights(target, source)
+                (weights.model_dump(), host_paths.weights_digest(target, weights))
+                for weights in linked_weights(target, source)
             ],
         ]
     )[:16]
 
 
 def migrated_sources(target: ReleaseTarget) -> list[Source]:
+    """Return the sources that are migrated.
+
+    Args:
+        target: The release.
+    """
     migration = target.release.migration
     return [target.release.find_source(name) for name in migration.trees] if migration else []
 
 
-def list_stale_trees(target: ReleaseTarget, facts: HostFacts) -> list[tuple[Source, str]]:
-    """Trees to make, each with why."""
-    found = []
+def list_stale_trees(target: ReleaseTarget, found: ReleaseFacts) -> list[tuple[Source, str]]:
+    """Return the sources whose migrated tree has to be made, each with the reason.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
+    stale = []
     for source in migrated_sources(target):
         path = host_paths.to_host_path(target.release, host_paths.migrated_path(source))
-        made, _, signature = facts.stamps.get(f"tree-{source.name}", "").partition(" ")
-        actual = facts.trees.get(path)
+        made, _, signature = found.stamps.get(f"tree-{source.name}", "").partition(" ")
+        actual = found.trees.get(path)
         if actual is None:
-            found.append((source, "there is none"))
+            stale.append((source, "there is none"))
         elif made != input_digest(target, source):
-            found.append((source, "its inputs changed" if made else "it is not ours"))
+            stale.append((source, "its inputs changed" if made else "it is not ours"))
         elif signature != actual:
-            found.append((source, "it was edited"))
-    return found
+            stale.append((source, "it was edited"))
+    return stale
 
 
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
-    return [f"migrate {source.name} ({why})" for source, why in list_stale_trees(target, facts)]
+def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
+    """Compare every migrated tree with its inputs.
+
+    Args:
+        spec: The desired state of the host.
+        target: The release.
+        facts: The host.
+    """
+    stale = list_stale_trees(target, facts.releases[target.key])
+    return Plan(tuple(_migrate(target, source, reason) for source, reason in stale))
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
+def _migrate(target: ReleaseTarget, source: Source, reason: str) -> Action:
+    def commands() -> Iterator[HostCommand]:
+        linked = linked_weights(target, source)
+        for weights in linked:
+            yield _place_code(target, weights)
+        yield _run_tool(target, source)
+        for weights in linked:
+            yield _link_weights(target, weights)
+        yield build_stamp_job(target, source, f"stamping {source.name}", "MIGRATION")
+
+    return Action((f"migrate {source.name} ({reason})",), lambda _: commands())
+
+
+def _place_code(target: ReleaseTarget, weights: Weights) -> RemoteJob:
+    assert weights.link is not None
+    return RemoteJob(
+        f"placing the code of {weights.name}",
+        "link-code",
+        weights.target,
+        host_paths.weights_link_path(target.release, weights),
+        *weights.link.code,
+        code="MIGRATION",
+    )
+
+
+def _run_tool(target: ReleaseTarget, source: Source) -> RemoteJob:
     release = target.release
     assert release.migration is not None
-    for source, _ in list_stale_trees(target, facts):
-        weights = linked_weights(target, source)
-        for item in weights:
-            assert item.link is not None
-            yield RemoteJob(
-                f"placing the code of {item.name}",
-                "link-code",
-                item.target,
-                host_paths.weights_link_path(release, item),
-                *item.link.code,
-                code="MIGRATION",
-            )
-        yield RemoteJob(
-            f"migrating {source.name}",
-            "migrate",
-            release.container.name,
-            release.image.python,
-            release.migration.tool,
-            source.path,
-            host_paths.to_host_path(release, host_paths.migrated_path(source)),
-            f"tree-{source.name}",
-            code="MIGRATION",
-            timeout=3600,
-        )
-        for item in weights:
-            yield RemoteJob(
-                f"linking weights {item.name}",
-                "link-weights",
-                item.target,
-                host_paths.weights_link_path(release, item, migrated=True),
-                code="MIGRATION",
-            )
-        yield RemoteJob(
-            f"stamping {source.name}",
-            "stamp-tree",
-            f"tree-{source.name}",
-            input_digest(target, source),
-            host_paths.to_host_path(release, host_paths.migrated_path(source)),
-            code="MIGRATION",
-        )
+    return RemoteJob(
+        f"migrating {source.name}",
+        "migrate",
+        release.container.name,
+        release.image.python,
+        release.migration.tool,
+        source.path,
+        host_paths.to_host_path(release, host_paths.migrated_path(source)),
+        f"tree-{source.name}",
+        code="MIGRATION",
+        timeout=3600,
+    )
 
 
-STAGE = Stage("migration", decide, act, "MIGRATION")
+def _link_weights(target: ReleaseTarget, weights: Weights) -> RemoteJob:
+    return RemoteJob(
+        f"linking weights {weights.name}",
+        "link-weights",
+        weights.target,
+        host_paths.weights_link_path(target.release, weights, migrated=True),
+        code="MIGRATION",
+    )
+
+
+def build_stamp_job(target: ReleaseTarget, source: Source, title: str, code: str) -> RemoteJob:
+    """Return the job that records what a migrated tree was made from.
+
+    Args:
+        target: The release.
+        source: The source whose migrated tree is complete.
+        title: What the operator reads.
+        code: Failure code of the job.
+    """
+    return RemoteJob(
+        title,
+        "stamp-tree",
+        f"tree-{source.name}",
+        input_digest(target, source),
+        host_paths.to_host_path(target.release, host_paths.migrated_path(source)),
+        code=code,
+    )
+
+
+STAGE = ReleaseStage("migration", decide, "MIGRATION")
 
 
 @operation()
-def done(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """Every listed tree has a complete migrated one beside it, made from today's inputs."""
-    yield from STAGE.converge(target, options)
+def done(spec: HostSpec, target: ReleaseTarget) -> OperationCommands:
+    """Make a migrated tree of every listed source from its current inputs.
+
+    Args:
+        spec: The desired state of the host.
+        target: One of its releases.
+    """
+    yield from STAGE.bind(target).converge(spec)

@@ -1,4 +1,4 @@
-"""The site's key on a host, where DKMS finds it."""
+"""The site's key for kernel modules on a host, where DKMS finds it."""
 
 from __future__ import annotations
 
@@ -20,33 +20,39 @@ from operations.host.scripts import script_command
 
 
 class InstallSigningKey(HostCommand):
-    """Makes DKMS sign modules with the site's key.
+    """Has DKMS sign modules with the site's key.
 
-    The key is sent over standard input: arguments of a command are visible to all users of a host.
+    The key is sent through standard input: the arguments of a command can be read by every user
+    of the host.
     """
 
-    def __init__(self, signing: ModuleKey) -> None:
+    def __init__(self, key: ModuleKey) -> None:
         """Prepare the command.
 
         Args:
-            signing: the site's key
+            key: The site's key pair.
         """
-        super().__init__(f"giving DKMS the key of {signing.certificate_file}")
-        self.signing = signing
+        super().__init__(f"giving DKMS the key of {key.certificate_file}")
+        self.key = key
 
     @property
     @override
     def summary(self) -> str:
-        return str(self.signing.certificate_file)
+        """File of the key's certificate."""
+        return str(self.key.certificate_file)
 
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
         logger.info(f"{host.print_prefix}{self.title}")
-        certificate = base64.b64encode(self.signing.certificate).decode()
-        stdin = f"{certificate}\n{self.signing.key.decode()}"
-        identity = audit_identity(host, self.stage, self.title)
-        command = script_command("sign-modules", identity=identity)
-        ok, output = connection.run_command(host, command, {**arguments, "_stdin": stdin})
+        certificate = base64.b64encode(self.key.certificate).decode()
+        command = script_command(
+            "sign-modules", identity=audit_identity(host, self.stage, self.title)
+        )
+        ok, output = connection.run_command(
+            host,
+            command,
+            {**arguments, "_stdin": f"{certificate}\n{self.key.key.decode()}"},
+        )
         invalidate_facts(host)
         relay_output(host, output.stdout_lines)
         return None if ok else failure_from_output("SIGNING", output.output_lines, self.title)

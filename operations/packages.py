@@ -1,4 +1,4 @@
-"""Packages inside the container; they go with it, so they are keyed to its id."""
+"""Packages inside the container; they are lost with it, so they are keyed to its id."""
 
 from __future__ import annotations
 
@@ -8,51 +8,80 @@ from pathlib import Path
 from pyinfra.api import operation
 
 from fleet.release import host_paths
-from fleet.release.model import PipCommand, compute_digest
+from fleet.release.model import PipCommand, SystemPackage, compute_digest
 from fleet.release.target import ReleaseTarget
 from operations import migration, patches
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts
+from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
-from operations.stage import Decision, HostOptions, OperationCommands, Stage, reprobe
+from operations.stage import (
+    Action,
+    Decision,
+    HostSpec,
+    OperationCommands,
+    Plan,
+    ReleaseStage,
+    Reprobe,
+)
 from operations.transfer.upload import Upload
 
 
-def editable_inputs(target: ReleaseTarget, facts: HostFacts) -> list[str]:
-    """What trees that are installed in place, or in part, were made from: another tree has to be
-    installed again."""
+def editable_inputs(target: ReleaseTarget, found: ReleaseFacts) -> list[str]:
+    """Return what the trees were made from that pip installs in place, wholly or in part.
+
+    Another tree has to be installed again.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
     paths = [f"{pip.editable}/" for pip in target.release.packages.pip if pip.editable]
-    made = {
-        f"{host_paths.migrated_path(s)}/": facts.stamps.get(f"tree-{s.name}", "")
-        for s in migration.migrated_sources(target)
+    inputs = {
+        f"{host_paths.migrated_path(source)}/": found.stamps.get(f"tree-{source.name}", "")
+        for source in migration.migrated_sources(target)
     }
-    made |= {f"{s.path}/": target.lock.commits[s.name] for s in target.release.sources}
-    return [made[root] for path in paths for root in made if path.startswith(root)]
+    inputs |= {f"{s.path}/": target.lock.commits[s.name] for s in target.release.sources}
+    return [inputs[root] for path in paths for root in inputs if path.startswith(root)]
 
 
-def input_digest(target: ReleaseTarget, facts: HostFacts) -> str:
+def input_digest(target: ReleaseTarget, found: ReleaseFacts) -> str:
+    """Return the digest of the container and of everything that is installed into it.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
     release = target.release
     folder = release.packages.wheelhouse
     wheels = target.lock.files_in(folder) if folder else {}
     return compute_digest(
         [
-            facts.container.id if facts.container else "",
+            found.container.id if found.container else "",
             release.packages.model_dump(),
             {name: wheel.sha256 for name, wheel in wheels.items()},
-            editable_inputs(target, facts),
+            editable_inputs(target, found),
         ]
     )[:16]
 
 
-def stamp_value(target: ReleaseTarget, facts: HostFacts) -> str:
-    """What was installed from, and what was there afterwards."""
-    return f"{input_digest(target, facts)} {facts.container.site if facts.container else ''}"
+def stamp_value(target: ReleaseTarget, found: ReleaseFacts) -> str:
+    """Return the stamp: what was installed, and the package folders as they were afterwards.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
+    site = found.container.site if found.container else ""
+    return f"{input_digest(target, found)} {site}"
 
 
 def pip_arguments(pip: PipCommand, wheelhouse: bool, shared: str) -> list[str]:
-    """Arguments of `python -m pip` for one step.
+    """Return the arguments of `python -m pip` for one command.
 
-    :param shared: folder of what was carried along, as the container sees it
+    Args:
+        pip: The command, as the release has it.
+        wheelhouse: Whether the release has a folder of wheels; pip then uses no index.
+        shared: Folder with the uploaded files, as the container sees it.
     """
     if pip.uninstall:
         return ["uninstall", "--yes", *pip.uninstall]
@@ -70,94 +99,131 @@ def pip_arguments(pip: PipCommand, wheelhouse: bool, shared: str) -> list[str]:
     if pip.requirements:
         arguments += ["--requirement", "/tmp/mlufleet-requirements.txt"]
     if pip.wheel:
-        local = pip.wheel if "://" in pip.wheel else f"{shared}/{pip.wheel}"
-        arguments.append(local)
+        arguments.append(pip.wheel if "://" in pip.wheel else f"{shared}/{pip.wheel}")
     return arguments + list(pip.install)
 
 
-def are_installed(target: ReleaseTarget, facts: HostFacts) -> bool:
-    return bool(facts.container and facts.stamps.get("packages") == stamp_value(target, facts))
+def are_installed(target: ReleaseTarget, found: ReleaseFacts) -> bool:
+    """Return whether this container has the release's packages, and nothing changed since.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
+    return bool(found.container and found.stamps.get("packages") == stamp_value(target, found))
 
 
-def list_unpatched(target: ReleaseTarget, facts: HostFacts) -> list[patches.FilePatch]:
-    """Files of the container itself, which packages may bring."""
+def list_unpatched(target: ReleaseTarget, found: ReleaseFacts) -> list[patches.FilePatch]:
+    """Return the container's own files to patch; packages may bring them.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
     return [
-        c for c in patches.group_by_file(target) if c.container_name and not c.is_applied(facts)
+        patch
+        for patch in patches.group_by_file(target)
+        if patch.container_name and not patch.is_applied(found)
     ]
-
-
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
-    todo = [] if are_installed(target, facts) else ["install packages in the container"]
-    return todo + [f"{change.title} in the container" for change in list_unpatched(target, facts)]
-
-
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
-    if not are_installed(target, facts):
-        yield from _install(target)
-    after = reprobe(target)
-    for change in list_unpatched(target, after):
-        yield change.build_edit(after)
 
 
 def list_store_files(target: ReleaseTarget) -> list[tuple[Path, str, str]]:
-    """Files that come from the store: local path, path on the host, sha256."""
+    """Return the files that are uploaded from the store.
+
+    Args:
+        target: The release.
+
+    Returns:
+        Path on the controller, path on the host, and sha256 of each file.
+    """
     packages, shared = target.release.packages, host_paths.shared_folder(target.key)
-    names = [p.file for p in packages.system if p.file]
-    names += [p.wheel for p in packages.pip if p.wheel and "://" not in p.wheel]
-    files = [
-        (target.store / name, f"{shared}/{name}", target.local_file(name)[1]) for name in names
-    ]
+    names = [package.file for package in packages.system if package.file]
+    names += [pip.wheel for pip in packages.pip if pip.wheel and "://" not in pip.wheel]
+    files = [(*target.local_file(name), f"{shared}/{name}") for name in names]
     if folder := packages.wheelhouse:
         for wheel, locked in target.lock.files_in(folder).items():
             path = target.store / folder / wheel
-            files.append((path, f"{shared}/wheels/{wheel}", locked.sha256))
-    return files
+            files.append((path, locked.sha256, f"{shared}/wheels/{wheel}"))
+    return [(local, dest, sha) for local, sha, dest in files]
 
 
-def _install(target: ReleaseTarget) -> Iterator[HostCommand]:
+def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
+    """Compare the packages and patched files of the container with the release.
+
+    Args:
+        spec: The desired state of the host.
+        target: The release.
+        facts: The host.
+    """
+    found = facts.releases[target.key]
+    words = [f"{patch.title} in the container" for patch in list_unpatched(target, found)]
+    must_install = not are_installed(target, found)
+    if must_install:
+        words.insert(0, "install packages in the container")
+
+    def commands(reprobe: Reprobe) -> Iterator[HostCommand]:
+        if must_install:
+            yield from _install(target, reprobe)
+        after = reprobe().releases[target.key]  # packages may have replaced patched files
+        for patch in list_unpatched(target, after):
+            yield patch.build_edit(after)
+
+    return Plan((Action(tuple(words), commands),)) if words else Plan()
+
+
+def _install(target: ReleaseTarget, reprobe: Reprobe) -> Iterator[HostCommand]:
     release = target.release
     packages, name, python = release.packages, release.container.name, release.image.python
-    inside = host_paths.shared_folder(target.key, in_container=True)
-    files = list_store_files(target)
-    if files:
+    shared = host_paths.shared_folder(target.key, in_container=True)
+    if files := list_store_files(target):
         yield Upload("wheels and packages", files)
     if release.sources:
         yield RemoteJob("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
     for package in packages.system:
-        where = f"{inside}/{package.file}" if package.file else ""
-        yield RemoteJob(
-            f"installing {package.package}",
-            "system-package",
-            name,
-            package.package,
-            where,
-            code="PACKAGES",
-            timeout=1800,
-        )
+        yield _install_system_package(name, package, shared)
     for pip in packages.pip:
-        arguments = pip_arguments(pip, packages.wheelhouse is not None, inside)
-        yield RemoteJob(
-            f"pip {arguments[0]} {arguments[-1]}",
-            "pip",
-            name,
-            python,
-            pip.requirements or "",
-            "|".join(pip.exclude),
-            *arguments,
-            code="PACKAGES",
-            timeout=3600,
-        )
+        arguments = pip_arguments(pip, packages.wheelhouse is not None, shared)
+        yield _run_pip(name, python, pip, arguments)
     yield RemoteJob("finding the package folders", "package-folders", name, python, code="PACKAGES")
-    after = reprobe(target)
-    yield RemoteJob(
-        "stamping packages", "stamp", "packages", stamp_value(target, after), code="PACKAGES"
+    stamp = stamp_value(target, reprobe().releases[target.key])
+    yield RemoteJob("stamping packages", "stamp", "packages", stamp, code="PACKAGES")
+
+
+def _install_system_package(container: str, package: SystemPackage, shared: str) -> RemoteJob:
+    return RemoteJob(
+        f"installing {package.package}",
+        "system-package",
+        container,
+        package.package,
+        f"{shared}/{package.file}" if package.file else "",
+        code="PACKAGES",
+        timeout=1800,
     )
 
 
-STAGE = Stage("packages", decide, act, "PACKAGES")
+def _run_pip(container: str, python: str, pip: PipCommand, arguments: list[str]) -> RemoteJob:
+    return RemoteJob(
+        f"pip {arguments[0]} {arguments[-1]}",
+        "pip",
+        container,
+        python,
+        pip.requirements or "",
+        "|".join(pip.exclude),
+        *arguments,
+        code="PACKAGES",
+        timeout=3600,
+    )
+
+
+STAGE = ReleaseStage("packages", decide, "PACKAGES")
 
 
 @operation()
-def installed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """This very container has the release's packages."""
-    yield from STAGE.converge(target, options)
+def installed(spec: HostSpec, target: ReleaseTarget) -> OperationCommands:
+    """Install the release's packages into its container.
+
+    Args:
+        spec: The desired state of the host.
+        target: One of its releases.
+    """
+    yield from STAGE.bind(target).converge(spec)

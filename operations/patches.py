@@ -1,4 +1,4 @@
-"""Patches by anchor, never by line number, proved by the sha256 of the result."""
+"""Patches by anchor, never by line number, verified by the sha256 of the result."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from fleet.release.model import Patch, compute_digest
 from fleet.release.target import ReleaseTarget
 from operations import migration, weights
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts
+from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.file_edit import EditFile
 from operations.host.job import RemoteJob
-from operations.stage import Decision, HostOptions, OperationCommands, Stage
+from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 
 
 def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
-    """The text with the patch applied.
+    """Return a text with a patch applied.
 
-    :raises ValueError: the anchor does not occur exactly as often as the patch says
+    Args:
+        text: Content of the file.
+        patch: The patch.
+        store: Folder with the file that a patch may replace the text by; default the current one.
+
+    Raises:
+        ValueError: The anchor does not occur exactly as often as the patch says.
     """
     if patch.store is not None:
         return (store / patch.store).read_bytes().decode()
@@ -31,9 +37,9 @@ def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
         return patch.content
     anchor = patch.find if patch.find is not None else patch.after
     assert anchor is not None
-    found = text.count(anchor)
-    if found != patch.count:
-        raise ValueError(f"{anchor!r} occurs {found} times, the patch expects {patch.count}")
+    count = text.count(anchor)
+    if count != patch.count:
+        raise ValueError(f"{anchor!r} occurs {count} times, the patch expects {patch.count}")
     if patch.find is not None:
         return text.replace(patch.find, patch.replace or "")
     return text.replace(anchor, anchor + (patch.insert or ""))
@@ -41,7 +47,7 @@ def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
 
 @dataclass(frozen=True)
 class FilePatch:
-    """All that a release does to one file, in order."""
+    """All changes of a release to one file, in order."""
 
     target: ReleaseTarget
     file: str
@@ -49,31 +55,31 @@ class FilePatch:
 
     @property
     def title(self) -> str:
+        """What the operator reads."""
         return f"patch {self.file.rsplit('/', 1)[1]}"
 
     @property
     def container_name(self) -> str:
-        """Whose own file it is; "" for one that lies on the host."""
+        """The container whose own file it is; "" for a file that lies on the host."""
         spec = self.target.release.container
         return "" if spec.is_mounted(self.file) else spec.name
 
     @property
     def path(self) -> str:
-        return (
-            self.file
-            if self.container_name
-            else host_paths.to_host_path(self.target.release, self.file)
-        )
+        """Path in the container or on the host, wherever the file lies."""
+        if self.container_name:
+            return self.file
+        return host_paths.to_host_path(self.target.release, self.file)
 
     @property
     def stamp_name(self) -> str:
-        """Keeps what became of a file whose release does not say it."""
-        made_from = [self.target.patch_inputs(patch) for patch in self.patches]
-        return f"patch-{compute_digest([self.path, self.container_name, made_from])[:16]}"
+        """Name of the stamp with the sha256 of the result, where the release does not say it."""
+        inputs = [self.target.patch_inputs(patch) for patch in self.patches]
+        return f"patch-{compute_digest([self.path, self.container_name, inputs])[:16]}"
 
     @property
     def expected_sha256(self) -> str:
-        """sha256 of the result, where it can be known beforehand."""
+        """The sha256 of the result, or "" if it cannot be known beforehand."""
         last = self.patches[-1]
         if last.sha256 is None and last.store:
             return self.target.lock.files[last.store].sha256
@@ -81,33 +87,58 @@ class FilePatch:
             return hashlib.sha256(last.content.encode()).hexdigest()
         return last.sha256 or ""
 
-    def current_sha256(self, facts: HostFacts) -> str | None:
-        return facts.files.get(
-            f"{self.container_name}:{self.path}" if self.container_name else self.path
-        )
+    def current_sha256(self, found: ReleaseFacts) -> str | None:
+        """Return the sha256 of the file as it is.
 
-    def is_applied(self, facts: HostFacts) -> bool:
-        made, _, _ = facts.stamps.get(self.stamp_name, "").partition(" ")
-        return self.current_sha256(facts) == (self.expected_sha256 or made or "unknown")
+        Args:
+            found: The release on the host.
+        """
+        name = f"{self.container_name}:{self.path}" if self.container_name else self.path
+        return found.files.get(name)
 
-    def is_edited(self, facts: HostFacts) -> bool:
-        """Whether it was patched in this very container and is something else now: the anchor may
-        still be there, and the original is not."""
-        made, _, where = facts.stamps.get(self.stamp_name, "").partition(" ")
-        there = self.container_name and facts.container and facts.container.id == where
-        return bool(there) and self.current_sha256(facts) not in (None, made)
+    def is_applied(self, found: ReleaseFacts) -> bool:
+        """Return whether the file is the result of the patches.
+
+        Args:
+            found: The release on the host.
+        """
+        stamped, _, _ = found.stamps.get(self.stamp_name, "").partition(" ")
+        return self.current_sha256(found) == (self.expected_sha256 or stamped or "unknown")
+
+    def is_edited(self, found: ReleaseFacts) -> bool:
+        """Return whether the file was patched in this very container and has changed since.
+
+        Its anchor may still be there, but the original is not.
+
+        Args:
+            found: The release on the host.
+        """
+        stamped, _, container_id = found.stamps.get(self.stamp_name, "").partition(" ")
+        if not self.container_name or not found.container or found.container.id != container_id:
+            return False
+        return self.current_sha256(found) not in (None, stamped)
 
     def __call__(self, text: str) -> str:
         for patch in self.patches:
             text = apply_patch(text, patch, self.target.store)
         return text
 
-    def build_edit(self, facts: HostFacts) -> EditFile:
-        where = facts.container.id if self.container_name and facts.container else ""
-        return EditFile(self.path, self, self.expected_sha256, self.stamp_name, where)
+    def build_edit(self, found: ReleaseFacts) -> EditFile:
+        """Return the command that applies the patches.
+
+        Args:
+            found: The release on the host.
+        """
+        container = found.container.id if self.container_name and found.container else ""
+        return EditFile(self.path, self, self.expected_sha256, self.stamp_name, container)
 
 
 def group_by_file(target: ReleaseTarget) -> list[FilePatch]:
+    """Return the patches of a release, those of one file together.
+
+    Args:
+        target: The release.
+    """
     files = dict.fromkeys(patch.file for patch in target.release.patches)
     return [
         FilePatch(target, file, tuple(p for p in target.release.patches if p.file == file))
@@ -115,24 +146,40 @@ def group_by_file(target: ReleaseTarget) -> list[FilePatch]:
     ]
 
 
-def list_unapplied(target: ReleaseTarget, facts: HostFacts) -> list[FilePatch]:
-    """Files on the host to patch; the container's own ones come with its packages."""
-    return [c for c in group_by_file(target) if not c.container_name and not c.is_applied(facts)]
+def list_unapplied(target: ReleaseTarget, found: ReleaseFacts) -> list[FilePatch]:
+    """Return the files on the host to patch; the container's own are patched with its packages.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
+    return [
+        patch
+        for patch in group_by_file(target)
+        if not patch.container_name and not patch.is_applied(found)
+    ]
 
 
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
-    return [change.title for change in list_unapplied(target, facts)]
+def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
+    """Compare the patched files on the host with the release.
+
+    Args:
+        spec: The desired state of the host.
+        target: The release.
+        facts: The host.
+    """
+    found = facts.releases[target.key]
+    return Plan(tuple(_apply(target, patch, found) for patch in list_unapplied(target, found)))
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
-    release = target.release
-    for change in list_unapplied(target, facts):
+def _apply(target: ReleaseTarget, patch: FilePatch, found: ReleaseFacts) -> Action:
+    def commands() -> Iterator[HostCommand]:
         trees = [
-            s
-            for s in migration.migrated_sources(target)
-            if change.file.startswith(f"{host_paths.migrated_path(s)}/")
+            source
+            for source in migration.migrated_sources(target)
+            if patch.file.startswith(f"{host_paths.migrated_path(source)}/")
         ]
-        for source in trees:  # a cut in the middle must not make it look edited by somebody
+        for source in trees:  # an interruption must not make the tree look edited by somebody
             yield RemoteJob(
                 "opening the migrated tree",
                 "stamp",
@@ -140,25 +187,25 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
                 "patch",
                 code="PATCH",
             )
-        yield change.build_edit(facts)
+        yield patch.build_edit(found)
         for source in trees:
-            yield RemoteJob(
-                "stamping the patched tree",
-                "stamp-tree",
-                f"tree-{source.name}",
-                migration.input_digest(target, source),
-                host_paths.to_host_path(release, host_paths.migrated_path(source)),
-                code="PATCH",
-            )
-        for item in release.weights:
-            if change.path.startswith(f"{item.target}/"):
+            yield migration.build_stamp_job(target, source, "stamping the patched tree", "PATCH")
+        for item in target.release.weights:
+            if patch.path.startswith(f"{item.target}/"):
                 yield weights.build_stamp_job(target, item)
 
+    return Action((patch.title,), lambda _: commands())
 
-STAGE = Stage("patch", decide, act, "PATCH")
+
+STAGE = ReleaseStage("patch", decide, "PATCH")
 
 
 @operation()
-def applied(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """Every patched file on the host is as the release says."""
-    yield from STAGE.converge(target, options)
+def applied(spec: HostSpec, target: ReleaseTarget) -> OperationCommands:
+    """Patch every file on the host that the release patches.
+
+    Args:
+        spec: The desired state of the host.
+        target: One of its releases.
+    """
+    yield from STAGE.bind(target).converge(spec)

@@ -1,36 +1,38 @@
-"""Stops a host, with a remedy, before anything is changed on it."""
+"""Checks that stop a host, with a remedy, before anything is changed on it."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from pyinfra.api import operation
 
 from fleet.errors import Failure
 from fleet.release import compatibility, host_paths
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget
 from operations import (
     disk_space,
-    driver,
     driver_package,
     engine,
     engine_storage,
     kernel_headers,
     weights,
 )
-from operations.host.command import HostCommand
 from operations.host.facts import CARD_RUNNING, HostFacts
-from operations.stage import Decision, HostOptions, OperationCommands, Stage
+from operations.stage import Decision, HostSpec, HostStage, OperationCommands, Plan
 
-#: seconds; TLS and apt fail long before, but a host a few minutes off can still be provisioned
+#: TLS and apt fail long before, but a host whose clock is a few minutes off can be provisioned
 MAX_CLOCK_SKEW_S = 600
-#: seconds past its limit after which a job is stuck: SIGKILL came long before
+#: seconds past its limit after which a job is stuck: SIGKILL was sent long before
 HUNG_AFTER_S = 20
 REQUIRED_TOOLS = ("git", "timeout", "sha256sum", "base64", "flock")
 
 
 def list_unhealthy_cards(facts: HostFacts) -> str:
-    """Cards that the loaded driver does not run; those without a node are the driver stage's."""
+    """Name the cards that the loaded driver reports as not running.
+
+    Cards without a device node are the driver stage's concern.
+
+    Args:
+        facts: The host.
+    """
     return ", ".join(
         f"{address} ({facts.card_health[address]})"
         for address in facts.driver_by_card
@@ -38,145 +40,188 @@ def list_unhealthy_cards(facts: HostFacts) -> str:
     )
 
 
-def check_environment(
-    target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> Failure | None:
-    """Whether it can be worked on at all."""
+def check_environment(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that the host can be worked on at all: root, tools, a known operating system.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
     if facts.uid != 0:
         return Failure("PROBE_FAILED", f"commands run as uid {facts.uid}, not as root")
     if missing := [tool for tool in REQUIRED_TOOLS if tool not in facts.tools]:
         return Failure("TOOL_MISSING", ", ".join(missing))
     if len(facts.machine_names) > 1:
         return Failure("DUPLICATE_HOST", ", ".join(sorted(facts.machine_names)))
-    unsupported = driver_package.select_package(target, facts)
-    return unsupported if isinstance(unsupported, Failure) else None
+    package = driver_package.select_package(spec.target.primary, facts)
+    return package if isinstance(package, Failure) else None
 
 
-def check_cards(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Failure | None:
-    """As many as the inventory says and the releases name, and none that is ill."""
-    dropped = [card.address for card in facts.cards if card.is_dropped]
-    if dropped:
+def check_cards(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that all cards of the inventory and of the releases are there, and healthy.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
+    if dropped := [card.address for card in facts.cards if card.is_dropped]:
         return Failure("CARD_DROPPED", ", ".join(dropped))
-    found = len(facts.present_cards)
-    if found < (options.cards or 1):
-        addresses = ", ".join(card.address for card in facts.present_cards) or "none"
-        gone = (
-            f"; {', '.join(facts.missing_cards)} gone since the last smoke test"
-            if facts.missing_cards
-            else ""
-        )
-        half = compatibility.find_partial_boards([card.subsystem for card in facts.present_cards])
-        part = f"; the bus shows a part of a board: {', '.join(half)}" if half else ""
-        said = f"{found} of {options.cards or 1} ({addresses}){gone}{part}"
-        return Failure("CARDS_MISSING", said)
-    for one in target.releases:
-        if absent := sorted(set(one.card_numbers(found)) - set(range(found))):
-            said = f"{one.release.name} has card {', '.join(map(str, absent))}"
-            return Failure("CARDS_MISSING", f"{said}, and the bus shows {found}: 0 to {found - 1}")
+    count, expected = len(facts.present_cards), spec.options.cards or 1
+    if count < expected:
+        return Failure("CARDS_MISSING", _describe_missing_cards(facts, expected))
+    for release in spec.target.releases:
+        if absent := sorted(set(release.card_numbers(count)) - set(range(count))):
+            numbers = f"{release.release.name} has card {', '.join(map(str, absent))}"
+            bus = f"and the bus shows {count}: 0 to {count - 1}"
+            return Failure("CARDS_MISSING", f"{numbers}, {bus}")
     # another driver may well run a card that this one does not
-    if facts.loaded_driver == target.release.driver.version and (
-        sick := list_unhealthy_cards(facts)
+    if facts.loaded_driver == spec.target.primary.release.driver.version and (
+        unhealthy := list_unhealthy_cards(facts)
     ):
-        return Failure("CARD_UNHEALTHY", sick)
+        return Failure("CARD_UNHEALTHY", unhealthy)
     return None
 
 
-def check_kernel_module(
-    target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> Failure | None:
-    """Whether the driver can be built for the kernel, and loaded by it."""
-    release = target.release
-    package = driver.find_current_package(target, facts)
-    right = bool(package and package.is_installed and package.version == release.driver.version)
-    if not (right and facts.has_module(facts.kernel, release.driver.version)):
-        if too_new := compatibility.find_kernel_problem(release.driver, facts.kernel):
+def _describe_missing_cards(facts: HostFacts, expected: int) -> str:
+    addresses = ", ".join(card.address for card in facts.present_cards) or "none"
+    sentence = f"{len(facts.present_cards)} of {expected} ({addresses})"
+    if facts.missing_cards:
+        sentence += f"; {', '.join(facts.missing_cards)} gone since the last smoke test"
+    subsystems = [card.subsystem for card in facts.present_cards]
+    if boards := compatibility.find_partial_boards(subsystems):
+        sentence += f"; the bus shows a part of a board: {', '.join(boards)}"
+    return sentence
+
+
+def check_kernel_module(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that the driver can be built for the kernel, and that the kernel will load it.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
+    target = spec.target.primary
+    required = target.release.driver
+    package = driver_package.find_current(target, facts)
+    is_right = bool(package and package.is_installed and package.version == required.version)
+    if not (is_right and facts.has_module(facts.kernel, required.version)):
+        if too_new := compatibility.find_kernel_problem(required, facts.kernel):
             return Failure("KERNEL_TOO_NEW", too_new)
-        if cannot := kernel_headers.check_build_requirements(
-            target, facts
-        ) or driver.check_package_hold(target, facts):
-            return cannot
-    if not (right and facts.loaded_driver) and facts.secure_boot:
-        if options.signing and not facts.key_enrolled:
-            said = f"{facts.secure_boot}: the kernel has no key {options.signing.key_id}"
-            return Failure(
-                "KEY_NOT_ENROLLED", f"{said}, that of {options.signing.certificate_file}"
-            )
-        if not (right or options.signing or facts.dkms_key):
-            return Failure("SECURE_BOOT", facts.secure_boot)
+        failure = kernel_headers.check_build_requirements(target, facts)
+        if failure := failure or driver_package.check_hold(target, facts):
+            return failure
+    if facts.secure_boot and not (is_right and facts.loaded_driver):
+        return _check_secure_boot(spec, facts, is_right)
     return None
 
 
-def check_clock_and_jobs(
-    target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> Failure | None:
-    """Its clock, and what an earlier run left in its kernel."""
+def _check_secure_boot(spec: HostSpec, facts: HostFacts, is_right: bool) -> Failure | None:
+    """Check that the kernel, which takes signed modules only, knows the key."""
+    key = spec.options.signing
+    if key and not facts.key_enrolled:
+        sentence = f"{facts.secure_boot}: the kernel has no key {key.key_id}"
+        return Failure("KEY_NOT_ENROLLED", f"{sentence}, that of {key.certificate_file}")
+    if not (is_right or key or facts.dkms_key):
+        return Failure("SECURE_BOOT", facts.secure_boot)
+    return None
+
+
+def check_clock_and_jobs(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check the clock, and that no job of an earlier run is stuck in the kernel.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
     if abs(facts.clock_skew_s) > MAX_CLOCK_SKEW_S:
         return Failure("CLOCK_SKEW", f"{facts.clock_skew_s:+.0f} seconds")
     for job in facts.jobs:
         if job.stuck_processes or job.overdue_s > HUNG_AFTER_S:
-            said = f"{job.stuck_processes.strip()}, left by " if job.stuck_processes else ""
-            return Failure("HUNG", f"{said}{job.title}, of run {job.run}")
+            processes = job.stuck_processes.strip()
+            prefix = f"{processes}, left by " if job.stuck_processes else ""
+            return Failure("HUNG", f"{prefix}{job.title}, of run {job.run}")
     return None
 
 
-def check_engine(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Failure | None:
-    """An engine that would take the image and not run it as it should, or not hold it."""
+def check_engine(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that the engine can become what the releases need, and hold and run their images.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
     if facts.docker_is_podman:
         return Failure("PODMAN", "no dockerd is there, and `docker` says that it is podman")
-    for part, seen in ((target, facts), *((w, facts.beside[w.key]) for w in target.other_releases)):
-        archive = part.lock.files[part.release.image.file]
-        if seen.image != part.lock.image.id and (
-            bad := engine_storage.check_image_support(
-                seen.storage, disk_space.IMAGE_FILES_FACTOR * archive.size
-            )
+    for release in spec.target.releases:
+        archive = release.lock.files[release.release.image.file]
+        unpacked = disk_space.IMAGE_FILES_FACTOR * archive.size
+        if facts.releases[release.key].image != release.lock.image.id and (
+            failure := engine_storage.check_image_support(facts.storage, unpacked)
         ):
-            return bad
-    return engine.check_installable(target, facts)
+            return failure
+    return engine.check_installable(spec.target, facts)
 
 
-def check_folders(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Failure | None:
-    """What is changed on the host is this host's alone, and can be written."""
-    changed = [host_paths.STATE_FOLDER, facts.docker_root]
-    for part in target.releases:
-        paths = [source.path for source in part.release.sources]
-        changed += [host_paths.to_host_path(part.release, path) for path in paths]
+def check_folders(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that the folders to change belong to this host alone, and can be written.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
+    changed = _list_changed_folders(spec.target, facts)
     own = (facts.machine_id.split() or [""])[0]
     for path in changed:
-        place, marker = facts.shared_filesystems.get(path, ("", ""))
-        if place and marker not in ("", own):
-            said = f"{path} ({place}) is the checkout of another host, machine-id {marker}"
-            return Failure("SHARED_FOLDER", said)
-        if len(names := facts.filesystem_names.get(place, set())) > 1:
-            return Failure("SHARED_FOLDER", f"{path} ({place}) of {', '.join(sorted(names))}")
+        filesystem, marker = facts.shared_filesystems.get(path, ("", ""))
+        if not filesystem:
+            continue
+        place = f"{path} ({filesystem})"
+        if marker not in ("", own):
+            owner = f"is the checkout of another host, machine-id {marker}"
+            return Failure("SHARED_FOLDER", f"{place} {owner}")
+        if len(names := facts.filesystem_names.get(filesystem, set())) > 1:
+            return Failure("SHARED_FOLDER", f"{place} of {', '.join(sorted(names))}")
     filled = [
-        one.target
-        for part in target.releases
-        for one in weights.list_unplaced(part, facts.beside.get(part.key, facts))
+        item.target
+        for release in spec.target.releases
+        for item in weights.list_unplaced(release, facts.releases[release.key])
     ]
-    for found, code in (
-        (facts.root_squashed_paths, "ROOT_SQUASH"),
-        (facts.read_only_paths, "READ_ONLY"),
+    for code, paths in (
+        ("ROOT_SQUASH", facts.root_squashed_paths),
+        ("READ_ONLY", facts.read_only_paths),
     ):
-        bad = [
-            one
-            for one in found
-            if any(
-                f"{path}/".startswith(f"{one.split(' ')[0].rstrip('/')}/")
-                for path in (*changed, *filled)
-            )
-        ]
-        if bad:
-            return Failure(code, ", ".join(bad))
+        if hit := [path for path in paths if _contains_any(path, [*changed, *filled])]:
+            return Failure(code, ", ".join(hit))
     return None
 
 
-def check_disk_space(
-    target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> Failure | None:
-    return disk_space.check_free_space(target, facts)
+def _list_changed_folders(target: HostTarget, facts: HostFacts) -> list[str]:
+    """Return the folders that a run changes in place; weights are only added."""
+    sources = [
+        host_paths.to_host_path(release.release, source.path)
+        for release in target.releases
+        for source in release.release.sources
+    ]
+    return [host_paths.STATE_FOLDER, facts.docker_root, *sources]
 
 
-#: in this order; the first that refuses names the host's failure
+def _contains_any(place: str, paths: list[str]) -> bool:
+    """Return whether a probed folder, "PATH (file system)", contains one of the paths."""
+    root = f"{place.split(' ')[0].rstrip('/')}/"
+    return any(f"{path}/".startswith(root) for path in paths)
+
+
+def check_disk_space(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that all file systems have space for everything that is to come.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
+    return disk_space.check_free_space(spec.target, facts)
+
+
+#: in this order; the first failure is the host's
 CHECKS = (
     check_environment,
     check_cards,
@@ -188,21 +233,27 @@ CHECKS = (
 )
 
 
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+def decide(spec: HostSpec, facts: HostFacts) -> Decision:
+    """Run all checks; there is never anything to do.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
     for check in CHECKS:
-        if refused := check(target, facts, options):
-            return refused
-    return []
+        if failure := check(spec, facts):
+            return failure
+    return Plan()
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
-    yield from ()
-
-
-STAGE = Stage("preflight", decide, act, host_wide=True)
+STAGE = HostStage("preflight", decide)
 
 
 @operation()
-def passed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """The host can become what the release says; nothing has been changed yet."""
-    yield from STAGE.converge(target, options)
+def passed(spec: HostSpec) -> OperationCommands:
+    """Check that the host can become what its releases say; nothing is changed yet.
+
+    Args:
+        spec: The desired state of the host.
+    """
+    yield from STAGE.bind(spec.target).converge(spec)

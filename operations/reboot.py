@@ -1,4 +1,4 @@
-"""A reboot that is believed only when the host's boot identity has changed."""
+"""A reboot that is confirmed by the host's boot id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget
 from operations.host import connection, sudo
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
@@ -19,29 +19,30 @@ from operations.host.probe import invalidate_facts, probe_host
 from operations.host.scripts import script_command
 from operations.transfer.prefetch import prefetches
 
-#: seconds in which the old boot may still answer before the order is given once more
+#: seconds in which the old boot may still answer before the reboot is ordered once more
 SECOND_ORDER_AFTER_S = 60
 
 
 class Reboot(HostCommand):
-    """Reboots a host, and confirms the reboot by comparing boot ids."""
+    """Reboots a host and waits until it answers from another boot."""
 
-    def __init__(self, reason: str, old_boot_id: str, target: ReleaseTarget, timeout: int) -> None:
-        """Prepare the command.
+    def __init__(self, reason: str, old_boot_id: str, target: HostTarget, timeout: int) -> None:
+        """Prepare the reboot.
 
         Args:
-            reason: why the host is rebooted
-            old_boot_id: of the boot that is to end
-            target: the release that the host is probed for afterwards
-            timeout: seconds until the host counts as lost
+            reason: Why it is needed, as the operator reads it.
+            old_boot_id: Boot id of the host before the reboot.
+            target: The desired state of the host, for its probe.
+            timeout: Seconds after which the host counts as lost.
         """
         super().__init__(f"reboot: {reason}")
-        self.target: ReleaseTarget = target
         self.reason, self.old_boot_id, self.timeout = reason, old_boot_id, timeout
+        self.host_target = target
 
     @property
     @override
     def summary(self) -> str:
+        """Why the host is rebooted."""
         return self.reason
 
     @override
@@ -54,38 +55,51 @@ class Reboot(HostCommand):
         if lock is None:
             raise RuntimeError("a reboot needs the host's lock")
         logger.info(f"{host.print_prefix}rebooting ({self.reason}), up to {self.timeout} s")
-        started = time.monotonic()
-        # there is no heartbeat while it is down, and it must not look free
+        # no heartbeat is possible while the host is down, and the lock must not expire
         lock.acquire(host, lease=self.timeout + SECOND_ORDER_AFTER_S)
         lock.stop_heartbeat()
-        order = script_command("reboot", identity=audit_identity(host, self.stage, self.title))
-        orders, same = 0, False
-
-        # a host that has little time gets its second order early enough to follow it
-        ignored = min(SECOND_ORDER_AFTER_S, self.timeout / 2)
-
-        def give() -> None:
-            nonlocal orders
-            orders += 1
-            host.run_shell_command(order, **arguments)
-
-        def rebooted() -> bool:
-            nonlocal same
-            invalidate_facts(host)
-            if sudo.provide_password(host):
-                return False
-            seen = probe_host(host, self.target)
-            same = isinstance(seen, HostFacts) and seen.boot_id == self.old_boot_id
-            if same and orders == 1 and time.monotonic() - started > ignored:
-                give()
-            return isinstance(seen, HostFacts) and not same
-
-        give()
-        if not connection.reconnect(host, self.timeout, rebooted):
-            found = "the host answers, but from the same boot" if same else "no answer"
-            return Failure("REBOOT_TIMED_OUT", f"{found} after {self.timeout} s")
-        logger.info(f"{host.print_prefix}back after {time.monotonic() - started:.0f} s")
+        attempt = _RebootAttempt(self, host, arguments)
+        attempt.order()
+        if not connection.reconnect(host, self.timeout, attempt.has_rebooted):
+            answer = (
+                "the host answers, but from the same boot" if attempt.same_boot else "no answer"
+            )
+            return Failure("REBOOT_TIMED_OUT", f"{answer} after {self.timeout} s")
+        logger.info(f"{host.print_prefix}back after {attempt.elapsed:.0f} s")
         lock.acquire(host, LEASE_S)
         ok, _ = connection.run_command(host, script_command("settle"), arguments)
         invalidate_facts(host)
         return None if ok else Failure("REBOOT_TIMED_OUT", "docker is not up")
+
+
+class _RebootAttempt:
+    """Orders the reboot of one host, twice if the first order has no effect."""
+
+    def __init__(self, reboot: Reboot, host: Host, arguments: Any) -> None:
+        self.reboot, self.host, self.arguments = reboot, host, arguments
+        self.started, self.orders, self.same_boot = time.monotonic(), 0, False
+        # with a short limit, early enough for the host to follow the second order
+        self.second_order_after = min(SECOND_ORDER_AFTER_S, reboot.timeout / 2)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first order."""
+        return time.monotonic() - self.started
+
+    def order(self) -> None:
+        self.orders += 1
+        identity = audit_identity(self.host, self.reboot.stage, self.reboot.title)
+        command = script_command("reboot", identity=identity)
+        self.host.run_shell_command(command, **self.arguments)
+
+    def has_rebooted(self) -> bool:
+        """Probe the host, which was just reconnected to; order the reboot again if need be."""
+        invalidate_facts(self.host)
+        if sudo.provide_password(self.host):
+            return False
+        facts = probe_host(self.host, self.reboot.host_target)
+        answers = isinstance(facts, HostFacts)
+        self.same_boot = isinstance(facts, HostFacts) and facts.boot_id == self.reboot.old_boot_id
+        if self.same_boot and self.orders == 1 and self.elapsed > self.second_order_after:
+            self.order()
+        return answers and not self.same_boot

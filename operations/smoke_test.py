@@ -1,4 +1,4 @@
-"""The proof of a host: cards, driver, a computation on each card, and the model's answer."""
+"""The proof of a release: cards, driver, a computation on each card, and the model's answer."""
 
 from __future__ import annotations
 
@@ -15,80 +15,124 @@ from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.host.scripts import SCRIPTS_DIR
-from operations.stage import Decision, HostOptions, OperationCommands, Stage, reprobe
+from operations.stage import (
+    Action,
+    Decision,
+    HostSpec,
+    OperationCommands,
+    Plan,
+    ReleaseStage,
+    Reprobe,
+)
 from operations.transfer.upload import Upload
 
-#: stamps that say what came of a smoke test, not what it stands on
+#: stamps that smoke tests and validation write themselves; no inputs of a smoke test
 RESULT_STAMPS = ("smoke", "cards", "good", "good-before", "validation")
 
 
 def input_digest(target: ReleaseTarget, facts: HostFacts) -> str:
-    """Everything a passed smoke stands on."""
+    """Return the digest of everything that a passed smoke test depends on.
+
+    Args:
+        target: The release.
+        facts: The host.
+    """
+    found = facts.releases[target.key]
     return compute_digest(
         [
             target.release.digest,
             facts.boot_id,
             facts.loaded_driver,
             len(target.card_numbers(len(facts.present_cards))),
-            facts.container.id if facts.container else "",
-            {k: v for k, v in facts.stamps.items() if k not in RESULT_STAMPS},
-            facts.files,
+            found.container.id if found.container else "",
+            {name: value for name, value in found.stamps.items() if name not in RESULT_STAMPS},
+            found.files,
         ]
     )[:16]
 
 
 def has_passed(target: ReleaseTarget, facts: HostFacts) -> bool:
-    """Whether the model has answered as everything is now."""
-    return facts.stamps.get("smoke") == input_digest(target, facts)
+    """Return whether the model has answered with everything as it is now.
+
+    Args:
+        target: The release.
+        facts: The host.
+    """
+    return facts.releases[target.key].stamps.get("smoke") == input_digest(target, facts)
 
 
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
+def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
+    """Ask the model unless it has answered before and nothing has changed since.
+
+    Args:
+        spec: The desired state of the host; its option `smoke` may ask for another answer.
+        target: The release.
+        facts: The host.
+    """
     if not has_passed(target, facts):
-        return ["ask the model"]
-    if options.smoke == "always":
-        return ["ask the model again"]
-    return []
+        words = "ask the model"
+    elif spec.options.smoke == "always":
+        words = "ask the model again"
+    else:
+        return Plan()
+
+    def commands(reprobe: Reprobe) -> Iterator[HostCommand]:
+        yield _upload_check(spec.target)
+        yield _check_driver(target, facts)
+        yield _compute_on_cards(target, facts)
+        yield _ask_model(target)
+        yield from _record(spec.target, target, facts, reprobe)
+
+    return Plan((Action((words,), commands),))
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
-    release = target.release
-    check = SCRIPTS_DIR / "devices.py"
-    name, smoke = release.container.name, release.smoke
-    count = str(len(target.card_numbers(len(facts.present_cards))))
-    kept = snapshot.write_snapshot(HostTarget(target.releases, target.store))
-    yield Upload(
+def _upload_check(host_target: HostTarget) -> Upload:
+    """Upload the check's own script, and the snapshot that a later rollback needs."""
+    check, document = SCRIPTS_DIR / "devices.py", snapshot.write_snapshot(host_target)
+    folder = host_paths.SNAPSHOTS_FOLDER
+    return Upload(
         "device check",
         [
             (check, f"{host_paths.SHARED_FOLDER}/devices.py", measure_file(check).sha256),
-            (kept, f"{host_paths.SNAPSHOTS_FOLDER}/{kept.name}", measure_file(kept).sha256),
+            (document, f"{folder}/{document.name}", measure_file(document).sha256),
         ],
     )
-    yield RemoteJob(
+
+
+def _check_driver(target: ReleaseTarget, facts: HostFacts) -> RemoteJob:
+    return RemoteJob(
         "level 1: driver health",
         "smoke-driver",
         code="DRIVER_NOT_PROVED",
         timeout=60,
         check_output=partial(
             compatibility.verify_cnmon_output,
-            driver=release.driver.version,
+            driver=target.release.driver.version,
             cards=len(facts.present_cards),
         ),
     )
-    yield RemoteJob(
+
+
+def _compute_on_cards(target: ReleaseTarget, facts: HostFacts) -> RemoteJob:
+    return RemoteJob(
         "level 2: a computation on each of its cards",
         "smoke-devices",
-        name,
-        release.image.python,
+        target.release.container.name,
+        target.release.image.python,
         f"{host_paths.SHARED_IN_CONTAINER}/devices.py",
-        count,
+        str(len(target.card_numbers(len(facts.present_cards)))),
         code="SMOKE_DEVICES",
         timeout=300,
     )
-    environment = [f"{k}={v}" for k, v in sorted(smoke.environment.items())]
-    yield RemoteJob(
+
+
+def _ask_model(target: ReleaseTarget) -> RemoteJob:
+    release, smoke = target.release, target.release.smoke
+    environment = [f"{name}={value}" for name, value in sorted(smoke.environment.items())]
+    return RemoteJob(
         "level 2: asking the model (loading weights can take ten minutes)",
         "smoke-model",
-        name,
+        release.container.name,
         release.image.python.rsplit("/", 1)[0],
         smoke.workdir,
         smoke.kind if smoke.echo else "plain",
@@ -101,14 +145,20 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
         timeout=smoke.timeout + 60,
         stdin=smoke.stdin,
     )
-    after = reprobe(target)
-    others = ((other, after.beside.get(other.key)) for other in target.other_releases)
-    if all(seen and has_passed(other, seen) for other, seen in others):
-        images = dict.fromkeys(part.lock.image.id for part in target.releases)
+
+
+def _record(
+    host_target: HostTarget, target: ReleaseTarget, before: HostFacts, reprobe: Reprobe
+) -> Iterator[HostCommand]:
+    """Record that the release answers; once all releases do, that the host can be restored."""
+    facts = reprobe()
+    others = [release for release in host_target.releases if release.key != target.key]
+    if all(has_passed(release, facts) for release in others):
+        images = dict.fromkeys(release.lock.image.id for release in host_target.releases)
         yield RemoteJob(
             "remembering what this host is",
             "remember",
-            target.host_identity,
+            host_target.identity,
             *images,
             libraries="images",
             code="SMOKE_ANSWER",
@@ -117,17 +167,22 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
         "stamping the smoke test",
         "stamp",
         "cards",
-        " ".join(card.address for card in facts.present_cards),
+        " ".join(card.address for card in before.present_cards),
         "smoke",
-        input_digest(target, reprobe(target)),
+        input_digest(target, reprobe()),
         code="SMOKE_ANSWER",
     )
 
 
-STAGE = Stage("smoke", decide, act, "SMOKE_ANSWER")
+STAGE = ReleaseStage("smoke", decide, "SMOKE_ANSWER")
 
 
 @operation()
-def passed(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """The model has answered, on this release, container and boot."""
-    yield from STAGE.converge(target, options)
+def passed(spec: HostSpec, target: ReleaseTarget) -> OperationCommands:
+    """Have the model answer on this release, container and boot.
+
+    Args:
+        spec: The desired state of the host.
+        target: One of its releases.
+    """
+    yield from STAGE.bind(target).converge(spec)

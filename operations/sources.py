@@ -1,4 +1,4 @@
-"""Git checkouts pinned to a commit, from a bundle or a URL; nobody's edits are thrown away."""
+"""Git checkouts pinned to a commit, from a bundle or a URL; local edits are never discarded."""
 
 from __future__ import annotations
 
@@ -11,49 +11,59 @@ from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts
+from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
-from operations.stage import Decision, HostOptions, OperationCommands, Stage
+from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 from operations.transfer.upload import Upload
 
 
-def list_unpinned(target: ReleaseTarget, facts: HostFacts) -> list[Source]:
-    """Sources that are not exactly at their commit, those that contain others first."""
-    bad = []
+def list_unpinned(target: ReleaseTarget, found: ReleaseFacts) -> list[Source]:
+    """Return the sources that are not exactly at their commit, outer checkouts first.
+
+    Args:
+        target: The release.
+        found: The release on the host.
+    """
+    unpinned = []
     for source in target.release.sources:
         path = host_paths.to_host_path(target.release, source.path)
-        found = facts.sources.get(path)
-        right = found and found.head == target.lock.commits[source.name] and not found.changed_files
-        if not right or path in facts.missing_git_excludes:
-            bad.append(source)
-    return sorted(bad, key=lambda s: len(s.path))
+        checkout, commit = found.sources.get(path), target.lock.commits[source.name]
+        is_pinned = checkout and checkout.head == commit and not checkout.changed_files
+        if not is_pinned or path in found.missing_git_excludes:
+            unpinned.append(source)
+    return sorted(unpinned, key=lambda source: len(source.path))
 
 
-def decide(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Decision:
-    todo = []
-    for source in list_unpinned(target, facts):
+def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
+    """Compare every checkout with its locked commit.
+
+    Args:
+        spec: The desired state of the host.
+        target: The release.
+        facts: The host.
+    """
+    actions, found = [], facts.releases[target.key]
+    for source in list_unpinned(target, found):
         path = host_paths.to_host_path(target.release, source.path)
-        commit = target.lock.commits[source.name]
-        found = facts.sources.get(path)
-        if found and found.head == "foreign" and not options.keep_dirty:
-            return Failure("SOURCE_FOREIGN", path)
-        if found and found.changed_files and not options.keep_dirty:
-            said = (
-                f"git status: {found.status_error}"
-                if found.status_error
-                else f"{found.changed_files} paths"
-            )
-            return Failure("SOURCE_DIRTY", f"{path}: {said}")
-        if found and found.head == commit and not found.changed_files:
-            todo.append(f"tell the git of {source.name} what inside is ours")
+        commit, checkout = target.lock.commits[source.name], found.sources.get(path)
+        if checkout and not spec.options.keep_dirty:
+            if checkout.head == "foreign":
+                return Failure("SOURCE_FOREIGN", path)
+            if checkout.changed_files:
+                reason = f"git status: {checkout.status_error}"
+                if not checkout.status_error:
+                    reason = f"{checkout.changed_files} paths"
+                return Failure("SOURCE_DIRTY", f"{path}: {reason}")
+        if checkout and checkout.head == commit and not checkout.changed_files:
+            words = f"tell the git of {source.name} what inside is ours"
         else:
-            todo.append(f"bring {source.name} to {commit[:12]}")
-    return todo
+            words = f"bring {source.name} to {commit[:12]}"
+        actions.append(_check_out(target, source, words))
+    return Plan(tuple(actions))
 
 
-def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterator[HostCommand]:
-    for source in list_unpinned(target, facts):
-        path = host_paths.to_host_path(target.release, source.path)
+def _check_out(target: ReleaseTarget, source: Source, words: str) -> Action:
+    def commands() -> Iterator[HostCommand]:
         origin = source.url or ""
         if source.bundle:
             local, sha = target.local_file(source.bundle)
@@ -62,7 +72,7 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
         yield RemoteJob(
             f"checking out {source.name}",
             "source",
-            path,
+            host_paths.to_host_path(target.release, source.path),
             origin,
             target.lock.commits[source.name],
             source.url or "",
@@ -72,11 +82,18 @@ def act(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> Iterat
             libraries="git places",
         )
 
+    return Action((words,), lambda _: commands())
 
-STAGE = Stage("sources", decide, act, "SOURCE_PIN")
+
+STAGE = ReleaseStage("sources", decide, "SOURCE_PIN")
 
 
 @operation()
-def pinned(target: ReleaseTarget, options: HostOptions) -> OperationCommands:
-    """Every source is a clean checkout of its locked commit."""
-    yield from STAGE.converge(target, options)
+def pinned(spec: HostSpec, target: ReleaseTarget) -> OperationCommands:
+    """Check out every source at its locked commit.
+
+    Args:
+        spec: The desired state of the host.
+        target: One of its releases.
+    """
+    yield from STAGE.bind(target).converge(spec)

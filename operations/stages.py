@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from fleet import module_key
 from fleet.errors import Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store.targets import load_host_target
 from fleet.vendor import validation_suite as suite
 from operations import (
@@ -28,108 +29,124 @@ from operations import (
 from operations.host import connection, sudo
 from operations.host.facts import HostFacts
 from operations.host.probe import capture_failure, probe_host
-from operations.stage import HostOptions, Stage
-from operations.stage_order import STAGE_ORDER
+from operations.stage import BoundStage, HostOptions, HostSpec, HostStage, ReleaseStage
 from operations.transfer.upload import Upload
 
-#: all stages, in the order of deploy.py
-STAGES = tuple(
-    sorted(
-        (
-            container.STAGE,
-            driver.STAGE,
-            engine.STAGE,
-            image.STAGE,
-            migration.STAGE,
-            packages.STAGE,
-            patches.STAGE,
-            preflight.STAGE,
-            smoke_test.STAGE,
-            sources.STAGE,
-            validation.STAGE,
-            weights.STAGE,
-        ),
-        key=lambda stage: STAGE_ORDER.index(stage.name),
-    )
+#: before the releases, for each of them, and after them; the order of deploy.py
+FIRST: tuple[HostStage, ...] = (preflight.STAGE, driver.STAGE, engine.STAGE)
+EACH_RELEASE: tuple[ReleaseStage, ...] = tuple(
+    module.STAGE
+    for module in (sources, image, weights, container, migration, patches, packages, smoke_test)
 )
+LAST: tuple[HostStage, ...] = (validation.STAGE,)
+STAGES = (*FIRST, *EACH_RELEASE, *LAST)
 
-
-#: where a host that could not be observed fails
+#: label of the stage in which a host fails that cannot be probed
 PROBE_STAGE = "probe"
 
+#: label of a stage -> what is to be done, or why it cannot be done
+Drift = dict[str, Failure | list[str]]
 
-def find_drift(
-    target: ReleaseTarget, facts: HostFacts | Failure, options: HostOptions
-) -> dict[str, Failure | list[str]]:
-    """Stage -> what is to do, or why nothing can be done; up to the first such failure.
 
-    Of several releases those stages come first that they share, as in deploy.py.
+def bind_stages(target: HostTarget) -> list[BoundStage]:
+    """Return all stages of a host, in the order in which they run.
+
+    Args:
+        target: The desired state of the host.
+    """
+    return [
+        *(stage.bind(target) for stage in FIRST),
+        *(stage.bind(release) for release in target.releases for stage in EACH_RELEASE),
+        *(stage.bind(target) for stage in LAST),
+    ]
+
+
+def list_release_labels(release: ReleaseTarget) -> set[str]:
+    """Return the labels of all stages that have to be done before a release can answer.
+
+    Args:
+        release: One of the releases of a host.
+    """
+    return {stage.name for stage in FIRST} | {stage.label(release) for stage in EACH_RELEASE}
+
+
+def find_drift(spec: HostSpec, facts: HostFacts | Failure) -> Drift:
+    """Return what every stage has to do, up to the first one that cannot go on.
+
+    Args:
+        spec: The desired state of the host.
+        facts: What its probe found, or why it could not be probed.
+
+    Returns:
+        Only stages that have something to do, in the order in which they run.
     """
     if isinstance(facts, Failure):
         return {PROBE_STAGE: facts}
-    found: dict[str, Failure | list[str]] = {}
-    for part in target.releases:
-        seen = facts if part.key == target.key else facts.beside[part.key]
-        for stage in STAGES:
-            label = stage.label(part)
-            decision = [] if label in found else stage.decide(part, seen, options)
-            if decision:
-                found[label] = decision
-            if isinstance(decision, Failure):
-                return found
-    return found
+    drift: Drift = {}
+    for stage in bind_stages(spec.target):
+        decision = stage.decide(spec, facts)
+        if isinstance(decision, Failure):
+            drift[stage.label] = decision
+            break
+        if decision:
+            drift[stage.label] = decision.words
+    return drift
 
 
 @dataclass(frozen=True)
-class HostPlan:
-    """What a host is wanted to be, is, and still needs."""
+class HostPlan(HostSpec):
+    """The desired state of a host, its facts, and what it still needs.
 
-    target: ReleaseTarget
-    options: HostOptions
+    Attributes:
+        facts: What its probe found, or why it could not be probed.
+        drift: What every stage has to do.
+    """
+
     facts: HostFacts | Failure
-    drift: dict[str, Failure | list[str]]
+    drift: Drift
 
     @property
     def uploads(self) -> list[Upload]:
-        """Of the images and weights that it needs: what may be big."""
-        found: dict[str, Upload] = {}
+        """The images and weights that the host lacks; those of several releases once."""
+        uploads: dict[str, Upload] = {}
+        for stage, upload in self._list_uploads():
+            upload.stage = stage
+            uploads.setdefault(str(sorted(upload.files)), upload)
+        return list(uploads.values())
 
-        def wants(stage: Stage, part: ReleaseTarget, upload: Upload) -> None:
-            upload.stage = stage.label(part)
-            found.setdefault(str(sorted(upload.files)), upload)  # what releases share comes once
-
-        for part in self.target.releases if isinstance(self.facts, HostFacts) else ():
-            seen = self.facts_of(part)
-            if image.STAGE.label(part) in self.drift and seen.image != part.lock.image.id:
-                wants(image.STAGE, part, image.build_upload(part))
-            if weights.STAGE.label(part) in self.drift:
-                for one in weights.list_unplaced(part, seen):
-                    wants(weights.STAGE, part, weights.build_upload(part, one))
-        return list(found.values())
-
-    def facts_of(self, part: ReleaseTarget) -> HostFacts:
-        """The host as it was asked about one of its releases."""
-        assert isinstance(self.facts, HostFacts)
-        return self.facts if part.key == self.target.key else self.facts.beside[part.key]
+    def _list_uploads(self) -> Iterator[tuple[str, Upload]]:
+        if isinstance(self.facts, Failure):
+            return
+        for release in self.target.releases:
+            found = self.facts.releases[release.key]
+            label = image.STAGE.label(release)
+            if label in self.drift and found.image != release.lock.image.id:
+                yield label, image.build_upload(release)
+            label = weights.STAGE.label(release)
+            if label in self.drift:
+                for item in weights.list_unplaced(release, found):
+                    yield label, weights.build_upload(release, item)
 
     @property
     def checksums(self) -> set[str]:
-        """sha256 of these."""
+        """The sha256 of every file of these."""
         return {sha for upload in self.uploads for _, _, sha in upload.files.values()}
 
     @property
     def prefetchable(self) -> list[Upload]:
-        """Those of them that can come while something else is done."""
+        """Those uploads that can run while earlier stages work."""
         uploads = self.uploads
         only = len(uploads) == 1 and next(iter(self.drift)) == uploads[0].stage
         return [] if only else uploads
 
     def reassess(self, host: Any) -> HostPlan:
-        """The same of a host that something may have changed on since."""
-        state = probe_host(host, self.target)
-        return HostPlan(
-            self.target, self.options, state, find_drift(self.target, state, self.options)
-        )
+        """Return the plan of the same host as it is now.
+
+        Args:
+            host: The host.
+        """
+        facts = probe_host(host, self.target)
+        return HostPlan(self.target, self.options, facts, find_drift(self, facts))
 
     def list_prefetchable(self, host: Any) -> list[Upload]:
         """Return the uploads that a host still needs, and that can be prefetched.
@@ -141,32 +158,48 @@ class HostPlan:
 
     @property
     def refusal(self) -> tuple[str, Failure] | None:
-        """The first stage and its failure, when that is the first there is to do."""
+        """Label and failure of the first stage with something to do, if it cannot be done."""
         for stage, decision in self.drift.items():
             return (stage, decision) if isinstance(decision, Failure) else None
         return None
 
 
 def assess(host: Any) -> HostPlan:
-    """Observe a host that was just connected to."""
+    """Probe a host that was just connected to, and compare it with its desired state.
+
+    Args:
+        host: The host.
+
+    Returns:
+        The plan; a host that cannot be probed has a failure in the place of its facts.
+
+    Raises:
+        InputError: The inventory data of the host is invalid; no host can be deployed.
+    """
     with as_pyinfra_error():
-        wanted = load_host_target(host.data).primary
-        options = HostOptions.from_host(host)
-        if validation.requested_tests(options):
-            suite.load_baselines(options.golden)
+        spec = HostSpec(load_host_target(host.data), HostOptions.from_host(host))
+        if validation.requested_tests(spec.options):
+            suite.load_baselines(spec.options.golden)
         module_key.load_host_key(host.data)
-    state = prepare_host(host) or probe_host(host, wanted)
-    found = capture_failure(host, lambda: find_drift(wanted, state, options))
-    return HostPlan(
-        wanted, options, state, {PROBE_STAGE: found} if isinstance(found, Failure) else found
-    )
+    facts = prepare_host(host) or probe_host(host, spec.target)
+    drift = capture_failure(host, lambda: find_drift(spec, facts))
+    if isinstance(drift, Failure):
+        drift = {PROBE_STAGE: drift}
+    return HostPlan(spec.target, spec.options, facts, drift)
 
 
 def prepare_host(host: Any) -> Failure | None:
-    """Why nothing can be done on a host that was just connected to."""
+    """Adapt the connection to a host, and give sudo its password.
 
-    def ready() -> Failure | None:
+    Args:
+        host: The host that was just connected to.
+
+    Returns:
+        Why nothing can be run on the host; None if it can.
+    """
+
+    def prepare() -> Failure | None:
         connection.adapt_connector(host)
         return sudo.provide_password(host)
 
-    return capture_failure(host, ready)
+    return capture_failure(host, prepare)

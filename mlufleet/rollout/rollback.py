@@ -37,7 +37,7 @@ def find_target(host: Host, plan: HostPlan, folder: Path) -> tuple[RollbackTarge
         The host's data for these releases and "", or None and why there are none.
     """
     stamps = plan.facts.stamps if isinstance(plan.facts, HostFacts) else {}
-    identity = _previous_identity(stamps, plan.target.host_identity)
+    identity = _previous_identity(stamps, plan.target.identity)
     if not identity:
         return None, "no other release has passed its smoke test on the host"
     path = f"{host_paths.SNAPSHOTS_FOLDER}/{identity}.json"

@@ -9,14 +9,14 @@ from fleet.errors import Failure
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations import smoke_test, stages, validation
 from operations.host.facts import HostFacts
-from operations.stage import HostOptions
+from operations.stage import HostOptions, HostSpec
 
 #: in place of a release that the probe did not verify
 UNVERIFIED_RELEASE = "unproved"
 
 
 def observation_fields(
-    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+    target: HostTarget, facts: HostFacts, options: HostOptions
 ) -> dict[str, Any]:
     """Return the fields of :class:`mlufleet.journal.events.FactsObserved`.
 
@@ -25,20 +25,19 @@ def observation_fields(
         facts: What the probe found.
         options: Options of the host.
     """
-    releases = target.releases
     # a smoke test that is forced once says nothing about what the probe found
-    drift = stages.find_drift(target, facts, replace(options, smoke="auto"))
+    drift = stages.find_drift(HostSpec(target, replace(options, smoke="auto")), facts)
     has_failed = any(isinstance(decision, Failure) for decision in drift.values())
     verified = {
         release.key: release.release.name
-        if not has_failed and _is_verified(release, target, facts, drift)
+        if not has_failed and _is_verified(release, facts, drift)
         else UNVERIFIED_RELEASE
-        for release in releases
+        for release in target.releases
     }
     cards = facts.present_cards
     return {
         "seen": round(facts.observed_at, 3),
-        "wanted": HostTarget(releases, target.store).label,
+        "wanted": target.label,
         "versions": {
             "release": ", ".join(dict.fromkeys(verified.values())),
             "os": facts.os_key,
@@ -49,7 +48,7 @@ def observation_fields(
         },
         "owners": {
             cards[number].address: verified[release.key]
-            for release in releases
+            for release in target.releases
             for number in release.cards or ()
             if number < len(cards)
         },
@@ -61,10 +60,7 @@ def observation_fields(
     }
 
 
-def _is_verified(
-    release: ReleaseTarget, target: ReleaseTarget, facts: HostFacts, drift: dict[str, Any]
-) -> bool:
-    """Return whether the model answered on the host as it is, and nothing is left to do."""
-    seen = facts if release.key == target.key else facts.beside.get(release.key)
-    labels = {stage.label(release) for stage in stages.STAGES if stage is not validation.STAGE}
-    return seen is not None and smoke_test.has_passed(release, seen) and labels.isdisjoint(drift)
+def _is_verified(release: ReleaseTarget, facts: HostFacts, drift: stages.Drift) -> bool:
+    """Return whether the model has answered with everything as it is, and nothing is to be done."""
+    labels = stages.list_release_labels(release)
+    return smoke_test.has_passed(release, facts) and labels.isdisjoint(drift)

@@ -23,7 +23,7 @@ from typing_extensions import override
 from fleet.errors import DEFERRED_CODES, Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.release import compatibility
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget
 from fleet.text import sanitize
 from mlufleet.connect import errors
 from mlufleet.journal import journal
@@ -44,7 +44,7 @@ from operations.host.context import RunContext, emit_event
 from operations.host.facts import HostFacts
 from operations.host.failures import TAIL_LINES
 from operations.host.probe import ProbeCache
-from operations.stage import Decision, HostOptions
+from operations.stage import HostOptions
 from operations.stages import HostPlan
 from operations.transfer.prefetch import prefetches
 from operations.transfer.swarm import swarms
@@ -191,7 +191,7 @@ class Run:
             logger.error(f"{self.journal_error}: stopping: running steps end, no new one starts")
             self.context.stop.request(self.journal_error)
 
-    def on_probe(self, host: Host, target: ReleaseTarget, facts: HostFacts) -> None:
+    def on_probe(self, host: Host, target: HostTarget, facts: HostFacts) -> None:
         """Note what a later look at a host sees otherwise than the one before it."""
         if host.name in self.last_assessments:
             self._emit_assessment(
@@ -328,7 +328,7 @@ class Run:
         emit_event(host, "failed", stage="", **_failure_fields(failure))
 
 
-def _decision_lines(decision: Decision) -> list[str]:
+def _decision_lines(decision: Failure | list[str]) -> list[str]:
     if isinstance(decision, Failure):
         return [f"{decision.code}: {decision.sentence}", f"remedy: {decision.remedy}"]
     return decision

@@ -125,6 +125,29 @@ class JobFacts:
 
 
 @dataclass
+class ReleaseFacts:
+    """What the probe found of one release on a host."""
+
+    #: id of the image that has the release's reference
+    tagged: str = ""
+    #: id of the lock's image; "" where the engine does not have it
+    image: str = ""
+    container: ContainerFacts | None = None
+    #: path on the host -> checkout
+    sources: dict[str, SourceFacts] = field(default_factory=dict)
+    #: checkouts whose git does not know yet that something inside is ours
+    missing_git_excludes: set[str] = field(default_factory=set)
+    #: path of a migrated tree or of weights -> its signature
+    trees: dict[str, str] = field(default_factory=dict)
+    #: path, or "CONTAINER:PATH" -> sha256
+    files: dict[str, str] = field(default_factory=dict)
+    #: name -> what the tool recorded on the host
+    stamps: dict[str, str] = field(default_factory=dict)
+    #: docker queries that timed out ("image", "container"); their answers are unknown
+    unanswered_queries: set[str] = field(default_factory=set)
+
+
+@dataclass
 class HostFacts:
     os_id: str = ""
     os_version: str = ""
@@ -177,22 +200,11 @@ class HostFacts:
     engine_enabled: bool = False
     #: docker is snap's, and there is no other
     docker_is_snap: bool = False
-    #: what docker did not answer for ("image", "container"): of these nobody knows how they are
-    unanswered_queries: set[str] = field(default_factory=set)
     docker_root: str = "/var/lib/docker"
     #: how the engine keeps images; asked where the release's is missing
     storage: EngineStorage = field(default_factory=EngineStorage)
     #: `docker` is another program's: podman
     docker_is_podman: bool = False
-    tagged: str = ""
-    image: str = ""
-    container: ContainerFacts | None = None
-    sources: dict[str, SourceFacts] = field(default_factory=dict)
-    #: checkouts whose git does not know yet that something inside is ours
-    missing_git_excludes: set[str] = field(default_factory=set)
-    trees: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    stamps: dict[str, str] = field(default_factory=dict)
     #: path -> free bytes
     free_bytes: dict[str, int] = field(default_factory=dict)
     #: path -> what tells its file system from others
@@ -218,14 +230,18 @@ class HostFacts:
     machine_names: set[str] = field(default_factory=set, compare=False, repr=False)
     #: shared file system -> names of the inventory that have it; grows in a run
     filesystem_names: dict[str, set[str]] = field(default_factory=dict, compare=False, repr=False)
-    #: the host's other releases by their slots: the same host, asked about each of them
-    beside: dict[str, HostFacts] = field(default_factory=dict, repr=False, compare=False)
+    #: key of a release -> what was found of it; in the order of the target's releases
+    releases: dict[str, ReleaseFacts] = field(default_factory=dict)
 
     @property
     def containers(self) -> list[ContainerFacts]:
-        """Those of all releases of the host, as far as they are there."""
-        every = (self, *self.beside.values())
-        return [state.container for state in every if state.container]
+        """The containers of all releases of the host that exist."""
+        return [found.container for found in self.releases.values() if found.container]
+
+    @property
+    def stamps(self) -> dict[str, str]:
+        """Stamps about the host as a whole; they lie with those of its first release."""
+        return next((found.stamps for found in self.releases.values()), {})
 
     @property
     def os_key(self) -> str:
@@ -284,69 +300,102 @@ BEGIN_MARKER, END_MARKER = "@@mlufleet-begin", "@@mlufleet-end"
 REQUIRED_KINDS = {"os", "kernel", "boot", "clock", "uid"}
 
 
-def parse(lines: list[str], now: float) -> dict[str, HostFacts]:
-    """A probe's output: the host as it was asked about each of its releases, by their slots.
+def parse(lines: list[str], now: float) -> HostFacts:
+    """Parse the output of a probe.
 
-    :param lines: all the command printed, whatever a login shell added around it
-    :param now: the controller's clock, seconds since the epoch
-    :raises ProbeError: a marker is missing or a line has too few fields
+    Args:
+        lines: Everything the command printed, whatever a login shell added around it.
+        now: The controller's clock, in seconds since the epoch.
+
+    Returns:
+        The host, with the facts of every release that the probe was asked about; with those of
+        one release named "" if it was asked about none.
+
+    Raises:
+        ProbeError: A marker or a required line is missing, or a line has wrong fields.
     """
-    of_host: list[str] = []
-    of_release: dict[str, list[str]] = {}
-    section = of_host
-    for line in _between_markers(lines):
-        kind, _, slot = line.partition("\t")
-        if kind == "release":
-            section = of_release.setdefault(slot, [])
-        elif kind == "host":
-            section = of_host
-        else:
-            section.append(line)
-    states = {slot: _parse_host(of_host + said, now) for slot, said in of_release.items()}
-    for slot, state in states.items():
-        state.beside = {other: seen for other, seen in states.items() if other != slot}
-    return states or {"": _parse_host(of_host, now)}
-
-
-def _parse_host(lines: list[str], now: float) -> HostFacts:
-    """What the lines of one host say of it and of one release."""
-    state = HostFacts(observed_at=now)
+    facts = HostFacts(observed_at=now)
+    outside = section = _ReleaseSection()
+    sections: dict[str, _ReleaseSection] = {}
     kinds: set[str] = set()
-    stale: list[str] = []
-    container: list[str] = []
-    digests = {"facts": "", "site": ""}
-    for line in lines:
+    for line in _between_markers(lines):
         kind, *fields = line.split("\t")
         kinds.add(kind)
         try:
             if max(map(len, fields), default=0) > MAX_FIELD_CHARS and kind != "lock":
                 raise ValueError("too long")
-            if kind == "container":
-                container = fields or [""]
-            elif kind == "stale":
-                stale.append(fields[0])
-            elif kind in digests:
-                digests[kind] = fields[0]
-            else:
-                _apply_line(state, kind, fields, now)
+            if kind == "release":
+                section = sections.setdefault("".join(fields[:1]), _ReleaseSection())
+            elif kind == "host":
+                section = outside
+            elif not section.apply_line(kind, fields):
+                _apply_line(facts, kind, fields, now)
         except (IndexError, ValueError, TypeError, OverflowError) as error:
             raise ProbeError(f"the probe printed {line[:200]!r}") from error
     if missing := REQUIRED_KINDS - kinds:
         raise ProbeError(f"the probe did not print {', '.join(sorted(missing))}")
-    if container:
-        try:
-            state.container = ContainerFacts(
-                id=container[0],
-                image=container[1],
-                running=container[2] == "true",
-                spec_digest="" if container[4] == "-" else container[4],
-                stale_mounts=tuple(stale),
-                error=" ".join(str(json.loads("".join(container[5:6]) or '""')).split()),
-                **digests,
+    facts.releases = {key: found.finish() for key, found in (sections or {"": outside}).items()}
+    return facts
+
+
+class _ReleaseSection:
+    """Collects the lines about one release."""
+
+    def __init__(self) -> None:
+        self.facts = ReleaseFacts()
+        self.container: list[str] = []
+        self.stale_mounts: list[str] = []
+        self.digests = {"facts": "", "site": ""}
+
+    def apply_line(self, kind: str, fields: list[str]) -> bool:
+        """Take one line; return whether it is about a release."""
+        facts = self.facts
+        if kind == "container":
+            self.container = fields or [""]
+        elif kind == "stale":
+            self.stale_mounts.append(fields[0])
+        elif kind in self.digests:
+            self.digests[kind] = fields[0]
+        elif kind == "tagged":
+            facts.tagged = fields[0]
+        elif kind == "image":
+            facts.image = fields[0]
+        elif kind == "source":
+            facts.sources[fields[0]] = SourceFacts(
+                fields[1], parse_integer(fields[2]), *fields[3:4]
             )
-        except (IndexError, ValueError) as error:
-            raise ProbeError(f"the probe printed container {container!r}") from error
-    return state
+        elif kind == "unlisted":
+            facts.missing_git_excludes.add(fields[0])
+        elif kind == "tree":
+            facts.trees[fields[0]] = fields[1]
+        elif kind == "file":
+            facts.files[fields[0]] = fields[1]
+        elif kind == "stamp":
+            facts.stamps[fields[0]] = fields[1]
+        elif kind == "silent":
+            facts.unanswered_queries.add(fields[0])
+        else:
+            return False
+        return True
+
+    def finish(self) -> ReleaseFacts:
+        """Return the facts, once all lines have been read."""
+        fields = self.container
+        if fields:
+            try:
+                text = str(json.loads("".join(fields[5:6]) or '""'))
+                self.facts.container = ContainerFacts(
+                    id=fields[0],
+                    image=fields[1],
+                    running=fields[2] == "true",
+                    spec_digest="" if fields[4] == "-" else fields[4],
+                    stale_mounts=tuple(self.stale_mounts),
+                    error=" ".join(text.split()),
+                    **self.digests,
+                )
+            except (IndexError, ValueError) as error:
+                raise ProbeError(f"the probe printed container {fields!r}") from error
+        return self.facts
 
 
 def _between_markers(lines: list[str]) -> list[str]:
@@ -462,8 +511,6 @@ def _apply_line(state: HostFacts, kind: str, fields: list[str], now: float) -> N
         state.docker_is_snap = True
     elif kind == "engine":
         state.engine_version, state.engine_enabled = fields[0], fields[1] == "enabled"
-    elif kind == "silent":
-        state.unanswered_queries.add(fields[0])
     elif kind == "root":
         if fields[0] and not fields[0].startswith("/"):
             raise ValueError("docker's folder is no absolute path")
@@ -472,14 +519,6 @@ def _apply_line(state: HostFacts, kind: str, fields: list[str], now: float) -> N
             state.storage = EngineStorage.from_docker_info(*fields[1:4])
     elif kind == "podman":
         state.docker_is_podman = True
-    elif kind in ("tagged", "image"):
-        setattr(state, kind, fields[0])
-    elif kind == "source":
-        state.sources[fields[0]] = SourceFacts(fields[1], parse_integer(fields[2]), *fields[3:4])
-    elif kind == "unlisted":
-        state.missing_git_excludes.add(fields[0])
-    elif kind in ("tree", "file", "stamp"):
-        getattr(state, f"{kind}s")[fields[0]] = fields[1]
     elif kind == "part":
         state.partial_bytes[fields[0]] = parse_integer(fields[1])
     elif kind == "disk":

@@ -16,7 +16,7 @@ from fleet import module_key
 from fleet.errors import Failure, PromptRefused
 from fleet.module_key import ModuleKey
 from fleet.release import driver_packages, host_paths, operating_systems
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget, ReleaseTarget
 from operations.host import connection
 from operations.host.context import RunContext, run_context
 from operations.host.facts import BEGIN_MARKER, HostFacts, ProbeError, parse
@@ -48,7 +48,7 @@ LOGIN_MARKER = "@@mlufleet-entered"
 
 
 def probe_arguments(
-    target: ReleaseTarget, slow_login: bool = False, key: ModuleKey | None = None
+    target: HostTarget, slow_login: bool = False, key: ModuleKey | None = None
 ) -> str:
     """What the probe is asked about: variables and functions set ahead of its text.
 
@@ -77,7 +77,7 @@ def probe_arguments(
             *(s for p in parts for s in _source_paths(p)),
             *(one.target for p in parts for one in p.release.weights),
         ],
-        "DRIVER": [target.release.driver.version],
+        "DRIVER": [target.primary.release.driver.version],
         "HEADERS": sorted({known.headers for known in operating_systems.load_table()}),
         "RELEASES": [str(number) for number in range(len(parts))],
         "CONTAINER_FACTS": [CONTAINER_TEMPLATE],
@@ -129,17 +129,13 @@ def _release_arguments(target: ReleaseTarget) -> dict[str, list[str]]:
     }
 
 
-#: slot -> the host as it was asked about the release there
-FactsByRelease = dict[str, HostFacts]
-
-
 def probe_command(arguments: str) -> StringCommand:
     """The probe. :param preamble: what it is asked about"""
     text = arguments + tag_directives(script_text("probe", LIBRARIES))
     return StringCommand("timeout", "-k", "5", str(PROBE_TIMEOUT_S), "sh", "-c", QuoteString(text))
 
 
-def run_probe(host: Host, arguments: str) -> FactsByRelease | Failure:
+def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
     """Run the probe. Its failure is read here: pyinfra would ask a person for sudo's password.
 
     :param asked: its preamble
@@ -193,8 +189,8 @@ def unwrap_host(host: Any) -> Host:
     return cast(Host, host)
 
 
-#: called with host, release and facts after each probe, before anything is decided on them
-ProbeListener = Callable[[Host, ReleaseTarget, HostFacts], None]
+#: called with host, target and facts after each probe, before anything is decided on them
+ProbeListener = Callable[[Host, HostTarget, HostFacts], None]
 
 
 class ProbeCache:
@@ -211,12 +207,12 @@ class ProbeCache:
         Args:
             context: of the run
         """
-        self.facts: WeakKeyDictionary[Host, FactsByRelease] = WeakKeyDictionary()
+        self.facts: WeakKeyDictionary[Host, HostFacts] = WeakKeyDictionary()
         self.listeners: list[ProbeListener] = []
         self._machine_names: dict[str, set[str]] = {}
         self._filesystem_names: dict[str, set[str]] = {}
 
-    def add(self, host: Host, facts: FactsByRelease) -> None:
+    def add(self, host: Host, facts: HostFacts) -> None:
         """Keep the facts of a host, and let them know of its other names.
 
         Args:
@@ -224,27 +220,26 @@ class ProbeCache:
             facts: what its probe printed
         """
         self.facts[host] = facts
-        for each in facts.values():
-            if each.machine_id:
-                names = self._machine_names.setdefault(each.machine_id, set())
+        if facts.machine_id:
+            names = self._machine_names.setdefault(facts.machine_id, set())
+            names.add(host.name)
+            facts.machine_names = names
+        for filesystem, _ in facts.shared_filesystems.values():
+            if _is_shared_filesystem(filesystem):
+                names = self._filesystem_names.setdefault(filesystem, set())
                 names.add(host.name)
-                each.machine_names = names
-            for filesystem, _ in each.shared_filesystems.values():
-                if _is_shared_filesystem(filesystem):
-                    names = self._filesystem_names.setdefault(filesystem, set())
-                    names.add(host.name)
-                    each.filesystem_names[filesystem] = names
+                facts.filesystem_names[filesystem] = names
 
 
-def probe_host(host: Any, target: ReleaseTarget) -> HostFacts | Failure:
+def probe_host(host: Any, target: HostTarget) -> HostFacts | Failure:
     """Return the facts of a host, probed on first use and after :func:`invalidate_facts`.
 
     Args:
         host: a connected host, or pyinfra's proxy of it
-        target: the release to which the facts belong
+        target: the desired state of the host: what the probe is asked about
 
     Returns:
-        The facts; or why the host could not be probed.
+        The facts, with those of every release; or why the host could not be probed.
     """
     host = unwrap_host(host)
     context = run_context(host)
@@ -255,18 +250,20 @@ def probe_host(host: Any, target: ReleaseTarget) -> HostFacts | Failure:
         facts = capture_failure(host, lambda: run_probe(host, arguments))
         if isinstance(facts, Failure):
             return facts
-        if target.key not in facts:
-            return Failure("PROBE_FAILED", f"the probe says nothing of {target.release.name}")
+        for release in target.releases:
+            if release.key not in facts.releases:
+                name = release.release.name
+                return Failure("PROBE_FAILED", f"the probe says nothing of {name}")
         cache.add(host, facts)
         if problem := capture_failure(host, lambda: _notify_listeners(cache, host, target)):
             cache.facts.pop(host)
             return problem
-    return cache.facts[host][target.key]
+    return cache.facts[host]
 
 
-def _notify_listeners(cache: ProbeCache, host: Host, target: ReleaseTarget) -> None:
+def _notify_listeners(cache: ProbeCache, host: Host, target: HostTarget) -> None:
     for listener in tuple(cache.listeners):
-        listener(host, target, cache.facts[host][target.key])
+        listener(host, target, cache.facts[host])
 
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from fleet.store.targets import load_release_target
+from fleet.store.targets import load_host_target
 from operations.host import probe
 from operations.host.wire import quote_for_any_shell
 from tests.bench import lab, measured
@@ -31,7 +31,7 @@ PARALLEL = 20 * multiprocessing.cpu_count()
 
 def command() -> str:
     """What the product sends: its probe under sudo."""
-    wanted = load_release_target(lab.RELEASE, paths.inside(paths.STORE))
+    wanted = load_host_target({"release": lab.RELEASE, "store": paths.inside(paths.STORE)})
     fact = probe.probe_command(probe.probe_arguments(wanted))
     words = str(fact.get_raw_value())
     return quote_for_any_shell(f"sudo -H -n sh -c {shlex.quote(words)}")

@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from fleet.store.targets import load_release_target
+from fleet.store.targets import load_host_target
 from operations.host import probe as host_probe
 from operations.host import scripts
 from tests.bench import lab
@@ -25,7 +25,7 @@ def main(release: str = lab.RELEASE, *names: str) -> None:
     if not names:
         names = tuple(lab.roots())
         right(list(names))
-    wanted = load_release_target(release, paths.inside(paths.STORE))
+    wanted = load_host_target({"release": release, "store": paths.inside(paths.STORE)})
     text = host_probe.probe_arguments(wanted) + scripts.script_text("probe", host_probe.LIBRARIES)
     figures = {}
     for name in names:

@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched() -> None:
     assert not twice.report["hosts"]
     before = lab.run(HOST, TOUCHED)
     inventory({LIGHT: "0", BESIDE: f"1,{CARDS}"})
-    assert f"card {CARDS} of {CARDS}: cards are counted from 0" in deploy().output
+    assert f"card {CARDS} does not exist: the {CARDS} cards" in deploy().output
     inventory({LIGHT: "0", BESIDE: f"1,{CARDS}"}, cards=None)  # the host alone knows how many
     beyond = deploy()
     assert beyond.host(HOST)["failure"]["code"] == "CARDS_MISSING"

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from operations import driver
+from operations import driver_install
 from operations.host.scripts import script_text
 from tests.kernel import host
 from tests.kernel.host import PACKAGE
@@ -56,9 +56,8 @@ def run(script: str) -> str:
 
 def install(version: str) -> subprocess.Popen[str]:
     """The tool's own steps, as they run on a host."""
-    tried, installed = (
-        script_text(f"{step}-driver", driver.SCRIPT_LIBRARIES) for step in ("try", "install")
-    )
+    libraries = driver_install.SCRIPT_LIBRARIES
+    tried, installed = (script_text(f"{step}-driver", libraries) for step in ("try", "install"))
     return step(
         f"(\n{tried}\n) || exit 1\n{installed}",
         PACKAGE,

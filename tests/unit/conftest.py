@@ -145,7 +145,7 @@ def wanted(site: Path, locked: ReleaseTarget) -> ReleaseTarget:
 def probe(*lines: str) -> HostFacts:
     """The state of a probe that printed these fields, split by a bar; and what all probes print."""
     text = ["Welcome!", "@@mlufleet-begin", *(x.replace("|", "\t") for x in (*BARE[:5], *lines))]
-    return parse([*text, "@@mlufleet-end", "bye"], now=1000.0)[""]
+    return parse([*text, "@@mlufleet-end", "bye"], now=1000.0)
 
 
 BARE = (

@@ -12,8 +12,8 @@ from fleet.release.target import ReleaseTarget
 from operations import container
 from operations.host.facts import HostFacts
 from operations.host.scripts import read_script
-from operations.stage import HostOptions
 from tests.unit.conftest import DRIVEN, probe
+from tests.unit.operations.stage_helpers import plan_commands, plan_words
 
 EARLY = (
     'error gathering device information while adding custom device "/dev/cambricon_dev0": '
@@ -39,8 +39,8 @@ def test_a_stopped_container_says_why_and_is_started(
     wanted: ReleaseTarget, error: str, why: str
 ) -> None:
     state = stopped(wanted, error)
-    assert container.decide(wanted, state, HostOptions()) == [f"start container torch{why}"]
-    (step,) = container.act(wanted, state, HostOptions())
+    assert plan_words(container, wanted, state) == [f"start container torch{why}"]
+    (step,) = plan_commands(container, wanted, state)
     assert repr(step) == "RemoteJob(container start torch)"
 
 

@@ -18,6 +18,7 @@ from operations.host.facts import HostFacts, parse
 from operations.host.scripts import script_text
 from operations.stage import HostOptions
 from tests.unit.conftest import BARE, probe
+from tests.unit.operations.stage_helpers import as_host, only, plan_words
 
 GB = 10**9
 NONE = HostOptions()
@@ -66,11 +67,11 @@ def test_what_comes_is_summed_by_the_file_system_it_comes_to(
 ) -> None:
     split = (disk.split("|") for disk in disks)
     lines = [f"disk|{path}|{int(free) * GB}|9999999|ext2/ext3.{of}" for path, free, of in split]
-    short = disk_space.check_free_space(big, seen(*lines))
+    short = disk_space.check_free_space(as_host(big), seen(*lines))
     assert bool(short) is bool(named), short
     assert short is None or short.code == "NO_SPACE"
     assert all(word in short.sentence for word in named if short), short
-    decided = preflight.decide(big, seen(*lines), NONE)
+    decided = plan_words(preflight, big, seen(*lines))
     assert decided == (short or []), "it is known before anything is done"
 
 
@@ -90,8 +91,9 @@ def test_what_is_there_already_needs_no_room(
     words = {"IMAGESHA": big.lock.files["image.tar.gz"].sha256, "IMAGE": big.lock.image.id}
     for word, value in words.items():
         lines = tuple(line.replace(word, value) for line in lines)
-    whole = sum(need.size_bytes for need in disk_space.list_needs(big, seen("disk|/|1")))
-    left = sum(need.size_bytes for need in disk_space.list_needs(big, seen("disk|/|1", *lines)))
+    whole = sum(need.size_bytes for need in disk_space.list_needs(as_host(big), seen("disk|/|1")))
+    rest = disk_space.list_needs(as_host(big), seen("disk|/|1", *lines))
+    left = sum(need.size_bytes for need in rest)
     assert round((whole - left) / GB, 2) == less
 
 
@@ -105,7 +107,7 @@ def test_what_an_image_needs_is_by_how_docker_keeps_it(
     state = seen("disk|/|1", f"root|/var/lib/docker|{driver}|[]|{status}")
     unpacked = [
         need.size_bytes
-        for need in disk_space.list_needs(big, state)
+        for need in disk_space.list_needs(as_host(big), state)
         if need.label == "unpacked image"
     ]
     assert unpacked == [times * 9 * GB]
@@ -122,7 +124,7 @@ def test_a_host_that_is_as_wanted_needs_nothing(wanted: ReleaseTarget) -> None:
         f"source|/data/share/model|{commit}|0",
         "disk|/|0",
     )
-    assert {need.label for need in disk_space.list_needs(wanted, right)} == {
+    assert {need.label for need in disk_space.list_needs(as_host(wanted), right)} == {
         "packages of the container",
         "installed packages",
     }
@@ -151,7 +153,7 @@ def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
     def look() -> HostFacts:
         env = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
-        return parse(done.stdout.splitlines(), 0)[""]
+        return parse(done.stdout.splitlines(), 0)
 
     host = look()
     # besides that of a docker which is there
@@ -166,5 +168,5 @@ def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
     assert host.partial_bytes == {"image.a.0.part": 4}
     deb = f"{state}/artifacts/docker/docker.io_20.10~deb12+1.deb"
     assert host.existing_bytes == {deb: 6, f"{weights}/模型.bin": 7}
-    (state / "stamps/weights-tiny").write_text(f"made {host.trees[str(weights)]}\n")
+    (state / "stamps/weights-tiny").write_text(f"made {only(host).trees[str(weights)]}\n")
     assert look().existing_bytes == {deb: 6}, "of what is right nothing more is asked"

@@ -13,6 +13,7 @@ from operations import driver
 from operations.host.scripts import read_script, script_text
 from operations.stage import HostOptions
 from tests.unit.conftest import BARE, probe
+from tests.unit.operations.stage_helpers import plan_words
 
 HEX = "0123456789abcdef" * 4
 UID = "6f3c1e9a-0b7d-4d0c-9f55-0d7f5c1f6a11"
@@ -75,7 +76,7 @@ def test_a_holder_is_named_by_what_starts_it_again(tmp_path: Path, groups: str, 
     ],
 )
 def test_a_busy_card_names_who_holds_it(wanted: ReleaseTarget, line: str, named: str) -> None:
-    decided = driver.decide(wanted, probe(*BARE, line), HostOptions())
+    decided = plan_words(driver, wanted, probe(*BARE, line))
     assert isinstance(decided, Failure) and decided.code == "CARD_BUSY"
     assert decided.detail == named and "DaemonSet" in decided.remedy
 
@@ -83,10 +84,10 @@ def test_a_busy_card_names_who_holds_it(wanted: ReleaseTarget, line: str, named:
 def test_what_kubelet_starts_again_is_not_evicted_and_the_rest_is(wanted: ReleaseTarget) -> None:
     evict = HostOptions(evict=True)
     unit = "holder|8|exporter||unit|mlu-exporter.service"
-    decided = driver.decide(wanted, probe(*BARE, f"holder|7|plugin{POD}", unit), evict)
+    decided = plan_words(driver, wanted, probe(*BARE, f"holder|7|plugin{POD}", unit), evict)
     assert isinstance(decided, Failure) and decided.code == "CARD_BUSY"
     assert "kubelet" in decided.detail and "exporter" not in decided.detail
-    assert isinstance(driver.decide(wanted, probe(*BARE, unit), evict), list)
+    assert isinstance(plan_words(driver, wanted, probe(*BARE, unit), evict), list)
 
 
 def evict(tmp_path: Path, *words: str, main: str = "1") -> str:

@@ -11,8 +11,8 @@ import pytest
 from fleet.release.target import ReleaseTarget
 from operations import driver
 from operations.host.scripts import read_script
-from operations.stage import HostOptions
 from tests.unit.conftest import DRIVEN, probe
+from tests.unit.operations.stage_helpers import plan_words
 
 OLD, MID, NEW = "5.4.0-42-generic", "5.15.0-9-generic", "6.5.0-1-generic"
 #: as update-grub writes it: the newest first, then all of them in a menu of their own
@@ -264,7 +264,7 @@ def test_of_two_built_versions_the_one_that_dkms_installed_counts(tmp_path: Path
 
 def test_a_guess_is_told_as_one(wanted: ReleaseTarget) -> None:
     coming = f"next|{MID}|it is the newest in /boot, and grub.cfg does not say which"
-    (todo,) = driver.decide(wanted, probe(*DRIVEN, coming), HostOptions())  # type: ignore[misc]
+    (todo,) = plan_words(driver, wanted, probe(*DRIVEN, coming))  # type: ignore[misc]
     assert todo.endswith(
         "which boots next as far as is known: it is the newest in /boot, "
         "and grub.cfg does not say which"

@@ -12,7 +12,8 @@ from operations import image, preflight
 from operations.engine_storage import EngineStorage
 from operations.host.facts import HostFacts, ProbeError
 from tests.unit.conftest import BARE, probe
-from tests.unit.operations.test_decisions import NONE, code
+from tests.unit.operations.stage_helpers import plan_words
+from tests.unit.operations.test_decisions import code
 
 SECCOMP = ["name=apparmor", "name=seccomp,profile=default"]
 
@@ -55,18 +56,18 @@ def engine(driver: str, security: list[str] | None, *status: str) -> HostFacts:
 def test_an_engine_is_refused_by_what_it_says_of_itself_before_anything_is_done(
     wanted: ReleaseTarget, state: HostFacts, expected: str, named: str
 ) -> None:
-    for decided in (preflight.decide(wanted, state, NONE), image.decide(wanted, state, NONE)):
+    for decided in (plan_words(preflight, wanted, state), plan_words(image, wanted, state)):
         assert (decided.code if isinstance(decided, Failure) else "") == expected
         assert named in (decided.sentence if isinstance(decided, Failure) else "")
     # of an engine that holds the image already nothing is asked
     loaded = probe(*BARE, f"image|{wanted.lock.image.id}")
-    assert preflight.decide(wanted, loaded, NONE) == []
+    assert plan_words(preflight, wanted, loaded) == []
 
 
 def test_podman_is_no_docker(wanted: ReleaseTarget) -> None:
     lines = [line for line in BARE if not line.startswith(("engine", "tool|dockerd"))]
-    assert code(preflight.decide(wanted, probe(*lines, "podman"), NONE)) == "PODMAN"
-    assert preflight.decide(wanted, probe(*lines), NONE) == []
+    assert code(plan_words(preflight, wanted, probe(*lines, "podman"))) == "PODMAN"
+    assert plan_words(preflight, wanted, probe(*lines)) == []
 
 
 @pytest.mark.parametrize(
@@ -110,21 +111,20 @@ def test_what_is_not_dockers_is_no_reason_to_guess(status: str) -> None:
 def test_a_folder_that_is_changed_is_this_hosts_alone_and_can_be_written(
     wanted: ReleaseTarget, share: str, expected: str
 ) -> None:
-    decided = preflight.decide(wanted, probe(*BARE, "machine|mine host boot", share), NONE)
+    decided = plan_words(preflight, wanted, probe(*BARE, "machine|mine host boot", share))
     assert (decided.code if isinstance(decided, Failure) else "") == expected
     if expected:
         assert isinstance(decided, Failure) and share.split("|")[1] in decided.sentence
 
 
 def test_two_hosts_of_the_inventory_that_have_one_folder_are_both_refused(
-    wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
+    wanted: ReleaseTarget,
 ) -> None:
-    names = {"nfs4 nas:/vol/model": ["mlu1", "mlu2"], "nfs4 nas:/models/tiny": ["mlu1", "mlu2"]}
-    monkeypatch.setattr(
-        preflight, "hosts_sharing_filesystem", lambda place: names.get(place, ["mlu1"])
-    )
-    weights = "share|/data/models/tiny|nfs4 nas:/models/tiny|"
-    assert preflight.decide(wanted, probe(*BARE, weights), NONE) == [], "they are only read"
-    both = "share|/data/share/model|nfs4 nas:/vol/model|"
-    decided = preflight.decide(wanted, probe(*BARE, both), NONE)
+    names = {"mlu1", "mlu2"}
+    weights = probe(*BARE, "share|/data/models/tiny|nfs4 nas:/models/tiny|")
+    weights.filesystem_names["nfs4 nas:/models/tiny"] = names
+    assert plan_words(preflight, wanted, weights) == [], "they are only read"
+    both = probe(*BARE, "share|/data/share/model|nfs4 nas:/vol/model|")
+    both.filesystem_names["nfs4 nas:/vol/model"] = names
+    decided = plan_words(preflight, wanted, both)
     assert code(decided) == "SHARED_FOLDER" and "mlu1, mlu2" in decided.sentence  # type: ignore[union-attr]

@@ -16,6 +16,7 @@ from fleet.errors import FAILURE_TABLE, Failure, render_reference
 from operations.host import probe as host_probe
 from operations.host.facts import HostFacts, parse
 from operations.host.scripts import script_text
+from tests.unit.operations.stage_helpers import only
 
 CONFIG = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
@@ -118,7 +119,7 @@ class Docker:
         text = text.replace(f"command -v {without}", "false")
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": "/nowhere"}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
-        return parse(done.stdout.splitlines(), 0)[""]
+        return parse(done.stdout.splitlines(), 0)
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_an_image_is_known_by_the_id_of_its_configuration(docker: Docker) -> Non
     assert docker.load()[0] == 0 and not docker.archive.exists()
     assert (docker.state / "images" / CONFIG[7:]).read_text() == ""
     seen = docker.probe()
-    assert (seen.image, seen.tagged) == (CONFIG, CONFIG)
+    assert (only(seen).image, only(seen).tagged) == (CONFIG, CONFIG)
 
 
 @pytest.mark.parametrize("index", [False, True], ids=["manifest", "index"])
@@ -141,22 +142,23 @@ def test_with_containerds_store_its_manifest_says_which_image_it_is(
 ) -> None:
     identity = docker.containerd(index=index, of=of)
     docker.give("loads", f"{REFERENCE} {identity}\n")
-    assert docker.probe().image == ""
+    assert only(docker.probe()).image == ""
     assert docker.load()[0] == 0 and not docker.archive.exists()
     docker.give("container", f"container\tc1\t{identity}\ttrue\t0\t-\nfacts\n")
     seen = docker.probe()
-    assert (seen.image, seen.tagged) == (CONFIG, CONFIG)
-    assert seen.container and (seen.container.id, seen.container.image) == ("c1", CONFIG)
-    assert seen.container.running and seen.container.spec_digest == ""
+    assert (only(seen).image, only(seen).tagged) == (CONFIG, CONFIG)
+    container = only(seen).container
+    assert container and (container.id, container.image) == ("c1", CONFIG)
+    assert container.running and container.spec_digest == ""
     # every script gives docker its own name for it
     docker.give("calls", "")
     assert docker.run("tag-image", CONFIG, REFERENCE)[0] == 0
     assert (docker.root / "calls").read_text() == f"tag {identity} {REFERENCE}\n"
     # once its store is docker's own again, it is loaded again
     docker.give("images", "")
-    assert docker.probe().image == ""
+    assert only(docker.probe()).image == ""
     docker.give("images", f"{REFERENCE} {CONFIG}\n")
-    assert docker.probe().image == CONFIG
+    assert only(docker.probe()).image == CONFIG
 
 
 @pytest.mark.parametrize("name", ["podman", "Docker"])

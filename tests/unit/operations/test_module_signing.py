@@ -20,6 +20,7 @@ from operations.host.probe import probe_arguments
 from operations.host.scripts import SCRIPTS_DIR
 from operations.stage import HostOptions
 from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.operations.stage_helpers import as_host, plan_words
 
 PLAIN = serialization.NoEncryption()
 KERNEL, VERSION = "4.15.0-20-generic", "5.10.10"
@@ -122,12 +123,16 @@ def test_a_host_that_enforces_signatures_has_to_know_the_key(
     wanted: ReleaseTarget, given: HostOptions
 ) -> None:
     enforced = "secureboot|Secure Boot, lockdown"
-    told = preflight.decide(wanted, probe(*BARE, enforced, "signer|/var/lib/dkms/mok.pub"), given)
+    told = plan_words(
+        preflight, wanted, probe(*BARE, enforced, "signer|/var/lib/dkms/mok.pub"), given
+    )
     assert isinstance(told, Failure) and told.code == "KEY_NOT_ENROLLED"
     assert given.signing and given.signing.key_id in told.sentence
     assert given.signing_certificate in told.sentence
-    assert preflight.decide(wanted, probe(*BARE, enforced, "trusted"), given) == []
-    assert preflight.decide(wanted, probe(*BARE), given) == [], "it takes unsigned ones as well"
+    assert plan_words(preflight, wanted, probe(*BARE, enforced, "trusted"), given) == []
+    assert plan_words(preflight, wanted, probe(*BARE), given) == [], (
+        "it takes unsigned ones as well"
+    )
 
 
 def test_what_was_built_without_the_key_is_built_again(
@@ -135,10 +140,10 @@ def test_what_was_built_without_the_key_is_built_again(
 ) -> None:
     built = f"module-for|{KERNEL}|{VERSION}"
     unsigned, signed = probe(*DRIVEN, f"{built}|"), probe(*DRIVEN, f"{built}|signed")
-    todo = driver.decide(wanted, unsigned, given)
+    todo = plan_words(driver, wanted, unsigned, given)
     assert todo == [f"sign driver {VERSION} for kernel {KERNEL}"]
-    assert driver.decide(wanted, signed, given) == []
-    assert driver.decide(wanted, unsigned, HostOptions()) == []
+    assert plan_words(driver, wanted, signed, given) == []
+    assert plan_words(driver, wanted, unsigned) == []
 
 
 def test_a_kernel_that_boots_next_has_a_signed_module_as_well(
@@ -146,9 +151,9 @@ def test_a_kernel_that_boots_next_has_a_signed_module_as_well(
 ) -> None:
     newer = "4.15.0-200-generic"
     lines = (*DRIVEN, f"next|{newer}", f"module-for|{KERNEL}|{VERSION}|signed")
-    todo = driver.decide(wanted, probe(*lines, f"module-for|{newer}|{VERSION}|"), given)
+    todo = plan_words(driver, wanted, probe(*lines, f"module-for|{newer}|{VERSION}|"), given)
     assert todo == [f"sign driver {VERSION} for kernel {newer}"]
-    todo = driver.decide(wanted, probe(*lines), given)
+    todo = plan_words(driver, wanted, probe(*lines), given)
     assert todo == [f"build driver {VERSION} for kernel {newer}, which boots next"]
 
 
@@ -157,7 +162,7 @@ def signed(folder: Path, wanted: ReleaseTarget, given: HostOptions) -> bool:
     text = (SCRIPTS_DIR / "kernels.sh").read_text()
     function = text[text.index("\nsigned() {") : text.index("\nmodules() {")]
     assert given.signing
-    asked = probe_arguments(wanted, key=given.signing)
+    asked = probe_arguments(as_host(wanted), key=given.signing)
     done = subprocess.run(["sh", "-c", f"{asked}{function}\nsigned {folder}"], capture_output=True)
     assert done.stderr == b""
     return done.returncode == 0

@@ -17,6 +17,7 @@ from operations.host.facts import Package
 from operations.host.scripts import SCRIPTS_DIR, read_script
 from operations.stage import HostOptions
 from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.operations.stage_helpers import plan_commands, plan_words
 from tests.unit.packaged import rpm
 
 NONE = HostOptions()
@@ -55,7 +56,7 @@ def held_host(version: str, *more: str) -> list[str]:
 
 def test_a_held_driver_that_is_right_is_right(wanted: ReleaseTarget) -> None:
     state = probe(*held_host("5.10.10"))
-    assert driver.decide(wanted, state, NONE) == preflight.decide(wanted, state, NONE) == []
+    assert plan_words(driver, wanted, state) == plan_words(preflight, wanted, state) == []
 
 
 def test_an_update_of_a_held_driver_is_refused_before_anything(wanted: ReleaseTarget) -> None:
@@ -66,7 +67,7 @@ def test_an_update_of_a_held_driver_is_refused_before_anything(wanted: ReleaseTa
         )
     )
     for stage in (preflight, driver):
-        code, said = refusal(stage.decide(wanted, state, NONE))
+        code, said = refusal(plan_words(stage, wanted, state))
         assert code == "PACKAGE_HELD" and "apt-mark hold" in said and "5.10.22" in said
 
 
@@ -147,15 +148,15 @@ def on_centos(*more: str) -> list[str]:
 def test_a_version_lock_stops_an_update_and_nothing_else(wanted: ReleaseTarget) -> None:
     lock = "held|mlu-centos7|/etc/yum/pluginconf.d/versionlock.list"
     right = probe(*on_centos("package|mlu-centos7|5.10.10|installed", lock))
-    assert driver.decide(wanted, right, NONE) == []
+    assert plan_words(driver, wanted, right) == []
     old = probe(*on_centos("package|mlu-centos7|5.10.6|installed", lock))
-    code, said = refusal(driver.decide(wanted, old, NONE))
+    code, said = refusal(plan_words(driver, wanted, old))
     assert code == "PACKAGE_HELD" and "versionlock.list" in said
 
 
 def test_two_versions_of_one_rpm_are_seen_and_named(wanted: ReleaseTarget) -> None:
     twice = [f"package|mlu-centos7|{v}|installed" for v in ("5.10.10", "5.10.22")]
-    (todo,) = driver.decide(wanted, probe(*on_centos(*twice)), NONE)  # type: ignore[misc]
+    (todo,) = plan_words(driver, wanted, probe(*on_centos(*twice)))  # type: ignore[misc]
     assert todo == "install driver 5.10.10 (5.10.10 and 5.10.22 at once are installed)"
 
 
@@ -191,20 +192,20 @@ def test_files_of_the_release_need_no_repository(wanted: ReleaseTarget) -> None:
 def test_an_engine_that_tells_no_number_is_not_replaced(wanted: ReleaseTarget) -> None:
     lines = [line for line in DRIVEN if not line.startswith("engine")]
     for said in ("dev", "library-import", "master-dockerproject"):
-        assert engine.decide(wanted, probe(*lines, f"engine|{said}|enabled"), NONE) == []
+        assert plan_words(engine, wanted, probe(*lines, f"engine|{said}|enabled")) == []
 
 
 def test_snaps_docker_is_named(wanted: ReleaseTarget) -> None:
     state = probe(*DRIVEN, "snap")
     for stage in (preflight, engine):
-        code, said = refusal(stage.decide(wanted, state, NONE))
+        code, said = refusal(plan_words(stage, wanted, state))
         assert code == "SNAP" and "/snap/docker" in said
 
 
 def test_a_held_docker_that_is_too_old_is_named(wanted: ReleaseTarget) -> None:
     lines = [line for line in BARE if not line.startswith("engine")]
     state = probe(*lines, "engine|18.09.7|enabled", "package|docker.io|18.09.7|hold ok installed")
-    code, said = refusal(engine.decide(wanted, state, NONE))
+    code, said = refusal(plan_words(engine, wanted, state))
     assert code == "PACKAGE_HELD" and "docker.io 18.09.7" in said
 
 
@@ -251,7 +252,7 @@ def test_what_builds_a_driver_is_there_or_can_be_brought(
     wanted = with_folder(site, *there)
     lines = [line for line in BARE if not line.startswith("os")]
     state = probe(*lines, "os|centos|7|CentOS", *(f"lacks|{tool}" for tool in lacks), *more)
-    decided = preflight.decide(wanted, state, NONE)
+    decided = plan_words(preflight, wanted, state)
     assert (decided.code if isinstance(decided, Failure) else "") == code
     steps = repr(
         list(kernel_headers.install_headers(wanted, state, state.kernel, headers_present=True))
@@ -261,14 +262,14 @@ def test_what_builds_a_driver_is_there_or_can_be_brought(
 
 def test_dkms_of_dpkg_stands_for_what_it_depends_on(wanted: ReleaseTarget) -> None:
     bare = probe(*BARE, "lacks|gcc", "lacks|make", "package|dkms|2.8|hold ok installed")
-    assert preflight.decide(wanted, bare, NONE) == []
+    assert plan_words(preflight, wanted, bare) == []
     bare = probe(*BARE, "lacks|dkms", "lacks|gcc", "lacks|make")
-    assert refusal(preflight.decide(wanted, bare, NONE))[1].endswith(": dkms, gcc, make")
+    assert refusal(plan_words(preflight, wanted, bare))[1].endswith(": dkms, gcc, make")
 
 
 def test_a_driver_that_is_right_needs_no_tools(wanted: ReleaseTarget) -> None:
     state = probe(*DRIVEN, "lacks|dkms", "lacks|gcc", "lacks|make")
-    assert preflight.decide(wanted, state, NONE) == []
+    assert plan_words(preflight, wanted, state) == []
 
 
 def test_side_files_of_a_folder_are_not_given_to_the_package_tool(site: Path) -> None:
@@ -283,7 +284,7 @@ def test_side_files_of_a_folder_are_not_given_to_the_package_tool(site: Path) ->
         "headers/x.src.rpm",
     ):
         wanted.lock.files[file] = wanted.lock.files["docker/docker.io.deb"]
-    (_, install) = engine.act(wanted, probe(*NO_DOCKER, BARE[0]), NONE)
+    (_, install) = plan_commands(engine, wanted, probe(*NO_DOCKER, BARE[0]))
     carried = "/var/lib/mlufleet/artifacts/docker/docker.io.deb"
     assert repr(install).endswith(f"(engine install {carried})")
     lines = [line for line in BARE if not line.startswith(("os", "headers"))]

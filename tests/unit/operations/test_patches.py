@@ -8,10 +8,10 @@ import pytest
 from fleet.release import host_paths
 from fleet.release.model import Patch
 from fleet.release.target import ReleaseTarget
-from operations import container, packages
-from operations.patches import apply_patch, decide, group_by_file
-from operations.stage import HostOptions
+from operations import container, packages, patches
+from operations.patches import apply_patch, group_by_file
 from tests.unit.conftest import BARE, probe
+from tests.unit.operations.stage_helpers import only, plan_words
 
 SHA = "0" * 64
 
@@ -64,12 +64,12 @@ def test_without_a_sum_the_file_must_stay_what_the_patch_made_of_it(wanted: Rele
     patch = Patch(file="/home/share/model_mlu/a.py", find="old", replace="new")
     (change,) = group_by_file(with_patches(wanted, patch))
     path = "/data/share/model_mlu/a.py"
-    assert not change.is_applied(probe(*BARE, f"file|{path}|{SHA}"))
+    assert not change.is_applied(only(probe(*BARE, f"file|{path}|{SHA}")))
     stamped = (*BARE, f"stamp|{change.stamp_name}|{SHA}")
-    assert change.is_applied(probe(*stamped, f"file|{path}|{SHA}"))
-    assert not change.is_applied(probe(*stamped, f"file|{path}|{'1' * 64}"))
+    assert change.is_applied(only(probe(*stamped, f"file|{path}|{SHA}")))
+    assert not change.is_applied(only(probe(*stamped, f"file|{path}|{'1' * 64}")))
     (other,) = group_by_file(with_patches(wanted, patch.model_copy(update={"replace": "newer"})))
-    assert not other.is_applied(probe(*stamped, f"file|{path}|{SHA}"))
+    assert not other.is_applied(only(probe(*stamped, f"file|{path}|{SHA}")))
 
 
 def test_what_no_mount_has_is_the_containers_own_and_comes_with_its_packages(
@@ -79,12 +79,10 @@ def test_what_no_mount_has_is_the_containers_own_and_comes_with_its_packages(
     patched_too = with_patches(wanted, patch)
     (change,) = group_by_file(patched_too)
     assert change.container_name == "torch" and change.path == patch.file
-    assert decide(patched_too, probe(*BARE), HostOptions()) == []
-    assert packages.decide(patched_too, probe(*BARE), HostOptions())[-1] == (
-        "patch a.py in the container"
-    )
+    assert plan_words(patches, patched_too, probe(*BARE)) == []
+    assert plan_words(packages, patched_too, probe(*BARE))[-1] == ("patch a.py in the container")
     done = probe(*BARE, f"file|torch:{patch.file}|{change.expected_sha256}")
-    assert "patch a.py in the container" not in packages.decide(patched_too, done, HostOptions())
+    assert "patch a.py in the container" not in plan_words(packages, patched_too, done)
     # its original is in the image only
     assert container.spec_digest(patched_too, done) != container.spec_digest(wanted, done)
 
@@ -107,7 +105,7 @@ def test_the_images_own_file_that_was_edited_needs_a_new_container(wanted: Relea
         (f"{'1' * 64} id1", [f"recreate container torch: {patch.file} was edited"]),
     ):
         seen = probe(*there, f"stamp|{change.stamp_name}|{stamp}")
-        assert container.decide(own, seen, HostOptions()) == todo
+        assert plan_words(container, own, seen) == todo
 
 
 def test_weights_come_again_when_a_patch_of_their_code_changes(wanted: ReleaseTarget) -> None:

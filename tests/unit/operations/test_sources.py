@@ -13,6 +13,7 @@ from fleet.errors import Failure
 from operations.host import probe
 from operations.host.facts import SourceFacts, parse
 from operations.host.scripts import script_text
+from tests.unit.operations.stage_helpers import only
 
 #: what a host's people have git do, in their own or the whole host's file
 SETTINGS = {
@@ -421,7 +422,7 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
         )
         env = {"PATH": os.environ["PATH"], "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
-        return parse(done.stdout.splitlines(), 0)[""].sources[str(host.path)]
+        return only(parse(done.stdout.splitlines(), 0)).sources[str(host.path)]
 
     assert probed() == SourceFacts(host.first, 0)
     (host.path / "a.new").write_text("mine\n")

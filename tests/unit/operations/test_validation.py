@@ -19,6 +19,7 @@ from operations import validation as stage
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from tests.unit.conftest import DRIVEN, probe
+from tests.unit.operations.stage_helpers import plan_words
 
 THERE = (*DRIVEN, "tool|cnvs")
 X8 = [f"card|0000:39:0{n}.0|0x0370|01|0054" for n in range(2)]
@@ -113,15 +114,15 @@ def test_the_table_declares_each_test() -> None:
 
 def test_what_is_asked_for_and_can_run_is_due_until_it_has_passed(wanted: ReleaseTarget) -> None:
     asked = HostOptions(validation=3)
-    assert stage.decide(wanted, probe(*THERE), HostOptions()) == []
-    assert stage.decide(wanted, probe(*DRIVEN), asked) == []
-    (due,) = stage.decide(wanted, probe(*THERE), asked)
+    assert plan_words(stage, wanted, probe(*THERE)) == []
+    assert plan_words(stage, wanted, probe(*DRIVEN), asked) == []
+    (due,) = plan_words(stage, wanted, probe(*THERE), asked)
     assert "software, pcie, memory_bandwidth (about 4 minutes)" in due
     done = probe(*THERE, f"stamp|validation|{stage.input_digest(probe(*THERE), asked)}")
-    assert stage.decide(wanted, done, asked) == []
-    assert stage.decide(wanted, done, HostOptions(validation=3, validation_again=True))
+    assert plan_words(stage, wanted, done, asked) == []
+    assert plan_words(stage, wanted, done, HostOptions(validation=3, validation_again=True))
     # what has passed at one level says nothing of the next
-    assert stage.decide(wanted, done, HostOptions(validation=4, validation_destructive=True))
+    assert plan_words(stage, wanted, done, HostOptions(validation=4, validation_destructive=True))
 
 
 def test_another_board_threshold_or_driver_is_another_proof(tmp_path: Path) -> None:

@@ -20,12 +20,13 @@ from fleet.release.conflicts import find_conflicts
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import measure, targets
 from fleet.store.targets import load_host_target
-from operations import container, disk_space, driver, preflight, smoke_test, stages
+from operations import card_users, container, disk_space, preflight, smoke_test, stages
 from operations.host.facts import HostFacts, parse
 from operations.host.probe import probe_arguments
 from operations.stage import HostOptions
 from tests.unit import packaged
 from tests.unit.conftest import BARE, NUMPY
+from tests.unit.operations.stage_helpers import as_spec, plan_commands, plan_words
 
 CARDS = tuple(f"card|0000:0{n}:00.0|0x0370|01|" for n in range(4))
 
@@ -67,9 +68,9 @@ def load_one(site: Path, name: str) -> ReleaseTarget:
     return targets.load_release_target(f"{site}/{name}.yml", f"{site}/store")
 
 
-def both(site: Path, small: str = "0-1", other: str = "2,3") -> ReleaseTarget:
+def both(site: Path, small: str = "0-1", other: str = "2,3") -> HostTarget:
     said = {f"{site}/small.yml": small, f"{site}/other.yml": other}
-    return load_host_target({"releases": said, "store": f"{site}/store"}).primary
+    return load_host_target({"releases": said, "store": f"{site}/store"})
 
 
 def seen(*lines: str, **sections: tuple[str, ...]) -> HostFacts:
@@ -78,21 +79,19 @@ def seen(*lines: str, **sections: tuple[str, ...]) -> HostFacts:
     for slot, said in sections.items():
         text += [f"release|{slot}", *said, "host"]
     printed = ["@@mlufleet-begin", *(line.replace("|", "\t") for line in text), "@@mlufleet-end"]
-    return parse(printed, now=1000.0)["second"]
+    return parse(printed, now=1000.0)
 
 
 def test_parts_are_in_one_order_whichever_is_asked(pair: Path) -> None:
     first = both(pair)
-    (other,) = first.other_releases
-    assert [part.key for part in first.releases] == ["second", "torch"]
-    assert (first.cards, other.cards) == ((2, 3), (0, 1))
-    assert [[one.key for one in part.other_releases] for part in first.releases] == [
-        ["torch"],
-        ["second"],
+    assert [(part.key, part.cards) for part in first.releases] == [
+        ("second", (2, 3)),
+        ("torch", (0, 1)),
     ]
-    assert first.host_identity != both(pair, small="0").host_identity != first.identity
+    identities = {first.identity, both(pair, small="0").identity, first.primary.identity}
+    assert len(identities) == 3
     alone = load_host_target({"release": f"{pair}/small.yml", "store": f"{pair}/store"})
-    assert [target.key for target in alone.releases] == [""]
+    assert alone.primary.key == ""
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ def test_a_command_line_says_them_in_one_word_each() -> None:
             {"small.yml": "0-1", "other.yml": "1-2"},
             "card 1 is assigned to both small.yml and other.yml",
         ),
-        ({"small.yml": "0-7"}, "card 7 of 4: cards are counted from 0"),
+        ({"small.yml": "0-7"}, "card 7 does not exist: the 4 cards"),
     ],
 )
 def test_wrong_cards_are_told_with_file_and_line(pair: Path, releases: Any, problem: str) -> None:
@@ -225,14 +224,14 @@ def test_cards_that_are_not_there_are_refused_before_anything_is_touched(pair: P
         second=(),
         torch=(),
     )
-    found = preflight.decide(both(pair, other="2,7"), state, HostOptions(cards=4))
+    found = plan_words(preflight, both(pair, other="2,7"), state, HostOptions(cards=4))
     assert isinstance(found, Failure) and found.code == "CARDS_MISSING"
     assert "other has card 7, and the bus shows 4: 0 to 3" in found.sentence
 
 
 def test_room_is_wanted_for_both_and_once_for_what_they_share(pair: Path) -> None:
     parts = both(pair)
-    size = {name: file.size for name, file in parts.lock.files.items()}
+    size = {name: file.size for name, file in parts.primary.lock.files.items()}
     image, wheel = size["image.tar.gz"], size[f"wheels/{NUMPY}"]
     weights = 2 * size["weights/model.bin"]
     arriving = image + weights + size["model.bundle"] + 2 * wheel + size["driver.deb"]
@@ -260,16 +259,16 @@ def test_a_probe_is_asked_about_each_and_its_answers_are_told_apart(pair: Path) 
     state = seen(
         "retired|old", second=("image|sha256:a", "stamp|smoke|x"), torch=("image|sha256:b",)
     )
-    assert state.image == "sha256:a" and state.beside["torch"].image == "sha256:b"
-    assert state.stamps == {"smoke": "x"} and not state.beside["torch"].stamps
-    assert state.orphaned_containers == state.beside["torch"].orphaned_containers == ["old"]
-    assert len(state.cards) == len(state.beside["torch"].cards) == 4
+    second, torch = state.releases["second"], state.releases["torch"]
+    assert (second.image, torch.image) == ("sha256:a", "sha256:b")
+    assert second.stamps == {"smoke": "x"} and not torch.stamps
+    assert state.orphaned_containers == ["old"] and len(state.cards) == 4
 
 
 def test_what_is_to_do_names_the_release_and_the_driver_once(pair: Path) -> None:
     tools = [f"tool|{tool}" for tool in (*preflight.REQUIRED_TOOLS, "docker", "dockerd")]
     state = seen("headers|x", "uid|0", *tools, second=(), torch=())
-    found = stages.find_drift(both(pair), state, HostOptions())
+    found = stages.find_drift(as_spec(both(pair)), state)
     assert [label for label in found if "of" not in label] == ["driver", "engine"]
     assert {"image of other", "image of small", "smoke of other", "smoke of small"} < set(found)
 
@@ -279,41 +278,37 @@ def test_the_container_of_the_other_release_is_no_stranger_on_a_card(pair: Path)
     box = "container|{}|sha256:x|true|7|spec"
     holders = [f"holder|{pid}|python|{who}" for pid, who in enumerate((a, b, c, ""), 10)]
     state = seen(*holders, second=(box.format(a),), torch=(box.format(b),))
-    assert [holder.pid for holder in driver.other_card_users(state)] == [12, 13]
+    assert [holder.pid for holder in card_users.list_others(state)] == [12, 13]
 
 
 def test_a_container_that_no_release_has_any_more_goes(pair: Path) -> None:
     state = seen("retired|old", "engine|20.10.24|enabled", second=(), torch=())
-    todo = container.decide(both(pair), state, HostOptions())
+    todo = plan_words(container, both(pair), state)
     assert todo[:1] == ["remove container old: no release of this host has it any more"]  # type: ignore[index]
 
 
 def test_what_the_host_is_is_remembered_when_all_have_answered(pair: Path) -> None:
     parts = both(pair)
-    (torch,) = parts.other_releases
+    _, torch = parts.releases
     cards = [f"tool|{tool}" for tool in preflight.REQUIRED_TOOLS]
 
     def titles(state: HostFacts) -> list[str]:
-        return [getattr(step, "title", "") for step in smoke_test.act(parts, state, HostOptions())]
+        return [getattr(step, "title", "") for step in plan_commands(smoke_test, parts, state)]
 
     state = seen(*cards, second=(), torch=())
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(smoke_test, "reprobe", lambda wanted: state)
-        assert "remembering what this host is" not in titles(state)
-        state.beside["torch"].stamps["smoke"] = smoke_test.input_digest(
-            torch, state.beside["torch"]
-        )
-        assert "remembering what this host is" in titles(state)
+    assert "remembering what this host is" not in titles(state)
+    state.releases["torch"].stamps["smoke"] = smoke_test.input_digest(torch, state)
+    assert "remembering what this host is" in titles(state)
 
 
 def test_what_was_remembered_comes_back_as_the_data_of_a_host(pair: Path, tmp_path: Path) -> None:
     parts = both(pair)
-    text = snapshot.write_snapshot(HostTarget(parts.releases, parts.store)).read_text()
+    text = snapshot.write_snapshot(parts).read_text()
     assert [one["cards"] for one in json.loads(text)["releases"]] == [[2, 3], [0, 1]]
     back = snapshot.restore_snapshot(text, tmp_path / "back", "host")
     assert back["release"] is None
     again = load_host_target({**back, "store": str(parts.store)})
-    assert again.identity == parts.host_identity
+    assert again.identity == parts.identity
 
 
 def test_wheels_of_one_are_out_of_reach_for_the_other(pair: Path) -> None:

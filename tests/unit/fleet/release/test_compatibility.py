@@ -19,6 +19,7 @@ from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from tests.unit import packaged
 from tests.unit.conftest import REFERENCE
+from tests.unit.operations.stage_helpers import plan_words
 
 
 def image_of(wanted: ReleaseTarget, reference: str, **labels: str) -> ReleaseTarget:
@@ -99,9 +100,9 @@ def test_half_a_board_is_named_where_cards_are_missing(
     wanted: ReleaseTarget, bare: HostFacts
 ) -> None:
     one = replace(bare, cards=bare.cards[:1])
-    seen = preflight.decide(wanted, one, HostOptions(cards=2))
+    seen = plan_words(preflight, wanted, one, HostOptions(cards=2))
     assert isinstance(seen, Failure) and seen.detail.endswith("a part of a board: MLU370-X8")
-    whole = preflight.decide(wanted, bare, HostOptions(cards=4))
+    whole = plan_words(preflight, wanted, bare, HostOptions(cards=4))
     assert isinstance(whole, Failure) and "a part" not in whole.detail
 
 

@@ -24,6 +24,7 @@ from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from tests.unit import packaged
 from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.operations.stage_helpers import as_host, plan_commands, plan_words
 
 NONE = HostOptions()
 #: what the files of the vendor's were seen to be called
@@ -119,18 +120,18 @@ def test_what_a_release_names_wins_and_the_exact_version_before_the_major_one(si
     ):
         found = driver_packages.find_package(wanted.release, *said, "x86_64")
         assert found and found.package == package
-        assert preflight.decide(wanted, host(*said), NONE) == []
+        assert plan_words(preflight, wanted, host(*said)) == []
 
 
 def test_a_lock_pins_the_drivers_that_are_in_the_store_and_demands_no_others(tabled: Path) -> None:
     wanted = locked(tabled)
     drivers = {name for name in wanted.lock.files if name.startswith("cambricon")}
     assert drivers == {UBUNTU, FILES["centos", "7"]}
-    assert preflight.decide(wanted, host("centos", "7"), NONE) == []
+    assert plan_words(preflight, wanted, host("centos", "7")) == []
     # one that comes later is not the host's until it is locked: nobody has measured it
     delivered(tabled.parent / "store" / FILES["kylin", "V10"])
-    assert refusal(preflight.decide(wanted, host("kylin", "V10"), NONE))[0] == "OS_UNSUPPORTED"
-    assert preflight.decide(locked(tabled), host("kylin", "V10"), NONE) == []
+    assert refusal(plan_words(preflight, wanted, host("kylin", "V10")))[0] == "OS_UNSUPPORTED"
+    assert plan_words(preflight, locked(tabled), host("kylin", "V10")) == []
 
 
 def test_a_store_without_any_driver_is_refused(tabled: Path) -> None:
@@ -151,26 +152,26 @@ def test_a_file_that_the_release_names_is_demanded_as_ever(site: Path) -> None:
 def test_a_host_without_a_driver_is_refused_with_what_it_would_need(tabled: Path) -> None:
     wanted = locked(tabled)
     for stage in (preflight, driver):
-        code, said = refusal(stage.decide(wanted, host("ubuntu", "20.04"), NONE))
+        code, said = refusal(plan_words(stage, wanted, host("ubuntu", "20.04")))
         assert code == "OS_UNSUPPORTED" and FILES["ubuntu", "20.04"] in said
-        code, said = refusal(stage.decide(wanted, host("anolis", "8.8"), NONE))
+        code, said = refusal(plan_words(stage, wanted, host("anolis", "8.8")))
         assert code == "OS_UNSUPPORTED" and "anolis8.8 (its title); it has centos7, ubuntu" in said
 
 
 def test_another_architecture_has_a_file_of_its_own_or_is_refused(tabled: Path) -> None:
     wanted = locked(tabled)
     arm = [line.replace("x86_64", "aarch64") for line in BARE]
-    code, said = refusal(preflight.decide(wanted, probe(*arm), NONE))
+    code, said = refusal(plan_words(preflight, wanted, probe(*arm)))
     assert code == "OS_UNSUPPORTED" and UBUNTU.replace("amd64", "arm64") in said
     risc = [line.replace("x86_64", "riscv64") for line in BARE]
-    code, said = refusal(preflight.decide(wanted, probe(*risc), NONE))
+    code, said = refusal(plan_words(preflight, wanted, probe(*risc)))
     assert code == "OS_UNSUPPORTED" and "on riscv64, not on x86_64, aarch64" in said
 
 
 def test_a_host_is_asked_only_for_packages_that_are_in_the_lock(tabled: Path) -> None:
     (asked,) = [
         line
-        for line in host_probe.probe_arguments(locked(tabled)).splitlines()
+        for line in host_probe.probe_arguments(as_host(locked(tabled))).splitlines()
         if line.startswith("PACKAGES=")
     ]
     names = sorted(asked.partition("=")[2].strip("'").split())
@@ -213,7 +214,7 @@ def test_docker_comes_as_the_table_says(wanted: ReleaseTarget) -> None:
     ):
         lines = [line for line in BARE if not line.startswith("engine")]
         state = probe(*lines, f"os|{'|'.join(said)}|its title", "engine|18.09|enabled")
-        (install,) = engine.act(wanted, state, NONE)
+        (install,) = plan_commands(engine, wanted, state)
         assert words in repr(install)
 
 
@@ -234,7 +235,7 @@ def test_a_kernel_that_is_too_new_for_the_drivers_sources_is_refused(
     new = wanted.release.driver.model_copy(update={"version": version})
     wanted = replace(wanted, release=wanted.release.model_copy(update={"driver": new}))
     state = probe(*BARE, f"kernel|{kernel}|x86_64")
-    code, said = refusal(preflight.decide(wanted, state, NONE))
+    code, said = refusal(plan_words(preflight, wanted, state))
     assert code == ("KERNEL_TOO_NEW" if refused else "")
     assert not refused or f"{kernel}; driver {version} is for kernels up to 5.17 (driver" in said
 
@@ -243,9 +244,9 @@ def test_a_driver_that_runs_on_a_new_kernel_is_left_alone_unless_the_next_boot_h
     wanted: ReleaseTarget,
 ) -> None:
     new = (*DRIVEN, "kernel|6.1.0|x86_64", "module-for|6.1.0|5.10.10")
-    assert preflight.decide(wanted, probe(*new), NONE) == []
-    assert driver.decide(wanted, probe(*new), NONE) == []
-    code, said = refusal(driver.decide(wanted, probe(*new, "next|6.8.0"), NONE))
+    assert plan_words(preflight, wanted, probe(*new)) == []
+    assert plan_words(driver, wanted, probe(*new)) == []
+    code, said = refusal(plan_words(driver, wanted, probe(*new, "next|6.8.0")))
     assert code == "KERNEL_TOO_NEW" and "6.8.0;" in said and "boots next" in said
 
 
@@ -255,8 +256,8 @@ def test_a_release_may_say_that_its_driver_is_built_for_newer_kernels(site: Path
     path.write_text(path.read_text().replace("5.10.10\n", '5.10.10\n  newest_kernel: "6.1"\n'))
     wanted = locked(path)
     assert wanted.release.digest != digest
-    assert preflight.decide(wanted, probe(*BARE, "kernel|6.1.99|x86_64"), NONE) == []
-    code, said = refusal(preflight.decide(wanted, probe(*BARE, "kernel|6.2.0|x86_64"), NONE))
+    assert plan_words(preflight, wanted, probe(*BARE, "kernel|6.1.99|x86_64")) == []
+    code, said = refusal(plan_words(preflight, wanted, probe(*BARE, "kernel|6.2.0|x86_64")))
     assert code == "KERNEL_TOO_NEW" and "up to 6.1 (the release)" in said
 
 

@@ -169,7 +169,7 @@ def test_every_way_into_a_run_makes_text_of_it(monkeypatch: pytest.MonkeyPatch) 
     said = parse(
         [line, "@@mlufleet-begin", *(x.replace("|", "\t") for x in BARE), lock, "@@mlufleet-end"],
         0.0,
-    )[""]
+    )
     assert said.lock and said.lock.operator == r"me\x1b[2J" and said.lock.why == r"why\x9b2J"
     failure = Failure("ENGINE", NASTY, (NASTY,))
     assert inert(failure.sentence) and failure.tail == (SHOWN,)

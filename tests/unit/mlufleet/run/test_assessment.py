@@ -26,6 +26,7 @@ from operations.stages import HostPlan, find_drift
 from tests.journals import derive as derive_lines
 from tests.unit.conftest import BARE, DRIVEN, probe
 from tests.unit.mlufleet.report.test_derive import event
+from tests.unit.operations.stage_helpers import as_host, as_spec
 
 OPTIONS = HostOptions()
 
@@ -229,17 +230,22 @@ def test_a_journal_from_before_this_is_read_and_its_facts_are_dated() -> None:
 
 def test_a_release_that_the_look_did_not_prove_is_called_unproved(wanted: ReleaseTarget) -> None:
     for lines in (BARE, DRIVEN):
-        found = assessment.observation_fields(wanted, probe(*lines), OPTIONS)
+        found = assessment.observation_fields(as_host(wanted), probe(*lines), OPTIONS)
         assert found["versions"]["release"] == "unproved" and found["wanted"] == "small"
+
+
+def release_of(wanted: ReleaseTarget, facts: HostFacts, options: HostOptions = OPTIONS) -> Any:
+    return assessment.observation_fields(as_host(wanted), facts, options)["versions"]["release"]
 
 
 def right(wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -> HostFacts:
     """A host whose model has answered as it is; what the other stages would say is left out."""
-    for stage in assessment.stages.STAGES:
-        if stage.name not in ("driver", "smoke"):
-            still = replace(stage, decide=lambda *_: [])
-            stages = tuple(still if s is stage else s for s in assessment.stages.STAGES)
-            monkeypatch.setattr(assessment.stages, "STAGES", stages)
+    bind_stages = assessment.stages.bind_stages
+    monkeypatch.setattr(
+        assessment.stages,
+        "bind_stages",
+        lambda target: [s for s in bind_stages(target) if s.label in ("driver", "smoke")],
+    )
     state = probe(*DRIVEN)
     state.stamps["smoke"] = smoke_test.input_digest(wanted, state)
     return state
@@ -250,19 +256,21 @@ def test_a_release_that_the_look_proved_is_named_and_no_longer_after_a_reboot_or
 ) -> None:
     state = right(wanted, monkeypatch)
     assert (
-        assessment.observation_fields(wanted, state, HostOptions(smoke="always"))["versions"][
-            "release"
-        ]
+        assessment.observation_fields(as_host(wanted), state, HostOptions(smoke="always"))[
+            "versions"
+        ]["release"]
         == "small"
     )
     state.boot_id = "another"
     assert (
-        assessment.observation_fields(wanted, state, OPTIONS)["versions"]["release"] == "unproved"
+        assessment.observation_fields(as_host(wanted), state, OPTIONS)["versions"]["release"]
+        == "unproved"
     )
     state = right(wanted, monkeypatch)
     state.device_nodes.clear()  # the driver's stage has something to do
     assert (
-        assessment.observation_fields(wanted, state, OPTIONS)["versions"]["release"] == "unproved"
+        assessment.observation_fields(as_host(wanted), state, OPTIONS)["versions"]["release"]
+        == "unproved"
     )
 
 
@@ -282,14 +290,16 @@ def test_a_run_notes_a_later_look_only_where_it_differs(
     run.hosts_recorded = True
     run.context.events.listeners.append(run.record_event)
     before, after = probe(*BARE), probe(*DRIVEN)
-    run.on_probe(host, wanted, before)  # nothing is written before the first look is judged
-    run.record_assessment(
-        host, HostPlan(wanted, OPTIONS, before, find_drift(wanted, before, OPTIONS))
-    )
+    run.on_probe(
+        host, as_host(wanted), before
+    )  # nothing is written before the first look is judged
+    spec = as_spec(wanted, OPTIONS)
+    plan = HostPlan(spec.target, OPTIONS, before, find_drift(spec, before))
+    run.record_assessment(host, plan)
     after.observed_at = 2000.0
-    run.on_probe(host, wanted, before)
-    run.on_probe(host, wanted, after)
-    run.on_probe(host, wanted, replace(after, observed_at=3000.0))
+    run.on_probe(host, as_host(wanted), before)
+    run.on_probe(host, as_host(wanted), after)
+    run.on_probe(host, as_host(wanted), replace(after, observed_at=3000.0))
     lines = (tmp_path / "runs/20260101-000000-1/journal.jsonl").read_text().splitlines()
     told = [one for one in map(json.loads, lines) if one["kind"] in ("observed", "facts")]
     assert [(one["kind"], one["seen"]) for one in told] == [("observed", 1000.0), ("facts", 2000.0)]

@@ -8,6 +8,7 @@ import pytest
 from operations.host.facts import BEGIN_MARKER, END_MARKER, HostFacts, ProbeError, parse
 from operations.host.scripts import read_script
 from tests.unit.conftest import DRIVEN, probe
+from tests.unit.operations.stage_helpers import only
 
 
 def test_a_banner_around_the_markers_is_nothing(bare: HostFacts) -> None:
@@ -44,7 +45,8 @@ def test_a_line_with_too_few_fields_is_an_error() -> None:
 
 def test_a_container_names_what_it_shows_stale() -> None:
     state = probe("container|id|sha256:x|true|77|spec", "stale|/usr/bin/cnmon")
-    assert state.container and state.container.stale_mounts == ("/usr/bin/cnmon",)
+    container = only(state).container
+    assert container and container.stale_mounts == ("/usr/bin/cnmon",)
 
 
 def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
     said = "say os a b c\nsay kernel a b\nsay boot a b\nsay clock 1\nsay uid 7"
     words = ["sh", "-c", f"printf Welcome\n{head}\n{said}\necho '{END_MARKER}'"]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert parse(printed.split("\n"), 0)[""].uid == 7
+    assert parse(printed.split("\n"), 0).uid == 7
     (tmp_path / "a").write_text("x")
     words = ["sh", "-c", f"printf Welcome\n{read_script('read')}", "sh", str(tmp_path / "a")]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
@@ -69,7 +71,8 @@ def test_a_frame_without_what_every_probe_prints_is_no_probe(kind: str) -> None:
 
 def test_a_container_without_our_label_is_somebody_elses() -> None:
     state = probe("container|id|sha256:x|true|77|-")
-    assert state.container and state.container.spec_digest == ""
+    container = only(state).container
+    assert container and container.spec_digest == ""
 
 
 def test_a_card_of_an_unknown_board_is_what_its_driver_calls_it() -> None:

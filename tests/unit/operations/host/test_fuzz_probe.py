@@ -17,6 +17,7 @@ from operations.stage import HostOptions
 from operations.stages import find_drift
 from tests.unit.conftest import DRIVEN
 from tests.unit.fuzz import ANY_TEXT
+from tests.unit.operations.stage_helpers import as_spec
 
 SAMPLE = [
     line.replace("|", "\t")
@@ -61,7 +62,7 @@ def small(template: Any) -> ReleaseTarget:
 def parsed(lines: list[str]) -> HostFacts | None:
     """The state, all of whose answers can be asked for; None for a ProbeError."""
     try:
-        state = parse(lines, 1000.0)[""]
+        state = parse(lines, 1000.0)
     except ProbeError as error:
         assert len(str(error)) < 2000
         return None
@@ -97,7 +98,7 @@ def test_every_state_that_a_probe_gives_can_be_decided_upon(
     small: ReleaseTarget, lines: list[str]
 ) -> None:
     if state := parsed(lines):
-        assert isinstance(find_drift(small, state, HostOptions(cards=2)), dict)
+        assert isinstance(find_drift(as_spec(small, HostOptions(cards=2)), state), dict)
 
 
 @given(st.data())

@@ -15,11 +15,11 @@ from fleet.release.target import ReleaseTarget
 from operations import disk_space, stages
 from operations.host.context import RunContext, run_context
 from operations.host.facts import HostFacts
-from operations.stage import HostOptions
 from operations.transfer import prefetch, ssh_stream, swarm
 from operations.transfer.ssh_stream import TransferProgress
 from operations.transfer.upload import Upload
 from tests.unit.conftest import BARE, probe
+from tests.unit.operations.stage_helpers import as_host, as_spec
 
 HOST: Any = SimpleNamespace(name="a", print_prefix="[a] ", connector=None, data={})
 
@@ -256,8 +256,8 @@ def test_a_host_that_is_stopped_in_a_swarm_is_led_back(monkeypatch: pytest.Monke
 
 
 def look(wanted: ReleaseTarget, state: HostFacts) -> stages.HostPlan:
-    options = HostOptions()
-    return stages.HostPlan(wanted, options, state, stages.find_drift(wanted, state, options))
+    spec = as_spec(wanted)
+    return stages.HostPlan(spec.target, spec.options, state, stages.find_drift(spec, state))
 
 
 def test_what_a_bare_host_needs_of_image_and_weights_comes_ahead(
@@ -276,9 +276,9 @@ def test_nothing_comes_ahead_of_the_first_that_is_to_do(
     found = look(wanted, bare)
     monkeypatch.setattr(stages.weights, "list_unplaced", lambda *_: [])
     first = {stage: found.drift[stage] for stage in ("image", "container")}
-    alone = stages.HostPlan(wanted, found.options, bare, {**first})
+    alone = stages.HostPlan(as_host(wanted), found.options, bare, {**first})
     assert len(alone.uploads) == 1 and alone.prefetchable == []
-    after = stages.HostPlan(wanted, found.options, bare, {"driver": ["x"], **first})
+    after = stages.HostPlan(as_host(wanted), found.options, bare, {"driver": ["x"], **first})
     assert len(after.prefetchable) == 1
 
 
@@ -286,10 +286,11 @@ def test_what_has_come_of_weights_needs_no_room_again(wanted: ReleaseTarget) -> 
     (file,) = wanted.lock.files_in("weights").values()
     needed = sum(
         n.size_bytes
-        for n in disk_space.list_needs(wanted, probe(*BARE))
+        for n in disk_space.list_needs(as_host(wanted), probe(*BARE))
         if n.path == "/var/lib/mlufleet"
     )
     free = f"disk|/var/lib/mlufleet|{needed - 1}"
     nothing, some = probe(*BARE, free), probe(*BARE, free, f"part|weights.{file.sha256}.0.part|1")
-    short = disk_space.check_free_space(wanted, nothing)
-    assert short and short.code == "NO_SPACE" and disk_space.check_free_space(wanted, some) is None
+    short = disk_space.check_free_space(as_host(wanted), nothing)
+    assert short and short.code == "NO_SPACE"
+    assert disk_space.check_free_space(as_host(wanted), some) is None

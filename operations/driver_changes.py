@@ -1,0 +1,79 @@
+"""What differs between the driver on a host and the release's."""
+
+from __future__ import annotations
+
+from fleet.release.target import ReleaseTarget
+from operations import driver_package
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions
+
+
+def lacks_next_kernel(target: ReleaseTarget, facts: HostFacts) -> bool:
+    """Return whether the next boot takes a kernel that this driver is not built for.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+    """
+    coming = facts.next_kernel
+    return coming not in ("", facts.kernel) and not facts.has_module(
+        coming, target.release.driver.version
+    )
+
+
+def list_unsigned_kernels(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> list[str]:
+    """Return the kernels whose module of this driver lacks a signature of the site's key.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+        options: They name the site's key; without one, no module has to be signed.
+    """
+    package, version = driver_package.find_current(target, facts), target.release.driver.version
+    if not options.signing or not package or not package.is_installed or package.version != version:
+        return []
+    kernels = [facts.kernel]
+    if facts.next_kernel not in ("", facts.kernel) and not lacks_next_kernel(target, facts):
+        kernels.append(facts.next_kernel)
+    return [kernel for kernel in kernels if (kernel, version) not in facts.signed_modules]
+
+
+def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[str]:
+    """Return, in words, the changes that need the cards to be free.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+    """
+    version = target.release.driver.version
+    changes = []
+    if not driver_package.is_right(target, facts):
+        changes.append(f"install driver {version} ({_describe_package(target, facts)} installed)")
+    if facts.loaded_driver != version:
+        changes.append(f"load driver {version} ({facts.loaded_driver or 'none'} is loaded)")
+    expected = {
+        f"/dev/cambricon_{kind}{number}"
+        for number in range(len(facts.present_cards))
+        for kind in ("dev", "ipcm")
+    } | {"/dev/cambricon_ctl"}
+    if absent := sorted(expected - set(facts.device_nodes)):
+        without = ", ".join(
+            card.address for card in facts.present_cards if card.address not in facts.driver_by_card
+        )
+        reason = f" (no driver runs {without})" if without else ""
+        changes.append(f"make nodes {', '.join(absent)}{reason}")
+    return changes
+
+
+def _describe_package(target: ReleaseTarget, facts: HostFacts) -> str:
+    entries, version = driver_package.list_entries(target, facts), target.release.driver.version
+    if len(entries) > 1:
+        return f"{' and '.join(entry.version for entry in entries)} at once are"
+    if not entries:
+        return "none is"
+    (package,) = entries
+    if package.is_installed and package.version == version:
+        return f"{version} without a module for {facts.kernel} is"
+    return f"{package.version}, {package.status} is"

@@ -1,0 +1,202 @@
+"""The commands that install, build, sign and load the driver, with a reboot if that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.errors import Failure
+from fleet.release import host_paths
+from fleet.release.target import ReleaseTarget
+from operations import card_users, driver_changes, driver_package, kernel_headers
+from operations.host.command import HostCommand
+from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
+from operations.module_signing import InstallSigningKey
+from operations.reboot import Reboot
+from operations.stage import FailHost, HostOptions, HostSpec, Reprobe
+from operations.transfer.upload import Upload
+
+#: what the scripts around the driver's package share
+SCRIPT_LIBRARIES = "packages driver-package driver-kept"
+#: seconds that DKMS may take to build the modules for one kernel
+BUILD_TIMEOUT_S = 3600
+
+
+def change_driver(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
+    """Give the commands of the driver: on free cards first, then the next kernel, then a reboot.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host, which needs something of its driver.
+        reprobe: Probes the host again.
+    """
+    target, options = spec.target.primary, spec.options
+    if options.signing:
+        yield InstallSigningKey(options.signing)
+    if driver_changes.list_pending(target, facts):
+        yield from _replace_driver(spec, facts, reprobe)
+        facts = reprobe()
+    else:
+        yield from _sign_modules(target, facts, options)
+    if driver_changes.lacks_next_kernel(target, facts):
+        yield from _build_for_next_kernel(target, facts)
+    if driver_changes.list_pending(target, facts):
+        yield from _reboot(spec, facts, reprobe)
+
+
+def _replace_driver(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
+    """Install and load the driver without a reboot, as far as that is possible.
+
+    The package and its headers are tried before any process is sent away from the cards: the
+    repositories may lack what they list, and the package may not install.
+    """
+    target, options = spec.target.primary, spec.options
+    if not driver_package.is_right(target, facts):
+        yield from kernel_headers.install_headers(
+            target, facts, facts.kernel, headers_present=facts.has_headers
+        )
+        yield from _try_package(target, facts, options)
+    yield from _release_cards(spec, facts, reprobe)
+    if not driver_package.is_right(target, facts):
+        yield _install_package(target, facts, options)
+        facts = reprobe()
+    yield from _sign_modules(target, facts, options)
+    if not facts.loaded_driver:
+        yield from _build_module(target, facts)
+        yield RemoteJob("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+    elif facts.loaded_driver == target.release.driver.version and driver_changes.list_pending(
+        target, facts
+    ):
+        yield RemoteJob("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
+
+
+def _build_for_next_kernel(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
+    yield from kernel_headers.install_headers(target, facts, facts.next_kernel)
+    yield RemoteJob(
+        f"building the driver for kernel {facts.next_kernel}, which boots next",
+        "build-driver",
+        target.release.driver.version,
+        facts.next_kernel,
+        code="NEXT_KERNEL",
+        timeout=BUILD_TIMEOUT_S,
+    )
+
+
+def _reboot(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
+    """Reboot into the driver; load it afterwards if nothing does so at boot."""
+    target = spec.target.primary
+    reason = f"{facts.loaded_driver or 'no driver'} is loaded"
+    yield Reboot(reason, facts.boot_id, spec.target, spec.options.reboot_timeout)
+    facts = reprobe()
+    if not facts.loaded_driver:
+        yield from _build_module(target, facts)
+        yield RemoteJob("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+    if left := driver_changes.list_pending(target, reprobe()):
+        yield RemoteJob(
+            "asking the kernel why", "driver-log", "; ".join(left), code="DRIVER_NOT_PROVED"
+        )
+
+
+def _build_module(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
+    """Build the module for the running kernel, which may not be the one expected to boot."""
+    version = target.release.driver.version
+    if not facts.has_module(facts.kernel, version):
+        if not facts.has_headers:
+            yield from kernel_headers.install_headers(target, facts, facts.kernel)
+        yield RemoteJob(
+            "building the driver for the running kernel",
+            "build-driver",
+            version,
+            facts.kernel,
+            code="DRIVER_INSTALL",
+            timeout=BUILD_TIMEOUT_S,
+        )
+
+
+def _sign_modules(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> Iterator[HostCommand]:
+    """Have DKMS rebuild the modules that it built without the site's key."""
+    kernels = driver_changes.list_unsigned_kernels(target, facts, options)
+    if kernels and options.signing:  # DKMS itself may have been installed with the driver
+        yield InstallSigningKey(options.signing)
+    for kernel in kernels:
+        yield RemoteJob(
+            f"building the driver for kernel {kernel} with a signature",
+            "build-driver",
+            target.release.driver.version,
+            kernel,
+            "anew",
+            code="SIGNING",
+            timeout=BUILD_TIMEOUT_S,
+        )
+
+
+def _release_cards(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
+    """Free the cards: other processes first, the host's own containers last."""
+    others = card_users.list_others(facts)
+    if others and spec.options.evict:
+        for user in others:
+            yield RemoteJob(
+                f"evicting {user.command} ({user.pid})",
+                "evict",
+                str(user.pid),
+                user.container,
+                user.supervisor,
+                user.supervisor_name,
+                code="CARD_BUSY",
+            )
+        if returned := card_users.list_others(reprobe()):
+            sentence = f"{card_users.format_users(returned)}, after it was stopped"
+            yield FailHost(Failure("CARD_BUSY", sentence))
+    elif others:
+        yield card_users.WaitForCards(spec.target, spec.options.busy_timeout)
+    for container in facts.containers:
+        if container.running and container.spec_digest:
+            yield RemoteJob("stopping the container", "stop", container.id, code="CONTAINER")
+
+
+def _package_arguments(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> tuple[str, list[str]]:
+    """Return the package's file name, and the arguments that the package scripts share."""
+    package = driver_package.select_package(target, facts)
+    assert not isinstance(package, Failure)  # decide() has checked it
+    dest = f"{host_paths.STATE_FOLDER}/artifacts/{package.file}"
+    version = target.release.driver.version
+    return package.file, [package.package, version, dest, str(options.lock_timeout)]
+
+
+def _try_package(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> Iterator[HostCommand]:
+    """Upload the package, and try it as far as the running driver allows."""
+    file, arguments = _package_arguments(target, facts, options)
+    local, sha = target.local_file(file)
+    yield Upload("driver package", [(local, arguments[2], sha)])
+    if driver_package.list_entries(target, facts):
+        yield RemoteJob(
+            f"installing driver {target.release.driver.version}: a trial beside the one that is "
+            "there",
+            "try-driver",
+            *arguments,
+            code="DRIVER_INSTALL",
+            timeout=BUILD_TIMEOUT_S + options.lock_timeout,
+            libraries=SCRIPT_LIBRARIES,
+        )
+
+
+def _install_package(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> HostCommand:
+    """Install the package; the job restores the previous driver and its containers on failure."""
+    _, arguments = _package_arguments(target, facts, options)
+    running = [c.id for c in facts.containers if c.running and c.spec_digest]
+    return RemoteJob(
+        f"installing driver {target.release.driver.version} (its modules are built, this takes "
+        "minutes)",
+        "install-driver",
+        *arguments,
+        *running,
+        code="DRIVER_INSTALL",
+        timeout=BUILD_TIMEOUT_S + options.lock_timeout,
+        libraries=SCRIPT_LIBRARIES,
+    )

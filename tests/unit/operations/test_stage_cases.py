@@ -1,0 +1,105 @@
+"""What every stage decides and does, as data: one case of cases/STAGE.yml each.
+
+A case is a probe (`base`, less the lines that begin with one of `without`, with `replace`d text
+and more `lines`), the `options` of the host, and what comes of it: a `failure` code, or `words`
+and `commands`. `later` are the probes that follow while the commands
+run, `output` is what each job prints that is checked.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet.errors import Failure
+from fleet.release import host_paths
+from fleet.release.target import ReleaseTarget
+from operations import container, disk_space, migration, packages, smoke_test, stages, validation
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions
+from operations.stage_order import STAGE_ORDER
+from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.operations.stage_helpers import hide_digests, only, plan, plan_commands, render
+
+CASES = Path(__file__).parent / "cases"
+BASES = {"bare": BARE, "driven": DRIVEN}
+FILES = sorted(CASES.glob("*.yml"))
+EVERY = [(path.stem, case) for path in FILES for case in yaml.safe_load(path.read_text())]
+
+
+def build_facts(case: dict[str, Any], names: dict[str, str]) -> HostFacts:
+    lines = [line for line in BASES[case["base"]]
+             if not line.startswith(tuple(case.get("without", ())) or ("none",))]  # fmt: skip
+    for old, new in case.get("replace", {}).items():
+        lines = [line.replace(old, new) for line in lines]
+    for line in case.get("lines", ()):
+        lines.append(fill_names(line, names))
+    return probe(*lines)
+
+
+def fill_names(text: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def name_values(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> dict[str, str]:
+    """The digests that a host has on its stamps and labels, as it is."""
+    release, found = target.release, only(facts)
+    return {
+        "image": target.lock.image.id,
+        "size": str(disk_space.UNPACKED_FACTOR * target.lock.files[release.image.file].size),
+        "commit": target.lock.commits["model"],
+        "patched": release.patches[0].sha256 or "",
+        "weights": host_paths.weights_digest(target, release.weights[0]),
+        "tree": migration.input_digest(target, release.sources[0]),
+        "spec": container.spec_digest(target, facts),
+        "packages": packages.input_digest(target, found),
+        "smoke": smoke_test.input_digest(target, facts),
+        "validation": validation.input_digest(facts, options),
+    }
+
+
+def observe(case: dict[str, Any], target: ReleaseTarget, options: HostOptions) -> HostFacts:
+    """The facts of a case; digests depend on facts, which have digests of others in them."""
+    names: dict[str, str] = {}
+    for _ in range(4):
+        facts = build_facts(case, names)
+        names = name_values(target, facts, options)
+    return facts
+
+
+@pytest.mark.parametrize(("name", "case"), EVERY, ids=[f"{n}: {c['case']}" for n, c in EVERY])
+def test_a_stage_decides_and_acts_as_its_case_says(
+    name: str, case: dict[str, Any], wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "emit_event", lambda *_, **__: None)
+    module = importlib.import_module(f"operations.{name}")
+    options = HostOptions(**case.get("options", {}))
+    facts = observe(case, wanted, options)
+    decision = plan(module, wanted, facts, options)
+    if isinstance(decision, Failure):
+        assert decision.code == case.get("failure"), decision
+        return
+    later = [observe(one, wanted, options) for one in case.get("later", ())]
+    output = case.get("output", ())
+    given = plan_commands(module, wanted, facts, options, later, output)
+    found = [render(command) for command in given]
+    assert "failure" not in case, decision.words
+    names = name_values(wanted, facts, options)
+    assert [hide_digests(words) for words in decision.words] == case.get("words", [])
+    assert found == [fill_names(text, names) for text in case.get("commands", [])]
+
+
+def test_stages_run_in_the_order_that_reports_know() -> None:
+    names = [stage.name for stage in stages.STAGES]
+    assert names == [name for name in STAGE_ORDER if name != "lock"]
+
+
+def test_every_stage_has_cases() -> None:
+    names = {"patch": "patches", "smoke": "smoke_test"}
+    assert {path.stem for path in FILES} == {names.get(s.name, s.name) for s in stages.STAGES}
