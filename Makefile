@@ -6,7 +6,7 @@ INVENTORY := inventories/lab.py
 # the lab of a lane of tests, beside that of `make lab`
 lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 
-.PHONY: bench browser clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
+.PHONY: bench browser cards clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
   servers single test test-kernel unit unit-fleet unit-mlufleet \
   unit-operations unit-python
 
@@ -93,9 +93,11 @@ browser: .venv/ready
 
 # Lanes of what needs hosts. A file is in one lane: in `servers`, on the lab of `make lab` with a host of
 # each kind, unless it stands in another; those have labs of their own. `single` and `model` have one
-# host with the model; in `light` and `rollouts` hosts have the small release; `kernel` has the core of
-# what needs a real kernel.
-LANES := kernel servers rollouts single model light
+# host with the model, `cards` one with four cards; in `light` and `rollouts` hosts have the small
+# release; `kernel` has the core of what needs a real kernel.
+LANES := kernel servers rollouts single model light cards
+cards := tests/e2e/test_several_releases.py tests/e2e/test_validation.py \
+  tests/faults/test_22_cards.py tests/faults/test_liars.py
 light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
   tests/e2e/test_bundle.py tests/e2e/test_systems.py
 model := tests/faults/test_kill_points.py tests/e2e/test_recipes.py tests/e2e/test_shapes.py \
@@ -106,11 +108,12 @@ single := tests/e2e/test_earlier_version.py tests/e2e/test_refusals.py $(patsubs
   34_killed_tool 40_41_logins engine_settings silent_docker)
 rollouts := tests/rollout
 kernel := tests/kernel/test_1_install.py
-servers = $(filter-out $(light) $(model) $(single), \
+servers = $(filter-out $(cards) $(light) $(model) $(single), \
   $(wildcard tests/e2e/test_*.py tests/faults/test_*.py))
-HOSTS_single := 1
-HOSTS_model := 1
-HOSTS_light := 6
+HOSTS_single := --hosts 1
+HOSTS_model := --hosts 1
+HOSTS_light := --hosts 6
+HOSTS_cards := --hosts 0 --kinds u1804
 
 # the output comes at the end, one lane after the other
 servers: lock
@@ -120,7 +123,7 @@ servers: lock
 $(filter-out servers,$(LANES)): lock
 	@mkdir -p .lanes/$@/.lab && cp -a .lab/store .lab/upstream .lab/build .lab/releases .lanes/$@/.lab
 	@export $(call lane,$@); { \
-	  $(if $(HOSTS_$@),$(BIN)/python -m tests.lab up --hosts $(HOSTS_$@) &&) $(BIN)/pytest $($@); \
+	  $(if $(HOSTS_$@),$(BIN)/python -m tests.lab up $(HOSTS_$@) &&) $(BIN)/pytest $($@); \
 	} > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status
 
 test-kernel: .venv/ready

@@ -17,7 +17,7 @@ from tests.runs import LAB, Done, mlufleet, pyinfra
 HOST = "u1804"
 CNVS, DOES = "/usr/local/bin/cnvs", "/etc/mlu-lab/cnvs"
 LEVEL_3 = ("software", "pcie", "memory_bandwidth")
-STAND_IN = Path(paths.PROJECT) / "tests" / "lab" / "cnvs"
+STAND_IN = paths.SOURCE / "tests" / "lab" / "cnvs"
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from tests.lab import hosts, lies, paths
 from tests.lab import up as lab
 from tests.lab.fleet import size
 from tests.lab.steps import LabError
-from tests.lab.systems import SYSTEMS, named
+from tests.lab.systems import BY_NAME, named
 from tests.lab.vm.commands import vm
 
 
@@ -39,16 +39,17 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--hosts", "count", type=click.IntRange(1), help="How many; else LAB_HOSTS, else 3.")
+@click.option("--hosts", "count", type=click.IntRange(0), help="How many; else LAB_HOSTS, else 3.")
 @click.option(
     "--kinds",
     default="",
     metavar="NAMES",
-    help=f"Others beside these: {', '.join(kind.name for kind in SYSTEMS)}.",
+    help=f"Others beside these: {', '.join(BY_NAME)}.",
 )
 def up(count: int | None, kinds: str) -> None:
     """Build what is missing and boot the hosts; others that are up are removed."""
-    lab.up(count or size(), named([name for name in kinds.split(",") if name]))
+    others = named([name for name in kinds.split(",") if name])
+    lab.up(size() if count is None else count, others)
     click.echo(f"the lab is up, its inventory is {paths.INVENTORY}")
 
 

@@ -110,7 +110,7 @@ def named(names: list[str]) -> list[Host]:
     """One host of each kind that is named.
 
     Args:
-        names: of kinds that no fleet has.
+        names: of kinds.
 
     Returns:
         The hosts, called as their kinds.
@@ -118,7 +118,6 @@ def named(names: list[str]) -> list[Host]:
     Raises:
         LabError: there is no such kind.
     """
-    others = [kind.name for kind in SYSTEMS]
-    if unknown := [name for name in names if name not in others]:
-        raise LabError(f"no kind is called {unknown[0]}; there are: {', '.join(others)}")
+    if unknown := [name for name in names if name not in BY_NAME]:
+        raise LabError(f"no kind is called {unknown[0]}; there are: {', '.join(BY_NAME)}")
     return [Host(name, BY_NAME[name]) for name in dict.fromkeys(names)]

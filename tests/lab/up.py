@@ -57,7 +57,8 @@ def up(count: int, others: Iterable[Host] = ()) -> None:
         if find_spec(builder):
             importlib.import_module(builder).build()
     with lock("hosts"):
-        members = [*fleet(count), *others]
+        # a kind that is named may be one of the fleet's
+        members = list({host.name: host for host in (*fleet(count), *others)}.values())
         raise_hosts(members)
         inventory.write(members)
 
