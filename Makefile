@@ -45,7 +45,7 @@ lab-down: .venv/ready
 	@$(BIN)/python -m tests.lab down --all
 
 docs: .venv/ready
-	@$(BIN)/python -m mlufleet.reference.release_format
+	@$(BIN)/python -m mlufleet.reference
 	@$(BIN)/python -m mlufleet.reference.report_schema > docs/report.schema.json
 	@$(BIN)/mkdocs build --strict
 	@echo "docs: .site/index.html"

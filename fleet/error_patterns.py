@@ -1,170 +1,200 @@
-"""What other programs say, and what to do about it: closer than the remedy of a code."""
+"""Known error messages of other programs, with remedies more specific than the failure code's."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-#: whose words they are taken for
+#: Failure codes whose output comes from Docker, from git, and from programs in the container.
 DOCKER_CODES, GIT_CODES = ("CONTAINER", "ENGINE", "IMAGE_LOAD"), ("SOURCE_PIN",)
 IN_CONTAINER_CODES = ("MIGRATION", "PACKAGES")
 
-#: (codes, what is said, what to do); the first that fits
-PATTERNS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (
+
+class ErrorPattern(NamedTuple):
+    """A message of another program and what to do about it."""
+
+    #: Failure codes whose output is searched.
+    codes: tuple[str, ...]
+    #: Regular expression that is searched in the output.
+    pattern: str
+    #: What the operator should do.
+    remedy: str
+
+
+#: The first pattern that matches wins.
+PATTERNS = (
+    ErrorPattern(
         DOCKER_CODES,
         'error mounting "proc"',
-        "runc may not mount /proc: look for a denial in `dmesg` and the audit log; a host that is "
-        "a container itself needs `--security-opt systempaths=unconfined`",
+        "runc is not allowed to mount /proc. Check `dmesg` and the audit log for a denial. If the "
+        "host is itself a container, it needs `--security-opt systempaths=unconfined`.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "error gathering device information|/dev/cambricon_.*no such file",
-        "a node of the driver is missing: `ls -l /dev/cambricon*`, `dmesg | grep -i cambricon`; "
-        "run again, which makes nodes anew",
+        "A device node of the driver is missing. Check `ls -l /dev/cambricon*` and "
+        "`dmesg | grep -i cambricon`, then run again to recreate the nodes.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "port is already allocated|address already in use",
-        "something else has the port: `ss -ltnp` names it",
+        "Another process uses the port. Find it with `ss -ltnp`.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "container name .* is already in use",
-        "another container has the name since: `docker rename` it, then run again",
+        "Another container has taken the name in the meantime. Rename it with `docker rename`, "
+        "then run again.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "user namespaces|userns",
-        "take `userns-remap` out of /etc/docker/daemon.json and restart docker",
+        "Remove `userns-remap` from /etc/docker/daemon.json and restart Docker.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "(?i:apparmor)",
-        "AppArmor refuses the container: `aa-status`, `systemctl reload apparmor`, restart docker",
+        "AppArmor denies the container. Check `aa-status`, run `systemctl reload apparmor` and "
+        "restart Docker.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "(?i:seccomp)",
-        "docker's seccomp filter needs a newer libseccomp or kernel: update them with docker",
+        "Docker's seccomp filter requires a newer libseccomp or kernel. Update them together with "
+        "Docker.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "(?i:selinux)|/proc/self/attr|setexeccon",
-        "SELinux refuses it: `ausearch -m avc -ts recent` says what; install docker's policy "
-        "(container-selinux), or `selinux-enabled: false` in /etc/docker/daemon.json",
+        "SELinux denies the operation; `ausearch -m avc -ts recent` shows which one. Install "
+        "Docker's policy (container-selinux), or set `selinux-enabled: false` in "
+        "/etc/docker/daemon.json.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "(?i:cgroup)",
-        "docker and the host's cgroup hierarchy do not fit: docker 20.10 knows version 2, an older "
-        "one needs `systemd.unified_cgroup_hierarchy=0` on the kernel's command line",
+        "Docker does not support the host's cgroup version. Docker 20.10 and newer support "
+        "version 2; older ones need `systemd.unified_cgroup_hierarchy=0` on the kernel command "
+        "line.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "bind source path does not exist|invalid mount config",
-        "the path of a mount is not on the host: look for a file system that is not mounted",
+        "The source path of a mount does not exist on the host. Check for a file system that is "
+        "not mounted.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "error while creating mount source path",
-        "the path of a mount cannot be made on the host: see what is in its place; on a network's "
-        "file system root may not write without `no_root_squash`",
+        "The source path of a mount cannot be created on the host. Check what occupies it. On a "
+        "network file system, root needs `no_root_squash` to write.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "mount a directory onto a file|not a directory",
-        "a folder is where a file should be, /usr/bin/cnmon for one: remove it if it is empty",
+        "A directory exists where a file should be, for example at /usr/bin/cnmon. Remove it if "
+        "it is empty.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "image's platform|exec format error|no matching manifest",
-        "the image is of another architecture than the host: lock one that is the host's",
+        "The image was built for another CPU architecture. Lock an image for the host's "
+        "architecture.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "(?i:nvidia|invalid runtime name|could not select device driver)",
-        "docker's runtime is one that is not there: take `default-runtime` out of "
-        "/etc/docker/daemon.json and restart docker",
+        "Docker's default runtime is not installed. Remove `default-runtime` from "
+        "/etc/docker/daemon.json and restart Docker.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "network .* not found",
-        "make it (`docker network create`), or name another under `container.network`",
+        "Create the network with `docker network create`, or name another one in "
+        "`container.network`.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "(?i:iptables)",
-        "something took docker's own rules away (firewalld that was restarted): "
-        "`systemctl restart docker`",
+        "Docker's iptables rules were removed, for example by a restart of firewalld. Run "
+        "`systemctl restart docker`.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "Cannot connect to the Docker daemon|Is the docker daemon running|containerd.sock",
-        "`systemctl status docker containerd`, `journalctl -u docker -u containerd`",
+        "Check `systemctl status docker containerd` and `journalctl -u docker -u containerd`.",
     ),
-    (
+    ErrorPattern(
         DOCKER_CODES,
         "invalid tar header|unexpected EOF|archive/tar",
-        "the archive cannot be unpacked: `mlufleet check --full` looks at the one in the store",
+        "The archive cannot be unpacked. Verify the one in the store with "
+        "`mlufleet inventory check --full`.",
     ),
-    (
+    ErrorPattern(
         IN_CONTAINER_CODES,
         "(?i:permission denied)",
-        "the container may not write to a mounted folder: `docker info` (name=selinux, name=userns"
-        ") says why; label it with `chcon -Rt container_file_t FOLDER`, or turn that off in "
-        "/etc/docker/daemon.json",
+        "The container cannot write to a mounted folder. `docker info` shows why (name=selinux, "
+        "name=userns). Label the folder with `chcon -Rt container_file_t FOLDER`, or disable the "
+        "feature in /etc/docker/daemon.json.",
     ),
-    (
+    ErrorPattern(
         GIT_CODES,
         r"index\.lock",
-        "another git works there, or one was ended in its middle: if none runs, remove index.lock",
+        "Another git process is running there, or one was interrupted. If none is running, remove "
+        "index.lock.",
     ),
-    (
+    ErrorPattern(
         GIT_CODES,
         "untracked working tree files would be overwritten",
-        "git ignores the file there, so it may be somebody's own, and the commit has one of that "
-        "name: move it away",
+        "The commit contains a file that exists in the checkout and is ignored by git, so it may "
+        "be a user's own. Move it away.",
     ),
-    (
+    ErrorPattern(
         GIT_CODES,
         "(?i:certificate)",
-        "the origin's certificate is not trusted: give its authority with `git config --system "
-        "http.sslCAInfo FILE` on the host, or a `bundle`",
+        "The certificate of the origin is not trusted. Set its CA with `git config --system "
+        "http.sslCAInfo FILE` on the host, or use a `bundle`.",
     ),
-    (
+    ErrorPattern(
         GIT_CODES,
         "(?i:could not resolve|unreachable|connection refused|timed out|does not answer)",
-        "the host does not reach the origin: give the source a `bundle`, or `http.proxy` with "
-        "`git config --system` on the host",
+        "The host cannot reach the origin. Set a `bundle` for the source, or set `http.proxy` "
+        "with `git config --system` on the host.",
     ),
-    (
+    ErrorPattern(
         GIT_CODES,
         "(?i:permission denied|authentication failed|could not read username|host key)",
-        "the origin wants a login that root of the host has not: give the source a `bundle`, or "
-        "root a key, ~/.netrc or ~/.git-credentials",
+        "The origin requires a login that root on the host does not have. Set a `bundle` for the "
+        "source, or give root an SSH key, ~/.netrc or ~/.git-credentials.",
     ),
 )
 
 
 def find_remedy(code: str, output: str) -> str | None:
-    """What to do about what was said, where that is known better than by the code."""
-    fitting = (
-        what for codes, words, what in PATTERNS if code in codes and re.search(words, output)
+    """Return the remedy for an error message that is known.
+
+    Args:
+        code: The failure code of the step that printed the output.
+        output: Text to search.
+
+    Returns:
+        The remedy of the first pattern that matches, or None.
+    """
+    return next(
+        (
+            known.remedy
+            for known in PATTERNS
+            if code in known.codes and re.search(known.pattern, output)
+        ),
+        None,
     )
-    return next(fitting, None)
 
 
 def render_reference() -> str:
-    """The table as a part of the reference."""
+    """Render the patterns as a section of docs/failures.md."""
     rows = []
-    for codes, words, what in PATTERNS:
-        shown = words.replace("(?i:", "(").replace("|", r"\|")
-        rows.append(f"| {', '.join(codes)} | `{shown}` | {what} |")
-    head = [
-        "",
-        "## What is said, and what to do",
-        "",
-        "| code | words | what to do |",
-        "|---|---|---|",
-    ]
+    for codes, pattern, remedy in PATTERNS:
+        escaped = pattern.replace("(?i:", "(").replace("|", r"\|")
+        rows.append(f"| {', '.join(codes)} | `{escaped}` | {remedy} |")
+    head = ["", "## Known error messages", "", "| code | message | remedy |", "|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"

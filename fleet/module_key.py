@@ -1,4 +1,4 @@
-"""The site's key for kernel modules: hosts that take only signed ones must know its certificate."""
+"""The site's key that signs kernel modules, for hosts that only load signed ones."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from fleet.errors import InvalidInput
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+#: Host data keys with the paths of the private key and of its certificate.
 DATA_KEYS = ("signing_key", "signing_certificate")
 
 
 @dataclass(frozen=True)
 class ModuleKey:
-    """A machine owner key (MOK) that DKMS signs with.
+    """A machine owner key (MOK) that DKMS signs modules with.
 
-    :param key: private, PEM; a secret
-    :param certificate: X.509, DER
-    :param file: of the certificate, for messages
-    :param identity: by which a kernel names it in /proc/keys, hex
-    :param issued: issuer and serial number as a signature has them (RFC 5652, 10.2.4), hex
+    Attributes:
+        key: Private key in PEM format; a secret.
+        certificate: X.509 certificate in DER format.
+        certificate_file: Its path, for messages.
+        key_id: Identifier of the certificate in the kernel's /proc/keys, in hex.
+        issuer_and_serial: Issuer and serial number as a signature contains them (RFC 5652,
+            10.2.4), in hex.
     """
 
     key: bytes = field(repr=False)
@@ -36,51 +39,57 @@ class ModuleKey:
 
 
 def load_host_key(data: Mapping[str, Any] | Any) -> ModuleKey | None:
-    """The key of a host, where the site gives one.
+    """Load the module key that a host's data names.
 
-    :param data: with `get`, as pyinfra's host data has it
-    :raises InvalidInput: as :func:`load`
+    Args:
+        data: Host data; a mapping, or pyinfra's host data with a `get` method.
+
+    Returns:
+        The key; None if the host has none.
+
+    Raises:
+        InvalidInput: As :func:`load_key_pair`.
     """
-    given = [str(data.get(name) or "") for name in DATA_KEYS]
-    return load_key_pair(*given) if any(given) else None
+    paths = [str(data.get(name) or "") for name in DATA_KEYS]
+    return load_key_pair(*paths) if any(paths) else None
 
 
 @lru_cache
 def load_key_pair(key: str, certificate: str) -> ModuleKey:
-    """Read both files, once in a process.
+    """Load a private key and its certificate, once per process.
 
-    :param key: a file with a private key in PEM, without a passphrase, that nobody else reads
-    :param certificate: a file with its X.509 certificate, PEM or DER
-    :raises InvalidInput: one is missing or no such thing, or they do not belong together
+    Args:
+        key: File with an RSA or ECDSA private key in PEM format, without a passphrase and
+            readable by its owner only.
+        certificate: File with its X.509 certificate in PEM or DER format.
+
+    Returns:
+        The key pair.
+
+    Raises:
+        InvalidInput: A file is missing or invalid, or the two do not belong together.
     """
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding
 
     if not (key and certificate):
-        raise InvalidInput(f"say both {DATA_KEYS[0]} and {DATA_KEYS[1]}, or none of them")
+        raise InvalidInput(f"set both {DATA_KEYS[0]} and {DATA_KEYS[1]}, or neither")
     secret, public = _read_file(DATA_KEYS[0], key), _read_file(DATA_KEYS[1], certificate)
     if os.stat(os.path.expanduser(key)).st_mode & 0o077:
-        raise InvalidInput(f"{DATA_KEYS[0]}: others may read {key}: `chmod 600 {key}`")
-    try:
-        private = load_pem_private_key(secret, password=None)
-    except TypeError:
         raise InvalidInput(
-            f"{DATA_KEYS[0]}: {key} has a passphrase, which nobody is there to type "
-            f"on a host: `openssl pkey -in {key} -out PLAIN`"
-        ) from None
-    except ValueError:
-        raise InvalidInput(f"{DATA_KEYS[0]}: {key} is no private key in PEM") from None
-    if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
-        raise InvalidInput(f"{DATA_KEYS[0]}: kernels know RSA and ECDSA, not the kind of {key}")
-    found = _parse_certificate(public, certificate)
-    if private.public_key() != found.public_key():
-        raise InvalidInput(
-            f"{DATA_KEYS[1]}: {certificate} is the certificate of another key than {key}"
+            f"{DATA_KEYS[0]}: {key} is accessible to other users: run `chmod 600 {key}`"
         )
-    issued = found.issuer.public_bytes() + _encode_der_integer(found.serial_number)
+    private = _parse_private_key(secret, key)
+    parsed = _parse_certificate(public, certificate)
+    if private.public_key() != parsed.public_key():
+        raise InvalidInput(f"{DATA_KEYS[1]}: {certificate} does not belong to the key {key}")
     return ModuleKey(
-        secret, found.public_bytes(Encoding.DER), certificate, _get_key_id(found), issued.hex()
+        key=secret,
+        certificate=parsed.public_bytes(Encoding.DER),
+        certificate_file=certificate,
+        key_id=_get_key_id(parsed),
+        issuer_and_serial=(
+            parsed.issuer.public_bytes() + _encode_der_integer(parsed.serial_number)
+        ).hex(),
     )
 
 
@@ -91,6 +100,25 @@ def _read_file(name: str, path: str) -> bytes:
         raise InvalidInput(f"{name}: {path}: {error.strerror}") from error
 
 
+def _parse_private_key(content: bytes, path: str) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        private = load_pem_private_key(content, password=None)
+    except TypeError:
+        raise InvalidInput(
+            f"{DATA_KEYS[0]}: {path} has a passphrase, which cannot be entered "
+            f"on a host; remove it: `openssl pkey -in {path} -out FILE`"
+        ) from None
+    except ValueError:
+        raise InvalidInput(f"{DATA_KEYS[0]}: {path} is not a private key in PEM format") from None
+    if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
+        raise InvalidInput(f"{DATA_KEYS[0]}: {path}: kernels support only RSA and ECDSA keys")
+    return private
+
+
 def _parse_certificate(content: bytes, path: str) -> Certificate:
     from cryptography import x509
 
@@ -99,21 +127,23 @@ def _parse_certificate(content: bytes, path: str) -> Certificate:
             return x509.load_pem_x509_certificate(content)
         return x509.load_der_x509_certificate(content)
     except ValueError:
-        raise InvalidInput(f"{DATA_KEYS[1]}: {path} is no X.509 certificate, PEM or DER") from None
+        raise InvalidInput(
+            f"{DATA_KEYS[1]}: {path} is not an X.509 certificate in PEM or DER format"
+        ) from None
 
 
 def _get_key_id(certificate: Certificate) -> str:
-    """Its subject key identifier; its serial number where it has none (x509_public_key.c)."""
+    """Return the subject key identifier, or the serial number (kernel: x509_public_key.c)."""
     from cryptography import x509
 
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
         return _encode_der_integer(certificate.serial_number)[2:].hex()
-    return found.value.digest.hex()
+    return extension.value.digest.hex()
 
 
 def _encode_der_integer(number: int) -> bytes:
-    """A positive INTEGER in DER; serial numbers are at most 20 bytes."""
+    """Encode a positive INTEGER in DER; serial numbers have at most 20 bytes."""
     content = number.to_bytes(number.bit_length() // 8 + 1, "big")
     return bytes([2, len(content)]) + content

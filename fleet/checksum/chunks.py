@@ -1,6 +1,6 @@
-"""The sha256 of each 4 MiB of a big file, so that a cut transfer goes on where it was.
+"""SHA-256 of each 4 MiB chunk of a large file, so that interrupted transfers can resume.
 
-Kept by the sha256 of the whole: files with the same bytes have the same pieces.
+The chunk checksums are cached under the SHA-256 of the whole file: equal files have equal chunks.
 """
 
 from __future__ import annotations
@@ -15,50 +15,75 @@ from typing import BinaryIO
 from fleet.checksum import cache
 from fleet.documents import atomic_write
 
-#: also of the torrents: big enough to list, small enough that many hosts have some to give
+#: Also the piece size of torrents: large enough for short lists, small enough that many hosts soon
+#: have chunks to share.
 CHUNK_BYTES = 4 << 20
+#: Size of one read.
 BLOCK_BYTES = 1 << 20
 
 
 class ChunkHasher:
-    """Sums up a file's pieces as its blocks come by."""
+    """Computes the checksums of chunks from consecutive blocks of any size."""
 
     def __init__(self) -> None:
         self._checksums: list[str] = []
-        self._hash, self._left = hashlib.sha256(), CHUNK_BYTES
+        self._hash, self._remaining = hashlib.sha256(), CHUNK_BYTES
 
     def update(self, block: bytes) -> None:
+        """Add the next block.
+
+        Args:
+            block: Bytes that follow those of the last call.
+        """
         view = memoryview(block)
         while view:
-            self._hash.update(view[: self._left])
-            took = min(len(view), self._left)
-            view, self._left = view[took:], self._left - took
-            if not self._left:
+            self._hash.update(view[: self._remaining])
+            used = min(len(view), self._remaining)
+            view, self._remaining = view[used:], self._remaining - used
+            if not self._remaining:
                 self._finish_chunk()
 
     def _finish_chunk(self) -> None:
         self._checksums.append(self._hash.hexdigest())
-        self._hash, self._left = hashlib.sha256(), CHUNK_BYTES
+        self._hash, self._remaining = hashlib.sha256(), CHUNK_BYTES
 
     def finish(self) -> list[str]:
-        if self._left < CHUNK_BYTES:
+        """Return the checksums of all chunks; the last chunk may be shorter."""
+        if self._remaining < CHUNK_BYTES:
             self._finish_chunk()
         return self._checksums
 
 
 class HashingReader:
-    """A file's bytes as somebody takes them, summed up meanwhile, whatever is known of it.
+    """A file object that computes checksums of everything that is read through it.
 
-    :param each: told of every block
+    Attributes:
+        size: Size of the file in bytes.
     """
 
     def __init__(self, content: BinaryIO, on_block: Callable[[bytes], object]) -> None:
+        """Wrap an open file.
+
+        Args:
+            content: The file, at its beginning.
+            on_block: Called with every block that is read, for example to show progress.
+        """
         self._content, self._on_block = content, on_block
         self._chunk_hasher, self._file_hash = ChunkHasher(), hashlib.sha256()
         self.size = os.fstat(content.fileno()).st_size
 
     def read(self, size: int = BLOCK_BYTES) -> bytes:
-        """:raises OSError: it cannot be read"""
+        """Read the next block.
+
+        Args:
+            size: Maximum number of bytes.
+
+        Returns:
+            The block; b"" at the end of the file.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
         block = self._content.read(size)
         self._file_hash.update(block)
         if self.size > CHUNK_BYTES:
@@ -68,7 +93,14 @@ class HashingReader:
         return block
 
     def finish(self) -> tuple[str, list[str]]:
-        """The sha256 of the file and of its pieces, once what is left is read."""
+        """Read the rest of the file.
+
+        Returns:
+            The SHA-256 of the file, and those of its chunks.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
         while self.read():
             pass
         sha = self._file_hash.hexdigest()
@@ -76,9 +108,17 @@ class HashingReader:
 
 
 def hash_file(path: Path, on_block: Callable[[bytes], object]) -> tuple[str, list[str]]:
-    """The sha256 of a file and of its pieces, in one reading.
+    """Compute the checksums of a file in one pass.
 
-    :raises OSError: it cannot be read
+    Args:
+        path: The file.
+        on_block: Called with every block that is read.
+
+    Returns:
+        The SHA-256 of the file, and those of its chunks.
+
+    Raises:
+        OSError: The file cannot be read.
     """
     with path.open("rb") as content:
         return HashingReader(content, on_block).finish()
@@ -89,56 +129,82 @@ def _cache_file(sha: str) -> Path:
 
 
 def _add_seal(text: str) -> str:
+    """Append the text's own checksum, which detects a damaged cache file."""
     return text + hashlib.sha256(text.encode()).hexdigest() + "\n"
 
 
 def load_cached(sha: str) -> list[str]:
-    """The pieces of a file that was read before; none when they are not known."""
+    """Load the chunk checksums of a file that was read before.
+
+    Args:
+        sha: SHA-256 of the file.
+
+    Returns:
+        The checksums; empty if they are not cached.
+    """
     with suppress(OSError, ValueError):
-        *sums, seal = _cache_file(sha).read_text().splitlines()
-        if _add_seal("".join(f"{one}\n" for one in sums)).endswith(f"{seal}\n"):
-            return sums
+        *checksums, seal = _cache_file(sha).read_text().splitlines()
+        if _add_seal("".join(f"{line}\n" for line in checksums)).endswith(f"{seal}\n"):
+            return checksums
     return []
 
 
 def save_cached(sha: str, checksums: list[str]) -> None:
-    with suppress(OSError):  # a run that cannot keep them only costs the next one its time
-        atomic_write.replace_file(
-            _cache_file(sha), _add_seal("".join(f"{one}\n" for one in checksums))
-        )
+    """Cache the chunk checksums of a file, and delete old cache files.
+
+    Args:
+        sha: SHA-256 of the file.
+        checksums: SHA-256 of each chunk.
+    """
+    with suppress(OSError):  # without a cache the next run only takes longer
+        text = "".join(f"{line}\n" for line in checksums)
+        atomic_write.replace_file(_cache_file(sha), _add_seal(text))
         cache.prune_folder(_cache_file(sha).parent)
 
 
 def load_or_compute(path: Path, sha: str, size: int) -> list[str]:
-    """The sums of a file's pieces; it is read only when nobody knows them.
+    """Return the chunk checksums of a file, which is only read if they are not cached.
 
-    :raises ValueError: it is not what the lock says
+    Args:
+        path: The file.
+        sha: Its SHA-256 in the lock file.
+        size: Its size in bytes.
+
+    Returns:
+        The checksum of each chunk.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: The file does not match the lock file.
     """
     if size <= CHUNK_BYTES:
         return [sha]
-    if sums := load_cached(sha):
-        return sums
-    found, sums = hash_file(path, lambda _: None)
-    if found != sha:
+    if cached := load_cached(sha):
+        return cached
+    actual, checksums = hash_file(path, lambda _: None)
+    if actual != sha:
         raise ValueError(f"{path} has changed since it was checked")
-    save_cached(sha, sums)
-    return sums
+    save_cached(sha, checksums)
+    return checksums
 
 
 def missing_ranges(received: int, bad_chunks: Iterable[int], size: int) -> list[tuple[int, int]]:
-    """(begin, end) in bytes of what is still to send.
+    """Compute which byte ranges of a file still have to be sent.
 
-    :param have: bytes there, up to the end of the last right piece
-    :param wrong: pieces before that which are not right
+    Args:
+        received: Number of bytes at the destination, up to the end of the last valid chunk.
+        bad_chunks: Indexes of invalid chunks before that.
+        size: Size of the file in bytes.
+
+    Returns:
+        (begin, end) of each range in ascending order; adjacent ranges are merged.
     """
-    found: list[tuple[int, int]] = []
-    missing = [
-        (i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)
-        for i in sorted(set(bad_chunks))
-        if (i + 1) * CHUNK_BYTES <= received
-    ]
-    for begin, end in [*missing, *([(received, size)] if received < size else [])]:
-        if found and found[-1][1] == begin:
-            begin = found.pop()[0]
-        found.append((begin, end))
-    return found
+    ranges: list[tuple[int, int]] = []
+    bad = [(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES) for i in sorted(set(bad_chunks))]
+    inside = [(begin, end) for begin, end in bad if end <= received]
+    rest = [(received, size)] if received < size else []
+    for begin, end in [*inside, *rest]:
+        if ranges and ranges[-1][1] == begin:
+            begin = ranges.pop()[0]
+        ranges.append((begin, end))
+    return ranges

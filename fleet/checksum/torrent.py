@@ -1,7 +1,8 @@
-"""The torrent of one big file: its pieces are those of :mod:`fleet.checksum.chunks`.
+"""The torrent of one large file; its pieces are the chunks of :mod:`fleet.checksum.chunks`.
 
-So whatever a swarm leaves of a file that it did not end, SSH can go on from. Kept by the sha256 of
-the whole; one that was damaged there can cost time, never bring a wrong file to a host.
+That is why SSH can resume whatever a swarm leaves unfinished. Torrents are cached under the
+SHA-256 of the file. A damaged cache entry can cost time but never deliver a wrong file, because
+hosts verify the SHA-256.
 """
 
 from __future__ import annotations
@@ -16,64 +17,100 @@ from fleet.documents import atomic_write
 
 
 def cache_path(sha: str) -> Path:
-    """Where the torrent of a file stays."""
+    """Return where the torrent of a file is cached.
+
+    Args:
+        sha: SHA-256 of the file.
+    """
     return cache.index_path().with_name("torrents") / f"{sha}.{chunks.CHUNK_BYTES}"
 
 
 def decode_bencode(data: bytes) -> Any:
-    """:raises RuntimeError: it is not bencoded"""
+    """Decode bencoded data.
+
+    Args:
+        data: The encoded data.
+
+    Returns:
+        The value; strings are bytes.
+
+    Raises:
+        RuntimeError: The data is not bencoded.
+    """
     import libtorrent as lt
 
     return lt.bdecode(data)
 
 
 def encode_bencode(value: Any) -> bytes:
+    """Encode a value as bencode.
+
+    Args:
+        value: Dictionaries, lists, integers and bytes.
+
+    Returns:
+        The encoded data.
+    """
     import libtorrent as lt
 
     return bytes(lt.bencode(value))
 
 
 def compute_infohash(torrent: bytes) -> bytes:
-    """What a swarm is known by."""
+    """Compute the infohash, which identifies a swarm.
+
+    Args:
+        torrent: The content of a torrent file.
+
+    Returns:
+        20 bytes.
+    """
     return hashlib.sha1(encode_bencode(decode_bencode(torrent)[b"info"])).digest()
 
 
 def load_or_create(path: Path, sha: str) -> bytes:
-    """The torrent of a file, which is called its sha256 there; it is read only when nobody has
-    the torrent yet.
+    """Return the torrent of a file, which is only read if the torrent is not cached.
 
-    :raises OSError: the file cannot be read, or is not what the lock says
+    Args:
+        path: The file.
+        sha: Its SHA-256 in the lock file; also its name in the torrent.
+
+    Returns:
+        The content of a torrent file.
+
+    Raises:
+        OSError: The file cannot be read, or does not match the lock file.
     """
     with suppress(OSError):
         return cache_path(sha).read_bytes()
-    made = _create_torrent(path, sha)
-    with suppress(OSError):  # a run that cannot keep it only costs the next one its time
-        atomic_write.replace_file(cache_path(sha), made)
+    torrent = _create_torrent(path, sha)
+    with suppress(OSError):  # without a cache the next run only takes longer
+        atomic_write.replace_file(cache_path(sha), torrent)
         cache.prune_folder(cache_path(sha).parent)
-    return made
+    return torrent
 
 
 def _create_torrent(path: Path, sha: str) -> bytes:
     import libtorrent as lt
 
-    sums: list[Any] = []
+    hashes: list[Any] = []
     size = 0
 
-    def each(block: bytes) -> None:
+    def add_block(block: bytes) -> None:
         nonlocal size
-        if size % chunks.CHUNK_BYTES == 0:  # blocks are a whole part of a piece
-            sums.append(hashlib.sha1())
-        sums[-1].update(block)
+        if size % chunks.CHUNK_BYTES == 0:  # a chunk consists of whole blocks
+            hashes.append(hashlib.sha1())
+        hashes[-1].update(block)
         size += len(block)
 
-    found, _ = chunks.hash_file(path, each)
-    if found != sha:
+    actual, _ = chunks.hash_file(path, add_block)
+    if actual != sha:
         raise OSError(f"{path} has changed since it was checked")
     torrent = lt.create_torrent(
         [lt.create_file_entry(sha, size)], chunks.CHUNK_BYTES, lt.create_torrent.v1_only
     )
-    for index, part in enumerate(sums):
-        torrent.set_hash(index, part.digest())
-    made: Any = torrent.generate()
-    made.pop(b"creation date", None)
-    return encode_bencode(made)
+    for index, piece in enumerate(hashes):
+        torrent.set_hash(index, piece.digest())
+    content: Any = torrent.generate()
+    content.pop(b"creation date", None)  # equal files have equal torrents
+    return encode_bencode(content)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whoever is killed meanwhile."""
+"""Write files completely or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: str | bytes, *, private: bool = False) -> None:
-    """Replace a file, making its folder. Bytes of a host that were no UTF-8 in a text are written
-    as escapes.
+    """Create or replace a file atomically, and create its folder if necessary.
 
-    :param private: nobody else may read it, whatever the umask
-    :raises OSError: it cannot be written; what was there is still there
+    Args:
+        path: The file.
+        content: Its new content. Surrogates in a text (undecodable bytes from a host) are written
+            as escapes.
+        private: Whether to make it readable by the owner only, regardless of the umask.
+
+    Raises:
+        OSError: It cannot be written; the old content is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     if isinstance(content, str):
         content = content.encode("utf-8", errors="backslashreplace")
-    part.unlink(missing_ok=True)
+    partial.unlink(missing_ok=True)
     try:
-        # new, and no link that somebody else put there
+        # O_EXCL and O_NOFOLLOW: never write through a link that another user put there
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(part, flags, 0o600 if private else 0o666), "wb") as file:
+        with open(os.open(partial, flags, 0o600 if private else 0o666), "wb") as file:
             file.write(content)
-        part.replace(path)
+        partial.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise

@@ -1,11 +1,11 @@
-"""A field of a YAML document: where it stands, what is wrong with it, what would be right."""
+"""Turn pydantic's errors into "file:line: field: what is wrong"."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 import yaml
@@ -15,40 +15,64 @@ from pydantic_core import ErrorDetails
 from fleet.documents import strict_yaml, type_words
 from fleet.text import suggestions
 
-#: choices in pydantic's own words
+#: The allowed values in pydantic's own message.
 QUOTED_CHOICE = re.compile(r"'([^']*)'")
-#: pydantic's word for what is wrong with the name of a field, and not with its value
+#: Part of a location that means the error concerns a mapping's key, not its value.
 KEY_MARKER = "[key]"
+#: The path of keys and indexes to a field.
 Location = tuple[str | int, ...]
 
 
 def find_line(node: yaml.Node, location: Location) -> int:
-    """The line of a field; of the nearest enclosing one where it is absent."""
+    """Find the line of a field.
+
+    Args:
+        node: Root of the document.
+        location: The field.
+
+    Returns:
+        Its line, from 1; the line of the nearest enclosing field if it is absent.
+    """
     return _walk(node, location)[1]
 
 
 def find_node(node: yaml.Node, location: Location) -> yaml.Node | None:
-    """The node of a field; None where it is absent."""
-    found, _, depth = _walk(node, location)
-    return found if depth == len(location) else None
+    """Find the node of a field.
+
+    Args:
+        node: Root of the document.
+        location: The field.
+
+    Returns:
+        Its value's node; None if it is absent.
+    """
+    value, _, depth = _walk(node, location)
+    return value if depth == len(location) else None
 
 
 def _walk(node: yaml.Node, location: Location, data: Any = None) -> tuple[yaml.Node, int, int]:
-    """The node of a field, its line, and how many parts of the location were found.
+    """Follow a location as far as it exists in a document.
 
-    :param data: what was validated; items of a list are found by its names where they have them
+    Args:
+        node: Root of the document.
+        location: The field.
+        data: The validated data, if several files were merged: items of a list are then matched by
+            their `name`, because indexes differ between the files.
+
+    Returns:
+        The node that was reached, its line, and how many parts of the location exist.
     """
     line = node.start_mark.line + 1
     for depth, part in enumerate(location):
-        found = None
+        pair = None
         if isinstance(node, yaml.MappingNode):
-            # the last: what a merge key (`<<`) brought stands ahead of what replaces it
-            found = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
+            # the last one counts: PyYAML inserts what a merge key (`<<`) brings at the front
+            pair = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            found = next(((v, v) for v in _matching_items(node, part, data)), None)
-        if found is None:
+            pair = next(((v, v) for v in _matching_items(node, part, data)), None)
+        if pair is None:
             return node, line, depth
-        node, line = found[1], found[0].start_mark.line + 1
+        node, line = pair[1], pair[0].start_mark.line + 1
         data = _get_child(data, part)
     return node, line, len(location)
 
@@ -61,16 +85,15 @@ def _get_child(data: Any, part: str | int) -> Any:
 
 
 def _matching_items(node: yaml.SequenceNode, index: int, data: Any) -> list[yaml.Node]:
-    """The item of an index; in a file that is one of several merged, the one of its name."""
     name = _get_child(_get_child(data, index), "name")
     if name is None:
         return list(node.value[index : index + 1])
-    named: list[yaml.Node] = []
+    matches: list[yaml.Node] = []
     for item in node.value:
         if isinstance(item, yaml.MappingNode):
-            keys = [value.value for key, value in item.value if key.value == "name"]
-            named += [item] if name in keys else []
-    return named
+            names = [value.value for key, value in item.value if key.value == "name"]
+            matches += [item] if name in names else []
+    return matches
 
 
 def format_error(
@@ -80,9 +103,18 @@ def format_error(
     path: Path,
     files: tuple[tuple[Path, yaml.Node], ...],
 ) -> str:
-    """One wrong field, in one line.
+    """Format one invalid field as one line.
 
-    :param files: the file and those it extends, nearest first; none for what is not YAML
+    Args:
+        model: The model that rejected the data.
+        data: The data, merged from all files.
+        problem: An item of pydantic's `ValidationError.errors()`.
+        path: The document's file.
+        files: That file and those it extends with their node trees, nearest first; empty if the
+            document is not YAML.
+
+    Returns:
+        The line, "file:line: field: problem".
     """
     location = problem["loc"]
     field = ".".join(
@@ -90,17 +122,11 @@ def format_error(
         for part in location
         if part != KEY_MARKER
     )
+    place, node = _locate(location, data, path, files)
     message = type_words.describe_problem(problem)
-    place = f"{path}:1" if files else str(path)
-    best = -1
-    for file, root in files:  # the nearest file that has the field itself, not only its parent
-        node, line, found = _walk(root, location, data if len(files) > 1 else None)
-        if found > best:
-            best, place = found, f"{file}:{line}"
-            remark = strict_yaml.explain_yaml_type(node) if found == len(location) else ""
-            if problem["type"] == "string_type" and remark:
-                message = remark
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] == "string_type" and node is not None:
+        message = strict_yaml.explain_yaml_type(node) or message
+    elif problem["type"] == "extra_forbidden":
         holder = _find_model(model, location[:-1])
         message = describe_unknown_field(str(location[-1]), holder.model_fields if holder else ())
     elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
@@ -109,24 +135,49 @@ def format_error(
     return f"{place}: {field}: {message}" if field else f"{place}: {message}"
 
 
+def _locate(
+    location: Location, data: Any, path: Path, files: tuple[tuple[Path, yaml.Node], ...]
+) -> tuple[str, yaml.Node | None]:
+    """Find "file:line" of a field, and its node if the field exists there.
+
+    Of several files, the nearest one with the longest part of the location counts, so a field that
+    only a base file contains is reported there.
+    """
+    place, value, longest = (f"{path}:1" if files else str(path)), None, -1
+    for file, root in files:
+        node, line, depth = _walk(root, location, data if len(files) > 1 else None)
+        if depth > longest:
+            longest, place = depth, f"{file}:{line}"
+            value = node if depth == len(location) else None
+    return place, value
+
+
 def describe_unknown_field(name: str, fields: Iterable[str]) -> str:
-    """What to say of a field that is none, and which was meant perhaps."""
-    known = sorted(fields)
-    close = suggestions.find_similar(name, known)
-    meant = f"did you mean {close[0]}? " if close else ""
-    return f"unknown field; {meant}fields here: {', '.join(known)}"
+    """Describe an unknown field, with a suggestion.
+
+    Args:
+        name: The unknown name.
+        fields: The fields that are valid in its place.
+
+    Returns:
+        The message, without the field's position.
+    """
+    valid = sorted(fields)
+    similar = suggestions.find_similar(name, valid)
+    suggestion = f"did you mean {similar[0]}? " if similar else ""
+    return f"unknown field; {suggestion}valid fields: {', '.join(valid)}"
 
 
-def _find_model(kind: Any, location: Location) -> type[BaseModel] | None:
-    """The model in which a field of this location stands."""
-    if get_origin(kind) in (Union, UnionType):
-        kind = next((k for k in get_args(kind) if k is not type(None)), None)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+def _find_model(annotation: Any, location: Location) -> type[BaseModel] | None:
+    """Find the model that contains the field at a location."""
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next((a for a in get_args(annotation) if a is not NoneType), None)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not location:
-            return kind
-        field = kind.model_fields.get(str(location[0]))
+            return annotation
+        field = annotation.model_fields.get(str(location[0]))
         return _find_model(field.annotation, location[1:]) if field else None
-    arguments = get_args(kind)
+    arguments = get_args(annotation)
     if not arguments or not location:
         return None
-    return _find_model(arguments[1 if get_origin(kind) is dict else 0], location[1:])
+    return _find_model(arguments[1 if get_origin(annotation) is dict else 0], location[1:])

@@ -1,4 +1,4 @@
-"""YAML documents: read within bounds, and validated."""
+"""Read YAML documents within size limits, and validate them with pydantic models."""
 
 from __future__ import annotations
 
@@ -13,46 +13,71 @@ from pydantic import BaseModel, ValidationError
 from fleet.documents import field_errors, strict_yaml
 from fleet.errors import InvalidInput
 
-M = TypeVar("M", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
-#: bytes; more is another file than the one that was meant
+#: A larger file is most likely not the file that was meant.
 MAX_BYTES = 2 << 20
 
 
 def is_file(path: str | Path) -> bool:
-    """False also where a name is too long, or a folder may not be entered (Path raises)."""
+    """Check whether a path is a regular file.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        False also if the name is too long or a folder cannot be entered, where
+        :meth:`pathlib.Path.is_file` raises.
+    """
     return os.path.isfile(path)
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """The text of a file in UTF-8, or in UTF-16 that says so in its first bytes.
+    """Read a text file in UTF-8, or in UTF-16 with a byte order mark.
 
-    :raises InvalidInput: the file is missing, unreadable, too large or of another encoding
+    Args:
+        path: The file.
+        max_bytes: Size limit in bytes.
+
+    Returns:
+        Its text.
+
+    Raises:
+        InvalidInput: The file is missing, unreadable, too large or in another encoding.
     """
     try:
         with path.open("rb") as stream:
             content = stream.read(max_bytes + 1)
     except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", "") or error
-        raise InvalidInput(f"{path}: cannot be read: {told}") from error
+        reason = getattr(error, "strerror", "") or error
+        raise InvalidInput(f"{path}: cannot be read: {reason}") from error
     if len(content) > max_bytes:
-        raise InvalidInput(f"{path}: larger than {max_bytes} bytes, it cannot be what is meant")
+        limit_mib = f"{max_bytes / (1 << 20):g}"
+        raise InvalidInput(f"{path}: larger than {limit_mib} MiB; is this the right file?")
     encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            f"{path}:{line}: not {encoding.upper()} ({error.reason}): save it as UTF-8 "
+            f"{path}:{line}: not valid {encoding.upper()} ({error.reason}): save it as UTF-8 "
             "(in Excel: CSV UTF-8)"
         ) from error
 
 
 def read_mapping(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.Node]:
-    """The mapping in a YAML file, and its node tree for line numbers.
+    """Read a YAML file that contains a mapping.
 
-    :param times: as large as this the file may be, by what others may be
-    :raises InvalidInput: the file is missing, unreadable, not YAML or not a mapping
+    Args:
+        path: The file.
+        size_factor: Multiplies the limits on bytes and values, for documents such as inventories
+            that may be larger than others.
+
+    Returns:
+        The mapping, and its node tree with line numbers.
+
+    Raises:
+        InvalidInput: The file is missing, unreadable, not YAML or not a mapping.
     """
     text = read_text(path, MAX_BYTES * size_factor)
     try:
@@ -65,24 +90,34 @@ def read_mapping(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise InvalidInput(
-            f"{path}:{line}: not valid YAML: a control character (U+{error.character:04X})"
+            f"{path}:{line}: not valid YAML: control character (U+{error.character:04X})"
         ) from error
     if not isinstance(data, dict) or node is None:
-        raise InvalidInput(f"{path}:1: a mapping is expected (`key: value` lines)")
+        raise InvalidInput(f"{path}:1: expected a mapping (`key: value` lines)")
     return data, node
 
 
 def validate_document(
-    model: type[M],
+    model: type[ModelT],
     data: Any,
     path: Path,
     node: yaml.Node | None = None,
     extended_files: tuple[tuple[Path, yaml.Node], ...] = (),
-) -> M:
-    """``data`` as a ``model``.
+) -> ModelT:
+    """Create a model from the data of a document.
 
-    :param parents: files that the first one extends, nearest first
-    :raises InvalidInput: with one line for each wrong field
+    Args:
+        model: The pydantic model.
+        data: Decoded YAML or JSON.
+        path: The file, for error messages.
+        node: The node tree of the file, for line numbers; None for JSON.
+        extended_files: Files that the first one extends and their node trees, nearest first.
+
+    Returns:
+        The validated model.
+
+    Raises:
+        InvalidInput: With one line for each invalid field.
     """
     try:
         return model.model_validate(data)

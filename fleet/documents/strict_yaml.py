@@ -1,4 +1,4 @@
-"""YAML without its traps: what would be read as something else than it says is refused."""
+"""Load YAML and reject what is easily misread: implicit types, duplicate keys, alias bombs."""
 
 from __future__ import annotations
 
@@ -8,61 +8,95 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
-#: levels of nesting, and values after every alias is written out; no true file comes near
+#: Limits on nesting, and on values after all aliases are expanded; real files stay far below.
 MAX_DEPTH, MAX_VALUES = 50, 100_000
+#: Digits of a number; longer ones would be slow to convert.
+MAX_DIGITS = 30
 
 STRING_TAG, MERGE_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
-#: what YAML makes of a word that is not in quotes
+#: Tag that YAML gives to a plain scalar -> the type in words.
 IMPLICIT_TYPES = {
     "tag:yaml.org,2002:int": "a number",
     "tag:yaml.org,2002:float": "a number",
-    "tag:yaml.org,2002:bool": "yes or no",
-    "tag:yaml.org,2002:null": "nothing",
+    "tag:yaml.org,2002:bool": "true or false",
+    "tag:yaml.org,2002:null": "an empty value",
     "tag:yaml.org,2002:timestamp": "a date",
 }
 DECIMAL_PATTERN = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-#: neither a file name nor a UTF-8 file can have one
+#: Characters that neither a file name nor a UTF-8 file can contain.
 INVALID_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 
 
 def make_error(node: yaml.Node | yaml.Event, problem: str) -> yaml.MarkedYAMLError:
+    """Create an error with the position of a node.
+
+    Args:
+        node: A node, or an event of the parser.
+        problem: What is wrong with it.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
     mark: Any = node.start_mark
     return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 def explain_yaml_type(node: yaml.Node) -> str:
-    """Why a plain word is no string, and what would be one; "" for all other nodes."""
+    """Explain why an unquoted word is not a string, and how to make it one.
+
+    Args:
+        node: Any node.
+
+    Returns:
+        The explanation; "" if the node is not an unquoted word that YAML converts.
+    """
     if not isinstance(node, yaml.ScalarNode) or node.tag not in IMPLICIT_TYPES or not node.value:
         return ""
-    return (
-        f'YAML reads {node.value} as {IMPLICIT_TYPES[node.tag]}: put it in quotes, "{node.value}"'
-    )
+    return f'YAML reads {node.value} as {IMPLICIT_TYPES[node.tag]}; quote it: "{node.value}"'
 
 
 class StrictLoader(yaml.SafeLoader):
-    """SafeLoader with bounds, whose every error has a line and whose keys are strings, once."""
+    """A SafeLoader with limits, unique string keys, and a line number in every error."""
 
-    def __init__(self, text: str, largest: int) -> None:
+    def __init__(self, text: str, max_values: int) -> None:
+        """Create a loader.
+
+        Args:
+            text: The YAML text.
+            max_values: Limit on the number of values, with all aliases expanded.
+        """
         super().__init__(text)
-        self._depth, self._largest = 0, largest
-        #: node -> values and levels in it, aliases written out
-        self._measured: dict[yaml.Node, tuple[int, int]] = {}
+        self._depth, self._max_values = 0, max_values
+        #: Node -> number of values and levels in it, with aliases expanded.
+        self._sizes: dict[yaml.Node, tuple[int, int]] = {}
 
     @override
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose the next node and check its limits (overrides PyYAML's composer).
+
+        Args:
+            parent: The node that contains it.
+            index: Its key or index there.
+
+        Returns:
+            The node.
+
+        Raises:
+            yaml.MarkedYAMLError: A limit is exceeded, or an alias is recursive.
+        """
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if self._depth == MAX_DEPTH:
             raise make_error(event, f"nested deeper than {MAX_DEPTH} levels")
-        if len(self._measured) > self._largest:
-            raise make_error(event, f"more than {self._largest} values")
+        if len(self._sizes) > self._max_values:
+            raise make_error(event, f"more than {self._max_values} values")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         if node is None:
             return None
         if isinstance(event, yaml.AliasEvent):
-            if node not in self._measured:
-                raise make_error(event, f"*{event.anchor} stands inside of itself")
+            if node not in self._sizes:
+                raise make_error(event, f"recursive alias *{event.anchor}")
         else:
             self._measure(node)
         return node
@@ -75,30 +109,55 @@ class StrictLoader(yaml.SafeLoader):
         elif isinstance(node, yaml.SequenceNode):
             parts = node.value
         elif INVALID_CHARACTERS.search(node.value):
-            raise make_error(node, "a character that no file can have (NUL or half a surrogate)")
-        size = 1 + sum(self._measured[part][0] for part in parts)
-        levels = 1 + max((self._measured[part][1] for part in parts), default=0)
-        if size > self._largest or levels > MAX_DEPTH:
+            raise make_error(node, "invalid character (NUL or unpaired surrogate)")
+        size = 1 + sum(self._sizes[part][0] for part in parts)
+        levels = 1 + max((self._sizes[part][1] for part in parts), default=0)
+        if size > self._max_values or levels > MAX_DEPTH:
             raise make_error(
-                node, f"its aliases make more than {self._largest} values or {MAX_DEPTH} levels"
+                node,
+                f"its aliases expand to more than {self._max_values} values or {MAX_DEPTH} levels",
             )
-        self._measured[node] = size, levels
+        self._sizes[node] = size, levels
 
     @override
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct the value of a node, with a line number in every error.
+
+        Args:
+            node: The node.
+            deep: Whether to construct its children at once.
+
+        Returns:
+            The value.
+
+        Raises:
+            yaml.MarkedYAMLError: The text is not a value of its type.
+        """
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-            kind = node.tag.rpartition(":")[2]  # PyYAML lets through what int() or date() say
-            raise make_error(node, f"{node.value!r} is not a {kind}: {error}") from error
+            # PyYAML does not catch what int() or date() raise
+            type_name = node.tag.rpartition(":")[2]
+            raise make_error(node, f"{node.value!r} is not a valid {type_name}: {error}") from error
 
     @override
     def construct_yaml_int(self, node: yaml.Node) -> int:
-        if not DECIMAL_PATTERN.fullmatch(node.value) or len(node.value) > 30:
+        """Construct an integer, and reject YAML 1.1's octal, hexadecimal and base 60 numbers.
+
+        Args:
+            node: A scalar that YAML resolves to an integer.
+
+        Returns:
+            The number.
+
+        Raises:
+            yaml.MarkedYAMLError: The number is not in plain decimal notation.
+        """
+        if not DECIMAL_PATTERN.fullmatch(node.value) or len(node.value) > MAX_DIGITS:
             raise make_error(
                 node,
-                f"YAML does not read {node.value} as the number it looks like "
-                "(octal, base 60): write it in decimal, or in quotes",
+                f"{node.value} is not a plain decimal number in YAML (leading zeros mean octal, "
+                "colons base 60); write it in decimal, or quote it",
             )
         return int(node.value)
 
@@ -107,23 +166,30 @@ StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yam
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
-    """:raises yaml.MarkedYAMLError: a key is no string, or given twice (the last would win)"""
-    seen: dict[str, int] = {}
+    """Reject keys that are not strings, and duplicate keys, of which PyYAML keeps the last."""
+    lines: dict[str, int] = {}
     for key, _ in node.value:
         if key.tag == MERGE_TAG:
             continue
         if not isinstance(key, yaml.ScalarNode) or key.tag != STRING_TAG:
-            raise make_error(key, explain_yaml_type(key) or "a key must be a word")
-        if key.value in seen:
-            raise make_error(key, f"{key.value!r} is given twice, first in line {seen[key.value]}")
-        seen[key.value] = key.start_mark.line + 1
+            raise make_error(key, explain_yaml_type(key) or "a key must be a string")
+        if key.value in lines:
+            raise make_error(key, f"duplicate key {key.value!r}, first in line {lines[key.value]}")
+        lines[key.value] = key.start_mark.line + 1
 
 
 def load(text: str, size_factor: int = 1) -> tuple[Any, yaml.Node | None]:
-    """The value of a text, and its node tree for line numbers.
+    """Load a YAML text.
 
-    :param times: as many values as usual may be in it
-    :raises yaml.YAMLError: it is not YAML, or is one of YAML's traps
+    Args:
+        text: The text of one document.
+        size_factor: Multiplies the limit on the number of values.
+
+    Returns:
+        The value, and its node tree with line numbers; None twice for an empty document.
+
+    Raises:
+        yaml.YAMLError: The text is not valid YAML, or is ambiguous.
     """
     loader = StrictLoader(text, MAX_VALUES * size_factor)
     try:

@@ -1,4 +1,4 @@
-"""What a wrong value should be, in plain words, and what was given."""
+"""Describe in plain words which value a field expects and which one it was given."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-INTEGER, BOOLEAN, TEXT = "a whole number", "true or false", "a text"
-LIST = "a list ([one, other])"
-MAPPING = "a mapping (`{{}}` is an empty one)"
-#: pydantic's type of an error -> what is expected; in braces what it knows of the limit
+INTEGER, BOOLEAN, TEXT = "an integer", "true or false", "a string"
+LIST = "a list ([a, b])"
+MAPPING = "a mapping ({{}} if it is empty)"
+#: pydantic's error type -> what is expected; names in braces are filled from the error's context.
 EXPECTED_BY_ERROR_TYPE = {
     "int_type": INTEGER,
     "int_parsing": INTEGER,
@@ -22,7 +22,7 @@ EXPECTED_BY_ERROR_TYPE = {
     "string_type": TEXT,
     "float_type": "a number",
     "float_parsing": "a number",
-    "finite_number": "a number",
+    "finite_number": "a finite number",
     "greater_than_equal": "{ge} or more",
     "greater_than": "more than {gt}",
     "less_than_equal": "{le} or less",
@@ -36,12 +36,12 @@ EXPECTED_BY_ERROR_TYPE = {
     "model_type": MAPPING,
     "model_attributes_type": MAPPING,
     "mapping_type": MAPPING,
-    "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
-    "string_too_short": "{min_length} characters or more",
-    "string_too_long": "{max_length} characters or fewer",
-    "none_required": "nothing",
-    "string_unicode": "a text in Unicode",
+    "too_short": "at least {min_length} items",
+    "too_long": "at most {max_length} items",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+    "none_required": "no value",
+    "string_unicode": "valid Unicode text",
 }
 
 _short = reprlib.Repr()
@@ -49,23 +49,29 @@ _short.maxstring = _short.maxother = _short.maxlong = 60
 
 
 def describe_problem(problem: ErrorDetails) -> str:
-    """One problem of a value.
+    """Describe one validation error.
 
-    >>> told({"type": "int_type", "input": "two", "msg": "Input should be a valid integer"})
-    "a whole number is expected, not 'two'"
+    >>> describe_problem({"type": "int_type", "input": "two", "msg": "Input should be …"})
+    "expected an integer, got 'two'"
+
+    Args:
+        problem: An item of pydantic's `ValidationError.errors()`.
+
+    Returns:
+        The description, without the field's name.
     """
     if problem["type"] == "missing":
-        return "this field is missing"
-    words = EXPECTED_BY_ERROR_TYPE.get(problem["type"])
-    if words is None:  # our own
+        return "this field is required"
+    expected = EXPECTED_BY_ERROR_TYPE.get(problem["type"])
+    if expected is None:  # raised by a validator of the models
         return problem["msg"].removeprefix("Value error, ")
     context: Mapping[str, Any] = problem.get("ctx", {})
-    return f"{words.format(**context)} is expected, {_describe_value(problem['input'])}"
+    return f"expected {expected.format(**context)}, {_describe_value(problem['input'])}"
 
 
 def _describe_value(value: Any) -> str:
     if value is None:
-        return "and nothing is given"
-    if isinstance(value, bool):  # YAML has more words for them
-        return f"not {str(value).lower()}"
-    return f"not {_short.repr(value)}"
+        return "got no value"
+    if isinstance(value, bool):  # YAML has other spellings, such as yes
+        return f"got {str(value).lower()}"
+    return f"got {_short.repr(value)}"

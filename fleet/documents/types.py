@@ -1,8 +1,12 @@
-"""Shapes of the values in releases, locks and inventories; each says itself in words."""
+"""Field types of releases, lock files and inventories, and the base model.
+
+Each constrained type describes itself in words; error messages and docs/release.md use them.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -12,61 +16,92 @@ from fleet.text import sanitize
 from fleet.text.redact import hide_credentials
 
 
-def matching(pattern: str, description: str) -> AfterValidator:
-    """A text of a shape, and that shape in words for whom it does not fit."""
+@dataclass(frozen=True)
+class PatternCheck:
+    """A check of strings against a pattern.
 
-    def checked(text: str) -> str:
-        if not re.fullmatch(pattern, text) or sanitize.escape_line(text) != text:
-            raise ValueError(f"{text[:80]!r} is not {description}")
+    Attributes:
+        pattern: Regular expression for the whole string.
+        description: The pattern in words, for error messages and the reference.
+    """
+
+    pattern: str
+    description: str
+
+    def __call__(self, text: str) -> str:
+        """Return the text if it matches; raise ValueError if it does not."""
+        if not re.fullmatch(self.pattern, text) or sanitize.escape_line(text) != text:
+            raise ValueError(f"expected {self.description}, got {text[:80]!r}")
         return text
 
-    checked.__doc__ = description
-    return AfterValidator(checked)
+
+def matching(pattern: str, description: str) -> AfterValidator:
+    """Create a validator for strings that match a pattern.
+
+    Args:
+        pattern: Regular expression for the whole string.
+        description: The pattern in words, for error messages and the reference.
+
+    Returns:
+        The validator, for `Annotated`.
+    """
+    return AfterValidator(PatternCheck(pattern, description))
 
 
-# paths go through shells, lists split by blanks, and docker's host:container
+def check_stays_inside(path: str) -> str:
+    """Reject a relative path that leaves its folder.
+
+    Args:
+        path: A relative path.
+
+    Returns:
+        The same path.
+
+    Raises:
+        ValueError: The path is absolute or contains `..`.
+    """
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path[:80]!r} is outside its folder: use a relative path without ..")
+    return path
+
+
+def _check_http_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        valid = re.fullmatch(r"https?://[^\s/]+\S*", url) and urlsplit(url).port != 0
+    except ValueError:  # invalid port or IPv6 address
+        valid = False
+    if not valid:
+        raise ValueError(f"expected a URL (https://…), got {hide_credentials(url)[:80]!r}")
+    return url
+
+
+# paths are passed through shells, lists separated by blanks, and Docker's host:container syntax
 _PATH_CHARACTER = r"[^\s:'\"\\`$*?\[\]\x00-\x1f\x7f]"
 _PATH_RULE = "without blanks, quotes, colons, wildcards, $ and \\"
 AbsolutePath = Annotated[str, matching(rf"/{_PATH_CHARACTER}*", f"an absolute path {_PATH_RULE}")]
 RelativePath = Annotated[
     str,
-    matching(rf"{_PATH_CHARACTER}+", f"a path {_PATH_RULE}"),
-    AfterValidator(lambda path: check_stays_inside(path)),
+    matching(rf"{_PATH_CHARACTER}+", f"a relative path {_PATH_RULE}"),
+    AfterValidator(check_stays_inside),
 ]
-Commit = Annotated[str, matching(r"[0-9a-f]{7,40}", "a commit: 7 to 40 digits of 0-9 and a-f")]
+Commit = Annotated[str, matching(r"[0-9a-f]{7,40}", "a commit: 7 to 40 hexadecimal digits")]
 Name = Annotated[
     str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, dots, _ and -")
 ]
-Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "a sha256: 64 digits of 0-9 and a-f")]
+Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "a SHA-256: 64 hexadecimal digits")]
 ImageReference = Annotated[
-    str, matching(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", "an image: registry.example/name:tag")
+    str, matching(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", "an image reference: registry.example/name:tag")
 ]
-# where files of the store come from is no part of what a host must be: no digest has it
-DownloadUrl = Annotated[
-    str | None,
-    AfterValidator(lambda url: url if url is None else _check_http_url(url)),
-    Field(exclude=True),
-]
-# True is a number and "no" is true where Python is asked
+# excluded from digests: where a file is downloaded from does not change what a host must be
+DownloadUrl = Annotated[str | None, AfterValidator(_check_http_url), Field(exclude=True)]
+# strict: pydantic would accept true as a number and "no" as a boolean
 Int = Annotated[int, Field(strict=True)]
 Bool = Annotated[bool, Field(strict=True)]
 
 
-def _check_http_url(url: str) -> str:
-    try:
-        right = re.fullmatch(r"https?://[^\s/]+\S*", url) and urlsplit(url).port != 0
-    except ValueError:  # of a port or an IPv6 address
-        right = False
-    if not right:
-        raise ValueError(f"{hide_credentials(url)[:80]!r} is not an address: https://…")
-    return url
-
-
-def check_stays_inside(path: str) -> str:
-    if path.startswith("/") or ".." in path.split("/"):
-        raise ValueError(f"{path[:80]!r} leaves its folder")
-    return path
-
-
 class Model(BaseModel):
+    """An immutable model that rejects unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")

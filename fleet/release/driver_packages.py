@@ -1,4 +1,4 @@
-"""Which driver packages a release has: those it names, and those of the table of systems."""
+"""The driver packages of a release: those it names, and those that files/systems.yml implies."""
 
 from __future__ import annotations
 
@@ -10,33 +10,52 @@ from fleet.release.operating_systems import OperatingSystem
 
 
 def list_from_table(release: Release) -> Iterator[tuple[OperatingSystem, str, DriverPackage]]:
-    """System, architecture and package of every driver that the table names for a release.
+    """List the driver packages that the table of systems implies for a release.
 
-    What the release names itself is not of these: it wins.
+    Systems for which the release names a package itself are omitted, because that one wins.
+
+    Args:
+        release: The release.
+
+    Yields:
+        System, architecture and package.
     """
     for system in operating_systems.load_table():
         if system.name not in release.driver.packages:
             for architecture in system.architectures:
-                yield (
-                    system,
-                    architecture,
-                    system.driver_package(release.driver.version, architecture),
-                )
+                package = system.driver_package(release.driver.version, architecture)
+                yield system, architecture, package
 
 
 def list_packages(release: Release) -> list[DriverPackage]:
-    """Every driver package that hosts of a release may have."""
-    return [
-        *release.driver.packages.values(),
-        *(package for _, _, package in list_from_table(release)),
-    ]
+    """List every driver package that a host of the release may need.
+
+    Args:
+        release: The release.
+
+    Returns:
+        The packages; the store needs only those of the fleet's systems.
+    """
+    implied = [package for _, _, package in list_from_table(release)]
+    return [*release.driver.packages.values(), *implied]
 
 
 def find_package(
     release: Release, os: str, version: str, architecture: str
 ) -> DriverPackage | None:
-    """The driver package of a host; None for a system that neither release nor table know."""
-    if own := operating_systems.select_for_system(release.driver.packages, os, version):
+    """Find the driver package for a host.
+
+    Args:
+        release: The release.
+        os: ID in the host's /etc/os-release.
+        version: VERSION_ID there.
+        architecture: Architecture as `uname -m` prints it.
+
+    Returns:
+        The package; None if neither the release nor the table has the system.
+    """
+    packages = release.driver.packages
+    if own := operating_systems.select_for_system(packages, os, version):
         return own
     system = operating_systems.find_system(os, version)
     if system is None or architecture not in system.architectures:
@@ -45,16 +64,26 @@ def find_package(
 
 
 def group_by_availability(release: Release, files: Container[str]) -> tuple[list[str], list[str]]:
-    """Systems whose driver is among files, and those whose is not.
+    """Group operating systems by whether their driver package is available.
 
-    An architecture that nobody has tried is told only where its file is there.
+    Args:
+        release: The release.
+        files: Paths of the files in the store or the lock file.
+
+    Returns:
+        Names of the systems with a driver, and of those without. An untested architecture is
+        only listed if its file is available.
     """
-    have = [name for name, one in release.driver.packages.items() if one.file in files]
-    lack = [name for name in release.driver.packages if name not in have]
-    for system, architecture, one in list_from_table(release):
-        tried = architecture not in system.untested
-        if one.file in files:
-            have.append(system.name if tried else f"{system.name} ({architecture}, untested)")
-        elif tried:
-            lack.append(system.name)
-    return sorted(have), sorted(lack)
+    available: list[str] = []
+    missing: list[str] = []
+    for name, package in release.driver.packages.items():
+        (available if package.file in files else missing).append(name)
+    for system, architecture, package in list_from_table(release):
+        untested = architecture in system.untested
+        if package.file in files:
+            available.append(
+                f"{system.name} ({architecture}, untested)" if untested else system.name
+            )
+        elif not untested:
+            missing.append(system.name)
+    return sorted(available), sorted(missing)

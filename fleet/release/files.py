@@ -1,10 +1,10 @@
-"""Releases as files: found by name, extended by others, read with errors that name the line."""
+"""Release files: find them by name, merge them with those they extend, and load them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -15,38 +15,59 @@ from fleet.release.model import Release
 from fleet.text import suggestions
 
 RELEASES_FOLDER = paths.FILES_FOLDER / "releases"
-#: files in a chain of `extends`
+#: Longest chain of `extends`.
 MAX_EXTENDED_FILES = 20
 
 
-def find_release(name: str) -> Path:
-    """The file of a release, by path or by name in files/releases.
+class ReadFile(NamedTuple):
+    """A release file as it was read, without `extends`."""
 
-    :raises InvalidInput: there is none; the message lists those that are
+    path: Path
+    data: dict[str, Any]
+    #: Node tree with line numbers.
+    node: yaml.Node
+
+
+def find_release(name: str) -> Path:
+    """Find the file of a release.
+
+    Args:
+        name: Path of a YAML file, or a name in files/releases, where the site's own files take
+            precedence.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InvalidInput: There is no such file; the message lists the known releases.
     """
-    if name.endswith((".yml", ".yaml")):
-        candidates = [Path(name)]
-    else:
-        candidates = paths.find_candidates(f"releases/{name}.yml")
-    path = candidates[-1]
-    if found := next(filter(loading.is_file, candidates), None):
-        return found
-    folders = paths.find_existing("releases")
-    named = sorted({p.stem for folder in folders for p in folder.glob("*.yml")})
-    files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else named
-    near = suggestions.format_suggestions(name, files)
+    is_path = name.endswith((".yml", ".yaml"))
+    candidates = [Path(name)] if is_path else paths.find_candidates(f"releases/{name}.yml")
+    if existing := next(filter(loading.is_file, candidates), None):
+        return existing
+    path, folders = candidates[-1], paths.find_existing("releases")
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.yml")})
+    files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else known
+    suggestion = suggestions.format_suggestions(name, files)
     raise InvalidInput(
-        f"release {name!r}: no file {path}{near}; known releases: {', '.join(named)}"
+        f"release {name!r}: no file {path}{suggestion}; known releases: {', '.join(known)}"
     )
 
 
 def merge_fields(base: Any, change: Any) -> Any:
-    """``change`` over ``base``: mappings merge, lists of named items merge by name."""
+    """Merge the fields of a file over those of the file it extends.
+
+    Args:
+        base: A value of the extended file.
+        change: The value of the same field in the extending file.
+
+    Returns:
+        Mappings are merged, lists of named items are merged by name, and other values are replaced
+        by `change`.
+    """
     if isinstance(base, dict) and isinstance(change, dict):
-        return {
-            **base,
-            **{k: merge_fields(base[k], v) if k in base else v for k, v in change.items()},
-        }
+        merged = {k: merge_fields(base[k], v) if k in base else v for k, v in change.items()}
+        return {**base, **merged}
     if _has_unique_names(base) and _has_unique_names(change):
         changes = {item["name"]: item for item in change}
         result = [merge_fields(item, changes.pop(item["name"], {})) for item in base]
@@ -55,35 +76,31 @@ def merge_fields(base: Any, change: Any) -> Any:
 
 
 def _has_unique_names(items: Any) -> bool:
-    """A list of mappings, each with a name of its own."""
+    """Check whether a value is a list of mappings, each with a unique name."""
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         return False
     names = [item.get("name") for item in items]
     return all(isinstance(name, str) for name in names) and len(set(names)) == len(names) > 0
 
 
-ReadFile = tuple[Path, dict[str, Any], yaml.Node]
-
-
 def _read_chain(path: Path) -> list[ReadFile]:
-    """A release file and those it extends, nearest first."""
+    """Read a release file and those it extends, nearest first."""
     files: list[ReadFile] = []
-    seen: list[Path] = []
-    parent: Path | None = path
-    while parent is not None:
-        if parent.resolve() in seen:
-            through = " -> ".join(str(file) for file, _, _ in files)
-            raise InvalidInput(
-                f"{_locate_extends(path, files[0][2])}: it extends itself through {through}"
-            )
+    visited: list[Path] = []
+    next_path: Path | None = path
+    while next_path is not None:
+        if next_path.resolve() in visited:
+            chain = " -> ".join(str(file.path) for file in files)
+            raise InvalidInput(f"{_locate_extends(path, files[0].node)}: circular: {chain}")
         if len(files) == MAX_EXTENDED_FILES:
             raise InvalidInput(
-                f"{_locate_extends(path, files[0][2])}: a chain of over {MAX_EXTENDED_FILES} files"
+                f"{_locate_extends(path, files[0].node)}: more than "
+                f"{MAX_EXTENDED_FILES} files extend each other"
             )
-        seen.append(parent.resolve())
-        data, node = loading.read_mapping(parent)
-        files.append((parent, data, node))
-        parent = _pop_extended_path(parent, data, node)
+        visited.append(next_path.resolve())
+        data, node = loading.read_mapping(next_path)
+        files.append(ReadFile(next_path, data, node))
+        next_path = _pop_extended_path(next_path, data, node)
     return files
 
 
@@ -92,16 +109,16 @@ def _locate_extends(path: Path, node: yaml.Node) -> str:
 
 
 def _pop_extended_path(path: Path, data: dict[str, Any], node: yaml.Node) -> Path | None:
-    """The file that a file extends; takes `extends` out of its data."""
+    """Remove `extends` from the data of a file, and find the file that it names."""
     name = data.pop("extends", None)
     if name is None:
         return None
     place = _locate_extends(path, node)
     if not isinstance(name, str):
-        raise InvalidInput(f"{place}: the name of one release is expected")
-    beside = Path(os.path.normpath(path.parent / f"{name.removesuffix('.yml')}.yml"))
-    if loading.is_file(beside):
-        return beside
+        raise InvalidInput(f"{place}: expected the name of one release")
+    sibling = Path(os.path.normpath(path.parent / f"{name.removesuffix('.yml')}.yml"))
+    if loading.is_file(sibling):
+        return sibling
     try:
         return find_release(name)
     except InvalidInput as error:
@@ -109,48 +126,80 @@ def _pop_extended_path(path: Path, data: dict[str, Any], node: yaml.Node) -> Pat
 
 
 def _merge_chain(files: list[ReadFile]) -> dict[str, Any]:
-    whole: dict[str, Any] = {}
-    for _, data, _ in reversed(files):
-        whole = merge_fields(whole, data)
-    return whole
+    merged: dict[str, Any] = {}
+    for file in reversed(files):
+        merged = merge_fields(merged, file.data)
+    return merged
 
 
 def list_variants(path: Path) -> list[str]:
-    """Names of the choices that a release offers."""
-    found = _merge_chain(_read_chain(path)).get("variants")
-    return sorted(found) if isinstance(found, dict) else []
+    """List the variants of a release.
+
+    Args:
+        path: The release file.
+
+    Returns:
+        Their names, sorted; empty if there are none.
+
+    Raises:
+        InvalidInput: A file cannot be read.
+    """
+    choices = _merge_chain(_read_chain(path)).get("variants")
+    return sorted(choices) if isinstance(choices, dict) else []
 
 
 def load_release(path: Path, variant: str | None = None) -> Release:
-    """The release in a file, with what it extends.
+    """Load a release, merged with the files it extends.
 
-    :param variant: another choice than the release's own
-    :raises InvalidInput: naming file, line and field
+    Args:
+        path: The release file.
+        variant: Name of a variant; the release's own choice by default.
+
+    Returns:
+        The release.
+
+    Raises:
+        InvalidInput: With file, line and field of every problem.
     """
     files = _read_chain(path)
-    whole, node = _merge_chain(files), files[0][2]
-    nodes = tuple((file, root) for file, _, root in files[1:])
-    if "variants" in whole:
-        choices, chosen = whole.pop("variants"), variant or whole.get("variant")
-        whole.pop("variant", None)
-        known = isinstance(choices, dict) and isinstance(chosen, str)
-        if not known or not isinstance(choices.get(chosen), dict):
-            names = ", ".join(map(str, choices)) if isinstance(choices, dict) else "none"
-            place = f"{path}:{field_errors.find_line(node, ('variant',))}: variant"
-            near = (
-                suggestions.format_suggestions(str(chosen), choices)
-                if isinstance(choices, dict)
-                else ""
-            )
-            raise InvalidInput(f"{place}: say one of the variants: {names}{near}")
-        whole = merge_fields(whole, choices[chosen])
-        # what is wrong in a variant is told where it stands
-        for file, _, root in files:
-            under = field_errors.find_node(root, ("variants", str(chosen)))
-            nodes += ((file, under),) if under else ()
-    return loading.validate_document(Release, whole, path, node, nodes)
+    fields = _merge_chain(files)
+    nodes = tuple((file.path, file.node) for file in files[1:])
+    if "variants" in fields:
+        choices = fields.pop("variants")
+        chosen = _choose_variant(choices, variant or fields.pop("variant", None), files[0])
+        fields.pop("variant", None)
+        fields = merge_fields(fields, choices[chosen])
+        # an invalid field of a variant is reported where it stands
+        for file in files:
+            under = field_errors.find_node(file.node, ("variants", chosen))
+            nodes += ((file.path, under),) if under else ()
+    return loading.validate_document(Release, fields, path, files[0].node, nodes)
+
+
+def _choose_variant(choices: Any, chosen: Any, file: ReadFile) -> str:
+    """Return the chosen variant's name if it is valid."""
+    variants = choices if isinstance(choices, dict) else {}
+    if isinstance(chosen, str) and isinstance(variants.get(chosen), dict):
+        return chosen
+    line = field_errors.find_line(file.node, ("variant",))
+    names = list(map(str, variants))
+    suggestion = suggestions.format_suggestions(str(chosen), names)
+    raise InvalidInput(
+        f"{file.path}:{line}: variant: expected one of the variants: "
+        f"{', '.join(names) or 'none'}{suggestion}"
+    )
 
 
 def load_merged_fields(path: Path) -> dict[str, Any]:
-    """The fields of a release file and of those it extends, as one file would have them."""
+    """Load the fields of a release without validating them.
+
+    Args:
+        path: The release file.
+
+    Returns:
+        The fields of the file and of those it extends, as one file would have them.
+
+    Raises:
+        InvalidInput: A file cannot be read.
+    """
     return _merge_chain(_read_chain(path))

@@ -1,4 +1,4 @@
-"""Where things of a release lie on a host: derived, never said twice."""
+"""Where things of a release lie on a host, derived from its paths in the container."""
 
 from __future__ import annotations
 
@@ -7,21 +7,36 @@ from typing import Any
 from fleet.release.model import Patch, Release, Source, Weights, compute_digest
 from fleet.release.target import ReleaseTarget
 
+#: The state folder of mlu-fleet on a host.
 STATE_FOLDER = "/var/lib/mlufleet"
-#: documents of the last releases that passed their smoke test
+#: Snapshots of the last releases that passed their smoke test.
 SNAPSHOTS_FOLDER = f"{STATE_FOLDER}/releases"
-#: host folder that every container sees read-only: wheels and the smoke test's own script
+#: Folder that every container sees read-only: wheels and the script of the smoke test.
 SHARED_FOLDER, SHARED_IN_CONTAINER = f"{STATE_FOLDER}/shared", "/opt/mlufleet"
+#: What pip and Python create in a checkout that is installed or run in place.
+RUNTIME_FILES = ("__pycache__", "*.egg-info")
 
 
 def shared_folder(key: str, in_container: bool = False) -> str:
-    """The shared folder of one of a host's releases, on the host or in the container."""
+    """Return the shared folder of a release.
+
+    Args:
+        key: Key of the release on the host; "" if it is the only one.
+        in_container: Whether to return the path in the container instead of the host's.
+    """
     root = SHARED_IN_CONTAINER if in_container else SHARED_FOLDER
     return f"{root}/{key}" if key else root
 
 
 def list_mounts(release: Release) -> list[tuple[str, str]]:
-    """(host path, container path) of all that the container shows of the host."""
+    """List everything of the host that is mounted into the container.
+
+    Args:
+        release: The release.
+
+    Returns:
+        (host path, container path) of each mount.
+    """
     return [
         ("/usr/bin/cnmon", "/usr/bin/cnmon"),
         (SHARED_FOLDER, SHARED_IN_CONTAINER),
@@ -30,7 +45,15 @@ def list_mounts(release: Release) -> list[tuple[str, str]]:
 
 
 def to_host_path(release: Release, path: str) -> str:
-    """The host's path of what the container sees at ``path``; itself when it is not mounted."""
+    """Convert a path in the container to the path on the host.
+
+    Args:
+        release: The release.
+        path: Path in the container.
+
+    Returns:
+        Path on the host; the same path if it is not below a mount.
+    """
     mounts = sorted(release.container.mounts, key=lambda m: len(m.container), reverse=True)
     for mount in mounts:
         if path == mount.container or path.startswith(mount.container.rstrip("/") + "/"):
@@ -39,38 +62,61 @@ def to_host_path(release: Release, path: str) -> str:
 
 
 def migrated_path(source: Source) -> str:
-    """The migrated tree of a source, as the vendor's tool names it."""
+    """Return the path of a source's migrated tree in the container, as the vendor's tool names it.
+
+    Args:
+        source: A source that is migrated.
+    """
     return f"{source.path}_mlu"
 
 
 def migrated_host_paths(release: Release) -> list[str]:
-    """Host paths of all migrated trees."""
+    """List the host paths of all migrated trees.
+
+    Args:
+        release: The release.
+
+    Returns:
+        The paths; empty if nothing is migrated.
+    """
     if release.migration is None:
         return []
-    return [
-        to_host_path(release, migrated_path(release.find_source(name)))
-        for name in release.migration.trees
-    ]
-
-
-#: what pip and Python leave in a checkout that is installed or run where it is
-RUNTIME_FILES = ("__pycache__", "*.egg-info")
+    sources = [release.find_source(name) for name in release.migration.trees]
+    return [to_host_path(release, migrated_path(source)) for source in sources]
 
 
 def git_excludes(release: Release, source: Source) -> list[str]:
-    """Paths in a checkout that are ours, as patterns for git: other checkouts, migrated trees and
-    weights, what was kept of them under another name, and what running leaves there."""
+    """List the paths in a checkout that belong to mlu-fleet, as patterns for .git/info/exclude.
+
+    These are nested checkouts, migrated trees, linked weights, backups of them under another name,
+    and :data:`RUNTIME_FILES`.
+
+    Args:
+        release: The release.
+        source: The checkout.
+
+    Returns:
+        The patterns, sorted.
+    """
     root = to_host_path(release, source.path).rstrip("/") + "/"
     paths = [to_host_path(release, other.path) for other in release.sources if other != source]
     paths += migrated_host_paths(release)
     paths += [weights_link_path(release, w) for w in release.weights if w.link]
     names = ["/" + path.removeprefix(root) for path in paths if path.startswith(root)]
-    beside = [f"{name}.{what}" for name in names for what in ("kept-*", "mlufleet-part")]
-    return sorted([*names, *beside, *RUNTIME_FILES])
+    backups = [f"{name}.{suffix}" for name in names for suffix in ("kept-*", "mlufleet-part")]
+    return sorted([*names, *backups, *RUNTIME_FILES])
 
 
 def find_weights_patches(release: Release, weights: Weights) -> list[Patch]:
-    """Patches of weights' own files, which are often code."""
+    """Find the patches of files that belong to weights, which often include code.
+
+    Args:
+        release: The release.
+        weights: Weights of the release.
+
+    Returns:
+        The patches, in the order of the release.
+    """
     return [
         patch
         for patch in release.patches
@@ -79,15 +125,33 @@ def find_weights_patches(release: Release, weights: Weights) -> list[Patch]:
 
 
 def weights_digest(target: ReleaseTarget, weights: Weights) -> str:
-    """What weights are made from, the patches of their code included: they come again with it."""
+    """Compute the digest of weights and of the patches of their files.
+
+    If a patch changes, the weights are placed again before they are patched.
+
+    Args:
+        target: The release.
+        weights: Weights of the release.
+
+    Returns:
+        16 hex digits.
+    """
     files = target.lock.files_in(weights.folder)
-    said: list[Any] = [{name: f.sha256 for name, f in files.items()}]
-    said += [target.patch_inputs(patch) for patch in find_weights_patches(target.release, weights)]
-    return compute_digest(said)[:16]
+    inputs: list[Any] = [{name: file.sha256 for name, file in files.items()}]
+    inputs += [
+        target.patch_inputs(patch) for patch in find_weights_patches(target.release, weights)
+    ]
+    return compute_digest(inputs)[:16]
 
 
 def weights_link_path(release: Release, weights: Weights, *, migrated: bool = False) -> str:
-    """Host path where weights appear in a source's tree, or in its migrated one."""
+    """Return the host path where weights appear in a source's tree.
+
+    Args:
+        release: The release.
+        weights: Weights with a link.
+        migrated: Whether to return the path in the migrated tree instead of the source.
+    """
     assert weights.link is not None
     source = release.find_source(weights.link.tree)
     base = migrated_path(source) if migrated else source.path

@@ -1,4 +1,8 @@
-"""A release: what every host must be. Read from files/releases/NAME.yml, frozen."""
+"""The models of a release: what every host must be. Read from files/releases/NAME.yml.
+
+The `#:` comments above the fields are the user documentation: docs/release.md is generated from
+them (`make docs`).
+"""
 
 from __future__ import annotations
 
@@ -25,198 +29,213 @@ from fleet.documents.types import (
 
 
 class DriverPackage(Model):
-    """The vendor's package for one operating system; the OS is part of both names."""
+    """The vendor's driver package for one operating system."""
 
-    #: in the store
+    #: Path of the package file in the store.
     file: RelativePath
-    #: its name on the system
+    #: Name of the package in the host's package manager.
     package: Name
-    #: where `mlufleet fetch` gets the file
+    #: URL from which `mlufleet store fetch` downloads the file.
     url: DownloadUrl = None
 
 
 class Driver(Model):
-    """What runs the cards."""
+    """The vendor's kernel driver for the cards."""
 
-    #: must be loaded, and not be older than the image needs
-    version: Annotated[str, matching(r"[0-9]+\.[0-9]+\.[0-9]+", "a version: 5.10.10")]
-    #: newest kernel that it can be built for, where that is not what files/compatibility.yml says
+    #: Version that must be loaded. It must not be older than the image requires.
+    version: Annotated[str, matching(r"[0-9]+\.[0-9]+\.[0-9]+", "a version such as 5.10.10")]
+    #: Newest kernel that the driver can be built for, if it differs from files/compatibility.yml.
     newest_kernel: Annotated[
-        Annotated[str, matching(r"[0-9]+\.[0-9]+", "a kernel: 5.17")] | None,
-        Field(exclude_if=lambda said: said is None),  # digests of those that do not say it stay
+        Annotated[str, matching(r"[0-9]+\.[0-9]+", "a kernel version such as 5.17")] | None,
+        # keeps the digests of releases that do not set it
+        Field(exclude_if=lambda value: value is None),
     ] = None
-    #: "ubuntu16.04", "centos7", … -> package, where a file is not named as files/systems.yml has it
+    #: Driver package per operating system ("ubuntu16.04", "centos7", …). Only needed if the file is
+    #: not named as in files/systems.yml.
     packages: dict[str, DriverPackage] = Field(default_factory=dict)
-    #: "ubuntu16.04", "centos7", … -> folder in the store with the headers of that system's kernels
-    #: and what they need; for hosts that lack those of the kernel they run
+    #: Folder in the store with kernel headers and build tools per operating system, for hosts that
+    #: lack those of their running kernel.
     headers: Annotated[
-        dict[str, RelativePath], Field(default_factory=dict, exclude_if=lambda said: not said)
+        dict[str, RelativePath], Field(default_factory=dict, exclude_if=lambda value: not value)
     ]
 
 
 class Engine(Model):
-    """Docker on the host."""
+    """The Docker engine on the host."""
 
-    #: oldest version that will do
-    minimum: Annotated[str, matching(r"[0-9]+(\.[0-9]+)*", "a version: 19.03")] = "19.03"
-    #: "ubuntu16.04", "centos7", … -> folder in the store with that system's docker packages and
-    #: what they need; without one the system's own repositories are asked
+    #: Oldest version that is accepted.
+    minimum: Annotated[str, matching(r"[0-9]+(\.[0-9]+)*", "a version such as 19.03")] = "19.03"
+    #: Folder in the store with Docker packages and their dependencies per operating system
+    #: ("ubuntu16.04", "centos7", …). Without one, Docker is installed from the host's package
+    #: repositories.
     packages: dict[str, RelativePath] = Field(default_factory=dict)
 
 
 class Image(Model):
-    """The vendor's docker image; a host has it by its id, which the lock pins."""
+    """The vendor's Docker image. A host's image is compared by its id, which the lock file pins."""
 
-    #: in the store: what `docker save` wrote, packed or not
+    #: Archive in the store that `docker save` wrote, compressed or not.
     file: RelativePath
-    #: where `mlufleet fetch` gets the file
+    #: URL from which `mlufleet store fetch` downloads the archive.
     url: DownloadUrl = None
-    #: a tag that the file has
+    #: A tag in the archive.
     reference: ImageReference
-    #: in the image: runs the tool, pip and the smoke test
+    #: Python interpreter in the image. It runs the migration tool, pip and the smoke test.
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
 
 
 class Mount(Model):
-    """A folder of the host that the container shows; it outlives the container."""
+    """A folder of the host that is mounted into the container and outlives it."""
 
-    #: on the host; made where it is missing
+    #: Path on the host. It is created if it is missing.
     host: AbsolutePath
-    #: where the container has it
+    #: Path in the container.
     container: AbsolutePath
-    #: whether the container may not write
+    #: Whether the container cannot write to it.
     read_only: Bool = False
 
 
 class Container(Model):
-    """One container with exactly the host's cards; it is made anew when this changes."""
+    """The container with the cards of the release. It is recreated if any of this changes."""
 
-    #: another container of that name is kept under another one
+    #: Name of the container. A foreign container with this name is renamed, not removed.
     name: Name
-    #: besides cnmon and what the tool shares itself
+    #: Folders of the host. `cnmon` and the shared folder of mlu-fleet are mounted as well.
     mounts: tuple[Mount, ...] = ()
-    #: shared memory
-    shm_size: Annotated[str, matching(r"[0-9]+[kmg]", "a size: 16g")] = "16g"
-    #: docker's name of a network
+    #: Size of the shared memory (/dev/shm).
+    shm_size: Annotated[str, matching(r"[0-9]+[kmg]", "a size such as 16g")] = "16g"
+    #: Name of the Docker network.
     network: str = "bridge"
-    #: all rights and all nodes; nothing known needs it
+    #: Whether the container gets all capabilities and devices. No known model requires it.
     privileged: Bool = False
-    #: of every process
+    #: Environment variables of every process in the container.
     environment: dict[str, str] = Field(default_factory=dict)
 
     def is_mounted(self, path: str) -> bool:
-        """Whether what is at a path of the container is the host's."""
+        """Check whether a path lies below one of the mounts.
+
+        Args:
+            path: Absolute path in the container.
+
+        Returns:
+            True if the path refers to a file of the host.
+        """
         return any(
             f"{path}/".startswith(mount.container.rstrip("/") + "/") for mount in self.mounts
         )
 
 
 class Source(Model):
-    """A git checkout. One of tag, commit, branch and unpinned says which commit; the lock pins it.
+    """A git checkout.
 
-    Files of Git LFS stay pointers: what is big is `weights`, measured and placed apart. Submodules
-    stay empty: each that is needed is a source of its own.
+    Exactly one of `tag`, `commit`, `branch` and `unpinned` selects the commit, which the lock file
+    pins. Git LFS files remain pointers: large files belong into `weights`. Submodules remain
+    empty: add each required one as a source of its own.
     """
 
-    #: by which trees are named
+    #: Name by which `migration.trees` and `weights.link` refer to the source.
     name: Name
-    #: in the container, below a mount
+    #: Path in the container, below a mount.
     path: AbsolutePath
-    #: origin, asked where there is no bundle
+    #: URL of the origin, which is used if there is no bundle.
     url: (
         Annotated[
-            str, matching(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", "an address of a git repository")
+            str, matching(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", "the URL of a git repository")
         ]
         | None
     ) = None
-    #: in the store, for hosts without network (`git bundle create`)
+    #: File in the store made by `git bundle create`, for hosts without network access.
     bundle: RelativePath | None = None
-    #: one of the origin's
+    #: Tag of the origin.
     tag: str | None = None
-    #: may be abbreviated where there is a bundle
+    #: Commit. It may be abbreviated if there is a bundle.
     commit: Commit | None = None
-    #: what is at its end when the lock is written
+    #: Branch of the origin. The lock file pins the commit at its head.
     branch: str | None = None
-    #: upstream names no revision: the lock takes what is at its HEAD then
+    #: Whether the lock file pins the commit at the origin's HEAD, because upstream has no tag or
+    #: branch to name.
     unpinned: Bool = False
 
     @model_validator(mode="after")
     def _check_revision(self) -> Source:
-        said = [x is not None for x in (self.tag, self.commit, self.branch)]
-        if sum((*said, self.unpinned)) != 1:
-            raise ValueError("say exactly one of tag, commit and branch, or `unpinned: true`")
+        revisions = [value is not None for value in (self.tag, self.commit, self.branch)]
+        if sum((*revisions, self.unpinned)) != 1:
+            raise ValueError("set exactly one of tag, commit, branch and `unpinned: true`")
         if self.url is None and self.bundle is None:
-            raise ValueError("say a url, a bundle, or both")
+            raise ValueError("set `url`, `bundle` or both")
         return self
 
     @property
     def revision(self) -> str:
+        """The commit, tag or branch; HEAD if the source is unpinned."""
         return self.commit or self.tag or self.branch or "HEAD"
 
 
 class WeightsLink(Model):
-    """Where the weights appear in a source tree; what matches `code` is migrated too."""
+    """Where the weights appear in a source tree. Files that match `code` are migrated too."""
 
-    #: a migrated source
+    #: Name of a source that is migrated.
     tree: Name
-    #: below the tree
+    #: Path below the tree.
     path: RelativePath
-    #: names of files that the tool has to convert
+    #: Glob patterns of files that the migration tool must convert.
     code: tuple[str, ...] = ("*.py",)
 
 
 class Weights(Model):
-    """Big files, placed once on the host's disk; the lock pins their bytes."""
+    """Large files that are placed once on the host's disk. The lock file pins their checksums."""
 
-    #: for people
+    #: Name in messages.
     name: Name
-    #: folder in the store; a git checkout there must be at `commit`
+    #: Folder in the store. If it is a git checkout, it must be at `commit`.
     folder: RelativePath
-    #: of the folder, for `mlufleet fetch`: a file's name is added
+    #: URL of the folder for `mlufleet store fetch`. File names are appended to it.
     url: DownloadUrl = None
-    #: where the folder comes from, for people
+    #: Where the folder comes from. For information only.
     repository: str | None = None
-    #: what it must be at, where it is a git checkout
+    #: Commit of the folder, if it is a git checkout.
     commit: Commit | None = None
-    #: the same path on the host and in the container
+    #: Path on the host, and the same path in the container.
     target: AbsolutePath
-    #: shows them in a migrated tree
+    #: Makes the weights appear in a migrated tree.
     link: WeightsLink | None = None
 
 
 class Migration(Model):
-    """The vendor's tool over trees; without one the sources run as they are."""
+    """The vendor's migration tool (CUDA to MLU). Without it the sources run unmodified."""
 
-    #: in the image; where it lies differs by the image's generation
+    #: Path of the tool in the image. It differs between image versions.
     tool: AbsolutePath
-    #: names of sources; the result of each is beside it, named NAME_mlu
+    #: Names of the sources to migrate. The result is placed next to each as NAME_mlu.
     trees: tuple[Name, ...]
 
 
 class Patch(Model):
-    """One change to one file: a substitution, a whole replacement, or an insertion.
+    """One change to one file: a substitution, a replacement of the whole file, or an insertion.
 
-    The file is one of a migrated tree, of weights, or of the image itself (site-packages): the
-    last come after the packages. The original is kept in `/var/lib/mlufleet/kept`.
+    The file may belong to a migrated tree, to weights, or to the image itself (site-packages).
+    Patches of the image are applied after the packages are installed. The original is saved in
+    `/var/lib/mlufleet/kept`.
     """
 
-    #: as the container sees it
+    #: Path in the container.
     file: AbsolutePath
-    #: text to substitute, never a line number: that is another one in the next version
+    #: Text to substitute. Line numbers are not supported, because they differ between versions.
     find: str | None = None
-    #: what to put in its place
+    #: Text that replaces `find`.
     replace: str | None = None
-    #: times that `find` or `after` occurs; where it does not, the patch is refused
+    #: How often `find` or `after` must occur in the file. Otherwise the patch is rejected.
     count: Annotated[Int, Field(ge=1)] = 1
-    #: the whole new file
+    #: New content of the whole file.
     content: str | None = None
-    #: file in the store that is the whole new file
+    #: File in the store that replaces the whole file.
     store: RelativePath | None = None
-    #: text behind which something is put
+    #: Text after which `insert` is inserted.
     after: str | None = None
-    #: what is put there
+    #: Text to insert.
     insert: str | None = None
-    #: of the patched file; without it, what the patch made of the pinned file must stay
+    #: SHA-256 of the patched file. Without it, the result is recorded when the patch is applied
+    #: and must not change.
     sha256: Sha256 | None = None
 
     @model_validator(mode="after")
@@ -228,134 +247,141 @@ class Patch(Model):
             self.after is not None and self.insert is not None,
         )
         if sum(kinds) != 1:
-            raise ValueError("say one of: find + replace, content, store, after + insert")
+            raise ValueError(
+                "set exactly one of: find and replace, content, store, after and insert"
+            )
         return self
 
 
 class SystemPackage(Model):
-    """A package of the image's own system."""
+    """A package for the operating system in the image."""
 
-    #: its name
+    #: Name of the package.
     package: Name
-    #: file in the store, for hosts without network
+    #: Package file in the store, for hosts without network access.
     file: RelativePath | None = None
-    #: where `mlufleet fetch` gets the file
+    #: URL from which `mlufleet store fetch` downloads the file.
     url: DownloadUrl = None
 
 
 class PipCommand(Model):
-    """One `pip install` (or uninstall) in the container, in order."""
+    """One `pip install` or `pip uninstall` in the container."""
 
-    #: names, with versions
+    #: Requirements to install.
     install: tuple[str, ...] = ()
-    #: folder in the container
+    #: Folder in the container to install in editable mode.
     editable: AbsolutePath | None = None
-    #: file in the container
+    #: Requirements file in the container.
     requirements: AbsolutePath | None = None
-    #: names to leave out of the requirements
+    #: Names to omit from the requirements file.
     exclude: tuple[str, ...] = ()
-    #: file in the store, or a URL
+    #: Wheel in the store, or its URL.
     wheel: Annotated[str, AfterValidator(check_stays_inside)] | None = None
-    #: page with more wheels
+    #: URL of a page with links to further wheels.
     find_links: str | None = None
-    #: without what it depends on
+    #: Whether to install without dependencies.
     no_deps: Bool = False
-    #: to the newest there is
+    #: Whether to upgrade to the newest available version.
     upgrade: Bool = False
-    #: names; nothing else is done then
+    #: Names to uninstall. If set, nothing is installed.
     uninstall: tuple[str, ...] = ()
 
 
 class Packages(Model):
-    """What is installed in the container."""
+    """Packages that are installed in the container."""
 
-    #: before pip
+    #: System packages, installed before pip runs.
     system: tuple[SystemPackage, ...] = ()
-    #: in order
+    #: pip commands, run in this order.
     pip: tuple[PipCommand, ...] = ()
-    #: folder of wheels in the store; without it pip uses its own index
+    #: Folder of wheels in the store. Without it, pip uses its configured index.
     wheelhouse: RelativePath | None = None
 
 
 class SmokeTest(Model):
-    """A question to the model, judged by its output: exit status proves nothing."""
+    """A question to the model whose output is checked. Its exit status is not used."""
 
-    #: plain output, a question on stdin, a file that appears, a server that is asked
+    #: How the model is asked: `plain` checks the output, `stdin` asks a question on standard
+    #: input, `artefact` checks that a file appears, `http` sends a request to a server.
     kind: Literal["plain", "stdin", "artefact", "http"]
-    #: in the container
+    #: Working directory in the container.
     workdir: AbsolutePath
-    #: program and arguments; `python` is the image's
+    #: Program and arguments. `python` is the image's interpreter.
     command: tuple[str, ...]
-    #: of the command
+    #: Environment variables of the command.
     environment: dict[str, str] = Field(default_factory=dict)
-    #: the question: given to the program's standard input; to a server, the body of a POST
+    #: The question, written to the program's standard input, or sent to a server as the body of a
+    #: POST request.
     stdin: str = ""
-    #: whether the line with the answer repeats the question (kind stdin)
+    #: Whether the line with the answer repeats the question (kind `stdin`).
     echo: Bool = True
-    #: what the answer must contain
+    #: Text that the answer must contain.
     expect: str = ""
-    #: file that the command must make (kind artefact)
+    #: File that the command must create (kind `artefact`).
     artefact: AbsolutePath | None = None
-    #: what is asked (kind http)
+    #: URL to request (kind `http`).
     url: str | None = None
-    #: seconds; loading 14 GB of weights takes ten minutes
+    #: Time limit in seconds. Loading 14 GB of weights takes about ten minutes.
     timeout: Annotated[Int, Field(ge=1, le=7200)] = 1200
 
     @model_validator(mode="after")
     def _check_expectation(self) -> SmokeTest:
-        needed = {"artefact": ["artefact"], "http": ["url", "expect"]}.get(self.kind, ["expect"])
-        missing = [name for name in needed if not getattr(self, name)]
+        required = {"artefact": ["artefact"], "http": ["url", "expect"]}.get(self.kind, ["expect"])
+        missing = [name for name in required if not getattr(self, name)]
         if missing:
-            raise ValueError(f"a smoke test of kind {self.kind} needs {' and '.join(missing)}")
+            raise ValueError(f"a smoke test of kind {self.kind} requires {' and '.join(missing)}")
         return self
 
 
 class Release(Model):
-    """One file in files/releases; `extends: OTHER` takes another one first, and one of `variants`
-    (chosen by `variant`) is merged over it."""
+    """One file in files/releases.
 
-    #: as the file's
+    `extends: OTHER` takes the fields of another release first. `variants` are alternatives that
+    are merged over the release; `variant` selects one of them.
+    """
+
+    #: Name of the release, the same as the file's.
     name: Name
-    #: one line
+    #: Description in one line.
     summary: str = ""
-    #: where all of the store lies; for files without a `url` of their own
+    #: Base URL of the whole store, for files without a `url` of their own.
     mirror: DownloadUrl = None
-    #: what runs the cards
+    #: The driver of the cards.
     driver: Driver
-    #: docker
+    #: The Docker engine.
     engine: Engine = Engine()
-    #: what the container is made of
+    #: The image of the container.
     image: Image
-    #: how it is made
+    #: The container.
     container: Container
-    #: checkouts
+    #: Git checkouts.
     sources: tuple[Source, ...] = ()
-    #: big files
+    #: Large files.
     weights: tuple[Weights, ...] = ()
-    #: the vendor's tool
+    #: The migration of sources from CUDA to MLU.
     migration: Migration | None = None
-    #: in order
+    #: Changes to files, applied in this order.
     patches: tuple[Patch, ...] = ()
-    #: in the container
+    #: Packages in the container.
     packages: Packages = Packages()
-    #: what proves a host
+    #: The test that a host must pass.
     smoke: SmokeTest
 
     @model_validator(mode="after")
     def _check_names(self) -> Release:
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
-            raise ValueError(f"two sources have one name: {', '.join(names)}")
+            raise ValueError(f"source names must be unique: {', '.join(names)}")
         trees = list(self.migration.trees) if self.migration else []
-        linked = [w.link.tree for w in self.weights if w.link]
+        linked = [weights.link.tree for weights in self.weights if weights.link]
         for name in trees + linked:
             if name not in names:
-                raise ValueError(f"{name} is not a source; sources are {', '.join(names)}")
+                raise ValueError(f"{name} is not a source; sources: {', '.join(names)}")
         for name in linked:
             if name not in trees:
                 raise ValueError(
-                    f"weights are linked into {name}, which migration.trees has not; "
-                    "mount them where they are looked for"
+                    f"weights.link.tree {name} is not listed in migration.trees: add "
+                    "it, or mount the weights at the path that the program expects"
                 )
         return self
 
@@ -364,26 +390,42 @@ class Release(Model):
         for source in self.sources:
             if not self.container.is_mounted(source.path):
                 raise ValueError(
-                    f"source {source.name}: no mount of the container has {source.path}"
+                    f"source {source.name}: {source.path} is not below any of container.mounts"
                 )
         for weights in self.weights:
             for patch in self.patches:
                 if weights.link and patch.file.startswith(f"{weights.target}/"):
                     raise ValueError(
-                        f"{patch.file}: patch it where {weights.name} is linked, in "
-                        f"{weights.link.tree}_mlu"
+                        f"{patch.file}: patch the file in {weights.link.tree}_mlu, "
+                        f"where the weights {weights.name} are linked"
                     )
         return self
 
     def find_source(self, name: str) -> Source:
+        """Find a source.
+
+        Args:
+            name: Name of an existing source.
+
+        Returns:
+            The source.
+        """
         return next(source for source in self.sources if source.name == name)
 
     @property
     def digest(self) -> str:
+        """SHA-256 of everything that defines the host; download URLs do not count."""
         return compute_digest(self.model_dump())
 
 
 def compute_digest(value: Any) -> str:
-    """sha256 (hex) of a value made of plain data."""
+    """Compute the SHA-256 of a value.
+
+    Args:
+        value: Plain data: mappings, lists, strings, numbers.
+
+    Returns:
+        The digest in hex.
+    """
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

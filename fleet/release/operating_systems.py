@@ -1,4 +1,4 @@
-"""Operating systems of hosts, as files/systems.yml has them."""
+"""The operating systems that hosts may run, as listed in files/systems.yml."""
 
 from __future__ import annotations
 
@@ -13,73 +13,90 @@ from fleet.documents import site_tables
 from fleet.documents.types import Model, Name, RelativePath
 from fleet.release.model import DriverPackage
 
+#: Name of the table in `files/`.
 SYSTEMS_FILE = "systems.yml"
 Value = TypeVar("Value")
 NonEmptyStrings = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 def _template_with(*names: str) -> AfterValidator:
-    """A pattern that has each of these in braces, and nothing else."""
+    """Create a validator for format strings that contain exactly these names in braces."""
 
-    def checked(pattern: str) -> str:
+    def check(template: str) -> str:
         try:
-            made = pattern.format(**{name: f"\0{name}\0" for name in names})
+            filled = template.format(**{name: f"\0{name}\0" for name in names})
         except (LookupError, ValueError):
-            made = ""
-        if not all(f"\0{name}\0" in made for name in names):
-            raise ValueError(
-                f"{pattern!r} must have {', '.join(f'{{{n}}}' for n in names)} and no other braces"
-            )
-        return pattern
+            filled = ""
+        if not all(f"\0{name}\0" in filled for name in names):
+            placeholders = ", ".join(f"{{{name}}}" for name in names)
+            raise ValueError(f"{template!r} must contain {placeholders} and no other braces")
+        return template
 
-    return AfterValidator(checked)
+    return AfterValidator(check)
 
 
 class OperatingSystem(Model):
-    """One operating system: what it says it is, and what is named after it."""
+    """One operating system: how it is recognized, and how its packages are named."""
 
-    #: as the vendor writes it into names of packages, and releases into `driver.packages`
+    #: Its name in the vendor's package names and in `driver.packages` of releases.
     name: Name
-    #: for people
+    #: Its name for people.
     title: str
-    #: ID of /etc/os-release
+    #: ID in /etc/os-release.
     id: Name
-    #: VERSION_ID, or what it begins with before a dot
+    #: VERSION_ID in /etc/os-release, or its part before a dot.
     version: Name
+    #: Format of its packages.
     family: Literal["deb", "rpm"]
-    #: what installs packages
+    #: Package manager.
     tool: Literal["apt-get", "yum", "dnf"]
-    #: name of the driver's package, and of its file
+    #: Name of the driver package, with {system}.
     package: Annotated[str, _template_with("system")]
+    #: Name of the driver file, with {system}, {version} and {arch}.
     file: Annotated[str, _template_with("system", "version", "arch")]
-    #: package with the headers of a kernel
+    #: Name of the package with kernel headers, with {kernel}.
     headers: Annotated[str, _template_with("kernel")]
-    #: packages of the system's own repositories that bring docker, the first that is there
+    #: Packages in its own repositories that provide Docker; the first available one is used.
     docker: NonEmptyStrings
-    #: where dkms puts modules, below /lib/modules/KERNEL
+    #: Folder below /lib/modules/KERNEL where DKMS installs modules.
     modules: RelativePath
-    #: of `uname -m` -> the vendor's word
+    #: Architecture as `uname -m` prints it -> the vendor's name in file names.
     architectures: Annotated[dict[Name, Name], Field(min_length=1)]
-    #: of them, those that nobody has tried
+    #: Architectures on which this has not been tested.
     untested: tuple[Name, ...] = ()
+    #: Where the facts come from.
     sources: NonEmptyStrings
-    #: what of it nobody has seen
+    #: Which of the facts are inferred from other systems.
     inferred: str = ""
 
     @model_validator(mode="after")
     def _check_untested(self) -> OperatingSystem:
         if unknown := set(self.untested) - set(self.architectures):
-            raise ValueError(f"untested: {', '.join(sorted(unknown))} is no architecture of it")
+            names = ", ".join(sorted(unknown))
+            raise ValueError(f"untested: {names} is not listed in architectures")
         return self
 
     def matches(self, os: str, version: str) -> bool:
-        """Whether a host that says this ID and VERSION_ID is one."""
+        """Check whether a host runs this system.
+
+        Args:
+            os: ID in the host's /etc/os-release.
+            version: VERSION_ID there.
+
+        Returns:
+            True if both match; 7.9 matches version 7.
+        """
         return os == self.id and f"{version}.".startswith(f"{self.version}.")
 
     def driver_package(self, version: str, architecture: str) -> DriverPackage:
-        """The vendor's package of a driver.
+        """Build the name of the vendor's driver package.
 
-        :param architecture: a key of `architectures`
+        Args:
+            version: Driver version.
+            architecture: A key of `architectures`.
+
+        Returns:
+            The package.
         """
         arch = self.architectures[architecture]
         file = self.file.format(system=self.name, version=version, arch=arch)
@@ -87,6 +104,9 @@ class OperatingSystem(Model):
 
 
 class SystemsTable(Model):
+    """The content of files/systems.yml."""
+
+    #: All systems, each with the fields of its family filled in.
     systems: Annotated[tuple[OperatingSystem, ...], Field(min_length=1)]
 
     @model_validator(mode="before")
@@ -96,12 +116,12 @@ class SystemsTable(Model):
             return data
         families = data.get("families")
         if not isinstance(families, dict):
-            raise ValueError("families: a mapping is expected")
-        rows = []
+            raise ValueError("families: expected a mapping")
+        systems = []
         for row in data["systems"]:
-            words = families.get(str(row.get("family"))) if isinstance(row, dict) else None
-            rows.append({**words, **row} if isinstance(words, dict) else row)
-        return {**{k: v for k, v in data.items() if k != "families"}, "systems": rows}
+            defaults = families.get(str(row.get("family"))) if isinstance(row, dict) else None
+            systems.append({**defaults, **row} if isinstance(defaults, dict) else row)
+        return {**{k: v for k, v in data.items() if k != "families"}, "systems": systems}
 
     @model_validator(mode="after")
     def _check_unique(self) -> SystemsTable:
@@ -114,47 +134,86 @@ class SystemsTable(Model):
 
 
 def load_table(file: Path | None = None) -> tuple[OperatingSystem, ...]:
-    """Return the operating systems, those of the site first.
+    """Load the table of operating systems.
 
     Args:
-        file: Another table; `files/systems.yml` by default.
+        file: Another table; files/systems.yml by default.
+
+    Returns:
+        The systems, those of the site first. A system of the site replaces the one with the same
+        name.
 
     Raises:
-        InvalidInput: The file does not match the models.
+        InvalidInput: The file is invalid.
     """
     files = (file,) if file else paths.find_existing(SYSTEMS_FILE)
     return site_tables.load_table(SystemsTable, files, {"systems": "name"}).systems
 
 
 def find_system(os: str, version: str) -> OperatingSystem | None:
-    """The system of a host by what its os-release says; None for one that is not in the table."""
+    """Find the system of a host.
+
+    Args:
+        os: ID in the host's /etc/os-release.
+        version: VERSION_ID there.
+
+    Returns:
+        The system; None if the table does not have it.
+    """
     return next((system for system in load_table() if system.matches(os, version)), None)
 
 
 def find_by_family(family: str) -> OperatingSystem:
-    """Any system of a family, for what it shares with a system that is not in the table."""
+    """Find any system of a family, for what all systems of the family share.
+
+    Args:
+        family: "deb" or "rpm".
+
+    Returns:
+        The first one in the table.
+    """
     return next(system for system in load_table() if system.family == family)
 
 
 def list_keys(os: str, version: str) -> tuple[str, ...]:
-    """Names by which a release may call a host's system, the most exact first."""
+    """List the names by which a release may refer to a host's system.
+
+    Args:
+        os: ID in the host's /etc/os-release.
+        version: VERSION_ID there.
+
+    Returns:
+        The names, the most specific first.
+    """
     system = find_system(os, version)
     return (f"{os}{version}", *([system.name] if system else []))
 
 
 def select_for_system(values: Mapping[str, Value], os: str, version: str) -> Value | None:
-    """What a release says of a host's system, by the most exact of its names."""
+    """Select the value for a host's system from a mapping in a release.
+
+    Args:
+        values: Name of a system -> value.
+        os: ID in the host's /etc/os-release.
+        version: VERSION_ID there.
+
+    Returns:
+        The value of the most specific name; None if there is none.
+    """
     return next((values[key] for key in list_keys(os, version) if key in values), None)
 
 
-def find_by_key(name: str) -> OperatingSystem | None:
-    """The system that a release calls so; None for one that is not in the table."""
-    return next(
-        (
-            system
-            for system in load_table()
-            if name == system.name
-            or (name.startswith(system.id) and system.matches(system.id, name[len(system.id) :]))
-        ),
-        None,
-    )
+def find_by_key(key: str) -> OperatingSystem | None:
+    """Find the system that a release refers to.
+
+    Args:
+        key: One of the names that :func:`list_keys` returns.
+
+    Returns:
+        The system; None if the table does not have it.
+    """
+    for system in load_table():
+        version = key.removeprefix(system.id)
+        if key == system.name or (version != key and system.matches(system.id, version)):
+            return system
+    return None

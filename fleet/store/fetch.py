@@ -109,7 +109,7 @@ def _fetch_file(
                 detail = (
                     f"{hide_credentials(file.url)}: sha256 is {sha256}, the lock has {expected}"
                 )
-                return Failure("FETCHED_OTHER", detail)
+                return Failure("DOWNLOAD_MISMATCH", detail)
     except http.PermanentError as error:
         return Failure("FETCH", str(error))
     except OSError as error:

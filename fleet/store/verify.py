@@ -51,16 +51,16 @@ def check_file(path: Path, locked: LockedFile, on_bytes: Callable[[int], object]
         size = path.stat().st_size
         if size != locked.size:
             on_bytes(locked.size)
-            return Failure("FILE_SPOILT", f"{size} bytes, the lock has {locked.size}")
+            return Failure("CHECKSUM_MISMATCH", f"{size} bytes, the lock has {locked.size}")
         sha256, checksums = chunks.hash_file(path, lambda block: on_bytes(len(block)))
     except OSError as error:
-        return Failure("FILE_SPOILT", f"cannot be read: {error.strerror}")
+        return Failure("CHECKSUM_MISMATCH", f"cannot be read: {error.strerror}")
     if sha256 == locked.sha256:
         if size > chunks.CHUNK_BYTES:
             chunks.save_cached(sha256, checksums)
         return None
     return Failure(
-        "FILE_SPOILT",
+        "CHECKSUM_MISMATCH",
         f"sha256 is {sha256}, the lock has {locked.sha256}"
         + _describe_difference(checksums, chunks.load_cached(locked.sha256)),
     )

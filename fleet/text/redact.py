@@ -1,14 +1,22 @@
-"""Addresses as they are shown: whoever reads a log is not given what logs in with them."""
+"""Remove credentials from URLs before they are logged or shown."""
 
 from __future__ import annotations
 
 import re
 
-#: user and password, or a token, before a host; and all that a query says, as signed links do
+#: User and password, or a token, before the host.
 USERINFO_PATTERN = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]+@")
+#: The whole query, because signed links carry their signature there.
 QUERY_PATTERN = re.compile(r"(\bhttps?://[^\s?'\"]+\?)[^\s'\"]+")
 
 
 def hide_credentials(text: str) -> str:
-    """A text without the credentials of the addresses in it."""
+    """Replace the credentials of all URLs in a text by an ellipsis.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text without user names, passwords, tokens and queries.
+    """
     return QUERY_PATTERN.sub(r"\1…", USERINFO_PATTERN.sub(r"\1…@", text))

@@ -1,9 +1,9 @@
-"""What others wrote, as text that does nothing: escape sequences and the like are shown.
+"""Escape control characters in text from hosts, files and users before it is shown.
 
-It goes through here where it comes in: a host's output (operations/host/output.py), failures,
-events and
-wrong input, whatever they quote, and journals and reports of other times and places when they are
-read. What pyinfra prints by itself goes through here last of all.
+Text is sanitized where it enters the program: the output of hosts (operations/host/output.py),
+failures, events and invalid input with whatever they quote, and journals and reports of other runs
+when they are read. What pyinfra prints itself is sanitized last, by
+:func:`filter_pyinfra_output`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-#: controls (C0 but for tabs, DEL, C1), ends of lines and paragraphs, what turns the direction of
-#: writing or is not seen, what is no character (surrogates and the like)
+#: Controls (C0 except tab, DEL, C1), line and paragraph separators, characters that are invisible
+#: or change the writing direction, and code points that are not characters (such as surrogates).
 UNSAFE_CHARACTERS = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff"
@@ -25,59 +25,101 @@ UNSAFE_CHARACTERS = re.compile(
     )
     + "\U000e0000-\U000e007f]"
 )
-#: colours and the like, which pyinfra puts around what it says
+#: Colors and other styles that pyinfra adds to its messages.
 ANSI_STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def _escape_match(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+def _escape_match(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
-def escape_line(said: str) -> str:
-    """As one line: its own line ends are shown as well."""
-    if said.isascii() and said.isprintable():
-        return said
-    return UNSAFE_CHARACTERS.sub(_escape_match, said)
+def escape_line(text: str) -> str:
+    """Escape unsafe characters, including line ends.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text as one printable line, with escapes such as ``\\x1b``.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return UNSAFE_CHARACTERS.sub(_escape_match, text)
 
 
-def escape_text(said: str) -> str:
-    """As several lines."""
-    return "\n".join(map(escape_line, said.split("\n")))
+def escape_text(text: str) -> str:
+    """Escape unsafe characters but keep line ends.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text with the same number of lines.
+    """
+    return "\n".join(map(escape_line, text.split("\n")))
 
 
-def join_lines(said: str) -> str:
-    """Several lines as one that can be read."""
-    return escape_line("; ".join(part.strip() for part in said.split("\n") if part.strip()))
+def join_lines(text: str) -> str:
+    """Join several lines into one readable line, and escape it.
+
+    Args:
+        text: Any text; blank lines are dropped.
+
+    Returns:
+        The lines, separated by "; ".
+    """
+    return escape_line("; ".join(line.strip() for line in text.split("\n") if line.strip()))
 
 
-def escape_data(said: Any) -> Any:
-    """Every text in what a JSON document holds, names of fields as well."""
-    if isinstance(said, str):
-        return escape_line(said)
-    if isinstance(said, dict):
-        return {escape_data(key): escape_data(value) for key, value in said.items()}
-    if isinstance(said, (list, tuple)):
-        return [escape_data(value) for value in said]
-    return said
+def escape_data(value: Any) -> Any:
+    """Escape every string in JSON data, including the keys of objects.
+
+    Args:
+        value: Decoded JSON.
+
+    Returns:
+        A copy of the same structure; tuples become lists.
+    """
+    if isinstance(value, str):
+        return escape_line(value)
+    if isinstance(value, dict):
+        return {escape_data(key): escape_data(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [escape_data(item) for item in value]
+    return value
 
 
-def escape_styled(said: str) -> str:
-    """Text with pyinfra's colours, which stay unless NO_COLOR is set."""
-    colours = [] if os.environ.get("NO_COLOR") else ANSI_STYLES.findall(said)
-    parts = [escape_text(part) for part in ANSI_STYLES.split(said)]
-    return "".join(
-        part + colour for part, colour in zip(parts, [*colours, *[""] * len(parts)], strict=False)
-    )
+def escape_styled(text: str) -> str:
+    """Escape text but keep pyinfra's ANSI styles, unless NO_COLOR is set.
+
+    Args:
+        text: Text with line ends and styles.
+
+    Returns:
+        The escaped text.
+    """
+    styles = [] if os.environ.get("NO_COLOR") else ANSI_STYLES.findall(text)
+    parts = [escape_text(part) for part in ANSI_STYLES.split(text)]
+    styles += [""] * (len(parts) - len(styles))
+    return "".join(part + style for part, style in zip(parts, styles, strict=True))
 
 
 def escape_log_record(record: logging.LogRecord) -> bool:
+    """Escape a log record in place; a filter for :class:`logging.Logger`.
+
+    Args:
+        record: The record of pyinfra's logger.
+
+    Returns:
+        True, so that the record is logged.
+    """
     record.msg, record.args = escape_styled(record.getMessage()), ()
     return True
 
 
 @cache
 def filter_pyinfra_output() -> None:
-    """Have all that pyinfra prints of hosts go through here, before it is on a terminal."""
+    """Escape everything that pyinfra prints; later calls have no effect."""
     from pyinfra import logger
     from pyinfra.api import output
     from pyinfra_cli.log import LogFormatter
@@ -85,12 +127,12 @@ def filter_pyinfra_output() -> None:
     logger.addFilter(escape_log_record)
     output.set_echo(_escaping_echo(output._echo))
     if os.environ.get("NO_COLOR"):
-        output.set_formatter(lambda said, *_, **__: said)
+        output.set_formatter(lambda text, *_, **__: text)
         LogFormatter.level_to_format = {}
 
 
 def _escaping_echo(echo: Callable[..., None]) -> Callable[..., None]:
-    def tamed(message: Any = None, **named: Any) -> None:
-        echo(escape_styled(message) if isinstance(message, str) else message, **named)
+    def escaped(message: Any = None, **options: Any) -> None:
+        echo(escape_styled(message) if isinstance(message, str) else message, **options)
 
-    return tamed
+    return escaped

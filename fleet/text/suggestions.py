@@ -1,4 +1,4 @@
-"""What somebody may have meant by a word that is not known: in errors, and nowhere else."""
+"""Suggest known names for a misspelled one in error messages."""
 
 from __future__ import annotations
 
@@ -6,29 +6,50 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-#: words that an error names
 MAX_SUGGESTIONS = 3
+#: Similarity from 0 to 1, as difflib defines it.
+MIN_SIMILARITY = 0.7
 LEADING_ZEROS = re.compile(r"0+(?=\d)")
 
 
 def _normalize(word: str) -> str:
-    """A word without what is easily mistaken in it: case, zeros, `-`, `_` and blanks."""
+    """Drop differences that are easily overlooked: case, zeros, `-`, `_` and blanks."""
     return LEADING_ZEROS.sub("", word.casefold()).replace("_", "-").replace(" ", "-").strip("-")
 
 
-def find_similar(word: str, known: Iterable[str]) -> list[str]:
-    """The known words that are most like one, the likeliest first; none where none is like it."""
-    by_plain: dict[str, list[str]] = {}
-    for other in known:
-        by_plain.setdefault(_normalize(other), []).append(other)
-    mine = _normalize(word)
-    begins = sorted(other for other in by_plain if len(mine) > 2 and other.startswith(mine))
-    close = get_close_matches(mine, by_plain, n=MAX_SUGGESTIONS, cutoff=0.7)
-    plain = dict.fromkeys([*([mine] if mine in by_plain else []), *close, *begins])
-    return [other for one in plain for other in by_plain[one]][:MAX_SUGGESTIONS]
+def find_similar(word: str, candidates: Iterable[str]) -> list[str]:
+    """Find the candidates that are most similar to a word.
+
+    Args:
+        word: The unknown word.
+        candidates: The known words.
+
+    Returns:
+        At most :data:`MAX_SUGGESTIONS` candidates, the most similar first; empty if none is
+        similar.
+    """
+    by_normalized: dict[str, list[str]] = {}
+    for candidate in candidates:
+        by_normalized.setdefault(_normalize(candidate), []).append(candidate)
+    normalized = _normalize(word)
+    equal = [normalized] if normalized in by_normalized else []
+    close = get_close_matches(normalized, by_normalized, MAX_SUGGESTIONS, MIN_SIMILARITY)
+    longer = sorted(
+        key for key in by_normalized if len(normalized) > 2 and key.startswith(normalized)
+    )
+    keys = dict.fromkeys([*equal, *close, *longer])
+    return [candidate for key in keys for candidate in by_normalized[key]][:MAX_SUGGESTIONS]
 
 
-def format_suggestions(word: str, known: Iterable[str]) -> str:
-    """The same as the end of a sentence; "" where none is like it."""
-    found = find_similar(word, known)
-    return f"; nearest: {', '.join(found)}" if found else ""
+def format_suggestions(word: str, candidates: Iterable[str]) -> str:
+    """Format similar names as the end of an error message.
+
+    Args:
+        word: The unknown word.
+        candidates: The known words.
+
+    Returns:
+        For example "; nearest: mlu1, mlu11", or "" if none is similar.
+    """
+    similar = find_similar(word, candidates)
+    return f"; nearest: {', '.join(similar)}" if similar else ""

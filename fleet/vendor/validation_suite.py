@@ -1,4 +1,4 @@
-"""Levels 3 and 4 of a host's proof: tests of files/validation.yml, and what a good host does."""
+"""Validation levels 3 and 4: the tests in files/validation.yml, and baselines for their rates."""
 
 from __future__ import annotations
 
@@ -14,84 +14,120 @@ from fleet.documents import loading, site_tables
 from fleet.documents.types import Bool, Int, Model, Name
 from fleet.vendor.cnvs import SuiteOutput
 
+#: Name of the table of tests in `files/`.
 TESTS_FILE = "validation.yml"
-#: thresholds of the site, beside its inventories
+#: The site's baselines, relative to the project.
 DEFAULT_BASELINE_FILE = "inventories/golden.yml"
+#: Verdicts of a test.
 PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
+#: Level of the first test; levels 1 and 2 are the probe and the smoke test.
+FIRST_LEVEL = 3
 
 
 class SuiteTest(Model):
     """One plugin of CNVS."""
 
-    __test__ = False  # it is none of pytest's
-
+    #: Name of the plugin.
     plugin: Name
+    #: Validation level that includes it.
     level: Annotated[Int, Field(ge=3, le=4)]
-    #: about how long it takes
+    #: Approximate duration in seconds.
     seconds: Annotated[Int, Field(ge=1)]
-    #: seconds until it is ended
+    #: Time limit in seconds.
     timeout: Annotated[Int, Field(ge=1)]
-    #: whether it runs only where that is allowed by name
+    #: Whether it runs only if it is allowed explicitly.
     destructive: Bool = False
-    #: devices that it needs
+    #: Number of devices that it requires.
     cards: Annotated[Int, Field(ge=1)] = 1
-    #: a configuration of CNVS's on the host
+    #: Path of a CNVS configuration file on the host.
     config: str = ""
 
 
 class Suite(Model):
+    """The table of tests."""
+
+    #: All tests.
     tests: Annotated[tuple[SuiteTest, ...], Field(min_length=1)]
 
 
 class Baseline(Model):
-    """What the cards of one model did on a host that is known to be good."""
+    """The rates of one card model on a host that is known to be good."""
 
+    #: Name of that host.
     host: str
+    #: Its driver version.
     driver: str
-    #: seconds since the epoch
+    #: Time of the measurement, in seconds since the epoch.
     taken: FiniteFloat
-    #: plugin -> name of a rate -> its value; more is better
+    #: Plugin -> name of a rate -> its value; higher is better.
     rates: dict[str, dict[str, FiniteFloat]]
 
 
 class Baselines(Model):
-    #: part of a value that another host may have less
+    """The site's baselines."""
+
+    #: Fraction by which a rate may be lower than the baseline.
     tolerance: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.1
-    #: by card model, as "MLU370-X8"
+    #: Card model such as "MLU370-X8" -> its baseline.
     models: dict[str, Baseline] = Field(default_factory=dict)
 
     def describe_shortfall(self, model: str, plugin: str, rates: dict[str, float]) -> str:
-        """Which rates of a host are too low for its card model; "" where none is."""
-        good = self.models.get(model)
-        wanted = good.rates.get(plugin, {}) if good else {}
-        said = []
-        for name, value in wanted.items():
-            least = value * (1 - self.tolerance)
+        """Describe which rates of a host are below the baseline.
+
+        Args:
+            model: Card model of the host.
+            plugin: The plugin that measured them.
+            rates: Name -> value.
+
+        Returns:
+            The description; "" if no rate is too low, or there is no baseline.
+        """
+        baseline = self.models.get(model)
+        problems = []
+        for name, value in (baseline.rates.get(plugin, {}) if baseline else {}).items():
+            minimum = value * (1 - self.tolerance)
             if name not in rates:
-                said.append(f"no {name}, which a good {model} has")
-            elif rates[name] < least:
-                said.append(f"{name}: {rates[name]:g}, a good {model} has {least:g} or more")
-        return "; ".join(said)
+                problems.append(f"no value for {name}, which the baseline of {model} has")
+            elif rates[name] < minimum:
+                problems.append(
+                    f"{name} is {rates[name]:g}, the baseline of {model} requires at "
+                    f"least {minimum:g}"
+                )
+        return "; ".join(problems)
 
 
 def load_tests(level: int, path: str = "") -> tuple[SuiteTest, ...]:
-    """Those of a level and of all below it.
+    """Load the tests of a level and of all lower levels.
 
-    :param path: of the site's own table; "" is files/validation.yml
-    :raises InvalidInput: the file is not as the models say
+    Args:
+        level: Validation level; below 3 there are no tests.
+        path: The site's own table; "" for files/validation.yml.
+
+    Returns:
+        The tests, in the order of the file.
+
+    Raises:
+        InvalidInput: The file is missing or invalid.
     """
-    if level < 3:
+    if level < FIRST_LEVEL:
         return ()
     files = [Path(path)] if path else paths.find_existing(TESTS_FILE)
-    every = site_tables.load_table(Suite, files, {"tests": "plugin"}).tests
-    return tuple(test for test in every if test.level <= level)
+    tests = site_tables.load_table(Suite, files, {"tests": "plugin"}).tests
+    return tuple(test for test in tests if test.level <= level)
 
 
 @lru_cache
 def load_baselines(path: str) -> Baselines:
-    """Thresholds from a file; the default one may be missing, and "" stands for none.
+    """Load the site's baselines.
 
-    :raises InvalidInput: the file is missing or wrong
+    Args:
+        path: The file. :data:`DEFAULT_BASELINE_FILE` may be missing; "" means no baselines.
+
+    Returns:
+        The baselines.
+
+    Raises:
+        InvalidInput: The file is missing or invalid.
     """
     if not path or (path == DEFAULT_BASELINE_FILE and not os.path.exists(path)):
         return Baselines()
@@ -102,11 +138,21 @@ def load_baselines(path: str) -> Baselines:
 def evaluate_output(
     output: SuiteOutput, plugin: str, model: str, baselines: Baselines
 ) -> tuple[str, str]:
-    """Verdict of a test and why: the suite's own word first, then what a good host does."""
+    """Decide whether a test passed: the suite's verdict first, then the baseline.
+
+    Args:
+        output: What the plugin printed.
+        plugin: Name of the plugin.
+        model: Card model of the host; "" if it is unknown.
+        baselines: The site's baselines.
+
+    Returns:
+        :data:`PASSED` or :data:`FAILED`, and the reason or a note ("" if there is none).
+    """
     if not output.passed:
         return FAILED, output.reason
-    if short := baselines.describe_shortfall(model, plugin, output.rates):
-        return FAILED, short
+    if shortfall := baselines.describe_shortfall(model, plugin, output.rates):
+        return FAILED, shortfall
     if output.rates and model not in baselines.models:
-        return PASSED, f"by its own word: no good {model or 'card of this model'} is known"
+        return PASSED, f"according to the suite only: no baseline for {model or 'this card model'}"
     return PASSED, ""

@@ -93,7 +93,7 @@ def _add_entry(
     except FileNotFoundError as error:
         raise CodedInputError("FILE_MISSING", f"{content!s}: sha256 {entry.sha256}") from error
     if size != entry.size or summed.digest.hexdigest() != entry.sha256:
-        raise CodedInputError("FILE_SPOILT", f"{content!s}")
+        raise CodedInputError("CHECKSUM_MISMATCH", f"{content!s}")
 
 
 def _make_header(name: str, size: int) -> tarfile.TarInfo:

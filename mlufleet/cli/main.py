@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import click
 from typing_extensions import override
 
-from fleet.errors import FAILURE_TABLE, ExitStatus, InvalidInput, render_reference
+from fleet.errors import (
+    FAILURE_TABLE,
+    ExitStatus,
+    InvalidInput,
+    canonical_code,
+    render_reference,
+)
 from fleet.text import suggestions
 from mlufleet.cli import release as cli_release
 from mlufleet.cli import rollout
@@ -283,7 +289,7 @@ def explain(code: str | None, markdown: bool) -> None:
         click.echo(render_reference(), nl=False)
         return
     if code:
-        code = code.strip().upper().replace("-", "_")
+        code = canonical_code(code.strip().upper().replace("-", "_"))
     if code and code not in FAILURE_TABLE:
         near = (
             suggestions.format_suggestions(code, FAILURE_TABLE)

@@ -1,4 +1,4 @@
-"""docs/release.md: the format of a release, made from its models and one example."""
+"""Generate docs/release.md from the models of a release and an example."""
 
 from __future__ import annotations
 
@@ -14,29 +14,37 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from fleet import paths
-from fleet.documents.types import Bool, Int, Model
+from fleet.documents.types import Bool, Int, Model, PatternCheck
 from fleet.release import model as release_model
-from mlufleet.reference import systems_page
 
-#: a release in which every field occurs
+#: A release that contains every field.
 EXAMPLE_FILE = paths.PROJECT_ROOT / "docs" / "release-example.yml"
+#: Longer examples are omitted.
+MAX_EXAMPLE_LENGTH = 90
 HEAD = """\
-# Releases
+# Release format
 
-A release is `files/releases/NAME.yml`. This page is made from the models in
-`fleet/release/model.py` (`make docs`); the examples are those of
-[release-example.yml](release-example.yml). `mlufleet new` begins one, `mlufleet show` says what
-one comes to.
+A release is a YAML file, `files/releases/NAME.yml`. This page is generated from the models in
+`fleet/release/model.py` by `make docs`; the examples are taken from
+[release-example.yml](release-example.yml). `mlufleet release new` creates a release,
+`mlufleet release show` prints what it results in.
 
-`extends: OTHER` takes another release first: mappings merge, lists whose items have names merge by
-name, other lists are replaced. `variants` are changes that exclude each other, `variant` chooses
-one.
+`extends: OTHER` takes the fields of another release first: mappings are merged, lists whose items
+have names are merged by name, other lists are replaced. `variants` are alternatives, of which
+`variant` selects one.
 """
-TYPE_WORDS = {str: "text", int: "number", bool: "true or false"}
+TYPE_WORDS = {str: "string", int: "integer", bool: "true or false"}
 
 
 def read_field_descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """Field -> the `#:` comment above it."""
+    """Read the descriptions of a model's fields from its source code.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Name of a field -> the `#:` comment above it.
+    """
     pattern = r"((?:    #: [^\n]+\n)+)    (\w+): "
     return {
         name: " ".join(line.strip().removeprefix("#: ") for line in comment.splitlines())
@@ -45,10 +53,18 @@ def read_field_descriptions(model: type[BaseModel]) -> dict[str, str]:
 
 
 def describe_type(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
-    """A field's type in words."""
+    """Describe the type of a field in words.
+
+    Args:
+        annotation: The type.
+        metadata: What pydantic separated from an `Annotated` type, such as validators.
+
+    Returns:
+        The description, with a link if the type is a model.
+    """
     for item in metadata:
-        if said := getattr(getattr(item, "func", None), "__doc__", None):
-            return str(said).partition(" without blanks")[0]
+        if isinstance(check := getattr(item, "func", None), PatternCheck):
+            return check.description.partition(" without blanks")[0]
     if hasattr(annotation, "__metadata__") and annotation not in (Int, Bool):
         return describe_type(annotation.__origin__, annotation.__metadata__)
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -62,76 +78,79 @@ def describe_type(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
         return ", ".join(map(str, arguments))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
-    return TYPE_WORDS.get(
-        arguments[0] if hasattr(annotation, "__metadata__") else annotation, "text"
-    )
+    plain = arguments[0] if hasattr(annotation, "__metadata__") else annotation
+    return TYPE_WORDS.get(plain, "string")
 
 
 def list_models() -> list[type[BaseModel]]:
-    """The models of a release, the whole first."""
-    found = [
+    """List the models of a release, :class:`~fleet.release.model.Release` first."""
+    models = [
         value
         for value in vars(release_model).values()
         if inspect.isclass(value) and issubclass(value, Model) and value is not Model
     ]
-    return sorted(found, key=lambda model: model is not release_model.Release)
+    return sorted(models, key=lambda model: model is not release_model.Release)
 
 
 def find_examples(
     model: type[BaseModel], data: Any, annotation: Any = release_model.Release
 ) -> Iterator[Any]:
-    """Every mapping of the example that is of a model."""
-    if (
-        isinstance(annotation, type)
-        and issubclass(annotation, BaseModel)
-        and isinstance(data, dict)
-    ):
+    """Find every mapping in the example that belongs to a model.
+
+    Args:
+        model: The model.
+        data: The example, or a part of it.
+        annotation: The type of that part.
+
+    Yields:
+        The mappings.
+    """
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not isinstance(data, dict):
+            return
         if annotation is model:
             yield data
         for name, value in data.items():
             if name in annotation.model_fields:
-                yield from find_examples(model, value, annotation.model_fields[name].annotation)
+                field = annotation.model_fields[name]
+                yield from find_examples(model, value, field.annotation)
         return
     for argument in get_args(annotation):
-        inner = data.values() if get_origin(annotation) is dict and isinstance(data, dict) else data
-        for item in inner if isinstance(inner, list) or inner is not data else [data]:
+        is_mapping = get_origin(annotation) is dict and isinstance(data, dict)
+        items = list(data.values()) if is_mapping else data if isinstance(data, list) else [data]
+        for item in items:
             yield from find_examples(model, item, argument)
 
 
-def _render_row(name: str, field: FieldInfo, meaning: str, example: Any) -> str:
-    need = (
+def _render_row(name: str, field: FieldInfo, description: str, example: Any) -> str:
+    default = (
         "required"
         if field.is_required()
         else _format_value(field.get_default(call_default_factory=True))
     )
     shown = _format_value(example).replace("|", "\\|")
-    words = describe_type(field.annotation, tuple(field.metadata))
-    return f"| `{name}` | {words} | {need} | {meaning} | {shown} |"
+    type_words = describe_type(field.annotation, tuple(field.metadata))
+    return f"| `{name}` | {type_words} | {default} | {description} | {shown} |"
 
 
 def _format_value(value: Any) -> str:
     if value in (None, "", (), {}) or isinstance(value, BaseModel):
         return ""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return "" if len(text) > 90 else f"`{text}`"
+    return "" if len(text) > MAX_EXAMPLE_LENGTH else f"`{text}`"
 
 
 def render_page() -> str:
-    """The whole page."""
+    """Render docs/release.md."""
     data = yaml.safe_load(EXAMPLE_FILE.read_text(encoding="utf-8"))
     parts = [HEAD]
     for model in list_models():
-        found, said = list(find_examples(model, data)), read_field_descriptions(model)
+        examples, descriptions = list(find_examples(model, data)), read_field_descriptions(model)
         rows = []
         for name, field in model.model_fields.items():
-            example = next((one[name] for one in found if name in one), None)
-            rows.append(_render_row(name, field, said.get(name, ""), example))
-        head = "| field | kind | otherwise | meaning | example |\n|---|---|---|---|---|"
-        words = inspect.cleandoc(model.__doc__ or "")
-        parts.append("\n".join([f"## {model.__name__}\n", f"{words}\n", head, *rows]) + "\n")
+            example = next((mapping[name] for mapping in examples if name in mapping), None)
+            rows.append(_render_row(name, field, descriptions.get(name, ""), example))
+        head = "| field | type | default | meaning | example |\n|---|---|---|---|---|"
+        text = inspect.cleandoc(model.__doc__ or "")
+        parts.append("\n".join([f"## {model.__name__}\n", f"{text}\n", head, *rows]) + "\n")
     return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    (EXAMPLE_FILE.parent / "release.md").write_text(render_page(), encoding="utf-8")
-    (EXAMPLE_FILE.parent / "systems.md").write_text(systems_page.render_page(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The table of operating systems for people: docs/systems.md, and what `explain` says of it."""
+"""Generate docs/systems.md from files/systems.yml, and describe it for `mlufleet explain`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,35 @@ from collections.abc import Iterator
 
 from fleet.release.operating_systems import load_table
 
+HEAD = """\
+# Operating systems
+
+`files/systems.yml` contains everything that mlu-fleet knows about operating
+systems. Add a row there to support another one. This page is generated from it by `make docs`.
+
+If the driver files are named as below, `driver: {version: 5.10.10}` is sufficient in a release.
+The store needs the files for the systems of its own fleet, at least one: `mlufleet release lock`
+pins those that exist and lists the systems without one. A host with such a system is rejected
+before anything is changed on it (OS_UNSUPPORTED; the message names the missing file).
+
+What a release names in `driver.packages` takes precedence, also for a system that is not in the
+table: use ID and VERSION_ID of its /etc/os-release as the key, such as `anolis8.8`, and put the
+file into the store.
+
+`files/compatibility.yml` lists the newest kernel that each driver
+supports.
+"""
+
 
 def describe_failure(code: str) -> Iterator[str]:
-    """What the table has to say of a failure."""
+    """List facts from the table that help with a failure code.
+
+    Args:
+        code: A failure code.
+
+    Yields:
+        One line per operating system; nothing if the code is unrelated.
+    """
     if code == "OS_UNSUPPORTED":
         for system in load_table():
             yield f"{system.name}: {system.file}".replace("{system}", system.name)
@@ -17,45 +43,28 @@ def describe_failure(code: str) -> Iterator[str]:
             yield f"{system.name}: {system.tool} install {system.headers}"
 
 
-HEAD = """\
-# Operating systems
-
-What the tool knows of a host's system is `files/systems.yml`, and nothing
-else: a new one is a row there. This page is made from it (`make docs`).
-
-`driver: {version: 5.10.10}` is enough in a release whose driver files are named as below. A store
-needs the files of its own fleet's systems, one at least: `mlufleet lock` pins those that are there
-and says for which systems there is none; a host of one of these is refused before anything is
-changed on it (OS_UNSUPPORTED, with the file that it would need). What a release names itself under
-`driver.packages` wins, also for a system that is not in the table: its key is then ID and
-VERSION_ID of /etc/os-release, `anolis8.8`, and its file must be in the store.
-
-How far each driver follows the kernel is in `files/compatibility.yml`.
-"""
-
-
 def render_page() -> str:
-    """The table as a page of the reference."""
+    """Render docs/systems.md."""
     head = (
         "system",
         "name",
         "ID, VERSION_ID",
-        "driver",
-        "module, below /lib/modules/KERNEL",
-        "headers",
-        "docker",
-        "not tried",
-        "from",
+        "driver file",
+        "module folder below /lib/modules/KERNEL",
+        "kernel headers",
+        "Docker",
+        "untested",
+        "sources",
         "inferred",
     )
     rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for system in load_table():
-        names = system.file.replace("{system}", system.name)
+        file = system.file.replace("{system}", system.name)
         cells = (
             system.title,
             system.name,
             f"{system.id}, {system.version}",
-            f"`{names}`",
+            f"`{file}`",
             system.modules,
             f"`{system.headers}`",
             f"{system.tool} install {' or '.join(system.docker)}",

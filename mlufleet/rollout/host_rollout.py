@@ -73,7 +73,7 @@ class HostRollout:
         """
         target, reason = self.rollback_targets[host.name]
         if not target:
-            return fail_host(host, Failure("NO_WAY_BACK", reason), "rollback")
+            return fail_host(host, Failure("NO_ROLLBACK_TARGET", reason), "rollback")
         _set_releases(host, target)
         return True
 

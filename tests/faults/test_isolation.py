@@ -227,7 +227,7 @@ def no_way_back(fleet: Fleet) -> Iterator[None]:
 def test_commands_that_act_on_each_host_do_it_beside_the_bad_ones(fleet: Fleet) -> None:
     undone = fleet.call("rollback", "mlufleet", "rollback", INV, "--max-fail", "100%")
     codes = {host: said["failure"]["code"] for host, said in undone.report["hosts"].items()}
-    assert codes == {**BAD, **dict.fromkeys(fleet.good, "NO_WAY_BACK")}
+    assert codes == {**BAD, **dict.fromkeys(fleet.good, "NO_ROLLBACK_TARGET")}
     unlocked = fleet.call("unlock", "mlufleet", "unlock", INV)
     assert unlocked.status == 2 and "Traceback" not in unlocked.output
     for host in fleet.good:

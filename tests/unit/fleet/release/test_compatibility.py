@@ -61,7 +61,7 @@ def test_the_images_own_label_comes_before_the_table(wanted: ReleaseTarget) -> N
 def test_what_nobody_knows_is_said_and_not_guessed(wanted: ReleaseTarget) -> None:
     assert compatibility.find_required_driver(wanted.release, wanted.lock) is None
     assert compatibility.describe_required_driver(wanted.release, wanted.lock).endswith(
-        "is not known"
+        "is unknown"
     )
 
 

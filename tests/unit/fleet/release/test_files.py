@@ -60,7 +60,7 @@ def test_variants_exclude_each_other_and_one_is_chosen(site: Path) -> None:
 @pytest.mark.parametrize("chosen", ["", "variant: both", "variant: []"])
 def test_a_choice_that_is_not_made_is_refused_with_the_names(site: Path, chosen: str) -> None:
     message = broken(site, "engine: {", f"{chosen}{VARIANTS}engine: {{")
-    assert "small.yml:" in message and "say one of the variants: infer, train" in message
+    assert "small.yml:" in message and "one of the variants: infer, train" in message
 
 
 def test_what_is_wrong_in_a_variant_is_told_where_it_stands(site: Path) -> None:
@@ -99,12 +99,12 @@ def test_broken_yaml_names_the_line(site: Path) -> None:
 
 
 def test_a_key_given_twice_is_refused(site: Path) -> None:
-    assert "given twice" in broken(site, "name: small\n", "name: small\nname: other\n")
+    assert "duplicate key 'name'" in broken(site, "name: small\n", "name: small\nname: other\n")
 
 
 def test_a_source_needs_exactly_one_pin(site: Path) -> None:
     message = broken(site, "tag: v1}", "tag: v1, branch: main}")
-    assert "exactly one of tag, commit and branch" in message
+    assert "exactly one of tag, commit, branch" in message
 
 
 def test_weights_must_link_into_a_source(site: Path) -> None:
@@ -129,7 +129,7 @@ def test_extends_merges_named_lists_by_name(site: Path) -> None:
 
 def test_extending_itself_is_refused(site: Path) -> None:
     (site / "other.yml").write_text("extends: other\nname: other\n")
-    with pytest.raises(InvalidInput, match="extends itself"):
+    with pytest.raises(InvalidInput, match="circular: "):
         files.load_release(site / "other.yml")
 
 
@@ -144,18 +144,20 @@ def test_extending_itself_is_refused(site: Path) -> None:
 def test_a_smoke_test_that_nothing_could_fail_is_refused(
     site: Path, old: str, new: str, missing: str
 ) -> None:
-    assert f"needs {missing}" in broken(site, old, new)
+    assert f"requires {missing}" in broken(site, old, new)
 
 
 def test_weights_are_linked_into_migrated_trees_only(site: Path) -> None:
-    assert "mount them" in broken(site, "migration: {tool: /torch/tool.py, trees: [model]}\n", "")
+    assert "weights.link.tree model " in broken(
+        site, "migration: {tool: /torch/tool.py, trees: [model]}\n", ""
+    )
 
 
 def test_a_source_that_no_mount_shows_to_the_container_is_refused(site: Path) -> None:
     message = broken(site, "path: /home/share/model,", "path: /home/shared/model,")
-    assert "no mount of the container has /home/shared/model" in message
+    assert "source model: /home/shared/model " in message
 
 
 def test_linked_weights_are_patched_in_the_tree_they_are_linked_into(site: Path) -> None:
     message = broken(site, "/home/share/model_mlu/a.py", "/data/models/tiny/a.py")
-    assert "patch it where tiny is linked" in message
+    assert "/data/models/tiny/a.py: " in message

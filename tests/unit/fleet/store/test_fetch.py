@@ -76,7 +76,7 @@ def test_a_spoilt_beginning_of_an_earlier_run_is_fetched_again(web: Site, tmp_pa
 
 def test_another_file_than_the_locks_never_has_its_name(web: Site, tmp_path: Path) -> None:
     (found,) = fetched(web, tmp_path, CONTENT[::-1])
-    assert found.failure.code == "FETCHED_OTHER"
+    assert found.failure.code == "DOWNLOAD_MISMATCH"
     assert list((tmp_path / "sub").iterdir()) == [] and len(web.asked) == 1
 
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_there_and_wrong_is_told_and_kept(web: Site, tmp_path: Pa
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/big").write_bytes(b"mine")
     (found,) = fetched(web, tmp_path)
-    assert found.failure.code == "FILE_SPOILT" and web.asked == []
+    assert found.failure.code == "CHECKSUM_MISMATCH" and web.asked == []
     assert (tmp_path / "sub/big").read_bytes() == b"mine"
 
 

@@ -57,8 +57,8 @@ def test_a_changed_byte_of_any_kind_of_file_is_found_though_its_sum_is_known(
     status, said = verify(site, "--json")
     (found,) = json.loads(said)["wrong"]
     assert status == 3
-    assert (found["path"], found["code"]) == (str(path), "FILE_SPOILT")
-    assert found["remedy"] == FAILURE_TABLE["FILE_SPOILT"][1]
+    assert (found["path"], found["code"]) == (str(path), "CHECKSUM_MISMATCH")
+    assert found["remedy"] == FAILURE_TABLE["CHECKSUM_MISMATCH"][1]
 
 
 def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
@@ -70,7 +70,9 @@ def test_a_missing_and_a_short_file_are_told_with_what_is_expected(
     assert status == 3
     assert wanted.lock.files["driver.deb"].sha256 in said
     assert f"2 bytes, the lock has {wanted.lock.files['driver.rpm'].size}" in said
-    assert FAILURE_TABLE["FILE_MISSING"][1] in said and FAILURE_TABLE["FILE_SPOILT"][1] in said
+    assert (
+        FAILURE_TABLE["FILE_MISSING"][1] in said and FAILURE_TABLE["CHECKSUM_MISMATCH"][1] in said
+    )
 
 
 def test_where_a_big_file_begins_to_differ_is_told(tmp_path: Path) -> None:

@@ -113,10 +113,10 @@ def test_no_other_text_is_a_table(lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("Bus-Id", "Slot  ", "columns of cnmon 5.10.13 that are not known: Slot"),
-        ("| 1     /   MLU370-X8", "| 2     /   MLU370-X8", "card 1 is not understood"),
-        ("Driver v5.10.13", "Driver     N/A ", "cnmon shows driver nothing, expected 5.10.13"),
-        ("23374", "11687", "card 0 has 11687 MiB, a MLU370-X8 23374 or more"),
+        ("Bus-Id", "Slot  ", "columns of cnmon 5.10.13: Slot"),
+        ("| 1     /   MLU370-X8", "| 2     /   MLU370-X8", "card 1 cannot be parsed"),
+        ("Driver v5.10.13", "Driver     N/A ", "cnmon shows driver none, expected 5.10.13"),
+        ("23374", "11687", "card 0 has 11687 MiB .* 23374 "),
         ("v5.10.13 |", "v5.10.22 |", "cnmon shows driver 5.10.22, expected 5.10.13"),
     ],
 )

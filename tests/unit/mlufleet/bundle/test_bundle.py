@@ -149,7 +149,7 @@ def test_a_store_that_is_not_the_locks_is_not_packed(site: Path, packed: Path) -
     path = site / "store/driver.deb"
     path.write_bytes(path.read_bytes()[:-1] + b"z")
     status, said = pack(site)
-    assert status == 3 and "FILE_SPOILT" in said
+    assert status == 3 and "CHECKSUM_MISMATCH" in said
     assert not packed.exists() and not list(site.glob("*.part"))
 
 

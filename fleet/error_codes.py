@@ -1,0 +1,448 @@
+"""The failure codes: what each of them means and what to do about it.
+
+`docs/failures.md` is generated from these tables (`make docs`). The codes are an interface: scripts
+match them in `report.json`, so a code that is renamed keeps its old name in :data:`CODE_ALIASES`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class FailureInfo(NamedTuple):
+    """The explanation of one failure code."""
+
+    #: What happened, as a clause that a detail can follow.
+    meaning: str
+    #: What the operator should do, in full sentences.
+    remedy: str
+
+
+#: Codes of hosts that are not broken: their work was postponed.
+DEFERRED_CODES = ("CARD_BUSY", "INTERRUPTED")
+
+#: Code in journals and reports of older versions -> its name today.
+CODE_ALIASES = {
+    "FILE_SPOILT": "CHECKSUM_MISMATCH",
+    "FETCHED_OTHER": "DOWNLOAD_MISMATCH",
+    "NO_WAY_BACK": "NO_ROLLBACK_TARGET",
+}
+
+FAILURE_TABLE: dict[str, FailureInfo] = {
+    code: FailureInfo(*texts)
+    for code, texts in {
+        "PROBE_FAILED": (
+            "the host could not be probed",
+            "Log in manually and run `sudo -n true` and `sh -c true`. Check the sudo password.",
+        ),
+        "SUDO": (
+            "sudo does not let the login user become root",
+            "Log in manually and run `sudo -k true`. If sudo asks for a password, store it in the "
+            "file that `sudo_password_file` names. If the user is unknown to sudo, add it to "
+            "sudoers.",
+        ),
+        "REQUIRETTY": (
+            "sudo requires a terminal, and none is available",
+            "`Defaults requiretty` is set in /etc/sudoers or a file in /etc/sudoers.d. Add "
+            "`Defaults:USER !requiretty` for the login user, or install `script` (util-linux).",
+        ),
+        "ASKPASS": (
+            "the host has no in-memory file system to hold the sudo password helper",
+            "Make /dev/shm writable for the login user, or enable pam_systemd so that "
+            "/run/user/UID exists.",
+        ),
+        "MAX_SESSIONS": (
+            "the host refuses further SSH sessions and connections",
+            "`MaxSessions` in sshd_config limits sessions per connection, `maxlogins` in "
+            "limits.conf limits logins per user. Allow at least three of either for the login "
+            "user.",
+        ),
+        "LOCKED": (
+            "another run is working on this host",
+            "Wait for it or contact its operator. If that run is known to be dead, use "
+            "`mlufleet host break-lock`.",
+        ),
+        "DUPLICATE_HOST": (
+            "two inventory entries refer to the same machine",
+            "Remove one of them. Two concurrent runs would break the host.",
+        ),
+        "OS_UNSUPPORTED": (
+            "the release has no driver package for this operating system",
+            "Put the named file into the store and run `mlufleet release lock`. If the operating "
+            "system is not in files/systems.yml, name its package under `driver.packages` in the "
+            "release.",
+        ),
+        "CARDS_MISSING": (
+            "the PCI bus shows fewer cards than the inventory states",
+            "Check the seating and the 8-pin power connector of each board, then run "
+            "`lspci -d cabc:`.",
+        ),
+        "CARD_DROPPED": (
+            "a card has dropped off the PCI bus (revision ff)",
+            "Power-cycle the server. If the card drops again, it is faulty.",
+        ),
+        "CARD_UNHEALTHY": (
+            "the driver does not operate a card",
+            "Check `dmesg | grep -i cambricon`, then power-cycle the server. If the card fails "
+            "again, it is faulty.",
+        ),
+        "KERNEL_TOO_NEW": (
+            "the host's kernel is newer than the driver supports",
+            "Boot an older kernel of the same distribution, or use a newer driver. If this driver "
+            "is known to build for the kernel, set `driver.newest_kernel` in the release.",
+        ),
+        "HEADERS_MISSING": (
+            "the headers of the running kernel are missing",
+            "Install the named package for exactly this kernel. If the package manager does not "
+            "find it, run `apt-get update` or `yum makecache`, or put the packages into a folder "
+            "of the store and name it in `driver.headers` of the release.",
+        ),
+        "SECURE_BOOT": (
+            "the kernel accepts only signed modules, and the driver's modules are not signed with "
+            "an enrolled key",
+            "Disable Secure Boot in the firmware, or enroll a machine owner key that DKMS signs "
+            "with: the site's own (`signing_key` and `signing_certificate` in the inventory) or "
+            "the host's (`mokutil --import /var/lib/dkms/mok.pub`, then confirm at the console).",
+        ),
+        "KEY_NOT_ENROLLED": (
+            "the kernel accepts only signed modules, and the site's key is not enrolled",
+            "Copy the certificate that `signing_certificate` names to the host in DER format, run "
+            "`mokutil --import` on it, reboot, and confirm at the console (MokManager).",
+        ),
+        "SIGNING": (
+            "DKMS does not sign modules with the site's key",
+            "Install the signing tool: sign-file from the kernel headers, or kmodsign (package "
+            "sbsigntool) on Ubuntu. If the kernel accepts unsigned modules, remove `signing_key` "
+            "from the inventory.",
+        ),
+        "CLOCK_SKEW": (
+            "the host's clock differs too much from the controller's",
+            "Set the clock with `timedatectl set-ntp true` or chrony.",
+        ),
+        "NO_SPACE": (
+            "there is not enough free disk space",
+            "Free the stated number of bytes at the named path, or move Docker's data-root. If "
+            "bytes are free, check inodes (`df -i`) and quotas.",
+        ),
+        "READ_ONLY": (
+            "a file system is mounted read-only",
+            "Check `dmesg` for disk errors, repair the file system, then run "
+            "`mount -o remount,rw`.",
+        ),
+        "NO_INODES": (
+            "a file system has no free inodes",
+            "Find the file system with `df -i` and remove small files from it.",
+        ),
+        "TOOL_MISSING": (
+            "a required program is not installed on the host",
+            "Install it with the host's package manager.",
+        ),
+        "CARD_BUSY": (
+            "a process that does not belong to the release is using a card",
+            "Let it finish (`busy_timeout: SECONDS` waits for it) or stop it (`evict: true` "
+            "permits that). A process that is restarted automatically must be stopped where it is "
+            "managed: for a pod, keep its DaemonSet off this node (label or taint) or run "
+            "`systemctl stop kubelet`; for a unit, run `systemctl stop`.",
+        ),
+        "PACKAGE_LOCKED": (
+            "another package manager is running",
+            "Wait for the named process. Never delete its lock.",
+        ),
+        "PACKAGE_BROKEN": (
+            "a package is partly installed and could not be repaired",
+            "Repair the named package manually with `dpkg --configure -a` or `rpm -Va`.",
+        ),
+        "PACKAGE_HELD": (
+            "a package that must change is on hold",
+            "Find out who put it on hold. Then run `apt-mark unhold NAME`, or remove its line "
+            "from the named file (versionlock, exclude=), or use a release with the installed "
+            "version.",
+        ),
+        "PACKAGE_UNSIGNED": (
+            "the host accepts only signed packages, and one is not signed",
+            "Set localpkg_gpgcheck=0 in the named file (the package's checksum has been verified "
+            "against the lock file), or sign the package with a key that the host's rpm trusts "
+            "and run `mlufleet release lock`.",
+        ),
+        "BUILD_TOOLS": (
+            "the tools that build the driver's modules are missing",
+            "Install the named packages. If the package manager does not find them, run "
+            "`apt-get update` or `yum makecache`, or put them into the store folder that "
+            "`driver.headers` of the release names.",
+        ),
+        "DRIVER_INSTALL": (
+            "the driver package could not be installed",
+            "See the output above. `dkms status` and /var/lib/dkms/*/build/make.log have details.",
+        ),
+        "NEXT_KERNEL": (
+            "the kernel that boots next has no driver module",
+            "Install the headers of exactly that kernel and run again before the host reboots.",
+        ),
+        "MODULE_NOT_LOADED": (
+            "the driver is installed, but the kernel rejects its module",
+            "See the kernel log above. If it reports too little MMIO space, enable Above 4G "
+            "Decoding in the firmware setup.",
+        ),
+        "DRIVER_NOT_PROVED": (
+            "the loaded driver is not the release's, or device nodes are missing",
+            "Check `dmesg | grep -i cambricon`. Do not rely on the installer's messages or exit "
+            "status.",
+        ),
+        "REBOOT_TIMED_OUT": (
+            "the host did not come back after its reboot",
+            "Check its console through the BMC, power-cycle it there, then run again.",
+        ),
+        "ENGINE": (
+            "the Docker engine is missing, too old or does not respond",
+            "Check `systemctl status docker` and `journalctl -u docker`.",
+        ),
+        "ENGINE_TOO_OLD": (
+            "the Docker engine is older than the release's minimum, and no newer one is available",
+            "Put newer Docker packages into the store and name their folder in `engine.packages` "
+            "of the release, or configure a package repository on the host that has them.",
+        ),
+        "SNAP": (
+            "Docker is installed as a snap, which can only access home directories and has no "
+            "docker.service",
+            "Save the containers and images you need, run `snap remove docker`, then run again. "
+            "Docker is then installed from the release's files or the distribution's packages.",
+        ),
+        "IMAGE_LOAD": (
+            "`docker load` did not produce the release's image",
+            "Check the free space in Docker's data-root and the SHA-256 of the archive.",
+        ),
+        "CONTAINER": (
+            "the container could not be started as specified",
+            "See Docker's output above. If the container exists, check its `docker logs`.",
+        ),
+        "SOURCE_DIRTY": (
+            "a checkout has local changes",
+            "Commit or move them, or set `keep_dirty: true` to have the checkout backed up under "
+            "another name.",
+        ),
+        "SOURCE_FOREIGN": (
+            "the path of a checkout is occupied by something else",
+            "Move it away, or set another path for the source.",
+        ),
+        "SOURCE_PIN": (
+            "the checkout could not be set to its commit",
+            "See git's output above. Then check url, bundle and commit in the release and its "
+            "lock file.",
+        ),
+        "PODMAN": (
+            "`docker` on this host is provided by podman",
+            "Remove podman-docker and the podman packages that conflict with Docker, then run "
+            "again.",
+        ),
+        "USERNS_REMAP": (
+            "containers could not write to the mounted folders",
+            "Remove `userns-remap` from /etc/docker/daemon.json and restart Docker. Images and "
+            "containers created with it reappear if it is set again.",
+        ),
+        "ROOTLESS": (
+            "the Docker engine is rootless and cannot access the cards",
+            "Start the system-wide engine with `systemctl enable --now docker`, and reset root's "
+            "`docker context` to the default.",
+        ),
+        "XFS_FTYPE": (
+            "Docker's storage driver does not work on this file system",
+            "Recreate the file system with `mkfs.xfs -n ftype=1`, or set `data-root` in "
+            "/etc/docker/daemon.json to a folder on another file system.",
+        ),
+        "DM_BASESIZE": (
+            "Docker's devicemapper storage driver gives containers less space than the image needs",
+            'Set "storage-driver": "overlay2" in /etc/docker/daemon.json, or a larger '
+            "`dm.basesize` in storage-opts (this requires an empty data-root). Then run again.",
+        ),
+        "ROOT_SQUASH": (
+            "root cannot write to a folder on a network file system",
+            "Export it with `no_root_squash` and `rw`, or mount a local folder there.",
+        ),
+        "SHARED_FOLDER": (
+            "two hosts share a folder that mlu-fleet modifies",
+            "Give each host its own folder: another path in `mounts`, or another export mounted "
+            "there. If the named machine-id no longer belongs to a host, remove "
+            ".git/mlufleet-host.",
+        ),
+        "WEIGHTS": (
+            "the weights on the host do not match the lock file",
+            "See the output above.",
+        ),
+        "MIGRATION": (
+            "the migration tool did not complete",
+            "See its output above. Its exit status is unreliable.",
+        ),
+        "PATCH": (
+            "a patch does not apply",
+            "The anchor must occur in the migrated file exactly as often as the release states.",
+        ),
+        "PACKAGES": (
+            "packages could not be installed in the container",
+            "Check that the wheelhouse contains every dependency for the image's Python version.",
+        ),
+        "SMOKE_DEVICES": (
+            "the container cannot compute on every card of the host",
+            "Compare the output of `cnmon` on the host and in the container.",
+        ),
+        "SMOKE_ANSWER": (
+            "the model did not give the expected answer",
+            "See the saved output.",
+        ),
+        "VALIDATION": (
+            "the vendor's validation suite found a problem",
+            "See the output of the named test. If a rate is too low, check the card's slot, link "
+            "and temperature. A card that stays slow is faulty.",
+        ),
+        "TRANSFER": (
+            "a file on the host does not match the lock file after its transfer",
+            "If a directory cannot be created, check what occupies its path. Otherwise run "
+            "`mlufleet store verify`. Repeated mismatches on one host point to its disk or "
+            "memory.",
+        ),
+        "HUNG": (
+            "a process is stuck in the kernel and cannot be killed",
+            "Check `dmesg` and the health of the cards, then power-cycle the server.",
+        ),
+        "INTERRUPTED": ("the operator stopped the run before this step", "Run again."),
+        "HOOK": (
+            "a site hook failed before or after the host's rollout",
+            "See its output above. If the hook before the host fails, the host is not modified.",
+        ),
+        "NO_ROLLBACK_TARGET": (
+            "there is no previous release to roll back to",
+            "Restore the files listed above to the store, or deploy a working release.",
+        ),
+        "ROLLBACK": (
+            "the new release failed, and rolling back to the old one failed as well",
+            "The host is out of service. Fix both failures listed above, then run again.",
+        ),
+        "TIMED_OUT": (
+            "a step exceeded its time limit",
+            "See the output above, then run again.",
+        ),
+        "CONNECTION_LOST": (
+            "the SSH connection was lost during a step",
+            "Run again. Completed steps are detected and skipped.",
+        ),
+        "INTERNAL": (
+            "mlu-fleet itself failed on this host",
+            "Report this with the output above. Other hosts were not affected.",
+        ),
+        "NOT_PROVED": (
+            "the stage finished, but the host still differs from the release",
+            "Run again with -vvv and report the output.",
+        ),
+        "HOST_KEY_CHANGED": (
+            "the host's SSH key differs from the one in known_hosts",
+            "Compare the fingerprint with the one shown at the host's console. Only if they match, "
+            "remove the old key with `ssh-keygen -R`.",
+        ),
+        "HOST_KEY_UNKNOWN": (
+            "the host's SSH key is not in known_hosts",
+            "Fetch it once with `ssh-keyscan`, compare the fingerprint with the one shown at the "
+            "host's console, and add it to known_hosts.",
+        ),
+        "AUTH": (
+            "the host rejects the login",
+            "Check ssh_user and ssh_key in the inventory and authorized_keys on the host.",
+        ),
+        "SSH_KEY": (
+            "the private key cannot be used to log in",
+            "If the key has a passphrase, run `ssh-add` before the run or set `ssh_key_password`. "
+            "Otherwise set `ssh_key` to the private key of an OpenSSH key pair that the operator "
+            "can read.",
+        ),
+        "SSH_ALGORITHMS": (
+            "the host's sshd and mlu-fleet have no SSH algorithm in common",
+            "Check `KexAlgorithms`, `Ciphers`, `MACs` and `HostKeyAlgorithms` in its sshd_config. "
+            "Allow curve25519-sha256@libssh.org, aes256-ctr, hmac-sha2-256-etm@openssh.com and "
+            "ssh-ed25519.",
+        ),
+        "UNREACHABLE": (
+            "no SSH connection could be established",
+            "Check address, port, key and known_hosts.",
+        ),
+        "FILE_MISSING": (
+            "a file of the release is missing from the store",
+            "If the release has a URL for it, run `mlufleet store fetch`. Otherwise copy it there "
+            "from the vendor.",
+        ),
+        "CHECKSUM_MISMATCH": (
+            "a file in the store does not match the lock file",
+            "Move it away and fetch or copy it again. Run `mlufleet release lock` only to accept "
+            "the new file.",
+        ),
+        "FETCH": (
+            "a file could not be downloaded",
+            "Check the URL, the proxy (https_proxy) and the network, then run again. The download "
+            "resumes.",
+        ),
+        "DOWNLOAD_MISMATCH": (
+            "the downloaded file does not match the lock file",
+            "Ask the operator of the URL. The file has been replaced there, or the URL is wrong.",
+        ),
+        "BUNDLE_UNSIGNED": (
+            "the bundle is not signed",
+            "Get a signed bundle (`mlufleet bundle --sign KEY`). Use `--unsigned` only for a "
+            "bundle you made yourself.",
+        ),
+        "BUNDLE_SIGNER": (
+            "the bundle is signed with a key that is not allowed",
+            "Find out who made it. Add the key to the file of allowed signers only if you trust "
+            "it.",
+        ),
+        "BUNDLE_SIGNATURE": (
+            "the signature does not match the bundle's manifest",
+            "The bundle was modified or corrupted after it was signed. Copy it again, or ask its "
+            "author.",
+        ),
+        "BUNDLE_TRUNCATED": (
+            "the bundle is truncated",
+            "Copy it again, then repeat the command. Files that are already unpacked are kept.",
+        ),
+        "BUNDLE_FILE": (
+            "a file in the bundle does not match its manifest",
+            "Copy the bundle again, then repeat the command. Files that are already unpacked are "
+            "kept.",
+        ),
+        "BUNDLE_MEMBER": (
+            "the bundle contains an unexpected entry",
+            "It was not made by `mlufleet bundle`, or has been modified since. Ask its author.",
+        ),
+        "BUNDLE_EXISTS": (
+            "the folder already has a different file with the name of one in the bundle",
+            "Unpack into a new folder, or move the named file away.",
+        ),
+    }.items()
+}
+
+#: Text that programs print -> the code that explains it better than the failed step does. Scripts
+#: on hosts run with LC_ALL=C; programs that ignore it may print Chinese.
+SYMPTOM_CODES = {
+    "No space left on device": "NO_SPACE",
+    "no space left on device": "NO_SPACE",
+    "Disk quota exceeded": "NO_SPACE",
+    "disk quota exceeded": "NO_SPACE",
+    "设备上没有空间": "NO_SPACE",
+    "只读文件系统": "READ_ONLY",
+    "Read-only file system": "READ_ONLY",
+    "read-only file system": "READ_ONLY",
+    "too many logins for": "MAX_SESSIONS",
+    "Held packages were changed": "PACKAGE_HELD",
+    ".rpm is not signed": "PACKAGE_UNSIGNED",
+    "GPG check FAILED": "PACKAGE_UNSIGNED",
+    "Key was rejected by service": "SECURE_BOOT",
+    "Required key not available": "SECURE_BOOT",
+}
+
+
+def canonical_code(code: str) -> str:
+    """Return the current name of a failure code.
+
+    Args:
+        code: A code, possibly one that an older version wrote.
+
+    Returns:
+        The current name; `code` itself if it has not been renamed.
+    """
+    return CODE_ALIASES.get(code, code)
