@@ -60,7 +60,7 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            f"{path}:{line}: not valid {encoding.upper()} ({error.reason}): save it as UTF-8 "
+            f"{path}:{line}: not {encoding.upper()} ({error.reason}): save it as UTF-8 "
             "(in Excel: CSV UTF-8)"
         ) from error
 

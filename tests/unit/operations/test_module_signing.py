@@ -102,20 +102,20 @@ def test_what_is_no_key_with_its_certificate_is_told(
         file.chmod(0o600)
     open_to_all.chmod(0o644)
     for words, message in (
-        ((private, ""), "say both signing_key and signing_certificate"),
+        ((private, ""), "both signing_key and signing_certificate"),
         ((private + "-gone", public), "signing_key: .*-gone: No such file"),
         ((private, public + "-gone"), "signing_certificate: .*-gone: No such file"),
-        ((str(open_to_all), public), "others may read .*: `chmod 600"),
+        ((str(open_to_all), public), "signing_key: .*`chmod 600"),
         ((str(locked), public), "has a passphrase"),
         ((str(unknown), public), "RSA and ECDSA"),
-        ((strange, public), "the certificate of another key"),
-        ((private, private), "is no X.509 certificate"),
+        ((strange, public), "signing_certificate: .* does not belong "),
+        ((private, private), "signing_certificate: .* X.509"),
     ):
         with pytest.raises(InvalidInput, match=message):
             module_key.load_key_pair(*words)
     Path(private).write_text("no key")
     module_key.load_key_pair.cache_clear()
-    with pytest.raises(InvalidInput, match="is no private key in PEM"):
+    with pytest.raises(InvalidInput, match=r"signing_key: .* PEM"):
         module_key.load_key_pair(private, public)
 
 

@@ -38,7 +38,7 @@ def test_a_replacement_is_the_whole_file() -> None:
 
 
 def test_a_patch_is_of_one_kind() -> None:
-    with pytest.raises(ValueError, match="say one of"):
+    with pytest.raises(ValueError, match="exactly one of"):
         Patch(file="/f", find="a", replace="b", content="c", sha256=SHA)
 
 

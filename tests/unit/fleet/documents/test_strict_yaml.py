@@ -64,8 +64,8 @@ def test_refused_with_its_line_in_no_time(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"a: 1\nb: \xff\n", r"a\.yml:2: not valid UTF-8"),
-        ("a: 1\n".encode("utf-16")[:-1], r"a\.yml:1: not valid UTF-16"),
+        (b"a: 1\nb: \xff\n", r"a\.yml:2: not UTF-8"),
+        ("a: 1\n".encode("utf-16")[:-1], r"a\.yml:1: not UTF-16"),
         (b"# " + b"x" * 5_000_000, r"a\.yml: larger than"),
     ],
     ids=["Latin-1", "UTF-16", "5 MB"],

@@ -152,9 +152,9 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: ReleaseTa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[r]\na\nb cards=two\n", "SITE/hosts.ini:3: b: cards: a whole number is expected"),
+        ("[r]\na\nb cards=two\n", "SITE/hosts.ini:3: b: cards: expected an integer"),
         ("a ansible_port=99999\n", "SITE/hosts.ini:1: a: ssh_port: "),
-        ("a evict=maybe\n", "SITE/hosts.ini:1: a: evict: true or false is expected"),
+        ("a evict=maybe\n", "SITE/hosts.ini:1: a: evict: expected true or false"),
         ("a release=none\n", "SITE/hosts.ini:1: release of a:\nrelease 'none': no file"),
         (
             "\na sudo_password_file=/no\n",
@@ -166,7 +166,7 @@ def test_what_a_host_says_goes_before_the_defaults(site: Path, wanted: ReleaseTa
         ),
         ("a ansible_connection=docker\n", "SITE/hosts.ini:1: a: ansible_connection: 'docker'"),
         ("b\na ansible_host=h ansible_connection=local\n", "SITE/hosts.ini:2: a: ansible_conn"),
-        ("localhost\n", "SITE/hosts.ini: hosts: at least 1"),
+        ("localhost\n", "SITE/hosts.ini: hosts: expected at least 1 "),
         (
             "b\na ansible_host=10.0.1\n",
             "SITE/hosts.ini:2: a: ssh_hostname: '10.0.1' means 10.0.0.1",

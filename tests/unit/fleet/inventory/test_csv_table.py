@@ -65,10 +65,10 @@ def test_a_text_stays_a_text_and_versions_keep_their_zeros(
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("\n# x\na,R,S,22,two\n", "4: hosts.a.cards: a whole number is expected, not 'two'"),
+        ("\n# x\na,R,S,22,two\n", "4: hosts.a.cards: expected an integer, got 'two'"),
         ("a,R,S,22,0\n", "2: hosts.a.cards: "),
         ("a,R,S,99999\n", "2: hosts.a.ssh_port: "),
-        ("a,R,S,,,maybe\n", "2: hosts.a.evict: true or false is expected, not 'maybe'"),
+        ("a,R,S,,,maybe\n", "2: hosts.a.evict: expected true or false, got 'maybe'"),
         ("a,R,S,,,,_x\n", "2: hosts.a.groups.0: invalid group name '_x'"),
         (",R,S\n", "2: name: missing"),
         ("a,R,S\na,R,S\n", "3: name: a is defined twice, first in line 2"),
@@ -81,7 +81,7 @@ def test_a_text_stays_a_text_and_versions_keep_their_zeros(
         ("a,R,\x1b[31m\n", "2: a control character"),
         ("a,R\0,S\n", "2: a control character"),
         ("a,none,S\n", "2: release of a:\nrelease 'none': no file"),
-        ("", "1: hosts: at least 1 of them is expected, not {}"),
+        ("", "1: hosts: expected at least 1 item(s), got {}"),
     ],
 )
 def test_a_wrong_row_is_told_with_line_and_column(

@@ -42,7 +42,7 @@ def test_host_keys_are_checked_wherever_the_inventory_lies(
 
 
 def test_a_host_given_twice_by_name(site: Path, wanted: ReleaseTarget) -> None:
-    assert "fleet.yml:6: not valid YAML: 'a' is given twice" in refused(site, "  a: {}\n  a: {}\n")
+    assert "fleet.yml:6: not valid YAML: duplicate key 'a'" in refused(site, "  a: {}\n  a: {}\n")
 
 
 def test_a_host_given_twice_by_address(site: Path, wanted: ReleaseTarget) -> None:

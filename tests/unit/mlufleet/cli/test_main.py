@@ -31,11 +31,11 @@ def test_a_native_inventory_is_read_as_pyinfra_reads_it(site: Path, wanted: Rele
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("release", 5, "a: release: a text is expected, not 5"),
+        ("release", 5, "a: release: expected a string, got 5"),
         ("release", ["x"], "a: release: "),
         ("release", "", "a has no `release`"),
-        ("cards", "two", "a: cards: a whole number is expected, not 'two'"),
-        ("smoke", "sometimes", "a: smoke: 'auto' or 'always' is expected, not 'sometimes'"),
+        ("cards", "two", "a: cards: expected an integer, got 'two'"),
+        ("smoke", "sometimes", "a: smoke: expected 'auto' or 'always', got 'sometimes'"),
     ],
 )
 def test_wrong_values_in_it_are_told_before_the_first_connection(
@@ -51,7 +51,7 @@ def test_wrong_values_in_it_are_told_before_the_first_connection(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--data", "cards=two"), "INVENTORY: a: cards: a whole number is expected, not 'two'"),
+        (("--data", "cards=two"), "INVENTORY: a: cards: expected an integer, got 'two'"),
         (("--data=release=nope",), "INVENTORY: a: release 'nope': no file"),
         (("--limit", "a", "--data", "cards"), "--data cards: say KEY=VALUE"),
     ],

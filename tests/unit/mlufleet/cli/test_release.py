@@ -76,7 +76,7 @@ def test_a_release_is_shown_for_a_host_without_connecting(
         "/torch/tool.py -i /home/share/model",
         "patch host:/data/share/model_mlu/a.py",
         "--no-index",
-        "is not known",
+        "requires is unknown",
         "yes!",
     ):
         assert text in shown.output
