@@ -7,7 +7,7 @@ INVENTORY := inventories/lab.py
 lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 
 .PHONY: bench browser cards clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
-  servers single test test-kernel unit unit-fleet unit-mlufleet \
+  servers single test test-kernel unit unit-connect unit-fleet unit-mlufleet \
   unit-operations unit-python
 
 help:
@@ -58,14 +58,19 @@ lint: .venv/ready
 
 # beside each other, as each waits for processes of its own
 unit: .venv/ready
-	@$(MAKE) --no-print-directory --jobs=4 --keep-going --output-sync=target \
-	  lint unit-operations unit-mlufleet unit-fleet
+	@$(MAKE) --no-print-directory --jobs=5 --keep-going --output-sync=target \
+	  lint unit-connect unit-operations unit-mlufleet unit-fleet
 
 unit-fleet unit-operations: .venv/ready
 	@$(BIN)/pytest tests/unit/$(@:unit-%=%)
 
+# waits for hosts that do not answer, beside what keeps the processor busy
+unit-connect: .venv/ready
+	@$(BIN)/pytest tests/unit/mlufleet/connect
+
 unit-mlufleet: .venv/ready
-	@$(BIN)/pytest tests/unit --ignore tests/unit/fleet --ignore tests/unit/operations
+	@$(BIN)/pytest tests/unit --ignore tests/unit/fleet --ignore tests/unit/operations \
+	  --ignore tests/unit/mlufleet/connect
 
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 unit-python:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.lock = folder / "lock"
         self.script = script_text("lock").replace("/var/lib/mlufleet", str(folder))
+        # a lease is judged after a beat and two seconds: shorter beats, shorter waits
+        self.script = re.sub(r"^BEAT=5$", "BEAT=1", self.script, count=1, flags=re.M)
         self.begun: list[Process] = []
 
     def begin(self, *arguments: str) -> Process:

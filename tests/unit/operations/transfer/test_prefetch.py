@@ -60,8 +60,9 @@ def begin(*wanted: Any, before: tuple[Any, ...] = ()) -> None:
 
 
 @pytest.fixture
-def files() -> Iterator[tuple[File, File]]:
-    """Of a host, both on their way: the first of them moves."""
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[File, File]]:
+    """Of a host, both on their way: the first of them moves, and nobody waits for it at the end."""
+    monkeypatch.setattr(prefetch, "STOP_GRACE_S", 0.1)
     files = File("image"), File("weights")
     begin(*files)
     gevent.sleep(0)
