@@ -22,7 +22,7 @@ from operations.host.facts import HostFacts, parse
 from tests.unit import packaged
 
 # the same examples on every machine; HYPOTHESIS_PROFILE=long looks for others
-settings.register_profile("short", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile("short", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=2000, deadline=None, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
