@@ -27,13 +27,13 @@ PACKAGES = ("fleet", "operations", "mlufleet")
 #: figure -> the largest value that passes
 LIMITS = {
     "one-word public functions (%)": 35,
-    "undocumented public parameters (%)": 90,
-    "imports against the direction": 4,
-    "import cycles": 5,
-    "globals that functions write": 19,
+    "undocumented public parameters (%)": 60,
+    "imports against the direction": 1,
+    "import cycles": 0,
+    "globals that functions write": 1,
     "fmt: skip": 0,
     "type: ignore": 35,
-    "functions over 40 lines": 30,
+    "functions over 40 lines": 24,
 }
 
 #: Decorators whose function is an interface of its own (a command, a validator, …), not an API.
