@@ -1,4 +1,4 @@
-"""What goes into a bundle: the tool, releases with their locks, the store, inventories."""
+"""The contents of a bundle: the tool, releases with their locks, the store, inventories."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CODE_FILES = tuple(
     for package in ("fleet", "mlufleet", "operations")
     for pattern in ("*.py", "py.typed")
 )
-#: what runs and the environment need besides, below `paths.PROJECT_ROOT`
+#: other files of the project that a run or the environment needs, below `paths.PROJECT_ROOT`
 PROJECT_FILES = (
     "LICENSE",
     "README.md",
@@ -39,65 +39,98 @@ PROJECT_FILES = (
     "requirements.lock",
     "setup.py",
 )
-#: what a site may have in place of the tool's own, in the working folder
+#: files of the current folder that replace those of the tool, if a site has them
 SITE_FILES = ("config.py", "deploy.py", "files/**/*")
-#: wheels of the tool's environment
+#: folder of the wheels for the tool's environment
 ENVIRONMENT_FOLDER = "environment"
 
-#: what an entry's bytes are: of a file, or these
+#: bytes of an entry, or the file that contains them
 Content = Path | bytes
 
 
 class BundleContents:
-    """Entries by their path in the bundle, with where their bytes come from."""
+    """Files that are going to be packed.
+
+    Attributes:
+        entries: size and checksum by the path in the bundle.
+        content: where the bytes of each entry come from.
+    """
 
     def __init__(self) -> None:
         self.entries: dict[str, BundleEntry] = {}
         self.content: dict[str, Content] = {}
 
     def add_file(self, name: str, content: Content) -> None:
-        """:raises InvalidInput: another file has this place"""
+        """Add a file, which is read to compute its checksum.
+
+        Args:
+            name: path in the bundle.
+            content: the file, or its bytes.
+
+        Raises:
+            InvalidInput: another file has this path.
+        """
         if isinstance(content, bytes):
-            found = BundleEntry(name, len(content), hashlib.sha256(content).hexdigest())
+            entry = BundleEntry(name, len(content), hashlib.sha256(content).hexdigest())
         else:
-            found = BundleEntry(
-                name, content.stat().st_size, chunks.hash_file(content, lambda _: None)[0]
-            )
-        self._add_entry(found, content)
+            sha256 = chunks.hash_file(content, lambda _: None)[0]
+            entry = BundleEntry(name, content.stat().st_size, sha256)
+        self._add_entry(entry, content)
 
     def add_locked_file(self, file: StoreFile, store: Path) -> None:
-        """A file of the store: its lock says what it is, it is read when it is packed."""
+        """Add a file of the store with the checksum in its lock; it is read when it is packed.
+
+        Args:
+            file: the file.
+            store: folder of the store.
+
+        Raises:
+            InvalidInput: another file has this path.
+        """
         name = f"{DEFAULT_STORE}/{file.name}"
         self._add_entry(BundleEntry(name, file.locked.size, file.locked.sha256), store / file.name)
 
     def _add_entry(self, entry: BundleEntry, content: Content) -> None:
         if self.entries.setdefault(entry.name, entry) != entry:
-            raise InvalidInput(f"{content!s:.200}: the bundle has another {entry.name} already")
+            raise InvalidInput(f"{content!s:.200}: the bundle already has a different {entry.name}")
         self.content.setdefault(entry.name, content)
 
 
 def gather_contents(
-    needed: RequiredFiles, store: Path, inventories: tuple[Path, ...], wheels: Path
+    required: RequiredFiles, store: Path, inventories: tuple[Path, ...], wheels: Path
 ) -> BundleContents:
-    """:raises InvalidInput: a file is missing, or two have one place"""
-    found = BundleContents()
+    """Gather the files of a bundle.
+
+    Args:
+        required: the releases and the files of the store that they need.
+        store: folder of the store.
+        inventories: inventory files to include.
+        wheels: folder of the wheels for the tool's environment.
+
+    Returns:
+        The contents.
+
+    Raises:
+        InvalidInput: two different files have the same path in the bundle.
+    """
+    contents = BundleContents()
     tool = find_tool_files()
-    for path, release in needed.releases.items():
+    for path, release in required.releases.items():
         place = f"files/releases/{release.name}.yml"
         if place not in tool or path.resolve() != tool[place].resolve():
             tool.pop(place, None)
-            found.add_file(place, _flatten_release(path))
+            contents.add_file(place, _flatten_release(path))
         lock = locks.lock_path(Path(place)).as_posix()
-        found.add_file(lock, locks.lock_path(path).read_bytes())
+        contents.add_file(lock, locks.lock_path(path).read_bytes())
     for name, path in tool.items():
-        found.add_file(name, path)
+        contents.add_file(name, path)
     for path in inventories:
-        found.add_file(f"inventories/{path.name}", path)
+        contents.add_file(f"inventories/{path.name}", path)
     for path in sorted(wheels.glob("*.whl")):
-        found.add_file(f"{ENVIRONMENT_FOLDER}/{path.name}", path)
-    for file in needed.files:
-        found.add_locked_file(file, store)
-    return found
+        contents.add_file(f"{ENVIRONMENT_FOLDER}/{path.name}", path)
+    for file in required.files:
+        contents.add_locked_file(file, store)
+    return contents
 
 
 def find_tool_files() -> dict[str, Path]:
@@ -123,28 +156,31 @@ def _list_files(root: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, Pa
 
 
 def _flatten_release(path: Path) -> bytes:
-    """A release from elsewhere, with what it extends: the files of a chain may lie anywhere."""
+    """Merge a release with everything that it extends, because those files may be anywhere."""
     text = yaml.safe_dump(
         files.load_merged_fields(path), sort_keys=False, allow_unicode=True, width=200
     )
     return f"# {path.name} and what it extends\n{text}".encode()
 
 
-def list_network_needs(needed: RequiredFiles) -> list[str]:
-    """What hosts would have to fetch themselves, though they may have no network."""
-    said = []
-    for release in needed.releases.values():
-        said += [
-            f"source {s.name}: {hide_credentials(s.url or '')}"
-            for s in release.sources
-            if not s.bundle
-        ]
-        said += [
-            f"wheel {hide_credentials(p.wheel or '')}"
-            for p in release.packages.pip
-            if "://" in (p.wheel or "")
-        ]
+def list_network_needs(required: RequiredFiles) -> list[str]:
+    """List what hosts would have to download themselves, although they may have no network.
+
+    Args:
+        required: the releases of the bundle.
+
+    Returns:
+        A line for each source, wheel and package.
+    """
+    lines = []
+    for release in required.releases.values():
+        for source in release.sources:
+            if not source.bundle:
+                lines.append(f"source {source.name}: {hide_credentials(source.url or '')}")
+        for pip in release.packages.pip:
+            if "://" in (pip.wheel or ""):
+                lines.append(f"wheel {hide_credentials(pip.wheel or '')}")
         if release.packages.pip and not release.packages.wheelhouse:
-            said.append(f"{release.name}: packages.pip without a wheelhouse")
-        said += [f"package {p.package}" for p in release.packages.system if not p.file]
-    return list(dict.fromkeys(said))
+            lines.append(f"{release.name}: packages.pip without a wheelhouse")
+        lines += [f"package {p.package}" for p in release.packages.system if not p.file]
+    return list(dict.fromkeys(lines))

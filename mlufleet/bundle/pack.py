@@ -1,4 +1,4 @@
-"""Contents as one tar: the signed manifest first, then every file, each read once."""
+"""Write a bundle as a tar archive: the signed manifest first, then every file, each read once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mlufleet.bundle.contents import BundleContents
 
 
 class _HashingReader:
-    """A file's bytes as they go into the tar."""
+    """Computes the checksum of a file while it is copied into the archive."""
 
-    def __init__(self, stream: IO[bytes], more: Callable[[int], object]) -> None:
-        self._stream, self._on_bytes = stream, more
+    def __init__(self, stream: IO[bytes], on_bytes: Callable[[int], object]) -> None:
+        self._stream, self._on_bytes = stream, on_bytes
         self.digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
@@ -32,15 +32,23 @@ class _HashingReader:
 def write_bundle(
     contents: BundleContents, target: Path, key: Path | None, on_bytes: Callable[[int], object]
 ) -> None:
-    """Write a bundle, whole or not at all; equal contents give equal bytes before the signature.
+    """Write a bundle completely or not at all.
 
-    :param key: that signs; None: nobody does
-    :raises Refused: a file is not what its lock says
-    :raises InvalidInput: something else has the bundle's name
+    Equal contents give equal bytes, apart from the signature.
+
+    Args:
+        contents: the files.
+        target: file of the bundle; an older bundle is replaced.
+        key: SSH key to sign with; None writes an unsigned bundle.
+        on_bytes: called with the number of bytes of each packed block.
+
+    Raises:
+        CodedInputError: a file is missing, or does not match its checksum.
+        InvalidInput: the target exists and is not a bundle, or cannot be written.
     """
     if os.path.lexists(target) and not _is_bundle(target):
-        raise InvalidInput(f"{target}: is there, and is no bundle: give this one another name")
-    # the tool first, then the store: what a site needs to read the rest comes early
+        raise InvalidInput(f"{target}: exists and is not a bundle: choose another name")
+    # the tool comes before the store, so that it can be read first
     entries = list(contents.entries.values())
     text = manifest.render_entries(entries).encode()
     members = [(manifest.MANIFEST_NAME, text)]
@@ -50,7 +58,7 @@ def write_bundle(
     try:
         stream = part.open("xb")
     except OSError as error:
-        raise InvalidInput(f"{part}: cannot be made: {error.strerror}") from error
+        raise InvalidInput(f"{part}: cannot be created: {error.strerror}") from error
     try:
         with (
             stream,
@@ -68,7 +76,7 @@ def write_bundle(
 
 
 def _is_bundle(path: Path) -> bool:
-    """Whether a file is a bundle, by its first member."""
+    """Tell whether a file is a bundle, by its first member."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as stream:
@@ -81,22 +89,22 @@ def _add_entry(
     tar: tarfile.TarFile,
     entry: manifest.BundleEntry,
     contents: BundleContents,
-    more: Callable[[int], object],
+    on_bytes: Callable[[int], object],
 ) -> None:
     content = contents.content[entry.name]
     try:
         with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
-            summed = _HashingReader(stream, more)
+            reader = _HashingReader(stream, on_bytes)
             size = len(content) if isinstance(content, bytes) else os.fstat(stream.fileno()).st_size
             if size == entry.size:
-                tar.addfile(_make_header(entry.name, entry.size), summed)
+                tar.addfile(_make_header(entry.name, entry.size), reader)
     except FileNotFoundError as error:
         raise CodedInputError("FILE_MISSING", f"{content!s}: sha256 {entry.sha256}") from error
-    if size != entry.size or summed.digest.hexdigest() != entry.sha256:
+    if size != entry.size or reader.digest.hexdigest() != entry.sha256:
         raise CodedInputError("CHECKSUM_MISMATCH", f"{content!s}")
 
 
 def _make_header(name: str, size: int) -> tarfile.TarInfo:
-    head = tarfile.TarInfo(name)
-    head.size, head.mode = size, 0o644
-    return head
+    header = tarfile.TarInfo(name)
+    header.size, header.mode = size, 0o644
+    return header

@@ -1,4 +1,4 @@
-"""What an inventory says that is not so where its bundle is unpacked."""
+"""Values in an inventory that are not valid where its bundle is unpacked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fleet.documents import loading
 from fleet.inventory import csv_table
 from fleet.release.target import DEFAULT_STORE
 
-#: of this machine; none of them goes along
+#: fields that name files of this machine, which are not packed
 LOCAL_FILE_FIELDS = (
     "ssh_key",
     "ssh_known_hosts_file",
@@ -21,33 +21,41 @@ LOCAL_FILE_FIELDS = (
 
 
 def find_problems(inventory: Path, releases: Iterable[str]) -> list[str]:
-    """One line a thing; none of an inventory that is neither YAML nor CSV.
+    """Find values in an inventory that are valid on this machine only.
 
-    :param releases: names of those that go along
-    :raises InvalidInput: it cannot be read
+    Args:
+        inventory: a YAML or CSV file; other files are not examined.
+        releases: names of the releases in the bundle.
+
+    Returns:
+        A line for each value.
+
+    Raises:
+        InvalidInput: the inventory cannot be read.
     """
-    ending = inventory.suffix.lower()
-    if ending not in (".yml", ".yaml", ".csv"):
+    suffix = inventory.suffix.lower()
+    if suffix not in (".yml", ".yaml", ".csv"):
         return []
-    data, _ = (csv_table.read_hosts if ending == ".csv" else loading.read_mapping)(inventory)
+    read = csv_table.read_hosts if suffix == ".csv" else loading.read_mapping
+    data, _ = read(inventory)
     hosts = data.get("hosts")
-    said = [data.get("defaults"), *(hosts.values() if isinstance(hosts, dict) else ())]
-    known = set(releases)
-    lines = [
-        line for one in said if isinstance(one, dict) for line in _find_field_problems(one, known)
-    ]
+    packed = set(releases)
+    lines: list[str] = []
+    for fields in (data.get("defaults"), *(hosts.values() if isinstance(hosts, dict) else ())):
+        if isinstance(fields, dict):
+            lines += _find_field_problems(fields, packed)
     return list(dict.fromkeys(lines))
 
 
-def _find_field_problems(said: dict[str, Any], known: set[str]) -> Iterator[str]:
-    store, several = said.get("store"), said.get("releases")
+def _find_field_problems(fields: dict[str, Any], packed: set[str]) -> Iterator[str]:
+    store, releases = fields.get("store"), fields.get("releases")
     if store and str(store).rstrip("/") != DEFAULT_STORE:
-        yield f"`store: {store}`: the bundle has it in {DEFAULT_STORE}: say that there, or nothing"
-    for name in (said.get("release"), *(several if isinstance(several, dict) else ())):
-        if name and str(name) not in known:
-            inside = Path(str(name)).stem in known
-            meant = f"there it is `{Path(str(name)).stem}`" if inside else "the bundle has it not"
-            yield f"`release: {name}`: {meant}"
+        yield f"`store: {store}`: in the bundle it is {DEFAULT_STORE}: set that, or remove it"
+    for name in (fields.get("release"), *(releases if isinstance(releases, dict) else ())):
+        if name and str(name) not in packed:
+            stem = Path(str(name)).stem
+            state = f"in the bundle it is `{stem}`" if stem in packed else "not in the bundle"
+            yield f"`release: {name}`: {state}"
     for key in LOCAL_FILE_FIELDS:
-        if said.get(key):
-            yield f"`{key}: {said[key]}`: does not go along; it has to be there as well"
+        if fields.get(key):
+            yield f"`{key}: {fields[key]}`: not in the bundle; the other site needs its own"

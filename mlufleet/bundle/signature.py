@@ -1,4 +1,4 @@
-"""Signatures by OpenSSH's own keys, agents and lists of allowed signers."""
+"""Signatures with OpenSSH keys, agents and files of allowed signers."""
 
 from __future__ import annotations
 
@@ -12,47 +12,65 @@ NAMESPACE = "mlu-fleet-bundle"
 
 
 def sign_content(content: bytes, key: Path) -> bytes:
-    """:param key: a private key, or the public one of a key in the agent
+    """Sign bytes.
 
-    :raises InvalidInput: it cannot sign
+    Args:
+        content: the bytes.
+        key: a private key, or the public key of a key in the agent.
+
+    Returns:
+        The signature.
+
+    Raises:
+        InvalidInput: the key cannot be used.
     """
-    done = _run_ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, given=content)
+    done = _run_ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, content=content)
     if done.returncode:
         raise InvalidInput(f"{key}: cannot sign: {_format_output(done)}")
     return done.stdout
 
 
 def find_signer(content: bytes, signature: bytes, allowed: Path) -> str:
-    """Who of the allowed signers (see ssh-keygen(1)) has signed this.
+    """Verify a signature.
 
-    :raises Refused: nobody of them has
+    Args:
+        content: the signed bytes.
+        signature: the signature.
+        allowed: file of allowed signers; see ssh-keygen(1).
+
+    Returns:
+        Name of the signer.
+
+    Raises:
+        CodedInputError: no allowed signer has signed these bytes.
+        InvalidInput: there is no file of allowed signers.
     """
     if not allowed.is_file():
-        raise InvalidInput(f"{allowed}: no file of allowed signers")
+        raise InvalidInput(f"{allowed}: no such file of allowed signers")
     with tempfile.NamedTemporaryFile(suffix=".sig") as file:
         file.write(signature)
         file.flush()
         common = ("-s", file.name, "-n", NAMESPACE, "-f", str(allowed))
-        found = _run_ssh_keygen("find-principals", *common)
-        if found.returncode:
-            # not of the key's, of anybody's? then the signature itself is spoilt
-            any_key = _run_ssh_keygen("check-novalidate", *common[:4], given=content)
-            code = "BUNDLE_SIGNATURE" if any_key.returncode else "BUNDLE_SIGNER"
-            raise CodedInputError(
-                code, _format_output(found if code == "BUNDLE_SIGNER" else any_key)
-            )
-        for name in found.stdout.decode(errors="replace").splitlines():
-            done = _run_ssh_keygen("verify", *common, "-I", name, given=content)
+        principals = _run_ssh_keygen("find-principals", *common)
+        if principals.returncode:
+            # if no key at all matches, the signature itself is damaged
+            any_key = _run_ssh_keygen("check-novalidate", *common[:4], content=content)
+            if any_key.returncode:
+                raise CodedInputError("BUNDLE_SIGNATURE", _format_output(any_key))
+            raise CodedInputError("BUNDLE_SIGNER", _format_output(principals))
+        for name in principals.stdout.decode(errors="replace").splitlines():
+            done = _run_ssh_keygen("verify", *common, "-I", name, content=content)
             if not done.returncode:
                 return name
         raise CodedInputError("BUNDLE_SIGNATURE", _format_output(done))
 
 
 def _run_ssh_keygen(
-    what: str, *words: str, given: bytes = b""
+    operation: str, *words: str, content: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
+    command = ["ssh-keygen", "-Y", operation, *words]
     try:
-        return subprocess.run(["ssh-keygen", "-Y", what, *words], input=given, capture_output=True)
+        return subprocess.run(command, input=content, capture_output=True)
     except FileNotFoundError as error:
         raise InvalidInput("ssh-keygen is not installed: apt-get install openssh-client") from error
 

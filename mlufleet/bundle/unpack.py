@@ -1,4 +1,4 @@
-"""A bundle into a folder: nothing has its name there before it is proved by the signed manifest."""
+"""Unpack a bundle. A file gets its name only when it matches the signed manifest."""
 
 from __future__ import annotations
 
@@ -20,10 +20,20 @@ CHUNK_BYTES = 1 << 20
 
 
 class Bundle:
-    """A bundle that is open, with its manifest read and proved.
+    """An open bundle whose manifest is verified.
 
-    :param signers: file of allowed signers; None: nobody is asked who made it
-    :raises Refused: it is not signed by one of them
+    Args:
+        tar: the archive, at its beginning.
+        signers: file of allowed signers; None skips the check of the signature.
+
+    Attributes:
+        manifest_text: bytes of the manifest.
+        signature: signature of the manifest; empty if there is none.
+        signer: name of the signer; empty if the signature was not checked.
+        entries: the files by their path.
+
+    Raises:
+        CodedInputError: the manifest is invalid, or not signed by an allowed signer.
     """
 
     def __init__(self, tar: tarfile.TarFile, signers: Path | None) -> None:
@@ -45,12 +55,20 @@ class Bundle:
         if member is None:
             raise CodedInputError("BUNDLE_TRUNCATED", f"no {name}")
         if member.name != name or member.size > manifest.MAX_MANIFEST_BYTES:
-            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} where its {name} should be")
+            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} in the place of {name}")
         content = self._tar.extractfile(member)
         return content.read() if content else b""
 
-    def extract_files(self, folder: Path, more: Callable[[int], object]) -> None:
-        """:raises Refused: something is wrong; what was proved before is kept for another try"""
+    def extract_files(self, folder: Path, on_bytes: Callable[[int], object]) -> None:
+        """Extract all files. After a failure, verified files are kept for another attempt.
+
+        Args:
+            folder: target folder, which is created.
+            on_bytes: called with the number of bytes of each extracted or compared block.
+
+        Raises:
+            CodedInputError: the bundle does not match its manifest, or the folder has other files.
+        """
         _check_room(folder, self.entries)
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (
@@ -63,9 +81,9 @@ class Bundle:
         while member := self._next_member:
             entry = left.pop(member.name, None)
             if entry is None or member.size != entry.size:
-                why = "is not in its manifest, or twice in it" if entry is None else "another size"
-                raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} {why}")
-            _extract_member(self._tar, member, entry, folder, more)
+                problem = "unexpected or duplicate file" if entry is None else "wrong size of"
+                raise CodedInputError("BUNDLE_MEMBER", f"{problem} {member.name!r}")
+            _extract_member(self._tar, member, entry, folder, on_bytes)
             self._next_member = next(self._members, None)
         if left:
             raise CodedInputError(
@@ -74,15 +92,15 @@ class Bundle:
 
 
 def _list_regular_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Plain files; anything else (links, devices, folders, sparse files) is refused."""
+    """Yield regular files; refuse links, devices, folders and sparse files."""
     for member in tar:
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
-            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} is no plain file")
+            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} is not a regular file")
         yield member
 
 
 def _check_room(folder: Path, entries: dict[str, BundleEntry]) -> None:
-    """:raises Refused: there is a file that differs by its size already, or no space"""
+    """Check the free space, and that existing files have the expected size."""
     needed = 0
     for name, entry in entries.items():
         path = folder / name
@@ -90,20 +108,20 @@ def _check_room(folder: Path, entries: dict[str, BundleEntry]) -> None:
             needed += entry.size
         elif path.is_symlink() or not path.is_file() or path.stat().st_size != entry.size:
             raise CodedInputError("BUNDLE_EXISTS", str(path))
-    ground = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(ground).free
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed:
         raise CodedInputError("NO_SPACE", f"{needed} bytes are needed at {folder}, {free} are free")
 
 
-def _hash_file(path: Path, more: Callable[[int], object]) -> str:
-    return chunks.hash_file(path, lambda block: more(len(block)))[0]
+def _hash_file(path: Path, on_bytes: Callable[[int], object]) -> str:
+    return chunks.hash_file(path, lambda block: on_bytes(len(block)))[0]
 
 
 def _write_document(path: Path, content: bytes) -> None:
     if os.path.lexists(path):
-        plain = path.is_file() and not path.is_symlink()  # reading a FIFO would never end
-        if not plain or path.read_bytes() != content:
+        is_regular = path.is_file() and not path.is_symlink()  # reading a FIFO would never end
+        if not is_regular or path.read_bytes() != content:
             raise CodedInputError("BUNDLE_EXISTS", f"{path}: another bundle was unpacked here")
         return
     atomic_write.replace_file(path, content)
@@ -114,28 +132,28 @@ def _extract_member(
     member: tarfile.TarInfo,
     entry: BundleEntry,
     folder: Path,
-    more: Callable[[int], object],
+    on_bytes: Callable[[int], object],
 ) -> None:
     path = folder / entry.name
     if os.path.lexists(path):
-        if path.is_symlink() or _hash_file(path, more) != entry.sha256:
+        if path.is_symlink() or _hash_file(path, on_bytes) != entry.sha256:
             raise CodedInputError("BUNDLE_EXISTS", str(path))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, summed = path.with_name(path.name + PART_SUFFIX), hashlib.sha256()
+    part, digest = path.with_name(path.name + PART_SUFFIX), hashlib.sha256()
     content = tar.extractfile(member)
-    if os.path.lexists(part):  # of an earlier try; what it is not is nobody's to write to
+    if os.path.lexists(part):  # left by an earlier attempt
         if part.is_symlink() or not part.is_file():
             raise CodedInputError("BUNDLE_EXISTS", str(part))
         part.unlink()
     with part.open("xb") as target:
         while content and (block := content.read(CHUNK_BYTES)):
-            summed.update(block)
+            digest.update(block)
             target.write(block)
-            more(len(block))
+            on_bytes(len(block))
         target.flush()
         os.fsync(target.fileno())
-    if summed.hexdigest() != entry.sha256:
+    if digest.hexdigest() != entry.sha256:
         part.unlink()
         raise CodedInputError("BUNDLE_FILE", entry.name)
     part.replace(path)
@@ -147,17 +165,25 @@ def unpack_bundle(
     signers: Path | None,
     on_open: Callable[[Bundle], Callable[[int], object]],
 ) -> None:
-    """Unpack a bundle. A folder where that was interrupted is filled.
+    """Unpack a bundle, or continue an interrupted attempt.
 
-    :param begin: told of the bundle when it is proved; returns what is told of bytes
-    :raises Refused: it is not what its signer made, or the folder has other files
+    Args:
+        file: the bundle.
+        folder: target folder, which is created.
+        signers: file of allowed signers; None skips the check of the signature.
+        on_open: called with the bundle when its manifest is verified; returns a function that is
+            called with the number of bytes of each extracted or compared block.
+
+    Raises:
+        CodedInputError: the bundle is not what its signer made, or the folder has other files.
+        InvalidInput: a file cannot be written.
     """
     try:
         tar = tarfile.open(file, "r|", bufsize=CHUNK_BYTES)  # noqa: SIM115 - entered below
     except (OSError, tarfile.TarError) as error:
         with file.open("rb") as stream:
-            what = file_types.describe_content(stream.read(file_types.HEAD_BYTES))
-        raise CodedInputError("BUNDLE_MEMBER", f"{file}: {what}") from error
+            content = file_types.describe_content(stream.read(file_types.HEAD_BYTES))
+        raise CodedInputError("BUNDLE_MEMBER", f"{file}: {content}") from error
     try:
         with tar:
             bundle = Bundle(tar, signers)

@@ -361,9 +361,7 @@ def test_the_environment_is_what_the_tool_needs_and_no_more() -> None:
 def test_a_file_that_is_a_folder_as_well_is_refused(tmp_path: Path) -> None:
     text = manifest.HEADER_LINE + "".join(f"# 1\n{sha(b'x')}  {name}\n" for name in ("a", "a/b"))
     made(tmp_path / "b.tar", [], text)
-    assert "a file where 'a/b' has a folder: 'a'" in refused(
-        tmp_path / "b.tar", "BUNDLE_MEMBER", "--unsigned"
-    )
+    assert "'a' is a file, but 'a/b'" in refused(tmp_path / "b.tar", "BUNDLE_MEMBER", "--unsigned")
     assert not (tmp_path / "there").exists()
 
 
@@ -423,7 +421,7 @@ def test_a_bundle_takes_no_others_place(site: Path, packed: Path) -> None:
     packed.write_text("of somebody")
     (site / "site.tar.part").write_text("of somebody")
     status, said = pack(site)
-    assert status == 3 and f"{packed}: is there, and is no bundle" in said
+    assert status == 3 and f"{packed}: exists and is not a bundle" in said
     packed.unlink()
     packed.symlink_to("small.yml")
     assert pack(site)[0] == 3 and packed.is_symlink()
@@ -455,4 +453,4 @@ def test_what_an_inventory_says_of_this_machine_is_told(
         "ssh_key: ~/.ssh/mlu",
         "release: other",
     ]
-    assert "there it is `small`" in said and "the bundle has it not" in said
+    assert "in the bundle it is `small`" in said and "not in the bundle" in said
