@@ -143,7 +143,7 @@ def test_a_hosts_own_releases_hide_the_one_of_all(pair: Path) -> None:
     assert "releases" not in a and "release" not in b
     assert b["releases"] == {f"{pair}/small.yml": (0, 1)}
     path.write_text("hosts: {a: {release: x, releases: {y: 0}}}\n")
-    with pytest.raises(InvalidInput, match="not both"):
+    with pytest.raises(InvalidInput, match="set either"):
         inventory.read(path)
 
 
