@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.documents import atomic_write
-from fleet.errors import DEFERRED_CODES
+from fleet.error_codes import DEFERRED_CODES, canonical_code
 from mlufleet.journal import events, journal
 from mlufleet.journal.events import Event, FailureRecord, ValidationRecord
 from mlufleet.report.model import HostReport, Report, RolloutReport, StageReport
@@ -285,4 +285,5 @@ class _HostBuilder:
 
 
 def _failure(event: events.HostFailed | events.HostUnreachable) -> FailureRecord:
-    return FailureRecord(event.stage, event.code, event.sentence, event.remedy, event.tail)
+    code = canonical_code(event.code)  # an older version may have had another name for it
+    return FailureRecord(event.stage, code, event.sentence, event.remedy, event.tail)

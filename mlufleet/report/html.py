@@ -162,7 +162,8 @@ def host_notices(host: HostReport) -> list[str]:
     """
     lines = []
     if back := host.rolled_back:
-        lines.append(f"rolled back from {back.get('from') or '?'} to {back.get('to') or '?'}")
+        origin = f" from {back['from']}" if back.get("from") else ""
+        lines.append(f"rolled back{origin} to {back.get('to') or '?'}")
     if lock := host.lock:
         lines.append(f"was locked by {lock.operator or '?'}, run {lock.run or '?'}")
     if host.way_back:

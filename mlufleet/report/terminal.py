@@ -149,10 +149,9 @@ def _print_failure(console: Console, hosts: str, failure: FailureRecord) -> None
 def _rollback_lines(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
     for name, host in hosts:
         if back := host.rolled_back:
-            origin = back.get("from") or "its release"
-            target = back.get("to")
+            origin, target = back.get("from"), back.get("to")
             result = f"rolled back to {target}" if target else "could not be rolled back"
-            yield name, f"{result} from {origin}"
+            yield name, f"{result} from {origin}" if origin else result
 
 
 def host_notes(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, str]]:

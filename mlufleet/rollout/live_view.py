@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from fleet.errors import DEFERRED_CODES
+from fleet.error_codes import DEFERRED_CODES
 from fleet.text.times import format_duration
 from mlufleet.journal import events
 from mlufleet.journal.events import Event

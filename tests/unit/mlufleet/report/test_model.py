@@ -87,14 +87,22 @@ def test_the_schema_describes_every_key() -> None:
 @pytest.mark.parametrize("kind", sorted(events.EVENT_TYPES))
 def test_an_event_is_the_same_when_it_is_read_again(kind: str, tmp_path: Path) -> None:
     values: dict[str, Any] = {
-        "str": "x", "int": 1, "float": 1.5, "bool": True, "list[str]": ["x"],
-        "dict[str, str]": {"a": "b"}, "dict[str, float]": {"a": 1.5},
-        "dict[str, str | int]": {"a": "b", "cards": 2}, "dict[str, list[str]]": {"a": ["b"]},
-        "dict[str, Any]": {"kind": "rollout"}, "float | None": 2.5, "str | None": "y",
+        "str": "x",
+        "int": 1,
+        "float": 1.5,
+        "bool": True,
+        "list[str]": ["x"],
+        "dict[str, str]": {"a": "b"},
+        "dict[str, float]": {"a": 1.5},
+        "dict[str, str | int]": {"a": "b", "cards": 2},
+        "dict[str, list[str]]": {"a": ["b"]},
+        "dict[str, Any]": {"kind": "rollout"},
+        "float | None": 2.5,
+        "str | None": "y",
         "LockRecord | None": events.LockRecord(run="r", age=3),
         "FailureRecord | None": events.FailureRecord(code="ENGINE", tail=["x"]),
         "dict[str, ValidationRecord]": {"t": events.ValidationRecord("PASSED", "", {"r": 1.5})},
-    }  # fmt: skip
+    }
     event_type = events.EVENT_TYPES[kind]
     fields = {
         name: values[str(field.type)]
@@ -113,11 +121,44 @@ def test_what_a_newer_version_wrote_is_read_as_far_as_it_is_known(tmp_path: Path
         {"time": 1, "kind": "run", "host": "", "version": "9"},
         {"time": 2, "kind": "hosts", "host": "", "names": ["a"], "colors": ["red"]},
         {"time": 3, "kind": "teleported", "host": "a", "to": "the moon"},
-        {"time": 4, "kind": "observed", "host": "a", "needs": [], "versions": {"driver": "9"},
-         "lock": {"run": "r", "operator": "o", "since": "s", "why": "w", "lease": 1, "age": 2,
-                  "color": "red"}, "moons": 3},
-    ]  # fmt: skip
+        {
+            "time": 4,
+            "kind": "observed",
+            "host": "a",
+            "needs": [],
+            "versions": {"driver": "9"},
+            "lock": {
+                "run": "r",
+                "operator": "o",
+                "since": "s",
+                "why": "w",
+                "lease": 1,
+                "age": 2,
+                "color": "red",
+            },
+            "moons": 3,
+        },
+    ]
     (tmp_path / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)))
     report = derive_from_journal(tmp_path)
     assert list(report.hosts) == ["a"] and report.hosts["a"].status == "ok"
     assert report.hosts["a"].lock == events.LockRecord("r", "o", "s", "w", 1, 2)
+
+
+def test_a_code_that_was_renamed_has_its_name_of_today(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = [
+        {"time": 1, "kind": "hosts", "host": "", "names": ["a"]},
+        {
+            "time": 2,
+            "kind": "failed",
+            "host": "a",
+            "stage": "rollback",
+            "code": "NO_WAY_BACK",
+            "sentence": "s",
+            "remedy": "r",
+            "tail": [],
+        },
+    ]
+    (tmp_path / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    failure = derive_from_journal(tmp_path).hosts["a"].failure
+    assert failure is not None and failure.code == "NO_ROLLBACK_TARGET"
