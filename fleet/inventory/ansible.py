@@ -53,23 +53,7 @@ def load_hosts(path: Path, defaults: Mapping[str, Any] | None = None) -> list[En
     Raises:
         InvalidInput: the inventory is invalid; the message names file and line.
     """
-    listed = ansible_command.list_inventory(path)
-    groups = list_group_members(listed)
-    variables = listed.get("_meta", {}).get("hostvars", {})
-    ungrouped = listed.get("ungrouped", {}).get("hosts", [])
-    names = {*variables, *ungrouped, *(name for members in groups.values() for name in members)}
-    local = {name for name in names if _is_controller(name, variables.get(name, {}))}
-    if local:
-        log.warning(f"{path}: {', '.join(sorted(local))}: left out, not reached by SSH")
-    hosts = {
-        name: _convert_host(
-            path,
-            name,
-            variables.get(name, {}),
-            tuple(group for group, members in groups.items() if name in members),
-        )
-        for name in sorted(names - local)
-    }
+    hosts = _convert_hosts(path, ansible_command.list_inventory(path))
     fleet = loading.validate_document(Fleet, {"hosts": hosts}, path)
 
     def locate(location: field_errors.Location) -> str:
@@ -112,6 +96,22 @@ def list_group_members(listed: dict[str, Any]) -> dict[str, set[str]]:
 
     order = sorted(depths, key=lambda name: depths[name])
     return {name: hosts(name) for name in order if name not in ("all", "ungrouped")}
+
+
+def _convert_hosts(path: Path, listed: dict[str, Any]) -> dict[str, HostData]:
+    """Return all hosts but the controller, sorted by name."""
+    groups = list_group_members(listed)
+    variables = listed.get("_meta", {}).get("hostvars", {})
+    ungrouped = listed.get("ungrouped", {}).get("hosts", [])
+    names = {*variables, *ungrouped, *(name for members in groups.values() for name in members)}
+    local = {name for name in names if _is_controller(name, variables.get(name, {}))}
+    if local:
+        log.warning(f"{path}: {', '.join(sorted(local))}: left out, not reached by SSH")
+    hosts = {}
+    for name in sorted(names - local):
+        own_groups = tuple(group for group, members in groups.items() if name in members)
+        hosts[name] = _convert_host(path, name, variables.get(name, {}), own_groups)
+    return hosts
 
 
 def _convert_host(

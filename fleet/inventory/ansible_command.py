@@ -33,6 +33,16 @@ ORIGIN_PATTERNS = (
 )
 
 
+#: machine-readable output, and an error for every file that no plugin understands
+ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_FORCE_COLOR": "0",
+    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+    "COLUMNS": "1000",
+}
+
+
 def list_inventory(path: Path) -> dict[str, Any]:
     """Run ansible-inventory.
 
@@ -54,17 +64,9 @@ def list_inventory(path: Path) -> dict[str, Any]:
             f"{path}: reading an Ansible inventory needs the command ansible-inventory, which is "
             "not installed: pip install 'mlu-fleet[ansible]'"
         )
-    environment = {
-        **os.environ,
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_FORCE_COLOR": "0",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
-        "COLUMNS": "1000",
-    }
     done = subprocess.run(
         [command, "-i", str(path), "--list"],
-        env=environment,
+        env=os.environ | ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -49,14 +49,7 @@ def read_hosts(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.N
     Raises:
         InvalidInput: the table is invalid; the message names file and line.
     """
-    text = loading.read_text(path, loading.MAX_BYTES * size_factor).removeprefix("\ufeff")
-    lines = [
-        (number, line)
-        for number, line in enumerate(re.split("\r\n|\r|\n", text), 1)
-        if line.strip() and not _is_comment(line)
-    ]
-    if lines and SEPARATOR_LINE.fullmatch(lines[0][1].strip('" ')):
-        del lines[0]
+    lines = _number_lines(loading.read_text(path, loading.MAX_BYTES * size_factor))
     if not lines:
         raise InvalidInput(f"{path}:1: no header: name the fields first (name,ssh_hostname,…)")
     header, separator = _parse_header(path, *lines[0])
@@ -78,6 +71,18 @@ def read_hosts(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.N
     tree = yaml.MappingNode("", rows, _make_mark(first), None)
     root = [(_make_scalar_node("hosts", first), tree)]
     return {"hosts": hosts}, yaml.MappingNode("", root, _make_mark(first))
+
+
+def _number_lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines with their numbers, without comments, blank lines and the separator line."""
+    lines = [
+        (number, line)
+        for number, line in enumerate(re.split("\r\n|\r|\n", text.removeprefix("\ufeff")), 1)
+        if line.strip() and not _is_comment(line)
+    ]
+    if lines and SEPARATOR_LINE.fullmatch(lines[0][1].strip('" ')):
+        del lines[0]
+    return lines
 
 
 def _is_comment(text: str) -> bool:

@@ -31,19 +31,30 @@ def load_inventory(path: str, override: dict[str, Any] | None = None) -> Invento
     Raises:
         InvalidInput: the file is missing or invalid, or has no hosts.
     """
-    from pyinfra.api.exceptions import PyinfraError
     from pyinfra.api.state import State
     from pyinfra.context import ctx_state
-    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
-    from pyinfra_cli.inventory import make_inventory_from_files
 
     file_formats.check_inventory_path(path)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if not ctx_state.isset():  # type: ignore[no-untyped-call]
         ctx_state.set(State())  # type: ignore[no-untyped-call]
+    inventory = _run_inventory_file(path, override)
+    if not len(inventory):
+        raise InvalidInput(f"{path}: the inventory has no hosts")
+    apply_default_group_data(inventory)
+    return inventory
+
+
+def _run_inventory_file(path: str, override: dict[str, Any] | None) -> Inventory:
+    """Let pyinfra run the file; turn every exception of it into one message."""
+    from pyinfra.api.exceptions import PyinfraError
+    from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
+    from pyinfra_cli.inventory import make_inventory_from_files
+
     try:
         inventory: Inventory = make_inventory_from_files(path, override, cwd=os.getcwd())
+        return inventory
     except InvalidInput:
         raise
     except SyntaxError as error:  # without file and line if the file is not text
@@ -68,10 +79,6 @@ def load_inventory(path: str, override: dict[str, Any] | None = None) -> Invento
             f"{path}: pyinfra cannot read its hosts ({error}): write each as a name or "
             "(name, {field: value})"
         ) from error
-    if not len(inventory):
-        raise InvalidInput(f"{path}: the inventory has no hosts")
-    apply_default_group_data(inventory)
-    return inventory
 
 
 def apply_default_group_data(inventory: Inventory) -> None:

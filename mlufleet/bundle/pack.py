@@ -6,13 +6,16 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from fleet.errors import CodedInputError, InvalidInput
 from mlufleet.bundle import manifest, signature
 from mlufleet.bundle.contents import BundleContents
+
+BUFFER_BYTES = 1 << 20
 
 
 class _HashingReader:
@@ -55,24 +58,35 @@ def write_bundle(
     if key:
         members.append((manifest.SIGNATURE_NAME, signature.sign_content(text, key)))
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with _open_tar(part) as tar:
+        for name, content in members:
+            tar.addfile(_make_header(name, len(content)), io.BytesIO(content))
+        for entry in entries:
+            _add_entry(tar, entry, contents, on_bytes)
     try:
-        stream = part.open("xb")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _open_tar(path: Path) -> Iterator[tarfile.TarFile]:
+    """Open a new tar archive that is written in one pass; remove it after an error."""
+    try:
+        stream = path.open("xb")
     except OSError as error:
-        raise InvalidInput(f"{part}: cannot be created: {error.strerror}") from error
+        raise InvalidInput(f"{path}: cannot be created: {error.strerror}") from error
     try:
         with (
             stream,
             tarfile.open(
-                fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, bufsize=1 << 20
+                fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, bufsize=BUFFER_BYTES
             ) as tar,
         ):
-            for name, content in members:
-                tar.addfile(_make_header(name, len(content)), io.BytesIO(content))
-            for entry in entries:
-                _add_entry(tar, entry, contents, on_bytes)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+            yield tar
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _is_bundle(path: Path) -> bool:
