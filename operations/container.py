@@ -78,7 +78,7 @@ def matches_spec(target: ReleaseTarget, facts: HostFacts) -> bool:
         and container.image == target.lock.image.id
         and (
             container.spec_digest == digest
-            and found.stamps.get("container") == f"{digest} {container.facts}"
+            and found.stamps.get("container") == f"{digest} {container.config_digest}"
         )
     )
 
@@ -160,7 +160,9 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
                 f"{how} the old container", "container", how, spec.name, code="CONTAINER"
             )
         folders = [host_paths.SHARED_FOLDER, *(mount.host for mount in spec.mounts)]
-        yield RemoteJob("making the mounted folders", "folders", *folders, code="CONTAINER")
+        yield RemoteJob(
+            "making the mounted folders", "make-directories", *folders, code="CONTAINER"
+        )
         yield RemoteJob(
             "creating the container",
             "container",
@@ -179,7 +181,6 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
             "sleep",
             "infinity",
             code="CONTAINER",
-            libraries="images follow-driver",
         )
 
     return Action((words,), lambda _: commands())

@@ -16,8 +16,6 @@ from operations.reboot import Reboot
 from operations.stage import FailHost, HostOptions, HostSpec, Reprobe
 from operations.transfer.upload import Upload
 
-#: what the scripts around the driver's package share
-SCRIPT_LIBRARIES = "packages driver-package driver-kept"
 #: seconds that DKMS may take to build the modules for one kernel
 BUILD_TIMEOUT_S = 3600
 
@@ -153,7 +151,9 @@ def _release_cards(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterat
         yield card_users.WaitForCards(spec.target, spec.options.busy_timeout)
     for container in facts.containers:
         if container.running and container.spec_digest:
-            yield RemoteJob("stopping the container", "stop", container.id, code="CONTAINER")
+            yield RemoteJob(
+                "stopping the container", "stop-container", container.id, code="CONTAINER"
+            )
 
 
 def _package_arguments(
@@ -182,7 +182,6 @@ def _try_package(
             *arguments,
             code="DRIVER_INSTALL",
             timeout=BUILD_TIMEOUT_S + options.lock_timeout,
-            libraries=SCRIPT_LIBRARIES,
         )
 
 
@@ -198,5 +197,4 @@ def _install_package(target: ReleaseTarget, facts: HostFacts, options: HostOptio
         *running,
         code="DRIVER_INSTALL",
         timeout=BUILD_TIMEOUT_S + options.lock_timeout,
-        libraries=SCRIPT_LIBRARIES,
     )

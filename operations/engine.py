@@ -168,7 +168,7 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
 def _bring_up(target: HostTarget, facts: HostFacts) -> Iterator[HostCommand]:
     """Start and enable the engine; install or upgrade it first if that is needed."""
     if not (is_too_old(target, facts) or is_missing(facts)):
-        yield RemoteJob("starting docker", "engine", "start", code="ENGINE", libraries="packages")
+        yield RemoteJob("starting docker", "engine", "start", code="ENGINE")
         return
     strictest = find_strictest_release(target, facts)
     if files := list_store_packages(strictest, facts):
@@ -185,7 +185,6 @@ def _bring_up(target: HostTarget, facts: HostFacts) -> Iterator[HostCommand]:
         stdin=f"{strictest.release.engine.minimum}\n",
         code="ENGINE",
         timeout=1800,
-        libraries="packages",
     )
 
 

@@ -8,7 +8,8 @@ from pyinfra.api import operation
 
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
-from operations import disk_space, engine, engine_storage
+from operations import disk_space, engine
+from operations.host import engine_storage
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
@@ -71,7 +72,6 @@ def _load(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostCommand]:
             reference,
             identity,
             code="IMAGE_LOAD",
-            libraries="images",
         )
     if found.image != identity:
         size = disk_space.UNPACKED_FACTOR * target.lock.files[target.release.image.file].size
@@ -83,14 +83,11 @@ def _load(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostCommand]:
             identity,
             str(size),
             reference,
-            libraries="images",
             code="IMAGE_LOAD",
             timeout=7200,
             resource="load",
         )
-    yield RemoteJob(
-        "tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD", libraries="images"
-    )
+    yield RemoteJob("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD")
 
 
 STAGE = ReleaseStage("image", decide, "IMAGE_LOAD")

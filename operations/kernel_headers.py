@@ -168,5 +168,4 @@ def install_headers(
         *files,
         code="HEADERS_MISSING",
         timeout=1800,
-        libraries="packages",
     )

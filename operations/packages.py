@@ -71,7 +71,7 @@ def stamp_value(target: ReleaseTarget, found: ReleaseFacts) -> str:
         target: The release.
         found: The release on the host.
     """
-    site = found.container.site if found.container else ""
+    site = found.container.packages_digest if found.container else ""
     return f"{input_digest(target, found)} {site}"
 
 

@@ -7,15 +7,16 @@ from pyinfra.api import operation
 from fleet.errors import Failure
 from fleet.release import compatibility, host_paths
 from fleet.release.target import HostTarget
+from fleet.vendor.cnmon import CARD_RUNNING
 from operations import (
     disk_space,
     driver_package,
     engine,
-    engine_storage,
     kernel_headers,
     weights,
 )
-from operations.host.facts import CARD_RUNNING, HostFacts
+from operations.host import engine_storage
+from operations.host.facts import HostFacts
 from operations.stage import Decision, HostSpec, HostStage, OperationCommands, Plan
 
 #: TLS and apt fail long before, but a host whose clock is a few minutes off can be provisioned

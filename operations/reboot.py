@@ -67,7 +67,7 @@ class Reboot(HostCommand):
             return Failure("REBOOT_TIMED_OUT", f"{answer} after {self.timeout} s")
         logger.info(f"{host.print_prefix}back after {attempt.elapsed:.0f} s")
         lock.acquire(host, LEASE_S)
-        ok, _ = connection.run_command(host, script_command("settle"), arguments)
+        ok, _ = connection.run_command(host, script_command("wait-for-boot"), arguments)
         invalidate_facts(host)
         return None if ok else Failure("REBOOT_TIMED_OUT", "docker is not up")
 

@@ -157,10 +157,9 @@ def _record(
         images = dict.fromkeys(release.lock.image.id for release in host_target.releases)
         yield RemoteJob(
             "remembering what this host is",
-            "remember",
+            "record-release",
             host_target.identity,
             *images,
-            libraries="images",
             code="SMOKE_ANSWER",
         )
     yield RemoteJob(

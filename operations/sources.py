@@ -79,7 +79,6 @@ def _check_out(target: ReleaseTarget, source: Source, words: str) -> Action:
             *host_paths.git_excludes(target.release, source),
             code="SOURCE_PIN",
             timeout=3600,
-            libraries="git places",
         )
 
     return Action((words,), lambda _: commands())

@@ -2,7 +2,7 @@
 # package tool. Waits up to SECONDS for other package managers: the vendor's preinst deletes dpkg's
 # lock file, so the lock protects nobody. On failure the previous driver is restored and the
 # CONTAINERs are started again.
-# needs: packages driver-package driver-kept
+# needs: packages driver-package driver-backup
 set -u
 name=$1 version=$2 file=$3 patience=$4; shift 4
 keep_options

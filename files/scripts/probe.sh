@@ -6,7 +6,7 @@
 # CONTAINERS CONTAINER_FACTS RELEASES, and for each number in RELEASES a function release_N that sets
 # SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS FILES INSIDE. The facts of a release
 # follow a line "release SLOT"; the line "host" ends them.
-# needs: git places kernels holders software
+# needs: git filesystems kernels card-users package-tool
 T=$(printf '\t')
 N='
 '

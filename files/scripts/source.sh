@@ -1,6 +1,6 @@
 # source.sh PATH ORIGIN COMMIT URL [PATTERN…]: make PATH a clean checkout of COMMIT. PATTERNs are our own
 # files inside it, which git is told to ignore. Modified checkouts are moved aside.
-# needs: git places
+# needs: git filesystems
 set -eu
 path=$1 origin=$2 commit=$3 url=$4; shift 4
 # never prompt: nobody could answer git or ssh

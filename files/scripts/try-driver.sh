@@ -1,6 +1,6 @@
 # try-driver.sh NAME VERSION FILE SECONDS: check as much of an installation as is possible while the
 # present driver is in use, before any job is evicted from the cards.
-# needs: packages driver-package driver-kept
+# needs: packages driver-package driver-backup
 set -u
 name=$1 version=$2 file=$3 patience=$4
 wait_for_packages "$patience"

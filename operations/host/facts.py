@@ -1,23 +1,27 @@
-"""What one host is, as its probe saw it."""
+"""The facts of a host, as its probe reports them."""
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass, field
 
 from typing_extensions import override
 
 from fleet.release import compatibility, operating_systems
-from fleet.text import sanitize
-from operations.engine_storage import EngineStorage
-
-#: core state of a card that works
-CARD_RUNNING = "CN_RUNNING"
+from fleet.vendor.cnmon import CARD_RUNNING
+from operations.host.engine_storage import EngineStorage
 
 
 @dataclass(frozen=True)
 class Card:
+    """A card on the PCI bus.
+
+    Attributes:
+        address: its PCI address
+        device: PCI device id
+        revision: PCI revision; "ff" if the card does not answer
+        subsystem: PCI subsystem id, which tells the models apart
+    """
+
     address: str
     device: str
     revision: str
@@ -25,97 +29,142 @@ class Card:
 
     @property
     def is_dropped(self) -> bool:
+        """Whether the card has dropped off the bus."""
         return self.revision == "ff"
 
     @property
     def is_virtual(self) -> bool:
-        """A virtual function (device id 0371, 0366): the vendor's own count leaves them out."""
+        """Whether it is a virtual function (device id 0371, 0366), which cnmon does not count."""
         return self.device.endswith(("1", "6"))
 
 
 @dataclass(frozen=True)
 class CardUser:
+    """A process that has a card's device node open.
+
+    Attributes:
+        pid: its process id
+        command: name of its program
+        container: id of the container that it runs in; "" on the host itself
+        supervisor: what would restart it: "docker", "podman", "container" for another engine,
+            "pod", "unit"; "" for nothing
+        supervisor_name: name of that container, pod or unit
+    """
+
     pid: int
     command: str
-    #: id of the container it runs in; empty on the host itself
     container: str
-    #: "docker", "podman", "container" of somebody else, "pod", "unit"; and what it is called
     supervisor: str = ""
     supervisor_name: str = ""
 
     @override
     def __str__(self) -> str:
-        said = {
-            "pod": f", pod {self.supervisor_name}: kubelet starts it again",
+        where = {
+            "pod": f", pod {self.supervisor_name}: kubelet restarts it",
             "unit": f", unit {self.supervisor_name}",
         }.get(
             self.supervisor,
             f", container {self.supervisor_name or self.container[:12]}" * bool(self.container),
         )
-        return f"{self.command} (pid {self.pid}{said})"
+        return f"{self.command} (pid {self.pid}{where})"
 
 
 @dataclass(frozen=True)
 class Package:
+    """A package of the operating system.
+
+    Attributes:
+        name: its name
+        version: the version that is installed
+        status: as dpkg reports it: "hold ok installed"; "installed" for an rpm
+    """
+
     name: str
     version: str
     status: str
 
     @property
     def is_installed(self) -> bool:
-        """Whatever is wanted of it: one that is held is installed all the same."""
+        """Whether it is completely installed, held or not."""
         words = ["ok", *self.status.split()]
         return words[-2:] == ["ok", "installed"]
 
     @property
     def is_held(self) -> bool:
+        """Whether dpkg must not change it."""
         return self.status.startswith("hold ")
 
 
 @dataclass(frozen=True)
 class ContainerFacts:
+    """The container of a release.
+
+    Attributes:
+        id: its id
+        image: id of its image
+        running: whether it runs, and is not paused
+        spec_digest: digest of its definition, from a label; "" for a container of somebody else
+        config_digest: digest of its actual configuration, whatever its label claims
+        packages_digest: digest of its Python package directories
+        stale_mounts: mounted paths that show what the host has replaced since
+        error: why docker could not start it
+    """
+
     id: str
     image: str
     running: bool
-    #: label of ours; "" for a container that is somebody else's
     spec_digest: str
-    #: digest of what docker says it is made of, whatever its label claims
-    facts: str
-    #: digest of its Python package folders
-    site: str
-    #: mounted paths where it shows something that the host has replaced since
+    config_digest: str
+    packages_digest: str
     stale_mounts: tuple[str, ...]
-    #: what docker said when it could not start it
     error: str = ""
 
 
 @dataclass(frozen=True)
 class SourceFacts:
-    #: full commit; "" for a repository without one, "foreign" for no repository at all
+    """A checkout.
+
+    Attributes:
+        head: full commit; "" for a repository without one, "foreign" for no repository
+        changed_files: number of files that differ from it
+        status_error: git's message if it cannot tell what was changed
+    """
+
     head: str
     changed_files: int
-    #: git's own words where it cannot say what was changed
     status_error: str = ""
 
 
 @dataclass(frozen=True)
 class LockFacts:
+    """The host lock. Its fields are part of the journal.
+
+    Attributes:
+        run: id of the run that holds it
+        operator: user@machine
+        since: when it was taken, in UTC by the host's clock
+        lease: seconds without a heartbeat after which the holder counts as dead
+        why: the command that the operator gave
+        age: seconds since the last heartbeat, by the host's clock
+    """
+
     run: str
     operator: str
     since: str
-    #: seconds without a beat after which the holder counts as dead
     lease: int
     why: str
-    #: seconds since the last beat, by the host's own clock
     age: int
 
 
 @dataclass(frozen=True)
 class JobFacts:
-    """A step that runs on the host, in this boot, or has left something behind there.
+    """A job that runs on the host in this boot, or has left processes behind.
 
-    :param overdue: seconds past its limit
-    :param stuck: processes of it that not even SIGKILL ends
+    Attributes:
+        run: id of the run that started it
+        title: what it does
+        overdue_s: seconds past its time limit; negative before that
+        stuck_processes: processes that even SIGKILL does not end
     """
 
     run: str
@@ -149,82 +198,104 @@ class ReleaseFacts:
 
 @dataclass
 class HostFacts:
+    """What the probe found of a host."""
+
+    #: `ID` of /etc/os-release
     os_id: str = ""
+    #: `VERSION_ID` of /etc/os-release
     os_version: str = ""
+    #: `PRETTY_NAME` of /etc/os-release
     os_name: str = ""
+    #: release of the running kernel
     kernel: str = ""
+    #: machine hardware name, such as x86_64
     architecture: str = ""
+    #: differs between two boots of a host
     boot_id: str = ""
     #: equal for two names that lead to one machine
     machine_id: str = ""
-    #: release of the kernel that the next boot takes; "" when nothing says so
+    #: release of the kernel that boots next; "" if unknown
     next_kernel: str = ""
-    #: why nobody can be certain of that; "" where the boot loader says it
+    #: why that is uncertain; "" if the boot loader's configuration names it
     next_kernel_doubt: str = ""
-    #: host's clock less the controller's, seconds
+    #: seconds by which the host's clock is ahead of the controller's
     clock_skew_s: float = 0.0
+    #: user id that commands run as; -1 if unknown
     uid: int = -1
-    #: its sshd looks up the name of whoever logs in
+    #: whether its sshd looks up the names of clients; reported after a slow login only
     sshd_uses_dns: bool = False
+    #: whether the headers of the running kernel are installed
     has_headers: bool = False
-    #: kernels without headers, where the system's package tool knows a package of them
+    #: kernels without headers for which the system's package tool knows a package
     installable_headers: set[str] = field(default_factory=set)
-    #: what makes the kernel refuse modules that are not signed; "" when it takes them
+    #: what makes the kernel refuse unsigned modules; "" if it accepts them
     secure_boot: str = ""
-    #: the key that DKMS signs with, where the firmware trusts it
+    #: the key that DKMS signs with, if the firmware trusts it
     dkms_key: str = ""
-    #: whether the kernel knows the site's own key; asked where it takes signed modules only
+    #: whether the kernel knows the site's own key; reported if it refuses unsigned modules
     key_enrolled: bool = False
+    #: required commands that exist
     tools: set[str] = field(default_factory=set)
-    #: commands that build a driver and are not there
+    #: commands for building a driver that do not exist
     missing_build_tools: set[str] = field(default_factory=set)
+    #: cards on the PCI bus
     cards: list[Card] = field(default_factory=list)
+    #: paths of the driver's device nodes
     device_nodes: list[str] = field(default_factory=list)
     #: card address -> (driver version, core state)
     driver_by_card: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: card address -> serial number of its board; two cards of one board may say the same
+    #: card address -> serial number of its board; cards of one board may share it
     board_serials: dict[str, str] = field(default_factory=dict)
-    #: card address -> its model, in the driver's own words
+    #: card address -> its model as the driver calls it
     card_names: dict[str, str] = field(default_factory=dict)
+    #: driver and engine packages that are installed
     packages: list[Package] = field(default_factory=list)
-    #: packages that yum or dnf must not change -> the file that says so
+    #: packages that yum or dnf must not change -> the file that forbids it
     held: dict[str, str] = field(default_factory=dict)
-    #: packages that the system's repositories have -> their version; asked of what is missing
+    #: packages in the system's repositories -> version; reported for missing ones
     offers: dict[str, str] = field(default_factory=dict)
     #: (kernel release, driver version) that modules are built for
     dkms_modules: set[tuple[str, str]] = field(default_factory=set)
-    #: those of them that have a signature of the site's key
+    #: those of them that are signed with the site's key
     signed_modules: set[tuple[str, str]] = field(default_factory=set)
+    #: processes that use a card
     card_users: list[CardUser] = field(default_factory=list)
+    #: version of the docker daemon; "" if it does not answer
     engine_version: str = ""
+    #: whether the docker daemon starts at boot
     engine_enabled: bool = False
-    #: docker is snap's, and there is no other
+    #: whether the only docker is snap's
     docker_is_snap: bool = False
+    #: docker's root directory
     docker_root: str = "/var/lib/docker"
-    #: how the engine keeps images; asked where the release's is missing
+    #: how the engine stores images; reported if a release's image is missing
     storage: EngineStorage = field(default_factory=EngineStorage)
-    #: `docker` is another program's: podman
+    #: whether the command `docker` is podman
     docker_is_podman: bool = False
     #: path -> free bytes
     free_bytes: dict[str, int] = field(default_factory=dict)
-    #: path -> what tells its file system from others
+    #: path -> identifies its file system
     filesystem_ids: dict[str, str] = field(default_factory=dict)
-    #: path on a file system that other hosts can have, too -> which it is, whose marker is there
+    #: path on a file system that other hosts may share -> the file system, and the host that has
+    #: marked a checkout there
     shared_filesystems: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: such paths where root may not write
+    #: such paths where root has no write permission
     root_squashed_paths: list[str] = field(default_factory=list)
-    #: path -> bytes of files that are there already, right or wrong
+    #: path -> bytes of existing files, correct or not
     existing_bytes: dict[str, int] = field(default_factory=dict)
-    #: bytes of files whose transfer was cut, by name
+    #: name of a partial file -> its bytes
     partial_bytes: dict[str, int] = field(default_factory=dict)
-    #: path -> free inodes, where the file system counts them
+    #: path -> free inodes, if the file system counts them
     free_inodes: dict[str, int] = field(default_factory=dict)
+    #: paths on read-only file systems
     read_only_paths: list[str] = field(default_factory=list)
+    #: who holds the host lock
     lock: LockFacts | None = None
+    #: jobs that run or have left processes behind
     jobs: list[JobFacts] = field(default_factory=list)
-    #: containers of the tool that no release of the host has any more
+    #: containers made by this tool that belong to no release of the host any more
     orphaned_containers: list[str] = field(default_factory=list)
-    #: when it was looked at, by the controller's clock, in seconds since the epoch
+    #: when it was probed, by the controller's clock, in seconds since the epoch
     observed_at: float = field(default=0.0, compare=False)
     #: names of the inventory that lead to this machine, as far as they were probed; grows in a run
     machine_names: set[str] = field(default_factory=set, compare=False, repr=False)
@@ -245,303 +316,58 @@ class HostFacts:
 
     @property
     def os_key(self) -> str:
-        """Its name in files/systems.yml: "ubuntu16.04", "centos7"; else what it says itself."""
+        """Its name in files/systems.yml, such as "ubuntu16.04"; else the host's own."""
         return operating_systems.list_keys(self.os_id, self.os_version)[-1]
 
     @property
     def present_cards(self) -> list[Card]:
+        """Physical cards that answer."""
         return [card for card in self.cards if not card.is_virtual and not card.is_dropped]
 
     def card_model(self, card: Card) -> str:
-        """By its PCI subsystem, where that is a known one; else what the driver calls it."""
+        """Return the model of a card, by its PCI subsystem if that is known, else by the driver.
+
+        Args:
+            card: a card of this host
+        """
         return compatibility.find_card_model(card.subsystem) or self.card_names.get(
             card.address, ""
         )
 
     @property
     def loaded_driver(self) -> str:
-        """The one version all cards run; "" when none, or when they differ."""
+        """The driver version that all cards run; "" if none is loaded or they differ."""
         versions = {version for version, _ in self.driver_by_card.values()}
         return versions.pop() if len(versions) == 1 else ""
 
     @property
     def missing_cards(self) -> list[str]:
-        """Addresses of cards that the last smoke test saw and that are not on the bus now."""
+        """Addresses of cards that were there at the last smoke test and are not on the bus."""
         there = {card.address for card in self.cards}
         return [card for card in self.stamps.get("cards", "").split() if card not in there]
 
     @property
     def card_health(self) -> dict[str, str]:
         """Address of every card -> its core state, or why it has none."""
-        said = dict.fromkeys(self.missing_cards, "gone")
+        states = dict.fromkeys(self.missing_cards, "gone")
         for card in self.cards:
             if card.is_dropped:
-                said[card.address] = "dropped"
+                states[card.address] = "dropped"
             elif not card.is_virtual:
                 _, core = self.driver_by_card.get(card.address, ("", "no driver"))
-                said[card.address] = core or CARD_RUNNING  # a driver that does not say is believed
-        return dict(sorted(said.items()))
+                states[card.address] = core or CARD_RUNNING  # not every driver reports it
+        return dict(sorted(states.items()))
 
     def has_module(self, kernel: str, version: str) -> bool:
-        """Whether a kernel has a driver: in DKMS' books, and its file where modules are."""
+        """Return whether DKMS has built a driver for a kernel, and the module file exists.
+
+        Args:
+            kernel: release of the kernel
+            version: version of the driver
+        """
         return (kernel, version) in self.dkms_modules
 
     @property
     def card_devices(self) -> list[str]:
+        """Device nodes of cards, without the driver's other nodes."""
         return [n for n in self.device_nodes if n.removeprefix("/dev/cambricon_dev").isdigit()]
-
-
-class ProbeError(ValueError):
-    """The probe's output is not whole."""
-
-
-BEGIN_MARKER, END_MARKER = "@@mlufleet-begin", "@@mlufleet-end"
-#: every probe prints these: what lacks one is no probe, or not a whole one
-REQUIRED_KINDS = {"os", "kernel", "boot", "clock", "uid"}
-
-
-def parse(lines: list[str], now: float) -> HostFacts:
-    """Parse the output of a probe.
-
-    Args:
-        lines: Everything the command printed, whatever a login shell added around it.
-        now: The controller's clock, in seconds since the epoch.
-
-    Returns:
-        The host, with the facts of every release that the probe was asked about; with those of
-        one release named "" if it was asked about none.
-
-    Raises:
-        ProbeError: A marker or a required line is missing, or a line has wrong fields.
-    """
-    facts = HostFacts(observed_at=now)
-    outside = section = _ReleaseSection()
-    sections: dict[str, _ReleaseSection] = {}
-    kinds: set[str] = set()
-    for line in _between_markers(lines):
-        kind, *fields = line.split("\t")
-        kinds.add(kind)
-        try:
-            if max(map(len, fields), default=0) > MAX_FIELD_CHARS and kind != "lock":
-                raise ValueError("too long")
-            if kind == "release":
-                section = sections.setdefault("".join(fields[:1]), _ReleaseSection())
-            elif kind == "host":
-                section = outside
-            elif not section.apply_line(kind, fields):
-                _apply_line(facts, kind, fields, now)
-        except (IndexError, ValueError, TypeError, OverflowError) as error:
-            raise ProbeError(f"the probe printed {line[:200]!r}") from error
-    if missing := REQUIRED_KINDS - kinds:
-        raise ProbeError(f"the probe did not print {', '.join(sorted(missing))}")
-    facts.releases = {key: found.finish() for key, found in (sections or {"": outside}).items()}
-    return facts
-
-
-class _ReleaseSection:
-    """Collects the lines about one release."""
-
-    def __init__(self) -> None:
-        self.facts = ReleaseFacts()
-        self.container: list[str] = []
-        self.stale_mounts: list[str] = []
-        self.digests = {"facts": "", "site": ""}
-
-    def apply_line(self, kind: str, fields: list[str]) -> bool:
-        """Take one line; return whether it is about a release."""
-        facts = self.facts
-        if kind == "container":
-            self.container = fields or [""]
-        elif kind == "stale":
-            self.stale_mounts.append(fields[0])
-        elif kind in self.digests:
-            self.digests[kind] = fields[0]
-        elif kind == "tagged":
-            facts.tagged = fields[0]
-        elif kind == "image":
-            facts.image = fields[0]
-        elif kind == "source":
-            facts.sources[fields[0]] = SourceFacts(
-                fields[1], parse_integer(fields[2]), *fields[3:4]
-            )
-        elif kind == "unlisted":
-            facts.missing_git_excludes.add(fields[0])
-        elif kind == "tree":
-            facts.trees[fields[0]] = fields[1]
-        elif kind == "file":
-            facts.files[fields[0]] = fields[1]
-        elif kind == "stamp":
-            facts.stamps[fields[0]] = fields[1]
-        elif kind == "silent":
-            facts.unanswered_queries.add(fields[0])
-        else:
-            return False
-        return True
-
-    def finish(self) -> ReleaseFacts:
-        """Return the facts, once all lines have been read."""
-        fields = self.container
-        if fields:
-            try:
-                text = str(json.loads("".join(fields[5:6]) or '""'))
-                self.facts.container = ContainerFacts(
-                    id=fields[0],
-                    image=fields[1],
-                    running=fields[2] == "true",
-                    spec_digest="" if fields[4] == "-" else fields[4],
-                    stale_mounts=tuple(self.stale_mounts),
-                    error=" ".join(text.split()),
-                    **self.digests,
-                )
-            except (IndexError, ValueError) as error:
-                raise ProbeError(f"the probe printed container {fields!r}") from error
-        return self.facts
-
-
-def _between_markers(lines: list[str]) -> list[str]:
-    """What stands between the markers.
-
-    The last beginning counts: a banner may show an earlier probe, and that one must not be taken
-    for this one where this one was cut.
-    """
-    text = [sanitize.escape_line(line.rstrip("\r\n")) for line in lines]
-    begins = [number for number, line in enumerate(text) if line == BEGIN_MARKER]
-    if not begins:
-        raise ProbeError("the probe's markers are not in its output")
-    try:
-        end = text.index(END_MARKER, begins[-1])
-    except ValueError:
-        raise ProbeError("the probe's output has no end") from None
-    if end - begins[-1] > MAX_PROBE_LINES:
-        raise ProbeError(f"the probe printed more than {MAX_PROBE_LINES:,} lines")
-    return text[begins[-1] + 1 : end]
-
-
-#: characters of one field, and lines of a probe, that are believed
-MAX_FIELD_CHARS, MAX_PROBE_LINES = 4096, 100_000
-_ADDRESS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
-_KERNEL = re.compile(r"[\w.+~:@-]{1,128}", re.ASCII)
-_RUN = re.compile(r"[\w.+:@-]{1,128}", re.ASCII)
-
-
-def parse_integer(text: str, minimum: int = 0, maximum: int = 1 << 63) -> int:
-    """:raises ValueError: it is none, written in ASCII digits, of that range"""
-    if not re.fullmatch(r"-?[0-9]{1,19}", text) or not minimum <= int(text) <= maximum:
-        raise ValueError(f"{text[:40]!r} is no number from {minimum} to {maximum}")
-    return int(text)
-
-
-def parse_matching(text: str, pattern: re.Pattern[str]) -> str:
-    """:raises ValueError: it has another form"""
-    if not pattern.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not {pattern.pattern}")
-    return text
-
-
-def _parse_lock(fields: list[str]) -> LockFacts:
-    """A lock that cannot be read hides no host: somebody holds it, by a file that is damaged."""
-    try:
-        run, operator, since, lease, why, age = fields
-        return LockFacts(
-            parse_matching(run, _RUN),
-            operator[:200],
-            since[:40],
-            parse_integer(lease, maximum=999_999_999),
-            why[:2000],
-            parse_integer(age),
-        )
-    except ValueError:
-        return LockFacts("?", "?", "?", 0, "its lock file is damaged", 0)
-
-
-def _apply_line(state: HostFacts, kind: str, fields: list[str], now: float) -> None:
-    if kind == "os":
-        state.os_id, state.os_version, state.os_name = fields[:3]
-    elif kind == "kernel":
-        state.kernel, state.architecture = parse_matching(fields[0], _KERNEL), fields[1]
-    elif kind == "boot":
-        state.boot_id = fields[0]
-    elif kind == "machine":
-        state.machine_id = fields[0]
-    elif kind == "next":
-        state.next_kernel = parse_matching(fields[0], _KERNEL)
-        state.next_kernel_doubt = "".join(fields[1:2])
-    elif kind == "clock":
-        state.clock_skew_s = parse_integer(fields[0], maximum=1 << 40) - now
-    elif kind == "uid":
-        state.uid = parse_integer(fields[0], maximum=1 << 32)
-    elif kind == "usedns":
-        state.sshd_uses_dns = True
-    elif kind == "headers":
-        state.has_headers = True
-    elif kind == "offered":
-        state.installable_headers.add(fields[0])
-    elif kind == "secureboot":
-        state.secure_boot = fields[0]
-    elif kind == "signer":
-        state.dkms_key = fields[0]
-    elif kind == "trusted":
-        state.key_enrolled = True
-    elif kind == "tool":
-        state.tools.add(fields[0])
-    elif kind == "lacks":
-        state.missing_build_tools.add(fields[0])
-    elif kind == "card":
-        parse_matching(fields[0], _ADDRESS)
-        state.cards.append(Card(*fields[:4]))
-    elif kind == "node":
-        state.device_nodes.append(fields[0])
-    elif kind == "module-for":
-        state.dkms_modules.add((fields[0], fields[1]))
-        if fields[2:] and fields[2]:
-            state.signed_modules.add((fields[0], fields[1]))
-    elif kind == "running":
-        state.driver_by_card[parse_matching(fields[0], _ADDRESS)] = (fields[1], fields[2])
-        if fields[3:]:
-            state.board_serials[fields[0]] = fields[3]
-        if fields[4:] and fields[4]:
-            state.card_names[fields[0]] = fields[4]
-    elif kind == "package":
-        state.packages.append(Package(*fields[:3]))
-    elif kind == "holder":
-        state.card_users.append(CardUser(parse_integer(fields[0], 1, 1 << 32), *fields[1:5]))
-    elif kind in ("held", "offers"):
-        getattr(state, kind)[fields[0]] = fields[1]
-    elif kind == "snap":
-        state.docker_is_snap = True
-    elif kind == "engine":
-        state.engine_version, state.engine_enabled = fields[0], fields[1] == "enabled"
-    elif kind == "root":
-        if fields[0] and not fields[0].startswith("/"):
-            raise ValueError("docker's folder is no absolute path")
-        state.docker_root = fields[0] or state.docker_root
-        if fields[3:]:
-            state.storage = EngineStorage.from_docker_info(*fields[1:4])
-    elif kind == "podman":
-        state.docker_is_podman = True
-    elif kind == "part":
-        state.partial_bytes[fields[0]] = parse_integer(fields[1])
-    elif kind == "disk":
-        state.free_bytes[fields[0]] = parse_integer(fields[1], -1 << 63)
-        if fields[2:] and fields[2] not in ("", "-"):
-            state.free_inodes[fields[0]] = parse_integer(fields[2])
-        if fields[3:]:
-            state.filesystem_ids[fields[0]] = fields[3]
-    elif kind == "share":
-        state.shared_filesystems[fields[0]] = fields[1], fields[2]
-    elif kind == "squashed":
-        state.root_squashed_paths.append(f"{fields[0]} ({fields[1]})")
-    elif kind == "there":
-        state.existing_bytes[fields[0]] = parse_integer(fields[1])
-    elif kind == "retired":
-        state.orphaned_containers.append(fields[0])
-    elif kind == "read-only":
-        state.read_only_paths.append(fields[0])
-    elif kind == "lock":
-        state.lock = _parse_lock(fields)
-    elif kind == "job":
-        state.jobs.append(
-            JobFacts(
-                fields[0], fields[3], parse_integer(fields[4], -1 << 40, 1 << 40), *fields[5:6]
-            )
-        )

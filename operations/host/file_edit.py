@@ -62,7 +62,7 @@ class EditFile(HostCommand):
 
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
-        command = script_command("read", self.path, self.container)
+        command = script_command("read-file", self.path, self.container)
         ok, output = connection.run_command(host, command, arguments)
         content = decode_content(output.stdout_lines)
         if not ok or content is None:
@@ -76,7 +76,7 @@ class EditFile(HostCommand):
         # recognizes the result if the command is repeated after a lost connection
         self.sha256 = self.sha256 or hashlib.sha256(changed).hexdigest()
         command = script_command(
-            "rewrite",
+            "edit-file",
             self.path,
             self.sha256,
             self.stamp,

@@ -46,7 +46,6 @@ class RemoteJob(HostCommand):
         code: str,
         timeout: int = 600,
         stdin: str = "",
-        libraries: str = "",
         resource: str = "",
         check_output: Callable[[list[str]], None] | None = None,
     ) -> None:
@@ -59,13 +58,12 @@ class RemoteJob(HostCommand):
             code: failure code, unless the script names a more precise one
             timeout: seconds that it may take, counted on the host
             stdin: text for its standard input; never a secret
-            libraries: names of the scripts whose functions it needs
             resource: limited resource that it uses, such as "load"; "" for none
             check_output: reads what it printed; raises ValueError if that does not prove success
         """
         super().__init__(title)
         self.script_name, self.arguments = script_name, arguments
-        self.code, self.timeout, self.stdin, self.libraries = code, timeout, stdin, libraries
+        self.code, self.timeout, self.stdin = code, timeout, stdin
         self.resource, self.check_output = resource, check_output
         self.job_id = ""
 
@@ -84,7 +82,7 @@ class RemoteJob(HostCommand):
             self.job_id = f"{lock.owner.run}-{lock.job_count}"
             logger.info(f"{host.print_prefix}{self.title}")
             emit_event(host, "step", stage=self.stage, title=self.title)
-        text = script_text(self.script_name, self.libraries, stamps_subdirectory(self.target))
+        text = script_text(self.script_name, stamps_subdirectory(self.target))
         command = script_command(
             "job",
             self.job_id,
@@ -121,7 +119,7 @@ class RemoteJob(HostCommand):
             gevent.sleep(interval)
             lines: list[str] = []
             with suppress(OSError, EOFError, SSHException):
-                command = script_command("said", self.job_id, timeout=10)
+                command = script_command("tail-log", self.job_id, timeout=10)
                 _, output = connection.run_command(host, command, arguments)
                 lines = output.stdout_lines
             seconds = time.monotonic() - started

@@ -1,4 +1,4 @@
-"""One command that shows all of a host; kept until an operation changed something."""
+"""Runs the probe, one command that reports all facts of a host, and keeps them until a change."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from fleet.release import driver_packages, host_paths, operating_systems
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations.host import connection
 from operations.host.context import RunContext, run_context
-from operations.host.facts import BEGIN_MARKER, HostFacts, ProbeError, parse
+from operations.host.facts import HostFacts
 from operations.host.output import tag_directives
+from operations.host.probe_parser import BEGIN_MARKER, ProbeError, parse
 from operations.host.scripts import script_text
 from operations.host.sessions import NoSessionError
 
-#: what a container is made of, in docker's template language; no id or time that a restart changes
+#: docker template of a container's configuration, without ids and times that a restart changes
 CONTAINER_TEMPLATE = (
     "".join(
         "{{json .HostConfig." + name + "}}"
@@ -32,28 +33,29 @@ CONTAINER_TEMPLATE = (
     )
     + "{{json .HostConfig.RestartPolicy}}{{json .Config.Env}}{{json .Config.Cmd}}"
 )
-#: scripts that the probe is put together from
-LIBRARIES = "git places kernels holders software"
-#: packages that bring docker, and what builds a driver
+#: packages that contain docker
 DOCKER_PACKAGES = tuple(
     dict.fromkeys(name for system in operating_systems.load_table() for name in system.docker)
 )
+#: packages that are needed to build a driver
 BUILD_PACKAGES = ("dkms", "gcc", "make")
 #: seconds that a probe may take
 PROBE_TIMEOUT_S = 120
-#: more of them that the controller waits: what is stuck in the kernel outlives its own limit
+#: seconds that the controller waits longer: a process stuck in the kernel outlives its limit
 PROBE_GRACE_S = 30
-#: what the login shell says before sudo can: where it comes and the probe does not, sudo refuses
+#: printed by the login shell ahead of sudo: with it, but without the probe's output, sudo refused
 LOGIN_MARKER = "@@mlufleet-entered"
 
 
 def probe_arguments(
     target: HostTarget, slow_login: bool = False, key: ModuleKey | None = None
 ) -> str:
-    """What the probe is asked about: variables and functions set ahead of its text.
+    """Return what the probe is asked about: shell variables and functions ahead of its text.
 
-    :param slow: the login took so long that it is worth asking why
-    :param key: that modules are to be signed with
+    Args:
+        target: the desired state of the host
+        slow_login: whether the login was slow, so that the reason is of interest
+        key: the site's key for kernel modules, if it has one
     """
     parts = target.releases
     values = {
@@ -130,18 +132,29 @@ def _release_arguments(target: ReleaseTarget) -> dict[str, list[str]]:
 
 
 def probe_command(arguments: str) -> StringCommand:
-    """The probe. :param preamble: what it is asked about"""
-    text = arguments + tag_directives(script_text("probe", LIBRARIES))
+    """Return the probe as a command.
+
+    Args:
+        arguments: from :func:`probe_arguments`
+    """
+    text = arguments + tag_directives(script_text("probe"))
     return StringCommand("timeout", "-k", "5", str(PROBE_TIMEOUT_S), "sh", "-c", QuoteString(text))
 
 
 def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
-    """Run the probe. Its failure is read here: pyinfra would ask a person for sudo's password.
+    """Run the probe.
 
-    :param asked: its preamble
+    Its failure is analyzed here, because pyinfra would prompt for sudo's password.
+
+    Args:
+        host: a connected host
+        arguments: from :func:`probe_arguments`
+
+    Returns:
+        The facts; or why there are none.
     """
     given = connection.connector_arguments(host)
-    sudoed = given["_sudo"]
+    uses_sudo = given["_sudo"]
     sent = connection.build_privileged_command(host, probe_command(arguments), given)
     given |= {
         "_sudo": False,
@@ -156,7 +169,7 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
             **given,
         )
     except TimeoutError:
-        connection.close(host)  # else what runs there goes on
+        connection.close(host)  # which ends what still runs there
         return Failure("PROBE_FAILED", f"no end within {PROBE_TIMEOUT_S + PROBE_GRACE_S} s")
     except NoSessionError as error:
         return Failure("MAX_SESSIONS", str(error))
@@ -172,18 +185,22 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
         if LOGIN_MARKER not in lines:
             last = tail[-1].strip() if tail else "no output"
             return Failure("PROBE_FAILED", f"the login shell runs no command: {last}", tail)
-    said = lines[lines.index(LOGIN_MARKER) + 1 :] + output.stderr_lines
-    after = tuple(line for line in said if line.strip())
-    if sudoed and connection.enable_terminal(host, after):
+    after_login = lines[lines.index(LOGIN_MARKER) + 1 :] + output.stderr_lines
+    tail = tuple(line for line in after_login if line.strip())
+    if uses_sudo and connection.enable_terminal(host, tail):
         return run_probe(host, arguments)
-    code = (
-        ("REQUIRETTY" if connection.requires_tty(after) else "SUDO") if sudoed else "PROBE_FAILED"
-    )
-    return Failure(code, f"the host says: {after[-1]}" if after else "no output", after[-20:])
+    code = "PROBE_FAILED"
+    if uses_sudo:
+        code = "REQUIRETTY" if connection.requires_tty(tail) else "SUDO"
+    return Failure(code, f"the host says: {tail[-1]}" if tail else "no output", tail[-20:])
 
 
 def unwrap_host(host: Any) -> Host:
-    """The host itself, where pyinfra hands out a proxy of "the current host"."""
+    """Return the host itself.
+
+    Args:
+        host: a host, or pyinfra's proxy of the current one
+    """
     if isinstance(host, ContextObject):
         host = host._get_module()  # type: ignore[no-untyped-call]
     return cast(Host, host)
@@ -270,23 +287,28 @@ T = TypeVar("T")
 
 
 def capture_failure(host: Host, question: Callable[[], T | Failure]) -> T | Failure:
-    """What a host answers, or why it does not: an exception would end the run of every host."""
+    """Return what a host answers; turn an exception into its failure.
+
+    An exception would end the run of all hosts.
+
+    Args:
+        host: the host that is asked
+        question: asks it
+    """
     try:
         return question()
     except PromptRefused:
         return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")
     except Exception as error:
-        said = f"{type(error).__name__}: {error}".removesuffix(": ")
-        if isinstance(error, (OSError, EOFError, SSHException)) and connection.wait_until_lost(
-            host
-        ):
-            return Failure("CONNECTION_LOST", said)
-        return Failure("PROBE_FAILED", said)
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        may_be_lost = isinstance(error, (OSError, EOFError, SSHException))
+        if may_be_lost and connection.wait_until_lost(host):
+            return Failure("CONNECTION_LOST", reason)
+        return Failure("PROBE_FAILED", reason)
 
 
 def _is_shared_filesystem(filesystem: str) -> bool:
-    """Whether the same words mean the same place on another host: not those of a device of its own
-    or of its hypervisor."""
+    """Whether the name means the same place on other hosts: not for local or hypervisor devices."""
     kind, _, source = filesystem.partition(" ")
     return kind not in ("9p", "virtiofs") and not source.startswith("/dev/")
 

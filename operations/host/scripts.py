@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from functools import lru_cache
 
@@ -12,6 +13,10 @@ from fleet.release.target import ReleaseTarget
 from operations.host.output import tag_directives
 
 SCRIPTS_DIR = paths.FILES_FOLDER / "scripts"
+#: libraries in files/scripts/lib that every script has
+COMMON_LIBRARIES = ("env", "common")
+#: header line of a script that names further ones
+NEEDS_HEADER = re.compile(r"^# needs: (.+)$", re.MULTILINE)
 
 
 class ScriptCommand(StringCommand):
@@ -29,7 +34,7 @@ def read_script(name: str) -> str:
     """Return the text of a script.
 
     Args:
-        name: its name, without .sh
+        name: its path below files/scripts, without .sh
     """
     return (SCRIPTS_DIR / f"{name}.sh").read_text(encoding="utf-8")
 
@@ -39,7 +44,6 @@ def script_command(
     *arguments: str,
     timeout: int = 600,
     identity: str = "",
-    libraries: str = "",
     target: ReleaseTarget | None = None,
 ) -> ScriptCommand:
     """Return `files/scripts/NAME.sh ARGUMENTS…` as one remote command with a time limit.
@@ -49,11 +53,10 @@ def script_command(
         *arguments: of the script
         timeout: seconds after which the host kills it
         identity: run, operator, stage and title for the host's audit log, separated by tabs
-        libraries: names of the scripts whose functions it needs, besides lib
         target: the release whose stamps it reads and writes; None for those of the host
     """
     preamble = f"WHO={shlex.quote(identity)}\n" if identity else ""
-    text = tag_directives(script_text(name, libraries, stamps_subdirectory(target)))
+    text = tag_directives(script_text(name, stamps_subdirectory(target)))
     command = ScriptCommand(
         "timeout",
         "-k",
@@ -78,13 +81,15 @@ def stamps_subdirectory(target: ReleaseTarget | None) -> str:
     return target.key if target else ""
 
 
-def script_text(name: str, libraries: str = "", slot: str = "") -> str:
-    """Return the text of a script with everything that it needs.
+def script_text(name: str, slot: str = "") -> str:
+    """Return the text of a script with the libraries that its header names.
 
     Args:
         name: name of the script, without .sh
-        libraries: names of the scripts whose functions it needs, besides lib
         slot: directory of the stamps that it reads and writes; "" for those of the host
     """
     preamble = f"SLOT={shlex.quote(slot)}\n" if slot else ""
-    return preamble + "".join(map(read_script, ["env", "lib", *libraries.split(), name]))
+    text = read_script(name)
+    needs = NEEDS_HEADER.search(text)
+    libraries = [*COMMON_LIBRARIES, *(needs[1].split() if needs else ())]
+    return preamble + "".join(read_script(f"lib/{library}") for library in libraries) + text

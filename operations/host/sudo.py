@@ -61,7 +61,7 @@ def provide_password(host: Host) -> Failure | None:
     remove_password(host)
     channel = None
     try:
-        script = read_script("terminal") + tag_directives(read_script("askpass"))
+        script = read_script("lib/terminal") + tag_directives(read_script("askpass"))
         channel = open_stream(host, f"PATIENCE={SUDO_TIMEOUT_S}\n{script}")
         if channel is None:
             return Failure("SUDO", "a password for sudo needs an SSH connection")

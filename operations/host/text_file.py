@@ -19,7 +19,7 @@ class TextFile(FactBase[str]):
         Args:
             path: Path on the host.
         """
-        return StringCommand(script_command("read", path), "||", "true")
+        return StringCommand(script_command("read-file", path), "||", "true")
 
     @override
     def process(self, output: list[str]) -> str:

@@ -27,7 +27,7 @@ def quote_for_any_shell(command: str) -> str:
     Args:
         command: the script; it gets the environment that all scripts have
     """
-    script = read_script("env") + command
+    script = read_script("lib/env") + command
     written = f'printf %b "{script.translate(ESCAPES)}"'
     if len(written.encode()) > MAX_ARGUMENT_BYTES:
         packed = base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
@@ -41,7 +41,7 @@ def run_in_terminal(command: str) -> str:
     Args:
         command: for a POSIX shell
     """
-    return f"{read_script('terminal')}terminal {shlex.quote(command)}"
+    return f"{read_script('lib/terminal')}terminal {shlex.quote(command)}"
 
 
 def wrap_exec_for_any_shell(execute: Any, complete: Callable[[str], str]) -> Any:

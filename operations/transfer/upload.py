@@ -21,9 +21,9 @@ from fleet.release import host_paths
 from operations.host import connection
 from operations.host.command import HostCommand
 from operations.host.context import RunContext, emit_event, run_context
-from operations.host.facts import parse_integer
 from operations.host.failures import failure_from_output, relay_output
 from operations.host.lock import audit_identity
+from operations.host.probe_parser import parse_integer
 from operations.host.scripts import script_command
 from operations.transfer.prefetch import prefetches
 from operations.transfer.ssh_stream import TransferProgress, write_ranges
@@ -186,7 +186,7 @@ class Upload(HostCommand):
     ) -> tuple[bool, list[str]]:
         manifest = "".join(f"{sha} {part} {dest}\n" for part, (_, dest, sha) in self.files.items())
         command = script_command(
-            "receive",
+            "place-files",
             phase,
             self.upload_id,
             timeout=CHECKSUM_TIMEOUT_S,
@@ -339,7 +339,7 @@ class Upload(HostCommand):
     ) -> tuple[int, list[int]]:
         """Where the last correct chunk of a partial file ends, and the bad chunks before that."""
         command = script_command(
-            "pieces", part, str(chunks.CHUNK_BYTES), timeout=CHECKSUM_TIMEOUT_S
+            "check-chunks", part, str(chunks.CHUNK_BYTES), timeout=CHECKSUM_TIMEOUT_S
         )
         checksums = "".join(f"{checksum}\n" for checksum in self._chunk_checksums(host, part))
         ok, output = connection.run_command(host, command, {**arguments, "_stdin": checksums})

@@ -26,7 +26,7 @@ def main(release: str = lab.RELEASE, *names: str) -> None:
         names = tuple(lab.roots())
         right(list(names))
     wanted = load_host_target({"release": release, "store": paths.inside(paths.STORE)})
-    text = host_probe.probe_arguments(wanted) + scripts.script_text("probe", host_probe.LIBRARIES)
+    text = host_probe.probe_arguments(wanted) + scripts.script_text("probe")
     figures = {}
     for name in names:
         hosts.run(name, "cat > /run/bench-probe.sh", given=text)

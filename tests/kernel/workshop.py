@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from operations import driver_install
 from operations.host.scripts import script_text
 from tests.kernel import host
 from tests.kernel.host import PACKAGE
@@ -56,8 +55,7 @@ def run(script: str) -> str:
 
 def install(version: str) -> subprocess.Popen[str]:
     """The tool's own steps, as they run on a host."""
-    libraries = driver_install.SCRIPT_LIBRARIES
-    tried, installed = (script_text(f"{step}-driver", libraries) for step in ("try", "install"))
+    tried, installed = (script_text(f"{step}-driver") for step in ("try", "install"))
     return step(
         f"(\n{tried}\n) || exit 1\n{installed}",
         PACKAGE,
@@ -71,7 +69,7 @@ def install_headers() -> subprocess.Popen[str]:
     """The same for headers, with what a release's folder holds."""
     engine.docker("cp", f"{disk.HEADERS}/.", f"{NAME}:{ARTIFACTS}/headers/")
     files = [f"{ARTIFACTS}/headers/{file.name}" for file in sorted(disk.HEADERS.iterdir())]
-    return step(script_text("install-headers", "packages"), disk.kernel(), *files)
+    return step(script_text("install-headers"), disk.kernel(), *files)
 
 
 def step(text: str, *arguments: str) -> subprocess.Popen[str]:

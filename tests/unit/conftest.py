@@ -18,7 +18,8 @@ from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
 from fleet.store import measure
-from operations.host.facts import HostFacts, parse
+from operations.host.facts import HostFacts
+from operations.host.probe_parser import parse
 from tests.unit import packaged
 
 # the same examples on every machine; HYPOTHESIS_PROFILE=long looks for others

@@ -119,7 +119,7 @@ FOREIGN = {
     "operations.transfer.tracker": "test_fuzz_foreign",
     "operations.transfer.aria2": "test_fuzz_foreign",
     "operations.host.file_edit": "operations/host/test_output",
-    "operations.host.facts": "operations/host/test_fuzz_probe",
+    "operations.host.probe_parser": "operations/host/test_fuzz_probe",
     "operations.host.sudo": "test_fuzz_foreign",
     "operations.transfer.upload": "operations/host/test_output",
 }

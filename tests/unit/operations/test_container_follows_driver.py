@@ -76,7 +76,7 @@ def run(host: Path, script: str) -> None:
 
 
 def placed(host: Path) -> str:
-    script = read_script("follow-driver").replace("/etc/systemd/system", f"{host}/units")
+    script = read_script("lib/follow-driver").replace("/etc/systemd/system", f"{host}/units")
     script = script.replace("/run/systemd/system", f"{host}/run")
     script = script.replace("/var/lib/mlufleet", f"{host}/state")
     run(host, f"state={host}/state\naudit() {{ :; }}\n{script}\nfollow_driver")

@@ -228,7 +228,7 @@ def test_somebody_elses_container_runs_on_while_a_driver_is_changed(wanted: Rele
         container_line = f"container|id1|{wanted.lock.image.id}|true|9|{spec or '-'}"
         state = probe(*BARE, container_line)
         commands = repr(list(driver_install._release_cards(as_spec(wanted), state, probe)))
-        assert ("stop id1" in commands) == bool(spec)
+        assert ("stop-container id1" in commands) == bool(spec)
         assert ("id1" in repr(driver_install._install_package(wanted, state, NONE))) == bool(spec)
 
 

@@ -13,8 +13,8 @@ from fleet.release import host_paths
 from fleet.release.lockfile import LockedFile
 from fleet.release.target import ReleaseTarget
 from operations import disk_space, preflight
-from operations.host import probe as host_probe
-from operations.host.facts import HostFacts, parse
+from operations.host.facts import HostFacts
+from operations.host.probe_parser import parse
 from operations.host.scripts import script_text
 from operations.stage import HostOptions
 from tests.unit.conftest import BARE, probe
@@ -146,9 +146,7 @@ def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
     names = ("SLOT", "IMAGE", "OURS", "MOUNTS", "SOURCES", "FILES", "INSIDE")
     said = "; ".join(f"{name}=" for name in names)
     asked += f"release_0() {{ {said}; TREES={weights}; WEIGHTS={weights}:tiny:made; }}\n"
-    text = asked + script_text("probe", host_probe.LIBRARIES).replace(
-        "/var/lib/mlufleet", str(state)
-    )
+    text = asked + script_text("probe").replace("/var/lib/mlufleet", str(state))
 
     def look() -> HostFacts:
         env = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}

@@ -47,7 +47,7 @@ def test_a_holder_is_named_by_what_starts_it_again(tmp_path: Path, groups: str, 
     config = tmp_path / f"var/lib/docker/containers/{HEX}/config.v2.json"
     config.parent.mkdir(parents=True)
     config.write_text('{"StreamConfig":{},"ID":"x","Name":"/serving","Driver":"overlay2"}')
-    script = read_script("holders")
+    script = read_script("lib/card-users")
     for folder in ("/proc/", "/var/log/pods/", "/var/lib/docker/"):
         script = script.replace(folder, f"{tmp_path}{folder}")
     whole = read_script("probe")
@@ -64,7 +64,7 @@ def test_a_holder_is_named_by_what_starts_it_again(tmp_path: Path, groups: str, 
         (
             f"holder|7|mlu-exporter{POD}",
             "mlu-exporter (pid 7, pod kube-system/cambricon-device-plugin-x7k2q: "
-            "kubelet starts it again)",
+            "kubelet restarts it)",
         ),
         (f"holder|7|python|{HEX}|docker|serving", "python (pid 7, container serving)"),
         (f"holder|7|python|{HEX}|docker|", "python (pid 7, container 0123456789ab)"),

@@ -55,7 +55,7 @@ SUB = "Advanced options for Ubuntu>Ubuntu, with Linux "
 
 def run(root: Path, script: str, path: Path | None = None) -> str:
     """Functions of the probe, with the host's folders below the test's own."""
-    body = read_script("kernels")
+    body = read_script("lib/kernels")
     for folder in ("/boot", "/lib/modules", "/var/lib/dkms", "/etc/default"):
         body = body.replace(folder + "/", f"{root}{folder}/")
     say = 'say() { first=$1; shift; printf %s "$first"; for f; do printf "|%s" "$f"; done; echo; }'

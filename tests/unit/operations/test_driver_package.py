@@ -22,7 +22,7 @@ make[1]: *** [scripts/Makefile.build:250: cambricon-drv.o] Error 1
 
 def shell(tmp_path: Path, script: str) -> str:
     """Run a script that uses the shared ones, with its folders below the test's own."""
-    text = script_text("driver-package", "").replace("/etc/modprobe.d", str(tmp_path))
+    text = script_text("lib/driver-package").replace("/etc/modprobe.d", str(tmp_path))
     text = text.replace("state=/var/lib/mlufleet\n", f"state={tmp_path}/state\n")
     text = text.replace("/sys/module/cambricon_drv", str(tmp_path / "not-loaded"))
     (tmp_path / "state").mkdir(exist_ok=True)

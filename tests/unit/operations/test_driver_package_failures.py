@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from operations import driver_install
 from operations.host.scripts import script_text
 
 NAME, A, B = "cambricon-mlu-driver-centos7", "5.10.10", "5.10.22"
@@ -67,7 +66,7 @@ class Host:
         before: str = ":",
         file: str = "rpm",
     ) -> tuple[int, list[str]]:
-        text = script_text(step, driver_install.SCRIPT_LIBRARIES)
+        text = script_text(step)
         for folder in (
             "/var/lib/dkms",
             "/lib/modules/",

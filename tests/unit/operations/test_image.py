@@ -13,8 +13,8 @@ import pytest
 
 from fleet import error_patterns
 from fleet.errors import FAILURE_TABLE, Failure, render_reference
-from operations.host import probe as host_probe
-from operations.host.facts import HostFacts, parse
+from operations.host.facts import HostFacts
+from operations.host.probe_parser import parse
 from operations.host.scripts import script_text
 from tests.unit.operations.stage_helpers import only
 
@@ -72,8 +72,8 @@ class Docker:
     def give(self, name: str, text: str) -> None:
         (self.root / name).write_text(text)
 
-    def run(self, script: str, *words: str, uses: str = "images") -> tuple[int, list[str]]:
-        text = script_text(script, uses).replace("/var/lib/mlufleet", str(self.state))
+    def run(self, script: str, *words: str) -> tuple[int, list[str]]:
+        text = script_text(script).replace("/var/lib/mlufleet", str(self.state))
         text = text.replace("/var/lib/containerd", str(self.root / "containerd"))
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}"}
         done = subprocess.run(
@@ -114,7 +114,7 @@ class Docker:
         asked = f"release_0() {{ {said}; IMAGE={REFERENCE}; IMAGE_ID={image}; CONTAINER=torch; }}\n"
         asked += "ROOTS=/ RELEASES=0 SLOW= KEY= PACKAGES= DRIVER= HEADERS= CONTAINERS=\n"
         asked += "CONTAINER_FACTS=facts\n"
-        text = asked + script_text("probe", host_probe.LIBRARIES)
+        text = asked + script_text("probe")
         text = text.replace("/var/lib/mlufleet", str(self.state))
         text = text.replace(f"command -v {without}", "false")
         env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": "/nowhere"}
@@ -186,7 +186,7 @@ def test_another_image_in_containerds_store_is_not_taken_for_it_and_the_store_is
 def test_a_container_is_made_of_what_docker_calls_the_image(docker: Docker) -> None:
     (docker.state / "images").mkdir()
     (docker.state / "images" / CONFIG[7:]).write_text("sha256:manifest\n")
-    text = script_text("container", "images").replace("/usr/bin/cnmon", str(docker.archive))
+    text = script_text("container").replace("/usr/bin/cnmon", str(docker.archive))
     text = text.replace("/var/lib/mlufleet", str(docker.state))
     docker.give("container", "facts\n")
     subprocess.run(
@@ -222,7 +222,7 @@ def test_docker_is_the_one_of_this_host_whatever_root_has_it_talk_to(docker: Doc
         "DOCKER_TLS_VERIFY": "1",
         "DOCKER_CONTENT_TRUST": "1",
     }
-    text = script_text("tag-image", "images")
+    text = script_text("tag-image")
     env = {"PATH": f"{docker.root}/bin:{os.environ['PATH']}", **elsewhere}
     subprocess.run(["sh", "-c", text, "tag-image", CONFIG, REFERENCE], env=env, check=True)
     assert calls.read_text() == "DOCKER_CONTEXT=default\n"
@@ -271,7 +271,7 @@ def test_a_container_that_would_not_outlive_its_end_is_not_stopped(docker: Docke
     for removed in (True, False):
         docker.give("calls", "")
         docker.give("container", f"{str(removed).lower()}\n")
-        status, said = docker.run("container", "keep", "torch", uses="")
+        status, said = docker.run("container", "keep", "torch")
         calls = (docker.root / "calls").read_text()
         assert status == 0 and said[-1].startswith("kept what was at torch as torch-kept-")
         assert ("stop torch-kept" in calls) != removed and "rename torch torch-kept" in calls

@@ -159,7 +159,7 @@ def test_a_kernel_that_boots_next_has_a_signed_module_as_well(
 
 def signed(folder: Path, wanted: ReleaseTarget, given: HostOptions) -> bool:
     """What the probe's own function says of a folder of modules."""
-    text = (SCRIPTS_DIR / "kernels.sh").read_text()
+    text = (SCRIPTS_DIR / "lib/kernels.sh").read_text()
     function = text[text.index("\nsigned() {") : text.index("\nmodules() {")]
     assert given.signing
     asked = probe_arguments(as_host(wanted), key=given.signing)

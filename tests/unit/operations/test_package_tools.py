@@ -90,7 +90,7 @@ def test_what_yum_and_dnf_are_told_to_leave_is_seen(
 ) -> None:
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(line)  # an editor may leave its last line without an end
-    script = read_script("software").replace("/etc/", f"{tmp_path}/etc/")
+    script = read_script("lib/package-tool").replace("/etc/", f"{tmp_path}/etc/")
     said = subprocess.run(
         ["sh", "-c", f'say() {{ echo "$*"; }}\nPACKAGES={MLU} SOFTWARE={OTHER}\n{script}\nholds'],
         capture_output=True,
@@ -104,7 +104,7 @@ def test_a_version_lock_that_is_turned_off_holds_nothing(tmp_path: Path) -> None
     place = tmp_path / "etc/yum/pluginconf.d"
     place.mkdir(parents=True)
     (place / "versionlock.list").write_text(f"0:{MLU}-5.10.10-1.*\n")
-    script = read_script("software").replace("/etc/", f"{tmp_path}/etc/")
+    script = read_script("lib/package-tool").replace("/etc/", f"{tmp_path}/etc/")
     for on in (1, 0):
         (place / "versionlock.conf").write_text(f"[main]\nenabled = {on}\n")
         words = f'say() {{ echo "$*"; }}\nPACKAGES={MLU} SOFTWARE=\n{script}\nholds'
@@ -129,15 +129,15 @@ def test_an_rpm_host_that_has_dpkg_among_its_programs_stays_one(
         (tmp_path / name).chmod(0o755)
     if books:
         (tmp_path / "dpkg.list").touch()
-    script = read_script("lib").replace("/var/lib/dpkg/info", str(tmp_path))
+    script = read_script("lib/common").replace("/var/lib/dpkg/info", str(tmp_path))
     done = subprocess.run(["/bin/sh", "-c", f"{script}\ndeb"], env={"PATH": str(tmp_path)})
     assert (done.returncode == 0) == is_deb
 
 
 def test_every_script_asks_in_one_way_whose_packages_they_are() -> None:
-    for script in SCRIPTS_DIR.glob("*.sh"):
+    for script in SCRIPTS_DIR.rglob("*.sh"):
         asked = re.findall(r"command -v (?:apt-get|apt-cache|dpkg\S*)", script.read_text())
-        assert len(asked) == (script.stem == "lib"), script.name
+        assert len(asked) == (script.stem == "common"), script.name
 
 
 def on_centos(*more: str) -> list[str]:
@@ -334,7 +334,7 @@ def test_what_repositories_offer_is_read(
         (tmp_path / "apt-get").symlink_to(tmp_path / tool)
     for needed in ("awk", "tr", "timeout", "sh"):
         (tmp_path / needed).symlink_to(f"/usr/bin/{needed}")
-    libraries = read_script("lib") + read_script("software")
+    libraries = read_script("lib/common") + read_script("lib/package-tool")
     script = f'quiet() {{ shift; "$@"; }}\n{libraries}\noffers docker.io'
     done = subprocess.run(
         ["/bin/sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True
@@ -354,7 +354,7 @@ def test_what_repositories_offer_is_read(
     ],
 )
 def test_versions_are_compared_by_their_numbers(version: str, than: str, is_older: bool) -> None:
-    script = f"{read_script('software')}\nolder {version} {than}"
+    script = f"{read_script('lib/package-tool')}\nolder {version} {than}"
     done = subprocess.run(["sh", "-c", script], capture_output=True)
     assert (done.returncode == 0, done.stderr) == (is_older, b"")
 
@@ -367,7 +367,9 @@ def named(tmp_path: Path, script: str, minimum: str = "", **tools: str) -> tuple
         (tmp_path / name).chmod(0o755)
     for needed in ("sed", "grep", "sort", "head", "tr", "cat"):
         (tmp_path / needed).symlink_to(f"/usr/bin/{needed}")
-    whole = read_script("lib") + read_script("packages").replace("/etc/apt/", f"{tmp_path}/apt/")
+    whole = read_script("lib/common") + read_script("lib/packages").replace(
+        "/etc/apt/", f"{tmp_path}/apt/"
+    )
     fakes = "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
     done = subprocess.run(
         ["/bin/sh", "-c", whole + fakes + read_script("engine"), "engine", *script.split()],

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import FAILURE_TABLE, Failure
-from operations.host import probe
-from operations.host.facts import SourceFacts, parse
+from operations.host.facts import SourceFacts
+from operations.host.probe_parser import parse
 from operations.host.scripts import script_text
 from tests.unit.operations.stage_helpers import only
 
@@ -50,9 +50,7 @@ class Host:
     def __init__(self, root: Path) -> None:
         self.root, self.path, self.upstream = root, root / "work/model", root / "upstream"
         self.home = root / "home"
-        self.script = script_text("source", "git places").replace(
-            "/var/lib/mlufleet", str(root / "state")
-        )
+        self.script = script_text("source").replace("/var/lib/mlufleet", str(root / "state"))
         for folder in (self.upstream, self.home, root / "hooks", root / "template/hooks"):
             folder.mkdir(parents=True)
         for hook in (root / "hooks/post-checkout", root / "template/hooks/post-checkout"):
@@ -382,7 +380,7 @@ def test_where_other_hosts_may_have_the_same_folder(
 ) -> None:
     table = tmp_path / "mounts"
     table.write_text("".join(f"{line},relatime 0 0\n" for line in mounts.splitlines()))
-    script = f"mounts={table}\n{script_text('places')}network /data/share/x"
+    script = f"mounts={table}\n{script_text('lib/filesystems')}network /data/share/x"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == (found, "")
 
@@ -392,7 +390,9 @@ def test_a_link_to_a_networks_folder_is_seen_through(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(tmp_path / "nas")
     table = tmp_path / "mounts"
     table.write_text(f"/dev/sda / ext4 rw 0 0\nnas:/vol {tmp_path}/nas nfs4 rw 0 0\n")
-    script = f"mounts={table}\n{script_text('places')}network {tmp_path}/data/share/not/yet"
+    script = (
+        f"mounts={table}\n{script_text('lib/filesystems')}network {tmp_path}/data/share/not/yet"
+    )
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("nfs4 nas:/vol/share/not/yet\n", "")
 
@@ -417,9 +417,7 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
         asked = f"release_0() {{ SOURCES={host.path}; }}\nRELEASES=0 SLOT= SLOW= KEY= ROOTS=\n"
         asked += "PACKAGES= DRIVER= HEADERS= CONTAINERS= IMAGE= OURS= MOUNTS= TREES= WEIGHTS=\n"
         asked += "FILES= INSIDE=\n"
-        text = asked + script_text("probe", probe.LIBRARIES).replace(
-            "/var/lib/mlufleet", str(tmp_path / "state")
-        )
+        text = asked + script_text("probe").replace("/var/lib/mlufleet", str(tmp_path / "state"))
         env = {"PATH": os.environ["PATH"], "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
         done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
         return only(parse(done.stdout.splitlines(), 0)).sources[str(host.path)]

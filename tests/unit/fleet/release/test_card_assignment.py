@@ -21,8 +21,9 @@ from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import measure, targets
 from fleet.store.targets import load_host_target
 from operations import card_users, container, disk_space, preflight, smoke_test, stages
-from operations.host.facts import HostFacts, parse
+from operations.host.facts import HostFacts
 from operations.host.probe import probe_arguments
+from operations.host.probe_parser import parse
 from operations.stage import HostOptions
 from tests.unit import packaged
 from tests.unit.conftest import BARE, NUMPY

@@ -30,8 +30,8 @@ from mlufleet.rollout import hooks, status
 from mlufleet.rollout.live_view import LiveView
 from mlufleet.run.run import HostLog
 from operations.host.events import EventBus
-from operations.host.facts import parse
 from operations.host.output import DecodedOutput
+from operations.host.probe_parser import parse
 from tests.journals import derive as derive_lines
 from tests.unit.conftest import BARE
 from tests.unit.fuzz import ANY_TEXT

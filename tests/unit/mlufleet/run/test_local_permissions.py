@@ -103,14 +103,14 @@ def test_a_link_planted_in_a_work_folder_of_a_host_is_replaced_not_followed(
     sha = hashlib.sha256(b"new").hexdigest()
     (state / "incoming/x.part").write_bytes(b"new")
     (work / f"a.{os.uname().nodename}.mlufleet-part").symlink_to(victim)
-    done = ran("receive", "end", "x", state=state, given=f"{sha} x.part {work}/a\n")
+    done = ran("place-files", "end", "x", state=state, given=f"{sha} x.part {work}/a\n")
     assert done.returncode == 0, done.stderr
     assert (work / "a").read_bytes() == b"new" and not (work / "a").is_symlink()
 
     (work / "a.mlufleet-part").symlink_to(victim)
     newer = hashlib.sha256(b"newer").hexdigest()
     done = ran(
-        "rewrite", f"{work}/a", newer, state=state, given=base64.b64encode(b"newer").decode()
+        "edit-file", f"{work}/a", newer, state=state, given=base64.b64encode(b"newer").decode()
     )
     assert done.returncode == 0, done.stderr
     assert (work / "a").read_bytes() == b"newer"
@@ -123,10 +123,10 @@ def test_what_arrived_is_no_link_to_a_file_that_is_still_its_owners(tmp_path: Pa
     (tmp_path / "own").write_bytes(b"new")
     (tmp_path / "incoming/x.part").symlink_to(tmp_path / "own")
     given = f"{hashlib.sha256(b'new').hexdigest()} x.part {tmp_path}/a\n"
-    done = ran("receive", "end", "x", state=tmp_path, given=given)
+    done = ran("place-files", "end", "x", state=tmp_path, given=given)
     assert done.returncode == 1 and "did not arrive" in done.stderr
     assert not (tmp_path / "a").exists()
-    begun = ran("receive", "begin", "x", state=tmp_path, given=given)
+    begun = ran("place-files", "begin", "x", state=tmp_path, given=given)
     assert begun.stdout == "want x.part 0\n" and (tmp_path / "own").read_bytes() == b"new"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.host.facts import BEGIN_MARKER, END_MARKER, HostFacts, ProbeError, parse
+from operations.host.facts import HostFacts
+from operations.host.probe_parser import BEGIN_MARKER, END_MARKER, ProbeError, parse
 from operations.host.scripts import read_script
 from tests.unit.conftest import DRIVEN, probe
 from tests.unit.operations.stage_helpers import only
@@ -57,7 +58,7 @@ def test_a_banner_without_a_line_end_hides_no_marker(tmp_path: Path) -> None:
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert parse(printed.split("\n"), 0).uid == 7
     (tmp_path / "a").write_text("x")
-    words = ["sh", "-c", f"printf Welcome\n{read_script('read')}", "sh", str(tmp_path / "a")]
+    words = ["sh", "-c", f"printf Welcome\n{read_script('read-file')}", "sh", str(tmp_path / "a")]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert printed.split("\n")[1:] == ["@@begin", "eA==", "@@end", ""]
 

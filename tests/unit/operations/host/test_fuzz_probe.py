@@ -12,7 +12,8 @@ from fleet.release import files
 from fleet.release.target import ReleaseTarget
 from fleet.store import measure
 from operations.engine import parse_version
-from operations.host.facts import BEGIN_MARKER, END_MARKER, HostFacts, ProbeError, parse
+from operations.host.facts import HostFacts
+from operations.host.probe_parser import BEGIN_MARKER, END_MARKER, ProbeError, parse
 from operations.stage import HostOptions
 from operations.stages import find_drift
 from tests.unit.conftest import DRIVEN

@@ -159,7 +159,10 @@ def test_who_waits_for_a_dead_runs_step_ends_with_its_own_controller(host: Host)
     job.mkdir(parents=True)
     step = subprocess.Popen(["sh", "-c", "read -r _", f"{job}/main"], stdin=subprocess.PIPE)
     booted = subprocess.run(
-        ["sh", "-c", read_script("lib") + "booted"], capture_output=True, text=True, check=True
+        ["sh", "-c", read_script("lib/common") + "booted"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     for name, said in {"pid": str(step.pid), "boot": booted, "deadline": "9" * 12}.items():
         (job / name).write_text(said)

@@ -18,9 +18,9 @@ from pyinfra.api import StringCommand
 from operations.host import connection, failures, file_edit, scripts
 from operations.host import output as host_output
 from operations.host.context import run_context
-from operations.host.facts import BEGIN_MARKER, END_MARKER, parse
 from operations.host.output import DIRECTIVE_TAG, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, tag_directives
 from operations.host.probe import probe_command
+from operations.host.probe_parser import BEGIN_MARKER, END_MARKER, parse
 from operations.transfer import ssh_stream
 from operations.transfer.upload import Upload
 from tests.unit.conftest import DRIVEN, probe
@@ -101,7 +101,7 @@ def test_a_process_whose_name_has_tabs_and_line_ends_is_one_field(tmp_path: Path
     (tmp_path / "7").mkdir()
     (tmp_path / "7/comm").write_text("a\tb\nuid\t7\n")
     (tmp_path / "7/cgroup").write_text("0::/user.slice\n")
-    script = f"T=$(printf '\\t')\n{first}\n{say}\n{scripts.read_script('holders')}\nholder 7"
+    script = f"T=$(printf '\\t')\n{first}\n{say}\n{scripts.read_script('lib/card-users')}\nholder 7"
     script = script.replace("/proc/", f"{tmp_path}/")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip("\t\n") == "holder\t7\ta"
@@ -152,7 +152,7 @@ def test_a_host_that_never_ends_a_command_is_left_after_its_time() -> None:
         connector=SimpleNamespace(),
     )
     ok, output = connection.run_command(
-        host, scripts.script_command("read", "/x", timeout=5), {"_sudo": True}
+        host, scripts.script_command("read-file", "/x", timeout=5), {"_sudo": True}
     )
     assert asked["_timeout"] == 5 + connection.SCRIPT_GRACE_S and asked["_sudo"] is True
     assert not ok and output.output_lines[0] == "@@code TIMED_OUT"

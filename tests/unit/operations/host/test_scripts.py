@@ -19,7 +19,7 @@ KNOWN = "SC2034,SC2154"
 def test_the_scripts_are_posix_and_shellcheck_finds_nothing_in_them() -> None:
     """Words that are meant to be split, say, are marked where they stand."""
     shellcheck = Path(sys.executable).with_name("shellcheck")
-    words = [shellcheck, "--shell", "sh", "--exclude", KNOWN, *sorted(SCRIPTS_DIR.glob("*.sh"))]
+    words = [shellcheck, "--shell", "sh", "--exclude", KNOWN, *sorted(SCRIPTS_DIR.rglob("*.sh"))]
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -68,7 +68,7 @@ def test_docker_is_the_first_package_that_the_repositories_have(
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     script = (
-        (SCRIPTS_DIR / "packages.sh").read_text()
+        (SCRIPTS_DIR / "lib/packages.sh").read_text()
         + "wait_for_packages() { :; }; repair_packages() { :; }; uptime() { echo 0; }\n"
         + (SCRIPTS_DIR / "engine.sh").read_text()
     )
@@ -95,9 +95,9 @@ def test_two_hosts_that_have_one_folder_place_a_file_by_names_of_their_own(tmp_p
         for name, text in fakes.items():
             (programs / name).write_text(f"#!/bin/sh\n{text}\n")
             (programs / name).chmod(0o755)
-        script = script_text("receive").replace("/var/lib/mlufleet", str(state))
+        script = script_text("place-files").replace("/var/lib/mlufleet", str(state))
         subprocess.run(
-            ["sh", "-c", script, "receive", "end", "weights"],
+            ["sh", "-c", script, "place-files", "end", "weights"],
             text=True,
             check=True,
             input=f"{sha} weights.0.part {tmp_path}/shared/model.bin\n",

@@ -68,9 +68,9 @@ def test_a_script_has_one_surrounding_whatever_the_login_says() -> None:
     assert {"/usr/local/bin", "/usr/sbin", "/usr/local/neuware/bin"} < set(path.split(":"))
 
 
-@pytest.mark.parametrize("name", ["job", "probe", "load-image", "container", "read", "lock"])
+@pytest.mark.parametrize("name", ["job", "probe", "load-image", "container", "read-file", "lock"])
 def test_every_script_begins_with_it(name: str) -> None:
-    assert script_text(name, slot="a").startswith("SLOT=a\n" + read_script("env"))
+    assert script_text(name, slot="a").startswith("SLOT=a\n" + read_script("lib/env"))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_sudo_is_answered_from_memory(
             "-w",
             "sh",
             "-c",
-            quote_for_any_shell(read_script("terminal") + read_script("askpass")),
+            quote_for_any_shell(read_script("lib/terminal") + read_script("askpass")),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

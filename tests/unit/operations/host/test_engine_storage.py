@@ -9,8 +9,9 @@ import pytest
 from fleet.errors import Failure
 from fleet.release.target import ReleaseTarget
 from operations import image, preflight
-from operations.engine_storage import EngineStorage
-from operations.host.facts import HostFacts, ProbeError
+from operations.host.engine_storage import EngineStorage
+from operations.host.facts import HostFacts
+from operations.host.probe_parser import ProbeError
 from tests.unit.conftest import BARE, probe
 from tests.unit.operations.stage_helpers import plan_words
 from tests.unit.operations.test_decisions import code

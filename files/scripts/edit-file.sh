@@ -1,4 +1,4 @@
-# rewrite.sh PATH SHA256 [STAMP [CONTAINER]]: replace a file with the base64 content on stdin.
+# edit-file.sh PATH SHA256 [STAMP [CONTAINER]]: replace a file with the base64 content on stdin.
 # Keeps the original, verifies the checksum, writes the stamp, then renames: a file that matches its
 # stamp was written by this script.
 path=$1 sum=$2 name=${3:-} container=${4:-}

@@ -1,4 +1,4 @@
-# pieces.sh PART SIZE: compare a partial file with the sha256 of each chunk of SIZE bytes, on stdin.
+# check-chunks.sh PART SIZE: compare a partial file with the sha256 of each chunk of SIZE bytes, on stdin.
 # Prints "wrong INDEX" for each chunk that differs and "right BYTES", where the last correct chunk
 # ends. The file is truncated to that.
 part="$state/incoming/$1" piece=$2

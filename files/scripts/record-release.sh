@@ -1,4 +1,4 @@
-# remember.sh IDENTITY IMAGE…: record that the host passed its smoke tests with this set of releases.
+# record-release.sh IDENTITY IMAGE…: record that the host passed its smoke tests with this set of releases.
 # The set before it is kept for a rollback.
 # needs: images
 identity=$1; shift

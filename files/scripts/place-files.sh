@@ -1,4 +1,4 @@
-# receive.sh begin|end|drop KIND: receive files; lines "SHA256 PART PATH" on stdin.
+# place-files.sh begin|end|drop KIND: receive files; lines "SHA256 PART PATH" on stdin.
 # begin: print "want PART BYTES" for each file that is missing or differs; BYTES are there already.
 # end: move what arrived into place if its checksum matches, else print "broken PART".
 # drop: delete what arrived.

@@ -1,2 +1,0 @@
-# folders.sh PATH…: create directories.
-mkdir -p "$@"

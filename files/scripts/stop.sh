@@ -1,2 +1,0 @@
-# stop.sh ID: stop a container.
-docker stop -t 10 "$1"
