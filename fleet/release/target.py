@@ -5,7 +5,7 @@ Targets are loaded by :mod:`fleet.store.targets`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +36,6 @@ class ReleaseTarget:
     store: Path
     cards: tuple[int, ...] | None = None
     key: str = ""
-    # until all stages take a HostTarget
-    other_releases: tuple[ReleaseTarget, ...] = ()
-
-    @property
-    def releases(self) -> tuple[ReleaseTarget, ...]:
-        """All releases of the host (until all stages take a HostTarget)."""
-        bare = sorted(
-            (replace(target, other_releases=()) for target in (self, *self.other_releases)),
-            key=lambda target: target.key,
-        )
-        return tuple(
-            replace(target, other_releases=tuple(o for o in bare if o is not target))
-            for target in bare
-        )
-
-    @property
-    def host_identity(self) -> str:
-        """Identity of the host's target (until all stages take a HostTarget)."""
-        return HostTarget(self.releases, self.store).identity
 
     @property
     def identity(self) -> str:

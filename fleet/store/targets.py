@@ -85,5 +85,5 @@ def _load_together(assignment: tuple[tuple[str, tuple[int, ...]], ...], store: s
     problems += conflicts.find_conflicts(targets)
     if problems:
         raise InvalidInput("\n".join(f"releases of one host: {problem}" for problem in problems))
-    first = replace(targets[0], other_releases=tuple(targets[1:]))
-    return HostTarget(first.releases, first.store)
+    releases = tuple(sorted(targets, key=lambda target: target.key))
+    return HostTarget(releases, Path(store))
