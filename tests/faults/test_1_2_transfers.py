@@ -86,7 +86,7 @@ def test_1_a_connection_that_is_cut_comes_back_and_goes_on_where_it_was(big: Big
     at_sixty_percent(big, "pkill -KILL -f '^sshd: root'")
     output = run.communicate(timeout=300)[0]
     assert run.returncode == 0, output
-    assert "the connection is lost" in output and "bytes are there and right" in output
+    assert "connection lost" in output and "bytes are there and correct" in output
     done = Done(0, output, report_in(output))
     is_right(done)
     # more than all of it: the connection was cut, and bytes were on their way
@@ -116,7 +116,7 @@ def test_2_a_bit_that_flips_after_it_arrived_costs_one_piece(big: Big) -> None:
     lab.run(HOST, "pkill -CONT -x dd")
     output = run.communicate(timeout=300)[0]
     assert run.returncode == 0, output
-    assert "what arrived broken is sent again" in output
+    assert "damaged files are sent again" in output
     done = Done(0, output, report_in(output))
     is_right(done)
     assert 0 <= done.host(HOST)["sent"] - (big.size + PIECE) < OTHERS

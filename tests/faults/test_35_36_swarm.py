@@ -178,7 +178,7 @@ def test_36_bytes_that_go_wrong_on_a_peer_stay_there(file: File) -> None:
     # pieces that were spoilt while they came make it shun whoever gave them, and leave; where all
     # had been checked before, the lock's sum finds them: in both cases they come again by SSH
     (left,) = done.host(liar)["notes"] or [""]
-    assert bool(left) != ("what arrived broken is sent again" in done.output)
+    assert bool(left) != ("damaged files are sent again" in done.output)
     # where little had come when it left, that is all of it, and nothing twice; with the client
     assert SIZE // 10 < done.host(liar)["sent"] <= SIZE + ARIA2C.stat().st_size
     for host in THREE[1:]:

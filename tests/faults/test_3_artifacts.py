@@ -21,7 +21,7 @@ def test_3_a_flipped_bit_in_the_store_is_named_and_no_host_is_asked(provisioned:
         artifact.write_bytes(right)
     assert done.status == 3 and plain.status != 0
     for output in (done.output, plain.output):
-        assert f"{artifact.name}: sha256 is not the lock's" in output
+        assert f"{artifact.name}: its SHA-256 is not" in output
         assert "Connected" not in output
     assert set((SITE / "runs").iterdir()) == runs
     assert lab.files(HOST) == before

@@ -110,7 +110,7 @@ def test_an_operator_who_does_not_confirm_leaves_the_rest_untouched(settled: Set
     os.write(ours, b"n\n")
     output, _ = run.communicate(timeout=60)
     done = accounted(ended(run, output))
-    assert "Go on with the other 7 hosts?" in output
+    assert "Continue with the other 7 hosts?" in output
     assert done.report["rollout"]["stopped"] == "declined" and done.status != 0
     assert done.statuses()[FLEET[0]] == "changed" and audits(*FLEET[1:]) == before
     assert free()
