@@ -140,7 +140,7 @@ def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big
     assert run.returncode == 2 and failure["code"] == "TRANSFER" and failure["stage"] == "image"
     pieces = -(-big.size // PIECE)
     assert (
-        f"light-v1.tar: piece 4 of {pieces} (bytes {3 * PIECE:,} to {4 * PIECE:,}) arrived"
+        f"light-v1.tar: chunk 4 of {pieces} (bytes {3 * PIECE:,} to {4 * PIECE:,}) arrived"
         in (failure["sentence"])
     )
     assert "light-v1.tar" not in lab.run(HOST, "ls /var/lib/mlufleet/artifacts", check=False)
