@@ -112,7 +112,7 @@ def render(command: PyinfraCommand) -> str:
         text = f"wait {command.timeout} s for the cards"
     else:
         assert isinstance(command, FailHost)
-        text = f"fail {command.failure.code}: {command.failure.detail}"
+        text = f"fail {command.failure.code}"
     return hide_digests(text.replace(CONTAINER_TEMPLATE, "TEMPLATE"))
 
 
