@@ -34,7 +34,7 @@ lab-up: .venv/ready
 	@$(BIN)/python -m tests.lab up --hosts $(LAB_HOSTS)
 
 lock: lab-up
-	@for release in .lab/releases/*.yml; do $(BIN)/mlufleet lock "$$release" --store .lab/store --quiet || exit $$?; done
+	@for release in .lab/releases/*.yml; do $(BIN)/mlufleet release lock "$$release" --store .lab/store --quiet || exit $$?; done
 
 lab: lock
 	$(BIN)/pyinfra -y $(INVENTORY) deploy.py

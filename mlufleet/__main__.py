@@ -1,5 +1,5 @@
-"""`python -m mlufleet` is the `mlufleet` command."""
+"""`python -m mlufleet`: the same as the `mlufleet` command."""
 
 from mlufleet.cli.main import main
 
-main()
+main(prog_name="mlufleet")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pyinfra.api import operation
 
@@ -17,21 +17,20 @@ from operations.host.probe import CONTAINER_TEMPLATE
 from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 
 
-def run_arguments(target: ReleaseTarget, facts: HostFacts) -> list[str]:
+def run_arguments(target: ReleaseTarget, card_numbers: Iterable[int]) -> list[str]:
     """Return the options of `docker run`: the release's cards, and no rights that it does not name.
 
     Args:
         target: The release.
-        facts: The host; the number of its cards counts.
+        card_numbers: Numbers of the host's cards that are this release's.
     """
     spec = target.release.container
     arguments = ["--init", "--restart", "unless-stopped", "--shm-size", spec.shm_size]
     arguments += ["--network", spec.network]
     if spec.privileged:
         arguments.append("--privileged")
-    numbers = target.card_numbers(len(facts.present_cards))
     for node in ["/dev/cambricon_ctl"] + [
-        f"/dev/cambricon_{kind}{number}" for number in numbers for kind in ("dev", "ipcm")
+        f"/dev/cambricon_{kind}{number}" for number in card_numbers for kind in ("dev", "ipcm")
     ]:
         arguments += ["--device", node]
     arguments += ["--volume", "/usr/bin/cnmon:/usr/bin/cnmon:ro"]
@@ -43,6 +42,10 @@ def run_arguments(target: ReleaseTarget, facts: HostFacts) -> list[str]:
     for name, value in sorted(spec.environment.items()):
         arguments += ["--env", f"{name}={value}"]
     return arguments
+
+
+def _host_run_arguments(target: ReleaseTarget, facts: HostFacts) -> list[str]:
+    return run_arguments(target, target.card_numbers(len(facts.present_cards)))
 
 
 def spec_digest(target: ReleaseTarget, facts: HostFacts) -> str:
@@ -61,7 +64,7 @@ def spec_digest(target: ReleaseTarget, facts: HostFacts) -> str:
         for patch in release.patches
         if not release.container.is_mounted(patch.file)
     ]
-    return compute_digest([run_arguments(target, facts), target.lock.image.id, *own])
+    return compute_digest([_host_run_arguments(target, facts), target.lock.image.id, *own])
 
 
 def matches_spec(target: ReleaseTarget, facts: HostFacts) -> bool:
@@ -170,7 +173,7 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
             spec.name,
             digest,
             CONTAINER_TEMPLATE,
-            *run_arguments(target, facts),
+            *_host_run_arguments(target, facts),
             "--name",
             spec.name,
             "--label",

@@ -14,7 +14,7 @@ import click
 
 from fleet import paths
 from fleet.errors import InvalidInput
-from mlufleet.cli.store import RELEASES_ARGUMENT, STORE_OPTION
+from mlufleet.cli.options import RELEASES_ARGUMENT, STORE_OPTION
 
 if TYPE_CHECKING:
     from mlufleet.bundle.unpack import Bundle
@@ -30,16 +30,22 @@ EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     "inventories",
     multiple=True,
     type=EXISTING_FILE,
-    help="Inventory file to include.",
+    help="Also pack this inventory file.",
 )
 @click.option(
     "--sign",
     "key",
     type=EXISTING_FILE,
     metavar="KEY",
-    help="SSH key to sign with; give the public key of a key in the agent.",
+    help="SSH key to sign with. A public key selects a key in the SSH agent.",
 )
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The bundle to write.",
+)
 def bundle(
     releases: tuple[str, ...],
     store: Path,
@@ -47,13 +53,15 @@ def bundle(
     key: Path | None,
     output: Path,
 ) -> None:
-    """Pack RELEASES with their locks and files, and this tool with its environment, into one file.
+    """Pack RELEASES with their files and this tool into one file.
 
-    The environment is built for this Python version and platform. Password files and SSH keys are
-    not included. docs/air-gap.md describes how to unpack the bundle for the first time.
+    The bundle has the releases, their locks and files, this tool and its Python environment, which
+    fits this Python version and platform. Password files and SSH keys are left out.
+    docs/air-gap.md describes how to use a bundle on another site.
 
     \b
-    Example:  mlufleet bundle baichuan-7b --sign ~/.ssh/id_ed25519 -o site.tar
+    Example:
+      mlufleet bundle baichuan-7b --sign ~/.ssh/id_ed25519 -o site.tar
     """
     from fleet.store import required_files
     from fleet.store.progress_bar import ProgressBar
@@ -61,7 +69,7 @@ def bundle(
 
     required = required_files.for_releases(releases)
     for line in contents.list_network_needs(required):
-        click.secho(f"not in the bundle, so hosts will download it: {line}", fg="yellow", err=True)
+        click.secho(f"not in the bundle, hosts will download it: {line}", fg="yellow", err=True)
     names = [release.name for release in required.releases.values()]
     for path in inventories:
         for line in portability.find_problems(path, names):
@@ -69,14 +77,14 @@ def bundle(
     with tempfile.TemporaryDirectory() as scratch:
         wheels = Path(scratch)
         environment.build_wheels(paths.PROJECT_ROOT / "requirements.lock", wheels)
-        packed = contents.gather_contents(required, store, inventories, wheels)
-        total = sum(entry.size for entry in packed.entries.values())
+        found = contents.gather_contents(required, store, inventories, wheels)
+        total = sum(entry.size for entry in found.entries.values())
         with ProgressBar(f"packing {output}", total) as progress:
-            pack.write_bundle(packed, output, key, progress.advance)
+            pack.write_bundle(found, output, key, progress.advance)
     python = ".".join(platform.python_version_tuple()[:2])
     signed = "signed" if key else "NOT signed"
     click.echo(
-        f"{output}: {len(packed.entries)} files, {total} bytes, {signed}, for Python "
+        f"{output}: {len(found.entries)} files, {total} bytes, {signed}, for Python "
         f"{python} on {platform.machine()}"
     )
 
@@ -84,46 +92,44 @@ def bundle(
 @click.command()
 @click.argument("file", type=EXISTING_FILE)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--signers", type=EXISTING_FILE, help="File of allowed signers; see ssh-keygen(1).")
-@click.option("--unsigned", is_flag=True, help="Skip the check of the signature.")
+@click.option("--signers", type=EXISTING_FILE, help="File of allowed signers, see ssh-keygen(1).")
+@click.option("--unsigned", is_flag=True, help="Skip signature verification.")
 def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> None:
     """Verify the bundle FILE and unpack it into FOLDER.
 
-    A file gets its name only after its checksum matches the signed manifest. After an interruption,
-    run the command again to continue. A file that exists and differs is never replaced.
+    Files get their final name only after verification. An interrupted unpack can be resumed. An
+    existing file that differs is never replaced.
 
     \b
-    Example:  mlufleet unbundle site.tar /srv/site --signers allowed_signers
+    Example:
+      mlufleet unbundle site.tar /srv/site --signers allowed_signers
     """
     from fleet.store.progress_bar import ProgressBar
     from mlufleet.bundle.unpack import unpack_bundle
 
     if bool(signers) == unsigned:
-        raise InvalidInput("set either `--signers FILE`, to verify the signature, or `--unsigned`")
+        raise InvalidInput("set exactly one of --signers FILE and --unsigned")
     if unsigned:
-        click.secho("warning: the origin of this bundle is not verified", fg="yellow", err=True)
+        click.secho("warning: the signature of this bundle is not verified", fg="yellow", err=True)
     with ExitStack() as stack:
 
-        def on_open(opened: Bundle) -> Callable[[int], object]:
-            total = sum(entry.size for entry in opened.entries.values())
+        def on_open(found: Bundle) -> Callable[[int], object]:
+            total = sum(entry.size for entry in found.entries.values())
             progress = stack.enter_context(ProgressBar(f"unpacking {file}", total))
-            if opened.signer:
-                progress.print_line(f"signed by {opened.signer}")
+            if found.signer:
+                progress.print_line(f"signed by {found.signer}")
             return progress.advance
 
         unpack_bundle(file, folder, signers, on_open)
-    click.echo(f"{folder}: complete and verified. Build the environment, then deploy:")
+    click.echo(f"{folder}: all files are verified. Set up the environment, then deploy:")
     click.echo("\n".join(setup_commands(folder)))
 
 
 def setup_commands(folder: Path) -> tuple[str, str]:
-    """Name the commands that follow after a bundle was unpacked.
+    """Return the commands that set up an unpacked bundle, and that deploy from it.
 
     Args:
-        folder: the folder that it was unpacked into.
-
-    Returns:
-        A command that builds the environment, and one that deploys.
+        folder: Where the bundle was unpacked.
     """
     from mlufleet.bundle.contents import ENVIRONMENT_FOLDER
 

@@ -1,4 +1,4 @@
-"""`mlufleet validate` and `golden`: the vendor's suite, and what a good host does in it."""
+"""`mlufleet hardware`: run the vendor's validation suite (CNVS), and record baselines for it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fleet.documents import atomic_write
 from fleet.errors import ExitStatus, InvalidInput
-from mlufleet.run import launcher
+from mlufleet.cli.groups import CommandGroup
+from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
 
 if TYPE_CHECKING:
     from fleet.vendor.validation_suite import Baseline
@@ -25,23 +25,35 @@ LEVEL_OPTION = click.option(
     type=click.IntRange(3, 4),
     default=3,
     show_default=True,
-    help="4 has all of 3, and the tests that load cards as far as they go.",
+    help="Level 4 adds stress, power and performance tests to level 3.",
 )
 DESTRUCTIVE_OPTION = click.option(
     "--destructive",
     is_flag=True,
-    help="Let tests run that load cards and power supplies as far as they go.",
+    help="Allow tests that put full load on cards and power supplies.",
 )
 
 
-@click.command(context_settings=launcher.PASS_THROUGH)
-@click.argument("inventory", required=False)
+@click.group(cls=CommandGroup)
+def hardware() -> None:
+    """Test cards with the vendor's validation suite (CNVS).
+
+    \b
+    Examples:
+      mlufleet hardware validate --list
+      mlufleet hardware validate inventories/fleet.py --limit rack1
+      mlufleet hardware baseline inventories/fleet.py mlu01
+    """
+
+
+@hardware.command(context_settings=PASS_THROUGH)
+@click.argument("inventory", required=False, type=click.Path())
 @LEVEL_OPTION
 @DESTRUCTIVE_OPTION
-@click.option("--again", is_flag=True, help="Run what has passed before as well.")
-@click.option("--list", "listed", is_flag=True, help="Show the tests and how long they take.")
+@click.option("--again", is_flag=True, help="Re-run tests that already passed.")
+@click.option("--list", "listed", is_flag=True, help="List the tests and how long they take.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@PYINFRA_OPTIONS_ARGUMENT
 def validate(
     inventory: str | None,
     level: int,
@@ -51,24 +63,28 @@ def validate(
     as_json: bool,
     options: tuple[str, ...],
 ) -> None:
-    """Bring the hosts of INVENTORY to their releases, and run the vendor's suite (CNVS) on them.
+    """Deploy the releases of INVENTORY and run the vendor's suite on its hosts.
 
-    A test that cannot run (no cnvs on the host, too few cards, destructive) is SKIPPED, which is
-    not passed. The cards must be free. Where `mlufleet golden` has taken what good cards of a model
-    do, rates are held against that. Exit status: 0 all passed, 2 some failed or were skipped, and
-    as `mlufleet deploy`.
+    A test that cannot run is SKIPPED, which does not count as passed: there is no cnvs on the
+    host, it has too few cards, or the test is destructive. The cards must be idle. If `mlufleet
+    hardware baseline` has recorded a card model, measured rates are compared with its baseline.
+    OPTIONS are passed to pyinfra.
+
+    Exit status: 0 all tests passed, 2 some failed or were skipped, otherwise as `mlufleet
+    deploy`.
 
     \b
-    Examples:  mlufleet validate --list
-               mlufleet validate inventories/fleet.py --limit rack1
-               mlufleet validate inventories/fleet.py --level 4 --destructive
+    Examples:
+      mlufleet hardware validate --list
+      mlufleet hardware validate inventories/fleet.py --limit rack1
+      mlufleet hardware validate inventories/fleet.py --level 4 --destructive
     """
     if listed:
         for line in describe_tests():
             click.echo(line)
         return
     if not inventory:
-        raise InvalidInput("say an inventory, or --list")
+        raise InvalidInput("missing INVENTORY; to list the tests, use --list")
     from fleet.vendor import validation_suite
 
     report = _run_suite(inventory, level, destructive, again, *options)
@@ -79,14 +95,14 @@ def validate(
         _print_results(results)
     passed = all(
         test.verdict == validation_suite.PASSED
-        for host in results.values()
-        for test in host.values()
+        for tests in results.values()
+        for test in tests.values()
     )
     sys.exit(report.exit or (ExitStatus.OK if passed else ExitStatus.FAILED))
 
 
-@click.command(context_settings=launcher.PASS_THROUGH)
-@click.argument("inventory")
+@hardware.command(context_settings=PASS_THROUGH)
+@INVENTORY_ARGUMENT
 @click.argument("host")
 @LEVEL_OPTION
 @DESTRUCTIVE_OPTION
@@ -94,10 +110,10 @@ def validate(
     "--file",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where thresholds are kept.  [default: inventories/golden.yml]",
+    help="File of baselines.  [default: inventories/golden.yml]",
 )
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def golden(
+@PYINFRA_OPTIONS_ARGUMENT
+def baseline(
     inventory: str,
     host: str,
     level: int,
@@ -105,61 +121,83 @@ def golden(
     path: Path | None,
     options: tuple[str, ...],
 ) -> None:
-    """Take what the cards of HOST, which is known to be good, do in the vendor's suite.
+    """Record the rates of HOST, known to be good, as the baseline of its card model.
 
-    Other hosts with cards of that model may do a tenth less (`tolerance` of the file). What the
-    file had of the model before is kept beside it.
+    Other hosts with cards of that model fail if a rate is more than 10 % below the baseline
+    (`tolerance` in the file). The previous file is kept next to the new one. OPTIONS are passed
+    to pyinfra.
 
     \b
-    Example:  mlufleet golden inventories/fleet.py mlu01 --level 4 --destructive
+    Example:
+      mlufleet hardware baseline inventories/fleet.py mlu01 --level 4
     """
-    import yaml
-
     from fleet.vendor import validation_suite
+    from mlufleet.run import launcher
 
     if {"limit", "exclude"} & launcher.parse_pyinfra_options(options).keys():
-        raise InvalidInput(f"what {host} does is taken: leave out --limit and --exclude")
+        raise InvalidInput(
+            f"the baseline is recorded from {host} alone; remove --limit and --exclude"
+        )
     if host not in dict(launcher.validate_inventory(inventory, (*options, "--limit", host))):
-        raise InvalidInput(f"{host}: say one host, by its name")
+        raise InvalidInput(f"{host}: expected the name of one host")
     path = path or Path(validation_suite.DEFAULT_BASELINE_FILE)
-    found = (
+    # read before anything is run: an invalid file must not cost an hour of tests
+    baselines = (
         validation_suite.load_baselines(str(path))
         if path.exists()
         else validation_suite.Baselines()
     )
-    # a file that is wrong is told before anything is run; a good host is held against nothing
+    # a reference host is not compared with an older baseline
     report = _run_suite(
         inventory, level, destructive, True, *options, "--limit", host, "--data", "golden="
     )
     if report.exit or host not in report.hosts:
         sys.exit(report.exit or ExitStatus.INVALID)
-    model, good = capture_baseline(host, report)
+    model, measured = capture_baseline(host, report)
     if path.exists():
-        kept = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
-        os.link(path, kept)
-        click.echo(f"{kept}: what there was before")
-    made = found.model_copy(update={"models": {**found.models, model: good}})
-    text = yaml.safe_dump(made.model_dump(), allow_unicode=True, sort_keys=False)
-    atomic_write.replace_file(
-        path, f"# What good cards do, by model; taken by `mlufleet golden`\n{text}"
-    )
-    count = sum(map(len, good.rates.values()))
+        backup = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        os.link(path, backup)
+        click.echo(f"{backup}: the previous baselines")
+    models = {**baselines.models, model: measured}
+    _write_baselines(path, baselines.model_copy(update={"models": models}))
+    count = sum(map(len, measured.rates.values()))
     click.echo(f"{path}: {model}, {count} rates of {host}")
 
 
-def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
-    """Card model and rates of a host, from a report.
+def _write_baselines(path: Path, baselines: Any) -> None:
+    import yaml
 
-    :raises InvalidInput: a test failed, none gave a rate, or the cards are of several models
+    from fleet.documents import atomic_write
+
+    text = yaml.safe_dump(baselines.model_dump(), allow_unicode=True, sort_keys=False)
+    header = "# Rates of good cards by model, recorded by `mlufleet hardware baseline`.\n"
+    atomic_write.replace_file(path, header + text)
+
+
+def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
+    """Return the card model and the measured rates of a host.
+
+    Args:
+        name: The host.
+        report: The report of a run that ran the suite on it.
+
+    Returns:
+        The model that all its cards are of, and its baseline.
+
+    Raises:
+        InvalidInput: A test failed, no test measured a rate, or the cards are of several models.
     """
     from fleet.vendor import validation_suite
 
     host = report.hosts[name]
     models = set(host.models.values())
     if len(models) != 1 or len(host.models) != host.card_count:
-        said = ", ".join(sorted(models)) or "none is known"
-        raise InvalidInput(f"{name}: its cards are not all of one known model ({said})")
-    bad = [
+        known = ", ".join(sorted(models)) or "none"
+        raise InvalidInput(
+            f"cannot record a baseline from {name}: its cards are not all of one known model "
+            f"(known: {known})"
+        )
+    failed = [
         f"{plugin}: {test.why}"
         for plugin, test in host.validation.items()
         if test.verdict == validation_suite.FAILED
@@ -169,20 +207,20 @@ def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
         for plugin, test in host.validation.items()
         if test.verdict == validation_suite.PASSED and test.rates
     }
-    if bad or not rates:
-        said = "; ".join(bad) or "no test that ran gave a rate"
-        raise InvalidInput(f"{name} is no host to go by: {said}")
+    if failed or not rates:
+        reason = "; ".join(failed) or "no test that ran measured a rate"
+        raise InvalidInput(f"cannot record a baseline from {name}: {reason}")
     driver = str(host.versions.get("driver", ""))
-    good = validation_suite.Baseline(host=name, driver=driver, taken=time.time(), rates=rates)
-    return models.pop(), good
+    baseline = validation_suite.Baseline(host=name, driver=driver, taken=time.time(), rates=rates)
+    return models.pop(), baseline
 
 
 def describe_tests() -> list[str]:
-    """A line for each test."""
+    """Return a line for each test of the suite: level, name, duration and requirements."""
     from fleet.vendor import validation_suite
 
     return [
-        f"level {test.level}  {test.plugin:<20} about {test.seconds:>4} s, ended after "
+        f"level {test.level}  {test.plugin:<20} about {test.seconds:>4} s, stopped after "
         f"{test.timeout} s{', destructive' if test.destructive else ''}"
         f"{f', {test.cards} cards' if test.cards > 1 else ''}"
         for test in validation_suite.load_tests(4)
@@ -190,41 +228,45 @@ def describe_tests() -> list[str]:
 
 
 def _run_suite(inventory: str, level: int, destructive: bool, again: bool, *options: str) -> Report:
-    said = {"validation": level, "validation_destructive": destructive, "validation_again": again}
+    """Deploy an inventory with the suite at the end, and return the run's report."""
+    from mlufleet.run import launcher
+
+    fields = {
+        "validation": level,
+        "validation_destructive": destructive,
+        "validation_again": again,
+    }
     data = [
         word
-        for key, value in said.items()
-        for word in ("--data", f"{key}={json.dumps(value)}")
+        for key, value in fields.items()
         if value
+        for word in ("--data", f"{key}={json.dumps(value)}")
     ]
     return launcher.run_deploy(inventory, (*data, *options))
 
 
 def _print_results(results: dict[str, dict[str, ValidationRecord]]) -> None:
+    """Print a row for each test of each host; in a large fleet, of each group of equal hosts."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from fleet.vendor import validation_suite
+    from fleet.vendor.validation_suite import FAILED, PASSED, SKIPPED
     from mlufleet.report import host_ranges
 
-    styles = {
-        validation_suite.PASSED: "green",
-        validation_suite.FAILED: "red",
-        validation_suite.SKIPPED: "cyan",
-    }
+    styles = {PASSED: "green", FAILED: "red", SKIPPED: "cyan"}
     table = Table("host", "test", "verdict", "why")
-    every = [
+    tests = [
         (name, (plugin, test.verdict, test.why))
         for name, tests in results.items()
         for plugin, test in tests.items()
     ]
-    rows = [([name], said) for name, said in every]
+    rows = [([name], test) for name, test in tests]
     if len(results) > host_ranges.MAX_LISTED_HOSTS:
-        rows = [(members, said) for said, members in host_ranges.group_hosts(every).items()]
-    for members, (plugin, verdict, why) in rows:
+        rows = [(names, test) for test, names in host_ranges.group_hosts(tests).items()]
+    for names, (plugin, verdict, why) in rows:
         table.add_row(
-            Text(host_ranges.format_hosts(members), overflow="fold"),
+            Text(host_ranges.format_hosts(names), overflow="fold"),
             Text(plugin),
             Text(verdict, style=styles[verdict]),
             Text(why, overflow="fold"),

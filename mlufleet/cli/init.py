@@ -33,12 +33,13 @@ SITE_FILES = {
 @click.command("init")
 @click.argument("directory", type=click.Path(path_type=Path))
 def init_site(directory: Path) -> None:
-    """Write a site folder into DIRECTORY: deploy.py, an example inventory, a place for releases.
+    """Create a site folder in DIRECTORY with deploy.py and an example inventory.
 
-    Commands are given in that folder. Files that exist are kept as they are.
+    Run all other commands in that folder. Existing files are kept.
 
     \b
-    Example:  mlufleet init my-fleet && cd my-fleet
+    Example:
+      mlufleet init my-fleet && cd my-fleet
     """
     if directory.resolve() == paths.PROJECT_ROOT:
         raise InvalidInput(f"{directory}: a clone of mlu-fleet is a site folder already")

@@ -1,4 +1,4 @@
-"""``mlufleet rollout``, ``rollback``, ``status`` and ``drift``."""
+"""`mlufleet rollout`: bring a fleet to its releases step by step, or back."""
 
 from __future__ import annotations
 
@@ -10,33 +10,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.errors import InvalidInput
+from mlufleet.cli.groups import CommandGroup
+from mlufleet.cli.options import INVENTORY_ARGUMENT, LIMIT_OPTION
 
 if TYPE_CHECKING:
     from mlufleet.rollout.plan import Plan
 
-LIMIT_OPTION = click.option(
-    "--limit",
-    multiple=True,
-    metavar="HOSTS",
-    help="Only these hosts or groups: mlu[01-08], mlu*; several with commas.",
-)
-#: options of rollout and rollback; the defaults are those of the plan
+#: Options of `start` and `rollback`. The defaults in the help are those of rollout.plan.Plan.
 PLAN_OPTIONS = (
     LIMIT_OPTION,
-    click.option("--exclude", multiple=True, metavar="HOSTS", help="Not these hosts or groups."),
+    click.option("--exclude", multiple=True, metavar="HOSTS", help="All hosts but these."),
     click.option("--data", multiple=True, metavar="KEY=VALUE", help="Set data of every host."),
-    click.option("--canary", type=int, help="Hosts that go first.  [default: 1]"),
-    click.option("--window", metavar="N|P%", help="Hosts at work at a time.  [default: 20%]"),
+    click.option("--canary", type=int, help="Number of hosts that go first.  [default: 1]"),
+    click.option("--window", metavar="N|P%", help="Hosts at work at once.  [default: 20%]"),
     click.option(
         "--max-fail",
         metavar="N|P%",
-        help="Stop the rollout when more hosts than this are broken.  [default: 10%]",
+        help="Stop when more than this many hosts have failed.  [default: 10%]",
     ),
     click.option(
-        "--pause", type=int, metavar="SECONDS", help="Wait after the canaries have passed."
+        "--pause", type=int, metavar="SECONDS", help="Wait this long after the canaries passed."
     ),
     click.option(
-        "--confirm", is_flag=True, default=None, help="Ask after the canaries have passed."
+        "--confirm", is_flag=True, default=None, help="Ask for approval after the canaries passed."
     ),
     click.option(
         "--order",
@@ -46,77 +42,86 @@ PLAN_OPTIONS = (
     click.option(
         "--share-of",
         metavar="KEY",
-        help="Key of a host's data that names its group (rack, service); see --share.",
+        help="Host data that names a host's group, for example a rack or a service.",
     ),
-    click.option("--share", metavar="N|P%", help="Hosts of one such group at work at a time."),
+    click.option("--share", metavar="N|P%", help="Hosts of one such group at work at once."),
     click.option(
         "--before",
         metavar="COMMAND",
-        help="Run this command here before each host. Its environment has MLUFLEET_HOST, "
-        "…_ADDRESS, …_RELEASE, …_GROUPS and …_DATA. If it fails, the host is not touched.",
+        help="Run this command on the controller before each host, with MLUFLEET_HOST, …_ADDRESS, "
+        "…_RELEASE, …_GROUPS and …_DATA in its environment. If it fails, the host is skipped.",
     ),
     click.option(
         "--after",
         metavar="COMMAND",
-        help="Run this command here after each host; MLUFLEET_STATUS is ok, failed or rolled back.",
+        help="The same after each host, with MLUFLEET_STATUS: ok, failed or rolled back.",
     ),
     click.option(
         "--hook-timeout",
         type=int,
         metavar="SECONDS",
-        help="Kill such a command after this time.  [default: 600]",
+        help="Time limit of such a command.  [default: 600]",
     ),
-    click.option("--uploads", type=int, help="Hosts to send files to at a time.  [default: 4]"),
-    click.option("--loads", type=int, help="Hosts that load an image at a time.  [default: 8]"),
+    click.option("--uploads", type=int, help="Hosts that receive files at once.  [default: 4]"),
+    click.option("--loads", type=int, help="Hosts that unpack an image at once.  [default: 8]"),
 )
 
 
 def plan_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a command with the options of a plan.
-
-    Args:
-        command: The command; it gets each option as a keyword argument.
-    """
+    """Add the options of a rollout's plan to a command."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command
 
 
-@click.command()
-@click.argument("inventory", required=False)
-@click.option("--resume", is_flag=True, help="Resume the last rollout with its own options.")
-@click.option("--run", default="", help="Resume this run instead of the last rollout.")
-@plan_options
-def rollout(inventory: str | None, resume: bool, run: str, **options: Any) -> None:
-    """Bring the hosts of INVENTORY to their releases: canaries first, then a window of hosts.
+@click.group(cls=CommandGroup)
+def rollout() -> None:
+    """Change a fleet step by step: canaries first, then a window of hosts.
 
-    All hosts are probed first; those that are unreachable or refused count as broken. A host on
-    which the new release fails is rolled back to the last one that passed on it. Ctrl-C lets the
-    hosts at work finish; twice stops at once. Exit status: 0 all hosts are in their desired
-    state, 2 failures (or a failed canary), 4 some hosts are unreachable, 5 the failure budget was
-    exceeded or a host was rolled back, 130 interrupted.
+    A rollout stops when its failure budget is spent. A host whose new release fails returns to
+    the release that last passed on it.
 
     \b
-    Examples:  mlufleet rollout inventories/fleet.py
-               mlufleet rollout inventories/fleet.py --canary 2 --window 25% --max-fail 3
-               mlufleet rollout inventories/fleet.py --share-of rack --share 1 --confirm
-               mlufleet rollout inventories/fleet.py --before './drain.sh' --after './undrain.sh'
-               mlufleet rollout --resume
+    Examples:
+      mlufleet rollout start inventories/fleet.py
+      mlufleet rollout resume
+      mlufleet rollout rollback inventories/fleet.py --limit rack1
     """
-    if not resume:
-        if run:
-            raise InvalidInput("--run needs --resume")
-        _run_rollout(_build_plan("rollout", inventory, options))
-        return
-    given = [inventory] if inventory else []
-    given += [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
-    if given:
-        raise InvalidInput(f"--resume reuses the options of the run; remove {' '.join(given)}")
-    _resume_rollout(run)
 
 
-def _resume_rollout(run: str) -> None:
-    from fleet.documents import loading
+@rollout.command()
+@INVENTORY_ARGUMENT
+@plan_options
+def start(inventory: str, **options: Any) -> None:
+    """Bring INVENTORY to its releases, canaries first.
+
+    All hosts are probed first. Unreachable hosts and hosts that fail preflight count against the
+    failure budget. Press Ctrl-C once to let hosts at work finish, twice to stop at once.
+
+    Exit status: 0 all hosts are in the desired state, 2 some hosts or a canary failed, 4 some
+    are unreachable, 5 the failure budget is spent or a host was rolled back, 130 interrupted.
+
+    \b
+    Examples:
+      mlufleet rollout start inventories/fleet.py
+      mlufleet rollout start inventories/fleet.py --canary 2 --window 25%
+      mlufleet rollout start inventories/fleet.py --share-of rack --share 1
+      mlufleet rollout start inventories/fleet.py --before ./drain.sh
+    """
+    _run_rollout(_build_plan("rollout", inventory, options))
+
+
+@rollout.command()
+@click.option("--run", default="", help="The rollout to resume.  [default: the latest]")
+def resume(run: str) -> None:
+    """Resume an interrupted or stopped rollout with its original options.
+
+    \b
+    Examples:
+      mlufleet rollout resume
+      mlufleet rollout resume --run 20260314-091502-000004711
+    """
+    from fleet.documents.loading import validate_document
     from mlufleet.journal.journal import JOURNAL_FILE, is_running
     from mlufleet.journal.run_folders import find_resumable_run
     from mlufleet.report.derive import derive_from_journal
@@ -128,45 +133,79 @@ def _resume_rollout(run: str) -> None:
     before = derive_from_journal(folder)
     assert before.rollout is not None
     canaries = before.rollout.canaries
-    passed = bool(canaries) and all(
+    canaries_passed = bool(canaries) and all(
         before.hosts[name].status in ("ok", "changed") for name in canaries
     )
-    # another version may have written it, and a field of the plan may be missing
-    plan = loading.validate_document(Plan, before.rollout.plan, folder / JOURNAL_FILE)
-    _run_rollout(plan, resumes=folder.name, canaries_passed=passed or plan.canary == 0)
+    # a plan of an older version may lack a field that plans have now
+    plan = validate_document(Plan, before.rollout.plan, folder / JOURNAL_FILE)
+    _run_rollout(plan, resumes=folder.name, canaries_passed=canaries_passed or plan.canary == 0)
 
 
-@click.command()
-@click.argument("inventory")
+@rollout.command()
+@INVENTORY_ARGUMENT
 @plan_options
 def rollback(inventory: str, **options: Any) -> None:
-    """Roll the hosts of INVENTORY back to the releases that passed on them before.
+    """Return hosts of INVENTORY to the release that last passed on them.
 
-    Canaries, window and failure budget are those of a rollout. The exit status is 5 if hosts were
-    rolled back. The inventory still names the newer release: change it, or the next run installs
-    it again.
+    Uses canaries, a window and a failure budget like `rollout start`, and exits with 5 if hosts
+    were rolled back. The inventory still names the newer release: change it, or the next run
+    deploys that release again.
 
     \b
-    Example:  mlufleet rollback inventories/fleet.py --limit rack1 --window 50%
+    Example:
+      mlufleet rollout rollback inventories/fleet.py --limit rack1 --window 50%
     """
     _run_rollout(_build_plan("rollback", inventory, options))
 
 
+@click.command("rollout", hidden=True)
+@click.argument("inventory", required=False)
+@click.option("--resume", "resumed", is_flag=True)
+@click.option("--run", default="")
+@plan_options
+def former_rollout(inventory: str | None, resumed: bool, run: str, **options: Any) -> None:
+    """Former usage of `mlufleet rollout start` and `mlufleet rollout resume`."""
+    if not resumed:
+        if run:
+            raise InvalidInput("--run names the rollout to resume; add --resume")
+        _run_rollout(_build_plan("rollout", inventory, options))
+        return
+    given = [inventory] if inventory else []
+    given += [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise InvalidInput(f"--resume reuses the original options; remove {' '.join(given)}")
+    click.get_current_context().invoke(resume, run=run)
+
+
+rollout.replaces_command(former_rollout, "start")
+
+
 def _build_plan(kind: str, inventory: str | None, options: dict[str, Any]) -> Plan:
-    from fleet.documents import loading
+    """Return the validated plan of a rollout.
+
+    Args:
+        kind: "rollout" or "rollback".
+        inventory: The inventory's file.
+        options: Values of PLAN_OPTIONS; None where an option was not given.
+
+    Raises:
+        InvalidInput: An option is invalid, or nobody can be asked for approval.
+    """
+    from fleet.documents.loading import validate_document
     from mlufleet.rollout.plan import Plan
 
     if not inventory:
-        raise InvalidInput("set an inventory (inventories/fleet.py), or --resume")
+        raise InvalidInput("missing INVENTORY; for example inventories/fleet.py, or use --resume")
     given = {name: value for name, value in options.items() if value is not None}
     fields = {"inventory": inventory, "kind": kind, **given}
-    plan = loading.validate_document(Plan, fields, Path("options"))
+    plan = validate_document(Plan, fields, Path("options"))
     if plan.confirm and not sys.stdin.isatty():
-        raise InvalidInput("--confirm needs a terminal; use --pause SECONDS without one")
+        raise InvalidInput("--confirm needs a terminal to ask on; use --pause SECONDS instead")
     return plan
 
 
 def _run_rollout(plan: Plan, **resumed: Any) -> None:
+    """Carry out a plan, write its exports, print its summary and exit with its status."""
     from gevent import monkey
 
     monkey.patch_all()
@@ -174,9 +213,9 @@ def _run_rollout(plan: Plan, **resumed: Any) -> None:
     from mlufleet.report import publish, terminal
     from mlufleet.rollout.coordinator import RolloutCoordinator
     from mlufleet.rollout.live_view import LiveView
-    from mlufleet.run import operator
+    from mlufleet.run.operator import redact_command
 
-    command = operator.redact_command(["mlufleet", *sys.argv[1:]])
+    command = redact_command(["mlufleet", *sys.argv[1:]])
     coordinator = RolloutCoordinator(plan, command, **resumed)
     with LiveView(coordinator.context.events):
         report = coordinator.roll_out()
@@ -184,38 +223,3 @@ def _run_rollout(plan: Plan, **resumed: Any) -> None:
     publish.write_exports(report, folder)
     terminal.print_summary(report, folder)
     sys.exit(report.exit)
-
-
-@click.command()
-@click.argument("run", default="latest")
-@LIMIT_OPTION
-def status(run: str, limit: tuple[str, ...]) -> None:
-    """Print how far RUN is (default: the last one that began), from its journal.
-
-    Works for runs that were killed as well.
-
-    \b
-    Examples:  mlufleet status
-               mlufleet status --limit rack1
-    """
-    from mlufleet.rollout import status as run_status
-
-    for line in run_status.status_lines(run, limit):
-        click.echo(line)
-
-
-@click.command()
-@click.argument("run", default="latest")
-@LIMIT_OPTION
-def drift(run: str, limit: tuple[str, ...]) -> None:
-    """Print what was to be done on each host when RUN last probed it, stage by stage.
-
-    This is from the journal; `mlufleet doctor` probes the hosts.
-
-    \b
-    Example:  mlufleet drift
-    """
-    from mlufleet.rollout import status as run_status
-
-    for line in run_status.drift_lines(run, limit):
-        click.echo(line)

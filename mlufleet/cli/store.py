@@ -1,4 +1,4 @@
-"""`mlufleet verify` and `fetch`."""
+"""`mlufleet store`: the folder of the vendor's files."""
 
 from __future__ import annotations
 
@@ -10,33 +10,38 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from mlufleet.cli.groups import CommandGroup
+from mlufleet.cli.options import JSON_OPTION, RELEASES_ARGUMENT, STORE_OPTION
 
 if TYPE_CHECKING:
     from fleet.store.required_files import StoreFile
     from fleet.store.verify import FileProblem
 
-STORE_OPTION = click.option(
-    "--store",
-    default="artifacts",
-    show_default=True,
-    help="Folder of the store.",
-    type=click.Path(path_type=Path, file_okay=False),
-)
-RELEASES_ARGUMENT = click.argument("releases", nargs=-1, required=True)
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+@click.group(cls=CommandGroup)
+def store() -> None:
+    """Verify or fill the store, the folder of the vendor's files.
+
+    \b
+    Examples:
+      mlufleet store fetch baichuan-7b
+      mlufleet store verify baichuan-7b --store /srv/mlu
+    """
 
 
-@click.command()
+@store.command()
 @RELEASES_ARGUMENT
 @STORE_OPTION
 @JSON_OPTION
 def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
-    """Compare every byte of the store that RELEASES need with their locks.
+    """Compare the files that RELEASES need with their lock files.
 
-    Checksums from earlier runs are not used. Exit status: 0 if all files match, else 3.
+    Reads every byte of every file and ignores cached checksums. Exit status: 0 all files match
+    their locks, 3 some are missing or differ.
 
     \b
-    Example:  mlufleet verify baichuan-7b --store /srv/mlu
+    Example:
+      mlufleet store verify baichuan-7b --store /srv/mlu
     """
     from fleet.store import required_files
     from fleet.store import verify as verifying
@@ -49,25 +54,27 @@ def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
     _report_and_exit(problems, files, store, as_json)
 
 
-@click.command()
+@store.command()
 @RELEASES_ARGUMENT
 @STORE_OPTION
 @click.option(
     "--only",
     multiple=True,
     metavar="NAME",
-    help="Only this file of the store, folder, or pattern; may be repeated.",
+    help="Fetch only this file, folder or pattern (paths in the store).",
 )
 @JSON_OPTION
 def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json: bool) -> None:
-    """Download the files of the store for which RELEASES have a `url` or a `mirror`.
+    """Download the files of RELEASES that have a `url` or a `mirror`.
 
-    A file gets its name only when it matches the lock. Interrupted downloads resume; existing
-    files are compared and never replaced. Exit status: 0 if all files are there, else 3.
+    A file is renamed to its final name only after its checksum matches the lock. Interrupted
+    downloads resume. Existing files are compared and never replaced. Exit status: 0 all files are
+    in the store, 3 some are missing or differ.
 
     \b
-    Examples:  mlufleet fetch baichuan-7b
-               mlufleet fetch baichuan-7b --only 'weights/*'
+    Examples:
+      mlufleet store fetch baichuan-7b
+      mlufleet store fetch baichuan-7b --only 'weights/*'
     """
     from fleet.store import fetch as fetching
     from fleet.store import required_files
@@ -85,9 +92,10 @@ def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json
 def _report_and_exit(
     problems: list[FileProblem], files: list[StoreFile], store: Path, as_json: bool
 ) -> None:
+    """Print the files that are not right, and exit with 3 if there are any."""
     total = sum(file.locked.size for file in files)
     if as_json:
-        listed = [
+        wrong = [
             {
                 "path": str(store / problem.name),
                 "code": problem.failure.code,
@@ -96,11 +104,11 @@ def _report_and_exit(
             }
             for problem in problems
         ]
-        click.echo(json.dumps({"files": len(files), "bytes": total, "wrong": listed}, indent=1))
+        click.echo(json.dumps({"files": len(files), "bytes": total, "wrong": wrong}, indent=1))
     else:
         _print_problems(problems, store)
-        matching = len(files) - len(problems)
-        click.echo(f"{matching} of {len(files)} files match the lock ({total} bytes)")
+        good = len(files) - len(problems)
+        click.echo(f"{good} of {len(files)} files match their locks ({total} bytes in all)")
     sys.exit(ExitStatus.INVALID if problems else ExitStatus.OK)
 
 
@@ -112,11 +120,11 @@ def _print_problems(problems: list[FileProblem], store: Path) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    table = Table("file", "code", title="wrong files", title_justify="left")
+    table = Table("file", "code", title="files with problems", title_justify="left")
     for problem in problems:
         table.add_row(Text(str(store / problem.name), overflow="fold"), problem.failure.code)
     console.print(table)
-    for problem in problems:  # on one line each, so that checksums can be copied
+    for problem in problems:  # not wrapped, so that a checksum can be copied
         for line in (
             f"{store / problem.name}: {problem.failure.code}: {problem.failure.sentence}",
             f"  remedy: {problem.failure.remedy}",

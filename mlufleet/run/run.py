@@ -38,6 +38,7 @@ from mlufleet.journal.events import (
 )
 from mlufleet.report import derive
 from mlufleet.run import assessment, interrupts, operator
+from mlufleet.run.standard_streams import protect_standard_streams
 from operations import smoke_test, validation
 from operations.host import connection, lock, sudo
 from operations.host.context import RunContext, emit_event
@@ -161,7 +162,7 @@ class Run:
         is_deploy = any(Path(word).name == "deploy.py" for word in sys.argv[1:])
         if not is_deploy or RunContext.from_state(state).is_recorded:
             return
-        interrupts.protect_standard_streams()
+        protect_standard_streams()
         with as_pyinfra_error():
             journal.check_writable()
         name = os.environ.get(RUN_ID_VARIABLE) or journal.new_run_id()
@@ -313,7 +314,7 @@ class Run:
             result = derive.write_report(self.folder)
         except OSError as error:
             logger.error(
-                f"{self.folder}: no report: {error.strerror or error}; `mlufleet report "
+                f"{self.folder}: no report: {error.strerror or error}; `mlufleet run report "
                 f"{self.folder.name}` makes it of the journal"
             )
             return

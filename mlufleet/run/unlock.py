@@ -1,4 +1,4 @@
-"""pyinfra code of `mlufleet unlock`: the lock of every host is taken away from its holder."""
+"""pyinfra code of `mlufleet host break-lock`: remove the lock of every host."""
 
 from pyinfra import host
 

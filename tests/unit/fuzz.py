@@ -96,7 +96,7 @@ FOREIGN = {
     "mlufleet.bundle.manifest": "test_fuzz_foreign",
     "fleet.vendor.cnmon": "fleet/vendor/test_cnmon",
     "fleet.vendor.cnvs": "operations/test_validation",
-    "mlufleet.cli.doctor": "test_fuzz_foreign",
+    "mlufleet.cli.health": "test_fuzz_foreign",
     "fleet.text.sanitize": "fleet/text/test_sanitize",
     "fleet.inventory": "fleet/documents/test_fuzz_documents",
     "mlufleet.journal.journal": "mlufleet/journal/test_fuzz_journal",

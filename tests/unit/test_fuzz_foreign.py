@@ -18,7 +18,7 @@ from fleet.checksum import cache
 from fleet.errors import Failure, InvalidInput
 from fleet.release import snapshot
 from mlufleet.bundle import manifest
-from mlufleet.cli import doctor
+from mlufleet.cli import health
 from mlufleet.report.model import parse_report
 from mlufleet.rollout import hooks
 from operations.host import sudo
@@ -159,7 +159,7 @@ def test_whatever_is_in_the_cache_of_sums_is_read_or_nothing(data: Any) -> None:
 )
 def test_a_lock_of_any_words_is_one_line(lock: dict[str, Any]) -> None:
     host = {"status": "ok", "versions": {"os": "x"}, "lock": lock, "failure": None}
-    assert len(doctor.describe_locks(parse_report({"hosts": {"a": host}}))) == 1
+    assert len(health.describe_locks(parse_report({"hosts": {"a": host}}))) == 1
 
 
 MANIFEST = manifest.render_entries([manifest.BundleEntry("a/b.bin", 3, "ab" * 32)])

@@ -189,5 +189,5 @@ def test_a_good_host_has_passed_with_cards_of_one_model() -> None:
     slow = {"pcie": {"verdict": "FAILED", "why": "it said FAIL", "rates": {"x GB/s": 9.0}}}
     with pytest.raises(InvalidInput, match="pcie: it said FAIL"):
         capture_baseline("mlu01", reported(validation=slow))
-    with pytest.raises(InvalidInput, match="no test that ran gave a rate"):
+    with pytest.raises(InvalidInput, match="no test that ran measured a rate"):
         capture_baseline("mlu01", reported(validation={}))

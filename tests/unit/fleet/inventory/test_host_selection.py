@@ -161,10 +161,10 @@ def test_every_command_refuses_a_limit_that_names_nobody(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["golden", "BOOK", "rack1"], "rack1: say one host, by its name"),
-        (["golden", "BOOK", "mlu[1-2]"], "say one host, by its name"),
-        (["golden", "BOOK", "mlu1", "--limit", "mlu2"], "leave out --limit"),
-        (["golden", "BOOK", "mlu11", "--exclude=mlu2"], "leave out --limit"),
+        (["golden", "BOOK", "rack1"], "rack1: expected the name of one host"),
+        (["golden", "BOOK", "mlu[1-2]"], "expected the name of one host"),
+        (["golden", "BOOK", "mlu1", "--limit", "mlu2"], "remove --limit"),
+        (["golden", "BOOK", "mlu11", "--exclude=mlu2"], "remove --limit"),
         (["golden", "BOOK", "mlu99"], "no such host or group: mlu99; nearest: mlu9"),
         (["deploy", "BOOK", "mlu1"], "mlu1: what is this? Hosts are named by --limit mlu1"),
         (["doctor", "BOOK", "-l", "mlu1"], "No such option '-l'"),

@@ -22,7 +22,7 @@ from pyinfra.api import output
 from fleet.errors import Failure, InvalidInput
 from fleet.inventory import tree
 from fleet.text import sanitize
-from mlufleet.cli import doctor, main
+from mlufleet.cli import health, main
 from mlufleet.journal import events as journal_events
 from mlufleet.journal import journal
 from mlufleet.report import derive, publish, terminal
@@ -121,14 +121,14 @@ def test_every_way_out_of_a_report_shows_it_as_text(
     found = nasty_run(folder)
     publish.write_exports(found, folder)
     terminal.print_summary(found, folder)
-    doctor.print_health(found)
+    health.print_health(found)
     for line in (
-        *doctor.describe_locks(found),
+        *health.describe_locks(found),
         *status.status_lines("latest"),
         *status.drift_lines("latest"),
     ):
         click.echo(line)
-    click.echo(json.dumps(doctor.health_by_host(found), ensure_ascii=False))
+    click.echo(json.dumps(health.health_by_host(found), ensure_ascii=False))
     said = capsys.readouterr()
     written = {
         path.name: path.read_bytes().decode()

@@ -186,7 +186,7 @@ def test_an_unsigned_bundle_needs_the_word_and_is_warned_of(site: Path, packed: 
     refused(packed, "BUNDLE_UNSIGNED")
     assert not (site / "there").exists()
     status, said = unpack(packed, "--unsigned")
-    assert status == 0 and "warning: the origin" in said
+    assert status == 0 and said.startswith("warning: ")
 
 
 def test_another_signer_is_refused(site: Path, packed: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_new_release_is_written_where_releases_are(name: str) -> None:
     done = CliRunner().invoke(main, ["new", name])
 
     assert done.exit_code == 3
-    assert "a release's name has no folder" in done.output
+    assert "a release name has no folder" in done.output
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")

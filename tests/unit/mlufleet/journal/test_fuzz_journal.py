@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.text import sanitize
-from mlufleet.cli import doctor
+from mlufleet.cli import health
 from mlufleet.journal.events import EVENT_TYPES
 from mlufleet.journal.journal import Journal, read_events
 from mlufleet.report import derive, publish, terminal
@@ -121,5 +121,5 @@ def test_a_journal_with_anything_in_its_fields_is_reported_in_every_form(
         found = derive.write_report(folder)
         publish.write_exports(found, folder)
         terminal.print_summary(found, folder)
-        doctor.print_health(found)
-        doctor.describe_locks(found)
+        health.print_health(found)
+        health.describe_locks(found)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.errors import FAILURE_TABLE, ExitStatus, Failure
-from mlufleet.cli import doctor
+from mlufleet.cli import health
 from mlufleet.journal.events import HostsNamed
 from mlufleet.journal.journal import Journal, read_events
 from mlufleet.report import derive, terminal
@@ -87,10 +87,10 @@ def test_what_is_wrong_with_a_host_that_can_be_provisioned_is_told_and_does_not_
     result = derive_lines(events, "r")
     assert result.hosts["a"].notes == ["slow [login]"] and result.exit == ExitStatus.OK
     terminal.print_summary(result, tmp_path)
-    doctor.print_health(result)
+    health.print_health(result)
     said = capsys.readouterr()
     assert "a: slow [login]" in said.err and "a: slow [login]" in said.out
-    assert doctor.health_by_host(result)["a"]["notes"] == ["slow [login]"]
+    assert health.health_by_host(result)["a"]["notes"] == ["slow [login]"]
 
 
 def test_what_a_swarm_brought_and_why_it_was_left_is_told(

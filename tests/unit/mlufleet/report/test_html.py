@@ -236,7 +236,7 @@ def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
     report = one(
         kept=["/opt/x.kept"],
         notes=["slow clock"],
-        way_back="mlufleet rollback a",
+        way_back="mlufleet rollout rollback a",
         lock=held,
         rolled_back={"from": "new", "to": "old"},
     )
@@ -244,7 +244,7 @@ def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
     for remark in (
         "/opt/x.kept",
         "slow clock",
-        "mlufleet rollback a",
+        "mlufleet rollout rollback a",
         "eve@desk, run r9",
         "rolled back from new to old",
     ):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fleet.inventory.ranges import expand_pattern
-from mlufleet.cli import doctor
+from mlufleet.cli import health
 from mlufleet.journal import events, journal
 from mlufleet.report import host_ranges, table, terminal
 from mlufleet.report.model import parse_report
@@ -105,7 +105,7 @@ def test_hosts_that_are_alike_are_one_row_with_least_and_most(
 
 def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     report = big()
-    said = printed(monkeypatch, 80, doctor.print_health, parse_report(report))
+    said = printed(monkeypatch, 80, health.print_health, parse_report(report))
     assert len(said.splitlines()) < 100 and "healthy" in said and "UNREACHABLE" in said
     for name in list(report["hosts"])[100:103]:
         report["hosts"][name]["lock"] = {
@@ -116,7 +116,7 @@ def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None
             "lease": 20,
             "why": name,
         }
-    lines = doctor.describe_locks(parse_report(report))
+    lines = health.describe_locks(parse_report(report))
     assert len(lines) < 12 and sum("held by eve" in line for line in lines) == 3
     assert any(line.endswith(": free") and "hosts)" in line for line in lines)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleet.release.target import ReleaseTarget
-from mlufleet.cli import doctor
+from mlufleet.cli import health
 from mlufleet.journal import journal
 from mlufleet.journal.events import LockRecord
 from mlufleet.report import changes, derive, exports, html, junit, publish, terminal
@@ -159,7 +159,7 @@ def test_what_was_done_after_the_last_look_makes_it_old(
     assert ("last seen at 1970" in html.render_page(found)) is old
     terminal.print_summary(found, tmp_path)
     assert ("a: last seen at 1970-01-01T00:00:" in capsys.readouterr().err) is old
-    assert doctor.health_by_host(found)["a"]["old"] is old
+    assert health.health_by_host(found)["a"]["old"] is old
 
 
 def test_a_host_that_nobody_saw_has_no_time_of_a_look() -> None:

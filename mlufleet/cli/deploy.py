@@ -1,0 +1,31 @@
+"""`mlufleet deploy`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+
+
+@click.command(context_settings=PASS_THROUGH)
+@INVENTORY_ARGUMENT
+@PYINFRA_OPTIONS_ARGUMENT
+def deploy(inventory: str, options: tuple[str, ...]) -> None:
+    """Bring all hosts of INVENTORY to their releases.
+
+    Runs deploy.py with pyinfra. OPTIONS are passed to pyinfra; `pyinfra --help` lists them.
+
+    Exit status: 0 all hosts are in the desired state, 2 some hosts failed, 3 invalid input, 4
+    some hosts are unreachable, 130 interrupted.
+
+    \b
+    Examples:
+      mlufleet deploy inventories/fleet.py
+      mlufleet deploy inventories/fleet.py --limit rack1 --dry
+      mlufleet deploy inventories/fleet.py --data smoke=always
+    """
+    from mlufleet.run import launcher
+
+    sys.exit(launcher.run_deploy(inventory, options).exit)

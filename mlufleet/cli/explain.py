@@ -1,0 +1,62 @@
+"""`mlufleet explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from fleet.errors import FAILURE_TABLE, InvalidInput, canonical_code, render_reference
+from fleet.text import suggestions
+
+
+def _complete_code(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    return [code for code in FAILURE_TABLE if code.startswith(incomplete.upper())]
+
+
+@click.command()
+@click.argument("code", required=False, shell_complete=_complete_code)
+@click.option("--markdown", is_flag=True, help="Print all codes as docs/failures.md has them.")
+def explain(code: str | None, markdown: bool) -> None:
+    """Explain a failure code and its remedy.
+
+    Without CODE, all failure codes are explained. CODE may be in lower case.
+
+    \b
+    Examples:
+      mlufleet explain CARD_BUSY
+      mlufleet explain
+    """
+    if markdown:
+        click.echo(render_reference(), nl=False)
+        return
+    if code:
+        code = canonical_code(code.strip().upper().replace("-", "_"))
+    if code and code not in FAILURE_TABLE:
+        near = suggestions.format_suggestions(code, FAILURE_TABLE)
+        hint = near or f"; codes: {', '.join(FAILURE_TABLE)}"
+        raise InvalidInput(f"no failure code {code}{hint}")
+    for name in [code] if code else FAILURE_TABLE:
+        meaning, remedy = FAILURE_TABLE[name]
+        click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
+    for line in related_facts(code) if code else ():
+        click.echo(f"  {line}")
+
+
+def related_facts(code: str) -> Iterator[str]:
+    """Yield facts from the tables of operating systems and compatibility about a failure code.
+
+    Args:
+        code: A failure code.
+    """
+    if code in ("OS_UNSUPPORTED", "HEADERS_MISSING"):
+        from mlufleet.reference import systems_page
+
+        yield from systems_page.describe_failure(code)
+    elif code == "KERNEL_TOO_NEW":
+        from fleet.release import compatibility
+
+        for limit in compatibility.load_table().kernels:
+            yield f"driver {limit.driver} and older: kernels up to {limit.newest_kernel}"

@@ -1,0 +1,71 @@
+"""`mlufleet host`: the lock that keeps two runs from changing one host at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from fleet.errors import ExitStatus
+from mlufleet.cli.groups import CommandGroup
+from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+
+
+@click.group(cls=CommandGroup)
+def host() -> None:
+    """Show or break the locks of hosts.
+
+    A run locks every host that it changes, so that no other run changes it at the same time.
+
+    \b
+    Examples:
+      mlufleet host lock-status inventories/fleet.py
+      mlufleet host break-lock inventories/fleet.py --limit mlu03
+    """
+
+
+@host.command("lock-status", context_settings=PASS_THROUGH)
+@INVENTORY_ARGUMENT
+@PYINFRA_OPTIONS_ARGUMENT
+def lock_status(inventory: str, options: tuple[str, ...]) -> None:
+    """Show which run holds the lock of each host of INVENTORY.
+
+    OPTIONS are passed to pyinfra. Exit status: 0 all hosts answered, 2 some could not be probed,
+    4 some are unreachable.
+
+    \b
+    Example:
+      mlufleet host lock-status inventories/fleet.py
+    """
+    from mlufleet.cli import health
+    from mlufleet.run import launcher
+
+    report = launcher.dry_run_report(inventory, options)
+    for line in health.describe_locks(report):
+        click.echo(line)
+    sys.exit(health.probe_exit_status(report))
+
+
+@host.command("break-lock", context_settings=PASS_THROUGH)
+@INVENTORY_ARGUMENT
+@PYINFRA_OPTIONS_ARGUMENT
+def break_lock(inventory: str, options: tuple[str, ...]) -> None:
+    """Remove the locks of hosts whose run is known to be dead.
+
+    This is rarely needed: if a run stops sending heartbeats, the next run takes its locks over.
+    Use it for a lock that still looks alive. The host's audit log records the operator. OPTIONS
+    are passed to pyinfra.
+
+    \b
+    Example:
+      mlufleet host break-lock inventories/fleet.py --limit mlu03
+    """
+    from mlufleet.run import launcher
+
+    launcher.validate_inventory(inventory, options)
+    code = str(Path(launcher.__file__).with_name("unlock.py"))
+    command = [sys.executable, "-m", "pyinfra", "-y", inventory, code, *options]
+    completed = subprocess.run(command, stdin=subprocess.DEVNULL)
+    sys.exit(ExitStatus.FAILED if completed.returncode else ExitStatus.OK)

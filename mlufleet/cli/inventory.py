@@ -1,0 +1,111 @@
+"""`mlufleet inventory`: what an inventory means, and whether it can be deployed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from fleet.errors import InvalidInput
+from mlufleet.cli.groups import CommandGroup
+from mlufleet.cli.options import INVENTORY_ARGUMENT
+
+if TYPE_CHECKING:
+    from fleet.release.target import ReleaseTarget
+
+
+@click.group(cls=CommandGroup)
+def inventory() -> None:
+    """Show or validate an inventory without connecting to its hosts.
+
+    \b
+    Examples:
+      mlufleet inventory show inventories/fleet.py
+      mlufleet inventory check inventories/fleet.py
+    """
+
+
+@inventory.command()
+@INVENTORY_ARGUMENT
+@click.option("--graph", "form", flag_value="graph", default=True, help="As a tree (default).")
+@click.option("--json", "form", flag_value="json", help="As one JSON document.")
+def show(inventory: str, form: str) -> None:
+    """Show how INVENTORY is understood.
+
+    Prints the groups and each host's address, user, release and cards. Nothing is connected to.
+
+    \b
+    Examples:
+      mlufleet inventory show inventories/fleet.py
+      mlufleet inventory show inventories/fleet.py --json
+    """
+    from fleet.inventory import pyinfra_loader, tree
+
+    description = tree.describe_inventory(pyinfra_loader.load_inventory(inventory))
+    if form == "json":
+        click.echo(json.dumps(description, indent=1, ensure_ascii=False))
+    else:
+        tree.print_tree(inventory, description)
+
+
+@inventory.command()
+@INVENTORY_ARGUMENT
+@click.option(
+    "--full", is_flag=True, help="Read every byte of the store, changed or not (minutes)."
+)
+def check(inventory: str, full: bool) -> None:
+    """Validate INVENTORY and its releases, locks and store.
+
+    Nothing is connected to. Exit status: 0 valid, 3 invalid.
+
+    \b
+    Examples:
+      mlufleet inventory check inventories/fleet.py
+      mlufleet inventory check inventories/fleet.py --full
+    """
+    from mlufleet.report import host_ranges
+    from mlufleet.run import launcher
+
+    targets = launcher.validate_inventory(inventory)
+    summaries = (
+        (name, f"release {target.label}, store {target.store}") for name, target in targets
+    )
+    for line in host_ranges.group_lines(summaries, len(targets)):
+        click.echo(line)
+    releases = {release.identity: release for _, target in targets for release in target.releases}
+    for release in releases.values() if full else ():
+        _check_whole_store(release)
+    for line in compatibility_notes(releases.values()):
+        click.echo(line)
+    click.echo("OK: inventory, releases, locks and store are consistent")
+
+
+def _check_whole_store(target: ReleaseTarget) -> None:
+    """Read every file of a release and compare it with the lock.
+
+    Raises:
+        InvalidInput: A file is missing or differs.
+    """
+    from fleet.store import measure
+
+    problems = measure.check_store(target.release, target.lock, target.store, full=True)
+    if problems:
+        raise InvalidInput("\n".join(problems))
+
+
+def compatibility_notes(targets: Iterable[ReleaseTarget]) -> Iterator[str]:
+    """Yield what is known of the driver and the image of each release, by the release's name.
+
+    Args:
+        targets: Releases with their locks, each once.
+    """
+    from fleet.release import compatibility
+
+    for target in sorted(targets, key=lambda target: target.release.name):
+        note = compatibility.describe_required_driver(target.release, target.lock)
+        yield f"{target.release.name}: {note}"
+
+
+inventory.replaces_command(show, "show")

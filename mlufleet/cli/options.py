@@ -1,0 +1,56 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from fleet import paths
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+#: Settings of a command that passes options it does not know on to pyinfra.
+PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+INVENTORY_ARGUMENT = click.argument("inventory", type=click.Path())
+PYINFRA_OPTIONS_ARGUMENT = click.argument("options", nargs=-1, type=click.UNPROCESSED)
+
+STORE_OPTION = click.option(
+    "--store",
+    default="artifacts",
+    show_default=True,
+    help="Folder of the vendor's files.",
+    type=click.Path(path_type=Path, file_okay=False),
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+LIMIT_OPTION = click.option(
+    "--limit",
+    multiple=True,
+    metavar="HOSTS",
+    help="Only these hosts: names, groups, mlu[01-08] or mlu*; separate several with commas.",
+)
+
+
+def complete_release(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the names of releases that begin like a word, for shell completion.
+
+    Args:
+        context: The context of the command.
+        parameter: The argument that is completed.
+        incomplete: The beginning of the word.
+    """
+    folders = (paths.FILES_FOLDER, paths.SITE_FILES_FOLDER)
+    names = sorted({path.stem for folder in folders for path in folder.glob("releases/*.yml")})
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+RELEASES_ARGUMENT = click.argument(
+    "releases", nargs=-1, required=True, shell_complete=complete_release
+)
