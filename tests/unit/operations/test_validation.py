@@ -29,9 +29,9 @@ def test_the_verdict_is_the_suite_s_own_word_of_this_very_plugin() -> None:
     assert cnvs.parse(["plugin [software]: PASS"], "software") == SuiteOutput(True)
     coloured = "\x1b[32mplugin [ software ]: PASS\x1b[0m"
     assert cnvs.parse([coloured], "software").passed
-    assert cnvs.parse(["plugin [software]: PASS"], "pcie").reason == "it said no verdict"
+    assert cnvs.parse(["plugin [software]: PASS"], "pcie").reason == "it printed no verdict"
     both = ["plugin [pcie]: PASS", "plugin [pcie]: FAIL"]
-    assert cnvs.parse(both, "pcie") == SuiteOutput(False, "it said FAIL")
+    assert cnvs.parse(both, "pcie") == SuiteOutput(False, "its verdict is FAIL")
     for word in ("PASSED", "pass", "SKIP", "PASS?"):
         assert not cnvs.parse([f"plugin [pcie]: {word}"], "pcie").passed
 
@@ -77,17 +77,17 @@ GOOD = validation_suite.Baselines(
         (
             SuiteOutput(True, rates={"host to device GB/s": 8.9}),
             "MLU370-X8",
-            ("FAILED", "host to device GB/s: 8.9, a good MLU370-X8 has 9 or more"),
+            ("FAILED", "host to device GB/s is 8.9, the baseline of MLU370-X8 requires at least 9"),
         ),
         (
             SuiteOutput(True),
             "MLU370-X8",
-            ("FAILED", "no host to device GB/s, which a good MLU370-X8 has"),
+            ("FAILED", "no value for host to device GB/s, which the baseline of MLU370-X8 has"),
         ),
         (
             SuiteOutput(True, rates={"host to device GB/s": 1.0}),
             "MLU370-X4",
-            ("PASSED", "by its own word: no good MLU370-X4 is known"),
+            ("PASSED", "according to the suite only: no baseline for MLU370-X4"),
         ),
         (
             SuiteOutput(False, "it said FAIL", {"host to device GB/s": 10.0}),
