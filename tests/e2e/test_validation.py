@@ -68,7 +68,10 @@ def test_what_does_not_run_is_skipped_and_never_passed() -> None:
 
 @pytest.mark.parametrize(
     ("does", "says"),
-    [("software.fails", "software: it said FAIL"), ("pcie.silent", "pcie: it said no verdict")],
+    [
+        ("software.fails", "software: its verdict is FAIL"),
+        ("pcie.silent", "pcie: it printed no verdict"),
+    ],
 )
 def test_the_suite_s_own_word_counts_and_not_its_exit_status(does: str, says: str) -> None:
     lab.run(HOST, f"touch {DOES}/{does}")
@@ -95,7 +98,8 @@ def test_a_slow_card_is_found_by_what_a_good_host_does(tmp_path: Path) -> None:
     assert done.status == 2 and verdicts(done)["memory_bandwidth"] == "PASSED"
     found = done.host(HOST)["validation"]["pcie"]
     assert found["verdict"] == "FAILED" and found["rates"] == {"host to device GB/s": 6.31}
-    assert "6.31, a good MLU370-X8 has 10.638 or more" in done.host(HOST)["failure"]["sentence"]
+    sentence = done.host(HOST)["failure"]["sentence"]
+    assert "6.31" in sentence and "10.638" in sentence
     # what had passed before is forgotten: nobody has to ask for it again
     assert verdicts(validated(*options))["pcie"] == "FAILED"
     # a host that is slow itself is nothing to go by; what the file said is kept
