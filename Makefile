@@ -54,6 +54,7 @@ lint: .venv/ready
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache > .mypy_cache/imports || { cat .mypy_cache/imports; exit 1; }
 	@$(BIN)/python tools/structure.py
 
 # beside each other, as each waits for processes of its own

@@ -119,6 +119,11 @@ class FilePatch:
         return self.current_sha256(found) not in (None, stamped)
 
     def __call__(self, text: str) -> str:
+        """Return a file's text with all patches applied.
+
+        Args:
+            text: The text before.
+        """
         for patch in self.patches:
             text = apply_patch(text, patch, self.target.store)
         return text

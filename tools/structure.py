@@ -26,14 +26,14 @@ PACKAGES = ("fleet", "operations", "mlufleet")
 
 #: figure -> the largest value that passes
 LIMITS = {
-    "one-word public functions (%)": 35,
-    "undocumented public parameters (%)": 60,
-    "imports against the direction": 1,
+    "one-word public functions (%)": 20,
+    "undocumented public parameters (%)": 10,
+    "imports against the direction": 0,
     "import cycles": 0,
     "globals that functions write": 1,
     "fmt: skip": 0,
-    "type: ignore": 35,
-    "functions over 40 lines": 24,
+    "type: ignore": 34,
+    "functions over 40 lines": 15,
 }
 
 #: Decorators whose function is an interface of its own (a command, a validator, …), not an API.
@@ -273,6 +273,8 @@ class _GlobalWrites(ast.NodeVisitor):
                 self.imported |= {alias.asname or alias.name for alias in node.names}
 
     def _visit_function(self, node: Function) -> None:
+        if node.name == "__init_subclass__":
+            return  # it runs when a module is imported, as what stands outside of functions
         stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and
                   isinstance(n.ctx, ast.Store)}  # fmt: skip
         declared = {name for n in ast.walk(node) if isinstance(n, ast.Global) for name in n.names}

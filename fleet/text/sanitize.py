@@ -34,13 +34,13 @@ def _escape_match(match: re.Match[str]) -> str:
 
 
 def escape_line(text: str) -> str:
-    """Escape unsafe characters, including line ends.
+    r"""Escape unsafe characters, including line ends.
 
     Args:
         text: Any text.
 
     Returns:
-        The text as one printable line, with escapes such as ``\\x1b``.
+        The text as one printable line, with escapes such as ``\x1b``.
     """
     if text.isascii() and text.isprintable():
         return text

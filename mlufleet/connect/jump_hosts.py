@@ -193,6 +193,7 @@ class ProxyCommand:
         return self._error_output
 
     def close(self) -> None:
+        """Close the connection to the command."""
         self._sock.close()
         if self._said.closed:  # by the connection that ended
             return

@@ -56,7 +56,7 @@ def refuse_prompt(*_: Any) -> str:
 
 
 def explain_missing_terminal(ask: Callable[[str], bool]) -> Callable[[str], bool]:
-    """pyinfra's own question before it begins, where it was not given `-y`."""
+    """Pyinfra's own question before it begins, where it was not given `-y`."""
 
     @wraps(ask)
     def asked(question: str) -> bool:

@@ -25,8 +25,13 @@ def operator_name() -> str:
 
 
 def redact_command(words: Iterable[str]) -> str:
-    """A command as it is written into locks and journals, which others read: without secrets, on
-    one line and in one field."""
+    """Return a command as it is written into locks and journals, which other users can read.
+
+    Secrets are hidden; the result is one line and contains no tabs.
+
+    Args:
+        words: The command and its arguments.
+    """
     shown, hide = [], False
     for word in words:
         found = SECRET_WORDS.search(word)

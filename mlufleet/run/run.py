@@ -126,6 +126,8 @@ class HostCleanup(BaseStateCallback):
 
 
 class Run:
+    """One run of deploy.py: writes its journal while it runs, and its report at the end."""
+
     def __init__(self, state: State, identity: str, why: str) -> None:
         self.state, self.context = state, RunContext.from_state(state)
         self.folder = journal.RUNS / identity
@@ -208,6 +210,11 @@ class Run:
             emit_event(host, "observed" if more else "facts", **more, **assessed)
 
     def has_failed(self, host: str) -> bool:
+        """Return whether a host has failed in this run.
+
+        Args:
+            host: Name of the host.
+        """
         return host in self.failures
 
     def counts_against_budget(self, host: str) -> bool:
@@ -217,10 +224,10 @@ class Run:
         return self.has_failed(host) and self.failures[host].code not in DEFERRED_CODES
 
     def _handle_interrupts(self) -> None:
-        """Ctrl-C once lets running steps end and gives the hosts back; twice stops at once. So do
-        SIGTERM and a terminal that is closed.
+        """Let running steps finish and release the hosts at the first Ctrl-C; stop at the second.
 
-        pyinfra would end with status 0; the report must know better.
+        SIGTERM and a closed terminal count as Ctrl-C. pyinfra would end with status 0; the report
+        must know better.
         """
         pyinfras = signal.getsignal(signal.SIGINT)
         requests = interrupts.StopRequests()

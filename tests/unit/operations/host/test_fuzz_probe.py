@@ -150,9 +150,9 @@ def test_a_docker_version_of_any_text_can_be_compared(text: str, older: bool) ->
     ids=["line", "lines", "markers", "tabs"],
 )
 def test_ten_megabytes_around_and_inside_are_read_in_seconds(banner: list[str]) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert parsed([*banner, *WHOLE, *(line for line in banner if line != BEGIN_MARKER)]) == parsed(
         WHOLE
     )
     parsed([BEGIN_MARKER, *banner, END_MARKER])
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
