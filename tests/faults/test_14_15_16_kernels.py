@@ -39,7 +39,7 @@ def test_16_a_module_that_the_kernel_rejects_names_both_remedies(provisioned: Do
     unload("u1604")
     with told("u1604", "secure-boot"):
         failure = refused("u1604", "SECURE_BOOT")
-    assert "disable Secure Boot" in failure["remedy"] and "owner key" in failure["remedy"]
+    assert "Disable Secure Boot" in failure["remedy"] and "owner key" in failure["remedy"]
     ends_right("u1604")
 
 
