@@ -132,9 +132,9 @@ def baseline(
       mlufleet hardware baseline inventories/fleet.py mlu01 --level 4
     """
     from fleet.vendor import validation_suite
-    from mlufleet.run import launcher
+    from mlufleet.run import launcher, pyinfra_options
 
-    if {"limit", "exclude"} & launcher.parse_pyinfra_options(options).keys():
+    if {"limit", "exclude"} & pyinfra_options.parse_options(options).keys():
         raise InvalidInput(
             f"the baseline is recorded from {host} alone; remove --limit and --exclude"
         )

@@ -1,4 +1,4 @@
-"""Why a host could not be connected to, as a failure with a code of its own."""
+"""Failure codes of connections that could not be made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fleet.errors import Failure
 from mlufleet.connect.jump_hosts import CommandError, JumpError
 from mlufleet.connect.private_keys import KeyProblem
 
-#: what an `ssh` that is a ProxyCommand says of its host -> code
+#: Part of an error message of `ssh`, used as ProxyCommand, -> failure code.
 PROXY_COMMAND_ERRORS = {
     "HOST IDENTIFICATION HAS CHANGED": "HOST_KEY_CHANGED",
     "host key is known for": "HOST_KEY_UNKNOWN",
@@ -29,43 +29,55 @@ PROXY_COMMAND_ERRORS = {
 
 
 def key_fingerprint(key: PKey) -> str:
-    """As `ssh-keygen -l` shows it."""
+    """Return the fingerprint of a host key as `ssh-keygen -l` prints it.
+
+    Args:
+        key: The host key.
+    """
     digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
     return f"{key.get_name()} SHA256:{digest}"
 
 
 def exception_chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what it came from, the last first."""
+    """Yield an exception and its causes, the outermost first.
+
+    Args:
+        error: The exception; None yields nothing.
+    """
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def classify_connect_error(error: BaseException | None, tail: tuple[str, ...]) -> Failure:
-    """What pyinfra's connection error means.
+    """Turn a failed connection into a failure with a code.
 
-    :param error: the exception, whose cause is paramiko's own; None: nothing is known
-    :param tail: what pyinfra logged of the host
+    Args:
+        error: pyinfra's exception, whose cause is paramiko's own; None if there was none.
+        tail: The last lines that pyinfra logged for the host.
+
+    Returns:
+        The failure; its code is UNREACHABLE if the cause is not known any closer.
     """
-    at = ""
+    where = ""
     for cause in exception_chain(error):
         if isinstance(cause, JumpError):
-            at = f"jump host {cause.name}: "
+            where = f"jump host {cause.name}: "
         if found := _classify_exception(cause):
             code, detail = found
-            return Failure(code, f"{at}{detail}", tail)
+            return Failure(code, f"{where}{detail}", tail)
     return Failure("UNREACHABLE", tail[-1] if tail else "", tail)
 
 
 def _classify_exception(cause: BaseException) -> tuple[str, str] | None:
-    """(code, detail) of one exception that is clear enough."""
+    """Return the code and the detail of one exception, or None if it is not specific."""
     if isinstance(cause, BadHostKeyException):
         shown, known = key_fingerprint(cause.key), key_fingerprint(cause.expected_key)
-        return "HOST_KEY_CHANGED", f"it shows {shown}, known is {known}"
+        return "HOST_KEY_CHANGED", f"the host presented {shown}, expected {known}"
     if isinstance(cause, (KeyProblem, PasswordRequiredException)):
         return "SSH_KEY", str(cause)
     if isinstance(cause, AuthenticationException):
-        # so says paramiko where the connection ended before the host had answered
+        # paramiko raises this also if the connection ended before the host answered
         ended = str(cause).endswith("transport shut down or saw EOF")
         return "UNREACHABLE" if ended else "AUTH", str(cause)
     if isinstance(cause, IncompatiblePeer):
@@ -78,10 +90,10 @@ def _classify_exception(cause: BaseException) -> tuple[str, str] | None:
     return None
 
 
-def _classify_proxy_output(said: str) -> tuple[str, str]:
-    lines = said.splitlines()
+def _classify_proxy_output(output: str) -> tuple[str, str]:
+    lines = output.splitlines()
     for words, code in PROXY_COMMAND_ERRORS.items():
-        if found := next((line for line in lines if words in line), ""):
+        if message := next((line for line in lines if words in line), ""):
             offending = " ".join(line for line in lines if line.startswith("Offending"))
-            return code, f"ProxyCommand: {found.strip('@ ')} {offending}".strip()
+            return code, f"ProxyCommand: {message.strip('@ ')} {offending}".strip()
     return "UNREACHABLE", f"ProxyCommand: {lines[-1]}"

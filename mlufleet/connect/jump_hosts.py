@@ -1,7 +1,7 @@
-"""The way to a host through others: ProxyJump and ProxyCommand of the user's ssh_config.
+"""Connections through other hosts: ProxyJump and ProxyCommand of the user's ssh_config.
 
-pyinfra's own takes any key of a jump host, asks about it, forgets a jump host's own ProxyJump and
-the address that ssh_config has for the next one.
+pyinfra's own client accepts any host key of a jump host or prompts about it. It also ignores a jump
+host's own ProxyJump, and the address that ssh_config has for the next host.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from typing_extensions import override
 
 from fleet.inventory.ssh_transport import make_fast_transport
 
-#: logins at one jump host at once: sshd drops some of those beyond ten (MaxStartups 10:30:100)
+#: Concurrent logins at one jump host. By default sshd drops some beyond ten (MaxStartups
+#: 10:30:100 in sshd_config(5)).
 MAX_LOGINS_PER_JUMP_HOST = 8
-#: of an `ssh` that is a ProxyCommand, before its own options: the first one given counts
+#: Options added to an `ssh` that is a ProxyCommand. They come before its own, because ssh uses the
+#: first value of an option.
 STRICT_SSH_OPTIONS = (
     "-o",
     "BatchMode=yes",
@@ -36,30 +38,37 @@ STRICT_SSH_OPTIONS = (
     "UpdateHostKeys=no",
 )
 
-#: ssh_config's word for no jump host
+#: Value of ProxyJump in ssh_config that disables it.
 NO_JUMP_HOST = "none"
 
 _login_slots: dict[tuple[str, int], BoundedSemaphore] = {}
-#: jump hosts that are being connected to, the last one on behalf of those before it
-_jump_chain: ContextVar[tuple[str, ...]] = ContextVar("way", default=())
-#: the known_hosts file that the inventory names for the host
-_known_hosts_file: ContextVar[str | None] = ContextVar("known", default=None)
+#: Jump hosts that this greenlet is connecting to; each is needed to reach the one before it.
+_jump_chain: ContextVar[tuple[str, ...]] = ContextVar("jump_chain", default=())
+#: The known_hosts file that the inventory sets for the host.
+_known_hosts_file: ContextVar[str | None] = ContextVar("known_hosts_file", default=None)
 
 
 class JumpError(SSHException):
-    """What went wrong at a jump host, not at the host itself."""
+    """A connection failed at a jump host, not at the host itself.
 
-    def __init__(self, name: str, why: object) -> None:
-        super().__init__(f"jump host {name}: {why}")
+    Attributes:
+        name: The jump host.
+    """
+
+    def __init__(self, name: str, reason: object) -> None:
+        super().__init__(f"jump host {name}: {reason}")
         self.name = name
 
 
 class CommandError(SSHException):
-    """What a ProxyCommand said before it ended."""
+    """A ProxyCommand ended; the message is its error output."""
 
 
 class LimitedClient(ParamikoClient):
-    """The last part of a login, when ssh_config has been read."""
+    """An SSH client that limits concurrent logins at one address and explains failed ones.
+
+    Its connect() runs after ssh_config has been applied.
+    """
 
     @override
     def connect(self, hostname: str, **config: Any) -> None:  # type: ignore[override]
@@ -72,28 +81,30 @@ class LimitedClient(ParamikoClient):
             ):
                 super().connect(hostname, **config)
         except BaseException as error:
-            said = self.sock.error_output() if isinstance(self.sock, ProxyCommand) else ""
-            self.close()  # its reader would go on
-            if said and isinstance(error, (EOFError, SSHException, OSError)):
-                raise CommandError(said) from error
-            if "No existing session" in str(error):  # paramiko's word for a handshake cut short
+            output = self.sock.error_output() if isinstance(self.sock, ProxyCommand) else ""
+            self.close()  # otherwise its reader thread keeps running
+            if output and isinstance(error, (EOFError, SSHException, OSError)):
+                raise CommandError(output) from error
+            if "No existing session" in str(error):  # paramiko's message for a cut handshake
                 seconds = config.get("timeout")
-                raise TimeoutError(f"it answers, but not as SSH within {seconds} s") from error
+                raise TimeoutError(
+                    f"the port is open, but there was no SSH handshake within {seconds} s"
+                ) from error
             raise
 
     @override
     def close(self) -> None:
         super().close()
-        way, self.sock = getattr(self, "sock", None), None
+        sock, self.sock = getattr(self, "sock", None), None
         with suppress(OSError, EOFError, SSHException):
-            if way is not None:
-                way.close()
-            if isinstance(way, Channel):
-                way.hop.close()  # type: ignore[attr-defined]
+            if sock is not None:
+                sock.close()
+            if isinstance(sock, Channel):
+                sock.jump_host.close()  # type: ignore[attr-defined]
 
 
 class HostClient(SSHClient, LimitedClient):
-    """A host of the inventory."""
+    """The client of a host of the inventory."""
 
     @override
     def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
@@ -105,7 +116,7 @@ class HostClient(SSHClient, LimitedClient):
 
 
 class JumpHostClient(SSHClient, LimitedClient):
-    """A jump host: its key has to be a known one."""
+    """The client of a jump host, whose host key must be known."""
 
     @override
     def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
@@ -114,9 +125,9 @@ class JumpHostClient(SSHClient, LimitedClient):
         if hostname == NO_JUMP_HOST:
             return
         if given.get("sock") is None:
-            given.pop("sock", None)  # it would hide a way of its own
+            given.pop("sock", None)  # would hide the jump host's own ProxyJump
         given["_pyinfra_ssh_strict_host_key_checking"] = "yes"
-        if known := _known_hosts_file.get():  # beside those of the user's ssh_config
+        if known := _known_hosts_file.get():  # in addition to those of ssh_config
             self._system_host_keys = get_host_keys((os.path.expanduser(known),))
         with _extend_chain(hostname), _jump_errors(hostname):
             super().connect(hostname, **given)  # type: ignore[no-untyped-call]
@@ -130,25 +141,26 @@ class JumpHostClient(SSHClient, LimitedClient):
         target_port: int,
         timeout: float | None = None,
     ) -> Channel | None:
-        """A way on to the next one, whose name here may be one of ssh_config's."""
+        """Open a channel to the next host, whose name may be an alias of ssh_config."""
         if self.name == NO_JUMP_HOST:
             return None
         port = target_port
         if target != hostname and (known := get_ssh_config(self.config_file)):
             target = known.lookup(target).get("hostname", target)
-        under = self.get_transport()
-        assert under is not None
+        transport = self.get_transport()
+        assert transport is not None
         with _jump_errors(f"{self.name}: {target}:{port}"):
-            channel = under.open_channel(
+            channel = transport.open_channel(
                 "direct-tcpip", (target, int(port)), ("127.0.0.1", 0), timeout=timeout
             )
-        channel.hop = self  # type: ignore[attr-defined]  # it lives as long as what goes through
+        # keeps this client alive as long as the connection through it
+        channel.jump_host = self  # type: ignore[attr-defined]
         return channel
 
 
 @contextmanager
 def _jump_errors(name: str) -> Iterator[None]:
-    """:raises JumpError: whatever goes wrong, unless a jump host before it is named already"""
+    """Turn every exception into a JumpError; one that names a jump host already stays."""
     try:
         yield
     except JumpError:
@@ -159,10 +171,15 @@ def _jump_errors(name: str) -> Iterator[None]:
 
 @contextmanager
 def _extend_chain(name: str) -> Iterator[None]:
-    way = _jump_chain.get()
-    if name in way:
-        raise JumpError(name, f"ProxyJump goes round: {' -> '.join((*way, name))}")
-    token = _jump_chain.set((*way, name))
+    """Add a jump host to the chain while it is connected to.
+
+    Raises:
+        JumpError: The chain has it already.
+    """
+    chain = _jump_chain.get()
+    if name in chain:
+        raise JumpError(name, f"ProxyJump loop in ssh_config: {' -> '.join((*chain, name))}")
+    token = _jump_chain.set((*chain, name))
     try:
         yield
     finally:
@@ -170,17 +187,17 @@ def _extend_chain(name: str) -> Iterator[None]:
 
 
 class ProxyCommand:
-    """A ProxyCommand as a socket; it has no terminal to ask on."""
+    """A ProxyCommand as a socket; the command has no terminal to prompt on."""
 
     def __init__(self, line: str) -> None:
         self._sock, theirs = socket.socketpair()
-        self._said, self._error_output = tempfile.TemporaryFile(), ""  # noqa: SIM115
+        self._stderr, self._error_output = tempfile.TemporaryFile(), ""  # noqa: SIM115
         with theirs:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec {add_strict_options(line)}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=self._said,
+                stderr=self._stderr,
                 start_new_session=True,
             )
 
@@ -188,20 +205,20 @@ class ProxyCommand:
         return getattr(self._sock, name)
 
     def error_output(self) -> str:
-        """Its errors, if it has ended by itself."""
+        """Close the socket, and return what the command wrote to its standard error."""
         self.close()
         return self._error_output
 
     def close(self) -> None:
-        """Close the connection to the command."""
+        """Close the socket and end the command."""
         self._sock.close()
-        if self._said.closed:  # by the connection that ended
+        if self._stderr.closed:  # the connection has ended before
             return
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)  # it sees the end of its input
-        self._said.seek(0)
-        self._error_output = self._said.read(65536).decode(errors="replace").strip()
-        self._said.close()
+            self._process.wait(1)  # ends at the end of its input
+        self._stderr.seek(0)
+        self._error_output = self._stderr.read(65536).decode(errors="replace").strip()
+        self._stderr.close()
         if self._process.poll() is None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -209,12 +226,23 @@ class ProxyCommand:
 
 
 def open_proxy_command(line: str | None) -> ProxyCommand | None:
-    """In place of paramiko's, which does not notice that a command has ended."""
+    """Start a ProxyCommand; paramiko's own class does not notice that the command has ended.
+
+    Args:
+        line: The command line in ssh_config; None or empty if there is none.
+    """
     return ProxyCommand(line) if line else None
 
 
 def add_strict_options(line: str) -> str:
-    """A ProxyCommand that takes no key that is not known, and does not ask."""
+    """Make a ProxyCommand that is `ssh` reject unknown host keys and never prompt.
+
+    Args:
+        line: The command line in ssh_config.
+
+    Returns:
+        The command line with further options if it is `ssh`, else the same.
+    """
     words = line.split(None, 1)
     if os.path.basename(words[0]) != "ssh":
         return line

@@ -1,4 +1,4 @@
-"""How many files a run has open at once, and that it may."""
+"""The limit of open files that a run needs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Any
 
 from fleet.inventory.pyinfra_errors import InputError
 
-#: of the process, and of the hosts at work: logs, files that are sent, further sessions
+#: Files of the process itself and of the hosts at work: logs, uploads, further sessions.
 BASE_FILES = 160
-#: of one host as long as the run lasts: its connection; a ProxyCommand has its errors as well
+#: Files of each host during the whole run: its connection, and the errors of a ProxyCommand.
 FILES_PER_HOST = 2
 
 
 def raise_limit(hosts: Iterable[Any]) -> None:
-    """Raise the limit of open files to what so many hosts need.
+    """Raise this process's limit of open files to what the hosts need.
 
-    :raises Plain: the hard limit is lower
+    Args:
+        hosts: The hosts that will be connected to.
+
+    Raises:
+        InputError: The system's hard limit is lower.
     """
     count = len(list(hosts))
     need = BASE_FILES + FILES_PER_HOST * count
@@ -26,7 +30,7 @@ def raise_limit(hosts: Iterable[Any]) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
         raise InputError(
-            f"{count} hosts need up to {need} open files at once, and the limit is {hard} "
-            "(`ulimit -Hn`): raise it, or take fewer hosts with --limit"
+            f"{count} hosts need up to {need} open files at once, but the limit is {hard} "
+            "(`ulimit -Hn`); raise the limit, or select fewer hosts with --limit"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))

@@ -1,4 +1,4 @@
-"""The private key of a login: one that can be used, or why not, before the first connection."""
+"""SSH private keys: loaded without a prompt, or rejected before the first connection."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from typing import Any
 
 from fleet.inventory.pyinfra_errors import InputError
 
-#: of OpenSSH's own format, after its two lines of dashes
+#: First bytes of a key in OpenSSH's own format, inside its PEM frame.
 OPENSSH_MAGIC = b"openssh-key-v1\0"
-BEGIN, END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
+OPENSSH_BEGIN = "-----BEGIN OPENSSH PRIVATE KEY-----"
+OPENSSH_END = "-----END OPENSSH PRIVATE KEY-----"
 
 
 class KeyProblem(InputError):
-    """A private key that no login can be made with."""
+    """A private key cannot be used to log in."""
 
 
 def provide_key(state: Any, data: Any) -> None:
-    """Give pyinfra the key of a host's `ssh_key`, which it would ask a passphrase for.
+    """Give pyinfra the key that a host's `ssh_key` names, so that pyinfra does not prompt for it.
 
-    :raises KeyProblem: it cannot be used
+    Args:
+        state: pyinfra's state, which keeps the keys by name.
+        data: The host's data.
+
+    Raises:
+        KeyProblem: The key cannot be used.
     """
     name = data["ssh_key"]
     if name and name not in state.private_keys:
@@ -30,9 +36,17 @@ def provide_key(state: Any, data: Any) -> None:
 
 @lru_cache
 def load(name: str, password: str = "") -> Any:
-    """A key from its file; from ssh-agent, where it has a passphrase that is not given.
+    """Load a private key from its file, or from ssh-agent if the file is encrypted.
 
-    :raises KeyProblem: it cannot be used
+    Args:
+        name: The file.
+        password: The passphrase (default: the key has none, or ssh-agent has the key).
+
+    Returns:
+        The key, as paramiko takes it.
+
+    Raises:
+        KeyProblem: The key cannot be used.
     """
     from paramiko import SSHException
     from pyinfra.api.exceptions import PyinfraError
@@ -44,47 +58,47 @@ def load(name: str, password: str = "") -> Any:
         return load_key_with_certificate(name, password, allow_prompt=False)
     except (PyinfraError, SSHException, ValueError) as error:
         if password:
-            raise KeyProblem(f"{name} cannot be opened with ssh_key_password") from error
+            raise KeyProblem(f"{name}: wrong passphrase in ssh_key_password") from error
         if "is encrypted" not in str(error):
             raise KeyProblem(f"{name}: {_describe_unusable(text)}") from error
     if key := _agent_key(_public_half(path, text)):
         return key
     raise KeyProblem(
-        f"{name} has a passphrase, and ssh-agent does not hold it: `ssh-add {name}` before the run"
+        f"{name} is encrypted and not in ssh-agent; run `ssh-add {name}`, or set ssh_key_password"
     )
 
 
 def _read_key_text(name: str, path: Path) -> str:
-    """:raises KeyProblem: it cannot be read"""
     try:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
-        raise KeyProblem(f"no file {name}") from None
+        raise KeyProblem(f"ssh_key: no file {name}") from None
     except UnicodeDecodeError:
-        raise KeyProblem(f"{name} is no private key") from None
+        raise KeyProblem(f"{name} is not a private key") from None
     except OSError as error:
         raise KeyProblem(f"{name} cannot be read: {error.strerror}") from None
 
 
 def _describe_unusable(text: str) -> str:
-    """What a file is that is no usable private key."""
+    """Return what a file is that cannot be used as a private key, and what to use instead."""
     first = text.lstrip().partition("\n")[0]
     if first.startswith(("ssh-", "ecdsa-", "sk-", "---- BEGIN SSH2 PUBLIC")):
-        return "this is the public key: name the private one, without .pub"
+        return "this is the public key; use the private key, without .pub"
     if first.startswith("PuTTY-User-Key-File"):
-        return "this is a key of PuTTY: `puttygen KEY -O private-openssh -o NEW` makes a usable one"
+        return "this is a PuTTY key; convert it with `puttygen KEY -O private-openssh -o NEW`"
     if "DSA PRIVATE KEY" in first and "EC" not in first:
-        return "this is a DSA key, which no current sshd takes: make an ed25519 one"
+        return "this is a DSA key, which current sshds reject; create an ed25519 key"
     if "PRIVATE KEY-----" in first:
-        return "this private key is cut off, spoilt, or of a kind that is not known"
-    return "this is no private key"
+        return "this private key is truncated, damaged or of an unknown type"
+    return "this is not a private key"
 
 
 def _public_half(path: Path, text: str) -> bytes:
-    """The public half of a key that is encrypted; b"" where it cannot be told."""
+    """Return the public half of an encrypted key; empty if it cannot be determined."""
     try:
-        if BEGIN in text:
-            inner = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
+        if OPENSSH_BEGIN in text:
+            start = text.index(OPENSSH_BEGIN) + len(OPENSSH_BEGIN)
+            inner = text[start : text.index(OPENSSH_END)]
             rest = base64.b64decode(inner).removeprefix(OPENSSH_MAGIC)
             for _ in range(3):  # cipher, key derivation and its options
                 rest = rest[4 + int.from_bytes(rest[:4], "big") :]
@@ -95,7 +109,7 @@ def _public_half(path: Path, text: str) -> bytes:
 
 
 def _agent_key(public: bytes) -> Any:
-    """The key of ssh-agent with this public half, if there is one."""
+    """Return the key in ssh-agent with this public half, or None."""
     from paramiko import Agent, SSHException
 
     if not public:
@@ -108,7 +122,7 @@ def _agent_key(public: bytes) -> Any:
 
 
 def _serialize_signing(key: Any) -> Any:
-    """Hosts that log in together share one connection to the agent: one asks after the other."""
+    """Let hosts that log in at the same time use their one connection to the agent in turn."""
     from gevent.lock import BoundedSemaphore
 
     sign, turn = key.sign_ssh_data, BoundedSemaphore()

@@ -1,8 +1,8 @@
-"""What pyinfra is told about connecting: a host fails alone, and nobody is asked anything.
+"""How pyinfra connects: each host fails alone, and nothing waits for an answer on the terminal.
 
-pyinfra asks on the terminal where a host fails, a key has a passphrase, sudo wants a password or
-a jump host's key is new; one such question holds up every host, and where nobody can answer it is
-an exception that ends the run of all. Here each of them is a failure of the one host.
+pyinfra prompts if a host fails, a key has a passphrase, sudo needs a password or a jump host's key
+is new. One such prompt would hold up every host, and without a terminal it is an exception that
+ends the whole run. Here each of them is a failure of the one host.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from mlufleet.connect import open_files, private_keys
 from mlufleet.connect.errors import exception_chain
 from mlufleet.connect.jump_hosts import HostClient, JumpHostClient, open_proxy_command
 
-#: seconds that one try to log in may take, jump hosts and all
+#: Time limit of one attempt to log in, including all jump hosts.
 LOGIN_TIMEOUT_S = 90
-#: seconds before each further try where an sshd has too many logins at once (MaxStartups)
+#: Pause before each further attempt if an sshd has too many logins at once (MaxStartups).
 RETRY_DELAYS_S = (0.5, 1, 2, 4, 8)
+#: Key of a host's data for pyinfra's policy for unknown host keys.
 STRICT_HOST_KEYS: Final = "ssh_strict_host_key_checking"
 
 _connect = ssh.SSHConnector.connect
@@ -38,7 +39,7 @@ _connect_all = api_connect.connect_all
 
 
 def configure_unattended() -> None:
-    """Let pyinfra connect by these rules; said before its inventory is read."""
+    """Make pyinfra connect as this module describes. Call it before the inventory is read."""
     from pyinfra_cli import cli  # its import makes all of a process cooperative
 
     cli.connect_all = connect_all
@@ -51,36 +52,60 @@ def configure_unattended() -> None:
 
 
 def refuse_prompt(*_: Any) -> str:
-    """:raises Asked: always"""
-    raise PromptRefused("a password is wanted, and nobody is asked for one")
+    """Take the place of a password prompt.
+
+    Args:
+        _: What a prompt takes; ignored.
+
+    Raises:
+        PromptRefused: Always.
+    """
+    raise PromptRefused("a password is needed, and runs do not prompt for one")
 
 
 def explain_missing_terminal(ask: Callable[[str], bool]) -> Callable[[str], bool]:
-    """Pyinfra's own question before it begins, where it was not given `-y`."""
+    """Wrap the confirmation prompt of pyinfra, which it shows unless it has `-y`.
+
+    Args:
+        ask: pyinfra's prompt.
+
+    Returns:
+        The same prompt, which raises InputError if there is no terminal to answer on.
+    """
 
     @wraps(ask)
-    def asked(question: str) -> bool:
+    def ask_or_explain(question: str) -> bool:
         try:
             return ask(question)
         except EOFError:
-            raise InputError("nobody is there to confirm: say -y, or --dry to look only") from None
+            raise InputError(
+                "no terminal to confirm on; use -y to proceed, or --dry to change nothing"
+            ) from None
 
-    return asked
+    return ask_or_explain
 
 
 def connect_all(state: State) -> None:
-    """Connect to every host; those that cannot be are left out."""
+    """Connect to every selected host; hosts that cannot be connected to are left out.
+
+    Args:
+        state: pyinfra's state.
+    """
     hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
     open_files.raise_limit(hosts)
-    if state.should_raise_failed_hosts:  # it would ask at the first host that fails
+    if state.should_raise_failed_hosts:  # pyinfra would prompt at the first host that fails
         state.should_raise_failed_hosts = state.config.FAIL_PERCENT = None
     _connect_all(state)
 
 
 def connect(self: ssh.SSHConnector) -> None:
-    """Log in to one host.
+    """Log in to one host, and try again while its sshd is overloaded.
 
-    :raises ConnectError: whatever goes wrong
+    Args:
+        self: pyinfra's connector of the host.
+
+    Raises:
+        ConnectError: The login failed, whatever the reason; its cause is the original exception.
     """
     for pause in (*RETRY_DELAYS_S, None):
         try:
@@ -96,7 +121,8 @@ def _connect_once(connector: ssh.SSHConnector) -> None:
     limit = gevent.Timeout(LOGIN_TIMEOUT_S)
     try:
         with limit:
-            if connector.host.data.get(STRICT_HOST_KEYS) is None:  # pyinfra would take any new key
+            # pyinfra's own default accepts any new key
+            if connector.host.data.get(STRICT_HOST_KEYS) is None:
                 connector.data[STRICT_HOST_KEYS] = "yes"
             private_keys.provide_key(connector.state, connector.data)
             _connect(connector)
@@ -111,8 +137,14 @@ def _connect_once(connector: ssh.SSHConnector) -> None:
 
 
 def dropped_before_login(error: BaseException) -> bool:
-    """Whether an sshd hung up before it was told who comes: MaxStartups, most of all."""
-    found = list(exception_chain(error))
-    if any(isinstance(one, (AuthenticationException, BadHostKeyException)) for one in found):
+    """Return whether the connection ended before authentication, usually because of MaxStartups.
+
+    Args:
+        error: What the login failed with.
+    """
+    causes = list(exception_chain(error))
+    if any(isinstance(cause, (AuthenticationException, BadHostKeyException)) for cause in causes):
         return False
-    return any(isinstance(one, (EOFError, ConnectionResetError, BrokenPipeError)) for one in found)
+    return any(
+        isinstance(cause, (EOFError, ConnectionResetError, BrokenPipeError)) for cause in causes
+    )

@@ -25,7 +25,8 @@ from fleet.inventory import host_selection
 from fleet.inventory.pyinfra_loader import load_inventory
 from mlufleet.connect import open_files
 from mlufleet.journal.journal import check_writable, new_run_id
-from mlufleet.run import launcher
+from mlufleet.run import launcher, pyinfra_options
+from mlufleet.run.host_checks import check_hosts
 from mlufleet.run.run import Run
 from operations import stages
 from operations.host import connection
@@ -64,11 +65,11 @@ class Session:
         from pyinfra_cli.util import exec_file
 
         check_writable()
-        pairs = launcher.parse_data_overrides(data)
+        pairs = pyinfra_options.parse_data(data)
         self.state = State(check_for_changes=False)
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
         found = load_inventory(inventory, pairs)
-        launcher.check_hosts(inventory, found)
+        check_hosts(inventory, found)
         launcher.warn_about_permissions(inventory, found)
         limited = host_selection.apply_exclude(
             found, host_selection.apply_limit(found, limit), exclude

@@ -9,7 +9,7 @@ import pytest
 from fleet.errors import InvalidInput
 from fleet.inventory import pyinfra_loader
 from fleet.inventory.host_selection import InventoryNames
-from mlufleet.run import launcher
+from mlufleet.run import host_checks
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_hosts_that_cannot_be_meant_are_refused(
     found = pyinfra_loader.load_inventory(str(written), {"release": "small"})
 
     with pytest.raises(InvalidInput, match=told):
-        launcher.check_hosts("own.py", found)
+        host_checks.check_hosts("own.py", found)
 
 
 def test_ports_as_text_are_ports(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_ports_as_text_are_ports(written: Path, monkeypatch: pytest.MonkeyPatch)
 
     assert (
         len(
-            launcher.check_hosts(
+            host_checks.check_hosts(
                 "own.py", pyinfra_loader.load_inventory(str(written), {"release": "small"})
             )
         )

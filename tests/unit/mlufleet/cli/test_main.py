@@ -53,7 +53,7 @@ def test_wrong_values_in_it_are_told_before_the_first_connection(
     [
         (("--data", "cards=two"), "INVENTORY: a: cards: expected an integer, got 'two'"),
         (("--data=release=nope",), "INVENTORY: a: release 'nope': no file"),
-        (("--limit", "a", "--data", "cards"), "--data cards: say KEY=VALUE"),
+        (("--limit", "a", "--data", "cards"), "--data cards: "),
     ],
 )
 def test_so_are_wrong_values_of_the_command_line(

@@ -54,7 +54,7 @@ def test_a_key_without_a_passphrase_is_loaded(tmp_path: Path, kind: str) -> None
 def test_a_passphrase_that_is_given_opens_it(tmp_path: Path) -> None:
     key = made(tmp_path / "key", "secret phrase")
     assert private_keys.load(str(key), "secret phrase").can_sign()
-    with pytest.raises(InvalidInput, match="cannot be opened with ssh_key_password"):
+    with pytest.raises(InvalidInput, match="ssh_key_password"):
         private_keys.load(str(key), "wrong")
 
 
@@ -71,7 +71,7 @@ def test_a_key_with_a_passphrase_comes_from_the_agent_or_is_named(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    with pytest.raises(InvalidInput, match="has a passphrase, and ssh-agent does not hold it"):
+    with pytest.raises(InvalidInput, match="ssh-add"):
         private_keys.load(str(key))
     subprocess.run(["ssh-add", "-q", str(plain)], check=True, stdin=subprocess.DEVNULL)
     assert private_keys.load(str(key)).sign_ssh_data(b"data", None)
@@ -80,13 +80,13 @@ def test_a_key_with_a_passphrase_comes_from_the_agent_or_is_named(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("ssh-ed25519 AAAA me@here\n", "this is the public key"),
-        ("PuTTY-User-Key-File-3: ssh-ed25519\n", "this is a key of PuTTY"),
-        ("-----BEGIN DSA PRIVATE KEY-----\nAA\n", "this is a DSA key"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNza\n", "cut off"),
-        ("-----BEGIN CERTIFICATE-----\nAA\n", "this is no private key"),
-        ("", "this is no private key"),
-        ("\udcff\udcfe", "is no private key"),
+        ("ssh-ed25519 AAAA me@here\n", "public key"),
+        ("PuTTY-User-Key-File-3: ssh-ed25519\n", "puttygen"),
+        ("-----BEGIN DSA PRIVATE KEY-----\nAA\n", "DSA"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNza\n", "truncated"),
+        ("-----BEGIN CERTIFICATE-----\nAA\n", "not a private key"),
+        ("", "not a private key"),
+        ("\udcff\udcfe", "not a private key"),
         (None, "no file"),
     ],
 )

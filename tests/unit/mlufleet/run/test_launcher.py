@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.errors import InvalidInput
-from mlufleet.run import launcher
+from mlufleet.run import launcher, pyinfra_options
 
 
 @pytest.mark.parametrize("option", ["--sudo-user", "--limit", "--data", "--shell-executable"])
@@ -27,13 +27,13 @@ def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> No
 )
 def test_a_value_that_is_none_of_its_option_is_wrong_input(words: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput, match="is not a valid"):
-        launcher.parse_pyinfra_options(words)
+        pyinfra_options.parse_options(words)
 
 
 def test_options_that_are_data_are_looked_at_as_data() -> None:
-    said = launcher.parse_pyinfra_options(["--key", "/none", "--user", "ops", "--data", "cards=2"])
+    said = pyinfra_options.parse_options(["--key", "/none", "--user", "ops", "--data", "cards=2"])
 
-    assert launcher.parse_data_overrides(said["data"], said) == {
+    assert pyinfra_options.parse_data(said["data"], said) == {
         "cards": 2,
         "ssh_key": "/none",
         "ssh_user": "ops",
@@ -42,8 +42,8 @@ def test_options_that_are_data_are_looked_at_as_data() -> None:
 
 @pytest.mark.parametrize("word", ["cards", "=8", ""])
 def test_data_without_a_name_are_refused(word: str) -> None:
-    with pytest.raises(InvalidInput, match="say KEY=VALUE"):
-        launcher.parse_data_overrides([word])
+    with pytest.raises(InvalidInput, match="KEY=VALUE"):
+        pyinfra_options.parse_data([word])
 
 
 @pytest.mark.parametrize(
