@@ -166,7 +166,7 @@ def test_every_command_refuses_a_limit_that_names_nobody(
         (["golden", "BOOK", "mlu1", "--limit", "mlu2"], "remove --limit"),
         (["golden", "BOOK", "mlu11", "--exclude=mlu2"], "remove --limit"),
         (["golden", "BOOK", "mlu99"], "no such host or group: mlu99; nearest: mlu9"),
-        (["deploy", "BOOK", "mlu1"], "mlu1: what is this? Hosts are named by --limit mlu1"),
+        (["deploy", "BOOK", "mlu1"], "--limit mlu1"),
         (["doctor", "BOOK", "-l", "mlu1"], "No such option '-l'"),
         (["deploy", "BOOK", "--limits", "mlu1"], "Did you mean '--limit'?"),
         (["deploy", "BOOK", "--limit"], "requires an argument"),
