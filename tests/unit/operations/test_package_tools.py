@@ -17,7 +17,7 @@ from operations.host.facts import Package
 from operations.host.scripts import SCRIPTS_DIR, read_script
 from operations.stage import HostOptions
 from tests.unit.conftest import BARE, DRIVEN, probe
-from tests.unit.operations.stage_helpers import plan_commands, plan_words
+from tests.unit.operations.stage_helpers import as_host, plan_commands, plan_words
 from tests.unit.packaged import rpm
 
 NONE = HostOptions()
@@ -178,7 +178,7 @@ def test_docker_of_the_repositories_that_is_too_old_is_refused_before_anything(
 ) -> None:
     lines = [*NO_DOCKER, "os|openEuler|20.03|openEuler 20.03", f"offers|{offer}"]
     for absent in (lines, [*lines, *BARE[6:13], "engine|18.09.0|enabled"]):
-        found = engine.check_installable(wanted, probe(*absent))
+        found = engine.check_installable(as_host(wanted), probe(*absent))
         assert (found.code if found else "") == code
         if found:
             assert "docker-engine is 18.09" in found.sentence and "give files" in found.sentence
@@ -186,7 +186,7 @@ def test_docker_of_the_repositories_that_is_too_old_is_refused_before_anything(
 
 def test_files_of_the_release_need_no_repository(wanted: ReleaseTarget) -> None:
     state = probe(*NO_DOCKER, BARE[0], "offers|docker.io|18.09.7-0ubuntu1")
-    assert engine.check_installable(wanted, state) is None
+    assert engine.check_installable(as_host(wanted), state) is None
 
 
 def test_an_engine_that_tells_no_number_is_not_replaced(wanted: ReleaseTarget) -> None:

@@ -15,7 +15,7 @@ from fleet import inventory
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.model import Release
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import measure
 from operations.host.probe import probe_arguments
 from tests.unit.conftest import RELEASE
@@ -70,8 +70,9 @@ def check_release(place: Path, content: bytes) -> Release | None:
     release = judged(lambda: release_files.load_release(path), path, place / "small.yml")
     if release is not None:
         assert len(release.digest) == 64
-        lock = locks.load(place / "small.yml")
-        for line in probe_arguments(ReleaseTarget(release, lock, place / "store")).splitlines():
+        lock, store = locks.load(place / "small.yml"), place / "store"
+        target = HostTarget((ReleaseTarget(release, lock, store),), store)
+        for line in probe_arguments(target).splitlines():
             words = 2 if line == "release_0() {" else 1
             assert len(shlex.split(line)) == words, "a name breaks out of the preamble's quotes"
     return release
