@@ -62,7 +62,7 @@ def test_28_a_host_that_is_not_there_leaves_the_others_to_finish(
     [
         ("cards: 1", "cadrs: 1", "unknown field"),
         ("baichuan-7b-lab.yml", "no.yml", "no file"),
-        ("ssh_key: ", "ssh_key: /none", "no file /none"),
+        ("ssh_key: ", "ssh_key: /none", "no such file: /none"),
     ],
 )
 def test_wrong_input_is_named_before_the_first_connection(
