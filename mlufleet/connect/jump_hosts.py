@@ -11,6 +11,7 @@ import shlex
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -192,6 +193,7 @@ class ProxyCommand:
     def __init__(self, line: str) -> None:
         self._sock, theirs = socket.socketpair()
         self._stderr, self._error_output = tempfile.TemporaryFile(), ""  # noqa: SIM115
+        self._closing = threading.Lock()  # paramiko's thread may close it at the same time
         with theirs:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec {add_strict_options(line)}"],
@@ -212,8 +214,11 @@ class ProxyCommand:
     def close(self) -> None:
         """Close the socket and end the command."""
         self._sock.close()
-        if self._stderr.closed:  # the connection has ended before
-            return
+        with self._closing:
+            if not self._stderr.closed:
+                self._end_command()
+
+    def _end_command(self) -> None:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)  # ends at the end of its input
         self._stderr.seek(0)
