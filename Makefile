@@ -88,10 +88,13 @@ unit-python:
 	  $$folder/bin/python -m pytest tests/unit || exit $$?; \
 	done
 
+# more at once only wait for the processor, and then time limits of the tests run out
+LANES_AT_ONCE ?= 4
+
 # what fails soonest comes first; then what needs hosts, which wait for themselves: side by side
 test: .venv/ready
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line unit lock browser
-	@$(MAKE) --no-print-directory --jobs=$(words $(LANES)) --keep-going --assume-old=lock \
+	@$(MAKE) --no-print-directory --jobs=$(LANES_AT_ONCE) --keep-going --assume-old=lock \
 	  $(LANES)
 
 browser: .venv/ready

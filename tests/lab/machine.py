@@ -1,5 +1,6 @@
 """Making one host: a container that boots like a server, and the files that tell it who it is."""
 
+import contextlib
 import io
 import secrets
 import socket
@@ -22,6 +23,9 @@ OPTIONS = (
     *("--tmpfs", "/run", "--tmpfs", "/run/lock", "-e", "container=docker"),
     *("--stop-signal", "SIGRTMIN+3", "--cgroup-parent", "/mlulab"),
 )
+#: file of a control group -> what makes all hosts, with the containers on them, weigh as eight
+#: processes; by default they weigh together as much as a single one that runs beside them
+CPU_WEIGHTS = {"/sys/fs/cgroup/cpu/{}/cpu.shares": 8 * 1024, "/sys/fs/cgroup/{}/cpu.weight": 800}
 BANNER = "echo '*** Authorized users only. All activity is logged. ***'\n"
 
 
@@ -52,8 +56,19 @@ def create(host: Host, image: str, port: int) -> None:
     )
     engine.docker("cp", "-", f"{name}:/", given=archive(host.kind))
     engine.docker("start", name)
+    weigh_hosts()
     hosts.settled(host.name)
     admit(host)
+
+
+def weigh_hosts() -> None:
+    """Give the hosts of all labs their share of the processor, where the kernel lets us."""
+    for pattern, weight in CPU_WEIGHTS.items():
+        for group in ("mlulab", "docker"):
+            file = Path(pattern.format(group))
+            if file.exists():
+                with contextlib.suppress(OSError):
+                    file.write_text(str(weight))
 
 
 def archive(kind: Kind) -> bytes:
