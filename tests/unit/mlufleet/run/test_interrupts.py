@@ -6,6 +6,7 @@ import errno
 import os
 import pwd
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -129,7 +130,7 @@ def test_closed_streams_are_no_files_of_the_run(tmp_path: Path) -> None:
         "kept = journal.Journal(Path('runs/1'))\nkept.append(events.HostsNamed(names=['a']))\n"
         "import sys\nprint('lost')\nprint('lost', file=sys.stderr)\n"
     )
-    words = f'exec {sys.executable} -c "$0" <&- >&- 2>&-'
+    words = f'exec {shlex.quote(sys.executable)} -c "$0" <&- >&- 2>&-'
     done = subprocess.run(
         ["sh", "-c", words, program],
         cwd=tmp_path,
