@@ -395,7 +395,7 @@ def test_a_folder_with_blanks_and_chinese_letters_is_a_project_as_any(project: P
 
 
 def test_a_working_folder_that_is_gone_is_told_in_a_sentence(tmp_path: Path) -> None:
-    check = f"{sys.executable} -m mlufleet inventory check hosts.py"
+    check = f"{shlex.quote(sys.executable)} -m mlufleet inventory check hosts.py"
     words = f"mkdir d && cd d && rmdir ../d && exec {check}"
     done = subprocess.run(
         ["sh", "-c", words],
