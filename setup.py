@@ -3,6 +3,7 @@
 In the wheel it is `fleet/packaged/`, where `fleet/paths.py` finds it.
 """
 
+import runpy
 import shutil
 from pathlib import Path
 
@@ -10,20 +11,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-PACKAGED = (
-    "LICENSE",
-    "README.md",
-    "config.py",
-    "deploy.py",
-    "docs/*.md",
-    "files/**/*",
-    "inventories/*.example.*",
-    "inventories/fleet.py",
-    "inventories/group_data/*.py",
-    "pyproject.toml",
-    "requirements.lock",
-    "setup.py",
-)
+PACKAGED = runpy.run_path(str(ROOT / "fleet/paths.py"))["PROJECT_FILES"]
 
 
 class BuildWithFiles(build_py):

@@ -16,6 +16,21 @@ _PACKAGED = CODE_ROOT / "fleet" / "packaged"
 #: Where `files/`, `deploy.py`, `docs/` and the like are.
 PROJECT_ROOT = _PACKAGED if _PACKAGED.is_dir() else CODE_ROOT
 FILES_FOLDER = PROJECT_ROOT / "files"
+#: Files below `PROJECT_ROOT` that a run or the environment needs; in every wheel and bundle.
+PROJECT_FILES = (
+    "LICENSE",
+    "README.md",
+    "config.py",
+    "deploy.py",
+    "docs/*.md",
+    "files/**/*",
+    "inventories/*.example.*",
+    "inventories/fleet.py",
+    "inventories/group_data/*.py",
+    "pyproject.toml",
+    "requirements.lock",
+    "setup.py",
+)
 #: A site's own files, relative to the working folder.
 SITE_FILES_FOLDER = Path("files")
 

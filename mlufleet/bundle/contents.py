@@ -24,21 +24,6 @@ CODE_FILES = tuple(
     for package in ("fleet", "mlufleet", "operations")
     for pattern in ("*.py", "py.typed")
 )
-#: other files of the project that a run or the environment needs, below `paths.PROJECT_ROOT`
-PROJECT_FILES = (
-    "LICENSE",
-    "README.md",
-    "config.py",
-    "deploy.py",
-    "docs/*.md",
-    "files/**/*",
-    "inventories/*.example.*",
-    "inventories/fleet.py",
-    "inventories/group_data/*.py",
-    "pyproject.toml",
-    "requirements.lock",
-    "setup.py",
-)
 #: files of the current folder that replace those of the tool, if a site has them
 SITE_FILES = ("config.py", "deploy.py", "files/**/*")
 #: folder of the wheels for the tool's environment
@@ -139,7 +124,7 @@ def find_tool_files() -> dict[str, Path]:
     A bundle is unpacked as a clone, whether it was packed from a clone or from an installed wheel.
     """
     found = dict(_list_files(paths.CODE_ROOT, CODE_FILES))
-    found.update(_list_files(paths.PROJECT_ROOT, PROJECT_FILES))
+    found.update(_list_files(paths.PROJECT_ROOT, paths.PROJECT_FILES))
     if paths.is_site():
         found.update(_list_files(Path(), SITE_FILES))
     return dict(sorted(found.items()))
