@@ -354,9 +354,7 @@ HOST_LINES: dict[str, HostLine] = {
     "part": _add_partial,
     "disk": _add_disk,
     "share": _add_share,
-    "squashed": lambda facts, fields: facts.root_squashed_paths.append(
-        f"{fields[0]} ({fields[1]})"
-    ),
+    "squashed": _add_squashed_path,
     "there": _add_existing,
     "retired": lambda facts, fields: facts.orphaned_containers.append(fields[0]),
     "read-only": lambda facts, fields: facts.read_only_paths.append(fields[0]),
