@@ -122,7 +122,7 @@ def format_error(
         for part in location
         if part != KEY_MARKER
     )
-    place, node = _locate(location, data, path, files)
+    place, node = _find_place(location, data, path, files)
     message = type_words.describe_problem(problem)
     if problem["type"] == "string_type" and node is not None:
         message = strict_yaml.explain_yaml_type(node) or message
@@ -135,7 +135,24 @@ def format_error(
     return f"{place}: {field}: {message}" if field else f"{place}: {message}"
 
 
-def _locate(
+def locate(
+    location: Location, data: Any, path: Path, files: tuple[tuple[Path, yaml.Node], ...]
+) -> str:
+    """Find where a field stands.
+
+    Args:
+        location: The field.
+        data: The data, merged from all files.
+        path: The document's file.
+        files: That file and those it extends with their node trees, nearest first.
+
+    Returns:
+        "file:line"; the line of the nearest enclosing field if it is absent.
+    """
+    return _find_place(location, data, path, files)[0]
+
+
+def _find_place(
     location: Location, data: Any, path: Path, files: tuple[tuple[Path, yaml.Node], ...]
 ) -> tuple[str, yaml.Node | None]:
     """Find "file:line" of a field, and its node if the field exists there.

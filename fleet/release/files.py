@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,35 @@ from fleet.text import suggestions
 RELEASES_FOLDER = paths.FILES_FOLDER / "releases"
 #: Longest chain of `extends`.
 MAX_EXTENDED_FILES = 20
+
+
+@dataclass(frozen=True)
+class ReleaseDocument:
+    """A release and the files that it was read from.
+
+    Attributes:
+        release: The release.
+        path: Its file.
+        fields: The merged fields, before they were validated.
+        nodes: The files and their node trees, nearest first.
+    """
+
+    release: Release
+    path: Path
+    fields: dict[str, Any]
+    nodes: tuple[tuple[Path, yaml.Node], ...]
+
+    def describe_place(self, location: field_errors.Location) -> str:
+        """Describe where a field stands.
+
+        Args:
+            location: The field, such as `("patches", 0, "count")`.
+
+        Returns:
+            "file:line: field"; the line of the nearest enclosing field if it is absent.
+        """
+        place = field_errors.locate(location, self.fields, self.path, self.nodes)
+        return f"{place}: {'.'.join(map(str, location))}"
 
 
 class ReadFile(NamedTuple):
@@ -148,6 +178,35 @@ def list_variants(path: Path) -> list[str]:
     return sorted(choices) if isinstance(choices, dict) else []
 
 
+def load_document(path: Path, variant: str | None = None) -> ReleaseDocument:
+    """Load a release, merged with the files it extends, and keep where each field stands.
+
+    Args:
+        path: The release file.
+        variant: Name of a variant; the release's own choice by default.
+
+    Returns:
+        The release and its files.
+
+    Raises:
+        InvalidInput: With file, line and field of every problem.
+    """
+    files = _read_chain(path)
+    fields = _merge_chain(files)
+    nodes = tuple((file.path, file.node) for file in files)
+    if "variants" in fields:
+        choices = fields.pop("variants")
+        chosen = _choose_variant(choices, variant or fields.pop("variant", None), files[0])
+        fields.pop("variant", None)
+        fields = merge_fields(fields, choices[chosen])
+        # an invalid field of a variant is reported where it stands
+        for file in files:
+            under = field_errors.find_node(file.node, ("variants", chosen))
+            nodes += ((file.path, under),) if under else ()
+    release = loading.validate_document(Release, fields, path, files[0].node, nodes[1:])
+    return ReleaseDocument(release, path, fields, nodes)
+
+
 def load_release(path: Path, variant: str | None = None) -> Release:
     """Load a release, merged with the files it extends.
 
@@ -161,19 +220,7 @@ def load_release(path: Path, variant: str | None = None) -> Release:
     Raises:
         InvalidInput: With file, line and field of every problem.
     """
-    files = _read_chain(path)
-    fields = _merge_chain(files)
-    nodes = tuple((file.path, file.node) for file in files[1:])
-    if "variants" in fields:
-        choices = fields.pop("variants")
-        chosen = _choose_variant(choices, variant or fields.pop("variant", None), files[0])
-        fields.pop("variant", None)
-        fields = merge_fields(fields, choices[chosen])
-        # an invalid field of a variant is reported where it stands
-        for file in files:
-            under = field_errors.find_node(file.node, ("variants", chosen))
-            nodes += ((file.path, under),) if under else ()
-    return loading.validate_document(Release, fields, path, files[0].node, nodes)
+    return load_document(path, variant).release
 
 
 def _choose_variant(choices: Any, chosen: Any, file: ReadFile) -> str:

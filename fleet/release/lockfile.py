@@ -37,6 +37,15 @@ class LockedImage(Model):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
+class UnprovedPoint(Model):
+    """A point in which a release could not be compared with the files that it stands for."""
+
+    #: Field of the release, such as patches.0.
+    field: str
+    #: Why it could not be proved.
+    reason: str
+
+
 class Lock(Model):
     """A lock file. Hosts are compared with its checksums, never with file names."""
 
@@ -48,6 +57,11 @@ class Lock(Model):
     image: LockedImage
     #: Name of a source -> its full commit.
     commits: dict[str, Annotated[str, matching(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit")]]
+    #: What could not be proved when the release was locked. Absent if it was locked by a version
+    #: that proved nothing.
+    unproved: Annotated[
+        tuple[UnprovedPoint, ...] | None, Field(exclude_if=lambda value: value is None)
+    ] = None
 
     def files_in(self, folder: str) -> dict[str, LockedFile]:
         """Select the files in a folder of the store.

@@ -40,7 +40,8 @@ class ReleaseTarget:
     @property
     def identity(self) -> str:
         """Digest of release and lock file: equal on all hosts that must have equal files."""
-        return compute_digest([self.release.digest, self.lock.model_dump()])[:IDENTITY_DIGITS]
+        lock = self.lock.model_dump(exclude={"unproved"})
+        return compute_digest([self.release.digest, lock])[:IDENTITY_DIGITS]
 
     def qualify(self, title: str) -> str:
         """Add the release's name to a title if the host has several releases.

@@ -8,10 +8,9 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from fleet.errors import InvalidInput
-from fleet.release.model import Release, Source, Weights
+from fleet.release.model import Source, Weights
 from fleet.store import file_types
 from fleet.store.paths import Warn
 from fleet.text.redact import hide_credentials
@@ -79,6 +78,27 @@ def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...]
         GitError: it exited with another status.
         InvalidInput: git is not installed, or did not answer in time.
     """
+    output = read_git_output(*arguments, isolated=isolated, ok_statuses=ok_statuses)
+    return output.decode(errors="replace").strip()
+
+
+def read_git_output(
+    *arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...] = (0,)
+) -> bytes:
+    """Run git without a terminal, as :func:`run_git` does, and return its output as it is.
+
+    Args:
+        *arguments: arguments of git.
+        isolated: ignore all configuration and allow local files only (default: True).
+        ok_statuses: exit statuses that mean success (default: 0).
+
+    Returns:
+        Standard output.
+
+    Raises:
+        GitError: it exited with another status.
+        InvalidInput: git is not installed, or did not answer in time.
+    """
     environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
     environment |= {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=30"} | environment
     environment |= NON_INTERACTIVE | (ISOLATED if isolated else {})
@@ -86,8 +106,6 @@ def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...]
         done = subprocess.run(
             ["git", *arguments],
             capture_output=True,
-            text=True,
-            errors="replace",
             env=environment,
             stdin=subprocess.DEVNULL,
             timeout=None if isolated else LS_REMOTE_TIMEOUT_S,
@@ -98,9 +116,10 @@ def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...]
         words = hide_credentials(" ".join(arguments))
         raise InvalidInput(f"git {words}: no answer within {LS_REMOTE_TIMEOUT_S} s") from error
     if done.returncode not in ok_statuses:
-        output = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+        errors = done.stderr.decode(errors="replace")
+        output = " ".join(errors.split()) or f"exit status {done.returncode}"
         raise GitError(hide_credentials(" ".join(arguments)), hide_credentials(output))
-    return done.stdout.strip()
+    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -162,12 +181,15 @@ def _read_header_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
         yield line.rstrip(b"\n")
 
 
-def resolve_commit(source: Source, store: Path, warn: Warn, other_paths: Iterable[str] = ()) -> str:
+def resolve_commit(
+    source: Source, store: Path, clone: Path, warn: Warn, other_paths: Iterable[str] = ()
+) -> str:
     """Find the full commit of a source, and check that its bundle is complete.
 
     Args:
         source: the source, with a tag, branch or (abbreviated) commit.
         store: folder of the store.
+        clone: the bundle is cloned to this bare repository, which must not exist.
         warn: called with a line for everything that will be missing on hosts.
         other_paths: paths of the release's other sources, which may be its submodules.
 
@@ -187,19 +209,17 @@ def resolve_commit(source: Source, store: Path, warn: Warn, other_paths: Iterabl
             f"{bundle}: it contains only changes since {header.prerequisites[0][:12]}, which "
             f"hosts do not have; {remedy}"
         )
-    with TemporaryDirectory(prefix="mlufleet-") as scratch:
-        clone = f"{scratch}/trial"
-        try:
-            run_git("clone", "--quiet", "--bare", "--", str(bundle.absolute()), clone)
-        except GitError as error:
-            raise InvalidInput(
-                f"{bundle}: it cannot be cloned: {error.output}; it is incomplete, or was made "
-                f"from a shallow clone (`git fetch --unshallow`); {remedy}"
-            ) from error
-        commit = _resolve_in_clone(source, bundle, header, clone)
-        _check_complete(commit, bundle, clone, remedy)
-        for line in _list_missing_on_hosts(source, commit, clone, tuple(other_paths)):
-            warn(line)
+    try:
+        run_git("clone", "--quiet", "--bare", "--", str(bundle.absolute()), str(clone))
+    except GitError as error:
+        raise InvalidInput(
+            f"{bundle}: it cannot be cloned: {error.output}; it is incomplete, or was made "
+            f"from a shallow clone (`git fetch --unshallow`); {remedy}"
+        ) from error
+    commit = _resolve_in_clone(source, bundle, header, clone)
+    _check_complete(commit, bundle, clone, remedy)
+    for line in _list_missing_on_hosts(source, commit, clone, tuple(other_paths)):
+        warn(line)
     return commit
 
 
@@ -221,7 +241,7 @@ def _resolve_at_origin(source: Source) -> str:
     )
 
 
-def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone: str) -> str:
+def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone: Path) -> str:
     """Find the commit of a source in a clone of its bundle."""
     ref = ""
     if source.tag:
@@ -238,7 +258,7 @@ def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone:
     revision = header.refs[ref] if ref else source.commit
     try:
         commit = run_git(
-            "--git-dir", clone, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"
+            "--git-dir", str(clone), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"
         )
     except GitError as error:
         raise InvalidInput(f"source {source.name}: {bundle} has no commit {revision}") from error
@@ -249,9 +269,9 @@ def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone:
     return commit
 
 
-def _check_complete(commit: str, bundle: Path, clone: str, remedy: str) -> None:
+def _check_complete(commit: str, bundle: Path, clone: Path, remedy: str) -> None:
     try:
-        run_git("--git-dir", clone, "rev-list", "--objects", "--quiet", commit)
+        run_git("--git-dir", str(clone), "rev-list", "--objects", "--quiet", commit)
     except GitError as error:
         raise InvalidInput(
             f"{bundle}: objects of commit {commit[:12]} are missing: {error.output}; {remedy}"
@@ -259,10 +279,10 @@ def _check_complete(commit: str, bundle: Path, clone: str, remedy: str) -> None:
 
 
 def _list_missing_on_hosts(
-    source: Source, commit: str, clone: str, other_paths: tuple[str, ...]
+    source: Source, commit: str, clone: Path, other_paths: tuple[str, ...]
 ) -> Iterator[str]:
     """Yield a warning about submodules and one about Git LFS files of a commit."""
-    tree = run_git("--git-dir", clone, "ls-tree", "-r", "-z", commit).split("\0")
+    tree = run_git("--git-dir", str(clone), "ls-tree", "-r", "-z", commit).split("\0")
     submodules = [line.partition("\t")[2] for line in tree if line.startswith("160000 ")]
     submodules = [path for path in submodules if f"{source.path}/{path}" not in other_paths]
     if submodules:
@@ -271,7 +291,7 @@ def _list_missing_on_hosts(
             "if one is needed, add it as a source with that path"
         )
     arguments = ("grep", "-z", "-l", "--all-match", *LFS_PATTERNS, commit)
-    output = run_git("--git-dir", clone, *arguments, ok_statuses=(0, 1))
+    output = run_git("--git-dir", str(clone), *arguments, ok_statuses=(0, 1))
     pointers = [name.partition(":")[2] for name in output.split("\0") if name]
     if pointers:
         yield (
@@ -283,24 +303,6 @@ def _list_missing_on_hosts(
 def _format_names(names: list[str]) -> str:
     listed = ", ".join(f"{name!r}"[1:-1] for name in names[:5])
     return f"{listed} and {len(names) - 5} more" if len(names) > 5 else listed
-
-
-def resolve_sources(release: Release, store: Path, warn: Warn) -> dict[str, str]:
-    """Find the commit of each source of a release.
-
-    Args:
-        release: the release.
-        store: folder of the store.
-        warn: called with a line for everything that will be missing on hosts.
-
-    Returns:
-        The full commit by the name of the source.
-
-    Raises:
-        InvalidInput: a commit does not exist, or a bundle is incomplete.
-    """
-    paths = [source.path for source in release.sources]
-    return {source.name: resolve_commit(source, store, warn, paths) for source in release.sources}
 
 
 def check_weights_commit(weights: Weights, store: Path) -> None:

@@ -1,21 +1,18 @@
-"""Create a lock file from the store, and check the store against one."""
+"""Measure the files of a store, and check them against a lock file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.checksum import cache, chunks
 from fleet.documents import loading
 from fleet.errors import InvalidInput
-from fleet.release.lockfile import Lock, LockedFile, LockedImage
+from fleet.release.lockfile import Lock, LockedFile
 from fleet.release.model import Image, Release
-from fleet.store import checksum_files, file_types, git_repositories, image_archive
+from fleet.store import checksum_files, file_types, image_archive
 from fleet.store.contents import StoreContents
-
-
-def _ignore(line: str) -> None:
-    """Drop a message."""
 
 
 def measure_file(
@@ -62,47 +59,50 @@ def _read_image(path: Path, reader: chunks.HashingReader, image: Image) -> image
     return found
 
 
-def create_lock(
-    release: Release,
-    store: Path,
-    progress: Callable[[str], None],
-    warn: Callable[[str], None] = _ignore,
-) -> Lock:
-    """Create the lock of a release by reading all of its files in the store.
+@dataclass(frozen=True)
+class MeasuredStore:
+    """The files of a release, every byte of which was read.
+
+    Attributes:
+        files: each file by its path below the store.
+        image: the image in the release's archive.
+        contents: the files by what they are used as.
+    """
+
+    files: dict[str, LockedFile]
+    image: image_archive.Image
+    contents: StoreContents
+
+
+def measure_store(contents: StoreContents, progress: Callable[[str], None]) -> MeasuredStore:
+    """Read all files of a release in the store.
 
     Args:
-        release: The release.
-        store: Folder of the store.
+        contents: The files.
         progress: Called with the name of each file before it is read.
-        warn: Called with one line for each thing that may be wrong.
 
     Returns:
-        The lock.
+        Sizes and checksums of the files, and what they are.
 
     Raises:
-        InvalidInput: A file is missing or is not what the release expects.
+        InvalidInput: A file is not what the release expects.
     """
-    for weights in release.weights:
-        git_repositories.check_weights_commit(weights, store)
-    contents = StoreContents(release, store, warn)
-    commits = git_repositories.resolve_sources(release, store, warn)
+    store, image = contents.store, contents.release.image
     files: dict[str, LockedFile] = {}
     images: list[image_archive.Image] = []
 
     def inspect_image(reader: chunks.HashingReader) -> None:
-        images.append(_read_image(store / release.image.file, reader, release.image))
+        images.append(_read_image(store / image.file, reader, image))
 
     def measure(path: Path) -> str:
         name = str(path.relative_to(store))
         progress(name)
-        files[name] = measure_file(path, inspect_image if name == release.image.file else None)
+        files[name] = measure_file(path, inspect_image if name == image.file else None)
         return files[name].sha256
 
     cache.compute_checksums([store / name for name in contents.names], measure, force=True)
-    image = images[0]
-    contents.check_image(image)
-    locked = LockedImage(id=image.id, tags=image.tags, labels=image.labels)
-    return Lock(release=release.digest, files=files, image=locked, commits=commits)
+    contents.check_image(images[0])
+    return MeasuredStore(files, images[0], contents)
 
 
 def check_store(release: Release, lock: Lock, store: Path, *, full: bool = False) -> list[str]:

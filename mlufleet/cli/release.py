@@ -149,11 +149,11 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     Example:
       mlufleet release lock baichuan-7b --store /srv/mlu
     """
+    from fleet.proof import locking
     from fleet.release import driver_packages, files, lockfile
-    from fleet.store import measure
 
     path = files.find_release(release)
-    loaded = files.load_release(path)
+    document = files.load_document(path)
 
     def show_file(name: str) -> None:
         if not quiet:
@@ -162,11 +162,11 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     def warn(line: str) -> None:
         click.secho(f"warning: {line}", fg="yellow", err=True)
 
-    created = measure.create_lock(loaded, store, show_file, warn)
+    created = locking.create_lock(document, store, show_file, warn)
     target = lockfile.lock_path(path)
     lockfile.write(created, target)
     click.echo(f"{target}: {len(created.files)} files, image {created.image.id[:19]}")
-    available, missing = driver_packages.group_by_availability(loaded, created.files)
+    available, missing = driver_packages.group_by_availability(document.release, created.files)
     click.echo(f"  drivers found for: {', '.join(available)}")
     if missing and not quiet:
         click.echo(f"  no driver in the store for: {', '.join(missing)}")

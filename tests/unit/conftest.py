@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from fleet.proof import locking
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
-from fleet.store import measure
 from operations.host.facts import HostFacts
 from operations.host.probe_parser import parse
 from tests.unit import packaged
@@ -132,9 +132,9 @@ def site(template: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def locked(template: Path) -> ReleaseTarget:
     """The release with its lock, measured once: equal files of another folder have the same."""
-    release = release_files.load_release(template / "small.yml")
-    lock = measure.create_lock(release, template / "store", lambda name: None)
-    return ReleaseTarget(release, lock, template / "store")
+    document = release_files.load_document(template / "small.yml")
+    lock = locking.create_lock(document, template / "store")
+    return ReleaseTarget(document.release, lock, template / "store")
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fleet.errors import Failure
+from fleet.proof import locking
 from fleet.release import files
 from fleet.release.target import ReleaseTarget
-from fleet.store import measure
 from operations import (
     card_users,
     container,
@@ -359,9 +359,9 @@ def test_headers_are_carried_for_exactly_the_kernel_that_lacks_them(
     text = (site / "small.yml").read_text()
     text = text.replace("driver:\n", "driver:\n  headers: {ubuntu18.04: headers}\n", 1)
     (site / "small.yml").write_text(text)
-    release = files.load_release(site / "small.yml")
+    document = files.load_document(site / "small.yml")
     wanted = ReleaseTarget(
-        release, measure.create_lock(release, site / "store", lambda name: None), site / "store"
+        document.release, locking.create_lock(document, site / "store"), site / "store"
     )
     lines = [line for line in BARE if not line.startswith("headers")]
     state = probe(*lines, "tool|apt-get")

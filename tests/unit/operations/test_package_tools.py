@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import Failure
+from fleet.proof import locking
 from fleet.release import files
 from fleet.release.target import ReleaseTarget
-from fleet.store import measure
 from operations import driver, engine, kernel_headers, preflight
 from operations.host.facts import Package
 from operations.host.scripts import SCRIPTS_DIR, read_script
@@ -218,9 +218,9 @@ def with_folder(site: Path, *names: str) -> ReleaseTarget:
     if names:
         written = written.replace("driver:\n", "driver:\n  headers: {centos7: headers}\n", 1)
     (site / "small.yml").write_text(written)
-    release = files.load_release(site / "small.yml")
+    document = files.load_document(site / "small.yml")
     return ReleaseTarget(
-        release, measure.create_lock(release, site / "store", lambda name: None), site / "store"
+        document.release, locking.create_lock(document, site / "store"), site / "store"
     )
 
 

@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet import inventory
+from fleet.proof import locking
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.model import Release
 from fleet.release.target import HostTarget, ReleaseTarget
-from fleet.store import measure
 from operations.host.probe import probe_arguments
 from tests.unit.conftest import RELEASE
 from tests.unit.fuzz import TRAPS, VALUES, altered, judged, mutated
@@ -44,9 +44,7 @@ def place(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """small.yml, its store and its lock; the fuzzed files are written over each other here."""
     folder = tmp_path_factory.mktemp("fuzz") / "site"
     shutil.copytree(template, folder)
-    lock = measure.create_lock(
-        release_files.load_release(folder / "small.yml"), folder / "store", lambda name: None
-    )
+    lock = locking.create_lock(release_files.load_document(folder / "small.yml"), folder / "store")
     locks.lock_path(folder / "small.yml").write_text(lock.model_dump_json(indent=1))
     return folder
 

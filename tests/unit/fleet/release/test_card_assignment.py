@@ -14,11 +14,12 @@ from fleet import inventory
 from fleet.errors import Failure, InvalidInput
 from fleet.inventory.pyinfra_loader import load_inventory
 from fleet.inventory.tree import describe_inventory
+from fleet.proof import locking
 from fleet.release import files, host_paths, lockfile, snapshot
 from fleet.release.card_assignment import ASSIGNMENT_ADAPTER
 from fleet.release.conflicts import find_conflicts
 from fleet.release.target import HostTarget, ReleaseTarget
-from fleet.store import measure, targets
+from fleet.store import targets
 from fleet.store.targets import load_host_target
 from operations import card_users, container, disk_space, preflight, smoke_test, stages
 from operations.host.facts import HostFacts
@@ -59,7 +60,7 @@ def pair(site: Path, wanted: ReleaseTarget) -> Path:
 def write(site: Path, over: dict[str, Any]) -> None:
     path = site / "other.yml"
     path.write_text(yaml.safe_dump({"extends": str(site / "small.yml"), **over}))
-    made = measure.create_lock(files.load_release(path), site / "store", lambda name: None)
+    made = locking.create_lock(files.load_document(path), site / "store")
     lockfile.lock_path(path).write_text(made.model_dump_json())
     targets.load_release_target.cache_clear()
     targets._load_together.cache_clear()

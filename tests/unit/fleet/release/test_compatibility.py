@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import Failure, InvalidInput
+from fleet.proof import locking
 from fleet.release import compatibility
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
-from fleet.store import measure
 from fleet.store.targets import load_release_target
 from operations import preflight
 from operations.host.facts import HostFacts
@@ -80,7 +80,7 @@ def test_too_old_a_driver_is_refused_before_anything_is_touched(site: Path, firs
     said = {"com.cambricon.driver": "v5.10.22", "maintainer": "x"}
     archive(site / "store/image.tar.gz", first, said)
     path = site / "small.yml"
-    lock = measure.create_lock(release_files.load_release(path), site / "store", lambda name: None)
+    lock = locking.create_lock(release_files.load_document(path), site / "store")
     assert lock.image.labels == {"com.cambricon.driver": "v5.10.22"}
     locks.lock_path(path).write_text(lock.model_dump_json())
     with pytest.raises(InvalidInput, match=r"driver 5\.10\.10 is too old.*5\.10\.22 or newer"):

@@ -7,6 +7,7 @@ import pytest
 
 from fleet.checksum import cache
 from fleet.errors import InvalidInput
+from fleet.proof import locking
 from fleet.release import files
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
@@ -16,9 +17,7 @@ from tests.unit.conftest import REFERENCE, archive, git
 
 
 def make(site: Path) -> locks.Lock:
-    return measure.create_lock(
-        files.load_release(site / "small.yml"), site / "store", lambda name: None
-    )
+    return locking.create_lock(files.load_document(site / "small.yml"), site / "store")
 
 
 def flip(path: Path) -> None:

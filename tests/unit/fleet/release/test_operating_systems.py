@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from fleet.errors import Failure, InvalidInput
+from fleet.proof import locking
 from fleet.release import driver_packages, files, operating_systems
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
-from fleet.store import measure
 from fleet.store.targets import load_release_target
 from mlufleet.cli.main import main
 from mlufleet.reference import systems_page
@@ -60,7 +60,7 @@ def delivered(path: Path) -> None:
 
 def locked(path: Path) -> ReleaseTarget:
     store = path.parent / "store"
-    lock = measure.create_lock(files.load_release(path), store, lambda name: None)
+    lock = locking.create_lock(files.load_document(path), store)
     locks.lock_path(path).write_text(lock.model_dump_json())
     load_release_target.cache_clear()
     return load_release_target(str(path), str(store))

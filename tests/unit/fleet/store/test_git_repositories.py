@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
+from fleet.proof import locking
 from fleet.release import files as release_files
-from fleet.store import git_repositories, measure
+from fleet.store import git_repositories
 from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
@@ -29,9 +30,7 @@ def make(site: Path, pin: str = "tag: v1") -> tuple[dict[str, str], list[str]]:
         flags=re.M,
     )
     path.write_text(text)
-    lock = measure.create_lock(
-        release_files.load_release(path), site / "store", lambda name: None, said.append
-    )
+    lock = locking.create_lock(release_files.load_document(path), site / "store", warn=said.append)
     return lock.commits, said
 
 

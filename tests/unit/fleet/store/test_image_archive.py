@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from fleet.checksum import chunks
 from fleet.errors import InvalidInput
+from fleet.proof import locking
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
-from fleet.store import file_types, image_archive, measure
+from fleet.store import file_types, image_archive
 from tests.unit.conftest import REFERENCE
 from tests.unit.packaged import PACKERS, tarred
 
@@ -68,9 +69,7 @@ def found(tmp_path: Path, content: bytes, python: str = PYTHON) -> image_archive
 
 def make(site: Path, content: bytes) -> locks.Lock:
     (site / "store/image.tar.gz").write_bytes(content)
-    return measure.create_lock(
-        release_files.load_release(site / "small.yml"), site / "store", lambda name: None
-    )
+    return locking.create_lock(release_files.load_document(site / "small.yml"), site / "store")
 
 
 VENV = layer(
@@ -260,8 +259,8 @@ def test_an_archive_that_explodes_is_not_read_to_its_end(
 def test_an_image_for_another_machine_than_the_drivers_is_told(site: Path) -> None:
     said = list[str]()
     (site / "store/image.tar.gz").write_bytes(tarred(**saved(architecture="arm64")))
-    release = release_files.load_release(site / "small.yml")
-    measure.create_lock(release, site / "store", lambda name: None, said.append)
+    document = release_files.load_document(site / "small.yml")
+    locking.create_lock(document, site / "store", warn=said.append)
     assert said == [
         f"{site}/store/image.tar.gz: the image is for arm64, but the drivers are for amd64"
     ]
@@ -271,9 +270,7 @@ def test_a_folder_where_the_archive_should_be_is_told(site: Path) -> None:
     (site / "store/image.tar.gz").unlink()
     (site / "store/image.tar.gz").mkdir()
     with pytest.raises(InvalidInput, match=r"image\.tar\.gz: a folder, not a regular file"):
-        measure.create_lock(
-            release_files.load_release(site / "small.yml"), site / "store", lambda name: None
-        )
+        locking.create_lock(release_files.load_document(site / "small.yml"), site / "store")
 
 
 @st.composite

@@ -13,18 +13,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
+from fleet.proof import locking
 from fleet.release import files
 from fleet.release import lockfile as locks
-from fleet.store import measure, system_packages
+from fleet.store import system_packages
 from tests.unit import packaged
 
 UBUNTU, CENTOS = "mlu-ubuntu18.04-dkms", "mlu-centos7"
 
 
 def make(site: Path) -> locks.Lock:
-    return measure.create_lock(
-        files.load_release(site / "small.yml"), site / "store", lambda name: None
-    )
+    return locking.create_lock(files.load_document(site / "small.yml"), site / "store")
 
 
 def refused(site: Path) -> str:

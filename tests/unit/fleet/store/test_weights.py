@@ -17,8 +17,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
+from fleet.proof import locking
 from fleet.release import files as release_files
-from fleet.store import measure, weights
+from fleet.store import weights
 from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
@@ -51,8 +52,8 @@ def index(*shards: str) -> bytes:
 def make(site: Path) -> tuple[set[str], list[str]]:
     """Names of the weights in the lock, and the warnings."""
     said = list[str]()
-    release = release_files.load_release(site / "small.yml")
-    lock = measure.create_lock(release, site / "store", lambda name: None, said.append)
+    document = release_files.load_document(site / "small.yml")
+    lock = locking.create_lock(document, site / "store", warn=said.append)
     return set(lock.files_in("weights")), said
 
 

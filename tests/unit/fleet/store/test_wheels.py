@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
+from fleet.proof import locking
 from fleet.release import files
-from fleet.store import measure
 from fleet.store.image_archive import Image
 from fleet.store.wheels import PythonTarget, WheelFile, check_wheels
 from tests.unit.conftest import NUMPY
@@ -28,7 +28,7 @@ def make(site: Path, install: str = "numpy", *has: str) -> list[str]:
     (site / "store/image.tar.gz").write_bytes(PACKERS[".gz"](tarred(**saved(one))))
     path, said = site / "small.yml", list[str]()
     path.write_text(re.sub(r"install: \[.*\]", f"install: [{install}]", path.read_text()))
-    measure.create_lock(files.load_release(path), site / "store", lambda name: None, said.append)
+    locking.create_lock(files.load_document(path), site / "store", warn=said.append)
     return said
 
 

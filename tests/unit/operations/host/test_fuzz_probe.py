@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.proof import locking
 from fleet.release import files
 from fleet.release.target import ReleaseTarget
-from fleet.store import measure
 from operations.engine import parse_version
 from operations.host.facts import HostFacts
 from operations.host.probe_parser import BEGIN_MARKER, END_MARKER, ProbeError, parse
@@ -55,9 +55,9 @@ LINES = st.lists(st.one_of(ANY_TEXT, st.sampled_from(WHOLE)), max_size=30)
 
 @pytest.fixture(scope="module")
 def small(template: Any) -> ReleaseTarget:
-    release = files.load_release(template / "small.yml")
-    lock = measure.create_lock(release, template / "store", lambda name: None)
-    return ReleaseTarget(release, lock, template / "store")
+    document = files.load_document(template / "small.yml")
+    lock = locking.create_lock(document, template / "store")
+    return ReleaseTarget(document.release, lock, template / "store")
 
 
 def parsed(lines: list[str]) -> HostFacts | None:

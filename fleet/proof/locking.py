@@ -1,0 +1,65 @@
+"""Lock a release: measure its files, and prove the release against them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fleet.proof.inputs import ProofInputs
+from fleet.proof.results import ProofResults
+from fleet.release.files import ReleaseDocument
+from fleet.release.lockfile import Lock, LockedImage
+from fleet.store import git_repositories, measure, source_tree
+from fleet.store.contents import StoreContents
+
+#: Compares a release with its files in one respect.
+Check = Callable[[ProofInputs, ProofResults], None]
+#: All checks, in the order of their results.
+CHECKS: tuple[Check, ...] = ()
+
+
+def _ignore(line: str) -> None:
+    """Drop a message."""
+
+
+def create_lock(
+    document: ReleaseDocument,
+    store: Path,
+    progress: Callable[[str], None] = _ignore,
+    warn: Callable[[str], object] = _ignore,
+) -> Lock:
+    """Create the lock of a release by reading all of its files in the store.
+
+    Args:
+        document: The release.
+        store: Folder of the store.
+        progress: Called with the name of each file before it is read.
+        warn: Called with one line for each thing that may be wrong.
+
+    Returns:
+        The lock.
+
+    Raises:
+        InvalidInput: A file is missing, or the release is wrong about one; with all findings.
+    """
+    release, results = document.release, ProofResults(document, warn)
+    for weights in release.weights:
+        git_repositories.check_weights_commit(weights, store)
+    contents = StoreContents(release, store, warn)
+    with TemporaryDirectory(prefix="mlufleet-") as scratch:
+        sources = source_tree.open_sources(release, store, Path(scratch), warn)
+        measured = measure.measure_store(contents, progress)
+        trees = {name: tree for name, (_, tree) in sources.items()}
+        inputs = ProofInputs(release, store, measured, trees)
+        for check in CHECKS:
+            check(inputs, results)
+    results.raise_findings()
+    image = measured.image
+    return Lock(
+        release=release.digest,
+        files=measured.files,
+        image=LockedImage(id=image.id, tags=image.tags, labels=image.labels),
+        commits={name: commit for name, (commit, _) in sources.items()},
+        unproved=tuple(results.unproved),
+    )

@@ -1,0 +1,111 @@
+"""The files of a git source at its locked commit, read from its bundle without a checkout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.release.model import Release
+from fleet.store import git_repositories
+from fleet.store.paths import Warn
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """A file of a git tree.
+
+    Attributes:
+        mode: git's mode: 100644, 100755, 120000 (a symbolic link) or 160000 (a submodule).
+        object: id of its content.
+    """
+
+    mode: str
+    object: str
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link, whose content is the target."""
+        return self.mode == "120000"
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """The files of one commit in a bare repository.
+
+    Attributes:
+        repository: the repository.
+        commit: the commit.
+        entries: each file by its path.
+    """
+
+    repository: Path
+    commit: str
+    entries: dict[str, TreeEntry]
+
+    @classmethod
+    def open(cls, repository: Path, commit: str) -> SourceTree:
+        """List the files of a commit.
+
+        Args:
+            repository: a bare repository.
+            commit: one of its commits.
+
+        Returns:
+            The tree.
+
+        Raises:
+            InvalidInput: git fails.
+        """
+        output = git_repositories.run_git(
+            "--git-dir", str(repository), "ls-tree", "-r", "-z", commit
+        )
+        entries = {}
+        for line in filter(None, output.split("\0")):
+            about, _, path = line.partition("\t")
+            mode, _, identity = about.split()
+            entries[path] = TreeEntry(mode, identity)
+        return cls(repository, commit, entries)
+
+    def read(self, path: str) -> bytes:
+        """Read a file.
+
+        Args:
+            path: one of `entries`; a symbolic link is not followed.
+
+        Returns:
+            Its content.
+
+        Raises:
+            InvalidInput: git fails.
+        """
+        identity = self.entries[path].object
+        return git_repositories.read_git_output(
+            "--git-dir", str(self.repository), "cat-file", "blob", identity
+        )
+
+
+def open_sources(
+    release: Release, store: Path, folder: Path, warn: Warn
+) -> dict[str, tuple[str, SourceTree | None]]:
+    """Find the commit of each source of a release, and open its files.
+
+    Args:
+        release: the release.
+        store: folder of the store.
+        folder: empty folder for clones of the bundles, which the trees read from.
+        warn: called with a line for everything that will be missing on hosts.
+
+    Returns:
+        By the name of the source, the full commit and its tree; None without a bundle.
+
+    Raises:
+        InvalidInput: a commit does not exist, or a bundle is incomplete.
+    """
+    paths = [source.path for source in release.sources]
+    opened: dict[str, tuple[str, SourceTree | None]] = {}
+    for number, source in enumerate(release.sources):
+        clone = folder / str(number)
+        commit = git_repositories.resolve_commit(source, store, clone, warn, paths)
+        tree = SourceTree.open(clone, commit) if source.bundle else None
+        opened[source.name] = (commit, tree)
+    return opened
