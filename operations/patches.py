@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pyinfra.api import operation
 
 from fleet.release import host_paths
 from fleet.release.model import Patch, compute_digest
+from fleet.release.patch_text import apply_patch
 from fleet.release.target import ReleaseTarget
 from operations import migration, weights
 from operations.host.command import HostCommand
@@ -18,31 +18,6 @@ from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.file_edit import EditFile
 from operations.host.job import RemoteJob
 from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
-
-
-def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
-    """Return a text with a patch applied.
-
-    Args:
-        text: Content of the file.
-        patch: The patch.
-        store: Folder with the file that a patch may replace the text by; default the current one.
-
-    Raises:
-        ValueError: The anchor does not occur exactly as often as the patch says.
-    """
-    if patch.store is not None:
-        return (store / patch.store).read_bytes().decode()
-    if patch.content is not None:
-        return patch.content
-    anchor = patch.find if patch.find is not None else patch.after
-    assert anchor is not None
-    count = text.count(anchor)
-    if count != patch.count:
-        raise ValueError(f"{anchor!r} occurs {count} times, the patch expects {patch.count}")
-    if patch.find is not None:
-        return text.replace(patch.find, patch.replace or "")
-    return text.replace(anchor, anchor + (patch.insert or ""))
 
 
 @dataclass(frozen=True)

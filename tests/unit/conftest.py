@@ -110,6 +110,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive(store / "image.tar.gz", [REFERENCE])
     git("init", "-q", "-b", "main", "--template=", cwd=upstream)
     (upstream / "a.py").write_text("old\n")
+    (upstream / "ask.py").write_text("print(input())\n")
     git("add", ".", cwd=upstream)
     git("commit", "-qm", "one", cwd=upstream)
     git("tag", "-a", "-m", "v1", "v1", cwd=upstream)

@@ -7,9 +7,10 @@ import pytest
 
 from fleet.release import host_paths
 from fleet.release.model import Patch
+from fleet.release.patch_text import apply_patch
 from fleet.release.target import ReleaseTarget
 from operations import container, packages, patches
-from operations.patches import apply_patch, group_by_file
+from operations.patches import group_by_file
 from tests.unit.conftest import BARE, probe
 from tests.unit.operations.stage_helpers import only, plan_words
 

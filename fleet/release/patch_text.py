@@ -1,0 +1,32 @@
+"""What a patch makes of the text of a file; the same on a host and in a proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.release.model import Patch
+
+
+def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
+    """Return a text with a patch applied.
+
+    Args:
+        text: Content of the file.
+        patch: The patch.
+        store: Folder with the file that a patch may replace the text by; default the current one.
+
+    Raises:
+        ValueError: The anchor does not occur exactly as often as the patch says.
+    """
+    if patch.store is not None:
+        return (store / patch.store).read_bytes().decode()
+    if patch.content is not None:
+        return patch.content
+    anchor = patch.find if patch.find is not None else patch.after
+    assert anchor is not None
+    count = text.count(anchor)
+    if count != patch.count:
+        raise ValueError(f"{anchor!r} occurs {count} times, the patch expects {patch.count}")
+    if patch.find is not None:
+        return text.replace(patch.find, patch.replace or "")
+    return text.replace(anchor, anchor + (patch.insert or ""))
