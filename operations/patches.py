@@ -15,7 +15,7 @@ from fleet.release.target import ReleaseTarget
 from operations import migration, weights
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
-from operations.host.file_edit import EditFile
+from operations.host.file_edit import EditFile, GitFile
 from operations.host.job import RemoteJob
 from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 
@@ -56,6 +56,8 @@ class FilePatch:
     def expected_sha256(self) -> str:
         """The sha256 of the result, or "" if it cannot be known beforehand."""
         last = self.patches[-1]
+        if last.sha256 is None and last.source:
+            return self.target.lock.source_file_sha256(last)
         if last.sha256 is None and last.store:
             return self.target.lock.files[last.store].sha256
         if last.sha256 is None and last.content is not None:
@@ -93,13 +95,36 @@ class FilePatch:
             return False
         return self.current_sha256(found) not in (None, stamped)
 
+    @property
+    def effective_patches(self) -> tuple[Patch, ...]:
+        """The last patch that replaces the whole file, and those after it; else all."""
+        starts = [n for n, patch in enumerate(self.patches) if patch.replaces_file]
+        return self.patches[starts[-1] :] if starts else self.patches
+
+    @property
+    def origin(self) -> GitFile | None:
+        """The file of a source that the patches start from, unless it is the file as it is."""
+        release, lock = self.target.release, self.target.lock
+        first = self.effective_patches[0]
+        if first.source and first.path:
+            source, path = release.find_source(first.source), first.path
+            sha256 = lock.source_file_sha256(first)
+        else:
+            checkout = host_paths.find_checkout(release, self.file)
+            if checkout is None or first.replaces_file:
+                return None
+            root = host_paths.to_host_path(release, checkout.path)
+            source, path, sha256 = checkout, self.path.removeprefix(f"{root}/"), ""
+        root = host_paths.to_host_path(release, source.path)
+        return GitFile(root, lock.commits[source.name], path, sha256)
+
     def __call__(self, text: str) -> str:
         """Return a file's text with all patches applied.
 
         Args:
-            text: The text before.
+            text: The text before; that of `origin` if there is one.
         """
-        for patch in self.patches:
+        for patch in self.effective_patches:
             text = apply_patch(text, patch, self.target.store)
         return text
 
@@ -110,7 +135,21 @@ class FilePatch:
             found: The release on the host.
         """
         container = found.container.id if self.container_name and found.container else ""
-        return EditFile(self.path, self, self.expected_sha256, self.stamp_name, container)
+        first = self.effective_patches[0]
+        is_copy = first.source is not None and len(self.effective_patches) == 1
+        creates = ""
+        if first.replaces_file:
+            in_tree = host_paths.is_in_tree(self.target.release, self.file)
+            creates = "folders" if in_tree and not self.container_name else "file"
+        return EditFile(
+            self.path,
+            None if is_copy else self,
+            self.expected_sha256,
+            self.stamp_name,
+            container,
+            origin=self.origin,
+            creates=creates,
+        )
 
 
 def group_by_file(target: ReleaseTarget) -> list[FilePatch]:

@@ -198,12 +198,20 @@ observe() {
   for path in $SOURCES; do
     if [ -d "$path/.git" ]; then
       # a failing status (old git, broken index) must not count as clean
-      why=
+      why='' patches=
       # stderr separately: warnings, also those of the dynamic loader, are no changes
       changes=$(cd "$path" && git status --porcelain 2>/dev/null) || {
         changes=$(cd "$path" && git status --porcelain 2>&1)
         why=${changes%%"$N"*}
         why=${why:-git status failed}
+      }
+      # a patched file is no edit of somebody's; but what the release does not patch has to be restored
+      [ -z "$changes$why" ] || patches=$(cd "$path" && patched "$changes")
+      [ -z "$patches" ] || {
+        changes=$(printf '%s\n' "$changes" | grep -vxF "$patches")
+        printf '%s\n' "$patches" | while IFS= read -r change; do
+          case " $FILES " in *" $path/${change#???} "*) ;; *) say unlisted "$path" ;; esac
+        done
       }
       # "assume unchanged" and "skip worktree" hide edits from git status
       hidden=$(cd "$path" && git ls-files -v | grep '^[a-zS]')

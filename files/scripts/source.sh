@@ -103,6 +103,9 @@ if [ -d "$path/.git" ]; then
   cd "$path"
   [ $# -eq 0 ] || exclude "$@"
   changes=$(git status --porcelain 2>/dev/null) || changes="git status failed"
+  # git has the original of a file that was patched; it is patched again after the checkout
+  patched "$changes" | while IFS= read -r change; do git checkout --quiet -- "${change#???}"; done
+  [ -z "$changes" ] || changes=$(git status --porcelain 2>/dev/null) || changes="git status failed"
   # edits that git was told to ignore
   [ -n "$changes" ] || changes=$(git ls-files -v | grep '^[a-zS]') || changes=
   if [ -n "$changes" ]; then

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
+from fleet.proof.source_files import check_source_files
 from fleet.release.files import ReleaseDocument
 from fleet.release.lockfile import Lock, LockedImage
 from fleet.store import git_repositories, measure, source_tree
@@ -16,7 +17,7 @@ from fleet.store.contents import StoreContents
 #: Compares a release with its files in one respect.
 Check = Callable[[ProofInputs, ProofResults], None]
 #: All checks, in the order of their results.
-CHECKS: tuple[Check, ...] = ()
+CHECKS: tuple[Check, ...] = (check_source_files,)
 
 
 def _ignore(line: str) -> None:
@@ -61,5 +62,6 @@ def create_lock(
         files=measured.files,
         image=LockedImage(id=image.id, tags=image.tags, labels=image.labels),
         commits={name: commit for name, (commit, _) in sources.items()},
+        source_files=results.source_files,
         unproved=tuple(results.unproved),
     )

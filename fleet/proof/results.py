@@ -20,12 +20,14 @@ class ProofResults:
         warn: called with a line for each thing that may be wrong.
         findings: a line for each thing that is wrong: "file:line: field: problem".
         unproved: the points that could not be compared.
+        source_files: SOURCE:PATH -> SHA-256 of each file that a patch takes from a source.
     """
 
     document: ReleaseDocument
     warn: Callable[[str], object]
     findings: list[str] = field(default_factory=list)
     unproved: list[UnprovedPoint] = field(default_factory=list)
+    source_files: dict[str, str] = field(default_factory=dict)
 
     def add_finding(self, location: Location, problem: str) -> None:
         """Record that a field of the release is wrong about its files.

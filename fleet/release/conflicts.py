@@ -51,7 +51,9 @@ def _claimed_paths(target: ReleaseTarget) -> dict[str, str]:
     for source in release.sources:
         path = host_paths.to_host_path(release, source.path)
         has_migrated_tree = any(claimed.startswith(f"{path}/") for claimed in claims)
-        content = compute_digest([lock.commits[source.name], source.name])
+        changes = host_paths.find_source_patches(release, source)
+        inputs = [target.patch_inputs(patch) for patch in changes]
+        content = compute_digest([lock.commits[source.name], source.name, inputs])
         claims[path] = "" if has_migrated_tree else content
     for weights in release.weights:
         patches = [

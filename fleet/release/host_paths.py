@@ -88,8 +88,8 @@ def migrated_host_paths(release: Release) -> list[str]:
 def git_excludes(release: Release, source: Source) -> list[str]:
     """List the paths in a checkout that belong to mlu-fleet, as patterns for .git/info/exclude.
 
-    These are nested checkouts, migrated trees, linked weights, backups of them under another name,
-    and :data:`RUNTIME_FILES`.
+    These are nested checkouts, migrated trees, linked weights, patched files, backups of them under
+    another name, and :data:`RUNTIME_FILES`.
 
     Args:
         release: The release.
@@ -102,9 +102,54 @@ def git_excludes(release: Release, source: Source) -> list[str]:
     paths = [to_host_path(release, other.path) for other in release.sources if other != source]
     paths += migrated_host_paths(release)
     paths += [weights_link_path(release, w) for w in release.weights if w.link]
+    paths += [to_host_path(release, patch.file) for patch in find_source_patches(release, source)]
     names = ["/" + path.removeprefix(root) for path in paths if path.startswith(root)]
     backups = [f"{name}.{suffix}" for name in names for suffix in ("kept-*", "mlufleet-part")]
     return sorted([*names, *backups, *RUNTIME_FILES])
+
+
+def find_checkout(release: Release, path: str) -> Source | None:
+    """Find the checkout that has a file as it comes from git.
+
+    Args:
+        release: The release.
+        path: Path in the container.
+
+    Returns:
+        The source; None for a file of a migrated tree, of weights or of no tree.
+    """
+    path = to_host_path(release, path)
+    roots: dict[str, Source | None] = {weights.target: None for weights in release.weights}
+    roots |= dict.fromkeys(migrated_host_paths(release))
+    roots |= {to_host_path(release, source.path): source for source in release.sources}
+    found = [root for root in roots if path.startswith(f"{root}/")]
+    return roots[max(found, key=len)] if found else None
+
+
+def is_in_tree(release: Release, path: str) -> bool:
+    """Check whether a file belongs to a source, its migrated tree or weights.
+
+    Args:
+        release: The release.
+        path: Path in the container.
+    """
+    path = to_host_path(release, path)
+    roots = [weights.target for weights in release.weights] + migrated_host_paths(release)
+    roots += [to_host_path(release, source.path) for source in release.sources]
+    return any(path.startswith(f"{root}/") for root in roots)
+
+
+def find_source_patches(release: Release, source: Source) -> list[Patch]:
+    """Find the patches of files in a checkout itself, not in its migrated tree.
+
+    Args:
+        release: The release.
+        source: A source of the release.
+
+    Returns:
+        The patches, in the order of the release.
+    """
+    return [patch for patch in release.patches if find_checkout(release, patch.file) == source]
 
 
 def find_weights_patches(release: Release, weights: Weights) -> list[Patch]:

@@ -12,6 +12,7 @@ from fleet import paths
 from fleet.documents import atomic_write, loading
 from fleet.documents.types import Int, Model, Sha256, check_stays_inside, matching
 from fleet.errors import InvalidInput
+from fleet.release.model import Patch
 
 #: Largest lock file that is written and read: about 400,000 files.
 MAX_BYTES = 64 << 20
@@ -57,11 +58,27 @@ class Lock(Model):
     image: LockedImage
     #: Name of a source -> its full commit.
     commits: dict[str, Annotated[str, matching(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit")]]
+    #: SOURCE:PATH -> checksum of a file that a patch takes from a source. Files of a source without
+    #: a bundle are missing.
+    source_files: dict[str, Sha256] = Field(
+        default_factory=dict, exclude_if=lambda value: not value
+    )
     #: What could not be proved when the release was locked. Absent if it was locked by a version
     #: that proved nothing.
     unproved: Annotated[
         tuple[UnprovedPoint, ...] | None, Field(exclude_if=lambda value: value is None)
     ] = None
+
+    def source_file_sha256(self, patch: Patch) -> str:
+        """Return the checksum of the file that a patch takes from a source.
+
+        Args:
+            patch: A patch with `source` and `path`.
+
+        Returns:
+            Its SHA-256; "" if it was not known when the release was locked.
+        """
+        return self.source_files.get(f"{patch.source}:{patch.path}", "")
 
     def files_in(self, folder: str) -> dict[str, LockedFile]:
         """Select the files in a folder of the store.

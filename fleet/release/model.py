@@ -215,7 +215,8 @@ class Patch(Model):
 
     The file may belong to a migrated tree, to weights, or to the image itself (site-packages).
     Patches of the image are applied after the packages are installed. The original is saved in
-    `/var/lib/mlufleet/kept`.
+    `/var/lib/mlufleet/kept`. A replacement creates the file if it does not exist; missing folders
+    are created in source trees and weights only. Further patches of a file change the replacement.
     """
 
     #: Path in the container.
@@ -230,6 +231,10 @@ class Patch(Model):
     content: str | None = None
     #: File in the store that replaces the whole file.
     store: RelativePath | None = None
+    #: Name of a source of which `path` replaces the whole file.
+    source: Annotated[Name | None, Field(exclude_if=lambda value: value is None)] = None
+    #: File in `source`, at the commit that the lock file pins.
+    path: Annotated[RelativePath | None, Field(exclude_if=lambda value: value is None)] = None
     #: Text after which `insert` is inserted.
     after: str | None = None
     #: Text to insert.
@@ -244,13 +249,22 @@ class Patch(Model):
             self.find is not None and self.replace is not None,
             self.content is not None,
             self.store is not None,
+            self.source is not None and self.path is not None,
             self.after is not None and self.insert is not None,
         )
         if sum(kinds) != 1:
             raise ValueError(
-                "set exactly one of: find and replace, content, store, after and insert"
+                "set exactly one of: find and replace, content, store, source and path, after and "
+                "insert"
             )
+        if (self.source is None) != (self.path is None):
+            raise ValueError("set `source` and `path` together")
         return self
+
+    @property
+    def replaces_file(self) -> bool:
+        """Whether it replaces the whole file, whatever that contains."""
+        return self.find is None and self.after is None
 
 
 class SystemPackage(Model):
@@ -374,7 +388,8 @@ class Release(Model):
             raise ValueError(f"source names must be unique: {', '.join(names)}")
         trees = list(self.migration.trees) if self.migration else []
         linked = [weights.link.tree for weights in self.weights if weights.link]
-        for name in trees + linked:
+        copied = [patch.source for patch in self.patches if patch.source]
+        for name in trees + linked + copied:
             if name not in names:
                 raise ValueError(f"{name} is not a source; sources: {', '.join(names)}")
         for name in linked:

@@ -11,13 +11,15 @@ def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
     """Return a text with a patch applied.
 
     Args:
-        text: Content of the file.
+        text: Content of the file; for a patch with a source, content of the file in the source.
         patch: The patch.
         store: Folder with the file that a patch may replace the text by; default the current one.
 
     Raises:
         ValueError: The anchor does not occur exactly as often as the patch says.
     """
+    if patch.source is not None:
+        return text
     if patch.store is not None:
         return (store / patch.store).read_bytes().decode()
     if patch.content is not None:

@@ -85,7 +85,10 @@ class ReleaseTarget:
         Returns:
             Plain data.
         """
-        return [patch.model_dump(), self.lock.files[patch.store].sha256 if patch.store else ""]
+        replacement = self.lock.files[patch.store].sha256 if patch.store else ""
+        if patch.source:  # another commit may have the same file
+            replacement = self.lock.source_file_sha256(patch) or self.lock.commits[patch.source]
+        return [patch.model_dump(), replacement]
 
 
 @dataclass(frozen=True)

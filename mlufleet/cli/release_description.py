@@ -85,6 +85,8 @@ def _describe_container(target: ReleaseTarget, cards: int) -> Iterator[str]:
     for change in patches.group_by_file(target):
         where = change.container_name or "host"
         yield f"patch {where}:{change.path}  sha256 {change.expected_sha256 or '?'}"
+        if origin := change.origin:
+            yield f"  from {origin.checkout}:{origin.path} at {origin.commit}"
 
 
 def _describe_commands(release: Release, card_numbers: tuple[int, ...] | None) -> Iterator[str]:

@@ -17,6 +17,16 @@ git() {
     -c core.attributesFile=/dev/null -c core.excludesFile=/dev/null -c gc.auto=0 \
     -c advice.detachedHead=false -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=120 "$@" 9>&-
 }
+patched() {
+  # CHANGES: of the output of `git status --porcelain` in this directory, print the lines of files that are
+  # as a patch of ours left them, by its stamp
+  printf '%s\n' "$1" | while IFS= read -r change; do
+    case $change in ' M '*) ;; *) continue ;; esac
+    sum=$(sha256sum "${change#???}" 2>/dev/null | cut -d' ' -f1)
+    [ -n "$sum" ] && cat "$state"/stamps/patch-* "$state"/stamps/*/patch-* 2>/dev/null |
+      grep -q "^$sum" && printf '%s\n' "$change"
+  done
+}
 own_git() {
   # network settings of the host stay in force: proxies, certificates, credentials, ssh
   rm -rf "$state/git"

@@ -105,7 +105,10 @@ def render(command: PyinfraCommand) -> str:
     elif isinstance(command, Upload):
         text = " ".join(["upload", *(dest for _, dest, _ in command.files.values())])
     elif isinstance(command, EditFile):
-        text = f"edit {command.path}"
+        verb = "edit" if command.change else "copy to"
+        text = " ".join(filter(None, (verb, command.creates, command.path)))
+        if origin := command.origin:
+            text += f" from {origin.checkout} {origin.commit} {origin.path}"
     elif isinstance(command, Reboot):
         text = f"reboot: {command.reason}"
     elif isinstance(command, WaitForCards):

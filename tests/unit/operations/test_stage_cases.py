@@ -1,14 +1,15 @@
 """What every stage decides and does, as data: one case of cases/STAGE.yml each.
 
 A case is a probe (`base`, less the lines that begin with one of `without`, with `replace`d text
-and more `lines`), the `options` of the host, and what comes of it: a `failure` code, or `words`
-and `commands`. `later` are the probes that follow while the commands
-run, `output` is what each job prints that is checked.
+and more `lines`), the `options` of the host, `patches` in place of the release's own, and what
+comes of it: a `failure` code, or `words` and `commands`. `later` are the probes that follow while
+the commands run, `output` is what each job prints that is checked.
 """
 
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 
 from fleet.errors import Failure
 from fleet.release import host_paths
+from fleet.release.model import Patch
 from fleet.release.target import ReleaseTarget
 from operations import container, disk_space, migration, packages, smoke_test, stages, validation
 from operations.host.facts import HostFacts
@@ -79,6 +81,9 @@ def test_a_stage_decides_and_acts_as_its_case_says(
 ) -> None:
     monkeypatch.setattr(validation, "emit_event", lambda *_, **__: None)
     module = importlib.import_module(f"operations.{name}")
+    if patched := case.get("patches"):
+        fields = {"patches": tuple(Patch(**fields) for fields in patched)}
+        wanted = replace(wanted, release=wanted.release.model_copy(update=fields))
     options = HostOptions(**case.get("options", {}))
     facts = observe(case, wanted, options)
     decision = plan(module, wanted, facts, options)
