@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.proof.source_files import check_source_files
+from fleet.proof.stack import check_stack
 from fleet.release.files import ReleaseDocument
 from fleet.release.lockfile import Lock, LockedImage
 from fleet.store import git_repositories, measure, source_tree
@@ -17,7 +18,10 @@ from fleet.store.contents import StoreContents
 #: Compares a release with its files in one respect.
 Check = Callable[[ProofInputs, ProofResults], None]
 #: All checks, in the order of their results.
-CHECKS: tuple[Check, ...] = (check_source_files,)
+CHECKS: tuple[Check, ...] = (
+    check_source_files,
+    check_stack,
+)
 
 
 def _ignore(line: str) -> None:

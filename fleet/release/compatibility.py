@@ -1,4 +1,7 @@
-"""Which drivers, images, kernels and cards work together, as listed in files/compatibility.yml."""
+"""Which drivers, images, kernels and cards work together, as listed in files/compatibility.yml.
+
+What an image requires is looked up by `fleet.release.image_stack`.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +15,66 @@ from pydantic import Field
 from fleet import paths
 from fleet.documents import site_tables
 from fleet.documents.types import Int, Model, matching
-from fleet.release.lockfile import Lock
-from fleet.release.model import Driver, Release
+from fleet.release.model import Driver
 from fleet.vendor import cnmon
 
 #: Name of the table in `files/`.
 COMPATIBILITY_FILE = "compatibility.yml"
 #: List in the table -> the field that identifies its rows.
-ROW_KEYS = {"stacks": "driver", "kernels": "driver", "cards": "subsystem"}
-#: Label of an image with the driver version that it requires.
-DRIVER_LABEL = "com.cambricon.driver"
+ROW_KEYS = {
+    "stacks": "driver",
+    "sightings": "driver",
+    "engines": "name",
+    "kernels": "driver",
+    "cards": "subsystem",
+}
 Version = Annotated[str, matching(r"[0-9]+(\.[0-9]+)+", "a version such as 5.10.10")]
 Sources = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Stack(Model):
-    """Versions that the vendor released for use together."""
+    """Versions that were released for use together."""
 
     #: Driver version.
     driver: Version
     #: Version of the SDK.
     sdk: Version | None = None
+    #: Version of Neuware, which names of today's images have.
+    neuware: Version | None = None
     #: Version of the CNToolkit.
     cntoolkit: Version | None = None
-    #: Versions of Cambricon PyTorch, with which the tag of an image begins.
+    #: Versions of Cambricon PyTorch, with which tags of images up to 1.17 begin.
     pytorch: tuple[Version, ...] = ()
+    #: Versions of torch_mlu, which tags of later images have.
+    torch_mlu: tuple[Version, ...] = ()
+    #: Versions of MagicMind.
+    magicmind: tuple[Version, ...] = ()
+    #: Families of cards that it was published for; none if that is not stated.
+    cards: tuple[str, ...] = ()
+    #: Where the facts come from.
+    sources: Sources
+
+
+class Sighting(Model):
+    """Versions that somebody reports to work together; nothing says that all are required."""
+
+    #: Driver version.
+    driver: Version
+    #: Versions of torch_mlu.
+    torch_mlu: tuple[Version, ...] = ()
+    #: Families of cards.
+    cards: tuple[str, ...]
+    #: Where the facts come from.
+    sources: Sources
+
+
+class Engine(Model):
+    """Software in an image that does not support every card."""
+
+    #: What the name of such an image contains.
+    name: str
+    #: Families of cards that its maintainers exclude.
+    unsupported: tuple[str, ...]
     #: Where the facts come from.
     sources: Sources
 
@@ -50,7 +88,7 @@ class CardModel(Model):
     name: str
     #: Number of PCI devices on one board.
     devices: Annotated[Int, Field(ge=1)] = 1
-    #: Minimum memory in MiB.
+    #: Minimum memory in MiB, as `cnmon` was seen to show it.
     memory: Annotated[Int, Field(ge=1)] | None = None
     #: Minimum memory in MiB while inline ECC is enabled.
     memory_ecc: Annotated[Int, Field(ge=1)] | None = None
@@ -74,6 +112,10 @@ class CompatibilityTable(Model):
 
     #: Stacks of software versions.
     stacks: tuple[Stack, ...]
+    #: Versions that were seen together.
+    sightings: tuple[Sighting, ...] = ()
+    #: Software for some cards only.
+    engines: tuple[Engine, ...] = ()
     #: Kernel limits of drivers.
     kernels: tuple[KernelLimit, ...]
     #: Card models.
@@ -93,58 +135,16 @@ def load_table() -> CompatibilityTable:
     return site_tables.load_table(CompatibilityTable, files, ROW_KEYS)
 
 
-def find_required_driver(release: Release, lock: Lock) -> tuple[str, str] | None:
-    """Find the oldest driver that an image works with.
+def parse_version(version: str) -> tuple[int, ...]:
+    """Parse a version, so that versions can be compared.
 
     Args:
-        release: The release.
-        lock: Its lock file, with the labels of the image.
+        version: Numbers with dots between them.
 
     Returns:
-        The version and where it is stated; None if it is unknown.
+        The numbers.
     """
-    if label := lock.image.labels.get(DRIVER_LABEL):
-        return label.removeprefix("v"), f"its label {DRIVER_LABEL}"
-    tag = re.search(r":v(\d+(?:\.\d+)+)-torch", release.image.reference)
-    for stack in load_table().stacks:
-        if tag and tag[1] in stack.pytorch:
-            return stack.driver, f"{COMPATIBILITY_FILE}: {', '.join(stack.sources)}"
-    return None
-
-
-def describe_required_driver(release: Release, lock: Lock) -> str:
-    """Describe which driver an image requires.
-
-    Args:
-        release: The release.
-        lock: Its lock file.
-
-    Returns:
-        One line.
-    """
-    required = find_required_driver(release, lock)
-    if required is None:
-        return f"the driver version that {release.image.reference} requires is unknown"
-    return f"{release.image.reference} requires driver {required[0]} or newer ({required[1]})"
-
-
-def find_driver_problem(release: Release, lock: Lock) -> str | None:
-    """Find out whether the release's driver is too old for its image.
-
-    Args:
-        release: The release.
-        lock: Its lock file.
-
-    Returns:
-        The problem; None if there is none, or the required version is unknown.
-    """
-    required = find_required_driver(release, lock)
-    if required is None or not re.fullmatch(r"[0-9]+(\.[0-9]+)*", required[0]):
-        return None
-    if _parse_version(release.driver.version) >= _parse_version(required[0]):
-        return None
-    reason = describe_required_driver(release, lock)
-    return f"driver {release.driver.version} is too old: {reason}"
+    return tuple(map(int, version.split(".")))
 
 
 def find_kernel_problem(driver: Driver, kernel: str) -> str:
@@ -160,19 +160,15 @@ def find_kernel_problem(driver: Driver, kernel: str) -> str:
     limits = [
         limit
         for limit in load_table().kernels
-        if _parse_version(driver.version) <= _parse_version(limit.driver)
+        if parse_version(driver.version) <= parse_version(limit.driver)
     ]
-    limit = min(limits, key=lambda limit: _parse_version(limit.driver), default=None)
+    limit = min(limits, key=lambda limit: parse_version(limit.driver), default=None)
     newest = driver.newest_kernel or (limit.newest_kernel if limit else None)
     version = re.match(r"[0-9]+\.[0-9]+", kernel)
-    if newest is None or version is None or _parse_version(version[0]) <= _parse_version(newest):
+    if newest is None or version is None or parse_version(version[0]) <= parse_version(newest):
         return ""
     source = "the release" if driver.newest_kernel or not limit else ", ".join(limit.sources)
     return f"{kernel}; driver {driver.version} supports kernels up to {newest} ({source})"
-
-
-def _parse_version(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
 
 
 def find_card_model(subsystem: str) -> str:

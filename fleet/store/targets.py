@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from fleet.documents import type_words
 from fleet.errors import InvalidInput
-from fleet.release import card_assignment, compatibility, conflicts, files, lockfile
+from fleet.release import card_assignment, conflicts, files, image_stack, lockfile
 from fleet.release.target import DEFAULT_STORE, HostTarget, ReleaseTarget
 from fleet.store import measure
 
@@ -41,7 +41,7 @@ def load_release_target(name: str, store: str = DEFAULT_STORE) -> ReleaseTarget:
             "`store` in the inventory"
         )
     problems = measure.check_store(release, lock, Path(store))
-    if driver_problem := compatibility.find_driver_problem(release, lock):
+    if driver_problem := image_stack.find_driver_problem(release, lock.image.labels):
         problems.append(driver_problem)
     if problems:
         raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))

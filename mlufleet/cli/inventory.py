@@ -101,11 +101,11 @@ def compatibility_notes(targets: Iterable[ReleaseTarget]) -> Iterator[str]:
     Args:
         targets: Releases with their locks, each once.
     """
-    from fleet.release import compatibility
+    from fleet.release import image_stack
 
     for target in sorted(targets, key=lambda target: target.release.name):
-        note = compatibility.describe_required_driver(target.release, target.lock)
-        yield f"{target.release.name}: {note}"
+        for note in image_stack.describe_stack(target.release, target.lock):
+            yield f"{target.release.name}: {note}"
 
 
 inventory.replaces_command(show, "show")

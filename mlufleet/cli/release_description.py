@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fleet.documents import loading
-from fleet.release import card_assignment, compatibility, driver_packages, host_paths
+from fleet.release import card_assignment, driver_packages, host_paths, image_stack
 from fleet.release.lockfile import Lock
 from fleet.release.model import Release
 from fleet.release.target import ReleaseTarget
@@ -36,7 +36,8 @@ def describe_release(
     yield f"image {release.image.reference}{f'  id {lock.image.id}' if lock else ''}"
     yield f"  {_describe_file(release.image.file, lock, store)}"
     if lock:
-        yield f"  {compatibility.describe_required_driver(release, lock)}"
+        for line in image_stack.describe_stack(release, lock):
+            yield f"  {line}"
     yield f"container {release.container.name}"
     for host_path, container_path in host_paths.list_mounts(release):
         yield f"  mount {host_path} at {container_path}"

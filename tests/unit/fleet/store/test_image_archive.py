@@ -20,7 +20,7 @@ from fleet.proof import locking
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.store import file_types, image_archive
-from tests.unit.conftest import REFERENCE
+from tests.unit.conftest import LABELS, REFERENCE
 from tests.unit.packaged import PACKERS, tarred
 
 PYTHON = "/torch/venv3/pytorch/bin/python"
@@ -30,7 +30,8 @@ def saved(
     *layers: bytes, tags: tuple[str, ...] = (REFERENCE,), oci: bool = False, **said: object
 ) -> dict[str, bytes]:
     """Files of an archive as docker writes them: before and since 25."""
-    document = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, **said}).encode()
+    fields = {"architecture": "amd64", "os": "linux", "config": {"Labels": LABELS}, **said}
+    document = json.dumps(fields).encode()
     sums = [hashlib.sha256(layer).hexdigest() for layer in layers]
     identity = hashlib.sha256(document).hexdigest()
     where = [f"blobs/sha256/{one}" if oci else f"{one}/layer.tar" for one in sums]
