@@ -32,6 +32,9 @@ A release is a YAML file, `files/releases/NAME.yml`. This page is generated from
 `extends: OTHER` takes the fields of another release first: mappings are merged, lists whose items
 have names are merged by name, other lists are replaced. `variants` are alternatives, of which
 `variant` selects one.
+
+A release of this project is compared with facts about its upstream repositories as well, in unit
+tests: `python -m tests.upstreams` collects them, as `CONTRIBUTING.md` tells.
 """
 TYPE_WORDS = {str: "string", int: "integer", bool: "true or false"}
 

@@ -1,0 +1,1 @@
+"""Tests that hold releases and stand-ins to the facts of their upstreams."""
