@@ -15,13 +15,15 @@ import posixpath
 import re
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from fleet.store import file_types
+from fleet.store.image_files import MAX_FILES, Entry, ImageFiles
+from fleet.store.image_python import DESCRIPTION, ImagePython, InstalledPackage
 
 BLOCK_BYTES = 1 << 20
 #: bounds of one JSON document, of all documents that are kept, and of the members of an archive
@@ -46,11 +48,11 @@ ARCHIVE_ERRORS = (
     ValueError,
     TypeError,
 )
-LIBC_PATH = re.compile(r"(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/libc-(2\.\d+)\.so")
-INSTALLED_PACKAGE_PATH = re.compile(
-    r".*/(?:site|dist)-packages/([A-Za-z0-9._]+)-[^/]*\.(?:dist|egg)-info(?:/|$)"
-)
-PYTHON_LIBRARY_PATH = re.compile(r"lib/python(3\.\d+)/")
+LIBC_NAME = re.compile(r"libc-(2\.\d+)\.so")
+NEUWARE_VERSION = re.compile(r"Neuware Version v?(\d+(?:\.\d+)+)", re.IGNORECASE)
+#: small files that are kept, and how large one may be
+KEPT_PATH = re.compile(rf"{DESCRIPTION.pattern}|.*neuware[^/]*/version\.txt")
+MAX_TEXT_BYTES = 256 << 10
 
 
 class Stream(Protocol):
@@ -83,7 +85,10 @@ class Image:
         architecture: docker's name of the processor architecture.
         python_version: version of its Python, such as "3.7"; "" if unknown.
         glibc_version: version of its C library, such as "2.17"; "" if unknown.
-        installed_packages: normalized names of its Python packages.
+        neuware_version: version of the vendor's SDK, such as "3.9.0"; "" if unknown.
+        installed_packages: packages of its Python by their normalized names.
+        files: its files; None if a layer could not be read, which proves no file missing.
+        unread_layers: layers that could not be read, because they are compressed with zstd.
     """
 
     id: str = ""
@@ -92,7 +97,10 @@ class Image:
     architecture: str = ""
     python_version: str = ""
     glibc_version: str = ""
-    installed_packages: set[str] = field(default_factory=set)
+    neuware_version: str = ""
+    installed_packages: dict[str, InstalledPackage] = field(default_factory=dict)
+    files: ImageFiles | None = field(default=None, repr=False)
+    unread_layers: tuple[str, ...] = ()
 
 
 class _LimitedStream:
@@ -127,54 +135,106 @@ class _HeadRecorder:
 class _LayerScanner:
     """Collects facts about an image while its layers are read."""
 
-    def __init__(self, python: str) -> None:
-        self.image, self._python_versions = Image(), set[str]()
+    def __init__(self) -> None:
         #: names of members that begin like an archive, or are links to one
         self.valid_layers: set[str] = set()
+        self._files: dict[str, ImageFiles] = {}
+        self._texts: dict[str, dict[str, str]] = {}
+        #: layers that images share, and where they are
         self._links: dict[str, str] = {}
-        self._python_path = python.lstrip("/")
-        self._python_prefix = str(PurePosixPath(self._python_path).parent.parent)
+        self._text_bytes = 0
+
+    def add_link(self, name: str, target: str) -> None:
+        """Record a member that is a link to a layer."""
+        self.valid_layers.add(name)
+        self._links[name] = target
 
     def scan_layer(self, name: str, stream: Any) -> None:
-        """Look at the file names in a layer; a zstd layer cannot be unpacked and shows none."""
+        """List the files of a layer, and keep what describes its Python packages.
+
+        A layer that cannot be unpacked (zstd, before Python 3.14) is left out.
+        """
         recorder = _HeadRecorder(stream)
         source: Any = recorder
+        files, texts = ImageFiles(), dict[str, str]()
         with (
             suppress(*ARCHIVE_ERRORS),
             tarfile.open(fileobj=source, mode="r|*", bufsize=BLOCK_BYTES) as tar,
         ):
-            for member in tar:
-                self._scan_member(posixpath.normpath(member.name), member)
+            for member in _iterate_members(tar):
+                self._scan_member(tar, member, files, texts)
+            self._files[name], self._texts[name] = files, texts
         head = recorder.head
         is_tar, is_empty_tar = head[257:262] == b"ustar", bool(head) and not any(head)
         if is_tar or is_empty_tar or head.startswith((*DECOMPRESSORS, ZSTD_MAGIC)):
             self.valid_layers.add(name)
 
-    def _scan_member(self, name: str, member: tarfile.TarInfo) -> None:
-        if "-packages/" in name and (package := INSTALLED_PACKAGE_PATH.match(name)):
-            self.image.installed_packages.add(re.sub(r"[-_.]+", "-", package[1]).lower())
-        elif "/libc-" in name and (libc := LIBC_PATH.fullmatch(name)):
-            self.image.glibc_version = libc[1]
-        if name.startswith(f"{self._python_prefix}/"):
-            if library := PYTHON_LIBRARY_PATH.match(name[len(self._python_prefix) + 1 :]):
-                self._python_versions.add(library[1])
-            elif member.issym():
-                self._links[name] = member.linkname
+    def _scan_member(
+        self,
+        tar: tarfile.TarFile,
+        member: tarfile.TarInfo,
+        files: ImageFiles,
+        texts: dict[str, str],
+    ) -> None:
+        name = posixpath.normpath(member.name).lstrip("/")
+        entry: Entry = {} if member.isdir() else member.linkname if member.issym() else None
+        files.add(name, entry)
+        if files.count > MAX_FILES:
+            raise ImageArchiveError(f"it has more than {MAX_FILES} files, as no image has")
+        if member.size <= MAX_TEXT_BYTES and member.isfile() and KEPT_PATH.fullmatch(name):
+            content = tar.extractfile(member)
+            self._text_bytes += member.size
+            if content and self._text_bytes <= MAX_DOCUMENTS_BYTES:
+                texts[f"/{name}"] = content.read().decode(errors="replace")
 
-    def finish(self) -> Image:
-        """Determine the version of Python: by the links of its program, else by its library."""
-        name = self._python_path
-        for _ in range(8):  # python -> python3 -> /usr/bin/python3.7
-            if version := re.search(r"python(3\.\d+)$", name):
-                self.image.python_version = version[1]
-                return self.image
-            target = self._links.get(name)
-            if target is None:
-                break
-            name = posixpath.normpath(posixpath.join(posixpath.dirname(name), target)).lstrip("/")
-        if len(self._python_versions) == 1:
-            self.image.python_version = next(iter(self._python_versions))
-        return self.image
+    def finish(self, image: Image, layers: list[str], python: str) -> None:
+        """Put the layers on one another, and describe the image by its files.
+
+        Args:
+            image: the image to describe.
+            layers: names of its layers, from the lowest to the uppermost.
+            python: path of the Python program in the image.
+        """
+        files, texts = ImageFiles(), dict[str, str]()
+        unread = []
+        for layer in layers:
+            name = self._links.get(layer, layer)
+            if name in self._files:
+                files.put_layer(self._files.pop(name))
+                texts |= self._texts.pop(name)
+            else:
+                unread.append(layer)
+        found = ImagePython(python, files, texts)
+        image.python_version = found.version
+        image.installed_packages = found.list_packages()
+        image.glibc_version = _find_glibc_version(files)
+        neuware = (text for path, text in texts.items() if path.endswith("/version.txt"))
+        image.neuware_version = next(
+            (match[1] for text in neuware if (match := NEUWARE_VERSION.search(text))), ""
+        )
+        image.unread_layers = tuple(unread)
+        image.files = None if unread else files
+
+
+def _iterate_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of an archive without keeping them, which costs 1 KB each."""
+    kept: list[tarfile.TarInfo] = vars(tar)["members"]
+    for member in tar:
+        kept.clear()
+        yield member
+
+
+def _find_glibc_version(files: ImageFiles) -> str:
+    """Determine the version of the C library, such as "2.27"; "" if unknown."""
+    folders = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+    folders += [
+        f"{folder}/{name}"
+        for folder in ("/lib", "/usr/lib")
+        for name in files.list_folder(folder)
+        if name.endswith("-linux-gnu")
+    ]
+    names = (name for folder in folders for name in files.list_folder(folder))
+    return next((found[1] for name in names if (found := LIBC_NAME.fullmatch(name))), "")
 
 
 def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
@@ -195,7 +255,7 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
     opened = _decompress(stream, begin)
     unpacked = _LimitedStream(opened, max(MIN_UNPACKED_LIMIT_BYTES, MAX_COMPRESSION_RATIO * size))
     source: Any = unpacked
-    scanner = _LayerScanner(python)
+    scanner = _LayerScanner()
     documents: dict[str, bytes] = {}
     names: list[str] = []
     try:
@@ -211,7 +271,7 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
             pass  # only at its end does a compressed stream show whether it is complete
     except ARCHIVE_ERRORS as error:
         raise ImageArchiveError(f"it is incomplete or damaged: {error}; fetch it again") from error
-    return _assemble_image(documents, set(names), scanner)
+    return _assemble_image(documents, set(names), scanner, python)
 
 
 def _decompress(stream: Stream, begin: bytes) -> Any:
@@ -235,7 +295,8 @@ def _read_member(
 ) -> None:
     """Scan a member that is a layer, and keep it if it is small enough for a document."""
     if member.issym() or member.islnk():  # a layer that images share
-        scanner.valid_layers.add(name)
+        folder = posixpath.dirname(name) if member.issym() else ""
+        scanner.add_link(name, posixpath.normpath(posixpath.join(folder, member.linkname)))
     content = tar.extractfile(member) if member.isfile() else None
     if content is None:
         return
@@ -251,15 +312,18 @@ def _read_member(
         documents[name] = text
 
 
-def _assemble_image(documents: dict[str, bytes], names: set[str], scanner: _LayerScanner) -> Image:
-    image = scanner.finish()
+def _assemble_image(
+    documents: dict[str, bytes], names: set[str], scanner: _LayerScanner, python: str
+) -> Image:
+    image = Image()
     if "manifest.json" not in names:
         raise ImageArchiveError(_explain_other_archive(names))
     try:
         entry = _load_manifest_entry(documents.get("manifest.json", b""))
-        config, layers = posixpath.normpath(entry["Config"]), entry["Layers"]
+        config = posixpath.normpath(entry["Config"])
+        layers = [posixpath.normpath(layer) for layer in entry["Layers"]]
         image.tags = tuple(map(str, entry.get("RepoTags") or ()))
-        missing = [layer for layer in layers if posixpath.normpath(layer) not in names]
+        missing = [layer for layer in layers if layer not in names]
         image.id = PurePosixPath(config).name.removesuffix(".json")
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ImageArchiveError("its manifest.json is not one of docker") from error
@@ -268,12 +332,13 @@ def _assemble_image(documents: dict[str, bytes], names: set[str], scanner: _Laye
     if config not in names:
         raise ImageArchiveError(f"its configuration {config!r:.100} is missing")
     for layer in layers:
-        if posixpath.normpath(layer) not in scanner.valid_layers:
+        if layer not in scanner.valid_layers:
             raise ImageArchiveError(
                 f"its layer {layer!r:.100} is not an archive, so it is incomplete or damaged; "
                 "fetch it again"
             )
     _add_configuration(image, documents.get(config, b""))
+    scanner.finish(image, layers, python)
     return image
 
 
