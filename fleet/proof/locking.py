@@ -10,6 +10,7 @@ from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.proof.source_files import check_source_files
 from fleet.proof.stack import check_stack
+from fleet.proof.weights import check_weights
 from fleet.release.files import ReleaseDocument
 from fleet.release.lockfile import Lock, LockedImage
 from fleet.store import git_repositories, measure, source_tree
@@ -21,6 +22,7 @@ Check = Callable[[ProofInputs, ProofResults], None]
 CHECKS: tuple[Check, ...] = (
     check_source_files,
     check_stack,
+    check_weights,
 )
 
 

@@ -33,6 +33,7 @@ class StoreContents:
 
     Attributes:
         names: path below the store of every file, in the order in which they are measured.
+        weights: what is in the folder of each weights, in the order of the release.
 
     Raises:
         InvalidInput: a file is missing, or could not work on a host.
@@ -40,6 +41,7 @@ class StoreContents:
 
     def __init__(self, release: Release, store: Path, warn: Warn) -> None:
         self.release, self.store, self._warn = release, store, warn
+        self.weights: list[weights.Inspection] = []
         table_drivers = [
             driver
             for driver in driver_packages.list_from_table(release)
@@ -153,7 +155,8 @@ class StoreContents:
     def _add_weights(self) -> None:
         for entry in self.release.weights:
             names = self._list_folder(entry.folder)
-            weights.check_files(self.store / entry.folder, names, self._warn)
+            inspection = weights.inspect_files(self.store / entry.folder, names, self._warn)
+            self.weights.append(inspection)
             self._add_names(entry.folder, names)
 
     def _add_wheels(self) -> None:

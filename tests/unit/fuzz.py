@@ -112,6 +112,7 @@ FOREIGN = {
     "fleet.store.image_archive": "fleet/store/test_image_archive",
     "fleet.store.system_packages": "fleet/store/test_system_packages",
     "fleet.store.git_repositories": "fleet/store/test_git_repositories",
+    "fleet.store.weight_files": "fleet/store/test_weights",
     "fleet.store.weights": "fleet/store/test_weights",
     "fleet.store.wheels": "fleet/store/test_wheels",
     "fleet.text.redact": "fleet/store/test_fetch",

@@ -1,0 +1,178 @@
+"""Compare weights with what a model is loaded from, and with the memory of the cards."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from fleet.proof.inputs import ProofInputs
+from fleet.proof.results import ProofResults
+from fleet.release import compatibility
+from fleet.release.compatibility import CardModel
+from fleet.release.image_stack import DEFAULT_FAMILY
+from fleet.release.model import Release
+from fleet.store.weight_files import ParameterSize
+from fleet.store.weights import Inspection
+
+#: Environment variable with the numbers of the cards that a program uses.
+VISIBLE_DEVICES = "MLU_VISIBLE_DEVICES"
+#: Share of a card's memory that weights may take without a warning. The rest is for activations,
+#: the key-value cache and the libraries; an estimate, as no tutorial states what they need.
+COMFORTABLE_SHARE = 0.85
+#: Bytes of a MiB, the unit in which `cnmon` shows memory.
+MIB_BYTES = 1 << 20
+
+
+def check_weights(inputs: ProofInputs, results: ProofResults) -> None:
+    """Check that weights are complete and fit the memory of the cards.
+
+    Args:
+        inputs: the release and its files.
+        results: takes the results.
+    """
+    sizes = []
+    for index, inspection in enumerate(inputs.measured.contents.weights):
+        for problem in inspection.problems:
+            results.add_finding(("weights", index, "folder"), problem)
+        sizes.append(measure_model(inspection))
+    if sizes:
+        _check_memory(inputs.release, sizes, results)
+
+
+def measure_model(inspection: Inspection) -> ParameterSize:
+    """Add up the parameters that a program loads from a folder of weights.
+
+    A folder may have a model in several formats, of which one is loaded: safetensors, or else the
+    largest. Where an index lists shards, other files of its format are no part of the model, and
+    neither is a second precision (`model.fp16.safetensors`).
+
+    Args:
+        inspection: what is in the folder.
+
+    Returns:
+        The size.
+    """
+    listed = {
+        (PurePosixPath(index).parent, PurePosixPath(shards[0]).suffix): set(shards)
+        for index, shards in inspection.shards.items()
+        if shards
+    }
+    by_suffix: dict[str, ParameterSize] = {}
+    for name, size in inspection.parameters.items():
+        path = PurePosixPath(name)
+        shards = listed.get((path.parent, path.suffix))
+        stem, _, precision = path.stem.rpartition(".")
+        is_second = bool(
+            precision and f"{path.parent / stem}{path.suffix}" in inspection.parameters
+        )
+        if not is_second and (shards is None or name in shards):
+            by_suffix[path.suffix] = by_suffix.get(path.suffix, ParameterSize()) + size
+    if ".safetensors" in by_suffix:
+        return by_suffix[".safetensors"]
+    return max(by_suffix.values(), key=lambda size: size.stored, default=ParameterSize())
+
+
+def find_visible_cards(release: Release) -> int | None:
+    """Find out how many cards the smoke test's program uses.
+
+    Args:
+        release: The release.
+
+    Returns:
+        The number; None if the release does not say, so that the program sees all of the host's.
+    """
+    environment = {**release.container.environment, **release.smoke.environment}
+    numbers = environment.get(VISIBLE_DEVICES, "")
+    return len([part for part in numbers.split(",") if part.strip()]) or None
+
+
+def _find_card_models(release: Release) -> list[CardModel]:
+    """Return the models of the release's cards whose memory is known, the smallest first."""
+    known = [card for card in compatibility.load_table().cards if card.memory]
+    if release.card_models:
+        known = [card for card in known if card.name in release.card_models]
+    else:
+        known = [card for card in known if card.name.startswith(f"{DEFAULT_FAMILY}-")]
+    return sorted(known, key=lambda card: card.memory or 0)
+
+
+def _check_memory(release: Release, sizes: list[ParameterSize], results: ProofResults) -> None:
+    """Compare the parameters of all weights with the memory of the cards in use.
+
+    Several weights may be alternatives, so only a single one that is too large is an error.
+    """
+    cards, models = find_visible_cards(release), _find_card_models(release)
+    unknown = set(release.card_models) - {model.name for model in models}
+    if unknown:
+        reason = f"the memory of {', '.join(sorted(unknown))} is not known"
+        results.add_unproved(("weights",), reason)
+    if not models:
+        return
+    largest = (cards or 1) * (models[-1].memory or 0)
+    does_not_fit = False
+    for index, size in enumerate(sizes):
+        if cards and not unknown and to_mib(size.half) > largest:
+            does_not_fit = True
+            problem = f"{_describe_need(size)} do not fit {_describe_cards(cards, models[-1])}"
+            results.add_finding(
+                ("weights", index),
+                f"{problem}; name more cards in {VISIBLE_DEVICES} of smoke.environment, or the "
+                "release's cards in card_models",
+            )
+    if not does_not_fit and (tight := _describe_tightness(sizes, cards, models)):
+        results.add_warning(("weights",), tight)
+        if to_mib(sum(sizes, ParameterSize()).stored) > largest:
+            results.add_unproved(("weights",), tight)
+
+
+def to_mib(size_bytes: int) -> int:
+    """Convert bytes to MiB, rounded up.
+
+    Args:
+        size_bytes: Number of bytes.
+
+    Returns:
+        Number of MiB.
+    """
+    return -(-size_bytes // MIB_BYTES)
+
+
+def _describe_need(size: ParameterSize) -> str:
+    stored, half = to_mib(size.stored), to_mib(size.half)
+    if stored == half:
+        return f"parameters of {stored} MiB"
+    if not half:
+        return f"parameters of at most {stored} MiB"
+    return f"parameters of {stored} MiB ({half} MiB in half precision)"
+
+
+def _describe_cards(cards: int | None, model: CardModel) -> str:
+    count = cards or 1
+    each = f"{model.memory} MiB"
+    if model.memory_ecc:
+        each += f", {model.memory_ecc} MiB with ECC"
+    return f"{count} {'card' if count == 1 else 'cards'} {model.name} ({each} each)"
+
+
+def _describe_tightness(
+    sizes: list[ParameterSize], cards: int | None, models: list[CardModel]
+) -> str:
+    """Describe why the weights fit barely or only under conditions; "" if they fit well."""
+    total, count = sum(sizes, ParameterSize()), cards or 1
+    need, need_half = to_mib(total.stored), to_mib(total.half)
+    reasons = []
+    for model in models:
+        memory = count * (model.memory or 0)
+        name = _describe_cards(cards, model)
+        if need > memory:
+            if 0 < need_half <= memory:
+                reasons.append(f"they fit {name} only in half precision")
+            else:
+                reasons.append(f"they do not fit {name}")
+        elif model.memory_ecc and need > count * model.memory_ecc:
+            reasons.append(f"they fit {name} only without ECC")
+        elif need > COMFORTABLE_SHARE * memory:
+            reasons.append(f"they take {need * 100 // memory} % of {name}")
+    if not reasons:
+        return ""
+    how_many = "" if cards else f"; {VISIBLE_DEVICES} does not say how many cards are used"
+    return f"{_describe_need(total)}: {', '.join(reasons)}{how_many}"
