@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from fleet.proof import container_files, patched_files
 from fleet.release.model import Release
 from fleet.store.image_archive import Image
 from fleet.store.measure import MeasuredStore
@@ -31,3 +33,10 @@ class ProofInputs:
     def image(self) -> Image:
         """The image, as far as its archive shows it."""
         return self.measured.image
+
+    @cached_property
+    def patched(self) -> patched_files.PatchedFiles:
+        """The files of the container with all patches, and what became of each patch."""
+        release, store = self.release, self.store
+        files = container_files.build_files(release, store, self.measured, self.trees)
+        return patched_files.apply_patches(files, release, store, self.trees)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fleet.proof.commands import check_commands
 from fleet.proof.inputs import ProofInputs
+from fleet.proof.patches import check_patches
 from fleet.proof.results import ProofResults
 from fleet.proof.source_files import check_source_files
 from fleet.proof.stack import check_stack
@@ -21,6 +23,8 @@ Check = Callable[[ProofInputs, ProofResults], None]
 #: All checks, in the order of their results.
 CHECKS: tuple[Check, ...] = (
     check_source_files,
+    check_patches,
+    check_commands,
     check_stack,
     check_weights,
 )

@@ -61,6 +61,24 @@ def to_host_path(release: Release, path: str) -> str:
     return path
 
 
+def to_container_path(release: Release, path: str) -> str | None:
+    """Convert a path on the host to the path in the container.
+
+    Args:
+        release: The release.
+        path: Path on the host.
+
+    Returns:
+        Path in the container; None if no mount shows it there.
+    """
+    mounts = sorted(release.container.mounts, key=lambda m: len(m.host), reverse=True)
+    for mount in mounts:
+        root = mount.host.rstrip("/")
+        if f"{path}/".startswith(f"{root}/"):
+            return (mount.container.rstrip("/") + path.removeprefix(root)) or "/"
+    return None
+
+
 def migrated_path(source: Source) -> str:
     """Return the path of a source's migrated tree in the container, as the vendor's tool names it.
 

@@ -7,6 +7,17 @@ from pathlib import Path
 from fleet.release.model import Patch
 
 
+def find_anchor(patch: Patch) -> str:
+    """Return the text that a patch looks for.
+
+    Args:
+        patch: A substitution or an insertion.
+    """
+    anchor = patch.find if patch.find is not None else patch.after
+    assert anchor is not None
+    return anchor
+
+
 def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
     """Return a text with a patch applied.
 
@@ -24,8 +35,7 @@ def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
         return (store / patch.store).read_bytes().decode()
     if patch.content is not None:
         return patch.content
-    anchor = patch.find if patch.find is not None else patch.after
-    assert anchor is not None
+    anchor = find_anchor(patch)
     count = text.count(anchor)
     if count != patch.count:
         raise ValueError(f"{anchor!r} occurs {count} times, the patch expects {patch.count}")

@@ -96,7 +96,7 @@ def test_without_a_bundle_the_file_is_unproved(site: Path, template: Path) -> No
     )
     lock = make(site)
     assert lock.source_files == {} and lock.unproved is not None
-    assert [point.field for point in lock.unproved] == ["patches.1.path"]
+    assert "patches.1.path" in [point.field for point in lock.unproved]
     release = files.load_release(site / "small.yml")
     target = ReleaseTarget(release, lock, site / "store")
     assert target.patch_inputs(release.patches[1])[1] == lock.commits["model"]

@@ -192,6 +192,7 @@ def test_weights_and_checkouts_that_are_the_same_are_shared(pair: Path) -> None:
     plain = {
         "migration": None,
         "patches": [],
+        "smoke": {"workdir": "/home/share/model"},
         "weights": [{"name": "tiny", "folder": "weights", "target": "/data/one", "link": None}],
     }
     write(pair, {"name": "other", "container": {"name": "second"}, **plain})

@@ -18,7 +18,7 @@ from operations import preflight
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from tests.unit import packaged
-from tests.unit.conftest import REFERENCE
+from tests.unit.conftest import LAYER, REFERENCE
 from tests.unit.operations.stage_helpers import plan_words
 
 #: releases whose documentation names no driver for their image
@@ -74,8 +74,8 @@ def archive(path: Path, first: str, labels: dict[str, str]) -> None:
     """An image archive with its own document before or after the manifest."""
     document = json.dumps({"config": {"Labels": labels}}).encode()
     name = hashlib.sha256(document).hexdigest() + ".json"
-    manifest = json.dumps([{"Config": name, "RepoTags": [REFERENCE], "Layers": []}]).encode()
-    files = {name: document, "manifest.json": manifest}
+    manifest = json.dumps([{"Config": name, "RepoTags": [REFERENCE], "Layers": ["layer.tar"]}])
+    files = {name: document, "manifest.json": manifest.encode(), "layer.tar": LAYER}
     ordered = sorted(files, key=lambda member: member != (first or name))
     path.write_bytes(packaged.tarred(**{member: files[member] for member in ordered}))
 
@@ -171,7 +171,8 @@ def test_a_lock_states_what_is_unknown_of_its_image(site: Path) -> None:
     archive(site / "store/image.tar.gz", "", {})
     document = edited(site, "name: small", "name: small\ncard_models: [MLU370-X9]")
     lock = locking.create_lock(document, site / "store", warn=said.append)
-    assert [point.field for point in lock.unproved or ()] == ["image.reference", "card_models.0"]
+    points = [point.field for point in lock.unproved or ()]
+    assert {"image.reference", "card_models.0"} <= set(points)
     assert any("image.reference: the driver version" in line for line in said)
     assert "nearest: MLU370-X4" in said[-1] or "nearest: MLU370-X8" in said[-1]
 

@@ -76,7 +76,7 @@ def test_a_release_is_shown_for_a_host_without_connecting(
         "/torch/tool.py -i /home/share/model",
         "patch host:/data/share/model_mlu/a.py",
         "--no-index",
-        "requires is unknown",
+        "5.10.6 or newer",
         "yes!",
     ):
         assert text in shown.output

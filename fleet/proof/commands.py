@@ -1,0 +1,134 @@
+"""Check that what the commands of a release name is in the container."""
+
+from __future__ import annotations
+
+import posixpath
+
+from fleet.documents.field_errors import Location
+from fleet.proof import command_words
+from fleet.proof.command_words import NamedPath, ReadCommand, Use
+from fleet.proof.container_files import ContainerFiles, Lookup, Presence
+from fleet.proof.inputs import ProofInputs
+from fleet.proof.results import ProofResults
+
+#: Files of which one makes a folder a Python project that pip installs.
+PROJECT_FILES = ("setup.py", "setup.cfg", "pyproject.toml")
+COMMAND: Location = ("smoke", "command")
+
+
+def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
+    """Check the files and folders that the release's commands name.
+
+    Args:
+        inputs: The files of the release.
+        results: Collects what is wrong or unproved.
+    """
+    release, files = inputs.release, inputs.patched.files
+    for number, pip in enumerate(release.packages.pip):
+        location = ("packages", "pip", number)
+        if pip.requirements:
+            _check_file(files, results, (*location, "requirements"), pip.requirements)
+        if pip.editable:
+            _check_project(files, results, (*location, "editable"), pip.editable)
+    _check_file(files, results, ("image", "python"), release.image.python)
+    if release.migration:
+        _check_file(files, results, ("migration", "tool"), release.migration.tool)
+    smoke = release.smoke
+    if not _check_folder(files, results, ("smoke", "workdir"), smoke.workdir):
+        return
+    command = command_words.read_command(smoke.command, smoke.workdir)
+    missing: list[str] = []
+    for named in dict.fromkeys(command.paths):
+        if any(named.path.startswith(f"{folder}/") for folder in missing):
+            continue
+        _check_named(inputs, results, named)
+        if named.use is Use.FOLDER and files.look_up(named.path).presence is Presence.MISSING:
+            missing.append(named.path)
+    _report_unread(results, command)
+    if smoke.artefact:
+        _check_artefact(files, results, smoke.artefact)
+
+
+def _report_unread(results: ProofResults, command: ReadCommand) -> None:
+    for what in dict.fromkeys(command.unread):
+        results.add_unproved(COMMAND, f"{what} cannot be known here")
+
+
+def _check_file(
+    files: ContainerFiles, results: ProofResults, location: Location, path: str
+) -> None:
+    found = files.look_up(path)
+    if found.presence is Presence.FOLDER:
+        results.add_finding(location, f"{path} is a folder, not a file")
+    else:
+        _report(results, location, path, found)
+
+
+def _report(results: ProofResults, location: Location, what: str, found: Lookup) -> None:
+    """Record a path that is missing or unknown."""
+    if found.presence is Presence.MISSING:
+        results.add_finding(location, f"{what} is missing: {found.reason}")
+    elif found.presence is Presence.UNKNOWN:
+        results.add_unproved(location, f"{what}: {found.reason}")
+
+
+def _check_folder(
+    files: ContainerFiles, results: ProofResults, location: Location, path: str
+) -> bool:
+    """Check that a folder exists; return whether it may."""
+    found = files.look_up(path)
+    if found.presence is Presence.FILE:
+        results.add_finding(location, f"{path} is a file, not a folder")
+        return False
+    _report(results, location, path, found)
+    return found.presence is not Presence.MISSING
+
+
+def _check_project(
+    files: ContainerFiles, results: ProofResults, location: Location, folder: str
+) -> None:
+    if not _check_folder(files, results, location, folder):
+        return
+    found = [files.look_up(posixpath.join(folder, name)).presence for name in PROJECT_FILES]
+    if Presence.FILE not in found and Presence.UNKNOWN not in found:
+        listed = ", ".join(PROJECT_FILES)
+        inner = [path for path in files.find_projects(PROJECT_FILES) if f"{folder}/" in path]
+        near = f"; projects below it: {', '.join(inner[:3])}" if inner else ""
+        results.add_finding(location, f"{folder} has none of {listed}{near}")
+
+
+def _check_named(inputs: ProofInputs, results: ProofResults, named: NamedPath) -> None:
+    files = inputs.patched.files
+    found = files.look_up(named.path)
+    what = named.path if named.word == named.path else f"{named.word} ({named.path})"
+    if found.presence is Presence.MISSING and named.may_be_made:
+        results.add_unproved(COMMAND, f"{what}: an earlier part of the command may make it")
+    elif found.presence is Presence.MISSING and named.use is Use.ARGUMENT:
+        _report_argument(inputs, results, named, what, found)
+    elif named.use is Use.FOLDER:
+        _check_folder(files, results, COMMAND, named.path)
+    elif named.use is not Use.ARGUMENT and found.presence is Presence.FOLDER:
+        results.add_finding(COMMAND, f"{what} is a folder, not a {named.use.value}")
+    else:
+        _report(results, COMMAND, what, found)
+
+
+def _report_argument(
+    inputs: ProofInputs, results: ProofResults, named: NamedPath, what: str, found: Lookup
+) -> None:
+    """Record an argument that nothing puts there: it may be a result, or data of the site."""
+    if named.path == inputs.release.smoke.artefact:
+        return
+    folders = [inputs.patched.files.find_weights_folder(w) for w in inputs.release.weights]
+    if any(folder and named.path.startswith(f"{folder}/") for folder in folders):
+        results.add_finding(COMMAND, f"{what} is missing: {found.reason}")
+    else:
+        results.add_unproved(COMMAND, f"{what}: {found.reason}; the command may make it")
+
+
+def _check_artefact(files: ContainerFiles, results: ProofResults, artefact: str) -> None:
+    folder = posixpath.dirname(artefact)
+    found = files.look_up(folder)
+    if found.presence is Presence.MISSING:
+        reason = f"{folder}: {found.reason}; the command may make it"
+        results.add_unproved(("smoke", "artefact"), reason)

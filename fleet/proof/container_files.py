@@ -1,0 +1,338 @@
+"""The files of the container as a release will make it, without making it.
+
+They come from the sources, their migrated trees, the weights, the patches and the image. A mount
+that none of these fills is empty, as far as the release is concerned.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from pathlib import Path
+
+from fleet.proof import migration_rules
+from fleet.proof.file_content import (
+    ContainerFile,
+    describe_content,
+    describe_migrated,
+    describe_unreadable,
+)
+from fleet.release import host_paths
+from fleet.release.model import Release, Weights
+from fleet.store.image_archive import Image
+from fleet.store.measure import MeasuredStore
+from fleet.store.source_tree import SourceTree
+from fleet.text import suggestions
+
+MAX_NEAREST = 3
+#: Symbolic links that are followed for one path, as Linux limits them.
+MAX_LINKS = 40
+
+
+class Presence(Enum):
+    """Whether a path exists in the container."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What is known of a path.
+
+    Attributes:
+        presence: whether it exists.
+        file: the file, if its origin is known.
+        reason: why it is missing or unknown, with the nearest paths that exist.
+    """
+
+    presence: Presence
+    file: ContainerFile | None = None
+    reason: str = ""
+
+
+@dataclass
+class ContainerFiles:
+    """The files below the mounts of a container, and what is known of its image.
+
+    Attributes:
+        release: the release.
+        image: the image.
+        files: each file by its absolute path in the container.
+        folders: folders of these files, and mounts.
+        unreadable: folders whose files cannot be known here, each with the reason.
+    """
+
+    release: Release
+    image: Image
+    files: dict[str, ContainerFile] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=lambda: {"/"})
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def find_canonical(self, path: str) -> str:
+        """Return the one path of a file that several mounts may show.
+
+        Args:
+            path: Absolute path in the container.
+        """
+        path = posixpath.normpath(path)
+        if not self.release.container.is_mounted(path):
+            return path
+        host_path = host_paths.to_host_path(self.release, path)
+        return host_paths.to_container_path(self.release, host_path) or path
+
+    def add(self, path: str, file: ContainerFile) -> None:
+        """Add a file, or replace the one at the same path.
+
+        Args:
+            path: Absolute path in the container.
+            file: The file.
+        """
+        path = self.find_canonical(path)
+        self.files[path] = file
+        self.add_folder(posixpath.dirname(path))
+
+    def add_folder(self, path: str) -> None:
+        """Add a folder and those that it is in.
+
+        Args:
+            path: Absolute path in the container.
+        """
+        while path not in self.folders:
+            self.folders.add(path)
+            path = posixpath.dirname(path)
+
+    def find_weights_folder(self, weights: Weights) -> str | None:
+        """Return the folder in which a program in the container finds weights.
+
+        Args:
+            weights: Weights of the release.
+
+        Returns:
+            The absolute path; None if no mount shows them.
+        """
+        return host_paths.to_container_path(self.release, weights.target)
+
+    def find_projects(self, project_files: tuple[str, ...]) -> list[str]:
+        """List the folders with one of some files.
+
+        Args:
+            project_files: Names of the files.
+
+        Returns:
+            The folders, shortest path first.
+        """
+        folders = {
+            posixpath.dirname(path)
+            for path in self.files
+            if posixpath.basename(path) in project_files
+        }
+        return sorted(folders, key=len)
+
+    def look_up(self, path: str) -> Lookup:
+        """Look for a path in the container.
+
+        Args:
+            path: Absolute path.
+
+        Returns:
+            What is known of it.
+        """
+        path = self.find_canonical(path)
+        if file := self.files.get(path):
+            return Lookup(Presence.FILE, file)
+        if path in self.folders:
+            return Lookup(Presence.FOLDER)
+        for folder, reason in self.unreadable.items():
+            if path == folder or path.startswith(f"{folder}/"):
+                return Lookup(Presence.UNKNOWN, reason=reason)
+        if self.release.container.is_mounted(path):
+            return Lookup(Presence.MISSING, reason=self._explain_missing(path))
+        return self._look_up_in_image(path)
+
+    def _explain_missing(self, path: str) -> str:
+        near = self.find_nearest(path)
+        return "nothing of the release puts it there" + (
+            f"; nearest: {', '.join(near)}" if near else ""
+        )
+
+    def find_nearest(self, path: str) -> list[str]:
+        """Find the paths that may have been meant by one that does not exist.
+
+        Args:
+            path: Absolute path.
+
+        Returns:
+            At most :data:`MAX_NEAREST`: those of the same name, then similar ones in the deepest
+            folder of the path that exists.
+        """
+        name = posixpath.basename(path)
+        all_paths = (*self.files, *self.folders)
+        same = [other for other in all_paths if posixpath.basename(other) == name]
+        same.sort(key=lambda other: -len(posixpath.commonprefix([other, path])))
+        parent, wanted = path, ""
+        while parent not in self.folders:
+            parent, wanted = posixpath.split(parent)
+        siblings = {other: posixpath.basename(other) for other in self._list_inner(parent)}
+        similar = suggestions.find_similar(wanted, siblings.values())
+        near = [f"{parent.rstrip('/')}/{word}" for word in similar]
+        return list(dict.fromkeys([*same, *near]))[:MAX_NEAREST]
+
+    def _list_inner(self, folder: str) -> list[str]:
+        return [path for path in (*self.files, *self.folders) if posixpath.dirname(path) == folder]
+
+    def _look_up_in_image(self, path: str) -> Lookup:
+        """Look for a path that belongs to the image, or to packages that are installed in it."""
+        files = self.image.files
+        if files is None:
+            return Lookup(Presence.UNKNOWN, reason="the files of the image are not known here")
+        if files.is_folder(path):
+            return Lookup(Presence.FOLDER)
+        if files.has_path(path):
+            reason = "it is a file of the image, whose content is not read"
+            return Lookup(Presence.FILE, describe_unreadable("the image", reason))
+        prefix = posixpath.dirname(posixpath.dirname(self.release.image.python))
+        if path.startswith(f"{prefix.rstrip('/')}/"):
+            return Lookup(
+                Presence.UNKNOWN, reason="the image has no such file; a package may install it"
+            )
+        return Lookup(
+            Presence.MISSING, reason=f"the image does not have it{files.format_nearest(path)}"
+        )
+
+
+def build_files(
+    release: Release,
+    store: Path,
+    measured: MeasuredStore,
+    trees: dict[str, SourceTree | None],
+) -> ContainerFiles:
+    """List the files of a release's container, before its patches.
+
+    Args:
+        release: The release.
+        store: Folder of the store.
+        measured: The files of the store.
+        trees: The files of each source by its name.
+
+    Returns:
+        The files.
+    """
+    found = ContainerFiles(release, measured.image)
+    for mount in release.container.mounts:
+        found.add_folder(posixpath.normpath(mount.container))
+    for source in release.sources:
+        tree = trees[source.name]
+        found.add_folder(source.path)
+        if tree is None:
+            found.unreadable[source.path] = f"the source {source.name} has no bundle to read"
+        else:
+            _add_tree(found, source.path, source.name, tree)
+    for weights in release.weights:
+        _add_weights(found, store, measured, weights)
+    for name in release.migration.trees if release.migration else ():
+        _add_migrated(found, name)
+    for weights in release.weights:
+        _add_link(found, store, measured, weights, is_migrated=True)
+    return found
+
+
+def _add_tree(found: ContainerFiles, root: str, name: str, tree: SourceTree) -> None:
+    origin = f"source {name}"
+    for path, entry in tree.entries.items():
+        if entry.mode == "160000":  # a submodule, whose folder remains empty
+            found.add_folder(f"{root}/{path}")
+        elif entry.is_link:
+            _add_tree_link(found, root, path, tree, origin)
+        else:
+            found.add(f"{root}/{path}", describe_content(origin, partial(tree.read, path)))
+
+
+def _add_tree_link(
+    found: ContainerFiles, root: str, path: str, tree: SourceTree, origin: str
+) -> None:
+    """Add what a symbolic link of a tree leads to, as if it were a copy."""
+    target = path
+    for _ in range(MAX_LINKS):
+        content = tree.read(target).decode(errors="surrogateescape")
+        if content.startswith("/"):
+            reason = f"it is a link to {content}"
+            found.add(f"{root}/{path}", describe_unreadable(origin, reason))
+            return
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(target), content))
+        if target not in tree.entries or not tree.entries[target].is_link:
+            break
+    if target in tree.entries:
+        found.add(f"{root}/{path}", describe_content(origin, partial(tree.read, target)))
+    for inner in tree.entries:
+        if inner.startswith(f"{target}/"):
+            name = f"{path}{inner.removeprefix(target)}"
+            load = partial(tree.read, inner)
+            found.add(f"{root}/{name}", describe_content(LINKED_FOLDER, load))
+
+
+#: Origin of files behind a link to a folder, which the migration tool leaves out.
+LINKED_FOLDER = "a link to a folder"
+
+
+def _add_weights(
+    found: ContainerFiles, store: Path, measured: MeasuredStore, weights: Weights
+) -> None:
+    target = host_paths.to_container_path(found.release, weights.target)
+    if target is not None:
+        found.add_folder(target)
+        for name, file in _list_weights(store, measured, weights):
+            found.add(f"{target}/{name}", file)
+    _add_link(found, store, measured, weights, is_migrated=False)
+
+
+def _list_weights(
+    store: Path, measured: MeasuredStore, weights: Weights
+) -> Iterator[tuple[str, ContainerFile]]:
+    prefix = weights.folder.rstrip("/") + "/"
+    for path in measured.files:
+        if path.startswith(prefix):
+            file = describe_content(f"weights {weights.name}", (store / path).read_bytes)
+            yield path.removeprefix(prefix), file
+
+
+def _add_link(
+    found: ContainerFiles,
+    store: Path,
+    measured: MeasuredStore,
+    weights: Weights,
+    *,
+    is_migrated: bool,
+) -> None:
+    """Add the files of weights that appear in a tree: their code before the migration, then all."""
+    if weights.link is None:
+        return
+    source = found.release.find_source(weights.link.tree)
+    root = host_paths.migrated_path(source) if is_migrated else source.path
+    for name, file in _list_weights(store, measured, weights):
+        is_code = "/" not in name and any(fnmatch.fnmatch(name, c) for c in weights.link.code)
+        if is_code != is_migrated:
+            found.add(f"{root}/{weights.link.path}/{name}", file)
+
+
+def _add_migrated(found: ContainerFiles, name: str) -> None:
+    """Add the migrated tree of a source: its files, and those of others that lie below it."""
+    source = found.release.find_source(name)
+    root, target = source.path, host_paths.migrated_path(source)
+    found.add_folder(target)
+    for folder, reason in list(found.unreadable.items()):
+        if folder == root or folder.startswith(f"{root}/"):
+            found.unreadable[target + folder.removeprefix(root)] = reason
+    root = found.find_canonical(root)
+    for path in [path for path in found.files if path.startswith(f"{root}/")]:
+        file = found.files[path]
+        if file.origin != LINKED_FOLDER:
+            found.add(target + path.removeprefix(root), describe_migrated(path, file))
+    report = describe_unreadable("the migration tool", "it is written on the host")
+    found.add(f"{target}/{migration_rules.REPORT_FILE}", report)
