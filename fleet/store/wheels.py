@@ -26,6 +26,9 @@ from fleet.store.paths import Warn, format_path
 MAX_METADATA_BYTES = 4 << 20
 #: docker's name of a processor architecture -> Python's
 PYTHON_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+#: a local version as older tools wrote it into a file name (PEP 427): "_" for "+". The vendor's
+#: wheels are named like this, and the pip of its images installs them
+OLD_LOCAL_VERSION = re.compile(r"^([^-]+-[0-9][^-_]*)_(?=[^-]+-)")
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 
@@ -49,7 +52,8 @@ class WheelFile:
         try:
             if not re.fullmatch(r"[A-Za-z0-9._+!-]+", self.path.name):
                 raise ValueError("a browser adds (1) to a second download")
-            name, version, _, wheel_tags = utils.parse_wheel_filename(self.path.name)
+            standard_name = OLD_LOCAL_VERSION.sub(r"\1+", self.path.name)
+            name, version, _, wheel_tags = utils.parse_wheel_filename(standard_name)
         except (utils.InvalidWheelFilename, InvalidVersion, ValueError) as error:
             raise InvalidInput(
                 f"{format_path(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-ABI-"

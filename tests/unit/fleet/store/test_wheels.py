@@ -220,3 +220,16 @@ def test_any_version_that_is_there_may_be_the_one(site: Path, house: Path, asked
 def test_what_the_image_may_have_in_another_version_is_not_judged(site: Path, house: Path) -> None:
     put(site, "six-1.0-py3-none-any.whl")
     assert make(site, '"six==2.0"', "six") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("flash_attn-2.1.1_mlu-cp310-cp310-linux_x86_64.whl", "2.1.1+mlu"),
+        ("torch_mlu-1.17.0_torch1.13-cp310-cp310-linux_x86_64.whl", "1.17.0+torch1.13"),
+        ("typing_extensions-4.7.1-py3-none-any.whl", "4.7.1"),
+    ],
+)
+def test_a_local_version_may_be_written_as_older_tools_did(name: str, version: str) -> None:
+    _, found, tags = WheelFile(Path(name)).parsed_name
+    assert str(found) == version and tags
