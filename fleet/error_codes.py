@@ -211,35 +211,6 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "`docker load` did not produce the release's image",
             "Check the free space in Docker's data-root and the SHA-256 of the archive.",
         ),
-        "REGISTRY_LOGIN": (
-            "the registry refuses the login, or the image without one",
-            "Check user, password and the right to pull this repository. Hosts use the file that "
-            "`registry_login` names in the inventory, or root's own `docker login`; `mlufleet` "
-            "itself uses the file in REGISTRY_AUTH_FILE, or that of `docker login`.",
-        ),
-        "IMAGE_NOT_FOUND": (
-            "the registry has no such image",
-            "Compare name and digest in `image.registry` of the release with the registry's page "
-            "of the image, or with `docker push`, which prints the digest. Some registries also "
-            "answer like this if the login may not see the repository.",
-        ),
-        "REGISTRY_CERTIFICATE": (
-            "the registry's certificate is not trusted",
-            "Name the file of the site's CA in `registry_ca` of the inventory. For `mlufleet` "
-            "itself, put it into /etc/docker/certs.d/HOST/ca.crt on this machine. Never make the "
-            "registry insecure because of it.",
-        ),
-        "REGISTRY_UNREACHABLE": (
-            "the registry does not answer",
-            "Check address, port, name resolution, proxy and firewall from the machine that is "
-            "named: a host pulls by its Docker daemon, whose proxy is set in docker.service. "
-            "Without a way there, set `image.file` to an archive of the image.",
-        ),
-        "REGISTRY_INSECURE": (
-            "the registry has no TLS",
-            "Give it a certificate. If nobody else can reach its network, allow it by name: "
-            "`insecure_registries: [HOST:PORT]` in the inventory.",
-        ),
         "CONTAINER": (
             "the container could not be started as specified",
             "See Docker's output above. If the container exists, check its `docker logs`.",
@@ -409,6 +380,46 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         "DOWNLOAD_MISMATCH": (
             "the downloaded file does not match the lock file",
             "Ask the operator of the URL. The file has been replaced there, or the URL is wrong.",
+        ),
+        "DOWNLOAD_LOGIN": (
+            "the server requires a login, or does not grant access",
+            "For Hugging Face, set HF_TOKEN or run `hf auth login`, and accept the terms on the "
+            "page of the model. For ModelScope, set MODELSCOPE_API_TOKEN. For other servers, put "
+            "user and password into the URL.",
+        ),
+        "ORIGIN_MISMATCH": (
+            "the downloaded file does not match the checksum that its origin publishes",
+            "Run `mlufleet gather` again. If it happens again, a proxy or mirror changes files: "
+            "use another one.",
+        ),
+        "STORE_DIFFERS": (
+            "a file in the store is another one than its origin has",
+            "If it is an unfinished or wrong download, move it away and run `mlufleet gather` "
+            "again. If it is meant to differ, keep it and run `mlufleet release lock`.",
+        ),
+        "MODEL_NOT_FOUND": (
+            "the model hub has no such model or revision",
+            "Correct the model's name or revision in `weights` of the release. A private model "
+            "needs a token: HF_TOKEN or MODELSCOPE_API_TOKEN.",
+        ),
+        "GIT_FETCH": (
+            "a git repository could not be fetched",
+            "Check the URL, the proxy (https_proxy, or git's `http.proxy`) and the login, or name "
+            "a mirror with `--git-mirror`, then run again. The fetch continues.",
+        ),
+        "REVISION_NOT_FOUND": (
+            "a git repository does not have the revision of the release",
+            "Correct the commit, tag or branch in `sources` of the release, or its URL. A mirror "
+            "may be out of date.",
+        ),
+        "WHEELS_UNAVAILABLE": (
+            "packages cannot be gathered as wheels",
+            "Build the named wheels in the image, or get them from the vendor's support, and put "
+            "them into the wheelhouse. A conflict of versions is to be solved in the release.",
+        ),
+        "PYTHON_UNKNOWN": (
+            "the Python version of the image is unknown",
+            "Put the image archive into the store, or give the version with `--python 3.10`.",
         ),
         "BUNDLE_UNSIGNED": (
             "the bundle is not signed",

@@ -21,7 +21,6 @@ from fleet.documents.types import (
     Int,
     Model,
     Name,
-    RegistryReference,
     RelativePath,
     Sha256,
     check_stays_inside,
@@ -73,32 +72,16 @@ class Engine(Model):
 
 
 class Image(Model):
-    """The vendor's Docker image. A host's image is compared by its id, which the lock file pins.
-
-    It comes from an archive in the store (`file`), from a registry (`registry`), or from either.
-    """
+    """The vendor's Docker image. A host's image is compared by its id, which the lock file pins."""
 
     #: Archive in the store that `docker save` wrote, compressed or not.
-    file: Annotated[RelativePath | None, Field(exclude_if=lambda value: value is None)] = None
-    #: Image in a registry, by its digest: `harbor.example/pytorch/pytorch@sha256:…`. Hosts pull it;
-    #: with `file` as well, hosts that cannot reach the registry get the archive.
-    registry: Annotated[RegistryReference | None, Field(exclude_if=lambda value: value is None)] = (
-        None
-    )
+    file: RelativePath
     #: URL from which `mlufleet store fetch` downloads the archive.
     url: DownloadUrl = None
-    #: A tag in the archive. What is pulled from a registry gets this tag on the host.
+    #: A tag in the archive.
     reference: ImageReference
     #: Python interpreter in the image. It runs the migration tool, pip and the smoke test.
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
-
-    @model_validator(mode="after")
-    def _check_origin(self) -> Image:
-        if self.file is None and self.registry is None:
-            raise ValueError("set `file`, `registry` or both")
-        if self.file is None and self.url is not None:
-            raise ValueError("`url` is the address of `file`: set `file` as well")
-        return self
 
 
 class Mount(Model):
@@ -199,6 +182,20 @@ class WeightsLink(Model):
     code: tuple[str, ...] = ("*.py",)
 
 
+# excluded from digests, as the addresses of downloads are
+HubModel = Annotated[
+    Annotated[
+        str,
+        matching(
+            r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[A-Za-z0-9][\w./-]*)?",
+            "a model such as owner/name or owner/name@revision",
+        ),
+    ]
+    | None,
+    Field(exclude=True),
+]
+
+
 class Weights(Model):
     """Large files that are placed once on the host's disk. The lock file pins their checksums."""
 
@@ -208,10 +205,21 @@ class Weights(Model):
     folder: RelativePath
     #: URL of the folder for `mlufleet store fetch`. File names are appended to it.
     url: DownloadUrl = None
-    #: Where the folder comes from. For information only.
+    #: Where the folder comes from. For information, unless it is a model's page at huggingface.co
+    #: and neither `huggingface` nor `modelscope` is set: `mlufleet gather` then reads that model.
     repository: str | None = None
-    #: Commit of the folder, if it is a git checkout.
+    #: Commit of the folder, if it is a git checkout; the revision that `mlufleet gather` reads from
+    #: Hugging Face.
     commit: Commit | None = None
+    #: Model at Hugging Face that `mlufleet gather` fills the folder from: OWNER/NAME, or
+    #: OWNER/NAME@REVISION. `commit` takes precedence over the revision.
+    huggingface: HubModel = None
+    #: Model at ModelScope that `mlufleet gather` fills the folder from: OWNER/NAME, or
+    #: OWNER/NAME@REVISION.
+    modelscope: HubModel = None
+    #: Patterns of the files that `mlufleet gather` reads from the model. Without them, it reads
+    #: what loading needs.
+    include: Annotated[tuple[str, ...], Field(exclude=True)] = ()
     #: Path on the host, and the same path in the container.
     target: AbsolutePath
     #: Makes the weights appear in a migrated tree.

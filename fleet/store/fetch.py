@@ -6,21 +6,16 @@ A file gets its name only when its sha256 matches the lock.
 from __future__ import annotations
 
 import fnmatch
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fleet.checksum import chunks
 from fleet.documents import loading
 from fleet.errors import Failure
-from fleet.store import http
+from fleet.store.download import FIRST_RETRY_DELAY_S, Download, download_verified
 from fleet.store.progress_bar import ProgressBar
 from fleet.store.required_files import StoreFile
 from fleet.store.verify import FileProblem, check_file
-from fleet.text.redact import hide_credentials
-
-#: consecutive attempts that receive nothing, and the delay before the second one; it doubles
-MAX_ATTEMPTS, FIRST_RETRY_DELAY_S = 5, 1.0
 
 
 def select_files(files: list[StoreFile], only: tuple[str, ...]) -> list[StoreFile]:
@@ -92,53 +87,10 @@ def _fetch_file(
     if not file.url:
         detail = f"the release has no URL for it; sha256 {expected}, {file.locked.size} bytes"
         return Failure("FILE_MISSING", detail)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        progress.advance(part.stat().st_size if part.is_file() else 0)
-        while True:
-            resumed = _download_with_retries(file, file.url, part, progress, retry_delay_s)
-            sha256, _ = chunks.hash_file(part, lambda _: None)
-            if sha256 == expected:
-                part.replace(path)
-                http.remove_resume_metadata(part)
-                return None
-            part.unlink()
-            http.remove_resume_metadata(part)
-            if not resumed:  # otherwise the part of an earlier run may be to blame: try once more
-                detail = (
-                    f"{hide_credentials(file.url)}: sha256 is {sha256}, the lock has {expected}"
-                )
-                return Failure("DOWNLOAD_MISMATCH", detail)
-    except http.PermanentError as error:
-        return Failure("FETCH", str(error))
-    except OSError as error:
-        return Failure("FETCH", f"{path}: cannot be written: {error.strerror or error}")
 
+    def find_problem(part: Path) -> str:
+        sha256, _ = chunks.hash_file(part, lambda _: None)
+        return "" if sha256 == expected else f"sha256 is {sha256}, the lock has {expected}"
 
-def _download_with_retries(
-    file: StoreFile, url: str, part: Path, progress: ProgressBar, retry_delay_s: float
-) -> bool:
-    """Download a file in as many attempts as make progress.
-
-    Returns:
-        Whether bytes of an earlier attempt were used.
-
-    Raises:
-        http.PermanentError: it cannot be downloaded.
-    """
-    failed = 0
-    while True:
-        before = part.stat().st_size if part.is_file() else 0
-        try:
-            return http.download_file(
-                url, part, file.locked.size, progress.advance, progress.print_line
-            )
-        except http.TransientError as error:
-            after = part.stat().st_size if part.is_file() else 0
-            failed = 1 if after > before else failed + 1
-            if failed >= MAX_ATTEMPTS:
-                raise http.PermanentError(f"{error} ({MAX_ATTEMPTS} attempts)") from error
-            delay_s = retry_delay_s * 2 ** (failed - 1)
-            progress.print_line(f"{file.name}: {error}; next attempt in {delay_s:.0f} s")
-            time.sleep(delay_s)
+    download = Download(file.url, find_problem, file.locked.size, has_checksum=True)
+    return download_verified(download, path, progress, retry_delay_s)

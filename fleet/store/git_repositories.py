@@ -18,6 +18,7 @@ from fleet.text.redact import hide_credentials
 #: bounds of a line, and of all lines, of a bundle's header
 MAX_LINE_BYTES, MAX_HEADER_BYTES = 64 << 10, 64 << 20
 LS_REMOTE_TIMEOUT_S = 120
+NO_GIT = "git is not installed on this machine: apt-get install git"
 #: variables that would let git work on the repository of its caller
 REPOSITORY_VARIABLES = (
     "GIT_DIR",
@@ -61,6 +62,20 @@ class GitError(InvalidInput):
         super().__init__(f"git {words}: {output}")
 
 
+def build_environment(*, isolated: bool) -> dict[str, str]:
+    """Build the environment of git without a terminal.
+
+    Args:
+        isolated: ignore all configuration and allow local files only.
+
+    Returns:
+        Variables for a process.
+    """
+    environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
+    environment |= {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=30"} | environment
+    return environment | NON_INTERACTIVE | (ISOLATED if isolated else {})
+
+
 def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...] = (0,)) -> str:
     """Run git without a terminal.
 
@@ -99,19 +114,16 @@ def read_git_output(
         GitError: it exited with another status.
         InvalidInput: git is not installed, or did not answer in time.
     """
-    environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
-    environment |= {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=30"} | environment
-    environment |= NON_INTERACTIVE | (ISOLATED if isolated else {})
     try:
         done = subprocess.run(
             ["git", *arguments],
             capture_output=True,
-            env=environment,
+            env=build_environment(isolated=isolated),
             stdin=subprocess.DEVNULL,
             timeout=None if isolated else LS_REMOTE_TIMEOUT_S,
         )
     except FileNotFoundError as error:
-        raise InvalidInput("git is not installed on this machine: apt-get install git") from error
+        raise InvalidInput(NO_GIT) from error
     except subprocess.TimeoutExpired as error:
         words = hide_credentials(" ".join(arguments))
         raise InvalidInput(f"git {words}: no answer within {LS_REMOTE_TIMEOUT_S} s") from error

@@ -14,7 +14,7 @@ import os
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from fleet.documents import atomic_write
 from fleet.text.redact import hide_credentials
 
 CHUNK_BYTES = 1 << 20
+COMMON_HEADERS = {"User-Agent": "mlu-fleet", "Accept-Encoding": "identity"}
 #: longest time without a byte
 READ_TIMEOUT_S = 60
 #: statuses after which another attempt may succeed
@@ -37,7 +38,15 @@ class TransientError(Exception):
 
 
 class PermanentError(Exception):
-    """The download failed, and another attempt would fail as well."""
+    """The download failed, and another attempt would fail as well.
+
+    Attributes:
+        status: the server's HTTP status; 0 if it has sent none.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class _RedirectHandler(urllib.request.HTTPRedirectHandler):
@@ -58,8 +67,10 @@ class _RedirectHandler(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _build_request(url: str, headers: dict[str, str]) -> urllib.request.Request:
-    """Build a request whose user and password are sent to its own server only."""
+def _build_request(
+    url: str, headers: dict[str, str], private_headers: Mapping[str, str] = {}
+) -> urllib.request.Request:
+    """Build a request whose login is sent to its own server only, not where that redirects to."""
     try:
         parts = urlsplit(url)
         userinfo, _, host = parts.netloc.rpartition("@")
@@ -70,6 +81,8 @@ def _build_request(url: str, headers: dict[str, str]) -> urllib.request.Request:
         user, _, password = userinfo.partition(":")
         login = f"{unquote(user)}:{unquote(password)}".encode()
         request.add_unredirected_header("Authorization", f"Basic {b64encode(login).decode()}")
+    for name, value in private_headers.items():
+        request.add_unredirected_header(name, value)
     return request
 
 
@@ -79,6 +92,9 @@ def download_file(
     max_bytes: int,
     on_bytes: Callable[[int], object],
     warn: Callable[[str], object] = lambda line: None,
+    *,
+    private_headers: Mapping[str, str] = {},
+    has_checksum: bool = False,
 ) -> bool:
     """Download a file, or the rest of it.
 
@@ -88,6 +104,10 @@ def download_file(
         max_bytes: expected size in bytes; a longer response is another file.
         on_bytes: called with the number of bytes of each received block.
         warn: called with a line for each redirect that is less secure than the URL.
+        private_headers: headers with a login, which a redirect to another server does not get
+            (default: none).
+        has_checksum: whether the caller compares the file with a checksum, so that it is continued
+            even if the server does not tell which version it sends (default: False).
 
     Returns:
         Whether bytes of an earlier call were used.
@@ -101,12 +121,15 @@ def download_file(
     validator = _load_validator(part, url) if begin else None
     if begin == max_bytes:  # an earlier call was killed before it compared the file
         return True
-    if begin > max_bytes or not validator:
+    if begin > max_bytes or not (validator or has_checksum):
         begin = 0
-    headers = {"User-Agent": "mlu-fleet", "Accept-Encoding": "identity"}
+    headers = dict(COMMON_HEADERS)
+    if begin:
+        headers["Range"] = f"bytes={begin}-"
     if begin and validator:  # If-Range: a new version is sent from its beginning
-        headers |= {"Range": f"bytes={begin}-", "If-Range": validator}
-    with _open_response(_build_request(url, headers), part, warn) as response:
+        headers["If-Range"] = validator
+    request = _build_request(url, headers, private_headers)
+    with _open_response(request, warn, part) as response:
         if response.status != 206:
             begin = 0
         elif not (response.headers["Content-Range"] or "").startswith(f"bytes {begin}-"):
@@ -118,20 +141,70 @@ def download_file(
     return begin > 0
 
 
+def read_document(url: str, max_bytes: int, private_headers: Mapping[str, str] = {}) -> bytes:
+    """Read a small document.
+
+    Args:
+        url: an http or https address.
+        max_bytes: a longer one is refused.
+        private_headers: headers with a login, which a redirect to another server does not get
+            (default: none).
+
+    Returns:
+        Its content.
+
+    Raises:
+        TransientError: it could not be read; another attempt may succeed.
+        PermanentError: there is no such document.
+    """
+    request = _build_request(url, dict(COMMON_HEADERS), private_headers)
+    with _open_response(request) as response:
+        try:
+            content = response.read(max_bytes + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise TransientError(f"{hide_credentials(url)}: interrupted: {error}") from error
+    if len(content) > max_bytes:
+        raise PermanentError(f"{hide_credentials(url)}: more than {max_bytes} bytes")
+    return content
+
+
+def find_size(url: str) -> int | None:
+    """Ask a server for the size of a file.
+
+    Args:
+        url: an http or https address.
+
+    Returns:
+        Bytes; None if the server does not tell.
+
+    Raises:
+        TransientError: the server could not be asked; another attempt may succeed.
+        PermanentError: there is no such file.
+    """
+    request = _build_request(url, dict(COMMON_HEADERS))
+    request.method = "HEAD"
+    with _open_response(request) as response:
+        length = response.headers["Content-Length"] or ""
+    return int(length) if length.isdigit() else None
+
+
 def _open_response(
-    request: urllib.request.Request, part: Path, warn: Callable[[str], object]
+    request: urllib.request.Request,
+    warn: Callable[[str], object] = lambda line: None,
+    part: Path | None = None,
 ) -> http.client.HTTPResponse:
     url = hide_credentials(request.full_url)
     opener = urllib.request.build_opener(_RedirectHandler(warn))
     try:
         response: http.client.HTTPResponse = opener.open(request, timeout=READ_TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416:
+        if part and error.code == 416:
             part.unlink(missing_ok=True)
             raise TransientError(f"{url}: the server does not have this range") from error
-        error_type = TransientError if error.code in RETRYABLE_STATUSES else PermanentError
-        reason = hide_credentials(str(error.reason))
-        raise error_type(f"{url}: HTTP {error.code} {reason}") from error
+        problem = f"{url}: HTTP {error.code} {hide_credentials(str(error.reason))}"
+        if error.code in RETRYABLE_STATUSES:
+            raise TransientError(problem) from error
+        raise PermanentError(problem, error.code) from error
     except (http.client.InvalidURL, ValueError) as error:
         raise PermanentError(f"{url}: invalid URL: {hide_credentials(str(error))}") from error
     except (OSError, http.client.HTTPException) as error:

@@ -56,6 +56,22 @@ class ProgressBar:
         """
         self.bar.advance(self.task, count)
 
+    def add_total(self, count: int) -> None:
+        """Report bytes that were not in the total.
+
+        Args:
+            count: further bytes.
+        """
+        self.bar.update(self.task, total=(self.bar.tasks[self.task].total or 0) + count)
+
+    def describe(self, description: str) -> None:
+        """Change the text before the bar.
+
+        Args:
+            description: text without markup.
+        """
+        self.bar.update(self.task, description=escape(description))
+
     def file_done(self, name: str, size: int, result: str, *, ok: bool = True) -> None:
         """Report the end of a file; on a terminal, only a failure is printed.
 

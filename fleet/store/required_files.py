@@ -78,12 +78,25 @@ def for_releases(names: Iterable[str]) -> RequiredFiles:
     return RequiredFiles(found, list(files.values()))
 
 
+def find_address(release: Release, name: str) -> str | None:
+    """Find the address that a file of the store can be downloaded from.
+
+    Args:
+        release: the release.
+        name: path in the store.
+
+    Returns:
+        The file's own URL, or its address at the release's mirror; None if there is neither.
+    """
+    return _find_url(name, dict(_release_urls(release))) or _join_url(release.mirror, name)
+
+
 def _release_urls(release: Release) -> Iterator[tuple[str, str]]:
     """Yield each file, or folder with a trailing slash, that has a URL of its own."""
     for package in release.driver.packages.values():
         if package.url:
             yield package.file, package.url
-    if release.image.file and release.image.url:
+    if release.image.url:
         yield release.image.file, release.image.url
     for tool in release.packages.system:
         if tool.file and tool.url:

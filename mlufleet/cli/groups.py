@@ -94,11 +94,11 @@ def _print_error(error: Exception) -> None:
 
 
 def add_former_name(group: click.Group, name: str, command: click.Command) -> None:
-    """Let a command also be called by its former name, which help does not list.
+    """Let a command also be called by its former or another name, which help does not list.
 
     Args:
-        group: Group that had the command.
-        name: Former name.
+        group: Group that had the command, or where it may be looked for.
+        name: The name.
         command: The command under its present name.
     """
     alias: Any = copy.copy(command)

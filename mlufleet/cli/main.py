@@ -8,6 +8,7 @@ from mlufleet.cli.bundle import bundle, unbundle
 from mlufleet.cli.deploy import deploy
 from mlufleet.cli.doctor import doctor
 from mlufleet.cli.explain import explain
+from mlufleet.cli.gather import gather
 from mlufleet.cli.groups import MainGroup, add_former_name
 from mlufleet.cli.hardware import baseline, hardware, validate
 from mlufleet.cli.host import break_lock, host, lock_status
@@ -25,6 +26,7 @@ COMMANDS = (
     run,
     inventory,
     release,
+    gather,
     store,
     host,
     hardware,
@@ -60,7 +62,7 @@ def main() -> None:
 
     \b
     Examples:
-      mlufleet release lock baichuan-7b --store artifacts
+      mlufleet gather baichuan-7b --store artifacts
       mlufleet inventory check inventories/fleet.py
       mlufleet deploy inventories/fleet.py
       mlufleet rollout start inventories/fleet.py
@@ -73,5 +75,6 @@ def main() -> None:
 
 for command in COMMANDS:
     main.add_command(command)
+add_former_name(store, "gather", gather)
 for name, command in FORMER_NAMES.items():
     add_former_name(main, name, command)

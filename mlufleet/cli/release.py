@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from fleet.errors import InvalidInput
 from fleet.text import sanitize, suggestions
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import STORE_OPTION, complete_release
+
+if TYPE_CHECKING:
+    from fleet.release.files import ReleaseDocument
 
 SKELETON_FILE = paths.FILES_FOLDER / "templates" / "release.yml"
 
@@ -149,11 +152,25 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     Example:
       mlufleet release lock baichuan-7b --store /srv/mlu
     """
-    from fleet.proof import locking
-    from fleet.release import driver_packages, files, lockfile
+    from fleet.release import files
 
     path = files.find_release(release)
-    document = files.load_document(path)
+    write_lock(files.load_document(path), store, quiet=quiet)
+
+
+def write_lock(document: ReleaseDocument, store: Path, *, quiet: bool) -> None:
+    """Measure the files of a release, write its lock file, and say so.
+
+    Args:
+        document: the release.
+        store: folder of the vendor's files.
+        quiet: do not list the files while they are measured.
+
+    Raises:
+        InvalidInput: a file is missing, or the release is wrong about one.
+    """
+    from fleet.proof import locking
+    from fleet.release import driver_packages, lockfile
 
     def show_file(name: str) -> None:
         if not quiet:
@@ -163,7 +180,7 @@ def lock(release: str, store: Path, quiet: bool) -> None:
         click.secho(f"warning: {line}", fg="yellow", err=True)
 
     created = locking.create_lock(document, store, show_file, warn)
-    target = lockfile.lock_path(path)
+    target = lockfile.lock_path(document.path)
     lockfile.write(created, target)
     click.echo(f"{target}: {len(created.files)} files, image {created.image.id[:19]}")
     available, missing = driver_packages.group_by_availability(document.release, created.files)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleet.release.lockfile import LockedFile
 from fleet.release.target import ReleaseTarget
-from fleet.store import fetch, http
+from fleet.store import download, fetch, http
 from fleet.store.progress_bar import ProgressBar
 from fleet.store.required_files import StoreFile, for_releases
 from fleet.store.verify import FileProblem
@@ -96,7 +96,7 @@ def test_a_busy_server_is_asked_again_and_a_404_is_not(web: Site, tmp_path: Path
 def test_tries_that_bring_nothing_end(web: Site, tmp_path: Path) -> None:
     web.statuses = [503] * 50
     (found,) = fetched(web, tmp_path)
-    assert found.failure.code == "FETCH" and len(web.asked) == fetch.MAX_ATTEMPTS
+    assert found.failure.code == "FETCH" and len(web.asked) == download.MAX_ATTEMPTS
 
 
 def test_a_file_that_is_there_and_wrong_is_told_and_kept(web: Site, tmp_path: Path) -> None:

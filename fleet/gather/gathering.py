@@ -1,0 +1,129 @@
+"""Fill a store from releases alone, before any lock."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from fleet.errors import CodedInputError, Failure, InvalidInput
+from fleet.gather import sources, web_files, weights
+from fleet.gather.work import GatherError, GatherOptions, GatherResults, PlanRow, Task
+from fleet.release.model import Release
+from fleet.store.progress_bar import ProgressBar
+from fleet.store.verify import FileProblem
+
+
+def list_tasks(releases: Sequence[Release], store: Path, options: GatherOptions) -> list[Task]:
+    """List everything that can be gathered.
+
+    Args:
+        releases: the releases.
+        store: folder of the store.
+        options: settings of the run.
+
+    Returns:
+        The tasks in the order in which they can be done.
+    """
+    return [
+        *sources.list_tasks(releases, store, options),
+        *web_files.list_tasks(releases, store, options),
+        *weights.list_tasks(releases, store, options),
+    ]
+
+
+def list_left_to_hosts(releases: Iterable[Release]) -> list[str]:
+    """List what hosts download by themselves, so that there is nothing to gather.
+
+    Args:
+        releases: the releases.
+
+    Returns:
+        A line for each.
+    """
+    lines = []
+    for release in releases:
+        for source in release.sources:
+            if not source.bundle:
+                lines.append(
+                    f"{release.name}: hosts clone source {source.name} from its URL: without a "
+                    "`bundle` in the release there is nothing to gather"
+                )
+        for pip in release.packages.pip:
+            if pip.wheel and "://" in pip.wheel:
+                lines.append(f"{release.name}: hosts download {pip.wheel}")
+        if release.packages.pip and not release.packages.wheelhouse:
+            lines.append(
+                f"{release.name}: hosts install Python packages from their index: without a "
+                "`wheelhouse` in the release there is nothing to gather"
+            )
+    return list(dict.fromkeys(lines))
+
+
+def plan(tasks: Iterable[Task]) -> tuple[list[PlanRow], list[FileProblem]]:
+    """Find out what would be received. Nothing is changed.
+
+    Args:
+        tasks: what is to be gathered.
+
+    Returns:
+        A row for each task, and what their origins do not have.
+    """
+    rows: list[PlanRow] = []
+    problems: list[FileProblem] = []
+    for task in tasks:
+        try:
+            rows.append(task.plan())
+        except GatherError as error:
+            problems += error.problems
+    return rows, problems
+
+
+def check_free_space(rows: Iterable[PlanRow], store: Path) -> None:
+    """Check that the file system of a store has room for what is to be received.
+
+    Args:
+        rows: the plan.
+        store: folder of the store, which may not exist.
+
+    Raises:
+        CodedInputError: it has not.
+    """
+    folder = next(path for path in (store.absolute(), *store.absolute().parents) if path.exists())
+    needed, free = sum(row.size or 0 for row in rows), shutil.disk_usage(folder).free
+    if needed > free:
+        detail = f"{folder}: {decimal(needed)} are needed, {decimal(free)} are free"
+        raise CodedInputError("NO_SPACE", detail)
+
+
+def gather(tasks: Iterable[Task], progress: ProgressBar) -> GatherResults:
+    """Gather everything that can be gathered; a failure does not stop the rest.
+
+    Args:
+        tasks: what to gather.
+        progress: shows received bytes.
+
+    Returns:
+        What was gathered, and what is missing.
+    """
+    results = GatherResults()
+    for task in tasks:
+        try:
+            added = task.gather(progress)
+            (results.gathered if added else results.present).append(task.name)
+            results.notes += task.list_notes()
+        except GatherError as error:
+            results.problems += error.problems
+            _print_problems(error.problems, progress)
+        except InvalidInput as error:
+            problem = FileProblem(task.name, Failure("FETCH", str(error)))
+            results.problems.append(problem)
+            _print_problems([problem], progress)
+    return results
+
+
+def _print_problems(problems: Iterable[FileProblem], progress: ProgressBar) -> None:
+    for problem in problems:
+        progress.print_line(f"{problem.name}: {problem.failure.code}")
