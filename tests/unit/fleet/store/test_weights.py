@@ -9,6 +9,7 @@ import socket
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from fleet.errors import InvalidInput
 from fleet.proof import locking
 from fleet.release import files as release_files
 from fleet.store import weights
+from fleet.store.weight_files import InvalidFile, check_file
 from mlufleet.cli.main import main
 from tests.unit.conftest import git
 
@@ -408,6 +410,9 @@ def test_any_bytes_are_weights_or_refused_in_one_line(
         check(path.parent, [name], lambda line: None)
     except InvalidInput as error:
         assert str(error).startswith(f"{path}: ") and str(error).isprintable()
+    with suppress(InvalidFile):
+        size = check_file(path, lambda line: None)
+        assert size.stored >= size.half >= 0
 
 
 @pytest.mark.parametrize(
