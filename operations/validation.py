@@ -1,8 +1,14 @@
-"""The vendor's validation suite on the host itself, if the inventory asks for level 3 or 4."""
+"""The vendor's validation suite (CNVS), if the inventory asks for level 3 or 4.
+
+It runs on the host where the host has it, else in the container of a release that has it and all
+of the host's cards.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from pyinfra import host as context_host
@@ -10,6 +16,7 @@ from pyinfra.api import operation
 
 from fleet.errors import Failure
 from fleet.release.model import compute_digest
+from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor import cnvs
 from fleet.vendor import validation_suite as suite
 from operations.card_users import WaitForCards
@@ -29,6 +36,78 @@ from operations.stage import (
     Plan,
 )
 
+#: Seconds that a job may take longer than the limit inside a container.
+EXEC_GRACE_S = 30
+#: Name of the suite's package.
+SUITE_PACKAGE = "cnvs"
+
+
+@dataclass(frozen=True)
+class SuitePlace:
+    """Where the suite runs.
+
+    Attributes:
+        release: The release in whose container it is; None for the host itself.
+    """
+
+    release: ReleaseTarget | None = None
+
+    @property
+    def container(self) -> str:
+        """Name of the container; "" for the host."""
+        return self.release.release.container.name if self.release else ""
+
+    def find_config(self, test: suite.SuiteTest) -> str:
+        """Find the configuration file of a test.
+
+        Args:
+            test: The test.
+
+        Returns:
+            The path where the suite runs; "" for the suite's own defaults.
+        """
+        if self.release is None:
+            return test.config
+        name, _, path = test.source_config.partition("/")
+        sources = [source for source in self.release.release.sources if source.name == name]
+        return f"{sources[0].path}/{path}" if sources else test.config
+
+    def describe(self, test: suite.SuiteTest) -> str:
+        """Describe where a test runs, and with which configuration file.
+
+        Args:
+            test: The test.
+
+        Returns:
+            A phrase such as "container torch, cnvs_pcie.yml".
+        """
+        where = f"container {self.container}" if self.release else "host"
+        config = self.find_config(test)
+        return f"{where}, {PurePosixPath(config).name}" if config else where
+
+
+def find_suite(target: HostTarget, facts: HostFacts) -> SuitePlace | None:
+    """Find the suite on the host, or in a container that has it or is about to get it.
+
+    Args:
+        target: The desired state of the host.
+        facts: The host.
+
+    Returns:
+        Where it is; None if it is nowhere. A container that has only some of the host's cards
+        does not count.
+    """
+    if "cnvs" in facts.tools:
+        return SuitePlace()
+    numbers = list(range(len(facts.present_cards)))
+    for release in target.releases:
+        found = facts.releases[release.key].container
+        names = [package.package for package in release.release.packages.system]
+        has_suite = bool(found and found.has_suite) or SUITE_PACKAGE in names
+        if has_suite and sorted(release.card_numbers(len(numbers))) == numbers:
+            return SuitePlace(release)
+    return None
+
 
 def requested_tests(options: HostOptions) -> tuple[suite.SuiteTest, ...]:
     """Return the tests of the levels that the host's data asks for.
@@ -39,31 +118,32 @@ def requested_tests(options: HostOptions) -> tuple[suite.SuiteTest, ...]:
     return suite.load_tests(options.validation, options.validation_tests)
 
 
-def skip_reason(test: suite.SuiteTest, facts: HostFacts, options: HostOptions) -> str:
+def skip_reason(test: suite.SuiteTest, spec: HostSpec, facts: HostFacts) -> str:
     """Return why a test is not run, or "" if it is; a skipped test has not passed.
 
     Args:
         test: The test.
+        spec: The desired state of the host.
         facts: The host.
-        options: The options of the host.
     """
-    if "cnvs" not in facts.tools:
-        return "cnvs is not on the host"
+    if find_suite(spec.target, facts) is None:
+        return "cnvs is neither on the host nor in a container with all of its cards"
     if test.cards > len(facts.present_cards):
         return f"it needs {test.cards} cards"
-    if test.destructive and not options.validation_destructive:
+    if test.destructive and not spec.options.validation_destructive:
         return "it is destructive, and `validation_destructive: true` is not said"
     return ""
 
 
-def runnable_tests(facts: HostFacts, options: HostOptions) -> list[suite.SuiteTest]:
+def runnable_tests(spec: HostSpec, facts: HostFacts) -> list[suite.SuiteTest]:
     """Return the requested tests that the host can run.
 
     Args:
+        spec: The desired state of the host.
         facts: The host.
-        options: The options of the host.
     """
-    return [test for test in requested_tests(options) if not skip_reason(test, facts, options)]
+    tests = requested_tests(spec.options)
+    return [test for test in tests if not skip_reason(test, spec, facts)]
 
 
 def card_model(facts: HostFacts) -> str:
@@ -76,64 +156,73 @@ def card_model(facts: HostFacts) -> str:
     return names.pop() if len(names) == 1 else ""
 
 
-def input_digest(facts: HostFacts, options: HostOptions) -> str:
+def input_digest(spec: HostSpec, facts: HostFacts) -> str:
     """Return the digest of everything that passed tests depend on, serial numbers included.
 
     Args:
+        spec: The desired state of the host.
         facts: The host.
-        options: The options of the host.
     """
-    baselines = suite.load_baselines(options.golden)
+    baselines = suite.load_baselines(spec.options.golden)
     baseline = baselines.models.get(card_model(facts))
-    return compute_digest(
-        [
-            [test.model_dump() for test in runnable_tests(facts, options)],
-            facts.loaded_driver,
-            sorted(card.address for card in facts.present_cards),
-            sorted(facts.board_serials.items()),
-            [baselines.tolerance, baseline.rates] if baseline else None,
-        ]
-    )[:16]
+    tests = runnable_tests(spec, facts)
+    inputs: list[Any] = [
+        [test.model_dump(exclude={"source_config"}) for test in tests],
+        facts.loaded_driver,
+        sorted(card.address for card in facts.present_cards),
+        sorted(facts.board_serials.items()),
+        [baselines.tolerance, baseline.rates] if baseline else None,
+    ]
+    place = find_suite(spec.target, facts)
+    if place and place.release:
+        lock = place.release.lock
+        commits = [lock.commits.get(test.source_config.partition("/")[0]) for test in tests]
+        inputs += [lock.image.id, commits, [place.find_config(test) for test in tests]]
+    return compute_digest(inputs)[:16]
 
 
-def has_passed(facts: HostFacts, options: HostOptions) -> bool:
+def has_passed(spec: HostSpec, facts: HostFacts) -> bool:
     """Return whether the tests have passed with everything as it is now.
 
     Args:
+        spec: The desired state of the host.
         facts: The host.
-        options: The options of the host.
     """
-    return facts.stamps.get("validation") == input_digest(facts, options)
+    return facts.stamps.get("validation") == input_digest(spec, facts)
 
 
-def known_verdicts(facts: HostFacts, options: HostOptions) -> dict[str, dict[str, str]]:
-    """Return verdict and reason of each plugin, as far as they are known before any test is run.
+def known_verdicts(spec: HostSpec, facts: HostFacts) -> dict[str, dict[str, str]]:
+    """Return the verdict on each plugin, as far as it is known before any test is run.
 
     Args:
+        spec: The desired state of the host.
         facts: The host.
-        options: The options of the host.
+
+    Returns:
+        Plugin -> verdict, reason, and where the suite is.
     """
-    passed = {"verdict": suite.PASSED, "why": "before, and nothing has changed since"}
-    waiting = {"verdict": suite.SKIPPED, "why": "it has not been run"}
-    tests = requested_tests(options)
-    known = passed if tests and has_passed(facts, options) else waiting
-    reasons = {test.plugin: skip_reason(test, facts, options) for test in tests}
-    return {
-        plugin: {"verdict": suite.SKIPPED, "why": reason} if reason else known
-        for plugin, reason in reasons.items()
-    }
+    tests = requested_tests(spec.options)
+    is_passed = bool(tests) and has_passed(spec, facts)
+    place, verdicts = find_suite(spec.target, facts), {}
+    for test in tests:
+        reason = skip_reason(test, spec, facts)
+        verdict = suite.PASSED if is_passed and not reason else suite.SKIPPED
+        known = "before, and nothing has changed since" if is_passed else "it has not been run"
+        where = place.describe(test) if place and not reason else ""
+        verdicts[test.plugin] = {"verdict": verdict, "why": reason or known, "where": where}
+    return verdicts
 
 
-def describe_skipped(facts: HostFacts, options: HostOptions) -> str:
+def describe_skipped(spec: HostSpec, facts: HostFacts) -> str:
     """Name the tests that are not run and why, or "" if all are.
 
     Args:
+        spec: The desired state of the host.
         facts: The host.
-        options: The options of the host.
     """
     by_reason: dict[str, list[str]] = {}
-    for test in requested_tests(options):
-        if reason := skip_reason(test, facts, options):
+    for test in requested_tests(spec.options):
+        if reason := skip_reason(test, spec, facts):
             by_reason.setdefault(reason, []).append(test.plugin)
     skipped = (f"{', '.join(plugins)}: {reason}" for reason, plugins in by_reason.items())
     return f"not validated: {'; '.join(skipped)}" if by_reason else ""
@@ -147,11 +236,13 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
         facts: The host.
     """
     options = spec.options
-    due = runnable_tests(facts, options)
-    if not due or (has_passed(facts, options) and not options.validation_again):
+    due, place = runnable_tests(spec, facts), find_suite(spec.target, facts)
+    if not due or (has_passed(spec, facts) and not options.validation_again):
         return Plan()
     minutes = sum(test.seconds for test in due) / 60
     words = f"validate by {', '.join(test.plugin for test in due)} (about {minutes:.0f} minutes)"
+    if place and place.release:
+        words += f" in container {place.container}"
     return Plan((Action((words,), lambda _: _run_tests(spec, facts)),))
 
 
@@ -161,13 +252,14 @@ def _run_tests(spec: HostSpec, facts: HostFacts) -> Iterator[HostCommand]:
     if facts.card_users:
         yield WaitForCards(spec.target, options.busy_timeout, lambda now: now.card_users)
     baselines, host = suite.load_baselines(options.golden), unwrap_host(context_host)
-    failed = []
-    for test in runnable_tests(facts, options):
+    failed, place = [], find_suite(spec.target, facts) or SuitePlace()
+    for test in runnable_tests(spec, facts):
         lines: list[str] = []
-        yield _run_test(test, lines)
+        yield _run_test(test, place, lines)
         output = cnvs.parse(lines, test.plugin)
         verdict, reason = suite.evaluate_output(output, test.plugin, card_model(facts), baselines)
         result: dict[str, Any] = {"verdict": verdict, "why": reason, "rates": output.rates}
+        result["where"] = place.describe(test)
         emit_event(host, "validated", plugin=test.plugin, **result)
         if verdict == suite.FAILED:
             failed.append(f"{test.plugin}: {reason}")
@@ -177,20 +269,22 @@ def _run_tests(spec: HostSpec, facts: HostFacts) -> Iterator[HostCommand]:
         "stamping the validation",
         "stamp",
         "validation",
-        input_digest(facts, options),
+        input_digest(spec, facts),
         code="VALIDATION",
     )
 
 
-def _run_test(test: suite.SuiteTest, lines: list[str]) -> RemoteJob:
+def _run_test(test: suite.SuiteTest, place: SuitePlace, lines: list[str]) -> RemoteJob:
     """Run one test; its output is appended to the lines."""
     return RemoteJob(
         f"level {test.level}: cnvs {test.plugin} (about {test.seconds} s)",
         "cnvs",
         test.plugin,
-        test.config,
+        place.find_config(test),
+        place.container,
+        str(test.timeout),
         code="VALIDATION",
-        timeout=test.timeout,
+        timeout=test.timeout + (EXEC_GRACE_S if place.container else 0),
         check_output=lines.extend,
     )
 

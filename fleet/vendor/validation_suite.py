@@ -39,8 +39,10 @@ class SuiteTest(Model):
     destructive: Bool = False
     #: Number of devices that it requires.
     cards: Annotated[Int, Field(ge=1)] = 1
-    #: Path of a CNVS configuration file on the host.
+    #: Path of a CNVS configuration file, where the suite runs.
     config: str = ""
+    #: Configuration file in a source of the release, as SOURCE/PATH, for a suite in a container.
+    source_config: str = ""
 
 
 class Suite(Model):

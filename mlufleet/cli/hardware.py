@@ -65,8 +65,9 @@ def validate(
 ) -> None:
     """Deploy the releases of INVENTORY and run the vendor's suite on its hosts.
 
-    A test that cannot run is SKIPPED, which does not count as passed: there is no cnvs on the
-    host, it has too few cards, or the test is destructive. The cards must be idle. If `mlufleet
+    The suite runs on the host, or else in the container of a release that has it and all cards.
+    A test that cannot run is SKIPPED, which does not count as passed: there is no cnvs in either,
+    the host has too few cards, or the test is destructive. The cards must be idle. If `mlufleet
     hardware baseline` has recorded a card model, measured rates are compared with its baseline.
     OPTIONS are passed to pyinfra.
 
@@ -255,20 +256,21 @@ def _print_results(results: dict[str, dict[str, ValidationRecord]]) -> None:
     from mlufleet.report import host_ranges
 
     styles = {PASSED: "green", FAILED: "red", SKIPPED: "cyan"}
-    table = Table("host", "test", "verdict", "why")
+    table = Table("host", "test", "verdict", "where", "why")
     tests = [
-        (name, (plugin, test.verdict, test.why))
+        (name, (plugin, test.verdict, test.where, test.why))
         for name, tests in results.items()
         for plugin, test in tests.items()
     ]
     rows = [([name], test) for name, test in tests]
     if len(results) > host_ranges.MAX_LISTED_HOSTS:
         rows = [(names, test) for test, names in host_ranges.group_hosts(tests).items()]
-    for names, (plugin, verdict, why) in rows:
+    for names, (plugin, verdict, where, why) in rows:
         table.add_row(
             Text(host_ranges.format_hosts(names), overflow="fold"),
             Text(plugin),
             Text(verdict, style=styles[verdict]),
+            Text(where, overflow="fold"),
             Text(why, overflow="fold"),
         )
     Console(highlight=False).print(table)

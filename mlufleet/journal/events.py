@@ -79,6 +79,8 @@ class ValidationRecord:
     """Reason for the verdict; may be empty if the test passed."""
     rates: dict[str, float] = field(default_factory=dict)
     """Measured rate of the slowest card, by the name that the test prints."""
+    where: str = ""
+    """Where the suite ran: the host or a container, and the configuration file if it has one."""
 
 
 # the run

@@ -230,7 +230,7 @@ class _HostBuilder:
         if isinstance(event, events.FileBackedUp):
             host.kept.append(event.what)
         elif isinstance(event, events.ValidationDone):
-            result = ValidationRecord(event.verdict, event.why, event.rates)
+            result = ValidationRecord(event.verdict, event.why, event.rates, event.where)
             host.validation[event.plugin] = result
             self.tested.add(event.plugin)
         elif event.of:

@@ -53,7 +53,7 @@ def observation_fields(
             if number < len(cards)
         },
         "lock": asdict(facts.lock) if facts.lock else None,
-        "validation": validation.known_verdicts(facts, options),
+        "validation": validation.known_verdicts(HostSpec(target, options), facts),
         "cards": facts.card_health,
         "serials": facts.board_serials,
         "models": {card.address: model for card in cards if (model := facts.card_model(card))},

@@ -45,7 +45,7 @@ from operations.host.context import RunContext, emit_event
 from operations.host.facts import HostFacts
 from operations.host.failures import TAIL_LINES
 from operations.host.probe import ProbeCache
-from operations.stage import HostOptions
+from operations.stage import HostOptions, HostSpec
 from operations.stages import HostPlan
 from operations.transfer.prefetch import prefetches
 from operations.transfer.swarm import swarms
@@ -268,7 +268,7 @@ class Run:
             refusal=next(refused, None),
             drift={stage: _decision_lines(said) for stage, said in drift.items()},
         )
-        if left := validation.describe_skipped(state, plan.options):
+        if left := validation.describe_skipped(HostSpec(plan.target, plan.options), state):
             emit_event(host, "note", text=left)
         if mixture := compatibility.describe_mixed_models(
             state.card_model(card) or f"cabc:{card.subsystem}" for card in state.present_cards

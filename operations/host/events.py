@@ -175,6 +175,7 @@ class ValidationDone(Event):
         verdict: PASSED, FAILED or SKIPPED.
         why: Reason for the verdict; may be empty.
         rates: Measured rate of the slowest card, by the name that the test prints.
+        where: Where the suite ran: the host or a container, and its configuration file.
     """
 
     kind: ClassVar[str] = "validated"
@@ -182,6 +183,7 @@ class ValidationDone(Event):
     verdict: str
     why: str
     rates: dict[str, float]
+    where: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

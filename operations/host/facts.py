@@ -108,6 +108,7 @@ class ContainerFacts:
         packages_digest: digest of its Python package directories
         stale_mounts: mounted paths that show what the host has replaced since
         error: why docker could not start it
+        has_suite: whether the vendor's validation suite (CNVS) is in it
     """
 
     id: str
@@ -118,6 +119,7 @@ class ContainerFacts:
     packages_digest: str
     stale_mounts: tuple[str, ...]
     error: str = ""
+    has_suite: bool = False
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ class _ReleaseSection:
         self.container: list[str] = []
         self.stale_mounts: list[str] = []
         self.config_digest = self.packages_digest = ""
+        self.has_suite = False
 
     def finish(self) -> ReleaseFacts:
         """Return the facts, once all lines have been read."""
@@ -152,6 +153,7 @@ class _ReleaseSection:
                     packages_digest=self.packages_digest,
                     stale_mounts=tuple(self.stale_mounts),
                     error=" ".join(error.split()),
+                    has_suite=self.has_suite,
                 )
             except (IndexError, ValueError) as error:
                 raise ProbeError(f"the probe printed container {fields!r}") from error
@@ -174,6 +176,10 @@ def _set_packages_digest(section: _ReleaseSection, fields: list[str]) -> None:
     section.packages_digest = fields[0]
 
 
+def _set_suite(section: _ReleaseSection, fields: list[str]) -> None:
+    section.has_suite = True
+
+
 def _set_tagged(section: _ReleaseSection, fields: list[str]) -> None:
     section.facts.tagged = fields[0]
 
@@ -193,6 +199,7 @@ RELEASE_LINES: dict[str, ReleaseLine] = {
     "stale": lambda section, fields: section.stale_mounts.append(fields[0]),
     "facts": _set_config_digest,
     "site": _set_packages_digest,
+    "suite": _set_suite,
     "tagged": _set_tagged,
     "image": _set_image,
     "source": _add_source,

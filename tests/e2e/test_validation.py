@@ -4,7 +4,8 @@ host, and never called passed where it did not run."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.runs import LAB, Done, mlufleet, pyinfra
 HOST = "u1804"
 CNVS, DOES = "/usr/local/bin/cnvs", "/etc/mlu-lab/cnvs"
 LEVEL_3 = ("software", "pcie", "memory_bandwidth")
+CONTAINER = "container-pytorch-v1.13.0-torch1.9-ubuntu18.04-py37-mlufleet"
 STAND_IN = paths.SOURCE / "tests" / "lab" / "cnvs"
 
 
@@ -62,7 +64,8 @@ def test_what_does_not_run_is_skipped_and_never_passed() -> None:
     assert done.status == 2 and done.statuses() == {HOST: "ok"}
     assert verdicts(done) == dict.fromkeys(LEVEL_3, "SKIPPED")
     assert done.host(HOST)["notes"] == [
-        "not validated: software, pcie, memory_bandwidth: cnvs is not on the host"
+        "not validated: software, pcie, memory_bandwidth: cnvs is neither on the host nor in a "
+        "container with all of its cards"
     ]
 
 
@@ -130,6 +133,46 @@ def test_a_test_that_hangs_is_ended(tmp_path: Path) -> None:
     table.write_text("tests:\n  - {plugin: software, level: 3, seconds: 1, timeout: 3}\n")
     done = validated("--data", f"validation_tests={table}")
     assert done.status == 2 and done.host(HOST)["failure"]["code"] == "TIMED_OUT"
+
+
+@pytest.fixture
+def inside(suite: None) -> Iterator[Callable[[str], str]]:
+    """Move the suite from the host into the release's container; run commands there."""
+
+    def run(command: str, given: str = "") -> str:
+        return lab.run(
+            HOST, f"docker exec -i {CONTAINER} sh -c {shlex.quote(command)}", given=given
+        )
+
+    lab.run(HOST, f"rm {CNVS}")
+    run(f"mkdir -p {DOES}; cat > {CNVS}; chmod 755 {CNVS}", STAND_IN.read_text())
+    yield run
+    run(f"rm -rf {CNVS} {DOES} /run/cnvs-ran")
+
+
+def test_where_the_host_has_no_suite_the_container_s_is_run_with_the_tutorial_s_thresholds(
+    inside: Callable[[str], str], tmp_path: Path
+) -> None:
+    done = validated()
+    assert done.status == 0 and verdicts(done) == dict.fromkeys(LEVEL_3, "PASSED")
+    where = {name: test["where"] for name, test in done.host(HOST)["validation"].items()}
+    assert where == {
+        "software": f"container {CONTAINER}",
+        "pcie": f"container {CONTAINER}, cnvs_pcie_16M.yml",
+        "memory_bandwidth": f"container {CONTAINER}, cnvs_memory_bandwidth_512M.yml",
+    }
+    assert inside("cat /run/cnvs-ran").splitlines() == [
+        "software",
+        "pcie /home/share/mm/cnvs/config/cnvs_pcie_16M.yml",
+        "memory_bandwidth /home/share/mm/cnvs/config/cnvs_memory_bandwidth_512M.yml",
+    ]
+    # what hangs is ended inside, where the end of docker's client ends nothing
+    inside(f"touch {DOES}/software.hangs")
+    table = tmp_path / "tests.yml"
+    table.write_text("tests:\n  - {plugin: software, level: 3, seconds: 1, timeout: 3}\n")
+    done = validated("--data", f"validation_tests={table}")
+    assert done.status == 2 and done.host(HOST)["failure"]["code"] == "TIMED_OUT"
+    assert inside("pgrep -xf 'sleep 600' || echo none").split() == ["none"]
 
 
 def test_one_document_for_machines() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import InvalidInput
-from fleet.release.target import ReleaseTarget
+from fleet.release.model import SystemPackage
+from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor import cnvs, validation_suite
 from fleet.vendor.cnvs import SuiteOutput
 from mlufleet.cli.hardware import capture_baseline
 from mlufleet.report.model import Report, parse_report
 from operations import validation as stage
 from operations.host.facts import HostFacts
-from operations.stage import HostOptions
+from operations.stage import HostOptions, HostSpec
 from tests.unit.conftest import DRIVEN, probe
 from tests.unit.operations.stage_helpers import plan_words
 
@@ -27,6 +29,15 @@ X8 = [f"card|0000:39:0{n}.0|0x0370|01|0054" for n in range(2)]
 
 def test_the_verdict_is_the_suite_s_own_word_of_this_very_plugin() -> None:
     assert cnvs.parse(["plugin [software]: PASS"], "software") == SuiteOutput(True)
+    # as the tutorial shows it
+    logged = [
+        "[INFO 22192 main.cpp:91] CNVS version: 0.12.1",
+        "[INFO 22192 plugin_manager.cpp:99] running plugin [software] ...",
+        "[INFO 22192 plugin_manager.cpp:115] plugin [software]: PASS",
+        "",
+    ]
+    assert cnvs.parse(logged, "software") == SuiteOutput(True)
+    assert not cnvs.parse(logged[:2], "software").passed
     coloured = "\x1b[32mplugin [ software ]: PASS\x1b[0m"
     assert cnvs.parse([coloured], "software").passed
     assert cnvs.parse(["plugin [software]: PASS"], "pcie").reason == "it printed no verdict"
@@ -112,46 +123,113 @@ def test_the_table_declares_each_test() -> None:
     assert {test.level for test in every if test.destructive} == {4}
 
 
+def desired(wanted: ReleaseTarget, options: HostOptions) -> HostSpec:
+    return HostSpec(HostTarget((wanted,), wanted.store), options)
+
+
 def test_what_is_asked_for_and_can_run_is_due_until_it_has_passed(wanted: ReleaseTarget) -> None:
     asked = HostOptions(validation=3)
     assert plan_words(stage, wanted, probe(*THERE)) == []
     assert plan_words(stage, wanted, probe(*DRIVEN), asked) == []
     (due,) = plan_words(stage, wanted, probe(*THERE), asked)
     assert "software, pcie, memory_bandwidth (about 4 minutes)" in due
-    done = probe(*THERE, f"stamp|validation|{stage.input_digest(probe(*THERE), asked)}")
+    done = probe(
+        *THERE, f"stamp|validation|{stage.input_digest(desired(wanted, asked), probe(*THERE))}"
+    )
     assert plan_words(stage, wanted, done, asked) == []
     assert plan_words(stage, wanted, done, HostOptions(validation=3, validation_again=True))
     # what has passed at one level says nothing of the next
     assert plan_words(stage, wanted, done, HostOptions(validation=4, validation_destructive=True))
 
 
-def test_another_board_threshold_or_driver_is_another_proof(tmp_path: Path) -> None:
+def test_another_board_threshold_or_driver_is_another_proof(
+    wanted: ReleaseTarget, tmp_path: Path
+) -> None:
+    def digest(facts: HostFacts, options: HostOptions) -> str:
+        return stage.input_digest(desired(wanted, options), facts)
+
     asked, there = HostOptions(validation=3), probe(*THERE)
-    first = stage.input_digest(there, asked)
-    assert stage.input_digest(probe(*THERE), asked) == first
-    assert stage.input_digest(probe(*THERE, *X8), asked) != first
+    first = digest(there, asked)
+    assert digest(probe(*THERE), asked) == first
+    assert digest(probe(*THERE, *X8), asked) != first
     serial = HostFacts(**{**vars(there), "board_serials": {"0000:39:00.0": "SN/2"}})
-    assert stage.input_digest(serial, asked) != first
+    assert digest(serial, asked) != first
     path = tmp_path / "golden.yml"
     path.write_text(json.dumps(GOOD.model_dump()))
     x8 = probe(*(line for line in THERE if not line.startswith("card|")), *X8)
     held = HostOptions(validation=3, golden=str(path))
     assert stage.card_model(x8) == "MLU370-X8"
-    assert stage.input_digest(x8, held) != stage.input_digest(x8, asked)
+    assert digest(x8, held) != digest(x8, asked)
     newer = HostFacts(
         **{**vars(there), "driver_by_card": {"0000:39:00.0": ("6.2.0", "CN_RUNNING")}}
     )
-    assert stage.input_digest(newer, asked) != first
+    assert digest(newer, asked) != first
 
 
-def test_every_reason_to_skip_is_told() -> None:
-    state, options = probe(*DRIVEN), HostOptions(validation=4)
-    assert "cnvs is not on the host" in stage.describe_skipped(state, options)
-    assert stage.describe_skipped(state, HostOptions()) == ""
-    said = stage.describe_skipped(probe(*THERE), options)
+def test_every_reason_to_skip_is_told(wanted: ReleaseTarget) -> None:
+    spec = desired(wanted, HostOptions(validation=4))
+    said = stage.describe_skipped(spec, probe(*DRIVEN))
+    assert "cnvs is neither on the host nor in a container" in said
+    assert stage.describe_skipped(desired(wanted, HostOptions()), probe(*DRIVEN)) == ""
+    said = stage.describe_skipped(spec, probe(*THERE))
     assert "it is destructive" in said and "software" not in said
-    found = stage.known_verdicts(probe(*THERE), options)
+    found = stage.known_verdicts(spec, probe(*THERE))
     assert found["software"]["verdict"] == found["mlu_stress"]["verdict"] == "SKIPPED"
+    assert found["software"]["where"] == "host" and found["mlu_stress"]["where"] == ""
+
+
+def with_tutorial(wanted: ReleaseTarget) -> ReleaseTarget:
+    """A release with the source that has the suite's configuration files."""
+    source = wanted.release.sources[0].model_copy(
+        update={"name": "dev-env-ubuntu", "path": "/home/share/tutorial"}
+    )
+    release = wanted.release.model_copy(update={"sources": (*wanted.release.sources, source)})
+    return replace(wanted, release=release)
+
+
+CONTAINER = 'container|0123456789ab|sha256:1|true|4711|-|""'
+
+
+def test_a_container_with_the_suite_and_all_cards_is_where_it_runs(wanted: ReleaseTarget) -> None:
+    inside = probe(*DRIVEN, CONTAINER, "suite")
+    spec = desired(with_tutorial(wanted), HostOptions(validation=3))
+    place = stage.find_suite(spec.target, inside)
+    assert place and place.container == "torch"
+    tests = {test.plugin: test for test in stage.requested_tests(spec.options)}
+    config = "/home/share/tutorial/mm/cnvs/config/cnvs_pcie_16M.yml"
+    assert place.find_config(tests["pcie"]) == config
+    assert place.describe(tests["pcie"]) == "container torch, cnvs_pcie_16M.yml"
+    assert place.describe(tests["software"]) == "container torch"
+    (due,) = plan_words(stage, spec.target.primary, inside, spec.options)
+    assert due.endswith("in container torch")
+    # a release without that source runs with the suite's own defaults
+    bare = stage.find_suite(desired(wanted, spec.options).target, inside)
+    assert bare and bare.find_config(tests["pcie"]) == ""
+    # the host's own comes first, and nothing there is found without it
+    assert stage.find_suite(spec.target, probe(*THERE, CONTAINER, "suite")) == stage.SuitePlace()
+    assert stage.find_suite(spec.target, probe(*DRIVEN, CONTAINER)) is None
+    # the files of another commit may have other thresholds
+    other = with_tutorial(wanted)
+    lock = other.lock.model_copy(update={"commits": {"dev-env-ubuntu": "1" * 40}})
+    again = desired(replace(other, lock=lock), spec.options)
+    assert stage.input_digest(again, inside) != stage.input_digest(spec, inside)
+
+
+def test_a_container_with_some_of_the_cards_does_not_count(wanted: ReleaseTarget) -> None:
+    part = HostTarget((replace(wanted, cards=(1,)),), wanted.store)
+    assert stage.find_suite(part, probe(*DRIVEN, CONTAINER, "suite")) is None
+    both = HostTarget((replace(wanted, cards=(1, 0)),), wanted.store)
+    assert stage.find_suite(both, probe(*DRIVEN, CONTAINER, "suite"))
+
+
+def test_a_release_that_installs_the_suite_will_have_it(wanted: ReleaseTarget) -> None:
+    system = (SystemPackage(package="cnvs"),)
+    packages = wanted.release.packages.model_copy(update={"system": system})
+    release = wanted.release.model_copy(update={"packages": packages})
+    place = stage.find_suite(
+        HostTarget((replace(wanted, release=release),), wanted.store), probe(*DRIVEN)
+    )
+    assert place and place.container == "torch"
 
 
 def test_a_file_of_thresholds_is_checked(tmp_path: Path) -> None:
