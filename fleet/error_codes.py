@@ -211,6 +211,35 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "`docker load` did not produce the release's image",
             "Check the free space in Docker's data-root and the SHA-256 of the archive.",
         ),
+        "REGISTRY_LOGIN": (
+            "the registry refuses the login, or the image without one",
+            "Check user, password and the right to pull this repository. Hosts use the file that "
+            "`registry_login` names in the inventory, or root's own `docker login`; `mlufleet` "
+            "itself uses the file in REGISTRY_AUTH_FILE, or that of `docker login`.",
+        ),
+        "IMAGE_NOT_FOUND": (
+            "the registry has no such image",
+            "Compare name and digest in `image.registry` of the release with the registry's page "
+            "of the image, or with `docker push`, which prints the digest. Some registries also "
+            "answer like this if the login may not see the repository.",
+        ),
+        "REGISTRY_CERTIFICATE": (
+            "the registry's certificate is not trusted",
+            "Name the file of the site's CA in `registry_ca` of the inventory. For `mlufleet` "
+            "itself, put it into /etc/docker/certs.d/HOST/ca.crt on this machine. Never make the "
+            "registry insecure because of it.",
+        ),
+        "REGISTRY_UNREACHABLE": (
+            "the registry does not answer",
+            "Check address, port, name resolution, proxy and firewall from the machine that is "
+            "named: a host pulls by its Docker daemon, whose proxy is set in docker.service. "
+            "Without a way there, set `image.file` to an archive of the image.",
+        ),
+        "REGISTRY_INSECURE": (
+            "the registry has no TLS",
+            "Give it a certificate. If nobody else can reach its network, allow it by name: "
+            "`insecure_registries: [HOST:PORT]` in the inventory.",
+        ),
         "CONTAINER": (
             "the container could not be started as specified",
             "See Docker's output above. If the container exists, check its `docker logs`.",

@@ -126,9 +126,9 @@ class _SpaceNeeds:
         if storage.driver == "vfs":
             factor = VFS_FACTOR
         if self._is_new(release.lock.image.id):
-            size = factor * release.lock.files[archive].size
-            self._add(self.facts.docker_root, "unpacked image", size)
-        self._add_artifact(release, archive, "image archive")
+            self._add(self.facts.docker_root, "unpacked image", factor * release.image_bytes)
+        if archive:
+            self._add_artifact(release, archive, "image archive")
 
     def _add_sources(self, release: ReleaseTarget, found: ReleaseFacts) -> None:
         for source in release.release.sources:

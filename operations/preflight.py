@@ -154,8 +154,7 @@ def check_engine(spec: HostSpec, facts: HostFacts) -> Failure | None:
     if facts.docker_is_podman:
         return Failure("PODMAN", "no dockerd is there, and `docker` says that it is podman")
     for release in spec.target.releases:
-        archive = release.lock.files[release.release.image.file]
-        unpacked = disk_space.IMAGE_FILES_FACTOR * archive.size
+        unpacked = disk_space.IMAGE_FILES_FACTOR * release.image_bytes
         if facts.releases[release.key].image != release.lock.image.id and (
             failure := engine_storage.check_image_support(facts.storage, unpacked)
         ):

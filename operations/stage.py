@@ -42,6 +42,13 @@ class HostOptions:
     #: files of the key pair that kernel modules are signed with
     signing_key: str = ""
     signing_certificate: str = ""
+    #: where images come from: "archive", "registry", or "auto" for the one that the host reaches
+    image_source: str = "auto"
+    #: files with the login and the CA of the site's registry
+    registry_login: str = ""
+    registry_ca: str = ""
+    #: registries that docker may use without TLS
+    insecure_registries: tuple[str, ...] = ()
     #: level up to which the host is validated; 2 is part of every smoke test
     validation: int = 2
     validation_destructive: bool = False

@@ -121,7 +121,9 @@ class HostPlan(HostSpec):
             found = self.facts.releases[release.key]
             label = image.STAGE.label(release)
             if label in self.drift and found.image != release.lock.image.id:
-                yield label, image.build_upload(release)
+                upload = image.build_upload(release, self.options)
+                if upload:
+                    yield label, upload
             label = weights.STAGE.label(release)
             if label in self.drift:
                 for item in weights.list_unplaced(release, found):
@@ -135,7 +137,13 @@ class HostPlan(HostSpec):
     @property
     def prefetchable(self) -> list[Upload]:
         """Those uploads that can run while earlier stages work."""
-        uploads = self.uploads
+        pulled = {
+            image.STAGE.label(release)
+            for release in self.target.releases
+            if image.comes_from_registry(release, self.options)
+        }
+        # the archive of an image that will probably be pulled is sent only if that fails
+        uploads = [upload for upload in self.uploads if upload.stage not in pulled]
         only = len(uploads) == 1 and next(iter(self.drift)) == uploads[0].stage
         return [] if only else uploads
 

@@ -1,5 +1,7 @@
 # job.sh ID SECONDS STDIN BODY NAME [ARGUMENTS…]: run BODY as a job of the host that outlives the
 # connection, and wait for it. A job that exists already is resumed, not started again.
+# STDIN is the text of its standard input, or @@pipe: then it reads the lines on standard input of this
+# script up to a line with a dot, through a pipe, so that they are in no file and no list of processes.
 set -u
 id=$1 seconds=$2 stdin=$3 body=$4 name=$5; shift 5
 umask 077
@@ -7,14 +9,17 @@ job="$state/jobs/$id"
 quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
 run=$(printf '%s\n' "$WHO" | cut -f1)
 put() { cat > "$job.new/$1"; }  # prints the reason if it fails
+given() { if [ "$stdin" = "@@pipe" ]; then mkfifo "$job.new/stdin"; else printf '%s' "$stdin" | put stdin; fi; }
+# both ends, so that opening the pipe does not wait
+from() { if [ "$stdin" = "@@pipe" ]; then echo '<>'; else echo '<'; fi; }
 written() {
-  mkdir -p "$job.new" && printf '%s\n' "$body" | put body && printf '%s' "$stdin" | put stdin &&
+  mkdir -p "$job.new" && printf '%s\n' "$body" | put body && given &&
     booted | put boot && echo $(($(uptime) + seconds)) | put deadline &&
     printf '%s\n' "$WHO" | put who && {
     echo "cd /; umask 022; echo \$\$ > $job/pid"
     printf 'WHO=%stimeout -k 10 %s sh %s ' "$(quote "$WHO")" "$seconds" "$job/body"
     for argument; do quote "$argument"; done
-    echo "> $job/log 2>&1 < $job/stdin"
+    echo "> $job/log 2>&1 $(from) $job/stdin"
     echo "echo \$? > $job/status.part; sync; mv -f $job/status.part $job/status"
   } | put main
 }
@@ -41,6 +46,15 @@ if [ ! -d "$job" ]; then
     --setenv="PATH=$PATH" sh "$job/main" >/dev/null 2>&1; then :
   else HOME=/root setsid sh "$job/main" >/dev/null 2>&1 </dev/null &
   fi
+fi
+# also of a job that a lost connection left without them
+if [ -p "$job/stdin" ] && [ ! -f "$job/status" ] && [ ! -f "$job/passed" ]; then
+  lines=$(cat)
+  # of a connection that was lost, only a part arrives
+  case $lines in *.)
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    printf '%s\n' "${lines%.}" | timeout 60 sh -c 'cat > "$1"' sh "$job/stdin" && : > "$job/passed" ;;
+  esac
 fi
 # print the job's output with a size limit; the complete log stays on the host
 said() {

@@ -1,15 +1,6 @@
 # load-image.sh ARCHIVE ID BYTES REFERENCE: load an image archive into docker and verify that image ID
 # is there. docker reads compressed archives itself; its output proves nothing.
 # needs: images
-loaded() {
-  # ID REFERENCE: succeed if docker has the image, and record the id that docker uses for it
-  mkdir -p "$state/images"
-  if docker image inspect "$1" >/dev/null 2>&1; then : > "$state/images/${1#sha256:}"
-  else
-    as=$(docker image inspect --format '{{.Id}}' "$2" 2>/dev/null) && held "$as" "$1" &&
-      echo "$as" > "$state/images/${1#sha256:}"
-  fi
-}
 full() {
   root=$(docker info --format '{{.DockerRootDir}}') driver=$(docker info --format '{{.Driver}}')
   # shellcheck disable=SC2046  # bytes free for users; inodes free and total (btrfs has none)

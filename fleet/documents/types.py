@@ -94,6 +94,14 @@ Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "a SHA-256: 64 hexadecimal dig
 ImageReference = Annotated[
     str, matching(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", "an image reference: registry.example/name:tag")
 ]
+RegistryReference = Annotated[
+    str,
+    matching(
+        r"(localhost|(?=[^/]*[.:])[A-Za-z0-9.-]+)(:[0-9]{1,5})?"
+        r"(/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}",
+        "an image in a registry by its digest: registry.example/name@sha256:…",
+    ),
+]
 # excluded from digests: where a file is downloaded from does not change what a host must be
 DownloadUrl = Annotated[str | None, AfterValidator(_check_http_url), Field(exclude=True)]
 # strict: pydantic would accept true as a number and "no" as a boolean

@@ -12,7 +12,7 @@ import yaml
 from fleet.documents import loading, strict_yaml
 from fleet.documents.field_errors import describe_unknown_field
 from fleet.errors import InvalidInput
-from fleet.inventory.host_fields import HostData, parse_value
+from fleet.inventory.host_fields import LIST_FIELDS, HostData, parse_value
 
 #: a sign of a binary file; Python takes some of them for line ends
 CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -153,7 +153,7 @@ def _convert_row(row: dict[str, str]) -> dict[str, Any]:
         if field.startswith("data."):
             host.setdefault("data", {})[field[5:]] = parse_value(field, text)
         else:
-            host[field] = text.split() if field == "groups" else parse_value(field, text)
+            host[field] = text.split() if field in LIST_FIELDS else parse_value(field, text)
     return host
 
 

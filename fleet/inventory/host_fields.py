@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from fleet.documents.strict_yaml import DECIMAL_PATTERN
-from fleet.documents.types import Bool, Int, Model
+from fleet.documents.types import Bool, Int, Model, matching
 from fleet.inventory import addresses, ranges
 from fleet.release.card_assignment import CardAssignment, find_overlaps
 
@@ -71,6 +71,14 @@ def _check_port_range(text: str) -> str:
     return text
 
 
+#: host and port of a registry, as images are named by
+RegistryHost = Annotated[
+    str, matching(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a registry: HOST or HOST:PORT")
+]
+#: fields that are lists of words; in CSV, blanks separate them
+LIST_FIELDS = ("groups", "insecure_registries")
+
+
 class HostData(Model):
     """Fields of a host, or defaults of all hosts."""
 
@@ -111,6 +119,14 @@ class HostData(Model):
     validation_tests: str | None = None
     #: file with the baseline of good cards
     golden: str | None = None
+    #: where hosts get images that a release has in a registry and as an archive
+    image_source: Literal["auto", "archive", "registry"] | None = None
+    #: file with user and password of the registry, which is never put on a command line
+    registry_login: str | None = None
+    #: file with the certificate of the CA of the site's registry
+    registry_ca: str | None = None
+    #: registries, HOST or HOST:PORT, that docker may use without TLS
+    insecure_registries: tuple[RegistryHost, ...] | None = None
     #: how big files reach several hosts
     distribution: Literal["auto", "ssh", "swarm"] | None = None
     #: `auto` uses a swarm for files of this size in MiB that this many hosts need

@@ -18,6 +18,7 @@ from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.inventory.ranges import ExpandedName
 from fleet.inventory.ssh_config import Destination
 from fleet.inventory.ssh_transport import make_fast_transport
+from fleet.registry.host_access import FILE_KEYS
 from fleet.store import targets
 
 #: name and data of a host, as pyinfra expects them in an inventory
@@ -195,7 +196,13 @@ def check_files(data: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a file is missing; the message begins with the name of the field.
     """
-    for key in ("ssh_key", "ssh_known_hosts_file", "sudo_password_file", *module_key.DATA_KEYS):
+    for key in (
+        "ssh_key",
+        "ssh_known_hosts_file",
+        "sudo_password_file",
+        *module_key.DATA_KEYS,
+        *FILE_KEYS,
+    ):
         if data.get(key) and not is_file(os.path.expanduser(str(data[key]))):
             raise ValueError(f"{key}: no such file: {data[key]}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fleet.proof.commands import check_commands
+from fleet.proof.image_origin import check_image_origin, read_registry_image
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.patches import check_patches
 from fleet.proof.results import ProofResults
@@ -22,6 +23,7 @@ from fleet.store.contents import StoreContents
 Check = Callable[[ProofInputs, ProofResults], None]
 #: All checks, in the order of their results.
 CHECKS: tuple[Check, ...] = (
+    check_image_origin,
     check_source_files,
     check_patches,
     check_commands,
@@ -60,7 +62,8 @@ def create_lock(
     contents = StoreContents(release, store, warn)
     with TemporaryDirectory(prefix="mlufleet-") as scratch:
         sources = source_tree.open_sources(release, store, Path(scratch), warn)
-        measured = measure.measure_store(contents, progress)
+        pulled = read_registry_image(document, contents.architecture)
+        measured = measure.measure_store(contents, progress, pulled)
         trees = {name: tree for name, (_, tree) in sources.items()}
         inputs = ProofInputs(release, store, measured, trees)
         for check in CHECKS:
@@ -70,7 +73,12 @@ def create_lock(
     return Lock(
         release=release.digest,
         files=measured.files,
-        image=LockedImage(id=image.id, tags=image.tags, labels=image.labels),
+        image=LockedImage(
+            id=image.id,
+            tags=image.tags,
+            labels=image.labels,
+            size=pulled.size if pulled else 0,
+        ),
         commits={name: commit for name, (commit, _) in sources.items()},
         source_files=results.source_files,
         unproved=tuple(results.unproved),

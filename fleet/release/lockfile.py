@@ -28,14 +28,16 @@ class LockedFile(Model):
 
 
 class LockedImage(Model):
-    """The Docker image in the release's archive."""
+    """The Docker image in the release's archive or registry."""
 
     #: Its id, the same on every host.
     id: Annotated[str, matching(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
-    #: Its tags in the archive.
+    #: Its tags in the archive; none if there is no archive.
     tags: tuple[str, ...]
     #: Its labels: the vendor states the required driver and the CNToolkit there.
     labels: dict[str, str] = Field(default_factory=dict)
+    #: Bytes of its layers in the registry, if the release has no archive.
+    size: Annotated[Int, Field(ge=0, exclude_if=lambda value: not value)] = 0
 
 
 class UnprovedPoint(Model):

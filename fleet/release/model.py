@@ -21,6 +21,7 @@ from fleet.documents.types import (
     Int,
     Model,
     Name,
+    RegistryReference,
     RelativePath,
     Sha256,
     check_stays_inside,
@@ -72,16 +73,32 @@ class Engine(Model):
 
 
 class Image(Model):
-    """The vendor's Docker image. A host's image is compared by its id, which the lock file pins."""
+    """The vendor's Docker image. A host's image is compared by its id, which the lock file pins.
+
+    It comes from an archive in the store (`file`), from a registry (`registry`), or from either.
+    """
 
     #: Archive in the store that `docker save` wrote, compressed or not.
-    file: RelativePath
+    file: Annotated[RelativePath | None, Field(exclude_if=lambda value: value is None)] = None
+    #: Image in a registry, by its digest: `harbor.example/pytorch/pytorch@sha256:…`. Hosts pull it;
+    #: with `file` as well, hosts that cannot reach the registry get the archive.
+    registry: Annotated[RegistryReference | None, Field(exclude_if=lambda value: value is None)] = (
+        None
+    )
     #: URL from which `mlufleet store fetch` downloads the archive.
     url: DownloadUrl = None
-    #: A tag in the archive.
+    #: A tag in the archive. What is pulled from a registry gets this tag on the host.
     reference: ImageReference
     #: Python interpreter in the image. It runs the migration tool, pip and the smoke test.
     python: AbsolutePath = "/torch/venv3/pytorch/bin/python"
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> Image:
+        if self.file is None and self.registry is None:
+            raise ValueError("set `file`, `registry` or both")
+        if self.file is None and self.url is not None:
+            raise ValueError("`url` is the address of `file`: set `file` as well")
+        return self
 
 
 class Mount(Model):

@@ -76,6 +76,12 @@ class ReleaseTarget:
         """
         return self.store / name, self.lock.files[name].sha256
 
+    @property
+    def image_bytes(self) -> int:
+        """Size of the image as a host receives it: of its archive, or of its layers' archives."""
+        archive = self.release.image.file
+        return self.lock.files[archive].size if archive else self.lock.image.size
+
     def patch_inputs(self, patch: Patch) -> list[Any]:
         """List everything that determines the result of a patch, to be included in a digest.
 

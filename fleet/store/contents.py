@@ -69,6 +69,12 @@ class StoreContents:
                 info = system_packages.read_package(path)
                 system_packages.check_package(path, info, name=package.package, family="deb")
 
+    @property
+    def architecture(self) -> str:
+        """Docker's name of the drivers' processor architecture; of several, amd64."""
+        known = self._driver_architectures
+        return next(iter(known)) if len(known) == 1 else "amd64"
+
     def check_image(self, image: Image) -> None:
         """Check that the wheels and drivers fit the image.
 
@@ -83,10 +89,11 @@ class StoreContents:
         if packages.wheelhouse:
             folder = self.store / packages.wheelhouse
             wheels.check_requirements(folder, self._wheel_names, packages, image, self._warn)
-        drivers = self._driver_architectures
+        drivers, archive = self._driver_architectures, self.release.image.file
         if image.architecture and drivers and image.architecture not in drivers:
+            place = self.store / archive if archive else self.release.image.registry
             self._warn(
-                f"{self.store / self.release.image.file}: the image is for "
+                f"{place}: the image is for "
                 f"{image.architecture}, but the drivers are for {', '.join(sorted(drivers))}"
             )
 
@@ -94,7 +101,8 @@ class StoreContents:
         """Yield the files that the release names one by one."""
         release = self.release
         yield from (package.file for package in release.driver.packages.values())
-        yield release.image.file
+        if release.image.file:
+            yield release.image.file
         yield from (source.bundle for source in release.sources if source.bundle)
         yield from (p.file for p in release.packages.system if p.file)
         yield from (p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleet.checksum import cache, chunks
 from fleet.documents import loading
@@ -13,6 +14,9 @@ from fleet.release.lockfile import Lock, LockedFile
 from fleet.release.model import Image, Release
 from fleet.store import checksum_files, file_types, image_archive
 from fleet.store.contents import StoreContents
+
+if TYPE_CHECKING:
+    from fleet.registry.client import RegistryImage
 
 
 def measure_file(
@@ -65,21 +69,28 @@ class MeasuredStore:
 
     Attributes:
         files: each file by its path below the store.
-        image: the image in the release's archive.
+        image: the image in the release's archive or registry.
         contents: the files by what they are used as.
+        registry_image: the image of a release without an archive.
     """
 
     files: dict[str, LockedFile]
     image: image_archive.Image
     contents: StoreContents
+    registry_image: RegistryImage | None = None
 
 
-def measure_store(contents: StoreContents, progress: Callable[[str], None]) -> MeasuredStore:
+def measure_store(
+    contents: StoreContents,
+    progress: Callable[[str], None],
+    registry_image: RegistryImage | None = None,
+) -> MeasuredStore:
     """Read all files of a release in the store.
 
     Args:
         contents: The files.
         progress: Called with the name of each file before it is read.
+        registry_image: The image of a release without an archive.
 
     Returns:
         Sizes and checksums of the files, and what they are.
@@ -90,19 +101,28 @@ def measure_store(contents: StoreContents, progress: Callable[[str], None]) -> M
     store, image = contents.store, contents.release.image
     files: dict[str, LockedFile] = {}
     images: list[image_archive.Image] = []
-
-    def inspect_image(reader: chunks.HashingReader) -> None:
-        images.append(_read_image(store / image.file, reader, image))
+    if registry_image:
+        images.append(
+            image_archive.Image(
+                id=registry_image.id,
+                labels=registry_image.labels,
+                architecture=registry_image.architecture,
+            )
+        )
 
     def measure(path: Path) -> str:
         name = str(path.relative_to(store))
         progress(name)
+
+        def inspect_image(reader: chunks.HashingReader) -> None:
+            images.append(_read_image(path, reader, image))
+
         files[name] = measure_file(path, inspect_image if name == image.file else None)
         return files[name].sha256
 
     cache.compute_checksums([store / name for name in contents.names], measure, force=True)
     contents.check_image(images[0])
-    return MeasuredStore(files, images[0], contents)
+    return MeasuredStore(files, images[0], contents, registry_image)
 
 
 def check_store(release: Release, lock: Lock, store: Path, *, full: bool = False) -> list[str]:

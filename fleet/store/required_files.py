@@ -96,7 +96,7 @@ def _release_urls(release: Release) -> Iterator[tuple[str, str]]:
     for package in release.driver.packages.values():
         if package.url:
             yield package.file, package.url
-    if release.image.url:
+    if release.image.file and release.image.url:
         yield release.image.file, release.image.url
     for tool in release.packages.system:
         if tool.file and tool.url:

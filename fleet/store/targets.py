@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from fleet.documents import type_words
 from fleet.errors import InvalidInput
+from fleet.registry.host_access import load_access
+from fleet.registry.reference import Reference
 from fleet.release import card_assignment, conflicts, files, image_stack, lockfile
 from fleet.release.target import DEFAULT_STORE, HostTarget, ReleaseTarget
 from fleet.store import measure
@@ -61,6 +63,26 @@ def load_host_target(data: Mapping[str, Any] | Any) -> HostTarget:
     Raises:
         InvalidInput: With every problem that was found.
     """
+    target = _load_releases(data)
+    for part in target.releases:
+        _check_image_origin(part, data)
+    return target
+
+
+def _check_image_origin(target: ReleaseTarget, data: Mapping[str, Any] | Any) -> None:
+    """Check that a host can get the image of a release in the way that its data say."""
+    image, wanted = target.release.image, data.get("image_source") or "auto"
+    lacking = {"archive": image.file, "registry": image.registry}
+    if wanted in lacking and not lacking[wanted]:
+        field = {"archive": "file", "registry": "registry"}[wanted]
+        raise InvalidInput(
+            f"image_source: {wanted}: release {target.release.name} has no `image.{field}`"
+        )
+    if image.registry and wanted != "archive":
+        load_access(data, Reference.parse(image.registry).host)
+
+
+def _load_releases(data: Mapping[str, Any] | Any) -> HostTarget:
     store = str(data.get("store") or DEFAULT_STORE)
     if not (assignment := data.get("releases")):
         target = load_release_target(str(data.get("release")), store)

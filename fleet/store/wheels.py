@@ -129,20 +129,44 @@ class PythonTarget:
         libc = f", glibc {self.glibc}" if self.glibc else ""
         return f"Python {self.version} on {self.machine}{libc}"
 
-    @cached_property
-    def supported_tags(self) -> frozenset[tags.Tag]:
-        """Compatibility tags of the wheels that it can install."""
+    @property
+    def _version_pair(self) -> tuple[int, int]:
         major, minor = map(int, self.version.split("."))
+        return major, minor
+
+    @property
+    def abi(self) -> str:
+        """Its ABI tag, such as "cp37m"."""
+        interpreter = f"cp{self.version.replace('.', '')}"
+        return f"{interpreter}m" if self._version_pair < (3, 8) else interpreter
+
+    @property
+    def platforms(self) -> list[str]:
+        """Platform tags of the wheels that it can install, the newest C library first."""
         newest = int(self.glibc.split(".")[1]) if self.glibc else 60
         platforms = [f"manylinux_2_{number}_{self.machine}" for number in range(newest, 4, -1)]
         older = ("manylinux2014", "manylinux2010", "manylinux1", "linux")
-        platforms += [f"{name}_{self.machine}" for name in older]
-        version, interpreter = (major, minor), f"cp{major}{minor}"
-        abis = [f"{interpreter}m" if version < (3, 8) else interpreter]
+        return [*platforms, *(f"{name}_{self.machine}" for name in older)]
+
+    @property
+    def pip_arguments(self) -> list[str]:
+        """Arguments that make pip choose wheels for it.
+
+        pip still evaluates environment markers for the Python that runs it: give it requirements
+        whose markers were evaluated with :attr:`marker_environment`.
+        """
+        arguments = ["--only-binary=:all:", "--implementation=cp", f"--abi={self.abi}"]
+        arguments.append(f"--python-version={self.version}")
+        return arguments + [f"--platform={platform}" for platform in self.platforms]
+
+    @cached_property
+    def supported_tags(self) -> frozenset[tags.Tag]:
+        """Compatibility tags of the wheels that it can install."""
+        interpreter = f"cp{self.version.replace('.', '')}"
         return frozenset(
             [
-                *tags.cpython_tags(version, abis, platforms),
-                *tags.compatible_tags(version, interpreter, platforms),
+                *tags.cpython_tags(self._version_pair, [self.abi], self.platforms),
+                *tags.compatible_tags(self._version_pair, interpreter, self.platforms),
             ]
         )
 

@@ -159,6 +159,8 @@ def list_network_needs(required: RequiredFiles) -> list[str]:
     """
     lines = []
     for release in required.releases.values():
+        if not release.image.file:
+            lines.append(f"image {release.image.registry}")
         for source in release.sources:
             if not source.bundle:
                 lines.append(f"source {source.name}: {hide_credentials(source.url or '')}")

@@ -17,6 +17,8 @@ LOCAL_FILE_FIELDS = (
     "sudo_password_file",
     "signing_key",
     "signing_certificate",
+    "registry_login",
+    "registry_ca",
 )
 
 

@@ -34,7 +34,10 @@ def describe_release(
     yield f"release {release.name}: {release.summary}"
     yield from _describe_driver(release, lock, store)
     yield f"image {release.image.reference}{f'  id {lock.image.id}' if lock else ''}"
-    yield f"  {_describe_file(release.image.file, lock, store)}"
+    if release.image.file:
+        yield f"  {_describe_file(release.image.file, lock, store)}"
+    if release.image.registry:
+        yield f"  {release.image.registry}"
     if lock:
         for line in image_stack.describe_stack(release, lock):
             yield f"  {line}"

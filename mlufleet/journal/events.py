@@ -24,6 +24,7 @@ from operations.host.events import HostFailed as HostFailed
 from operations.host.events import HostUnreachable as HostUnreachable
 from operations.host.events import LockChanged as LockChanged
 from operations.host.events import ModelAnswered as ModelAnswered
+from operations.host.events import NoteAdded as NoteAdded
 from operations.host.events import StageDone as StageDone
 from operations.host.events import StageStarted as StageStarted
 from operations.host.events import StepStarted as StepStarted
@@ -184,18 +185,6 @@ class LockReleased(Event):
 
     kind: ClassVar[str] = "released"
     run: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoteAdded(Event):
-    """Something the operator should know although it fails no host.
-
-    Attributes:
-        text: A sentence, with the remedy.
-    """
-
-    kind: ClassVar[str] = "note"
-    text: str
 
 
 # rollouts

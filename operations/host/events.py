@@ -213,6 +213,18 @@ class TransferDone(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoteAdded(Event):
+    """Something the operator should know although it fails no host.
+
+    Attributes:
+        text: A sentence, with the remedy.
+    """
+
+    kind: ClassVar[str] = "note"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransfersProgressed(Event):
     """Progress of all transfers together; no hosts and an empty line when there are none.
 

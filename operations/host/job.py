@@ -29,6 +29,8 @@ from operations.host.scripts import script_command, script_text, stamps_subdirec
 PROGRESS_INTERVALS_S = (10, 20, 30)
 #: seconds that waiting for a job may take longer than the job itself
 WAIT_GRACE_S = 120
+#: in the place of a job's standard input: what follows on that of the command, through a pipe
+PIPE_MARK = "@@pipe"
 
 
 class RemoteJob(HostCommand):
@@ -46,6 +48,7 @@ class RemoteJob(HostCommand):
         code: str,
         timeout: int = 600,
         stdin: str = "",
+        secret_stdin: str = "",
         resource: str = "",
         check_output: Callable[[list[str]], None] | None = None,
     ) -> None:
@@ -58,12 +61,15 @@ class RemoteJob(HostCommand):
             code: failure code, unless the script names a more precise one
             timeout: seconds that it may take, counted on the host
             stdin: text for its standard input; never a secret
+            secret_stdin: lines for its standard input that are passed through a pipe: they are in
+                no argument and no file of the host. The script must not wait for their end.
             resource: limited resource that it uses, such as "load"; "" for none
             check_output: reads what it printed; raises ValueError if that does not prove success
         """
         super().__init__(title)
         self.script_name, self.arguments = script_name, arguments
         self.code, self.timeout, self.stdin = code, timeout, stdin
+        self._secret_stdin = secret_stdin
         self.resource, self.check_output = resource, check_output
         self.job_id = ""
 
@@ -87,7 +93,7 @@ class RemoteJob(HostCommand):
             "job",
             self.job_id,
             str(self.timeout),
-            self.stdin,
+            tag_directives(PIPE_MARK) if self._secret_stdin else self.stdin,
             tag_directives(text),
             f"mlufleet-{self.script_name}",
             *self.arguments,
@@ -98,7 +104,8 @@ class RemoteJob(HostCommand):
         reporter = gevent.spawn(self._report_progress, host, arguments)
         try:
             with run_context(host).limits.hold_slot(host, self.resource):
-                ok, output = connection.run_command(host, command, arguments)
+                given = {"_stdin": f"{self._secret_stdin}.\n"} if self._secret_stdin else {}
+                ok, output = connection.run_command(host, command, {**arguments, **given})
         finally:
             reporter.kill()
         relay_output(host, output.stdout_lines, self.target)

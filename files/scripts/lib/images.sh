@@ -18,3 +18,12 @@ held() {
   done
   return 1
 }
+loaded() {
+  # ID REFERENCE: succeed if docker has the image, and record the id that docker uses for it
+  mkdir -p "$state/images"
+  if docker image inspect "$1" >/dev/null 2>&1; then : > "$state/images/${1#sha256:}"
+  else
+    as=$(docker image inspect --format '{{.Id}}' "$2" 2>/dev/null) && held "$as" "$1" &&
+      echo "$as" > "$state/images/${1#sha256:}"
+  fi
+}
