@@ -303,7 +303,8 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         ),
         "PATCH": (
             "a patch does not apply",
-            "The anchor must occur in the migrated file exactly as often as the release states.",
+            "The anchor must occur in the migrated file exactly as often as the release states. A "
+            "new file needs its folder, unless it is in a source tree or in weights.",
         ),
         "PACKAGES": (
             "packages could not be installed in the container",

@@ -35,6 +35,30 @@ have names are merged by name, other lists are replaced. `variants` are alternat
 
 A release of this project is compared with facts about its upstream repositories as well, in unit
 tests: `python -m tests.upstreams` collects them, as `CONTRIBUTING.md` tells.
+
+## From a tutorial to a release
+
+- `git clone` and `git checkout` become `sources`; `python torch_gpu2mlu.py -i TREE` becomes
+  `migration.trees`, and later steps work in `TREE_mlu`.
+- `cp` of a file from the tutorial's own repository: that repository is one of the `sources`, and a
+  patch names it as `source` and the file as `path`.
+- `sed`, or an edit by line number: a patch with `find` and `replace`, or with `after` and `insert`.
+  For requirements.txt, `exclude` of the pip command omits packages.
+- `pip install`, in this order: `packages.pip`.
+- Weights below a migrated tree: `weights.link`. Weights at any other path, such as beside the
+  sources: a second mount of their folder in `container.mounts`, at that path.
+- A demo and what it answers: `smoke`. Take `expect` from the answer, not from the question, the
+  program's own text or its messages while it loads.
+
+A patch finds its text in the file as the migration tool leaves it. A file that comes from a source
+is read from git at the locked commit, on the host itself. Several patches of one file are applied
+in their order, so a copied file can be changed as well:
+
+```yaml
+patches:
+  - {file: /home/share/model_mlu/api.py, source: toolkit, path: tools/api.py}
+  - {file: /home/share/model_mlu/api.py, find: ../weights, replace: /data/models/model, count: 2}
+```
 """
 TYPE_WORDS = {str: "string", int: "integer", bool: "true or false"}
 
