@@ -7,8 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fleet.proof.commands import check_commands
+from fleet.proof.expectations import check_expectation
 from fleet.proof.image_origin import check_image_origin, read_registry_image
 from fleet.proof.inputs import ProofInputs
+from fleet.proof.loading import check_loading
 from fleet.proof.patches import check_patches
 from fleet.proof.results import ProofResults
 from fleet.proof.source_files import check_source_files
@@ -27,6 +29,8 @@ CHECKS: tuple[Check, ...] = (
     check_source_files,
     check_patches,
     check_commands,
+    check_loading,
+    check_expectation,
     check_stack,
     check_weights,
 )

@@ -122,7 +122,8 @@ class _Application:
             versions = self._apply_edit(found.file)
         outcome = self._compare_checksum(versions)
         file = ContainerFile("a patch", lambda: versions)
-        if found.presence is Presence.UNKNOWN and not outcome.problem:
+        in_tree = host_paths.is_in_tree(self.files.release, patch.file)
+        if found.presence is Presence.UNKNOWN and not in_tree and not outcome.problem:
             outcome = Outcome(f"{patch.file} may not be there: {found.reason}")
         return file, outcome
 

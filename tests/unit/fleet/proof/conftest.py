@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,8 +96,21 @@ def open_tree(folder: Path, files: dict[str, str | bytes | Path]) -> SourceTree:
     return SourceTree.open(folder / ".git", commit.stdout.strip())
 
 
+@pytest.fixture(scope="session")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], SourceTree]:
+    """Make a commit with files; the same files are made once."""
+    made: dict[str, SourceTree] = {}
+
+    def make(files: dict[str, Any]) -> SourceTree:
+        if repr(files) not in made:
+            made[repr(files)] = open_tree(tmp_path_factory.mktemp("tree") / "files", files)
+        return made[repr(files)]
+
+    return make
+
+
 @pytest.fixture
-def prove(tmp_path: Path) -> Try:
+def prove(tmp_path: Path, trees: Callable[[dict[str, Any]], SourceTree]) -> Try:
     """Run the checks on the release with other fields, files and weights."""
 
     def run(
@@ -119,11 +131,8 @@ def prove(tmp_path: Path) -> Try:
         found = Image()
         found.files = image
         measured = MeasuredStore(files, found, SimpleNamespace())
-        trees = {
-            "model": open_tree(Path(mkdtemp(dir=tmp_path)) / "tree", {**TREE, **(tree or {})}),
-            "fork": None,
-        }
-        inputs = ProofInputs(document.release, tmp_path / "store", measured, trees)
+        sources = {"model": trees({**TREE, **(tree or {})}), "fork": None}
+        inputs = ProofInputs(document.release, tmp_path / "store", measured, sources)
         tried = Tried(inputs)
         results = ProofResults(document, tried.warnings.append)
         for check in locking.CHECKS:
