@@ -21,7 +21,9 @@ SOURCE = {
     "url": "http://127.0.0.1:9/tree.git",
     "branch": "main",
 }
-PATCH = {"file": "/srv/tree/README.md", "find": "no such line", "replace": "", "sha256": "0" * 64}
+#: a folder of the kernel, in which nobody can make a file
+SYSTEM = {"container": {"mounts": [{"host": "/sys/kernel", "container": "/srv"}]}}
+PATCH = {"file": "/srv/new.txt", "content": "new\n"}
 #: stage -> what the release has that the stage cannot do, and the failure's code
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "sources": (
@@ -34,10 +36,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "container": ({"container": {"network": "no-such-network"}}, "CONTAINER"),
     "migration": (
-        {**MOUNTED, "sources": [SOURCE], "migration": {"tool": "/no/tool.py", "trees": ["tree"]}},
+        {**MOUNTED, "sources": [SOURCE], "migration": {"tool": "/answer", "trees": ["tree"]}},
         "MIGRATION",
     ),
-    "patch": ({**MOUNTED, "sources": [SOURCE], "patches": [PATCH]}, "PATCH"),
+    "patch": ({**SYSTEM, "patches": [PATCH]}, "PATCH"),
     # its image has no pip
     "packages": (
         {"packages": {"wheelhouse": "wheels", "pip": [{"install": ["sentencepiece"]}]}},
