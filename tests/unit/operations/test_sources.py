@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -428,3 +429,55 @@ def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
     (host.path / ".git/index").write_text("no index")
     broken = probed(LANG="zh_CN.UTF-8")
     assert broken.changed_files and "index" in broken.status_error
+
+
+def patch_file(host: Host) -> None:
+    """Change a file of the checkout, and stamp it as a patch does."""
+    (host.path / "a.py").write_text("patched\n")
+    stamps = host.root / "state/stamps/chat"
+    stamps.mkdir(parents=True, exist_ok=True)
+    sha256 = hashlib.sha256(b"patched\n").hexdigest()
+    (stamps / "patch-0123456789abcdef").write_text(f"{sha256} container\n")
+
+
+def test_a_patched_file_does_not_keep_a_checkout_from_another_commit(host: Host) -> None:
+    host.pin(host.first)
+    second = host.commit("two\n")
+    for commit in (second, second, host.first):
+        patch_file(host)
+        assert host.pin(commit) == ""
+    assert (host.path / "a.py").read_text() == "one\n"
+    (host.path / "a.py").write_text("edited\n")
+    assert host.pin(second).startswith(f"kept what was at {host.path} as ")
+
+
+@pytest.mark.parametrize(
+    ("edited", "patched_file", "changes", "unlisted"),
+    [
+        ((), "a.py", 0, False),
+        ((), "other.py", 0, True),  # by no patch of the release: it has to be restored
+        (("a.py",), "a.py", 1, False),
+        (("weights.bin",), "a.py", 1, False),
+    ],
+)
+def test_the_probe_tells_a_patched_file_from_an_edited_one(
+    host: Host, edited: tuple[str, ...], patched_file: str, changes: int, unlisted: bool
+) -> None:
+    host.pin(host.first)
+    patch_file(host)
+    for name in edited:
+        (host.path / name).write_text("edited\n")
+    text = script_text("probe").replace("/var/lib/mlufleet", str(host.root / "state"))
+    library, part = text[: text.index("# probe.sh:")], text[text.index("  for path in $SOURCES") :]
+    asked = f"""N='\n'
+say() {{ printf '%s|' "$@"; echo; }}
+SOURCES={host.path} FILES={host.path}/{patched_file}
+{part[: part.index("  set -f #")]}"""
+    words = ["sh", "-c", library + asked]
+    env = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    lines = [f"unlisted|{host.path}|"] if unlisted else []
+    assert done.stdout.splitlines() == [
+        *lines,
+        f"source|{host.path}|{host.first}|{changes}||",
+    ], done.stderr
