@@ -5,6 +5,8 @@ BIN := .venv/bin
 INVENTORY := inventories/lab.py
 # the lab of a lane of tests, beside that of `make lab`
 lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
+# the tests start this project's commands hundreds of times: they are compiled once
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench browser cards clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
   servers single test test-kernel unit unit-connect unit-fleet unit-mlufleet \

@@ -1,6 +1,12 @@
 """Read by pyinfra before the inventory: every run of deploy.py keeps a journal from its start."""
 
+import sys
+
 from pyinfra import config, state
+
+if not sys.flags.dont_write_bytecode:
+    # pyinfra's command turns bytecode off; every run would compile the packages below again
+    sys.dont_write_bytecode = False
 
 from fleet.inventory import file_formats, host_selection
 from fleet.text import sanitize
