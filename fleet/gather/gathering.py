@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from fleet.errors import CodedInputError, Failure, InvalidInput
-from fleet.gather import sources, web_files, weights
+from fleet.gather import images, sources, web_files, weights
 from fleet.gather.work import GatherError, GatherOptions, GatherResults, PlanRow, Task
 from fleet.release.model import Release
 from fleet.store.progress_bar import ProgressBar
@@ -30,6 +30,7 @@ def list_tasks(releases: Sequence[Release], store: Path, options: GatherOptions)
     return [
         *sources.list_tasks(releases, store, options),
         *web_files.list_tasks(releases, store, options),
+        *images.list_tasks(releases, store, options),
         *weights.list_tasks(releases, store, options),
     ]
 
@@ -45,6 +46,8 @@ def list_left_to_hosts(releases: Iterable[Release]) -> list[str]:
     """
     lines = []
     for release in releases:
+        if release.image.registry and not release.image.file:
+            lines.append(f"{release.name}: hosts pull {release.image.registry}")
         for source in release.sources:
             if not source.bundle:
                 lines.append(

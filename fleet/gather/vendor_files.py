@@ -86,7 +86,7 @@ def _list_release(release: Release, options: GatherOptions) -> Iterator[tuple[st
             hosts = f"hosts with {system.title} on {architecture}"
             group = "" if options.systems else f"driver {version}"
             yield package.file, f"driver {version} for {hosts}", PORTAL, group
-    if release.image.file:
+    if release.image.file and not release.image.registry:
         yield release.image.file, f"image {release.image.reference}", PORTAL, ""
     wheels = [p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel]
     yield from ((wheel, f"wheel for {release.name}", SUPPORT, "") for wheel in wheels)

@@ -174,4 +174,4 @@ def _lock_releases(documents: Sequence[ReleaseDocument], store: Path, *, quiet: 
             if not measure.check_store(document.release, lock, store):
                 click.echo(f"{lockfile.lock_path(document.path)}: current", err=quiet)
                 continue
-        write_lock(document, store, quiet=quiet)
+        write_lock(document, store, quiet=quiet, to_stderr=quiet)

@@ -158,13 +158,16 @@ def lock(release: str, store: Path, quiet: bool) -> None:
     write_lock(files.load_document(path), store, quiet=quiet)
 
 
-def write_lock(document: ReleaseDocument, store: Path, *, quiet: bool) -> None:
+def write_lock(
+    document: ReleaseDocument, store: Path, *, quiet: bool, to_stderr: bool = False
+) -> None:
     """Measure the files of a release, write its lock file, and say so.
 
     Args:
         document: the release.
         store: folder of the vendor's files.
         quiet: do not list the files while they are measured.
+        to_stderr: whether standard output is for something else (default: False).
 
     Raises:
         InvalidInput: a file is missing, or the release is wrong about one.
@@ -182,8 +185,10 @@ def write_lock(document: ReleaseDocument, store: Path, *, quiet: bool) -> None:
     created = locking.create_lock(document, store, show_file, warn)
     target = lockfile.lock_path(document.path)
     lockfile.write(created, target)
-    click.echo(f"{target}: {len(created.files)} files, image {created.image.id[:19]}")
+    click.echo(
+        f"{target}: {len(created.files)} files, image {created.image.id[:19]}", err=to_stderr
+    )
     available, missing = driver_packages.group_by_availability(document.release, created.files)
-    click.echo(f"  drivers found for: {', '.join(available)}")
+    click.echo(f"  drivers found for: {', '.join(available)}", err=to_stderr)
     if missing and not quiet:
-        click.echo(f"  no driver in the store for: {', '.join(missing)}")
+        click.echo(f"  no driver in the store for: {', '.join(missing)}", err=to_stderr)

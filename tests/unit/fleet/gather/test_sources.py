@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,37 +14,8 @@ from fleet.release.model import Source
 from fleet.store import git_repositories
 from fleet.store.progress_bar import ProgressBar
 from tests.unit.conftest import git
-from tests.unit.fleet.gather.git_server import GitSite, serving
-
-COMMITS = 12
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bare repository: 12 commits with incompressible files, a tag, and a branch."""
-    root = tmp_path_factory.mktemp("git")
-    work = root / "work"
-    work.mkdir()
-    git("init", "-q", "-b", "main", cwd=work)
-    for number in range(COMMITS):
-        (work / "file").write_bytes(os.urandom(20_000))
-        git("add", ".", cwd=work)
-        git("commit", "-qm", f"commit {number}", cwd=work)
-        if number == 5:
-            git("tag", "-am", "v1", "v1.0", cwd=work)
-            git("branch", "mlu-dev", cwd=work)
-    git("clone", "-q", "--bare", str(work), str(root / "model"), cwd=root)
-    return root / "model"
-
-
-@pytest.fixture
-def site(upstream: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitSite]:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving(upstream.parent) as found:
-        yield found
+from tests.unit.fleet.gather.conftest import COMMITS
+from tests.unit.fleet.gather.git_server import GitSite
 
 
 def commit_of(upstream: Path, revision: str) -> str:
@@ -67,7 +36,7 @@ def gathered(found: Source, store: Path, *mirrors: GitMirror) -> bool:
 
 @pytest.mark.parametrize("kind", ["tag", "commit", "abbreviated", "branch", "unpinned"])
 def test_a_bundle_is_complete_at_its_revision(
-    site: GitSite, upstream: Path, tmp_path: Path, kind: str
+    git_site: GitSite, upstream: Path, tmp_path: Path, kind: str
 ) -> None:
     older = commit_of(upstream, "main~3")
     revision, expected = {
@@ -77,25 +46,25 @@ def test_a_bundle_is_complete_at_its_revision(
         "branch": ({"branch": "mlu-dev"}, commit_of(upstream, "mlu-dev")),
         "unpinned": ({"unpinned": True}, commit_of(upstream, "main")),
     }[kind]
-    found, warnings = source(f"{site.url}/model", **revision), []
+    found, warnings = source(f"{git_site.url}/model", **revision), []
     assert gathered(found, tmp_path)
     header = git_repositories.read_bundle_header(tmp_path / "model.bundle")
     assert "HEAD" in header.refs and not header.prerequisites
     clone = tmp_path / "clone"
     commit = git_repositories.resolve_commit(found, tmp_path, clone, warnings.append)
     assert commit == expected and not warnings
-    site.asked.clear()
-    assert not gathered(found, tmp_path) and not site.asked
+    git_site.asked.clear()
+    assert not gathered(found, tmp_path) and not git_site.asked
 
 
 def test_a_fetch_that_is_cut_continues_where_it_was(
-    site: GitSite, upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    git_site: GitSite, upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partial_clone, "FIRST_DEPTH", 2)
     monkeypatch.setattr(partial_clone, "DEEPEN_STEPS", (4,))
     monkeypatch.setattr(partial_clone, "MAX_ATTEMPTS", 1)
-    found = source(f"{site.url}/model", branch="main")
-    site.cuts = [10_000_000, 30_000]  # the first step arrives, the second one is cut
+    found = source(f"{git_site.url}/model", branch="main")
+    git_site.cuts = [10_000_000, 30_000]  # the first step arrives, the second one is cut
     with pytest.raises(GatherError) as failed:
         gathered(found, tmp_path)
     assert [p.failure.code for p in failed.value.problems] == ["GIT_FETCH"]
@@ -103,7 +72,7 @@ def test_a_fetch_that_is_cut_continues_where_it_was(
     (cache,) = (tmp_path / ".gather/git").iterdir()
     assert (cache / "shallow").is_file()
     monkeypatch.setattr(partial_clone, "MAX_ATTEMPTS", 3)
-    site.cuts = [30_000]
+    git_site.cuts = [30_000]
     assert gathered(found, tmp_path)
     bundle = git_repositories.read_bundle_header(tmp_path / "model.bundle")
     assert bundle.refs["refs/heads/main"] == commit_of(upstream, "main")
@@ -116,16 +85,16 @@ def test_a_fetch_that_is_cut_continues_where_it_was(
     "revision", [{"tag": "v9"}, {"commit": "0" * 40}, {"branch": "gone"}, {"commit": "abcdef0"}]
 )
 def test_a_revision_that_the_origin_does_not_have_is_told(
-    site: GitSite, tmp_path: Path, revision: dict[str, object]
+    git_site: GitSite, tmp_path: Path, revision: dict[str, object]
 ) -> None:
     with pytest.raises(GatherError) as failed:
-        gathered(source(f"{site.url}/model", **revision), tmp_path)
+        gathered(source(f"{git_site.url}/model", **revision), tmp_path)
     assert [p.failure.code for p in failed.value.problems] == ["REVISION_NOT_FOUND"]
 
 
-def test_a_login_is_asked_of_nobody_and_told_to_nobody(site: GitSite, tmp_path: Path) -> None:
-    site.status = 401
-    url = f"{site.url}/model".replace("://", "://me:secret@")
+def test_a_login_is_asked_of_nobody_and_told_to_nobody(git_site: GitSite, tmp_path: Path) -> None:
+    git_site.status = 401
+    url = f"{git_site.url}/model".replace("://", "://me:secret@")
     with pytest.raises(GatherError) as failed:
         gathered(source(url, tag="v1.0"), tmp_path)
     assert [p.failure.code for p in failed.value.problems] == ["GIT_FETCH"]
@@ -133,21 +102,21 @@ def test_a_login_is_asked_of_nobody_and_told_to_nobody(site: GitSite, tmp_path: 
 
 
 def test_a_bundle_of_another_commit_is_left_alone(
-    site: GitSite, upstream: Path, tmp_path: Path
+    git_site: GitSite, upstream: Path, tmp_path: Path
 ) -> None:
-    assert gathered(source(f"{site.url}/model", tag="v1.0"), tmp_path)
+    assert gathered(source(f"{git_site.url}/model", tag="v1.0"), tmp_path)
     before = (tmp_path / "model.bundle").read_bytes()
-    newer = source(f"{site.url}/model", commit=commit_of(upstream, "main"))
+    newer = source(f"{git_site.url}/model", commit=commit_of(upstream, "main"))
     with pytest.raises(GatherError) as failed:
         gathered(newer, tmp_path)
     assert [p.failure.code for p in failed.value.problems] == ["STORE_DIFFERS"]
     assert (tmp_path / "model.bundle").read_bytes() == before
 
 
-def test_a_mirror_is_asked_instead_of_the_origin(site: GitSite, tmp_path: Path) -> None:
-    mirror = GitMirror("https://git.example/team/", f"{site.url}/")
+def test_a_mirror_is_asked_instead_of_the_origin(git_site: GitSite, tmp_path: Path) -> None:
+    mirror = GitMirror("https://git.example/team/", f"{git_site.url}/")
     assert gathered(source("https://git.example/team/model", tag="v1.0"), tmp_path, mirror)
-    assert any(path.startswith("GET /model/info/refs") for path in site.asked)
+    assert any(path.startswith("GET /model/info/refs") for path in git_site.asked)
 
 
 def test_rules_for_mirrors() -> None:

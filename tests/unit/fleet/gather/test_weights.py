@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from fleet.gather.model_files import ModelFile, select_needed
 from fleet.gather.work import GatherError, GatherOptions, PlanRow
 from fleet.release.model import Weights
 from fleet.store.progress_bar import ProgressBar
-from tests.unit.fleet.gather.hub_server import COMMIT, Hub, serving
+from tests.unit.fleet.gather.hub_server import COMMIT, Hub
 
 BIG = bytes(range(256)) * 800
 FILES = {
@@ -26,27 +25,9 @@ FILES = {
 NEEDED = {"config.json", "model.safetensors", "modeling_tiny.py", "tokenizer/tokenizer.model"}
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    for name in (
-        "http_proxy",
-        "https_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MODELSCOPE_API_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    with serving() as found:
-        found.files = dict(FILES)
-        monkeypatch.setenv("HF_ENDPOINT", found.url)
-        monkeypatch.setenv("MODELSCOPE_ENDPOINT", found.url)
-        yield found
+@pytest.fixture(autouse=True)
+def model(hub: Hub) -> None:
+    hub.files = dict(FILES)
 
 
 def task(store: Path, **fields: object) -> weights.WeightsTask:
