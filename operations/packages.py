@@ -195,7 +195,7 @@ def _install_system_package(container: str, package: SystemPackage, shared: str)
         "system-package",
         container,
         package.package,
-        f"{shared}/{package.file}" if package.file else "",
+        package.image_file or (f"{shared}/{package.file}" if package.file else ""),
         code="PACKAGES",
         timeout=1800,
     )

@@ -24,6 +24,10 @@ def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
         results: Collects what is wrong or unproved.
     """
     release, files = inputs.release, inputs.patched.files
+    for number, package in enumerate(release.packages.system):
+        if package.image_file:
+            location: Location = ("packages", "system", number, "image_file")
+            _check_file(files, results, location, package.image_file)
     for number, pip in enumerate(release.packages.pip):
         location = ("packages", "pip", number)
         if pip.requirements:

@@ -316,8 +316,16 @@ class SystemPackage(Model):
     package: Name
     #: Package file in the store, for hosts without network access.
     file: RelativePath | None = None
+    #: Package file in the image, where vendors leave packages that are not installed.
+    image_file: Annotated[AbsolutePath | None, Field(exclude_if=lambda value: value is None)] = None
     #: URL from which `mlufleet store fetch` downloads the file.
     url: DownloadUrl = None
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> SystemPackage:
+        if self.image_file and (self.file or self.url):
+            raise ValueError("a package comes from the store (`file`) or the image (`image_file`)")
+        return self
 
 
 class PipCommand(Model):

@@ -18,6 +18,10 @@ def pip(**fields: str) -> dict[str, Any]:
     return {"packages": {"pip": [fields]}}
 
 
+def system(image_file: str) -> dict[str, Any]:
+    return {"packages": {"system": [{"package": "cnvs", "image_file": image_file}]}}
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "shown"),
     [
@@ -38,6 +42,7 @@ def pip(**fields: str) -> dict[str, Any]:
         ),
         (pip(editable="/workspace/model_mlu/tools"), "packages.pip.0.editable", "setup.py"),
         (pip(editable="/workspace/moodel"), "packages.pip.0.editable", "/workspace/model"),
+        (system("/workspace/cnvs.deb"), "packages.system.0.image_file", "/workspace"),
     ],
 )
 def test_what_is_missing_is_refused_with_what_is_there(

@@ -6,6 +6,7 @@ import pytest
 
 from fleet.errors import InvalidInput
 from fleet.release import files
+from fleet.release.model import Packages, SystemPackage
 
 
 @pytest.mark.parametrize("path", sorted(files.RELEASES_FOLDER.glob("*.yml")), ids=lambda p: p.stem)
@@ -17,15 +18,41 @@ def test_every_release_of_the_project_is_valid(path: Path) -> None:
 def test_every_tutorial_of_the_vendor_is_a_release() -> None:
     assert {path.stem for path in files.RELEASES_FOLDER.glob("*.yml")} == {
         "baichuan-7b",
+        "baichuan-7b-ready",
         "chatglm-6b",
+        "chatglm-6b-ready",
         "chatglm2-6b",
         "chatglm2-6b-32k",
         "chatglm3-6b",
         "chinese-llama-alpaca-2",
+        "chinese-llama-alpaca-2-ready",
+        "magicmind",
         "openbiomed",
+        "paddlepaddle",
         "stdc-seg",
         "yolact",
     }
+
+
+def test_a_ready_made_image_needs_nothing_but_weights() -> None:
+    for path in files.RELEASES_FOLDER.glob("*-ready.yml"):
+        release = files.load_release(path)
+        assert (release.sources, release.patches, release.migration) == ((), (), None)
+        assert release.packages == Packages()
+        # the program runs where the image has it, not in a folder of the host
+        assert not release.container.is_mounted(release.smoke.workdir)
+
+
+def test_a_package_comes_from_the_store_or_the_image() -> None:
+    path = files.RELEASES_FOLDER / "magicmind.yml"
+    for variant in files.list_variants(path):
+        release = files.load_release(path, variant)
+        cnvs = release.packages.system[-1]
+        assert cnvs.image_file and cnvs.image_file.startswith("/var/cntoolkit-")
+        # a release that does not use it keeps its digest
+        assert "image_file" not in release.packages.system[0].model_dump()
+    with pytest.raises(ValueError, match=r"from the store .* or the image"):
+        SystemPackage(package="cnvs", file="cnvs.deb", image_file="/var/cnvs.deb")
 
 
 def test_the_tool_and_the_driver_are_those_of_the_images_generation() -> None:
