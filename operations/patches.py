@@ -108,15 +108,18 @@ class FilePatch:
         first = self.effective_patches[0]
         if first.source and first.path:
             source, path = release.find_source(first.source), first.path
+            root = host_paths.to_host_path(release, source.path)
             sha256 = lock.source_file_sha256(first)
-        else:
-            checkout = host_paths.find_checkout(release, self.file)
-            if checkout is None or first.replaces_file:
-                return None
-            root = host_paths.to_host_path(release, checkout.path)
-            source, path, sha256 = checkout, self.path.removeprefix(f"{root}/"), ""
-        root = host_paths.to_host_path(release, source.path)
-        return GitFile(root, lock.commits[source.name], path, sha256)
+            return GitFile(root, lock.commits[source.name], path, sha256)
+        if first.replaces_file or self.container_name:
+            return None
+        trees = host_paths.list_trees(release)
+        tree = host_paths.find_tree(trees, self.path)
+        checkout = trees[tree] if tree else None
+        if not tree or not checkout:
+            return None
+        path = self.path.removeprefix(f"{tree}/")
+        return GitFile(tree, lock.commits[checkout.name], path, "")
 
     def __call__(self, text: str) -> str:
         """Return a file's text with all patches applied.

@@ -126,22 +126,32 @@ def git_excludes(release: Release, source: Source) -> list[str]:
     return sorted([*names, *backups, *RUNTIME_FILES])
 
 
-def find_checkout(release: Release, path: str) -> Source | None:
-    """Find the checkout that has a file as it comes from git.
+def list_trees(release: Release) -> dict[str, Source | None]:
+    """List the trees that a release puts on a host.
 
     Args:
         release: The release.
-        path: Path in the container.
 
     Returns:
-        The source; None for a file of a migrated tree, of weights or of no tree.
+        Host path -> the source for a checkout, None for a migrated tree and for weights.
     """
-    path = to_host_path(release, path)
-    roots: dict[str, Source | None] = {weights.target: None for weights in release.weights}
-    roots |= dict.fromkeys(migrated_host_paths(release))
-    roots |= {to_host_path(release, source.path): source for source in release.sources}
-    found = [root for root in roots if path.startswith(f"{root}/")]
-    return roots[max(found, key=len)] if found else None
+    trees: dict[str, Source | None] = {weights.target: None for weights in release.weights}
+    trees |= dict.fromkeys(migrated_host_paths(release))
+    return trees | {to_host_path(release, source.path): source for source in release.sources}
+
+
+def find_tree(trees: dict[str, Source | None], path: str) -> str | None:
+    """Find the innermost tree that has a file.
+
+    Args:
+        trees: From :func:`list_trees`.
+        path: Host path of the file.
+
+    Returns:
+        Host path of the tree; None if the file is in none.
+    """
+    found = [root for root in trees if path.startswith(f"{root}/")]
+    return max(found, key=len) if found else None
 
 
 def is_in_tree(release: Release, path: str) -> bool:
@@ -151,10 +161,7 @@ def is_in_tree(release: Release, path: str) -> bool:
         release: The release.
         path: Path in the container.
     """
-    path = to_host_path(release, path)
-    roots = [weights.target for weights in release.weights] + migrated_host_paths(release)
-    roots += [to_host_path(release, source.path) for source in release.sources]
-    return any(path.startswith(f"{root}/") for root in roots)
+    return find_tree(list_trees(release), to_host_path(release, path)) is not None
 
 
 def find_source_patches(release: Release, source: Source) -> list[Patch]:
@@ -167,7 +174,12 @@ def find_source_patches(release: Release, source: Source) -> list[Patch]:
     Returns:
         The patches, in the order of the release.
     """
-    return [patch for patch in release.patches if find_checkout(release, patch.file) == source]
+    trees, root = list_trees(release), to_host_path(release, source.path)
+    return [
+        patch
+        for patch in release.patches
+        if find_tree(trees, to_host_path(release, patch.file)) == root
+    ]
 
 
 def find_weights_patches(release: Release, weights: Weights) -> list[Patch]:

@@ -25,7 +25,14 @@ from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from operations.stage_order import STAGE_ORDER
 from tests.unit.conftest import BARE, DRIVEN, probe
-from tests.unit.operations.stage_helpers import hide_digests, only, plan, plan_commands, render
+from tests.unit.operations.stage_helpers import (
+    as_spec,
+    hide_digests,
+    only,
+    plan,
+    plan_commands,
+    render,
+)
 
 CASES = Path(__file__).parent / "cases"
 BASES = {"bare": BARE, "driven": DRIVEN}
@@ -62,7 +69,7 @@ def name_values(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -
         "spec": container.spec_digest(target, facts),
         "packages": packages.input_digest(target, found),
         "smoke": smoke_test.input_digest(target, facts),
-        "validation": validation.input_digest(facts, options),
+        "validation": validation.input_digest(as_spec(target, options), facts),
     }
 
 
