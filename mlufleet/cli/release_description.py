@@ -48,6 +48,8 @@ def describe_release(
     if lock:
         yield from _describe_container(ReleaseTarget(release, lock, store, card_numbers), cards)
     yield from _describe_commands(release, card_numbers)
+    for line in lock.describe_unproved() if lock else ():
+        yield f"unproved {line}"
 
 
 def _describe_file(name: str, lock: Lock | None, store: Path) -> str:
