@@ -233,7 +233,7 @@ def check_disk_space(spec: HostSpec, facts: HostFacts) -> Failure | None:
         spec: The desired state of the host.
         facts: The host.
     """
-    return disk_space.check_free_space(spec.target, facts)
+    return disk_space.check_free_space(spec.target, facts, spec.options.image_source)
 
 
 #: in this order; the first failure is the host's

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from fleet.registry import credentials
 from tests.unit.conftest import LAYER
@@ -83,6 +84,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
     found = Registry()
 
     class Handler(BaseHTTPRequestHandler):
+        @override
         def log_message(self, *_: object) -> None:
             pass
 

@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,12 @@ if [ -f {0}/$1 ]; then cat {0}/$1 >&2; exit 1; fi
 """
 
 
+def signals_as_usual() -> None:
+    """Handle signals as a new login does: this process may have been told to ignore some."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Machine:
     root: Path
@@ -44,22 +52,25 @@ class Machine:
     def read(self, name: str) -> str:
         return (self.root / name).read_text()
 
-    def run(self, script: str, *words: str, given: str = "") -> tuple[int, list[str]]:
+    def begin(self, script: str, *words: str) -> subprocess.Popen[bytes]:
         text = script_text(script)
         for folder in ("/var/lib/mlufleet", "/run/mlufleet-pull", "/etc/docker"):
             text = text.replace(folder, f"{self.root}{folder}")
-        env = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": "/nowhere"}
-        done = subprocess.run(
+        return subprocess.Popen(
             ["sh", "-c", text, script, *words],
-            env=env,
-            input=given,
-            text=True,
+            env={"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": "/nowhere"},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            start_new_session=True,
+            preexec_fn=signals_as_usual,
         )
+
+    def run(self, script: str, *words: str, given: str = "") -> tuple[int, list[str]]:
+        process = self.begin(script, *words)
+        output = process.communicate(given.encode(), timeout=60)[0]
         assert not (self.root / "run/mlufleet-pull").exists()
-        return done.returncode, done.stdout.splitlines()
+        return process.returncode, output.decode().splitlines()
 
     def pull(self, user: str = "", ca: str = "") -> tuple[int, list[str]]:
         lines = [user, PASSWORD if user else "", base64.b64encode(ca.encode()).decode()]
@@ -90,6 +101,38 @@ def test_a_login_goes_through_standard_input_into_a_folder_that_ends(machine: Ma
     assert f"login --username robot$ci --password-stdin {HOST}" in machine.read("calls")
     # an entry: a docker without one looks for a program that keeps logins
     assert json.loads(machine.read("config")) == {"auths": {HOST: {}}}
+
+
+def test_a_docker_without_password_stdin_reads_the_login_from_its_file(machine: Machine) -> None:
+    machine.give("login", "unknown flag: --password-stdin\n")
+    copy = f"cp $DOCKER_CONFIG/config.json {machine.root}/config"
+    docker = machine.read("bin/docker").replace("  image)", f"  pull) {copy} ;;\n  image)")
+    machine.give("bin/docker", docker)
+    assert machine.pull("robot$ci")[0] == 0
+    auth = base64.b64encode(f"robot$ci:{PASSWORD}".encode()).decode()
+    assert json.loads(machine.read("config")) == {"auths": {HOST: {"auth": auth}}}
+    assert PASSWORD not in machine.read("calls") and auth not in machine.read("calls")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_pull_that_is_ended_leaves_no_login(machine: Machine, number: signal.Signals) -> None:
+    docker = machine.read("bin/docker").replace(
+        "  image)", f"  pull) : > {machine.root}/began; exec sleep 60 ;;\n  image)"
+    )
+    machine.give("bin/docker", docker)
+    process = machine.begin("pull-image", IMAGE, CONFIG)
+    assert process.stdin
+    process.stdin.write(f"user\n{PASSWORD}\n\n".encode())
+    process.stdin.flush()
+    end = time.monotonic() + 30
+    while not (machine.root / "began").exists():
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.02)
+    assert (machine.root / "run/mlufleet-pull/config.json").exists()
+    os.killpg(process.pid, number)  # as `timeout` does
+    assert process.wait(30) != 0
+    process.stdin.close()
+    assert not (machine.root / "run/mlufleet-pull").exists()
 
 
 def test_without_a_login_roots_own_is_used(machine: Machine) -> None:
