@@ -133,8 +133,8 @@ PATTERNS = (
     ErrorPattern(
         ("REGISTRY_CERTIFICATE",),
         "(?i:expired|not yet valid)",
-        "The certificate is outside its time of validity. Check the host's clock (`date`), then renew "
-        "the registry's certificate.",
+        "The certificate is outside its time of validity. Check the host's clock (`date`), then "
+        "renew the registry's certificate.",
     ),
     ErrorPattern(
         ("REGISTRY_CERTIFICATE",),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.errors import Failure
 from operations.host.scripts import script_text
 from operations.image_pull import add_insecure_registry
 
@@ -284,6 +285,27 @@ def test_a_registry_is_added_to_dockers_settings_which_are_kept(machine: Machine
     assert json.loads(Path(kept).read_text()) == {"data-root": "/data"}
     assert "reload docker" in machine.read("calls") and "restart" not in machine.read("calls")
     assert machine.run("allow-registry", HOST) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "named"),
+    [
+        ("REGISTRY_CERTIFICATE", "x509: certificate has expired or is not yet valid", "date"),
+        ("REGISTRY_CERTIFICATE", "x509: certificate is valid for a, not b", "subjectAltName"),
+        (
+            "REGISTRY_CERTIFICATE",
+            "x509: cannot validate certificate for 10.0.0.1 because it doesn't contain any IP SANs",
+            "subjectAltName",
+        ),
+        ("REGISTRY_CERTIFICATE", "x509: certificate signed by unknown authority", "registry_ca"),
+        ("REGISTRY_UNREACHABLE", "dial tcp: lookup h: no such host", "getent"),
+        ("REGISTRY_UNREACHABLE", "toomanyrequests: pull rate limit", "registry_login"),
+        ("REGISTRY_UNREACHABLE", "proxyconnect tcp: dial tcp 10.0.0.9:3128: refused", "NO_PROXY"),
+        ("REGISTRY_UNREACHABLE", "connect: connection refused", "image.file"),
+    ],
+)
+def test_the_remedy_is_for_what_docker_printed(code: str, said: str, named: str) -> None:
+    assert named in Failure(code, f"pulling: Error response from daemon: {said}").remedy
 
 
 @pytest.mark.parametrize(
