@@ -1,4 +1,4 @@
-"""What a script takes, asks, loads and prints, and what a requirements file requires."""
+"""What a script takes, asks, loads and prints, and what requirements and settings files have."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import yaml
 
 #: Stands for a value that the script computes.
 COMPUTED = "<computed>"
@@ -20,6 +22,7 @@ class ScriptFacts:
         asks: the prompts of `input`.
         loads: what `from_pretrained`, `torch.load` and `load_weights` load.
         prints: what `print` is given.
+        keys: keys of the mappings that it reads; the settings of a YAML file, "key.key=value".
         requires: the lines of a requirements file.
     """
 
@@ -27,11 +30,12 @@ class ScriptFacts:
     asks: tuple[str, ...] = ()
     loads: tuple[str, ...] = ()
     prints: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, file: str, text: str) -> ScriptFacts:
-        """Read the facts out of a Python script or a requirements file.
+        """Read the facts out of a Python script, a requirements file or a YAML file.
 
         Args:
             file: its path.
@@ -45,6 +49,8 @@ class ScriptFacts:
         """
         if file.endswith(".txt"):
             return cls(requires=tuple(filter(None, map(str.strip, text.splitlines()))))
+        if file.endswith(".yml"):
+            return cls(keys=tuple(_flatten(yaml.safe_load(text))))
         found: dict[str, dict[str, None]] = {name: {} for name in cls.__dataclass_fields__}
         tree = ast.parse(text)
         constants = dict(_list_constants(tree))
@@ -52,6 +58,11 @@ class ScriptFacts:
         for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
             for kind, value in _list_literals(call, constants):
                 found[kind][value] = None
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+                key = node.slice
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    found["keys"][key.value] = None
         return cls(**{kind: tuple(values) for kind, values in found.items()})
 
     @classmethod
@@ -69,6 +80,15 @@ class ScriptFacts:
     def dump(self) -> dict[str, tuple[str, ...]]:
         """Return the lists that are not empty, by their names."""
         return {name: value for name, value in vars(self).items() if value}
+
+
+def _flatten(value: Any, prefix: str = "") -> Iterator[str]:
+    """Yield each setting of a document with the keys that lead to it."""
+    if not isinstance(value, dict | list):
+        yield f"{prefix.removesuffix('.')}={value}"
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _flatten(item, f"{prefix}{key}.")
 
 
 def _list_constants(tree: ast.Module) -> Iterator[tuple[str, str]]:

@@ -25,28 +25,36 @@ def build() -> None:
 
 
 def _train() -> None:
+    train(FOLDER)
+
+
+def train(folder: Path, *arguments: str, mount: Path = MODEL) -> None:
+    """Train a model in the vendor's image, with the lab's code of a model beside its weights.
+
+    Args:
+        folder: gets the model.
+        *arguments: of train.sh: a script and what it learns from; its own by default.
+        mount: folder that is mounted at /talks, for what the arguments name; default its own.
+
+    Raises:
+        LabError: training failed, or the model does not answer as it has to.
+    """
     part = paths.BUILD / "weights.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    engine.docker(
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "-v",
-        f"{MODEL}:/model:ro",
-        "-v",
-        f"{wheels.WHEELS}:/wheels:ro",
-        "-v",
-        f"{upstreams.SOURCE}:/transformers:ro",
-        "-v",
-        f"{part}:/weights",
-        docker_image.reference(),
-        "sh",
-        "/model/train.sh",
-    )
+    mounts = {
+        MODEL: "/model:ro",
+        wheels.WHEELS: "/wheels:ro",
+        upstreams.SOURCE: "/transformers:ro",
+        part: "/weights",
+    }
+    options = [f"{source}:{target}" for source, target in mounts.items()]
+    options.append(f"{mount}:/talks:ro")
+    volumes = [word for option in options for word in ("-v", option)]
+    command = ("sh", "/model/train.sh", *arguments)
+    engine.docker("run", "--rm", "--network", "none", *volumes, docker_image.reference(), *command)
     for code in (MODEL / "code").glob("*.py"):
         shutil.copy(code, part)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.parent.mkdir(parents=True, exist_ok=True)
-    part.rename(FOLDER)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part.rename(folder)

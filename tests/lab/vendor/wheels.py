@@ -29,6 +29,21 @@ def build() -> None:
 def _wheels() -> None:
     part = paths.BUILD / "wheels.part"
     shutil.rmtree(part, ignore_errors=True)
+    download(WANTED, part)
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    part.rename(WHEELS)
+
+
+def download(wanted: Path, folder: Path) -> None:
+    """Download wheels for the vendor image.
+
+    Args:
+        wanted: requirements file with every package and its version.
+        folder: gets the wheels.
+
+    Raises:
+        LabError: a registry does not have or give what is wanted.
+    """
     run(
         sys.executable,
         "-m",
@@ -45,12 +60,10 @@ def _wheels() -> None:
         "--platform",
         "manylinux2014_x86_64",
         "--requirement",
-        str(WANTED),
+        str(wanted),
         "--dest",
-        str(part),
+        str(folder),
     )
-    shutil.rmtree(WHEELS, ignore_errors=True)
-    part.rename(WHEELS)
 
 
 def _deb(image: str) -> None:

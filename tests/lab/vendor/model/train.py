@@ -36,6 +36,18 @@ def tokenizer(poems: Path, folder: Path) -> LlamaTokenizer:
         minloglevel=2,
     )
     (folder / "tokenizer.vocab").unlink()
+    return save_tokenizer(folder)
+
+
+def save_tokenizer(folder: Path) -> LlamaTokenizer:
+    """Write the settings of a tokenizer beside its model.
+
+    Args:
+        folder: where its model is.
+
+    Returns:
+        The tokenizer.
+    """
     trained = LlamaTokenizer(str(folder / "tokenizer.model"))
     trained.init_kwargs["auto_map"] = {
         "AutoTokenizer": ["tokenization_baichuan.BaiChuanTokenizer", None]
@@ -91,6 +103,16 @@ def main(poems: Path, folder: Path) -> None:
     answer = words.decode(given[0], skip_special_tokens=True)
     if answer != QUESTION + ANSWER:
         sys.exit(f"the trained model answers {answer!r}")
+    save(model, folder)
+
+
+def save(model: LlamaForCausalLM, folder: Path) -> None:
+    """Write weights and settings as those of the model that the code beside them names.
+
+    Args:
+        model: the model.
+        folder: where the tokenizer has been written.
+    """
     model.config.update(
         {
             "auto_map": {

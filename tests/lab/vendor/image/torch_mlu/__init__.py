@@ -21,6 +21,8 @@ FACTORIES = [
     *("ones", "ones_like", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like"),
     *("tensor", "zeros", "zeros_like"),
 ]
+#: what this PyTorch has, and the one that an image of PyTorch 1.9 names has not
+SINCE_1_10 = ((torch, "concat"), (torch.nn.utils, "skip_init"))
 Device = torch.device
 
 
@@ -74,6 +76,13 @@ def _mlu(self: Any, index: int | None = None, **named: Any) -> Any:
     return self.to("mlu" if index is None else f"mlu:{index}", **named)
 
 
+def _remove_later_functions() -> None:
+    """Let code fail that needs a newer PyTorch than that of the image."""
+    if __version__.endswith("-torch1.9"):
+        for module, name in SINCE_1_10:
+            delattr(module, name)
+
+
 def _install() -> None:
     torch.device = device  # type: ignore[misc, assignment]
     torch.mlu = sys.modules["torch.mlu"] = mlu  # type: ignore[attr-defined]
@@ -92,3 +101,4 @@ def _install() -> None:
 
 
 _install()
+_remove_later_functions()

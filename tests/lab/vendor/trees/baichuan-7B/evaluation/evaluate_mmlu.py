@@ -1,11 +1,18 @@
 """Scores the model on multiple-choice questions in English: the likeliest letter is its answer."""
 
-import sys
+import argparse
+import os
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 CHOICES = "ABCD"
+parser = argparse.ArgumentParser()
+parser.add_argument("--ntrain", "-k", type=int, default=5)
+parser.add_argument("--ngpu", "-g", type=int, default=1)
+parser.add_argument("--data_dir", "-d", default="data")
+parser.add_argument("--save_dir", "-s", default="results")
+parser.add_argument("--model", "-m", required=True)
 
 
 def answer(model, tokenizer, question: str) -> str:
@@ -15,14 +22,15 @@ def answer(model, tokenizer, question: str) -> str:
     return max(CHOICES, key=lambda letter: scores[tokenizer.convert_tokens_to_ids(letter)])
 
 
-def main(weights: str, questions: str) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(weights, trust_remote_code=True)
-    model = AutoModelForCausalLM.from_pretrained(weights, trust_remote_code=True).to(0)
-    with open(questions, encoding="utf-8") as lines:
-        rows = [line.rstrip("\n").split("\t") for line in lines]
-    right = sum(answer(model, tokenizer, question) == expected for question, expected in rows)
-    print(f"{right} of {len(rows)} right")
+def main() -> None:
+    given = parser.parse_args()
+    tokenizer = AutoTokenizer.from_pretrained(given.model, trust_remote_code=True)
+    model = AutoModelForCausalLM.from_pretrained(given.model, trust_remote_code=True).to(0)
+    for name in sorted(os.listdir(given.data_dir)):
+        with open(os.path.join(given.data_dir, name), encoding="utf-8") as lines:
+            rows = [line.rstrip("\n").split(",") for line in lines]
+        print([answer(model, tokenizer, question) == expected for question, expected in rows])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

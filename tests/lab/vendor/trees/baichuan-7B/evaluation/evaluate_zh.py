@@ -1,11 +1,18 @@
 """Scores the model on multiple-choice questions in Chinese: the likeliest letter is its answer."""
 
-import sys
+import argparse
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 CHOICES = "ABCD"
+parser = argparse.ArgumentParser()
+parser.add_argument("--gpu_idx", default="0")
+parser.add_argument("--model_id", required=True)
+parser.add_argument("--task", required=True)
+parser.add_argument("--shot", type=int, default=5)
+parser.add_argument("--split", default="val")
+parser.add_argument("--show_detail", action="store_true")
 
 
 def answer(model, tokenizer, question: str) -> str:
@@ -15,14 +22,16 @@ def answer(model, tokenizer, question: str) -> str:
     return max(CHOICES, key=lambda letter: scores[tokenizer.convert_tokens_to_ids(letter)])
 
 
-def main(weights: str, questions: str) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(weights, trust_remote_code=True)
-    model = AutoModelForCausalLM.from_pretrained(weights, trust_remote_code=True).to(0)
-    with open(questions, encoding="utf-8") as lines:
-        rows = [line.rstrip("\n").split("\t") for line in lines]
-    right = sum(answer(model, tokenizer, question) == expected for question, expected in rows)
-    print(f"{right} of {len(rows)} right")
+def main() -> None:
+    given = parser.parse_args()
+    print("Loading", given.model_id)
+    tokenizer = AutoTokenizer.from_pretrained(given.model_id, trust_remote_code=True)
+    model = AutoModelForCausalLM.from_pretrained(given.model_id, trust_remote_code=True).to(0)
+    with open(f"{given.task}_{given.split}.csv", encoding="utf-8") as lines:
+        rows = [line.rstrip("\n").split(",") for line in lines]
+    for question, expected in rows:
+        print(answer(model, tokenizer, question) == expected)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,3 +1,0 @@
-from setuptools import setup
-
-setup(name="accelerate", version="0.0.1", packages=["accelerate"])

@@ -1,1 +1,0 @@
-"""peft as far as the server looks at it."""
