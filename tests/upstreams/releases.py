@@ -134,6 +134,9 @@ class ReleaseCheck:
             yield f"migration.tool: {self.image.tag} has {self.image.tool}, not {migration.tool}"
 
     def _check_packages(self) -> Iterator[str]:
+        for package in self.release.packages.system:
+            if package.image_file and self.exists(package.image_file) is False:
+                yield f"packages: no file {package.image_file}"
         for command in self.release.packages.pip:
             if command.requirements and self.exists(command.requirements) is False:
                 yield f"packages: no file {command.requirements}"
