@@ -34,9 +34,6 @@ def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
             _check_file(files, results, (*location, "requirements"), pip.requirements)
         if pip.editable:
             _check_project(files, results, (*location, "editable"), pip.editable)
-    _check_file(files, results, ("image", "python"), release.image.python)
-    if release.migration:
-        _check_file(files, results, ("migration", "tool"), release.migration.tool)
     smoke = release.smoke
     if not _check_folder(files, results, ("smoke", "workdir"), smoke.workdir):
         return

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from fleet.proof.commands import check_commands
 from fleet.proof.expectations import check_expectation
+from fleet.proof.image import check_image
 from fleet.proof.image_origin import check_image_origin, read_registry_image
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.loading import check_loading
@@ -16,6 +17,7 @@ from fleet.proof.results import ProofResults
 from fleet.proof.source_files import check_source_files
 from fleet.proof.stack import check_stack
 from fleet.proof.weights import check_weights
+from fleet.proof.wheels import check_wheels
 from fleet.release.files import ReleaseDocument
 from fleet.release.lockfile import Lock, LockedImage
 from fleet.store import git_repositories, measure, source_tree
@@ -26,6 +28,7 @@ Check = Callable[[ProofInputs, ProofResults], None]
 #: All checks, in the order of their results.
 CHECKS: tuple[Check, ...] = (
     check_image_origin,
+    check_image,
     check_source_files,
     check_patches,
     check_commands,
@@ -33,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     check_expectation,
     check_stack,
     check_weights,
+    check_wheels,
 )
 
 

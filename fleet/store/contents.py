@@ -76,19 +76,11 @@ class StoreContents:
         return next(iter(known)) if len(known) == 1 else "amd64"
 
     def check_image(self, image: Image) -> None:
-        """Check that the wheels and drivers fit the image.
+        """Check that the drivers fit the image.
 
         Args:
             image: the image that was found in its archive.
-
-        Raises:
-            InvalidInput: a wheel that the release names cannot be installed in the image.
         """
-        packages = self.release.packages
-        wheels.check_supported(self._direct_wheels, image)
-        if packages.wheelhouse:
-            folder = self.store / packages.wheelhouse
-            wheels.check_requirements(folder, self._wheel_names, packages, image, self._warn)
         drivers, archive = self._driver_architectures, self.release.image.file
         if image.architecture and drivers and image.architecture not in drivers:
             place = self.store / archive if archive else self.release.image.registry
@@ -170,13 +162,12 @@ class StoreContents:
     def _add_wheels(self) -> None:
         packages = self.release.packages
         if packages.wheelhouse:
-            self._wheel_names = self._list_folder(packages.wheelhouse)
-            wheels.check_folder(self.store / packages.wheelhouse, self._wheel_names, self._warn)
-            self._add_names(packages.wheelhouse, self._wheel_names)
-        self._direct_wheels = [
+            names = self._list_folder(packages.wheelhouse)
+            wheels.check_folder(self.store / packages.wheelhouse, names, self._warn)
+            self._add_names(packages.wheelhouse, names)
+        wheels.check_wheels(
             self.store / pip.wheel for pip in packages.pip if pip.wheel and "://" not in pip.wheel
-        ]
-        wheels.check_wheels(self._direct_wheels)
+        )
 
     def _add_package_folders(self, architectures: dict[str, set[str]]) -> None:
         release = self.release

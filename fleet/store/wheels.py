@@ -1,23 +1,21 @@
-"""Check that pip can install the wheels of a release in its image, without an index."""
+"""Wheels, and the Python that they are installed in."""
 
 from __future__ import annotations
 
 import email
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from packaging import tags, utils
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from typing_extensions import override
 
 from fleet.errors import InvalidInput
-from fleet.release.model import Packages
 from fleet.store import file_types
 from fleet.store.image_archive import Image
 from fleet.store.paths import Warn, format_path
@@ -241,145 +239,3 @@ def check_folder(folder: Path, names: list[str], warn: Warn) -> None:
     check_wheels(folder / name for name in wheel_names)
     if not wheel_names:
         warn(f"{folder}: no wheels, only sources: the image must contain what builds them")
-
-
-def check_supported(paths: Iterable[Path], image: Image) -> None:
-    """Check that an image can install wheels that the release names one by one.
-
-    Args:
-        paths: the wheels.
-        image: the image; if its Python is unknown, nothing is checked.
-
-    Raises:
-        InvalidInput: a wheel is for another Python, machine or C library.
-    """
-    python = PythonTarget.from_image(image)
-    for path in paths if image.python_version else ():
-        if not python.can_install(WheelFile(path)):
-            raise InvalidInput(f"{path}: the wheel is not for the image, which has {python}")
-
-
-@dataclass(frozen=True)
-class _Wheelhouse:
-    """The wheels of a folder, sorted by whether the image can install them.
-
-    Attributes:
-        newest: the newest installable wheel of each project.
-        versions: versions of all installable wheels of each project.
-        unusable: a wheel of each project that the image cannot install.
-        sdists: projects of source packages.
-    """
-
-    newest: dict[str, WheelFile]
-    versions: dict[str, list[Version]]
-    unusable: dict[str, WheelFile]
-    sdists: set[str]
-
-    @classmethod
-    def from_names(cls, folder: Path, names: list[str], python: PythonTarget) -> _Wheelhouse:
-        sdists = {_parse_sdist_project(name) for name in names if name.endswith(SDIST_SUFFIXES)}
-        house = cls({}, {}, {}, sdists)
-        for name in names:
-            if name.endswith(".whl"):
-                house._add(WheelFile(folder / name), python)
-        return house
-
-    def _add(self, wheel: WheelFile, python: PythonTarget) -> None:
-        project, version, _ = wheel.parsed_name
-        if not python.can_install(wheel):
-            self.unusable[project] = wheel
-            return
-        self.versions.setdefault(project, []).append(version)
-        if project not in self.newest or self.newest[project].parsed_name[1] < version:
-            self.newest[project] = wheel
-
-
-def check_requirements(
-    folder: Path, names: list[str], packages: Packages, image: Image, warn: Warn
-) -> None:
-    """Check that a folder has the wheels that the release installs by name, and what those need.
-
-    Args:
-        folder: the folder of wheels.
-        names: names of its files.
-        packages: packages of the release.
-        image: the image; if its Python is unknown, nothing is checked.
-        warn: called with a line for each dependency that seems to be missing.
-
-    Raises:
-        InvalidInput: a package that the release names is there in another version, or for another
-            Python only.
-    """
-    if not image.python_version:
-        return
-    python = PythonTarget.from_image(image)
-    wheelhouse = _Wheelhouse.from_names(folder, names, python)
-    for project, requirement, is_direct in _walk_requirements(packages, wheelhouse, python):
-        if project in wheelhouse.sdists or project in image.installed_packages:
-            continue
-        problem = _find_requirement_problem(folder, project, requirement, wheelhouse, python)
-        if not problem:
-            continue
-        is_present = project in wheelhouse.versions or project in wheelhouse.unusable
-        if is_direct and is_present:
-            raise InvalidInput(problem)
-        warn(problem)
-
-
-def _find_requirement_problem(
-    folder: Path,
-    project: str,
-    requirement: Requirement,
-    wheelhouse: _Wheelhouse,
-    python: PythonTarget,
-) -> str:
-    """Explain why a requirement cannot be installed from a wheelhouse; "" if it can."""
-    if versions := wheelhouse.versions.get(project):
-        if any(requirement.specifier.contains(v, prereleases=True) for v in versions):
-            return ""
-        listed = ", ".join(map(str, sorted(versions)))
-        return f"{folder}: {requirement} is needed, but only {requirement.name} {listed} is there"
-    if project in wheelhouse.unusable:
-        return (
-            f"{wheelhouse.unusable[project].path}: the wheel is not for the image, which has "
-            f"{python}: get {requirement} with `pip download --only-binary=:all: --python-version "
-            f"{python.version} --platform manylinux2014_{python.machine} -d {folder} "
-            f"'{requirement}'`"
-        )
-    return f"{folder}: {requirement} is missing, and the image ({python}) does not have it"
-
-
-def _parse_sdist_project(name: str) -> str:
-    stem = next(name[: -len(suffix)] for suffix in SDIST_SUFFIXES if name.endswith(suffix))
-    return utils.canonicalize_name(stem.rpartition("-")[0])
-
-
-def _walk_requirements(
-    packages: Packages, wheelhouse: _Wheelhouse, python: PythonTarget
-) -> Iterator[tuple[str, Requirement, bool]]:
-    """Yield each project once: its name, the requirement, and whether the release names it."""
-    queue: list[tuple[str, bool, bool]] = [
-        (text, True, pip.no_deps)
-        for pip in packages.pip
-        if not pip.find_links
-        for text in pip.install
-    ]
-    visited: set[str] = set()
-    while queue:
-        text, is_direct, no_deps = queue.pop(0)
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        project = utils.canonicalize_name(requirement.name)
-        if requirement.url or project in visited or not _marker_applies(requirement, python):
-            continue
-        visited.add(project)
-        yield project, requirement, is_direct
-        if project in wheelhouse.newest and not no_deps:
-            dependencies = wheelhouse.newest[project].read_metadata().get_all("Requires-Dist")
-            queue += [(dependency, False, False) for dependency in dependencies or ()]
-
-
-def _marker_applies(requirement: Requirement, python: PythonTarget) -> bool:
-    return not requirement.marker or requirement.marker.evaluate(python.marker_environment)

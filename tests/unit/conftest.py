@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from fleet.proof import locking
+from fleet.proof.pip_resolver import PipResolver, Wanted
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
@@ -102,6 +104,32 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pip_answers() -> Iterator[None]:
+    """pip is asked once for equal packages: most locks here are of the same few."""
+    ask, answers = PipResolver.resolve, dict[str, list[tuple[str, str]]]()
+
+    def resolve(self: PipResolver, wanted: Wanted) -> list[tuple[str, str]]:
+        paths = [*self.folder.glob("*/*.whl"), *self.folder.glob("installed/*/METADATA")]
+        seen = [(str(path.relative_to(self.folder)), read_about(path)) for path in sorted(paths)]
+        key = repr((seen, self.arguments, wanted)).replace(str(self.folder), "")
+        if key not in answers:
+            answers[key] = ask(self, wanted)
+        return answers[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PipResolver, "resolve", resolve)
+        yield
+
+
+def read_about(path: Path) -> bytes:
+    """The metadata of a wheel, or of an installed package."""
+    if path.suffix != ".whl":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(archive.namelist()[0])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ from fleet.proof import locking
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.store import file_types, image_archive
-from tests.unit.conftest import LABELS, REFERENCE
+from tests.unit.conftest import LABELS, LAYER, REFERENCE
 from tests.unit.packaged import PACKERS, tarred
 
 PYTHON = "/torch/venv3/pytorch/bin/python"
@@ -95,7 +95,7 @@ VENV = layer(
 def test_what_docker_saves_is_read_and_what_is_in_it_seen(
     site: Path, tmp_path: Path, packed: str, oci: bool, size: int
 ) -> None:
-    files = saved(VENV, layer("etc/x", size=size), oci=oci)
+    files = saved(LAYER, VENV, layer("etc/x", size=size), oci=oci)
     content = PACKERS[packed](tarred(**files))
     image = found(tmp_path, content)
     assert (image.python_version, image.glibc_version, image.architecture) == (
@@ -110,7 +110,7 @@ def test_what_docker_saves_is_read_and_what_is_in_it_seen(
 
 
 def test_the_archive_is_read_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = PACKERS[".gz"](tarred(**saved(layer(size=6 << 20))))
+    content = PACKERS[".gz"](tarred(**saved(LAYER, layer(size=6 << 20))))
     taken = []
     reading = chunks.HashingReader.read
 
@@ -259,7 +259,7 @@ def test_an_archive_that_explodes_is_not_read_to_its_end(
 
 def test_an_image_for_another_machine_than_the_drivers_is_told(site: Path) -> None:
     said = list[str]()
-    (site / "store/image.tar.gz").write_bytes(tarred(**saved(architecture="arm64")))
+    (site / "store/image.tar.gz").write_bytes(tarred(**saved(LAYER, architecture="arm64")))
     document = release_files.load_document(site / "small.yml")
     locking.create_lock(document, site / "store", warn=said.append)
     assert said == [

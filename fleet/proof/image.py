@@ -1,0 +1,70 @@
+"""Compare what a release says of its image with the files and labels of the image."""
+
+from __future__ import annotations
+
+import re
+
+from fleet.documents.field_errors import Location
+from fleet.proof.container_files import Presence
+from fleet.proof.inputs import ProofInputs
+from fleet.proof.results import ProofResults
+from fleet.store.image_archive import Image
+
+#: The vendor's label with the version of Python.
+PYTHON_LABEL = "com.cambricon.python"
+
+
+def describe_unread_layers(image: Image) -> str:
+    """Explain why the files of an image are not known.
+
+    Args:
+        image: an image whose `files` is None.
+
+    Returns:
+        One clause.
+    """
+    layers = image.unread_layers
+    return (
+        f"{len(layers)} of the image's layers cannot be unpacked here ({', '.join(layers):.80}): "
+        "zstd needs Python 3.14 or newer on the controller"
+    )
+
+
+def check_image(inputs: ProofInputs, results: ProofResults) -> None:
+    """Check that the interpreter and the migration tool are in the image.
+
+    Args:
+        inputs: the release and its files.
+        results: takes the results.
+    """
+    release, image = inputs.release, inputs.image
+    _check_file(inputs, results, ("image", "python"), release.image.python)
+    if release.migration:
+        _check_file(inputs, results, ("migration", "tool"), release.migration.tool)
+    labelled = re.match(r"3\.\d+", image.labels.get(PYTHON_LABEL, ""))
+    if not image.python_version:
+        results.add_unproved(("image", "python"), "neither its path nor its files tell its version")
+    elif labelled and labelled[0] != image.python_version:
+        results.add_warning(
+            ("image", "python"),
+            f"it is Python {image.python_version}, but the image's label {PYTHON_LABEL} says "
+            f"{labelled[0]}",
+        )
+
+
+def _check_file(inputs: ProofInputs, results: ProofResults, location: Location, path: str) -> None:
+    """Check a file that the image has before packages are installed in it."""
+    files = inputs.image.files
+    if inputs.release.container.is_mounted(path):
+        found = inputs.patched.files.look_up(path)
+        if found.presence is Presence.MISSING:
+            results.add_finding(location, f"{path} is missing: {found.reason}")
+        elif found.presence is Presence.UNKNOWN:
+            results.add_unproved(location, f"{path}: {found.reason}")
+    elif files is None:
+        if inputs.image.unread_layers:
+            results.add_unproved(location, describe_unread_layers(inputs.image))
+    elif files.is_folder(path):
+        results.add_finding(location, f"{path} is a folder of the image, not a file")
+    elif not files.has_path(path):
+        results.add_finding(location, f"{path} is not in the image{files.format_nearest(path)}")

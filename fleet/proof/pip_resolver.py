@@ -1,0 +1,198 @@
+"""pip's own resolver on the packages of an image and the wheels of a store.
+
+pip runs on this machine and installs nothing. It sees the image's packages as installed, and the
+wheels as files that only have their metadata: it would hash whole wheels, and evaluate markers for
+the Python that runs it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from fleet.errors import InvalidInput
+from fleet.proof.pip_packages import Package
+
+TIMEOUT_S = 600
+#: Runs pip without the packages of this Python: the first argument has pip, the second packages.
+PROGRAM = (
+    "import runpy, sys; sys.path[:0] = sys.argv[1:3]; del sys.argv[1:3]; "
+    "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
+NO_VERSION = re.compile(
+    r"Could not find a version that satisfies the requirement (?P<text>.+?) \(from "
+)
+CONFLICT = re.compile(r"The conflict is caused by:\n(?P<lines>(?:[ \t]+.+\n?)+)")
+
+
+class UnsatisfiedRequirement(Exception):
+    """pip finds no version of something.
+
+    Attributes:
+        requirement: what it looked for.
+    """
+
+    def __init__(self, requirement: str) -> None:
+        super().__init__(requirement)
+        self.requirement = requirement
+
+
+class ConflictingRequirements(Exception):
+    """pip finds versions of everything, but none that fit together; the message lists them."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What one call of `pip install` asks for.
+
+    Attributes:
+        requirements: requirements without markers, and paths of wheels.
+        constraints: requirements that only limit versions.
+        upgrade: whether newer versions replace installed ones.
+        no_deps: whether dependencies are left out.
+    """
+
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    upgrade: bool = False
+    no_deps: bool = False
+
+
+@dataclass
+class PipResolver:
+    """Calls pip for one image.
+
+    Attributes:
+        folder: an empty folder for its files.
+        arguments: arguments that make pip choose wheels for the image's Python.
+        installed: what is installed, by normalized name.
+    """
+
+    folder: Path
+    arguments: list[str]
+    installed: dict[str, Package] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Create the folders."""
+        for path in (self.wheels, self._site, self._program):
+            path.mkdir()
+        (self._program / "pip").symlink_to(_find_pip())
+
+    @property
+    def wheels(self) -> Path:
+        """The folder that pip finds wheels in."""
+        return self.folder / "wheels"
+
+    @property
+    def _site(self) -> Path:
+        return self.folder / "installed"
+
+    @property
+    def _program(self) -> Path:
+        return self.folder / "program"
+
+    def install(self, packages: Iterable[Package]) -> None:
+        """Count packages as installed.
+
+        Args:
+            packages: the packages; they replace others of the same name.
+        """
+        for package in packages:
+            self.uninstall(package.name)
+            package.write_installed(self._site)
+            self.installed[package.name] = package
+
+    def uninstall(self, name: str) -> None:
+        """Count a package as not installed.
+
+        Args:
+            name: its name.
+        """
+        if package := self.installed.pop(canonicalize_name(name), None):
+            name = package.name.replace("-", "_")
+            shutil.rmtree(self._site / f"{name}-{package.version}.dist-info")
+
+    def resolve(self, wanted: Wanted) -> list[tuple[str, str]]:
+        """Ask pip what it would install.
+
+        Args:
+            wanted: what is asked for.
+
+        Returns:
+            Normalized name and version of each package.
+
+        Raises:
+            UnsatisfiedRequirement: there is no version of something.
+            ConflictingRequirements: requirements contradict each other.
+            InvalidInput: pip fails for another reason.
+        """
+        report, constraints = self.folder / "report.json", self.folder / "constraints.txt"
+        constraints.write_text("".join(f"{text}\n" for text in wanted.constraints))
+        requirements = self.folder / "requirements.txt"
+        requirements.write_text("".join(f"{text}\n" for text in wanted.requirements))
+        options = ["--no-deps"] if wanted.no_deps else []
+        options += ["--upgrade"] if wanted.upgrade else []
+        self._run(
+            *("install", "--dry-run", "--no-index", "--find-links", str(self.wheels)),
+            *("--report", str(report), "--constraint", str(constraints)),
+            *(*self.arguments, *options, "--requirement", str(requirements)),
+        )
+        document = json.loads(report.read_text())
+        entries = [entry["metadata"] for entry in document["install"]]
+        return [(canonicalize_name(entry["name"]), str(entry["version"])) for entry in entries]
+
+    def _run(self, *arguments: str) -> None:
+        settings = {"PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TMPDIR"}
+        environment = {name: value for name, value in os.environ.items() if name in settings}
+        environment |= {"PIP_CONFIG_FILE": os.devnull, "HOME": str(self.folder)}
+        begin = [sys.executable, "-I", "-S", "-c", PROGRAM, str(self._program), str(self._site)]
+        options = ["--isolated", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]
+        try:
+            result = subprocess.run(
+                [*begin, *options, "--no-color", *arguments],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise InvalidInput(
+                f"pip resolves for more than {TIMEOUT_S} s: give versions"
+            ) from error
+        if result.returncode:
+            _explain_failure(result.stdout + result.stderr)
+
+
+def _explain_failure(output: str) -> None:
+    """Raise what pip's messages mean."""
+    if found := NO_VERSION.search(output):
+        raise UnsatisfiedRequirement(found["text"])
+    if found := CONFLICT.search(output):
+        raise ConflictingRequirements("; ".join(map(str.strip, found["lines"].splitlines())))
+    errors = [line for line in output.splitlines() if line.startswith("ERROR")] or [output[-500:]]
+    raise InvalidInput(f"pip cannot resolve packages: {'; '.join(errors).strip()}")
+
+
+def _find_pip() -> Path:
+    """Return the folder of pip's own package."""
+    specification = importlib.util.find_spec("pip")
+    if specification is None or not specification.origin:
+        raise InvalidInput(
+            f"{sys.executable}: pip is missing, which resolves the wheels of releases: install it "
+            f"with `{sys.executable} -m ensurepip`, or install mlu-fleet again"
+        )
+    return Path(specification.origin).parent

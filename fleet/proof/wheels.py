@@ -1,0 +1,98 @@
+"""Ask pip whether it can install the packages of a release from its wheels alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fleet.proof.container_files import ContainerFiles, Presence
+from fleet.proof.file_content import UnreadableContent
+from fleet.proof.image import describe_unread_layers
+from fleet.proof.inputs import ProofInputs
+from fleet.proof.pip_lines import PipLines
+from fleet.proof.pip_packages import Package, is_valid_version
+from fleet.proof.pip_requests import list_requests
+from fleet.proof.pip_resolver import PipResolver
+from fleet.proof.requirement_files import UnknownText
+from fleet.proof.results import ProofResults
+from fleet.proof.wheelhouse import Wheelhouse
+from fleet.store.wheels import PythonTarget
+
+
+def check_wheels(inputs: ProofInputs, results: ProofResults) -> None:
+    """Check that every pip line of a release can be installed from the wheelhouse.
+
+    Args:
+        inputs: the release and its files.
+        results: takes the results.
+    """
+    packages, image = inputs.release.packages, inputs.image
+    if not packages.pip:
+        return
+    if not packages.wheelhouse:
+        reason = "without `wheelhouse`, the image's pip asks its index for packages"
+        results.add_unproved(("packages", "pip"), reason)
+    elif image.files is None:
+        reason = describe_unread_layers(image)
+        results.add_unproved(("packages", "wheelhouse"), reason)
+    elif not image.python_version:
+        reason = "the version of the image's Python is not known"
+        results.add_unproved(("packages", "wheelhouse"), reason)
+    else:
+        with TemporaryDirectory(prefix="mlufleet-pip-") as scratch:
+            _resolve(inputs, results, packages.wheelhouse, Path(scratch))
+
+
+def _resolve(inputs: ProofInputs, results: ProofResults, wheelhouse: str, scratch: Path) -> None:
+    image, python = inputs.image, PythonTarget.from_image(inputs.image)
+    folder = inputs.store / wheelhouse
+    prefix = wheelhouse.rstrip("/") + "/"
+    names = [name[len(prefix) :] for name in inputs.measured.files if name.startswith(prefix)]
+    house = Wheelhouse.read(folder, names, python)
+    resolver = PipResolver(scratch, python.pip_arguments)
+    house.write_wheels(resolver.wheels)
+    requests = list_requests(inputs.release, ContainerTexts(inputs.patched.files))
+    lines = PipLines(requests, house, resolver, inputs.store, results)
+    for installed in image.installed_packages.values():
+        package = Package.from_requirements(
+            installed.name, installed.version, installed.requires, python.marker_environment
+        )
+        if is_valid_version(package.version):
+            resolver.install([package])
+        else:
+            lines.add_any_version(package)
+    lines.check()
+
+
+class ContainerTexts:
+    """Reads texts from the container as the release will make it.
+
+    Args:
+        files: the files of the container.
+    """
+
+    def __init__(self, files: ContainerFiles) -> None:
+        self._files = files
+
+    def __call__(self, path: str) -> str:
+        """Read a file.
+
+        Args:
+            path: absolute path in the container.
+
+        Returns:
+            Its text.
+
+        Raises:
+            UnknownText: the file is missing, or its text is unknown.
+        """
+        found = self._files.look_up(path)
+        if found.file is None:
+            reason = found.reason or "it is a folder"
+            missing = "is missing" if found.presence is Presence.MISSING else "is not known"
+            raise UnknownText(f"{path} {missing}: {reason}")
+        try:
+            texts = found.file.decode()
+        except UnreadableContent as error:
+            raise UnknownText(f"{path} is not known: {error}") from error
+        return next(iter(texts.values()))
