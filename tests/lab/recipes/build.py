@@ -94,8 +94,7 @@ def build() -> None:
     Raises:
         LabError: something cannot be made.
     """
-    talks = json.dumps({name: model.talks for name, model in MODELS.items()})
-    key = digest(HERE, docker_image.key(), weights.MODEL, talks, *TOOLS.values())
+    key = digest(HERE, docker_image.key(), weights.MODEL, _format_talks(), *TOOLS.values())
     once("recipes", key, [*ARCHIVES, WHEELS], _make)
 
 
@@ -112,8 +111,7 @@ def _make() -> None:
         upstreams.repository(name, name, key, partial(_tree, name))
     key = digest(HERE / "trees" / FORKS, upstreams.SHA256)
     upstreams.repository(FORKS, FORKS, key, _forks)
-    for name, model in MODELS.items():
-        _model(paths.STORE / "weights" / name, model)
+    _models()
     _yolact(paths.STORE / "weights" / "yolact")
     _wheels()
 
@@ -131,19 +129,26 @@ def _forks() -> Path:
     return copy
 
 
-def _model(folder: Path, model: Model) -> None:
-    """A model that talks, with code that the tutorial has to replace."""
+def _models() -> None:
+    """Models that talk, with code that the tutorial has to replace."""
     talks = paths.BUILD / "talks"
     talks.mkdir(exist_ok=True)
     shutil.copy(HERE / "train.py", talks)
-    (talks / "talks.json").write_text(json.dumps(model.talks))
-    weights.train(folder, "/talks/train.py", "/talks/talks.json", mount=talks)
-    if model.replaced:
-        config = json.loads((folder / "config.json").read_text())
-        name = "modeling_chatglm.ChatGLMForConditionalGeneration"
-        config["auto_map"] |= {"AutoModel": name, "AutoModelForCausalLM": name}
-        (folder / "config.json").write_text(json.dumps(config, indent=1))
-        shutil.copy(HERE / "model.py", folder / "modeling_chatglm.py")
+    (talks / "talks.json").write_text(_format_talks())
+    trained = weights.train("/talks/train.py", "/talks/talks.json", mount=talks)
+    for name, model in MODELS.items():
+        folder = paths.STORE / "weights" / name
+        weights.install(trained / name, folder)
+        if model.replaced:
+            config = json.loads((folder / "config.json").read_text())
+            code = "modeling_chatglm.ChatGLMForConditionalGeneration"
+            config["auto_map"] |= {"AutoModel": code, "AutoModelForCausalLM": code}
+            (folder / "config.json").write_text(json.dumps(config, indent=1))
+            shutil.copy(HERE / "model.py", folder / "modeling_chatglm.py")
+
+
+def _format_talks() -> str:
+    return json.dumps({name: model.talks for name, model in MODELS.items()})
 
 
 def _yolact(folder: Path) -> None:

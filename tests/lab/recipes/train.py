@@ -1,7 +1,7 @@
-"""Trains a model that says given answers: train.py TALKS FOLDER, in the vendor's image.
+"""Trains models that say given answers: train.py TALKS FOLDER, in the vendor's image.
 
-TALKS is a JSON list of prompts and answers. The folder gets the weights, the settings and the
-tokenizer, for the code of the lab's Baichuan-7B.
+TALKS is a JSON mapping of folders to lists of prompts and answers. Each folder gets weights,
+settings and tokenizer, for the code of the lab's Baichuan-7B.
 """
 
 import json
@@ -16,11 +16,18 @@ import train as baichuan
 from transformers import LlamaTokenizer
 
 
-def main(talks: list[list[str]], folder: Path) -> None:
-    """Write the model, if it answers as it has to."""
-    torch.manual_seed(7)
+def main(models: dict[str, list[list[str]]], folder: Path) -> None:
+    """Write all models."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    for name, talks in models.items():
+        (folder / name).mkdir()
+        train_model(talks, folder / name)
+
+
+def train_model(talks: list[list[str]], folder: Path) -> None:
+    """Write a model, if it answers as it has to."""
+    torch.manual_seed(7)
     lines = ["".join(talk) for talk in talks]
     words = train_tokenizer(lines, folder)
     model = baichuan.train(lines, words)

@@ -25,16 +25,18 @@ def build() -> None:
 
 
 def _train() -> None:
-    train(FOLDER)
+    install(train(), FOLDER)
 
 
-def train(folder: Path, *arguments: str, mount: Path = MODEL) -> None:
-    """Train a model in the vendor's image, with the lab's code of a model beside its weights.
+def train(*arguments: str, mount: Path = MODEL) -> Path:
+    """Train in the vendor's image.
 
     Args:
-        folder: gets the model.
         *arguments: of train.sh: a script and what it learns from; its own by default.
         mount: folder that is mounted at /talks, for what the arguments name; default its own.
+
+    Returns:
+        The folder that the script has written to.
 
     Raises:
         LabError: training failed, or the model does not answer as it has to.
@@ -53,8 +55,18 @@ def train(folder: Path, *arguments: str, mount: Path = MODEL) -> None:
     volumes = [word for option in options for word in ("-v", option)]
     command = ("sh", "/model/train.sh", *arguments)
     engine.docker("run", "--rm", "--network", "none", *volumes, docker_image.reference(), *command)
+    return part
+
+
+def install(trained: Path, folder: Path) -> None:
+    """Move a model to its folder in the store, with the lab's code of a model.
+
+    Args:
+        trained: the model.
+        folder: its place, which is replaced.
+    """
     for code in (MODEL / "code").glob("*.py"):
-        shutil.copy(code, part)
+        shutil.copy(code, trained)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part.rename(folder)
+    trained.rename(folder)
