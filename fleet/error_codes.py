@@ -77,6 +77,11 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "Check the seating and the 8-pin power connector of each board, then run "
             "`lspci -d cabc:`.",
         ),
+        "CARD_MODEL": (
+            "the release is for other card models",
+            "Choose a release for the cards of this host, or add their model to `card_models` in "
+            "the release and lock it again.",
+        ),
         "CARD_DROPPED": (
             "a card has dropped off the PCI bus (revision ff)",
             "Power-cycle the server. If the card drops again, it is faulty.",

@@ -131,6 +131,36 @@ PATTERNS = (
         "`mlufleet inventory check --full`.",
     ),
     ErrorPattern(
+        ("REGISTRY_CERTIFICATE",),
+        "(?i:expired|not yet valid)",
+        "The certificate is outside its time of validity. Check the host's clock (`date`), then "
+        "renew the registry's certificate.",
+    ),
+    ErrorPattern(
+        ("REGISTRY_CERTIFICATE",),
+        "(?i:valid for|IP SANs|Common Name|hostname mismatch|IP address mismatch)",
+        "The certificate is for another name than the one in `image.registry`. Use a name that it "
+        "contains (subjectAltName), or have it issued for this one.",
+    ),
+    ErrorPattern(
+        ("REGISTRY_UNREACHABLE",),
+        "(?i:toomanyrequests|too many requests)",
+        "The registry limits how often one address pulls. Log in (`registry_login`), or use a "
+        "registry of the site as a mirror.",
+    ),
+    ErrorPattern(
+        ("REGISTRY_UNREACHABLE",),
+        "(?i:no such host|name resolution|server misbehaving|name or service not known)",
+        "The registry's name cannot be resolved. Check `getent hosts NAME` and /etc/resolv.conf; "
+        "Docker uses the host's name servers.",
+    ),
+    ErrorPattern(
+        ("REGISTRY_UNREACHABLE",),
+        "proxyconnect|Proxy",
+        "The proxy does not answer or refuses. Check HTTPS_PROXY and NO_PROXY in the environment "
+        "of docker.service; a registry of the site usually belongs into NO_PROXY.",
+    ),
+    ErrorPattern(
         IN_CONTAINER_CODES,
         "(?i:permission denied)",
         "The container cannot write to a mounted folder. `docker info` shows why (name=selinux, "

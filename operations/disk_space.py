@@ -59,14 +59,15 @@ def find_file_system(facts: HostFacts, path: str) -> str:
     return facts.filesystem_ids.get(folder, folder)
 
 
-def list_needs(target: HostTarget, facts: HostFacts) -> list[SpaceNeed]:
+def list_needs(target: HostTarget, facts: HostFacts, image_source: str = "auto") -> list[SpaceNeed]:
     """Return what is still to come to the host, and where it needs space.
 
     Args:
         target: The desired state of the host.
         facts: The host; files that exist in their full length are not counted.
+        image_source: Where its images come from: "registry" needs no space for archives.
     """
-    needs = _SpaceNeeds(target, facts)
+    needs = _SpaceNeeds(target, facts, image_source)
     for release in target.releases:
         needs.add_release(release, facts.releases[release.key])
     needs.add_driver()
@@ -77,8 +78,8 @@ def list_needs(target: HostTarget, facts: HostFacts) -> list[SpaceNeed]:
 class _SpaceNeeds:
     """Collects the needs of one host; what releases share is counted once."""
 
-    def __init__(self, target: HostTarget, facts: HostFacts) -> None:
-        self.target, self.facts = target, facts
+    def __init__(self, target: HostTarget, facts: HostFacts, image_source: str) -> None:
+        self.target, self.facts, self._image_source = target, facts, image_source
         self.found: list[SpaceNeed] = []
         self._counted: set[str] = set()
         # of an engine that does not answer, nothing is known
@@ -127,7 +128,7 @@ class _SpaceNeeds:
             factor = VFS_FACTOR
         if self._is_new(release.lock.image.id):
             self._add(self.facts.docker_root, "unpacked image", factor * release.image_bytes)
-        if archive:
+        if archive and self._image_source != "registry":
             self._add_artifact(release, archive, "image archive")
 
     def _add_sources(self, release: ReleaseTarget, found: ReleaseFacts) -> None:
@@ -170,15 +171,18 @@ class _SpaceNeeds:
             self._add("/usr", "docker", INSTALLED_FACTOR * size)
 
 
-def check_free_space(target: HostTarget, facts: HostFacts) -> Failure | None:
+def check_free_space(
+    target: HostTarget, facts: HostFacts, image_source: str = "auto"
+) -> Failure | None:
     """Return the first file system that lacks space or inodes for what is to come.
 
     Args:
         target: The desired state of the host.
         facts: The host. What was not probed is not judged.
+        image_source: Where its images come from, as for :func:`list_needs`.
     """
     by_file_system: dict[str, list[SpaceNeed]] = defaultdict(list)
-    for need in list_needs(target, facts):
+    for need in list_needs(target, facts, image_source):
         if find_probed_folder(facts, need.path):
             by_file_system[find_file_system(facts, need.path)].append(need)
     for needs in by_file_system.values():

@@ -44,7 +44,9 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         # preflight could not know it of an engine that was not running yet
         unpacked = disk_space.IMAGE_FILES_FACTOR * target.image_bytes
         failure = engine_storage.check_image_support(facts.storage, unpacked)
-        if failure := failure or disk_space.check_free_space(spec.target, facts):
+        if failure := failure or disk_space.check_free_space(
+            spec.target, facts, spec.options.image_source
+        ):
             return failure
         words = f"load image {reference} ({identity[:19]})"
         if comes_from_registry(target, spec.options):

@@ -6,7 +6,7 @@ from pyinfra.api import operation
 
 from fleet.errors import Failure
 from fleet.release import compatibility, host_paths
-from fleet.release.target import HostTarget
+from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations import (
     disk_space,
@@ -75,12 +75,27 @@ def check_cards(spec: HostSpec, facts: HostFacts) -> Failure | None:
             numbers = f"{release.release.name} has card {', '.join(map(str, absent))}"
             bus = f"and the bus shows {count}: 0 to {count - 1}"
             return Failure("CARDS_MISSING", f"{numbers}, {bus}")
+        if other := _find_other_models(release, facts):
+            return Failure("CARD_MODEL", f"{release.release.name} is not for {other}")
     # another driver may well run a card that this one does not
     if facts.loaded_driver == spec.target.primary.release.driver.version and (
         unhealthy := list_unhealthy_cards(facts)
     ):
         return Failure("CARD_UNHEALTHY", unhealthy)
     return None
+
+
+def _find_other_models(target: ReleaseTarget, facts: HostFacts) -> str:
+    """Describe cards of known models that a release is not for; "" if there are none."""
+    wanted, cards = target.release.card_models, facts.present_cards
+    if not wanted:
+        return ""
+    own = [cards[number] for number in target.card_numbers(len(cards))]
+    models = {card.address: facts.card_model(card) for card in own}
+    others = [
+        f"{name} ({address})" for address, name in models.items() if name not in ("", *wanted)
+    ]
+    return f"{', '.join(others)}: its card_models are {', '.join(wanted)}" if others else ""
 
 
 def _describe_missing_cards(facts: HostFacts, expected: int) -> str:
@@ -218,7 +233,7 @@ def check_disk_space(spec: HostSpec, facts: HostFacts) -> Failure | None:
         spec: The desired state of the host.
         facts: The host.
     """
-    return disk_space.check_free_space(spec.target, facts)
+    return disk_space.check_free_space(spec.target, facts, spec.options.image_source)
 
 
 #: in this order; the first failure is the host's

@@ -41,7 +41,12 @@ if [ -n "$user" ]; then
   # an entry, so that docker keeps the login here and in no program for credentials
   printf '{"auths":{"%s":{}}}\n' "$registry" > "$place/config.json" || exit 1
   said=$(printf %s "$password" | docker login --username "$user" --password-stdin "$registry" 2>&1)
-  case $? in 0) ;; *)
+  case "$? $said" in
+  0*) ;;
+  *"--password-stdin"*)  # docker before 17.07: into the file itself
+    printf '{"auths":{"%s":{"auth":"%s"}}}\n' "$registry" \
+      "$(printf '%s:%s' "$user" "$password" | base64 | tr -d '\n')" > "$place/config.json" || exit 1 ;;
+  *)
     printf '%s\n' "$said" > "$place/said"
     explain
     printf '%s\n' "$said"

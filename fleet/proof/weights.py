@@ -68,7 +68,12 @@ def measure_model(inspection: Inspection) -> ParameterSize:
             by_suffix[path.suffix] = by_suffix.get(path.suffix, ParameterSize()) + size
     if ".safetensors" in by_suffix:
         return by_suffix[".safetensors"]
-    return max(by_suffix.values(), key=lambda size: size.stored, default=ParameterSize())
+    largest = max(by_suffix.values(), key=lambda size: size.stored, default=ParameterSize())
+    # an old pickle tells nothing, but its index does: parameters have four bytes at most
+    total = max(inspection.totals.values(), default=0)
+    if total and not largest.half:
+        return ParameterSize(min(total, largest.stored), min(total, largest.stored) // 2)
+    return largest
 
 
 def find_visible_cards(release: Release) -> int | None:

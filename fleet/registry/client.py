@@ -130,9 +130,9 @@ class RegistryClient:
             CodedInputError: the registry or the image cannot be reached or used.
         """
         manifest = self._read_manifest(self.reference.digest)
-        if manifest.get("mediaType") in INDEX_TYPES or "manifests" in manifest:
-            manifest = self._read_manifest(self._select_digest(manifest, architecture))
         try:
+            if "manifests" in manifest:  # an index
+                manifest = self._read_manifest(self._select_digest(manifest, architecture))
             config, *layers = (
                 Blob(str(entry["digest"]), int(entry["size"]), str(entry.get("mediaType") or ""))
                 for entry in (manifest["config"], *manifest["layers"])

@@ -14,6 +14,8 @@ from fleet.documents.types import Int, Model, Sha256, check_stays_inside, matchi
 from fleet.errors import InvalidInput
 from fleet.release.model import Patch
 
+#: What is said of a lock that does not say what is unproved.
+NOT_PROVED = "not proved: locked by an earlier version; lock it again"
 #: Largest lock file that is written and read: about 400,000 files.
 MAX_BYTES = 64 << 20
 
@@ -70,6 +72,16 @@ class Lock(Model):
     unproved: Annotated[
         tuple[UnprovedPoint, ...] | None, Field(exclude_if=lambda value: value is None)
     ] = None
+
+    def describe_unproved(self) -> list[str]:
+        """List what could not be proved of the release.
+
+        Returns:
+            A line for each point, "field: reason"; empty if everything was proved.
+        """
+        if self.unproved is None:
+            return [NOT_PROVED]
+        return [f"{point.field}: {point.reason}" for point in self.unproved]
 
     def source_file_sha256(self, patch: Patch) -> str:
         """Return the checksum of the file that a patch takes from a source.

@@ -410,8 +410,8 @@ class Release(Model):
     summary: str = ""
     #: Base URL of the whole store, for files without a `url` of their own.
     mirror: DownloadUrl = None
-    #: Models of the cards that the release is for, such as MLU370-X8. Without it, any MLU370.
-    #: `mlufleet release lock` compares image and memory with them.
+    #: Models of the cards that the release is for, such as MLU370-X8; hosts with others are
+    #: refused. `mlufleet release lock` compares image and memory with them. Without it, any MLU370.
     card_models: Annotated[
         tuple[Name, ...], Field(default_factory=tuple, exclude_if=lambda value: not value)
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickletools
 import re
 import struct
 import zipfile
@@ -81,17 +82,19 @@ PARAMETER_SUFFIXES = (*ZIP_SUFFIXES, ".gguf", ".ggml", ".onnx", ".npy", ".h5", "
 #: files of a training that is to go on; no model is loaded from them
 TRAINING_NAME = re.compile(r"(optimizer|scheduler|scaler|training_args|rng_state.*)\.\w+")
 #: a storage in an archive of PyTorch
-STORAGE_NAME = re.compile(r"[^/]+/data/\d+")
+STORAGE_NAME = re.compile(r"[^/]+/data/(\d+)")
 
 
 #: dtypes of safetensors that hold floating-point numbers of more than two bytes
 WIDE_FLOATS = ("F32", "F64")
-#: names of PyTorch's storages of wide floating-point numbers -> bytes of one
-WIDE_STORAGES = {b"FloatStorage": 4, b"DoubleStorage": 8}
+#: PyTorch's storages of wide floating-point numbers -> bytes of one
+WIDE_STORAGES = {"torch FloatStorage": 4, "torch DoubleStorage": 8}
 #: bytes of a number in half precision (float16, bfloat16)
 HALF_BYTES = 2
-#: bound of the pickle in an archive of PyTorch, which names the storages but not their content
-MAX_PICKLE_BYTES = 64 << 20
+#: bound of the pickle in an archive of PyTorch, which describes the storages without their content
+MAX_PICKLE_BYTES = 16 << 20
+#: operations of a pickle that name or repeat a class, a text or a number
+PICKLE_VALUES = re.compile(r"GLOBAL|(SHORT_)?BINUNICODE8?|UNICODE|(BIN)?INT[12]?|LONG[14]?")
 
 
 @dataclass(frozen=True)
@@ -219,10 +222,14 @@ def _check_zip(path: Path) -> ParameterSize:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            stored = sum(m.file_size for m in members if STORAGE_NAME.fullmatch(m.filename))
+            sizes = {
+                found[1]: member.file_size
+                for member in members
+                if (found := STORAGE_NAME.fullmatch(member.filename))
+            }
             pickles = [m for m in members if m.filename.endswith("/data.pkl")]
             is_small = len(pickles) == 1 and pickles[0].file_size <= MAX_PICKLE_BYTES
-            text = archive.read(pickles[0]) if stored and is_small else b""
+            text = archive.read(pickles[0]) if sizes and is_small else b""
     except (
         zipfile.BadZipFile,
         ValueError,
@@ -233,11 +240,41 @@ def _check_zip(path: Path) -> ParameterSize:
         zlib.error,
     ) as error:
         raise InvalidFile("it ends before its table of contents: fetch it again") from error
-    if not text:
-        return ParameterSize(stored or path.stat().st_size)
-    # storages of several types are not told apart, so the widest type may be all of them
-    widest = max((size for name, size in WIDE_STORAGES.items() if name in text), default=HALF_BYTES)
-    return ParameterSize(stored, stored * HALF_BYTES // widest)
+    if not sizes:
+        return ParameterSize(path.stat().st_size)
+    types = _read_storage_types(text)
+    half = sum(
+        size * HALF_BYTES // WIDE_STORAGES.get(types[number], HALF_BYTES)
+        for number, size in sizes.items()
+        if number in types
+    )
+    return ParameterSize(sum(sizes.values()), half)
+
+
+def _read_storage_types(text: bytes) -> dict[str, str]:
+    """Return the type of each storage by its number, from a pickle that is not executed.
+
+    PyTorch refers to a storage by a tuple of "storage", its type, number, device and length.
+    """
+    types: dict[str, str] = {}
+    memo: dict[object, object] = {}
+    values: list[object] = [None] * 4
+    try:
+        for operation, argument, _ in pickletools.genops(text):
+            name = operation.name
+            if PICKLE_VALUES.fullmatch(name):
+                values = [*values[1:], argument]
+            elif name in ("BINGET", "LONG_BINGET"):
+                values = [*values[1:], memo.get(argument)]
+            elif name in ("BINPUT", "LONG_BINPUT"):
+                memo[argument] = values[-1]
+            elif name == "MEMOIZE":
+                memo[len(memo)] = values[-1]
+            elif name == "BINPERSID":
+                types[str(values[1])] = str(values[0])
+    except (ValueError, OverflowError, IndexError, UnicodeError):
+        return {}
+    return types
 
 
 def load_json(path: Path) -> Any:

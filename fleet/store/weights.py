@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from fleet.store.paths import Warn, format_path
 from fleet.store.weight_files import InvalidFile, ParameterSize, check_file, load_json
@@ -16,6 +17,8 @@ VOCABULARY_NAME = re.compile(r"tokenizer\.json|vocab\.(json|txt)|.*\.(model|tikt
 INDEX_SUFFIX = ".index.json"
 #: names of index files that must have a weight_map
 INDEX_NAME = re.compile(r".*\.(safetensors|bin|h5|msgpack)\.index\.json")
+#: bound of a total that an index states; what is larger is no size
+MAX_TOTAL_BYTES = 1 << 60
 SHARD_NAME = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\.\w+)")
 
 
@@ -27,11 +30,13 @@ class Inspection:
         problems: a line for each file that is incomplete, damaged or missing: "path: problem".
         parameters: memory that the parameters of each file take, by its path below the folder.
         shards: files that each index lists, by the path of the index.
+        totals: bytes of all parameters, as each index states them.
     """
 
     problems: list[str] = field(default_factory=list)
     parameters: dict[str, ParameterSize] = field(default_factory=dict)
     shards: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
 
     def add_problem(self, path: Path, problem: str) -> None:
         """Record what is wrong about a file.
@@ -60,7 +65,9 @@ def inspect_files(folder: Path, names: list[str], warn: Warn) -> Inspection:
         try:
             found.parameters[name] = check_file(path, warn)
             if name.endswith(INDEX_SUFFIX):
-                found.shards[name] = _check_index(name, path, present, warn)
+                document = load_json(path)
+                found.shards[name] = _check_index(name, path, document, present, warn)
+                found.totals[name] = _read_total(document)
         except InvalidFile as error:
             found.add_problem(path, str(error))
         except OSError as error:
@@ -90,9 +97,17 @@ def _check_shards(folder: Path, present: set[str], found: Inspection) -> None:
         )
 
 
-def _check_index(name: str, path: Path, present: set[str], warn: Warn) -> tuple[str, ...]:
+def _read_total(document: Any) -> int:
+    """Return metadata.total_size of an index; 0 if it has none."""
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    total = metadata.get("total_size") if isinstance(metadata, dict) else None
+    return int(total) if isinstance(total, (int, float)) and 0 < total < MAX_TOTAL_BYTES else 0
+
+
+def _check_index(
+    name: str, path: Path, document: Any, present: set[str], warn: Warn
+) -> tuple[str, ...]:
     """Check that the shards in an index exist; return those that do."""
-    document = load_json(path)
     shards = document.get("weight_map") if isinstance(document, dict) else None
     if not isinstance(shards, dict) or not shards:
         if INDEX_NAME.fullmatch(name):

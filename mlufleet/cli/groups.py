@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import errno
 import os
-import sys
 from typing import Any
 
 import click
 from typing_extensions import override
 
-from fleet.errors import ExitStatus, InvalidInput
+from fleet.errors import InvalidInput
 from fleet.text import suggestions
+from mlufleet.run.error_exit import exit_on_error
 from mlufleet.run.standard_streams import protect_standard_streams
 
 
@@ -77,20 +76,8 @@ class MainGroup(CommandGroup):
     @override
     def invoke(self, ctx: click.Context) -> object:
         protect_standard_streams()
-        try:
+        with exit_on_error():
             return super().invoke(ctx)
-        except InvalidInput as error:
-            _print_error(error)
-            sys.exit(ExitStatus.INVALID)
-        except OSError as error:  # for example a full disk or a deleted directory
-            if error.filename is None and error.errno != errno.ENOSPC:
-                raise
-            _print_error(error)
-            sys.exit(ExitStatus.INTERNAL)
-
-
-def _print_error(error: Exception) -> None:
-    click.secho(f"error: {error}", fg="red", err=True)
 
 
 def add_former_name(group: click.Group, name: str, command: click.Command) -> None:

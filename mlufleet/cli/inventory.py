@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.errors import InvalidInput
+from fleet.text import sanitize
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import INVENTORY_ARGUMENT
 
@@ -79,6 +80,8 @@ def check(inventory: str, full: bool) -> None:
         _check_whole_store(release)
     for line in compatibility_notes(releases.values()):
         click.echo(line)
+    for line in _unproved_points(releases.values()):
+        click.echo(line)
     click.echo("OK: inventory, releases, locks and store are consistent")
 
 
@@ -93,6 +96,13 @@ def _check_whole_store(target: ReleaseTarget) -> None:
     problems = measure.check_store(target.release, target.lock, target.store, full=True)
     if problems:
         raise InvalidInput("\n".join(problems))
+
+
+def _unproved_points(targets: Iterable[ReleaseTarget]) -> Iterator[str]:
+    """Yield what was not proved of each release when it was locked, by the release's name."""
+    for target in sorted(targets, key=lambda target: target.release.name):
+        for line in target.lock.describe_unproved():
+            yield sanitize.escape_line(f"{target.release.name}: unproved {line}")
 
 
 def compatibility_notes(targets: Iterable[ReleaseTarget]) -> Iterator[str]:

@@ -190,5 +190,9 @@ def write_lock(
     )
     available, missing = driver_packages.group_by_availability(document.release, created.files)
     click.echo(f"  drivers found for: {', '.join(available)}", err=to_stderr)
+    unproved = created.describe_unproved()
+    click.echo(f"  unproved points: {len(unproved) or 'none'}", err=to_stderr)
+    for line in unproved:
+        click.echo(sanitize.escape_line(f"    {line}"), err=to_stderr)
     if missing and not quiet:
         click.echo(f"  no driver in the store for: {', '.join(missing)}", err=to_stderr)

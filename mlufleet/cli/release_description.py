@@ -37,7 +37,8 @@ def describe_release(
     if release.image.file:
         yield f"  {_describe_file(release.image.file, lock, store)}"
     if release.image.registry:
-        yield f"  {release.image.registry}"
+        size = f"  {lock.image.size} bytes" if lock and lock.image.size else ""
+        yield f"  {release.image.registry}{size}"
     if lock:
         for line in image_stack.describe_stack(release, lock):
             yield f"  {line}"
@@ -48,6 +49,8 @@ def describe_release(
     if lock:
         yield from _describe_container(ReleaseTarget(release, lock, store, card_numbers), cards)
     yield from _describe_commands(release, card_numbers)
+    for line in lock.describe_unproved() if lock else ():
+        yield f"unproved {line}"
 
 
 def _describe_file(name: str, lock: Lock | None, store: Path) -> str:

@@ -104,6 +104,20 @@ class HostsNamed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleaseUnproved(Event):
+    """A release of the run was not proved in every point when it was locked.
+
+    Attributes:
+        release: Its name.
+        points: What was not proved, each as "field: reason".
+    """
+
+    kind: ClassVar[str] = "unproved"
+    release: str
+    points: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunEnded(Event):
     """The run ended by itself.
 

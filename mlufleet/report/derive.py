@@ -85,6 +85,8 @@ def _apply_run_event(report: Report, hosts: dict[str, _HostBuilder], event: Even
         case events.HostsScheduled() if report.rollout:
             report.rollout.canaries = event.canaries
             report.rollout.window, report.rollout.max_fail = event.window, event.max_fail
+        case events.ReleaseUnproved():
+            report.unproved[event.release] = event.points
         case events.BytesSeeded():
             report.seeded += event.sent
         case events.RunEnded():

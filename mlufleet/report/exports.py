@@ -40,6 +40,7 @@ METRIC_HELP = {
     "mlufleet_host_seconds": "How long the run worked on a host.",
     "mlufleet_host_drift": "Stages of a host that differed from its release when the run began.",
     "mlufleet_host_failure_info": "Why a host failed; always 1.",
+    "mlufleet_release_unproved_points": "Points of a release that its lock does not prove.",
     "mlufleet_run_timestamp_seconds": "When the run ended, or began if it has not ended.",
     "mlufleet_run_exit_status": "Exit status of the run.",
 }
@@ -68,6 +69,9 @@ def _metrics(report: Report) -> dict[str, list[Sample]]:
     for name, host in report.sorted_hosts():
         for metric, labels, value in _host_samples(host):
             metrics[metric].append(({"host": name, **labels}, value))
+    for release, points in sorted(report.unproved.items()):
+        labels = {"release": release}
+        metrics["mlufleet_release_unproved_points"].append((labels, len(points)))
     time = report.ended if report.ended is not None else report.started
     if time is not None:
         metrics["mlufleet_run_timestamp_seconds"].append(({}, time))

@@ -212,6 +212,9 @@ class Report:
     """Bytes that swarms got from the controller."""
     exit: int | None = None
     """Exit status that the report stands for; null in reports of older versions."""
+    unproved: dict[str, list[str]] = field(default_factory=dict)
+    """Name of a release -> what was not proved when it was locked, each as "field: reason".
+    Releases that were proved in every point are missing; reports of older versions have none."""
 
     def to_json(self) -> str:
         """Return the text of ``report.json``."""

@@ -28,6 +28,8 @@ SUMMARY_COLUMNS = (
 MAX_SENTENCES_PER_CODE = 3
 #: of many hosts, as many failure codes are shown
 MAX_CODES = 12
+#: as many unproved points of a release are shown
+MAX_UNPROVED_POINTS = 4
 
 NamedHosts = Sequence[tuple[str, HostReport]]
 
@@ -73,6 +75,8 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
         print_line(console, line, "magenta")
     for line in host_ranges.group_lines(host_notes(hosts), len(hosts)):
         print_line(console, line)
+    for line in unproved_lines(report):
+        print_line(console, line)
     if swarmed := sum(host.swarmed for _, host in hosts):
         sent = report.seeded + sum(host.sent for _, host in hosts)
         print_line(
@@ -86,6 +90,20 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
         console,
         f"{unchanged} of {len(hosts)} hosts needed no change; report: {folder}/report.json",
     )
+
+
+def unproved_lines(report: Report) -> Iterator[str]:
+    """Return what was not proved of the run's releases, at most a few points of each.
+
+    Args:
+        report: Report of the run.
+    """
+    for release, points in sorted(report.unproved.items()):
+        for point in points[:MAX_UNPROVED_POINTS]:
+            yield f"{release}: unproved {point}"
+        others = len(points) - MAX_UNPROVED_POINTS
+        if others > 0:
+            yield f"{release}: … and {others} more unproved points in the report"
 
 
 def _summary_row(name: str, host: HostReport) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs of deploy.py by pyinfra: validation before the first connection, a report afterwards."""
+"""Runs of deploy.py: validation before the first connection, a report afterwards."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def warn_about_permissions(inventory_name: str, inventory: Inventory) -> None:
 
 
 def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Report:
-    """Run deploy.py with pyinfra in another process, and return its report.
+    """Validate the input, run deploy.py with pyinfra in another process, and return its report.
 
     Args:
         inventory: The inventory's file.
@@ -81,20 +81,20 @@ def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | Non
         The run's report. Its exit status is never 0 if pyinfra's own is not.
 
     Raises:
-        InvalidInput: The input is invalid, or the options select no host.
-        SystemExit: pyinfra ended before it wrote a journal.
+        InvalidInput: The run could keep no journal.
+        SystemExit: The input is invalid, the options select no host, or pyinfra ended before it
+            wrote a journal. The reason has been printed.
     """
-    validate_inventory(inventory, options)
     from mlufleet.journal.journal import JOURNAL_FILE, RUNS, check_writable, new_run_id
     from mlufleet.report import derive
 
     check_writable()
-    if not {"dry", "yes"} & pyinfra_options.parse_options(options).keys():
-        options = ("-y", *options)  # first, so that no option before it takes it for its value
     run_id = new_run_id()
-    status = _run_pyinfra(run_id, [inventory, "deploy.py", *options], output)
+    status = _run_deploy_process(run_id, [inventory, *options], output)
     folder = RUNS / run_id
     if not (folder / JOURNAL_FILE).is_file():
+        if status in (ExitStatus.INVALID, ExitStatus.INTERRUPTED):
+            sys.exit(status)  # the process has said why
         sys.exit(ExitStatus.INTERNAL if status else ExitStatus.OK)
     report = derive.write_report(folder)
     if status and report.exit == ExitStatus.OK:
@@ -102,16 +102,16 @@ def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | Non
     return report
 
 
-def _run_pyinfra(run_id: str, arguments: list[str], output: IO[bytes] | None) -> int:
-    """Run pyinfra, forward signals that ask it to stop, and return its exit status."""
+def _run_deploy_process(run_id: str, arguments: list[str], output: IO[bytes] | None) -> int:
+    """Run deploy.py in another process, forward signals to it, and return its exit status."""
+    descriptor = output.fileno() if output else 1
     process = subprocess.Popen(
-        [sys.executable, "-m", "pyinfra", *arguments],
+        [sys.executable, "-m", "mlufleet.run.deploy_process", str(descriptor), *arguments],
         env={**os.environ, "MLUFLEET_RUN": run_id},
         stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
+        pass_fds=(descriptor,) if output else (),
     )
-    # Ctrl-C reaches pyinfra as well; this process must survive it to read the report
+    # Ctrl-C reaches that process as well; this one must survive it to read the report
     for number in interrupts.stop_signals():
         handler = signal.SIG_IGN if number == signal.SIGINT else partial(_forward_signal, process)
         signal.signal(number, handler)
@@ -133,7 +133,8 @@ def dry_run_report(inventory: str, options: tuple[str, ...]) -> Report:
         options: Options of pyinfra.
 
     Raises:
-        InvalidInput: The input is invalid, or the options select no host.
+        InvalidInput: The run could keep no journal.
+        SystemExit: As of :func:`run_deploy`.
     """
     with _temporary_file() as output:
         try:

@@ -33,6 +33,7 @@ from mlufleet.journal.events import (
     HostRolledBack,
     HostsNamed,
     HostUnreachable,
+    ReleaseUnproved,
     RollbackStarted,
     RunEnded,
 )
@@ -144,6 +145,8 @@ class Run:
         self.rolled_back: dict[str, bool] = {}
         #: host -> what the journal has of the last look at it, but for its time
         self.last_assessments: dict[str, dict[str, Any]] = {}
+        #: identities of the releases of which the journal says what is unproved
+        self.recorded_releases: set[str] = set()
 
     @classmethod
     def begin(cls, state: State, identity: str, why: str) -> Run:
@@ -250,6 +253,7 @@ class Run:
     def record_assessment(self, host: Host, plan: HostPlan) -> None:
         """Note what a host is before anything is done to it."""
         self._record_hosts_once()
+        self._record_unproved(plan.target)
         state, drift = plan.facts, plan.drift
         if isinstance(state, Failure):
             emit_event(host, "failed", stage="probe", **_failure_fields(state))
@@ -298,6 +302,14 @@ class Run:
         self.record_event(HostsNamed(names=list(groups), groups=groups))
         self.state.add_callback_handler(HostCleanup())  # type: ignore[no-untyped-call]
         return hosts
+
+    def _record_unproved(self, target: HostTarget) -> None:
+        """Note once for each release what was not proved when it was locked."""
+        for release in target.releases:
+            points = release.lock.describe_unproved()
+            if points and release.identity not in self.recorded_releases:
+                self.recorded_releases.add(release.identity)
+                self.record_event(ReleaseUnproved(release=release.release.name, points=points))
 
     def record_unreachable(self, host: Host) -> None:
         """A host that could not be connected to, and why."""

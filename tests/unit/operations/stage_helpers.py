@@ -16,6 +16,7 @@ from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.file_edit import EditFile
 from operations.host.job import RemoteJob
 from operations.host.probe import CONTAINER_TEMPLATE
+from operations.image_pull import AllowInsecureRegistry
 from operations.reboot import Reboot
 from operations.stage import Decision, FailHost, HostOptions, HostSpec, HostStage
 from operations.transfer.upload import Upload
@@ -111,6 +112,8 @@ def render(command: PyinfraCommand) -> str:
             text += f" from {origin.checkout} {origin.commit} {origin.path}"
     elif isinstance(command, Reboot):
         text = f"reboot: {command.reason}"
+    elif isinstance(command, AllowInsecureRegistry):
+        text = f"allow-registry {command.registry}"
     elif isinstance(command, WaitForCards):
         text = f"wait {command.timeout} s for the cards"
     else:

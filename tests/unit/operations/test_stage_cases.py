@@ -1,9 +1,9 @@
 """What every stage decides and does, as data: one case of cases/STAGE.yml each.
 
 A case is a probe (`base`, less the lines that begin with one of `without`, with `replace`d text
-and more `lines`), the `options` of the host, `patches` in place of the release's own, and what
-comes of it: a `failure` code, or `words` and `commands`. `later` are the probes that follow while
-the commands run, `output` is what each job prints that is checked.
+and more `lines`), the `options` of the host, `patches` in place of the release's own, fields of its
+`image`, and what comes of it: a `failure` code, or `words` and `commands`. `later` are the probes
+that follow while the commands run, `output` is what each job prints that is checked.
 """
 
 from __future__ import annotations
@@ -56,12 +56,23 @@ def fill_names(text: str, names: dict[str, str]) -> str:
     return text
 
 
+def change_image(target: ReleaseTarget, fields: dict[str, Any]) -> ReleaseTarget:
+    release, lock = target.release, target.lock
+    image = release.image.model_copy(update=fields)
+    locked = lock.image.model_copy(update={"size": 0 if image.file else 1_000_000})
+    return replace(
+        target,
+        release=release.model_copy(update={"image": image}),
+        lock=lock.model_copy(update={"image": locked}),
+    )
+
+
 def name_values(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> dict[str, str]:
     """The digests that a host has on its stamps and labels, as it is."""
     release, found = target.release, only(facts)
     return {
         "image": target.lock.image.id,
-        "size": str(disk_space.UNPACKED_FACTOR * target.lock.files[release.image.file].size),
+        "size": str(disk_space.UNPACKED_FACTOR * target.image_bytes),
         "commit": target.lock.commits["model"],
         "patched": release.patches[0].sha256 or "",
         "weights": host_paths.weights_digest(target, release.weights[0]),
@@ -88,6 +99,7 @@ def test_a_stage_decides_and_acts_as_its_case_says(
 ) -> None:
     monkeypatch.setattr(validation, "emit_event", lambda *_, **__: None)
     module = importlib.import_module(f"operations.{name}")
+    wanted = change_image(wanted, case.get("image", {}))
     if patched := case.get("patches"):
         fields = {"patches": tuple(Patch(**fields) for fields in patched)}
         wanted = replace(wanted, release=wanted.release.model_copy(update=fields))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import struct
+import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -35,15 +38,40 @@ def put_tensors(path: Path, count: int, dtype: str = "F16") -> None:
         stream.truncate(8 + len(header) + size)
 
 
-def put_storages(path: Path, storage: bytes, *sizes: int) -> None:
+class Storage:
+    """A storage of PyTorch, which its pickle refers to and does not contain."""
+
+    def __init__(self, kind: str, number: int, size: int) -> None:
+        self.kind, self.number, self.size = kind, number, size
+
+
+class StoragePickler(pickle.Pickler):
+    """Refers to storages as `torch.save` does."""
+
+    def persistent_id(self, value: Any) -> object:
+        if not isinstance(value, Storage):
+            return None
+        kind = getattr(fake_torch, value.kind)
+        return ("storage", kind, str(value.number), "cpu", value.size)
+
+
+fake_torch = ModuleType("torch")
+for _name in ("HalfStorage", "BFloat16Storage", "FloatStorage"):
+    setattr(fake_torch, _name, type(_name, (), {"__module__": "torch"}))
+
+
+def put_storages(path: Path, *storages: tuple[str, int]) -> None:
     """Write an archive as `torch.save` does: a pickle, and each storage uncompressed."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02ctorch\n" + storage + b"\nq\x00.")
-        for number, size in enumerate(sizes):
+    state = {f"w{n}": Storage(kind, n, size) for n, (kind, size) in enumerate(storages)}
+    text = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torch", fake_torch)
+        StoragePickler(text, protocol=2).dump(state)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", text.getvalue())
+        for number, (_, size) in enumerate(storages):
             archive.writestr(f"archive/data/{number}", bytes(size))
         archive.writestr("archive/version", b"3\n")
-    path.write_bytes(target.getvalue())
 
 
 def measure(folder: Path) -> ParameterSize:
@@ -63,20 +91,33 @@ def test_parameters_are_counted_in_the_type_that_is_stored(tmp_path: Path) -> No
 
 
 def test_storages_of_pytorch_are_counted_by_their_types(tmp_path: Path) -> None:
-    put_storages(tmp_path / "pytorch_model.bin", b"HalfStorage", 60, 40)
+    path = tmp_path / "pytorch_model.bin"
+    put_storages(path, ("HalfStorage", 60), ("BFloat16Storage", 40))
     assert measure(tmp_path) == ParameterSize(100, 100)
-    put_storages(tmp_path / "pytorch_model.bin", b"FloatStorage", 60, 40)
-    assert measure(tmp_path) == ParameterSize(100, 50)
+    # as in LLaMA's, whose frequencies are float32 beside parameters of float16
+    put_storages(path, *[("HalfStorage", 60), ("FloatStorage", 40)] * 2)
+    assert measure(tmp_path) == ParameterSize(200, 160)
     # an old pickle does not tell: the file's size is an upper bound
-    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02" + bytes(98) + b"x")
+    path.write_bytes(b"\x80\x02" + bytes(98) + b"x")
     assert measure(tmp_path) == ParameterSize(101, 0)
+
+
+def test_an_index_states_what_old_pickles_do_not(tmp_path: Path) -> None:
+    for name in ("1.bin", "2.bin"):
+        (tmp_path / name).write_bytes(b"\x80\x02" + bytes(97) + b"x")
+    index = {"metadata": {"total_size": 150}, "weight_map": {"a": "1.bin", "b": "2.bin"}}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert measure(tmp_path) == ParameterSize(150, 75)
+    index["metadata"] = {"total_size": "much"}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert measure(tmp_path) == ParameterSize(200, 0)
 
 
 def test_one_format_and_one_precision_is_loaded(tmp_path: Path) -> None:
     for name in ("unet/model.safetensors", "unet/model.fp16.safetensors", "vae/model.safetensors"):
         put_tensors(tmp_path / name, 50)
-    put_storages(tmp_path / "pytorch_model.bin", b"HalfStorage", 1000)
-    put_storages(tmp_path / "optimizer.pt", b"FloatStorage", 9000)
+    put_storages(tmp_path / "pytorch_model.bin", ("HalfStorage", 1000))
+    put_storages(tmp_path / "optimizer.pt", ("FloatStorage", 9000))
     assert measure(tmp_path) == ParameterSize(200, 200)
 
 

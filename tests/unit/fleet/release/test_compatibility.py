@@ -208,3 +208,18 @@ def test_a_card_is_known_by_its_subsystem_before_any_driver_is_there() -> None:
     )
     assert compatibility.find_partial_boards(["0054"] * 3 + ["0057"]) == ["MLU370-X8"]
     assert compatibility.find_partial_boards(["0054", "0054", "1234"]) == []
+
+
+@pytest.mark.parametrize(
+    ("models", "refused"),
+    [((), False), (("MLU370-X4", "MLU370-X8"), False), (("MLU370-X4",), True)],
+)
+def test_cards_of_another_model_are_refused_before_anything_is_touched(
+    wanted: ReleaseTarget, bare: HostFacts, models: tuple[str, ...], refused: bool
+) -> None:
+    release = wanted.release.model_copy(update={"card_models": models})
+    found = plan_words(preflight, replace(wanted, release=release), bare)
+    assert (isinstance(found, Failure) and found.code == "CARD_MODEL") is refused
+    # a card that the table does not know is not judged
+    unknown = replace(bare, cards=[replace(card, subsystem="1234") for card in bare.cards])
+    assert not isinstance(plan_words(preflight, replace(wanted, release=release), unknown), Failure)

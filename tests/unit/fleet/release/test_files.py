@@ -43,6 +43,11 @@ def test_a_ready_made_image_needs_nothing_but_weights() -> None:
         assert not release.container.is_mounted(release.smoke.workdir)
 
 
+def test_an_image_that_is_in_no_registry_keeps_its_digest() -> None:
+    release = files.load_release(files.RELEASES_FOLDER / "baichuan-7b.yml")
+    assert release.image.model_dump().keys() == {"file", "reference", "python"}
+
+
 def test_a_package_comes_from_the_store_or_the_image() -> None:
     path = files.RELEASES_FOLDER / "magicmind.yml"
     for variant in files.list_variants(path):

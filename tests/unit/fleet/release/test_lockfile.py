@@ -10,9 +10,13 @@ from fleet.errors import InvalidInput
 from fleet.proof import locking
 from fleet.release import files
 from fleet.release import lockfile as locks
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import measure
 from fleet.store.targets import load_release_target
+from mlufleet.cli.release_description import describe_release
+from operations import stages
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions, HostSpec
 from tests.unit.conftest import REFERENCE, archive, git
 
 
@@ -236,3 +240,33 @@ def test_a_lock_that_could_not_be_read_again_is_not_written(
     assert path.read_bytes() == before
     with pytest.raises(InvalidInput, match="larger than"):
         locks.load(site / "small.yml")
+
+
+READY = """\
+name: ready
+driver:
+  version: 5.10.10
+  packages: {ubuntu18.04: {file: driver.deb, package: mlu-ubuntu18.04-dkms}}
+image: {file: image.tar.gz, reference: "registry.example/torch:v1"}
+container: {name: ready}
+smoke: {kind: plain, workdir: /, command: [python, -c, "print(6 * 7)"], expect: "42"}
+"""
+
+
+def test_a_ready_made_image_is_all_that_a_release_needs(site: Path, bare: HostFacts) -> None:
+    path, store = site / "ready.yml", site / "store"
+    path.write_text(READY)
+    lock = locking.create_lock(files.load_document(path), store)
+    assert set(lock.files) == {"driver.deb", "image.tar.gz"} and lock.commits == {}
+    locks.write(lock, locks.lock_path(path))
+    target = load_release_target(str(path), str(store))
+    shown = "\n".join(describe_release(target.release, target.lock, store, cards=2))
+    assert "container ready" in shown and "weights" not in shown and "source " not in shown
+    spec = HostSpec(HostTarget((target,), store), HostOptions())
+    assert [stage.partition(" ")[0] for stage in stages.find_drift(spec, bare)] == [
+        "driver",
+        "image",
+        "container",
+        "packages",
+        "smoke",
+    ]

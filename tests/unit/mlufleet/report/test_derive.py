@@ -202,3 +202,17 @@ def test_models_of_cards_are_in_the_report_and_the_table(
     assert terminal.describe_cards(result.hosts["b"]) == ""
     terminal.print_summary(result, tmp_path)
     assert "MLU370-X8" in capsys.readouterr().err
+
+
+def test_what_is_unproved_of_a_release_is_in_the_report_and_on_the_terminal() -> None:
+    points = [f"patches.{number}: it is a file of the image" for number in range(6)]
+    lines = [*EVENTS, event("unproved", release="small", points=points)]
+    report = derive_lines(lines, "run")
+    assert report.unproved == {"small": points}
+    shown = list(terminal.unproved_lines(report))
+    assert shown[0] == f"small: unproved {points[0]}"
+    assert len(shown) == terminal.MAX_UNPROVED_POINTS + 1 and "2 more" in shown[-1]
+
+
+def test_a_journal_without_unproved_points_has_none() -> None:
+    assert derive_lines(EVENTS, "run").unproved == {}

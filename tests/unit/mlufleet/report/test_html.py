@@ -304,3 +304,12 @@ def test_what_was_not_passed_of_a_validation_comes_first() -> None:
     assert EVIL not in text and "host to device GB/s 6.31" in text
     assert text.index("FAILED") < text.index("SKIPPED") < text.index("PASSED")
     assert 'id="validation"' not in html.render_page(parse_report(one()))
+
+
+def test_what_is_unproved_is_listed_by_release() -> None:
+    unproved = {"small": [EVIL, "image.python: unknown"]}
+    page = html.render_page(parse_report({**one(), "unproved": unproved}))
+    seen = Seen(page)
+    assert EVIL in seen.text and "image.python: unknown" in seen.text
+    assert 'href="#unproved"' in page
+    assert 'href="#unproved"' not in html.render_page(parse_report(one()))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fleet.release.lockfile import NOT_PROVED
 from fleet.release.target import ReleaseTarget
 from mlufleet.cli import health
 from mlufleet.journal import journal
@@ -305,6 +306,23 @@ def test_a_run_notes_a_later_look_only_where_it_differs(
     assert [(one["kind"], one["seen"]) for one in told] == [("observed", 1000.0), ("facts", 2000.0)]
     found = derive.derive_from_journal(run.folder).hosts["a"]
     assert found.cards == dict.fromkeys(found.cards, "CN_RUNNING") != {}
+
+
+def test_a_run_notes_once_what_is_unproved_of_a_release(
+    wanted: ReleaseTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    state: Any = SimpleNamespace(inventory=[])
+    host: Any = Stub(name="a", print_prefix="[a] ", data={}, connector=None, state=state)
+    run = Run(state, "20260101-000000-1", "why")  # type: ignore[arg-type]
+    run.hosts_recorded = True
+    older = replace(wanted, lock=wanted.lock.model_copy(update={"unproved": None}))
+    spec, facts = as_spec(older, OPTIONS), probe(*BARE)
+    for _ in range(2):
+        run.record_assessment(host, HostPlan(spec.target, OPTIONS, facts, find_drift(spec, facts)))
+    assert derive.derive_from_journal(run.folder).unproved == {"small": [NOT_PROVED]}
+    lines = (run.folder / "journal.jsonl").read_text().splitlines()
+    assert [json.loads(line)["kind"] for line in lines].count("unproved") == 1
 
 
 def test_what_differed_at_the_beginning_is_not_what_differs_on_the_way_back() -> None:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from fleet.errors import InvalidInput
-from mlufleet.run import launcher, pyinfra_options
+from fleet.errors import ExitStatus, InvalidInput
+from mlufleet.run import deploy_process, launcher, pyinfra_options
+from tests.unit import PROJECT
 
 
 @pytest.mark.parametrize("option", ["--sudo-user", "--limit", "--data", "--shell-executable"])
 def test_an_option_without_its_value_cannot_make_a_look_a_run(option: str) -> None:
     with pytest.raises(InvalidInput, match=f"'{option}' requires an argument"):
-        launcher.dry_run_report("no-such-inventory.py", (option,))
+        deploy_process.deploy_command("no-such-inventory.py", ("--dry", option))
+
+
+def test_the_process_that_validates_says_what_is_invalid_and_the_command_ends_with_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    with pytest.raises(SystemExit) as ended:
+        launcher.dry_run_report("no-such-inventory.py", ())
+    assert ended.value.code == ExitStatus.INVALID
+    said = capfd.readouterr()
+    assert said.err.count("no-such-inventory.py") == 1 and not said.out
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -54,22 +68,8 @@ def test_data_without_a_name_are_refused(word: str) -> None:
         (("--yes",), ("--yes",)),
     ],
 )
-def test_nobody_is_asked_whether_to_go_on(
-    options: tuple[str, ...], said: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started: list[Any] = []
-
-    class Started(Exception):
-        pass
-
-    def popen(words: list[str], **_: Any) -> None:
-        started.append(words)
-        raise Started
-
-    monkeypatch.setattr(launcher, "validate_inventory", lambda *_: [])
-    monkeypatch.setattr("mlufleet.journal.journal.check_writable", lambda: None)
-    monkeypatch.setattr(launcher.subprocess, "Popen", popen)
-    with pytest.raises(Started):
-        launcher.run_deploy("fleet.py", options)
-
-    assert tuple(started[0][5:]) == said
+def test_nobody_is_asked_whether_to_go_on(options: tuple[str, ...], said: tuple[str, ...]) -> None:
+    assert deploy_process.deploy_command("fleet.py", options) == [
+        *("pyinfra", "fleet.py", "deploy.py"),
+        *said,
+    ]

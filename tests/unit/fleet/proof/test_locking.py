@@ -1,0 +1,122 @@
+"""`mlufleet release lock` refuses what is wrong, all at once, and says what is unproved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fleet.release import lockfile
+from fleet.release.lockfile import NOT_PROVED, Lock
+from fleet.release.target import ReleaseTarget
+from mlufleet.cli.main import main
+
+
+def mlufleet(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def lock(site: Path, *changes: tuple[str, str]) -> Result:
+    path = site / "small.yml"
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    return mlufleet("release", "lock", path, "--store", site / "store", "--quiet")
+
+
+def find_line(site: Path, text: str) -> int:
+    lines = (site / "small.yml").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+WRONG = {
+    "smoke.workdir": ("workdir: /home/share/model_mlu,", "workdir: /home/share/mlu,"),
+    "smoke.command": ("command: [python, ask.py]", "command: [python, demo.py]"),
+    "smoke.expect": ("expect: yes!", 'expect: "7/7"'),
+    "patches.0.count": ("    find: old\n", "    find: old\n    count: 2\n"),
+    "patches.0.file": ("file: /home/share/model_mlu/a.py", "file: /home/share/model_mlu/b.py"),
+    "migration.tool": ("tool: /torch/tool.py", "tool: /torch/tools.py"),
+    "packages.pip.0.requirements": (
+        "pip:\n    - {install: [numpy]}",
+        "pip:\n    - {requirements: /home/share/model_mlu/requirements.txt}",
+    ),
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_a_wrong_release_is_refused_with_file_line_and_field(site: Path, field: str) -> None:
+    done = lock(site, WRONG[field])
+    changed = WRONG[field][1].strip("\n").splitlines()[-1].strip()
+    assert done.exit_code == 3
+    assert f"{site}/small.yml:{find_line(site, changed)}: {field}: " in done.output
+    assert not lockfile.lock_path(site / "small.yml").exists()
+
+
+def test_all_findings_are_reported_at_once(site: Path) -> None:
+    names = ("smoke.command", "smoke.expect", "patches.0.count", "migration.tool")
+    done = lock(site, *(WRONG[name] for name in names))
+    assert done.exit_code == 3 and all(f": {name}: " in done.output for name in names)
+
+
+@pytest.fixture
+def unproved(site: Path) -> Path:
+    """The site, with a release that patches a file of the image."""
+    done = lock(
+        site,
+        (
+            "packages:\n  wheelhouse",
+            "  - {file: /bin/sh, find: a, replace: b}\npackages:\n  wheelhouse",
+        ),
+    )
+    assert done.exit_code == 0, done.output
+    assert "patches.1: " in done.output
+    return site
+
+
+def test_show_and_check_tell_what_is_unproved(unproved: Path) -> None:
+    shown = mlufleet("release", "show", unproved / "small.yml")
+    assert "unproved patches.1: " in shown.output
+    inventory = unproved / "fleet.py"
+    inventory.write_text(
+        f"fleet = [('mlu1', {{'release': '{unproved}/small.yml', 'store': '{unproved}/store',"
+        " 'cards': 2, 'ssh_hostname': '192.0.2.1'})]\n"
+    )
+    checked = mlufleet("inventory", "check", inventory)
+    assert checked.exit_code == 0, checked.output
+    assert "small: unproved patches.1: " in checked.output
+
+
+def test_a_lock_of_an_earlier_version_says_that_nothing_is_proved(
+    site: Path, wanted: ReleaseTarget
+) -> None:
+    path = lockfile.lock_path(site / "small.yml")
+    older = {k: v for k, v in json.loads(path.read_text()).items() if k != "unproved"}
+    path.write_text(json.dumps(older))
+    assert lockfile.load(site / "small.yml").describe_unproved() == [NOT_PROVED]
+    assert NOT_PROVED in mlufleet("release", "show", site / "small.yml").output
+
+
+def test_a_proved_lock_says_nothing(wanted: ReleaseTarget) -> None:
+    proved: Lock = wanted.lock.model_copy(update={"unproved": ()})
+    assert proved.describe_unproved() == []
+
+
+def test_a_lock_reads_no_more_files_of_its_sources_than_it_needs(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    run = subprocess.run
+
+    def count(words: list[str], **options: object) -> object:
+        started.append(words)
+        return run(words, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", count)
+    assert lock(site).exit_code == 0
+    # the patched file and the script of the smoke test
+    assert sum("cat-file" in words for words in started) <= 3
