@@ -146,7 +146,14 @@ class HostData(Model):
     data: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator(
-        "ssh_hostname", "ssh_user", "ssh_key", "ssh_known_hosts_file", "sudo_password_file", "store"
+        "ssh_hostname",
+        "ssh_user",
+        "ssh_key",
+        "ssh_known_hosts_file",
+        "sudo_password_file",
+        "store",
+        "registry_login",
+        "registry_ca",
     )
     @classmethod
     def _check_not_blank(cls, text: str | None) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.registry import archive
 from tests.faults.big import HOST, deploy_light
 from tests.lab import hosts as lab
 from tests.lab import paths
@@ -47,6 +48,13 @@ class Site:
     def known(self) -> dict[str, str]:
         return {"registry_login": str(self.root / "login"), "registry_ca": str(self.registry.ca)}
 
+    @property
+    def store(self) -> Path:
+        """A store beside the lab's, with an archive of the registry's image."""
+        found = self.root / "store"
+        found.mkdir(exist_ok=True)
+        return found
+
     def release(self, name: str, image: dict[str, str | None]) -> Path:
         """A release whose image is given, locked."""
         path = self.root / f"{name}.yml"
@@ -81,7 +89,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         deploy_light()
         yield Site(registry, image, root)
     lab.run(HOST, f"{FORGET}; rm -f /etc/docker/daemon.json; systemctl reload docker", check=False)
-    deploy_light()
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +102,15 @@ def pulled(site: Site) -> Path:
 
 @pytest.fixture(scope="module")
 def either(site: Site) -> Path:
-    """The release with the image in the registry and as an archive, locked."""
+    """The release with the image in the registry and as an archive that was made of it, locked."""
+    for found in paths.STORE.iterdir():
+        if found.name != "light-v1.tar":
+            (site.store / found.name).symlink_to(found)
+    archive.pull_image(site.image, site.store / "light-v1.tar", IMAGE)
     path = site.release("either", {"registry": site.image})
-    assert mlufleet("release", "lock", str(path), "--store", str(paths.STORE)).status == 0
+    done = mlufleet("release", "lock", str(path), "--store", str(site.store))
+    lock = json.loads(path.with_suffix(".lock.json").read_text())
+    assert done.status == 0 and lock["unproved"] == [], done.output
     return path
 
 
@@ -173,7 +186,7 @@ def test_without_the_registry_the_archive_is_sent(site: Site, pulled: Path, eith
     site.registry.stop()
     try:
         assert failure(site.deploy(pulled, **site.known)) == "REGISTRY_UNREACHABLE"
-        done = site.deploy(either, **site.known)
+        done = site.deploy(either, **site.known, store=str(site.store))
     finally:
         site.registry.start()
     assert done.status == 0, done.output[-3000:]

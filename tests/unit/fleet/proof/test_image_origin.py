@@ -10,8 +10,10 @@ from fleet.errors import InvalidInput
 from fleet.inventory import load_hosts
 from fleet.proof import locking
 from fleet.release import files as release_files
-from fleet.release import lockfile
+from fleet.release import lockfile, snapshot
+from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import required_files
+from fleet.store.targets import load_host_target
 from mlufleet.bundle import contents
 from tests.unit.fleet.conftest import Registry
 
@@ -47,6 +49,18 @@ def test_of_a_registry_alone_the_lock_has_id_labels_and_size(
     required = required_files.for_releases([str(site / "small.yml")])
     assert "image.tar.gz" not in {file.name for file in required.files}
     assert f"image {found}" in contents.list_network_needs(required)
+
+
+def test_a_snapshot_of_it_is_the_same_release(
+    site: Path, tmp_path: Path, registry: Registry
+) -> None:
+    document = edit(site, ARCHIVE, f"registry: {registry.reference(registry.add_image())}")
+    target = ReleaseTarget(document.release, lock(site, document), site / "store")
+    text = snapshot.write_snapshot(HostTarget((target,), target.store)).read_text()
+    restored = snapshot.restore_snapshot(text, tmp_path / "restored", "host")
+    again = load_host_target({**restored, "store": str(site / "store")})
+    assert again.primary.identity == target.identity
+    assert again.primary.image_bytes == target.lock.image.size > 0
 
 
 def test_an_archive_is_compared_with_the_registry(site: Path, registry: Registry) -> None:

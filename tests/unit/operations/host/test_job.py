@@ -1,0 +1,64 @@
+"""A job's standard input through a pipe: in no file, and whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from operations.host.scripts import script_text
+
+WHO = "run-1\toperator\tstage\ttitle"
+#: takes two lines, and waits for no end of its input
+BODY = 'IFS= read -r first; IFS= read -r second; echo "got $first, $second"'
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "lock").write_text(WHO)
+    # systemd of this machine, if it has one, is no test's subject
+    (tmp_path / "systemd-run").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "systemd-run").chmod(0o755)
+    yield tmp_path
+
+
+def begin(state: Path) -> subprocess.Popen[str]:
+    text = script_text("job").replace("/var/lib/mlufleet", str(state))
+    return subprocess.Popen(
+        ["sh", "-c", f"WHO='{WHO}'\n{text}", "job", "run-1-1", "60", "@@pipe", BODY, "name"],
+        env={"PATH": f"{state}:{os.environ['PATH']}"},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def test_lines_reach_the_job_and_no_file(state: Path) -> None:
+    job = begin(state)
+    output = job.communicate("one $x\nse'cret\n.\n", timeout=60)[0]
+    assert job.returncode == 0 and output.splitlines() == ["got one $x, se'cret"]
+    files = [path for path in state.rglob("*") if path.is_file()]
+    assert not [path for path in files if path.name != "log" and "cret" in path.read_text()]
+
+
+def test_a_connection_that_was_lost_between_them_gives_them_again(state: Path) -> None:
+    cut = begin(state)
+    assert cut.stdin
+    cut.stdin.write("one\nse")
+    cut.stdin.close()
+    end = time.monotonic() + 30
+    while not (state / "jobs/run-1-1/pid").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    cut.kill()
+    cut.wait(30)
+    assert not (state / "jobs/run-1-1/status").exists()
+    again = begin(state)
+    output = again.communicate("one\ntwo\n.\n", timeout=60)[0]
+    assert again.returncode == 0 and output.splitlines() == ["got one, two"]
