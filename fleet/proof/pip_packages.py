@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from fleet.store.image_archive import ARCHIVE_ERRORS
+from fleet.store.image_layers import ARCHIVE_ERRORS
 from fleet.store.image_python import parse_egg_requires
 
 #: Bounds of a source package: the files that are looked at, and the bytes of one description.

@@ -5,77 +5,42 @@ The archive is read to its end: its name proves nothing, and neither does its be
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import io
 import json
-import lzma
 import posixpath
 import re
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 from fleet.store import file_types
-from fleet.store.image_files import MAX_FILES, Entry, ImageFiles
-from fleet.store.image_python import DESCRIPTION, ImagePython, InstalledPackage
+from fleet.store.image_files import MAX_FILES
+from fleet.store.image_layers import (
+    ARCHIVE_ERRORS,
+    BLOCK_BYTES,
+    DECOMPRESSORS,
+    ZSTD_MAGIC,
+    ImageContents,
+    LayerScanner,
+    Stream,
+)
 
-BLOCK_BYTES = 1 << 20
 #: bounds of one JSON document, of all documents that are kept, and of the members of an archive
 MAX_DOCUMENT_BYTES, MAX_DOCUMENTS_BYTES, MAX_MEMBERS = 1 << 20, 64 << 20, 1_000_000
 #: how much an archive may grow when it is unpacked; small ones may grow to the second value
 MAX_COMPRESSION_RATIO, MIN_UNPACKED_LIMIT_BYTES = 100, 1 << 30
 #: top folders of a container's own files
 ROOT_FOLDERS = {"bin", "etc", "usr", "var", "lib", "opt"}
-DECOMPRESSORS: dict[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-}
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-#: exceptions of the standard library for incomplete and damaged archives
-ARCHIVE_ERRORS = (
-    OSError,
-    EOFError,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    ValueError,
-    TypeError,
-)
-LIBC_NAME = re.compile(r"libc-(2\.\d+)\.so")
-NEUWARE_VERSION = re.compile(r"Neuware Version v?(\d+(?:\.\d+)+)", re.IGNORECASE)
-#: small files that are kept, and how large one may be
-KEPT_PATH = re.compile(rf"{DESCRIPTION.pattern}|.*neuware[^/]*/version\.txt")
-MAX_TEXT_BYTES = 256 << 10
-
-
-class Stream(Protocol):
-    """Anything that bytes can be read from."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read bytes.
-
-        Args:
-            size: bytes to read at most; -1 reads to the end.
-
-        Returns:
-            The bytes; empty at the end.
-        """
-        ...
 
 
 class ImageArchiveError(Exception):
     """The archive does not contain exactly one complete image; the message says what to do."""
 
 
-@dataclass
-class Image:
+@dataclass(kw_only=True)
+class Image(ImageContents):
     """An image, as far as its archive shows it.
 
     Attributes:
@@ -83,24 +48,12 @@ class Image:
         tags: references that it is loaded under.
         labels: the vendor's labels, such as the driver that the image requires.
         architecture: docker's name of the processor architecture.
-        python_version: version of its Python, such as "3.7"; "" if unknown.
-        glibc_version: version of its C library, such as "2.17"; "" if unknown.
-        neuware_version: version of the vendor's SDK, such as "3.9.0"; "" if unknown.
-        installed_packages: packages of its Python by their normalized names.
-        files: its files; None if a layer could not be read, which proves no file missing.
-        unread_layers: layers that could not be read, because they are compressed with zstd.
     """
 
     id: str = ""
     tags: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     architecture: str = ""
-    python_version: str = ""
-    glibc_version: str = ""
-    neuware_version: str = ""
-    installed_packages: dict[str, InstalledPackage] = field(default_factory=dict)
-    files: ImageFiles | None = field(default=None, repr=False)
-    unread_layers: tuple[str, ...] = ()
 
 
 class _LimitedStream:
@@ -118,123 +71,6 @@ class _LimitedStream:
                 "unpacked, as no image does"
             )
         return block
-
-
-class _HeadRecorder:
-    """A stream that keeps its first bytes."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream, self.head = stream, b""
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._stream.read(size)
-        self.head += block[: max(0, file_types.HEAD_BYTES - len(self.head))]
-        return block
-
-
-class _LayerScanner:
-    """Collects facts about an image while its layers are read."""
-
-    def __init__(self) -> None:
-        #: names of members that begin like an archive, or are links to one
-        self.valid_layers: set[str] = set()
-        self._files: dict[str, ImageFiles] = {}
-        self._texts: dict[str, dict[str, str]] = {}
-        #: layers that images share, and where they are
-        self._links: dict[str, str] = {}
-        self._text_bytes = 0
-
-    def add_link(self, name: str, target: str) -> None:
-        """Record a member that is a link to a layer."""
-        self.valid_layers.add(name)
-        self._links[name] = target
-
-    def scan_layer(self, name: str, stream: Any) -> None:
-        """List the files of a layer, and keep what describes its Python packages.
-
-        A layer that cannot be unpacked (zstd, before Python 3.14) is left out.
-        """
-        recorder = _HeadRecorder(stream)
-        source: Any = recorder
-        files, texts = ImageFiles(), dict[str, str]()
-        with (
-            suppress(*ARCHIVE_ERRORS),
-            tarfile.open(fileobj=source, mode="r|*", bufsize=BLOCK_BYTES) as tar,
-        ):
-            for member in _iterate_members(tar):
-                self._scan_member(tar, member, files, texts)
-            self._files[name], self._texts[name] = files, texts
-        head = recorder.head
-        is_tar, is_empty_tar = head[257:262] == b"ustar", bool(head) and not any(head)
-        if is_tar or is_empty_tar or head.startswith((*DECOMPRESSORS, ZSTD_MAGIC)):
-            self.valid_layers.add(name)
-
-    def _scan_member(
-        self,
-        tar: tarfile.TarFile,
-        member: tarfile.TarInfo,
-        files: ImageFiles,
-        texts: dict[str, str],
-    ) -> None:
-        name = posixpath.normpath(member.name).lstrip("/")
-        entry: Entry = {} if member.isdir() else member.linkname if member.issym() else None
-        files.add(name, entry)
-        if files.count > MAX_FILES:
-            raise ImageArchiveError(f"it has more than {MAX_FILES} files, as no image has")
-        if member.size <= MAX_TEXT_BYTES and member.isfile() and KEPT_PATH.fullmatch(name):
-            content = tar.extractfile(member)
-            self._text_bytes += member.size
-            if content and self._text_bytes <= MAX_DOCUMENTS_BYTES:
-                texts[f"/{name}"] = content.read().decode(errors="replace")
-
-    def finish(self, image: Image, layers: list[str], python: str) -> None:
-        """Put the layers on one another, and describe the image by its files.
-
-        Args:
-            image: the image to describe.
-            layers: names of its layers, from the lowest to the uppermost.
-            python: path of the Python program in the image.
-        """
-        files, texts = ImageFiles(), dict[str, str]()
-        unread = []
-        for layer in layers:
-            name = self._links.get(layer, layer)
-            if name in self._files:
-                files.put_layer(self._files.pop(name))
-                texts |= self._texts.pop(name)
-            else:
-                unread.append(layer)
-        found = ImagePython(python, files, texts)
-        image.python_version = found.version
-        image.installed_packages = found.list_packages()
-        image.glibc_version = _find_glibc_version(files)
-        neuware = (text for path, text in texts.items() if path.endswith("/version.txt"))
-        image.neuware_version = next(
-            (match[1] for text in neuware if (match := NEUWARE_VERSION.search(text))), ""
-        )
-        image.unread_layers = tuple(unread)
-        image.files = None if unread else files
-
-
-def _iterate_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of an archive without keeping them, which costs 1 KB each."""
-    kept: list[tarfile.TarInfo] = vars(tar)["members"]
-    for member in tar:
-        kept.clear()
-        yield member
-
-
-def _find_glibc_version(files: ImageFiles) -> str:
-    """Determine the version of the C library, such as "2.27"; "" if unknown."""
-    folders = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"]
-    folders += [
-        f"{folder}/{name}"
-        for folder in ("/lib", "/usr/lib")
-        for name in files.list_folder(folder)
-        if name.endswith("-linux-gnu")
-    ]
-    names = (name for folder in folders for name in files.list_folder(folder))
-    return next((found[1] for name in names if (found := LIBC_NAME.fullmatch(name))), "")
 
 
 def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
@@ -255,7 +91,7 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
     opened = _decompress(stream, begin)
     unpacked = _LimitedStream(opened, max(MIN_UNPACKED_LIMIT_BYTES, MAX_COMPRESSION_RATIO * size))
     source: Any = unpacked
-    scanner = _LayerScanner()
+    scanner = LayerScanner()
     documents: dict[str, bytes] = {}
     names: list[str] = []
     try:
@@ -267,6 +103,8 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
                         f"it has more than {MAX_MEMBERS} files, as no image has"
                     )
                 _read_member(tar, member, name, documents, scanner)
+                if scanner.file_count > MAX_FILES:
+                    raise ImageArchiveError(f"it has more than {MAX_FILES} files, as no image has")
         while unpacked.read(BLOCK_BYTES):
             pass  # only at its end does a compressed stream show whether it is complete
     except ARCHIVE_ERRORS as error:
@@ -291,7 +129,7 @@ def _read_member(
     member: tarfile.TarInfo,
     name: str,
     documents: dict[str, bytes],
-    scanner: _LayerScanner,
+    scanner: LayerScanner,
 ) -> None:
     """Scan a member that is a layer, and keep it if it is small enough for a document."""
     if member.issym() or member.islnk():  # a layer that images share
@@ -313,7 +151,7 @@ def _read_member(
 
 
 def _assemble_image(
-    documents: dict[str, bytes], names: set[str], scanner: _LayerScanner, python: str
+    documents: dict[str, bytes], names: set[str], scanner: LayerScanner, python: str
 ) -> Image:
     image = Image()
     if "manifest.json" not in names:
@@ -338,8 +176,7 @@ def _assemble_image(
                 "fetch it again"
             )
     _add_configuration(image, documents.get(config, b""))
-    scanner.finish(image, layers, python)
-    return image
+    return replace(image, **vars(scanner.describe_layers(layers, python)))
 
 
 def _load_manifest_entry(manifest: bytes) -> Any:

@@ -67,7 +67,7 @@ class ImageFiles:
         """Put a layer over the files.
 
         Args:
-            layer: The entries of the layer, with its whiteouts. It is used up.
+            layer: The entries of the layer, with its whiteouts.
         """
         self.count += layer.count
         pairs = [(self._root, layer._root)]
@@ -75,10 +75,12 @@ class ImageFiles:
             lower, upper = pairs.pop()
             if OPAQUE_MARKER in upper:
                 lower.clear()
-            for name in [name for name in upper if name.startswith(WHITEOUT_PREFIX)]:
-                lower.pop(name.removeprefix(WHITEOUT_PREFIX), None)
-                del upper[name]
+            for name in upper:
+                if name.startswith(WHITEOUT_PREFIX):
+                    lower.pop(name.removeprefix(WHITEOUT_PREFIX), None)
             for name, entry in upper.items():
+                if name.startswith(WHITEOUT_PREFIX):
+                    continue
                 if isinstance(entry, dict):
                     below = lower.get(name)
                     if not isinstance(below, dict):

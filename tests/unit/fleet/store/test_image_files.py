@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet.store import image_archive
+from fleet.store import image_archive, image_layers
 from fleet.store.image_archive import Image
 from fleet.store.image_files import ImageFiles
 from tests.unit.fleet.store.test_image_archive import found, layer, saved
 from tests.unit.packaged import tarred
 
 
-def files(tmp_path: Path, *layers: bytes, **said: object) -> ImageFiles:
+def files(tmp_path: Path, *layers: bytes) -> ImageFiles:
     image = found(tmp_path, tarred(**saved(*layers)))
     assert image.files is not None
     return image.files
@@ -129,6 +129,12 @@ def test_a_layer_that_is_a_link_to_another_images_is_read(tmp_path: Path) -> Non
     assert image.files and image.files.has_path("/a")
 
 
+def test_a_layer_may_be_there_twice(tmp_path: Path) -> None:
+    one, two = layer("a"), layer(".wh.a")
+    assert not files(tmp_path, one, two).has_path("/a")
+    assert files(tmp_path, one, two, one).has_path("/a")
+
+
 def test_a_layer_that_cannot_be_unpacked_leaves_the_files_unknown(tmp_path: Path) -> None:
     image = found(tmp_path, tarred(**saved(layer("a"), b"\x28\xb5\x2f\xfd" + b"x" * 600)))
     assert image.files is None and len(image.unread_layers) == 1
@@ -137,7 +143,8 @@ def test_a_layer_that_cannot_be_unpacked_leaves_the_files_unknown(tmp_path: Path
 def test_an_image_with_more_files_than_any_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_archive, "MAX_FILES", 3)
+    for module in (image_archive, image_layers):
+        monkeypatch.setattr(module, "MAX_FILES", 3)
     with pytest.raises(image_archive.ImageArchiveError, match="more than 3 files"):
         found(tmp_path, tarred(**saved(layer("a", "b", "c"))))
 
