@@ -14,6 +14,8 @@ from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.target import ReleaseTarget
 from fleet.store.targets import load_release_target
+from mlufleet.cli.inventory import compatibility_notes
+from mlufleet.cli.release_description import describe_release
 from operations import preflight
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
@@ -158,6 +160,18 @@ def test_an_image_for_other_cards_is_refused_or_called_unknown(wanted: ReleaseTa
     assert stacked(wanted, engine, "6.5.48", "MLU590-M9")[1] is None
     # an old image and an old driver: nothing is unknown
     assert stacked(wanted, "example/pytorch:v1.13.0-torch1.9", "5.10.10") == ([], None)
+
+
+def test_check_and_show_tell_what_is_unknown_of_an_image(wanted: ReleaseTarget) -> None:
+    made = image_of(wanted, f"{CONTAINER}:v26.04.0-torch2.11.0-torchmlu1.32.2-ubuntu22.04-py310")
+    (note,) = compatibility_notes([made])
+    assert note.startswith("small: the driver version that ") and "is unknown" in note
+    shown = describe_release(made.release, made.lock, made.store, cards=2)
+    assert sum("is unknown" in line for line in shown) == 1
+    runtime = image_of(wanted, "example/flagos-runtime-cambricon-neuware4.4.3:2.2.0")
+    required, cards = compatibility_notes([runtime])
+    assert "requires driver 6.2.15 or newer" in required
+    assert "whether it runs on MLU370 is not known" in cards
 
 
 def edited(site: Path, old: str, new: str) -> release_files.ReleaseDocument:
