@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from fleet.errors import CodedInputError, Failure, InvalidInput
-from fleet.gather import images, sources, web_files, weights
+from fleet.gather import images, sources, web_files, weights, wheels
 from fleet.gather.work import GatherError, GatherOptions, GatherResults, PlanRow, Task
 from fleet.release.model import Release
 from fleet.store.progress_bar import ProgressBar
@@ -32,6 +32,7 @@ def list_tasks(releases: Sequence[Release], store: Path, options: GatherOptions)
         *web_files.list_tasks(releases, store, options),
         *images.list_tasks(releases, store, options),
         *weights.list_tasks(releases, store, options),
+        *wheels.list_tasks(releases, store, options),
     ]
 
 

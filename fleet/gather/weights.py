@@ -91,16 +91,23 @@ class WeightsTask:
         self._folder = store / weights.folder
 
     @functools.cached_property
+    def _answer(self) -> HubModel | HubError:
+        """What the hub answers; it is asked once."""
+        try:
+            return hubs.ask_patiently(self._find_model, self._options.retry_delay_s)
+        except HubError as error:
+            return error
+
+    @functools.cached_property
     def _found(self) -> tuple[HubModel, list[ModelFile]]:
         """The model and its files that loading needs.
 
         Raises:
             GatherError: the hub does not show it.
         """
-        try:
-            model = hubs.ask_patiently(self._find_model, self._options.retry_delay_s)
-        except HubError as error:
-            raise GatherError.from_failure(self.name, error.code, str(error)) from error
+        model = self._answer
+        if isinstance(model, HubError):
+            raise GatherError.from_failure(self.name, model.code, str(model))
         files = select_needed(model.files, self._weights.include)
         wrong = [file.path for file in files if not _is_safe_path(file.path)]
         if wrong or not files:

@@ -84,9 +84,9 @@ class PipResolver:
 
     def __post_init__(self) -> None:
         """Create the folders."""
-        for path in (self.wheels, self._site, self._program):
+        for path in (self.wheels, self.installed_folder, self.program_folder):
             path.mkdir()
-        (self._program / "pip").symlink_to(_find_pip())
+        (self.program_folder / "pip").symlink_to(_find_pip())
 
     @property
     def wheels(self) -> Path:
@@ -94,11 +94,13 @@ class PipResolver:
         return self.folder / "wheels"
 
     @property
-    def _site(self) -> Path:
+    def installed_folder(self) -> Path:
+        """The folder of the packages that count as installed."""
         return self.folder / "installed"
 
     @property
-    def _program(self) -> Path:
+    def program_folder(self) -> Path:
+        """The folder that pip itself is imported from."""
         return self.folder / "program"
 
     def install(self, packages: Iterable[Package]) -> None:
@@ -109,7 +111,7 @@ class PipResolver:
         """
         for package in packages:
             self.uninstall(package.name)
-            package.write_installed(self._site)
+            package.write_installed(self.installed_folder)
             self.installed[package.name] = package
 
     def uninstall(self, name: str) -> None:
@@ -120,7 +122,7 @@ class PipResolver:
         """
         if package := self.installed.pop(canonicalize_name(name), None):
             name = package.name.replace("-", "_")
-            shutil.rmtree(self._site / f"{name}-{package.version}.dist-info")
+            shutil.rmtree(self.installed_folder / f"{name}-{package.version}.dist-info")
 
     def resolve(self, wanted: Wanted) -> list[tuple[str, str]]:
         """Ask pip what it would install.
@@ -155,7 +157,8 @@ class PipResolver:
         settings = {"PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TMPDIR"}
         environment = {name: value for name, value in os.environ.items() if name in settings}
         environment |= {"PIP_CONFIG_FILE": os.devnull, "HOME": str(self.folder)}
-        begin = [sys.executable, "-I", "-S", "-c", PROGRAM, str(self._program), str(self._site)]
+        folders = [str(self.program_folder), str(self.installed_folder)]
+        begin = [sys.executable, "-I", "-S", "-c", PROGRAM, *folders]
         options = ["--isolated", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]
         try:
             result = subprocess.run(
@@ -174,11 +177,20 @@ class PipResolver:
                 f"pip resolves for more than {TIMEOUT_S} s: give versions"
             ) from error
         if result.returncode:
-            _explain_failure(result.stdout + result.stderr)
+            explain_failure(result.stdout + result.stderr)
 
 
-def _explain_failure(output: str) -> None:
-    """Raise what pip's messages mean."""
+def explain_failure(output: str) -> None:
+    """Raise what pip's messages mean.
+
+    Args:
+        output: what pip printed before it failed.
+
+    Raises:
+        UnsatisfiedRequirement: there is no version of something.
+        ConflictingRequirements: requirements contradict each other.
+        InvalidInput: pip failed for another reason.
+    """
     if found := NO_VERSION.search(output):
         raise UnsatisfiedRequirement(found["text"])
     if found := CONFLICT.search(output):

@@ -27,6 +27,8 @@ from fleet.text.redact import hide_credentials
 
 CHUNK_BYTES = 1 << 20
 COMMON_HEADERS = {"User-Agent": "mlu-fleet", "Accept-Encoding": "identity"}
+#: headers with a login, as urllib writes them
+LOGIN_HEADERS = {"Authorization", "Cookie"}
 #: longest time without a byte
 READ_TIMEOUT_S = 60
 #: statuses after which another attempt may succeed
@@ -50,7 +52,10 @@ class PermanentError(Exception):
 
 
 class _RedirectHandler(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to web addresses only, and warns about those that end encryption."""
+    """Follows redirects to web addresses only, and warns about those that end encryption.
+
+    A login goes along on the same server only: Hugging Face redirects within itself.
+    """
 
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._warn = warn
@@ -64,7 +69,16 @@ class _RedirectHandler(urllib.request.HTTPRedirectHandler):
             raise PermanentError(f"{origin}: redirects to {scheme}://, which is not http or https")
         if scheme == "http" and req.full_url.startswith("https:"):
             self._warn(f"{origin}: redirects to unencrypted http ({hide_credentials(newurl)})")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request and _find_origin(newurl) == _find_origin(req.full_url):
+            for name in LOGIN_HEADERS & set(req.unredirected_hdrs):
+                request.add_unredirected_header(name, req.unredirected_hdrs[name])
+        return request
+
+
+def _find_origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2]
 
 
 def _build_request(

@@ -79,7 +79,7 @@ def gather(
     Examples:
       mlufleet gather baichuan-7b --plan
       mlufleet gather baichuan-7b --store /srv/mlu --system ubuntu18.04
-      mlufleet gather chatglm2-6b --git-mirror https://github.com/=https://git.example/github/
+      mlufleet gather chatglm2-6b --hub modelscope
     """
     from fleet.release import files
 

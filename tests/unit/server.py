@@ -54,6 +54,8 @@ def serving() -> Iterator[Site]:
             self.send_response(206 if begin else 200)
             if begin:
                 self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/*")
+            if self.path.endswith("/"):  # pip reads pages that say what they are
+                self.send_header("Content-Type", "text/html")
             self.send_header("ETag", site.tag)
             self.send_header("Content-Length", str(len(content) - begin))
             self.end_headers()

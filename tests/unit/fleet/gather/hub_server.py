@@ -21,6 +21,10 @@ COMMIT = "e46a14881eae613281abbd266ee918e93a56018f"
 LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".model")
 
 
+#: where the hub redirects to for a file of git
+CACHED = f"/api/resolve-cache/models/owner/tiny/{COMMIT}/"
+
+
 def git_blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
@@ -59,7 +63,7 @@ class Hub:
     @property
     def downloads(self) -> list[str]:
         """Names of the requests for content that hubs answer themselves or by their CDN."""
-        return [path for path, _ in self.asked if "/api/" not in path or "FilePath" in path]
+        return [path for path, _ in self.asked if "/resolve" in path or "FilePath" in path]
 
 
 @contextmanager
@@ -80,7 +84,7 @@ def serving() -> Iterator[Hub]:
             path, query = unquote(url.path), parse_qs(url.query)
             if hub.login_page:
                 self._send(200, b"<!DOCTYPE html><title>Log in</title>", "text/html")
-            elif path.startswith("/cdn/"):
+            elif path.startswith("/cdn/"):  # of everybody who has the address
                 self._send_content(path.removeprefix("/cdn/"))
             elif hub.token and self.headers["Authorization"] != f"Bearer {hub.token}":
                 self._fail(401, "RepoNotFound", "Invalid username or password.")
@@ -107,7 +111,9 @@ def serving() -> Iterator[Hub]:
             self._send(status, body, "application/json", X_Error_Code=code, X_Error_Message=message)
 
         def _answer_hugging_face(self, path: str) -> None:
-            if path.startswith("/owner/tiny/resolve/"):
+            if path.startswith(CACHED):
+                self._send_content(path.removeprefix(CACHED))
+            elif path.startswith("/owner/tiny/resolve/"):
                 revision, _, name = path.removeprefix("/owner/tiny/resolve/").partition("/")
                 if revision not in (COMMIT, "main"):
                     self._fail(404, "RevisionNotFound", f"Invalid rev id: {revision}")
@@ -116,8 +122,11 @@ def serving() -> Iterator[Hub]:
                 elif hub.gated:
                     self._fail(403, "GatedRepo", "Access to model owner/tiny is restricted.")
                 else:
-                    self._send_file(name)
-                return
+                    self._redirect_file(name)
+            else:
+                self._answer_about_model(path)
+
+        def _answer_about_model(self, path: str) -> None:
             base, _, revision = path.partition("/revision/")
             if path == "/api/models/owner/tiny/commits/main":
                 about = {"authors": [{"user": "a"}], "date": "2023-12-01T00:00:00.000Z"}
@@ -130,13 +139,20 @@ def serving() -> Iterator[Hub]:
                 siblings = [describe(name) for name in sorted(hub.files)]
                 self._send_json({"id": "owner/tiny", "sha": COMMIT, "siblings": siblings})
 
-        def _send_file(self, name: str) -> None:
+        def _redirect_file(self, name: str) -> None:
+            """Lead to the hub's own cache, or for a big file to another server."""
             content = hub.told(name)
             if not name.endswith(LFS_SUFFIXES):
-                self._send_content(name)
+                self.send_response(307)
+                self.send_header("Location", f"{CACHED}{name}")
+                self.send_header("X-Repo-Commit", COMMIT)
+                self.send_header("ETag", f'"{git_blob(content)}"')
+                self.send_header("X-Linked-Size", str(len(content)))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
                 return
             self.send_response(302)
-            self.send_header("Location", f"/cdn/{name}")
+            self.send_header("Location", f"{cdn_url}/cdn/{name}")
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("X-Linked-Size", str(len(content)))
             self.send_header("X-Linked-Etag", f'"{hashlib.sha256(content).hexdigest()}"')
@@ -193,11 +209,13 @@ def serving() -> Iterator[Hub]:
             about["blobId"] = git_blob(content)
         return about
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    hub.url, cdn_url = (f"http://127.0.0.1:{one.server_address[1]}" for one in servers)
     try:
         yield hub
     finally:
-        server.shutdown()
-        server.server_close()
+        for server in servers:
+            server.shutdown()
+            server.server_close()

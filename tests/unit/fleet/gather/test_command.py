@@ -18,16 +18,22 @@ from tests.unit.fleet.gather.git_server import GitSite
 from tests.unit.fleet.gather.hub_server import Hub
 from tests.unit.server import serving
 
+WHEELHOUSE = "  wheelhouse: wheels\n"
+
 
 @pytest.fixture
 def origins(site: Path, template: Path, git_site: GitSite, hub: Hub) -> Path:
-    """The small release, with a URL for its source and a model for its weights; both missing."""
+    """The small release, with a URL for its source and a model for its weights; both missing.
+
+    It has no wheelhouse, as pip takes longer than everything else.
+    """
     git("clone", "-q", "--bare", str(template / "upstream"), "small", cwd=site)
     git_site.root = site
     hub.files = {"model.bin": b"weights"}
     path = site / "small.yml"
     text = path.read_text().replace("bundle: model.bundle", f"url: {git_site.url}/small, bundle: m")
-    path.write_text(text.replace("folder: weights,", "folder: weights, huggingface: owner/tiny,"))
+    text = text.replace("folder: weights,", "folder: weights, huggingface: owner/tiny,")
+    path.write_text(text.replace(WHEELHOUSE, ""))
     (site / "store/model.bundle").unlink()
     shutil.rmtree(site / "store/weights")
     return site
@@ -67,9 +73,12 @@ def files_of(folder: Path) -> dict[str, int]:
 def test_a_store_is_filled_and_locked_and_a_second_run_changes_nothing(
     origins: Path, git_site: GitSite, hub: Hub
 ) -> None:
+    path = origins / "small.yml"
+    path.write_text(path.read_text().replace("packages:\n  pip", f"packages:\n{WHEELHOUSE}  pip"))
     first = gathered(origins)
     assert (first.status, first.codes) == (0, {})
     assert first.document["gathered"] == ["m", "weights"]
+    assert first.document["present"] == ["wheels"]
     lock = lockfile.load(origins / "small.yml")
     assert {"m", "weights/model.bin"} <= set(lock.files)
     assert "HEAD" in read_bundle_header(origins / "store/m").refs
