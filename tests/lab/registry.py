@@ -183,7 +183,9 @@ class Registry:
 def bridge_address() -> str:
     """Address of this machine on docker's bridge."""
     (network,) = json.loads(engine.docker("network", "inspect", "bridge"))
-    return str(network["IPAM"]["Config"][0]["Gateway"])
+    (config, *_) = network["IPAM"]["Config"]
+    first = ipaddress.ip_network(config["Subnet"])[1]
+    return str(config.get("Gateway") or first)
 
 
 @contextmanager
