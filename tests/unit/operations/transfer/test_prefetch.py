@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from fleet.release.target import ReleaseTarget
 from operations import disk_space, stages
 from operations.host.context import RunContext, run_context
 from operations.host.facts import HostFacts
+from operations.stage import HostOptions
 from operations.transfer import prefetch, ssh_stream, swarm
 from operations.transfer.ssh_stream import TransferProgress
 from operations.transfer.upload import Upload
@@ -281,6 +283,25 @@ def test_nothing_comes_ahead_of_the_first_that_is_to_do(
     assert len(alone.uploads) == 1 and alone.prefetchable == []
     after = stages.HostPlan(as_host(wanted), found.options, bare, {"driver": ["x"], **first})
     assert len(after.prefetchable) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "in_swarm", "ahead"),
+    [("auto", True, False), ("archive", True, True), ("registry", False, False)],
+)
+def test_the_archive_of_an_image_that_is_pulled_is_sent_only_if_that_fails(
+    wanted: ReleaseTarget, bare: HostFacts, source: str, in_swarm: bool, ahead: bool
+) -> None:
+    registry = f"harbor.example/torch@sha256:{'0' * 64}"
+    image = wanted.release.image.model_copy(update={"registry": registry})
+    either = replace(wanted, release=wanted.release.model_copy(update={"image": image}))
+    spec = as_spec(either, HostOptions(image_source=source))
+    found = stages.HostPlan(spec.target, spec.options, bare, stages.find_drift(spec, bare))
+    sha = wanted.lock.files["image.tar.gz"].sha256
+    assert (sha in found.checksums) == in_swarm
+    assert ("image" in [upload.stage for upload in found.prefetchable]) == ahead
+    needs = disk_space.list_needs(spec.target, bare, source)
+    assert ("image archive" in {need.label for need in needs}) == in_swarm
 
 
 def test_what_has_come_of_weights_needs_no_room_again(wanted: ReleaseTarget) -> None:
