@@ -1,6 +1,7 @@
 """The command that makes the facts of a repository."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -26,9 +27,10 @@ while True:
 
 
 def git(folder, *arguments):
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(
-        command, env={"PATH": "/usr/bin:/bin", **GIT}, check=True, capture_output=True, text=True
+        command, env=environment | GIT, check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
@@ -91,6 +93,19 @@ def test_an_existing_file_is_counted_again_and_added_to(clone, tmp_path):
     run(clone, facts, "--commit", "HEAD", "--anchor", "demo.py:argparse")
     counts = {anchor.text: anchor.count for anchor in Upstream.load(facts).anchors}
     assert counts == {"print": 3, "argparse": 2}
+
+
+def test_requirements_and_settings_are_described(clone, tmp_path):
+    (clone / "requirements.txt").write_text("torch>=1.10\n\nnumpy\n")
+    (clone / "limits.yml").write_text("%YAML 1.2\n---\ncustom:\n- pcie: {width: 16}\n")
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "--message", "more")
+    facts = tmp_path / "model.json"
+    run(clone, facts, *NEW, "--script", "requirements.txt", "--script", "limits.yml")
+    assert Upstream.load(facts).scripts == {
+        "requirements.txt": ScriptFacts(requires=("torch>=1.10", "numpy")),
+        "limits.yml": ScriptFacts(keys=("custom.0.pcie.width=16",)),
+    }
 
 
 def test_an_archive_has_no_commit(clone, tmp_path):
