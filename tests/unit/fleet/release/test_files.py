@@ -68,6 +68,13 @@ def test_the_tool_and_the_driver_are_those_of_the_images_generation() -> None:
             assert release.migration.tool == f"/torch/src/catch/tools/{folder}torch_gpu2mlu.py"
 
 
+def test_no_release_of_the_project_needs_a_file_that_its_user_edits() -> None:
+    for path in sorted(files.RELEASES_FOLDER.glob("*.yml")):
+        for variant in files.list_variants(path) or [None]:
+            patches = files.load_release(path, variant).patches
+            assert not [patch.file for patch in patches if patch.store], path.stem
+
+
 VARIANTS = """
 variants:
   infer: {summary: asks}
