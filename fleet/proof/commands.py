@@ -10,6 +10,7 @@ from fleet.proof.command_words import NamedPath, ReadCommand, Use
 from fleet.proof.container_files import ContainerFiles, Lookup, Presence
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
+from fleet.release.model import Weights
 
 #: Files of which one makes a folder a Python project that pip installs.
 PROJECT_FILES = ("setup.py", "setup.cfg", "pyproject.toml")
@@ -34,6 +35,8 @@ def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
             _check_file(files, results, (*location, "requirements"), pip.requirements)
         if pip.editable:
             _check_project(files, results, (*location, "editable"), pip.editable)
+    for number, weights in enumerate(release.weights):
+        _check_weights(files, results, number, weights)
     smoke = release.smoke
     if not _check_folder(files, results, ("smoke", "workdir"), smoke.workdir):
         return
@@ -96,6 +99,22 @@ def _check_project(
         inner = [path for path in files.find_projects(PROJECT_FILES) if f"{folder}/" in path]
         near = f"; projects below it: {', '.join(inner[:3])}" if inner else ""
         results.add_finding(location, f"{folder} has none of {listed}{near}")
+
+
+def _check_weights(
+    files: ContainerFiles, results: ProofResults, number: int, weights: Weights
+) -> None:
+    """Check that the container sees weights: links to them name their path on the host."""
+    folder, target = files.find_weights_folder(weights), weights.target
+    location = ("weights", number, "target")
+    if folder is None:
+        results.add_finding(location, f"none of container.mounts shows {target} in the container")
+    elif weights.link and folder != target:
+        results.add_finding(
+            location,
+            f"the container has {target} at {folder}, but the links in {weights.link.tree}_mlu "
+            f"lead to {target}: mount it at the same path",
+        )
 
 
 def _check_named(inputs: ProofInputs, results: ProofResults, named: NamedPath) -> None:

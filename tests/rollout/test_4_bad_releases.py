@@ -21,6 +21,8 @@ SOURCE = {
     "url": "http://127.0.0.1:9/tree.git",
     "branch": "main",
 }
+#: a file, below which nothing can be placed
+FILE = {"container": {"mounts": [{"host": "/etc/issue", "container": "/srv"}]}}
 #: a folder of the kernel, in which nobody can make a file
 SYSTEM = {"container": {"mounts": [{"host": "/sys/kernel", "container": "/srv"}]}}
 PATCH = {"file": "/srv/new.txt", "content": "new\n"}
@@ -31,7 +33,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "SOURCE_PIN",
     ),
     "weights": (
-        {"weights": [{"name": "bad", "folder": "weights/baichuan-7B", "target": "/etc/issue/bad"}]},
+        {
+            **FILE,
+            "weights": [
+                {"name": "bad", "folder": "weights/baichuan-7B", "target": "/etc/issue/bad"}
+            ],
+        },
         "TRANSFER",
     ),
     "container": ({"container": {"network": "no-such-network"}}, "CONTAINER"),

@@ -47,6 +47,7 @@ container:
   name: torch
   mounts:
     - {host: /data/share, container: /home/share}
+    - {host: /data/models, container: /data/models}
 sources:
   - {name: model, path: /home/share/model, bundle: model.bundle, tag: v1}
 weights:

@@ -115,3 +115,24 @@ def test_a_shell_line_is_read_as_its_commands() -> None:
         ("/a/h.sh", Use.SCRIPT),
     ]
     assert read.printed == ["f g"] and not read.unread
+
+
+@pytest.mark.parametrize(
+    ("target", "link", "wrong"),
+    [
+        ("/data/work/weights", None, False),
+        ("/data/elsewhere", None, True),
+        ("/data/work/weights", {"tree": "model", "path": "tiny"}, True),
+        ("/same/weights", {"tree": "model", "path": "tiny"}, False),
+    ],
+)
+def test_weights_are_where_a_program_finds_them(
+    prove: Try, target: str, link: dict[str, str] | None, wrong: bool
+) -> None:
+    mounts = [
+        {"host": "/data/work", "container": "/workspace"},
+        {"host": "/same", "container": "/same"},
+    ]
+    weights = [{"name": "tiny", "folder": "tiny", "target": target, "link": link}]
+    tried = prove({"container": {"mounts": mounts}, "weights": weights})
+    assert tried.wrong_fields == ["weights.0.target"] * wrong

@@ -42,7 +42,10 @@ def pair(site: Path, wanted: ReleaseTarget) -> Path:
             "name": "other",
             "container": {
                 "name": "second",
-                "mounts": [{"host": "/data/other", "container": "/home/share"}],
+                "mounts": [
+                    {"host": "/data/other", "container": "/home/share"},
+                    {"host": "/data/models", "container": "/data/models"},
+                ],
             },
             "weights": [
                 {
@@ -170,7 +173,10 @@ def test_a_hosts_own_releases_hide_the_one_of_all(pair: Path) -> None:
             {
                 "container": {
                     "name": "second",
-                    "mounts": [{"host": "/data/share/model_mlu", "container": "/home/share"}],
+                    "mounts": [
+                        {"host": "/data/share/model_mlu", "container": "/home/share"},
+                        {"host": "/data/models", "container": "/data/models"},
+                    ],
                 }
             },
             "/data/share/model_mlu/model",
@@ -193,7 +199,9 @@ def test_weights_and_checkouts_that_are_the_same_are_shared(pair: Path) -> None:
         "migration": None,
         "patches": [],
         "smoke": {"workdir": "/home/share/model"},
-        "weights": [{"name": "tiny", "folder": "weights", "target": "/data/one", "link": None}],
+        "weights": [
+            {"name": "tiny", "folder": "weights", "target": "/data/models/one", "link": None}
+        ],
     }
     write(pair, {"name": "other", "container": {"name": "second"}, **plain})
     second = load_one(pair, "other")
