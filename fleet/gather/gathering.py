@@ -82,6 +82,8 @@ def plan(tasks: Iterable[Task]) -> tuple[list[PlanRow], list[FileProblem]]:
             rows.append(task.plan())
         except GatherError as error:
             problems += error.problems
+        except InvalidInput as error:
+            problems.append(FileProblem(task.name, Failure("FETCH", str(error))))
     return rows, problems
 
 

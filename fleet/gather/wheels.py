@@ -225,7 +225,7 @@ class _Lines:
     def _gather_line(self, wanted: Wanted, pages: list[str]) -> None:
         """Resolve a line without the index if that is possible, else with it."""
         try:
-            if not any(self.house.iterdir()):
+            if not self._may_satisfy(wanted):
                 raise UnsatisfiedRequirement(wanted.requirements[0])
             chosen = self.resolver.choose(wanted, use_index=False)
         except (UnsatisfiedRequirement, ConflictingRequirements, InvalidInput):
@@ -236,6 +236,14 @@ class _Lines:
             Package.from_requirements(file.name, file.version, file.requires, environment)
             for file in chosen
         )
+
+    def _may_satisfy(self, wanted: Wanted) -> bool:
+        """Tell whether the wheelhouse may do; an upgrade needs a file of each package."""
+        names = {canonicalize_name(path.name.split("-")[0]) for path in self.house.iterdir()}
+        if not wanted.upgrade:
+            return bool(names)
+        asked = [text for text in wanted.requirements if not text.endswith(".whl")]
+        return all(canonicalize_name(Requirement(text).name) in names for text in asked)
 
     def _choose_from_index(self, wanted: Wanted, pages: list[str]) -> list[ChosenFile]:
         for _ in range(MAX_CALLS):

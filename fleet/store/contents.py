@@ -120,7 +120,9 @@ class StoreContents:
         if missing:
             listed = "\n  ".join(missing)
             raise InvalidInput(
-                f"{self.store}: files of release {release.name} are missing:\n  {listed}"
+                f"{self.store}: files of release {release.name} are missing:\n  {listed}\n"
+                f"`mlufleet gather {release.name}` fetches what can be downloaded, and says who "
+                "has the rest"
             )
 
     def _check_drivers(self, table_drivers: list[TableDriver]) -> dict[str, set[str]]:

@@ -20,6 +20,8 @@ class GitSite:
         root: folder of bare repositories.
         url: its address.
         cuts: bytes after which the next answers with objects are cut, one each.
+        is_old: whether it speaks the first version of git's protocol only, where commits are given
+            out by their refs.
         status: answer to everything with this, if it is not 0.
         asked: method and path of each request.
     """
@@ -27,6 +29,7 @@ class GitSite:
     root: Path
     url: str = ""
     cuts: list[int] = field(default_factory=list)
+    is_old: bool = False
     status: int = 0
     asked: list[str] = field(default_factory=list)
 
@@ -66,7 +69,7 @@ def serving(root: Path) -> Iterator[GitSite]:
                 "CONTENT_TYPE": self.headers["Content-Type"] or "",
                 "CONTENT_LENGTH": str(len(body)),
                 "HTTP_CONTENT_ENCODING": self.headers["Content-Encoding"] or "",
-                "GIT_PROTOCOL": self.headers["Git-Protocol"] or "",
+                "GIT_PROTOCOL": "" if site.is_old else self.headers["Git-Protocol"] or "",
                 "REMOTE_ADDR": "127.0.0.1",
             }
             done = subprocess.run(

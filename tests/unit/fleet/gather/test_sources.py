@@ -57,6 +57,15 @@ def test_a_bundle_is_complete_at_its_revision(
     assert not gathered(found, tmp_path) and not git_site.asked
 
 
+def test_a_commit_is_found_where_commits_are_given_out_by_refs_only(
+    git_site: GitSite, upstream: Path, tmp_path: Path
+) -> None:
+    git_site.is_old = True
+    older = commit_of(upstream, "main~3")
+    assert gathered(source(f"{git_site.url}/model", commit=older), tmp_path)
+    assert older in git_repositories.read_bundle_header(tmp_path / "model.bundle").refs.values()
+
+
 def test_a_fetch_that_is_cut_continues_where_it_was(
     git_site: GitSite, upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,8 @@ def test_wheels_are_those_of_the_images_python_and_nothing_else(
     index.web.logins.clear()
     assert not gather(tmp_path, {"install": ["alpha"]})
     assert not index.web.logins and names(tmp_path) == {ours, "beta-1.0-py3-none-any.whl"}
+    assert gather(tmp_path, {"install": ["torch"], "upgrade": True})
+    assert "torch-2.0-py3-none-any.whl" in names(tmp_path)
 
 
 def test_what_a_requirements_file_and_a_project_in_a_source_need(
