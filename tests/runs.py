@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fleet.release import files as release_files
+from fleet.release import lockfile
 from tests.lab import hosts as lab
 from tests.lab import paths
 
@@ -131,6 +133,16 @@ def with_more(folder: Path, more: str) -> str:
     ours = (SITE / RELEASES / "baichuan-7b-lab.yml").resolve()
     path.write_text(f"extends: {ours}\nname: other\n{more}")
     assert mlufleet("lock", str(path), "--store", str(paths.STORE), "--quiet").status == 0
+    return f"release={path}"
+
+
+def with_unproved(folder: Path, more: str) -> str:
+    """As :func:`with_more`, but with a lock of an earlier version, which proved nothing of it."""
+    ours = (SITE / RELEASES / "baichuan-7b-lab.yml").resolve()
+    path = folder / "unproved.yml"
+    path.write_text(f"extends: {ours}\nname: other\n{more}")
+    changes = {"release": release_files.load_release(path).digest}
+    lockfile.write(lockfile.load(ours).model_copy(update=changes), lockfile.lock_path(path))
     return f"release={path}"
 
 

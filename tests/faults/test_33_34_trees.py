@@ -12,7 +12,7 @@ from tests.runs import (
     ends_right,
     mlufleet,
     refused,
-    with_more,
+    with_unproved,
 )
 
 HOST = "u1604"
@@ -40,7 +40,7 @@ def test_33_a_patch_that_does_not_apply_names_its_anchor_and_how_often_it_is_the
 ) -> None:
     file = "/home/share/pytorch1.9/baichuan/baichuan-7B_mlu/train.py"
     patch = f"patches: [{{file: {file}, find: no such line, replace: x, sha256: '{'0' * 64}'}}]\n"
-    failure = refused(HOST, "PATCH", "--data", with_more(tmp_path, patch))
+    failure = refused(HOST, "PATCH", "--data", with_unproved(tmp_path, patch))
     assert "'no such line' occurs 0 times, the patch expects 1" in failure["sentence"]
     ends_right(HOST)
 
