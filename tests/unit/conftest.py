@@ -46,8 +46,7 @@ image: {file: image.tar.gz, reference: "registry.example/torch:v1"}
 container:
   name: torch
   mounts:
-    - {host: /data/share, container: /home/share}
-    - {host: /data/models, container: /data/models}
+    [{host: /data/share, container: /home/share}, {host: /data/models, container: /data/models}]
 sources:
   - {name: model, path: /home/share/model, bundle: model.bundle, tag: v1}
 weights:

@@ -22,7 +22,9 @@ def test_an_unknown_field_lists_those_of_its_own_model_and_the_nearest(site: Pat
 def test_the_same_in_a_mapping_of_models_and_at_the_top(site: Path) -> None:
     message = broken(site, "{file: driver.rpm, package:", "{file: driver.rpm, pakage:")
     assert "driver.packages.centos7.pakage: unknown field; did you mean package?" in message
-    assert "did you mean smoke? valid fields: container, " in broken(site, "smoke:", "smoky:")
+    assert "did you mean smoke? valid fields: card_models, container, " in broken(
+        site, "smoke:", "smoky:"
+    )
 
 
 def test_a_host_and_an_optional_model_have_fields_of_their_own(
