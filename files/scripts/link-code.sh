@@ -4,6 +4,6 @@ from=$1 into=$2; shift 2
 mkdir -p "$into"
 for pattern; do
   for file in "$from"/$pattern; do
-    [ -f "$file" ] && cp -f "$file" "$into/"
+    if [ -f "$file" ]; then cp -f "$file" "$into/"; fi
   done
 done
