@@ -9,7 +9,11 @@ job="$state/jobs/$id"
 quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
 run=$(printf '%s\n' "$WHO" | cut -f1)
 put() { cat > "$job.new/$1"; }  # prints the reason if it fails
-given() { if [ "$stdin" = "@@pipe" ]; then mkfifo "$job.new/stdin"; else printf '%s' "$stdin" | put stdin; fi; }
+given() {
+  # an earlier attempt may have been cut
+  rm -f "$job.new/stdin"
+  if [ "$stdin" = "@@pipe" ]; then mkfifo "$job.new/stdin"; else printf '%s' "$stdin" | put stdin; fi
+}
 # both ends, so that opening the pipe does not wait
 from() { if [ "$stdin" = "@@pipe" ]; then echo '<>'; else echo '<'; fi; }
 written() {
