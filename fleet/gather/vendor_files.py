@@ -52,8 +52,11 @@ def list_files(
     """
     found: dict[str, VendorFile] = {}
     for release in releases:
+        # the files in a folder are unknown before a lock, so an address does not help
+        folders = {*release.engine.packages.values(), *release.driver.headers.values()}
+        folders |= {entry.folder for entry in release.weights}
         for name, purpose, origin, group in _list_release(release, options):
-            if not required_files.find_address(release, name):
+            if name in folders or not required_files.find_address(release, name):
                 size = _measure(store / name)
                 found.setdefault(name, VendorFile(name, purpose, origin, size, group))
     return list(found.values())
@@ -105,7 +108,7 @@ def _list_other(release: Release, options: GatherOptions) -> Iterator[tuple[str,
             yield system_package.file, purpose, DISTRIBUTION, ""
     for entry in release.weights:
         if not weights.find_origin(entry, options):
-            origin = entry.repository or "where the tutorial of the model says"
+            origin = entry.url or entry.repository or "where the tutorial of the model says"
             yield entry.folder, f"weights {entry.name}", origin, ""
     for source in release.sources:
         if source.bundle and not source.url:

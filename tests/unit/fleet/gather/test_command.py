@@ -152,6 +152,15 @@ def test_files_with_a_url_are_fetched_and_a_login_page_is_none(origins: Path) ->
     assert (store / "driver.deb").read_bytes() == driver
 
 
+def test_folders_are_asked_for_although_there_is_a_mirror(origins: Path) -> None:
+    path = origins / "small.yml"
+    text = path.read_text().replace("name: small\n", "name: small\nmirror: http://127.0.0.1:9/x\n")
+    path.write_text(text.replace(", huggingface: owner/tiny", ""))
+    shutil.rmtree(origins / "store/docker")
+    done = gathered(origins, "--plan")
+    assert done.missing_by_hand == ["docker", "weights"]
+
+
 def test_room_is_checked_before_anything_is_received(
     origins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
