@@ -47,7 +47,7 @@ def check_expectation(inputs: ProofInputs, results: ProofResults) -> None:
     if smoke.kind == "artefact" or not smoke.expect:
         return
     read = scripts.read_scripts(inputs)
-    problem = _find_own_line(smoke) or _find_echo(smoke) or _find_printed(smoke, read)
+    problem = find_problem(smoke) or _find_printed(smoke, read)
     if problem:
         results.add_finding(LOCATION, f"{smoke.expect!r} proves no answer: {problem}")
         return
@@ -57,6 +57,20 @@ def check_expectation(inputs: ProofInputs, results: ProofResults) -> None:
         results.add_warning(
             LOCATION, f"{smoke.expect!r} stands in the question, which an answer may repeat"
         )
+
+
+def find_problem(smoke: SmokeTest) -> str:
+    """Describe why an expectation proves no answer, as far as the release alone tells.
+
+    Args:
+        smoke: The smoke test.
+
+    Returns:
+        A clause; "" if nothing is wrong with it.
+    """
+    if smoke.kind == "artefact" or not smoke.expect:
+        return ""
+    return _find_own_line(smoke) or _find_echo(smoke)
 
 
 def _find_own_line(smoke: SmokeTest) -> str:

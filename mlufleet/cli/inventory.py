@@ -76,6 +76,7 @@ def check(inventory: str, full: bool) -> None:
     for line in host_ranges.group_lines(summaries, len(targets)):
         click.echo(line)
     releases = {release.identity: release for _, target in targets for release in target.releases}
+    _check_expectations(releases.values())
     for release in releases.values() if full else ():
         _check_whole_store(release)
     for line in compatibility_notes(releases.values()):
@@ -83,6 +84,24 @@ def check(inventory: str, full: bool) -> None:
     for line in _unproved_points(releases.values()):
         click.echo(line)
     click.echo("OK: inventory, releases, locks and store are consistent")
+
+
+def _check_expectations(targets: Iterable[ReleaseTarget]) -> None:
+    """Refuse smoke tests that need no answer; locks of earlier versions have not been asked.
+
+    Raises:
+        InvalidInput: An expectation would be met without an answer of the model.
+    """
+    from fleet.proof import expectations
+
+    problems = [
+        f"release {target.release.name}: smoke.expect: {target.release.smoke.expect!r} proves no "
+        f"answer: {problem}"
+        for target in targets
+        if (problem := expectations.find_problem(target.release.smoke))
+    ]
+    if problems:
+        raise InvalidInput("\n".join(problems))
 
 
 def _check_whole_store(target: ReleaseTarget) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from fleet.release import lockfile
+from fleet.release import files, lockfile
 from fleet.release.lockfile import NOT_PROVED, Lock
 from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
@@ -78,15 +78,31 @@ def unproved(site: Path) -> Path:
     return site
 
 
+def write_inventory(site: Path) -> Path:
+    path = site / "fleet.py"
+    path.write_text(
+        f"fleet = [('mlu1', {{'release': '{site}/small.yml', 'store': '{site}/store',"
+        " 'cards': 2, 'ssh_hostname': '192.0.2.1'})]\n"
+    )
+    return path
+
+
+def test_check_refuses_an_expectation_that_an_earlier_version_locked(
+    site: Path, wanted: ReleaseTarget
+) -> None:
+    path = site / "small.yml"
+    path.write_text(path.read_text().replace("expect: yes!", 'expect: "7/7"'))
+    release = files.load_release(path)
+    older = wanted.lock.model_copy(update={"release": release.digest, "unproved": None})
+    lockfile.lock_path(path).write_text(older.model_dump_json())
+    checked = mlufleet("inventory", "check", write_inventory(site))
+    assert checked.exit_code == 3 and "small: smoke.expect: '7/7'" in checked.output
+
+
 def test_show_and_check_tell_what_is_unproved(unproved: Path) -> None:
     shown = mlufleet("release", "show", unproved / "small.yml")
     assert "unproved patches.1: " in shown.output
-    inventory = unproved / "fleet.py"
-    inventory.write_text(
-        f"fleet = [('mlu1', {{'release': '{unproved}/small.yml', 'store': '{unproved}/store',"
-        " 'cards': 2, 'ssh_hostname': '192.0.2.1'})]\n"
-    )
-    checked = mlufleet("inventory", "check", inventory)
+    checked = mlufleet("inventory", "check", write_inventory(unproved))
     assert checked.exit_code == 0, checked.output
     assert "small: unproved patches.1: " in checked.output
 
