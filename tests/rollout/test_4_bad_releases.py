@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.release import files as release_files
+from fleet.release import lockfile
 from tests.lab import hosts as lab
 from tests.rollout.fleet import ANSWER, FLEET, Settled, audits, free, rollout
 from tests.runs import RELEASES, SITE, mlufleet
@@ -21,11 +23,7 @@ SOURCE = {
     "url": "http://127.0.0.1:9/tree.git",
     "branch": "main",
 }
-#: a file, below which nothing can be placed
-FILE = {"container": {"mounts": [{"host": "/etc/issue", "container": "/srv"}]}}
-#: a folder of the kernel, in which nobody can make a file
-SYSTEM = {"container": {"mounts": [{"host": "/sys/kernel", "container": "/srv"}]}}
-PATCH = {"file": "/srv/new.txt", "content": "new\n"}
+PATCH = {"file": "/srv/tree/README.md", "find": "no such line", "replace": "", "sha256": "0" * 64}
 #: stage -> what the release has that the stage cannot do, and the failure's code
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "sources": (
@@ -33,25 +31,29 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "SOURCE_PIN",
     ),
     "weights": (
-        {
-            **FILE,
-            "weights": [
-                {"name": "bad", "folder": "weights/baichuan-7B", "target": "/etc/issue/bad"}
-            ],
-        },
+        {"weights": [{"name": "bad", "folder": "weights/baichuan-7B", "target": "/etc/issue/bad"}]},
         "TRANSFER",
     ),
     "container": ({"container": {"network": "no-such-network"}}, "CONTAINER"),
     "migration": (
-        {**MOUNTED, "sources": [SOURCE], "migration": {"tool": "/answer", "trees": ["tree"]}},
+        {**MOUNTED, "sources": [SOURCE], "migration": {"tool": "/no/tool.py", "trees": ["tree"]}},
         "MIGRATION",
     ),
-    "patch": ({**SYSTEM, "patches": [PATCH]}, "PATCH"),
+    "patch": ({**MOUNTED, "sources": [SOURCE], "patches": [PATCH]}, "PATCH"),
     # its image has no pip
     "packages": (
         {"packages": {"wheelhouse": "wheels", "pip": [{"install": ["sentencepiece"]}]}},
         "PACKAGES",
     ),
+}
+#: what is locked of those that `lock` would refuse
+LOCKED: dict[str, dict[str, Any]] = {
+    "weights": {
+        **MOUNTED,
+        "weights": [{"name": "bad", "folder": "weights/baichuan-7B", "target": "/data/bad/model"}],
+    },
+    "migration": {**MOUNTED, "sources": [SOURCE]},
+    "patch": {**MOUNTED, "sources": [SOURCE]},
 }
 #: stages that can do nothing at all of it: there is no way to go back
 UNCHANGED = ("weights",)
@@ -60,11 +62,14 @@ UNCHANGED = ("weights",)
 @pytest.fixture
 def bad(request: pytest.FixtureRequest, settled: Settled) -> Iterator[str]:
     """The release that the fleet is on, with one more thing that a stage cannot do."""
-    path = SITE / RELEASES / f"light-bad-{request.param}.yml"
-    more = {"extends": f"./{settled.now.name}.yml", "name": path.stem, **BAD[request.param][0]}
-    path.write_text(yaml.safe_dump(more))
+    path, wrong = SITE / RELEASES / f"light-bad-{request.param}.yml", BAD[request.param][0]
+    base = {"extends": f"./{settled.now.name}.yml", "name": path.stem}
+    path.write_text(yaml.safe_dump({**base, **LOCKED.get(request.param, wrong)}))
     done = mlufleet("lock", str(path), "--store", ".lab/store", "--quiet")
     assert done.status == 0, done.output
+    path.write_text(yaml.safe_dump({**base, **wrong}))
+    changes = {"release": release_files.load_release(path).digest, "unproved": None}
+    lockfile.write(lockfile.load(path).model_copy(update=changes), lockfile.lock_path(path))
     yield request.param
     for made in path.parent.glob(f"{path.stem}.*"):
         made.unlink()
