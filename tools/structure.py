@@ -30,7 +30,7 @@ LIMITS = {
     "undocumented public parameters (%)": 10,
     "imports against the direction": 0,
     "import cycles": 0,
-    "globals that functions write": 1,
+    "globals that functions write": 0,
     "fmt: skip": 0,
     "type: ignore": 34,
     "functions over 40 lines": 15,

@@ -60,7 +60,7 @@ def for_releases(names: Iterable[str]) -> RequiredFiles:
         release, lock = release_files.load_release(path), locks.load(path)
         if lock.release != release.digest:
             raise InvalidInput(
-                f"{path}: the release changed since it was locked: run `mlufleet lock`"
+                f"{path}: the release changed since it was locked: run `mlufleet release lock`"
             )
         found[path] = release
         urls = dict(_release_urls(release))

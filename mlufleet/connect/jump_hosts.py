@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 from gevent.lock import BoundedSemaphore
@@ -42,11 +43,16 @@ STRICT_SSH_OPTIONS = (
 #: Value of ProxyJump in ssh_config that disables it.
 NO_JUMP_HOST = "none"
 
-_login_slots: dict[tuple[str, int], BoundedSemaphore] = {}
 #: Jump hosts that this greenlet is connecting to; each is needed to reach the one before it.
 _jump_chain: ContextVar[tuple[str, ...]] = ContextVar("jump_chain", default=())
 #: The known_hosts file that the inventory sets for the host.
 _known_hosts_file: ContextVar[str | None] = ContextVar("known_hosts_file", default=None)
+
+
+@cache
+def _get_login_slots(hostname: str, port: int) -> BoundedSemaphore:
+    """Return the semaphore of the logins at one address, which all connections share."""
+    return BoundedSemaphore(MAX_LOGINS_PER_JUMP_HOST)
 
 
 class JumpError(SSHException):
@@ -77,9 +83,7 @@ class LimitedClient(ParamikoClient):
         config.setdefault("transport_factory", make_fast_transport)
         self.sock = config.get("sock")
         try:
-            with _login_slots.setdefault(
-                (hostname, config["port"]), BoundedSemaphore(MAX_LOGINS_PER_JUMP_HOST)
-            ):
+            with _get_login_slots(hostname, config["port"]):
                 super().connect(hostname, **config)
         except BaseException as error:
             output = self.sock.error_output() if isinstance(self.sock, ProxyCommand) else ""
