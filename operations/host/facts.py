@@ -368,8 +368,3 @@ class HostFacts:
             version: version of the driver
         """
         return (kernel, version) in self.dkms_modules
-
-    @property
-    def card_devices(self) -> list[str]:
-        """Device nodes of cards, without the driver's other nodes."""
-        return [n for n in self.device_nodes if n.removeprefix("/dev/cambricon_dev").isdigit()]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, Done, ends_right, mlufleet, pyinfra, refused, with_more
+from tests.runs import CONTAINER, Done, ends_right, mlufleet, pyinfra, refused, with_unproved
 
 # the lab's docker is a stand-in in front of the real one: here it has to go, and comes back after
 LINK, REAL, TOOL = (
@@ -87,7 +87,7 @@ def test_19_an_engine_that_stays_too_old_is_named_with_what_the_release_needs(
     provisioned: Done, tmp_path: Path
 ) -> None:
     # the store has no newer one
-    needs = with_more(tmp_path, 'engine: {minimum: "99.1"}\n')
+    needs = with_unproved(tmp_path, 'engine: {minimum: "99.1"}\n')
     before = lab.run("u1604", "docker version --format '{{.Server.Version}}'")
     failure = refused("u1604", "ENGINE", "--data", needs)
     assert f"upgrade docker {before} to at least 99.1" in failure["sentence"]
