@@ -48,6 +48,12 @@ class PipRequest:
         """The line in the release."""
         return ("packages", "pip", self.number)
 
+    @property
+    def requirements(self) -> list[Requirement]:
+        """Everything that it asks for, with the dependencies of projects in place."""
+        needs = [need for project in self.projects for need in project.requires]
+        return [*(one.requirement for one in self.requested), *needs]
+
     def list_downloads(self, marker_environment: Mapping[str, str]) -> list[str]:
         """List the requirements that a wheelhouse needs files for.
 

@@ -32,6 +32,8 @@ PROGRAM = (
 NO_VERSION = re.compile(
     r"Could not find a version that satisfies the requirement (?P<text>.+?) \(from "
 )
+#: what it says of each requirement in a conflict
+CAUSE = re.compile(r"(?:The user requested|depends on) ([^;\n]+)")
 CONFLICT = re.compile(r"The conflict is caused by:\n(?P<lines>(?:[ \t]+.+\n?)+)")
 
 
@@ -48,7 +50,15 @@ class UnsatisfiedRequirement(Exception):
 
 
 class ConflictingRequirements(Exception):
-    """pip finds versions of everything, but none that fit together; the message lists them."""
+    """pip finds no versions that fit together; the message says what asks for which.
+
+    Attributes:
+        requirements: the requirements.
+    """
+
+    def __init__(self, causes: str) -> None:
+        super().__init__(causes)
+        self.requirements = CAUSE.findall(causes)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from fleet.proof.container_files import ContainerFiles, Presence
 from fleet.proof.file_content import UnreadableContent
 from fleet.proof.image import describe_unread_layers
 from fleet.proof.inputs import ProofInputs
-from fleet.proof.pip_lines import PipLines
+from fleet.proof.line_resolver import LineResolver
+from fleet.proof.package_pool import PackagePool
+from fleet.proof.pip_lines import LineReader
 from fleet.proof.pip_packages import Package, is_valid_version
 from fleet.proof.pip_requests import list_requests
 from fleet.proof.pip_resolver import PipResolver
@@ -52,7 +54,7 @@ def _resolve(inputs: ProofInputs, results: ProofResults, wheelhouse: str, scratc
     resolver = PipResolver(scratch, python.pip_arguments)
     house.write_wheels(resolver.wheels)
     requests = list_requests(inputs.release, ContainerTexts(inputs.patched.files))
-    lines = PipLines(requests, house, resolver, inputs.store, results)
+    pool = PackagePool(house, resolver, [need for one in requests for need in one.requirements])
     for installed in image.installed_packages.values():
         package = Package.from_requirements(
             installed.name, installed.version, installed.requires, python.marker_environment
@@ -60,8 +62,9 @@ def _resolve(inputs: ProofInputs, results: ProofResults, wheelhouse: str, scratc
         if is_valid_version(package.version):
             resolver.install([package])
         else:
-            lines.add_any_version(package)
-    lines.check()
+            pool.add_any_version(package)
+    reader = LineReader(pool, inputs.store, results)
+    LineResolver(pool, reader, results).check(requests)
 
 
 class ContainerTexts:
