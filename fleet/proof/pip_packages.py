@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from fleet.store.image_layers import ARCHIVE_ERRORS
-from fleet.store.image_python import parse_egg_requires
+from fleet.store.image_python import PACKAGE_NAME, parse_egg_requires
 
 #: Bounds of a source package: the files that are looked at, and the bytes of one description.
 MAX_MEMBERS, MAX_DESCRIPTION_BYTES = 50_000, 4 << 20
@@ -172,6 +172,8 @@ def read_source_package(path: Path, environment: Mapping[str, str]) -> Package:
         name, version = str(fields["Name"] or ""), str(Version(str(fields["Version"])))
     except InvalidVersion as error:
         raise UnreadablePackage("it has no metadata (PKG-INFO)") from error
+    if not PACKAGE_NAME.fullmatch(name):
+        raise UnreadablePackage(f"its metadata has no valid name: {name!r:.80}")
     requires = next((text for inner, text in texts.items() if inner.endswith("requires.txt")), None)
     if _has_reliable_requirements(fields):
         needs, is_complete = list(map(str, fields.get_all("Requires-Dist") or ())), True

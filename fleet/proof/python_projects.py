@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from fleet.proof.requirement_files import ReadText, UnknownText, read_requirements
+from fleet.store.image_python import PACKAGE_NAME
 
 #: A requirement in a table: transformers keys its table by the name before the version.
 TABLE_NAME = re.compile(r"[^!=<>~;\[ ]+")
@@ -71,8 +72,11 @@ def read_project(folder: str, read: ReadText) -> Project:
         raise UnknownText("; ".join(reasons) or f"{folder} has no pyproject.toml and no setup.py")
     if "requires" not in found and found["setup"]:
         raise UnknownText(found["setup"])
+    name = str(found.get("name") or "")
+    if not PACKAGE_NAME.fullmatch(name):
+        name = re.sub(r"[^A-Za-z0-9]+", "-", folder.rpartition("/")[2]).strip("-") or "unnamed"
     return Project(
-        canonicalize_name(str(found.get("name") or folder.rpartition("/")[2])),
+        canonicalize_name(name),
         _parse_version(found.get("version")),
         _parse_requirements(found.get("requires") or (), folder),
         found.get("origin", folder),
@@ -87,6 +91,8 @@ def _parse_version(text: Any) -> str:
 
 
 def _parse_requirements(texts: Any, folder: str) -> tuple[Requirement, ...]:
+    if not isinstance(texts, (list, tuple)):
+        raise UnknownText(f"{folder} has no list of requirements")
     try:
         return tuple(Requirement(str(text)) for text in texts)
     except InvalidRequirement as error:
@@ -96,24 +102,32 @@ def _parse_requirements(texts: Any, folder: str) -> tuple[Requirement, ...]:
 def _read_pyproject(path: str, read: ReadText) -> dict[str, Any] | None:
     try:
         document = tomli.loads(read(path))
-    except tomli.TOMLDecodeError as error:
+    except (tomli.TOMLDecodeError, RecursionError) as error:
         raise UnknownText(f"{path} is not TOML: {error}") from error
-    project = document.get("project")
-    if not isinstance(project, dict):
-        if "poetry" in document.get("tool", {}):
+    project = _get_table(document, "project")
+    if not project:
+        if _get_table(document, "tool", "poetry"):
             return {"setup": f"{path} has its dependencies in poetry's own form"}
         return None
     fields = {"name": project.get("name"), "version": project.get("version")}
-    if "dependencies" not in project.get("dynamic", ()):
+    if "dependencies" not in str(project.get("dynamic")):
         return {**fields, "requires": project.get("dependencies", [])}
-    dynamic = document.get("tool", {}).get("setuptools", {}).get("dynamic", {})
-    files = dynamic.get("dependencies", {}).get("file", [])
-    files = [files] if isinstance(files, str) else files
+    dynamic = _get_table(document, "tool", "setuptools", "dynamic", "dependencies")
+    files = dynamic.get("file") or []
     if files:
+        names = [files] if isinstance(files, str) else map(str, files)
         folder = path.rpartition("/")[0]
-        lists = [read_requirements(f"{folder}/{name}", (), read) for name in files]
+        lists = [read_requirements(f"{folder}/{name}", (), read) for name in names]
         fields["requires"] = [str(r.requirement) for one in lists for r in one.requested]
     return fields
+
+
+def _get_table(document: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return a table in a document; empty if there is none."""
+    for key in keys:
+        inner = document.get(key)
+        document = inner if isinstance(inner, dict) else {}
+    return document
 
 
 def _read_setup_cfg(path: str, read: ReadText) -> dict[str, Any] | None:

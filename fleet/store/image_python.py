@@ -21,6 +21,8 @@ DESCRIPTION = re.compile(
 INSTALLED_NAME = re.compile(
     r"(?P<name>[A-Za-z0-9._]+)-(?P<version>[^-/]+)(?:-py[0-9.]+)?[^/]*\.(?:dist-info|egg-info|egg)"
 )
+#: Names that the Python packaging standards allow.
+PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 PYTHON_LIBRARY = re.compile(r"python(3\.\d+)")
 
 
@@ -139,7 +141,7 @@ class ImagePython:
         version = str(fields.get("Version") or version)
         requires = [*map(str, fields.get_all("Requires-Dist") or ())]
         requires += parse_egg_requires(self._read(f"{about}/requires.txt"))
-        if not name:
+        if not PACKAGE_NAME.fullmatch(name):
             return None
         return InstalledPackage(canonicalize_name(name), version, tuple(requires))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fleet.proof.pip_requests import TreeTexts, list_requests
 from fleet.proof.python_projects import read_project
@@ -180,6 +183,30 @@ def test_a_project_is_read_from_the_file_that_describes_it(
 def test_a_project_that_says_it_elsewhere_is_unknown(files: dict[str, str]) -> None:
     with pytest.raises(UnknownText):
         read_project("/p", Texts({f"/p/{name}": text for name, text in files.items()}))
+
+
+WORDS = (
+    "[project] dynamic=['dependencies'] dependencies= [1] 'a>1' name='../x' {} [tool] poetry=1 "
+    "setuptools= [options] install_requires= file:r.txt setup( install_requires=[ 'six' ] ) a= a "
+    "+ {'b': } ['b'] -r"
+)
+VALUES = st.sampled_from([*WORDS.split(), "\n"])
+
+
+@given(st.lists(st.one_of(VALUES, st.text(max_size=5)), max_size=12).map(" ".join))
+@example("a=a\nsetup(install_requires=a)")
+@example("[project]\ndynamic=1")
+@example("[project]\nname='../../x'\ndependencies=[]")
+def test_any_text_is_a_project_or_unknown(text: str) -> None:
+    for name in ("pyproject.toml", "setup.cfg", "setup.py"):
+        try:
+            project = read_project("/p", Texts({f"/p/{name}": text, "/p/r.txt": text}))
+        except UnknownText as error:
+            assert str(error)
+        else:
+            assert "/" not in project.name + project.version
+    with suppress(UnknownText):
+        read_requirements("/p/r", (), Texts({"/p/r": text}))
 
 
 def test_every_line_asks_for_its_own(site: Path) -> None:

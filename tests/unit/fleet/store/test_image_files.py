@@ -176,6 +176,7 @@ def test_packages_of_the_interpreter_are_known_with_what_they_need(tmp_path: Pat
                 f"{VENV}/linked.egg-link": "/src/linked\n.\n",
                 "src/linked/linked.egg-info/PKG-INFO": "Name: linked\nVersion: 5\n",
                 f"{VENV}/bare-6.dist-info/METADATA": "",
+                f"{VENV}/bad-7.dist-info/METADATA": "Name: ../../bad\nVersion: 7\n",
                 "usr/lib/python3.6/site-packages/other-1.dist-info/METADATA": "Name: other\n",
                 "usr/lib/python3/dist-packages/system-1.egg-info": "Name: system\n",
             }
