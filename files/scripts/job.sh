@@ -10,8 +10,8 @@ quote() { printf "'%s' " "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"; }
 run=$(printf '%s\n' "$WHO" | cut -f1)
 put() { cat > "$job.new/$1"; }  # prints the reason if it fails
 given() {
-  # an earlier attempt may have been cut
-  rm -f "$job.new/stdin"
+  # an earlier attempt may have been cut, and left its pipe
+  [ ! -p "$job.new/stdin" ] || rm -f "$job.new/stdin"
   if [ "$stdin" = "@@pipe" ]; then mkfifo "$job.new/stdin"; else printf '%s' "$stdin" | put stdin; fi
 }
 # both ends, so that opening the pipe does not wait
