@@ -21,6 +21,7 @@ from operations.host.events import ConnectionLost as ConnectionLost
 from operations.host.events import Event as Event
 from operations.host.events import FileBackedUp as FileBackedUp
 from operations.host.events import HostFailed as HostFailed
+from operations.host.events import HostFailure as HostFailure
 from operations.host.events import HostUnreachable as HostUnreachable
 from operations.host.events import LockChanged as LockChanged
 from operations.host.events import ModelAnswered as ModelAnswered

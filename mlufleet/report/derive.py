@@ -286,6 +286,6 @@ class _HostBuilder:
         return "changed" if any(stage.changes for stage in host.stages) else "ok"
 
 
-def _failure(event: events.HostFailed | events.HostUnreachable) -> FailureRecord:
+def _failure(event: events.HostFailure) -> FailureRecord:
     code = canonical_code(event.code)  # an older version may have had another name for it
     return FailureRecord(event.stage, code, event.sentence, event.remedy, event.tail)

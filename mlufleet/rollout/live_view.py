@@ -227,7 +227,7 @@ class LiveView:
             case events.StageDone() if was_active and event.changes:
                 if not (self._live or progress.is_large):
                     self._print(f"{host}: {event.stage} {event.seconds:.0f} s")
-            case events.HostFailed() | events.HostUnreachable():
+            case events.HostFailure():
                 self._print_failure(event)
             case events.RollbackStarted():
                 self._print(f"{host}: rolling back", status_color("rolled back"))
@@ -259,7 +259,7 @@ class LiveView:
         status = progress.status(host)
         self._print(f"{host}: {status} ({progress.summary_line()})", status_color(status))
 
-    def _print_failure(self, event: events.HostFailed | events.HostUnreachable) -> None:
+    def _print_failure(self, event: events.HostFailure) -> None:
         """Print what failed and what to do; of many hosts, for the first ones of each code."""
         self._failures_by_code[event.code] += 1
         count = self._failures_by_code[event.code]

@@ -29,10 +29,9 @@ from mlufleet.connect import errors
 from mlufleet.journal import journal
 from mlufleet.journal.events import (
     Event,
-    HostFailed,
+    HostFailure,
     HostRolledBack,
     HostsNamed,
-    HostUnreachable,
     ReleaseUnproved,
     RollbackStarted,
     RunEnded,
@@ -140,7 +139,7 @@ class Run:
         #: why the journal cannot be written
         self.journal_error = ""
         #: host -> its failure, unless it was rolled back since
-        self.failures: dict[str, HostFailed | HostUnreachable] = {}
+        self.failures: dict[str, HostFailure] = {}
         #: host that went back to an older release -> whether that was asked for
         self.rolled_back: dict[str, bool] = {}
         #: host -> what the journal has of the last look at it, but for its time
@@ -181,7 +180,7 @@ class Run:
         If that fails, every host is asked to stop: nothing is done that cannot be recorded.
         """
         match event:
-            case HostFailed() | HostUnreachable():
+            case HostFailure():
                 self.failures[event.host] = event
             case RollbackStarted():  # the failure is recorded; from here on it is another try
                 self.failures.pop(event.host, None)

@@ -38,9 +38,10 @@ class Event:
 
     @override
     def __init_subclass__(cls) -> None:
-        """Register the type of event by its kind."""
+        """Register the type of event by its kind; a base class of several has none."""
         super().__init_subclass__()
-        EVENT_TYPES[cls.kind] = cls
+        if cls.kind:
+            EVENT_TYPES[cls.kind] = cls
 
     def to_line(self) -> dict[str, Any]:
         """Return the keys of the event's line in the journal, in their order."""
@@ -94,8 +95,8 @@ class StageDone(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostFailed(Event):
-    """A host failed.
+class HostFailure(Event):
+    """What ended a host's part in a run. It has no kind: what is emitted is one of its subclasses.
 
     Attributes:
         stage: Label of the stage in which it failed; empty if it was in none.
@@ -105,7 +106,6 @@ class HostFailed(Event):
         tail: Last lines of the output of what failed.
     """
 
-    kind: ClassVar[str] = "failed"
     stage: str
     code: str
     sentence: str
@@ -114,15 +114,17 @@ class HostFailed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostUnreachable(Event):
-    """No connection could be made to a host; the fields are those of :class:`HostFailed`."""
+class HostFailed(HostFailure):
+    """A host failed."""
+
+    kind: ClassVar[str] = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostUnreachable(HostFailure):
+    """No connection could be made to a host."""
 
     kind: ClassVar[str] = "unreachable"
-    stage: str
-    code: str
-    sentence: str
-    remedy: str
-    tail: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)

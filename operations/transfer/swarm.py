@@ -21,7 +21,7 @@ from fleet.checksum import torrent
 from fleet.release import host_paths
 from operations.host import settings
 from operations.host.context import RunContext, run_context
-from operations.host.events import Event, HostFailed, HostUnreachable
+from operations.host.events import Event, HostFailure
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.seeder import Seeder, find_free_port
 from operations.transfer.ssh_stream import TransferProgress
@@ -260,7 +260,7 @@ class Swarms:
             self.host_done(host_name, sha)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, (HostFailed, HostUnreachable)):
+        if isinstance(event, HostFailure):
             self.leave(event.host)
 
 
