@@ -135,11 +135,8 @@ def test_what_a_requirements_file_and_a_project_in_a_source_need(
         index.add_wheel(f"{name}-1.0-py3-none-any.whl")
         index.add_wheel(f"{name}-2.0-py3-none-any.whl")
     source = {"name": "m", "path": "/home/share/m", "bundle": "model.bundle", "branch": "main"}
-    lines = (
-        {"requirements": "/home/share/m/requirements.txt", "exclude": ["torch"]},
-        {"editable": "/home/share/m"},
-    )
-    assert gather(tmp_path, *lines, sources=[source])
+    line = {"requirements": "/home/share/m/requirements.txt", "exclude": ["torch"]}
+    assert gather(tmp_path, line | {"editable": "/home/share/m"}, sources=[source])
     assert names(tmp_path) == {"alpha-1.0-py3-none-any.whl", "delta-2.0-py3-none-any.whl"}
 
 
