@@ -25,6 +25,9 @@ def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
         results: Collects what is wrong or unproved.
     """
     release, files = inputs.release, inputs.patched.files
+    for number, source in enumerate(release.sources):
+        if inputs.trees[source.name] is None:
+            results.add_unproved(("sources", number), "without a bundle, its files are not known")
     for number, package in enumerate(release.packages.system):
         if package.image_file:
             location: Location = ("packages", "system", number, "image_file")
