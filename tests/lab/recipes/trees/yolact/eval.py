@@ -61,7 +61,6 @@ if __name__ == "__main__":
     args = parser.parse_args()
     name = args.trained_model.rpartition("/")[2].rpartition("_")[0].rpartition("_")[0]
     print("Config not specified: " + name + "_config")
-    torch.set_default_tensor_type("torch.cuda.FloatTensor")
     print("Loading model...", end="")
     net = Yolact()
     net.load_weights(args.trained_model)
