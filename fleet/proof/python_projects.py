@@ -51,25 +51,8 @@ def read_project(folder: str, read: ReadText) -> Project:
     Raises:
         UnknownText: its files are unknown, or compute what they need.
     """
-    folder, reasons = folder.rstrip("/"), list[str]()
-    readers: dict[str, Callable[[str, ReadText], dict[str, Any] | None]] = {
-        "pyproject.toml": _read_pyproject,
-        "setup.cfg": _read_setup_cfg,
-        "setup.py": _read_setup_py,
-    }
-    found: dict[str, Any] = {}
-    for name, reader in readers.items():
-        try:
-            fields = reader(f"{folder}/{name}", read)
-        except UnknownText as unknown:
-            reasons.append(str(unknown))
-            continue
-        for key, value in (fields or {}).items():
-            if value is not None:
-                found.setdefault(key, value)
-                found.setdefault("origin", f"{folder}/{name}") if key == "requires" else None
-    if "requires" not in found and "setup" not in found:
-        raise UnknownText("; ".join(reasons) or f"{folder} has no pyproject.toml and no setup.py")
+    folder = folder.rstrip("/")
+    found = _read_fields(folder, read)
     if "requires" not in found and found["setup"]:
         raise UnknownText(found["setup"])
     name = str(found.get("name") or "")
@@ -81,6 +64,29 @@ def read_project(folder: str, read: ReadText) -> Project:
         _parse_requirements(found.get("requires") or (), folder),
         found.get("origin", folder),
     )
+
+
+def _read_fields(folder: str, read: ReadText) -> dict[str, Any]:
+    """Read a project's files; a field of the first file that has it counts."""
+    readers: dict[str, Callable[[str, ReadText], dict[str, Any] | None]] = {
+        "pyproject.toml": _read_pyproject,
+        "setup.cfg": _read_setup_cfg,
+        "setup.py": _read_setup_py,
+    }
+    found: dict[str, Any] = {}
+    reasons: list[str] = []
+    for name, reader in readers.items():
+        try:
+            fields = reader(f"{folder}/{name}", read) or {}
+        except UnknownText as unknown:
+            reasons.append(str(unknown))
+            continue
+        if fields.get("requires") is not None:
+            found.setdefault("origin", f"{folder}/{name}")
+        found = {key: value for key, value in fields.items() if value is not None} | found
+    if not {"requires", "setup"} & set(found):
+        raise UnknownText("; ".join(reasons) or f"{folder} has no pyproject.toml and no setup.py")
+    return found
 
 
 def _parse_version(text: Any) -> str:
