@@ -31,6 +31,8 @@ from fleet.text import suggestions
 MAX_NEAREST = 3
 #: Symbolic links that are followed for one path, as Linux limits them.
 MAX_LINKS = 40
+#: What every container has beside its image and mounts: of the kernel, and of mlu-fleet.
+RUNTIME_PATHS = ("/dev", "/proc", "/sys", "/usr/bin/cnmon", host_paths.SHARED_IN_CONTAINER)
 
 
 class Presence(Enum):
@@ -152,6 +154,8 @@ class ContainerFiles:
         for folder, reason in self.unreadable.items():
             if path == folder or path.startswith(f"{folder}/"):
                 return Lookup(Presence.UNKNOWN, reason=reason)
+        if any(f"{path}/".startswith(f"{folder}/") for folder in RUNTIME_PATHS):
+            return Lookup(Presence.UNKNOWN, reason="it is there only while the container runs")
         if self.release.container.is_mounted(path):
             return Lookup(Presence.MISSING, reason=self._explain_missing(path))
         return self._look_up_in_image(path)

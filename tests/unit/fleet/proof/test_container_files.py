@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.proof.container_files import Presence
+from fleet.store.image_files import ImageFiles
 from tests.unit.fleet.proof.conftest import Try
 
 LINKS = {
@@ -78,3 +79,32 @@ def test_mounts_and_folders_of_files_exist(prove: Try, path: str) -> None:
 @pytest.mark.parametrize("path", ["/workspace/fork/a.py", "/torch/tool.py"])
 def test_forks_and_images_without_files_are_unknown(prove: Try, path: str) -> None:
     assert prove().inputs.patched.files.look_up(path).presence is Presence.UNKNOWN
+
+
+def image_files(*paths: str) -> ImageFiles:
+    made = ImageFiles()
+    for path in paths:
+        made.add(path, None)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("path", "presence"),
+    [
+        ("/torch/tool.py", Presence.FILE),
+        ("/torch", Presence.FOLDER),
+        ("/torch/tools.py", Presence.MISSING),
+        ("/torch/venv3/pytorch/lib/python3.7/site-packages/x.py", Presence.UNKNOWN),
+        ("/usr/bin/cnmon", Presence.UNKNOWN),
+        ("/dev/shm/x", Presence.UNKNOWN),
+        ("/opt/mlufleet/wheels", Presence.UNKNOWN),
+        ("/workspace/x", Presence.MISSING),
+    ],
+)
+def test_an_image_with_files_is_known_but_for_what_comes_later(
+    prove: Try, path: str, presence: Presence
+) -> None:
+    files = prove(image=image_files("torch/tool.py")).inputs.patched.files
+    found = files.look_up(path)
+    assert found.presence is presence
+    assert bool(found.reason) == (presence in (Presence.MISSING, Presence.UNKNOWN))
