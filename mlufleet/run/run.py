@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
-import re
 import signal
 import sys
-import time
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pyinfra import logger
-from pyinfra.api import BaseStateCallback, Host
+from pyinfra.api import Host
 from pyinfra.api.state import State
-from typing_extensions import override
 
 from fleet.errors import DEFERRED_CODES, Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.release import compatibility
 from fleet.release.target import HostTarget
-from fleet.text import sanitize
 from mlufleet.connect import errors
 from mlufleet.journal import journal
 from mlufleet.journal.events import (
@@ -38,17 +31,17 @@ from mlufleet.journal.events import (
 )
 from mlufleet.report import derive
 from mlufleet.run import assessment, interrupts, operator
+from mlufleet.run.host_cleanup import HostCleanup
+from mlufleet.run.host_log import HostLog
 from mlufleet.run.standard_streams import protect_standard_streams
 from operations import smoke_test, validation
-from operations.host import connection, lock, sudo
+from operations.host import connection, lock
 from operations.host.context import RunContext, emit_event
 from operations.host.facts import HostFacts
 from operations.host.failures import TAIL_LINES
 from operations.host.probe import ProbeCache
 from operations.stage import HostOptions, HostSpec
 from operations.stages import HostPlan
-from operations.transfer.prefetch import prefetches
-from operations.transfer.swarm import swarms
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID_VARIABLE = "MLUFLEET_RUN"
@@ -57,72 +50,6 @@ SLOW_LOGIN_NOTE = (
     "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
     "/etc/resolv.conf"
 )
-
-
-class HostLog(logging.Handler):
-    """Keeps what pyinfra says of each host, in a file for each."""
-
-    def __init__(self, folder: Path, login_durations_s: dict[str, float]) -> None:
-        """Prepare the handler.
-
-        Args:
-            folder: of the run
-            login_durations_s: is filled: host name -> seconds that its login took
-        """
-        super().__init__(logging.INFO)
-        self.folder, self.login_durations_s = folder, login_durations_s
-        self.lines: dict[str, list[str]] = {}
-        #: host -> the exception that pyinfra was handling when it last spoke of it
-        self.errors: dict[str, BaseException | None] = {}
-        self._started = time.monotonic()
-        self._connect_started: dict[str, float] = {}
-
-    def note_connect_start(self, host: str) -> None:
-        """A connection begins now; without this word, all of them begin with the run."""
-        self._connect_started[host] = time.monotonic()
-
-    @override
-    def emit(self, record: logging.LogRecord) -> None:
-        line = sanitize.escape_line(sanitize.ANSI_STYLES.sub("", record.getMessage()).strip())
-        if match := re.match(r"\[([^\]]+)\]\s*(.*)", line):
-            name, text = match.groups()
-            self.lines.setdefault(name, []).append(text)
-            self.errors[name] = sys.exc_info()[1]
-            if text == "Connected":
-                began = self._connect_started.get(name, self._started)
-                self.login_durations_s.setdefault(name, time.monotonic() - began)
-            # a disk that is full stops the run where the journal finds it, not in a line of a log
-            with suppress(OSError):
-                path = journal.make_run_folder(self.folder) / f"{journal.safe_file_name(name)}.log"
-                with open(
-                    journal.open_for_append(path), "a", encoding="utf-8", errors="backslashreplace"
-                ) as file:
-                    file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-
-class HostCleanup(BaseStateCallback):
-    """Gives each host back before its connection goes: the lock, then the sudo password."""
-
-    @override
-    @staticmethod
-    def host_disconnect(state: State, host: Host) -> None:
-        def released() -> None:
-            held = lock.held_lock(host)
-            lock.release_lock(host)
-            if held and not connection.is_lost(host):
-                emit_event(host, "released", run=held.owner.run)
-
-        ways = (
-            partial(prefetches(host).end, host.name),
-            partial(swarms(host).leave, host.name),
-            released,
-            partial(sudo.remove_password, host),
-        )
-        for leave in ways:
-            try:
-                leave()
-            except Exception as error:  # it would keep the others from being given back
-                logger.debug(f"{host.print_prefix}{type(error).__name__}: {error}")
 
 
 class Run:

@@ -28,7 +28,7 @@ from mlufleet.journal import journal
 from mlufleet.report import derive, publish, terminal
 from mlufleet.rollout import hooks, status
 from mlufleet.rollout.live_view import LiveView
-from mlufleet.run.run import HostLog
+from mlufleet.run.host_log import HostLog
 from operations.host.events import EventBus
 from operations.host.output import DecodedOutput
 from operations.host.probe_parser import parse

@@ -14,7 +14,7 @@ from mlufleet.report import html, timeline
 from mlufleet.report.changes import compare_runs, hosts_by_drift
 from mlufleet.report.model import log_file_name, parse_report
 from mlufleet.report.statuses import STATUS_STYLES
-from mlufleet.run.run import HostLog
+from mlufleet.run.host_log import HostLog
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 

@@ -35,7 +35,8 @@ from mlufleet.journal.events import (
 from mlufleet.report import derive
 from mlufleet.rollout.coordinator import RolloutCoordinator
 from mlufleet.run import interrupts, launcher, operator
-from mlufleet.run.run import HostLog, Run
+from mlufleet.run.host_log import HostLog
+from mlufleet.run.run import Run
 from operations.host.context import RunContext
 from tests.runs import until
 from tests.unit import PROJECT
