@@ -24,6 +24,8 @@ def describe_unread_layers(image: Image) -> str:
         One clause.
     """
     layers = image.unread_layers
+    if not layers:
+        return "the image is in a registry, which does not show the files in its layers"
     return (
         f"{len(layers)} of the image's layers cannot be unpacked here ({', '.join(layers):.80}): "
         "zstd needs Python 3.14 or newer on the controller"

@@ -8,8 +8,10 @@ import pytest
 
 from fleet.errors import InvalidInput
 from fleet.proof import locking
+from fleet.proof.image import describe_unread_layers
 from fleet.release import files
 from fleet.release.lockfile import Lock
+from fleet.store.image_archive import Image
 from tests.unit.conftest import LABELS, LAYER
 from tests.unit.fleet.store.test_image_archive import layer, saved
 from tests.unit.packaged import tarred
@@ -51,6 +53,11 @@ def test_a_layer_that_cannot_be_unpacked_proves_nothing(site: Path) -> None:
     locked = lock(site, LAYER, b"\x28\xb5\x2f\xfd" + b"x" * 600)
     fields = {point.field for point in locked.unproved or ()}
     assert {"image.python", "migration.tool", "packages.wheelhouse"} <= fields
+
+
+def test_an_image_without_an_archive_has_other_reasons() -> None:
+    assert "registry" in describe_unread_layers(Image())
+    assert "zstd" in describe_unread_layers(Image(unread_layers=("1/layer.tar",)))
 
 
 def test_a_label_with_another_version_of_python_is_told(site: Path) -> None:
