@@ -55,12 +55,12 @@ def check_expectation(inputs: ProofInputs, results: ProofResults) -> None:
         results.add_unproved(LOCATION, f"whether the program prints it itself: {reason}")
     if smoke.kind != "stdin" and smoke.expect in smoke.stdin:
         results.add_warning(
-            LOCATION, f"{smoke.expect!r} stands in the question, which an answer may repeat"
+            LOCATION, f"{smoke.expect!r} is a part of the question, which an answer may repeat"
         )
 
 
 def find_problem(smoke: SmokeTest) -> str:
-    """Describe why an expectation proves no answer, as far as the release alone tells.
+    """Describe why an expectation proves no answer, as far as the release alone shows.
 
     Args:
         smoke: The smoke test.
@@ -79,16 +79,16 @@ def _find_own_line(smoke: SmokeTest) -> str:
         return "it is printed while the model is loaded"
     words = text.strip(JSON_MARKS)
     if smoke.kind == "http" and (not words or words.lower() in ANSWER_KEYS):
-        return "every well-formed answer has it"
+        return "every well-formed answer contains it"
     return ""
 
 
 def _find_echo(smoke: SmokeTest) -> str:
-    """Describe how an answer is taken from the echo of the question; "" if it cannot be."""
+    """Describe how the echoed question would pass as the answer; "" if it cannot."""
     if smoke.kind != "stdin" or not smoke.echo:
         return ""
     if any(smoke.expect in line for line in smoke.stdin.splitlines()):
-        return "it stands in the question, and the line with the answer repeats that"
+        return "it is a part of the question, which the line with the answer repeats"
     return ""
 
 
@@ -98,7 +98,7 @@ def _find_printed(smoke: SmokeTest, read: scripts.SmokeScripts) -> str:
     for script in read.scripts:
         for line, text in scripts.find_printable_texts(script):
             if smoke.expect in text:
-                return f"it stands in {script.describe_line(line + _count_lines(text, smoke))}"
+                return f"it occurs in {script.describe_line(line + _count_lines(text, smoke))}"
     return ""
 
 

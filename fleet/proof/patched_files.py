@@ -140,7 +140,7 @@ class _Application:
         return describe_content("a source", partial(tree.read, patch.path)).versions[""]
 
     def _check_folder(self, reason: str) -> None:
-        """Check that a new file lies where its folder exists, or is made."""
+        """Check that the folder of a new file exists or will be created."""
         if host_paths.is_in_tree(self.files.release, self.patch.file):
             return
         folder = posixpath.dirname(self.patch.file)
@@ -164,7 +164,7 @@ class _Application:
         )
         if patched:
             raise UnreadableContent(
-                f"what stands in it depends on the generation of the migration tool: {words}"
+                f"its content depends on the generation of the migration tool: {words}"
             )
         raise _PatchProblem("count", f"{words}; {self.patch.file} comes from {file.origin}")
 
@@ -173,8 +173,8 @@ class _Application:
         count, shown = text.count(anchor), _shorten(repr(anchor))
         if count:
             lines = _list_lines(text, anchor)
-            return f"{shown} stands {count} times (lines {lines}), not {self.patch.count}"
-        return f"{shown} does not stand there{_describe_nearest_line(text, anchor)}"
+            return f"{shown} occurs {count} times (lines {lines}), not {self.patch.count}"
+        return f"{shown} does not occur there{_describe_nearest_line(text, anchor)}"
 
     def _compare_checksum(self, versions: Versions) -> Outcome:
         expected = self.patch.sha256

@@ -48,7 +48,7 @@ class ProofResults:
         self.warn(f"{self.document.describe_place(location)}: {problem}")
 
     def add_unproved(self, location: Location, reason: str) -> None:
-        """Record that a field could not be compared with what it stands for.
+        """Record that a field could not be compared with the files that it names.
 
         Args:
             location: the field.

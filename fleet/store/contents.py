@@ -121,8 +121,8 @@ class StoreContents:
             listed = "\n  ".join(missing)
             raise InvalidInput(
                 f"{self.store}: files of release {release.name} are missing:\n  {listed}\n"
-                f"`mlufleet gather {release.name}` fetches what can be downloaded, and says who "
-                "has the rest"
+                f"`mlufleet gather {release.name}` downloads what it can, and lists where "
+                "to get the rest"
             )
 
     def _check_drivers(self, table_drivers: list[TableDriver]) -> dict[str, set[str]]:

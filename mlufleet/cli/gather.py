@@ -43,14 +43,15 @@ if TYPE_CHECKING:
     "--python",
     default="",
     metavar="VERSION",
-    help="Python of the image, such as 3.10, if neither its tag nor its archive tells.",
+    help="Python of the image, such as 3.10, if neither its tag nor its archive shows it.",
 )
 @click.option(
     "--system",
     "systems",
     multiple=True,
     metavar="NAME",
-    help="List the drivers of this operating system only, such as ubuntu18.04. May be repeated.",
+    help="Operating system of your hosts, such as ubuntu18.04: require only its driver package. "
+    "May be repeated.",
 )
 @JSON_OPTION
 def gather(
@@ -67,7 +68,7 @@ def gather(
 
     Clones and bundles git sources, downloads weights from Hugging Face or ModelScope, wheels for
     the image's Python, and every file that has a URL. No lock file is needed. What only the vendor
-    gives is listed: file name, hosts, where to ask, and where to put it.
+    provides is listed: file name, purpose, where to get it, and where to put it.
 
     Interrupted downloads continue, and nothing that exists is replaced. The configuration of git
     and pip, https_proxy, HF_ENDPOINT, HF_TOKEN and MODELSCOPE_API_TOKEN are respected.
@@ -110,7 +111,9 @@ def _finish(
         return
     if vendor_files.select_missing(outcome.by_hand):
         if not quiet:
-            click.echo("nothing is locked yet: put the missing files there, and run this again")
+            click.echo(
+                "nothing is locked yet: put the missing files there, then repeat the command"
+            )
         sys.exit(ExitStatus.INVALID)
     _lock_releases(documents, store, quiet=quiet)
 

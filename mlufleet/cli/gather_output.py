@@ -101,7 +101,7 @@ def _print_plan(rows: Sequence[PlanRow], store: Path) -> None:
 
 
 def _print_by_hand(files: Sequence[VendorFile], store: Path) -> None:
-    """Print what only the vendor or the site has, by where it is asked for."""
+    """Print what only the vendor or the site has, grouped by its origin."""
     missing = select_missing(files)
     for origin in dict.fromkeys(file.origin for file in files):
         click.echo(f"by hand, from {origin}:")

@@ -24,7 +24,7 @@ def release() -> None:
     """Create, show and lock releases.
 
     A release describes what a host must be: driver, image, sources, weights and smoke test. Its
-    lock file has the sizes and checksums of all files.
+    lock file has the sizes and checksums of all files, and the points that remain unproved.
 
     \b
     Examples:
@@ -144,9 +144,13 @@ def _show_release(
 @STORE_OPTION
 @click.option("--quiet", is_flag=True, help="Do not list the files while they are measured.")
 def lock(release: str, store: Path, quiet: bool) -> None:
-    """Measure the files of RELEASE in the store and write its lock file.
+    """Compare RELEASE with its files in the store and write its lock file.
 
-    RELEASE is a name or a file. The lock file is written next to the release.
+    RELEASE is a name or a file. The lock file, with sizes and checksums, is written next to the
+    release. A release that its files contradict gets none; all errors are printed at once. Points
+    that cannot be compared are listed as unproved.
+
+    Exit status: 0 locked, 3 files are missing or the release is wrong.
 
     \b
     Example:

@@ -27,14 +27,14 @@ HEAD = """\
 A release is a YAML file, `files/releases/NAME.yml`. This page is generated from the models in
 `fleet/release/model.py` by `make docs`; the examples are taken from
 [release-example.yml](release-example.yml). `mlufleet release new` creates a release,
-`mlufleet release show` prints what it results in.
+`mlufleet release show` prints a release with everything that it inherits.
 
 `extends: OTHER` takes the fields of another release first: mappings are merged, lists whose items
 have names are merged by name, other lists are replaced. `variants` are alternatives, of which
 `variant` selects one.
 
-A release of this project is compared with facts about its upstream repositories as well, in unit
-tests: `python -m tests.upstreams` collects them, as `CONTRIBUTING.md` tells.
+Unit tests also compare the releases of this project with facts about their upstream repositories.
+`CONTRIBUTING.md` describes how to collect these facts.
 
 ## From a tutorial to a release
 
