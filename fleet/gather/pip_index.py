@@ -89,19 +89,8 @@ class IndexResolver(PipResolver):
             IndexUnreachable: an index cannot be asked.
             InvalidInput: pip fails for another reason.
         """
-        report, requirements = self.folder / "report.json", self.folder / "requirements.txt"
-        requirements.write_text("".join(f"{text}\n" for text in wanted.requirements))
-        constraints = self.folder / "constraints.txt"
-        constraints.write_text("".join(f"{text}\n" for text in wanted.constraints))
-        options = ["--no-deps"] if wanted.no_deps else []
-        options += ["--upgrade"] if wanted.upgrade else []
-        self.run_pip(
-            *("install", "--dry-run", "--report", str(report), *self.arguments),
-            *self._list_links(pages, use_index=use_index),
-            *(*options, "--constraint", str(constraints), "--requirement", str(requirements)),
-        )
-        entries = json.loads(report.read_text())["install"]
-        return [_describe(entry) for entry in entries]
+        self.run_pip(*self.prepare_dry_run(wanted), *self._list_links(pages, use_index=use_index))
+        return [_describe(entry) for entry in self.read_report()]
 
     def download(self, chosen: Iterable[ChosenFile], pages: Iterable[str], folder: Path) -> None:
         """Download files.

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -104,6 +105,11 @@ class PipResolver:
         return self.folder / "wheels"
 
     @property
+    def report(self) -> Path:
+        """The file that pip writes its report to."""
+        return self.folder / "report.json"
+
+    @property
     def installed_folder(self) -> Path:
         """The folder of the packages that count as installed."""
         return self.folder / "installed"
@@ -148,20 +154,39 @@ class PipResolver:
             ConflictingRequirements: requirements contradict each other.
             InvalidInput: pip fails for another reason.
         """
-        report, constraints = self.folder / "report.json", self.folder / "constraints.txt"
-        constraints.write_text("".join(f"{text}\n" for text in wanted.constraints))
+        self._run(*self.prepare_dry_run(wanted), "--no-index", "--find-links", str(self.wheels))
+        entries = [entry["metadata"] for entry in self.read_report()]
+        return [(canonicalize_name(entry["name"]), str(entry["version"])) for entry in entries]
+
+    def prepare_dry_run(self, wanted: Wanted) -> list[str]:
+        """Write the files that a call of pip reads.
+
+        Args:
+            wanted: what is asked for.
+
+        Returns:
+            The arguments of `pip` that make it report what it would install; those that say
+            where it finds packages are not among them.
+        """
         requirements = self.folder / "requirements.txt"
+        constraints = self.folder / "constraints.txt"
         requirements.write_text("".join(f"{text}\n" for text in wanted.requirements))
+        constraints.write_text("".join(f"{text}\n" for text in wanted.constraints))
         options = ["--no-deps"] if wanted.no_deps else []
         options += ["--upgrade"] if wanted.upgrade else []
-        self._run(
-            *("install", "--dry-run", "--no-index", "--find-links", str(self.wheels)),
-            *("--report", str(report), "--constraint", str(constraints)),
-            *(*self.arguments, *options, "--requirement", str(requirements)),
-        )
-        document = json.loads(report.read_text())
-        entries = [entry["metadata"] for entry in document["install"]]
-        return [(canonicalize_name(entry["name"]), str(entry["version"])) for entry in entries]
+        return [
+            *("install", "--dry-run", "--report", str(self.report), *self.arguments, *options),
+            *("--constraint", str(constraints), "--requirement", str(requirements)),
+        ]
+
+    def read_report(self) -> list[dict[str, Any]]:
+        """Read what pip would install, after a call with :meth:`prepare_dry_run`.
+
+        Returns:
+            An entry for each package, as pip's installation report has it.
+        """
+        entries: list[dict[str, Any]] = json.loads(self.report.read_text())["install"]
+        return entries
 
     def _run(self, *arguments: str) -> None:
         settings = {"PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TMPDIR"}
