@@ -1,36 +1,23 @@
 """The files of the container as a release will make it, without making it.
 
 They come from the sources, their migrated trees, the weights, the patches and the image. A mount
-that none of these fills is empty, as far as the release is concerned.
+that none of these fills is empty, as far as the release is concerned. `container_listing.py` lists
+them, this module looks for one.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import posixpath
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
-from pathlib import Path
 
-from fleet.proof import migration_rules
-from fleet.proof.file_content import (
-    ContainerFile,
-    describe_content,
-    describe_migrated,
-    describe_unreadable,
-)
+from fleet.proof.file_content import ContainerFile, describe_unreadable
 from fleet.release import host_paths
 from fleet.release.model import Release, Weights
 from fleet.store.image_archive import Image
-from fleet.store.measure import MeasuredStore
-from fleet.store.source_tree import SourceTree
 from fleet.text import suggestions
 
 MAX_NEAREST = 3
-#: Symbolic links that are followed for one path, as Linux limits them.
-MAX_LINKS = 40
 #: What every container has beside its image and mounts: of the kernel, and of mlu-fleet.
 RUNTIME_PATHS = ("/dev", "/proc", "/sys", "/usr/bin/cnmon", host_paths.SHARED_IN_CONTAINER)
 
@@ -209,134 +196,3 @@ class ContainerFiles:
         return Lookup(
             Presence.MISSING, reason=f"the image does not have it{files.format_nearest(path)}"
         )
-
-
-def build_files(
-    release: Release,
-    store: Path,
-    measured: MeasuredStore,
-    trees: dict[str, SourceTree | None],
-) -> ContainerFiles:
-    """List the files of a release's container, before its patches.
-
-    Args:
-        release: The release.
-        store: Folder of the store.
-        measured: The files of the store.
-        trees: The files of each source by its name.
-
-    Returns:
-        The files.
-    """
-    found = ContainerFiles(release, measured.image)
-    for mount in release.container.mounts:
-        found.add_folder(posixpath.normpath(mount.container))
-    for source in release.sources:
-        tree = trees[source.name]
-        found.add_folder(source.path)
-        if tree is None:
-            found.unreadable[source.path] = f"the source {source.name} has no bundle to read"
-        else:
-            _add_tree(found, source.path, source.name, tree)
-    for weights in release.weights:
-        _add_weights(found, store, measured, weights)
-    for name in release.migration.trees if release.migration else ():
-        _add_migrated(found, name)
-    for weights in release.weights:
-        _add_link(found, store, measured, weights, is_migrated=True)
-    return found
-
-
-def _add_tree(found: ContainerFiles, root: str, name: str, tree: SourceTree) -> None:
-    origin = f"source {name}"
-    for path, entry in tree.entries.items():
-        if entry.mode == "160000":  # a submodule, whose folder remains empty
-            found.add_folder(f"{root}/{path}")
-        elif entry.is_link:
-            _add_tree_link(found, root, path, tree, origin)
-        else:
-            found.add(f"{root}/{path}", describe_content(origin, partial(tree.read, path)))
-
-
-def _add_tree_link(
-    found: ContainerFiles, root: str, path: str, tree: SourceTree, origin: str
-) -> None:
-    """Add what a symbolic link of a tree leads to, as if it were a copy."""
-    target = path
-    for _ in range(MAX_LINKS):
-        content = tree.read(target).decode(errors="surrogateescape")
-        if content.startswith("/"):
-            reason = f"it is a link to {content}"
-            found.add(f"{root}/{path}", describe_unreadable(origin, reason))
-            return
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(target), content))
-        if target not in tree.entries or not tree.entries[target].is_link:
-            break
-    if target in tree.entries:
-        found.add(f"{root}/{path}", describe_content(origin, partial(tree.read, target)))
-    for inner in tree.entries:
-        if inner.startswith(f"{target}/"):
-            name = f"{path}{inner.removeprefix(target)}"
-            load = partial(tree.read, inner)
-            found.add(f"{root}/{name}", describe_content(LINKED_FOLDER, load))
-
-
-#: Origin of files behind a link to a folder, which the migration tool leaves out.
-LINKED_FOLDER = "a link to a folder"
-
-
-def _add_weights(
-    found: ContainerFiles, store: Path, measured: MeasuredStore, weights: Weights
-) -> None:
-    target = host_paths.to_container_path(found.release, weights.target)
-    if target is not None:
-        found.add_folder(target)
-        for name, file in _list_weights(store, measured, weights):
-            found.add(f"{target}/{name}", file)
-    _add_link(found, store, measured, weights, is_migrated=False)
-
-
-def _list_weights(
-    store: Path, measured: MeasuredStore, weights: Weights
-) -> Iterator[tuple[str, ContainerFile]]:
-    prefix = weights.folder.rstrip("/") + "/"
-    for path in measured.files:
-        if path.startswith(prefix):
-            file = describe_content(f"weights {weights.name}", (store / path).read_bytes)
-            yield path.removeprefix(prefix), file
-
-
-def _add_link(
-    found: ContainerFiles,
-    store: Path,
-    measured: MeasuredStore,
-    weights: Weights,
-    *,
-    is_migrated: bool,
-) -> None:
-    """Add the files of weights that appear in a tree: their code before the migration, then all."""
-    if weights.link is None:
-        return
-    source = found.release.find_source(weights.link.tree)
-    root = host_paths.migrated_path(source) if is_migrated else source.path
-    for name, file in _list_weights(store, measured, weights):
-        is_code = "/" not in name and any(fnmatch.fnmatch(name, c) for c in weights.link.code)
-        if is_code != is_migrated:
-            found.add(f"{root}/{weights.link.path}/{name}", file)
-
-
-def _add_migrated(found: ContainerFiles, name: str) -> None:
-    """Add the migrated tree of a source: its files, and those of others that lie below it."""
-    source = found.release.find_source(name)
-    root, target = source.path, host_paths.migrated_path(source)
-    found.add_folder(target)
-    for folder, reason in list(found.unreadable.items()):
-        if folder == root or folder.startswith(f"{root}/"):
-            found.unreadable[target + folder.removeprefix(root)] = reason
-    root = found.find_canonical(root)
-    for path in [path for path in found.files if path.startswith(f"{root}/")]:
-        file = found.files[path]
-        if file.origin != LINKED_FOLDER:
-            found.add(target + path.removeprefix(root), describe_migrated(path, file))
-    report = describe_unreadable("the migration tool", "it is written on the host")
-    found.add(f"{target}/{migration_rules.REPORT_FILE}", report)

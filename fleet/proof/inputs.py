@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fleet.proof import container_files, patched_files
+from fleet.proof import container_listing, patched_files
 from fleet.release.model import Release
 from fleet.store.image_archive import Image
 from fleet.store.measure import MeasuredStore
@@ -38,5 +38,5 @@ class ProofInputs:
     def patched(self) -> patched_files.PatchedFiles:
         """The files of the container with all patches, and what became of each patch."""
         release, store = self.release, self.store
-        files = container_files.build_files(release, store, self.measured, self.trees)
+        files = container_listing.list_files(release, store, self.measured, self.trees)
         return patched_files.apply_patches(files, release, store, self.trees)
