@@ -9,7 +9,8 @@ from pathlib import Path
 from fleet.errors import CodedInputError, InvalidInput
 from fleet.gather.work import GatherError, GatherOptions, PlanRow, State
 from fleet.registry import archive
-from fleet.registry.client import RegistryClient, RegistryImage
+from fleet.registry.client import RegistryClient
+from fleet.registry.image import RegistryImage
 from fleet.registry.reference import Reference
 from fleet.release.model import Image, Release
 from fleet.store.progress_bar import ProgressBar

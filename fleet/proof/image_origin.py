@@ -5,7 +5,8 @@ from __future__ import annotations
 from fleet.errors import CodedInputError
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
-from fleet.registry.client import RegistryClient, RegistryImage
+from fleet.registry.client import RegistryClient
+from fleet.registry.image import RegistryImage
 from fleet.registry.reference import Reference
 from fleet.release.files import ReleaseDocument
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from fleet.checksum import chunks
 from fleet.errors import CodedInputError, InvalidInput
-from fleet.registry.client import Blob, RegistryClient, RegistryImage
+from fleet.registry.client import RegistryClient
+from fleet.registry.image import Blob, RegistryImage
 from fleet.registry.reference import Reference
 
 BLOCK_BYTES = 1 << 20

@@ -11,16 +11,15 @@ import ssl
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from typing_extensions import override
 
 from fleet.errors import CodedInputError
-from fleet.registry import credentials
+from fleet.registry import credentials, local_docker
 from fleet.registry.credentials import Credentials
+from fleet.registry.image import Blob, RegistryImage
 from fleet.registry.reference import Reference
 
 #: longest time without an answer
@@ -30,51 +29,7 @@ MAX_MANIFEST_BYTES, MAX_CONFIG_BYTES = 4 << 20, 1 << 20
 DOCKER_TYPE, OCI_TYPE = "application/vnd.docker.distribution", "application/vnd.oci.image"
 INDEX_TYPES = (f"{DOCKER_TYPE}.manifest.list.v2+json", f"{OCI_TYPE}.index.v1+json")
 MANIFEST_TYPES = (f"{DOCKER_TYPE}.manifest.v2+json", f"{OCI_TYPE}.manifest.v1+json")
-#: where docker looks for the CAs of registries, and for registries without TLS
-CERTIFICATES_FOLDER, DAEMON_FILE = Path("/etc/docker/certs.d"), Path("/etc/docker/daemon.json")
 CHALLENGE_PARAMETER = re.compile(r'([a-z]+)="([^"]*)"', re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A file in a registry.
-
-    Attributes:
-        digest: ``sha256:`` and the checksum of its bytes.
-        size: bytes.
-        media_type: what it is.
-    """
-
-    digest: str
-    size: int
-    media_type: str
-
-
-@dataclass(frozen=True)
-class RegistryImage:
-    """An image of a registry for one processor architecture.
-
-    Attributes:
-        config: its configuration as the registry has it; the checksum of this is the image's id.
-        layers: archives of its layers, the lowest first.
-        architecture: docker's name of the processor architecture.
-        labels: the vendor's labels.
-    """
-
-    config: bytes
-    layers: tuple[Blob, ...]
-    architecture: str
-    labels: dict[str, str]
-
-    @property
-    def id(self) -> str:
-        """Docker's id of the image."""
-        return f"sha256:{hashlib.sha256(self.config).hexdigest()}"
-
-    @property
-    def size(self) -> int:
-        """Bytes of all layers as the registry has them."""
-        return sum(layer.size for layer in self.layers)
 
 
 class _RedirectHandler(urllib.request.HTTPRedirectHandler):
@@ -110,9 +65,10 @@ class RegistryClient:
         self.reference = reference
         self._login = login or credentials.find_own(reference.host)
         self._timeout_s = timeout_s
-        self._scheme = "http" if _allows_plain_http(reference.host) else "https"
+        self._scheme = "http" if local_docker.allows_plain_http(reference.host) else "https"
         self._opener = urllib.request.build_opener(
-            _RedirectHandler, urllib.request.HTTPSHandler(context=_create_context(reference.host))
+            _RedirectHandler,
+            urllib.request.HTTPSHandler(context=local_docker.create_tls_context(reference.host)),
         )
         self._authorization = ""
 
@@ -134,7 +90,7 @@ class RegistryClient:
             if "manifests" in manifest:  # an index
                 manifest = self._read_manifest(self._select_digest(manifest, architecture))
             config, *layers = (
-                Blob(str(entry["digest"]), int(entry["size"]), str(entry.get("mediaType") or ""))
+                Blob(str(entry["digest"]), int(entry["size"]))
                 for entry in (manifest["config"], *manifest["layers"])
             )
             content = self._read_verified("blobs", config.digest, MAX_CONFIG_BYTES)
@@ -285,22 +241,3 @@ class RegistryClient:
 
     def _fail(self, code: str, detail: str) -> CodedInputError:
         return CodedInputError(code, f"{self.reference}: {detail}")
-
-
-def _create_context(host: str) -> ssl.SSLContext:
-    """Create a TLS context with the CAs of the system and of docker on this machine."""
-    context = ssl.create_default_context()
-    for path in sorted((CERTIFICATES_FOLDER / host).glob("*.crt")):
-        with suppress(OSError, ssl.SSLError):
-            context.load_verify_locations(path)
-    return context
-
-
-def _allows_plain_http(host: str) -> bool:
-    """Whether docker on this machine would use a registry without TLS."""
-    name = host.partition(":")[0]
-    if name == "localhost" or name.startswith("127."):
-        return True
-    with suppress(OSError, ValueError, AttributeError):
-        return host in (json.loads(DAEMON_FILE.read_text()).get("insecure-registries") or ())
-    return False

@@ -16,7 +16,7 @@ from fleet.store import checksum_files, file_types, image_archive
 from fleet.store.contents import StoreContents
 
 if TYPE_CHECKING:
-    from fleet.registry.client import RegistryImage
+    from fleet.registry.image import RegistryImage
 
 
 def measure_file(

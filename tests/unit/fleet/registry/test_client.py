@@ -97,7 +97,7 @@ def test_a_port_where_nobody_listens_is_unreachable(registry: Registry) -> None:
 def test_a_registry_elsewhere_is_not_spoken_to_without_tls(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.registry.client._allows_plain_http", lambda host: False)
+    monkeypatch.setattr("fleet.registry.local_docker.allows_plain_http", lambda host: False)
     assert code(registry, registry.add_image()) in ("REGISTRY_INSECURE", "REGISTRY_UNREACHABLE")
     assert registry.asked == []
 
@@ -105,7 +105,7 @@ def test_a_registry_elsewhere_is_not_spoken_to_without_tls(
 def test_plain_http_is_allowed_by_dockers_own_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.registry.client.DAEMON_FILE", tmp_path / "daemon.json")
+    monkeypatch.setattr("fleet.registry.local_docker.DAEMON_FILE", tmp_path / "daemon.json")
     reference = Reference.parse(f"harbor.example/x@sha256:{'0' * 64}")
     assert RegistryClient(reference)._scheme == "https"
     (tmp_path / "daemon.json").write_text('{"insecure-registries": ["harbor.example"]}')
