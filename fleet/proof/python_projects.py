@@ -14,11 +14,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from fleet.proof.module_values import ModuleValues, NotLiteral
 from fleet.proof.requirement_files import ReadText, UnknownText, read_requirements
 from fleet.store.image_python import PACKAGE_NAME
-
-#: A requirement in a table: transformers keys its table by the name before the version.
-TABLE_NAME = re.compile(r"[^!=<>~;\[ ]+")
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def _read_setup_py(path: str, read: ReadText) -> dict[str, Any] | None:
         module = ast.parse(read(path))
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnknownText(f"{path} is not Python: {error}") from error
-    values = _ModuleValues(module)
+    values = ModuleValues(module)
     calls = [
         node
         for node in ast.walk(module)
@@ -177,88 +175,9 @@ def _read_setup_py(path: str, read: ReadText) -> dict[str, Any] | None:
         if word in keywords:
             try:
                 fields[key] = values.evaluate(keywords[word])
-            except _NotLiteral as error:
+            except NotLiteral as error:
                 if key == "requires":
                     fields["setup"] = f"{path}:{error.line} computes install_requires"
     if isinstance(requires := fields.get("requires"), str):
         fields["requires"] = list(filter(None, map(str.strip, requires.splitlines())))
     return fields
-
-
-class _NotLiteral(Exception):
-    """A value that only running the program can tell."""
-
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
-        self.line = line
-
-
-class _ModuleValues:
-    """Values of a module that can be told without running it."""
-
-    def __init__(self, module: ast.Module) -> None:
-        self._assigned: dict[str, ast.expr] = {}
-        self._changed: dict[str, int] = {}
-        for node in module.body:
-            if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name):
-                if target.id in self._assigned:
-                    self._changed[target.id] = node.lineno
-                self._assigned[target.id] = node.value
-        for inner in ast.walk(module):
-            self._note_change(inner)
-        self._depth = 0
-
-    def _note_change(self, node: ast.AST) -> None:
-        """Note a change of a list, which makes the value of its name depend on the run."""
-        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            self._changed[node.target.id] = node.lineno
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            name = getattr(node.func.value, "id", "")
-            if node.func.attr in ("append", "extend", "insert", "remove"):
-                self._changed[name] = node.lineno
-
-    def evaluate(self, node: ast.expr) -> Any:
-        """Return the value of an expression; raise _NotLiteral."""
-        self._depth += 1
-        try:
-            if self._depth > 50:
-                raise _NotLiteral(node.lineno)
-            return self._evaluate(node)
-        finally:
-            self._depth -= 1
-
-    def _evaluate(self, node: ast.expr) -> Any:
-        if isinstance(node, ast.Constant):
-            return node.value
-        if isinstance(node, (ast.List, ast.Tuple)):
-            return [self.evaluate(item) for item in node.elts]
-        if isinstance(node, ast.Dict) and all(node.keys):
-            keys = [self.evaluate(key) for key in node.keys if key]
-            return dict(zip(keys, map(self.evaluate, node.values), strict=True))
-        if isinstance(node, ast.Name):
-            if node.id in self._assigned and node.id not in self._changed:
-                return self.evaluate(self._assigned[node.id])
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            left, right = self.evaluate(node.left), self.evaluate(node.right)
-            if type(left) is type(right) and isinstance(left, (str, list)):
-                return left + right
-        elif isinstance(node, ast.Subscript):
-            table, key = self.evaluate(node.value), self.evaluate(node.slice)
-            if isinstance(table, dict) and isinstance(key, str) and key in table:
-                return table[key]
-        elif isinstance(node, ast.DictComp):
-            return self._evaluate_table(node)
-        raise _NotLiteral(node.lineno)
-
-    def _evaluate_table(self, node: ast.DictComp) -> dict[str, str]:
-        """Return a table of requirements by name that is made from the one list in an expression.
-
-        transformers keeps its requirements in a list, from which a regular expression makes `deps`.
-        """
-        for name in (inner for inner in ast.walk(node) if isinstance(inner, ast.Name)):
-            if name.id in self._assigned:
-                texts = self.evaluate(name)
-                if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
-                    named = [(TABLE_NAME.match(text), text) for text in texts]
-                    return {found[0]: text for found, text in named if found}
-        raise _NotLiteral(node.lineno)
