@@ -217,7 +217,7 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "Check the free space in Docker's data-root and the SHA-256 of the archive.",
         ),
         "REGISTRY_LOGIN": (
-            "the registry refuses the login, or the image without one",
+            "the registry refuses the login, or requires one",
             "Check user, password and the right to pull this repository. Hosts use the file that "
             "`registry_login` names in the inventory, or root's own `docker login`; `mlufleet` "
             "itself uses the file in REGISTRY_AUTH_FILE, or that of `docker login`.",
@@ -428,7 +428,7 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "use another one.",
         ),
         "STORE_DIFFERS": (
-            "a file in the store is another one than its origin has",
+            "a file in the store differs from the one at its origin",
             "If it is an unfinished or wrong download, move it away and run `mlufleet gather` "
             "again. If it is meant to differ, keep it and run `mlufleet release lock`.",
         ),
@@ -450,7 +450,7 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         "WHEELS_UNAVAILABLE": (
             "packages cannot be gathered as wheels",
             "Build the named wheels in the image, or get them from the vendor's support, and put "
-            "them into the wheelhouse. A conflict of versions is to be solved in the release.",
+            "them into the wheelhouse. Resolve conflicts of versions in the release.",
         ),
         "PYTHON_UNKNOWN": (
             "the Python version of the image is unknown",
