@@ -33,7 +33,7 @@ EXPANDED = re.compile(r"[$`*?~]")
 PATH_VALUE = re.compile(r"/.+|\.{1,2}/.*|[^/\s].*/[^/\s]*\.[A-Za-z]\w{0,11}")
 
 
-class Use(Enum):
+class PathUse(Enum):
     """What a command does with a path."""
 
     PROGRAM = "program"
@@ -55,7 +55,7 @@ class NamedPath:
 
     word: str
     path: str
-    use: Use
+    use: PathUse
     may_be_made: bool = False
 
 
@@ -81,7 +81,7 @@ class ReadCommand:
     @property
     def scripts(self) -> list[str]:
         """Absolute paths of the scripts that it runs."""
-        return [named.path for named in self.paths if named.use is Use.SCRIPT]
+        return [named.path for named in self.paths if named.use is PathUse.SCRIPT]
 
     def read_words(self, words: list[str]) -> None:
         """Read a command that runs without a shell.
@@ -96,7 +96,7 @@ class ReadCommand:
         name = posixpath.basename(program)
         if "/" in program:
             is_script = program.endswith((".py", ".sh"))
-            self._add(program, Use.SCRIPT if is_script else Use.PROGRAM)
+            self._add(program, PathUse.SCRIPT if is_script else PathUse.PROGRAM)
         if PYTHON_NAME.fullmatch(name):
             self._read_python(arguments)
         elif name in SHELLS:
@@ -104,7 +104,7 @@ class ReadCommand:
         elif name == "cd":
             self._change_folder(arguments)
         elif name in (".", "source") and arguments:
-            self._add(arguments[0], Use.SCRIPT)
+            self._add(arguments[0], PathUse.SCRIPT)
         elif name in PRINTERS:
             self.printed.append(" ".join(arguments))
         elif name in FILE_MAKERS:
@@ -125,7 +125,7 @@ class ReadCommand:
                 return self._read_arguments(arguments[position + 2 :])
             position += 2 if option in PYTHON_VALUE_OPTIONS else 1
         if position < len(arguments):
-            self._add(arguments[position], Use.SCRIPT)
+            self._add(arguments[position], PathUse.SCRIPT)
             self._read_arguments(arguments[position + 1 :])
 
     def _read_shell(self, arguments: list[str]) -> None:
@@ -134,7 +134,7 @@ class ReadCommand:
         if any("c" in flag.lstrip("-") for flag in flags if not flag.startswith("--")):
             self.read_shell_text(others[0] if others else "")
         elif others:
-            self._add(others[0], Use.SCRIPT)
+            self._add(others[0], PathUse.SCRIPT)
             self._read_arguments(others[1:])
 
     def read_shell_text(self, text: str) -> None:
@@ -158,23 +158,23 @@ class ReadCommand:
 
     def _change_folder(self, arguments: list[str]) -> None:
         folders = [word for word in arguments if not word.startswith("-")]
-        named = self._add(folders[0], Use.FOLDER) if folders else None
+        named = self._add(folders[0], PathUse.FOLDER) if folders else None
         self.workdir = named.path if named else None
 
     def _read_arguments(self, arguments: Iterable[str]) -> None:
         """Add the arguments that are meant as paths."""
         for argument in arguments:
             if argument.endswith((".py", ".sh")) and not argument.startswith("-"):
-                self._add(argument, Use.SCRIPT)
+                self._add(argument, PathUse.SCRIPT)
                 continue
             value = argument.partition("=")[2] if argument.startswith("-") else argument
             if "://" in value or value.startswith(("{", "[")):
                 continue
             for part in value.split(":"):
                 if PATH_VALUE.fullmatch(part):
-                    self._add(part, Use.ARGUMENT)
+                    self._add(part, PathUse.ARGUMENT)
 
-    def _add(self, word: str, use: Use) -> NamedPath | None:
+    def _add(self, word: str, use: PathUse) -> NamedPath | None:
         if EXPANDED.search(word):
             self.unread.append(f"what {word} is to the shell")
             return None

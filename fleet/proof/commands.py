@@ -6,7 +6,7 @@ import posixpath
 
 from fleet.documents.field_errors import Location
 from fleet.proof import command_words
-from fleet.proof.command_words import NamedPath, ReadCommand, Use
+from fleet.proof.command_words import NamedPath, PathUse, ReadCommand
 from fleet.proof.container_files import ContainerFiles, Lookup, Presence
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
@@ -49,7 +49,7 @@ def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
         if any(named.path.startswith(f"{folder}/") for folder in missing):
             continue
         _check_named(inputs, results, named)
-        if named.use is Use.FOLDER and files.look_up(named.path).presence is Presence.MISSING:
+        if named.use is PathUse.FOLDER and files.look_up(named.path).presence is Presence.MISSING:
             missing.append(named.path)
     _report_unread(results, command)
     if smoke.artefact:
@@ -126,11 +126,11 @@ def _check_named(inputs: ProofInputs, results: ProofResults, named: NamedPath) -
     what = named.path if named.word == named.path else f"{named.word} ({named.path})"
     if found.presence is Presence.MISSING and named.may_be_made:
         results.add_unproved(COMMAND, f"{what}: an earlier part of the command may make it")
-    elif found.presence is Presence.MISSING and named.use is Use.ARGUMENT:
+    elif found.presence is Presence.MISSING and named.use is PathUse.ARGUMENT:
         _report_argument(inputs, results, named, what, found)
-    elif named.use is Use.FOLDER:
+    elif named.use is PathUse.FOLDER:
         _check_folder(files, results, COMMAND, named.path)
-    elif named.use is not Use.ARGUMENT and found.presence is Presence.FOLDER:
+    elif named.use is not PathUse.ARGUMENT and found.presence is Presence.FOLDER:
         results.add_finding(COMMAND, f"{what} is a folder, not a {named.use.value}")
     else:
         _report(results, COMMAND, what, found)

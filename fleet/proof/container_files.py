@@ -11,7 +11,7 @@ import posixpath
 from dataclasses import dataclass, field
 from enum import Enum
 
-from fleet.proof.file_content import ContainerFile, describe_unreadable
+from fleet.proof.file_content import ContainerFile, create_unreadable_file
 from fleet.release import host_paths
 from fleet.release.model import Release, Weights
 from fleet.store.image_archive import Image
@@ -187,7 +187,7 @@ class ContainerFiles:
             return Lookup(Presence.FOLDER)
         if files.has_path(path):
             reason = "it is a file of the image, whose content is not read"
-            return Lookup(Presence.FILE, describe_unreadable("the image", reason))
+            return Lookup(Presence.FILE, create_unreadable_file("the image", reason))
         prefix = posixpath.dirname(posixpath.dirname(self.release.image.python))
         if path.startswith(f"{prefix.rstrip('/')}/"):
             return Lookup(

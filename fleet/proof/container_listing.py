@@ -12,9 +12,9 @@ from fleet.proof import migration_rules
 from fleet.proof.container_files import ContainerFiles
 from fleet.proof.file_content import (
     ContainerFile,
-    describe_content,
-    describe_migrated,
-    describe_unreadable,
+    create_migrated_file,
+    create_readable_file,
+    create_unreadable_file,
 )
 from fleet.release import host_paths
 from fleet.release.model import Release, Weights
@@ -71,7 +71,7 @@ def _add_tree(found: ContainerFiles, root: str, name: str, tree: SourceTree) -> 
         elif entry.is_link:
             _add_tree_link(found, root, path, tree, origin)
         else:
-            found.add(f"{root}/{path}", describe_content(origin, partial(tree.read, path)))
+            found.add(f"{root}/{path}", create_readable_file(origin, partial(tree.read, path)))
 
 
 def _add_tree_link(
@@ -83,18 +83,18 @@ def _add_tree_link(
         content = tree.read(target).decode(errors="surrogateescape")
         if content.startswith("/"):
             reason = f"it is a link to {content}"
-            found.add(f"{root}/{path}", describe_unreadable(origin, reason))
+            found.add(f"{root}/{path}", create_unreadable_file(origin, reason))
             return
         target = posixpath.normpath(posixpath.join(posixpath.dirname(target), content))
         if target not in tree.entries or not tree.entries[target].is_link:
             break
     if target in tree.entries:
-        found.add(f"{root}/{path}", describe_content(origin, partial(tree.read, target)))
+        found.add(f"{root}/{path}", create_readable_file(origin, partial(tree.read, target)))
     for inner in tree.entries:
         if inner.startswith(f"{target}/"):
             name = f"{path}{inner.removeprefix(target)}"
             load = partial(tree.read, inner)
-            found.add(f"{root}/{name}", describe_content(LINKED_FOLDER, load))
+            found.add(f"{root}/{name}", create_readable_file(LINKED_FOLDER, load))
 
 
 def _add_weights(
@@ -114,7 +114,7 @@ def _list_weights(
     prefix = weights.folder.rstrip("/") + "/"
     for path in measured.files:
         if path.startswith(prefix):
-            file = describe_content(f"weights {weights.name}", (store / path).read_bytes)
+            file = create_readable_file(f"weights {weights.name}", (store / path).read_bytes)
             yield path.removeprefix(prefix), file
 
 
@@ -149,6 +149,6 @@ def _add_migrated(found: ContainerFiles, name: str) -> None:
     for path in [path for path in found.files if path.startswith(f"{root}/")]:
         file = found.files[path]
         if file.origin != LINKED_FOLDER:
-            found.add(target + path.removeprefix(root), describe_migrated(path, file))
-    report = describe_unreadable("the migration tool", "it is written on the host")
+            found.add(target + path.removeprefix(root), create_migrated_file(path, file))
+    report = create_unreadable_file("the migration tool", "it is written on the host")
     found.add(f"{target}/{migration_rules.REPORT_FILE}", report)

@@ -51,8 +51,8 @@ class ContainerFile:
             raise UnreadableContent("it is not UTF-8 text") from error
 
 
-def describe_content(origin: str, load: Callable[[], bytes]) -> ContainerFile:
-    """Describe a file that can be read.
+def create_readable_file(origin: str, load: Callable[[], bytes]) -> ContainerFile:
+    """Create the :class:`ContainerFile` of a file that can be read.
 
     Args:
         origin: where it comes from.
@@ -68,8 +68,8 @@ def describe_content(origin: str, load: Callable[[], bytes]) -> ContainerFile:
     return ContainerFile(origin, read)
 
 
-def describe_unreadable(origin: str, reason: str) -> ContainerFile:
-    """Describe a file whose content cannot be known.
+def create_unreadable_file(origin: str, reason: str) -> ContainerFile:
+    """Create the :class:`ContainerFile` of a file whose content cannot be known.
 
     Args:
         origin: where it comes from.
@@ -82,8 +82,8 @@ def describe_unreadable(origin: str, reason: str) -> ContainerFile:
     return ContainerFile(origin, read)
 
 
-def describe_migrated(path: str, original: ContainerFile) -> ContainerFile:
-    """Describe the copy of a file that the migration tool makes.
+def create_migrated_file(path: str, original: ContainerFile) -> ContainerFile:
+    """Create the :class:`ContainerFile` of the copy that the migration tool makes.
 
     Args:
         path: its path, which tells the tool whether to rewrite it.

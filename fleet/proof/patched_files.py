@@ -14,8 +14,8 @@ from fleet.proof.file_content import (
     ContainerFile,
     UnreadableContent,
     Versions,
-    describe_content,
-    describe_unreadable,
+    create_readable_file,
+    create_unreadable_file,
     merge_equal,
 )
 from fleet.release import host_paths
@@ -86,13 +86,13 @@ def apply_patches(
             patched, outcome = _Application(files, store, trees, patch).apply()
         except _PatchProblem as error:
             field, problem = error.args
-            patched = describe_unreadable("a patch", "a patch of it is wrong")
+            patched = create_unreadable_file("a patch", "a patch of it is wrong")
             outcome = Outcome(problem, field, is_wrong=True)
         except _ReportedElsewhere:
-            patched = describe_unreadable("a patch", "it is taken from a source without it")
+            patched = create_unreadable_file("a patch", "it is taken from a source without it")
             outcome = Outcome()
         except UnreadableContent as error:
-            patched = describe_unreadable("a patch", "it was patched, and its text is not known")
+            patched = create_unreadable_file("a patch", "it was patched, and its text is not known")
             outcome = Outcome(f"{patch.file} cannot be compared: {error}")
         outcomes.append(outcome)
         files.add(patch.file, patched)
@@ -137,7 +137,7 @@ class _Application:
         tree = self.trees[patch.source]
         if tree is None or patch.path not in tree.entries:
             raise _ReportedElsewhere
-        return describe_content("a source", partial(tree.read, patch.path)).versions[""]
+        return create_readable_file("a source", partial(tree.read, patch.path)).versions[""]
 
     def _check_folder(self, reason: str) -> None:
         """Check that the folder of a new file exists or will be created."""

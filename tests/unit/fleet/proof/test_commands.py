@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleet.proof.command_words import Use, read_command
+from fleet.proof.command_words import PathUse, read_command
 from tests.unit.fleet.proof.conftest import Try
 
 
@@ -110,10 +110,10 @@ def test_a_shell_line_is_read_as_its_commands() -> None:
     text = "cd /a; A=1 python -u b.py --x=/d/e & echo 'f g'\nbash h.sh"
     read = read_command(["bash", "-ec", text], "/w")
     assert [(named.path, named.use) for named in read.paths] == [
-        ("/a", Use.FOLDER),
-        ("/a/b.py", Use.SCRIPT),
-        ("/d/e", Use.ARGUMENT),
-        ("/a/h.sh", Use.SCRIPT),
+        ("/a", PathUse.FOLDER),
+        ("/a/b.py", PathUse.SCRIPT),
+        ("/d/e", PathUse.ARGUMENT),
+        ("/a/h.sh", PathUse.SCRIPT),
     ]
     assert read.printed == ["f g"] and not read.unread
 
