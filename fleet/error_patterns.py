@@ -158,7 +158,7 @@ PATTERNS = (
         ("REGISTRY_UNREACHABLE",),
         "proxyconnect|Proxy",
         "The proxy does not answer or refuses. Check HTTPS_PROXY and NO_PROXY in the environment "
-        "of docker.service; a registry of the site usually belongs into NO_PROXY.",
+        "of docker.service; a registry of the site usually belongs in NO_PROXY.",
     ),
     ErrorPattern(
         IN_CONTAINER_CODES,

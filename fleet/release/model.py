@@ -146,7 +146,7 @@ class Source(Model):
     """A git checkout.
 
     Exactly one of `tag`, `commit`, `branch` and `unpinned` selects the commit, which the lock file
-    pins. Git LFS files remain pointers: large files belong into `weights`. Submodules remain
+    pins. Git LFS files remain pointers: large files belong in `weights`. Submodules remain
     empty: add each required one as a source of its own.
     """
 
