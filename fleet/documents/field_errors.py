@@ -116,7 +116,8 @@ def format_error(
     Returns:
         The line, "file:line: field: problem".
     """
-    location = problem["loc"]
+    # a validator of a whole model names the field below it that is wrong
+    location = (*problem["loc"], *problem.get("ctx", {}).get("location", ()))
     field = ".".join(
         word if (word := str(part)).isprintable() else repr(word)
         for part in location

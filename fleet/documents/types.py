@@ -11,9 +11,24 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from fleet.text import sanitize
 from fleet.text.redact import hide_credentials
+
+
+def build_field_error(problem: str, *location: str | int) -> PydanticCustomError:
+    """Build the error of a model's validator about a field below that model.
+
+    Args:
+        problem: What is wrong.
+        *location: Keys and indexes of the field, such as "patches", 0, "source".
+
+    Returns:
+        The error, to be raised.
+    """
+    context = {"problem": problem, "location": location}
+    return PydanticCustomError("invalid_field", "{problem}", context)
 
 
 @dataclass(frozen=True)

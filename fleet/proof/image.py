@@ -8,6 +8,7 @@ from fleet.documents.field_errors import Location
 from fleet.proof.container_files import Presence
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
+from fleet.store import image_archive
 from fleet.store.image_archive import Image
 
 #: The vendor's label with the version of Python.
@@ -40,6 +41,12 @@ def check_image(inputs: ProofInputs, results: ProofResults) -> None:
         results: takes the results.
     """
     release, image = inputs.release, inputs.image
+    if release.image.file:
+        try:
+            image_archive.check_tag(image, release.image.reference)
+        except image_archive.ImageArchiveError as error:
+            archive = inputs.store / release.image.file
+            results.add_finding(("image", "reference"), f"{archive}: {error}")
     _check_file(inputs, results, ("image", "python"), release.image.python)
     if release.migration:
         _check_file(inputs, results, ("migration", "tool"), release.migration.tool)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fleet.errors import InvalidInput
 from fleet.proof.commands import check_commands
 from fleet.proof.expectations import check_expectation
 from fleet.proof.image import check_image
@@ -20,8 +21,10 @@ from fleet.proof.weights import check_weights
 from fleet.proof.wheels import check_wheels
 from fleet.release.files import ReleaseDocument
 from fleet.release.lockfile import Lock, LockedImage
-from fleet.store import git_repositories, measure, source_tree
+from fleet.release.model import Release
+from fleet.store import git_repositories, measure
 from fleet.store.contents import StoreContents
+from fleet.store.source_tree import SourceTree, open_source
 
 #: Compares a release with its files in one respect.
 Check = Callable[[ProofInputs, ProofResults], None]
@@ -42,6 +45,36 @@ CHECKS: tuple[Check, ...] = (
 
 def _ignore(line: str) -> None:
     """Drop a message."""
+
+
+def _open_sources(
+    release: Release, store: Path, folder: Path, results: ProofResults
+) -> dict[str, tuple[str, SourceTree | None]]:
+    """Find the commit of each source, and open its files in clones of the bundles.
+
+    Args:
+        release: the release.
+        store: folder of the store.
+        folder: empty folder for the clones.
+        results: takes what is wrong, and warnings.
+
+    Returns:
+        By the name of the source, the full commit and its tree; None without a bundle.
+
+    Raises:
+        InvalidInput: sources are wrong about their bundles or origins; with all findings.
+    """
+    paths = [source.path for source in release.sources]
+    opened: dict[str, tuple[str, SourceTree | None]] = {}
+    for number, source in enumerate(release.sources):
+        clone = folder / str(number)
+        try:
+            opened[source.name] = open_source(source, store, clone, results.warn, paths)
+        except InvalidInput as error:
+            field = "bundle" if source.bundle else "url"
+            results.add_finding(("sources", number, field), str(error))
+    results.raise_findings()
+    return opened
 
 
 def create_lock(
@@ -69,7 +102,7 @@ def create_lock(
         git_repositories.check_weights_commit(weights, store)
     contents = StoreContents(release, store, warn)
     with TemporaryDirectory(prefix="mlufleet-") as scratch:
-        sources = source_tree.open_sources(release, store, Path(scratch), warn)
+        sources = _open_sources(release, store, Path(scratch), results)
         pulled = read_registry_image(document, contents.architecture)
         measured = measure.measure_store(contents, progress, pulled)
         trees = {name: tree for name, (_, tree) in sources.items()}

@@ -29,6 +29,10 @@ def check_wheels(inputs: ProofInputs, results: ProofResults) -> None:
         results: takes the results.
     """
     packages, image = inputs.release.packages, inputs.image
+    if packages.wheelhouse and not _list_names(inputs, packages.wheelhouse):
+        folder = inputs.store / packages.wheelhouse
+        problem = f"{folder} is empty: `mlufleet gather {inputs.release.name}` fills it"
+        results.add_finding(("packages", "wheelhouse"), problem)
     if not packages.pip:
         return
     if not packages.wheelhouse:
@@ -47,10 +51,8 @@ def check_wheels(inputs: ProofInputs, results: ProofResults) -> None:
 
 def _resolve(inputs: ProofInputs, results: ProofResults, wheelhouse: str, scratch: Path) -> None:
     image, python = inputs.image, PythonTarget.from_image(inputs.image)
-    folder = inputs.store / wheelhouse
-    prefix = wheelhouse.rstrip("/") + "/"
-    names = [name[len(prefix) :] for name in inputs.measured.files if name.startswith(prefix)]
-    house = Wheelhouse.read(folder, names, python)
+    names = _list_names(inputs, wheelhouse)
+    house = Wheelhouse.read(inputs.store / wheelhouse, names, python)
     resolver = PipResolver(scratch, python.pip_arguments)
     house.write_wheels(resolver.wheels)
     requests = list_requests(inputs.release, ContainerTexts(inputs.patched.files))
@@ -65,6 +67,12 @@ def _resolve(inputs: ProofInputs, results: ProofResults, wheelhouse: str, scratc
             pool.add_any_version(package)
     reader = LineReader(pool, inputs.store, results)
     LineResolver(pool, reader, results).check(requests)
+
+
+def _list_names(inputs: ProofInputs, wheelhouse: str) -> list[str]:
+    """List the files of the wheelhouse."""
+    prefix = wheelhouse.rstrip("/") + "/"
+    return [name[len(prefix) :] for name in inputs.measured.files if name.startswith(prefix)]
 
 
 class ContainerTexts:

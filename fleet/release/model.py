@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -24,6 +25,7 @@ from fleet.documents.types import (
     RegistryReference,
     RelativePath,
     Sha256,
+    build_field_error,
     check_stays_inside,
     matching,
 )
@@ -441,19 +443,29 @@ class Release(Model):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"source names must be unique: {', '.join(names)}")
-        trees = list(self.migration.trees) if self.migration else []
-        linked = [weights.link.tree for weights in self.weights if weights.link]
-        copied = [patch.source for patch in self.patches if patch.source]
-        for name in trees + linked + copied:
+        trees = self.migration.trees if self.migration else ()
+        for location, name in self._list_source_names():
             if name not in names:
-                raise ValueError(f"{name} is not a source; sources: {', '.join(names)}")
-        for name in linked:
-            if name not in trees:
-                raise ValueError(
-                    f"weights.link.tree {name} is not listed in migration.trees: add "
-                    "it, or mount the weights at the path that the program expects"
+                problem = f"{name} is not a source; sources: {', '.join(names) or 'none'}"
+                raise build_field_error(problem, *location)
+            if location[0] == "weights" and name not in trees:
+                raise build_field_error(
+                    f"{name} is not listed in migration.trees: add it, or mount the weights at the "
+                    "path that the program expects",
+                    *location,
                 )
         return self
+
+    def _list_source_names(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield each field that names a source, and the name."""
+        for index, name in enumerate(self.migration.trees if self.migration else ()):
+            yield ("migration", "trees", index), name
+        for index, weights in enumerate(self.weights):
+            if weights.link:
+                yield ("weights", index, "link", "tree"), weights.link.tree
+        for index, patch in enumerate(self.patches):
+            if patch.source:
+                yield ("patches", index, "source"), patch.source
 
     @model_validator(mode="after")
     def _check_mounts(self) -> Release:

@@ -164,8 +164,10 @@ class StoreContents:
     def _add_wheels(self) -> None:
         packages = self.release.packages
         if packages.wheelhouse:
-            names = self._list_folder(packages.wheelhouse)
-            wheels.check_folder(self.store / packages.wheelhouse, names, self._warn)
+            folder = self.store / packages.wheelhouse
+            # what an empty folder lacks is told with everything else that the packages need
+            if names := paths.list_files(folder, self.store, self._warn):
+                wheels.check_folder(folder, names, self._warn)
             self._add_names(packages.wheelhouse, names)
         wheels.check_wheels(
             self.store / pip.wheel for pip in packages.pip if pip.wheel and "://" not in pip.wheel

@@ -57,7 +57,6 @@ def _read_image(path: Path, reader: chunks.HashingReader, image: Image) -> image
         with path.open("rb") as content:
             head = content.read(file_types.HEAD_BYTES)
         found = image_archive.read_image(reader, reader.size, head, image.python)
-        image_archive.check_tag(found, image.reference)
     except image_archive.ImageArchiveError as error:
         raise InvalidInput(f"{path}: not a Docker image archive: {error}") from error
     return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.release.model import Release
+from fleet.release.model import Source
 from fleet.store import git_repositories
 from fleet.store.paths import Warn
 from fleet.text import suggestions
@@ -101,28 +102,23 @@ class SourceTree:
         return suggestions.format_suggestions(path, self.entries)
 
 
-def open_sources(
-    release: Release, store: Path, folder: Path, warn: Warn
-) -> dict[str, tuple[str, SourceTree | None]]:
-    """Find the commit of each source of a release, and open its files.
+def open_source(
+    source: Source, store: Path, clone: Path, warn: Warn, other_paths: Iterable[str]
+) -> tuple[str, SourceTree | None]:
+    """Find the commit of a source, and open its files.
 
     Args:
-        release: the release.
+        source: the source.
         store: folder of the store.
-        folder: empty folder for clones of the bundles, which the trees read from.
+        clone: where the bundle is cloned to; the tree reads from it.
         warn: called with a line for everything that will be missing on hosts.
+        other_paths: paths of all sources of the release.
 
     Returns:
-        By the name of the source, the full commit and its tree; None without a bundle.
+        The full commit and its tree; None without a bundle.
 
     Raises:
-        InvalidInput: a commit does not exist, or a bundle is incomplete.
+        InvalidInput: the commit does not exist, or the bundle is incomplete.
     """
-    paths = [source.path for source in release.sources]
-    opened: dict[str, tuple[str, SourceTree | None]] = {}
-    for number, source in enumerate(release.sources):
-        clone = folder / str(number)
-        commit = git_repositories.resolve_commit(source, store, clone, warn, paths)
-        tree = SourceTree.open(clone, commit) if source.bundle else None
-        opened[source.name] = (commit, tree)
-    return opened
+    commit = git_repositories.resolve_commit(source, store, clone, warn, other_paths)
+    return commit, SourceTree.open(clone, commit) if source.bundle else None

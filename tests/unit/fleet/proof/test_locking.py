@@ -48,10 +48,17 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("field", WRONG)
+WRONG_ALONE = {
+    "sources.0.bundle": ("tag: v1}", "tag: v9}"),
+    "image.reference": ('reference: "registry.example/torch:v1"', 'reference: "torch:v2"'),
+}
+
+
+@pytest.mark.parametrize("field", [*WRONG, *WRONG_ALONE])
 def test_a_wrong_release_is_refused_with_file_line_and_field(site: Path, field: str) -> None:
-    done = lock(site, WRONG[field])
-    changed = WRONG[field][1].strip("\n").splitlines()[-1].strip()
+    change = (WRONG | WRONG_ALONE)[field]
+    done = lock(site, change)
+    changed = change[1].strip("\n").splitlines()[-1].strip()
     assert done.exit_code == 3
     assert f"{site}/small.yml:{find_line(site, changed)}: {field}: " in done.output
     assert not lockfile.lock_path(site / "small.yml").exists()
@@ -61,6 +68,15 @@ def test_all_findings_are_reported_at_once(site: Path) -> None:
     names = ("smoke.command", "smoke.expect", "patches.0.count", "migration.tool")
     done = lock(site, *(WRONG[name] for name in names))
     assert done.exit_code == 3 and all(f": {name}: " in done.output for name in names)
+
+
+def test_an_empty_wheelhouse_hides_no_other_finding(site: Path) -> None:
+    for path in (site / "store/wheels").iterdir():
+        path.unlink()
+    done = lock(site, WRONG["smoke.workdir"])
+    assert done.exit_code == 3
+    fields = ("smoke.workdir", "packages.wheelhouse", "packages.pip.0")
+    assert all(f": {field}: " in done.output for field in fields)
 
 
 @pytest.fixture

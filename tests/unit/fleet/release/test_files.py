@@ -147,7 +147,25 @@ def test_a_source_needs_exactly_one_pin(site: Path) -> None:
 
 
 def test_weights_must_link_into_a_source(site: Path) -> None:
-    assert "modle is not a source" in broken(site, "link: {tree: model,", "link: {tree: modle,")
+    message = broken(site, "link: {tree: model,", "link: {tree: modle,")
+    assert "small.yml:15: weights.0.link.tree: modle is not a source" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("trees: [model]", "trees: [modle]", "16: migration.trees.0"),
+        (
+            "packages:\n  wheelhouse",
+            "  - {file: /home/share/model_mlu/a, source: modle, path: a}\npackages:\n  wheelhouse",
+            "22: patches.1.source",
+        ),
+    ],
+)
+def test_a_source_of_another_name_is_told_where_it_is_named(
+    site: Path, old: str, new: str, place: str
+) -> None:
+    assert f"small.yml:{place}: modle is not a source; sources: model" in broken(site, old, new)
 
 
 def test_a_missing_release_lists_those_that_exist() -> None:
@@ -187,7 +205,7 @@ def test_a_smoke_test_that_nothing_could_fail_is_refused(
 
 
 def test_weights_are_linked_into_migrated_trees_only(site: Path) -> None:
-    assert "weights.link.tree model " in broken(
+    assert "weights.0.link.tree: model " in broken(
         site, "migration: {tool: /torch/tool.py, trees: [model]}\n", ""
     )
 

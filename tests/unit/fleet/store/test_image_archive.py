@@ -222,11 +222,6 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "another tar": (lambda: tarred(**{"a.txt": b"x", "b.txt": b"y"}), "without manifest.json (it"),
     "several images": (several, f"it has several images ({REFERENCE}, other:v1)"),
-    "no tag": (
-        lambda: tarred(**saved(tags=())),
-        f"it has no tag, because it was saved by its id: use `docker save {REFERENCE}`",
-    ),
-    "another tag": (lambda: tarred(**saved(tags=("a:v1", "a:v2"))), "it contains a:v1, a:v2, but"),
     "a layer less": (lacking_a_layer, "1 of its 1 layers are missing"),
     "no document": (lacking_its_document, ".json' is missing"),
     "a changed document": (changed, "its configuration does not match its id"),
@@ -247,6 +242,21 @@ def test_what_is_no_archive_of_one_image_is_told_what_it_is(site: Path, case: st
         make(site, content())
     assert str(error.value).startswith(f"{site}/store/image.tar.gz: not a Docker image archive: ")
     assert said in str(error.value) and str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ((), f"it has no tag, because it was saved by its id: use `docker save {REFERENCE}`"),
+        (("a:v1", "a:v2"), "it contains a:v1, a:v2, but"),
+    ],
+)
+def test_an_archive_without_the_tag_is_refused(
+    site: Path, tags: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        make(site, tarred(**saved(LAYER, tags=tags)))
+    assert f": image.reference: {site}/store/image.tar.gz: {said}" in str(error.value)
 
 
 def test_an_archive_that_explodes_is_not_read_to_its_end(
