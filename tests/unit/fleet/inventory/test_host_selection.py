@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,7 @@ from fleet.text import sanitize
 from mlufleet.cli.main import main
 from mlufleet.journal import events, journal
 from mlufleet.rollout.session import Session
+from mlufleet.run import deploy_process
 from tests.unit import PROJECT
 
 ROOT = PROJECT
@@ -141,18 +143,32 @@ def book(site: Path, wanted: ReleaseTarget) -> str:
     return str(site / "book.py")
 
 
+@pytest.fixture
+def validation_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that goes on after its validation fails: it can start nothing."""
+
+    def validate(run_id: str, arguments: list[str], output: IO[bytes] | None) -> object:
+        with pytest.raises(SystemExit) as ended:
+            deploy_process.main(1, arguments[0], tuple(arguments[1:]))
+        return ended.value.code
+
+    # this process has threads that were started before
+    monkeypatch.setattr("gevent.monkey.patch_all", lambda: None)
+    monkeypatch.setattr("mlufleet.run.launcher._run_deploy_process", validate)
+    monkeypatch.setattr("pyinfra_cli.main.main", None)
+    monkeypatch.setattr("subprocess.Popen", None)
+
+
 @pytest.mark.parametrize(
     "command", ["deploy", "doctor", "lock-status", "unlock", "validate", "rollout", "rollback"]
 )
 @pytest.mark.parametrize(
     "options", [["--limit", "mlu1", "--limit=typo"], ["--exclude", "typo"], ["--limit="]]
 )
+@pytest.mark.usefixtures("validation_only")
 def test_every_command_refuses_a_limit_that_names_nobody(
-    book: str, command: str, options: list[str], monkeypatch: pytest.MonkeyPatch
+    book: str, command: str, options: list[str]
 ) -> None:
-    """Before anything is started: a command that goes on fails here."""
-    monkeypatch.setattr("subprocess.Popen", None)
-    monkeypatch.setattr("gevent.monkey.patch_all", lambda: None)
     done = CliRunner().invoke(main, [command, book, *options])
     assert done.exit_code == 3, done.output
     assert "an item is empty" in done.output or "no such host or group: typo" in done.output
@@ -172,10 +188,8 @@ def test_every_command_refuses_a_limit_that_names_nobody(
         (["deploy", "BOOK", "--limit"], "requires an argument"),
     ],
 )
-def test_what_else_could_reach_more_hosts_than_meant(
-    book: str, words: list[str], why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("subprocess.Popen", None)
+@pytest.mark.usefixtures("validation_only")
+def test_what_else_could_reach_more_hosts_than_meant(book: str, words: list[str], why: str) -> None:
     done = CliRunner().invoke(main, [word.replace("BOOK", book) for word in words])
     assert done.exit_code == 3 and why in done.output
 
