@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -29,7 +30,16 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if archive.returncode:
         pytest.skip(f"the history of {paths.SOURCE} does not reach back to {EARLIER[:7]}")
     subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
-    (folder / ".lab").symlink_to(SITE / ".lab")
+    (folder / ".lab").mkdir()
+    for path in (SITE / ".lab").iterdir():
+        if path.name != "releases":
+            (folder / ".lab" / path.name).symlink_to(path)
+    shutil.copytree(SITE / ".lab/releases", folder / ".lab/releases")
+    # locks were not proved then, and did not say so
+    for path in (folder / ".lab/releases").glob("*.lock.json"):
+        lock = json.loads(path.read_text())
+        del lock["unproved"]
+        path.write_text(json.dumps(lock))
     return folder
 
 
