@@ -29,12 +29,14 @@ class ReleaseDocument:
         path: Its file.
         fields: The merged fields, before they were validated.
         nodes: The files and their node trees, nearest first.
+        variant: The variant that was merged over the release; "" if it has none.
     """
 
     release: Release
     path: Path
     fields: dict[str, Any]
     nodes: tuple[tuple[Path, yaml.Node], ...]
+    variant: str = ""
 
     def describe_place(self, location: field_errors.Location) -> str:
         """Describe where a field stands.
@@ -194,6 +196,7 @@ def load_document(path: Path, variant: str | None = None) -> ReleaseDocument:
     files = _read_chain(path)
     fields = _merge_chain(files)
     nodes = tuple((file.path, file.node) for file in files)
+    chosen = ""
     if "variants" in fields:
         choices = fields.pop("variants")
         chosen = _choose_variant(choices, variant or fields.pop("variant", None), files[0])
@@ -204,7 +207,7 @@ def load_document(path: Path, variant: str | None = None) -> ReleaseDocument:
             under = field_errors.find_node(file.node, ("variants", chosen))
             nodes += ((file.path, under),) if under else ()
     release = loading.validate_document(Release, fields, path, files[0].node, nodes[1:])
-    return ReleaseDocument(release, path, fields, nodes)
+    return ReleaseDocument(release, path, fields, nodes, chosen)
 
 
 def load_release(path: Path, variant: str | None = None) -> Release:

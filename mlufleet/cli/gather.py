@@ -106,6 +106,8 @@ def _finish(
     else:
         outcome.print_text(store)
     if outcome.problems:
+        if not quiet and outcome.results is not None:
+            click.echo("nothing is locked yet: correct what is listed, then repeat the command")
         sys.exit(ExitStatus.INVALID)
     if outcome.results is None:
         return

@@ -177,7 +177,7 @@ def write_lock(
         InvalidInput: a file is missing, or the release is wrong about one.
     """
     from fleet.proof import locking
-    from fleet.release import driver_packages, lockfile
+    from fleet.release import driver_packages, files, lockfile
 
     def show_file(name: str) -> None:
         if not quiet:
@@ -192,6 +192,10 @@ def write_lock(
     click.echo(
         f"{target}: {len(created.files)} files, image {created.image.id[:19]}", err=to_stderr
     )
+    others = [name for name in files.list_variants(document.path) if name != document.variant]
+    if others:
+        line = f"  variant: {document.variant} (not compared: {', '.join(others)})"
+        click.echo(line, err=to_stderr)
     available, missing = driver_packages.group_by_availability(document.release, created.files)
     click.echo(f"  drivers found for: {', '.join(available)}", err=to_stderr)
     unproved = created.describe_unproved()

@@ -152,3 +152,9 @@ def test_a_lock_reads_no_more_files_of_its_sources_than_it_needs(
     assert lock(site).exit_code == 0
     # the patched file and the script of the smoke test
     assert sum("cat-file" in words for words in started) <= 3
+
+
+def test_variants_that_are_not_selected_are_named_as_not_compared(site: Path) -> None:
+    variants = "name: small\nvariant: ask\nvariants: {ask: {}, train: {summary: other}}\n"
+    done = lock(site, ("name: small\n", variants))
+    assert done.exit_code == 0 and "variant: ask (not compared: train)" in done.output
