@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from mlufleet.cli.options import STORE_OPTION, complete_release
 
 if TYPE_CHECKING:
     from fleet.release.files import ReleaseDocument
+    from fleet.release.lockfile import Lock
 
 SKELETON_FILE = paths.FILES_FOLDER / "templates" / "release.yml"
 
@@ -177,7 +179,7 @@ def write_lock(
         InvalidInput: a file is missing, or the release is wrong about one.
     """
     from fleet.proof import locking
-    from fleet.release import driver_packages, files, lockfile
+    from fleet.release import lockfile
 
     def show_file(name: str) -> None:
         if not quiet:
@@ -192,15 +194,22 @@ def write_lock(
     click.echo(
         f"{target}: {len(created.files)} files, image {created.image.id[:19]}", err=to_stderr
     )
+    for line in _describe_lock(document, created, quiet=quiet):
+        click.echo(f"  {line}", err=to_stderr)
+
+
+def _describe_lock(document: ReleaseDocument, lock: Lock, *, quiet: bool) -> Iterator[str]:
+    """Yield what a new lock covers, and what it does not."""
+    from fleet.release import driver_packages, files
+
     others = [name for name in files.list_variants(document.path) if name != document.variant]
     if others:
-        line = f"  variant: {document.variant} (not compared: {', '.join(others)})"
-        click.echo(line, err=to_stderr)
-    available, missing = driver_packages.group_by_availability(document.release, created.files)
-    click.echo(f"  drivers found for: {', '.join(available)}", err=to_stderr)
-    unproved = created.describe_unproved()
-    click.echo(f"  unproved points: {len(unproved) or 'none'}", err=to_stderr)
+        yield f"variant: {document.variant} (not compared: {', '.join(others)})"
+    available, missing = driver_packages.group_by_availability(document.release, lock.files)
+    yield f"drivers found for: {', '.join(available)}"
+    unproved = lock.describe_unproved()
+    yield f"unproved points: {len(unproved) or 'none'}"
     for line in unproved:
-        click.echo(sanitize.escape_line(f"    {line}"), err=to_stderr)
+        yield sanitize.escape_line(f"  {line}")
     if missing and not quiet:
-        click.echo(f"  no driver in the store for: {', '.join(missing)}", err=to_stderr)
+        yield f"no driver in the store for: {', '.join(missing)}"
