@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench browser cards clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
   servers single test test-kernel unit unit-connect unit-fleet unit-mlufleet \
-  unit-operations unit-python
+  unit-operations unit-proof unit-python
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
@@ -61,11 +61,18 @@ lint: .venv/ready
 
 # beside each other, as each waits for processes of its own
 unit: .venv/ready
-	@$(MAKE) --no-print-directory --jobs=5 --keep-going --output-sync=target \
-	  lint unit-connect unit-operations unit-mlufleet unit-fleet
+	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target \
+	  lint unit-connect unit-proof unit-operations unit-mlufleet unit-fleet
 
-unit-fleet unit-operations: .venv/ready
-	@$(BIN)/pytest tests/unit/$(@:unit-%=%)
+unit-operations: .venv/ready
+	@$(BIN)/pytest tests/unit/operations
+
+# these wait for pip and git
+unit-proof: .venv/ready
+	@$(BIN)/pytest tests/unit/fleet/proof tests/unit/fleet/gather
+
+unit-fleet: .venv/ready
+	@$(BIN)/pytest tests/unit/fleet --ignore tests/unit/fleet/proof --ignore tests/unit/fleet/gather
 
 # waits for hosts that do not answer, beside what keeps the processor busy
 unit-connect: .venv/ready
