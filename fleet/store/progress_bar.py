@@ -56,14 +56,6 @@ class ProgressBar:
         """
         self.bar.advance(self.task, count)
 
-    def add_total(self, count: int) -> None:
-        """Report bytes that were not in the total.
-
-        Args:
-            count: further bytes.
-        """
-        self.bar.update(self.task, total=(self.bar.tasks[self.task].total or 0) + count)
-
     def describe(self, description: str) -> None:
         """Change the text before the bar.
 

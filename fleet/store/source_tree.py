@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 from fleet.release.model import Source
 from fleet.store import git_repositories
 from fleet.store.paths import Warn
-from fleet.text import suggestions
 
 
 @dataclass(frozen=True)
@@ -85,21 +83,6 @@ class SourceTree:
         return git_repositories.read_git_output(
             "--git-dir", str(self.repository), "cat-file", "blob", identity
         )
-
-    def describe_nearest(self, path: str) -> str:
-        """Name the files that may have been meant by a path that does not exist.
-
-        Args:
-            path: the path.
-
-        Returns:
-            For example "; nearest: tools/demo.py", or "" if none is near.
-        """
-        name = posixpath.basename(path)
-        same = [other for other in self.entries if posixpath.basename(other) == name]
-        if same:
-            return f"; nearest: {', '.join(same[: suggestions.MAX_SUGGESTIONS])}"
-        return suggestions.format_suggestions(path, self.entries)
 
 
 def open_source(

@@ -28,6 +28,19 @@ class Site:
 
 
 @contextmanager
+def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A web server on this machine: its address and port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    # looks this often, in seconds, whether it is to end
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
 def serving() -> Iterator[Site]:
     site = Site()
 
@@ -62,11 +75,6 @@ def serving() -> Iterator[Site]:
             end = begin + site.cuts.pop(0) if site.cuts else len(content)
             self.wfile.write(content[begin:end])
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    site.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serve(Handler) as address:
+        site.url = f"http://{address}"
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from typing_extensions import override
 
 from fleet.registry import credentials
 from tests.unit.conftest import LAYER
+from tests.unit.server import serve
 
 NAME, USER, PASSWORD = "team/torch", "robot$ci", "se:cret"
 LABELS = {"com.cambricon.driver": "v5.10.10", "maintainer": "somebody"}
@@ -126,11 +126,5 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
             cut = found.cuts.pop(0) if found.cuts and "/blobs/" in self.path else len(content)
             self.wfile.write(content[begin : begin + cut])
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    found.host = f"127.0.0.1:{server.server_address[1]}"
-    try:
+    with serve(Handler) as found.host:
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.unit.server import serve
 
 
 @dataclass
@@ -87,11 +88,6 @@ def serving(root: Path) -> Iterator[GitSite]:
                 self.close_connection = True
             self.wfile.write(content)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    site.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serve(Handler) as address:
+        site.url = f"http://{address}"
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()

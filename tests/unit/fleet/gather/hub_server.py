@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.unit.server import serve
 
 COMMIT = "e46a14881eae613281abbd266ee918e93a56018f"
 #: suffixes that a hub keeps outside of git
@@ -209,13 +210,6 @@ def serving() -> Iterator[Hub]:
             about["blobId"] = git_blob(content)
         return about
 
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
-    for server in servers:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    hub.url, cdn_url = (f"http://127.0.0.1:{one.server_address[1]}" for one in servers)
-    try:
+    with serve(Handler) as address, serve(Handler) as cdn_address:
+        hub.url, cdn_url = f"http://{address}", f"http://{cdn_address}"
         yield hub
-    finally:
-        for server in servers:
-            server.shutdown()
-            server.server_close()
