@@ -32,6 +32,12 @@ class HostOptions:
     cards: int | None = None
     evict: bool = False
     keep_dirty: bool = False
+    #: whether what somebody else made may be taken over where it is what the release asks for
+    adopt: bool = False
+    #: containers of others that may be stopped
+    stop: tuple[str, ...] = ()
+    #: folders of the host where files of the release may lie already
+    look_in: tuple[str, ...] = ()
     smoke: str = "auto"
     #: seconds to wait for other jobs to leave the cards before a driver change
     busy_timeout: int = 0

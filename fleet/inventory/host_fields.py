@@ -75,8 +75,12 @@ def _check_port_range(text: str) -> str:
 RegistryHost = Annotated[
     str, matching(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a registry: HOST or HOST:PORT")
 ]
+#: absolute path of a folder on a host
+HostFolder = Annotated[
+    str, matching(r"/([A-Za-z0-9._+@%-]+/?)*", "the absolute path of a folder, without blanks")
+]
 #: fields that are lists of words; in CSV, blanks separate them
-LIST_FIELDS = ("groups", "insecure_registries")
+LIST_FIELDS = ("groups", "insecure_registries", "look_in")
 
 
 class HostData(Model):
@@ -97,6 +101,8 @@ class HostData(Model):
     cards: Int | None = Field(default=None, ge=1)
     evict: Bool | None = None
     keep_dirty: Bool | None = None
+    #: folders of the host, besides the usual ones, where files of its releases may lie already
+    look_in: tuple[HostFolder, ...] | None = None
     smoke: Literal["auto", "always"] | None = None
     #: how long to wait for other jobs on the cards before a driver change, in seconds; 0: do not
     busy_timeout: Int | None = Field(default=None, ge=0)

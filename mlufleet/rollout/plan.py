@@ -31,7 +31,8 @@ class Plan(Model):
 
     Attributes:
         inventory: File of the inventory.
-        kind: Bring hosts to their releases, or back to the ones before.
+        kind: Bring hosts to their releases, back to the ones before, take over what others made on
+            them, or remove what this tool made.
         limit: Only these hosts and groups; empty for all.
         exclude: Not these hosts and groups.
         data: ``KEY=VALUE`` pairs for all hosts, as pyinfra takes them.
@@ -51,7 +52,7 @@ class Plan(Model):
     """
 
     inventory: str
-    kind: Literal["rollout", "rollback"] = "rollout"
+    kind: Literal["rollout", "rollback", "adoption", "retirement"] = "rollout"
     limit: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     data: tuple[str, ...] = ()

@@ -17,10 +17,18 @@ stamp() {
   mkdir -p "$stamps"
   printf '%s\n' "$2" | cat > "$stamps/.$1.part" && sync && mv -f "$stamps/.$1.part" "$stamps/$1"
 }
+made() {
+  # KIND NAME [DETAIL]: note once what this tool has made or changed on the host, for the day when the host
+  # is given back. KIND: folder, checkout, tree, file, image, container, package, config, kept, adopted
+  mkdir -p "$state"
+  grep -qsF "$(printf '\t%s\t%s\t%s\t' "$1" "$2" "${3:-}")" "$state/made" ||
+    printf '%s\t%s\t%s\t%s\t\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "${3:-}" >> "$state/made"
+}
 keep() {
   # PATH: move something that this tool did not make out of the way, and report its new name
   kept="$1.kept-$(date +%Y%m%d-%H%M%S)-$$"
   mv "$1" "$kept"
+  made kept "$1" "$kept"
   echo "kept what was at $1 as $kept"
 }
 booted() { echo "$(cat /proc/sys/kernel/random/boot_id):$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"; }

@@ -1,0 +1,54 @@
+"""What a survey finds on a host that was set up by hand, item by item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Relation(Enum):
+    """How something on a host relates to what the release asks for."""
+
+    PRESENT = "present"
+    """It is what the release asks for, and is used as it is."""
+    REUSABLE = "reusable"
+    """Its bytes are on the host in another place, and need not be sent."""
+    DIFFERENT = "different"
+    """It is there, and differs; adoption brings it to the release and keeps what differs."""
+    IN_THE_WAY = "in the way"
+    """It belongs to somebody else and occupies a name, a path or a card that the release needs."""
+    MISSING = "missing"
+    """Nothing of it is there."""
+    UNKNOWN = "unknown"
+    """The host gave no answer, so nothing is claimed of it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One item of a release, or one thing of somebody else, on a host.
+
+    Attributes:
+        item: what it is about, such as "driver" or "weights baichuan-7B".
+        relation: how it relates to the release.
+        place: path, image reference or container on the host; "" if there is none.
+        evidence: by what it was recognized, such as "image id" or "sha256 of 12 files".
+        owner: whose it is, as the host names the user; "" for nobody's or this tool's.
+        differences: how it differs, a line each: paths, versions, the first lines of a diff.
+        action: what adoption would do about it; "" for nothing.
+        commands: commands that the user may need, such as the one that starts a container again.
+        blocker: what permission is missing, so that adoption would refuse the host; "" for none.
+        sent_bytes: bytes that would still have to be sent.
+        reused_bytes: bytes that are on the host and need not be sent.
+    """
+
+    item: str
+    relation: Relation
+    place: str = ""
+    evidence: str = ""
+    owner: str = ""
+    differences: tuple[str, ...] = field(default=())
+    action: str = ""
+    commands: tuple[str, ...] = field(default=())
+    blocker: str = ""
+    sent_bytes: int = 0
+    reused_bytes: int = 0
