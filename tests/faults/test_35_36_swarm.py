@@ -123,8 +123,7 @@ def cut_off(host: str, off: bool) -> None:
 @pytest.mark.parametrize("file", [BIG], indirect=True)
 def test_six_hosts_have_it_from_each_other_and_the_controller_sends_little(file: File) -> None:
     count = traffic.counted(map(lab.address, SIX))
-    # the controller gives at its rate for as long as the swarm takes: links limit that here, and not
-    # the processors of this machine
+    # the controller gives as long as the swarm takes: links limit that here, not the processors
     done = file.give("swarm_rate=8", "swarm_seed_rate=8")
     sent = count()
     assert done.status == 0 and where(DEST, *SIX) == {file.sha}
