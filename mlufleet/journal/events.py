@@ -72,6 +72,16 @@ class LockRecord:
 
 
 @dataclass(frozen=True)
+class LeftRecord:
+    """Something that stays on a host that is retired."""
+
+    what: str = ""
+    """Path, image, container, package or setting on the host."""
+    why: str = ""
+    """Why it stays."""
+
+
+@dataclass(frozen=True)
 class ValidationRecord:
     """The result of one test of the vendor's validation suite."""
 
@@ -344,6 +354,35 @@ class HostVerified(Event):
     """A probe over a fresh connection found nothing left to do."""
 
     kind: ClassVar[str] = "proved"
+
+
+# retirements
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOnHost(Event):
+    """It is known what stays on a host that is retired; a later event replaces an earlier one.
+
+    Attributes:
+        items: What stays, and why.
+    """
+
+    kind: ClassVar[str] = "left"
+    items: list[LeftRecord]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditLogSaved(Event):
+    """The audit log of a host was copied into the folder of the run.
+
+    Attributes:
+        file: The copy, relative to the folder of the run.
+        size: Its size in bytes.
+    """
+
+    kind: ClassVar[str] = "audit-saved"
+    file: str
+    size: int = 0
 
 
 @cache

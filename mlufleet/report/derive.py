@@ -11,7 +11,13 @@ from fleet.documents import atomic_write
 from fleet.error_codes import DEFERRED_CODES, canonical_code
 from mlufleet.journal import events, journal
 from mlufleet.journal.events import Event, FailureRecord, ValidationRecord
-from mlufleet.report.model import HostReport, Report, RolloutReport, StageReport
+from mlufleet.report.model import (
+    CHANGED_STATUSES,
+    HostReport,
+    Report,
+    RolloutReport,
+    StageReport,
+)
 
 #: failures after which the state of the host is unknown
 HOST_LOST_CODES = ("CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG")
@@ -138,7 +144,7 @@ class _HostBuilder:
         host = self.report
         if report.dry:  # nothing was begun: a refusal is all that can be reported
             host.failure = host.failure or self.refusal
-        host.status = self._status(report.rollout is not None)
+        host.status = self._status(report)
         host.old = host.seen is not None and (
             self.modified_at > host.seen or host.now not in ("", STARTING)
         )
@@ -260,6 +266,10 @@ class _HostBuilder:
                 host.rolled_back = {"from": origin, "to": host.wanted}
             case events.HostVerified():
                 self.needs = []
+            case events.LeftOnHost():
+                host.left = event.items
+            case events.AuditLogSaved():
+                host.audit_log = event.file
 
     def _prefetch_seconds(self) -> float:
         """Return the seconds of transfers before the stage began that needed the files."""
@@ -270,8 +280,8 @@ class _HostBuilder:
             early += max(0.0, needed - (transfer.ended - transfer.seconds))
         return round(early, 2)
 
-    def _status(self, is_rollout: bool) -> str:
-        host = self.report
+    def _status(self, report: Report) -> str:
+        host, is_rollout = self.report, report.rollout is not None
         if host.rolled_back and host.rolled_back["to"]:
             return "rolled back"
         if self.unreachable:
@@ -283,7 +293,9 @@ class _HostBuilder:
         done = {stage.stage for stage in host.stages}
         if not self.probed or (self.needs and not done.issuperset(self.proofs)):
             return "skipped"
-        return "changed" if any(stage.changes for stage in host.stages) else "ok"
+        if not any(stage.changes for stage in host.stages):
+            return "ok"
+        return CHANGED_STATUSES.get(report.kind, "changed")
 
 
 def _failure(event: events.HostFailure) -> FailureRecord:

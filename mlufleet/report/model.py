@@ -19,7 +19,7 @@ from fleet.errors import ExitStatus
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from fleet.vendor.cnmon import CARD_RUNNING
-from mlufleet.journal.events import FailureRecord, LockRecord, ValidationRecord
+from mlufleet.journal.events import FailureRecord, LeftRecord, LockRecord, ValidationRecord
 from mlufleet.journal.journal import safe_file_name
 from mlufleet.report.host_ranges import natural_key
 from operations.stage_order import STAGE_ORDER
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 #: version of the schema; it changes when a key gets another meaning or is removed
 SCHEMA_VERSION = 2
 #: statuses of a host, the most urgent one first
-STATUSES = ("failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok")
+STATUSES = (
+    *("failed", "unreachable", "rolled back", "skipped", "not started"),
+    *("retired", "adopted", "changed", "ok"),
+)
+#: kind of a run -> status of a host that was changed and is as it is to be, if it is not "changed"
+CHANGED_STATUSES = {"adoption": "adopted", "retirement": "retired"}
+#: label of the only stage of a retirement
+RETIREMENT_STAGE = "retirement"
 #: reasons to stop a rollout that are an exit status of their own
 STOPPED_BY_BUDGET = ("budget", "declined")
 
@@ -74,7 +81,7 @@ class StageReport:
 
 @dataclass
 class RolloutReport:
-    """What only rollouts and rollbacks have."""
+    """What only runs have that go through a fleet in windows: all kinds but "deploy"."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
 
@@ -99,7 +106,8 @@ class HostReport:
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
 
     status: str
-    """One of "failed", "unreachable", "rolled back", "skipped", "not started", "changed", "ok"."""
+    """One of "failed", "unreachable", "rolled back", "skipped", "not started", "retired",
+    "adopted", "changed" and "ok"."""
     stages: list[StageReport] = field(default_factory=list)
     """Stages that ended, in their order."""
     failure: FailureRecord | None = None
@@ -154,6 +162,10 @@ class HostReport:
     what the probe found may no longer be true."""
     ahead: float = 0.0
     """Seconds in which files of later stages came while other stages worked."""
+    left: list[LeftRecord] = field(default_factory=list)
+    """What stays on a host that is retired, and why; empty in all other runs."""
+    audit_log: str = ""
+    """Copy of the audit log of a retired host, relative to the folder of the run; or empty."""
 
     @property
     def duration_s(self) -> float:
@@ -195,7 +207,7 @@ class Report:
     run: str = ""
     """Name of the run, and of its folder."""
     kind: str = "deploy"
-    """One of "deploy", "rollout" and "rollback"."""
+    """One of "deploy", "rollout", "rollback", "adoption" and "retirement"."""
     started: float | None = None
     """When the run began, in seconds since the epoch."""
     ended: float | None = None
@@ -205,7 +217,7 @@ class Report:
     interrupted: bool = False
     """Whether the operator, or a full disk, stopped the run."""
     rollout: RolloutReport | None = None
-    """What only rollouts and rollbacks have; else null."""
+    """What runs have that go through a fleet in windows: all kinds but "deploy"; else null."""
     hosts: dict[str, HostReport] = field(default_factory=dict)
     """Name -> host, for every host that the run had to account for."""
     seeded: int = 0

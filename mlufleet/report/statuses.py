@@ -21,6 +21,8 @@ class StatusStyle(NamedTuple):
 
 STATUS_STYLES = {
     "ok": StatusStyle("✓", "green"),
+    "adopted": StatusStyle("+", "yellow"),
+    "retired": StatusStyle("□", "yellow"),
     "changed": StatusStyle("↻", "yellow"),
     "failed": StatusStyle("✕", "red"),
     "unreachable": StatusStyle("?", "red"),

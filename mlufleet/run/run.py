@@ -45,6 +45,8 @@ from operations.stages import HostPlan
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID_VARIABLE = "MLUFLEET_RUN"
+#: folder in that of a run for copies of the audit logs of retired hosts
+AUDIT_FOLDER = "audit"
 SLOW_LOGIN_NOTE = (
     "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
     "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
@@ -242,6 +244,26 @@ class Run:
         tail = tuple(self.log.lines.get(host.name, [])[-TAIL_LINES:])
         why = errors.classify_connect_error(self.log.errors.get(host.name), tail)
         emit_event(host, "unreachable", stage="connect", **_failure_fields(why))
+
+    def save_audit_log(self, host: Host, text: str) -> None:
+        """Keep a copy of a host's audit log in the folder of the run.
+
+        Args:
+            host: The host.
+            text: Its audit log.
+
+        Raises:
+            OSError: The copy cannot be written.
+        """
+        name = f"{AUDIT_FOLDER}/{journal.safe_file_name(host.name)}.log"
+        journal.make_run_folder((self.folder / name).parent)
+        data = text.encode("utf-8", "backslashreplace")
+        with open(journal.open_for_append(self.folder / name), "wb") as file:
+            file.truncate(0)  # of a copy that could not be completed
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        emit_event(host, "audit-saved", file=name, size=len(data))
 
     def finish(self) -> None:
         """Write the report; also after a failure that pyinfra itself stopped at."""

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.text import sanitize
 from mlufleet.report import exports
-from mlufleet.report.model import parse_report
+from mlufleet.report.model import STATUSES, parse_report
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 
@@ -31,7 +31,7 @@ def test_every_host_has_exactly_one_status() -> None:
     said = samples(report)["mlufleet_host_status"]
     now = {labels["host"]: labels["status"] for labels, value in said if value == 1}
     assert now == {name: host["status"] for name, host in report["hosts"].items()}
-    assert sum(value for _, value in said) == 120 and len(said) == 120 * 7
+    assert sum(value for _, value in said) == 120 and len(said) == 120 * len(STATUSES)
 
 
 def test_cards_are_counted_and_the_unhealthy_ones_are_not_healthy() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fleet.text.times import format_duration
 from mlufleet.report import html, timeline
 from mlufleet.report.changes import compare_runs, hosts_by_drift
-from mlufleet.report.model import log_file_name, parse_report
+from mlufleet.report.model import STATUSES, log_file_name, parse_report
 from mlufleet.report.statuses import STATUS_STYLES
 from mlufleet.run.host_log import HostLog
 from tests.reports import fleet
@@ -80,7 +80,9 @@ def test_a_host_in_two_groups_is_still_one_cell() -> None:
 
 
 def test_a_status_is_marked_by_more_than_its_colour() -> None:
-    text = html.render_page(parse_report(fleet(100)))
+    hosts = {status: {"status": status} for status in STATUSES}
+    text = html.render_page(parse_report({**one(), "hosts": hosts}))
+    assert len({glyph for glyph, _ in STATUS_STYLES.values()}) == len(STATUSES)
     for status, (glyph, _) in STATUS_STYLES.items():
         kind = status.replace(" ", "-")
         assert re.search(
