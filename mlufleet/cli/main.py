@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mlufleet.cli.adopt import adopt
 from mlufleet.cli.bundle import bundle, unbundle
 from mlufleet.cli.deploy import deploy
 from mlufleet.cli.doctor import doctor
@@ -23,6 +24,7 @@ COMMANDS = (
     deploy,
     doctor,
     rollout,
+    adopt,
     run,
     inventory,
     release,

@@ -33,6 +33,12 @@ LIMIT_OPTION = click.option(
     metavar="HOSTS",
     help="Only these hosts: names, groups, mlu[01-08] or mlu*; separate several with commas.",
 )
+EXCLUDE_OPTION = click.option(
+    "--exclude", multiple=True, metavar="HOSTS", help="All hosts but these."
+)
+DATA_OPTION = click.option(
+    "--data", multiple=True, metavar="KEY=VALUE", help="Set data of every host."
+)
 
 
 def complete_release(

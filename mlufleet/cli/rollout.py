@@ -11,7 +11,7 @@ import click
 
 from fleet.errors import InvalidInput
 from mlufleet.cli.groups import CommandGroup
-from mlufleet.cli.options import INVENTORY_ARGUMENT, LIMIT_OPTION
+from mlufleet.cli.options import DATA_OPTION, EXCLUDE_OPTION, INVENTORY_ARGUMENT, LIMIT_OPTION
 
 if TYPE_CHECKING:
     from mlufleet.rollout.plan import Plan
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: Options of `start` and `rollback`. The defaults in the help are those of rollout.plan.Plan.
 PLAN_OPTIONS = (
     LIMIT_OPTION,
-    click.option("--exclude", multiple=True, metavar="HOSTS", help="All hosts but these."),
-    click.option("--data", multiple=True, metavar="KEY=VALUE", help="Set data of every host."),
+    EXCLUDE_OPTION,
+    DATA_OPTION,
     click.option("--canary", type=int, help="Number of hosts that go first.  [default: 1]"),
     click.option("--window", metavar="N|P%", help="Hosts at work at once.  [default: 20%]"),
     click.option(

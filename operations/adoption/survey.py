@@ -6,24 +6,59 @@ from collections.abc import Callable, Iterable
 
 from pyinfra.api import Host
 
-from operations.adoption.findings import Finding
+from fleet.errors import Failure
+from operations.adoption.findings import Finding, Relation
+from operations.adoption.inspection import InspectionFailed
+from operations.host import connection
+from operations.host.probe import capture_failure
 from operations.stages import HostPlan
 
-#: looks at one kind of thing on a host and says what of it the release could use
+#: looks at one kind of thing on a host and says what of it the release could use, or what is in
+#: the way; may run read-only scripts with :func:`operations.adoption.inspection.ask_host`. Named
+#: `inspect_THINGS`
 Inspector = Callable[[Host, HostPlan], Iterable[Finding]]
 
 #: all inspectors, in the order in which their findings are shown
 INSPECTORS: tuple[Inspector, ...] = ()
 
 
-def survey_host(host: Host, plan: HostPlan) -> list[Finding]:
+def survey_host(host: Host, plan: HostPlan) -> list[Finding] | Failure:
     """Return what a host already has of its releases, and what is in the way.
+
+    An inspector that fails says so of its own subject; the others continue.
 
     Args:
         host: A connected host that was just probed.
         plan: Its desired state, its facts and its drift.
 
     Returns:
-        The findings of all inspectors.
+        The findings of all inspectors; or why nothing is known of the host.
     """
-    return [finding for inspect in INSPECTORS for finding in inspect(host, plan)]
+    if isinstance(plan.facts, Failure):
+        return plan.facts
+    findings: list[Finding] = []
+    for inspect in INSPECTORS:
+        found = _inspect(host, plan, inspect)
+        if not isinstance(found, Failure):
+            findings += found
+        elif connection.is_lost(host):
+            return found
+        else:
+            findings.append(_describe_failure(inspect, found))
+    return findings
+
+
+def _inspect(host: Host, plan: HostPlan, inspect: Inspector) -> list[Finding] | Failure:
+    def ask() -> list[Finding] | Failure:
+        try:
+            return list(inspect(host, plan))
+        except InspectionFailed as error:
+            return error.failure
+
+    return capture_failure(host, ask)
+
+
+def _describe_failure(inspect: Inspector, failure: Failure) -> Finding:
+    subject = inspect.__name__.removeprefix("inspect_").replace("_", " ")
+    said = (f"{failure.code}: {failure.sentence}", *failure.tail[-3:])
+    return Finding(subject, Relation.UNKNOWN, differences=said)

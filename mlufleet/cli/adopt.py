@@ -1,0 +1,80 @@
+"""`mlufleet adopt`: what hosts that were set up by hand have of their releases already."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from mlufleet.cli.options import (
+    DATA_OPTION,
+    EXCLUDE_OPTION,
+    INVENTORY_ARGUMENT,
+    JSON_OPTION,
+    LIMIT_OPTION,
+)
+
+STOP_OPTION = click.option(
+    "--stop",
+    multiple=True,
+    metavar="NAME",
+    help="A container that adoption may stop, although somebody else made it.",
+)
+
+
+@click.command()
+@INVENTORY_ARGUMENT
+@LIMIT_OPTION
+@EXCLUDE_OPTION
+@DATA_OPTION
+@STOP_OPTION
+@JSON_OPTION
+def adopt(inventory: str, as_json: bool, stop: tuple[str, ...], **selection: Any) -> None:
+    """Look at hosts of INVENTORY that were set up by hand.
+
+    For each host, the command prints what of its releases is there already and by what it was
+    recognized, what differs, what is in the way and whose it is, what adoption would do, and how
+    many bytes would still have to be sent. It changes nothing on any host and takes no lock.
+
+    Exit status: 0 all hosts were looked at and can be adopted, 2 some could not be looked at or
+    adoption would refuse them, 3 invalid input, 4 all the others are unreachable, 130
+    interrupted.
+
+    \b
+    Examples:
+      mlufleet adopt inventories/fleet.py
+      mlufleet adopt inventories/fleet.py --limit rack1 --json
+    """
+    _look(inventory, as_json, stop, selection)
+
+
+def _look(inventory: str, as_json: bool, stop: tuple[str, ...], selection: dict[str, Any]) -> None:
+    """Look at hosts, print what was found, and exit with the status of that.
+
+    Args:
+        inventory: The inventory's file.
+        as_json: Print JSON instead of text.
+        stop: Containers of others that adoption may stop.
+        selection: Values of --limit, --exclude and --data.
+    """
+    from gevent import monkey
+
+    monkey.patch_all()
+    from mlufleet.cli import adopt_output
+    from mlufleet.rollout.fleet_survey import FleetSurvey
+    from mlufleet.rollout.session import Session
+    from mlufleet.run.operator import redact_command
+
+    progress = adopt_output.Progress()
+    session = Session(inventory, **selection)
+    command = redact_command(["mlufleet", *sys.argv[1:]])
+    survey = FleetSurvey(session, command, stop, progress.count)
+    with progress.shown(len(survey.names)):
+        report = survey.look()
+    hosts = adopt_output.combine(survey, report)
+    if as_json:
+        click.echo(adopt_output.to_json(hosts, report))
+    else:
+        adopt_output.print_hosts(hosts, report)
+    sys.exit(adopt_output.exit_status(hosts, report))

@@ -1,0 +1,277 @@
+"""What `mlufleet adopt` prints of a look at hosts: text for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.text import Text
+
+from fleet.errors import ExitStatus
+from fleet.text import sanitize
+from fleet.text.times import format_utc
+from mlufleet.journal.events import FailureRecord, LockRecord
+from mlufleet.report import host_ranges, table
+from mlufleet.report.model import HostReport, Report
+from mlufleet.rollout.fleet_survey import FleetSurvey, HostSurvey
+from operations.adoption.findings import Finding, Relation
+
+#: version of the JSON document; it changes when a key gets another meaning or is removed
+SCHEMA_VERSION = 1
+#: relations in the order in which a host's findings are printed, and their colors
+RELATION_COLORS = {
+    Relation.IN_THE_WAY: "red",
+    Relation.DIFFERENT: "yellow",
+    Relation.UNKNOWN: "yellow",
+    Relation.MISSING: "cyan",
+    Relation.REUSABLE: "green",
+    Relation.PRESENT: "green",
+}
+STATUS_COLORS = {
+    "adoptable": "green",
+    "refused": "red",
+    "unclear": "yellow",
+    "failed": "red",
+    "unreachable": "red",
+}
+#: characters of the first column of a finding, with its indentation
+RELATION_WIDTH = 14
+#: columns of text where the terminal does not say how many it has
+MIN_TEXT_WIDTH = 40
+
+
+@dataclass(frozen=True)
+class HostLook:
+    """What is known of one host after a look at it. Its fields are keys of the JSON document."""
+
+    status: str
+    """"adoptable"; "refused": adoption would fail as things are; "unclear": a part of the host
+    gave no answer; "failed": the host gave none; "unreachable"."""
+    releases: str = ""
+    """Names of the releases that the host is to have; empty if it was not probed."""
+    began: str = ""
+    """When the look at the host began, in UTC by the controller's clock."""
+    ended: str = ""
+    """When it ended. Nothing is known of what happened on the host since."""
+    failure: FailureRecord | None = None
+    """Why the host could not be looked at, or why adoption would fail; or null."""
+    lock: LockRecord | None = None
+    """Holder of the host's lock, or null. The look itself takes no lock."""
+    findings: list[Finding] = field(default_factory=list)
+    """What was found, item by item."""
+    sent_bytes: int = 0
+    """Bytes that adoption would have to send."""
+    reused_bytes: int = 0
+    """Bytes of the releases that the host has already."""
+
+    @property
+    def blockers(self) -> list[str]:
+        """Why adoption would fail as things are, the first reason first."""
+        said = [finding.blocker for finding in self.findings if finding.blocker]
+        if self.failure:
+            said.append(f"{self.failure.code}: {self.failure.sentence}")
+        return said
+
+
+class Progress:
+    """Says on standard error how many hosts were looked at."""
+
+    def __init__(self) -> None:
+        self.done = self.total = 0
+        self._is_live = sys.stderr.isatty()
+
+    def count(self, name: str) -> None:
+        """Count a host.
+
+        Args:
+            name: The host, which was looked at or could not be.
+        """
+        self.done += 1
+        if self._is_live:
+            click.echo(f"\r{self.done} of {self.total} hosts", nl=False, err=True)
+        elif self.total <= host_ranges.MAX_LISTED_HOSTS:
+            click.echo(f"{self.done} of {self.total} hosts: {name}", err=True)
+
+    @contextmanager
+    def shown(self, total: int) -> Iterator[None]:
+        """Show the progress until the context ends.
+
+        Args:
+            total: Number of hosts.
+        """
+        self.total = total
+        click.echo(f"looking at {total} hosts; nothing is changed on them", err=True)
+        try:
+            yield
+        finally:
+            if self._is_live:
+                click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def combine(survey: FleetSurvey, report: Report) -> dict[str, HostLook]:
+    """Return what is known of each host of a survey.
+
+    Args:
+        survey: The survey, which has ended.
+        report: The report of its run, with the hosts that did not answer.
+    """
+    return {
+        name: describe_host(report.hosts[name], survey.hosts.get(name))
+        for name in sorted(survey.names, key=host_ranges.natural_key)
+    }
+
+
+def describe_host(report: HostReport, found: HostSurvey | None) -> HostLook:
+    """Return what is known of one host.
+
+    Args:
+        report: Its part of the report of the run.
+        found: What was found; None if it gave no answer.
+    """
+    if found is None:
+        status = "unreachable" if report.status == "unreachable" else "failed"
+        return HostLook(status, report.wanted, failure=report.failure)
+    refused = report.failure or any(finding.blocker for finding in found.findings)
+    unclear = any(finding.relation is Relation.UNKNOWN for finding in found.findings)
+    return HostLook(
+        "refused" if refused else "unclear" if unclear else "adoptable",
+        report.wanted,
+        began=format_utc(found.began),
+        ended=format_utc(found.ended),
+        failure=report.failure,
+        lock=report.lock,
+        findings=found.findings,
+        sent_bytes=sum(finding.sent_bytes for finding in found.findings),
+        reused_bytes=sum(finding.reused_bytes for finding in found.findings),
+    )
+
+
+def exit_status(hosts: dict[str, HostLook], report: Report) -> ExitStatus:
+    """Return the exit status of `mlufleet adopt`.
+
+    Args:
+        hosts: What is known of each host.
+        report: The report of the run.
+    """
+    if report.interrupted:
+        return ExitStatus.INTERRUPTED
+    others = {look.status for look in hosts.values()} - {"adoptable"}
+    if not others:
+        return ExitStatus.OK
+    return ExitStatus.UNREACHABLE if others == {"unreachable"} else ExitStatus.FAILED
+
+
+def to_json(hosts: dict[str, HostLook], report: Report) -> str:
+    """Return a look at hosts as one JSON document.
+
+    Args:
+        hosts: What is known of each host.
+        report: The report of the run.
+    """
+    document: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "run": report.run,
+        "interrupted": report.interrupted,
+        "sent_bytes": sum(look.sent_bytes for look in hosts.values()),
+        "reused_bytes": sum(look.reused_bytes for look in hosts.values()),
+        "hosts": {
+            name: {**asdict(look), "blockers": look.blockers} for name, look in hosts.items()
+        },
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, default=lambda item: item.value)
+
+
+def print_hosts(hosts: dict[str, HostLook], report: Report) -> None:
+    """Print a block for each host, and the totals; hosts that are alike share a block.
+
+    Args:
+        hosts: What is known of each host.
+        report: The report of the run.
+    """
+    console = table.make_console()
+    alike = host_ranges.group_hosts(
+        (name, name if len(hosts) <= host_ranges.MAX_LISTED_HOSTS else repr(look.findings))
+        for name, look in hosts.items()
+    )
+    for names in alike.values():
+        _print_host(console, host_ranges.format_hosts(names), hosts[names[0]])
+    _print_wrapped(console, "", f"{len(hosts)} hosts: {describe_totals(hosts.values())}")
+
+
+def describe_totals(looks: Iterable[HostLook]) -> str:
+    """Return how many hosts have which status, and how many bytes are to be sent.
+
+    Args:
+        looks: What is known of each host.
+    """
+    looks = list(looks)
+    counts = {
+        status: sum(look.status == status for look in looks)
+        for status in STATUS_COLORS
+        if any(look.status == status for look in looks)
+    }
+    words = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"{words}; {_describe_bytes(looks)}"
+
+
+def _describe_bytes(looks: Iterable[HostLook]) -> str:
+    looks = list(looks)
+    sent = sum(look.sent_bytes for look in looks)
+    reused = sum(look.reused_bytes for look in looks)
+    return f"{decimal(sent)} to send, {decimal(reused)} reused"
+
+
+def _print_host(console: Console, name: str, look: HostLook) -> None:
+    line = Text(sanitize.escape_line(f"{name}: "), style="bold")
+    line.append(look.status, STATUS_COLORS[look.status])
+    if look.findings:
+        line.append(f" ({_describe_bytes([look])})", "default")
+    console.print(line, soft_wrap=True)
+    if look.failure:
+        _print_wrapped(console, "", f"{look.failure.code}: {look.failure.sentence}", "red", 2)
+        _print_wrapped(console, "", f"remedy: {look.failure.remedy}", "", 4)
+    if look.lock:
+        held = f"locked by {look.lock.operator}, run {look.lock.run}, since {look.lock.since}"
+        _print_wrapped(console, "", held, "yellow", 2)
+    order = list(RELATION_COLORS)
+    for finding in sorted(
+        look.findings, key=lambda one: (not one.blocker, order.index(one.relation))
+    ):
+        _print_finding(console, finding)
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    head = finding.item + (f" (of {finding.owner})" if finding.owner else "")
+    words = ", ".join(filter(None, (finding.place, finding.evidence)))
+    text = f"{head}: {words}" if words else head
+    first = f"  {finding.relation.value}".ljust(RELATION_WIDTH)
+    _print_wrapped(console, first, text, RELATION_COLORS[finding.relation])
+    for line in (*finding.differences, finding.action, finding.blocker):
+        if line:
+            _print_wrapped(console, "", line, "", RELATION_WIDTH)
+    for command in finding.commands:  # in one line each, so that it can be copied
+        table.print_line(console, f"{' ' * RELATION_WIDTH}$ {command}")
+
+
+def _print_wrapped(
+    console: Console, first: str, text: str, style: str = "", indent: int = 0
+) -> None:
+    """Print a text in lines of the terminal's width; its first column may have a style."""
+    indent = indent or len(first)
+    width = max(console.width, indent + MIN_TEXT_WIDTH)
+    lines = textwrap.wrap(
+        sanitize.escape_line(text), width - indent, break_on_hyphens=False, break_long_words=False
+    )
+    for number, line in enumerate(lines):
+        start = first if number == 0 and first else " " * indent
+        printed = Text(start, style if first else "")
+        printed.append(line, "" if first else style)
+        console.print(printed, soft_wrap=True)
