@@ -363,6 +363,11 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "mlu-fleet itself failed on this host",
             "Report this with the output above. Other hosts were not affected.",
         ),
+        "NOT_RETIRED": (
+            "what was to be removed from the host is still there",
+            "The sentence names it. Fix the cause, and retire the host again: what is gone is not "
+            "looked for again.",
+        ),
         "NOT_PROVED": (
             "the stage finished, but the host still differs from the release",
             "Run again with -vvv and report the output.",

@@ -186,6 +186,18 @@ def release_lock(host: Host) -> None:
         host.run_shell_command(script_command("lock", "release", lock.owner.run), **lock.arguments)
 
 
+def forget_lock(host: Host) -> None:
+    """Forget the lock of a host whose state folder is gone, and the lock's file with it.
+
+    Args:
+        host: a host that this run had locked
+    """
+    lock: HostLock | None = host.connector_data.pop(LOCK_KEY, None)
+    host.connector_data.pop(RESUME_KEY, None)
+    if lock is not None:
+        lock.stop_heartbeat()
+
+
 class AcquireLock(HostCommand):
     """Takes the host lock. A live holder is reported and keeps it."""
 

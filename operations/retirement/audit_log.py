@@ -1,0 +1,63 @@
+"""Copies a host's audit log to the controller, before the host forgets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api import Host
+from typing_extensions import override
+
+from fleet.documents import atomic_write
+from fleet.errors import Failure
+from operations.host import connection
+from operations.host.command import HostCommand
+from operations.host.failures import failure_from_output
+from operations.host.file_edit import decode_content
+from operations.host.scripts import script_command
+
+#: bytes of the log that one command reads: their base64 has to fit into the output that is read
+_BLOCK_BYTES = 8 << 20
+#: the log is cut from here on; a host writes some hundred bytes for each step
+_MAX_BYTES = 256 << 20
+
+
+class FetchAuditLog(HostCommand):
+    """Writes the host's audit log into a file of the controller.
+
+    A log that was fetched by an earlier attempt, and that the host has no more, stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Prepare the command.
+
+        Args:
+            path: The file on the controller; its folder is created.
+        """
+        super().__init__("fetching the audit log", stage="state")
+        self.path = path
+
+    @property
+    @override
+    def summary(self) -> str:
+        return str(self.path)
+
+    @override
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        content = b""
+        while len(content) < _MAX_BYTES:
+            command = script_command("read-audit-log", str(len(content)), str(_BLOCK_BYTES))
+            ok, output = connection.run_command(host, command, arguments)
+            block = decode_content(output.stdout_lines)
+            if not ok or block is None:
+                return failure_from_output("NOT_RETIRED", output.output_lines, self.title)
+            content += block
+            if len(block) < _BLOCK_BYTES:
+                break
+        if not content and self.path.is_file():
+            return None
+        try:
+            atomic_write.replace_file(self.path, content)
+        except OSError as error:
+            return Failure("NOT_RETIRED", f"{self.title}: {error}")
+        return None

@@ -1,0 +1,160 @@
+"""Decides what a retirement removes and what stays: functions of what was found, without a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from operations.host.job import RemoteJob
+from operations.retirement.model import (
+    Remainder,
+    RetirementOptions,
+    RetirementPlan,
+    StepPlan,
+    Trace,
+)
+from operations.retirement.traces import option_words
+
+#: state of a trace that is provably as this tool left it
+OURS = "ours"
+#: kinds that are not named when they stay: each would only repeat another one, or says nothing
+_SILENT_KINDS = ("folder", "state")
+#: names that one job gets at most, so that they fit on a command line
+_NAMES_PER_JOB = 200
+#: seconds that a step may take: packages run their own scripts, docker deletes layers
+_STEP_TIMEOUT_S = 3600
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a retirement: things of some kinds, which go together.
+
+    Attributes:
+        name: The step's name in reports, journals and on the terminal.
+        kinds: The kinds of traces that it removes or puts back, in that order.
+        verb: What it does to each, for the operator.
+        group: Only traces of this group; "" for those of no group and of weights.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    verb: str = "remove"
+    group: str = ""
+
+    def takes(self, trace: Trace) -> bool:
+        """Return whether the step is about a trace.
+
+        Args:
+            trace: What was found.
+        """
+        return trace.kind in self.kinds and trace.group in (self.group, self.group or "weights")
+
+
+#: in the order that leaves a host usable after each of them
+STEPS = (
+    Step("containers", ("unit", "container")),
+    Step("images", ("image",)),
+    Step("trees", ("tree",)),
+    Step("checkouts", ("checkout",)),
+    Step("files", ("file",)),
+    Step("settings", ("config",), "put back"),
+    Step("originals", ("adopted", "kept"), "put back"),
+    Step("driver", ("package", "config", "data"), group="driver"),
+    Step("engine", ("package", "unit", "config", "data", "group"), group="engine"),
+    Step("folders", ("folder",)),
+)
+#: the last one, which needs the audit log on the controller first
+STATE_STEP = "state"
+
+
+def decide(traces: Sequence[Trace], options: RetirementOptions) -> RetirementPlan:
+    """Decide what goes and what stays.
+
+    Args:
+        traces: What this tool left on the host.
+        options: What the operator allows.
+    """
+    going = [trace for trace in traces if _goes(trace, options)]
+    left = tuple(_list_left(traces, going, options))
+    steps = []
+    for step in STEPS:
+        if found := [trace for trace in going if step.takes(trace)]:
+            steps.append(_plan(step, found, options))
+    if steps or _has_state_to_remove(traces, left):
+        steps.append(StepPlan(STATE_STEP, (_state_words(left),), tuple))
+    return RetirementPlan(tuple(steps), left)
+
+
+def _goes(trace: Trace, options: RetirementOptions) -> bool:
+    allowed = {
+        "weights": not options.keep_weights,
+        "driver": options.driver,
+        "engine": options.engine,
+    }
+    return trace.state == OURS and allowed.get(trace.group, True)
+
+
+def _plan(step: Step, traces: list[Trace], options: RetirementOptions) -> StepPlan:
+    ordered = sorted(traces, key=lambda trace: step.kinds.index(trace.kind))
+
+    def commands() -> Iterator[RemoteJob]:
+        for first in range(0, len(ordered), _NAMES_PER_JOB):
+            some = ordered[first : first + _NAMES_PER_JOB]
+            yield RemoteJob(
+                f"retiring: {step.name}",
+                "remove-made",
+                step.group or "-",
+                ",".join(option_words(options)),
+                stdin="".join(f"{trace.kind}\t{trace.name}\n" for trace in some),
+                code="NOT_RETIRED",
+                timeout=_STEP_TIMEOUT_S,
+            )
+
+    return StepPlan(step.name, tuple(_describe(step, ordered)), commands)
+
+
+def _describe(step: Step, traces: list[Trace]) -> Iterator[str]:
+    """Yield a phrase for each thing; files and folders are many, and are counted by folder."""
+    many: dict[tuple[str, str], int] = {}
+    for trace in traces:
+        if trace.kind in ("file", "folder", "package"):
+            folder = trace.name.rpartition("/")[0] if trace.kind == "file" else ""
+            many[trace.kind, folder] = many.get((trace.kind, folder), 0) + 1
+        else:
+            yield f"{step.verb} {trace.kind} {trace.name}"
+    for (kind, folder), count in many.items():
+        yield f"{step.verb} {count} {kind}{'s' * (count > 1)}" + (f" in {folder}" if folder else "")
+
+
+def _list_left(
+    traces: Iterable[Trace], going: list[Trace], options: RetirementOptions
+) -> Iterator[Remainder]:
+    """Yield what stays; what an option would remove is named once for each option."""
+    groups: dict[str, list[Trace]] = {}
+    for trace in traces:
+        if trace in going or trace.kind in _SILENT_KINDS:
+            continue
+        if trace.state == OURS:
+            groups.setdefault(trace.group, []).append(trace)
+        else:
+            reason = f"{trace.state}: {trace.detail}" if trace.detail else trace.state
+            yield Remainder(f"{trace.kind} {trace.name}", reason)
+    for group, some in groups.items():
+        names = ", ".join(dict.fromkeys(trace.name for trace in some if trace.kind == "package"))
+        what = f"{group}: {names}" if names else f"{group}: {len(some)} {some[0].kind}s"
+        if group == "weights":
+            yield Remainder(what, "--keep-weights was given", "retire without it removes them")
+        else:
+            yield Remainder(what, f"it stays without --{group}", f"retire --{group} removes it")
+
+
+def _has_state_to_remove(traces: Iterable[Trace], left: tuple[Remainder, ...]) -> bool:
+    """Whether the state folder is there with more than what belongs to things that stay."""
+    states = [trace for trace in traces if trace.kind == "state"]
+    return any(trace.state == OURS or not left for trace in states)
+
+
+def _state_words(left: tuple[Remainder, ...]) -> str:
+    if left:
+        return "remove the state of mlu-fleet, but for the record of what stays"
+    return "remove the state of mlu-fleet"
