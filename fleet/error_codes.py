@@ -144,10 +144,11 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         ),
         "CARD_BUSY": (
             "a process that does not belong to the release is using a card",
-            "Let it finish (`busy_timeout: SECONDS` waits for it) or stop it (`evict: true` "
-            "permits that). A process that is restarted automatically must be stopped where it is "
-            "managed: for a pod, keep its DaemonSet off this node (label or taint) or run "
-            "`systemctl stop kubelet`; for a unit, run `systemctl stop`.",
+            "Let it finish (`busy_timeout: SECONDS` waits for it) or stop it: `evict: true` "
+            "permits that, and `mlufleet adopt --apply --stop NAME` for one container. A process "
+            "that is restarted automatically must be stopped where it is managed: for a pod, keep "
+            "its DaemonSet off this node (label or taint) or run `systemctl stop kubelet`; for a "
+            "unit, run `systemctl stop`.",
         ),
         "PACKAGE_LOCKED": (
             "another package manager is running",
@@ -248,6 +249,13 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         "CONTAINER": (
             "the container could not be started as specified",
             "See Docker's output above. If the container exists, check its `docker logs`.",
+        ),
+        "CONTAINER_FOREIGN": (
+            "a running container that this tool did not make has the name of the release's",
+            "Rename or stop it, or let a run do that: `evict: true` in the inventory permits it, "
+            "and `mlufleet adopt --apply --stop NAME` for one container. Nothing of it is deleted, "
+            "and the command that undoes it is printed. Or give the release's container another "
+            "`name`.",
         ),
         "SOURCE_DIRTY": (
             "a checkout has local changes",

@@ -9,7 +9,7 @@ from pyinfra.api import operation
 from fleet.release import host_paths
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
-from operations import engine, patches
+from operations import engine, foreign_containers, patches
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
@@ -106,8 +106,11 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     """
     if failure := engine.check_answers(target, facts.releases[target.key]):
         return failure
+    if failure := foreign_containers.check_permission(spec, target, facts):
+        return failure
     orphans = tuple(_remove_orphan(name) for name in facts.orphaned_containers)
-    return Plan((*orphans, *_plan_container(target, facts)))
+    freed = foreign_containers.plan_release(spec, target, facts)
+    return Plan((*orphans, *freed, *_plan_container(target, facts)))
 
 
 def _remove_orphan(name: str) -> Action:
@@ -125,7 +128,9 @@ def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ..
     container = found.container
     if container is None:
         return (_create(f"create container {name}", target, facts),)
-    if container.image != target.lock.image.id:
+    if container.is_foreign:
+        words = f"create container {name}, and keep the one of somebody else that is there"
+    elif container.image != target.lock.image.id:
         words = f"recreate container {name}: it runs another image"
     elif not matches_spec(target, facts):
         words = f"recreate container {name}: its spec or the cards differ"

@@ -9,13 +9,18 @@ from pyinfra.api import operation
 from fleet.errors import Failure
 from fleet.release import compatibility
 from fleet.release.target import ReleaseTarget
-from operations import card_users, driver_changes, driver_install, driver_package
+from operations import (
+    card_users,
+    driver_changes,
+    driver_install,
+    driver_package,
+    foreign_containers,
+)
 from operations.host.command import HostCommand
-from operations.host.facts import CardUser, HostFacts
+from operations.host.facts import HostFacts
 from operations.stage import (
     Action,
     Decision,
-    HostOptions,
     HostSpec,
     HostStage,
     OperationCommands,
@@ -41,11 +46,12 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
         return hold
     others = card_users.list_others(facts)
     words = list(changes)
-    if changes and others:
-        if busy := _check_card_users(others, options):
-            return busy
-        if not options.evict:
-            words.insert(0, f"wait for {card_users.format_users(others)}")
+    staying = [user for user in others if not foreign_containers.may_end(user, options)]
+    if changes and staying:
+        # kubelet starts a pod again as soon as it is gone
+        if options.evict or not options.busy_timeout:
+            return Failure("CARD_BUSY", card_users.format_users(staying))
+        words.insert(0, f"wait for {card_users.format_users(staying)}")
     if driver_changes.lacks_next_kernel(target, facts):
         next_kernel = _describe_next_kernel(target, facts)
         if isinstance(next_kernel, Failure):
@@ -63,14 +69,6 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
         return driver_install.change_driver(spec, facts, reprobe)
 
     return Plan((Action(tuple(words), commands),))
-
-
-def _check_card_users(users: list[CardUser], options: HostOptions) -> Failure | None:
-    """Return a failure if the cards cannot be freed; a pod is recreated as soon as it is gone."""
-    pods = [user for user in users if user.supervisor == "pod"]
-    if options.evict:
-        return Failure("CARD_BUSY", card_users.format_users(pods)) if pods else None
-    return None if options.busy_timeout else Failure("CARD_BUSY", card_users.format_users(users))
 
 
 def _describe_next_kernel(target: ReleaseTarget, facts: HostFacts) -> str | Failure:

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from fleet.errors import Failure
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
-from operations import card_users, driver_changes, driver_package, kernel_headers
+from operations import (
+    card_users,
+    driver_changes,
+    driver_package,
+    foreign_containers,
+    kernel_headers,
+)
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
@@ -132,23 +138,15 @@ def _sign_modules(
 
 def _release_cards(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
     """Free the cards: other processes first, the host's own containers last."""
-    others = card_users.list_others(facts)
-    if others and spec.options.evict:
-        for user in others:
-            yield RemoteJob(
-                f"evicting {user.command} ({user.pid})",
-                "evict",
-                str(user.pid),
-                user.container,
-                user.supervisor,
-                user.supervisor_name,
-                code="CARD_BUSY",
-            )
-        if returned := card_users.list_others(reprobe()):
+    options, others = spec.options, card_users.list_others(facts)
+    if ended := [user for user in others if foreign_containers.may_end(user, options)]:
+        yield from foreign_containers.end_users(ended)
+        others = card_users.list_others(reprobe())
+        if returned := [user for user in others if foreign_containers.may_end(user, options)]:
             sentence = f"{card_users.format_users(returned)}, after it was stopped"
             yield FailHost(Failure("CARD_BUSY", sentence))
-    elif others:
-        yield card_users.WaitForCards(spec.target, spec.options.busy_timeout)
+    if others:
+        yield card_users.WaitForCards(spec.target, options.busy_timeout)
     for container in facts.containers:
         if container.running and container.spec_digest:
             yield RemoteJob(

@@ -12,6 +12,7 @@ from operations import (
     disk_space,
     driver_package,
     engine,
+    foreign_containers,
     kernel_headers,
     weights,
 )
@@ -177,6 +178,20 @@ def check_engine(spec: HostSpec, facts: HostFacts) -> Failure | None:
     return engine.check_installable(spec.target, facts)
 
 
+def check_containers(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that containers of somebody else that are in the way may be stopped.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
+    checks = (
+        foreign_containers.check_permission(spec, release, facts)
+        for release in spec.target.releases
+    )
+    return next((failure for failure in checks if failure), None)
+
+
 def check_folders(spec: HostSpec, facts: HostFacts) -> Failure | None:
     """Check that the folders to change belong to this host alone, and can be written.
 
@@ -243,6 +258,7 @@ CHECKS = (
     check_kernel_module,
     check_clock_and_jobs,
     check_engine,
+    check_containers,
     check_folders,
     check_disk_space,
 )

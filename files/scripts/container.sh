@@ -1,8 +1,46 @@
-# container.sh create NAME SPEC FACTS RUN-OPTIONS… | start|restart|remove|keep|retire NAME
+# container.sh create NAME SPEC FACTS RUN-OPTIONS… | start|restart|remove|retire NAME
+#   | keep|stop|put-back NAME
 # Create a release's container or change its state. SPEC is the digest of its definition, FACTS the
-# docker template whose output is recorded to detect changes.
+# docker template whose output is recorded to detect changes. `keep` and `stop` are for containers of
+# somebody else; what they were is recorded, and `put-back` makes them so again.
 # needs: images follow-driver
 how=$1 name=$2; shift 2
+remembered() {
+  # read what was recorded of container $id: its own name, the one it was kept under, its restart
+  # policy, and whether it ran
+  detail=$(grep -sF "$(printf '\tadopted\tcontainer:%s\t' "$id")" "$state/made" | tail -n 1 | cut -f4)
+  read -r first kept policy ran <<WORDS
+$detail
+WORDS
+  [ -n "$detail" ]
+}
+remember() {
+  # [KEPT]: record what container $name is before anything is done to it; what a run that was killed
+  # has recorded of it already counts
+  seen=$(docker inspect --type container --format '{{.ID}} {{.HostConfig.AutoRemove}} {{.Name}} {{with .HostConfig.RestartPolicy}}{{.Name}}:{{.MaximumRetryCount}}{{end}} {{.State.Running}}' "$name") ||
+    return 1
+  read -r id removed called policy_now running <<WORDS
+$seen
+WORDS
+  if ! remembered; then
+    first=${called#/} policy=${policy_now%:0} ran=$running
+    kept=$first policy=${policy:-no}
+  fi
+  [ "$kept" != "$first" ] || kept=${1:-$kept}
+  made adopted "container:$id" "$first $kept $policy $ran"
+}
+halt() {
+  # what is to stay stopped must not come back when docker starts
+  { [ "$policy" = no ] || docker update --restart no "$id"; } && docker stop -t 20 "$id"
+} >/dev/null
+undo() {
+  # print the one command that makes container $first what it was
+  command=
+  [ "$policy" = no ] || command=" && docker update --restart $policy $kept"
+  [ "$kept" = "$first" ] || command="$command && docker rename $kept $first"
+  [ "$ran" != true ] || command="$command && docker start $first"
+  echo "${command# && }"
+}
 case $how in
   create)
     # docker would create a directory in place of a missing bind-mounted file
@@ -34,12 +72,29 @@ case $how in
     done
     exit 0 ;;
   keep)
-    kept="$name-kept-$(date +%Y%m%d-%H%M%S)"
-    docker rename "$name" "$kept" || exit 1
-    # docker removes a `docker run --rm` container when it stops; its owner decides when that is
-    case $(docker inspect --type container --format '{{.HostConfig.AutoRemove}}' "$kept") in
-      true) echo "$kept runs on, as docker would remove it (--rm)" ;;
-      *) docker update --restart no "$kept" && docker stop "$kept" || exit 1 ;;
-    esac
-    echo "kept what was at $name as $kept" ;;
+    # another name for a container of somebody else, which leaves the cards
+    remember "$name-kept-$(date +%Y%m%d-%H%M%S)" || exit 1
+    if [ "$removed" = true ]; then  # when that is, its owner decides
+      echo "$kept runs on, as docker would remove it (--rm)"
+      ran=
+    else
+      halt || exit 1
+    fi
+    docker rename "$id" "$kept" || exit 1
+    echo "kept what was at $name as $kept; to undo it: $(undo)" ;;
+  stop)
+    remember || exit 1
+    [ "$removed" != true ] || {
+      echo "docker would remove container $first (--rm); its owner has to end it"
+      exit 1
+    }
+    halt || exit 1
+    echo "kept what was in container $kept, which is stopped; to undo it: $(undo)" ;;
+  put-back)
+    # NAME is an id: its own name, its restart policy, and started if it ran
+    id=$name
+    remembered && now=$(docker inspect --type container --format '{{.Name}}' "$id" 2>/dev/null) || exit 0
+    [ "$now" != "/$kept" ] || [ "$kept" = "$first" ] || docker rename "$id" "$first" || exit 1
+    [ "$policy" = no ] || docker update --restart "$policy" "$id" || exit 1
+    [ "$ran" != true ] || docker start "$id" ;;
 esac

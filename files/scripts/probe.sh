@@ -107,10 +107,16 @@ elif command -v rpm >/dev/null 2>&1; then
   holds
 fi
 modules
-find /proc/[0-9]*/fd -lname '/dev/cambricon*' 2>/dev/null | cut -d/ -f3 | sort -u |
-while read -r pid; do
-  holder "$pid"
-done
+{ find /proc/[0-9]*/fd -lname '/dev/cambricon*' -printf '%h %l\n' 2>/dev/null | sort -u; echo; } |
+{
+  user='' held=''
+  while read -r folder node; do
+    pid=${folder#/proc/} number=${node#/dev/cambricon_dev}
+    pid=${pid%/fd} number=${number%% *}
+    [ "$pid" = "$user" ] || { [ -z "$user" ] || holder "$user" "$held"; user=$pid held=; }
+    case $number in '' | *[!0-9]*) ;; *) held="$held${held:+ }$number" ;; esac
+  done
+}
 server=
 if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
   quiet 10 docker --version | grep -qi podman; then

@@ -117,7 +117,8 @@ class Mount(Model):
 class Container(Model):
     """The container with the cards of the release. It is recreated if any of this changes."""
 
-    #: Name of the container. A foreign container with this name is renamed, not removed.
+    #: Name of the container. A foreign container with this name is renamed, not
+    #: removed; one that runs is stopped only where the inventory permits it.
     name: Name
     #: Folders of the host. `cnmon` and the shared folder of mlu-fleet are mounted as well.
     mounts: tuple[Mount, ...] = ()

@@ -49,6 +49,7 @@ class CardUser:
         supervisor: what would restart it: "docker", "podman", "container" for another engine,
             "pod", "unit"; "" for nothing
         supervisor_name: name of that container, pod or unit
+        cards: numbers of the cards whose nodes it has open; the control node alone is no card
     """
 
     pid: int
@@ -56,6 +57,7 @@ class CardUser:
     container: str
     supervisor: str = ""
     supervisor_name: str = ""
+    cards: tuple[int, ...] = ()
 
     @override
     def __str__(self) -> str:
@@ -103,6 +105,7 @@ class ContainerFacts:
         id: its id
         image: id of its image
         running: whether it runs, and is not paused
+        has_process: whether it runs or is paused
         spec_digest: digest of its definition, from a label; "" for a container of somebody else
         config_digest: digest of its actual configuration, whatever its label claims
         packages_digest: digest of its Python package directories
@@ -120,6 +123,12 @@ class ContainerFacts:
     stale_mounts: tuple[str, ...]
     error: str = ""
     has_suite: bool = False
+    has_process: bool = False
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else made it."""
+        return not self.spec_digest
 
 
 @dataclass(frozen=True)

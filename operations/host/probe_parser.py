@@ -154,6 +154,7 @@ class _ReleaseSection:
                     stale_mounts=tuple(self.stale_mounts),
                     error=" ".join(error.split()),
                     has_suite=self.has_suite,
+                    has_process=fields[3] not in ("", "0"),
                 )
             except (IndexError, ValueError) as error:
                 raise ProbeError(f"the probe printed container {fields!r}") from error
@@ -268,7 +269,11 @@ def _add_running_card(facts: HostFacts, fields: list[str]) -> None:
 
 
 def _add_card_user(facts: HostFacts, fields: list[str]) -> None:
-    facts.card_users.append(CardUser(parse_integer(fields[0], 1, 1 << 32), *fields[1:5]))
+    command, container = fields[1:3]
+    supervisor, name, cards = [*fields[3:6], "", "", ""][:3]
+    numbers = tuple(parse_integer(number, maximum=1 << 16) for number in cards.split())
+    pid = parse_integer(fields[0], 1, 1 << 32)
+    facts.card_users.append(CardUser(pid, command, container, supervisor, name, numbers))
 
 
 def _set_engine(facts: HostFacts, fields: list[str]) -> None:

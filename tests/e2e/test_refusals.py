@@ -100,12 +100,21 @@ def test_20_21_a_load_that_lies_is_not_believed_and_somebodys_image_under_our_ta
     lab.run(HOST, f"docker image rm {name}")
 
 
-def test_somebodys_container_under_our_name_is_kept(provisioned: Done) -> None:
+def test_somebodys_container_under_our_name_is_stopped_and_kept_where_that_is_permitted(
+    provisioned: Done,
+) -> None:
     lab.run(HOST, f"docker rm -f {CONTAINER}")
-    theirs = lab.run(HOST, f"docker create --name {CONTAINER} {REFERENCE} sleep 1")
-    done = deploy()
+    started = f"docker run -d --restart always --name {CONTAINER} {REFERENCE} sleep infinity"
+    theirs = lab.run(HOST, started)
+    assert CONTAINER in refused("CONTAINER_FOREIGN")
+    done = deploy("--data", "evict=true")
     assert done.status == 0 and done.changed(HOST)[0] == "container"
     (kept,) = done.host(HOST)["kept"]
-    name = kept.split()[-1]
-    assert lab.run(HOST, f"docker inspect -f '{{{{.Id}}}}' {name}") == theirs
-    lab.run(HOST, f"docker rm {name}")
+    state = "docker inspect -f '{{.State.Running}} {{.HostConfig.RestartPolicy.Name}} {{.Name}}'"
+    name = lab.run(HOST, f"{state} {theirs}").removeprefix("false no /")
+    assert f" as {name}; " in kept
+    # one command makes it what it was
+    lab.run(HOST, f"docker rm -f {CONTAINER}; {kept.split('to undo it: ')[1]}")
+    assert lab.run(HOST, f"{state} {theirs}") == f"true always /{CONTAINER}"
+    lab.run(HOST, f"docker rm -f {theirs}")
+    assert deploy().status == 0

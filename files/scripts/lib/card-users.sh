@@ -1,6 +1,7 @@
 # Find the processes that use a card, and what would restart them.
 holder() {
-  # PID: print a process and its supervisor, by its control group, without starting a process
+  # PID [CARDS]: print a process, its supervisor by its control group, and the numbers of its cards,
+  # without starting a process
   id='' kind='' name=''
   set -f
   while IFS=: read -r _ _ path; do
@@ -41,5 +42,5 @@ holder() {
   esac 2>/dev/null
   # users choose process names: a tab would start another field
   command=$(first "/proc/$1/comm")
-  say holder "$1" "${command%%"$T"*}" "$id" "$kind" "${name%%"$T"*}"
+  say holder "$1" "${command%%"$T"*}" "$id" "$kind" "${name%%"$T"*}" ${2:+"$2"}
 }

@@ -218,9 +218,10 @@ def test_a_container_is_made_anew_only_when_something_differs(wanted: ReleaseTar
 
 
 def test_somebody_elses_container_of_our_name_is_kept(wanted: ReleaseTarget) -> None:
-    state = with_container(wanted, spec="")
-    commands = " ".join(repr(command) for command in plan_commands(container, wanted, state))
-    assert "container keep torch" in commands and "container remove torch" not in commands
+    for options in (HostOptions(evict=True), HostOptions(stop=("other", "torch"))):
+        state = with_container(wanted, "")
+        commands = " ".join(map(repr, plan_commands(container, wanted, state, options)))
+        assert "container keep torch" in commands and "container remove torch" not in commands
 
 
 def test_somebody_elses_container_runs_on_while_a_driver_is_changed(wanted: ReleaseTarget) -> None:

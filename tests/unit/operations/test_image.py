@@ -267,17 +267,6 @@ def test_a_file_system_without_a_number_of_inodes_has_not_run_out_of_them(
     assert status == 1 and ("@@code NO_INODES" in said) == code
 
 
-def test_a_container_that_would_not_outlive_its_end_is_not_stopped(docker: Docker) -> None:
-    for removed in (True, False):
-        docker.give("calls", "")
-        docker.give("container", f"{str(removed).lower()}\n")
-        status, said = docker.run("container", "keep", "torch")
-        calls = (docker.root / "calls").read_text()
-        assert status == 0 and said[-1].startswith("kept what was at torch as torch-kept-")
-        assert ("stop torch-kept" in calls) != removed and "rename torch torch-kept" in calls
-        assert any("--rm" in line for line in said) == removed
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
