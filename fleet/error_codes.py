@@ -266,6 +266,11 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "the path of a checkout is occupied by something else",
             "Move it away, or set another path for the source.",
         ),
+        "ADOPTION_BLOCKED": (
+            "the host cannot be adopted, as something on it belongs to somebody else",
+            "Ask its owner. Then give the permission that is named (`--stop NAME` or `evict: true` "
+            "for a container), or move it out of the way. Nothing was changed on the host.",
+        ),
         "SOURCE_PIN": (
             "the checkout could not be set to its commit",
             "See git's output above. Then check url, bundle and commit in the release and its "

@@ -79,6 +79,8 @@ class LeftRecord:
     """Path, image, container, package or setting on the host."""
     why: str = ""
     """Why it stays."""
+    remedy: str = ""
+    """An option or a command that would remove it; empty if there is none."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import signal
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import click
 import gevent
@@ -13,27 +15,26 @@ from gevent.event import Event
 from gevent.pool import Pool
 from pyinfra.api import Host
 
-from fleet.errors import Failure, InvalidInput
+from fleet.errors import InvalidInput
 from fleet.text import suggestions
 from mlufleet.journal.events import RolloutStarted, RunEnded
 from mlufleet.journal.listening import listening
-from mlufleet.report.derive import write_report
+from mlufleet.report.derive import derive_from_journal, write_report
 from mlufleet.report.model import Report
-from mlufleet.rollout import hooks, rollback
+from mlufleet.rollout import hooks
 from mlufleet.rollout.host_count import HostCount
-from mlufleet.rollout.host_rollout import HostRollout
+from mlufleet.rollout.kinds import KINDS
 from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.scheduler import Scheduler
 from mlufleet.rollout.session import Session
 from mlufleet.run import interrupts
 from operations.host.context import emit_event
-from operations.host.facts import HostFacts
 from operations.host.failures import fail_host
 
 #: hosts that are probed at the same time
 PROBE_CONCURRENCY = 100
-#: kind of a rollout -> status of a host that passed
-PASSED_STATUS = {"rollout": "ok", "rollback": "rolled back"}
+#: asks the operator for approval of what the probes found; may wait
+Review = Callable[[Report], bool]
 
 
 class RolloutCoordinator:
@@ -44,21 +45,28 @@ class RolloutCoordinator:
         command: The command that was given, for the journal and the locks of hosts.
         resumes: Run that this one resumes, or empty.
         canaries_passed: The canaries of that run have passed.
+        review: Is called once, when all hosts have been probed; returns whether to go on.
 
     Raises:
         InvalidInput: The plan cannot be carried out; no host was contacted.
     """
 
     def __init__(
-        self, plan: Plan, command: str, *, resumes: str = "", canaries_passed: bool = False
+        self,
+        plan: Plan,
+        command: str,
+        *,
+        resumes: str = "",
+        canaries_passed: bool = False,
+        review: Review | None = None,
     ) -> None:
-        self.plan, self.canaries_passed = plan, canaries_passed
+        self.plan, self.canaries_passed, self.review = plan, canaries_passed, review
         self.session = Session(plan.inventory, plan.limit, plan.data, plan.exclude)
         self.hosts = {host.name: host for host in self.session.hosts}
         self.groups = self._host_groups()
         self.run = self.session.begin_run(command)
         self.context = self.run.context
-        self.host_rollout = HostRollout(self.session)
+        self.host_rollout = KINDS[plan.kind](self.session, plan)
         self.pending_hosts: set[str] = set()
         self.scheduler = Scheduler([])
         self.greenlets: dict[str, gevent.Greenlet] = {}
@@ -98,14 +106,17 @@ class RolloutCoordinator:
             stack.callback(self.context.stop.callbacks.remove, self._on_stop_requested)
             try:
                 self._probe_all()
-                if not self.stopping.is_set():
+                if not self.stopping.is_set() and not self.plan.dry:
                     self._schedule()
+                    self._review_gate()
                     self._run_window()
             finally:
                 gevent.joinall(list(self.greenlets.values()))
                 interrupted = self.stop_requests > 0 or self.run.interrupted
                 stopped = self.scheduler.stopped
-                self.run.record_event(RunEnded(interrupted=interrupted, stopped=stopped))
+                self.run.record_event(
+                    RunEnded(dry=self.plan.dry, interrupted=interrupted, stopped=stopped)
+                )
         return write_report(self.run.folder)
 
     # probe
@@ -121,23 +132,7 @@ class RolloutCoordinator:
 
     def _probe_host(self, host: Host) -> None:
         with self.session.connected(host) as is_connected:
-            if not is_connected:
-                return
-            plan = self.session.assess_and_record(host)
-            if isinstance(plan.facts, Failure):  # which is recorded; nothing is known of the host
-                return
-            is_rollback = self.plan.kind == "rollback"
-            if is_rollback or plan.drift:
-                target, reason = rollback.find_target(host, plan, self.run.folder / "back")
-                self.host_rollout.set_rollback_target(host, target, reason)
-            if is_rollback:
-                if not self.host_rollout.switch_to_rollback(host):
-                    return
-                plan = self.session.assess_and_record(host)
-            if plan.refusal and isinstance(plan.facts, HostFacts):
-                stage, failure = plan.refusal
-                fail_host(host, failure, stage)
-            elif plan.drift and isinstance(plan.facts, HostFacts):
+            if is_connected and self.host_rollout.assess(host):
                 self.pending_hosts.add(host.name)
 
     # schedule
@@ -196,10 +191,19 @@ class RolloutCoordinator:
         if self.plan.confirm and not self.stopping.is_set():
             remaining = len(self.scheduler.waiting)
             question = f"The canaries passed. Continue with the other {remaining} hosts?"
-            answer = gevent.get_hub().threadpool.spawn(click.confirm, question, err=True)
-            gevent.wait([answer, self.stopping], count=1)
-            if not self.stopping.is_set() and not answer.get():
-                self.scheduler.stop("declined")
+            self._ask(click.confirm, question, err=True)
+
+    def _review_gate(self) -> None:
+        """Show the operator what is to be done, and ask, before the first host starts."""
+        if self.review and self.scheduler.waiting and not self.scheduler.stopped:
+            self._ask(self.review, derive_from_journal(self.run.folder))
+
+    def _ask(self, question: Callable[..., bool], *words: Any, **options: Any) -> None:
+        """Ask the operator in a thread, as others work; without approval no host starts."""
+        answer = gevent.get_hub().threadpool.spawn(question, *words, **options)
+        gevent.wait([answer, self.stopping], count=1)
+        if not self.stopping.is_set() and not answer.get():
+            self.scheduler.stop("declined")
 
     # work
 
@@ -209,20 +213,15 @@ class RolloutCoordinator:
         try:
             if self._run_hook(host, self.plan.before):
                 try:
-                    self.host_rollout.apply(host, self.plan.kind)
+                    self.host_rollout.apply(host)
                 finally:
-                    self._run_hook(host, self.plan.after, self._status(host))
+                    self._run_hook(host, self.plan.after, self.host_rollout.status(host))
         finally:
-            passed = self._status(host) == PASSED_STATUS[self.plan.kind]
+            passed = self.host_rollout.status(host) == self.host_rollout.passed_status
             emit_event(host, "done", passed=passed)
             broken = self.run.counts_against_budget(host.name)
             self.scheduler.mark_ended(host.name, passed=passed, broken=broken)
             self.host_ended.set()
-
-    def _status(self, host: Host) -> str:
-        if self.run.has_failed(host.name):
-            return "failed"
-        return "rolled back" if host.name in self.run.rolled_back else "ok"
 
     def _run_hook(self, host: Host, command: str, status: str = "") -> bool:
         if not command:

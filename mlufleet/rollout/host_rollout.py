@@ -1,16 +1,23 @@
-"""Brings one host to its release, verifies that, and rolls the host back if it fails."""
+"""What the kinds of rollouts do to one host: assess it, work on it, and verify the result."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
 from pyinfra import logger
 from pyinfra.api import Host
+from typing_extensions import override
 
 from fleet.errors import Failure
 from mlufleet.journal.events import Event, StepStarted
+from mlufleet.rollout import rollback
+from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.rollback import RollbackTarget, release_files
 from mlufleet.rollout.session import Session
 from operations.host.context import emit_event
 from operations.host.failures import fail_host
+from operations.stages import Drift, HostPlan
 
 #: after these failures a host must not be touched, or cannot be: a rollback would only add to it
 NO_ROLLBACK_CODES = (
@@ -25,21 +32,26 @@ NO_ROLLBACK_CODES = (
 )
 
 
-class HostRollout:
-    """What a rollout does to each of its hosts.
+#: data of the releases that a host can be rolled back to and "", or None and the reason
+FoundTarget = tuple[RollbackTarget | None, str]
+
+
+class HostRollout(ABC):
+    """What a rollout of one kind does to each of its hosts.
 
     Args:
         session: The hosts, and the run.
+        plan: The options of the rollout.
 
     Attributes:
-        rollback_targets: Host -> data of the releases that it can be rolled back to, or None and
-            the reason.
+        passed_status: Status of a host that passed, as hooks read it.
         modified_hosts: Hosts that something was done to.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.rollback_targets: dict[str, tuple[RollbackTarget | None, str]] = {}
+    passed_status: ClassVar[str]
+
+    def __init__(self, session: Session, plan: Plan) -> None:
+        self.session, self.plan = session, plan
         self.modified_hosts: set[str] = set()
 
     def on_event(self, event: Event) -> None:
@@ -51,46 +63,147 @@ class HostRollout:
         if isinstance(event, StepStarted):
             self.modified_hosts.add(event.host)
 
-    def set_rollback_target(self, host: Host, target: RollbackTarget | None, reason: str) -> None:
-        """Note where a host can be rolled back to.
+    @abstractmethod
+    def assess(self, host: Host) -> bool:
+        """Probe a connected host, and record what is to be done; nothing is changed.
 
         Args:
             host: The host.
-            target: Data of the releases, or None.
-            reason: Why there are none, or empty.
-        """
-        self.rollback_targets[host.name] = (target, reason)
-        emit_event(host, "way-back", release=release_files(target), why=reason)
-
-    def switch_to_rollback(self, host: Host) -> bool:
-        """Make the releases that a host had before the ones that it is to have.
-
-        Args:
-            host: The host; its rollback target is set.
 
         Returns:
-            False if there are none: the host failed.
+            Whether there is something to do. If nothing can be done, the host has failed.
         """
-        target, reason = self.rollback_targets[host.name]
-        if not target:
-            return fail_host(host, Failure("NO_ROLLBACK_TARGET", reason), "rollback")
-        _set_releases(host, target)
-        return True
 
-    def apply(self, host: Host, kind: str) -> None:
-        """Bring a host to its releases, and back to the ones before if that fails.
+    @abstractmethod
+    def apply(self, host: Host) -> None:
+        """Do what is to be done on a host, and verify it; a failure is recorded.
+
+        Args:
+            host: A host that is not connected.
+        """
+
+    def status(self, host: Host) -> str:
+        """Return what became of a host that was worked on, as hooks read it.
 
         Args:
             host: The host.
-            kind: "rollout", or "rollback" for a host that was switched to its rollback target.
         """
-        if self._deploy_and_verify(host):
-            if kind == "rollback":
-                emit_event(host, "rolled-back", by_hand=True)
+        if self.session.run.has_failed(host.name):
+            return "failed"
+        return "rolled back" if host.name in self.session.run.rolled_back else self.passed_status
+
+    def verify(self, host: Host) -> bool:
+        """Check over a fresh connection that nothing is left to do on a host.
+
+        Args:
+            host: A host that is not connected, and on which everything has been done.
+
+        Returns:
+            Whether it passed; if not, it has failed.
+        """
+        with self.session.connected(host) as is_connected:
+            if is_connected and (drift := self.find_drift(host)):
+                left = "; ".join(f"{stage}: {words}" for stage, words in drift.items())
+                failure = Failure("NOT_PROVED", f"over a fresh connection: {left}")
+                fail_host(host, failure, next(iter(drift)))
+        if self.session.run.has_failed(host.name):
+            return False
+        emit_event(host, "proved")
+        return True
+
+    @abstractmethod
+    def find_drift(self, host: Host) -> Drift:
+        """Return what is left to do on a host that was worked on, by stage.
+
+        Args:
+            host: The host, which is connected.
+        """
+
+
+class ReleaseRollout(HostRollout):
+    """Brings hosts to releases with deploy.py."""
+
+    @override
+    def assess(self, host: Host) -> bool:
+        plan = self.session.assess_and_record(host)
+        return not isinstance(plan.facts, Failure) and self.is_pending(host, plan)
+
+    def find_rollback_target(self, host: Host, plan: HostPlan) -> FoundTarget:
+        """Find where a host can be rolled back to, and record it.
+
+        Args:
+            host: The host, which is connected.
+            plan: What its probe found.
+
+        Returns:
+            The host's data for these releases and "", or None and why there are none.
+        """
+        folder = self.session.run.folder / "back"
+        target, reason = rollback.find_target(host, plan, folder)
+        emit_event(host, "way-back", release=release_files(target), why=reason)
+        return target, reason
+
+    def is_pending(self, host: Host, plan: HostPlan) -> bool:
+        """Return whether a host needs work that can be done; if it cannot be done, fail the host.
+
+        Args:
+            host: The host.
+            plan: What its probe found.
+        """
+        if plan.refusal:
+            stage, failure = plan.refusal
+            return fail_host(host, failure, stage)
+        return bool(plan.drift)
+
+    def deploy_and_verify(self, host: Host) -> bool:
+        """Run deploy.py on a host, and verify it.
+
+        Args:
+            host: A host that is not connected.
+
+        Returns:
+            Whether it passed.
+        """
+        if not self.session.deploy(host):
+            return False
+        # the check looks at what a smoke test that was forced once left behind
+        host.data.smoke = "auto"
+        return self.verify(host)
+
+    @override
+    def find_drift(self, host: Host) -> Drift:
+        return self.session.assess(host).drift
+
+
+class Deployment(ReleaseRollout):
+    """Brings hosts to their releases, and back to the ones before if that fails.
+
+    Attributes:
+        rollback_targets: Host -> data of the releases that it can be rolled back to, or None and
+            the reason.
+    """
+
+    passed_status = "ok"
+
+    def __init__(self, session: Session, plan: Plan) -> None:
+        super().__init__(session, plan)
+        self.rollback_targets: dict[str, FoundTarget] = {}
+
+    @override
+    def assess(self, host: Host) -> bool:
+        plan = self.session.assess_and_record(host)
+        if isinstance(plan.facts, Failure):  # which is recorded; nothing is known of the host
+            return False
+        if plan.drift:
+            self.rollback_targets[host.name] = self.find_rollback_target(host, plan)
+        return self.is_pending(host, plan)
+
+    @override
+    def apply(self, host: Host) -> None:
+        if self.deploy_and_verify(host):
             return
         failure = self.session.run.failures[host.name]
-        is_final = kind == "rollback" or failure.code in NO_ROLLBACK_CODES
-        if not is_final and host.name in self.modified_hosts:
+        if failure.code not in NO_ROLLBACK_CODES and host.name in self.modified_hosts:
             self._roll_back(host)
 
     def _roll_back(self, host: Host) -> None:
@@ -102,7 +215,7 @@ class HostRollout:
         origin = {key: host.data.get(key) for key in ("release", "releases")}
         emit_event(host, "rolling-back", release=release_files(target))
         _set_releases(host, target)
-        if self._deploy_and_verify(host):
+        if self.deploy_and_verify(host):
             emit_event(host, "rolled-back", by_hand=False)
         else:
             second = self.session.run.failures[host.name]
@@ -111,21 +224,27 @@ class HostRollout:
             fail_host(host, Failure("ROLLBACK", sentence, tail), "rollback")
         _set_releases(host, origin)
 
-    def _deploy_and_verify(self, host: Host) -> bool:
-        """Run deploy.py, then check over a fresh connection that nothing is left to do."""
-        if not self.session.deploy(host):
+
+class Rollback(ReleaseRollout):
+    """Returns hosts to the releases that last passed on them, because the operator asked for it."""
+
+    passed_status = "rolled back"
+
+    @override
+    def assess(self, host: Host) -> bool:
+        plan = self.session.assess_and_record(host)
+        if isinstance(plan.facts, Failure):
             return False
-        # the check looks at what a smoke test that was forced once left behind
-        host.data.smoke = "auto"
-        with self.session.connected(host) as is_connected:
-            if is_connected and (drift := self.session.assess(host).drift):
-                left = "; ".join(f"{stage}: {words}" for stage, words in drift.items())
-                failure = Failure("NOT_PROVED", f"over a fresh connection: {left}")
-                fail_host(host, failure, next(iter(drift)))
-        if self.session.run.has_failed(host.name):
-            return False
-        emit_event(host, "proved")
-        return True
+        target, reason = self.find_rollback_target(host, plan)
+        if not target:
+            return fail_host(host, Failure("NO_ROLLBACK_TARGET", reason), "rollback")
+        _set_releases(host, target)
+        return super().assess(host)
+
+    @override
+    def apply(self, host: Host) -> None:
+        if self.deploy_and_verify(host):
+            emit_event(host, "rolled-back", by_hand=True)
 
 
 def _set_releases(host: Host, target: RollbackTarget) -> None:

@@ -20,6 +20,7 @@ from mlufleet.journal import events
 from mlufleet.journal.events import Event
 from mlufleet.journal.listening import listening
 from mlufleet.report import host_ranges
+from mlufleet.report.model import CHANGED_STATUSES
 from mlufleet.report.statuses import status_color
 from operations.host.events import EventBus
 
@@ -53,6 +54,9 @@ class ActiveHost:
 class RolloutProgress:
     """The state of a rollout, from its events so far.
 
+    Args:
+        kind: Kind of the rollout.
+
     Attributes:
         total: Hosts of the fleet.
         planned: Hosts that need work.
@@ -65,7 +69,8 @@ class RolloutProgress:
         transfer_line: Progress of all transfers, or empty.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "rollout") -> None:
+        self.changed_status = CHANGED_STATUSES.get(kind, "changed")
         self.total = self.planned = 0
         self.began = time.monotonic()
         self.work_began: float | None = None
@@ -115,7 +120,7 @@ class RolloutProgress:
         Args:
             host: Name of the host.
         """
-        changed = "rolled back" if host in self.rolled_back_hosts else "changed"
+        changed = "rolled back" if host in self.rolled_back_hosts else self.changed_status
         return self.failed.get(host) or changed
 
     @property
@@ -150,14 +155,15 @@ class RolloutProgress:
 class LiveView:
     """Shows a rollout on standard error for as long as it lasts."""
 
-    def __init__(self, bus: EventBus) -> None:
+    def __init__(self, bus: EventBus, kind: str = "rollout") -> None:
         """Prepare the view.
 
         Args:
             bus: Delivers the events of the rollout.
+            kind: Kind of the rollout.
         """
         self.bus = bus
-        self.progress = RolloutProgress()
+        self.progress = RolloutProgress(kind)
         self.console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
         self._stack = ExitStack()

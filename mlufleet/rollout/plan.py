@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from fleet.documents.types import Bool, Int, Model
+from fleet.documents.types import Bool, Int, Model, matching
 from mlufleet.rollout.host_count import HostCount
 
 
@@ -22,6 +22,7 @@ def _check_positive_count(text: str) -> str:
 
 HostCountText = Annotated[str, AfterValidator(_check_count)]
 PositiveHostCount = Annotated[str, AfterValidator(_check_positive_count)]
+ContainerName = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9_.-]+", "the name of a container")]
 Natural = Annotated[Int, Field(ge=0)]
 PositiveInt = Annotated[Int, Field(ge=1)]
 
@@ -49,6 +50,12 @@ class Plan(Model):
         hook_timeout: Seconds after which one of these commands is killed.
         uploads: Hosts that files are sent to at the same time.
         loads: Hosts that load an image at the same time.
+        stop: Containers of others that an adoption may stop.
+        keep_weights: A retirement leaves the weights where they are.
+        driver: A retirement removes the driver, too.
+        engine: A retirement removes the Docker engine, too, if this tool installed it.
+        dry: Only find out what would be done.
+        yes: Retire hosts without asking the operator.
     """
 
     inventory: str
@@ -69,9 +76,21 @@ class Plan(Model):
     hook_timeout: PositiveInt = 600
     uploads: PositiveInt = 4
     loads: PositiveInt = 8
+    stop: tuple[ContainerName, ...] = ()
+    keep_weights: Bool = False
+    driver: Bool = False
+    engine: Bool = False
+    dry: Bool = False
+    yes: Bool = False
 
     @model_validator(mode="after")
     def _check_gate(self) -> Plan:
         if not self.canary and (self.confirm or self.pause):
             raise ValueError("--pause and --confirm need --canary 1 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _check_limit(self) -> Plan:
+        if self.kind == "retirement" and not self.limit:
+            raise ValueError("name the hosts to retire with --limit; `--limit all` is all of them")
         return self

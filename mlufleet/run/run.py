@@ -41,12 +41,10 @@ from operations.host.facts import HostFacts
 from operations.host.failures import TAIL_LINES
 from operations.host.probe import ProbeCache
 from operations.stage import HostOptions, HostSpec
-from operations.stages import HostPlan
+from operations.stages import Drift, HostPlan
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID_VARIABLE = "MLUFLEET_RUN"
-#: folder in that of a run for copies of the audit logs of retired hosts
-AUDIT_FOLDER = "audit"
 SLOW_LOGIN_NOTE = (
     "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
     "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
@@ -186,20 +184,8 @@ class Run:
         if isinstance(state, Failure):
             emit_event(host, "failed", stage="probe", **_failure_fields(state))
             return
-        refused = (
-            {"stage": stage, **_failure_fields(d)}
-            for stage, d in drift.items()
-            if isinstance(d, Failure)
-        )
-        found = assessment.observation_fields(plan.target, state, plan.options)
-        self._emit_assessment(
-            host,
-            found,
-            needs=list(drift),
-            proofs=[smoke_test.STAGE.label(part) for part in plan.target.releases],
-            refusal=next(refused, None),
-            drift={stage: _decision_lines(said) for stage, said in drift.items()},
-        )
+        proofs = [smoke_test.STAGE.label(part) for part in plan.target.releases]
+        found = self.record_observation(host, plan, state, drift, proofs)
         if left := validation.describe_skipped(HostSpec(plan.target, plan.options), state):
             emit_event(host, "note", text=left)
         if mixture := compatibility.describe_mixed_models(
@@ -211,6 +197,37 @@ class Run:
             emit_event(host, "note", text=SLOW_LOGIN_NOTE.format(seconds))
         if not drift:
             logger.info(f"{host.print_prefix}is as release {found['wanted']} says: 0 changes")
+
+    def record_observation(
+        self, host: Host, spec: HostSpec, facts: HostFacts, drift: Drift, proofs: list[str]
+    ) -> dict[str, Any]:
+        """Note what a host is, and what is to be done.
+
+        Args:
+            host: The host.
+            spec: What it is to be.
+            facts: What its probe found.
+            drift: Stage -> what is to be done, or why it cannot be done.
+            proofs: Stages whose end proves that all of it is done.
+
+        Returns:
+            What is noted of the facts.
+        """
+        refused = (
+            {"stage": stage, **_failure_fields(said)}
+            for stage, said in drift.items()
+            if isinstance(said, Failure)
+        )
+        found = assessment.observation_fields(spec.target, facts, spec.options)
+        self._emit_assessment(
+            host,
+            found,
+            needs=list(drift),
+            proofs=proofs,
+            refusal=next(refused, None),
+            drift={stage: _decision_lines(said) for stage, said in drift.items()},
+        )
+        return found
 
     def _record_hosts_once(self) -> None:
         """With pyinfra's first host: all of them are named, and those it could not connect to."""
@@ -244,26 +261,6 @@ class Run:
         tail = tuple(self.log.lines.get(host.name, [])[-TAIL_LINES:])
         why = errors.classify_connect_error(self.log.errors.get(host.name), tail)
         emit_event(host, "unreachable", stage="connect", **_failure_fields(why))
-
-    def save_audit_log(self, host: Host, text: str) -> None:
-        """Keep a copy of a host's audit log in the folder of the run.
-
-        Args:
-            host: The host.
-            text: Its audit log.
-
-        Raises:
-            OSError: The copy cannot be written.
-        """
-        name = f"{AUDIT_FOLDER}/{journal.safe_file_name(host.name)}.log"
-        journal.make_run_folder((self.folder / name).parent)
-        data = text.encode("utf-8", "backslashreplace")
-        with open(journal.open_for_append(self.folder / name), "wb") as file:
-            file.truncate(0)  # of a copy that could not be completed
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        emit_event(host, "audit-saved", file=name, size=len(data))
 
     def finish(self) -> None:
         """Write the report; also after a failure that pyinfra itself stopped at."""

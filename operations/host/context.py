@@ -28,17 +28,6 @@ class RunRecorder(Protocol):
     def record_assessment(self, host: Host, plan: Any) -> None:
         """Note what a host is, and still needs, before anything is done to it."""
 
-    def save_audit_log(self, host: Host, text: str) -> None:
-        """Keep a copy of a host's audit log, which is on disk when this returns.
-
-        Args:
-            host: The host.
-            text: Its audit log.
-
-        Raises:
-            OSError: It cannot be kept.
-        """
-
 
 class RunContext:
     """Everything that the operations of one run share between hosts.

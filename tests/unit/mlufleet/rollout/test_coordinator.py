@@ -61,12 +61,13 @@ PROGRAM = textwrap.dedent(
     import json, os, random, sys
     import gevent
     from fleet.errors import Failure
-    from mlufleet.rollout import coordinator, host_rollout
+    from mlufleet.rollout import adoption, coordinator, host_rollout, rollback
     from mlufleet.rollout.plan import Plan
     from operations.host.context import emit_event
+    from operations.adoption.findings import Finding, Relation
     from operations.host.failures import fail_host
 
-    def travel_somehow(self, host, kind):
+    def travel_somehow(self, host):
         chance = random.Random(f"{seed} {host.name}").random()
         gevent.sleep(chance / 100)
         emit_event(host, "stage", stage="smoke")
@@ -87,15 +88,23 @@ PROGRAM = textwrap.dedent(
 
     coordinator.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]
     seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
-    host_rollout.HostRollout.apply = travel_somehow
-    find = coordinator.rollback.find_target
+    host_rollout.Deployment.apply = adoption.Adoption.apply = travel_somehow
+
+    def survey(host, plan):
+        options = plan.options
+        assert options.adopt and options.stop == ("old-kang",), options
+        blocker = "it may not be stopped" if "mlu001" in host.name else ""
+        return [Finding("container", Relation.IN_THE_WAY, "kang", blocker=blocker)]
+
+    adoption.survey_host = survey
+    find = rollback.find_target
 
     def find_or_break(host, look, folder):
         if "mlu001" in host.name and "breaks" in os.environ["OPERATOR"]:
             raise RuntimeError("of this host")
         return find(host, look, folder)
 
-    coordinator.rollback.find_target = find_or_break
+    rollback.find_target = find_or_break
     report = coordinator.RolloutCoordinator(Plan(**plan), "test").roll_out()
     print(json.dumps(json.loads(report.to_json())))
     """
@@ -237,3 +246,16 @@ def test_what_breaks_on_one_host_is_its_own_failure(
     assert broken["failure"]["sentence"].endswith("RuntimeError: of this host")
     assert {host["status"] for host in report["hosts"].values()} == {"changed"}
     assert report["exit"] == 2
+
+
+def test_what_may_not_be_stopped_keeps_an_adoption_away_from_its_host(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    plan = {"kind": "adoption", "stop": ["old-kang"], "max_fail": "1", "window": "3"}
+    report = simulated(server, site, 1, 0.0, 6, **plan)
+    blocked = report["hosts"].pop("@fake/mlu001")
+    assert (blocked["status"], blocked["began"], blocked["way_back"]) == ("failed", None, "")
+    assert blocked["failure"]["code"] == "ADOPTION_BLOCKED"
+    assert blocked["failure"]["sentence"].endswith("container kang: it may not be stopped")
+    assert {host["status"] for host in report["hosts"].values()} == {"adopted"}
+    assert (report["kind"], report["exit"]) == ("adoption", 2)

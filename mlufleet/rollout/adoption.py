@@ -1,0 +1,61 @@
+"""Takes over what others made on hosts, as a kind of rollout."""
+
+from __future__ import annotations
+
+from pyinfra.api import Host
+from typing_extensions import override
+
+from fleet.errors import Failure
+from mlufleet.rollout.host_rollout import ReleaseRollout
+from mlufleet.rollout.plan import Plan
+from mlufleet.rollout.session import Session
+from operations.adoption.survey import survey_host
+from operations.host.failures import fail_host
+from operations.stages import HostPlan
+
+
+class Adoption(ReleaseRollout):
+    """Brings hosts to their releases with what others made on them.
+
+    A host that fails stays as it is, with everything that was kept: there is no earlier release to
+    roll it back to.
+    """
+
+    passed_status = "adopted"
+
+    def __init__(self, session: Session, plan: Plan) -> None:
+        super().__init__(session, plan)
+        for host in session.hosts:
+            host.data.adopt, host.data.stop = True, plan.stop
+
+    @override
+    def is_pending(self, host: Host, plan: HostPlan) -> bool:
+        """Return whether a host can be adopted; one that would fail at any stage is refused.
+
+        A deployment works up to the stage that cannot go on. Here that would stop, move or change
+        what others use, and then leave them without it.
+
+        Args:
+            host: The host.
+            plan: What its probe found.
+        """
+        for stage, decision in plan.drift.items():
+            if isinstance(decision, Failure):
+                return fail_host(host, decision, stage)
+        if not plan.drift:
+            return False
+        found = survey_host(host, plan)
+        if isinstance(found, Failure):
+            return fail_host(host, found, "survey")
+        blockers = [
+            f"{finding.item} {finding.place}: {finding.blocker}"
+            for finding in found
+            if finding.blocker
+        ]
+        if blockers:
+            return fail_host(host, Failure("ADOPTION_BLOCKED", "; ".join(blockers)), "preflight")
+        return True
+
+    @override
+    def apply(self, host: Host) -> None:
+        self.deploy_and_verify(host)

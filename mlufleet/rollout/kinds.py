@@ -1,0 +1,13 @@
+"""The kinds of rollouts, by the name that a plan has for them."""
+
+from __future__ import annotations
+
+from mlufleet.rollout.adoption import Adoption
+from mlufleet.rollout.host_rollout import Deployment, HostRollout, Rollback
+
+#: `Plan.kind` -> what is done to each host
+KINDS: dict[str, type[HostRollout]] = {
+    "rollout": Deployment,
+    "rollback": Rollback,
+    "adoption": Adoption,
+}
