@@ -34,6 +34,7 @@ RELATION_COLORS = {
     Relation.MISSING: "cyan",
     Relation.REUSABLE: "green",
     Relation.PRESENT: "green",
+    Relation.LEFT_ALONE: "",
 }
 STATUS_COLORS = {
     "adoptable": "green",

@@ -17,6 +17,8 @@ class Relation(Enum):
     """It is there, and differs; adoption brings it to the release and keeps what differs."""
     IN_THE_WAY = "in the way"
     """It belongs to somebody else and occupies a name, a path or a card that the release needs."""
+    LEFT_ALONE = "left alone"
+    """It belongs to somebody else and is in nobody's way; adoption leaves it as it is."""
     MISSING = "missing"
     """Nothing of it is there."""
     UNKNOWN = "unknown"

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from operations.adoption.container_contents import inspect_packages, inspect_patches
+from operations.adoption.driver import inspect_cards, inspect_driver
+from operations.adoption.engine import inspect_engine
 from operations.adoption.findings import Finding, Relation
 from operations.adoption.inspection import InspectionFailed
 from operations.host import connection
@@ -19,7 +22,13 @@ from operations.stages import HostPlan
 Inspector = Callable[[Host, HostPlan], Iterable[Finding]]
 
 #: all inspectors, in the order in which their findings are shown
-INSPECTORS: tuple[Inspector, ...] = ()
+INSPECTORS: tuple[Inspector, ...] = (
+    inspect_cards,
+    inspect_driver,
+    inspect_engine,
+    inspect_patches,
+    inspect_packages,
+)
 
 
 def survey_host(host: Host, plan: HostPlan) -> list[Finding] | Failure:

@@ -1,0 +1,109 @@
+"""Checkouts of a release's sources that the user has in another place than the release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.release import host_paths
+from fleet.release.target import ReleaseTarget
+from operations.adoption.engine_contents import EngineContents, MadeContainer
+from operations.adoption.findings import Finding, Relation
+
+
+def list_other_places(
+    target: ReleaseTarget, contents: EngineContents
+) -> Iterator[tuple[MadeContainer, str, str, str]]:
+    """Yield folders that a container made by hand shows where the release has its own folder.
+
+    Args:
+        target: The release.
+        contents: What the host's engine has.
+
+    Yields:
+        The container, the path in it, the folder of the host, and the release's.
+    """
+    release = target.release
+    wanted = {mount.container: mount.host for mount in release.container.mounts}
+    for container in contents.containers:
+        for inside, folder in sorted(container.mounts.items()):
+            if not container.is_ours and wanted.get(inside, folder) != folder:
+                yield container, inside, folder, wanted[inside]
+
+
+def list_paths(target: ReleaseTarget, contents: EngineContents) -> dict[str, str]:
+    """Return where a host may have checkouts of a release's sources besides the release's places.
+
+    Args:
+        target: The release.
+        contents: What the host's engine has.
+
+    Returns:
+        Path on the host -> name of the source.
+    """
+    release, paths = target.release, dict[str, str]()
+    for container in contents.containers:
+        for source in release.sources:
+            path = "" if container.is_ours else container.to_host_path(source.path)
+            if path and path != host_paths.to_host_path(release, source.path):
+                paths[path] = source.name
+    return paths
+
+
+def describe_clones(
+    target: ReleaseTarget, contents: EngineContents, heads: dict[str, tuple[str, str]]
+) -> Iterator[Finding]:
+    """Yield a finding for each checkout of a source in another place, with what to write.
+
+    Args:
+        target: The release.
+        contents: What the host's engine has.
+        heads: Path -> commit and owner of each checkout that is there.
+    """
+    release = target.release
+    sources = list_paths(target, contents)
+    for container, inside, folder, wanted in list_other_places(target, contents):
+        below = {
+            path: sources[path]
+            for path in heads
+            if path in sources and f"{path}/".startswith(f"{folder.rstrip('/')}/")
+        }
+        if not below:
+            continue
+        heads_below = [
+            _describe_head(target, name, path, heads[path][0]) for path, name in below.items()
+        ]
+        yield Finding(
+            f"clones in {folder}",
+            Relation.DIFFERENT,
+            folder,
+            f"container {container.name} has it at {inside}",
+            heads[min(below, key=len)][1],
+            tuple(heads_below),
+            f"none: {release.name} has its sources in {wanted}. To use this folder instead, write "
+            f"{describe_release(target, inside, folder)}",
+        )
+
+
+def _describe_head(target: ReleaseTarget, name: str, path: str, head: str) -> str:
+    commit = target.lock.commits[name]
+    relation = "as the release" if head == commit else f"the release has {commit[:12]}"
+    return f"{name} in {path}: {head[:12] or 'no commit'}, {relation}"
+
+
+def describe_release(target: ReleaseTarget, inside: str, folder: str) -> str:
+    """Return a release, in one line of YAML, that uses another folder of the host.
+
+    Args:
+        target: The release.
+        inside: Path of the mount in the container.
+        folder: Folder of the host to show there.
+    """
+    release = target.release
+    mounts = ", ".join(
+        f"{{host: {folder if mount.container == inside else mount.host}, "
+        f"container: {mount.container}" + (", read_only: true}" if mount.read_only else "}")
+        for mount in release.container.mounts
+    )
+    return (
+        f"{{extends: {release.name}, name: {release.name}-here, container: {{mounts: [{mounts}]}}}}"
+    )

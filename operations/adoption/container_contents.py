@@ -1,0 +1,62 @@
+"""Inspects what a release puts into its container and patches on the host, by the host's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import Host
+
+from fleet.release.target import ReleaseTarget
+from operations import packages, patches
+from operations.adoption.findings import Finding, Relation
+from operations.host.facts import HostFacts, ReleaseFacts
+from operations.stages import HostPlan
+
+
+def inspect_patches(host: Host, plan: HostPlan) -> Iterator[Finding]:
+    """Yield which files are patched as the releases patch them, by whomever.
+
+    Args:
+        host: The host.
+        plan: Its desired state and its facts.
+    """
+    facts = plan.facts
+    assert isinstance(facts, HostFacts)
+    for release in plan.target.releases:
+        found = facts.releases[release.key]
+        for patch in patches.group_by_file(release):
+            if not patch.container_name:  # those of the container are in its packages
+                yield _describe_patch(release, patch, found)
+
+
+def _describe_patch(
+    target: ReleaseTarget, patch: patches.FilePatch, found: ReleaseFacts
+) -> Finding:
+    item, current = target.qualify(patch.title), patch.current_sha256(found)
+    if patch.is_applied(found):
+        return Finding(item, Relation.PRESENT, patch.path, "sha256 of the patched file")
+    if current is None:
+        return Finding(item, Relation.MISSING, patch.path, action="patch it when it is there")
+    differs = f"its sha256 is {current[:16]}…, not that of the patched file"
+    return Finding(item, Relation.DIFFERENT, patch.path, "", "", (differs,), "patch it")
+
+
+def inspect_packages(host: Host, plan: HostPlan) -> Iterator[Finding]:
+    """Yield whether the releases' containers have their packages.
+
+    Args:
+        host: The host.
+        plan: Its desired state and its facts.
+    """
+    facts = plan.facts
+    assert isinstance(facts, HostFacts)
+    for release in plan.target.releases:
+        wanted = release.release.packages
+        if not (wanted.pip or wanted.system):
+            continue
+        found = facts.releases[release.key]
+        item, name = release.qualify("packages"), release.release.container.name
+        if packages.are_installed(release, found):
+            yield Finding(item, Relation.PRESENT, "", "stamp of the container and its packages")
+        else:
+            yield Finding(item, Relation.MISSING, action=f"install them in container {name}")

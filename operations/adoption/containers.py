@@ -1,0 +1,170 @@
+"""Containers that somebody made by hand: whose they are, and which of them are in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from shlex import quote
+
+from fleet.release import host_paths
+from fleet.release.target import ReleaseTarget
+from operations.adoption.engine_contents import EngineContents, MadeContainer
+from operations.adoption.findings import Finding, Relation
+from operations.card_users import format_users
+from operations.host.facts import HostFacts
+from operations.stage import HostOptions, HostSpec
+
+#: differences that one finding lists
+MAX_PACKAGES = 12
+
+
+def describe_containers(
+    spec: HostSpec, facts: HostFacts, contents: EngineContents
+) -> Iterator[Finding]:
+    """Yield a finding for each container of the releases, and for each that concerns them.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+        contents: What its engine has.
+    """
+    for release in spec.target.releases:
+        name = release.release.container.name
+        found = facts.releases[release.key].container
+        if found and found.spec_digest:
+            evidence = f"made by mlu-fleet, {'running' if found.running else 'not running'}"
+            yield Finding(f"container {name}", Relation.PRESENT, "", evidence)
+        elif not found:
+            yield Finding(f"container {name}", Relation.MISSING, action="create it")
+    for container in contents.containers:
+        if not container.is_ours and _concerns_releases(spec, facts, container):
+            yield describe_container(spec, facts, container)
+
+
+def describe_container(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> Finding:
+    """Return whose a container is, what it uses, and whether it is in the way.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+        container: A container that this tool did not make.
+    """
+    conflicts = list(list_conflicts(spec, facts, container))
+    differences = [*conflicts, *_describe(container)]
+    if not conflicts:
+        return Finding(
+            f"container {container.name}",
+            Relation.LEFT_ALONE,
+            container.reference,
+            _describe_owner(container),
+            container.owner,
+            tuple(differences),
+        )
+    is_renamed = container.name in _container_names(spec)
+    action = "stop it, rename it and keep it" if is_renamed else "stop it and keep it"
+    return Finding(
+        f"container {container.name}",
+        Relation.IN_THE_WAY,
+        container.reference,
+        _describe_owner(container),
+        container.owner,
+        tuple(differences),
+        action,
+        (start_command(container, by_id=is_renamed),),
+        find_blocker(spec.options, container),
+    )
+
+
+def list_conflicts(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> Iterator[str]:
+    """Yield in words what a container occupies that the releases need.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+        container: A container that this tool did not make.
+    """
+    if container.name in _container_names(spec):
+        yield "it has the name of the release's container"
+    users = [user for user in facts.card_users if user.container == container.id]
+    if users:
+        yield f"processes in it hold cards: {format_users(users)}"
+
+
+def find_blocker(options: HostOptions, container: MadeContainer) -> str:
+    """Return why adoption may not stop a container, and what would allow it; "" if it may.
+
+    Args:
+        options: What the inventory and the command allow on the host.
+        container: A container that is in the way.
+    """
+    if container.pod:
+        return f"pod {container.pod}: kubelet would start it again; drain the node first"
+    if container.running and container.is_removed_when_stopped:
+        return "docker removes it when it stops (--rm): its owner has to stop it"
+    if options.evict or container.name in options.stop:
+        return ""
+    return f"nothing allows stopping it: --stop {container.name}, or evict: true for the host"
+
+
+def start_command(container: MadeContainer, *, by_id: bool = False) -> str:
+    """Return the command that starts a container again as it was, after it was stopped.
+
+    Args:
+        container: The container.
+        by_id: Whether its name will have changed.
+    """
+    name = container.id[:12] if by_id else quote(container.name)
+    start = f"docker start {name}"
+    if container.restart in ("", "no"):
+        return start
+    return f"docker update --restart {quote(container.restart)} {name} && {start}"
+
+
+def _container_names(spec: HostSpec) -> set[str]:
+    return {release.release.container.name for release in spec.target.releases}
+
+
+def _concerns_releases(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> bool:
+    """Return whether a container has something to do with cards, images or folders of releases."""
+    if container.reaches_cards or any(list_conflicts(spec, facts, container)):
+        return True
+    return any(_shares_release(release, container) for release in spec.target.releases)
+
+
+def _shares_release(target: ReleaseTarget, container: MadeContainer) -> bool:
+    release = target.release
+    if container.image == target.lock.image.id or container.reference == release.image.reference:
+        return True
+    folders = [mount.host for mount in release.container.mounts]
+    folders += [path for path in host_paths.list_trees(release)]
+    return any(
+        f"{source}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{source}/")
+        for source in container.mounts.values()
+        for folder in folders
+        if source != "/"
+    )
+
+
+def _describe_owner(container: MadeContainer) -> str:
+    return f"owner: {container.owner_evidence}" if container.owner else ""
+
+
+def _describe(container: MadeContainer) -> Iterator[str]:
+    """Yield what a container is, in a line for each kind of thing."""
+    words = ["running" if container.running else "stopped"]
+    words += ["privileged"] if container.privileged else []
+    words += [f"restart policy {container.restart}"] if container.restart != "no" else []
+    words += ["removed when it stops"] if container.is_removed_when_stopped else []
+    yield ", ".join(words)
+    if nodes := [node for node in container.devices if node.startswith("/dev/cambricon")]:
+        yield f"device nodes: {', '.join(nodes)}"
+    mounts = [f"{source} at {inside}" for inside, source in sorted(container.mounts.items())]
+    if mounts:
+        yield f"mounts: {', '.join(mounts)}"
+    if container.packages:
+        yield f"packages installed since it was made: {_list_packages(container.packages)}"
+
+
+def _list_packages(records: tuple[str, ...]) -> str:
+    names = [record.rpartition(".")[0].replace("-", " ", 1) for record in records]
+    more = f" and {len(names) - MAX_PACKAGES} more" if len(names) > MAX_PACKAGES else ""
+    return ", ".join(names[:MAX_PACKAGES]) + more

@@ -1,0 +1,71 @@
+"""Inspects a host's cards and its driver, as its probe has found them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pyinfra.api import Host
+
+from fleet.errors import Failure
+from fleet.vendor.cnmon import CARD_RUNNING
+from operations import driver, driver_package
+from operations.adoption.findings import Finding, Relation
+from operations.card_users import format_users, list_others
+from operations.host.facts import HostFacts
+from operations.stages import HostPlan
+
+
+def inspect_cards(host: Host, plan: HostPlan) -> Iterator[Finding]:
+    """Yield which cards a host has, and who uses them.
+
+    Args:
+        host: The host.
+        plan: Its desired state and its facts.
+    """
+    facts = plan.facts
+    assert isinstance(facts, HostFacts)
+    cards, expected = facts.present_cards, plan.options.cards
+    models = Counter(facts.card_model(card) or f"cabc:{card.subsystem}" for card in cards)
+    words = ", ".join(f"{count} {model}" for model, count in models.items())
+    differences = [
+        f"{address}: {state}"
+        for address, state in facts.card_health.items()
+        if state not in (CARD_RUNNING, "no driver")
+    ]
+    if expected and expected > len(cards):
+        differences.insert(0, f"the inventory has {expected} cards, the bus shows {len(cards)}")
+    relation = Relation.DIFFERENT if differences else Relation.PRESENT
+    if not cards:
+        relation = Relation.MISSING
+    users = [user for user in list_others(facts) if not user.container]
+    if users:
+        differences.append(f"processes on the host hold cards: {format_users(users)}")
+    yield Finding("cards", relation, words, "PCI bus", "", tuple(differences))
+
+
+def inspect_driver(host: Host, plan: HostPlan) -> Iterator[Finding]:
+    """Yield which driver a host has installed and loaded, and what adoption would do about it.
+
+    Args:
+        host: The host.
+        plan: Its desired state and its facts.
+    """
+    facts, target = plan.facts, plan.target.primary
+    assert isinstance(facts, HostFacts)
+    installed = driver_package.list_entries(target, facts)
+    words = [f"package {one.name} {one.version}" for one in installed if one.is_installed]
+    if facts.loaded_driver:
+        words.append(f"{facts.loaded_driver} loaded on {len(facts.driver_by_card)} cards")
+    decision = driver.decide(plan, facts)
+    version = target.release.driver.version
+    item, evidence = f"driver {version}", ", ".join(words)
+    if isinstance(decision, Failure):
+        blocker = f"{decision.code}: {decision.sentence}"
+        relation = Relation.DIFFERENT if words else Relation.MISSING
+        yield Finding(item, relation, "", evidence, blocker=blocker)
+    elif decision:
+        relation = Relation.DIFFERENT if words else Relation.MISSING
+        yield Finding(item, relation, "", evidence, action="; ".join(decision.words))
+    else:
+        yield Finding(item, Relation.PRESENT, "", evidence)
