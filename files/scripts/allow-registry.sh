@@ -17,13 +17,14 @@ if [ $# = 1 ]; then
   exit 0
 fi
 [ "$(content | sha256sum | cut -d' ' -f1)" = "$2" ] || { echo "$file has changed meanwhile"; exit 1; }
-mkdir -p "${file%/*}" "$state/kept" && base64 -d > "$file.part" || exit 1
+folders "${file%/*}" "$state/kept" && base64 -d > "$file.part" || exit 1
 kept=
 if [ -e "$file" ]; then
   kept=$state/kept/_etc_docker_daemon.json.$(printf %s "$2" | cut -c1-12)
   cp -p "$file" "$kept" && chmod --reference="$file" "$file.part" || exit 1
   echo "kept what was at $file as $kept"
 fi
+changed "$file" "$(sha256sum < "$file.part" | cut -d' ' -f1)" "${kept:--}"
 mv -f "$file.part" "$file" && audit "allowed the insecure registry $1 in $file" || exit 1
 systemctl reload docker || exit 1
 n=0

@@ -51,6 +51,7 @@ case $how in
       case $argument in sha256:*) argument=$(known "$argument") ;; esac
       set -- "$@" "$argument"
     done
+    made container "$name"
     docker run --detach "$@" || exit 1
     follow_driver
     # record what docker created: a label alone can be set on any container

@@ -16,7 +16,7 @@ missing='' did=rewrote
 if ! there -f "$path"; then
   missing=yes did=created
   if [ -z "$creates" ] || there -e "$path"; then fail "$path is not a file"; fi
-  [ "$creates" != folders ] || mkdir -p "${path%/*}" || exit 1
+  [ "$creates" != folders ] || folders "${path%/*}" || exit 1
   there -d "${path%/*}" || fail "$path cannot be created: ${path%/*} is not a folder"
 fi
 rm -f "$part"
@@ -30,6 +30,7 @@ rm -f "$part"
 found=$(sha256sum "$part" | cut -d' ' -f1)
 [ "$found" = "${sum:-$found}" ] || fail "$path would become $found, expected $sum"
 sum=$found
+kept_as=-
 if [ -z "$missing" ]; then
   original="$state/kept/.original.part"
   if [ -n "$container" ]; then docker exec "$container" cat "$path" > "$original"
@@ -39,8 +40,10 @@ if [ -z "$missing" ]; then
   if [ "$was" = "$sum" ]; then  # repeated after a lost connection
     rm -f "$original" "$part"; finish; exit
   fi
-  mv -f "$original" "$state/kept/$(printf %s "$path" | tr / _).$(printf %s "$was" | cut -c1-12)"
+  kept_as="$state/kept/$(printf %s "$path" | tr / _).$(printf %s "$was" | cut -c1-12)"
+  mv -f "$original" "$kept_as"
 fi
+[ -n "$container" ] || changed "$path" "$sum" "$kept_as"
 mode=644
 case $checkout$(git --git-dir="$checkout/.git" ls-tree --full-tree "$commit" "$file" 2>/dev/null) in
   "$checkout"100755*) mode=755 ;;

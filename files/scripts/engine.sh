@@ -11,7 +11,13 @@ new_enough() {
   # VERSION: an unknown version is accepted, the next probe decides
   [ -z "$1" ] || [ "$(printf '%s\n%s\n' "$minimum" "$1" | sort -V | head -n 1)" = "$minimum" ]
 }
-if [ "$how" = install ]; then install_files "$@" || exit 1
+if [ "$how" != start ] && ! command -v dockerd >/dev/null 2>&1; then
+  for place in /var/lib/docker /var/lib/containerd /etc/docker /etc/containerd /opt/containerd; do
+    [ -e "$place" ] || made data "$place" engine
+  done
+  grep -q '^docker:' /etc/group || made group docker engine
+fi
+if [ "$how" = install ]; then noting engine install_files "$@" || exit 1
 elif [ "$how" = repository ]; then
   if [ $# -gt 0 ]; then :
   elif deb; then set -- docker.io
@@ -26,7 +32,7 @@ elif [ "$how" = repository ]; then
       said="$said, its $name is $version"
       continue
     fi
-    install_named "$name" && found=$name && break
+    noting engine install_named "$name" && found=$name && break
   done
   if [ -z "$found" ] && [ -n "$said" ]; then
     echo "@@code ENGINE_TOO_OLD"
@@ -35,6 +41,7 @@ elif [ "$how" = repository ]; then
   [ -n "$found" ] || exit 1
 fi
 systemctl reset-failed docker 2>/dev/null
+[ "$how" != start ] || systemctl -q is-enabled docker 2>/dev/null || made unit docker enabled
 systemctl enable docker && systemctl start --no-block docker || exit 1
 end=$(($(uptime) + 40))
 until timeout -k 2 5 docker version >/dev/null 2>&1; do

@@ -20,7 +20,7 @@ if deb; then
     [ ! -f $conf ] || cp -p $conf "$kept.part/"
     mv "$kept.part" "$kept"
   fi
-  spoken apt-get install -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold \
+  noting driver spoken apt-get install -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold \
     -o DPkg::Lock::Timeout=$((patience > waited ? patience - waited : 0)) "$file"
   status=$?
   if [ -f "$kept/${conf##*/}" ]; then cp -p "$kept/${conf##*/}" $conf; else rm -f $conf; fi
@@ -33,7 +33,7 @@ else
   esac
   set_yum "$file"
   # shellcheck disable=SC2086  # empty where repositories are needed
-  spoken "$yum" -y $alone "$how" "$file"
+  noting driver spoken "$yum" -y $alone "$how" "$file"
   status=$?
 fi
 # rpm only warns if a script of the package fails

@@ -5,8 +5,8 @@ kernel=$1; shift
 wait_for_packages 300
 repair_packages
 case $1 in
-  /*) install_files "$@" ;;
-  *) install_named "$@" ;;
+  /*) noting driver install_files "$@" ;;
+  *) noting driver install_named "$@" ;;
 esac || exit 1
 [ -e "/lib/modules/$kernel/build/." ] && exit 0
 echo "they are installed, and there is still no /lib/modules/$kernel/build"

@@ -3,8 +3,9 @@
 [ "${1:-}" = again ] && modprobe -r cambricon_drv 2>&1
 said=$(modprobe cambricon-drv 2>&1)
 # a package whose module failed to load at once may not have enabled it for the next boot
+at_boot=/etc/modules-load.d/mlufleet.conf
 grep -qs '^cambricon[-_]drv' /etc/modules /etc/modules-load.d/*.conf ||
-  echo cambricon-drv > /etc/modules-load.d/mlufleet.conf
+  { echo cambricon-drv > $at_boot && changed $at_boot '' - driver; }
 command -v udevadm >/dev/null 2>&1 && udevadm settle --timeout=10 2>/dev/null
 n=0
 while [ -d /sys/module/cambricon_drv ] && [ ! -c /dev/cambricon_ctl ] && [ $n -lt 10 ]; do

@@ -22,12 +22,13 @@ full() {
   fi
   exit 1
 }
+loaded "$2" "$4" || made image "$2" "$4"  # else it is somebody else's
 for attempt in 1 2; do
   said=$(docker load < "$1" 2>&1); status=$?
   printf '%s\n' "$said"
   case $said in *"no space left on device"* | *"No space left on device"*) full "$1" "$3" ;; esac
   [ $status -eq 0 ] || exit 1
-  if loaded "$2" "$4"; then rm -f "$1"; exit 0; fi
+  if loaded "$2" "$4"; then note_tags "$2"; rm -f "$1"; exit 0; fi
   echo "docker load did not bring $2 (attempt $attempt of 2)"
 done
 as=$(docker image inspect --format '{{.Id}}' "$4" 2>/dev/null)

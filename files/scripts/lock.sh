@@ -8,6 +8,8 @@ how=$1 run=$2
 lock="$state/lock" left="$state/lock.left"
 # a host that was given back has no state any more, and gets none by the end of the run that did it
 [ "$how" = acquire ] || [ -d "$state" ] || { [ "$how" != break ] || echo "@@lock free"; exit 0; }
+# a record that begins with the state folder itself says everything that is made on the host
+[ -d "$state" ] || made state "$state"
 mkdir -p "$state"; chmod 755 "$state"
 guarded() { exec 9> "$state/lock.guard" && flock -w 10 9; }
 free() { exec 9>&-; }

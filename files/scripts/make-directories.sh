@@ -1,2 +1,2 @@
 # make-directories.sh PATH…: create directories.
-mkdir -p "$@"
+folders "$@"

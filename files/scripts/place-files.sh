@@ -16,7 +16,7 @@ while read -r sum name path; do
   if [ "$phase" = drop ]; then rm -f "$part"; continue; fi
   [ -f "$path" ] && [ "$(sha256sum < "$path" | cut -d' ' -f1)" = "$sum" ] && continue
   # find out before gigabytes are sent
-  mkdir -p "${path%/*}" || exit 1
+  folders "${path%/*}" || exit 1
   if [ "$phase" = begin ]; then
     # another login user may have begun the transfer
     if [ -f "$part" ] && [ ! -L "$part" ]; then chown "$owner" "$part"; touch "$part"; else rm -rf "$part"; fi
@@ -36,7 +36,10 @@ while read -r sum name path; do
     # link to a directory, is replaced and not followed
     own="$path.$(uname -n).mlufleet-part"
     rm -rf "$own"
+    case $path in "$state"/*) ;; *) made file "$path" "$sum - $kind" ;; esac
     mv -fT "$part" "$own" && mv -fT "$own" "$path" && audit "placed $path" || status=1
+    # so that a file that nobody has touched since need not be read to be recognized
+    case $path in "$state"/*) ;; *) made file "$path" "$sum $(identity "$path") $kind" ;; esac
   fi
 done
 for part in "$incoming"/*; do

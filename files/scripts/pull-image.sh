@@ -32,7 +32,7 @@ if [ -n "$ca" ]; then
   own=/etc/docker/certs.d/$registry/mlufleet.crt
   printf %s "$ca" | base64 -d > "$place/ca" || exit 1
   if ! cmp -s "$place/ca" "$own"; then
-    (umask 022 && mkdir -p "${own%/*}" && cat "$place/ca" > "$own.part") && mv -f "$own.part" "$own" || exit 1
+    (umask 022 && folders "${own%/*}" && changed "$own" "$(sha256sum < "$place/ca" | cut -d' ' -f1)" - && cat "$place/ca" > "$own.part") && mv -f "$own.part" "$own" || exit 1
     audit "placed $own"
   fi
 fi
@@ -53,6 +53,7 @@ if [ -n "$user" ]; then
     exit 1 ;;
   esac
 fi
+loaded "$2" "$1" || made image "$2" "$1"  # else it is somebody else's
 { docker pull "$1" 2>&1 </dev/null; echo $? > "$place/status"; } | tee "$place/said"
 if [ "$(cat "$place/status")" != 0 ]; then
   explain

@@ -19,7 +19,7 @@ elif command -v kmodsign >/dev/null && grep -q shim-signed/mok "$dkms"; then  # 
     theirs=/var/lib/shim-signed/mok/${file%:*}
     cmp -s "$place/${file#*:}" "$theirs" && continue
     [ ! -e "$theirs" ] || keep "$theirs"
-    mkdir -p "${theirs%/*}" && cp -p "$place/${file#*:}" "$theirs" && audit "placed $theirs" || exit 1
+    folders "${theirs%/*}" && changed "$theirs" "$(sha256sum < "$place/${file#*:}" | cut -d' ' -f1)" - driver && cp -p "$place/${file#*:}" "$theirs" && audit "placed $theirs" || exit 1
   done
   exit 0
 elif grep -q sign_tool "$dkms"; then  # DKMS 2.8
@@ -38,6 +38,13 @@ fi
 conf=/etc/dkms/framework.conf
 [ ! -d $conf.d ] || conf=$conf.d/mlufleet.conf
 umask 022
+original=-
+if [ -e $conf ] && ! grep -qsF "$place/" $conf; then
+  original=$state/kept/$(printf %s $conf | tr / _)
+  mkdir -p "$state/kept" && cp -p $conf "$original" || exit 1
+fi
 printf '%s\n' "$lines" | while read -r line; do
   grep -qsxF "$line" $conf || { printf '%s\n' "$line" >> $conf && audit "$conf: $line"; }
 done
+# the record has the original of the first time
+grep -qsF "$(printf '\tconfig\t%s\t' $conf)" "$state/made" || changed $conf '' "$original" driver

@@ -81,7 +81,7 @@ fetch() {
     done
 }
 # serialize work on this directory between runs, and between hosts that share it
-mkdir -p "$(dirname "$path")"
+folders "$(dirname "$path")"
 exec 9< "$(dirname "$path")"
 status=0
 flock -w 3000 9 2>/dev/null || status=$?
@@ -124,6 +124,7 @@ if [ ! -d "$path/.git" ]; then
     found
     checkout
   ) || exit 1
+  made checkout "$path"
   if [ -d "$path" ]; then
     fill
   else

@@ -19,10 +19,29 @@ stamp() {
 }
 made() {
   # KIND NAME [DETAIL]: note once what this tool has made or changed on the host, for the day when the host
-  # is given back. KIND: folder, checkout, tree, file, image, container, package, config, kept, adopted
+  # is given back. KIND: folder, checkout, tree, file, image, tag, container, package, unit, config, data,
+  # group, kept, adopted, state; lib/made-items.sh says what NAME and DETAIL are
   mkdir -p "$state"
   grep -qsF "$(printf '\t%s\t%s\t%s\t' "$1" "$2" "${3:-}")" "$state/made" ||
     printf '%s\t%s\t%s\t%s\t\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "${3:-}" >> "$state/made"
+}
+folders() (
+  # PATH…: create directories, and note those that were missing
+  for folder; do
+    missing=
+    while [ ! -d "$folder" ]; do missing="$folder
+$missing" folder=${folder%/*} folder=${folder:-/}; done
+    printf %s "$missing" | while IFS= read -r folder; do
+      case $folder/ in "$state"/*) ;; *) made folder "$folder" ;; esac
+    done
+  done
+  mkdir -p "$@"
+)
+identity() { stat -c %s.%Z.%i "$1"; }  # FILE: what differs after any change of it
+changed() {
+  # PATH SHA256 COPY [GROUP]: note that the file becomes one of this tool's, with this checksum. COPY has
+  # the original; "-" if there was none. GROUP: driver or engine, if it goes with that
+  made config "$1" "${2:-$(sha256sum < "$1" | cut -d' ' -f1)} $3 ${4:--}"
 }
 keep() {
   # PATH: move something that this tool did not make out of the way, and report its new name

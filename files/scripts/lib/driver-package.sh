@@ -16,7 +16,9 @@ give_options() {
     mkdir -p "$state/kept"
     copy="$state/kept/cambricon-drv.conf-$(date +%Y%m%d-%H%M%S)"
     cp -p "$state/options" "$copy"
+    made kept "$options" "$copy"
     printf '%s\n' "$theirs" >> "$own"
+    changed "$own" '' - driver
     echo "kept what was at $options as $copy, its options go on in $own"
     # the package has already loaded its module without them
     [ -n "$was_loaded" ] || [ ! -d /sys/module/cambricon_drv ] || modprobe -r cambricon_drv

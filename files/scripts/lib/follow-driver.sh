@@ -30,6 +30,7 @@ ExecStart=/bin/sh $program
 WantedBy=multi-user.target
 UNIT
   mv -f "$program.part" "$program"
+  made unit mlufleet-follow-driver
   if cmp -s "$program.unit" $unit; then rm -f "$program.unit"; return 0; fi
   cp "$program.unit" $unit && rm -f "$program.unit" && systemctl daemon-reload &&
     systemctl enable mlufleet-follow-driver && audit "placed $unit"

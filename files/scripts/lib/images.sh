@@ -18,6 +18,12 @@ held() {
   done
   return 1
 }
+note_tags() {
+  # ID: note the names that an image got when this tool loaded it
+  grep -qsF "$(printf '\timage\t%s\t' "$1")" "$state/made" || return 0
+  docker image inspect --format '{{range .RepoTags}}{{println .}}{{end}}' "$(known "$1")" |
+    while read -r reference; do [ -z "$reference" ] || made tag "$reference" "$1"; done
+}
 loaded() {
   # ID REFERENCE: succeed if docker has the image, and record the id that docker uses for it
   mkdir -p "$state/images"

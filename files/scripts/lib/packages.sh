@@ -64,6 +64,38 @@ refresh_lists() {
   refreshed=$(printf '%s\n' "$refreshed" | grep -E '^(E|W|Err)' | head -n 3)
   refreshed=${refreshed:-apt-get update went well}
 }
+list_installed() {
+  # print name and version of all packages; several versions of one may be installed at once
+  if deb; then
+    # shellcheck disable=SC2016  # fields of dpkg-query
+    dpkg-query -W -f '${Status} ${binary:Package} ${Version}\n' |
+      awk '$3 != "not-installed" && $3 != "config-files" { print $4, $5 }'
+  else rpm -qa --qf '%{NAME}.%{ARCH} %{VERSION}-%{RELEASE}\n' | grep -v '^gpg-pubkey'
+  fi | LC_ALL=C sort
+}
+noting() {
+  # GROUP COMMAND…: run a command that installs packages, and note those that it brought. The list of
+  # before it survives a command that is cut off
+  noted=$state/packages-$1
+  [ -f "$noted" ] || { mkdir -p "$state" && list_installed > "$noted.part" && mv -f "$noted.part" "$noted"; }
+  group=$1; shift
+  came=0
+  "$@" || came=$?
+  note_installed "$group"
+  return $came
+}
+note_installed() {
+  # GROUP: compare the packages with the list of before
+  list_installed > "$state/packages.now" || return 0
+  # name, version, and the version that it replaced
+  awk 'FILENAME == ARGV[1] { old[$0]; next } { now[$0] }
+    END {
+      for (line in old) if (!(line in now)) { split(line, f, " "); was[f[1]] = f[2] }
+      for (line in now) if (!(line in old)) { split(line, f, " "); print f[1], f[2], (f[1] in was ? was[f[1]] : "-") }
+    }' "$state/packages-$1" "$state/packages.now" |
+    while read -r package version was; do made package "$package" "$1 $version $was"; done
+  rm -f "$state/packages.now" "$state/packages-$1"
+}
 install_named() {
   # NAME…: install from the host's own repositories
   if deb; then

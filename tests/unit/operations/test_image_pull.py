@@ -138,7 +138,7 @@ def test_a_pull_that_is_ended_leaves_no_login(machine: Machine, number: signal.S
 
 def test_without_a_login_roots_own_is_used(machine: Machine) -> None:
     assert machine.pull()[0] == 0
-    assert machine.read("calls").splitlines()[0] == f"pull {IMAGE}"
+    assert f"pull {IMAGE}" in machine.read("calls").splitlines()
 
 
 def test_a_ca_is_put_beside_those_that_are_there(machine: Machine) -> None:
