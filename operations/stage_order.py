@@ -5,6 +5,20 @@ deploy.py goes through them in this order; :mod:`operations.stages` has the stag
 
 from __future__ import annotations
 
+#: names of the steps of a retirement
+RETIREMENT_ORDER = (
+    "containers",
+    "images",
+    "trees",
+    "checkouts",
+    "files",
+    "settings",
+    "originals",
+    "driver",
+    "engine",
+    "folders",
+    "state",
+)
 #: names of the stages; "lock" is an operation of deploy.py and no stage of its own
 STAGE_ORDER = (
     "preflight",

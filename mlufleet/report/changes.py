@@ -99,5 +99,5 @@ def hosts_by_drift(report: Report) -> list[tuple[str, tuple[str, ...], list[str]
     for name, host in report.sorted_hosts():
         for stage, words in host.drift.items():
             found.setdefault((stage, tuple(words)), []).append(name)
-    ordered = sorted(found, key=lambda key: (stage_rank(key[0]), -len(found[key])))
+    ordered = sorted(found, key=lambda key: (stage_rank(key[0], report.kind), -len(found[key])))
     return [(*key, found[key]) for key in ordered]

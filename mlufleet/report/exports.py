@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.text.times import format_utc
 from mlufleet.report.model import STATUSES, HostReport, Report
@@ -27,6 +27,8 @@ COLUMNS = (
     "seen",
     "old",
 )
+#: columns of left.csv
+LEFT_COLUMNS = ("host", "what", "why", "remedy")
 #: labels of mlufleet_driver_info, and columns that all cards of a host share
 INFO_LABELS = ("driver", "release", "os", "kernel")
 #: metric -> its help text; every metric is a gauge
@@ -39,6 +41,7 @@ METRIC_HELP = {
     "mlufleet_host_seen_old": "1 if a host was changed or lost since its last probe.",
     "mlufleet_host_seconds": "How long the run worked on a host.",
     "mlufleet_host_drift": "Stages of a host that differed from its release when the run began.",
+    "mlufleet_host_left": "Things that stay on a host that is retired.",
     "mlufleet_host_failure_info": "Why a host failed; always 1.",
     "mlufleet_release_unproved_points": "Points of a release that its lock does not prove.",
     "mlufleet_run_timestamp_seconds": "When the run ended, or began if it has not ended.",
@@ -93,6 +96,8 @@ def _host_samples(host: HostReport) -> Iterator[tuple[str, dict[str, str], float
         yield "mlufleet_cards_healthy", {}, len(host.cards) - len(host.unhealthy_cards)
     yield "mlufleet_host_seconds", {}, host.duration_s
     yield "mlufleet_host_drift", {}, len(host.drift)
+    if host.left:
+        yield "mlufleet_host_left", {}, len(host.left)
     if host.failure:
         labels = {"code": host.failure.code, "stage": host.failure.stage}
         yield "mlufleet_host_failure_info", labels, 1
@@ -156,10 +161,25 @@ def render_cards_csv(report: Report) -> str:
     Args:
         report: Report of the run.
     """
+    return _render_csv(COLUMNS, card_rows(report))
+
+
+def render_left_csv(report: Report) -> str:
+    """Return what stays on retired hosts as CSV (RFC 4180) with a header, a row for each thing.
+
+    Args:
+        report: Report of the run.
+    """
+    hosts = report.sorted_hosts()
+    rows = ({"host": name, **vars(item)} for name, host in hosts for item in host.left)
+    return _render_csv(LEFT_COLUMNS, rows)
+
+
+def _render_csv(columns: Sequence[str], rows: Iterable[dict[str, str]]) -> str:
     stream = io.StringIO()
-    table = csv.DictWriter(stream, COLUMNS)
+    table = csv.DictWriter(stream, columns)
     table.writeheader()
-    for row in card_rows(report):
+    for row in rows:
         table.writerow({key: _escape_formula(value) for key, value in row.items()})
     return stream.getvalue()
 

@@ -38,10 +38,16 @@ VERDICTS = {
     5: "Stopped by the failure budget, or rolled back",
     130: "Interrupted",
 }
+#: kind of a run -> what it means for the fleet that each host passed, if that is not VERDICTS[0]
+PASSED_VERDICTS = {
+    "adoption": "Every host is adopted, and in its desired state",
+    "retirement": "Every host is retired",
+}
 STOP_REASONS = {
     "canary": "a canary failed",
     "budget": "the failure budget was exceeded",
     "interrupted": "it was interrupted",
+    "declined": "it was not approved",
 }
 #: the details of all failures are unfolded if there are not more
 MAX_OPEN_FAILURES = 10
@@ -80,6 +86,7 @@ def render_page(report: Report, previous: Report | None = None) -> str:
             validations=_validations(hosts),
             timeline=build_timeline(report),
             time_lines=list(time_shares.summary_lines(report)),
+            left=[(name, host) for name, host in hosts if host.left],
             notices=[(name, lines) for name, host in hosts if (lines := host_notices(host))],
             stop_reasons=STOP_REASONS,
         )
@@ -171,6 +178,8 @@ def host_notices(host: HostReport) -> list[str]:
     if host.stale_note:
         lines.append(host.stale_note)
     lines += [f"moved aside: {what}" for what in host.kept]
+    if host.audit_log:
+        lines.append(f"its audit log is kept: {host.audit_log}")
     if host.swarmed:
         swarmed, sent = host.swarmed / 1e6, host.sent / 1e6
         lines.append(f"received {swarmed:,.0f} MB from the swarm, {sent:,.0f} MB by SSH")
@@ -183,12 +192,15 @@ def _verdict(report: Report) -> str:
     if report.exit is None or report.ended is None:
         return "The run has not ended, or was killed"
     if report.dry and report.exit == 0:
-        return "Every host could be brought to its desired state"
+        goal = "retired" if report.kind == "retirement" else "brought to its desired state"
+        return f"Every host could be {goal}"
     counts, total = report.counts, len(report.hosts)
     if report.exit == 2 and (failed := counts.get("failed")):
         return f"{failed} of {total} hosts {'would be refused' if report.dry else 'failed'}"
     if report.exit == 4 and (missing := counts.get("unreachable")):
         return f"{missing} of {total} hosts unreachable, none failed"
+    if report.exit == 0:
+        return PASSED_VERDICTS.get(report.kind, VERDICTS[0])
     return VERDICTS.get(report.exit, f"Exit status {report.exit}")
 
 

@@ -9,8 +9,7 @@ from xml.etree import ElementTree as xml
 from fleet.text.times import MAX_EPOCH_S, format_utc
 from fleet.vendor.validation_suite import PASSED, SKIPPED
 from mlufleet.journal.events import ValidationRecord
-from mlufleet.report.model import HostReport, Report, stage_name
-from operations.stage_order import STAGE_ORDER
+from mlufleet.report.model import PASSED_STATUSES, HostReport, Report, stage_name, stage_order
 
 #: what XML 1.0 cannot hold, not even as character references
 INVALID_XML_CHARACTERS = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -26,7 +25,7 @@ def render_xml(report: Report) -> str:
     Args:
         report: Report of the run.
     """
-    suites = [_test_suite(name, host, report.started) for name, host in report.sorted_hosts()]
+    suites = [_test_suite(name, host, report) for name, host in report.sorted_hosts()]
     root = xml.Element("testsuites", name=_xml_text(f"mlufleet {report.kind} {report.run}"))
     root.extend(suites)
     for count in ("tests", *COUNTED_ELEMENTS):
@@ -37,10 +36,10 @@ def render_xml(report: Report) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, "unicode") + "\n"
 
 
-def _test_suite(name: str, host: HostReport, started: float | None) -> xml.Element:
-    cases = _test_cases(name, host)
+def _test_suite(name: str, host: HostReport, report: Report) -> xml.Element:
+    cases = _test_cases(name, host, stage_order(report.kind))
     suite = xml.Element("testsuite", name=_xml_text(name), time=f"{host.duration_s:.3f}")
-    began = host.began if host.began is not None else started
+    began = host.began if host.began is not None else report.started
     if began is not None and 0 <= began < MAX_EPOCH_S:
         when = datetime.fromtimestamp(began, timezone.utc)
         suite.set("timestamp", when.isoformat(timespec="seconds"))
@@ -52,6 +51,11 @@ def _test_suite(name: str, host: HostReport, started: float | None) -> xml.Eleme
         for key, value in sorted(values.items()):
             xml.SubElement(properties, "property", name=_xml_text(key), value=_xml_text(value))
     suite.extend(cases)
+    if host.left:
+        lines = [f"{item.what}: {item.why}" for item in host.left]
+        xml.SubElement(suite, "system-out").text = _xml_text(
+            "stays on the host:\n" + "\n".join(lines)
+        )
     return suite
 
 
@@ -66,7 +70,7 @@ def _properties(host: HostReport) -> dict[str, str]:
     return values
 
 
-def _test_cases(name: str, host: HostReport) -> list[xml.Element]:
+def _test_cases(name: str, host: HostReport, order: tuple[str, ...]) -> list[xml.Element]:
     if host.status == "not started":
         return [_mark_skipped(_test_case(name, HOST_CASE), "not started")]
     cases = [_stage_case(name, stage.stage, stage.seconds, stage.changes) for stage in host.stages]
@@ -77,7 +81,7 @@ def _test_cases(name: str, host: HostReport) -> list[xml.Element]:
         xml.SubElement(case, _failure_tag(host), type="", message=_xml_text(host.status))
         cases.append(case)
     if host.status != "ok" or not cases:
-        cases += _unreached_cases(name, host)
+        cases += _unreached_cases(name, host, order)
     tests = [_validation_case(name, test, result) for test, result in host.validation.items()]
     return cases + tests
 
@@ -123,14 +127,14 @@ def _validation_case(name: str, test: str, result: ValidationRecord) -> xml.Elem
     return case
 
 
-def _unreached_cases(name: str, host: HostReport) -> list[xml.Element]:
+def _unreached_cases(name: str, host: HostReport, order: tuple[str, ...]) -> list[xml.Element]:
     """Return the stages that a host did not reach; a host that needed none passes as a whole."""
     done = {stage_name(stage.stage) for stage in host.stages}
-    if host.status in ("ok", "changed"):
+    if host.status in PASSED_STATUSES:
         return [] if done else [_test_case(name, HOST_CASE, host.duration_s)]
     if host.failure:
         done.add(stage_name(host.failure.stage))
-    missing = (stage for stage in STAGE_ORDER if stage not in done)
+    missing = (stage for stage in order if stage not in done)
     return [_mark_skipped(_test_case(name, stage), "not reached") for stage in missing]
 
 

@@ -22,22 +22,22 @@ from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import FailureRecord, LeftRecord, LockRecord, ValidationRecord
 from mlufleet.journal.journal import safe_file_name
 from mlufleet.report.host_ranges import natural_key
-from operations.stage_order import STAGE_ORDER
+from operations.stage_order import RETIREMENT_ORDER, STAGE_ORDER
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 #: version of the schema; it changes when a key gets another meaning or is removed
 SCHEMA_VERSION = 2
+#: statuses of hosts that are as they are to be
+PASSED_STATUSES = ("retired", "adopted", "changed", "ok")
 #: statuses of a host, the most urgent one first
 STATUSES = (
     *("failed", "unreachable", "rolled back", "skipped", "not started"),
-    *("retired", "adopted", "changed", "ok"),
+    *PASSED_STATUSES,
 )
 #: kind of a run -> status of a host that was changed and is as it is to be, if it is not "changed"
 CHANGED_STATUSES = {"adoption": "adopted", "retirement": "retired"}
-#: label of the only stage of a retirement
-RETIREMENT_STAGE = "retirement"
 #: reasons to stop a rollout that are an exit status of their own
 STOPPED_BY_BUDGET = ("budget", "declined")
 
@@ -53,14 +53,24 @@ def stage_name(label: str) -> str:
     return label.partition(" of ")[0]
 
 
-def stage_rank(label: str) -> int:
+def stage_order(kind: str) -> tuple[str, ...]:
+    """Return the names of all stages that a run can have, in their order.
+
+    Args:
+        kind: Kind of the run.
+    """
+    return RETIREMENT_ORDER if kind == "retirement" else STAGE_ORDER
+
+
+def stage_rank(label: str, kind: str = "deploy") -> int:
     """Return the place of a stage among all stages; an unknown one comes last.
 
     Args:
         label: Name of the stage, with or without the release that it was for.
+        kind: Kind of the run.
     """
-    name = stage_name(label)
-    return STAGE_ORDER.index(name) if name in STAGE_ORDER else len(STAGE_ORDER)
+    name, order = stage_name(label), stage_order(kind)
+    return order.index(name) if name in order else len(order)
 
 
 @dataclass
@@ -267,6 +277,15 @@ def log_file_name(host: str) -> str:
         host: Name of the host.
     """
     return f"{safe_file_name(host)}.log"
+
+
+def audit_file_name(host: str) -> str:
+    """Return the name of the copy of a retired host's audit log, relative to the run's folder.
+
+    Args:
+        host: Name of the host.
+    """
+    return f"audit/{log_file_name(host)}"
 
 
 def parse_report(data: Mapping[str, Any]) -> Report:

@@ -48,5 +48,7 @@ def write_exports(report: Report, folder: Path) -> None:
         "cards.csv": exports.render_cards_csv(report),
         "cards.json": exports.render_cards_json(report),
     }
+    if report.kind == "retirement":
+        texts["left.csv"] = exports.render_left_csv(report)
     for name, text in texts.items():
         atomic_write.replace_file(folder / name, text)

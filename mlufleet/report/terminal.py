@@ -73,6 +73,8 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
     print_failures(console, hosts)
     for line in host_ranges.group_lines(_rollback_lines(hosts), len(hosts)):
         print_line(console, line, "magenta")
+    for line in host_ranges.group_lines(left_items(hosts), len(hosts)):
+        print_line(console, line)
     for line in host_ranges.group_lines(host_notes(hosts), len(hosts)):
         print_line(console, line)
     for line in unproved_lines(report):
@@ -170,6 +172,18 @@ def _rollback_lines(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
             origin, target = back.get("from"), back.get("to")
             result = f"rolled back to {target}" if target else "could not be rolled back"
             yield name, f"{result} from {origin}" if origin else result
+
+
+def left_items(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, str]]:
+    """Return what stays on hosts that are retired, as host and text.
+
+    Args:
+        hosts: Names and reports of the hosts.
+    """
+    for name, host in hosts:
+        for item in host.left:
+            remedy = f" ({item.remedy})" if item.remedy else ""
+            yield name, f"stays: {item.what}: {item.why}{remedy}"
 
 
 def host_notes(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, str]]:

@@ -45,10 +45,12 @@ class HostRollout(ABC):
 
     Attributes:
         passed_status: Status of a host that passed, as hooks read it.
+        unverified_code: Failure code of a host on which something is left to do.
         modified_hosts: Hosts that something was done to.
     """
 
     passed_status: ClassVar[str]
+    unverified_code: ClassVar[str] = "NOT_PROVED"
 
     def __init__(self, session: Session, plan: Plan) -> None:
         self.session, self.plan = session, plan
@@ -104,7 +106,7 @@ class HostRollout(ABC):
         with self.session.connected(host) as is_connected:
             if is_connected and (drift := self.find_drift(host)):
                 left = "; ".join(f"{stage}: {words}" for stage, words in drift.items())
-                failure = Failure("NOT_PROVED", f"over a fresh connection: {left}")
+                failure = Failure(self.unverified_code, f"over a fresh connection: {left}")
                 fail_host(host, failure, next(iter(drift)))
         if self.session.run.has_failed(host.name):
             return False
