@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from mlufleet.cli.options import (
-    DATA_OPTION,
-    EXCLUDE_OPTION,
-    INVENTORY_ARGUMENT,
-    JSON_OPTION,
-    LIMIT_OPTION,
-)
+from fleet.errors import InvalidInput
+from mlufleet.cli.options import INVENTORY_ARGUMENT, JSON_OPTION
+from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
+
+#: options that select hosts and set their data, also without --apply
+SELECTION_OPTIONS = ("limit", "exclude", "data")
 
 STOP_OPTION = click.option(
     "--stop",
@@ -25,27 +24,41 @@ STOP_OPTION = click.option(
 
 @click.command()
 @INVENTORY_ARGUMENT
-@LIMIT_OPTION
-@EXCLUDE_OPTION
-@DATA_OPTION
+@click.option("--apply", is_flag=True, help="Adopt the hosts, step by step as a rollout does.")
 @STOP_OPTION
+@plan_options
 @JSON_OPTION
-def adopt(inventory: str, as_json: bool, stop: tuple[str, ...], **selection: Any) -> None:
+def adopt(
+    inventory: str, as_json: bool, apply: bool, stop: tuple[str, ...], **options: Any
+) -> None:
     """Look at hosts of INVENTORY that were set up by hand.
 
     For each host, the command prints what of its releases is there already and by what it was
     recognized, what differs, what is in the way and whose it is, what adoption would do, and how
     many bytes would still have to be sent. It changes nothing on any host and takes no lock.
 
-    Exit status: 0 all hosts were looked at and can be adopted, 2 some could not be looked at or
-    adoption would refuse them, 3 invalid input, 4 all the others are unreachable, 130
-    interrupted.
+    With `--apply`, the hosts are adopted: brought to their releases with what is there. All other
+    options are those of `mlufleet rollout start`, and need `--apply`. Nothing is deleted, and what
+    is moved is named. A host on which something is in the way that may not be stopped is refused
+    before anything is done to it. A host that fails stays as it is.
+
+    Exit status: 0 all hosts were looked at and can be adopted, or are adopted, 2 some could not be
+    looked at, would be refused, or failed, 3 invalid input, 4 all the others are unreachable, 5
+    the failure budget is spent, 130 interrupted.
 
     \b
     Examples:
       mlufleet adopt inventories/fleet.py
       mlufleet adopt inventories/fleet.py --limit rack1 --json
+      mlufleet adopt inventories/fleet.py --limit mlu03 --apply --stop mlu-kang
     """
+    if apply:
+        plan = build_plan("adoption", inventory, {**options, "stop": stop})
+        run_rollout(plan, as_json=as_json)
+    given = [name for name, value in options.items() if value is not None]
+    selection = {name: options[name] for name in SELECTION_OPTIONS}
+    if others := [f"--{name.replace('_', '-')}" for name in given if name not in selection]:
+        raise InvalidInput(f"{' '.join(others)}: only for `mlufleet adopt --apply`")
     _look(inventory, as_json, stop, selection)
 
 

@@ -16,6 +16,7 @@ from mlufleet.cli.host import break_lock, host, lock_status
 from mlufleet.cli.init import init_site
 from mlufleet.cli.inventory import check, inventory
 from mlufleet.cli.release import lock, new, release, show
+from mlufleet.cli.retire import retire
 from mlufleet.cli.rollout import rollback, rollout
 from mlufleet.cli.run import drift, report, run, status
 from mlufleet.cli.store import fetch, store, verify
@@ -25,6 +26,7 @@ COMMANDS = (
     doctor,
     rollout,
     adopt,
+    retire,
     run,
     inventory,
     release,

@@ -54,9 +54,16 @@ def find_resumable_run(run: str = "") -> Path:
         InvalidInput: There is no such rollout.
     """
     for folder in [journal.RUNS / run] if run else list_runs():
-        has_journal = (folder / journal.JOURNAL_FILE).is_file()
-        if has_journal and journal.has_event(folder, RolloutStarted):
+        if (folder / journal.JOURNAL_FILE).is_file() and _is_resumable(folder):
             return folder
     names = (path.name for path in list_runs())
     similar = suggestions.format_suggestions(run, names) if run else ""
     raise InvalidInput(f"{journal.RUNS / run}: no rollout to resume{similar}")
+
+
+def _is_resumable(folder: Path) -> bool:
+    """Return whether a run is a rollout that changes hosts."""
+    rollouts = (
+        event for event in journal.iterate_events(folder) if isinstance(event, RolloutStarted)
+    )
+    return any(not event.plan.get("dry") for event in rollouts)

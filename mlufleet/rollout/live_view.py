@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import gevent
@@ -166,6 +167,7 @@ class LiveView:
         self.progress = RolloutProgress(kind)
         self.console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
+        self._is_paused = False
         self._stack = ExitStack()
         self._failures_by_code: Counter[str] = Counter()
         self._next_done_line = 0
@@ -186,8 +188,22 @@ class LiveView:
 
     def _refresh(self) -> None:
         while live := self._live:
-            live.update(self.render(), refresh=True)
+            if not self._is_paused:
+                live.update(self.render(), refresh=True)
             gevent.sleep(REFRESH_INTERVAL_S)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Draw no live table in the context, in which the operator is asked."""
+        self._is_paused, live = True, self._live
+        if live:
+            live.stop()
+        try:
+            yield
+        finally:
+            if live:
+                live.start()
+            self._is_paused = False
 
     def render(self) -> RenderableType:
         """Return the live table: as many hosts at work as the terminal has lines for."""

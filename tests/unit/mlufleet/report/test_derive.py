@@ -216,3 +216,40 @@ def test_what_is_unproved_of_a_release_is_in_the_report_and_on_the_terminal() ->
 
 def test_a_journal_without_unproved_points_has_none() -> None:
     assert derive_lines(EVENTS, "run").unproved == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("rollout", "changed"), ("adoption", "adopted"), ("retirement", "retired")],
+)
+def test_a_host_that_passed_is_called_after_what_was_done_to_it(kind: str, status: str) -> None:
+    lines = [
+        event("run"),
+        event("hosts", names=["a", "b", "c"]),
+        event("rollout", plan={"kind": kind}),
+        *(observed(host, "state") | {"proofs": ["state"]} for host in "ab"),
+        observed("c"),
+        *(event("begin", host, canary=False) for host in "ab"),
+        done("a", "state", "remove"),
+        event("proved", "a"),
+        done("b", "files", "remove"),  # it was killed before the last step
+    ]
+    result = derive_lines(lines, "r")
+    assert result.kind == kind
+    assert [result.hosts[name].status for name in "abc"] == [status, "skipped", "ok"]
+
+
+def test_what_stays_on_a_host_is_what_the_last_look_found() -> None:
+    first, last = ({"what": what, "why": "edited", "remedy": ""} for what in ("/x", "/y"))
+    result = derive_lines(
+        [
+            event("run"),
+            event("hosts", names=["a"]),
+            event("left", "a", items=[first]),
+            event("audit-saved", "a", file="audit/a.log", size=5),
+            event("left", "a", items=[last]),
+        ],
+        "r",
+    )
+    assert [vars(item) for item in result.hosts["a"].left] == [last]
+    assert result.hosts["a"].audit_log == "audit/a.log"

@@ -121,3 +121,15 @@ def test_a_spreadsheet_runs_no_formula_of_a_host(serial: str) -> None:
     assert f"'{serial[:1]}" in exports.render_cards_csv(
         parse_report(one(cards={"x": "o"}, serials={"x": serial}))
     )
+
+
+def test_what_stays_on_a_host_is_a_row_of_its_own() -> None:
+    left = [{"what": "=cmd()", "why": "edited"}, {"what": "driver", "remedy": "--driver"}]
+    report = one(status="retired", left=left)
+    assert samples(report)["mlufleet_host_left"] == [({"host": "a"}, 2)]
+    rows = list(csv.DictReader(io.StringIO(exports.render_left_csv(parse_report(report)))))
+    assert [tuple(row.values()) for row in rows] == [
+        ("a", "'=cmd()", "edited", ""),
+        ("a", "driver", "", "'--driver"),
+    ]
+    assert "mlufleet_host_left" not in samples(one())

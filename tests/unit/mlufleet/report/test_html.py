@@ -110,6 +110,7 @@ def test_a_page_of_500_hosts_is_under_two_megabytes() -> None:
         "run",
         "drift",
         "serial",
+        "left",
     ],
 )
 def test_markup_from_a_host_is_only_text(where: str) -> None:
@@ -126,6 +127,7 @@ def test_markup_from_a_host_is_only_text(where: str) -> None:
             "status": one(status=text),
             "stage": one(stages=[{"stage": text, "seconds": 3.0}]),
             "drift": one(drift={text: [text]}),
+            "left": one(left=[{"what": text, "why": text, "remedy": text}], audit_log=text),
             "serial": one(serials={"x": text}, cards={"x": text}),
         }[where]
         for text in ("plain", EVIL)
@@ -172,6 +174,9 @@ def test_a_log_is_named_as_the_run_names_it(name: str) -> None:
     [
         (one(), html.VERDICTS[0]),
         ({**one(), "exit": 5}, html.VERDICTS[5]),
+        ({**one(), "kind": "retirement"}, html.PASSED_VERDICTS["retirement"]),
+        ({**one(), "kind": "adoption"}, html.PASSED_VERDICTS["adoption"]),
+        ({**one(), "kind": "retirement", "dry": True}, "Every host could be retired"),
         ({**one(), "exit": 130}, html.VERDICTS[130]),
         ({**one(), "exit": 99}, "Exit status 99"),
         ({**one(status="failed"), "exit": 2}, "1 of 1 hosts "),
@@ -252,6 +257,15 @@ def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
     ):
         assert remark in said
     assert "Worth knowing" not in html.render_page(parse_report(one()))
+
+
+def test_what_stays_on_a_retired_host_is_named_with_the_reason() -> None:
+    left = [{"what": "checkout /data/x", "why": "edited", "remedy": ""}]
+    report = one(status="retired", left=left, audit_log="audit/a.log")
+    said = "".join(Seen(html.render_page(parse_report(report))).text)
+    for words in ("What stays on the hosts", "checkout /data/x", "edited", "audit/a.log"):
+        assert words in said
+    assert "What stays" not in html.render_page(parse_report(one()))
 
 
 def test_a_host_that_could_not_be_seen_has_not_lost_its_versions() -> None:

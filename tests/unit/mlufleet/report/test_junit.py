@@ -7,7 +7,7 @@ from hypothesis import given
 
 from mlufleet.report import junit
 from mlufleet.report.model import parse_report
-from operations.stage_order import STAGE_ORDER
+from operations.stage_order import RETIREMENT_ORDER, STAGE_ORDER
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
 
@@ -115,3 +115,20 @@ def test_whatever_a_host_says_the_document_is_read_by_a_parser(text: str) -> Non
     )
     failure = root.find(".//failure")
     assert failure is not None and (failure.text or "").endswith(r"\x00\x1b[31m\ufffe\ud800")
+
+
+def test_a_retired_host_passes_and_says_what_stays() -> None:
+    stages = [{"stage": "containers", "seconds": 2.0, "changes": ["remove container x"]}]
+    left = [{"what": "/data/<x>", "why": "edited"}]
+    only = suite(status="retired", stages=stages, left=left)
+    assert results(only) == {"containers": ""}
+    assert (only.findtext("system-out") or "").endswith("/data/<x>: edited")
+
+
+def test_a_retirement_that_fails_did_not_reach_its_own_steps() -> None:
+    failure = {**FAILURE, "stage": "containers", "code": "NOT_RETIRED"}
+    host = {"status": "failed", "failure": failure}
+    report = parse_report({"run": "r", "kind": "retirement", "hosts": {"a": host}})
+    (only,) = xml.fromstring(junit.render_xml(report))
+    missing = dict.fromkeys(RETIREMENT_ORDER[1:], "skipped")
+    assert results(only) == {"containers": "failure", **missing}

@@ -61,11 +61,12 @@ PROGRAM = textwrap.dedent(
     import json, os, random, sys
     import gevent
     from fleet.errors import Failure
-    from mlufleet.rollout import adoption, coordinator, host_rollout, rollback
+    from mlufleet.rollout import adoption, coordinator, host_rollout, retirement, rollback
     from mlufleet.rollout.plan import Plan
     from operations.host.context import emit_event
     from operations.adoption.findings import Finding, Relation
     from operations.host.failures import fail_host
+    from operations.retirement.model import Remainder, RetirementPlan, StepPlan
 
     def travel_somehow(self, host):
         chance = random.Random(f"{seed} {host.name}").random()
@@ -97,6 +98,32 @@ PROGRAM = textwrap.dedent(
         return [Finding("container", Relation.IN_THE_WAY, "kang", blocker=blocker)]
 
     adoption.survey_host = survey
+
+    # host -> what is left to remove there
+    made = {}
+
+    def look(host, spec, options):
+        if "mlu001" in host.name:
+            return Failure("CARD_BUSY", "somebody computes")
+        left = () if options.driver else (Remainder("driver", "it was there", "--driver"),)
+        there = made.setdefault(host.name, [] if "mlu002" in host.name else ["state"])
+        return RetirementPlan(tuple(StepPlan(s, (f"remove {s}",), tuple) for s in there), left)
+
+    def retire(spec, options, audit_log):
+        host = coordinator_host()
+        emit_event(host, "stage", stage="state")
+        if "mlu003" not in host.name:
+            made[host.name].clear()
+        audit_log.parent.mkdir(exist_ok=True)
+        audit_log.write_text(f"log of {host.name}")
+        emit_event(host, "stage-done", stage="state", changes=["remove state"], seconds=1)
+
+    def coordinator_host():
+        from pyinfra import host
+        return host._get_module()
+
+    retirement.retiring.assess, retirement.retiring.retire_host = look, retire
+    retirement.lock.acquired = lambda owner, name: None
     find = rollback.find_target
 
     def find_or_break(host, look, folder):
@@ -105,7 +132,15 @@ PROGRAM = textwrap.dedent(
         return find(host, look, folder)
 
     rollback.find_target = find_or_break
-    report = coordinator.RolloutCoordinator(Plan(**plan), "test").roll_out()
+
+    def review(report):
+        waiting = [name for name, host in report.hosts.items() if host.drift and not host.failure]
+        print("asked about", len(waiting), file=sys.stderr)
+        return "yes" in os.environ["OPERATOR"]
+
+    review = review if plan.get("kind") == "retirement" else None
+    rollout = coordinator.RolloutCoordinator(Plan(**plan), "test", review=review)
+    report = rollout.roll_out()
     print(json.dumps(json.loads(report.to_json())))
     """
 )
@@ -259,3 +294,44 @@ def test_what_may_not_be_stopped_keeps_an_adoption_away_from_its_host(
     assert blocked["failure"]["sentence"].endswith("container kang: it may not be stopped")
     assert {host["status"] for host in report["hosts"].values()} == {"adopted"}
     assert (report["kind"], report["exit"]) == ("adoption", 2)
+
+
+RETIREMENT = {"kind": "retirement", "limit": ["all"], "max_fail": "1", "window": "3"}
+
+
+def test_a_retirement_says_of_every_host_what_stays_and_why(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    report = simulated(server, site, 1, 0.0, 6, "says yes", **RETIREMENT)
+    assert "asked about 4\n" in (site / "stderr").read_text()
+    hosts = {name[-1]: host for name, host in report["hosts"].items()}
+    assert {name: host["status"] for name, host in hosts.items()} == {
+        **{"0": "retired", "1": "skipped", "2": "ok", "3": "failed"},
+        **{"4": "retired", "5": "retired"},
+    }
+    assert hosts["1"]["failure"]["code"] == "CARD_BUSY"
+    assert hosts["3"]["failure"]["code"] == "NOT_RETIRED"
+    driver = {"what": "driver", "why": "it was there", "remedy": "--driver"}
+    assert all(hosts[name]["left"] == [driver] for name in "02345")
+    log = site / "runs" / report["run"] / hosts["4"]["audit_log"]
+    assert log.read_text() == "log of @fake/mlu004"
+    assert hosts["2"]["audit_log"] == "" and hosts["0"]["drift"] == {"state": ["remove state"]}
+    assert all(host["way_back"] == "" for host in hosts.values())
+
+
+def test_without_approval_nothing_is_retired(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    report = simulated(server, site, 1, 0.0, 6, "says no", **RETIREMENT)
+    assert (report["rollout"]["stopped"], report["exit"]) == ("declined", 5)
+    assert {host["began"] for host in report["hosts"].values()} == {None}
+
+
+def test_a_dry_retirement_asks_nothing_and_removes_nothing(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    report = simulated(server, site, 1, 0.0, 6, **RETIREMENT, dry=True, driver=True)
+    assert "asked" not in (site / "stderr").read_text()
+    assert report["dry"] and {host["began"] for host in report["hosts"].values()} == {None}
+    assert [host["left"] for host in report["hosts"].values()] == [[]] * 6
+    assert report["exit"] == 0

@@ -1,0 +1,74 @@
+"""What a retirement would remove and what would stay, before the operator is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from fleet.text import sanitize
+from mlufleet.report import host_ranges
+from mlufleet.report.model import HostReport, Report
+
+#: hosts that differ from each other are listed up to this number
+MAX_BLOCKS = 50
+
+
+def approve(report: Report, *, ask: bool) -> bool:
+    """Show what would go and what would stay, and ask whether to go on.
+
+    Args:
+        report: What the probes of all hosts found.
+        ask: Ask; otherwise the operator has approved it already.
+
+    Returns:
+        Whether hosts may be retired.
+    """
+    print_plans(report, err=True)
+    count = len(_list_pending(report))
+    question = f"Retire {count} host{'s' * (count != 1)}?"
+    return not ask or click.confirm(question, err=True)
+
+
+def print_plans(report: Report, *, err: bool) -> None:
+    """Print what would go and what would stay on each host; hosts that are alike share a block.
+
+    Args:
+        report: What the probes of all hosts found.
+        err: Print to standard error, else to standard output.
+    """
+    for line in plan_lines(report):
+        click.echo(sanitize.escape_line(line), err=err)
+
+
+def plan_lines(report: Report) -> Iterator[str]:
+    """Return the lines of :func:`print_plans`.
+
+    Args:
+        report: What the probes of all hosts found.
+    """
+    hosts = report.sorted_hosts()
+    blocks = host_ranges.group_hosts((name, tuple(_describe(host))) for name, host in hosts)
+    for lines, names in list(blocks.items())[:MAX_BLOCKS]:
+        yield f"{host_ranges.format_hosts(names)}:"
+        yield from (f"  {line}" for line in lines)
+    if rest := list(blocks.values())[MAX_BLOCKS:]:
+        count = sum(map(len, rest))
+        yield f"… and {count} more hosts: `mlufleet run drift {report.run}` lists them"
+
+
+def _list_pending(report: Report) -> list[str]:
+    return [name for name, host in report.hosts.items() if host.drift and not host.failure]
+
+
+def _describe(host: HostReport) -> Iterator[str]:
+    if host.failure:
+        yield f"cannot be retired: {host.failure.code}: {host.failure.sentence}"
+        return
+    if not host.drift:
+        yield "nothing to remove"
+    for words in host.drift.values():
+        yield from words
+    for item in host.left:
+        remedy = f" ({item.remedy})" if item.remedy else ""
+        yield f"stays: {item.what}: {item.why}{remedy}"
