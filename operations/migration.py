@@ -1,7 +1,8 @@
 """The vendor's migration tool over each source tree, into a clean output, only when needed.
 
-The tool never copies large weight files: before it runs, only their code (what it has to convert)
-is in the source tree; afterwards the migrated tree gets symbolic links to the rest.
+The tool copies everything that it finds. It therefore gets a copy of the commit and of the code that
+comes with weights, so that neither weights nor files of others are copied; afterwards the migrated
+tree gets symbolic links to the weights.
 """
 
 from __future__ import annotations
@@ -99,8 +100,6 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
 def _migrate(target: ReleaseTarget, source: Source, reason: str) -> Action:
     def commands() -> Iterator[HostCommand]:
         linked = linked_weights(target, source)
-        for weights in linked:
-            yield _place_code(target, weights)
         yield _run_tool(target, source)
         for weights in linked:
             yield _link_weights(target, weights)
@@ -109,21 +108,18 @@ def _migrate(target: ReleaseTarget, source: Source, reason: str) -> Action:
     return Action((f"migrate {source.name} ({reason})",), lambda _: commands())
 
 
-def _place_code(target: ReleaseTarget, weights: Weights) -> RemoteJob:
-    assert weights.link is not None
-    return RemoteJob(
-        f"placing the code of {weights.name}",
-        "link-code",
-        weights.target,
-        host_paths.weights_link_path(target.release, weights),
-        *weights.link.code,
-        code="MIGRATION",
-    )
-
-
 def _run_tool(target: ReleaseTarget, source: Source) -> RemoteJob:
     release = target.release
     assert release.migration is not None
+    checkout = host_paths.to_host_path(release, source.path)
+    others = (host_paths.to_host_path(release, other.path) for other in release.sources)
+    code = [
+        words
+        for weights in linked_weights(target, source)
+        if weights.link
+        for pattern in weights.link.code
+        for words in (weights.target, weights.link.path, pattern)
+    ]
     return RemoteJob(
         f"migrating {source.name}",
         "migrate",
@@ -131,8 +127,11 @@ def _run_tool(target: ReleaseTarget, source: Source) -> RemoteJob:
         release.image.python,
         release.migration.tool,
         source.path,
+        checkout,
         host_paths.to_host_path(release, host_paths.migrated_path(source)),
         f"tree-{source.name}",
+        ":".join(path for path in others if path.startswith(f"{checkout}/")),
+        *code,
         code="MIGRATION",
         timeout=3600,
     )
