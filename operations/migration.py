@@ -1,8 +1,8 @@
 """The vendor's migration tool over each source tree, into a clean output, only when needed.
 
-The tool copies everything that it finds. It therefore gets a copy of the commit and of the code that
-comes with weights, so that neither weights nor files of others are copied; afterwards the migrated
-tree gets symbolic links to the weights.
+The tool copies everything that it finds. It therefore gets a copy of the commit and of the code
+that comes with weights, so that neither weights nor files of others are copied; afterwards the
+migrated tree gets symbolic links to the weights.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from fleet.proof.file_content import (
     create_unreadable_file,
 )
 from fleet.release import host_paths
+from fleet.release.lockfile import LockedFile
 from fleet.release.model import Release, Weights
-from fleet.store.measure import MeasuredStore
+from fleet.store.image_archive import Image
 from fleet.store.source_tree import SourceTree
 
 #: Symbolic links that are followed for one path, as Linux limits them.
@@ -30,21 +31,23 @@ LINKED_FOLDER = "a link to a folder"
 def list_files(
     release: Release,
     store: Path,
-    measured: MeasuredStore,
-    trees: dict[str, SourceTree | None],
+    stored: Mapping[str, LockedFile],
+    image: Image,
+    trees: Mapping[str, SourceTree | None],
 ) -> ContainerFiles:
     """List the files of a release's container, before its patches.
 
     Args:
         release: The release.
         store: Folder of the store.
-        measured: The files of the store.
+        stored: The files of the store by their paths there.
+        image: The image, as far as it is known.
         trees: The files of each source by its name.
 
     Returns:
         The files.
     """
-    found = ContainerFiles(release, measured.image)
+    found = ContainerFiles(release, image)
     for mount in release.container.mounts:
         found.add_folder(posixpath.normpath(mount.container))
     for source in release.sources:
@@ -55,11 +58,11 @@ def list_files(
         else:
             _add_tree(found, source.path, source.name, tree)
     for weights in release.weights:
-        _add_weights(found, store, measured, weights)
+        _add_weights(found, store, stored, weights)
     for name in release.migration.trees if release.migration else ():
         _add_migrated(found, name)
     for weights in release.weights:
-        _add_link(found, store, measured, weights, is_migrated=True)
+        _add_link(found, store, stored, weights, is_migrated=True)
     return found
 
 
@@ -98,30 +101,41 @@ def _add_tree_link(
 
 
 def _add_weights(
-    found: ContainerFiles, store: Path, measured: MeasuredStore, weights: Weights
+    found: ContainerFiles, store: Path, stored: Mapping[str, LockedFile], weights: Weights
 ) -> None:
     target = host_paths.to_container_path(found.release, weights.target)
     if target is not None:
         found.add_folder(target)
-        for name, file in _list_weights(store, measured, weights):
+        for name, file in _list_weights(store, stored, weights):
             found.add(f"{target}/{name}", file)
-    _add_link(found, store, measured, weights, is_migrated=False)
+    _add_link(found, store, stored, weights, is_migrated=False)
 
 
 def _list_weights(
-    store: Path, measured: MeasuredStore, weights: Weights
+    store: Path, stored: Mapping[str, LockedFile], weights: Weights
 ) -> Iterator[tuple[str, ContainerFile]]:
     prefix = weights.folder.rstrip("/") + "/"
-    for path in measured.files:
+    for path in stored:
         if path.startswith(prefix):
             file = create_readable_file(f"weights {weights.name}", (store / path).read_bytes)
             yield path.removeprefix(prefix), file
 
 
+def is_code(weights: Weights, name: str) -> bool:
+    """Check whether a file of weights is code that is migrated with the tree of their link.
+
+    Args:
+        weights: Weights of a release.
+        name: Path of the file below their folder.
+    """
+    patterns = weights.link.code if weights.link else ()
+    return "/" not in name and any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
 def _add_link(
     found: ContainerFiles,
     store: Path,
-    measured: MeasuredStore,
+    stored: Mapping[str, LockedFile],
     weights: Weights,
     *,
     is_migrated: bool,
@@ -131,9 +145,8 @@ def _add_link(
         return
     source = found.release.find_source(weights.link.tree)
     root = host_paths.migrated_path(source) if is_migrated else source.path
-    for name, file in _list_weights(store, measured, weights):
-        is_code = "/" not in name and any(fnmatch.fnmatch(name, c) for c in weights.link.code)
-        if is_code != is_migrated:
+    for name, file in _list_weights(store, stored, weights):
+        if is_code(weights, name) != is_migrated:
             found.add(f"{root}/{weights.link.path}/{name}", file)
 
 

@@ -91,7 +91,9 @@ def create_migrated_file(path: str, original: ContainerFile) -> ContainerFile:
     """
 
     def read() -> Versions:
-        contents = original.versions
+        contents = (
+            original.read()
+        )  # of most files only a checksum is wanted: kept in the copy alone
         if not path.endswith(migration_rules.SUFFIX) or len(contents) > 1:
             return contents
         try:

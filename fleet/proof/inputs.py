@@ -38,5 +38,7 @@ class ProofInputs:
     def patched(self) -> patched_files.PatchedFiles:
         """The files of the container with all patches, and what became of each patch."""
         release, store = self.release, self.store
-        files = container_listing.list_files(release, store, self.measured, self.trees)
+        files = container_listing.list_files(
+            release, store, self.measured.files, self.image, self.trees
+        )
         return patched_files.apply_patches(files, release, store, self.trees)

@@ -8,7 +8,6 @@ with the tools themselves: catch 1.1.2, Cambricon PyTorch 1.17.0 and torch_mlu 1
 
 from __future__ import annotations
 
-import io
 import re
 
 #: Suffix of the files that the tool rewrites.
@@ -37,6 +36,8 @@ GENERATIONS: dict[str, _Rules] = {
     "PyTorch 1.17": _PLAIN + _BACKENDS,
     "torch_mlu 1.22": _PLAIN + _BACKENDS + _TOOLS,
 }
+#: The line after which the tool imports `torch_mlu`. No rule applies to either, or to a line's end.
+_IMPORT = re.compile(r"^[^\S\n]*import torch[^\S\n]*(\n|\Z)", re.MULTILINE)
 
 
 def migrate_text(text: str, generation: str) -> str:
@@ -49,18 +50,13 @@ def migrate_text(text: str, generation: str) -> str:
     Returns:
         The text, with the line ends of Unix.
     """
-    rules = [(re.compile(pattern), word) for pattern, word in GENERATIONS[generation]]
-    lines, has_import = [], False
     # as a file that is opened for text: \r\n and \r become \n, and nothing else ends a line
-    for line in io.StringIO(text, newline=None):
-        if line.strip() == "import torch" and not has_import:
-            has_import = True
-            lines += [line, line.replace("torch", "torch_mlu")]
-            continue
-        for pattern, word in rules:
-            line = pattern.sub(word, line)
-        lines.append(line)
-    return "".join(lines)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if found := _IMPORT.search(text):
+        text = text[: found.end()] + found[0].replace("torch", "torch_mlu") + text[found.end() :]
+    for pattern, word in GENERATIONS[generation]:
+        text = re.sub(pattern, word, text)
+    return text
 
 
 def migrate_content(content: bytes) -> dict[str, bytes]:

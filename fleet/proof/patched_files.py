@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,7 @@ class PatchedFiles:
 
 
 def apply_patches(
-    files: ContainerFiles, release: Release, store: Path, trees: dict[str, SourceTree | None]
+    files: ContainerFiles, release: Release, store: Path, trees: Mapping[str, SourceTree | None]
 ) -> PatchedFiles:
     """Apply the patches of a release to the files of its container.
 
@@ -103,7 +104,7 @@ def apply_patches(
 class _Application:
     files: ContainerFiles
     store: Path
-    trees: dict[str, SourceTree | None]
+    trees: Mapping[str, SourceTree | None]
     patch: Patch
 
     def apply(self) -> tuple[ContainerFile, Outcome]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from fleet.errors import InvalidInput
 from fleet.release.model import Source, Weights
@@ -76,7 +77,12 @@ def build_environment(*, isolated: bool) -> dict[str, str]:
     return environment | NON_INTERACTIVE | (ISOLATED if isolated else {})
 
 
-def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...] = (0,)) -> str:
+def run_git(
+    *arguments: str,
+    isolated: bool = True,
+    ok_statuses: tuple[int, ...] = (0,),
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Run git without a terminal.
 
     Args:
@@ -85,6 +91,7 @@ def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...]
             somebody else (default: True); if False, git must answer within
             :data:`LS_REMOTE_TIMEOUT_S`.
         ok_statuses: exit statuses that mean success (default: 0).
+        environment: further variables (default: none).
 
     Returns:
         Standard output without surrounding whitespace.
@@ -93,12 +100,17 @@ def run_git(*arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...]
         GitError: it exited with another status.
         InvalidInput: git is not installed, or did not answer in time.
     """
-    output = read_git_output(*arguments, isolated=isolated, ok_statuses=ok_statuses)
+    output = read_git_output(
+        *arguments, isolated=isolated, ok_statuses=ok_statuses, environment=environment
+    )
     return output.decode(errors="replace").strip()
 
 
 def read_git_output(
-    *arguments: str, isolated: bool = True, ok_statuses: tuple[int, ...] = (0,)
+    *arguments: str,
+    isolated: bool = True,
+    ok_statuses: tuple[int, ...] = (0,),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """Run git without a terminal, as :func:`run_git` does, and return its output as it is.
 
@@ -106,6 +118,7 @@ def read_git_output(
         *arguments: arguments of git.
         isolated: ignore all configuration and allow local files only (default: True).
         ok_statuses: exit statuses that mean success (default: 0).
+        environment: further variables (default: none).
 
     Returns:
         Standard output.
@@ -118,7 +131,7 @@ def read_git_output(
         done = subprocess.run(
             ["git", *arguments],
             capture_output=True,
-            env=build_environment(isolated=isolated),
+            env={**build_environment(isolated=isolated), **environment},
             stdin=subprocess.DEVNULL,
             timeout=None if isolated else LS_REMOTE_TIMEOUT_S,
         )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleet.release.model import Source
 from fleet.store import git_repositories
 from fleet.store.paths import Warn
+
+#: Options of git by which a checkout here has the same bytes as one on a host.
+OWN_LINE_ENDS = (
+    *("-c", "core.autocrlf=false", "-c", "core.eol=lf"),
+    *("-c", f"core.attributesFile={os.devnull}"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,13 @@ class SourceTree:
         repository: the repository.
         commit: the commit.
         entries: each file by its path.
+        folder: where they are checked out; None if they are read from the repository.
     """
 
     repository: Path
     commit: str
     entries: dict[str, TreeEntry]
+    folder: Path | None = None
 
     @classmethod
     def open(cls, repository: Path, commit: str) -> SourceTree:
@@ -80,9 +89,32 @@ class SourceTree:
             InvalidInput: git fails.
         """
         identity = self.entries[path].object
+        if self.folder:
+            file = self.folder / path
+            is_link = self.entries[path].is_link
+            return os.readlink(os.fsencode(file)) if is_link else file.read_bytes()
         return git_repositories.read_git_output(
             "--git-dir", str(self.repository), "cat-file", "blob", identity
         )
+
+    def check_out(self, folder: Path) -> SourceTree:
+        """Write all files to a folder, with the line ends that the repository asks for.
+
+        Args:
+            folder: it must not exist.
+
+        Returns:
+            The same tree, which reads from the folder: much faster if most files are read.
+
+        Raises:
+            InvalidInput: git fails.
+        """
+        folder.mkdir(parents=True)
+        index = {"GIT_INDEX_FILE": str(folder.with_name(f"{folder.name}.index"))}
+        places = ("--git-dir", str(self.repository), "--work-tree", str(folder))
+        for words in (("read-tree", self.commit), ("checkout-index", "--quiet", "--all")):
+            git_repositories.run_git(*OWN_LINE_ENDS, *places, *words, environment=index)
+        return replace(self, folder=folder)
 
 
 def open_source(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.proof.migration_rules import GENERATIONS, migrate_content, migrate_text
 from tests.lab.vendor import upstreams
@@ -72,3 +76,43 @@ def test_the_real_file_becomes_what_the_real_tools_made_of_it() -> None:
 def test_a_file_that_is_not_utf8_cannot_be_migrated() -> None:
     with pytest.raises(UnicodeDecodeError):
         migrate_content(b"# \xff\n")
+
+
+def migrate_by_line(text: str, generation: str) -> str:
+    """What the tool does, line by line as it does it."""
+    lines, has_import = [], False
+    for line in io.StringIO(text, newline=None):
+        if line.strip() == "import torch" and not has_import:
+            has_import = True
+            lines += [line, line.replace("torch", "torch_mlu")]
+            continue
+        for pattern, word in GENERATIONS[generation]:
+            line = re.sub(pattern, word, line)
+        lines.append(line)
+    return "".join(lines)
+
+
+PIECES = [
+    *(
+        "import torch",
+        " ",
+        "\t",
+        "\n",
+        "\r",
+        "\r\n",
+        "\x0c",
+        "\x1c",
+        "\u2028",
+        "#",
+        ".x",
+        "cu",
+        "da",
+    ),
+    *("nccl", "torch", "CUDAGraph", "torch.backends.cudnn", "enabled", "nvtx", "torch_backends"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12), st.sampled_from(sorted(GENERATIONS)))
+def test_a_text_as_a_whole_becomes_what_its_lines_become(pieces: list[str], name: str) -> None:
+    text = "".join(pieces)
+    assert migrate_text(text, name) == migrate_by_line(text, name)
