@@ -1,0 +1,208 @@
+# reuse-files.sh look|use WALK_S READ_S FOLDER…: find files that lie on this host already; lines
+# "SHA256 PART BYTES PATH" on stdin say what is needed at which path. WALK_S and READ_S limit the seconds
+# that searching and reading take. A folder on a network file system is searched only if a "+" stands
+# before its name.
+# look: print "found PART HOW FILE" for each needed file: HOW is "link" if a link at PATH can be it, else
+# "copy". Changes nothing.
+# use: put it at PATH: as a reflink, a hard link or a copy, whose sha256 is verified. Print "reused PART
+# HOW FILE".
+# needs: filesystems checksums
+phase=$1 walk_s=$2 read_s=$3; shift 3
+[ "$phase" = use ] || read_only=yes
+small=1048576  # a smaller file is found by its name as well, as many have its size
+candidates=8   # files of the right size that are read for one that is needed
+node=$(uname -n)
+quiet() { timeout -k 2 "$@" 2>/dev/null </dev/null; }
+place_of() { case $1 in *\\*) printf %b "$1" ;; *) printf %s "$1" ;; esac; }
+mounted() {
+  # print the folders of this host that containers see: they show where somebody works
+  ids=$(quiet 20 docker ps -aq --no-trunc | head -n 100)
+  # shellcheck disable=SC2086  # words
+  [ -z "$ids" ] || quiet 20 docker inspect --type container --format \
+    '{{range .Mounts}}{{if eq .Type "bind"}}{{println .Source}}{{end}}{{end}}' $ids | sort -u
+}
+walkable() {
+  # PATH: succeed if it is a folder that can hold somebody's downloads
+  [ -d "$1" ] || return 1
+  case $1/ in
+    /proc/* | /sys/* | /dev/* | /run/* | /var/run/* | "$state"/incoming/* | *"$N"* | *"$T"*) return 1 ;;
+  esac
+}
+worked_in() { case $1/ in / | /bin/* | /boot/* | /etc/* | /lib*/* | /sbin/* | /tmp/* | /usr/* | /var/*) return 1 ;; esac; }
+local_mounts() {
+  # FOLDER: print the local file systems that are mounted below it
+  while read -r _ place type _; do
+    case $type in ext[234] | xfs | btrfs | zfs | f2fs | jfs | reiserfs | vfat | exfat | fuseblk) ;; *) continue ;; esac
+    place=$(place_of "$place")
+    case $place in "${1%/}"/*) printf '%s\n' "$place" ;; esac
+  done < "${mounts:-/proc/self/mounts}"
+}
+list_folders() {
+  # FOLDER…: print where to look, each once, and on stderr what is left out
+  for asked; do
+    folder=$(cd -P "${asked#+}" 2>/dev/null && pwd -P)
+    walkable "$folder" || continue
+    where=$(network "$folder")
+    if [ -n "$where" ] && [ "$asked" = "${asked#+}" ]; then
+      echo "unsearched $folder: $where is a network file system" >&2
+      continue
+    fi
+    printf '%s\n' "$folder"
+    local_mounts "$folder" | while IFS= read -r folder; do walkable "$folder" && printf '%s\n' "$folder"; done
+  done | awk '!seen[$0]++'
+}
+walk() {
+  # FOLDER…: print size, device and inode, owner and mode, and path of each file
+  # shellcheck disable=SC2086  # words
+  timeout -k 5 "$walk_s" $idle find "$@" ${depth:-} -xdev \
+    \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path "$state/incoming" -o -path "$state/kept" \
+    -o -path /var/lib/docker -o -path /var/lib/containerd -o -path "$root" -o -name '*.mlufleet-part' \
+    -o -path "*$N*" -o -path "*$T*" \) -prune -o -type f -size +0 -printf '%s\t%D:%i\t%p\n' 2>/dev/null </dev/null
+  case $? in 124 | 137) printf 'unsearched %s: not all was searched within %s s\n' "$*" "$walk_s" >&2 ;; esac
+}
+join() {
+  # stdin: what is needed, an empty line, what the walk found. Print each needed file, "W SHA256 PART
+  # BYTES PATH", and below it those that may be it, "C PATH"
+  awk -F "$T" -v small=$small -v most=$candidates '
+    function name(path) { sub(/.*\//, "", path); return path }
+    !walked && $0 == "" { walked = 1; next }
+    !walked {
+      need[++count] = $0
+      split($0, words, " ")
+      path = $0
+      sub(/^[^ ]* [^ ]* [^ ]* /, "", path)
+      size[count] = words[3]; dest[count] = path; at[path] = 1; asked[words[3]] = 1
+      named[words[3], name(path)] = 1
+      next
+    }
+    !($1 in asked) || ($3 in at) || seen[$2] { next }
+    $1 >= small || ($1, name($3)) in named {
+      seen[$2] = 1
+      found[$1, ++number[$1]] = $3
+    }
+    END {
+      for (i = 1; i <= count; i++) {
+        print "W " need[i]
+        shown = 0
+        # those of the same name first
+        for (same = 1; same >= 0; same--)
+          for (j = 1; j <= number[size[i]] && shown < most; j++) {
+            path = found[size[i], j]
+            if ((name(path) == name(dest[i])) != same || (!same && size[i] < small)) continue
+            print "C " path
+            shown++
+          }
+      }
+    }'
+}
+device_of() {
+  # PATH: print the device of the folder that it is, or will be, in
+  folder=${1%/*}
+  while [ ! -d "$folder/" ]; do folder=${folder%/*}; done
+  stat -c %d "$folder/"
+}
+is_roots() {
+  # FILE: succeed if nobody but root can change it, and everybody can read it. Other names of one
+  # inode share its owner and mode, which are not this tool's to change
+  [ -n "$(find "$1" -prune -type f -uid 0 ! -perm /022 -perm -444 2>/dev/null)" ]
+}
+left() { echo $((begun + read_s - $(uptime))); }
+matches() {
+  # FILE SHA256: succeed if the file is that one, as it was read now or as it is remembered
+  sum=$(known_sum "$(key_of "$1")")
+  [ -n "$sum" ] || sum_of "$1" "$(left)"
+  [ "$sum" = "$2" ]
+}
+put() {
+  # FILE: make it, or a copy of it, `own`; set `how`
+  rm -rf "$own"
+  if cp --reflink=always "$1" "$own" 2>/dev/null; then how=reflink
+  elif rm -rf "$own"
+    [ "$bytes" -ge $small ] && is_roots "$1" && ln "$1" "$own" 2>/dev/null && is_roots "$own"; then
+    how='hard link'
+    return 0
+  else
+    rm -rf "$own"
+    matches "$1" "$want" && cp "$1" "$own" 2>/dev/null || return 1
+    how=copy
+  fi
+  # a new inode, of no other name
+  chown 0:0 "$own" && chmod 644 "$own"
+}
+use() {
+  # FILE: put it at the path where it is needed, and verify it there
+  before=$(key_of "$1")
+  sum=$(known_sum "$before")
+  [ -z "$sum" ] || [ "$sum" = "$want" ] || return 1
+  mkdir -p "${dest%/*}" && own="$dest.$node.mlufleet-part" || return 1
+  if ! put "$1" || ! sum_of "$own" "$(left)" || [ "$sum" != "$want" ]; then
+    rm -rf "$own"
+    # a link has changed the time of the last change
+    now=$(key_of "$1")
+    [ ${#sum} -ne 64 ] || [ "${before%:*}" != "${now%:*}" ] || remember "$now" "$sum"
+    return 1
+  fi
+  # whatever is at the path, also a link to a directory, is replaced and not followed
+  if [ -e "$dest" ] || [ -L "$dest" ]; then
+    case $dest in "$state"/*) ;; *) keep "$dest" ;; esac
+  fi
+  mv -fT "$own" "$dest" || { rm -rf "$own"; return 1; }
+  rm -f "$state/incoming/$part"  # of a transfer that was interrupted
+  remember "$(key_of "$dest")" "$want"
+  audit "placed $dest, a $how of $1"
+  printf 'reused %s %s %s\n' "$part" "${how%% *}" "$1"
+}
+look() {
+  # FILE: say whether it is what is needed
+  matches "$1" "$want" || return 1
+  how='copy'
+  if [ "$bytes" -ge $small ] && [ "$(stat -c %d "$1" 2>/dev/null)" = "$(device_of "$dest")" ]; then
+    if [ "$(stat -f -c %T "$1" 2>/dev/null)" = btrfs ] || is_roots "$1"; then how='link'; fi
+  fi
+  printf 'found %s %s %s\n' "$part" $how "$1"
+}
+needed=$(cat)
+begun=$(uptime)
+root=$(quiet 20 docker info --format '{{.DockerRootDir}}')
+root=${root:-/var/lib/docker}
+[ "$phase" = look ] || mkdir -p "$state" || exit 1
+asked=$(
+  for folder; do printf '%s\n' "$folder"; done
+  mounted | while IFS= read -r folder; do worked_in "$folder" && printf '%s\n' "$folder"; done
+  printf '%s\n' "$state/artifacts" "$state/shared"
+)
+set -f
+IFS=$N
+# shellcheck disable=SC2046,SC2086  # lines
+set -- $(list_folders $asked)
+# where the files are to be, others may have put them under other names
+# shellcheck disable=SC2046  # lines
+beside() {
+  set -- $(printf '%s\n' "$needed" | cut -d' ' -f4- | sed 's|/[^/]*$||' | sort -u |
+    while IFS= read -r folder; do [ ! -d "$folder/" ] || printf '%s/\n' "$folder"; done)
+  unset IFS
+  [ $# -eq 0 ] || depth='-maxdepth 1' walk "$@"
+}
+{
+  printf '%s\n\n' "$needed"
+  (beside)
+  unset IFS
+  [ $# -eq 0 ] || walk "$@"
+} | join | {
+  unset IFS
+  while IFS= read -r line; do
+    case $line in
+      W*)
+        line=${line#W } done=
+        want=${line%% *} line=${line#* }
+        part=${line%% *} line=${line#* }
+        bytes=${line%% *}
+        dest=${line#* } ;;
+      C*)
+        [ -z "$done" ] || continue
+        file=${line#C }
+        [ "$(left)" -gt 0 ] || { echo "unsearched $file: no time is left to read it" >&2; continue; }
+        if [ "$phase" = use ]; then use "$file"; else look "$file"; fi && done=yes ;;
+    esac
+  done
+}
