@@ -2,16 +2,17 @@
 # "SHA256 PART BYTES PATH" on stdin say what is needed at which path. WALK_S and READ_S limit the seconds
 # that searching and reading take. A folder on a network file system is searched only if a "+" stands
 # before its name.
-# look: print "found PART HOW FILE" for each needed file: HOW is "link" if a link at PATH can be it, else
-# "copy". Changes nothing.
-# use: put it at PATH: as a reflink, a hard link or a copy, whose sha256 is verified. Print "reused PART
-# HOW FILE".
+# Prints records "file PART HOW FILE" for files that were found, and "unsearched REASON".
+# look: HOW is "link" if a link at PATH can be the file, else "copy". Changes nothing.
+# use: put the file at PATH as a reflink, a hard link or a copy, and verify its sha256 there; HOW is which.
 # needs: filesystems checksums
 phase=$1 walk_s=$2 read_s=$3; shift 3
 [ "$phase" = use ] || read_only=yes
 small=1048576  # a smaller file is found by its name as well, as many have its size
 candidates=8   # files of the right size that are read for one that is needed
 node=$(uname -n)
+exec 3>&1
+tell() { printf '@@fact'; for field; do printf '\t%s' "$field"; done; echo; } >&3
 quiet() { timeout -k 2 "$@" 2>/dev/null </dev/null; }
 place_of() { case $1 in *\\*) printf %b "$1" ;; *) printf %s "$1" ;; esac; }
 mounted() {
@@ -44,7 +45,7 @@ list_folders() {
     walkable "$folder" || continue
     where=$(network "$folder")
     if [ -n "$where" ] && [ "$asked" = "${asked#+}" ]; then
-      echo "unsearched $folder: $where is a network file system" >&2
+      tell unsearched "$folder: $where is a network file system; \`look_in\` does not name it"
       continue
     fi
     printf '%s\n' "$folder"
@@ -58,7 +59,7 @@ walk() {
     \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path "$state/incoming" -o -path "$state/kept" \
     -o -path /var/lib/docker -o -path /var/lib/containerd -o -path "$root" -o -name '*.mlufleet-part' \
     -o -path "*$N*" -o -path "*$T*" \) -prune -o -type f -size +0 -printf '%s\t%D:%i\t%p\n' 2>/dev/null </dev/null
-  case $? in 124 | 137) printf 'unsearched %s: not all was searched within %s s\n' "$*" "$walk_s" >&2 ;; esac
+  case $? in 124 | 137) tell unsearched "$*: not all was searched within $walk_s s" ;; esac
 }
 join() {
   # stdin: what is needed, an empty line, what the walk found. Print each needed file, "W SHA256 PART
@@ -150,7 +151,7 @@ use() {
   rm -f "$state/incoming/$part"  # of a transfer that was interrupted
   remember "$(key_of "$dest")" "$want"
   audit "placed $dest, a $how of $1"
-  printf 'reused %s %s %s\n' "$part" "${how%% *}" "$1"
+  tell file "$part" "$how" "$1"
 }
 look() {
   # FILE: say whether it is what is needed
@@ -159,7 +160,7 @@ look() {
   if [ "$bytes" -ge $small ] && [ "$(stat -c %d "$1" 2>/dev/null)" = "$(device_of "$dest")" ]; then
     if [ "$(stat -f -c %T "$1" 2>/dev/null)" = btrfs ] || is_roots "$1"; then how='link'; fi
   fi
-  printf 'found %s %s %s\n' "$part" $how "$1"
+  tell file "$part" "$how" "$1"
 }
 needed=$(cat)
 begun=$(uptime)
@@ -201,8 +202,9 @@ beside() {
       C*)
         [ -z "$done" ] || continue
         file=${line#C }
-        [ "$(left)" -gt 0 ] || { echo "unsearched $file: no time is left to read it" >&2; continue; }
+        [ "$(left)" -gt 0 ] || { tell unsearched "$file: no time was left to read it"; continue; }
         if [ "$phase" = use ]; then use "$file"; else look "$file"; fi && done=yes ;;
     esac
   done
 }
+echo @@end

@@ -11,6 +11,7 @@ from fleet.documents.strict_yaml import DECIMAL_PATTERN
 from fleet.documents.types import Bool, Int, Model, matching
 from fleet.inventory import addresses, ranges
 from fleet.release.card_assignment import CardAssignment, find_overlaps
+from fleet.release.usual_folders import HostFolder
 
 
 def _check_pattern(pattern: str) -> str:
@@ -74,10 +75,6 @@ def _check_port_range(text: str) -> str:
 #: host and port of a registry, as images are named by
 RegistryHost = Annotated[
     str, matching(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a registry: HOST or HOST:PORT")
-]
-#: absolute path of a folder on a host
-HostFolder = Annotated[
-    str, matching(r"/([A-Za-z0-9._+@%-]+/?)*", "the absolute path of a folder, without blanks")
 ]
 #: fields that are lists of words; in CSV, blanks separate them
 LIST_FIELDS = ("groups", "insecure_registries", "look_in")

@@ -24,6 +24,8 @@ HOST_LOST_CODES = ("CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG")
 #: value of ``now`` between the start of a host in a rollout and its first stage
 STARTING = "begins"
 REPORT_FILE = "report.json"
+#: folders that a note names at most
+MAX_NAMED_FOLDERS = 3
 
 
 def derive_report(journal_events: Iterable[Event], run: str) -> Report:
@@ -225,7 +227,10 @@ class _HostBuilder:
     def _apply_transfer(self, event: events.TransferDone) -> None:
         self.report.sent += event.sent
         self.report.swarmed += event.swarmed
+        self.report.reused += event.reused
         self.transfers.append(_Transfer(event.stage, event.time, event.seconds))
+        if event.found:
+            self.report.notes.append(_describe_reuse(event))
         if event.fallback:
             self.report.notes.append(
                 f"{event.title}: left the swarm ({event.fallback}); the rest came by SSH"
@@ -296,6 +301,19 @@ class _HostBuilder:
         if not any(stage.changes for stage in host.stages):
             return "ok"
         return CHANGED_STATUSES.get(report.kind, "changed")
+
+
+def _describe_reuse(event: events.TransferDone) -> str:
+    """Return what was not sent, and the file or the folders that it lay in."""
+    places = event.found
+    if len(places) > 1:
+        places = sorted({path.rpartition("/")[0] or "/" for path in places})
+    shown = ", ".join(places[:MAX_NAMED_FOLDERS])
+    more = f" and {len(places) - MAX_NAMED_FOLDERS} more" if places[MAX_NAMED_FOLDERS:] else ""
+    return (
+        f"{event.title}: {event.reused / 1e6:,.1f} MB were not sent, as they lay on the host: "
+        f"{shown}{more}"
+    )
 
 
 def _failure(event: events.HostFailure) -> FailureRecord:

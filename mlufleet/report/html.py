@@ -183,6 +183,8 @@ def host_notices(host: HostReport) -> list[str]:
     if host.swarmed:
         swarmed, sent = host.swarmed / 1e6, host.sent / 1e6
         lines.append(f"received {swarmed:,.0f} MB from the swarm, {sent:,.0f} MB by SSH")
+    if host.reused:
+        lines.append(f"{host.reused / 1e6:,.0f} MB lay on the host already and were not sent")
     if host.ahead >= 1:
         lines.append(f"files of later stages came in {host.ahead:.0f} s that other stages took")
     return lines + host.notes

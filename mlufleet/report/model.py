@@ -163,6 +163,8 @@ class HostReport:
     """Bytes of files that the host received by SSH."""
     swarmed: int = 0
     """Bytes of files that the host received from the swarm."""
+    reused: int = 0
+    """Bytes of files that lay elsewhere on the host and were not sent."""
     wanted: str = ""
     """Names of the releases that the host is to have."""
     seen: float | None = None

@@ -85,6 +85,8 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
             console,
             f"{swarmed / 1e6:,.0f} MB came from swarms; this machine sent {sent / 1e6:,.0f} MB",
         )
+    if reused := sum(host.reused for _, host in hosts):
+        print_line(console, f"{reused / 1e6:,.0f} MB lay on hosts already and were not sent")
     for line in time_shares.summary_lines(report):
         print_line(console, line)
     unchanged = sum(host.status == "ok" for _, host in hosts)

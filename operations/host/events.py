@@ -7,7 +7,7 @@ swarms and the live view of a rollout.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -198,6 +198,8 @@ class TransferDone(Event):
         total: Bytes of the files.
         resumed: Bytes that the host had already.
         swarmed: Bytes received from the swarm.
+        reused: Bytes of files that lay elsewhere on the host.
+        found: Where these lay.
         fallback: Why the host left the swarm, or empty.
         stage: Label of the stage that needs the files.
         seconds: How long the transfer took.
@@ -209,6 +211,8 @@ class TransferDone(Event):
     total: int = 0
     resumed: int = 0
     swarmed: int = 0
+    reused: int = 0
+    found: list[str] = field(default_factory=list)
     fallback: str = ""
     stage: str = ""
     seconds: float = 0.0

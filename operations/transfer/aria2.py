@@ -37,8 +37,13 @@ ARIA2_OPTIONS = (
     "--bt-require-crypto=true",
     "--seed-ratio=0.0",
     "--follow-torrent=false",
-    "--check-integrity=true",
 )
+#: check what is there of a partial file, and write what is missing
+FILL_OPTIONS = ("--check-integrity=true", "--allow-overwrite=true")
+#: serve a complete file whose sha256 was verified. aria2 opens a file of the right size for reading
+#: only, and would write to it only if a check found a wrong piece: there is no check. What such a
+#: piece would be to others, their own checks say
+SERVE_OPTIONS = ("--check-integrity=false", "--bt-seed-unverified=true", "--allow-overwrite=false")
 #: seconds in which the first bytes have to arrive
 START_TIMEOUT_S = 30
 #: seconds in which more bytes have to arrive afterwards
@@ -59,20 +64,29 @@ class LeftSwarm(Exception):
 
 
 class Aria2Peer:
-    """A host's aria2c, which fills a partial file and serves it to other hosts.
+    """A host's aria2c, which fills a partial file and serves it, or serves a complete file.
 
     Attributes:
         is_complete: whether the host has the complete file
     """
 
     def __init__(
-        self, host: Host, part: str, client: str, ports: str, rate: int, controller: str, port: int
+        self,
+        host: Host,
+        file: str,
+        size: int,
+        client: str,
+        ports: str,
+        rate: int,
+        controller: str,
+        port: int,
     ) -> None:
         """Start aria2c.
 
         Args:
             host: the host that it runs on
-            part: name of the partial file
+            file: name of the partial file; or the path of a complete file, which is only read
+            size: bytes of the complete file
             client: path of aria2c on the host
             ports: range of TCP ports that it may listen on
             rate: MiB/s that it may receive, and send; 0 for no limit
@@ -89,13 +103,15 @@ class Aria2Peer:
         self._addresses: tuple[str, str] | None = None
         command = script_command(
             "swarm",
-            part,
+            file,
+            str(size),
             client,
             ports,
             str(rate),
             controller,
             str(port),
             *ARIA2_OPTIONS,
+            *(SERVE_OPTIONS if file.startswith("/") else FILL_OPTIONS),
             timeout=MAX_DURATION_S,
         )
         channel = connection.open_stream(host, str(command.get_raw_value()))
@@ -153,6 +169,18 @@ class Aria2Peer:
             torrent: the torrent of the file
         """
         self.channel.sendall(base64.b64encode(torrent) + b"\n")
+
+    def wait_until_serving(self) -> None:
+        """Wait until a complete file is served.
+
+        Raises:
+            LeftSwarm: it is not
+        """
+        end = time.monotonic() + START_TIMEOUT_S
+        while not self.is_complete and not self._has_ended and time.monotonic() < end:
+            self._wait_for_output()
+        if self._has_ended or not self.is_complete:
+            raise LeftSwarm(self._last_messages())
 
     def wait_until_complete(self, progress: TransferProgress, there: int, size: int) -> None:
         """Wait until the file is complete.

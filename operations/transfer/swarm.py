@@ -15,6 +15,7 @@ from pathlib import Path
 import gevent
 from aria2c import ARIA2C
 from gevent.lock import BoundedSemaphore
+from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.checksum import torrent
@@ -22,6 +23,7 @@ from fleet.release import host_paths
 from operations.host import settings
 from operations.host.context import RunContext, run_context
 from operations.host.events import Event, HostFailure
+from operations.host.probe import capture_failure
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.seeder import Seeder, find_free_port
 from operations.transfer.ssh_stream import TransferProgress
@@ -58,6 +60,7 @@ class Swarm:
     Attributes:
         sha: sha256 of the file
         pending_hosts: names of hosts that need it
+        givers: names of hosts that had it and serve it, or are about to
         peers: host name -> its aria2c
         seeder: the controller's end
         torrent: of the file, bencoded; empty until the swarm starts
@@ -73,6 +76,7 @@ class Swarm:
         self.sha = sha
         self._find_tracker = find_tracker
         self.pending_hosts: set[str] = set()
+        self.givers: set[str] = set()
         self.peers: dict[str, Aria2Peer] = {}
         self.seeder: Seeder | None = None
         self.torrent = b""
@@ -168,12 +172,19 @@ class Swarms:
             sha: sha256 of the file
             size: bytes of the file
         """
-        options, swarm = settings.from_host_data(SwarmOptions, host), self.by_checksum.get(sha)
-        if swarm is None or options.distribution == "ssh" or (host.name, sha) in self.excluded:
+        swarm = self.by_checksum.get(sha)
+        if swarm is None:
+            return False
+        hosts = len(swarm.pending_hosts | swarm.peers.keys() | swarm.givers)
+        return self._is_wanted(host, sha, size, hosts)
+
+    def _is_wanted(self, host: Host, sha: str, size: int, hosts: int) -> bool:
+        """Whether a host may join the swarm of a file that has this number of hosts."""
+        options = settings.from_host_data(SwarmOptions, host)
+        if options.distribution == "ssh" or (host.name, sha) in self.excluded:
             return False
         if not hasattr(host.connector, "client"):  # not SSH
             return False
-        hosts = len(swarm.pending_hosts | swarm.peers.keys())
         enough = options.distribution == "swarm" or hosts >= options.swarm_hosts
         return enough and size >= options.swarm_size << 20
 
@@ -193,26 +204,11 @@ class Swarms:
         Returns:
             Why it is not complete; "" if it is.
         """
-        swarm, options = self.by_checksum[sha], settings.from_host_data(SwarmOptions, host)
+        swarm = self.by_checksum[sha]
         swarm.pending_hosts.add(host.name)  # again, after a lost connection
         rejoins = False
         try:
-            tracker = swarm.start(local, options)
-            peer = swarm.peers[host.name] = Aria2Peer(
-                host,
-                part,
-                aria2_file()[1],
-                options.swarm_ports,
-                options.swarm_rate,
-                options.swarm_address,
-                tracker.port,
-            )
-            own, controller = peer.wait_for_addresses()
-            assert swarm.seeder is not None
-            swarm.seeder.allow(own)
-            rack = str(host.data.get("rack") or "")
-            tracker.peers.setdefault(own, TrackedPeer(controller, rack))
-            peer.send_torrent(swarm.torrent)
+            peer = self._start_peer(host, swarm, local, part)
             peer.wait_until_complete(progress, there, local.stat().st_size)
             return ""
         except LeftSwarm as error:
@@ -230,6 +226,95 @@ class Swarms:
                 swarm.peers.pop(host.name, None)
             if joined and not joined.is_complete:
                 joined.close()
+
+    def _start_peer(self, host: Host, swarm: Swarm, local: Path, file: str) -> Aria2Peer:
+        """Start aria2c on a host and let it join.
+
+        Args:
+            host: the host
+            swarm: of the file
+            local: the file on the controller
+            file: name of the partial file to fill; or the path of the complete file to serve
+        """
+        options = settings.from_host_data(SwarmOptions, host)
+        tracker = swarm.start(local, options)
+        peer = swarm.peers[host.name] = Aria2Peer(
+            host,
+            file,
+            local.stat().st_size,
+            aria2_file()[1],
+            options.swarm_ports,
+            options.swarm_rate,
+            options.swarm_address,
+            tracker.port,
+        )
+        own, controller = peer.wait_for_addresses()
+        assert swarm.seeder is not None
+        swarm.seeder.allow(own)
+        rack = str(host.data.get("rack") or "")
+        tracker.peers.setdefault(own, TrackedPeer(controller, rack))
+        peer.send_torrent(swarm.torrent)
+        return peer
+
+    def should_give(self, host: Host, sha: str, size: int) -> bool:
+        """Return whether a host that has a file is to serve it to others.
+
+        Args:
+            host: the host
+            sha: sha256 of the file
+            size: bytes of the file
+        """
+        swarm = self.by_checksum.get(sha)
+        if swarm is None or host.name in swarm.peers or host.name in swarm.givers:
+            return False
+        others = len(swarm.pending_hosts | swarm.peers.keys() | swarm.givers)
+        return self._is_wanted(host, sha, size, others + 1)
+
+    def give(
+        self, host: Host, local: Path, sha: str, path: str, place_client: Callable[[], str]
+    ) -> None:
+        """Let a host serve a file that it has, until the swarm ends or the host leaves.
+
+        Args:
+            host: the host
+            local: the file on the controller
+            sha: its sha256
+            path: where the host has it; nothing is written there
+            place_client: puts aria2c on the host, and returns why that failed, or ""
+        """
+        swarm = self.by_checksum[sha]
+        swarm.givers.add(host.name)
+
+        def serve() -> None:
+            reason = place_client()
+            # the swarm may have ended meanwhile, or the host may have left it
+            if not reason and self.by_checksum.get(sha) is swarm and host.name in swarm.givers:
+                reason = self._join_as_giver(host, swarm, local, path)
+            if reason:
+                swarm.givers.discard(host.name)
+                logger.info(f"{host.print_prefix}does not serve {path} to others: {reason}")
+
+        gevent.spawn(capture_failure, host, serve)
+
+    def _join_as_giver(self, host: Host, swarm: Swarm, local: Path, path: str) -> str:
+        """Serve a file from a host; return why that failed, "" if it did not."""
+        try:
+            self._start_peer(host, swarm, local, path).wait_until_serving()
+            reason = ""
+        except LeftSwarm as error:
+            reason = str(error)
+        except Exception as error:  # of a library, a process or the network
+            reason = f"{type(error).__name__}: {error}"
+        if self.by_checksum.get(swarm.sha) is not swarm:  # it has ended meanwhile
+            swarm.stop()
+            return reason or "no host needs it any more"
+        if host.name not in swarm.givers:
+            reason = reason or "its part in the run is over"
+        if not reason:
+            logger.info(f"{host.print_prefix}serves {path} to other hosts")
+        elif host.name in swarm.peers:
+            swarm.peers.pop(host.name).close()
+        return reason
 
     def host_done(self, host_name: str, sha: str) -> None:
         """Note that a host has a file, or will not get it. The swarm ends with its last such host.
@@ -255,6 +340,7 @@ class Swarms:
             host_name: a host whose part in the run is over
         """
         for sha, swarm in list(self.by_checksum.items()):
+            swarm.givers.discard(host_name)
             if peer := swarm.peers.pop(host_name, None):
                 peer.close()
             self.host_done(host_name, sha)

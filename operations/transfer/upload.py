@@ -25,6 +25,7 @@ from operations.host.failures import failure_from_output, relay_output
 from operations.host.lock import audit_identity
 from operations.host.probe_parser import parse_integer
 from operations.host.scripts import script_command
+from operations.transfer import reuse
 from operations.transfer.prefetch import prefetches
 from operations.transfer.ssh_stream import TransferProgress, write_ranges
 from operations.transfer.swarm import aria2_file, swarms
@@ -32,6 +33,8 @@ from operations.transfer.swarm import aria2_file, swarms
 INCOMING_DIR = f"{host_paths.STATE_FOLDER}/incoming"
 #: seconds that a host may take to compute checksums of what it has
 CHECKSUM_TIMEOUT_S = 3600
+#: paths of files found elsewhere on a host that an event names
+MAX_FOUND_PATHS = 20
 
 
 class ChecksumReader:
@@ -67,13 +70,14 @@ def _words_after(lines: list[str], word: str) -> list[str]:
 class Upload(HostCommand):
     """Puts files on a host.
 
-    A file that is there already, byte for byte, is not sent; of an interrupted transfer, only what
-    is missing.
+    A file that is there already, byte for byte, is not sent, wherever on the host it lies; of an
+    interrupted transfer, only what is missing.
 
     Attributes:
         upload_id: tells the uploads of a host apart; partial files begin with it
         files: name of the partial file -> local path, path on the host, sha256
         completed_parts: names of the partial files that were filled, and not verified since
+        searches_host: whether the host may have the files elsewhere
     """
 
     def __init__(self, title: str, files: list[tuple[Path, str, str]]) -> None:
@@ -91,6 +95,7 @@ class Upload(HostCommand):
             self.files[f"{self.upload_id}.{sha}.{seen[sha]}.part"] = (local, dest, sha)
             seen[sha] += 1
         self.completed_parts: set[str] = set()
+        self.searches_host = True
 
     @property
     @override
@@ -127,7 +132,10 @@ class Upload(HostCommand):
             Why one of them is not complete; empty on success.
         """
         missing, problem = self._begin(host, arguments)
-        return problem or self._send_missing(
+        if problem:
+            return problem
+        missing = self._reuse_files(host, arguments, missing)
+        return self._send_missing(
             host, arguments, missing, use_swarm=True, prefetching=True, is_cancelled=is_cancelled
         )
 
@@ -144,21 +152,24 @@ class Upload(HostCommand):
         missing, problem = self._begin(host, arguments)
         if problem:
             return problem
-        missing = {
+        unfilled = {
             part: there
             for part, there in missing.items()
             if part not in completed or there != self._part_bytes(part)
         }
-        problem = self._send_missing(host, arguments, missing, use_swarm=True)
+        unsent = self._reuse_files(host, arguments, unfilled)
+        problem = self._send_missing(host, arguments, unsent, use_swarm=True)
         if problem:
             return problem
-        ok, lines = self._run_place_files(host, arguments, "end")
+        # what was in place before was verified there
+        arrived = missing.keys() - (unfilled.keys() - unsent.keys())
+        ok, lines = self._run_place_files(host, arguments, "end", arrived)
         if damaged := [part for part in _words_after(lines, "broken") if part in self.files]:
             logger.warning(f"{host.print_prefix}{self.title}: damaged files are sent again")
             sizes = {part: self._part_bytes(part) for part in damaged}
             problem = self._send_missing(host, arguments, sizes)
             if not problem:
-                ok, lines = self._run_place_files(host, arguments, "end")
+                ok, lines = self._run_place_files(host, arguments, "end", arrived)
                 for part in self.files.keys() & _words_after(lines, "broken"):
                     problem += self._describe_damage(host, arguments, part)
         if ok and not problem:
@@ -178,13 +189,76 @@ class Upload(HostCommand):
         except (ValueError, IndexError) as error:
             return {}, [f"the host's answer is not understood: {error}"]
         for part in self.files.keys() - missing.keys():
-            swarms(host).host_done(host.name, self.files[part][2])
+            self._has_file(host, arguments, part)
         return missing, []
 
+    def needed_files(self) -> list[reuse.NeededFile]:
+        """Return the files as a search of the host takes them."""
+        return [
+            reuse.NeededFile(part, sha, self._part_bytes(part), dest)
+            for part, (_, dest, sha) in self.files.items()
+        ]
+
+    def _reuse_files(
+        self, host: Host, arguments: dict[str, Any], missing: dict[str, int]
+    ) -> dict[str, int]:
+        """Put files in place that lie elsewhere on the host; return those that are still missing.
+
+        Args:
+            host: the host that needs them
+            arguments: pyinfra's connector arguments
+            missing: partial file -> bytes of it that are there
+        """
+        if not self.searches_host or sum(map(self._part_bytes, missing)) < reuse.MIN_BYTES:
+            return missing
+        started = time.monotonic()
+        needed = [file for file in self.needed_files() if file.part in missing]
+        identity = audit_identity(host, self.stage, self.title)
+        search = reuse.search_host(host, arguments, needed, "use", identity)
+        for reason in search.unsearched:
+            logger.info(f"{host.print_prefix}{self.title}: {reason}")
+        if search.files:
+            self._report_reuse(host, search.files, time.monotonic() - started)
+        for part in search.files:
+            self._has_file(host, arguments, part)
+        return {part: there for part, there in missing.items() if part not in search.files}
+
+    def _report_reuse(self, host: Host, files: dict[str, reuse.FoundFile], seconds: float) -> None:
+        reused = sum(map(self._part_bytes, files))
+        found = sorted({file.path for file in files.values()})
+        logger.info(
+            f"{host.print_prefix}{self.title}: {len(files)} files, {reused / 1e6:.1f} MB, were on "
+            f"the host: {found[0]}{', …' if found[1:] else ''}"
+        )
+        emit_event(
+            host,
+            "transfer",
+            title=self.title,
+            sent=0,
+            total=reused,
+            reused=reused,
+            found=found[:MAX_FOUND_PATHS],
+            stage=self.stage,
+            seconds=round(seconds, 2),
+        )
+
+    def _has_file(self, host: Host, arguments: dict[str, Any], part: str) -> None:
+        """Tell the swarm that a host has a file, which it then serves to those that need it."""
+        local, dest, sha = self.files[part]
+        swarms(host).host_done(host.name, sha)
+        if swarms(host).should_give(host, sha, self._part_bytes(part)):
+            swarms(host).give(
+                host, local, sha, dest, lambda: self._place_swarm_client(host, arguments)
+            )
+
     def _run_place_files(
-        self, host: Host, arguments: dict[str, Any], phase: str
+        self, host: Host, arguments: dict[str, Any], phase: str, parts: Set[str] | None = None
     ) -> tuple[bool, list[str]]:
-        manifest = "".join(f"{sha} {part} {dest}\n" for part, (_, dest, sha) in self.files.items())
+        manifest = "".join(
+            f"{sha} {part} {dest}\n"
+            for part, (_, dest, sha) in self.files.items()
+            if parts is None or part in parts
+        )
         command = script_command(
             "place-files",
             phase,
@@ -319,16 +393,20 @@ class Upload(HostCommand):
     ) -> str:
         """Let other hosts fill a partial file; return why it is not complete, "" if it is."""
         local, _, sha = self.files[part]
-        client = Upload("swarm client", [aria2_file()])
-        client.stage = self.stage
-        if problem := client._transfer(host, arguments):
-            reason = f"its client could not be put there: {problem[-1]}"
-        else:
+        reason = self._place_swarm_client(host, arguments)
+        if not reason:
             with progress.report_progress(host, f"{self.title}, by the swarm"):
                 reason = swarms(host).fill(host, local, sha, part, there, progress)
         if reason:
             logger.warning(f"{host.print_prefix}{self.title}: leaves the swarm: {reason}")
         return reason
+
+    def _place_swarm_client(self, host: Host, arguments: dict[str, Any]) -> str:
+        """Put aria2c on a host; return why that failed, "" if it did not."""
+        client = Upload("swarm client", [aria2_file()])
+        client.stage, client.searches_host = self.stage, False
+        problem = client._transfer(host, arguments)
+        return f"its client could not be put there: {problem[-1]}" if problem else ""
 
     def _chunk_checksums(self, host: Host, part: str) -> list[str]:
         local, _, sha = self.files[part]

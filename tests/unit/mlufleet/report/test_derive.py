@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,30 @@ def test_what_a_swarm_brought_and_why_it_was_left_is_told(
     assert "a: image: left the swarm (too slow)" in said
     assert "70 MB came from swarms; this machine sent 81 MB" in said
     assert "received 70 MB from the swarm, 31 MB by SSH" in host_notices(result.hosts["a"])
+
+
+def test_what_lay_on_a_host_and_was_not_sent_is_told_with_its_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = {"title": "image", "sent": 0, "reused": 9_000_000, "found": ["/data/ftp/a.tar.gz"]}
+    several = [f"/data/{folder}/{name}" for folder in "abcd" for name in "xy"]
+    shards = {"title": "weights", "sent": 1000, "reused": 4_000_000, "found": several}
+    events = [
+        event("hosts", names=["a"]),
+        observed("a"),
+        event("transfer", "a", **one),
+        event("transfer", "a", **shards),
+    ]
+    result = derive_lines(events, "r")
+    host = result.hosts["a"]
+    assert (host.sent, host.reused, host.swarmed) == (1000, 13_000_000, 0)
+    image, weights = host.notes
+    assert image.startswith("image: 9.0 MB") and image.endswith(": /data/ftp/a.tar.gz")
+    assert weights.endswith(": /data/a, /data/b, /data/c and 1 more")
+    terminal.print_summary(result, tmp_path)
+    assert "13 MB lay on hosts already" in capsys.readouterr().err
+    assert any("13 MB lay on the host" in line for line in host_notices(host))
+    assert json.loads(result.to_json())["hosts"]["a"]["reused"] == 13_000_000
 
 
 def test_how_long_files_came_while_other_stages_worked_is_told() -> None:

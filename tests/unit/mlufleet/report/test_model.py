@@ -27,7 +27,7 @@ def derive_as_then(folder: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(derive_from_journal(folder).to_json())
     assert report.pop("unproved") == {}
     for host in report["hosts"].values():
-        assert (host.pop("left"), host.pop("audit_log")) == ([], "")
+        assert (host.pop("left"), host.pop("audit_log"), host.pop("reused")) == ([], "", 0)
     return report
 
 

@@ -211,7 +211,7 @@ def partial(size: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> tuple[
     (part,) = upload.files
     did: list[str] = []
 
-    def receive(host: Any, arguments: Any, phase: str) -> tuple[bool, list[str]]:
+    def receive(host: Any, arguments: Any, phase: str, *_: Any) -> tuple[bool, list[str]]:
         did.append(phase)
         return True, [f"want {part} {size}"] if phase == "begin" else []
 

@@ -1,0 +1,142 @@
+"""Files that lie on a host already, in whatever folder and under whatever name.
+
+They are recognized by size and sha256, and used as a reflink, a hard link or a copy. Whatever goes
+wrong in a search is no failure of the host: what was not found is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pyinfra import logger
+from pyinfra.api import Host
+
+from fleet.release import usual_folders
+from operations.host import connection, settings
+from operations.host.failures import relay_output
+from operations.host.scripts import script_command
+
+#: bytes of missing files from which searching for them is worth its time
+MIN_BYTES = 64 << 10
+#: bytes per second at which they would be sent: the search for files of the right size may not
+#: take longer than that
+SENDING_RATE_BYTES_S = 10_000_000
+#: the least and the most seconds of this search
+WALK_TIMEOUTS_S = 5, 120
+#: seconds that reading them may take, the search included
+READ_TIMEOUT_S = 1800
+#: seconds that all of it may take; files on another file system are copied as well
+SEARCH_TIMEOUT_S = 3600
+#: record of a script on the host: its fields follow, each after a tab
+RECORD = "@@fact\t"
+
+
+@dataclass(frozen=True)
+class LookOptions:
+    """Host data about files that may be on a host already.
+
+    Attributes:
+        look_in: folders to search besides the usual ones, also on network file systems
+    """
+
+    look_in: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NeededFile:
+    """A file that a host needs.
+
+    Attributes:
+        part: name of its partial file, by which the host refers to it
+        sha: its sha256
+        size: its bytes
+        dest: where it has to be
+    """
+
+    part: str
+    sha: str
+    size: int
+    dest: str
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file of a host that is what is needed.
+
+    Attributes:
+        how: how it was used, or could be: "link", "reflink", "hard link" or "copy"
+        path: where it lies
+    """
+
+    how: str
+    path: str
+
+
+@dataclass
+class Search:
+    """What a search has found.
+
+    Attributes:
+        files: name of the partial file -> what is there in its place
+        unsearched: what was not searched, each with the reason
+    """
+
+    files: dict[str, FoundFile] = field(default_factory=dict)
+    unsearched: list[str] = field(default_factory=list)
+
+
+def search_host(
+    host: Host,
+    arguments: dict[str, Any],
+    needed: Iterable[NeededFile],
+    phase: Literal["look", "use"],
+    identity: str = "",
+) -> Search:
+    """Find needed files on a host.
+
+    Args:
+        host: the host
+        arguments: pyinfra's connector arguments
+        needed: the files
+        phase: "look" changes nothing; "use" puts the files where they are needed
+        identity: of the run, for the host's audit log
+
+    Returns:
+        What was found. A search that fails has found nothing.
+    """
+    files = list(needed)
+    named = settings.from_host_data(LookOptions, host).look_in
+    folders = [*(f"+{path}" for path in named), *usual_folders.load_paths()]
+    least, most = WALK_TIMEOUTS_S
+    walk_s = min(most, max(least, sum(file.size for file in files) // SENDING_RATE_BYTES_S))
+    command = script_command(
+        "reuse-files",
+        phase,
+        str(walk_s),
+        str(READ_TIMEOUT_S),
+        *folders,
+        timeout=SEARCH_TIMEOUT_S,
+        identity=identity,
+    )
+    manifest = "".join(f"{file.sha} {file.part} {file.size} {file.dest}\n" for file in files)
+    ok, output = connection.run_command(host, command, {**arguments, "_stdin": manifest})
+    if not ok:
+        last = output.output_lines[-1] if output.output_lines else "no output"
+        logger.info(f"{host.print_prefix}files of this host could not be searched: {last}")
+    relay_output(host, output.stdout_lines)
+    return _parse(output.stdout_lines, {file.part for file in files})
+
+
+def _parse(lines: Iterable[str], asked: set[str]) -> Search:
+    search = Search()
+    for line in lines:
+        match line.removeprefix(RECORD).split("\t") if line.startswith(RECORD) else []:
+            case ["file", part, how, path] if part in asked:
+                search.files[part] = FoundFile(how, path)
+            case ["unsearched", reason]:
+                search.unsearched.append(reason)
+            case _:
+                pass
+    return search
