@@ -4,6 +4,7 @@
 # drop: delete what arrived.
 # Other partial files are deleted after an upload of their KIND (the prefix of their names) has
 # succeeded, or after 7 days.
+# needs: placing
 phase=$1 kind=$2 incoming="$state/incoming"
 mkdir -p "$incoming" || exit 1
 chmod 755 "$state"
@@ -26,20 +27,13 @@ while read -r sum name path; do
   elif [ "$(sha256sum < "$part" | cut -d' ' -f1)" != "$sum" ]; then
     echo "broken $name"; status=1
   else
-    if [ -e "$path" ]; then
-      case $path in "$state"/*) ;; *) keep "$path" ;; esac
-    fi
     case $path in "$state"/bin/*) mode=755 ;; *) mode=644 ;; esac
     chown 0:0 "$part"; chmod $mode "$part"
     # the first mv may be a copy to another file system, which can be interrupted; on a network file
-    # system another host may place the same file at the same time. Whatever is at either name, also a
-    # link to a directory, is replaced and not followed
+    # system another host may place the same file at the same time
     own="$path.$(uname -n).mlufleet-part"
     rm -rf "$own"
-    case $path in "$state"/*) ;; *) made file "$path" "$sum - $kind" ;; esac
-    mv -fT "$part" "$own" && mv -fT "$own" "$path" && audit "placed $path" || status=1
-    # so that a file that nobody has touched since need not be read to be recognized
-    case $path in "$state"/*) ;; *) made file "$path" "$sum $(identity "$path") $kind" ;; esac
+    mv -fT "$part" "$own" && place "$own" "$path" "$sum" "$kind" '' || status=1
   fi
 done
 for part in "$incoming"/*; do

@@ -5,7 +5,7 @@
 # Prints records "file PART HOW FILE" for files that were found, and "unsearched REASON".
 # look: HOW is "link" if a link at PATH can be the file, else "copy". Changes nothing.
 # use: put the file at PATH as a reflink, a hard link or a copy, and verify its sha256 there; HOW is which.
-# needs: filesystems checksums
+# needs: filesystems checksums placing
 phase=$1 walk_s=$2 read_s=$3; shift 3
 [ "$phase" = use ] || read_only=yes
 small=1048576  # a smaller file is found by its name as well, as many have its size
@@ -135,7 +135,7 @@ use() {
   before=$(key_of "$1")
   sum=$(known_sum "$before")
   [ -z "$sum" ] || [ "$sum" = "$want" ] || return 1
-  mkdir -p "${dest%/*}" && own="$dest.$node.mlufleet-part" || return 1
+  folders "${dest%/*}" && own="$dest.$node.mlufleet-part" || return 1
   if ! put "$1" || ! sum_of "$own" "$(left)" || [ "$sum" != "$want" ]; then
     rm -rf "$own"
     # a link has changed the time of the last change
@@ -143,14 +143,9 @@ use() {
     [ ${#sum} -ne 64 ] || [ "${before%:*}" != "${now%:*}" ] || remember "$now" "$sum"
     return 1
   fi
-  # whatever is at the path, also a link to a directory, is replaced and not followed
-  if [ -e "$dest" ] || [ -L "$dest" ]; then
-    case $dest in "$state"/*) ;; *) keep "$dest" ;; esac
-  fi
-  mv -fT "$own" "$dest" || { rm -rf "$own"; return 1; }
+  place "$own" "$dest" "$want" "${part%%.*}" ", a $how of $1" || { rm -rf "$own"; return 1; }
   rm -f "$state/incoming/$part"  # of a transfer that was interrupted
   remember "$(key_of "$dest")" "$want"
-  audit "placed $dest, a $how of $1"
   tell file "$part" "$how" "$1"
 }
 look() {
@@ -174,23 +169,24 @@ asked=$(
 )
 set -f
 IFS=$N
-# shellcheck disable=SC2046,SC2086  # lines
-set -- $(list_folders $asked)
+# shellcheck disable=SC2086  # lines
+set -- $asked
+unset IFS
+asked=$(list_folders "$@")
+IFS=$N
+# shellcheck disable=SC2086  # lines
+set -- $asked
+unset IFS
 # where the files are to be, others may have put them under other names
-# shellcheck disable=SC2046  # lines
-beside() {
-  set -- $(printf '%s\n' "$needed" | cut -d' ' -f4- | sed 's|/[^/]*$||' | sort -u |
-    while IFS= read -r folder; do [ ! -d "$folder/" ] || printf '%s/\n' "$folder"; done)
-  unset IFS
-  [ $# -eq 0 ] || depth='-maxdepth 1' walk "$@"
-}
+beside=$(printf '%s\n' "$needed" | cut -d' ' -f4- | sed 's|/[^/]*$||' | sort -u |
+  while IFS= read -r folder; do [ ! -d "$folder/" ] || printf '%s/\n' "$folder"; done)
 {
   printf '%s\n\n' "$needed"
-  (beside)
-  unset IFS
+  [ -z "$beside" ] || printf '%s\n' "$beside" | while IFS= read -r folder; do
+    depth='-maxdepth 1' walk "$folder"
+  done
   [ $# -eq 0 ] || walk "$@"
 } | join | {
-  unset IFS
   while IFS= read -r line; do
     case $line in
       W*)
