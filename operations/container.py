@@ -9,7 +9,7 @@ from pyinfra.api import operation
 from fleet.release import host_paths
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
-from operations import engine, foreign_containers, patches
+from operations import engine, file_patches, foreign_containers
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
@@ -93,7 +93,7 @@ def list_edited_files(target: ReleaseTarget, found: ReleaseFacts) -> list[str]:
         target: The release.
         found: The release on the host.
     """
-    return [patch.file for patch in patches.group_by_file(target) if patch.is_edited(found)]
+    return [patch.file for patch in file_patches.group_by_file(target) if patch.is_edited(found)]
 
 
 def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:

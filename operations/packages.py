@@ -10,7 +10,7 @@ from pyinfra.api import operation
 from fleet.release import host_paths
 from fleet.release.model import PipCommand, SystemPackage, compute_digest
 from fleet.release.target import ReleaseTarget
-from operations import migration, patches
+from operations import file_patches, migration
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
@@ -113,7 +113,7 @@ def are_installed(target: ReleaseTarget, found: ReleaseFacts) -> bool:
     return bool(found.container and found.stamps.get("packages") == stamp_value(target, found))
 
 
-def list_unpatched(target: ReleaseTarget, found: ReleaseFacts) -> list[patches.FilePatch]:
+def list_unpatched(target: ReleaseTarget, found: ReleaseFacts) -> list[file_patches.FilePatch]:
     """Return the container's own files to patch; packages may bring them.
 
     Args:
@@ -122,7 +122,7 @@ def list_unpatched(target: ReleaseTarget, found: ReleaseFacts) -> list[patches.F
     """
     return [
         patch
-        for patch in patches.group_by_file(target)
+        for patch in file_patches.group_by_file(target)
         if patch.container_name and not patch.is_applied(found)
     ]
 

@@ -62,7 +62,7 @@ if [ -e "$output" ] || [ -L "$output" ]; then
   fi
 fi
 rm -f "$stamps/$name" "$stamps/$name.adopted" "$stamps/$name.running"
-made tree "$output"
+made tree "$output" "$stamps/$name"
 mv -T "${input}_mlu" "$output" || exit 1
 stamp "$name.running" "$(date +%s)"
 rm -rf "$part"

@@ -12,7 +12,7 @@ from fleet.release.lockfile import Lock
 from fleet.release.model import Release
 from fleet.release.target import ReleaseTarget
 from fleet.text.redact import hide_credentials
-from operations import container, packages, patches
+from operations import container, file_patches, packages
 
 
 def describe_release(
@@ -89,7 +89,7 @@ def _describe_container(target: ReleaseTarget, cards: int) -> Iterator[str]:
     arguments = container.run_arguments(target, target.card_numbers(cards))
     name, image = target.release.container.name, target.lock.image.id
     yield f"run docker run {shlex.join(arguments)} --name {name} {image}"
-    for change in patches.group_by_file(target):
+    for change in file_patches.group_by_file(target):
         where = change.container_name or "host"
         yield f"patch {where}:{change.path}  sha256 {change.expected_sha256 or '?'}"
         if origin := change.origin:

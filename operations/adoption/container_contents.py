@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pyinfra.api import Host
 
 from fleet.release.target import ReleaseTarget
-from operations import packages, patches
+from operations import file_patches, packages
 from operations.adoption.findings import Finding, Relation
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.stages import HostPlan
@@ -24,13 +24,13 @@ def inspect_patches(host: Host, plan: HostPlan) -> Iterator[Finding]:
     assert isinstance(facts, HostFacts)
     for release in plan.target.releases:
         found = facts.releases[release.key]
-        for patch in patches.group_by_file(release):
+        for patch in file_patches.group_by_file(release):
             if not patch.container_name:  # those of the container are in its packages
                 yield _describe_patch(release, patch, found)
 
 
 def _describe_patch(
-    target: ReleaseTarget, patch: patches.FilePatch, found: ReleaseFacts
+    target: ReleaseTarget, patch: file_patches.FilePatch, found: ReleaseFacts
 ) -> Finding:
     item, current = target.qualify(patch.title), patch.current_sha256(found)
     if patch.is_applied(found):

@@ -1,70 +1,7 @@
-"""Runs a read-only script on a host, and returns the records that it prints."""
+"""How inspectors ask a host: see :mod:`operations.host.inspection`."""
 
 from __future__ import annotations
 
-from pyinfra.api import Host
+from operations.host.inspection import InspectionFailed, ask_host
 
-from fleet.errors import Failure
-from fleet.release.target import ReleaseTarget
-from operations.host import connection
-from operations.host.failures import TAIL_LINES
-from operations.host.scripts import script_command
-
-#: directive of a record: its fields follow, each after a tab
-RECORD = "@@fact"
-#: directive that ends a complete answer
-END = "@@end"
-
-
-class InspectionFailed(Exception):
-    """A host did not answer an inspection.
-
-    Attributes:
-        failure: why
-    """
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.sentence)
-        self.failure = failure
-
-
-def ask_host(
-    host: Host,
-    script: str,
-    *arguments: str,
-    timeout: int = 120,
-    target: ReleaseTarget | None = None,
-    stdin: str = "",
-) -> list[list[str]]:
-    """Run ``files/scripts/SCRIPT.sh`` on a host, and return what it found.
-
-    The script prints each record as a line ``@@fact<TAB>FIELD<TAB>FIELD…`` and ``@@end`` at its
-    end. No file, container or banner can print such a line, as directives carry a mark of the run.
-    The script must not write anything, not even to the state folder.
-
-    Args:
-        host: A connected host.
-        script: Name of the script, without .sh.
-        *arguments: Of the script; each at most 128 KiB (Linux's MAX_ARG_STRLEN).
-        timeout: Seconds after which the host ends it.
-        target: The release whose stamps the script reads; None for those of the host.
-        stdin: Text for its standard input, of any length.
-
-    Returns:
-        The fields of each record.
-
-    Raises:
-        InspectionFailed: The script failed, or its answer is incomplete.
-    """
-    command = script_command(script, *arguments, timeout=timeout, target=target)
-    given = connection.connector_arguments(host)
-    if stdin:
-        given["_stdin"] = stdin
-    ok, output = connection.run_command(host, command, given)
-    lines = output.stdout_lines
-    if not ok or END not in lines:
-        tail = tuple(line for line in output.output_lines if not line.startswith("@@"))
-        reason = tail[-1] if tail else "no output"
-        failure = Failure("PROBE_FAILED", f"{script}: {reason}", tail[-TAIL_LINES:])
-        raise InspectionFailed(failure)
-    return [line.split("\t")[1:] for line in lines if line.startswith(f"{RECORD}\t")]
+__all__ = ["InspectionFailed", "ask_host"]

@@ -10,7 +10,7 @@ from fleet.release.model import Patch
 from fleet.release.patch_text import apply_patch
 from fleet.release.target import ReleaseTarget
 from operations import container, packages, patches
-from operations.patches import group_by_file
+from operations.file_patches import group_by_file
 from tests.unit.conftest import BARE, probe
 from tests.unit.operations.stage_helpers import only, plan_words
 
