@@ -1,0 +1,16 @@
+# Names of image and container, for the two scripts beside this file. VER is the image's version: the
+# tutorials name older ones than this, so whoever follows one changes it.
+VER="1.15.0"
+Owner="kang"
+TestModel=""
+PATH_WORK="pytorch"
+OSVer="18.04"
+OS="ubuntu${OSVer}-py37"
+FrameVer="v${VER}-torch1.9"
+VERSION="${FrameVer}-${OS}${TestModel}"
+ORG="yellow.hub.cambricon.com/$PATH_WORK"
+MY_IMAGE="$ORG/$PATH_WORK"
+NAME_IMAGE="$MY_IMAGE:$VERSION"
+FILENAME_IMAGE="$PATH_WORK-$VERSION.tar.gz"
+FULLNAME_IMAGE="./docker/$FILENAME_IMAGE"
+MY_CONTAINER="container-$PATH_WORK-$VERSION-$Owner"
