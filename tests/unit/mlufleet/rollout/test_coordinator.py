@@ -302,7 +302,10 @@ RETIREMENT = {"kind": "retirement", "limit": ["all"], "max_fail": "1", "window":
 def test_a_retirement_says_of_every_host_what_stays_and_why(
     server: Server, site: Path, wanted: ReleaseTarget
 ) -> None:
-    report = simulated(server, site, 1, 0.0, 6, "says yes", **RETIREMENT)
+    hook = 'echo "$MLUFLEET_STATUS" >> statuses'
+    report = simulated(server, site, 1, 0.0, 6, "says yes", **RETIREMENT, after=hook)
+    statuses = Counter((site / "statuses").read_text().split())
+    assert statuses == {"retired": 3, "failed": 1}
     assert "asked about 4\n" in (site / "stderr").read_text()
     hosts = {name[-1]: host for name, host in report["hosts"].items()}
     assert {name: host["status"] for name, host in hosts.items()} == {

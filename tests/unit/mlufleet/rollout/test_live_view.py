@@ -80,3 +80,26 @@ def test_hosts_are_counted_by_the_reports_own_words() -> None:
         seen.update(events.HostDone(host=host, passed=False))
     assert seen.ended == {"skipped": 1, "unreachable": 1, "failed": 1}
     assert set(seen.ended) <= set(STATUSES)
+
+
+def test_no_live_table_is_drawn_while_the_operator_is_asked() -> None:
+    view = LiveView(EventBus(), "retirement")
+    view.console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with view:
+        live = view._live
+        assert live and live.is_started
+        with view.paused():
+            assert not live.is_started
+        assert live.is_started
+    assert not live.is_started
+
+
+def test_a_host_that_ended_is_called_after_what_was_done_to_it() -> None:
+    for kind, status in (
+        ("rollout", "changed"),
+        ("adoption", "adopted"),
+        ("retirement", "retired"),
+    ):
+        seen = LiveView(EventBus(), kind).progress
+        seen.update(events.HostDone(host="a", passed=True))
+        assert seen.ended == {status: 1}
