@@ -95,7 +95,8 @@ class _SpaceNeeds:
 
     def _add_file(self, dest: str, sha: str, size: int, label: str) -> None:
         """Count a file, which arrives in the state folder and is then moved or copied to dest."""
-        if self.facts.existing_bytes.get(dest) == size or not self._is_new(dest):
+        is_there = self.facts.existing_bytes.get(dest) == size or dest in self.facts.linkable_paths
+        if is_there or not self._is_new(dest):
             return
         partial = sum(there for name, there in self.facts.partial_bytes.items() if sha in name)
         self._add(host_paths.STATE_FOLDER, label, max(size - partial, 0))

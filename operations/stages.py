@@ -18,6 +18,7 @@ from operations import (
     engine,
     image,
     migration,
+    needed_files,
     packages,
     patches,
     preflight,
@@ -28,8 +29,9 @@ from operations import (
 )
 from operations.host import connection, sudo
 from operations.host.facts import HostFacts
-from operations.host.probe import capture_failure, probe_host
+from operations.host.probe import capture_failure, probe_host, unwrap_host
 from operations.stage import BoundStage, HostOptions, HostSpec, HostStage, ReleaseStage
+from operations.transfer import reuse
 from operations.transfer.upload import Upload
 
 #: before the releases, for each of them, and after them; the order of deploy.py
@@ -191,9 +193,38 @@ def assess(host: Any) -> HostPlan:
         module_key.load_host_key(host.data)
     facts = prepare_host(host) or probe_host(host, spec.target)
     drift = capture_failure(host, lambda: find_drift(spec, facts))
+    if not isinstance(drift, Failure) and lacks_space(drift):
+        drift = capture_failure(host, lambda: _find_drift_with_links(host, spec, facts))
     if isinstance(drift, Failure):
         drift = {PROBE_STAGE: drift}
     return HostPlan(spec.target, spec.options, facts, drift)
+
+
+def lacks_space(drift: Drift) -> bool:
+    """Return whether a host would be refused because its file systems lack space.
+
+    Args:
+        drift: What its stages have to do.
+    """
+    refusal = drift.get(preflight.STAGE.name)
+    return isinstance(refusal, Failure) and refusal.code == "NO_SPACE"
+
+
+def _find_drift_with_links(host: Any, spec: HostSpec, facts: HostFacts | Failure) -> Drift:
+    """Search a host that lacks space for files that need none, as they can be linked."""
+    assert isinstance(facts, HostFacts)
+    needed = [
+        file for upload in needed_files.list_uploads(spec, facts) for file in upload.needed_files()
+    ]
+    arguments = connection.connector_arguments(unwrap_host(host))
+    search = reuse.search_host(unwrap_host(host), arguments, needed, "look")
+    # also for the probes to come
+    facts.linkable_paths |= {
+        file.dest
+        for file in needed
+        if file.part in search.files and search.files[file.part].how in ("link", "place")
+    }
+    return find_drift(spec, facts)
 
 
 def prepare_host(host: Any) -> Failure | None:

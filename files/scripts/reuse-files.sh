@@ -2,8 +2,8 @@
 # "SHA256 PART BYTES PATH" on stdin say what is needed at which path. WALK_S and READ_S limit the seconds
 # that searching and reading take. A folder on a network file system is searched only if a "+" stands
 # before its name.
-# Prints records "file PART HOW FILE" for files that were found, and "unsearched REASON".
-# look: HOW is "link" if a link at PATH can be the file, else "copy". Changes nothing.
+# Prints records "file PART HOW OWNER FILE" for files that were found, and "unsearched REASON".
+# look: HOW is "place" if the file is at PATH, "link" if a link there can be it, else "copy". Changes nothing.
 # use: put the file at PATH as a reflink, a hard link or a copy, and verify its sha256 there; HOW is which.
 # needs: filesystems checksums placing
 phase=$1 walk_s=$2 read_s=$3; shift 3
@@ -132,7 +132,7 @@ put() {
 }
 use() {
   # FILE: put it at the path where it is needed, and verify it there
-  before=$(key_of "$1")
+  before=$(key_of "$1") owner=$(stat -c %U "$1" 2>/dev/null)
   sum=$(known_sum "$before")
   [ -z "$sum" ] || [ "$sum" = "$want" ] || return 1
   folders "${dest%/*}" && own="$dest.$node.mlufleet-part" || return 1
@@ -146,16 +146,17 @@ use() {
   place "$own" "$dest" "$want" "${part%%.*}" ", a $how of $1" || { rm -rf "$own"; return 1; }
   rm -f "$state/incoming/$part"  # of a transfer that was interrupted
   remember "$(key_of "$dest")" "$want"
-  tell file "$part" "$how" "$1"
+  tell file "$part" "$how" "$owner" "$1"
 }
 look() {
   # FILE: say whether it is what is needed
   matches "$1" "$want" || return 1
-  how='copy'
-  if [ "$bytes" -ge $small ] && [ "$(stat -c %d "$1" 2>/dev/null)" = "$(device_of "$dest")" ]; then
+  how='copy' owner=$(stat -c %U "$1" 2>/dev/null)
+  if [ "$1" = "$dest" ]; then how='place'
+  elif [ "$bytes" -ge $small ] && [ "$(stat -c %d "$1" 2>/dev/null)" = "$(device_of "$dest")" ]; then
     if [ "$(stat -f -c %T "$1" 2>/dev/null)" = btrfs ] || is_roots "$1"; then how='link'; fi
   fi
-  tell file "$part" "$how" "$1"
+  tell file "$part" "$how" "$owner" "$1"
 }
 needed=$(cat)
 begun=$(uptime)
@@ -193,8 +194,8 @@ beside=$(printf '%s\n' "$needed" | cut -d' ' -f4- | sed 's|/[^/]*$||' | sort -u 
         line=${line#W } done=
         want=${line%% *} line=${line#* }
         part=${line%% *} line=${line#* }
-        bytes=${line%% *}
-        dest=${line#* } ;;
+        bytes=${line%% *} dest=${line#* }
+        [ "$phase" = use ] || [ "$(stat -c %s "$dest" 2>/dev/null)" != "$bytes" ] || ! look "$dest" || done=yes ;;
       C*)
         [ -z "$done" ] || continue
         file=${line#C }

@@ -10,6 +10,7 @@ from fleet.errors import Failure
 from operations.adoption.container_contents import inspect_packages, inspect_patches
 from operations.adoption.driver import inspect_cards, inspect_driver
 from operations.adoption.engine import inspect_engine
+from operations.adoption.files import inspect_files
 from operations.adoption.findings import Finding, Relation
 from operations.adoption.inspection import InspectionFailed
 from operations.host import connection
@@ -26,6 +27,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_cards,
     inspect_driver,
     inspect_engine,
+    inspect_files,
     inspect_patches,
     inspect_packages,
 )

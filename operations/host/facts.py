@@ -312,6 +312,9 @@ class HostFacts:
     machine_names: set[str] = field(default_factory=set, compare=False, repr=False)
     #: shared file system -> names of the inventory that have it; grows in a run
     filesystem_names: dict[str, set[str]] = field(default_factory=dict, compare=False, repr=False)
+    #: paths at which links to what lies elsewhere on the host are enough; known of hosts that lack
+    #: space
+    linkable_paths: set[str] = field(default_factory=set, compare=False, repr=False)
     #: key of a release -> what was found of it; in the order of the target's releases
     releases: dict[str, ReleaseFacts] = field(default_factory=dict)
 

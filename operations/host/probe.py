@@ -216,6 +216,7 @@ class ProbeCache:
     Attributes:
         facts: host -> its facts, until something changes on it
         listeners: called after each probe
+        linkable_paths: host -> paths at which links are enough, as far as that was searched for
     """
 
     def __init__(self, context: RunContext) -> None:
@@ -226,6 +227,7 @@ class ProbeCache:
         """
         self.facts: WeakKeyDictionary[Host, HostFacts] = WeakKeyDictionary()
         self.listeners: list[ProbeListener] = []
+        self.linkable_paths: WeakKeyDictionary[Host, set[str]] = WeakKeyDictionary()
         self._machine_names: dict[str, set[str]] = {}
         self._filesystem_names: dict[str, set[str]] = {}
 
@@ -237,6 +239,7 @@ class ProbeCache:
             facts: what its probe printed
         """
         self.facts[host] = facts
+        facts.linkable_paths = self.linkable_paths.setdefault(host, set())
         if facts.machine_id:
             names = self._machine_names.setdefault(facts.machine_id, set())
             names.add(host.name)

@@ -66,11 +66,14 @@ class FoundFile:
     """A file of a host that is what is needed.
 
     Attributes:
-        how: how it was used, or could be: "link", "reflink", "hard link" or "copy"
+        how: how it was used ("reflink", "hard link", "copy") or could be ("link", "copy"); "place"
+            if it is where it is needed
+        owner: user whose it is
         path: where it lies
     """
 
     how: str
+    owner: str
     path: str
 
 
@@ -133,8 +136,8 @@ def _parse(lines: Iterable[str], asked: set[str]) -> Search:
     search = Search()
     for line in lines:
         match line.removeprefix(RECORD).split("\t") if line.startswith(RECORD) else []:
-            case ["file", part, how, path] if part in asked:
-                search.files[part] = FoundFile(how, path)
+            case ["file", part, how, owner, path] if part in asked:
+                search.files[part] = FoundFile(how, owner, path)
             case ["unsearched", reason]:
                 search.unsearched.append(reason)
             case _:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from fleet.release import host_paths
 from fleet.release.lockfile import LockedFile
 from fleet.release.target import ReleaseTarget
-from operations import disk_space, preflight
+from operations import disk_space, preflight, stages
+from operations.host.context import RunContext
 from operations.host.facts import HostFacts
+from operations.host.probe import ProbeCache
 from operations.host.probe_parser import parse
 from operations.host.scripts import script_text
 from operations.stage import HostOptions
+from operations.transfer.reuse import FoundFile, NeededFile, Search
 from tests.unit.conftest import BARE, probe
-from tests.unit.operations.stage_helpers import as_host, only, plan_words
+from tests.unit.operations.stage_helpers import as_host, as_spec, only, plan_words
 
 GB = 10**9
 NONE = HostOptions()
@@ -95,6 +99,50 @@ def test_what_is_there_already_needs_no_room(
     rest = disk_space.list_needs(as_host(big), seen("disk|/|1", *lines))
     left = sum(need.size_bytes for need in rest)
     assert round((whole - left) / GB, 2) == less
+
+
+def test_what_can_be_linked_needs_no_room(big: ReleaseTarget) -> None:
+    facts = seen("disk|/|45000000000|9999999|x")  # 50 GB are needed
+    assert disk_space.check_free_space(as_host(big), facts)
+    facts.linkable_paths = {"/data/models/tiny/model.bin"}
+    assert disk_space.check_free_space(as_host(big), facts) is None
+
+
+@dataclass(eq=False)
+class Named:
+    """As much of a host as its facts need."""
+
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("how", "is_refused"), [("link", False), ("place", False), ("copy", True), ("", True)]
+)
+def test_a_host_that_lacks_room_is_searched_for_what_needs_none(
+    big: ReleaseTarget, monkeypatch: pytest.MonkeyPatch, how: str, is_refused: bool
+) -> None:
+    facts = seen("disk|/|45000000000|9999999|x")
+    looked: list[str] = []
+
+    def search(host: Any, arguments: Any, needed: list[NeededFile], phase: str) -> Search:
+        looked.append(phase)
+        found = FoundFile(how, "kang", "/data/ftp/model.bin")
+        return Search({file.part: found for file in needed if how and "model.bin" in file.dest})
+
+    cache, host = ProbeCache(RunContext()), cast(Any, Named("a"))
+    cache.add(host, facts)
+    monkeypatch.setattr(stages.reuse, "search_host", search)
+    monkeypatch.setattr(stages.connection, "connector_arguments", lambda _: {})
+    monkeypatch.setattr(stages, "unwrap_host", lambda host: host)
+    drift = stages.find_drift(as_spec(big), facts)
+    assert stages.lacks_space(drift)
+    drift = stages._find_drift_with_links(host, as_spec(big), facts)
+    assert stages.lacks_space(drift) is is_refused and looked == ["look"]
+    # and so it stays for the probes of the stages
+    again = seen("disk|/|45000000000|9999999|x")
+    cache.add(host, again)
+    assert again.linkable_paths == facts.linkable_paths
+    assert (disk_space.check_free_space(as_host(big), again) is not None) is is_refused
 
 
 @pytest.mark.parametrize(

