@@ -7,11 +7,12 @@ from shlex import quote
 
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
+from operations import driver_changes, foreign_containers
 from operations.adoption.engine_contents import EngineContents, MadeContainer
 from operations.adoption.findings import Finding, Relation
 from operations.card_users import format_users
-from operations.host.facts import HostFacts
-from operations.stage import HostOptions, HostSpec
+from operations.host.facts import CardUser, HostFacts
+from operations.stage import HostSpec
 
 #: differences that one finding lists
 MAX_PACKAGES = 12
@@ -49,28 +50,20 @@ def describe_container(spec: HostSpec, facts: HostFacts, container: MadeContaine
         container: A container that this tool did not make.
     """
     conflicts = list(list_conflicts(spec, facts, container))
-    differences = [*conflicts, *_describe(container)]
-    if not conflicts:
-        return Finding(
-            f"container {container.name}",
-            Relation.LEFT_ALONE,
-            container.reference,
-            _describe_owner(container),
-            container.owner,
-            tuple(differences),
-        )
+    relation = Relation.IN_THE_WAY if conflicts else Relation.LEFT_ALONE
     is_renamed = container.name in _container_names(spec)
-    action = "stop it, rename it and keep it" if is_renamed else "stop it and keep it"
+    verbs = ["stop it"] if container.running else []
+    verbs += ["give it another name"] if is_renamed else []
     return Finding(
         f"container {container.name}",
-        Relation.IN_THE_WAY,
+        relation,
         container.reference,
-        _describe_owner(container),
+        f"owner: {container.owner_evidence}" if container.owner else "",
         container.owner,
-        tuple(differences),
-        action,
-        (start_command(container, by_id=is_renamed),),
-        find_blocker(spec.options, container),
+        (*conflicts, *_describe(container)),
+        f"{' and '.join(verbs)}; nothing of it is deleted" if conflicts else "",
+        (start_command(container, by_id=is_renamed),) if conflicts and container.running else (),
+        find_blocker(spec, facts, container),
     )
 
 
@@ -84,25 +77,46 @@ def list_conflicts(spec: HostSpec, facts: HostFacts, container: MadeContainer) -
     """
     if container.name in _container_names(spec):
         yield "it has the name of the release's container"
-    users = [user for user in facts.card_users if user.container == container.id]
-    if users:
-        yield f"processes in it hold cards: {format_users(users)}"
+    if users := _list_card_users(spec, facts, container):
+        yield f"it holds cards: {format_users(users)}"
 
 
-def find_blocker(options: HostOptions, container: MadeContainer) -> str:
+def find_blocker(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> str:
     """Return why adoption may not stop a container, and what would allow it; "" if it may.
 
     Args:
-        options: What the inventory and the command allow on the host.
-        container: A container that is in the way.
+        spec: The desired state of the host, and what is allowed on it.
+        facts: The host.
+        container: A container that this tool did not make.
     """
-    if container.pod:
-        return f"pod {container.pod}: kubelet would start it again; drain the node first"
-    if container.running and container.is_removed_when_stopped:
-        return "docker removes it when it stops (--rm): its owner has to stop it"
-    if options.evict or container.name in options.stop:
-        return ""
-    return f"nothing allows stopping it: --stop {container.name}, or evict: true for the host"
+    options = spec.options
+    has_name = container.running and container.name in _container_names(spec)
+    users = _list_card_users(spec, facts, container)
+    if users and container.pod:
+        return f"pod {container.pod}: kubelet would start it again; keep it off this node first"
+    if users and container.is_removed_when_stopped:
+        return "docker removes it when it stops (--rm): its owner has to end it"
+    held = [user for user in users if not foreign_containers.may_end(user, options)]
+    is_allowed = options.evict or container.name in options.stop
+    if (has_name and not is_allowed) or (held and not options.busy_timeout):
+        return (
+            f"it runs, and nothing permits stopping it: use --stop {container.name}, "
+            "or set `evict: true` in the inventory"
+        )
+    return ""
+
+
+def _list_card_users(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> list[CardUser]:
+    """Return the processes of a container that keep cards from a release or a driver change."""
+    users = [user for user in facts.card_users if user.container == container.id]
+    if driver_changes.list_pending(spec.target.primary, facts):
+        return users
+    held = [
+        user
+        for release in spec.target.releases
+        for user in foreign_containers.list_holders(release, facts)
+    ]
+    return [user for user in users if user in held]
 
 
 def start_command(container: MadeContainer, *, by_id: bool = False) -> str:
@@ -142,10 +156,6 @@ def _shares_release(target: ReleaseTarget, container: MadeContainer) -> bool:
         for folder in folders
         if source != "/"
     )
-
-
-def _describe_owner(container: MadeContainer) -> str:
-    return f"owner: {container.owner_evidence}" if container.owner else ""
 
 
 def _describe(container: MadeContainer) -> Iterator[str]:
