@@ -60,7 +60,8 @@ class Swarm:
     Attributes:
         sha: sha256 of the file
         pending_hosts: names of hosts that need it
-        givers: names of hosts that had it and serve it, or are about to
+        seeds: names of hosts that had it and serve it, or will if another one asks for it
+        offers: let a seed begin
         peers: host name -> its aria2c
         seeder: the controller's end
         torrent: of the file, bencoded; empty until the swarm starts
@@ -76,7 +77,8 @@ class Swarm:
         self.sha = sha
         self._find_tracker = find_tracker
         self.pending_hosts: set[str] = set()
-        self.givers: set[str] = set()
+        self.seeds: set[str] = set()
+        self.offers: list[Callable[[], object]] = []
         self.peers: dict[str, Aria2Peer] = {}
         self.seeder: Seeder | None = None
         self.torrent = b""
@@ -106,6 +108,12 @@ class Swarm:
                 )
                 tracker.seed_ports[torrent.compute_infohash(self.torrent)] = self.seeder.port
             return tracker
+
+    def accept_offers(self) -> None:
+        """Let the hosts that have the file serve it, because another one asks for it now."""
+        offers, self.offers = self.offers, []
+        for begin in offers:
+            begin()
 
     def stop(self) -> int | None:
         """End the swarm.
@@ -175,7 +183,7 @@ class Swarms:
         swarm = self.by_checksum.get(sha)
         if swarm is None:
             return False
-        hosts = len(swarm.pending_hosts | swarm.peers.keys() | swarm.givers)
+        hosts = len(swarm.pending_hosts | swarm.peers.keys() | swarm.seeds)
         return self._is_wanted(host, sha, size, hosts)
 
     def _is_wanted(self, host: Host, sha: str, size: int, hosts: int) -> bool:
@@ -207,6 +215,7 @@ class Swarms:
         swarm = self.by_checksum[sha]
         swarm.pending_hosts.add(host.name)  # again, after a lost connection
         rejoins = False
+        swarm.accept_offers()
         try:
             peer = self._start_peer(host, swarm, local, part)
             peer.wait_until_complete(progress, there, local.stat().st_size)
@@ -256,7 +265,7 @@ class Swarms:
         peer.send_torrent(swarm.torrent)
         return peer
 
-    def should_give(self, host: Host, sha: str, size: int) -> bool:
+    def should_seed(self, host: Host, sha: str, size: int) -> bool:
         """Return whether a host that has a file is to serve it to others.
 
         Args:
@@ -265,15 +274,17 @@ class Swarms:
             size: bytes of the file
         """
         swarm = self.by_checksum.get(sha)
-        if swarm is None or host.name in swarm.peers or host.name in swarm.givers:
+        if swarm is None or host.name in swarm.peers or host.name in swarm.seeds:
             return False
-        others = len(swarm.pending_hosts | swarm.peers.keys() | swarm.givers)
+        others = len(swarm.pending_hosts | swarm.peers.keys() | swarm.seeds)
         return self._is_wanted(host, sha, size, others + 1)
 
-    def give(
+    def seed(
         self, host: Host, local: Path, sha: str, path: str, place_client: Callable[[], str]
     ) -> None:
         """Let a host serve a file that it has, until the swarm ends or the host leaves.
+
+        It begins with the swarm: maybe all other hosts have the file, too.
 
         Args:
             host: the host
@@ -283,20 +294,22 @@ class Swarms:
             place_client: puts aria2c on the host, and returns why that failed, or ""
         """
         swarm = self.by_checksum[sha]
-        swarm.givers.add(host.name)
+        swarm.seeds.add(host.name)
 
         def serve() -> None:
             reason = place_client()
             # the swarm may have ended meanwhile, or the host may have left it
-            if not reason and self.by_checksum.get(sha) is swarm and host.name in swarm.givers:
-                reason = self._join_as_giver(host, swarm, local, path)
+            if not reason and self.by_checksum.get(sha) is swarm and host.name in swarm.seeds:
+                reason = self._join_as_seed(host, swarm, local, path)
             if reason:
-                swarm.givers.discard(host.name)
+                swarm.seeds.discard(host.name)
                 logger.info(f"{host.print_prefix}does not serve {path} to others: {reason}")
 
-        gevent.spawn(capture_failure, host, serve)
+        swarm.offers.append(lambda: gevent.spawn(capture_failure, host, serve))
+        if swarm.torrent:
+            swarm.accept_offers()
 
-    def _join_as_giver(self, host: Host, swarm: Swarm, local: Path, path: str) -> str:
+    def _join_as_seed(self, host: Host, swarm: Swarm, local: Path, path: str) -> str:
         """Serve a file from a host; return why that failed, "" if it did not."""
         try:
             self._start_peer(host, swarm, local, path).wait_until_serving()
@@ -308,7 +321,7 @@ class Swarms:
         if self.by_checksum.get(swarm.sha) is not swarm:  # it has ended meanwhile
             swarm.stop()
             return reason or "no host needs it any more"
-        if host.name not in swarm.givers:
+        if host.name not in swarm.seeds:
             reason = reason or "its part in the run is over"
         if not reason:
             logger.info(f"{host.print_prefix}serves {path} to other hosts")
@@ -340,7 +353,7 @@ class Swarms:
             host_name: a host whose part in the run is over
         """
         for sha, swarm in list(self.by_checksum.items()):
-            swarm.givers.discard(host_name)
+            swarm.seeds.discard(host_name)
             if peer := swarm.peers.pop(host_name, None):
                 peer.close()
             self.host_done(host_name, sha)

@@ -246,8 +246,8 @@ class Upload(HostCommand):
         """Tell the swarm that a host has a file, which it then serves to those that need it."""
         local, dest, sha = self.files[part]
         swarms(host).host_done(host.name, sha)
-        if swarms(host).should_give(host, sha, self._part_bytes(part)):
-            swarms(host).give(
+        if swarms(host).should_seed(host, sha, self._part_bytes(part)):
+            swarms(host).seed(
                 host, local, sha, dest, lambda: self._place_swarm_client(host, arguments)
             )
 

@@ -135,23 +135,23 @@ def test_a_host_that_has_a_file_gives_it_where_enough_hosts_share_it(
 ) -> None:
     wanted_by(swarms, "a", *others)
     swarms.host_done("a", SHA)
-    assert swarms.should_give(host("a", **data), SHA, 64 * MIB) is gives
+    assert swarms.should_seed(host("a", **data), SHA, 64 * MIB) is gives
 
 
-def test_a_giver_counts_and_serves_once_until_the_swarm_ends(
+def test_a_seed_counts_and_serves_once_until_the_swarm_ends(
     swarms: swarm.Swarms, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     closed: list[str] = []
     began: list[str] = []
 
-    def start(giver: Any, of: swarm.Swarm, local: Any, path: str) -> Any:
+    def start(seed: Any, of: swarm.Swarm, local: Any, path: str) -> Any:
         began.append(path)
-        of.peers[giver.name] = SimpleNamespace(  # type: ignore[assignment]
+        of.peers[seed.name] = SimpleNamespace(  # type: ignore[assignment]
             is_complete=True,
-            close=lambda: closed.append(giver.name),
+            close=lambda: closed.append(seed.name),
             wait_until_serving=lambda: None,
         )
-        return of.peers[giver.name]
+        return of.peers[seed.name]
 
     monkeypatch.setattr(swarms, "_start_peer", start)
     monkeypatch.setattr(swarm.gevent, "spawn", lambda call, *given: call(*given))
@@ -159,8 +159,10 @@ def test_a_giver_counts_and_serves_once_until_the_swarm_ends(
     a.print_prefix = ""
     wanted_by(swarms, "a", "b", "c")
     swarms.host_done("a", SHA)
-    swarms.give(a, tmp_path, SHA, "/data/models/x", lambda: "")
-    assert began == ["/data/models/x"] and not swarms.should_give(a, SHA, 64 * MIB)
+    swarms.seed(a, tmp_path, SHA, "/data/models/x", lambda: "")
+    assert not began and not swarms.should_seed(a, SHA, 64 * MIB)
+    swarms.by_checksum[SHA].accept_offers()  # another one asks for it
+    assert began == ["/data/models/x"]
     assert swarms.should_use_swarm(host("b"), SHA, 64 * MIB), "with it they are three"
     swarms.host_done("b", SHA)
     assert not closed
@@ -168,12 +170,12 @@ def test_a_giver_counts_and_serves_once_until_the_swarm_ends(
     assert closed == ["a"]
 
 
-def test_a_giver_that_starts_too_late_leaves_nothing_behind(
+def test_a_seed_that_starts_too_late_leaves_nothing_behind(
     swarms: swarm.Swarms, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     stopped: list[str] = []
 
-    def start(giver: Any, of: swarm.Swarm, local: Any, path: str) -> Any:
+    def start(seed: Any, of: swarm.Swarm, local: Any, path: str) -> Any:
         swarms.host_done("b", SHA)  # the last one that needs it
         monkeypatch.setattr(of, "stop", lambda: stopped.append("again"))
         return SimpleNamespace(wait_until_serving=lambda: None)
@@ -183,7 +185,8 @@ def test_a_giver_that_starts_too_late_leaves_nothing_behind(
     a = host("a")
     a.print_prefix = ""
     wanted_by(swarms, "b")
-    swarms.give(a, tmp_path, SHA, "/data/models/x", lambda: "")
+    swarms.by_checksum[SHA].torrent = b"it has begun"
+    swarms.seed(a, tmp_path, SHA, "/data/models/x", lambda: "")
     assert stopped == ["again"] and not swarms.by_checksum
 
 
