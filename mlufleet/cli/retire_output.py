@@ -14,20 +14,15 @@ from mlufleet.report.model import HostReport, Report
 MAX_BLOCKS = 50
 
 
-def approve(report: Report, *, ask: bool) -> bool:
-    """Show what would go and what would stay, and ask whether to go on.
+def review(report: Report) -> list[str]:
+    """Return what would go and what would stay, and the question whether to go on.
 
     Args:
         report: What the probes of all hosts found.
-        ask: Ask; otherwise the operator has approved it already.
-
-    Returns:
-        Whether hosts may be retired.
     """
-    print_plans(report, err=True)
     count = len(_list_pending(report))
     question = f"Retire {count} host{'s' * (count != 1)}?"
-    return not ask or click.confirm(question, err=True)
+    return [*map(sanitize.escape_line, plan_lines(report)), question]
 
 
 def print_plans(report: Report, *, err: bool) -> None:

@@ -129,14 +129,10 @@ def run_rollout(plan: Plan, *, as_json: bool = False, **resumed: Any) -> NoRetur
     from mlufleet.rollout.live_view import LiveView
     from mlufleet.run.operator import redact_command
 
-    def review(found: Report) -> bool:
-        with view.paused():
-            return retire_output.approve(found, ask=not plan.yes)
-
-    resumed["review"] = review if plan.kind == "retirement" else None
+    resumed["review"] = retire_output.review if plan.kind == "retirement" else None
     command = redact_command(["mlufleet", *sys.argv[1:]])
     coordinator = RolloutCoordinator(plan, command, **resumed)
-    with LiveView(coordinator.context.events, plan.kind) as view:
+    with LiveView(coordinator.context.events, plan.kind):
         report = coordinator.roll_out()
     if plan.dry:
         retire_output.print_plans(report, err=as_json)

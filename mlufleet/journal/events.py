@@ -278,6 +278,30 @@ class RolloutPaused(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperatorAsked(Event):
+    """The rollout waits for the operator.
+
+    Attributes:
+        question: What it asks.
+    """
+
+    kind: ClassVar[str] = "asked"
+    question: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorAnswered(Event):
+    """The operator answered, or the rollout was interrupted instead.
+
+    Attributes:
+        approved: The answer was yes.
+    """
+
+    kind: ClassVar[str] = "answered"
+    approved: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class StopRequested(Event):
     """The operator asked the rollout to stop.
 

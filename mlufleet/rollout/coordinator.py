@@ -7,7 +7,6 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 import click
 import gevent
@@ -25,6 +24,7 @@ from mlufleet.rollout import hooks
 from mlufleet.rollout.host_count import HostCount
 from mlufleet.rollout.kinds import KINDS
 from mlufleet.rollout.plan import Plan
+from mlufleet.rollout.prompt import ask_operator
 from mlufleet.rollout.scheduler import Scheduler
 from mlufleet.rollout.session import Session
 from mlufleet.run import interrupts
@@ -33,8 +33,8 @@ from operations.host.failures import fail_host
 
 #: hosts that are probed at the same time
 PROBE_CONCURRENCY = 100
-#: asks the operator for approval of what the probes found; may wait
-Review = Callable[[Report], bool]
+#: says, in lines, what is to be done after what the probes found; the last line is a question
+Review = Callable[[Report], list[str]]
 
 
 class RolloutCoordinator:
@@ -45,7 +45,8 @@ class RolloutCoordinator:
         command: The command that was given, for the journal and the locks of hosts.
         resumes: Run that this one resumes, or empty.
         canaries_passed: The canaries of that run have passed.
-        review: Is called once, when all hosts have been probed; returns whether to go on.
+        review: Is called once, when all hosts have been probed: the operator has to approve what
+            it returns, or reads it if the plan says that the answer is yes.
 
     Raises:
         InvalidInput: The plan cannot be carried out; no host was contacted.
@@ -191,18 +192,24 @@ class RolloutCoordinator:
         if self.plan.confirm and not self.stopping.is_set():
             remaining = len(self.scheduler.waiting)
             question = f"The canaries passed. Continue with the other {remaining} hosts?"
-            self._ask(click.confirm, question, err=True)
+            self._ask(question)
 
     def _review_gate(self) -> None:
         """Show the operator what is to be done, and ask, before the first host starts."""
-        if self.review and self.scheduler.waiting and not self.scheduler.stopped:
-            self._ask(self.review, derive_from_journal(self.run.folder))
+        if not self.review or not self.scheduler.waiting or self.scheduler.stopped:
+            return
+        *lines, question = self.review(derive_from_journal(self.run.folder))
+        for line in lines:
+            click.echo(line, err=True)
+        if not self.plan.yes:
+            self._ask(question)
 
-    def _ask(self, question: Callable[..., bool], *words: Any, **options: Any) -> None:
-        """Ask the operator in a thread, as others work; without approval no host starts."""
-        answer = gevent.get_hub().threadpool.spawn(question, *words, **options)
-        gevent.wait([answer, self.stopping], count=1)
-        if not self.stopping.is_set() and not answer.get():
+    def _ask(self, question: str) -> None:
+        """Ask the operator; without approval no more hosts start."""
+        self.context.events.emit("", "asked", question=question)
+        approved = ask_operator(question, self.stopping)
+        self.context.events.emit("", "answered", approved=approved)
+        if not approved and not self.stopping.is_set():
             self.scheduler.stop("declined")
 
     # work

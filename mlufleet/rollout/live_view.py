@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import gevent
@@ -192,18 +191,13 @@ class LiveView:
                 live.update(self.render(), refresh=True)
             gevent.sleep(REFRESH_INTERVAL_S)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Draw no live table in the context, in which the operator is asked."""
-        self._is_paused, live = True, self._live
-        if live:
-            live.stop()
-        try:
-            yield
-        finally:
-            if live:
-                live.start()
-            self._is_paused = False
+    def _pause(self, paused: bool) -> None:
+        """Draw no live table while the operator is asked."""
+        self._is_paused = paused
+        if self._live and paused:
+            self._live.stop()
+        elif self._live:
+            self._live.start()
 
     def render(self) -> RenderableType:
         """Return the live table: as many hosts at work as the terminal has lines for."""
@@ -259,6 +253,8 @@ class LiveView:
                 self._print(progress.transfer_line)
             case events.RolloutPaused():
                 self._print(f"the canaries passed; waiting {event.seconds} s")
+            case events.OperatorAsked() | events.OperatorAnswered():
+                self._pause(isinstance(event, events.OperatorAsked))
             case events.StopRequested():
                 later = "when the hosts at work have ended; interrupt again to stop at once"
                 self._print(f"stopping {'now' if event.now else later}")

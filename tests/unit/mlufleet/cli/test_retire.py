@@ -71,19 +71,9 @@ def test_hosts_that_are_alike_are_shown_once() -> None:
     ]
 
 
-@pytest.mark.parametrize(("answer", "approved"), [("y", True), ("n", False), ("", False)])
-def test_the_question_counts_the_hosts_that_would_be_retired(
-    answer: str, approved: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def confirm(question: str, **_: Any) -> bool:
-        asked.append(question)
-        return answer == "y"
-
-    monkeypatch.setattr(retire_output.click, "confirm", confirm)
-    waits = {"status": "not started", "drift": {"state": ["remove the state"]}}
-    report = report_of({"a": waits, "b": {"status": "ok"}})
-    assert retire_output.approve(report, ask=True) is approved
-    assert asked == ["Retire 1 host?"]
-    assert retire_output.approve(report, ask=False) and len(asked) == 1
+def test_the_question_counts_the_hosts_that_would_be_retired() -> None:
+    waits = {"status": "not started", "drift": {"state": ["remove \x1b[1mstate"]}}
+    lines = retire_output.review(report_of({"a": waits, "b": {"status": "ok"}}))
+    assert lines[-1] == "Retire 1 host?" and "  remove \\x1b[1mstate" in lines
+    lines = retire_output.review(report_of({"a": waits, "b": waits}))
+    assert lines[-1] == "Retire 2 hosts?"

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from fleet.release.target import ReleaseTarget
+from tests.journals import read_lines
 from tests.unit import PROJECT
 from tests.unit.conftest import BARE
 
@@ -87,7 +88,7 @@ PROGRAM = textwrap.dedent(
             emit_event(host, "stage-done", stage="smoke", changes=["ask"], seconds=1,
                         driver="")
 
-    coordinator.click.confirm = lambda question, **named: "yes" in os.environ["OPERATOR"]
+    coordinator.ask_operator = lambda question, stopping: "yes" in os.environ["OPERATOR"]
     seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
     host_rollout.Deployment.apply = adoption.Adoption.apply = travel_somehow
 
@@ -135,8 +136,7 @@ PROGRAM = textwrap.dedent(
 
     def review(report):
         waiting = [name for name, host in report.hosts.items() if host.drift and not host.failure]
-        print("asked about", len(waiting), file=sys.stderr)
-        return "yes" in os.environ["OPERATOR"]
+        return ["all of it", f"asked about {len(waiting)}?"]
 
     review = review if plan.get("kind") == "retirement" else None
     rollout = coordinator.RolloutCoordinator(Plan(**plan), "test", review=review)
@@ -306,7 +306,10 @@ def test_a_retirement_says_of_every_host_what_stays_and_why(
     report = simulated(server, site, 1, 0.0, 6, "says yes", **RETIREMENT, after=hook)
     statuses = Counter((site / "statuses").read_text().split())
     assert statuses == {"retired": 3, "failed": 1}
-    assert "asked about 4\n" in (site / "stderr").read_text()
+    lines = read_lines(site / "runs" / report["run"])
+    answers = [line for line in lines if line["kind"] in ("asked", "answered")]
+    assert [answers[0]["question"], answers[1]["approved"]] == ["asked about 4?", True]
+    assert "all of it\n" in (site / "stderr").read_text()
     hosts = {name[-1]: host for name, host in report["hosts"].items()}
     assert {name: host["status"] for name, host in hosts.items()} == {
         **{"0": "retired", "1": "skipped", "2": "ok", "3": "failed"},
@@ -334,7 +337,7 @@ def test_a_dry_retirement_asks_nothing_and_removes_nothing(
     server: Server, site: Path, wanted: ReleaseTarget
 ) -> None:
     report = simulated(server, site, 1, 0.0, 6, **RETIREMENT, dry=True, driver=True)
-    assert "asked" not in (site / "stderr").read_text()
+    assert "all of it" not in (site / "stderr").read_text()
     assert report["dry"] and {host["began"] for host in report["hosts"].values()} == {None}
     assert [host["left"] for host in report["hosts"].values()] == [[]] * 6
     assert report["exit"] == 0

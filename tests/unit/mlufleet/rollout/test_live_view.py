@@ -88,8 +88,9 @@ def test_no_live_table_is_drawn_while_the_operator_is_asked() -> None:
     with view:
         live = view._live
         assert live and live.is_started
-        with view.paused():
-            assert not live.is_started
+        view.on_event(events.OperatorAsked(question="Retire 1 host?"))
+        assert not live.is_started
+        view.on_event(events.OperatorAnswered(approved=True))
         assert live.is_started
     assert not live.is_started
 
