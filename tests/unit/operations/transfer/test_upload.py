@@ -1,0 +1,96 @@
+"""What an upload does about files that lie on the host already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from operations.host.context import run_context
+from operations.host.events import TransferDone
+from operations.transfer import reuse
+from operations.transfer.reuse import FoundFile, NeededFile, Search
+from operations.transfer.upload import Upload
+
+SIZE = reuse.MIN_BYTES
+
+
+class Transfer:
+    """An upload of two files to a host that lacks them; what was asked of the host, in order."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: Collection[str], size: int
+    ) -> None:
+        names = ("a", "b")
+        for name in names:
+            (tmp_path / name).write_bytes(name.encode() * size)
+        self.upload = Upload(
+            "weights x", [(tmp_path / name, f"/data/{name}", name * 64) for name in names]
+        )
+        self.part = {dest[-1]: part for part, (_, dest, _) in self.upload.files.items()}
+        self.host: Any = SimpleNamespace(
+            name="h", print_prefix="", state=SimpleNamespace(), data=SimpleNamespace()
+        )
+        self.did: list[Any] = []
+        self.events: list[Any] = []
+        run_context(self.host).events.listeners.append(self.events.append)
+
+        def place(_host: Any, _arguments: Any, phase: str, parts: Any = None) -> Any:
+            self.did.append((phase, sorted(parts)) if phase == "end" else phase)
+            return True, [f"want {part} 0" for part in self.part.values() if phase == "begin"]
+
+        def search(_host: Any, _arguments: Any, needed: list[NeededFile], *_: str) -> Search:
+            self.did.append("search")
+            found = {f.part: FoundFile("copy", "", f"/ftp{f.dest}") for f in needed}
+            return Search({part: found[part] for part in found if self.name(part) in there})
+
+        def send(_host: Any, _arguments: Any, parts: dict[str, int], **_: Any) -> list[str]:
+            self.did.append(("send", sorted(map(self.name, parts))))
+            return []
+
+        monkeypatch.setattr(self.upload, "_run_place_files", place)
+        monkeypatch.setattr(self.upload, "_send_missing", send)
+        monkeypatch.setattr(reuse, "search_host", search)
+        monkeypatch.setattr("operations.transfer.upload.audit_identity", lambda *_: "")
+
+    def name(self, part: str) -> str:
+        return self.upload.files[part][1][-1]
+
+
+@pytest.fixture
+def transfer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: Any) -> Transfer:
+    return Transfer(monkeypatch, tmp_path, *request.param)
+
+
+@pytest.mark.parametrize("transfer", [("a", SIZE)], indirect=True)
+def test_a_host_is_searched_before_anything_is_sent(transfer: Transfer) -> None:
+    assert transfer.upload._transfer(transfer.host, {}) == []
+    assert transfer.did == ["begin", "search", ("send", ["b"]), ("end", [transfer.part["b"]])]
+    (event,) = (event for event in transfer.events if isinstance(event, TransferDone))
+    assert (event.sent, event.reused, event.total) == (0, SIZE, SIZE)
+    assert event.found == ["/ftp/data/a"]
+
+
+@pytest.mark.parametrize("transfer", [("ab", SIZE)], indirect=True)
+def test_what_is_sent_ahead_is_searched_for_as_well(transfer: Transfer) -> None:
+    assert transfer.upload.fill_parts(transfer.host, {}) == []
+    assert transfer.did == ["begin", "search", ("send", [])]
+
+
+@pytest.mark.parametrize("transfer", [("", SIZE)], indirect=True)
+def test_what_was_sent_ahead_is_not_searched_for_again(transfer: Transfer) -> None:
+    transfer.upload.searches_host = True
+    done = set(transfer.part.values())
+    sizes = {part: SIZE for part in done}
+    transfer.upload._begin = lambda *_: (sizes, [])  # type: ignore[method-assign]
+    assert transfer.upload._transfer(transfer.host, {}, done) == []
+    assert transfer.did == [("send", []), ("end", sorted(done))]
+
+
+@pytest.mark.parametrize("transfer", [("ab", SIZE // 2 - 1)], indirect=True)
+def test_for_little_nobody_is_searched(transfer: Transfer) -> None:
+    assert transfer.upload._transfer(transfer.host, {}) == []
+    assert "search" not in transfer.did and not transfer.events
