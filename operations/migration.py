@@ -14,10 +14,16 @@ from pyinfra.api import operation
 from fleet.release import host_paths
 from fleet.release.model import Source, Weights, compute_digest
 from fleet.release.target import ReleaseTarget
+from operations.file_patches import group_by_file
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
+from operations.migrated_tree import TreeComparison
 from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
+from operations.tree_inspection import CompareTree
+
+#: reasons for which a tree is made again
+NOT_OURS, EDITED = "it is not ours", "it was edited"
 
 
 def linked_weights(target: ReleaseTarget, source: Source) -> list[Weights]:
@@ -79,9 +85,9 @@ def list_stale_trees(target: ReleaseTarget, found: ReleaseFacts) -> list[tuple[S
         if actual is None:
             stale.append((source, "there is none"))
         elif made != input_digest(target, source):
-            stale.append((source, "its inputs changed" if made else "it is not ours"))
+            stale.append((source, "its inputs changed" if made else NOT_OURS))
         elif signature != actual:
-            stale.append((source, "it was edited"))
+            stale.append((source, EDITED))
     return stale
 
 
@@ -93,19 +99,73 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         target: The release.
         facts: The host.
     """
-    stale = list_stale_trees(target, facts.releases[target.key])
-    return Plan(tuple(_migrate(target, source, reason) for source, reason in stale))
+    found = facts.releases[target.key]
+    return Plan(
+        tuple(
+            _adopt(target, source, reason)
+            if spec.options.adopt and _is_of_others(source, found, reason)
+            else _migrate(target, source, reason)
+            for source, reason in list_stale_trees(target, found)
+        )
+    )
+
+
+def _is_of_others(source: Source, found: ReleaseFacts, reason: str) -> bool:
+    """Whether somebody else made a tree; one of an interrupted migration is the tool's own."""
+    if f"tree-{source.name}.adopted" in found.stamps:
+        return reason in (NOT_OURS, EDITED)
+    return reason == NOT_OURS and f"tree-{source.name}.running" not in found.stamps
 
 
 def _migrate(target: ReleaseTarget, source: Source, reason: str) -> Action:
-    def commands() -> Iterator[HostCommand]:
-        linked = linked_weights(target, source)
-        yield _run_tool(target, source)
-        for weights in linked:
-            yield _link_weights(target, weights)
-        yield build_stamp_job(target, source, f"stamping {source.name}", "MIGRATION")
+    return Action((f"migrate {source.name} ({reason})",), lambda _: _make_tree(target, source))
 
-    return Action((f"migrate {source.name} ({reason})",), lambda _: commands())
+
+def _make_tree(target: ReleaseTarget, source: Source) -> Iterator[HostCommand]:
+    yield _run_tool(target, source)
+    yield from _complete_tree(target, source)
+
+
+def _complete_tree(target: ReleaseTarget, source: Source) -> Iterator[HostCommand]:
+    for weights in linked_weights(target, source):
+        yield _link_weights(target, source, weights)
+    yield build_stamp_job(target, source, f"stamping {source.name}", "MIGRATION")
+
+
+def _adopt(target: ReleaseTarget, source: Source, reason: str) -> Action:
+    """Take over a tree that somebody made, if it is what the tool makes; else make it anew."""
+
+    def commands() -> Iterator[HostCommand]:
+        compare = CompareTree(target, source)
+        yield compare
+        if compare.comparison is None or not compare.comparison.is_equal:
+            yield from _make_tree(target, source)
+            return
+        yield _take_over(target, source, compare.comparison)
+        yield from _complete_tree(target, source)
+
+    words = f"take over {source.name}_mlu if it is what the tool makes, else migrate {source.name}"
+    return Action((f"{words} ({reason})",), lambda _: commands())
+
+
+def _take_over(target: ReleaseTarget, source: Source, found: TreeComparison) -> RemoteJob:
+    path = host_paths.to_host_path(target.release, host_paths.migrated_path(source))
+    patched = {f"{path}/{name}": sha256 for name, sha256 in found.patched.items()}
+    stamps = [
+        word
+        for patch in group_by_file(target)
+        if not patch.container_name and patch.path in patched
+        for word in (patch.stamp_name, patched[patch.path])
+    ]
+    return RemoteJob(
+        f"taking over {source.name}_mlu",
+        "adopt-tree",
+        path,
+        f"tree-{source.name}",
+        found.tree.signature,
+        *stamps,
+        code="MIGRATION",
+    )
 
 
 def _run_tool(target: ReleaseTarget, source: Source) -> RemoteJob:
@@ -137,12 +197,13 @@ def _run_tool(target: ReleaseTarget, source: Source) -> RemoteJob:
     )
 
 
-def _link_weights(target: ReleaseTarget, weights: Weights) -> RemoteJob:
+def _link_weights(target: ReleaseTarget, source: Source, weights: Weights) -> RemoteJob:
     return RemoteJob(
         f"linking weights {weights.name}",
         "link-weights",
         weights.target,
         host_paths.weights_link_path(target.release, weights, migrated=True),
+        f"tree-{source.name}",
         code="MIGRATION",
     )
 

@@ -45,19 +45,24 @@ class ExpectedFile:
     is_replaced: bool
     file: ContainerFile
 
-    def accepts(self, sha256: str, generation: str) -> bool:
-        """Check whether a file on a host needs no migration: the stage of patches does the rest.
+    def matches(self, sha256: str, generation: str) -> bool:
+        """Check whether a file is what the tool makes, with or without the patches.
 
         Args:
             sha256: Checksum of the file.
             generation: One of the generations of the tool.
         """
-        if self.is_replaced or self.made is None:
-            return True
-        expected = (
-            sums.get(generation, sums.get(ANY_GENERATION)) for sums in (self.made, self.patched)
-        )
-        return sha256 in expected
+        sums = (self.made or {}, self.patched)
+        return sha256 in (one.get(generation, one.get(ANY_GENERATION)) for one in sums)
+
+    def accepts(self, sha256: str, generation: str) -> bool:
+        """Check whether a file needs no migration: the stage of patches does the rest.
+
+        Args:
+            sha256: Checksum of the file.
+            generation: One of the generations of the tool.
+        """
+        return self.is_replaced or self.made is None or self.matches(sha256, generation)
 
     def is_patched(self, sha256: str) -> bool:
         """Check whether somebody has patched a file as the release does.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.host.scripts import script_text
+from operations.host.scripts import read_script, script_text
 from tests.unit import PROJECT
 
 TOOL = PROJECT / "tests/lab/vendor/image/torch_gpu2mlu.py"
@@ -21,6 +21,7 @@ TOOL = PROJECT / "tests/lab/vendor/image/torch_gpu2mlu.py"
 DOCKER = """#!/bin/sh
 cd "$3" && shift 4 && exec "$@"
 """
+COMMON = read_script("lib/common")
 CODE = "import torch\nx.cuda()\n"
 MIGRATED = "import torch\nimport torch_mlu\nx.mlu()\n"
 
@@ -68,7 +69,7 @@ class Host:
     def run(self, name: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
         text = script_text(name).replace("/var/lib/mlufleet", str(self.state))
         return subprocess.run(
-            ["sh", "-c", text, name, *map(str, words)],
+            ["sh", "-c", text, *map(str, (name, *words))],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -96,11 +97,17 @@ class Host:
 
     def finish(self) -> None:
         """Link the weights, and stamp the tree."""
-        assert self.run("link-weights", self.weights, self.tree / "tiny").returncode == 0
+        words = ("link-weights", self.weights, self.tree / "tiny", "tree-model")
+        assert self.run(*words).returncode == 0
         assert self.run("stamp-tree", "tree-model", "digest", self.tree).returncode == 0
 
     def kept(self) -> list[Path]:
         return sorted(self.tree.parent.glob("model_mlu.kept-*"))
+
+    def recorded(self) -> set[tuple[str, ...]]:
+        """What a retirement of the host would find: kind, name and detail."""
+        lines = (self.state / "made").read_text().splitlines()
+        return {tuple(line.split("\t")[1:4]) for line in lines}
 
     def list_tree(self, folder: Path) -> set[str]:
         files = (str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir())
@@ -202,6 +209,49 @@ def test_a_tree_of_somebody_is_kept_under_another_name(host: Host, adopted: bool
     assert not (host.stamps / "tree-model.adopted").exists()
     host.finish()
     assert host.migrate().returncode == 0 and host.kept() == [kept]
+
+
+def take_over(host: Host, signature: str, *stamps: str) -> subprocess.CompletedProcess[str]:
+    return host.run("adopt-tree", host.tree, "tree-model", signature, *stamps)
+
+
+def sign(folder: Path) -> str:
+    words = ["sh", "-c", f"{COMMON}\nsignature {folder}"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_tree_that_is_taken_over_stays_as_it_is_and_somebodys(host: Host) -> None:
+    (host.tree / "tiny").mkdir(parents=True)
+    (host.tree / "tiny/modeling.py").write_text(MIGRATED)
+    (host.stamps).mkdir(parents=True)
+    (host.stamps / "tree-model.running").touch()
+    before = (host.tree / "tiny/modeling.py").stat()
+    assert take_over(host, sign(host.tree), "patch-1", "0" * 64).returncode == 0
+    assert (host.tree / "tiny/modeling.py").stat().st_ctime_ns == before.st_ctime_ns
+    assert (host.stamps / "patch-1").read_text() == "0" * 64 + "\n"
+    assert not (host.stamps / "tree-model.running").exists()
+    host.finish()
+    assert (host.tree / "tiny/model.bin").readlink() == host.weights / "model.bin"
+    assert host.recorded() == {
+        ("adopted", f"tree:{host.tree}", ""),
+        ("adopted", f"link:{host.tree}/tiny/model.bin", f"{host.weights}/model.bin"),
+    }
+    # a later release makes its own, and that one is not somebody's
+    assert host.migrate().returncode == 0
+    host.finish()
+    (kept,) = host.kept()
+    assert (kept / "tiny/modeling.py").read_text() == MIGRATED
+    assert ("tree", str(host.tree), str(host.stamps / "tree-model")) in host.recorded()
+    assert host.migrate().returncode == 0 and host.kept() == [kept]
+
+
+def test_a_tree_that_has_changed_since_it_was_compared_is_not_taken_over(host: Host) -> None:
+    (host.tree / "tiny").mkdir(parents=True)
+    signature = sign(host.tree)
+    (host.tree / "tiny/a.py").touch()
+    done = take_over(host, signature)
+    assert done.returncode == 1 and "has changed" in done.stdout
+    assert not host.state.exists()
 
 
 def test_a_tool_that_fails_leaves_the_tree_as_it_was(host: Host) -> None:

@@ -1,0 +1,180 @@
+"""Asks a host for a migrated tree, and compares it with what the vendor's tool makes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from pyinfra import logger
+from pyinfra.api import Host
+from typing_extensions import override
+
+from fleet.errors import Failure, InvalidInput
+from fleet.proof.expected_tree import ExpectedTree, expect_tree
+from fleet.proof.file_content import ANY_GENERATION, UnreadableContent
+from fleet.release import host_paths
+from fleet.release.model import Source
+from fleet.release.target import ReleaseTarget
+from fleet.text import redact, sanitize
+from operations.host import connection
+from operations.host.command import HostCommand
+from operations.host.context import RunContext, run_context
+from operations.host.file_edit import decode_content
+from operations.host.inspection import InspectionFailed, ask_host
+from operations.host.scripts import script_command
+from operations.migrated_tree import HostTree, TreeComparison, compare
+
+#: seconds that a host may take to read a tree, with 14 GB of weights in it at idle priority
+INSPECTION_TIMEOUT_S = 3600
+#: files whose differences are shown, their bytes, lines of each, and characters of a line
+MAX_DIFFS, MAX_DIFF_BYTES, MAX_DIFF_LINES, MAX_LINE_CHARS = 3, 256 << 10, 6, 120
+
+
+class ExpectedTrees:
+    """The migrated trees of a run's releases, computed once for all hosts."""
+
+    def __init__(self, context: RunContext) -> None:
+        """Begin without trees.
+
+        Args:
+            context: Of the run.
+        """
+        self._slot = BoundedSemaphore(1)
+        self._known: dict[tuple[str, str], ExpectedTree | str] = {}
+        self._scratch = TemporaryDirectory(prefix="mlufleet-trees-")
+
+    def load(self, target: ReleaseTarget, source: Source) -> ExpectedTree | str:
+        """Return what a migrated tree contains, or why that cannot be known.
+
+        Other hosts go on while it is computed.
+
+        Args:
+            target: The release.
+            source: One of its sources that is migrated.
+        """
+        key = (f"{target.store.absolute()}:{target.identity}", source.name)
+        with self._slot:
+            if key not in self._known:
+                folder = Path(self._scratch.name) / str(len(self._known))
+                self._known[key] = gevent.get_hub().threadpool.apply(
+                    _expect, (target, source, folder)
+                )
+            return self._known[key]
+
+
+def _expect(target: ReleaseTarget, source: Source, folder: Path) -> ExpectedTree | str:
+    try:
+        return expect_tree(target, source, folder)
+    except (InvalidInput, UnreadableContent, OSError) as error:
+        return str(error)
+
+
+def inspect_tree(host: Host, target: ReleaseTarget, source: Source) -> TreeComparison:
+    """Compare a migrated tree on a host with what the tool makes. Nothing is changed there.
+
+    Args:
+        host: A connected host that has the tree.
+        target: The release.
+        source: The source that the tree was made from.
+
+    Returns:
+        The comparison; if nothing could be compared, with the reason.
+    """
+    expected = run_context(host).service(ExpectedTrees).load(target, source)
+    if isinstance(expected, str):
+        return TreeComparison(HostTree(), unproved=expected)
+    path = host_paths.to_host_path(target.release, host_paths.migrated_path(source))
+    targets = _list_weights_targets(target, source)
+    wanted = [f"-\t-\t{name}" for name in expected.files]
+    wanted += [f"{file.size}\t{targets[name]}\t{name}" for name, file in expected.weights.items()]
+    try:
+        facts = ask_host(
+            host,
+            "inspect-tree",
+            path,
+            timeout=INSPECTION_TIMEOUT_S,
+            target=target,
+            stdin="".join(f"{line}\n" for line in wanted),
+        )
+        tree = HostTree.from_facts(facts)
+    except (InspectionFailed, ValueError) as error:
+        return TreeComparison(HostTree(), unproved=f"the host's answer is incomplete: {error}")
+    found = compare(expected, tree, targets)
+    return replace(found, diff=tuple(_show_differences(host, path, expected, found)))
+
+
+def _list_weights_targets(target: ReleaseTarget, source: Source) -> dict[str, str]:
+    """Path in the tree of each file of weights -> the file that the release links there."""
+    return {
+        f"{weights.link.path}/{name}": f"{weights.target}/{name}"
+        for weights in target.release.weights
+        if weights.link and weights.link.tree == source.name
+        for name in target.lock.files_in(weights.folder)
+    }
+
+
+def _show_differences(
+    host: Host, root: str, expected: ExpectedTree, found: TreeComparison
+) -> Iterator[str]:
+    """Yield the first lines in which files differ from what the tool makes."""
+    small = [
+        path
+        for path in found.differing
+        if path in expected.files and found.tree.files.get(path, MAX_DIFF_BYTES) < MAX_DIFF_BYTES
+    ]
+    for path in small[:MAX_DIFFS]:
+        command = script_command("read-file", f"{root}/{path}")
+        given = connection.connector_arguments(host)
+        _, output = connection.run_command(host, command, given)
+        content = decode_content(output.stdout_lines)
+        try:
+            versions = expected.files[path].file.decode()
+            text = (content or b"").decode()
+        except (UnreadableContent, UnicodeDecodeError):
+            continue
+        original = versions.get(found.generation, versions.get(ANY_GENERATION, ""))
+        lines = difflib.unified_diff(original.splitlines(), text.splitlines(), n=0, lineterm="")
+        changes = [line for line in lines if not line.startswith(("---", "+++"))]
+        for line in changes[:MAX_DIFF_LINES]:
+            shown = sanitize.escape_line(redact.hide_credentials(line))
+            yield f"  {path}: {shown[:MAX_LINE_CHARS]}"
+        if len(changes) > MAX_DIFF_LINES:
+            yield f"  {path}: and {len(changes) - MAX_DIFF_LINES:,} more lines"
+
+
+class CompareTree(HostCommand):
+    """Compares a migrated tree with what the tool makes, for the commands that follow.
+
+    Attributes:
+        comparison: The result; None before it ran.
+    """
+
+    def __init__(self, release: ReleaseTarget, source: Source) -> None:
+        """Prepare the comparison.
+
+        Args:
+            release: The release.
+            source: The source that the tree was made from.
+        """
+        super().__init__(f"comparing {source.name}_mlu with what the tool makes")
+        self.release, self.source = release, source
+        self.comparison: TreeComparison | None = None
+
+    @override
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        found = inspect_tree(host, self.release, self.source)
+        self.comparison = found
+        name = f"{self.source.name}_mlu"
+        if found.is_equal:
+            logger.info(f"{host.print_prefix}{name} is taken over: {found.evidence}")
+        else:
+            logger.warning(f"{host.print_prefix}{name} is not what the tool makes")
+        for line in found.differences:
+            logger.info(f"{host.print_prefix}  {line}")
+        return None

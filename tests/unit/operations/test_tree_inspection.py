@@ -1,0 +1,236 @@
+"""A tree that somebody migrated by hand is compared with what the tool makes, by the host's script.
+
+The lab's stand-in for the vendor's tool makes the trees; the script runs here on the controller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from fleet.proof.expected_tree import expect_tree
+from fleet.release.model import Patch
+from fleet.release.target import ReleaseTarget
+from operations import migration, tree_inspection
+from operations.file_patches import group_by_file
+from operations.host.command import HostCommand
+from operations.host.facts import HostFacts
+from operations.host.scripts import script_text
+from operations.migrated_tree import HostTree, TreeComparison, compare
+from operations.stage import HostOptions, Plan
+from operations.tree_inspection import CompareTree
+from tests.unit import PROJECT
+from tests.unit.conftest import BARE, git, probe
+from tests.unit.operations.stage_helpers import as_spec, plan_words, render
+
+TOOL = PROJECT / "tests/lab/vendor/image/torch_gpu2mlu.py"
+ROOT = "/home/share/model_mlu"
+#: the release's patch is of a.py; these are a substitution without a checksum, and a new file
+PATCHES = (
+    Patch(file=f"{ROOT}/ask.py", find="input()", replace="input('?')"),
+    Patch(file=f"{ROOT}/new.py", content="new\n"),
+)
+WEIGHTS = {"model.bin": b"weights", "config.json": b"{}", "modeling.py": b"import torch\n"}
+
+
+@dataclass
+class HandMade:
+    """What somebody has made by the tutorial: the source, its tree, weights inside both."""
+
+    target: ReleaseTarget
+    tree: Path
+    scratch: Path
+
+    @property
+    def state(self) -> Path:
+        """The state folder of this tool on the host, if it made one."""
+        return self.tree.with_name("state")
+
+    def inspect(self) -> TreeComparison:
+        source = self.target.release.sources[0]
+        expected = expect_tree(self.target, source, self.scratch)
+        targets = tree_inspection._list_weights_targets(self.target, source)
+        asked = [f"-\t-\t{name}" for name in expected.files]
+        asked += [f"{f.size}\t{targets[name]}\t{name}" for name, f in expected.weights.items()]
+        script = script_text("inspect-tree").replace("/var/lib/mlufleet", str(self.state))
+        words = ["sh", "-c", script, "inspect-tree", str(self.tree)]
+        text = "".join(f"{line}\n" for line in asked)
+        done = subprocess.run(words, input=text, capture_output=True, text=True, check=True)
+        assert done.stderr == "" and done.stdout.endswith("@@end\n")
+        facts = [line.split("\t")[1:] for line in done.stdout.splitlines()[:-1]]
+        shutil.rmtree(self.scratch)
+        return compare(expected, HostTree.from_facts(facts), targets)
+
+
+@pytest.fixture
+def made(wanted: ReleaseTarget, tmp_path: Path) -> HandMade:
+    files = dict(wanted.lock.files)
+    for name, content in WEIGHTS.items():
+        (wanted.store / "weights" / name).write_bytes(content)
+        sums = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        files[f"weights/{name}"] = files["weights/model.bin"].model_copy(update=sums)
+    patches = (*wanted.release.patches, *PATCHES)
+    target = replace(
+        wanted,
+        release=wanted.release.model_copy(update={"patches": patches}),
+        lock=wanted.lock.model_copy(update={"files": files}),
+    )
+    checkout = tmp_path / "host/model"
+    checkout.parent.mkdir()
+    words = ("-c", "core.autocrlf=false", "clone", "-q", str(wanted.store / "model.bundle"))
+    git(*words, str(checkout), cwd=tmp_path)
+    git("checkout", "-q", wanted.lock.commits["model"], cwd=checkout)
+    shutil.copytree(wanted.store / "weights", checkout / "tiny")
+    for name in ("torch", "torch_mlu"):
+        (tmp_path / f"{name}.py").touch()
+    tool = shutil.copy(TOOL, tmp_path)
+    subprocess.run([sys.executable, tool, "-i", str(checkout)], check=True, capture_output=True)
+    return HandMade(target, checkout.with_name("model_mlu"), tmp_path / "scratch")
+
+
+def test_a_tree_as_the_tool_makes_it_is_equal_with_real_weights_in_it(made: HandMade) -> None:
+    found = made.inspect()
+    assert found.is_equal and found.same == 3, found.differences
+    assert set(found.real_weights) == {"tiny/config.json", "tiny/model.bin"}
+    assert (found.missing_weights, found.extra, found.patched) == ((), (), {})
+    assert found.tree.owner and len(found.tree.signature) == 64
+
+
+def test_patches_and_what_python_and_users_leave_are_no_difference(made: HandMade) -> None:
+    (made.tree / "ask.py").write_text("print(input('?'))\n")
+    (made.tree / "a.py").write_text("new\n")
+    (made.tree / "new.py").write_text("mine, to be replaced\n")
+    (made.tree / "report.md").unlink()
+    for name in (
+        "__pycache__/a.pyc",
+        "model.egg-info/PKG-INFO",
+        "notes/mine.py",
+        "x.mlufleet-part",
+    ):
+        (made.tree / name).parent.mkdir(exist_ok=True)
+        (made.tree / name).touch()
+    (made.tree / "inference.py").symlink_to("../tools/inference.py")
+    found = made.inspect()
+    assert found.is_equal and found.same == 3
+    assert found.extra == ("inference.py", "notes/mine.py")
+    assert found.patched.keys() == {"a.py", "ask.py"}
+    assert found.differences == [f"{name} is an additional file" for name in found.extra]
+
+
+def test_links_to_weights_and_none_at_all_are_no_difference(made: HandMade) -> None:
+    shutil.copy(made.tree / "tiny/modeling.py", made.tree / "kept")
+    (made.tree / "tiny/model.bin").unlink()
+    (made.tree / "tiny/model.bin").symlink_to("/data/models/tiny/model.bin")
+    (made.tree / "tiny/config.json").unlink()
+    found = made.inspect()
+    assert found.is_equal and found.missing_weights == ("tiny/config.json",)
+    assert found.real_weights == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "differing", "missing"),
+    [
+        (lambda tree: (tree / "ask.py").write_text("# mine\n"), ("ask.py",), ()),
+        (lambda tree: (tree / "tiny/modeling.py").write_text("import torch\n"), (0,), ()),
+        (lambda tree: (tree / "tiny/model.bin").write_text("WEIGHTS"), (1,), ()),
+        (lambda tree: (tree / "tiny/model.bin").write_text("cut"), (1,), ()),
+        (lambda tree: (tree / "ask.py").unlink(), (), ("ask.py",)),
+    ],
+)
+def test_what_differs_is_named(
+    made: HandMade,
+    change: Callable[[Path], object],
+    differing: tuple[object, ...],
+    missing: tuple[str, ...],
+) -> None:
+    change(made.tree)
+    names = {0: "tiny/modeling.py", 1: "tiny/model.bin"}
+    found = made.inspect()
+    assert not found.is_equal
+    assert found.differing == tuple(names.get(name, name) for name in differing)
+    assert found.missing == missing
+
+
+def test_weights_elsewhere_are_read_through_a_link(made: HandMade, tmp_path: Path) -> None:
+    shutil.move(made.tree / "tiny/model.bin", tmp_path / "model.bin")
+    (made.tree / "tiny/model.bin").symlink_to(tmp_path / "model.bin")
+    found = made.inspect()
+    assert found.is_equal and "tiny/model.bin" in found.real_weights
+    (tmp_path / "model.bin").write_text("WEIGHTS")
+    assert made.inspect().differing == ("tiny/model.bin",)
+
+
+def test_nothing_is_written_not_even_a_time(made: HandMade) -> None:
+    def state() -> set[tuple[str, int]]:
+        return {(str(path), path.stat().st_ctime_ns) for path in made.tree.rglob("*")}
+
+    before = state()
+    made.inspect()
+    assert state() == before
+    assert not made.state.exists()
+
+
+def adopting(target: ReleaseTarget, *lines: str) -> Plan:
+    facts = probe(*BARE, *lines)
+    decision = migration.STAGE.bind(target).decide(as_spec(target, HostOptions(adopt=True)), facts)
+    assert isinstance(decision, Plan)
+    return decision
+
+
+THERE = "tree|/data/share/model_mlu|sig"
+
+
+def commands(plan: Plan, found: TreeComparison) -> list[str]:
+    """What an adoption does about a tree, once it has been compared."""
+
+    def run() -> Iterator[HostCommand]:
+        (action,) = plan.actions
+        for command in action.commands(lambda: HostFacts()):
+            if isinstance(command, CompareTree):
+                command.comparison = found
+            else:
+                yield command
+
+    return [render(command) for command in run()]
+
+
+def test_an_equal_tree_is_taken_over_and_another_one_is_made_anew(made: HandMade) -> None:
+    plan, patches = adopting(made.target, THERE), group_by_file(made.target)
+    found = TreeComparison(HostTree("sig"), same=3, patched={"a.py": "1" * 64, "ask.py": "2" * 64})
+    stamps = " ".join(
+        f"{patch.stamp_name} {n * 64}" for n, patch in zip("12", patches, strict=False)
+    )
+    taken = commands(plan, found)
+    assert taken[0].startswith("adopt-tree /data/share/model_mlu tree-model sig patch-")
+    assert taken[0].count("patch-") == stamps.count("patch-") == 2
+    assert [words.split()[0] for words in taken[1:]] == ["link-weights", "stamp-tree"]
+    for other in (replace(found, differing=("a.py",)), TreeComparison(HostTree(), unproved="x")):
+        assert commands(plan, other)[0].startswith("migrate ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "compared"),
+    [
+        ((THERE,), True),
+        ((THERE, "stamp|tree-model.adopted|old"), True),
+        # of an interrupted migration of this tool
+        ((THERE, "stamp|tree-model.running|1"), False),
+        ((THERE, "stamp|tree-model|0000 sig"), False),
+        ((), False),
+    ],
+)
+def test_only_trees_of_others_are_compared(
+    made: HandMade, lines: tuple[str, ...], compared: bool
+) -> None:
+    (words,) = adopting(made.target, *lines).words
+    assert words.startswith("take over model_mlu if") == compared
+    # and never in a run that does not adopt
+    (words,) = plan_words(migration, made.target, probe(*BARE, *lines))
+    assert words.startswith("migrate model (")
