@@ -93,13 +93,13 @@ class TreeComparison:
     @property
     def evidence(self) -> str:
         """By what it was recognized."""
-        words = [f"sha256 of {self.same:,} files"]
+        words = [f"sha256 of {_count(self.same)}"]
         if self.generation:
             words.append(f"as the tool of {self.generation} makes them")
         if self.patched:
             words.append(f"{len(self.patched)} of them patched")
         if self.real_weights:
-            words.append(f"{len(self.real_weights)} files of weights in it")
+            words.append(f"{_count(len(self.real_weights))} of weights in it")
         return ", ".join(words)
 
     @property
@@ -117,6 +117,10 @@ class TreeComparison:
             if len(names) > MAX_NAMES:
                 lines.append(f"and {len(names) - MAX_NAMES:,} more: {words}")
         return [*lines, *self.diff]
+
+
+def _count(files: int) -> str:
+    return "1 file" if files == 1 else f"{files:,} files"
 
 
 def compare(expected: ExpectedTree, tree: HostTree, weights: dict[str, str]) -> TreeComparison:

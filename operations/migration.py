@@ -23,6 +23,7 @@ from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan
 from operations.tree_inspection import CompareTree
 
 #: reasons for which a tree is made again
+NONE_THERE, OUTDATED = "there is none", "its inputs changed"
 NOT_OURS, EDITED = "it is not ours", "it was edited"
 
 
@@ -83,9 +84,9 @@ def list_stale_trees(target: ReleaseTarget, found: ReleaseFacts) -> list[tuple[S
         made, _, signature = found.stamps.get(f"tree-{source.name}", "").partition(" ")
         actual = found.trees.get(path)
         if actual is None:
-            stale.append((source, "there is none"))
+            stale.append((source, NONE_THERE))
         elif made != input_digest(target, source):
-            stale.append((source, "its inputs changed" if made else NOT_OURS))
+            stale.append((source, OUTDATED if made else NOT_OURS))
         elif signature != actual:
             stale.append((source, EDITED))
     return stale

@@ -13,6 +13,7 @@ from operations.adoption.engine import inspect_engine
 from operations.adoption.files import inspect_files
 from operations.adoption.findings import Finding, Relation
 from operations.adoption.inspection import InspectionFailed
+from operations.adoption.trees import inspect_trees
 from operations.host import connection
 from operations.host.probe import capture_failure
 from operations.stages import HostPlan
@@ -28,6 +29,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_driver,
     inspect_engine,
     inspect_files,
+    inspect_trees,
     inspect_patches,
     inspect_packages,
 )

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,15 @@ from fleet.proof.expected_tree import expect_tree
 from fleet.release.model import Patch
 from fleet.release.target import ReleaseTarget
 from operations import migration, tree_inspection
+from operations.adoption.findings import Finding, Relation
+from operations.adoption.trees import describe_comparison, inspect_trees
 from operations.file_patches import group_by_file
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.scripts import script_text
 from operations.migrated_tree import HostTree, TreeComparison, compare
 from operations.stage import HostOptions, Plan
+from operations.stages import HostPlan
 from operations.tree_inspection import CompareTree
 from tests.unit import PROJECT
 from tests.unit.conftest import BARE, git, probe
@@ -37,6 +41,8 @@ PATCHES = (
     Patch(file=f"{ROOT}/ask.py", find="input()", replace="input('?')"),
     Patch(file=f"{ROOT}/new.py", content="new\n"),
 )
+#: a host that nothing is asked of
+UNASKED: Any = None
 WEIGHTS = {"model.bin": b"weights", "config.json": b"{}", "modeling.py": b"import torch\n"}
 
 
@@ -234,3 +240,34 @@ def test_only_trees_of_others_are_compared(
     # and never in a run that does not adopt
     (words,) = plan_words(migration, made.target, probe(*BARE, *lines))
     assert words.startswith("migrate model (")
+
+
+def inspected(target: ReleaseTarget, *lines: str) -> Finding:
+    """What a survey says of the tree without asking the host about it."""
+    facts = probe(*BARE, *lines)
+    spec = as_spec(target)
+    plan = HostPlan(spec.target, spec.options, facts, {})
+    (finding,) = inspect_trees(UNASKED, plan)
+    return finding
+
+
+def test_a_survey_compares_only_what_is_there_and_not_recorded(made: HandMade) -> None:
+    stamp = migration.input_digest(made.target, made.target.release.sources[0])
+    assert inspected(made.target).relation is Relation.MISSING
+    right = inspected(made.target, THERE, f"stamp|tree-model|{stamp} sig")
+    assert right.relation is Relation.PRESENT and right.place == "/data/share/model_mlu"
+    old = inspected(made.target, THERE, "stamp|tree-model|0000 sig")
+    assert old.relation is Relation.DIFFERENT and old.action == "migrate model again"
+
+
+def test_a_finding_says_what_differs_and_what_adoption_does(made: HandMade) -> None:
+    (made.tree / "tiny/config.json").unlink()
+    equal = describe_comparison("tree", str(made.tree), made.inspect())
+    assert equal.relation is Relation.PRESENT and equal.owner
+    assert equal.evidence == "sha256 of 3 files, 1 file of weights in it"
+    assert equal.action == "take it over as it is, and link 1 file of weights into it"
+    (made.tree / "ask.py").write_text("# mine\n")
+    other = describe_comparison("tree", str(made.tree), made.inspect())
+    assert other.relation is Relation.DIFFERENT
+    assert other.differences == ("ask.py differs",)
+    assert other.action == "rename it, with everything in it, and migrate anew"
