@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from operations.host.job import RemoteJob
 from operations.retirement.model import (
@@ -13,12 +14,15 @@ from operations.retirement.model import (
     StepPlan,
     Trace,
 )
+from operations.retirement.state_folder import RemoveState
 from operations.retirement.traces import option_words
 
+T = TypeVar("T")
 #: state of a trace that is provably as this tool left it
 OURS = "ours"
 #: kinds that are not named when they stay: each would only repeat another one, or says nothing
-_SILENT_KINDS = ("folder", "state")
+_SILENT_KINDS = ("folder", "state", "record", "module")
+_ADOPTED_CONTAINER = "container:"
 #: names that one job gets at most, so that they fit on a command line
 _NAMES_PER_JOB = 200
 #: seconds that a step may take: packages run their own scripts, docker deletes layers
@@ -50,16 +54,19 @@ class Step:
         return trace.kind in self.kinds and trace.group in (self.group, self.group or "weights")
 
 
+#: the first one: it completes the record of a host that a version without one has provisioned
+RECORD_STEP = "record"
 #: in the order that leaves a host usable after each of them
 STEPS = (
+    Step(RECORD_STEP, ("record",), "complete"),
     Step("containers", ("unit", "container")),
-    Step("images", ("image",)),
+    Step("images", ("image", "tag")),
     Step("trees", ("tree",)),
     Step("checkouts", ("checkout",)),
     Step("files", ("file",)),
     Step("settings", ("config",), "put back"),
     Step("originals", ("adopted", "kept"), "put back"),
-    Step("driver", ("package", "config", "data"), group="driver"),
+    Step("driver", ("package", "config", "kept", "module"), group="driver"),
     Step("engine", ("package", "unit", "config", "data", "group"), group="engine"),
     Step("folders", ("folder",)),
 )
@@ -67,21 +74,27 @@ STEPS = (
 STATE_STEP = "state"
 
 
-def decide(traces: Sequence[Trace], options: RetirementOptions) -> RetirementPlan:
+def decide(
+    traces: Sequence[Trace], options: RetirementOptions, expected: Sequence[str] = ()
+) -> RetirementPlan:
     """Decide what goes and what stays.
 
     Args:
         traces: What this tool left on the host.
         options: What the operator allows.
+        expected: What the host's releases make, line by line, to complete its record.
     """
     going = [trace for trace in traces if _goes(trace, options)]
     left = tuple(_list_left(traces, going, options))
     steps = []
     for step in STEPS:
         if found := [trace for trace in going if step.takes(trace)]:
-            steps.append(_plan(step, found, options))
+            if step.name == RECORD_STEP:
+                steps.append(_plan_record(found, expected))
+            else:
+                steps.append(_plan(step, found, options))
     if steps or _has_state_to_remove(traces, left):
-        steps.append(StepPlan(STATE_STEP, (_state_words(left),), tuple))
+        steps.append(StepPlan(STATE_STEP, (_state_words(left),), lambda: [RemoveState(bool(left))]))
     return RetirementPlan(tuple(steps), left)
 
 
@@ -98,12 +111,17 @@ def _plan(step: Step, traces: list[Trace], options: RetirementOptions) -> StepPl
     ordered = sorted(traces, key=lambda trace: step.kinds.index(trace.kind))
 
     def commands() -> Iterator[RemoteJob]:
-        for first in range(0, len(ordered), _NAMES_PER_JOB):
-            some = ordered[first : first + _NAMES_PER_JOB]
+        containers = [trace for trace in ordered if trace.name.startswith(_ADOPTED_CONTAINER)]
+        for trace in containers:
+            container = trace.name.removeprefix(_ADOPTED_CONTAINER)
             yield RemoteJob(
-                f"retiring: {step.name}",
+                "putting a container back", "container", "put-back", container, code="NOT_RETIRED"
+            )
+        others = [trace for trace in ordered if trace not in containers]
+        for some in _split(others):
+            yield RemoteJob(
+                f"retiring {step.name}",
                 "remove-made",
-                step.group or "-",
                 ",".join(option_words(options)),
                 stdin="".join(f"{trace.kind}\t{trace.name}\n" for trace in some),
                 code="NOT_RETIRED",
@@ -111,6 +129,26 @@ def _plan(step: Step, traces: list[Trace], options: RetirementOptions) -> StepPl
             )
 
     return StepPlan(step.name, tuple(_describe(step, ordered)), commands)
+
+
+def _plan_record(found: list[Trace], expected: Sequence[str]) -> StepPlan:
+    def commands() -> Iterator[RemoteJob]:
+        parts = [*_split(expected)] or [[]]
+        for number, part in enumerate(parts, 1):
+            yield RemoteJob(
+                "recording what an earlier version has made",
+                "recall-made",
+                *(["complete"] if number == len(parts) else []),
+                stdin="".join(f"{line}\n" for line in part),
+                code="NOT_RETIRED",
+            )
+
+    return StepPlan(RECORD_STEP, tuple(f"complete {trace.name}" for trace in found), commands)
+
+
+def _split(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for first in range(0, len(items), _NAMES_PER_JOB):
+        yield items[first : first + _NAMES_PER_JOB]
 
 
 def _describe(step: Step, traces: list[Trace]) -> Iterator[str]:

@@ -26,8 +26,7 @@ from operations.retirement.model import (
     RetirementPlan,
     StepPlan,
 )
-from operations.retirement.state_folder import RemoveState
-from operations.retirement.traces import find_traces
+from operations.retirement.traces import find_traces, list_expected
 from operations.stage import FailHost, HostSpec, OperationCommands
 
 __all__ = [
@@ -66,7 +65,9 @@ def assess(host: Any, spec: HostSpec, options: RetirementOptions) -> RetirementP
         if others := card_users.list_others(facts):
             return Failure("CARD_BUSY", card_users.format_users(others))
     traces = find_traces(host, spec.target, options)
-    return traces if isinstance(traces, Failure) else decide(traces, options)
+    if isinstance(traces, Failure):
+        return traces
+    return decide(traces, options, list_expected(spec.target))
 
 
 class VerifyStep(HostCommand):
@@ -137,7 +138,7 @@ def state_removed(spec: HostSpec, options: RetirementOptions, audit_log: Path) -
         return
     _announce(host, STATE_STEP, found)
     yield FetchAuditLog(audit_log)
-    yield RemoveState()
+    yield from found.commands()
     yield VerifyStep(STATE_STEP, lambda host: assess(host, spec, options))
     _report_done(host, STATE_STEP, found, started)
 

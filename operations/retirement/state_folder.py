@@ -24,8 +24,14 @@ class RemoveState(HostCommand):
     connection, it finds less to remove.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeps_record: bool) -> None:
+        """Prepare the command.
+
+        Args:
+            keeps_record: Whether something stays on the host that is to be known as this tool's.
+        """
         super().__init__("removing the state of mlu-fleet", stage="state")
+        self.keeps_record = keeps_record
 
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
@@ -34,7 +40,10 @@ class RemoveState(HostCommand):
             raise RuntimeError("the state can only be removed by the holder of the lock")
         logger.info(f"{host.print_prefix}{self.title}")
         command = script_command(
-            "remove-state", lock.owner.run, identity=audit_identity(host, self.stage, self.title)
+            "remove-state",
+            lock.owner.run,
+            *(["record"] if self.keeps_record else []),
+            identity=audit_identity(host, self.stage, self.title),
         )
         ok, output = connection.run_command(host, command, arguments)
         invalidate_facts(host)

@@ -84,17 +84,21 @@ noting() {
   note_installed "$group"
   return $came
 }
-note_installed() {
-  # GROUP: compare the packages with the list of before
-  list_installed > "$state/packages.now" || return 0
-  # name, version, and the version that it replaced
-  awk 'FILENAME == ARGV[1] { old[$0]; next } { now[$0] }
+compare_installed() {
+  # GROUP: print "NAME<tab>GROUP VERSION VERSION-BEFORE" of each package that came since the list was made
+  list_installed | awk -v group="$1" 'FILENAME != "-" { old[$0]; next } { now[$0] }
     END {
       for (line in old) if (!(line in now)) { split(line, f, " "); was[f[1]] = f[2] }
-      for (line in now) if (!(line in old)) { split(line, f, " "); print f[1], f[2], (f[1] in was ? was[f[1]] : "-") }
-    }' "$state/packages-$1" "$state/packages.now" |
-    while read -r package version was; do made package "$package" "$1 $version $was"; done
-  rm -f "$state/packages.now" "$state/packages-$1"
+      for (line in now) if (!(line in old)) {
+        split(line, f, " ")
+        print f[1] "\t" group, f[2], (f[1] in was ? was[f[1]] : "-")
+      }
+    }' "$state/packages-$1" -
+}
+note_installed() {
+  # GROUP: record the packages that came since the list was made
+  compare_installed "$1" | while IFS="$(printf '\t')" read -r package detail; do made package "$package" "$detail"; done
+  rm -f "$state/packages-$1"
 }
 install_named() {
   # NAME…: install from the host's own repositories
