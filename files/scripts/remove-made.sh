@@ -92,17 +92,18 @@ remove_collected() {
   remove_packages $packages || return 1
   packages=''
 }
-failed=0
-while IFS=$T read -r kind name; do
-  judge "$kind" "$name"
-  [ "$verdict" = ours ] || continue
-  case $kind in
-    package) packages="$packages $name" ;;
-    *)
+take() {
+  # KIND NAME
+  judge "$1" "$2"
+  case $verdict:$1 in
+    ours:package) packages="$packages $2" ;;
+    ours:*)
       remove_collected || exit 1
-      if remove "$kind" "$name"; then audit "gave back $kind $name"; else failed=1; fi ;;
+      if remove "$1" "$2"; then audit "gave back $1 $2"; else failed=1; fi ;;
   esac
-done <<ASKED
+}
+failed=0
+while IFS=$T read -r kind name; do take "$kind" "$name"; done <<ASKED
 $asked
 ASKED
 remove_collected || exit 1

@@ -124,7 +124,8 @@ if [ ! -d "$path/.git" ]; then
     found
     checkout
   ) || exit 1
-  made checkout "$path"
+  [ -d "$path" ] || made folder "$path"
+  made checkout "$path" "$commit"
   if [ -d "$path" ]; then
     fill
   else
@@ -144,6 +145,8 @@ if [ "$head" != "$commit" ]; then
   checkout
 fi
 echo "$owner $run" > .git/mlufleet-host
+# of a clone of this tool's, every commit that it was at; one that was there before is nobody's to remove
+! grep -qsF "$(printf '\tcheckout\t%s\t' "$path")" "$state/made" || made checkout "$path" "$commit"
 # submodules are separate sources where they are needed
 [ ! -f .gitmodules ] || git -c core.quotePath=false ls-tree -r HEAD | while IFS= read -r entry; do
   case $entry in 160000*) echo "left empty: $path/${entry#*	} is a submodule" ;; esac
