@@ -11,7 +11,7 @@ from operations.host.scripts import script_text
 from operations.retirement.model import Trace
 from operations.retirement.traces import parse_traces
 
-#: knows containers by lines "NAME ID IMAGE LABEL POLICY RUNNING" of a file, images by "REFERENCE ID"
+#: knows containers by lines "NAME ID IMAGE LABEL POLICY RUNNING" of a file, images by "TAG ID"
 DOCKER = """\
 #!/bin/sh
 cd {0}/docker || exit 1

@@ -52,9 +52,13 @@ def test_only_a_container_with_the_label_goes(host: Host) -> None:
     host.made("container", "gone")
     host.write(
         "docker/containers",
-        f"ours c1 {IMAGE} mlufleet.spec no true\ntheirs c2 {IMAGE} - no true\nelse c3 x - no true\n",
+        f"ours c1 {IMAGE} mlufleet.spec no true\ntheirs c2 {IMAGE} - no true\n"
+        "else c3 x - no true\n",
     )
-    assert host.states() == {"container ours": "ours", "container theirs": "made by somebody else"}
+    assert host.states() == {
+        "container ours": "ours",
+        "container theirs": "made by somebody else",
+    }
     host.remove("container ours", "container theirs", "container gone")
     left = (host.root / "docker/containers").read_text().splitlines()
     assert [line.split()[0] for line in left] == ["theirs", "else"]
