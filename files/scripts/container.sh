@@ -31,7 +31,7 @@ WORDS
 }
 halt() {
   # what is to stay stopped must not come back when docker starts
-  { [ "$policy" = no ] || docker update --restart no "$id"; } && docker stop -t 20 "$id"
+  { [ "$policy" = no ] || docker update --restart no "$id"; } && docker stop -t 10 "$id"
 } >/dev/null
 undo() {
   # print the one command that makes container $first what it was

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from tests.lab import engine, hosts, paths
@@ -49,3 +50,63 @@ def follow(host: str, *parts: str) -> str:
     """
     script = SCRIPT.read_text()
     return hosts.run(host, f"exec bash -s {' '.join(parts)}", given=script, timeout=600)
+
+
+#: what a system writes by itself, and what any use of its tools leaves: logs, caches, books
+RESTLESS = (
+    *hosts.RESTLESS,
+    *("/proc", "/sys", "/dev", "/var/lib/docker", "/var/lib/containerd", "/var/cache"),
+)
+#: a checkout's state, of which git's own files are no part: they change with every look
+CHECKOUT = """
+echo "$path $(git symbolic-ref -q HEAD || git rev-parse HEAD)"
+git for-each-ref --format='%(refname) %(objectname)'
+git stash list
+git diff HEAD --binary | sha256sum
+git diff --cached HEAD --binary | sha256sum
+git status --porcelain --ignored
+grep -v '^#' "$(git rev-parse --git-path info/exclude)" || :
+"""
+
+
+def state(host: str) -> list[str]:
+    """Return what a host has, so that two looks show what was changed between them.
+
+    Args:
+        host: its name.
+
+    Returns:
+        Lines about files, packages, modules, images, containers and checkouts, without times and
+        inodes.
+    """
+    skipped = " -o ".join(f"-path {path}" for path in RESTLESS)
+    script = rf"""
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
+find / -xdev \( {skipped} -o -name .git -o -name __pycache__ \) -prune -o \
+  \( -type d -printf '%p %y %m %U:%G\n' -o -printf '%p %y %m %U:%G %s %l\n' \)
+find /data /etc /root /home \( -name .git -o -name __pycache__ \) -prune -o -type f \
+  -exec sha256sum {{}} +
+ls /dev/cambricon* 2>/dev/null
+if command -v dpkg > /dev/null; then dpkg-query -W; else rpm -qa; fi
+docker image ls -a --no-trunc --format 'image {{{{.ID}}}} {{{{.Repository}}}}:{{{{.Tag}}}}'
+for id in $(docker ps -aq --no-trunc); do
+  docker inspect --format '{{{{.Id}}}} {{{{.Name}}}} {{{{.Image}}}} {{{{.State.Running}}}}' $id
+  docker inspect --format '{{{{.Name}}}} {{{{.HostConfig.RestartPolicy}}}}' $id
+done
+find /data -name .git | while read -r path; do
+  path=${{path%/.git}}
+  (cd "$path" && {CHECKOUT})
+done
+"""
+    return sorted(hosts.run(host, script, timeout=120).splitlines())
+
+
+def changes(before: list[str], after: list[str]) -> list[str]:
+    """Return the lines that are no longer there, and those that came, with a sign ahead.
+
+    Args:
+        before: an earlier state.
+        after: a later one.
+    """
+    gone, came = Counter(before) - Counter(after), Counter(after) - Counter(before)
+    return [f"- {line}" for line in gone] + [f"+ {line}" for line in came]

@@ -42,11 +42,10 @@ inside() {
 
 driver() {
   cd ~
-  if command -v rpm >/dev/null && ! [ -e /var/lib/dpkg/info/dpkg.list ]; then
-    rpm -ivh cambricon-mlu-driver-*.rpm
-  else
-    dpkg -i cambricon-mlu-driver-*.deb
-  fi
+  case $(ls cambricon-mlu-driver-*) in
+    *.rpm) rpm -ivh cambricon-mlu-driver-*.rpm ;;
+    *.deb) dpkg -i cambricon-mlu-driver-*.deb ;;
+  esac
   cnmon || :
 }
 tools() {
