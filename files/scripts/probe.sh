@@ -3,7 +3,7 @@
 # findutils, no Python. A host in the desired state costs a run exactly this script, so the shell reads
 # files itself where it can: each process costs a millisecond, each docker client thirty.
 # Variables set before this text: PACKAGES SOFTWARE DOCKERS MINIMUM DRIVER HEADERS KEY ISSUED ROOTS SLOW
-# CONTAINERS CONTAINER_FACTS RELEASES, and for each number in RELEASES a function release_N that sets
+# CONTAINERS CONTAINER_FACTS RELEASES read_only, and for each number in RELEASES a function release_N that sets
 # SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS FILES INSIDE. The facts of a release
 # follow a line "release SLOT"; the line "host" ends them.
 # needs: git filesystems kernels card-users package-tool

@@ -37,6 +37,7 @@ RELATION_COLORS = {
     Relation.LEFT_ALONE: "",
 }
 STATUS_COLORS = {
+    "up to date": "green",
     "adoptable": "green",
     "refused": "red",
     "unclear": "yellow",
@@ -54,8 +55,8 @@ class HostLook:
     """What is known of one host after a look at it. Its fields are keys of the JSON document."""
 
     status: str
-    """"adoptable"; "refused": adoption would fail as things are; "unclear": a part of the host
-    gave no answer; "failed": the host gave none; "unreachable"."""
+    """"up to date": nothing is to be done; "adoptable"; "refused": adoption would fail as things
+    are; "unclear": a part of the host gave no answer; "failed": the host gave none; "unreachable"."""
     releases: str = ""
     """Names of the releases that the host is to have; empty if it was not probed."""
     began: str = ""
@@ -142,8 +143,11 @@ def describe_host(report: HostReport, found: HostSurvey | None) -> HostLook:
         return HostLook(status, report.wanted, failure=report.failure)
     refused = report.failure or any(finding.blocker for finding in found.findings)
     unclear = any(finding.relation is Relation.UNKNOWN for finding in found.findings)
+    status = "up to date" if report.status == "ok" else "adoptable"
+    if refused or unclear:
+        status = "refused" if refused else "unclear"
     return HostLook(
-        "refused" if refused else "unclear" if unclear else "adoptable",
+        status,
         report.wanted,
         began=format_utc(found.began),
         ended=format_utc(found.ended),
@@ -164,7 +168,7 @@ def exit_status(hosts: dict[str, HostLook], report: Report) -> ExitStatus:
     """
     if report.interrupted:
         return ExitStatus.INTERRUPTED
-    others = {look.status for look in hosts.values()} - {"adoptable"}
+    others = {look.status for look in hosts.values()} - {"up to date", "adoptable"}
     if not others:
         return ExitStatus.OK
     return ExitStatus.UNREACHABLE if others == {"unreachable"} else ExitStatus.FAILED
@@ -204,7 +208,7 @@ def print_hosts(hosts: dict[str, HostLook], report: Report) -> None:
     )
     for names in alike.values():
         _print_host(console, host_ranges.format_hosts(names), hosts[names[0]])
-    _print_wrapped(console, "", f"{len(hosts)} hosts: {describe_totals(hosts.values())}")
+    _print_wrapped(console, "", f"in all: {describe_totals(hosts.values())}")
 
 
 def describe_totals(looks: Iterable[HostLook]) -> str:
@@ -231,10 +235,11 @@ def _describe_bytes(looks: Iterable[HostLook]) -> str:
 
 
 def _print_host(console: Console, name: str, look: HostLook) -> None:
-    line = Text(sanitize.escape_line(f"{name}: "), style="bold")
+    title = f"{name} ({look.releases}): " if look.releases else f"{name}: "
+    line = Text(sanitize.escape_line(title), style="bold")
     line.append(look.status, STATUS_COLORS[look.status])
     if look.findings:
-        line.append(f" ({_describe_bytes([look])})", "default")
+        line.append(f", {_describe_bytes([look])}", "default")
     console.print(line, soft_wrap=True)
     if look.failure:
         _print_wrapped(console, "", f"{look.failure.code}: {look.failure.sentence}", "red", 2)
@@ -252,27 +257,39 @@ def _print_host(console: Console, name: str, look: HostLook) -> None:
 def _print_finding(console: Console, finding: Finding) -> None:
     head = finding.item + (f" (of {finding.owner})" if finding.owner else "")
     words = ", ".join(filter(None, (finding.place, finding.evidence)))
-    text = f"{head}: {words}" if words else head
+    texts = [f"{head}: {words}"] if words else [head]
+    if len(texts[0]) > console.width - RELATION_WIDTH:
+        # a path has its own line, which is not broken
+        texts = [head, *filter(None, (finding.place, finding.evidence))]
+    texts += finding.differences
+    texts += [f"would {finding.action}"] if finding.action else []
     first = f"  {finding.relation.value}".ljust(RELATION_WIDTH)
-    _print_wrapped(console, first, text, RELATION_COLORS[finding.relation])
-    for line in (*finding.differences, finding.action, finding.blocker):
-        if line:
-            _print_wrapped(console, "", line, "", RELATION_WIDTH)
+    for text in texts:
+        _print_wrapped(console, first, text, RELATION_COLORS[finding.relation], RELATION_WIDTH)
+        first = ""
     for command in finding.commands:  # in one line each, so that it can be copied
         table.print_line(console, f"{' ' * RELATION_WIDTH}$ {command}")
+    if finding.blocker:
+        _print_wrapped(console, "", f"refused: {finding.blocker}", "red", RELATION_WIDTH)
 
 
 def _print_wrapped(
     console: Console, first: str, text: str, style: str = "", indent: int = 0
 ) -> None:
-    """Print a text in lines of the terminal's width; its first column may have a style."""
-    indent = indent or len(first)
+    """Print a text in lines of the terminal's width.
+
+    Args:
+        console: Where to print.
+        first: What stands before the first line, in the style; empty if the text has the style.
+        text: The text.
+        style: Style of one of them.
+        indent: Characters before each line.
+    """
     width = max(console.width, indent + MIN_TEXT_WIDTH)
     lines = textwrap.wrap(
         sanitize.escape_line(text), width - indent, break_on_hyphens=False, break_long_words=False
     )
     for number, line in enumerate(lines):
-        start = first if number == 0 and first else " " * indent
-        printed = Text(start, style if first else "")
+        printed = Text((first if number == 0 else "").ljust(indent), style if first else "")
         printed.append(line, "" if first else style)
         console.print(printed, soft_wrap=True)

@@ -63,6 +63,7 @@ class FleetSurvey:
         self.session, self.stop, self.on_host_done = session, stop, on_host_done
         self.names = [host.name for host in session.hosts]
         self.run = session.begin_run(command)
+        self.run.context.is_read_only = True
         self.hosts: dict[str, HostSurvey] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._signals = interrupts.StopRequests()

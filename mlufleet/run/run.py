@@ -98,6 +98,7 @@ class Run:
             journal.check_writable()
         name = os.environ.get(RUN_ID_VARIABLE) or journal.new_run_id()
         run = cls.begin(state, name, operator.redact_command(["pyinfra", *sys.argv[1:]]))
+        run.context.is_read_only = "--dry" in sys.argv
         run._handle_interrupts()
         atexit.register(run.finish)
 

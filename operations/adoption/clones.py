@@ -78,9 +78,11 @@ def describe_clones(
             folder,
             f"container {container.name} has it at {inside}",
             heads[min(below, key=len)][1],
-            tuple(heads_below),
-            f"none: {release.name} has its sources in {wanted}. To use this folder instead, write "
-            f"{describe_release(target, inside, folder)}",
+            (
+                *heads_below,
+                f"{release.name} has its sources in {wanted}; a release that uses this folder "
+                f"instead: {describe_release(target, inside, folder)}",
+            ),
         )
 
 

@@ -14,8 +14,10 @@ from operations.card_users import format_users
 from operations.host.facts import CardUser, HostFacts
 from operations.stage import HostSpec
 
-#: differences that one finding lists
+#: packages that one finding lists
 MAX_PACKAGES = 12
+#: what the tutorials' containers mount of the system itself, which says nothing about their use
+SYSTEM_MOUNTS = ("/sys/", "/proc/", "/dev/", "/tmp/.X11-unix/", "/usr/bin/cnmon/")
 
 
 def describe_containers(
@@ -61,10 +63,15 @@ def describe_container(spec: HostSpec, facts: HostFacts, container: MadeContaine
         f"owner: {container.owner_evidence}" if container.owner else "",
         container.owner,
         (*conflicts, *_describe(container)),
-        f"{' and '.join(verbs)}; nothing of it is deleted" if conflicts else "",
+        _describe_action(verbs, container) if conflicts else "",
         (start_command(container, by_id=is_renamed),) if conflicts and container.running else (),
         find_blocker(spec, facts, container),
     )
+
+
+def _describe_action(verbs: list[str], container: MadeContainer) -> str:
+    words = f"{' and '.join(verbs)}; nothing of it is deleted"
+    return f"{words}, and this starts it again:" if container.running else words
 
 
 def list_conflicts(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> Iterator[str]:
@@ -167,7 +174,11 @@ def _describe(container: MadeContainer) -> Iterator[str]:
     yield ", ".join(words)
     if nodes := [node for node in container.devices if node.startswith("/dev/cambricon")]:
         yield f"device nodes: {', '.join(nodes)}"
-    mounts = [f"{source} at {inside}" for inside, source in sorted(container.mounts.items())]
+    mounts = [
+        f"{source} at {inside}"
+        for inside, source in sorted(container.mounts.items())
+        if not f"{source}/".startswith(SYSTEM_MOUNTS)
+    ]
     if mounts:
         yield f"mounts: {', '.join(mounts)}"
     if container.packages:

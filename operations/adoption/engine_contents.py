@@ -133,7 +133,8 @@ def _build_container(
         reference=described["reference"],
         running=described["running"],
         privileged=described["privileged"],
-        devices=tuple(one["PathOnHost"] for one in described["devices"] or ()),
+        # the tutorial's scripts give some nodes twice
+        devices=tuple(dict.fromkeys(one["PathOnHost"] for one in described["devices"] or ())),
         restart=described["restart"] or "no",
         is_removed_when_stopped=described["removed"],
         is_ours=bool(described["mlufleet.spec"]),
@@ -156,9 +157,13 @@ def _find_owner(
     for label in OWNER_LABELS:
         if described[label]:
             return described[label], f"label {label}"
+    # the tutorial's run-container-dev.sh: container-IMAGE-TAG-OWNER
+    image = described["reference"].rpartition("/")[2].replace(":", "-")
+    if name.startswith(f"container-{image}-"):
+        return name.removeprefix(f"container-{image}-"), "its name, as the tutorial builds it"
     last = name.rpartition("-")[2]
     if last in accounts:
-        return last, "its name ends with an account of the host"
+        return last, "its name, which ends with an account of the host"
     owners = {folder_owners.get(path, "") for path in mounts.values()} - {"", "root"}
     if len(owners) == 1:
         return owners.pop(), "owner of the folders that it mounts"

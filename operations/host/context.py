@@ -39,6 +39,7 @@ class RunContext:
         events: delivers events to the journal and other listeners
         stop: the request to stop the run
         limits: how many hosts may use a resource at once
+        is_read_only: whether the run only looks at hosts
         login_durations_s: host name -> seconds that its login took, as far as that was measured
     """
 
@@ -46,6 +47,7 @@ class RunContext:
         self.events = EventBus()
         self.stop = StopRequest()
         self.limits = ResourceLimits()
+        self.is_read_only = False
         self.login_durations_s: dict[str, float] = {}
         self._recorder: RunRecorder | None = None
         self._services: dict[Any, Any] = {}

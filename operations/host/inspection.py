@@ -56,7 +56,7 @@ def ask_host(
     Raises:
         InspectionFailed: The script failed, or its answer is incomplete.
     """
-    command = script_command(script, *arguments, timeout=timeout, target=target)
+    command = script_command(script, *arguments, timeout=timeout, target=target, read_only=True)
     given = connection.connector_arguments(host)
     if stdin:
         given["_stdin"] = stdin

@@ -48,7 +48,10 @@ LOGIN_MARKER = "@@mlufleet-entered"
 
 
 def probe_arguments(
-    target: HostTarget, slow_login: bool = False, key: ModuleKey | None = None
+    target: HostTarget,
+    slow_login: bool = False,
+    key: ModuleKey | None = None,
+    read_only: bool = False,
 ) -> str:
     """Return what the probe is asked about: shell variables and functions ahead of its text.
 
@@ -56,6 +59,7 @@ def probe_arguments(
         target: the desired state of the host
         slow_login: whether the login was slow, so that the reason is of interest
         key: the site's key for kernel modules, if it has one
+        read_only: whether nothing may be written on the host, not even what git would refresh
     """
     parts = target.releases
     values = {
@@ -70,6 +74,7 @@ def probe_arguments(
         "MINIMUM": [part.release.engine.minimum for part in parts],
         "CONTAINERS": [part.release.container.name for part in parts],
         "SLOW": ["yes"] if slow_login else [],
+        "read_only": ["yes"] if read_only else [],
         "KEY": [key.key_id] if key else [],
         "ISSUED": [key.issuer_and_serial] if key else [],
         "ROOTS": [
@@ -266,7 +271,8 @@ def probe_host(host: Any, target: HostTarget) -> HostFacts | Failure:
     cache = context.service(ProbeCache)
     if host not in cache.facts:
         slow_login = context.login_durations_s.get(host.name, 0) > connection.SLOW_LOGIN_S
-        arguments = probe_arguments(target, slow_login, module_key.load_host_key(host.data))
+        key = module_key.load_host_key(host.data)
+        arguments = probe_arguments(target, slow_login, key, context.is_read_only)
         facts = capture_failure(host, lambda: run_probe(host, arguments))
         if isinstance(facts, Failure):
             return facts

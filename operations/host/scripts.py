@@ -45,6 +45,7 @@ def script_command(
     timeout: int = 600,
     identity: str = "",
     target: ReleaseTarget | None = None,
+    read_only: bool = False,
 ) -> ScriptCommand:
     """Return `files/scripts/NAME.sh ARGUMENTS…` as one remote command with a time limit.
 
@@ -54,8 +55,10 @@ def script_command(
         timeout: seconds after which the host kills it
         identity: run, operator, stage and title for the host's audit log, separated by tabs
         target: the release whose stamps it reads and writes; None for those of the host
+        read_only: whether nothing may be written on the host, not even what git would refresh
     """
     preamble = f"WHO={shlex.quote(identity)}\n" if identity else ""
+    preamble += "read_only=yes\n" if read_only else ""
     text = tag_directives(script_text(name, stamps_subdirectory(target)))
     command = ScriptCommand(
         "timeout",

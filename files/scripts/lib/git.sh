@@ -8,7 +8,7 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_NAMESPACE GIT_OBJE
 # refs/replace must not substitute one commit for another
 export GIT_NO_REPLACE_OBJECTS=1
 limit=
-git() {
+plain_git() {
   # before 2.38, git reads safe.directory from a file only: the one of own_git
   # shellcheck disable=SC2086  # words
   GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=0 HOME="$state/git" \
@@ -16,6 +16,20 @@ git() {
     -c core.hooksPath=/dev/null -c core.fsmonitor= -c core.autocrlf=false -c core.eol=lf \
     -c core.attributesFile=/dev/null -c core.excludesFile=/dev/null -c gc.auto=0 \
     -c advice.detachedHead=false -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=120 "$@" 9>&-
+}
+git() {
+  if [ -z "${read_only:-}" ] || ! lend_index; then plain_git "$@"; return; fi
+  (export GIT_INDEX_FILE="$lent"; plain_git "$@")
+  set -- $?
+  rm -f "$lent" "$lent.lock"
+  return "$1"
+}
+lend_index() {
+  # before 2.15, git writes the index that `git status` has refreshed: let it refresh a copy in memory
+  case $(command git --version) in *" 1."* | *" 2."[0-9].* | *" 2.1"[0-4].*) ;; *) return 1 ;; esac
+  index=$(plain_git rev-parse --git-dir 2>/dev/null)/index
+  # with its times, by which git knows what may have changed since
+  [ -f "$index" ] && lent=$(mktemp /dev/shm/mlufleet-index.XXXXXX 2>/dev/null) && cp -p "$index" "$lent"
 }
 patched() {
   # CHANGES: of the output of `git status --porcelain` in this directory, print the lines of files that are
