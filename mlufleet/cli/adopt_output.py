@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import click
@@ -56,7 +56,8 @@ class HostLook:
 
     status: str
     """"up to date": nothing is to be done; "adoptable"; "refused": adoption would fail as things
-    are; "unclear": a part of the host gave no answer; "failed": the host gave none; "unreachable"."""
+    are; "unclear": a part of the host gave no answer; "failed": the host gave none;
+    "unreachable"."""
     releases: str = ""
     """Names of the releases that the host is to have; empty if it was not probed."""
     began: str = ""
@@ -203,11 +204,11 @@ def print_hosts(hosts: dict[str, HostLook], report: Report) -> None:
     """
     console = table.make_console()
     alike = host_ranges.group_hosts(
-        (name, name if len(hosts) <= host_ranges.MAX_LISTED_HOSTS else repr(look.findings))
+        (name, name if len(hosts) <= host_ranges.MAX_LISTED_HOSTS else _describe_likeness(look))
         for name, look in hosts.items()
     )
     for names in alike.values():
-        _print_host(console, host_ranges.format_hosts(names), hosts[names[0]])
+        _print_host(console, names, hosts[names[0]])
     _print_wrapped(console, "", f"in all: {describe_totals(hosts.values())}")
 
 
@@ -234,12 +235,19 @@ def _describe_bytes(looks: Iterable[HostLook]) -> str:
     return f"{decimal(sent)} to send, {decimal(reused)} reused"
 
 
-def _print_host(console: Console, name: str, look: HostLook) -> None:
+def _describe_likeness(look: HostLook) -> str:
+    """Return a text that is equal for hosts of which the same is known, whenever that was."""
+    return repr(replace(look, began="", ended=""))
+
+
+def _print_host(console: Console, names: list[str], look: HostLook) -> None:
+    name = host_ranges.format_hosts(names)
     title = f"{name} ({look.releases}): " if look.releases else f"{name}: "
     line = Text(sanitize.escape_line(title), style="bold")
     line.append(look.status, STATUS_COLORS[look.status])
     if look.findings:
-        line.append(f", {_describe_bytes([look])}", "default")
+        each = " each" if len(names) > 1 else ""
+        line.append(f", {_describe_bytes([look])}{each}", "default")
     console.print(line, soft_wrap=True)
     if look.failure:
         _print_wrapped(console, "", f"{look.failure.code}: {look.failure.sentence}", "red", 2)
