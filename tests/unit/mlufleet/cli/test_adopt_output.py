@@ -29,9 +29,7 @@ BLOCKED = Finding(
     "kang",
     ("it has the name of the release's container", "mounts: /data at /data"),
     "stop it, and this starts it again:",
-    (
-        "docker update --restart always 1f1f1f1f1f1f && docker start 1f1f1f1f1f1f # as it was before",
-    ),
+    ("docker update --restart always 1f1f1f1f1f1f && docker start 1f1f1f1f1f1f # again",),
     "it runs, and nothing permits stopping it: use --stop torch",
 )
 
