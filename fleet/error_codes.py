@@ -259,12 +259,13 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         ),
         "SOURCE_DIRTY": (
             "a checkout has local changes",
-            "Commit or move them, or set `keep_dirty: true` to have the checkout backed up under "
-            "another name.",
+            "Commit or move them, or set `keep_dirty: true` to have edits kept as a patch beside "
+            "the checkout. `mlufleet adopt` shows what it would keep.",
         ),
         "SOURCE_FOREIGN": (
             "the path of a checkout is occupied by something else",
-            "Move it away, or set another path for the source.",
+            "Move it away, set another path for the source, or set `keep_dirty: true` to have it "
+            "renamed.",
         ),
         "ADOPTION_BLOCKED": (
             "the host cannot be adopted, as something on it belongs to somebody else",

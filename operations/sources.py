@@ -11,7 +11,7 @@ from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts, ReleaseFacts
+from operations.host.facts import HostFacts, ReleaseFacts, SourceFacts
 from operations.host.job import RemoteJob
 from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 from operations.transfer.upload import Upload
@@ -28,14 +28,21 @@ def list_unpinned(target: ReleaseTarget, found: ReleaseFacts) -> list[Source]:
     for source in target.release.sources:
         path = host_paths.to_host_path(target.release, source.path)
         checkout, commit = found.sources.get(path), target.lock.commits[source.name]
-        is_pinned = checkout and checkout.head == commit and not checkout.changed_files
-        if not is_pinned or path in found.missing_git_excludes:
+        if not _is_pinned(checkout, commit) or path in found.missing_git_excludes:
             unpinned.append(source)
     return sorted(unpinned, key=lambda source: len(source.path))
 
 
+def _is_pinned(checkout: SourceFacts | None, commit: str) -> bool:
+    if checkout is None or checkout.is_interrupted:
+        return False
+    return checkout.head == commit and not checkout.changed_files
+
+
 def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     """Compare every checkout with its locked commit.
+
+    Edits may be kept aside if the inventory says so with `keep_dirty`, and in an adoption.
 
     Args:
         spec: The desired state of the host.
@@ -43,45 +50,68 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         facts: The host.
     """
     actions, found = [], facts.releases[target.key]
+    may_keep = spec.options.keep_dirty or spec.options.adopt
     for source in list_unpinned(target, found):
         path = host_paths.to_host_path(target.release, source.path)
         commit, checkout = target.lock.commits[source.name], found.sources.get(path)
-        if checkout and not spec.options.keep_dirty:
-            if checkout.head == "foreign":
-                return Failure("SOURCE_FOREIGN", path)
-            if checkout.changed_files:
-                reason = f"git status: {checkout.status_error}"
-                if not checkout.status_error:
-                    reason = f"{checkout.changed_files} paths"
-                return Failure("SOURCE_DIRTY", f"{path}: {reason}")
-        if checkout and checkout.head == commit and not checkout.changed_files:
-            words = f"tell the git of {source.name} what inside is ours"
-        else:
-            words = f"bring {source.name} to {commit[:12]}"
-        actions.append(_check_out(target, source, words))
+        if checkout and not may_keep and not checkout.is_interrupted:
+            failure = _find_obstacle(path, checkout, commit)
+            if failure:
+                return failure
+        actions.append(_check_out(target, source, checkout, may_keep))
     return Plan(tuple(actions))
 
 
-def _check_out(target: ReleaseTarget, source: Source, words: str) -> Action:
+def _find_obstacle(path: str, checkout: SourceFacts, commit: str) -> Failure | None:
+    """Why a checkout cannot be brought to a commit without touching what somebody else has made."""
+    if checkout.head == "foreign":
+        return Failure("SOURCE_FOREIGN", path)
+    if checkout.status_error:
+        return Failure("SOURCE_DIRTY", f"{path}: git status: {checkout.status_error}")
+    if checkout.changed_files:
+        return Failure("SOURCE_DIRTY", f"{path}: {checkout.change_summary}", checkout.edits)
+    if checkout.operation and checkout.head != commit:
+        return Failure("SOURCE_DIRTY", f"{path}: a {checkout.operation} is not finished")
+    return None
+
+
+def _check_out(
+    target: ReleaseTarget, source: Source, checkout: SourceFacts | None, may_keep: bool
+) -> Action:
+    commit = target.lock.commits[source.name]
+    has_commit = checkout is not None and (checkout.has_pin or checkout.head == commit)
+
     def commands() -> Iterator[HostCommand]:
         origin = source.url or ""
         if source.bundle:
             local, sha = target.local_file(source.bundle)
             origin = f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}"
-            yield Upload(f"git bundle of {source.name}", [(local, origin, sha)])
+            if not has_commit:
+                yield Upload(f"git bundle of {source.name}", [(local, origin, sha)])
         yield RemoteJob(
             f"checking out {source.name}",
             "source",
             host_paths.to_host_path(target.release, source.path),
             origin,
-            target.lock.commits[source.name],
+            commit,
             source.url or "",
+            "keep" if may_keep else "",
             *host_paths.git_excludes(target.release, source),
+            *host_paths.tutorial_files(target.release),
             code="SOURCE_PIN",
             timeout=3600,
         )
 
-    return Action((words,), lambda _: commands())
+    return Action(_describe(source, commit, checkout), lambda _: commands())
+
+
+def _describe(source: Source, commit: str, checkout: SourceFacts | None) -> tuple[str, ...]:
+    if checkout is not None and checkout.head == commit and not checkout.changed_files:
+        return (f"tell the git of {source.name} what inside is ours",)
+    words = f"bring {source.name} to {commit[:12]}"
+    if checkout is None or not (checkout.changed_files or checkout.head == "foreign"):
+        return (words,)
+    return (f"keep what was changed in {source.name}", words)
 
 
 STAGE = ReleaseStage("sources", decide, "SOURCE_PIN")

@@ -4,9 +4,9 @@
 # files itself where it can: each process costs a millisecond, each docker client thirty.
 # Variables set before this text: PACKAGES SOFTWARE DOCKERS MINIMUM DRIVER HEADERS KEY ISSUED ROOTS SLOW
 # CONTAINERS CONTAINER_FACTS RELEASES read_only, and for each number in RELEASES a function release_N that sets
-# SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS FILES INSIDE. The facts of a release
+# SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE. The facts of a release
 # follow a line "release SLOT"; the line "host" ends them.
-# needs: git filesystems kernels card-users package-tool
+# needs: git checkout-facts filesystems kernels card-users package-tool
 T=$(printf '\t')
 N='
 '
@@ -207,35 +207,7 @@ observe() {
       [ "${mount%%:*}" -ef "$inside" ] || say stale "${mount#*:}"
     done
   fi
-  for path in $SOURCES; do
-    if [ -d "$path/.git" ]; then
-      # a failing status (old git, broken index) must not count as clean
-      why='' patches=
-      # stderr separately: warnings, also those of the dynamic loader, are no changes
-      changes=$(cd "$path" && git status --porcelain 2>/dev/null) || {
-        changes=$(cd "$path" && git status --porcelain 2>&1)
-        why=${changes%%"$N"*}
-        why=${why:-git status failed}
-      }
-      # a patched file is no edit of somebody's; but what the release does not patch has to be restored
-      [ -z "$changes$why" ] || patches=$(cd "$path" && patched "$changes")
-      [ -z "$patches" ] || {
-        changes=$(printf '%s\n' "$changes" | grep -vxF "$patches")
-        printf '%s\n' "$patches" | while IFS= read -r change; do
-          case " $FILES " in *" $path/${change#???} "*) ;; *) say unlisted "$path" ;; esac
-        done
-      }
-      # "assume unchanged" and "skip worktree" hide edits from git status
-      hidden=$(cd "$path" && git ls-files -v | grep '^[a-zS]')
-      [ -z "$hidden" ] || changes="$changes$N$hidden"
-      [ -z "$why" ] || changes=$why
-      say source "$path" "$(cd "$path" && git rev-parse HEAD 2>/dev/null)" \
-        "$(printf %s "$changes" | grep -c '')" "$why"
-    elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ] &&
-      [ ! -e "$path.mlufleet-part/.git/mlufleet-filling" ]; then
-      say source "$path" foreign 0
-    fi
-  done
+  observe_sources
   set -f # patterns must not expand
   # shellcheck disable=SC2153
   for ours in $OURS; do

@@ -1,8 +1,9 @@
-# source.sh PATH ORIGIN COMMIT URL [PATTERN…]: make PATH a clean checkout of COMMIT. PATTERNs are our own
-# files inside it, which git is told to ignore. Modified checkouts are moved aside.
-# needs: git filesystems
+# source.sh PATH ORIGIN COMMIT URL KEEP [PATTERN…]: make PATH a clean checkout of COMMIT. PATTERNs are
+# our own files inside it, which git is told to ignore. With KEEP ("keep"), edits are kept as a patch beside
+# it, other files of somebody's stay, and what is no checkout is moved aside; else each of them is refused.
+# needs: git filesystems checkout
 set -eu
-path=$1 origin=$2 commit=$3 url=$4; shift 4
+path=$1 origin=$2 commit=$3 url=$4 keeping=$5; shift 5
 # never prompt: nobody could answer git or ssh
 export GIT_LFS_SKIP_SMUDGE=1 GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=false
 told() {
@@ -30,21 +31,6 @@ found() {
   has || gone
 }
 gone() { echo "$origin has no commit $commit"; exit 1; }
-ours() { for pattern; do echo "$pattern"; done; }
-exclude() {
-  mkdir -p .git/info
-  { grep -vxF "$(ours "$@")" .git/info/exclude 2>/dev/null || true; ours "$@"; } > .git/info/new
-  mv -f .git/info/new .git/info/exclude
-}
-keep_commit() {
-  # COMMIT WHERE: keep a commit that no branch or tag contains by a new branch
-  [ -n "$(git rev-list -n 1 "$1" --not "$commit" --branches --tags --remotes \
-    --glob=refs/mlufleet 2>/dev/null)" ] || return 0
-  kept="kept-$(date +%Y%m%d-%H%M%S)-$$"
-  [ "$2" = HEAD ] || kept="$kept-${2#* }"
-  git branch "$kept" "$1^{commit}"
-  echo "kept what was at $path $2 as branch $kept"
-}
 part="$path.mlufleet-part" filling=.git/mlufleet-filling
 fill() {
   # PATH may be an empty directory that is mounted in a container: fill it, do not replace it; .git last
@@ -61,15 +47,18 @@ checkout() {
 }
 fetch() {
   # update tags that moved. If branch a was replaced by a/b, git 1.8 prunes too late: then forget the
-  # remote branches and fetch all of them again
-  set -- fetch --quiet --force --prune --no-tags "$origin" '+refs/heads/*:refs/remotes/origin/*' \
+  # remote branches and fetch all of them again. What others fetched stays as it is
+  heads=refs/remotes/origin
+  [ ! -d "$adopted" ] || heads=refs/mlufleet/heads
+  set -- fetch --quiet --force --prune --no-tags "$origin" "+refs/heads/*:$heads/*" \
     '+refs/tags/*:refs/mlufleet/tags/*'
   git "$@" >/dev/null 2>&1 || {
-    git for-each-ref --format='%(refname)' refs/remotes/origin refs/mlufleet | while read -r ref; do
+    git for-each-ref --format='%(refname)' "$heads" refs/mlufleet/tags | while read -r ref; do
       git update-ref --no-deref -d "$ref"
     done
     told "$@" || exit 1
   }
+  [ ! -d "$adopted" ] || return 0
   # local tags stay; a tag that the origin has too becomes the origin's
   tags() { git for-each-ref --format='%(objectname) %(refname)' refs/tags; }
   before=$(tags)
@@ -79,6 +68,42 @@ fetch() {
     awk '!NF { old = 1 } !old { now[$0] } old && NF && !($0 in now)' | while read -r was name; do
       keep_commit "$was" "tag ${name#refs/tags/}"
     done
+}
+look() {
+  # set `changes`: what git sees changed, also what it was told to overlook; nothing of our patches
+  changes=$(git status --porcelain 2>/dev/null) || return 1
+  # git has the original of a file that was patched; it is patched again after the checkout
+  patched "$changes" | while IFS= read -r change; do git checkout --quiet -- "${change#???}"; done
+  [ -z "$changes" ] || changes=$(git status --porcelain)
+  changes="$changes$N$(git ls-files -v | sed -n 's/^[a-zS] /hidden /p')"
+  [ "$head" = "$commit" ] || changes="$changes$N$(in_progress | sed 's/^/unfinished: /')"
+  changes=$(printf '%s\n' "$changes" | grep -v '^$' || :)
+}
+refuse() {
+  # CODE WORDS: nothing was changed, as nobody has allowed it
+  [ "$keeping" != keep ] || return 0
+  echo "@@code $1"
+  echo "$2"
+  exit 1
+}
+prepare() {
+  # PATTERN…: bring the checkout to where a commit can be checked out and nothing of anybody's is lost.
+  # Fails, with nothing changed, if git cannot do that
+  head=$(git rev-parse --quiet --verify HEAD) || head=
+  [ ! -e "$working" ] || keeping=keep  # to finish what was allowed before
+  unlock
+  look || return 1
+  [ -n "$head" ] || [ -z "$changes" ] || return 1
+  [ -z "$head" ] || remember
+  exclude "$@" </dev/null
+  look || return 1
+  [ -z "$changes" ] || refuse SOURCE_DIRTY "$path: $(printf '%s\n' "$changes" | head -n 5 | tr '\n' ',')"
+  : > "$working"
+  # not only what git does not know
+  if printf '%s\n' "$changes" | grep -aqv '^??'; then keep_edits "$@" || return 1; fi
+  others | exclude
+  look
+  [ -z "$changes" ] || { echo "$path still has changes: $changes"; exit 1; }
 }
 # serialize work on this directory between runs, and between hosts that share it
 folders "$(dirname "$path")"
@@ -90,7 +115,7 @@ own_git
 export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand ||
   echo ssh -o BatchMode=yes -o ConnectTimeout=30)}"
 owner=$(cat /etc/machine-id 2>/dev/null || uname -n) run=$(printf '%s\n' "${WHO:-}" | cut -f1)
-read -r other during 2>/dev/null < "$path/.git/mlufleet-host" || other=$owner during=
+read -r other during 2>/dev/null < "$path/$host" || other=$owner during=
 if [ "$other" != "$owner" ]; then
   shared=$(network "$path")
   if [ -n "$shared" ] || [ "${during:-none}" = "${run:-no run}" ]; then
@@ -99,19 +124,17 @@ if [ "$other" != "$owner" ]; then
   fi
 fi
 if [ -e "$part/$filling" ]; then fill; fi  # interrupted by a power failure
+trap 'rm -f "$path/$working" 2>/dev/null' EXIT
 if [ -d "$path/.git" ]; then
   cd "$path"
-  [ $# -eq 0 ] || exclude "$@"
-  changes=$(git status --porcelain 2>/dev/null) || changes="git status failed"
-  # git has the original of a file that was patched; it is patched again after the checkout
-  patched "$changes" | while IFS= read -r change; do git checkout --quiet -- "${change#???}"; done
-  [ -z "$changes" ] || changes=$(git status --porcelain 2>/dev/null) || changes="git status failed"
-  # edits that git was told to ignore
-  [ -n "$changes" ] || changes=$(git ls-files -v | grep '^[a-zS]') || changes=
-  if [ -n "$changes" ]; then
-    cd /; keep "$path"
+  if ! prepare "$@"; then
+    cd /
+    refuse SOURCE_DIRTY "$path: git cannot tell what was changed"
+    rm -rf "$path.kept-part"
+    keep "$path"
   fi
 elif [ -e "$path" ] && [ -n "$(ls -A "$path")" ]; then
+  refuse SOURCE_FOREIGN "$path"
   keep "$path"
 fi
 if [ ! -d "$path/.git" ]; then
@@ -123,6 +146,7 @@ if [ ! -d "$path/.git" ]; then
     [ -z "$url" ] || git remote set-url origin "$url" || exit 1
     found
     checkout
+    echo "$owner $run" > "$host"
   ) || exit 1
   [ -d "$path" ] || made folder "$path"
   made checkout "$path" "$commit"
@@ -133,7 +157,8 @@ if [ ! -d "$path/.git" ]; then
   fi
 fi
 cd "$path"
-[ $# -eq 0 ] || exclude "$@"
+exclude "$@" </dev/null
+: > "$working"
 if ! has; then
   asked
   fetch
@@ -141,13 +166,20 @@ if ! has; then
 fi
 head=$(git rev-parse --quiet --verify HEAD) || head=
 if [ "$head" != "$commit" ]; then
-  [ -z "$head" ] || keep_commit "$head" HEAD
+  if [ -n "$head" ]; then
+    keep_commit "$head" HEAD
+    [ "$keeping" != keep ] || clear_way "$commit" "$@"
+  fi
   checkout
 fi
-echo "$owner $run" > .git/mlufleet-host
+# the next pin knows by this that the commit is nobody's
+git update-ref "refs/mlufleet/pins/$commit" "$commit"
+git diff --name-only -z --no-renames "${head:-$commit}" "$commit" | give_back
 # of a clone of this tool's, every commit that it was at; one that was there before is nobody's to remove
 ! grep -qsF "$(printf '\tcheckout\t%s\t' "$path")" "$state/made" || made checkout "$path" "$commit"
+echo "$owner $run" > "$host"
+rm -f "$working"
 # submodules are separate sources where they are needed
-[ ! -f .gitmodules ] || git -c core.quotePath=false ls-tree -r HEAD | while IFS= read -r entry; do
+[ ! -f .gitmodules ] || git ls-tree -r HEAD | while IFS= read -r entry; do
   case $entry in 160000*) echo "left empty: $path/${entry#*	} is a submodule" ;; esac
 done

@@ -15,6 +15,8 @@ SNAPSHOTS_FOLDER = f"{STATE_FOLDER}/releases"
 SHARED_FOLDER, SHARED_IN_CONTAINER = f"{STATE_FOLDER}/shared", "/opt/mlufleet"
 #: What pip and Python create in a checkout that is installed or run in place.
 RUNTIME_FILES = ("__pycache__", "*.egg-info")
+#: How the vendor names driver packages.
+DRIVER_FILES = ("cambricon-mlu-driver*.deb", "cambricon-mlu-driver*.rpm")
 
 
 def shared_folder(key: str, in_container: bool = False) -> str:
@@ -124,6 +126,21 @@ def git_excludes(release: Release, source: Source) -> list[str]:
     names = ["/" + path.removeprefix(root) for path in paths if path.startswith(root)]
     backups = [f"{name}.{suffix}" for name in names for suffix in ("kept-*", "mlufleet-part")]
     return sorted([*names, *backups, *RUNTIME_FILES])
+
+
+def tutorial_files(release: Release) -> list[str]:
+    """List the names of files that the tutorials have users put into a checkout, wherever that is.
+
+    These are the image's archive and the vendor's driver packages. They are nobody's edits.
+
+    Args:
+        release: The release.
+
+    Returns:
+        Patterns for .git/info/exclude.
+    """
+    image = release.image.file
+    return [*([image.rpartition("/")[2]] if image else []), *DRIVER_FILES]
 
 
 def list_trees(release: Release) -> dict[str, Source | None]:

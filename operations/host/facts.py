@@ -139,11 +139,34 @@ class SourceFacts:
         head: full commit; "" for a repository without one, "foreign" for no repository
         changed_files: number of files that differ from it
         status_error: git's message if it cannot tell what was changed
+        has_pin: whether it has the commit of the release, without being at it
+        operation: "merge", "rebase" or another that was begun and not finished; "interrupted" if
+            an earlier run was cut short in it
+        changes: the first of these files, as `git status --porcelain` lists them
+        edits: the first lines that were added and removed
     """
 
     head: str
     changed_files: int
     status_error: str = ""
+    has_pin: bool = False
+    operation: str = ""
+    changes: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether an earlier run was cut short while it worked in the checkout."""
+        return self.operation == "interrupted"
+
+    @property
+    def change_summary(self) -> str:
+        """How many files differ, and the names of the first."""
+        count = f"{self.changed_files} path" + "s" * (self.changed_files != 1)
+        shown = [" ".join(change.split(maxsplit=1)) for change in self.changes[:5]]
+        if not shown:
+            return count
+        return f"{count}: {', '.join(shown)}" + ", …" * (self.changed_files > len(shown))
 
 
 @dataclass(frozen=True)

@@ -115,12 +115,16 @@ def _release_arguments(target: ReleaseTarget) -> dict[str, list[str]]:
         "IMAGE_ID": [target.lock.image.id],
         "CONTAINER": [release.container.name],
         "MOUNTS": [f"{host}:{inside}" for host, inside in host_paths.list_mounts(release)],
-        "SOURCES": _source_paths(target),
+        "SOURCES": [
+            f"{path}:{target.lock.commits[source.name]}"
+            for source, path in zip(release.sources, _source_paths(target), strict=True)
+        ],
         "OURS": [
             f"{host_paths.to_host_path(release, source.path)}:{pattern}"
             for source in release.sources
             for pattern in host_paths.git_excludes(release, source)
         ],
+        "KNOWN": host_paths.tutorial_files(release),
         "TREES": host_paths.migrated_host_paths(release)
         + [weights.target for weights in release.weights],
         "WEIGHTS": [

@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 
 from fleet.text import sanitize
+from fleet.text.redact import hide_credentials
 from operations.host.engine_storage import EngineStorage
 from operations.host.facts import (
     Card,
@@ -101,7 +103,7 @@ def parse(lines: list[str], now: float) -> HostFacts:
                 set_release(section, fields)
             elif set_host := HOST_LINES.get(kind):
                 set_host(facts, fields)
-        except (IndexError, ValueError, TypeError, OverflowError) as error:
+        except (LookupError, ValueError, TypeError, OverflowError) as error:
             raise ProbeError(f"the probe printed {line[:200]!r}") from error
     if missing := REQUIRED_KINDS - kinds:
         raise ProbeError(f"the probe did not print {', '.join(sorted(missing))}")
@@ -191,7 +193,22 @@ def _set_image(section: _ReleaseSection, fields: list[str]) -> None:
 
 def _add_source(section: _ReleaseSection, fields: list[str]) -> None:
     path, head, changed_files = fields[:3]
-    section.facts.sources[path] = SourceFacts(head, parse_integer(changed_files), *fields[3:4])
+    status_error, has_pin, operation = (*fields[3:6], "", "", "")[:3]
+    section.facts.sources[path] = SourceFacts(
+        head, parse_integer(changed_files), status_error, bool(has_pin), operation
+    )
+
+
+def _add_change(section: _ReleaseSection, fields: list[str]) -> None:
+    source = section.facts.sources[fields[0]]
+    text = hide_credentials(" ".join(fields[1:]))
+    section.facts.sources[fields[0]] = replace(source, changes=(*source.changes, text))
+
+
+def _add_edit(section: _ReleaseSection, fields: list[str]) -> None:
+    source = section.facts.sources[fields[0]]
+    text = hide_credentials(" ".join(fields[1:]))
+    section.facts.sources[fields[0]] = replace(source, edits=(*source.edits, text))
 
 
 #: kind of a line about a release -> what it sets
@@ -204,6 +221,8 @@ RELEASE_LINES: dict[str, ReleaseLine] = {
     "tagged": _set_tagged,
     "image": _set_image,
     "source": _add_source,
+    "change": _add_change,
+    "edit": _add_edit,
     "unlisted": lambda section, fields: section.facts.missing_git_excludes.add(fields[0]),
     "tree": lambda section, fields: section.facts.trees.update({fields[0]: fields[1]}),
     "file": lambda section, fields: section.facts.files.update({fields[0]: fields[1]}),

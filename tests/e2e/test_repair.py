@@ -56,8 +56,11 @@ def test_32_a_dirty_checkout_is_refused_and_the_others_finish(provisioned: Done)
     assert refused.statuses() == {"u1604": "failed", "u1804": "ok", "c7": "ok"}
     failure = refused.host("u1604")["failure"]
     assert failure["code"] == "SOURCE_DIRTY" and "keep_dirty" in failure["remedy"]
+    assert "M setup.py" in failure["sentence"] and "+# mine" in failure["tail"]
     assert lab.run("u1604", f"tail -n 1 {file}") == "# mine"
     kept = pyinfra("-y", "--limit", "u1604", "--data", "keep_dirty=true")
     assert kept.status == 0
     (where,) = kept.host("u1604")["kept"]
-    assert lab.run("u1604", f"tail -n 1 {where.split()[-1]}/setup.py") == "# mine"
+    assert "+# mine" in lab.run("u1604", f"cat {where.split()[-1]}").splitlines()
+    # the checkout itself is where it was, with what the release has put beside and inside
+    assert kept.changed("u1604") == ["sources"]

@@ -14,8 +14,16 @@ plain_git() {
   GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=0 HOME="$state/git" \
     XDG_CONFIG_HOME="$state/git" LC_ALL=C ${limit:-command} git -c safe.directory='*' \
     -c core.hooksPath=/dev/null -c core.fsmonitor= -c core.autocrlf=false -c core.eol=lf \
-    -c core.attributesFile=/dev/null -c core.excludesFile=/dev/null -c gc.auto=0 \
-    -c advice.detachedHead=false -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=120 "$@" 9>&-
+    -c core.attributesFile=/dev/null -c core.excludesFile=/dev/null -c core.quotePath=false \
+    -c core.sparseCheckout=false -c submodule.recurse=false -c gc.auto=0 -c advice.detachedHead=false \
+    -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=120 "$@" 9>&-
+}
+in_progress() {
+  # print the operation that somebody has begun in this checkout and not finished
+  for sign in MERGE_HEAD:merge rebase-merge:rebase rebase-apply:rebase CHERRY_PICK_HEAD:cherry-pick \
+    REVERT_HEAD:revert; do
+    [ ! -e ".git/${sign%:*}" ] || { echo "${sign#*:}"; return 0; }
+  done
 }
 git() {
   if [ -z "${read_only:-}" ] || ! lend_index; then plain_git "$@"; return; fi

@@ -12,9 +12,8 @@ import pytest
 
 from fleet.errors import FAILURE_TABLE, Failure
 from operations.host.facts import SourceFacts
-from operations.host.probe_parser import parse
 from operations.host.scripts import script_text
-from tests.unit.operations.stage_helpers import only
+from tests.unit.operations.checkout_host import Host
 
 #: what a host's people have git do, in their own or the whole host's file
 SETTINGS = {
@@ -45,77 +44,6 @@ VARIABLES = {
 }
 
 
-class Host:
-    """A host with one checkout, of an upstream beside it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.path, self.upstream = root, root / "work/model", root / "upstream"
-        self.home = root / "home"
-        self.script = script_text("source").replace("/var/lib/mlufleet", str(root / "state"))
-        for folder in (self.upstream, self.home, root / "hooks", root / "template/hooks"):
-            folder.mkdir(parents=True)
-        for hook in (root / "hooks/post-checkout", root / "template/hooks/post-checkout"):
-            hook.write_text("#!/bin/sh\necho no checkouts on fridays >&2; exit 1\n")
-            hook.chmod(0o755)
-        (root / "attributes").write_text("* text eol=crlf\n")
-        (root / "ignore").write_text("*.new\n")
-        self.git("init", "-q", "-b", "main")
-        self.first = self.commit("one\n")
-
-    def git(self, *words: str, at: Path | None = None) -> str:
-        clean = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "GIT_CONFIG_NOSYSTEM": "1"}
-        words = ("git", "-c", "user.name=a", "-c", "user.email=a@b", *words)
-        return subprocess.run(
-            words, cwd=at or self.upstream, env=clean, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    def commit(self, text: str) -> str:
-        (self.upstream / "a.py").write_text(text)
-        (self.upstream / ".gitattributes").write_text("*.bin filter=lfs\n")
-        (self.upstream / "weights.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
-        self.git("add", ".")
-        self.git("commit", "-qm", "text")
-        return self.git("rev-parse", "HEAD")
-
-    def begin(self, commit: str, run: str = "run1", **more: str) -> subprocess.Popen[str]:
-        words = [
-            "sh",
-            "-c",
-            f"WHO='{run}\tme'\n{self.script}",
-            "source",
-            str(self.path),
-            more.pop("origin", str(self.upstream)),
-            commit,
-            "",
-        ]
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), **more}
-        return subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            cwd="/",
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=env,
-        )
-
-    def pin(self, commit: str, **more: str) -> str:
-        """Bring the checkout to a commit; returns what was said."""
-        process = self.begin(commit, **more)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, said
-        assert self.git("rev-parse", "HEAD", at=self.path) == commit
-        assert self.git("status", "--porcelain", at=self.path) == ""
-        return said
-
-    def refuse(self, commit: str, **more: str) -> str:
-        """What it says last where it does not come to a commit."""
-        process = self.begin(commit, **more)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode, said
-        return said.splitlines()[-1]
-
-
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     yield Host(tmp_path)
@@ -139,7 +67,6 @@ def test_what_the_whole_host_sets_or_the_environment_reaches_none_either(
     everything = [text for name, text in SETTINGS.items() if not name.startswith("a wrong")]
     (tmp_path / "system").write_text("".join(everything).format(tmp_path))
     real = subprocess.run(["sh", "-c", "command -v git"], capture_output=True, text=True).stdout
-    (tmp_path / "bin").mkdir()
     stub = tmp_path / "bin/git"
     stub.write_text(f'#!/bin/sh\nGIT_CONFIG_SYSTEM={tmp_path}/system exec {real.strip()} "$@"\n')
     stub.chmod(0o755)
@@ -242,13 +169,14 @@ def test_only_what_would_be_lost_is_kept_of_another_commit(host: Host) -> None:
     said = host.pin(second)
     assert said.startswith(f"kept what was at {host.path} HEAD as branch kept-")
     assert host.git("rev-parse", said.split()[-1], at=host.path) == detached
-    # the origin's, until it was pushed away there
+    # it was pinned before: it stays, though the origin has pushed it away
     host.git("branch", "-D", said.split()[-1], at=host.path)
     host.pin(third)
     host.git("reset", "-q", "--hard", second)
     host.git("tag", "-f", "v2", second)
     fourth = host.commit("four\n")
-    assert "kept what was at" in host.pin(fourth)
+    assert host.pin(fourth) == ""
+    assert third in host.git("for-each-ref", "--format=%(objectname)", at=host.path)
 
 
 def test_a_commit_that_the_origin_still_gives_by_its_id_is_taken(host: Host) -> None:
@@ -283,12 +211,13 @@ def test_a_file_that_git_ignores_is_not_written_over(host: Host) -> None:
     (host.path / "local.yml").write_text("mine")
     (host.upstream / "local.yml").write_text("theirs")
     host.git("add", "-f", "local.yml")
-    said = host.refuse(third := host.commit("three\n"))
+    said = host.refuse(third := host.commit("three\n"), keep="")
     assert said.endswith("would be overwritten by checkout: local.yml")
     assert Failure("SOURCE_PIN", said).remedy != FAILURE_TABLE["SOURCE_PIN"].remedy
     assert (host.path / "local.yml").read_text() == "mine"
-    (host.path / "local.yml").unlink()
-    host.pin(third)
+    said = host.pin(third)
+    assert said.startswith(f"kept what was at {host.path}/local.yml as ")
+    assert Path(said.split()[-1]).read_text() == "mine"
 
 
 def test_a_commit_of_a_tag_that_the_origin_has_elsewhere_is_kept(host: Host) -> None:
@@ -322,8 +251,8 @@ def test_edits_that_git_was_told_to_hide_are_kept(host: Host) -> None:
     host.git("update-index", "--assume-unchanged", ".gitattributes", at=host.path)
     (host.path / ".gitattributes").write_text("mine")
     said = host.pin(host.commit("two\n"))
-    kept = Path(said.split()[-1])
-    assert said.startswith("kept what was at") and (kept / ".gitattributes").read_text() == "mine"
+    assert said.startswith(f"kept what was edited in {host.path} as ")
+    assert "+mine" in Path(said.split()[-1]).read_text()
 
 
 def test_submodules_are_named_as_what_stays_empty(host: Host) -> None:
@@ -408,24 +337,16 @@ def test_a_checkout_on_a_network_of_another_host_is_refused_in_any_run(
     assert said.startswith(f"{host.path} (nfs4 nas:/vol/work/model) is the checkout of another")
 
 
-def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(
-    host: Host, tmp_path: Path
-) -> None:
+def test_the_probe_counts_changes_by_the_same_rules_and_says_why_it_cannot(host: Host) -> None:
     host.pin(host.first)
     (host.home / ".gitconfig").write_text("".join(SETTINGS.values()).format(host.root))
 
     def probed(**env: str) -> SourceFacts:
-        asked = f"release_0() {{ SOURCES={host.path}; }}\nRELEASES=0 SLOT= SLOW= KEY= ROOTS=\n"
-        asked += "PACKAGES= DRIVER= HEADERS= CONTAINERS= IMAGE= OURS= MOUNTS= TREES= WEIGHTS=\n"
-        asked += "FILES= INSIDE=\n"
-        text = asked + script_text("probe").replace("/var/lib/mlufleet", str(tmp_path / "state"))
-        env = {"PATH": os.environ["PATH"], "HOME": str(host.home), "GIT_DIR": "/nowhere", **env}
-        done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True)
-        return only(parse(done.stdout.splitlines(), 0)).sources[str(host.path)]
+        return host.probe(GIT_DIR="/nowhere", **env).sources[str(host.path)]
 
     assert probed() == SourceFacts(host.first, 0)
     (host.path / "a.new").write_text("mine\n")
-    assert probed() == SourceFacts(host.first, 1)
+    assert probed() == SourceFacts(host.first, 1, changes=("?? a.new",))
     (host.path / ".git/index").write_text("no index")
     broken = probed(LANG="zh_CN.UTF-8")
     assert broken.changed_files and "index" in broken.status_error
@@ -448,7 +369,7 @@ def test_a_patched_file_does_not_keep_a_checkout_from_another_commit(host: Host)
         assert host.pin(commit) == ""
     assert (host.path / "a.py").read_text() == "one\n"
     (host.path / "a.py").write_text("edited\n")
-    assert host.pin(second).startswith(f"kept what was at {host.path} as ")
+    assert host.pin(second).startswith(f"kept what was edited in {host.path} as ")
 
 
 @pytest.mark.parametrize(
@@ -467,17 +388,6 @@ def test_the_probe_tells_a_patched_file_from_an_edited_one(
     patch_file(host)
     for name in edited:
         (host.path / name).write_text("edited\n")
-    text = script_text("probe").replace("/var/lib/mlufleet", str(host.root / "state"))
-    library, part = text[: text.index("# probe.sh:")], text[text.index("  for path in $SOURCES") :]
-    asked = f"""N='\n'
-say() {{ printf '%s|' "$@"; echo; }}
-SOURCES={host.path} FILES={host.path}/{patched_file}
-{part[: part.index("  set -f #")]}"""
-    words = ["sh", "-c", library + asked]
-    env = {"PATH": os.environ["PATH"]}
-    done = subprocess.run(words, capture_output=True, text=True, env=env)
-    lines = [f"unlisted|{host.path}|"] if unlisted else []
-    assert done.stdout.splitlines() == [
-        *lines,
-        f"source|{host.path}|{host.first}|{changes}||",
-    ], done.stderr
+    found = host.probe(f"{host.path}/{patched_file}")
+    assert found.sources[str(host.path)].changed_files == changes
+    assert bool(found.missing_git_excludes) == unlisted
