@@ -16,7 +16,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure, InvalidInput
-from fleet.proof.expected_tree import ExpectedTree, expect_tree
+from fleet.proof.expected_tree import ExpectedTree, expect_tree, open_sources
 from fleet.proof.file_content import ANY_GENERATION, UnreadableContent
 from fleet.release import host_paths
 from fleet.release.model import Source
@@ -61,18 +61,20 @@ class ExpectedTrees:
         key = (f"{target.store.absolute()}:{target.identity}", source.name)
         with self._slot:
             if key not in self._known:
-                folder = Path(self._scratch.name) / str(len(self._known))
-                self._known[key] = gevent.get_hub().threadpool.apply(
-                    _expect, (target, source, folder)
-                )
+                self._known[key] = self._compute(target, source)
             return self._known[key]
 
-
-def _expect(target: ReleaseTarget, source: Source, folder: Path) -> ExpectedTree | str:
-    try:
-        return expect_tree(target, source, folder)
-    except (InvalidInput, UnreadableContent, OSError) as error:
-        return str(error)
+    def _compute(self, target: ReleaseTarget, source: Source) -> ExpectedTree | str:
+        folder = Path(self._scratch.name) / str(len(self._known))
+        try:
+            # git runs here, as gevent starts no process in a thread
+            trees = open_sources(target, source, folder)
+            expected: ExpectedTree = gevent.get_hub().threadpool.apply(
+                expect_tree, (target, source, trees)
+            )
+        except (InvalidInput, UnreadableContent, OSError) as error:
+            return str(error)
+        return expected
 
 
 def inspect_tree(host: Host, target: ReleaseTarget, source: Source) -> TreeComparison:

@@ -7,7 +7,7 @@ a tree that somebody made on a host by hand is what the release asks for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,24 +102,50 @@ def is_ignored(path: str) -> bool:
     )
 
 
-def expect_tree(target: ReleaseTarget, source: Source, scratch: Path) -> ExpectedTree:
-    """Compute what a migrated tree contains.
+def open_sources(
+    target: ReleaseTarget, source: Source, scratch: Path
+) -> dict[str, SourceTree | None]:
+    """Check out the sources that a migrated tree is made from, and those of its patches.
 
     Args:
         target: The release.
         source: One of its sources that is migrated.
-        scratch: Folder for clones of the bundles, from which contents are read later.
+        scratch: Folder for the checkouts, from which contents are read later.
 
     Returns:
-        The tree.
+        All sources by name; None for those that are not needed.
 
     Raises:
         InvalidInput: A bundle cannot be read.
         UnreadableContent: The source, or one inside it, has no bundle.
     """
+    needed = {patch.source for patch in _find_patches(target, source)}
+    for other in target.release.sources:
+        if f"{other.path}/".startswith(f"{source.path}/"):
+            needed.add(other.name)
+            if other.bundle is None:
+                raise UnreadableContent(f"the source {other.name} has no bundle to compare with")
+    return {
+        other.name: _open_source(target, other, scratch) if other.name in needed else None
+        for other in target.release.sources
+    }
+
+
+def expect_tree(
+    target: ReleaseTarget, source: Source, trees: Mapping[str, SourceTree | None]
+) -> ExpectedTree:
+    """Compute what a migrated tree contains.
+
+    Args:
+        target: The release.
+        source: One of its sources that is migrated.
+        trees: From :func:`open_sources`.
+
+    Returns:
+        The tree.
+    """
     release, root = target.release, host_paths.migrated_path(source)
-    patches = tuple(patch for patch in release.patches if patch.file.startswith(f"{root}/"))
-    trees = _open_sources(target, source, patches, scratch)
+    patches = _find_patches(target, source)
     found = container_listing.list_files(release, target.store, target.lock.files, Image(), trees)
     prefix, weights = found.find_canonical(root) + "/", _list_weights(target, source)
     made = {
@@ -140,20 +166,9 @@ def expect_tree(target: ReleaseTarget, source: Source, scratch: Path) -> Expecte
     return ExpectedTree(files, weights)
 
 
-def _open_sources(
-    target: ReleaseTarget, source: Source, patches: Iterable[Patch], scratch: Path
-) -> dict[str, SourceTree | None]:
-    """Open the sources that a tree is made from, and those that its patches take files from."""
-    needed = {patch.source for patch in patches}
-    for other in target.release.sources:
-        if f"{other.path}/".startswith(f"{source.path}/"):
-            needed.add(other.name)
-            if other.bundle is None:
-                raise UnreadableContent(f"the source {other.name} has no bundle to compare with")
-    return {
-        other.name: _open_source(target, other, scratch) if other.name in needed else None
-        for other in target.release.sources
-    }
+def _find_patches(target: ReleaseTarget, source: Source) -> tuple[Patch, ...]:
+    root = host_paths.migrated_path(source)
+    return tuple(patch for patch in target.release.patches if patch.file.startswith(f"{root}/"))
 
 
 def _open_source(target: ReleaseTarget, source: Source, scratch: Path) -> SourceTree | None:

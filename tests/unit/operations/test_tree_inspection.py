@@ -6,6 +6,7 @@ The lab's stand-in for the vendor's tool makes the trees; the script runs here o
 from __future__ import annotations
 
 import hashlib
+import pickle
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fleet.proof.expected_tree import expect_tree
+from fleet.proof.expected_tree import ExpectedTree, expect_tree, open_sources
 from fleet.release.model import Patch
 from fleet.release.target import ReleaseTarget
 from operations import migration, tree_inspection
@@ -24,12 +25,13 @@ from operations.adoption.findings import Finding, Relation
 from operations.adoption.trees import describe_comparison, inspect_trees
 from operations.file_patches import group_by_file
 from operations.host.command import HostCommand
+from operations.host.context import RunContext
 from operations.host.facts import HostFacts
 from operations.host.scripts import script_text
 from operations.migrated_tree import HostTree, TreeComparison, compare
 from operations.stage import HostOptions, Plan
 from operations.stages import HostPlan
-from operations.tree_inspection import CompareTree
+from operations.tree_inspection import CompareTree, ExpectedTrees
 from tests.unit import PROJECT
 from tests.unit.conftest import BARE, git, probe
 from tests.unit.operations.stage_helpers import as_spec, plan_words, render
@@ -61,7 +63,8 @@ class HandMade:
 
     def inspect(self) -> TreeComparison:
         source = self.target.release.sources[0]
-        expected = expect_tree(self.target, source, self.scratch)
+        trees = open_sources(self.target, source, self.scratch)
+        expected = expect_tree(self.target, source, trees)
         targets = tree_inspection._list_weights_targets(self.target, source)
         asked = [f"-\t-\t{name}" for name in expected.files]
         asked += [f"{f.size}\t{targets[name]}\t{name}" for name, f in expected.weights.items()]
@@ -271,3 +274,31 @@ def test_a_finding_says_what_differs_and_what_adoption_does(made: HandMade) -> N
     assert other.relation is Relation.DIFFERENT
     assert other.differences == ("ask.py differs",)
     assert other.action == "rename it, with everything in it, and migrate anew"
+
+
+def test_a_tree_is_computed_once_in_a_run_or_the_reason_is_given(made: HandMade) -> None:
+    trees, (source,) = ExpectedTrees(RunContext()), made.target.release.sources
+    expected = trees.load(made.target, source)
+    assert isinstance(expected, ExpectedTree) and "a.py" in expected.files
+    assert trees.load(made.target, source) is expected
+    (made.target.store / "model.bundle").write_text("cut")
+    lock = made.target.lock.model_copy(update={"commits": {"model": "0" * 40}})
+    reason = trees.load(replace(made.target, lock=lock), source)
+    assert isinstance(reason, str) and "git clone" in reason
+
+
+def test_git_runs_where_a_run_has_replaced_its_processes_by_those_of_gevent(made: HandMade) -> None:
+    """In a thread it could not start there, which no other test would show."""
+    program = (
+        "import gevent.monkey; gevent.monkey.patch_all()\n"
+        "import pickle, sys\n"
+        "from operations.host.context import RunContext\n"
+        "from operations.tree_inspection import ExpectedTrees\n"
+        "target = pickle.load(sys.stdin.buffer)\n"
+        "print(len(ExpectedTrees(RunContext()).load(target, target.release.sources[0]).files))\n"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(
+        words, cwd=PROJECT, input=pickle.dumps(made.target), capture_output=True, check=True
+    )
+    assert done.stdout == b"4\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.proof.expected_tree import ExpectedTree, expect_tree
+from fleet.proof.expected_tree import ExpectedTree, expect_tree, open_sources
 from fleet.proof.file_content import UnreadableContent
 from fleet.release.model import Patch
 from fleet.release.target import ReleaseTarget
@@ -68,7 +68,8 @@ def bundled(wanted: ReleaseTarget, tmp_path: Path) -> Bundled:
 
 
 def expect(target: ReleaseTarget, folder: Path) -> ExpectedTree:
-    return expect_tree(target, target.release.sources[0], folder / "scratch")
+    (source,) = target.release.sources
+    return expect_tree(target, source, open_sources(target, source, folder / "scratch"))
 
 
 def test_it_is_what_the_tool_makes(bundled: Bundled, tmp_path: Path) -> None:
