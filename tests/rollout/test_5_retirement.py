@@ -35,7 +35,7 @@ def test_a_retirement_that_was_killed_is_resumed_and_its_hosts_are_bare(settled:
     lab.power_off(AWAY)
     try:
         run = start(*retire(settled.now.release, "--yes"))
-        until(lambda: newest().name > declined and any(at_stage(h, "images") for h in OTHERS))
+        until(lambda: newest().name > declined and any(at_stage(h, "containers") for h in OTHERS))
         os.killpg(run.pid, signal.SIGKILL)
         run.communicate()
     finally:
