@@ -128,8 +128,9 @@ judge() {
 judge_container() {
   # NAME: only what carries this tool's label is its own; the same name alone proves nothing
   has_docker || return 0
+  # docker prints an empty line for what is not there
   case $(quick inspect --type container --format '{{.Config.Labels}}' "$1" || echo none) in
-    none) verdict=gone ;;
+    *none) verdict=gone ;;
     *mlufleet.spec:*) ;;
     *) verdict="made by somebody else" ;;
   esac

@@ -21,7 +21,7 @@ case "$*" in
   version*) exit "$(cat silent)" ;;
   "inspect --type container --format "*)
     line=$(grep "^$6 \\| $6 " containers | head -n 1)
-    [ -n "$line" ] || exit 1
+    [ -n "$line" ] || {{ echo; exit 1; }}
     set -- $line "$5"
     case $7 in
       *Labels*) echo "map[$4:x]" ;;
