@@ -58,6 +58,12 @@ remove_packages() {
   else "$(command -v yum || command -v dnf)" -y --setopt=clean_requirements_on_remove=0 remove "$@"
   fi </dev/null
 }
+remove_folder() {
+  # PATH: also the folders above it that this tool made and that had nothing else
+  rmdir "$1" || return 1
+  above=${1%/*}
+  while [ -n "$above" ] && is_made folder "$above" && rmdir "$above" 2>/dev/null; do above=${above%/*}; done
+}
 remove() {
   # KIND NAME
   case $1 in
@@ -67,7 +73,7 @@ remove() {
     tree) remove_tree "$2" ;;
     checkout) remove_checkout "$2" ;;
     file) rm -f "$2" "$2".*.mlufleet-part ;;
-    folder) rmdir "$2" ;;
+    folder) remove_folder "$2" ;;
     config) put_config_back "$2" ;;
     unit) remove_unit "$2" ;;
     data) rm -rf --one-file-system "$2" ;;
