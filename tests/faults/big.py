@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.lab import paths
 from tests.runs import LAB, RELEASES, SITE, Done, mlufleet
@@ -29,11 +31,18 @@ class Big:
     size: int
 
     @classmethod
-    def made(cls, root: Path, padding: int, release: str = "") -> Big:
+    def made(
+        cls,
+        root: Path,
+        padding: int,
+        release: str = "",
+        files: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> Big:
         """Write release, lock and store into a folder.
 
         :param padding: bytes that the archive has more
         :param release: its text, as an extension of ``light``
+        :param files: more files of the store
         """
         store = root / "store"
         store.mkdir()
@@ -46,6 +55,9 @@ class Big:
         (root / "padding").write_bytes(os.urandom(padding))
         with tarfile.open(archive, "a") as tar:
             tar.add(root / "padding", "padding")
+        for name, content in files.items():
+            (store / name).parent.mkdir(exist_ok=True)
+            (store / name).write_bytes(content)
         (root / "light.yml").write_text((SITE / RELEASES / "light.yml").read_text())
         file = root / "big.yml"
         file.write_text(f"extends: light\n{release}")
@@ -54,6 +66,11 @@ class Big:
         return cls(
             ("--data", f"release={file}", "--data", f"store={store}"), archive.stat().st_size
         )
+
+    @property
+    def archive(self) -> Path:
+        """Its image's archive, in its store."""
+        return Path(self.options[-1].removeprefix("store=")) / "light-v1.tar"
 
     def deploy(self) -> Done:
         return mlufleet("deploy", LAB, "--limit", HOST, *self.options)
