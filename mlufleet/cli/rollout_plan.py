@@ -121,13 +121,16 @@ def run_rollout(plan: Plan, *, as_json: bool = False, **resumed: Any) -> NoRetur
         InvalidInput: Nobody can be asked for approval, or the plan cannot be carried out.
     """
     _check_approval(plan)
-    from gevent import monkey
+    from mlufleet.run import startup
 
-    monkey.patch_all()
-    from mlufleet.cli import retire_output
-    from mlufleet.rollout.coordinator import RolloutCoordinator
-    from mlufleet.rollout.live_view import LiveView
-    from mlufleet.run.operator import redact_command
+    with startup.cheap_imports():
+        from gevent import monkey
+
+        monkey.patch_all()
+        from mlufleet.cli import retire_output
+        from mlufleet.rollout.coordinator import RolloutCoordinator
+        from mlufleet.rollout.live_view import LiveView
+        from mlufleet.run.operator import redact_command
 
     resumed["review"] = retire_output.review if plan.kind == "retirement" else None
     command = redact_command(["mlufleet", *sys.argv[1:]])

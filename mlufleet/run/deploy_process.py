@@ -7,11 +7,12 @@ second of processor time.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
 from fleet.errors import ExitStatus
-from mlufleet.run import launcher, pyinfra_options
+from mlufleet.run import launcher, pyinfra_options, startup
 from mlufleet.run.error_exit import exit_on_error
 from mlufleet.run.standard_streams import protect_standard_streams
 
@@ -46,6 +47,10 @@ def main(output: int, inventory: str, options: tuple[str, ...]) -> None:
     protect_standard_streams()
     try:
         with exit_on_error():
+            with startup.cheap_imports():
+                from pyinfra_cli.main import main as run_pyinfra
+
+                importlib.import_module("mlufleet.run.run")  # what config.py and deploy.py need
             launcher.validate_inventory(inventory, options)
             sys.argv = deploy_command(inventory, options)
     except KeyboardInterrupt:
@@ -53,8 +58,6 @@ def main(output: int, inventory: str, options: tuple[str, ...]) -> None:
     if output != sys.stdout.fileno():
         os.dup2(output, 1)
         os.dup2(output, 2)
-    from pyinfra_cli.main import main as run_pyinfra
-
     run_pyinfra()
 
 
