@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from tests.lab import engine
 from tests.lab.steps import LabError
@@ -30,19 +31,42 @@ class Found:
 
 def found() -> dict[str, Found]:
     """The hosts that there are, by name, in the order of their ports."""
-    ours = ("--filter", f"name=^/?{PREFIX}", "--filter", "label=mlulab.kind")
-    ids = engine.docker("ps", "-aq", *ours)
-    if not ids:
-        return {}
-    hosts = {}
-    for one in json.loads(engine.docker("inspect", *ids.split())):
-        hosts[one["Name"].removeprefix(f"/{PREFIX}")] = Found(
+    hosts = {
+        name.removeprefix(PREFIX): host for name, host in everywhere(f"name=^/?{PREFIX}").items()
+    }
+    return dict(sorted(hosts.items(), key=lambda item: item[1].port))
+
+
+def everywhere(*filters: str) -> dict[str, Found]:
+    """The hosts of all labs on this machine, by the names of their containers.
+
+    Args:
+        filters: of `docker ps`, which the hosts pass.
+    """
+    chosen = [word for one in ("label=mlulab.kind", *filters) for word in ("--filter", one)]
+    ids = engine.docker("ps", "-aq", "--no-trunc", *chosen).split()
+    return {
+        one["Name"].removeprefix("/"): Found(
             kind=one["Config"]["Labels"]["mlulab.kind"],
             image=one["Image"],
             state=one["State"]["Status"],
             port=int(one["HostConfig"]["PortBindings"]["22/tcp"][0]["HostPort"]),
         )
-    return dict(sorted(hosts.items(), key=lambda item: item[1].port))
+        for one in inspect(ids)
+    }
+
+
+def inspect(ids: list[str]) -> list[dict[str, Any]]:
+    """What the engine knows of containers, but of those that have gone meanwhile."""
+    try:
+        said = engine.docker("inspect", "--type", "container", *ids) if ids else "[]"
+    except LabError:
+        if len(ids) == 1:
+            return []
+        # another lab has removed one of its hosts
+        return [one for each in ids for one in inspect([each])]
+    containers: list[dict[str, Any]] = json.loads(said)
+    return containers
 
 
 def address(host: str) -> str:

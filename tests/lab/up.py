@@ -90,10 +90,10 @@ def raise_hosts(members: list[Host]) -> None:
             each(machine.remove, spoilt)
     missing = [host for host in members if not entered.get(host.name)]
     if missing:
-        taken = {found.port for name, found in there.items() if name not in spoilt}
         title = step(f"boot {', '.join(host.name for host in missing)}")
-        # a port is free until its host listens on it
+        # a port is free until its host listens on it; a host without power needs its own again
         with lock("ports", everywhere=True), title:
+            taken = {found.port for found in hosts.everywhere().values()}
             ports = machine.free_ports(len(missing), taken)
             each(
                 lambda pair: machine.create(pair[0], images[pair[0].kind.family], pair[1]),
@@ -121,7 +121,7 @@ def reset(name: str) -> None:
         if host is None or name not in there:
             raise LabError(f"no host is called {name}; there are: {', '.join(there) or 'none'}")
         reference = image.image(host.kind.family)
-        with step(f"make {name} again"):
+        with lock("ports", everywhere=True), step(f"make {name} again"):
             machine.remove(name)
             machine.create(host, reference, there[name].port)
         inventory.write(members)
