@@ -73,11 +73,11 @@ def test_42_a_release_that_does_not_answer_goes_back_on_its_canary(settled: Sett
 
 
 def test_38_the_budget_is_spent_in_mid_window_and_what_has_started_ends(settled: Settled) -> None:
-    bad = ("c7-2", "u1604-3")
+    bad = ("u1804-2", "c7-2")
     for host in bad:
         lab.run(host, f"docker image rm -f {settled.next.image}", check=False)
     with lying("image-load-lies", *bad):
-        done = rollout(settled.next.release, "--window", "3", "--max-fail", "1")
+        done = rollout(settled.next.release, "--window", "2", "--max-fail", "1")
     assert done.status == 5 and done.report["rollout"]["stopped"] == "budget"
     statuses = done.statuses()
     assert [statuses[host] for host in bad] == ["rolled back"] * 2
