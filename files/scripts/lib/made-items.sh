@@ -13,7 +13,7 @@
 #   data        PATH GROUP
 #   group       NAME GROUP
 #   kept        PATH NEW-NAME
-#   adopted     container:ID | image:REFERENCE | …, and how it was
+#   adopted     container:ID | image:REFERENCE | checkout:PATH, and how it was
 # Set before: `expected`, lines of kind, name and detail that the host's releases make, and `allowed`, the
 # groups that are to go: weights, driver, engine.
 T=$(printf '\t')
@@ -430,6 +430,8 @@ DETAIL
       now=$(quick image inspect --format '{{.Id}}' "${1#image:}") || return 0
       for mine in $(made_names image); do [ "$(known "$mine")" != "$now" ] || ! goes image "$mine" || return 0; done
       verdict="its name is taken" why="it is ${how%% *}" ;;
+    # how it was is noted in the repository itself
+    checkout:*) [ -d "${1#checkout:}/.git/mlufleet-adopted" ] || verdict=gone ;;
     *) verdict=gone ;;
   esac
 }

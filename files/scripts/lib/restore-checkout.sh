@@ -1,5 +1,14 @@
 # shellcheck disable=SC2016  # what is in single quotes is for the shells that xargs starts
-# Give back a checkout that others had made: its branch or commit, its edits, and its list of ignored files.
+# Give back checkouts that others had made: branch or commit, edits, and the list of ignored files.
+return_checkout() (
+  # PATH: the same, while no other run works there, and without a trace in the caller's shell
+  exec 9< "$(dirname "$1")" || exit 0  # the folder is gone, and the checkout with it
+  locked=0
+  flock -w 3000 9 2>/dev/null || locked=$?
+  [ $locked -ne 1 ] || { echo "another run has worked in $1 for 50 minutes"; exit 1; }
+  own_git
+  restore_checkout "$1"
+)
 restore_checkout() {
   # PATH: does nothing if PATH is no checkout that was adopted. What cannot be put back stays where it was
   # kept, and is named again

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from operations.host.facts import SourceFacts
 from tests.unit.operations.checkout_host import Host
+from tests.unit.operations.retirement_host import Host as RetiredHost
 
 #: bytes that are no text, with every value
 BINARY = bytes(range(256)) * 8
@@ -228,3 +230,108 @@ def test_what_somebody_had_in_a_checkout_is_kept_and_given_back(host: Host, kind
     assert read_repository(host) == repository
     assert sorted(p.name for p in host.path.parent.iterdir()) == ["model"]
     assert host.run("restore-source", str(host.path)) == ""
+
+
+def test_a_retirement_gives_an_adopted_checkout_back(host: Host, tmp_path: Path) -> None:
+    edit_files(host)
+    before, repository = read_tree(host.path), read_repository(host)
+    retiring = RetiredHost(tmp_path / "retired")
+    retiring.run("source", host.path, host.upstream, host.wanted, "", "keep")
+    name = f"adopted checkout:{host.path}"
+    assert retiring.states()[name] == "ours"
+    # what the checkout is to this tool: not a clone of its own, which would be removed
+    assert not [each for each in retiring.states() if each.startswith("checkout ")]
+    retiring.remove(name)
+    assert name not in retiring.states()
+    assert (read_tree(host.path), read_repository(host)) == (before, repository)
+
+
+def test_edits_that_do_not_apply_any_more_stay_a_patch(host: Host) -> None:
+    edit_files(host)
+    host.pin(host.wanted)
+    # somebody has gone on working since
+    host.git("checkout", "-q", "main", at=host.path)
+    (host.path / "b").write_text("another edit of this line\n")
+    host.git("commit", "-qam", "went on", at=host.path)
+    (host.path / "c").write_text("and an edit that is not committed\n")
+    said = host.run("restore-source", str(host.path)).splitlines()
+    first, second = sorted(host.path.parent.glob("model.kept-*"))
+    assert f"kept what was edited in {host.path} as {second}/edits.patch" in said
+    assert any(line.startswith(f"kept what was edited in {host.path} as {first}/") for line in said)
+    assert (host.path / ".git/HEAD").read_text() == "ref: refs/heads/main\n"
+    assert (host.path / "b").read_text() == "another edit of this line\n"
+    assert "not committed" in (second / "edits.patch").read_text()
+    assert not list((host.path / ".git").glob("mlufleet*"))
+
+
+@pytest.mark.parametrize("left", ["", "edits", "files", "lock"])
+def test_what_a_power_failure_has_cut_short_is_finished(host: Host, left: str) -> None:
+    """Without permission, too: it was given to the run that was cut short."""
+    edit_files(host)
+    before = read_tree(host.path)
+    host.pin(host.wanted)
+    kept = sorted(host.path.parent.glob("model.kept-*"))
+    # as it is in the middle: the commit is the old one, or files of both are there
+    host.git("update-ref", "--no-deref", "HEAD", host.base, at=host.path)
+    (host.path / ".git/mlufleet-working").touch()
+    (host.path / ".git/mlufleet-host").unlink()
+    if left == "files":
+        (host.path / "new1").write_text("ne")
+    elif left == "edits":
+        (host.path / "b").write_text("an edit that was not restored yet\n")
+    elif left == "lock":
+        (host.path / ".git/index.lock").touch()
+    found = host.probe(pin=host.wanted).sources[str(host.path)]
+    assert found.is_interrupted
+    host.pin(host.wanted, keep="")
+    assert host.probe(pin=host.wanted).sources[str(host.path)] == SourceFacts(host.wanted, 0)
+    assert set(kept) <= set(host.path.parent.glob("model.kept-*"))
+    host.run("restore-source", str(host.path))
+    after = read_tree(host.path)
+    assert {name: after.get(name) for name in before} == before
+
+
+def test_edits_are_refused_by_name_and_left_alone_without_permission(host: Host) -> None:
+    edit_files(host)
+    before = read_tree(host.path)
+    found = host.probe(pin=host.wanted).sources[str(host.path)]
+    assert " M a.py" in found.changes and "?? moved" in found.changes
+    assert "+mine, and changed in the next commit" in found.edits
+    assert found.has_pin is False
+    said = host.refuse(host.wanted, keep="")
+    assert said.startswith(f"{host.path}: ") and "M a.py" in said
+    assert read_tree(host.path) == before
+
+
+def test_what_a_tutorial_puts_inside_is_nobodys_edit(host: Host) -> None:
+    host.git("checkout", "-q", "--detach", at=host.path)
+    host.git("clone", "-q", str(host.upstream), str(host.path / "inner"))
+    (host.path / "folder/__pycache__").mkdir()
+    (host.path / "folder/__pycache__/l.pyc").write_text("")
+    (host.path / "folder/image.tar.gz").write_text("")
+    facts = host.probe(pin=host.base)
+    assert facts.sources[str(host.path)] == SourceFacts(host.base, 0)
+    assert facts.missing_git_excludes == {str(host.path)}
+    host.patterns.append("image.tar.gz")
+    assert host.pin(host.base, keep="") == ""
+    assert not host.probe(pin=host.base).missing_git_excludes
+
+
+def test_a_url_that_somebody_wrote_is_shown_without_its_password(host: Host) -> None:
+    (host.path / "a.py").write_text("url = 'https://me:secret@git.example/a'\n")
+    found = host.probe(pin=host.base).sources[str(host.path)]
+    assert found.edits and not any("secret" in line for line in found.edits)
+
+
+def test_a_bundle_is_no_reason_to_forget_what_somebody_fetched(host: Host) -> None:
+    """A bundle has one branch; those of the remote that somebody cloned stay."""
+    host.git("branch", "other", host.base)
+    host.git("fetch", "-q", "origin", at=host.path)
+    host.git("tag", "theirs", host.base, at=host.path)
+    bundle = host.root / "model.bundle"
+    host.git("tag", "theirs", host.wanted)
+    host.git("bundle", "create", "-q", str(bundle), "main", "theirs")
+    before = host.git("for-each-ref", at=host.path)
+    host.pin(host.wanted, origin=str(bundle))
+    after = host.git("for-each-ref", at=host.path).splitlines()
+    assert set(before.splitlines()) <= set(after)
