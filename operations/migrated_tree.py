@@ -93,7 +93,7 @@ class TreeComparison:
     @property
     def evidence(self) -> str:
         """By what it was recognized."""
-        words = [f"sha256 of {_count(self.same)}"]
+        words = [f"{_count(self.same)} equal by sha256"]
         if self.generation:
             words.append(f"as the tool of {self.generation} makes them")
         if self.patched:

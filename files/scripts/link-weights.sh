@@ -1,11 +1,13 @@
 # link-weights.sh WEIGHTS TREE [STAMP]: link each file of the weights into the migrated tree, except those that
 # the tree has as converted code. STAMP: of a tree that was taken over from somebody, in which links are noted.
 set -eu
-mkdir -p "$2"
+noted=
+[ ! -f "$stamps/${3:-}.adopted" ] || noted=yes
+if [ -n "$noted" ]; then folders "$2"; else mkdir -p "$2"; fi
 for file in "$1"/*; do
   name=${file##*/}
   [ -e "$2/$name" ] || {
-    [ ! -f "$stamps/${3:-}.adopted" ] || made adopted "link:$2/$name" "$file"
+    [ -z "$noted" ] || made adopted "link:$2/$name" "$file"
     ln -sfn "$file" "$2/$name"
   }
 done

@@ -84,7 +84,10 @@ remove() {
       depmod ;;
     kept) put_kept_back "$2" ;;
     adopted)
-      case $2 in checkout:*) return_checkout "${2#checkout:}"; return ;; esac
+      case $2 in
+        checkout:*) return_checkout "${2#checkout:}"; return ;;
+        link:*) rm -f "${2#link:}"; return ;;
+      esac
       kept=$(details adopted "$2" | tail -n 1)
       docker tag "${kept%% *}" "${2#image:}" && docker image rm "${kept%% *}" >/dev/null ;;
   esac

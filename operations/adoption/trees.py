@@ -68,7 +68,7 @@ def describe_comparison(item: str, path: str, found: TreeComparison) -> Finding:
         item,
         Relation.PRESENT if found.is_equal else Relation.DIFFERENT,
         path,
-        found.evidence if found.is_equal else "",
+        "" if found.unproved else found.evidence,
         found.tree.owner,
         tuple(found.differences),
         action,

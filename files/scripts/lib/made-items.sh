@@ -13,7 +13,8 @@
 #   data        PATH GROUP
 #   group       NAME GROUP
 #   kept        PATH NEW-NAME
-#   adopted     container:ID | image:REFERENCE | checkout:PATH, and how it was
+#   adopted     container:ID | image:REFERENCE | checkout:PATH, and how it was; tree:PATH of somebody;
+#               link:PATH and the TARGET of a link that this tool put into such a tree
 # Set before: `expected`, lines of kind, name and detail that the host's releases make, and `allowed`, the
 # groups that are to go: weights, driver, engine.
 T=$(printf '\t')
@@ -169,7 +170,10 @@ judge_tree() {
   if [ -e "$1.$removed" ] && [ ! -e "$1" ]; then return
   elif [ ! -d "$1" ]; then verdict=gone; return
   fi
-  for stamp in $(details tree "$1"); do [ ! -f "$stamp.running" ] || return 0; done
+  for stamp in $(details tree "$1"); do
+    if [ -f "$stamp.adopted" ]; then verdict="made by somebody else"; return; fi
+    [ ! -f "$stamp.running" ] || return 0
+  done
   signed=$(signature "$1")
   cat "$state"/stamps/tree-* "$state"/stamps/*/tree-* 2>/dev/null | cut -d' ' -f2 | grep -qx "$signed" ||
     verdict=edited
@@ -432,6 +436,7 @@ DETAIL
       verdict="its name is taken" why="it is ${how%% *}" ;;
     # how it was is noted in the repository itself
     checkout:*) [ -d "${1#checkout:}/.git/mlufleet-adopted" ] || verdict=gone ;;
+    link:*) [ "$(readlink "${1#link:}")" = "$how" ] || verdict=gone ;;
     *) verdict=gone ;;
   esac
 }

@@ -66,11 +66,13 @@ class Host:
         self.git("add", ".")
         self.git("commit", "-qm", "text")
 
-    def run(self, name: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, name: str, *words: str | Path, given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         text = script_text(name).replace("/var/lib/mlufleet", str(self.state))
         return subprocess.run(
             ["sh", "-c", text, *map(str, (name, *words))],
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             env={
@@ -243,6 +245,23 @@ def test_a_tree_that_is_taken_over_stays_as_it_is_and_somebodys(host: Host) -> N
     assert (kept / "tiny/modeling.py").read_text() == MIGRATED
     assert ("tree", str(host.tree), str(host.stamps / "tree-model")) in host.recorded()
     assert host.migrate().returncode == 0 and host.kept() == [kept]
+
+
+def test_a_retirement_leaves_a_taken_over_tree_without_the_links_in_it(host: Host) -> None:
+    host.tree.mkdir()
+    (host.tree / "a.py").write_text(MIGRATED)
+    (host.state).mkdir()
+    # an earlier tree at this place was the tool's own
+    (host.state / "made").write_text(f"t\ttree\t{host.tree}\t{host.stamps}/tree-model\t\n")
+    assert take_over(host, sign(host.tree)).returncode == 0
+    host.finish()
+    assert (host.tree / "tiny/model.bin").is_symlink()
+    things = sorted(f"{kind}\t{name}\n" for kind, name, _ in host.recorded())
+    done = host.run("remove-made", "", given="".join(things))
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = host.run("remove-made", "", given=f"folder\t{host.tree}/tiny\n")
+    assert host.list_tree(host.tree) == {"a.py"} and not (host.tree / "tiny").exists()
+    assert (host.weights / "model.bin").exists()
 
 
 def test_a_tree_that_has_changed_since_it_was_compared_is_not_taken_over(host: Host) -> None:

@@ -267,7 +267,7 @@ def test_a_finding_says_what_differs_and_what_adoption_does(made: HandMade) -> N
     (made.tree / "tiny/config.json").unlink()
     equal = describe_comparison("tree", str(made.tree), made.inspect())
     assert equal.relation is Relation.PRESENT and equal.owner
-    assert equal.evidence == "sha256 of 3 files, 1 file of weights in it"
+    assert equal.evidence == "3 files equal by sha256, 1 file of weights in it"
     assert equal.action == "take it over as it is, and link 1 file of weights into it"
     (made.tree / "ask.py").write_text("# mine\n")
     other = describe_comparison("tree", str(made.tree), made.inspect())
