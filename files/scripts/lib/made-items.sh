@@ -130,10 +130,13 @@ judge_container() {
   # NAME: only what carries this tool's label is its own; the same name alone proves nothing
   has_docker || return 0
   # docker prints an empty line for what is not there
-  case $(quick inspect --type container --format '{{.Config.Labels}}' "$1" || echo none) in
+  found=$(quick inspect --type container --format '{{.ID}} {{.Config.Labels}}' "$1" || echo none)
+  case $found in
     *none) verdict=gone ;;
     *mlufleet.spec:*) ;;
-    *) verdict="made by somebody else" ;;
+    *)  # one that was kept under another name may have its own back
+      verdict="made by somebody else"
+      ! is_made adopted "container:${found%% *}" || verdict=gone ;;
   esac
 }
 image_users() {
