@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from fleet.errors import FAILURE_TABLE
 from tests.lab import hosts as lab
 from tests.lab import lies
 from tests.lab.vendor.docker_image import REFERENCE
-from tests.runs import CONTAINER, Done, mlufleet, pyinfra, wait_for_rest
+from tests.runs import CONTAINER, LAB, WORK, Done, mlufleet, pyinfra, wait_for_rest
 
 HOST = "u1604"
 PACKAGE = "cambricon-mlu-driver-ubuntu16.04-dkms"
@@ -118,3 +119,39 @@ def test_somebodys_container_under_our_name_is_stopped_and_kept_where_that_is_pe
     assert lab.run(HOST, f"{state} {theirs}") == f"true always /{CONTAINER}"
     lab.run(HOST, f"docker rm -f {theirs}")
     assert deploy().status == 0
+
+
+@pytest.fixture
+def container_of_kang(provisioned: Done) -> Iterator[str]:
+    """What somebody else has beside the release: a container, and in it another clone."""
+    name = CONTAINER.replace("mlufleet", "kang")
+    toolkit = WORK.removesuffix("/pytorch1.9/baichuan")
+    lab.run(HOST, f"git clone --quiet {toolkit} /home/kang/tutorial", timeout=120)
+    mounts = "--volume /home/kang/tutorial:/home/share --device /dev/cambricon_ctl"
+    lab.run(HOST, f"docker run -d --name {name} {mounts} {REFERENCE} sleep infinity")
+    site = "/torch/venv3/pytorch/lib/python3.11/site-packages"
+    lab.run(HOST, f"docker exec {name} mkdir {site}/tea-1.0.dist-info")
+    yield name
+    lab.run(HOST, f"docker rm -f {name}; rm -r /home/kang")
+
+
+def test_a_look_for_adoption_writes_nothing_and_says_whose_things_are(
+    container_of_kang: str,
+) -> None:
+    # git writes the index of a checkout in which a file only has another time, if it may
+    lab.run(HOST, f"touch {WORK}/transformers/setup.py")
+    before = wait_for_rest(HOST)
+    done = mlufleet("adopt", LAB, "--limit", HOST, "--json")
+    assert lab.listing(HOST) == before
+    document = json.loads(done.output[done.output.index("{") : done.output.rindex("}") + 1])
+    found = document["hosts"][HOST]
+    assert (done.status, found["status"], found["blockers"]) == (0, "up to date", [])
+    assert (document["sent_bytes"], found["lock"]) == (0, None)
+    findings = {finding["item"]: finding for finding in found["findings"]}
+    relations = {item: finding["relation"] for item, finding in findings.items()}
+    assert relations["driver 5.10.10"] == relations["image"] == "present"
+    container = findings[f"container {container_of_kang}"]
+    assert (container["relation"], container["owner"]) == ("left alone", "kang")
+    assert "packages installed since it was made: tea 1.0" in container["differences"]
+    clone = findings["clones in /home/kang/tutorial"]
+    assert clone["differences"][0].endswith(", as the release")
