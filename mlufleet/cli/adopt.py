@@ -74,6 +74,7 @@ def _look(inventory: str, as_json: bool, stop: tuple[str, ...], selection: dict[
     from gevent import monkey
 
     monkey.patch_all()
+    from fleet.documents import atomic_write
     from mlufleet.cli import adopt_output
     from mlufleet.rollout.fleet_survey import FleetSurvey
     from mlufleet.rollout.session import Session
@@ -86,8 +87,12 @@ def _look(inventory: str, as_json: bool, stop: tuple[str, ...], selection: dict[
     with progress.shown(len(survey.names)):
         report = survey.look()
     hosts = adopt_output.combine(survey, report)
+    document = adopt_output.to_json(hosts, report)
+    path = survey.run.folder / adopt_output.LOOK_FILE
+    atomic_write.replace_file(path, f"{document}\n", private=True)
     if as_json:
-        click.echo(adopt_output.to_json(hosts, report))
+        click.echo(document)
     else:
         adopt_output.print_hosts(hosts, report)
+    click.echo(f"look: {path}", err=True)
     sys.exit(adopt_output.exit_status(hosts, report))

@@ -26,6 +26,8 @@ from operations.adoption.findings import Finding, Relation
 
 #: version of the JSON document; it changes when a key gets another meaning or is removed
 SCHEMA_VERSION = 1
+#: the JSON document in the folder of the run
+LOOK_FILE = "adoption.json"
 #: relations in the order in which a host's findings are printed, and their colors
 RELATION_COLORS = {
     Relation.IN_THE_WAY: "red",
@@ -43,6 +45,7 @@ STATUS_COLORS = {
     "unclear": "yellow",
     "failed": "red",
     "unreachable": "red",
+    "skipped": "yellow",
 }
 #: characters of the first column of a finding, with its indentation
 RELATION_WIDTH = 14
@@ -57,7 +60,7 @@ class HostLook:
     status: str
     """"up to date": nothing is to be done; "adoptable"; "refused": adoption would fail as things
     are; "unclear": a part of the host gave no answer; "failed": the host gave none;
-    "unreachable"."""
+    "unreachable"; "skipped": the look was interrupted before."""
     releases: str = ""
     """Names of the releases that the host is to have; empty if it was not probed."""
     began: str = ""
@@ -100,7 +103,7 @@ class Progress:
         self.done += 1
         if self._is_live:
             click.echo(f"\r{self.done} of {self.total} hosts", nl=False, err=True)
-        elif self.total <= host_ranges.MAX_LISTED_HOSTS:
+        elif self.total <= host_ranges.MAX_LISTED_HOSTS or self.done % (self.total // 10) == 0:
             click.echo(f"{self.done} of {self.total} hosts: {name}", err=True)
 
     @contextmanager
@@ -111,7 +114,8 @@ class Progress:
             total: Number of hosts.
         """
         self.total = total
-        click.echo(f"looking at {total} hosts; nothing is changed on them", err=True)
+        hosts = "1 host" if total == 1 else f"{total} hosts"
+        click.echo(f"looking at {hosts}; nothing is written there", err=True)
         try:
             yield
         finally:
@@ -140,7 +144,9 @@ def describe_host(report: HostReport, found: HostSurvey | None) -> HostLook:
         found: What was found; None if it gave no answer.
     """
     if found is None:
-        status = "unreachable" if report.status == "unreachable" else "failed"
+        status = "failed" if report.failure else "skipped"
+        if report.status == "unreachable":
+            status = report.status
         return HostLook(status, report.wanted, failure=report.failure)
     refused = report.failure or any(finding.blocker for finding in found.findings)
     unclear = any(finding.relation is Relation.UNKNOWN for finding in found.findings)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pyinfra.api import Host
 
+from fleet.errors import Failure
 from operations.adoption import clones
 from operations.adoption.containers import describe_containers
 from operations.adoption.engine_contents import EngineContents, parse_contents
@@ -34,8 +35,11 @@ def inspect_engine(host: Host, plan: HostPlan) -> Iterator[Finding]:
         yield Finding("engine", Relation.PRESENT, "", f"docker {facts.engine_version}")
     else:
         words = plan.drift.get("engine", [])
-        action = "; ".join(words) if isinstance(words, list) else ""
-        yield Finding("engine", Relation.MISSING, action=action)
+        if isinstance(words, Failure):
+            blocker = f"{words.code}: {words.sentence}"
+            yield Finding("engine", Relation.MISSING, blocker=blocker)
+        else:
+            yield Finding("engine", Relation.MISSING, action="; ".join(words))
     for release in plan.target.releases:
         yield describe_image(release, facts.releases[release.key], contents)
     yield from describe_containers(plan, facts, contents)

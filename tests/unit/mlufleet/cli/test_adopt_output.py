@@ -48,7 +48,13 @@ def look(*findings: Finding, status: str = "skipped", **report: object) -> HostL
         (look(PRESENT, UNKNOWN, BLOCKED), "refused"),
         (look(PRESENT, failure=FailureRecord("preflight", "CARD_DROPPED")), "refused"),
         (adopt_output.describe_host(HostReport(status="unreachable"), None), "unreachable"),
-        (adopt_output.describe_host(HostReport(status="failed"), None), "failed"),
+        (
+            adopt_output.describe_host(
+                HostReport(status="failed", failure=FailureRecord("probe", "PROBE_FAILED")), None
+            ),
+            "failed",
+        ),
+        (adopt_output.describe_host(HostReport(status="skipped"), None), "skipped"),
     ],
 )
 def test_a_status_says_what_adoption_would_meet(found: HostLook, status: str) -> None:
@@ -63,6 +69,7 @@ def test_a_status_says_what_adoption_would_meet(found: HostLook, status: str) ->
         (["refused", "unreachable"], ExitStatus.FAILED),
         (["unclear"], ExitStatus.FAILED),
         (["failed"], ExitStatus.FAILED),
+        (["skipped", "unreachable"], ExitStatus.FAILED),
     ],
 )
 def test_the_exit_status_is_that_of_the_hosts(statuses: list[str], expected: ExitStatus) -> None:
