@@ -63,9 +63,9 @@ exclude() {
   [ -n "$new" ] || return 0
   mkdir -p .git/info
   {
-    unlisted | grep -avxF "$new"
+    unlisted | grep -avxF "$new" || :
     echo "$begin"
-    { sed -n "/^$begin\$/,/^$end\$/p" .git/info/exclude 2>/dev/null | grep -avxF "$begin$N$end"
+    { sed -n "/^$begin\$/,/^$end\$/p" .git/info/exclude 2>/dev/null | grep -avxF "$begin$N$end" || :
       printf '%s\n' "$new"; } | awk '!seen[$0]++'
     echo "$end"
   } > .git/info/new

@@ -391,3 +391,12 @@ def test_the_probe_tells_a_patched_file_from_an_edited_one(
     found = host.probe(f"{host.path}/{patched_file}")
     assert found.sources[str(host.path)].changed_files == changes
     assert bool(found.missing_git_excludes) == unlisted
+
+
+def test_a_new_checkout_ignores_what_is_ours(host: Host) -> None:
+    host.patterns = ["/inner", "__pycache__"]
+    assert host.pin(host.first) == ""
+    host.patterns.append("*.egg-info")
+    assert host.pin(host.first) == ""
+    listed = (host.path / ".git/info/exclude").read_text().splitlines()
+    assert listed[1:-1] == ["/inner", "__pycache__", "*.egg-info"]
