@@ -9,7 +9,7 @@ from fleet.errors import Failure
 from mlufleet.rollout.host_rollout import ReleaseRollout
 from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.session import Session
-from operations.adoption.survey import survey_host
+from operations.adoption.survey import BLOCKING_INSPECTORS, survey_host
 from operations.host.failures import fail_host
 from operations.stages import HostPlan
 
@@ -44,7 +44,8 @@ class Adoption(ReleaseRollout):
                 return fail_host(host, decision, stage)
         if not plan.drift:
             return False
-        found = survey_host(host, plan)
+        # what a whole look reads besides, such as weights, the stages read anyway
+        found = survey_host(host, plan, BLOCKING_INSPECTORS)
         if isinstance(found, Failure):
             return fail_host(host, found, "survey")
         blockers = [

@@ -33,9 +33,13 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_patches,
     inspect_packages,
 )
+#: those whose findings can block an adoption; they read no file of weights, sources or trees
+BLOCKING_INSPECTORS: tuple[Inspector, ...] = (inspect_driver, inspect_engine)
 
 
-def survey_host(host: Host, plan: HostPlan) -> list[Finding] | Failure:
+def survey_host(
+    host: Host, plan: HostPlan, inspectors: Iterable[Inspector] = INSPECTORS
+) -> list[Finding] | Failure:
     """Return what a host already has of its releases, and what is in the way.
 
     An inspector that fails says so of its own subject; the others continue.
@@ -43,14 +47,15 @@ def survey_host(host: Host, plan: HostPlan) -> list[Finding] | Failure:
     Args:
         host: A connected host that was just probed.
         plan: Its desired state, its facts and its drift.
+        inspectors: What is looked at.
 
     Returns:
-        The findings of all inspectors; or why nothing is known of the host.
+        The findings of these inspectors; or why nothing is known of the host.
     """
     if isinstance(plan.facts, Failure):
         return plan.facts
     findings: list[Finding] = []
-    for inspect in INSPECTORS:
+    for inspect in inspectors:
         found = _inspect(host, plan, inspect)
         if not isinstance(found, Failure):
             findings += found

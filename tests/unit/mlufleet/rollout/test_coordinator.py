@@ -92,7 +92,7 @@ PROGRAM = textwrap.dedent(
     seed, bad, plan = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
     host_rollout.Deployment.apply = adoption.Adoption.apply = travel_somehow
 
-    def survey(host, plan):
+    def survey(host, plan, inspectors):
         options = plan.options
         assert options.adopt and options.stop == ("old-kang",), options
         blocker = "it may not be stopped" if "mlu001" in host.name else ""
