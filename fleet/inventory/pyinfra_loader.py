@@ -37,8 +37,8 @@ def load_inventory(path: str, override: dict[str, Any] | None = None) -> Invento
     file_formats.check_inventory_path(path)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    if not ctx_state.isset():  # type: ignore[no-untyped-call]
-        ctx_state.set(State())  # type: ignore[no-untyped-call]
+    if not ctx_state.isset():
+        ctx_state.set(State())
     inventory = _run_inventory_file(path, override)
     if not len(inventory):
         raise InvalidInput(f"{path}: the inventory has no hosts")
@@ -92,4 +92,4 @@ def apply_default_group_data(inventory: Inventory) -> None:
     from pyinfra_cli.inventory import _get_group_data
 
     for key, value in _get_group_data(DEFAULT_GROUP_DATA).get("all", {}).items():
-        inventory.get_data().setdefault(key, value)  # type: ignore[no-untyped-call]
+        inventory.get_data().setdefault(key, value)

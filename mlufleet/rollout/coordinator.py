@@ -84,7 +84,7 @@ class RolloutCoordinator:
         values = {name: host.data.get(key) for name, host in self.hosts.items()}
         groups = {name: str(value) for name, value in values.items() if value is not None}
         if not groups:
-            keys = dict.fromkeys(key for host in self.hosts.values() for key in host.data.dict())  # type: ignore[no-untyped-call]
+            keys = dict.fromkeys(key for host in self.hosts.values() for key in host.data.dict())
             similar = suggestions.format_suggestions(key, keys)
             raise InvalidInput(f"{self.plan.inventory}: no host has `{key}` in its data{similar}")
         return groups
@@ -233,7 +233,7 @@ class RolloutCoordinator:
     def _run_hook(self, host: Host, command: str, status: str = "") -> bool:
         if not command:
             return True
-        data = host.data.dict()  # type: ignore[no-untyped-call]
+        data = host.data.dict()
         releases = {key: host.data.get(key) for key in ("release", "releases")}
         variables = hooks.build_environment(host.name, {**data, **releases}, status)
         failure = hooks.run_hook(command, variables, self.plan.hook_timeout)

@@ -67,15 +67,15 @@ class Session:
         check_writable()
         pairs = pyinfra_options.parse_data(data)
         self.state = State(check_for_changes=False)
-        ctx_state.set(self.state)  # type: ignore[no-untyped-call]
+        ctx_state.set(self.state)
         found = load_inventory(inventory, pairs)
         check_hosts(inventory, found)
         launcher.warn_about_permissions(inventory, found)
         limited = host_selection.apply_exclude(
             found, host_selection.apply_limit(found, limit), exclude
         )
-        ctx_inventory.set(found)  # type: ignore[no-untyped-call]
-        config = Config()  # type: ignore[no-untyped-call]
+        ctx_inventory.set(found)
+        config = Config()
         with ctx_config.use(config):
             if os.path.isfile(CONFIG_FILE):
                 exec_file(CONFIG_FILE)

@@ -246,7 +246,7 @@ class Run:
         hosts = [host for host in inventory if limit is None or host in limit]
         groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
         self.record_event(HostsNamed(names=list(groups), groups=groups))
-        self.state.add_callback_handler(HostCleanup())  # type: ignore[no-untyped-call]
+        self.state.add_callback_handler(HostCleanup())
         return hosts
 
     def _record_unproved(self, target: HostTarget) -> None:

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 
-from typing_extensions import override
+from typing_extensions import Buffer, override
 
 #: What writing to a closed terminal, or to a pipe without reader, fails with.
 CLOSED_STREAM_ERRNOS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN}
@@ -20,16 +20,16 @@ class _DurableStream(io.FileIO):
     """A standard stream that discards its output once its reader is gone."""
 
     @override
-    def write(self, data: object) -> int:
+    def write(self, data: Buffer) -> int:
         try:
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
         except OSError as error:
             devnull = os.open(os.devnull, os.O_WRONLY)
             os.dup2(devnull, self.fileno())
             os.close(devnull)
             if error.errno not in CLOSED_STREAM_ERRNOS and self.fileno() != 2:
                 raise  # once only: flushing at the process's end now succeeds
-            return memoryview(data).nbytes  # type: ignore[arg-type]
+            return memoryview(data).nbytes
 
 
 def protect_standard_streams() -> None:

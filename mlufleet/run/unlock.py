@@ -9,6 +9,6 @@ from operations.stage import refused
 
 refusal = stages.prepare_host(host)
 if refusal:
-    refused("unlock", refusal, name="Refused")  # type: ignore[call-arg, arg-type]
+    refused("unlock", refusal, name="Refused")
 else:
-    lock.force_released(operator.operator_name(), name="Unlock")  # type: ignore[call-arg, arg-type]
+    lock.force_released(operator.operator_name(), name="Unlock")

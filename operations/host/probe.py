@@ -211,7 +211,7 @@ def unwrap_host(host: Any) -> Host:
         host: a host, or pyinfra's proxy of the current one
     """
     if isinstance(host, ContextObject):
-        host = host._get_module()  # type: ignore[no-untyped-call]
+        host = host._get_module()
     return cast(Host, host)
 
 

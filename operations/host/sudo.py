@@ -81,7 +81,7 @@ def provide_password(host: Host) -> Failure | None:
     host.connector_data[TERMINAL_KEY] = how == "terminal"
     host.data._sudo_password = PASSWORD_PLACEHOLDER
     # where pyinfra looks up its own askpass script, which it removes at the end
-    temporary = host.get_temp_dir_config()  # type: ignore[no-untyped-call]
+    temporary = host.get_temp_dir_config()
     host.connector_data[f"sudo_askpass_path__{temporary}"] = f"{folder}/cat"
     host.connector_data[PROMPT_KEY] = f"{folder}/answer"
     host.connector_data[CHANNEL_KEY] = channel
