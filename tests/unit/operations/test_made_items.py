@@ -42,7 +42,7 @@ def checkout(host: Host) -> Path:
     run("add", ".", cwd=upstream)
     run("commit", "-qm", "one", cwd=upstream)
     commit = run("rev-parse", "HEAD", cwd=upstream)
-    host.run("source", path, upstream, commit, "", "__pycache__")
+    host.run("source", path, upstream, commit, "", "", "__pycache__")
     return path
 
 
@@ -160,7 +160,7 @@ def test_a_checkout_at_a_commit_that_no_branch_has_is_not_taken_for_somebodys(
     run("commit", "-qam", "two", cwd=upstream)
     commit = run("rev-parse", "HEAD", cwd=upstream)
     run("config", "uploadpack.allowAnySHA1InWant", "true", cwd=upstream)
-    host.run("source", checkout, upstream, commit, "", "__pycache__")
+    host.run("source", checkout, upstream, commit, "", "", "__pycache__")
     assert run("rev-parse", "HEAD", cwd=checkout) == commit
     assert host.states()[f"checkout {checkout}"] == "ours"
 
@@ -169,7 +169,7 @@ def test_a_checkout_inside_another_goes_first(host: Host, checkout: Path) -> Non
     upstream = host.root / "upstream"
     commit = run("rev-parse", "HEAD", cwd=upstream)
     inner = checkout / "inner"
-    host.run("source", inner, upstream, commit, "", "__pycache__")
+    host.run("source", inner, upstream, commit, "", "", "__pycache__")
     with (checkout / ".git/info/exclude").open("a") as exclude:
         exclude.write("/inner\n")
     assert host.states()[f"checkout {checkout}"] == "ours"
