@@ -13,7 +13,9 @@ new_enough() {
 }
 if [ "$how" != start ] && ! command -v dockerd >/dev/null 2>&1; then
   for place in /var/lib/docker /var/lib/containerd /etc/docker /etc/containerd /opt/containerd; do
-    [ -e "$place" ] || made data "$place" engine
+    [ -z "$(ls -A "$place" 2>/dev/null)" ] || continue  # of an earlier docker
+    note_missing "$place"
+    made data "$place" engine
   done
   grep -q '^docker:' /etc/group || made group docker engine
 fi

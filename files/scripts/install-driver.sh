@@ -32,6 +32,7 @@ else
     *) if later "$was" "$version"; then how=downgrade; else how=install; fi ;;
   esac
   set_yum "$file"
+  note_folders "$file"
   # shellcheck disable=SC2086  # empty where repositories are needed
   noting driver spoken "$yum" -y $alone "$how" "$file"
   status=$?

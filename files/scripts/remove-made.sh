@@ -76,7 +76,8 @@ remove() {
     folder) remove_folder "$2" ;;
     config) put_config_back "$2" ;;
     unit) remove_unit "$2" ;;
-    data) rm -rf --one-file-system "$2" ;;
+    # the folder itself may have been there, or be a mount
+    data) find "$2" -xdev -mindepth 1 -delete ;;
     group) groupdel "$2" ;;
     module)
       unload_driver && rm -rf /var/lib/dkms/cambricon* || return 1

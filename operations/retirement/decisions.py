@@ -22,6 +22,9 @@ T = TypeVar("T")
 OURS = "ours"
 #: kinds that are not named when they stay: each would only repeat another one, or says nothing
 _SILENT_KINDS = ("folder", "state", "record", "module")
+#: what is done to things of a kind, where they are not removed, and how they are called
+_VERBS = {"config": "put back", "adopted": "put back", "kept": "put back", "module": "unload"}
+_KIND_WORDS = {"config": "setting", "adopted": "", "kept": "what was at", "tag": "image name"}
 _ADOPTED_CONTAINER = "container:"
 #: names that one job gets at most, so that they fit on a command line
 _NAMES_PER_JOB = 200
@@ -36,13 +39,11 @@ class Step:
     Attributes:
         name: The step's name in reports, journals and on the terminal.
         kinds: The kinds of traces that it removes or puts back, in that order.
-        verb: What it does to each, for the operator.
         group: Only traces of this group; "" for those of no group and of weights.
     """
 
     name: str
     kinds: tuple[str, ...]
-    verb: str = "remove"
     group: str = ""
 
     def takes(self, trace: Trace) -> bool:
@@ -58,14 +59,14 @@ class Step:
 RECORD_STEP = "record"
 #: in the order that leaves a host usable after each of them
 STEPS = (
-    Step(RECORD_STEP, ("record",), "complete"),
+    Step(RECORD_STEP, ("record",)),
     Step("containers", ("unit", "container")),
     Step("images", ("image", "tag")),
     Step("trees", ("tree",)),
     Step("checkouts", ("checkout",)),
     Step("files", ("file",)),
-    Step("settings", ("config",), "put back"),
-    Step("originals", ("adopted", "kept"), "put back"),
+    Step("settings", ("config",)),
+    Step("originals", ("adopted", "kept")),
     Step("driver", ("package", "config", "kept", "module"), group="driver"),
     Step("engine", ("package", "unit", "config", "data", "group"), group="engine"),
     Step("folders", ("folder",)),
@@ -128,7 +129,7 @@ def _plan(step: Step, traces: list[Trace], options: RetirementOptions) -> StepPl
                 timeout=_STEP_TIMEOUT_S,
             )
 
-    return StepPlan(step.name, tuple(_describe(step, ordered)), commands)
+    return StepPlan(step.name, tuple(_describe(ordered)), commands)
 
 
 def _plan_record(found: list[Trace], expected: Sequence[str]) -> StepPlan:
@@ -151,17 +152,20 @@ def _split(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[first : first + _NAMES_PER_JOB]
 
 
-def _describe(step: Step, traces: list[Trace]) -> Iterator[str]:
-    """Yield a phrase for each thing; files and folders are many, and are counted by folder."""
-    many: dict[tuple[str, str], int] = {}
+def _describe(traces: list[Trace]) -> Iterator[str]:
+    """Yield a phrase for each thing; files are many, and are counted by folder."""
+    file_counts: dict[str, int] = {}
+    if packages := [trace.name for trace in traces if trace.kind == "package"]:
+        yield f"remove packages: {', '.join(packages)}"
     for trace in traces:
-        if trace.kind in ("file", "folder", "package"):
-            folder = trace.name.rpartition("/")[0] if trace.kind == "file" else ""
-            many[trace.kind, folder] = many.get((trace.kind, folder), 0) + 1
-        else:
-            yield f"{step.verb} {trace.kind} {trace.name}"
-    for (kind, folder), count in many.items():
-        yield f"{step.verb} {count} {kind}{'s' * (count > 1)}" + (f" in {folder}" if folder else "")
+        if trace.kind == "file":
+            folder = trace.name.rpartition("/")[0]
+            file_counts[folder] = file_counts.get(folder, 0) + 1
+        elif trace.kind != "package":
+            verb = _VERBS.get(trace.kind, "remove")
+            yield f"{verb} {_name(trace)}"
+    for folder, count in file_counts.items():
+        yield f"remove {count} file{'s' * (count > 1)} in {folder}"
 
 
 def _list_left(
@@ -176,7 +180,7 @@ def _list_left(
             groups.setdefault(trace.group, []).append(trace)
         else:
             reason = f"{trace.state}: {trace.detail}" if trace.detail else trace.state
-            yield Remainder(f"{trace.kind} {trace.name}", reason)
+            yield Remainder(_name(trace), reason)
     for group, some in groups.items():
         names = ", ".join(dict.fromkeys(trace.name for trace in some if trace.kind == "package"))
         what = f"{group}: {names}" if names else f"{group}: {len(some)} {some[0].kind}s"
@@ -184,6 +188,10 @@ def _list_left(
             yield Remainder(what, "--keep-weights was given", "retire without it removes them")
         else:
             yield Remainder(what, f"it stays without --{group}", f"retire --{group} removes it")
+
+
+def _name(trace: Trace) -> str:
+    return f"{_KIND_WORDS.get(trace.kind, trace.kind)} {trace.name}".strip()
 
 
 def _has_state_to_remove(traces: Iterable[Trace], left: tuple[Remainder, ...]) -> bool:

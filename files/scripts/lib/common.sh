@@ -25,8 +25,13 @@ made() {
   grep -qsF "$(printf '\t%s\t%s\t%s\t' "$1" "$2" "${3:-}")" "$state/made" ||
     printf '%s\t%s\t%s\t%s\t\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "${3:-}" >> "$state/made"
 }
-folders() (
+folders() {
   # PATH…: create directories, and note those that were missing
+  note_missing "$@"
+  mkdir -p "$@"
+}
+note_missing() (
+  # PATH…: note the directories that will be created
   for folder; do
     missing=
     while [ ! -d "$folder" ]; do missing="$folder
@@ -35,7 +40,6 @@ $missing" folder=${folder%/*} folder=${folder:-/}; done
       case $folder/ in "$state"/*) ;; *) made folder "$folder" ;; esac
     done
   done
-  mkdir -p "$@"
 )
 identity() { stat -c %s.%Z.%i "$1"; }  # FILE: what differs after any change of it
 changed() {

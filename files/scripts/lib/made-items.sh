@@ -107,7 +107,7 @@ judge() {
     package) judge_package "$2" ;;
     data)
       group=$(details data "$2" | tail -n 1)
-      [ -e "$2" ] || verdict=gone
+      [ -n "$(ls -A "$2" 2>/dev/null)" ] || verdict=gone
       [ $verdict = gone ] || [ "$group" != engine ] || engine_stays ;;
     group)
       group=$(details group "$2" | tail -n 1)
@@ -129,10 +129,9 @@ judge() {
 judge_container() {
   # NAME: only what carries this tool's label is its own; the same name alone proves nothing
   has_docker || return 0
-  # docker prints an empty line for what is not there
-  found=$(quick inspect --type container --format '{{.ID}} {{.Config.Labels}}' "$1" || echo none)
+  # for a missing one, docker prints an empty line and fails
+  found=$(quick inspect --type container --format '{{.ID}} {{.Config.Labels}}' "$1") || { verdict=gone; return 0; }
   case $found in
-    *none) verdict=gone ;;
     *mlufleet.spec:*) ;;
     *)  # one that was kept under another name may have its own back
       verdict="made by somebody else"

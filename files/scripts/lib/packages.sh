@@ -100,6 +100,12 @@ note_installed() {
   compare_installed "$1" | while IFS="$(printf '\t')" read -r package detail; do made package "$package" "$detail"; done
   rm -f "$state/packages-$1"
 }
+note_folders() {
+  # FILE…: note the folders that an rpm's files need; no package owns those that rpm makes for them
+  deb || rpm -qpl "$@" 2>/dev/null | sed -n 's|/[^/]*$||p' | sort -u | while read -r folder; do
+    [ -d "$folder" ] || [ -z "$folder" ] || note_missing "$folder"
+  done
+}
 install_named() {
   # NAME…: install from the host's own repositories
   if deb; then
@@ -119,6 +125,7 @@ install_files() {
       rpm -q "$(rpm -qp --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$file" 2>/dev/null)" \
         >/dev/null 2>&1 || set -- "$@" "$file"
     done
+    [ $# -eq 0 ] || note_folders "$@"
     [ $# -eq 0 ] || "$(command -v yum || command -v dnf)" -y --disablerepo='*' install "$@"
   fi
 }
