@@ -38,7 +38,7 @@ BLOCKING_INSPECTORS: tuple[Inspector, ...] = (inspect_driver, inspect_engine)
 
 
 def survey_host(
-    host: Host, plan: HostPlan, inspectors: Iterable[Inspector] = INSPECTORS
+    host: Host, plan: HostPlan, inspectors: Iterable[Inspector] | None = None
 ) -> list[Finding] | Failure:
     """Return what a host already has of its releases, and what is in the way.
 
@@ -47,7 +47,7 @@ def survey_host(
     Args:
         host: A connected host that was just probed.
         plan: Its desired state, its facts and its drift.
-        inspectors: What is looked at.
+        inspectors: What is looked at (default: everything).
 
     Returns:
         The findings of these inspectors; or why nothing is known of the host.
@@ -55,7 +55,7 @@ def survey_host(
     if isinstance(plan.facts, Failure):
         return plan.facts
     findings: list[Finding] = []
-    for inspect in inspectors:
+    for inspect in INSPECTORS if inspectors is None else inspectors:
         found = _inspect(host, plan, inspect)
         if not isinstance(found, Failure):
             findings += found
