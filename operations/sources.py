@@ -39,6 +39,16 @@ def _is_pinned(checkout: SourceFacts | None, commit: str) -> bool:
     return checkout.head == commit and not checkout.changed_files
 
 
+def has_commit(checkout: SourceFacts | None, commit: str) -> bool:
+    """Return whether a checkout's repository has a commit, so that no bundle is needed.
+
+    Args:
+        checkout: The checkout; None if there is none.
+        commit: The commit that the lock has.
+    """
+    return checkout is not None and (checkout.has_pin or checkout.head == commit)
+
+
 def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     """Compare every checkout with its locked commit.
 
@@ -79,14 +89,13 @@ def _check_out(
     target: ReleaseTarget, source: Source, checkout: SourceFacts | None, may_keep: bool
 ) -> Action:
     commit = target.lock.commits[source.name]
-    has_commit = checkout is not None and (checkout.has_pin or checkout.head == commit)
 
     def commands() -> Iterator[HostCommand]:
         origin = source.url or ""
         if source.bundle:
             local, sha = target.local_file(source.bundle)
             origin = f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}"
-            if not has_commit:
+            if not has_commit(checkout, commit):
                 yield Upload(f"git bundle of {source.name}", [(local, origin, sha)])
         yield RemoteJob(
             f"checking out {source.name}",

@@ -36,8 +36,6 @@ class HostOptions:
     adopt: bool = False
     #: containers of others that may be stopped
     stop: tuple[str, ...] = ()
-    #: folders of the host where files of the release may lie already
-    look_in: tuple[str, ...] = ()
     smoke: str = "auto"
     #: seconds to wait for other jobs to leave the cards before a driver change
     busy_timeout: int = 0

@@ -9,6 +9,7 @@ from typing import Any
 from fleet import module_key
 from fleet.errors import Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
+from fleet.release import usual_folders
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store.targets import load_host_target
 from fleet.vendor import validation_suite as suite
@@ -191,6 +192,7 @@ def assess(host: Any) -> HostPlan:
         if validation.requested_tests(spec.options):
             suite.load_baselines(spec.options.golden)
         module_key.load_host_key(host.data)
+        usual_folders.load_paths()
     facts = prepare_host(host) or probe_host(host, spec.target)
     drift = capture_failure(host, lambda: find_drift(spec, facts))
     if not isinstance(drift, Failure) and lacks_space(drift):

@@ -101,6 +101,13 @@ def check_ssh_key(entry: CheckedHost) -> None:
         private_keys.load(str(name), str(entry.host.data.get("ssh_key_password") or ""))
 
 
+def check_usual_folders(entry: CheckedHost) -> None:
+    """Reject an invalid table of the folders in which files may lie on a host."""
+    from fleet.release import usual_folders
+
+    usual_folders.load_paths()
+
+
 #: The first that fails is the host's error.
 CHECKS: tuple[Callable[[CheckedHost], None], ...] = (
     check_connector,
@@ -109,6 +116,7 @@ CHECKS: tuple[Callable[[CheckedHost], None], ...] = (
     check_baselines,
     check_module_key,
     check_ssh_key,
+    check_usual_folders,
 )
 
 

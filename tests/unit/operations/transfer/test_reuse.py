@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from fleet.errors import InvalidInput
 from fleet.release import usual_folders
+from mlufleet.run import host_checks
 from operations.host.scripts import script_text
 from operations.transfer import reuse
 
@@ -356,3 +358,15 @@ def test_the_usual_folders_are_those_of_the_tutorials_and_a_sites_own_come_first
     (tmp_path / "files/usual-folders.yml").write_text("folders: [{path: /srv/mlu, source: ours}]\n")
     monkeypatch.chdir(tmp_path)
     assert usual_folders.load_paths() == ("/srv/mlu", *usual)
+
+
+def test_a_sites_invalid_table_is_an_error_before_the_first_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/usual-folders.yml").write_text("folders: [{path: data, source: ours}]\n")
+    monkeypatch.chdir(tmp_path)
+    entry: Any = None
+    with pytest.raises(InvalidInput, match=r"usual-folders\.yml:1: folders\.0\.path"):
+        host_checks.check_usual_folders(entry)
+    assert host_checks.check_usual_folders in host_checks.CHECKS
