@@ -121,6 +121,14 @@ def test_what_its_user_made_is_all_there(tutorial: list[str], adopted: Done) -> 
     lab.run(DEB, f"docker exec {by_hand.CONTAINER} ls /home/share/pytorch1.9/baichuan/notes.txt")
 
 
+def test_migrated_trees_are_taken_over_with_the_weights_in_them(adopted: Done) -> None:
+    names = {"baichuan-7B_mlu", "transformers_mlu"}  # and none under another name
+    assert set(lab.run(DEB, f"cd {WORK} && ls -d *_mlu*").split()) == names
+    assert lab.run(DEB, "ls /var/lib/mlufleet/stamps | grep -c 'tree-.*adopted'") == "2"
+    weights = f"{WORK}/baichuan-7B_mlu/baichuan-7B/pytorch_model.bin"
+    assert lab.run(DEB, f"stat -c %F {weights}") == "regular file"
+
+
 def test_after_a_retirement_its_user_has_what_was_there(tutorial: list[str], adopted: Done) -> None:
     done = mlufleet("retire", LAB, "--limit", DEB, "--yes")
     assert done.status == 0 and done.statuses() == {DEB: "retired"}
