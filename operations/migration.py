@@ -19,7 +19,15 @@ from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
 from operations.migrated_tree import TreeComparison
-from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
+from operations.stage import (
+    Action,
+    Decision,
+    HostOptions,
+    HostSpec,
+    OperationCommands,
+    Plan,
+    ReleaseStage,
+)
 from operations.tree_inspection import CompareTree
 
 #: reasons for which a tree is made again
@@ -104,18 +112,23 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     return Plan(
         tuple(
             _adopt(target, source, reason)
-            if spec.options.adopt and _is_of_others(source, found, reason)
+            if _may_be_adopted(source, found, reason, spec.options)
             else _migrate(target, source, reason)
             for source, reason in list_stale_trees(target, found)
         )
     )
 
 
-def _is_of_others(source: Source, found: ReleaseFacts, reason: str) -> bool:
-    """Whether somebody else made a tree; one of an interrupted migration is the tool's own."""
+def _may_be_adopted(source: Source, found: ReleaseFacts, reason: str, options: HostOptions) -> bool:
+    """Whether somebody else made a tree, so that it stays if it is what the tool makes.
+
+    The user of a tree that was taken over may go on to work in it. A tree of an interrupted
+    migration is the tool's own.
+    """
     if f"tree-{source.name}.adopted" in found.stamps:
         return reason in (NOT_OURS, EDITED)
-    return reason == NOT_OURS and f"tree-{source.name}.running" not in found.stamps
+    is_interrupted = f"tree-{source.name}.running" in found.stamps
+    return options.adopt and reason == NOT_OURS and not is_interrupted
 
 
 def _migrate(target: ReleaseTarget, source: Source, reason: str) -> Action:

@@ -170,6 +170,7 @@ class CompareTree(HostCommand):
 
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        logger.info(f"{host.print_prefix}{self.title}")
         found = inspect_tree(host, self.release, self.source)
         self.comparison = found
         name = f"{self.source.name}_mlu"

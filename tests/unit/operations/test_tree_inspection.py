@@ -225,24 +225,30 @@ def test_an_equal_tree_is_taken_over_and_another_one_is_made_anew(made: HandMade
 
 
 @pytest.mark.parametrize(
-    ("lines", "compared"),
+    ("lines", "compared", "compared_later"),
     [
-        ((THERE,), True),
-        ((THERE, "stamp|tree-model.adopted|old"), True),
-        # of an interrupted migration of this tool
-        ((THERE, "stamp|tree-model.running|1"), False),
-        ((THERE, "stamp|tree-model|0000 sig"), False),
-        ((), False),
+        ((THERE,), True, False),
+        # taken over: killed before it was stamped, its user has worked in it, another release
+        ((THERE, "stamp|tree-model.adopted|old"), True, True),
+        ((THERE, "stamp|tree-model.adopted|old", "stamp|tree-model|{tree} old"), True, True),
+        ((THERE, "stamp|tree-model.adopted|old", "stamp|tree-model|0000 sig"), False, False),
+        # of this tool: of an interrupted migration, edited, of another release
+        ((THERE, "stamp|tree-model.running|1"), False, False),
+        ((THERE, "stamp|tree-model|{tree} old"), False, False),
+        ((THERE, "stamp|tree-model|0000 sig"), False, False),
+        ((), False, False),
     ],
 )
 def test_only_trees_of_others_are_compared(
-    made: HandMade, lines: tuple[str, ...], compared: bool
+    made: HandMade, lines: tuple[str, ...], compared: bool, compared_later: bool
 ) -> None:
+    digest = migration.input_digest(made.target, made.target.release.sources[0])
+    lines = tuple(line.format(tree=digest) for line in lines)
     (words,) = adopting(made.target, *lines).words
     assert words.startswith("take over model_mlu if") == compared
-    # and never in a run that does not adopt
+    # in a run that does not adopt, only those that were taken over
     (words,) = plan_words(migration, made.target, probe(*BARE, *lines))
-    assert words.startswith("migrate model (")
+    assert words.startswith("take over model_mlu if") == compared_later
 
 
 def inspected(target: ReleaseTarget, *lines: str) -> Finding:
