@@ -46,7 +46,9 @@ def has_commit(checkout: SourceFacts | None, commit: str) -> bool:
         checkout: The checkout; None if there is none.
         commit: The commit that the lock has.
     """
-    return checkout is not None and (checkout.has_pin or checkout.head == commit)
+    if checkout is None or checkout.status_error:  # a broken repository is cloned anew
+        return False
+    return checkout.has_pin or checkout.head == commit
 
 
 def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from operations.adoption.checkouts import inspect_checkouts
 from operations.adoption.container_contents import inspect_packages, inspect_patches
 from operations.adoption.driver import inspect_cards, inspect_driver
 from operations.adoption.engine import inspect_engine
@@ -29,6 +30,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_driver,
     inspect_engine,
     inspect_files,
+    inspect_checkouts,
     inspect_trees,
     inspect_patches,
     inspect_packages,

@@ -335,3 +335,17 @@ def test_a_bundle_is_no_reason_to_forget_what_somebody_fetched(host: Host) -> No
     host.pin(host.wanted, origin=str(bundle))
     after = host.git("for-each-ref", at=host.path).splitlines()
     assert set(before.splitlines()) <= set(after)
+
+
+def test_a_look_tells_how_a_checkout_was_made(host: Host) -> None:
+    def look() -> list[str]:
+        said = host.run("inspect-checkouts", str(host.path), str(host.root / "nowhere"))
+        fact, end = said.splitlines()
+        assert (fact.split("\t")[0], end) == ("@@fact", "@@end")
+        return fact.split("\t")[3:]
+
+    assert look() == ["main", "0", "", str(host.upstream)]
+    commit_detached(host)
+    assert look() == ["", "1", "", str(host.upstream)]
+    make_shallow(host)
+    assert look() == ["old", "0", "shallow", f"file://{host.upstream}"]

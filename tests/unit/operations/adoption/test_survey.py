@@ -13,7 +13,7 @@ from pyinfra.api import Host
 from fleet.errors import Failure
 from fleet.release.target import ReleaseTarget
 from operations import stages
-from operations.adoption import driver, engine, survey
+from operations.adoption import checkouts, driver, engine, survey
 from operations.adoption.container_contents import inspect_packages, inspect_patches
 from operations.adoption.engine_contents import parse_contents
 from operations.adoption.findings import Finding, Relation
@@ -88,7 +88,12 @@ def answer(case: dict[str, Any], names: dict[str, str]) -> dict[str, list[list[s
     heads = [
         [path, fill(head, names), owner] for path, (head, owner) in case.get("heads", {}).items()
     ]
-    return {"inspect-engine": records, "inspect-clones": heads}
+    checkouts = [[path, *fields] for path, fields in case.get("checkouts", {}).items()]
+    return {
+        "inspect-engine": records,
+        "inspect-clones": heads,
+        "inspect-checkouts": checkouts,
+    }
 
 
 def inspect(
@@ -103,7 +108,8 @@ def inspect(
         "patched": target.release.patches[0].sha256 or "",
     }
     answers = answer(case, names)
-    monkeypatch.setattr(engine, "ask_host", lambda host, script, *_, **__: answers[script])
+    for module in (engine, checkouts):
+        monkeypatch.setattr(module, "ask_host", lambda host, script, *_, **__: answers[script])
     options = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in case.get("options", {}).items()
@@ -115,6 +121,7 @@ def inspect(
         driver.inspect_cards,
         driver.inspect_driver,
         engine.inspect_engine,
+        checkouts.inspect_checkouts,
         inspect_patches,
         inspect_packages,
     )
@@ -142,6 +149,7 @@ def test_a_look_says_what_its_case_says(
             else:
                 said = list(said) if isinstance(said, tuple) else said
                 wants = [fill(v, names) for v in value] if isinstance(value, list) else value
+                wants = fill(wants, names) if isinstance(wants, str) else wants
                 assert said == wants
     assert not found.keys() & set(case.get("absent", ()))
 
@@ -163,9 +171,9 @@ def test_an_inspector_that_fails_says_so_of_its_own_subject(
     def inspect_pots(host: Host, plan: HostPlan) -> list[Finding]:
         return [Finding("pots", Relation.PRESENT)]
 
-    monkeypatch.setattr(survey, "INSPECTORS", (inspect_tea, inspect_cups, inspect_pots))
     monkeypatch.setattr(connection, "is_lost", lambda host: False)
-    found = survey.survey_host(HOST, as_plan(wanted, driven))
+    inspectors = (inspect_tea, inspect_cups, inspect_pots)
+    found = survey.survey_host(HOST, as_plan(wanted, driven), inspectors)
     assert not isinstance(found, Failure)
     assert [(one.item, one.relation) for one in found] == [
         ("tea", Relation.UNKNOWN),
@@ -182,9 +190,8 @@ def test_a_host_that_is_lost_is_not_described_by_half(
     def inspect_tea(host: Host, plan: HostPlan) -> list[Finding]:
         raise ConnectionResetError("the connection is gone")
 
-    monkeypatch.setattr(survey, "INSPECTORS", (inspect_tea,))
     monkeypatch.setattr(connection, "is_lost", lambda host: True)
-    found = survey.survey_host(HOST, as_plan(wanted, driven))
+    found = survey.survey_host(HOST, as_plan(wanted, driven), (inspect_tea,))
     assert isinstance(found, Failure) and found.code == "CONNECTION_LOST"
 
 
