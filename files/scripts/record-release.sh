@@ -17,6 +17,9 @@ done
 for loaded in "$state"/images/*; do
   [ -f "$loaded" ] || continue
   grep -qxF "sha256:${loaded##*/}" "$state"/releases/*.image && continue
+  # a complete record knows the images that this tool has loaded: no other is its to remove
+  ! grep -qsF "$(printf '\tstate\t')" "$state/made" ||
+    grep -qF "$(printf '\timage\tsha256:%s\t' "${loaded##*/}")" "$state/made" || continue
   # docker refuses to remove an image that is in use or has other names: it is not only ours then
   docker image rm "$(known "sha256:${loaded##*/}")" >/dev/null 2>&1 &&
     { rm -f "$loaded"; echo "removed image ${loaded##*/}: no kept release needs it"; }

@@ -109,7 +109,8 @@ def _goes(trace: Trace, options: RetirementOptions) -> bool:
 
 
 def _plan(step: Step, traces: list[Trace], options: RetirementOptions) -> StepPlan:
-    ordered = sorted(traces, key=lambda trace: step.kinds.index(trace.kind))
+    # what lies inside something goes before it
+    ordered = sorted(traces, key=lambda t: (step.kinds.index(t.kind), -t.name.count("/")))
 
     def commands() -> Iterator[RemoteJob]:
         containers = [trace for trace in ordered if trace.name.startswith(_ADOPTED_CONTAINER)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pyinfra.api import Host
 
 from fleet.errors import Failure
-from fleet.release import host_paths
+from fleet.release import driver_packages, host_paths
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations.host import connection
 from operations.host.failures import failure_from_output
@@ -102,6 +102,8 @@ def _expect(target: ReleaseTarget) -> Iterator[tuple[str, str, str]]:
     stamps = f"{host_paths.STATE_FOLDER}/stamps" + (f"/{slot}" if slot else "")
     yield "container", release.container.name, ""
     yield "image", target.lock.image.id, release.image.reference
+    for package in driver_packages.list_packages(release):
+        yield "package", package.package, f"driver {release.driver.version} -"
     for path, source in host_paths.list_trees(release).items():
         if source:
             yield "checkout", path, ""

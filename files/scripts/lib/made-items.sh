@@ -12,6 +12,7 @@
 #   package     NAME "GROUP VERSION VERSION-BEFORE"
 #   data        PATH GROUP
 #   group       NAME GROUP
+#   unrecorded  docker, of an earlier version that did not record its packages
 #   kept        PATH NEW-NAME
 #   adopted     container:ID | image:REFERENCE | checkout:PATH, and how it was; tree:PATH of somebody;
 #               link:PATH and the TARGET of a link that this tool put into such a tree
@@ -46,6 +47,12 @@ recalled() {
       checkout)
         [ -f "$name/.git/mlufleet-host" ] && [ ! -e "$name/.git/description" ] &&
           printf 'folder\t%s\t\n' "$name" ;;
+      # a trial is made where there was a driver before
+      package)
+        is=$(version_of "$name")
+        wanted=${detail#* } wanted=${wanted% -}
+        [ "${is%%-*}" = "$wanted" ] && grep -qs "${T}installing driver $wanted" "$state/audit.log" &&
+          ! grep -qs "${T}installing driver.*: a trial beside" "$state/audit.log" && detail="driver $is -" ;;
       file) grep -qs "${T}placed $(printf %s "$name" | sed 's/[][\.*^$]/\\&/g')\$" "$state/audit.log" ;;
       *) false ;;
     esac && printf '%s\t%s\t%s\n' "$kind" "$name" "$detail"
@@ -54,6 +61,7 @@ recalled() {
   for file in /etc/modules-load.d/mlufleet.conf /etc/dkms/framework.conf.d/mlufleet.conf; do
     [ ! -f "$file" ] || echo "config$T$file${T}any - driver"
   done
+  ! grep -qs "${T}installing docker$T" "$state/audit.log" || echo "unrecorded${T}docker$T"
   [ ! -f "$unit_file" ] || echo "unit${T}mlufleet-follow-driver$T"
 }
 unit_file=/etc/systemd/system/mlufleet-follow-driver.service
@@ -114,6 +122,9 @@ judge() {
       grep -q "^$2:" /etc/group || verdict=gone
       [ $verdict = gone ] || [ "$group" != engine ] || engine_stays ;;
     module) judge_module ;;
+    unrecorded)
+      verdict="its packages were not recorded" why="an earlier version has installed it"
+      command -v dockerd >/dev/null 2>&1 || verdict=gone ;;
     kept) judge_kept "$2" ;;
     adopted) judge_adopted "$2" ;;
     state)
