@@ -104,7 +104,7 @@ class Progress:
         if self._is_live:
             click.echo(f"\r{self.done} of {self.total} hosts", nl=False, err=True)
         elif self.total <= host_ranges.MAX_LISTED_HOSTS or self.done % (self.total // 10) == 0:
-            click.echo(f"{self.done} of {self.total} hosts: {name}", err=True)
+            click.echo(f"{self.done} of {self.total}: {name}", err=True)
 
     @contextmanager
     def shown(self, total: int) -> Iterator[None]:
@@ -269,7 +269,8 @@ def _print_host(console: Console, names: list[str], look: HostLook) -> None:
 
 
 def _print_finding(console: Console, finding: Finding) -> None:
-    head = finding.item + (f" (of {finding.owner})" if finding.owner else "")
+    is_somebodys = finding.owner not in ("", "root")
+    head = finding.item + (f" (of {finding.owner})" if is_somebodys else "")
     words = ", ".join(filter(None, (finding.place, finding.evidence)))
     texts = [f"{head}: {words}"] if words else [head]
     if len(texts[0]) > console.width - RELATION_WIDTH:
