@@ -13,8 +13,8 @@ from fleet.release.target import ReleaseTarget
 from fleet.text.redact import hide_credentials
 from operations import sources
 from operations.adoption.findings import Finding, Relation
-from operations.adoption.inspection import ask_host
 from operations.host.facts import HostFacts, SourceFacts
+from operations.host.inspection import ask_host
 from operations.stages import HostPlan
 
 

@@ -12,8 +12,8 @@ from operations.adoption.containers import describe_containers
 from operations.adoption.engine_contents import EngineContents, parse_contents
 from operations.adoption.findings import Finding, Relation
 from operations.adoption.images import describe_image
-from operations.adoption.inspection import ask_host
 from operations.host.facts import HostFacts
+from operations.host.inspection import ask_host
 from operations.stages import HostPlan
 
 #: seconds that the engine may take to describe everything that it has

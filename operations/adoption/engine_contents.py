@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.errors import Failure
-from operations.adoption.inspection import InspectionFailed
+from operations.host.inspection import InspectionFailed
 
 #: labels by which a container names its owner
 OWNER_LABELS = ("owner", "user")

@@ -13,14 +13,14 @@ from operations.adoption.driver import inspect_cards, inspect_driver
 from operations.adoption.engine import inspect_engine
 from operations.adoption.files import inspect_files
 from operations.adoption.findings import Finding, Relation
-from operations.adoption.inspection import InspectionFailed
 from operations.adoption.trees import inspect_trees
 from operations.host import connection
+from operations.host.inspection import InspectionFailed
 from operations.host.probe import capture_failure
 from operations.stages import HostPlan
 
 #: looks at one kind of thing on a host and says what of it the release could use, or what is in
-#: the way; may run read-only scripts with :func:`operations.adoption.inspection.ask_host`. Named
+#: the way; may run read-only scripts with :func:`operations.host.inspection.ask_host`. Named
 #: `inspect_THINGS`
 Inspector = Callable[[Host, HostPlan], Iterable[Finding]]
 

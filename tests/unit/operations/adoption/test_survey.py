@@ -17,9 +17,9 @@ from operations.adoption import checkouts, driver, engine, survey
 from operations.adoption.container_contents import inspect_packages, inspect_patches
 from operations.adoption.engine_contents import parse_contents
 from operations.adoption.findings import Finding, Relation
-from operations.adoption.inspection import InspectionFailed
 from operations.host import connection
 from operations.host.facts import HostFacts
+from operations.host.inspection import InspectionFailed
 from operations.stage import HostOptions
 from operations.stages import HostPlan
 from tests.unit.conftest import BARE, DRIVEN, probe
