@@ -6,6 +6,7 @@ wrong in a search is no failure of the host: what was not found is sent.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,20 +16,22 @@ from pyinfra.api import Host
 
 from fleet.release import usual_folders
 from operations.host import connection, settings
+from operations.host.context import emit_event
 from operations.host.failures import relay_output
 from operations.host.scripts import script_command
 
 #: bytes of missing files from which searching for them is worth its time
 MIN_BYTES = 64 << 10
-#: bytes per second at which they would be sent: the search for files of the right size may not
-#: take longer than that
+#: bytes per second at which they would be sent: searching for files of the right size, and reading
+#: them, may not take longer than that
 SENDING_RATE_BYTES_S = 10_000_000
-#: the least and the most seconds of this search
+#: the least and the most seconds of searching, and of searching and reading
 WALK_TIMEOUTS_S = 5, 120
-#: seconds that reading them may take, the search included
-READ_TIMEOUT_S = 1800
+READ_TIMEOUTS_S = 60, 1800
 #: seconds that all of it may take; files on another file system are copied as well
 SEARCH_TIMEOUT_S = 3600
+#: paths of files found elsewhere on a host that an event names
+MAX_FOUND_PATHS = 20
 #: record of a script on the host: its fields follow, each after a tab
 RECORD = "@@fact\t"
 
@@ -112,13 +115,15 @@ def search_host(
     files = list(needed)
     named = settings.from_host_data(LookOptions, host).look_in
     folders = [*(f"+{path}" for path in named), *usual_folders.load_paths()]
-    least, most = WALK_TIMEOUTS_S
-    walk_s = min(most, max(least, sum(file.size for file in files) // SENDING_RATE_BYTES_S))
+    sending_s = sum(file.size for file in files) // SENDING_RATE_BYTES_S
+    walk_s, read_s = (
+        min(most, max(least, sending_s)) for least, most in (WALK_TIMEOUTS_S, READ_TIMEOUTS_S)
+    )
     command = script_command(
         "reuse-files",
         phase,
         str(walk_s),
-        str(READ_TIMEOUT_S),
+        str(read_s),
         *folders,
         timeout=SEARCH_TIMEOUT_S,
         identity=identity,
@@ -130,6 +135,52 @@ def search_host(
         logger.info(f"{host.print_prefix}files of this host could not be searched: {last}")
     relay_output(host, output.stdout_lines)
     return _parse(output.stdout_lines, {file.part for file in files})
+
+
+def use_files(
+    host: Host,
+    arguments: dict[str, Any],
+    needed: list[NeededFile],
+    title: str,
+    stage: str,
+    identity: str,
+) -> set[str]:
+    """Put needed files in place that lie elsewhere on a host, and report it.
+
+    Args:
+        host: the host
+        arguments: pyinfra's connector arguments
+        needed: the files
+        title: of the upload that needs them
+        stage: label of its stage
+        identity: of the run, for the host's audit log
+
+    Returns:
+        Names of the partial files of those that are in place now.
+    """
+    started = time.monotonic()
+    search = search_host(host, arguments, needed, "use", identity)
+    for reason in search.unsearched:
+        logger.info(f"{host.print_prefix}{title}: {reason}")
+    if search.files:
+        reused = sum(file.size for file in needed if file.part in search.files)
+        found = sorted({file.path for file in search.files.values()})
+        logger.info(
+            f"{host.print_prefix}{title}: {len(search.files)} files, {reused / 1e6:.1f} MB, were "
+            f"on the host: {found[0]}{', …' if found[1:] else ''}"
+        )
+        emit_event(
+            host,
+            "transfer",
+            title=title,
+            sent=0,
+            total=reused,
+            reused=reused,
+            found=found[:MAX_FOUND_PATHS],
+            stage=stage,
+            seconds=round(time.monotonic() - started, 2),
+        )
+    return set(search.files)
 
 
 def _parse(lines: Iterable[str], asked: set[str]) -> Search:

@@ -33,8 +33,6 @@ from operations.transfer.swarm import aria2_file, swarms
 INCOMING_DIR = f"{host_paths.STATE_FOLDER}/incoming"
 #: seconds that a host may take to compute checksums of what it has
 CHECKSUM_TIMEOUT_S = 3600
-#: paths of files found elsewhere on a host that an event names
-MAX_FOUND_PATHS = 20
 
 
 class ChecksumReader:
@@ -211,36 +209,12 @@ class Upload(HostCommand):
         """
         if not self.searches_host or sum(map(self._part_bytes, missing)) < reuse.MIN_BYTES:
             return missing
-        started = time.monotonic()
         needed = [file for file in self.needed_files() if file.part in missing]
         identity = audit_identity(host, self.stage, self.title)
-        search = reuse.search_host(host, arguments, needed, "use", identity)
-        for reason in search.unsearched:
-            logger.info(f"{host.print_prefix}{self.title}: {reason}")
-        if search.files:
-            self._report_reuse(host, search.files, time.monotonic() - started)
-        for part in search.files:
+        reused = reuse.use_files(host, arguments, needed, self.title, self.stage, identity)
+        for part in reused:
             self._has_file(host, arguments, part)
-        return {part: there for part, there in missing.items() if part not in search.files}
-
-    def _report_reuse(self, host: Host, files: dict[str, reuse.FoundFile], seconds: float) -> None:
-        reused = sum(map(self._part_bytes, files))
-        found = sorted({file.path for file in files.values()})
-        logger.info(
-            f"{host.print_prefix}{self.title}: {len(files)} files, {reused / 1e6:.1f} MB, were on "
-            f"the host: {found[0]}{', …' if found[1:] else ''}"
-        )
-        emit_event(
-            host,
-            "transfer",
-            title=self.title,
-            sent=0,
-            total=reused,
-            reused=reused,
-            found=found[:MAX_FOUND_PATHS],
-            stage=self.stage,
-            seconds=round(seconds, 2),
-        )
+        return {part: there for part, there in missing.items() if part not in reused}
 
     def _has_file(self, host: Host, arguments: dict[str, Any], part: str) -> None:
         """Tell the swarm that a host has a file, which it then serves to those that need it."""
