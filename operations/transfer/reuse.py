@@ -18,7 +18,7 @@ from fleet.release import usual_folders
 from operations.host import connection, settings
 from operations.host.context import emit_event
 from operations.host.failures import relay_output
-from operations.host.scripts import script_command
+from operations.host.scripts import ScriptCommand, script_command
 
 #: bytes of missing files from which searching for them is worth its time
 MIN_BYTES = 64 << 10
@@ -113,13 +113,25 @@ def search_host(
         What was found. A search that fails has found nothing.
     """
     files = list(needed)
+    command = _build_command(host, phase, sum(file.size for file in files), identity)
+    manifest = "".join(f"{file.sha} {file.part} {file.size} {file.dest}\n" for file in files)
+    ok, output = connection.run_command(host, command, {**arguments, "_stdin": manifest})
+    if not ok:
+        last = output.output_lines[-1] if output.output_lines else "no output"
+        logger.info(f"{host.print_prefix}files of this host could not be searched: {last}")
+    relay_output(host, output.stdout_lines)
+    return _parse(output.stdout_lines, {file.part for file in files})
+
+
+def _build_command(host: Host, phase: str, size: int, identity: str) -> ScriptCommand:
+    """Return the command that searches a host for files of this many bytes."""
     named = settings.from_host_data(LookOptions, host).look_in
     folders = [*(f"+{path}" for path in named), *usual_folders.load_paths()]
-    sending_s = sum(file.size for file in files) // SENDING_RATE_BYTES_S
+    sending_s = size // SENDING_RATE_BYTES_S
     walk_s, read_s = (
         min(most, max(least, sending_s)) for least, most in (WALK_TIMEOUTS_S, READ_TIMEOUTS_S)
     )
-    command = script_command(
+    return script_command(
         "reuse-files",
         phase,
         str(walk_s),
@@ -128,13 +140,6 @@ def search_host(
         timeout=SEARCH_TIMEOUT_S,
         identity=identity,
     )
-    manifest = "".join(f"{file.sha} {file.part} {file.size} {file.dest}\n" for file in files)
-    ok, output = connection.run_command(host, command, {**arguments, "_stdin": manifest})
-    if not ok:
-        last = output.output_lines[-1] if output.output_lines else "no output"
-        logger.info(f"{host.print_prefix}files of this host could not be searched: {last}")
-    relay_output(host, output.stdout_lines)
-    return _parse(output.stdout_lines, {file.part for file in files})
 
 
 def use_files(
@@ -165,22 +170,28 @@ def use_files(
     if search.files:
         reused = sum(file.size for file in needed if file.part in search.files)
         found = sorted({file.path for file in search.files.values()})
-        logger.info(
-            f"{host.print_prefix}{title}: {len(search.files)} files, {reused / 1e6:.1f} MB, were "
-            f"on the host: {found[0]}{', …' if found[1:] else ''}"
-        )
-        emit_event(
-            host,
-            "transfer",
-            title=title,
-            sent=0,
-            total=reused,
-            reused=reused,
-            found=found[:MAX_FOUND_PATHS],
-            stage=stage,
-            seconds=round(time.monotonic() - started, 2),
-        )
+        _report_reuse(host, title, stage, reused, found, time.monotonic() - started)
     return set(search.files)
+
+
+def _report_reuse(
+    host: Host, title: str, stage: str, reused: int, found: list[str], seconds: float
+) -> None:
+    logger.info(
+        f"{host.print_prefix}{title}: {reused / 1e6:.1f} MB were on the host: "
+        f"{found[0]}{', …' if found[1:] else ''}"
+    )
+    emit_event(
+        host,
+        "transfer",
+        title=title,
+        sent=0,
+        total=reused,
+        reused=reused,
+        found=found[:MAX_FOUND_PATHS],
+        stage=stage,
+        seconds=round(seconds, 2),
+    )
 
 
 def _parse(lines: Iterable[str], asked: set[str]) -> Search:
