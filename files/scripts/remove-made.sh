@@ -33,7 +33,9 @@ put_kept_back() {
   first=$(details kept "$1" | while IFS= read -r name; do
     if [ -e "$name" ] || [ -L "$name" ]; then printf %s "$name"; break; fi
   done)
-  folders "${1%/*}" && mv -T "$first" "$1" && echo "$1 is back, which was kept as $first"
+  rmdir "$1" 2>/dev/null  # empty, and ours
+  folders "${1%/*}" && made back "$1" "$first" && mv -T "$first" "$1" &&
+    echo "$1 is back, which was kept as $first"
 }
 remove_unit() {
   case $1 in

@@ -136,6 +136,10 @@ def state_removed(spec: HostSpec, options: RetirementOptions, audit_log: Path) -
     if found is None:
         host.noop("no state is left")
         return
+    # without the record, nobody would know of these
+    if others := [words for step in plan.steps if step != found for words in step.words]:
+        yield FailHost(Failure("NOT_RETIRED", "; ".join(others)), STATE_STEP)
+        return
     _announce(host, STATE_STEP, found)
     yield FetchAuditLog(audit_log)
     yield from found.commands()

@@ -14,6 +14,7 @@
 #   group       NAME GROUP
 #   unrecorded  docker, of an earlier version that did not record its packages
 #   kept        PATH NEW-NAME
+#   back        PATH NEW-NAME: what was kept under that name has its own back
 #   adopted     container:ID | image:REFERENCE | checkout:PATH, and how it was; tree:PATH of somebody;
 #               link:PATH and the TARGET of a link that this tool put into such a tree
 # Set before: `expected`, lines of kind, name and detail that the host's releases make, and `allowed`, the
@@ -99,6 +100,7 @@ judge() {
   # KIND NAME: set `verdict` to gone, to ours, or to a reason for which it has to stay; `why`: more words;
   # `group`: what it goes with
   verdict=ours why='' group=''
+  case $1 in checkout | tree | file) if is_back "$2"; then verdict=gone; return; fi ;; esac
   case $1 in
     container) judge_container "$2" ;;
     image) judge_image "$2" ;;
@@ -136,6 +138,11 @@ judge() {
       fi ;;
     *) verdict=gone ;;
   esac
+}
+is_back() {
+  # PATH: succeed if what is there now is what was moved away for this tool
+  last=$(details kept "$1" | tail -n 1)
+  [ -n "$last" ] && [ ! -e "$last" ] && details back "$1" | grep -qxF "$last"
 }
 judge_container() {
   # NAME: only what carries this tool's label is its own; the same name alone proves nothing
@@ -416,7 +423,7 @@ judge_kept() {
   elif cmp -s "$1" "$first" && [ "$group" = driver ]; then verdict=gone
   elif [ -e "$1" ] || [ -L "$1" ]; then
     [ "$group" != driver ] || return 0
-    for kind in file checkout tree config; do
+    for kind in folder file checkout tree config; do  # an empty folder gives way to what is moved there
       if is_made $kind "$1" && goes $kind "$1"; then return 0; fi
     done
     verdict="its name is taken" why="it is $first"
