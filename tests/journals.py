@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlufleet.journal import events
+from mlufleet.journal.journal import iterate_events
 from mlufleet.report.derive import derive_report
 from mlufleet.report.model import Report
 
@@ -21,6 +22,11 @@ def parse_lines(lines: Iterable[dict[str, Any]]) -> list[events.Event]:
 def derive(lines: Iterable[dict[str, Any]], run: str = "r") -> Report:
     """Return the report of decoded lines of a journal."""
     return derive_report(parse_lines(lines), run)
+
+
+def read_events(folder: Path) -> list[events.Event]:
+    """Return the events of a run's journal."""
+    return list(iterate_events(folder))
 
 
 def read_lines(folder: Path) -> list[dict[str, Any]]:

@@ -153,15 +153,6 @@ def iterate_events(folder: Path) -> Iterator[Event]:
                 yield event
 
 
-def read_events(folder: Path) -> list[Event]:
-    """Read all events of a run; see :func:`iterate_events`.
-
-    Args:
-        folder: Folder of the run.
-    """
-    return list(iterate_events(folder))
-
-
 def has_event(folder: Path, event_type: type[Event]) -> bool:
     """Return whether an event of a type happened in a run; reading stops at the first one.
 

@@ -33,6 +33,7 @@ from operations.host.events import EventBus
 from operations.host.output import DecodedOutput
 from operations.host.probe_parser import parse
 from tests.journals import derive as derive_lines
+from tests.journals import read_events
 from tests.unit.conftest import BARE
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.mlufleet.run.test_assessment import PROVISIONED, RIGHT, at, first
@@ -188,8 +189,8 @@ def test_a_plan_is_read_as_it_was_written_so_that_it_can_be_resumed(tmp_path: Pa
     kept = journal.Journal(tmp_path)
     plan = {"before": "drain\n\tit"}
     kept.append(journal_events.RolloutStarted(plan=plan))
-    assert journal.read_events(tmp_path)[1] == journal_events.RolloutStarted(
-        plan=plan, time=journal.read_events(tmp_path)[1].time
+    assert read_events(tmp_path)[1] == journal_events.RolloutStarted(
+        plan=plan, time=read_events(tmp_path)[1].time
     )
 
 

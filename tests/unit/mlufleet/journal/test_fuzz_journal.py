@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from fleet.text import sanitize
 from mlufleet.cli import health
 from mlufleet.journal.events import EVENT_TYPES
-from mlufleet.journal.journal import Journal, read_events
+from mlufleet.journal.journal import Journal
 from mlufleet.report import derive, publish, terminal
+from tests.journals import read_events
 from tests.unit.fuzz import ANY_TEXT
 from tests.unit.mlufleet.report.test_derive import EVENTS
 from tests.unit.mlufleet.run.test_assessment import PROVISIONED

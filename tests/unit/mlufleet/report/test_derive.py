@@ -9,10 +9,11 @@ import pytest
 from fleet.errors import FAILURE_TABLE, ExitStatus, Failure
 from mlufleet.cli import health
 from mlufleet.journal.events import HostsNamed
-from mlufleet.journal.journal import Journal, read_events
+from mlufleet.journal.journal import Journal
 from mlufleet.report import derive, terminal
 from mlufleet.report.html import host_notices
 from tests.journals import derive as derive_lines
+from tests.journals import read_events
 
 
 def event(kind: str, host: str = "", **fields: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mlufleet.reference.report_schema import render_schema
 from mlufleet.report import exports, html, junit, publish
 from mlufleet.report.derive import derive_from_journal, write_report
 from mlufleet.report.model import SCHEMA_VERSION, Report, parse_report
+from tests.journals import read_events
 
 ROOT = Path(__file__).resolve().parents[4]
 #: journals and reports that earlier versions wrote
@@ -121,7 +122,7 @@ def test_an_event_is_the_same_when_it_is_read_again(kind: str, tmp_path: Path) -
     }
     written = journal.Journal(tmp_path / "run")
     written.append(event_type(**fields))
-    last = journal.read_events(tmp_path / "run")[-1]
+    last = read_events(tmp_path / "run")[-1]
     assert type(last) is event_type
     assert {**vars(last), "time": 0} == {**vars(event_type(**fields)), "time": 0}
 

@@ -38,6 +38,7 @@ from mlufleet.run import interrupts, launcher, operator
 from mlufleet.run.host_log import HostLog
 from mlufleet.run.run import Run
 from operations.host.context import RunContext
+from tests.journals import read_events
 from tests.runs import until
 from tests.unit import PROJECT
 
@@ -159,7 +160,7 @@ def test_a_disk_that_is_full_for_a_moment_costs_one_event_and_no_other(
         kept.append(StageStarted(host="a", stage="two"))
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
     kept.append(StageStarted(host="a", stage="three"))
-    found = [getattr(event, "stage", None) for event in journal.read_events(tmp_path / "1")]
+    found = [getattr(event, "stage", None) for event in read_events(tmp_path / "1")]
     assert found == [None, "one", "three"]
 
 
@@ -181,7 +182,7 @@ def test_a_file_that_may_not_grow_leaves_what_was_there_before(tmp_path: Path) -
     done = python("-c", program, cwd=tmp_path, capture_output=True)
     assert done.stdout.splitlines() == ["File too large", "File too large"], done.stderr
     assert (tmp_path / "x").read_text() == "before" and not list(tmp_path.glob("*.part"))
-    assert [e.kind for e in journal.read_events(tmp_path / "runs/1")] == ["run", "hosts"]
+    assert [e.kind for e in read_events(tmp_path / "runs/1")] == ["run", "hosts"]
 
 
 def test_nothing_more_is_begun_on_any_host_where_the_journal_cannot_be_written(
