@@ -7,6 +7,7 @@ from __future__ import annotations
 
 #: names of the steps of a retirement
 RETIREMENT_ORDER = (
+    "record",
     "containers",
     "images",
     "trees",
