@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.api import StringCommand
 
+from fleet.errors import Failure
 from fleet.proof.expected_tree import ExpectedTree, expect_tree, open_sources
 from fleet.release.model import Patch
 from fleet.release.target import ReleaseTarget
@@ -27,6 +31,8 @@ from operations.file_patches import group_by_file
 from operations.host.command import HostCommand
 from operations.host.context import RunContext
 from operations.host.facts import HostFacts
+from operations.host.inspection import InspectionFailed
+from operations.host.output import strip_tag
 from operations.host.scripts import script_text
 from operations.migrated_tree import HostTree, TreeComparison, compare
 from operations.stage import HostOptions, Plan
@@ -308,3 +314,52 @@ def test_git_runs_where_a_run_has_replaced_its_processes_by_those_of_gevent(made
         words, cwd=PROJECT, input=pickle.dumps(made.target), capture_output=True, check=True
     )
     assert done.stdout == b"4\n"
+
+
+def cut_off(*_: object, **__: object) -> list[list[str]]:
+    raise InspectionFailed(Failure("PROBE_FAILED", "inspect-tree: no output"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [cut_off, lambda *_, **__: [["file", "many", "a.py"]], lambda *_, **__: [["sum", "0"]]],
+)
+def test_an_answer_that_is_not_understood_proves_nothing(
+    made: HandMade, answer: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_inspection, "ask_host", answer)
+    host: Any = SimpleNamespace(state=SimpleNamespace())
+    found = tree_inspection.inspect_tree(host, made.target, made.target.release.sources[0])
+    assert found.unproved and not found.is_equal
+    (difference,) = found.differences
+    assert difference.startswith("not compared: the host's answer is incomplete: ")
+
+
+def test_first_lines_of_differences_are_shown_without_secrets(
+    made: HandMade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = "print(input())\nx = 'https://me:secret@host/x'\n" + "y\n" * 20
+    (made.tree / "ask.py").write_text(mine)
+    (made.tree / "a.py").write_bytes(b"\xff")
+    trees, (source,) = ExpectedTrees(RunContext()), made.target.release.sources
+    expected, found = trees.load(made.target, source), made.inspect()
+    assert isinstance(expected, ExpectedTree)
+
+    def read(_: object, command: StringCommand, __: object) -> tuple[bool, SimpleNamespace]:
+        words = shlex.split(command.get_masked_value())
+        text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        lines = [line for each in text.splitlines() for line in strip_tag(each)]
+        return True, SimpleNamespace(stdout_lines=lines)
+
+    monkeypatch.setattr(tree_inspection.connection, "connector_arguments", lambda _: {})
+    monkeypatch.setattr(tree_inspection.connection, "run_command", read)
+    shown = [*tree_inspection._show_differences(UNASKED, str(made.tree), expected, found)]
+    assert shown == [
+        "  ask.py: @@ -1 +1,22 @@",
+        "  ask.py: -print(input('?'))",
+        "  ask.py: +print(input())",
+        "  ask.py: +x = 'https://…@host/x'",
+        "  ask.py: +y",
+        "  ask.py: +y",
+        "  ask.py: and 18 more lines",
+    ]
