@@ -22,7 +22,10 @@ object="$object,\"restart\":{{json .HostConfig.RestartPolicy.Name}},\"removed\":
 for label in mlufleet.spec owner user io.kubernetes.pod.name; do
   object="$object,\"$label\":{{with index .Config.Labels \"$label\"}}{{json .}}{{else}}\"\"{{end}}"
 done
-describe "@@fact${T}container${T}$object}" "$@"
+said=$(describe "@@fact${T}container${T}$object}" "$@")
+case $? in 124 | 137) echo "docker does not describe its containers within 60 s"; exit 1 ;; esac
+[ $# -eq 0 ] || [ -n "$said" ] || { echo "docker describes none of its $# containers"; exit 1; }
+printf '%s\n' "$said"
 # the tutorial's scripts append the owner's name to that of the container
 describe '{{.Name}}' "$@" | while IFS= read -r name; do
   owner=${name##*-}

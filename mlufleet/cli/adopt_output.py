@@ -276,12 +276,15 @@ def _print_finding(console: Console, finding: Finding) -> None:
     if len(texts[0]) > console.width - RELATION_WIDTH:
         # a path has its own line, which is not broken
         texts = [head, *filter(None, (finding.place, finding.evidence))]
-    texts += finding.differences
-    texts += [f"would {finding.action}"] if finding.action else []
     first = f"  {finding.relation.value}".ljust(RELATION_WIDTH)
-    for text in texts:
-        _print_wrapped(console, first, text, RELATION_COLORS[finding.relation], RELATION_WIDTH)
+    for text in (*texts, *finding.differences):
+        if text.startswith(("+", "-")):  # a line of a diff
+            table.print_line(console, " " * RELATION_WIDTH + text)
+        else:
+            _print_wrapped(console, first, text, RELATION_COLORS[finding.relation], RELATION_WIDTH)
         first = ""
+    if finding.action:
+        _print_wrapped(console, "", f"would {finding.action}", "", RELATION_WIDTH)
     for command in finding.commands:  # in one line each, so that it can be copied
         table.print_line(console, f"{' ' * RELATION_WIDTH}$ {command}")
     if finding.blocker:

@@ -139,6 +139,12 @@ def test_many_hosts_that_are_alike_share_a_block(capsys: pytest.CaptureFixture[s
     ]
 
 
+def test_a_line_of_a_diff_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"-    answer = {'model.generate(**inputs), ' * 4}"
+    edited = Finding("source a", Relation.DIFFERENT, "/a", differences=("1 path", line))
+    assert f"{' ' * 14}{line}" in printed({"mlu01": look(edited)}, capsys)
+
+
 def test_no_escape_of_a_host_reaches_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     evil = Finding("clones in /a\x1b[2J", Relation.DIFFERENT, differences=("x\x07y",))
     lines = printed({"mlu01": look(evil)}, capsys)
