@@ -52,19 +52,20 @@ def follow(host: str, *parts: str) -> str:
     return hosts.run(host, f"exec bash -s {' '.join(parts)}", given=script, timeout=600)
 
 
-#: what a system writes by itself, and what any use of its tools leaves: logs, caches, books
+#: what a system writes by itself, and what any use of its tools leaves: logs, caches, books. So are
+#: what Python compiles (__pycache__), and git's own files, which change with a look
 RESTLESS = (
     *hosts.RESTLESS,
     *("/proc", "/sys", "/dev", "/var/lib/docker", "/var/lib/containerd", "/var/cache"),
 )
-#: a checkout's state, of which git's own files are no part: they change with every look
+#: a checkout's state, as git tells it
 CHECKOUT = """
 echo "$path $(git symbolic-ref -q HEAD || git rev-parse HEAD)"
 git for-each-ref --format='%(refname) %(objectname)'
 git stash list
 git diff HEAD --binary | sha256sum
 git diff --cached HEAD --binary | sha256sum
-git status --porcelain --ignored
+git status --porcelain --ignored | grep -v __pycache__
 grep -v '^#' "$(git rev-parse --git-path info/exclude)" || :
 """
 
