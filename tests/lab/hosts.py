@@ -235,3 +235,40 @@ def files(host: str) -> str:
         64 hexadecimal digits.
     """
     return hashlib.sha256(listing(host).encode()).hexdigest()
+
+
+#: what any use of a package manager, docker, sudo or a log changes, and no removal could put back:
+#: logs and caches, the package managers' own databases (the packages themselves are compared), the
+#: backups of user databases, and the databases of an engine that was there before
+USED = (
+    *RESTLESS,
+    "/var/cache",
+    "/var/lib/apt",
+    "/var/lib/dnf",
+    "/var/lib/dpkg/status-old",
+    "/root/.rpmdb",
+    "/etc/group-",
+    "/etc/gshadow-",
+    "/var/lib/containerd",
+    "/var/lib/docker",
+)
+
+
+def contents(host: str) -> str:
+    """Every file of a host's disk with its bytes, rights and owner, and its packages.
+
+    Args:
+        host: its name.
+
+    Returns:
+        A line a file without :data:`USED`, then one a package, to be compared.
+    """
+    skipped = " -o ".join(f"-path {path}" for path in USED)
+    return run(
+        host,
+        rf"find / -xdev \( {skipped} \) -prune -o -printf '%p %y %m %U:%G %l\n' | LC_ALL=C sort;"
+        rf" find / -xdev \( {skipped} \) -prune -o -type f -print0 | LC_ALL=C sort -z |"
+        " xargs -0 sha256sum; { dpkg-query -W -f '${binary:Package} ${Version} ${Status}\\n';"
+        " rpm -qa; } 2>/dev/null | LC_ALL=C sort",
+        timeout=120,
+    )

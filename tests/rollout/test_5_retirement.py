@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import signal
+from difflib import unified_diff
 
 from tests.lab import hosts as lab
-from tests.rollout.fleet import FLEET, Settled, at_stage, audits, events, newest
+from tests.lab import up
+from tests.rollout.fleet import FLEET, LIGHT, Settled, at_stage, audits, events, newest
 from tests.runs import LAB, SITE, Done, mlufleet, report_in, start, until
 
 AWAY, *OTHERS = MEMBERS = FLEET[:3]
@@ -64,3 +66,24 @@ def test_a_retirement_that_was_killed_is_resumed_and_its_hosts_are_bare(settled:
     done = mlufleet("deploy", LAB, "--limit", ",".join(MEMBERS), "--data", settled.now.release)
     assert set(done.statuses().values()) == {"changed"} and done.status == 0
     assert {"container", "image"} <= set(done.changed(AWAY))
+
+
+def test_a_bare_host_is_what_it_was_file_by_file_and_package_by_package(fleet_up: None) -> None:
+    bare = FLEET[-2:]  # one of debs, one of rpms
+    given_back(LIGHT.release, *bare)
+
+
+def given_back(release: str, *names: str) -> None:
+    for name in names:
+        up.reset(name)
+    where = ("--limit", ",".join(names), "--data", release)
+    before = {name: lab.contents(name) for name in names}
+    assert mlufleet("deploy", LAB, *where).status == 0
+    done = mlufleet(
+        "retire", LAB, *where, "--driver", "--engine", "--canary", "0", "--window", "2", "--yes"
+    )
+    assert done.status == 0 and set(done.statuses().values()) == {"retired"}, done.output
+    for name in names:
+        after = lab.contents(name).splitlines()
+        assert list(unified_diff(before[name].splitlines(), after, n=0)) == []
+        assert done.host(name)["left"] == []
