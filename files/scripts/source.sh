@@ -92,6 +92,7 @@ prepare() {
   head=$(git rev-parse --quiet --verify HEAD) || head=
   [ ! -e "$working" ] || keeping=keep  # to finish what was allowed before
   unlock
+  undo_checkout
   look || return 1
   [ -n "$head" ] || [ -z "$changes" ] || return 1
   [ -z "$head" ] || remember
@@ -170,6 +171,7 @@ if [ "$head" != "$commit" ]; then
     keep_commit "$head" HEAD
     [ "$keeping" != keep ] || clear_way "$commit" "$@"
   fi
+  echo "$commit" > "$working"
   checkout
 fi
 # the next pin knows by this that the commit is nobody's

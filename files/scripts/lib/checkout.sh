@@ -14,7 +14,8 @@
 #   kept          the folders of what was kept before this tool first changed the checkout, a line each
 #   branches      the commits that were kept as branches then, and the branches
 adopted=.git/mlufleet-adopted host=.git/mlufleet-host
-# there while this tool changes the checkout; what is there later was interrupted, by a power failure
+# there while this tool changes the checkout; what is there later was interrupted, by a power failure. It has
+# the commit while that is checked out
 working=.git/mlufleet-working
 begin='# mlu-fleet: begin' end='# mlu-fleet: end'
 # bytes; larger files are moved, not written into a patch
@@ -44,6 +45,25 @@ unlock() {
   find "$(pwd -P)/.git" -name '*.lock' -type f | while IFS= read -r lock; do
     [ -n "$(find /proc/[0-9]*/fd -lname "$lock" 2>/dev/null)" ] || rm -f "$lock"
   done
+}
+undo_checkout() {
+  # if a checkout was interrupted, bring back to HEAD what it has written: what is as in its commit
+  wanted=$(cat "$working" 2>/dev/null)
+  [ -n "$wanted" ] && git cat-file -e "$wanted^{commit}" 2>/dev/null || return 0
+  index=.git/mlufleet-index list=.git/mlufleet-list
+  rm -f $index
+  with_index $index git read-tree "$wanted"
+  with_index $index git update-index -q --refresh >/dev/null 2>&1 || :
+  with_index $index git diff-files --name-only -z | lines > $list
+  written() { git diff --name-only -z --no-renames --diff-filter="$1" HEAD "$wanted"; }
+  written A | lines | grep -avxFf $list | names | xargs -0 -r sh -c 'for name; do rm -f "./$name"; done' sh
+  written MT | lines | grep -avxFf $list | names > $list.restored
+  written D | xargs -0 -r sh -c '
+    for name; do [ -e "$name" ] || [ -L "$name" ] || printf "%s\0" "$name"; done' sh >> $list.restored
+  with_index $index git read-tree HEAD
+  with_index $index git checkout-index -f -z --stdin < $list.restored
+  rm -f $index $list $list.restored
+  git read-tree --reset HEAD
 }
 keep_commit() {
   # COMMIT WHERE: keep a commit that no branch or tag contains by a new branch
@@ -161,9 +181,9 @@ new_folder() {
 settle() {
   # the folder is complete and on the disk before anything in the checkout is changed
   chown -R --reference=.git "$draft"
+  ! adopting || printf '%s\n' "$kept" >> "$adopted/kept"
   sync
   mv -T "$draft" "$kept"
-  ! adopting || printf '%s\n' "$kept" >> "$adopted/kept"
 }
 edited_tree() {
   # FOLDER PATTERN…: set `tree` to the tree of HEAD with all that was edited and fits into a patch. In the

@@ -18,8 +18,11 @@ restore_checkout() {
   commit=
   read -r before branch < "$adopted/head"
   unlock
+  undo_checkout
   : > "$working"
-  patched "$(git status --porcelain)" | while IFS= read -r change; do git checkout --quiet -- "${change#???}"; done
+  [ -e "$adopted/restored" ] || patched "$(git status --porcelain)" | while IFS= read -r change; do
+    git checkout --quiet -- "${change#???}"
+  done
   # edits that came later, and commits
   [ -e "$adopted/restored" ] || keep_edits || { echo "git cannot tell what was changed in $path"; return 1; }
   target=$before
@@ -30,6 +33,7 @@ restore_checkout() {
     keep_commit "$head" HEAD
     if [ "$head" != "$target" ]; then
       clear_way "$target"
+      echo "$target" > "$working"
       git checkout --quiet --no-overwrite-ignore --detach "$target" && [ "$(git rev-parse HEAD)" = "$target" ] ||
         { echo "git checkout: $path cannot be brought back to $target"; return 1; }
     fi
@@ -37,8 +41,13 @@ restore_checkout() {
     git diff --name-only -z --no-renames "$head" "$target" | give_back
     : > "$adopted/restored"  # what is edited from here on is what was edited before
   fi
+  # later folders than the first with edits are of runs that were cut short, and repeat a part of it
   [ ! -e "$adopted/kept" ] || while IFS= read -r kept; do
-    [ ! -d "$kept" ] || put_back "$kept" "$target"
+    [ -d "$kept" ] || continue
+    edits=
+    [ ! -e "$kept/commit" ] || edits=yes
+    put_back "$kept" "$target"
+    [ -z "$edits" ] || : > "$adopted/edited"
   done < "$adopted/kept"
   forget
 }
@@ -46,20 +55,21 @@ put_back() {
   # FOLDER COMMIT: into a checkout at COMMIT, put back what was kept in a folder; remove the folder if that is
   # proved to be complete
   whole=yes
-  if [ -e "$1/edits.patch" ]; then
+  if [ -e "$1/edits.patch" ] && [ ! -e "$1/applied" ]; then
     if apply --check "$1/edits.patch" 2>/dev/null; then apply "$1/edits.patch" || whole=
     elif ! apply --reverse --check "$1/edits.patch" 2>/dev/null; then whole=
     fi
     [ -n "$whole" ] || echo "kept what was edited in $path as $1/edits.patch: it does not apply any more"
   fi
+  [ -z "$whole" ] || : > "$1/applied"
   [ ! -e "$1/moved" ] || move_back "$1"
   if [ "$(cat "$1/commit" 2>/dev/null)" = "$2" ] && [ -n "$whole" ]; then
-    restore_index "$1" || whole=
+    [ -e "$adopted/edited" ] || restore_index "$1" || whole=
     for file in $notes; do
       [ ! -e "$1/git/$file" ] || [ -e ".git/$file" ] || mv "$1/git/$file" ".git/$file"
     done
     mkdir -p "$1/now"
-    edited_tree "$1/now" && [ "$tree" = "$(cat "$1/tree")" ] || whole=
+    [ -e "$adopted/edited" ] || { edited_tree "$1/now" && [ "$tree" = "$(cat "$1/tree")" ]; } || whole=
     rm -rf "$1/now"
   elif [ -e "$1/staged.patch" ]; then
     whole=

@@ -349,3 +349,17 @@ def test_a_look_tells_how_a_checkout_was_made(host: Host) -> None:
     assert look() == ["", "1", "", str(host.upstream)]
     make_shallow(host)
     assert look() == ["old", "0", "shallow", f"file://{host.upstream}"]
+
+
+def test_files_that_a_cut_off_checkout_wrote_are_nobodys_edits(host: Host) -> None:
+    host.git("fetch", "-q", "origin", at=host.path)
+    # as git leaves it in the middle: some files are written, HEAD and index are the old ones
+    (host.path / ".git/mlufleet-working").write_text(f"{host.wanted}\n")
+    (host.path / "a.py").write_text("wanted\n")
+    (host.path / "new1").write_text("new\n")
+    (host.path / "folder/m").unlink()
+    (host.path / "b").write_text("mine\n")
+    said = host.pin(host.wanted, keep="").splitlines()
+    assert len(said) == 1 and said[0].startswith(f"kept what was edited in {host.path} as ")
+    patch = Path(said[0].split()[-1]).read_text()
+    assert patch.count("diff --git") == 1 and "+mine" in patch
