@@ -98,7 +98,7 @@ remove() {
 packages=''
 remove_collected() {
   [ -n "$packages" ] || return 0
-  case $packages in *cambricon*) unload_driver || return 1 ;; esac
+  case $packages in *cambricon*) unload_driver && : > "$state/removing-driver" || return 1 ;; esac
   # shellcheck disable=SC2086  # names
   audit "removing packages:" $packages
   # shellcheck disable=SC2086

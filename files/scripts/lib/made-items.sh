@@ -397,21 +397,25 @@ blocked_rpms() {
   done
 }
 judge_module() {
-  # the driver's module, which has to be unloaded with its package
-  group=driver
-  if [ ! -d /sys/module/cambricon_drv ] && [ -z "$(find /lib/modules/ -name 'cambricon*.ko*' 2>/dev/null | head -n 1)" ]; then
-    verdict=gone
-  fi
+  # the driver's module, which has to be unloaded with its package. Without a package it may be somebody
+  # else's build, unless a removal of this tool's was cut off
+  loaded=
+  [ ! -d /sys/module/cambricon_drv ] || loaded=yes
+  [ -n "$loaded" ] || [ -n "$(find /lib/modules/ -name 'cambricon*.ko*' 2>/dev/null | head -n 1)" ] ||
+    { verdict=gone; return; }
+  owner=
+  [ ! -e "$state/removing-driver" ] || owner=us
   for package in $(made_names package); do
     case $package in *cambricon*) ;; *) continue ;; esac
-    found=$verdict
     judge package "$package"
-    case $verdict in ours | gone) verdict=$found ;; *) verdict=gone ;; esac
-    why=''
-    group=driver
-    return
+    case $verdict in
+      ours) owner=us ;;
+      gone) ;;
+      *) owner=''; break ;;
+    esac
   done
-  verdict=gone
+  verdict=ours why='' group=driver
+  [ -n "$owner" ] || verdict=gone
 }
 judge_kept() {
   # PATH: what was moved away from there: the first of several gets its name back

@@ -295,6 +295,20 @@ def test_packages_go_with_their_group_unless_something_else_needs_them(host: Hos
     assert (host.root / "packages").read_text() == "gcc 9\nmake 4\nmine 1\n"
 
 
+def test_a_module_goes_with_its_package_and_never_one_that_somebody_built(host: Host) -> None:
+    name = "cambricon-mlu-driver-ubuntu18.04-dkms"
+    module = host.write("lib/modules/5.4/updates/cambricon-drv.ko", "module")
+    host.made("package", name, "driver 5 -")
+    assert host.states("driver") == {}  # the package is gone, and this is no module of it
+    host.write("packages", f"{name} 5\n")
+    want = {f"package {name}": "ours", "module cambricon_drv": "ours"}
+    assert host.states("driver") == want
+    host.remove(f"package {name}", allowed="driver")
+    assert host.states("driver") == {"module cambricon_drv": "ours"}  # a removal that was cut off
+    host.remove("module cambricon_drv", allowed="driver")
+    assert not module.exists() and host.states("driver") == {}
+
+
 def test_an_installation_that_was_cut_off_is_known_by_the_list_of_before(host: Host) -> None:
     host.write("packages", "driver 5\nmake 4\nmine 1\n")
     host.write("state/packages-driver", "make 3\nmine 1\n")
