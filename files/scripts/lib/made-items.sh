@@ -426,11 +426,17 @@ judge_kept() {
   if [ -z "$first" ]; then verdict=gone
   elif cmp -s "$1" "$first" && [ "$group" = driver ]; then verdict=gone
   elif [ -e "$1" ] || [ -L "$1" ]; then
-    [ "$group" != driver ] || return 0
+    belongs=$group
+    for package in $(made_names package); do  # the options file is the package's, and goes with it
+      case $belongs:$package in driver:*cambricon*) ;; *) continue ;; esac
+      judge package "$package"
+      [ "$verdict" != ours ] || { why='' group=driver; return; }
+    done
+    verdict=ours why='' group=$belongs
     for kind in folder file checkout tree config; do  # an empty folder gives way to what is moved there
       if is_made $kind "$1" && goes $kind "$1"; then return 0; fi
     done
-    verdict="its name is taken" why="it is $first"
+    verdict="its name is taken" why="it is $first" group=''
   fi
 }
 judge_adopted() {

@@ -309,6 +309,22 @@ def test_a_module_goes_with_its_package_and_never_one_that_somebody_built(host: 
     assert not module.exists() and host.states("driver") == {}
 
 
+def test_options_of_the_site_come_back_after_the_package_and_over_nothing(host: Host) -> None:
+    name = "cambricon-mlu-driver-ubuntu18.04-dkms"
+    path = host.write("etc/modprobe.d/cambricon-drv.conf", "the package's\n")
+    copy = host.write("state/kept/cambricon-drv.conf-1", "the site's\n")
+    host.made("package", name, "driver 5 -")
+    host.made("kept", path, str(copy))
+    host.write("packages", f"{name} 5\n")
+    assert host.states("driver")[f"kept {path}"] == "ours"
+    host.remove(f"package {name}", allowed="driver")
+    path.write_text("somebody's\n")
+    assert host.states("driver") == {f"kept {path}": "its name is taken"}
+    path.unlink()
+    host.remove(f"kept {path}", allowed="driver")
+    assert path.read_text() == "the site's\n" and host.states("driver") == {}
+
+
 def test_an_installation_that_was_cut_off_is_known_by_the_list_of_before(host: Host) -> None:
     host.write("packages", "driver 5\nmake 4\nmine 1\n")
     host.write("state/packages-driver", "make 3\nmine 1\n")
