@@ -83,10 +83,10 @@ def state(host: str) -> list[str]:
     skipped = " -o ".join(f"-path {path}" for path in RESTLESS)
     script = rf"""
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
-find / -xdev \( {skipped} -o -name .git -o -name __pycache__ \) -prune -o \
+find / -xdev \( {skipped} -o -name .git -o -name __pycache__ -o -name '*.sqlite-shm' \) -prune -o \
   \( -type d -printf '%p %y %m %U:%G\n' -o -printf '%p %y %m %U:%G %s %l\n' \)
-find /data /etc /root /home \( -name .git -o -name __pycache__ \) -prune -o -type f \
-  -exec sha256sum {{}} +
+find /data /etc /root /home \( -name .git -o -name __pycache__ -o -name '*.sqlite-shm' \) -prune \
+  -o -type f -exec sha256sum {{}} +
 ls /dev/cambricon* 2>/dev/null
 if command -v dpkg > /dev/null; then dpkg-query -W; else rpm -qa; fi
 docker image ls -a --no-trunc --format 'image {{{{.ID}}}} {{{{.Repository}}}}:{{{{.Tag}}}}'
