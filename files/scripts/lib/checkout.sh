@@ -169,6 +169,7 @@ move_to() {
   more=$(($(wc -l < "$1/.said") - 20))
   [ $more -le 0 ] || echo "kept what was at $more more places of $path in $1/files"
   rm -f "$1/.said" "$1/.moved"
+  chown --reference=.git "$1"/*
 }
 new_folder() {
   # set `kept` to the folder of kept edits under its final name, and `draft` to its name until it is complete

@@ -61,7 +61,10 @@ put_back() {
     fi
     [ -n "$whole" ] || echo "kept what was edited in $path as $1/edits.patch: it does not apply any more"
   fi
-  [ -z "$whole" ] || : > "$1/applied"
+  if [ -n "$whole" ] && [ -e "$1/edits.patch" ]; then
+    git apply --numstat -z "$1/edits.patch" | lines | cut -f3- | names | give_back
+    : > "$1/applied"
+  fi
   [ ! -e "$1/moved" ] || move_back "$1"
   if [ "$(cat "$1/commit" 2>/dev/null)" = "$2" ] && [ -n "$whole" ]; then
     [ -e "$adopted/edited" ] || restore_index "$1" || whole=

@@ -363,3 +363,23 @@ def test_files_that_a_cut_off_checkout_wrote_are_nobodys_edits(host: Host) -> No
     assert len(said) == 1 and said[0].startswith(f"kept what was edited in {host.path} as ")
     patch = Path(said[0].split()[-1]).read_text()
     assert patch.count("diff --git") == 1 and "+mine" in patch
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+def test_a_checkout_stays_its_users(host: Host) -> None:
+    edit_files(host)
+    stage(host)
+    subprocess.run(["chown", "-R", "1234:1234", host.path], check=True)
+
+    def others() -> list[str]:
+        found = [path for path in host.path.rglob("*") if path.lstat().st_uid != 1234]
+        return [path.name for path in found if not path.name.startswith("mlufleet")]
+
+    # git as root, which looks at the result in other tests, does not trust another user's checkout
+    process = host.begin(host.wanted)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert others() == []
+    assert all(p.stat().st_uid == 1234 for p in host.path.parent.glob("model.kept-*/*"))
+    host.run("restore-source", str(host.path))
+    assert others() == []
