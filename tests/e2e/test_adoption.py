@@ -306,7 +306,7 @@ def test_an_adoption_that_is_killed_is_completed_by_the_next(
     wanted = words()
     assert mlufleet("retire", LAB, "--limit", RPM, *small, "--yes").status == 0
     dice = random.Random(19)
-    for _ in range(5):
+    for _ in range(3):
         run = start("adopt", LAB, "--apply", "--limit", RPM, *small, "--stop", "small")
         time.sleep(dice.uniform(1.5, 8))
         if run.poll() is None:
