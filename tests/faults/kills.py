@@ -83,7 +83,7 @@ def on_lab(host: str) -> Target:
     spans = {
         "driver": 8,
         "engine": 0,
-        "image": 25,
+        "image": 16,
         "sources": 4,
         "weights": 1,
         "container": 1,

@@ -68,4 +68,5 @@ def _save() -> None:
             raise LabError(f"docker save {REFERENCE} failed; is the disk full?")
     total = run("md5sum", str(part)).split()[0]
     part.rename(FILE)
+    CHECKSUM.unlink(missing_ok=True)  # another lab may share the file by a hard link
     CHECKSUM.write_text(f"{total}  {FILE.name}\n")
