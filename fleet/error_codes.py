@@ -379,8 +379,8 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         ),
         "NOT_RETIRED": (
             "what was to be removed from the host is still there",
-            "The sentence names it. Fix the cause, and retire the host again: what is gone is not "
-            "looked for again.",
+            "The message names it. Fix the cause, and retire the host again: the retirement goes "
+            "on from there.",
         ),
         "NOT_PROVED": (
             "the stage finished, but the host still differs from the release",

@@ -94,5 +94,5 @@ def _look(inventory: str, as_json: bool, stop: tuple[str, ...], selection: dict[
         click.echo(document)
     else:
         adopt_output.print_hosts(hosts, report)
-    click.echo(f"look: {path}", err=True)
+    click.echo(f"survey: {path}", err=True)
     sys.exit(adopt_output.exit_status(hosts, report))

@@ -56,7 +56,7 @@ def find_resumable_run(run: str = "") -> Path:
     for folder in [journal.RUNS / run] if run else list_runs():
         if (folder / journal.JOURNAL_FILE).is_file() and _is_resumable(folder):
             return folder
-    names = (path.name for path in list_runs())
+    names = (path.name for path in list_runs() if path.name != run)
     similar = suggestions.format_suggestions(run, names) if run else ""
     raise InvalidInput(f"{journal.RUNS / run}: no rollout to resume{similar}")
 

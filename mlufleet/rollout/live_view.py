@@ -235,7 +235,7 @@ class LiveView:
         progress.update(event)
         match event:
             case events.ProbingStarted():
-                self._print(f"probing {event.hosts} hosts")
+                self._print(f"probing {event.hosts} host{'s' * (event.hosts != 1)}")
             case events.HostsScheduled():
                 self._print_schedule(event)
             case events.HostStarted() if event.canary or not progress.is_large:

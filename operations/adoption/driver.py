@@ -56,7 +56,9 @@ def inspect_driver(host: Host, plan: HostPlan) -> Iterator[Finding]:
     installed = driver_package.list_entries(target, facts)
     words = [f"package {one.name} {one.version}" for one in installed if one.is_installed]
     if facts.loaded_driver:
-        words.append(f"{facts.loaded_driver} loaded on {len(facts.driver_by_card)} cards")
+        count = len(facts.driver_by_card)
+        cards = f"{count} card{'s' * (count != 1)}"
+        words.append(f"version {facts.loaded_driver} loaded on {cards}")
     decision = driver.decide(plan, facts)
     version = target.release.driver.version
     item, evidence = f"driver {version}", ", ".join(words)

@@ -145,7 +145,8 @@ def _plan_record(found: list[Trace], expected: Sequence[str]) -> StepPlan:
                 code="NOT_RETIRED",
             )
 
-    return StepPlan(RECORD_STEP, tuple(f"complete {trace.name}" for trace in found), commands)
+    words = tuple(f"complete the record {trace.name}" for trace in found)
+    return StepPlan(RECORD_STEP, words, commands)
 
 
 def _split(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -188,7 +189,7 @@ def _list_left(
         if group == "weights":
             yield Remainder(what, "--keep-weights was given", "retire without it removes them")
         else:
-            yield Remainder(what, f"it stays without --{group}", f"retire --{group} removes it")
+            yield Remainder(what, f"--{group} was not given", f"retire --{group} removes it")
 
 
 def _name(trace: Trace) -> str:
