@@ -18,7 +18,7 @@ STOP_OPTION = click.option(
     "--stop",
     multiple=True,
     metavar="NAME",
-    help="A container that adoption may stop, although somebody else made it.",
+    help="A container of somebody else that adoption may stop; may be repeated.",
 )
 
 
@@ -37,14 +37,15 @@ def adopt(
     recognized, what differs, what is in the way and whose it is, what adoption would do, and how
     many bytes would still have to be sent. It changes nothing on any host and takes no lock.
 
-    With `--apply`, the hosts are adopted: brought to their releases with what is there. All other
-    options are those of `mlufleet rollout start`, and need `--apply`. Nothing is deleted, and what
-    is moved is named. A host on which something is in the way that may not be stopped is refused
-    before anything is done to it. A host that fails stays as it is.
+    With `--apply`, the hosts are adopted: brought to their releases with what is there. The
+    options from `--canary` on are those of `mlufleet rollout start`, and need `--apply`. Nothing is
+    deleted, and what is moved is named. A host on which any stage would fail, or something is in
+    the way that may not be stopped, is refused before anything is done to it. A host that fails
+    stays as it is.
 
-    Exit status: 0 all hosts were looked at and can be adopted, or are adopted, 2 some could not be
-    looked at, would be refused, or failed, 3 invalid input, 4 all the others are unreachable, 5
-    the failure budget is spent, 130 interrupted.
+    Exit status: 0 all hosts can be adopted, are up to date or are adopted, 2 some gave no answer,
+    would be refused, or failed, 3 invalid input, 4 some are unreachable, none refused, 5 the
+    failure budget is spent, 130 interrupted.
 
     \b
     Examples:

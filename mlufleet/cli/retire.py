@@ -21,17 +21,17 @@ from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
     help="Remove Docker, too, if mlu-fleet installed it and nothing else uses it.",
 )
 @click.option("--dry", is_flag=True, help="Only show what would go and what would stay.")
-@click.option("--yes", is_flag=True, help="Do not ask before hosts are retired.")
+@click.option("--yes", is_flag=True, help="Do not ask first; required without a terminal.")
 @JSON_OPTION
 def retire(inventory: str, as_json: bool, **options: Any) -> None:
     """Remove from hosts of INVENTORY what mlu-fleet made on them.
 
     `--limit` has to name the hosts; `--limit all` is all of them. What would go and what would
-    stay is shown for each host before the question. Only what is provably as mlu-fleet left it is
-    removed: whatever was edited since, belongs to others or is in use stays, and is listed with
-    the reason. What adoption changed and moved is put back. A copy of each host's audit log is
-    kept in runs/<id>/audit/. A retirement that was stopped or killed continues with
-    `mlufleet rollout resume`.
+    stay is shown for each host, and the operator is asked before anything is removed. Only what is
+    provably as mlu-fleet left it is removed: whatever was edited since, belongs to others or is in
+    use stays, and is listed with the reason. What adoption changed and moved is put back. A copy of
+    each host's audit log is kept in runs/<id>/audit/. A retirement that was stopped or killed
+    continues with `mlufleet rollout resume`.
 
     Exit status: 0 all hosts are retired, 2 some failed, 3 invalid input, 4 some are unreachable,
     5 not approved, or the failure budget is spent, 130 interrupted.
