@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -25,19 +26,26 @@ def review(report: Report) -> list[str]:
     return [*map(sanitize.escape_line, plan_lines(report)), question]
 
 
-def print_plans(report: Report, *, err: bool) -> None:
-    """Print what would go and what would stay on each host; hosts that are alike share a block.
+def print_plans(report: Report, folder: Path, *, err: bool) -> None:
+    """Print what would go and what would stay on each host, and how many hosts would be retired.
 
     Args:
         report: What the probes of all hosts found.
+        folder: Folder of the run.
         err: Print to standard error, else to standard output.
     """
     for line in plan_lines(report):
         click.echo(sanitize.escape_line(line), err=err)
+    pending, count = len(_list_pending(report)), len(report.hosts)
+    click.echo(
+        f"{pending} of {count} host{'s' * (count != 1)} would be retired; report: "
+        f"{folder}/report.json",
+        err=err,
+    )
 
 
 def plan_lines(report: Report) -> Iterator[str]:
-    """Return the lines of :func:`print_plans`.
+    """Return what would go and what would stay; hosts that are alike share a block.
 
     Args:
         report: What the probes of all hosts found.
@@ -61,7 +69,7 @@ def _describe(host: HostReport) -> Iterator[str]:
         yield f"cannot be retired: {host.failure.code}: {host.failure.sentence}"
         return
     if not host.drift:
-        yield "nothing to remove"
+        yield "nothing to remove" if host.status == "ok" else "was not looked at"
     for words in host.drift.values():
         yield from words
     for item in host.left:

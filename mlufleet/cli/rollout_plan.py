@@ -137,19 +137,21 @@ def run_rollout(plan: Plan, *, as_json: bool = False, **resumed: Any) -> NoRetur
     coordinator = RolloutCoordinator(plan, command, **resumed)
     with LiveView(coordinator.context.events, plan.kind):
         report = coordinator.roll_out()
-    if plan.dry:
-        retire_output.print_plans(report, err=as_json)
     _publish(report, as_json=as_json)
     sys.exit(report.exit)
 
 
 def _publish(report: Report, *, as_json: bool) -> None:
-    """Write the exports of a run, and print its summary."""
+    """Write the exports of a run, and print its summary: of a dry one, what would go."""
+    from mlufleet.cli import retire_output
     from mlufleet.journal.journal import RUNS
     from mlufleet.report import publish, terminal
 
     folder = RUNS / report.run
     publish.write_exports(report, folder)
-    terminal.print_summary(report, folder)
+    if report.dry:
+        retire_output.print_plans(report, folder, err=as_json)
+    else:
+        terminal.print_summary(report, folder)
     if as_json:
         click.echo(report.to_json(), nl=False)

@@ -28,6 +28,8 @@ _KIND_WORDS = {"config": "setting", "adopted": "", "kept": "what was at", "tag":
 _ADOPTED_CONTAINER = "container:"
 #: names that one job gets at most, so that they fit on a command line
 _NAMES_PER_JOB = 200
+#: hexadecimal digits of an image id that are shown
+_SHOWN_ID_DIGITS = 12
 #: seconds that a step may take: packages run their own scripts, docker deletes layers
 _STEP_TIMEOUT_S = 3600
 
@@ -185,7 +187,8 @@ def _list_left(
             yield Remainder(_name(trace), reason)
     for group, some in groups.items():
         names = ", ".join(dict.fromkeys(trace.name for trace in some if trace.kind == "package"))
-        what = f"{group}: {names}" if names else f"{group}: {len(some)} {some[0].kind}s"
+        count = f"{len(some)} {some[0].kind}{'s' * (len(some) != 1)}"
+        what = f"{group}: {names or count}"
         if group == "weights":
             yield Remainder(what, "--keep-weights was given", "retire without it removes them")
         else:
@@ -193,7 +196,10 @@ def _list_left(
 
 
 def _name(trace: Trace) -> str:
-    return f"{_KIND_WORDS.get(trace.kind, trace.kind)} {trace.name}".strip()
+    name = trace.name
+    if trace.kind == "image":  # as docker shows it
+        name = name.removeprefix("sha256:")[:_SHOWN_ID_DIGITS]
+    return f"{_KIND_WORDS.get(trace.kind, trace.kind)} {name}".strip()
 
 
 def _has_state_to_remove(traces: Iterable[Trace], left: tuple[Remainder, ...]) -> bool:

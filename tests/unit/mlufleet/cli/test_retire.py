@@ -58,7 +58,8 @@ def test_hosts_that_are_alike_are_shown_once() -> None:
     }
     failure = {"code": "CARD_BUSY", "sentence": "python3 holds a card"}
     hosts = {"mlu2": alike, "mlu1": alike, "mlu3": {"status": "skipped", "failure": failure}}
-    report = report_of({**hosts, "mlu4": {"status": "ok"}})
+    away = {"status": "not started"}  # the run was interrupted before it was probed
+    report = report_of({**hosts, "mlu4": {"status": "ok"}, "mlu5": away})
     assert list(retire_output.plan_lines(report)) == [
         "mlu[1-2] (2 hosts):",
         "  remove container x",
@@ -68,7 +69,20 @@ def test_hosts_that_are_alike_are_shown_once() -> None:
         "  cannot be retired: CARD_BUSY: python3 holds a card",
         "mlu4:",
         "  nothing to remove",
+        "mlu5:",
+        "  was not looked at",
     ]
+
+
+def test_a_dry_retirement_says_once_what_stays_and_counts_what_would_go(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    left = [{"what": "driver", "why": "--driver was not given"}]
+    waits = {"status": "not started", "drift": {"state": ["remove the state"]}, "left": left}
+    retire_output.print_plans(report_of({"a": waits, "b": {"status": "ok"}}), Path("r"), err=False)
+    printed = capsys.readouterr()
+    assert printed.err == "" and printed.out.count("stays: driver") == 1
+    assert printed.out.endswith("\n1 of 2 hosts would be retired; report: r/report.json\n")
 
 
 def test_the_question_counts_the_hosts_that_would_be_retired() -> None:
