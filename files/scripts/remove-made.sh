@@ -9,11 +9,11 @@ asked=$(cat)
 read_known
 find_blocked
 # what is removed bit by bit gets another name first, by which a run that was killed is understood
-remove_tree() { { [ ! -e "$1" ] || mv -T "$1" "$1.$removed"; } && rm -rf "$1.$removed" "$1.mlufleet-part"; }
+remove_tree() { { [ ! -e "$1" ] || mv -T "$1" "$1.$removed"; } && rm -rf --one-file-system "$1.$removed" "$1.mlufleet-part"; }
 remove_checkout() {
   # PATH: the folder itself may have been there before; where it is a mount it could not be renamed
   [ ! -e "$1/.git" ] || mv -T "$1/.git" "$1/.$removed" || return 1
-  find "$1" -mindepth 1 -maxdepth 1 ! -name ".$removed" -exec rm -rf {} + && rm -rf "$1/.$removed" "$1.mlufleet-part"
+  find "$1" -mindepth 1 -maxdepth 1 ! -name ".$removed" -exec rm -rf --one-file-system {} + && rm -rf "$1/.$removed" "$1.mlufleet-part"
 }
 remove_image() {
   # ID: all its names are this tool's

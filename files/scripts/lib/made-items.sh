@@ -117,8 +117,10 @@ judge() {
     package) judge_package "$2" ;;
     data)
       group=$(details data "$2" | tail -n 1)
+      # all that is in it would go: a damaged record must not name another folder
+      case $2 in */docker | */containerd) ;; *) verdict="not docker's" ;; esac
       [ -n "$(ls -A "$2" 2>/dev/null)" ] || verdict=gone
-      [ $verdict = gone ] || [ "$group" != engine ] || engine_stays ;;
+      [ "$verdict" = gone ] || [ "$group" != engine ] || engine_stays ;;
     group)
       group=$(details group "$2" | tail -n 1)
       grep -q "^$2:" /etc/group || verdict=gone
@@ -158,7 +160,7 @@ judge_container() {
 }
 image_users() {
   # ID: print the containers and images of others that need the image
-  quick ps --all --no-trunc --filter "ancestor=$1" --format '{{.Names}}' | while read -r user; do
+  { quick ps --all --no-trunc --filter "ancestor=$1" --format '{{.Names}}' || echo '(docker does not say)'; } | while read -r user; do
     is_made container "$user" && goes container "$user" || echo "container $user"
   done
   quick image ls --all --quiet --no-trunc | sort -u | while read -r child; do
@@ -187,8 +189,11 @@ judge_tag() {
 }
 judge_tree() {
   # PATH: ours if a stamp has its signature
-  if [ -e "$1.$removed" ] && [ ! -e "$1" ]; then return
+  if [ -L "$1" ]; then verdict="made by somebody else" why="a symbolic link"; return
+  elif [ -e "$1.$removed" ] && [ ! -e "$1" ]; then return
   elif [ ! -d "$1" ]; then verdict=gone; return
+  elif mounted_below "$1"; then return
+  elif ! is_pythons "$1"; then verdict=edited; return
   fi
   for stamp in $(details tree "$1"); do
     if [ -f "$stamp.adopted" ]; then verdict="made by somebody else"; return; fi
@@ -198,17 +203,34 @@ judge_tree() {
   cat "$state"/stamps/tree-* "$state"/stamps/*/tree-* 2>/dev/null | cut -d' ' -f2 | grep -qx "$signed" ||
     verdict=edited
 }
+is_pythons() {
+  # PATH: succeed if in its folders that Python makes, there is only what Python writes
+  [ -z "$(find "$1" \( -path '*/__pycache__/*' -o -path '*.egg-info/*' \) ! -type d ! -name '*.py[co]*' ! -name PKG-INFO \
+    ! -name SOURCES.txt ! -name requires.txt ! -name top_level.txt ! -name dependency_links.txt ! -name entry_points.txt \
+    ! -name namespace_packages.txt ! -name '*zip-safe' 2>/dev/null | head -n 1)" ]
+}
+mounted_below() {
+  # PATH: succeed if a file system is mounted in it; it is not for this tool to empty
+  real=$(cd -P "$1" 2>/dev/null && pwd -P) || return 1
+  while read -r _ place _; do
+    case $place in *\\*) place=$(printf %b "$place") ;; esac
+    case $place in "$real"/*) verdict="a file system is mounted in it" why=$place; return 0 ;; esac
+  done < /proc/self/mounts
+  return 1
+}
 mine() {
   # PATH: succeed if a file that git does not track is no work of somebody: what Python writes, what this
   # tool made and will remove, or a copy of the code of weights
-  case $1 in */__pycache__ | *.pyc | *.egg-info) return 0 ;; esac
+  case $1 in */__pycache__ | *.pyc | *.egg-info) is_pythons "$1"; return ;; esac
   if is_made checkout "$1"; then goes checkout "$1"; return; fi
   if is_made tree "$1"; then goes tree "$1"; return; fi
   if is_made file "$1"; then goes file "$1"; return; fi
   if [ -d "$1" ] && [ ! -L "$1" ]; then
-    found=$(find "$1" -mindepth 1 -maxdepth 1 ! -path "*$N*" | while IFS= read -r below; do
-      mine "$below" || { echo "$below"; break; }
-    done)
+    # a name with a line break is none of this tool's
+    found=$(find "$1" -mindepth 1 -maxdepth 1 -name "*$N*" | head -n 1
+      find "$1" -mindepth 1 -maxdepth 1 ! -path "*$N*" | while IFS= read -r below; do
+        mine "$below" || { echo "$below"; break; }
+      done)
     [ -z "$found" ]
     return
   fi
@@ -217,8 +239,14 @@ mine() {
 }
 judge_checkout() {
   # PATH: ours if nothing in it would be lost: no edits, files, commits or stashes of somebody
-  if [ -e "$1/.$removed" ]; then return
+  if [ -L "$1" ]; then verdict="made by somebody else" why="a symbolic link"; return
   elif [ ! -d "$1" ]; then verdict=gone; return
+  elif mounted_below "$1"; then return
+  elif [ -e "$1/.$removed" ]; then
+    # since a removal that was killed, somebody may have begun to work there
+    found=$(find "$1" -path "$1/.$removed" -prune -o ! -type d -cnewer "$1/.$removed" -print | head -n 5)
+    [ -z "$found" ] || verdict=edited why=$(printf '%s\n' "$found" | sed 's|.*/||' | paste -sd , -)
+    return
   elif [ ! -e "$1/.git" ]; then
     verdict="not a checkout any more"
     [ -n "$(ls -A "$1")" ] || verdict=gone
@@ -226,7 +254,14 @@ judge_checkout() {
   fi
   found=$(
     cd "$1" || exit 1
-    changes=$(git -c core.quotePath=false status --porcelain --ignored 2>/dev/null) || { echo "git status fails"; exit; }
+    [ -d .git ] && [ -z "$(git config core.worktree)" ] || { echo "work tree elsewhere"; exit; }
+    # git's settings of this checkout may be somebody's, and hide changes
+    changes=$(git -c core.checkStat=default -c core.trustctime=true status --porcelain --ignored \
+      --untracked-files=normal --ignore-submodules=none 2>/dev/null) || { echo "git status fails"; exit; }
+    # a clone of this tool's has none of these
+    for path in .git/hooks/* .git/info/attributes .git/worktrees/* .git/modules/*; do
+      case $path in *.sample) ;; *) [ ! -e "$path" ] || echo "$path" ;; esac
+    done
     ours=$(patched "$changes")
     printf '%s\n' "$changes" | grep -vxF "$ours" | while IFS= read -r change; do
       path=${change#???} path=${path#\"}
@@ -244,6 +279,12 @@ judge_checkout() {
         details checkout "$1" | grep -qxF "$commit" ||
           [ -z "$(git rev-list -n 1 "$commit" --not --remotes --tags --glob=refs/mlufleet 2>/dev/null)" ] ||
           echo "commits of ${ref#refs/heads/}"
+      done
+    # and those that only a tag of somebody's, or the list of what HEAD was, still has
+    pins=$(details checkout "$1" | grep .) || pins=$(git rev-list --no-walk --tags HEAD)
+    git log --walk-reflogs --format=%H HEAD 2>/dev/null | sort -u | grep -vxF "$pins" |
+      git rev-list --no-walk --stdin 2>/dev/null | while read -r commit; do
+        [ -z "$(git rev-list -n 1 "$commit" --not --remotes --glob=refs/mlufleet 2>/dev/null)" ] || echo "commit $commit"
       done
   )
   [ -z "$found" ] || verdict=edited why="$(printf '%s\n' "$found" | head -n 5 | paste -sd , -)$(
@@ -308,7 +349,7 @@ judge_unit() {
 other_containers() {
   # print the containers that do not go
   has_docker || return 0
-  quick ps --all --format '{{.Names}}' | while read -r name; do
+  { quick ps --all --format '{{.Names}}' || echo '(docker does not say)'; } | while read -r name; do
     is_made container "$name" && goes container "$name" || echo "container $name"
   done | head -n 5 | paste -sd , -
 }
@@ -316,7 +357,14 @@ engine_stays() {
   # succeed, and set the verdict, if docker is used by others
   case " $allowed " in *" engine "*) ;; *) return 1 ;; esac
   [ -n "${engine_users+set}" ] || engine_users=$(
-    has_docker || exit 0
+    if ! command -v dockerd >/dev/null 2>&1; then
+      # somebody has removed docker, but not what it had
+      made_names data | while IFS= read -r path; do
+        find "$path/containers" "$path/volumes" -mindepth 1 -maxdepth 1 -type d 2>/dev/null | head -n 1
+      done | paste -sd , -
+      exit
+    fi
+    has_docker || { echo "$verdict"; exit; }
     others=$(other_containers)
     for image in $(quick image ls --all --quiet --no-trunc | sort -u); do
       for mine in $(made_names image); do [ "$(known "$mine")" != "$image" ] || ! goes image "$mine" || continue 2; done

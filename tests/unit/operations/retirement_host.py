@@ -78,6 +78,7 @@ ROOTS = ("/etc/", "/sys/module", "/lib/modules", "/var/lib/dkms", "/proc/modules
 class Host:
     def __init__(self, root: Path) -> None:
         self.root, self.state, self.data = root, root / "state", root / "data"
+        self.hidden: list[str] = []
         for folder in ("bin", "docker", "data", "etc", "sys/module", "lib/modules", "proc"):
             (root / folder).mkdir(parents=True)
         for name in ("containers", "images", "volumes", "calls"):
@@ -88,13 +89,17 @@ class Host:
         self.add_program("docker", DOCKER.format(root))
         self.add_program("dpkg-query", DPKG_QUERY.format(root))
         self.add_program("apt-get", APT_GET.format(root))
-        for name in ("systemctl", "modprobe", "depmod", "groupdel"):
+        for name in ("dockerd", "systemctl", "modprobe", "depmod", "groupdel"):
             self.add_program(name, f'#!/bin/sh\necho "{name} $*" >> {root}/calls\n')
 
     def add_program(self, name: str, text: str) -> None:
         path = self.root / "bin" / name
         path.write_text(text)
         path.chmod(0o755)
+
+    def hide(self, program: str) -> None:
+        """Let the scripts not find a program that this machine may have."""
+        self.hidden.append(program)
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -106,6 +111,8 @@ class Host:
         text = script_text(script).replace("/var/lib/mlufleet", str(self.state))
         for name in ROOTS:
             text = text.replace(name, f"{self.root}{name}")
+        for program in self.hidden:
+            text = text.replace(f"command -v {program} ", "false ")
         return text.replace("! command -v rpm", "true")
 
     def run(self, script: str, *words: str | Path, given: str = "") -> list[str]:

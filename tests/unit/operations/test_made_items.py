@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,117 @@ def test_a_checkout_with_the_work_of_somebody_stays_and_says_what_it_is(
     assert found.state == "edited" and named in found.detail
     host.remove(f"checkout {checkout}")
     assert (checkout / ".git").is_dir()
+
+
+def hide_untracked(checkout: Path) -> str:
+    run("config", "status.showUntrackedFiles", "no", cwd=checkout)
+    (checkout / "notes.txt").write_text("mine\n")
+    return "notes.txt"
+
+
+def name_with_line_break(checkout: Path) -> str:
+    (checkout / "results").mkdir()
+    (checkout / "results/one\ntwo").write_text("mine\n")
+    return "results"
+
+
+def write_among_pythons_files(checkout: Path) -> str:
+    (checkout / "__pycache__").mkdir()
+    (checkout / "__pycache__/notes.txt").write_text("mine\n")
+    return "__pycache__"
+
+
+def write_hook(checkout: Path) -> str:
+    (checkout / ".git/hooks").mkdir(exist_ok=True)
+    (checkout / ".git/hooks/pre-commit").write_text("mine\n")
+    return ".git/hooks/pre-commit"
+
+
+def tag_commit(checkout: Path) -> str:
+    run("commit", "-q", "--allow-empty", "-m", "mine", cwd=checkout)
+    commit = run("rev-parse", "HEAD", cwd=checkout)
+    run("tag", "mine", cwd=checkout)
+    run("checkout", "-q", "HEAD^", cwd=checkout)
+    return commit
+
+
+def leave_commit(checkout: Path) -> str:
+    commit = tag_commit(checkout)
+    run("tag", "-d", "mine", cwd=checkout)
+    return commit
+
+
+def add_worktree(checkout: Path) -> str:
+    run("worktree", "add", "-q", "--detach", "../theirs", cwd=checkout)
+    return ".git/worktrees/theirs"
+
+
+def move_work_tree(checkout: Path) -> str:
+    run("config", "core.worktree", str(checkout), cwd=checkout)
+    return "work tree elsewhere"
+
+
+def begin_after_a_kill(checkout: Path) -> str:
+    (checkout / ".git").rename(checkout / ".mlufleet-removed")
+    wait_for_a_later_time(checkout / ".mlufleet-removed")
+    (checkout / "notes.txt").write_text("mine\n")
+    return "notes.txt"
+
+
+def wait_for_a_later_time(path: Path) -> None:
+    """Until a file that is written now is newer: the clock of a file system has ticks."""
+    probe = path.parent.parent / "probe"
+    probe.touch()
+    while probe.stat().st_ctime_ns <= path.stat().st_ctime_ns:
+        probe.touch()
+
+
+HIDDEN = (
+    hide_untracked,
+    name_with_line_break,
+    write_among_pythons_files,
+    write_hook,
+    tag_commit,
+    leave_commit,
+    add_worktree,
+    move_work_tree,
+    begin_after_a_kill,
+)
+
+
+@pytest.mark.parametrize("hide", HIDDEN, ids=lambda hide: hide.__name__)
+def test_what_git_does_not_tell_of_a_checkout_is_found(
+    host: Host, checkout: Path, hide: Callable[[Path], str]
+) -> None:
+    named = hide(checkout)
+    before = sorted(str(path) for path in checkout.rglob("*"))
+    found = host.traces()[f"checkout {checkout}"]
+    assert found.state == "edited" and named in found.detail
+    host.remove(f"checkout {checkout}")
+    assert sorted(str(path) for path in checkout.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["checkout", "tree"])
+def test_a_link_that_somebody_has_put_in_place_of_a_folder_stays(
+    host: Host, checkout: Path, kind: str
+) -> None:
+    checkout.rename(host.data / "moved")
+    checkout.symlink_to(host.data / "moved")
+    host.made(kind, checkout, str(host.state / "stamps/tree-model"))
+    host.run("stamp-tree", "tree-model", "digest", checkout)
+    assert host.states()[f"{kind} {checkout}"] == "made by somebody else"
+    host.remove(f"{kind} {checkout}")
+    assert checkout.is_symlink() and (host.data / "moved/.git").is_dir()
+
+
+def test_a_file_among_those_that_python_writes_into_a_tree_keeps_the_tree(host: Host) -> None:
+    tree = host.write("data/model_mlu/a.py", "one\n").parent
+    host.made("tree", tree, str(host.state / "stamps/tree-model"))
+    host.run("stamp-tree", "tree-model", "digest", tree)
+    host.write("data/model_mlu/__pycache__/a.pyc", "")
+    assert host.states() == {f"tree {tree}": "ours"}
+    host.write("data/model_mlu/__pycache__/notes.txt", "mine\n")
+    assert host.states() == {f"tree {tree}": "edited"}
 
 
 def test_a_checkout_at_a_commit_that_no_branch_has_is_not_taken_for_somebodys(
@@ -349,6 +461,27 @@ def test_docker_goes_only_if_nobody_else_uses_it(host: Host, user: str) -> None:
     assert states["package docker.io"] == states[f"data {folder}"] == ("in use" if user else "ours")
     host.remove("package docker.io", f"data {folder}", allowed="engine")
     assert any(folder.iterdir()) == bool(user)
+
+
+@pytest.mark.parametrize("why", ["stopped", "removed"])
+def test_dockers_data_stays_if_docker_cannot_say_whose_it_is(host: Host, why: str) -> None:
+    folder = host.root / "var/lib/docker"
+    host.write("var/lib/docker/volumes/models/_data/notes.txt", "mine\n")
+    host.made("data", folder, "engine")
+    if why == "stopped":
+        host.write("docker/silent", "1")
+    else:
+        host.hide("dockerd")
+    assert host.states("engine")[f"data {folder}"] == "in use"
+    host.remove(f"data {folder}", allowed="engine")
+    assert (folder / "volumes/models/_data/notes.txt").read_text() == "mine\n"
+
+
+def test_a_damaged_record_empties_no_folder_of_others(host: Host) -> None:
+    notes = host.write("data/notes.txt", "mine\n")
+    host.made("data", host.data, "engine")
+    host.remove(f"data {host.data}", allowed="engine")
+    assert notes.exists()
 
 
 def test_a_host_without_a_record_is_known_by_stamps_marks_and_the_audit_log(tmp_path: Path) -> None:
