@@ -21,6 +21,9 @@ made() {
   # KIND NAME [DETAIL]: note once what this tool has made or changed on the host, for the day when the host
   # is given back. KIND: folder, checkout, tree, file, image, tag, container, package, unit, config, data,
   # group, kept, adopted, state; lib/made-items.sh says what NAME and DETAIL are
+  # a name that would be read as another line or field is not noted: what it names is never removed
+  case $2${3:-} in *"$(printf '\t')"* | *"
+"*) return 0 ;; esac
   mkdir -p "$state"
   grep -qsF "$(printf '\t%s\t%s\t%s\t' "$1" "$2" "${3:-}")" "$state/made" ||
     printf '%s\t%s\t%s\t%s\t\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "${3:-}" >> "$state/made"

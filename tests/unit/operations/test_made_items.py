@@ -477,6 +477,15 @@ def test_dockers_data_stays_if_docker_cannot_say_whose_it_is(host: Host, why: st
     assert (folder / "volumes/models/_data/notes.txt").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("end", ["\n", "\t"])
+def test_the_name_of_a_file_does_not_become_a_line_of_the_record(host: Host, end: str) -> None:
+    host.write("packages", "sshd 9\n")
+    before = (host.state / "made").read_text()
+    host.made("adopted", f"link:/data/a{end}now\tpackage\tsshd\tdriver 9 -\t{end}", "/data/a")
+    assert (host.state / "made").read_text() == before
+    assert host.states("driver") == {}
+
+
 def test_a_damaged_record_empties_no_folder_of_others(host: Host) -> None:
     notes = host.write("data/notes.txt", "mine\n")
     host.made("data", host.data, "engine")
