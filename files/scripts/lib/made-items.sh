@@ -514,7 +514,7 @@ DETAIL
       verdict="its name is taken" why="it is ${how%% *}" ;;
     # how it was is noted in the repository itself
     checkout:*) [ -d "${1#checkout:}/.git/mlufleet-adopted" ] || verdict=gone ;;
-    link:*) [ "$(readlink "${1#link:}")" = "$how" ] || verdict=gone ;;
+    link:*) { [ -L "${1#link:}" ] && [ "$(readlink "${1#link:}")" = "$how" ]; } || verdict=gone ;;
     *) verdict=gone ;;
   esac
 }

@@ -486,6 +486,11 @@ def test_the_name_of_a_file_does_not_become_a_line_of_the_record(host: Host, end
     assert host.states("driver") == {}
 
 
+def test_a_damaged_record_of_a_link_asks_for_nothing(host: Host) -> None:
+    host.made("adopted", f"link:{host.data}/cut-o")
+    assert host.states() == {}
+
+
 def test_a_damaged_record_empties_no_folder_of_others(host: Host) -> None:
     notes = host.write("data/notes.txt", "mine\n")
     host.made("data", host.data, "engine")
