@@ -30,9 +30,11 @@ RESTORE = {
     "u1604": f"{DIVERT} --add {LINK} && ln -s {TOOL} {LINK}",
     "c7": f"mv {LINK} {REAL} && ln -s {TOOL} {LINK}",
 }
-# holds apt's lock as another apt would, for as long as the test needs to see it waited for
+# holds apt's lock as another apt would, until a job of the host says that it waits for it
 HOLD = """perl -e 'use Fcntl; open(F, "+>>", "/var/lib/dpkg/lock-frontend");
-$l = pack("s x30", F_WRLCK); fcntl(F, F_SETLK, $l) or die; sleep 25' >/dev/null 2>&1 &"""
+$l = pack("s x30", F_WRLCK); fcntl(F, F_SETLK, $l) or die;
+for (1..300) { sleep 1; last if `grep -ls "waiting for perl" /var/lib/mlufleet/jobs/*/log` }' \
+>/dev/null 2>&1 &"""
 
 
 def test_19_a_stopped_and_disabled_engine_is_started_and_enabled_and_nothing_else(
