@@ -73,12 +73,16 @@ class FleetSurvey:
         for number in interrupts.stop_signals():
             gevent.signal_handler(number, self._on_signal, number)
         pool = Pool(min(SURVEY_CONCURRENCY, max(1, len(self.names))))
-        self._greenlets = [pool.spawn(self._look_at, host) for host in self.session.hosts]
+        for host in self.session.hosts:
+            # one by one, as it waits while the pool is full: a signal has to find those at work
+            self._greenlets.append(pool.spawn(self._look_at, host))
         gevent.joinall(self._greenlets)
         self.run.record_event(RunEnded(dry=True, interrupted=self.run.interrupted))
         return write_report(self.run.folder)
 
     def _look_at(self, host: Host) -> None:
+        if self.run.interrupted:
+            return
         began = time.time()
         try:
             with self.session.connected(host) as is_connected:

@@ -24,7 +24,7 @@ hosts = [
                 "release": {release!r}, "store": {store!r}}}),
 ]
 """
-#: waits at the first command of a host until it is told to stop
+#: waits at the first command of a host until it is told to stop; the next host waits for that one
 SLOW = """
 import gevent, sys
 from gevent import monkey
@@ -34,6 +34,7 @@ def wait(host, plan):
     print("at work", flush=True)
     gevent.sleep(60)
 fleet_survey.survey_host = wait
+fleet_survey.SURVEY_CONCURRENCY = 1
 from mlufleet.cli.main import main
 main()
 """
@@ -98,7 +99,16 @@ def test_options_of_a_rollout_are_refused_before_any_host_is_asked(folder: Path)
 
 def test_an_interrupted_look_ends_at_once_and_says_so(folder: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, "adopt", "hosts.py", "--json", "--limit", "@fake/mlu01"],
+        [
+            sys.executable,
+            "-c",
+            SLOW,
+            "adopt",
+            "hosts.py",
+            "--json",
+            "--limit",
+            "@fake/mlu01,@fake/mlu02",
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
@@ -113,3 +123,4 @@ def test_an_interrupted_look_ends_at_once_and_says_so(folder: Path) -> None:
     document = json.loads(said)
     assert document["interrupted"]
     assert document["hosts"]["@fake/mlu01"]["failure"]["code"] == "INTERRUPTED"
+    assert document["hosts"]["@fake/mlu02"]["status"] == "skipped"
