@@ -9,6 +9,7 @@ from fleet.errors import Failure
 from mlufleet.rollout.host_rollout import ReleaseRollout
 from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.session import Session
+from operations.adoption.findings import Relation
 from operations.adoption.survey import BLOCKING_INSPECTORS, survey_host
 from operations.host.failures import fail_host
 from operations.stages import HostPlan
@@ -48,8 +49,13 @@ class Adoption(ReleaseRollout):
         found = survey_host(host, plan, BLOCKING_INSPECTORS)
         if isinstance(found, Failure):
             return fail_host(host, found, "survey")
+        # where the host gave no answer, something may be that must not be stopped
+        unknown = [finding for finding in found if finding.relation is Relation.UNKNOWN]
+        if unknown:
+            said = "; ".join(f"{one.item}: {', '.join(one.differences[:1])}" for one in unknown)
+            return fail_host(host, Failure("PROBE_FAILED", said), "survey")
         blockers = [
-            f"{finding.item} {finding.place}: {finding.blocker}"
+            " ".join(filter(None, (finding.item, finding.place))) + f": {finding.blocker}"
             for finding in found
             if finding.blocker
         ]

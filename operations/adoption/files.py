@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def inspect_files(host: Host, plan: HostPlan) -> Iterator[Finding]:
         arguments = connection.connector_arguments(host)
         search = reuse.search_host(host, arguments, searched, "look")
     for item in items:
-        yield _describe(item, search)
+        yield _describe(item, search if item.size >= reuse.MIN_BYTES else Search())
 
 
 def list_needed_items(plan: HostPlan, facts: HostFacts) -> Iterator[Item]:
@@ -95,8 +96,10 @@ def _describe(item: Item, search: Search) -> Finding:
     reused = sum(file.size for file in item.files if file.part in found)
     count = len(item.files)
     if not found:
-        differences = tuple(search.unsearched[:MAX_NAMED_PATHS])
-        return Finding(item.title, Relation.MISSING, differences=differences, sent_bytes=item.size)
+        differences, relation = tuple(search.unsearched[:MAX_NAMED_PATHS]), Relation.MISSING
+        if search.failure:
+            differences, relation = (search.failure,), Relation.UNKNOWN
+        return Finding(item.title, relation, differences=differences, sent_bytes=item.size)
     placed = all(file.how == "place" for file in found.values())
     missing = [file.dest.rpartition("/")[2] for file in item.files if file.part not in found]
     relation = Relation.REUSABLE
@@ -108,7 +111,7 @@ def _describe(item: Item, search: Search) -> Finding:
         _describe_places(found),
         f"size and sha256 of {len(found)} of {count} files" if count > 1 else "size and sha256",
         ", ".join(sorted({file.owner for file in found.values()} - {"root"})),
-        tuple(f"{name} is not on the host" for name in missing[:MAX_NAMED_PATHS]),
+        tuple(f"{name} was not found on the host" for name in missing[:MAX_NAMED_PATHS]),
         "" if placed else _describe_use(found),
         sent_bytes=item.size - reused,
         reused_bytes=reused,
@@ -125,10 +128,9 @@ def _describe_places(found: dict[str, FoundFile]) -> str:
 
 
 def _describe_use(found: dict[str, FoundFile]) -> str:
-    ways = {"link": "link", "copy": "copy"}
-    counts = {way: sum(file.how == way for file in found.values()) for way in ways}
+    counts = Counter(file.how for file in found.values())
     return " and ".join(
-        f"{ways[way]} {count} {'file' if count == 1 else 'files'} to where the release has them"
-        for way, count in counts.items()
-        if count
+        f"{way} {count} {'file' if count == 1 else 'files'} to where the release has them"
+        for way in ("link", "copy")
+        if (count := counts[way])
     )

@@ -7,7 +7,7 @@ from pyinfra.api import Host
 from fleet.errors import Failure
 from fleet.release.target import ReleaseTarget
 from operations.host import connection
-from operations.host.failures import TAIL_LINES
+from operations.host.failures import TAIL_LINES, failure_from_output
 from operations.host.scripts import script_command
 
 #: directive of a record: its fields follow, each after a tab
@@ -57,14 +57,13 @@ def ask_host(
         InspectionFailed: The script failed, or its answer is incomplete.
     """
     command = script_command(script, *arguments, timeout=timeout, target=target, read_only=True)
-    given = connection.connector_arguments(host)
-    if stdin:
-        given["_stdin"] = stdin
+    given = connection.connector_arguments(host, **({"_stdin": stdin} if stdin else {}))
     ok, output = connection.run_command(host, command, given)
     lines = output.stdout_lines
-    if not ok or END not in lines:
-        tail = tuple(line for line in output.output_lines if not line.startswith("@@"))
-        reason = tail[-1] if tail else "no output"
-        failure = Failure("PROBE_FAILED", f"{script}: {reason}", tail[-TAIL_LINES:])
-        raise InspectionFailed(failure)
+    if not ok:
+        raise InspectionFailed(failure_from_output("PROBE_FAILED", output.output_lines, script))
+    if END not in lines:
+        tail = [line for line in output.output_lines if not line.startswith("@@")][-TAIL_LINES:]
+        reason = f"{script}: its answer has no end"
+        raise InspectionFailed(Failure("PROBE_FAILED", reason, tuple(tail)))
     return [line.split("\t")[1:] for line in lines if line.startswith(f"{RECORD}\t")]

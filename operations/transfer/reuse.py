@@ -15,7 +15,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.release import usual_folders
-from operations.host import connection, settings
+from operations.host import connection, inspection, settings
 from operations.host.context import emit_event
 from operations.host.failures import relay_output
 from operations.host.scripts import ScriptCommand, script_command
@@ -32,8 +32,6 @@ READ_TIMEOUTS_S = 60, 1800
 SEARCH_TIMEOUT_S = 3600
 #: paths of files found elsewhere on a host that an event names
 MAX_FOUND_PATHS = 20
-#: record of a script on the host: its fields follow, each after a tab
-RECORD = "@@fact\t"
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,12 @@ class Search:
     Attributes:
         files: name of the partial file -> what is there in its place
         unsearched: what was not searched, each with the reason
+        failure: why the search did not end; "" if it did
     """
 
     files: dict[str, FoundFile] = field(default_factory=dict)
     unsearched: list[str] = field(default_factory=list)
+    failure: str = ""
 
 
 def search_host(
@@ -110,17 +110,19 @@ def search_host(
         identity: of the run, for the host's audit log
 
     Returns:
-        What was found. A search that fails has found nothing.
+        What was found before the search ended or failed.
     """
     files = list(needed)
     command = _build_command(host, phase, sum(file.size for file in files), identity)
     manifest = "".join(f"{file.sha} {file.part} {file.size} {file.dest}\n" for file in files)
     ok, output = connection.run_command(host, command, {**arguments, "_stdin": manifest})
-    if not ok:
-        last = output.output_lines[-1] if output.output_lines else "no output"
-        logger.info(f"{host.print_prefix}files of this host could not be searched: {last}")
+    search = _parse(output.stdout_lines, {file.part for file in files})
+    if not ok or inspection.END not in output.stdout_lines:
+        search.failure = output.output_lines[-1] if output.output_lines else "no output"
+        reason = f"files of this host could not be searched: {search.failure}"
+        logger.info(f"{host.print_prefix}{reason}")
     relay_output(host, output.stdout_lines)
-    return _parse(output.stdout_lines, {file.part for file in files})
+    return search
 
 
 def _build_command(host: Host, phase: str, size: int, identity: str) -> ScriptCommand:
@@ -197,10 +199,10 @@ def _report_reuse(
 def _parse(lines: Iterable[str], asked: set[str]) -> Search:
     search = Search()
     for line in lines:
-        match line.removeprefix(RECORD).split("\t") if line.startswith(RECORD) else []:
-            case ["file", part, how, owner, path] if part in asked:
+        match line.split("\t"):
+            case [inspection.RECORD, "file", part, how, owner, path] if part in asked:
                 search.files[part] = FoundFile(how, owner, path)
-            case ["unsearched", reason]:
+            case [inspection.RECORD, "unsearched", reason]:
                 search.unsearched.append(reason)
             case _:
                 pass

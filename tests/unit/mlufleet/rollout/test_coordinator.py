@@ -95,6 +95,8 @@ PROGRAM = textwrap.dedent(
     def survey(host, plan, inspectors):
         options = plan.options
         assert options.adopt and options.stop == ("old-kang",), options
+        if "mlu002" in host.name:
+            return [Finding("engine", Relation.UNKNOWN, differences=("PROBE_FAILED: no answer",))]
         blocker = "it may not be stopped" if "mlu001" in host.name else ""
         return [Finding("container", Relation.IN_THE_WAY, "kang", blocker=blocker)]
 
@@ -286,12 +288,15 @@ def test_what_breaks_on_one_host_is_its_own_failure(
 def test_what_may_not_be_stopped_keeps_an_adoption_away_from_its_host(
     server: Server, site: Path, wanted: ReleaseTarget
 ) -> None:
-    plan = {"kind": "adoption", "stop": ["old-kang"], "max_fail": "1", "window": "3"}
+    plan = {"kind": "adoption", "stop": ["old-kang"], "max_fail": "2", "window": "3"}
     report = simulated(server, site, 1, 0.0, 6, **plan)
     blocked = report["hosts"].pop("@fake/mlu001")
     assert (blocked["status"], blocked["began"], blocked["way_back"]) == ("failed", None, "")
     assert blocked["failure"]["code"] == "ADOPTION_BLOCKED"
     assert blocked["failure"]["sentence"].endswith("container kang: it may not be stopped")
+    # nobody knows what would be stopped there
+    unknown = report["hosts"].pop("@fake/mlu002")
+    assert (unknown["began"], unknown["failure"]["code"]) == (None, "PROBE_FAILED")
     assert {host["status"] for host in report["hosts"].values()} == {"adopted"}
     assert (report["kind"], report["exit"]) == ("adoption", 2)
 

@@ -40,6 +40,7 @@ def inspect(
     facts: HostFacts,
     there: dict[str, FoundFile],
     unsearched: tuple[str, ...] = (),
+    failure: str = "",
 ) -> dict[str, Finding]:
     """The findings by item, of a host on which files of these names are found."""
     asked: list[str] = []
@@ -50,7 +51,7 @@ def inspect(
         found = {
             f.part: there[name] for f in needed if (name := f.dest.rpartition("/")[2]) in there
         }
-        return Search(found, list(unsearched))
+        return Search(found, list(unsearched), failure)
 
     monkeypatch.setattr(files.reuse, "search_host", search)
     spec = as_spec(target)
@@ -95,6 +96,18 @@ def test_what_is_not_found_is_to_be_sent_and_what_was_not_searched_is_named(
         0,
     )
     assert image.differences == (reason,)
+
+
+def test_a_search_that_failed_says_nothing_of_what_it_did_not_find(
+    monkeypatch: pytest.MonkeyPatch, wanted: ReleaseTarget
+) -> None:
+    there = {"model.bin": FoundFile("link", "root", "/data/github/x/model.bin")}
+    found = inspect(monkeypatch, wanted, probe(*BARE), there, failure="Terminated")
+    image, weights = found["image archive"], found["weights tiny"]
+    assert (image.relation, image.differences) == (Relation.UNKNOWN, ("Terminated",))
+    assert image.sent_bytes == 9_000_000
+    assert weights.relation is Relation.REUSABLE
+    assert found["driver package"].relation is Relation.MISSING  # not searched for
 
 
 def test_weights_at_their_place_without_a_record_are_recognized_by_content(
