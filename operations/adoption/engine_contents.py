@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.errors import Failure
+from fleet.text import sanitize
 from operations.host.inspection import InspectionFailed
 
 #: labels by which a container names its owner
@@ -100,9 +101,9 @@ def parse_contents(records: Iterable[list[str]]) -> EngineContents:
         for kind, *fields in records:
             match kind:
                 case "container":
-                    described.append(json.loads(fields[0]))
+                    described.append(_decode(fields[0]))
                 case "image":
-                    image = json.loads(fields[0])
+                    image = _decode(fields[0])
                     names[image["id"]] = tuple(image["names"] or ())
                 case "account":
                     accounts.add(fields[0])
@@ -115,6 +116,11 @@ def parse_contents(records: Iterable[list[str]]) -> EngineContents:
         reason = f"docker's answer is not understood: {type(error).__name__}: {error}"
         raise InspectionFailed(Failure("PROBE_FAILED", reason)) from error
     return EngineContents(tuple(sorted(found, key=lambda one: one.name)), names)
+
+
+def _decode(text: str) -> Any:
+    """Decode JSON of a host; what its escapes stand for may be unsafe to print."""
+    return sanitize.escape_data(json.loads(text))
 
 
 def _build_container(

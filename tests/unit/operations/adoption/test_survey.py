@@ -199,3 +199,10 @@ def test_a_host_that_is_lost_is_not_described_by_half(
 def test_an_answer_that_is_not_understood_is_no_empty_engine(record: list[str]) -> None:
     with pytest.raises(InspectionFailed):
         parse_contents([record])
+
+
+def test_what_json_hides_from_the_terminal_is_escaped() -> None:
+    described = describe(0, {"name": "old", "owner": "\x9b2Jkang", "mounts": {"/a": "/b\x1b]0;"}})
+    (container,) = parse_contents([["container", json.dumps(described)]]).containers
+    assert container.owner == r"\x9b2Jkang"
+    assert container.mounts == {"/a": r"/b\x1b]0;"}
