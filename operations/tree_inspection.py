@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -133,16 +134,18 @@ def _show_differences(
     for path in small[:MAX_DIFFS]:
         command = script_command("read-file", f"{root}/{path}")
         given = connection.connector_arguments(host)
-        _, output = connection.run_command(host, command, given)
+        ok, output = connection.run_command(host, command, given)
         content = decode_content(output.stdout_lines)
+        if not ok or content is None:  # nothing is known of its lines
+            continue
         try:
             versions = expected.files[path].file.decode()
-            text = (content or b"").decode()
+            text = content.decode()
         except (UnreadableContent, UnicodeDecodeError):
             continue
         original = versions.get(found.generation, versions.get(ANY_GENERATION, ""))
         lines = difflib.unified_diff(original.splitlines(), text.splitlines(), n=0, lineterm="")
-        changes = [line for line in lines if not line.startswith(("---", "+++"))]
+        changes = [*islice(lines, 2, None)]  # after the names of the two files
         for line in changes[:MAX_DIFF_LINES]:
             shown = sanitize.escape_line(redact.hide_credentials(line))
             yield f"  {path}: {shown[:MAX_LINE_CHARS]}"
@@ -176,6 +179,8 @@ class CompareTree(HostCommand):
         name = f"{self.source.name}_mlu"
         if found.is_equal:
             logger.info(f"{host.print_prefix}{name} is taken over: {found.evidence}")
+        elif found.unproved:
+            logger.warning(f"{host.print_prefix}{name} is not proved to be what the tool makes")
         else:
             logger.warning(f"{host.print_prefix}{name} is not what the tool makes")
         for line in found.differences:

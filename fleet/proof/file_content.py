@@ -91,9 +91,8 @@ def create_migrated_file(path: str, original: ContainerFile) -> ContainerFile:
     """
 
     def read() -> Versions:
-        contents = (
-            original.read()
-        )  # of most files only a checksum is wanted: kept in the copy alone
+        # of most files only a checksum is wanted: their content is kept in the copy alone
+        contents = original.read()
         if not path.endswith(migration_rules.SUFFIX) or len(contents) > 1:
             return contents
         try:

@@ -12,7 +12,7 @@ from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
 from fleet.text.redact import hide_credentials
 from operations import sources
-from operations.adoption.findings import Finding, Relation
+from operations.adoption.findings import Finding, Relation, name_owner
 from operations.host.facts import HostFacts, SourceFacts
 from operations.host.inspection import ask_host
 from operations.stages import HostPlan
@@ -45,7 +45,7 @@ class CheckoutHistory:
         """
         owner, branch, commits, shallow, origin = (*fields, "", "", "", "", "")[:5]
         return cls(
-            "" if owner == "root" else owner,
+            name_owner(owner),
             branch,
             int(commits) if commits.isdecimal() else 0,
             bool(shallow),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+
+import yaml
 
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations.adoption.engine_contents import EngineContents, MadeContainer
-from operations.adoption.findings import Finding, Relation
+from operations.adoption.findings import Finding, Relation, name_owner
 
 
 def list_other_places(
@@ -77,11 +80,11 @@ def describe_clones(
             Relation.DIFFERENT,
             folder,
             f"container {container.name} has it at {inside}",
-            heads[min(below, key=len)][1],
+            name_owner(heads[min(below, key=len)][1]),
             (
                 *heads_below,
                 f"{release.name} has its sources in {wanted}; a release that uses this folder "
-                f"instead: {describe_release(target, inside, folder)}",
+                f"instead: {_format_release(target, inside, folder)}",
             ),
         )
 
@@ -92,20 +95,19 @@ def _describe_head(target: ReleaseTarget, name: str, path: str, head: str) -> st
     return f"{name} in {path}: {head[:12] or 'no commit'}, {relation}"
 
 
-def describe_release(target: ReleaseTarget, inside: str, folder: str) -> str:
-    """Return a release, in one line of YAML, that uses another folder of the host.
-
-    Args:
-        target: The release.
-        inside: Path of the mount in the container.
-        folder: Folder of the host to show there.
-    """
-    release = target.release
-    mounts = ", ".join(
-        f"{{host: {folder if mount.container == inside else mount.host}, "
-        f"container: {mount.container}" + (", read_only: true}" if mount.read_only else "}")
-        for mount in release.container.mounts
+def _format_release(target: ReleaseTarget, inside: str, folder: str) -> str:
+    """Return a release, in one line of YAML, that shows another folder of the host at a path."""
+    release, mounts = target.release, list[dict[str, object]]()
+    for mount in release.container.mounts:
+        source = folder if mount.container == inside else mount.host
+        read_only = {"read_only": True} if mount.read_only else {}
+        mounts.append({"host": source, "container": mount.container, **read_only})
+    fields = {
+        "extends": release.name,
+        "name": f"{release.name}-here",
+        "container": {"mounts": mounts},
+    }
+    text: str = yaml.safe_dump(
+        fields, default_flow_style=True, sort_keys=False, allow_unicode=True, width=sys.maxsize
     )
-    return (
-        f"{{extends: {release.name}, name: {release.name}-here, container: {{mounts: [{mounts}]}}}}"
-    )
+    return text.strip()

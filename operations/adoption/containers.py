@@ -156,7 +156,7 @@ def _shares_release(target: ReleaseTarget, container: MadeContainer) -> bool:
     if container.image == target.lock.image.id or container.reference == release.image.reference:
         return True
     folders = [mount.host for mount in release.container.mounts]
-    folders += [path for path in host_paths.list_trees(release)]
+    folders += host_paths.list_trees(release)
     return any(
         f"{source}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{source}/")
         for source in container.mounts.values()

@@ -54,3 +54,15 @@ class Finding:
     blocker: str = ""
     sent_bytes: int = 0
     reused_bytes: int = 0
+
+
+def name_owner(account: str) -> str:
+    """Return whose a file or folder is, as findings have it.
+
+    Args:
+        account: The account that it belongs to on the host.
+
+    Returns:
+        The account; "" for root's, which tell nothing about their user.
+    """
+    return "" if account == "root" else account

@@ -10,7 +10,7 @@ from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
 from operations import migration
-from operations.adoption.findings import Finding, Relation
+from operations.adoption.findings import Finding, Relation, name_owner
 from operations.host.facts import HostFacts
 from operations.migrated_tree import TreeComparison
 from operations.stages import HostPlan
@@ -69,7 +69,7 @@ def describe_comparison(item: str, path: str, found: TreeComparison) -> Finding:
         Relation.PRESENT if found.is_equal else Relation.DIFFERENT,
         path,
         "" if found.unproved else found.evidence,
-        found.tree.owner,
+        name_owner(found.tree.owner),
         tuple(found.differences),
         action,
     )

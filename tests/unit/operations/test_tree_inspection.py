@@ -277,8 +277,10 @@ def test_a_survey_compares_only_what_is_there_and_not_recorded(made: HandMade) -
 
 def test_a_finding_says_what_differs_and_what_adoption_does(made: HandMade) -> None:
     (made.tree / "tiny/config.json").unlink()
-    equal = describe_comparison("tree", str(made.tree), made.inspect())
-    assert equal.relation is Relation.PRESENT and equal.owner
+    found = made.inspect()
+    equal = describe_comparison("tree", str(made.tree), found)
+    assert equal.relation is Relation.PRESENT and found.tree.owner
+    assert equal.owner == found.tree.owner.replace("root", "")
     assert equal.evidence == "3 files equal by sha256, 1 file of weights in it"
     assert equal.action == "take it over as it is, and link 1 file of weights into it"
     (made.tree / "ask.py").write_text("# mine\n")
@@ -338,12 +340,20 @@ def test_an_answer_that_is_not_understood_proves_nothing(
 def test_first_lines_of_differences_are_shown_without_secrets(
     made: HandMade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = "print(input())\nx = 'https://me:secret@host/x'\n" + "y\n" * 20
+    mine = "++count\nx = 'https://me:secret@host/x'\n" + "y\n" * 20
     (made.tree / "ask.py").write_text(mine)
     (made.tree / "a.py").write_bytes(b"\xff")
     trees, (source,) = ExpectedTrees(RunContext()), made.target.release.sources
     expected, found = trees.load(made.target, source), made.inspect()
     assert isinstance(expected, ExpectedTree)
+    monkeypatch.setattr(tree_inspection.connection, "connector_arguments", lambda _: {})
+
+    def refuse(*_: object) -> tuple[bool, SimpleNamespace]:
+        return False, SimpleNamespace(stdout_lines=["no such file"])
+
+    monkeypatch.setattr(tree_inspection.connection, "run_command", refuse)
+    # of a file that cannot be read no line is said to be missing
+    assert not [*tree_inspection._show_differences(UNASKED, str(made.tree), expected, found)]
 
     def read(_: object, command: StringCommand, __: object) -> tuple[bool, SimpleNamespace]:
         words = shlex.split(command.get_masked_value())
@@ -351,13 +361,12 @@ def test_first_lines_of_differences_are_shown_without_secrets(
         lines = [line for each in text.splitlines() for line in strip_tag(each)]
         return True, SimpleNamespace(stdout_lines=lines)
 
-    monkeypatch.setattr(tree_inspection.connection, "connector_arguments", lambda _: {})
     monkeypatch.setattr(tree_inspection.connection, "run_command", read)
     shown = [*tree_inspection._show_differences(UNASKED, str(made.tree), expected, found)]
     assert shown == [
         "  ask.py: @@ -1 +1,22 @@",
         "  ask.py: -print(input('?'))",
-        "  ask.py: +print(input())",
+        "  ask.py: +++count",
         "  ask.py: +x = 'https://…@host/x'",
         "  ask.py: +y",
         "  ask.py: +y",
