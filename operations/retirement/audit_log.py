@@ -18,7 +18,7 @@ from operations.host.scripts import script_command
 
 #: bytes of the log that one command reads: their base64 has to fit into the output that is read
 _BLOCK_BYTES = 8 << 20
-#: the log is cut from here on; a host writes some hundred bytes for each step
+#: a log of this size is not this tool's alone, which writes some hundred bytes for each step
 _MAX_BYTES = 256 << 20
 
 
@@ -44,20 +44,22 @@ class FetchAuditLog(HostCommand):
 
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
-        content = b""
-        while len(content) < _MAX_BYTES:
-            command = script_command("read-audit-log", str(len(content)), str(_BLOCK_BYTES))
+        blocks, size = list[bytes](), 0
+        while not blocks or len(blocks[-1]) >= _BLOCK_BYTES:
+            if size >= _MAX_BYTES:  # the host would forget what was not read
+                reason = f"{self.title}: it has more than {_MAX_BYTES >> 20} MiB; move it away"
+                return Failure("NOT_RETIRED", reason)
+            command = script_command("read-audit-log", str(size), str(_BLOCK_BYTES))
             ok, output = connection.run_command(host, command, arguments)
             block = decode_content(output.stdout_lines)
             if not ok or block is None:
                 return failure_from_output("NOT_RETIRED", output.output_lines, self.title)
-            content += block
-            if len(block) < _BLOCK_BYTES:
-                break
-        if not content and self.path.is_file():
+            blocks.append(block)
+            size += len(block)
+        if not size and self.path.is_file():
             return None
         try:
-            atomic_write.replace_file(self.path, content)
+            atomic_write.replace_file(self.path, b"".join(blocks))
         except OSError as error:
             return Failure("NOT_RETIRED", f"{self.title}: {error}")
         return None
