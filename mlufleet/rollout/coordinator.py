@@ -67,6 +67,7 @@ class RolloutCoordinator:
         self.groups = self._host_groups()
         self.run = self.session.begin_run(command)
         self.context = self.run.context
+        self.context.is_read_only = plan.dry
         self.host_rollout = KINDS[plan.kind](self.session, plan)
         self.pending_hosts: set[str] = set()
         self.scheduler = Scheduler([])

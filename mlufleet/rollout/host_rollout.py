@@ -105,7 +105,7 @@ class HostRollout(ABC):
         """
         with self.session.connected(host) as is_connected:
             if is_connected and (drift := self.find_drift(host)):
-                left = "; ".join(f"{stage}: {words}" for stage, words in drift.items())
+                left = "; ".join(f"{stage}: {_describe(said)}" for stage, said in drift.items())
                 failure = Failure(self.unverified_code, f"over a fresh connection: {left}")
                 fail_host(host, failure, next(iter(drift)))
         if self.session.run.has_failed(host.name):
@@ -120,6 +120,10 @@ class HostRollout(ABC):
         Args:
             host: The host, which is connected.
         """
+
+
+def _describe(said: Failure | list[str]) -> str:
+    return f"{said.code}: {said.sentence}" if isinstance(said, Failure) else ", ".join(said)
 
 
 class ReleaseRollout(HostRollout):
