@@ -123,7 +123,7 @@ judge() {
       [ "$verdict" = gone ] || [ "$group" != engine ] || engine_stays ;;
     group)
       group=$(details group "$2" | tail -n 1)
-      grep -q "^$2:" /etc/group || verdict=gone
+      [ "$2" = docker ] && grep -q "^$2:" /etc/group || verdict=gone
       [ $verdict = gone ] || [ "$group" != engine ] || engine_stays ;;
     module) judge_module ;;
     unrecorded)
@@ -340,10 +340,11 @@ judge_unit() {
   # NAME: a unit of this tool, or docker, which was not started at boot
   case $1 in
     mlufleet-*) [ -f "$unit_file" ] || verdict=gone ;;
-    *)
+    docker)
       systemctl -q is-enabled "$1" >/dev/null 2>&1 || verdict=gone
       [ "$verdict" = gone ] || others=$(other_containers)
       [ "$verdict" = gone ] || [ -z "$others" ] || verdict="in use" why=$others ;;
+    *) verdict=gone ;;  # of a damaged record
   esac
 }
 other_containers() {

@@ -491,6 +491,13 @@ def test_a_damaged_record_of_a_link_asks_for_nothing(host: Host) -> None:
     assert host.states() == {}
 
 
+def test_a_damaged_record_disables_no_unit_and_removes_no_group_of_others(host: Host) -> None:
+    host.write("etc/group", "wheel:x:10:\n")
+    host.made("unit", "sshd", "enabled")
+    host.made("group", "wheel", "engine")
+    assert host.states("engine") == {}
+
+
 def test_a_damaged_record_empties_no_folder_of_others(host: Host) -> None:
     notes = host.write("data/notes.txt", "mine\n")
     host.made("data", host.data, "engine")
