@@ -47,8 +47,5 @@ def list_uploads(spec: HostSpec, facts: HostFacts) -> Iterator[Upload]:
 def _list_bundles(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[Upload]:
     for source in sources.list_unpinned(target, found):
         checkout = found.sources.get(host_paths.to_host_path(target.release, source.path))
-        has_commit = sources.has_commit(checkout, target.lock.commits[source.name])
-        if source.bundle and not has_commit:
-            local, sha = target.local_file(source.bundle)
-            path = f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}"
-            yield Upload(f"git bundle of {source.name}", [(local, path, sha)])
+        if upload := sources.build_upload(target, source, checkout):
+            yield upload

@@ -87,6 +87,23 @@ def _find_obstacle(path: str, checkout: SourceFacts, commit: str) -> Failure | N
     return None
 
 
+def build_upload(
+    target: ReleaseTarget, source: Source, checkout: SourceFacts | None
+) -> Upload | None:
+    """Return the upload of a source's bundle; None if the host needs none.
+
+    Args:
+        target: The release.
+        source: One of its sources.
+        checkout: What the host has of it; None if there is nothing.
+    """
+    if not source.bundle or has_commit(checkout, target.lock.commits[source.name]):
+        return None
+    local, sha = target.local_file(source.bundle)
+    path = f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}"
+    return Upload(f"git bundle of {source.name}", [(local, path, sha)])
+
+
 def _check_out(
     target: ReleaseTarget, source: Source, checkout: SourceFacts | None, may_keep: bool
 ) -> Action:
@@ -95,10 +112,9 @@ def _check_out(
     def commands() -> Iterator[HostCommand]:
         origin = source.url or ""
         if source.bundle:
-            local, sha = target.local_file(source.bundle)
             origin = f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}"
-            if not has_commit(checkout, commit):
-                yield Upload(f"git bundle of {source.name}", [(local, origin, sha)])
+        if upload := build_upload(target, source, checkout):
+            yield upload
         yield RemoteJob(
             f"checking out {source.name}",
             "source",

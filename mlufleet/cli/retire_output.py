@@ -10,6 +10,7 @@ import click
 from fleet.text import sanitize
 from mlufleet.report import host_ranges
 from mlufleet.report.model import HostReport, Report
+from mlufleet.report.terminal import left_items
 
 #: hosts that differ from each other are listed up to this number
 MAX_BLOCKS = 50
@@ -72,6 +73,4 @@ def _describe(host: HostReport) -> Iterator[str]:
         yield "nothing to remove" if host.status == "ok" else "was not looked at"
     for words in host.drift.values():
         yield from words
-    for item in host.left:
-        remedy = f" ({item.remedy})" if item.remedy else ""
-        yield f"stays: {item.what}: {item.why}{remedy}"
+    yield from (line for _, line in left_items([("", host)]))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from typing_extensions import override
-
 from operations.host.command import HostCommand
 
 
@@ -58,10 +56,6 @@ class Remainder:
     what: str
     reason: str
     remedy: str = ""
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.what}: {self.reason}" + (f"; {self.remedy}" if self.remedy else "")
 
 
 @dataclass(frozen=True)

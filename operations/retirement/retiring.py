@@ -20,27 +20,9 @@ from operations.host.context import emit_event
 from operations.host.probe import invalidate_facts, probe_host, unwrap_host
 from operations.retirement.audit_log import FetchAuditLog
 from operations.retirement.decisions import STATE_STEP, STEPS, decide
-from operations.retirement.model import (
-    Remainder,
-    RetirementOptions,
-    RetirementPlan,
-    StepPlan,
-)
+from operations.retirement.model import RetirementOptions, RetirementPlan, StepPlan
 from operations.retirement.traces import find_traces, list_expected
 from operations.stage import FailHost, HostSpec, OperationCommands
-
-__all__ = [
-    "STEP_NAMES",
-    "FetchAuditLog",
-    "Remainder",
-    "RetirementOptions",
-    "RetirementPlan",
-    "StepPlan",
-    "assess",
-    "removed",
-    "retire_host",
-    "state_removed",
-]
 
 #: names of the steps, in the order in which they run
 STEP_NAMES = (*(step.name for step in STEPS), STATE_STEP)
