@@ -55,10 +55,10 @@ rows=$(($(wc -l < "${input}_mlu/report.md") - 3))
 if [ -e "$output" ] || [ -L "$output" ]; then
   was=$(cut -d' ' -f2 "$stamps/$name" 2>/dev/null || true)
   # what was taken over from somebody stays somebody's
-  if [ -f "$stamps/$name.adopted" ]; then keep "$output"
+  if [ -f "$stamps/$name.adopted" ]; then keep "$output" || exit 1
   elif [ -f "$stamps/$name.running" ]; then rm -rf "$output"
   elif [ -n "$was" ] && [ "$was" = "$(signature "$output")" ]; then rm -rf "$output"
-  else keep "$output"
+  else keep "$output" || exit 1
   fi
 fi
 rm -f "$stamps/$name" "$stamps/$name.adopted" "$stamps/$name.running"

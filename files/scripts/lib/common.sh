@@ -51,10 +51,11 @@ changed() {
   made config "$1" "${2:-$(sha256sum < "$1" | cut -d' ' -f1)} $3 ${4:--}"
 }
 keep() {
-  # PATH: move something that this tool did not make out of the way, and report its new name
+  # PATH: move something that this tool did not make out of the way, and report its new name. It is noted
+  # first, so that a run that is killed leaves nothing under a name that nobody knows
   kept="$1.kept-$(date +%Y%m%d-%H%M%S)-$$"
-  mv "$1" "$kept"
   made kept "$1" "$kept"
+  mv -T "$1" "$kept" || return 1
   echo "kept what was at $1 as $kept"
 }
 booted() { echo "$(cat /proc/sys/kernel/random/boot_id):$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"; }
