@@ -74,7 +74,7 @@ remove() {
     tag) docker image rm "$2" >/dev/null ;;
     tree) remove_tree "$2" ;;
     checkout) remove_checkout "$2" ;;
-    file) rm -f "$2" "$2".*.mlufleet-part ;;
+    file) rm -f "$2" && rm -rf "$2".*.mlufleet-part ;;
     folder) remove_folder "$2" ;;
     config) put_config_back "$2" ;;
     unit) remove_unit "$2" ;;

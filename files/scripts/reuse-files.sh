@@ -114,16 +114,24 @@ matches() {
   [ -n "$sum" ] || sum_of "$1" "$(left)"
   [ "$sum" = "$2" ]
 }
+enter_own() {
+  # make a folder beside the place, and enter it: nobody but root reaches what is in it. Where others can write,
+  # they could put a link to any file in place of one that root makes there, and have it written or opened
+  own_folder="$dest.$node.mlufleet-part"
+  rm -rf "$own_folder"
+  mkdir -m 700 "$own_folder" && cd "$own_folder" && [ -z "$(ls -A)" ] || return 1
+  case $(stat -c %u:%a .) in 0:700 | 0:2700) ;; *) return 1 ;; esac
+}
+leave_own() { cd / && rm -rf "$own_folder"; }
 put() {
-  # FILE: make it, or a copy of it, `own`; set `how`
-  rm -rf "$own"
+  # FILE: make it, or a copy of it, `own`, a name in the folder that enter_own has made; set `how`
   if cp --reflink=always "$1" "$own" 2>/dev/null; then how=reflink
-  elif rm -rf "$own"
-    [ "$bytes" -ge $small ] && is_roots "$1" && ln "$1" "$own" 2>/dev/null && is_roots "$own"; then
+  elif rm -f "$own"
+    [ "$bytes" -ge $small ] && is_roots "$1" && ln -T "$1" "$own" 2>/dev/null && is_roots "$own"; then
     how='hard link'
     return 0
   else
-    rm -rf "$own"
+    rm -f "$own"
     matches "$1" "$want" && cp "$1" "$own" 2>/dev/null || return 1
     how=copy
   fi
@@ -135,15 +143,17 @@ use() {
   before=$(key_of "$1") owner=$(stat -c %U "$1" 2>/dev/null)
   sum=$(known_sum "$before")
   [ -z "$sum" ] || [ "$sum" = "$want" ] || return 1
-  folders "${dest%/*}" && own="$dest.$node.mlufleet-part" || return 1
+  folders "${dest%/*}" && own=./file || return 1
+  enter_own || { leave_own; return 1; }
   if ! put "$1" || ! sum_of "$own" "$(left)" || [ "$sum" != "$want" ]; then
-    rm -rf "$own"
+    leave_own
     # a link has changed the time of the last change
     now=$(key_of "$1")
     [ ${#sum} -ne 64 ] || [ "${before%:*}" != "${now%:*}" ] || remember "$now" "$sum"
     return 1
   fi
-  place "$own" "$dest" "$want" "${part%%.*}" ", a $how of $1" || { rm -rf "$own"; return 1; }
+  place "$own" "$dest" "$want" "${part%%.*}" ", a $how of $1" || { leave_own; return 1; }
+  leave_own
   rm -f "$state/incoming/$part"  # of a transfer that was interrupted
   remember "$(key_of "$dest")" "$want"
   tell file "$part" "$how" "$owner" "$1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -278,6 +279,34 @@ def test_what_was_at_the_place_is_kept(machine: Machine) -> None:
     assert machine.used()
     (kept,) = machine.place.glob("model.bin.kept-*")
     assert kept.read_text() == "mine"
+
+
+def test_what_was_at_the_place_stays_there_if_it_cannot_be_kept(machine: Machine) -> None:
+    machine.have()
+    machine.place.mkdir()
+    (machine.place / "model.bin").write_text("mine")
+    mv = shutil.which("mv")
+    machine.replace("mv", f'case "$*" in *.kept-*) exit 1 ;; esac\nexec {mv} "$@"')
+    assert not machine.used()
+    assert (machine.place / "model.bin").read_text() == "mine"
+
+
+def test_a_link_that_a_user_puts_beside_the_place_leads_nowhere(
+    machine: Machine, tmp_path: Path
+) -> None:
+    os.chown(machine.have(), USER, USER)  # so that it is copied
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    machine.replace(
+        "chown",
+        f"""for part in {machine.place}/*.mlufleet-part; do
+          mv "$part" "$part.away"; ln -s {secret} "$part"
+        done
+        exec {shutil.which("chown")} "$@\"""",
+    )
+    machine.used()
+    assert secret.read_text() == "secret" and secret.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_partial_file_that_is_not_needed_any_more_goes(machine: Machine) -> None:
