@@ -72,18 +72,21 @@ keep_commit() {
     --glob=refs/mlufleet 2>/dev/null)" ] || return 0
   branch="kept-$(date +%Y%m%d-%H%M%S)-$$"
   [ "$2" = HEAD ] || branch="$branch-${2#* }"
-  git branch "$branch" "$1^{commit}"
+  # several in one second
+  while git rev-parse --quiet --verify "refs/heads/$branch" >/dev/null; do branch=$branch-2; done
+  git branch "$branch" "$1^{commit}" || return 1
   ! adopting || echo "$(git rev-parse "$branch") $branch" >> "$adopted/branches"
   echo "kept what was at $path $2 as branch $branch"
 }
 unlisted() { sed "/^$begin\$/,/^$end\$/d" .git/info/exclude 2>/dev/null; }
 exclude() {
   # PATTERN…, more on stdin: have git ignore them, in a block of ours that also has what is there already
-  new=$(for pattern; do echo "$pattern"; done; cat)
+  new=$(for pattern; do printf '%s\n' "$pattern"; done; cat)
   [ -n "$new" ] || return 0
   mkdir -p .git/info
   {
-    unlisted | grep -avxF "$new" || :
+    # an earlier version wrote them without the block; what others wrote stays theirs
+    unlisted | if [ -d "$adopted" ]; then grep -a ''; else grep -avxF "$new"; fi || :
     echo "$begin"
     { sed -n "/^$begin\$/,/^$end\$/p" .git/info/exclude 2>/dev/null | grep -avxF "$begin$N$end" || :
       printf '%s\n' "$new"; } | awk '!seen[$0]++'
@@ -169,7 +172,7 @@ move_to() {
   more=$(($(wc -l < "$1/.said") - 20))
   [ $more -le 0 ] || echo "kept what was at $more more places of $path in $1/files"
   rm -f "$1/.said" "$1/.moved"
-  chown --reference=.git "$1"/*
+  chown -h --reference=.git "$1"/*
 }
 new_folder() {
   # set `kept` to the folder of kept edits under its final name, and `draft` to its name until it is complete
@@ -186,11 +189,13 @@ settle() {
   sync
   mv -T "$draft" "$kept"
 }
+times_of() { xargs -0 -r stat -c '%i %s %z' -- 2>&1 || :; }  # names on stdin: what differs after any edit
 edited_tree() {
   # FOLDER PATTERN…: set `tree` to the tree of HEAD with all that was edited and fits into a patch. In the
   # folder, write an index of it, and lists: .names, .moved
   into=$1 index="$1/.index"; shift
   differing "$index" > "$into/.names" || return 1
+  times_of < "$into/.names" > "$into/.times"
   for list in patch gone moved; do : > "$into/.$list"; done
   sort_out "$into" "$patchable" "$N$(printf '%s\n' "$@")$N" < "$into/.names"
   with_index "$index" git update-index --remove -z --stdin < "$into/.patch" &&
@@ -222,6 +227,13 @@ keep_edits() {
   git rev-parse HEAD > "$draft/commit"
   echo "$tree" > "$draft/tree"
   settle
+  # the disk may have taken a minute
+  if ! times_of < "$kept/.names" | cmp -s - "$kept/.times"; then
+    rm -rf "$kept"
+    echo "somebody is editing files of $path: nothing was changed"
+    exit 1
+  fi
+  rm -f "$kept/.times"
   set_aside "$kept" "$unfinished"
   move_to "$kept"
   for flag in assume-unchanged skip-worktree; do

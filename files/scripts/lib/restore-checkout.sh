@@ -120,7 +120,7 @@ forget() {
   git for-each-ref --format='%(refname)' refs/mlufleet | while read -r ref; do git update-ref -d "$ref"; done
   find .git/refs/mlufleet .git/logs/refs/mlufleet -depth -type d -empty -delete 2>/dev/null
   if [ -e "$adopted/exclude" ] && [ "$(unlisted)" = "$(cat "$adopted/exclude")" ]; then
-    cp -p "$adopted/exclude" .git/info/exclude
+    cp -p "$adopted/exclude" .git/info/new && mv -f .git/info/new .git/info/exclude
   elif [ -e .git/info/exclude ]; then
     unlisted > .git/info/new
     mv -f .git/info/new .git/info/exclude

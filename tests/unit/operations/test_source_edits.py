@@ -232,6 +232,42 @@ def test_what_somebody_had_in_a_checkout_is_kept_and_given_back(host: Host, kind
     assert host.run("restore-source", str(host.path)) == ""
 
 
+def test_an_ignored_file_that_a_release_has_too_stays_ignored(host: Host) -> None:
+    exclude = host.path / ".git/info/exclude"
+    exclude.write_text("/inner\n*.mine\n")
+    host.pin(host.wanted)
+    assert host.run("restore-source", str(host.path)) == ""
+    assert exclude.read_text() == "/inner\n*.mine\n"
+
+
+def test_all_commits_of_an_unfinished_merge_are_kept(host: Host) -> None:
+    commits = []
+    for number in range(3):
+        host.git("checkout", "-q", "--detach", host.base, at=host.path)
+        host.git("commit", "-q", "--allow-empty", "-m", str(number), at=host.path)
+        commits.append(host.git("rev-parse", "HEAD", at=host.path))
+    host.git("checkout", "-q", "--detach", host.base, at=host.path)
+    (host.path / ".git/MERGE_HEAD").write_text("".join(f"{commit}\n" for commit in commits))
+    host.pin(host.wanted)
+    for commit in commits:
+        assert host.git("branch", "--contains", commit, at=host.path)
+
+
+def test_what_is_edited_while_edits_are_kept_is_not_lost(host: Host) -> None:
+    edit_files(host)
+    sync = host.root / "bin/sync"
+    sync.write_text(f"#!/bin/sh\necho more >> {host.path}/a.py\n")
+    assert str(host.path) in host.refuse(host.wanted)
+    assert (host.path / "a.py").read_text() == "mine, and changed in the next commit\nmore\n"
+    assert host.git("rev-parse", "HEAD", at=host.path) == host.base
+    assert [folder.name for folder in host.path.parent.iterdir()] == ["model"]
+    sync.write_text("#!/bin/sh\n")
+    before = read_tree(host.path)
+    host.pin(host.wanted)
+    assert host.run("restore-source", str(host.path)) == ""
+    assert read_tree(host.path) == before
+
+
 def test_a_retirement_gives_an_adopted_checkout_back(host: Host, tmp_path: Path) -> None:
     edit_files(host)
     before, repository = read_tree(host.path), read_repository(host)
