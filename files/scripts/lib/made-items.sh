@@ -366,13 +366,15 @@ engine_stays() {
       exit
     fi
     has_docker || { echo "$verdict"; exit; }
+    if ! { quick ps --all >/dev/null && images=$(quick image ls --all --quiet --no-trunc) &&
+      volumes=$(quick volume ls --quiet); }; then echo "docker does not answer"; exit 0; fi
     others=$(other_containers)
-    for image in $(quick image ls --all --quiet --no-trunc | sort -u); do
+    for image in $(printf '%s\n' "$images" | sort -u); do
       for mine in $(made_names image); do [ "$(known "$mine")" != "$image" ] || ! goes image "$mine" || continue 2; done
       others="$others${others:+,}image $(quick image inspect --format '{{range .RepoTags}}{{.}} {{end}}' "$image")"
       break
     done
-    for volume in $(quick volume ls --quiet | head -n 3); do others="$others${others:+,}volume $volume"; done
+    for volume in $(printf '%s\n' "$volumes" | head -n 3); do others="$others${others:+,}volume $volume"; done
     [ "$(quick info --format '{{.Swarm.LocalNodeState}}')" != active ] || others="$others${others:+,}a swarm"
     echo "$others"
   )

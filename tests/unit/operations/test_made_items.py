@@ -124,7 +124,7 @@ def test_a_clean_checkout_goes_with_what_python_wrote_into_it(host: Host, checko
     assert not checkout.exists() and host.data.is_dir()
 
 
-@pytest.mark.parametrize("what", ["edit", "new", "ignored", "hidden", "branch", "stash", "nested"])
+@pytest.mark.parametrize("what", ["edit", "new", "ignored", "hidden", "branch", "stash", "nested", "odd"])
 def test_a_checkout_with_the_work_of_somebody_stays_and_says_what_it_is(
     host: Host, checkout: Path, what: str
 ) -> None:
@@ -143,6 +143,9 @@ def test_a_checkout_with_the_work_of_somebody_stays_and_says_what_it_is(
     elif what == "stash":
         (checkout / "a.py").write_text("two\n")
         run("stash", "-q", cwd=checkout)
+    elif what == "odd":
+        (checkout / "odd").mkdir()
+        (checkout / "odd/a\nb").write_text("mine\n")
     else:
         (checkout / "nested").mkdir()
         (checkout / "nested/weights.bin").write_text("mine\n")
@@ -443,7 +446,7 @@ def test_an_installation_that_was_cut_off_is_known_by_the_list_of_before(host: H
     assert host.states() == {"package driver": "ours", "package make": "there before"}
 
 
-@pytest.mark.parametrize("user", ["container", "image", "volume", ""])
+@pytest.mark.parametrize("user", ["container", "image", "volume", "silent", "stuck", ""])
 def test_docker_goes_only_if_nobody_else_uses_it(host: Host, user: str) -> None:
     folder = host.root / "var/lib/docker"
     (folder / "overlay2").mkdir(parents=True)
@@ -457,6 +460,11 @@ def test_docker_goes_only_if_nobody_else_uses_it(host: Host, user: str) -> None:
     mine = f"mine {OTHER}\n" if user == "image" else ""
     host.write("docker/images", f"{TORCH} {IMAGE}\n{mine}")
     host.write("docker/volumes", "models\n" if user == "volume" else "")
+    host.add_program("dockerd", "#!/bin/sh\n")
+    if user == "silent":
+        host.write("docker/silent", "1")
+    elif user == "stuck":  # `docker version` answers, `docker ps` does not
+        (host.root / "docker/containers").unlink()
     states = host.states("engine")
     assert states["package docker.io"] == states[f"data {folder}"] == ("in use" if user else "ours")
     host.remove("package docker.io", f"data {folder}", allowed="engine")
