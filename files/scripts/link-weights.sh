@@ -5,8 +5,11 @@ noted=
 [ ! -f "$stamps/${3:-}.adopted" ] || noted=yes
 if [ -n "$noted" ]; then folders "$2"; else mkdir -p "$2"; fi
 for file in "$1"/*; do
+  [ -e "$file" ] || continue
   name=${file##*/}
   [ -e "$2/$name" ] || {
+    # a link of somebody's, which may lead somewhere in a container
+    [ -z "$noted" ] || [ ! -L "$2/$name" ] || keep "$2/$name"
     [ -z "$noted" ] || made adopted "link:$2/$name" "$file"
     ln -sfn "$file" "$2/$name"
   }

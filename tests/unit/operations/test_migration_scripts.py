@@ -264,6 +264,21 @@ def test_a_retirement_leaves_a_taken_over_tree_without_the_links_in_it(host: Hos
     assert (host.weights / "model.bin").exists()
 
 
+def test_a_link_of_somebody_in_a_taken_over_tree_gets_its_name_back(host: Host) -> None:
+    (host.tree / "tiny").mkdir(parents=True)
+    link = host.tree / "tiny/model.bin"
+    link.symlink_to("/somewhere/in/a/container")
+    host.state.mkdir()
+    assert take_over(host, sign(host.tree)).returncode == 0
+    host.finish()
+    assert link.readlink() == host.weights / "model.bin"
+    for kind in ("adopted", "kept"):
+        things = {f"{what}\t{name}\n" for what, name, _ in host.recorded() if what == kind}
+        done = host.run("remove-made", "", given="".join(sorted(things)))
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert os.readlink(link) == "/somewhere/in/a/container"
+
+
 def test_a_tree_that_has_changed_since_it_was_compared_is_not_taken_over(host: Host) -> None:
     (host.tree / "tiny").mkdir(parents=True)
     signature = sign(host.tree)
