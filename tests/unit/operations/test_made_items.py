@@ -124,7 +124,7 @@ def test_a_clean_checkout_goes_with_what_python_wrote_into_it(host: Host, checko
     assert not checkout.exists() and host.data.is_dir()
 
 
-@pytest.mark.parametrize("what", ["edit", "new", "ignored", "hidden", "branch", "stash", "nested", "odd"])
+@pytest.mark.parametrize("what", ["edit", "new", "ignored", "hidden", "branch", "stash", "nested"])
 def test_a_checkout_with_the_work_of_somebody_stays_and_says_what_it_is(
     host: Host, checkout: Path, what: str
 ) -> None:
@@ -143,9 +143,6 @@ def test_a_checkout_with_the_work_of_somebody_stays_and_says_what_it_is(
     elif what == "stash":
         (checkout / "a.py").write_text("two\n")
         run("stash", "-q", cwd=checkout)
-    elif what == "odd":
-        (checkout / "odd").mkdir()
-        (checkout / "odd/a\nb").write_text("mine\n")
     else:
         (checkout / "nested").mkdir()
         (checkout / "nested/weights.bin").write_text("mine\n")
