@@ -40,7 +40,7 @@ class HostTree:
             facts: The fields of each.
 
         Raises:
-            ValueError: One has other fields.
+            ValueError: One is of another kind or has other fields.
         """
         tree = cls()
         for kind, value, path in facts:
@@ -50,8 +50,10 @@ class HostTree:
                 tree.files[path] = int(value)
             elif kind == "link":
                 tree.links[path] = value
-            else:
+            elif kind == "sum":
                 tree.sums[path] = value
+            else:
+                raise ValueError(f"a record of the kind {kind!r}")
         return tree
 
 
@@ -69,7 +71,7 @@ class TreeComparison:
         patched: Files that somebody has patched as the release does -> SHA-256.
         real_weights: Files of weights that are there themselves, where the release has links.
         missing_weights: Files of weights that are not there.
-        unproved: Why nothing could be compared; "" if it was.
+        unproved: Why the controller has nothing to compare it with; "" if it was compared.
         diff: First lines of the differences.
     """
 

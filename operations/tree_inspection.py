@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import gevent
@@ -53,7 +54,8 @@ class ExpectedTrees:
     def load(self, target: ReleaseTarget, source: Source) -> ExpectedTree | str:
         """Return what a migrated tree contains, or why that cannot be known.
 
-        Other hosts go on while it is computed.
+        Other hosts go on while it is computed. A reason that may pass, such as a full disk of the
+        controller, holds for this host only.
 
         Args:
             target: The release.
@@ -62,19 +64,25 @@ class ExpectedTrees:
         key = (f"{target.store.absolute()}:{target.identity}", source.name)
         with self._slot:
             if key not in self._known:
-                self._known[key] = self._compute(target, source)
+                try:
+                    self._known[key] = self._compute(target, source)
+                except UnreadableContent as error:  # the release itself does not say it
+                    self._known[key] = str(error)
+                except (InvalidInput, OSError) as error:
+                    return str(error)
             return self._known[key]
 
-    def _compute(self, target: ReleaseTarget, source: Source) -> ExpectedTree | str:
-        folder = Path(self._scratch.name) / str(len(self._known))
+    def _compute(self, target: ReleaseTarget, source: Source) -> ExpectedTree:
+        folder = mkdtemp(dir=self._scratch.name)
         try:
             # git runs here, as gevent starts no process in a thread
-            trees = open_sources(target, source, folder)
+            trees = open_sources(target, source, Path(folder))
             expected: ExpectedTree = gevent.get_hub().threadpool.apply(
                 expect_tree, (target, source, trees)
             )
-        except (InvalidInput, UnreadableContent, OSError) as error:
-            return str(error)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return expected
 
 
@@ -87,7 +95,10 @@ def inspect_tree(host: Host, target: ReleaseTarget, source: Source) -> TreeCompa
         source: The source that the tree was made from.
 
     Returns:
-        The comparison; if nothing could be compared, with the reason.
+        The comparison; if the controller has nothing to compare with, the reason.
+
+    Raises:
+        InspectionFailed: The host did not say what the tree is.
     """
     expected = run_context(host).service(ExpectedTrees).load(target, source)
     if isinstance(expected, str):
@@ -96,18 +107,19 @@ def inspect_tree(host: Host, target: ReleaseTarget, source: Source) -> TreeCompa
     targets = _list_weights_targets(target, source)
     wanted = [f"-\t-\t{name}" for name in expected.files]
     wanted += [f"{file.size}\t{targets[name]}\t{name}" for name, file in expected.weights.items()]
+    facts = ask_host(
+        host,
+        "inspect-tree",
+        path,
+        timeout=INSPECTION_TIMEOUT_S,
+        target=target,
+        stdin="".join(f"{line}\n" for line in wanted),
+    )
     try:
-        facts = ask_host(
-            host,
-            "inspect-tree",
-            path,
-            timeout=INSPECTION_TIMEOUT_S,
-            target=target,
-            stdin="".join(f"{line}\n" for line in wanted),
-        )
         tree = HostTree.from_facts(facts)
-    except (InspectionFailed, ValueError) as error:
-        return TreeComparison(HostTree(), unproved=f"the host's answer is incomplete: {error}")
+    except ValueError as error:
+        reason = f"inspect-tree: its answer is not understood: {error}"
+        raise InspectionFailed(Failure("PROBE_FAILED", reason)) from error
     found = compare(expected, tree, targets)
     return replace(found, diff=tuple(_show_differences(host, path, expected, found)))
 
@@ -174,7 +186,10 @@ class CompareTree(HostCommand):
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
         logger.info(f"{host.print_prefix}{self.title}")
-        found = inspect_tree(host, self.release, self.source)
+        try:
+            found = inspect_tree(host, self.release, self.source)
+        except InspectionFailed as error:  # what is not known to differ stays as it is
+            return error.failure
         self.comparison = found
         name = f"{self.source.name}_mlu"
         if found.is_equal:

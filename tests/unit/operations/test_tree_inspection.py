@@ -5,6 +5,7 @@ The lab's stand-in for the vendor's tool makes the trees; the script runs here o
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import pickle
 import shlex
@@ -26,6 +27,7 @@ from fleet.release.model import Patch
 from fleet.release.target import ReleaseTarget
 from operations import migration, tree_inspection
 from operations.adoption.findings import Finding, Relation
+from operations.adoption.survey import survey_host
 from operations.adoption.trees import describe_comparison, inspect_trees
 from operations.file_patches import group_by_file
 from operations.host.command import HostCommand
@@ -324,17 +326,47 @@ def cut_off(*_: object, **__: object) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     "answer",
-    [cut_off, lambda *_, **__: [["file", "many", "a.py"]], lambda *_, **__: [["sum", "0"]]],
+    [
+        cut_off,
+        lambda *_, **__: [["file", "many", "a.py"]],
+        lambda *_, **__: [["sum", "0"]],
+        lambda *_, **__: [["shasum", "0", "a.py"]],
+    ],
 )
-def test_an_answer_that_is_not_understood_proves_nothing(
+def test_a_host_that_does_not_say_what_a_tree_is_is_not_said_to_differ(
     made: HandMade, answer: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tree_inspection, "ask_host", answer)
-    host: Any = SimpleNamespace(state=SimpleNamespace())
-    found = tree_inspection.inspect_tree(host, made.target, made.target.release.sources[0])
-    assert found.unproved and not found.is_equal
-    (difference,) = found.differences
-    assert difference.startswith("not compared: the host's answer is incomplete: ")
+    state, client = SimpleNamespace(), SimpleNamespace()
+    host: Any = SimpleNamespace(state=state, connector=client, name="a", print_prefix="")
+    (source,) = made.target.release.sources
+    # in a run, the stage fails, and the tree stays where it is
+    compare_tree = CompareTree(made.target, source)
+    failure = compare_tree.run(host, {})
+    assert failure and failure.code == "PROBE_FAILED" and compare_tree.comparison is None
+    # a look says that it does not know
+    spec = as_spec(made.target)
+    plan = HostPlan(spec.target, spec.options, probe(*BARE, THERE), {})
+    found = survey_host(host, plan, [inspect_trees])
+    assert not isinstance(found, Failure)
+    assert [finding.relation for finding in found] == [Relation.UNKNOWN]
+    assert found[0].differences[0] == f"PROBE_FAILED: {failure.sentence}"
+
+
+def test_a_failure_that_passes_is_no_reason_for_other_hosts(
+    made: HandMade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees, (source,) = ExpectedTrees(RunContext()), made.target.release.sources
+
+    def fill_disk(target: object, source: object, scratch: Path) -> None:
+        (scratch / "model").mkdir()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tree_inspection, "open_sources", fill_disk)
+        reason = trees.load(made.target, source)
+    assert isinstance(reason, str) and "No space left" in reason
+    assert isinstance(trees.load(made.target, source), ExpectedTree)
 
 
 def test_first_lines_of_differences_are_shown_without_secrets(
