@@ -30,7 +30,7 @@ put_config_back() {
   [ "$1" != /etc/docker/daemon.json ] || ! command -v docker >/dev/null 2>&1 || systemctl reload docker
 }
 put_kept_back() {
-  first=$(details kept "$1" | while IFS= read -r name; do
+  first=$(kept_names "$1" | while IFS= read -r name; do
     if [ -e "$name" ] || [ -L "$name" ]; then printf %s "$name"; break; fi
   done)
   rmdir "$1" 2>/dev/null  # empty, and ours

@@ -70,6 +70,33 @@ details() {
   # KIND NAME: print its details, the oldest first
   printf '%s\n' "$known" | kind=$1 name=$2 awk -F '\t' '$1 == ENVIRON["kind"] && $2 == ENVIRON["name"] { print $3 }'
 }
+kept_names() {
+  # PATH: print the names under which it was kept, the oldest first, but none that this tool does not give
+  details kept "$1" | while IFS= read -r name; do
+    case $1:$name in
+      *:"$1".kept-*/*) ;;
+      *:"$1".kept-* | /etc/modprobe.d/*:"$state/kept/${1##*/}"-*) printf '%s\n' "$name" ;;
+    esac
+  done
+}
+settings() {
+  # PATH: print the lines about a setting, but none of a file that this tool does not change, or with a copy
+  # that it does not make
+  written=
+  case $1 in
+    *//* | */./* | */../* | */.. | [!/]*) return ;;
+    /etc/docker/certs.d/*/mlufleet.crt | /etc/modules-load.d/mlufleet.conf | \
+      /etc/dkms/framework.conf.d/mlufleet.conf) written=yes ;;  # nobody else writes it, whatever is in it
+    /etc/docker/daemon.json | /etc/dkms/framework.conf | /etc/modprobe.d/*.conf) ;;
+    /usr/local/*) ;;  # files that releases patch may be anywhere else
+    /etc/* | /usr/* | /bin/* | /sbin/* | /lib/* | /lib32/* | /lib64/* | /boot/* | /dev/* | /proc/* | /sys/* | /run/*)
+      return ;;
+  esac
+  details config "$1" | while read -r sum copy goes_with; do
+    [ "$sum" != any ] || [ -n "$written" ] || continue
+    case $copy in - | "$state/kept/"*"${1##*/}"*) echo "$sum $copy $goes_with" ;; esac
+  done
+}
 made_names() { printf '%s\n' "$known" | awk -F '\t' -v kind="$1" '$1 == kind && !seen[$2]++ { print $2 }'; }  # KIND
 is_made() { printf '%s\n' "$known" | grep -qF "$1$T$2$T"; }  # KIND NAME
 answers() {
@@ -143,7 +170,7 @@ judge() {
 }
 is_back() {
   # PATH: succeed if what is there now is what was moved away for this tool
-  last=$(details kept "$1" | tail -n 1)
+  last=$(kept_names "$1" | tail -n 1)
   [ -n "$last" ] && [ ! -e "$last" ] && details back "$1" | grep -qxF "$last"
 }
 judge_container() {
@@ -313,24 +340,25 @@ in_tree() {
 }
 original() {
   # PATH: print the copy of what was there before this tool; "-" for nothing
-  details config "$1" | while read -r sum copy _; do
+  settings "$1" | while read -r sum copy _; do
     [ "$copy" != - ] && [ -f "$copy" ] && was=$(sha256sum < "$copy" | cut -d' ' -f1) || was=
-    details config "$1" | cut -d' ' -f1 | grep -qxF "${was:-none}" || echo "$copy"
+    settings "$1" | cut -d' ' -f1 | grep -qxF "${was:-none}" || echo "$copy"
   done | tail -n 1
 }
 judge_config() {
   # PATH: ours if it is as this tool wrote it
   read -r _ _ group <<DETAIL
-$(details config "$1" | tail -n 1)
+$(settings "$1" | tail -n 1)
 DETAIL
   group=${group#-}
+  [ -n "$(settings "$1")" ] || { verdict=gone; return; }
   if in_tree "$1"; then verdict=gone; return; fi
   copy=$(original "$1")
   if [ "$copy" = - ] && [ ! -e "$1" ]; then verdict=gone
   elif [ "$copy" != - ] && cmp -s "$copy" "$1"; then verdict=gone
   elif [ "$copy" != - ] && [ ! -f "$copy" ]; then verdict="its original is missing" why=$copy
   elif [ ! -e "$1" ]; then [ "$group" = driver ] || verdict="removed by somebody" why="its original is $copy"
-  elif details config "$1" | cut -d' ' -f1 | grep -qx "any\|$(sha256sum < "$1" | cut -d' ' -f1)"; then :
+  elif settings "$1" | cut -d' ' -f1 | grep -qx "any\|$(sha256sum < "$1" | cut -d' ' -f1)"; then :
   else
     verdict=edited
     [ "$copy" = - ] || why="its original is $copy"
@@ -470,7 +498,7 @@ judge_module() {
 }
 judge_kept() {
   # PATH: what was moved away from there: the first of several gets its name back
-  first=$(details kept "$1" | while IFS= read -r name; do
+  first=$(kept_names "$1" | while IFS= read -r name; do
     if [ -e "$name" ] || [ -L "$name" ]; then printf %s "$name"; break; fi
   done)
   case $1 in /etc/modprobe.d/* | /var/lib/shim-signed/*) group=driver ;; esac

@@ -336,9 +336,11 @@ def test_files_go_by_their_bytes_and_those_of_others_beside_them_stay(host: Host
 
 @pytest.mark.parametrize("original", [None, "theirs\n"])
 def test_a_setting_becomes_what_it_was(host: Host, original: str | None) -> None:
-    path, copy = host.write("etc/docker/x.json", "ours\n"), host.state / "kept/x"
+    path = host.write("etc/docker/daemon.json", "ours\n")
+    copy = host.state / "kept/_etc_docker_daemon.json.1"
     if original:
-        host.write("state/kept/x", original)
+        copy.parent.mkdir()
+        copy.write_text(original)
     host.made("config", path, f"{sha256(path)} {copy if original else '-'} -")
     assert host.states() == {f"config {path}": "ours"}
     path.write_text("edited\n")
@@ -352,12 +354,12 @@ def test_a_setting_becomes_what_it_was(host: Host, original: str | None) -> None
 
 
 def test_a_setting_that_was_changed_twice_becomes_what_it_was_before_both(host: Host) -> None:
-    path = host.write("etc/x", "second\n")
-    first, before = host.write("state/kept/1", "first\n"), host.write("state/kept/0", "before\n")
+    path = host.write("data/x", "second\n")
+    first, before = (host.write(f"state/kept/_data_x.{n}", n) for n in ("first", "before"))
     host.made("config", path, f"{sha256(first)} {before} -")
     host.made("config", path, f"{sha256(path)} {first} -")
     host.remove(f"config {path}")
-    assert path.read_text() == "before\n"
+    assert path.read_text() == "before"
 
 
 def test_what_was_moved_aside_gets_its_name_back_once_it_is_free(host: Host) -> None:
@@ -480,6 +482,41 @@ def test_dockers_data_stays_if_docker_cannot_say_whose_it_is(host: Host, why: st
     assert host.states("engine")[f"data {folder}"] == "in use"
     host.remove(f"data {folder}", allowed="engine")
     assert (folder / "volumes/models/_data/notes.txt").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("place", ["data/b.kept-1", "data/a.kept-1/b", "data/a", "state/kept/a-1"])
+def test_a_damaged_record_moves_nothing_that_was_not_kept(host: Host, place: str) -> None:
+    theirs = host.write(place, "theirs\n")
+    path = host.data / "a"
+    host.made("kept", path, str(theirs))
+    assert host.states() == {}
+    host.remove(f"kept {path}")
+    assert theirs.read_text() == "theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "checksum", "copy"),
+    [
+        ("etc/passwd", "", "-"),
+        ("etc/docker/daemon.json", "any", "-"),
+        ("data/notes.txt", "any", "-"),
+        ("data/notes.txt", "", "other"),
+        ("data/notes.txt", "", "state/kept/_data_other.1"),
+        ("data/notes.txt", "", ""),
+    ],
+)
+def test_a_damaged_record_removes_and_replaces_no_file_that_this_tool_does_not_change(
+    host: Host, name: str, checksum: str, copy: str
+) -> None:
+    path = host.write(name, "theirs\n")
+    if copy not in ("", "-"):
+        copy = str(host.write(copy, "other\n"))
+    host.made(
+        "config", path, " ".join(filter(None, (checksum or sha256(path), copy, copy and "-")))
+    )
+    assert host.states() == {}
+    host.remove(f"config {path}")
+    assert path.read_text() == "theirs\n"
 
 
 @pytest.mark.parametrize("end", ["\n", "\t"])
