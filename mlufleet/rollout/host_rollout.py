@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 from pyinfra import logger
@@ -17,7 +18,7 @@ from mlufleet.rollout.rollback import RollbackTarget, release_files
 from mlufleet.rollout.session import Session
 from operations.host.context import emit_event
 from operations.host.failures import fail_host
-from operations.stages import Drift, HostPlan
+from operations.stages import PROBE_STAGE, Drift, HostPlan
 
 #: after these failures a host must not be touched, or cannot be: a rollback would only add to it
 NO_ROLLBACK_CODES = (
@@ -45,7 +46,7 @@ class HostRollout(ABC):
 
     Attributes:
         passed_status: Status of a host that passed, as hooks read it.
-        unverified_code: Failure code of a host on which something is left to do.
+        unverified_code: Failure code of a host on which something is seen to be left to do.
         modified_hosts: Hosts that something was done to.
     """
 
@@ -105,13 +106,20 @@ class HostRollout(ABC):
         """
         with self.session.connected(host) as is_connected:
             if is_connected and (drift := self.find_drift(host)):
-                left = "; ".join(f"{stage}: {_describe(said)}" for stage, said in drift.items())
-                failure = Failure(self.unverified_code, f"over a fresh connection: {left}")
-                fail_host(host, failure, next(iter(drift)))
+                stage = next(iter(drift))
+                fail_host(host, self._describe_drift(drift), stage)
         if self.session.run.has_failed(host.name):
             return False
         emit_event(host, "proved")
         return True
+
+    def _describe_drift(self, drift: Drift) -> Failure:
+        probed = drift.get(PROBE_STAGE)
+        if isinstance(probed, Failure):  # nothing is known to be left
+            detail = f"over a fresh connection: {probed.detail}".removesuffix(": ")
+            return replace(probed, detail=detail)
+        left = "; ".join(f"{stage}: {_describe(said)}" for stage, said in drift.items())
+        return Failure(self.unverified_code, f"over a fresh connection: {left}")
 
     @abstractmethod
     def find_drift(self, host: Host) -> Drift:
@@ -119,6 +127,9 @@ class HostRollout(ABC):
 
         Args:
             host: The host, which is connected.
+
+        Returns:
+            By stage; under :data:`~operations.stages.PROBE_STAGE` why the host did not say it.
         """
 
 
