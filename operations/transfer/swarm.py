@@ -19,6 +19,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.checksum import torrent
+from fleet.errors import Failure
 from fleet.release import host_paths
 from operations.host import settings
 from operations.host.context import RunContext, run_context
@@ -296,16 +297,21 @@ class Swarms:
         swarm = self.by_checksum[sha]
         swarm.seeds.add(host.name)
 
-        def serve() -> None:
+        def join() -> str:
             reason = place_client()
             # the swarm may have ended meanwhile, or the host may have left it
             if not reason and self.by_checksum.get(sha) is swarm and host.name in swarm.seeds:
                 reason = self._join_as_seed(host, swarm, local, path)
+            return reason
+
+        def serve() -> None:
+            found = capture_failure(host, join)
+            reason = f"{found.code}: {found.sentence}" if isinstance(found, Failure) else found
             if reason:
                 swarm.seeds.discard(host.name)
                 logger.info(f"{host.print_prefix}does not serve {path} to others: {reason}")
 
-        swarm.offers.append(lambda: gevent.spawn(capture_failure, host, serve))
+        swarm.offers.append(lambda: gevent.spawn(serve))
         if swarm.torrent:
             swarm.accept_offers()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -168,6 +169,28 @@ def test_a_seed_counts_and_serves_once_until_the_swarm_ends(
     assert not closed
     swarms.host_done("c", SHA)
     assert closed == ["a"]
+
+
+def test_a_host_on_which_no_client_can_be_placed_is_no_seed(
+    swarms: swarm.Swarms,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(swarm.gevent, "spawn", lambda call, *given: call(*given))
+
+    def place_client() -> str:
+        raise ValueError("no such place")
+
+    a = host("a")
+    a.print_prefix = ""
+    wanted_by(swarms, "a", "b", "c")
+    swarms.host_done("a", SHA)
+    swarms.by_checksum[SHA].torrent = b"it has begun"
+    with caplog.at_level(logging.INFO, logger="pyinfra"):
+        swarms.seed(a, tmp_path, SHA, "/data/models/x", place_client)
+    assert not swarms.by_checksum[SHA].seeds
+    assert "PROBE_FAILED" in caplog.text and "no such place" in caplog.text
 
 
 def test_a_seed_that_starts_too_late_leaves_nothing_behind(
