@@ -29,7 +29,7 @@ STEP_NAMES = (*(step.name for step in STEPS), STATE_STEP)
 
 
 def assess(host: Any, spec: HostSpec, options: RetirementOptions) -> RetirementPlan | Failure:
-    """Look at a host and decide what a retirement would remove. Nothing is changed there.
+    """Look at a host and decide what a retirement would remove; nothing is removed.
 
     Args:
         host: A host that was just connected to and prepared, or pyinfra's proxy of it.

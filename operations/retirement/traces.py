@@ -10,6 +10,7 @@ from fleet.errors import Failure
 from fleet.release import driver_packages, host_paths
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations.host import connection
+from operations.host.context import run_context
 from operations.host.failures import failure_from_output
 from operations.host.probe import capture_failure, unwrap_host
 from operations.host.scripts import script_command, stamps_subdirectory
@@ -24,7 +25,10 @@ _FIELDS = ("kind", "name", "group", "state", "detail")
 def find_traces(
     host: Host, target: HostTarget, options: RetirementOptions
 ) -> list[Trace] | Failure:
-    """Return what this tool left on a host. Nothing is changed there.
+    """Return what this tool left on a host.
+
+    A run that only looks changes nothing there. Another one may write what makes its next look
+    faster, such as the index file of a checkout, which old versions of git refresh.
 
     Args:
         host: A connected host that was just probed.
@@ -35,7 +39,12 @@ def find_traces(
         The traces; or why the host could not be asked.
     """
     host = unwrap_host(host)
-    command = script_command("survey-made", *option_words(options), timeout=SURVEY_TIMEOUT_S)
+    command = script_command(
+        "survey-made",
+        *option_words(options),
+        timeout=SURVEY_TIMEOUT_S,
+        read_only=run_context(host).is_read_only,
+    )
 
     def ask() -> list[Trace] | Failure:
         given = connection.connector_arguments(
