@@ -15,6 +15,16 @@ from operations.host.failures import fail_host
 from operations.stages import HostPlan
 
 
+def plan_adoption(host: Host, stop: tuple[str, ...]) -> None:
+    """Make the plan of a host that of an adoption, for looks and rollouts alike.
+
+    Args:
+        host: The host.
+        stop: Containers of others that may be stopped.
+    """
+    host.data.adopt, host.data.stop = True, stop
+
+
 class Adoption(ReleaseRollout):
     """Brings hosts to their releases with what others made on them.
 
@@ -27,7 +37,7 @@ class Adoption(ReleaseRollout):
     def __init__(self, session: Session, plan: Plan) -> None:
         super().__init__(session, plan)
         for host in session.hosts:
-            host.data.adopt, host.data.stop = True, plan.stop
+            plan_adoption(host, plan.stop)
 
     @override
     def is_pending(self, host: Host, plan: HostPlan) -> bool:

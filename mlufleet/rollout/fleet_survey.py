@@ -14,6 +14,7 @@ from fleet.errors import Failure
 from mlufleet.journal.events import RunEnded
 from mlufleet.report.derive import write_report
 from mlufleet.report.model import Report
+from mlufleet.rollout.adoption import plan_adoption
 from mlufleet.rollout.session import Session
 from mlufleet.run import interrupts
 from operations.adoption.findings import Finding
@@ -88,8 +89,7 @@ class FleetSurvey:
             with self.session.connected(host) as is_connected:
                 if not is_connected:
                     return
-                # the plan is that of an adoption
-                host.data.adopt, host.data.stop = True, self.stop
+                plan_adoption(host, self.stop)
                 plan = self.session.assess_and_record(host)
                 found = survey_host(host, plan)
                 if not isinstance(found, Failure):
