@@ -9,6 +9,31 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_NAMESPACE GIT_OBJE
 export GIT_NO_REPLACE_OBJECTS=1
 limit=
 plain_git() {
+  find_filters || { echo "git: .git/config names a filter that cannot be left out" >&2; return 128; }
+  # what a repository configures is no command of ours to run: it may be a user's, and this is root
+  [ -z "$filters" ] || while IFS= read -r filter_name; do
+    set -- -c "$filter_name.clean=" -c "$filter_name.smudge=" -c "$filter_name.process=" -c "$filter_name.required=false" "$@"
+  done <<FILTERS
+$filters
+FILTERS
+  set -- -c protocol.ext.allow=never "$@"
+  isolated_git "$@"
+}
+find_filters() {
+  # set `filters` to those that the repository in this directory configures; fail if one has a name that
+  # no option can have. The files are read here, as another process for each call of git takes time
+  filters='' named=''
+  for config_file in .git/config .git/config.worktree; do
+    [ ! -f "$config_file" ] || while IFS= read -r config_line || [ -n "$config_line" ]; do
+      case $config_line in *[Ff][Ii][Ll][Tt][Ee][Rr]* | *[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) named=yes ;; esac
+    done < "$config_file"
+  done
+  [ -n "$named" ] || return 0
+  filters=$(isolated_git config --null --get-regexp '^filter\.' 2>/dev/null </dev/null | tr '\n\000' '\t\n' |
+    cut -f1 | sed -n 's/^\(filter\..*\)\.[^.]*$/\1/p' | sort -u)
+  case $filters in *=*) return 1 ;; esac
+}
+isolated_git() {
   # before 2.38, git reads safe.directory from a file only: the one of own_git
   # shellcheck disable=SC2086  # words
   GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=0 HOME="$state/git" \

@@ -61,6 +61,33 @@ def test_what_people_set_for_their_own_git_reaches_no_checkout(host: Host, kind:
     assert (host.path / "a.py").read_bytes() == b"two\n"
 
 
+@pytest.mark.parametrize("where", ["config", "an included file", "an odd name", "a name with ="])
+def test_no_program_that_a_checkout_configures_is_run(host: Host, where: str) -> None:
+    assert host.pin(host.first) == ""
+    ran = host.root / "ran"
+    name = {"an odd name": "it's*my$tool", "a name with =": "a=b"}.get(where, "mine")
+    program = f"touch '{ran}'; cat"
+    text = f'[filter "{name}"]\n\trequired = true\n'
+    text += "".join(f'\t{key} = "{program}"\n' for key in ("clean", "smudge"))
+    config = host.path / ".git/config"
+    if where == "an included file":
+        (host.root / "more").write_text(text)
+        text = f"[include]\n\tpath = {host.root}/more\n"
+    config.write_text(config.read_text() + text)
+    (host.path / ".git/info").mkdir(exist_ok=True)
+    (host.path / ".git/info/attributes").write_text(f"* filter={name}\n")
+    os.utime(host.path / "a.py", (1, 1))  # so that git reads it again
+    second = host.commit("two\n")
+    found = host.probe().sources[str(host.path)]
+    said = host.begin(second).communicate(timeout=60)[0]
+    assert not ran.exists(), said
+    if where == "a name with =":  # that one cannot be left out, so git is not run there
+        assert found.status_error
+    else:
+        assert found == SourceFacts(host.first, 0)
+    assert (host.path / "a.py").read_text() == "two\n"
+
+
 def test_what_the_whole_host_sets_or_the_environment_reaches_none_either(
     host: Host, tmp_path: Path
 ) -> None:
