@@ -22,13 +22,13 @@ FILTERS
 find_filters() {
   # set `filters` to those that the repository in this directory configures; fail if one has a name that
   # no option can have. The files are read here, as another process for each call of git takes time
-  filters='' named=''
+  filters='' has_filters=''
   for config_file in .git/config .git/config.worktree; do
     [ ! -f "$config_file" ] || while IFS= read -r config_line || [ -n "$config_line" ]; do
-      case $config_line in *[Ff][Ii][Ll][Tt][Ee][Rr]* | *[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) named=yes ;; esac
+      case $config_line in *[Ff][Ii][Ll][Tt][Ee][Rr]* | *[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) has_filters=yes ;; esac
     done < "$config_file"
   done
-  [ -n "$named" ] || return 0
+  [ -n "$has_filters" ] || return 0
   filters=$(isolated_git config --null --get-regexp '^filter\.' 2>/dev/null </dev/null | tr '\n\000' '\t\n' |
     cut -f1 | sed -n 's/^\(filter\..*\)\.[^.]*$/\1/p' | sort -u)
   case $filters in *=*) return 1 ;; esac
