@@ -24,7 +24,13 @@ OURS = "ours"
 _SILENT_KINDS = ("folder", "state", "record", "module")
 #: what is done to things of a kind, where they are not removed, and how they are called
 _VERBS = {"config": "put back", "adopted": "put back", "kept": "put back", "module": "unload"}
-_KIND_WORDS = {"config": "setting", "adopted": "", "kept": "what was at", "tag": "image name"}
+_KIND_WORDS = {
+    "config": "setting",
+    "adopted": "",
+    "aside": "",
+    "kept": "what was at",
+    "tag": "image name",
+}
 _ADOPTED_CONTAINER = "container:"
 #: names that one job gets at most, so that they fit on a command line
 _NAMES_PER_JOB = 200

@@ -245,6 +245,21 @@ mounted_below() {
   done < /proc/self/mounts
   return 1
 }
+foreign_settings() {
+  # print the names of git's settings of the checkout here that neither this tool nor a clone writes
+  own=$(git symbolic-ref -q refs/remotes/origin/HEAD) && own=${own#refs/remotes/origin/} ||
+    own=$(git config --file .git/config --list | sed -n 's/^branch\.\(.*\)\.remote=origin$/\1/p' | head -n 1)
+  git config --file .git/config --list | while IFS= read -r setting; do
+    case $setting in
+      core.repositoryformatversion=* | core.filemode=* | core.bare=* | core.logallrefupdates=* | core.symlinks=* | \
+        core.ignorecase=* | core.precomposeunicode=* | extensions.* | lfs.repositoryformatversion=* | \
+        remote.origin.url=* | 'remote.origin.fetch=+refs/heads/*:refs/remotes/origin/*' | \
+        remote.origin.promisor=* | remote.origin.partialclonefilter=* | remote.origin.tagopt=* | \
+        "branch.$own.remote=origin" | "branch.$own.merge=refs/heads/$own") ;;
+      *) printf '%s\n' "${setting%%=*}" | tr -d '\000-\011\013-\037\177' ;;
+    esac
+  done
+}
 mine() {
   # PATH: succeed if a file that git does not track is no work of somebody: what Python writes, what this
   # tool made and will remove, or a copy of the code of weights
@@ -289,6 +304,7 @@ judge_checkout() {
     for path in .git/hooks/* .git/info/attributes .git/worktrees/* .git/modules/*; do
       case $path in *.sample) ;; *) [ ! -e "$path" ] || echo "$path" ;; esac
     done
+    foreign_settings | head -n 1 | sed 's/^/git config /'
     ours=$(patched "$changes")
     printf '%s\n' "$changes" | grep -vxF "$ours" | while IFS= read -r change; do
       path=${change#???} path=${path#\"}

@@ -240,6 +240,26 @@ def test_what_git_does_not_tell_of_a_checkout_is_found(
     assert sorted(str(path) for path in checkout.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("remote", "add", "backup", "/backup"),
+        ("config", "remote.origin.pushurl", "/backup"),
+        ("branch", "--track", "mine", "origin/main"),
+        ("config", "alias.st", "status"),
+    ],
+    ids=lambda words: words[-2],
+)
+def test_settings_that_somebody_gave_to_a_checkout_keep_it(
+    host: Host, checkout: Path, words: tuple[str, ...]
+) -> None:
+    run(*words, cwd=checkout)
+    found = host.traces()[f"checkout {checkout}"]
+    assert found.state == "edited" and found.detail.startswith("git config ")
+    host.remove(f"checkout {checkout}")
+    assert (checkout / ".git/config").exists()
+
+
 @pytest.mark.parametrize("kind", ["checkout", "tree"])
 def test_a_link_that_somebody_has_put_in_place_of_a_folder_stays(
     host: Host, checkout: Path, kind: str
@@ -275,6 +295,24 @@ def test_a_checkout_at_a_commit_that_no_branch_has_is_not_taken_for_somebodys(
     host.run("source", checkout, upstream, commit, "", "", "__pycache__")
     assert run("rev-parse", "HEAD", cwd=checkout) == commit
     assert host.states()[f"checkout {checkout}"] == "ours"
+
+
+def test_edits_that_were_kept_are_named_also_when_their_checkout_is_gone(
+    host: Host, checkout: Path
+) -> None:
+    upstream = host.root / "upstream"
+    commit = run("rev-parse", "HEAD", cwd=upstream)
+    (checkout / "a.py").write_text("mine\n")
+    host.run("source", checkout, upstream, commit, "", "keep", "__pycache__")
+    (place,) = host.data.glob("model.kept-*")
+    assert "mine" in (place / "edits.patch").read_text()
+    (host.data / "model.kept-theirs").mkdir()
+    found = host.states()
+    assert (found[f"checkout {checkout}"], found[f"aside {place}"]) == ("ours", "kept aside")
+    assert [name for name in found if name.startswith("aside ")] == [f"aside {place}"]
+    host.remove(f"checkout {checkout}", f"folder {checkout}")
+    assert host.traces()[f"aside {place}"].detail == f"edits or files of {checkout}"
+    assert (place / "edits.patch").exists()
 
 
 def test_a_checkout_inside_another_goes_first(host: Host, checkout: Path) -> None:
@@ -369,9 +407,13 @@ def test_what_was_moved_aside_gets_its_name_back_once_it_is_free(host: Host) -> 
     for name in (kept, later):
         host.made("kept", path, str(name))
     assert host.states()[f"kept {path}"] == "ours"
+    found = host.traces()
+    assert found[f"aside {later}"].detail == f"it was at {path}"
+    assert f"aside {kept}" not in found
     assert host.states("driver")[f"kept {path}"] == "its name is taken"  # the weights stay
     host.remove(f"file {path}", f"kept {path}")
     assert path.read_text() == "theirs" and later.exists()
+    assert f"aside {later}" not in host.states()  # it is the first one now
     found = host.traces()[f"kept {path}"]
     assert (found.state, found.detail) == ("its name is taken", f"it is {later}")
 

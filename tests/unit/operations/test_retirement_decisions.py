@@ -82,6 +82,12 @@ def test_what_is_not_as_it_was_left_stays_with_the_reason(state: str) -> None:
     assert left.what == "tree /data/t" and state in left.reason and "a.py" in left.reason
 
 
+def test_what_was_kept_aside_is_named_with_its_place() -> None:
+    kept = trace("aside", "/data/t.kept-1", state="kept aside", detail="it was at /data/t")
+    (left,) = decide([trace("kept", "/data/t"), kept], RetirementOptions()).left
+    assert left.what == "/data/t.kept-1" and "/data/t" in left.reason
+
+
 def test_with_the_record_of_what_stays_nothing_is_left_to_do() -> None:
     record = trace("state", "/var/lib/mlufleet", state="record")
     assert not decide([record, trace("package", "driver", "driver")], RetirementOptions())
