@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -45,7 +46,7 @@ class WaitForCards(HostCommand):
         self,
         target: HostTarget,
         timeout: int,
-        select_jobs: Callable[[HostFacts], list[CardUser]] = list_others,
+        select_jobs: Callable[[HostFacts], list[CardUser] | Failure] = list_others,
     ) -> None:
         """Prepare to wait.
 
@@ -53,7 +54,8 @@ class WaitForCards(HostCommand):
             target: The desired state of the host, for its probe.
             timeout: Seconds that the jobs may still take.
             select_jobs: Selects the jobs to wait for from the facts of the host; by default
-                those that do not belong to its releases.
+                those that do not belong to its releases. A failure says why they are not known,
+                which may pass while there is time.
         """
         super().__init__(f"waiting up to {timeout} s for the cards")
         self.host_target, self.timeout, self.select_jobs = target, timeout, select_jobs
@@ -66,10 +68,12 @@ class WaitForCards(HostCommand):
             facts = probe_host(host, self.host_target)
             if isinstance(facts, Failure):
                 return facts
-            if not (jobs := self.select_jobs(facts)):
-                return None
-            users, left = format_users(jobs), deadline - time.monotonic()
+            jobs, left = self.select_jobs(facts), deadline - time.monotonic()
+            if not isinstance(jobs, Failure):
+                if not jobs:
+                    return None
+                jobs = Failure("CARD_BUSY", format_users(jobs))
             if left < 0 or run_context(host).stop.requested:
-                return Failure("CARD_BUSY", f"{users}, after {self.timeout} s")
-            logger.info(f"{host.print_prefix}waiting for {users}, {left:.0f} s left")
+                return replace(jobs, detail=f"{jobs.detail}, after {self.timeout} s")
+            logger.info(f"{host.print_prefix}waiting for {jobs.detail}, {left:.0f} s left")
             gevent.sleep(min(10, max(left, 0.5)))

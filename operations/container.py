@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pyinfra.api import operation
 
+from fleet.errors import Failure
 from fleet.release import host_paths
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
@@ -108,8 +109,10 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         return failure
     if failure := foreign_containers.check_permission(spec, target, facts):
         return failure
-    orphans = tuple(_remove_orphan(name) for name in facts.orphaned_containers)
     freed = foreign_containers.plan_release(spec, target, facts)
+    if isinstance(freed, Failure):
+        return freed
+    orphans = tuple(_remove_orphan(name) for name in facts.orphaned_containers)
     return Plan((*orphans, *freed, *_plan_container(target, facts)))
 
 

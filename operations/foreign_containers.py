@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from fleet.errors import Failure
 from fleet.release.target import ReleaseTarget
-from operations import card_users
+from operations import card_users, engine
 from operations.card_users import WaitForCards
 from operations.host.command import HostCommand
 from operations.host.facts import CardUser, HostFacts
@@ -58,7 +58,7 @@ def end_users(users: Iterable[CardUser], code: str = "CARD_BUSY") -> Iterator[Ho
             )
 
 
-def list_holders(target: ReleaseTarget, facts: HostFacts) -> list[CardUser]:
+def list_holders(target: ReleaseTarget, facts: HostFacts) -> list[CardUser] | Failure:
     """Return the processes in containers of somebody else that hold cards of a release.
 
     A release whose own container exists shares its cards with them already.
@@ -66,10 +66,15 @@ def list_holders(target: ReleaseTarget, facts: HostFacts) -> list[CardUser]:
     Args:
         target: The release.
         facts: The host.
+
+    Returns:
+        The processes; a failure if docker did not say which containers are there.
     """
     found = facts.releases[target.key]
-    if not facts.engine_version or "container" in found.unanswered_queries:
-        return []  # nobody says which containers are ours
+    if "container" in found.unanswered_queries:
+        return engine.check_answers(target, found) or []
+    if not facts.engine_version:
+        return []  # no container of a release can run yet
     if found.container and not found.container.is_foreign:
         return []
     numbers = set(target.card_numbers(len(facts.present_cards)))
@@ -87,30 +92,42 @@ def check_permission(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) ->
         spec: The desired state of the host.
         target: One of its releases.
         facts: The host.
+
+    Returns:
+        Why it may not be stopped, or why nobody knows what is there; None if it may.
     """
+    holders = list_holders(target, facts)
+    if isinstance(holders, Failure):
+        return holders
     name, container = target.release.container.name, facts.releases[target.key].container
     allowed = spec.options.evict or name in spec.options.stop
     if container and container.is_foreign and container.has_process and not allowed:
         return Failure("CONTAINER_FOREIGN", f"{name} ({container.id[:12]}) is running")
-    busy = [user for user in list_holders(target, facts) if not may_end(user, spec.options)]
+    busy = [user for user in holders if not may_end(user, spec.options)]
     if busy and not spec.options.busy_timeout:
         return Failure("CARD_BUSY", card_users.format_users(busy))
     return None
 
 
-def plan_release(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ...]:
+def plan_release(
+    spec: HostSpec, target: ReleaseTarget, facts: HostFacts
+) -> tuple[Action, ...] | Failure:
     """Plan how a release's cards become free of containers of somebody else.
 
     Args:
         spec: The desired state of the host, which allows it.
         target: One of its releases.
         facts: The host.
+
+    Returns:
+        What is done; a failure if docker did not say which containers are there.
     """
+    holders = list_holders(target, facts)
+    if isinstance(holders, Failure):
+        return holders
     found = facts.releases[target.key].container
     # the container under the release's own name is renamed and stopped when the release's is made
-    holders = [
-        user for user in list_holders(target, facts) if not (found and user.container == found.id)
-    ]
+    holders = [user for user in holders if not (found and user.container == found.id)]
     ended = [user for user in holders if may_end(user, spec.options)]
     awaited = [user for user in holders if user not in ended]
     actions = []
@@ -118,13 +135,14 @@ def plan_release(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> tup
         words = f"stop {card_users.format_users(ended)}"
         actions.append(Action((words,), lambda _: end_users(ended)))
     if awaited:
-        wait = WaitForCards(
-            spec.target,
-            spec.options.busy_timeout,
-            lambda now: [
-                user for user in list_holders(target, now) if not may_end(user, spec.options)
-            ],
-        )
+
+        def select_jobs(now: HostFacts) -> list[CardUser] | Failure:
+            holding = list_holders(target, now)
+            if isinstance(holding, Failure):
+                return holding
+            return [user for user in holding if not may_end(user, spec.options)]
+
+        wait = WaitForCards(spec.target, spec.options.busy_timeout, select_jobs)
         words = f"wait for {card_users.format_users(awaited)}"
         actions.append(Action((words,), lambda _: (wait,)))
     return tuple(actions)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pyinfra.api import Host
 
 from fleet.release.target import ReleaseTarget
-from operations import file_patches, packages
+from operations import engine, file_patches, packages
 from operations.adoption.findings import Finding, Relation
 from operations.host.facts import HostFacts, ReleaseFacts
+from operations.host.inspection import InspectionFailed
 from operations.stages import HostPlan
 
 
@@ -47,6 +48,9 @@ def inspect_packages(host: Host, plan: HostPlan) -> Iterator[Finding]:
     Args:
         host: The host.
         plan: Its desired state and its facts.
+
+    Raises:
+        InspectionFailed: The engine did not say whether the container is there.
     """
     facts = plan.facts
     assert isinstance(facts, HostFacts)
@@ -55,6 +59,8 @@ def inspect_packages(host: Host, plan: HostPlan) -> Iterator[Finding]:
         if not (wanted.pip or wanted.system):
             continue
         found = facts.releases[release.key]
+        if failure := engine.check_answers(release, found):
+            raise InspectionFailed(failure)
         item, name = release.qualify("packages"), release.release.container.name
         if packages.are_installed(release, found):
             yield Finding(item, Relation.PRESENT, "", "stamp of the container and its packages")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
+from fleet.errors import Failure
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations import driver_changes, foreign_containers
@@ -12,6 +13,7 @@ from operations.adoption.engine_contents import EngineContents, MadeContainer
 from operations.adoption.findings import Finding, Relation
 from operations.card_users import format_users
 from operations.host.facts import CardUser, HostFacts
+from operations.host.inspection import InspectionFailed
 from operations.stage import HostSpec
 
 #: packages that one finding lists
@@ -118,11 +120,12 @@ def _list_card_users(spec: HostSpec, facts: HostFacts, container: MadeContainer)
     users = [user for user in facts.card_users if user.container == container.id]
     if driver_changes.list_pending(spec.target.primary, facts):
         return users
-    held = [
-        user
-        for release in spec.target.releases
-        for user in foreign_containers.list_holders(release, facts)
-    ]
+    held: list[CardUser] = []
+    for release in spec.target.releases:
+        holders = foreign_containers.list_holders(release, facts)
+        if isinstance(holders, Failure):
+            raise InspectionFailed(holders)
+        held += holders
     return [user for user in users if user in held]
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from operations import engine
 from operations.adoption import clones
 from operations.adoption.containers import describe_containers
 from operations.adoption.engine_contents import EngineContents, parse_contents
 from operations.adoption.findings import Finding, Relation
 from operations.adoption.images import describe_image
 from operations.host.facts import HostFacts
-from operations.host.inspection import ask_host
+from operations.host.inspection import InspectionFailed, ask_host
 from operations.stages import HostPlan
 
 #: seconds that the engine may take to describe everything that it has
@@ -26,9 +27,15 @@ def inspect_engine(host: Host, plan: HostPlan) -> Iterator[Finding]:
     Args:
         host: A connected host.
         plan: Its desired state and its facts.
+
+    Raises:
+        InspectionFailed: The engine did not say what it has.
     """
     facts = plan.facts
     assert isinstance(facts, HostFacts)
+    for release in plan.target.releases:
+        if failure := engine.check_answers(release, facts.releases[release.key]):
+            raise InspectionFailed(failure)  # a container that was not seen is not missing
     contents = EngineContents()
     if facts.engine_version:
         contents = _ask_engine(host, plan)

@@ -184,6 +184,23 @@ def test_an_inspector_that_fails_says_so_of_its_own_subject(
     assert "too few" in found[1].differences[0]
 
 
+@pytest.mark.parametrize("query", ["image", "container"])
+def test_what_an_engine_does_not_answer_is_not_missing(
+    wanted: ReleaseTarget, driven: HostFacts, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(connection, "is_lost", lambda host: False)
+    monkeypatch.setattr(engine, "ask_host", lambda *_, **__: [])
+    driven.releases[wanted.key].unanswered_queries.add(query)
+    inspectors = [engine.inspect_engine, inspect_packages]
+    found = survey.survey_host(HOST, as_plan(wanted, driven), inspectors)
+    assert not isinstance(found, Failure)
+    assert [(one.item, one.relation) for one in found] == [
+        ("engine", Relation.UNKNOWN),
+        ("packages", Relation.UNKNOWN),
+    ]
+    assert all(one.differences[0].startswith("ENGINE: ") for one in found)
+
+
 def test_a_host_that_is_lost_is_not_described_by_half(
     wanted: ReleaseTarget, driven: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
