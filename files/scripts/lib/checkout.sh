@@ -78,7 +78,13 @@ keep_commit() {
   ! adopting || echo "$(git rev-parse "$branch") $branch" >> "$adopted/branches"
   echo "kept what was at $path $2 as branch $branch"
 }
-unlisted() { sed "/^$begin\$/,/^$end\$/d" .git/info/exclude 2>/dev/null; }
+unlisted() {
+  # print the lines of others; of a block without an end, nobody knows whose its lines are
+  if grep -qsxF "$end" .git/info/exclude; then sed "/^$begin\$/,/^$end\$/d" .git/info/exclude
+  else grep -avxF "$begin" .git/info/exclude 2>/dev/null
+  fi
+}
+listed() { ! grep -qsxF "$end" .git/info/exclude || sed -n "/^$begin\$/,/^$end\$/p" .git/info/exclude; }
 exclude() {
   # PATTERN…, more on stdin: have git ignore them, in a block of ours that also has what is there already
   new=$(for pattern; do printf '%s\n' "$pattern"; done; cat)
@@ -88,7 +94,7 @@ exclude() {
     # an earlier version wrote them without the block; what others wrote stays theirs
     unlisted | if [ -d "$adopted" ]; then grep -a ''; else grep -avxF "$new"; fi || :
     echo "$begin"
-    { sed -n "/^$begin\$/,/^$end\$/p" .git/info/exclude 2>/dev/null | grep -avxF "$begin$N$end" || :
+    { listed | grep -avxF "$begin$N$end" || :
       printf '%s\n' "$new"; } | awk '!seen[$0]++'
     echo "$end"
   } > .git/info/new

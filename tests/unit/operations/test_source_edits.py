@@ -240,6 +240,18 @@ def test_an_ignored_file_that_a_release_has_too_stays_ignored(host: Host) -> Non
     assert exclude.read_text() == "/inner\n*.mine\n"
 
 
+def test_lines_after_a_block_that_has_lost_its_end_are_its_users(host: Host) -> None:
+    exclude = host.path / ".git/info/exclude"
+    host.pin(host.wanted)
+    text = exclude.read_text()
+    assert text.count("# mlu-fleet: end\n") == 1
+    exclude.write_text(text.replace("# mlu-fleet: end\n", "") + "*.mine\n")
+    host.pin(host.base)
+    assert exclude.read_text().count("*.mine\n") == 1
+    assert host.run("restore-source", str(host.path)) == ""
+    assert exclude.read_text().count("*.mine\n") == 1
+
+
 def test_all_commits_of_an_unfinished_merge_are_kept(host: Host) -> None:
     commits = []
     for number in range(3):
