@@ -1,7 +1,7 @@
 # remove-made.sh GROUPS: remove things that this tool made, or put back what was there before it. GROUPS are
 # the groups that are to go, separated by commas. stdin: kind and name of each thing. What is not as this
 # tool left it any more stays. Each thing is judged again, and whatever a killed run has left is removed.
-# needs: images git checkout restore-checkout packages driver-package made-items
+# needs: images git checkout restore-checkout packages driver-package filesystems made-items
 allowed=$(printf '%s' "$1" | tr , ' ')
 expected=''
 set --

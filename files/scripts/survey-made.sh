@@ -1,7 +1,7 @@
 # survey-made.sh [weights] [driver] [engine]: print what this tool made on the host and what became of it:
 # kind, name, group, verdict and more words. Reads only. The arguments are the groups that are to go.
 # stdin: what the releases of the host make, as kind, name and detail, for a host without a complete record.
-# needs: images git packages made-items
+# needs: images git packages filesystems made-items
 allowed=$*
 expected=$(cat)
 print() {
@@ -44,6 +44,10 @@ if [ -d "$state" ]; then
     while IFS= read -r path; do print_kept_edits "$path"; done
   for copy in "$state"/kept/rpmdb-*; do
     [ ! -e "$copy" ] || printf '@@trace\tcopy\t%s\t\tbefore it was repaired\t\n' "$copy"
+  done
+  [ ! -L "$state" ] || printf '@@trace\tlink\t%s\t\ta symbolic link of somebody\twhat is in it goes\n' "$state"
+  mounts_below "$state" | while IFS= read -r place; do
+    printf '@@trace\tmount\t%s\t\tmounted in the folder of mlu-fleet\t\n' "$place"
   done
   print state "$state"
 fi

@@ -28,10 +28,14 @@ _KIND_WORDS = {
     "config": "setting",
     "adopted": "",
     "aside": "",
+    "link": "",
+    "mount": "file system",
     "kept": "what was at",
     "tag": "image name",
 }
 _ADOPTED_CONTAINER = "container:"
+#: kind of a link in place of the state folder
+_LINK = "link"
 #: names that one job gets at most, so that they fit on a command line
 _NAMES_PER_JOB = 200
 #: hexadecimal digits of an image id that are shown
@@ -102,8 +106,12 @@ def decide(
                 steps.append(_plan_record(found, expected))
             else:
                 steps.append(_plan(step, found, options))
-    if steps or _has_state_to_remove(traces, left):
-        steps.append(StepPlan(STATE_STEP, (_state_words(left),), lambda: [RemoveState(bool(left))]))
+    # a link of somebody to the state folder is named, but nothing that the record says
+    recorded = [trace for trace in traces if trace.kind != _LINK]
+    keeps_record = any(True for _ in _list_left(recorded, going, options))
+    if steps or _has_state_to_remove(traces, keeps_record):
+        words = (_state_words(keeps_record),)
+        steps.append(StepPlan(STATE_STEP, words, lambda: [RemoveState(keeps_record)]))
     return RetirementPlan(tuple(steps), left)
 
 
@@ -208,13 +216,13 @@ def _name(trace: Trace) -> str:
     return f"{_KIND_WORDS.get(trace.kind, trace.kind)} {name}".strip()
 
 
-def _has_state_to_remove(traces: Iterable[Trace], left: tuple[Remainder, ...]) -> bool:
+def _has_state_to_remove(traces: Iterable[Trace], keeps_record: bool) -> bool:
     """Whether the state folder is there with more than what belongs to things that stay."""
     states = [trace for trace in traces if trace.kind == "state"]
-    return any(trace.state == OURS or not left for trace in states)
+    return any(trace.state == OURS or not keeps_record for trace in states)
 
 
-def _state_words(left: tuple[Remainder, ...]) -> str:
-    if left:
+def _state_words(keeps_record: bool) -> str:
+    if keeps_record:
         return "remove the state of mlu-fleet, but for the record of what stays"
     return "remove the state of mlu-fleet"

@@ -159,9 +159,10 @@ judge() {
     kept) judge_kept "$2" ;;
     adopted) judge_adopted "$2" ;;
     state)
-      if [ -n "$(find "$state" -mindepth 1 -maxdepth 1 ! -name 'lock*' ! -name made ! -name kept \
-        ! -name signing ! -name images 2>/dev/null | head -n 1)" ]; then :
-      elif [ -n "$(find "$state" -mindepth 1 -maxdepth 1 ! -name 'lock*' 2>/dev/null | head -n 1)" ]; then
+      inside=$(cd -P "$state" && pwd -P)  # the folder itself may be a link
+      if [ -n "$(find "$inside" -mindepth 1 -maxdepth 1 ! -name 'lock*' ! -name made ! -name kept \
+        ! -name signing ! -name images 2>/dev/null | without_mounts "$inside" | head -n 1)" ]; then :
+      elif [ -n "$(find "$inside" -mindepth 1 -maxdepth 1 ! -name 'lock*' 2>/dev/null | head -n 1)" ]; then
         verdict=record
       else verdict=gone
       fi ;;
@@ -238,12 +239,9 @@ is_pythons() {
 }
 mounted_below() {
   # PATH: succeed if a file system is mounted in it; it is not for this tool to empty
-  real=$(cd -P "$1" 2>/dev/null && pwd -P) || return 1
-  while read -r _ place _; do
-    case $place in *\\*) place=$(printf %b "$place") ;; esac
-    case $place in "$real"/*) verdict="a file system is mounted in it" why=$place; return 0 ;; esac
-  done < /proc/self/mounts
-  return 1
+  mounted=$(mounts_below "$1" | head -n 1)
+  [ -n "$mounted" ] || return 1
+  verdict="a file system is mounted in it" why=$mounted
 }
 foreign_settings() {
   # print the names of git's settings of the checkout here that neither this tool nor a clone writes

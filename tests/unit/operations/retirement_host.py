@@ -72,19 +72,27 @@ shift 2
 for name; do grep -v "^$name " {0}/packages > {0}/part; mv {0}/part {0}/packages; done
 """
 #: parts of the host's file system that its scripts name, and that lie below the folder here
-ROOTS = ("/etc/", "/sys/module", "/lib/modules", "/var/lib/dkms", "/proc/modules", "/var/lib/dpkg")
+ROOTS = (
+    "/etc/",
+    "/sys/module",
+    "/lib/modules",
+    "/var/lib/dkms",
+    "/proc/modules",
+    "/proc/self/mounts",
+    "/var/lib/dpkg",
+)
 
 
 class Host:
     def __init__(self, root: Path) -> None:
         self.root, self.state, self.data = root, root / "state", root / "data"
         self.hidden: list[str] = []
-        for folder in ("bin", "docker", "data", "etc", "sys/module", "lib/modules", "proc"):
+        for folder in ("bin", "docker", "data", "etc", "sys/module", "lib/modules", "proc/self"):
             (root / folder).mkdir(parents=True)
         for name in ("containers", "images", "volumes", "calls"):
             (root / "docker" / name).touch()
         (root / "docker/silent").write_text("0")
-        for name in ("packages", "needs", "etc/group", "proc/modules"):
+        for name in ("packages", "needs", "etc/group", "proc/modules", "proc/self/mounts"):
             (root / name).touch()
         self.add_program("docker", DOCKER.format(root))
         self.add_program("dpkg-query", DPKG_QUERY.format(root))

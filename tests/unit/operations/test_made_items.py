@@ -631,6 +631,33 @@ def test_the_state_goes_last_and_only_the_record_stays_of_what_stays(host: Host)
     assert host.traces() == {}
 
 
+@pytest.mark.parametrize("place", ["cache", "cache/below"])
+def test_what_is_mounted_in_the_state_folder_stays_and_is_named(host: Host, place: str) -> None:
+    theirs, mount = host.write(f"state/{place}/theirs", "mine\n"), host.state / place
+    host.write("state/stamps/good", "x\n")
+    host.write("state/lock", "run1\tme\n")
+    host.write("proc/self/mounts", f"/dev/vdb {mount} ext4 rw 0 0\n")
+    assert f"mount {mount}" in host.states()
+    with pytest.raises(AssertionError, match="is mounted in it"):
+        host.run("remove-state", "run1")
+    assert theirs.exists() and (host.state / "made").exists()
+    host.run("remove-state", "run1", "record")
+    assert theirs.exists() and not (host.state / "stamps").exists()
+    assert host.traces()[f"state {host.state}"].state == "record"
+
+
+def test_a_link_to_the_state_folder_stays_and_what_is_in_the_folder_goes(host: Host) -> None:
+    folder = host.state.rename(host.root / "elsewhere")
+    host.state.symlink_to(folder)
+    host.write("state/stamps/good", "x\n")
+    host.write("state/lock", "run1\tme\n")
+    assert host.traces()[f"state {host.state}"].state == "ours"
+    host.run("remove-state", "run1")
+    assert host.state.is_symlink() and not any(folder.iterdir())
+    assert host.states() == {f"link {host.state}": "a symbolic link of somebody"}
+    assert f"state {host.state}" not in host.traces()
+
+
 def test_the_end_of_a_lock_does_not_bring_the_state_back(host: Host) -> None:
     host.write("state/lock", "run1\tme\n")
     host.run("remove-state", "run1")

@@ -88,6 +88,13 @@ def test_what_was_kept_aside_is_named_with_its_place() -> None:
     assert left.what == "/data/t.kept-1" and "/data/t" in left.reason
 
 
+def test_the_record_does_not_stay_for_a_link_to_its_folder() -> None:
+    plan = decide([STATE, trace("link", STATE.name, state="somebody's")], RetirementOptions())
+    (state,) = plan.steps
+    (command,) = state.commands()
+    assert not vars(command)["keeps_record"] and len(plan.left) == 1
+
+
 def test_with_the_record_of_what_stays_nothing_is_left_to_do() -> None:
     record = trace("state", "/var/lib/mlufleet", state="record")
     assert not decide([record, trace("package", "driver", "driver")], RetirementOptions())
