@@ -10,7 +10,7 @@ from pyinfra.api import operation
 from fleet.release import host_paths
 from fleet.release.model import PipCommand, SystemPackage, compute_digest
 from fleet.release.target import ReleaseTarget
-from operations import file_patches, migration
+from operations import engine, file_patches, migration
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
@@ -156,6 +156,8 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         facts: The host.
     """
     found = facts.releases[target.key]
+    if failure := engine.check_answers(target, found):
+        return failure
     words = [f"{patch.title} in the container" for patch in list_unpatched(target, found)]
     must_install = not are_installed(target, found)
     if must_install:

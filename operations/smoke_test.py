@@ -11,6 +11,7 @@ from fleet.release import compatibility, host_paths, snapshot
 from fleet.release.model import compute_digest
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store.measure import measure_file
+from operations import engine
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
@@ -69,6 +70,8 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         target: The release.
         facts: The host.
     """
+    if failure := engine.check_answers(target, facts.releases[target.key]):
+        return failure
     if not has_passed(target, facts):
         words = "ask the model"
     elif spec.options.smoke == "always":
