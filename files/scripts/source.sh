@@ -41,10 +41,7 @@ fill() {
 }
 checkout() {
   # an ignored file may be someone's: without this option a checkout would overwrite it
-  told checkout --quiet --no-overwrite-ignore --detach "$commit" || {
-    undo_checkout  # what it has written so far is no edit of somebody's
-    exit 1
-  }
+  told checkout --quiet --no-overwrite-ignore --detach "$commit" || exit 1
   # older versions of git only warn and continue
   [ "$(git rev-parse HEAD)" = "$commit" ] || { echo "git checkout: HEAD is not $commit"; exit 1; }
 }
