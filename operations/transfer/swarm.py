@@ -63,6 +63,7 @@ class Swarm:
         pending_hosts: names of hosts that need it
         seeds: names of hosts that had it and serve it, or will if another one asks for it
         offers: let a seed begin
+        is_asked: whether a host has asked for the file, so that offers are accepted at once
         peers: host name -> its aria2c
         seeder: the controller's end
         torrent: of the file, bencoded; empty until the swarm starts
@@ -80,6 +81,7 @@ class Swarm:
         self.pending_hosts: set[str] = set()
         self.seeds: set[str] = set()
         self.offers: list[Callable[[], object]] = []
+        self.is_asked = False
         self.peers: dict[str, Aria2Peer] = {}
         self.seeder: Seeder | None = None
         self.torrent = b""
@@ -112,6 +114,7 @@ class Swarm:
 
     def accept_offers(self) -> None:
         """Let the hosts that have the file serve it, because another one asks for it now."""
+        self.is_asked = True
         offers, self.offers = self.offers, []
         for begin in offers:
             begin()
@@ -312,7 +315,7 @@ class Swarms:
                 logger.info(f"{host.print_prefix}does not serve {path} to others: {reason}")
 
         swarm.offers.append(lambda: gevent.spawn(serve))
-        if swarm.torrent:
+        if swarm.is_asked:  # its torrent may still be in the making
             swarm.accept_offers()
 
     def _join_as_seed(self, host: Host, swarm: Swarm, local: Path, path: str) -> str:

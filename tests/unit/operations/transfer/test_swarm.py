@@ -186,7 +186,7 @@ def test_a_host_on_which_no_client_can_be_placed_is_no_seed(
     a.print_prefix = ""
     wanted_by(swarms, "a", "b", "c")
     swarms.host_done("a", SHA)
-    swarms.by_checksum[SHA].torrent = b"it has begun"
+    swarms.by_checksum[SHA].is_asked = True
     with caplog.at_level(logging.INFO, logger="pyinfra"):
         swarms.seed(a, tmp_path, SHA, "/data/models/x", place_client)
     assert not swarms.by_checksum[SHA].seeds
@@ -208,7 +208,7 @@ def test_a_seed_that_starts_too_late_leaves_nothing_behind(
     a = host("a")
     a.print_prefix = ""
     wanted_by(swarms, "b")
-    swarms.by_checksum[SHA].torrent = b"it has begun"
+    swarms.by_checksum[SHA].is_asked = True
     swarms.seed(a, tmp_path, SHA, "/data/models/x", lambda: "")
     assert stopped == ["again"] and not swarms.by_checksum
 
