@@ -72,14 +72,17 @@ def _look(inventory: str, as_json: bool, stop: tuple[str, ...], selection: dict[
         stop: Containers of others that adoption may stop.
         selection: Values of --limit, --exclude and --data.
     """
-    from gevent import monkey
+    from mlufleet.run import startup
 
-    monkey.patch_all()
-    from fleet.documents import atomic_write
-    from mlufleet.cli import adopt_output
-    from mlufleet.rollout.fleet_survey import FleetSurvey
-    from mlufleet.rollout.session import Session
-    from mlufleet.run.operator import redact_command
+    with startup.cheap_imports():
+        from gevent import monkey
+
+        monkey.patch_all()
+        from fleet.documents import atomic_write
+        from mlufleet.cli import adopt_output
+        from mlufleet.rollout.fleet_survey import FleetSurvey
+        from mlufleet.rollout.session import Session
+        from mlufleet.run.operator import redact_command
 
     progress = adopt_output.Progress()
     session = Session(inventory, **selection)
