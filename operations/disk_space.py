@@ -107,7 +107,7 @@ class _SpaceNeeds:
 
     def _add_artifact(self, release: ReleaseTarget, name: str, label: str) -> int:
         file = release.lock.files[name]
-        dest = f"{host_paths.STATE_FOLDER}/artifacts/{name}"
+        dest = host_paths.artifact_path(name)
         self._add_file(dest, file.sha256, file.size, label)
         return file.size
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fleet.errors import Failure
 from fleet.release import host_paths
+from fleet.release.model import DriverPackage
 from fleet.release.target import ReleaseTarget
 from operations import (
     card_users,
@@ -20,7 +21,6 @@ from operations.host.job import RemoteJob
 from operations.module_signing import InstallSigningKey
 from operations.reboot import Reboot
 from operations.stage import FailHost, HostOptions, HostSpec, Reprobe
-from operations.transfer.upload import Upload
 
 #: seconds that DKMS may take to build the modules for one kernel
 BUILD_TIMEOUT_S = 3600
@@ -156,22 +156,21 @@ def _release_cards(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterat
 
 def _package_arguments(
     target: ReleaseTarget, facts: HostFacts, options: HostOptions
-) -> tuple[str, list[str]]:
-    """Return the package's file name, and the arguments that the package scripts share."""
+) -> tuple[DriverPackage, list[str]]:
+    """Return the package, and the arguments that the package scripts share."""
     package = driver_package.select_package(target, facts)
     assert not isinstance(package, Failure)  # decide() has checked it
-    dest = f"{host_paths.STATE_FOLDER}/artifacts/{package.file}"
+    dest = host_paths.artifact_path(package.file)
     version = target.release.driver.version
-    return package.file, [package.package, version, dest, str(options.lock_timeout)]
+    return package, [package.package, version, dest, str(options.lock_timeout)]
 
 
 def _try_package(
     target: ReleaseTarget, facts: HostFacts, options: HostOptions
 ) -> Iterator[HostCommand]:
     """Upload the package, and try it as far as the running driver allows."""
-    file, arguments = _package_arguments(target, facts, options)
-    local, sha = target.local_file(file)
-    yield Upload("driver package", [(local, arguments[2], sha)])
+    package, arguments = _package_arguments(target, facts, options)
+    yield driver_package.build_upload(target, package)
     if driver_package.list_entries(target, facts):
         yield RemoteJob(
             f"installing driver {target.release.driver.version}: a trial beside the one that is "

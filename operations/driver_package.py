@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fleet.errors import Failure
-from fleet.release import driver_packages, operating_systems
+from fleet.release import driver_packages, host_paths, operating_systems
 from fleet.release.model import DriverPackage
 from fleet.release.operating_systems import OperatingSystem
 from fleet.release.target import ReleaseTarget
 from operations.host.facts import HostFacts, Package
+from operations.transfer.upload import Upload
 
 
 def select_package(target: ReleaseTarget, facts: HostFacts) -> DriverPackage | Failure:
@@ -35,6 +36,17 @@ def select_package(target: ReleaseTarget, facts: HostFacts) -> DriverPackage | F
     if package.file not in target.lock.files:
         return Failure("OS_UNSUPPORTED", f"{name}: its lock has no {package.file}")
     return package
+
+
+def build_upload(target: ReleaseTarget, package: DriverPackage) -> Upload:
+    """Return the upload of a driver package.
+
+    Args:
+        target: The release that names the driver.
+        package: The package, one of the release's.
+    """
+    local, sha = target.local_file(package.file)
+    return Upload("driver package", [(local, host_paths.artifact_path(package.file), sha)])
 
 
 def find_system(facts: HostFacts) -> OperatingSystem:

@@ -95,7 +95,7 @@ def list_store_packages(target: ReleaseTarget, facts: HostFacts) -> list[tuple[P
     if not folder:
         return []
     locked = target.lock.files_in(folder)
-    dest = f"{host_paths.STATE_FOLDER}/artifacts/{folder}"
+    dest = host_paths.artifact_path(folder)
     return [
         (target.store / folder / name, f"{dest}/{name}", locked[name].sha256)
         for name in driver_package.filter_package_files(locked, facts)

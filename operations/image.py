@@ -83,7 +83,7 @@ def build_upload(target: ReleaseTarget, options: HostOptions) -> Upload | None:
     if name is None or options.image_source == "registry":
         return None
     local, sha = target.local_file(name)
-    path = f"{host_paths.STATE_FOLDER}/artifacts/{name}"
+    path = host_paths.artifact_path(name)
     return Upload(target.qualify("image"), [(local, path, sha)])
 
 

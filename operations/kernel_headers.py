@@ -150,7 +150,7 @@ def install_headers(
     names, folder = select_store_packages(target, facts, kernel), store_folder(target, facts)
     files, origin = [package_name(facts, kernel)], "of its repositories"
     if names and folder:
-        locked, dest = target.lock.files_in(folder), f"{host_paths.STATE_FOLDER}/artifacts/{folder}"
+        locked, dest = target.lock.files_in(folder), host_paths.artifact_path(folder)
         yield Upload(
             "kernel headers",
             [

@@ -23,9 +23,7 @@ def list_uploads(spec: HostSpec, facts: HostFacts) -> Iterator[Upload]:
     target = spec.target.primary
     package = driver_package.select_package(target, facts)
     if not isinstance(package, Failure) and not driver_package.is_right(target, facts):
-        local, sha = target.local_file(package.file)
-        path = f"{host_paths.STATE_FOLDER}/artifacts/{package.file}"
-        yield Upload("driver package", [(local, path, sha)])
+        yield driver_package.build_upload(target, package)
     if engine.is_missing(facts) or engine.is_too_old(spec.target, facts):
         strictest = engine.find_strictest_release(spec.target, facts)
         yield Upload("docker packages", engine.list_store_packages(strictest, facts))

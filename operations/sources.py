@@ -100,7 +100,7 @@ def build_upload(
     if not source.bundle or has_commit(checkout, target.lock.commits[source.name]):
         return None
     local, sha = target.local_file(source.bundle)
-    path = f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}"
+    path = host_paths.artifact_path(source.bundle)
     return Upload(f"git bundle of {source.name}", [(local, path, sha)])
 
 
@@ -112,7 +112,7 @@ def _check_out(
     def commands() -> Iterator[HostCommand]:
         origin = source.url or ""
         if source.bundle:
-            origin = f"{host_paths.STATE_FOLDER}/artifacts/{source.bundle}"
+            origin = host_paths.artifact_path(source.bundle)
         if upload := build_upload(target, source, checkout):
             yield upload
         yield RemoteJob(

@@ -30,6 +30,15 @@ def shared_folder(key: str, in_container: bool = False) -> str:
     return f"{root}/{key}" if key else root
 
 
+def artifact_path(name: str) -> str:
+    """Return where a file or a folder of the store lies on a host while it is installed.
+
+    Args:
+        name: Its path in the store.
+    """
+    return f"{STATE_FOLDER}/artifacts/{name}"
+
+
 def list_mounts(release: Release) -> list[tuple[str, str]]:
     """List everything of the host that is mounted into the container.
 
