@@ -109,6 +109,12 @@ class HostPlan(HostSpec):
     drift: Drift
 
     @property
+    def probed_facts(self) -> HostFacts:
+        """The facts of a host that could be probed; nobody asks for those of another."""
+        assert isinstance(self.facts, HostFacts)
+        return self.facts
+
+    @property
     def uploads(self) -> list[Upload]:
         """The images and weights that the host lacks; those of several releases once."""
         uploads: dict[str, Upload] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.documents import atomic_write
 from fleet.error_codes import DEFERRED_CODES, canonical_code
+from fleet.text import places
 from mlufleet.journal import events, journal
 from mlufleet.journal.events import Event, FailureRecord, ValidationRecord
 from mlufleet.report.model import (
@@ -305,15 +306,8 @@ class _HostBuilder:
 
 def _describe_reuse(event: events.TransferDone) -> str:
     """Return what was not sent, and the file or the folders that it lay in."""
-    places = event.found
-    if len(places) > 1:
-        places = sorted({path.rpartition("/")[0] or "/" for path in places})
-    shown = ", ".join(places[:MAX_NAMED_FOLDERS])
-    more = f" and {len(places) - MAX_NAMED_FOLDERS} more" if places[MAX_NAMED_FOLDERS:] else ""
-    return (
-        f"{event.title}: {event.reused / 1e6:,.1f} MB were not sent, as they lay on the host: "
-        f"{shown}{more}"
-    )
+    megabytes, shown = event.reused / 1e6, places.format_places(event.found, MAX_NAMED_FOLDERS)
+    return f"{event.title}: {megabytes:,.1f} MB were not sent, as they lay on the host: {shown}"
 
 
 def _failure(event: events.HostFailure) -> FailureRecord:

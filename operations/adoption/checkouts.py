@@ -13,7 +13,7 @@ from fleet.release.target import ReleaseTarget
 from fleet.text.redact import hide_credentials
 from operations import sources
 from operations.adoption.findings import Finding, Relation, name_owner
-from operations.host.facts import HostFacts, SourceFacts
+from operations.host.facts import SourceFacts
 from operations.host.inspection import ask_host
 from operations.stages import HostPlan
 
@@ -60,8 +60,7 @@ def inspect_checkouts(host: Host, plan: HostPlan) -> Iterator[Finding]:
         host: The host.
         plan: Its desired state and its facts.
     """
-    facts = plan.facts
-    assert isinstance(facts, HostFacts)
+    facts = plan.probed_facts
     there = dict.fromkeys(path for found in facts.releases.values() for path in found.sources)
     records = ask_host(host, "inspect-checkouts", *there) if there else []
     histories = {path: CheckoutHistory.from_record(fields) for path, *fields in records}
@@ -122,12 +121,11 @@ def _describe(
     action = "" if is_pinned else "tell its git what inside is the release's"
     if not is_right:
         action = "; ".join(_list_actions(checkout, commit))
-    has_commit = checkout.head == commit or checkout.has_pin
     return Finding(
         _item(release, source),
         Relation.PRESENT if is_right else Relation.DIFFERENT,
         path,
-        f"commit {commit[:12]}" if has_commit else "",
+        f"commit {commit[:12]}" if sources.has_commit(checkout, commit) else "",
         history.owner,
         tuple(_list_differences(checkout, commit, history)),
         action,

@@ -9,7 +9,7 @@ from pyinfra.api import Host
 from fleet.release.target import ReleaseTarget
 from operations import engine, file_patches, packages
 from operations.adoption.findings import Finding, Relation
-from operations.host.facts import HostFacts, ReleaseFacts
+from operations.host.facts import ReleaseFacts
 from operations.host.inspection import InspectionFailed
 from operations.stages import HostPlan
 
@@ -21,8 +21,7 @@ def inspect_patches(host: Host, plan: HostPlan) -> Iterator[Finding]:
         host: The host.
         plan: Its desired state and its facts.
     """
-    facts = plan.facts
-    assert isinstance(facts, HostFacts)
+    facts = plan.probed_facts
     for release in plan.target.releases:
         found = facts.releases[release.key]
         for patch in file_patches.group_by_file(release):
@@ -52,8 +51,7 @@ def inspect_packages(host: Host, plan: HostPlan) -> Iterator[Finding]:
     Raises:
         InspectionFailed: The engine did not say whether the container is there.
     """
-    facts = plan.facts
-    assert isinstance(facts, HostFacts)
+    facts = plan.probed_facts
     for release in plan.target.releases:
         wanted = release.release.packages
         if not (wanted.pip or wanted.system):

@@ -12,7 +12,6 @@ from fleet.vendor.cnmon import CARD_RUNNING
 from operations import driver, driver_package
 from operations.adoption.findings import Finding, Relation
 from operations.card_users import format_users, list_others
-from operations.host.facts import HostFacts
 from operations.stages import HostPlan
 
 
@@ -23,8 +22,7 @@ def inspect_cards(host: Host, plan: HostPlan) -> Iterator[Finding]:
         host: The host.
         plan: Its desired state and its facts.
     """
-    facts = plan.facts
-    assert isinstance(facts, HostFacts)
+    facts = plan.probed_facts
     cards, expected = facts.present_cards, plan.options.cards
     models = Counter(facts.card_model(card) or f"cabc:{card.subsystem}" for card in cards)
     words = ", ".join(f"{count} {model}" for model, count in models.items())
@@ -51,8 +49,7 @@ def inspect_driver(host: Host, plan: HostPlan) -> Iterator[Finding]:
         host: The host.
         plan: Its desired state and its facts.
     """
-    facts, target = plan.facts, plan.target.primary
-    assert isinstance(facts, HostFacts)
+    facts, target = plan.probed_facts, plan.target.primary
     installed = driver_package.list_entries(target, facts)
     words = [f"package {one.name} {one.version}" for one in installed if one.is_installed]
     if facts.loaded_driver:

@@ -13,7 +13,6 @@ from operations.adoption.containers import describe_containers
 from operations.adoption.engine_contents import EngineContents, parse_contents
 from operations.adoption.findings import Finding, Relation
 from operations.adoption.images import describe_image
-from operations.host.facts import HostFacts
 from operations.host.inspection import InspectionFailed, ask_host
 from operations.stages import HostPlan
 
@@ -31,8 +30,7 @@ def inspect_engine(host: Host, plan: HostPlan) -> Iterator[Finding]:
     Raises:
         InspectionFailed: The engine did not say what it has.
     """
-    facts = plan.facts
-    assert isinstance(facts, HostFacts)
+    facts = plan.probed_facts
     for release in plan.target.releases:
         if failure := engine.check_answers(release, facts.releases[release.key]):
             raise InspectionFailed(failure)  # a container that was not seen is not missing

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pyinfra.api import Host
 
+from fleet.text import places
 from operations import needed_files, weights
 from operations.adoption.findings import Finding, Relation
 from operations.host import connection
@@ -45,8 +46,7 @@ def inspect_files(host: Host, plan: HostPlan) -> Iterator[Finding]:
         host: The host.
         plan: Its desired state and its facts.
     """
-    facts = plan.facts
-    assert isinstance(facts, HostFacts)
+    facts = plan.probed_facts
     yield from _list_placed_weights(plan, facts)
     items = list(list_needed_items(plan, facts))
     # a run does not search for so little
@@ -119,12 +119,8 @@ def _describe(item: Item, search: Search) -> Finding:
 
 
 def _describe_places(found: dict[str, FoundFile]) -> str:
-    """The file, or the folders that the files lie in."""
-    paths = sorted({file.path for file in found.values()})
-    if len(paths) > 1:
-        paths = sorted({path.rpartition("/")[0] or "/" for path in paths})
-    more = f" and {len(paths) - MAX_NAMED_PATHS} more" if paths[MAX_NAMED_PATHS:] else ""
-    return ", ".join(paths[:MAX_NAMED_PATHS]) + more
+    paths = {file.path for file in found.values()}
+    return places.format_places(paths, MAX_NAMED_PATHS)
 
 
 def _describe_use(found: dict[str, FoundFile]) -> str:

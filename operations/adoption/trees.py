@@ -11,7 +11,6 @@ from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
 from operations import migration
 from operations.adoption.findings import Finding, Relation, name_owner
-from operations.host.facts import HostFacts
 from operations.migrated_tree import TreeComparison
 from operations.stages import HostPlan
 from operations.tree_inspection import inspect_tree
@@ -24,8 +23,7 @@ def inspect_trees(host: Host, plan: HostPlan) -> Iterator[Finding]:
         host: The host.
         plan: Its desired state and its facts.
     """
-    facts = plan.facts
-    assert isinstance(facts, HostFacts)
+    facts = plan.probed_facts
     for release in plan.target.releases:
         stale = {
             source.name: reason
