@@ -34,5 +34,6 @@ STAGE_ORDER = (
     "patch",
     "packages",
     "smoke",
+    "serve",
     "validation",
 )

@@ -122,6 +122,10 @@ class HostData(Model):
     validation_tests: str | None = None
     #: file with the baseline of good cards
     golden: str | None = None
+    #: IPv4 address of the host that its servers are bound to; 0.0.0.0 for all of them
+    serve_address: Annotated[str, AfterValidator(_check_ipv4)] | None = None
+    #: file with the key that clients of its servers have to send, never put on a command line
+    serve_key: str | None = None
     #: where hosts get images that a release has in a registry and as an archive
     image_source: Literal["auto", "archive", "registry"] | None = None
     #: file with user and password of the registry, which is never put on a command line
@@ -157,6 +161,7 @@ class HostData(Model):
         "store",
         "registry_login",
         "registry_ca",
+        "serve_key",
     )
     @classmethod
     def _check_not_blank(cls, text: str | None) -> str | None:

@@ -13,6 +13,8 @@ STATE_FOLDER = "/var/lib/mlufleet"
 SNAPSHOTS_FOLDER = f"{STATE_FOLDER}/releases"
 #: Folder that every container sees read-only: wheels and the script of the smoke test.
 SHARED_FOLDER, SHARED_IN_CONTAINER = f"{STATE_FOLDER}/shared", "/opt/mlufleet"
+#: Folder with what the servers of a release need; only its own container sees it, read-only.
+SERVE_FOLDER, SERVE_IN_CONTAINER = f"{STATE_FOLDER}/serve", "/etc/mlufleet-serve"
 #: What pip and Python create in a checkout that is installed or run in place.
 RUNTIME_FILES = ("__pycache__", "*.egg-info")
 #: How the vendor names driver packages.
@@ -28,6 +30,15 @@ def shared_folder(key: str, in_container: bool = False) -> str:
     """
     root = SHARED_IN_CONTAINER if in_container else SHARED_FOLDER
     return f"{root}/{key}" if key else root
+
+
+def serve_folder(key: str) -> str:
+    """Return the folder with what the servers of a release need.
+
+    Args:
+        key: Key of the release on the host; "" if it is the only one.
+    """
+    return f"{SERVE_FOLDER}/{key}" if key else SERVE_FOLDER
 
 
 def artifact_path(name: str) -> str:

@@ -29,6 +29,7 @@ from fleet.documents.types import (
     check_stays_inside,
     matching,
 )
+from fleet.release.serve import Serve
 
 
 class DriverPackage(Model):
@@ -438,6 +439,8 @@ class Release(Model):
     packages: Packages = Packages()
     #: The test that a host must pass.
     smoke: SmokeTest
+    #: How the model is served as an API afterwards. Without it, nothing is.
+    serve: Annotated[Serve | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="after")
     def _check_names(self) -> Release:

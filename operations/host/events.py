@@ -95,6 +95,41 @@ class StageDone(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EndpointProved(Event):
+    """A client got right answers from an endpoint.
+
+    Attributes:
+        stage: Label of the stage.
+        release: Name of the release.
+        name: Number of the instance, from 0.
+        address: URL without a path, as clients of the host reach it.
+        model: Name of the model in the API.
+        cards: Numbers of the host's cards that it has.
+        seen_from: From where it was asked: "host", and "controller" where that can reach it.
+        ready_s: Seconds from the start of the server until it was ready.
+        cold_first_token_s: Seconds until the first piece of the first answer after that.
+        first_token_s: Seconds until the first piece of a later answer.
+        tokens_per_s: Tokens a second of a later answer, after its first one; by the server's own
+            count of usage, else pieces of the stream.
+        answer: The answer to the release's question.
+    """
+
+    kind: ClassVar[str] = "endpoint-proved"
+    stage: str
+    release: str
+    name: str
+    address: str
+    model: str
+    cards: list[int]
+    seen_from: list[str]
+    ready_s: float | None = None
+    cold_first_token_s: float | None = None
+    first_token_s: float | None = None
+    tokens_per_s: float | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostFailure(Event):
     """What ended a host's part in a run. It has no kind: what is emitted is one of its subclasses.
 

@@ -132,6 +132,40 @@ class ContainerFacts:
 
 
 @dataclass(frozen=True)
+class EndpointFacts:
+    """What the supervisor in a container says of one instance of its server.
+
+    Times are in seconds since the epoch, by the host's clock; 0 for never.
+
+    Attributes:
+        name: its number, from 0
+        definition: digest of the definition that it was started from
+        state: "loading", "ready", "unhealthy", "draining", "stopped", or "failed" once the
+            supervisor has given up
+        listens: whether something in the container listens on its port
+        pid: process id of the server in the container; 0 for none
+        started: when the process was started
+        ready_s: seconds from then until it was ready; -1 if it has not been
+        restarts: how often it was started again since the supervisor started it first
+        answered: when it last gave the expected answer
+        code: failure code of what is wrong; "" for nothing
+        reason: the details of that
+    """
+
+    name: str
+    definition: str
+    state: str
+    listens: bool
+    pid: int = 0
+    started: int = 0
+    ready_s: float = -1
+    restarts: int = 0
+    answered: int = 0
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SourceFacts:
     """A checkout.
 
@@ -226,6 +260,10 @@ class ReleaseFacts:
     files: dict[str, str] = field(default_factory=dict)
     #: name -> what the tool recorded on the host
     stamps: dict[str, str] = field(default_factory=dict)
+    #: digest of the definition of its servers on the host; "" for none
+    serve_definition: str = ""
+    #: name of an instance of its server -> what is known of it
+    endpoints: dict[str, EndpointFacts] = field(default_factory=dict)
     #: docker queries that timed out ("image", "container"); their answers are unknown
     unanswered_queries: set[str] = field(default_factory=set)
 
@@ -325,6 +363,8 @@ class HostFacts:
     read_only_paths: list[str] = field(default_factory=list)
     #: who holds the host lock
     lock: LockFacts | None = None
+    #: TCP ports of its releases' servers on which something listens
+    used_ports: set[int] = field(default_factory=set)
     #: jobs that run or have left processes behind
     jobs: list[JobFacts] = field(default_factory=list)
     #: containers made by this tool that belong to no release of the host any more

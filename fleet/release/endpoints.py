@@ -1,0 +1,145 @@
+"""The endpoints of a release on a host: its instances with their ports and cards, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.release import host_paths
+from fleet.release.model import compute_digest
+from fleet.release.serve import PORT_FIELD, Serve
+from fleet.release.target import ReleaseTarget
+
+#: Version of the definition that the supervisor reads.
+DEFINITION_VERSION = 1
+#: Length of the digest of a definition in hex digits.
+DIGEST_DIGITS = 16
+#: Where programs of the image's system lie.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Environment variable by which the vendor's software chooses among the cards of a container.
+CARDS_VARIABLE = "MLU_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One instance of a release's server.
+
+    Attributes:
+        name: Its number, from 0.
+        port: TCP port of the host.
+        container_port: TCP port in the container.
+        cards: Its cards, counted from 0 within those of the container.
+    """
+
+    name: str
+    port: int
+    container_port: int
+    cards: tuple[int, ...]
+
+
+def get_serve(target: ReleaseTarget) -> Serve:
+    """Return how a release that is served is served.
+
+    Args:
+        target: A release with `serve`.
+    """
+    assert target.release.serve is not None
+    return target.release.serve
+
+
+def list_endpoints(target: ReleaseTarget, card_count: int) -> list[Endpoint]:
+    """List the instances of a release's server.
+
+    Args:
+        target: The release.
+        card_count: Number of cards in the host.
+
+    Returns:
+        The instances in the order of their ports; empty if the release is not served.
+    """
+    serve = target.release.serve
+    if serve is None:
+        return []
+    own = range(len(target.card_numbers(card_count)))
+    groups: list[tuple[int, ...]]
+    if serve.each == "release":
+        groups = [tuple(own)]
+    elif serve.each == "card":
+        groups = [(number,) for number in own]
+    else:
+        groups = [tuple(numbers) for numbers in serve.each]
+    first = serve.listens or serve.port
+    return [
+        Endpoint(str(number), serve.port + number, first + number, cards)
+        for number, cards in enumerate(groups)
+    ]
+
+
+def build_definition(target: ReleaseTarget, card_count: int, *, has_key: bool) -> dict[str, Any]:
+    """Build what the supervisor in the container reads.
+
+    Args:
+        target: A release that is served.
+        card_count: Number of cards in the host.
+        has_key: Whether clients have to send the key in the file `key` beside the definition.
+
+    Returns:
+        Plain data. `digest` is the digest of everything else in it.
+    """
+    serve, release = get_serve(target), target.release
+    name = serve.name or release.name
+    python = release.image.python
+    definition: dict[str, Any] = {
+        "version": DEFINITION_VERSION,
+        "release": release.name,
+        "model": name,
+        "api": serve.api,
+        "path": f"{python.rpartition('/')[0]}:{SYSTEM_PATH}",
+        "key_file": f"{host_paths.SERVE_IN_CONTAINER}/key" if has_key else "",
+        "ready_path": serve.ready_path,
+        "question_path": serve.question_path,
+        "question": serve.question,
+        "expect": serve.expect,
+        "load_timeout": serve.load_timeout,
+        "answer_timeout": serve.answer_timeout,
+        "drain_timeout": serve.drain_timeout,
+        "check_every": serve.check_every,
+        "instances": [
+            {
+                "name": endpoint.name,
+                "port": endpoint.container_port,
+                "workdir": serve.workdir,
+                "command": _fill_port(_command(serve, name, python), endpoint),
+                "environment": {
+                    CARDS_VARIABLE: ",".join(map(str, endpoint.cards)),
+                    **{
+                        key: value.replace(PORT_FIELD, str(endpoint.container_port))
+                        for key, value in serve.environment.items()
+                    },
+                },
+            }
+            for endpoint in list_endpoints(target, card_count)
+        ],
+    }
+    return {"digest": compute_digest(definition)[:DIGEST_DIGITS], **definition}
+
+
+def _fill_port(command: list[str], endpoint: Endpoint) -> list[str]:
+    return [word.replace(PORT_FIELD, str(endpoint.container_port)) for word in command]
+
+
+def _command(serve: Serve, name: str, python: str) -> list[str]:
+    if not serve.model:
+        return [python if word == "python" else word for word in serve.command]
+    options = {
+        "--model": serve.model,
+        "--name": name,
+        "--device": serve.device,
+        "--prompt": serve.prompt,
+        "--queue": str(serve.queue),
+        "--answer-timeout": str(serve.answer_timeout),
+        "--drain-timeout": str(serve.drain_timeout),
+        "--port": PORT_FIELD,
+    }
+    words = [word for pair in options.items() for word in pair]
+    return [python, f"{host_paths.SERVE_IN_CONTAINER}/server.py", *words]

@@ -1,0 +1,107 @@
+"""The model of `serve:` in a release: how its model is served as an API, and how that is proved."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from fleet.documents.types import AbsolutePath, Int, Model, build_field_error, matching
+
+#: What a command, an environment variable or a prompt may contain, and what replaces it.
+PORT_FIELD, QUESTION_FIELD = "{port}", "{question}"
+#: Path at which servers with OpenAI's API list their models, and take questions.
+OPENAI_MODELS_PATH, OPENAI_CHAT_PATH = "/v1/models", "/v1/chat/completions"
+
+UrlPath = Annotated[str, matching(r"/[^\s?#]*", "a path such as /v1/models")]
+Port = Annotated[Int, Field(ge=1, le=65535)]
+
+
+class Serve(Model):
+    """How the model is served as an API after the smoke test, and how that is proved.
+
+    The servers run in the release's container. They are started again after a crash, after a
+    restart of the container and after a reboot of the host.
+    """
+
+    #: The API: `openai` (`/v1/models`, `/v1/chat/completions`), or `http` for any other that takes
+    #: a POST request.
+    api: Literal["openai", "http"] = "openai"
+    #: Program and arguments of the model's own server. `python` is the image's interpreter, and
+    #: `{port}` the port to listen on, on all addresses of the container. Without a command,
+    #: mlu-fleet's own server loads `model`; it needs the packages fastapi and uvicorn.
+    command: tuple[str, ...] = ()
+    #: Working directory in the container.
+    workdir: AbsolutePath = "/"
+    #: Environment variables of the server. `{port}` is replaced as in the command.
+    environment: dict[str, str] = Field(default_factory=dict)
+    #: Folder in the container that mlu-fleet's own server loads the model from.
+    model: AbsolutePath | None = None
+    #: Device of PyTorch that the own server loads the model on.
+    device: Annotated[str, matching(r"[a-z]+", "a device of PyTorch such as mlu or cpu")] = "mlu"
+    #: How the own server makes a prompt of a question, for models without a chat template.
+    prompt: str = QUESTION_FIELD
+    #: Name of the model in the API. By default the name of the release.
+    name: str | None = None
+    #: Port of the host for the first instance; each further instance has the next one.
+    port: Port = 8000
+    #: Port in the container that the first instance listens on, if the command does not take
+    #: `{port}`. By default the port of the host.
+    listens: Port | None = None
+    #: Cards of each instance: `release` for one instance with all cards of the release, `card` for
+    #: one instance per card, or a list of lists of card numbers, counted within the release.
+    each: Literal["release", "card"] | tuple[tuple[Annotated[Int, Field(ge=0)], ...], ...] = (
+        "release"
+    )
+    #: Path that answers with status 200 once the model is loaded. By default `/v1/models` with
+    #: `openai`; with `http`, the server is ready when it accepts connections.
+    ready: UrlPath | None = None
+    #: Path for questions (api `http`).
+    path: UrlPath = "/"
+    #: The question that proves that the model answers: text for `openai`, the body of a POST
+    #: request for `http`.
+    question: str
+    #: Text that the answer must contain.
+    expect: Annotated[str, Field(min_length=1)]
+    #: Seconds within which a server must be ready. 14 GB of weights take about ten minutes.
+    load_timeout: Annotated[Int, Field(ge=1, le=7200)] = 1200
+    #: Seconds within which an answer to the question must be complete.
+    answer_timeout: Annotated[Int, Field(ge=1, le=3600)] = 300
+    #: Seconds that running requests have to end before a server is stopped.
+    drain_timeout: Annotated[Int, Field(ge=0, le=3600)] = 60
+    #: Seconds between two questions by which the host itself checks that the model still answers.
+    check_every: Annotated[Int, Field(ge=5, le=86400)] = 300
+    #: Requests that mlu-fleet's own server lets wait; further ones get status 429.
+    queue: Annotated[Int, Field(ge=0, le=10000)] = 16
+
+    @model_validator(mode="after")
+    def _check_server(self) -> Serve:
+        if bool(self.command) == bool(self.model):
+            raise ValueError(
+                "set either `command`, or `model` for the server that mlu-fleet brings"
+            )
+        if self.model and self.api != "openai":
+            raise build_field_error("the server that mlu-fleet brings has the API `openai`", "api")
+        if self.each not in ("release",) and self.command and not self.takes_port:
+            raise build_field_error(
+                "several instances need ports of their own: use {port} in `command` or "
+                "`environment`",
+                "each",
+            )
+        return self
+
+    @property
+    def takes_port(self) -> bool:
+        """Whether the server can be told which port to listen on."""
+        words = (*self.command, *self.environment.values())
+        return not self.command or any(PORT_FIELD in word for word in words)
+
+    @property
+    def ready_path(self) -> str:
+        """Path that tells that the model is loaded; "" if accepting a connection does."""
+        return self.ready or (OPENAI_MODELS_PATH if self.api == "openai" else "")
+
+    @property
+    def question_path(self) -> str:
+        """Path that takes questions."""
+        return OPENAI_CHAT_PATH if self.api == "openai" else self.path
