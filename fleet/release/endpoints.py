@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.release import host_paths
 from fleet.release.model import compute_digest
-from fleet.release.serve import PORT_FIELD, Serve
+from fleet.release.serve import MODEL_FIELD, PORT_FIELD, Serve
 from fleet.release.target import ReleaseTarget
 
 #: Version of the definition that the supervisor reads.
@@ -129,10 +129,11 @@ def _fill_port(command: list[str], endpoint: Endpoint) -> list[str]:
 
 
 def _command(serve: Serve, name: str, python: str) -> list[str]:
-    if not serve.model:
-        return [python if word == "python" else word for word in serve.command]
+    if serve.command:
+        words = [python if word == "python" else word for word in serve.command]
+        return [word.replace(MODEL_FIELD, serve.model or MODEL_FIELD) for word in words]
     options = {
-        "--model": serve.model,
+        "--model": serve.model or "",
         "--name": name,
         "--device": serve.device,
         "--prompt": serve.prompt,
@@ -141,5 +142,5 @@ def _command(serve: Serve, name: str, python: str) -> list[str]:
         "--drain-timeout": str(serve.drain_timeout),
         "--port": PORT_FIELD,
     }
-    words = [word for pair in options.items() for word in pair]
-    return [python, f"{host_paths.SERVE_IN_CONTAINER}/server.py", *words]
+    server = f"{host_paths.SERVE_IN_CONTAINER}/server.py"
+    return [python, server, *(word for pair in options.items() for word in pair)]

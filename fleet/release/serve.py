@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from fleet.documents.types import AbsolutePath, Int, Model, build_field_error, matching
 
 #: What a command, an environment variable or a prompt may contain, and what replaces it.
-PORT_FIELD, QUESTION_FIELD = "{port}", "{question}"
+PORT_FIELD, MODEL_FIELD, QUESTION_FIELD = "{port}", "{model}", "{question}"
 #: Path at which servers with OpenAI's API list their models, and take questions.
 OPENAI_MODELS_PATH, OPENAI_CHAT_PATH = "/v1/models", "/v1/chat/completions"
 
@@ -35,7 +35,8 @@ class Serve(Model):
     workdir: AbsolutePath = "/"
     #: Environment variables of the server. `{port}` is replaced as in the command.
     environment: dict[str, str] = Field(default_factory=dict)
-    #: Folder in the container that mlu-fleet's own server loads the model from.
+    #: Folder in the container that the model is loaded from: by mlu-fleet's own server, or by a
+    #: command that contains `{model}`.
     model: AbsolutePath | None = None
     #: Device of PyTorch that the own server loads the model on.
     device: Annotated[str, matching(r"[a-z]+", "a device of PyTorch such as mlu or cpu")] = "mlu"
@@ -76,11 +77,9 @@ class Serve(Model):
 
     @model_validator(mode="after")
     def _check_server(self) -> Serve:
-        if bool(self.command) == bool(self.model):
-            raise ValueError(
-                "set either `command`, or `model` for the server that mlu-fleet brings"
-            )
-        if self.model and self.api != "openai":
+        if not self.command and not self.model:
+            raise ValueError("set `command`, or `model` for the server that mlu-fleet brings")
+        if not self.command and self.api != "openai":
             raise build_field_error("the server that mlu-fleet brings has the API `openai`", "api")
         if self.each not in ("release",) and self.command and not self.takes_port:
             raise build_field_error(
