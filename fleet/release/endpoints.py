@@ -105,27 +105,27 @@ def build_definition(target: ReleaseTarget, card_count: int, *, has_key: bool) -
         "drain_timeout": serve.drain_timeout,
         "check_every": serve.check_every,
         "instances": [
-            {
-                "name": endpoint.name,
-                "port": endpoint.container_port,
-                "workdir": serve.workdir,
-                "command": _fill_port(_command(serve, name, python), endpoint),
-                "environment": {
-                    CARDS_VARIABLE: ",".join(map(str, endpoint.cards)),
-                    **{
-                        key: value.replace(PORT_FIELD, str(endpoint.container_port))
-                        for key, value in serve.environment.items()
-                    },
-                },
-            }
+            _build_instance(serve, endpoint, _command(serve, name, python))
             for endpoint in list_endpoints(target, card_count)
         ],
     }
     return {"digest": compute_digest(definition)[:DIGEST_DIGITS], **definition}
 
 
-def _fill_port(command: list[str], endpoint: Endpoint) -> list[str]:
-    return [word.replace(PORT_FIELD, str(endpoint.container_port)) for word in command]
+def _build_instance(serve: Serve, endpoint: Endpoint, command: list[str]) -> dict[str, Any]:
+    def fill_port(text: str) -> str:
+        return text.replace(PORT_FIELD, str(endpoint.container_port))
+
+    return {
+        "name": endpoint.name,
+        "port": endpoint.container_port,
+        "workdir": serve.workdir,
+        "command": [fill_port(word) for word in command],
+        "environment": {
+            CARDS_VARIABLE: ",".join(map(str, endpoint.cards)),
+            **{key: fill_port(value) for key, value in serve.environment.items()},
+        },
+    }
 
 
 def _command(serve: Serve, name: str, python: str) -> list[str]:
