@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from fleet.release import host_paths
+from fleet.release.endpoints import list_endpoints
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
 
@@ -19,6 +20,8 @@ def find_conflicts(releases: Sequence[ReleaseTarget]) -> Iterator[str]:
     Yields:
         One message per conflict.
     """
+    for target in releases:
+        yield from _find_missing_cards(target)
     for first, second in combinations(releases, 2):
         yield from _find_pair_conflicts(first, second)
 
@@ -33,6 +36,14 @@ def _find_pair_conflicts(first: ReleaseTarget, second: ReleaseTarget) -> Iterato
         )
     if a.container.name == b.container.name:
         yield f"{both} use the same container name {a.container.name}"
+    ports, other_ports = _list_ports(first), _list_ports(second)
+    if shared := sorted(set(ports) & set(other_ports)):
+        listed = ", ".join(map(str, shared))
+        yield (
+            f"{both} are served on the same port{'s' * (len(shared) > 1)} {listed} of the host: "
+            f"{a.name} has {_describe_ports(ports)}, {b.name} {_describe_ports(other_ports)}; "
+            "set another serve.port in one of them"
+        )
     if a.image.reference == b.image.reference and first.lock.image.id != second.lock.image.id:
         yield f"{both} use different images for the tag {a.image.reference}"
     paths, other_paths = _claimed_paths(first), _claimed_paths(second)
@@ -42,6 +53,30 @@ def _find_pair_conflicts(first: ReleaseTarget, second: ReleaseTarget) -> Iterato
             if nested and not (path == other and paths[path] == other_paths[other] != ""):
                 place = f"path {path}" if path == other else f"paths {path} and {other}"
                 yield f"{both} both need the host {place} with different content"
+
+
+def _find_missing_cards(target: ReleaseTarget) -> Iterator[str]:
+    """Find cards that an instance of a release is to have, and the release has not."""
+    serve, cards = target.release.serve, target.cards
+    if serve is None or cards is None or isinstance(serve.each, str):
+        return
+    for number, group in enumerate(serve.each):
+        for card in group:
+            if card >= len(cards):
+                yield (
+                    f"serve.each.{number} of {target.release.name} names card {card}, and the "
+                    f"release has {len(cards)} on this host, counted from 0"
+                )
+
+
+def _list_ports(target: ReleaseTarget) -> list[int]:
+    """List the ports of a release's instances: of the first alone if its cards are unknown."""
+    known = 1 if target.cards is None else len(target.cards)
+    return [endpoint.port for endpoint in list_endpoints(target, known)]
+
+
+def _describe_ports(ports: list[int]) -> str:
+    return str(ports[0]) if len(ports) == 1 else f"{ports[0]} to {ports[-1]}"
 
 
 def _claimed_paths(target: ReleaseTarget) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.release import host_paths
 from fleet.release.model import compute_digest
-from fleet.release.serve import MODEL_FIELD, PORT_FIELD, Serve
+from fleet.release.serve import CARDS_VARIABLE, MODEL_FIELD, PORT_FIELD, Serve
 from fleet.release.target import ReleaseTarget
 
 #: Version of the definition that the supervisor reads.
@@ -16,8 +16,6 @@ DEFINITION_VERSION = 1
 DIGEST_DIGITS = 16
 #: Where programs of the image's system lie.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#: Environment variable by which the vendor's software chooses among the cards of a container.
-CARDS_VARIABLE = "MLU_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)

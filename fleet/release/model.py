@@ -29,7 +29,7 @@ from fleet.documents.types import (
     check_stays_inside,
     matching,
 )
-from fleet.release.serve import Serve
+from fleet.release.serve import UNPUBLISHED_NETWORKS, Serve
 
 
 class DriverPackage(Model):
@@ -485,6 +485,17 @@ class Release(Model):
                         f"{patch.file}: patch the file in {weights.link.tree}_mlu, "
                         f"where the weights {weights.name} are linked"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _check_published_ports(self) -> Release:
+        network = self.container.network
+        if self.serve and network in UNPUBLISHED_NETWORKS:
+            raise build_field_error(
+                f"in the network {network}, no port of a container can be published, and `serve` "
+                "needs its ports: use bridge, or a network of your own",
+                *("container", "network"),
+            )
         return self
 
     def find_source(self, name: str) -> Source:

@@ -10,11 +10,16 @@ from fleet.documents.types import AbsolutePath, Int, Model, build_field_error, m
 
 #: What a command, an environment variable or a prompt may contain, and what replaces it.
 PORT_FIELD, MODEL_FIELD, QUESTION_FIELD = "{port}", "{model}", "{question}"
+#: Environment variable by which the vendor's software chooses among the cards of a container.
+CARDS_VARIABLE = "MLU_VISIBLE_DEVICES"
+#: Networks of Docker in which no port of a container can be published.
+UNPUBLISHED_NETWORKS = ("host", "none")
+LAST_PORT = 65535
 #: Path at which servers with OpenAI's API list their models, and take questions.
 OPENAI_MODELS_PATH, OPENAI_CHAT_PATH = "/v1/models", "/v1/chat/completions"
 
 UrlPath = Annotated[str, matching(r"/[^\s?#]*", "a path such as /v1/models")]
-Port = Annotated[Int, Field(ge=1, le=65535)]
+Port = Annotated[Int, Field(ge=1, le=LAST_PORT)]
 
 
 class Serve(Model):
@@ -43,7 +48,7 @@ class Serve(Model):
     #: How the own server makes a prompt of a question, for models without a chat template.
     prompt: str = QUESTION_FIELD
     #: Name of the model in the API. By default the name of the release.
-    name: str | None = None
+    name: Annotated[str, matching(r"\S+", "a name without blanks")] | None = None
     #: Port of the host for the first instance; each further instance has the next one.
     port: Port = 8000
     #: Port in the container that the first instance listens on, if the command does not take
@@ -81,13 +86,47 @@ class Serve(Model):
             raise ValueError("set `command`, or `model` for the server that mlu-fleet brings")
         if not self.command and self.api != "openai":
             raise build_field_error("the server that mlu-fleet brings has the API `openai`", "api")
-        if self.each not in ("release",) and self.command and not self.takes_port:
+        if self.prompt.count(QUESTION_FIELD) == 0:
+            raise build_field_error(f"{self.prompt!r} does not contain {QUESTION_FIELD}", "prompt")
+        if self.model is None and any(MODEL_FIELD in word for word in self.command):
+            raise build_field_error(f"`command` contains {MODEL_FIELD}: set the folder", "model")
+        return self
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Serve:
+        for field in ("port", "listens"):
+            last = (getattr(self, field) or 1) + self.least_instances - 1
+            if last > LAST_PORT:
+                raise build_field_error(
+                    f"the last of {self.least_instances} instances would have port {last}, and "
+                    f"{LAST_PORT} is the highest",
+                    field,
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_cards(self) -> Serve:
+        if self.each == "release":
+            return self
+        if not self.takes_port:
             raise build_field_error(
                 "several instances need ports of their own: use {port} in `command` or "
                 "`environment`",
                 "each",
             )
+        if CARDS_VARIABLE in self.environment:
+            raise build_field_error(
+                f"`each` chooses the cards of each instance: remove {CARDS_VARIABLE}",
+                *("environment", CARDS_VARIABLE),
+            )
+        if self.each != "card":
+            _check_groups(self.each)
         return self
+
+    @property
+    def least_instances(self) -> int:
+        """Number of instances, as far as it does not depend on the cards of a host."""
+        return 1 if self.each in ("release", "card") else len(self.each)
 
     @property
     def takes_port(self) -> bool:
@@ -104,3 +143,19 @@ class Serve(Model):
     def question_path(self) -> str:
         """Path that takes questions."""
         return OPENAI_CHAT_PATH if self.api == "openai" else self.path
+
+
+def _check_groups(groups: tuple[tuple[int, ...], ...]) -> None:
+    """Check that each instance has cards, and that no card has two instances."""
+    if not groups:
+        raise build_field_error("no instance: list the cards of each, or use `card`", "each")
+    seen: dict[int, int] = {}
+    for index, numbers in enumerate(groups):
+        if not numbers:
+            raise build_field_error("the instance has no cards", "each", index)
+        for number in numbers:
+            if number in seen:
+                raise build_field_error(
+                    f"card {number} is already that of instance {seen[number]}", "each", index
+                )
+            seen[number] = index
