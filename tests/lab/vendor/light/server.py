@@ -2,9 +2,10 @@
 
 As ChatGLM3's openai_api.py (35f21dda) under uvicorn: one request at a time, because the model is
 asked inside the event loop; nothing listens before the model is loaded; a request without messages
-gets 422, one whose last message is not the user's 400; pieces of a stream are separated by CRLF, with
-comments between them, and do not count usage; after SIGTERM the running request ends, and nothing
-else is begun. A key is compared as vLLM does it. ChatGLM2's server counts no usage: `no-usage`.
+gets 422, one whose last message is not the user's 400; pieces of a stream are separated by CRLF,
+with comments between them, and do not count usage; after SIGTERM the running request ends, and
+nothing else is begun. A key is compared as vLLM does it. ChatGLM2's server counts no usage:
+`no-usage`.
 
 How it fails is said by files in a folder, which it reads for each request.
 """
