@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Any
 
 from fleet.release import host_paths
@@ -16,6 +17,10 @@ DEFINITION_VERSION = 1
 DIGEST_DIGITS = 16
 #: Where programs of the image's system lie.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Name of the stamp that keeps what the last proof of an instance measured, by its number.
+FIGURES_STAMP = "serve-figures-{}"
+#: A figure in that stamp that was not measured.
+UNKNOWN_FIGURE = "-"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,69 @@ class Endpoint:
     port: int
     container_port: int
     cards: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the proof of an endpoint measured; None for what it could not measure.
+
+    Attributes:
+        ready_s: Seconds from the start of the server until it was ready.
+        cold_first_token_s: Seconds until the first piece of the first answer after that.
+        first_token_s: Seconds until the first piece of a later answer.
+        tokens_per_s: Tokens a second of that answer after its first one.
+    """
+
+    ready_s: float | None = None
+    cold_first_token_s: float | None = None
+    first_token_s: float | None = None
+    tokens_per_s: float | None = None
+
+
+def format_figures(figures: Figures) -> str:
+    """Return the text of the stamp named by :data:`FIGURES_STAMP`.
+
+    Args:
+        figures: What was measured.
+    """
+    values = (getattr(figures, field.name) for field in fields(Figures))
+    return " ".join(UNKNOWN_FIGURE if value is None else f"{value:.3f}" for value in values)
+
+
+def parse_figures(text: str) -> Figures:
+    """Return the figures in a stamp; each that is missing or not a number is None.
+
+    Args:
+        text: What :func:`format_figures` returned, or "" if the host has no such stamp.
+    """
+    return Figures(*map(_parse_figure, text.split()[: len(fields(Figures))]))
+
+
+def _parse_figure(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def format_url(address: str, port: int) -> str:
+    """Return the URL of an endpoint, without a path.
+
+    Args:
+        address: IPv4 address of the host that its servers are bound to.
+        port: The endpoint's port of the host.
+    """
+    return f"http://{address}:{port}"
+
+
+def get_model_name(target: ReleaseTarget) -> str:
+    """Return the name of the model in the API.
+
+    Args:
+        target: A release with `serve`.
+    """
+    return get_serve(target).name or target.release.name
 
 
 def get_serve(target: ReleaseTarget) -> Serve:
@@ -85,7 +153,7 @@ def build_definition(target: ReleaseTarget, card_count: int, *, has_key: bool) -
         Plain data. `digest` is the digest of everything else in it.
     """
     serve, release = get_serve(target), target.release
-    name = serve.name or release.name
+    name = get_model_name(target)
     python = release.image.python
     definition: dict[str, Any] = {
         "version": DEFINITION_VERSION,

@@ -15,9 +15,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fleet.text import sanitize
+from mlufleet.journal.endpoint_record import EndpointRecord as EndpointRecord
 from operations.host.events import EVENT_TYPES as EVENT_TYPES
 from operations.host.events import BytesSeeded as BytesSeeded
 from operations.host.events import ConnectionLost as ConnectionLost
+from operations.host.events import EndpointProved as EndpointProved
 from operations.host.events import Event as Event
 from operations.host.events import FileBackedUp as FileBackedUp
 from operations.host.events import HostFailed as HostFailed
@@ -165,6 +167,7 @@ class FactsObserved(Event):
         cards: PCI address -> state of the core, or "dropped", "gone", "no driver".
         serials: PCI address -> serial number of the board.
         models: PCI address -> model, if the PCI subsystem ID is a known one.
+        endpoints: Instances of the servers of its releases.
     """
 
     kind: ClassVar[str] = "facts"
@@ -177,6 +180,7 @@ class FactsObserved(Event):
     cards: dict[str, str] = field(default_factory=dict)
     serials: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
+    endpoints: list[EndpointRecord] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleet.documents import atomic_write
 from fleet.error_codes import DEFERRED_CODES, canonical_code
 from fleet.text import places
 from mlufleet.journal import events, journal
-from mlufleet.journal.events import Event, FailureRecord, ValidationRecord
+from mlufleet.journal.events import EndpointRecord, Event, FailureRecord, ValidationRecord
 from mlufleet.report.model import (
     CHANGED_STATUSES,
     HostReport,
@@ -125,6 +125,7 @@ class _HostBuilder:
         unreachable: No connection could be made.
         stage_began: When the present stage began.
         tested: Tests of the vendor's suite that this run has run on the present driver.
+        proved: Release and number of an endpoint -> the last proof of it in this run.
     """
 
     report: HostReport = field(default_factory=lambda: HostReport(status="skipped"))
@@ -137,6 +138,7 @@ class _HostBuilder:
     stage_began: float | None = None
     transfers: list[_Transfer] = field(default_factory=list)
     tested: set[str] = field(default_factory=set)
+    proved: dict[tuple[str, str], events.EndpointProved] = field(default_factory=dict)
 
     def finish(self, report: Report) -> HostReport:
         """Return the host's report.
@@ -152,6 +154,7 @@ class _HostBuilder:
             self.modified_at > host.seen or host.now not in ("", STARTING)
         )
         host.ahead = self._prefetch_seconds()
+        host.endpoints = _merge_proofs(host.endpoints, self.proved)
         return host
 
     def apply(self, event: Event) -> None:
@@ -179,6 +182,8 @@ class _HostBuilder:
                     self.report.lock = None
             case events.TransferDone():
                 self._apply_transfer(event)
+            case events.EndpointProved():
+                self.proved[event.release, event.name] = event
             case events.ModelAnswered() | events.ValidationDone() | events.FileBackedUp():
                 self._apply_result(event)
             case events.NoteAdded():
@@ -198,6 +203,7 @@ class _HostBuilder:
         host.cards, host.serials = event.cards, event.serials
         host.models, host.owners = event.models, event.owners
         host.versions, host.lock = dict(event.versions), event.lock
+        host.endpoints = event.endpoints
         # results of this run count more than what a stamp on the host says
         host.validation = {
             **event.validation,
@@ -267,6 +273,7 @@ class _HostBuilder:
             case events.RollbackStarted():
                 host.rolled_back = {"from": host.wanted, "to": ""}
                 self.tested.clear()  # on another driver
+                self.proved.clear()  # of another release
             case events.HostRolledBack():
                 origin = host.rolled_back["from"] if host.rolled_back else ""
                 host.rolled_back = {"from": origin, "to": host.wanted}
@@ -302,6 +309,29 @@ class _HostBuilder:
         if not any(stage.changes for stage in host.stages):
             return "ok"
         return CHANGED_STATUSES.get(report.kind, "changed")
+
+
+def _merge_proofs(
+    seen: list[EndpointRecord], proved: dict[tuple[str, str], events.EndpointProved]
+) -> list[EndpointRecord]:
+    """Return the endpoints that a probe saw with this run's proofs, and those only proved."""
+    merged = {(one.release, one.name): one for one in seen}
+    for key, proof in proved.items():
+        one = merged.get(key, EndpointRecord(release=proof.release, name=proof.name))
+        merged[key] = replace(
+            one,
+            address=proof.address,
+            model=proof.model,
+            cards=proof.cards,
+            ready_s=proof.ready_s if one.ready_s is None else one.ready_s,
+            proved=proof.time,
+            proved_from=proof.seen_from,
+            cold_first_token_s=proof.cold_first_token_s,
+            first_token_s=proof.first_token_s,
+            tokens_per_s=proof.tokens_per_s,
+            answer=proof.answer,
+        )
+    return list(merged.values())
 
 
 def _describe_reuse(event: events.TransferDone) -> str:

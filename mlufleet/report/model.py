@@ -19,7 +19,13 @@ from fleet.errors import ExitStatus
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from fleet.vendor.cnmon import CARD_RUNNING
-from mlufleet.journal.events import FailureRecord, LeftRecord, LockRecord, ValidationRecord
+from mlufleet.journal.events import (
+    EndpointRecord,
+    FailureRecord,
+    LeftRecord,
+    LockRecord,
+    ValidationRecord,
+)
 from mlufleet.journal.journal import safe_file_name
 from mlufleet.report.host_ranges import natural_key
 from operations.stage_order import RETIREMENT_ORDER, STAGE_ORDER
@@ -178,6 +184,8 @@ class HostReport:
     """What stays on a host that is retired, and why; empty in all other runs."""
     audit_log: str = ""
     """Copy of the audit log of a retired host, relative to the folder of the run; or empty."""
+    endpoints: list[EndpointRecord] = field(default_factory=list)
+    """Instances of the servers of its releases; empty if no release is served."""
 
     @property
     def duration_s(self) -> float:

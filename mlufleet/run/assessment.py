@@ -7,6 +7,7 @@ from typing import Any
 
 from fleet.errors import Failure
 from fleet.release.target import HostTarget, ReleaseTarget
+from mlufleet.run import endpoint_assessment
 from operations import smoke_test, stages, validation
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions, HostSpec
@@ -57,6 +58,10 @@ def observation_fields(
         "cards": facts.card_health,
         "serials": facts.board_serials,
         "models": {card.address: model for card in cards if (model := facts.card_model(card))},
+        "endpoints": [
+            asdict(record)
+            for record in endpoint_assessment.observe_endpoints(target, facts, options)
+        ],
     }
 
 

@@ -135,6 +135,8 @@ class Run:
         known = {key: value for key, value in assessed.items() if key != "seen"}
         if known["lock"]:  # how long ago its holder was heard differs in every look
             known["lock"] = {**known["lock"], "age": 0}
+        # and so does when a server last answered
+        known["endpoints"] = [{**one, "answered": None} for one in known["endpoints"]]
         if more or known != self.last_assessments.get(host.name):
             self.last_assessments[host.name] = known
             emit_event(host, "observed" if more else "facts", **more, **assessed)

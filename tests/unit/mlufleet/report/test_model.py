@@ -29,6 +29,7 @@ def derive_as_then(folder: Path) -> dict[str, Any]:
     assert report.pop("unproved") == {}
     for host in report["hosts"].values():
         assert (host.pop("left"), host.pop("audit_log"), host.pop("reused")) == ([], "", 0)
+        assert host.pop("endpoints") == []
     return report
 
 
@@ -102,6 +103,7 @@ def test_an_event_is_the_same_when_it_is_read_again(kind: str, tmp_path: Path) -
         "float": 1.5,
         "bool": True,
         "list[str]": ["x"],
+        "list[int]": [0, 1],
         "dict[str, str]": {"a": "b"},
         "dict[str, float]": {"a": 1.5},
         "dict[str, str | int]": {"a": "b", "cards": 2},
@@ -112,6 +114,7 @@ def test_an_event_is_the_same_when_it_is_read_again(kind: str, tmp_path: Path) -
         "LockRecord | None": events.LockRecord(run="r", age=3),
         "FailureRecord | None": events.FailureRecord(code="ENGINE", tail=["x"]),
         "list[LeftRecord]": [events.LeftRecord("/data/x", "edited")],
+        "list[EndpointRecord]": [events.EndpointRecord("small", "0", cards=[1], ready_s=2.5)],
         "dict[str, ValidationRecord]": {"t": events.ValidationRecord("PASSED", "", {"r": 1.5})},
     }
     event_type = events.EVENT_TYPES[kind]

@@ -1,0 +1,53 @@
+"""What the journal and the report keep of an endpoint: an instance of a release's server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class EndpointRecord:
+    """An instance of a release's server, as the last probe saw it and as clients measured it."""
+
+    release: str = ""
+    """Name of the release."""
+    name: str = ""
+    """Number of the instance within the release, from 0."""
+    address: str = ""
+    """URL without a path. With the address 0.0.0.0, all addresses of the host lead to it."""
+    model: str = ""
+    """Name of the model in the API."""
+    cards: list[int] = field(default_factory=list)
+    """Numbers of the host's cards that it has."""
+    state: str = ""
+    """State at the last probe: "loading", "ready", "unhealthy", "draining", "stopped", "failed"
+    (it is not started again), or "absent" if nothing is known of it. Empty if no probe has seen
+    it since it was proved."""
+    code: str = ""
+    """Failure code of what is wrong with it; empty for nothing."""
+    reason: str = ""
+    """Details of that."""
+    restarts: int = 0
+    """How often it was started again on its own."""
+    ready_s: float | None = None
+    """Seconds from its last start until it was ready, or null."""
+    answered: float | None = None
+    """When it last gave the expected answer, by the host's clock in seconds since the epoch."""
+    proved: float | None = None
+    """When a client got right answers from it in this run; null if it is unproved in this run."""
+    proved_from: list[str] = field(default_factory=list)
+    """From where that client asked: "host", and "controller" where that can reach it."""
+    cold_first_token_s: float | None = None
+    """Seconds until the first piece of the first answer after a start (cold), when it was last
+    proved in this run or an earlier one."""
+    first_token_s: float | None = None
+    """Seconds until the first piece of a later answer (warm), of the same proof."""
+    tokens_per_s: float | None = None
+    """Tokens a second of that answer after its first one, of the same proof."""
+    answer: str = ""
+    """The answer to the release's question in this run."""
+
+    @property
+    def label(self) -> str:
+        """Release and number, as both are shown."""
+        return f"{self.release}/{self.name}"
