@@ -72,8 +72,8 @@ def main() -> None:
       mlufleet rollout start inventories/fleet.py
 
     Exit status: 0 success, 1 internal error, 2 some hosts failed, 3 invalid input (no host was
-    changed), 4 some hosts are unreachable, 5 stopped by the failure budget or rolled back, 130
-    interrupted.
+    changed), 4 some hosts are unreachable, 5 stopped by the failure budget or to keep endpoints
+    ready, or rolled back, 130 interrupted.
     """
 
 

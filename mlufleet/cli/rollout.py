@@ -36,14 +36,19 @@ def start(inventory: str, **options: Any) -> None:
     All hosts are probed first. Unreachable hosts and hosts that fail preflight count against the
     failure budget. Press Ctrl-C once to let hosts at work finish, twice to stop at once.
 
+    With `--keep-serving`, so many of the endpoints that are ready now stay ready: they are counted
+    before each host, and a host waits while too few are ready without it.
+
     Exit status: 0 all hosts are in the desired state, 2 some hosts or a canary failed, 4 some
-    are unreachable, 5 the failure budget is spent or a host was rolled back, 130 interrupted.
+    are unreachable, 5 the failure budget is spent, a host was rolled back, or too few endpoints
+    would stay ready, 130 interrupted.
 
     \b
     Examples:
       mlufleet rollout start inventories/fleet.py
       mlufleet rollout start inventories/fleet.py --canary 2 --window 25%
       mlufleet rollout start inventories/fleet.py --share-of rack --share 1
+      mlufleet rollout start inventories/fleet.py --keep-serving 75%
       mlufleet rollout start inventories/fleet.py --before ./drain.sh
     """
     run_rollout(build_plan("rollout", inventory, options))
@@ -81,7 +86,13 @@ def resume(run: str, yes: bool) -> None:
     # a plan of an older version may lack a field that plans have now
     plan = validate_document(Plan, before.rollout.plan, folder / JOURNAL_FILE)
     plan = plan.model_copy(update={"yes": plan.yes or yes})
-    run_rollout(plan, resumes=folder.name, canaries_passed=canaries_passed or plan.canary == 0)
+    serving = before.rollout.serving
+    run_rollout(
+        plan,
+        resumes=folder.name,
+        canaries_passed=canaries_passed or plan.canary == 0,
+        served_before=serving.before if serving else {},
+    )
 
 
 @rollout.command()

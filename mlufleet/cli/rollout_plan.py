@@ -46,6 +46,13 @@ PLAN_OPTIONS = (
     ),
     click.option("--share", metavar="N|P%", help="Hosts of one such group at work at once."),
     click.option(
+        "--keep-serving",
+        metavar="N|P%",
+        help="Endpoints that have to stay ready of those that were ready when the rollout began. "
+        "They are counted before each host; the host waits if taking it would leave too few.  "
+        "[default: 0%]",
+    ),
+    click.option(
         "--before",
         metavar="COMMAND",
         help="Run this command on the controller before each host, with MLUFLEET_HOST, …_ADDRESS, "

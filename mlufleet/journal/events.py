@@ -139,8 +139,8 @@ class RunEnded(Event):
     Attributes:
         dry: Nothing was to be changed on any host.
         interrupted: The operator, or a full disk, stopped the run.
-        stopped: Why a rollout started no more hosts: "canary", "budget", "interrupted",
-            "declined", or empty.
+        stopped: Why a rollout started no more hosts: "canary", "budget", "serving",
+            "interrupted", "declined", or empty.
     """
 
     kind: ClassVar[str] = "end"
@@ -267,6 +267,47 @@ class HostsScheduled(Event):
     max_fail: int
     broken: int = 0
     total: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingCounted(Event):
+    """The endpoints were counted that have to stay ready while a host is taken.
+
+    `host` is the host that is to be taken; it is empty for the count when the rollout began. Only
+    endpoints count that were ready then, and none of hosts at work.
+
+    Attributes:
+        ready: How many are ready.
+        needed: How many have to stay ready.
+        of: How many were ready when the rollout began.
+        seen: When the look at them ended.
+        held: The host has to wait.
+        silent: Hosts that could not be looked at, which count as not ready.
+        before: Host -> endpoints that were ready when the rollout began; only in the first count.
+    """
+
+    kind: ClassVar[str] = "serving-counted"
+    ready: int
+    needed: int
+    of: int
+    seen: float = 0.0
+    held: bool = False
+    silent: list[str] = field(default_factory=list)
+    before: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingStopped(Event):
+    """So many endpoints cannot stay ready, and no more hosts start.
+
+    Attributes:
+        sentence: What was ready, and what is needed.
+        remedy: What to do about it.
+    """
+
+    kind: ClassVar[str] = "serving-stopped"
+    sentence: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

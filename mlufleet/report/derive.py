@@ -17,6 +17,7 @@ from mlufleet.report.model import (
     HostReport,
     Report,
     RolloutReport,
+    ServingReport,
     StageReport,
 )
 
@@ -94,6 +95,8 @@ def _apply_run_event(report: Report, hosts: dict[str, _HostBuilder], event: Even
         case events.HostsScheduled() if report.rollout:
             report.rollout.canaries = event.canaries
             report.rollout.window, report.rollout.max_fail = event.window, event.max_fail
+        case events.ServingCounted() | events.ServingStopped() if report.rollout:
+            _apply_serving_event(report.rollout, event)
         case events.ReleaseUnproved():
             report.unproved[event.release] = event.points
         case events.BytesSeeded():
@@ -103,6 +106,19 @@ def _apply_run_event(report: Report, hosts: dict[str, _HostBuilder], event: Even
             report.dry, report.interrupted = event.dry, event.interrupted
             if report.rollout:
                 report.rollout.stopped = event.stopped
+
+
+def _apply_serving_event(
+    rollout: RolloutReport, event: events.ServingCounted | events.ServingStopped
+) -> None:
+    serving = rollout.serving = rollout.serving or ServingReport()
+    if isinstance(event, events.ServingStopped):
+        serving.sentence, serving.remedy = event.sentence, event.remedy
+        return
+    serving.ready, serving.needed, serving.of = event.ready, event.needed, event.of
+    serving.seen, serving.silent = event.seen, event.silent
+    serving.waiting = event.host if event.held else ""
+    serving.before = event.before or serving.before
 
 
 @dataclass

@@ -35,7 +35,7 @@ VERDICTS = {
     2: "Some hosts are not in their desired state",
     3: "Inventory, release, lock file or store is invalid; no host was contacted",
     4: "Some hosts are unreachable, none failed",
-    5: "Stopped by the failure budget, or rolled back",
+    5: "Stopped by the failure budget or by --keep-serving, or rolled back",
     130: "Interrupted",
 }
 #: kind of a run -> what it means for the fleet that each host passed, if that is not VERDICTS[0]
@@ -46,6 +46,7 @@ PASSED_VERDICTS = {
 STOP_REASONS = {
     "canary": "a canary failed",
     "budget": "the failure budget was exceeded",
+    "serving": "too few endpoints would have stayed ready",
     "interrupted": "it was interrupted",
     "declined": "it was not approved",
 }

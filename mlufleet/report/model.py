@@ -45,7 +45,7 @@ STATUSES = (
 #: kind of a run -> status of a host that was changed and is as it is to be, if it is not "changed"
 CHANGED_STATUSES = {"adoption": "adopted", "retirement": "retired"}
 #: reasons to stop a rollout that are an exit status of their own
-STOPPED_BY_BUDGET = ("budget", "declined")
+STOPPED_BY_BUDGET = ("budget", "serving", "declined")
 
 _CONFIG: dict[str, Any] = {"extra": "ignore", "coerce_numbers_to_str": True}
 
@@ -96,6 +96,43 @@ class StageReport:
 
 
 @dataclass
+class ServingReport:
+    """Endpoints that had to stay ready during a rollout, by the last count."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+
+    ready: int = 0
+    """How many of them are ready, without those of hosts at work."""
+    needed: int = 0
+    """How many have to stay ready."""
+    of: int = 0
+    """How many were ready when the rollout began."""
+    seen: float | None = None
+    """When they were counted, in seconds since the epoch."""
+    waiting: str = ""
+    """Host that has to wait, because too few would stay ready without it; or empty."""
+    silent: list[str] = field(default_factory=list)
+    """Hosts that could not be looked at, which count as not ready."""
+    before: dict[str, int] = field(default_factory=dict)
+    """Host -> endpoints that were ready when the rollout began."""
+    sentence: str = ""
+    """Why no more hosts started, if it was for these endpoints; or empty."""
+    remedy: str = ""
+    """What to do about it; or empty."""
+
+    @property
+    def waiting_line(self) -> str:
+        """Which host waits and for what; empty if none does."""
+        if not self.waiting:
+            return ""
+        line = (
+            f"{self.waiting} waits for endpoints: {self.ready} of {self.of} are ready, and "
+            f"{self.needed} have to stay ready"
+        )
+        return f"{line}; no answer from {', '.join(self.silent)}" if self.silent else line
+
+
+@dataclass
 class RolloutReport:
     """What only runs have that go through a fleet in windows: all kinds but "deploy"."""
 
@@ -112,7 +149,10 @@ class RolloutReport:
     max_fail: int = 0
     """Hosts of the fleet that may be broken before no more hosts start."""
     stopped: str = ""
-    """Why no more hosts started: "canary", "budget", "interrupted", "declined", or empty."""
+    """Why no more hosts started: "canary", "budget", "serving", "interrupted", "declined", or
+    empty."""
+    serving: ServingReport | None = None
+    """Endpoints that had to stay ready, by the last count; null if none had to."""
 
 
 @dataclass

@@ -71,6 +71,8 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
     title = f"run {report.run}"
     table.print_table(console, title, SUMMARY_COLUMNS, rows, status_color, status_rank)
     print_failures(console, hosts)
+    for line in serving_lines(report):
+        print_line(console, line, "red")
     for line in host_ranges.group_lines(_rollback_lines(hosts), len(hosts)):
         print_line(console, line, "magenta")
     for line in host_ranges.group_lines(left_items(hosts), len(hosts)):
@@ -94,6 +96,18 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
         console,
         f"{unchanged} of {len(hosts)} hosts needed no change; report: {folder}/report.json",
     )
+
+
+def serving_lines(report: Report) -> Iterator[str]:
+    """Return why a rollout stopped so that endpoints stay ready, and what to do; else nothing.
+
+    Args:
+        report: Report of the run.
+    """
+    serving = report.rollout.serving if report.rollout else None
+    if serving and serving.sentence:
+        yield f"stopped to keep endpoints ready: {serving.sentence}"
+        yield f"  remedy: {serving.remedy}"
 
 
 def unproved_lines(report: Report) -> Iterator[str]:

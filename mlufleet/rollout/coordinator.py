@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import click
@@ -26,6 +26,7 @@ from mlufleet.rollout.kinds import KINDS
 from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.prompt import ask_operator
 from mlufleet.rollout.scheduler import Scheduler
+from mlufleet.rollout.serving_watch import LOOK_INTERVAL_S, ServingWatch
 from mlufleet.rollout.session import Session
 from mlufleet.run import interrupts
 from operations.host.context import emit_event
@@ -45,6 +46,7 @@ class RolloutCoordinator:
         command: The command that was given, for the journal and the locks of hosts.
         resumes: Run that this one resumes, or empty.
         canaries_passed: The canaries of that run have passed.
+        served_before: Host -> endpoints that were ready when that run began.
         review: Is called once, when all hosts have been probed: the operator has to approve what
             it returns, or reads it if the plan says that the answer is yes.
 
@@ -59,6 +61,7 @@ class RolloutCoordinator:
         *,
         resumes: str = "",
         canaries_passed: bool = False,
+        served_before: Mapping[str, int] | None = None,
         review: Review | None = None,
     ) -> None:
         self.plan, self.canaries_passed, self.review = plan, canaries_passed, review
@@ -73,6 +76,7 @@ class RolloutCoordinator:
         self.scheduler = Scheduler([])
         self.greenlets: dict[str, gevent.Greenlet] = {}
         self.host_ended, self.stopping = Event(), Event()
+        self.serving = ServingWatch(self.session, plan, self.stopping, served_before or {})
         self.stop_requests, self.signals = 0, interrupts.StopRequests()
         options = plan.model_dump(mode="json")
         self.run.record_event(RolloutStarted(plan=options, resumes=resumes))
@@ -126,6 +130,7 @@ class RolloutCoordinator:
     def _probe_all(self) -> None:
         """Probe every host: those in their desired state are done, broken ones are counted."""
         self.context.events.emit("", "survey", hosts=len(self.hosts))
+        self.serving.listen()
         pool = Pool(min(PROBE_CONCURRENCY, len(self.hosts)))
         for host in self.session.hosts:
             self.greenlets[host.name] = pool.spawn(self._probe_host, host)
@@ -170,6 +175,8 @@ class RolloutCoordinator:
             broken=self.scheduler.broken,
             total=total,
         )
+        if names and not self.serving.begin(names):
+            self.scheduler.stop("serving")
 
     def _run_window(self) -> None:
         """Start hosts as others end, until none is left or no more may start."""
@@ -179,11 +186,23 @@ class RolloutCoordinator:
                 has_gate = False
                 self._approval_gate()
                 continue
-            while name := self.scheduler.next_host():
+            self.host_ended.clear()
+            is_waiting = self._start_hosts()
+            if not self.scheduler.is_done:
+                self.host_ended.wait(LOOK_INTERVAL_S if is_waiting else None)
+
+    def _start_hosts(self) -> bool:
+        """Start the hosts that may start now, and return whether others wait for endpoints."""
+        held: set[str] = set()
+        while name := self.scheduler.next_host(held):
+            if not self.serving.may_start(name, self.scheduler.running):
+                held.add(name)
+            elif not self.scheduler.stopped:  # it may have been since the look began
                 self.scheduler.mark_started(name)
                 self.greenlets[name] = gevent.spawn(self._roll_out_host, self.hosts[name])
-            self.host_ended.wait()
-            self.host_ended.clear()
+        if not self.scheduler.stopped and self.serving.give_up(held, self.scheduler.running):
+            self.scheduler.stop("serving")
+        return bool(held)
 
     def _approval_gate(self) -> None:
         """Wait between the canaries and the other hosts, and ask the operator."""

@@ -1,4 +1,4 @@
-"""Numbers of hosts as operators give them: "3", or "25%" of the fleet, rounded down."""
+"""Numbers of hosts or endpoints as operators give them: "3", or "25%" of all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import override
 
 @dataclass(frozen=True)
 class HostCount:
-    """A number of hosts, or a percentage of them.
+    """A number of hosts or endpoints, or a percentage of them.
 
     Attributes:
         value: The number, or the percentage (0 to 100).
@@ -32,7 +32,7 @@ class HostCount:
         """
         match = re.fullmatch(r"([0-9]{1,6})(%?)", text.strip(), re.ASCII)
         if not match:
-            raise ValueError(f"{text!r} is neither a number of hosts (3) nor a percentage (25%)")
+            raise ValueError(f"{text!r} is neither a number (3) nor a percentage (25%)")
         count = cls(int(match[1]), match[2] == "%")
         if count.is_percentage and count.value > 100:
             raise ValueError(f"{text!r} is more than 100%")
@@ -47,6 +47,14 @@ class HostCount:
         """
         count = total * self.value // 100 if self.is_percentage else self.value
         return max(minimum, min(total, count))
+
+    def resolve_up(self, total: int) -> int:
+        """Return how many have to stay; a percentage is rounded up (75% of 3 endpoints are 3).
+
+        Args:
+            total: Hosts or endpoints that there are.
+        """
+        return -(-total * self.value // 100) if self.is_percentage else self.value
 
     @override
     def __str__(self) -> str:

@@ -67,6 +67,7 @@ class RolloutProgress:
         rolled_back_hosts: Hosts that were rolled back.
         ended: Status -> hosts that ended with it.
         transfer_line: Progress of all transfers, or empty.
+        serving_line: Endpoints that have to stay ready, and which host waits for them; or empty.
     """
 
     def __init__(self, kind: str = "rollout") -> None:
@@ -79,6 +80,7 @@ class RolloutProgress:
         self.rolled_back_hosts: set[str] = set()
         self.ended: Counter[str] = Counter()
         self.transfer_line = ""
+        self.serving_line = ""
 
     def update(self, event: Event) -> None:
         """Apply an event.
@@ -101,6 +103,11 @@ class RolloutProgress:
             case events.TransfersProgressed():
                 text = f"files to {event.hosts} hosts: {event.line}"
                 self.transfer_line = text if event.hosts else ""
+            case events.ServingCounted():
+                waits = f", {event.host} waits" * event.held
+                self.serving_line = (
+                    f"endpoints: {event.ready} of {event.of} ready, {event.needed} needed{waits}"
+                )
             case events.RollbackStarted():
                 self.failed.pop(event.host, None)
             case events.HostFailed():
@@ -206,7 +213,8 @@ class LiveView:
         table = Table(box=None, pad_edge=False)
         for title, width in (("host", 12), ("stage", 10), ("", 8), ("time", 6)):
             table.add_column(title, no_wrap=True, min_width=width)
-        frame = FRAME_LINES + bool(progress.transfer_line)
+        extra = [line for line in (progress.serving_line, progress.transfer_line) if line]
+        frame = FRAME_LINES + len(extra)
         room = max(MIN_ROWS, self.console.height - frame)
         hosts = sorted(progress.active_hosts.items(), key=lambda item: item[1].since)
         for name, host in hosts[:room]:
@@ -217,8 +225,7 @@ class LiveView:
             Text(f"{progress.summary_line()}, {elapsed} so far"),
             Text("  ".join(f"{stage} {count}" for stage, count in stages.most_common())),
         ]
-        if progress.transfer_line:
-            lines.append(Text(progress.transfer_line))
+        lines += [Text(line) for line in extra]
         lines.append(table)
         if len(hosts) > room:
             lines.append(Text(f"… and {len(hosts) - room} more"))
@@ -255,6 +262,11 @@ class LiveView:
                 self._print(f"the canaries passed; waiting {event.seconds} s")
             case events.OperatorAsked() | events.OperatorAnswered():
                 self._pause(isinstance(event, events.OperatorAsked))
+            case events.ServingCounted() if event.held or not event.host:
+                self._print_serving(event)
+            case events.ServingStopped():
+                self._print(f"stopped to keep endpoints ready: {event.sentence}", "red")
+                self._print(f"  remedy: {event.remedy}")
             case events.StopRequested():
                 later = "when the hosts at work have ended; interrupt again to stop at once"
                 self._print(f"stopping {'now' if event.now else later}")
@@ -268,6 +280,13 @@ class LiveView:
         )
         if event.canaries:
             self._print(f"canaries: {host_ranges.format_ranges(event.canaries)}")
+
+    def _print_serving(self, event: events.ServingCounted) -> None:
+        if not event.of:
+            self._print("no endpoint is ready, so there is none to keep ready")
+            return
+        silent = f"; no answer from {host_ranges.format_ranges(event.silent)}"
+        self._print(self.progress.serving_line + silent * bool(event.silent))
 
     def _print_done(self, host: str) -> None:
         progress = self.progress

@@ -45,6 +45,8 @@ class Plan(Model):
         confirm: Ask the operator after the canaries passed.
         share_of: Key of a host's data that names its group (rack, service); may be empty.
         share: Hosts of one such group at work at the same time: a number or a percentage.
+        keep_serving: Endpoints that have to stay ready of those that were when the rollout began: a
+            number or a percentage.
         before: Shell command on this machine before a host; may be empty.
         after: Shell command on this machine after a host; may be empty.
         hook_timeout: Seconds after which one of these commands is killed.
@@ -71,6 +73,7 @@ class Plan(Model):
     confirm: Bool = False
     share_of: str = ""
     share: PositiveHostCount = "100%"
+    keep_serving: HostCountText = "0%"
     before: str = ""
     after: str = ""
     hook_timeout: PositiveInt = 600
@@ -93,4 +96,13 @@ class Plan(Model):
     def _check_limit(self) -> Plan:
         if self.kind == "retirement" and not self.limit:
             raise ValueError("name the hosts to retire with --limit; `--limit all` is all of them")
+        return self
+
+    @model_validator(mode="after")
+    def _check_keep_serving(self) -> Plan:
+        if self.kind == "retirement" and HostCount.parse(self.keep_serving).value:
+            raise ValueError(
+                "--keep-serving cannot be kept: endpoints of hosts that are retired go for good; "
+                "leave it out, and retire fewer hosts with --limit"
+            )
         return self

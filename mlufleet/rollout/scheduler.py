@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 class Scheduler:
@@ -22,7 +22,8 @@ class Scheduler:
         waiting: Hosts that have not started, in their order.
         running: Hosts at work.
         canaries: Canaries that have not passed yet.
-        stopped: Why no more hosts start: "canary", "budget", "interrupted", "declined", or empty.
+        stopped: Why no more hosts start: "canary", "budget", "serving", "interrupted",
+            "declined", or empty.
     """
 
     def __init__(
@@ -57,12 +58,18 @@ class Scheduler:
         """
         self.stopped = self.stopped or reason
 
-    def next_host(self) -> str | None:
-        """Return a host that may start now, if there is one."""
+    def next_host(self, held: Collection[str] = ()) -> str | None:
+        """Return a host that may start now, if there is one.
+
+        Args:
+            held: Hosts that are held back for another reason; others may go before them.
+        """
         if self.stopped or len(self.running) >= self.window:
             return None
         busy = Counter(self.groups[host] for host in self.running if host in self.groups)
         for host in self.waiting:
+            if host in held:
+                continue
             if self.canaries and host not in self.canaries:
                 return None  # canaries come first, so all of them have started
             group = self.groups.get(host)

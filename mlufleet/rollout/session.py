@@ -23,6 +23,8 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from fleet.errors import Failure
 from fleet.inventory import host_selection
 from fleet.inventory.pyinfra_loader import load_inventory
+from fleet.release.target import HostTarget
+from fleet.store.targets import load_host_target
 from mlufleet.connect import open_files
 from mlufleet.journal.journal import check_writable, new_run_id
 from mlufleet.run import launcher, pyinfra_options
@@ -30,8 +32,9 @@ from mlufleet.run.host_checks import check_hosts
 from mlufleet.run.run import Run
 from operations import stages
 from operations.host import connection
+from operations.host.facts import HostFacts
 from operations.host.failures import fail_host
-from operations.host.probe import invalidate_facts
+from operations.host.probe import invalidate_facts, probe_host
 
 CONFIG_FILE, DEPLOY_FILE = "config.py", "deploy.py"
 
@@ -130,6 +133,33 @@ class Session:
                 if host.connected:
                     host.disconnect()
                     connection.close(host)  # pyinfra keeps its client
+
+    def look(self, host: Host, target: HostTarget | None = None) -> HostFacts | Failure:
+        """Probe a host that is not connected; that it does not answer is not a failure of it.
+
+        Args:
+            host: A host that nothing is done on.
+            target: What the probe is asked about; by default what the host is to be.
+
+        Returns:
+            What the host is now, or why it could not be looked at.
+        """
+        with ctx_host.use(host), ctx_config.use(self.state.config.copy()):
+            self.run.log.note_connect_start(host.name)
+            try:
+                host.connect(show_errors=False)
+                if not host.connected:
+                    return Failure("UNREACHABLE")
+                invalidate_facts(host)
+                wanted = target or load_host_target(host.data)
+                return stages.prepare_host(host) or probe_host(host, wanted)
+            except Exception as error:  # it would end the looks at other hosts
+                return Failure("PROBE_FAILED", f"{type(error).__name__}: {error}")
+            finally:
+                invalidate_facts(host)  # the work on the host begins with a probe of its own
+                if host.connected:
+                    host.disconnect()
+                    connection.close(host)
 
     def assess(self, host: Host) -> stages.HostPlan:
         """Probe a connected host, and return what it needs.

@@ -11,6 +11,7 @@ from mlufleet.journal import journal, run_folders
 from mlufleet.report import host_ranges
 from mlufleet.report.derive import derive_from_journal
 from mlufleet.report.model import HostReport, Report
+from mlufleet.report.terminal import serving_lines
 
 #: lines of drift for a large fleet
 MAX_DRIFT_LINES = 5 * host_ranges.MAX_LINES
@@ -53,6 +54,10 @@ def status_lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
         state += f" (stopped: {report.rollout.stopped})"
     numbers = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     yield f"{report.kind} {folder.name}: {state}; {len(report.hosts)} hosts: {numbers}"
+    serving = report.rollout.serving if report.rollout else None
+    if is_running and serving and serving.waiting_line:
+        yield serving.waiting_line
+    yield from serving_lines(report)
     lines = ((name, _host_state(host, is_running)) for name, host in report.sorted_hosts())
     yield from host_ranges.group_lines(lines, len(report.hosts))
 

@@ -96,7 +96,7 @@ def test_wrong_options_are_refused_before_the_first_connection() -> None:
     for option, wrong, says in (
         ("--window", "0", "at least one host"),
         ("--max-fail", "101%", "more than 100%"),
-        ("--share", "some", "neither a number of hosts"),
+        ("--share", "some", "neither a number"),
         ("--pause", "-1", "pause"),
     ):
         done = mlufleet("rollout", "inventories/lab.py", option, wrong)
