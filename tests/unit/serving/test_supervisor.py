@@ -1,0 +1,203 @@
+"""The supervisor in a process of its own, with real servers."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.serving.conftest import SERVING, Container, build_definition, lives, wait_until
+
+
+@pytest.mark.parametrize("name", ["supervisor", "client"])
+def test_the_syntax_is_that_of_python_3_6(name: str) -> None:
+    ast.parse((SERVING / f"{name}.py").read_text(), feature_version=(3, 6))
+
+
+def test_it_waits_without_a_definition_and_ends_on_sigterm(container: Container) -> None:
+    container.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: (container.folder).exists(), "folder")
+    assert list(container.state_folder.iterdir()) == []
+    assert container.end() == 0
+
+
+def test_it_is_ready_only_after_the_first_answer(container: Container, tmp_path: Path) -> None:
+    loaded = tmp_path / "loaded"
+    container.place(build_definition(["loads", "--until", str(loaded)]))
+    loading = container.wait_for("loading")
+    assert (loading.ready_s, loading.answered, loading.code) == (-1, 0, "-")
+    loaded.touch()
+    ready = container.wait_for("ready")
+    assert ready.digest == "d1" and ready.pid and ready.restarts == 0
+    assert ready.ready_s > 0 and ready.answered >= ready.started > time.time() - 120
+    assert f"begins {ready.pid}\n" in container.log
+    cold = json.loads((container.state_folder / ".0.json").read_text())
+    assert cold["cold_first_token_s"] > 0 and cold["digest"] == "d1"
+
+
+def test_output_of_several_servers_is_told_apart(container: Container) -> None:
+    container.place(build_definition([], []))
+    for name in "01":
+        pid = container.wait_for("ready", name).pid
+        assert f"[{name}] begins {pid}\n" in container.log
+
+
+def test_a_killed_server_is_started_again(container: Container) -> None:
+    container.place(build_definition(["has-children"]))
+    first = container.wait_for("ready")
+    children = [line for line in container.log.splitlines() if line.startswith("children")]
+    pids = [int(word) for word in children[0].split()[1:]]
+    assert all(map(lives, pids))
+    os.kill(first.pid, signal.SIGKILL)
+    again = container.wait_for("ready", restarts=1)
+    assert again.pid != first.pid and again.code == "-"
+    assert not any(map(lives, pids))
+    assert "SERVE_CRASHED: killed by signal 9" in container.log
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        ("exits", "SERVE_CRASHED", "exit status 1: begins"),
+        ("out-of-memory", "SERVE_CARD", "MLU out of memory"),
+        ("status-500", "SERVE_WRONG", "status 500"),
+        ("garbage", "SERVE_WRONG", "no JSON object"),
+        ("other-words", "SERVE_WRONG", "'我是'"),
+        ("drops", "SERVE_SILENT", "POST /v1/chat/completions"),
+        ("cut-stream", "SERVE_SILENT", "POST /v1/chat/completions (stream)"),
+        ("prints-fault status-500", "SERVE_CARD", "CNRT error: no device"),
+    ],
+)
+def test_it_gives_up_and_says_why(
+    container: Container, fault: str, code: str, words: str, tmp_path: Path
+) -> None:
+    mended = tmp_path / "mended"
+    definition = build_definition([*fault.split(), "--until", str(mended)], starts_limit=2)
+    container.place(definition)
+    failed = container.wait_for("failed")
+    assert (failed.code, failed.restarts, failed.pid) == (code, 1, 0)
+    assert words in failed.reason and len(failed.reason) <= 300
+    mended.touch()
+    container.process.send_signal(signal.SIGHUP)
+    assert container.wait_for("ready").code == "-"
+
+
+def test_a_server_that_does_not_become_ready(container: Container) -> None:
+    container.place(build_definition(["other-model"], load_timeout=3, starts_limit=1))
+    failed = container.wait_for("failed")
+    assert failed.code == "SERVE_LOAD" and "lists other, not small" in failed.reason
+
+
+@pytest.mark.parametrize("fault", ["hangs", "hangs-streaming", "drips"])
+def test_a_server_that_hangs_is_not_ready(container: Container, fault: str) -> None:
+    container.place(build_definition([fault], answer_timeout=0.5, starts_limit=1))
+    failed = container.wait_for("failed")
+    assert failed.code == "SERVE_SILENT" and "within 0.5 s" in failed.reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("hangs", "SERVE_SILENT"), ("garbage", "SERVE_WRONG"), ("garbage-models", "SERVE_WRONG")],
+)
+def test_a_server_that_fails_later_is_started_again(
+    container: Container, fault: str, code: str, tmp_path: Path
+) -> None:
+    # honest while there is the file, and a liar once it is gone
+    honest = tmp_path / "honest"
+    honest.touch()
+    definition = build_definition([fault, "--until", str(honest)], answer_timeout=2)
+    container.place(definition)
+    first = container.wait_for("ready")
+    honest.unlink()
+    wait_until(lambda: (line := container.read()) and line.code == code, code)
+    honest.touch()
+    again = wait_until(
+        lambda: (line := container.read()) and line.state == "ready" and line.code == "-" and line,
+        "ready again",
+    )
+    assert again.pid != first.pid and again.restarts >= 1
+
+
+def test_a_busy_server_lives(container: Container, tmp_path: Path) -> None:
+    free = tmp_path / "free"
+    free.touch()
+    container.place(build_definition(["busy", "--until", str(free)], check_every=0.05))
+    ready = container.wait_for("ready")
+    free.unlink()
+    time.sleep(0.5)  # several questions
+    line = container.read()
+    assert line and (line.state, line.pid, line.restarts) == ("ready", ready.pid, 0)
+
+
+def test_a_late_model_list_is_no_failure_while_an_answer_may_take(
+    container: Container, tmp_path: Path
+) -> None:
+    free = tmp_path / "free"
+    free.touch()
+    definition = build_definition(
+        ["silent-models", "--until", str(free)], ready_timeout=0.05, check_every=600
+    )
+    container.place(definition)
+    ready = container.wait_for("ready")
+    free.unlink()
+    time.sleep(1)  # several looks
+    line = container.read()
+    assert line and (line.state, line.pid) == ("ready", ready.pid)
+
+
+def test_another_definition_replaces_the_servers(container: Container) -> None:
+    container.place(build_definition([], []))
+    old = [container.wait_for("ready", name) for name in "01"]
+    container.place(build_definition([], digest="d2"))
+    new = container.wait_for("ready", digest="d2")
+    assert not any(lives(line.pid) for line in old) and lives(new.pid)
+    assert container.read("1") is None
+
+
+def test_the_same_definition_changes_nothing(container: Container) -> None:
+    definition = build_definition([])
+    container.place(definition)
+    pid = container.wait_for("ready").pid
+    container.place(definition)
+    container.place({"version": 7})
+    wait_until(lambda: "version 1 is needed" in container.log, "the complaint")
+    line = container.read()
+    assert line and (line.pid, line.restarts) == (pid, 0) and lives(pid)
+
+
+def test_without_its_definition_a_server_is_drained(container: Container) -> None:
+    container.place(build_definition([]))
+    pid = container.wait_for("ready").pid
+    container.remove()
+    stopped = container.wait_for("stopped")
+    assert (stopped.pid, stopped.code) == (0, "-") and not lives(pid)
+    container.place(build_definition([]))
+    assert container.wait_for("ready").pid != pid
+
+
+def test_sigterm_ends_a_server_that_ignores_it(container: Container) -> None:
+    container.place(build_definition(["ignores-sigterm", "has-children"], drain_timeout=0.2))
+    pid = container.wait_for("ready").pid
+    assert container.end() == 0
+    assert not lives(pid)
+    line = container.read()
+    assert line and line.state == "stopped"
+
+
+def test_sigterm_does_not_wait_for_a_question(container: Container) -> None:
+    container.place(build_definition(["hangs"], answer_timeout=3600))
+    container.wait_for("loading")
+    assert container.end() == 0
+
+
+def test_a_command_that_is_not_there(container: Container) -> None:
+    definition = build_definition([], starts_limit=1)
+    definition["instances"][0]["command"] = ["/no/such/program"]
+    container.place(definition)
+    failed = container.wait_for("failed")
+    assert failed.code == "SERVE_CRASHED" and "/no/such/program" in failed.reason
