@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable
 
 from fleet.documents.field_errors import Location
 from fleet.proof import command_words
-from fleet.proof.command_words import NamedPath, PathUse, ReadCommand
+from fleet.proof.command_words import NamedPath, PathUse
 from fleet.proof.container_files import ContainerFiles, Lookup, Presence
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
@@ -14,7 +15,6 @@ from fleet.release.model import Weights
 
 #: Files of which one makes a folder a Python project that pip installs.
 PROJECT_FILES = ("setup.py", "setup.cfg", "pyproject.toml")
-COMMAND: Location = ("smoke", "command")
 
 
 def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
@@ -41,24 +41,41 @@ def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
     for number, weights in enumerate(release.weights):
         _check_weights(files, results, number, weights)
     smoke = release.smoke
-    if not _check_folder(files, results, ("smoke", "workdir"), smoke.workdir):
+    if not check_command(inputs, results, "smoke", smoke.command, smoke.workdir):
         return
-    command = command_words.read_command(smoke.command, smoke.workdir)
-    missing: list[str] = []
-    for named in dict.fromkeys(command.paths):
-        if any(named.path.startswith(f"{folder}/") for folder in missing):
-            continue
-        _check_named(inputs, results, named)
-        if named.use is PathUse.FOLDER and files.look_up(named.path).presence is Presence.MISSING:
-            missing.append(named.path)
-    _report_unread(results, command)
     if smoke.artefact:
         _check_artefact(files, results, smoke.artefact)
 
 
-def _report_unread(results: ProofResults, command: ReadCommand) -> None:
+def check_command(
+    inputs: ProofInputs, results: ProofResults, section: str, words: Iterable[str], workdir: str
+) -> bool:
+    """Check the files and folders that a command names.
+
+    Args:
+        inputs: The files of the release.
+        results: Collects what is wrong or unproved.
+        section: Section of the release that has the command, `smoke` or `serve`.
+        words: Program and arguments.
+        workdir: Folder in which it runs.
+
+    Returns:
+        Whether that folder may exist; if not, nothing else is checked.
+    """
+    files, location = inputs.patched.files, (section, "command")
+    if not check_folder(files, results, (section, "workdir"), workdir):
+        return False
+    command = command_words.read_command(words, workdir)
+    missing: list[str] = []
+    for named in dict.fromkeys(command.paths):
+        if any(named.path.startswith(f"{folder}/") for folder in missing):
+            continue
+        _check_named(inputs, results, location, named)
+        if named.use is PathUse.FOLDER and files.look_up(named.path).presence is Presence.MISSING:
+            missing.append(named.path)
     for what in dict.fromkeys(command.unread):
-        results.add_unproved(COMMAND, f"{what} cannot be known here")
+        results.add_unproved(location, f"{what} cannot be known here")
+    return True
 
 
 def _check_file(
@@ -79,10 +96,20 @@ def _report(results: ProofResults, location: Location, what: str, found: Lookup)
         results.add_unproved(location, f"{what}: {found.reason}")
 
 
-def _check_folder(
+def check_folder(
     files: ContainerFiles, results: ProofResults, location: Location, path: str
 ) -> bool:
-    """Check that a folder exists; return whether it may."""
+    """Check that a folder exists.
+
+    Args:
+        files: The files of the container.
+        results: Collects what is wrong or unproved.
+        location: The field that names the folder.
+        path: Absolute path in the container.
+
+    Returns:
+        Whether it may exist.
+    """
     found = files.look_up(path)
     if found.presence is Presence.FILE:
         results.add_finding(location, f"{path} is a file, not a folder")
@@ -94,7 +121,7 @@ def _check_folder(
 def _check_project(
     files: ContainerFiles, results: ProofResults, location: Location, folder: str
 ) -> None:
-    if not _check_folder(files, results, location, folder):
+    if not check_folder(files, results, location, folder):
         return
     found = [files.look_up(posixpath.join(folder, name)).presence for name in PROJECT_FILES]
     if Presence.FILE not in found and Presence.UNKNOWN not in found:
@@ -120,33 +147,44 @@ def _check_weights(
         )
 
 
-def _check_named(inputs: ProofInputs, results: ProofResults, named: NamedPath) -> None:
+def _check_named(
+    inputs: ProofInputs, results: ProofResults, location: Location, named: NamedPath
+) -> None:
     files = inputs.patched.files
     found = files.look_up(named.path)
-    what = named.path if named.word == named.path else f"{named.word} ({named.path})"
+    what = _describe_named(named)
     if found.presence is Presence.MISSING and named.may_be_made:
-        results.add_unproved(COMMAND, f"{what}: an earlier part of the command may make it")
+        results.add_unproved(location, f"{what}: an earlier part of the command may make it")
     elif found.presence is Presence.MISSING and named.use is PathUse.ARGUMENT:
-        _report_argument(inputs, results, named, what, found)
+        _report_argument(inputs, results, location, named, found)
     elif named.use is PathUse.FOLDER:
-        _check_folder(files, results, COMMAND, named.path)
+        check_folder(files, results, location, named.path)
     elif named.use is not PathUse.ARGUMENT and found.presence is Presence.FOLDER:
-        results.add_finding(COMMAND, f"{what} is a folder, not a {named.use.value}")
+        results.add_finding(location, f"{what} is a folder, not a {named.use.value}")
     else:
-        _report(results, COMMAND, what, found)
+        _report(results, location, what, found)
+
+
+def _describe_named(named: NamedPath) -> str:
+    return named.path if named.word == named.path else f"{named.word} ({named.path})"
 
 
 def _report_argument(
-    inputs: ProofInputs, results: ProofResults, named: NamedPath, what: str, found: Lookup
+    inputs: ProofInputs,
+    results: ProofResults,
+    location: Location,
+    named: NamedPath,
+    found: Lookup,
 ) -> None:
     """Record an argument that nothing puts there: it may be a result, or data of the site."""
     if named.path == inputs.release.smoke.artefact:
         return
+    what = _describe_named(named)
     folders = [inputs.patched.files.find_weights_folder(w) for w in inputs.release.weights]
     if any(folder and named.path.startswith(f"{folder}/") for folder in folders):
-        results.add_finding(COMMAND, f"{what} is missing: {found.reason}")
+        results.add_finding(location, f"{what} is missing: {found.reason}")
     else:
-        results.add_unproved(COMMAND, f"{what}: {found.reason}; the command may make it")
+        results.add_unproved(location, f"{what}: {found.reason}; the command may make it")
 
 
 def _check_artefact(files: ContainerFiles, results: ProofResults, artefact: str) -> None:

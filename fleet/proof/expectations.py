@@ -8,6 +8,7 @@ from fleet.proof import scripts
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.release.model import SmokeTest
+from fleet.release.serve import Serve
 
 LOCATION = ("smoke", "expect")
 #: What is printed while a model is loaded or a server starts, whatever it will answer.
@@ -73,6 +74,23 @@ def find_problem(smoke: SmokeTest) -> str:
     return _find_own_line(smoke) or _find_echo(smoke)
 
 
+def find_serve_problem(serve: Serve) -> str:
+    """Describe why what a served model is expected to answer proves no answer.
+
+    Args:
+        serve: How the model is served.
+
+    Returns:
+        A clause; "" if nothing is wrong with it.
+    """
+    words = serve.expect.strip(JSON_MARKS)
+    if not words or words.lower() in ANSWER_KEYS:
+        return "every well-formed answer contains it"
+    if serve.expect in serve.question:
+        return "it is a part of the question, which an answer may repeat"
+    return ""
+
+
 def _find_own_line(smoke: SmokeTest) -> str:
     text = smoke.expect.strip()
     if any(pattern.fullmatch(text) for pattern in LOADING_LINES):
@@ -92,7 +110,7 @@ def _find_echo(smoke: SmokeTest) -> str:
     return ""
 
 
-def _find_printed(smoke: SmokeTest, read: scripts.SmokeScripts) -> str:
+def _find_printed(smoke: SmokeTest, read: scripts.CommandScripts) -> str:
     if any(smoke.expect in words for words in read.command.printed):
         return "the command prints it"
     for script in read.scripts:

@@ -17,31 +17,38 @@ def check_loading(inputs: ProofInputs, results: ProofResults) -> None:
         inputs: The files of the release.
         results: Collects what is wrong or unproved.
     """
-    read = scripts.read_scripts(inputs)
-    if read.command.workdir is None:
+    check_loaded_folders(inputs, results, "smoke", scripts.read_scripts(inputs))
+
+
+def check_loaded_folders(
+    inputs: ProofInputs, results: ProofResults, section: str, read: scripts.CommandScripts
+) -> None:
+    """Check the folders that scripts name themselves.
+
+    Args:
+        inputs: The files of the release.
+        results: Collects what is wrong or unproved.
+        section: Section of the release that has the command, `smoke` or `serve`.
+        read: The scripts.
+    """
+    location, workdir = (section, "command"), read.command.workdir
+    if workdir is None:
         return
     for script in read.scripts:
         lines: dict[str, int] = {}
         for line, name in scripts.find_loaded_paths(script):
             lines.setdefault(name, line)
         for name, line in lines.items():
-            _check_folder(inputs, results, script.describe_line(line), read.command.workdir, name)
-
-
-def _check_folder(
-    inputs: ProofInputs, results: ProofResults, place: str, workdir: str, name: str
-) -> None:
-    path = posixpath.normpath(posixpath.join(workdir, name))
-    found = inputs.patched.files.look_up(path)
-    location = ("smoke", "command")
-    if found.presence is Presence.UNKNOWN:
-        results.add_unproved(location, f"{place} loads {name} ({path}): {found.reason}")
-    elif found.presence is Presence.MISSING:
-        if name.startswith(("/", "./", "../")):
-            results.add_finding(location, f"{place} loads {name} ({path}): {found.reason}")
-        else:
-            results.add_warning(
-                location,
-                f"{place} loads {name}, which is no folder in {workdir}: the host would ask the "
-                "hub of Hugging Face for it",
-            )
+            path = posixpath.normpath(posixpath.join(workdir, name))
+            what = f"{script.describe_line(line)} loads {name}"
+            found = inputs.patched.files.look_up(path)
+            if found.presence is Presence.UNKNOWN:
+                results.add_unproved(location, f"{what} ({path}): {found.reason}")
+            elif found.presence is Presence.MISSING and name.startswith(("/", "./", "../")):
+                results.add_finding(location, f"{what} ({path}): {found.reason}")
+            elif found.presence is Presence.MISSING:
+                results.add_warning(
+                    location,
+                    f"{what}, which is no folder in {workdir}: the host would ask the hub of "
+                    "Hugging Face for it",
+                )

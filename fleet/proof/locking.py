@@ -15,6 +15,7 @@ from fleet.proof.inputs import ProofInputs
 from fleet.proof.loading import check_loading
 from fleet.proof.patches import check_patches
 from fleet.proof.results import ProofResults
+from fleet.proof.serving import check_serving
 from fleet.proof.source_files import check_source_files
 from fleet.proof.stack import check_stack
 from fleet.proof.weights import check_weights
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     check_commands,
     check_loading,
     check_expectation,
+    check_serving,
     check_stack,
     check_weights,
     check_wheels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fleet.proof.command_words import ReadCommand, read_command
@@ -53,8 +53,8 @@ class Script:
 
 
 @dataclass(frozen=True)
-class SmokeScripts:
-    """The programs of a smoke test.
+class CommandScripts:
+    """The programs of a command.
 
     Attributes:
         command: the command.
@@ -67,7 +67,7 @@ class SmokeScripts:
     unread: tuple[str, ...]
 
 
-def read_scripts(inputs: ProofInputs) -> SmokeScripts:
+def read_scripts(inputs: ProofInputs) -> CommandScripts:
     """Read the programs that the smoke test of a release runs, as its patches leave them.
 
     Args:
@@ -77,7 +77,21 @@ def read_scripts(inputs: ProofInputs) -> SmokeScripts:
         The programs.
     """
     smoke = inputs.release.smoke
-    command = read_command(smoke.command, smoke.workdir)
+    return read_command_scripts(inputs, smoke.command, smoke.workdir)
+
+
+def read_command_scripts(inputs: ProofInputs, words: Iterable[str], workdir: str) -> CommandScripts:
+    """Read the programs that a command runs, as the patches of a release leave them.
+
+    Args:
+        inputs: The files of the release.
+        words: Program and arguments.
+        workdir: Folder in which it runs.
+
+    Returns:
+        The programs.
+    """
+    command = read_command(words, workdir)
     scripts, unread = [Script("", code) for code in command.code], list(command.unread)
     for path in dict.fromkeys(command.scripts):
         found = inputs.patched.files.look_up(path)
@@ -88,7 +102,7 @@ def read_scripts(inputs: ProofInputs) -> SmokeScripts:
                 unread.append(f"the text of {path}: {error}")
         elif found.presence is Presence.UNKNOWN:
             unread.append(f"the text of {path}: {found.reason}")
-    return SmokeScripts(command, tuple(scripts), tuple(unread))
+    return CommandScripts(command, tuple(scripts), tuple(unread))
 
 
 def _list_texts(file: ContainerFile) -> list[str]:
@@ -183,3 +197,21 @@ def find_loaded_paths(script: Script) -> Iterator[tuple[int, str]]:
                 value = constants.get(value.id, value)
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 yield node.lineno, value.value
+
+
+def find_imported_modules(script: Script) -> set[str]:
+    """Find the modules that a program imports, wherever it does.
+
+    Args:
+        script: The program.
+
+    Returns:
+        The first parts of their names; empty if the program cannot be read as Python.
+    """
+    tree, names = parse_python(script), set[str]()
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fleet.documents.field_errors import Location
 from fleet.proof.container_files import ContainerFiles, Presence
 from fleet.proof.file_content import UnreadableContent
 from fleet.proof.image import describe_unread_layers
@@ -17,6 +18,7 @@ from fleet.proof.pip_requests import list_requests
 from fleet.proof.pip_resolver import PipResolver
 from fleet.proof.requirement_files import UnknownText
 from fleet.proof.results import ProofResults
+from fleet.proof.serving import check_server_packages
 from fleet.proof.wheelhouse import Wheelhouse
 from fleet.store.wheels import PythonTarget
 
@@ -34,19 +36,23 @@ def check_wheels(inputs: ProofInputs, results: ProofResults) -> None:
         problem = f"{folder} is empty: `mlufleet gather {inputs.release.name}` fills it"
         results.add_finding(("packages", "wheelhouse"), problem)
     if not packages.pip:
+        installed = image.installed_packages if image.files is not None else None
+        check_server_packages(inputs, results, installed, describe_unread_layers(image))
         return
+    location: Location = ("packages", "wheelhouse")
     if not packages.wheelhouse:
         reason = "without `wheelhouse`, the image's pip asks its index for packages"
-        results.add_unproved(("packages", "pip"), reason)
+        location = ("packages", "pip")
     elif image.files is None:
         reason = describe_unread_layers(image)
-        results.add_unproved(("packages", "wheelhouse"), reason)
     elif not image.python_version:
         reason = "the version of the image's Python is not known"
-        results.add_unproved(("packages", "wheelhouse"), reason)
     else:
         with TemporaryDirectory(prefix="mlufleet-pip-") as scratch:
             _resolve(inputs, results, packages.wheelhouse, Path(scratch))
+        return
+    results.add_unproved(location, reason)
+    check_server_packages(inputs, results, None, reason)
 
 
 def _resolve(inputs: ProofInputs, results: ProofResults, wheelhouse: str, scratch: Path) -> None:
@@ -67,6 +73,7 @@ def _resolve(inputs: ProofInputs, results: ProofResults, wheelhouse: str, scratc
             pool.add_any_version(package)
     reader = LineReader(pool, inputs.store, results)
     LineResolver(pool, reader, results).check(requests)
+    check_server_packages(inputs, results, resolver.installed)
 
 
 def _list_names(inputs: ProofInputs, wheelhouse: str) -> list[str]:

@@ -146,7 +146,7 @@ def prove(tmp_path: Path, trees: Callable[[dict[str, Any]], SourceTree]) -> Try:
 
 
 #: modules whose checks need no more than these files
-CHECKS = ("patches", "commands", "expectations", "loading")
+CHECKS = ("patches", "commands", "expectations", "loading", "serving")
 
 
 def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
