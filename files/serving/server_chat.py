@@ -76,6 +76,7 @@ class ChatRequest:
         model: Name of the model that is asked.
         messages: Roles and texts.
         max_tokens: Most tokens of the answer; None for the model's own limit.
+        min_tokens: Tokens before which it does not end by itself, as in vLLM's API.
         temperature: 0 for the most likely answer.
         top_p: Share of the probability that is sampled from.
         repetition_penalty: Factor of transformers; None for the server's own.
@@ -96,6 +97,9 @@ class ChatRequest:
         self.messages = _read_messages(body.get("messages"))
         limit = "max_tokens" if body.get("max_tokens") is not None else "max_completion_tokens"
         self.max_tokens = _read_number(body, limit, 1, 1 << 30, whole=True)
+        self.min_tokens = _read_number(
+            body, "min_tokens", 0, self.max_tokens or 1 << 30, whole=True
+        )
         temperature = _read_number(body, "temperature", 0, 2) or 0
         top_p = _read_number(body, "top_p", 0, 1)
         self.top_p = 1.0 if top_p is None else float(top_p)

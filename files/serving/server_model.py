@@ -60,6 +60,11 @@ class Generation:
         self.usage = {"prompt_tokens": int(inputs["input_ids"].shape[1])}
         self.count(0)
 
+    def note_token(self) -> None:
+        """Note the time of the first token."""
+        if self.first_token_s is None:
+            self.first_token_s = time.monotonic() - self.arrived
+
     def count(self, tokens: int) -> None:
         """Note how long the answer is.
 
@@ -190,6 +195,7 @@ class Model:
         output = self.model.generate(
             **generation.inputs.to(self.device),
             max_new_tokens=generation.max_tokens,
+            min_length=generation.usage["prompt_tokens"] + (request.min_tokens or 0),
             repetition_penalty=float(request.repetition_penalty or REPETITION_PENALTY),
             num_beams=1,
             pad_token_id=self.pad_token,
@@ -255,8 +261,7 @@ class Answer:
             Whether the answer ends here.
         """
         generation = self.generation
-        if generation.first_token_s is None:
-            generation.first_token_s = time.monotonic() - generation.arrived
+        generation.note_token()
         token = int(tokens[0, -1])
         if token not in self.model.end_tokens:
             self.tokens.append(token)
@@ -275,9 +280,12 @@ class Answer:
             Why the answer ended: stop or length.
         """
         new = output[self.generation.usage["prompt_tokens"] :]
+        self.generation.note_token()
         self.generation.count(len(new))
         if self.stopped:
             return "stop"
+        # transformers does not ask about the token that reaches the limit
+        self.tokens = [token for token in new if token not in self.model.end_tokens]
         self._tell(self._decode_new(whole=False), last=True)
         ended = self.stopped or (new and new[-1] in self.model.end_tokens)
         return "stop" if ended else "length"
