@@ -192,11 +192,11 @@ class ServingWatch:
         held: bool = False,
         before: Mapping[str, int] | None = None,
     ) -> None:
-        """Record a count, unless it says what the one before it said."""
+        """Record a count, but of hosts that wait for the same numbers only that of the first."""
         guard = self._guard
         silent = sorted(self._looked_at - guard.seen.keys())
         ready = guard.count_ready(at_work)
-        told = (name, ready, held, *silent)
+        told = (held, ready, *silent)
         if held and told == self._last_told:
             return
         self._last_told = told

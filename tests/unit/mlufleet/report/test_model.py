@@ -27,6 +27,8 @@ def derive_as_then(folder: Path) -> dict[str, Any]:
     """The report of an earlier journal, without what no version knew then."""
     report: dict[str, Any] = json.loads(derive_from_journal(folder).to_json())
     assert report.pop("unproved") == {}
+    if report["rollout"]:
+        assert report["rollout"].pop("serving") is None
     for host in report["hosts"].values():
         assert (host.pop("left"), host.pop("audit_log"), host.pop("reused")) == ([], "", 0)
         assert host.pop("endpoints") == []
@@ -105,6 +107,7 @@ def test_an_event_is_the_same_when_it_is_read_again(kind: str, tmp_path: Path) -
         "list[str]": ["x"],
         "list[int]": [0, 1],
         "dict[str, str]": {"a": "b"},
+        "dict[str, int]": {"a": 1},
         "dict[str, float]": {"a": 1.5},
         "dict[str, str | int]": {"a": "b", "cards": 2},
         "dict[str, list[str]]": {"a": ["b"]},
