@@ -19,6 +19,8 @@ DIGEST_DIGITS = 16
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: Name of the stamp that keeps what the last proof of an instance measured, by its number.
 FIGURES_STAMP = "serve-figures-{}"
+#: Path of the metrics of the server that mlu-fleet brings.
+METRICS_PATH = "/metrics"
 #: A figure in that stamp that was not measured.
 UNKNOWN_FIGURE = "-"
 
@@ -101,6 +103,15 @@ def get_model_name(target: ReleaseTarget) -> str:
         target: A release with `serve`.
     """
     return get_serve(target).name or target.release.name
+
+
+def get_metrics_path(target: ReleaseTarget) -> str:
+    """Return the path of the servers' metrics for Prometheus; "" if it is not known.
+
+    Args:
+        target: A release with `serve`.
+    """
+    return "" if get_serve(target).command else METRICS_PATH
 
 
 def get_serve(target: ReleaseTarget) -> Serve:

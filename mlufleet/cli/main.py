@@ -8,6 +8,7 @@ from mlufleet.cli.adopt import adopt
 from mlufleet.cli.bundle import bundle, unbundle
 from mlufleet.cli.deploy import deploy
 from mlufleet.cli.doctor import doctor
+from mlufleet.cli.endpoints import endpoints
 from mlufleet.cli.explain import explain
 from mlufleet.cli.gather import gather
 from mlufleet.cli.groups import MainGroup, add_former_name
@@ -34,6 +35,7 @@ COMMANDS = (
     store,
     host,
     hardware,
+    endpoints,
     explain,
     bundle,
     unbundle,

@@ -17,6 +17,9 @@ class EndpointRecord:
     """URL without a path. With the address 0.0.0.0, all addresses of the host lead to it."""
     model: str = ""
     """Name of the model in the API."""
+    metrics: str = ""
+    """Path of its metrics for Prometheus; empty if the release brings its own server, of which
+    that is not known."""
     cards: list[int] = field(default_factory=list)
     """Numbers of the host's cards that it has."""
     state: str = ""

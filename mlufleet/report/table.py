@@ -74,6 +74,8 @@ def print_table(
     rows: Sequence[Row],
     style: Callable[[str], str],
     rank: Callable[[str], int],
+    *,
+    is_listed: bool = False,
 ) -> None:
     """Print a row for each host; of many hosts, for those that are alike.
 
@@ -84,9 +86,10 @@ def print_table(
         rows: A row per host.
         style: Returns the style of a cell of the second column.
         rank: Returns the place of a cell of the second column: many hosts are sorted by it.
+        is_listed: Print each row, also of many.
     """
     rows = [[sanitize.escape_line(cell) for cell in row] for row in rows]
-    is_large = len(rows) > host_ranges.MAX_LISTED_HOSTS
+    is_large = len(rows) > host_ranges.MAX_LISTED_HOSTS and not is_listed
     kept = _visible_columns(columns, rows, console.width, is_large)
     shown: Sequence[Row] = [[row[index] for index in kept] for row in rows]
     if is_large:
@@ -103,7 +106,8 @@ def print_table(
         print_line(console, f"… and {len(shown) - limit} more such rows")
     dropped = [index for index in range(len(columns)) if index not in kept]
     pairs = _dropped_cells(columns, rows, dropped, is_large)
-    for line in host_ranges.group_lines(pairs, len(rows), host_ranges.MAX_LINES // 2):
+    fleet_size = len(rows) if is_large else 0
+    for line in host_ranges.group_lines(pairs, fleet_size, host_ranges.MAX_LINES // 2):
         print_line(console, line)
 
 

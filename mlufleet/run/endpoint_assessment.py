@@ -53,6 +53,7 @@ def _observe_endpoint(
         name=endpoint.name,
         address=endpoints.format_url(options.serve_address, endpoint.port),
         model=endpoints.get_model_name(release),
+        metrics=endpoints.get_metrics_path(release),
         cards=[numbers[card] for card in endpoint.cards if card < len(numbers)],
         state=ABSENT,
         cold_first_token_s=figures.cold_first_token_s,

@@ -1,0 +1,306 @@
+"""The endpoints that a dry run saw: as a table, JSON, nginx upstreams and targets of Prometheus."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from fleet.errors import ExitStatus
+from fleet.text import sanitize
+from fleet.text.times import format_utc
+from mlufleet.cli import health
+from mlufleet.journal.events import EndpointRecord
+from mlufleet.report import host_ranges, table
+from mlufleet.report.model import Report
+from mlufleet.report.table import Column, print_line
+
+#: address that stands for all addresses of a host
+ANY_ADDRESS = "0.0.0.0"
+COLUMNS = (
+    Column("endpoint", 40),
+    Column("state", 24),
+    Column("address", 30),
+    Column("model", 24, 1),
+    Column("cards", 12, 2),
+    Column("restarts", 8, 4),
+    Column("tokens/s", 10, 3),
+    Column("ready, cold, warm", 24, 5),
+    Column("seen", 20, 6),
+)
+#: what is not known
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class FoundEndpoint:
+    """An endpoint of a host.
+
+    Attributes:
+        host: Name of the host.
+        seen: When the host was probed, in seconds since the epoch.
+        record: What was found; its address is one that clients can use.
+    """
+
+    host: str
+    seen: float | None
+    record: EndpointRecord
+
+    @property
+    def label(self) -> str:
+        """Host, release and number."""
+        return f"{self.host} {self.record.label}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it was ready when it was seen."""
+        return self.record.state == "ready"
+
+    @property
+    def authority(self) -> str:
+        """Host and port of its address."""
+        return urlsplit(self.record.address).netloc
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only its host reaches its address."""
+        name = urlsplit(self.record.address).hostname or ""
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return name == "localhost"
+
+    @property
+    def problem(self) -> str:
+        """State with code and reason, if it is not ready; else empty."""
+        if self.is_ready:
+            return ""
+        details = ": ".join(filter(None, (self.record.code, self.record.reason)))
+        return ", ".join(filter(None, (self.record.state or "not seen", details)))
+
+
+def find_host_addresses(report: Report, inventory: str) -> dict[str, str]:
+    """Return by which address the controller reaches hosts that listen on all their addresses.
+
+    Args:
+        report: The report of a dry run.
+        inventory: The inventory's file; it is read only if there are such hosts.
+    """
+    names = {
+        name
+        for name, host in report.hosts.items()
+        if any(urlsplit(one.address).hostname == ANY_ADDRESS for one in host.endpoints)
+    }
+    if not names:
+        return {}
+    from fleet.inventory import pyinfra_loader
+
+    hosts = pyinfra_loader.load_inventory(inventory)
+    return {
+        host.name: str(host.data.get("ssh_hostname") or host.name)
+        for host in hosts
+        if host.name in names
+    }
+
+
+def list_found(report: Report, host_addresses: Mapping[str, str]) -> list[FoundEndpoint]:
+    """Return the endpoints of hosts that were probed, sorted by host, in the order of releases.
+
+    Args:
+        report: The report of a dry run.
+        host_addresses: As of :func:`find_host_addresses`.
+    """
+    return [
+        FoundEndpoint(name, host.seen, _resolve(record, host_addresses.get(name, "")))
+        for name, host in report.sorted_hosts()
+        for record in host.endpoints
+    ]
+
+
+def _resolve(record: EndpointRecord, host_address: str) -> EndpointRecord:
+    parts = urlsplit(record.address)
+    if parts.hostname != ANY_ADDRESS or not host_address:
+        return record
+    return replace(record, address=f"{parts.scheme}://{host_address}:{parts.port}")
+
+
+def exit_status(found: Iterable[FoundEndpoint], report: Report) -> ExitStatus:
+    """Return the exit status of `mlufleet endpoints`.
+
+    Args:
+        found: The endpoints.
+        report: The report of a dry run.
+    """
+    status = health.probe_exit_status(report)
+    if status in (ExitStatus.OK, ExitStatus.UNREACHABLE) and not all(one.is_ready for one in found):
+        return ExitStatus.FAILED
+    return status
+
+
+def describe_unseen(report: Report) -> list[str]:
+    """Return a line for each host, or group of hosts, that could not be probed.
+
+    Args:
+        report: The report of a dry run.
+    """
+    lines = [(name, sanitize.escape_line(f"not seen: {why}")) for name, why in _unseen(report)]
+    return list(host_ranges.group_lines(lines, len(report.hosts), len(report.hosts)))
+
+
+def _unseen(report: Report) -> Iterator[tuple[str, str]]:
+    for name, host in report.sorted_hosts():
+        if host.versions:
+            continue
+        failure = host.failure
+        yield name, f"{failure.code}: {failure.sentence}" if failure else "not probed"
+
+
+def render_json(found: Iterable[FoundEndpoint], report: Report) -> str:
+    """Return what `mlufleet endpoints --json` prints.
+
+    Args:
+        found: The endpoints.
+        report: The report of a dry run.
+    """
+    document: dict[str, Any] = {
+        "endpoints": [
+            {"host": one.host, "seen": one.seen, "ready": one.is_ready, **asdict(one.record)}
+            for one in found
+        ],
+        "not_seen": dict(_unseen(report)),
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def render_nginx(found: Iterable[FoundEndpoint]) -> str:
+    """Return an upstream block of nginx for each model, with the endpoints that clients can use.
+
+    A model without such an endpoint has comments only: nginx refuses an empty block.
+
+    Args:
+        found: The endpoints.
+    """
+    lines: list[str] = []
+    for name, members in _group_by_upstream(found).items():
+        judged = [(one, _why_not_proxied(one)) for one in members]
+        lines += [
+            f"# {name}: left out {sanitize.escape_line(f'{one.label}, {one.authority}: {why}')}"
+            for one, why in judged
+            if why
+        ]
+        if usable := [one for one, why in judged if not why]:
+            lines.append(f"upstream {name} {{")
+            lines += [f"    server {one.authority};  # {one.label}" for one in usable]
+            lines.append("}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _group_by_upstream(found: Iterable[FoundEndpoint]) -> dict[str, list[FoundEndpoint]]:
+    """Return names of upstreams -> endpoints of one model; no two models share a name."""
+    names: dict[str, str] = {}
+    groups: dict[str, list[FoundEndpoint]] = {}
+    for one in found:
+        model = one.record.model
+        if model not in names:
+            name = base = re.sub(r"[^A-Za-z0-9_.-]", "_", model) or "model"
+            count = 1
+            while name in groups:
+                count += 1
+                name = f"{base}_{count}"
+            names[model] = name
+        groups.setdefault(names[model], []).append(one)
+    return dict(sorted(groups.items(), key=lambda item: host_ranges.natural_key(item[0])))
+
+
+def _why_not_proxied(one: FoundEndpoint) -> str:
+    return one.problem or ("only its host reaches this address" if one.is_local else "")
+
+
+def render_prometheus(found: Iterable[FoundEndpoint]) -> str:
+    """Return targets for `file_sd_configs` of Prometheus: endpoints with metrics, ready or not.
+
+    Args:
+        found: The endpoints.
+    """
+    targets = [
+        {
+            "targets": [one.authority],
+            "labels": {
+                "__metrics_path__": one.record.metrics,
+                "host": one.host,
+                "release": one.record.release,
+                "endpoint": one.record.name,
+                "model": one.record.model,
+            },
+        }
+        for one in found
+        if not _why_not_scraped(one)
+    ]
+    return json.dumps(targets, indent=1, ensure_ascii=False) + "\n"
+
+
+def list_unscraped(found: Iterable[FoundEndpoint]) -> list[str]:
+    """Return a line for each endpoint that Prometheus is not told of, with the reason.
+
+    Args:
+        found: The endpoints.
+    """
+    return [
+        sanitize.escape_line(f"{one.label}: left out: {why}")
+        for one in found
+        if (why := _why_not_scraped(one))
+    ]
+
+
+def _why_not_scraped(one: FoundEndpoint) -> str:
+    if not one.record.metrics:
+        return "its server is the release's own, which is not known to have metrics"
+    return f"only its host reaches {one.authority}" if one.is_local else ""
+
+
+def print_endpoints(found: list[FoundEndpoint]) -> None:
+    """Print a line for each endpoint, and why those that are not ready are not.
+
+    Args:
+        found: The endpoints.
+    """
+    console = table.make_console()
+    if not found:
+        print_line(console, "no release of these hosts is served")
+        return
+    table.print_table(
+        console,
+        "",
+        COLUMNS,
+        [_row(one) for one in found],
+        lambda state: "green" if state == "ready" else "red",
+        lambda state: int(state == "ready"),
+        is_listed=True,
+    )
+    for one in found:
+        if one.record.reason:
+            print_line(console, f"{one.label}: {one.problem}", "red")
+
+
+def _row(one: FoundEndpoint) -> list[str]:
+    record = one.record
+    seconds = (record.ready_s, record.cold_first_token_s, record.first_token_s)
+    return [
+        one.label,
+        f"{record.state} {record.code}".strip() or UNKNOWN,
+        record.address,
+        record.model,
+        host_ranges.format_ranges(map(str, record.cards)) or UNKNOWN,
+        str(record.restarts),
+        _format_figure(record.tokens_per_s),
+        " ".join(map(_format_figure, seconds)) + " s" if any(seconds) else UNKNOWN,
+        format_utc(one.seen) if one.seen is not None else UNKNOWN,
+    ]
+
+
+def _format_figure(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.1f}"
