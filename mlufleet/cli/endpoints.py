@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from fleet.errors import InvalidInput
 from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+
+if TYPE_CHECKING:
+    from mlufleet.cli.endpoint_output import FoundEndpoint
+    from mlufleet.report.model import Report
 
 FORMATS = ("table", "json", "nginx", "prometheus")
 
@@ -53,7 +58,16 @@ def endpoints(inventory: str, form: str | None, as_json: bool, options: tuple[st
     report = launcher.dry_run_report(inventory, options)
     hosts = endpoint_output.find_host_addresses(report, inventory)
     found = endpoint_output.list_found(report, hosts)
-    if as_json or form == "json":
+    _print_endpoints("json" if as_json else form or "table", found, report)
+    for line in endpoint_output.describe_unseen(report):
+        click.echo(line, err=True)
+    sys.exit(endpoint_output.exit_status(found, report))
+
+
+def _print_endpoints(form: str, found: list[FoundEndpoint], report: Report) -> None:
+    from mlufleet.cli import endpoint_output
+
+    if form == "json":
         click.echo(endpoint_output.render_json(found, report))
     elif form == "nginx":
         click.echo(endpoint_output.render_nginx(found), nl=False)
@@ -63,6 +77,3 @@ def endpoints(inventory: str, form: str | None, as_json: bool, options: tuple[st
             click.echo(line, err=True)
     else:
         endpoint_output.print_endpoints(found)
-    for line in endpoint_output.describe_unseen(report):
-        click.echo(line, err=True)
-    sys.exit(endpoint_output.exit_status(found, report))

@@ -92,12 +92,11 @@ def print_table(
     is_large = len(rows) > host_ranges.MAX_LISTED_HOSTS and not is_listed
     kept = _visible_columns(columns, rows, console.width, is_large)
     shown: Sequence[Row] = [[row[index] for index in kept] for row in rows]
-    if is_large:
-        shown = _group_rows(shown, [columns[index] for index in kept], rank)
+    visible = [columns[index] for index in kept]
+    shown = _group_rows(shown, visible, rank) if is_large else shown
     table = Table(title=Text(title) if title else None, title_justify="left")
-    widths = _column_widths([columns[index] for index in kept], shown, console.width)
-    for index, width in zip(kept, widths, strict=True):
-        table.add_column(columns[index].title, width=width, overflow="fold")
+    for column, width in zip(visible, _column_widths(visible, shown, console.width), strict=True):
+        table.add_column(column.title, width=width, overflow="fold")
     limit = host_ranges.MAX_LINES if is_large else len(shown)
     for row in shown[:limit]:
         table.add_row(Text(row[0]), Text(row[1], style(row[1])), *map(Text, row[2:]))
@@ -106,8 +105,7 @@ def print_table(
         print_line(console, f"… and {len(shown) - limit} more such rows")
     dropped = [index for index in range(len(columns)) if index not in kept]
     pairs = _dropped_cells(columns, rows, dropped, is_large)
-    fleet_size = len(rows) if is_large else 0
-    for line in host_ranges.group_lines(pairs, fleet_size, host_ranges.MAX_LINES // 2):
+    for line in host_ranges.group_lines(pairs, is_large * len(rows), host_ranges.MAX_LINES // 2):
         print_line(console, line)
 
 
