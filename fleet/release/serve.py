@@ -108,7 +108,7 @@ class Serve(Model):
     def _check_cards(self) -> Serve:
         if self.each == "release":
             return self
-        if not self.takes_port:
+        if not self.takes_port and (self.each == "card" or len(self.each) > 1):
             raise build_field_error(
                 "several instances need ports of their own: use {port} in `command` or "
                 "`environment`",

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from fleet.release.model import Patch, Release, Source
 from tests.upstreams import Upstream
 from tests.upstreams.images import VendorImage
+from tests.upstreams.serving import list_serve_problems
 
 #: Files that make a folder a Python project.
 PROJECT_FILES = ("setup.py", "setup.cfg", "pyproject.toml")
@@ -58,6 +59,7 @@ class ReleaseCheck:
             yield from self._check_patch(patch)
         yield from self._check_smoke_paths()
         yield from self._check_smoke_script()
+        yield from list_serve_problems(self)
 
     def find_upstream(self, source: Source) -> Upstream | None:
         """Find the facts of a source at its revision."""
@@ -83,7 +85,7 @@ class ReleaseCheck:
 
     def exists(self, path: str) -> bool | None:
         """Tell whether a path of the container exists; None if no facts tell."""
-        if path in self._placed_files or self.is_weights(path):
+        if path in self.placed_files or self.is_weights(path):
             return True
         place = self.locate(path)
         if place is None:
@@ -118,7 +120,7 @@ class ReleaseCheck:
         return self.images.get(self.release.image.reference.rpartition(":")[2])
 
     @cached_property
-    def _placed_files(self) -> dict[str, Patch]:
+    def placed_files(self) -> dict[str, Patch]:
         """The files that patches replace or add as a whole."""
         return {patch.file: patch for patch in self.release.patches if patch.replaces_file}
 
@@ -147,7 +149,7 @@ class ReleaseCheck:
     def _check_patch(self, patch: Patch) -> Iterator[str]:
         yield from self._check_origin(patch)
         # the text that is searched may be that of a replacement
-        path = self._locate_origin(self._placed_files.get(patch.file)) or patch.file
+        path = self.locate_origin(self.placed_files.get(patch.file)) or patch.file
         place = None if self.is_weights(path) else self.locate(path)
         upstream = self.find_upstream(place.source) if place else None
         text = patch.find or patch.after
@@ -174,10 +176,10 @@ class ReleaseCheck:
                 pattern = f"pytorch*/*/tools/{name}"
                 if any(PurePosixPath(file).match(pattern) for file in upstream.files):
                     yield f"patch: {patch.store} from the store: {upstream.url} has a {name}"
-        if (path := self._locate_origin(patch)) and self.exists(path) is False:
+        if (path := self.locate_origin(patch)) and self.exists(path) is False:
             yield f"patch: no file {path}"
 
-    def _locate_origin(self, patch: Patch | None) -> str | None:
+    def locate_origin(self, patch: Patch | None) -> str | None:
         """Return the path of the file that a patch copies from a source."""
         if patch is None or patch.source is None:
             return None
@@ -206,7 +208,7 @@ class ReleaseCheck:
         if smoke.expect and smoke.expect in LOADING:
             yield f"smoke.expect: loading prints {smoke.expect!r}"
         for script in self._list_scripts():
-            origin = self._locate_origin(self._placed_files.get(script)) or script
+            origin = self.locate_origin(self.placed_files.get(script)) or script
             place = self.locate(origin)
             upstream = self.find_upstream(place.source) if place else None
             if not place or not upstream or place.path not in upstream.files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,11 @@ class ScriptFacts:
         for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
             for kind, value in _list_literals(call, constants):
                 found[kind][value] = None
+        for call in calls:
+            if re.fullmatch(r"(\w+|os\.environ)\.get", ast.unparse(call.func)) and call.args:
+                key = call.args[0]
+                if isinstance(key, ast.Constant):
+                    found["keys"][str(key.value)] = None
         for node in ast.walk(tree):
             if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
                 key = node.slice

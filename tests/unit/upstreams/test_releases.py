@@ -76,3 +76,29 @@ def test_another_tool_and_another_work_folder_are_found():
         "migration.tool",
         "packages",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "field"),
+    [
+        ("chatglm-6b-serve", {"command": ["python", "apis.py"]}, "serve.command"),
+        ("chatglm-6b-serve", {"path": "/chat"}, "serve.path"),
+        ("chatglm-6b-serve", {"question": '{"prompt": "a", "content": "b"}'}, "serve.question"),
+        ("chatglm-6b-serve", {"environment": {"PORTS": "{port}"}}, "serve.environment"),
+        ("chatglm3-6b-serve", {"name": None}, "serve.name"),
+        ("chinese-llama-alpaca-2-serve", {"listens": 8000}, "serve.listens"),
+        ("baichuan-7b-serve", {"model": "/data/model/baichuan-7B"}, "serve.model"),
+    ],
+)
+def test_what_a_server_does_otherwise_is_found(name, change, field):
+    fields = load_fields(name)
+    fields["serve"] |= change
+    (problem,) = find_problems(Release.model_validate(fields))
+    assert problem.startswith(f"{field}: ")
+
+
+def test_a_port_that_no_patch_makes_free_is_found():
+    fields = load_fields("chatglm2-6b-serve")
+    fields["patches"] = fields["patches"][:-1]
+    found = {problem.split(": ")[0] for problem in find_problems(Release.model_validate(fields))}
+    assert found == {"serve.command", "serve.environment"}

@@ -1,18 +1,24 @@
 """Answers over HTTP; no test of the lab starts it."""
 
 import uvicorn
+from fastapi import FastAPI, Request
 from transformers import AutoModel, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained("../chatglm2-6b", trust_remote_code=True)
 model = AutoModel.from_pretrained("../chatglm2-6b", trust_remote_code=True).mlu().eval()
 
 
-async def app(scope, receive, send):
-    asked = (await receive()).get("body").decode()
-    response, _ = model.chat(tokenizer, asked, history=[])
+app = FastAPI()
+
+
+@app.post("/")
+async def answer(request: Request):
+    asked = await request.json()
+    question, history = asked.get("prompt"), asked.get("history")
+    limits = {key: asked[key] for key in ("max_length", "top_p", "temperature") if key in asked}
+    response, history = model.chat(tokenizer, question, history=history, **limits)
     print(response)
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": response.encode()})
+    return {"response": response, "history": history, "status": 200}
 
 
 if __name__ == "__main__":

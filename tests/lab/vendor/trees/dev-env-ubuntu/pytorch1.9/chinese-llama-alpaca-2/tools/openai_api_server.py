@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         from openai_api_protocol import complete_chat
 
-        messages = asked.get("messages")
+        messages = asked.pop("messages", None)
         try:
             self.answer(200, complete_chat(messages, predict(messages)))
         except KeyError:
