@@ -239,7 +239,8 @@ def check_ready(definition: Dict[str, Any], address: Address, timeout: float) ->
         try:
             socket.create_connection((address.host, address.port), timeout).close()
         except OSError as error:
-            raise CheckFailure("SERVE_SILENT", f"connecting: {error}") from error
+            late = isinstance(error, socket.timeout)
+            raise CheckFailure("SERVE_SILENT", f"connecting: {error}", late) from error
     elif definition["api"] == "openai" and path == MODELS_PATH:
         _check_models(definition, list_models(address, timeout))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import json
 import os
@@ -36,7 +37,9 @@ def load_module(name: str) -> ModuleType:
 
 
 client = load_module("client")
-supervisor = load_module("supervisor")
+load_module("supervisor_output")
+load_module("supervisor_processes")
+supervisor_instance = load_module("supervisor_instance")
 
 
 def find_port() -> int:
@@ -137,6 +140,7 @@ class Container:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                preexec_fn=adopt_orphans,
             )
         wait_until(self.state_folder.exists, "the supervisor begins")
 
@@ -190,6 +194,11 @@ class Container:
     def end(self) -> int:
         self.process.terminate()
         return self.process.wait(PATIENCE_S)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of orphans, as the first of a container is."""
+    assert ctypes.CDLL(None).prctl(36, 1) == 0  # PR_SET_CHILD_SUBREAPER
 
 
 @pytest.fixture

@@ -131,6 +131,11 @@ def main() -> None:
         sleeping = [sys.executable, "-c", "import time; time.sleep(300)"]
         children = [subprocess.Popen(sleeping, start_new_session=new) for new in (False, True)]
         print("children", *(child.pid for child in children), flush=True)
+    if has("has-orphan"):  # its parent ends before it: it is the container's first process's
+        shell = ["sh", "-c", "sleep 0.2 > /dev/null & echo orphan $!"]
+        subprocess.run(shell, check=True)
+    if has("tells"):
+        print(os.environ.get("MLUFLEET_SERVE_KEY_FILE"), *sys.argv, flush=True)
     if has("ignores-sigterm"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if has("out-of-memory"):

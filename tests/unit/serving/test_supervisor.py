@@ -6,15 +6,30 @@ import ast
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.unit.serving.conftest import SERVING, Container, build_definition, lives, wait_until
+from tests.unit.serving.conftest import (
+    SERVING,
+    Container,
+    build_definition,
+    client,
+    lives,
+    supervisor_instance,
+    wait_until,
+)
 
 
-@pytest.mark.parametrize("name", ["supervisor", "client"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("client", "supervisor", "supervisor_instance", "supervisor_output"),
+        "supervisor_processes",
+    ],
+)
 def test_the_syntax_is_that_of_python_3_6(name: str) -> None:
     ast.parse((SERVING / f"{name}.py").read_text(), feature_version=(3, 6))
 
@@ -193,6 +208,64 @@ def test_sigterm_does_not_wait_for_a_question(container: Container) -> None:
     container.place(build_definition(["hangs"], answer_timeout=3600))
     container.wait_for("loading")
     assert container.end() == 0
+
+
+def test_an_orphan_that_has_ended_is_reaped(container: Container) -> None:
+    container.place(build_definition(["has-orphan"]))
+    container.wait_for("ready")
+    orphan = next(line for line in container.log.splitlines() if line.startswith("orphan"))
+    wait_until(lambda: not Path(f"/proc/{orphan.split()[1]}").exists(), "no zombie is left")
+
+
+def test_a_fault_that_is_printed_brings_the_question_forward(
+    container: Container, tmp_path: Path
+) -> None:
+    honest = tmp_path / "honest"
+    honest.touch()
+    faults = ["prints-fault", "status-500", "--until", str(honest)]
+    definition = build_definition(faults, check_every=3600)
+    container.place(definition)
+    first = container.wait_for("ready")
+    honest.unlink()
+    address = client.Address("127.0.0.1", definition["instances"][0]["port"])
+    with pytest.raises(client.CheckFailure):  # as a user
+        client.ask(definition, address, 30)
+    wait_until(lambda: "SERVE_CARD" in container.log, "the fault is told")
+    honest.touch()
+    assert wait_until(
+        lambda: (line := container.read()) and line.state == "ready" and line.restarts, "again"
+    )
+    assert not lives(first.pid)
+
+
+def test_a_server_gets_its_words_and_the_key_file_in_any_locale(container: Container) -> None:
+    container.place(build_definition(["tells", "问：{question}"], key_file="/no/key"))
+    wait_until(lambda: "/no/key" in container.log, "its words")
+    told = next(line for line in container.log.splitlines() if line.startswith("/no/key"))
+    assert told.endswith(" tells 问：{question}")
+
+
+def test_a_process_that_not_even_sigkill_ends_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no process of a test can be had that the kernel does not kill: the signals get lost instead
+    lost = []
+    send = supervisor_instance.send_signal
+    monkeypatch.setattr(supervisor_instance, "send_signal", lambda *words: lost.append(words))
+    definition = build_definition(["status-500"], kill_timeout=0.2, drain_timeout=0.1)
+    output = sys.modules["supervisor_output"]
+    state = output.State(str(tmp_path), "0", "d1")
+    table = sys.modules["supervisor_processes"].ProcessTable()
+    instance = supervisor_instance.Instance(definition, definition["instances"][0], state, table)
+    instance.start()
+    wait_until(lambda: state.code == "SERVE_STUCK", "stuck")
+    words = (tmp_path / "0").read_text().split("\t")
+    assert (words[1], words[5]) == ("unhealthy", "0") and lives(int(words[2]))
+    assert {number for _, number in lost} == {signal.SIGTERM, signal.SIGKILL}
+    monkeypatch.setattr(supervisor_instance, "send_signal", send)
+    instance.send("stop")
+    instance.join(60)
+    assert not instance.is_alive() and not lives(int(words[2]))
 
 
 def test_a_command_that_is_not_there(container: Container) -> None:
