@@ -68,6 +68,25 @@ def test_plain_lines_say_what_failed_and_what_to_do() -> None:
     assert "\x1b" not in said
 
 
+def test_it_says_which_host_waits_for_endpoints_and_why_a_rollout_stops_for_them() -> None:
+    view = LiveView(EventBus())
+    view.console = Console(file=io.StringIO(), width=80)
+    view.on_event(events.ServingCounted(ready=4, needed=3, of=4, before={"a": 4}))
+    view.on_event(events.ServingCounted(host="a", ready=4, needed=3, of=4))
+    view.on_event(
+        events.ServingCounted(host="b", ready=2, needed=3, of=4, held=True, silent=["c", "d"])
+    )
+    view.on_event(events.ServingStopped(sentence="2 [of] 4", remedy="look"))
+    assert isinstance(view.console.file, io.StringIO)
+    assert view.console.file.getvalue().splitlines() == [
+        "endpoints: 4 of 4 ready, 3 needed",
+        "endpoints: 2 of 4 ready, 3 needed, b waits; no answer from c, d",
+        "stopped to keep endpoints ready: 2 [of] 4",
+        "  remedy: look",
+    ]
+    assert "endpoints: 2 of 4 ready, 3 needed, b waits" in drawn(view, 24)
+
+
 def test_hosts_are_counted_by_the_reports_own_words() -> None:
     seen = LiveView(EventBus()).progress
     failures = (
