@@ -102,6 +102,22 @@ def test_it_gives_up_and_says_why(
     assert container.wait_for("ready").code == "-"
 
 
+def test_starts_count_from_the_last_time_that_it_was_ready_for_long(container: Container) -> None:
+    container.place(build_definition([], starts_limit=2, steady_after=0))
+    for restarts in range(3):
+        line = container.wait_for("ready", restarts=restarts)
+        answered = container.log.count("ready after")
+        assert answered == restarts + 1
+        # it has been looked at once more since, which is when the count begins again
+        wait_until(lambda was=line.answered: is_asked_again(container, was), "another answer")
+        os.kill(line.pid, signal.SIGKILL)
+
+
+def is_asked_again(container: Container, answered: int) -> bool:
+    line = container.read()
+    return line is not None and line.answered > answered
+
+
 def test_a_server_that_does_not_become_ready(container: Container) -> None:
     container.place(build_definition(["other-model"], load_timeout=3, starts_limit=1))
     failed = container.wait_for("failed")
