@@ -11,6 +11,7 @@ from operations import (
     packages,
     patches,
     preflight,
+    serving,
     smoke_test,
     sources,
     stages,
@@ -49,6 +50,7 @@ elif plan.drift:
         patches.applied(plan, release, name="Patch")
         packages.installed(plan, release, name="Packages")
         smoke_test.passed(plan, release, name="Smoke")
+        serving.ready(plan, release, name="Serve")
     validation.passed(plan, name="Validation")
 else:
     sudo.remove_password(host)  # at once: pyinfra would need a command of its own for it

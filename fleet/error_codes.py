@@ -337,6 +337,45 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "the model did not give the expected answer",
             "See the saved output.",
         ),
+        "SERVE": (
+            "the model could not be served",
+            "See the output. `docker logs --tail 100 CONTAINER` on the host shows more.",
+        ),
+        "SERVE_LOAD": (
+            "a server was not ready in time",
+            "`docker logs --tail 100 CONTAINER` on the host shows how far it got. Raise "
+            "`serve.load_timeout` of the release if it only needs more time.",
+        ),
+        "SERVE_CRASHED": (
+            "a server ended by itself, again and again",
+            "`docker logs --tail 100 CONTAINER` on the host shows why. A run starts it again.",
+        ),
+        "SERVE_SILENT": (
+            "a server accepts requests and does not answer them",
+            "`docker logs --tail 100 CONTAINER` on the host shows its output. Check the cards with "
+            "cnmon.",
+        ),
+        "SERVE_WRONG": (
+            "a server answers something else than the model should",
+            "Ask it yourself. Check weights and patches of the release, and `serve.expect`.",
+        ),
+        "SERVE_CARD": (
+            "a server cannot use its cards",
+            "Check the cards with cnmon, and whether something else uses their memory.",
+        ),
+        "SERVE_STUCK": (
+            "a server does not end, not even by SIGKILL",
+            "Its process is stuck in the kernel, mostly because of a card. Reboot the host.",
+        ),
+        "SERVE_NOT_PROVED": (
+            "a client did not get what it asked for from a server",
+            "See the result that the client printed, and ask the server yourself.",
+        ),
+        "PORT_TAKEN": (
+            "a port that a release is to be served on is taken",
+            "`ss -ltnp` on the host shows by what. End it, or set another `serve.port` in the "
+            "release.",
+        ),
         "VALIDATION": (
             "the vendor's validation suite found a problem",
             "See the output of the named test. If a rate is too low, check the card's slot, link "

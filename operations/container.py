@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from pyinfra.api import operation
 
 from fleet.errors import Failure
-from fleet.release import host_paths
+from fleet.release import endpoints, host_paths
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
-from operations import engine, file_patches, foreign_containers
+from operations import engine, file_patches, foreign_containers, serving
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
 from operations.host.probe import CONTAINER_TEMPLATE
 from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
 
+#: seconds that docker waits longer for a server to stop than its requests have to end
+STOP_GRACE_S = 10
 
-def run_arguments(target: ReleaseTarget, card_numbers: Iterable[int]) -> list[str]:
+
+def run_arguments(target: ReleaseTarget, card_numbers: Collection[int]) -> list[str]:
     """Return the options of `docker run`: the release's cards, and no rights that it does not name.
 
     Args:
@@ -37,12 +40,42 @@ def run_arguments(target: ReleaseTarget, card_numbers: Iterable[int]) -> list[st
     arguments += ["--volume", "/usr/bin/cnmon:/usr/bin/cnmon:ro"]
     shared = f"{host_paths.SHARED_FOLDER}:{host_paths.SHARED_IN_CONTAINER}:ro"
     arguments += ["--volume", shared]
+    arguments += _serve_arguments(target, card_numbers)
     for mount in spec.mounts:
         mode = ":ro" if mount.read_only else ""
         arguments += ["--volume", f"{mount.host}:{mount.container}{mode}"]
     for name, value in sorted(spec.environment.items()):
         arguments += ["--env", f"{name}={value}"]
     return arguments
+
+
+def _serve_arguments(target: ReleaseTarget, card_numbers: Collection[int]) -> list[str]:
+    """Return what a container needs whose first process starts the release's servers."""
+    serve = target.release.serve
+    if serve is None:
+        return []
+    folder = host_paths.serve_folder(target.key)
+    stop_timeout_s = serve.drain_timeout + STOP_GRACE_S
+    arguments = ["--volume", f"{folder}:{host_paths.SERVE_IN_CONTAINER}:ro"]
+    arguments += ["--stop-timeout", str(stop_timeout_s)]
+    arguments += [
+        "--log-driver",
+        "json-file",
+        "--log-opt",
+        "max-size=10m",
+        "--log-opt",
+        "max-file=3",
+    ]
+    for endpoint in endpoints.list_endpoints(target, len(card_numbers)):
+        port = f"{target.address}:{endpoint.port}:{endpoint.container_port}"
+        arguments += ["--publish", port]
+    return arguments
+
+
+def _first_process(target: ReleaseTarget) -> list[str]:
+    if target.release.serve is None:
+        return ["sleep", "infinity"]
+    return [target.release.image.python, f"{host_paths.SERVE_IN_CONTAINER}/supervisor.py"]
 
 
 def _host_run_arguments(target: ReleaseTarget, facts: HostFacts) -> list[str]:
@@ -174,6 +207,7 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
         yield RemoteJob(
             "making the mounted folders", "make-directories", *folders, code="CONTAINER"
         )
+        yield from serving.place_files(target)
         yield RemoteJob(
             "creating the container",
             "container",
@@ -189,8 +223,7 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
             "--label",
             f"mlufleet.release={target.release.name}",
             target.lock.image.id,
-            "sleep",
-            "infinity",
+            *_first_process(target),
             code="CONTAINER",
         )
 

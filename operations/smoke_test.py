@@ -7,11 +7,11 @@ from functools import partial
 
 from pyinfra.api import operation
 
-from fleet.release import compatibility, host_paths, snapshot
+from fleet.release import compatibility, endpoints, host_paths, snapshot
 from fleet.release.model import compute_digest
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store.measure import measure_file
-from operations import engine
+from operations import engine, serving
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
@@ -28,7 +28,16 @@ from operations.stage import (
 from operations.transfer.upload import Upload
 
 #: stamps that smoke tests and validation write themselves; no inputs of a smoke test
-RESULT_STAMPS = ("smoke", "cards", "good", "good-before", "validation")
+RESULT_STAMPS = ("smoke", "cards", "good", "good-before", "validation", "serve", "serve-ports")
+
+
+def is_result(stamp: str) -> bool:
+    """Return whether a stamp is no input of a smoke test.
+
+    Args:
+        stamp: Its name.
+    """
+    return stamp in RESULT_STAMPS or stamp.startswith(endpoints.FIGURES_STAMP.format(""))
 
 
 def input_digest(target: ReleaseTarget, facts: HostFacts) -> str:
@@ -42,11 +51,12 @@ def input_digest(target: ReleaseTarget, facts: HostFacts) -> str:
     return compute_digest(
         [
             target.release.digest,
-            facts.boot_id,
+            # the endpoints of a release that is served answer in each boot, or are started again
+            "" if target.release.serve else facts.boot_id,
             facts.loaded_driver,
             len(target.card_numbers(len(facts.present_cards))),
             found.container.id if found.container else "",
-            {name: value for name, value in found.stamps.items() if name not in RESULT_STAMPS},
+            {name: value for name, value in found.stamps.items() if not is_result(name)},
             found.files,
         ]
     )[:16]
@@ -80,6 +90,8 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         return Plan()
 
     def commands(reprobe: Reprobe) -> Iterator[HostCommand]:
+        # the cards have memory for one copy of the model
+        yield from serving.drain(target, facts)
         yield _upload_check(spec.target)
         yield _check_driver(target, facts)
         yield _compute_on_cards(target, facts)

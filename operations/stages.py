@@ -23,6 +23,7 @@ from operations import (
     packages,
     patches,
     preflight,
+    serving,
     smoke_test,
     sources,
     validation,
@@ -39,7 +40,17 @@ from operations.transfer.upload import Upload
 FIRST: tuple[HostStage, ...] = (preflight.STAGE, driver.STAGE, engine.STAGE)
 EACH_RELEASE: tuple[ReleaseStage, ...] = tuple(
     module.STAGE
-    for module in (sources, image, weights, container, migration, patches, packages, smoke_test)
+    for module in (
+        sources,
+        image,
+        weights,
+        container,
+        migration,
+        patches,
+        packages,
+        smoke_test,
+        serving,
+    )
 )
 LAST: tuple[HostStage, ...] = (validation.STAGE,)
 STAGES = (*FIRST, *EACH_RELEASE, *LAST)

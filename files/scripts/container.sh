@@ -62,7 +62,10 @@ case $how in
     docker unpause "$name" 2>/dev/null  # a paused container cannot be started
     docker start "$name" ;;
   restart) docker restart -t 10 "$name" ;;
-  remove) docker rm -f "$name" ;;
+  remove)
+    # one that serves lets its requests end; another ends at once
+    docker stop "$name" >/dev/null
+    docker rm -f "$name" ;;
   retire)
     # no release of this host uses it any more; a container recreated by someone else stays
     case $(docker inspect --type container --format '{{.Config.Labels}}' "$name" 2>/dev/null) in

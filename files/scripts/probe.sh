@@ -4,7 +4,8 @@
 # files itself where it can: each process costs a millisecond, each docker client thirty.
 # Variables set before this text: PACKAGES SOFTWARE DOCKERS MINIMUM DRIVER HEADERS KEY ISSUED ROOTS SLOW
 # CONTAINERS CONTAINER_FACTS RELEASES read_only, and for each number in RELEASES a function release_N that sets
-# SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE. The facts of a release
+# SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE, and SERVED SERVERS
+# PORTS of one that is served. The facts of a release
 # follow a line "release SLOT"; the line "host" ends them.
 # needs: git checkout-facts filesystems kernels card-users package-tool
 T=$(printf '\t')
@@ -137,7 +138,28 @@ for least in $MINIMUM; do
 done
 # shellcheck disable=SC2086  # names of packages
 [ -z "$asked" ] || offers $asked
+observe_servers() {
+  # the definition of a release's servers, and what the supervisor in its container says of them
+  line=$(first "$SERVED/definition.json")
+  case $line in '{"digest": "'*) line=${line#*: \"}; say definition "${line%%\"*}" ;; esac
+  [ -n "${pid:-}" ] && [ "$pid" != 0 ] && {
+    folder=/proc/$pid/root/run/mlufleet-serve
+    listening=$(grep -hs ' 0A ' "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6")
+    for server in $SERVERS; do
+      told=$folder/${server%%:*}
+      # a link in the container would lead elsewhere on the host
+      [ -f "$told" ] && [ ! -L "$told" ] && [ ! -L "$folder" ] || continue
+      case $listening in *":${server#*:} "*) listens=yes ;; *) listens= ;; esac
+      say endpoint "${server%%:*}" "$listens" "$(first "$told")"
+    done
+  }
+  listening=$(grep -hs ' 0A ' /proc/net/tcp /proc/net/tcp6)
+  for port in $PORTS; do
+    case $listening in *":${port#*:} "*) say listens "${port%%:*}" ;; esac
+  done
+}
 observe() {
+  pid=
   if [ -n "$server" ]; then
     # the id that docker reported at the load: containerd's store uses another one
     named=$(first "$state/images/${IMAGE_ID#sha256:}")
@@ -207,6 +229,7 @@ observe() {
       [ "${mount%%:*}" -ef "$inside" ] || say stale "${mount#*:}"
     done
   fi
+  [ -z "${SERVED:-}" ] || observe_servers
   observe_sources
   set -f # patterns must not expand
   # shellcheck disable=SC2153

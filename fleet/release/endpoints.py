@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from fleet import paths
 from fleet.release import host_paths
 from fleet.release.model import compute_digest
 from fleet.release.serve import CARDS_VARIABLE, MODEL_FIELD, PORT_FIELD, Serve
@@ -114,6 +117,17 @@ def get_metrics_path(target: ReleaseTarget) -> str:
     return "" if get_serve(target).command else METRICS_PATH
 
 
+def list_serving_files() -> list[Path]:
+    """List the files of this project that run in the container of a release that is served."""
+    return sorted((paths.FILES_FOLDER / "serving").glob("*.py"))
+
+
+@cache
+def serving_files_digest() -> str:
+    """Return the digest of these files."""
+    return compute_digest([file.read_text(encoding="utf-8") for file in list_serving_files()])
+
+
 def get_serve(target: ReleaseTarget) -> Serve:
     """Return how a release that is served is served.
 
@@ -152,13 +166,12 @@ def list_endpoints(target: ReleaseTarget, card_count: int) -> list[Endpoint]:
     ]
 
 
-def build_definition(target: ReleaseTarget, card_count: int, *, has_key: bool) -> dict[str, Any]:
+def build_definition(target: ReleaseTarget, card_count: int) -> dict[str, Any]:
     """Build what the supervisor in the container reads.
 
     Args:
         target: A release that is served.
         card_count: Number of cards in the host.
-        has_key: Whether clients have to send the key in the file `key` beside the definition.
 
     Returns:
         Plain data. `digest` is the digest of everything else in it.
@@ -172,7 +185,11 @@ def build_definition(target: ReleaseTarget, card_count: int, *, has_key: bool) -
         "model": name,
         "api": serve.api,
         "path": f"{python.rpartition('/')[0]}:{SYSTEM_PATH}",
-        "key_file": f"{host_paths.SERVE_IN_CONTAINER}/key" if has_key else "",
+        "key_file": f"{host_paths.SERVE_IN_CONTAINER}/key" if target.api_key else "",
+        # another key is another definition; the folder is root's alone
+        "key_digest": compute_digest([release.name, target.api_key]) if target.api_key else "",
+        # so are other files of the server
+        "files": serving_files_digest(),
         "ready_path": serve.ready_path,
         "question_path": serve.question_path,
         "question": serve.question,

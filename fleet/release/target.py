@@ -5,7 +5,7 @@ Targets are loaded by :mod:`fleet.store.targets`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from fleet.release.model import Patch, Release, compute_digest
 
 #: Folder of the store if the inventory does not set `store`.
 DEFAULT_STORE = "artifacts"
+#: Address that servers are bound to if the inventory does not set `serve_address`.
+LOOPBACK_ADDRESS = "127.0.0.1"
 #: Length of an identity in hex digits.
 IDENTITY_DIGITS = 16
 
@@ -29,6 +31,8 @@ class ReleaseTarget:
         cards: Numbers of the cards that belong to the release; None for all cards of the host.
         key: Stable name of the release on the host, unchanged by upgrades; "" if it is the only
             release. The release's stamps and shared files lie in a subfolder of this name.
+        address: IPv4 address of the host that the release's servers are bound to.
+        api_key: Key that clients of its servers have to send; empty for none. It is secret.
     """
 
     release: Release
@@ -36,6 +40,8 @@ class ReleaseTarget:
     store: Path
     cards: tuple[int, ...] | None = None
     key: str = ""
+    address: str = LOOPBACK_ADDRESS
+    api_key: str = field(default="", repr=False)
 
     @property
     def identity(self) -> str:

@@ -264,6 +264,8 @@ class ReleaseFacts:
     serve_definition: str = ""
     #: name of an instance of its server -> what is known of it
     endpoints: dict[str, EndpointFacts] = field(default_factory=dict)
+    #: TCP ports of the host that are those of its servers, and on which something listens
+    used_ports: set[int] = field(default_factory=set)
     #: docker queries that timed out ("image", "container"); their answers are unknown
     unanswered_queries: set[str] = field(default_factory=set)
 
@@ -363,8 +365,6 @@ class HostFacts:
     read_only_paths: list[str] = field(default_factory=list)
     #: who holds the host lock
     lock: LockFacts | None = None
-    #: TCP ports of its releases' servers on which something listens
-    used_ports: set[int] = field(default_factory=set)
     #: jobs that run or have left processes behind
     jobs: list[JobFacts] = field(default_factory=list)
     #: containers made by this tool that belong to no release of the host any more

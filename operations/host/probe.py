@@ -15,7 +15,8 @@ from pyinfra.context import ContextObject
 from fleet import module_key
 from fleet.errors import Failure, PromptRefused
 from fleet.module_key import ModuleKey
-from fleet.release import driver_packages, host_paths, operating_systems
+from fleet.release import driver_packages, endpoints, host_paths, operating_systems
+from fleet.release.card_assignment import MAX_CARDS
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations.host import connection
 from operations.host.context import RunContext, run_context
@@ -136,7 +137,22 @@ def _release_arguments(target: ReleaseTarget) -> dict[str, list[str]]:
             for patch in release.patches
             if release.container.is_mounted(patch.file)
         ],
+        **_serve_arguments(target),
         "INSIDE": [p.file for p in release.patches if not release.container.is_mounted(p.file)],
+    }
+
+
+def _serve_arguments(target: ReleaseTarget) -> dict[str, list[str]]:
+    """What the probe is asked about of servers; nothing of a release that is not served."""
+    if target.release.serve is None:
+        return {}
+    # every card could have an instance, and the number of cards is not known yet
+    count = len(target.cards) if target.cards is not None else MAX_CARDS
+    found = endpoints.list_endpoints(target, count)
+    return {
+        "SERVED": [host_paths.serve_folder(target.key)],
+        "SERVERS": [f"{each.name}:{each.container_port:04X}" for each in found],
+        "PORTS": [f"{each.port}:{each.port:04X}" for each in found],
     }
 
 

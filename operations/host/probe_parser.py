@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
+from fleet import error_codes
 from fleet.text import sanitize
 from fleet.text.redact import hide_credentials
 from operations.host.engine_storage import EngineStorage
@@ -15,6 +16,7 @@ from operations.host.facts import (
     Card,
     CardUser,
     ContainerFacts,
+    EndpointFacts,
     HostFacts,
     JobFacts,
     LockFacts,
@@ -31,6 +33,8 @@ REQUIRED_KINDS = {"os", "kernel", "boot", "clock", "uid"}
 MAX_FIELD_CHARS = 4096
 #: lines of a probe that are accepted
 MAX_PROBE_LINES = 100_000
+#: characters of a supervisor's reason that are kept
+MAX_REASON_LENGTH = 300
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
 _KERNEL = re.compile(r"[\w.+~:@-]{1,128}", re.ASCII)
 _RUN = re.compile(r"[\w.+:@-]{1,128}", re.ASCII)
@@ -211,6 +215,38 @@ def _add_edit(section: _ReleaseSection, fields: list[str]) -> None:
     section.facts.sources[fields[0]] = replace(source, edits=(*source.edits, text))
 
 
+def _set_serve_definition(section: _ReleaseSection, fields: list[str]) -> None:
+    section.facts.serve_definition = fields[0]
+
+
+def _add_endpoint(section: _ReleaseSection, fields: list[str]) -> None:
+    """Add what a supervisor in a container says of an instance; none of it is trusted."""
+    name, listens, *told = ["" if field == "-" else field for field in fields]
+    told = [*told, *[""] * 9][:9]
+    definition, state, pid, started, ready_s, restarts, answered, code, reason = told
+
+    def number(text: str) -> int:
+        return parse_integer(text or "0", maximum=1 << 40)
+
+    section.facts.endpoints[name] = EndpointFacts(
+        name=name,
+        definition=definition,
+        state=state,
+        listens=listens == "yes",
+        pid=number(pid),
+        started=number(started),
+        ready_s=float(ready_s) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", ready_s) else -1,
+        restarts=number(restarts),
+        answered=number(answered),
+        code=code if code in error_codes.FAILURE_TABLE else "",
+        reason=reason[:MAX_REASON_LENGTH],
+    )
+
+
+def _set_used_port(section: _ReleaseSection, fields: list[str]) -> None:
+    section.facts.used_ports.add(parse_integer(fields[0], maximum=65535))
+
+
 #: kind of a line about a release -> what it sets
 RELEASE_LINES: dict[str, ReleaseLine] = {
     "container": _set_container,
@@ -226,6 +262,9 @@ RELEASE_LINES: dict[str, ReleaseLine] = {
     "unlisted": lambda section, fields: section.facts.missing_git_excludes.add(fields[0]),
     "tree": lambda section, fields: section.facts.trees.update({fields[0]: fields[1]}),
     "file": lambda section, fields: section.facts.files.update({fields[0]: fields[1]}),
+    "definition": _set_serve_definition,
+    "endpoint": _add_endpoint,
+    "listens": _set_used_port,
     "stamp": lambda section, fields: section.facts.stamps.update({fields[0]: fields[1]}),
     "silent": lambda section, fields: section.facts.unanswered_queries.add(fields[0]),
 }

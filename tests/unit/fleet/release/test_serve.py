@@ -91,7 +91,7 @@ def test_the_port_of_a_server_that_is_not_told_it_is_published(site: Path) -> No
 
 def test_each_instance_has_its_port_and_its_cards(site: Path) -> None:
     target = as_target(site, write(site, serve={"each": [[0, 2], [1]], "port": 9000}))
-    found = build_definition(target, 4, has_key=False)["instances"]
+    found = build_definition(target, 4)["instances"]
     assert [one["command"][-1] for one in found] == ["9000", "9001"]
     assert [one["environment"]["MLU_VISIBLE_DEVICES"] for one in found] == ["0,2", "1"]
 

@@ -1,0 +1,262 @@
+"""The servers of a release: started in its container, awaited, and asked as clients ask them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pyinfra.api import Host, operation
+from typing_extensions import override
+
+from fleet.errors import Failure
+from fleet.release import endpoints, host_paths
+from fleet.release.card_assignment import MAX_CARDS
+from fleet.release.endpoints import Endpoint, Figures
+from fleet.release.model import compute_digest
+from fleet.release.target import LOOPBACK_ADDRESS, ReleaseTarget
+from fleet.store.measure import measure_file
+from operations import engine
+from operations.host.command import HostCommand
+from operations.host.context import emit_event
+from operations.host.facts import HostFacts, ReleaseFacts
+from operations.host.job import RemoteJob
+from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
+from operations.transfer.upload import Upload
+
+#: state of an instance that answers
+READY = "ready"
+#: states of an instance that the supervisor brings to another one by itself
+CHANGING_STATES = ("loading", "draining")
+#: seconds beyond a server's own limits, for the container's start and for SIGKILL
+GRACE_S = 60
+#: address that means all of the host's
+ANY_ADDRESS = "0.0.0.0"
+
+
+def proof_digest(target: ReleaseTarget, facts: HostFacts) -> str:
+    """Return the digest of everything that an asked and answered client proves.
+
+    Args:
+        target: A release that is served.
+        facts: The host.
+    """
+    container = facts.releases[target.key].container
+    definition = endpoints.build_definition(target, len(facts.present_cards))["digest"]
+    return compute_digest([definition, container.id if container else ""])[:16]
+
+
+def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
+    """Compare the servers in a release's container with the release.
+
+    Args:
+        spec: The desired state of the host.
+        target: The release.
+        facts: The host.
+    """
+    if target.release.serve is None:
+        return Plan()
+    found = facts.releases[target.key]
+    if failure := engine.check_answers(target, found):
+        return failure
+    words = _list_pending(target, facts, found)
+    if not words:
+        return Plan()
+    return Plan((Action(tuple(words), lambda _: _serve(target, facts)),))
+
+
+def _list_pending(target: ReleaseTarget, facts: HostFacts, found: ReleaseFacts) -> list[str]:
+    """Return, in words, what is to be done until clients are known to get right answers."""
+    count = len(facts.present_cards)
+    digest = endpoints.build_definition(target, count)["digest"]
+    instances = endpoints.list_endpoints(target, count)
+    ports = ", ".join(str(endpoint.port) for endpoint in instances)
+    if found.serve_definition != digest:
+        return [f"serve {endpoints.get_model_name(target)} on {target.address}, port {ports}"]
+    words = [problem for each in instances if (problem := _find_problem(each, digest, found))]
+    if words or found.stamps.get("serve") == proof_digest(target, facts):
+        return words
+    return [f"ask the model at port {ports} as a client"]
+
+
+def _find_problem(endpoint: Endpoint, digest: str, found: ReleaseFacts) -> str:
+    """Say what is wrong with an instance; "" if it answers."""
+    seen = found.endpoints.get(endpoint.name)
+    at = f"the server at port {endpoint.port}"
+    if seen is None or seen.definition != digest:
+        return f"wait for {at}, which has not been started"
+    if seen.state in CHANGING_STATES:
+        return f"wait for {at}, which is {seen.state}"
+    if seen.state != READY:
+        reason = f": {seen.code} {seen.reason}".rstrip() if seen.code else ""
+        return f"start {at} again, which is {seen.state}{reason}"
+    return "" if seen.listens else f"start {at} again, on which nothing listens"
+
+
+def place_files(target: ReleaseTarget) -> Iterator[HostCommand]:
+    """Give the commands that place what runs in the container; none without `serve`.
+
+    Args:
+        target: The release.
+    """
+    if target.release.serve is None:
+        return
+    folder = host_paths.serve_folder(target.key)
+    files = [
+        (path, f"{folder}/{path.name}", measure_file(path).sha256)
+        for path in endpoints.list_serving_files()
+    ]
+    upload = Upload("files of the server", files)
+    upload.searches_host = False
+    yield upload
+    instances = endpoints.list_endpoints(target, len(target.cards or ()) or MAX_CARDS)
+    yield RemoteJob(
+        "noting the ports of the servers",
+        "stamp",
+        "serve-ports",
+        " ".join(str(each.port) for each in instances),
+        code="SERVE",
+    )
+
+
+def drain(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
+    """Give the commands that let running requests end, and stop a release's servers.
+
+    Args:
+        target: The release; nothing is done without `serve`, or if nothing is served.
+        facts: The host.
+    """
+    serve, found = target.release.serve, facts.releases[target.key]
+    if serve is None or not found.serve_definition or not found.container:
+        return
+    yield RemoteJob(
+        f"letting running requests end, up to {serve.drain_timeout} s",
+        "serve",
+        "drain",
+        target.release.container.name,
+        host_paths.serve_folder(target.key),
+        str(serve.drain_timeout + GRACE_S),
+        code="SERVE",
+        timeout=serve.drain_timeout + 2 * GRACE_S,
+    )
+
+
+def _serve(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
+    serve, name = endpoints.get_serve(target), target.release.container.name
+    folder = host_paths.serve_folder(target.key)
+    definition = endpoints.build_definition(target, len(facts.present_cards))
+    if facts.releases[target.key].serve_definition != definition["digest"]:
+        yield from place_files(target)
+        key = f"{target.api_key}\n"
+        title = "placing the key of the API" if target.api_key else "serving without a key"
+        yield RemoteJob(title, "serve", "key", folder, code="SERVE", secret_stdin=key)
+        text = json.dumps(definition, ensure_ascii=False)
+        job = ("defining the servers", "serve", "put", name, folder, text)
+        yield RemoteJob(*job, code="SERVE")
+    else:
+        yield RemoteJob("telling the supervisor to try again", "serve", "retry", name, code="SERVE")
+    yield RemoteJob(
+        "waiting until the servers are ready (loading weights can take ten minutes)",
+        "serve",
+        "await",
+        name,
+        folder,
+        str(serve.load_timeout + GRACE_S),
+        code="SERVE_LOAD",
+        timeout=serve.load_timeout + 2 * GRACE_S,
+    )
+    for endpoint in endpoints.list_endpoints(target, len(facts.present_cards)):
+        yield ProveEndpoint(target, endpoint, facts)
+    yield RemoteJob(
+        "stamping the servers", "stamp", "serve", proof_digest(target, facts), code="SERVE"
+    )
+
+
+class ProveEndpoint(RemoteJob):
+    """Asks an endpoint from its host as a client does, and reports what it measured."""
+
+    def __init__(self, target: ReleaseTarget, endpoint: Endpoint, facts: HostFacts) -> None:
+        """Prepare the client.
+
+        Args:
+            target: The release.
+            endpoint: One of its endpoints, which is ready.
+            facts: The host.
+        """
+        serve = endpoints.get_serve(target)
+        address = LOOPBACK_ADDRESS if target.address == ANY_ADDRESS else target.address
+        super().__init__(
+            f"asking the server at port {endpoint.port} as a client",
+            "serve",
+            "prove",
+            target.lock.image.id,
+            target.release.image.python,
+            host_paths.serve_folder(target.key),
+            endpoints.format_url(address, endpoint.port),
+            target.release.container.name,
+            endpoint.name,
+            code="SERVE_NOT_PROVED",
+            timeout=5 * serve.answer_timeout + GRACE_S,
+            check_output=self._read_proof,
+        )
+        self.served, self.endpoint = target, endpoint
+        self.cards = target.card_numbers(len(facts.present_cards))
+        self.proof: dict[str, Any] = {}
+
+    def _read_proof(self, lines: list[str]) -> None:
+        # what the supervisor measured comes first, the client's own result last
+        results = [json.loads(line) for line in lines if line.startswith("{")]
+        if not results or not all(isinstance(result, dict) for result in results):
+            raise ValueError("the client printed no result")
+        if results[-1].get("ok") is not True:
+            raise ValueError(f"the client says {json.dumps(results[-1], ensure_ascii=False)[:300]}")
+        for result in results:
+            self.proof |= {key: value for key, value in result.items() if value is not None}
+
+    @override
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        failure = super().run(host, arguments)
+        if failure:
+            return failure
+        figures = Figures(*(self._figure(name) for name in FIGURES))
+        emit_event(
+            host,
+            "endpoint-proved",
+            stage=self.stage,
+            release=self.served.release.name,
+            name=self.endpoint.name,
+            address=endpoints.format_url(self.served.address, self.endpoint.port),
+            model=endpoints.get_model_name(self.served),
+            cards=[self.cards[number] for number in self.endpoint.cards],
+            seen_from=["host"],
+            **vars(figures),
+            answer=str(self.proof.get("answer") or "")[:MAX_ANSWER_CHARS],
+        )
+        stamp = endpoints.FIGURES_STAMP.format(self.endpoint.name)
+        text = endpoints.format_figures(figures)
+        job = RemoteJob("noting the figures", "stamp", stamp, text, code="SERVE")
+        job.assign(self.stage, self.served)
+        return job.run(host, arguments)
+
+    def _figure(self, name: str) -> float | None:
+        value = self.proof.get(name)
+        return round(float(value), 3) if isinstance(value, (int, float)) else None
+
+
+#: what is measured, as the client names it
+FIGURES = ("ready_s", "cold_first_token_s", "first_token_s", "tokens_per_s")
+#: characters of an answer that a report shows
+MAX_ANSWER_CHARS = 1000
+
+STAGE = ReleaseStage("serve", decide, "SERVE")
+
+
+@operation()
+def ready(spec: HostSpec, target: ReleaseTarget) -> OperationCommands:
+    """Serve the model of a release, and ask it as a client.
+
+    Args:
+        spec: The desired state of the host.
+        target: One of its releases.
+    """
+    yield from STAGE.bind(target).converge(spec)
