@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.lab import engine
+from tests.lab.paths import SOURCE
 from tests.lab.vendor.serving import (
     KEY,
     MODEL,
@@ -62,6 +65,42 @@ def test_client_gets_the_same_answer_whole_and_in_pieces(server: Server) -> None
     assert "".join(texts) == "王之涣"
     assert pieces[-2].choices[0].finish_reason == "stop"
     assert pieces[-1].usage == whole.usage
+
+
+def test_the_proof_of_an_endpoint_holds(server: Server, tmp_path: Path) -> None:
+    definition = {
+        "api": "openai",
+        "model": MODEL,
+        "ready_path": "/v1/models",
+        "question_path": "/v1/chat/completions",
+        "question": QUESTION[0]["content"],
+        "expect": "王之涣",
+        "answer_timeout": 60,
+        "key_file": "",
+    }
+    (tmp_path / "definition.json").write_text(json.dumps(definition))
+    (tmp_path / "key").write_text(KEY)
+    done = subprocess.run(
+        [
+            sys.executable,
+            SOURCE / "files/serving/client.py",
+            "prove",
+            "--url",
+            server.url,
+            "--definition",
+            tmp_path / "definition.json",
+            "--key-file",
+            tmp_path / "key",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    proof = json.loads(done.stdout)
+    assert (proof["ok"], proof["code"]) == (True, ""), proof
+    assert "王之涣" in proof["answer"]
+    assert proof["tokens_per_s"] > 0
 
 
 def test_an_answer_ends_where_the_client_says(server: Server) -> None:
