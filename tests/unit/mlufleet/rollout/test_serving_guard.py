@@ -20,7 +20,7 @@ def guard(share: str, **before: int) -> ServingGuard:
     return made
 
 
-def test_only_endpoints_that_are_ready_and_listen_count() -> None:
+def test_endpoints_that_are_ready_count_at_whatever_port() -> None:
     states = {
         "0": EndpointFacts("0", "d", "ready", listens=True),
         "1": EndpointFacts("1", "d", "ready", listens=False),
@@ -31,7 +31,7 @@ def test_only_endpoints_that_are_ready_and_listen_count() -> None:
     facts = HostFacts(
         releases={"a": ReleaseFacts(endpoints=states), "b": ReleaseFacts(endpoints=other)}
     )
-    assert count_endpoints(facts) == HostServing(ready=2, final=1)
+    assert count_endpoints(facts) == HostServing(ready=3, final=1)
     assert count_endpoints(HostFacts()) == HostServing()
 
 
