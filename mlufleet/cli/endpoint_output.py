@@ -58,7 +58,7 @@ class FoundEndpoint:
     @property
     def is_ready(self) -> bool:
         """Whether it was ready when it was seen."""
-        return self.record.state == "ready"
+        return self.record.is_ready
 
     @property
     def authority(self) -> str:
@@ -73,14 +73,6 @@ class FoundEndpoint:
             return ipaddress.ip_address(name).is_loopback
         except ValueError:
             return name == "localhost"
-
-    @property
-    def problem(self) -> str:
-        """State with code and reason, if it is not ready; else empty."""
-        if self.is_ready:
-            return ""
-        details = ": ".join(filter(None, (self.record.code, self.record.reason)))
-        return ", ".join(filter(None, (self.record.state or "not seen", details)))
 
 
 def find_host_addresses(report: Report, inventory: str) -> dict[str, str]:
@@ -217,7 +209,7 @@ def _group_by_upstream(found: Iterable[FoundEndpoint]) -> dict[str, list[FoundEn
 
 
 def _why_not_proxied(one: FoundEndpoint) -> str:
-    return one.problem or ("only its host reaches this address" if one.is_local else "")
+    return one.record.problem or ("only its host reaches this address" if one.is_local else "")
 
 
 def render_prometheus(found: Iterable[FoundEndpoint]) -> str:
@@ -283,7 +275,7 @@ def print_endpoints(found: list[FoundEndpoint]) -> None:
     )
     for one in found:
         if one.record.reason:
-            print_line(console, f"{one.label}: {one.problem}", "red")
+            print_line(console, f"{one.label}: {one.record.problem}", "red")
 
 
 def _row(one: FoundEndpoint) -> list[str]:

@@ -51,6 +51,35 @@ class EndpointRecord:
     """The answer to the release's question in this run."""
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it was ready at the last probe."""
+        return self.state == "ready"
+
+    @property
+    def problem(self) -> str:
+        """State with code and reason, if it is not ready; else empty."""
+        if self.is_ready:
+            return ""
+        details = ": ".join(filter(None, (self.code, self.reason)))
+        return ", ".join(filter(None, (self.state or "not seen", details)))
+
+    @property
+    def proof(self) -> str:
+        """What was measured, and whether a client asked it in this run."""
+        seconds = {
+            "ready after": self.ready_s,
+            "first token cold": self.cold_first_token_s,
+            "warm": self.first_token_s,
+        }
+        words = [f"{word} {value:.1f} s" for word, value in seconds.items() if value is not None]
+        if self.tokens_per_s is not None:
+            words.append(f"{self.tokens_per_s:.1f} tokens/s")
+        asked = "unproved in this run"
+        if self.proved is not None:
+            asked = f"proved from {' and '.join(self.proved_from)}"
+        return ", ".join((*words, asked))
+
+    @property
     def label(self) -> str:
         """Release and number, as both are shown."""
         return f"{self.release}/{self.name}"

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.text.times import format_utc
+from mlufleet.journal.events import EndpointRecord
 from mlufleet.report.model import STATUSES, HostReport, Report
 
 #: columns of cards.csv, and keys of cards.json
@@ -43,6 +44,11 @@ METRIC_HELP = {
     "mlufleet_host_drift": "Stages of a host that differed from its release when the run began.",
     "mlufleet_host_left": "Things that stay on a host that is retired.",
     "mlufleet_host_failure_info": "Why a host failed; always 1.",
+    "mlufleet_endpoint_ready": "1 if an endpoint was ready at the last probe of its host, else 0.",
+    "mlufleet_endpoint_restarts": "How often an endpoint was started again on its own.",
+    "mlufleet_endpoint_ready_seconds": "Seconds from the start of an endpoint until it was ready.",
+    "mlufleet_endpoint_first_token_seconds": "Seconds to the first token of a proof, cold or warm.",
+    "mlufleet_endpoint_tokens_per_second": "Tokens a second of an endpoint's last proof.",
     "mlufleet_release_unproved_points": "Points of a release that its lock does not prove.",
     "mlufleet_run_timestamp_seconds": "When the run ended, or began if it has not ended.",
     "mlufleet_run_exit_status": "Exit status of the run.",
@@ -98,9 +104,27 @@ def _host_samples(host: HostReport) -> Iterator[tuple[str, dict[str, str], float
     yield "mlufleet_host_drift", {}, len(host.drift)
     if host.left:
         yield "mlufleet_host_left", {}, len(host.left)
+    for endpoint in host.endpoints:
+        yield from _endpoint_samples(endpoint)
     if host.failure:
         labels = {"code": host.failure.code, "stage": host.failure.stage}
         yield "mlufleet_host_failure_info", labels, 1
+
+
+def _endpoint_samples(endpoint: EndpointRecord) -> Iterator[tuple[str, dict[str, str], float]]:
+    shared = {"release": endpoint.release, "endpoint": endpoint.name, "model": endpoint.model}
+    if endpoint.state:
+        yield "mlufleet_endpoint_ready", shared, int(endpoint.is_ready)
+        yield "mlufleet_endpoint_restarts", shared, endpoint.restarts
+    if endpoint.ready_s is not None:
+        yield "mlufleet_endpoint_ready_seconds", shared, endpoint.ready_s
+    firsts = {"cold": endpoint.cold_first_token_s, "warm": endpoint.first_token_s}
+    for start, seconds in firsts.items():
+        if seconds is not None:
+            labels = {**shared, "start": start}
+            yield "mlufleet_endpoint_first_token_seconds", labels, seconds
+    if endpoint.tokens_per_s is not None:
+        yield "mlufleet_endpoint_tokens_per_second", shared, endpoint.tokens_per_s
 
 
 def _versions(host: HostReport) -> dict[str, str]:

@@ -87,6 +87,7 @@ def render_page(report: Report, previous: Report | None = None) -> str:
             validations=_validations(hosts),
             timeline=build_timeline(report),
             time_lines=list(time_shares.summary_lines(report)),
+            served=[(name, host) for name, host in hosts if host.endpoints],
             left=[(name, host) for name, host in hosts if host.left],
             notices=[(name, lines) for name, host in hosts if (lines := host_notices(host))],
             stop_reasons=STOP_REASONS,

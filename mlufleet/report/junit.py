@@ -8,7 +8,7 @@ from xml.etree import ElementTree as xml
 
 from fleet.text.times import MAX_EPOCH_S, format_utc
 from fleet.vendor.validation_suite import PASSED, SKIPPED
-from mlufleet.journal.events import ValidationRecord
+from mlufleet.journal.events import EndpointRecord, ValidationRecord
 from mlufleet.report.model import PASSED_STATUSES, HostReport, Report, stage_name, stage_order
 
 #: what XML 1.0 cannot hold, not even as character references
@@ -83,7 +83,7 @@ def _test_cases(name: str, host: HostReport, order: tuple[str, ...]) -> list[xml
     if host.status != "ok" or not cases:
         cases += _unreached_cases(name, host, order)
     tests = [_validation_case(name, test, result) for test, result in host.validation.items()]
-    return cases + tests
+    return [*cases, *tests, *(_endpoint_case(name, host, one) for one in host.endpoints)]
 
 
 def _stage_case(name: str, stage: str, seconds: float, changes: list[str]) -> xml.Element:
@@ -124,6 +124,17 @@ def _validation_case(name: str, test: str, result: ValidationRecord) -> xml.Elem
         return _mark_skipped(case, result.why)
     if result.verdict != PASSED:
         xml.SubElement(case, "failure", type="VALIDATION", message=_xml_text(result.why))
+    return case
+
+
+def _endpoint_case(name: str, host: HostReport, endpoint: EndpointRecord) -> xml.Element:
+    """Return the case of an endpoint, which passes only if a probe saw it ready."""
+    case = _test_case(name, f"endpoint: {endpoint.label}")
+    if endpoint.state in ("unhealthy", "failed"):
+        message = _xml_text(endpoint.problem)
+        xml.SubElement(case, "failure", type=_xml_text(endpoint.code), message=message)
+    elif endpoint.problem or host.old:
+        _mark_skipped(case, endpoint.problem or "the host was changed or lost since it was seen")
     return case
 
 

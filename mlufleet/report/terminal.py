@@ -75,10 +75,9 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
         print_line(console, line, "red")
     for line in host_ranges.group_lines(_rollback_lines(hosts), len(hosts)):
         print_line(console, line, "magenta")
-    for line in host_ranges.group_lines(left_items(hosts), len(hosts)):
-        print_line(console, line)
-    for line in host_ranges.group_lines(host_notes(hosts), len(hosts)):
-        print_line(console, line)
+    for pairs in (left_items(hosts), host_notes(hosts), endpoint_lines(hosts)):
+        for line in host_ranges.group_lines(pairs, len(hosts)):
+            print_line(console, line)
     for line in unproved_lines(report):
         print_line(console, line)
     if swarmed := sum(host.swarmed for _, host in hosts):
@@ -200,6 +199,20 @@ def left_items(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, s
         for item in host.left:
             remedy = f" ({item.remedy})" if item.remedy else ""
             yield name, f"stays: {item.what}: {item.why}{remedy}"
+
+
+def endpoint_lines(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
+    """Return the endpoints as host and text; of many hosts, those that are not ready.
+
+    Args:
+        hosts: Names and reports of all hosts.
+    """
+    is_large = len(hosts) > host_ranges.MAX_LISTED_HOSTS
+    for name, host in hosts:
+        for one in host.endpoints:
+            if one.problem or not is_large:
+                state = one.problem or f"{one.state}, {one.proof}"
+                yield name, f"endpoint {one.label} at {one.address}: {state}"
 
 
 def host_notes(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, str]]:

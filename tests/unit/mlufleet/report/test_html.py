@@ -111,6 +111,7 @@ def test_a_page_of_500_hosts_is_under_two_megabytes() -> None:
         "drift",
         "serial",
         "left",
+        "endpoint",
     ],
 )
 def test_markup_from_a_host_is_only_text(where: str) -> None:
@@ -128,6 +129,7 @@ def test_markup_from_a_host_is_only_text(where: str) -> None:
             "stage": one(stages=[{"stage": text, "seconds": 3.0}]),
             "drift": one(drift={text: [text]}),
             "left": one(left=[{"what": text, "why": text, "remedy": text}], audit_log=text),
+            "endpoint": one(endpoints=[{"release": text, "address": text, "reason": text}]),
             "serial": one(serials={"x": text}, cards={"x": text}),
         }[where]
         for text in ("plain", EVIL)
