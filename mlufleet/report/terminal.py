@@ -11,6 +11,7 @@ from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import FailureRecord
 from mlufleet.report import host_ranges, table, time_shares
 from mlufleet.report.model import HostReport, Report
+from mlufleet.report.serving import serving_lines
 from mlufleet.report.statuses import status_color, status_rank
 from mlufleet.report.table import Column, print_line
 
@@ -95,18 +96,6 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
         console,
         f"{unchanged} of {len(hosts)} hosts needed no change; report: {folder}/report.json",
     )
-
-
-def serving_lines(report: Report) -> Iterator[str]:
-    """Return why a rollout stopped so that endpoints stay ready, and what to do; else nothing.
-
-    Args:
-        report: Report of the run.
-    """
-    serving = report.rollout.serving if report.rollout else None
-    if serving and serving.sentence:
-        yield f"stopped to keep endpoints ready: {serving.sentence}"
-        yield f"  remedy: {serving.remedy}"
 
 
 def unproved_lines(report: Report) -> Iterator[str]:

@@ -11,7 +11,7 @@ from mlufleet.journal import journal, run_folders
 from mlufleet.report import host_ranges
 from mlufleet.report.derive import derive_from_journal
 from mlufleet.report.model import HostReport, Report
-from mlufleet.report.terminal import serving_lines
+from mlufleet.report.serving import serving_lines
 
 #: lines of drift for a large fleet
 MAX_DRIFT_LINES = 5 * host_ranges.MAX_LINES

@@ -22,6 +22,7 @@ PLAN = {
     "--canary",
     "--window",
     "--max-fail",
+    "--keep-serving",
     "--pause",
     "--confirm",
     "--order",

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.errors import ExitStatus
 from mlufleet.journal import events, journal
-from mlufleet.report import html, terminal
+from mlufleet.report import html, serving, terminal
 from mlufleet.report.derive import derive_from_journal
 from mlufleet.rollout import status
 from mlufleet.rollout.plan import Plan
@@ -45,7 +45,7 @@ def test_a_host_that_waits_for_endpoints_is_named_until_the_rollout_stops(
     why = "stopped to keep endpoints ready: 2 of 4 <endpoints>"
     terminal.print_summary(report, tmp_path / RUN)
     assert why in capsys.readouterr().err
-    assert [why, "  remedy: look"] == list(terminal.serving_lines(report))
+    assert [why, "  remedy: look"] == list(serving.serving_lines(report))
     assert "2 of 4 &lt;endpoints&gt;; remedy: look" in html.render_page(report)
 
 
