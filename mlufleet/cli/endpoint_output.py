@@ -286,7 +286,7 @@ def _row(one: FoundEndpoint) -> list[str]:
         f"{record.state} {record.code}".strip() or UNKNOWN,
         record.address,
         record.model,
-        host_ranges.format_ranges(map(str, record.cards)) or UNKNOWN,
+        host_ranges.format_ranges(map(str, record.cards)).strip("[]") or UNKNOWN,
         str(record.restarts),
         _format_figure(record.tokens_per_s),
         " ".join(map(_format_figure, seconds)) + " s" if any(seconds) else UNKNOWN,

@@ -107,7 +107,11 @@ def test_the_table_has_a_row_for_each_endpoint_and_fits_80_columns(
     rows = [line.split()[1:3] for line in lines if line.startswith("│ mlu")]
     names = [f"mlu{number}" for number in range(1, 13)]
     assert rows == [*([name, "glm/0"] for name in names), ["mlu13", "glm/0"], ["mlu13", "glm/1"]]
-    assert "0-3" in result.stdout and "41.8" in result.stdout and "12.5 - 0.5 s" in result.stdout
+    assert (
+        "cards 0-3;" in result.stdout
+        and "41.8" in result.stdout
+        and "12.5 - 0.5 s" in result.stdout
+    )
     assert "2001-09-09T01:46:40Z" in result.stdout and "\x1b" not in result.stdout
     assert "mlu9b: not seen: UNREACHABLE: refused" in result.stderr
     assert r"mlu13 glm/1: unhealthy, SERVE_WRONG: no\nword" in result.stdout
