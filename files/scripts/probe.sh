@@ -139,12 +139,12 @@ done
 # shellcheck disable=SC2086  # names of packages
 [ -z "$asked" ] || offers $asked
 observe_servers() {
-  # the definition of a release's servers, and what the supervisor in its container says of them
+  # PID: the definition of a release's servers, and what the supervisor in its container says of them
   line=$(first "$SERVED/definition.json")
   case $line in '{"digest": "'*) line=${line#*: \"}; say definition "${line%%\"*}" ;; esac
-  [ -n "${pid:-}" ] && [ "$pid" != 0 ] && {
-    folder=/proc/$pid/root/run/mlufleet-serve
-    listening=$(grep -hs ' 0A ' "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6")
+  [ -n "$1" ] && [ "$1" != 0 ] && {
+    folder=/proc/$1/root/run/mlufleet-serve
+    listening=$(grep -hs ' 0A ' "/proc/$1/net/tcp" "/proc/$1/net/tcp6")
     for server in $SERVERS; do
       told=$folder/${server%%:*}
       # a link in the container would lead elsewhere on the host
@@ -229,7 +229,7 @@ observe() {
       [ "${mount%%:*}" -ef "$inside" ] || say stale "${mount#*:}"
     done
   fi
-  [ -z "${SERVED:-}" ] || observe_servers
+  [ -z "${SERVED:-}" ] || observe_servers "$pid"
   observe_sources
   set -f # patterns must not expand
   # shellcheck disable=SC2153

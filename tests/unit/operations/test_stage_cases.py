@@ -2,7 +2,7 @@
 
 A case is a probe (`base`, less the lines that begin with one of `without`, with `replace`d text
 and more `lines`), the `options` of the host, `patches` in place of the release's own, fields of its
-`image`, and what comes of it: a `failure` code, or `words` and `commands`. `later` are the probes
+`image`, how it `serve`s, and what comes of it: a `failure` code, or `words` and `commands`. `later` are the probes
 that follow while the commands run, `output` is what each job prints that is checked.
 """
 
@@ -17,10 +17,20 @@ import pytest
 import yaml
 
 from fleet.errors import Failure
-from fleet.release import host_paths
+from fleet.release import endpoints, host_paths
 from fleet.release.model import Patch
+from fleet.release.serve import Serve
 from fleet.release.target import ReleaseTarget
-from operations import container, disk_space, migration, packages, smoke_test, stages, validation
+from operations import (
+    container,
+    disk_space,
+    migration,
+    packages,
+    serving,
+    smoke_test,
+    stages,
+    validation,
+)
 from operations.host.facts import HostFacts
 from operations.stage import HostOptions
 from operations.stage_order import STAGE_ORDER
@@ -70,6 +80,8 @@ def change_image(target: ReleaseTarget, fields: dict[str, Any]) -> ReleaseTarget
 def name_values(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> dict[str, str]:
     """The digests that a host has on its stamps and labels, as it is."""
     release, found = target.release, only(facts)
+    count = len(facts.present_cards)
+    definition = endpoints.build_definition(target, count) if release.serve else {}
     return {
         "image": target.lock.image.id,
         "size": str(disk_space.UNPACKED_FACTOR * target.image_bytes),
@@ -80,6 +92,8 @@ def name_values(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -
         "spec": container.spec_digest(target, facts),
         "packages": packages.input_digest(target, found),
         "smoke": smoke_test.input_digest(target, facts),
+        "definition": definition["digest"] if definition else "",
+        "proof": serving.proof_digest(target, facts) if definition else "",
         "validation": validation.input_digest(as_spec(target, options), facts),
     }
 
@@ -103,6 +117,9 @@ def test_a_stage_decides_and_acts_as_its_case_says(
     if patched := case.get("patches"):
         fields = {"patches": tuple(Patch(**fields) for fields in patched)}
         wanted = replace(wanted, release=wanted.release.model_copy(update=fields))
+    if fields := case.get("serve"):
+        update = {"serve": Serve(**fields)}
+        wanted = replace(wanted, release=wanted.release.model_copy(update=update))
     options = HostOptions(**case.get("options", {}))
     facts = observe(case, wanted, options)
     decision = plan(module, wanted, facts, options)
@@ -125,5 +142,5 @@ def test_stages_run_in_the_order_that_reports_know() -> None:
 
 
 def test_every_stage_has_cases() -> None:
-    names = {"patch": "patches", "smoke": "smoke_test"}
+    names = {"patch": "patches", "smoke": "smoke_test", "serve": "serving"}
     assert {path.stem for path in FILES} == {names.get(s.name, s.name) for s in stages.STAGES}
