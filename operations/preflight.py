@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra.api import operation
 
 from fleet.errors import Failure
-from fleet.release import compatibility, host_paths
+from fleet.release import compatibility, endpoints, host_paths
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations import (
@@ -14,6 +14,7 @@ from operations import (
     engine,
     foreign_containers,
     kernel_headers,
+    serving,
     weights,
 )
 from operations.host import engine_storage
@@ -57,6 +58,27 @@ def check_environment(spec: HostSpec, facts: HostFacts) -> Failure | None:
         return Failure("DUPLICATE_HOST", ", ".join(sorted(facts.machine_names)))
     package = driver_package.select_package(spec.target.primary, facts)
     return package if isinstance(package, Failure) else None
+
+
+def check_ports(spec: HostSpec, facts: HostFacts) -> Failure | None:
+    """Check that the ports on which releases are to be served are free, or their own.
+
+    Args:
+        spec: The desired state of the host.
+        facts: The host.
+    """
+    own = {
+        port
+        for found in facts.releases.values()
+        if found.container and found.container.has_process and not found.container.is_foreign
+        for port in found.stamps.get(serving.PORTS_STAMP, "").split()
+    }
+    for release in spec.target.releases:
+        used = facts.releases[release.key].used_ports
+        for endpoint in endpoints.list_endpoints(release, len(facts.present_cards)):
+            if endpoint.port in used and str(endpoint.port) not in own:
+                return Failure("PORT_TAKEN", f"port {endpoint.port} of {release.release.name}")
+    return None
 
 
 def check_cards(spec: HostSpec, facts: HostFacts) -> Failure | None:
@@ -255,6 +277,7 @@ def check_disk_space(spec: HostSpec, facts: HostFacts) -> Failure | None:
 CHECKS = (
     check_environment,
     check_cards,
+    check_ports,
     check_kernel_module,
     check_clock_and_jobs,
     check_engine,

@@ -30,6 +30,8 @@ READY = "ready"
 CHANGING_STATES = ("loading", "draining")
 #: seconds beyond a server's own limits, for the container's start and for SIGKILL
 GRACE_S = 60
+#: stamp with the ports that the container of a release publishes
+PORTS_STAMP = "serve-ports"
 #: address that means all of the host's
 ANY_ADDRESS = "0.0.0.0"
 
@@ -113,7 +115,7 @@ def place_files(target: ReleaseTarget) -> Iterator[HostCommand]:
     yield RemoteJob(
         "noting the ports of the servers",
         "stamp",
-        "serve-ports",
+        PORTS_STAMP,
         " ".join(str(each.port) for each in instances),
         code="SERVE",
     )
