@@ -3,7 +3,8 @@
 A case is a probe (`base`, less the lines that begin with one of `without`, with `replace`d text
 and more `lines`), the `options` of the host, `patches` in place of the release's own, fields of its
 `image`, how it `serve`s, and what comes of it: a `failure` code, or `words` and `commands`.
-`later` are the probes that follow while the commands run, `output` is what each job prints that is checked.
+`later` are the probes that follow while the commands run, `output` is what each job prints that is
+checked.
 """
 
 from __future__ import annotations
