@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mlufleet.rollout.host_count import HostCount
 from mlufleet.rollout.serving_guard import HostServing, ServingGuard, count_endpoints
 from operations.host.facts import EndpointFacts, HostFacts, ReleaseFacts
+from tests.unit.conftest import probe
 
 
 def guard(share: str, **before: int) -> ServingGuard:
@@ -33,6 +34,13 @@ def test_endpoints_that_are_ready_count_at_whatever_port() -> None:
     )
     assert count_endpoints(facts) == HostServing(ready=3, final=1)
     assert count_endpoints(HostFacts()) == HostServing()
+
+
+def test_what_a_probe_prints_of_endpoints_is_counted() -> None:
+    told = ("d|ready|7|1000|2.5|0|1000|-|-", "d|loading|8|1000|-1|0|0|-|-")
+    lines = [f"endpoint|{name}|yes|{line}" for name, line in enumerate(told)]
+    facts = probe("release|", *lines, "host")
+    assert count_endpoints(facts) == HostServing(ready=1)
 
 
 @pytest.mark.parametrize(
