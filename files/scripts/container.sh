@@ -61,7 +61,7 @@ case $how in
   start)
     docker unpause "$name" 2>/dev/null  # a paused container cannot be started
     docker start "$name" ;;
-  restart) docker restart -t 10 "$name" ;;
+  restart) docker restart "$name" ;;
   remove)
     # one that serves lets its requests end; another ends at once
     docker stop "$name" >/dev/null
@@ -69,7 +69,7 @@ case $how in
   retire)
     # no release of this host uses it any more; a container recreated by someone else stays
     case $(docker inspect --type container --format '{{.Config.Labels}}' "$name" 2>/dev/null) in
-      *mlufleet.spec:*) docker rm -f "$name" || exit 1 ;;
+      *mlufleet.spec:*) docker stop "$name" >/dev/null; docker rm -f "$name" || exit 1 ;;
     esac
     for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
       [ -f "$known" ] && [ "$(cat "$known")" = "$name" ] && rm -f "$known" "${known%-name}"

@@ -1,2 +1,2 @@
 # stop-container.sh ID: stop a container.
-docker stop -t 10 "$1"
+docker stop "$1"
