@@ -28,8 +28,10 @@ PYTHON = "/usr/bin/python3.11"
 def build_definition() -> dict[str, Any]:
     """What a release with a server for each of its two cards gives to its supervisor."""
     release = release_files.load_release(SOURCE)
-    target = SimpleNamespace(release=release, card_numbers=lambda count: tuple(range(count)))
-    return endpoints.build_definition(cast(ReleaseTarget, target), 2, has_key=True)
+    target = SimpleNamespace(
+        release=release, card_numbers=lambda count: tuple(range(count)), api_key="a key"
+    )
+    return endpoints.build_definition(cast(ReleaseTarget, target), 2)
 
 
 @pytest.fixture(scope="module")
