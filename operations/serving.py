@@ -87,10 +87,10 @@ def _find_problem(endpoint: Endpoint, digest: str, found: ReleaseFacts) -> str:
     at = f"the server at port {endpoint.port}"
     if seen is None or seen.definition != digest:
         return f"wait for {at}, which has not been started"
+    reason = f": {seen.code} {seen.reason}".rstrip() if seen.code else ""
     if seen.state in CHANGING_STATES:
-        return f"wait for {at}, which is {seen.state}"
+        return f"wait for {at}, which is {seen.state}{reason}"
     if seen.state != READY:
-        reason = f": {seen.code} {seen.reason}".rstrip() if seen.code else ""
         return f"start {at} again, which is {seen.state}{reason}"
     return "" if seen.listens else f"start {at} again, on which nothing listens"
 

@@ -54,7 +54,8 @@ case $how in
       sleep 1
     done
     docker logs --tail 30 "$1" 2>&1
-    echo "@@code SERVE_LOAD"; echo "not ready after $3 s: ${states:-no instance was started}"
+    code=$(printf '%s\n' "$ours" | awk -F '\t' '$8 ~ /^SERVE/ { print $8; exit }')
+    echo "@@code ${code:-SERVE_LOAD}"; echo "not ready after $3 s: ${states:-no instance was started}"
     exit 1 ;;
   drain)
     rm -f "$2/definition.json"
