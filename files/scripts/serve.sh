@@ -54,7 +54,7 @@ case $how in
       sleep 1
     done
     docker logs --tail 30 "$1" 2>&1
-    code=$(printf '%s\n' "$ours" | awk -F '\t' '$8 ~ /^SERVE/ { print $8; exit }')
+    code=$(printf '%s\n' "$ours" | awk -F '\t' '$9 ~ /^SERVE/ { print $9; exit }')
     echo "@@code ${code:-SERVE_LOAD}"; echo "not ready after $3 s: ${states:-no instance was started}"
     exit 1 ;;
   drain)
