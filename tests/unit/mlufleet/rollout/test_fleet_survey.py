@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.paths import PROJECT_ROOT
 from fleet.release.target import ReleaseTarget
-from tests.unit.mlufleet.rollout.test_coordinator import ROOT, probe
+from tests.unit.mlufleet.rollout.conftest import probe
 
 INVENTORY = """
 same = {{"fake_delay": 0, "fake_delay_jitter": 0, "release": {release!r}, "store": {store!r}}}
@@ -57,7 +58,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mlufleet", "adopt", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -110,7 +111,7 @@ def test_an_interrupted_look_ends_at_once_and_says_so(folder: Path) -> None:
             "@fake/mlu01,@fake/mlu02",
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
