@@ -70,7 +70,9 @@ def check_ports(spec: HostSpec, facts: HostFacts) -> Failure | None:
     own = {
         port
         for found in facts.releases.values()
-        if found.container and found.container.has_process and not found.container.is_foreign
+        # one under a former name goes when the new container is made
+        if facts.orphaned_containers
+        or (found.container and found.container.has_process and not found.container.is_foreign)
         for port in found.stamps.get(serving.PORTS_STAMP, "").split()
     }
     for release in spec.target.releases:

@@ -103,6 +103,8 @@ def place_files(target: ReleaseTarget) -> Iterator[HostCommand]:
     """
     if target.release.serve is None:
         return
+    # a new container must not start what its predecessor served: its packages are not there yet
+    yield _stop_servers(target)
     folder = host_paths.serve_folder(target.key)
     files = [
         (path, f"{folder}/{path.name}", measure_file(path).sha256)
@@ -128,10 +130,15 @@ def drain(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
         target: The release; nothing is done without `serve`, or if nothing is served.
         facts: The host.
     """
-    serve, found = target.release.serve, facts.releases[target.key]
-    if serve is None or not found.serve_definition or not found.container:
+    found = facts.releases[target.key]
+    if target.release.serve is None or not found.serve_definition or not found.container:
         return
-    yield RemoteJob(
+    yield _stop_servers(target)
+
+
+def _stop_servers(target: ReleaseTarget) -> RemoteJob:
+    serve = endpoints.get_serve(target)
+    return RemoteJob(
         f"letting running requests end, up to {serve.drain_timeout} s",
         "serve",
         "drain",

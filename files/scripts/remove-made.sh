@@ -69,7 +69,9 @@ remove_folder() {
 remove() {
   # KIND NAME
   case $1 in
-    container) docker rm -f "$2" >/dev/null ;;
+    container)
+      docker stop "$2" >/dev/null 2>&1  # requests to what it serves may end
+      docker rm -f "$2" >/dev/null ;;
     image) remove_image "$2" ;;
     tag) docker image rm "$2" >/dev/null ;;
     tree) remove_tree "$2" ;;
