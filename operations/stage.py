@@ -61,10 +61,6 @@ class HostOptions:
     validation_tests: str = ""
     #: file with the results of good cards
     golden: str = DEFAULT_BASELINE_FILE
-    #: address of the host that its servers are bound to
-    serve_address: str = "127.0.0.1"
-    #: file with the key that clients of its servers have to send; "" for none
-    serve_key: str = ""
 
     @classmethod
     def from_host(cls, host: Host) -> HostOptions:

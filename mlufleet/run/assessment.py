@@ -59,8 +59,7 @@ def observation_fields(
         "serials": facts.board_serials,
         "models": {card.address: model for card in cards if (model := facts.card_model(card))},
         "endpoints": [
-            asdict(record)
-            for record in endpoint_assessment.observe_endpoints(target, facts, options)
+            asdict(record) for record in endpoint_assessment.observe_endpoints(target, facts)
         ],
     }
 

@@ -9,7 +9,6 @@ from fleet.release.endpoints import Endpoint
 from fleet.release.target import HostTarget, ReleaseTarget
 from mlufleet.journal.endpoint_record import EndpointRecord
 from operations.host.facts import EndpointFacts, HostFacts, ReleaseFacts
-from operations.stage import HostOptions
 
 #: state of an endpoint of which nothing is known
 ABSENT = "absent"
@@ -17,20 +16,17 @@ ABSENT = "absent"
 SILENT_CODE, SILENT_REASON = "SERVE_SILENT", "nothing listens on its port"
 
 
-def observe_endpoints(
-    target: HostTarget, facts: HostFacts, options: HostOptions
-) -> list[EndpointRecord]:
+def observe_endpoints(target: HostTarget, facts: HostFacts) -> list[EndpointRecord]:
     """Return the endpoints that a host is to have, each with what the probe found of it.
 
     Args:
         target: What the host is to be.
         facts: What the probe found.
-        options: Options of the host.
     """
     card_count = len(facts.present_cards)
     return [
         _observe_endpoint(
-            release, endpoint, facts.releases.get(release.key, ReleaseFacts()), card_count, options
+            release, endpoint, facts.releases.get(release.key, ReleaseFacts()), card_count
         )
         for release in target.releases
         for endpoint in endpoints.list_endpoints(release, card_count)
@@ -42,7 +38,6 @@ def _observe_endpoint(
     endpoint: Endpoint,
     found: ReleaseFacts,
     card_count: int,
-    options: HostOptions,
 ) -> EndpointRecord:
     numbers = release.card_numbers(card_count)
     figures = endpoints.parse_figures(
@@ -51,7 +46,7 @@ def _observe_endpoint(
     record = EndpointRecord(
         release=release.release.name,
         name=endpoint.name,
-        address=endpoints.format_url(options.serve_address, endpoint.port),
+        address=endpoints.format_url(release.address, endpoint.port),
         model=endpoints.get_model_name(release),
         metrics=endpoints.get_metrics_path(release),
         cards=[numbers[card] for card in endpoint.cards if card < len(numbers)],

@@ -12,7 +12,7 @@ import pytest
 from fleet.release import endpoints
 from fleet.release.endpoints import Figures
 from fleet.release.serve import Serve
-from fleet.release.target import ReleaseTarget
+from fleet.release.target import LOOPBACK_ADDRESS, ReleaseTarget
 from mlufleet.journal.events import EndpointRecord, FactsObserved
 from mlufleet.report import derive
 from mlufleet.report.model import parse_report
@@ -28,7 +28,7 @@ from tests.unit.conftest import DRIVEN, probe
 from tests.unit.mlufleet.report.test_derive import event
 from tests.unit.operations.stage_helpers import as_host, as_spec
 
-OPTIONS = HostOptions(serve_address="10.0.0.1")
+ADDRESS = "10.0.0.1"
 READY = EndpointFacts("0", "d1", "ready", True, 41, 1000, 12.5, 2, 1600)
 
 
@@ -41,7 +41,7 @@ def serve(target: ReleaseTarget, **fields: Any) -> ReleaseTarget:
         **fields,
     }
     release = target.release.model_copy(update={"serve": Serve(**fields)})
-    return replace(target, release=release)
+    return replace(target, release=release, address=ADDRESS)
 
 
 def look_at(target: ReleaseTarget, *found: EndpointFacts, **stamps: str) -> HostFacts:
@@ -53,7 +53,7 @@ def look_at(target: ReleaseTarget, *found: EndpointFacts, **stamps: str) -> Host
 
 
 def test_a_release_that_is_not_served_has_no_endpoints(wanted: ReleaseTarget) -> None:
-    assert observe_endpoints(as_host(wanted), look_at(wanted), OPTIONS) == []
+    assert observe_endpoints(as_host(wanted), look_at(wanted)) == []
 
 
 def test_an_endpoint_has_what_the_probe_saw_and_what_the_last_proof_measured(
@@ -61,7 +61,7 @@ def test_an_endpoint_has_what_the_probe_saw_and_what_the_last_proof_measured(
 ) -> None:
     served = serve(wanted)
     facts = look_at(served, READY, serve_figures_0="12.5 3.25 0.5 41.75")
-    (record,) = observe_endpoints(as_host(served), facts, OPTIONS)
+    (record,) = observe_endpoints(as_host(served), facts)
     assert record == EndpointRecord(
         release="small",
         name="0",
@@ -84,7 +84,7 @@ def test_what_the_probe_did_not_see_is_absent_and_a_name_of_the_model_is_the_rel
 ) -> None:
     served = serve(replace(wanted, cards=(1, 0)), each="card", name=None)
     failed = EndpointFacts("1", "d", "failed", False, restarts=6, code="SERVE_CARD", reason="gone")
-    first, second = observe_endpoints(as_host(served), look_at(served, failed), OPTIONS)
+    first, second = observe_endpoints(as_host(served), look_at(served, failed))
     assert (first.state, first.cards, first.model) == ("absent", [1], "small")
     assert (first.ready_s, first.tokens_per_s, first.answered) == (None, None, None)
     assert (second.state, second.code, second.reason) == ("failed", "SERVE_CARD", "gone")
@@ -94,7 +94,7 @@ def test_what_the_probe_did_not_see_is_absent_and_a_name_of_the_model_is_the_rel
 def test_an_endpoint_on_whose_port_nothing_listens_is_not_ready(wanted: ReleaseTarget) -> None:
     served = serve(wanted)
     facts = look_at(served, replace(READY, listens=False))
-    (record,) = observe_endpoints(as_host(served), facts, OPTIONS)
+    (record,) = observe_endpoints(as_host(served), facts)
     assert (record.state, record.code) == ("unhealthy", "SERVE_SILENT")
 
 
@@ -116,7 +116,7 @@ def test_that_a_server_has_answered_again_is_not_written_down(
     wanted: ReleaseTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    served = serve(wanted)
+    served = replace(serve(wanted), address=LOOPBACK_ADDRESS)
     state: Any = SimpleNamespace(inventory=[])
     host: Any = Stub(name="a", print_prefix="[a] ", data={}, connector=None, state=state)
     run = Run(state, "20260101-000000-1", "why")  # type: ignore[arg-type]
@@ -194,7 +194,7 @@ def test_a_rollback_takes_the_proofs_of_the_release_before_with_it() -> None:
 
 def test_an_endpoint_of_a_report_is_read_again(wanted: ReleaseTarget) -> None:
     served = serve(wanted)
-    found = assessment.observation_fields(as_host(served), look_at(served, READY), OPTIONS)
+    found = assessment.observation_fields(as_host(served), look_at(served, READY), HostOptions())
     host = {"status": "ok", "endpoints": found["endpoints"]}
     (record,) = parse_report({"run": "r", "hosts": {"a": host}}).hosts["a"].endpoints
     assert asdict(record) == found["endpoints"][0]
