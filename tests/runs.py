@@ -42,6 +42,14 @@ class Done:
     def statuses(self) -> dict[str, str]:
         return {name: host["status"] for name, host in self.report["hosts"].items()}
 
+    def failures(self) -> dict[str, str]:
+        """What each host that failed failed with, as a test's message shows it."""
+        return {
+            name: f"{failure['stage']}: {failure['code']} {failure['sentence']}"
+            for name, host in self.report["hosts"].items()
+            if (failure := host["failure"])
+        }
+
     def changed(self, name: str) -> list[str]:
         """Names of the stages that changed something on a host."""
         return [s["stage"] for s in self.host(name)["stages"] if s["changes"]]
