@@ -1,0 +1,79 @@
+"""What one look at one host brought, as data that crosses processes and is stored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mlufleet.journal import events
+from mlufleet.journal.events import FactsObserved, FailureRecord
+
+#: The host was probed; `facts` and `drift` are what it was at that moment.
+SEEN = "seen"
+#: A run holds the host's lock: it was probed, and what it is is that run's concern.
+BUSY = "busy"
+#: No connection; `failure` says why.
+UNREACHABLE = "unreachable"
+#: It was connected to and could not be probed; `failure` says why.
+UNPROBED = "unprobed"
+OUTCOMES = (SEEN, BUSY, UNREACHABLE, UNPROBED)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look at one host.
+
+    Attributes:
+        host: Name of the host in the inventory.
+        began: When the look began, in seconds since the epoch by the controller's clock.
+        ended: When it ended.
+        outcome: One of :data:`OUTCOMES`.
+        failure: Why the host could not be looked at, or why its release cannot be applied to it;
+            None for neither.
+        boot_id: Differs between two boots of the host; empty if it was not probed.
+        facts: Fields of :class:`mlufleet.journal.events.FactsObserved`; empty if it was not probed.
+        drift: Stage -> what it would do; without the stage of `failure`.
+    """
+
+    host: str
+    began: float
+    ended: float
+    outcome: str
+    failure: FailureRecord | None = None
+    boot_id: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def was_probed(self) -> bool:
+        """Whether `facts` and `drift` are known."""
+        return self.outcome in (SEEN, BUSY)
+
+    @property
+    def observed(self) -> FactsObserved | None:
+        """The facts as the report's own types, safe to print; None if the host was not probed."""
+        line = {"kind": FactsObserved.kind, "time": self.ended, "host": self.host, **self.facts}
+        event = events.parse(line) if self.facts else None
+        return event if isinstance(event, FactsObserved) else None
+
+    def to_json(self) -> str:
+        """Return it as one line."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Observation:
+        """Read what :meth:`to_json` wrote.
+
+        Args:
+            line: The line.
+
+        Raises:
+            ValueError: It is not such a line.
+        """
+        try:
+            fields = json.loads(line)
+            failure = fields.pop("failure", None)
+            return cls(failure=FailureRecord(**failure) if failure else None, **fields)
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"not an observation: {error}") from None

@@ -1,0 +1,106 @@
+"""What is wrong with a host, and what is known of it over time, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: code of a problem that is no failure: a stage would change something
+DRIFT = "DRIFT"
+#: code of an event that is no problem: the host has booted, and no run rebooted it
+REBOOTED = "REBOOTED"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a host, as one look saw it.
+
+    Attributes:
+        code: Failure code of fleet/error_codes.py, or :data:`DRIFT`.
+        subject: What it is about within the host: address of a card, label of an endpoint
+            ("release/0"), label of a stage; empty for the host as a whole. Code and subject
+            together tell two problems of a host apart.
+        sentence: What is wrong.
+        remedy: What to do about it.
+    """
+
+    code: str
+    subject: str = ""
+    sentence: str = ""
+    remedy: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the problem is known by, on its host."""
+        return f"{self.code} {self.subject}".rstrip()
+
+
+@dataclass(frozen=True)
+class TrackedProblem:
+    """A problem of a host over several looks. Times are of looks, in seconds since the epoch.
+
+    Attributes:
+        problem: As the last look saw it that saw it.
+        first_seen: When it was first seen.
+        last_seen: When it was last seen.
+        opened: When a second look in a row had confirmed it; None while only one has seen it.
+        missed: Looks in a row that did not see it; an open problem is resolved by the second.
+        flaps: Times of its latest openings, oldest first.
+        is_flapping: Whether it came and went so often that it is told no more.
+    """
+
+    problem: Problem
+    first_seen: float
+    last_seen: float
+    opened: float | None = None
+    missed: int = 0
+    flaps: tuple[float, ...] = ()
+    is_flapping: bool = False
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What is known of a host after all looks at it so far.
+
+    Attributes:
+        problems: :attr:`Problem.key` -> the problem; open ones, and those that one look has seen.
+        boot_id: Of the last look that probed it; empty before that.
+        last_look: When the last look ended, whatever it saw; None before the first.
+        last_probed: When the last look ended that probed it; None if none has.
+        health: "unknown" before the first look; "ok" (no open problem), "degraded" (open problems
+            that leave it answering), "broken", "unreachable", or "busy" (a run works on it).
+        since: Since when `health` is that.
+    """
+
+    problems: dict[str, TrackedProblem] = field(default_factory=dict)
+    boot_id: str = ""
+    last_look: float | None = None
+    last_probed: float | None = None
+    health: str = "unknown"
+    since: float | None = None
+
+    @property
+    def open_problems(self) -> list[TrackedProblem]:
+        """Problems that two looks in a row have seen, oldest first."""
+        found = (one for one in self.problems.values() if one.opened is not None)
+        return sorted(found, key=lambda one: one.opened or 0)
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that changed on a host between two looks; a line of its history.
+
+    Attributes:
+        time: When the look ended that saw it.
+        host: Name of the host.
+        kind: "opened", "resolved", "flapping", "rebooted" or "health".
+        problem: The problem; for "rebooted" and "health", code and sentence say what happened.
+        since: When the problem was first seen, or since when the earlier health was that.
+        run: Run that worked on the host since the look before, if one did; or empty.
+    """
+
+    time: float
+    host: str
+    kind: str
+    problem: Problem
+    since: float
+    run: str = ""

@@ -1,0 +1,51 @@
+"""The fleet as the watch last saw it: what metrics, status page and notices are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mlufleet.watch.observation import Observation
+from mlufleet.watch.problems import HostState
+
+
+@dataclass(frozen=True)
+class HostSnapshot:
+    """One host.
+
+    Attributes:
+        name: Name in the inventory.
+        groups: Groups of the inventory.
+        state: What is known of it.
+        probed: The last look that probed it; None if none has since it was first watched.
+        last: The last look, whatever it saw; None before the first.
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+    state: HostState = field(default_factory=HostState)
+    probed: Observation | None = None
+    last: Observation | None = None
+
+
+@dataclass(frozen=True)
+class FleetSnapshot:
+    """All hosts that are watched.
+
+    Attributes:
+        taken: When this was put together, in seconds since the epoch.
+        started: When the watch began.
+        inventory: File of the inventory.
+        every_s: Seconds between two looks at a host.
+        hosts: Name -> host, in the order of the inventory.
+        reload_error: Why the inventory or a release could not be read anew, since when the older
+            one is used; empty for nothing.
+        store_error: Why the history cannot be written; empty for nothing.
+    """
+
+    taken: float
+    started: float
+    inventory: str
+    every_s: float
+    hosts: dict[str, HostSnapshot] = field(default_factory=dict)
+    reload_error: str = ""
+    store_error: str = ""
