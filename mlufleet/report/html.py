@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
-from hashlib import sha256
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-from fleet import paths
-from fleet.text.times import format_duration, format_utc
 from mlufleet.journal.events import FailureRecord, ValidationRecord
-from mlufleet.report import time_shares
+from mlufleet.report import html_page, time_shares
 from mlufleet.report.changes import compare_runs, hosts_by_drift
 from mlufleet.report.host_ranges import natural_key
+from mlufleet.report.html_page import MarkStyle
 from mlufleet.report.model import (
     STATUSES,
     HostReport,
@@ -25,24 +21,9 @@ from mlufleet.report.model import (
 )
 from mlufleet.report.statuses import STATUS_STYLES
 from mlufleet.report.timeline import build_timeline
+from mlufleet.report.verdicts import run_verdict
 from operations.stage_order import STAGE_ORDER
 
-TEMPLATES = paths.FILES_FOLDER / "templates"
-#: exit status -> what it means for the fleet
-VERDICTS = {
-    0: "Every host is in its desired state",
-    1: "The run ended with an internal error",
-    2: "Some hosts are not in their desired state",
-    3: "Inventory, release, lock file or store is invalid; no host was contacted",
-    4: "Some hosts are unreachable, none failed",
-    5: "Stopped by the failure budget or by --keep-serving, or rolled back",
-    130: "Interrupted",
-}
-#: kind of a run -> what it means for the fleet that each host passed, if that is not VERDICTS[0]
-PASSED_VERDICTS = {
-    "adoption": "Every host is adopted, and in its desired state",
-    "retirement": "Every host is retired",
-}
 STOP_REASONS = {
     "canary": "a canary failed",
     "budget": "the failure budget was exceeded",
@@ -65,7 +46,8 @@ def render_page(report: Report, previous: Report | None = None) -> str:
         report: Report of the run.
         previous: Report of an earlier run; the page shows what changed since.
     """
-    style, script = _read_asset("report.css"), _read_asset("report.js")
+    style = html_page.read_assets("page.css", "report.css")
+    script = html_page.read_assets("table.js")
     hosts = report.sorted_hosts()
     failed = sum(host.failure is not None for _, host in hosts)
     return (
@@ -76,8 +58,8 @@ def render_page(report: Report, previous: Report | None = None) -> str:
             hosts=hosts,
             style=style,
             script=script,
-            policy=_content_security_policy(style, script),
-            verdict=_verdict(report),
+            policy=html_page.content_security_policy(style, script),
+            verdict=run_verdict(report),
             groups=_hosts_by_group(hosts),
             ids={name: f"h{index}" for index, (name, _) in enumerate(hosts)},
             failures=_failures_by_code(hosts),
@@ -97,41 +79,23 @@ def render_page(report: Report, previous: Report | None = None) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = html_page.make_environment()
     environment.filters.update(
-        duration=format_duration,
-        time=_format_time,
         log_file=log_file_name,
-        glyph=lambda status: STATUS_STYLES[status].glyph if status in STATUS_STYLES else "·",
-        status_class=lambda status: _css_class(status, STATUSES),
+        style=_mark_style,
         stage_class=lambda stage: _css_class(stage_name(stage), STAGE_ORDER),
     )
     return environment
 
 
+def _mark_style(status: str) -> MarkStyle:
+    glyph = STATUS_STYLES[status].glyph if status in STATUS_STYLES else "·"
+    return MarkStyle(_css_class(status, STATUSES), glyph)
+
+
 def _css_class(word: str, known: tuple[str, ...]) -> str:
     """Return a word as a CSS class; "other" if there is no color for it."""
     return word.replace(" ", "-") if word in known else "other"
-
-
-def _read_asset(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def _content_security_policy(style: str, script: str) -> str:
-    """Return a policy that loads nothing, and runs nothing but these two texts of the page."""
-    digests = (b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
-    style_digest, script_digest = digests
-    return (
-        f"default-src 'none'; style-src 'sha256-{style_digest}'; "
-        f"script-src 'sha256-{script_digest}'; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _hosts_by_group(hosts: Hosts) -> dict[str, list[tuple[str, HostReport]]]:
@@ -190,23 +154,3 @@ def host_notices(host: HostReport) -> list[str]:
     if host.ahead >= 1:
         lines.append(f"files of later stages came in {host.ahead:.0f} s that other stages took")
     return lines + host.notes
-
-
-def _verdict(report: Report) -> str:
-    if report.exit is None or report.ended is None:
-        return "The run has not ended, or was killed"
-    if report.dry and report.exit == 0:
-        goal = "retired" if report.kind == "retirement" else "brought to its desired state"
-        return f"Every host could be {goal}"
-    counts, total = report.counts, len(report.hosts)
-    if report.exit == 2 and (failed := counts.get("failed")):
-        return f"{failed} of {total} hosts {'would be refused' if report.dry else 'failed'}"
-    if report.exit == 4 and (missing := counts.get("unreachable")):
-        return f"{missing} of {total} hosts unreachable, none failed"
-    if report.exit == 0:
-        return PASSED_VERDICTS.get(report.kind, VERDICTS[0])
-    return VERDICTS.get(report.exit, f"Exit status {report.exit}")
-
-
-def _format_time(epoch: float) -> str:
-    return format_utc(epoch).replace("T", " ").replace("Z", " UTC")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.text.times import format_duration
-from mlufleet.report import html, timeline
+from mlufleet.report import html, timeline, verdicts
 from mlufleet.report.changes import compare_runs, hosts_by_drift
 from mlufleet.report.model import STATUSES, log_file_name, parse_report
 from mlufleet.report.statuses import STATUS_STYLES
@@ -174,12 +174,12 @@ def test_a_log_is_named_as_the_run_names_it(name: str) -> None:
 @pytest.mark.parametrize(
     ("report", "verdict"),
     [
-        (one(), html.VERDICTS[0]),
-        ({**one(), "exit": 5}, html.VERDICTS[5]),
-        ({**one(), "kind": "retirement"}, html.PASSED_VERDICTS["retirement"]),
-        ({**one(), "kind": "adoption"}, html.PASSED_VERDICTS["adoption"]),
+        (one(), verdicts.VERDICTS[0]),
+        ({**one(), "exit": 5}, verdicts.VERDICTS[5]),
+        ({**one(), "kind": "retirement"}, verdicts.PASSED_VERDICTS["retirement"]),
+        ({**one(), "kind": "adoption"}, verdicts.PASSED_VERDICTS["adoption"]),
         ({**one(), "kind": "retirement", "dry": True}, "Every host could be retired"),
-        ({**one(), "exit": 130}, html.VERDICTS[130]),
+        ({**one(), "exit": 130}, verdicts.VERDICTS[130]),
         ({**one(), "exit": 99}, "Exit status 99"),
         ({**one(status="failed"), "exit": 2}, "1 of 1 hosts "),
         ({**one(status="failed"), "exit": 2, "dry": True}, "1 of 1 hosts would "),
@@ -192,7 +192,7 @@ def test_the_heading_is_the_exit_status_in_words(report: dict[str, Any], verdict
 
 def test_a_run_that_was_killed_and_a_dry_run_have_not_brought_every_host_home() -> None:
     for report in ({**one(), "ended": None}, {**one(), "dry": True}):
-        assert html.VERDICTS[0] not in html.render_page(parse_report(report))
+        assert verdicts.VERDICTS[0] not in html.render_page(parse_report(report))
 
 
 def test_a_report_of_an_older_run_is_a_page_too() -> None:

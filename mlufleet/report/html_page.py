@@ -1,0 +1,76 @@
+"""What all pages share: they load nothing, run nothing but their own text, and share a style."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from fleet import paths
+from fleet.text.times import format_duration, format_utc
+
+TEMPLATES = paths.FILES_FOLDER / "templates"
+
+
+class MarkStyle(NamedTuple):
+    """How a status is marked.
+
+    Attributes:
+        css_class: Class with its colors.
+        glyph: Sign: color alone tells some readers nothing, and paper has none.
+    """
+
+    css_class: str
+    glyph: str
+
+
+def make_environment() -> Environment:
+    """Return a new environment of the templates, in which every text is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(duration=format_duration, time=format_time)
+    return environment
+
+
+def read_assets(*names: str) -> Markup:
+    """Return texts that a page contains, as one.
+
+    Args:
+        names: Files beside the templates.
+    """
+    return Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
+
+
+def content_security_policy(style: str, script: str, connect: str = "'none'") -> str:
+    """Return a policy that loads nothing, and runs nothing but these two texts of the page.
+
+    Args:
+        style: The page's style.
+        script: The page's script.
+        connect: What the script may ask, as the directive ``connect-src`` has it.
+    """
+    style_digest, script_digest = (
+        b64encode(sha256(text.encode()).digest()).decode() for text in (style, script)
+    )
+    return (
+        f"default-src 'none'; style-src 'sha256-{style_digest}'; "
+        f"script-src 'sha256-{script_digest}'; connect-src {connect}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def format_time(epoch: float) -> str:
+    """Return a point in time such as "2026-01-31 09:15:00 UTC".
+
+    Args:
+        epoch: Seconds since the epoch.
+    """
+    return format_utc(epoch).replace("T", " ").replace("Z", " UTC")
