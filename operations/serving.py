@@ -14,9 +14,9 @@ from fleet.release import endpoints, host_paths
 from fleet.release.card_assignment import MAX_CARDS
 from fleet.release.endpoints import Endpoint, Figures
 from fleet.release.model import compute_digest
-from fleet.release.target import LOOPBACK_ADDRESS, ReleaseTarget
+from fleet.release.target import ANY_ADDRESS, LOOPBACK_ADDRESS, ReleaseTarget
 from fleet.store.measure import measure_file
-from operations import engine
+from operations import controller_client, engine
 from operations.host.command import HostCommand
 from operations.host.context import emit_event
 from operations.host.facts import HostFacts, ReleaseFacts
@@ -32,8 +32,6 @@ CHANGING_STATES = ("loading", "draining")
 GRACE_S = 60
 #: stamp with the ports that the container of a release publishes
 PORTS_STAMP = "serve-ports"
-#: address that means all of the host's
-ANY_ADDRESS = "0.0.0.0"
 
 
 def proof_digest(target: ReleaseTarget, facts: HostFacts) -> str:
@@ -182,7 +180,11 @@ def _serve(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
 
 
 class ProveEndpoint(RemoteJob):
-    """Asks an endpoint from its host as a client does, and reports what it measured."""
+    """Asks an endpoint as a client does, and reports what it measured.
+
+    The host is asked first, then the controller if it can reach the endpoint. The figures are those
+    of the host, without the network between the two.
+    """
 
     def __init__(self, target: ReleaseTarget, endpoint: Endpoint, facts: HostFacts) -> None:
         """Prepare the client.
@@ -209,6 +211,7 @@ class ProveEndpoint(RemoteJob):
             check_output=self._read_proof,
         )
         self.served, self.endpoint = target, endpoint
+        self.definition = endpoints.build_definition(target, len(facts.present_cards))
         self.cards = target.card_numbers(len(facts.present_cards))
         self.proof: dict[str, Any] = {}
 
@@ -227,6 +230,9 @@ class ProveEndpoint(RemoteJob):
         failure = super().run(host, arguments)
         if failure:
             return failure
+        obstacle = self._ask_from_controller(host)
+        if isinstance(obstacle, Failure):
+            return obstacle
         figures = Figures(*(self._figure(name) for name in FIGURES))
         emit_event(
             host,
@@ -237,7 +243,8 @@ class ProveEndpoint(RemoteJob):
             address=endpoints.format_url(self.served.address, self.endpoint.port),
             model=endpoints.get_model_name(self.served),
             cards=[self.cards[number] for number in self.endpoint.cards],
-            seen_from=["host"],
+            seen_from=["host"] if obstacle else ["host", "controller"],
+            controller_reason=obstacle,
             **vars(figures),
             answer=str(self.proof.get("answer") or "")[:MAX_ANSWER_CHARS],
         )
@@ -246,6 +253,17 @@ class ProveEndpoint(RemoteJob):
         job = RemoteJob("noting the figures", "stamp", stamp, text, code="SERVE")
         job.assign(self.stage, self.served)
         return job.run(host, arguments)
+
+    def _ask_from_controller(self, host: Host) -> Failure | str:
+        """Return why the controller could not ask, or a failure if it got another answer."""
+        found = controller_client.find_address(host, self.served.address)
+        if found.reason:
+            return found.reason
+        if obstacle := controller_client.find_obstacle(found.address, self.endpoint.port):
+            return obstacle
+        url = endpoints.format_url(found.address, self.endpoint.port)
+        failure = controller_client.ask(url, self.definition, self.served.api_key, self.timeout)
+        return failure or ""
 
     def _figure(self, name: str) -> float | None:
         value = self.proof.get(name)

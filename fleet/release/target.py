@@ -16,6 +16,8 @@ from fleet.release.model import Patch, Release, compute_digest
 DEFAULT_STORE = "artifacts"
 #: Address that servers are bound to if the inventory does not set `serve_address`.
 LOOPBACK_ADDRESS = "127.0.0.1"
+#: Address that means all of the host's.
+ANY_ADDRESS = "0.0.0.0"
 #: Length of an identity in hex digits.
 IDENTITY_DIGITS = 16
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fleet.errors import ExitStatus
+from fleet.release.target import ANY_ADDRESS
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.cli import health
@@ -19,8 +20,6 @@ from mlufleet.report import host_ranges, table
 from mlufleet.report.model import Report
 from mlufleet.report.table import Column, print_line
 
-#: address that stands for all addresses of a host
-ANY_ADDRESS = "0.0.0.0"
 COLUMNS = (
     Column("endpoint", 40),
     Column("state", 24),

@@ -40,6 +40,8 @@ class EndpointRecord:
     """When a client got right answers from it in this run; null if it is unproved in this run."""
     proved_from: list[str] = field(default_factory=list)
     """From where that client asked: "host", and "controller" where that can reach it."""
+    controller_reason: str = ""
+    """Why the controller did not ask it in this run; empty if it did, or if nobody did."""
     cold_first_token_s: float | None = None
     """Seconds until the first piece of the first answer after a start (cold), when it was last
     proved in this run or an earlier one."""
@@ -77,6 +79,8 @@ class EndpointRecord:
         asked = "unproved in this run"
         if self.proved is not None:
             asked = f"proved from {' and '.join(self.proved_from)}"
+            if self.controller_reason:
+                asked += f" (not asked from the controller: {self.controller_reason})"
         return ", ".join((*words, asked))
 
     @property

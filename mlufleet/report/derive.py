@@ -342,6 +342,7 @@ def _merge_proofs(
             ready_s=proof.ready_s if one.ready_s is None else one.ready_s,
             proved=proof.time,
             proved_from=proof.seen_from,
+            controller_reason=proof.controller_reason,
             cold_first_token_s=proof.cold_first_token_s,
             first_token_s=proof.first_token_s,
             tokens_per_s=proof.tokens_per_s,

@@ -106,6 +106,7 @@ class EndpointProved(Event):
         model: Name of the model in the API.
         cards: Numbers of the host's cards that it has.
         seen_from: From where it was asked: "host", and "controller" where that can reach it.
+        controller_reason: Why the controller did not ask it; empty if it did.
         ready_s: Seconds from the start of the server until it was ready.
         cold_first_token_s: Seconds until the first piece of the first answer after that.
         first_token_s: Seconds until the first piece of a later answer.
@@ -122,6 +123,7 @@ class EndpointProved(Event):
     model: str
     cards: list[int]
     seen_from: list[str]
+    controller_reason: str = ""
     ready_s: float | None = None
     cold_first_token_s: float | None = None
     first_token_s: float | None = None

@@ -81,7 +81,12 @@ def test_page_and_terminal_say_what_was_proved_in_this_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     proved = {**READY, "proved": 7.0, "proved_from": ["host", "controller"]}
-    for endpoint, words in ((READY, "unproved in this run"), (proved, "host and controller")):
+    unasked = {**READY, "proved": 7.0, "proved_from": ["host"], "controller_reason": "no route"}
+    for endpoint, words in (
+        (READY, "unproved in this run"),
+        (proved, "proved from host and controller"),
+        (unasked, "proved from host (not asked from the controller: no route)"),
+    ):
         terminal.print_summary(report(endpoint, SICK), tmp_path)
         said = capsys.readouterr().err
         for text in (html.render_page(report(endpoint, SICK)), said):

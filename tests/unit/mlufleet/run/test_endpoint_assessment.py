@@ -151,6 +151,7 @@ PROVED = event(
     model="tiny",
     cards=[0, 1],
     seen_from=["host"],
+    controller_reason="no route",
     ready_s=12.0,
     cold_first_token_s=3.0,
     first_token_s=0.5,
@@ -175,6 +176,7 @@ def test_a_proof_of_this_run_is_kept_beside_what_later_probes_see() -> None:
         (record,) = derived(*lines)
         assert (record.state, record.ready_s, record.tokens_per_s) == ("ready", 12.5, 41.0)
         assert (record.proved, record.proved_from) == (7.0, ["host"])
+        assert record.controller_reason == "no route"
         assert (record.cold_first_token_s, record.answer) == (3.0, "second!")
 
 
