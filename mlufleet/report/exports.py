@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.text.times import format_utc
-from mlufleet.journal.events import EndpointRecord
+from mlufleet.report.metric_table import Sample, render_exposition
 from mlufleet.report.model import STATUSES, HostReport, Report
+from mlufleet.report.samples import format_versions, label_endpoint, list_endpoint_samples
 
 #: columns of cards.csv, and keys of cards.json
 COLUMNS = (
@@ -30,33 +31,8 @@ COLUMNS = (
 )
 #: columns of left.csv
 LEFT_COLUMNS = ("host", "what", "why", "remedy")
-#: labels of mlufleet_driver_info, and columns that all cards of a host share
-INFO_LABELS = ("driver", "release", "os", "kernel")
-#: metric -> its help text; every metric is a gauge
-METRIC_HELP = {
-    "mlufleet_host_status": "1 for the status of the host at the end of the run, else 0.",
-    "mlufleet_host_cards": "Cards of a host, healthy or not.",
-    "mlufleet_cards_healthy": "Cards of a host whose core runs.",
-    "mlufleet_driver_info": "Versions on a host; always 1.",
-    "mlufleet_host_seen_timestamp_seconds": "Time of the last probe of a host.",
-    "mlufleet_host_seen_old": "1 if a host was changed or lost since its last probe.",
-    "mlufleet_host_seconds": "How long the run worked on a host.",
-    "mlufleet_host_drift": "Stages of a host that differed from its release when the run began.",
-    "mlufleet_host_left": "Things that stay on a host that is retired.",
-    "mlufleet_host_failure_info": "Why a host failed; always 1.",
-    "mlufleet_endpoint_ready": "1 if an endpoint was ready at the last probe of its host, else 0.",
-    "mlufleet_endpoint_restarts": "How often an endpoint was started again on its own.",
-    "mlufleet_endpoint_ready_seconds": "Seconds from the start of an endpoint until it was ready.",
-    "mlufleet_endpoint_first_token_seconds": "Seconds to the first token of a proof, cold or warm.",
-    "mlufleet_endpoint_tokens_per_second": "Tokens a second of an endpoint's last proof.",
-    "mlufleet_release_unproved_points": "Points of a release that its lock does not prove.",
-    "mlufleet_run_timestamp_seconds": "When the run ended, or began if it has not ended.",
-    "mlufleet_run_exit_status": "Exit status of the run.",
-}
 #: first characters of formulas in spreadsheets; East Asian ones accept the full-width forms too
 FORMULA_PREFIXES = tuple("=+-@\t\r＝＋－＠")
-#: labels and value
-Sample = tuple[dict[str, str], float]
 
 
 def render_prometheus(report: Report) -> str:
@@ -65,36 +41,28 @@ def render_prometheus(report: Report) -> str:
     Args:
         report: Report of the run.
     """
-    lines: list[str] = []
-    for metric, samples in _metrics(report).items():
-        if samples:
-            lines += [f"# HELP {metric} {METRIC_HELP[metric]}", f"# TYPE {metric} gauge"]
-            lines += [f"{metric}{_format_labels(labels)} {value!r}" for labels, value in samples]
-    return "\n".join(lines) + "\n"
+    return render_exposition(_list_samples(report)).decode()
 
 
-def _metrics(report: Report) -> dict[str, list[Sample]]:
-    metrics: dict[str, list[Sample]] = {metric: [] for metric in METRIC_HELP}
+def _list_samples(report: Report) -> Iterator[Sample]:
     for name, host in report.sorted_hosts():
         for metric, labels, value in _host_samples(host):
-            metrics[metric].append(({"host": name, **labels}, value))
+            yield metric, {"host": name, **labels}, value
     for release, points in sorted(report.unproved.items()):
-        labels = {"release": release}
-        metrics["mlufleet_release_unproved_points"].append((labels, len(points)))
+        yield "mlufleet_release_unproved_points", {"release": release}, len(points)
     time = report.ended if report.ended is not None else report.started
     if time is not None:
-        metrics["mlufleet_run_timestamp_seconds"].append(({}, time))
+        yield "mlufleet_run_timestamp_seconds", {}, time
     if report.exit is not None:
-        metrics["mlufleet_run_exit_status"].append(({}, report.exit))
-    return metrics
+        yield "mlufleet_run_exit_status", {}, report.exit
 
 
-def _host_samples(host: HostReport) -> Iterator[tuple[str, dict[str, str], float]]:
+def _host_samples(host: HostReport) -> Iterator[Sample]:
     for status in dict.fromkeys((*STATUSES, host.status)):
         yield "mlufleet_host_status", {"status": status}, int(host.status == status)
     if host.versions or host.cards:  # a host that was not probed does not have zero cards
         yield "mlufleet_host_cards", {}, host.card_count
-        yield "mlufleet_driver_info", _versions(host), 1
+        yield "mlufleet_driver_info", format_versions(host.versions), 1
     if host.seen is not None:
         yield "mlufleet_host_seen_timestamp_seconds", {}, host.seen
         yield "mlufleet_host_seen_old", {}, int(host.old)
@@ -105,40 +73,13 @@ def _host_samples(host: HostReport) -> Iterator[tuple[str, dict[str, str], float
     if host.left:
         yield "mlufleet_host_left", {}, len(host.left)
     for endpoint in host.endpoints:
-        yield from _endpoint_samples(endpoint)
+        if endpoint.state:
+            labels = label_endpoint(endpoint)
+            yield "mlufleet_endpoint_ready", labels, int(endpoint.is_ready)
+        yield from list_endpoint_samples(endpoint)
     if host.failure:
         labels = {"code": host.failure.code, "stage": host.failure.stage}
         yield "mlufleet_host_failure_info", labels, 1
-
-
-def _endpoint_samples(endpoint: EndpointRecord) -> Iterator[tuple[str, dict[str, str], float]]:
-    shared = {"release": endpoint.release, "endpoint": endpoint.name, "model": endpoint.model}
-    if endpoint.state:
-        yield "mlufleet_endpoint_ready", shared, int(endpoint.is_ready)
-        yield "mlufleet_endpoint_restarts", shared, endpoint.restarts
-    if endpoint.ready_s is not None:
-        yield "mlufleet_endpoint_ready_seconds", shared, endpoint.ready_s
-    firsts = {"cold": endpoint.cold_first_token_s, "warm": endpoint.first_token_s}
-    for start, seconds in firsts.items():
-        if seconds is not None:
-            labels = {**shared, "start": start}
-            yield "mlufleet_endpoint_first_token_seconds", labels, seconds
-    if endpoint.tokens_per_s is not None:
-        yield "mlufleet_endpoint_tokens_per_second", shared, endpoint.tokens_per_s
-
-
-def _versions(host: HostReport) -> dict[str, str]:
-    return {key: str(host.versions.get(key, "")) for key in INFO_LABELS}
-
-
-def _format_labels(labels: dict[str, str]) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{key}="{_escape_label(value)}"' for key, value in labels.items()) + "}"
-
-
-def _escape_label(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def card_rows(report: Report) -> list[dict[str, str]]:
@@ -152,7 +93,7 @@ def card_rows(report: Report) -> list[dict[str, str]]:
     """
     rows: list[dict[str, str]] = []
     for name, host in report.sorted_hosts():
-        shared = _versions(host)
+        shared = format_versions(host.versions)
         shared["seen"] = format_utc(host.seen) if host.seen is not None else ""
         shared["old"] = "yes" if host.old else ""
         for address in sorted({*host.cards, *host.serials}) or [""]:

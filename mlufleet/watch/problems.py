@@ -9,6 +9,18 @@ DRIFT = "DRIFT"
 #: code of an event that is no problem: the host has booted, and no run rebooted it
 REBOOTED = "REBOOTED"
 
+#: not looked at yet
+UNKNOWN = "unknown"
+#: no open problem
+OK = "ok"
+#: open problems that leave it answering
+DEGRADED = "degraded"
+BROKEN = "broken"
+UNREACHABLE = "unreachable"
+#: a run works on it
+BUSY = "busy"
+HEALTHS = (OK, DEGRADED, BROKEN, UNREACHABLE, BUSY, UNKNOWN)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -66,8 +78,7 @@ class HostState:
         boot_id: Of the last look that probed it; empty before that.
         last_look: When the last look ended, whatever it saw; None before the first.
         last_probed: When the last look ended that probed it; None if none has.
-        health: "unknown" before the first look; "ok" (no open problem), "degraded" (open problems
-            that leave it answering), "broken", "unreachable", or "busy" (a run works on it).
+        health: One of :data:`HEALTHS`.
         since: Since when `health` is that.
     """
 
@@ -75,7 +86,7 @@ class HostState:
     boot_id: str = ""
     last_look: float | None = None
     last_probed: float | None = None
-    health: str = "unknown"
+    health: str = UNKNOWN
     since: float | None = None
 
     @property

@@ -28,6 +28,19 @@ class HostSnapshot:
 
 
 @dataclass(frozen=True)
+class LookTotals:
+    """Looks with one outcome since the watch began.
+
+    Attributes:
+        count: How many ended.
+        seconds: How long they took, added up.
+    """
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class FleetSnapshot:
     """All hosts that are watched.
 
@@ -37,6 +50,7 @@ class FleetSnapshot:
         inventory: File of the inventory.
         every_s: Seconds between two looks at a host.
         hosts: Name -> host, in the order of the inventory.
+        looks: Outcome -> looks that ended with it since `started`.
         reload_error: Why the inventory or a release could not be read anew, since when the older
             one is used; empty for nothing.
         store_error: Why the history cannot be written; empty for nothing.
@@ -47,5 +61,6 @@ class FleetSnapshot:
     inventory: str
     every_s: float
     hosts: dict[str, HostSnapshot] = field(default_factory=dict)
+    looks: dict[str, LookTotals] = field(default_factory=dict)
     reload_error: str = ""
     store_error: str = ""

@@ -41,7 +41,7 @@ def test_the_report_tells_what_the_last_look_saw(provisioned: Done, host: str) -
     assert not told["old"] and provisioned.report["started"] <= told["seen"] <= ended
     assert mlufleet("report", provisioned.report["run"]).status == 0
     metrics = (SITE / "runs" / provisioned.report["run"] / "metrics.prom").read_text()
-    assert f'mlufleet_cards_healthy{{host="{host}"}} {HOSTS[host]}\n' in metrics
+    assert f'mlufleet_cards_healthy{{host="{host}"}} {float(HOSTS[host])}\n' in metrics
 
 
 def test_a_second_run_changes_nothing_and_says_so(provisioned: Done) -> None:

@@ -54,12 +54,13 @@ def test_a_report_without_endpoints_tells_of_none(
 def test_metrics_tell_cold_from_warm_and_leave_out_what_is_not_known() -> None:
     lines = exports.render_prometheus(report(READY, SICK)).splitlines()
     samples = [line for line in lines if line.startswith("mlufleet_endpoint")]
-    ready = 'host="mlu1",release="glm",endpoint="0",model="tiny"'
+    glm = 'endpoint="{}",host="mlu1",model="{}",release="glm"'
+    ready, sick = glm.format("0", "tiny"), glm.format("1", "")
     assert samples == [
-        f"mlufleet_endpoint_ready{{{ready}}} 1",
-        'mlufleet_endpoint_ready{host="mlu1",release="glm",endpoint="1",model=""} 0',
-        f"mlufleet_endpoint_restarts{{{ready}}} 2",
-        'mlufleet_endpoint_restarts{host="mlu1",release="glm",endpoint="1",model=""} 0',
+        f"mlufleet_endpoint_ready{{{ready}}} 1.0",
+        f"mlufleet_endpoint_ready{{{sick}}} 0.0",
+        f"mlufleet_endpoint_restarts{{{ready}}} 2.0",
+        f"mlufleet_endpoint_restarts{{{sick}}} 0.0",
         f"mlufleet_endpoint_ready_seconds{{{ready}}} 12.5",
         f'mlufleet_endpoint_first_token_seconds{{{ready},start="cold"}} 3.0',
         f'mlufleet_endpoint_first_token_seconds{{{ready},start="warm"}} 0.5',

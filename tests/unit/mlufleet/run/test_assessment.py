@@ -102,9 +102,9 @@ def test_after_a_first_provisioning_every_output_has_what_the_last_look_saw(
     assert {row["release"] for row in exports.card_rows(found)} == {"small"}
     assert {row["seen"] for row in exports.card_rows(found)} == {"1970-01-01T00:00:29Z"}
     metrics = exports.render_prometheus(found)
-    assert 'mlufleet_cards_healthy{host="a"} 2\n' in metrics
+    assert 'mlufleet_cards_healthy{host="a"} 2.0\n' in metrics
     assert 'mlufleet_host_seen_timestamp_seconds{host="a"} 29.9\n' in metrics
-    assert 'mlufleet_host_seen_old{host="a"} 0\n' in metrics
+    assert 'mlufleet_host_seen_old{host="a"} 0.0\n' in metrics
     shown = html.render_page(found)
     assert "no driver" not in shown and "1970-01-01 00:00:29 UTC" in shown
     assert 'name="kernel" value="5.4"' in junit.render_xml(found)
@@ -155,7 +155,7 @@ def test_what_was_done_after_the_last_look_makes_it_old(
 ) -> None:
     found = derive_lines([*PROVISIONED[:-1], *more], "r")
     assert found.hosts["a"].old is old
-    assert f'mlufleet_host_seen_old{{host="a"}} {int(old)}\n' in exports.render_prometheus(found)
+    assert f'mlufleet_host_seen_old{{host="a"}} {float(old)}\n' in exports.render_prometheus(found)
     assert {row["old"] for row in exports.card_rows(found)} == {"yes" if old else ""}
     assert ("last seen at 1970" in html.render_page(found)) is old
     terminal.print_summary(found, tmp_path)
