@@ -371,6 +371,11 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "a client did not get what it asked for from a server",
             "See the result that the client printed, and ask the server yourself.",
         ),
+        "SERVE_SLOW": (
+            "a server is slower than that of a good host",
+            "Test its cards with `mlufleet hardware validate`. If the host is as it should be, "
+            "record its figures with `mlufleet hardware baseline --endpoints`.",
+        ),
         "PORT_TAKEN": (
             "a port that a release is to be served on is taken",
             "`ss -ltnp` on the host shows by what. End it, or set another `serve.port` in the "

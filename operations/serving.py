@@ -16,12 +16,22 @@ from fleet.release.endpoints import Endpoint, Figures
 from fleet.release.model import compute_digest
 from fleet.release.target import ANY_ADDRESS, LOOPBACK_ADDRESS, ReleaseTarget
 from fleet.store.measure import measure_file
-from operations import controller_client, engine
+from fleet.vendor import validation_suite
+from fleet.vendor.endpoint_baselines import EndpointBaseline
+from operations import controller_client, engine, validation
 from operations.host.command import HostCommand
 from operations.host.context import emit_event
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
-from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
+from operations.stage import (
+    Action,
+    Decision,
+    FailHost,
+    HostSpec,
+    OperationCommands,
+    Plan,
+    ReleaseStage,
+)
 from operations.transfer.upload import Upload
 
 #: state of an instance that answers
@@ -34,16 +44,46 @@ GRACE_S = 60
 PORTS_STAMP = "serve-ports"
 
 
-def proof_digest(target: ReleaseTarget, facts: HostFacts) -> str:
+def proof_digest(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> str:
     """Return the digest of everything that an asked and answered client proves.
 
     Args:
+        spec: The desired state of the host.
         target: A release that is served.
         facts: The host.
     """
-    container = facts.releases[target.key].container
-    definition = endpoints.build_definition(target, len(facts.present_cards))["digest"]
-    return compute_digest([definition, container.id if container else ""])[:16]
+    container, count = facts.releases[target.key].container, len(facts.present_cards)
+    definition = endpoints.build_definition(target, count)["digest"]
+    inputs: list[Any] = [definition, container.id if container else ""]
+    found = [
+        find_baseline(spec, target, endpoint, facts)
+        for endpoint in endpoints.list_endpoints(target, count)
+    ]
+    if any(found):
+        inputs += [
+            validation_suite.load_baselines(spec.options.golden).endpoint_tolerances.model_dump(),
+            [one and one.figures for one in found],
+        ]
+    return compute_digest(inputs)[:16]
+
+
+def find_baseline(
+    spec: HostSpec, target: ReleaseTarget, endpoint: Endpoint, facts: HostFacts
+) -> EndpointBaseline | None:
+    """Find what a good host with as many cards of this model measured with this release.
+
+    Args:
+        spec: The desired state of the host.
+        target: A release that is served.
+        endpoint: One of its endpoints.
+        facts: The host.
+
+    Returns:
+        The site's baseline; None if there is none.
+    """
+    baselines = validation_suite.load_baselines(spec.options.golden)
+    cards = len(endpoint.cards)
+    return baselines.find_endpoint(target.release.name, cards, validation.card_model(facts))
 
 
 def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
@@ -59,13 +99,15 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     found = facts.releases[target.key]
     if failure := engine.check_answers(target, found):
         return failure
-    words = _list_pending(target, facts, found)
+    words = _list_pending(spec, target, facts, found)
     if not words:
         return Plan()
-    return Plan((Action(tuple(words), lambda _: _serve(target, facts)),))
+    return Plan((Action(tuple(words), lambda _: _serve(spec, target, facts)),))
 
 
-def _list_pending(target: ReleaseTarget, facts: HostFacts, found: ReleaseFacts) -> list[str]:
+def _list_pending(
+    spec: HostSpec, target: ReleaseTarget, facts: HostFacts, found: ReleaseFacts
+) -> list[str]:
     """Return, in words, what is to be done until clients are known to get right answers."""
     count = len(facts.present_cards)
     digest = endpoints.build_definition(target, count)["digest"]
@@ -74,7 +116,7 @@ def _list_pending(target: ReleaseTarget, facts: HostFacts, found: ReleaseFacts) 
     if found.serve_definition != digest:
         return [f"serve {endpoints.get_model_name(target)} on {target.address}, port {ports}"]
     words = [problem for each in instances if (problem := _find_problem(each, digest, found))]
-    if words or found.stamps.get("serve") == proof_digest(target, facts):
+    if words or found.stamps.get("serve") == proof_digest(spec, target, facts):
         return words
     return [f"ask the model at port {ports} as a client"]
 
@@ -148,7 +190,7 @@ def _stop_servers(target: ReleaseTarget) -> RemoteJob:
     )
 
 
-def _serve(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
+def _serve(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
     serve, name = endpoints.get_serve(target), target.release.container.name
     folder = host_paths.serve_folder(target.key)
     definition = endpoints.build_definition(target, len(facts.present_cards))
@@ -172,11 +214,27 @@ def _serve(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
         code="SERVE_LOAD",
         timeout=serve.load_timeout + 2 * GRACE_S,
     )
-    for endpoint in endpoints.list_endpoints(target, len(facts.present_cards)):
-        yield ProveEndpoint(target, endpoint, facts)
-    yield RemoteJob(
-        "stamping the servers", "stamp", "serve", proof_digest(target, facts), code="SERVE"
-    )
+    proofs = [
+        ProveEndpoint(target, endpoint, facts)
+        for endpoint in endpoints.list_endpoints(target, len(facts.present_cards))
+    ]
+    yield from proofs
+    if shortfall := _describe_shortfall(spec, facts, proofs):
+        yield FailHost(Failure("SERVE_SLOW", shortfall))
+    digest = proof_digest(spec, target, facts)
+    yield RemoteJob("stamping the servers", "stamp", "serve", digest, code="SERVE")
+
+
+def _describe_shortfall(spec: HostSpec, facts: HostFacts, proofs: list[ProveEndpoint]) -> str:
+    """Describe which endpoints are slower than those of a good host; "" if none is."""
+    tolerances = validation_suite.load_baselines(spec.options.golden).endpoint_tolerances
+    problems = []
+    for proof in proofs:
+        baseline = find_baseline(spec, proof.served, proof.endpoint, facts)
+        shortfall = baseline and baseline.describe_shortfall(vars(proof.figures), tolerances)
+        if shortfall:
+            problems.append(f"port {proof.endpoint.port}: {shortfall}")
+    return "; ".join(problems)
 
 
 class ProveEndpoint(RemoteJob):
@@ -214,6 +272,7 @@ class ProveEndpoint(RemoteJob):
         self.definition = endpoints.build_definition(target, len(facts.present_cards))
         self.cards = target.card_numbers(len(facts.present_cards))
         self.proof: dict[str, Any] = {}
+        self.figures = Figures()
 
     def _read_proof(self, lines: list[str]) -> None:
         # what the supervisor measured comes first, the client's own result last
@@ -233,7 +292,7 @@ class ProveEndpoint(RemoteJob):
         obstacle = self._ask_from_controller(host)
         if isinstance(obstacle, Failure):
             return obstacle
-        figures = Figures(*(self._figure(name) for name in FIGURES))
+        self.figures = figures = Figures(*(self._figure(name) for name in FIGURES))
         emit_event(
             host,
             "endpoint-proved",

@@ -206,7 +206,7 @@ def assess(host: Any) -> HostPlan:
     """
     with as_pyinfra_error():
         spec = HostSpec(load_host_target(host.data), HostOptions.from_host(host))
-        if validation.requested_tests(spec.options):
+        if validation.requested_tests(spec.options) or spec.target.is_served:
             suite.load_baselines(spec.options.golden)
         module_key.load_host_key(host.data)
         usual_folders.load_paths()

@@ -134,6 +134,11 @@ class HostTarget:
         return compute_digest(content)[:IDENTITY_DIGITS]
 
     @property
+    def is_served(self) -> bool:
+        """Whether the model of a release is served."""
+        return any(target.release.serve for target in self.releases)
+
+    @property
     def label(self) -> str:
         """The names of the releases, separated by commas."""
         return ", ".join(target.release.name for target in self.releases)

@@ -1,4 +1,4 @@
-"""Validation levels 3 and 4: the tests in files/validation.yml, and baselines for their rates."""
+"""Validation levels 3 and 4: the tests in files/validation.yml; the site's file of baselines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fleet import paths
 from fleet.documents import loading, site_tables
 from fleet.documents.types import Bool, Int, Model, Name
 from fleet.vendor.cnvs import SuiteOutput
+from fleet.vendor.endpoint_baselines import EndpointBaseline, EndpointTolerances
 
 #: Name of the table of tests in `files/`.
 TESTS_FILE = "validation.yml"
@@ -72,6 +73,23 @@ class Baselines(Model):
     tolerance: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.1
     #: Card model such as "MLU370-X8" -> its baseline.
     models: dict[str, Baseline] = Field(default_factory=dict)
+    #: How much worse than its baseline an endpoint may be.
+    endpoint_tolerances: EndpointTolerances = EndpointTolerances()
+    #: Baselines of served models.
+    endpoints: tuple[EndpointBaseline, ...] = ()
+
+    def find_endpoint(self, release: str, cards: int, model: str) -> EndpointBaseline | None:
+        """Find the baseline of an endpoint.
+
+        Args:
+            release: Name of its release.
+            cards: Number of its cards.
+            model: Model of these cards.
+
+        Returns:
+            The baseline; None if there is none.
+        """
+        return next((one for one in self.endpoints if one.key == (release, cards, model)), None)
 
     def describe_shortfall(self, model: str, plugin: str, rates: dict[str, float]) -> str:
         """Describe which rates of a host are below the baseline.

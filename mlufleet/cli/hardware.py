@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +14,6 @@ from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
 
 if TYPE_CHECKING:
-    from fleet.vendor.validation_suite import Baseline
     from mlufleet.journal.events import ValidationRecord
     from mlufleet.report.model import Report
 
@@ -113,6 +110,12 @@ def validate(
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of baselines.  [default: inventories/golden.yml]",
 )
+@click.option(
+    "--endpoints",
+    "records_endpoints",
+    is_flag=True,
+    help="Record what the endpoints of HOST measured when they were last proved; runs no test.",
+)
 @PYINFRA_OPTIONS_ARGUMENT
 def baseline(
     inventory: str,
@@ -120,19 +123,23 @@ def baseline(
     level: int,
     destructive: bool,
     path: Path | None,
+    records_endpoints: bool,
     options: tuple[str, ...],
 ) -> None:
     """Record the rates of HOST, known to be good, as the baseline of its card model.
 
     Other hosts with cards of that model fail if a rate is more than 10 % below the baseline
-    (`tolerance` in the file). The previous file is kept next to the new one. OPTIONS are passed
-    to pyinfra.
+    (`tolerance` in the file). With `--endpoints`, hosts that serve the same release with as many
+    cards of that model fail if a server is slower than those of HOST (`endpoint_tolerances`). The
+    previous file is kept next to the new one. OPTIONS are passed to pyinfra.
 
     \b
-    Example:
+    Examples:
       mlufleet hardware baseline inventories/fleet.py mlu01 --level 4
+      mlufleet hardware baseline inventories/fleet.py mlu01 --endpoints
     """
     from fleet.vendor import validation_suite
+    from mlufleet.cli import baselines as capturing
     from mlufleet.run import launcher, pyinfra_options
 
     if {"limit", "exclude"} & pyinfra_options.parse_options(options).keys():
@@ -149,71 +156,17 @@ def baseline(
         else validation_suite.Baselines()
     )
     # a reference host is not compared with an older baseline
-    report = _run_suite(
-        inventory, level, destructive, True, *options, "--limit", host, "--data", "golden="
-    )
+    selection = (*options, "--limit", host, "--data", "golden=")
+    if records_endpoints:
+        report = launcher.dry_run_report(inventory, selection)
+    else:
+        report = _run_suite(inventory, level, destructive, True, *selection)
     if report.exit or host not in report.hosts:
         sys.exit(report.exit or ExitStatus.INVALID)
-    model, measured = capture_baseline(host, report)
-    if path.exists():
-        backup = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
-        os.link(path, backup)
+    captured = capturing.capture(host, report, baselines, records_endpoints)
+    if backup := capturing.write_baselines(path, captured.baselines):
         click.echo(f"{backup}: the previous baselines")
-    models = {**baselines.models, model: measured}
-    _write_baselines(path, baselines.model_copy(update={"models": models}))
-    count = sum(map(len, measured.rates.values()))
-    click.echo(f"{path}: {model}, {count} rates of {host}")
-
-
-def _write_baselines(path: Path, baselines: Any) -> None:
-    import yaml
-
-    from fleet.documents import atomic_write
-
-    text = yaml.safe_dump(baselines.model_dump(), allow_unicode=True, sort_keys=False)
-    header = "# Rates of good cards by model, recorded by `mlufleet hardware baseline`.\n"
-    atomic_write.replace_file(path, header + text)
-
-
-def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
-    """Return the card model and the measured rates of a host.
-
-    Args:
-        name: The host.
-        report: The report of a run that ran the suite on it.
-
-    Returns:
-        The model that all its cards are of, and its baseline.
-
-    Raises:
-        InvalidInput: A test failed, no test measured a rate, or the cards are of several models.
-    """
-    from fleet.vendor import validation_suite
-
-    host = report.hosts[name]
-    models = set(host.models.values())
-    if len(models) != 1 or len(host.models) != host.card_count:
-        known = ", ".join(sorted(models)) or "none"
-        raise InvalidInput(
-            f"cannot record a baseline from {name}: its cards are not all of one known model "
-            f"(known: {known})"
-        )
-    failed = [
-        f"{plugin}: {test.why}"
-        for plugin, test in host.validation.items()
-        if test.verdict == validation_suite.FAILED
-    ]
-    rates = {
-        plugin: test.rates
-        for plugin, test in host.validation.items()
-        if test.verdict == validation_suite.PASSED and test.rates
-    }
-    if failed or not rates:
-        reason = "; ".join(failed) or "no test that ran measured a rate"
-        raise InvalidInput(f"cannot record a baseline from {name}: {reason}")
-    driver = str(host.versions.get("driver", ""))
-    baseline = validation_suite.Baseline(host=name, driver=driver, taken=time.time(), rates=rates)
-    return models.pop(), baseline
+    click.echo(f"{path}: {captured.summary} of {host}")
 
 
 def describe_tests() -> list[str]:

@@ -76,12 +76,18 @@ def check_local_files(entry: CheckedHost) -> None:
     check_files({name: entry.host.data.get(name) for name in names})
 
 
-def check_baselines(entry: CheckedHost) -> None:
-    """Reject an invalid baseline file if the vendor's suite will run."""
+def check_baselines(entry: CheckedHost, target: HostTarget) -> None:
+    """Reject an invalid baseline file if the vendor's suite will run, or a model is served.
+
+    Args:
+        entry: The host.
+        target: Its desired state.
+    """
     from fleet.vendor import validation_suite
 
     fields = entry.fields
-    if validation_suite.load_tests(fields.validation or 0, fields.validation_tests or ""):
+    tests = validation_suite.load_tests(fields.validation or 0, fields.validation_tests or "")
+    if tests or target.is_served:
         default = validation_suite.DEFAULT_BASELINE_FILE
         validation_suite.load_baselines(default if fields.golden is None else fields.golden)
 
@@ -113,7 +119,6 @@ CHECKS: tuple[Callable[[CheckedHost], None], ...] = (
     check_connector,
     check_address,
     check_local_files,
-    check_baselines,
     check_module_key,
     check_ssh_key,
     check_usual_folders,
@@ -142,7 +147,9 @@ def check_hosts(inventory_name: str, inventory: Inventory) -> list[tuple[str, Ho
         try:
             for check in CHECKS:
                 check(entry)
-            targets.append((host.name, load_host_target(entry.fields.explicit_fields())))
+            target = load_host_target(entry.fields.explicit_fields())
+            check_baselines(entry, target)
+            targets.append((host.name, target))
         except (InvalidInput, ValueError) as error:
             raise InvalidInput(f"{inventory_name}: {host.name}: {error}") from error
     return targets

@@ -94,7 +94,7 @@ def name_values(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -
         "packages": packages.input_digest(target, found),
         "smoke": smoke_test.input_digest(target, facts),
         "definition": definition["digest"] if definition else "",
-        "proof": serving.proof_digest(target, facts) if definition else "",
+        "proof": serving.proof_digest(as_spec(target), target, facts) if definition else "",
         "validation": validation.input_digest(as_spec(target, options), facts),
     }
 

@@ -15,7 +15,7 @@ from fleet.release.model import SystemPackage
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor import cnvs, validation_suite
 from fleet.vendor.cnvs import SuiteOutput
-from mlufleet.cli.hardware import capture_baseline
+from mlufleet.cli.baselines import capture_baseline
 from mlufleet.report.model import Report, parse_report
 from operations import validation as stage
 from operations.host.facts import HostFacts
