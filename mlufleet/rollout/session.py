@@ -8,27 +8,21 @@ So every host goes through its stages at its own pace.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from gevent import GreenletExit
 from pyinfra import logger
-from pyinfra.api import Config, Host
+from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
-from pyinfra.api.state import State, StateStage
-from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
+from pyinfra.context import ctx_config, ctx_host
 
 from fleet.errors import Failure
-from fleet.inventory import host_selection
-from fleet.inventory.pyinfra_loader import load_inventory
 from fleet.release.target import HostTarget
 from fleet.store.targets import load_host_target
-from mlufleet.connect import open_files
 from mlufleet.journal.journal import check_writable, new_run_id
-from mlufleet.run import launcher, pyinfra_options
-from mlufleet.run.host_checks import check_hosts
+from mlufleet.run.execution_state import prepare_state
 from mlufleet.run.run import Run
 from operations import stages
 from operations.host import connection
@@ -36,7 +30,7 @@ from operations.host.facts import HostFacts
 from operations.host.failures import fail_host
 from operations.host.probe import invalidate_facts, probe_host
 
-CONFIG_FILE, DEPLOY_FILE = "config.py", "deploy.py"
+DEPLOY_FILE = "deploy.py"
 
 
 class Session:
@@ -49,6 +43,7 @@ class Session:
         exclude: Not these hosts and groups.
 
     Attributes:
+        state: pyinfra's state, in its execute stage.
         hosts: The selected hosts.
         run: The run, after :meth:`begin_run`.
 
@@ -68,27 +63,7 @@ class Session:
         from pyinfra_cli.util import exec_file
 
         check_writable()
-        pairs = pyinfra_options.parse_data(data)
-        self.state = State(check_for_changes=False)
-        ctx_state.set(self.state)
-        found = load_inventory(inventory, pairs)
-        check_hosts(inventory, found)
-        launcher.warn_about_permissions(inventory, found)
-        limited = host_selection.apply_exclude(
-            found, host_selection.apply_limit(found, limit), exclude
-        )
-        ctx_inventory.set(found)
-        config = Config()
-        with ctx_config.use(config):
-            if os.path.isfile(CONFIG_FILE):
-                exec_file(CONFIG_FILE)
-        self.state.init(found, config, initial_limit=limited)
-        self.hosts: list[Host] = list(found) if limited is None else limited
-        open_files.raise_limit(self.hosts)
-        for host in self.hosts:
-            self.state.activate_host(host)
-        self.state.current_stage = StateStage.Execute
-        self.state.is_executing = True
+        self.state, self.hosts = prepare_state(inventory, limit, data, exclude)
         self._exec_file = exec_file
 
     def begin_run(self, command: str) -> Run:

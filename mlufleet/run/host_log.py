@@ -16,13 +16,13 @@ from mlufleet.journal import journal
 
 
 class HostLog(logging.Handler):
-    """Keeps what pyinfra says of each host, in a file for each."""
+    """Keeps what pyinfra says of each host, in a file for each if there is a folder for them."""
 
-    def __init__(self, folder: Path, login_durations_s: dict[str, float]) -> None:
+    def __init__(self, folder: Path | None, login_durations_s: dict[str, float]) -> None:
         """Prepare the handler.
 
         Args:
-            folder: Folder of the run.
+            folder: Folder of the run; None if nothing is to be written.
             login_durations_s: Is filled: host name -> seconds that its login took.
         """
         super().__init__(logging.INFO)
@@ -47,10 +47,16 @@ class HostLog(logging.Handler):
             if text == "Connected":
                 began = self._connect_started.get(name, self._started)
                 self.login_durations_s.setdefault(name, time.monotonic() - began)
-            # a disk that is full stops the run where the journal finds it, not in a line of a log
-            with suppress(OSError):
-                path = journal.make_run_folder(self.folder) / f"{journal.safe_file_name(name)}.log"
-                with open(
-                    journal.open_for_append(path), "a", encoding="utf-8", errors="backslashreplace"
-                ) as file:
-                    file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+            if self.folder is not None:
+                _append_line(self.folder, name, text)
+
+
+def _append_line(folder: Path, name: str, text: str) -> None:
+    """Append what was said of a host to its file in the folder of a run."""
+    # a disk that is full stops the run where the journal finds it, not in a line of a log
+    with suppress(OSError):
+        path = journal.make_run_folder(folder) / f"{journal.safe_file_name(name)}.log"
+        with open(
+            journal.open_for_append(path), "a", encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {text}\n")

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fleet.errors import Failure
 from mlufleet.journal import events
 from mlufleet.journal.events import FactsObserved, FailureRecord
 
@@ -71,9 +72,31 @@ class Observation:
         Raises:
             ValueError: It is not such a line.
         """
+        return cls.from_fields(json.loads(line))
+
+    @classmethod
+    def from_fields(cls, fields: Any) -> Observation:
+        """Make one of the fields that :func:`dataclasses.asdict` made of it.
+
+        Args:
+            fields: The fields; anything else is an error.
+
+        Raises:
+            ValueError: These are not the fields of an observation.
+        """
         try:
-            fields = json.loads(line)
-            failure = fields.pop("failure", None)
-            return cls(failure=FailureRecord(**failure) if failure else None, **fields)
-        except (TypeError, AttributeError) as error:
+            given = dict(fields)
+            failure = given.pop("failure", None)
+            return cls(failure=FailureRecord(**failure) if failure else None, **given)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"not an observation: {error}") from None
+
+
+def record_failure(failure: Failure, stage: str = "") -> FailureRecord:
+    """Return a failure as an observation keeps it.
+
+    Args:
+        failure: Why a host failed.
+        stage: Stage in which it did; empty for none.
+    """
+    return FailureRecord(stage, failure.code, failure.sentence, failure.remedy, list(failure.tail))

@@ -223,6 +223,11 @@ class LockFacts:
     why: str
     age: int
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its holder has been heard of within the lease."""
+        return self.age <= self.lease
+
 
 @dataclass(frozen=True)
 class JobFacts:

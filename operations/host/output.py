@@ -15,12 +15,30 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from fleet.text import sanitize
 
-#: of this process; unknown to anything that was written before
-DIRECTIVE_TAG = secrets.token_hex(8)
 #: limits of the output of one command that is read
 MAX_OUTPUT_BYTES, MAX_LINE_BYTES, MAX_LINES = 16 << 20, 1 << 20, 400_000
 READ_BYTES = 32768
-_TAGGED = re.compile(rf"@@([a-z-]+)\.{DIRECTIVE_TAG}")
+
+
+class DirectiveTag:
+    """What makes a directive one of this process.
+
+    Attributes:
+        value: unknown to anything that was written before
+        pattern: finds a directive that carries it
+    """
+
+    def __init__(self) -> None:
+        """Make a first tag."""
+        self.renew()
+
+    def renew(self) -> None:
+        """Make another tag: for a process that was forked, of which hosts know nothing yet."""
+        self.value = secrets.token_hex(8)
+        self.pattern = re.compile(rf"@@([a-z-]+)\.{self.value}")
+
+
+TAG = DirectiveTag()
 
 
 def tag_directives(script: str) -> str:
@@ -29,7 +47,7 @@ def tag_directives(script: str) -> str:
     Args:
         script: its text, with directives such as `@@code`
     """
-    return re.sub(r"@@([a-z-]+)", rf"@@\1.{DIRECTIVE_TAG}", script)
+    return re.sub(r"@@([a-z-]+)", rf"@@\1.{TAG.value}", script)
 
 
 def strip_tag(line: str) -> list[str]:
@@ -42,7 +60,7 @@ def strip_tag(line: str) -> list[str]:
         One line; two if something without a line end was printed before a directive.
     """
     at = line.find("@@")
-    if at < 0 or not (tagged := _TAGGED.search(line, at)):
+    if at < 0 or not (tagged := TAG.pattern.search(line, at)):
         return [line]
     directive = f"@@{tagged[1]}{line[tagged.end() :]}"
     return [line[: tagged.start()], directive] if tagged.start() else [directive]
@@ -54,7 +72,7 @@ def neutralize_untagged(line: str) -> list[str]:
     Args:
         line: a line of output
     """
-    forged = line.startswith("@@") and not _TAGGED.match(line)
+    forged = line.startswith("@@") and not TAG.pattern.match(line)
     return strip_tag(f" {line}" if forged else line)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from shlex import quote
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -265,15 +265,30 @@ class ProbeCache:
         """
         self.facts[host] = facts
         facts.linkable_paths = self.linkable_paths.setdefault(host, set())
+        self.note_machine(
+            host.name,
+            facts.machine_id,
+            [filesystem for filesystem, _ in facts.shared_filesystems.values()],
+        )
         if facts.machine_id:
-            names = self._machine_names.setdefault(facts.machine_id, set())
-            names.add(host.name)
-            facts.machine_names = names
+            facts.machine_names = self._machine_names[facts.machine_id]
         for filesystem, _ in facts.shared_filesystems.values():
+            if filesystem in self._filesystem_names:
+                facts.filesystem_names[filesystem] = self._filesystem_names[filesystem]
+
+    def note_machine(self, name: str, machine_id: str, filesystems: Iterable[str]) -> None:
+        """Note which machine and which shared file systems a name leads to.
+
+        Args:
+            name: of a host
+            machine_id: as its probe printed it; may be empty
+            filesystems: those of its folders
+        """
+        if machine_id:
+            self._machine_names.setdefault(machine_id, set()).add(name)
+        for filesystem in filesystems:
             if _is_shared_filesystem(filesystem):
-                names = self._filesystem_names.setdefault(filesystem, set())
-                names.add(host.name)
-                facts.filesystem_names[filesystem] = names
+                self._filesystem_names.setdefault(filesystem, set()).add(name)
 
 
 def probe_host(host: Any, target: HostTarget) -> HostFacts | Failure:

@@ -24,7 +24,7 @@ from operations.host.connection import (
     open_stream,
     wait_until_lost,
 )
-from operations.host.output import DIRECTIVE_TAG, tag_directives
+from operations.host.output import TAG, tag_directives
 from operations.host.scripts import read_script
 from operations.host.sessions import NoSessionError
 
@@ -90,7 +90,7 @@ def provide_password(host: Host) -> Failure | None:
 
 def _read_answer(channel: Channel) -> tuple[str, str, Failure | None]:
     """Folder of the password, "terminal" if sudo needs one, and why sudo refuses."""
-    answer, word = b"", f"@@askpass.{DIRECTIVE_TAG} ".encode()
+    answer, word = b"", f"@@askpass.{TAG.value} ".encode()
     end = time.monotonic() + SUDO_TIMEOUT_S + ANSWER_GRACE_S
     while word not in answer or not answer.endswith(b"\n"):
         channel.settimeout(max(0.1, end - time.monotonic()))

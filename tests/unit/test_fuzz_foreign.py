@@ -22,7 +22,7 @@ from mlufleet.cli import health
 from mlufleet.report.model import parse_report
 from mlufleet.rollout import hooks
 from operations.host import sudo
-from operations.host.output import DIRECTIVE_TAG
+from operations.host.output import TAG
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.tracker import TrackedPeer, Tracker
 from tests.unit.fuzz import ANY_TEXT, FOREIGN, VALUES, mutated
@@ -74,7 +74,7 @@ class Channel:
 def test_what_a_host_answers_to_sudos_password_is_understood_or_its_failure(
     words: list[str],
 ) -> None:
-    said = f"banner\n@@askpass.{DIRECTIVE_TAG} {' '.join(words)}".encode(errors="replace") + b"\n"
+    said = f"banner\n@@askpass.{TAG.value} {' '.join(words)}".encode(errors="replace") + b"\n"
     _, _, failure = sudo._read_answer(Channel(said))  # type: ignore[arg-type]
     assert failure is None or isinstance(failure, Failure)
 

@@ -18,7 +18,7 @@ from pyinfra.api import StringCommand
 from operations.host import connection, failures, file_edit, scripts
 from operations.host import output as host_output
 from operations.host.context import run_context
-from operations.host.output import DIRECTIVE_TAG, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, tag_directives
+from operations.host.output import MAX_LINE_BYTES, MAX_OUTPUT_BYTES, TAG, tag_directives
 from operations.host.probe import probe_command
 from operations.host.probe_parser import BEGIN_MARKER, END_MARKER, parse
 from operations.transfer import ssh_stream
@@ -77,14 +77,14 @@ def test_every_word_of_every_script_carries_the_mark(name: str) -> None:
     command = str(scripts.script_command(name).get_raw_value())
     assert (
         command.count("@@")
-        == command.count(f".{DIRECTIVE_TAG}")
+        == command.count(f".{TAG.value}")
         == scripts.script_text(name).count("@@")
     )
 
 
 def test_the_probes_frame_carries_the_mark() -> None:
     words = str(probe_command("").get_raw_value())
-    assert f"{BEGIN_MARKER}.{DIRECTIVE_TAG}" in words and f"{END_MARKER}.{DIRECTIVE_TAG}" in words
+    assert f"{BEGIN_MARKER}.{TAG.value}" in words and f"{END_MARKER}.{TAG.value}" in words
 
 
 def test_a_probe_in_the_banner_of_a_host_is_none() -> None:

@@ -1,0 +1,182 @@
+"""The look process over real SSH connections: one good host, and one of each bad kind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from fleet.release.target import ReleaseTarget
+from mlufleet.watch.look_messages import (
+    Message,
+    Observed,
+    Ready,
+    Round,
+    RoundEnded,
+    decode_message,
+    encode_message,
+)
+from mlufleet.watch.observation import SEEN, UNPROBED, UNREACHABLE, Observation
+from tests.unit import PROJECT, sshd
+
+SUDO = """#!/bin/sh
+while case "${1-}" in -*) true ;; *) false ;; esac do shift; done
+exec "$@"
+"""
+ID = "#!/bin/sh\necho 0\n"
+#: the project's own, with less patience
+CONFIG = f"""\
+from mlufleet.connect import settings
+from operations.host import probe
+
+settings.LOGIN_TIMEOUT_S, settings.RETRY_DELAYS_S = 2, ()
+exec(open({str(PROJECT / "config.py")!r}).read())
+"""
+#: what each bad host is seen as
+BAD = {
+    "changed": (UNREACHABLE, "HOST_KEY_CHANGED"),
+    "unknown": (UNREACHABLE, "HOST_KEY_UNKNOWN"),
+    "stranger": (UNREACHABLE, "AUTH"),
+    "closed": (UNREACHABLE, "UNREACHABLE"),
+    "silent": (UNREACHABLE, "UNREACHABLE"),
+    "nologin": (UNPROBED, "PROBE_FAILED"),
+    "closes": (UNPROBED, "CONNECTION_LOST"),
+}
+
+
+@pytest.fixture
+def clone(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Path]:
+    """A folder in which the look process starts, with an inventory `hosts.py`."""
+    folder = tmp_path / "a clone"
+    (folder / "tools").mkdir(parents=True)
+    for name in ("deploy.py", "files"):
+        (folder / name).symlink_to(PROJECT / name)
+    (folder / "config.py").write_text(CONFIG)
+    for name, script in {"sudo": SUDO, "id": ID}.items():
+        (folder / "tools" / name).write_text(script)
+        (folder / "tools" / name).chmod(0o755)
+    paramiko.RSAKey.generate(1024).write_private_key_file(str(folder / "key"))
+    serve = {name: sshd.ssh(name, folder / "tools") for name in ("good", "hung", *BAD)}
+    serve["silent"] = sshd.silent
+    with ExitStack() as stack:
+        ports = {name: stack.enter_context(sshd.listening(how)) for name, how in serve.items()}
+        known = sshd.known(folder / "known", [p for name, p in ports.items() if name != "unknown"])
+        common = {
+            "ssh_hostname": "127.0.0.1",
+            "ssh_user": sshd.USER,
+            "_sudo": True,
+            "ssh_known_hosts_file": str(known),
+            "ssh_key": str(folder / "key"),
+            "release": str(site / "small.yml"),
+            "store": str(site / "store"),
+        }
+        hosts = {name: {**common, "ssh_port": port} for name, port in ports.items()}
+        hosts["closed"]["ssh_port"] = 1
+        hosts["stranger"]["ssh_user"] = "nobody"
+        (folder / "hosts.py").write_text(f"some = {list(hosts.items())!r}\n")
+        yield folder
+
+
+class Looks:
+    """A look process that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.rounds = 0
+
+    def read(self) -> Message:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, "the look process has ended"
+        return decode_message(line)
+
+    def ask(self, *hosts: str) -> int:
+        assert self.process.stdin
+        self.rounds += 1
+        self.process.stdin.write(encode_message(Round(self.rounds, list(hosts))))
+        self.process.stdin.flush()
+        return self.rounds
+
+    def look(self, *hosts: str) -> dict[str, Observation]:
+        number, seen = self.ask(*hosts), {}
+        while not isinstance(message := self.read(), RoundEnded):
+            assert isinstance(message, Observed) and message.number == number
+            seen[message.observation.host] = message.observation
+        assert message == RoundEnded(number)
+        return seen
+
+
+@contextmanager
+def looking(clone: Path, *words: str) -> Iterator[Looks]:
+    env = {**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": ""}
+    command = [sys.executable, "-m", "mlufleet.watch.look_process", "hosts.py", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=clone, env=env, stdin=pipe, stdout=pipe) as process:
+        try:
+            yield Looks(process)
+            assert process.stdin
+            process.stdin.close()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+def wait_for_child(pid: int) -> int:
+    """The only child of a process."""
+    file, end = Path(f"/proc/{pid}/task/{pid}/children"), time.monotonic() + 20
+    while not (found := file.read_text().split()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (child,) = found
+    return int(child)
+
+
+def test_each_host_is_seen_with_the_code_of_a_run(clone: Path) -> None:
+    with looking(clone) as looks:
+        ready = looks.read()
+        assert isinstance(ready, Ready) and list(ready.hosts) == ["good", "hung", *BAD]
+        assert ready.limit_s > 60
+        seen = looks.look("good", *BAD)
+        codes = {
+            name: (one.outcome, one.failure.code if one.failure else "")
+            for name, one in seen.items()
+        }
+        assert {name: codes[name] for name in BAD} == BAD
+        good = seen["good"]
+        assert good.outcome == SEEN and good.boot_id and good.observed
+        # this machine has no cards: what a run would refuse it for
+        assert good.failure and good.failure.stage == "preflight"
+        assert good.began <= good.ended <= time.time()
+
+        # one that hangs holds up no other, and is killed alone
+        looks.ask("hung")
+        child = wait_for_child(looks.process.pid)
+        looks.ask("good")
+        for expected in (Observed, RoundEnded):
+            message = looks.read()
+            assert isinstance(message, expected) and message.number == 3
+        os.kill(child, signal.SIGKILL)
+        assert looks.read() == RoundEnded(2, reason="signal 9")
+    assert not (clone / "runs").exists()
+
+
+def test_a_wrong_inventory_is_refused_before_any_look(clone: Path) -> None:
+    (clone / "hosts.py").write_text("some = [('one', {'release': 'nothing'})]\n")
+    command = [sys.executable, "-m", "mlufleet.watch.look_process", "hosts.py"]
+    done = subprocess.run(
+        command,
+        cwd=clone,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    assert done.returncode == 3 and done.stdout == b"" and b"hosts.py: one: " in done.stderr
