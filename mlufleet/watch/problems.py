@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 DRIFT = "DRIFT"
 #: code of an event that is no problem: the host has booted, and no run rebooted it
 REBOOTED = "REBOOTED"
+#: code of another event: the health of a host is another one, which is the subject
+HEALTH = "HEALTH"
 
-#: not looked at yet
+#: no look has shown it yet
 UNKNOWN = "unknown"
 #: no open problem
 OK = "ok"
 #: open problems that leave it answering
 DEGRADED = "degraded"
 BROKEN = "broken"
+#: it cannot be looked at
 UNREACHABLE = "unreachable"
 #: a run works on it
 BUSY = "busy"
@@ -50,14 +53,17 @@ class Problem:
 class TrackedProblem:
     """A problem of a host over several looks. Times are of looks, in seconds since the epoch.
 
+    One that is neither open nor there is kept for as long as its appearances count.
+
     Attributes:
         problem: As the last look saw it that saw it.
         first_seen: When it was first seen.
         last_seen: When it was last seen.
-        opened: When a second look in a row had confirmed it; None while only one has seen it.
-        missed: Looks in a row that did not see it; an open problem is resolved by the second.
-        flaps: Times of its latest openings, oldest first.
-        is_flapping: Whether it came and went so often that it is told no more.
+        opened: When a second look in a row had confirmed it; None if it is not open.
+        missed: Looks in a row that did not see it, 2 for more; an open problem is resolved by the
+            second.
+        flaps: Times of its latest appearances, oldest first.
+        is_flapping: Whether it came and went so often that it is told no more; it counts as open.
     """
 
     problem: Problem
@@ -74,7 +80,8 @@ class HostState:
     """What is known of a host after all looks at it so far.
 
     Attributes:
-        problems: :attr:`Problem.key` -> the problem; open ones, and those that one look has seen.
+        problems: :attr:`Problem.key` -> the problem; open ones, those that one look has seen, and
+            those that are gone and may be flapping. Reboots are among them, and never open.
         boot_id: Of the last look that probed it; empty before that.
         last_look: When the last look ended, whatever it saw; None before the first.
         last_probed: When the last look ended that probed it; None if none has.
@@ -103,7 +110,8 @@ class Change:
     Attributes:
         time: When the look ended that saw it.
         host: Name of the host.
-        kind: "opened", "resolved", "flapping", "rebooted" or "health".
+        kind: "opened", "resolved", "flapping", "recurred" (it appeared again while it is flapping,
+            which is told to nobody), "rebooted" or "health".
         problem: The problem; for "rebooted" and "health", code and sentence say what happened.
         since: When the problem was first seen, or since when the earlier health was that.
         run: Run that worked on the host since the look before, if one did; or empty.

@@ -1,0 +1,84 @@
+"""The folder of the watch: for its user alone, and for one watch at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from fleet.errors import InvalidInput
+
+#: file that is locked for as long as a watch uses the folder
+LOCK_NAME = "watch.lock"
+
+
+def prepare(folder: Path) -> None:
+    """Create the folder, or check that only its user can get at what is in it.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        InvalidInput: It belongs to somebody else, others can enter it, or it cannot be created.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check(folder)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidInput(f"{folder}: not a folder; remedy: another one (--state)") from None
+    except OSError as error:
+        raise InvalidInput(
+            f"{folder}: {error.strerror}; remedy: another folder (--state)"
+        ) from None
+
+
+def check(folder: Path) -> None:
+    """Check that the folder is its user's, and that nobody else can enter it.
+
+    Args:
+        folder: The folder; it is there.
+
+    Raises:
+        InvalidInput: It is not.
+        OSError: It cannot be looked at.
+    """
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise InvalidInput(
+            f"{folder}: belongs to user {found.st_uid}, and this is user {os.geteuid()}; "
+            "remedy: run as that user, or take another folder (--state)"
+        )
+    if rights := stat.S_IMODE(found.st_mode) & 0o077:
+        raise InvalidInput(
+            f"{folder}: others have rights on it (mode {stat.S_IMODE(found.st_mode):o}, of which "
+            f"{rights:o}); remedy: chmod 700 {folder}"
+        )
+
+
+def hold(folder: Path) -> int:
+    """Lock the folder for one watch.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        A file descriptor; the lock is held until it is closed.
+
+    Raises:
+        InvalidInput: Another watch holds it.
+    """
+    path = folder / LOCK_NAME
+    try:
+        holder = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}; remedy: check its rights") from None
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(holder)
+        raise InvalidInput(
+            f"{folder}: another watch is at work with this folder; remedy: stop it, or give this "
+            "one a folder of its own (--state)"
+        ) from None
+    return holder

@@ -1,0 +1,166 @@
+"""What is known of a host after another look at it, and what has changed: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from mlufleet.report.model import stage_name
+from mlufleet.watch import appearances, causes, problems
+from mlufleet.watch.causes import View
+from mlufleet.watch.observation import BUSY, SEEN, Observation
+from mlufleet.watch.problems import (
+    DRIFT,
+    HEALTH,
+    REBOOTED,
+    Change,
+    HostState,
+    Problem,
+    TrackedProblem,
+)
+
+#: stages without which nothing of a release runs
+VITAL_STAGES = ("driver", "engine", "container")
+REBOOT_REMEDY = "Find out why: check the console, the power supply and `journalctl -b -1`."
+
+
+def list_problems(observation: Observation) -> list[Problem]:
+    """Return what one look shows to be wrong, each root cause once.
+
+    Args:
+        observation: The look.
+    """
+    return causes.judge(observation).problems
+
+
+def track(
+    state: HostState, observation: Observation, *, run: str = ""
+) -> tuple[HostState, list[Change]]:
+    """Return what is known of a host after another look, and what has changed.
+
+    Args:
+        state: What was known before.
+        observation: The look.
+        run: Run that has worked on the host since the look before; or empty.
+    """
+    now, view = observation.ended, causes.judge(observation)
+    known = {key: appearances.set_back(one, now) for key, one in state.problems.items()}
+    reboots = known.pop(REBOOTED, None)
+    tracked, told = _track_problems(known, view, now)
+    if _has_rebooted(state, observation, run):
+        problem = _describe_reboot()
+        reboots, kind = appearances.appear(reboots, problem, now)
+        reboots = replace(reboots, missed=1, opened=None)  # an event is over when it is seen
+        told.append((kind or "rebooted", problem, state.last_probed or now))
+    elif reboots and now - reboots.last_seen >= appearances.STABLE_S:
+        reboots = None if reboots.is_flapping else _forget_old(reboots, now)
+    if reboots:
+        tracked[REBOOTED] = reboots
+    health = _find_health(state, observation, view, tracked)
+    is_same = health == state.health and state.since is not None
+    if health != state.health:
+        problem = Problem(HEALTH, health, f"{health}, was {state.health}")
+        told.append(("health", problem, now if state.since is None else state.since))
+    after = HostState(
+        problems=tracked,
+        boot_id=observation.boot_id or state.boot_id,
+        last_look=now,
+        last_probed=now if observation.was_probed else state.last_probed,
+        health=health,
+        since=state.since if is_same else now,
+    )
+    host = observation.host
+    return after, [Change(now, host, kind, one, since, run) for kind, one, since in told]
+
+
+_Told = list[tuple[str, Problem, float]]
+
+
+def _track_problems(
+    known: Mapping[str, TrackedProblem], view: View, now: float
+) -> tuple[dict[str, TrackedProblem], _Told]:
+    tracked: dict[str, TrackedProblem] = {}
+    told: _Told = []
+    seen = _identify(view.problems, known)
+    for key in dict.fromkeys((*known, *seen)):
+        before, problem = known.get(key), seen.get(key)
+        after: TrackedProblem | None
+        if problem:
+            after, kind = appearances.see(before, problem, now)
+        elif before and not view.hides(before.problem):
+            after, kind = appearances.miss(before, now)
+        else:
+            after, kind = before, ""
+        if after:
+            tracked[key] = after
+        if kind and (one := after or before):
+            told.append((kind, one.problem, one.first_seen))
+    return tracked, told
+
+
+def _identify(
+    problems: Iterable[Problem], known: Mapping[str, TrackedProblem]
+) -> dict[str, Problem]:
+    """Return keys -> problems that a look saw; an endpoint keeps the code that it first had.
+
+    What is wrong with one looks different from moment to moment: it does not answer, is killed for
+    that, and is then not ready in time.
+    """
+    first_codes = {
+        one.problem.subject: one.problem.code
+        for one in known.values()
+        if causes.kind_of(one.problem) == causes.ENDPOINT and (one.opened or not one.missed)
+    }
+    found = {}
+    for problem in problems:
+        if causes.kind_of(problem) == causes.ENDPOINT and problem.subject in first_codes:
+            problem = replace(problem, code=first_codes[problem.subject])
+        found[problem.key] = problem
+    return found
+
+
+def _has_rebooted(state: HostState, observation: Observation, run: str) -> bool:
+    """Return whether a host has booted since the last probe, and no run can have done that."""
+    is_other = observation.boot_id not in ("", state.boot_id) and state.boot_id != ""
+    return is_other and not run and observation.outcome != BUSY and state.health != problems.BUSY
+
+
+def _describe_reboot() -> Problem:
+    reason = "the host has booted since the last look that probed it, and no run rebooted it"
+    return Problem(REBOOTED, "", reason, REBOOT_REMEDY)
+
+
+def _forget_old(reboots: TrackedProblem, now: float) -> TrackedProblem | None:
+    is_old = now - reboots.last_seen >= appearances.FLAP_WINDOW_S
+    return None if is_old else reboots
+
+
+def _find_health(
+    state: HostState,
+    observation: Observation,
+    view: View,
+    tracked: Mapping[str, TrackedProblem],
+) -> str:
+    found = [one.problem for one in tracked.values() if one.opened is not None]
+    if observation.outcome == BUSY:
+        return problems.BUSY
+    if any(causes.kind_of(problem) == causes.CONTACT for problem in found):
+        return problems.UNREACHABLE
+    if observation.outcome != SEEN:  # only one look could not see it
+        return state.health
+    if found:
+        return problems.BROKEN if _is_broken(view, found) else problems.DEGRADED
+    is_unproved = bool(view.problems) and state.health == problems.UNKNOWN
+    return problems.UNKNOWN if is_unproved else problems.OK
+
+
+def _is_broken(view: View, found: Iterable[Problem]) -> bool:
+    """Return whether a host does not do its work at all."""
+    endpoints = view.observed.endpoints if view.observed else []
+    if endpoints:
+        return not any(endpoint.is_ready for endpoint in endpoints)
+    return any(
+        causes.kind_of(problem) in (causes.CARD, causes.DRIVER)
+        or (problem.code == DRIFT and stage_name(problem.subject) in VITAL_STAGES)
+        for problem in found
+    )

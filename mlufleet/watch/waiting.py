@@ -1,0 +1,177 @@
+"""What has not been written to the watch's file yet; its size does not grow with the looks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mlufleet.watch import records
+from mlufleet.watch.database import transaction
+from mlufleet.watch.observation import Observation
+from mlufleet.watch.problems import Change, HostState
+from mlufleet.watch.queries import HOUR_S, LAST, PROBED
+
+#: changes that are kept while nothing can be written; older ones are lost
+MAX_CHANGES = 50_000
+#: pages that one pruning gives back to the file system
+VACUUM_PAGES = 1000
+
+
+@dataclass
+class Waiting:
+    """Looks that wait to be written.
+
+    Attributes:
+        states: Host -> what is known of it.
+        last: Host -> the last look.
+        probed: Host -> the last look that probed it.
+        changes: What changed, oldest first.
+        looks: Host, hour, outcome, code and health -> number of looks, their seconds, the slowest.
+        forget_before: Time before which everything is to be forgotten; None for nothing.
+        bodies: Host and sort -> what the file has of its observation.
+    """
+
+    states: dict[str, HostState] = field(default_factory=dict)
+    last: dict[str, Observation] = field(default_factory=dict)
+    probed: dict[str, Observation] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    looks: dict[tuple[str, int, str, str, str], tuple[int, float, float]] = field(
+        default_factory=dict
+    )
+    forget_before: float | None = None
+    bodies: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.states) or self.forget_before is not None
+
+    def add(self, observation: Observation, state: HostState, changes: Iterable[Change]) -> None:
+        """Add what a look brought.
+
+        Args:
+            observation: The look.
+            state: What is known of the host after it.
+            changes: What it changed.
+        """
+        host = observation.host
+        self.states[host], self.last[host] = state, observation
+        if observation.was_probed:
+            self.probed[host] = observation
+        self.changes.extend(changes)
+        del self.changes[: max(0, len(self.changes) - MAX_CHANGES)]
+        code = observation.failure.code if observation.failure else ""
+        key = (host, int(observation.ended // HOUR_S), observation.outcome, code, state.health)
+        seconds = round(max(0.0, observation.ended - observation.began), 3)
+        count, total, slowest = self.looks.get(key, (0, 0.0, 0.0))
+        self.looks[key] = (count + 1, total + seconds, max(slowest, seconds))
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Write all of it in one transaction, and forget it here.
+
+        Args:
+            connection: A connection to the file.
+
+        Raises:
+            sqlite3.Error: Nothing was written.
+        """
+        # a look that changed nothing may be lost by a power failure, and by nothing else
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self.changes else 'NORMAL'}")
+        written: dict[tuple[str, str], bytes | None] = {}
+        with transaction(connection):
+            for host, state in self.states.items():
+                connection.execute(
+                    "INSERT INTO hosts (name, state) VALUES (?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET state = excluded.state",
+                    (host, records.state_to_json(state)),
+                )
+                self._write_observations(connection, host, written)
+            self._write_looks(connection)
+            self._write_changes(connection)
+            if self.forget_before is not None:
+                _prune(connection, self.forget_before)
+        if self.forget_before is not None:
+            connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            self.bodies.clear()
+        for key, body in written.items():
+            if body is None:
+                self.bodies.pop(key, None)
+            else:
+                self.bodies[key] = body
+        self.states, self.last, self.probed = {}, {}, {}
+        self.changes, self.looks, self.forget_before = [], {}, None
+
+    def _write_observations(
+        self,
+        connection: sqlite3.Connection,
+        host: str,
+        written: dict[tuple[str, str], bytes | None],
+    ) -> None:
+        last, probed = self.last[host], self.probed.get(host)
+        if probed:
+            self._write_observation(connection, host, PROBED, probed, written)
+        if probed is last:  # one row is enough for both
+            connection.execute(
+                "DELETE FROM observations WHERE sort = ?"
+                " AND host = (SELECT id FROM hosts WHERE name = ?)",
+                (LAST, host),
+            )
+            written[host, LAST] = None
+        else:
+            self._write_observation(connection, host, LAST, last, written)
+
+    def _write_observation(
+        self,
+        connection: sqlite3.Connection,
+        host: str,
+        sort: str,
+        observation: Observation,
+        written: dict[tuple[str, str], bytes | None],
+    ) -> None:
+        fresh, body = records.split_observation(observation)
+        if self.bodies.get((host, sort)) == body:
+            statement = (
+                "UPDATE observations SET fresh = ?1"
+                " WHERE sort = ?3 AND host = (SELECT id FROM hosts WHERE name = ?2)"
+            )
+            connection.execute(statement, (fresh, host, sort))
+            return
+        connection.execute(
+            "INSERT INTO observations (host, sort, fresh, body)"
+            " VALUES ((SELECT id FROM hosts WHERE name = ?), ?, ?, ?)"
+            " ON CONFLICT (host, sort) DO UPDATE SET fresh = excluded.fresh, body = excluded.body",
+            (host, sort, fresh, body),
+        )
+        written[host, sort] = body
+
+    def _write_looks(self, connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "INSERT INTO looks VALUES ((SELECT id FROM hosts WHERE name = ?), ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (host, hour, outcome, code, health)"
+            " DO UPDATE SET count = count + excluded.count, seconds = seconds + excluded.seconds,"
+            " slowest = max(slowest, excluded.slowest)",
+            [(*key, *values) for key, values in self.looks.items()],
+        )
+
+    def _write_changes(self, connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "INSERT INTO changes (time, host, kind, code, subject, sentence, remedy, since, run)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            map(_to_row, self.changes),
+        )
+
+
+def _prune(connection: sqlite3.Connection, before: float) -> None:
+    hour = int(before // HOUR_S)
+    connection.execute("DELETE FROM changes WHERE time < ?", (before,))
+    connection.execute("DELETE FROM looks WHERE hour < ?", (hour,))
+    # whatever is kept of a host that is no longer watched
+    connection.execute(
+        "DELETE FROM hosts WHERE id NOT IN (SELECT host FROM looks)",
+    )
+    connection.execute("DELETE FROM observations WHERE host NOT IN (SELECT id FROM hosts)")
+
+
+def _to_row(change: Change) -> tuple[object, ...]:
+    one = change.problem
+    told = (one.code, one.subject, one.sentence, one.remedy)
+    return (change.time, change.host, change.kind, *told, change.since, change.run)
