@@ -80,7 +80,18 @@ def check_stays_inside(path: str) -> str:
     return path
 
 
-def _check_http_url(url: str | None) -> str | None:
+def check_http_url(url: str | None) -> str | None:
+    """Reject what is not a URL of a web server.
+
+    Args:
+        url: The URL; None is accepted.
+
+    Returns:
+        The same URL.
+
+    Raises:
+        ValueError: It is something else; the message hides a login in it.
+    """
     if url is None:
         return None
     try:
@@ -118,7 +129,7 @@ RegistryReference = Annotated[
     ),
 ]
 # excluded from digests: where a file is downloaded from does not change what a host must be
-DownloadUrl = Annotated[str | None, AfterValidator(_check_http_url), Field(exclude=True)]
+DownloadUrl = Annotated[str | None, AfterValidator(check_http_url), Field(exclude=True)]
 # strict: pydantic would accept true as a number and "no" as a boolean
 Int = Annotated[int, Field(strict=True)]
 Bool = Annotated[bool, Field(strict=True)]

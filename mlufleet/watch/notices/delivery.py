@@ -1,0 +1,250 @@
+"""Delivery of messages: a thread per receiver, so that none holds up another or the watch."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from email.message import EmailMessage
+from email.utils import format_datetime, localtime
+from http.client import HTTPException, HTTPMessage
+from typing import IO, Protocol
+
+from typing_extensions import override
+
+from fleet.errors import InvalidInput
+from fleet.text import sanitize
+from mlufleet.watch.notices import forms
+from mlufleet.watch.notices.messages import Message, compose_message
+from mlufleet.watch.notices.receivers import (
+    HttpReceiver,
+    Mail,
+    NoticeSettings,
+    ReceiverBase,
+    read_secret,
+)
+from mlufleet.watch.problems import Change
+
+LOG = logging.getLogger(__name__)
+#: seconds until the next try after the first failure; doubles with each
+FIRST_RETRY_S = 5.0
+MAX_RETRY_S = 600.0
+#: seconds between two messages to one receiver: chat robots take 20 a minute
+MIN_INTERVAL_S = 4.0
+#: bytes of an answer that are read
+MAX_ANSWER_BYTES = 65536
+#: ports of mail servers
+SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+class NoticeQueue(Protocol):
+    """What delivery needs of the store."""
+
+    def list_untold(self, receiver: str) -> Sequence[tuple[int, Change]]:
+        """Return the changes since the last one that a receiver was told, with their numbers.
+
+        A receiver that was not there before begins with what changes from now on.
+        """
+
+    def mark_told(self, receiver: str, number: int) -> None:
+        """Note that a receiver knows everything up to a change."""
+
+
+class DeliveryError(Exception):
+    """A receiver did not take a message. Its text names no secret."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A message goes where the settings say, or nowhere."""
+
+    @override
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> None:
+        return None
+
+
+def send_message(receiver: ReceiverBase, message: Message, now: float) -> None:
+    """Bring a message to a receiver.
+
+    Args:
+        receiver: The receiver.
+        message: The message.
+        now: Seconds since the epoch.
+
+    Raises:
+        DeliveryError: It did not take the message.
+    """
+    try:
+        if isinstance(receiver, HttpReceiver):
+            _post(receiver, forms.build_request(receiver, message, now))
+        elif isinstance(receiver, Mail):
+            _mail(receiver, message)
+        else:
+            raise TypeError(type(receiver).__name__)
+    except InvalidInput as error:
+        raise DeliveryError(str(error)) from None
+
+
+def _post(receiver: HttpReceiver, request: forms.HttpRequest) -> None:
+    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "mlu-fleet"}
+    opener = urllib.request.build_opener(_NoRedirect)
+    call = urllib.request.Request(request.url, request.body, {**headers, **request.headers})
+    try:
+        with opener.open(call, timeout=receiver.timeout) as answer:
+            status, body = answer.status, answer.read(MAX_ANSWER_BYTES)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise DeliveryError(f"HTTP status {error.code}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        # the error may quote the URL, and that may be the secret
+        reason = getattr(error, "reason", error)
+        said = getattr(reason, "strerror", None) or type(reason).__name__
+        raise DeliveryError(f"no answer: {said}") from None
+    if refusal := forms.find_refusal(receiver, status, body):
+        raise DeliveryError(sanitize.escape_line(refusal))
+
+
+def _mail(receiver: Mail, message: Message) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = message.title
+    mail["From"], mail["To"] = receiver.sender, ", ".join(receiver.to)
+    mail["Date"] = format_datetime(localtime())
+    mail["Message-ID"] = f"<{message.identity}.{receiver.name}@mlu-fleet.invalid>"
+    mail.set_content("\n".join(message.lines) + "\n")
+    port, context = receiver.port or SMTP_PORTS[receiver.security], ssl.create_default_context()
+    try:
+        if receiver.security == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                receiver.host, port, timeout=receiver.timeout, context=context
+            )
+        else:
+            server = smtplib.SMTP(receiver.host, port, timeout=receiver.timeout)
+        with server:
+            if receiver.security == "starttls":
+                server.starttls(context=context)
+            if receiver.password_file:
+                secret = read_secret(receiver.password_file, f"{receiver.name}: password_file")
+                server.login(receiver.user, secret)
+            server.send_message(mail)
+    except (OSError, smtplib.SMTPException) as error:
+        said = getattr(error, "strerror", None) or getattr(error, "smtp_error", b"") or error
+        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        raise DeliveryError(f"mail server: {sanitize.join_lines(text)[:200]}") from None
+
+
+class Notifier:
+    """Tells receivers what changes, each in a thread of its own.
+
+    Args:
+        settings: The receivers.
+        queue: What is to be told.
+        clock: Returns seconds since the epoch.
+
+    Attributes:
+        errors: Receiver -> why it did not take the last message; without those that did.
+    """
+
+    def __init__(
+        self, settings: NoticeSettings, queue: NoticeQueue, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.settings, self.queue, self.clock = settings, queue, clock
+        self.errors: dict[str, str] = {}
+        self._changed, self._is_stopping = threading.Condition(), False
+        self._threads = [
+            threading.Thread(
+                target=self._work, args=(one,), name=f"notices {one.name}", daemon=True
+            )
+            for one in settings.receivers
+        ]
+
+    def start(self) -> None:
+        """Begin to tell."""
+        for receiver in self.settings.receivers:
+            self.queue.list_untold(receiver.name)  # a new one begins here
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look at the queue now: something was added to it."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self, timeout_s: float) -> None:
+        """End the threads; what was not told stays in the queue.
+
+        Args:
+            timeout_s: How long to wait for a message that is on its way.
+        """
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        end = time.monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, end - time.monotonic()))
+
+    def _work(self, receiver: ReceiverBase) -> None:
+        delay_s = FIRST_RETRY_S
+        while not self._is_stopping:
+            try:
+                wait_s = self.tell(receiver)
+                delay_s = FIRST_RETRY_S
+            except DeliveryError as error:
+                if self.errors.get(receiver.name) != str(error):
+                    LOG.warning("notices: %s: %s; trying again", receiver.name, error)
+                self.errors[receiver.name] = str(error)
+                wait_s, delay_s = delay_s, min(2 * delay_s, MAX_RETRY_S)
+                self._sleep(wait_s)
+                continue
+            except Exception as error:  # a thread that ended would never tell anything again
+                LOG.exception("notices: %s", receiver.name)
+                self.errors[receiver.name] = f"{type(error).__name__}: {error}"
+                self._sleep(delay_s)
+                continue
+            with self._changed:
+                if not self._is_stopping:
+                    self._changed.wait(wait_s)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, whatever is added to the queue meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping, seconds)
+
+    def tell(self, receiver: ReceiverBase) -> float | None:
+        """Tell a receiver what has changed, if that was collected for long enough.
+
+        Args:
+            receiver: The receiver.
+
+        Returns:
+            Seconds after which there may be something to tell; None if only :meth:`wake` knows.
+
+        Raises:
+            DeliveryError: It did not take the message, which stays in the queue.
+        """
+        changes = self.queue.list_untold(receiver.name)
+        if not changes:
+            return None
+        age_s = self.clock() - changes[0][1].time
+        if 0 <= age_s < self.settings.collect:
+            return self.settings.collect - age_s
+        message = compose_message(changes, getattr(receiver, "kinds", ()), self.settings)
+        if message is not None:
+            send_message(receiver, message, self.clock())
+        self.queue.mark_told(receiver.name, changes[-1][0])
+        self.errors.pop(receiver.name, None)
+        if message is not None:
+            self._sleep(MIN_INTERVAL_S)
+        return 0.0

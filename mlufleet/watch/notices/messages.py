@@ -1,0 +1,136 @@
+"""Messages about what changed in a fleet: a line per change, or counts if many hosts changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fleet.text.times import format_duration, format_utc
+from mlufleet.report import host_ranges
+from mlufleet.watch.notices.receivers import NoticeSettings
+from mlufleet.watch.problems import Change
+
+#: signs before lines: color alone is lost in chat groups
+SIGNS = {"opened": "✕", "resolved": "✓", "flapping": "~", "rebooted": "↻"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to a receiver.
+
+    Attributes:
+        identity: Equal if the same changes are sent once more, for receivers that drop repetitions.
+        title: One line.
+        lines: The rest, most important first.
+        changes: What it is about, in the order of time.
+    """
+
+    identity: str
+    title: str
+    lines: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def text(self) -> str:
+        """Title and lines."""
+        return "\n".join((self.title, *self.lines))
+
+
+def compose_message(
+    changes: Sequence[tuple[int, Change]], kinds: Iterable[str], settings: NoticeSettings
+) -> Message | None:
+    """Write one message about changes.
+
+    Args:
+        changes: Number of each change in the store, and the change; in the order of time.
+        kinds: Kinds of changes that the receiver is told.
+        settings: How messages are written.
+
+    Returns:
+        None if there is nothing to tell.
+    """
+    told = [change for _, change in changes if change.kind in set(kinds)]
+    if settings.skip_brief:
+        told = drop_brief(told)
+    if not told:
+        return None
+    hosts = {change.host for change in told}
+    lines = _list_changes(told) if len(hosts) <= settings.digest_above else _list_counts(told)
+    end = (f"Status: {settings.status_url}",) if settings.status_url else ()
+    identity = f"{changes[0][0]}-{changes[-1][0]}"
+    return Message(identity, _write_title(told, hosts), (*lines, *end), tuple(told))
+
+
+def drop_brief(changes: Sequence[Change]) -> list[Change]:
+    """Leave out problems that broke and were right again before anybody was told.
+
+    Args:
+        changes: Changes in the order of time.
+    """
+    kept: list[Change] = []
+    for change in changes:
+        place = (change.host, change.problem.key)
+        if change.kind == "resolved":
+            opened = [
+                one for one in kept if one.kind == "opened" and (one.host, one.problem.key) == place
+            ]
+            if opened:
+                kept.remove(opened[-1])
+                continue
+        kept.append(change)
+    return kept
+
+
+def _write_title(changes: Sequence[Change], hosts: set[str]) -> str:
+    counts = {kind: sum(change.kind == kind for change in changes) for kind in SIGNS}
+    words = {
+        "opened": "new problem",
+        "resolved": "resolved problem",
+        "flapping": "flapping problem",
+        "rebooted": "unexpected reboot",
+    }
+    parts = [
+        f"{count} {words[kind]}{'s' * (count != 1)}" for kind, count in counts.items() if count
+    ]
+    where = next(iter(hosts)) if len(hosts) == 1 else f"{len(hosts)} hosts"
+    return f"mlu-fleet: {', '.join(parts)} on {where}"
+
+
+def _list_changes(changes: Sequence[Change]) -> Iterator[str]:
+    ordered = sorted(changes, key=lambda change: (list(SIGNS).index(change.kind), change.time))
+    for change in ordered:
+        yield f"{SIGNS[change.kind]} {change.host}: {describe_change(change)}"
+
+
+def describe_change(change: Change) -> str:
+    """Describe a change in one line, without its host.
+
+    Args:
+        change: The change.
+    """
+    problem = change.problem
+    if change.kind == "resolved":
+        lasted = format_duration(max(0.0, change.time - change.since))
+        return f"{problem.key} is resolved after {lasted}"
+    if change.kind == "flapping":
+        return (
+            f"{problem.key} comes and goes since {format_utc(change.since)}, and is told no more "
+            "until it stays as it is"
+        )
+    text = f"{problem.key}: {problem.sentence}" if problem.sentence else problem.key
+    if change.kind == "opened":
+        text += f" (since {format_utc(change.since)})"
+    return f"{text}. {problem.remedy}" if problem.remedy else text
+
+
+def _list_counts(changes: Sequence[Change]) -> Iterator[str]:
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        groups.setdefault((change.kind, change.problem.code), []).append(change)
+    order = list(SIGNS)
+    for (kind, code), found in sorted(
+        groups.items(), key=lambda item: (order.index(item[0][0]), -len(item[1]))
+    ):
+        hosts = host_ranges.format_ranges({change.host for change in found})
+        remedy = found[0].problem.remedy if kind == "opened" else ""
+        yield f"{SIGNS[kind]} {code}, {kind}: {hosts}" + (f". {remedy}" if remedy else "")

@@ -1,0 +1,229 @@
+"""Who is told, as a file says: web services, chat groups and mail, with secrets in files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import Self
+
+from fleet.documents import loading
+from fleet.documents.types import (
+    Bool,
+    Int,
+    Model,
+    Name,
+    build_field_error,
+    check_http_url,
+    matching,
+)
+from fleet.errors import InvalidInput
+
+#: Rights of a secret's file that nobody but its owner may have.
+OTHERS_MODE = 0o077
+
+#: Kinds of changes that can be told; see :class:`mlufleet.watch.problems.Change`.
+Kind = Literal["opened", "resolved", "flapping", "rebooted"]
+TOLD_KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def read_secret(path: str, field: str) -> str:
+    """Read a secret from a file that only its owner may read.
+
+    Args:
+        path: The file; its first and only line is the secret.
+        field: Field that names the file, for error messages.
+
+    Returns:
+        The secret, without blanks around it.
+
+    Raises:
+        InvalidInput: The file cannot be used.
+    """
+    try:
+        mode, text = os.stat(path).st_mode, Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(f"{field}: {path}: {reason}: name a file with the secret") from None
+    if mode & OTHERS_MODE:
+        raise InvalidInput(f"{field}: {path}: others can read it: run `chmod 600 {path}`")
+    lines = text.split("\n")
+    if not lines[0].strip() or any(line.strip() for line in lines[1:]):
+        raise InvalidInput(f"{field}: {path}: write the secret as its only line")
+    return lines[0].strip()
+
+
+Url = Annotated[str, AfterValidator(check_http_url)]
+MailAddress = Annotated[str, matching(r"[^@\s<>,]+@[^@\s<>,]+", "an address: name@example.org")]
+
+
+class ReceiverBase(Model):
+    """What all receivers have."""
+
+    #: Name in messages about the receiver, and in the store: a renamed receiver is a new one.
+    name: Name
+    #: Kinds of changes that it is told.
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = TOLD_KINDS
+    #: Seconds that it may take to answer.
+    timeout: Annotated[Int, Field(ge=1, le=120)] = 10
+
+
+class HttpReceiver(ReceiverBase):
+    """A receiver with a URL, which may itself be the secret."""
+
+    #: URL, if there is no secret in it.
+    url: Url | None = None
+    #: File with the URL, if there is.
+    url_file: str | None = None
+
+    @model_validator(mode="after")
+    def _check_one_url(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise build_field_error("give either `url` or `url_file`", "url_file")
+        return self
+
+    def read_url(self) -> str:
+        """Return the URL.
+
+        Raises:
+            InvalidInput: Its file cannot be used.
+        """
+        if self.url is not None:
+            return self.url
+        assert self.url_file is not None
+        url = read_secret(self.url_file, f"{self.name}: url_file")
+        try:
+            return check_http_url(url) or ""
+        except ValueError:
+            raise InvalidInput(
+                f"{self.name}: url_file: {self.url_file}: expected a URL (https://…) in it"
+            ) from None
+
+
+class Webhook(HttpReceiver):
+    """A web service that takes JSON."""
+
+    type: Literal["webhook"]
+    #: File with a token, sent as `Authorization: Bearer`.
+    token_file: str | None = None
+
+
+class Robot(HttpReceiver):
+    """A robot of a chat group."""
+
+    #: Word that the group's robot requires in each message; is put into its title.
+    keyword: str = ""
+
+
+class DingTalk(Robot):
+    """A custom robot of a DingTalk group."""
+
+    type: Literal["dingtalk"]
+    #: File with the key of its signatures (SEC…).
+    secret_file: str | None = None
+
+
+class Feishu(Robot):
+    """A custom robot of a Feishu or Lark group."""
+
+    type: Literal["feishu"]
+    #: File with the key of its signatures.
+    secret_file: str | None = None
+
+
+class WeCom(Robot):
+    """A robot of a WeCom group; it knows no signatures."""
+
+    type: Literal["wecom"]
+
+
+class Mail(ReceiverBase):
+    """Mail through an SMTP server."""
+
+    type: Literal["mail"]
+    #: The server's name or address.
+    host: Annotated[str, Field(min_length=1)]
+    #: Its port; by default that of `security`.
+    port: Annotated[Int, Field(ge=1, le=65535)] | None = None
+    #: How the connection is encrypted; "none" is for a server on this machine.
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    #: Login name; empty for a server that wants none.
+    user: str = ""
+    #: File with the password of that login.
+    password_file: str | None = None
+    #: Sender's address.
+    sender: MailAddress
+    #: Addresses.
+    to: Annotated[tuple[MailAddress, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_login(self) -> Self:
+        if bool(self.user) != bool(self.password_file):
+            raise build_field_error("give both `user` and `password_file`, or none", "user")
+        if self.user and self.security == "none":
+            raise build_field_error(
+                "a password would be sent in clear text: use starttls or tls", "security"
+            )
+        return self
+
+
+Receiver = Annotated[Webhook | DingTalk | Feishu | WeCom | Mail, Field(discriminator="type")]
+
+
+class NoticeSettings(Model):
+    """The file of `mlufleet watch --notify`."""
+
+    #: Who is told.
+    receivers: Annotated[tuple[Receiver, ...], Field(min_length=1)]
+    #: Seconds for which changes are collected into one message.
+    collect: Annotated[Int, Field(ge=0, le=3600)] = 30
+    #: Hosts beyond which a message lists counts instead of every change.
+    digest_above: Annotated[Int, Field(ge=1)] = 5
+    #: Address of the status page, for the last line of messages.
+    status_url: Url | None = None
+    #: Whether a problem that was resolved before anybody was told is left out of messages.
+    skip_brief: Bool = True
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [receiver.name for receiver in self.receivers]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise build_field_error(
+                    f"{name!r} is there twice: rename one", "receivers", number, "name"
+                )
+        return self
+
+
+def load_settings(path: Path) -> NoticeSettings:
+    """Read the file of `mlufleet watch --notify`, and check every secret that it names.
+
+    Args:
+        path: A YAML file.
+
+    Raises:
+        InvalidInput: It, or the file of a secret, cannot be used.
+    """
+    data, node = loading.read_mapping(path)
+    settings = loading.validate_document(NoticeSettings, data, path, node)
+    for receiver in settings.receivers:
+        check_secrets(receiver)
+    return settings
+
+
+def check_secrets(receiver: ReceiverBase) -> None:
+    """Read every secret of a receiver once.
+
+    Args:
+        receiver: The receiver.
+
+    Raises:
+        InvalidInput: The file of a secret cannot be used.
+    """
+    if isinstance(receiver, HttpReceiver):
+        receiver.read_url()
+    for field in ("token_file", "secret_file", "password_file"):
+        if path := getattr(receiver, field, None):
+            read_secret(path, f"{receiver.name}: {field}")
