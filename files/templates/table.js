@@ -1,11 +1,15 @@
-
 "use strict";
 // Everything is on the page without this script, which only sorts and filters the table.
-const table = document.getElementById("table"), body = table.tBodies[0], rows = [...body.rows];
+const table = document.getElementById("table"), body = table.tBodies[0];
 const search = document.getElementById("search"), statusFilter = document.getElementById("status");
 const shown = document.getElementById("shown"), heads = [...table.tHead.rows[0].cells];
 const collator = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
-const searchText = new Map(rows.map(row => [row, row.textContent.toLowerCase()]));
+let rows, searchText, sortedBy = 0;
+
+function readRows() {
+  rows = [...body.rows];
+  searchText = new Map(rows.map(row => [row, row.textContent.toLowerCase()]));
+}
 
 function applyFilter() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -15,7 +19,8 @@ function applyFilter() {
       || Boolean(statusFilter.value && row.dataset.status !== statusFilter.value);
     count += !row.hidden;
   }
-  shown.textContent = `${count} of ${rows.length} hosts`;
+  const text = `${count} of ${rows.length} hosts`;
+  if (shown.textContent !== text) shown.textContent = text;
 }
 
 function cellValue(row, column) {
@@ -23,11 +28,9 @@ function cellValue(row, column) {
   return cell.dataset.by === undefined ? cell.textContent.trim() : Number(cell.dataset.by);
 }
 
-function sortBy(column) {
-  const descending = heads[column].getAttribute("aria-sort") === "ascending";
-  for (const head of heads) head.removeAttribute("aria-sort");
-  heads[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
-  const keyed = rows.map(row => [cellValue(row, column), row]);
+function sortRows() {
+  const descending = heads[sortedBy].getAttribute("aria-sort") === "descending";
+  const keyed = rows.map(row => [cellValue(row, sortedBy), row]);
   keyed.sort(([a], [b]) => {
     // empty cells come last in both directions
     if ((a === "") !== (b === "")) return a === "" ? 1 : -1;
@@ -37,6 +40,14 @@ function sortBy(column) {
   body.append(...keyed.map(([, row]) => row));
 }
 
+function sortBy(column) {
+  const descending = heads[column].getAttribute("aria-sort") === "ascending";
+  for (const head of heads) head.removeAttribute("aria-sort");
+  heads[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
+  sortedBy = column;
+  sortRows();
+}
+
 heads.forEach((head, column) => {
   const button = document.createElement("button");
   button.type = "button";
@@ -44,6 +55,7 @@ heads.forEach((head, column) => {
   button.addEventListener("click", () => sortBy(column));
   head.replaceChildren(button);
 });
+readRows();
 sortBy(0);
 document.getElementById("controls").hidden = false;
 document.getElementById("controls").addEventListener("submit", event => event.preventDefault());

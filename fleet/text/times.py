@@ -25,6 +25,18 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"
 
 
+def format_age(seconds: float) -> str:
+    """Return how long ago something was, in few words: "40 s", "14 min", "3 h" or "5 days".
+
+    Args:
+        seconds: The age; shorter than two units of a size is told in the next smaller one.
+    """
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
 def format_utc(epoch: float) -> str:
     """Return a point in time such as "2026-01-31T09:15:00Z"; "?" if no calendar has it.
 

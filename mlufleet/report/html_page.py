@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fleet import paths
-from fleet.text.times import format_duration, format_utc
+from fleet.text.times import format_age, format_duration, format_utc
 
 TEMPLATES = paths.FILES_FOLDER / "templates"
 
@@ -36,7 +36,7 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(duration=format_duration, time=format_time)
+    environment.filters.update(age=format_age, duration=format_duration, time=format_time)
     return environment
 
 

@@ -1,0 +1,234 @@
+"""The history of a fleet as small charts: positions within boxes that the page stretches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+from fleet.text.times import format_utc
+from mlufleet.watch.problems import Change
+from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
+
+#: seconds of history that the page shows
+HISTORY_S = 7 * 86400
+#: healths of hosts that answer as they are to, or of which nothing is known; they have no layer
+QUIET_HEALTHS = ("ok", "unknown")
+#: healths that have a layer, from the axis upward
+LAYERS = ("broken", "unreachable", "degraded", "busy")
+#: height of the box that the layers are drawn in
+BOX_HEIGHT = 100
+#: the largest figure has this share of the height, so that its edge is seen
+MAX_SHARE = 0.96
+
+
+class Period(NamedTuple):
+    """A stretch of time that ends now, in buckets of equal length.
+
+    Attributes:
+        title: What it is called.
+        bucket_s: Seconds of a bucket.
+        buckets: How many.
+        tick_s: Seconds between two marks on the axis.
+        tick_format: How the times of the marks are written.
+    """
+
+    title: str
+    bucket_s: int
+    buckets: int
+    tick_s: int
+    tick_format: str
+
+
+DAY = Period("24 hours", 900, 96, 6 * 3600, "%H:%M")
+WEEK = Period("7 days", 7200, 84, 86400, "%b %d")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart.
+
+    Attributes:
+        title: What it shows.
+        summary: The same in a sentence, for those who do not see it.
+        top: The largest figure, as it is written beside the axis.
+        buckets: Width of the box.
+        layers: Health or other CSS class -> path within the box.
+        ticks: Places of marks on the axis in percent, and their texts.
+        started: Place of the moment at which the watch began, in percent; None if it is older.
+    """
+
+    title: str
+    summary: str
+    top: str
+    buckets: int
+    layers: dict[str, str]
+    ticks: list[tuple[float, str]]
+    started: float | None
+
+
+def build_charts(snapshot: FleetSnapshot, changes: Sequence[Change]) -> list[Chart]:
+    """Return all charts of a fleet.
+
+    Args:
+        snapshot: The fleet.
+        changes: Changes of the last :data:`HISTORY_S` seconds, in any order.
+    """
+    ordered = sorted(changes, key=lambda change: change.time)
+    return [
+        chart
+        for period in (DAY, WEEK)
+        for chart in (
+            _chart_health(snapshot, ordered, period),
+            _chart_openings(snapshot, ordered, period),
+        )
+    ]
+
+
+def _chart_health(snapshot: FleetSnapshot, changes: Sequence[Change], period: Period) -> Chart:
+    begin = snapshot.taken - period.bucket_s * period.buckets
+    layers = {health: [0.0] * period.buckets for health in LAYERS}
+    steps: list[tuple[float, int]] = []
+    by_host: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.kind == "health":
+            by_host.setdefault(change.host, []).append(change)
+    for name, host in snapshot.hosts.items():
+        for health, since, until in list_spans(host, by_host.get(name, []), snapshot.taken):
+            if health in layers and until > begin:
+                _add_span(layers[health], since - begin, until - begin, period.bucket_s)
+                steps += [(max(since, begin), 1), (until, -1)]
+    peak, when = _find_peak(steps)
+    total = len(snapshot.hosts)
+    return Chart(
+        f"Hosts that are not ok, last {period.title}",
+        f"At most {peak} of {total} hosts, first at {format_utc(when)}" if peak else "None",
+        f"at most {peak} of {total}" if peak else "none",
+        period.buckets,
+        _stack(layers, peak),
+        _list_ticks(begin, snapshot.taken, period),
+        _place(snapshot.started, begin, snapshot.taken),
+    )
+
+
+def _find_peak(steps: list[tuple[float, int]]) -> tuple[int, float]:
+    """Return the largest sum of steps up to any moment, and when it was first reached."""
+    count = peak = 0
+    when = 0.0
+    for moment, step in sorted(steps):
+        count += step
+        if count > peak:
+            peak, when = count, moment
+    return peak, when
+
+
+def _chart_openings(snapshot: FleetSnapshot, changes: Sequence[Change], period: Period) -> Chart:
+    begin = snapshot.taken - period.bucket_s * period.buckets
+    figures = [0.0] * period.buckets
+    for change in changes:
+        index = int((change.time - begin) // period.bucket_s)
+        if change.kind == "opened" and index >= 0:
+            figures[min(index, period.buckets - 1)] += 1
+    total, peak = sum(figures), max(figures)
+    every = f"{period.bucket_s // 60} min" if period.bucket_s < 3600 else "2 h"
+    return Chart(
+        f"Problems opened, last {period.title}",
+        f"{total:.0f} in all, at most {peak:.0f} within {every}" if total else "None",
+        f"{total:.0f}, at most {peak:.0f} in {every}" if total else "none",
+        period.buckets,
+        _stack({"opened": figures}, peak),
+        _list_ticks(begin, snapshot.taken, period),
+        _place(snapshot.started, begin, snapshot.taken),
+    )
+
+
+def list_spans(
+    host: HostSnapshot, changes: Sequence[Change], now: float
+) -> Iterator[tuple[str, float, float]]:
+    """Return the healths of a host, each with when it began and ended.
+
+    Args:
+        host: The host.
+        changes: Its changes of health, by their time; those that are known.
+        now: End of the last span.
+    """
+    end = now
+    for change in reversed(changes):
+        if change.time < end:
+            yield change.problem.subject, change.time, end
+            end = change.time
+    earlier = earlier_health(changes[0]) if changes else host.state.health
+    since = changes[0].since if changes else host.state.since
+    if since is not None and since < end:
+        yield earlier, since, end
+
+
+def earlier_health(change: Change) -> str:
+    """Return what the health was before it changed.
+
+    Args:
+        change: A change of the kind "health"; its sentence is "NEW, was EARLIER".
+    """
+    return change.problem.sentence.rpartition(", was ")[2]
+
+
+def _add_span(figures: list[float], since_s: float, until_s: float, bucket_s: int) -> None:
+    """Add a span to the mean of each bucket that it touches."""
+    first = max(0, int(since_s // bucket_s))
+    for index in range(first, min(len(figures), int(until_s // bucket_s) + 1)):
+        begin = index * bucket_s
+        shared_s = min(until_s, begin + bucket_s) - max(since_s, begin)
+        figures[index] += max(0.0, shared_s) / bucket_s
+
+
+def _stack(layers: dict[str, list[float]], peak: float) -> dict[str, str]:
+    """Return the layers that are not empty as paths of steps, each on top of the one before."""
+    paths: dict[str, str] = {}
+    if not peak:
+        return paths
+    scale = BOX_HEIGHT * MAX_SHARE / peak
+    base = [0.0] * len(next(iter(layers.values())))
+    for name, figures in layers.items():
+        tops = [low + figure for low, figure in zip(base, figures, strict=True)]
+        if any(figures):
+            paths[name] = _draw_steps(base, tops, scale)
+        base = tops
+    return paths
+
+
+def _draw_steps(lows: list[float], highs: list[float], scale: float) -> str:
+    """Return a path around each run of buckets in which there is something."""
+    parts: list[str] = []
+    begin: int | None = None
+    for index in range(len(highs) + 1):
+        filled = index < len(highs) and highs[index] > lows[index]
+        if filled and begin is None:
+            begin = index
+        elif not filled and begin is not None:
+            up = "".join(f"V{_height(high, scale)}h1" for high in highs[begin:index])
+            down = "".join(f"V{_height(low, scale)}h-1" for low in reversed(lows[begin:index]))
+            parts.append(f"M{begin} {_height(lows[begin], scale)}{up}{down}z")
+            begin = None
+    return "".join(parts)
+
+
+def _height(figure: float, scale: float) -> str:
+    return f"{BOX_HEIGHT - figure * scale:.4g}"
+
+
+def _list_ticks(begin: float, now: float, period: Period) -> list[tuple[float, str]]:
+    """Return marks at round times of the day, in UTC."""
+    first = datetime.fromtimestamp(begin, timezone.utc)
+    moment = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    ticks = []
+    while moment.timestamp() < now:
+        if (place := _place(moment.timestamp(), begin, now)) is not None and place < 96:
+            ticks.append((place, moment.strftime(period.tick_format)))
+        moment += timedelta(seconds=period.tick_s)
+    return ticks
+
+
+def _place(moment: float, begin: float, now: float) -> float | None:
+    """Return where a moment is, in percent of the width; None if it is not in the period."""
+    return round(100 * (moment - begin) / (now - begin), 2) if begin < moment < now else None

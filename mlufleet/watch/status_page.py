@@ -1,0 +1,222 @@
+"""The fleet as the watch last saw it, as one HTML page: no assets, and readable without JavaScript.
+
+It is made as the report is (:mod:`mlufleet.report.html`), and shares its style and its table. Its
+script asks for the page again and replaces what has changed; nothing on it changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from fleet.text import sanitize
+from fleet.text.times import format_age, format_duration
+from mlufleet.report import html_page
+from mlufleet.report.host_ranges import format_ranges, natural_key
+from mlufleet.report.html_page import MarkStyle
+from mlufleet.watch import history_charts, problem_groups, status_rows
+from mlufleet.watch.last_runs import RunSummary
+from mlufleet.watch.problems import Change, Problem
+from mlufleet.watch.snapshot import FleetSnapshot
+from mlufleet.watch.status_rows import BAD_HEALTHS, HEALTH_STYLES, HostRow
+
+#: seconds of history that the page is made from
+HISTORY_S = history_charts.HISTORY_S
+#: seconds until the page is asked for again, by its script …
+REFRESH_S = 30
+#: … and by a browser without JavaScript, which loses what was unfolded
+RELOAD_S = 120
+#: changes that are listed; the same change of several hosts within CHANGE_GAP_S is one line
+MAX_LISTED_CHANGES = 40
+CHANGE_GAP_S = 3600
+#: in a larger fleet, cells have no names
+MAX_ROOMY_HOSTS = 40
+#: the hosts of a problem are unfolded if the page has not more problems
+MAX_OPEN_CAUSES = 6
+OTHER = MarkStyle("other", "·")
+
+
+def render_status_page(
+    snapshot: FleetSnapshot, changes: Sequence[Change], runs: Sequence[RunSummary]
+) -> str:
+    """Return the whole page.
+
+    Args:
+        snapshot: The fleet.
+        changes: Changes of the last :data:`HISTORY_S` seconds, in any order.
+        runs: The last runs, the newest first.
+    """
+    style, script = _assets()
+    rows = status_rows.list_rows(snapshot)
+    troubles = list_troubles(snapshot, rows)
+    return (
+        _environment()
+        .get_template("status.html.j2")
+        .render(
+            fleet=snapshot,
+            style=style,
+            script=script,
+            policy=_policy(),
+            refresh_s=REFRESH_S,
+            reload_s=RELOAD_S,
+            verdict=_verdict(snapshot, rows),
+            is_good=not troubles and not _is_any_bad(rows),
+            troubles=troubles,
+            charts=history_charts.build_charts(snapshot, changes),
+            changes=list_changes(changes),
+            runs=runs,
+            **_describe_hosts(snapshot, rows),
+        )
+    )
+
+
+def _describe_hosts(snapshot: FleetSnapshot, rows: Sequence[HostRow]) -> dict[str, Any]:
+    """Return what the page shows of hosts, cards and endpoints."""
+    hosts = snapshot.hosts.values()
+    problems = problem_groups.group_problems(hosts)
+    return {
+        "rows": sorted(rows, key=lambda row: natural_key(row.host.name)),
+        "groups": _rows_by_group(rows),
+        "ids": {row.host.name: row.id for row in rows},
+        "healths": status_rows.count_healths(rows),
+        "roomy": len(rows) <= MAX_ROOMY_HOSTS,
+        "problems": problems,
+        "open_causes": sum(len(group.causes) for group in problems) <= MAX_OPEN_CAUSES,
+        "unconfirmed": problem_groups.count_unconfirmed(hosts),
+        "totals": status_rows.count_totals(rows),
+        "cards": status_rows.list_card_states(rows),
+        "not_seen": status_rows.NOT_SEEN,
+        "endpoints": status_rows.list_endpoints(rows),
+    }
+
+
+@cache
+def _assets() -> tuple[Markup, Markup]:
+    style = html_page.read_assets("page.css", "status.css")
+    return style, html_page.read_assets("table.js", "status.js")
+
+
+@cache
+def _policy() -> str:
+    """Return the page's policy: its script may ask for the page again."""
+    return html_page.content_security_policy(*_assets(), connect="'self'")
+
+
+@cache
+def _environment() -> Environment:
+    environment = html_page.make_environment()
+    # names of the inventory, and what the store kept, may hold anything
+    environment.finalize = _escape_controls
+    environment.filters.update(
+        style=lambda health: HEALTH_STYLES.get(health, OTHER),
+        ranges=format_ranges,
+        sentence=_problem_sentence,
+    )
+    return environment
+
+
+def _escape_controls(value: Any) -> Any:
+    return sanitize.escape_text(value) if type(value) is str else value
+
+
+def _problem_sentence(problem: Problem) -> str:
+    return ": ".join(filter(None, (problem.subject, problem.sentence)))
+
+
+def _is_any_bad(rows: Iterable[HostRow]) -> bool:
+    return any(row.health in BAD_HEALTHS for row in rows)
+
+
+def _verdict(snapshot: FleetSnapshot, rows: Sequence[HostRow]) -> str:
+    """Return in a sentence what the last looks saw, and no more than that."""
+    total, counts = len(rows), status_rows.count_healths(rows)
+    waiting = counts.get("unknown", 0)
+    if not rows:
+        return "The inventory has no hosts"
+    if waiting == total:
+        return "No host has been looked at yet"
+    if all(row.is_stale for row in rows):
+        ages = [row.looked_s for row in rows if row.looked_s is not None]
+        return f"No host was looked at for {format_age(min(ages))}"
+    hosts = f"{total} {'host' if total == 1 else 'hosts'}"
+    if bad := [f"{counts[health]} {health}" for health in BAD_HEALTHS if health in counts]:
+        return f"{', '.join(bad)} of {hosts}"
+    parts = [f"Nothing wrong on {total - waiting} of {hosts}" if waiting else "Nothing wrong"]
+    if "busy" in counts:
+        parts.append(f"{counts['busy']} of {hosts} being worked on")
+    if waiting:
+        parts.append(f"{waiting} not looked at yet")
+    return ", ".join(parts) if parts[1:] else f"{parts[0]} on {hosts}"
+
+
+def list_troubles(snapshot: FleetSnapshot, rows: Iterable[HostRow]) -> list[tuple[str, str]]:
+    """Return what is wrong with the watch itself, and what follows from it.
+
+    Args:
+        snapshot: The fleet.
+        rows: All hosts.
+    """
+    troubles = []
+    if snapshot.reload_error:
+        troubles.append(
+            (
+                f"The inventory or a release could not be read anew: {snapshot.reload_error}",
+                "The older ones are used until they are right.",
+            )
+        )
+    if snapshot.store_error:
+        troubles.append(
+            (
+                f"The history cannot be written: {snapshot.store_error}",
+                "The watch goes on in memory and tries again; a restart would lose what it saw.",
+            )
+        )
+    if stale := [row for row in rows if row.is_stale]:
+        oldest_s = max(row.looked_s or 0.0 for row in stale)
+        names = format_ranges(row.host.name for row in stale)
+        age = f"last look {format_age(oldest_s)} ago" if oldest_s else "no look yet"
+        troubles.append(
+            (
+                f"Late looks at {len(stale)} of {len(snapshot.hosts)} hosts ({age}): {names}",
+                f"Each is to be looked at every {format_duration(snapshot.every_s)}; what is said "
+                "of them may no longer be true.",
+            )
+        )
+    return troubles
+
+
+def _rows_by_group(rows: Iterable[HostRow]) -> dict[str, list[HostRow]]:
+    """Return every host once, under its first group; "" for hosts without a group comes last."""
+    groups: dict[str, list[HostRow]] = {}
+    for row in sorted(rows, key=lambda row: natural_key(row.host.name)):
+        groups.setdefault(row.host.groups[0] if row.host.groups else "", []).append(row)
+    return dict(sorted(groups.items(), key=lambda item: (not item[0], natural_key(item[0]))))
+
+
+def list_changes(changes: Iterable[Change]) -> list[list[Change]]:
+    """Return the last changes, the newest first; the same change of several hosts is one entry.
+
+    Changes of health are left out: each follows from another one.
+
+    Args:
+        changes: Changes in any order.
+    """
+    entries: list[list[Change]] = []
+    told = (change for change in changes if change.kind != "health")
+    for change in sorted(told, key=lambda change: -change.time):
+        last = entries[-1] if entries else []
+        if (
+            last
+            and (last[0].kind, last[0].problem.code) == (change.kind, change.problem.code)
+            and last[-1].time - change.time <= CHANGE_GAP_S
+        ):
+            last.append(change)
+        elif len(entries) == MAX_LISTED_CHANGES:
+            break
+        else:
+            entries.append([change])
+    return entries
