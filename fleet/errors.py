@@ -16,10 +16,17 @@ from enum import Enum
 from typing_extensions import override
 
 from fleet import error_patterns
-from fleet.error_codes import DEFERRED_CODES, FAILURE_TABLE, SYMPTOM_CODES, canonical_code
+from fleet.error_codes import (
+    ACTIONS,
+    DEFERRED_CODES,
+    FAILURE_TABLE,
+    SYMPTOM_CODES,
+    canonical_code,
+)
 from fleet.text import sanitize
 
 __all__ = [
+    "ACTIONS",
     "DEFERRED_CODES",
     "FAILURE_TABLE",
     "SYMPTOM_CODES",
@@ -111,6 +118,11 @@ class CodedInputError(InvalidInput):
 
 def render_reference() -> str:
     """Render all failure codes and known error messages as Markdown (docs/failures.md)."""
-    rows = [f"| {code} | {info.meaning} | {info.remedy} |" for code, info in FAILURE_TABLE.items()]
-    head = ["# Failure codes", "", "| code | meaning | remedy |", "|---|---|---|"]
-    return "\n".join([*head, *rows]) + "\n" + error_patterns.render_reference()
+    rows = [
+        f"| {code} | {info.meaning} | {info.remedy} | {info.action} |"
+        for code, info in FAILURE_TABLE.items()
+    ]
+    head = ["# Failure codes", "", "| code | meaning | remedy | action |", "|---|---|---|---|"]
+    actions = ["", "The suggested action says what the remedy comes to:", ""]
+    actions += [f"- `{action}`: {meaning}" for action, meaning in ACTIONS.items()]
+    return "\n".join([*head, *rows, *actions]) + "\n" + error_patterns.render_reference()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from fleet.errors import FAILURE_TABLE, InvalidInput, canonical_code, render_reference
+from fleet.errors import ACTIONS, FAILURE_TABLE, InvalidInput, canonical_code, render_reference
 from fleet.text import suggestions
 
 
@@ -39,8 +39,9 @@ def explain(code: str | None, markdown: bool) -> None:
         hint = near or f"; codes: {', '.join(FAILURE_TABLE)}"
         raise InvalidInput(f"no failure code {code}{hint}")
     for name in [code] if code else FAILURE_TABLE:
-        meaning, remedy = FAILURE_TABLE[name]
+        meaning, remedy, action = FAILURE_TABLE[name]
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
+        click.echo(f"  action: {action} ({ACTIONS[action]})")
     for line in related_facts(code) if code else ():
         click.echo(f"  {line}")
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fleet.error_codes import FAILURE_TABLE, IGNORE, INSPECT, RESTART
+
 #: code of a problem that is no failure: a stage would change something
 DRIFT = "DRIFT"
 #: code of an event that is no problem: the host has booted, and no run rebooted it
 REBOOTED = "REBOOTED"
 #: code of another event: the health of a host is another one, which is the subject
 HEALTH = "HEALTH"
+
+#: what is suggested for codes that are no failure's
+OWN_ACTIONS = {DRIFT: RESTART, REBOOTED: INSPECT, HEALTH: IGNORE}
 
 #: no look has shown it yet
 UNKNOWN = "unknown"
@@ -47,6 +52,13 @@ class Problem:
     def key(self) -> str:
         """What the problem is known by, on its host."""
         return f"{self.code} {self.subject}".rstrip()
+
+    @property
+    def action(self) -> str:
+        """What is suggested to do about it: a key of :data:`fleet.error_codes.ACTIONS`."""
+        if self.code in FAILURE_TABLE:
+            return FAILURE_TABLE[self.code].action
+        return OWN_ACTIONS.get(self.code, INSPECT)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from fleet.error_codes import CODE_ALIASES, DEFERRED_CODES, FAILURE_TABLE, SYMPTOM_CODES
+from fleet.error_codes import (
+    ACTIONS,
+    CODE_ALIASES,
+    DEFERRED_CODES,
+    FAILURE_TABLE,
+    IGNORE,
+    POWER_CYCLE,
+    REBOOT,
+    RESTART,
+    SYMPTOM_CODES,
+)
 from fleet.errors import CodedInputError, Failure
 
 
@@ -29,6 +41,18 @@ def test_codes_in_other_tables_have_a_remedy() -> None:
 def test_a_remedy_is_sentences_and_a_meaning_is_none() -> None:
     for code, info in FAILURE_TABLE.items():
         assert info.remedy.endswith(".") and not info.meaning.endswith("."), code
+
+
+def test_a_suggested_action_is_what_the_remedy_says() -> None:
+    for code, info in FAILURE_TABLE.items():
+        assert info.action in ACTIONS, code
+        says_power = "power-cycle" in info.remedy.lower()
+        assert (info.action == POWER_CYCLE) == says_power, code
+        assert (info.action == REBOOT) == ("Reboot the host" in info.remedy), code
+        if info.action == RESTART:
+            assert re.search("[Rr]un again|A run starts it again", info.remedy), code
+    ignored = {code for code, info in FAILURE_TABLE.items() if info.action == IGNORE}
+    assert ignored == {*DEFERRED_CODES, "LOCKED", "PACKAGE_LOCKED"}
 
 
 def test_an_unknown_code_is_a_programming_error() -> None:

@@ -207,7 +207,7 @@ def test_a_journal_cut_in_its_last_line_still_gives_a_report(tmp_path: Path) -> 
 
 
 def test_every_failure_code_has_a_remedy() -> None:
-    assert all(meaning and remedy for meaning, remedy in FAILURE_TABLE.values())
+    assert all(info.meaning and info.remedy for info in FAILURE_TABLE.values())
     with pytest.raises(ValueError, match="unknown failure code"):
         Failure("NO_SUCH")
 
