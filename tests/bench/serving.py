@@ -1,7 +1,10 @@
 """What the own server costs beside the same generate in a bare loop, in one container.
 
 python -m tests.bench.serving [CLIENTS…] > figures.json
+python -m tests.bench.serving memory MINUTES > figures.json
 Answers have the same number of tokens in both. The loop and the server run in turn, never at once.
+`memory` asks a question about every second, whole and streamed in turn, and tells what the server's
+process has in memory each minute.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from tests.lab.vendor.serving import MODEL, PORTS, QUESTION, Server, running_con
 
 CLIENTS = (1, 4, 16)
 ROUNDS, ANSWERS, TOKENS = 5, 24, 128
+PAUSE_S = 1.0
 #: As the tutorial's inference.py, but with answers of a fixed length.
 LOOP = f"""
 import time, torch, torch_mlu
@@ -104,15 +109,43 @@ def measure_growth(server: Server) -> Iterator[float]:
         yield round(measure_memory(server), 1)
 
 
-def main(*words: str) -> None:
+def measure_minutes(server: Server, minutes: int) -> dict[str, Any]:
+    """MiB after each minute of about one question a second."""
+    client, answers, memory = server.client(), 0, []
+    began = time.monotonic()
+    for minute in range(1, minutes + 1):
+        while time.monotonic() < began + 60 * minute:
+            asked = client.chat.completions.create(
+                model=MODEL, messages=QUESTION, stream=bool(answers % 2)
+            )
+            answers += 1
+            if answers % 2 == 0:
+                assert list(asked)
+            time.sleep(PAUSE_S)
+        memory.append(round(measure_memory(server), 1))
+        measured.note(f"minute {minute}: {answers} answers, {memory[-1]} MiB")
+    return {"minutes": minutes, "answers": answers, "MiB by minute": memory}
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """The server with a queue for all clients."""
     with tempfile.TemporaryDirectory() as folder, running_container(Path(folder)) as container:
         server = Server(container, PORTS[0], Path(folder) / "log", "--queue", "16")
         server.wait_ready()
-        counts = [int(word) for word in words] or CLIENTS
-        runs = {str(count): compare(server, count) for count in counts}
-        memory = list(measure_growth(server))
+        yield server
         server.stop()
-    figures = {"cores": multiprocessing.cpu_count(), "clients": runs, "MiB by 200 answers": memory}
+
+
+def main(*words: str) -> None:
+    figures: dict[str, Any] = {"cores": multiprocessing.cpu_count()}
+    with running_server() as server:
+        if words[:1] == ("memory",):
+            figures |= measure_minutes(server, int(words[1]))
+        else:
+            counts = [int(word) for word in words] or CLIENTS
+            figures["clients"] = {str(count): compare(server, count) for count in counts}
+            figures["MiB by 200 answers"] = list(measure_growth(server))
     print(json.dumps(figures, indent=1))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,3 +153,39 @@ def test_texts_of_several_parts_are_joined(parts: Any) -> None:
 @pytest.mark.parametrize("file", sorted(SERVING.glob("server*.py")), ids=lambda file: file.name)
 def test_the_images_python_can_read_it(file: Path) -> None:
     ast.parse(file.read_text(), feature_version=(3, 7))
+
+
+class Tokenizer:
+    """What transformers' tokenizers with a chat template have, as far as the server uses it."""
+
+    chat_template, model_max_length = "{% for message in messages %}…", 100
+
+    def __init__(self) -> None:
+        self.texts: list[tuple[str, dict[str, Any]]] = []
+
+    def apply_chat_template(self, messages: Any, **options: Any) -> str:
+        assert options == {"tokenize": False, "add_generation_prompt": True}
+        if messages[0]["role"] != "user":
+            raise ValueError("Conversation roles must alternate")
+        return "".join(f"<{message['role']}>{message['content']}" for message in messages)
+
+    def __call__(self, text: str, **options: Any) -> dict[str, Any]:
+        self.texts.append((text, options))
+        return {"input_ids": SimpleNamespace(shape=(1, len(text))), "token_type_ids": None}
+
+
+def test_a_chat_template_makes_the_prompt_and_its_refusal_is_the_clients(parts: Any) -> None:
+    model = parts.model.Model.__new__(parts.model.Model)
+    model.tokenizer, model.tokenizing = Tokenizer(), threading.Lock()
+    model.max_length, model.max_new_tokens, model.prompt = 100, 50, "not {question}"
+    body = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
+    generation = model.prepare(parts.chat.ChatRequest(body))
+    # the template has the special tokens already
+    assert model.tokenizer.texts == [
+        ("<user>a", {"add_special_tokens": False, "return_tensors": "pt"})
+    ]
+    assert (list(generation.inputs), generation.max_tokens) == (["input_ids"], 50)
+    body["messages"].insert(0, {"role": "system", "content": "s"})
+    with pytest.raises(parts.chat.ApiError, match="roles must alternate") as refused:
+        model.prepare(parts.chat.ChatRequest(body))
+    assert (refused.value.status, refused.value.param) == (400, "messages")

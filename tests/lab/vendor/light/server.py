@@ -2,10 +2,10 @@
 
 As ChatGLM3's openai_api.py (35f21dda) under uvicorn: one request at a time, because the model is
 asked inside the event loop; nothing listens before the model is loaded; a request without messages
-gets 422, one whose last message is not the user's 400; pieces of a stream are separated by CRLF,
+gets 422, one whose last message is the assistant's 400; pieces of a stream are separated by CRLF,
 with comments between them, and do not count usage; after SIGTERM the running request ends, and
-nothing else is begun. A key is compared as vLLM does it. ChatGLM2's server counts no usage:
-`no-usage`.
+nothing else is begun. tests/upstreams/answers has the facts. A key is compared as vLLM does it.
+ChatGLM2's server counts no usage: `no-usage`.
 
 How it fails is said by files in a folder, which it reads for each request.
 """
@@ -21,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 PORT, MODES = int(sys.argv[1]), sys.argv[2]
 ANSWER = os.environ.get("ANSWER", "白日依山尽，黄河入海流。—王之涣")
+CHAT = "/v1/chat/completions"
+ROLES = ("user", "assistant", "system", "function")
 MODEL, KEY = os.environ.get("MODEL", "light-serving"), os.environ.get("API_KEY", "")
 
 
@@ -31,6 +33,25 @@ def told(mode: str) -> str:
             return file.read().strip() or mode
     except OSError:
         return ""
+
+
+def is_valid(asked: object) -> bool:
+    """Whether a body has the fields of ChatCompletionRequest."""
+    if not isinstance(asked, dict) or not isinstance(asked.get("model"), str):
+        return False
+    messages = asked.get("messages")
+    numbers = (asked.get(name) for name in ("temperature", "top_p", "max_tokens"))
+    return (
+        isinstance(messages, list)
+        and all(isinstance(number, (int, float, type(None))) for number in numbers)
+        and asked.get("stream") in (None, True, False)
+        and all(
+            isinstance(message, dict)
+            and message.get("role") in ROLES
+            and isinstance(message.get("content", ""), str)
+            for message in messages
+        )
+    )
 
 
 def build_message(messages: list[dict[str, str]]) -> tuple[int, str]:
@@ -88,8 +109,13 @@ class Handler(BaseHTTPRequestHandler):
                 "object": "model",
                 "created": int(time.time()),
                 "owned_by": "owner",
+                "root": None,
+                "parent": None,
+                "permission": None,
             }
             self.send(200, {"object": "list", "data": [card]})
+        elif self.path == CHAT:
+            self.send(405, {"detail": "Method Not Allowed"})
         else:
             self.send(404, {"detail": "Not Found"})
 
@@ -97,25 +123,28 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.fails():
             return
-        if self.path != "/v1/chat/completions":
+        if self.path != CHAT:
             self.send(404, {"detail": "Not Found"})
             return
         try:
             asked = json.loads(body)
-            messages, model = asked["messages"], asked["model"]
-        except (ValueError, KeyError, TypeError):
-            self.send(422, {"detail": [{"loc": ["body"], "msg": "field required"}]})
+        except ValueError:
+            asked = None
+        if not is_valid(asked):
+            self.send(422, {"detail": [{"loc": ["body"], "msg": "Field required"}]})
             return
-        status, text = build_message(messages)
+        model = asked["model"]
+        status, text = build_message(asked["messages"])
         time.sleep(float(told("slow") or 0))
         if status != 200:
             self.send(status, {"detail": text})
         elif asked.get("stream"):
             self.stream(model, text)
         else:
-            message = {"role": "assistant", "content": text}
+            message = {"role": "assistant", "content": text, "name": None, "function_call": None}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             answer = {"model": model, "object": "chat.completion", "choices": [choice]}
+            answer["created"] = int(time.time())
             if not told("no-usage"):
                 usage = {"prompt_tokens": 12, "completion_tokens": len(text)}
                 answer["usage"] = {**usage, "total_tokens": 12 + len(text)}
@@ -128,7 +157,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.chunk(": ping\r\n\r\n")
-        deltas = [{"role": "assistant"}, *({"content": letter} for letter in text), {}]
+        deltas: list[dict[str, str | None]] = [{"role": "assistant"}]
+        deltas += [{"role": "assistant", "content": word, "function_call": None} for word in text]
+        deltas.append({})
         for delta in deltas:
             choice = {"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}
             value = {"model": model, "object": "chat.completion.chunk", "choices": [choice]}
