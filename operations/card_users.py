@@ -21,12 +21,16 @@ from operations.host.probe import invalidate_facts, probe_host
 
 
 def list_others(facts: HostFacts) -> list[CardUser]:
-    """Return the processes on a card that do not run in a container of the host's releases.
+    """Return the processes on a card that do not run in a container of a release.
+
+    One that belongs to no release any more is ours as well: its servers may hold cards until it is
+    removed.
 
     Args:
         facts: The host.
     """
     ours = {container.id for container in facts.containers if container.spec_digest}
+    ours.update(facts.running_orphans)
     return [user for user in facts.card_users if user.container not in ours]
 
 

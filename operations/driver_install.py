@@ -147,11 +147,14 @@ def _release_cards(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterat
             yield FailHost(Failure("CARD_BUSY", sentence))
     if others:
         yield card_users.WaitForCards(spec.target, options.busy_timeout)
-    for container in facts.containers:
-        if container.running and container.spec_digest:
-            yield RemoteJob(
-                "stopping the container", "stop-container", container.id, code="CONTAINER"
-            )
+    for container_id in _list_running(facts):
+        yield RemoteJob("stopping the container", "stop-container", container_id, code="CONTAINER")
+
+
+def _list_running(facts: HostFacts) -> list[str]:
+    """Return the ids of the containers of this host's releases, present and former, that run."""
+    present = [one.id for one in facts.containers if one.running and one.spec_digest]
+    return [*present, *facts.running_orphans]
 
 
 def _package_arguments(
@@ -185,13 +188,12 @@ def _try_package(
 def _install_package(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> HostCommand:
     """Install the package; the job restores the previous driver and its containers on failure."""
     _, arguments = _package_arguments(target, facts, options)
-    running = [c.id for c in facts.containers if c.running and c.spec_digest]
     return RemoteJob(
         f"installing driver {target.release.driver.version} (its modules are built, this takes "
         "minutes)",
         "install-driver",
         *arguments,
-        *running,
+        *_list_running(facts),
         code="DRIVER_INSTALL",
         timeout=BUILD_TIMEOUT_S + options.lock_timeout,
     )

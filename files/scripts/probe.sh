@@ -273,7 +273,9 @@ say host
 for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
   [ -f "$known" ] || continue
   IFS= read -r name < "$known"
-  case " $CONTAINERS " in *" $name "*) ;; *) say retired "$name" ;; esac
+  case " $CONTAINERS " in *" $name "*) continue ;; esac
+  say retired "$name" "$(quiet 20 docker inspect --type container --format \
+    '{{if .State.Running}}{{with index .Config.Labels "mlufleet.spec"}}{{$.ID}}{{end}}{{end}}' "$name")"
 done
 # a partial file of a swarm may have holes: count the blocks that are there
 find "$state/incoming" "$state/artifacts" "$state/shared" -type f ! -path '*[!A-Za-z0-9._+~:@%/-]*' \

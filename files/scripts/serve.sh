@@ -45,6 +45,7 @@ case $how in
       before=$states
       failed=$(printf '%s\n' "$ours" | awk -F '\t' '$3 == "failed"' | head -n 1)
       if [ -n "$failed" ]; then
+        docker logs --tail 30 "$1" 2>&1
         echo "@@code $(printf '%s' "$failed" | cut -f9)"
         echo "instance $(printf '%s' "$failed" | cut -f1) is not started any more: $(printf '%s' "$failed" | cut -f10)"
         exit 1

@@ -374,6 +374,8 @@ class HostFacts:
     jobs: list[JobFacts] = field(default_factory=list)
     #: containers made by this tool that belong to no release of the host any more
     orphaned_containers: list[str] = field(default_factory=list)
+    #: ids of those of them that run
+    running_orphans: list[str] = field(default_factory=list)
     #: when it was probed, by the controller's clock, in seconds since the epoch
     observed_at: float = field(default=0.0, compare=False)
     #: names of the inventory that lead to this machine, as far as they were probed; grows in a run

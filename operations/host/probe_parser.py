@@ -334,6 +334,11 @@ def _add_card_user(facts: HostFacts, fields: list[str]) -> None:
     facts.card_users.append(CardUser(pid, command, container, supervisor, name, numbers))
 
 
+def _add_orphan(facts: HostFacts, fields: list[str]) -> None:
+    facts.orphaned_containers.append(fields[0])
+    facts.running_orphans += filter(None, fields[1:2])
+
+
 def _set_engine(facts: HostFacts, fields: list[str]) -> None:
     facts.engine_version, facts.engine_enabled = fields[0], fields[1] == "enabled"
 
@@ -426,7 +431,7 @@ HOST_LINES: dict[str, HostLine] = {
     "share": _add_share,
     "squashed": _add_squashed_path,
     "there": _add_existing,
-    "retired": lambda facts, fields: facts.orphaned_containers.append(fields[0]),
+    "retired": _add_orphan,
     "read-only": lambda facts, fields: facts.read_only_paths.append(fields[0]),
     "lock": _set_lock,
     "job": _add_job,

@@ -140,6 +140,19 @@ def test_our_own_container_on_a_card_is_not_foreign(wanted: ReleaseTarget) -> No
     assert card_users.list_others(state) == []
 
 
+def test_a_container_of_a_former_release_leaves_the_cards_for_a_driver_change(
+    wanted: ReleaseTarget,
+) -> None:
+    former, restarted = "d" * 64, "e" * 64
+    held = (f"holder|77|python|{former}|docker|old|0", f"retired|old|{former}")
+    state = probe(*BARE, *held)
+    assert card_users.list_others(state) == []
+    assert isinstance(plan_words(driver, wanted, state), list)
+    # one that somebody has made under that name is not ours
+    state = probe(*BARE, held[0].replace(former, restarted), held[1])
+    assert code(plan_words(driver, wanted, state)) == "CARD_BUSY"
+
+
 @pytest.mark.parametrize(
     ("line", "todo"),
     [
