@@ -528,6 +528,12 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             "Run again with -vvv and report the output.",
             INSPECT,
         ),
+        "NOT_RECORDED": (
+            "nothing on the host says what was proved of it",
+            "A run places that with the smoke test. On a host that an earlier version has "
+            "provisioned, `mlufleet deploy INVENTORY --data smoke=record` places it.",
+            INSPECT,
+        ),
         "HOST_KEY_CHANGED": (
             "the host's SSH key differs from the one in known_hosts",
             "Compare the fingerprint with the one shown at the host's console. Only if they match, "

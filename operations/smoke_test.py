@@ -11,7 +11,7 @@ from fleet.release import compatibility, endpoints, host_paths, snapshot
 from fleet.release.model import compute_digest
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store.measure import measure_file
-from operations import engine, serving
+from operations import engine, serving, verdict
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
@@ -86,6 +86,8 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         words = "ask the model"
     elif spec.options.smoke == "always":
         words = "ask the model again"
+    elif spec.options.smoke == "record" and target.key == spec.target.primary.key:
+        return Plan((verdict.plan_placing(spec.target, facts),))
     else:
         return Plan()
 
@@ -179,12 +181,13 @@ def _record(
         )
     yield RemoteJob(
         "stamping the smoke test",
-        "stamp",
+        "place-verdict",
         "cards",
         " ".join(card.address for card in before.present_cards),
         "smoke",
         input_digest(target, reprobe()),
         code="SMOKE_ANSWER",
+        stdin=verdict.build_script(host_target, before),
     )
 
 

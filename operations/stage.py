@@ -36,6 +36,7 @@ class HostOptions:
     adopt: bool = False
     #: containers of others that may be stopped
     stop: tuple[str, ...] = ()
+    #: "always" asks the model again, "record" only places the host's verdict anew
     smoke: str = "auto"
     #: seconds to wait for other jobs to leave the cards before a driver change
     busy_timeout: int = 0

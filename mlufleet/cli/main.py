@@ -21,6 +21,7 @@ from mlufleet.cli.retire import retire
 from mlufleet.cli.rollout import rollback, rollout
 from mlufleet.cli.run import drift, report, run, status
 from mlufleet.cli.store import fetch, store, verify
+from mlufleet.cli.verdict import verdict
 
 COMMANDS = (
     deploy,
@@ -36,6 +37,7 @@ COMMANDS = (
     host,
     hardware,
     endpoints,
+    verdict,
     explain,
     bundle,
     unbundle,

@@ -1,0 +1,216 @@
+# verdict.sh: say in one line, within two seconds, whether this host is what its last smoke test proved. Exit
+# status: 0 ready, 1 degraded, 2 broken, 3 unknown. What could not be seen is never called ready.
+# It is placed on the host, for a prolog of Slurm or cron. Before its text stand the variables that it compares
+# with: DRIVER, the version; CARDS, addresses; BOOT, the boot in which the smoke test passed; FACTS, the docker
+# template whose output stamps keep a digest of; RELEASES, a word CONTAINER:KEY:RELEASE:SERVERS for each
+# release, KEY "-" for the only one, SERVERS the numbers of its instances with their ports (0=4650,1=4651).
+# A read of a broken card may never end, not even by SIGKILL. So every check is a process of its own that
+# nobody waits for: what it finds is a line in a file: level, code, subject and sentence, separated by tabs.
+# for all checks at once in hundredths of a second, for each, and for docker in one; the shell has the rest
+LIMIT_CS=170 CHECK_S=1.6 DOCKER_S=1.2
+T=$(printf '\t')
+first() { line=; IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
+found() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4"; }  # LEVEL CODE SUBJECT SENTENCE
+now_cs() {
+  read -r up _ < /proc/uptime
+  echo $((${up%.*} * 100 + 1${up#*.} - 100))
+}
+check_state() {
+  # what a run does to the host, and what earlier ones have left
+  if [ -f "$state/lock" ]; then
+    IFS=$T read -r run operator _ lease _ < "$state/lock"
+    case $lease in '' | *[!0-9]*) lease=0 ;; esac
+    [ "$(age "$state/lock")" -gt "$lease" ] || found locked LOCKED '' "run $run of $operator works on this host"
+  fi
+  [ -w "$state" ] || found broken READ_ONLY "$state" "it cannot be written"
+  for job in "$state"/jobs/*; do
+    [ -d "$job" ] || continue
+    left=$(stuck "$job" | tr '\n' ' ')
+    [ -z "$left" ] || found broken HUNG '' "$left of $(cut -f4 "$job/who"): not even SIGKILL ends it"
+  done
+}
+check_cards() {
+  present='' count=0
+  for card in /sys/bus/pci/devices/*; do
+    [ "$(first "$card/vendor")" = 0xcabc ] || continue
+    address=${card##*/} device=$(first "$card/device")
+    present="$present $address"
+    case $device in *[16]) continue ;; esac  # a virtual function
+    # byte 8 of the configuration is the revision
+    if [ "$(od -An -v -tx1 -j8 -N1 "$card/config" 2>/dev/null | tr -d ' ')" = ff ]; then
+      found broken CARD_DROPPED "$address" "revision ff"
+    else count=$((count + 1))
+    fi
+  done
+  for address in $CARDS; do
+    case " $present " in *" $address "*) ;; *) found broken CARDS_MISSING "$address" "it is not on the bus" ;; esac
+  done
+  check_driver
+}
+check_driver() {
+  # one root cause is one problem: without a driver no card runs and no node is there
+  other='' without='' driven=0 stopped=''
+  for address in $present; do
+    case " $(first "/sys/bus/pci/devices/$address/device") " in *[16]" ") continue ;; esac
+    folder=/proc/driver/cambricon/mlus/$address version=
+    if [ -r "$folder/information" ]; then
+      while IFS=: read -r key value; do
+        value=${value#"${value%%[! ]*}"}
+        case $key in 'Driver Version'*) version=${value#v}; break ;; esac
+      done < "$folder/information"
+      driven=$((driven + 1))
+      [ "$version" = "$DRIVER" ] || other=${version:-none}
+      core=$(first "$folder/core_state")
+      case $core in '' | CN_RUNNING) ;; *) stopped="$stopped$address $core
+" ;; esac
+    elif [ "$(od -An -v -tx1 -j8 -N1 "/sys/bus/pci/devices/$address/config" 2>/dev/null | tr -d ' ')" != ff ]; then
+      without="$without $address"
+    fi
+  done
+  if [ -n "$other" ]; then found broken DRIVER_NOT_PROVED '' "driver $other runs, and $DRIVER was proved"; return; fi
+  if [ "$driven" = 0 ]; then found broken DRIVER_NOT_PROVED '' "no driver is loaded"; return; fi
+  printf '%s' "$stopped" | while read -r address core; do found broken CARD_UNHEALTHY "$address" "$core"; done
+  for address in $without; do found broken DRIVER_NOT_PROVED "$address" "no driver runs it"; done
+  [ -z "$without" ] || return
+  number=0
+  [ -c /dev/cambricon_ctl ] || found broken DRIVER_NOT_PROVED /dev/cambricon_ctl "it is missing"
+  while [ "$number" -lt "$count" ]; do
+    for node in "/dev/cambricon_dev$number" "/dev/cambricon_ipcm$number"; do
+      [ -c "$node" ] || found broken DRIVER_NOT_PROVED "$node" "it is missing"
+    done
+    number=$((number + 1))
+  done
+}
+split() {
+  # WORD of RELEASES
+  IFS=: read -r name key release servers <<END
+$1
+END
+  key=${key#-}
+}
+known() {
+  # succeed if the host still has the release: a run removes a container together with its stamp
+  stamps=$state/stamps${key:+/$key}
+  [ "$(first "$stamps/container-name")" = "$name" ] && return
+  stamps=$state/stamps
+  [ "$(first "$stamps/container-name")" = "$name" ]
+}
+check_release() {
+  # WORD of RELEASES: its container, then its servers
+  split "$1"
+  known || return
+  said=$(timeout -k 0.1 "$DOCKER_S" docker inspect --type container --format \
+    "@container$T{{.State.Running}}$T{{.State.Paused}}$T{{.State.Pid}}$T{{.Config.Labels}}$T{{json .State.Error}}
+$FACTS" "$name" 2>&1 </dev/null)
+  case $? in
+    0) ;;
+    124 | 137) found unknown ENGINE "$name" "docker does not answer in time"; return ;;
+    *) case $said in
+         *"o such"*) found broken CONTAINER "$name" "it does not exist" ;;
+         *) found broken ENGINE '' "docker does not answer" ;;
+       esac
+       return ;;
+  esac
+  said=${said#*@container"$T"}  # a client may warn of something first
+  IFS=$T read -r running paused pid labels error <<END
+$said
+END
+  digest=$(first "$stamps/container") digest=${digest%% *}
+  if [ "$paused" = true ]; then found broken CONTAINER "$name" "it is paused"; return; fi
+  if [ "$running" != true ]; then found broken CONTAINER "$name" "it does not run ${error#'""'}"; return; fi
+  case $labels in *"mlufleet.spec:$digest"*) ;; *) found broken CONTAINER "$name" "it is not the one that was proved"; return ;; esac
+  actual=$(printf '%s\n' "$said" | sed 1d | sha256sum | cut -c1-16)
+  [ "$(first "$stamps/container")" = "$digest $actual" ] || found degraded CONTAINER "$name" "its settings were changed"
+  if [ -n "$servers" ]; then check_servers
+  # its servers prove another release in each boot
+  elif [ "$BOOT" != "$(booted)" ]; then found degraded SMOKE_ANSWER "$release" "the model was not asked since the boot"
+  fi
+}
+check_servers() {
+  # the definition that the supervisor in the container reads, and what it says of each instance
+  line=$(first "$state/serve${key:+/$key}/definition.json")
+  case $line in '{"digest": "'*) digest=${line#*: \"} digest=${digest%%\"*} ;; *) digest= ;; esac
+  folder=/proc/$pid/root/run/mlufleet-serve all=0 ready=0 problems=
+  listening=$(grep -hs ' 0A ' "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6")
+  for server in $(printf %s "$servers" | tr , ' '); do
+    all=$((all + 1)) number=${server%%=*} told=$folder/${server%%=*} line=
+    # a link in the container would lead elsewhere on the host
+    if [ -f "$told" ] && [ ! -L "$told" ] && [ ! -L "$folder" ]; then line=$(first "$told"); fi
+    IFS=$T read -r its state_now _ _ _ _ _ code reason <<END
+$line
+END
+    case $code in SERVE*) ;; *) code=SERVE ;; esac
+    if [ -z "$digest" ] || [ "$its" != "$digest" ]; then sentence="it was not started" code=SERVE
+    elif [ "$state_now" != ready ]; then sentence="it is $state_now: ${reason:--}"
+    else
+      case $listening in *":${server#*=} "*) ready=$((ready + 1)); continue ;; esac
+      sentence="nothing listens on its port"
+    fi
+    problems="$problems$code$T$release/$number$T$sentence
+"
+  done
+  # a release of which nothing answers is broken, one of which something does is degraded
+  level=degraded
+  [ "$ready" -gt 0 ] || level=broken
+  printf '%s' "$problems" | while IFS= read -r line; do printf '%s\t%s\n' "$level" "$line"; done
+}
+case ${1:-} in
+  state) check_state; exit 0 ;;
+  cards) check_cards; exit 0 ;;
+  release) check_release "$2"; exit 0 ;;
+esac
+end() {
+  # STATUS LINE: one line, whatever a container or a driver has said
+  printf '%s\n' "$2" | tr -d '\000-\011\013-\037\177' | cut -c1-400 | head -n 1
+  [ -z "${work:-}" ] || rm -rf "$work"
+  exit "$1"
+}
+[ "$(id -u)" = 0 ] || end 3 "unknown: SUDO: only root sees all of a host"
+[ -n "${RELEASES:-}" ] || end 3 "unknown: NOT_RECORDED: this text was not placed by a run"
+started=$(now_cs)
+work=$(mktemp -d /run/mlufleet-verdict.XXXXXX 2>/dev/null || mktemp -d 2>/dev/null) ||
+  end 3 "unknown: NO_SPACE: there is no room for a temporary file"
+begin() {
+  # NAME WORDS…: start a check, which has its own limit, and is left behind if even SIGKILL does not end it
+  check=$1; shift
+  asked="$asked $check"
+  {
+    if timeout -k 0.1 "$CHECK_S" sh "$0" "$@" > "$work/$check.part"; then ended=$check; else ended=$check.late; fi
+    mv "$work/$check.part" "$work/$ended"
+  } </dev/null >/dev/null 2>&1 &
+}
+asked=''
+begin state state
+begin cards cards
+for word in $RELEASES; do split "$word"; begin "container-$name" release "$word"; done
+while :; do
+  left=''
+  for check in $asked; do [ -f "$work/$check" ] || [ -f "$work/$check.late" ] || left="$left $check"; done
+  [ -n "$left" ] && [ $(($(now_cs) - started)) -lt $LIMIT_CS ] || break
+  sleep 0.05
+done
+locked='' broken='' unknown='' degraded=''
+for check in $asked; do
+  [ -f "$work/$check" ] || unknown="${unknown}TIMED_OUT $check: it did not end in time; "
+  # also what a check has found before it hung
+  for file in "$work/$check" "$work/$check.late" "$work/$check.part"; do [ ! -f "$file" ] || break; done
+  [ -f "$file" ] || continue
+  while IFS= read -r line; do
+    level=${line%%"$T"*} line=${line#*"$T"} code=${line%%"$T"*} line=${line#*"$T"}
+    subject=${line%%"$T"*} line="$code${subject:+ $subject}: ${line#*"$T"}; "
+    case $broken in *"$line"*) continue ;; esac  # an engine that is down says so of each container
+    case $level in
+      locked) locked=$locked$line ;;
+      broken) broken=$broken$line ;;
+      unknown) unknown=$unknown$line ;;
+      degraded) degraded=$degraded$line ;;
+    esac
+  done < "$file"
+done
+all=$broken$unknown$degraded all=${all%; }
+if [ -n "$locked" ]; then end 3 "unknown: ${locked%; }"
+elif [ -n "$broken" ]; then end 2 "broken: $all"
+elif [ -n "$unknown" ]; then end 3 "unknown: $all"
+elif [ -n "$degraded" ]; then end 1 "degraded: $all"
+else end 0 ready
+fi

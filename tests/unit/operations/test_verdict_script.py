@@ -1,0 +1,298 @@
+"""What a host says of itself, by its own script on a host that is a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import FAILURE_TABLE
+from operations.host.scripts import script_text
+
+CARDS = ("0000:39:00.0", "0000:3a:00.0")
+READY, DEGRADED, BROKEN, UNKNOWN = range(4)
+FACTS = "the container's facts"
+DIGEST = hashlib.sha256(f"{FACTS}\n".encode()).hexdigest()[:16]
+#: what the script allows itself, and what it is allowed beside other tests
+LIMITS = "LIMIT_CS=170 CHECK_S=1.6 DOCKER_S=1.2"
+PATIENT = "LIMIT_CS=3000 CHECK_S=29 DOCKER_S=28"
+#: shells of hosts: dash, bash as sh, busybox where there is one
+SHELLS = [
+    words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(words[0])
+]
+
+
+class Host:
+    """A host in its desired state: two cards, a container, and one that serves from two ports."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.state = root, root / "state"
+        for number, address in enumerate(CARDS):
+            self.write(f"pci/devices/{address}/vendor", "0xcabc\n")
+            self.write(f"pci/devices/{address}/device", "0x0370\n")
+            self.revise(address, 1)
+            self.write(
+                f"driver/{address}/information", "Device name: MLU\nDriver Version: v5.10.10\n"
+            )
+            self.write(f"driver/{address}/core_state", "CN_RUNNING\n")
+            for kind in ("dev", "ipcm"):
+                self.node(f"{kind}{number}")
+        self.write("pci/devices/0000:00:1f.0/vendor", "0x8086\n")
+        self.node("ctl")
+        for name, key in (("light", "a"), ("serving", "b")):
+            self.write(f"state/stamps/{key}/container-name", f"{name}\n")
+            self.write(f"state/stamps/{key}/container", f"spec {DIGEST}\n")
+            self.contain(name)
+        self.write("state/serve/b/definition.json", '{"digest": "d1", "version": 1}\n')
+        for number in (0, 1):
+            self.serve(number)
+        self.write("proc/77/net/tcp", " 0: 00000000:4650 0 0A x\n 1: 00000000:4651 0 0A x\n")
+        self.tool("id", "echo 0")
+        self.tool(
+            "docker",
+            f"for name; do :; done; cd {root}/docker\n"
+            'cat "$name" || { echo Error: No such container >&2; exit 1; }',
+        )
+        self.place()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def node(self, name: str) -> None:
+        (self.root / "dev").mkdir(exist_ok=True)
+        (self.root / f"dev/cambricon_{name}").symlink_to("/dev/null")
+
+    def revise(self, address: str, revision: int) -> None:
+        config = bytes(8) + bytes([revision]) + bytes(55)
+        (self.root / f"pci/devices/{address}/config").write_bytes(config)
+
+    def contain(
+        self, name: str, running: str = "true", paused: str = "false", spec: str = "spec"
+    ) -> None:
+        line = f'{running}\t{paused}\t77\tmap[mlufleet.spec:{spec}]\t""'
+        self.write(f"docker/{name}", f"@container\t{line}\n{FACTS}\n")
+
+    def serve(self, number: int, state: str = "ready", code: str = "-", reason: str = "-") -> None:
+        line = f"d1\t{state}\t9\t1\t2.5\t0\t5\t{code}\t{reason}\n"
+        self.write(f"proc/77/root/run/mlufleet-serve/{number}", line)
+
+    def tool(self, name: str, text: str) -> None:
+        self.write(f"bin/{name}", f"#!/bin/sh\n{text}\n").chmod(0o755)
+
+    def place(self, boot: str = "BOOT=$(booted)", limits: str = PATIENT) -> None:
+        text = script_text("verdict").replace(LIMITS, limits)
+        for path, other in (
+            ("/var/lib/mlufleet", "state"),
+            ("/sys/bus/pci", "pci"),
+            ("/proc/driver/cambricon/mlus", "driver"),
+            ("/dev/cambricon_", "dev/cambricon_"),
+            ("/proc/$pid", "proc/$pid"),
+        ):
+            text = text.replace(path, f"{self.root}/{other}")
+        common, _, own = text.partition("# verdict.sh")
+        values = (
+            f"DRIVER=5.10.10 CARDS='{' '.join(CARDS)}' FACTS=template "
+            "RELEASES='light:a:light: serving:b:poem:0=4650,1=4651'\n"
+        )
+        self.write("state/verdict.sh", f"{values}{common}{boot}\n# verdict.sh{own}")
+
+    def ask(self, shell: tuple[str, ...] | list[str] = ("sh",)) -> tuple[int, str]:
+        began = time.monotonic()
+        done = subprocess.run(
+            [*shell, self.state / "verdict.sh"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PATH": f"{self.root}/bin:{os.environ['PATH']}"},
+        )
+        self.seconds = time.monotonic() - began
+        assert done.stderr == "" and done.stdout.count("\n") == 1
+        return done.returncode, done.stdout.strip()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_host_that_is_right_is_ready_in_every_shell(host: Host, shell: list[str]) -> None:
+    assert host.ask(shell) == (READY, "ready")
+    host.revise(CARDS[1], 0xFF)
+    host.tool("docker", "echo Cannot connect >&2; exit 1")
+    status, line = host.ask(shell)
+    assert (status, line.count("ENGINE")) == (BROKEN, 1)
+    assert line.startswith(f"broken: CARD_DROPPED {CARDS[1]}: revision ff; ")
+
+
+def unload(host: Host) -> None:
+    shutil.rmtree(host.root / "driver")
+    shutil.rmtree(host.root / "dev")
+
+
+#: what is wrong -> status, and the beginning of the line behind its word
+FAULTS: dict[str, tuple[Callable[[Host], object], int, str]] = {
+    "gone": (
+        lambda host: shutil.rmtree(host.root / f"pci/devices/{CARDS[1]}"),
+        BROKEN,
+        f"CARDS_MISSING {CARDS[1]}: ",
+    ),
+    "dropped": (lambda host: host.revise(CARDS[0], 0xFF), BROKEN, f"CARD_DROPPED {CARDS[0]}: "),
+    "unhealthy": (
+        lambda host: host.write(f"driver/{CARDS[1]}/core_state", "CN_BOOTERR\n"),
+        BROKEN,
+        f"CARD_UNHEALTHY {CARDS[1]}: CN_BOOTERR",
+    ),
+    "unloaded": (unload, BROKEN, "DRIVER_NOT_PROVED: no driver is loaded"),
+    "refused": (
+        lambda host: shutil.rmtree(host.root / f"driver/{CARDS[1]}"),
+        BROKEN,
+        f"DRIVER_NOT_PROVED {CARDS[1]}: ",
+    ),
+    "other driver": (
+        lambda host: host.write(f"driver/{CARDS[0]}/information", "Driver Version: v5.10.22\n"),
+        BROKEN,
+        "DRIVER_NOT_PROVED: driver 5.10.22 runs, and 5.10.10 was proved",
+    ),
+    "node": (
+        lambda host: (host.root / "dev/cambricon_ipcm1").unlink(),
+        BROKEN,
+        "DRIVER_NOT_PROVED ",
+    ),
+    "stopped": (lambda host: host.contain("light", "false"), BROKEN, "CONTAINER light: "),
+    "paused": (lambda host: host.contain("light", paused="true"), BROKEN, "CONTAINER light: "),
+    "removed": (lambda host: (host.root / "docker/light").unlink(), BROKEN, "CONTAINER light: "),
+    "foreign": (lambda host: host.contain("light", spec="-"), BROKEN, "CONTAINER light: "),
+    "settings": (
+        lambda host: host.write("state/stamps/a/container", "spec 0123456789abcdef\n"),
+        DEGRADED,
+        "CONTAINER light: ",
+    ),
+    "boot": (lambda host: host.place("BOOT=another"), DEGRADED, "SMOKE_ANSWER light: "),
+    "one server": (
+        lambda host: host.serve(1, "unhealthy", "SERVE_WRONG", "it says 杜甫\t\x1b[31m"),
+        DEGRADED,
+        "SERVE_WRONG poem/1: it is unhealthy: it says 杜甫",
+    ),
+    "all servers": (
+        lambda host: [host.serve(0, "failed", "SERVE_CARD"), host.serve(1, "loading")],
+        BROKEN,
+        "SERVE_CARD poem/0: it is failed: -; SERVE poem/1: it is loading: -",
+    ),
+    "no definition": (
+        lambda host: (host.state / "serve/b/definition.json").unlink(),
+        BROKEN,
+        "SERVE poem/0: it was not started; ",
+    ),
+    "silent port": (
+        lambda host: host.write("proc/77/net/tcp", " 0: 00000000:4650 0 0A x\n"),
+        DEGRADED,
+        "SERVE poem/1: nothing listens on its port",
+    ),
+    "engine": (
+        lambda host: host.tool("docker", "echo Cannot connect to the daemon >&2; exit 1"),
+        BROKEN,
+        "ENGINE: docker does not answer",
+    ),
+    "no engine": (
+        lambda host: host.tool("docker", "exit 127"),
+        BROKEN,
+        "ENGINE: docker does not answer",
+    ),
+    "silent engine": (
+        lambda host: [
+            host.tool("docker", "exec sleep 60"),
+            host.place(limits=PATIENT.replace("28", "0.1")),
+        ],
+        UNKNOWN,
+        "ENGINE light: docker does not answer in time",
+    ),
+    "locked": (
+        lambda host: [
+            host.write("state/lock", "run1\tann@ops\t2026\t600\tdeploy\n"),
+            host.revise(CARDS[0], 0xFF),
+        ],
+        UNKNOWN,
+        "LOCKED: run run1 of ann@ops works on this host",
+    ),
+    "not root": (lambda host: host.tool("id", "echo 1000"), UNKNOWN, "SUDO: "),
+    "not placed": (
+        lambda host: host.write("state/verdict.sh", script_text("verdict")),
+        UNKNOWN,
+        "NOT_RECORDED: ",
+    ),
+}
+WORDS = {DEGRADED: "degraded", BROKEN: "broken", UNKNOWN: "unknown"}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_wrong_is_named_by_its_code(host: Host, fault: str) -> None:
+    inflict, expected, words = FAULTS[fault]
+    inflict(host)
+    if fault in ("not root", "not placed") and os.geteuid() != 0:
+        host.tool("id", f"echo {0 if fault == 'not placed' else 1000}")
+    status, line = host.ask()
+    assert (status, line.split(":")[0]) == (expected, WORDS[expected]), line
+    said = line.partition(": ")[2]
+    assert said.startswith(words), line
+    assert line.isprintable()
+    codes = [problem.split(":")[0].split()[0] for problem in said.split("; ")]
+    assert set(codes) <= set(FAILURE_TABLE)
+
+
+def test_a_card_that_does_not_let_itself_be_read_is_unknown_and_the_rest_is_told(
+    host: Host,
+) -> None:
+    core = host.root / f"driver/{CARDS[0]}/core_state"
+    core.unlink()
+    os.mkfifo(core)
+    host.contain("light", "false")
+    host.place(limits=LIMITS.replace("170", "3000"))
+    status, line = host.ask()
+    assert status in (BROKEN, UNKNOWN), "the other checks may have been too slow as well"
+    assert "TIMED_OUT cards: it did not end in time" in line
+    assert host.seconds < 20
+
+
+def test_a_check_that_no_signal_ends_is_left_behind(host: Host) -> None:
+    host.tool(
+        "timeout", "trap '' TERM; case $* in *cards*) sleep 7 ;; *) shift 3; exec \"$@\" ;; esac"
+    )
+    host.place(limits=LIMITS)
+    status, line = host.ask()
+    assert status == UNKNOWN and "TIMED_OUT cards: it did not end in time" in line
+    assert host.seconds < 6, "it waited for the check"
+
+
+def test_a_lock_that_nobody_holds_any_more_is_none(host: Host) -> None:
+    lock = host.write("state/lock", "run1\tann@ops\t2026\t600\tdeploy\n")
+    os.utime(lock, (time.time() - 700,) * 2)
+    assert host.ask() == (READY, "ready")
+
+
+def test_a_release_that_a_run_has_taken_from_the_host_is_not_missed(host: Host) -> None:
+    (host.root / "docker/light").unlink()
+    (host.state / "stamps/a/container-name").unlink()
+    assert host.ask() == (READY, "ready")
+
+
+def test_a_virtual_function_is_no_card_that_is_missed(host: Host) -> None:
+    host.write("pci/devices/0000:39:00.1/vendor", "0xcabc\n")
+    host.write("pci/devices/0000:39:00.1/device", "0x0371\n")
+    assert host.ask() == (READY, "ready")
+
+
+def test_what_a_warning_of_docker_says_is_not_read_as_an_answer(host: Host) -> None:
+    docker = (host.root / "bin/docker").read_text().partition("\n")[2]
+    host.tool("docker", f"echo 'WARNING: something' >&2\n{docker}")
+    assert host.ask() == (READY, "ready")
