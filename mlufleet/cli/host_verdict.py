@@ -109,9 +109,11 @@ def ask_host(inventory: str, name: str, data: tuple[str, ...]) -> Verdict:
     with ctx_host.use(host), ctx_config.use(session.state.config.copy()):
         try:
             host.connect(show_errors=False, raise_exceptions=True)
+            return _ask_connected(host)
         except ConnectError as error:
             return describe_unknown(errors.classify_connect_error(error, (str(error),)))
-        return _ask_connected(host)
+        except Exception as error:  # its exit status would be that of a host that is degraded
+            return describe_unknown(Failure("INTERNAL", f"{type(error).__name__}: {error}"))
 
 
 def _ask_connected(host: Host) -> Verdict:
