@@ -26,6 +26,9 @@ CHECKOUT_FACTOR = 3
 INSTALLED_FACTOR = 4
 #: files that a run makes in one place: sources with their history, and migrated trees
 REQUIRED_INODES = 20_000
+#: free bytes below which a file system is full: not even locks, logs and the containers' own files
+#: can be written
+FULL_BELOW_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ class _SpaceNeeds:
 def check_free_space(
     target: HostTarget, facts: HostFacts, image_source: str = "auto"
 ) -> Failure | None:
-    """Return the first file system that lacks space or inodes for what is to come.
+    """Return the first file system that is full, or lacks space or inodes for what is to come.
 
     Args:
         target: The desired state of the host.
@@ -189,6 +192,15 @@ def check_free_space(
     for needs in by_file_system.values():
         if failure := _check_file_system(needs, facts):
             return failure
+    return _check_full(facts)
+
+
+def _check_full(facts: HostFacts) -> Failure | None:
+    """Check that what is there can go on, even if nothing is to come."""
+    for path in (host_paths.STATE_FOLDER, facts.docker_root):
+        free = facts.free_bytes.get(find_probed_folder(facts, path))
+        if free is not None and free < FULL_BELOW_BYTES:
+            return Failure("NO_SPACE", f"{path} has {free:,} bytes: it is full")
     return None
 
 

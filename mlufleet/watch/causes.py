@@ -98,7 +98,7 @@ CONTACT, REFUSAL, DRIVER, CARD, STAGE, ENDPOINT = (
     *("contact", "refusal", "driver", "card", "stage", "endpoint"),
 )
 # where an effect is in relation to its cause
-ANYWHERE, SAME_CARD, LATER, SAME_RELEASE = "anywhere", "same card", "later", "same release"
+ANYWHERE, SAME_CARD, DRIVER_STAGE, LATER = "anywhere", "same card", "driver stage", "later"
 
 
 class Rule(NamedTuple):
@@ -106,7 +106,7 @@ class Rule(NamedTuple):
 
     Attributes:
         causes: Codes of the cause.
-        effects: Kinds of problems that it explains.
+        effects: Kinds or codes of problems that it explains.
         where: Which of these.
     """
 
@@ -118,8 +118,10 @@ class Rule(NamedTuple):
 RULES = (
     # numbers of cards move up when one is gone, so no endpoint can be told apart by its cards
     Rule(("CARD_DROPPED", "CARDS_MISSING", "CARD_MODEL"), (ENDPOINT,), ANYWHERE),
-    Rule(("CARD_DROPPED", "CARDS_MISSING"), (CARD,), SAME_CARD),
+    Rule(("CARDS_MISSING",), ("CARD_DROPPED", "CARD_UNHEALTHY"), SAME_CARD),
+    Rule(("CARD_DROPPED",), ("CARD_UNHEALTHY",), SAME_CARD),
     Rule(("CARD_UNHEALTHY",), (ENDPOINT,), SAME_CARD),
+    Rule(("CARD_UNHEALTHY",), (STAGE,), DRIVER_STAGE),
     Rule((DRIVER_CODE,), (STAGE, ENDPOINT), ANYWHERE),
     Rule(MODULE_CODES, (DRIVER, ENDPOINT), ANYWHERE),
     Rule(("HUNG", "CARD_BUSY"), (ENDPOINT,), ANYWHERE),
@@ -282,11 +284,13 @@ class _Explanation:
     def __call__(self, cause: Problem, effect: Problem) -> bool:
         """Return whether one problem explains another."""
         if kind_of(cause) == ENDPOINT:
-            return _is_serving(effect) and _share_release(effect.subject, cause.subject)
+            # without a code of its own, it is the stage that says what is missing
+            is_cause = cause.code != ENDPOINT_CODE and _is_serving(effect)
+            return is_cause and _share_release(effect.subject, cause.subject)
         kind = kind_of(effect)
         return any(
             cause.code in rule.causes
-            and kind in rule.effects
+            and (kind in rule.effects or effect.code in rule.effects)
             and self._is_there(rule.where, cause, effect)
             for rule in RULES
         )
@@ -294,6 +298,8 @@ class _Explanation:
     def _is_there(self, where: str, cause: Problem, effect: Problem) -> bool:
         if where == ANYWHERE:
             return True
+        if where == DRIVER_STAGE:
+            return effect.subject == "driver"
         if where == SAME_CARD:
             return cause.subject in (effect.subject, *self._cards.get(effect.subject, ()))
         if not _share_release(cause.subject, effect.subject):

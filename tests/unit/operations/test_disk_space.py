@@ -161,21 +161,42 @@ def test_what_an_image_needs_is_by_how_docker_keeps_it(
     assert unpacked == [times * 9 * GB]
 
 
-def test_a_host_that_is_as_wanted_needs_nothing(wanted: ReleaseTarget) -> None:
+def see_right(wanted: ReleaseTarget, *lines: str) -> HostFacts:
     (tiny,) = wanted.release.weights
     commit = wanted.lock.commits["model"]
-    right = seen(
+    return seen(
         "package|mlu-ubuntu18.04-dkms|5.10.10|install ok installed",
         f"image|{wanted.lock.image.id}",
         f"stamp|weights-tiny|{host_paths.weights_digest(wanted, tiny)} sum",
         f"tree|{tiny.target}|sum",
         f"source|/data/share/model|{commit}|0",
-        "disk|/|0",
+        *lines,
     )
+
+
+def test_a_host_that_is_as_wanted_needs_nothing(wanted: ReleaseTarget) -> None:
+    right = see_right(wanted, "disk|/|0")
     assert {need.label for need in disk_space.list_needs(as_host(wanted), right)} == {
         "packages of the container",
         "installed packages",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "free", "code"),
+    [
+        ("/var/lib/mlufleet", 0, "NO_SPACE"),
+        ("/var/lib/docker", (1 << 20) - 1, "NO_SPACE"),
+        ("/var/lib/docker", 1 << 20, ""),
+        ("/data/models", 0, ""),  # weights may fill it to the last byte
+    ],
+)
+def test_a_host_that_needs_nothing_has_room_to_go_on(
+    wanted: ReleaseTarget, path: str, free: int, code: str
+) -> None:
+    here = see_right(wanted, "disk|/|1000000000", f"disk|{path}|{free}")
+    failure = disk_space.check_free_space(as_host(wanted), here)
+    assert (failure.code if failure else "") == code
 
 
 def test_the_probe_says_which_folders_share_a_file_system_and_what_is_there(
