@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyinfra.api import operation
 
 from fleet.errors import Failure
-from fleet.release import compatibility, endpoints, host_paths
+from fleet.release import compatibility, host_paths
+from fleet.release.instance_cards import find_missing_cards
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations import (
@@ -14,7 +15,7 @@ from operations import (
     engine,
     foreign_containers,
     kernel_headers,
-    serving,
+    ports,
     weights,
 )
 from operations.host import engine_storage
@@ -60,29 +61,6 @@ def check_environment(spec: HostSpec, facts: HostFacts) -> Failure | None:
     return package if isinstance(package, Failure) else None
 
 
-def check_ports(spec: HostSpec, facts: HostFacts) -> Failure | None:
-    """Check that the ports on which releases are to be served are free, or their own.
-
-    Args:
-        spec: The desired state of the host.
-        facts: The host.
-    """
-    own = {
-        port
-        for found in facts.releases.values()
-        # one under a former name goes when the new container is made
-        if facts.orphaned_containers
-        or (found.container and found.container.has_process and not found.container.is_foreign)
-        for port in found.stamps.get(serving.PORTS_STAMP, "").split()
-    }
-    for release in spec.target.releases:
-        used = facts.releases[release.key].used_ports
-        for endpoint in endpoints.list_endpoints(release, len(facts.present_cards)):
-            if endpoint.port in used and str(endpoint.port) not in own:
-                return Failure("PORT_TAKEN", f"port {endpoint.port} of {release.release.name}")
-    return None
-
-
 def check_cards(spec: HostSpec, facts: HostFacts) -> Failure | None:
     """Check that all cards of the inventory and of the releases are there, and healthy.
 
@@ -100,6 +78,8 @@ def check_cards(spec: HostSpec, facts: HostFacts) -> Failure | None:
             numbers = f"{release.release.name} has card {', '.join(map(str, absent))}"
             bus = f"and the bus shows {count}: 0 to {count - 1}"
             return Failure("CARDS_MISSING", f"{numbers}, {bus}")
+        if problem := next(find_missing_cards(release, count), ""):
+            return Failure("CARDS_MISSING", problem)
         if other := _find_other_models(release, facts):
             return Failure("CARD_MODEL", f"{release.release.name} is not for {other}")
     # another driver may well run a card that this one does not
@@ -279,7 +259,7 @@ def check_disk_space(spec: HostSpec, facts: HostFacts) -> Failure | None:
 CHECKS = (
     check_environment,
     check_cards,
-    check_ports,
+    ports.check_ports,
     check_kernel_module,
     check_clock_and_jobs,
     check_engine,

@@ -28,7 +28,7 @@ from operations.stage import (
 from operations.transfer.upload import Upload
 
 #: stamps that smoke tests and validation write themselves; no inputs of a smoke test
-RESULT_STAMPS = ("smoke", "cards", "good", "good-before", "validation", "serve", "serve-ports")
+RESULT_STAMPS = ("smoke", "cards", "good", "good-before", "validation", "serve", "serve-files")
 
 
 def is_result(stamp: str) -> bool:

@@ -3,10 +3,10 @@
 # findutils, no Python. A host in the desired state costs a run exactly this script, so the shell reads
 # files itself where it can: each process costs a millisecond, each docker client thirty.
 # Variables set before this text: PACKAGES SOFTWARE DOCKERS MINIMUM DRIVER HEADERS KEY ISSUED ROOTS SLOW
-# CONTAINERS CONTAINER_FACTS RELEASES read_only, and for each number in RELEASES a function release_N that sets
-# SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE, and SERVED SERVERS
-# PORTS of one that is served. The facts of a release
-# follow a line "release SLOT"; the line "host" ends them.
+# CONTAINERS SERVING CONTAINER_FACTS RELEASES read_only, and for each number in RELEASES a function release_N
+# that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE, and SERVED
+# SERVERS PORTS of one that is served. The facts of a release follow a line "release SLOT"; the line "host"
+# ends them.
 # needs: git checkout-facts filesystems kernels card-users package-tool
 T=$(printf '\t')
 N='
@@ -138,25 +138,30 @@ for least in $MINIMUM; do
 done
 # shellcheck disable=SC2086  # names of packages
 [ -z "$asked" ] || offers $asked
+# the ports of the host that a container publishes, each with its address
+published='{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}'
 observe_servers() {
   # PID: the definition of a release's servers, and what the supervisor in its container says of them
   line=$(first "$SERVED/definition.json")
   case $line in '{"digest": "'*) line=${line#*: \"}; say definition "${line%%\"*}" ;; esac
   [ -n "$1" ] && [ "$1" != 0 ] && {
     folder=/proc/$1/root/run/mlufleet-serve
-    listening=$(grep -hs ' 0A ' "/proc/$1/net/tcp" "/proc/$1/net/tcp6")
+    inside=$(grep -hs ' 0A ' "/proc/$1/net/tcp" "/proc/$1/net/tcp6")
     for server in $SERVERS; do
       told=$folder/${server%%:*}
       # a link in the container would lead elsewhere on the host
       [ -f "$told" ] && [ ! -L "$told" ] && [ ! -L "$folder" ] || continue
-      case $listening in *":${server#*:} "*) listens=yes ;; *) listens= ;; esac
+      case $inside in *":${server#*:} "*) listens=yes ;; *) listens= ;; esac
       say endpoint "${server%%:*}" "$listens" "$(first "$told")"
     done
   }
-  listening=$(grep -hs ' 0A ' /proc/net/tcp /proc/net/tcp6)
-  for port in $PORTS; do
-    case $listening in *":${port#*:} "*) say listens "${port%%:*}" ;; esac
-  done
+  # the host's listeners are read once for all releases
+  : "${listening=$(grep -hs ' 0A ' /proc/net/tcp /proc/net/tcp6)}"
+  while read -r _ place _; do
+    case " $PORTS " in *" ${place#*:} "*) say listens "${place%%:*}" "${place#*:}" ;; esac
+  done <<END
+$listening
+END
 }
 observe() {
   pid=
@@ -190,7 +195,7 @@ observe() {
     # "running" to docker; ".Id" would make docker print everything in a different order
     line=
     ask container docker inspect --type container --format \
-      "container$T{{.ID}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}$T{{json .State.Error}}$N$CONTAINER_FACTS" \
+      "container$T{{.ID}}$T{{.Image}}$T{{and .State.Running (not .State.Paused)}}$T{{.State.Pid}}$T{{with index .Config.Labels \"mlufleet.spec\"}}{{.}}{{else}}-{{end}}$T{{json .State.Error}}$T{{with .Config.StopTimeout}}{{.}}{{end}}$T$published$N$CONTAINER_FACTS" \
       "$CONTAINER" && line=${answer%%"$N"*} && line=${line%%"$T$named$T"*}$(
         case $line in *"$T$named$T"*) printf '\t%s\t%s' "$IMAGE_ID" "${line#*"$T$named$T"}" ;; esac
       ) && facts=${answer#*"$N"} && echo "$line" &&
@@ -270,12 +275,22 @@ for number in $RELEASES; do
   observe
 done
 say host
+# containers of former releases, and what releases serve that are to be served no more
 for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
   [ -f "$known" ] || continue
   IFS= read -r name < "$known"
-  case " $CONTAINERS " in *" $name "*) continue ;; esac
-  say retired "$name" "$(quiet 20 docker inspect --type container --format \
-    '{{if .State.Running}}{{with index .Config.Labels "mlufleet.spec"}}{{$.ID}}{{end}}{{end}}' "$name")"
+  slot=${known%container-name} slot=${slot#"$state/stamps/"}
+  case " $SERVING " in *" $name "*) continue ;; esac
+  case " $CONTAINERS " in *" $name "*) retired= ;; *) retired=yes ;; esac
+  [ -n "$retired" ] || [ -f "$state/serve/${slot}definition.json" ] || continue
+  found=$(quiet 20 docker inspect --type container --format \
+    "{{.State.Pid}}$T{{if index .Config.Labels \"mlufleet.spec\"}}{{if .State.Running}}{{.ID}}{{end}}$T$published{{end}}" "$name")
+  [ -z "$retired" ] || say retired "$name" "${found#*"$T"}"
+  folder=/proc/${found%%"$T"*}/root/run/mlufleet-serve
+  for told in "$folder"/[0-9] "$folder"/[0-9][0-9]; do
+    [ -f "$told" ] && [ ! -L "$told" ] && [ ! -L "$folder" ] || continue
+    say former "$name" "${told##*/}" "$(first "$told")"
+  done
 done
 # a partial file of a swarm may have holes: count the blocks that are there
 find "$state/incoming" "$state/artifacts" "$state/shared" -type f ! -path '*[!A-Za-z0-9._+~:@%/-]*' \

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from fleet.release import host_paths
 from fleet.release.endpoints import list_endpoints
+from fleet.release.instance_cards import find_missing_cards
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
 
@@ -21,7 +22,8 @@ def find_conflicts(releases: Sequence[ReleaseTarget]) -> Iterator[str]:
         One message per conflict.
     """
     for target in releases:
-        yield from _find_missing_cards(target)
+        if target.cards is not None:
+            yield from find_missing_cards(target, len(target.cards))
     for first, second in combinations(releases, 2):
         yield from _find_pair_conflicts(first, second)
 
@@ -53,20 +55,6 @@ def _find_pair_conflicts(first: ReleaseTarget, second: ReleaseTarget) -> Iterato
             if nested and not (path == other and paths[path] == other_paths[other] != ""):
                 place = f"path {path}" if path == other else f"paths {path} and {other}"
                 yield f"{both} both need the host {place} with different content"
-
-
-def _find_missing_cards(target: ReleaseTarget) -> Iterator[str]:
-    """Find cards that an instance of a release is to have, and the release has not."""
-    serve, cards = target.release.serve, target.cards
-    if serve is None or cards is None or isinstance(serve.each, str):
-        return
-    for number, group in enumerate(serve.each):
-        for card in group:
-            if card >= len(cards):
-                yield (
-                    f"serve.each.{number} of {target.release.name} names card {card}, and the "
-                    f"release has {len(cards)} on this host, counted from 0"
-                )
 
 
 def _list_ports(target: ReleaseTarget) -> list[int]:

@@ -35,6 +35,7 @@ class ReleaseTarget:
             release. The release's stamps and shared files lie in a subfolder of this name.
         address: IPv4 address of the host that the release's servers are bound to.
         api_key: Key that clients of its servers have to send; empty for none. It is secret.
+        file: File that the release was read from; None if it is not known.
     """
 
     release: Release
@@ -44,6 +45,7 @@ class ReleaseTarget:
     key: str = ""
     address: str = LOOPBACK_ADDRESS
     api_key: str = field(default="", repr=False)
+    file: Path | None = field(default=None, compare=False)
 
     @property
     def identity(self) -> str:

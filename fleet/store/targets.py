@@ -50,7 +50,7 @@ def load_release_target(name: str, store: str = DEFAULT_STORE) -> ReleaseTarget:
         problems.append(driver_problem)
     if problems:
         raise InvalidInput("\n".join(f"{path}: {problem}" for problem in problems))
-    return ReleaseTarget(release, lock, Path(store))
+    return ReleaseTarget(release, lock, Path(store), file=path)
 
 
 def load_host_target(data: Mapping[str, Any] | Any) -> HostTarget:

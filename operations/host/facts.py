@@ -10,6 +10,11 @@ from fleet.release import compatibility, operating_systems
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations.host.engine_storage import EngineStorage
 
+#: seconds that docker lets a container end whose options name no time
+DEFAULT_STOP_TIMEOUT_S = 10
+#: seconds beyond that after which docker has stopped a container, or is broken
+STOP_LIMIT_S = 600
+
 
 @dataclass(frozen=True)
 class Card:
@@ -112,6 +117,8 @@ class ContainerFacts:
         stale_mounts: mounted paths that show what the host has replaced since
         error: why docker could not start it
         has_suite: whether the vendor's validation suite (CNVS) is in it
+        stop_timeout_s: seconds that docker lets it end before it kills it
+        published: addresses and TCP ports of the host that lead into it
     """
 
     id: str
@@ -124,6 +131,13 @@ class ContainerFacts:
     error: str = ""
     has_suite: bool = False
     has_process: bool = False
+    stop_timeout_s: int = DEFAULT_STOP_TIMEOUT_S
+    published: frozenset[tuple[str, int]] = frozenset()
+
+    @property
+    def stop_limit_s(self) -> int:
+        """Seconds after which docker has stopped it, or is broken."""
+        return STOP_LIMIT_S + self.stop_timeout_s
 
     @property
     def is_foreign(self) -> bool:
@@ -269,8 +283,8 @@ class ReleaseFacts:
     serve_definition: str = ""
     #: name of an instance of its server -> what is known of it
     endpoints: dict[str, EndpointFacts] = field(default_factory=dict)
-    #: TCP ports of the host that are those of its servers, and on which something listens
-    used_ports: set[int] = field(default_factory=set)
+    #: TCP ports of the host that are those of its servers -> addresses on which something listens
+    used_ports: dict[int, set[str]] = field(default_factory=dict)
     #: docker queries that timed out ("image", "container"); their answers are unknown
     unanswered_queries: set[str] = field(default_factory=set)
 
@@ -376,6 +390,10 @@ class HostFacts:
     orphaned_containers: list[str] = field(default_factory=list)
     #: ids of those of them that run
     running_orphans: list[str] = field(default_factory=list)
+    #: addresses and TCP ports of the host that lead into one of these
+    orphaned_ports: set[tuple[str, int]] = field(default_factory=set)
+    #: (container, number) -> server that runs, and that no release of the host is to have
+    former_endpoints: dict[tuple[str, str], EndpointFacts] = field(default_factory=dict)
     #: when it was probed, by the controller's clock, in seconds since the epoch
     observed_at: float = field(default=0.0, compare=False)
     #: names of the inventory that lead to this machine, as far as they were probed; grows in a run

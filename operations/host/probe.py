@@ -74,6 +74,7 @@ def probe_arguments(
         "DOCKERS": list(DOCKER_PACKAGES),
         "MINIMUM": [part.release.engine.minimum for part in parts],
         "CONTAINERS": [part.release.container.name for part in parts],
+        "SERVING": [part.release.container.name for part in parts if part.release.serve],
         "SLOW": ["yes"] if slow_login else [],
         "read_only": ["yes"] if read_only else [],
         "KEY": [key.key_id] if key else [],
@@ -152,7 +153,7 @@ def _serve_arguments(target: ReleaseTarget) -> dict[str, list[str]]:
     return {
         "SERVED": [host_paths.serve_folder(target.key)],
         "SERVERS": [f"{each.name}:{each.container_port:04X}" for each in found],
-        "PORTS": [f"{each.port}:{each.port:04X}" for each in found],
+        "PORTS": [f"{each.port:04X}" for each in found],
     }
 
 

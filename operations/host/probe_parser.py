@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
-from fleet import error_codes
 from fleet.text import sanitize
 from fleet.text.redact import hide_credentials
+from operations.host.endpoint_lines import parse_endpoint, parse_listener, parse_published
 from operations.host.engine_storage import EngineStorage
 from operations.host.facts import (
+    DEFAULT_STOP_TIMEOUT_S,
     Card,
     CardUser,
     ContainerFacts,
-    EndpointFacts,
     HostFacts,
     JobFacts,
     LockFacts,
@@ -33,8 +33,6 @@ REQUIRED_KINDS = {"os", "kernel", "boot", "clock", "uid"}
 MAX_FIELD_CHARS = 4096
 #: lines of a probe that are accepted
 MAX_PROBE_LINES = 100_000
-#: characters of a supervisor's reason that are kept
-MAX_REASON_LENGTH = 300
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
 _KERNEL = re.compile(r"[\w.+~:@-]{1,128}", re.ASCII)
 _RUN = re.compile(r"[\w.+:@-]{1,128}", re.ASCII)
@@ -161,6 +159,10 @@ class _ReleaseSection:
                     error=" ".join(error.split()),
                     has_suite=self.has_suite,
                     has_process=fields[3] not in ("", "0"),
+                    stop_timeout_s=parse_integer(
+                        "".join(fields[6:7]) or str(DEFAULT_STOP_TIMEOUT_S), -1
+                    ),
+                    published=parse_published("".join(fields[7:8])),
                 )
             except (IndexError, ValueError) as error:
                 raise ProbeError(f"the probe printed container {fields!r}") from error
@@ -220,31 +222,13 @@ def _set_serve_definition(section: _ReleaseSection, fields: list[str]) -> None:
 
 
 def _add_endpoint(section: _ReleaseSection, fields: list[str]) -> None:
-    """Add what a supervisor in a container says of an instance; none of it is trusted."""
-    name, listens, *told = ["" if field == "-" else field for field in fields]
-    told = [*told, *[""] * 9][:9]
-    definition, state, pid, started, ready_s, restarts, answered, code, reason = told
-
-    def number(text: str) -> int:
-        return parse_integer(text or "0", maximum=1 << 40)
-
-    section.facts.endpoints[name] = EndpointFacts(
-        name=name,
-        definition=definition,
-        state=state,
-        listens=listens == "yes",
-        pid=number(pid),
-        started=number(started),
-        ready_s=float(ready_s) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", ready_s) else -1,
-        restarts=number(restarts),
-        answered=number(answered),
-        code=code if code in error_codes.FAILURE_TABLE else "",
-        reason=reason[:MAX_REASON_LENGTH],
-    )
+    name, listens, *told = fields
+    section.facts.endpoints[name] = parse_endpoint([name, *told], listens=listens == "yes")
 
 
-def _set_used_port(section: _ReleaseSection, fields: list[str]) -> None:
-    section.facts.used_ports.add(parse_integer(fields[0], maximum=65535))
+def _add_listener(section: _ReleaseSection, fields: list[str]) -> None:
+    address, port = parse_listener(*fields[:2])
+    section.facts.used_ports.setdefault(port, set()).add(address)
 
 
 #: kind of a line about a release -> what it sets
@@ -264,7 +248,7 @@ RELEASE_LINES: dict[str, ReleaseLine] = {
     "file": lambda section, fields: section.facts.files.update({fields[0]: fields[1]}),
     "definition": _set_serve_definition,
     "endpoint": _add_endpoint,
-    "listens": _set_used_port,
+    "listens": _add_listener,
     "stamp": lambda section, fields: section.facts.stamps.update({fields[0]: fields[1]}),
     "silent": lambda section, fields: section.facts.unanswered_queries.add(fields[0]),
 }
@@ -337,6 +321,7 @@ def _add_card_user(facts: HostFacts, fields: list[str]) -> None:
 def _add_orphan(facts: HostFacts, fields: list[str]) -> None:
     facts.orphaned_containers.append(fields[0])
     facts.running_orphans += filter(None, fields[1:2])
+    facts.orphaned_ports |= parse_published("".join(fields[2:3]))
 
 
 def _set_engine(facts: HostFacts, fields: list[str]) -> None:
@@ -397,6 +382,11 @@ def _add_job(facts: HostFacts, fields: list[str]) -> None:
     facts.jobs.append(JobFacts(fields[0], fields[3], overdue_s, *fields[5:6]))
 
 
+def _add_former_endpoint(facts: HostFacts, fields: list[str]) -> None:
+    container, *told = fields
+    facts.former_endpoints[container, told[0]] = parse_endpoint(told, listens=False)
+
+
 #: kind of a line about the host -> what it sets; other kinds are ignored
 HOST_LINES: dict[str, HostLine] = {
     "os": _set_os,
@@ -432,6 +422,7 @@ HOST_LINES: dict[str, HostLine] = {
     "squashed": _add_squashed_path,
     "there": _add_existing,
     "retired": _add_orphan,
+    "former": _add_former_endpoint,
     "read-only": lambda facts, fields: facts.read_only_paths.append(fields[0]),
     "lock": _set_lock,
     "job": _add_job,
