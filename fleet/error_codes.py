@@ -95,9 +95,10 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             INSPECT,
         ),
         "CARDS_MISSING": (
-            "the PCI bus shows fewer cards than the inventory states",
+            "the PCI bus shows fewer cards than the inventory or a release states",
             "Check the seating and the 8-pin power connector of each board, then run "
-            "`lspci -d cabc:`.",
+            "`lspci -d cabc:`. If no card is missing, correct the number in the inventory, or "
+            "`serve.each` in the release.",
             INSPECT,
         ),
         "CARD_MODEL": (

@@ -9,16 +9,14 @@ from pyinfra.api import operation
 from fleet.errors import Failure
 from fleet.release import endpoints, host_paths
 from fleet.release.model import compute_digest
+from fleet.release.serve import LONGEST_STOP_S, STOP_GRACE_S
 from fleet.release.target import ReleaseTarget
 from operations import engine, file_patches, foreign_containers, serving
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts, ReleaseFacts
+from operations.host.facts import STOP_LIMIT_S, ContainerFacts, HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
 from operations.host.probe import CONTAINER_TEMPLATE
 from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
-
-#: seconds that docker waits longer for a server to stop than its requests have to end
-STOP_GRACE_S = 10
 
 
 def run_arguments(target: ReleaseTarget, card_numbers: Collection[int]) -> list[str]:
@@ -153,7 +151,14 @@ def _remove_orphan(name: str) -> Action:
     return Action(
         (f"remove container {name}: no release of this host has it any more",),
         lambda _: (
-            RemoteJob(f"removing container {name}", "container", "retire", name, code="CONTAINER"),
+            RemoteJob(
+                f"removing container {name}",
+                "container",
+                "retire",
+                name,
+                code="CONTAINER",
+                timeout=STOP_LIMIT_S + LONGEST_STOP_S,
+            ),
         ),
     )
 
@@ -178,7 +183,7 @@ def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ..
         return (_start(f"start container {name}" + (f" ({reason})" if reason else ""), name),)
     elif container.stale_mounts:
         words = f"restart container {name}: it shows an old {', '.join(container.stale_mounts)}"
-        return (_restart(words, name),)
+        return (_restart(words, name, container),)
     else:
         return ()
     return (_create(words, target, facts),)
@@ -189,9 +194,10 @@ def _start(words: str, name: str) -> Action:
     return Action((words,), lambda _: (RemoteJob(*job, code="CONTAINER"),))
 
 
-def _restart(words: str, name: str) -> Action:
+def _restart(words: str, name: str, container: ContainerFacts) -> Action:
     job = ("restarting the container", "container", "restart", name)
-    return Action((words,), lambda _: (RemoteJob(*job, code="CONTAINER"),))
+    limit = container.stop_limit_s
+    return Action((words,), lambda _: (RemoteJob(*job, code="CONTAINER", timeout=limit),))
 
 
 def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
@@ -201,13 +207,18 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
         if container:  # one that is not ours is kept under another name
             how = "remove" if container.spec_digest else "keep"
             yield RemoteJob(
-                f"{how} the old container", "container", how, spec.name, code="CONTAINER"
+                f"{how} the old container",
+                "container",
+                how,
+                spec.name,
+                code="CONTAINER",
+                timeout=container.stop_limit_s,
             )
         folders = [host_paths.SHARED_FOLDER, *(mount.host for mount in spec.mounts)]
         yield RemoteJob(
             "making the mounted folders", "make-directories", *folders, code="CONTAINER"
         )
-        yield from serving.place_files(target)
+        yield from _prepare_serving(target, facts.releases[target.key])
         yield RemoteJob(
             "creating the container",
             "container",
@@ -228,6 +239,17 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
         )
 
     return Action((words,), lambda _: commands())
+
+
+def _prepare_serving(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostCommand]:
+    """Place what a new container serves with, or remove what an earlier one has left of that."""
+    if target.release.serve is not None:
+        yield from serving.place_files(target, found)
+        yield serving.stamp_files()
+    elif {serving.FILES_STAMP, serving.STAGE.name} & found.stamps.keys():
+        folder = host_paths.serve_folder(target.key)
+        title = "removing the key and the definition of the servers"
+        yield RemoteJob(title, "serve", "forget", folder, code="CONTAINER")
 
 
 STAGE = ReleaseStage("container", decide, "CONTAINER")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fleet.errors import Failure
 from fleet.release import host_paths
 from fleet.release.model import DriverPackage
+from fleet.release.serve import LONGEST_STOP_S
 from fleet.release.target import ReleaseTarget
 from operations import (
     card_users,
@@ -16,7 +17,7 @@ from operations import (
     kernel_headers,
 )
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts
+from operations.host.facts import STOP_LIMIT_S, HostFacts
 from operations.host.job import RemoteJob
 from operations.module_signing import InstallSigningKey
 from operations.reboot import Reboot
@@ -147,14 +148,23 @@ def _release_cards(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterat
             yield FailHost(Failure("CARD_BUSY", sentence))
     if others:
         yield card_users.WaitForCards(spec.target, options.busy_timeout)
-    for container_id in _list_running(facts):
-        yield RemoteJob("stopping the container", "stop-container", container_id, code="CONTAINER")
+    for container_id, limit in _list_running(facts).items():
+        yield RemoteJob(
+            "stopping the container",
+            "stop-container",
+            container_id,
+            code="CONTAINER",
+            timeout=limit,
+        )
 
 
-def _list_running(facts: HostFacts) -> list[str]:
-    """Return the ids of the containers of this host's releases, present and former, that run."""
-    present = [one.id for one in facts.containers if one.running and one.spec_digest]
-    return [*present, *facts.running_orphans]
+def _list_running(facts: HostFacts) -> dict[str, int]:
+    """Map the ids of this host's containers that run, present and former, to seconds for a stop."""
+    present = {
+        one.id: one.stop_limit_s for one in facts.containers if one.running and one.spec_digest
+    }
+    former = dict.fromkeys(facts.running_orphans, STOP_LIMIT_S + LONGEST_STOP_S)
+    return {**present, **former}
 
 
 def _package_arguments(

@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from fleet.errors import Failure
 from fleet.release import endpoints, host_paths
-from fleet.release.card_assignment import MAX_CARDS
 from fleet.release.endpoints import Endpoint, Figures
+from fleet.release.instance_cards import find_missing_cards
 from fleet.release.model import compute_digest
 from fleet.release.target import ANY_ADDRESS, LOOPBACK_ADDRESS, ReleaseTarget
 from fleet.store.measure import measure_file
@@ -21,7 +21,7 @@ from fleet.vendor.endpoint_baselines import EndpointBaseline
 from operations import controller_client, engine, validation
 from operations.host.command import HostCommand
 from operations.host.context import emit_event
-from operations.host.facts import HostFacts, ReleaseFacts
+from operations.host.facts import STOP_LIMIT_S, HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
 from operations.stage import (
     Action,
@@ -40,8 +40,8 @@ READY = "ready"
 CHANGING_STATES = ("loading", "draining")
 #: seconds beyond a server's own limits, for the container's start and for SIGKILL
 GRACE_S = 60
-#: stamp with the ports that the container of a release publishes
-PORTS_STAMP = "serve-ports"
+#: stamp with the digest of the files that the container runs
+FILES_STAMP = "serve-files"
 
 
 def proof_digest(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> str:
@@ -99,6 +99,8 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     found = facts.releases[target.key]
     if failure := engine.check_answers(target, found):
         return failure
+    if problem := next(find_missing_cards(target, len(facts.present_cards)), ""):
+        return Failure("CARDS_MISSING", problem)
     words = _list_pending(spec, target, facts, found)
     if not words:
         return Plan()
@@ -135,16 +137,19 @@ def _find_problem(endpoint: Endpoint, digest: str, found: ReleaseFacts) -> str:
     return "" if seen.listens else f"start {at} again, on which nothing listens"
 
 
-def place_files(target: ReleaseTarget) -> Iterator[HostCommand]:
-    """Give the commands that place what runs in the container; none without `serve`.
+def place_files(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostCommand]:
+    """Give the commands that place what runs in the container, and stop what ran there before.
+
+    A container that runs already has to be restarted after that.
 
     Args:
-        target: The release.
+        target: The release; nothing is done without `serve`.
+        found: The release on the host.
     """
     if target.release.serve is None:
         return
     # a new container must not start what its predecessor served: its packages are not there yet
-    yield _stop_servers(target)
+    yield _stop_servers(target, found, "replace")
     folder = host_paths.serve_folder(target.key)
     files = [
         (path, f"{folder}/{path.name}", measure_file(path).sha256)
@@ -153,14 +158,17 @@ def place_files(target: ReleaseTarget) -> Iterator[HostCommand]:
     upload = Upload("files of the server", files)
     upload.searches_host = False
     yield upload
-    instances = endpoints.list_endpoints(target, len(target.cards or ()) or MAX_CARDS)
-    yield RemoteJob(
-        "noting the ports of the servers",
-        "stamp",
-        PORTS_STAMP,
-        " ".join(str(each.port) for each in instances),
-        code="SERVE",
-    )
+
+
+def stamp_files() -> HostCommand:
+    """Give the command that notes that a container starts with the files of this version."""
+    digest = endpoints.serving_files_digest()[: endpoints.DIGEST_DIGITS]
+    return RemoteJob("noting the files of the server", "stamp", FILES_STAMP, digest, code="SERVE")
+
+
+def _has_files(found: ReleaseFacts) -> bool:
+    digest = endpoints.serving_files_digest()[: endpoints.DIGEST_DIGITS]
+    return found.stamps.get(FILES_STAMP) == digest
 
 
 def drain(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
@@ -173,20 +181,23 @@ def drain(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
     found = facts.releases[target.key]
     if target.release.serve is None or not found.serve_definition or not found.container:
         return
-    yield _stop_servers(target)
+    yield _stop_servers(target, found, "drain")
 
 
-def _stop_servers(target: ReleaseTarget) -> RemoteJob:
-    serve = endpoints.get_serve(target)
+def _stop_servers(target: ReleaseTarget, found: ReleaseFacts, how: str) -> RemoteJob:
+    drain_timeout = endpoints.get_serve(target).drain_timeout
+    # what runs may be an earlier release, which gave its requests more time
+    before = found.container.stop_timeout_s if found.container else 0
+    limit = max(drain_timeout, before) + GRACE_S
     return RemoteJob(
-        f"letting running requests end, up to {serve.drain_timeout} s",
+        f"letting running requests end, up to {max(drain_timeout, before)} s",
         "serve",
-        "drain",
+        how,
         target.release.container.name,
         host_paths.serve_folder(target.key),
-        str(serve.drain_timeout + GRACE_S),
+        str(limit),
         code="SERVE",
-        timeout=serve.drain_timeout + 2 * GRACE_S,
+        timeout=limit + GRACE_S,
     )
 
 
@@ -194,8 +205,20 @@ def _serve(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Iterator[
     serve, name = endpoints.get_serve(target), target.release.container.name
     folder = host_paths.serve_folder(target.key)
     definition = endpoints.build_definition(target, len(facts.present_cards))
-    if facts.releases[target.key].serve_definition != definition["digest"]:
-        yield from place_files(target)
+    found = facts.releases[target.key]
+    if found.serve_definition != definition["digest"]:
+        if not _has_files(found):
+            yield from place_files(target, found)
+            # the supervisor is a file of theirs
+            yield RemoteJob(
+                "restarting the container",
+                "container",
+                "restart",
+                name,
+                code="CONTAINER",
+                timeout=found.container.stop_limit_s if found.container else STOP_LIMIT_S,
+            )
+            yield stamp_files()
         key = f"{target.api_key}\n"
         title = "placing the key of the API" if target.api_key else "serving without a key"
         yield RemoteJob(title, "serve", "key", folder, code="SERVE", secret_stdin=key)

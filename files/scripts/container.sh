@@ -3,7 +3,7 @@
 # Create a release's container or change its state. SPEC is the digest of its definition, FACTS the
 # docker template whose output is recorded to detect changes. `keep` and `stop` are for containers of
 # somebody else; what they were is recorded, and `put-back` makes them so again.
-# needs: images follow-driver
+# needs: images follow-driver served-folder
 how=$1 name=$2; shift 2
 remembered() {
   # read what was recorded of container $id: its own name, the one it was kept under, its restart
@@ -63,16 +63,22 @@ case $how in
     docker start "$name" ;;
   restart) docker restart "$name" ;;
   remove)
+    served=$(served_folder "$name")
     # one that serves lets its requests end; another ends at once
     docker stop "$name" >/dev/null
-    docker rm -f "$name" ;;
+    docker rm -f "$name" || exit 1
+    withdraw_served "$served" ;;
   retire)
     # no release of this host uses it any more; a container recreated by someone else stays
     case $(docker inspect --type container --format '{{.Config.Labels}}' "$name" 2>/dev/null) in
-      *mlufleet.spec:*) docker stop "$name" >/dev/null; docker rm -f "$name" || exit 1 ;;
+      *mlufleet.spec:*)
+        served=$(served_folder "$name")
+        docker stop "$name" >/dev/null
+        docker rm -f "$name" || exit 1
+        forget_served "$served" ;;
     esac
     for known in "$state"/stamps/container-name "$state"/stamps/*/container-name; do
-      [ -f "$known" ] && [ "$(cat "$known")" = "$name" ] && rm -f "$known" "${known%-name}"
+      [ -f "$known" ] && [ "$(cat "$known")" = "$name" ] && rm -f "$known" "${known%-name}" "${known%/*}"/serve-files
     done
     exit 0 ;;
   keep)

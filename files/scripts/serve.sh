@@ -1,21 +1,43 @@
 # serve.sh key FOLDER | put CONTAINER FOLDER DEFINITION | await CONTAINER FOLDER SECONDS
-#   | drain CONTAINER FOLDER SECONDS | retry CONTAINER
+#   | drain|replace CONTAINER FOLDER SECONDS | retry CONTAINER | forget FOLDER
 #   | prove IMAGE PYTHON FOLDER URL CONTAINER NAME
 # What the servers in a release's container are to do, and what they do. FOLDER on the host is mounted into
 # the container; its first process, the supervisor, reads definition.json there. A line on standard input of
-# `key` is the key that clients have to send; an empty one removes it.
-# needs: images
+# `key` is the key that clients have to send; an empty one removes it. `replace` drains before the program
+# in FOLDER is replaced.
+# needs: images served-folder
 how=$1; shift
+ask() {
+  # CONTAINER TEMPLATE: print what docker says of a container, and nothing if there is none; fail with the
+  # reason if docker does not say
+  timeout -k 2 60 docker inspect --type container --format "$2" "$1" 2>/dev/null && return
+  why=$(timeout -k 2 60 docker inspect --type container "$1" 2>&1 >/dev/null)
+  case $why in *"o such container"* | *"o such object"*) return 0 ;; esac
+  printf '%s\n' "${why:-no answer}"
+  return 1
+}
+unanswered() {
+  # CONTAINER REASON: whether its servers still run is not known, so nothing that follows may be done
+  echo "@@code ENGINE"
+  echo "docker does not say what container $1 does: $2"
+  exit 1
+}
 told() {
-  # CONTAINER: print name and state of every instance that its supervisor knows
-  pid=$(docker inspect --type container --format '{{.State.Pid}}' "$1") || return 1
-  folder=/proc/$pid/root/run/mlufleet-serve
-  [ "$pid" != 0 ] && [ -d "$folder" ] && [ ! -L "$folder" ] || return 0
+  # CONTAINER: print name and state of every instance that its supervisor knows; fail as `ask`
+  pid=$(ask "$1" '{{.State.Pid}}') || { printf '%s\n' "$pid"; return 1; }
+  folder=/proc/${pid:-0}/root/run/mlufleet-serve
+  [ -d "$folder" ] && [ ! -L "$folder" ] || return 0
   for file in "$folder"/[0-9] "$folder"/[0-9][0-9]; do
     [ -f "$file" ] && [ ! -L "$file" ] || continue
     IFS= read -r line < "$file" 2>/dev/null || [ -n "$line" ] || continue
     printf '%s\t%s\n' "${file##*/}" "$line"
   done
+}
+retries() {
+  # CONTAINER: print how often its supervisor was told to try again, and has done so
+  pid=$(ask "$1" '{{.State.Pid}}') || unanswered "$1" "$pid"
+  file=/proc/${pid:-0}/root/run/mlufleet-serve/.retries
+  [ ! -f "$file" ] || [ -L "$file" ] || head -c 100 "$file"
 }
 T=$(printf '\t')
 case $how in
@@ -31,14 +53,23 @@ case $how in
     mkdir -p "$2" && chmod 700 "$2" || exit 1
     printf '%s\n' "$3" > "$2/definition.part" && sync && mv -f "$2/definition.part" "$2/definition.json" &&
       docker kill --signal HUP "$1" >/dev/null ;;
-  retry) docker kill --signal HUP "$1" >/dev/null ;;
+  retry)
+    # until it has done so, it still says that it has given up
+    before=$(retries "$1") || { printf '%s\n' "$before"; exit 1; }
+    docker kill --signal HUP "$1" >/dev/null || exit 1
+    end=$(($(uptime) + 60))
+    while now=$(retries "$1") || { printf '%s\n' "$now"; exit 1; }; [ "$now" = "$before" ]; do
+      [ "$(uptime)" -lt "$end" ] || { echo "the supervisor in container $1 does not react"; exit 1; }
+      sleep 1
+    done
+    exit 0 ;;
   await)
     line=; IFS= read -r line < "$2/definition.json"
     digest=${line#*: \"} digest=${digest%%\"*}
     count=$(printf %s "$line" | grep -o '"port": [0-9]' | wc -l)
     end=$(($(uptime) + $3)) before=
     while :; do
-      now=$(told "$1") || exit 1
+      now=$(told "$1") || unanswered "$1" "$now"
       ours=$(printf '%s\n' "$now" | digest=$digest awk -F '\t' '$2 == ENVIRON["digest"]')
       states=$(printf '%s\n' "$ours" | awk -F '\t' 'NF { printf "%s %s ", $1, $3 }')
       [ "$states" = "$before" ] || echo "instances: ${states:-not started yet}"
@@ -58,20 +89,29 @@ case $how in
     code=$(printf '%s\n' "$ours" | awk -F '\t' '$9 ~ /^SERVE/ { print $9; exit }')
     echo "@@code ${code:-SERVE_LOAD}"; echo "not ready after $3 s: ${states:-no instance was started}"
     exit 1 ;;
-  drain)
+  drain | replace)
+    running=$(ask "$1" '{{.State.Running}}') || unanswered "$1" "$running"
     rm -f "$2/definition.json"
-    [ "$(docker inspect --type container --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ] || exit 0
-    docker kill --signal HUP "$1" >/dev/null
+    [ "$how" = drain ] || rm -f "$stamps/serve-files"
+    [ "$running" = true ] || exit 0
+    docker kill --signal HUP "$1" >/dev/null 2>&1  # it looks once a second, too
     end=$(($(uptime) + $3))
-    while left=$(told "$1" | awk -F '\t' '$3 != "stopped" && $3 != "failed"') && [ -n "$left" ]; do
+    while now=$(told "$1") || unanswered "$1" "$now"; do
+      left=$(printf '%s\n' "$now" | awk -F '\t' 'NF && $3 != "stopped" && $3 != "failed"')
+      [ -n "$left" ] || break
       [ "$(uptime)" -lt "$end" ] || { echo "@@code SERVE_STUCK"; echo "$left" | head -n 3; exit 1; }
       sleep 1
     done
     exit 0 ;;
+  forget)
+    forget_served "$1"
+    # the stamps last: they tell that there may be something to remove
+    rm -f "$stamps/serve" "$stamps"/serve-* ;;
   prove)
     # what the supervisor measured while the server was cold
-    told "$5" | grep "^$6$T" | while IFS=$T read -r _ _ _ _ _ seconds _; do echo "{\"ready_s\": $seconds}"; done
-    pid=$(docker inspect --type container --format '{{.State.Pid}}' "$5") || exit 1
+    now=$(told "$5") || unanswered "$5" "$now"
+    printf '%s\n' "$now" | grep "^$6$T" | while IFS=$T read -r _ _ _ _ _ seconds _; do echo "{\"ready_s\": $seconds}"; done
+    pid=$(ask "$5" '{{.State.Pid}}') || unanswered "$5" "$pid"
     measured=/proc/$pid/root/run/mlufleet-serve/.$6.json && [ -f "$measured" ] && [ ! -L "$measured" ] && head -c 1000 "$measured"
     # from the host's own network, through the published port, and without the cards
     image=$(known "$1") python=$2 folder=$3 url=$4

@@ -17,7 +17,7 @@ import sys
 from typing import Any, Dict, List
 
 from supervisor_instance import Instance
-from supervisor_output import State, tell
+from supervisor_output import State, tell, write_file
 from supervisor_processes import ProcessTable
 
 DEFINITION_VERSION = 1
@@ -43,6 +43,7 @@ class Supervisor:
         self._instances: List[Instance] = []
         self._digest, self._seen = "", (-1, -1, -1)
         self._ends = self._hangup = self._reaps = False
+        self._retries = 0
 
     def run(self) -> None:
         """Serve until SIGTERM."""
@@ -56,11 +57,15 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, self._on_signal)
         clear_folder(self._state_folder)
         while not self._ends:
-            if self._hangup:
-                self._hangup, self._seen = False, (-1, -1, -1)
+            retries, self._hangup = self._hangup, False
+            if retries:
+                self._seen = (-1, -1, -1)
                 for instance in self._instances:
-                    instance.send("retry")
+                    instance.retry()
             self._follow()
+            if retries:  # nothing says any more that an instance was given up before
+                self._retries += 1
+                write_file(os.path.join(self._state_folder, ".retries"), f"{self._retries}\n")
             if self._reaps:
                 self._reaps = False
                 self._table.reap_strangers()
@@ -117,7 +122,7 @@ class Supervisor:
     def _stop(self) -> None:
         """Drain all instances, at the same time, and wait for them."""
         for instance in self._instances:
-            instance.send("stop")
+            instance.stop()
         for instance in self._instances:
             while instance.is_alive():
                 instance.join(DEFINITION_INTERVAL_S)

@@ -75,10 +75,34 @@ class Instance(threading.Thread):
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._output: Optional[Output] = None
         self._mark = ""
+        #: whether starts from now on do not add to those before; guarded by the lock
+        self._counts_anew, self._retry_lock = False, threading.Lock()
 
-    def send(self, kind: str) -> None:
-        """Tell it to `stop`, or, if it has given up, to `retry`."""
-        self._events.put(Event(kind))
+    def stop(self) -> None:
+        """Tell it to drain its server and to end."""
+        self._events.put(Event("stop"))
+
+    def retry(self) -> None:
+        """Tell it to start its server again if it has given up, and not to give up before that.
+
+        When this returns, its state does not say any more that it has given up.
+        """
+        with self._retry_lock:
+            self._counts_anew = True
+            if self._state.state == "failed":
+                self._state.update(state="loading")
+        self._events.put(Event("retry"))
+
+    def _gives_up(self) -> bool:
+        """Return whether it was started too often, and tell so; not if it is to try again."""
+        with self._retry_lock:
+            if self._counts_anew:
+                self._counts_anew, self._attempts = False, 0
+            if self._attempts < self._settings["starts_limit"]:
+                return False
+            self._state.update(state="failed")
+        self._tell(f"gives up after {self._attempts} starts")
+        return True
 
     def run(self) -> None:
         """Serve until it is told to stop."""
@@ -102,11 +126,10 @@ class Instance(threading.Thread):
         self._end_server(min(FAILED_GRACE_S, self._definition["drain_timeout"]))
         # a server that could not be ended may have been told of: its reason stays with the first
         self._state.update(pid=0, code=failure.code, reason=failure.reason)
-        if self._attempts >= self._settings["starts_limit"]:
-            self._tell(f"gives up after {self._attempts} starts")
-            self._state.update(state="failed")
+        if self._gives_up():
             self._wait_for("retry", None)
-            self._attempts = 0
+            with self._retry_lock:
+                self._counts_anew, self._attempts = False, 0
             return
         delay = self._settings["backoff_first"] * 2 ** max(0, self._attempts - 1)
         self._wait_for("retry", min(delay, self._settings["backoff_limit"]))

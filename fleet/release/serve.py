@@ -15,6 +15,10 @@ CARDS_VARIABLE = "MLU_VISIBLE_DEVICES"
 #: Networks of Docker in which no port of a container can be published.
 UNPUBLISHED_NETWORKS = ("host", "none")
 LAST_PORT = 65535
+#: Most seconds that requests may have to end, and that docker waits longer for servers to stop.
+MAX_DRAIN_TIMEOUT_S, STOP_GRACE_S = 3600, 10
+#: Seconds that docker waits for the servers of any release, known or not.
+LONGEST_STOP_S = MAX_DRAIN_TIMEOUT_S + STOP_GRACE_S
 #: Path at which servers with OpenAI's API list their models, and take questions.
 OPENAI_MODELS_PATH, OPENAI_CHAT_PATH = "/v1/models", "/v1/chat/completions"
 
@@ -74,7 +78,7 @@ class Serve(Model):
     #: Seconds within which an answer to the question must be complete.
     answer_timeout: Annotated[Int, Field(ge=1, le=3600)] = 300
     #: Seconds that running requests have to end before a server is stopped.
-    drain_timeout: Annotated[Int, Field(ge=0, le=3600)] = 60
+    drain_timeout: Annotated[Int, Field(ge=0, le=MAX_DRAIN_TIMEOUT_S)] = 60
     #: Seconds between two questions by which the host itself checks that the model still answers.
     check_every: Annotated[Int, Field(ge=5, le=86400)] = 300
     #: Requests that mlu-fleet's own server lets wait; further ones get status 429.

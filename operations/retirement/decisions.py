@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fleet.release.serve import LONGEST_STOP_S
 from operations.host.job import RemoteJob
 from operations.retirement.model import (
     Remainder,
@@ -143,10 +144,15 @@ def _plan(step: Step, traces: list[Trace], options: RetirementOptions) -> StepPl
                 ",".join(option_words(options)),
                 stdin="".join(f"{trace.kind}\t{trace.name}\n" for trace in some),
                 code="NOT_RETIRED",
-                timeout=_STEP_TIMEOUT_S,
+                timeout=_STEP_TIMEOUT_S + _limit_stops(some),
             )
 
     return StepPlan(step.name, tuple(_describe(ordered)), commands)
+
+
+def _limit_stops(traces: Iterable[Trace]) -> int:
+    """Return how many seconds the containers among some things may take to end."""
+    return sum(trace.kind == "container" for trace in traces) * LONGEST_STOP_S
 
 
 def _plan_record(found: list[Trace], expected: Sequence[str]) -> StepPlan:

@@ -2,7 +2,8 @@
 
 A case is a probe (`base`, less the lines that begin with one of `without`, with `replace`d text
 and more `lines`), the `options` of the host, `patches` in place of the release's own, fields of its
-`image`, how it `serve`s, and what comes of it: a `failure` code, or `words` and `commands`.
+`image`, how it `serve`s, and what comes of it: a `failure` code, or `words` and `commands`, with
+seconds that some of these may take (`limits`).
 `later` are the probes that follow while the commands run, `output` is what each job prints that is
 checked.
 """
@@ -33,6 +34,7 @@ from operations import (
     validation,
 )
 from operations.host.facts import HostFacts
+from operations.host.job import RemoteJob
 from operations.stage import HostOptions
 from operations.stage_order import STAGE_ORDER
 from tests.unit.conftest import BARE, DRIVEN, probe
@@ -93,6 +95,7 @@ def name_values(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -
         "spec": container.spec_digest(target, facts),
         "packages": packages.input_digest(target, found),
         "smoke": smoke_test.input_digest(target, facts),
+        "files": endpoints.serving_files_digest()[: endpoints.DIGEST_DIGITS],
         "definition": definition["digest"] if definition else "",
         "proof": serving.proof_digest(as_spec(target), target, facts) if definition else "",
         "validation": validation.input_digest(as_spec(target, options), facts),
@@ -131,6 +134,8 @@ def test_a_stage_decides_and_acts_as_its_case_says(
     output = case.get("output", ())
     given = plan_commands(module, wanted, facts, options, later, output)
     found = [render(command) for command in given]
+    limits = {render(one): one.timeout for one in given if isinstance(one, RemoteJob)}
+    assert case.get("limits", {}).items() <= limits.items()
     assert "failure" not in case, decision.words
     names = name_values(wanted, facts, options)
     assert [hide_digests(words) for words in decision.words] == case.get("words", [])

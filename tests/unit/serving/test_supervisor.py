@@ -37,7 +37,7 @@ def test_the_syntax_is_that_of_python_3_6(name: str) -> None:
 def test_it_waits_without_a_definition_and_ends_on_sigterm(container: Container) -> None:
     container.process.send_signal(signal.SIGHUP)
     wait_until(lambda: (container.folder).exists(), "folder")
-    assert list(container.state_folder.iterdir()) == []
+    assert list(container.state_folder.glob("[0-9]*")) == []
     assert container.end() == 0
 
 
@@ -106,8 +106,7 @@ def test_starts_count_from_the_last_time_that_it_was_ready_for_long(container: C
     container.place(build_definition([], starts_limit=2, steady_after=0))
     for restarts in range(3):
         line = container.wait_for("ready", restarts=restarts)
-        answered = container.log.count("ready after")
-        assert answered == restarts + 1
+        wait_until(lambda n=restarts: container.log.count("ready after") == n + 1, "it is told")
         # it has been looked at once more since, which is when the count begins again
         wait_until(lambda was=line.answered: is_asked_again(container, was), "another answer")
         os.kill(line.pid, signal.SIGKILL)
@@ -279,7 +278,7 @@ def test_a_process_that_not_even_sigkill_ends_is_told(
     assert (words[1], words[5]) == ("unhealthy", "0") and lives(int(words[2]))
     assert {number for _, number in lost} == {signal.SIGTERM, signal.SIGKILL}
     monkeypatch.setattr(supervisor_instance, "send_signal", send)
-    instance.send("stop")
+    instance.stop()
     instance.join(60)
     assert not instance.is_alive() and not lives(int(words[2]))
 
@@ -290,3 +289,34 @@ def test_a_command_that_is_not_there(container: Container) -> None:
     container.place(definition)
     failed = container.wait_for("failed")
     assert failed.code == "SERVE_CRASHED" and "/no/such/program" in failed.reason
+
+
+def test_it_says_when_it_has_tried_again(container: Container, tmp_path: Path) -> None:
+    mended = tmp_path / "mended"
+    definition = build_definition(["exits", "--until", str(mended)], starts_limit=1)
+    container.place({**definition, "backoff_first": 60})
+    told = container.state_folder / ".retries"
+    wait_until(lambda: told.exists() and told.read_text() == "1\n", "it has seen the definition")
+    for restarts in range(3):
+        container.wait_for("failed", restarts=restarts)
+        container.process.send_signal(signal.SIGHUP)
+        wait_until(lambda n=restarts + 2: told.read_text() == f"{n}\n", "the supervisor reacts")
+        line = container.read()
+        # what was given up before is not said any more
+        assert line and (line.state, line.restarts) != ("failed", restarts)
+
+
+def test_a_retry_counts_starts_anew_before_it_gives_up(tmp_path: Path) -> None:
+    definition = build_definition(["exits"], starts_limit=2)
+    output, processes = sys.modules["supervisor_output"], sys.modules["supervisor_processes"]
+    state = output.State(str(tmp_path), "0", "d1")
+    instance = supervisor_instance.Instance(
+        definition, definition["instances"][0], state, processes.ProcessTable()
+    )
+    instance._attempts = 2
+    instance.retry()
+    assert not instance._gives_up() and state.state == "loading"
+    instance._attempts = 2
+    assert instance._gives_up() and state.state == "failed"
+    instance.retry()
+    assert (tmp_path / "0").read_text().split("\t")[1] == "loading"
