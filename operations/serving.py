@@ -171,6 +171,20 @@ def _has_files(found: ReleaseFacts) -> bool:
     return found.stamps.get(FILES_STAMP) == digest
 
 
+def _update_files(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostCommand]:
+    """Replace the files of a container that runs: its first process is one of them."""
+    yield from place_files(target, found)
+    yield RemoteJob(
+        "restarting the container",
+        "container",
+        "restart",
+        target.release.container.name,
+        code="CONTAINER",
+        timeout=found.container.stop_limit_s if found.container else STOP_LIMIT_S,
+    )
+    yield stamp_files()
+
+
 def drain(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
     """Give the commands that let running requests end, and stop a release's servers.
 
@@ -208,17 +222,7 @@ def _serve(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Iterator[
     found = facts.releases[target.key]
     if found.serve_definition != definition["digest"]:
         if not _has_files(found):
-            yield from place_files(target, found)
-            # the supervisor is a file of theirs
-            yield RemoteJob(
-                "restarting the container",
-                "container",
-                "restart",
-                name,
-                code="CONTAINER",
-                timeout=found.container.stop_limit_s if found.container else STOP_LIMIT_S,
-            )
-            yield stamp_files()
+            yield from _update_files(target, found)
         key = f"{target.api_key}\n"
         title = "placing the key of the API" if target.api_key else "serving without a key"
         yield RemoteJob(title, "serve", "key", folder, code="SERVE", secret_stdin=key)
