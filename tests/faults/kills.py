@@ -23,7 +23,7 @@ import click
 from operations.stages import STAGES
 from tests.lab import hosts as lab
 from tests.lab import up
-from tests.runs import CONTAINER, LAB, SITE, WORK, Done, begin, mlufleet
+from tests.runs import CONTAINER, LAB, RELEASES, SITE, WORK, Done, begin, mlufleet
 
 PYTHON = "/torch/venv3/pytorch/bin/python"
 
@@ -52,6 +52,8 @@ for tree in {WORK}/transformers {WORK}/baichuan-7B; do
   cd $tree && git -c safe.directory='*' log -1 --format=%H && git -c safe.directory='*' status -s
 done
 ls /var/lib/mlufleet/shared/wheels
+cd /var/lib/mlufleet/serve && stat -c '%a %U %n' . * && sha256sum -- *
+docker exec {CONTAINER} cut -f1,2 /run/mlufleet-serve/0
 """
 
 
@@ -70,16 +72,18 @@ class Target:
     bare: Callable[[], object]
     power_off: Callable[[], object]
     power_on: Callable[[], object]
+    #: more options of its runs
+    options: tuple[str, ...] = ()
 
     def looked(self) -> list[str]:
         return self.run(self.look, timeout=120).splitlines()
 
     def deploy(self) -> Done:
-        return mlufleet("deploy", self.inventory, "--limit", self.name)
+        return mlufleet("deploy", self.inventory, "--limit", self.name, *self.options)
 
 
 def on_lab(host: str) -> Target:
-    """A host of the lab, with the model."""
+    """A host of the lab, with the model, which is served."""
     spans = {
         "driver": 8,
         "engine": 0,
@@ -91,9 +95,11 @@ def on_lab(host: str) -> Target:
         "patch": 1,
         "packages": 25,
         "smoke": 12,
+        "serve": 12,
     }
     does = (partial(what, host) for what in (lab.run, up.reset, lab.power_off, lab.power_on))
-    return Target(host, LAB, spans, system(CONTAINER) + MODEL, *does)
+    served = ("--data", f"release={RELEASES}/baichuan-7b-lab-serving.yml")
+    return Target(host, LAB, spans, system(CONTAINER) + MODEL, *does, options=served)
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def reached(run: subprocess.Popen[str], stage: str, known: set[str]) -> bool:
 def strike(target: Target, point: Point) -> bool:
     """One run that does not survive. Whether it came to its point."""
     known = set(os.listdir(SITE / "runs"))
-    run = begin("--limit", target.name, inventory=target.inventory)
+    run = begin("--limit", target.name, *target.options, inventory=target.inventory)
     there = reached(run, point.stage, known)
     if there:
         time.sleep(point.delay)
