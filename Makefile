@@ -8,8 +8,8 @@ lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 # the tests start this project's commands hundreds of times: they are compiled once
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench browser cards clean docs help kernel kills lab lab-down lab-up light lint lock model rollouts \
-  servers single test test-kernel unit unit-connect unit-fleet unit-mlufleet \
+.PHONY: bench browser cards clean docs help kernel kills lab lab-down lab-up light lint lock model \
+  monitoring rollouts servers single test test-kernel unit unit-connect unit-fleet unit-mlufleet \
   unit-operations unit-proof unit-python
 
 help:
@@ -102,12 +102,16 @@ LANES_AT_ONCE ?= 4
 
 # what fails soonest comes first; then what needs hosts, which wait for themselves: side by side
 test: .venv/ready
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line unit lock browser
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line unit lock browser monitoring
 	@$(MAKE) --no-print-directory --jobs=$(LANES_AT_ONCE) --keep-going --assume-old=lock \
 	  $(LANES)
 
 browser: .venv/ready
 	@$(BIN)/pytest tests/browser
+
+# waits for alerts
+monitoring: .venv/ready
+	@$(BIN)/pytest tests/monitoring
 
 # Lanes of what needs hosts. A file is in one lane: in `servers`, on the lab of `make lab` with a host of
 # each kind, unless it stands in another; those have labs of their own. `single` and `model` have one

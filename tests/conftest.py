@@ -12,7 +12,7 @@ from tests.runs import SITE, Done, pyinfra
 
 #: folder of tests -> the marker for what its tests need
 MARKERS = {"e2e": "lab", "faults": "lab", "rollout": "lab", "kernel": "kernel",
-           "browser": "browser"}  # fmt: skip
+           "browser": "browser", "monitoring": "monitoring"}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

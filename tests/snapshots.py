@@ -57,12 +57,19 @@ def unreachable(name: str, ended: float = TAKEN) -> Observation:
     return look(name, ended, outcome=UNREACHABLE, boot_id="", facts={})
 
 
-def opened(code: str, subject: str = "", since: float = TAKEN - 600, **fields: Any) -> HostState:
+def opened(
+    code: str,
+    subject: str = "",
+    since: float = TAKEN - 600,
+    *,
+    health: str = BROKEN,
+    **fields: Any,
+) -> HostState:
     """The state of a host with one open problem; `fields` are of the tracked problem."""
     problem = Problem(code, subject, f"{code} of {subject}", "Mend it.")
     known = {"first_seen": since, "last_seen": TAKEN, "opened": since + EVERY_S, **fields}
     tracked = TrackedProblem(problem, **known)
-    return HostState({problem.key: tracked}, "b1", TAKEN, TAKEN, BROKEN, since)
+    return HostState({problem.key: tracked}, "b1", TAKEN, TAKEN, health, since)
 
 
 def host(

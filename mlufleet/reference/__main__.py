@@ -1,23 +1,22 @@
-"""Write the generated pages of the documentation: `python -m mlufleet.reference`."""
+"""Write the generated pages and alert rules: `python -m mlufleet.reference`."""
 
 from __future__ import annotations
 
 from fleet import errors, paths
-from mlufleet.reference import metrics_page, release_format, systems_page
-
-DOCS_FOLDER = paths.PROJECT_ROOT / "docs"
+from mlufleet.reference import alert_rules, metrics_page, release_format, systems_page
 
 
 def write_pages() -> None:
-    """Write docs/release.md, docs/systems.md, docs/metrics.md and docs/failures.md."""
-    pages = {
-        "release.md": release_format.render_page(),
-        "systems.md": systems_page.render_page(),
-        "metrics.md": metrics_page.render_page(),
-        "failures.md": errors.render_reference(),
+    """Write the reference pages in docs/, and the alert rules in files/monitoring/."""
+    files = {
+        "docs/release.md": release_format.render_page(),
+        "docs/systems.md": systems_page.render_page(),
+        "docs/metrics.md": metrics_page.render_page(),
+        "docs/failures.md": errors.render_reference(),
+        "files/monitoring/problem_alerts.yml": alert_rules.render_rules(),
     }
-    for name, text in pages.items():
-        (DOCS_FOLDER / name).write_text(text, encoding="utf-8")
+    for name, text in files.items():
+        (paths.PROJECT_ROOT / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

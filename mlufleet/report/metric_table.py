@@ -70,7 +70,9 @@ METRICS: dict[str, MetricInfo] = {
         "Since when the health of the host is what it is.", ("host",)
     ),
     "mlufleet_host_group": MetricInfo(
-        "Groups of the inventory that a host is in; always 1.", ("host", "group")
+        "Groups of the inventory that a host is in; always 1. A host in none has one sample "
+        "without a group.",
+        ("host", "group"),
     ),
     "mlufleet_host_look_timestamp_seconds": MetricInfo(
         "When the last look at a host ended, whatever it saw.", ("host",)
@@ -127,7 +129,8 @@ METRICS: dict[str, MetricInfo] = {
         "When an open problem was first seen.", PROBLEM_LABELS
     ),
     "mlufleet_problem_flapping": MetricInfo(
-        "A problem that comes and goes; always 1. It may be open at the moment or not.",
+        "A problem that comes and goes; always 1. It stays open until it has been stable for an "
+        "hour. The code may be REBOOTED too: a host that boots again and again by itself.",
         PROBLEM_LABELS,
     ),
     # endpoints

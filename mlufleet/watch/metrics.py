@@ -25,8 +25,9 @@ OTHER_STATE = "other"
 #: of cards whose host the last look could not probe
 UNSEEN = "unseen"
 
-#: PCI address, stage or endpoint; other subjects would make a series of every text of a host
-BOUNDED_SUBJECT = re.compile(r"[\w.:@/+-]{1,64}")
+#: PCI address, endpoint, stage ("image of NAME") or release; other subjects would make a series of
+#: every text of a host
+BOUNDED_SUBJECT = re.compile(r"[\w.:/+-]{1,64}( of [\w.:/+-]{1,64})?")
 #: Subjects of one code on one host that have a series of their own; further ones share one. A host
 #: has at most 16 cards, and a series of each costs every scrape.
 MAX_SUBJECTS = 32
@@ -73,7 +74,7 @@ def _state_samples(host: HostSnapshot) -> Iterator[Sample]:
         yield "mlufleet_host_health", {"health": health}, int(host.state.health == health)
     if host.state.since is not None:
         yield "mlufleet_host_health_since_timestamp_seconds", {}, host.state.since
-    for group in host.groups:
+    for group in host.groups or ("",):  # a join with the groups must lose no host
         yield "mlufleet_host_group", {"group": group}, 1
 
 

@@ -103,9 +103,9 @@ def test_what_the_last_look_did_not_see_is_not_said_to_be_so_now() -> None:
 
 
 def test_drift_is_told_by_stage() -> None:
-    look = snapshots.look("a", drift={"driver": ["one", "two"], "image (chat)": ["load"]})
+    look = snapshots.look("a", drift={"driver": ["one", "two"], "image of chat": ["load"]})
     found = samples_of(snapshots.host("a", last=look))["mlufleet_stage_drift"]
-    assert {labels["stage"]: value for labels, value in found} == {"driver": 2, "image (chat)": 1}
+    assert {labels["stage"]: value for labels, value in found} == {"driver": 2, "image of chat": 1}
 
 
 def test_only_confirmed_problems_are_open() -> None:
@@ -127,10 +127,22 @@ def test_a_flapping_problem_is_told_while_it_is_away_too(opened: float | None) -
     assert flapping == ({"host": "a", "code": "UNREACHABLE", "subject": ""}, 1)
 
 
-def test_a_subject_that_can_be_anything_is_left_out() -> None:
-    found = samples_of(snapshots.host("a", snapshots.opened("NO_SPACE", "12 bytes at /var")))
-    (problem,) = found["mlufleet_problem_open"]
-    assert problem[0]["subject"] == ""
+@pytest.mark.parametrize("subject", [CARDS[0], "chat/0", "driver", "image of chat", "chat"])
+def test_a_card_an_endpoint_a_stage_and_a_release_are_subjects(subject: str) -> None:
+    found = samples_of(snapshots.host("a", snapshots.opened("DRIFT", subject)))
+    assert found["mlufleet_problem_open"][0][0]["subject"] == subject
+
+
+@pytest.mark.parametrize("subject", ["12 bytes at /var", "x" * 65, "a\n", 'a"} 1'])
+def test_a_subject_that_can_be_anything_is_left_out(subject: str) -> None:
+    found = samples_of(snapshots.host("a", snapshots.opened("NO_SPACE", subject)))
+    assert found["mlufleet_problem_open"][0][0]["subject"] == ""
+
+
+def test_a_host_in_no_group_is_in_a_join_with_the_groups() -> None:
+    assert samples_of(snapshots.host("a"))["mlufleet_host_group"] == [
+        ({"host": "a", "group": ""}, 1)
+    ]
 
 
 def test_a_host_cannot_make_series_without_end() -> None:
