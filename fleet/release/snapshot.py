@@ -27,7 +27,7 @@ class ReleaseSnapshot(Model):
     release: dict[str, object]
     #: Its lock file.
     lock: lockfile.Lock
-    #: Its cards, if the host has several releases.
+    #: Its cards, if the inventory names them (`releases`).
     cards: CardNumbers | None = None
 
 
@@ -96,7 +96,10 @@ def restore_snapshot(text: str, folder: Path, name: str) -> dict[str, Any]:
         }
         return {"release": None, "releases": cards_by_file}
     release = loading.validate_document(ReleaseSnapshot, data, origin)
-    return {"release": _write_release(release, folder, name), "releases": None}
+    path = _write_release(release, folder, name)
+    if release.cards is not None:  # the only one of `releases`, which need not have all cards
+        return {"release": None, "releases": {path: release.cards}}
+    return {"release": path, "releases": None}
 
 
 def _write_release(snapshot: ReleaseSnapshot, folder: Path, name: str) -> str:
