@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlufleet.journal.endpoint_record import EndpointRecord
 from mlufleet.report.model import HostReport, Report, stage_rank
 
-#: prefix of the values that only a probed host has
-VERSION = "version "
+#: prefixes of the values that only a probed host has
+VERSION, ENDPOINT = "version ", "endpoint "
+PROBED = (VERSION, ENDPOINT)
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class HostChange:
 
     Attributes:
         host: Name of the host.
-        value: What differs, e.g. "driver", "status" or "drift of image".
+        value: What differs, e.g. "driver", "status", "endpoint chat/0" or "drift of image".
         before: The value in the earlier run; empty if it had none.
         now: The value in this run; empty if it has none.
     """
@@ -69,8 +71,8 @@ def compare_runs(report: Report, previous: Report) -> RunDiff:
 def _host_changes(name: str, before: HostReport, now: HostReport) -> list[HostChange]:
     old, new = _compared_values(before), _compared_values(now)
     if not (before.versions and now.versions):  # a host that was not probed has no versions
-        old = {key: value for key, value in old.items() if not key.startswith(VERSION)}
-        new = {key: value for key, value in new.items() if not key.startswith(VERSION)}
+        old = {key: value for key, value in old.items() if not key.startswith(PROBED)}
+        new = {key: value for key, value in new.items() if not key.startswith(PROBED)}
     return [
         HostChange(name, key.removeprefix(VERSION), old.get(key, ""), new.get(key, ""))
         for key in dict.fromkeys((*old, *new))
@@ -82,8 +84,15 @@ def _compared_values(host: HostReport) -> dict[str, str]:
     return {
         "status": host.status,
         **{f"{VERSION}{key}": str(value) for key, value in host.versions.items()},
+        # what was measured differs in each run
+        **{f"{ENDPOINT}{one.label}": _describe_endpoint(one) for one in host.endpoints},
         **{f"drift of {stage}": "; ".join(words) for stage, words in host.drift.items()},
     }
+
+
+def _describe_endpoint(record: EndpointRecord) -> str:
+    state = " ".join(filter(None, (record.state or "not seen", record.code)))
+    return f"{state} at {record.address}"
 
 
 def hosts_by_drift(report: Report) -> list[tuple[str, tuple[str, ...], list[str]]]:

@@ -36,12 +36,13 @@ UNKNOWN_SERVING = HostServing(has_answered=False)
 
 
 def count_endpoints(facts: HostFacts) -> HostServing:
-    """Count the endpoints of all releases of a host.
+    """Count the endpoints of all releases of a host, also of those that it is to have no more.
 
     Args:
         facts: What a probe of the host found.
     """
     endpoints = [one for release in facts.releases.values() for one in release.endpoints.values()]
+    endpoints += facts.former_endpoints.values()
     return HostServing(
         # whether it listens is known of the ports of the release that comes only
         ready=sum(one.state == "ready" for one in endpoints),

@@ -226,6 +226,31 @@ def test_what_changed_since_the_last_run_is_said() -> None:
     assert "Since the last run" not in html.render_page(parse_report(now))
 
 
+def test_what_changed_about_endpoints_is_said_but_not_what_each_run_measures_anew() -> None:
+    def serve(host: str, *records: dict[str, object]) -> None:
+        for number, record in enumerate(records):
+            record |= {"release": "chat", "name": str(number), "address": f"http://h:800{number}"}
+        now["hosts"][host]["endpoints"] = [*records]
+
+    now = fleet(4)
+    serve("mlu001", {"state": "ready", "ready_s": 2.5}, {"state": "ready"})
+    before = copy.deepcopy(now)
+    serve("mlu001", {"state": "ready", "ready_s": 3.5}, {"state": "failed", "code": "SERVE_CARD"})
+    serve("mlu002", {"state": "ready"})
+    before["hosts"]["mlu003"]["endpoints"] = before["hosts"]["mlu001"]["endpoints"]
+    now["hosts"]["mlu003"]["versions"] = {}  # it did not answer
+    found = compare_runs(parse_report(now), parse_report(before))
+    assert [(c.host, c.value, c.before, c.now) for c in found.changes] == [
+        (
+            "mlu001",
+            "endpoint chat/1",
+            "ready at http://h:8001",
+            "failed SERVE_CARD at http://h:8001",
+        ),
+        ("mlu002", "endpoint chat/0", "", "ready at http://h:8000"),
+    ]
+
+
 def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
     report = one(drift={"smoke": ["ask"], "driver": ["install"]})
     report["hosts"]["b"] = {"status": "ok", "drift": {"driver": ["install"]}}

@@ -43,6 +43,13 @@ def test_what_a_probe_prints_of_endpoints_is_counted() -> None:
     assert count_endpoints(facts) == HostServing(ready=1)
 
 
+def test_what_the_new_release_does_not_serve_is_counted_while_it_runs() -> None:
+    told = ("d|ready|7|1000|2.5|0|1000|-|-", "d|failed|0|1000|-1|6|0|-|-")
+    lines = [f"former|old|{name}|{line}" for name, line in enumerate(told)]
+    facts = probe("release|", "host", "retired|old|ID|", *lines)
+    assert count_endpoints(facts) == HostServing(ready=1, final=1)
+
+
 @pytest.mark.parametrize(
     ("share", "before", "needed", "remedy"),
     [
