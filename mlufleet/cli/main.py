@@ -22,6 +22,7 @@ from mlufleet.cli.rollout import rollback, rollout
 from mlufleet.cli.run import drift, report, run, status
 from mlufleet.cli.store import fetch, store, verify
 from mlufleet.cli.verdict import verdict
+from mlufleet.cli.watch import watch_hosts
 
 COMMANDS = (
     deploy,
@@ -38,6 +39,7 @@ COMMANDS = (
     hardware,
     endpoints,
     verdict,
+    watch_hosts,
     explain,
     bundle,
     unbundle,

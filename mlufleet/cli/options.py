@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from fleet import paths
+from fleet.errors import InvalidInput
+from fleet.text.times import format_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,6 +42,32 @@ EXCLUDE_OPTION = click.option(
 DATA_OPTION = click.option(
     "--data", multiple=True, metavar="KEY=VALUE", help="Set data of every host."
 )
+
+#: letter -> seconds
+DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: str, option: str, minimum_s: int, maximum_s: int) -> int:
+    """Return the seconds of a duration such as "30s", "5m", "2h" or "7d".
+
+    Args:
+        text: The duration.
+        option: Option that it is the value of, for the error.
+        minimum_s: The shortest that is allowed.
+        maximum_s: The longest.
+
+    Raises:
+        InvalidInput: It is none, or not within these bounds.
+    """
+    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
+    seconds = int(found[1]) * DURATION_UNITS[found[2]] if found else -1
+    if not minimum_s <= seconds <= maximum_s:
+        bounds = f"from {format_duration(minimum_s)} to {format_duration(maximum_s)}"
+        raise InvalidInput(
+            f"{option} {text!r}: not a duration {bounds}; remedy: a number and a unit (s, m, h or "
+            "d), such as 30s or 5m"
+        )
+    return seconds
 
 
 def complete_release(

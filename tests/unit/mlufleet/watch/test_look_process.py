@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -180,3 +183,40 @@ def test_a_wrong_inventory_is_refused_before_any_look(clone: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 3 and done.stdout == b"" and b"hosts.py: one: " in done.stderr
+
+
+def test_the_command_looks_tells_and_shows(clone: Path) -> None:
+    hosts = (clone / "hosts.py").read_text().removeprefix("some = ")
+    chosen = [host for host in ast.literal_eval(hosts) if host[0] in ("good", "closed")]
+    (clone / "hosts.py").write_text(f"some = {chosen!r}\n")
+    env = {**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": ""}
+    command = [sys.executable, "-m", "mlufleet", "watch", "hosts.py"]
+    once = subprocess.run(
+        [*command, "--once"], cwd=clone, env=env, stdin=subprocess.DEVNULL, timeout=60
+    )
+    assert once.returncode == 2 and not (clone / "runs").exists()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command += ["--every", "10s", "--listen", f"127.0.0.1:{port}"]
+    with subprocess.Popen(
+        command, cwd=clone, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    ) as watch:
+        try:
+            assert watch.stdout
+            told = ""
+            while "closed opened: UNREACHABLE" not in told:  # with the look before it, two
+                told = watch.stdout.readline().decode()
+                assert told, "the watch has ended"
+            for path, text in {
+                "/metrics": "\nmlufleet_problem_open{",
+                "/healthz": "ok",
+                "/": "closed",
+            }.items():
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as page:
+                    assert text in page.read().decode(), path
+            second = subprocess.run(command, cwd=clone, env=env, capture_output=True, timeout=60)
+            assert second.returncode == 3 and b"another watch" in second.stderr
+            watch.terminate()
+            assert watch.wait(20) == 0
+        finally:
+            watch.kill()

@@ -1,0 +1,284 @@
+"""`mlufleet watch`: looks at every host again and again, and tells what changes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fleet.errors import ExitStatus, InvalidInput
+from mlufleet.cli.options import (
+    EXCLUDE_OPTION,
+    INVENTORY_ARGUMENT,
+    LIMIT_OPTION,
+    parse_duration,
+)
+
+if TYPE_CHECKING:
+    from mlufleet.watch.http_server import HttpServer
+    from mlufleet.watch.service import Watch
+
+#: bounds of --every; a look at a host that stalls takes minutes
+MIN_EVERY_S, MAX_EVERY_S = 10, 86400
+#: value of --listen that switches the pages off
+NO_PAGES = "off"
+#: a shorter token could be guessed
+MIN_TOKEN_LENGTH = 16
+
+
+@click.command("watch")
+@INVENTORY_ARGUMENT
+@click.option("--every", default="5m", show_default=True, help="Time between two looks at a host.")
+@click.option(
+    "--listen",
+    default="127.0.0.1:9840",
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help="Where the pages and metrics are; `off` for nowhere.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="File with the token that clients have to send; needed unless ADDRESS is a loopback one.",
+)
+@click.option(
+    "--state",
+    default=Path("watch"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the history.",
+)
+@click.option(
+    "--keep-days",
+    default=90,
+    show_default=True,
+    type=click.IntRange(1, 36500),
+    help="Days for which the history is kept.",
+)
+@LIMIT_OPTION
+@EXCLUDE_OPTION
+@click.option("--once", is_flag=True, help="Look at each host once, and end.")
+@click.option("--install", is_flag=True, help="Install a systemd unit that does this.")
+@click.option("--print", "only_print", is_flag=True, help="With --install: only print the unit.")
+def watch_hosts(inventory: str, **given: Any) -> None:
+    """Look at every host of INVENTORY again and again, and tell what changes.
+
+    Changes nothing on any host. A look costs what a run costs that changes nothing: one connection
+    and one command. What two looks in a row see is told in a line on standard output, kept in the
+    history, and shown at http://127.0.0.1:9840/, with /metrics for Prometheus. A host that a run
+    works on is left to that run.
+
+    SIGHUP reads INVENTORY and its releases anew; if they are invalid, the older ones stay in use.
+    SIGTERM and Ctrl-C end the watch. Only one watch can use a folder of history.
+
+    With `--install`, writes a hardened service for systemd for the present user, to be enabled
+    with `systemctl enable --now`; with `--once` also a timer.
+
+    Exit status: 0 ended by a signal, 3 invalid input. With `--once`: 0 nothing is wrong, 2 some
+    hosts have problems, 4 every host with a problem is unreachable.
+
+    \b
+    Examples:
+      mlufleet watch inventories/fleet.py
+      mlufleet watch inventories/fleet.py --every 1m --limit rack1
+      mlufleet watch inventories/fleet.py --listen 0.0.0.0:9840 --token-file ~/.mlufleet-token
+      mlufleet watch inventories/fleet.py --once
+      mlufleet watch inventories/fleet.py --every 5m --install --print
+    """
+    every_s = parse_duration(given["every"], "--every", MIN_EVERY_S, MAX_EVERY_S)
+    address, port = parse_address(given["listen"])
+    token = read_token(given["token_file"]) if given["token_file"] else ""
+    check_exposure(address, token)
+    if given["only_print"] and not given["install"]:
+        raise InvalidInput("--print: only with --install")
+    if given["install"]:
+        _install(inventory, every_s, given)
+    else:
+        sys.exit(_run(inventory, every_s, (address, port, token), given))
+
+
+def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict[str, Any]) -> int:
+    """Watch until a signal ends it, and return the exit status."""
+    from mlufleet.watch.service import Watch, WatchSettings
+    from mlufleet.watch.store import Store
+
+    once = given["once"]
+    command = build_look_command(inventory, given["limit"], given["exclude"])
+    settings = WatchSettings(inventory, every_s, given["keep_days"], command, once)
+    with ExitStack() as stack:
+        store = Store(given["state"])
+        stack.callback(store.close)
+        watch = Watch(settings, store)
+        if not once and (server := open_pages(watch, *listen)):
+            stack.callback(server.close)
+        status = watch.run()
+    return status or (find_exit_status(watch) if once else ExitStatus.OK)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return address and port of `--listen`.
+
+    Args:
+        text: "ADDRESS:PORT", or "off".
+
+    Returns:
+        Both; an empty address for none.
+
+    Raises:
+        InvalidInput: It is something else.
+    """
+    import ipaddress
+
+    if text == NO_PAGES:
+        return "", 0
+    address, _, port = text.rpartition(":")
+    address = address.removeprefix("[").removesuffix("]")
+    try:
+        if address != "localhost":
+            ipaddress.ip_address(address)
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise ValueError(port)
+    except ValueError:
+        raise InvalidInput(
+            f"--listen {text!r}: not an IP address and a port; remedy: such as 127.0.0.1:9840, "
+            "[::1]:9840, or `off`"
+        ) from None
+    return address, int(port)
+
+
+def read_token(path: Path) -> str:
+    """Return the token of a file that only its owner can read.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InvalidInput: It cannot be used.
+    """
+    try:
+        mode, text = path.stat().st_mode, path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
+        raise InvalidInput(f"--token-file {path}: {reason}; remedy: a file with one word") from None
+    if mode & 0o077:
+        raise InvalidInput(f"--token-file {path}: others can read it; remedy: `chmod 600 {path}`")
+    words = text.split()
+    if len(words) != 1 or len(words[0]) < MIN_TOKEN_LENGTH:
+        raise InvalidInput(
+            f"--token-file {path}: not one word of at least {MIN_TOKEN_LENGTH} characters; remedy: "
+            "write into it what `openssl rand -hex 32` prints"
+        )
+    return words[0]
+
+
+def check_exposure(address: str, token: str) -> None:
+    """Check that only this machine reaches the pages, or that they need a token.
+
+    Args:
+        address: What is listened on.
+        token: What clients have to send.
+
+    Raises:
+        InvalidInput: Everybody could see the fleet.
+    """
+    from mlufleet.watch.http_server import is_loopback
+
+    if address and not is_loopback(address) and not token:
+        raise InvalidInput(
+            f"--listen {address}: other machines could see the fleet; remedy: give --token-file, "
+            "or listen on 127.0.0.1"
+        )
+
+
+def build_look_command(
+    inventory: str, limit: tuple[str, ...], exclude: tuple[str, ...]
+) -> list[str]:
+    """Return the command that starts a look process.
+
+    Args:
+        inventory: File of the inventory.
+        limit: Only these hosts.
+        exclude: Not these hosts.
+    """
+    options = [f"--limit={hosts}" for hosts in limit] + [f"--exclude={hosts}" for hosts in exclude]
+    return [sys.executable, "-m", "mlufleet.watch.look_process", *options, "--", inventory]
+
+
+def open_pages(watch: Watch, address: str, port: int, token: str) -> HttpServer | None:
+    """Answer over HTTP from now on; None if that is switched off.
+
+    Args:
+        watch: What is shown.
+        address: IP address to listen on; empty for none.
+        port: Its port.
+        token: What clients have to send; may be empty.
+
+    Raises:
+        InvalidInput: Nothing can be listened on there.
+    """
+    from mlufleet.watch.http_server import HttpServer
+    from mlufleet.watch.pages import list_routes
+
+    if not address:
+        return None
+    try:
+        server = HttpServer(address, port, token, list_routes(watch))
+    except OSError as error:
+        raise InvalidInput(
+            f"--listen {address}:{port}: {error.strerror}; remedy: another address or port"
+        ) from None
+    server.start()
+    return server
+
+
+def find_exit_status(watch: Watch) -> ExitStatus:
+    """Return the exit status after one look at each host.
+
+    Args:
+        watch: The watch that has ended.
+    """
+    from mlufleet.watch.observation import UNREACHABLE
+    from mlufleet.watch.tracking import list_problems
+
+    looks = [host.last for host in watch.take_snapshot().hosts.values() if host.last]
+    bad = [look for look in looks if list_problems(look)]
+    if not bad:
+        return ExitStatus.OK
+    is_contact = all(look.outcome == UNREACHABLE for look in bad)
+    return ExitStatus.UNREACHABLE if is_contact else ExitStatus.FAILED
+
+
+def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
+    """Write or print the units."""
+    from mlufleet.watch import state_folder, unit_files
+
+    path, state = Path(os.path.abspath(inventory)), Path(os.path.abspath(given["state"]))
+    if not path.is_file():
+        raise InvalidInput(f"{inventory}: no such file; remedy: name the inventory")
+    options = [f"--state={state}", f"--keep-days={given['keep_days']}"]
+    options += [f"--limit={hosts}" for hosts in given["limit"]]
+    options += [f"--exclude={hosts}" for hosts in given["exclude"]]
+    if given["once"]:
+        options.append("--once")
+    else:
+        options += [f"--every={given['every']}", f"--listen={given['listen']}"]
+        if token_file := given["token_file"]:
+            options.append(f"--token-file={os.path.abspath(token_file)}")
+    units = unit_files.render_units(
+        unit_files.UnitSettings(path, options, state, every_s, given["once"])
+    )
+    if given["only_print"]:
+        for name, text in units.items():
+            click.echo(
+                f"# {unit_files.UNIT_FOLDER / name}\n{text}" if len(units) > 1 else text, nl=False
+            )
+        return
+    state_folder.prepare(state)  # the unit may write nowhere else
+    for written in unit_files.install_units(units):
+        click.echo(f"written: {written}")
+    last = list(units)[-1]
+    click.echo(f"start it: systemctl daemon-reload && systemctl enable --now {last}")

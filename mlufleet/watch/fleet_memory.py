@@ -1,0 +1,105 @@
+"""The fleet as the watch knows it, for the threads that show it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mlufleet.watch.observation import Observation
+from mlufleet.watch.problems import HostState
+from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
+
+#: what a store has of a host: the last look that probed it, and the last look
+Looks = tuple[Observation | None, Observation | None]
+
+
+class FleetMemory:
+    """What is known of each host; methods can be called by any thread.
+
+    Args:
+        inventory: File of the inventory.
+        every_s: Seconds between two looks at a host.
+        states: What was known of hosts when the watch began.
+        looks: The last looks at them.
+    """
+
+    def __init__(
+        self,
+        inventory: str,
+        every_s: float,
+        states: Mapping[str, HostState],
+        looks: Mapping[str, Looks],
+    ) -> None:
+        self._lock = threading.Lock()
+        #: also of hosts that the inventory has not, or not at present
+        self._known = {
+            name: HostSnapshot(
+                name, (), states.get(name, HostState()), *looks.get(name, (None, None))
+            )
+            for name in {**states, **looks}
+        }
+        self._fleet = FleetSnapshot(0.0, round(time.time(), 3), inventory, every_s)
+
+    def set_hosts(self, hosts: Mapping[str, list[str]]) -> None:
+        """Take the hosts of the inventory; what is known of them stays known.
+
+        Args:
+            hosts: Host -> groups, in the order of the inventory.
+        """
+        with self._lock:
+            self._known.update(self._fleet.hosts)
+            found = {
+                name: replace(self._known.get(name) or HostSnapshot(name), groups=tuple(groups))
+                for name, groups in hosts.items()
+            }
+            self._fleet = replace(self._fleet, hosts=found)
+
+    def find_host(self, name: str) -> HostSnapshot | None:
+        """Return what is known of a host; None if it is not watched.
+
+        Args:
+            name: Name of the host.
+        """
+        with self._lock:
+            return self._fleet.hosts.get(name)
+
+    def record(self, observation: Observation, state: HostState) -> None:
+        """Take what a look brought.
+
+        Args:
+            observation: The look.
+            state: What is known of the host after it.
+        """
+        with self._lock:
+            before = self._fleet.hosts[observation.host]
+            probed = observation if observation.was_probed else before.probed
+            after = replace(before, state=state, probed=probed, last=observation)
+            totals = self._fleet.looks.get(observation.outcome, LookTotals())
+            totals = LookTotals(
+                totals.count + 1, totals.seconds + max(0.0, observation.ended - observation.began)
+            )
+            self._fleet = replace(
+                self._fleet,
+                hosts={**self._fleet.hosts, observation.host: after},
+                looks={**self._fleet.looks, observation.outcome: totals},
+            )
+
+    def set_reload_error(self, reason: str) -> None:
+        """Note why inventory or releases could not be read anew.
+
+        Args:
+            reason: Why; empty for nothing.
+        """
+        with self._lock:
+            self._fleet = replace(self._fleet, reload_error=reason)
+
+    def take_snapshot(self, store_error: str = "") -> FleetSnapshot:
+        """Return all of it, as it is now.
+
+        Args:
+            store_error: Why the history cannot be written; empty for nothing.
+        """
+        with self._lock:
+            return replace(self._fleet, taken=round(time.time(), 3), store_error=store_error)

@@ -1,0 +1,365 @@
+"""The watch's end of the look process: asks for rounds, and sees to it that each comes to an end.
+
+All methods of :class:`LookClient` belong to one thread, the main one: a look process is killed with
+the thread that started it. Threads that read the process only put events into a queue.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fleet.errors import Failure
+from fleet.text import sanitize
+from mlufleet.watch.look_messages import (
+    Message,
+    Observed,
+    Ready,
+    Round,
+    RoundEnded,
+    decode_message,
+    encode_message,
+)
+from mlufleet.watch.observation import UNPROBED, Observation, record_failure
+
+#: seconds in which a look process has to have read inventory, releases and stores
+START_LIMIT_S = 300
+#: seconds beyond a round's own limit after which the look process itself counts as hung
+GRACE_S = 30
+#: rounds at the same time: each is a process
+MAX_ROUNDS = 8
+#: bounds of the seconds until a look process that ended is started again
+MIN_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
+#: seconds that a look process has to end by itself
+END_LIMIT_S = 5
+#: lines of its standard error that are kept
+ERROR_LINES = 20
+
+
+@dataclass(frozen=True)
+class Said:
+    """A look process has said something; or, with None, has ended."""
+
+    process: LookProcess
+    message: Message | None
+
+
+class LookProcess:
+    """A look process, and the threads that read it.
+
+    Args:
+        command: Starts it.
+        put: Takes what it says; called by other threads.
+
+    Attributes:
+        errors: The last lines of its standard error.
+        limit_s: Seconds after which it kills a round; 0 until it is ready.
+        started: When it was started, by the monotonic clock.
+    """
+
+    def __init__(self, command: Sequence[str], put: Callable[[Said], None]) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        self._put = put
+        self.errors: deque[str] = deque(maxlen=ERROR_LINES)
+        self.limit_s, self.started = 0.0, time.monotonic()
+        self._readers = [
+            threading.Thread(target=read, daemon=True) for read in (self._read, self._read_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether rounds may be asked for."""
+        return self.limit_s > 0
+
+    def ask(self, wanted: Round) -> None:
+        """Ask for a round.
+
+        Args:
+            wanted: The round.
+        """
+        assert self._process.stdin
+        with suppress(OSError):  # its end is told by its output
+            self._process.stdin.write(encode_message(wanted))
+            self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """Kill it, and its rounds with it; its end is told as any other."""
+        self._process.kill()
+
+    def close(self, patience_s: float = END_LIMIT_S) -> int:
+        """End it, and its rounds with it.
+
+        Args:
+            patience_s: Seconds that it has to end by itself.
+
+        Returns:
+            Its exit status, as of :class:`subprocess.Popen`.
+        """
+        assert self._process.stdin
+        with suppress(OSError):
+            self._process.stdin.close()
+        try:
+            status = self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        for reader in self._readers:
+            reader.join(1)
+        return status
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            try:
+                self._put(Said(self, decode_message(line)))
+            except ValueError as error:
+                self.errors.append(str(error))
+                self._process.kill()
+                break
+        self._put(Said(self, None))
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr
+        for line in self._process.stderr:
+            text = sanitize.escape_line(line.decode(errors="replace").rstrip("\n"))
+            self.errors.append(text)
+            with suppress(OSError, ValueError):
+                print(text, file=sys.stderr, flush=True)
+
+
+class LookListener(Protocol):
+    """Who is told what the look process brings."""
+
+    def on_hosts(self, hosts: dict[str, list[str]]) -> None:
+        """Take the hosts that are watched from now on, each with its groups.
+
+        Args:
+            hosts: Host -> groups.
+        """
+
+    def on_observation(self, observation: Observation) -> None:
+        """Take a look that has ended.
+
+        Args:
+            observation: What it saw.
+        """
+
+    def on_dropped(self, host: str) -> None:
+        """Note that a look ended for reasons that are not the host's.
+
+        Args:
+            host: Name of the host.
+        """
+
+    def on_trouble(self, text: str) -> None:
+        """Tell that a look process has ended.
+
+        Args:
+            text: Why, and what comes next.
+        """
+
+    def on_reload(self, error: str) -> None:
+        """Note how reading the inventory anew has ended.
+
+        Args:
+            error: Why it is not used; empty if it is.
+        """
+
+
+@dataclass
+class RunningRound:
+    """A round that has not ended.
+
+    Attributes:
+        process: Who was asked for it.
+        hosts: Those that have not been looked at yet.
+        began: When it was asked for, in seconds since the epoch.
+        end: When its process counts as hung, by the monotonic clock.
+    """
+
+    process: LookProcess
+    hosts: set[str]
+    began: float
+    end: float
+
+
+@dataclass
+class LookClient:
+    """Keeps a look process at work, and replaces it when the inventory is to be read anew.
+
+    Args:
+        command: Starts a look process.
+        listener: Is told what it brings.
+        put: Takes events of other threads; :meth:`handle` gets them back.
+
+    Attributes:
+        current: The look process; None while there is none.
+        candidate: The one that is to replace it.
+        status: Exit status of the last one that ended without having been ready.
+    """
+
+    command: Sequence[str]
+    listener: LookListener
+    put: Callable[[Said], None]
+    current: LookProcess | None = None
+    candidate: LookProcess | None = None
+    status: int = 0
+    _rounds: dict[int, RunningRound] = field(default_factory=dict)
+    _last_number: int = 0
+    _ends: int = 0
+    _start_at: float = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether rounds may be asked for."""
+        return self.current is not None and self.current.is_ready
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a further round may be asked for now."""
+        return self.is_ready and len(self._rounds) < MAX_ROUNDS
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a round is running."""
+        return bool(self._rounds)
+
+    def reload(self) -> None:
+        """Read inventory and releases anew; the present ones stay until that has succeeded."""
+        if self.candidate:
+            self.candidate.kill()
+        try:
+            self.candidate = LookProcess(self.command, self.put)
+        except OSError as error:
+            self.listener.on_reload(f"no process can be started: {error.strerror}")
+
+    def look(self, hosts: list[str]) -> None:
+        """Ask for a look at hosts.
+
+        Args:
+            hosts: Names of hosts that are not being looked at.
+        """
+        assert self.current and self.current.is_ready
+        self._last_number += 1
+        end = time.monotonic() + self.current.limit_s + GRACE_S
+        self._rounds[self._last_number] = RunningRound(self.current, set(hosts), time.time(), end)
+        self.current.ask(Round(self._last_number, hosts))
+
+    def keep_alive(self) -> None:
+        """Start what has ended, and kill what hangs; to be called at least every second."""
+        now = time.monotonic()
+        if self.current is None and now >= self._start_at:
+            try:
+                self.current = LookProcess(self.command, self.put)
+            except OSError as error:
+                self._pause(f"no process can be started: {error.strerror}")
+        for process in (self.current, self.candidate):
+            if process and not process.is_ready and now > process.started + START_LIMIT_S:
+                process.errors.append(f"not ready within {START_LIMIT_S} s")
+                process.kill()
+        for running in self._rounds.values():
+            if now > running.end:
+                running.process.errors.append("a round did not end, and was not killed")
+                running.process.kill()
+
+    def handle(self, said: Said) -> None:
+        """Act on what a look process has said.
+
+        Args:
+            said: What was put.
+        """
+        match said.message:
+            case Ready():
+                self._accept(said.process, said.message)
+            case Observed():
+                self._observe(said.message)
+            case RoundEnded():
+                self._end_round(said.message)
+                self._retire(said.process)
+            case None:
+                self._end_process(said.process)
+
+    def close(self, patience_s: float = END_LIMIT_S) -> None:
+        """End all look processes.
+
+        Args:
+            patience_s: Seconds that each has to end by itself.
+        """
+        processes = {id(each.process): each.process for each in self._rounds.values()}
+        for process in (self.current, self.candidate, *processes.values()):
+            if process:
+                process.close(patience_s)
+        self.current = self.candidate = None
+        self._rounds.clear()
+
+    def _accept(self, process: LookProcess, ready: Ready) -> None:
+        process.limit_s = ready.limit_s
+        if process is self.candidate:
+            former, self.current, self.candidate = self.current, process, None
+            if former:
+                self._retire(former)
+            self.listener.on_reload("")
+        elif process is not self.current:
+            return
+        self.listener.on_hosts(ready.hosts)
+
+    def _observe(self, message: Observed) -> None:
+        running, name = self._rounds.get(message.number), message.observation.host
+        if running and name in running.hosts:
+            running.hosts.discard(name)
+            self.listener.on_observation(message.observation)
+
+    def _end_round(self, ended: RoundEnded) -> None:
+        running = self._rounds.pop(ended.number, None)
+        if running is None:
+            return
+        self._ends = 0
+        if ended.is_overdue:
+            limit_s = running.process.limit_s
+            failure = Failure("PROBE_FAILED", f"no end within {limit_s:.0f} s; the look was killed")
+        else:
+            reason = ended.reason or "exit status 0"
+            failure = Failure("INTERNAL", f"the process of the look ended with {reason}")
+        now = round(time.time(), 3)
+        for name in sorted(running.hosts):
+            self.listener.on_observation(
+                Observation(name, running.began, now, UNPROBED, record_failure(failure))
+            )
+
+    def _retire(self, process: LookProcess) -> None:
+        """End a look process that was replaced, once its last round has ended."""
+        is_needed = process in (self.current, self.candidate)
+        if not is_needed and not any(one.process is process for one in self._rounds.values()):
+            process.close()
+
+    def _end_process(self, process: LookProcess) -> None:
+        status = process.close()
+        reason = " ".join(process.errors) or f"exit status {status}"
+        lost = [number for number, one in self._rounds.items() if one.process is process]
+        for number in lost:
+            for name in sorted(self._rounds.pop(number).hosts):
+                self.listener.on_dropped(name)
+        if process is self.candidate:
+            self.candidate = None
+            self.listener.on_reload(reason)
+        elif process is self.current:
+            self.current = None
+            self.status = 0 if process.is_ready else status
+            self._pause(f"the look process has ended: {reason}")
+
+    def _pause(self, reason: str) -> None:
+        """Tell what happened, and start a look process after a while."""
+        pause_s = min(MIN_PAUSE_S * 2 ** min(self._ends, 10), MAX_PAUSE_S)
+        self._ends += 1
+        self._start_at = time.monotonic() + pause_s
+        self.listener.on_trouble(f"{reason}; the next one is started in {pause_s:.0f} s")

@@ -1,0 +1,262 @@
+"""The watch itself: who is looked at when, and where what was seen goes."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import FrameType
+
+from fleet.errors import ExitStatus
+from fleet.text import sanitize
+from fleet.text.times import format_utc
+from mlufleet.watch import recent_runs, tracking
+from mlufleet.watch.fleet_memory import FleetMemory
+from mlufleet.watch.look_client import END_LIMIT_S, LookClient, Said
+from mlufleet.watch.notices.messages import describe_change
+from mlufleet.watch.observation import Observation
+from mlufleet.watch.problems import OK, UNKNOWN, Change
+from mlufleet.watch.schedule import Schedule, choose_round_interval
+from mlufleet.watch.service_manager import ServiceManager
+from mlufleet.watch.snapshot import FleetSnapshot
+from mlufleet.watch.store import Store
+
+#: seconds between two turns of the loop in which nothing happens
+IDLE_S = 1.0
+#: seconds between two removals of what is older than the store keeps
+PRUNE_INTERVAL_S = 86400.0
+#: seconds without a turn of the loop after which the watch is not well
+STALL_S = 60.0
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """What a watch is told.
+
+    Attributes:
+        inventory: File of the inventory.
+        every_s: Seconds between two looks at a host.
+        keep_days: Days for which looks and changes are kept.
+        once: Whether to end after one look at each host.
+        look_command: Starts a look process.
+    """
+
+    inventory: str
+    every_s: float
+    keep_days: float
+    look_command: Sequence[str]
+    once: bool = False
+
+
+@dataclass
+class Watch:
+    """A watch over the hosts of an inventory.
+
+    Args:
+        settings: What it is told.
+        store: Keeps what it sees.
+        manager: Who started it.
+
+    Attributes:
+        memory: The fleet as it was last seen.
+        status: Exit status of a look process that could not begin; 0 for none.
+    """
+
+    settings: WatchSettings
+    store: Store
+    manager: ServiceManager = field(default_factory=ServiceManager)
+    status: int = 0
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self._inbox: queue.SimpleQueue[Said | int] = queue.SimpleQueue()
+        self.memory = FleetMemory(
+            settings.inventory,
+            settings.every_s,
+            self.store.load_states(),
+            self.store.load_observations(),
+        )
+        self._schedule = Schedule(settings.every_s)
+        self._looks = LookClient(settings.look_command, self, self._inbox.put)
+        self._round_s = choose_round_interval(settings.every_s)
+        self._next_round = self._next_prune = self._last_turn = 0.0
+        self._left: set[str] | None = None
+        self._is_stopping, self._is_ready, self._told_errors = False, False, ""
+        self._told_aside = 0
+
+    def run(self) -> int:
+        """Watch until a signal ends it, or each host was looked at once.
+
+        Returns:
+            Exit status of a look process that could not begin, for example because the inventory
+            is invalid; 0 for none.
+        """
+        handled = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        }
+        try:
+            while not (self._is_stopping or self.status or self._left == set()):
+                self._take_turn()
+            self._finish()
+        finally:
+            self._looks.close(0)
+            for number, handler in handled.items():
+                signal.signal(number, handler)
+        return self.status
+
+    def take_snapshot(self) -> FleetSnapshot:
+        """Return the fleet as it was last seen; in any thread."""
+        return self.memory.take_snapshot(self.store.error)
+
+    def find_trouble(self) -> str:
+        """Return why the watch sees nothing at present; empty if it is well. In any thread."""
+        if self._last_turn and time.monotonic() - self._last_turn > STALL_S:
+            return "the watch hangs"
+        return "" if self._looks.is_ready else "no look process is ready"
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._inbox.put(number)
+
+    def _take_turn(self) -> None:
+        """Do what is due, then wait for something to happen."""
+        now = self._last_turn = time.monotonic()
+        self.manager.tell_alive()
+        self._looks.keep_alive()
+        if now >= self._next_prune:
+            self._next_prune = now + PRUNE_INTERVAL_S
+            self.store.prune(time.time() - self.settings.keep_days * 86400)
+        if now >= self._next_round and self._looks.has_room:
+            self._next_round = now + (0 if self.settings.once else self._round_s)
+            if due := self._schedule.take_due(now):
+                self._looks.look(due)
+        self._tell_errors()
+        self._wait(IDLE_S)
+
+    def _wait(self, seconds: float) -> None:
+        """Handle what comes within a time; return with the first of it."""
+        with suppress(queue.Empty):
+            self._handle(self._inbox.get(timeout=seconds))
+            while True:
+                self._handle(self._inbox.get_nowait())
+
+    def _handle(self, event: Said | int) -> None:
+        if isinstance(event, Said):
+            self._looks.handle(event)
+        elif event == signal.SIGHUP:
+            self.manager.tell_reloading()
+            self._looks.reload()
+        else:
+            self._is_stopping = True
+
+    def _finish(self) -> None:
+        """Wait a little for looks that are running; begin none."""
+        self.manager.tell("STOPPING=1")
+        end = time.monotonic() + END_LIMIT_S
+        while self._looks.is_looking and time.monotonic() < end:
+            self._wait(0.2)
+
+    # what the look process brings
+
+    def on_hosts(self, hosts: dict[str, list[str]]) -> None:
+        """Take the hosts that are watched from now on, each with its groups.
+
+        Args:
+            hosts: Host -> groups.
+        """
+        now = time.monotonic()
+        self.memory.set_hosts(hosts)
+        self._schedule.set_hosts(hosts, now)
+        if self.settings.once and self._left is None:
+            self._left = set(hosts)
+            self._schedule.make_due(now)
+        self._is_ready = True
+        self.manager.tell("READY=1", f"STATUS={len(hosts)} hosts")
+
+    def on_observation(self, observation: Observation) -> None:
+        """Track, store and tell what a look saw.
+
+        Args:
+            observation: The look.
+        """
+        name = observation.host
+        self._schedule.finish(name, time.monotonic())
+        if self._left is not None:
+            self._left.discard(name)
+        host = self.memory.find_host(name)
+        if host is None:  # the inventory has lost it meanwhile
+            return
+        run = recent_runs.find_run(host, observation)
+        state, changes = tracking.track(host.state, observation, run=run)
+        self.store.record(observation, state, changes)
+        self.memory.record(observation, state)
+        if host.state.health == UNKNOWN and state.health == OK:  # as it is to be
+            changes = [change for change in changes if change.kind != "health"]
+        for change in changes:
+            print(format_change(change), flush=True)
+
+    def on_dropped(self, host: str) -> None:
+        """Look again soon at a host whose look ended for reasons that are not the host's.
+
+        Args:
+            host: Name of the host.
+        """
+        self._schedule.finish(host, time.monotonic(), again_in=IDLE_S)
+
+    def on_trouble(self, text: str) -> None:
+        """Tell that a look process has ended; at the start, that ends the watch.
+
+        Args:
+            text: Why, and what comes next.
+        """
+        if not self._is_ready and self._looks.status > 0:
+            self.status = self._looks.status  # it has said why
+            return
+        warn(text)
+        if self.settings.once:
+            self.status = ExitStatus.INTERNAL
+
+    def on_reload(self, error: str) -> None:
+        """Tell how reading the inventory anew has ended.
+
+        Args:
+            error: Why it is not used; empty if it is.
+        """
+        self.memory.set_reload_error(error)
+        if error:
+            warn(f"inventory and releases are not read anew, the older ones stay in use: {error}")
+        else:
+            warn("inventory and releases were read anew")
+        self.manager.tell("READY=1")
+
+    def _tell_errors(self) -> None:
+        """Tell once what is wrong with the store."""
+        if self.store.error != self._told_errors:
+            self._told_errors = self.store.error
+            warn(self.store.error or "the history is written again")
+        for path in self.store.moved_aside[self._told_aside :]:
+            self._told_aside += 1
+            warn(f"the history was damaged; it is kept as {path}, and a new one begun")
+
+
+def format_change(change: Change) -> str:
+    """Return a change as one line: time, host, what.
+
+    Args:
+        change: The change.
+    """
+    what = change.problem.sentence if change.kind == "health" else describe_change(change)
+    return sanitize.escape_line(f"{format_utc(change.time)} {change.host} {change.kind}: {what}")
+
+
+def warn(text: str) -> None:
+    """Tell the operator something that is not of a host.
+
+    Args:
+        text: What.
+    """
+    print(f"watch: {sanitize.escape_line(text)}", file=sys.stderr, flush=True)

@@ -1,0 +1,204 @@
+"""systemd's units for the watch: a service, or a service and a timer that looks once."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.errors import ExitStatus, InvalidInput
+
+UNIT_FOLDER = Path("/etc/systemd/system")
+UNIT_NAME = "mlufleet-watch"
+#: seconds without a word of the watch after which it is started again
+WATCHDOG_S = 120
+
+#: what the service may not do. It reads keys of the user's home, and writes its own folder only
+HARDENING = """\
+NoNewPrivileges=yes
+CapabilityBoundingSet={capabilities}
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths={state}
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+UMask=0077
+LimitNOFILE=65536
+MemoryMax=2G
+TasksMax=512
+"""
+
+SERVICE = """\
+# Written by `mlufleet watch --install`. Change it with `systemctl edit {name}`.
+[Unit]
+Description=mlufleet watch of {inventory}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+{kind}
+User={user}
+WorkingDirectory={folder}
+ExecStart={command}
+{restart}KillMode=mixed
+TimeoutStopSec=30
+
+{hardening}"""
+
+#: a service that goes on
+CONTINUOUS = f"""\
+Type=notify
+NotifyAccess=main
+ExecReload=/bin/kill -HUP $MAINPID
+WatchdogSec={WATCHDOG_S}"""
+CONTINUOUS_RESTART = f"""\
+Restart=on-failure
+RestartSec=10
+RestartPreventExitStatus={ExitStatus.INVALID.value}
+TimeoutStartSec=330
+"""
+#: a service that a timer starts; problems of hosts are no failure of the service
+ONESHOT = f"""\
+Type=oneshot
+SuccessExitStatus={ExitStatus.FAILED.value} {ExitStatus.UNREACHABLE.value}
+TimeoutStartSec=1800"""
+
+INSTALL = """
+[Install]
+WantedBy=multi-user.target
+"""
+
+TIMER = """\
+# Written by `mlufleet watch --install`. Change it with `systemctl edit {name}.timer`.
+[Unit]
+Description=mlufleet watch of {inventory}, every {every_s} s
+
+[Timer]
+OnBootSec=60
+OnUnitInactiveSec={every_s}
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+@dataclass(frozen=True)
+class UnitSettings:
+    """What a unit is made for.
+
+    Attributes:
+        inventory: File of the inventory.
+        options: Options of `mlufleet watch`, with absolute paths.
+        state: Folder of the watch.
+        every_s: Seconds between two looks at a host.
+        once: Whether a timer starts it.
+    """
+
+    inventory: Path
+    options: Sequence[str]
+    state: Path
+    every_s: int
+    once: bool
+
+
+def render_units(settings: UnitSettings) -> dict[str, str]:
+    """Return the units: name of the file -> text.
+
+    Args:
+        settings: What they are for.
+    """
+    user = getpass.getuser()
+    words = [sys.executable, "-m", "mlufleet", "watch", str(settings.inventory), *settings.options]
+    service = SERVICE.format(
+        name=UNIT_NAME,
+        inventory=escape_specifiers(str(settings.inventory)),
+        kind=ONESHOT if settings.once else CONTINUOUS,
+        user=user,
+        folder=escape_specifiers(os.getcwd()),
+        command=" ".join(map(quote_word, words)),
+        restart="" if settings.once else CONTINUOUS_RESTART,
+        hardening=HARDENING.format(
+            # root reads the files of users, as they run it
+            capabilities="CAP_DAC_READ_SEARCH" if user == "root" else "",
+            state=quote_word(str(settings.state)),
+        ),
+    )
+    if not settings.once:
+        return {f"{UNIT_NAME}.service": service + INSTALL}
+    timer = TIMER.format(
+        name=UNIT_NAME,
+        inventory=escape_specifiers(str(settings.inventory)),
+        every_s=settings.every_s,
+    )
+    return {f"{UNIT_NAME}.service": service, f"{UNIT_NAME}.timer": timer}
+
+
+def escape_specifiers(text: str) -> str:
+    """Return text that systemd takes as it is, in a value without words.
+
+    Args:
+        text: The text, of one line.
+    """
+    return text.replace("%", "%%")
+
+
+def quote_word(word: str) -> str:
+    """Return a word of a command line as systemd.syntax(7) has it.
+
+    Args:
+        word: The word.
+    """
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if escaped != word or set(word) & set(" '\t") else word
+
+
+def install_units(units: dict[str, str], folder: Path = UNIT_FOLDER) -> list[Path]:
+    """Write units for the service manager of this machine.
+
+    Args:
+        units: Name of the file -> text.
+        folder: Where they belong.
+
+    Returns:
+        The files.
+
+    Raises:
+        InvalidInput: There is a unit of that name with another text, or no right to write it.
+    """
+    paths = {folder / name: text for name, text in units.items()}
+    for path, text in paths.items():
+        if path.exists() and path.read_text() != text:
+            raise InvalidInput(
+                f"{path}: is there, and is another one; remedy: look at it, remove it and install "
+                "again, or print the unit with --print"
+            )
+    for path, text in paths.items():
+        try:
+            path.write_text(text)
+        except OSError as error:
+            raise InvalidInput(
+                f"{path}: {error.strerror}; remedy: print it with --print, and have root put it "
+                f"there: mlufleet watch … --install --print | sudo tee {path}"
+            ) from None
+    return list(paths)

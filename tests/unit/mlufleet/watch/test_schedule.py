@@ -1,0 +1,80 @@
+"""When hosts are looked at, by a clock of the test's own."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from mlufleet.watch.schedule import JITTER, Schedule, choose_round_interval, find_phase
+
+NAMES = [f"mlu{number:03d}" for number in range(300)]
+
+
+def run(schedule: Schedule, until_s: int, takes_s: float = 1.0) -> dict[str, list[float]]:
+    """When each host was looked at: looks take some time, and rounds come each second."""
+    looks: dict[str, list[float]] = {name: [] for name in NAMES}
+    ending: list[tuple[float, str]] = []
+    for now in map(float, range(1000, 1000 + until_s)):
+        for end, name in [pair for pair in ending if pair[0] <= now]:
+            ending.remove((end, name))
+            schedule.finish(name, now)
+        for name in schedule.take_due(now):
+            looks[name].append(now)
+            ending.append((now + takes_s, name))
+    return looks
+
+
+@pytest.mark.parametrize("every_s", [60, 300])
+def test_each_host_is_looked_at_in_its_interval_and_the_load_is_even(every_s: int) -> None:
+    schedule = Schedule(every_s, lambda: 0.5)
+    schedule.set_hosts(NAMES, 1000)
+    looks = run(schedule, 6 * every_s)
+    for times in looks.values():
+        assert times[0] <= 1000 + 21
+        gaps = [after - before for before, after in pairwise(times[1:])]
+        assert len(gaps) >= 3
+        assert all(abs(gap - every_s) <= 2 * JITTER * every_s + 2 for gap in gaps)
+    later = [at for times in looks.values() for at in times[2:]]
+    busiest = max(later.count(at) for at in set(later))
+    assert busiest <= 4 * max(1, 300 / every_s)
+
+
+def test_no_host_is_looked_at_twice_at_once() -> None:
+    schedule = Schedule(60)
+    schedule.set_hosts(["one"], 0)
+    assert schedule.take_due(30) == ["one"] and schedule.running == ["one"]
+    assert schedule.take_due(1000) == [] and schedule.next_due() is None
+    schedule.finish("one", 1000)
+    due = schedule.next_due()
+    assert due is not None and 1000 - 60 * JITTER <= due <= 1060 + 60 * JITTER
+
+
+def test_a_look_that_came_to_nothing_is_repeated_soon() -> None:
+    schedule = Schedule(300)
+    schedule.set_hosts(["one"], 0)
+    schedule.take_due(30)
+    schedule.finish("one", 31, again_in=1)
+    assert schedule.next_due() == 32
+
+
+def test_a_new_inventory_keeps_the_turns_of_its_hosts() -> None:
+    schedule = Schedule(60)
+    schedule.set_hosts(["one", "two"], 0)
+    assert set(schedule.take_due(30)) == {"one", "two"}
+    schedule.set_hosts(["two", "three"], 31)
+    assert schedule.running == ["two"]
+    schedule.finish("one", 32)
+    assert schedule.take_due(60) == ["three"]
+
+
+def test_a_round_is_bounded_and_takes_who_waits_longest() -> None:
+    schedule = Schedule(60)
+    schedule.set_hosts(NAMES, 0)
+    first = schedule.take_due(30, limit=10)
+    phases = sorted(map(find_phase, NAMES))
+    assert [find_phase(name) for name in first] == phases[:10]
+
+
+def test_rounds_are_neither_rare_nor_frequent() -> None:
+    assert [choose_round_interval(every) for every in (10, 60, 300, 86400)] == [1, 2, 10, 10]

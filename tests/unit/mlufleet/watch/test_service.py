@@ -1,0 +1,161 @@
+"""A watch as a process: signals, kills at any moment, and what is told and kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlufleet.watch.observation import UNREACHABLE
+from mlufleet.watch.service import Watch, WatchSettings
+from mlufleet.watch.store import Store
+from tests.unit import PROJECT
+from tests.unit.mlufleet.watch import fake_looks
+
+DOWN = {
+    "outcome": UNREACHABLE,
+    "boot_id": "",
+    "failure": {"stage": "connect", "code": "UNREACHABLE", "sentence": "no answer"},
+}
+
+
+def main(world: Path, folder: Path, *, once: bool) -> int:
+    command = [sys.executable, "-m", fake_looks.__name__, str(world)]
+    store = Store(folder)
+    try:
+        return Watch(WatchSettings("hosts.py", 0.5, 90, command, once), store).run()
+    finally:
+        store.close()
+
+
+class Watched:
+    def __init__(self, folder: Path) -> None:
+        self.world = fake_looks.write_world(folder / "world")
+        self.state, self.log = folder / "state", folder / "log"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", __name__, str(self.world), str(self.state), *words]
+        given = {**os.environ, "PYTHONPATH": str(PROJECT), **env}
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command, env=given, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        return process
+
+    def lines(self, word: str) -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if word in line]
+
+    def wait_for_looks(self, count: int) -> None:
+        """So many more looks."""
+        before = len(fake_looks.list_looks(self.world))
+        until(lambda: len(fake_looks.list_looks(self.world)) >= before + count)
+
+
+def until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    found = Watched(tmp_path)
+    yield found
+    print(found.log.read_text() if found.log.exists() else "")
+    for process in found.processes:
+        process.kill()
+        process.wait()
+
+
+def test_what_two_looks_see_is_told_once_whatever_kills_the_watch(watched: Watched) -> None:
+    watch = watched.start()
+    watched.wait_for_looks(4)
+    assert watched.lines(" opened") == []
+    fake_looks.write_world(watched.world, seen={"one": DOWN})
+    until(lambda: watched.lines("one opened"))
+    for _ in range(3):
+        watch.send_signal(signal.SIGKILL)
+        watch.wait()
+        watch = watched.start()
+        watched.wait_for_looks(4)
+    fake_looks.write_world(watched.world)
+    until(lambda: watched.lines("one resolved"))
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(20) == 0
+    assert len(watched.lines(" opened")) == len(watched.lines(" resolved")) == 1
+    store = Store(watched.state)
+    kinds = [change.kind for change in store.list_changes("one") if change.kind != "health"]
+    assert kinds == ["opened", "resolved"]
+    store.close()
+
+
+def test_hangup_reads_the_inventory_anew_and_a_wrong_one_is_not_used(watched: Watched) -> None:
+    watch = watched.start()
+    watched.wait_for_looks(2)
+    fake_looks.write_world(watched.world, invalid="hosts.py:1: no such release")
+    watch.send_signal(signal.SIGHUP)
+    until(lambda: watched.lines("not read anew"))
+    assert "hosts.py:1: no such release" in watched.lines("not read anew")[0]
+    watched.wait_for_looks(2)
+    fake_looks.write_world(watched.world, hosts={"three": []})
+    watch.send_signal(signal.SIGHUP)
+    until(lambda: "three" in fake_looks.list_looks(watched.world))
+    watch.send_signal(signal.SIGINT)
+    assert watch.wait(20) == 0
+
+
+def test_a_wrong_inventory_at_the_start_ends_it(watched: Watched) -> None:
+    fake_looks.write_world(watched.world, invalid="hosts.py:1: no such release")
+    assert watched.start().wait(20) == 3
+    assert watched.lines("no such release") == ["hosts.py:1: no such release"]
+
+
+def test_one_pass_looks_at_each_host_once(watched: Watched) -> None:
+    assert watched.start("once").wait(20) == 0
+    assert sorted(fake_looks.list_looks(watched.world)) == ["one", "two"]
+
+
+def test_a_signal_does_not_wait_for_a_host_that_hangs(watched: Watched) -> None:
+    fake_looks.write_world(watched.world, seen={"one": "hang"})
+    watch = watched.start()
+    until(lambda: "one" in fake_looks.list_looks(watched.world))
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(20) == 0
+
+
+def test_the_service_manager_is_told(watched: Watched, tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(20)
+        manager.bind(str(tmp_path / "notify"))
+        watch = watched.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="2000000")
+        heard: list[str] = []
+
+        def hear(word: str) -> None:
+            while not any(word in text for text in heard):
+                heard.append(manager.recv(4096).decode())
+
+        hear("READY=1")
+        heard.clear()
+        watch.send_signal(signal.SIGHUP)
+        for word in ("RELOADING=1", "READY=1", "WATCHDOG=1"):
+            hear(word)
+        watch.send_signal(signal.SIGTERM)
+        hear("STOPPING=1")
+        assert watch.wait(20) == 0
+
+
+if __name__ == "__main__":
+    given: Any = sys.argv[1:]
+    sys.exit(main(Path(given[0]), Path(given[1]), once="once" in given))
