@@ -21,15 +21,23 @@ function pathTo(element) {
   return `#${part.id} ${inside}${own}`;
 }
 
-// the first thing that is seen, and where: it stays there
-function findAnchor() {
-  for (const element of document.querySelectorAll("section, main [data-key], #rows > tr")) {
+// things that are seen, from above, and where: the first of them that is still there stays there
+function findAnchors() {
+  const found = [];
+  for (const element of document.querySelectorAll("main h2, main [data-key], #rows > tr")) {
     const box = element.getBoundingClientRect();
-    if (box.height && box.top >= 0) return [element.matches("section") ? `[aria-labelledby="${element.getAttribute("aria-labelledby")}"]` : pathToRow(element), box.top];
+    if (box.height && box.top >= 0) found.push([element.id ? `#${CSS.escape(element.id)}` : `details${cssPath(element, "data-key")}`, box.top]);
+    if (found.length > 40 || box.top > innerHeight) break;
   }
-  return null;
+  return found;
 }
-const pathToRow = element => element.id ? `#${CSS.escape(element.id)}` : `details${cssPath(element, "data-key")}`;
+
+function holdInPlace(anchors) {
+  for (const [path, top] of anchors) {
+    const box = document.querySelector(path)?.getBoundingClientRect();
+    if (box?.height) return window.scrollBy({top: box.top - top, behavior: "instant"});
+  }
+}
 
 function replacePart(part, next) {
   const open = new Map([...part.querySelectorAll("details[data-key]")].map(one => [one.dataset.key, one.open]));
@@ -44,7 +52,7 @@ function replacePart(part, next) {
 }
 
 function replacePage(next) {
-  const focused = pathTo(document.activeElement), anchor = findAnchor();
+  const focused = pathTo(document.activeElement), anchors = findAnchors();
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = next.getElementById(part.id);
     if (!other || other.innerHTML === sources.get(part)) continue;
@@ -61,8 +69,7 @@ function replacePage(next) {
   document.getElementById("top").className = next.getElementById("top").className;
   const again = focused && document.querySelector(focused);
   if (again && again !== document.activeElement) again.focus({preventScroll: true});
-  const anchored = anchor && document.querySelector(anchor[0]);
-  if (anchored) window.scrollBy({top: anchored.getBoundingClientRect().top - anchor[1], behavior: "instant"});
+  if (scrollY) holdInPlace(anchors);
 }
 
 // healths that hosts have now; the one that is chosen stays even if no host has it

@@ -57,6 +57,7 @@ class ProblemGroup:
     Attributes:
         code: Their code.
         remedy: What to do about them.
+        action: What is suggested, as programs understand it: a key of ACTIONS.
         causes: The problems, those of the most hosts first; at most :data:`MAX_CAUSES`.
         names: Hosts with such a problem, sorted.
         omitted: Hosts of the causes beyond that, sorted.
@@ -64,6 +65,7 @@ class ProblemGroup:
 
     code: str
     remedy: str
+    action: str
     causes: list[Cause] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     omitted: list[str] = field(default_factory=list)
@@ -93,7 +95,8 @@ def _make_group(code: str, remedy: str, causes: list[Cause]) -> ProblemGroup:
         cause.hosts.sort(key=lambda host: (host.tracked.first_seen, natural_key(host.name)))
     causes.sort(key=lambda cause: (-len(cause.hosts), cause.since))
     shown, beyond = causes[:MAX_CAUSES], causes[MAX_CAUSES:]
-    return ProblemGroup(code, remedy, shown, _names(causes), _names(beyond))
+    action = causes[0].problem.action
+    return ProblemGroup(code, remedy, action, shown, _names(causes), _names(beyond))
 
 
 def _names(causes: list[Cause]) -> list[str]:
@@ -116,9 +119,11 @@ def count_unconfirmed(hosts: Iterable[HostSnapshot]) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for host in hosts:
-        codes = {one.problem.code for one in host.state.problems.values() if one.opened is None} - {
-            REBOOTED
+        codes = {
+            one.problem.code
+            for one in host.state.problems.values()
+            if one.opened is None and not one.missed
         }
-        for code in codes:
+        for code in codes - {REBOOTED}:
             found.setdefault(code, []).append(host.name)
     return dict(sorted(found.items()))

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from fleet.error_codes import ACTIONS
 from fleet.text import sanitize
 from fleet.text.times import format_age, format_duration
 from mlufleet.report import html_page
@@ -85,6 +86,7 @@ def _describe_hosts(snapshot: FleetSnapshot, rows: Sequence[HostRow]) -> dict[st
         "healths": status_rows.count_healths(rows),
         "roomy": len(rows) <= MAX_ROOMY_HOSTS,
         "problems": problems,
+        "actions": ACTIONS,
         "open_causes": sum(len(group.causes) for group in problems) <= MAX_OPEN_CAUSES,
         "unconfirmed": problem_groups.count_unconfirmed(hosts),
         "totals": status_rows.count_totals(rows),

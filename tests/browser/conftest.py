@@ -1,9 +1,11 @@
-"""The report page in a browser, with everything it says and asks for noted."""
+"""Pages in a browser, with everything they say and ask for noted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,10 @@ from playwright.sync_api import Browser, Page
 
 from mlufleet.report import html as pages
 from mlufleet.report.model import parse_report
+from mlufleet.watch import status_page
+from mlufleet.watch.problems import Change
+from mlufleet.watch.snapshot import FleetSnapshot
+from tests import watched
 from tests.browser import chromium
 from tests.reports import fleet
 
@@ -21,7 +27,8 @@ class Opened:
     """A page in the browser."""
 
     page: Page
-    path: Path
+    url: str
+    path: Path | None = None
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -45,24 +52,85 @@ Open = Callable[..., Opened]
 
 
 @pytest.fixture
-def show(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens the page of a report in a context of its own."""
+def open_url(browser: Browser) -> Iterator[Open]:
+    """Opens a URL in a context of its own."""
     contexts = []
 
-    def opened(report: dict[str, Any] | int, width: int = 1280, **options: Any) -> Opened:
-        report = fleet(report) if isinstance(report, int) else report
-        path = tmp_path / "report.html"
-        path.write_text(page_text(report, options.pop("previous", None)), encoding="utf-8")
+    def opened(url: str, width: int = 1280, clock: bool = False, **options: Any) -> Opened:
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
         contexts.append(context)
-        seen = Opened(context.new_page(), path)
+        seen = Opened(context.new_page(), url)
         seen.page.on("console", lambda message: seen.said.append(message.text))
         seen.page.on("pageerror", lambda error: seen.said.append(str(error)))
         seen.page.on("dialog", lambda dialog: (seen.said.append(dialog.message), dialog.dismiss()))
         seen.page.on("request", lambda request: seen.asked.append(request.url))
-        seen.page.goto(path.as_uri())
+        if clock:
+            seen.page.clock.install()
+        seen.page.goto(url)
         return seen
 
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def show(open_url: Open, tmp_path: Path) -> Open:
+    """Opens the page of a report."""
+
+    def opened(report: dict[str, Any] | int, width: int = 1280, **options: Any) -> Opened:
+        report = fleet(report) if isinstance(report, int) else report
+        path = tmp_path / "report.html"
+        path.write_text(page_text(report, options.pop("previous", None)), encoding="utf-8")
+        seen = open_url(path.as_uri(), width, **options)
+        seen.path = path
+        return seen
+
+    return opened
+
+
+@dataclass
+class Served:
+    """What the server answers."""
+
+    url: str
+    text: str = ""
+    status: int = 200
+
+    def now(self, snapshot: FleetSnapshot, changes: Sequence[Change] | None = None) -> None:
+        """Answer with the page of that fleet from now on."""
+        told = watched.changes(snapshot) if changes is None else changes
+        self.text = status_page.render_status_page(snapshot, told, watched.RUNS)
+
+
+Serve = Callable[[FleetSnapshot], Served]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serves the page of a fleet."""
+    served = Served("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = served.text.encode()
+            self.send_response(served.status)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    served.url = f"http://127.0.0.1:{server.server_port}/"
+
+    def start(snapshot: FleetSnapshot) -> Served:
+        served.now(snapshot)
+        return served
+
+    yield start
+    server.shutdown()
+    server.server_close()

@@ -19,7 +19,7 @@ def test_every_host_is_a_cell_that_is_seen_and_nothing_is_loaded(show: Open, siz
     seen = show(size, previous=fleet(size, seed=2))
     assert seen.page.locator(".cell:visible").count() == size == len(seen.names())
     assert seen.page.locator("svg > g").count() == size
-    assert seen.said == [] and seen.asked == [seen.path.as_uri()]
+    assert seen.said == [] and seen.asked == [seen.url]
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(1, "light"), (3, "dark"), (500, "light")])
@@ -153,13 +153,14 @@ def test_markup_of_a_host_does_nothing(show: Open) -> None:
     host["failure"].update(tail=[EVIL], sentence=EVIL)
     report["hosts"][EVIL] = host
     seen = show(report)
-    assert seen.said == [] and seen.asked == [seen.path.as_uri()]
+    assert seen.said == [] and seen.asked == [seen.url]
     assert seen.page.locator("img").count() == 0
     assert EVIL in seen.page.locator(".answer").all_inner_texts()
 
 
 def test_a_script_that_is_not_ours_would_not_run(show: Open) -> None:
     seen = show(1)
+    assert seen.path
     text = seen.path.read_text(encoding="utf-8")
     evil = "<script>alert(1)</script><img src='http://localhost:9/x' onerror='alert(2)'>"
     seen.path.write_text(text.replace("<main>", f"<main>{evil}"), encoding="utf-8")

@@ -356,3 +356,8 @@ def test_what_is_unproved_is_listed_by_release() -> None:
     assert EVIL in seen.text and "image.python: unknown" in seen.text
     assert 'href="#unproved"' in page
     assert 'href="#unproved"' not in html.render_page(parse_report(one()))
+
+
+def test_a_host_without_an_answer_has_an_empty_cell() -> None:
+    seen = Seen(html.render_page(parse_report(one(answer=None))))
+    assert "None" not in "".join(seen.text)

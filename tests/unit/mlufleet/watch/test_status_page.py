@@ -183,7 +183,7 @@ def test_the_same_problem_of_many_hosts_is_told_once() -> None:
     text = page(of(*(broken(f"mlu{i}", watched.PROBLEMS["broken"]) for i in range(300))))
     assert text.count("the driver does not see it</summary>") <= 1
     assert text.count(watched.PROBLEMS["broken"].remedy) == 1
-    assert "<b>mlu[0-299]</b>" in text and "<small>300 hosts</small>" in text
+    assert "<b>mlu[0-299]</b>" in text and "<small>300 hosts, suggested action <b>" in text
 
 
 def test_different_problems_of_one_code_are_limited_and_the_rest_is_counted() -> None:

@@ -1,0 +1,179 @@
+"""The status page in a browser, from a server on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from mlufleet.watch import status_page
+from mlufleet.watch.problems import Change, Problem
+from tests import watched
+from tests.browser.conftest import Open, Serve
+from tests.watched import NOW, fleet
+
+EVIL = "</pre></title></svg></script><script>alert(1)</script><img src=x onerror=alert(1)>"
+REFRESH_MS = 1000 * status_page.REFRESH_S
+
+
+def refresh(page: Page, told: str = "#taken") -> None:
+    """Let the time pass until the page has come again and says something else there."""
+    before = page.locator(told).inner_text()
+    page.clock.run_for(REFRESH_MS)
+    page.wait_for_function(
+        "([path, before]) => document.querySelector(path).innerText !== before", arg=[told, before]
+    )
+
+
+@pytest.mark.parametrize("size", [0, 5, 500])
+def test_every_host_is_seen_and_nothing_is_loaded(serve: Serve, open_url: Open, size: int) -> None:
+    served = serve(fleet(size))
+    seen = open_url(served.url)
+    assert seen.page.locator(".cell:visible").count() == size == len(seen.names())
+    assert seen.said == [] and seen.asked == [served.url]
+    assert seen.page.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(5, "dark"), (500, "light")])
+def test_a_phone_does_not_scroll_sideways(
+    serve: Serve, open_url: Open, size: int, scheme: str
+) -> None:
+    hosts = fleet(size).hosts
+    long = replace(hosts["mlu001"], name="n" * 90, groups=("g" * 90,))
+    snapshot = fleet(size, hosts={**hosts, "n" * 90: long}, reload_error="e" * 300)
+    told = [Change(NOW, "n" * 90, "opened", Problem("C" * 60, "s" * 90, "t" * 300), NOW)]
+    served = serve(snapshot)
+    served.now(snapshot, told)
+    root = open_url(served.url, 360, color_scheme=scheme).page.locator("html")
+    assert root.evaluate("e => [e.scrollWidth, e.clientWidth]") == [360, 360]
+
+
+def test_everything_is_there_without_javascript_and_comes_again(
+    serve: Serve, open_url: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_page, "RELOAD_S", 1)
+    served = serve(fleet(60))
+    seen = open_url(served.url, java_script_enabled=False)
+    assert seen.page.locator("#table tbody tr:visible").count() == 60
+    assert seen.page.locator(".failure details:visible").count() > 0
+    assert seen.page.locator("#controls:visible, #pause:visible, th button").count() == 0
+    served.now(fleet(3))
+    seen.page.wait_for_function("() => document.querySelectorAll('#table tbody tr').length === 3")
+
+
+def test_dark_is_another_background_and_text_stays_readable(serve: Serve, open_url: Open) -> None:
+    sums = {}
+    url = serve(fleet(5)).url
+    for scheme in ("light", "dark"):
+        body = open_url(url, color_scheme=scheme).page.locator("body")
+        sums[scheme] = [
+            sum(map(int, body.evaluate(f"e => getComputedStyle(e).{what}")[4:-1].split(",")))
+            for what in ("backgroundColor", "color")
+        ]
+    assert sums["light"][0] - sums["light"][1] > 450 < sums["dark"][1] - sums["dark"][0]
+
+
+def test_a_print_has_all_hosts_and_nothing_to_press(
+    serve: Serve, open_url: Open, tmp_path: Path
+) -> None:
+    seen = open_url(serve(fleet(60)).url, color_scheme="dark")
+    seen.page.get_by_label("Search").fill("no such host")
+    seen.page.pdf(path=tmp_path / "status.pdf", prefer_css_page_size=True)
+    words = subprocess.run(
+        ["pdftotext", tmp_path / "status.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert set(fleet(60).hosts) <= set(words) and {"Search", "Pause"}.isdisjoint(words)
+
+
+def test_markup_of_a_host_does_nothing(serve: Serve, open_url: Open) -> None:
+    problem = Problem("CODE", EVIL, EVIL, EVIL)
+    host = watched.host(watched.random.Random(1), EVIL, "broken", EVIL)
+    tracked = [replace(one, problem=problem) for one in host.state.open_problems]
+    state = replace(host.state, problems={problem.key: tracked[0]})
+    snapshot = fleet(0, hosts={EVIL: replace(host, state=state)}, inventory=EVIL, store_error=EVIL)
+    served = serve(snapshot)
+    served.now(snapshot, [Change(NOW, EVIL, EVIL, problem, NOW, EVIL)])
+    seen = open_url(served.url, clock=True)
+    served.now(replace(snapshot, taken=NOW + 40), [])
+    refresh(seen.page)
+    assert seen.said == [] and set(seen.asked) == {served.url}
+    assert seen.page.locator("img").count() == 0
+    assert seen.page.locator("#table tbody th").all_inner_texts() == [EVIL]
+
+
+def test_it_comes_again_and_what_the_reader_did_stays(serve: Serve, open_url: Open) -> None:
+    served = serve(fleet(60))
+    seen = open_url(served.url, clock=True)
+    page = seen.page
+    first, *_, last = page.locator(".failure summary").all()
+    first.press("Enter")
+    last.press("Enter")
+    toggled = [one.get_attribute("open") for one in page.locator(".failure details").all()]
+    page.get_by_label("Search").fill("mlu0")
+    page.get_by_label("Health").select_option("broken")
+    button = page.get_by_role("button", name="last look")
+    button.press("Enter")
+    names = seen.names()
+    row = page.locator(f"tr:has(th:text-is('{names[0]}'))")
+    row.scroll_into_view_if_needed()
+    place = row.evaluate("e => e.getBoundingClientRect().top")
+    # a line more above what is read, and one host that is right again
+    mended = watched.host(watched.random.Random(2), names[-1], "ok")
+    after = fleet(60, taken=NOW + 30, store_error="no space left")
+    served.now(replace(after, hosts={**after.hosts, names[-1]: mended}))
+    title = page.title()
+    refresh(page)
+    assert page.title() != title and page.locator("#troubles").count() == 1
+    assert [one.get_attribute("open") for one in page.locator(".failure details").all()] == toggled
+    assert page.get_by_label("Search").input_value() == "mlu0"
+    assert page.locator("#status").input_value() == "broken"
+    assert set(seen.names()) == set(names[:-1]) and len(names) > 1
+    assert page.locator("th[aria-sort]").inner_text().startswith("last look")
+    assert button.evaluate("e => e === document.activeElement")
+    assert abs(row.evaluate("e => e.getBoundingClientRect().top") - place) < 2
+    assert seen.said == []
+
+
+def test_marked_text_and_a_pause_hold_the_page_still(serve: Serve, open_url: Open) -> None:
+    served = serve(fleet(5))
+    seen = open_url(served.url, clock=True)
+    served.now(fleet(5, taken=NOW + 30))
+    seen.page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
+    seen.page.clock.run_for(REFRESH_MS)
+    seen.page.evaluate("getSelection().removeAllRanges()")
+    pause = seen.page.get_by_role("button", name="Pause")
+    pause.press("Enter")
+    assert pause.get_attribute("aria-pressed") == "true"
+    seen.page.clock.run_for(3 * REFRESH_MS)
+    assert seen.asked == [served.url]
+    pause.press("Enter")
+    seen.page.wait_for_function("() => document.querySelector('#taken').innerText.includes(':30')")
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_watch_that_does_not_answer_is_told_until_it_does(
+    serve: Serve, open_url: Open, status: int
+) -> None:
+    served = serve(fleet(5))
+    seen = open_url(served.url, clock=True)
+    served.status, served.text = status, "no"
+    refresh(seen.page, "#lost")
+    lost = seen.page.locator("#lost")
+    assert str(status) in lost.inner_text() and "10:15:00" in lost.inner_text()
+    assert len(seen.names()) == 5
+    served.status = 200
+    served.now(fleet(5, taken=NOW + 60))
+    refresh(seen.page)
+    assert not lost.is_visible()
+
+
+def test_another_version_of_the_page_replaces_all_of_it(serve: Serve, open_url: Open) -> None:
+    served = serve(fleet(5))
+    seen = open_url(served.url, clock=True)
+    served.text = served.text.replace("<style>", "<style>/* newer */")
+    with seen.page.expect_navigation():
+        seen.page.clock.run_for(REFRESH_MS)
+    assert seen.asked == [served.url] * 3
