@@ -138,8 +138,9 @@ for least in $MINIMUM; do
 done
 # shellcheck disable=SC2086  # names of packages
 [ -z "$asked" ] || offers $asked
-# the ports of the host that a container publishes, each with its address
-published='{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}'
+# the ports of the host that a container publishes, each with its address; with the JSON name "HostIp",
+# docker would take the fields of its JSON for all others, too, and print nothing
+published='{{range .HostConfig.PortBindings}}{{range .}}{{.HostIP}}:{{.HostPort}} {{end}}{{end}}'
 observe_servers() {
   # PID: the definition of a release's servers, and what the supervisor in its container says of them
   line=$(first "$SERVED/definition.json")

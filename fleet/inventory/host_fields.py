@@ -11,6 +11,7 @@ from fleet.documents.strict_yaml import DECIMAL_PATTERN
 from fleet.documents.types import Bool, Int, Model, matching
 from fleet.inventory import addresses, ranges
 from fleet.release.card_assignment import CardAssignment, find_overlaps
+from fleet.release.target import ANY_ADDRESS
 from fleet.release.usual_folders import HostFolder
 
 
@@ -59,6 +60,11 @@ def _check_ipv4(text: str) -> str:
             "leading zeros"
         )
     return addresses.normalize_address(text)
+
+
+def _check_bound_address(text: str) -> str:
+    """Check an address to listen on, which may be all addresses of the host."""
+    return text if text == ANY_ADDRESS else _check_ipv4(text)
 
 
 def _check_port_range(text: str) -> str:
@@ -123,7 +129,7 @@ class HostData(Model):
     #: file with the baseline of good cards
     golden: str | None = None
     #: IPv4 address of the host that its servers are bound to; 0.0.0.0 for all of them
-    serve_address: Annotated[str, AfterValidator(_check_ipv4)] | None = None
+    serve_address: Annotated[str, AfterValidator(_check_bound_address)] | None = None
     #: file with the key that clients of its servers have to send, never put on a command line
     serve_key: str | None = None
     #: where hosts get images that a release has in a registry and as an archive

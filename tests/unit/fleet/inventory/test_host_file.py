@@ -67,6 +67,9 @@ def test_a_misspelt_field(site: Path, wanted: ReleaseTarget) -> None:
         ("swarm_hosts: 0", "swarm_hosts"),
         ("swarm_address: fd00::1", "is not an IPv4 address"),
         ("swarm_address: 10.0.0.256", "is not an IPv4 address"),
+        ("swarm_address: 0.0.0.0", "no host can have"),
+        ("serve_address: fd00::1", "is not an IPv4 address"),
+        ("serve_address: 224.0.0.1", "no host can have"),
         ("swarm_ports: 7000-6000", "is not a range of ports"),
         ("swarm_ports: 80-90", "is not a range of ports"),
         ('swarm_ports: "6881-"', "is not a range of ports"),
@@ -113,3 +116,8 @@ def test_ten_thousand_hosts_may_each_say_all_that_hosts_say(
 def test_a_missing_inventory_file(site: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be read"):
         inventory.read(site / "none.yml")
+
+
+def test_servers_may_listen_on_all_addresses(site: Path, wanted: ReleaseTarget) -> None:
+    ((_, host),) = inventory.read(written(site, "  a: {serve_address: 0.0.0.0}\n"))
+    assert host["serve_address"] == "0.0.0.0"
