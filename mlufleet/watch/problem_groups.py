@@ -11,6 +11,8 @@ from mlufleet.watch.snapshot import HostSnapshot
 
 #: different problems that are written out of those with the same code
 MAX_CAUSES = 20
+#: hosts of a problem that are listed one by one; the others are in the table
+MAX_CAUSE_HOSTS = 50
 #: lines of output that are shown of what failed
 MAX_TAIL_LINES = 20
 
@@ -43,6 +45,11 @@ class Cause:
 
     problem: Problem
     hosts: list[AffectedHost] = field(default_factory=list)
+
+    @property
+    def listed(self) -> list[AffectedHost]:
+        """The first :data:`MAX_CAUSE_HOSTS` hosts."""
+        return self.hosts[:MAX_CAUSE_HOSTS]
 
     @property
     def since(self) -> float:

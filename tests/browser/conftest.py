@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,9 @@ from playwright.sync_api import Browser, Page
 
 from mlufleet.report import html as pages
 from mlufleet.report.model import parse_report
-from mlufleet.watch import status_page
+from mlufleet.watch import http_server, status_page
+from mlufleet.watch.http_server import HttpServer
+from mlufleet.watch.pages import HTML_TYPE
 from mlufleet.watch.problems import Change
 from mlufleet.watch.snapshot import FleetSnapshot
 from tests import watched
@@ -103,34 +103,26 @@ class Served:
         self.text = status_page.render_status_page(snapshot, told, watched.RUNS)
 
 
-Serve = Callable[[FleetSnapshot], Served]
+Serve = Callable[..., Served]
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serves the page of a fleet."""
+    """Serves the page of a fleet as the watch does."""
     served = Served("")
+    servers = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = served.text.encode()
-            self.send_response(served.status)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer() -> http_server.Page:
+        return http_server.Page(served.text.encode(), HTML_TYPE, served.status)
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    served.url = f"http://127.0.0.1:{server.server_port}/"
-
-    def start(snapshot: FleetSnapshot) -> Served:
+    def start(snapshot: FleetSnapshot, token: str = "") -> Served:
+        server = HttpServer("127.0.0.1", 0, token, {"/": answer})
+        servers.append(server)
+        server.start()
+        served.url = f"http://127.0.0.1:{server.port}/"
         served.now(snapshot)
         return served
 
     yield start
-    server.shutdown()
-    server.server_close()
+    for server in servers:
+        server.close()

@@ -137,6 +137,19 @@ def test_it_comes_again_and_what_the_reader_did_stays(serve: Serve, open_url: Op
     assert seen.said == []
 
 
+def test_it_comes_again_with_the_token_that_the_browser_was_given(
+    serve: Serve, open_url: Open
+) -> None:
+    served = serve(fleet(1), token="of-a-file")
+    known = {"username": "", "password": "of-a-file"}
+    seen = open_url(served.url, clock=True, http_credentials=known)
+    served.now(fleet(1, taken=NOW + 30))
+    refresh(seen.page)
+    assert not seen.page.locator("#lost").is_visible()
+    other = open_url(served.url, http_credentials={**known, "password": "other"})
+    assert other.page.locator("#table").count() == 0
+
+
 def test_marked_text_and_a_pause_hold_the_page_still(serve: Serve, open_url: Open) -> None:
     served = serve(fleet(5))
     seen = open_url(served.url, clock=True)

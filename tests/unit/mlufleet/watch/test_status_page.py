@@ -84,6 +84,8 @@ def test_every_host_is_a_cell_and_a_row_and_ids_are_unique(size: int) -> None:
 
 def test_the_page_of_five_hundred_hosts_stays_small() -> None:
     assert len(page(watched.fleet(500)).encode()) < 400_000
+    faults = [Problem("CARD_UNHEALTHY", f"card {number}", "E" * 80, "R") for number in range(8)]
+    assert len(page(of(*(broken(f"mlu{i}", *faults) for i in range(500)))).encode()) < 500_000
 
 
 def test_it_loads_nothing_and_asks_only_for_itself() -> None:
@@ -183,7 +185,11 @@ def test_the_same_problem_of_many_hosts_is_told_once() -> None:
     text = page(of(*(broken(f"mlu{i}", watched.PROBLEMS["broken"]) for i in range(300))))
     assert text.count("the driver does not see it</summary>") <= 1
     assert text.count(watched.PROBLEMS["broken"].remedy) == 1
-    assert "<b>mlu[0-299]</b>" in text and "<small>300 hosts, suggested action <b>" in text
+    assert (
+        "<b>mlu[0-299]</b>" in text
+        and "and 250 more</p>" in text
+        and "<small>300 hosts, suggested action <b>" in text
+    )
 
 
 def test_different_problems_of_one_code_are_limited_and_the_rest_is_counted() -> None:
