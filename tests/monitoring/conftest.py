@@ -1,4 +1,4 @@
-"""A watch, Prometheus with the project's rules, and Alertmanager with its configuration."""
+"""Watches, Prometheus with the project's rules, and Alertmanager with its configuration."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ rule_files: [alerts.yml, problem_alerts.yml]
 alerting: {alertmanagers: [{static_configs: [{targets: ['ALERTMANAGER']}]}]}
 scrape_configs:
   - job_name: mlufleet-watch
+    authorization: {credentials_file: watch/token}
     static_configs: [{targets: ['WATCH']}]
+  - job_name: another-watch
+    static_configs: [{targets: ['PAGES']}]
 """
 
 
 @dataclass
 class Monitoring:
-    """All of it."""
+    """All of it: a watch, and pages of another one that is not running."""
 
     watch: servers.Watch
+    pages: servers.Pages
     prometheus: servers.Prometheus
     receiver: servers.Receiver
 
@@ -79,7 +83,8 @@ def alertmanager_config(receiver: str) -> str:
 def monitoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
     folder = tmp_path_factory.mktemp("monitoring")
     with ExitStack() as stack:
-        watch = stack.enter_context(servers.watching(fleet()))
+        watch = stack.enter_context(servers.watching(folder / "watch"))
+        pages = stack.enter_context(servers.serving_pages(fleet()))
         receiver = stack.enter_context(servers.receiving())
         (folder / "alertmanager.yml").write_text(alertmanager_config(receiver.address))
         alertmanager = stack.enter_context(
@@ -92,6 +97,7 @@ def monitoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]
             )
         )
         config = CONFIG.replace("ALERTMANAGER", alertmanager).replace("WATCH", watch.address)
+        config = config.replace("PAGES", pages.address)
         (folder / "prometheus.yml").write_text(config)
         for file in ("alerts.yml", "problem_alerts.yml"):
             (folder / file).write_text(shorten((FILES / file).read_text()))
@@ -103,4 +109,4 @@ def monitoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]
                 "--storage.tsdb.path=prometheus",
             )
         )
-        yield Monitoring(watch, servers.Prometheus(prometheus), receiver)
+        yield Monitoring(watch, pages, servers.Prometheus(prometheus), receiver)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -17,9 +18,14 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlufleet.watch.http_server import HttpServer, Page
 from mlufleet.watch.metrics import render_metrics
+from mlufleet.watch.pages import METRICS_TYPE
 from mlufleet.watch.snapshot import FleetSnapshot
+from tests import snapshots
 from tests.monitoring import programs
+from tests.unit import PROJECT
+from tests.unit.mlufleet.watch import fake_looks
 from tests.unit.server import serve
 
 T = TypeVar("T")
@@ -66,41 +72,85 @@ def running(name: str, folder: Path, *options: str) -> Iterator[str]:
     try:
         yield wait_for(find_address, f"{name} listens")
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process)
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """End a server, which has a while to do so by itself."""
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @dataclass
-class Watch:
-    """What stands where the watch answers: /metrics of a snapshot that a test sets."""
+class Pages:
+    """The page /metrics of a watch, of a snapshot that a test sets."""
 
     snapshot: FleetSnapshot
     address: str = ""
 
 
 @contextmanager
-def watching(snapshot: FleetSnapshot) -> Iterator[Watch]:
-    """A page /metrics."""
-    watch = Watch(snapshot)
+def serving_pages(snapshot: FleetSnapshot) -> Iterator[Pages]:
+    """Such a page, served as the watch does."""
+    pages = Pages(snapshot)
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
+    def make_metrics() -> Page:
+        return Page(render_metrics(pages.snapshot), METRICS_TYPE)
 
-        def do_GET(self) -> None:
-            content = render_metrics(watch.snapshot) if self.path == "/metrics" else b""
-            self.send_response(200 if content else 404)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    server = HttpServer("127.0.0.1", 0, "", {"/metrics": make_metrics})
+    server.start()
+    pages.address = f"127.0.0.1:{server.port}"
+    try:
+        yield pages
+    finally:
+        server.close()
 
-    with serve(Handler) as watch.address:
+
+@dataclass
+class Watch:
+    """A process that watches hosts whose looks a test sets; its pages need the token in a file."""
+
+    folder: Path
+    address: str = ""
+
+    def see(self, **seen: dict[str, Any]) -> None:
+        """Set what looks see from now on; a host that is not named is right."""
+        now = {"facts": snapshots.facts()}
+        looks = {host: seen.get(host, now) for host in fake_looks.HOSTS}
+        fake_looks.write_world(self.folder / "world", seen=looks)
+
+
+@contextmanager
+def watching(folder: Path) -> Iterator[Watch]:
+    """A watch in a folder of its own."""
+    folder.mkdir()
+    (folder / "token").write_text("token-of-the-test")
+    (folder / "token").chmod(0o600)
+    watch = Watch(folder)
+    watch.see()
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.monitoring.looking", str(folder)],
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+    def find_port() -> str | None:
+        assert process.poll() is None, log.read_text()
+        return (folder / "port").read_text() if (folder / "port").exists() else None
+
+    try:
+        watch.address = f"127.0.0.1:{wait_for(find_port, 'the watch listens')}"
         yield watch
+    finally:
+        end_process(process)
 
 
 @dataclass

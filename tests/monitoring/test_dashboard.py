@@ -38,7 +38,7 @@ def fill(expression: str) -> str:
 @pytest.fixture(scope="module")
 def watched(monitoring: Monitoring) -> Monitoring:
     """All metrics have samples, and those that count have several."""
-    monitoring.watch.snapshot = everything(looks=1000)
+    monitoring.pages.snapshot = everything(looks=1000)
     ready = "mlufleet_problem_flapping and on () rate(mlufleet_looks_total[8s]) > 0"
     wait_for(lambda: monitoring.prometheus.query(ready), "samples")
     return monitoring
