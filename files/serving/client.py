@@ -450,7 +450,8 @@ def _check_key(definition: Dict[str, Any], address: Address) -> None:
     if not address.key:
         return
     path = definition["question_path"]
-    body = json.dumps({"model": definition["model"]})
+    openai = definition["api"] == "openai"
+    body = json.dumps({"model": definition["model"]}) if openai else definition["question"]
     other = address._replace(key="wrong-key")
     status, _ = request_text(other, "POST", path, body, definition["answer_timeout"])
     if status not in (401, 403):
@@ -482,6 +483,7 @@ def _prove_openai(definition: Dict[str, Any], address: Address, result: Dict[str
 def _prove_http(definition: Dict[str, Any], address: Address, result: Dict[str, Any]) -> None:
     if definition["ready_path"]:
         check_ready(definition, address, definition["answer_timeout"])
+    _check_key(definition, address)
     answer = _ask_until_free(definition, address, streaming=False)
     result["answer"] = _excerpt(answer.text)
     result["answer_s"] = round(answer.last_s, 3)

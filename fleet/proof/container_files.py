@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from fleet.proof.file_content import ContainerFile, create_unreadable_file
-from fleet.release import host_paths
+from fleet.release import endpoints, host_paths
 from fleet.release.model import Release, Weights
 from fleet.store.image_archive import Image
 from fleet.text import suggestions
@@ -20,6 +20,12 @@ from fleet.text import suggestions
 MAX_NEAREST = 3
 #: What every container has beside its image and mounts: of the kernel, and of mlu-fleet.
 RUNTIME_PATHS = ("/dev", "/proc", "/sys", "/usr/bin/cnmon", host_paths.SHARED_IN_CONTAINER)
+
+#: What the container of a release that is served has: its key, if there is one, and the program.
+SERVE_FILES = frozenset(
+    f"{host_paths.SERVE_IN_CONTAINER}/{name}"
+    for name in ("key", *(file.name for file in endpoints.list_serving_files()))
+)
 
 
 class Presence(Enum):
@@ -141,6 +147,8 @@ class ContainerFiles:
         for folder, reason in self.unreadable.items():
             if path == folder or path.startswith(f"{folder}/"):
                 return Lookup(Presence.UNKNOWN, reason=reason)
+        if self.release.serve and path in SERVE_FILES:
+            return Lookup(Presence.FILE, create_unreadable_file("mlu-fleet", "mlu-fleet places it"))
         if any(f"{path}/".startswith(f"{folder}/") for folder in RUNTIME_PATHS):
             return Lookup(Presence.UNKNOWN, reason="it is there only while the container runs")
         if self.release.container.is_mounted(path):

@@ -40,6 +40,10 @@ class Serve(Model):
     #: `{port}` the port to listen on, on all addresses of the container. Without a command,
     #: mlu-fleet's own server loads `model`; it needs the packages fastapi and uvicorn.
     command: tuple[str, ...] = ()
+    #: Whether the command's server answers a request without the right key with status 401 or 403,
+    #: if the inventory has `serve_key`. The environment variable MLUFLEET_SERVE_KEY_FILE names the
+    #: file with the key. The server that mlu-fleet brings always does.
+    checks_key: bool = False
     #: Working directory in the container.
     workdir: AbsolutePath = "/"
     #: Environment variables of the server. `{port}` is replaced as in the command.
@@ -137,6 +141,11 @@ class Serve(Model):
         """Whether the server can be told which port to listen on."""
         words = (*self.command, *self.environment.values())
         return not self.command or any(PORT_FIELD in word for word in words)
+
+    @property
+    def refuses_wrong_keys(self) -> bool:
+        """Whether the server answers only clients that send the inventory's key."""
+        return not self.command or self.checks_key
 
     @property
     def ready_path(self) -> str:

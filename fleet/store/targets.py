@@ -72,6 +72,9 @@ def load_host_target(data: Mapping[str, Any] | Any) -> HostTarget:
     if not any(part.release.serve for part in target.releases):
         return target
     address, key_file = data.get("serve_address"), data.get("serve_key")
+    if key_file:
+        for part in target.releases:
+            _check_key_is_checked(part)
     address = str(address or LOOPBACK_ADDRESS)
     api_key = read_api_key(str(key_file)) if key_file else ""
     parts = (replace(part, address=address, api_key=api_key) for part in target.releases)
@@ -104,6 +107,20 @@ def read_api_key(path: str) -> str:
             "blanks into it, such as `openssl rand -hex 32` prints"
         )
     return lines[0]
+
+
+def _check_key_is_checked(target: ReleaseTarget) -> None:
+    """Check that the server of a release refuses clients without the inventory's key."""
+    serve, file = target.release.serve, target.file
+    if serve is None or serve.refuses_wrong_keys:
+        return
+    field = ("serve", "command")
+    place = files.load_document(file).describe_place(field) if file else ".".join(field)
+    raise InvalidInput(
+        f"serve_key: {place} of {target.release.name} checks no key: remove serve_key and let the "
+        "site's proxy check keys, or set `serve.checks_key: true` if this server answers requests "
+        "without the key with status 401"
+    )
 
 
 def _check_image_origin(target: ReleaseTarget, data: Mapping[str, Any] | Any) -> None:

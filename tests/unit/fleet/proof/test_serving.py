@@ -69,6 +69,7 @@ def test_what_cannot_be_served_is_refused(
             model="/workspace/weights",
         ),
         serve(model="/workspace/weights"),
+        serve("python", "api.py", "--api-key-file", "/etc/mlufleet-serve/key"),
     ],
 )
 def test_what_is_there_is_proved(prove: Try, fields: dict[str, Any]) -> None:

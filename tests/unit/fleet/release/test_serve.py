@@ -12,6 +12,7 @@ from fleet.errors import InvalidInput
 from fleet.proof import locking
 from fleet.release import files, lockfile
 from fleet.release.endpoints import build_definition, list_endpoints
+from fleet.release.serve import Serve
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import targets
 from fleet.store.targets import load_host_target
@@ -102,6 +103,37 @@ def as_target(site: Path, path: Path) -> ReleaseTarget:
     targets.load_release_target.cache_clear()
     targets._load_together.cache_clear()
     return targets.load_release_target(str(path), f"{site}/store")
+
+
+@pytest.mark.parametrize(
+    ("serve", "is_refused"),
+    [
+        ({}, True),
+        ({"checks_key": False}, True),
+        ({"checks_key": True}, False),
+    ],
+)
+def test_a_key_that_no_server_checks_is_refused(
+    site: Path, serve: dict[str, Any], is_refused: bool
+) -> None:
+    path = write(site, serve=serve)
+    as_target(site, path)
+    key = site / "key"
+    key.write_text("0123456789abcdef\n")
+    key.chmod(0o600)
+    data = {"release": str(path), "store": str(site / "store"), "serve_key": str(key)}
+    if is_refused:
+        with pytest.raises(InvalidInput, match=r"serve_key: .*served\.yml:\d+: serve\.command "):
+            load_host_target(data)
+    else:
+        assert load_host_target(data).primary.api_key == "0123456789abcdef"
+    assert load_host_target({**data, "serve_key": None}).primary.api_key == ""
+
+
+def test_the_server_that_mlu_fleet_brings_checks_keys() -> None:
+    fields = {"question": "q", "expect": "e"}
+    assert Serve(model="/m", **fields).refuses_wrong_keys
+    assert not Serve(command=("python", "api.py"), **fields).refuses_wrong_keys
 
 
 OTHER = {
