@@ -59,6 +59,14 @@ class CheckFailure(Exception):
         self.timed_out = timed_out
 
 
+class Unavailable(CheckFailure):
+    """The server says itself that it does not answer yet, or not now.
+
+    By a status other than 200, or by a list of models without its own, as a server does whose
+    workers have not reported yet.
+    """
+
+
 class ServerBusy(CheckFailure):
     """The server refused a question with status 429, as too many wait: it is alive."""
 
@@ -87,6 +95,12 @@ class Answer(NamedTuple):
     first_s: float
     last_s: float
     pieces: int
+
+
+def is_wrong_answer(result: Any) -> bool:
+    """Return whether a check failed because of what a complete answer with status 200 says."""
+    is_failure = isinstance(result, CheckFailure) and not isinstance(result, Unavailable)
+    return is_failure and result.code == "SERVE_WRONG"
 
 
 def read_key(path: str) -> str:
@@ -191,7 +205,7 @@ def _check_status(status: int, text: str, what: str) -> None:
     if status == 429:
         raise ServerBusy("SERVE_SILENT", f"{what}: status 429")
     if status != 200:
-        raise CheckFailure("SERVE_WRONG", f"{what}: status {status}: {_excerpt(text)}".rstrip(": "))
+        raise Unavailable("SERVE_WRONG", f"{what}: status {status}: {_excerpt(text)}".rstrip(": "))
 
 
 def _parse_json(text: str, what: str) -> Dict[str, Any]:
@@ -253,7 +267,7 @@ def _check_models(definition: Dict[str, Any], models: List[str]) -> None:
         reason = "GET {}: lists {}, not {}".format(
             MODELS_PATH, ", ".join(models) or "no model", definition["model"]
         )
-        raise CheckFailure("SERVE_WRONG", reason[: 2 * EXCERPT_LENGTH])
+        raise Unavailable("SERVE_WRONG", reason[: 2 * EXCERPT_LENGTH])
 
 
 def _build_chat(definition: Dict[str, Any], **options: Any) -> str:

@@ -33,6 +33,7 @@ DEFAULTS: Dict[str, float] = {
     "backoff_limit": 60,
     "steady_after": 60,  # ready for so long: the count of starts begins again
     "starts_limit": 6,
+    "wrong_limit": 2,  # starts whose first answer is wrong: the next one's would be, too
     "kill_timeout": 10,  # for the kernel to end a process that was killed
 }
 
@@ -72,6 +73,8 @@ class Instance(threading.Thread):
         self._several = len(definition["instances"]) > 1
         #: number of the current start, and how many of them count towards giving up
         self._start, self._attempts = 0, 0
+        #: how many of the last starts have only given wrong answers
+        self._wrong_starts = 0
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._output: Optional[Output] = None
         self._mark = ""
@@ -97,8 +100,9 @@ class Instance(threading.Thread):
         """Return whether it was started too often, and tell so; not if it is to try again."""
         with self._retry_lock:
             if self._counts_anew:
-                self._counts_anew, self._attempts = False, 0
-            if self._attempts < self._settings["starts_limit"]:
+                self._counts_anew, self._attempts, self._wrong_starts = False, 0, 0
+            is_in_vain = self._wrong_starts >= self._settings["wrong_limit"]
+            if not is_in_vain and self._attempts < self._settings["starts_limit"]:
                 return False
             self._state.update(state="failed")
         self._tell(f"gives up after {self._attempts} starts")
@@ -121,6 +125,8 @@ class Instance(threading.Thread):
         if output is not None and output.card_fault and failure.code != "SERVE_CARD":
             reason = f"{failure.reason}; {output.card_fault}"
             failure = client.CheckFailure("SERVE_CARD", reason)
+        is_wrong = client.is_wrong_answer(failure) and self._state.ready_s < 0
+        self._wrong_starts = self._wrong_starts + 1 if is_wrong else 0
         self._tell(f"{failure.code}: {failure.reason}")
         self._state.update(state="unhealthy", code=failure.code, reason=failure.reason)
         self._end_server(min(FAILED_GRACE_S, self._definition["drain_timeout"]))
@@ -129,7 +135,7 @@ class Instance(threading.Thread):
         if self._gives_up():
             self._wait_for("retry", None)
             with self._retry_lock:
-                self._counts_anew, self._attempts = False, 0
+                self._counts_anew, self._attempts, self._wrong_starts = False, 0, 0
             return
         delay = self._settings["backoff_first"] * 2 ** max(0, self._attempts - 1)
         self._wait_for("retry", min(delay, self._settings["backoff_limit"]))
@@ -327,19 +333,29 @@ class Instance(threading.Thread):
             if kind == "cold" and not isinstance(result, client.CheckFailure):
                 self._become_ready(time.monotonic() - began, result)
                 return
-            if kind == "cold" and not isinstance(result, client.ServerBusy):
-                failures += 1
-                if failures >= QUESTION_FAILURES:
-                    raise result
+            failures = self._count_failures(kind, result, failures)
             if isinstance(result, client.CheckFailure):
                 last = result.reason
             elif result is None and time.monotonic() < end:
-                kind = "cold"
+                kind, failures = "cold", 0
                 continue
             if time.monotonic() >= end:
                 limit = self._definition["load_timeout"]
                 raise client.CheckFailure("SERVE_LOAD", f"not ready after {limit:g} s: {last}")
             self._pause(min(end, time.monotonic() + self._settings["load_every"]))
+
+    def _count_failures(self, kind: str, result: Any, before: int) -> int:
+        """Count what a server that loads cannot come back from, and raise it if that is too much.
+
+        The ready path may fail while it loads, but not answer something else than it must.
+        """
+        if kind == "ready":
+            failures = before + 1 if client.is_wrong_answer(result) else 0
+        else:
+            failures = before if isinstance(result, client.ServerBusy) else before + 1
+        if failures >= (READY_FAILURES if kind == "ready" else QUESTION_FAILURES):
+            raise result
+        return failures
 
     def _become_ready(self, seconds: float, answer: client.Answer) -> None:
         assert self._output is not None

@@ -99,7 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        pieces = ["".join(PIECES)] if has("one-piece") else PIECES
+        pieces = ["不", "知道"] if has("other-words") else PIECES
+        pieces = ["".join(pieces)] if has("one-piece") else pieces
         self.event({"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
         for number, piece in enumerate(pieces):
             if has("cut-stream") and number == 2:

@@ -102,6 +102,26 @@ def test_it_gives_up_and_says_why(
     assert container.wait_for("ready").code == "-"
 
 
+@pytest.mark.parametrize(
+    ("fault", "code", "starts"),
+    [
+        # whatever is started again answers the same
+        ("other-words", "SERVE_WRONG", 2),
+        ("garbage", "SERVE_WRONG", 2),
+        ("garbage-models", "SERVE_WRONG", 2),
+        # it may do better at the next start
+        ("status-500", "SERVE_WRONG", 4),
+        ("drops", "SERVE_SILENT", 4),
+    ],
+)
+def test_a_server_is_started_again_if_that_may_help(
+    container: Container, fault: str, code: str, starts: int
+) -> None:
+    container.place(build_definition([fault], starts_limit=4))
+    failed = container.wait_for("failed")
+    assert (failed.code, failed.restarts + 1) == (code, starts)
+
+
 def test_starts_count_from_the_last_time_that_it_was_ready_for_long(container: Container) -> None:
     container.place(build_definition([], starts_limit=2, steady_after=0))
     for restarts in range(3):
