@@ -5,12 +5,15 @@
 # template whose output stamps keep a digest of; RELEASES, a word CONTAINER:KEY:RELEASE:SERVERS for each
 # release, KEY "-" for the only one, SERVERS the numbers of its instances with their ports (0=4650,1=4651).
 # A read of a broken card may never end, not even by SIGKILL. So every check is a process of its own that
-# nobody waits for: what it finds is a line in a file: level, code, subject and sentence, separated by tabs.
+# nobody waits for. What it finds is a line in a file: kind, code, subject and sentence, separated by tabs. Kind:
+# locked, vital (a host that serves nothing cannot do its work), minor, unknown; alone: served for a release
+# that has servers, and for each of them ready, or passing if it changes by itself. What is wrong, and which of
+# it explains the rest, is judged as the watch judges it (mlufleet/watch/causes.py, tracking.py).
 # for all checks at once in hundredths of a second, for each, and for docker in one; the shell has the rest
 LIMIT_CS=170 CHECK_S=1.6 DOCKER_S=1.2
 T=$(printf '\t')
 first() { line=; IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
-found() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4"; }  # LEVEL CODE SUBJECT SENTENCE
+found() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4"; }  # KIND CODE SUBJECT SENTENCE
 now_cs() {
   read -r up _ < /proc/uptime
   echo $((${up%.*} * 100 + 1${up#*.} - 100))
@@ -22,64 +25,59 @@ check_state() {
     case $lease in '' | *[!0-9]*) lease=0 ;; esac
     [ "$(age "$state/lock")" -gt "$lease" ] || found locked LOCKED '' "run $run of $operator works on this host"
   fi
-  [ -w "$state" ] || found broken READ_ONLY "$state" "it cannot be written"
+  [ -w "$state" ] || found minor READ_ONLY "$state" "it cannot be written"
   for job in "$state"/jobs/*; do
     [ -d "$job" ] || continue
     left=$(stuck "$job" | tr '\n' ' ')
-    [ -z "$left" ] || found broken HUNG '' "$left of $(cut -f4 "$job/who"): not even SIGKILL ends it"
+    [ -z "$left" ] || found minor HUNG '' "$left of $(cut -f4 "$job/who"): not even SIGKILL ends it"
   done
 }
 check_cards() {
-  present='' count=0
+  present='' answering=''
   for card in /sys/bus/pci/devices/*; do
     [ "$(first "$card/vendor")" = 0xcabc ] || continue
-    address=${card##*/} device=$(first "$card/device")
-    present="$present $address"
-    case $device in *[16]) continue ;; esac  # a virtual function
+    address=${card##*/} present="$present ${card##*/}"
+    case $(first "$card/device") in *[16]) continue ;; esac  # a virtual function
     # byte 8 of the configuration is the revision
     if [ "$(od -An -v -tx1 -j8 -N1 "$card/config" 2>/dev/null | tr -d ' ')" = ff ]; then
-      found broken CARD_DROPPED "$address" "revision ff"
-    else count=$((count + 1))
+      found vital CARD_DROPPED "$address" "revision ff"
+    else answering="$answering $address"
     fi
   done
   for address in $CARDS; do
-    case " $present " in *" $address "*) ;; *) found broken CARDS_MISSING "$address" "it is not on the bus" ;; esac
+    case " $present " in *" $address "*) ;; *) found vital CARDS_MISSING "$address" "it is not on the bus" ;; esac
   done
   check_driver
 }
 check_driver() {
   # one root cause is one problem: without a driver no card runs and no node is there
-  other='' without='' driven=0 stopped=''
-  for address in $present; do
-    case " $(first "/sys/bus/pci/devices/$address/device") " in *[16]" ") continue ;; esac
+  other='' without='' driven=0 stopped='' number=0 missing=''
+  for address in $answering; do
     folder=/proc/driver/cambricon/mlus/$address version=
-    if [ -r "$folder/information" ]; then
-      while IFS=: read -r key value; do
-        value=${value#"${value%%[! ]*}"}
-        case $key in 'Driver Version'*) version=${value#v}; break ;; esac
-      done < "$folder/information"
-      driven=$((driven + 1))
-      [ "$version" = "$DRIVER" ] || other=${version:-none}
-      core=$(first "$folder/core_state")
-      case $core in '' | CN_RUNNING) ;; *) stopped="$stopped$address $core
-" ;; esac
-    elif [ "$(od -An -v -tx1 -j8 -N1 "/sys/bus/pci/devices/$address/config" 2>/dev/null | tr -d ' ')" != ff ]; then
-      without="$without $address"
-    fi
+    [ -r "$folder/information" ] || { without="$without $address"; continue; }
+    while IFS=: read -r key value; do
+      value=${value#"${value%%[! ]*}"}
+      case $key in 'Driver Version'*) version=${value#v}; break ;; esac
+    done < "$folder/information"
+    driven=$((driven + 1))
+    [ "$version" = "$DRIVER" ] || other=${version:-none}
+    core=$(first "$folder/core_state")
+    case $core in '' | CN_RUNNING) ;; *) stopped="$stopped $address:$core" ;; esac
   done
-  if [ -n "$other" ]; then found broken DRIVER_NOT_PROVED '' "driver $other runs, and $DRIVER was proved"; return; fi
-  if [ "$driven" = 0 ]; then found broken DRIVER_NOT_PROVED '' "no driver is loaded"; return; fi
-  printf '%s' "$stopped" | while read -r address core; do found broken CARD_UNHEALTHY "$address" "$core"; done
-  for address in $without; do found broken DRIVER_NOT_PROVED "$address" "no driver runs it"; done
+  [ -n "$answering" ] || return
+  if [ "$driven" = 0 ]; then found vital DRIVER_NOT_PROVED '' "no driver is loaded"; return; fi
+  if [ -n "$other" ]; then found vital DRIVER_NOT_PROVED '' "driver $other runs, and $DRIVER was proved"; return; fi
+  for card in $stopped; do found vital CARD_UNHEALTHY "${card%:*}" "${card##*:}"; done
+  for address in $without; do found vital CARD_UNHEALTHY "$address" "no driver runs it"; done
   [ -z "$without" ] || return
-  number=0
-  [ -c /dev/cambricon_ctl ] || found broken DRIVER_NOT_PROVED /dev/cambricon_ctl "it is missing"
-  while [ "$number" -lt "$count" ]; do
+  [ -c /dev/cambricon_ctl ] || missing=" /dev/cambricon_ctl"
+  for address in $answering; do
     for node in "/dev/cambricon_dev$number" "/dev/cambricon_ipcm$number"; do
-      [ -c "$node" ] || found broken DRIVER_NOT_PROVED "$node" "it is missing"
+      [ -c "$node" ] || missing="$missing $node"
     done
     number=$((number + 1))
   done
+  [ -z "$missing" ] || found vital DRIVER_NOT_PROVED '' "there is no$missing"
 }
 split() {
   # WORD of RELEASES
@@ -99,6 +97,7 @@ check_release() {
   # WORD of RELEASES: its container, then its servers
   split "$1"
   known || return
+  [ -z "$servers" ] || echo served
   said=$(timeout -k 0.1 "$DOCKER_S" docker inspect --type container --format \
     "@container$T{{.State.Running}}$T{{.State.Paused}}$T{{.State.Pid}}$T{{.Config.Labels}}$T{{json .State.Error}}
 $FACTS" "$name" 2>&1 </dev/null)
@@ -106,8 +105,8 @@ $FACTS" "$name" 2>&1 </dev/null)
     0) ;;
     124 | 137) found unknown ENGINE "$name" "docker does not answer in time"; return ;;
     *) case $said in
-         *"o such"*) found broken CONTAINER "$name" "it does not exist" ;;
-         *) found broken ENGINE '' "docker does not answer" ;;
+         *"o such"*) found vital CONTAINER "$name" "it does not exist" ;;
+         *) found vital ENGINE '' "docker does not answer" ;;
        esac
        return ;;
   esac
@@ -116,43 +115,41 @@ $FACTS" "$name" 2>&1 </dev/null)
 $said
 END
   digest=$(first "$stamps/container") digest=${digest%% *}
-  if [ "$paused" = true ]; then found broken CONTAINER "$name" "it is paused"; return; fi
-  if [ "$running" != true ]; then found broken CONTAINER "$name" "it does not run ${error#'""'}"; return; fi
-  case $labels in *"mlufleet.spec:$digest"*) ;; *) found broken CONTAINER "$name" "it is not the one that was proved"; return ;; esac
+  if [ "$paused" = true ]; then found vital CONTAINER "$name" "it is paused"; return; fi
+  if [ "$running" != true ]; then found vital CONTAINER "$name" "it does not run ${error#'""'}"; return; fi
+  case $labels in *"mlufleet.spec:$digest"*) ;; *) found vital CONTAINER "$name" "it is not the one that was proved"; return ;; esac
   actual=$(printf '%s\n' "$said" | sed 1d | sha256sum | cut -c1-16)
-  [ "$(first "$stamps/container")" = "$digest $actual" ] || found degraded CONTAINER "$name" "its settings were changed"
+  [ "$(first "$stamps/container")" = "$digest $actual" ] || found vital CONTAINER "$name" "its settings were changed"
   if [ -n "$servers" ]; then check_servers
   # its servers prove another release in each boot
-  elif [ "$BOOT" != "$(booted)" ]; then found degraded SMOKE_ANSWER "$release" "the model was not asked since the boot"
+  elif [ "$BOOT" != "$(booted)" ]; then found minor SMOKE_ANSWER "$release" "the model was not asked since the boot"
   fi
 }
 check_servers() {
   # the definition that the supervisor in the container reads, and what it says of each instance
   line=$(first "$state/serve${key:+/$key}/definition.json")
   case $line in '{"digest": "'*) digest=${line#*: \"} digest=${digest%%\"*} ;; *) digest= ;; esac
-  folder=/proc/$pid/root/run/mlufleet-serve all=0 ready=0 problems=
+  folder=/proc/$pid/root/run/mlufleet-serve
   listening=$(grep -hs ' 0A ' "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6")
   for server in $(printf %s "$servers" | tr , ' '); do
-    all=$((all + 1)) number=${server%%=*} told=$folder/${server%%=*} line=
+    told=$folder/${server%%=*} subject=$release/${server%%=*} line=
     # a link in the container would lead elsewhere on the host
     if [ -f "$told" ] && [ ! -L "$told" ] && [ ! -L "$folder" ]; then line=$(first "$told"); fi
-    IFS=$T read -r its state_now _ _ _ _ _ code reason <<END
+    IFS=$T read -r its how _ _ _ _ _ code reason <<END
 $line
 END
     case $code in SERVE*) ;; *) code=SERVE ;; esac
-    if [ -z "$digest" ] || [ "$its" != "$digest" ]; then sentence="it was not started" code=SERVE
-    elif [ "$state_now" != ready ]; then sentence="it is $state_now: ${reason:--}"
+    if [ -z "$digest" ] || [ "$its" != "$digest" ]; then found minor SERVE "$subject" "it was not started"
+    elif [ "$how" != ready ]; then
+      case $how in loading | draining) echo passing ;; esac
+      found minor "$code" "$subject" "it is $how: ${reason:--}"
     else
-      case $listening in *":${server#*=} "*) ready=$((ready + 1)); continue ;; esac
-      sentence="nothing listens on its port"
+      case $listening in
+        *":${server#*=} "*) echo ready ;;
+        *) found minor SERVE "$subject" "nothing listens on its port" ;;
+      esac
     fi
-    problems="$problems$code$T$release/$number$T$sentence
-"
   done
-  # a release of which nothing answers is broken, one of which something does is degraded
-  level=degraded
-  [ "$ready" -gt 0 ] || level=broken
-  printf '%s' "$problems" | while IFS= read -r line; do printf '%s\t%s\n' "$level" "$line"; done
 }
 case ${1:-} in
   state) check_state; exit 0 ;;
@@ -189,28 +186,48 @@ while :; do
   [ -n "$left" ] && [ $(($(now_cs) - started)) -lt $LIMIT_CS ] || break
   sleep 0.05
 done
-locked='' broken='' unknown='' degraded=''
+locked='' vital='' unknown='' told='' served='' ready='' passing=''
+note() {
+  # LINE of a check
+  kind=${1%%"$T"*} rest=${1#*"$T"} code=${rest%%"$T"*} rest=${rest#*"$T"}
+  # what is down because of a card or the driver is no problem of its own
+  case $told:$code in
+    *CARD_DROPPED*:CONTAINER | *CARDS_MISSING*:CONTAINER | *CARD_UNHEALTHY*:CONTAINER | *DRIVER_NOT*:CONTAINER) return ;;
+    *CARD_DROPPED*:SERVE* | *CARDS_MISSING*:SERVE* | *DRIVER_NOT*:SERVE* | *DRIVER_NOT*:SMOKE*) return ;;
+  esac
+  subject=${rest%%"$T"*}
+  problem="$code${subject:+ $subject}: ${rest#*"$T"}; "
+  case $told in *"$problem"*) return ;; esac  # an engine that is down says so of each container
+  case $kind in
+    locked) locked=$problem ;;
+    unknown) unknown=$unknown$problem ;;
+    vital) vital=yes told=$told$problem ;;
+    minor) told=$told$problem ;;
+  esac
+}
 for check in $asked; do
   [ -f "$work/$check" ] || unknown="${unknown}TIMED_OUT $check: it did not end in time; "
   # also what a check has found before it hung
   for file in "$work/$check" "$work/$check.late" "$work/$check.part"; do [ ! -f "$file" ] || break; done
   [ -f "$file" ] || continue
   while IFS= read -r line; do
-    level=${line%%"$T"*} line=${line#*"$T"} code=${line%%"$T"*} line=${line#*"$T"}
-    subject=${line%%"$T"*} line="$code${subject:+ $subject}: ${line#*"$T"}; "
-    case $broken in *"$line"*) continue ;; esac  # an engine that is down says so of each container
-    case $level in
-      locked) locked=$locked$line ;;
-      broken) broken=$broken$line ;;
-      unknown) unknown=$unknown$line ;;
-      degraded) degraded=$degraded$line ;;
+    case $line in
+      served) served=yes ;;
+      ready) ready=yes ;;
+      passing) passing=yes ;;
+      *) note "$line" ;;
     esac
   done < "$file"
 done
-all=$broken$unknown$degraded all=${all%; }
+all=$told$unknown all=${all%; }
+# a host that serves does its work as long as one of its servers answers
+if [ -n "$served" ]; then
+  vital=
+  [ -n "$ready$passing$unknown" ] || [ -z "$told" ] || vital=yes
+fi
 if [ -n "$locked" ]; then end 3 "unknown: ${locked%; }"
-elif [ -n "$broken" ]; then end 2 "broken: $all"
+elif [ -n "$vital" ]; then end 2 "broken: $all"
 elif [ -n "$unknown" ]; then end 3 "unknown: $all"
-elif [ -n "$degraded" ]; then end 1 "degraded: $all"
+elif [ -n "$told" ]; then end 1 "degraded: $all"
 else end 0 ready
 fi

@@ -6,9 +6,10 @@
 #   HealthCheckProgram=/etc/slurm/check-node.sh
 #   HealthCheckInterval=300
 # docs/slurm.md says what that costs, what it risks, and how to undo it.
-# Verdicts on which the node is drained. Add `degraded` to drain it also if only a part does not answer.
-DRAIN_ON='broken unknown'
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# Verdicts on which the node is drained, and codes on which it is even if it goes on answering: a job may get
+# any card. Add `degraded` to drain it whatever is wrong.
+DRAIN_ON='broken unknown CARD_DROPPED CARDS_MISSING CARD_UNHEALTHY DRIVER_NOT_PROVED HUNG'
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/slurm/bin
 verdict=/var/lib/mlufleet/verdict.sh
 ask() {
   if [ -f "$verdict" ]; then line=$(sh "$verdict" 2>/dev/null </dev/null)
@@ -21,7 +22,11 @@ for _ in 1 2 3; do
   ask
   case $line in unknown:*) sleep 1 ;; *) break ;; esac
 done
-case " $DRAIN_ON " in *" ${line%%:*} "*) ;; *) exit 0 ;; esac
+drains=
+for word in $DRAIN_ON; do
+  case " $line " in " $word:"* | *" $word "* | *" $word: "*) drains=yes ;; esac
+done
+[ -n "$drains" ] || exit 0
 # A prolog should not call Slurm, as many do so at once: this one does only if it fails. Slurm itself would
 # say no more than "Prolog error". The reason of a node that is drained already stays.
 node=${SLURMD_NODENAME:-$(hostname -s)}

@@ -22,6 +22,8 @@ DIGEST = hashlib.sha256(f"{FACTS}\n".encode()).hexdigest()[:16]
 #: what the script allows itself, and what it is allowed beside other tests
 LIMITS = "LIMIT_CS=170 CHECK_S=1.6 DOCKER_S=1.2"
 PATIENT = "LIMIT_CS=3000 CHECK_S=29 DOCKER_S=28"
+#: a release whose model is only asked, and one that is served
+PLAIN, SERVED = "light:a:light:", "serving:b:poem:0=4650,1=4651"
 #: shells of hosts: dash, bash as sh, busybox where there is one
 SHELLS = [
     words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(words[0])
@@ -88,7 +90,9 @@ class Host:
     def tool(self, name: str, text: str) -> None:
         self.write(f"bin/{name}", f"#!/bin/sh\n{text}\n").chmod(0o755)
 
-    def place(self, boot: str = "BOOT=$(booted)", limits: str = PATIENT) -> None:
+    def place(
+        self, boot: str = "BOOT=$(booted)", limits: str = PATIENT, releases: str = PLAIN
+    ) -> None:
         text = script_text("verdict").replace(LIMITS, limits)
         for path, other in (
             ("/var/lib/mlufleet", "state"),
@@ -99,10 +103,7 @@ class Host:
         ):
             text = text.replace(path, f"{self.root}/{other}")
         common, _, own = text.partition("# verdict.sh")
-        values = (
-            f"DRIVER=5.10.10 CARDS='{' '.join(CARDS)}' FACTS=template "
-            "RELEASES='light:a:light: serving:b:poem:0=4650,1=4651'\n"
-        )
+        values = f"DRIVER=5.10.10 CARDS='{' '.join(CARDS)}' FACTS=template RELEASES='{releases}'\n"
         self.write("state/verdict.sh", f"{values}{common}{boot}\n# verdict.sh{own}")
 
     def ask(self, shell: tuple[str, ...] | list[str] = ("sh",)) -> tuple[int, str]:
@@ -127,12 +128,14 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_a_host_that_is_right_is_ready_in_every_shell(host: Host, shell: list[str]) -> None:
+    host.place(releases=f"{PLAIN} {SERVED}")
     assert host.ask(shell) == (READY, "ready")
-    host.revise(CARDS[1], 0xFF)
     host.tool("docker", "echo Cannot connect >&2; exit 1")
-    status, line = host.ask(shell)
-    assert (status, line.count("ENGINE")) == (BROKEN, 1)
-    assert line.startswith(f"broken: CARD_DROPPED {CARDS[1]}: revision ff; ")
+    assert host.ask(shell) == (BROKEN, "broken: ENGINE: docker does not answer")
+    host.place()
+    host.revise(CARDS[1], 0xFF)
+    problems = f"CARD_DROPPED {CARDS[1]}: revision ff; ENGINE: docker does not answer"
+    assert host.ask(shell) == (BROKEN, f"broken: {problems}")
 
 
 def unload(host: Host) -> None:
@@ -157,7 +160,7 @@ FAULTS: dict[str, tuple[Callable[[Host], object], int, str]] = {
     "refused": (
         lambda host: shutil.rmtree(host.root / f"driver/{CARDS[1]}"),
         BROKEN,
-        f"DRIVER_NOT_PROVED {CARDS[1]}: ",
+        f"CARD_UNHEALTHY {CARDS[1]}: no driver runs it",
     ),
     "other driver": (
         lambda host: host.write(f"driver/{CARDS[0]}/information", "Driver Version: v5.10.22\n"),
@@ -167,7 +170,7 @@ FAULTS: dict[str, tuple[Callable[[Host], object], int, str]] = {
     "node": (
         lambda host: (host.root / "dev/cambricon_ipcm1").unlink(),
         BROKEN,
-        "DRIVER_NOT_PROVED ",
+        "DRIVER_NOT_PROVED: there is no ",
     ),
     "stopped": (lambda host: host.contain("light", "false"), BROKEN, "CONTAINER light: "),
     "paused": (lambda host: host.contain("light", paused="true"), BROKEN, "CONTAINER light: "),
@@ -175,7 +178,7 @@ FAULTS: dict[str, tuple[Callable[[Host], object], int, str]] = {
     "foreign": (lambda host: host.contain("light", spec="-"), BROKEN, "CONTAINER light: "),
     "settings": (
         lambda host: host.write("state/stamps/a/container", "spec 0123456789abcdef\n"),
-        DEGRADED,
+        BROKEN,
         "CONTAINER light: ",
     ),
     "boot": (lambda host: host.place("BOOT=another"), DEGRADED, "SMOKE_ANSWER light: "),
@@ -185,9 +188,24 @@ FAULTS: dict[str, tuple[Callable[[Host], object], int, str]] = {
         "SERVE_WRONG poem/1: it is unhealthy: it says 杜甫",
     ),
     "all servers": (
-        lambda host: [host.serve(0, "failed", "SERVE_CARD"), host.serve(1, "loading")],
+        lambda host: [host.serve(0, "failed", "SERVE_CARD"), host.serve(1, "stopped")],
         BROKEN,
+        "SERVE_CARD poem/0: it is failed: -; SERVE poem/1: it is stopped: -",
+    ),
+    "servers on their way": (
+        lambda host: [host.serve(0, "failed", "SERVE_CARD"), host.serve(1, "loading")],
+        DEGRADED,
         "SERVE_CARD poem/0: it is failed: -; SERVE poem/1: it is loading: -",
+    ),
+    "a card of a host that serves": (
+        lambda host: host.revise(CARDS[1], 0xFF),
+        DEGRADED,
+        f"CARD_DROPPED {CARDS[1]}: revision ff",
+    ),
+    "the container of servers": (
+        lambda host: host.contain("serving", "false"),
+        BROKEN,
+        "CONTAINER serving: it does not run",
     ),
     "no definition": (
         lambda host: (host.state / "serve/b/definition.json").unlink(),
@@ -232,12 +250,16 @@ FAULTS: dict[str, tuple[Callable[[Host], object], int, str]] = {
         "NOT_RECORDED: ",
     ),
 }
+SERVING_FAULTS = {fault for fault in FAULTS if "server" in fault or "serves" in fault}
+SERVING_FAULTS |= {"no definition", "silent port"}
 WORDS = {DEGRADED: "degraded", BROKEN: "broken", UNKNOWN: "unknown"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_wrong_is_named_by_its_code(host: Host, fault: str) -> None:
     inflict, expected, words = FAULTS[fault]
+    if fault in SERVING_FAULTS:
+        host.place(releases=SERVED)
     inflict(host)
     if fault in ("not root", "not placed") and os.geteuid() != 0:
         host.tool("id", f"echo {0 if fault == 'not placed' else 1000}")
@@ -272,6 +294,20 @@ def test_a_check_that_no_signal_ends_is_left_behind(host: Host) -> None:
     status, line = host.ask()
     assert status == UNKNOWN and "TIMED_OUT cards: it did not end in time" in line
     assert host.seconds < 6, "it waited for the check"
+
+
+@pytest.mark.parametrize(
+    "inflict",
+    [unload, lambda host: host.revise(CARDS[0], 0xFF), FAULTS["unhealthy"][0]],
+    ids=["unloaded", "dropped", "unhealthy"],
+)
+def test_what_is_down_because_of_a_card_or_the_driver_is_no_problem_of_its_own(
+    host: Host, inflict: Callable[[Host], object]
+) -> None:
+    host.contain("light", "false")
+    inflict(host)
+    status, line = host.ask()
+    assert status == BROKEN and line.count(";") == 0 and "CONTAINER" not in line
 
 
 def test_a_lock_that_nobody_holds_any_more_is_none(host: Host) -> None:
