@@ -114,9 +114,9 @@ $FACTS" "$name" 2>&1 </dev/null)
   IFS=$T read -r running paused pid labels error <<END
 $said
 END
-  digest=$(first "$stamps/container") digest=${digest%% *}
+  digest=$(first "$stamps/container") digest=${digest%% *} error=${error#\"} error=${error%\"}
   if [ "$paused" = true ]; then found vital CONTAINER "$name" "it is paused"; return; fi
-  if [ "$running" != true ]; then found vital CONTAINER "$name" "it does not run ${error#'""'}"; return; fi
+  if [ "$running" != true ]; then found vital CONTAINER "$name" "it does not run${error:+: $error}"; return; fi
   case $labels in *"mlufleet.spec:$digest"*) ;; *) found vital CONTAINER "$name" "it is not the one that was proved"; return ;; esac
   actual=$(printf '%s\n' "$said" | sed 1d | sha256sum | cut -c1-16)
   [ "$(first "$stamps/container")" = "$digest $actual" ] || found vital CONTAINER "$name" "its settings were changed"

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import FAILURE_TABLE
+from fleet.release.target import HostTarget, ReleaseTarget
+from operations import verdict
 from operations.host.scripts import script_text
+from tests.unit.conftest import DRIVEN, probe
 
 CARDS = ("0000:39:00.0", "0000:3a:00.0")
 READY, DEGRADED, BROKEN, UNKNOWN = range(4)
@@ -332,3 +335,12 @@ def test_what_a_warning_of_docker_says_is_not_read_as_an_answer(host: Host) -> N
     docker = (host.root / "bin/docker").read_text().partition("\n")[2]
     host.tool("docker", f"echo 'WARNING: something' >&2\n{docker}")
     assert host.ask() == (READY, "ready")
+
+
+def test_what_is_placed_names_what_was_proved(wanted: ReleaseTarget) -> None:
+    text = verdict.build_script(HostTarget((wanted,), wanted.store), probe(*DRIVEN))
+    assignments = text[: text.index("\n# ")].splitlines()
+    assert assignments[0] == "DRIVER=5.10.10"
+    assert assignments[1] == f"CARDS='{' '.join(CARDS)}'"
+    assert assignments[-1] == "RELEASES=torch:-:small:"
+    assert LIMITS in text
