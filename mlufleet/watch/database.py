@@ -9,7 +9,9 @@ from pathlib import Path
 
 #: seconds that a connection waits for another one that writes
 BUSY_TIMEOUT_S = 10.0
-#: bytes to which the write-ahead log is cut when it has grown beside a long read
+#: each look changes three pages, and all of a page is written
+PAGE_BYTES = 1024
+#: bytes to which the write-ahead log grows, unless somebody reads for long
 WAL_BYTES = 4 << 20
 
 
@@ -28,17 +30,25 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         " code TEXT NOT NULL, health TEXT NOT NULL, count INTEGER NOT NULL,"
         " seconds REAL NOT NULL, slowest REAL NOT NULL,"
         " PRIMARY KEY (host, hour, outcome, code, health)) WITHOUT ROWID",
-        "CREATE TABLE changes (id INTEGER PRIMARY KEY, time REAL NOT NULL, host TEXT NOT NULL,"
-        " kind TEXT NOT NULL, code TEXT NOT NULL, subject TEXT NOT NULL, sentence TEXT NOT NULL,"
-        " remedy TEXT NOT NULL, since REAL NOT NULL, run TEXT NOT NULL)",
+        # a number is never given twice: receivers are told what comes after one
+        "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL,"
+        " host TEXT NOT NULL, kind TEXT NOT NULL, code TEXT NOT NULL, subject TEXT NOT NULL,"
+        " sentence TEXT NOT NULL, remedy TEXT NOT NULL, since REAL NOT NULL, run TEXT NOT NULL)",
         "CREATE INDEX changes_by_host ON changes (host, time)",
         "CREATE INDEX changes_by_time ON changes (time)",
     ):
         connection.execute(statement)
 
 
+def _add_receivers(connection: sqlite3.Connection) -> None:
+    """Version 2: up to which change each receiver of notices was told."""
+    connection.execute(
+        "CREATE TABLE receivers (name TEXT PRIMARY KEY, told INTEGER NOT NULL) WITHOUT ROWID"
+    )
+
+
 #: step -> how the file comes from the version of that number to the next; only ever appended to
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables,)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _add_receivers)
 VERSION = len(MIGRATIONS)
 
 
@@ -63,10 +73,13 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        # set before there are tables: pages that are no longer used can be given back
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            # before there are tables: pages that are no longer used can be given back
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE_BYTES}")
         check(connection)
         migrate(connection)
     except BaseException:

@@ -14,6 +14,8 @@ HOUR_S = 3600
 #: sorts of observations that are kept of each host
 PROBED, LAST = "probed", "last"
 
+_CHANGE = "time, host, kind, code, subject, sentence, remedy, since, run"
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -94,14 +96,60 @@ def list_changes(
         limit: Only the latest ones, so many.
     """
     rows = connection.execute(
-        "SELECT time, host, kind, code, subject, sentence, remedy, since, run FROM changes"
+        f"SELECT {_CHANGE} FROM changes"
         " WHERE (?1 IS NULL OR host = ?1) AND time >= ?2 ORDER BY id DESC LIMIT ?3",
         (host, 0.0 if since is None else since, -1 if limit is None else limit),
     ).fetchall()
-    return [
-        Change(at, name, kind, Problem(code, subject, sentence, remedy), first, run)
-        for at, name, kind, code, subject, sentence, remedy, first, run in reversed(rows)
-    ]
+    return [_to_change(*row) for row in reversed(rows)]
+
+
+def list_changes_after(
+    connection: sqlite3.Connection, number: int, limit: int
+) -> list[tuple[int, Change]]:
+    """Return the changes after one, with their numbers.
+
+    Args:
+        connection: A connection to the file.
+        number: Number of a change.
+        limit: Only the first ones, so many.
+    """
+    rows = connection.execute(
+        f"SELECT id, {_CHANGE} FROM changes WHERE id > ? ORDER BY id LIMIT ?", (number, limit)
+    )
+    return [(identity, _to_change(*row)) for identity, *row in rows]
+
+
+def find_last_number(connection: sqlite3.Connection) -> int:
+    """Return the number of the last change that was ever written; 0 for none.
+
+    Args:
+        connection: A connection to the file.
+    """
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def load_told(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return receivers of notices -> number of the last change that each was told.
+
+    Args:
+        connection: A connection to the file.
+    """
+    return dict(connection.execute("SELECT name, told FROM receivers").fetchall())
+
+
+def _to_change(
+    at: float,
+    host: str,
+    kind: str,
+    code: str,
+    subject: str,
+    sentence: str,
+    remedy: str,
+    since: float,
+    run: str,
+) -> Change:
+    return Change(at, host, kind, Problem(code, subject, sentence, remedy), since, run)
 
 
 def list_looks(

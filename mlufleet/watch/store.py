@@ -32,6 +32,8 @@ STATE_FOLDER = Path("watch")
 RETENTION_DAYS = 90
 #: seconds between two attempts to write to a file that could not be written
 RETRY_S = 10.0
+#: changes that a receiver of notices is told at once, at most
+MAX_UNTOLD = 1000
 #: what SQLite puts beside the file
 _SUFFIXES = ("", "-wal", "-shm")
 
@@ -144,6 +146,40 @@ class Store:
         with self._lock:
             return self._read(lambda one: queries.list_looks(one, host, since), [])
 
+    def list_untold(self, receiver: str) -> list[tuple[int, Change]]:
+        """Return the changes since the last one that a receiver was told, with their numbers.
+
+        A receiver that was not there before begins with what changes from now on.
+
+        Args:
+            receiver: Name of the receiver.
+        """
+        with self._lock:
+            waiting = self._waiting
+            if waiting.last_number is None:
+                return []  # no file could be opened yet: nobody knows who was told what
+            if receiver not in waiting.told:
+                numbered = waiting.list_numbered()
+                self.mark_told(receiver, numbered[-1][0] if numbered else waiting.last_number)
+                return []
+            told = waiting.told[receiver]
+            found = self._read(lambda one: queries.list_changes_after(one, told, MAX_UNTOLD), None)
+            if found is None or len(found) == MAX_UNTOLD:  # those that wait come after these
+                return found or []
+            return found + [each for each in waiting.list_numbered() if each[0] > told]
+
+    def mark_told(self, receiver: str, number: int) -> None:
+        """Note that a receiver knows everything up to a change.
+
+        Args:
+            receiver: Name of the receiver.
+            number: Number of the change.
+        """
+        with self._lock:
+            self._waiting.told[receiver] = number
+            self._waiting.is_told_new = True
+            self._attempt()
+
     def prune(self, before: float) -> None:
         """Forget looks and changes before a time, and hosts that were not looked at since.
 
@@ -155,13 +191,14 @@ class Store:
             self._attempt()
 
     def _read(self, query: queries.Query[queries.T], default: queries.T) -> queries.T:
-        if self._connection is None:
-            return default
+        """Read the file, also while it cannot be written."""
         try:
-            return query(self._connection)
-        except sqlite3.Error as error:
-            self._fail(error)
-            return default
+            if self._connection:
+                return query(self._connection)
+            with contextlib.closing(database.open_for_reading(self.path)) as connection:
+                return query(connection)
+        except sqlite3.Error:
+            return default  # the next write says why
 
     def _attempt(self, *, is_start: bool = False) -> None:
         """Write what waits, or say in `error` why that is not possible."""
@@ -189,7 +226,8 @@ class Store:
         if self._connection is None:
             self._connection = database.open_for_writing(self.path)
             self._inode = self.path.stat().st_ino
-            self._waiting.bodies.clear()
+            last_number = queries.find_last_number(self._connection)
+            self._waiting.begin(last_number, queries.load_told(self._connection))
         return self._connection
 
     def _is_replaced(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlufleet.watch import records
@@ -28,6 +28,11 @@ class Waiting:
         probed: Host -> the last look that probed it.
         changes: What changed, oldest first.
         looks: Host, hour, outcome, code and health -> number of looks, their seconds, the slowest.
+        lost: How many changes could not be kept.
+        last_number: Number of the last change that was written to a file; None before one was
+            opened.
+        told: Receiver of notices -> number of the last change that it was told.
+        is_told_new: Whether `told` has something that is not in the file.
         forget_before: Time before which everything is to be forgotten; None for nothing.
         bodies: Host and sort -> what the file has of its observation.
     """
@@ -39,11 +44,32 @@ class Waiting:
     looks: dict[tuple[str, int, str, str, str], tuple[int, float, float]] = field(
         default_factory=dict
     )
+    lost: int = 0
+    last_number: int | None = None
+    told: dict[str, int] = field(default_factory=dict)
+    is_told_new: bool = False
     forget_before: float | None = None
     bodies: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.states) or self.forget_before is not None
+        return bool(self.states) or self.is_told_new or self.forget_before is not None
+
+    def begin(self, last_number: int, told: Mapping[str, int]) -> None:
+        """Go on with a file that was opened: numbers of changes go up for as long as this lasts.
+
+        Args:
+            last_number: Number of its last change.
+            told: Receiver of notices -> number of the last change that it was told.
+        """
+        self.last_number = max(last_number, self.last_number or 0)
+        self.is_told_new = self.is_told_new or bool(self.told.keys() - told.keys())
+        self.told = {**told, **self.told}
+        self.bodies.clear()
+
+    def list_numbered(self) -> list[tuple[int, Change]]:
+        """Return the changes with the numbers that they will have in the file."""
+        first = (self.last_number or 0) + self.lost + 1
+        return list(enumerate(self.changes, first))
 
     def add(self, observation: Observation, state: HostState, changes: Iterable[Change]) -> None:
         """Add what a look brought.
@@ -58,7 +84,9 @@ class Waiting:
         if observation.was_probed:
             self.probed[host] = observation
         self.changes.extend(changes)
-        del self.changes[: max(0, len(self.changes) - MAX_CHANGES)]
+        surplus = max(0, len(self.changes) - MAX_CHANGES)
+        del self.changes[:surplus]
+        self.lost += surplus
         code = observation.failure.code if observation.failure else ""
         key = (host, int(observation.ended // HOUR_S), observation.outcome, code, state.health)
         seconds = round(max(0.0, observation.ended - observation.began), 3)
@@ -75,7 +103,8 @@ class Waiting:
             sqlite3.Error: Nothing was written.
         """
         # a look that changed nothing may be lost by a power failure, and by nothing else
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self.changes else 'NORMAL'}")
+        is_vital = bool(self.changes) or self.is_told_new
+        connection.execute(f"PRAGMA synchronous = {'FULL' if is_vital else 'NORMAL'}")
         written: dict[tuple[str, str], bytes | None] = {}
         with transaction(connection):
             for host, state in self.states.items():
@@ -86,7 +115,7 @@ class Waiting:
                 )
                 self._write_observations(connection, host, written)
             self._write_looks(connection)
-            self._write_changes(connection)
+            numbered = self._write_changes(connection)
             if self.forget_before is not None:
                 _prune(connection, self.forget_before)
         if self.forget_before is not None:
@@ -97,8 +126,10 @@ class Waiting:
                 self.bodies.pop(key, None)
             else:
                 self.bodies[key] = body
+        self.last_number = numbered[-1][0] if numbered else self.last_number
         self.states, self.last, self.probed = {}, {}, {}
         self.changes, self.looks, self.forget_before = [], {}, None
+        self.lost, self.is_told_new = 0, False
 
     def _write_observations(
         self,
@@ -152,12 +183,21 @@ class Waiting:
             [(*key, *values) for key, values in self.looks.items()],
         )
 
-    def _write_changes(self, connection: sqlite3.Connection) -> None:
+    def _write_changes(self, connection: sqlite3.Connection) -> list[tuple[int, Change]]:
+        numbered = self.list_numbered()
         connection.executemany(
-            "INSERT INTO changes (time, host, kind, code, subject, sentence, remedy, since, run)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            map(_to_row, self.changes),
+            "INSERT INTO changes"
+            " (id, time, host, kind, code, subject, sentence, remedy, since, run)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_to_row(*each) for each in numbered],
         )
+        if self.is_told_new:
+            connection.executemany(
+                "INSERT INTO receivers (name, told) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET told = excluded.told",
+                self.told.items(),
+            )
+        return numbered
 
 
 def _prune(connection: sqlite3.Connection, before: float) -> None:
@@ -171,7 +211,7 @@ def _prune(connection: sqlite3.Connection, before: float) -> None:
     connection.execute("DELETE FROM observations WHERE host NOT IN (SELECT id FROM hosts)")
 
 
-def _to_row(change: Change) -> tuple[object, ...]:
+def _to_row(number: int, change: Change) -> tuple[object, ...]:
     one = change.problem
     told = (one.code, one.subject, one.sentence, one.remedy)
-    return (change.time, change.host, change.kind, *told, change.since, change.run)
+    return (number, change.time, change.host, change.kind, *told, change.since, change.run)
