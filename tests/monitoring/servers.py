@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -70,9 +71,20 @@ def running(name: str, folder: Path, *options: str) -> Iterator[str]:
         return found[1] if found else None
 
     try:
-        yield wait_for(find_address, f"{name} listens")
+        address = wait_for(find_address, f"{name} listens")
+        wait_for(lambda: is_ready(address), f"{name} is ready")
+        yield address
     finally:
         end_process(process)
+
+
+def is_ready(address: str) -> bool:
+    """Return whether a server answers; it listens before that."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=PATIENCE_S) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
