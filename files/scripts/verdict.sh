@@ -12,7 +12,7 @@
 # for all checks at once in hundredths of a second, for each, and for docker in one; the shell has the rest
 LIMIT_CS=170 CHECK_S=1.6 DOCKER_S=1.2
 T=$(printf '\t')
-first() { line=; IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
+first() { line=; IFS= read -r line 2>/dev/null < "$1"; }  # FILE: its first line, without a process
 found() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4"; }  # KIND CODE SUBJECT SENTENCE
 now_cs() {
   read -r up _ < /proc/uptime
@@ -35,9 +35,11 @@ check_state() {
 check_cards() {
   present='' answering=''
   for card in /sys/bus/pci/devices/*; do
-    [ "$(first "$card/vendor")" = 0xcabc ] || continue
+    first "$card/vendor"
+    [ "$line" = 0xcabc ] || continue
     address=${card##*/} present="$present ${card##*/}"
-    case $(first "$card/device") in *[16]) continue ;; esac  # a virtual function
+    first "$card/device"
+    case $line in *[16]) continue ;; esac  # a virtual function
     # byte 8 of the configuration is the revision
     if [ "$(od -An -v -tx1 -j8 -N1 "$card/config" 2>/dev/null | tr -d ' ')" = ff ]; then
       found vital CARD_DROPPED "$address" "revision ff"
@@ -61,8 +63,8 @@ check_driver() {
     done < "$folder/information"
     driven=$((driven + 1))
     [ "$version" = "$DRIVER" ] || other=${version:-none}
-    core=$(first "$folder/core_state")
-    case $core in '' | CN_RUNNING) ;; *) stopped="$stopped $address:$core" ;; esac
+    first "$folder/core_state"
+    case $line in '' | CN_RUNNING) ;; *) stopped="$stopped $address:$line" ;; esac
   done
   [ -n "$answering" ] || return
   if [ "$driven" = 0 ]; then found vital DRIVER_NOT_PROVED '' "no driver is loaded"; return; fi
@@ -88,10 +90,11 @@ END
 }
 known() {
   # succeed if the host still has the release: a run removes a container together with its stamp
-  stamps=$state/stamps${key:+/$key}
-  [ "$(first "$stamps/container-name")" = "$name" ] && return
-  stamps=$state/stamps
-  [ "$(first "$stamps/container-name")" = "$name" ]
+  for stamps in "$state/stamps${key:+/$key}" "$state/stamps"; do
+    first "$stamps/container-name"
+    [ "$line" != "$name" ] || return 0
+  done
+  return 1
 }
 check_release() {
   # WORD of RELEASES: its container, then its servers
@@ -101,10 +104,12 @@ check_release() {
   said=$(timeout -k 0.1 "$DOCKER_S" docker inspect --type container --format \
     "@container$T{{.State.Running}}$T{{.State.Paused}}$T{{.State.Pid}}$T{{.Config.Labels}}$T{{json .State.Error}}
 $FACTS" "$name" 2>&1 </dev/null)
-  case $? in
+  ended=$?
+  case $ended in
     0) ;;
     124 | 137) found unknown ENGINE "$name" "docker does not answer in time"; return ;;
-    *) case $said in
+    *) case $ended:$said in
+         12[567]:*) found vital ENGINE '' "docker is not there" ;;  # of timeout itself
          *"o such"*) found vital CONTAINER "$name" "it does not exist" ;;
          *) found vital ENGINE '' "docker does not answer" ;;
        esac
@@ -114,12 +119,13 @@ $FACTS" "$name" 2>&1 </dev/null)
   IFS=$T read -r running paused pid labels error <<END
 $said
 END
-  digest=$(first "$stamps/container") digest=${digest%% *} error=${error#\"} error=${error%\"}
+  first "$stamps/container"
+  proved=$line digest=${line%% *} error=${error#\"} error=${error%\"}
   if [ "$paused" = true ]; then found vital CONTAINER "$name" "it is paused"; return; fi
   if [ "$running" != true ]; then found vital CONTAINER "$name" "it does not run${error:+: $error}"; return; fi
   case $labels in *"mlufleet.spec:$digest"*) ;; *) found vital CONTAINER "$name" "it is not the one that was proved"; return ;; esac
   actual=$(printf '%s\n' "$said" | sed 1d | sha256sum | cut -c1-16)
-  [ "$(first "$stamps/container")" = "$digest $actual" ] || found vital CONTAINER "$name" "its settings were changed"
+  [ "$proved" = "$digest $actual" ] || found vital CONTAINER "$name" "its settings were changed"
   if [ -n "$servers" ]; then check_servers
   # its servers prove another release in each boot
   elif [ "$BOOT" != "$(booted)" ]; then found minor SMOKE_ANSWER "$release" "the model was not asked since the boot"
@@ -127,14 +133,14 @@ END
 }
 check_servers() {
   # the definition that the supervisor in the container reads, and what it says of each instance
-  line=$(first "$state/serve${key:+/$key}/definition.json")
+  first "$state/serve${key:+/$key}/definition.json"
   case $line in '{"digest": "'*) digest=${line#*: \"} digest=${digest%%\"*} ;; *) digest= ;; esac
   folder=/proc/$pid/root/run/mlufleet-serve
   listening=$(grep -hs ' 0A ' "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6")
   for server in $(printf %s "$servers" | tr , ' '); do
     told=$folder/${server%%=*} subject=$release/${server%%=*} line=
     # a link in the container would lead elsewhere on the host
-    if [ -f "$told" ] && [ ! -L "$told" ] && [ ! -L "$folder" ]; then line=$(first "$told"); fi
+    if [ -f "$told" ] && [ ! -L "$told" ] && [ ! -L "$folder" ]; then first "$told"; fi
     IFS=$T read -r its how _ _ _ _ _ code reason <<END
 $line
 END

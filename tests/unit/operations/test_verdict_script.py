@@ -14,9 +14,12 @@ import pytest
 
 from fleet.errors import FAILURE_TABLE
 from fleet.release.target import HostTarget, ReleaseTarget
+from mlufleet.watch import tracking
+from mlufleet.watch.problems import HostState
 from operations import verdict
 from operations.host.scripts import script_text
 from tests.unit.conftest import DRIVEN, probe
+from tests.unit.mlufleet.watch import looks
 
 CARDS = ("0000:39:00.0", "0000:3a:00.0")
 READY, DEGRADED, BROKEN, UNKNOWN = range(4)
@@ -226,9 +229,9 @@ FAULTS: dict[str, tuple[Callable[[Host], object], int, str]] = {
         "ENGINE: docker does not answer",
     ),
     "no engine": (
-        lambda host: host.tool("docker", "exit 127"),
+        lambda host: host.tool("docker", "echo docker: No such file or directory; exit 127"),
         BROKEN,
-        "ENGINE: docker does not answer",
+        "ENGINE: docker is not there",
     ),
     "silent engine": (
         lambda host: [
@@ -344,3 +347,46 @@ def test_what_is_placed_names_what_was_proved(wanted: ReleaseTarget) -> None:
     assert assignments[1] == f"CARDS='{' '.join(CARDS)}'"
     assert assignments[-1] == "RELEASES=torch:-:small:"
     assert LIMITS in text
+
+
+@pytest.mark.parametrize("is_dropped", [False, True], ids=["cards", "dropped"])
+@pytest.mark.parametrize(
+    "servers",
+    [
+        (("ready", ""), ("ready", "")),
+        (("ready", ""), ("unhealthy", "SERVE_WRONG")),
+        (("unhealthy", "SERVE_SILENT"), ("failed", "SERVE_CARD")),
+        (("stopped", ""), ("failed", "SERVE_LOAD")),
+        (("failed", "SERVE_CRASHED"), ("loading", "")),
+    ],
+    ids=repr,
+)
+def test_the_watch_judges_the_same_host_alike(
+    host: Host, servers: tuple[tuple[str, str], ...], is_dropped: bool
+) -> None:
+    """But for a server that is loading: the watch waits for it, and no job should meet it."""
+    host.place(releases=SERVED)
+    for number, (state, code) in enumerate(servers):
+        host.serve(number, state, code or "-")
+    cards = dict(looks.CARDS)
+    if is_dropped:
+        host.revise(CARDS[1], 0xFF)
+        cards[CARDS[1]] = "dropped"
+    endpoints = [
+        looks.endpoint(state, code, name=str(number), cards=[number])
+        for number, (state, code) in enumerate(servers)
+    ]
+    known = HostState()
+    for at in (1.0, 2.0):
+        seen = looks.look(at, cards=cards, endpoints=endpoints)
+        known, _ = tracking.track(known, seen)
+    found = {one.problem.code for one in known.open_problems}
+    status, line = host.ask()
+    said = line.partition(": ")[2]
+    codes = {problem.split(":")[0].split()[0] for problem in said.split("; ") if problem}
+    if ("loading", "") in servers:
+        codes.discard("SERVE")
+        assert known.health in ("broken", "degraded") and status in (DEGRADED, BROKEN)
+    else:
+        assert known.health == {READY: "ok", **WORDS}[status]
+    assert codes == found
