@@ -7,9 +7,10 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fleet import paths
+from fleet.text import sanitize
 from fleet.text.times import format_age, format_duration, format_utc
 
 TEMPLATES = paths.FILES_FOLDER / "templates"
@@ -36,7 +37,9 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(age=format_age, duration=format_duration, time=format_time)
+    environment.filters.update(
+        age=format_age, duration=format_duration, prose=mark_code, time=format_time
+    )
     return environment
 
 
@@ -65,6 +68,19 @@ def content_security_policy(style: str, script: str, connect: str = "'none'") ->
         f"script-src 'sha256-{script_digest}'; connect-src {connect}; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def mark_code(text: str) -> Markup:
+    """Return a text as HTML, in which what stands between backticks is code.
+
+    Args:
+        text: Any text; it is escaped.
+    """
+    parts = str(escape(sanitize.escape_text(text))).split("`")
+    if len(parts) % 2 == 0:  # the last backtick is a character
+        parts[-2:] = ["`".join(parts[-2:])]
+    marked = (f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
+    return Markup("".join(marked))
 
 
 def format_time(epoch: float) -> str:

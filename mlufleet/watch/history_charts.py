@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -10,6 +11,9 @@ from typing import NamedTuple
 from fleet.text.times import format_utc
 from mlufleet.watch.problems import Change
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
+
+#: moment, health, and how many hosts more or fewer have it from then on
+Step = tuple[float, str, int]
 
 #: seconds of history that the page shows
 HISTORY_S = 7 * 86400
@@ -88,22 +92,22 @@ def build_charts(snapshot: FleetSnapshot, changes: Sequence[Change]) -> list[Cha
 
 def _chart_health(snapshot: FleetSnapshot, changes: Sequence[Change], period: Period) -> Chart:
     begin = snapshot.taken - period.bucket_s * period.buckets
-    layers = {health: [0.0] * period.buckets for health in LAYERS}
-    steps: list[tuple[float, int]] = []
+    steps: list[Step] = []
     by_host: dict[str, list[Change]] = {}
     for change in changes:
         if change.kind == "health":
             by_host.setdefault(change.host, []).append(change)
     for name, host in snapshot.hosts.items():
         for health, since, until in list_spans(host, by_host.get(name, []), snapshot.taken):
-            if health in layers and until > begin:
-                _add_span(layers[health], since - begin, until - begin, period.bucket_s)
-                steps += [(max(since, begin), 1), (until, -1)]
-    peak, when = _find_peak(steps)
-    total = len(snapshot.hosts)
+            if health in LAYERS and until > begin:
+                steps += [(since, health, 1), (until, health, -1)]
+    layers = _find_worst(sorted(steps), begin, period)
+    sums = [sum(figures) for figures in zip(*layers.values(), strict=True)]
+    peak, total = max(sums), len(snapshot.hosts)
+    when = format_utc(begin + period.bucket_s * sums.index(peak))
     return Chart(
         f"Hosts that are not ok, last {period.title}",
-        f"At most {peak} of {total} hosts, first at {format_utc(when)}" if peak else "None",
+        f"At most {peak} of {total} hosts, first after {when}" if peak else "None",
         f"at most {peak} of {total}" if peak else "none",
         period.buckets,
         _stack(layers, peak),
@@ -112,20 +116,34 @@ def _chart_health(snapshot: FleetSnapshot, changes: Sequence[Change], period: Pe
     )
 
 
-def _find_peak(steps: list[tuple[float, int]]) -> tuple[int, float]:
-    """Return the largest sum of steps up to any moment, and when it was first reached."""
-    count = peak = 0
-    when = 0.0
-    for moment, step in sorted(steps):
-        count += step
-        if count > peak:
-            peak, when = count, moment
-    return peak, when
+def _find_worst(steps: list[Step], begin: float, period: Period) -> dict[str, list[int]]:
+    """Return health -> hosts in each bucket, at the moment in it when most hosts were not ok."""
+    layers = {health: [0] * period.buckets for health in LAYERS}
+    now: Counter[str] = Counter()
+    rest = deque(steps)
+    for index in range(period.buckets):
+        end = begin + (index + 1) * period.bucket_s
+        _apply_steps(rest, now, end - period.bucket_s)
+        worst = now.copy()
+        while rest and rest[0][0] < end:
+            _apply_steps(rest, now, rest[0][0])
+            if now.total() > worst.total():
+                worst = now.copy()
+        for health, figures in layers.items():
+            figures[index] = worst[health]
+    return layers
+
+
+def _apply_steps(rest: deque[Step], now: Counter[str], moment: float) -> None:
+    """Take the steps up to a moment from those that are left, and count them."""
+    while rest and rest[0][0] <= moment:
+        _, health, step = rest.popleft()
+        now[health] += step
 
 
 def _chart_openings(snapshot: FleetSnapshot, changes: Sequence[Change], period: Period) -> Chart:
     begin = snapshot.taken - period.bucket_s * period.buckets
-    figures = [0.0] * period.buckets
+    figures = [0] * period.buckets
     for change in changes:
         index = int((change.time - begin) // period.bucket_s)
         if change.kind == "opened" and index >= 0:
@@ -134,8 +152,8 @@ def _chart_openings(snapshot: FleetSnapshot, changes: Sequence[Change], period: 
     every = f"{period.bucket_s // 60} min" if period.bucket_s < 3600 else "2 h"
     return Chart(
         f"Problems opened, last {period.title}",
-        f"{total:.0f} in all, at most {peak:.0f} within {every}" if total else "None",
-        f"{total:.0f}, at most {peak:.0f} in {every}" if total else "none",
+        f"{total} in all, at most {peak} within {every}" if total else "None",
+        f"{total}, at most {peak} in {every}" if total else "none",
         period.buckets,
         _stack({"opened": figures}, peak),
         _list_ticks(begin, snapshot.taken, period),
@@ -173,22 +191,13 @@ def earlier_health(change: Change) -> str:
     return change.problem.sentence.rpartition(", was ")[2]
 
 
-def _add_span(figures: list[float], since_s: float, until_s: float, bucket_s: int) -> None:
-    """Add a span to the mean of each bucket that it touches."""
-    first = max(0, int(since_s // bucket_s))
-    for index in range(first, min(len(figures), int(until_s // bucket_s) + 1)):
-        begin = index * bucket_s
-        shared_s = min(until_s, begin + bucket_s) - max(since_s, begin)
-        figures[index] += max(0.0, shared_s) / bucket_s
-
-
-def _stack(layers: dict[str, list[float]], peak: float) -> dict[str, str]:
+def _stack(layers: dict[str, list[int]], peak: int) -> dict[str, str]:
     """Return the layers that are not empty as paths of steps, each on top of the one before."""
     paths: dict[str, str] = {}
     if not peak:
         return paths
     scale = BOX_HEIGHT * MAX_SHARE / peak
-    base = [0.0] * len(next(iter(layers.values())))
+    base = [0] * len(next(iter(layers.values())))
     for name, figures in layers.items():
         tops = [low + figure for low, figure in zip(base, figures, strict=True)]
         if any(figures):
@@ -197,7 +206,7 @@ def _stack(layers: dict[str, list[float]], peak: float) -> dict[str, str]:
     return paths
 
 
-def _draw_steps(lows: list[float], highs: list[float], scale: float) -> str:
+def _draw_steps(lows: list[int], highs: list[int], scale: float) -> str:
     """Return a path around each run of buckets in which there is something."""
     parts: list[str] = []
     begin: int | None = None
@@ -213,7 +222,7 @@ def _draw_steps(lows: list[float], highs: list[float], scale: float) -> str:
     return "".join(parts)
 
 
-def _height(figure: float, scale: float) -> str:
+def _height(figure: int, scale: float) -> str:
     return f"{BOX_HEIGHT - figure * scale:.4g}"
 
 

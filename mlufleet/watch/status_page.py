@@ -34,6 +34,7 @@ RELOAD_S = 120
 #: changes that are listed; the same change of several hosts within CHANGE_GAP_S is one line
 MAX_LISTED_CHANGES = 40
 CHANGE_GAP_S = 3600
+QUIET_KINDS = ("health", "recurred")
 #: in a larger fleet, cells have no names
 MAX_ROOMY_HOSTS = 40
 #: the hosts of a problem are unfolded if the page has not more problems
@@ -202,13 +203,14 @@ def _rows_by_group(rows: Iterable[HostRow]) -> dict[str, list[HostRow]]:
 def list_changes(changes: Iterable[Change]) -> list[list[Change]]:
     """Return the last changes, the newest first; the same change of several hosts is one entry.
 
-    Changes of health are left out: each follows from another one.
+    Changes of health are left out, as each follows from another one, and what recurs of a problem
+    that is known to come and go.
 
     Args:
         changes: Changes in any order.
     """
     entries: list[list[Change]] = []
-    told = (change for change in changes if change.kind != "health")
+    told = (change for change in changes if change.kind not in QUIET_KINDS)
     for change in sorted(told, key=lambda change: -change.time):
         last = entries[-1] if entries else []
         if (

@@ -9,6 +9,7 @@ import hashlib
 import subprocess
 import tarfile
 from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ ARCHIVE = f"{PACKAGE.replace('@', '-')}.tgz"
 MEMBER = "package/axe.min.js"
 #: what stops people, and not only hinders them
 GRAVE = ("serious", "critical")
-RUN = "() => axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+RUN = """([where, rules]) => axe.run(where, {
+  resultTypes: ['violations'], ...(rules.length ? {runOnly: rules} : {})
+}).then(found => found.violations)"""
 
 
 def integrity(path: Path) -> str:
@@ -70,10 +73,19 @@ def source() -> str:
         return member.read().decode()
 
 
-def grave_findings(page: Page) -> list[tuple[str, list[str]]]:
-    """Rules that a page breaks gravely, and the elements that break them."""
-    page.evaluate(source())
-    found: list[dict[str, Any]] = page.evaluate(RUN)
+def grave_findings(
+    page: Page, where: str = "html", rules: Sequence[str] = ()
+) -> list[tuple[str, list[str]]]:
+    """Rules that a page breaks gravely, and the elements that break them.
+
+    Args:
+        page: the page.
+        where: selector of what is looked at.
+        rules: the rules that are tried; all of them if there are none.
+    """
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(source())
+    found: list[dict[str, Any]] = page.evaluate(RUN, [where, list(rules)])
     return [
         (one["id"], [f"{node['target']} {node['html'][:200]}" for node in one["nodes"]][:5])
         for one in found

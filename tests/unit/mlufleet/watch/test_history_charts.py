@@ -49,14 +49,25 @@ def test_a_host_without_a_change_is_what_it_is_since_when_it_is_that() -> None:
     assert list(list_spans(HostSnapshot("a"), [], NOW)) == []
 
 
-@pytest.mark.parametrize("period", [DAY, WEEK])
-def test_a_layer_has_the_area_of_the_time_that_it_stands_for(period: Period) -> None:
+@pytest.mark.parametrize(("period", "buckets"), [(DAY, 8), (WEEK, 2)])
+def test_a_layer_is_in_every_bucket_that_it_touches(period: Period, buckets: int) -> None:
     fleet = watched.fleet(0, hosts={"a": at("a", "ok", 3), "b": at("b", "ok", 999)})
     changes = [health(5, "broken", "ok", 40), health(3, "ok", "broken", 5)]
     charts = {chart.title: chart for chart in build_charts(fleet, changes)}
     chart = charts[f"Hosts that are not ok, last {period.title}"]
     assert chart.layers.keys() == {"broken"} and chart.top == "at most 1 of 2"
-    assert area(chart.layers["broken"]) * period.bucket_s == pytest.approx(2 * HOUR, rel=0.02)
+    assert area(chart.layers["broken"]) == pytest.approx(buckets, rel=0.01)
+
+
+def test_a_short_outage_has_its_full_height_and_no_host_counts_twice() -> None:
+    hosts = {name: at(name, "ok", 1.9) for name in "abcd"}
+    told = [("degraded", "ok", 2.0), ("broken", "degraded", 1.95), ("ok", "broken", 1.9)]
+    changes = [
+        health(hours, now, was, hours + 1, name) for name in hosts for now, was, hours in told
+    ]
+    for chart in build_charts(watched.fleet(0, hosts=hosts), changes)[::2]:
+        assert chart.top == "at most 4 of 4"
+        assert sum(area(path) for path in chart.layers.values()) == pytest.approx(1, rel=0.01)
 
 
 def test_what_began_before_the_chart_fills_it_and_what_ended_before_is_not_in_it() -> None:
