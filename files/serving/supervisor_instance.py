@@ -73,8 +73,8 @@ class Instance(threading.Thread):
         self._several = len(definition["instances"]) > 1
         #: number of the current start, and how many of them count towards giving up
         self._start, self._attempts = 0, 0
-        #: how many of the last starts have only given wrong answers
-        self._wrong_starts = 0
+        #: whether it has ever been ready, and how many of the last starts answered wrongly
+        self._was_ready, self._wrong_starts = False, 0
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._output: Optional[Output] = None
         self._mark = ""
@@ -125,7 +125,7 @@ class Instance(threading.Thread):
         if output is not None and output.card_fault and failure.code != "SERVE_CARD":
             reason = f"{failure.reason}; {output.card_fault}"
             failure = client.CheckFailure("SERVE_CARD", reason)
-        is_wrong = client.is_wrong_answer(failure) and self._state.ready_s < 0
+        is_wrong = client.is_wrong_answer(failure) and not self._was_ready
         self._wrong_starts = self._wrong_starts + 1 if is_wrong else 0
         self._tell(f"{failure.code}: {failure.reason}")
         self._state.update(state="unhealthy", code=failure.code, reason=failure.reason)
@@ -359,6 +359,7 @@ class Instance(threading.Thread):
 
     def _become_ready(self, seconds: float, answer: client.Answer) -> None:
         assert self._output is not None
+        self._was_ready = True
         self._output.card_fault = ""
         self._state.write_cold(answer.first_s if answer.first_s >= 0 else None)
         self._state.update(

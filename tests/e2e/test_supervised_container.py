@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from fleet.release import endpoints
 from fleet.release import files as release_files
 from fleet.release.target import ReleaseTarget
+from operations.host.scripts import read_script
 from tests.lab import engine, hosts, paths
 from tests.lab.steps import LabError
 from tests.lab.vendor import light_images
@@ -83,6 +85,22 @@ def prove(port: int) -> dict[str, Any]:
 def define(folder: Path) -> None:
     (folder / "serve/part").write_text(json.dumps(build_definition()))
     (folder / "serve/part").rename(folder / "serve/definition.json")
+
+
+def test_docker_says_what_the_probe_asks_of_a_container_that_publishes_ports(folder: Path) -> None:
+    template = re.search(r"^published='(.*)'$", read_script("probe"), re.MULTILINE)
+    assert template
+    name = f"{NAME}-publishes"
+    made = engine.docker(
+        *("create", "--name", name, "--stop-timeout", "70", "--publish", "127.0.0.1:18099:80"),
+        *(light_images.IMAGES[-1].reference, "true"),
+    )
+    try:
+        asked = "{{.ID}} {{with .Config.StopTimeout}}{{.}}{{end}} " + template[1]
+        said = engine.docker("inspect", "--type", "container", "--format", asked, name)
+    finally:
+        engine.docker("rm", name)
+    assert said.split() == [made.strip(), "70", "127.0.0.1:18099"]
 
 
 def test_both_instances_are_ready_and_proved_by_a_client(folder: Path) -> None:

@@ -122,6 +122,17 @@ def test_a_server_is_started_again_if_that_may_help(
     assert (failed.code, failed.restarts + 1) == (code, starts)
 
 
+def test_a_server_that_was_right_once_may_be_so_again(container: Container, tmp_path: Path) -> None:
+    honest = tmp_path / "honest"
+    honest.touch()
+    definition = build_definition(["other-words", "--until", str(honest)], starts_limit=4)
+    container.place(definition)
+    container.wait_for("ready")
+    honest.unlink()
+    failed = container.wait_for("failed")
+    assert (failed.code, failed.restarts) == ("SERVE_WRONG", 3)
+
+
 def test_starts_count_from_the_last_time_that_it_was_ready_for_long(container: Container) -> None:
     container.place(build_definition([], starts_limit=2, steady_after=0))
     for restarts in range(3):
