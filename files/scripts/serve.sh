@@ -33,6 +33,13 @@ told() {
     printf '%s\t%s\n' "${file##*/}" "$line"
   done
 }
+hang_up() {
+  # CONTAINER: tell its supervisor to look at its folder. Not by `docker kill`: after any signal, docker takes
+  # the container for stopped by an operator, and does not start it after a reboot (moby/moby#41302)
+  pid=$(ask "$1" '{{.State.Pid}}') || unanswered "$1" "$pid"
+  [ "${pid:-0}" != 0 ] || { echo "container $1 does not run"; return 1; }
+  kill -HUP "$pid"
+}
 retries() {
   # CONTAINER: print how often its supervisor was told to try again, and has done so
   pid=$(ask "$1" '{{.State.Pid}}') || unanswered "$1" "$pid"
@@ -52,11 +59,11 @@ case $how in
     umask 077
     mkdir -p "$2" && chmod 700 "$2" || exit 1
     printf '%s\n' "$3" > "$2/definition.part" && sync && mv -f "$2/definition.part" "$2/definition.json" &&
-      docker kill --signal HUP "$1" >/dev/null ;;
+      hang_up "$1" ;;
   retry)
     # until it has done so, it still says that it has given up
     before=$(retries "$1") || { printf '%s\n' "$before"; exit 1; }
-    docker kill --signal HUP "$1" >/dev/null || exit 1
+    hang_up "$1" || exit 1
     end=$(($(uptime) + 60))
     while now=$(retries "$1") || { printf '%s\n' "$now"; exit 1; }; [ "$now" = "$before" ]; do
       [ "$(uptime)" -lt "$end" ] || { echo "the supervisor in container $1 does not react"; exit 1; }
@@ -94,7 +101,7 @@ case $how in
     rm -f "$2/definition.json"
     [ "$how" = drain ] || rm -f "$stamps/serve-files"
     [ "$running" = true ] || exit 0
-    docker kill --signal HUP "$1" >/dev/null 2>&1  # it looks once a second, too
+    (hang_up "$1") >/dev/null 2>&1  # it looks once a second, too
     end=$(($(uptime) + $3))
     while now=$(told "$1") || unanswered "$1" "$now"; do
       left=$(printf '%s\n' "$now" | awk -F '\t' 'NF && $3 != "stopped" && $3 != "failed"')
