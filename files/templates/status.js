@@ -16,7 +16,7 @@ function pathTo(element) {
   if (!part) return "";
   const inside = details ? `details${cssPath(details, "data-key")} ` : "";
   const own = element.matches("a") ? `a${cssPath(element, "href")}`
-    : element.matches(".wide") ? `.wide:nth-of-type(${1 + [...element.parentNode.children].indexOf(element)})`
+    : element.matches(".wide") ? `.wide${cssPath(element, element.hasAttribute("aria-label") ? "aria-label" : "aria-labelledby")}`
     : element.localName;
   return `#${part.id} ${inside}${own}`;
 }
@@ -86,7 +86,7 @@ async function refresh() {
   // a reader who marks text is left alone, and nobody reads a page that is hidden
   if (document.hidden || !getSelection().isCollapsed) return;
   try {
-    const answer = await fetch(location.href.split("#")[0], {cache: "no-store", signal: AbortSignal.timeout(refreshMs)});
+    const answer = await fetch(location.href.split("#")[0], {cache: "no-store", signal: AbortSignal.timeout?.(refreshMs)});
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!next.getElementById("verdict")) throw new Error("another page");

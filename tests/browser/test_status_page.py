@@ -137,6 +137,30 @@ def test_it_comes_again_and_what_the_reader_did_stays(serve: Serve, open_url: Op
     assert seen.said == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "#live-history .wide",
+        "#live-endpoints th a",
+        ".failure summary",
+        "#live-fleet .cell",
+        "#search",
+    ],
+)
+def test_the_keyboard_stays_where_it_is(serve: Serve, open_url: Open, path: str) -> None:
+    served = serve(fleet(5))
+    page = open_url(served.url, clock=True).page
+    focused = page.locator(path).last
+    focused.focus()
+    where = "e => [document.activeElement.localName, document.activeElement.outerHTML.slice(0, 60)]"
+    before = focused.evaluate(where)
+    assert before[0] != "body"
+    # a host more, so that what has the focus is replaced
+    served.now(fleet(6, taken=NOW + 30))
+    refresh(page)
+    assert page.locator("body").evaluate(where) == before
+
+
 def test_it_comes_again_with_the_token_that_the_browser_was_given(
     serve: Serve, open_url: Open
 ) -> None:
