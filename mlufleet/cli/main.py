@@ -13,6 +13,7 @@ from mlufleet.cli.explain import explain
 from mlufleet.cli.gather import gather
 from mlufleet.cli.groups import MainGroup, add_former_name
 from mlufleet.cli.hardware import baseline, hardware, validate
+from mlufleet.cli.history import history
 from mlufleet.cli.host import break_lock, host, lock_status
 from mlufleet.cli.init import init_site
 from mlufleet.cli.inventory import check, inventory
@@ -40,6 +41,7 @@ COMMANDS = (
     endpoints,
     verdict,
     watch_hosts,
+    history,
     explain,
     bundle,
     unbundle,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlufleet.watch.problems import Problem, TrackedProblem
+from mlufleet.watch.problems import RECURRED, Problem, TrackedProblem
 
 #: appearances within FLAP_WINDOW_S from which on a problem is flapping
 FLAP_LIMIT = 3
@@ -55,7 +55,7 @@ def appear(
     after = TrackedProblem(problem, now, now, flaps=flaps)
     if before and before.is_flapping:
         first, opened = before.first_seen, before.opened
-        return replace(after, first_seen=first, opened=opened, is_flapping=True), "recurred"
+        return replace(after, first_seen=first, opened=opened, is_flapping=True), RECURRED
     if len(flaps) < FLAP_LIMIT:
         return after, ""
     return replace(after, first_seen=flaps[0], opened=now, is_flapping=True), "flapping"

@@ -13,6 +13,8 @@ REBOOTED = "REBOOTED"
 #: code of another event: the health of a host is another one, which is the subject
 HEALTH = "HEALTH"
 
+#: kind of a change that is history and is told to nobody: it appeared again while it is flapping
+RECURRED = "recurred"
 #: what is suggested for codes that are no failure's
 OWN_ACTIONS = {DRIFT: RESTART, REBOOTED: INSPECT, HEALTH: IGNORE}
 
@@ -122,8 +124,7 @@ class Change:
     Attributes:
         time: When the look ended that saw it.
         host: Name of the host.
-        kind: "opened", "resolved", "flapping", "recurred" (it appeared again while it is flapping,
-            which is told to nobody), "rebooted" or "health".
+        kind: "opened", "resolved", "flapping", :data:`RECURRED`, "rebooted" or "health".
         problem: The problem; for "rebooted" and "health", code and sentence say what happened.
         since: When the problem was first seen, or since when the earlier health was that.
         run: Run that worked on the host since the look before, if one did; or empty.

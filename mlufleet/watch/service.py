@@ -19,7 +19,7 @@ from mlufleet.watch.fleet_memory import FleetMemory
 from mlufleet.watch.look_client import END_LIMIT_S, LookClient, Said
 from mlufleet.watch.notices.messages import describe_change
 from mlufleet.watch.observation import Observation
-from mlufleet.watch.problems import OK, UNKNOWN, Change
+from mlufleet.watch.problems import OK, RECURRED, UNKNOWN, Change
 from mlufleet.watch.schedule import Schedule, choose_round_interval
 from mlufleet.watch.service_manager import ServiceManager
 from mlufleet.watch.snapshot import FleetSnapshot
@@ -197,7 +197,8 @@ class Watch:
         if host.state.health == UNKNOWN and state.health == OK:  # as it is to be
             changes = [change for change in changes if change.kind != "health"]
         for change in changes:
-            print(format_change(change), flush=True)
+            if change.kind != RECURRED:
+                print(format_change(change), flush=True)
 
     def on_dropped(self, host: str) -> None:
         """Look again soon at a host whose look ended for reasons that are not the host's.

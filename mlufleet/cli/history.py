@@ -1,0 +1,89 @@
+"""`mlufleet history`: what the watch has seen."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from fleet.errors import FAILURE_TABLE, InvalidInput, canonical_code
+from fleet.text import suggestions
+from mlufleet.cli.options import JSON_OPTION, parse_duration
+
+#: bounds of --since
+MIN_SINCE_S, MAX_SINCE_S = 1, 36500 * 86400
+
+
+def _complete_code(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    from mlufleet.watch.problems import OWN_ACTIONS
+
+    return [code for code in (*OWN_ACTIONS, *FAILURE_TABLE) if code.startswith(incomplete.upper())]
+
+
+@click.command()
+@click.argument("hosts", nargs=-1)
+@click.option(
+    "--state",
+    default=Path("watch"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the watch.",
+)
+@click.option(
+    "--since", default="7d", show_default=True, help="How far to look back: 12h, 7d, 90d."
+)
+@click.option("--code", help="Only problems of this code.", shell_complete=_complete_code)
+@JSON_OPTION
+def history(
+    hosts: tuple[str, ...], state: Path, since: str, code: str | None, as_json: bool
+) -> None:
+    """Show what the watch has seen of HOSTS (default: all).
+
+    Lists what is wrong and what was wrong since then: first and last seen, for how long and how
+    often, with the suggested action. Problems that are still there are listed whenever they began.
+    Reboots that no run did and drift are among them. With HOSTS (names, mlu[01-08] or mlu*), also
+    prints every change. Reads the history of `mlufleet watch`, also while that is at work.
+
+    Exit status: 0, or 3 if there is no history or no such host.
+
+    \b
+    Examples:
+      mlufleet history
+      mlufleet history mlu03 --since 30d
+      mlufleet history --code REBOOTED --since 90d
+      mlufleet history --json
+    """
+    from mlufleet.cli import history_output
+    from mlufleet.watch.history import load_history
+
+    code = _check_code(code) if code else ""
+    begin = time.time() - parse_duration(since, "--since", MIN_SINCE_S, MAX_SINCE_S)
+    found = load_history(state, begin)
+    names = _select_hosts(hosts, sorted(found.states)) if hosts else set(found.states)
+    found = found.select(names, code)
+    if as_json:
+        click.echo(history_output.render_json(found, begin, code))
+    else:
+        history_output.print_history(found, begin, code, with_changes=bool(hosts))
+
+
+def _check_code(code: str) -> str:
+    from mlufleet.watch.problems import OWN_ACTIONS
+
+    known = [*OWN_ACTIONS, *FAILURE_TABLE]
+    code = canonical_code(code.strip().upper().replace("-", "_"))
+    if code not in known:
+        near = suggestions.format_suggestions(code, known)
+        raise InvalidInput(
+            f"--code {code}: no such code{near}; remedy: `mlufleet explain` lists all"
+        )
+    return code
+
+
+def _select_hosts(patterns: tuple[str, ...], known: list[str]) -> set[str]:
+    from fleet.inventory.host_selection import InventoryNames
+
+    return InventoryNames(known, {}).select_hosts(patterns, "HOST")

@@ -1,0 +1,195 @@
+"""What `mlufleet history` prints: a table that fits 80 columns, or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from fleet.errors import FAILURE_TABLE
+from fleet.text.times import format_age, format_utc
+from mlufleet.report import host_ranges, table
+from mlufleet.report.table import Column, print_line
+from mlufleet.watch.history import (
+    EVENT,
+    OPEN,
+    STATES,
+    History,
+    ProblemHistory,
+    count_looks,
+    summarize,
+)
+from mlufleet.watch.problems import HEALTH, OK, Change
+
+COLUMNS = (
+    Column("host", 20),
+    Column("state", 8),
+    Column("problem", 32),
+    Column("first seen", 10),
+    Column("last seen", 10),
+    Column("lasted", 8),
+    Column("times", 5),
+)
+#: it is also told below the table
+ACTION_COLUMN = Column("action", 11)
+#: characters of a terminal that has room for it
+WIDE = 100
+COLORS = {OPEN: "red", "flapping": "magenta", EVENT: "yellow", "resolved": "green"}
+
+
+def print_history(
+    found: History, since: float, code: str = "", *, with_changes: bool = False
+) -> None:
+    """Print what was wrong in a period.
+
+    Args:
+        found: What the watch has seen.
+        since: Begin of the period, in seconds since the epoch.
+        code: Only problems of this code; empty for all.
+        with_changes: Also print each change.
+    """
+    console = table.make_console()
+    problems = _sort(summarize(found, code))
+    if problems:
+        is_wide = console.width >= WIDE
+        columns = (*COLUMNS, ACTION_COLUMN) if is_wide else COLUMNS
+        rows = [_row(one)[: len(columns)] for one in problems]
+        table.print_table(
+            console,
+            "",
+            columns,
+            rows,
+            lambda state: COLORS.get(state, ""),
+            STATES.index,
+            is_listed=True,
+        )
+        for line in _advise(problems):
+            print_line(console, line)
+    else:
+        what, count = code or "problem", len(found.states)
+        hosts = f"{count} host{'s' * (count != 1)}"
+        print_line(console, f"no {what} of {hosts} since {format_utc(since)}")
+    looks = [state.last_look for state in found.states.values() if state.last_look is not None]
+    if looks:  # what is open was so then
+        print_line(console, f"last look: {format_utc(max(looks))}; all times are UTC")
+    if with_changes:
+        _print_hosts(console, found)
+
+
+def _sort(problems: Sequence[ProblemHistory]) -> list[ProblemHistory]:
+    return sorted(
+        problems,
+        key=lambda one: (
+            host_ranges.natural_key(one.host),
+            STATES.index(one.state),
+            -one.last_seen,
+        ),
+    )
+
+
+def _row(one: ProblemHistory) -> list[str]:
+    return [
+        one.host,
+        one.state,
+        one.problem.key,
+        _format_minute(one.first_seen),
+        _format_minute(one.last_seen),
+        "-" if one.state == EVENT else format_age(one.seconds),
+        str(one.times),
+        one.problem.action,
+    ]
+
+
+def _format_minute(epoch: float) -> str:
+    """Return a time in UTC in two words, which a narrow column has on two lines."""
+    return format_utc(epoch)[:16].replace("T", " ")
+
+
+def _advise(problems: Sequence[ProblemHistory]) -> Iterator[str]:
+    """Return each code once, with its suggested action and its remedy."""
+    for one in {one.problem.code: one.problem for one in problems}.values():
+        remedy = FAILURE_TABLE[one.code].remedy if one.code in FAILURE_TABLE else one.remedy
+        yield f"{one.code}: {one.action}. {remedy}"
+
+
+def _print_hosts(console: Console, found: History) -> None:
+    counts = count_looks(found.looks)
+    for host in sorted(found.states, key=host_ranges.natural_key):
+        state, looks = found.states[host], counts.get(host, {})
+        since = f" since {format_utc(state.since)}" if state.since is not None else ""
+        console.print()
+        print_line(console, f"{host}: {state.health}{since}; {_describe_looks(looks)}", "bold")
+        for change in found.changes:
+            if change.host == host:
+                print_line(console, _format_change(change))
+
+
+def _describe_looks(looks: dict[str, int]) -> str:
+    count = sum(looks.values())
+    share = 100 * looks.get(OK, 0) / count if count else 0
+    return f"{share:.1f} % of {count} looks found it ok" if count else "no look in this period"
+
+
+def _format_change(change: Change) -> str:
+    what = change.problem.sentence
+    if change.problem.code != HEALTH:
+        what = f"{change.problem.key}: {what}"
+    run = f" (run {change.run})" if change.run else ""
+    return f"  {format_utc(change.time)} {change.kind}: {what}{run}"
+
+
+def render_json(found: History, since: float, code: str = "") -> str:
+    """Return what `mlufleet history --json` prints.
+
+    Args:
+        found: What the watch has seen.
+        since: Begin of the period, in seconds since the epoch.
+        code: Only problems of this code; empty for all.
+    """
+    counts = count_looks(found.looks)
+    document: dict[str, Any] = {
+        "since": since,
+        "hosts": {
+            host: {
+                "health": state.health,
+                "since": state.since,
+                "last_look": state.last_look,
+                "last_probed": state.last_probed,
+                "looks": counts.get(host, {}),
+            }
+            for host, state in sorted(found.states.items())
+        },
+        "problems": [_to_fields(one) for one in _sort(summarize(found, code))],
+        "changes": [
+            {
+                "time": change.time,
+                "host": change.host,
+                "kind": change.kind,
+                "code": change.problem.code,
+                "subject": change.problem.subject,
+                "sentence": change.problem.sentence,
+                "since": change.since,
+                "run": change.run,
+            }
+            for change in found.changes
+        ],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _to_fields(one: ProblemHistory) -> dict[str, Any]:
+    return {
+        "host": one.host,
+        "code": one.problem.code,
+        "subject": one.problem.subject,
+        "state": one.state,
+        "sentence": one.problem.sentence,
+        "remedy": one.problem.remedy,
+        "action": one.problem.action,
+        "first_seen": one.first_seen,
+        "last_seen": one.last_seen,
+        "seconds": round(one.seconds, 3),
+        "times": one.times,
+    }
