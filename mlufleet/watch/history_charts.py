@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from fleet.text.times import format_utc
+from mlufleet.watch import problems
 from mlufleet.watch.problems import Change
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 
@@ -17,10 +18,8 @@ Step = tuple[float, str, int]
 
 #: seconds of history that the page shows
 HISTORY_S = 7 * 86400
-#: healths of hosts that answer as they are to, or of which nothing is known; they have no layer
-QUIET_HEALTHS = ("ok", "unknown")
-#: healths that have a layer, from the axis upward
-LAYERS = ("broken", "unreachable", "degraded", "busy")
+#: healths that have a layer, from the axis upward; of the others there is nothing to tell
+LAYERS = (problems.BROKEN, problems.UNREACHABLE, problems.DEGRADED, problems.BUSY)
 #: height of the box that the layers are drawn in
 BOX_HEIGHT = 100
 #: the largest figure has this share of the height, so that its edge is seen

@@ -19,7 +19,7 @@ from fleet.text.times import format_age, format_duration
 from mlufleet.report import html_page
 from mlufleet.report.host_ranges import format_ranges, natural_key
 from mlufleet.report.html_page import MarkStyle
-from mlufleet.watch import history_charts, problem_groups, status_rows
+from mlufleet.watch import history_charts, problem_groups, problems, status_rows
 from mlufleet.watch.last_runs import RunSummary
 from mlufleet.watch.problems import Change, Problem
 from mlufleet.watch.snapshot import FleetSnapshot
@@ -66,7 +66,7 @@ def render_status_page(
             refresh_s=REFRESH_S,
             reload_s=RELOAD_S,
             verdict=_verdict(snapshot, rows),
-            is_good=not troubles and not _is_any_bad(rows),
+            tone=_tone(rows, troubles),
             troubles=troubles,
             charts=history_charts.build_charts(snapshot, changes),
             changes=list_changes(changes),
@@ -79,16 +79,16 @@ def render_status_page(
 def _describe_hosts(snapshot: FleetSnapshot, rows: Sequence[HostRow]) -> dict[str, Any]:
     """Return what the page shows of hosts, cards and endpoints."""
     hosts = snapshot.hosts.values()
-    problems = problem_groups.group_problems(hosts)
+    groups = problem_groups.group_problems(hosts)
     return {
         "rows": sorted(rows, key=lambda row: natural_key(row.host.name)),
         "groups": _rows_by_group(rows),
         "ids": {row.host.name: row.id for row in rows},
         "healths": status_rows.count_healths(rows),
         "roomy": len(rows) <= MAX_ROOMY_HOSTS,
-        "problems": problems,
+        "problems": groups,
         "actions": ACTIONS,
-        "open_causes": sum(len(group.causes) for group in problems) <= MAX_OPEN_CAUSES,
+        "open_causes": sum(len(group.causes) for group in groups) <= MAX_OPEN_CAUSES,
         "unconfirmed": problem_groups.count_unconfirmed(hosts),
         "totals": status_rows.count_totals(rows),
         "cards": status_rows.list_card_states(rows),
@@ -130,8 +130,12 @@ def _problem_sentence(problem: Problem) -> str:
     return ": ".join(filter(None, (problem.subject, problem.sentence)))
 
 
-def _is_any_bad(rows: Iterable[HostRow]) -> bool:
-    return any(row.health in BAD_HEALTHS for row in rows)
+def _tone(rows: Iterable[HostRow], troubles: Sequence[tuple[str, str]]) -> str:
+    """Return how the verdict sounds: "bad", "good", or "waiting" if too little is known."""
+    healths = {row.health for row in rows}
+    if troubles or not healths.isdisjoint(BAD_HEALTHS):
+        return "bad"
+    return "good" if healths - {problems.UNKNOWN} else "waiting"
 
 
 def _verdict(snapshot: FleetSnapshot, rows: Sequence[HostRow]) -> str:

@@ -10,20 +10,21 @@ from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.endpoint_record import EndpointRecord
 from mlufleet.journal.events import FactsObserved
 from mlufleet.report.html_page import MarkStyle
+from mlufleet.watch import problems
 from mlufleet.watch.observation import BUSY
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 
 #: health -> how it is marked, the most urgent one first
 HEALTH_STYLES = {
-    "broken": MarkStyle("broken", "✕"),
-    "unreachable": MarkStyle("unreachable", "?"),
-    "degraded": MarkStyle("degraded", "!"),
-    "busy": MarkStyle("busy", "↻"),
-    "unknown": MarkStyle("unknown", "○"),
-    "ok": MarkStyle("ok", "✓"),
+    problems.BROKEN: MarkStyle("broken", "✕"),
+    problems.UNREACHABLE: MarkStyle("unreachable", "?"),
+    problems.DEGRADED: MarkStyle("degraded", "!"),
+    problems.BUSY: MarkStyle("busy", "↻"),
+    problems.UNKNOWN: MarkStyle("unknown", "○"),
+    problems.OK: MarkStyle("ok", "✓"),
 }
 #: healths of hosts that are not as they are to be
-BAD_HEALTHS = ("broken", "unreachable", "degraded")
+BAD_HEALTHS = (problems.BROKEN, problems.UNREACHABLE, problems.DEGRADED)
 #: a look is stale if it is older than this many intervals, and …
 STALE_INTERVALS = 2
 #: … this many seconds, which a look may take

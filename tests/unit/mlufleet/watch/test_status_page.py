@@ -111,8 +111,8 @@ def test_it_comes_again_without_javascript_too() -> None:
 @pytest.mark.parametrize(
     ("healths", "verdict", "css_class"),
     [
-        ([], "The inventory has no hosts", "good"),
-        (["unknown"] * 2, "No host has been looked at yet", "good"),
+        ([], "The inventory has no hosts", "waiting"),
+        (["unknown"] * 2, "No host has been looked at yet", "waiting"),
         (["ok"] * 3, "Nothing wrong on 3 hosts", "good"),
         (["ok"], "Nothing wrong on 1 host", "good"),
         (["ok", "busy"], "Nothing wrong, 1 of 2 hosts being worked on", "good"),
