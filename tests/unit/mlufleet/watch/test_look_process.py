@@ -11,23 +11,16 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import paramiko
 import pytest
 
 from fleet.release.target import ReleaseTarget
-from mlufleet.watch.look_messages import (
-    Message,
-    Observed,
-    Ready,
-    Round,
-    RoundEnded,
-    decode_message,
-    encode_message,
-)
-from mlufleet.watch.observation import SEEN, UNPROBED, UNREACHABLE, Observation
+from mlufleet.watch.look_messages import Observed, RoundEnded
+from mlufleet.watch.observation import SEEN, UNPROBED, UNREACHABLE
+from tests.looks import looking
 from tests.unit import PROJECT, sshd
 
 SUDO = """#!/bin/sh
@@ -88,50 +81,6 @@ def clone(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-class Looks:
-    """A look process that runs."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.rounds = 0
-
-    def read(self) -> Message:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        assert line, "the look process has ended"
-        return decode_message(line)
-
-    def ask(self, *hosts: str) -> int:
-        assert self.process.stdin
-        self.rounds += 1
-        self.process.stdin.write(encode_message(Round(self.rounds, list(hosts))))
-        self.process.stdin.flush()
-        return self.rounds
-
-    def look(self, *hosts: str) -> dict[str, Observation]:
-        number, seen = self.ask(*hosts), {}
-        while not isinstance(message := self.read(), RoundEnded):
-            assert isinstance(message, Observed) and message.number == number
-            seen[message.observation.host] = message.observation
-        assert message == RoundEnded(number)
-        return seen
-
-
-@contextmanager
-def looking(clone: Path, *words: str) -> Iterator[Looks]:
-    env = {**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": ""}
-    command = [sys.executable, "-m", "mlufleet.watch.look_process", "hosts.py", *words]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=clone, env=env, stdin=pipe, stdout=pipe) as process:
-        try:
-            yield Looks(process)
-            assert process.stdin
-            process.stdin.close()
-            assert process.wait(20) == 0
-        finally:
-            process.kill()
-
-
 def wait_for_child(pid: int) -> int:
     """The only child of a process."""
     file, end = Path(f"/proc/{pid}/task/{pid}/children"), time.monotonic() + 20
@@ -144,9 +93,7 @@ def wait_for_child(pid: int) -> int:
 
 def test_each_host_is_seen_with_the_code_of_a_run(clone: Path) -> None:
     with looking(clone) as looks:
-        ready = looks.read()
-        assert isinstance(ready, Ready) and list(ready.hosts) == ["good", "hung", *BAD]
-        assert ready.limit_s > 60
+        assert list(looks.ready.hosts) == ["good", "hung", *BAD] and looks.ready.limit_s > 60
         seen = looks.look("good", *BAD)
         codes = {
             name: (one.outcome, one.failure.code if one.failure else "")
