@@ -17,11 +17,10 @@ ask() {
   fi
   case $line in ready | degraded:* | broken:* | unknown:*) ;; *) line='unknown: PROBE_FAILED: no verdict' ;; esac
 }
-# a host that is busy may have been too slow to answer: no node is drained on one look that saw nothing
-for _ in 1 2 3; do
-  ask
-  case $line in unknown:*) sleep 1 ;; *) break ;; esac
-done
+# a host that is busy may have been too slow to answer: no node is drained on one look that saw nothing. All
+# of this ends within nine seconds: slurmctld waits for a prolog no longer than MessageTimeout, which is ten
+ask
+case $line in unknown:*) sleep 1; ask ;; esac
 drains=
 for word in $DRAIN_ON; do
   case " $line " in " $word:"* | *" $word "* | *" $word: "*) drains=yes ;; esac
@@ -30,9 +29,9 @@ done
 # A prolog should not call Slurm, as many do so at once: this one does only if it fails. Slurm itself would
 # say no more than "Prolog error". The reason of a node that is drained already stays.
 node=${SLURMD_NODENAME:-$(hostname -s)}
-case $(timeout 10 scontrol --oneliner show node "$node" 2>/dev/null) in
+case $(timeout 2 scontrol --oneliner show node "$node" 2>/dev/null) in
   *' State='*DRAIN*) ;;
-  *) timeout 10 scontrol update nodename="$node" state=drain reason="mlufleet $line" ;;
+  *) timeout 2 scontrol update nodename="$node" state=drain reason="mlufleet $line" ;;
 esac
 echo "$line"
 # Slurm requeues a job whose prolog fails; slurmd does not register while its health check fails

@@ -153,7 +153,8 @@ def _archive() -> bytes:
     """The files of the packages, in their folder; downloaded once."""
     folder = paths.BUILD / "slurm"
     archive = folder / "slurm.tar"
-    with lock("slurm"):
+    # apt takes one at a time
+    with lock("packages", everywhere=True):
         if not archive.is_file():
             (folder / "root/opt/slurm").mkdir(parents=True, exist_ok=True)
             with step(f"download {', '.join(PACKAGES)}"):

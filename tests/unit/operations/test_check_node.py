@@ -76,7 +76,7 @@ def drained(line: str) -> str:
         ([f"broken: {DROPPED}"], True),
         (["broken: ENGINE: docker does not answer"], True),
         (["unknown: TIMED_OUT cards: -"], True),
-        (["unknown: TIMED_OUT cards: -", "unknown: TIMED_OUT cards: -", "ready"], False),
+        (["unknown: TIMED_OUT cards: -", "ready"], False),
         (["sh: syntax error"], True),
     ],
 )
