@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import re
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
 from tests import snapshots
 from tests.monitoring import servers
-from tests.unit import PROJECT
-
-FILES = PROJECT / "files/monitoring"
-CONFIG = """\
-global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [alerts.yml, problem_alerts.yml]
-alerting: {alertmanagers: [{static_configs: [{targets: ['ALERTMANAGER']}]}]}
-scrape_configs:
-  - job_name: mlufleet-watch
-    authorization: {credentials_file: watch/token}
-    static_configs: [{targets: ['WATCH']}]
-  - job_name: another-watch
-    static_configs: [{targets: ['PAGES']}]
-"""
+from tests.unit.mlufleet.watch import fake_looks
 
 
 @dataclass
 class Monitoring:
-    """All of it: a watch, and pages of another one that is not running."""
+    """A watch whose looks a test sets, the pages of another one, and what is told of both."""
 
-    watch: servers.Watch
+    world: Path
+    address: str
     pages: servers.Pages
     prometheus: servers.Prometheus
     receiver: servers.Receiver
+
+    def see(self, **seen: dict[str, Any]) -> None:
+        """Set what looks see from now on."""
+        see(self.world, **seen)
+
+
+def see(world: Path, **seen: dict[str, Any]) -> None:
+    """Set what looks see from now on; a host that is not named is right."""
+    looks = {host: seen.get(host, {"facts": snapshots.facts()}) for host in fake_looks.HOSTS}
+    fake_looks.write_world(world, seen=looks)
 
 
 def right(name: str) -> HostSnapshot:
@@ -62,51 +60,19 @@ def everything(looks: int = 100) -> FleetSnapshot:
     return fleet(snapshots.host("bad", state, last=look, groups=("mlu",)), looks=looks)
 
 
-def shorten(rules: str) -> str:
-    """Return the rules with seconds in place of minutes and hours; all else stays."""
-    return re.sub(r"^( +for:) .*", r"\1 1s", rules, flags=re.M).replace("[5m]", "[3s]")
-
-
-def alertmanager_config(receiver: str) -> str:
-    """Return the example's configuration with its routes, and one webhook for each receiver."""
-    config = yaml.safe_load((FILES / "alertmanager.example.yml").read_text())
-    hook = {"url": f"http://{receiver}/", "send_resolved": True}
-    config["receivers"] = [
-        {"name": one["name"], "webhook_configs": [hook]} for one in config["receivers"]
-    ]
-    config["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-    config["templates"] = [str(FILES / "alertmanager.tmpl")]
-    return yaml.safe_dump(config)
-
-
 @pytest.fixture(scope="package")
 def monitoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
-    folder = tmp_path_factory.mktemp("monitoring")
-    with ExitStack() as stack:
-        watch = stack.enter_context(servers.watching(folder / "watch"))
-        pages = stack.enter_context(servers.serving_pages(fleet()))
-        receiver = stack.enter_context(servers.receiving())
-        (folder / "alertmanager.yml").write_text(alertmanager_config(receiver.address))
-        alertmanager = stack.enter_context(
-            servers.running(
-                "prometheus-alertmanager",
-                folder,
-                "--config.file=alertmanager.yml",
-                "--storage.path=alertmanager",
-                "--cluster.listen-address=",
-            )
-        )
-        config = CONFIG.replace("ALERTMANAGER", alertmanager).replace("WATCH", watch.address)
-        config = config.replace("PAGES", pages.address)
-        (folder / "prometheus.yml").write_text(config)
-        for file in ("alerts.yml", "problem_alerts.yml"):
-            (folder / file).write_text(shorten((FILES / file).read_text()))
-        prometheus = stack.enter_context(
-            servers.running(
-                "prometheus",
-                folder,
-                "--config.file=prometheus.yml",
-                "--storage.tsdb.path=prometheus",
-            )
-        )
-        yield Monitoring(watch, pages, servers.Prometheus(prometheus), receiver)
+    folder, watched = tmp_path_factory.mktemp("monitoring"), tmp_path_factory.mktemp("watch")
+    world = watched / "world"
+    see(world)
+    command = (sys.executable, "-m", fake_looks.__name__, str(world))
+    with (
+        servers.watching(watched, 0.5, *command) as address,
+        servers.serving_pages(fleet()) as pages,
+        servers.monitoring(
+            folder,
+            servers.job("mlufleet-watch", address, watched / "token"),
+            servers.job("another-watch", pages.address),
+        ) as (prometheus, receiver),
+    ):
+        yield Monitoring(world, address, pages, prometheus, receiver)

@@ -13,25 +13,25 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from mlufleet.watch.http_server import HttpServer, Page
 from mlufleet.watch.metrics import render_metrics
 from mlufleet.watch.pages import METRICS_TYPE
 from mlufleet.watch.snapshot import FleetSnapshot
-from tests import snapshots
 from tests.monitoring import programs
 from tests.unit import PROJECT
-from tests.unit.mlufleet.watch import fake_looks
 from tests.unit.server import serve
 
 T = TypeVar("T")
 #: seconds until something is given up that takes one or two
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 def wait_for(look: Callable[[], T | None], what: str) -> T:
@@ -122,33 +122,25 @@ def serving_pages(snapshot: FleetSnapshot) -> Iterator[Pages]:
         server.close()
 
 
-@dataclass
-class Watch:
-    """A process that watches hosts whose looks a test sets; its pages need the token in a file."""
-
-    folder: Path
-    address: str = ""
-
-    def see(self, **seen: dict[str, Any]) -> None:
-        """Set what looks see from now on; a host that is not named is right."""
-        now = {"facts": snapshots.facts()}
-        looks = {host: seen.get(host, now) for host in fake_looks.HOSTS}
-        fake_looks.write_world(self.folder / "world", seen=looks)
-
-
 @contextmanager
-def watching(folder: Path) -> Iterator[Watch]:
-    """A watch in a folder of its own."""
-    folder.mkdir()
+def watching(folder: Path, every_s: float, *command: str, cwd: Path = PROJECT) -> Iterator[str]:
+    """A process that watches: the address of its pages, which need the token in its folder.
+
+    Args:
+        folder: what it keeps, and its log.
+        every_s: seconds between two looks at a host.
+        command: starts its look process.
+        cwd: its working folder.
+    """
     (folder / "token").write_text("token-of-the-test")
     (folder / "token").chmod(0o600)
-    watch = Watch(folder)
-    watch.see()
     log = folder / "log"
+    words = ["tests.monitoring.looking", str(folder), str(every_s), *command]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.monitoring.looking", str(folder)],
-            cwd=PROJECT,
+            [sys.executable, "-m", *words],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": ""},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -159,10 +151,10 @@ def watching(folder: Path) -> Iterator[Watch]:
         return (folder / "port").read_text() if (folder / "port").exists() else None
 
     try:
-        watch.address = f"127.0.0.1:{wait_for(find_port, 'the watch listens')}"
-        yield watch
+        yield f"127.0.0.1:{wait_for(find_port, 'the watch listens')}"
     finally:
         end_process(process)
+        print(log.read_text())
 
 
 @dataclass
@@ -221,3 +213,67 @@ class Prometheus:
         """Return the samples of an expression now."""
         found: list[dict[str, Any]] = self.ask("query", query=expression)["result"]
         return found
+
+
+FILES = PROJECT / "files/monitoring"
+RULES = ("alerts.yml", "problem_alerts.yml")
+
+
+def shorten(rules: str) -> str:
+    """Return the rules with seconds in place of minutes and hours; all else stays."""
+    return re.sub(r"^( +for:) .*", r"\1 1s", rules, flags=re.M).replace("[5m]", "[3s]")
+
+
+def alertmanager_config(receiver: str) -> str:
+    """Return the example's configuration with its routes, and one webhook for each receiver."""
+    config = yaml.safe_load((FILES / "alertmanager.example.yml").read_text())
+    hook = {"url": f"http://{receiver}/", "send_resolved": True}
+    config["receivers"] = [
+        {"name": one["name"], "webhook_configs": [hook]} for one in config["receivers"]
+    ]
+    config["route"] |= {"group_wait": "1s", "group_interval": "1s"}
+    config["templates"] = [str(FILES / "alertmanager.tmpl")]
+    return yaml.safe_dump(config)
+
+
+def job(name: str, address: str, token: Path | None = None) -> dict[str, Any]:
+    """Return what Prometheus scrapes.
+
+    Args:
+        name: name of the job.
+        address: address and port.
+        token: file with the token; None for none.
+    """
+    login = {"authorization": {"credentials_file": str(token)}} if token else {}
+    return {"job_name": name, "static_configs": [{"targets": [address]}], **login}
+
+
+@contextmanager
+def monitoring(folder: Path, *jobs: dict[str, Any]) -> Iterator[tuple[Prometheus, Receiver]]:
+    """Prometheus with the project's rules, Alertmanager with its example, and what that tells.
+
+    Args:
+        folder: for what they keep.
+        jobs: elements of `scrape_configs`.
+    """
+    with ExitStack() as stack:
+        receiver = stack.enter_context(receiving())
+        (folder / "alertmanager.yml").write_text(alertmanager_config(receiver.address))
+        options = (
+            "--config.file=alertmanager.yml",
+            "--storage.path=am",
+            "--cluster.listen-address=",
+        )
+        alertmanager = stack.enter_context(running("prometheus-alertmanager", folder, *options))
+        config = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": list(RULES),
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+            "scrape_configs": list(jobs),
+        }
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        for file in RULES:
+            (folder / file).write_text(shorten((FILES / file).read_text()))
+        options = ("--config.file=prometheus.yml", "--storage.tsdb.path=data")
+        address = stack.enter_context(running("prometheus", folder, *options))
+        yield Prometheus(address), receiver

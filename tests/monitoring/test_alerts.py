@@ -15,7 +15,7 @@ CARD = snapshots.CARDS[0]
 def test_a_broken_host_is_told_and_its_repair_too(monitoring: Monitoring) -> None:
     """Looks, their tracking, metrics, rules and routes, of which only the looks are made up."""
     cards = {**snapshots.facts()["cards"], CARD: "dropped"}
-    monitoring.watch.see(one={"facts": snapshots.facts(cards=cards)})
+    monitoring.see(one={"facts": snapshots.facts(cards=cards)})
     receiver = monitoring.receiver
     told = wait_for(lambda: receiver.find("firing", "MluFleetCardDropped"), "the alert")
     assert told["labels"].items() >= {
@@ -23,17 +23,17 @@ def test_a_broken_host_is_told_and_its_repair_too(monitoring: Monitoring) -> Non
         ("subject", CARD),
         ("severity", "critical"),
         ("action", "POWER_CYCLE"),
-        ("instance", monitoring.watch.address),
+        ("instance", monitoring.address),
     }
     assert "one" in told["annotations"]["summary"] and CARD in told["annotations"]["summary_zh"]
     assert told["annotations"]["remedy"].startswith("Power-cycle")
     assert "断电重启" in told["annotations"]["remedy_zh"]
-    monitoring.watch.see()
+    monitoring.see()
     over = wait_for(lambda: receiver.find("resolved", "MluFleetCardDropped"), "its end")
     assert over["labels"] == told["labels"]
     with receiver.lock:
         labels = [one["labels"] for one in receiver.told]
-    of_the_watch = [one for one in labels if one.get("instance") == monitoring.watch.address]
+    of_the_watch = [one for one in labels if one.get("instance") == monitoring.address]
     assert {one["alertname"] for one in of_the_watch} == {"MluFleetCardDropped"}
 
 

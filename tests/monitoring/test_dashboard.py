@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring.conftest import FILES, Monitoring, everything
-from tests.monitoring.servers import wait_for
+from tests.monitoring.conftest import Monitoring, everything
+from tests.monitoring.servers import FILES, wait_for
 
 DASHBOARD = json.loads((FILES / "dashboard.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]

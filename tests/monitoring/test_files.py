@@ -11,7 +11,8 @@ from mlufleet.report.model import parse_report
 from mlufleet.watch.metrics import render_metrics
 from tests import reports
 from tests.monitoring import programs
-from tests.monitoring.conftest import FILES, everything
+from tests.monitoring.conftest import everything
+from tests.monitoring.servers import FILES
 
 
 def run(name: str, *words: str, given: bytes = b"", cwd: Path = FILES) -> str:
