@@ -20,12 +20,18 @@ from mlufleet.cli.options import (
 
 if TYPE_CHECKING:
     from mlufleet.watch.http_server import HttpServer
+    from mlufleet.watch.notices.delivery import Notifier
     from mlufleet.watch.service import Watch
+    from mlufleet.watch.store import Store
 
 #: bounds of --every; a look at a host that stalls takes minutes
 MIN_EVERY_S, MAX_EVERY_S = 10, 86400
 #: value of --listen that switches the pages off
 NO_PAGES = "off"
+#: seconds that a message has to arrive when the watch ends
+NOTICES_END_S = 5.0
+#: the same after one look at each host, when nothing else is left to do
+NOTICES_FLUSH_S = 60.0
 #: a shorter token could be guessed
 MIN_TOKEN_LENGTH = 16
 
@@ -59,6 +65,11 @@ MIN_TOKEN_LENGTH = 16
     type=click.IntRange(1, 36500),
     help="Days for which the history is kept.",
 )
+@click.option(
+    "--notify",
+    type=click.Path(path_type=Path),
+    help="File with who is told: web services, chat robots, mail.",
+)
 @LIMIT_OPTION
 @EXCLUDE_OPTION
 @click.option("--once", is_flag=True, help="Look at each host once, and end.")
@@ -86,6 +97,7 @@ def watch_hosts(inventory: str, **given: Any) -> None:
       mlufleet watch inventories/fleet.py
       mlufleet watch inventories/fleet.py --every 1m --limit rack1
       mlufleet watch inventories/fleet.py --listen 0.0.0.0:9840 --token-file ~/.mlufleet-token
+      mlufleet watch inventories/fleet.py --notify inventories/notices.yml
       mlufleet watch inventories/fleet.py --once
       mlufleet watch inventories/fleet.py --every 5m --install --print
     """
@@ -112,11 +124,27 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
     with ExitStack() as stack:
         store = Store(given["state"])
         stack.callback(store.close)
-        watch = Watch(settings, store)
+        watch = Watch(settings, store, notifier=_start_notifier(given["notify"], store))
+        if watch.notifier:
+            stack.callback(watch.notifier.stop, NOTICES_END_S)
         if not once and (server := open_pages(watch, *listen)):
             stack.callback(server.close)
         status = watch.run()
+        if once and watch.notifier:  # no later turn would tell what was just seen
+            watch.notifier.flush(NOTICES_FLUSH_S)
     return status or (find_exit_status(watch) if once else ExitStatus.OK)
+
+
+def _start_notifier(path: Path | None, store: Store) -> Notifier | None:
+    """Begin to tell others what changes, if a file says whom."""
+    if path is None:
+        return None
+    from mlufleet.watch.notices.delivery import Notifier
+    from mlufleet.watch.notices.receivers import load_settings
+
+    notifier = Notifier(load_settings(path), store)
+    notifier.start()
+    return notifier
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -266,8 +294,9 @@ def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
         options.append("--once")
     else:
         options += [f"--every={given['every']}", f"--listen={given['listen']}"]
-        if token_file := given["token_file"]:
-            options.append(f"--token-file={os.path.abspath(token_file)}")
+        for option in ("token_file", "notify"):
+            if file := given[option]:
+                options.append(f"--{option.replace('_', '-')}={os.path.abspath(file)}")
     units = unit_files.render_units(
         unit_files.UnitSettings(path, options, state, every_s, given["once"])
     )

@@ -173,6 +173,9 @@ METRICS: dict[str, MetricInfo] = {
         "1 if inventory or releases could not be read anew and the older ones are used, else 0."
     ),
     "mlufleet_watch_store_error": MetricInfo("1 if the history cannot be written, else 0."),
+    "mlufleet_watch_notice_error": MetricInfo(
+        "1 if a receiver of notices did not take the last one, else 0.", ("receiver",)
+    ),
     "mlufleet_looks_total": MetricInfo(
         "Looks that ended since the watch began: seen, busy (a run works on the host), "
         "unreachable, or unprobed (connected to, and not probed).",

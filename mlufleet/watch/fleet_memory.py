@@ -95,11 +95,19 @@ class FleetMemory:
         with self._lock:
             self._fleet = replace(self._fleet, reload_error=reason)
 
-    def take_snapshot(self, store_error: str = "") -> FleetSnapshot:
+    def take_snapshot(
+        self, store_error: str = "", notice_errors: Mapping[str, str] | None = None
+    ) -> FleetSnapshot:
         """Return all of it, as it is now.
 
         Args:
             store_error: Why the history cannot be written; empty for nothing.
+            notice_errors: Receiver of notices -> why it did not take the last one.
         """
         with self._lock:
-            return replace(self._fleet, taken=round(time.time(), 3), store_error=store_error)
+            return replace(
+                self._fleet,
+                taken=round(time.time(), 3),
+                store_error=store_error,
+                notice_errors=dict(notice_errors or {}),
+            )

@@ -62,6 +62,8 @@ def _watch_samples(snapshot: FleetSnapshot) -> Iterator[Sample]:
     yield "mlufleet_watch_every_seconds", {}, snapshot.every_s
     yield "mlufleet_watch_reload_error", {}, int(bool(snapshot.reload_error))
     yield "mlufleet_watch_store_error", {}, int(bool(snapshot.store_error))
+    for receiver, error in snapshot.notice_errors.items():
+        yield "mlufleet_watch_notice_error", {"receiver": receiver}, int(bool(error))
     for outcome in OUTCOMES:
         totals = snapshot.looks.get(outcome, LookTotals())
         yield "mlufleet_looks_total", {"outcome": outcome}, totals.count

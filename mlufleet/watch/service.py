@@ -17,6 +17,7 @@ from fleet.text.times import format_utc
 from mlufleet.watch import recent_runs, tracking
 from mlufleet.watch.fleet_memory import FleetMemory
 from mlufleet.watch.look_client import END_LIMIT_S, LookClient, Said
+from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.notices.messages import describe_change
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import OK, RECURRED, UNKNOWN, Change
@@ -60,6 +61,7 @@ class Watch:
         settings: What it is told.
         store: Keeps what it sees.
         manager: Who started it.
+        notifier: Tells others what changes; None if nobody is told.
 
     Attributes:
         memory: The fleet as it was last seen.
@@ -69,6 +71,7 @@ class Watch:
     settings: WatchSettings
     store: Store
     manager: ServiceManager = field(default_factory=ServiceManager)
+    notifier: Notifier | None = None
     status: int = 0
 
     def __post_init__(self) -> None:
@@ -111,7 +114,8 @@ class Watch:
 
     def take_snapshot(self) -> FleetSnapshot:
         """Return the fleet as it was last seen; in any thread."""
-        return self.memory.take_snapshot(self.store.error)
+        notice_errors = dict(self.notifier.errors) if self.notifier else {}
+        return self.memory.take_snapshot(self.store.error, notice_errors)
 
     def find_trouble(self) -> str:
         """Return why the watch sees nothing at present; empty if it is well. In any thread."""
@@ -199,6 +203,8 @@ class Watch:
         for change in changes:
             if change.kind != RECURRED:
                 print(format_change(change), flush=True)
+        if changes and self.notifier:
+            self.notifier.wake()
 
     def on_dropped(self, host: str) -> None:
         """Look again soon at a host whose look ended for reasons that are not the host's.
@@ -238,7 +244,10 @@ class Watch:
         """Tell once what is wrong with the store."""
         if self.store.error != self._told_errors:
             self._told_errors = self.store.error
-            warn(self.store.error or "the history is written again")
+            text = self.store.error or "the history is written again"
+            warn(text)
+            if self.notifier:
+                self.notifier.announce(text)
         for path in self.store.moved_aside[self._told_aside :]:
             self._told_aside += 1
             warn(f"the history was damaged; it is kept as {path}, and a new one begun")

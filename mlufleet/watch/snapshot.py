@@ -53,6 +53,7 @@ class FleetSnapshot:
         looks: Outcome -> looks that ended with it since `started`.
         reload_error: Why the inventory or a release could not be read anew, since when the older
             one is used; empty for nothing.
+        notice_errors: Receiver of notices -> why it did not take the last one; empty if it did.
         store_error: Why the history cannot be written; empty for nothing.
     """
 
@@ -64,3 +65,4 @@ class FleetSnapshot:
     looks: dict[str, LookTotals] = field(default_factory=dict)
     reload_error: str = ""
     store_error: str = ""
+    notice_errors: dict[str, str] = field(default_factory=dict)

@@ -36,6 +36,8 @@ FIRST_RETRY_S = 5.0
 MAX_RETRY_S = 600.0
 #: seconds between two messages to one receiver: chat robots take 20 a minute
 MIN_INTERVAL_S = 4.0
+#: seconds between two looks at the queue while it is emptied
+FLUSH_POLL_S = 0.1
 #: bytes of an answer that are read
 MAX_ANSWER_BYTES = 65536
 #: ports of mail servers
@@ -153,14 +155,16 @@ class Notifier:
         clock: Returns seconds since the epoch.
 
     Attributes:
-        errors: Receiver -> why it did not take the last message; without those that did.
+        errors: Receiver -> why it did not take the last message; empty if it did.
     """
 
     def __init__(
         self, settings: NoticeSettings, queue: NoticeQueue, clock: Callable[[], float] = time.time
     ) -> None:
         self.settings, self.queue, self.clock = settings, queue, clock
-        self.errors: dict[str, str] = {}
+        self.errors = {receiver.name: "" for receiver in settings.receivers}
+        self._announced: dict[str, list[Message]] = {name: [] for name in self.errors}
+        self._collect_s = settings.collect
         self._changed, self._is_stopping = threading.Condition(), False
         self._threads = [
             threading.Thread(
@@ -180,6 +184,30 @@ class Notifier:
         """Look at the queue now: something was added to it."""
         with self._changed:
             self._changed.notify_all()
+
+    def announce(self, text: str) -> None:
+        """Tell every receiver something about the watch itself, which is not in the queue.
+
+        Args:
+            text: One line.
+        """
+        message = Message(f"watch-{self.clock():.3f}", f"mlu-fleet: {text}", (), ())
+        for waiting in self._announced.values():
+            waiting.append(message)
+        self.wake()
+
+    def flush(self, timeout_s: float) -> None:
+        """Tell everything now that is to be told, and wait for it.
+
+        Args:
+            timeout_s: How long to wait for receivers.
+        """
+        self._collect_s = 0
+        self.wake()
+        end = time.monotonic() + timeout_s
+        for receiver in self.settings.receivers:
+            while self.queue.list_untold(receiver.name) and time.monotonic() < end:
+                time.sleep(FLUSH_POLL_S)
 
     def stop(self, timeout_s: float) -> None:
         """End the threads; what was not told stays in the queue.
@@ -234,17 +262,25 @@ class Notifier:
         Raises:
             DeliveryError: It did not take the message, which stays in the queue.
         """
+        for message in list(self._announced[receiver.name]):
+            self._send(receiver, message)
+            self._announced[receiver.name].remove(message)
         changes = self.queue.list_untold(receiver.name)
         if not changes:
             return None
         age_s = self.clock() - changes[0][1].time
-        if 0 <= age_s < self.settings.collect:
-            return self.settings.collect - age_s
-        message = compose_message(changes, getattr(receiver, "kinds", ()), self.settings)
-        if message is not None:
-            send_message(receiver, message, self.clock())
+        if 0 <= age_s < self._collect_s:
+            return self._collect_s - age_s
+        found = compose_message(changes, receiver.kinds, self.settings)
+        if found is not None:
+            send_message(receiver, found, self.clock())
         self.queue.mark_told(receiver.name, changes[-1][0])
-        self.errors.pop(receiver.name, None)
-        if message is not None:
+        self.errors[receiver.name] = ""
+        if found is not None:
             self._sleep(MIN_INTERVAL_S)
         return 0.0
+
+    def _send(self, receiver: ReceiverBase, message: Message) -> None:
+        send_message(receiver, message, self.clock())
+        self.errors[receiver.name] = ""
+        self._sleep(MIN_INTERVAL_S)

@@ -40,7 +40,7 @@ def everything() -> FleetSnapshot:
     drift = {"driver": ["install driver 5.10.22", "load it"]}
     state = snapshots.opened("DRIFT", "driver", is_flapping=True)
     one = snapshots.host("a", state, last=snapshots.look("a", drift=drift), groups=("mlu",))
-    return snapshots.snapshot(one)
+    return snapshots.snapshot(one, notice_errors={"ops": "HTTP status 500"})
 
 
 def test_every_metric_of_the_table_is_said_and_no_other() -> None:

@@ -9,15 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from mlufleet.watch.notices.delivery import Notifier
+from mlufleet.watch.notices.receivers import NoticeSettings
 from mlufleet.watch.observation import UNREACHABLE
 from mlufleet.watch.service import Watch, WatchSettings
 from mlufleet.watch.store import Store
 from tests.unit import PROJECT
 from tests.unit.mlufleet.watch import fake_looks
+from tests.unit.mlufleet.watch.notices.robots import listening
 
 DOWN = {
     "outcome": UNREACHABLE,
@@ -26,11 +28,19 @@ DOWN = {
 }
 
 
-def main(world: Path, folder: Path, *, once: bool) -> int:
+def main(world: Path, folder: Path, *words: str) -> int:
     command = [sys.executable, "-m", fake_looks.__name__, str(world)]
-    store = Store(folder)
+    store, once = Store(folder), "once" in words
+    notifier = None
+    if hook := next((word for word in words if word.startswith("http:")), ""):
+        receivers = [{"name": "hook", "type": "webhook", "url": hook}]
+        settings = NoticeSettings.model_validate({"receivers": receivers, "collect": 0})
+        notifier = Notifier(settings, store)
+        notifier.start()
     try:
-        return Watch(WatchSettings("hosts.py", 0.5, 90, command, once), store).run()
+        return Watch(
+            WatchSettings("hosts.py", 0.5, 90, command, once), store, notifier=notifier
+        ).run()
     finally:
         store.close()
 
@@ -78,7 +88,15 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 
 
 def test_what_two_looks_see_is_told_once_whatever_kills_the_watch(watched: Watched) -> None:
-    watch = watched.start()
+    with listening() as robots:
+        check_kills(watched, f"{robots.url}/open")
+        until(lambda: len(robots.taken.get("open", ())) == 2)
+    told = [[one["kind"] for one in document["changes"]] for document in robots.taken["open"]]
+    assert told == [["opened"], ["resolved"]]
+
+
+def check_kills(watched: Watched, hook: str) -> None:
+    watch = watched.start(hook)
     watched.wait_for_looks(4)
     assert watched.lines(" opened") == []
     fake_looks.write_world(watched.world, seen={"one": DOWN})
@@ -86,7 +104,7 @@ def test_what_two_looks_see_is_told_once_whatever_kills_the_watch(watched: Watch
     for _ in range(3):
         watch.send_signal(signal.SIGKILL)
         watch.wait()
-        watch = watched.start()
+        watch = watched.start(hook)
         watched.wait_for_looks(4)
     fake_looks.write_world(watched.world)
     until(lambda: watched.lines("one resolved"))
@@ -157,5 +175,4 @@ def test_the_service_manager_is_told(watched: Watched, tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    given: Any = sys.argv[1:]
-    sys.exit(main(Path(given[0]), Path(given[1]), once="once" in given))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))

@@ -153,7 +153,9 @@ def test_a_host_is_late_only_after_the_time_that_its_looks_may_take() -> None:
 
 def test_errors_of_the_watch_are_told() -> None:
     snapshot = watched.fleet(1, reload_error="fleet.py:3: no <name>", store_error="disk full")
+    snapshot = replace(snapshot, notice_errors={"ops": "HTTP status 500", "noc": ""})
     text = page(snapshot)
+    assert "do not reach ops: HTTP status 500" in text and "reach noc" not in text
     assert "fleet.py:3: no &lt;name&gt;" in text and "disk full" in text and 'class="bad"' in text
 
 
@@ -222,7 +224,9 @@ def test_hostile_text_stays_text_everywhere() -> None:
     runs = [replace(watched.RUNS[1], run=EVIL, verdict=EVIL, counts={EVIL: 1})]
     told = [Change(NOW - 5, EVIL, kind, problem, NOW - 9, EVIL) for kind in ("opened", EVIL)]
     text = render_status_page(
-        of(host, inventory=EVIL, reload_error=EVIL, store_error=EVIL), told, runs
+        of(host, inventory=EVIL, reload_error=EVIL, store_error=EVIL, notice_errors={EVIL: EVIL}),
+        told,
+        runs,
     )
     tags = [tag for tag, _ in Seen(text).tags]
     assert tags.count("script") == 1 and "img" not in tags and EVIL in "".join(Seen(text).text)

@@ -41,12 +41,15 @@ class Robots:
         if refusal:
             return dict(refusal)
         text = document.get("text", document.get("content"))
-        said = document if kind == "hook" else text.get("content", text.get("text"))
+        said = document if kind in ("hook", "open") else text.get("content", text.get("text"))
         self.taken.setdefault(kind, []).append(said)
         return {"code": 0, "msg": "success"} if kind == "feishu" else {"errcode": 0, "errmsg": "ok"}
 
     def _hook(self, query: dict[str, str], login: str | None, body: Any) -> dict[str, Any] | None:
         return None if login == f"Bearer {TOKEN}" else {"error": "login"}
+
+    def _open(self, query: dict[str, str], login: str | None, body: Any) -> None:
+        """A webhook without a login."""
 
     def _dingtalk(
         self, query: dict[str, str], login: str | None, body: Any

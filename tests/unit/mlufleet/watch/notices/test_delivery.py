@@ -163,11 +163,11 @@ def test_a_receiver_that_is_down_holds_up_no_other_and_is_told_later(
     notifier.start()
     try:
         wait_until(lambda: {"hook", "dingtalk", "feishu"} <= robots.taken.keys())
-        wait_until(lambda: "wecom" in notifier.errors)
+        wait_until(lambda: notifier.errors["wecom"])
         queue.changes.append((2, change("mlu2")))
         (tmp_path / "wecom").write_text(f"{robots.url}/wecom?key={TOKEN}\n")
         notifier.wake()
-        wait_until(lambda: queue.told["wecom"] == 2 and not notifier.errors)
+        wait_until(lambda: queue.told["wecom"] == 2 and not any(notifier.errors.values()))
     finally:
         notifier.stop(5)
     wait_until(lambda: queue.told == dict.fromkeys(("hook", "ding", "lark", "wecom"), 2))
