@@ -182,14 +182,7 @@ def list_troubles(snapshot: FleetSnapshot, rows: Iterable[HostRow]) -> list[tupl
                 "The watch goes on in memory and tries again; a restart would lose what it saw.",
             )
         )
-    troubles += [
-        (
-            f"Notices do not reach {receiver}: {error}",
-            "It is told later what it has missed.",
-        )
-        for receiver, error in snapshot.notice_errors.items()
-        if error
-    ]
+    troubles += _list_missed_notices(snapshot)
     if stale := [row for row in rows if row.is_stale]:
         oldest_s = max(row.looked_s or 0.0 for row in stale)
         names = format_ranges(row.host.name for row in stale)
@@ -202,6 +195,14 @@ def list_troubles(snapshot: FleetSnapshot, rows: Iterable[HostRow]) -> list[tupl
             )
         )
     return troubles
+
+
+def _list_missed_notices(snapshot: FleetSnapshot) -> list[tuple[str, str]]:
+    return [
+        (f"Notices do not reach {receiver}: {error}", "It is told later what it has missed.")
+        for receiver, error in snapshot.notice_errors.items()
+        if error
+    ]
 
 
 def _rows_by_group(rows: Iterable[HostRow]) -> dict[str, list[HostRow]]:
