@@ -48,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     engine.docker("load", "--input", str(image.file))
     engine.docker(
         *("run", "--detach", "--init", "--name", NAME, "--network", "none"),
+        *(f"--device=/dev/null:/dev/cambricon_dev{number}" for number in range(2)),
         *("--volume", f"{root}/serve:/etc/mlufleet-serve:ro", "--volume", f"{root}/modes:/modes"),
         *(image.reference, PYTHON, "/etc/mlufleet-serve/supervisor.py"),
     )

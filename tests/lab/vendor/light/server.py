@@ -5,9 +5,14 @@ asked inside the event loop; nothing listens before the model is loaded; a reque
 gets 422, one whose last message is the assistant's 400; pieces of a stream are separated by CRLF,
 with comments between them, and do not count usage; after SIGTERM the running request ends, and
 nothing else is begun. tests/upstreams/answers has the facts. A key is compared as vLLM does it.
-ChatGLM2's server counts no usage: `no-usage`.
+ChatGLM2's server counts no usage: `no-usage`. One that does not look at what it is sent gives a
+request without messages a 500: `INVALID`.
 
-How it fails is said by files in a folder, which it reads for each request.
+It holds the nodes of its cards as long as it runs. An answer needs them: without one, or with the
+memory of a card used up, the model raises an error, and the request gets status 500.
+
+How it fails is said by files in a folder, which it reads for each request. A file `MODE-PORT` is
+for the server at that port.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ import os
 import signal
 import sys
 import time
+import traceback
+from glob import glob
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 PORT, MODES = int(sys.argv[1]), sys.argv[2]
@@ -24,15 +31,42 @@ ANSWER = os.environ.get("ANSWER", "白日依山尽，黄河入海流。—王之
 CHAT = "/v1/chat/completions"
 ROLES = ("user", "assistant", "system", "function")
 MODEL, KEY = os.environ.get("MODEL", "light-serving"), os.environ.get("API_KEY", "")
+CARDS = [number for number in os.environ.get("MLU_VISIBLE_DEVICES", "").split(",") if number]
+NODE = "/dev/cambricon_dev"
 
 
 def told(mode: str) -> str:
     """What the file of a mode contains; "" without one."""
-    try:
-        with open(f"{MODES}/{mode}", encoding="utf-8") as file:
-            return file.read().strip() or mode
-    except OSError:
-        return ""
+    for name in (f"{mode}-{PORT}", mode):
+        try:
+            with open(f"{MODES}/{name}", encoding="utf-8") as file:
+                return file.read().strip() or mode
+        except OSError:
+            pass
+    return ""
+
+
+def open_cards() -> list[str]:
+    """Open the nodes of the server's cards, which are numbered within those of the container."""
+    nodes = sorted(glob("/dev/cambricon_dev*"), key=lambda node: int(node[len(NODE) :]))
+    cards = [node for number in CARDS for node in nodes[int(number) : int(number) + 1]]
+    if len(cards) < len(CARDS):
+        sys.exit("RuntimeError: CNRT error: no device.")
+    for card in cards:
+        os.open(card, os.O_RDWR)
+    return cards
+
+
+def compute(cards: list[str]) -> None:
+    """Use the cards as a model does.
+
+    Raises:
+        RuntimeError: as the vendor's software words it.
+    """
+    if not all(map(os.path.exists, cards)):
+        raise RuntimeError("CNRT error: no device.")
+    if told("memory"):
+        raise RuntimeError("MLU out of memory. Tried to allocate 2.00 GiB")
 
 
 def is_valid(asked: object) -> bool:
@@ -131,14 +165,22 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             asked = None
         if not is_valid(asked):
-            self.send(422, {"detail": [{"loc": ["body"], "msg": "Field required"}]})
+            status = int(os.environ.get("INVALID", "422"))
+            self.send(status, {"detail": [{"loc": ["body"], "msg": "Field required"}]})
             return
         model = asked["model"]
         status, text = build_message(asked["messages"])
         time.sleep(float(told("slow") or 0))
         if status != 200:
             self.send(status, {"detail": text})
-        elif asked.get("stream"):
+            return
+        try:
+            compute(self.server.cards)
+        except RuntimeError:
+            traceback.print_exc()
+            self.send(500, "Internal Server Error", "text/plain; charset=utf-8")
+            return
+        if asked.get("stream"):
             self.stream(model, text)
         else:
             message = {"role": "assistant", "content": text, "name": None, "function_call": None}
@@ -180,12 +222,13 @@ def main() -> None:
     """Load, which takes as long as a file says, then serve."""
     if told("crash"):
         sys.exit(f"RuntimeError: {told('crash')}")
+    cards = open_cards()
     while told("loading"):
         time.sleep(0.1)
     print(f"INFO: Uvicorn running on http://0.0.0.0:{PORT}", flush=True)
     server, stopping = HTTPServer(("0.0.0.0", PORT), Handler), []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-    server.timeout = 0.2
+    server.timeout, server.cards = 0.2, cards
     while not stopping:
         server.handle_request()
 
