@@ -1,4 +1,4 @@
-"""Served for real: proved, up again by itself, replaced, drained, and no liar is believed."""
+"""44, 45, 46, 47, 48: served for real, proved, up again by itself, and no liar is believed."""
 
 from __future__ import annotations
 
