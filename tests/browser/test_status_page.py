@@ -54,14 +54,16 @@ def test_a_phone_does_not_scroll_sideways(
 def test_everything_is_there_without_javascript_and_comes_again(
     serve: Serve, open_url: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_page, "RELOAD_S", 1)
     served = serve(fleet(60))
-    seen = open_url(served.url, java_script_enabled=False)
-    assert seen.page.locator("#table tbody tr:visible").count() == 60
-    assert seen.page.locator(".failure details:visible").count() > 0
-    assert seen.page.locator("#controls:visible, #pause:visible, th button").count() == 0
+    page = open_url(served.url, java_script_enabled=False).page
+    assert page.locator("#table tbody tr:visible").count() == 60
+    assert page.locator(".failure details:visible").count() > 0
+    assert page.locator("#controls:visible, #pause:visible, th button").count() == 0
+    monkeypatch.setattr(status_page, "RELOAD_S", 1)
+    served.now(fleet(5))
+    page.reload()
     served.now(fleet(3))
-    seen.page.wait_for_function("() => document.querySelectorAll('#table tbody tr').length === 3")
+    page.wait_for_function("() => document.querySelectorAll('#table tbody tr').length === 3")
 
 
 def test_dark_is_another_background_and_text_stays_readable(serve: Serve, open_url: Open) -> None:
