@@ -74,6 +74,10 @@ METRICS: dict[str, MetricInfo] = {
         "without a group.",
         ("host", "group"),
     ),
+    "mlufleet_host_rebooted_timestamp_seconds": MetricInfo(
+        "When a look last saw that a host had booted, and no run had rebooted it; for six hours.",
+        ("host",),
+    ),
     "mlufleet_host_look_timestamp_seconds": MetricInfo(
         "When the last look at a host ended, whatever it saw.", ("host",)
     ),

@@ -11,7 +11,7 @@ from mlufleet.journal.events import FactsObserved
 from mlufleet.report.metric_table import Sample, render_exposition
 from mlufleet.report.samples import format_versions, label_endpoint, list_endpoint_samples
 from mlufleet.watch.observation import OUTCOMES
-from mlufleet.watch.problems import HEALTHS
+from mlufleet.watch.problems import HEALTHS, REBOOTED
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
 
 #: State of a card in the journal -> value of the label. A core's own states are the driver's text.
@@ -76,6 +76,9 @@ def _state_samples(host: HostSnapshot) -> Iterator[Sample]:
         yield "mlufleet_host_health", {"health": health}, int(host.state.health == health)
     if host.state.since is not None:
         yield "mlufleet_host_health_since_timestamp_seconds", {}, host.state.since
+    if REBOOTED in host.state.problems:
+        rebooted = host.state.problems[REBOOTED].last_seen
+        yield "mlufleet_host_rebooted_timestamp_seconds", {}, rebooted
     for group in host.groups or ("",):  # a join with the groups must lose no host
         yield "mlufleet_host_group", {"group": group}, 1
 

@@ -13,7 +13,14 @@ from fleet.text import sanitize
 from mlufleet.report.metric_table import COUNTER, MAX_LABEL_CHARACTERS, METRICS, WATCH
 from mlufleet.watch.metrics import MAX_SUBJECTS, render_metrics
 from mlufleet.watch.observation import OUTCOMES
-from mlufleet.watch.problems import HEALTHS, UNREACHABLE, HostState, Problem, TrackedProblem
+from mlufleet.watch.problems import (
+    HEALTHS,
+    REBOOTED,
+    UNREACHABLE,
+    HostState,
+    Problem,
+    TrackedProblem,
+)
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 from tests import snapshots
 from tests.snapshots import CARDS, TAKEN
@@ -39,6 +46,8 @@ def everything() -> FleetSnapshot:
     """Every metric of the watch has a sample."""
     drift = {"driver": ["install driver 5.10.22", "load it"]}
     state = snapshots.opened("DRIFT", "driver", is_flapping=True)
+    reboot = TrackedProblem(Problem(REBOOTED), TAKEN, TAKEN)
+    state = replace(state, problems={**state.problems, REBOOTED: reboot})
     one = snapshots.host("a", state, last=snapshots.look("a", drift=drift), groups=("mlu",))
     return snapshots.snapshot(one, notice_errors={"ops": "HTTP status 500"})
 
@@ -106,6 +115,13 @@ def test_drift_is_told_by_stage() -> None:
     look = snapshots.look("a", drift={"driver": ["one", "two"], "image of chat": ["load"]})
     found = samples_of(snapshots.host("a", last=look))["mlufleet_stage_drift"]
     assert {labels["stage"]: value for labels, value in found} == {"driver": 2, "image of chat": 1}
+
+
+def test_a_reboot_is_told_by_its_time_and_is_no_open_problem() -> None:
+    state = snapshots.opened(REBOOTED, opened=None)
+    found = samples_of(snapshots.host("a", state))
+    assert found["mlufleet_host_rebooted_timestamp_seconds"] == [({"host": "a"}, TAKEN)]
+    assert "mlufleet_problem_open" not in found
 
 
 def test_only_confirmed_problems_are_open() -> None:
