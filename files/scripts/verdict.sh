@@ -170,28 +170,36 @@ end() {
 }
 [ "$(id -u)" = 0 ] || end 3 "unknown: SUDO: only root sees all of a host"
 [ -n "${RELEASES:-}" ] || end 3 "unknown: NOT_RECORDED: this text was not placed by a run"
-started=$(now_cs)
+began=$(now_cs)
 work=$(mktemp -d /run/mlufleet-verdict.XXXXXX 2>/dev/null || mktemp -d 2>/dev/null) ||
   end 3 "unknown: NO_SPACE: there is no room for a temporary file"
 begin() {
-  # NAME WORDS…: start a check, which has its own limit, and is left behind if even SIGKILL does not end it
+  # NAME WORDS…: start a check, which has its own limit, and is left behind if even SIGKILL does not end it:
+  # then no other one is started, or a node whose health is checked again and again would fill with them
   check=$1; shift
   asked="$asked $check"
+  first "/run/mlufleet-verdict-$check.pid"
+  if [ -n "$line" ] && grep -qs verdict.sh "/proc/$line/cmdline"; then : > "$work/$check.late"; return; fi
   {
     if timeout -k 0.1 "$CHECK_S" sh "$0" "$@" > "$work/$check.part"; then ended=$check; else ended=$check.late; fi
     mv "$work/$check.part" "$work/$ended"
   } </dev/null >/dev/null 2>&1 &
+  started="$started $check:$!"
 }
-asked=''
+asked='' started=''
 begin state state
 begin cards cards
 for word in $RELEASES; do split "$word"; begin "container-$name" release "$word"; done
 while :; do
   left=''
   for check in $asked; do [ -f "$work/$check" ] || [ -f "$work/$check.late" ] || left="$left $check"; done
-  [ -n "$left" ] && [ $(($(now_cs) - started)) -lt $LIMIT_CS ] || break
+  [ -n "$left" ] && [ $(($(now_cs) - began)) -lt $LIMIT_CS ] || break
   sleep 0.05
 done
+for check in $started; do
+  [ -f "$work/${check%:*}" ] || [ -f "$work/${check%:*}.late" ] ||
+    echo "${check##*:}" > "/run/mlufleet-verdict-${check%:*}.pid"
+done 2>/dev/null
 locked='' vital='' unknown='' told='' served='' ready='' passing=''
 note() {
   # LINE of a check
