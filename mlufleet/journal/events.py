@@ -53,6 +53,9 @@ class FailureRecord:
     """What to do about it."""
     tail: list[str] = field(default_factory=list)
     """Last lines of the output of what failed."""
+    action: str = ""
+    """Suggested action, which is what the remedy of the code comes to: "IGNORE", "RESTART",
+    "REBOOT", "POWER_CYCLE" or "INSPECT"; empty in reports of older versions."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleet.documents import atomic_write
-from fleet.error_codes import DEFERRED_CODES, canonical_code
+from fleet.error_codes import DEFERRED_CODES, FAILURE_TABLE, canonical_code
 from fleet.text import places
 from mlufleet.journal import events, journal
 from mlufleet.journal.events import EndpointRecord, Event, FailureRecord, ValidationRecord
@@ -165,6 +165,8 @@ class _HostBuilder:
         host = self.report
         if report.dry:  # nothing was begun: a refusal is all that can be reported
             host.failure = host.failure or self.refusal
+        if host.failure and host.failure.code in FAILURE_TABLE:
+            host.failure = replace(host.failure, action=FAILURE_TABLE[host.failure.code].action)
         host.status = self._status(report)
         host.old = host.seen is not None and (
             self.modified_at > host.seen or host.now not in ("", STARTING)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fleet.errors import Failure
+from fleet.errors import FAILURE_TABLE, Failure
 from mlufleet.journal import events
 from mlufleet.journal.events import FactsObserved, FailureRecord
 
@@ -99,4 +99,5 @@ def record_failure(failure: Failure, stage: str = "") -> FailureRecord:
         failure: Why a host failed.
         stage: Stage in which it did; empty for none.
     """
-    return FailureRecord(stage, failure.code, failure.sentence, failure.remedy, list(failure.tail))
+    tail, action = list(failure.tail), FAILURE_TABLE[failure.code].action
+    return FailureRecord(stage, failure.code, failure.sentence, failure.remedy, tail, action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -74,7 +75,10 @@ def load_observations(
     for name, sort, fresh, body in connection.execute(
         "SELECT name, sort, fresh, body FROM observations JOIN hosts ON hosts.id = host"
     ):
-        found.setdefault(name, {})[sort] = records.join_observation(fresh, body)
+        with contextlib.suppress(
+            ValueError, KeyError
+        ):  # of another version; the next look replaces it
+            found.setdefault(name, {})[sort] = records.join_observation(fresh, body)
     return {
         name: (sorts.get(PROBED), sorts.get(LAST, sorts.get(PROBED)))
         for name, sorts in found.items()

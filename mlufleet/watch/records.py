@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from mlufleet.watch.observation import Observation
@@ -77,11 +78,21 @@ def state_from_json(text: str) -> HostState:
     fields = json.loads(text)
     problems = {
         key: TrackedProblem(
-            **{**one, "problem": Problem(**one["problem"]), "flaps": tuple(one["flaps"])}
+            **{
+                **_keep_known(TrackedProblem, one),
+                "problem": Problem(**_keep_known(Problem, one["problem"])),
+                "flaps": tuple(one["flaps"]),
+            }
         )
         for key, one in fields.pop("problems", {}).items()
     }
-    return replace(HostState(**fields), problems=problems)
+    return replace(HostState(**_keep_known(HostState, fields)), problems=problems)
+
+
+def _keep_known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that this version knows: another one may have written more."""
+    known = {one.name for one in dataclass_fields(kind)}
+    return {name: value for name, value in values.items() if name in known}
 
 
 def _to_json(value: Any) -> str:

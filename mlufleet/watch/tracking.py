@@ -146,8 +146,10 @@ def _find_health(
         return problems.BUSY
     if any(causes.kind_of(problem) == causes.CONTACT for problem in found):
         return problems.UNREACHABLE
-    if observation.outcome != SEEN:  # only one look could not see it
-        return state.health
+    if observation.outcome != SEEN:
+        seen = {problem.key for problem in view.problems}
+        is_confirmed = any(problem.key in seen for problem in found)
+        return problems.UNREACHABLE if is_confirmed else state.health
     if found:
         return problems.BROKEN if _is_broken(view, found) else problems.DEGRADED
     is_unproved = bool(view.problems) and state.health == problems.UNKNOWN

@@ -191,7 +191,8 @@ def test_a_dry_run_says_which_hosts_would_be_refused(dry: bool, status: str) -> 
     result = derive_lines([event("hosts", names=["a"]), seen, event("end", dry=dry)], "r")
     assert result.hosts["a"].status == status
     failure = result.hosts["a"].failure
-    assert (vars(failure) if failure else None) == (refusal if dry else None)
+    expected = {**refusal, "action": FAILURE_TABLE[refusal["code"]].action}
+    assert (vars(failure) if failure else None) == (expected if dry else None)
     assert result.exit == ExitStatus.FAILED
 
 

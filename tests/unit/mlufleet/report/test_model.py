@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fleet.error_codes import FAILURE_TABLE
 from mlufleet.journal import events, journal
 from mlufleet.reference.report_schema import render_schema
 from mlufleet.report import exports, html, junit, publish
@@ -32,6 +33,9 @@ def derive_as_then(folder: Path) -> dict[str, Any]:
     for host in report["hosts"].values():
         assert (host.pop("left"), host.pop("audit_log"), host.pop("reused")) == ([], "", 0)
         assert host.pop("endpoints") == []
+        if host["failure"]:
+            action = FAILURE_TABLE[host["failure"]["code"]].action
+            assert host["failure"].pop("action") == action
     return report
 
 

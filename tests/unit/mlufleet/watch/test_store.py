@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -375,6 +376,27 @@ def test_a_file_of_the_first_version_is_brought_to_this_one(
     assert store.list_untold("robot") == []
     with closing(database.open_for_reading(folder / FILE_NAME)) as connection:
         assert database.read_version(connection) == database.VERSION == len(database.MIGRATIONS)
+
+
+def test_fields_of_another_version_do_not_stop_the_watch(
+    make: Callable[..., Store], folder: Path
+) -> None:
+    store = make()
+    state = fill(store, look(1000, cards=DROPPED), look(1060, cards=DROPPED))
+    store.close()
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        (text,) = connection.execute("SELECT state FROM hosts").fetchone()
+        more = text.replace('"boot_id"', '"new":1,"boot_id"').replace(
+            '"missed"', '"new":1,"missed"'
+        )
+        assert more.count('"new"') == 2
+        connection.execute("UPDATE hosts SET state = ?", (more,))
+        connection.execute("UPDATE observations SET body = ?", (zlib.compress(b'{"facts":{}}'),))
+        connection.commit()
+    store = make()
+    assert store.load_states() == {"a": state} and store.load_observations() == {}
+    fill(store, look(1120), state=state)
+    assert make().load_observations() == {"a": (look(1120), look(1120))}
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(

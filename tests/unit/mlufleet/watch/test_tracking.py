@@ -338,6 +338,7 @@ def test_a_clock_that_was_wrong_holds_up_nothing() -> None:
         ({}, "ok"),
         ({"outcome": BUSY}, "busy"),
         ({"outcome": "unprobed", "failure": "SUDO"}, "unreachable"),
+        ({"outcome": "unprobed", "failure": "NO_SPACE"}, "unreachable"),
     ],
 )
 def test_health_says_whether_it_does_its_work(fields: dict[str, Any], health: str) -> None:
