@@ -4,24 +4,20 @@ It is an actor: a thread that reads events from a queue (its process ended, a ch
 to stop) and owns all that is known of the server. Python 3.6 and its standard library.
 """
 
-import os
 import queue
-import signal
-import subprocess
 import threading
 import time
 from typing import Any, Dict, NamedTuple, Optional
 
-import client
-from supervisor_output import Output, State, tell
-from supervisor_processes import INSTANCE_VARIABLE, ProcessTable, list_members, send_signal
+from client_http import CheckFailure, ServerBusy, is_wrong_answer
+from client_questions import Answer
+from supervisor_output import State, tell
+from supervisor_processes import ProcessTable
+from supervisor_server import Server, run_check
+from supervisor_starts import StartCount
 
-#: Seconds between two looks at the processes of a server that is to end.
-END_INTERVAL_S = 0.05
 #: Consecutive failures of the ready path, and of the question, before a server is stopped.
 READY_FAILURES, QUESTION_FAILURES = 3, 2
-#: Environment variable by which mlu-fleet's own server finds the key; others may use it.
-KEY_VARIABLE = "MLUFLEET_SERVE_KEY_FILE"
 #: Seconds that a server that has failed gets to end by itself before it is killed.
 FAILED_GRACE_S = 10.0
 #: Fields of the definition that need not be in it, in seconds or numbers.
@@ -50,11 +46,6 @@ class Event(NamedTuple):
     value: Any = None
 
 
-def encode(word: str) -> bytes:
-    """Encode a word of a command as UTF-8, whatever the locale of the image says."""
-    return word.encode("utf-8", "surrogateescape")
-
-
 class Instance(threading.Thread):
     """One server: started, watched, asked, stopped, started again."""
 
@@ -70,16 +61,10 @@ class Instance(threading.Thread):
         self._settings = {key: definition.get(key, value) for key, value in DEFAULTS.items()}
         self._state, self._table = state, table
         self._events: queue.Queue[Event] = queue.Queue()
-        self._several = len(definition["instances"]) > 1
-        #: number of the current start, and how many of them count towards giving up
-        self._start, self._attempts = 0, 0
-        #: whether it has ever been ready, and how many of the last starts answered wrongly
-        self._was_ready, self._wrong_starts = False, 0
-        self._process: Optional[subprocess.Popen[bytes]] = None
-        self._output: Optional[Output] = None
-        self._mark = ""
-        #: whether starts from now on do not add to those before; guarded by the lock
-        self._counts_anew, self._retry_lock = False, threading.Lock()
+        #: number of the current start
+        self._start = 0
+        self._count = StartCount(self._settings, state)
+        self._server: Optional[Server] = None
 
     def stop(self) -> None:
         """Tell it to drain its server and to end."""
@@ -90,23 +75,8 @@ class Instance(threading.Thread):
 
         When this returns, its state does not say any more that it has given up.
         """
-        with self._retry_lock:
-            self._counts_anew = True
-            if self._state.state == "failed":
-                self._state.update(state="loading")
+        self._count.retry()
         self._events.put(Event("retry"))
-
-    def _gives_up(self) -> bool:
-        """Return whether it was started too often, and tell so; not if it is to try again."""
-        with self._retry_lock:
-            if self._counts_anew:
-                self._counts_anew, self._attempts, self._wrong_starts = False, 0, 0
-            is_in_vain = self._wrong_starts >= self._settings["wrong_limit"]
-            if not is_in_vain and self._attempts < self._settings["starts_limit"]:
-                return False
-            self._state.update(state="failed")
-        self._tell(f"gives up after {self._attempts} starts")
-        return True
 
     def run(self) -> None:
         """Serve until it is told to stop."""
@@ -121,24 +91,21 @@ class Instance(threading.Thread):
     def _run_once(self) -> None:
         """Start the server, watch it until it fails, end it, and wait until the next start."""
         failure = self._serve()
-        output = self._output
-        if output is not None and output.card_fault and failure.code != "SERVE_CARD":
-            reason = f"{failure.reason}; {output.card_fault}"
-            failure = client.CheckFailure("SERVE_CARD", reason)
-        is_wrong = client.is_wrong_answer(failure) and not self._was_ready
-        self._wrong_starts = self._wrong_starts + 1 if is_wrong else 0
+        fault = self._server.card_fault if self._server else ""
+        if fault and failure.code != "SERVE_CARD":
+            failure = CheckFailure("SERVE_CARD", f"{failure.reason}; {fault}")
+        self._count.add_failure(failure)
         self._tell(f"{failure.code}: {failure.reason}")
         self._state.update(state="unhealthy", code=failure.code, reason=failure.reason)
         self._end_server(min(FAILED_GRACE_S, self._definition["drain_timeout"]))
         # a server that could not be ended may have been told of: its reason stays with the first
         self._state.update(pid=0, code=failure.code, reason=failure.reason)
-        if self._gives_up():
+        if self._count.gives_up():
+            self._tell(f"gives up after {self._count.starts} starts")
             self._wait_for("retry", None)
-            with self._retry_lock:
-                self._counts_anew, self._attempts, self._wrong_starts = False, 0, 0
+            self._count.reset()
             return
-        delay = self._settings["backoff_first"] * 2 ** max(0, self._attempts - 1)
-        self._wait_for("retry", min(delay, self._settings["backoff_limit"]))
+        self._wait_for("retry", self._count.delay_s)
 
     def _wait_for(self, kind: str, seconds: Optional[float]) -> None:
         """Wait for an event or until the time is over, whichever comes first."""
@@ -164,117 +131,40 @@ class Instance(threading.Thread):
     def _tell(self, text: str) -> None:
         tell("instance {}: {}".format(self._instance["name"], text))
 
-    # the process
-
     def _start_server(self) -> None:
-        """Start the process and the threads that wait for its output and its end."""
+        """Start the process of the next start; what becomes of it comes as events."""
         self._start += 1
-        self._attempts += 1
-        self._output = self._process = None
-        start = self._start
-        self._mark = "{}-{}-{}".format(os.getpid(), self._instance["name"], start)
-        environment = dict(os.environ, PYTHONUNBUFFERED="1", PATH=self._definition["path"])
-        environment[KEY_VARIABLE] = self._definition["key_file"]
-        environment.update(self._instance["environment"])
-        environment[INSTANCE_VARIABLE] = self._mark
-        if not environment[KEY_VARIABLE]:
-            del environment[KEY_VARIABLE]
+        self._count.starts += 1
+        start, self._server = self._start, None
         self._state.update(
             state="loading", pid=0, started=int(time.time()), ready_s=-1.0, restarts=start - 1
         )
-        try:
-            process = self._table.start(
-                args=[encode(word) for word in self._instance["command"]],
-                cwd=self._instance["workdir"],
-                env={encode(name): encode(value) for name, value in environment.items()},
-            )
-        except (OSError, ValueError) as error:
-            raise client.CheckFailure("SERVE_CRASHED", f"cannot be started: {error}") from None
-        self._process = process
-        prefix = "[{}] ".format(self._instance["name"]).encode() if self._several else b""
-        fault = Event("fault", start)
-        self._output = Output(process.stdout, prefix, lambda: self._events.put(fault))
-        self._output.start()
-        threading.Thread(target=self._await_end, args=(process, start), daemon=True).start()
-        self._state.update(pid=process.pid)
-        self._tell("started as process {}: {}".format(process.pid, self._instance["command"][0]))
-
-    def _await_end(self, process: "subprocess.Popen[bytes]", start: int) -> None:
-        self._events.put(Event("exit", start, self._table.wait(process)))
+        server = Server(self._definition, self._instance, self._table, start)
+        server.start(lambda kind, value: self._events.put(Event(kind, start, value)))
+        self._server = server
+        self._state.update(pid=server.pid)
+        self._tell("started as process {}: {}".format(server.pid, self._instance["command"][0]))
 
     def _end_server(self, grace: float) -> None:
-        """End all processes of the server: SIGTERM, after `grace` seconds SIGKILL.
+        if self._server is not None:
+            self._server.end(grace, self._settings["kill_timeout"], self._tell_stuck)
+            self._server = None
 
-        One that the kernel does not end keeps its card. It is told as SERVE_STUCK and waited for,
-        as no other server could use the card.
-        """
-        if self._process is None:
-            return
-        leader = self._process.pid
-        send_signal(list_members(leader, self._mark), signal.SIGTERM)
-        if not self._await_members(grace):
-            waited = 0.0
-            while True:
-                send_signal(list_members(leader, self._mark), signal.SIGKILL)
-                if self._await_members(self._settings["kill_timeout"]):
-                    break
-                waited += self._settings["kill_timeout"]
-                left = list_members(leader, self._mark)
-                reason = f"process {left} does not end, {waited:g} s after SIGKILL"
-                self._tell("SERVE_STUCK: " + reason)
-                self._state.update(state="unhealthy", code="SERVE_STUCK", reason=reason)
-        if self._output is not None:
-            self._output.join(1.0)
-        self._process = None
-
-    def _await_members(self, seconds: float) -> bool:
-        """Wait until no process of the server lives; say whether that came in time."""
-        assert self._process is not None
-        end = time.monotonic() + seconds
-        while list_members(self._process.pid, self._mark):
-            if time.monotonic() >= end:
-                return False
-            time.sleep(END_INTERVAL_S)
-        return True
-
-    # the checks
-
-    def _address(self) -> client.Address:
-        key = client.read_key(self._definition["key_file"])
-        return client.Address("127.0.0.1", self._instance["port"], key)
+    def _tell_stuck(self, reason: str) -> None:
+        self._tell("SERVE_STUCK: " + reason)
+        self._state.update(state="unhealthy", code="SERVE_STUCK", reason=reason)
 
     def _check(self, kind: str) -> None:
         """Begin a check in a thread of its own; its result comes as an event."""
-        start = self._start
+        start, port, timeout = self._start, self._instance["port"], self._settings["ready_timeout"]
 
         def run() -> None:
-            value: Any
-            try:
-                value = self._run_check(kind)
-            except client.CheckFailure as failure:
-                value = failure
-            except Exception as error:  # a check must not end without a result
-                value = client.CheckFailure("SERVE_WRONG", f"{kind}: {error!r}")
+            value = run_check(kind, self._definition, port, timeout)
             self._events.put(Event(kind, start, value))
 
         threading.Thread(target=run, daemon=True).start()
 
-    def _run_check(self, kind: str) -> Optional[client.Answer]:
-        definition, address = self._definition, self._address()
-        if kind == "ready":
-            client.check_ready(definition, address, self._settings["ready_timeout"])
-            return None
-        if kind == "cold" and definition["api"] == "openai":
-            try:
-                return client.ask_streaming(definition, address, definition["answer_timeout"])
-            except client.CheckFailure as failure:
-                if failure.code != "SERVE_WRONG":
-                    raise
-                # it may answer without a stream, as it does later: that the proof tells
-        answer = client.ask(definition, address, definition["answer_timeout"])
-        return answer._replace(first_s=-1.0) if kind == "cold" else answer
-
-    def _serve(self) -> client.CheckFailure:
+    def _serve(self) -> CheckFailure:
         """Start the server and watch it.
 
         Returns:
@@ -284,7 +174,7 @@ class Instance(threading.Thread):
             self._start_server()
             self._load()
             return self._watch()
-        except client.CheckFailure as failure:
+        except CheckFailure as failure:
             return failure
 
     def _await_check(self, kind: str, end: Optional[float] = None) -> Any:
@@ -305,12 +195,11 @@ class Instance(threading.Thread):
     def _raise_exit(self, event: Event) -> None:
         if event.kind != "exit":
             return
-        assert self._output is not None
-        self._output.join(1.0)  # its last lines may still be in the pipe
+        assert self._server is not None
         status = event.value
         how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-        reason = ": ".join(filter(None, (how, self._output.last_lines())))
-        raise client.CheckFailure("SERVE_CRASHED", reason)
+        reason = ": ".join(filter(None, (how, self._server.read_last_lines())))
+        raise CheckFailure("SERVE_CRASHED", reason)
 
     def _pause(self, end: float) -> Optional[Event]:
         """Wait until a time, or for an event that ends the pause: `fault`."""
@@ -330,18 +219,18 @@ class Instance(threading.Thread):
         kind, failures, last = "ready", 0, "no answer yet"
         while True:
             result = self._await_check(kind, end if kind == "ready" else None)
-            if kind == "cold" and not isinstance(result, client.CheckFailure):
+            if kind == "cold" and not isinstance(result, CheckFailure):
                 self._become_ready(time.monotonic() - began, result)
                 return
             failures = self._count_failures(kind, result, failures)
-            if isinstance(result, client.CheckFailure):
+            if isinstance(result, CheckFailure):
                 last = result.reason
             elif result is None and time.monotonic() < end:
                 kind, failures = "cold", 0
                 continue
             if time.monotonic() >= end:
                 limit = self._definition["load_timeout"]
-                raise client.CheckFailure("SERVE_LOAD", f"not ready after {limit:g} s: {last}")
+                raise CheckFailure("SERVE_LOAD", f"not ready after {limit:g} s: {last}")
             self._pause(min(end, time.monotonic() + self._settings["load_every"]))
 
     def _count_failures(self, kind: str, result: Any, before: int) -> int:
@@ -350,17 +239,17 @@ class Instance(threading.Thread):
         The ready path may fail while it loads, but not answer something else than it must.
         """
         if kind == "ready":
-            failures = before + 1 if client.is_wrong_answer(result) else 0
+            failures = before + 1 if is_wrong_answer(result) else 0
         else:
-            failures = before if isinstance(result, client.ServerBusy) else before + 1
+            failures = before if isinstance(result, ServerBusy) else before + 1
         if failures >= (READY_FAILURES if kind == "ready" else QUESTION_FAILURES):
             raise result
         return failures
 
-    def _become_ready(self, seconds: float, answer: client.Answer) -> None:
-        assert self._output is not None
-        self._was_ready = True
-        self._output.card_fault = ""
+    def _become_ready(self, seconds: float, answer: Answer) -> None:
+        assert self._server is not None
+        self._count.was_ready = True
+        self._server.card_fault = ""
         self._state.write_cold(answer.first_s if answer.first_s >= 0 else None)
         self._state.update(
             state="ready", ready_s=seconds, answered=int(time.time()), code="", reason=""
@@ -368,11 +257,11 @@ class Instance(threading.Thread):
         self._tell(f"ready after {seconds:.1f} s")
 
     def _note_answer(self) -> None:
-        assert self._output is not None
-        self._output.card_fault = ""  # the card works: it was that of one request
+        assert self._server is not None
+        self._server.card_fault = ""  # the card works: it was that of one request
         self._state.update(answered=int(time.time()))
 
-    def _watch(self) -> client.CheckFailure:
+    def _watch(self) -> CheckFailure:
         """Look at a server that is ready until it fails.
 
         A server that answers one request after the other, as ChatGLM's do, is silent while it
@@ -396,13 +285,13 @@ class Instance(threading.Thread):
                 # does it still answer? but a fault that each question causes asks no more at once
                 ask_at = min(ask_at, question_at + self._settings["ready_every"])
             if time.monotonic() - ready_since >= self._settings["steady_after"]:
-                self._attempts = 0
+                self._count.starts = 0
             asks = time.monotonic() >= ask_at
             result = self._await_check("question" if asks else "ready")
             asked = time.monotonic()
             question_at = asked if asks else question_at
-            busy = isinstance(result, client.ServerBusy)
-            if asks and not busy and isinstance(result, client.CheckFailure):
+            busy = isinstance(result, ServerBusy)
+            if asks and not busy and isinstance(result, CheckFailure):
                 question_failures += 1
                 if question_failures >= QUESTION_FAILURES:
                     return result
@@ -413,7 +302,7 @@ class Instance(threading.Thread):
                 if not busy:
                     question_failures = 0
                     self._note_answer()
-            if busy or not isinstance(result, client.CheckFailure):
+            if busy or not isinstance(result, CheckFailure):
                 answered = asked
                 ready_failures = ready_failures if asks else 0
                 continue

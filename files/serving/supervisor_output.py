@@ -9,7 +9,7 @@ import os
 import threading
 from typing import Any, Callable, Deque, Optional
 
-import client
+from client_http import CARD_FAULT
 
 #: Lines of a server's output that are kept for the reason of its end, and characters of each.
 LINES_KEPT, LINE_LENGTH = 20, 500
@@ -64,7 +64,7 @@ class Output(threading.Thread):
         if not text:
             return
         self._lines.append(text[:LINE_LENGTH])
-        if client.CARD_FAULT.search(text):
+        if CARD_FAULT.search(text):
             told, self.card_fault = self.card_fault, text[:LINE_LENGTH]
             if not told:
                 self._on_fault()

@@ -36,9 +36,13 @@ def load_module(name: str) -> ModuleType:
     return module
 
 
+client_http = load_module("client_http")
+client_questions = load_module("client_questions")
 client = load_module("client")
 load_module("supervisor_output")
 load_module("supervisor_processes")
+supervisor_starts = load_module("supervisor_starts")
+supervisor_server = load_module("supervisor_server")
 supervisor_instance = load_module("supervisor_instance")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serving.conftest import SERVING, client, find_port
+from tests.unit.serving.conftest import SERVING, client, client_http, find_port
 
 Serve = Callable[..., dict[str, Any]]
 
@@ -128,7 +128,7 @@ def test_nothing_listens() -> None:
     ],
 )
 def test_lines_that_tell_of_a_card(line: str, fault: bool) -> None:
-    assert bool(client.CARD_FAULT.search(line)) == fault
+    assert bool(client_http.CARD_FAULT.search(line)) == fault
 
 
 def test_the_command_prints_one_line_and_takes_no_proxy(serve_liar: Serve, tmp_path: Path) -> None:

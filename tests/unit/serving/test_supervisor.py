@@ -19,6 +19,8 @@ from tests.unit.serving.conftest import (
     client,
     lives,
     supervisor_instance,
+    supervisor_server,
+    supervisor_starts,
     wait_until,
 )
 
@@ -26,8 +28,9 @@ from tests.unit.serving.conftest import (
 @pytest.mark.parametrize(
     "name",
     [
-        *("client", "supervisor", "supervisor_instance", "supervisor_output"),
-        "supervisor_processes",
+        *("client", "client_http", "client_questions"),
+        *("supervisor", "supervisor_instance", "supervisor_output"),
+        *("supervisor_processes", "supervisor_server", "supervisor_starts"),
     ],
 )
 def test_the_syntax_is_that_of_python_3_6(name: str) -> None:
@@ -286,8 +289,10 @@ def test_a_fault_that_is_printed_brings_the_question_forward(
 
 def test_a_server_gets_its_words_and_the_key_file_in_any_locale(container: Container) -> None:
     container.place(build_definition(["tells", "问：{question}"], key_file="/no/key"))
-    wait_until(lambda: "/no/key" in container.log, "its words")
-    told = next(line for line in container.log.splitlines() if line.startswith("/no/key"))
+    told = wait_until(
+        lambda: [line for line in container.log.splitlines() if line.startswith("/no/key")],
+        "its words",
+    )[0]
     assert told.endswith(" tells 问：{question}")
 
 
@@ -296,8 +301,8 @@ def test_a_process_that_not_even_sigkill_ends_is_told(
 ) -> None:
     # no process of a test can be had that the kernel does not kill: the signals get lost instead
     lost = []
-    send = supervisor_instance.send_signal
-    monkeypatch.setattr(supervisor_instance, "send_signal", lambda *words: lost.append(words))
+    send = supervisor_server.send_signal
+    monkeypatch.setattr(supervisor_server, "send_signal", lambda *words: lost.append(words))
     definition = build_definition(["status-500"], kill_timeout=0.2, drain_timeout=0.1)
     output = sys.modules["supervisor_output"]
     state = output.State(str(tmp_path), "0", "d1")
@@ -308,7 +313,7 @@ def test_a_process_that_not_even_sigkill_ends_is_told(
     words = (tmp_path / "0").read_text().split("\t")
     assert (words[1], words[5]) == ("unhealthy", "0") and lives(int(words[2]))
     assert {number for _, number in lost} == {signal.SIGTERM, signal.SIGKILL}
-    monkeypatch.setattr(supervisor_instance, "send_signal", send)
+    monkeypatch.setattr(supervisor_server, "send_signal", send)
     instance.stop()
     instance.join(60)
     assert not instance.is_alive() and not lives(int(words[2]))
@@ -338,16 +343,12 @@ def test_it_says_when_it_has_tried_again(container: Container, tmp_path: Path) -
 
 
 def test_a_retry_counts_starts_anew_before_it_gives_up(tmp_path: Path) -> None:
-    definition = build_definition(["exits"], starts_limit=2)
-    output, processes = sys.modules["supervisor_output"], sys.modules["supervisor_processes"]
-    state = output.State(str(tmp_path), "0", "d1")
-    instance = supervisor_instance.Instance(
-        definition, definition["instances"][0], state, processes.ProcessTable()
-    )
-    instance._attempts = 2
-    instance.retry()
-    assert not instance._gives_up() and state.state == "loading"
-    instance._attempts = 2
-    assert instance._gives_up() and state.state == "failed"
-    instance.retry()
+    state = sys.modules["supervisor_output"].State(str(tmp_path), "0", "d1")
+    count = supervisor_starts.StartCount({"starts_limit": 2, "wrong_limit": 2}, state)
+    count.starts = 2
+    count.retry()
+    assert not count.gives_up() and state.state == "loading"
+    count.starts = 2
+    assert count.gives_up() and state.state == "failed"
+    count.retry()
     assert (tmp_path / "0").read_text().split("\t")[1] == "loading"
