@@ -15,6 +15,8 @@ from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 
 #: moment, health, and how many hosts more or fewer have it from then on
 Step = tuple[float, str, int]
+#: health of a host, when it began and when it ended
+Span = tuple[str, float, float]
 
 #: seconds of history that the page shows
 HISTORY_S = 7 * 86400
@@ -60,6 +62,7 @@ class Chart:
         layers: Health or other CSS class -> path within the box.
         ticks: Places of marks on the axis in percent, and their texts.
         started: Place of the moment at which the watch began, in percent; None if it is older.
+        unseen: Share of the width, from the left, of which no look is known, in percent.
     """
 
     title: str
@@ -69,6 +72,7 @@ class Chart:
     layers: dict[str, str]
     ticks: list[tuple[float, str]]
     started: float | None
+    unseen: float
 
 
 def build_charts(snapshot: FleetSnapshot, changes: Sequence[Change]) -> list[Chart]:
@@ -78,41 +82,75 @@ def build_charts(snapshot: FleetSnapshot, changes: Sequence[Change]) -> list[Cha
         snapshot: The fleet.
         changes: Changes of the last :data:`HISTORY_S` seconds, in any order.
     """
-    ordered = sorted(changes, key=lambda change: change.time)
+    spans = _list_all_spans(snapshot, sorted(changes, key=lambda change: change.time))
+    known = (since for health, since, _ in spans if health != problems.UNKNOWN)
+    known_since = min(known, default=snapshot.taken)
+    opened = [change.time for change in changes if change.kind == "opened"]
     return [
-        chart
+        _make_chart(snapshot, known_since, period, *parts)
         for period in (DAY, WEEK)
-        for chart in (
-            _chart_health(snapshot, ordered, period),
-            _chart_openings(snapshot, ordered, period),
+        for parts in (
+            _chart_health(snapshot, spans, period),
+            _chart_openings(snapshot, opened, period),
         )
     ]
 
 
-def _chart_health(snapshot: FleetSnapshot, changes: Sequence[Change], period: Period) -> Chart:
-    begin = snapshot.taken - period.bucket_s * period.buckets
-    steps: list[Step] = []
+def _list_all_spans(snapshot: FleetSnapshot, changes: Sequence[Change]) -> list[Span]:
     by_host: dict[str, list[Change]] = {}
     for change in changes:
         if change.kind == "health":
             by_host.setdefault(change.host, []).append(change)
-    for name, host in snapshot.hosts.items():
-        for health, since, until in list_spans(host, by_host.get(name, []), snapshot.taken):
-            if health in LAYERS and until > begin:
-                steps += [(since, health, 1), (until, health, -1)]
+    return [
+        span
+        for name, host in snapshot.hosts.items()
+        for span in list_spans(host, by_host.get(name, []), snapshot.taken)
+    ]
+
+
+def _make_chart(
+    snapshot: FleetSnapshot,
+    known_since: float,
+    period: Period,
+    texts: tuple[str, str, str],
+    layers: dict[str, str],
+) -> Chart:
+    """Return a chart with what all charts of a period share."""
+    begin = _begin_of(period, snapshot)
+    unseen = 100 * (known_since - begin) / (snapshot.taken - begin)
+    return Chart(
+        *texts,
+        buckets=period.buckets,
+        layers=layers,
+        ticks=_list_ticks(begin, snapshot.taken, period),
+        started=_place(snapshot.started, begin, snapshot.taken),
+        unseen=round(min(100.0, max(0.0, unseen)), 2),
+    )
+
+
+def _begin_of(period: Period, snapshot: FleetSnapshot) -> float:
+    return snapshot.taken - period.bucket_s * period.buckets
+
+
+def _chart_health(
+    snapshot: FleetSnapshot, spans: Sequence[Span], period: Period
+) -> tuple[tuple[str, str, str], dict[str, str]]:
+    """Return title, summary and top of a chart, and its layers."""
+    begin = _begin_of(period, snapshot)
+    steps: list[Step] = []
+    for health, since, until in spans:
+        if health in LAYERS and until > begin:
+            steps += [(since, health, 1), (until, health, -1)]
     layers = _find_worst(sorted(steps), begin, period)
     sums = [sum(figures) for figures in zip(*layers.values(), strict=True)]
     peak, total = max(sums), len(snapshot.hosts)
     when = format_utc(begin + period.bucket_s * sums.index(peak))
-    return Chart(
+    texts = (
         f"Hosts that are not ok, last {period.title}",
         f"At most {peak} of {total} hosts, first after {when}" if peak else "None",
         f"at most {peak} of {total}" if peak else "none",
-        period.buckets,
-        _stack(layers, peak),
-        _list_ticks(begin, snapshot.taken, period),
-        _place(snapshot.started, begin, snapshot.taken),
     )
+    return texts, _stack(layers, peak)
 
 
 def _find_worst(steps: list[Step], begin: float, period: Period) -> dict[str, list[int]]:
@@ -140,29 +178,27 @@ def _apply_steps(rest: deque[Step], now: Counter[str], moment: float) -> None:
         now[health] += step
 
 
-def _chart_openings(snapshot: FleetSnapshot, changes: Sequence[Change], period: Period) -> Chart:
-    begin = snapshot.taken - period.bucket_s * period.buckets
+def _chart_openings(
+    snapshot: FleetSnapshot, opened: Sequence[float], period: Period
+) -> tuple[tuple[str, str, str], dict[str, str]]:
+    """Return title, summary and top of a chart, and its layers."""
+    begin = _begin_of(period, snapshot)
     figures = [0] * period.buckets
-    for change in changes:
-        index = int((change.time - begin) // period.bucket_s)
-        if change.kind == "opened" and index >= 0:
+    for moment in opened:
+        index = int((moment - begin) // period.bucket_s)
+        if index >= 0:
             figures[min(index, period.buckets - 1)] += 1
     total, peak = sum(figures), max(figures)
     every = f"{period.bucket_s // 60} min" if period.bucket_s < 3600 else "2 h"
-    return Chart(
+    texts = (
         f"Problems opened, last {period.title}",
         f"{total} in all, at most {peak} within {every}" if total else "None",
         f"{total}, at most {peak} in {every}" if total else "none",
-        period.buckets,
-        _stack({"opened": figures}, peak),
-        _list_ticks(begin, snapshot.taken, period),
-        _place(snapshot.started, begin, snapshot.taken),
     )
+    return texts, _stack({"opened": figures}, peak)
 
 
-def list_spans(
-    host: HostSnapshot, changes: Sequence[Change], now: float
-) -> Iterator[tuple[str, float, float]]:
+def list_spans(host: HostSnapshot, changes: Sequence[Change], now: float) -> Iterator[Span]:
     """Return the healths of a host, each with when it began and ended.
 
     Args:

@@ -105,3 +105,11 @@ def test_a_clock_that_jumped_breaks_no_chart() -> None:
     changes = watched.changes(fleet)
     for moment in (NOW - 86400 * 3, NOW + 86400 * 30):
         assert len(build_charts(replace(fleet, taken=moment), changes)) == 4
+
+
+def test_time_of_which_no_look_is_known_is_told_apart_from_time_without_a_problem() -> None:
+    fleet = watched.fleet(0, hosts={"a": at("a", "ok", 6), "b": HostSnapshot("b")})
+    assert [chart.unseen for chart in build_charts(fleet, [])] == [75, 75, 96.43, 96.43]
+    told = [health(6, "ok", "broken", 18)]
+    assert build_charts(fleet, told)[0].unseen == 25
+    assert {chart.unseen for chart in build_charts(watched.fleet(0), [])} == {100}
