@@ -110,7 +110,7 @@ class Api:
             "owned_by": "mlu-fleet",
         }
 
-    def check_model(self, name: str) -> None:
+    def check_model(self, name: str | None) -> None:
         """Refuse a model that is not the one.
 
         Args:

@@ -133,8 +133,9 @@ def _read_messages(messages: Any) -> list[dict[str, str]]:
 def _read_content(message: dict[str, Any], where: str) -> str:
     content = message.get("content")
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    if len(texts) != len(parts) or not all(isinstance(text, str) for text in texts):
+    found = [part.get("text") for part in parts if isinstance(part, dict)]
+    texts = [text for text in found if isinstance(text, str)]
+    if len(texts) != len(parts):
         raise refuse(f"`{where}.content` has to be text.", where)
     return "".join(texts)
 

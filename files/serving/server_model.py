@@ -214,16 +214,17 @@ class Model:
             The text, without what stands for the end of an answer.
         """
         with self.tokenizing:
-            return self.tokenizer.decode(
+            text: str = self.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
+        return text
 
     def _explain(self, error: Exception) -> ApiError:
         first = (str(error).splitlines() or [""])[0]
         reason = f"{type(error).__name__}: {first}"
         if OUT_OF_MEMORY.search(str(error)):
             cache = getattr(self.torch, self.device, None)
-            if hasattr(cache, "empty_cache"):
+            if cache is not None and hasattr(cache, "empty_cache"):
                 cache.empty_cache()
             return ApiError(500, "out_of_memory", f"{reason} Ask for less, or with fewer words.")
         if CARD_FAULT.search(str(error)):

@@ -29,7 +29,7 @@ class StartCount:
     @property
     def delay_s(self) -> float:
         """Seconds until the next start."""
-        delay = self._settings["backoff_first"] * 2 ** max(0, self.starts - 1)
+        delay: float = self._settings["backoff_first"] * 2 ** max(0, self.starts - 1)
         return min(delay, self._settings["backoff_limit"])
 
     def add_failure(self, failure: CheckFailure) -> None:
