@@ -179,7 +179,7 @@ class Watch:
             self._left = set(hosts)
             self._schedule.make_due(now)
         self._is_ready = True
-        self.manager.tell("READY=1", f"STATUS={len(hosts)} hosts")
+        self.manager.tell("READY=1", f"STATUS=watches {len(hosts)} host(s)")
 
     def on_observation(self, observation: Observation) -> None:
         """Track, store and tell what a look saw.

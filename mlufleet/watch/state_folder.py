@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from mlufleet.run.operator import operator_name
 
 #: file that is locked for as long as a watch uses the folder
 LOCK_NAME = "watch.lock"
@@ -76,9 +77,13 @@ def hold(folder: Path) -> int:
     try:
         fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        owner = os.read(holder, 200).decode(errors="replace").strip()
         os.close(holder)
         raise InvalidInput(
-            f"{folder}: another watch is at work with this folder; remedy: stop it, or give this "
-            "one a folder of its own (--state)"
+            f"{folder}: another watch is at work with this folder: "
+            f"{owner or 'one that has just begun'}; remedy: stop it, or give this one a folder of "
+            "its own (--state)"
         ) from None
+    os.ftruncate(holder, 0)
+    os.write(holder, f"process {os.getpid()} of {operator_name()}\n".encode())
     return holder

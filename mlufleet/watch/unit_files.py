@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.checksum import cache
 from fleet.errors import ExitStatus, InvalidInput
 
 UNIT_FOLDER = Path("/etc/systemd/system")
@@ -23,8 +24,8 @@ CapabilityBoundingSet={capabilities}
 AmbientCapabilities=
 ProtectSystem=strict
 ProtectHome=read-only
-ReadWritePaths={state}
-PrivateTmp=yes
+ReadWritePaths={writable}
+PrivateTmp={private_tmp}
 PrivateDevices=yes
 ProtectClock=yes
 ProtectControlGroups=yes
@@ -141,7 +142,9 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         hardening=HARDENING.format(
             # root reads the files of users, as they run it
             capabilities="CAP_DAC_READ_SEARCH" if user == "root" else "",
-            state=quote_word(str(settings.state)),
+            # checksums of the store are kept in the user's cache, which may not be there
+            writable=f"{quote_word(str(settings.state))} {quote_word(f'-{find_cache_folder()}')}",
+            private_tmp="no" if uses_shared_tmp(settings) else "yes",
         ),
     )
     if not settings.once:
@@ -152,6 +155,22 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         every_s=settings.every_s,
     )
     return {f"{UNIT_NAME}.service": service, f"{UNIT_NAME}.timer": timer}
+
+
+def find_cache_folder() -> Path:
+    """Return the folder in which this user's checksums of files are kept."""
+    return Path(os.path.abspath(cache.index_path().parent))
+
+
+def uses_shared_tmp(settings: UnitSettings) -> bool:
+    """Return whether the service needs files that are in a folder for temporary ones.
+
+    Args:
+        settings: What it is for.
+    """
+    folders = [Path("/tmp"), Path("/var/tmp")]
+    needed = [Path.cwd(), settings.inventory, settings.state, Path(sys.executable)]
+    return any(path.is_relative_to(folder) for path in needed for folder in folders)
 
 
 def escape_specifiers(text: str) -> str:

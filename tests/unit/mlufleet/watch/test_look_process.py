@@ -162,7 +162,7 @@ def test_the_command_looks_tells_and_shows(clone: Path) -> None:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as page:
                     assert text in page.read().decode(), path
             second = subprocess.run(command, cwd=clone, env=env, capture_output=True, timeout=60)
-            assert second.returncode == 3 and b"another watch" in second.stderr
+            assert second.returncode == 3 and f"process {watch.pid} of" in second.stderr.decode()
             watch.terminate()
             assert watch.wait(20) == 0
         finally:

@@ -1,0 +1,75 @@
+"""systemd's units for the watch, as its own tools judge them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import InvalidInput
+from mlufleet.watch import unit_files
+from mlufleet.watch.unit_files import UnitSettings, install_units, quote_word, render_units
+
+#: systemd's measure of what a service could do, from 0 (nothing) to 10
+MAX_EXPOSURE = 3.0
+
+
+def units(folder: Path, *, once: bool = False) -> dict[str, str]:
+    inventory, state = folder / "our fleet 100%.py", folder / "state"
+    inventory.write_text("")
+    return render_units(UnitSettings(inventory, [f"--state={state}"], state, 300, once))
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+@pytest.mark.parametrize("once", [False, True])
+def test_systemd_takes_them_and_they_may_do_little(tmp_path: Path, once: bool) -> None:
+    for name, text in units(tmp_path, once=once).items():
+        (tmp_path / name).write_text(text)
+    for name in units(tmp_path, once=once):
+        done = run("systemd-analyze", "verify", tmp_path / name)
+        # this machine's own units are none of this test's business
+        assert not [line for line in done.stderr.splitlines() if "mlufleet" in line], done.stderr
+    service = tmp_path / "mlufleet-watch.service"
+    done = run("systemd-analyze", "security", "--offline=true", service)
+    if found := re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout):
+        assert float(found[1]) <= MAX_EXPOSURE
+    else:
+        assert "--offline" in done.stderr  # older than systemd 251
+
+
+def test_words_are_those_of_systemd(tmp_path: Path) -> None:
+    service = units(tmp_path)["mlufleet-watch.service"]
+    assert f'watch "{tmp_path}/our fleet 100%%.py" --state={tmp_path}/state' in service
+    assert f"ReadWritePaths={tmp_path}/state " in service
+    assert [quote_word(word) for word in ("a", "a b", 'a"b', "$a", "a\\b")] == [
+        *("a", '"a b"', '"a\\"b"', '"$$a"', '"a\\\\b"')
+    ]
+
+
+def test_a_folder_of_temporary_files_stays_the_shared_one_if_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = UnitSettings(Path("/srv/hosts.py"), [], Path("/srv/watch"), 300, False)
+    monkeypatch.setattr(unit_files.sys, "executable", "/usr/bin/python3")
+    monkeypatch.chdir("/")
+    assert "PrivateTmp=yes" in render_units(settings)["mlufleet-watch.service"]
+    settings = UnitSettings(Path("/srv/hosts.py"), [], Path("/var/tmp/watch"), 300, False)
+    assert "PrivateTmp=no" in render_units(settings)["mlufleet-watch.service"]
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (path,) = install_units({"a.service": "one"}, tmp_path)
+    assert install_units({"a.service": "one"}, tmp_path) == [path]
+    path.write_text("somebody's own")
+    with pytest.raises(InvalidInput, match=r"a\.service: is there, and is another one"):
+        install_units({"b.timer": "two", "a.service": "one"}, tmp_path)
+    assert path.read_text() == "somebody's own" and not (tmp_path / "b.timer").exists()
+    with pytest.raises(InvalidInput, match=r"--print"):
+        install_units({"a.service": "one"}, tmp_path / "nowhere")
