@@ -60,7 +60,7 @@ def clone(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Path]:
         (folder / "tools" / name).write_text(script)
         (folder / "tools" / name).chmod(0o755)
     paramiko.RSAKey.generate(1024).write_private_key_file(str(folder / "key"))
-    serve = {name: sshd.ssh(name, folder / "tools") for name in ("good", "hung", *BAD)}
+    serve = {name: sshd.ssh(name, folder / "tools") for name in ("good", "twin", "hung", *BAD)}
     serve["silent"] = sshd.silent
     with ExitStack() as stack:
         ports = {name: stack.enter_context(sshd.listening(how)) for name, how in serve.items()}
@@ -93,7 +93,9 @@ def wait_for_child(pid: int) -> int:
 
 def test_each_host_is_seen_with_the_code_of_a_run(clone: Path) -> None:
     with looking(clone) as looks:
-        assert list(looks.ready.hosts) == ["good", "hung", *BAD] and looks.ready.limit_s > 60
+        assert (
+            list(looks.ready.hosts) == ["good", "twin", "hung", *BAD] and looks.ready.limit_s > 60
+        )
         seen = looks.look("good", *BAD)
         codes = {
             name: (one.outcome, one.failure.code if one.failure else "")
@@ -106,15 +108,20 @@ def test_each_host_is_seen_with_the_code_of_a_run(clone: Path) -> None:
         assert good.failure and good.failure.stage == "preflight"
         assert good.began <= good.ended <= time.time()
 
+        # another name of the same machine, also if it is looked at in another round
+        for name in ("twin", "good"):
+            failure = looks.look(name)[name].failure
+            assert failure and failure.code == "DUPLICATE_HOST"
+
         # one that hangs holds up no other, and is killed alone
         looks.ask("hung")
         child = wait_for_child(looks.process.pid)
         looks.ask("good")
         for expected in (Observed, RoundEnded):
             message = looks.read()
-            assert isinstance(message, expected) and message.number == 3
+            assert isinstance(message, expected) and message.number == 5
         os.kill(child, signal.SIGKILL)
-        assert looks.read() == RoundEnded(2, reason="signal 9")
+        assert looks.read() == RoundEnded(4, reason="signal 9")
     assert not (clone / "runs").exists()
 
 
