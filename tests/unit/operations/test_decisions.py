@@ -70,7 +70,7 @@ def test_what_a_stopped_engine_holds_is_not_guessed_and_room_is_asked_for_later(
     wanted: ReleaseTarget,
 ) -> None:
     full = [line for line in BARE if not line.startswith(("disk", "engine"))]
-    full += ["disk|/var/lib/docker|10"]
+    full += ["disk|/var/lib/docker|1500000"]
     assert plan_words(preflight, wanted, probe(*full)) == []
     started = probe(*full, "engine|20.10.24|enabled")
     assert code(plan_words(image, wanted, started)) == "NO_SPACE"
