@@ -48,6 +48,13 @@ FAULTS = {
         "DRIVER_NOT_PROVED",
     ),
     "clock-wrong": (YEAR, f"rm {DATE}", "CLOCK_SKEW"),
+    "disk-full": (
+        "mkdir -p /run/full && mount -t tmpfs -o size=8m tmpfs /run/full"
+        " && cp -a /var/lib/mlufleet/stamps /run/full && { cat /dev/zero > /run/full/ballast ||:; }"
+        " && mount --bind /run/full /var/lib/mlufleet",
+        "umount /var/lib/mlufleet && umount /run/full",
+        "NO_SPACE",
+    ),
     "docker-hung": ("pkill -STOP -x dockerd", "pkill -CONT -x dockerd", "DRIFT engine"),
     "sshd-stalls": (
         "systemctl kill --kill-who=main --signal=STOP ssh",
