@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from fleet.error_codes import ACTIONS, POWER_CYCLE
 from fleet.errors import InvalidInput, render_reference
 from fleet.release.target import ReleaseTarget
 from fleet.store.targets import load_host_target
+from mlufleet.cli.main import main
 from mlufleet.run.launcher import validate_inventory
 from tests.unit import PROJECT
 
@@ -35,7 +38,7 @@ def test_a_native_inventory_is_read_as_pyinfra_reads_it(site: Path, wanted: Rele
         ("release", ["x"], "a: release: "),
         ("release", "", "a has no `release`"),
         ("cards", "two", "a: cards: expected an integer, got 'two'"),
-        ("smoke", "sometimes", "a: smoke: expected 'auto' or 'always', got 'sometimes'"),
+        ("smoke", "sometimes", "a: smoke: expected 'auto', 'always' or 'record', got 'sometimes'"),
     ],
 )
 def test_wrong_values_in_it_are_told_before_the_first_connection(
@@ -70,6 +73,11 @@ def test_so_are_wrong_values_of_the_command_line(
 def test_the_page_of_failure_codes_is_the_table() -> None:
     page = PROJECT / "docs/failures.md"
     assert page.read_text() == render_reference(), "mlufleet explain --markdown > docs/failures.md"
+
+
+def test_a_code_is_explained_with_its_suggested_action() -> None:
+    result = CliRunner().invoke(main, ["explain", "card-dropped"])
+    assert result.exit_code == 0 and f"POWER_CYCLE ({ACTIONS[POWER_CYCLE]})" in result.stdout
 
 
 def test_help_and_status_load_neither_pyinfra_nor_models_nor_tables() -> None:
