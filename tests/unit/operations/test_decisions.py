@@ -14,6 +14,7 @@ from fleet.release.target import ReleaseTarget
 from operations import (
     card_users,
     container,
+    disk_space,
     driver,
     driver_install,
     engine,
@@ -67,10 +68,12 @@ def test_preflight_passes_a_bare_host(wanted: ReleaseTarget, bare: HostFacts) ->
 
 
 def test_what_a_stopped_engine_holds_is_not_guessed_and_room_is_asked_for_later(
-    wanted: ReleaseTarget,
+    wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # the test's image is smaller than what is left of a full file system
+    monkeypatch.setattr(disk_space, "FULL_BELOW_BYTES", 0)
     full = [line for line in BARE if not line.startswith(("disk", "engine"))]
-    full += ["disk|/var/lib/docker|1500000"]
+    full += ["disk|/var/lib/docker|10"]
     assert plan_words(preflight, wanted, probe(*full)) == []
     started = probe(*full, "engine|20.10.24|enabled")
     assert code(plan_words(image, wanted, started)) == "NO_SPACE"
