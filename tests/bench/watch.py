@@ -42,9 +42,9 @@ def cpu(pid: int) -> float:
 
 
 def memory(pid: int) -> float:
-    """MiB that a process has for itself, its share of what others have too included."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
+    """MiB that a process has in memory."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return sum(int(line.split()[1]) for line in text.splitlines() if "VmRSS" in line) / 1024
 
 
 def size(folder: Path) -> float:

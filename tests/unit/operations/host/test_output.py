@@ -18,7 +18,13 @@ from pyinfra.api import StringCommand
 from operations.host import connection, failures, file_edit, scripts
 from operations.host import output as host_output
 from operations.host.context import run_context
-from operations.host.output import MAX_LINE_BYTES, MAX_OUTPUT_BYTES, TAG, tag_directives
+from operations.host.output import (
+    MAX_LINE_BYTES,
+    MAX_OUTPUT_BYTES,
+    TAG,
+    neutralize_untagged,
+    tag_directives,
+)
 from operations.host.probe import probe_command
 from operations.host.probe_parser import BEGIN_MARKER, END_MARKER, parse
 from operations.transfer import ssh_stream
@@ -245,6 +251,14 @@ def test_answers_of_a_host_to_an_upload_name_only_what_was_asked(
     wanted, failed = upload._begin(host, {})  # type: ignore[arg-type]
     assert wanted.keys() <= upload.files.keys()
     assert all(0 <= there < 1 << 63 for there in wanted.values()) and isinstance(failed, list)
+
+
+def test_a_mark_of_before_is_none_any_more() -> None:
+    line = tag_directives("@@code LOCKED")
+    assert neutralize_untagged(line) == ["@@code LOCKED"]
+    TAG.renew()
+    assert neutralize_untagged(line) == [f" {line}"]
+    assert neutralize_untagged(tag_directives("@@code LOCKED")) == ["@@code LOCKED"]
 
 
 def test_a_model_that_speaks_like_a_script_is_not_heard() -> None:
