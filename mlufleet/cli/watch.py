@@ -96,7 +96,7 @@ def watch_hosts(inventory: str, **given: Any) -> None:
     Examples:
       mlufleet watch inventories/fleet.py
       mlufleet watch inventories/fleet.py --every 1m --limit rack1
-      mlufleet watch inventories/fleet.py --listen 0.0.0.0:9840 --token-file ~/.mlufleet-token
+      mlufleet watch inventories/fleet.py --listen 0.0.0.0:9840 --token-file FILE
       mlufleet watch inventories/fleet.py --notify inventories/notices.yml
       mlufleet watch inventories/fleet.py --once
       mlufleet watch inventories/fleet.py --every 5m --install --print

@@ -39,7 +39,15 @@ FORMER_PARAMETERS = {
     "check": {"inventory", "--full"},
     "drift": {"run", "--limit"},
     "fetch": {"releases", "--store", "--only", "--json"},
-    "golden": {"inventory", "host", "--level", "--destructive", "--file", "options"},
+    "golden": {
+        "inventory",
+        "host",
+        "--level",
+        "--destructive",
+        "--endpoints",
+        "--file",
+        "options",
+    },
     "lock": {"release", "--store", "--quiet"},
     "lock-status": {"inventory", "options"},
     "new": {"name"},
@@ -166,9 +174,9 @@ def test_help_has_examples_and_fits_a_terminal(path: tuple[str, ...]) -> None:
 
 
 def mentioned(text: str) -> Iterator[tuple[str, ...]]:
-    """The commands that a page shows in code."""
+    """The commands that a page shows in code; "mlufleet broken: …" is what one prints."""
     code = re.findall(r"```.*?```|`[^`\n]+`|^    .*$", text, re.MULTILINE | re.DOTALL)
-    for words in re.findall(r"\bmlufleet((?: [a-z][a-z-]*)+)", "\n".join(code)):
+    for words in re.findall(r"\bmlufleet((?: [a-z][a-z-]*)+)(?![a-z:-])", "\n".join(code)):
         yield tuple(words.split())
 
 
