@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from mlufleet.watch.decision import OFF
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import HostState
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
@@ -42,16 +43,23 @@ class FleetMemory:
         }
         self._fleet = FleetSnapshot(0.0, round(time.time(), 3), inventory, every_s)
 
-    def set_hosts(self, hosts: Mapping[str, list[str]]) -> None:
+    def set_hosts(
+        self, hosts: Mapping[str, list[str]], modes: Mapping[str, str] | None = None
+    ) -> None:
         """Take the hosts of the inventory; what is known of them stays known.
 
         Args:
             hosts: Host -> groups, in the order of the inventory.
+            modes: Host -> its `remediate`, of hosts that may be mended.
         """
         with self._lock:
             self._known.update(self._fleet.hosts)
             found = {
-                name: replace(self._known.get(name) or HostSnapshot(name), groups=tuple(groups))
+                name: replace(
+                    self._known.get(name) or HostSnapshot(name),
+                    groups=tuple(groups),
+                    remediate=(modes or {}).get(name, OFF),
+                )
                 for name, groups in hosts.items()
             }
             self._fleet = replace(self._fleet, hosts=found)

@@ -33,11 +33,13 @@ class Ready:
     Attributes:
         hosts: Host -> its groups, in the order of the inventory.
         limit_s: Seconds after which a round is killed.
+        modes: Host -> its `remediate`, of hosts that may be mended.
     """
 
     kind: ClassVar[str] = "ready"
     hosts: dict[str, list[str]] = field(default_factory=dict)
     limit_s: float = 0
+    modes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

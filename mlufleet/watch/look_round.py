@@ -11,6 +11,7 @@ from pyinfra_cli import cli as _cooperative  # noqa: F401 - its import makes the
 from fleet.release.target import HostTarget
 from mlufleet.connect import settings
 from mlufleet.run.execution_state import prepare_state
+from mlufleet.watch.decision import OFF
 from mlufleet.watch.look_messages import MachineSeen, Message, Observed, Round
 from mlufleet.watch.looker import Looker
 from operations.host import output, probe, sudo
@@ -39,6 +40,7 @@ class LookRounds:
 
     Attributes:
         groups: Host -> its groups, in the order of the inventory.
+        modes: Host -> its `remediate`, of hosts that the watch may mend.
 
     Raises:
         InvalidInput: Something is wrong that can be known before the first connection.
@@ -48,6 +50,8 @@ class LookRounds:
         self.state, hosts = prepare_state(inventory, limit, (), exclude)
         self._hosts = {host.name: host for host in hosts}
         self.groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
+        modes = {host.name: str(host.data.get("remediate") or OFF) for host in hosts}
+        self.modes = {name: mode for name, mode in modes.items() if mode != OFF}
         self._looker = Looker(self.state)
         self._cache = RunContext.from_state(self.state).service(ProbeCache)
 

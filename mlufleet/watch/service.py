@@ -166,14 +166,15 @@ class Watch:
 
     # what the look process brings
 
-    def on_hosts(self, hosts: dict[str, list[str]]) -> None:
+    def on_hosts(self, hosts: dict[str, list[str]], modes: dict[str, str]) -> None:
         """Take the hosts that are watched from now on, each with its groups.
 
         Args:
             hosts: Host -> groups.
+            modes: Host -> its `remediate`, of hosts that may be mended.
         """
         now = time.monotonic()
-        self.memory.set_hosts(hosts)
+        self.memory.set_hosts(hosts, modes)
         self._schedule.set_hosts(hosts, now)
         if self.settings.once and self._left is None:
             self._left = set(hosts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mlufleet.watch.decision import OFF
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import HostState
 
@@ -18,6 +19,7 @@ class HostSnapshot:
         state: What is known of it.
         probed: The last look that probed it; None if none has since it was first watched.
         last: The last look, whatever it saw; None before the first.
+        remediate: How far the watch may go to mend it, as the inventory says.
     """
 
     name: str
@@ -25,6 +27,7 @@ class HostSnapshot:
     state: HostState = field(default_factory=HostState)
     probed: Observation | None = None
     last: Observation | None = None
+    remediate: str = OFF
 
 
 @dataclass(frozen=True)

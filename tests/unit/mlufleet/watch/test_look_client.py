@@ -26,7 +26,7 @@ class Told:
         self.troubles: list[str] = []
         self.reloads: list[str] = []
 
-    def on_hosts(self, hosts: dict[str, list[str]]) -> None:
+    def on_hosts(self, hosts: dict[str, list[str]], modes: dict[str, str]) -> None:
         self.hosts.append(hosts)
 
     def on_observation(self, observation: Observation) -> None:

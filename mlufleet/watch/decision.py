@@ -1,0 +1,73 @@
+"""What the watch has decided to do about a host, as data: also the decision to do nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# values of `remediate` in an inventory
+OFF, RESTART_ONLY, REPAIR_ALL = "off", "restart", "repair"
+
+# rungs, from the one that disturbs least
+#: nothing is done
+NONE = "none"
+#: a run that starts what is down: container and servers
+RESTART = "restart"
+#: a run of all stages that have something to do
+REPAIR = "repair"
+#: a reboot, and then a run
+REBOOT = "reboot"
+#: a mark that runs and rollouts heed
+QUARANTINE = "quarantine"
+RUNGS = (NONE, RESTART, REPAIR, REBOOT, QUARANTINE)
+#: rungs that are a run
+RUN_RUNGS = (RESTART, REPAIR, REBOOT)
+
+# how a run of a rung has ended
+RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision about a host and, if something was done, what came of it.
+
+    Attributes:
+        time: When it was made, in seconds since the epoch.
+        host: Name of the host.
+        rung: One of :data:`RUNGS`.
+        reason: Why.
+        problems: Keys of the open problems that it is about.
+        number: Number in the watch's file; 0 before it is there.
+        ended: When its run had ended; None while it runs, or without one.
+        outcome: :data:`RUNNING`, :data:`DONE`, :data:`FAILED` (the run did not bring the host to
+            its release) or :data:`LOST` (the watch ended before the run); empty without a run.
+        run: Id of the run; empty if it is not known.
+        is_proved: Whether two looks after the run saw no problem; None before that is known.
+        is_over: Whether no problem was open after it, so that the next one begins with the lowest
+            rung again.
+        looks: Looks that began after the run. Not kept in the file.
+        misses: How many of the last of these in a row saw an open problem. Not kept either.
+    """
+
+    time: float
+    host: str
+    rung: str
+    reason: str
+    problems: tuple[str, ...] = ()
+    number: int = 0
+    ended: float | None = None
+    outcome: str = ""
+    run: str = ""
+    is_proved: bool | None = None
+    is_over: bool = False
+    looks: int = 0
+    misses: int = 0
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is about a run on the host."""
+        return self.rung in RUN_RUNGS
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known what came of it."""
+        return not self.is_run or self.is_proved is not None

@@ -1,0 +1,228 @@
+"""What is to be done about each host, and why: pure functions.
+
+A decision rests on open problems, which two looks in a row have seen and the last one has seen
+again. The next rung comes only when the one before it is known not to have helped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from fleet.error_codes import REBOOT as REBOOT_ACTION
+from fleet.error_codes import RESTART as RESTART_ACTION
+from mlufleet.report.model import stage_name
+from mlufleet.watch import decision as rungs
+from mlufleet.watch.decision import Decision
+from mlufleet.watch.observation import BUSY, SEEN, Observation
+from mlufleet.watch.problems import HostState, TrackedProblem
+from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Policy
+from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
+
+#: stages that only start what is there: container and servers, and the question to the model
+RESTART_STAGES = ("container", "smoke", "serve")
+#: suggested actions that a run can do; the others are a person's
+MENDABLE = (RESTART_ACTION, REBOOT_ACTION)
+#: looks after a run within which it has to be proved
+MAX_LOOKS = 6
+#: looks in a row that have to agree
+PROOF_LOOKS = 2
+
+#: host -> what was decided and done about it, oldest first
+Attempts = Mapping[str, Sequence[Decision]]
+
+
+def decide(
+    snapshot: FleetSnapshot,
+    attempts: Attempts,
+    policy: Policy,
+    now: float,
+    quarantined: Mapping[str, str] | None = None,
+) -> list[Decision]:
+    """Return a decision for each host that has open problems and may be mended.
+
+    A host of which it is not known yet what came of the last run has none.
+
+    Args:
+        snapshot: The fleet, as it was last seen.
+        attempts: Earlier decisions that led to a run or a quarantine.
+        policy: What the site allows.
+        now: The time, in seconds since the epoch.
+        quarantined: Host -> why it is in quarantine.
+    """
+    storm = find_storm(snapshot, policy)
+    is_fresh = any(now - time <= STORM_WINDOW_S for time in storm.values())
+    room = policy.at_once - sum(_is_pending(attempts.get(name, ())) for name in snapshot.hosts)
+    decisions = []
+    for host in snapshot.hosts.values():
+        found, past = list_confirmed(host, snapshot.started), attempts.get(host.name, ())
+        if host.remediate == rungs.OFF or not found or _is_pending(past):
+            continue
+        rung, reason = rungs.NONE, find_veto(host, found, quarantined or {})
+        if not reason and (host.name in storm or is_fresh):
+            reason = f"more than {policy.storm} of the hosts got problems within 15 minutes"
+        if not reason:
+            rung, reason = choose_rung(host, found, past)
+        if rung in rungs.RUN_RUNGS and (limit := _find_limit(past, policy, room, now)):
+            rung, reason = rungs.NONE, limit
+        room -= rung in rungs.RUN_RUNGS
+        keys = tuple(one.problem.key for one in found)
+        decisions.append(Decision(now, host.name, rung, reason, keys))
+    return decisions
+
+
+def list_confirmed(host: HostSnapshot, since: float) -> list[TrackedProblem]:
+    """Return the open problems that the last look has seen as well.
+
+    Args:
+        host: The host.
+        since: When the watch began: an older look says nothing.
+    """
+    if host.last is None or host.last.began < since:
+        return []
+    return [
+        one
+        for one in host.state.open_problems
+        if one.missed == 0 and one.last_seen >= host.last.ended
+    ]
+
+
+def find_storm(snapshot: FleetSnapshot, policy: Policy) -> dict[str, float]:
+    """Return the hosts that broke together, each with the time of its latest problem.
+
+    They stay in it for as long as they are broken, so that no storm is mended when it is over: a
+    person has to find out what it was.
+
+    Args:
+        snapshot: The fleet.
+        policy: What counts as a storm.
+    """
+    limit = max(1, policy.storm.resolve_up(len(snapshot.hosts)))
+    events = sorted(
+        (one.first_seen, host.name)
+        for host in snapshot.hosts.values()
+        for one in host.state.problems.values()
+        if one.missed == 0 and (one.opened is not None or one.last_seen == host.state.last_look)
+    )
+    storm: dict[str, float] = {}
+    begin = 0
+    for end, (time, _) in enumerate(events):
+        while time - events[begin][0] > STORM_WINDOW_S:
+            begin += 1
+        together = events[begin : end + 1]
+        if len({name for _, name in together}) > limit:
+            storm.update({name: at for at, name in together})
+    return storm
+
+
+def find_veto(
+    host: HostSnapshot, found: Sequence[TrackedProblem], quarantined: Mapping[str, str]
+) -> str:
+    """Return why nothing may be done to a host at present; empty for no reason.
+
+    Args:
+        host: The host.
+        found: Its open problems.
+        quarantined: Host -> why it is in quarantine.
+    """
+    if host.name in quarantined:
+        return f"it is in quarantine: {quarantined[host.name]}"
+    for one in found:
+        if one.problem.action not in MENDABLE:
+            return f"{one.problem.key}: no run mends it, {one.problem.action} is suggested"
+    if host.last is None or host.last.outcome != SEEN:
+        return "the last look could not probe it"
+    failure = host.last.failure
+    if failure and failure.action not in MENDABLE:
+        return f"{failure.code}: no run mends it, {failure.action} is suggested"
+    return ""
+
+
+def choose_rung(
+    host: HostSnapshot, found: Sequence[TrackedProblem], past: Sequence[Decision]
+) -> tuple[str, str]:
+    """Return the lowest rung that may help and was not tried, and why that one.
+
+    Args:
+        host: The host.
+        found: Its open problems.
+        past: What was done about it so far, oldest first.
+    """
+    tried = _list_tried(past)
+    what = ", ".join(one.problem.key for one in found)
+    ladder = list(_list_ladder(host, found, tried))
+    allowed = [
+        rung for rung in ladder if host.remediate == rungs.REPAIR_ALL or rung == rungs.RESTART
+    ]
+    left = [rung for rung in allowed if rung not in tried]
+    if left:
+        failed = [rung for rung in rungs.RUNGS if rung in tried]
+        after = f" after {', '.join(failed)} did not help" if failed else ""
+        return left[0], f"{what}{after}"
+    if tried:
+        return rungs.QUARANTINE, f"{what} after all that is allowed did not help"
+    if not ladder:
+        return rungs.NONE, f"{what}: no stage would change anything"
+    return rungs.NONE, f"{what}: `remediate: {host.remediate}` does not allow {ladder[0]}"
+
+
+def _list_tried(past: Sequence[Decision]) -> set[str]:
+    """Return the rungs that did not help so far; who ends a quarantine lets all of them begin."""
+    tried: set[str] = set()
+    for one in past:
+        tried = set() if one.rung == rungs.QUARANTINE else tried | ({one.rung} - {rungs.NONE})
+        tried = set() if one.is_over else tried
+    return tried
+
+
+def _list_ladder(
+    host: HostSnapshot, found: Sequence[TrackedProblem], tried: set[str]
+) -> Iterator[str]:
+    drift = {stage_name(label) for label in host.last.drift} if host.last else set()
+    if any(one.problem.action == REBOOT_ACTION for one in found):
+        yield rungs.REBOOT
+        return
+    if drift:
+        yield rungs.RESTART if drift <= set(RESTART_STAGES) else rungs.REPAIR
+    if tried:
+        yield rungs.REBOOT
+
+
+def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float) -> str:
+    """Return what keeps a host from being mended now; empty for nothing."""
+    tries = [one for one in past if one.is_run and one.time > now - TRY_WINDOW_S]
+    if len(tries) >= policy.tries:
+        return f"{policy.tries} tries within 24 hours are used up"
+    if policy.hours and not policy.hours.includes(now):
+        return f"not within the hours {policy.hours}"
+    return f"{policy.at_once} at once are being mended" if room <= 0 else ""
+
+
+def _is_pending(past: Sequence[Decision]) -> bool:
+    return any(not one.is_settled for one in past)
+
+
+def settle(attempt: Decision, observation: Observation, state: HostState) -> Decision:
+    """Return what is known of an attempt after another look at its host.
+
+    Args:
+        attempt: The attempt.
+        observation: The look.
+        state: What is known of the host after it.
+    """
+    if attempt.is_over or observation.outcome == BUSY:
+        return attempt
+    if attempt.is_run and (attempt.ended is None or observation.began < attempt.ended):
+        return attempt
+    open_problems = state.open_problems
+    is_seen = any(one.last_seen >= observation.ended for one in open_problems)
+    looks, misses = attempt.looks + 1, attempt.misses + 1 if is_seen else 0
+    is_right = not open_problems and observation.outcome == SEEN and looks >= PROOF_LOOKS
+    after = replace(attempt, looks=looks, misses=misses, is_over=is_right)
+    if not attempt.is_run or attempt.is_proved is not None:
+        return after
+    if is_right:
+        return replace(after, is_proved=True)
+    if misses >= PROOF_LOOKS or looks >= MAX_LOOKS:
+        return replace(after, is_proved=False)
+    return after

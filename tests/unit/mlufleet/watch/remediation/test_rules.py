@@ -1,0 +1,267 @@
+"""What is decided about hosts: each rule, and what holds for every course of events."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.error_codes import FAILURE_TABLE
+from mlufleet.journal.events import FailureRecord
+from mlufleet.rollout.host_count import HostCount
+from mlufleet.watch.decision import (
+    DONE,
+    NONE,
+    QUARANTINE,
+    REBOOT,
+    REPAIR,
+    REPAIR_ALL,
+    RESTART,
+    RESTART_ONLY,
+    RUN_RUNGS,
+    RUNNING,
+    Decision,
+)
+from mlufleet.watch.observation import BUSY, SEEN, Observation
+from mlufleet.watch.problems import HostState
+from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Hours, Policy
+from mlufleet.watch.remediation.rules import MAX_LOOKS, MENDABLE, decide, settle
+from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
+from mlufleet.watch.tracking import track
+from tests import snapshots
+from tests.snapshots import TAKEN
+
+CONTAINER = {"container": ["start the container"]}
+DRIVER = {"driver": ["load driver 5.10.22"], "container": ["start the container"]}
+
+
+def broken(
+    name: str = "a",
+    mode: str = REPAIR_ALL,
+    *,
+    code: str = "DRIFT",
+    subject: str = "container",
+    since: float = TAKEN - 3600,
+    drift: dict[str, list[str]] | None = None,
+    **look: Any,
+) -> HostSnapshot:
+    """A host with an open problem that the last look has seen."""
+    drift = CONTAINER if drift is None else drift
+    last = snapshots.look(name, drift=drift, **look)
+    state = snapshots.opened(code, subject, since)
+    return replace(snapshots.host(name, state, last=last), remediate=mode)
+
+
+def tried(rung: str, at: float = TAKEN - 1800, **fields: Any) -> Decision:
+    given: dict[str, Any] = {"ended": at + 60, "outcome": DONE, "is_proved": False, **fields}
+    return Decision(at, "a", rung, "", **given)
+
+
+def rung_of(host: HostSnapshot, *past: Decision, **fields: Any) -> str:
+    (found,) = decide(snapshots.snapshot(host), {"a": past}, Policy(**fields), TAKEN)
+    return found.rung
+
+
+@pytest.mark.parametrize(
+    ("host", "rung"),
+    [
+        (broken(), RESTART),
+        (broken(mode=RESTART_ONLY), RESTART),
+        (broken(subject="serve", drift={"serve of a": ["start"]}), RESTART),
+        (broken(drift=DRIVER, code="DRIVER_NOT_PROVED", subject=""), REPAIR),
+        (broken(mode=RESTART_ONLY, drift=DRIVER, code="DRIVER_NOT_PROVED", subject=""), NONE),
+        (broken(code="SERVE_STUCK", subject="a/0"), REBOOT),
+        (broken(mode=RESTART_ONLY, code="SERVE_STUCK", subject="a/0"), NONE),
+        (broken(code="SERVE_CRASHED", subject="a/0", drift={}), NONE),  # no stage would act
+        (broken(code="CARD_DROPPED"), NONE),
+        (broken(code="CARD_BUSY"), NONE),
+        (broken(code="CONTAINER_FOREIGN"), NONE),
+        (broken(code="UNREACHABLE", outcome="unreachable"), NONE),
+    ],
+)
+def test_lowest_rung_that_may_help(host: HostSnapshot, rung: str) -> None:
+    assert rung_of(host) == rung
+
+
+def test_ladder_goes_up_one_rung_after_the_other() -> None:
+    host, past = broken(drift=DRIVER, subject="driver"), list[Decision]()
+    for rung in (REPAIR, REBOOT, QUARANTINE):
+        assert rung_of(host, *past) == rung
+        past.append(tried(rung))
+    # whoever ended the quarantine has mended it: it may all begin anew
+    assert rung_of(host, *past, tries=9) == REPAIR
+    (found,) = decide(snapshots.snapshot(host), {"a": past}, Policy(), TAKEN, {"a": "card 3"})
+    assert found.rung == NONE and "card 3" in found.reason
+    # a restart that was followed by more drift is followed by a repair
+    assert rung_of(host, tried(RESTART)) == REPAIR
+    assert rung_of(broken(mode=RESTART_ONLY), tried(RESTART)) == QUARANTINE
+    assert rung_of(host, tried(REPAIR, is_over=True)) == REPAIR
+
+
+@pytest.mark.parametrize(
+    "pending",
+    [
+        tried(RESTART, ended=None, outcome=RUNNING, is_proved=None),
+        tried(RESTART, is_proved=None),
+    ],
+)
+def test_nothing_is_decided_before_the_last_run_is_judged(pending: Decision) -> None:
+    fleet = snapshots.snapshot(broken())
+    assert decide(fleet, {"a": [pending]}, Policy(), TAKEN) == []
+    others = snapshots.snapshot(broken(), broken("b", since=TAKEN - 90_000))
+    (found,) = decide(others, {"a": [pending]}, Policy(), TAKEN)
+    assert (found.host, found.rung) == ("b", NONE)  # one at once
+    (found,) = decide(others, {"a": [pending]}, Policy(at_once=2), TAKEN)
+    assert found.rung == RESTART
+
+
+def test_no_decision_without_a_problem_that_the_last_look_saw() -> None:
+    unconfirmed = broken()
+    for change in ({"opened": None}, {"missed": 1}, {"last_seen": TAKEN - 300}):
+        state = snapshots.opened("DRIFT", "container", TAKEN - 3600, **change)
+        fleet = snapshots.snapshot(replace(unconfirmed, state=state))
+        assert decide(fleet, {}, Policy(), TAKEN) == []
+    assert decide(snapshots.snapshot(broken(mode="off")), {}, Policy(), TAKEN) == []
+    # of an earlier watch
+    assert decide(snapshots.snapshot(broken(), started=TAKEN - 1), {}, Policy(), TAKEN) == []
+
+
+def test_a_refusal_by_a_later_stage_is_a_persons() -> None:
+    failure = FailureRecord("image", "NO_SPACE", "no space", "", [], "INSPECT")
+    assert rung_of(broken(failure=failure)) == NONE
+    assert FAILURE_TABLE["CARD_BUSY"].action not in MENDABLE
+
+
+def test_tries_within_a_day() -> None:
+    past = [tried(RESTART, TAKEN - age, is_over=True) for age in (TRY_WINDOW_S + 1, 4000, 3000)]
+    assert rung_of(broken(), *past) == RESTART
+    assert rung_of(broken(), *past, tries=2) == NONE
+
+
+def test_hours() -> None:
+    night, minute = Hours.parse("22:00-06:00"), time.localtime(TAKEN)
+    now = minute.tm_hour * 60 + minute.tm_min
+    assert rung_of(broken(), hours=Hours(now, now + 1)) == RESTART
+    assert rung_of(broken(), hours=Hours(now + 1, now)) == NONE
+    at = {hour: TAKEN + (hour - minute.tm_hour) * 3600 for hour in range(24)}
+    assert [hour for hour in at if night.includes(at[hour])] == [0, 1, 2, 3, 4, 5, 22, 23]
+    assert str(night) == "22:00-06:00" and Hours.parse("00:00-24:00").includes(TAKEN)
+
+
+@pytest.mark.parametrize("text", ["", "22", "22:00", "24:30-06:00", "1:60-2:00", "6:00-6:00"])
+def test_wrong_hours(text: str) -> None:
+    with pytest.raises(ValueError):
+        Hours.parse(text)
+
+
+def test_nothing_is_mended_when_many_broke_together() -> None:
+    def fleet(*since: float) -> FleetSnapshot:
+        hosts = [broken(f"h{number}", since=TAKEN - age) for number, age in enumerate(since)]
+        return snapshots.snapshot(
+            *hosts, *(snapshots.host(f"ok{one}") for one in range(20 - len(since)))
+        )
+
+    def mended(fleet: FleetSnapshot, **fields: Any) -> list[str]:
+        found = decide(fleet, {}, Policy(at_once=9, **fields), TAKEN)
+        return [one.host for one in found if one.rung != NONE]
+
+    assert mended(fleet(60, 120)) == ["h0", "h1"]  # 10% of 20
+    assert mended(fleet(60, 120, 180)) == []
+    assert mended(fleet(60, 120, 180), storm=HostCount(3)) == ["h0", "h1", "h2"]
+    # of long ago, they are a person's, and others are mended again
+    old = [9000 + 60 * number for number in range(3)]
+    assert mended(fleet(*old, 3600)) == ["h3"]
+    # each on its own
+    assert mended(fleet(*(9000 + number * (STORM_WINDOW_S + 1) for number in range(3)))) == [
+        *("h0", "h1", "h2")
+    ]
+
+
+def judge(attempt: Decision, *looks: Observation, state: HostState | None = None) -> Decision:
+    for look in looks:
+        state, _ = track(state or HostState(), look)
+        attempt = settle(attempt, look, state)
+    return attempt
+
+
+def looks_after(kinds: str) -> list[Observation]:
+    """Looks after a run: o (right), x (broken), b (busy)."""
+    return [
+        snapshots.look(
+            "a",
+            TAKEN + 300 * number,
+            outcome=BUSY if kind == "b" else SEEN,
+            drift=CONTAINER if kind == "x" else {},
+        )
+        for number, kind in enumerate(kinds, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_proved", "is_over"),
+    [
+        ("o", None, False),
+        ("oo", True, True),
+        ("xx", False, False),
+        ("ox", None, False),
+        ("obbo", True, True),
+        ("bbbbbbbb", None, False),
+        ("xo" * (MAX_LOOKS // 2), False, False),
+        ("xxoo", False, True),  # somebody else has mended it
+    ],
+)
+def test_proof_takes_two_looks(kinds: str, is_proved: bool | None, is_over: bool) -> None:
+    before = snapshots.opened("DRIFT", "container")
+    attempt = tried(RESTART, TAKEN - 100, is_proved=None)
+    after = judge(attempt, *looks_after(kinds), state=before)
+    assert (after.is_proved, after.is_over) == (is_proved, is_over)
+    running = replace(attempt, ended=None, outcome=RUNNING)
+    assert judge(running, *looks_after(kinds), state=before) == running
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from("oxxxb"), st.booleans()),
+    max_size=80,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, st.integers(1, 3), st.integers(1, 4), st.sampled_from((RESTART_ONLY, REPAIR_ALL)))
+def test_whatever_happens_the_budget_holds(
+    events: list[tuple[str, str, bool]], at_once: int, tries: int, mode: str
+) -> None:
+    policy, now = Policy(at_once, tries, HostCount(4)), TAKEN
+    hosts = {name: replace(snapshots.host(name), remediate=mode) for name in "abcd"}
+    past: dict[str, list[Decision]] = {name: [] for name in hosts}
+    for name, kind, ends in events:
+        now += 100
+        (look,) = (replace(one, host=name) for one in looks_after(kind))
+        look = replace(look, began=now - 2, ended=now)
+        for index, one in enumerate(past[name]):
+            if ends and one.is_run and one.ended is None:
+                past[name][index] = replace(one, ended=now - 50, outcome=DONE)
+        state, _ = track(hosts[name].state, look)
+        hosts[name] = replace(hosts[name], state=state, last=look)
+        past[name] = [settle(one, look, state) for one in past[name]]
+        fleet = replace(snapshots.snapshot(*hosts.values(), started=TAKEN - 1), taken=now)
+        for made in decide(fleet, past, policy, now):
+            assert made.reason
+            if made.rung == NONE:
+                continue
+            earlier = past[made.host]
+            assert all(one.is_settled for one in earlier)
+            assert hosts[made.host].last and hosts[made.host].last.outcome == SEEN
+            assert made.rung != REBOOT or mode == REPAIR_ALL
+            open_ladder = [one.rung for one in earlier if not one.is_over]
+            if QUARANTINE not in open_ladder:
+                assert made.rung not in open_ladder
+            past[made.host].append(replace(made, outcome=RUNNING))
+        runs = [one for each in past.values() for one in each if one.is_run]
+        assert sum(not one.is_settled for one in runs) <= at_once
+        for each in past.values():
+            recent = [one for one in each if one.is_run and one.time > now - TRY_WINDOW_S]
+            assert len(recent) <= tries and {one.rung for one in recent} <= set(RUN_RUNGS)
