@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.errors import InvalidInput
+from fleet.secret_files import read_private_file
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -73,11 +73,8 @@ def load_key_pair(key: str, certificate: str) -> ModuleKey:
 
     if not (key and certificate):
         raise InvalidInput(f"set both {DATA_KEYS[0]} and {DATA_KEYS[1]}, or neither")
-    secret, public = _read_file(DATA_KEYS[0], key), _read_file(DATA_KEYS[1], certificate)
-    if os.stat(os.path.expanduser(key)).st_mode & 0o077:
-        raise InvalidInput(
-            f"{DATA_KEYS[0]}: {key} is accessible to other users: run `chmod 600 {key}`"
-        )
+    secret = read_private_file(key, f"{DATA_KEYS[0]}: {key}")
+    public = _read_certificate(certificate)
     private = _parse_private_key(secret, key)
     parsed = _parse_certificate(public, certificate)
     if private.public_key() != parsed.public_key():
@@ -93,11 +90,11 @@ def load_key_pair(key: str, certificate: str) -> ModuleKey:
     )
 
 
-def _read_file(name: str, path: str) -> bytes:
+def _read_certificate(path: str) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise InvalidInput(f"{name}: {path}: {error.strerror}") from error
+        raise InvalidInput(f"{DATA_KEYS[1]}: {path}: {error.strerror}") from error
 
 
 def _parse_private_key(content: bytes, path: str) -> Any:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import InvalidInput
+from fleet.secret_files import MAX_BYTES, read_private_file
 
 #: host data key with the login file of hosts
 LOGIN_KEY = "registry_login"
-MAX_BYTES = 1 << 20
 #: docker's names of its own registry
 DOCKER_HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
@@ -57,16 +57,8 @@ def load_host_login(data: Mapping[str, Any] | Any, host: str) -> Credentials | N
     """
     if not (name := str(data.get(LOGIN_KEY) or "")):
         return None
-    path = Path(name).expanduser()
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        raise InvalidInput(f"{LOGIN_KEY}: {name}: {error.strerror}") from error
-    if mode & 0o077:
-        raise InvalidInput(
-            f"{LOGIN_KEY}: {name} is accessible to other users: run `chmod 600 {name}`"
-        )
-    found = _load_file(path, host)
+    content = read_private_file(name, f"{LOGIN_KEY}: {name}")
+    found = _find_login(content, name, host)
     if found is None:
         raise InvalidInput(
             f"{LOGIN_KEY}: {name} has no login for {host}: add one, for example with "
@@ -89,7 +81,7 @@ def find_own(host: str) -> Credentials | None:
         InvalidInput: one of the files is invalid.
     """
     for path in _list_own_files():
-        if path.is_file() and (found := _load_file(path, host)):
+        if path.is_file() and (found := _find_login(_read_file(path), path, host)):
             return found
     return None
 
@@ -102,14 +94,19 @@ def _list_own_files() -> Iterator[Path]:
     yield Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser() / "config.json"
 
 
-def _load_file(path: Path, host: str) -> Credentials | None:
+def _read_file(path: Path) -> bytes:
     try:
-        with path.open("rb") as content:
-            text = content.read(MAX_BYTES).decode()
-        if text.lstrip().startswith("{"):
-            return _find_entry(json.loads(text), host)
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from error
+
+
+def _find_login(content: bytes, path: str | Path, host: str) -> Credentials | None:
+    try:
+        text = content.decode()
+        if text.lstrip().startswith("{"):
+            return _find_entry(json.loads(text), host)
     except (ValueError, TypeError, AttributeError, RecursionError):
         # without the reason, which may quote the file
         raise InvalidInput(f"{path}: not a file with logins as docker writes it") from None

@@ -17,10 +17,8 @@ from fleet.registry.host_access import load_access
 from fleet.registry.reference import Reference
 from fleet.release import card_assignment, conflicts, files, image_stack, lockfile
 from fleet.release.target import DEFAULT_STORE, LOOPBACK_ADDRESS, HostTarget, ReleaseTarget
+from fleet.secret_files import read_key
 from fleet.store import measure
-
-#: A shorter key could be guessed.
-MIN_KEY_LENGTH = 16
 
 
 @lru_cache
@@ -76,37 +74,9 @@ def load_host_target(data: Mapping[str, Any] | Any) -> HostTarget:
         for part in target.releases:
             _check_key_is_checked(part)
     address = str(address or LOOPBACK_ADDRESS)
-    api_key = read_api_key(str(key_file)) if key_file else ""
+    api_key = read_key(str(key_file), "serve_key") if key_file else ""
     parts = (replace(part, address=address, api_key=api_key) for part in target.releases)
     return replace(target, releases=tuple(parts))
-
-
-def read_api_key(path: str) -> str:
-    """Read the key that clients of a host's servers have to send.
-
-    Args:
-        path: File with the key in its first line, which only its owner may read.
-
-    Returns:
-        The key.
-
-    Raises:
-        InvalidInput: The file cannot be used.
-    """
-    try:
-        mode, text = os.stat(path).st_mode, Path(path).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
-        raise InvalidInput(f"serve_key: {path}: {reason}: name a file with the key") from None
-    if mode & 0o077:
-        raise InvalidInput(f"serve_key: {path}: others can read it: run `chmod 600 {path}`")
-    lines = text.split()
-    if len(lines) != 1 or len(lines[0]) < MIN_KEY_LENGTH:
-        raise InvalidInput(
-            f"serve_key: {path}: write one key of at least {MIN_KEY_LENGTH} characters without "
-            "blanks into it, such as `openssl rand -hex 32` prints"
-        )
-    return lines[0]
 
 
 def _check_key_is_checked(target: ReleaseTarget) -> None:

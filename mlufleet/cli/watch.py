@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.secret_files import read_key
 from mlufleet.cli.options import (
     EXCLUDE_OPTION,
     INVENTORY_ARGUMENT,
@@ -32,8 +33,6 @@ NO_PAGES = "off"
 NOTICES_END_S = 5.0
 #: the same after one look at each host, when nothing else is left to do
 NOTICES_FLUSH_S = 60.0
-#: a shorter token could be guessed
-MIN_TOKEN_LENGTH = 16
 
 
 @click.command("watch")
@@ -103,7 +102,7 @@ def watch_hosts(inventory: str, **given: Any) -> None:
     """
     every_s = parse_duration(given["every"], "--every", MIN_EVERY_S, MAX_EVERY_S)
     address, port = parse_address(given["listen"])
-    token = read_token(given["token_file"]) if given["token_file"] else ""
+    token = read_key(given["token_file"], "--token-file") if given["token_file"] else ""
     check_exposure(address, token)
     if given["only_print"] and not given["install"]:
         raise InvalidInput("--print: only with --install")
@@ -176,31 +175,6 @@ def parse_address(text: str) -> tuple[str, int]:
             "[::1]:9840, or `off`"
         ) from None
     return address, int(port)
-
-
-def read_token(path: Path) -> str:
-    """Return the token of a file that only its owner can read.
-
-    Args:
-        path: The file.
-
-    Raises:
-        InvalidInput: It cannot be used.
-    """
-    try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
-        raise InvalidInput(f"--token-file {path}: {reason}; remedy: a file with one word") from None
-    if mode & 0o077:
-        raise InvalidInput(f"--token-file {path}: others can read it; remedy: `chmod 600 {path}`")
-    words = text.split()
-    if len(words) != 1 or len(words[0]) < MIN_TOKEN_LENGTH:
-        raise InvalidInput(
-            f"--token-file {path}: not one word of at least {MIN_TOKEN_LENGTH} characters; remedy: "
-            "write into it what `openssl rand -hex 32` prints"
-        )
-    return words[0]
 
 
 def check_exposure(address: str, token: str) -> None:

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlufleet.cli.watch import open_pages, read_token
+from fleet.secret_files import read_key
+from mlufleet.cli.watch import open_pages
 from mlufleet.watch.service import Watch, WatchSettings
 from mlufleet.watch.store import Store
 
@@ -19,7 +20,7 @@ def main(folder: Path, every_s: float, command: Sequence[str]) -> int:
     """Watch until a signal ends it."""
     store = Store(folder / "state")
     watch = Watch(WatchSettings("hosts.py", every_s, 90, command), store)
-    server = open_pages(watch, "127.0.0.1", 0, read_token(folder / "token"))
+    server = open_pages(watch, "127.0.0.1", 0, read_key(folder / "token", "token"))
     assert server
     try:
         (folder / "port.new").write_text(str(server.port))

@@ -18,6 +18,7 @@ from typing import IO, Protocol
 from typing_extensions import override
 
 from fleet.errors import InvalidInput
+from fleet.secret_files import read_secret
 from fleet.text import sanitize
 from mlufleet.watch.notices import forms
 from mlufleet.watch.notices.messages import Message, compose_message
@@ -26,7 +27,6 @@ from mlufleet.watch.notices.receivers import (
     Mail,
     NoticeSettings,
     ReceiverBase,
-    read_secret,
 )
 from mlufleet.watch.problems import Change
 

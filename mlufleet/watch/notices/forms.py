@@ -17,6 +17,7 @@ from functools import singledispatch
 from typing import Any
 from urllib.parse import urlencode
 
+from fleet.secret_files import read_secret
 from mlufleet.watch.notices.messages import Message
 from mlufleet.watch.notices.receivers import (
     DingTalk,
@@ -25,7 +26,6 @@ from mlufleet.watch.notices.receivers import (
     Robot,
     Webhook,
     WeCom,
-    read_secret,
 )
 
 #: version of the webhook's JSON

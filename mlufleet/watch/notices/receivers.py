@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -20,40 +19,11 @@ from fleet.documents.types import (
     matching,
 )
 from fleet.errors import InvalidInput
-
-#: Rights of a secret's file that nobody but its owner may have.
-OTHERS_MODE = 0o077
+from fleet.secret_files import read_secret
 
 #: Kinds of changes that can be told; see :class:`mlufleet.watch.problems.Change`.
 Kind = Literal["opened", "resolved", "flapping", "rebooted"]
 TOLD_KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-def read_secret(path: str, field: str) -> str:
-    """Read a secret from a file that only its owner may read.
-
-    Args:
-        path: The file; its first and only line is the secret.
-        field: Field that names the file, for error messages.
-
-    Returns:
-        The secret, without blanks around it.
-
-    Raises:
-        InvalidInput: The file cannot be used.
-    """
-    try:
-        mode, text = os.stat(path).st_mode, Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"{field}: {path}: {reason}: name a file with the secret") from None
-    if mode & OTHERS_MODE:
-        raise InvalidInput(f"{field}: {path}: others can read it: run `chmod 600 {path}`")
-    lines = text.split("\n")
-    if not lines[0].strip() or any(line.strip() for line in lines[1:]):
-        raise InvalidInput(f"{field}: {path}: write the secret as its only line")
-    return lines[0].strip()
-
 
 Url = Annotated[str, AfterValidator(check_http_url)]
 MailAddress = Annotated[str, matching(r"[^@\s<>,]+@[^@\s<>,]+", "an address: name@example.org")]

@@ -28,7 +28,7 @@ def run(*words: str) -> tuple[int, str]:
         (("--listen", "127.0.0.1:99999"), "not an IP address and a port"),
         (("--listen", "0.0.0.0:9840"), "other machines could see the fleet"),
         (("--listen", "[::]:9840"), "other machines could see the fleet"),
-        (("--token-file", "nothing"), "--token-file nothing: No such file"),
+        (("--token-file", "nothing"), "--token-file: nothing: No such file"),
         (("--print",), "--print: only with --install"),
         (("--install",), "hosts.py: no such file"),
     ],

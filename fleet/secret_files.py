@@ -1,0 +1,89 @@
+"""Files with secrets, which only their owner may read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fleet.errors import InvalidInput
+
+#: bytes that are read of such a file
+MAX_BYTES = 1 << 20
+#: rights that nobody but its owner may have
+OTHERS_MODE = 0o077
+#: characters of a key that cannot be guessed
+MIN_KEY_LENGTH = 16
+
+
+def read_private_file(path: str | Path, place: str) -> bytes:
+    """Read a file that only its owner may read.
+
+    Args:
+        path: The file; `~` is the home folder.
+        place: What names the file, and the file, for error messages.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InvalidInput: It cannot be read, or others can read it. As of all functions here, the
+            message quotes nothing of it.
+    """
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            # of the file that was opened: the name may lead to another one by now
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read(MAX_BYTES)
+    except OSError as error:
+        raise InvalidInput(f"{place}: {error.strerror}: name a file that can be read") from None
+    if mode & OTHERS_MODE:
+        raise InvalidInput(f"{place}: others can read it: run `chmod 600 {path}`")
+    return content
+
+
+def read_secret(path: str | Path, field: str) -> str:
+    """Read a secret from a file that only its owner may read.
+
+    Args:
+        path: The file; its first and only line is the secret.
+        field: What names the file, for error messages.
+
+    Returns:
+        The secret, without blanks around it.
+
+    Raises:
+        InvalidInput: The file cannot be used.
+    """
+    place = f"{field}: {path}"
+    try:
+        lines = read_private_file(path, place).decode().split("\n")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{place}: it is not UTF-8 text: write the secret into it") from None
+    if not lines[0].strip() or any(line.strip() for line in lines[1:]):
+        raise InvalidInput(f"{place}: write the secret as its only line")
+    return lines[0].strip()
+
+
+def read_key(path: str | Path, field: str) -> str:
+    """Read a key that clients send with their requests.
+
+    Args:
+        path: The file, which only its owner may read; the key is its only word.
+        field: What names the file, for error messages.
+
+    Returns:
+        The key: ASCII, of at least `MIN_KEY_LENGTH` characters.
+
+    Raises:
+        InvalidInput: The file cannot be used.
+    """
+    place = f"{field}: {path}"
+    content = read_private_file(path, place)
+    words = content.decode("ascii", "replace").split()
+    if not content.isascii() or len(words) != 1 or len(words[0]) < MIN_KEY_LENGTH:
+        what = "not one word" if content.isascii() else "not ASCII text"
+        raise InvalidInput(
+            f"{place}: {what} of at least {MIN_KEY_LENGTH} characters: write into it what "
+            "`openssl rand -hex 32` prints"
+        )
+    return words[0]
