@@ -19,6 +19,7 @@ from fleet.vendor.validation_suite import Baselines
 from mlufleet.cli import baselines as capturing
 from mlufleet.report.model import Report, parse_report
 from operations import serving, validation
+from operations.endpoint_proof import ProveEndpoint
 from operations.host.facts import EndpointFacts, HostFacts
 from operations.stage import FailHost, HostOptions, Plan
 from tests.unit.conftest import DRIVEN, probe
@@ -100,7 +101,7 @@ def act(
     assert isinstance(plan, Plan)
     for action in plan.actions:
         for command in action.commands(lambda: facts):
-            if isinstance(command, serving.ProveEndpoint):
+            if isinstance(command, ProveEndpoint):
                 command.figures = Figures(**measured)
             if isinstance(command, FailHost):
                 yield command.failure.code
