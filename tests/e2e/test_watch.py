@@ -83,6 +83,7 @@ def looks(provisioned: Done, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     known = yaml.safe_load(paths.INVENTORY.read_text())
     data = {**known["defaults"], **known["hosts"][HOST]}
     (folder / "hosts.py").write_text(f"some = [({HOST!r}, {data!r})]\n")
+    ends_right(HOST)
     with looking(folder) as found:
         yield found
 
@@ -104,6 +105,21 @@ def test_a_fault_is_told_by_the_second_look_and_its_end_too(
     assert looks.track(HOST) == []
     resolved = [(change.kind, change.problem.key) for change in looks.track(HOST)]
     assert resolved == [("resolved", opened[0])]
+
+
+def test_what_a_run_works_on_is_left_to_it(looks: Looks, container: str) -> None:
+    looks.states.clear()
+    assert looks.track(HOST) == []
+    lock = "a-run\\tan@operator\\tnow\\t600\\tdeploy\\n"
+    lab.run(HOST, f"printf '{lock}' > /var/lib/mlufleet/lock; docker kill {container}")
+    try:
+        told = [looks.track(HOST) for _ in range(3)]
+        assert told == [[], [], []] and looks.states[HOST].health == "busy"
+        lab.run(HOST, "rm /var/lib/mlufleet/lock")
+        told = [looks.track(HOST) for _ in range(2)]
+    finally:
+        lab.run(HOST, f"rm -f /var/lib/mlufleet/lock; docker start {container}")
+    assert [change.problem.key for change in told[1]] == ["DRIFT container"] and told[0] == []
 
 
 def test_a_look_is_one_connection_and_one_command(looks: Looks) -> None:
