@@ -38,6 +38,8 @@ MAX_RETRY_S = 600.0
 MIN_INTERVAL_S = 4.0
 #: seconds between two looks at the queue while it is emptied
 FLUSH_POLL_S = 0.1
+#: messages about the watch itself that wait for a receiver that does not answer; older ones go
+MAX_ANNOUNCED = 20
 #: bytes of an answer that are read
 MAX_ANSWER_BYTES = 65536
 #: ports of mail servers
@@ -166,6 +168,8 @@ class Notifier:
         self._announced: dict[str, list[Message]] = {name: [] for name in self.errors}
         self._collect_s = settings.collect
         self._changed, self._is_stopping = threading.Condition(), False
+        #: how often :meth:`wake` was called: what came between two looks at the queue is not missed
+        self._wakes = 0
         self._threads = [
             threading.Thread(
                 target=self._work, args=(one,), name=f"notices {one.name}", daemon=True
@@ -183,6 +187,7 @@ class Notifier:
     def wake(self) -> None:
         """Look at the queue now: something was added to it."""
         with self._changed:
+            self._wakes += 1
             self._changed.notify_all()
 
     def announce(self, text: str) -> None:
@@ -192,8 +197,10 @@ class Notifier:
             text: One line.
         """
         message = Message(f"watch-{self.clock():.3f}", f"mlu-fleet: {text}", (), ())
-        for waiting in self._announced.values():
-            waiting.append(message)
+        with self._changed:
+            for waiting in self._announced.values():
+                waiting.append(message)
+                del waiting[:-MAX_ANNOUNCED]
         self.wake()
 
     def flush(self, timeout_s: float) -> None:
@@ -226,24 +233,27 @@ class Notifier:
     def _work(self, receiver: ReceiverBase) -> None:
         delay_s = FIRST_RETRY_S
         while not self._is_stopping:
+            wakes = self._wakes
             try:
                 wait_s = self.tell(receiver)
-                delay_s = FIRST_RETRY_S
             except DeliveryError as error:
-                if self.errors.get(receiver.name) != str(error):
+                if self.errors[receiver.name] != str(error):
                     LOG.warning("notices: %s: %s; trying again", receiver.name, error)
                 self.errors[receiver.name] = str(error)
-                wait_s, delay_s = delay_s, min(2 * delay_s, MAX_RETRY_S)
-                self._sleep(wait_s)
-                continue
             except Exception as error:  # a thread that ended would never tell anything again
                 LOG.exception("notices: %s", receiver.name)
                 self.errors[receiver.name] = f"{type(error).__name__}: {error}"
-                self._sleep(delay_s)
+            else:
+                delay_s = FIRST_RETRY_S
+                self._await_wake(wakes, wait_s)
                 continue
-            with self._changed:
-                if not self._is_stopping:
-                    self._changed.wait(wait_s)
+            self._sleep(delay_s)
+            delay_s = min(2 * delay_s, MAX_RETRY_S)
+
+    def _await_wake(self, wakes: int, seconds: float | None) -> None:
+        """Wait until :meth:`wake` was called more often than so many times, or time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping or self._wakes != wakes, seconds)
 
     def _sleep(self, seconds: float) -> None:
         """Wait, whatever is added to the queue meanwhile."""
@@ -262,9 +272,14 @@ class Notifier:
         Raises:
             DeliveryError: It did not take the message, which stays in the queue.
         """
-        for message in list(self._announced[receiver.name]):
+        waiting = self._announced[receiver.name]
+        with self._changed:
+            announced = list(waiting)
+        for message in announced:
             self._send(receiver, message)
-            self._announced[receiver.name].remove(message)
+            with self._changed:
+                if message in waiting:  # else it had to go meanwhile
+                    waiting.remove(message)
         changes = self.queue.list_untold(receiver.name)
         if not changes:
             return None

@@ -176,6 +176,32 @@ def test_a_receiver_that_is_down_holds_up_no_other_and_is_told_later(
     assert [len(document["changes"]) for document in robots.taken["hook"]] == [1, 1]
 
 
+class LateQueue(Queue):
+    """One to which something is added just after a receiver has looked, and found nothing."""
+
+    notifier: Notifier
+
+    def list_untold(self, receiver: str) -> list[tuple[int, Change]]:
+        is_first = receiver not in self.told  # that of the start
+        found = super().list_untold(receiver)
+        if not self.changes and not is_first:
+            self.changes.append((1, change("mlu1")))
+            self.notifier.wake()
+        return found
+
+
+def test_what_comes_between_a_look_and_the_wait_is_told(tmp_path: Path, robots: Robots) -> None:
+    text = "".join(SETTINGS.splitlines(keepends=True)[:3])  # the first receiver
+    queue = LateQueue()
+    queue.notifier = Notifier(load(tmp_path, robots, text), queue)
+    queue.notifier.start()
+    try:
+        wait_until(lambda: queue.told.get("hook") == 1)
+    finally:
+        queue.notifier.stop(5)
+    assert len(robots.taken["hook"]) == 1
+
+
 def wait_until(true: Any) -> None:
     end = time.monotonic() + 20
     while not true():
