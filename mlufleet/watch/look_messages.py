@@ -103,7 +103,8 @@ def encode_message(message: Round | Message) -> bytes:
     fields = asdict(message)
     if kind := getattr(message, "kind", ""):
         fields["kind"] = kind
-    return json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    # what is no text (half a surrogate pair) could not be stored: a question mark takes its place
+    return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def decode_round(line: bytes) -> Round:

@@ -36,6 +36,12 @@ def look(wanted: Round, others: Mapping[str, MachineSeen], tell: Callable[[Messa
         tell(Observed(wanted.number, found))
 
 
+def test_what_is_no_text_becomes_text_that_can_be_stored() -> None:
+    found = Observation("one", 0, 1, SEEN, boot_id="a\udc80\u5bd2b")
+    said = decode_message(encode_message(Observed(1, found)))
+    assert isinstance(said, Observed) and said.observation.boot_id == "a?\u5bd2b"
+
+
 @pytest.fixture
 def server() -> Iterator[subprocess.Popen[bytes]]:
     pipe = subprocess.PIPE
