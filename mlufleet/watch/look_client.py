@@ -119,22 +119,24 @@ class LookProcess:
 
     def _read(self) -> None:
         assert self._process.stdout
-        for line in self._process.stdout:
-            try:
-                self._put(Said(self, decode_message(line)))
-            except ValueError as error:
-                self.errors.append(str(error))
-                self._process.kill()
-                break
+        with self._process.stdout as lines:
+            for line in lines:
+                try:
+                    self._put(Said(self, decode_message(line)))
+                except ValueError as error:
+                    self.errors.append(str(error))
+                    self._process.kill()
+                    break
         self._put(Said(self, None))
 
     def _read_errors(self) -> None:
         assert self._process.stderr
-        for line in self._process.stderr:
-            text = sanitize.escape_line(line.decode(errors="replace").rstrip("\n"))
-            self.errors.append(text)
-            with suppress(OSError, ValueError):
-                print(text, file=sys.stderr, flush=True)
+        with self._process.stderr as lines:
+            for line in lines:
+                text = sanitize.escape_line(line.decode(errors="replace").rstrip("\n"))
+                self.errors.append(text)
+                with suppress(OSError, ValueError):
+                    print(text, file=sys.stderr, flush=True)
 
 
 class LookListener(Protocol):

@@ -243,9 +243,10 @@ class Watch:
 
     def _tell_errors(self) -> None:
         """Tell once what is wrong with the store."""
-        if self.store.error != self._told_errors:
-            self._told_errors = self.store.error
-            text = self.store.error or "the history is written again"
+        error = self.store.error  # threads of notices change it, too
+        if error != self._told_errors:
+            self._told_errors = error
+            text = error or "the history is written again"
             warn(text)
             if self.notifier:
                 self.notifier.announce(text)
