@@ -1,10 +1,10 @@
-# serve.sh key FOLDER | put CONTAINER FOLDER DEFINITION | await CONTAINER FOLDER SECONDS
+# serve.sh key FOLDER | put CONTAINER FOLDER DEFINITION | await CONTAINER DIGEST COUNT SECONDS
 #   | drain|replace CONTAINER FOLDER SECONDS | retry CONTAINER | forget FOLDER
 #   | prove IMAGE PYTHON FOLDER URL CONTAINER NAME
 # What the servers in a release's container are to do, and what they do. FOLDER on the host is mounted into
 # the container; its first process, the supervisor, reads definition.json there. A line on standard input of
 # `key` is the key that clients have to send; an empty one removes it. `replace` drains before the program
-# in FOLDER is replaced.
+# in FOLDER is replaced. DIGEST and COUNT are those of the definition and of its instances.
 # needs: images served-folder
 how=$1; shift
 ask() {
@@ -22,11 +22,17 @@ unanswered() {
   echo "docker does not say what container $1 does: $2"
   exit 1
 }
-told() {
-  # CONTAINER: print name and state of every instance that its supervisor knows; fail as `ask`
+told_folder() {
+  # CONTAINER: print where its supervisor says what its instances do, nothing if it says nothing; fail as `ask`
   pid=$(ask "$1" '{{.State.Pid}}') || { printf '%s\n' "$pid"; return 1; }
   folder=/proc/${pid:-0}/root/run/mlufleet-serve
-  [ -d "$folder" ] && [ ! -L "$folder" ] || return 0
+  # a link in the container would lead elsewhere on the host
+  [ ! -d "$folder" ] || [ -L "$folder" ] || printf '%s\n' "$folder"
+}
+told() {
+  # CONTAINER: print name and state of every instance that its supervisor knows; fail as `ask`
+  folder=$(told_folder "$1") || { printf '%s\n' "$folder"; return 1; }
+  [ -n "$folder" ] || return 0
   for file in "$folder"/[0-9] "$folder"/[0-9][0-9]; do
     [ -f "$file" ] && [ ! -L "$file" ] || continue
     IFS= read -r line < "$file" 2>/dev/null || [ -n "$line" ] || continue
@@ -42,9 +48,9 @@ hang_up() {
 }
 retries() {
   # CONTAINER: print how often its supervisor was told to try again, and has done so
-  pid=$(ask "$1" '{{.State.Pid}}') || unanswered "$1" "$pid"
-  file=/proc/${pid:-0}/root/run/mlufleet-serve/.retries
-  [ ! -f "$file" ] || [ -L "$file" ] || head -c 100 "$file"
+  folder=$(told_folder "$1") || unanswered "$1" "$folder"
+  file=$folder/.retries
+  [ -z "$folder" ] || [ ! -f "$file" ] || [ -L "$file" ] || head -c 100 "$file"
 }
 T=$(printf '\t')
 case $how in
@@ -71,13 +77,10 @@ case $how in
     done
     exit 0 ;;
   await)
-    line=; IFS= read -r line < "$2/definition.json"
-    digest=${line#*: \"} digest=${digest%%\"*}
-    count=$(printf %s "$line" | grep -o '"port": [0-9]' | wc -l)
-    end=$(($(uptime) + $3)) before=
+    end=$(($(uptime) + $4)) before=
     while :; do
       now=$(told "$1") || unanswered "$1" "$now"
-      ours=$(printf '%s\n' "$now" | digest=$digest awk -F '\t' '$2 == ENVIRON["digest"]')
+      ours=$(printf '%s\n' "$now" | digest=$2 awk -F '\t' '$2 == ENVIRON["digest"]')
       states=$(printf '%s\n' "$ours" | awk -F '\t' 'NF { printf "%s %s ", $1, $3 }')
       [ "$states" = "$before" ] || echo "instances: ${states:-not started yet}"
       before=$states
@@ -88,13 +91,13 @@ case $how in
         echo "instance $(printf '%s' "$failed" | cut -f1) is not started any more: $(printf '%s' "$failed" | cut -f10)"
         exit 1
       fi
-      [ "$(printf '%s\n' "$ours" | awk -F '\t' '$3 == "ready"' | wc -l)" -lt "$count" ] || exit 0
+      [ "$(printf '%s\n' "$ours" | awk -F '\t' '$3 == "ready"' | wc -l)" -lt "$3" ] || exit 0
       [ "$(uptime)" -lt "$end" ] || break
       sleep 1
     done
     docker logs --tail 30 "$1" 2>&1
     code=$(printf '%s\n' "$ours" | awk -F '\t' '$9 ~ /^SERVE/ { print $9; exit }')
-    echo "@@code ${code:-SERVE_LOAD}"; echo "not ready after $3 s: ${states:-no instance was started}"
+    echo "@@code ${code:-SERVE_LOAD}"; echo "not ready after $4 s: ${states:-no instance was started}"
     exit 1 ;;
   drain | replace)
     running=$(ask "$1" '{{.State.Running}}') || unanswered "$1" "$running"
@@ -118,12 +121,12 @@ case $how in
     # what the supervisor measured while the server was cold
     now=$(told "$5") || unanswered "$5" "$now"
     printf '%s\n' "$now" | grep "^$6$T" | while IFS=$T read -r _ _ _ _ _ seconds _; do echo "{\"ready_s\": $seconds}"; done
-    pid=$(ask "$5" '{{.State.Pid}}') || unanswered "$5" "$pid"
-    measured=/proc/$pid/root/run/mlufleet-serve/.$6.json && [ -f "$measured" ] && [ ! -L "$measured" ] && head -c 1000 "$measured"
+    folder=$(told_folder "$5") || unanswered "$5" "$folder"
+    measured=$folder/.$6.json
+    [ -z "$folder" ] || [ ! -f "$measured" ] || [ -L "$measured" ] || head -c 1000 "$measured"
     # from the host's own network, through the published port, and without the cards
     image=$(known "$1") python=$2 folder=$3 url=$4
-    [ ! -f "$folder/key" ] || set -- --key-file /etc/mlufleet-serve/key
-    [ -f "$folder/key" ] || set --
+    if [ -f "$folder/key" ]; then set -- --key-file /etc/mlufleet-serve/key; else set --; fi
     docker run --rm --network host --cap-drop ALL --security-opt no-new-privileges --read-only \
       --volume "$folder:/etc/mlufleet-serve:ro" --entrypoint "$python" "$image" \
       /etc/mlufleet-serve/client.py prove --url "$url" --definition /etc/mlufleet-serve/definition.json "$@" ;;

@@ -133,18 +133,16 @@ def test_a_definition_is_put_whole_and_the_supervisor_told(served: Served) -> No
 def test_servers_are_awaited_until_all_are_ready(
     served: Served, later: Callable[[Callable[[], object]], None]
 ) -> None:
-    served.define(8000, 8001)
     served.tell("0", "ready")
     served.tell("1", "failed", "SERVE_CRASHED", "of before", digest="d0")
     later(lambda: served.tell("1", "ready"))
-    status, said = served.run("await", "torch", str(served.folder), "60")
+    status, said = served.run("await", "torch", "d1", "2", "60")
     assert (status, said[-1]) == (0, "instances: 0 ready 1 ready ")
 
 
 def test_a_server_that_was_given_up_is_not_awaited(served: Served) -> None:
-    served.define(8000)
     served.tell("0", "failed", "SERVE_CARD", "no memory")
-    status, said = served.run("await", "torch", str(served.folder), "60")
+    status, said = served.run("await", "torch", "d1", "1", "60")
     assert status == 1 and "a line of the server" in said
     assert said[-2:] == ["@@code SERVE_CARD", "instance 0 is not started any more: no memory"]
 
@@ -160,10 +158,9 @@ def test_a_server_that_was_given_up_is_not_awaited(served: Served) -> None:
 def test_a_server_that_is_not_ready_in_time_says_why(
     served: Served, told: tuple[str, ...], code: str
 ) -> None:
-    served.define(8000)
     if told:
         served.tell("0", *told)
-    status, said = served.run("await", "torch", str(served.folder), "0")
+    status, said = served.run("await", "torch", "d1", "1", "0")
     assert status == 1 and said[-2] == f"@@code {code}" and "after 0 s" in said[-1]
 
 
