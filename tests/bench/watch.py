@@ -1,8 +1,8 @@
 """What the watch costs: many entries of an inventory, each looked at every minute.
 
 python -m tests.bench.watch [COUNT [MINUTES]] > figures.json
-The entries lead to few lab hosts, as in tests.bench.noop; a run over the same entries that changes
-nothing is measured beside it. An hour shows whether memory stays flat: 300 60.
+The entries lead to few lab hosts, as in tests.bench.noop; runs over the same entries that change
+nothing are measured after it. An hour shows whether memory stays flat: 300 60.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,10 @@ from tests.bench.noop import right
 
 TICKS = os.sysconf("SC_CLK_TCK")
 EVERY_S = 60
-#: seconds between two looks at the processes
+#: seconds between two counts of the rounds
 SAMPLE_S = 10
+#: the history, in the folder of the watch
+FILE = "watch.sqlite3"
 
 
 def children(pid: int) -> list[int]:
@@ -54,17 +59,27 @@ def size(folder: Path) -> float:
 def sample(watch: int, state: Path) -> dict[str, float]:
     (look,) = children(watch)
     return {
+        "looks": sum(count_looks(state).values()),
         "watch CPU": cpu(watch),
         "look CPU": cpu(look),
         "watch MiB": memory(watch),
         "look MiB": memory(look),
-        "rounds": len(children(look)),
         "files MiB": size(state),
+        "load": os.getloadavg()[0],
     }
 
 
-def observe(fleet: Path, minutes: float) -> list[dict[str, float]]:
-    """Samples of a watch over an inventory, with the minutes since its first pass had ended."""
+def wait_minute(watch: int, end: float) -> int:
+    """Wait until a time, and return how many rounds there were at once."""
+    most = 0
+    while (left := end - time.monotonic()) > 0:
+        most = max([most, *(len(children(look)) for look in children(watch))])
+        time.sleep(min(SAMPLE_S, left))
+    return most
+
+
+def observe(fleet: Path, minutes: int) -> list[dict[str, float]]:
+    """A sample of each minute of a watch over an inventory, once its first pass has ended."""
     state = lab.FOLDER / "watch"
     for file in state.glob("*"):
         file.unlink()
@@ -76,9 +91,10 @@ def observe(fleet: Path, minutes: float) -> list[dict[str, float]]:
         try:
             time.sleep(EVERY_S)  # everything is imported, and each host was looked at once
             began = time.monotonic()
-            while (now := time.monotonic()) < began + minutes * 60 + 1:
-                found.append({"minute": (now - began) / 60, **sample(process.pid, state)})
-                time.sleep(SAMPLE_S)
+            for minute in range(minutes + 1):
+                rounds = wait_minute(process.pid, began + 60 * minute)
+                found.append({"minute": minute, **sample(process.pid, state), "rounds": rounds})
+                measured.note(json.dumps(found[-1]))
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:
@@ -86,52 +102,43 @@ def observe(fleet: Path, minutes: float) -> list[dict[str, float]]:
     return found
 
 
-def count_looks(state: Path) -> int:
-    """Looks that the history has, all of which found the hosts right."""
-    from mlufleet.watch.store import Store
-
-    store = Store(state)
-    try:
-        states = store.load_states().values()
-        assert all(one.health == "ok" for one in states), {one.health for one in states}
-        return sum(each.count for each in store.list_looks())
-    finally:
-        store.close()
+def count_looks(state: Path) -> Counter[str]:
+    """Looks in the history by the health of the host after them."""
+    looks: Counter[str] = Counter()
+    with closing(sqlite3.connect((state / FILE).resolve().as_uri() + "?mode=ro", uri=True)) as file:
+        for health, count in file.execute("SELECT health, sum(count) FROM looks GROUP BY health"):
+            looks[health] = count
+    return looks
 
 
-def main(count: int = 300, minutes: float = 5) -> None:
+def main(count: int = 300, minutes: int = 5) -> None:
     names = lab.roots()
     right(names)
     with lab.crowded(names):
         fleet = lab.inventory(names, lab.places(names, count))
+        samples = observe(fleet, minutes)
         ours = [sys.executable, "-m", "pyinfra", "-y", str(fleet), "deploy.py"]
         expected = f"{count} of {count} hosts needed no change"
         runs = [measured.cost(ours, names, expected, lab.FOLDER / "product.log") for _ in range(3)]
-        samples = observe(fleet, minutes)
     first, last = samples[0], samples[-1]
-    looks = count * (last["minute"] - first["minute"]) * 60 / EVERY_S
+    looks = last["looks"] - first["looks"]
     spent = {
         name: (last[f"{name} CPU"] - first[f"{name} CPU"]) / looks for name in ("watch", "look")
     }
-    marks = [
-        min(samples, key=lambda one: abs(one["minute"] - at))
-        for at in (0, 5, 15, 30, 60)
-        if at <= minutes
-    ]
     figures: dict[str, Any] = {
         "cores": multiprocessing.cpu_count(),
         "hosts": count,
         "every": EVERY_S,
         "looks": count_looks(lab.FOLDER / "watch"),
+        "looks of those due": round(looks / (count * minutes * 60 / EVERY_S), 3),
         "ms of CPU a look": {name: round(value * 1000, 1) for name, value in spent.items()},
         "ms of CPU a host of a run": round(
             statistics.median(r.cpu for r in runs) / count * 1000, 1
         ),
-        "rounds at once": max(one["rounds"] for one in samples),
-        "samples": [{name: round(value, 2) for name, value in one.items()} for one in marks],
+        "samples": [{name: round(value, 2) for name, value in one.items()} for one in samples],
     }
     print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
-    main(*(kind(word) for kind, word in zip((int, float), sys.argv[1:], strict=False)))
+    main(*map(int, sys.argv[1:]))
