@@ -107,6 +107,8 @@ class HostData(Model):
     #: folders of the host, besides the usual ones, where files of its releases may lie already
     look_in: tuple[HostFolder, ...] | None = None
     smoke: Literal["auto", "always", "record"] | None = None
+    #: how far `mlufleet watch` may go to mend the host by itself
+    remediate: Literal["off", "restart", "repair"] | None = None
     #: how long to wait for other jobs on the cards before a driver change, in seconds; 0: do not
     busy_timeout: Int | None = Field(default=None, ge=0)
     #: how long a reboot may take, in seconds; servers with much memory need minutes

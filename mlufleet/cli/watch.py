@@ -18,10 +18,18 @@ from mlufleet.cli.options import (
     LIMIT_OPTION,
     parse_duration,
 )
+from mlufleet.cli.watch_remediation import (
+    allows_repairs,
+    build_policy,
+    list_words,
+    remediation_options,
+)
 
 if TYPE_CHECKING:
     from mlufleet.watch.http_server import HttpServer
     from mlufleet.watch.notices.delivery import Notifier
+    from mlufleet.watch.remediation.policy import Policy
+    from mlufleet.watch.remediation.remediator import Remediator
     from mlufleet.watch.service import Watch
     from mlufleet.watch.store import Store
 
@@ -69,6 +77,7 @@ NOTICES_FLUSH_S = 60.0
     type=click.Path(path_type=Path),
     help="File with who is told: web services, chat robots, mail.",
 )
+@remediation_options
 @LIMIT_OPTION
 @EXCLUDE_OPTION
 @click.option("--once", is_flag=True, help="Look at each host once, and end.")
@@ -117,13 +126,18 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
     from mlufleet.watch.service import Watch, WatchSettings
     from mlufleet.watch.store import Store
 
-    once = given["once"]
+    once, policy = given["once"], build_policy(given)
     command = build_look_command(inventory, given["limit"], given["exclude"])
     settings = WatchSettings(inventory, every_s, given["keep_days"], command, once)
     with ExitStack() as stack:
         store = Store(given["state"])
         stack.callback(store.close)
-        watch = Watch(settings, store, notifier=_start_notifier(given["notify"], store))
+        watch = Watch(
+            settings,
+            store,
+            notifier=_start_notifier(given["notify"], store),
+            remediator=None if once else _make_remediator(inventory, policy, store),
+        )
         if watch.notifier:
             stack.callback(watch.notifier.stop, NOTICES_END_S)
         if not once and (server := open_pages(watch, *listen)):
@@ -132,6 +146,12 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
         if once and watch.notifier:  # no later turn would tell what was just seen
             watch.notifier.flush(NOTICES_FLUSH_S)
     return status or (find_exit_status(watch) if once else ExitStatus.OK)
+
+
+def _make_remediator(inventory: str, policy: Policy, store: Store) -> Remediator:
+    from mlufleet.watch.remediation.remediator import RemediationSettings, Remediator
+
+    return Remediator(RemediationSettings(inventory, policy), store)
 
 
 def _start_notifier(path: Path | None, store: Store) -> Notifier | None:
@@ -261,6 +281,8 @@ def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
     path, state = Path(os.path.abspath(inventory)), Path(os.path.abspath(given["state"]))
     if not path.is_file():
         raise InvalidInput(f"{inventory}: no such file; remedy: name the inventory")
+    build_policy(given)  # raises if it is invalid
+    mends = not given["once"] and allows_repairs(inventory)
     options = [f"--state={state}", f"--keep-days={given['keep_days']}"]
     options += [f"--limit={hosts}" for hosts in given["limit"]]
     options += [f"--exclude={hosts}" for hosts in given["exclude"]]
@@ -268,11 +290,12 @@ def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
         options.append("--once")
     else:
         options += [f"--every={given['every']}", f"--listen={given['listen']}"]
+        options += list_words(given)
         for option in ("token_file", "notify"):
             if file := given[option]:
                 options.append(f"--{option.replace('_', '-')}={os.path.abspath(file)}")
     units = unit_files.render_units(
-        unit_files.UnitSettings(path, options, state, every_s, given["once"])
+        unit_files.UnitSettings(path, options, state, every_s, given["once"], mends)
     )
     if given["only_print"]:
         for name, text in units.items():

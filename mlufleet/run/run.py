@@ -45,6 +45,8 @@ from operations.stages import Drift, HostPlan
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID_VARIABLE = "MLUFLEET_RUN"
+#: set by the watch, for the lock, the audit log and the journal; without it, the command is told
+WHY_VARIABLE = "MLUFLEET_WHY"
 SLOW_LOGIN_NOTE = (
     "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
     "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
@@ -97,7 +99,9 @@ class Run:
         with as_pyinfra_error():
             journal.check_writable()
         name = os.environ.get(RUN_ID_VARIABLE) or journal.new_run_id()
-        run = cls.begin(state, name, operator.redact_command(["pyinfra", *sys.argv[1:]]))
+        why = os.environ.get(WHY_VARIABLE, "")
+        words = [why] if why else ["pyinfra", *sys.argv[1:]]
+        run = cls.begin(state, name, operator.redact_command(words))
         run.context.is_read_only = "--dry" in sys.argv
         run._handle_interrupts()
         atexit.register(run.finish)

@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mlufleet.watch import decision_table
+
 #: seconds that a connection waits for another one that writes
 BUSY_TIMEOUT_S = 10.0
 #: each look changes three pages, and all of a page is written
@@ -48,7 +50,11 @@ def _add_receivers(connection: sqlite3.Connection) -> None:
 
 
 #: step -> how the file comes from the version of that number to the next; only ever appended to
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _add_receivers)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _create_tables,
+    _add_receivers,
+    decision_table.create_table,
+)
 VERSION = len(MIGRATIONS)
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from fleet.errors import ExitStatus
@@ -21,6 +21,7 @@ from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.notices.messages import describe_change
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import OK, RECURRED, UNKNOWN, Change
+from mlufleet.watch.remediation.remediator import Remediator
 from mlufleet.watch.schedule import Schedule, choose_round_interval
 from mlufleet.watch.service_manager import ServiceManager
 from mlufleet.watch.snapshot import FleetSnapshot
@@ -30,6 +31,8 @@ from mlufleet.watch.store import Store
 IDLE_S = 1.0
 #: seconds between two removals of what is older than the store keeps
 PRUNE_INTERVAL_S = 86400.0
+#: seconds that a run which mends a host has to end its step when the watch ends
+MEND_END_LIMIT_S = 600.0
 #: seconds without a turn of the loop after which the watch is not well
 STALL_S = 60.0
 
@@ -62,6 +65,7 @@ class Watch:
         store: Keeps what it sees.
         manager: Who started it.
         notifier: Tells others what changes; None if nobody is told.
+        remediator: Mends hosts; None if nothing is mended.
 
     Attributes:
         memory: The fleet as it was last seen.
@@ -72,6 +76,7 @@ class Watch:
     store: Store
     manager: ServiceManager = field(default_factory=ServiceManager)
     notifier: Notifier | None = None
+    remediator: Remediator | None = None
     status: int = 0
 
     def __post_init__(self) -> None:
@@ -89,6 +94,7 @@ class Watch:
         self._next_round = self._next_prune = self._last_turn = 0.0
         self._left: set[str] | None = None
         self._is_stopping, self._is_ready, self._told_errors = False, False, ""
+        self._is_hurried = False
         self._told_aside = 0
 
     def run(self) -> int:
@@ -115,7 +121,11 @@ class Watch:
     def take_snapshot(self) -> FleetSnapshot:
         """Return the fleet as it was last seen; in any thread."""
         notice_errors = dict(self.notifier.errors) if self.notifier else {}
-        return self.memory.take_snapshot(self.store.error, notice_errors)
+        snapshot = self.memory.take_snapshot(self.store.error, notice_errors)
+        if self.remediator is None:
+            return snapshot
+        decisions, totals = dict(self.remediator.decisions), dict(self.remediator.totals)
+        return replace(snapshot, decisions=decisions, runs=totals)
 
     def find_trouble(self) -> str:
         """Return why the watch sees nothing at present; empty if it is well. In any thread."""
@@ -138,6 +148,8 @@ class Watch:
             self._next_round = now + (0 if self.settings.once else self._round_s)
             if due := self._schedule.take_due(now):
                 self._looks.look(due)
+        if self.remediator:
+            self.remediator.take_turn(self.take_snapshot())
         self._tell_errors()
         self._wait(IDLE_S)
 
@@ -155,14 +167,22 @@ class Watch:
             self.manager.tell_reloading()
             self._looks.reload()
         else:
-            self._is_stopping = True
+            self._is_hurried, self._is_stopping = self._is_stopping, True
 
     def _finish(self) -> None:
-        """Wait a little for looks that are running; begin none."""
+        """Wait a little for looks that are running, and longer for runs; begin none."""
         self.manager.tell("STOPPING=1")
         end = time.monotonic() + END_LIMIT_S
         while self._looks.is_looking and time.monotonic() < end:
             self._wait(0.2)
+        if self.remediator is None:
+            return
+        self.remediator.ask_to_stop()
+        end = time.monotonic() + MEND_END_LIMIT_S
+        while self.remediator.is_busy and time.monotonic() < end and not self._is_hurried:
+            self._wait(0.2)
+            self.remediator.poll()
+        self.remediator.close()
 
     # what the look process brings
 
@@ -199,6 +219,8 @@ class Watch:
         state, changes = tracking.track(host.state, observation, run=run)
         self.store.record(observation, state, changes)
         self.memory.record(observation, state)
+        if self.remediator:
+            self.remediator.observe(observation, state)
         if host.state.health == UNKNOWN and state.health == OK:  # as it is to be
             changes = [change for change in changes if change.kind != "health"]
         for change in changes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mlufleet.watch.decision import OFF
+from mlufleet.watch.decision import OFF, Decision
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import HostState
 
@@ -58,6 +58,8 @@ class FleetSnapshot:
             one is used; empty for nothing.
         notice_errors: Receiver of notices -> why it did not take the last one; empty if it did.
         store_error: Why the history cannot be written; empty for nothing.
+        decisions: Host -> what was last decided to do about it.
+        runs: Rung and outcome -> runs that have mended hosts, or not, since `started`.
     """
 
     taken: float
@@ -69,3 +71,5 @@ class FleetSnapshot:
     reload_error: str = ""
     store_error: str = ""
     notice_errors: dict[str, str] = field(default_factory=dict)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    runs: dict[tuple[str, str], int] = field(default_factory=dict)

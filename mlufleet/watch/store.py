@@ -13,12 +13,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from fleet.errors import InvalidInput
 from fleet.text.times import format_utc
-from mlufleet.watch import database, queries, state_folder
+from mlufleet.watch import database, decision_table, queries, state_folder
 from mlufleet.watch.database import NewerVersion
+from mlufleet.watch.decision import Decision
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import Change, HostState
 from mlufleet.watch.queries import LookCount
@@ -180,6 +182,40 @@ class Store:
             self._waiting.is_told_new = True
             self._attempt()
 
+    def add_decision(self, decision: Decision) -> Decision | None:
+        """Write a decision at once.
+
+        Args:
+            decision: The decision.
+
+        Returns:
+            The same with its number; None if it could not be written, and must not be acted on.
+        """
+        number = self._write_now(lambda one: decision_table.add_decision(one, decision))
+        return None if number is None else replace(decision, number=number)
+
+    def update_decision(self, decision: Decision) -> bool:
+        """Write what came of a decision at once, and return whether that was possible.
+
+        Args:
+            decision: The decision, with its number.
+        """
+
+        def update(connection: sqlite3.Connection) -> bool:
+            decision_table.update_decision(connection, decision)
+            return True
+
+        return bool(self._write_now(update))
+
+    def list_decisions(self, since: float = 0.0) -> list[Decision]:
+        """Return decisions, oldest first.
+
+        Args:
+            since: Only those from this time on, in seconds since the epoch.
+        """
+        with self._lock:
+            return self._read(lambda one: decision_table.list_decisions(one, since), [])
+
     def prune(self, before: float) -> None:
         """Forget looks and changes before a time, and hosts that were not looked at since.
 
@@ -189,6 +225,20 @@ class Store:
         with self._lock:
             self._waiting.forget_before = before
             self._attempt()
+
+    def _write_now(self, write: queries.Query[queries.T]) -> queries.T | None:
+        """Write in a transaction of its own; None if that is not possible."""
+        with self._lock:
+            self._attempt()  # what waits was first
+            if self.error or self._connection is None:
+                return None
+            try:
+                self._connection.execute("PRAGMA synchronous = FULL")
+                with database.transaction(self._connection):
+                    return write(self._connection)
+            except (sqlite3.Error, OSError) as error:
+                self._fail(error)
+                return None
 
     def _read(self, query: queries.Query[queries.T], default: queries.T) -> queries.T:
         """Read the file, also while it cannot be written."""

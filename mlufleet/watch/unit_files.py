@@ -17,6 +17,12 @@ UNIT_NAME = "mlufleet-watch"
 #: seconds without a word of the watch after which it is started again
 WATCHDOG_S = 120
 
+#: seconds that the watch has to end; a run that mends a host ends its step first
+STOP_S, MENDING_STOP_S = 30, 660
+
+#: what its processes may use; a run that sends files has more of them
+MEMORY, MENDING_MEMORY = "2G", "8G"
+
 #: what the service may not do. It reads keys of the user's home, and writes its own folder only
 HARDENING = """\
 NoNewPrivileges=yes
@@ -45,7 +51,7 @@ SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 UMask=0077
 LimitNOFILE=65536
-MemoryMax=2G
+MemoryMax={memory}
 TasksMax=512
 """
 
@@ -62,7 +68,7 @@ User={user}
 WorkingDirectory={folder}
 ExecStart={command}
 {restart}KillMode=mixed
-TimeoutStopSec=30
+TimeoutStopSec={stop_s}
 
 {hardening}"""
 
@@ -114,6 +120,7 @@ class UnitSettings:
         state: Folder of the watch.
         every_s: Seconds between two looks at a host.
         once: Whether a timer starts it.
+        mends: Whether it may begin runs, which write into the site's folder.
     """
 
     inventory: Path
@@ -121,6 +128,7 @@ class UnitSettings:
     state: Path
     every_s: int
     once: bool
+    mends: bool = False
 
 
 def render_units(settings: UnitSettings) -> dict[str, str]:
@@ -138,12 +146,14 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         user=user,
         folder=escape_specifiers(os.getcwd()),
         command=" ".join(map(quote_word, words)),
+        stop_s=MENDING_STOP_S if settings.mends else STOP_S,
         restart="" if settings.once else CONTINUOUS_RESTART,
         hardening=HARDENING.format(
             # root reads the files of users, as they run it
             capabilities="CAP_DAC_READ_SEARCH" if user == "root" else "",
             # checksums of the store are kept in the user's cache, which may not be there
-            writable=f"{quote_word(str(settings.state))} {quote_word(f'-{find_cache_folder()}')}",
+            writable=" ".join(map(quote_word, list_writable(settings))),
+            memory=MENDING_MEMORY if settings.mends else MEMORY,
             private_tmp="no" if uses_shared_tmp(settings) else "yes",
         ),
     )
@@ -155,6 +165,19 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         every_s=settings.every_s,
     )
     return {f"{UNIT_NAME}.service": service, f"{UNIT_NAME}.timer": timer}
+
+
+def list_writable(settings: UnitSettings) -> list[str]:
+    """Return the folders that the service may write, as systemd names them.
+
+    Args:
+        settings: What it is for.
+    """
+    # what is before a dash may not be there
+    folders = [str(settings.state), f"-{find_cache_folder()}"]
+    if settings.mends:  # a run writes its journal and report, and what it learns of releases
+        folders.append(os.getcwd())
+    return folders
 
 
 def find_cache_folder() -> Path:

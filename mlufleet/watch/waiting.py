@@ -203,6 +203,7 @@ class Waiting:
 def _prune(connection: sqlite3.Connection, before: float) -> None:
     hour = int(before // HOUR_S)
     connection.execute("DELETE FROM changes WHERE time < ?", (before,))
+    connection.execute("DELETE FROM decisions WHERE time < ?", (before,))
     connection.execute("DELETE FROM looks WHERE hour < ?", (hour,))
     # whatever is kept of a host that is no longer watched
     connection.execute(

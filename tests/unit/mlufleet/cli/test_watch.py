@@ -69,7 +69,7 @@ def test_the_unit_is_printed_and_nothing_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "hosts.py").write_text("")
+    (tmp_path / "hosts.py").write_text('hosts = ["a"]\n')
     status, output = run("hosts.py", "--every", "1m", "--install", "--print")
     assert status == 0 and f"watch {tmp_path}/hosts.py --state={tmp_path}/watch" in output
     assert "--every=1m" in output

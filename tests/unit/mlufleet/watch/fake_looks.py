@@ -43,7 +43,7 @@ def main(path: Path) -> None:
     if world["invalid"]:
         print(world["invalid"], file=sys.stderr)
         sys.exit(3)
-    send(Ready(world["hosts"], world["limit"]))
+    send(Ready(world["hosts"], world["limit"], world.get("modes", {})))
     for line in sys.stdin.buffer:
         wanted, seen = decode_round(line), json.loads(path.read_text())["seen"]
         ends = True

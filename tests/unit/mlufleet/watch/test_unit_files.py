@@ -11,6 +11,8 @@ import pytest
 
 from fleet.errors import InvalidInput
 from mlufleet.watch import unit_files
+from mlufleet.watch.look_client import END_LIMIT_S
+from mlufleet.watch.service import MEND_END_LIMIT_S
 from mlufleet.watch.unit_files import UnitSettings, install_units, quote_word, render_units
 
 #: systemd's measure of what a service could do, from 0 (nothing) to 10
@@ -51,6 +53,20 @@ def test_words_are_those_of_systemd(tmp_path: Path) -> None:
     assert [quote_word(word) for word in ("a", "a b", 'a"b', "$a", "a\\b")] == [
         *("a", '"a b"', '"a\\"b"', '"$$a"', '"a\\\\b"')
     ]
+
+
+def test_a_watch_that_mends_may_write_where_runs_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = UnitSettings(Path("/srv/hosts.py"), [], Path("/srv/watch"), 300, False, mends=True)
+    service = render_units(settings)["mlufleet-watch.service"]
+    (writable,) = re.findall("ReadWritePaths=(.*)", service)
+    assert str(tmp_path) in writable.split()
+    (narrow,) = re.findall("ReadWritePaths=(.*)", units(tmp_path)["mlufleet-watch.service"])
+    assert str(tmp_path) not in narrow.split()
+    (limit,) = re.findall("TimeoutStopSec=(.*)", service)
+    assert int(limit) > MEND_END_LIMIT_S + END_LIMIT_S
 
 
 def test_a_folder_of_temporary_files_stays_the_shared_one_if_it_is_needed(

@@ -1,0 +1,223 @@
+"""Acts on decisions: each rung is a run, and is written down before it begins.
+
+A watch that is killed between the two has lost a try, and nothing is run twice. A run that a killed
+watch has left is waited for: it counts as lost when a look finds that nobody works on the host.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from fleet.text import sanitize
+from fleet.text.times import format_utc
+from mlufleet.watch import recent_runs
+from mlufleet.watch.decision import DONE, FAILED, LOST, NONE, OFF, REBOOT, RUNNING, Decision
+from mlufleet.watch.observation import BUSY, Observation
+from mlufleet.watch.problems import HostState
+from mlufleet.watch.remediation import rules
+from mlufleet.watch.remediation.policy import Policy
+from mlufleet.watch.remediation.rung_process import RungProcess
+from mlufleet.watch.snapshot import FleetSnapshot
+from mlufleet.watch.store import Store
+
+#: a run validates its input first, which takes seconds
+LOCK_GRACE_S = 60.0
+#: seconds between two decisions without a look in between: hours begin and end
+DECIDE_INTERVAL_S = 30.0
+#: seconds for which earlier decisions are looked at
+MEMORY_S = 30 * 86400.0
+
+
+@dataclass(frozen=True)
+class RemediationSettings:
+    """What a watch may mend, and how.
+
+    Attributes:
+        inventory: File of the inventory.
+        policy: What the site allows.
+        command: Starts `mlufleet`.
+        lock_grace_s: Seconds in which a run that a killed watch has left takes the host's lock.
+    """
+
+    inventory: str
+    policy: Policy = field(default_factory=Policy)
+    command: Sequence[str] = (sys.executable, "-m", "mlufleet")
+    lock_grace_s: float = LOCK_GRACE_S
+
+
+class Remediator:
+    """Mends hosts; all methods are for the watch's own thread.
+
+    Args:
+        settings: What may be mended.
+        store: Keeps decisions.
+        tell: Takes lines for the operator.
+
+    Attributes:
+        decisions: Host -> the last decision about it.
+        totals: Rung and outcome -> runs that have ended since the watch began.
+    """
+
+    def __init__(
+        self,
+        settings: RemediationSettings,
+        store: Store,
+        tell: Callable[[str], None] = lambda line: print(line, flush=True),
+    ) -> None:
+        self.settings, self.store, self._tell = settings, store, tell
+        self.decisions: dict[str, Decision] = {}
+        self.totals: Counter[tuple[str, str]] = Counter()
+        self._started = time.time()
+        self._attempts: dict[str, list[Decision]] = {}
+        self._processes: dict[str, RungProcess] = {}
+        #: decisions whose end could not be written yet
+        self._unwritten: dict[int, Decision] = {}
+        self._is_due, self._next_turn = True, 0.0
+        for one in store.list_decisions(self._started - MEMORY_S):
+            self.decisions[one.host] = one
+            if one.rung != NONE:
+                self._attempts.setdefault(one.host, []).append(one)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is going on."""
+        return bool(self._processes)
+
+    def observe(self, observation: Observation, state: HostState) -> None:
+        """Note what a look says about earlier attempts.
+
+        Args:
+            observation: The look.
+            state: What is known of the host after it.
+        """
+        self._is_due = True
+        attempts = self._attempts.get(observation.host, [])
+        for index, before in enumerate(attempts):
+            after = rules.settle(before, observation, state)
+            if self._is_left(after, observation):
+                after = replace(after, ended=observation.ended, outcome=LOST)
+            attempts[index] = after
+            if (after.is_proved, after.is_over, after.ended) != (
+                *(before.is_proved, before.is_over, before.ended),
+            ):
+                self._update(after)
+
+    def _is_left(self, attempt: Decision, observation: Observation) -> bool:
+        """Return whether an attempt is one of a killed watch, and nobody works on the host."""
+        return (
+            attempt.outcome == RUNNING
+            and attempt.host not in self._processes
+            and observation.outcome != BUSY
+            and observation.began > self._started + self.settings.lock_grace_s
+        )
+
+    def take_turn(self, snapshot: FleetSnapshot) -> None:
+        """Note which runs have ended, decide, and begin what is to be done.
+
+        Args:
+            snapshot: The fleet, as it was last seen.
+        """
+        self.poll()
+        now = time.monotonic()
+        if not self._is_due and now < self._next_turn:
+            return
+        self._is_due, self._next_turn = False, now + DECIDE_INTERVAL_S
+        if all(host.remediate == OFF for host in snapshot.hosts.values()):
+            return
+        policy = self.settings.policy
+        for made in rules.decide(snapshot, self._attempts, policy, round(time.time(), 3)):
+            if made.is_run:
+                self._begin(made)
+            else:
+                self._note(made)
+
+    def poll(self) -> None:
+        """Note which runs have ended."""
+        for number in list(self._unwritten):
+            if self.store.update_decision(self._unwritten[number]):
+                del self._unwritten[number]
+        for host, process in list(self._processes.items()):
+            status = process.poll()
+            if status is not None:
+                del self._processes[host]
+                self._end(host, status, process.read_last_line())
+                process.close()
+
+    def ask_to_stop(self) -> None:
+        """Let each run end its step and begin no other."""
+        for process in self._processes.values():
+            process.ask_to_stop()
+
+    def close(self) -> None:
+        """Leave the runs alone that are still going on."""
+        for process in self._processes.values():
+            process.close()
+        self._processes.clear()
+
+    def _note(self, made: Decision) -> None:
+        """Keep the decision to do nothing, once."""
+        last = self.decisions.get(made.host)
+        is_same = last is not None and (last.rung, last.reason) == (made.rung, made.reason)
+        if not is_same:
+            self.decisions[made.host] = self.store.add_decision(made) or made
+            self._tell(format_decision(made))
+
+    def _begin(self, made: Decision) -> None:
+        kept = self.store.add_decision(replace(made, outcome=RUNNING))
+        if kept is None:
+            reason = f"{made.reason}: {made.rung} is not begun, as it cannot be written down"
+            self._note(replace(made, rung=NONE, reason=reason))
+            return
+        self.decisions[made.host] = kept
+        self._attempts.setdefault(made.host, []).append(kept)
+        self._tell(format_decision(kept))
+        try:
+            command = self._build_command(kept)
+            process = RungProcess(command, f"watch: {kept.rung}: {kept.reason}")
+        except OSError as error:
+            self._end(made.host, -1, str(error))
+        else:
+            self._processes[made.host] = process
+
+    def _build_command(self, decision: Decision) -> list[str]:
+        inventory, words = self.settings.inventory, list(self.settings.command)
+        if decision.rung == REBOOT:
+            return [*words, "host", "reboot", inventory, decision.host]
+        return [*words, "deploy", inventory, "--limit", decision.host]
+
+    def _end(self, host: str, status: int, last_line: str) -> None:
+        before = self._attempts[host][-1]
+        run = recent_runs.find_run_since(host, before.time)
+        outcome = FAILED if status else DONE
+        after = replace(before, ended=round(time.time(), 3), outcome=outcome, run=run)
+        self._attempts[host][-1] = after
+        self.totals[after.rung, outcome] += 1
+        self._update(after)
+        what = f"run {run}" if run else last_line
+        status_text = f" (status {status})" if status else ""
+        self._tell(
+            _format_line(host, f"{after.rung} {outcome}{status_text}: {what}", after.ended or 0)
+        )
+
+    def _update(self, decision: Decision) -> None:
+        if decision.number == self.decisions[decision.host].number:
+            self.decisions[decision.host] = decision
+        if not self.store.update_decision(decision):
+            self._unwritten[decision.number] = decision
+
+
+def format_decision(decision: Decision) -> str:
+    """Return a decision as one line: time, host, rung, reason.
+
+    Args:
+        decision: The decision.
+    """
+    return _format_line(decision.host, f"{decision.rung}: {decision.reason}", decision.time)
+
+
+def _format_line(host: str, text: str, now: float) -> str:
+    return sanitize.escape_line(f"{format_utc(now)} {host} remediation: {text}")
