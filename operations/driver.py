@@ -39,7 +39,7 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
     target, options = spec.target.primary, spec.options
     if isinstance(package := driver_package.select_package(target, facts), Failure):
         return package
-    changes = driver_changes.list_pending(target, facts)
+    changes = driver_changes.list_changes(target, facts, options)
     if not driver_package.is_right(target, facts) and (
         hold := driver_package.check_hold(target, facts)
     ):

@@ -67,6 +67,28 @@ def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[str]:
     return changes
 
 
+def list_changes(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> list[str]:
+    """Return, in words, all that needs the cards to be free: a reboot that is asked for, too.
+
+    Args:
+        target: The release that names the driver.
+        facts: The host.
+        options: What its inventory and the command say.
+    """
+    reboot = ["reboot the host, as it was asked for"] * is_reboot_asked(facts, options)
+    return list_pending(target, facts) + reboot
+
+
+def is_reboot_asked(facts: HostFacts, options: HostOptions) -> bool:
+    """Return whether the host still runs the boot that a reboot is to end.
+
+    Args:
+        facts: The host.
+        options: What its inventory and the command say.
+    """
+    return bool(options.reboot_from) and options.reboot_from == facts.boot_id
+
+
 def _describe_package(target: ReleaseTarget, facts: HostFacts) -> str:
     entries, version = driver_package.list_entries(target, facts), target.release.driver.version
     if len(entries) > 1:

@@ -46,7 +46,10 @@ def change_driver(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterato
     if driver_changes.lacks_next_kernel(target, facts):
         yield from _build_for_next_kernel(target, facts)
     if driver_changes.list_pending(target, facts):
-        yield from _reboot(spec, facts, reprobe)
+        yield from _reboot(spec, facts, reprobe, f"{facts.loaded_driver or 'no driver'} is loaded")
+    elif driver_changes.is_reboot_asked(facts, options):
+        yield from _release_cards(spec, facts, reprobe)
+        yield from _reboot(spec, facts, reprobe, "asked for")
 
 
 def _replace_driver(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
@@ -87,10 +90,11 @@ def _build_for_next_kernel(target: ReleaseTarget, facts: HostFacts) -> Iterator[
     )
 
 
-def _reboot(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
+def _reboot(
+    spec: HostSpec, facts: HostFacts, reprobe: Reprobe, reason: str
+) -> Iterator[HostCommand]:
     """Reboot into the driver; load it afterwards if nothing does so at boot."""
     target = spec.target.primary
-    reason = f"{facts.loaded_driver or 'no driver'} is loaded"
     yield Reboot(reason, facts.boot_id, spec.target, spec.options.reboot_timeout)
     facts = reprobe()
     if not facts.loaded_driver:

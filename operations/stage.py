@@ -42,6 +42,8 @@ class HostOptions:
     busy_timeout: int = 0
     #: seconds within which a rebooted host has to answer
     reboot_timeout: int = 900
+    #: boot id that is to end by a reboot; `mlufleet host reboot` sets it, no inventory
+    reboot_from: str = ""
     #: seconds to wait for another package manager to finish
     lock_timeout: int = 300
     #: files of the key pair that kernel modules are signed with

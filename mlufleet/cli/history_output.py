@@ -12,6 +12,7 @@ from fleet.errors import FAILURE_TABLE
 from fleet.text.times import format_age, format_utc
 from mlufleet.report import host_ranges, table
 from mlufleet.report.table import Column, print_line
+from mlufleet.watch.decision import Decision, describe_outcome
 from mlufleet.watch.history import (
     EVENT,
     OPEN,
@@ -121,9 +122,10 @@ def _print_hosts(console: Console, found: History) -> None:
         since = f" since {format_utc(state.since)}" if state.since is not None else ""
         console.print()
         print_line(console, f"{host}: {state.health}{since}; {_describe_looks(looks)}", "bold")
-        for change in found.changes:
-            if change.host == host:
-                print_line(console, _format_change(change))
+        lines = [(one.time, _format_change(one)) for one in found.changes if one.host == host]
+        lines += [(one.time, _format_decision(one)) for one in found.decisions if one.host == host]
+        for _, line in sorted(lines):
+            print_line(console, line)
 
 
 def _describe_looks(looks: dict[str, int]) -> str:
@@ -138,6 +140,13 @@ def _format_change(change: Change) -> str:
         what = f"{change.problem.key}: {what}"
     run = f" (run {change.run})" if change.run else ""
     return f"  {format_utc(change.time)} {change.kind}: {what}{run}"
+
+
+def _format_decision(decision: Decision) -> str:
+    came_of_it = f"; {describe_outcome(decision)}" if decision.is_run else ""
+    run = f" (run {decision.run})" if decision.run else ""
+    begin = f"  {format_utc(decision.time)} remediation"
+    return f"{begin}: {decision.rung}: {decision.reason}{came_of_it}{run}"
 
 
 def render_json(found: History, since: float, code: str = "") -> str:
@@ -162,19 +171,8 @@ def render_json(found: History, since: float, code: str = "") -> str:
             for host, state in sorted(found.states.items())
         },
         "problems": [_to_fields(one) for one in _sort(summarize(found, code))],
-        "changes": [
-            {
-                "time": change.time,
-                "host": change.host,
-                "kind": change.kind,
-                "code": change.problem.code,
-                "subject": change.problem.subject,
-                "sentence": change.problem.sentence,
-                "since": change.since,
-                "run": change.run,
-            }
-            for change in found.changes
-        ],
+        "changes": [_change_fields(one) for one in found.changes],
+        "decisions": [_decision_fields(one) for one in found.decisions],
     }
     return json.dumps(document, indent=1, ensure_ascii=False)
 
@@ -192,4 +190,31 @@ def _to_fields(one: ProblemHistory) -> dict[str, Any]:
         "last_seen": one.last_seen,
         "seconds": round(one.seconds, 3),
         "times": one.times,
+    }
+
+
+def _change_fields(change: Change) -> dict[str, Any]:
+    return {
+        "time": change.time,
+        "host": change.host,
+        "kind": change.kind,
+        "code": change.problem.code,
+        "subject": change.problem.subject,
+        "sentence": change.problem.sentence,
+        "since": change.since,
+        "run": change.run,
+    }
+
+
+def _decision_fields(decision: Decision) -> dict[str, Any]:
+    return {
+        "time": decision.time,
+        "host": decision.host,
+        "rung": decision.rung,
+        "reason": decision.reason,
+        "problems": list(decision.problems),
+        "ended": decision.ended,
+        "outcome": decision.outcome,
+        "run": decision.run,
+        "proved": decision.is_proved,
     }

@@ -1,4 +1,4 @@
-"""`mlufleet host`: the lock that keeps two runs from changing one host at once."""
+"""`mlufleet host`: its lock, which keeps two runs from changing it at once, and its reboot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIO
 
 @click.group(cls=CommandGroup)
 def host() -> None:
-    """Show or break the locks of hosts.
+    """Show or break the locks of hosts, and reboot a host.
 
     A run locks every host that it changes, so that no other run changes it at the same time.
 
@@ -23,6 +23,7 @@ def host() -> None:
     Examples:
       mlufleet host lock-status inventories/fleet.py
       mlufleet host break-lock inventories/fleet.py --limit mlu03
+      mlufleet host reboot inventories/fleet.py mlu03
     """
 
 
@@ -69,3 +70,23 @@ def break_lock(inventory: str, options: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "pyinfra", "-y", inventory, code, *options]
     completed = subprocess.run(command, stdin=subprocess.DEVNULL)
     sys.exit(ExitStatus.FAILED if completed.returncode else ExitStatus.OK)
+
+
+@host.command("reboot")
+@INVENTORY_ARGUMENT
+@click.argument("name", metavar="HOST")
+def reboot(inventory: str, name: str) -> None:
+    """Reboot HOST of INVENTORY, and bring it to its release.
+
+    A run does it: with the lock, a journal, and proof by the host's boot ID. A host on whose cards
+    others work is not rebooted (CARD_BUSY); what else runs on it is ended.
+
+    Exit status: as of `mlufleet deploy`.
+
+    \b
+    Example:
+      mlufleet host reboot inventories/fleet.py mlu03
+    """
+    from mlufleet.cli.host_reboot import reboot_host
+
+    sys.exit(reboot_host(inventory, name))

@@ -86,10 +86,10 @@ NOTICES_FLUSH_S = 60.0
 def watch_hosts(inventory: str, **given: Any) -> None:
     """Look at every host of INVENTORY again and again, and tell what changes.
 
-    Changes nothing on any host. A look costs what a run costs that changes nothing: one connection
-    and one command. What two looks in a row see is told in a line on standard output, kept in the
-    history, and shown at http://127.0.0.1:9840/, with /metrics for Prometheus. A host that a run
-    works on is left to that run.
+    Changes nothing on a host unless its `remediate` allows that (docs/watch.md). A look costs what
+    a run costs that changes nothing: one connection and one command. What two looks in a row see is
+    told in a line on standard output, kept in the history, and shown at http://127.0.0.1:9840/,
+    with /metrics for Prometheus. A host that a run works on is left to that run.
 
     SIGHUP reads INVENTORY and its releases anew; if they are invalid, the older ones stay in use.
     SIGTERM and Ctrl-C end the watch. Only one watch can use a folder of history.

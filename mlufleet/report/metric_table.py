@@ -137,6 +137,21 @@ METRICS: dict[str, MetricInfo] = {
         "hour. The code may be REBOOTED too: a host that boots again and again by itself.",
         PROBLEM_LABELS,
     ),
+    # mending
+    "mlufleet_remediation_info": MetricInfo(
+        "What was last decided to do about a host; always 1. The rung is none, restart, repair or "
+        "reboot; hosts about which nothing was ever decided have none.",
+        ("host", "rung"),
+    ),
+    "mlufleet_remediation_decision_timestamp_seconds": MetricInfo(
+        "When that was decided.", ("host",)
+    ),
+    "mlufleet_remediation_runs_total": MetricInfo(
+        "Runs that the watch has begun to mend a host and that have ended, by how they ended: done "
+        "or failed. Whether the host was right afterwards is for looks to say.",
+        ("rung", "outcome"),
+        kind=COUNTER,
+    ),
     # endpoints
     "mlufleet_endpoint_ready": MetricInfo(
         "1 if an endpoint was ready at the last probe of its host, else 0; in the watch also 0 "

@@ -71,3 +71,15 @@ class Decision:
     def is_settled(self) -> bool:
         """Whether it is known what came of it."""
         return not self.is_run or self.is_proved is not None
+
+
+def describe_outcome(decision: Decision) -> str:
+    """Return in a few words what came of a run.
+
+    Args:
+        decision: A decision for a run.
+    """
+    if decision.is_proved is None:
+        return decision.outcome if decision.ended is None else f"{decision.outcome}, not proved yet"
+    proof = "two looks found it right" if decision.is_proved else "it did not help"
+    return f"{decision.outcome}, {proof}"

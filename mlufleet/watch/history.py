@@ -12,6 +12,8 @@ from pathlib import Path
 from fleet.errors import InvalidInput
 from mlufleet.watch import appearances, database, queries
 from mlufleet.watch.database import NewerVersion
+from mlufleet.watch.decision import Decision
+from mlufleet.watch.decision_table import has_table, list_decisions
 from mlufleet.watch.problems import REBOOTED, RECURRED, Change, HostState, Problem
 from mlufleet.watch.queries import LookCount
 from mlufleet.watch.store import FILE_NAME
@@ -31,11 +33,13 @@ class History:
         states: Host -> what is known of it.
         changes: What changed in the period, oldest first.
         looks: Results of looks by the hour, of hours that end in the period.
+        decisions: What was decided in the period to do about hosts, oldest first.
     """
 
     states: dict[str, HostState] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     looks: list[LookCount] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
     def select(self, hosts: Collection[str], code: str = "") -> History:
         """Return the part that is of some hosts and, of the changes, of a code.
@@ -48,6 +52,12 @@ class History:
             {name: state for name, state in self.states.items() if name in hosts},
             [one for one in self.changes if one.host in hosts and code in ("", one.problem.code)],
             [one for one in self.looks if one.host in hosts],
+            [
+                one
+                for one in self.decisions
+                if one.host in hosts
+                and (not code or any(key.split(" ")[0] == code for key in one.problems))
+            ],
         )
 
 
@@ -97,6 +107,7 @@ def load_history(folder: Path, since: float) -> History:
                 queries.load_states(connection),
                 queries.list_changes(connection, since=since),
                 queries.list_looks(connection, since=since),
+                list_decisions(connection, since) if has_table(connection) else [],
             )
     except NewerVersion as error:
         reason, remedy = str(error), "use the version of mlu-fleet that wrote it"

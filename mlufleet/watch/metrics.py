@@ -10,6 +10,7 @@ from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import FactsObserved
 from mlufleet.report.metric_table import Sample, render_exposition
 from mlufleet.report.samples import format_versions, label_endpoint, list_endpoint_samples
+from mlufleet.watch.decision import DONE, FAILED, RUN_RUNGS
 from mlufleet.watch.observation import OUTCOMES
 from mlufleet.watch.problems import HEALTHS, REBOOTED
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
@@ -68,6 +69,20 @@ def _watch_samples(snapshot: FleetSnapshot) -> Iterator[Sample]:
         totals = snapshot.looks.get(outcome, LookTotals())
         yield "mlufleet_looks_total", {"outcome": outcome}, totals.count
         yield "mlufleet_look_seconds_total", {"outcome": outcome}, totals.seconds
+    yield from _remediation_samples(snapshot)
+
+
+def _remediation_samples(snapshot: FleetSnapshot) -> Iterator[Sample]:
+    for rung in RUN_RUNGS:
+        for outcome in (DONE, FAILED):
+            count = snapshot.runs.get((rung, outcome), 0)
+            yield "mlufleet_remediation_runs_total", {"rung": rung, "outcome": outcome}, count
+    for name, decision in snapshot.decisions.items():
+        if name in snapshot.hosts:
+            labels = {"host": name, "rung": decision.rung}
+            yield "mlufleet_remediation_info", labels, 1
+            time = decision.time
+            yield "mlufleet_remediation_decision_timestamp_seconds", {"host": name}, time
 
 
 def _state_samples(host: HostSnapshot) -> Iterator[Sample]:

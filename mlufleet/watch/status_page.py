@@ -20,6 +20,7 @@ from mlufleet.report import html_page
 from mlufleet.report.host_ranges import format_ranges, natural_key
 from mlufleet.report.html_page import MarkStyle
 from mlufleet.watch import history_charts, problem_groups, problems, status_rows
+from mlufleet.watch.decision import describe_outcome
 from mlufleet.watch.last_runs import RunSummary
 from mlufleet.watch.problems import Change, Problem
 from mlufleet.watch.snapshot import FleetSnapshot
@@ -71,6 +72,10 @@ def render_status_page(
             charts=history_charts.build_charts(snapshot, changes),
             changes=list_changes(changes),
             runs=runs,
+            decisions=sorted(
+                (one for name, one in snapshot.decisions.items() if name in snapshot.hosts),
+                key=lambda one: -one.time,
+            ),
             **_describe_hosts(snapshot, rows),
         )
     )
@@ -118,6 +123,7 @@ def _environment() -> Environment:
         style=lambda health: HEALTH_STYLES.get(health, OTHER),
         ranges=format_ranges,
         sentence=_problem_sentence,
+        outcome=describe_outcome,
     )
     return environment
 

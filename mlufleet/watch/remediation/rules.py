@@ -19,8 +19,12 @@ from mlufleet.watch.problems import HostState, TrackedProblem
 from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Policy
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 
-#: stages that only start what is there: container and servers, and the question to the model
-RESTART_STAGES = ("container", "smoke", "serve")
+#: stages that only start servers, and ask the model
+RESTART_STAGES = ("smoke", "serve")
+#: how the container stage begins to say that a container is as it is to be, and does not run so
+START_WORDS = ("start container", "restart container")
+#: stages that cannot be seen while their container is not running
+HIDDEN_STAGES = ("migration", "patch", "packages")
 #: suggested actions that a run can do; the others are a person's
 MENDABLE = (RESTART_ACTION, REBOOT_ACTION)
 #: looks after a run within which it has to be proved
@@ -160,7 +164,7 @@ def choose_rung(
         after = f" after {', '.join(failed)} did not help" if failed else ""
         return left[0], f"{what}{after}"
     if tried:
-        return rungs.QUARANTINE, f"{what} after all that is allowed did not help"
+        return rungs.NONE, f"{what}: all that is allowed did not help, a person has to look"
     if not ladder:
         return rungs.NONE, f"{what}: no stage would change anything"
     return rungs.NONE, f"{what}: `remediate: {host.remediate}` does not allow {ladder[0]}"
@@ -178,14 +182,31 @@ def _list_tried(past: Sequence[Decision]) -> set[str]:
 def _list_ladder(
     host: HostSnapshot, found: Sequence[TrackedProblem], tried: set[str]
 ) -> Iterator[str]:
-    drift = {stage_name(label) for label in host.last.drift} if host.last else set()
+    drift = host.last.drift if host.last else {}
     if any(one.problem.action == REBOOT_ACTION for one in found):
         yield rungs.REBOOT
         return
     if drift:
-        yield rungs.RESTART if drift <= set(RESTART_STAGES) else rungs.REPAIR
+        yield rungs.RESTART if _is_down(drift) else rungs.REPAIR
     if tried:
         yield rungs.REBOOT
+
+
+def _is_down(drift: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether all that a run would do is to start what is down, as far as can be seen."""
+    stopped = {
+        label.partition(" of ")[2]
+        for label, words in drift.items()
+        if stage_name(label) == "container" and all(word.startswith(START_WORDS) for word in words)
+    }
+    return all(
+        stage_name(label) in RESTART_STAGES
+        or (
+            stage_name(label) in ("container", *HIDDEN_STAGES)
+            and label.partition(" of ")[2] in stopped
+        )
+        for label in drift
+    )
 
 
 def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float) -> str:

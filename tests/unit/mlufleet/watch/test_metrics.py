@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.text import sanitize
 from mlufleet.report.metric_table import COUNTER, MAX_LABEL_CHARACTERS, METRICS, WATCH
+from mlufleet.watch.decision import DONE, REPAIR, Decision
 from mlufleet.watch.metrics import MAX_SUBJECTS, render_metrics
 from mlufleet.watch.observation import OUTCOMES
 from mlufleet.watch.problems import (
@@ -49,7 +50,10 @@ def everything() -> FleetSnapshot:
     reboot = TrackedProblem(Problem(REBOOTED), TAKEN, TAKEN)
     state = replace(state, problems={**state.problems, REBOOTED: reboot})
     one = snapshots.host("a", state, last=snapshots.look("a", drift=drift), groups=("mlu",))
-    return snapshots.snapshot(one, notice_errors={"ops": "HTTP status 500"})
+    decisions = {"a": Decision(TAKEN, "a", REPAIR, "DRIFT driver")}
+    return snapshots.snapshot(
+        one, notice_errors={"ops": "HTTP status 500"}, decisions=decisions, runs={(REPAIR, DONE): 2}
+    )
 
 
 def test_every_metric_of_the_table_is_said_and_no_other() -> None:

@@ -33,7 +33,7 @@ from tests.unit import PROJECT
 from tests.unit.mlufleet.watch import fake_looks
 from tests.unit.mlufleet.watch.remediation import stub
 
-DRIFT = {"container": ["start the container"]}
+DRIFT = {"container": ["start container a"]}
 
 
 def until(holds: Callable[[], object], seconds: float = 30) -> None:
@@ -187,7 +187,7 @@ def test_a_watch_that_is_killed_at_any_moment_runs_nothing_twice(fleet: Fleet) -
 
     process = start()
     until(lambda: fleet.begun)
-    for _ in range(3):
+    for _ in range(2):
         process.kill()
         process.wait()
         process = start()

@@ -35,8 +35,8 @@ from mlufleet.watch.tracking import track
 from tests import snapshots
 from tests.snapshots import TAKEN
 
-CONTAINER = {"container": ["start the container"]}
-DRIVER = {"driver": ["load driver 5.10.22"], "container": ["start the container"]}
+CONTAINER = {"container": ["start container a"]}
+DRIVER = {"driver": ["load driver 5.10.22"], **CONTAINER}
 
 
 def broken(
@@ -72,6 +72,17 @@ def rung_of(host: HostSnapshot, *past: Decision, **fields: Any) -> str:
         (broken(), RESTART),
         (broken(mode=RESTART_ONLY), RESTART),
         (broken(subject="serve", drift={"serve of a": ["start"]}), RESTART),
+        # what is in a container that is not running cannot be seen
+        (broken(drift={**CONTAINER, "packages": ["install packages"]}), RESTART),
+        (broken(drift={"container": ["create container a"]}), REPAIR),
+        (broken(drift={"packages": ["install packages"]}, subject="packages"), REPAIR),
+        (
+            broken(
+                subject="container of a",
+                drift={"container of a": ["start container a"], "patch of b": ["replace a file"]},
+            ),
+            REPAIR,
+        ),
         (broken(drift=DRIVER, code="DRIVER_NOT_PROVED", subject=""), REPAIR),
         (broken(mode=RESTART_ONLY, drift=DRIVER, code="DRIVER_NOT_PROVED", subject=""), NONE),
         (broken(code="SERVE_STUCK", subject="a/0"), REBOOT),
@@ -89,16 +100,14 @@ def test_lowest_rung_that_may_help(host: HostSnapshot, rung: str) -> None:
 
 def test_ladder_goes_up_one_rung_after_the_other() -> None:
     host, past = broken(drift=DRIVER, subject="driver"), list[Decision]()
-    for rung in (REPAIR, REBOOT, QUARANTINE):
+    for rung in (REPAIR, REBOOT, NONE):
         assert rung_of(host, *past) == rung
         past.append(tried(rung))
-    # whoever ended the quarantine has mended it: it may all begin anew
-    assert rung_of(host, *past, tries=9) == REPAIR
     (found,) = decide(snapshots.snapshot(host), {"a": past}, Policy(), TAKEN, {"a": "card 3"})
     assert found.rung == NONE and "card 3" in found.reason
     # a restart that was followed by more drift is followed by a repair
     assert rung_of(host, tried(RESTART)) == REPAIR
-    assert rung_of(broken(mode=RESTART_ONLY), tried(RESTART)) == QUARANTINE
+    assert rung_of(broken(mode=RESTART_ONLY), tried(RESTART)) == NONE
     assert rung_of(host, tried(REPAIR, is_over=True)) == REPAIR
 
 
