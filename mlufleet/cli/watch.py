@@ -12,6 +12,7 @@ import click
 
 from fleet.errors import ExitStatus, InvalidInput
 from fleet.secret_files import read_key
+from mlufleet.cli.listen_address import check_exposure, parse_address
 from mlufleet.cli.options import (
     EXCLUDE_OPTION,
     INVENTORY_ARGUMENT,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 #: bounds of --every; a look at a host that stalls takes minutes
 MIN_EVERY_S, MAX_EVERY_S = 10, 86400
-#: value of --listen that switches the pages off
-NO_PAGES = "off"
 #: seconds that a message has to arrive when the watch ends
 NOTICES_END_S = 5.0
 #: the same after one look at each host, when nothing else is left to do
@@ -164,56 +163,6 @@ def _start_notifier(path: Path | None, store: Store) -> Notifier | None:
     notifier = Notifier(load_settings(path), store)
     notifier.start()
     return notifier
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Return address and port of `--listen`.
-
-    Args:
-        text: "ADDRESS:PORT", or "off".
-
-    Returns:
-        Both; an empty address for none.
-
-    Raises:
-        InvalidInput: It is something else.
-    """
-    import ipaddress
-
-    if text == NO_PAGES:
-        return "", 0
-    address, _, port = text.rpartition(":")
-    address = address.removeprefix("[").removesuffix("]")
-    try:
-        if address != "localhost":
-            ipaddress.ip_address(address)
-        if not (port.isascii() and port.isdigit() and int(port) < 65536):
-            raise ValueError(port)
-    except ValueError:
-        raise InvalidInput(
-            f"--listen {text!r}: not an IP address and a port; remedy: such as 127.0.0.1:9840, "
-            "[::1]:9840, or `off`"
-        ) from None
-    return address, int(port)
-
-
-def check_exposure(address: str, token: str) -> None:
-    """Check that only this machine reaches the pages, or that they need a token.
-
-    Args:
-        address: What is listened on.
-        token: What clients have to send.
-
-    Raises:
-        InvalidInput: Everybody could see the fleet.
-    """
-    from mlufleet.watch.http_server import is_loopback
-
-    if address and not is_loopback(address) and not token:
-        raise InvalidInput(
-            f"--listen {address}: other machines could see the fleet; remedy: give --token-file, "
-            "or listen on 127.0.0.1"
-        )
 
 
 def build_look_command(

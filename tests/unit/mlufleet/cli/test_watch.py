@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from mlufleet.cli.listen_address import parse_address
 from mlufleet.cli.main import main
-from mlufleet.cli.watch import parse_address
 
 
 def run(*words: str) -> tuple[int, str]:
