@@ -119,15 +119,6 @@ class Schedule:
             turn.is_running = False
             turn.due = self._find_next(name, turn.due, now) if again_in is None else now + again_in
 
-    def next_due(self) -> float | None:
-        """Return when the next host is due that is not being looked at; None for never."""
-        return min((turn.due for turn in self._turns.values() if not turn.is_running), default=None)
-
-    @property
-    def running(self) -> list[str]:
-        """Hosts that are being looked at."""
-        return [name for name, turn in self._turns.items() if turn.is_running]
-
     def _find_next(self, name: str, last: float, now: float) -> float:
         """Return the host's next own time that is far enough from the last one, with jitter."""
         phase = find_phase(name) * self.every_s

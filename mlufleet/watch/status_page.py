@@ -66,7 +66,7 @@ def render_status_page(
             policy=_policy(),
             refresh_s=REFRESH_S,
             reload_s=RELOAD_S,
-            verdict=_verdict(snapshot, rows),
+            verdict=_verdict(rows),
             tone=_tone(rows, troubles),
             troubles=troubles,
             charts=history_charts.build_charts(snapshot, changes),
@@ -144,7 +144,7 @@ def _tone(rows: Iterable[HostRow], troubles: Sequence[tuple[str, str]]) -> str:
     return "good" if healths - {problems.UNKNOWN} else "waiting"
 
 
-def _verdict(snapshot: FleetSnapshot, rows: Sequence[HostRow]) -> str:
+def _verdict(rows: Sequence[HostRow]) -> str:
     """Return in a sentence what the last looks saw, and no more than that."""
     total, counts = len(rows), status_rows.count_healths(rows)
     waiting = counts.get("unknown", 0)

@@ -28,10 +28,6 @@ from mlufleet.watch.waiting import Waiting
 
 #: name of the file in the folder of the watch
 FILE_NAME = "watch.sqlite3"
-#: default folder of the watch, relative to the site's folder
-STATE_FOLDER = Path("watch")
-#: days that looks and changes are kept for, unless told otherwise
-RETENTION_DAYS = 90
 #: seconds between two attempts to write to a file that could not be written
 RETRY_S = 10.0
 #: changes that a receiver of notices is told at once, at most
