@@ -1,6 +1,6 @@
 """Prove as a client that an endpoint answers; the checks are the supervisor's as well.
 
-Usage: client.py prove --url http://127.0.0.1:8000 --definition FILE [--key-file FILE] [--cold FILE]
+Usage: client.py prove --url http://127.0.0.1:8000 --definition FILE [--key-file FILE]
 
 Prints one line of JSON and exits with 0 if everything was as it should be, else with 1. It runs
 under the Python of the vendor's image and on the controller: Python 3.6 and its standard library.
@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 from urllib.parse import urlsplit
 
 from client_http import Address, CheckFailure, ServerBusy, excerpt, read_key, request_text
@@ -48,7 +48,7 @@ def _ask_twice(definition: Dict[str, Any], address: Address) -> Tuple[Answer, in
     """Ask two questions at the same time.
 
     Returns:
-        An answer, and how many were given: 1 if the server took one and refused the other with
+        An answer, and how many were given at the same time: fewer if the server refused some with
         status 429.
     """
     answers: List[Answer] = []
@@ -70,8 +70,8 @@ def _ask_twice(definition: Dict[str, Any], address: Address) -> Tuple[Answer, in
         if not isinstance(failure, ServerBusy):
             raise CheckFailure(failure.code, "two questions at the same time: " + failure.reason)
     if not answers:
-        answers.append(_ask_until_free(definition, address, streaming=False))
-    return answers[0], 2 - len(failures)
+        return _ask_until_free(definition, address, streaming=False), 0
+    return answers[0], len(answers)
 
 
 def _check_refusal(definition: Dict[str, Any], address: Address) -> int:
@@ -130,23 +130,12 @@ def _prove_http(definition: Dict[str, Any], address: Address, result: Dict[str, 
     _, result["at_once"] = _ask_twice(definition, address)
 
 
-def _read_cold(path: str) -> Optional[float]:
-    """Read from the supervisor's file how long the first words took that the model ever said."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)["cold_first_token_s"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def prove(definition: Dict[str, Any], address: Address, cold_file: str = "") -> Dict[str, Any]:
+def prove(definition: Dict[str, Any], address: Address) -> Dict[str, Any]:
     """Prove that an endpoint answers a client.
 
     Args:
         definition: The supervisor's definition.
         address: The endpoint and its key.
-        cold_file: What the supervisor measured of the first answer (`.NAME.json` in its folder).
 
     Returns:
         Plain data: `ok`, and `code` and `reason` if it does not. Times are in seconds; `None` for
@@ -157,7 +146,6 @@ def prove(definition: Dict[str, Any], address: Address, cold_file: str = "") -> 
         "ok": False,
         "code": "",
         "reason": "",
-        "cold_first_token_s": _read_cold(cold_file) if cold_file else None,
         "first_token_s": None,
         "tokens_per_s": None,
         "answer": "",
@@ -188,7 +176,6 @@ def main(arguments: List[str]) -> int:
     command.add_argument("--url", required=True)
     command.add_argument("--definition", required=True)
     command.add_argument("--key-file", default="")
-    command.add_argument("--cold", default="")
     options = parser.parse_args(arguments)
     if not options.command:
         parser.error("choose a command: prove")
@@ -199,7 +186,7 @@ def main(arguments: List[str]) -> int:
         definition = json.load(file)
     try:
         address = Address(url.hostname, url.port or 80, read_key(options.key_file))
-        result = prove(definition, address, options.cold)
+        result = prove(definition, address)
     except CheckFailure as failure:
         result = {"ok": False, "code": failure.code, "reason": failure.reason}
     # ASCII only: the image's locale may be POSIX
