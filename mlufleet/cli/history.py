@@ -9,7 +9,7 @@ import click
 
 from fleet.errors import FAILURE_TABLE, InvalidInput, canonical_code
 from fleet.text import suggestions
-from mlufleet.cli.options import JSON_OPTION, parse_duration
+from mlufleet.cli.options import JSON_OPTION, STATE_OPTION, parse_duration
 
 #: bounds of --since
 MIN_SINCE_S, MAX_SINCE_S = 1, 36500 * 86400
@@ -25,13 +25,7 @@ def _complete_code(
 
 @click.command()
 @click.argument("hosts", nargs=-1)
-@click.option(
-    "--state",
-    default=Path("watch"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the watch.",
-)
+@STATE_OPTION
 @click.option(
     "--since", default="7d", show_default=True, help="How far to look back: 12h, 7d, 90d."
 )

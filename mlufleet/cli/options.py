@@ -29,6 +29,13 @@ STORE_OPTION = click.option(
     help="Folder of the vendor's files.",
     type=click.Path(path_type=Path, file_okay=False),
 )
+STATE_OPTION = click.option(
+    "--state",
+    default=Path("watch"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the watch and its history.",
+)
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 LIMIT_OPTION = click.option(
     "--limit",

@@ -17,6 +17,7 @@ from mlufleet.cli.options import (
     EXCLUDE_OPTION,
     INVENTORY_ARGUMENT,
     LIMIT_OPTION,
+    STATE_OPTION,
     parse_duration,
 )
 from mlufleet.cli.watch_remediation import (
@@ -57,13 +58,7 @@ NOTICES_FLUSH_S = 60.0
     type=click.Path(path_type=Path),
     help="File with the token that clients have to send; needed unless ADDRESS is a loopback one.",
 )
-@click.option(
-    "--state",
-    default=Path("watch"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the history.",
-)
+@STATE_OPTION
 @click.option(
     "--keep-days",
     default=90,
