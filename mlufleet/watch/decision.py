@@ -16,9 +16,7 @@ RESTART = "restart"
 REPAIR = "repair"
 #: a reboot, and then a run
 REBOOT = "reboot"
-#: a mark that runs and rollouts heed
-QUARANTINE = "quarantine"
-RUNGS = (NONE, RESTART, REPAIR, REBOOT, QUARANTINE)
+RUNGS = (NONE, RESTART, REPAIR, REBOOT)
 #: rungs that are a run
 RUN_RUNGS = (RESTART, REPAIR, REBOOT)
 

@@ -37,11 +37,7 @@ Attempts = Mapping[str, Sequence[Decision]]
 
 
 def decide(
-    snapshot: FleetSnapshot,
-    attempts: Attempts,
-    policy: Policy,
-    now: float,
-    quarantined: Mapping[str, str] | None = None,
+    snapshot: FleetSnapshot, attempts: Attempts, policy: Policy, now: float
 ) -> list[Decision]:
     """Return a decision for each host that has open problems and may be mended.
 
@@ -49,10 +45,9 @@ def decide(
 
     Args:
         snapshot: The fleet, as it was last seen.
-        attempts: Earlier decisions that led to a run or a quarantine.
+        attempts: Earlier decisions that led to a run.
         policy: What the site allows.
         now: The time, in seconds since the epoch.
-        quarantined: Host -> why it is in quarantine.
     """
     storm = find_storm(snapshot, policy)
     is_fresh = any(now - time <= STORM_WINDOW_S for time in storm.values())
@@ -62,7 +57,7 @@ def decide(
         found, past = list_confirmed(host, snapshot.started), attempts.get(host.name, ())
         if host.remediate == rungs.OFF or not found or _is_pending(past):
             continue
-        rung, reason = rungs.NONE, find_veto(host, found, quarantined or {})
+        rung, reason = rungs.NONE, find_veto(host, found)
         if not reason and (host.name in storm or is_fresh):
             reason = f"more than {policy.storm} of the hosts got problems within 15 minutes"
         if not reason:
@@ -119,18 +114,13 @@ def find_storm(snapshot: FleetSnapshot, policy: Policy) -> dict[str, float]:
     return storm
 
 
-def find_veto(
-    host: HostSnapshot, found: Sequence[TrackedProblem], quarantined: Mapping[str, str]
-) -> str:
+def find_veto(host: HostSnapshot, found: Sequence[TrackedProblem]) -> str:
     """Return why nothing may be done to a host at present; empty for no reason.
 
     Args:
         host: The host.
         found: Its open problems.
-        quarantined: Host -> why it is in quarantine.
     """
-    if host.name in quarantined:
-        return f"it is in quarantine: {quarantined[host.name]}"
     for one in found:
         if one.problem.action not in MENDABLE:
             return f"{one.problem.key}: no run mends it, {one.problem.action} is suggested"
@@ -152,7 +142,7 @@ def choose_rung(
         found: Its open problems.
         past: What was done about it so far, oldest first.
     """
-    tried = _list_tried(past)
+    tried = {one.rung for one in past if not one.is_over}
     what = ", ".join(one.problem.key for one in found)
     ladder = list(_list_ladder(host, found, tried))
     allowed = [
@@ -168,15 +158,6 @@ def choose_rung(
     if not ladder:
         return rungs.NONE, f"{what}: no stage would change anything"
     return rungs.NONE, f"{what}: `remediate: {host.remediate}` does not allow {ladder[0]}"
-
-
-def _list_tried(past: Sequence[Decision]) -> set[str]:
-    """Return the rungs that did not help so far; who ends a quarantine lets all of them begin."""
-    tried: set[str] = set()
-    for one in past:
-        tried = set() if one.rung == rungs.QUARANTINE else tried | ({one.rung} - {rungs.NONE})
-        tried = set() if one.is_over else tried
-    return tried
 
 
 def _list_ladder(
@@ -233,14 +214,14 @@ def settle(attempt: Decision, observation: Observation, state: HostState) -> Dec
     """
     if attempt.is_over or observation.outcome == BUSY:
         return attempt
-    if attempt.is_run and (attempt.ended is None or observation.began < attempt.ended):
+    if attempt.ended is None or observation.began < attempt.ended:
         return attempt
     open_problems = state.open_problems
     is_seen = any(one.last_seen >= observation.ended for one in open_problems)
     looks, misses = attempt.looks + 1, attempt.misses + 1 if is_seen else 0
     is_right = not open_problems and observation.outcome == SEEN and looks >= PROOF_LOOKS
     after = replace(attempt, looks=looks, misses=misses, is_over=is_right)
-    if not attempt.is_run or attempt.is_proved is not None:
+    if attempt.is_proved is not None:
         return after
     if is_right:
         return replace(after, is_proved=True)
