@@ -81,7 +81,8 @@ case $how in
     while :; do
       now=$(told "$1") || unanswered "$1" "$now"
       ours=$(printf '%s\n' "$now" | digest=$2 awk -F '\t' '$2 == ENVIRON["digest"]')
-      states=$(printf '%s\n' "$ours" | awk -F '\t' 'NF { printf "%s %s ", $1, $3 }')
+      # with what the last start failed with
+      states=$(printf '%s\n' "$ours" | awk -F '\t' 'NF { printf "%s %s%s ", $1, $3, $9 == "-" ? "" : " (" $9 ": " $10 ")" }')
       [ "$states" = "$before" ] || echo "instances: ${states:-not started yet}"
       before=$states
       failed=$(printf '%s\n' "$ours" | awk -F '\t' '$3 == "failed"' | head -n 1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from fleet.documents.types import AbsolutePath, Int, Model, build_field_error, matching
 
@@ -15,6 +15,8 @@ CARDS_VARIABLE = "MLU_VISIBLE_DEVICES"
 #: Networks of Docker in which no port of a container can be published.
 UNPUBLISHED_NETWORKS = ("host", "none")
 LAST_PORT = 65535
+#: Words that say how the cards of a release are shared among its instances.
+EACH_WORDS = ("release", "card")
 #: Most seconds that requests may have to end, and that docker waits longer for servers to stop.
 MAX_DRAIN_TIMEOUT_S, STOP_GRACE_S = 3600, 10
 #: Seconds that docker waits for the servers of any release, known or not.
@@ -22,8 +24,24 @@ LONGEST_STOP_S = MAX_DRAIN_TIMEOUT_S + STOP_GRACE_S
 #: Path at which servers with OpenAI's API list their models, and take questions.
 OPENAI_MODELS_PATH, OPENAI_CHAT_PATH = "/v1/models", "/v1/chat/completions"
 
+#: What the operating system takes as the name of a variable.
+VariableName = Annotated[str, matching(r"[^=\s]+", "a name of a variable, without blanks and =")]
 UrlPath = Annotated[str, matching(r"/[^\s?#]*", "a path such as /v1/models")]
 Port = Annotated[Int, Field(ge=1, le=LAST_PORT)]
+
+
+def _check_each(value: Any) -> Any:
+    """Check the form of `each`, whose alternatives pydantic would each describe by its own terms."""
+    lists = value if isinstance(value, (list, tuple)) else [None]
+    if value not in EACH_WORDS and not all(isinstance(cards, (list, tuple)) for cards in lists):
+        expected = " or a list of lists of card numbers such as [[0, 1], [2, 3]]"
+        raise ValueError(f"expected {', '.join(EACH_WORDS)}{expected}, got {value!r}"[:200])
+    for index, cards in enumerate(lists if value not in EACH_WORDS else ()):
+        for number in cards:
+            if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+                problem = f"expected numbers of cards, from 0, got {number!r}"[:200]
+                raise build_field_error(problem, index)
+    return value
 
 
 class Serve(Model):
@@ -47,7 +65,7 @@ class Serve(Model):
     #: Working directory in the container.
     workdir: AbsolutePath = "/"
     #: Environment variables of the server. `{port}` is replaced as in the command.
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[VariableName, str] = Field(default_factory=dict)
     #: Folder in the container that the model is loaded from: by mlu-fleet's own server, or by a
     #: command that contains `{model}`.
     model: AbsolutePath | None = None
@@ -64,9 +82,10 @@ class Serve(Model):
     listens: Port | None = None
     #: Cards of each instance: `release` for one instance with all cards of the release, `card` for
     #: one instance per card, or a list of lists of card numbers, counted within the release.
-    each: Literal["release", "card"] | tuple[tuple[Annotated[Int, Field(ge=0)], ...], ...] = (
-        "release"
-    )
+    each: Annotated[
+        Literal["release", "card"] | tuple[tuple[Annotated[Int, Field(ge=0)], ...], ...],
+        BeforeValidator(_check_each),
+    ] = "release"
     #: Path that answers with status 200 once the model is loaded. By default `/v1/models` with
     #: `openai`; with `http`, the server is ready when it accepts connections.
     ready: UrlPath | None = None
@@ -74,7 +93,7 @@ class Serve(Model):
     path: UrlPath = "/"
     #: The question that proves that the model answers: text for `openai`, the body of a POST
     #: request for `http`.
-    question: str
+    question: Annotated[str, Field(min_length=1)]
     #: Text that the answer must contain.
     expect: Annotated[str, Field(min_length=1)]
     #: Seconds within which a server must be ready. 14 GB of weights take about ten minutes.
@@ -90,10 +109,15 @@ class Serve(Model):
 
     @model_validator(mode="after")
     def _check_server(self) -> Serve:
+        if self.command and not self.command[0].strip():
+            raise build_field_error("name the program", "command", 0)
         if not self.command and not self.model:
             raise ValueError("set `command`, or `model` for the server that mlu-fleet brings")
         if not self.command and self.api != "openai":
             raise build_field_error("the server that mlu-fleet brings has the API `openai`", "api")
+        if self.api == "openai" and self.path != "/":
+            problem = f"the API `openai` takes questions at {OPENAI_CHAT_PATH}: remove the path"
+            raise build_field_error(problem, "path")
         if self.prompt.count(QUESTION_FIELD) == 0:
             raise build_field_error(f"{self.prompt!r} does not contain {QUESTION_FIELD}", "prompt")
         if self.model is None and any(MODEL_FIELD in word for word in self.command):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fleet.documents import loading
-from fleet.release import card_assignment, driver_packages, host_paths, image_stack
+from fleet.release import card_assignment, driver_packages, endpoints, host_paths, image_stack
 from fleet.release.lockfile import Lock
 from fleet.release.model import Release
 from fleet.release.target import ReleaseTarget
@@ -49,8 +49,9 @@ def describe_release(
     if lock:
         yield from _describe_container(ReleaseTarget(release, lock, store, card_numbers), cards)
     yield from _describe_commands(release, card_numbers)
-    for line in lock.describe_unproved() if lock else ():
-        yield f"unproved {line}"
+    if lock:
+        yield from _describe_serve(ReleaseTarget(release, lock, store, card_numbers), cards)
+        yield from (f"unproved {line}" for line in lock.describe_unproved())
 
 
 def _describe_file(name: str, lock: Lock | None, store: Path) -> str:
@@ -111,3 +112,15 @@ def _describe_commands(release: Release, card_numbers: tuple[int, ...] | None) -
     expectation = smoke.artefact or smoke.url or smoke.expect
     command = shlex.join(smoke.command)
     yield f"smoke ({smoke.kind}) {command} in {smoke.workdir}: {expectation}"
+
+
+def _describe_serve(target: ReleaseTarget, cards: int) -> Iterator[str]:
+    serve = target.release.serve
+    if serve is None:
+        return
+    model = endpoints.get_model_name(target)
+    yield f"serve ({serve.api}) {model} in {serve.workdir}: {serve.expect}"
+    instances = endpoints.build_definition(target, cards)["instances"]
+    for endpoint, instance in zip(endpoints.list_endpoints(target, cards), instances, strict=True):
+        numbers = ", ".join(map(str, endpoint.cards))
+        yield f"  port {endpoint.port}, cards {numbers}: {shlex.join(instance['command'])}"
