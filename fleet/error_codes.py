@@ -421,9 +421,9 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         ),
         "SERVE_LOAD": (
             "a server was not ready in time",
-            "`docker logs --tail 100 CONTAINER` on the host shows how far it got. Raise "
-            "`serve.load_timeout` of the release if it only needs more time. A run starts it "
-            "again.",
+            "`docker logs --tail 100 CONTAINER` on the host shows how far it got. Set `serve.name` "
+            "of the release if it lists the model by another name, and raise `serve.load_timeout` "
+            "if it only needs more time. A run starts it again.",
             RESTART,
         ),
         "SERVE_CRASHED": (

@@ -11,8 +11,8 @@ from fleet.errors import InvalidInput
 MAX_BYTES = 1 << 20
 #: rights that nobody but its owner may have
 OTHERS_MODE = 0o077
-#: characters of a key that cannot be guessed
-MIN_KEY_LENGTH = 16
+#: characters of a key that cannot be guessed, and that fits into a request's headers
+MIN_KEY_LENGTH, MAX_KEY_LENGTH = 16, 1024
 
 
 def read_private_file(path: str | Path, place: str) -> bytes:
@@ -72,7 +72,7 @@ def read_key(path: str | Path, field: str) -> str:
         field: What names the file, for error messages.
 
     Returns:
-        The key: ASCII, of at least `MIN_KEY_LENGTH` characters.
+        The key: printable ASCII, of `MIN_KEY_LENGTH` to `MAX_KEY_LENGTH` characters.
 
     Raises:
         InvalidInput: The file cannot be used.
@@ -80,10 +80,11 @@ def read_key(path: str | Path, field: str) -> str:
     place = f"{field}: {path}"
     content = read_private_file(path, place)
     words = content.decode("ascii", "replace").split()
-    if not content.isascii() or len(words) != 1 or len(words[0]) < MIN_KEY_LENGTH:
-        what = "not one word" if content.isascii() else "not ASCII text"
+    is_text = content.isascii() and all(map(str.isprintable, words))
+    if not is_text or len(words) != 1 or not MIN_KEY_LENGTH <= len(words[0]) <= MAX_KEY_LENGTH:
+        what = "not one word" if is_text else "not ASCII text"
         raise InvalidInput(
-            f"{place}: {what} of at least {MIN_KEY_LENGTH} characters: write into it what "
-            "`openssl rand -hex 32` prints"
+            f"{place}: {what} of at least {MIN_KEY_LENGTH} characters, and at most "
+            f"{MAX_KEY_LENGTH}: write into it what `openssl rand -hex 32` prints"
         )
     return words[0]

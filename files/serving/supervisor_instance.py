@@ -5,6 +5,7 @@ to stop) and owns all that is known of the server. Python 3.6 and its standard l
 """
 
 import queue
+import signal
 import threading
 import time
 from typing import Any, Dict, NamedTuple, Optional
@@ -198,6 +199,8 @@ class Instance(threading.Thread):
         assert self._server is not None
         status = event.value
         how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+        if status == -signal.SIGKILL:
+            how += ", as by the kernel when memory is used up"
         reason = ": ".join(filter(None, (how, self._server.read_last_lines())))
         raise CheckFailure("SERVE_CRASHED", reason)
 

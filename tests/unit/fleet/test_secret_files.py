@@ -29,6 +29,8 @@ def test_a_secret_is_the_only_line_and_a_key_the_only_word(tmp_path: Path) -> No
         (b"s3cret", "16 characters"),
         (b"s3cret" * 4 + b" x", "not one word"),
         ("s3cretß".encode() * 4, "not ASCII"),
+        (b"s3cret\x01" * 4, "not ASCII"),
+        (b"s3cret" * 200, "at most 1024"),  # servers refuse long headers
     ],
 )
 def test_what_is_no_key_is_refused_and_not_repeated(

@@ -151,6 +151,7 @@ def test_a_server_that_was_given_up_is_not_awaited(served: Served) -> None:
     ("told", "code"),
     [
         (("loading",), "SERVE_LOAD"),
+        (("loading", "SERVE_LOAD", "lists"), "SERVE_LOAD"),
         (("unhealthy", "SERVE_WRONG", "no"), "SERVE_WRONG"),
         ((), "SERVE_LOAD"),
     ],
@@ -162,6 +163,7 @@ def test_a_server_that_is_not_ready_in_time_says_why(
         served.tell("0", *told)
     status, said = served.run("await", "torch", "d1", "1", "0")
     assert status == 1 and said[-2] == f"@@code {code}" and "after 0 s" in said[-1]
+    assert all(word in said[-1] for word in told)
 
 
 def test_running_requests_are_waited_for(

@@ -16,6 +16,7 @@ from fleet.release.serve import Serve
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import targets
 from fleet.store.targets import load_host_target
+from mlufleet.cli.release_description import describe_release
 
 #: A server of the release's own that is told its port.
 OWN = {
@@ -46,7 +47,14 @@ def write(site: Path, name: str = "served", **over: Any) -> Path:
         ({"listens": 65535, "each": [[0], [1]]}, "serve.listens"),
         ({"port": 0}, "serve.port"),
         ({"port": 65535, "each": [[0], [1]]}, "serve.port"),
+        ({"question": ""}, "serve.question"),
+        ({"path": "/other"}, "serve.path"),
+        ({"command": [""]}, "serve.command.0"),
+        ({"environment": {"A=B": "1"}}, "serve.environment.A=B"),
         ({"each": []}, "serve.each"),
+        ({"each": "cards"}, "serve.each"),
+        ({"each": [0, 1]}, "serve.each"),
+        ({"each": [[0], [-1]]}, "serve.each.1"),
         ({"each": [[0], []]}, "serve.each.1"),
         ({"each": [[0, 1], [1, 2]]}, "serve.each.1"),
         ({"each": [[0, 0]]}, "serve.each.0"),
@@ -95,6 +103,10 @@ def test_each_instance_has_its_port_and_its_cards(site: Path) -> None:
     found = build_definition(target, 4)["instances"]
     assert [one["command"][-1] for one in found] == ["9000", "9001"]
     assert [one["environment"]["MLU_VISIBLE_DEVICES"] for one in found] == ["0,2", "1"]
+    shown = list(describe_release(target.release, target.lock, target.store, cards=4))
+    places = [line.strip().partition(": ") for line in shown if line.startswith("  port ")]
+    assert [place for place, _, _ in places] == ["port 9000, cards 0, 2", "port 9001, cards 1"]
+    assert all(command.endswith(" --port 900" + place[8]) for place, _, command in places)
 
 
 def as_target(site: Path, path: Path) -> ReleaseTarget:
