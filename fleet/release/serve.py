@@ -31,7 +31,7 @@ Port = Annotated[Int, Field(ge=1, le=LAST_PORT)]
 
 
 def _check_each(value: Any) -> Any:
-    """Check the form of `each`, whose alternatives pydantic would each describe by its own terms."""
+    """Check the form of `each`: of a union, pydantic would describe every alternative."""
     lists = value if isinstance(value, (list, tuple)) else [None]
     if value not in EACH_WORDS and not all(isinstance(cards, (list, tuple)) for cards in lists):
         expected = " or a list of lists of card numbers such as [[0, 1], [2, 3]]"
