@@ -49,7 +49,8 @@ def describe_unknown(failure: Failure) -> Verdict:
     Args:
         failure: Why.
     """
-    return Verdict(VerdictStatus.UNKNOWN, f"unknown: {failure.code}: {failure.sentence}")
+    line = sanitize.join_lines(f"unknown: {failure.code}: {failure.sentence}")
+    return Verdict(VerdictStatus.UNKNOWN, line)
 
 
 def read_verdict(status: int, text: str) -> Verdict:
@@ -74,7 +75,12 @@ def ask_here() -> Verdict:
     path = f"{host_paths.STATE_FOLDER}/verdict.sh"
     try:
         done = subprocess.run(
-            ["sh", path], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S
+            ["sh", path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=LIMIT_S,
         )
     except subprocess.TimeoutExpired:
         return describe_unknown(Failure("TIMED_OUT", f"no end within {LIMIT_S} s"))

@@ -3,14 +3,48 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
+from typing_extensions import override
 
-from fleet.errors import InvalidInput
+from fleet.errors import ExitStatus, Failure, InvalidInput
 from mlufleet.cli.options import DATA_OPTION
 
 
-@click.command()
+class VerdictCommand(click.Command):
+    """A command of which no error has an exit status that would be a verdict on the host."""
+
+    @override
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            error.exit_code = ExitStatus.INVALID
+            raise
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (InvalidInput, click.ClickException):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            from mlufleet.cli import host_verdict
+
+            failure = Failure("INTERNAL", f"{type(error).__name__}: {error}")
+            found = host_verdict.describe_unknown(failure)
+            click.echo(found.line)
+            sys.exit(found.status)
+
+
+@click.command(cls=VerdictCommand)
 @click.argument("inventory", required=False, type=click.Path())
 @click.argument("host", required=False)
 @click.option("--local", is_flag=True, help="Of this machine, without an inventory.")

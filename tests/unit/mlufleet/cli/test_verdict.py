@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from fleet.release import host_paths
+from mlufleet.cli import host_verdict
 from mlufleet.cli.host_verdict import VerdictStatus, read_verdict
 from mlufleet.cli.main import main
 
@@ -43,6 +44,7 @@ def test_only_a_line_that_goes_with_its_status_is_believed(
         ("echo ready", 0, "ready"),
         ("echo 'degraded: SERVE a/0: it is loading'; exit 1", 1, "degraded: SERVE a/0"),
         ("exit 2", 3, "unknown: NOT_RECORDED: "),
+        (r"printf 'broken: CARD_DROPPED \377\n'; exit 2", 2, "broken: CARD_DROPPED \ufffd"),
         (None, 3, "unknown: NOT_RECORDED: "),
     ],
 )
@@ -57,8 +59,31 @@ def test_this_machine_is_asked_without_an_inventory(
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("fleet.py",), ("fleet.py", "mlu01", "--local"), ("--local", "fleet.py")]
+    "words",
+    [
+        (),
+        ("fleet.py",),
+        ("fleet.py", "mlu01", "--local"),
+        ("--local", "fleet.py"),
+    ],
 )
 def test_either_a_host_of_an_inventory_or_this_machine_is_asked(words: tuple[str, ...]) -> None:
     done = CliRunner().invoke(main, ["verdict", *words])
     assert done.exit_code == 3 and "--local" in done.output
+
+
+@pytest.mark.parametrize("words", [("--locl",), ("fleet.py", "mlu01", "mlu02")])
+def test_a_misspelt_command_is_no_verdict_on_the_host(words: tuple[str, ...]) -> None:
+    found, said = run(*words)
+    assert found == VerdictStatus.UNKNOWN and "Error: " in said
+
+
+def test_an_error_of_this_program_is_no_verdict_on_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/var/lib/mlufleet")
+
+    monkeypatch.setattr(host_verdict, "ask_here", fail)
+    found, said = run("--local")
+    assert found == VerdictStatus.UNKNOWN and said.startswith("unknown: INTERNAL: ")
