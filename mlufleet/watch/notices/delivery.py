@@ -9,10 +9,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, Protocol
 
 from typing_extensions import override
@@ -42,6 +42,8 @@ FLUSH_POLL_S = 0.1
 MAX_ANNOUNCED = 20
 #: bytes of an answer that are read
 MAX_ANSWER_BYTES = 65536
+#: stands for a secret in what a receiver says
+HIDDEN = "[secret]"
 #: ports of mail servers
 SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -99,6 +101,30 @@ def send_message(receiver: ReceiverBase, message: Message, now: float) -> None:
             raise TypeError(type(receiver).__name__)
     except InvalidInput as error:
         raise DeliveryError(str(error)) from None
+    except DeliveryError as error:
+        raise DeliveryError(hide_secrets(str(error), receiver.read_secrets())) from None
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return what a receiver said without the secrets that it was sent, and may have quoted.
+
+    Args:
+        text: What it said.
+        secrets: The secrets.
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _read_answer(answer: HTTPResponse, limit_s: float) -> bytes:
+    """Return the begin of an answer; one that comes in drops holds nobody up."""
+    end, body = time.monotonic() + limit_s, b""
+    while len(body) < MAX_ANSWER_BYTES and (block := answer.read1(MAX_ANSWER_BYTES)):
+        body += block
+        if time.monotonic() > end:
+            raise TimeoutError("the answer does not end")
+    return body
 
 
 def _post(receiver: HttpReceiver, request: forms.HttpRequest) -> None:
@@ -107,7 +133,7 @@ def _post(receiver: HttpReceiver, request: forms.HttpRequest) -> None:
     call = urllib.request.Request(request.url, request.body, {**headers, **request.headers})
     try:
         with opener.open(call, timeout=receiver.timeout) as answer:
-            status, body = answer.status, answer.read(MAX_ANSWER_BYTES)
+            status, body = answer.status, _read_answer(answer, receiver.timeout)
     except urllib.error.HTTPError as error:
         with error:
             raise DeliveryError(f"HTTP status {error.code}") from None

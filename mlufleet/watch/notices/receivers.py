@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from fleet.documents import loading
 from fleet.documents.types import (
@@ -20,6 +22,11 @@ from fleet.documents.types import (
 )
 from fleet.errors import InvalidInput
 from fleet.secret_files import read_secret
+
+#: Fields that name the file of a secret; that of a URL has other rules.
+SECRET_FIELDS = ("token_file", "secret_file", "password_file")
+#: Parts of a secret URL of that length are secrets themselves: shorter ones are words.
+MIN_SECRET_LENGTH = 9
 
 #: Kinds of changes that can be told; see :class:`mlufleet.watch.problems.Change`.
 Kind = Literal["opened", "resolved", "flapping", "rebooted"]
@@ -39,6 +46,18 @@ class ReceiverBase(Model):
     #: Seconds that it may take to answer.
     timeout: Annotated[Int, Field(ge=1, le=120)] = 10
 
+    def read_secrets(self) -> list[str]:
+        """Return what no message or log may have, also if the receiver quotes it.
+
+        Raises:
+            InvalidInput: The file of a secret cannot be used.
+        """
+        return [
+            read_secret(path, f"{self.name}: {field}")
+            for field in SECRET_FIELDS
+            if (path := getattr(self, field, None))
+        ]
+
 
 class HttpReceiver(ReceiverBase):
     """A receiver with a URL, which may itself be the secret."""
@@ -47,6 +66,17 @@ class HttpReceiver(ReceiverBase):
     url: Url | None = None
     #: File with the URL, if there is.
     url_file: str | None = None
+
+    @override
+    def read_secrets(self) -> list[str]:
+        secrets = super().read_secrets()
+        if self.url_file is None:
+            return secrets
+        url = self.read_url()
+        parts = urlsplit(url)
+        words = [*parts.path.split("/"), *re.split("[&=]", parts.query)]
+        long = [word for word in words if len(word) >= MIN_SECRET_LENGTH]
+        return [*secrets, url, *long, *map(unquote, long)]
 
     @model_validator(mode="after")
     def _check_one_url(self) -> Self:
@@ -194,6 +224,4 @@ def check_secrets(receiver: ReceiverBase) -> None:
     """
     if isinstance(receiver, HttpReceiver):
         receiver.read_url()
-    for field in ("token_file", "secret_file", "password_file"):
-        if path := getattr(receiver, field, None):
-            read_secret(path, f"{receiver.name}: {field}")
+    receiver.read_secrets()

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,10 +27,14 @@ class Robots:
     Attributes:
         taken: path -> texts of the messages that were taken, or whole documents of a webhook.
         status: of the answers; other than 200 nothing is taken.
+        quotes: Whether a refusal repeats what was sent.
+        drips: Whether answers come in drops that never end.
     """
 
     taken: dict[str, list[Any]] = field(default_factory=dict)
     status: int = 200
+    quotes: bool = False
+    drips: bool = False
     url: str = ""
 
     def answer(self, path: str, authorization: str | None, body: bytes) -> dict[str, Any]:
@@ -92,12 +97,18 @@ def listening() -> Iterator[Robots]:
             said: dict[str, Any] = {}
             if robots.status == 200:
                 said = robots.answer(self.path, self.headers["Authorization"], body)
+            if robots.quotes:
+                said = {"errcode": 1, "errmsg": f"{self.path} {body.decode()}"}
             content = json.dumps(said).encode()
             self.send_response(401 if "error" in said else robots.status)
             if robots.status == 302:
                 self.send_header("Location", f"{robots.url}/elsewhere")
-            self.send_header("Content-Length", str(len(content)))
+            if not robots.drips:
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            while robots.drips:
+                self.wfile.write(b" ")
+                time.sleep(0.2)
             self.wfile.write(content)
 
     with serve(Handler) as address:

@@ -133,6 +133,26 @@ def test_a_refusal_is_told_without_the_secret(
     assert "everybody" not in str(raised.value) and name not in robots.taken
 
 
+@pytest.mark.parametrize("name", ["ding", "wecom"])
+def test_a_refusal_that_quotes_the_secret_is_told_without_it(
+    tmp_path: Path, robots: Robots, name: str
+) -> None:
+    settings = load(tmp_path, robots)
+    robots.quotes = True
+    receiver = next(one for one in settings.receivers if one.name == name)
+    with pytest.raises(DeliveryError, match="code 1") as raised:
+        send_message(receiver, message(change("mlu1")), time.time())
+    assert TOKEN not in str(raised.value) and "[secret]" in str(raised.value)
+
+
+def test_an_answer_in_drops_is_a_failure_in_time(tmp_path: Path, robots: Robots) -> None:
+    text = SETTINGS.replace("type: webhook,", "type: webhook, timeout: 1,")
+    settings = load(tmp_path, robots, text)
+    robots.drips = True
+    with pytest.raises(DeliveryError, match="TimeoutError"):
+        send_message(settings.receivers[0], message(change("mlu1")), time.time())
+
+
 @pytest.mark.parametrize("status", [302, 429, 500])
 def test_an_error_or_a_redirect_is_a_failure(tmp_path: Path, robots: Robots, status: int) -> None:
     settings = load(tmp_path, robots)
