@@ -221,6 +221,7 @@ def find_exit_status(watch: Watch) -> ExitStatus:
 def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
     """Write or print the units."""
     from mlufleet.watch import state_folder, unit_files
+    from mlufleet.watch.notices import receivers
 
     path, state = Path(os.path.abspath(inventory)), Path(os.path.abspath(given["state"]))
     if not path.is_file():
@@ -228,6 +229,9 @@ def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
     build_policy(given)  # raises if it is invalid
     mends = not given["once"] and allows_repairs(inventory)
     options = [f"--state={state}", f"--keep-days={given['keep_days']}"]
+    if file := given["notify"]:
+        receivers.load_settings(file)  # the service would end with the same error
+        options.append(f"--notify={os.path.abspath(file)}")
     options += [f"--limit={hosts}" for hosts in given["limit"]]
     options += [f"--exclude={hosts}" for hosts in given["exclude"]]
     if given["once"]:
@@ -235,9 +239,8 @@ def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
     else:
         options += [f"--every={given['every']}", f"--listen={given['listen']}"]
         options += list_words(given)
-        for option in ("token_file", "notify"):
-            if file := given[option]:
-                options.append(f"--{option.replace('_', '-')}={os.path.abspath(file)}")
+        if file := given["token_file"]:
+            options.append(f"--token-file={os.path.abspath(file)}")
     units = unit_files.render_units(
         unit_files.UnitSettings(path, options, state, every_s, given["once"], mends)
     )

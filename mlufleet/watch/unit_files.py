@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +139,7 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         settings: What they are for.
     """
     user = getpass.getuser()
+    check_lines(settings)
     words = [sys.executable, "-m", "mlufleet", "watch", str(settings.inventory), *settings.options]
     service = SERVICE.format(
         name=UNIT_NAME,
@@ -178,6 +180,23 @@ def list_writable(settings: UnitSettings) -> list[str]:
     if settings.mends:  # a run writes its journal and report, and what it learns of releases
         folders.append(os.getcwd())
     return folders
+
+
+def check_lines(settings: UnitSettings) -> None:
+    """Check that nothing that goes into a unit could begin another line of it.
+
+    Args:
+        settings: What it is for.
+
+    Raises:
+        InvalidInput: Something has a line break or another control character.
+    """
+    for text in (os.getcwd(), str(settings.inventory), *settings.options):
+        if any(unicodedata.category(character) == "Cc" for character in text):
+            raise InvalidInput(
+                f"{text!r}: has a control character, which a unit of systemd cannot have; remedy: "
+                "rename it"
+            )
 
 
 def find_cache_folder() -> Path:

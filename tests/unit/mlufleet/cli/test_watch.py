@@ -65,6 +65,19 @@ def test_addresses() -> None:
     assert parse_address("off") == ("", 0)
 
 
+def test_a_unit_that_could_not_start_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hosts.py").write_text("")
+    status, output = run("hosts.py", "--notify", "none.yml", "--install", "--print")
+    assert status == 3 and "none.yml" in output and "ExecStart" not in output
+    (tmp_path / "some.yml").write_text("receivers: [{name: a, type: webhook, url: 'http://a/'}]")
+    for words in ((), ("--once",)):
+        status, output = run("hosts.py", *words, "--notify=some.yml", "--install", "--print")
+        assert status == 0 and f"--notify={tmp_path}/some.yml" in output
+
+
 def test_the_unit_is_printed_and_nothing_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

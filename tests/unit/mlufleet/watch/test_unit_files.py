@@ -69,6 +69,16 @@ def test_a_watch_that_mends_may_write_where_runs_do(
     assert int(limit) > MEND_END_LIMIT_S + END_LIMIT_S
 
 
+def test_no_path_begins_a_line_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "a\nExecStartPre=b"
+    for settings in (
+        UnitSettings(folder / "hosts.py", [], tmp_path, 300, False),
+        UnitSettings(tmp_path / "hosts.py", [f"--state={folder}"], folder, 300, True),
+    ):
+        with pytest.raises(InvalidInput, match="control character"):
+            render_units(settings)
+
+
 def test_a_folder_of_temporary_files_stays_the_shared_one_if_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
