@@ -102,6 +102,11 @@ def load_history(folder: Path, since: float) -> History:
                 "start one with `mlufleet watch INVENTORY`"
             )
         with contextlib.closing(database.open_for_reading(path)) as connection:
+            if not database.read_version(connection):
+                raise InvalidInput(
+                    f"{path}: there is no history in it yet; remedy: start a watch with `mlufleet "
+                    "watch INVENTORY`"
+                )
             connection.execute("BEGIN")  # all of one moment
             return History(
                 queries.load_states(connection),

@@ -160,6 +160,9 @@ def test_a_history_that_is_not_there_is_an_error_with_a_remedy(tmp_path: Path) -
     assert status == ExitStatus.INVALID
     assert str(tmp_path / "none" / FILE_NAME) in text and "--state" in text
     assert not (tmp_path / "none").exists()
+    (tmp_path / FILE_NAME).touch()  # a watch was killed before it had tables
+    status, text = run("--state", str(tmp_path))
+    assert status == ExitStatus.INVALID and "no history in it yet" in text
 
 
 def test_a_file_that_cannot_be_read_is_an_error_with_a_remedy(folder: Path) -> None:
