@@ -94,7 +94,7 @@ class Watch:
         self._next_round = self._next_prune = self._last_turn = 0.0
         self._left: set[str] | None = None
         self._is_stopping, self._is_ready, self._told_errors = False, False, ""
-        self._is_hurried = False
+        self._is_hurried, self._is_mute = False, False
         self._told_aside = 0
 
     def run(self) -> int:
@@ -225,9 +225,21 @@ class Watch:
             changes = [change for change in changes if change.kind != "health"]
         for change in changes:
             if change.kind != RECURRED:
-                print(format_change(change), flush=True)
+                self._print(format_change(change))
         if changes and self.notifier:
             self.notifier.wake()
+
+    def _print(self, line: str) -> None:
+        """Tell a change on standard output; a full disk there is no end of the watch."""
+        try:
+            print(line, flush=True)
+        except OSError as error:
+            if not self._is_mute:
+                warn(
+                    f"changes cannot be printed: {error.strerror}; `mlufleet history` has them; "
+                    "remedy: free space, and start the watch again"
+                )
+            self._is_mute = True
 
     def on_dropped(self, host: str) -> None:
         """Look again soon at a host whose look ended for reasons that are not the host's.

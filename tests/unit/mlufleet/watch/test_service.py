@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mlufleet.run.standard_streams import protect_standard_streams
+from mlufleet.watch.history import load_history
 from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.notices.receivers import NoticeSettings
 from mlufleet.watch.observation import UNREACHABLE
@@ -29,6 +31,7 @@ DOWN = {
 
 
 def main(world: Path, folder: Path, *words: str) -> int:
+    protect_standard_streams()
     command = [sys.executable, "-m", fake_looks.__name__, str(world)]
     store, once = Store(folder), "once" in words
     notifier = None
@@ -51,12 +54,12 @@ class Watched:
         self.state, self.log = folder / "state", folder / "log"
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, output: Path | None = None, **env: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", __name__, str(self.world), str(self.state), *words]
         given = {**os.environ, "PYTHONPATH": str(PROJECT), **env}
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, (output or self.log).open("ab") as out:
             process = subprocess.Popen(
-                command, env=given, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, env=given, stdin=subprocess.DEVNULL, stdout=out, stderr=log
             )
         self.processes.append(process)
         return process
@@ -89,13 +92,17 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 
 def test_what_two_looks_see_is_told_once_whatever_kills_the_watch(watched: Watched) -> None:
     with listening() as robots:
-        check_kills(watched, f"{robots.url}/open")
-        until(lambda: len(robots.taken.get("open", ())) == 2)
-    told = [[one["kind"] for one in document["changes"]] for document in robots.taken["open"]]
+        watch = check_kills(watched, f"{robots.url}/open")
+        # one that a kill has come between to is taken twice, as the same message
+        until(lambda: len({one["id"]: one for one in robots.taken.get("open", ())}) == 2)
+        watch.send_signal(signal.SIGTERM)
+        assert watch.wait(20) == 0
+    messages = {one["id"]: one for one in robots.taken["open"]}.values()
+    told = [[one["kind"] for one in message["changes"]] for message in messages]
     assert told == [["opened"], ["resolved"]]
 
 
-def check_kills(watched: Watched, hook: str) -> None:
+def check_kills(watched: Watched, hook: str) -> subprocess.Popen[bytes]:
     watch = watched.start(hook)
     watched.wait_for_looks(4)
     assert watched.lines(" opened") == []
@@ -108,13 +115,11 @@ def check_kills(watched: Watched, hook: str) -> None:
         watched.wait_for_looks(4)
     fake_looks.write_world(watched.world)
     until(lambda: watched.lines("one resolved"))
-    watch.send_signal(signal.SIGTERM)
-    assert watch.wait(20) == 0
     assert len(watched.lines(" opened")) == len(watched.lines(" resolved")) == 1
-    store = Store(watched.state)
-    kinds = [change.kind for change in store.list_changes("one") if change.kind != "health"]
+    changes = load_history(watched.state, 0).changes
+    kinds = [one.kind for one in changes if one.host == "one" and one.kind != "health"]
     assert kinds == ["opened", "resolved"]
-    store.close()
+    return watch
 
 
 def test_hangup_reads_the_inventory_anew_and_a_wrong_one_is_not_used(watched: Watched) -> None:
@@ -149,6 +154,29 @@ def test_a_signal_does_not_wait_for_a_host_that_hangs(watched: Watched) -> None:
     until(lambda: "one" in fake_looks.list_looks(watched.world))
     watch.send_signal(signal.SIGTERM)
     assert watch.wait(20) == 0
+
+
+def test_what_a_host_says_cannot_end_the_watch(watched: Watched) -> None:
+    failure = {"stage": "connect", "code": "UNREACHABLE", "sentence": "half of \ud83d, \n, \x1b[2J"}
+    fake_looks.write_world(watched.world, seen={"one": {**DOWN, "failure": failure}})
+    watch = watched.start()
+    until(lambda: watched.lines("one opened"))
+    assert r"half of ?,; , \x1b[2J" in watched.lines("one opened")[0]
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(20) == 0
+
+
+def test_a_full_disk_below_its_output_does_not_end_the_watch(watched: Watched) -> None:
+    fake_looks.write_world(watched.world, seen={"one": DOWN, "two": DOWN})
+    watch = watched.start(output=Path("/dev/full"))
+    watched.wait_for_looks(12)
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(20) == 0
+    (told,) = watched.lines("cannot be printed")
+    assert "No space left on device" in told
+    changes = load_history(watched.state, 0).changes
+    kinds = [one.kind for one in changes if one.host == "two"]
+    assert (kinds.count("opened"), kinds.count("resolved")) == (1, 0)
 
 
 def test_the_service_manager_is_told(watched: Watched, tmp_path: Path) -> None:
