@@ -26,8 +26,8 @@ class VerdictCommand(click.Command):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
-            error.exit_code = ExitStatus.INVALID
-            raise
+            error.show()
+            sys.exit(ExitStatus.INVALID)
 
     @override
     def invoke(self, ctx: click.Context) -> Any:

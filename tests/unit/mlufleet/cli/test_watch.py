@@ -69,7 +69,7 @@ def test_a_unit_that_could_not_start_is_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "hosts.py").write_text("")
+    (tmp_path / "hosts.py").write_text('hosts = ["a"]\n')
     status, output = run("hosts.py", "--notify", "none.yml", "--install", "--print")
     assert status == 3 and "none.yml" in output and "ExecStart" not in output
     (tmp_path / "some.yml").write_text("receivers: [{name: a, type: webhook, url: 'http://a/'}]")
