@@ -202,8 +202,9 @@ def _stop_servers(target: ReleaseTarget, found: ReleaseFacts, how: str) -> Remot
     # what runs may be an earlier release, which gave its requests more time
     before = found.container.stop_timeout_s if found.container else 0
     limit = max(drain_timeout, before) + GRACE_S
+    title = f"letting running requests end, up to {max(drain_timeout, before)} s"
     return RemoteJob(
-        f"letting running requests end, up to {max(drain_timeout, before)} s",
+        title if found.container else "making sure that nothing is served yet",
         "serve",
         how,
         target.release.container.name,
