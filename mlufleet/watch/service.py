@@ -226,6 +226,12 @@ class Watch:
         for change in changes:
             if change.kind != RECURRED:
                 self._print(format_change(change))
+        if self.settings.once:  # nobody may look a second time
+            told = {one.problem.key for one in state.open_problems}
+            for problem in tracking.list_problems(observation):
+                if problem.key not in told:
+                    seen = Change(observation.ended, name, "seen", problem, observation.ended)
+                    self._print(format_change(seen))
         if changes and self.notifier:
             self.notifier.wake()
 

@@ -148,6 +148,15 @@ def test_one_pass_looks_at_each_host_once(watched: Watched) -> None:
     assert sorted(fake_looks.list_looks(watched.world)) == ["one", "two"]
 
 
+def test_one_pass_says_what_it_saw(watched: Watched) -> None:
+    fake_looks.write_world(watched.world, seen={"one": DOWN})
+    assert watched.start("once").wait(20) == 0
+    (told,) = watched.lines("seen: UNREACHABLE: no answer")
+    assert " one " in told and not watched.lines("opened")
+    assert watched.start("once").wait(20) == 0
+    assert len(watched.lines("one opened")) == len(watched.lines("seen: ")) == 1
+
+
 def test_a_signal_does_not_wait_for_a_host_that_hangs(watched: Watched) -> None:
     fake_looks.write_world(watched.world, seen={"one": "hang"})
     watch = watched.start()
