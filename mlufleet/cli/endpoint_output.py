@@ -253,15 +253,17 @@ def _why_not_scraped(one: FoundEndpoint) -> str:
     return f"only its host reaches {one.authority}" if one.is_local else ""
 
 
-def print_endpoints(found: list[FoundEndpoint]) -> None:
+def print_endpoints(found: list[FoundEndpoint], report: Report) -> None:
     """Print a line for each endpoint, and why those that are not ready are not.
 
     Args:
         found: The endpoints.
+        report: The report of a dry run.
     """
     console = table.make_console()
     if not found:
-        print_line(console, "no release of these hosts is served")
+        nothing = "no release of these hosts is served"
+        print_line(console, "no endpoint was seen" if any(_unseen(report)) else nothing)
         return
     table.print_table(
         console,

@@ -76,4 +76,4 @@ def _print_endpoints(form: str, found: list[FoundEndpoint], report: Report) -> N
         for line in endpoint_output.list_unscraped(found):
             click.echo(line, err=True)
     else:
-        endpoint_output.print_endpoints(found)
+        endpoint_output.print_endpoints(found, report)

@@ -126,6 +126,9 @@ def test_many_endpoints_are_listed_one_by_one(monkeypatch: pytest.MonkeyPatch) -
 def test_a_fleet_without_served_releases_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(monkeypatch, report(a=host()))
     assert "served" in result.stdout and result.exit_code == 0
+    # of a host that was not seen, nobody knows
+    result = run(monkeypatch, report(a=host(), b=unseen()))
+    assert "served" not in result.stdout and result.exit_code == ExitStatus.UNREACHABLE
 
 
 def test_json_has_every_field_and_the_hosts_that_were_not_seen(
