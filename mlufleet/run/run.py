@@ -45,7 +45,7 @@ from operations.stages import Drift, HostPlan
 
 #: set by `mlufleet deploy`, which reads the report afterwards
 RUN_ID_VARIABLE = "MLUFLEET_RUN"
-#: set by the watch, for the lock, the audit log and the journal; without it, the command is told
+#: set by the watch: what locks say of the run; without it, that is the command
 WHY_VARIABLE = "MLUFLEET_WHY"
 SLOW_LOGIN_NOTE = (
     "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "

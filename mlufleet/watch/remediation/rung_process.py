@@ -23,7 +23,7 @@ class RungProcess:
 
     Args:
         command: Its command.
-        why: Why it is started, for locks and the audit log of the host.
+        why: Why it is started, which the lock of the host says.
 
     Raises:
         OSError: It cannot be started.

@@ -29,6 +29,8 @@ def run(*words: str) -> tuple[int, str]:
         (("--listen", "0.0.0.0:9840"), "other machines could see the fleet"),
         (("--listen", "[::]:9840"), "other machines could see the fleet"),
         (("--token-file", "nothing"), "--token-file: nothing: No such file"),
+        (("--repair-storm", "101%"), "--repair-storm: '101%' is more than 100%"),
+        (("--repair-hours", "22-6"), "--repair-hours: '22-6' is not a time of day"),
         (("--print",), "--print: only with --install"),
         (("--install",), "hosts.py: no such file"),
     ],
@@ -85,7 +87,7 @@ def test_the_unit_is_printed_and_nothing_written(
     (tmp_path / "hosts.py").write_text('hosts = ["a"]\n')
     status, output = run("hosts.py", "--every", "1m", "--install", "--print")
     assert status == 0 and f"watch {tmp_path}/hosts.py --state={tmp_path}/watch" in output
-    assert "--every=1m" in output
+    assert "--every=1m" in output and "--repair-tries=3" in output
     status, output = run("hosts.py", "--once", "--every", "1m", "--install", "--print")
     assert status == 0 and "OnUnitInactiveSec=60" in output and "Type=oneshot" in output
     assert [path.name for path in tmp_path.iterdir()] == ["hosts.py"]

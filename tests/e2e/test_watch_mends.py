@@ -1,0 +1,90 @@
+"""A watch that may mend a host of the lab: each rung is a run, and the next comes if it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlufleet.watch import database
+from mlufleet.watch.decision import DONE, FAILED, NONE, REBOOT, REPAIR, RESTART, Decision
+from mlufleet.watch.decision_table import has_table, list_decisions
+from mlufleet.watch.store import FILE_NAME
+from tests.faults.big import HOST, deploy_light
+from tests.faults.drivers import told
+from tests.lab import hosts as lab
+from tests.lab import paths
+from tests.monitoring.servers import wait_for
+from tests.runs import RELEASES
+from tests.unit import PROJECT
+
+UNLOAD = "docker stop -t 1 light && modprobe -r cambricon_drv"
+#: looks follow each other faster than a user may ask for
+WATCH = """\
+import sys
+from mlufleet.cli import watch
+watch.MIN_EVERY_S = 1
+from mlufleet.cli.main import main
+sys.argv[0] = "mlufleet"
+main()
+"""
+COMMAND = [sys.executable, "-m", "mlufleet"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT)}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a watch that may do all there is to the host, which has the small release."""
+    deploy_light()
+    site = tmp_path_factory.mktemp("site")
+    for name in ("config.py", "deploy.py", "files", "inventories"):
+        (site / name).symlink_to(paths.SOURCE / name)
+    (site / ".lab").symlink_to(paths.LAB)
+    known = yaml.safe_load(paths.INVENTORY.read_text())
+    data = {**known["defaults"], **known["hosts"][HOST], "release": f"{RELEASES}/light.yml"}
+    (site / "hosts.py").write_text(f"some = [({HOST!r}, { ({**data, 'remediate': 'repair'})!r})]\n")
+    options = ("--every=2s", "--listen=off", "--repair-tries=9")
+    command = [sys.executable, "-c", WATCH, "watch", "hosts.py", *options]
+    with subprocess.Popen(command, cwd=site, env=ENVIRONMENT, stdin=subprocess.DEVNULL) as watch:
+        yield site
+        watch.terminate()
+    deploy_light()
+
+
+def decisions(site: Path) -> list[Decision]:
+    """What the watch has decided so far, oldest first."""
+    file = site / "watch" / FILE_NAME
+    if not file.exists():
+        return []
+    with contextlib.closing(database.open_for_reading(file)) as connection:
+        return list_decisions(connection) if has_table(connection) else []
+
+
+def test_a_container_that_was_killed_is_started_by_a_run(site: Path) -> None:
+    lab.run(HOST, "docker kill light")
+    (started,) = wait_for(
+        lambda: [one for one in decisions(site) if one.is_proved is not None], "a proved rung"
+    )
+    assert (started.rung, started.outcome, started.is_proved) == (RESTART, DONE, True)
+    report = json.loads((site / "runs" / started.run / "report.json").read_text())
+    assert report["hosts"][HOST]["status"] == "changed"
+
+
+def test_what_no_rung_mends_is_left_to_a_person(site: Path) -> None:
+    before = len(decisions(site))
+    with told(HOST, "module-does-not-load"):
+        lab.run(HOST, UNLOAD)
+        wait_for(lambda: [one for one in decisions(site)[before:] if one.rung == NONE], "the end")
+    words = [*COMMAND, "history", HOST, "--json"]
+    done = subprocess.run(words, cwd=site, env=ENVIRONMENT, capture_output=True, timeout=60)
+    found = json.loads(done.stdout)["decisions"][before:]
+    tried = [(one["rung"], one["outcome"], one["proved"]) for one in found[:2]]
+    assert tried == [(REPAIR, FAILED, False), (REBOOT, FAILED, False)]
+    assert found[2]["rung"] == NONE and "a person has to look" in found[2]["reason"]
