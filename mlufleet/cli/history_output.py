@@ -72,11 +72,24 @@ def print_history(
         what, count = code or "problem", len(found.states)
         hosts = f"{count} host{'s' * (count != 1)}"
         print_line(console, f"no {what} of {hosts} since {format_utc(since)}")
+    if unconfirmed := _count_unconfirmed(found, code):
+        print_line(console, f"seen by one look, not yet by a second: on {unconfirmed} host(s)")
     looks = [state.last_look for state in found.states.values() if state.last_look is not None]
     if looks:  # what is open was so then
         print_line(console, f"last look: {format_utc(max(looks))}; all times are UTC")
     if with_changes:
         _print_hosts(console, found)
+
+
+def _count_unconfirmed(found: History, code: str) -> int:
+    """Return on how many hosts the last look saw a problem that it was the first to see."""
+    return sum(
+        any(
+            one.opened is None and not one.missed and code in ("", one.problem.code)
+            for one in state.problems.values()
+        )
+        for state in found.states.values()
+    )
 
 
 def _sort(problems: Sequence[ProblemHistory]) -> list[ProblemHistory]:

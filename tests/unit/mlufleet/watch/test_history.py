@@ -133,6 +133,10 @@ def test_nothing_is_said_to_be_nothing(tmp_path: Path) -> None:
     record(tmp_path / "watch", every_minute("mlu01", {}, {}))
     status, text = run("--state", str(tmp_path / "watch"))
     assert status == 0 and text.startswith("no problem of 1 host since")
+    assert "one look" not in text
+    record(tmp_path / "watch", [off(BEGIN + 2 * MINUTE, host="mlu01")])
+    status, text = run("--state", str(tmp_path / "watch"))
+    assert status == 0 and "seen by one look, not yet by a second: on 1 host(s)" in text
 
 
 @pytest.mark.parametrize(
