@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlufleet.journal.events import FailureRecord
+from mlufleet.watch.decision import DONE, NONE, RESTART, Decision
 from mlufleet.watch.observation import SEEN, UNREACHABLE, Observation
 from mlufleet.watch.problems import Change, HostState, Problem, TrackedProblem
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
@@ -29,7 +30,7 @@ from mlufleet.watch.status_rows import (
     list_endpoints,
     list_rows,
 )
-from tests import watched
+from tests import snapshots, watched
 from tests.unit.fuzz import ANY_TEXT
 from tests.watched import EVERY_S, NOW
 
@@ -262,3 +263,20 @@ def test_a_host_that_is_worked_on_says_by_whom() -> None:
     (row,) = list_rows(of(busy))
     assert isinstance(row, HostRow) and row.work == "run 20261124-101400-1 of li@ops"
     assert UNREACHABLE not in row.description
+
+
+def test_what_was_decided_about_hosts_is_told_the_latest_first() -> None:
+    hosts = [snapshots.host(name) for name in ("a", "b")]
+    reason = "DRIFT <script>container</script>"
+    decisions = {
+        "a": Decision(NOW - 60, "a", RESTART, reason, ended=NOW, outcome=DONE, is_proved=True),
+        "b": Decision(NOW - 30, "b", NONE, "CARD_DROPPED: POWER_CYCLE is suggested"),
+        "gone": Decision(NOW, "gone", NONE, "of a host that is no longer watched"),
+    }
+    text = page(snapshots.snapshot(*hosts, decisions=decisions))
+    _, mending = text.split('id="mending"')
+    mending, _ = mending.split('id="history"')
+    assert "two looks found it right" in mending and "<script>" not in mending
+    assert mending.index("POWER_CYCLE is suggested") < mending.index("DRIFT")
+    assert "no longer watched" not in text
+    assert 'id="mending"' not in page(snapshots.snapshot(*hosts))
