@@ -280,6 +280,7 @@ class Instance(threading.Thread):
         now = time.monotonic()
         ready_since = answered = question_at = now
         ready_failures = question_failures = 0
+        asks = False
         ask_at = now + self._definition["check_every"]
         while True:
             pause_end = min(ask_at, time.monotonic() + self._settings["ready_every"])
@@ -289,7 +290,8 @@ class Instance(threading.Thread):
                 ask_at = min(ask_at, question_at + self._settings["ready_every"])
             if time.monotonic() - ready_since >= self._settings["steady_after"]:
                 self._count.starts = 0
-            asks = time.monotonic() >= ask_at
+            # however often the question is due, the ready path is asked between two of them
+            asks = not asks and time.monotonic() >= ask_at
             result = self._await_check("question" if asks else "ready")
             asked = time.monotonic()
             question_at = asked if asks else question_at

@@ -187,6 +187,18 @@ def test_a_server_that_fails_later_is_started_again(
     assert again.pid != first.pid and again.restarts >= 1
 
 
+def test_the_ready_path_is_asked_however_often_the_question_is_due(
+    container: Container, tmp_path: Path
+) -> None:
+    honest = tmp_path / "honest"
+    honest.touch()
+    faults = ["garbage-models", "--until", str(honest)]
+    container.place(build_definition(faults, check_every=0.01))
+    container.wait_for("ready")
+    honest.unlink()
+    wait_until(lambda: (line := container.read()) and line.code == "SERVE_WRONG", "SERVE_WRONG")
+
+
 def test_a_busy_server_lives(container: Container, tmp_path: Path) -> None:
     free = tmp_path / "free"
     free.touch()
