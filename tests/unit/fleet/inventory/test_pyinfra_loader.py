@@ -9,6 +9,7 @@ import pytest
 from fleet.errors import InvalidInput
 from fleet.inventory import pyinfra_loader
 from fleet.inventory.host_selection import InventoryNames
+from fleet.release.target import HostTarget
 from mlufleet.run import host_checks
 
 
@@ -77,7 +78,8 @@ def test_hosts_that_cannot_be_meant_are_refused(
 
 
 def test_ports_as_text_are_ports(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.store.targets.load_host_target", lambda data: None)
+    nothing = HostTarget((), written.parent)
+    monkeypatch.setattr("fleet.store.targets.load_host_target", lambda data: nothing)
     written.write_text("hosts = [('m1', {'ssh_port': '22'}), ('m2', {'ssh_port': 2222})]")
 
     assert (
