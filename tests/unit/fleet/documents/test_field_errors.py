@@ -113,7 +113,7 @@ def test_a_source_given_twice_is_never_lost_in_a_merge(site: Path) -> None:
         ("{ssh_user: [a]}", "5: hosts.a.ssh_user: expected a string, got ['a']"),
         ("{groups: rack1}", "5: hosts.a.groups: expected a list ([a, b]), got 'rack1'"),
         ("{data: 5}", "5: hosts.a.data: expected a mapping ({} if it is empty), got 5"),
-        ("{smoke: no}", "5: hosts.a.smoke: expected 'auto' or 'always', got false"),
+        ("{smoke: no}", "5: hosts.a.smoke: expected 'auto', 'always' or 'record', got false"),
         ("{cards: yes}", "5: hosts.a.cards: expected an integer, got true"),
         ("{release: " + "x" * 300 + "}", "5: release of a:"),
         ("{release: none}", "5: release of a:\nrelease 'none': no file"),

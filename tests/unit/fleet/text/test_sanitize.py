@@ -25,7 +25,7 @@ from fleet.text import sanitize
 from mlufleet.cli import health, main
 from mlufleet.journal import events as journal_events
 from mlufleet.journal import journal
-from mlufleet.report import derive, publish, terminal
+from mlufleet.report import derive, metric_table, publish, terminal
 from mlufleet.rollout import hooks, status
 from mlufleet.rollout.live_view import LiveView
 from mlufleet.run.host_log import HostLog
@@ -157,7 +157,8 @@ def test_every_way_out_of_a_report_shows_it_as_text(
         for sample in family.samples
         if "driver" in sample.labels
     ]
-    assert labels[0]["host"] == labels[0]["driver"] == SHOWN
+    label = f"{SHOWN[: metric_table.MAX_LABEL_CHARACTERS - 1]}…"
+    assert labels[0]["host"] == labels[0]["driver"] == label
     assert xml.fromstring(written["junit.xml"].encode())[0].get("name") == SHOWN
 
 
