@@ -34,7 +34,7 @@ def test_a_wire_takes_a_round_trip_for_an_answer_and_keeps_the_order() -> None:
             began = time.monotonic()
             sock.sendall(b"again")
             assert sock.recv(5) == b"again"
-            assert 0.2 <= time.monotonic() - began < 0.6
+            assert 0.2 <= time.monotonic() - began < 5
             many = b"".join(b"%06d" % n for n in range(50_000))
             threading.Thread(target=sock.sendall, args=(many,), daemon=True).start()
             got = b""

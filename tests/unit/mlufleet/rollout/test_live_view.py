@@ -5,7 +5,6 @@ import io
 from rich.console import Console
 
 from mlufleet.journal import events
-from mlufleet.journal.events import FailureRecord
 from mlufleet.report.model import STATUSES
 from mlufleet.rollout.live_view import LiveView
 from operations.host.events import EventBus
@@ -52,8 +51,8 @@ def test_plain_lines_say_what_failed_and_what_to_do() -> None:
     view.console = Console(file=io.StringIO(), width=80)
     view.on_event(events.HostsScheduled(order=["a"], total=1, window=1, max_fail=0, canaries=["a"]))
     view.on_event(events.HostStarted(host="a", canary=True))
-    failure = FailureRecord("driver", "ENGINE", "it [is] down", "start it")
-    view.on_event(events.HostFailed(host="a", **vars(failure)))
+    failure = {"code": "ENGINE", "sentence": "it [is] down", "remedy": "start it", "tail": []}
+    view.on_event(events.HostFailed(host="a", stage="driver", **failure))
     view.on_event(events.HostDone(host="a", passed=False))
     assert isinstance(view.console.file, io.StringIO)
     said = view.console.file.getvalue()
@@ -90,12 +89,13 @@ def test_it_says_which_host_waits_for_endpoints_and_why_a_rollout_stops_for_them
 def test_hosts_are_counted_by_the_reports_own_words() -> None:
     seen = LiveView(EventBus()).progress
     failures = (
-        (events.HostFailed, FailureRecord(code="CARD_BUSY")),
-        (events.HostUnreachable, FailureRecord(code="UNREACHABLE")),
-        (events.HostFailed, FailureRecord(code="ENGINE")),
+        (events.HostFailed, "CARD_BUSY"),
+        (events.HostUnreachable, "UNREACHABLE"),
+        (events.HostFailed, "ENGINE"),
     )
-    for host, (event_type, failure) in zip("abc", failures, strict=True):
-        seen.update(event_type(host=host, **vars(failure)))
+    texts = {"stage": "", "sentence": "", "remedy": "", "tail": []}
+    for host, (event_type, code) in zip("abc", failures, strict=True):
+        seen.update(event_type(host=host, code=code, **texts))
         seen.update(events.HostDone(host=host, passed=False))
     assert seen.ended == {"skipped": 1, "unreachable": 1, "failed": 1}
     assert set(seen.ended) <= set(STATUSES)
