@@ -31,10 +31,13 @@ def test_a_wire_takes_a_round_trip_for_an_answer_and_keeps_the_order() -> None:
         ):
             sock.sendall(b"hello")
             assert sock.recv(5) == b"hello"  # TCP's own handshake is paid for here
-            began = time.monotonic()
-            sock.sendall(b"again")
-            assert sock.recv(5) == b"again"
-            assert 0.2 <= time.monotonic() - began < 5
+            durations_s = []
+            for _ in range(3):  # the quickest: a busy machine makes the others longer
+                began = time.monotonic()
+                sock.sendall(b"again")
+                assert sock.recv(5) == b"again"
+                durations_s.append(time.monotonic() - began)
+            assert 0.2 <= min(durations_s) < 0.6
             many = b"".join(b"%06d" % n for n in range(50_000))
             threading.Thread(target=sock.sendall, args=(many,), daemon=True).start()
             got = b""

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from mlufleet.report.statuses import STATUS_STYLES
 from mlufleet.run.host_log import HostLog
 from tests.reports import fleet
 from tests.unit.fuzz import ANY_TEXT
+from tests.unit.seen_page import Seen
 
 EVIL = "</pre></title></svg></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'"
 FAILURE = {
@@ -26,26 +26,6 @@ FAILURE = {
     "remedy": "do this",
     "tail": ["line one"],
 }
-
-
-class Seen(HTMLParser):
-    """What a browser would make of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def classes(self, word: str) -> list[dict[str, str | None]]:
-        return [a for _, a in self.tags if word in (a.get("class") or "").split()]
 
 
 def one(name: str = "a", **fields: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -32,29 +31,10 @@ from mlufleet.watch.status_rows import (
 )
 from tests import snapshots, watched
 from tests.unit.fuzz import ANY_TEXT
+from tests.unit.seen_page import Seen
 from tests.watched import EVERY_S, NOW
 
 EVIL = "</pre></title></svg></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'"
-
-
-class Seen(HTMLParser):
-    """What a browser would make of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def ids(self) -> list[str]:
-        return [found for _, attributes in self.tags if (found := attributes.get("id"))]
 
 
 def page(snapshot: FleetSnapshot) -> str:
