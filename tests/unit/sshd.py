@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import paramiko
 
@@ -184,3 +185,23 @@ def known(path: Path, ports: list[int]) -> Path:
     line = f"{KEY.get_name()} {KEY.get_base64()}\n"
     path.write_text("".join(f"[127.0.0.1]:{port} {line}" for port in ports))
     return path
+
+
+def host_data(folder: Path, site: Path, ports: dict[str, int], **more: str) -> dict[str, Any]:
+    """Data of hosts that a new key in a folder opens; that of "unknown" is in no known_hosts."""
+    paramiko.RSAKey.generate(1024).write_private_key_file(str(folder / "key"))
+    trusted = known(folder / "known", [port for name, port in ports.items() if name != "unknown"])
+    common = {
+        "ssh_hostname": "127.0.0.1",
+        "ssh_user": USER,
+        "_sudo": True,
+        "ssh_known_hosts_file": str(trusted),
+        "ssh_key": str(folder / "key"),
+        "release": str(site / "small.yml"),
+        "store": str(site / "store"),
+        **more,
+    }
+    hosts = {name: {**common, "ssh_port": port} for name, port in ports.items()}
+    hosts["closed"]["ssh_port"] = 1
+    hosts["stranger"]["ssh_user"] = "nobody"
+    return hosts

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import paramiko
 import pytest
 
 from fleet.release.target import ReleaseTarget
@@ -102,7 +101,6 @@ def bad_site(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Site
             (folder / kind / name).chmod(0o755)
         tools[kind] = folder / kind
     (folder / "password").write_text("secret\n")
-    paramiko.RSAKey.generate(1024).write_private_key_file(str(folder / "key"))
     serve = {name: sshd.ssh(name, tools["quick"]) for name in (*GOOD[:2], *BAD)}
     serve |= {
         "silent": sshd.silent,
@@ -112,21 +110,8 @@ def bad_site(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Site
     }
     with ExitStack() as stack:
         ports = {name: stack.enter_context(sshd.listening(how)) for name, how in serve.items()}
-        known = sshd.known(folder / "known", [p for name, p in ports.items() if name != "unknown"])
-        common = {
-            "ssh_hostname": "127.0.0.1",
-            "ssh_user": sshd.USER,
-            "_sudo": True,
-            "ssh_known_hosts_file": str(known),
-            "ssh_key": str(folder / "key"),
-            "release": str(site / "small.yml"),
-            "store": str(site / "store"),
-            "ssh_strict_host_key_checking": "yes",
-        }
-        hosts = {name: {**common, "ssh_port": port} for name, port in ports.items()}
-        hosts["closed"]["ssh_port"] = 1
+        hosts = sshd.host_data(folder, site, ports, ssh_strict_host_key_checking="yes")
         hosts["nameless"]["ssh_hostname"] = "nothing.invalid"
-        hosts["stranger"]["ssh_user"] = "nobody"
         hosts["slow-sudo"]["sudo_password_file"] = str(folder / "password")
         (folder / "hosts.py").write_text(f"some = {list(hosts.items())!r}\n")
         yield Site(folder)

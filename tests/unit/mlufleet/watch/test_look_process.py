@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import paramiko
 import pytest
 
 from fleet.release.target import ReleaseTarget
@@ -59,24 +58,11 @@ def clone(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Path]:
     for name, script in {"sudo": SUDO, "id": ID}.items():
         (folder / "tools" / name).write_text(script)
         (folder / "tools" / name).chmod(0o755)
-    paramiko.RSAKey.generate(1024).write_private_key_file(str(folder / "key"))
     serve = {name: sshd.ssh(name, folder / "tools") for name in ("good", "twin", "hung", *BAD)}
     serve["silent"] = sshd.silent
     with ExitStack() as stack:
         ports = {name: stack.enter_context(sshd.listening(how)) for name, how in serve.items()}
-        known = sshd.known(folder / "known", [p for name, p in ports.items() if name != "unknown"])
-        common = {
-            "ssh_hostname": "127.0.0.1",
-            "ssh_user": sshd.USER,
-            "_sudo": True,
-            "ssh_known_hosts_file": str(known),
-            "ssh_key": str(folder / "key"),
-            "release": str(site / "small.yml"),
-            "store": str(site / "store"),
-        }
-        hosts = {name: {**common, "ssh_port": port} for name, port in ports.items()}
-        hosts["closed"]["ssh_port"] = 1
-        hosts["stranger"]["ssh_user"] = "nobody"
+        hosts = sshd.host_data(folder, site, ports)
         (folder / "hosts.py").write_text(f"some = {list(hosts.items())!r}\n")
         yield folder
 
