@@ -1,8 +1,8 @@
 """A small HTTP server for pages that are made when they are asked for; it changes nothing.
 
 It answers GET and HEAD, one request per connection. Each connection has a thread, their number is
-bounded, and each has to have sent its request and taken its answer within a few seconds, so that
-no client holds up another one or the watch.
+bounded, for each client as well, and each has to have sent its request and taken its answer within
+a few seconds, so that no client holds up another one or the watch.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from urllib.parse import urlsplit
 
 from typing_extensions import Buffer, override
 
+from mlufleet.watch.http_connections import ConnectionTable
+
 #: bytes of a request line with its header; longer ones are refused
 MAX_REQUEST_BYTES = 16384
-#: seconds in which a request has to have arrived, and an answer to have been taken
+#: seconds in which all of a request has to have arrived, and all of an answer to have been taken
 REQUEST_LIMIT_S, ANSWER_LIMIT_S = 5.0, 20.0
-#: connections at the same time; further ones are closed at once
-MAX_CONNECTIONS = 32
 METHODS = ("GET", "HEAD")
 #: names by which a browser on this machine, or a tunnel to it, calls a loopback address; another
 #: name may be one that a foreign page had resolved to it
@@ -95,7 +95,7 @@ class HttpServer(ThreadingHTTPServer):
     def __init__(self, address: str, port: int, token: str, routes: Routes) -> None:
         self.token, self.routes = token, routes
         self.checks_host = is_loopback(address) and not token
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self.connections = ConnectionTable()
         if ":" in address:
             self.address_family = socket.AF_INET6
         super().__init__((address, port), RequestHandler)
@@ -124,21 +124,18 @@ class HttpServer(ThreadingHTTPServer):
 
     @override
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._slots.acquire(blocking=False):
+        if not self.connections.admit(request, str(client_address[0])):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # no thread can be started
-            self._slots.release()
             self.shutdown_request(request)
 
     @override
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.remove(request)
+        super().shutdown_request(request)
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -195,6 +192,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         if not super().parse_request():
             return False
         self.close_connection = True
+        self.server.connections.note_request(self.connection)
         if self.command not in METHODS:
             self._answer(Page(b"only GET and HEAD\n", status=HTTPStatus.METHOD_NOT_ALLOWED))
             return False
@@ -219,6 +217,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _answer(self, page: Page) -> None:
+        end = time.monotonic() + ANSWER_LIMIT_S
         self.connection.settimeout(ANSWER_LIMIT_S)  # for all of what one call sends
         self.send_response(page.status)
         for name, value in SECURITY_HEADERS.items():
@@ -232,6 +231,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
+            self.connection.settimeout(max(end - time.monotonic(), 0.001))
             self.wfile.write(page.body)
 
     def _has_own_host(self) -> bool:

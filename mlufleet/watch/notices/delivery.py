@@ -28,6 +28,12 @@ from mlufleet.watch.notices.receivers import (
     NoticeSettings,
     ReceiverBase,
 )
+from mlufleet.watch.notices.time_limit import (
+    LimitedHandler,
+    LimitedSmtp,
+    LimitedSmtpTls,
+    TimeLimit,
+)
 from mlufleet.watch.problems import Change
 
 LOG = logging.getLogger(__name__)
@@ -93,16 +99,27 @@ def send_message(receiver: ReceiverBase, message: Message, now: float) -> None:
         DeliveryError: It did not take the message.
     """
     try:
-        if isinstance(receiver, HttpReceiver):
-            _post(receiver, forms.build_request(receiver, message, now))
-        elif isinstance(receiver, Mail):
-            _mail(receiver, message)
-        else:
-            raise TypeError(type(receiver).__name__)
+        with TimeLimit(receiver.timeout) as limit:
+            _send(receiver, message, now, limit)
     except InvalidInput as error:
         raise DeliveryError(str(error)) from None
     except DeliveryError as error:
         raise DeliveryError(hide_secrets(str(error), receiver.read_secrets())) from None
+
+
+def _send(receiver: ReceiverBase, message: Message, now: float, limit: TimeLimit) -> None:
+    try:
+        if isinstance(receiver, HttpReceiver):
+            _post(receiver, forms.build_request(receiver, message, now), limit)
+        elif isinstance(receiver, Mail):
+            _mail(receiver, message, limit)
+        else:
+            raise TypeError(type(receiver).__name__)
+    except DeliveryError:
+        if not limit.is_over:
+            raise
+    if limit.is_over:  # whatever a conversation looks like that was cut
+        raise DeliveryError(f"no answer within {receiver.timeout:g} s")
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -117,23 +134,21 @@ def hide_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def _read_answer(answer: HTTPResponse, limit_s: float) -> bytes:
-    """Return the begin of an answer; one that comes in drops holds nobody up."""
-    end, body = time.monotonic() + limit_s, b""
+def _read_answer(answer: HTTPResponse) -> bytes:
+    """Return the begin of an answer."""
+    body = b""
     while len(body) < MAX_ANSWER_BYTES and (block := answer.read1(MAX_ANSWER_BYTES)):
         body += block
-        if time.monotonic() > end:
-            raise TimeoutError("the answer does not end")
     return body
 
 
-def _post(receiver: HttpReceiver, request: forms.HttpRequest) -> None:
+def _post(receiver: HttpReceiver, request: forms.HttpRequest, limit: TimeLimit) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "mlu-fleet"}
-    opener = urllib.request.build_opener(_NoRedirect)
+    opener = urllib.request.build_opener(_NoRedirect, LimitedHandler(limit))
     call = urllib.request.Request(request.url, request.body, {**headers, **request.headers})
     try:
         with opener.open(call, timeout=receiver.timeout) as answer:
-            status, body = answer.status, _read_answer(answer, receiver.timeout)
+            status, body = answer.status, _read_answer(answer)
     except urllib.error.HTTPError as error:
         with error:
             raise DeliveryError(f"HTTP status {error.code}") from None
@@ -146,7 +161,7 @@ def _post(receiver: HttpReceiver, request: forms.HttpRequest) -> None:
         raise DeliveryError(sanitize.escape_line(refusal))
 
 
-def _mail(receiver: Mail, message: Message) -> None:
+def _mail(receiver: Mail, message: Message, limit: TimeLimit) -> None:
     mail = EmailMessage()
     mail["Subject"] = message.title
     mail["From"], mail["To"] = receiver.sender, ", ".join(receiver.to)
@@ -156,11 +171,11 @@ def _mail(receiver: Mail, message: Message) -> None:
     port, context = receiver.port or SMTP_PORTS[receiver.security], ssl.create_default_context()
     try:
         if receiver.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                receiver.host, port, timeout=receiver.timeout, context=context
+            server: smtplib.SMTP = LimitedSmtpTls(
+                limit, receiver.host, port, timeout=receiver.timeout, context=context
             )
         else:
-            server = smtplib.SMTP(receiver.host, port, timeout=receiver.timeout)
+            server = LimitedSmtp(limit, receiver.host, port, timeout=receiver.timeout)
         with server:
             if receiver.security == "starttls":
                 server.starttls(context=context)

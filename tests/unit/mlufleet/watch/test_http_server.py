@@ -8,15 +8,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-from mlufleet.watch import http_server
+from mlufleet.watch import http_connections, http_server
 from mlufleet.watch.http_server import HttpServer, Page
 
 TOKEN = "a token of the test"
-BODY = b"x" * 5_000_000
+BODY = b"x" * 20_000_000
 
 
 def fail() -> Page:
@@ -79,18 +79,54 @@ def test_a_token_is_needed_everywhere() -> None:
 
 
 def test_slow_clients_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_LIMIT_S", 1.0)
+    monkeypatch.setattr(http_server, "REQUEST_LIMIT_S", 60.0)
     with served() as server, ExitStack() as stack:
         silent = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-            for _ in range(http_server.MAX_CONNECTIONS - 1)
+            for _ in range(3 * http_connections.MAX_CONNECTIONS)
         ]
         for sock in silent:
-            sock.sendall(b"GET /metrics HTT")
-        assert ask(server, "/metrics")[0] == 200
-        for sock in silent:  # each is closed without an answer
-            sock.settimeout(20)
-            assert sock.recv(100) == b""
+            with suppress(OSError):
+                sock.sendall(b"GET /metrics HTT")
+        assert ask(server, "/metrics") == (200, b"up 1\n")
+        # the first ones had to give way, and the last ones have as long as they may
+        silent[0].settimeout(20)
+        assert read_end(silent[0]) == b""
+        silent[-1].sendall(b"P/1.0\r\n\r\n")
+        assert read_end(silent[-1]).endswith(b"up 1\n")
+
+
+def test_a_request_in_drops_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_LIMIT_S", 0.5)
+    with served() as server, socket.create_connection(("127.0.0.1", server.port)) as sock:
+        end = time.monotonic() + 20
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        with pytest.raises(OSError):
+            while time.monotonic() < end:
+                sock.sendall(b"x")
+                time.sleep(0.05)
+
+
+def test_an_answer_in_drops_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "ANSWER_LIMIT_S", 0.5)
+    with served() as server, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", server.port))
+        sock.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        taken, end = 0, time.monotonic() + 1.5
+        while time.monotonic() < end:
+            taken += len(sock.recv(1000))
+            time.sleep(0.01)
+        assert taken + len(read_end(sock)) < len(BODY)
+
+
+def read_end(sock: socket.socket) -> bytes:
+    said = b""
+    with suppress(ConnectionResetError):
+        while block := sock.recv(4096):
+            said += block
+    return said
 
 
 def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -28,13 +28,13 @@ class Robots:
         taken: path -> texts of the messages that were taken, or whole documents of a webhook.
         status: of the answers; other than 200 nothing is taken.
         quotes: Whether a refusal repeats what was sent.
-        drips: Whether answers come in drops that never end.
+        drips: What of an answer comes in drops that never end: "header", "body" or nothing.
     """
 
     taken: dict[str, list[Any]] = field(default_factory=dict)
     status: int = 200
     quotes: bool = False
-    drips: bool = False
+    drips: str = ""
     url: str = ""
 
     def answer(self, path: str, authorization: str | None, body: bytes) -> dict[str, Any]:
@@ -84,6 +84,15 @@ def signature(key: str, text: str) -> str:
     return base64.b64encode(digest).decode()
 
 
+def drip(stream: Any, begin: bytes) -> None:
+    """Send something that does not end until the other end is gone."""
+    with suppress(OSError):
+        stream.write(begin)
+        while True:
+            stream.write(b" ")
+            time.sleep(0.1)
+
+
 @contextmanager
 def listening() -> Iterator[Robots]:
     robots = Robots()
@@ -105,10 +114,12 @@ def listening() -> Iterator[Robots]:
                 self.send_header("Location", f"{robots.url}/elsewhere")
             if not robots.drips:
                 self.send_header("Content-Length", str(len(content)))
+            if robots.drips == "header":
+                self.flush_headers()
+                drip(self.wfile, b"X-")
             self.end_headers()
-            while robots.drips:
-                self.wfile.write(b" ")
-                time.sleep(0.2)
+            if robots.drips:
+                drip(self.wfile, b" ")
             self.wfile.write(content)
 
     with serve(Handler) as address:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from email.policy import default
@@ -26,7 +28,7 @@ from mlufleet.watch.notices.delivery import DeliveryError, Notifier, send_messag
 from mlufleet.watch.notices.messages import Message, compose_message
 from mlufleet.watch.notices.receivers import NoticeSettings, load_settings
 from mlufleet.watch.problems import Change, Problem
-from tests.unit.mlufleet.watch.notices.robots import SECRET, TOKEN, Robots, listening
+from tests.unit.mlufleet.watch.notices.robots import SECRET, TOKEN, Robots, drip, listening
 
 SETTINGS = """\
 collect: 0
@@ -145,12 +147,30 @@ def test_a_refusal_that_quotes_the_secret_is_told_without_it(
     assert TOKEN not in str(raised.value) and "[secret]" in str(raised.value)
 
 
-def test_an_answer_in_drops_is_a_failure_in_time(tmp_path: Path, robots: Robots) -> None:
+@pytest.mark.parametrize("part", ["header", "body"])
+def test_an_answer_in_drops_is_a_failure_in_time(tmp_path: Path, robots: Robots, part: str) -> None:
     text = SETTINGS.replace("type: webhook,", "type: webhook, timeout: 1,")
     settings = load(tmp_path, robots, text)
-    robots.drips = True
-    with pytest.raises(DeliveryError, match="TimeoutError"):
+    robots.drips = part
+    with pytest.raises(DeliveryError, match="no answer within 1 s"):
         send_message(settings.receivers[0], message(change("mlu1")), time.time())
+
+
+def test_a_mail_server_in_drops_is_a_failure_in_time(tmp_path: Path, robots: Robots) -> None:
+    def greet(sock: socket.socket) -> None:
+        with sock, suppress(OSError), sock.makefile("wb", 0) as stream:
+            drip(stream, b"220-mail")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: greet(listener.accept()[0]), daemon=True).start()
+        settings = load(
+            tmp_path,
+            robots,
+            "receivers:\n- {name: post, type: mail, host: 127.0.0.1, timeout: 1, "
+            f"security: none, port: {listener.getsockname()[1]}, sender: a@b, to: [c@d]}}",
+        )
+        with pytest.raises(DeliveryError, match="no answer within 1 s"):
+            send_message(settings.receivers[0], message(change("mlu1")), time.time())
 
 
 @pytest.mark.parametrize("status", [302, 429, 500])
