@@ -79,7 +79,23 @@ def read_mapping(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml
     Raises:
         InvalidInput: The file is missing, unreadable, not YAML or not a mapping.
     """
-    text = read_text(path, MAX_BYTES * size_factor)
+    return parse_mapping(read_text(path, MAX_BYTES * size_factor), path, size_factor)
+
+
+def parse_mapping(text: str, path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.Node]:
+    """Parse a YAML text that contains a mapping.
+
+    Args:
+        text: The text.
+        path: Its file, for error messages.
+        size_factor: Multiplies the limit on values.
+
+    Returns:
+        The mapping, and its node tree with line numbers.
+
+    Raises:
+        InvalidInput: The text is not YAML, or not a mapping.
+    """
     try:
         data, node = strict_yaml.load(text, size_factor)
     except yaml.MarkedYAMLError as error:

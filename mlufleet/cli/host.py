@@ -1,29 +1,38 @@
-"""`mlufleet host`: its lock, which keeps two runs from changing it at once, and its reboot."""
+"""`mlufleet host`: its lock, its reboot, and whether runs leave it alone."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fleet.errors import ExitStatus
+from fleet.errors import ExitStatus, InvalidInput
 from mlufleet.cli.groups import CommandGroup
-from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+from mlufleet.cli.options import (
+    INVENTORY_ARGUMENT,
+    JSON_OPTION,
+    PASS_THROUGH,
+    PYINFRA_OPTIONS_ARGUMENT,
+)
 
 
 @click.group(cls=CommandGroup)
 def host() -> None:
-    """Show or break the locks of hosts, and reboot a host.
+    """Show or break the locks of hosts, reboot a host, and take hosts out of service.
 
-    A run locks every host that it changes, so that no other run changes it at the same time.
+    A run locks every host that it changes, so that no other run changes it at the same time. Hosts
+    in quarantine are left out of runs and of what `mlufleet endpoints` offers.
 
     \b
     Examples:
       mlufleet host lock-status inventories/fleet.py
       mlufleet host break-lock inventories/fleet.py --limit mlu03
       mlufleet host reboot inventories/fleet.py mlu03
+      mlufleet host quarantine inventories/fleet.py mlu03 --reason "two cards drop, ticket 4711"
+      mlufleet host unquarantine inventories/fleet.py mlu03
     """
 
 
@@ -90,3 +99,90 @@ def reboot(inventory: str, name: str) -> None:
     from mlufleet.cli.host_reboot import reboot_host
 
     sys.exit(reboot_host(inventory, name))
+
+
+HOSTS_ARGUMENT = click.argument("hosts", metavar="[HOST]...", nargs=-1)
+HOOK_OPTION = click.option(
+    "--hook",
+    default="",
+    metavar="COMMAND",
+    help="Run this command on the controller for each host, with MLUFLEET_HOST, …_STATUS, …_REASON "
+    "and others in its environment.",
+)
+HOOK_TIMEOUT_OPTION = click.option(
+    "--hook-timeout",
+    default=600,
+    show_default=True,
+    type=click.IntRange(1, 86400),
+    metavar="SECONDS",
+    help="Time limit of that command.",
+)
+
+
+@host.command("quarantine")
+@INVENTORY_ARGUMENT
+@HOSTS_ARGUMENT
+@click.option("--reason", default="", help="Why, in one line; required.")
+@click.option("--code", default="", help="Failure code that it is about, such as CARD_DROPPED.")
+@HOOK_OPTION
+@HOOK_TIMEOUT_OPTION
+@click.option("--list", "only_list", is_flag=True, help="Only show which hosts are in quarantine.")
+@JSON_OPTION
+def quarantine(
+    inventory: str, hosts: tuple[str, ...], only_list: bool, as_json: bool, **given: Any
+) -> None:
+    """Take HOSTs of INVENTORY out of service until `mlufleet host unquarantine`.
+
+    `mlufleet deploy`, `rollout` and `adopt --apply` leave such hosts out, and `mlufleet endpoints`
+    offers none of their servers; each says so. Nothing is done to the host: what runs on it goes
+    on. HOST is a name, a group, mlu[01-08] or mlu*. The marks are in quarantine.yml in the folder
+    of the site, with the time, the reason and your name.
+
+    A HOST that is in quarantine already stays so as it was. With `--hook`, the command is run for
+    each host that was not, for example to drain it in Slurm.
+
+    Exit status: 0, 2 the hook failed for a host (the mark is kept), 3 invalid input.
+
+    \b
+    Examples:
+      mlufleet host quarantine inventories/fleet.py mlu03 --reason "cards drop, ticket 4711"
+      mlufleet host quarantine inventories/fleet.py mlu[05-08] --reason "new power supplies"
+      mlufleet host quarantine inventories/fleet.py mlu03 --reason "cards drop" \\
+        --hook 'scontrol update NodeName="$MLUFLEET_HOST" State=DRAIN Reason="$MLUFLEET_REASON"'
+      mlufleet host quarantine inventories/fleet.py --list --json
+    """
+    from mlufleet.cli import host_quarantine
+
+    if only_list:
+        if hosts or given["reason"] or given["code"] or given["hook"]:
+            raise InvalidInput("--list: takes no HOST and no option but --json")
+        host_quarantine.list_hosts(inventory, as_json=as_json)
+        return
+    if as_json:
+        raise InvalidInput("--json: only with --list")
+    words = (given["reason"], given["code"], given["hook"], given["hook_timeout"])
+    sys.exit(host_quarantine.begin(inventory, hosts, *words))
+
+
+@host.command("unquarantine")
+@INVENTORY_ARGUMENT
+@HOSTS_ARGUMENT
+@HOOK_OPTION
+@HOOK_TIMEOUT_OPTION
+def unquarantine(inventory: str, hosts: tuple[str, ...], hook: str, hook_timeout: int) -> None:
+    """Put HOSTs of INVENTORY back into service.
+
+    HOST is a name, a group, mlu[01-08] or mlu*; it may be a host that the inventory no longer has.
+    A HOST that is not in quarantine is told, and is no error. With `--hook`, the command is run for
+    each host that was, with MLUFLEET_STATUS=released.
+
+    Exit status: 0, 2 the hook failed for a host (the mark is gone), 3 invalid input.
+
+    \b
+    Examples:
+      mlufleet host unquarantine inventories/fleet.py mlu03
+      mlufleet host unquarantine inventories/fleet.py all
+    """
+    from mlufleet.cli import host_quarantine
+
+    sys.exit(host_quarantine.end(inventory, hosts, hook, hook_timeout))
