@@ -60,9 +60,10 @@ lint: .venv/ready
 	@$(BIN)/python tools/structure.py
 
 # beside each other, as each waits for processes of its own
+UNIT := unit-mlufleet unit-operations unit-proof unit-fleet unit-connect
 unit: .venv/ready
 	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target \
-	  lint unit-connect unit-proof unit-operations unit-mlufleet unit-fleet
+	  lint $(UNIT)
 
 unit-operations: .venv/ready
 	@$(BIN)/pytest tests/unit/operations
@@ -98,13 +99,14 @@ unit-python:
 	done
 
 # more at once only wait for the processor, and then time limits of the tests run out
-LANES_AT_ONCE ?= 4
+JOBS_AT_ONCE ?= 5
 
-# what fails soonest comes first; then what needs hosts, which wait for themselves: side by side
+# Begun in this order: what fails soonest, what others wait for, what computes, then lanes, which wait
+# for their hosts half of the time: so the processor has work until the end. Where lint finds something
+# no host is started.
 test: .venv/ready
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line unit lock browser monitoring
-	@$(MAKE) --no-print-directory --jobs=$(LANES_AT_ONCE) --keep-going --assume-old=lock \
-	  $(LANES)
+	@$(MAKE) --no-print-directory --jobs=$(JOBS_AT_ONCE) --keep-going --output-sync=target \
+	  FIRST=lint lint lock kernel $(UNIT) browser monitoring $(LANES)
 
 browser: .venv/ready
 	@$(BIN)/pytest tests/browser
@@ -140,15 +142,21 @@ HOSTS_light := --hosts 6
 HOSTS_cards := --hosts 0 --kinds u1804
 
 # the output comes at the end, one lane after the other
-servers: lock
+servers: lock $(FIRST)
 	@mkdir -p .lanes/$@
 	@$(BIN)/pytest $($@) > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status
 
-$(filter-out servers,$(LANES)): lock
+$(filter-out servers kernel,$(LANES)): lock $(FIRST)
 	@mkdir -p .lanes/$@/.lab && cp -a .lab/store .lab/upstream .lab/build .lab/releases .lanes/$@/.lab
 	@export $(call lane,$@); { \
 	  $(if $(HOSTS_$@),$(BIN)/python -m tests.lab up $(HOSTS_$@) &&) $(BIN)/pytest $($@); \
 	} > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status
+
+# the longest chain of work on one processor: it makes what little it needs, and waits for nobody
+kernel: .venv/ready
+	@mkdir -p .lanes/$@
+	@export $(call lane,$@); $(BIN)/pytest $($@) > .lanes/$@/output 2>&1; status=$$?; \
+	  cat .lanes/$@/output; exit $$status
 
 test-kernel: .venv/ready
 	@$(BIN)/pytest tests/kernel
