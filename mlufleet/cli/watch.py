@@ -28,6 +28,7 @@ from mlufleet.cli.watch_remediation import (
 )
 
 if TYPE_CHECKING:
+    from mlufleet.watch.clock import WatchClock
     from mlufleet.watch.http_server import HttpServer
     from mlufleet.watch.notices.delivery import Notifier
     from mlufleet.watch.remediation.policy import Policy
@@ -126,11 +127,13 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
     with ExitStack() as stack:
         store = Store(given["state"])
         stack.callback(store.close)
+        clock = _make_clock(store, once)
         watch = Watch(
             settings,
             store,
             notifier=_start_notifier(given["notify"], store),
-            remediator=None if once else _make_remediator(inventory, policy, store),
+            remediator=None if once else _make_remediator(inventory, policy, store, clock),
+            clock=clock,
         )
         if watch.notifier:
             stack.callback(watch.notifier.stop, NOTICES_END_S)
@@ -142,10 +145,18 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
     return status or (find_exit_status(watch) if once else ExitStatus.OK)
 
 
-def _make_remediator(inventory: str, policy: Policy, store: Store) -> Remediator:
+def _make_clock(store: Store, once: bool) -> WatchClock:
+    """Return the time of a watch; one look each cannot wait until a clock is believed."""
+    from mlufleet.watch.clock import DOUBT_S, WatchClock
+
+    newest = max((state.last_look or 0.0 for state in store.load_states().values()), default=0.0)
+    return WatchClock(newest, 0.0 if once else DOUBT_S)
+
+
+def _make_remediator(inventory: str, policy: Policy, store: Store, clock: WatchClock) -> Remediator:
     from mlufleet.watch.remediation.remediator import RemediationSettings, Remediator
 
-    return Remediator(RemediationSettings(inventory, policy), store)
+    return Remediator(RemediationSettings(inventory, policy), store, clock=clock)
 
 
 def _start_notifier(path: Path | None, store: Store) -> Notifier | None:

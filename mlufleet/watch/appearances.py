@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mlufleet.watch import clock
 from mlufleet.watch.problems import RECURRED, Problem, TrackedProblem
 
 #: appearances within FLAP_WINDOW_S from which on a problem is flapping
@@ -83,19 +84,23 @@ def miss(before: TrackedProblem, now: float) -> tuple[TrackedProblem | None, str
     return after, ""
 
 
-def set_back(known: TrackedProblem, now: float) -> TrackedProblem:
+def set_back(known: TrackedProblem, now: float, by: float = 0.0) -> TrackedProblem:
     """Return a problem without times in the future, which are those of a clock that was wrong.
-
-    Its first time is kept: that has been told.
 
     Args:
         known: The problem.
         now: The time by the clock as it is.
+        by: How far it was ahead, if that is known.
     """
-    if known.last_seen <= now and all(flap <= now for flap in known.flaps):
+    if max(known.last_seen, known.first_seen, known.opened or 0.0, *known.flaps) <= now:
         return known
-    flaps = tuple(min(flap, now) for flap in known.flaps)
-    return replace(known, last_seen=min(known.last_seen, now), flaps=flaps)
+    return replace(
+        known,
+        first_seen=clock.set_back(known.first_seen, now, by),
+        last_seen=clock.set_back(known.last_seen, now, by),
+        opened=None if known.opened is None else clock.set_back(known.opened, now, by),
+        flaps=tuple(clock.set_back(flap, now, by) for flap in known.flaps),
+    )
 
 
 def _keep_recent(before: TrackedProblem | None, now: float) -> tuple[float, ...]:

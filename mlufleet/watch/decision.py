@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from mlufleet.watch.clock import set_back
 
 # values of `remediate` in an inventory
 OFF, RESTART_ONLY, REPAIR_ALL = "off", "restart", "repair"
@@ -59,6 +61,16 @@ class Decision:
     is_over: bool = False
     looks: int = 0
     misses: int = 0
+
+    def set_back(self, now: float, by: float = 0.0) -> Decision:
+        """Return it without times in the future, which are those of a clock that was wrong.
+
+        Args:
+            now: The time by the clock as it is.
+            by: How far it was ahead, if that is known.
+        """
+        ended = None if self.ended is None else set_back(self.ended, now, by)
+        return replace(self, time=set_back(self.time, now, by), ended=ended)
 
     @property
     def is_run(self) -> bool:

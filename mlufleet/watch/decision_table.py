@@ -51,9 +51,10 @@ def update_decision(connection: sqlite3.Connection, decision: Decision) -> None:
         decision: The decision, with the number that it was given.
     """
     connection.execute(
-        "UPDATE decisions SET ended = ?, outcome = ?, run = ?, proved = ?, over = ? WHERE id = ?",
+        "UPDATE decisions SET time = ?, ended = ?, outcome = ?, run = ?, proved = ?, over = ?"
+        " WHERE id = ?",
         (
-            *(decision.ended, decision.outcome, decision.run),
+            *(decision.time, decision.ended, decision.outcome, decision.run),
             *(decision.is_proved, decision.is_over, decision.number),
         ),
     )

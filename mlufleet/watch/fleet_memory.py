@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from mlufleet.watch import clock, tracking
 from mlufleet.watch.decision import OFF
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import HostState
@@ -24,6 +25,7 @@ class FleetMemory:
         every_s: Seconds between two looks at a host.
         states: What was known of hosts when the watch began.
         looks: The last looks at them.
+        read_clock: Returns seconds since the epoch.
     """
 
     def __init__(
@@ -32,8 +34,9 @@ class FleetMemory:
         every_s: float,
         states: Mapping[str, HostState],
         looks: Mapping[str, Looks],
+        read_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._read_clock = threading.Lock(), read_clock
         #: also of hosts that the inventory has not, or not at present
         self._known = {
             name: HostSnapshot(
@@ -41,7 +44,7 @@ class FleetMemory:
             )
             for name in {**states, **looks}
         }
-        self._fleet = FleetSnapshot(0.0, round(time.time(), 3), inventory, every_s)
+        self._fleet = FleetSnapshot(0.0, round(read_clock(), 3), inventory, every_s)
 
     def set_hosts(
         self, hosts: Mapping[str, list[str]], modes: Mapping[str, str] | None = None
@@ -94,6 +97,22 @@ class FleetMemory:
                 looks={**self._fleet.looks, observation.outcome: totals},
             )
 
+    def set_back(self, now: float, by: float) -> None:
+        """Leave no time in the future: the clock was ahead.
+
+        Args:
+            now: The time by the clock as it is.
+            by: How far it was ahead.
+        """
+        with self._lock:
+            fleet = self._fleet
+            self._fleet = replace(
+                fleet,
+                started=clock.set_back(fleet.started, now, by),
+                hosts={name: _set_back(one, now, by) for name, one in fleet.hosts.items()},
+            )
+            self._known = {name: _set_back(one, now, by) for name, one in self._known.items()}
+
     def set_reload_error(self, reason: str) -> None:
         """Note why inventory or releases could not be read anew.
 
@@ -115,7 +134,23 @@ class FleetMemory:
         with self._lock:
             return replace(
                 self._fleet,
-                taken=round(time.time(), 3),
+                taken=round(self._read_clock(), 3),
                 store_error=store_error,
                 notice_errors=dict(notice_errors or {}),
             )
+
+
+def _set_back(host: HostSnapshot, now: float, by: float) -> HostSnapshot:
+    return replace(
+        host,
+        state=tracking.set_back(host.state, now, by),
+        probed=_set_look_back(host.probed, now, by),
+        last=_set_look_back(host.last, now, by),
+    )
+
+
+def _set_look_back(look: Observation | None, now: float, by: float) -> Observation | None:
+    if look is None or look.ended <= now:
+        return look
+    ended = clock.set_back(look.ended, now, by)
+    return replace(look, began=min(ended, clock.set_back(look.began, now, by)), ended=ended)

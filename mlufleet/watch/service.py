@@ -15,6 +15,7 @@ from fleet.errors import ExitStatus
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.watch import recent_runs, tracking
+from mlufleet.watch.clock import WatchClock
 from mlufleet.watch.fleet_memory import FleetMemory
 from mlufleet.watch.look_client import END_LIMIT_S, LookClient, Said
 from mlufleet.watch.notices.delivery import Notifier
@@ -66,6 +67,7 @@ class Watch:
         manager: Who started it.
         notifier: Tells others what changes; None if nobody is told.
         remediator: Mends hosts; None if nothing is mended.
+        clock: The time by which it writes.
 
     Attributes:
         memory: The fleet as it was last seen.
@@ -77,6 +79,7 @@ class Watch:
     manager: ServiceManager = field(default_factory=ServiceManager)
     notifier: Notifier | None = None
     remediator: Remediator | None = None
+    clock: WatchClock = field(default_factory=WatchClock)
     status: int = 0
 
     def __post_init__(self) -> None:
@@ -87,6 +90,7 @@ class Watch:
             settings.every_s,
             self.store.load_states(),
             self.store.load_observations(),
+            self.clock.now,
         )
         self._schedule = Schedule(settings.every_s)
         self._looks = LookClient(settings.look_command, self, self._inbox.put)
@@ -141,9 +145,10 @@ class Watch:
         now = self._last_turn = time.monotonic()
         self.manager.tell_alive()
         self._looks.keep_alive()
+        self._heed_clock()
         if now >= self._next_prune:
             self._next_prune = now + PRUNE_INTERVAL_S
-            self.store.prune(time.time() - self.settings.keep_days * 86400)
+            self.store.prune(self.clock.now(), self.settings.keep_days * 86400)
         if now >= self._next_round and self._looks.has_room:
             self._next_round = now + (0 if self.settings.once else self._round_s)
             if due := self._schedule.take_due(now):
@@ -152,6 +157,16 @@ class Watch:
             self.remediator.take_turn(self.take_snapshot())
         self._tell_errors()
         self._wait(IDLE_S)
+
+    def _heed_clock(self) -> None:
+        """Tell what is wrong with the clock; one that was ahead leaves no time in the future."""
+        now = self.clock.now()
+        if ahead_s := self.clock.take_step_back():
+            self.memory.set_back(now, ahead_s)
+            if self.remediator:
+                self.remediator.set_back(now, ahead_s)
+        for note in self.clock.take_notes():
+            warn(note)
 
     def _wait(self, seconds: float) -> None:
         """Handle what comes within a time; return with the first of it."""
@@ -208,6 +223,7 @@ class Watch:
         Args:
             observation: The look.
         """
+        observation = self.clock.place(observation)
         name = observation.host
         self._schedule.finish(name, time.monotonic())
         if self._left is not None:

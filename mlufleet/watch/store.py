@@ -212,14 +212,15 @@ class Store:
         with self._lock:
             return self._read(lambda one: decision_table.list_decisions(one, since), [])
 
-    def prune(self, before: float) -> None:
-        """Forget looks and changes before a time, and hosts that were not looked at since.
+    def prune(self, now: float, keep_s: float) -> None:
+        """Forget looks and changes that are too old, and hosts that were not looked at since.
 
         Args:
-            before: The time, in seconds since the epoch.
+            now: The time, in seconds since the epoch.
+            keep_s: Seconds for which they are kept.
         """
         with self._lock:
-            self._waiting.forget_before = before
+            self._waiting.forget = now, keep_s
             self._attempt()
 
     def _write_now(self, write: queries.Query[queries.T]) -> queries.T | None:

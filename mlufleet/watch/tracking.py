@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mlufleet.report.model import stage_name
-from mlufleet.watch import appearances, causes, problems
+from mlufleet.watch import appearances, causes, clock, problems
 from mlufleet.watch.causes import View
 from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import (
@@ -44,7 +44,8 @@ def track(
         run: Run that has worked on the host since the look before; or empty.
     """
     now, view = observation.ended, causes.judge(observation)
-    known = {key: appearances.set_back(one, now) for key, one in state.problems.items()}
+    state = set_back(state, now)
+    known = dict(state.problems)
     reboots = known.pop(REBOOTED, None)
     tracked, told = _track_problems(known, view, now)
     if _has_rebooted(state, observation, run):
@@ -71,6 +72,27 @@ def track(
     )
     host = observation.host
     return after, [Change(now, host, kind, one, since, run) for kind, one, since in told]
+
+
+def set_back(state: HostState, now: float, by: float = 0.0) -> HostState:
+    """Return what is known of a host without times in the future.
+
+    Args:
+        state: What is known.
+        now: The time by the clock as it is.
+        by: How far it was ahead before, if that is known.
+    """
+
+    def correct(at: float | None) -> float | None:
+        return None if at is None else clock.set_back(at, now, by)
+
+    return replace(
+        state,
+        problems={key: appearances.set_back(one, now, by) for key, one in state.problems.items()},
+        last_look=correct(state.last_look),
+        last_probed=correct(state.last_probed),
+        since=correct(state.since),
+    )
 
 
 _Told = list[tuple[str, Problem, float]]

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mlufleet.watch import records
+from mlufleet.watch import records, retention
 from mlufleet.watch.database import transaction
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import Change, HostState
@@ -33,7 +33,8 @@ class Waiting:
             opened.
         told: Receiver of notices -> number of the last change that it was told.
         is_told_new: Whether `told` has something that is not in the file.
-        forget_before: Time before which everything is to be forgotten; None for nothing.
+        forget: The time, and the seconds for which everything is kept before it; None to forget
+            nothing.
         bodies: Host and sort -> what the file has of its observation.
     """
 
@@ -48,11 +49,11 @@ class Waiting:
     last_number: int | None = None
     told: dict[str, int] = field(default_factory=dict)
     is_told_new: bool = False
-    forget_before: float | None = None
+    forget: tuple[float, float] | None = None
     bodies: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.states) or self.is_told_new or self.forget_before is not None
+        return bool(self.states) or self.is_told_new or self.forget is not None
 
     def begin(self, last_number: int, told: Mapping[str, int]) -> None:
         """Go on with a file that was opened: numbers of changes go up for as long as this lasts.
@@ -116,9 +117,9 @@ class Waiting:
                 self._write_observations(connection, host, written)
             self._write_looks(connection)
             numbered = self._write_changes(connection)
-            if self.forget_before is not None:
-                _prune(connection, self.forget_before)
-        if self.forget_before is not None:
+            if self.forget is not None:
+                retention.forget(connection, *self.forget)
+        if self.forget is not None:
             connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
             self.bodies.clear()
         for key, body in written.items():
@@ -128,7 +129,7 @@ class Waiting:
                 self.bodies[key] = body
         self.last_number = numbered[-1][0] if numbered else self.last_number
         self.states, self.last, self.probed = {}, {}, {}
-        self.changes, self.looks, self.forget_before = [], {}, None
+        self.changes, self.looks, self.forget = [], {}, None
         self.lost, self.is_told_new = 0, False
 
     def _write_observations(
@@ -198,18 +199,6 @@ class Waiting:
                 self.told.items(),
             )
         return numbered
-
-
-def _prune(connection: sqlite3.Connection, before: float) -> None:
-    hour = int(before // HOUR_S)
-    connection.execute("DELETE FROM changes WHERE time < ?", (before,))
-    connection.execute("DELETE FROM decisions WHERE time < ?", (before,))
-    connection.execute("DELETE FROM looks WHERE hour < ?", (hour,))
-    # whatever is kept of a host that is no longer watched
-    connection.execute(
-        "DELETE FROM hosts WHERE id NOT IN (SELECT host FROM looks)",
-    )
-    connection.execute("DELETE FROM observations WHERE host NOT IN (SELECT id FROM hosts)")
 
 
 def _to_row(number: int, change: Change) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.watch import recent_runs
+from mlufleet.watch.clock import WatchClock, set_back
 from mlufleet.watch.decision import DONE, FAILED, LOST, NONE, OFF, REBOOT, RUNNING, Decision
 from mlufleet.watch.observation import BUSY, Observation
 from mlufleet.watch.problems import HostState
@@ -56,6 +57,7 @@ class Remediator:
         settings: What may be mended.
         store: Keeps decisions.
         tell: Takes lines for the operator.
+        clock: The time by which the watch writes.
 
     Attributes:
         decisions: Host -> the last decision about it.
@@ -67,17 +69,20 @@ class Remediator:
         settings: RemediationSettings,
         store: Store,
         tell: Callable[[str], None] = lambda line: print(line, flush=True),
+        clock: WatchClock | None = None,
     ) -> None:
         self.settings, self.store, self._tell = settings, store, tell
         self.decisions: dict[str, Decision] = {}
         self.totals: Counter[tuple[str, str]] = Counter()
-        self._started = time.time()
+        self._clock = clock or WatchClock()
+        self._started = self._clock.now()
         self._attempts: dict[str, list[Decision]] = {}
         self._processes: dict[str, RungProcess] = {}
         #: decisions whose end could not be written yet
         self._unwritten: dict[int, Decision] = {}
         self._is_due, self._next_turn = True, 0.0
-        for one in store.list_decisions(self._started - MEMORY_S):
+        for kept in store.list_decisions(self._started - MEMORY_S):
+            one = kept.set_back(self._started)
             self.decisions[one.host] = one
             if one.rung != NONE:
                 self._attempts.setdefault(one.host, []).append(one)
@@ -129,11 +134,27 @@ class Remediator:
         if all(host.remediate == OFF for host in snapshot.hosts.values()):
             return
         policy = self.settings.policy
-        for made in rules.decide(snapshot, self._attempts, policy, round(time.time(), 3)):
+        for made in rules.decide(snapshot, self._attempts, policy, round(self._clock.now(), 3)):
             if made.is_run:
                 self._begin(made)
             else:
                 self._note(made)
+
+    def set_back(self, now: float, by: float) -> None:
+        """Leave no time in the future: the clock was ahead.
+
+        Args:
+            now: The time by the clock as it is.
+            by: How far it was ahead.
+        """
+        self._started = set_back(self._started, now, by)
+        self.decisions = {host: one.set_back(now, by) for host, one in self.decisions.items()}
+        for attempts in self._attempts.values():
+            for index, before in enumerate(attempts):
+                attempts[index] = after = before.set_back(now, by)
+                if after != before:
+                    self._update(after)
+        self._is_due = True
 
     def poll(self) -> None:
         """Note which runs have ended."""
@@ -191,9 +212,9 @@ class Remediator:
 
     def _end(self, host: str, status: int, last_line: str) -> None:
         before = self._attempts[host][-1]
-        run = recent_runs.find_run_since(host, before.time)
+        run = recent_runs.find_run_since(host, before.time - self._clock.find_offset())
         outcome = FAILED if status else DONE
-        after = replace(before, ended=round(time.time(), 3), outcome=outcome, run=run)
+        after = replace(before, ended=round(self._clock.now(), 3), outcome=outcome, run=run)
         self._attempts[host][-1] = after
         self.totals[after.rung, outcome] += 1
         self._update(after)

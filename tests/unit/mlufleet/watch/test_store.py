@@ -436,12 +436,15 @@ def test_what_is_old_is_forgotten(make: Callable[..., Store]) -> None:
         state = break_and_mend(store, DAY * 2 * number, state)
     last = store.list_changes()[-1].time
     assert store.list_untold("robot") == []
-    store.prune(DAY * 7)
+    store.prune(DAY * 19, DAY * 12)
     assert store.load_states().keys() == {"a"} == store.load_observations().keys()
     assert min(one.time for one in store.list_changes()) >= DAY * 7
     assert min(one.hour for one in store.list_looks()) >= DAY * 7 - HOUR
-    store.prune(DAY * 1000)
-    assert store.list_changes() == [] == store.list_looks()
+    # looks since then prove that time has passed
+    fill(store, *(look(DAY * (1000 + number), host="b") for number in range(8)))
+    store.prune(DAY * 1007, DAY * 90)
+    assert store.load_states().keys() == {"b"}
+    assert min(one.time for one in store.list_changes()) >= DAY * 1000
     # numbers go on: a receiver is told what comes, although nothing is left of what was
     store = make()
     break_and_mend(store, last + 2 * DAY)
@@ -449,6 +452,28 @@ def test_what_is_old_is_forgotten(make: Callable[..., Store]) -> None:
         "opened CARD_DROPPED 0000:3a:00.0",
         "resolved CARD_DROPPED 0000:3a:00.0",
     ]
+
+
+@pytest.mark.parametrize("keep_days", [1, 10, 90])
+def test_a_clock_far_ahead_makes_no_file_forget_what_is_kept(
+    make: Callable[..., Store], keep_days: int
+) -> None:
+    """Ten days of looks, and then some with a clock ten years ahead, by any number of starts."""
+    store = make()
+    fill(store, *(look(HOUR * number) for number in range(240)))
+    for number in range(5):
+        now = 3650 * DAY + number * HOUR
+        fill(store, look(now))
+        store.prune(now, DAY * keep_days)
+        store.prune(now, DAY * keep_days)
+    hours = {one.hour for one in store.list_looks()}
+    assert len(hours) == min(245, 24 * keep_days)
+    # it is right again: what is old by that is forgotten, and no more
+    fill(store, *(look(HOUR * number) for number in range(240, 264)))
+    store.prune(HOUR * 264, DAY * keep_days)
+    kept = {one.hour for one in store.list_looks()}
+    assert {HOUR * number for number in range(264 - 24, 264)} <= kept
+    assert min(kept) >= HOUR * 264 - DAY * keep_days - HOUR
 
 
 def test_each_receiver_is_told_what_it_does_not_know(make: Callable[..., Store]) -> None:
