@@ -12,6 +12,8 @@ from fleet.error_codes import DEFERRED_CODES, FAILURE_TABLE, canonical_code
 from fleet.text import places
 from mlufleet.journal import events, journal
 from mlufleet.journal.events import EndpointRecord, Event, FailureRecord, ValidationRecord
+from mlufleet.report import critical_path
+from mlufleet.report.critical_path import Transfer
 from mlufleet.report.model import (
     CHANGED_STATUSES,
     HostReport,
@@ -45,6 +47,7 @@ def derive_report(journal_events: Iterable[Event], run: str) -> Report:
             hosts.setdefault(event.host, _HostBuilder()).apply(event)
     for name, builder in hosts.items():
         report.hosts[name] = builder.finish(report)
+    report.critical_path = critical_path.find_critical_path(report)
     report.exit = report.exit_status().value
     return report
 
@@ -122,13 +125,6 @@ def _apply_serving_event(
 
 
 @dataclass
-class _Transfer:
-    stage: str
-    ended: float
-    seconds: float
-
-
-@dataclass
 class _HostBuilder:
     """Builds the report of one host from its events.
 
@@ -139,7 +135,8 @@ class _HostBuilder:
         proofs: Stages whose end proves that the host is in its desired state.
         refusal: Why nothing can be done.
         unreachable: No connection could be made.
-        stage_began: When the present stage began.
+        began: Stage -> when it last began.
+        at_work: Stage -> what it is at; several stages may be at work.
         tested: Tests of the vendor's suite that this run has run on the present driver.
         proved: Release and number of an endpoint -> the last proof of it in this run.
     """
@@ -151,8 +148,9 @@ class _HostBuilder:
     proofs: list[str] = field(default_factory=list)
     refusal: FailureRecord | None = None
     unreachable: bool = False
-    stage_began: float | None = None
-    transfers: list[_Transfer] = field(default_factory=list)
+    began: dict[str, float] = field(default_factory=dict)
+    at_work: dict[str, str] = field(default_factory=dict)
+    transfers: list[Transfer] = field(default_factory=list)
     tested: set[str] = field(default_factory=set)
     proved: dict[tuple[str, str], events.EndpointProved] = field(default_factory=dict)
 
@@ -171,7 +169,9 @@ class _HostBuilder:
         host.old = host.seen is not None and (
             self.modified_at > host.seen or host.now not in ("", STARTING)
         )
+        host.stages.sort(key=lambda stage: stage.began or 0.0)
         host.ahead = self._prefetch_seconds()
+        host.parts = critical_path.measure_parts(host.stages, self.transfers)
         host.endpoints = _merge_proofs(host.endpoints, self.proved)
         return host
 
@@ -190,7 +190,8 @@ class _HostBuilder:
             case events.StageStarted() | events.StepStarted() | events.StageDone():
                 self._apply_progress(event)
             case events.HostFailed():
-                self.report.failure, self.report.now = _failure(event), ""
+                self.report.failure = _failure(event)
+                self._note_work("")
                 if event.code in HOST_LOST_CODES:
                     self.modified_at = event.time
             case events.ConnectionLost():
@@ -237,23 +238,35 @@ class _HostBuilder:
     ) -> None:
         host = self.report
         if isinstance(event, events.StageStarted):
-            self.stage_began, host.now = event.time, event.stage
+            self.began[event.stage] = event.time
+            self._note_work(event.stage, event.stage)
         elif isinstance(event, events.StepStarted):
-            self.modified_at, host.now = event.time, f"{event.stage}: {event.title}"
+            self.modified_at = event.time
+            self._note_work(event.stage, f"{event.stage}: {event.title}")
         else:
-            began = self.stage_began or event.time
+            began = self.began.get(event.stage, event.time)
             host.stages.append(StageReport(began, event.stage, event.seconds, event.changes))
-            host.now = ""
+            self._note_work(event.stage)
             if event.seen is not None:
                 host.seen = max(host.seen or 0.0, event.seen)
             else:  # an older journal has only this of later probes
                 host.versions["driver"] = event.driver
 
+    def _note_work(self, stage: str, work: str = "") -> None:
+        """Note what a stage is at, or that it has ended; without a stage, that all have."""
+        if work:
+            self.at_work[stage] = work
+        elif stage:
+            self.at_work.pop(stage, None)
+        else:
+            self.at_work.clear()
+        self.report.now = ", ".join(self.at_work.values())
+
     def _apply_transfer(self, event: events.TransferDone) -> None:
         self.report.sent += event.sent
         self.report.swarmed += event.swarmed
         self.report.reused += event.reused
-        self.transfers.append(_Transfer(event.stage, event.time, event.seconds))
+        self.transfers.append(Transfer(event.stage, event.time - event.seconds, event.time))
         if event.found:
             self.report.notes.append(_describe_reuse(event))
         if event.fallback:
@@ -283,7 +296,8 @@ class _HostBuilder:
             case events.HostStarted():
                 host.began, host.canary, host.now = event.time, event.canary, STARTING
             case events.HostDone():
-                host.ended, host.now = event.time, ""
+                host.ended = event.time
+                self._note_work("")
             case events.RollbackTargetFound():
                 host.way_back = event.release
                 if event.why:
@@ -308,7 +322,7 @@ class _HostBuilder:
         early = 0.0
         for transfer in self.transfers:
             needed = min(transfer.ended, begun.get(transfer.stage, transfer.ended))
-            early += max(0.0, needed - (transfer.ended - transfer.seconds))
+            early += max(0.0, needed - transfer.began)
         return round(early, 2)
 
     def _status(self, report: Report) -> str:

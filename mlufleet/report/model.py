@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -48,6 +48,19 @@ CHANGED_STATUSES = {"adoption": "adopted", "retirement": "retired"}
 STOPPED_BY_BUDGET = ("budget", "serving", "declined")
 
 _CONFIG: dict[str, Any] = {"extra": "ignore", "coerce_numbers_to_str": True}
+
+
+def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """Return how many seconds lie in at least one of several spans.
+
+    Args:
+        spans: Begin and end of each, in seconds.
+    """
+    total, reached = 0.0, -math.inf
+    for began, ended in sorted(spans):
+        total += max(0.0, ended - max(began, reached))
+        reached = max(reached, ended)
+    return total
 
 
 def stage_name(label: str) -> str:
@@ -226,13 +239,25 @@ class HostReport:
     """Copy of the audit log of a retired host, relative to the folder of the run; or empty."""
     endpoints: list[EndpointRecord] = field(default_factory=list)
     """Instances of the servers of its releases; empty if no release is served."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """Seconds of the parts of a first provisioning that no overlap makes shorter: "wire", "load",
+    "weights" and "smoke"; empty if neither an image nor weights were brought."""
 
     @property
     def duration_s(self) -> float:
         """How long the run worked on the host."""
         if self.began is not None and self.ended is not None:
             return max(0.0, self.ended - self.began)
-        return math.fsum(stage.seconds for stage in self.stages)
+        return self.work_s
+
+    @property
+    def work_s(self) -> float:
+        """Seconds in which at least one of its stages was at work."""
+        if any(stage.began is None for stage in self.stages):
+            return math.fsum(stage.seconds for stage in self.stages)
+        return covered_seconds(
+            (stage.began or 0.0, (stage.began or 0.0) + stage.seconds) for stage in self.stages
+        )
 
     @property
     def unhealthy_cards(self) -> dict[str, str]:
@@ -254,6 +279,27 @@ class HostReport:
             f"last seen at {format_utc(self.seen)}; the host was changed or lost since then, so "
             "its cards and versions may differ now"
         )
+
+
+@dataclass
+class CriticalPath:
+    """What the host waited for that was done last."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+
+    host: str = ""
+    """Its name."""
+    stages: list[tuple[str, float]] = field(default_factory=list)
+    """Stages that followed each other, with their seconds; others ran beside them."""
+    seconds: float = 0.0
+    """From the begin of its first stage to the end of its last one."""
+    floor: float | None = None
+    """Seconds of the slowest of its parts, beside which all else could run; null if neither an
+    image nor weights were brought."""
+    floor_part: str = ""
+    """Which part that is: "wire", "load", "weights" or "smoke"; or empty."""
+    ratio: float | None = None
+    """How many times the floor the host took; or null."""
 
 
 @dataclass
@@ -287,6 +333,8 @@ class Report:
     unproved: dict[str, list[str]] = field(default_factory=dict)
     """Name of a release -> what was not proved when it was locked, each as "field: reason".
     Releases that were proved in every point are missing; reports of older versions have none."""
+    critical_path: CriticalPath | None = None
+    """What the host waited for that was done last; null if no stage ended on any host."""
 
     def to_json(self) -> str:
         """Return the text of ``report.json``."""

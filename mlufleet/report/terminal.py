@@ -114,14 +114,13 @@ def unproved_lines(report: Report) -> Iterator[str]:
 
 def _summary_row(name: str, host: HostReport) -> list[str]:
     changed = [stage.stage for stage in host.stages if stage.changes]
-    seconds = sum(stage.seconds for stage in host.stages)
     return [
         name,
         host.status,
         str(host.versions.get("driver", "")),
         describe_cards(host),
         " ".join(changed) or "-",
-        f"{seconds:.0f}",
+        f"{host.work_s:.0f}",
         host.answer or "",
     ]
 

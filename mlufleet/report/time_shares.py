@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from mlufleet.report.critical_path import find_critical_path
 from mlufleet.report.model import Report, stage_name
 
 #: stages with a smaller share of the time are left out
@@ -30,37 +31,23 @@ def time_by_stage(report: Report) -> list[tuple[str, float]]:
     return [(name, spent / total) for name, spent in ordered if spent / total >= MIN_SHARE]
 
 
-def critical_path(report: Report) -> tuple[str, list[tuple[str, float]]] | None:
-    """Return the host that ended last, and its long stages with their seconds.
-
-    Args:
-        report: Report of the run.
-
-    Returns:
-        None if no stage ended on any host.
-    """
-    ends = {
-        name: max((stage.began or 0.0) + stage.seconds for stage in host.stages)
-        for name, host in report.hosts.items()
-        if host.stages
-    }
-    if not ends:
-        return None
-    name = max(ends, key=lambda host: ends[host])
-    stages = report.hosts[name].stages
-    least = max(MIN_SHARE * sum(stage.seconds for stage in stages), MIN_STAGE_S)
-    return name, [(stage.stage, stage.seconds) for stage in stages if stage.seconds >= least]
-
-
 def summary_lines(report: Report) -> Iterator[str]:
     """Return both in a line each; nothing if no stage took a noticeable time.
 
     Args:
         report: Report of the run.
     """
-    shares, path = time_by_stage(report), critical_path(report)
-    if not shares or path is None or not path[1]:
+    shares, path = time_by_stage(report), report.critical_path or find_critical_path(report)
+    if not shares or path is None:
+        return
+    least = max(MIN_SHARE * path.seconds, MIN_STAGE_S)
+    stages = [f"{stage} {seconds:.0f} s" for stage, seconds in path.stages if seconds >= least]
+    if not stages:
         return
     yield "time by stage: " + ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
-    host, stages = path
-    yield f"longest: {host}, " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in stages)
+    yield f"critical path: {path.host}, " + ", ".join(stages)
+    if path.floor is not None and path.ratio is not None:
+        yield (
+            f"{path.host} took {path.seconds:.0f} s, {path.ratio:.2f} times the "
+            f"{path.floor:.0f} s of its slowest part ({path.floor_part})"
+        )

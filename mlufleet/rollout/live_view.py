@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gevent
 from rich.console import Console, Group, RenderableType
@@ -42,13 +42,39 @@ class ActiveHost:
 
     Attributes:
         since: When it started, by the monotonic clock.
-        stage: Its stage.
-        step: Its step in the stage; may be empty.
+        steps: Stage at work -> its step, which may be empty; several run side by side.
+        last_stage: The stage that began last.
     """
 
     since: float
-    stage: str = "begin"
-    step: str = ""
+    steps: dict[str, str] = field(default_factory=dict)
+    last_stage: str = "begin"
+
+    @property
+    def stage(self) -> str:
+        """The stages at work; between two of them, the one before."""
+        return ", ".join(self.steps) or self.last_stage
+
+    @property
+    def step(self) -> str:
+        """Their steps."""
+        return ", ".join(filter(None, self.steps.values()))
+
+    def apply(self, event: Event) -> None:
+        """Note which stages are at work, and at what.
+
+        Args:
+            event: The next event of the host.
+        """
+        match event:
+            case events.StageStarted():
+                self.steps[event.stage], self.last_stage = "", event.stage
+            case events.StepStarted():
+                self.steps[event.stage] = event.title
+            case events.StageDone():
+                self.steps.pop(event.stage, None)
+            case events.RollbackStarted():  # the stages before it have ended
+                self.steps.clear()
 
 
 class RolloutProgress:
@@ -88,7 +114,8 @@ class RolloutProgress:
         Args:
             event: The next event of the rollout.
         """
-        active = self.active_hosts.get(event.host)
+        if active := self.active_hosts.get(event.host):
+            active.apply(event)
         match event:
             case events.ProbingStarted():
                 self.total = event.hosts
@@ -96,10 +123,6 @@ class RolloutProgress:
                 self.planned, self.work_began = len(event.order), time.monotonic()
             case events.HostStarted():
                 self.active_hosts[event.host] = ActiveHost(time.monotonic())
-            case events.StageStarted() if active:
-                active.stage, active.step = event.stage, ""
-            case events.StepStarted() if active:
-                active.step = event.title
             case events.TransfersProgressed():
                 text = f"files to {event.hosts} hosts: {event.line}"
                 self.transfer_line = text if event.hosts else ""

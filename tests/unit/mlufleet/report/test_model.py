@@ -28,11 +28,14 @@ def derive_as_then(folder: Path) -> dict[str, Any]:
     """The report of an earlier journal, without what no version knew then."""
     report: dict[str, Any] = json.loads(derive_from_journal(folder).to_json())
     assert report.pop("unproved") == {}
+    path = report.pop("critical_path")
+    assert path is None or path["host"] in report["hosts"]
     if report["rollout"]:
         assert report["rollout"].pop("serving") is None
     for host in report["hosts"].values():
         assert (host.pop("left"), host.pop("audit_log"), host.pop("reused")) == ([], "", 0)
         assert host.pop("endpoints") == []
+        assert set(host.pop("parts")) <= {"wire", "load", "weights", "smoke"}
         if host["failure"]:
             action = FAILURE_TABLE[host["failure"]["code"]].action
             assert host["failure"].pop("action") == action
