@@ -123,11 +123,12 @@ LANES := kernel servers rollouts single model light cards
 cards := tests/e2e/test_serving.py tests/e2e/test_several_releases.py tests/e2e/test_validation.py \
   tests/faults/test_22_cards.py tests/faults/test_liars.py
 light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
-  tests/e2e/test_adoption.py tests/e2e/test_bundle.py tests/e2e/test_registry.py \
-  tests/e2e/test_reuse.py tests/e2e/test_slurm.py tests/e2e/test_supervised_container.py \
-  tests/e2e/test_systems.py tests/e2e/test_watch_alerts.py tests/e2e/test_watch_mends.py
-model := tests/faults/test_kill_points.py tests/e2e/test_recipes.py tests/e2e/test_shapes.py \
-  tests/faults/test_17_18_disks.py
+  tests/e2e/test_adoption.py tests/e2e/test_bundle.py tests/e2e/test_foreign_things.py \
+  tests/e2e/test_registry.py tests/e2e/test_reuse.py tests/e2e/test_slurm.py \
+  tests/e2e/test_supervised_container.py tests/e2e/test_systems.py \
+  tests/e2e/test_watch_alerts.py tests/e2e/test_watch_mends.py
+model := tests/faults/test_kill_points.py tests/faults/test_17_18_disks.py \
+  tests/e2e/test_recipes.py tests/e2e/test_shapes.py
 single := tests/e2e/test_earlier_version.py tests/e2e/test_refusals.py $(patsubst %,tests/faults/test_%.py, \
   3_artifacts 5_6_interrupted 7_power_cut 8_9_13_reboots 11_package_locks 12_module \
   14_15_16_kernels 23_busy_cards 25_clocks 29_30_two_operators 31_pins 33_34_trees \

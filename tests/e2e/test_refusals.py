@@ -80,47 +80,6 @@ def test_a_process_on_a_card_stays_until_evict_is_said(undriven: None) -> None:
     assert lab.run(HOST, BUSY, check=False) != "active"
 
 
-def test_20_21_a_load_that_lies_is_not_believed_and_somebodys_image_under_our_tag_is_kept(
-    provisioned: Done,
-) -> None:
-    lab.run(HOST, f"docker rm -f {CONTAINER}; docker image rm -f $(docker image ls -q)")
-    theirs = lab.run(HOST, f"tar -c -C /etc hostname | docker import - {REFERENCE}")
-    lies.switch(HOST, "image-load-lies", True)
-    try:
-        done = deploy()
-    finally:
-        lies.switch(HOST, "image-load-lies", False)
-    assert done.status == 2 and done.host(HOST)["failure"]["code"] == "IMAGE_LOAD"
-    again = deploy()
-    assert again.status == 0 and again.changed(HOST)[0] == "image"
-    (kept,) = again.host(HOST)["kept"]
-    tags = "docker image inspect -f '{{.Id}}'"
-    name = kept.split()[-1]
-    assert lab.run(HOST, f"{tags} {name}") == theirs
-    assert lab.run(HOST, f"{tags} {REFERENCE}") != theirs
-    lab.run(HOST, f"docker image rm {name}")
-
-
-def test_somebodys_container_under_our_name_is_stopped_and_kept_where_that_is_permitted(
-    provisioned: Done,
-) -> None:
-    lab.run(HOST, f"docker rm -f {CONTAINER}")
-    started = f"docker run -d --restart always --name {CONTAINER} {REFERENCE} sleep infinity"
-    theirs = lab.run(HOST, started)
-    assert CONTAINER in refused("CONTAINER_FOREIGN")
-    done = deploy("--data", "evict=true")
-    assert done.status == 0 and done.changed(HOST)[0] == "container"
-    (kept,) = done.host(HOST)["kept"]
-    state = "docker inspect -f '{{.State.Running}} {{.HostConfig.RestartPolicy.Name}} {{.Name}}'"
-    name = lab.run(HOST, f"{state} {theirs}").removeprefix("false no /")
-    assert f" as {name}; " in kept
-    # one command makes it what it was
-    lab.run(HOST, f"docker rm -f {CONTAINER}; {kept.split('to undo it: ')[1]}")
-    assert lab.run(HOST, f"{state} {theirs}") == f"true always /{CONTAINER}"
-    lab.run(HOST, f"docker rm -f {theirs}")
-    assert deploy().status == 0
-
-
 @pytest.fixture
 def container_of_kang(provisioned: Done) -> Iterator[str]:
     """What somebody else has beside the release: a container, and in it another clone."""

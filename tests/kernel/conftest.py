@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernel.host import right
+from tests.kernel.host import deploy
 from tests.lab.vm import machine
 from tests.lab.vm import up as vm
 from tests.runs import Done
@@ -32,7 +32,8 @@ def bare(vm_host: None) -> None:
 def first(vm_host: None) -> Done:
     """The run that the bare host gets its driver by; what it makes of the host is kept."""
     machine.restore(vm.BARE)
-    done = right()
+    done = deploy()
+    assert done.status == 0, done.output
     machine.save(DRIVEN)
     return done
 
