@@ -12,7 +12,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, NoReturn
 
 from fleet.errors import InvalidInput
-from fleet.inventory import pyinfra_loader, ranges
+from fleet.inventory import desired_state, pyinfra_loader, ranges
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.text import suggestions
 
@@ -197,6 +197,16 @@ def apply_exclude(
     return left
 
 
+@as_pyinfra_error()
+def _apply_exclude_and_check(
+    inventory: Inventory, hosts: list[Host] | None, exclude: Iterable[str] | None
+) -> list[Host] | None:
+    """Select hosts, and refuse them if they are not to be what is expected: all is read by now."""
+    left = apply_exclude(inventory, hosts, exclude)
+    desired_state.check_selection(inventory if left is None else left)
+    return left
+
+
 def patch_pyinfra_cli() -> None:
     """Let pyinfra's own command use these functions.
 
@@ -209,7 +219,7 @@ def patch_pyinfra_cli() -> None:
 
     replaced: dict[str, Callable[..., object]] = {
         "_apply_inventory_limit": apply_limit,
-        "_apply_inventory_exclude": apply_exclude,
+        "_apply_inventory_exclude": _apply_exclude_and_check,
     }
     for name, function in replaced.items():
         if not hasattr(cli, name):

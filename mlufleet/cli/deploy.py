@@ -6,13 +6,19 @@ import sys
 
 import click
 
-from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+from mlufleet.cli.options import (
+    EXPECT_DIGEST_OPTION,
+    INVENTORY_ARGUMENT,
+    PASS_THROUGH,
+    PYINFRA_OPTIONS_ARGUMENT,
+)
 
 
 @click.command(context_settings=PASS_THROUGH)
 @INVENTORY_ARGUMENT
+@EXPECT_DIGEST_OPTION
 @PYINFRA_OPTIONS_ARGUMENT
-def deploy(inventory: str, options: tuple[str, ...]) -> None:
+def deploy(inventory: str, expect_digest: str, options: tuple[str, ...]) -> None:
     """Bring all hosts of INVENTORY to their releases.
 
     Runs deploy.py with pyinfra. OPTIONS are passed to pyinfra; `pyinfra --help` lists them.
@@ -25,7 +31,8 @@ def deploy(inventory: str, options: tuple[str, ...]) -> None:
       mlufleet deploy inventories/fleet.py
       mlufleet deploy inventories/fleet.py --limit rack1 --dry
       mlufleet deploy inventories/fleet.py --data smoke=always
+      mlufleet deploy inventories/fleet.py --expect-digest 4f1c0d6a9b3e7f25
     """
     from mlufleet.run import launcher
 
-    sys.exit(launcher.run_deploy(inventory, options).exit)
+    sys.exit(launcher.run_deploy(inventory, options, expected=expect_digest).exit)

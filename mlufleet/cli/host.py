@@ -12,6 +12,7 @@ import click
 from fleet.errors import ExitStatus, InvalidInput
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import (
+    EXPECT_DIGEST_OPTION,
     INVENTORY_ARGUMENT,
     JSON_OPTION,
     PASS_THROUGH,
@@ -84,7 +85,8 @@ def break_lock(inventory: str, options: tuple[str, ...]) -> None:
 @host.command("reboot")
 @INVENTORY_ARGUMENT
 @click.argument("name", metavar="HOST")
-def reboot(inventory: str, name: str) -> None:
+@EXPECT_DIGEST_OPTION
+def reboot(inventory: str, name: str, expect_digest: str) -> None:
     """Reboot HOST of INVENTORY, and bring it to its release.
 
     A run does it: with the lock, a journal, and proof by the host's boot ID. A host on whose cards
@@ -98,7 +100,7 @@ def reboot(inventory: str, name: str) -> None:
     """
     from mlufleet.cli.host_reboot import reboot_host
 
-    sys.exit(reboot_host(inventory, name))
+    sys.exit(reboot_host(inventory, name, expect_digest))
 
 
 HOSTS_ARGUMENT = click.argument("hosts", metavar="[HOST]...", nargs=-1)

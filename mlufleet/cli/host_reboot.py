@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet.errors import ExitStatus
+from fleet.errors import ExitStatus, InvalidInput
 from fleet.text import sanitize
 
 if TYPE_CHECKING:
+    from mlufleet.watch.look_messages import Ready
     from mlufleet.watch.observation import Observation
 
 
-def reboot_host(inventory: str, name: str) -> int:
+def reboot_host(inventory: str, name: str, expected: str = "") -> int:
     """Reboot a host, bring it to its release, and return the exit status.
 
     Args:
         inventory: File of the inventory.
         name: Name of the host.
+        expected: Digest of what the host has to be; empty for whatever it is to be.
 
     Raises:
         SystemExit: The input is invalid; the reason has been printed.
@@ -28,7 +30,7 @@ def reboot_host(inventory: str, name: str) -> int:
     from mlufleet.run import launcher
     from mlufleet.watch.observation import SEEN, UNREACHABLE
 
-    seen = look_once(inventory, name)
+    seen = look_once(inventory, name, expected)
     if seen.outcome != SEEN:
         reason = "a run works on it"
         if seen.failure:
@@ -37,17 +39,19 @@ def reboot_host(inventory: str, name: str) -> int:
         is_silent = seen.outcome == UNREACHABLE
         return ExitStatus.UNREACHABLE if is_silent else ExitStatus.FAILED
     options = ("--limit", name, "--data", f"reboot_from={seen.boot_id}")
-    return launcher.run_deploy(inventory, options).exit or ExitStatus.OK
+    return launcher.run_deploy(inventory, options, expected=expected).exit or ExitStatus.OK
 
 
-def look_once(inventory: str, name: str) -> Observation:
+def look_once(inventory: str, name: str, expected: str = "") -> Observation:
     """Look at a host as the watch does.
 
     Args:
         inventory: File of the inventory.
         name: Name of the host.
+        expected: Digest of what the host has to be; empty for whatever it is to be.
 
     Raises:
+        InvalidInput: There is no such host, or the digest is another one.
         SystemExit: The look process could not begin, and has said why.
     """
     from mlufleet.watch.look_messages import (
@@ -62,19 +66,24 @@ def look_once(inventory: str, name: str) -> Observation:
     pipe = subprocess.PIPE
     with subprocess.Popen([*command, inventory], stdin=pipe, stdout=pipe) as process:
         assert process.stdin and process.stdout
-        for line in process.stdout:
-            match decode_message(line):
-                case Ready(hosts=hosts):
-                    if list(hosts) != [name]:
-                        process.stdin.close()
-                        click.echo(f"{name}: not the name of one host", err=True)
-                        sys.exit(ExitStatus.INVALID)
-                    process.stdin.write(encode_message(Round(1, [name])))
-                    process.stdin.flush()
-                case Observed(observation=observation):
-                    process.stdin.close()
-                    return observation
-                case _:
-                    break
-        process.stdin.close()
+        with process.stdin:
+            for line in process.stdout:
+                match decode_message(line):
+                    case Ready() as ready:
+                        _check_host(ready, name, expected)
+                        process.stdin.write(encode_message(Round(1, [name])))
+                        process.stdin.flush()
+                    case Observed(observation=observation):
+                        return observation
+                    case _:
+                        break
     sys.exit(process.returncode or ExitStatus.INTERNAL)
+
+
+def _check_host(ready: Ready, name: str, expected: str) -> None:
+    """Check that a look process has read the host that is meant, and what it is to be."""
+    from fleet.inventory.desired_state import check_digest
+
+    if list(ready.hosts) != [name]:
+        raise InvalidInput(f"{name}: not the name of one host")
+    check_digest(ready.digests, expected)

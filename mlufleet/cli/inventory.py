@@ -11,7 +11,12 @@ import click
 from fleet.errors import InvalidInput
 from fleet.text import sanitize
 from mlufleet.cli.groups import CommandGroup
-from mlufleet.cli.options import INVENTORY_ARGUMENT
+from mlufleet.cli.options import (
+    DATA_OPTION,
+    EXCLUDE_OPTION,
+    INVENTORY_ARGUMENT,
+    LIMIT_OPTION,
+)
 
 if TYPE_CHECKING:
     from fleet.release.target import ReleaseTarget
@@ -84,6 +89,33 @@ def check(inventory: str, full: bool) -> None:
     for line in _unproved_points(releases.values()):
         click.echo(line)
     click.echo("OK: inventory, releases, locks and store are consistent")
+
+
+@inventory.command()
+@INVENTORY_ARGUMENT
+@LIMIT_OPTION
+@EXCLUDE_OPTION
+@DATA_OPTION
+def digest(
+    inventory: str, limit: tuple[str, ...], exclude: tuple[str, ...], data: tuple[str, ...]
+) -> None:
+    """Print one digest of what the hosts of INVENTORY are to be.
+
+    It is of their releases, locks, server keys, and fields of the inventory but groups and
+    `remediate`. `mlufleet deploy --expect-digest` with the same hosts and data refuses to do
+    anything else. Everything is validated as by `mlufleet inventory check`.
+
+    \b
+    Example:
+      mlufleet inventory digest inventories/fleet.py --limit rack1
+    """
+    from fleet.inventory.desired_state import combine_digests
+    from mlufleet.run import launcher
+
+    words = [("--limit", each) for each in limit] + [("--exclude", each) for each in exclude]
+    words += [("--data", each) for each in data]
+    options = [word for pair in words for word in pair]
+    click.echo(combine_digests(launcher.validate_digests(inventory, options)))
 
 
 def _check_expectations(targets: Iterable[ReleaseTarget]) -> None:

@@ -49,6 +49,13 @@ EXCLUDE_OPTION = click.option(
 DATA_OPTION = click.option(
     "--data", multiple=True, metavar="KEY=VALUE", help="Set data of every host."
 )
+EXPECT_DIGEST_OPTION = click.option(
+    "--expect-digest",
+    default="",
+    metavar="DIGEST",
+    help="Refuse, before the first connection, if inventory, release or lock are not those whose "
+    "digest `mlufleet inventory digest` has printed.",
+)
 
 #: letter -> seconds
 DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

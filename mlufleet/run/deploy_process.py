@@ -51,7 +51,8 @@ def main(output: int, inventory: str, options: tuple[str, ...]) -> None:
                 from pyinfra_cli.main import main as run_pyinfra
 
                 importlib.import_module("mlufleet.run.run")  # what config.py and deploy.py need
-            launcher.validate_inventory(inventory, options)
+            # pyinfra reads the inventory once more, and config.py has that checked again
+            launcher.validate_run(inventory, options)
             sys.argv = deploy_command(inventory, options)
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)

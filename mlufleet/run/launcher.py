@@ -18,6 +18,7 @@ from fleet.errors import ExitStatus
 from mlufleet.run import interrupts, local_permissions, pyinfra_options
 
 if TYPE_CHECKING:
+    from pyinfra.api import Host
     from pyinfra.api.inventory import Inventory
 
     from fleet.release.target import HostTarget
@@ -41,6 +42,46 @@ def validate_inventory(inventory: str, options: Iterable[str] = ()) -> list[tupl
         InvalidInput: The inventory, a release, its lock or store is invalid, or ``--limit`` or
             ``--exclude`` names no host.
     """
+    return _validate_selection(inventory, options)[0]
+
+
+def validate_digests(inventory: str, options: Iterable[str] = ()) -> dict[str, str]:
+    """Validate an inventory as :func:`validate_inventory` does.
+
+    Args:
+        inventory: The inventory's file.
+        options: Options of pyinfra; values of ``--data`` replace those of the inventory.
+
+    Returns:
+        Host -> digest of what it is to be, of the hosts that the options select.
+
+    Raises:
+        InvalidInput: As of :func:`validate_inventory`.
+    """
+    from fleet.inventory.desired_state import compute_digests
+
+    return compute_digests(_validate_selection(inventory, options)[1])
+
+
+def validate_run(inventory: str, options: Iterable[str]) -> None:
+    """Validate what a run of this process will do, also by the digest that is expected.
+
+    Args:
+        inventory: The inventory's file.
+        options: Options of pyinfra.
+
+    Raises:
+        InvalidInput: As of :func:`validate_inventory`, or the digest is another one.
+    """
+    from fleet.inventory import desired_state
+
+    desired_state.check_selection(_validate_selection(inventory, options)[1])
+
+
+def _validate_selection(
+    inventory: str, options: Iterable[str]
+) -> tuple[list[tuple[str, HostTarget]], list[Host]]:
+    """Return the desired state of all hosts, and the selected hosts."""
     from fleet.inventory import host_selection
     from fleet.inventory.pyinfra_loader import load_inventory  # slow to import
     from mlufleet.connect import open_files
@@ -51,10 +92,11 @@ def validate_inventory(inventory: str, options: Iterable[str] = ()) -> list[tupl
     hosts = load_inventory(inventory, data)
     targets = check_hosts(inventory, hosts)
     warn_about_permissions(inventory, hosts)
-    selected = host_selection.apply_limit(hosts, given.get("limit"))
-    selected = host_selection.apply_exclude(hosts, selected, given.get("exclude"))
-    open_files.raise_limit(hosts if selected is None else selected)
-    return targets
+    limited = host_selection.apply_limit(hosts, given.get("limit"))
+    limited = host_selection.apply_exclude(hosts, limited, given.get("exclude"))
+    selected = list(hosts) if limited is None else list(limited)
+    open_files.raise_limit(selected)
+    return targets, selected
 
 
 def warn_about_permissions(inventory_name: str, inventory: Inventory) -> None:
@@ -69,13 +111,19 @@ def warn_about_permissions(inventory_name: str, inventory: Inventory) -> None:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
 
 
-def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | None = None) -> Report:
+def run_deploy(
+    inventory: str,
+    options: tuple[str, ...],
+    output: IO[bytes] | None = None,
+    expected: str = "",
+) -> Report:
     """Validate the input, run deploy.py with pyinfra in another process, and return its report.
 
     Args:
         inventory: The inventory's file.
         options: Options of pyinfra.
         output: File for all that pyinfra prints (default: the terminal).
+        expected: Digest of what the hosts have to be; empty for whatever they are to be.
 
     Returns:
         The run's report. Its exit status is never 0 if pyinfra's own is not.
@@ -90,7 +138,7 @@ def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | Non
 
     check_writable()
     run_id = new_run_id()
-    status = _run_deploy_process(run_id, [inventory, *options], output)
+    status = _run_deploy_process(run_id, [inventory, *options], output, expected)
     folder = RUNS / run_id
     if not (folder / JOURNAL_FILE).is_file():
         if status in (ExitStatus.INVALID, ExitStatus.INTERRUPTED):
@@ -102,12 +150,16 @@ def run_deploy(inventory: str, options: tuple[str, ...], output: IO[bytes] | Non
     return report
 
 
-def _run_deploy_process(run_id: str, arguments: list[str], output: IO[bytes] | None) -> int:
+def _run_deploy_process(
+    run_id: str, arguments: list[str], output: IO[bytes] | None, expected: str
+) -> int:
     """Run deploy.py in another process, forward signals to it, and return its exit status."""
+    from fleet.inventory.desired_state import EXPECTED_VARIABLE
+
     descriptor = output.fileno() if output else 1
     process = subprocess.Popen(
         [sys.executable, "-m", "mlufleet.run.deploy_process", str(descriptor), *arguments],
-        env={**os.environ, "MLUFLEET_RUN": run_id},
+        env={**os.environ, "MLUFLEET_RUN": run_id, EXPECTED_VARIABLE: expected},
         stdin=subprocess.DEVNULL,
         pass_fds=(descriptor,) if output else (),
     )

@@ -22,8 +22,28 @@ RUNGS = (NONE, RESTART, REPAIR, REBOOT)
 #: rungs that are a run
 RUN_RUNGS = (RESTART, REPAIR, REBOOT)
 
+# why nothing is done
+#: the suggested action is a person's, or the last look could not probe the host
+HOLD_ACTION, HOLD_UNPROBED = "action", "unprobed"
+#: many hosts broke together
+HOLD_STORM = "storm"
+#: the rungs that are left did not help, or would not change anything, or are not allowed
+HOLD_EXHAUSTED, HOLD_NO_STAGE, HOLD_NOT_ALLOWED = "exhausted", "no_stage", "not_allowed"
+#: what the site allows is used up, or is for another time of day
+HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE = "tries", "hours", "at_once"
+#: what is on disk is not what the watch has read
+HOLD_CHANGED = "changed"
+#: it cannot be written down
+HOLD_STORE = "store"
+HOLDS = (
+    *(HOLD_ACTION, HOLD_UNPROBED, HOLD_STORM, HOLD_EXHAUSTED, HOLD_NO_STAGE, HOLD_NOT_ALLOWED),
+    *(HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE, HOLD_CHANGED, HOLD_STORE),
+)
+
 # how a run of a rung has ended
 RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
+#: it ended before the first connection: what is on disk is not what the watch has read
+REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -39,13 +59,15 @@ class Decision:
         number: Number in the watch's file; 0 before it is there.
         ended: When its run had ended; None while it runs, or without one.
         outcome: :data:`RUNNING`, :data:`DONE`, :data:`FAILED` (the run did not bring the host to
-            its release) or :data:`LOST` (the watch ended before the run); empty without a run.
+            its release), :data:`REFUSED` (nothing was done) or :data:`LOST` (the watch ended
+            before the run); empty without a run.
         run: Id of the run; empty if it is not known.
         is_proved: Whether two looks after the run saw no problem; None before that is known.
         is_over: Whether no problem was open after it, so that the next one begins with the lowest
             rung again.
         looks: Looks that began after the run. Not kept in the file.
         misses: How many of the last of these in a row saw an open problem. Not kept either.
+        hold: One of :data:`HOLDS` if nothing is done. Not kept either: `reason` says it.
     """
 
     time: float
@@ -61,6 +83,7 @@ class Decision:
     is_over: bool = False
     looks: int = 0
     misses: int = 0
+    hold: str = ""
 
     def set_back(self, now: float, by: float = 0.0) -> Decision:
         """Return it without times in the future, which are those of a clock that was wrong.
@@ -78,9 +101,14 @@ class Decision:
         return self.rung in RUN_RUNGS
 
     @property
+    def is_attempt(self) -> bool:
+        """Whether it is about a run that may have done something on the host."""
+        return self.is_run and self.outcome != REFUSED
+
+    @property
     def is_settled(self) -> bool:
         """Whether it is known what came of it."""
-        return not self.is_run or self.is_proved is not None
+        return not self.is_attempt or self.is_proved is not None
 
 
 def describe_outcome(decision: Decision) -> str:
@@ -89,6 +117,8 @@ def describe_outcome(decision: Decision) -> str:
     Args:
         decision: A decision for a run.
     """
+    if decision.outcome == REFUSED:
+        return f"{decision.outcome}, nothing was done"
     if decision.is_proved is None:
         return decision.outcome if decision.ended is None else f"{decision.outcome}, not proved yet"
     proof = "two looks found it right" if decision.is_proved else "it did not help"

@@ -142,12 +142,11 @@ class LookProcess:
 class LookListener(Protocol):
     """Who is told what the look process brings."""
 
-    def on_hosts(self, hosts: dict[str, list[str]], modes: dict[str, str]) -> None:
-        """Take the hosts that are watched from now on, each with its groups.
+    def on_hosts(self, ready: Ready) -> None:
+        """Take the hosts that are watched from now on.
 
         Args:
-            hosts: Host -> groups.
-            modes: Host -> its `remediate`, of hosts that may be mended.
+            ready: The hosts, and what they are to be.
         """
 
     def on_observation(self, observation: Observation) -> None:
@@ -314,7 +313,7 @@ class LookClient:
             self.listener.on_reload("")
         elif process is not self.current:
             return
-        self.listener.on_hosts(ready.hosts, ready.modes)
+        self.listener.on_hosts(ready)
 
     def _observe(self, message: Observed) -> None:
         running, name = self._rounds.get(message.number), message.observation.host

@@ -34,12 +34,14 @@ class Ready:
         hosts: Host -> its groups, in the order of the inventory.
         limit_s: Seconds after which a round is killed.
         modes: Host -> its `remediate`, of hosts that may be mended.
+        digests: Host -> digest of what it is to be.
     """
 
     kind: ClassVar[str] = "ready"
     hosts: dict[str, list[str]] = field(default_factory=dict)
     limit_s: float = 0
     modes: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,8 @@ def main() -> None:
         rounds = look_round.LookRounds(given.inventory, tuple(given.limit), tuple(given.exclude))
     gc.collect()
     gc.freeze()  # no round copies pages because its collector of garbage looks at them
-    write_all(sink, encode_message(Ready(rounds.groups, look_round.LIMIT_S, rounds.modes)))
+    ready = Ready(rounds.groups, look_round.LIMIT_S, rounds.modes, rounds.digests)
+    write_all(sink, encode_message(ready))
     ForkServer(rounds.look, look_round.LIMIT_S, source, sink).serve()
 
 

@@ -8,6 +8,7 @@ import gevent
 from pyinfra.api import Host
 from pyinfra_cli import cli as _cooperative  # noqa: F401 - its import makes the process cooperative
 
+from fleet.inventory.desired_state import compute_digests
 from fleet.release.target import HostTarget
 from mlufleet.connect import settings
 from mlufleet.run.execution_state import prepare_state
@@ -41,6 +42,7 @@ class LookRounds:
     Attributes:
         groups: Host -> its groups, in the order of the inventory.
         modes: Host -> its `remediate`, of hosts that the watch may mend.
+        digests: Host -> digest of what it is to be.
 
     Raises:
         InvalidInput: Something is wrong that can be known before the first connection.
@@ -52,6 +54,7 @@ class LookRounds:
         self.groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
         modes = {host.name: str(host.data.get("remediate") or OFF) for host in hosts}
         self.modes = {name: mode for name, mode in modes.items() if mode != OFF}
+        self.digests = compute_digests(hosts)
         self._looker = Looker(self.state)
         self._cache = RunContext.from_state(self.state).service(ProbeCache)
 

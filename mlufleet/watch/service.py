@@ -18,6 +18,7 @@ from mlufleet.watch import recent_runs, tracking
 from mlufleet.watch.clock import WatchClock
 from mlufleet.watch.fleet_memory import FleetMemory
 from mlufleet.watch.look_client import END_LIMIT_S, LookClient, Said
+from mlufleet.watch.look_messages import Ready
 from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.notices.messages import describe_change
 from mlufleet.watch.observation import Observation
@@ -129,7 +130,7 @@ class Watch:
         if self.remediator is None:
             return snapshot
         decisions, totals = dict(self.remediator.decisions), dict(self.remediator.totals)
-        return replace(snapshot, decisions=decisions, runs=totals)
+        return replace(snapshot, decisions=decisions, runs=totals, holds=self.remediator.holds)
 
     def find_trouble(self) -> str:
         """Return why the watch sees nothing at present; empty if it is well. In any thread."""
@@ -201,15 +202,16 @@ class Watch:
 
     # what the look process brings
 
-    def on_hosts(self, hosts: dict[str, list[str]], modes: dict[str, str]) -> None:
-        """Take the hosts that are watched from now on, each with its groups.
+    def on_hosts(self, ready: Ready) -> None:
+        """Take the hosts that are watched from now on.
 
         Args:
-            hosts: Host -> groups.
-            modes: Host -> its `remediate`, of hosts that may be mended.
+            ready: The hosts, and what they are to be.
         """
-        now = time.monotonic()
-        self.memory.set_hosts(hosts, modes)
+        now, hosts = time.monotonic(), ready.hosts
+        self.memory.set_hosts(hosts, ready.modes)
+        if self.remediator:
+            self.remediator.set_digests(ready.digests)
         self._schedule.set_hosts(hosts, now)
         if self.settings.once and self._left is None:
             self._left = set(hosts)

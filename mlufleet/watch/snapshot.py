@@ -60,6 +60,8 @@ class FleetSnapshot:
         store_error: Why the history cannot be written; empty for nothing.
         decisions: Host -> what was last decided to do about it.
         runs: Rung and outcome -> runs that have mended hosts, or not, since `started`.
+        holds: Host -> why nothing is done about its problems at present: one of
+            :data:`mlufleet.watch.decision.HOLDS`.
     """
 
     taken: float
@@ -73,3 +75,4 @@ class FleetSnapshot:
     notice_errors: dict[str, str] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
     runs: dict[tuple[str, str], int] = field(default_factory=dict)
+    holds: dict[str, str] = field(default_factory=dict)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from mlufleet.watch import database
-from mlufleet.watch.decision import DONE, FAILED, NONE, REBOOT, REPAIR, RESTART, Decision
+from mlufleet.watch.decision import DONE, FAILED, NONE, REBOOT, REFUSED, REPAIR, RESTART, Decision
 from mlufleet.watch.decision_table import has_table, list_decisions
 from mlufleet.watch.store import FILE_NAME
 from tests.faults.big import HOST, deploy_light
@@ -40,7 +42,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT)}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def watch(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     """A folder with a watch that may do all there is to the host, which has the small release."""
     deploy_light()
     site = tmp_path_factory.mktemp("site")
@@ -53,9 +57,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     options = ("--every=2s", "--listen=off", "--repair-tries=9")
     command = [sys.executable, "-c", WATCH, "watch", "hosts.py", *options]
     with subprocess.Popen(command, cwd=site, env=ENVIRONMENT, stdin=subprocess.DEVNULL) as watch:
-        yield site
+        yield site, watch
         watch.terminate()
     deploy_light()
+
+
+@pytest.fixture
+def site(watch: tuple[Path, subprocess.Popen[bytes]]) -> Path:
+    """The folder."""
+    return watch[0]
 
 
 def decisions(site: Path) -> list[Decision]:
@@ -67,8 +77,27 @@ def decisions(site: Path) -> list[Decision]:
         return list_decisions(connection) if has_table(connection) else []
 
 
-def test_a_container_that_was_killed_is_started_by_a_run(site: Path) -> None:
+def history(site: Path) -> dict[str, Any]:
+    """What `mlufleet history` says."""
+    words = [*COMMAND, "history", "--json"]
+    done = subprocess.run(words, cwd=site, env=ENVIRONMENT, capture_output=True, timeout=60)
+    found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {"hosts": {}}
+    return found
+
+
+def test_a_container_that_was_killed_is_started_by_a_run(
+    watch: tuple[Path, subprocess.Popen[bytes]],
+) -> None:
+    """Not before the watch has read what somebody has changed on disk meanwhile."""
+    site, process = watch
+    hosts = site / "hosts.py"
+    wait_for(lambda: history(site)["hosts"], "a first look")
+    hosts.write_text(hosts.read_text().replace("'remediate'", "'busy_timeout': 1, 'remediate'"))
     lab.run(HOST, "docker kill light")
+    held = wait_for(lambda: [one for one in decisions(site) if one.rung == NONE], "a hold")
+    assert "is expected" in held[0].reason
+    assert [one.outcome for one in decisions(site) if one.is_run] == [REFUSED]
+    process.send_signal(signal.SIGHUP)
     (started,) = wait_for(
         lambda: [one for one in decisions(site) if one.is_proved is not None], "a proved rung"
     )
@@ -82,9 +111,7 @@ def test_what_no_rung_mends_is_left_to_a_person(site: Path) -> None:
     with told(HOST, "module-does-not-load"):
         lab.run(HOST, UNLOAD)
         wait_for(lambda: [one for one in decisions(site)[before:] if one.rung == NONE], "the end")
-    words = [*COMMAND, "history", HOST, "--json"]
-    done = subprocess.run(words, cwd=site, env=ENVIRONMENT, capture_output=True, timeout=60)
-    found = json.loads(done.stdout)["decisions"][before:]
+    found = history(site)["decisions"][before:]
     tried = [(one["rung"], one["outcome"], one["proved"]) for one in found[:2]]
     assert tried == [(REPAIR, FAILED, False), (REBOOT, FAILED, False)]
     assert found[2]["rung"] == NONE and "a person has to look" in found[2]["reason"]

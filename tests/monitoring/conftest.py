@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlufleet.watch.decision import DONE, FAILED, HOLD_ACTION, NONE, RESTART, Decision
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
 from tests import snapshots
 from tests.monitoring import servers
@@ -57,7 +58,14 @@ def everything(looks: int = 100) -> FleetSnapshot:
         "bad", now, facts=snapshots.facts(cards=cards), drift={"driver": ["install driver"]}
     )
     state = snapshots.opened("CARD_DROPPED", snapshots.CARDS[0], now - 600, is_flapping=True)
-    return fleet(snapshots.host("bad", state, last=look, groups=("mlu",)), looks=looks)
+    return replace(
+        fleet(snapshots.host("bad", state, last=look, groups=("mlu",)), looks=looks),
+        decisions={
+            "bad": Decision(now - 60, "bad", NONE, "CARD_DROPPED: POWER_CYCLE is suggested")
+        },
+        runs={(RESTART, DONE): looks // 100, (RESTART, FAILED): 1},
+        holds={"bad": HOLD_ACTION},
+    )
 
 
 @pytest.fixture(scope="package")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
+from mlufleet.watch.decision import FAILED, HOLD_AT_ONCE, HOLD_EXHAUSTED, HOLD_STORM, REPAIR
 from mlufleet.watch.problems import UNREACHABLE
 from tests import snapshots
 from tests.monitoring.conftest import Monitoring, fleet
@@ -60,3 +62,20 @@ def test_many_unreachable_hosts_are_told_as_one(monitoring: Monitoring) -> None:
         "MluFleetManyHostsDown",
         "MluFleetUnreachable",
     }
+
+
+def test_what_the_watch_does_not_mend_is_told(monitoring: Monitoring) -> None:
+    monitoring.pages.snapshot = replace(
+        fleet(),
+        runs={(REPAIR, FAILED): 1},
+        holds={"ok0": HOLD_EXHAUSTED, "ok1": HOLD_STORM, "ok2": HOLD_STORM, "ok3": HOLD_AT_ONCE},
+    )
+    receiver = monitoring.receiver
+    failed = wait_for(lambda: receiver.find("firing", "MluFleetRemediationFailed"), "a failed run")
+    assert failed["labels"]["rung"] == REPAIR
+    person = wait_for(lambda: receiver.find("firing", "MluFleetRemediationNeedsPerson"), "a person")
+    assert (person["labels"]["host"], person["labels"]["reason"]) == ("ok0", "exhausted")
+    storm = wait_for(lambda: receiver.find("firing", "MluFleetRemediationStorm"), "the storm")
+    assert "2 台" in storm["annotations"]["summary_zh"]
+    monitoring.pages.snapshot = fleet()
+    wait_for(lambda: receiver.find("resolved", "MluFleetRemediationStorm"), "its end")

@@ -9,14 +9,26 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fleet.errors import ExitStatus
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.watch import recent_runs
 from mlufleet.watch.clock import WatchClock, set_back
-from mlufleet.watch.decision import DONE, FAILED, LOST, NONE, OFF, REBOOT, RUNNING, Decision
+from mlufleet.watch.decision import (
+    DONE,
+    FAILED,
+    HOLD_STORE,
+    LOST,
+    NONE,
+    OFF,
+    REBOOT,
+    REFUSED,
+    RUNNING,
+    Decision,
+)
 from mlufleet.watch.observation import BUSY, Observation
 from mlufleet.watch.problems import HostState
 from mlufleet.watch.remediation import rules
@@ -62,6 +74,7 @@ class Remediator:
     Attributes:
         decisions: Host -> the last decision about it.
         totals: Rung and outcome -> runs that have ended since the watch began.
+        holds: Host -> why nothing is done about it at present.
     """
 
     def __init__(
@@ -74,12 +87,19 @@ class Remediator:
         self.settings, self.store, self._tell = settings, store, tell
         self.decisions: dict[str, Decision] = {}
         self.totals: Counter[tuple[str, str]] = Counter()
+        self.holds: dict[str, str] = {}
         self._clock = clock or WatchClock()
         self._started = self._clock.now()
         self._attempts: dict[str, list[Decision]] = {}
         self._processes: dict[str, RungProcess] = {}
         #: decisions whose end could not be written yet
         self._unwritten: dict[int, Decision] = {}
+        #: host -> digest of what it is to be, as the watch has read it
+        self._digests: Mapping[str, str] = {}
+        #: host -> digest that its last run was given
+        self._expected: dict[str, str] = {}
+        #: host -> why its last run was refused
+        self._refusals: dict[str, str] = {}
         self._is_due, self._next_turn = True, 0.0
         for kept in store.list_decisions(self._started - MEMORY_S):
             one = kept.set_back(self._started)
@@ -91,6 +111,14 @@ class Remediator:
     def is_busy(self) -> bool:
         """Whether a run is going on."""
         return bool(self._processes)
+
+    def set_digests(self, digests: Mapping[str, str]) -> None:
+        """Take what hosts are to be; a run that would bring one to something else is refused.
+
+        Args:
+            digests: Host -> digest of its desired state, as the watch has read it.
+        """
+        self._digests, self._refusals, self._is_due = dict(digests), {}, True
 
     def observe(self, observation: Observation, state: HostState) -> None:
         """Note what a look says about earlier attempts.
@@ -132,13 +160,20 @@ class Remediator:
             return
         self._is_due, self._next_turn = False, now + DECIDE_INTERVAL_S
         if all(host.remediate == OFF for host in snapshot.hosts.values()):
+            self.holds = {}
             return
         policy = self.settings.policy
-        for made in rules.decide(snapshot, self._attempts, policy, round(self._clock.now(), 3)):
+        holds: dict[str, str] = {}
+        now_s = round(self._clock.now(), 3)
+        for made in rules.decide(snapshot, self._attempts, policy, now_s, self._refusals):
+            if made.is_run and self._begin(made):
+                continue
             if made.is_run:
-                self._begin(made)
-            else:
-                self._note(made)
+                reason = f"{made.reason}: {made.rung} is not begun, as it cannot be written down"
+                made = replace(made, rung=NONE, reason=reason, hold=HOLD_STORE)
+            self._note(made)
+            holds[made.host] = made.hold
+        self.holds = holds
 
     def set_back(self, now: float, by: float) -> None:
         """Leave no time in the future: the clock was ahead.
@@ -187,12 +222,11 @@ class Remediator:
             self.decisions[made.host] = self.store.add_decision(made) or made
             self._tell(format_decision(made))
 
-    def _begin(self, made: Decision) -> None:
+    def _begin(self, made: Decision) -> bool:
+        """Write a decision down and begin its run; return whether it could be written."""
         kept = self.store.add_decision(replace(made, outcome=RUNNING))
         if kept is None:
-            reason = f"{made.reason}: {made.rung} is not begun, as it cannot be written down"
-            self._note(replace(made, rung=NONE, reason=reason))
-            return
+            return False
         self.decisions[made.host] = kept
         self._attempts.setdefault(made.host, []).append(kept)
         self._tell(format_decision(kept))
@@ -203,17 +237,28 @@ class Remediator:
             self._end(made.host, -1, str(error))
         else:
             self._processes[made.host] = process
+        return True
 
     def _build_command(self, decision: Decision) -> list[str]:
         inventory, words = self.settings.inventory, list(self.settings.command)
+        # what was changed on disk meanwhile is a rollout's
+        digest = self._expected[decision.host] = self._digests.get(decision.host, "unknown")
+        expected = f"--expect-digest={digest}"
         if decision.rung == REBOOT:
-            return [*words, "host", "reboot", inventory, decision.host]
-        return [*words, "deploy", inventory, "--limit", decision.host]
+            return [*words, "host", "reboot", inventory, decision.host, expected]
+        return [*words, "deploy", inventory, "--limit", decision.host, expected]
 
     def _end(self, host: str, status: int, last_line: str) -> None:
         before = self._attempts[host][-1]
         run = recent_runs.find_run_since(host, before.time - self._clock.find_offset())
         outcome = FAILED if status else DONE
+        if status == ExitStatus.INVALID:  # nothing was connected to
+            outcome = REFUSED
+            if self._expected.get(host) == self._digests.get(host):  # not read anew since
+                self._refusals[host] = (
+                    "the release on disk is not the one that the watch knows: send SIGHUP "
+                    f"(`systemctl reload mlufleet-watch`) or roll it out: {last_line}"
+                )
         after = replace(before, ended=round(self._clock.now(), 3), outcome=outcome, run=run)
         self._attempts[host][-1] = after
         self.totals[after.rung, outcome] += 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from fleet.error_codes import REBOOT as REBOOT_ACTION
 from fleet.error_codes import RESTART as RESTART_ACTION
@@ -36,18 +38,47 @@ PROOF_LOOKS = 2
 Attempts = Mapping[str, Sequence[Decision]]
 
 
+class Choice(NamedTuple):
+    """What is to be done about a host.
+
+    Attributes:
+        rung: One of :data:`mlufleet.watch.decision.RUNGS`.
+        reason: Why.
+        hold: One of :data:`mlufleet.watch.decision.HOLDS` if nothing is done.
+    """
+
+    rung: str
+    reason: str
+    hold: str = ""
+
+
+def hold(why: str, reason: str) -> Choice:
+    """Return the choice to do nothing.
+
+    Args:
+        why: One of :data:`mlufleet.watch.decision.HOLDS`.
+        reason: Why, for people.
+    """
+    return Choice(rungs.NONE, reason, why)
+
+
 def decide(
-    snapshot: FleetSnapshot, attempts: Attempts, policy: Policy, now: float
+    snapshot: FleetSnapshot,
+    attempts: Attempts,
+    policy: Policy,
+    now: float,
+    refusals: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Decision]:
     """Return a decision for each host that has open problems and may be mended.
 
-    A host of which it is not known yet what came of the last run has none.
+    A host whose last run is not judged yet has none.
 
     Args:
         snapshot: The fleet, as it was last seen.
         attempts: Earlier decisions that led to a run.
         policy: What the site allows.
         now: The time, in seconds since the epoch.
+        refusals: Host -> why a run would be refused before it connects to it.
     """
     storm = find_storm(snapshot, policy)
     is_fresh = any(now - time <= STORM_WINDOW_S for time in storm.values())
@@ -57,16 +88,19 @@ def decide(
         found, past = list_confirmed(host, snapshot.started), attempts.get(host.name, ())
         if host.remediate == rungs.OFF or not found or _is_pending(past):
             continue
-        rung, reason = rungs.NONE, find_veto(host, found)
-        if not reason and (host.name in storm or is_fresh):
+        choice = find_veto(host, found)
+        if choice is None and (host.name in storm or is_fresh):
             reason = f"more than {policy.storm} of the hosts got problems within 15 minutes"
-        if not reason:
-            rung, reason = choose_rung(host, found, past)
-        if rung in rungs.RUN_RUNGS and (limit := _find_limit(past, policy, room, now)):
-            rung, reason = rungs.NONE, limit
-        room -= rung in rungs.RUN_RUNGS
+            choice = hold(rungs.HOLD_STORM, reason)
+        choice = choice or choose_rung(host, found, past)
+        if choice.rung in rungs.RUN_RUNGS and (why := refusals.get(host.name)):
+            choice = hold(rungs.HOLD_CHANGED, why)
+        if choice.rung in rungs.RUN_RUNGS:
+            choice = _find_limit(past, policy, room, now) or choice
+        room -= choice.rung in rungs.RUN_RUNGS
         keys = tuple(one.problem.key for one in found)
-        decisions.append(Decision(now, host.name, rung, reason, keys))
+        made = Decision(now, host.name, choice.rung, choice.reason, keys, hold=choice.hold)
+        decisions.append(made)
     return decisions
 
 
@@ -114,8 +148,8 @@ def find_storm(snapshot: FleetSnapshot, policy: Policy) -> dict[str, float]:
     return storm
 
 
-def find_veto(host: HostSnapshot, found: Sequence[TrackedProblem]) -> str:
-    """Return why nothing may be done to a host at present; empty for no reason.
+def find_veto(host: HostSnapshot, found: Sequence[TrackedProblem]) -> Choice | None:
+    """Return why nothing may be done to a host at present; None for no reason.
 
     Args:
         host: The host.
@@ -123,18 +157,22 @@ def find_veto(host: HostSnapshot, found: Sequence[TrackedProblem]) -> str:
     """
     for one in found:
         if one.problem.action not in MENDABLE:
-            return f"{one.problem.key}: no run mends it, {one.problem.action} is suggested"
+            return _leave_to_person(one.problem.key, one.problem.action)
     if host.last is None or host.last.outcome != SEEN:
-        return "the last look could not probe it"
+        return hold(rungs.HOLD_UNPROBED, "the last look could not probe it")
     failure = host.last.failure
     if failure and failure.action not in MENDABLE:
-        return f"{failure.code}: no run mends it, {failure.action} is suggested"
-    return ""
+        return _leave_to_person(failure.code, failure.action)
+    return None
+
+
+def _leave_to_person(what: str, action: str) -> Choice:
+    return hold(rungs.HOLD_ACTION, f"{what}: no run mends it, {action} is suggested")
 
 
 def choose_rung(
     host: HostSnapshot, found: Sequence[TrackedProblem], past: Sequence[Decision]
-) -> tuple[str, str]:
+) -> Choice:
     """Return the lowest rung that may help and was not tried, and why that one.
 
     Args:
@@ -142,7 +180,7 @@ def choose_rung(
         found: Its open problems.
         past: What was done about it so far, oldest first.
     """
-    tried = {one.rung for one in past if not one.is_over}
+    tried = {one.rung for one in past if one.is_attempt and not one.is_over}
     what = ", ".join(one.problem.key for one in found)
     ladder = list(_list_ladder(host, found, tried))
     allowed = [
@@ -152,12 +190,14 @@ def choose_rung(
     if left:
         failed = [rung for rung in rungs.RUNGS if rung in tried]
         after = f" after {', '.join(failed)} did not help" if failed else ""
-        return left[0], f"{what}{after}"
+        return Choice(left[0], f"{what}{after}")
     if tried:
-        return rungs.NONE, f"{what}: all that is allowed did not help, a person has to look"
+        why = rungs.HOLD_EXHAUSTED
+        return hold(why, f"{what}: all that is allowed did not help, a person has to look")
     if not ladder:
-        return rungs.NONE, f"{what}: no stage would change anything"
-    return rungs.NONE, f"{what}: `remediate: {host.remediate}` does not allow {ladder[0]}"
+        return hold(rungs.HOLD_NO_STAGE, f"{what}: no stage would change anything")
+    reason = f"{what}: `remediate: {host.remediate}` does not allow {ladder[0]}"
+    return hold(rungs.HOLD_NOT_ALLOWED, reason)
 
 
 def _list_ladder(
@@ -190,14 +230,16 @@ def _is_down(drift: Mapping[str, Sequence[str]]) -> bool:
     )
 
 
-def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float) -> str:
-    """Return what keeps a host from being mended now; empty for nothing."""
-    tries = [one for one in past if one.is_run and one.time > now - TRY_WINDOW_S]
+def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float) -> Choice | None:
+    """Return what keeps a host from being mended now; None for nothing."""
+    tries = [one for one in past if one.is_attempt and one.time > now - TRY_WINDOW_S]
     if len(tries) >= policy.tries:
-        return f"{policy.tries} tries within 24 hours are used up"
+        return hold(rungs.HOLD_TRIES, f"{policy.tries} tries within 24 hours are used up")
     if policy.hours and not policy.hours.includes(now):
-        return f"not within the hours {policy.hours}"
-    return f"{policy.at_once} at once are being mended" if room <= 0 else ""
+        return hold(rungs.HOLD_HOURS, f"not within the hours {policy.hours}")
+    if room <= 0:
+        return hold(rungs.HOLD_AT_ONCE, f"{policy.at_once} at once are being mended")
+    return None
 
 
 def _is_pending(past: Sequence[Decision]) -> bool:
@@ -212,7 +254,7 @@ def settle(attempt: Decision, observation: Observation, state: HostState) -> Dec
         observation: The look.
         state: What is known of the host after it.
     """
-    if attempt.is_over or observation.outcome == BUSY:
+    if attempt.is_over or not attempt.is_attempt or observation.outcome == BUSY:
         return attempt
     if attempt.ended is None or observation.began < attempt.ended:
         return attempt

@@ -147,7 +147,9 @@ def book(site: Path, wanted: ReleaseTarget) -> str:
 def validation_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that goes on after its validation fails: it can start nothing."""
 
-    def validate(run_id: str, arguments: list[str], output: IO[bytes] | None) -> object:
+    def validate(
+        run_id: str, arguments: list[str], output: IO[bytes] | None, expected: str
+    ) -> object:
         with pytest.raises(SystemExit) as ended:
             deploy_process.main(1, arguments[0], tuple(arguments[1:]))
         return ended.value.code

@@ -68,7 +68,7 @@ FORMER_PARAMETERS = {
     "verify": {"releases", "--store", "--json"},
 }
 UNCHANGED = {
-    "deploy": {"inventory", "options"},
+    "deploy": {"inventory", "--expect-digest", "options"},
     "doctor": {"inventory", "--json", "options"},
     "explain": {"code", "--markdown"},
     "bundle": {"releases", "--store", "--inventory", "--sign", "-o", "--output"},

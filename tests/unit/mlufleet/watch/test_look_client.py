@@ -12,6 +12,7 @@ import pytest
 
 from mlufleet.watch import look_client
 from mlufleet.watch.look_client import LookClient, Said
+from mlufleet.watch.look_messages import Ready
 from mlufleet.watch.observation import SEEN, UNPROBED, Observation
 from tests.unit.mlufleet.watch import fake_looks
 
@@ -26,8 +27,8 @@ class Told:
         self.troubles: list[str] = []
         self.reloads: list[str] = []
 
-    def on_hosts(self, hosts: dict[str, list[str]], modes: dict[str, str]) -> None:
-        self.hosts.append(hosts)
+    def on_hosts(self, ready: Ready) -> None:
+        self.hosts.append(ready.hosts)
 
     def on_observation(self, observation: Observation) -> None:
         self.observations.append(observation)

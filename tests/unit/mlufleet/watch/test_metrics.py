@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.text import sanitize
 from mlufleet.report.metric_table import COUNTER, MAX_LABEL_CHARACTERS, METRICS, WATCH
-from mlufleet.watch.decision import DONE, REPAIR, Decision
+from mlufleet.watch.decision import DONE, HOLD_TRIES, HOLDS, REPAIR, Decision
 from mlufleet.watch.metrics import MAX_SUBJECTS, render_metrics
 from mlufleet.watch.observation import OUTCOMES
 from mlufleet.watch.problems import (
@@ -52,7 +52,11 @@ def everything() -> FleetSnapshot:
     one = snapshots.host("a", state, last=snapshots.look("a", drift=drift), groups=("mlu",))
     decisions = {"a": Decision(TAKEN, "a", REPAIR, "DRIFT driver")}
     return snapshots.snapshot(
-        one, notice_errors={"ops": "HTTP status 500"}, decisions=decisions, runs={(REPAIR, DONE): 2}
+        one,
+        notice_errors={"ops": "HTTP status 500"},
+        decisions=decisions,
+        runs={(REPAIR, DONE): 2},
+        holds={"a": HOLD_TRIES},
     )
 
 
@@ -63,6 +67,12 @@ def test_every_metric_of_the_table_is_said_and_no_other() -> None:
     assert {name for name in said if name.endswith("_total")} == {
         name for name, kind in said.items() if kind == COUNTER
     }
+
+
+def test_a_host_that_is_held_has_the_reason_and_one_that_left_has_none() -> None:
+    found = samples_of(snapshots.host("a"), holds={"a": HOLD_TRIES, "gone": HOLD_TRIES})
+    assert found["mlufleet_remediation_held"] == [({"host": "a", "reason": "tries"}, 1)]
+    assert all(f" {reason}" in METRICS["mlufleet_remediation_held"].help for reason in HOLDS)
 
 
 def test_every_sample_has_the_labels_of_the_table() -> None:

@@ -16,8 +16,10 @@ import pytest
 from mlufleet.watch.decision import (
     DONE,
     FAILED,
+    HOLD_CHANGED,
     LOST,
     NONE,
+    REFUSED,
     REPAIR_ALL,
     RESTART,
     RUNNING,
@@ -59,6 +61,7 @@ class Fleet:
 
     def start(self, grace_s: float = 60) -> Remediator:
         self.mender = Remediator(settings(self.folder, grace_s), self.store, self.told.append)
+        self.mender.set_digests({"a": "d1"})
         return self.mender
 
     def look(self, *, is_right: bool = False, code: str = "DRIFT") -> None:
@@ -102,7 +105,7 @@ def test_a_rung_is_a_run_that_two_looks_prove(fleet: Fleet) -> None:
     fleet.look()
     done = fleet.end_run()
     assert (done.rung, done.outcome, done.is_proved) == (RESTART, DONE, None)
-    assert fleet.begun == ["deploy hosts.py --limit a"]
+    assert fleet.begun == ["deploy hosts.py --limit a --expect-digest=d1"]
     assert stub.list_calls(fleet.folder)[0]["why"].startswith("watch: restart: DRIFT container")
     fleet.look(is_right=True)
     assert fleet.store.list_decisions()[-1].is_proved is None
@@ -120,7 +123,7 @@ def test_a_rung_that_does_not_help_is_followed_by_the_next(fleet: Fleet) -> None
     fleet.look()
     fleet.look()
     fleet.end_run()
-    assert fleet.begun[1:] == ["host reboot hosts.py a"]
+    assert fleet.begun[1:] == ["host reboot hosts.py a --expect-digest=d1"]
 
 
 def test_a_run_that_a_killed_watch_left_is_waited_for_and_counts(fleet: Fleet) -> None:
@@ -136,6 +139,28 @@ def test_a_run_that_a_killed_watch_left_is_waited_for_and_counts(fleet: Fleet) -
     fleet.look()
     fleet.look()
     assert [one.rung for one in fleet.store.list_decisions()] == [RESTART, "reboot"]
+
+
+def test_a_run_that_is_refused_is_no_try_and_is_not_begun_again_before_the_next_reading(
+    fleet: Fleet,
+) -> None:
+    (fleet.folder / "status").write_text("3")
+    fleet.look()
+    assert fleet.end_run().outcome == REFUSED
+    for _ in range(4):
+        fleet.look()
+    refused, held = fleet.store.list_decisions()
+    assert (refused.rung, refused.is_proved) == (RESTART, None)
+    assert held.rung == NONE and "the last words" in held.reason and "SIGHUP" in held.reason
+    assert fleet.mender.holds == {"a": HOLD_CHANGED} and len(fleet.begun) == 1
+    (fleet.folder / "status").write_text("0")
+    fleet.mender.set_digests({"a": "d2"})
+    fleet.look()
+    assert fleet.end_run().rung == RESTART  # the lowest one still
+    assert fleet.begun[1:] == ["deploy hosts.py --limit a --expect-digest=d2"]
+    fleet.look(is_right=True)
+    fleet.look(is_right=True)
+    assert [one.is_proved for one in fleet.store.list_decisions()] == [None, None, True]
 
 
 def test_the_same_reason_is_written_once(fleet: Fleet) -> None:
