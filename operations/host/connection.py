@@ -20,6 +20,7 @@ from operations.host.scripts import ScriptCommand
 from operations.host.sessions import SessionPool
 from operations.host.wire import (
     SUDO_PREFIXES,
+    keep_from_log,
     quote_for_any_shell,
     run_in_terminal,
     wrap_exec_for_any_shell,
@@ -249,29 +250,34 @@ def connector_arguments(host: Host, **given: Any) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
 
 
-def build_privileged_command(host: Host, command: StringCommand, arguments: Any) -> str:
+def build_privileged_command(
+    host: Host, command: StringCommand, arguments: Any, has_input: bool = True
+) -> str:
     """Return a command as pyinfra would send it, with sudo.
 
     Args:
         host: the host
         command: what to run
         arguments: pyinfra's connector arguments
+        has_input: whether it reads standard input
     """
     not_for_shell = ("_stdin", "_timeout", "_get_pty", "_success_exit_codes")
     given = {key: value for key, value in arguments.items() if key not in not_for_shell}
     wrapped = make_unix_command_for_host(host.state, host, command, **given)
-    return add_sudo_requirements(host, str(wrapped.get_raw_value()))
+    return add_sudo_requirements(host, str(wrapped.get_raw_value()), has_input)
 
 
-def add_sudo_requirements(host: Host, command: str) -> str:
+def add_sudo_requirements(host: Host, command: str, has_input: bool = True) -> str:
     """Return a command with the prompt and the terminal that the host's sudo needs.
 
     Args:
         host: the host
         command: of pyinfra; unchanged unless it begins with sudo
+        has_input: whether it reads standard input
     """
     if not command.startswith(SUDO_PREFIXES):
         return command
     if prompt := host.connector_data.get(PROMPT_KEY):
         command = f"SUDO_PROMPT={prompt} {command}"
+    command = keep_from_log(command, has_input)
     return run_in_terminal(command) if host.connector_data.get(TERMINAL_KEY) else command

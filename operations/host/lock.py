@@ -143,6 +143,7 @@ class HostLock:
             if last:
                 channel.settimeout(10)
                 channel.sendall(last + b"\n")
+                channel.shutdown_write()
                 end = time.monotonic() + 10
                 # a login shell may have printed a banner
                 while channel.recv(4096) and time.monotonic() < end:

@@ -181,7 +181,9 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
     """
     given = connection.connector_arguments(host)
     uses_sudo = given["_sudo"]
-    sent = connection.build_privileged_command(host, probe_command(arguments), given)
+    sent = connection.build_privileged_command(
+        host, probe_command(arguments), given, has_input=False
+    )
     given |= {
         "_sudo": False,
         "_shell_executable": None,

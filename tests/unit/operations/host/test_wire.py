@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import SYMPTOM_CODES
-from operations.host.scripts import read_script, script_text
-from operations.host.wire import quote_for_any_shell, run_in_terminal
+from operations.host.scripts import SCRIPTS_DIR, read_script, script_command, script_text
+from operations.host.wire import (
+    MAX_LOGGED_BYTES,
+    keep_from_log,
+    quote_for_any_shell,
+    run_in_terminal,
+)
 
 #: what each of them is special to in some shell, and what is no text at all
 NASTY = "it's; \"$HOME\" `id` \\n \\041 !! 100% {a,b} ~ * # é 登鹳雀楼 \t$'x'"
@@ -119,6 +124,71 @@ def test_a_terminal_leaves_input_output_and_status_alone(tmp_path: Path) -> None
     )
     assert done.stdout == given and (done.returncode, done.stderr) == (9, b"wrong\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def ask_root(command: object, *options: str) -> str:
+    """The command as pyinfra writes it for a user of sudo."""
+    return shlex.join(["sudo", "-H", *options, "sh", "-c", str(command)])
+
+
+#: stands for sudo: logs its arguments, and passes neither variables nor files but the standard ones
+LOGS = """printf '%s\\n' "$*" >> "$LOG"
+while [ "${1#-}" != "$1" ]; do shift; done
+exec 3<&- 4<&- 5<&- 6<&-; exec env -i PATH="$PATH" "$@\""""
+
+
+@pytest.mark.parametrize("in_terminal", [False, True])
+@pytest.mark.parametrize("given", [b"\xff in\n" * 20_000, b""])
+@pytest.mark.parametrize("shell", ["dash", "bash", "fish", "tcsh"])
+def test_sudo_logs_no_script_and_its_command_has_its_input(
+    tmp_path: Path, shell: str, given: bytes, in_terminal: bool
+) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell} here; the lab's hosts have some")
+    program(tmp_path, "sudo", LOGS)
+    body = f": {'x' * 100_000}\nprintf '%s|' {shlex.quote(NASTY)} \"$1\"; cat; exit 7"
+    command = keep_from_log(
+        ask_root(shlex.join(["sh", "-c", body, "name", "two\nlines"]), "-n"), bool(given)
+    )
+    command = run_in_terminal(command) if in_terminal else command
+    done = subprocess.run(
+        ["setsid", "-w", shell, "-c", quote_for_any_shell(command)],
+        input=given,
+        capture_output=True,
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "LOG": f"{tmp_path}/log",
+            "TMPDIR": str(tmp_path),
+        },
+    )
+    assert done.stdout == f"{NASTY}|two\nlines|".encode() + given
+    assert (done.returncode, done.stderr) == (7, b"")
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert len(line) < MAX_LOGGED_BYTES
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SCRIPTS_DIR.glob("*.sh")))
+def test_no_script_and_no_argument_of_one_is_logged(name: str) -> None:
+    command = script_command(name, "/data/weights " * 200).get_raw_value()
+    _, _, logged = keep_from_log(ask_root(command, "-n"), False).rpartition(" | ")
+    assert logged.startswith("sudo -H -n sh -c ") and len(logged) < MAX_LOGGED_BYTES
+
+
+@pytest.mark.parametrize("cut", [1, 2, 60, 400])
+def test_a_script_of_which_a_part_arrives_is_not_run(cut: int) -> None:
+    told = keep_from_log(ask_root("echo run\n" * 50), has_input=False)
+    source, _, reader = told.rpartition(" | sudo -H ")
+    whole = subprocess.run(["sh", "-c", source], capture_output=True, check=True).stdout
+    command = shlex.split(reader)
+    assert subprocess.run(command, input=whole, capture_output=True).stdout == b"run\n" * 50
+    done = subprocess.run(command, input=whole[:-1][:-cut], capture_output=True)
+    assert done.stdout == b"" and done.returncode != 0
+
+
+def test_a_short_command_of_sudo_is_logged_as_it_is() -> None:
+    command = ask_root("rm -f /tmp/file", "-n")
+    assert keep_from_log(command, has_input=True) == command
 
 
 #: stands for sudo: asks its program for the password with its prompt, as the real one does
