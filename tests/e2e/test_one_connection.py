@@ -14,6 +14,9 @@ from tests.lab import engine
 from tests.lab import hosts as lab
 from tests.runs import Done, pyinfra, until
 
+#: bytes of one look in the log of authentication: a line of sudo for each of two commands, and of PAM
+MAX_LOGGED_LOOK_BYTES = 1200
+SUDO_SAYS = "journalctl --quiet --identifier sudo --output cat"
 DROP_IN = "/etc/ssh/sshd_config.d/counted.conf"
 
 
@@ -68,6 +71,9 @@ def test_a_host_that_is_right_costs_one_connection_and_one_command(
         with traced(host, trace):
             done = pyinfra("-y", "--limit", host)
         lines = lab.heard_since(host, place)
+    logged = lab.run(host, f"{SUDO_SAYS} --after-cursor '{place}'")
+    assert ("COMMAND=" in logged) is (commands == 2), logged
+    assert len(logged) < MAX_LOGGED_LOOK_BYTES
     assert done.status == 0 and done.statuses() == {host: "ok"}
     for once in ("Accepted publickey", "Connection from"):
         assert len([line for line in lines if line.startswith(once)]) == 1
