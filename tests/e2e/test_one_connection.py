@@ -14,7 +14,7 @@ from tests.lab import engine
 from tests.lab import hosts as lab
 from tests.runs import Done, pyinfra, until
 
-#: bytes of one look in the log of authentication: a line of sudo for each of two commands, and of PAM
+#: bytes of one look in the log: two commands of sudo, each with three lines of PAM
 MAX_LOGGED_LOOK_BYTES = 1200
 SUDO_SAYS = "journalctl --quiet --identifier sudo --output cat"
 DROP_IN = "/etc/ssh/sshd_config.d/counted.conf"
