@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,7 +96,7 @@ def watch_hosts(inventory: str, **given: Any) -> None:
     with `systemctl enable --now`; with `--once` also a timer.
 
     Exit status: 0 ended by a signal, 3 invalid input. With `--once`: 0 nothing is wrong, 2 some
-    hosts have problems, 4 every host with a problem is unreachable.
+    hosts have problems, 4 every host with a problem is unreachable, 130 ended by a signal.
 
     \b
     Examples:
@@ -125,6 +128,7 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
     command = build_look_command(inventory, given["limit"], given["exclude"])
     settings = WatchSettings(inventory, every_s, given["keep_days"], command, once)
     with ExitStack() as stack:
+        stack.enter_context(ending_quietly(ExitStatus.INTERRUPTED if once else ExitStatus.OK))
         store = Store(given["state"])
         stack.callback(store.close)
         clock = _make_clock(store, once)
@@ -140,9 +144,32 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
         if not once and (server := open_pages(watch, *listen)):
             stack.callback(server.close)
         status = watch.run()
-        if once and watch.notifier:  # no later turn would tell what was just seen
+        if watch.was_cut_short:
+            status = ExitStatus.INTERRUPTED
+        if (
+            once and watch.notifier and not watch.was_cut_short
+        ):  # no later turn would tell what was just seen
             watch.notifier.flush(NOTICES_FLUSH_S)
     return status or (find_exit_status(watch) if once else ExitStatus.OK)
+
+
+@contextmanager
+def ending_quietly(status: ExitStatus) -> Iterator[None]:
+    """End with a status at a signal, also before and after the watch itself waits for them.
+
+    Args:
+        status: The exit status.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.exit(status)
+
+    handled = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
 
 
 def _make_clock(store: Store, once: bool) -> WatchClock:

@@ -60,7 +60,7 @@ class Decision:
         ended: When its run had ended; None while it runs, or without one.
         outcome: :data:`RUNNING`, :data:`DONE`, :data:`FAILED` (the run did not bring the host to
             its release), :data:`REFUSED` (nothing was done) or :data:`LOST` (the watch ended
-            before the run); empty without a run.
+            before the run, or with it); empty without a run.
         run: Id of the run; empty if it is not known.
         is_proved: Whether two looks after the run saw no problem; None before that is known.
         is_over: Whether no problem was open after it, so that the next one begins with the lowest

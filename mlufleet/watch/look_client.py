@@ -18,6 +18,7 @@ from typing import Protocol
 
 from fleet.errors import Failure
 from fleet.text import sanitize
+from mlufleet.watch import child_signals
 from mlufleet.watch.look_messages import (
     Message,
     Observed,
@@ -65,8 +66,7 @@ class LookProcess:
     """
 
     def __init__(self, command: Sequence[str], put: Callable[[Said], None]) -> None:
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        self._process = child_signals.start_blocked(command)
         self._put = put
         self.errors: deque[str] = deque(maxlen=ERROR_LINES)
         self.limit_s, self.started = 0.0, time.monotonic()

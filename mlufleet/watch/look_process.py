@@ -25,6 +25,7 @@ from typing import NoReturn
 
 from mlufleet.run import startup
 from mlufleet.run.error_exit import exit_on_error
+from mlufleet.watch import child_signals
 from mlufleet.watch.look_messages import (
     MachineSeen,
     Message,
@@ -251,9 +252,7 @@ def main() -> None:
     parser.add_argument("--exclude", action="append", default=[])
     given = parser.parse_args()
     source, sink = take_standard_streams()
-    # the watch alone decides what a signal of a terminal or of a service manager means
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    child_signals.leave_to_parent()
     die_with_parent()
     with exit_on_error():
         with startup.cheap_imports():

@@ -14,6 +14,7 @@ from types import FrameType
 from fleet.errors import ExitStatus
 from fleet.text import sanitize
 from fleet.text.times import format_utc
+from mlufleet.run.interrupts import StopRequests
 from mlufleet.watch import recent_runs, tracking
 from mlufleet.watch.clock import WatchClock
 from mlufleet.watch.fleet_memory import FleetMemory
@@ -99,6 +100,7 @@ class Watch:
         self._next_round = self._next_prune = self._last_turn = 0.0
         self._left: set[str] | None = None
         self._is_stopping, self._is_ready, self._told_errors = False, False, ""
+        self._stops = StopRequests()
         self._is_hurried, self._is_mute = False, False
         self._told_aside = 0
 
@@ -123,6 +125,11 @@ class Watch:
                 signal.signal(number, handler)
         return self.status
 
+    @property
+    def was_cut_short(self) -> bool:
+        """Whether a signal has ended it before each host was looked at once, as it was to do."""
+        return self._is_stopping and self.settings.once and self._left != set()
+
     def take_snapshot(self) -> FleetSnapshot:
         """Return the fleet as it was last seen; in any thread."""
         notice_errors = dict(self.notifier.errors) if self.notifier else {}
@@ -139,6 +146,9 @@ class Watch:
         return "" if self._looks.is_ready else "no look process is ready"
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGHUP and self._stops.is_new_request(number):
+            # at once: what is in the inbox already may be of the same signal in other processes
+            self._is_hurried, self._is_stopping = self._is_stopping, True
         self._inbox.put(number)
 
     def _take_turn(self) -> None:
@@ -182,18 +192,17 @@ class Watch:
         elif event == signal.SIGHUP:
             self.manager.tell_reloading()
             self._looks.reload()
-        else:
-            self._is_hurried, self._is_stopping = self._is_stopping, True
 
     def _finish(self) -> None:
         """Wait a little for looks that are running, and longer for runs; begin none."""
         self.manager.tell("STOPPING=1")
+        if self.remediator:
+            self.remediator.ask_to_stop()
         end = time.monotonic() + END_LIMIT_S
         while self._looks.is_looking and time.monotonic() < end:
             self._wait(0.2)
         if self.remediator is None:
             return
-        self.remediator.ask_to_stop()
         end = time.monotonic() + MEND_END_LIMIT_S
         while self.remediator.is_busy and time.monotonic() < end and not self._is_hurried:
             self._wait(0.2)
@@ -225,6 +234,8 @@ class Watch:
         Args:
             observation: The look.
         """
+        if self._is_stopping and not observation.was_probed:
+            return  # a signal may have ended what connects it
         observation = self.clock.place(observation)
         name = observation.host
         self._schedule.finish(name, time.monotonic())
@@ -279,6 +290,8 @@ class Watch:
         Args:
             text: Why, and what comes next.
         """
+        if self._is_stopping:
+            return
         if not self._is_ready and self._looks.status > 0:
             self.status = self._looks.status  # it has said why
             return

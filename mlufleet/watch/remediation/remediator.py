@@ -101,6 +101,7 @@ class Remediator:
         #: host -> why its last run was refused
         self._refusals: dict[str, str] = {}
         self._is_due, self._next_turn = True, 0.0
+        self._is_stopping = False
         for kept in store.list_decisions(self._started - MEMORY_S):
             one = kept.set_back(self._started)
             self.decisions[one.host] = one
@@ -205,6 +206,7 @@ class Remediator:
 
     def ask_to_stop(self) -> None:
         """Let each run end its step and begin no other."""
+        self._is_stopping = True
         for process in self._processes.values():
             process.ask_to_stop()
 
@@ -260,6 +262,8 @@ class Remediator:
                     f"(`systemctl reload mlufleet-watch`) or roll it out: {last_line}"
                 )
         after = replace(before, ended=round(self._clock.now(), 3), outcome=outcome, run=run)
+        if status and self._is_stopping:  # its end is no word on whether it helps
+            after = replace(after, outcome=(outcome := LOST), is_proved=False, is_over=True)
         self._attempts[host][-1] = after
         self.totals[after.rung, outcome] += 1
         self._update(after)
