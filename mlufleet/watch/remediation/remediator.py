@@ -262,7 +262,7 @@ class Remediator:
                     f"(`systemctl reload mlufleet-watch`) or roll it out: {last_line}"
                 )
         after = replace(before, ended=round(self._clock.now(), 3), outcome=outcome, run=run)
-        if status and self._is_stopping:  # its end is no word on whether it helps
+        if outcome == FAILED and self._is_stopping:  # its end is no word on whether it helps
             after = replace(after, outcome=(outcome := LOST), is_proved=False, is_over=True)
         self._attempts[host][-1] = after
         self.totals[after.rung, outcome] += 1
