@@ -32,7 +32,7 @@ def host() -> None:
       mlufleet host lock-status inventories/fleet.py
       mlufleet host break-lock inventories/fleet.py --limit mlu03
       mlufleet host reboot inventories/fleet.py mlu03
-      mlufleet host quarantine inventories/fleet.py mlu03 --reason "two cards drop, ticket 4711"
+      mlufleet host quarantine inventories/fleet.py mlu03 --reason "two cards drop"
       mlufleet host unquarantine inventories/fleet.py mlu03
     """
 

@@ -238,14 +238,16 @@ class Watch:
             return  # a signal may have ended what connects it
         observation = self.clock.place(observation)
         name = observation.host
-        self._schedule.finish(name, time.monotonic())
         if self._left is not None:
             self._left.discard(name)
         host = self.memory.find_host(name)
         if host is None:  # the inventory has lost it meanwhile
+            self._schedule.finish(name, time.monotonic())
             return
         run = recent_runs.find_run(host, observation)
         state, changes = tracking.track(host.state, observation, run=run)
+        confirms = tracking.is_unconfirmed(host.state, state)
+        self._schedule.finish(name, time.monotonic(), confirms=confirms)
         self.store.record(observation, state, changes)
         self.memory.record(observation, state)
         if self.remediator:

@@ -95,6 +95,24 @@ def set_back(state: HostState, now: float, by: float = 0.0) -> HostState:
     )
 
 
+def is_unconfirmed(before: HostState, after: HostState) -> bool:
+    """Return whether a look has shown something that only the next one can confirm.
+
+    Args:
+        before: What was known before the look.
+        after: What is known after it.
+    """
+    for key, one in after.problems.items():
+        if one.is_flapping:
+            continue
+        if one.opened is None and not one.missed and one.last_seen == after.last_look:
+            return True
+        known = before.problems.get(key)
+        if one.opened is not None and one.missed == 1 and known and not known.missed:
+            return True
+    return False
+
+
 _Told = list[tuple[str, Problem, float]]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlufleet.run.standard_streams import protect_standard_streams
+from mlufleet.watch import schedule
 from mlufleet.watch.history import load_history
 from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.notices.receivers import NoticeSettings
@@ -41,8 +42,12 @@ def main(world: Path, folder: Path, *words: str) -> int:
         notifier = Notifier(settings, store)
         notifier.start()
     try:
+        every_s = 0.5
+        if "rarely" in words:
+            every_s, schedule.FIRST_PASS_S = 3600, 1
+            schedule.MAX_ROUND_S, schedule.CONFIRM_S = 0.2, 2
         return Watch(
-            WatchSettings("hosts.py", 0.5, 90, command, once), store, notifier=notifier
+            WatchSettings("hosts.py", every_s, 90, command, once), store, notifier=notifier
         ).run()
     finally:
         store.close()
@@ -135,6 +140,15 @@ def test_hangup_reads_the_inventory_anew_and_a_wrong_one_is_not_used(watched: Wa
     until(lambda: "three" in fake_looks.list_looks(watched.world))
     watch.send_signal(signal.SIGINT)
     assert watch.wait(20) == 0
+
+
+def test_what_is_new_is_looked_at_again_long_before_its_time(watched: Watched) -> None:
+    fake_looks.write_world(watched.world, seen={"one": DOWN})
+    watch = watched.start("rarely")
+    until(lambda: watched.lines("one opened"))
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(20) == 0
+    assert sorted(fake_looks.list_looks(watched.world)) == ["one", "one", "two"]
 
 
 def test_a_wrong_inventory_at_the_start_ends_it(watched: Watched) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlufleet.watch import appearances, causes, problems, records
 from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import Change, HostState
-from mlufleet.watch.tracking import track
+from mlufleet.watch.tracking import is_unconfirmed, track
 from tests.unit.mlufleet.watch.looks import CARDS, endpoint, look, off
 
 DROPPED = {**CARDS, "0000:3a:00.0": "dropped"}
@@ -119,6 +119,18 @@ def test_two_looks_that_can_see_it_open_it_and_two_resolve_it(looks: list[Observ
             if change.kind == "resolved":
                 assert streaks[change.problem.key][-2:] == [False, False]
         before = state
+
+
+@given(sequences(FORWARD))
+def test_what_the_same_look_would_tell_next_is_worth_an_early_one(looks: list[Observation]) -> None:
+    state = HostState()
+    for one in looks:
+        before, (state, _) = state, track(state, one)
+        again, told = track(state, replace(one, began=one.ended + 59, ended=one.ended + 60))
+        kinds = {change.kind for change in told if change.problem.code != problems.HEALTH}
+        assert is_unconfirmed(before, state) or not kinds & {"opened", "resolved"}
+        # and then all that it shows is confirmed
+        assert not is_unconfirmed(state, again)
 
 
 @given(sequences(ANY_STEP))
