@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from fleet.errors import Failure
 from fleet.release import host_paths
 from fleet.release.target import HostTarget, ReleaseTarget
+from fleet.store import layer_index
 from operations import driver_package, engine, packages, weights
 from operations.host.facts import HostFacts, ReleaseFacts
+from operations.transfer.image_upload import LAYERS_SUFFIX, count_present
 
 #: space that an image needs, as a multiple of its archive: the archive itself and, unpacked, about
 #: twice as much (measured: 1.9 to 2.4)
@@ -130,10 +132,41 @@ class _SpaceNeeds:
         factor = CONTAINERD_FACTOR if storage.uses_containerd else UNPACKED_FACTOR
         if storage.driver == "vfs":
             factor = VFS_FACTOR
+        layers = self._find_missing_layers(release)
+        size = release.image_bytes if layers is None else layers
         if self._is_new(release.lock.image.id):
-            self._add(self.facts.docker_root, "unpacked image", factor * release.image_bytes)
-        if archive and self._image_source != "registry":
+            self._add(self.facts.docker_root, "unpacked image", factor * size)
+            if layers is not None:
+                self._add_layers(release, layers)
+        if layers is None and archive and self._image_source != "registry":
             self._add_artifact(release, archive, "image archive")
+
+    def _find_missing_layers(self, release: ReleaseTarget) -> int | None:
+        """Estimate the bytes that will be sent; None if that is the whole archive, or unknown."""
+        archive, chains = release.release.image.file, self.facts.shareable_chains
+        may_pull = release.release.image.registry and self._image_source != "archive"
+        if archive is None or may_pull or not chains:
+            return None
+        try:
+            index = layer_index.find_index(*release.local_file(archive))
+        except OSError:
+            return None
+        present = count_present(index, chains) if index else 0
+        if index is None or not present or index.image_id != release.lock.image.id:
+            return None
+        missing, total = index.missing_bytes(present), index.missing_bytes(0)
+        is_linkable = host_paths.artifact_path(archive) in self.facts.linkable_paths
+        if is_linkable and 2 * missing > total:
+            return None
+        return release.image_bytes * missing // total
+
+    def _add_layers(self, release: ReleaseTarget, size: int) -> None:
+        """Count the archive of the layers that the host lacks, less what is there of it."""
+        dest = f"{host_paths.artifact_path(release.release.image.file or '')}{LAYERS_SUFFIX}"
+        there = self.facts.existing_bytes.get(dest, 0)
+        for name, partial in self.facts.partial_bytes.items():
+            there += partial if name.startswith("image") else 0
+        self._add(host_paths.STATE_FOLDER, "layers of the image", max(size - there, 0))
 
     def _add_sources(self, release: ReleaseTarget, found: ReleaseFacts) -> None:
         for source in release.release.sources:

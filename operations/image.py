@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from pyinfra.api import operation
+from pyinfra import logger
+from pyinfra.api import Host, operation
+from typing_extensions import override
 
+from fleet.errors import Failure
 from fleet.registry.host_access import load_access
 from fleet.registry.reference import Reference
 from fleet.release import host_paths
@@ -13,7 +17,8 @@ from fleet.release.target import ReleaseTarget
 from operations import disk_space, engine, image_pull
 from operations.host import engine_storage
 from operations.host.command import HostCommand
-from operations.host.facts import HostFacts, ReleaseFacts
+from operations.host.context import emit_event
+from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import (
     Action,
@@ -25,7 +30,7 @@ from operations.stage import (
     ReleaseStage,
     Reprobe,
 )
-from operations.transfer.upload import Upload
+from operations.transfer.image_upload import ImageUpload
 
 
 def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
@@ -56,7 +61,7 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         words = f"tag {identity[:19]} as {reference}"
     else:
         return Plan()
-    return Plan((Action((words,), lambda reprobe: _bring(spec, target, found, reprobe)),))
+    return Plan((Action((words,), lambda reprobe: _bring(spec, target, facts, reprobe)),))
 
 
 def comes_from_registry(target: ReleaseTarget, options: HostOptions) -> bool:
@@ -69,12 +74,15 @@ def comes_from_registry(target: ReleaseTarget, options: HostOptions) -> bool:
     return bool(target.release.image.registry) and options.image_source != "archive"
 
 
-def build_upload(target: ReleaseTarget, options: HostOptions) -> Upload | None:
+def build_upload(
+    target: ReleaseTarget, options: HostOptions, facts: HostFacts | None = None
+) -> ImageUpload | None:
     """Return the upload of the image's archive.
 
     Args:
         target: The release.
         options: What the inventory says about the host.
+        facts: The host, whose layers are left out; None for the whole archive.
 
     Returns:
         The upload; None if the image comes from a registry only.
@@ -83,14 +91,16 @@ def build_upload(target: ReleaseTarget, options: HostOptions) -> Upload | None:
     if name is None or options.image_source == "registry":
         return None
     local, sha = target.local_file(name)
-    path = host_paths.artifact_path(name)
-    return Upload(target.qualify("image"), [(local, path, sha)])
+    file = (local, host_paths.artifact_path(name), sha)
+    chains = facts.shareable_chains if facts else frozenset()
+    return ImageUpload(target.qualify("image"), file, target.lock.image.id, chains)
 
 
 def _bring(
-    spec: HostSpec, target: ReleaseTarget, found: ReleaseFacts, reprobe: Reprobe
+    spec: HostSpec, target: ReleaseTarget, facts: HostFacts, reprobe: Reprobe
 ) -> Iterator[HostCommand]:
     reference, identity = target.release.image.reference, target.lock.image.id
+    found = facts.releases[target.key]
     if found.tagged and found.tagged != identity:
         yield RemoteJob(
             "keeping another image under its own tag",
@@ -100,19 +110,18 @@ def _bring(
             code="IMAGE_LOAD",
         )
     if found.image != identity:
-        upload = build_upload(target, spec.options)
+        upload = build_upload(target, spec.options, facts)
         is_there = False
         if comes_from_registry(target, spec.options):
             yield from _pull(spec.options, target, upload)
             is_there = reprobe().releases[target.key].image == identity
         if upload and not is_there:
-            yield upload
-            yield _load(target, upload)
+            yield from _load(target, spec.options, upload)
     yield RemoteJob("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD")
 
 
 def _pull(
-    options: HostOptions, target: ReleaseTarget, upload: Upload | None
+    options: HostOptions, target: ReleaseTarget, upload: ImageUpload | None
 ) -> Iterator[HostCommand]:
     """Pull the image; with an upload that can follow, no failure of the registry is the host's."""
     registry = Reference.parse(target.release.image.registry or "")
@@ -123,20 +132,59 @@ def _pull(
     yield image_pull.PullImage(registry, target.lock.image.id, access, archive)
 
 
-def _load(target: ReleaseTarget, upload: Upload) -> RemoteJob:
-    """Return the job that loads the image from its archive on the host."""
-    ((_, path, _),) = upload.files.values()
-    return RemoteJob(
-        "loading the image (gigabytes are unpacked, this takes minutes)",
-        "load-image",
-        path,
-        target.lock.image.id,
-        str(disk_space.UNPACKED_FACTOR * target.image_bytes),
-        target.release.image.reference,
-        code="IMAGE_LOAD",
-        timeout=7200,
-        resource="load",
-    )
+def _load(
+    target: ReleaseTarget, options: HostOptions, upload: ImageUpload
+) -> Iterator[HostCommand]:
+    """Yield what loads the image from its archive: first from the layers that the host lacks."""
+    yield upload
+    load = LoadImage(target, upload)
+    yield load
+    whole = build_upload(target, options)
+    if load.needs_whole_archive and whole:
+        yield whole
+        yield LoadImage(target, whole)
+
+
+class LoadImage(RemoteJob):
+    """Loads an image from its archive on the host.
+
+    Attributes:
+        needs_whole_archive: whether docker did not take an archive without the layers that it has
+    """
+
+    def __init__(self, target: ReleaseTarget, upload: ImageUpload) -> None:
+        """Prepare the job.
+
+        Args:
+            target: the release
+            upload: the upload of the archive, after it was run
+        """
+        ((_, path, _),) = upload.files.values()
+        super().__init__(
+            "loading the image (gigabytes are unpacked, this takes minutes)",
+            "load-image",
+            path,
+            target.lock.image.id,
+            str(disk_space.UNPACKED_FACTOR * upload.total_bytes),
+            target.release.image.reference,
+            code="IMAGE_LOAD",
+            timeout=7200,
+            resource="load",
+        )
+        self._has_layers_only = upload.has_layers_only
+        self.needs_whole_archive = False
+
+    @override
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        failure = super().run(host, arguments)
+        if failure is None or failure.code != "IMAGE_LOAD" or not self._has_layers_only:
+            return failure
+        note = f"docker did not take only the layers that it lacks ({failure.sentence})"
+        note += "; the whole archive is sent"
+        logger.warning(f"{host.print_prefix}{note}")
+        emit_event(host, "note", text=note)
+        self.needs_whole_archive = True
+        return None
 
 
 STAGE = ReleaseStage("image", decide, "IMAGE_LOAD")

@@ -141,7 +141,7 @@ class HostPlan(HostSpec):
             found = self.facts.releases[release.key]
             label = image.STAGE.label(release)
             if label in self.drift and found.image != release.lock.image.id:
-                upload = image.build_upload(release, self.options)
+                upload = image.build_upload(release, self.options, self.facts)
                 if upload:
                     yield label, upload
             label = weights.STAGE.label(release)

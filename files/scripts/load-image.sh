@@ -1,5 +1,6 @@
 # load-image.sh ARCHIVE ID BYTES REFERENCE: load an image archive into docker and verify that image ID
-# is there. docker reads compressed archives itself; its output proves nothing.
+# is there. docker reads compressed archives itself; its output proves nothing. ARCHIVE.layers has only
+# the layers that docker lacked when it was asked; if it lacks more by now, it takes none.
 # needs: images
 full() {
   root=$(docker info --format '{{.DockerRootDir}}') driver=$(docker info --format '{{.Driver}}')
@@ -27,10 +28,13 @@ for attempt in 1 2; do
   said=$(docker load < "$1" 2>&1); status=$?
   printf '%s\n' "$said"
   case $said in *"no space left on device"* | *"No space left on device"*) full "$1" "$3" ;; esac
-  [ $status -eq 0 ] || exit 1
-  if loaded "$2" "$4"; then note_tags "$2"; rm -f "$1"; exit 0; fi
+  [ $status -eq 0 ] || break
+  # with what an interrupted run left of the other kind
+  if loaded "$2" "$4"; then note_tags "$2"; rm -f "${1%.layers}" "${1%.layers}.layers"; exit 0; fi
   echo "docker load did not bring $2 (attempt $attempt of 2)"
 done
+case $1 in *.layers) rm -f "$1" ;; esac
+[ "$status" -eq 0 ] || exit 1
 as=$(docker image inspect --format '{{.Id}}' "$4" 2>/dev/null)
 case $(docker info --format '{{json .DriverStatus}}' 2>/dev/null) in *io.containerd.snapshotter*)
   echo "docker load did not bring $2: docker keeps images in containerd's store" \

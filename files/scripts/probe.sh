@@ -164,6 +164,13 @@ observe_servers() {
 $listening
 END
 }
+list_layers() {
+  # print the layers of each image, from the lowest
+  listed_layers=yes
+  ids=$(quiet 20 docker image ls --quiet --no-trunc | sort -u | head -n 200)
+  # shellcheck disable=SC2086  # words
+  [ -z "$ids" ] || quiet 20 docker image inspect --format "layers{{range .RootFS.Layers}}$T{{.}}{{end}}" $ids
+}
 observe() {
   pid=
   if [ -n "$server" ]; then
@@ -182,14 +189,17 @@ observe() {
     *)
       ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$(ours "$answer")"
       # the image store may have changed since the load
+      there=
       for id in "$IMAGE_ID" "$named"; do
-        ask image docker image inspect --format '{{.Id}}' "$id" && say image "$(ours "$answer")" && break
+        ask image docker image inspect --format '{{.Id}}' "$id" && there=$answer && say image "$(ours "$there")" && break
         [ "$named" != "$IMAGE_ID" ] || break
       done
       # where docker would put an image
       root=$(quiet 20 docker info --format \
         "{{.DockerRootDir}}$T{{.Driver}}$T{{json .SecurityOptions}}$T{{json .DriverStatus}}") &&
         say root "$root" && ROOTS="$ROOTS ${root%%"$T"*}"
+      # what a missing image may share with others; once for all releases
+      [ -n "$there" ] || [ -n "${listed_layers-}" ] || list_layers
       ;;
     esac
     # depending on the code path, docker prints a missing label as "<no value>"; a paused container is

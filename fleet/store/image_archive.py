@@ -26,6 +26,7 @@ from fleet.store.image_layers import (
     LayerScanner,
     Stream,
 )
+from fleet.store.layer_index import IndexBuilder, LayerIndex
 
 #: bounds of one JSON document, of all documents that are kept, and of the members of an archive
 MAX_DOCUMENT_BYTES, MAX_DOCUMENTS_BYTES, MAX_MEMBERS = 1 << 20, 64 << 20, 1_000_000
@@ -48,12 +49,14 @@ class Image(ImageContents):
         tags: references that it is loaded under.
         labels: the vendor's labels, such as the driver that the image requires.
         architecture: docker's name of the processor architecture.
+        layer_index: where its layers lie in the archive; None if that is not known.
     """
 
     id: str = ""
     tags: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     architecture: str = ""
+    layer_index: LayerIndex | None = field(default=None, repr=False, compare=False)
 
 
 class _LimitedStream:
@@ -91,7 +94,7 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
     opened = _decompress(stream, begin)
     unpacked = _LimitedStream(opened, max(MIN_UNPACKED_LIMIT_BYTES, MAX_COMPRESSION_RATIO * size))
     source: Any = unpacked
-    scanner = LayerScanner()
+    scanner, index = LayerScanner(), IndexBuilder()
     documents: dict[str, bytes] = {}
     names: list[str] = []
     try:
@@ -102,6 +105,7 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
                     raise ImageArchiveError(
                         f"it has more than {MAX_MEMBERS} files, as no image has"
                     )
+                index.add(member, name)
                 _read_member(tar, member, name, documents, scanner)
                 if scanner.file_count > MAX_FILES:
                     raise ImageArchiveError(f"it has more than {MAX_FILES} files, as no image has")
@@ -109,7 +113,8 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
             pass  # only at its end does a compressed stream show whether it is complete
     except ARCHIVE_ERRORS as error:
         raise ImageArchiveError(f"it is incomplete or damaged: {error}; fetch it again") from error
-    return _assemble_image(documents, set(names), scanner, python)
+    image = _assemble_image(documents, set(names), scanner, python)
+    return replace(image, layer_index=index.build(documents, is_compressed=opened is not stream))
 
 
 def _decompress(stream: Stream, begin: bytes) -> Any:

@@ -12,7 +12,7 @@ from fleet.documents import loading
 from fleet.errors import InvalidInput
 from fleet.release.lockfile import Lock, LockedFile
 from fleet.release.model import Image, Release
-from fleet.store import checksum_files, file_types, image_archive
+from fleet.store import checksum_files, file_types, image_archive, layer_index
 from fleet.store.contents import StoreContents
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ def measure_store(
 
     cache.compute_checksums([store / name for name in contents.names], measure, force=True)
     contents.check_image(images[0])
+    if image.file and (index := images[0].layer_index):
+        layer_index.save_index(files[image.file].sha256, index)
     return MeasuredStore(files, images[0], contents, registry_image)
 
 

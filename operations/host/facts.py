@@ -363,6 +363,8 @@ class HostFacts:
     docker_root: str = "/var/lib/docker"
     #: how the engine stores images; reported if a release's image is missing
     storage: EngineStorage = field(default_factory=EngineStorage)
+    #: diff ids of the layers of each image, from the lowest; reported if an image is missing
+    image_chains: set[tuple[str, ...]] = field(default_factory=set)
     #: whether the command `docker` is podman
     docker_is_podman: bool = False
     #: path -> free bytes
@@ -410,6 +412,14 @@ class HostFacts:
     def containers(self) -> list[ContainerFacts]:
         """The containers of all releases of the host that exist."""
         return [found.container for found in self.releases.values() if found.container]
+
+    @property
+    def shareable_chains(self) -> frozenset[tuple[str, ...]]:
+        """The layers of images that another image may share when it is loaded.
+
+        containerd's image store takes only whole archives.
+        """
+        return frozenset() if self.storage.uses_containerd else frozenset(self.image_chains)
 
     @property
     def stamps(self) -> dict[str, str]:

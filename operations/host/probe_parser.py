@@ -36,6 +36,7 @@ MAX_PROBE_LINES = 100_000
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
 _KERNEL = re.compile(r"[\w.+~:@-]{1,128}", re.ASCII)
 _RUN = re.compile(r"[\w.+:@-]{1,128}", re.ASCII)
+_DIFF_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class ProbeError(ValueError):
@@ -336,6 +337,10 @@ def _set_docker_root(facts: HostFacts, fields: list[str]) -> None:
         facts.storage = EngineStorage.from_docker_info(*fields[1:4])
 
 
+def _add_chain(facts: HostFacts, fields: list[str]) -> None:
+    facts.image_chains.add(tuple(parse_matching(diff_id, _DIFF_ID) for diff_id in fields))
+
+
 def _add_disk(facts: HostFacts, fields: list[str]) -> None:
     path = fields[0]
     facts.free_bytes[path] = parse_integer(fields[1], -1 << 63)
@@ -415,6 +420,7 @@ HOST_LINES: dict[str, HostLine] = {
     "snap": _flag("docker_is_snap"),
     "engine": _set_engine,
     "root": _set_docker_root,
+    "layers": _add_chain,
     "podman": _flag("docker_is_podman"),
     "part": _add_partial,
     "disk": _add_disk,

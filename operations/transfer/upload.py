@@ -88,12 +88,21 @@ class Upload(HostCommand):
         super().__init__(title)
         self.upload_id = re.sub(r"[^A-Za-z0-9]+", "-", title)
         self.files: dict[str, tuple[Path, str, str]] = {}
+        self.set_files(files)
+        self.completed_parts: set[str] = set()
+        self.searches_host = True
+
+    def set_files(self, files: list[tuple[Path, str, str]]) -> None:
+        """Replace the files.
+
+        Args:
+            files: local path, path on the host, sha256
+        """
+        self.files.clear()
         seen = Counter[str]()  # two files may have the same bytes
         for local, dest, sha in files:
             self.files[f"{self.upload_id}.{sha}.{seen[sha]}.part"] = (local, dest, sha)
             seen[sha] += 1
-        self.completed_parts: set[str] = set()
-        self.searches_host = True
 
     @property
     @override

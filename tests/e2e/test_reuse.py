@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from fleet.checksum import chunks
+from fleet.store import layer_archive, layer_index
+from operations.host.scripts import script_text
 from tests.faults.big import FORGET, HOST, Big, deploy_light
-from tests.lab import engine
+from tests.lab import engine, paths
 from tests.lab import hosts as lab
 from tests.runs import LAB, mlufleet
 
@@ -129,3 +132,19 @@ def test_a_host_that_has_a_file_seeds_it_for_the_others(big: Big) -> None:
         assert "aria2" not in left
     finally:
         lab.run(OTHER, CLEAN, check=False)
+
+
+def test_docker_does_not_take_an_image_without_layers_that_it_lacks(release: Big) -> None:
+    lab.run(HOST, CLEAN, check=False)
+    archive = paths.STORE / "light-v2.tar"
+    sha, _ = chunks.hash_file(archive, lambda _: None)
+    index = layer_index.find_index(archive, sha)
+    assert index
+    layers, _ = layer_archive.write_archive(archive, sha, index, 1)
+    copy(layers, "/tmp/image.tar.layers")
+    script = script_text("load-image").replace("/var/lib/mlufleet", "/tmp/state")
+    words = ("/tmp/image.tar.layers", index.image_id, "1", "registry.lab/light:v2")
+    said = lab.run(HOST, f"sh -s {' '.join(words)}; echo status $?", given=script)
+    assert said.endswith("status 1") and "no such file" in said
+    left = "ls -d /tmp/image.tar*; docker image ls -q 'registry.lab/*'; rm -rf /tmp/state"
+    assert lab.run(HOST, f"{{ {left}; }} 2>/dev/null", check=False) == ""

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.lab import hosts as lab
+from tests.lab import paths
 from tests.runs import CONTAINER, HOSTS, LAB, RELEASES, SITE, Done, mlufleet
 
 HOST, CARDS = "u1804", HOSTS["u1804"]
@@ -18,6 +19,8 @@ MODEL = f"{RELEASES}/baichuan-7b-lab.yml"
 INVENTORY = ".lab/several.py"
 #: the container's cards, as the engine has them
 NODES = "docker inspect --format '{{range .HostConfig.Devices}}{{.PathOnHost}} {{end}}' "
+#: bytes of the smoke test's own files, and of what else is small
+OTHERS = 1 << 16
 #: what a run that touches something changes
 TOUCHED = "wc -l < /var/lib/mlufleet/audit.log; docker ps --format {{.ID}}"
 
@@ -105,6 +108,12 @@ def test_a_host_with_several_goes_forward_and_back_as_a_whole() -> None:
         f"{stage} of light-next" for stage in ("image", "container", "packages", "smoke")
     ]
     assert "light-next: light v2" in forward.host(HOST)["answer"]
+    # of the next image, the host has all but some kilobytes
+    size = (paths.STORE / "light-v2.tar").stat().st_size
+    sent, reused = (forward.host(HOST)[name] for name in ("sent", "reused"))
+    assert sent < OTHERS and size - OTHERS < reused < size
+    assert any("1 of 3 layers in docker" in note for note in forward.host(HOST)["notes"])
+    assert "light-v2" not in lab.run(HOST, "ls -R /var/lib/mlufleet/artifacts")
     back = mlufleet("rollback", INVENTORY)
     assert back.statuses() == {HOST: "rolled back"}, back.output
     assert lab.run(HOST, "docker exec light cat /answer") == "light v1"

@@ -14,7 +14,11 @@ from tests.runs import LAB, RELEASES, SITE, Done, mlufleet
 
 HOST = "u1604"
 INCOMING = "/var/lib/mlufleet/incoming"
-FORGET = f"docker rm -f light; docker image rm -f registry.lab/light:v1; rm -f {INCOMING}/*"
+# of a next version, or of one with a server, the host would need a few layers only
+FORGET = (
+    "docker rm -f light; docker image rm -f $(docker image ls -q 'registry.lab/*' | sort -u); "
+    f"rm -f {INCOMING}/*"
+)
 
 
 def deploy_light() -> None:

@@ -27,6 +27,7 @@ DOCKER = """\
 echo "$*" >> {0}/calls
 [ "$1 $2" != "image inspect" ] || {{
   shift 2
+  case $* in *RootFS*) shift 2; printf 'layers%s\\n' "$@" | tr , '\\t'; exit ;; esac
   [ "$1" != --format ] || shift 2
   for name; do
     found=
@@ -39,6 +40,7 @@ echo "$*" >> {0}/calls
   exit 0
 }}
 case "$1 $*" in
+  image*ls*) cat {0}/chains 2>/dev/null ;;
   load*) cat > /dev/null; cat {0}/said; [ ! -f {0}/loads ] || cat {0}/loads >> {0}/images
     exit "$(cat {0}/status)" ;;
   info*DockerRootDir*Driver*)
@@ -161,6 +163,20 @@ def test_with_containerds_store_its_manifest_says_which_image_it_is(
     assert only(docker.probe()).image == CONFIG
 
 
+def test_layers_of_other_images_are_listed_where_the_image_is_missing(docker: Docker) -> None:
+    first, second = (f"sha256:{digit * 64}" for digit in "12")
+    # the stand-in has an image's layers in the place of its id
+    docker.give("chains", f",{first}\n,{first},{second}\n,{first}\n")
+    assert docker.probe().image_chains == {(first,), (first, second)}
+    docker.give("images", f"{REFERENCE} {CONFIG}\n")
+    docker.give("calls", "")
+    assert docker.probe().image_chains == set()
+    assert "image ls" not in (docker.root / "calls").read_text()
+    docker.containerd()
+    docker.give("images", "")
+    assert docker.probe().image_chains and not docker.probe().shareable_chains
+
+
 @pytest.mark.parametrize("name", ["podman", "Docker"])
 def test_podman_that_calls_itself_docker_is_told_from_it(docker: Docker, name: str) -> None:
     stand_in = docker.root / "bin/docker"
@@ -181,6 +197,21 @@ def test_another_image_in_containerds_store_is_not_taken_for_it_and_the_store_is
     assert not list((docker.state / "images").iterdir())
     status, said = docker.run("keep-image", REFERENCE, CONFIG)
     assert status == 0 and said[0].startswith(f"kept what was at {REFERENCE} as ")
+
+
+@pytest.mark.parametrize("status", ["0", "1"])
+def test_layers_that_docker_does_not_take_are_removed_and_the_archive_stays(
+    docker: Docker, status: str
+) -> None:
+    whole, docker.archive = docker.archive, docker.archive.with_name("image.tar.gz.layers")
+    docker.archive.write_bytes(b"layers")
+    docker.give("status", status)
+    assert docker.load()[0] == 1 and whole.exists() and not docker.archive.exists()
+    # once it is loaded, neither is needed
+    docker.archive.write_bytes(b"layers")
+    docker.give("status", "0")
+    docker.give("loads", f"{REFERENCE} {CONFIG}\n")
+    assert docker.load()[0] == 0 and not whole.exists() and not docker.archive.exists()
 
 
 def test_a_container_is_made_of_what_docker_calls_the_image(docker: Docker) -> None:
