@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyinfra.api import Host
 
 #: fields that are of the fleet and not of the host
-FLEET_FIELDS = ("groups", "data", "remediate")
+FLEET_FIELDS = ("groups", "data", "remediate", "include_quarantined")
 #: environment variable with the digest of what a run may do
 EXPECTED_VARIABLE = "MLUFLEET_EXPECT_DIGEST"
 

@@ -109,6 +109,8 @@ class HostData(Model):
     smoke: Literal["auto", "always", "record"] | None = None
     #: how far `mlufleet watch` may go to mend the host by itself
     remediate: Literal["off", "restart", "repair"] | None = None
+    #: whether runs work on the host also while it is in quarantine; meant for `--data`
+    include_quarantined: Bool | None = None
     #: how long to wait for other jobs on the cards before a driver change, in seconds; 0: do not
     busy_timeout: Int | None = Field(default=None, ge=0)
     #: how long a reboot may take, in seconds; servers with much memory need minutes

@@ -8,6 +8,7 @@ import click
 
 from mlufleet.cli.options import (
     EXPECT_DIGEST_OPTION,
+    INCLUDE_QUARANTINED_OPTION,
     INVENTORY_ARGUMENT,
     PASS_THROUGH,
     PYINFRA_OPTIONS_ARGUMENT,
@@ -17,11 +18,18 @@ from mlufleet.cli.options import (
 @click.command(context_settings=PASS_THROUGH)
 @INVENTORY_ARGUMENT
 @EXPECT_DIGEST_OPTION
+@INCLUDE_QUARANTINED_OPTION
 @PYINFRA_OPTIONS_ARGUMENT
-def deploy(inventory: str, expect_digest: str, options: tuple[str, ...]) -> None:
+def deploy(
+    inventory: str,
+    expect_digest: str,
+    include_quarantined: bool | None,
+    options: tuple[str, ...],
+) -> None:
     """Bring all hosts of INVENTORY to their releases.
 
-    Runs deploy.py with pyinfra. OPTIONS are passed to pyinfra; `pyinfra --help` lists them.
+    Runs deploy.py with pyinfra. OPTIONS are passed to pyinfra; `pyinfra --help` lists them. Hosts
+    in quarantine (`mlufleet host quarantine`) are left out, which is no failure.
 
     Exit status: 0 all hosts are in the desired state, 2 some hosts failed, 3 invalid input, 4
     some hosts are unreachable, 130 interrupted.
@@ -35,4 +43,6 @@ def deploy(inventory: str, expect_digest: str, options: tuple[str, ...]) -> None
     """
     from mlufleet.run import launcher
 
+    if include_quarantined:
+        options = (*launcher.INCLUDE_QUARANTINED, *options)
     sys.exit(launcher.run_deploy(inventory, options, expected=expect_digest).exit)

@@ -15,7 +15,7 @@ from fleet.release.target import ANY_ADDRESS
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.cli import health
-from mlufleet.journal.events import EndpointRecord
+from mlufleet.journal.events import EndpointRecord, QuarantineRecord
 from mlufleet.report import host_ranges, table
 from mlufleet.report.model import Report
 from mlufleet.report.table import Column, print_line
@@ -43,11 +43,13 @@ class FoundEndpoint:
         host: Name of the host.
         seen: When the host was probed, in seconds since the epoch.
         record: What was found; its address is one that clients can use.
+        quarantine: That its host is in quarantine, or None.
     """
 
     host: str
     seen: float | None
     record: EndpointRecord
+    quarantine: QuarantineRecord | None = None
 
     @property
     def label(self) -> str:
@@ -56,8 +58,14 @@ class FoundEndpoint:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it was ready when it was seen."""
-        return self.record.is_ready
+        """Whether it was ready when it was seen, and its host is in service."""
+        return self.record.is_ready and self.quarantine is None
+
+    @property
+    def withheld(self) -> str:
+        """Why clients are not to use it although it may be ready; or empty."""
+        mark = self.quarantine
+        return f"in quarantine since {mark.since} by {mark.by}: {mark.reason}" if mark else ""
 
     @property
     def authority(self) -> str:
@@ -106,7 +114,9 @@ def list_found(report: Report, host_addresses: Mapping[str, str]) -> list[FoundE
         host_addresses: As of :func:`find_host_addresses`.
     """
     return [
-        FoundEndpoint(name, host.seen, _resolve(record, host_addresses.get(name, "")))
+        FoundEndpoint(
+            name, host.seen, _resolve(record, host_addresses.get(name, "")), host.quarantine
+        )
         for name, host in report.sorted_hosts()
         for record in host.endpoints
     ]
@@ -120,14 +130,16 @@ def _resolve(record: EndpointRecord, host_address: str) -> EndpointRecord:
 
 
 def exit_status(found: Iterable[FoundEndpoint], report: Report) -> ExitStatus:
-    """Return the exit status of `mlufleet endpoints`.
+    """Return the exit status of `mlufleet endpoints`; hosts in quarantine do not count.
 
     Args:
         found: The endpoints.
         report: The report of a dry run.
     """
-    status = health.probe_exit_status(report)
-    if status in (ExitStatus.OK, ExitStatus.UNREACHABLE) and not all(one.is_ready for one in found):
+    counted = {name: host for name, host in report.hosts.items() if not host.quarantine}
+    status = health.probe_exit_status(replace(report, hosts=counted))
+    are_ready = all(one.is_ready for one in found if not one.quarantine)
+    if status in (ExitStatus.OK, ExitStatus.UNREACHABLE) and not are_ready:
         return ExitStatus.FAILED
     return status
 
@@ -159,7 +171,13 @@ def render_json(found: Iterable[FoundEndpoint], report: Report) -> str:
     """
     document: dict[str, Any] = {
         "endpoints": [
-            {"host": one.host, "seen": one.seen, "ready": one.is_ready, **asdict(one.record)}
+            {
+                "host": one.host,
+                "seen": one.seen,
+                "ready": one.is_ready,
+                "quarantine": asdict(one.quarantine) if one.quarantine else None,
+                **asdict(one.record),
+            }
             for one in found
         ],
         "not_seen": dict(_unseen(report)),
@@ -208,7 +226,8 @@ def _group_by_upstream(found: Iterable[FoundEndpoint]) -> dict[str, list[FoundEn
 
 
 def _why_not_proxied(one: FoundEndpoint) -> str:
-    return one.record.problem or ("only its host reaches this address" if one.is_local else "")
+    local = "only its host reaches this address" if one.is_local else ""
+    return one.withheld or one.record.problem or local
 
 
 def render_prometheus(found: Iterable[FoundEndpoint]) -> str:
@@ -248,6 +267,8 @@ def list_unscraped(found: Iterable[FoundEndpoint]) -> list[str]:
 
 
 def _why_not_scraped(one: FoundEndpoint) -> str:
+    if one.withheld:
+        return one.withheld
     if not one.record.metrics:
         return "its server is the release's own, which is not known to have metrics"
     return f"only its host reaches {one.authority}" if one.is_local else ""
@@ -275,16 +296,18 @@ def print_endpoints(found: list[FoundEndpoint], report: Report) -> None:
         is_listed=True,
     )
     for one in found:
+        if one.withheld:
+            print_line(console, f"{one.label}: {one.withheld}")
         if one.record.reason:
             print_line(console, f"{one.label}: {one.record.problem}", "red")
 
 
 def _row(one: FoundEndpoint) -> list[str]:
-    record = one.record
+    record, mark = one.record, "in quarantine" if one.quarantine else ""
     seconds = (record.ready_s, record.cold_first_token_s, record.first_token_s)
     return [
         one.label,
-        f"{record.state} {record.code}".strip() or UNKNOWN,
+        " ".join(filter(None, (record.state, record.code, mark))) or UNKNOWN,
         record.address,
         record.model,
         host_ranges.format_ranges(map(str, record.cards)).strip("[]") or UNKNOWN,

@@ -36,12 +36,13 @@ def endpoints(inventory: str, form: str | None, as_json: bool, options: tuple[st
     last proof measured. Hosts that could not be probed are named on standard error. OPTIONS are
     passed to pyinfra.
 
-    `nginx` and `prometheus` leave out addresses that only the host itself reaches; `nginx` also
-    leaves out servers that are not ready, and `prometheus` those without known metrics. What was
-    left out is told in comments, or on standard error.
+    Servers of hosts in quarantine are shown as such. `nginx` and `prometheus` leave them out, and
+    addresses that only the host itself reaches; `nginx` also leaves out servers that are not ready,
+    and `prometheus` those without known metrics. What was left out is told in comments, or on
+    standard error.
 
     Exit status: 0 every endpoint is ready, 2 some are not or a host could not be probed, 4 some
-    hosts are unreachable and all other endpoints are ready.
+    hosts are unreachable and all other endpoints are ready. Hosts in quarantine do not count.
 
     \b
     Examples:

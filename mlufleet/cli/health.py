@@ -23,6 +23,7 @@ HEALTH_KEYS = (
     "failure",
     "lock",
     "notes",
+    "quarantine",
     "validation",
 )
 

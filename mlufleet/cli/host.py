@@ -13,6 +13,7 @@ from fleet.errors import ExitStatus, InvalidInput
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import (
     EXPECT_DIGEST_OPTION,
+    INCLUDE_QUARANTINED_OPTION,
     INVENTORY_ARGUMENT,
     JSON_OPTION,
     PASS_THROUGH,
@@ -32,7 +33,7 @@ def host() -> None:
       mlufleet host lock-status inventories/fleet.py
       mlufleet host break-lock inventories/fleet.py --limit mlu03
       mlufleet host reboot inventories/fleet.py mlu03
-      mlufleet host quarantine inventories/fleet.py mlu03 --reason "two cards drop"
+      mlufleet host quarantine inventories/fleet.py mlu03 --reason "cards drop"
       mlufleet host unquarantine inventories/fleet.py mlu03
     """
 
@@ -86,11 +87,13 @@ def break_lock(inventory: str, options: tuple[str, ...]) -> None:
 @INVENTORY_ARGUMENT
 @click.argument("name", metavar="HOST")
 @EXPECT_DIGEST_OPTION
-def reboot(inventory: str, name: str, expect_digest: str) -> None:
+@INCLUDE_QUARANTINED_OPTION
+def reboot(inventory: str, name: str, expect_digest: str, include_quarantined: bool | None) -> None:
     """Reboot HOST of INVENTORY, and bring it to its release.
 
     A run does it: with the lock, a journal, and proof by the host's boot ID. A host on whose cards
-    others work is not rebooted (CARD_BUSY); what else runs on it is ended.
+    others work is not rebooted (CARD_BUSY); what else runs on it is ended. Nor is one in
+    quarantine, without `--include-quarantined`.
 
     Exit status: as of `mlufleet deploy`.
 
@@ -100,7 +103,8 @@ def reboot(inventory: str, name: str, expect_digest: str) -> None:
     """
     from mlufleet.cli.host_reboot import reboot_host
 
-    sys.exit(reboot_host(inventory, name, expect_digest))
+    included = bool(include_quarantined)
+    sys.exit(reboot_host(inventory, name, expect_digest, include_quarantined=included))
 
 
 HOSTS_ARGUMENT = click.argument("hosts", metavar="[HOST]...", nargs=-1)
@@ -147,10 +151,10 @@ def quarantine(
 
     \b
     Examples:
-      mlufleet host quarantine inventories/fleet.py mlu03 --reason "cards drop, ticket 4711"
-      mlufleet host quarantine inventories/fleet.py mlu[05-08] --reason "new power supplies"
+      mlufleet host quarantine inventories/fleet.py mlu03 --reason "ticket 4711"
+      mlufleet host quarantine inventories/fleet.py mlu[05-08] --reason "new fans"
       mlufleet host quarantine inventories/fleet.py mlu03 --reason "cards drop" \\
-        --hook 'scontrol update NodeName="$MLUFLEET_HOST" State=DRAIN Reason="$MLUFLEET_REASON"'
+        --hook 'scontrol update NodeName=$MLUFLEET_HOST State=DRAIN Reason=mlu'
       mlufleet host quarantine inventories/fleet.py --list --json
     """
     from mlufleet.cli import host_quarantine

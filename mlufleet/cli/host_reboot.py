@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet import quarantine
 from fleet.errors import ExitStatus, InvalidInput
 from fleet.text import sanitize
 
@@ -16,20 +17,26 @@ if TYPE_CHECKING:
     from mlufleet.watch.observation import Observation
 
 
-def reboot_host(inventory: str, name: str, expected: str = "") -> int:
+def reboot_host(
+    inventory: str, name: str, expected: str = "", *, include_quarantined: bool = False
+) -> int:
     """Reboot a host, bring it to its release, and return the exit status.
 
     Args:
         inventory: File of the inventory.
         name: Name of the host.
         expected: Digest of what the host has to be; empty for whatever it is to be.
+        include_quarantined: Whether it may be in quarantine.
 
     Raises:
+        InvalidInput: It is in quarantine.
         SystemExit: The input is invalid; the reason has been printed.
     """
     from mlufleet.run import launcher
     from mlufleet.watch.observation import SEEN, UNREACHABLE
 
+    if not include_quarantined:
+        refuse_quarantined(inventory, name)
     seen = look_once(inventory, name, expected)
     if seen.outcome != SEEN:
         reason = "a run works on it"
@@ -39,7 +46,27 @@ def reboot_host(inventory: str, name: str, expected: str = "") -> int:
         is_silent = seen.outcome == UNREACHABLE
         return ExitStatus.UNREACHABLE if is_silent else ExitStatus.FAILED
     options = ("--limit", name, "--data", f"reboot_from={seen.boot_id}")
-    return launcher.run_deploy(inventory, options, expected=expected).exit or ExitStatus.OK
+    included = launcher.INCLUDE_QUARANTINED if include_quarantined else ()
+    report = launcher.run_deploy(inventory, (*included, *options), expected=expected)
+    return report.exit or ExitStatus.OK
+
+
+def refuse_quarantined(inventory: str, name: str) -> None:
+    """Refuse a host that is in quarantine, before it is looked at.
+
+    Args:
+        inventory: File of the inventory.
+        name: Name of the host.
+
+    Raises:
+        InvalidInput: It is in quarantine.
+    """
+    path = quarantine.find_file(inventory)
+    if mark := quarantine.load(path).get(name):
+        raise InvalidInput(
+            f"{name}: is not rebooted, as it is {mark.sentence}; remedy: --include-quarantined, or "
+            f"`mlufleet host unquarantine {inventory} {name}`"
+        )
 
 
 def look_once(inventory: str, name: str, expected: str = "") -> Observation:

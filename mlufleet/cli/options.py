@@ -57,6 +57,13 @@ EXPECT_DIGEST_OPTION = click.option(
     "digest `mlufleet inventory digest` has printed.",
 )
 
+INCLUDE_QUARANTINED_OPTION = click.option(
+    "--include-quarantined",
+    is_flag=True,
+    default=None,
+    help="Work on hosts in quarantine as well, which are left out otherwise.",
+)
+
 #: letter -> seconds
 DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

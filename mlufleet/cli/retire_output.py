@@ -66,6 +66,8 @@ def _list_pending(report: Report) -> list[str]:
 
 
 def _describe(host: HostReport) -> Iterator[str]:
+    if mark := host.quarantine:
+        yield f"in quarantine since {mark.since} by {mark.by}: {mark.reason}; that ends with it"
     if host.failure:
         yield f"cannot be retired: {host.failure.code}: {host.failure.sentence}"
         return

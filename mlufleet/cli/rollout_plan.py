@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fleet.errors import InvalidInput
-from mlufleet.cli.options import DATA_OPTION, EXCLUDE_OPTION, LIMIT_OPTION
+from mlufleet.cli.options import (
+    DATA_OPTION,
+    EXCLUDE_OPTION,
+    INCLUDE_QUARANTINED_OPTION,
+    LIMIT_OPTION,
+)
 
 if TYPE_CHECKING:
     from mlufleet.report.model import Report
@@ -72,6 +77,7 @@ PLAN_OPTIONS = (
     ),
     click.option("--uploads", type=int, help="Hosts that receive files at once.  [default: 4]"),
     click.option("--loads", type=int, help="Hosts that unpack an image at once.  [default: 8]"),
+    INCLUDE_QUARANTINED_OPTION,
 )
 
 

@@ -89,6 +89,22 @@ class LeftRecord:
 
 
 @dataclass(frozen=True)
+class QuarantineRecord:
+    """That a host was in quarantine when the run began."""
+
+    since: str = ""
+    """Since when, in UTC."""
+    by: str = ""
+    """Who began it: user@machine, or "watch"."""
+    reason: str = ""
+    """Why."""
+    code: str = ""
+    """Failure code that the reason is about; may be empty."""
+    included: bool = False
+    """Whether the run works on the host in spite of it."""
+
+
+@dataclass(frozen=True)
 class ValidationRecord:
     """The result of one test of the vendor's validation suite."""
 
@@ -119,6 +135,26 @@ class HostsNamed(Event):
     kind: ClassVar[str] = "hosts"
     names: list[str]
     groups: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostQuarantined(Event):
+    """A host that the run was asked for is in quarantine.
+
+    Attributes:
+        since: Since when, in UTC.
+        by: Who began it.
+        reason: Why.
+        code: Failure code that the reason is about; may be empty.
+        included: The run works on the host in spite of it; otherwise it leaves it out.
+    """
+
+    kind: ClassVar[str] = "quarantined"
+    since: str
+    by: str
+    reason: str
+    code: str = ""
+    included: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,6 +182,10 @@ class _HostBuilder:
             event: The next event.
         """
         match event:
+            case events.HostQuarantined():
+                self.report.quarantine = events.QuarantineRecord(
+                    event.since, event.by, event.reason, event.code, event.included
+                )
             case events.HostUnreachable():
                 self.unreachable, self.modified_at = True, event.time
                 self.report.failure = _failure(event)
@@ -327,6 +331,8 @@ class _HostBuilder:
 
     def _status(self, report: Report) -> str:
         host, is_rollout = self.report, report.rollout is not None
+        if host.is_left_out:
+            return "skipped"
         if host.rolled_back and host.rolled_back["to"]:
             return "rolled back"
         if self.unreachable:

@@ -71,6 +71,8 @@ def _properties(host: HostReport) -> dict[str, str]:
 
 
 def _test_cases(name: str, host: HostReport, order: tuple[str, ...]) -> list[xml.Element]:
+    if host.quarantine and host.is_left_out:
+        return [_mark_skipped(_test_case(name, HOST_CASE), "; ".join(host.notes))]
     if host.status == "not started":
         return [_mark_skipped(_test_case(name, HOST_CASE), "not started")]
     cases = [_stage_case(name, stage.stage, stage.seconds, stage.changes) for stage in host.stages]

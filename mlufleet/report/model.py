@@ -24,6 +24,7 @@ from mlufleet.journal.events import (
     FailureRecord,
     LeftRecord,
     LockRecord,
+    QuarantineRecord,
     ValidationRecord,
 )
 from mlufleet.journal.journal import safe_file_name
@@ -242,6 +243,13 @@ class HostReport:
     parts: dict[str, float] = field(default_factory=dict)
     """Seconds of the parts of a first provisioning that no overlap makes shorter: "wire", "load",
     "weights" and "smoke"; empty if neither an image nor weights were brought."""
+    quarantine: QuarantineRecord | None = None
+    """That the host was in quarantine when the run began, or null."""
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the run left the host alone because it is in quarantine."""
+        return self.quarantine is not None and not self.quarantine.included
 
     @property
     def duration_s(self) -> float:
@@ -353,7 +361,7 @@ class Report:
 
     def exit_status(self) -> ExitStatus:
         """Return the exit status of ``mlufleet`` that the report stands for."""
-        statuses = {host.status for host in self.hosts.values()}
+        statuses = {host.status for host in self.hosts.values() if not host.is_left_out}
         stopped = self.rollout.stopped if self.rollout else ""
         if self.interrupted:
             return ExitStatus.INTERRUPTED

@@ -65,7 +65,13 @@ class RolloutCoordinator:
         review: Review | None = None,
     ) -> None:
         self.plan, self.canaries_passed, self.review = plan, canaries_passed, review
-        self.session = Session(plan.inventory, plan.limit, plan.data, plan.exclude)
+        self.session = Session(
+            plan.inventory,
+            plan.limit,
+            plan.data,
+            plan.exclude,
+            heeds_quarantine=not plan.include_quarantined and plan.kind != "retirement",
+        )
         self.hosts = {host.name: host for host in self.session.hosts}
         self.groups = self._host_groups()
         self.run = self.session.begin_run(command)
@@ -195,7 +201,9 @@ class RolloutCoordinator:
         """Start the hosts that may start now, and return whether others wait for endpoints."""
         held: set[str] = set()
         while name := self.scheduler.next_host(held):
-            if not self.serving.may_start(name, self.scheduler.running):
+            if self.session.leaves_out(self.hosts[name]):
+                self.scheduler.drop(name)
+            elif not self.serving.may_start(name, self.scheduler.running):
                 held.add(name)
             elif not self.scheduler.stopped:  # it may have been since the look began
                 self.scheduler.mark_started(name)

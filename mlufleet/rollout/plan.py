@@ -58,6 +58,7 @@ class Plan(Model):
         engine: A retirement removes the Docker engine, too, if this tool installed it.
         dry: Only find out what would be done.
         yes: Retire hosts without asking the operator.
+        include_quarantined: Work on hosts in quarantine as well; a retirement always does.
     """
 
     inventory: str
@@ -85,6 +86,7 @@ class Plan(Model):
     engine: Bool = False
     dry: Bool = False
     yes: Bool = False
+    include_quarantined: Bool = False
 
     @model_validator(mode="after")
     def _check_gate(self) -> Plan:

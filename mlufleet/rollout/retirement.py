@@ -9,7 +9,8 @@ from typing import Any
 from pyinfra.api import Host
 from typing_extensions import override
 
-from fleet.errors import Failure
+from fleet import quarantine
+from fleet.errors import Failure, InvalidInput
 from mlufleet.journal.events import LeftRecord
 from mlufleet.report.model import audit_file_name
 from mlufleet.rollout.host_rollout import HostRollout
@@ -67,6 +68,20 @@ class Retirement(HostRollout):
             emit_event(host, "audit-saved", file=name, size=audit_log.stat().st_size)
         if not self.session.run.has_failed(host.name):
             self.verify(host)
+        if self.status(host) == self.passed_status:
+            self._end_quarantine(host)
+
+    def _end_quarantine(self, host: Host) -> None:
+        """End the quarantine of a host that is given back; the mark would outlive it."""
+        if host.name not in self.session.quarantined.marks:
+            return
+        path = quarantine.find_file(self.plan.inventory)
+        try:
+            quarantine.remove(path, [host.name])
+            text = "it is retired, and its quarantine has ended"
+        except InvalidInput as error:
+            text = f"its quarantine has not ended: {error}"
+        emit_event(host, "note", text=text)
 
     def _retire(self, host: Host, audit_log: Path) -> None:
         """Retire a connected host under its lock."""

@@ -77,6 +77,16 @@ class Scheduler:
                 return host
         return None
 
+    def drop(self, host: str) -> None:
+        """Take out a host that is not to start; the others need all of their canaries.
+
+        Args:
+            host: A host that waits.
+        """
+        self.waiting.remove(host)
+        if host in self.canaries:
+            self.stop("canary")
+
     def mark_started(self, host: str) -> None:
         """Note that a host started.
 

@@ -51,7 +51,9 @@ class ServingWatch:
     ) -> None:
         self.session, self.stopping = session, stopping
         self.share = HostCount.parse(plan.keep_serving)
-        self._before = dict(before)
+        # a host that is left out serves nothing as far as this rollout goes
+        counted = {host.name for host in session.hosts}
+        self._before = {name: count for name, count in before.items() if name in counted}
         self._targets: dict[str, HostTarget] = {}
         self._found: dict[str, HostServing] = {}
         self._guard = ServingGuard({}, self.share)

@@ -18,11 +18,12 @@ from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_config, ctx_host
 
-from fleet.errors import Failure
+from fleet.errors import Failure, InvalidInput
 from fleet.release.target import HostTarget
 from fleet.store.targets import load_host_target
 from mlufleet.journal.journal import check_writable, new_run_id
 from mlufleet.run.execution_state import prepare_state
+from mlufleet.run.quarantined_hosts import find_quarantined
 from mlufleet.run.run import Run
 from operations import stages
 from operations.host import connection
@@ -41,10 +42,12 @@ class Session:
         limit: Only these hosts and groups; empty for all.
         data: ``KEY=VALUE`` pairs for all hosts.
         exclude: Not these hosts and groups.
+        heeds_quarantine: Whether hosts in quarantine are left out.
 
     Attributes:
         state: pyinfra's state, in its execute stage.
         hosts: The selected hosts.
+        quarantined: Hosts in quarantine that were asked for.
         run: The run, after :meth:`begin_run`.
 
     Raises:
@@ -59,12 +62,17 @@ class Session:
         limit: tuple[str, ...],
         data: tuple[str, ...],
         exclude: tuple[str, ...] = (),
+        *,
+        heeds_quarantine: bool = False,
     ) -> None:
         from pyinfra_cli.util import exec_file
 
         check_writable()
-        self.state, self.hosts = prepare_state(inventory, limit, data, exclude)
+        self.state, self.hosts, self.quarantined = prepare_state(
+            inventory, limit, data, exclude, heeds_quarantine=heeds_quarantine
+        )
         self._exec_file = exec_file
+        self._inventory, self._heeds_quarantine = inventory, heeds_quarantine
 
     def begin_run(self, command: str) -> Run:
         """Begin the run and its journal.
@@ -74,8 +82,26 @@ class Session:
         """
         logger.setLevel(logging.INFO)  # as pyinfra's command does; the logs of hosts need it
         self.run = Run.begin(self.state, new_run_id(), command)
+        self.run.note_quarantined(self.quarantined)
         self.run.record_hosts()
         return self.run
+
+    def leaves_out(self, host: Host) -> bool:
+        """Return whether a host came into quarantine since the run began; that is recorded.
+
+        Args:
+            host: A host that has not started.
+        """
+        if not self._heeds_quarantine:
+            return False
+        try:
+            found = find_quarantined(self._inventory, [host], is_alone=False)
+        except InvalidInput:  # somebody edits the file; what was read at the start holds
+            return False
+        if not found.left_out:
+            return False
+        self.run.record_quarantined(found)
+        return True
 
     @contextmanager
     def connected(self, host: Host) -> Iterator[bool]:

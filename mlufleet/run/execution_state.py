@@ -13,6 +13,7 @@ from fleet.inventory.pyinfra_loader import load_inventory
 from mlufleet.connect import open_files
 from mlufleet.run import launcher, pyinfra_options
 from mlufleet.run.host_checks import check_hosts
+from mlufleet.run.quarantined_hosts import QuarantinedHosts, leave_out
 
 CONFIG_FILE = "config.py"
 
@@ -22,7 +23,9 @@ def prepare_state(
     limit: tuple[str, ...],
     data: tuple[str, ...],
     exclude: tuple[str, ...] = (),
-) -> tuple[State, list[Host]]:
+    *,
+    heeds_quarantine: bool = False,
+) -> tuple[State, list[Host], QuarantinedHosts]:
     """Validate an inventory and all that it names, and make pyinfra's state of it.
 
     Args:
@@ -30,15 +33,14 @@ def prepare_state(
         limit: Only these hosts and groups; empty for all.
         data: ``KEY=VALUE`` pairs for all hosts.
         exclude: Not these hosts and groups.
+        heeds_quarantine: Whether hosts in quarantine are left out.
 
     Returns:
-        The state, and the selected hosts. None of them is connected to.
+        The state, the selected hosts, of which none is connected to, and those in quarantine.
 
     Raises:
         InvalidInput: Something is wrong that can be known before the first connection.
     """
-    from pyinfra_cli.util import exec_file
-
     pairs = pyinfra_options.parse_data(data)
     state = State(check_for_changes=False)
     ctx_state.set(state)
@@ -46,16 +48,23 @@ def prepare_state(
     check_hosts(inventory, found)
     launcher.warn_about_permissions(inventory, found)
     limited = host_selection.apply_exclude(found, host_selection.apply_limit(found, limit), exclude)
+    limited, quarantined = leave_out(inventory, found, limited, heeds=heeds_quarantine)
     ctx_inventory.set(found)
+    state.init(found, _read_config(), initial_limit=limited)
+    hosts: list[Host] = list(found) if limited is None else limited
+    open_files.raise_limit(hosts)
+    _begin_execution(state, hosts)
+    return state, hosts, quarantined
+
+
+def _read_config() -> Config:
+    from pyinfra_cli.util import exec_file
+
     config = Config()
     with ctx_config.use(config):
         if os.path.isfile(CONFIG_FILE):
             exec_file(CONFIG_FILE)
-    state.init(found, config, initial_limit=limited)
-    hosts: list[Host] = list(found) if limited is None else limited
-    open_files.raise_limit(hosts)
-    _begin_execution(state, hosts)
-    return state, hosts
+    return config
 
 
 def _begin_execution(state: State, hosts: list[Host]) -> None:

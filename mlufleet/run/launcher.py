@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from mlufleet.report.model import Report
 
 
+#: options of pyinfra with which hosts in quarantine are not left out
+INCLUDE_QUARANTINED = ("--data", "include_quarantined=true")
+
+
 def validate_inventory(inventory: str, options: Iterable[str] = ()) -> list[tuple[str, HostTarget]]:
     """Validate an inventory file and everything else that needs no connection.
 
@@ -39,8 +43,8 @@ def validate_inventory(inventory: str, options: Iterable[str] = ()) -> list[tupl
         The name and the desired state of each host, whether ``--limit`` selects it or not.
 
     Raises:
-        InvalidInput: The inventory, a release, its lock or store is invalid, or ``--limit`` or
-            ``--exclude`` names no host.
+        InvalidInput: The inventory, a release, its lock or store or the file of quarantines is
+            invalid, or ``--limit`` or ``--exclude`` names no host.
     """
     return _validate_selection(inventory, options)[0]
 
@@ -71,21 +75,24 @@ def validate_run(inventory: str, options: Iterable[str]) -> None:
         options: Options of pyinfra.
 
     Raises:
-        InvalidInput: As of :func:`validate_inventory`, or the digest is another one.
+        InvalidInput: As of :func:`validate_inventory`, the digest is another one, or all hosts
+            are in quarantine.
     """
     from fleet.inventory import desired_state
 
-    desired_state.check_selection(_validate_selection(inventory, options)[1])
+    selected = _validate_selection(inventory, options, heeds_quarantine=True)[1]
+    desired_state.check_selection(selected)
 
 
 def _validate_selection(
-    inventory: str, options: Iterable[str]
+    inventory: str, options: Iterable[str], *, heeds_quarantine: bool = False
 ) -> tuple[list[tuple[str, HostTarget]], list[Host]]:
     """Return the desired state of all hosts, and the selected hosts."""
     from fleet.inventory import host_selection
     from fleet.inventory.pyinfra_loader import load_inventory  # slow to import
     from mlufleet.connect import open_files
     from mlufleet.run.host_checks import check_hosts
+    from mlufleet.run.quarantined_hosts import find_quarantined
 
     given = pyinfra_options.parse_options(options)
     data = pyinfra_options.parse_data(given.get("data") or (), given)
@@ -95,6 +102,7 @@ def _validate_selection(
     limited = host_selection.apply_limit(hosts, given.get("limit"))
     limited = host_selection.apply_exclude(hosts, limited, given.get("exclude"))
     selected = list(hosts) if limited is None else list(limited)
+    find_quarantined(inventory, selected, heeds=heeds_quarantine)
     open_files.raise_limit(selected)
     return targets, selected
 
@@ -178,7 +186,8 @@ def _forward_signal(process: subprocess.Popen[bytes], number: int, frame: FrameT
 def dry_run_report(inventory: str, options: tuple[str, ...]) -> Report:
     """Probe the hosts of an inventory without changing them, and return the report.
 
-    What pyinfra prints is shown only if there is no report.
+    Hosts in quarantine are looked at as well. What pyinfra prints is shown only if there is no
+    report.
 
     Args:
         inventory: The inventory's file.
@@ -191,7 +200,7 @@ def dry_run_report(inventory: str, options: tuple[str, ...]) -> Report:
     with _temporary_file() as output:
         try:
             # first: as the value of an incomplete option, --dry would be lost
-            return run_deploy(inventory, ("--dry", *options), output)
+            return run_deploy(inventory, ("--dry", *INCLUDE_QUARANTINED, *options), output)
         except SystemExit:
             output.seek(0)
             sys.stderr.write(output.read().decode(errors="replace"))

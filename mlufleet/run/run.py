@@ -23,16 +23,19 @@ from mlufleet.journal import journal
 from mlufleet.journal.events import (
     Event,
     HostFailure,
+    HostQuarantined,
     HostRolledBack,
     HostsNamed,
+    NoteAdded,
     ReleaseUnproved,
     RollbackStarted,
     RunEnded,
 )
 from mlufleet.report import derive
-from mlufleet.run import assessment, interrupts, operator
+from mlufleet.run import assessment, interrupts, operator, quarantined_hosts
 from mlufleet.run.host_cleanup import HostCleanup
 from mlufleet.run.host_log import HostLog
+from mlufleet.run.quarantined_hosts import QuarantinedHosts
 from mlufleet.run.standard_streams import protect_standard_streams
 from operations import smoke_test, validation
 from operations.host import connection, lock
@@ -64,6 +67,8 @@ class Run:
         self.log = HostLog(self.folder, self.context.login_durations_s)
         self.owner = lock.LockOwner(identity, operator.operator_name(), why)
         self.hosts_recorded = False
+        #: hosts that the run was asked for and that are in quarantine
+        self.quarantined = QuarantinedHosts()
         self.interrupted = False
         #: why the journal cannot be written
         self.journal_error = ""
@@ -103,6 +108,7 @@ class Run:
         words = [why] if why else ["pyinfra", *sys.argv[1:]]
         run = cls.begin(state, name, operator.redact_command(words))
         run.context.is_read_only = "--dry" in sys.argv
+        quarantined_hosts.heed_in_pyinfra(run.note_quarantined)
         run._handle_interrupts()
         atexit.register(run.finish)
 
@@ -244,16 +250,40 @@ class Run:
             if host not in self.state.activated_hosts:
                 self.record_unreachable(host)
 
+    def note_quarantined(self, found: QuarantinedHosts) -> None:
+        """Keep which hosts are in quarantine, for the journal.
+
+        Args:
+            found: Those that the run was asked for.
+        """
+        self.quarantined = found
+
     def record_hosts(self) -> list[Host]:
-        """Write down who is to be accounted for."""
+        """Write down who is to be accounted for, and return those that are worked on."""
         self.hosts_recorded = True
         inventory = getattr(self.state, "inventory", None) or []
         limit = getattr(self.state, "limit_hosts", None)
-        hosts = [host for host in inventory if limit is None or host in limit]
-        groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
+        left_out = self.quarantined.left_out
+        asked = [
+            host for host in inventory if limit is None or host in limit or host.name in left_out
+        ]
+        groups = {host.name: list(host.data.get("groups") or ()) for host in asked}
         self.record_event(HostsNamed(names=list(groups), groups=groups))
+        self.record_quarantined(self.quarantined)
         self.state.add_callback_handler(HostCleanup())
-        return hosts
+        return [host for host in asked if host.name not in left_out]
+
+    def record_quarantined(self, found: QuarantinedHosts) -> None:
+        """Write down which hosts are in quarantine, and whether that keeps the run from them.
+
+        Args:
+            found: These hosts.
+        """
+        for name, mark in found.marks.items():
+            is_included = name not in found.left_out
+            fields = mark.model_dump()
+            self.record_event(HostQuarantined(host=name, included=is_included, **fields))
+            self.record_event(NoteAdded(host=name, text=found.describe(name)))
 
     def _record_unproved(self, target: HostTarget) -> None:
         """Note once for each release what was not proved when it was locked."""

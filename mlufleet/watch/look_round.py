@@ -49,7 +49,7 @@ class LookRounds:
     """
 
     def __init__(self, inventory: str, limit: tuple[str, ...], exclude: tuple[str, ...]) -> None:
-        self.state, hosts = prepare_state(inventory, limit, (), exclude)
+        self.state, hosts, _ = prepare_state(inventory, limit, (), exclude)
         self._hosts = {host.name: host for host in hosts}
         self.groups = {host.name: list(host.data.get("groups") or ()) for host in hosts}
         modes = {host.name: str(host.data.get("remediate") or OFF) for host in hosts}

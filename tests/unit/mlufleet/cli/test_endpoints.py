@@ -203,3 +203,31 @@ def test_a_server_on_all_addresses_is_reached_as_the_host_is(
         "http://b.example:8001",
         "http://10.0.0.1:8000",
     ]
+
+
+def test_endpoints_of_hosts_in_quarantine_are_shown_and_not_handed_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mark = {"since": "1970-01-01T00:00:00Z", "by": "kang@ops", "reason": "cards drop"}
+    broken = host(SICK, endpoint(), quarantine={**mark, "included": True})
+    hosts = {"a": host(endpoint()), "b": broken, "c": {**unseen(), "quarantine": mark}}
+    seen, said = report(**hosts), "in quarantine since 1970-01-01T00:00:00Z by kang@ops: cards drop"
+    table = run(monkeypatch, seen)
+    assert table.exit_code == ExitStatus.OK and f"b glm/0: {said}" in table.stdout
+    nginx = run(monkeypatch, seen, "--format", "nginx").stdout
+    assert (
+        nginx.count("    server ") == 1
+        and f"# chatglm3-6b: left out b glm/0, 10.0.0.1:8000: {said}" in nginx
+    )
+    targets = run(monkeypatch, seen, "--format", "prometheus")
+    assert [one["labels"]["host"] for one in json.loads(targets.stdout)] == ["a"]
+    assert f"b glm/0: left out: {said}" in targets.stderr
+    listed = json.loads(run(monkeypatch, seen, "--json").stdout)["endpoints"]
+    assert [(one["host"], one["ready"], one["state"]) for one in listed] == [
+        ("a", True, "ready"),
+        ("b", False, "unhealthy"),
+        ("b", False, "ready"),
+    ]
+    assert [one["quarantine"] and one["quarantine"]["reason"] for one in listed] == [
+        *(None, "cards drop", "cards drop")
+    ]

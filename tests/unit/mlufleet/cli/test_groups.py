@@ -33,6 +33,7 @@ PLAN = {
     "--hook-timeout",
     "--uploads",
     "--loads",
+    "--include-quarantined",
 }
 #: former command -> the arguments and options that scripts may use with it
 FORMER_PARAMETERS = {
@@ -68,7 +69,7 @@ FORMER_PARAMETERS = {
     "verify": {"releases", "--store", "--json"},
 }
 UNCHANGED = {
-    "deploy": {"inventory", "--expect-digest", "options"},
+    "deploy": {"inventory", "--expect-digest", "--include-quarantined", "options"},
     "doctor": {"inventory", "--json", "options"},
     "explain": {"code", "--markdown"},
     "bundle": {"releases", "--store", "--inventory", "--sign", "-o", "--output"},

@@ -34,7 +34,7 @@ def derive_as_then(folder: Path) -> dict[str, Any]:
         assert report["rollout"].pop("serving") is None
     for host in report["hosts"].values():
         assert (host.pop("left"), host.pop("audit_log"), host.pop("reused")) == ([], "", 0)
-        assert host.pop("endpoints") == []
+        assert (host.pop("endpoints"), host.pop("quarantine")) == ([], None)
         assert set(host.pop("parts")) <= {"wire", "load", "weights", "smoke"}
         if host["failure"]:
             action = FAILURE_TABLE[host["failure"]["code"]].action

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fleet import quarantine
 from fleet.release.target import ReleaseTarget
 from tests.journals import read_lines
 from tests.unit.mlufleet.rollout.conftest import Server, simulate
@@ -263,3 +264,60 @@ def test_a_dry_retirement_asks_nothing_and_removes_nothing(
     assert report["dry"] and {host["began"] for host in report["hosts"].values()} == {None}
     assert [host["left"] for host in report["hosts"].values()] == [[]] * 6
     assert report["exit"] == 0
+
+
+MARK = quarantine.Quarantine.begin("kang@ops", "cards drop", "CARD_DROPPED", 0)
+
+
+def test_hosts_in_quarantine_are_left_out_and_count_for_nothing(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    file, names = site / quarantine.FILE_NAME, [f"@fake/mlu{number:03}" for number in range(4)]
+    quarantine.add(file, {names[0]: MARK, names[3]: MARK, "other": MARK})
+    plan = {"canary": 1, "window": "100%", "max_fail": "0"}
+    report = simulated(server, site, 1, 0.0, 4, **plan)
+    assert [report["hosts"][name]["status"] for name in names] == [
+        *("skipped", "changed", "changed", "skipped")
+    ]
+    mark = {**MARK.model_dump(), "included": False}
+    assert [report["hosts"][name]["quarantine"] for name in names] == [mark, None, None, mark]
+    assert "host unquarantine hosts.py" in report["hosts"][names[0]]["notes"][0]
+    assert (report["exit"], report["rollout"]["canaries"]) == (0, [names[1]])
+    assert report["rollout"]["window"] == 2  # of two hosts
+    assert f"{names[0]}: left out: in quarantine" in (site / "stderr").read_text()
+
+    included = simulated(server, site, 1, 0.0, 4, **plan, include_quarantined=True)
+    assert {host["status"] for host in included["hosts"].values()} == {"changed"}
+    assert included["hosts"][names[0]]["quarantine"] == {**mark, "included": True}
+
+
+def test_a_host_that_comes_into_quarantine_meanwhile_does_not_start(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    names = [f"@fake/mlu{number:03}" for number in range(4)]
+    quarantine.add(site / "later.yml", {names[2]: MARK})
+    plan = {"canary": 1, "window": "1", "before": f"cp later.yml {quarantine.FILE_NAME}"}
+    report = simulated(server, site, 1, 0.0, 4, **plan)
+    statuses = [report["hosts"][name]["status"] for name in names]
+    assert statuses == ["changed", "changed", "skipped", "changed"] and report["exit"] == 0
+    assert report["hosts"][names[2]]["quarantine"]["by"] == "kang@ops"
+    # without a canary, nothing is known of the release
+    quarantine.remove(site / quarantine.FILE_NAME, names)
+    report = simulated(server, site, 1, 0.0, 4, **{**plan, "canary": 3})
+    assert (report["rollout"]["stopped"], report["hosts"][names[3]]["began"]) == ("canary", None)
+
+
+def test_a_retirement_ends_the_quarantine_of_hosts_that_are_given_back(
+    server: Server, site: Path, wanted: ReleaseTarget
+) -> None:
+    names = [f"@fake/mlu{number:03}" for number in range(6)]
+    file = site / quarantine.FILE_NAME
+    quarantine.add(file, {names[0]: MARK, names[3]: MARK, "other": MARK})
+    simulated(server, site, 1, 0.0, 6, **RETIREMENT, dry=True)
+    simulated(server, site, 1, 0.0, 6, "says no", **RETIREMENT)
+    assert list(quarantine.load(file)) == [names[0], names[3], "other"]
+    report = simulated(server, site, 1, 0.0, 6, "says yes", **RETIREMENT)
+    assert [report["hosts"][name]["status"] for name in (names[0], names[3])] == [
+        *("retired", "failed")
+    ]
+    assert list(quarantine.load(file)) == [names[3], "other"]
