@@ -7,8 +7,9 @@
 # A read of a broken card may never end, not even by SIGKILL. So every check is a process of its own that
 # nobody waits for. What it finds is a line in a file: kind, code, subject and sentence, separated by tabs. Kind:
 # locked, vital (a host that serves nothing cannot do its work), minor, unknown; alone: served for a release
-# that has servers, and for each of them ready, or passing if it changes by itself. What is wrong, and which of
-# it explains the rest, is judged as the watch judges it (mlufleet/watch/causes.py, tracking.py).
+# that has servers, and for each of them ready, or passing if it changes by itself; end, without which something
+# could not be written. What is wrong, and which of it explains the rest, is judged as the watch judges it
+# (mlufleet/watch/causes.py, tracking.py).
 # for all checks at once in hundredths of a second, for each, and for docker in one; the shell has the rest
 LIMIT_CS=170 CHECK_S=1.6 DOCKER_S=1.2
 T=$(printf '\t')
@@ -158,27 +159,45 @@ END
   done
 }
 case ${1:-} in
-  state) check_state; exit 0 ;;
-  cards) check_cards; exit 0 ;;
-  release) check_release "$2"; exit 0 ;;
+  state) check_state; echo end; exit 0 ;;
+  cards) check_cards; echo end; exit 0 ;;
+  release) check_release "$2"; echo end; exit 0 ;;
 esac
 end() {
   # STATUS LINE: one line, whatever a container or a driver has said
   printf '%s\n' "$2" | tr -d '\000-\011\013-\037\177' | cut -c1-400 | head -n 1
-  [ -z "${work:-}" ] || rm -rf "$work"
   exit "$1"
+}
+sweep() {
+  # BASE: remove what calls have left that were killed
+  for left in "$1".*; do
+    [ -d "$left" ] && [ ! -L "$left" ] || continue
+    caller=${left#"$1".}
+    grep -qs verdict.sh "/proc/${caller%%.*}/cmdline" || rm -rf "$left"
+  done
 }
 [ "$(id -u)" = 0 ] || end 3 "unknown: SUDO: only root sees all of a host"
 [ -n "${RELEASES:-}" ] || end 3 "unknown: NOT_RECORDED: this text was not placed by a run"
 began=$(now_cs)
-work=$(mktemp -d /run/mlufleet-verdict.XXXXXX 2>/dev/null || mktemp -d 2>/dev/null) ||
-  end 3 "unknown: NO_SPACE: there is no room for a temporary file"
+trap '[ -z "${work:-}" ] || rm -rf "$work"' 0
+trap 'end 3 "unknown: TIMED_OUT: a signal has ended it"' 1 2 15
+# the last one is for when nothing else can be written; others may write there, too
+for base in /run/mlufleet-verdict "$state/verdict-work" "${TMPDIR:-/tmp}/mlufleet-verdict"; do
+  pids=''
+  case $base in "${TMPDIR:-/tmp}"/*) ;; *) pids=$base; sweep "$base" ;; esac
+  work=$(mktemp -d "$base.$$.XXXXXX" 2>/dev/null) || continue
+  echo room 2>/dev/null > "$work/room" && break
+  rm -rf "$work"
+  work=''
+done
+[ -n "$work" ] || end 3 "unknown: NO_SPACE: there is no room for a temporary file"
 begin() {
   # NAME WORDS…: start a check, which has its own limit, and is left behind if even SIGKILL does not end it:
   # then no other one is started, or a node whose health is checked again and again would fill with them
   check=$1; shift
   asked="$asked $check"
-  first "/run/mlufleet-verdict-$check.pid"
+  line=''
+  [ -z "$pids" ] || first "$pids-$check.pid"
   if [ -n "$line" ] && grep -qs verdict.sh "/proc/$line/cmdline"; then : > "$work/$check.late"; return; fi
   {
     if timeout -k 0.1 "$CHECK_S" sh "$0" "$@" > "$work/$check.part"; then ended=$check; else ended=$check.late; fi
@@ -198,7 +217,7 @@ while :; do
 done
 for check in $started; do
   [ -f "$work/${check%:*}" ] || [ -f "$work/${check%:*}.late" ] ||
-    echo "${check##*:}" > "/run/mlufleet-verdict-${check%:*}.pid"
+    [ -z "$pids" ] || echo "${check##*:}" > "$pids-${check%:*}.pid"
 done 2>/dev/null
 locked='' vital='' unknown='' told='' served='' ready='' passing=''
 note() {
@@ -224,14 +243,18 @@ for check in $asked; do
   # also what a check has found before it hung
   for file in "$work/$check" "$work/$check.late" "$work/$check.part"; do [ ! -f "$file" ] || break; done
   [ -f "$file" ] || continue
+  ended=''
   while IFS= read -r line; do
     case $line in
+      end) ended=yes ;;
       served) served=yes ;;
       ready) ready=yes ;;
       passing) passing=yes ;;
       *) note "$line" ;;
     esac
   done < "$file"
+  [ -n "$ended" ] || [ ! -f "$work/$check" ] ||
+    unknown="${unknown}NO_SPACE $check: what it found could not be written; "
 done
 all=$told$unknown all=${all%; }
 # a host that serves does its work as long as one of its servers answers

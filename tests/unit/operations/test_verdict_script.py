@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -113,19 +114,34 @@ class Host:
         values = f"DRIVER=5.10.10 CARDS='{' '.join(CARDS)}' FACTS=template RELEASES='{releases}'\n"
         self.write("state/verdict.sh", f"{values}{common}{boot}\n# verdict.sh{own}")
 
-    def ask(self, shell: tuple[str, ...] | list[str] = ("sh",)) -> tuple[int, str]:
-        began = time.monotonic()
-        done = subprocess.run(
-            [*shell, self.state / "verdict.sh"],
+    def start(self, shell: Sequence[str], *, with_script: bool = True) -> subprocess.Popen[str]:
+        (self.root / "tmp").mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [*shell, self.state / "verdict.sh"] if with_script else shell,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
-            env={"PATH": f"{self.root}/bin:{os.environ['PATH']}"},
+            env={
+                "PATH": f"{self.root}/bin:{os.environ['PATH']}",
+                "TMPDIR": str(self.root / "tmp"),
+            },
         )
+
+    def ask(self, shell: Sequence[str] = ("sh",)) -> tuple[int, str]:
+        began = time.monotonic()
+        with self.start(shell) as call:
+            said, errors = call.communicate(timeout=60)
         self.seconds = time.monotonic() - began
-        assert done.stderr == "" and done.stdout.count("\n") == 1
-        return done.returncode, done.stdout.strip()
+        assert errors == "" and said.count("\n") == 1
+        return call.returncode, said.strip()
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -314,6 +330,78 @@ def test_a_check_that_no_signal_ends_is_left_behind_once(host: Host) -> None:
     end = time.monotonic() + 60
     while (found := host.ask()) != (READY, "ready"):
         assert time.monotonic() < end, found
+
+
+def list_left(host: Host) -> list[str]:
+    """What calls have left behind."""
+    return [
+        path.name
+        for folder in (host.root, host.state)
+        for path in folder.glob("verdict*")
+        if path.name != "verdict.sh"
+    ]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_signal_ends_it_with_a_line_and_without_a_trace(host: Host, shell: list[str]) -> None:
+    host.tool("docker", "exec sleep 60")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with host.start(shell) as call:
+            wait_until(lambda: list_left(host))
+            call.send_signal(number)
+            said = call.communicate(timeout=60)[0]
+        if number == signal.SIGTERM:
+            assert (call.returncode, said.split(":")[0]) == (UNKNOWN, "unknown")
+            assert said.count("\n") == 1
+            assert list_left(host) == []
+    assert list_left(host)
+    # the next call cleans up behind one that was killed, and leaves the folders of others alone
+    host.tool("docker", "exit 1")
+    with host.start(["sh", "-c", ": verdict.sh; sleep 60; :"], with_script=False) as other:
+        theirs = host.root / f"verdict.{other.pid}.abcdef"
+        theirs.mkdir()
+        assert host.ask(shell)[0] == BROKEN
+        assert list_left(host) == [theirs.name]
+        other.kill()
+    host.ask(shell)
+    assert list_left(host) == []
+
+
+@pytest.mark.parametrize("rooms", [1, 2, 3])
+def test_it_finds_room_for_its_files_or_says_that_there_is_none(host: Host, rooms: int) -> None:
+    """The folder of the first choice cannot be written, then is full, as /dev/full."""
+    script = host.state / "verdict.sh"
+    text = script.read_text().replace(f"{host.root}/verdict ", "/proc/verdict ", 1)
+    if rooms > 1:
+        text = text.replace('> "$work/room"', '> "${full:=/dev/full}"', 1).replace(
+            "  rm -rf \"$work\"\n  work=''\n", "  rm -rf \"$work\"\n  work='' full=$TMPDIR/room\n"
+        )
+    if rooms > 2:
+        text = text.replace("full=$TMPDIR/room", "full=/dev/full")
+    script.write_text(text)
+    expected = (READY, "ready") if rooms < 3 else (UNKNOWN, "unknown: NO_SPACE: ")
+    status, line = host.ask()
+    assert status == expected[0] and line.startswith(expected[1])
+    assert list_left(host) == [] and os.listdir(host.root / "tmp") in ([], ["room"])
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_what_a_check_could_not_write_is_never_taken_for_nothing(
+    host: Host, shell: list[str]
+) -> None:
+    script = host.state / "verdict.sh"
+    script.write_text(script.read_text().replace('sh "$0" "$@" >', 'sh "$0" "$@" >/dev/full; : >'))
+    host.revise(CARDS[0], 0xFF)
+    status, line = host.ask(shell)
+    assert status == UNKNOWN and "NO_SPACE cards: " in line
+
+
+def test_two_calls_at_once_do_not_meet(host: Host) -> None:
+    calls = [host.start(["sh"]) for _ in range(4)]
+    for call in calls:
+        assert call.communicate(timeout=60) == ("ready\n", "")
+        assert call.returncode == READY
+    assert list_left(host) == []
 
 
 @pytest.mark.parametrize(
