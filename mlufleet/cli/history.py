@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
@@ -27,7 +29,10 @@ def _complete_code(
 @click.argument("hosts", nargs=-1)
 @STATE_OPTION
 @click.option(
-    "--since", default="7d", show_default=True, help="How far to look back: 12h, 7d, 90d."
+    "--since",
+    default="7d",
+    show_default=True,
+    help="How far to look back: 12h, 7d, 90d; or a time in UTC: 2026-11-20, 2026-11-20T09:30.",
 )
 @click.option("--code", help="Only problems of this code.", shell_complete=_complete_code)
 @JSON_OPTION
@@ -47,6 +52,7 @@ def history(
     Examples:
       mlufleet history
       mlufleet history mlu03 --since 30d
+      mlufleet history --since 2026-11-20T09:30
       mlufleet history --code REBOOTED --since 90d
       mlufleet history --json
     """
@@ -54,7 +60,7 @@ def history(
     from mlufleet.watch.history import load_history
 
     code = _check_code(code) if code else ""
-    begin = time.time() - parse_duration(since, "--since", MIN_SINCE_S, MAX_SINCE_S)
+    begin = _parse_since(since, time.time())
     found = load_history(state, begin)
     names = _select_hosts(hosts, sorted(found.states)) if hosts else set(found.states)
     found = found.select(names, code)
@@ -62,6 +68,23 @@ def history(
         click.echo(history_output.render_json(found, begin, code))
     else:
         history_output.print_history(found, begin, code, with_changes=bool(hosts))
+
+
+def _parse_since(text: str, now: float) -> float:
+    """Return the time of a duration before now, or of a date with or without a time."""
+    if not re.match(r"\d{4}-", text.strip(), re.ASCII):
+        return now - parse_duration(text, "--since", MIN_SINCE_S, MAX_SINCE_S)
+    try:
+        found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
+    except ValueError:
+        raise InvalidInput(
+            f"--since {text!r}: not a time; remedy: one such as 2026-11-20 or 2026-11-20T09:30, in "
+            "UTC, or a duration such as 7d"
+        ) from None
+    begin = (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
+    if begin >= now:
+        raise InvalidInput(f"--since {text!r}: is in the future; remedy: an earlier time, in UTC")
+    return begin
 
 
 def _check_code(code: str) -> str:

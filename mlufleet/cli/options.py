@@ -12,7 +12,6 @@ from click.shell_completion import CompletionItem
 
 from fleet import paths
 from fleet.errors import InvalidInput
-from fleet.text.times import format_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -80,15 +79,26 @@ def parse_duration(text: str, option: str, minimum_s: int, maximum_s: int) -> in
     Raises:
         InvalidInput: It is none, or not within these bounds.
     """
-    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
-    seconds = int(found[1]) * DURATION_UNITS[found[2]] if found else -1
-    if not minimum_s <= seconds <= maximum_s:
-        bounds = f"from {format_duration(minimum_s)} to {format_duration(maximum_s)}"
+    found = re.fullmatch(r"([0-9]{1,9}) ?([smhd])", text.strip().lower())
+    if not found:
         raise InvalidInput(
-            f"{option} {text!r}: not a duration {bounds}; remedy: a number and a unit (s, m, h or "
-            "d), such as 30s or 5m"
+            f"{option} {text!r}: not a duration; remedy: a number and a unit (s, m, h or d), such "
+            "as 30s or 5m"
         )
+    seconds = int(found[1]) * DURATION_UNITS[found[2]]
+    if not minimum_s <= seconds <= maximum_s:
+        what = "too short" if seconds < minimum_s else "too long"
+        bounds = f"from {_format_bound(minimum_s)} to {_format_bound(maximum_s)}"
+        raise InvalidInput(f"{option} {text!r}: {what}; remedy: {bounds}")
     return seconds
+
+
+def _format_bound(seconds: int) -> str:
+    """Return a duration as one is given: a number and the largest unit that goes into it."""
+    unit = max(
+        (unit for unit, size in DURATION_UNITS.items() if seconds % size == 0), key="smhd".index
+    )
+    return f"{seconds // DURATION_UNITS[unit]}{unit}"
 
 
 def complete_release(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,12 +22,7 @@ from mlufleet.cli.options import (
     STATE_OPTION,
     parse_duration,
 )
-from mlufleet.cli.watch_remediation import (
-    allows_repairs,
-    build_policy,
-    list_words,
-    remediation_options,
-)
+from mlufleet.cli.watch_remediation import build_policy, remediation_options
 
 if TYPE_CHECKING:
     from mlufleet.watch.clock import WatchClock
@@ -92,8 +86,8 @@ def watch_hosts(inventory: str, **given: Any) -> None:
     SIGHUP reads INVENTORY and its releases anew; if they are invalid, the older ones stay in use.
     SIGTERM and Ctrl-C end the watch. Only one watch can use a folder of history.
 
-    With `--install`, writes a hardened service for systemd for the present user, to be enabled
-    with `systemctl enable --now`; with `--once` also a timer.
+    With `--install`, checks all of its input, and writes a hardened service for systemd for the
+    present user, to be enabled with `systemctl enable --now`; with `--once` also a timer.
 
     Exit status: 0 ended by a signal, 3 invalid input. With `--once`: 0 nothing is wrong, 2 some
     hosts have problems, 4 every host with a problem is unreachable, 130 ended by a signal.
@@ -114,7 +108,9 @@ def watch_hosts(inventory: str, **given: Any) -> None:
     if given["only_print"] and not given["install"]:
         raise InvalidInput("--print: only with --install")
     if given["install"]:
-        _install(inventory, every_s, given)
+        from mlufleet.cli.watch_install import install
+
+        install(inventory, every_s, (address, port), given)
     else:
         sys.exit(_run(inventory, every_s, (address, port, token), given))
 
@@ -254,42 +250,3 @@ def find_exit_status(watch: Watch) -> ExitStatus:
         return ExitStatus.OK
     is_contact = all(look.outcome == UNREACHABLE for look in bad)
     return ExitStatus.UNREACHABLE if is_contact else ExitStatus.FAILED
-
-
-def _install(inventory: str, every_s: int, given: dict[str, Any]) -> None:
-    """Write or print the units."""
-    from mlufleet.watch import state_folder, unit_files
-    from mlufleet.watch.notices import receivers
-
-    path, state = Path(os.path.abspath(inventory)), Path(os.path.abspath(given["state"]))
-    if not path.is_file():
-        raise InvalidInput(f"{inventory}: no such file; remedy: name the inventory")
-    build_policy(given)  # raises if it is invalid
-    mends = not given["once"] and allows_repairs(inventory)
-    options = [f"--state={state}", f"--keep-days={given['keep_days']}"]
-    if file := given["notify"]:
-        receivers.load_settings(file)  # the service would end with the same error
-        options.append(f"--notify={os.path.abspath(file)}")
-    options += [f"--limit={hosts}" for hosts in given["limit"]]
-    options += [f"--exclude={hosts}" for hosts in given["exclude"]]
-    if given["once"]:
-        options.append("--once")
-    else:
-        options += [f"--every={given['every']}", f"--listen={given['listen']}"]
-        options += list_words(given)
-        if file := given["token_file"]:
-            options.append(f"--token-file={os.path.abspath(file)}")
-    units = unit_files.render_units(
-        unit_files.UnitSettings(path, options, state, every_s, given["once"], mends)
-    )
-    if given["only_print"]:
-        for name, text in units.items():
-            click.echo(
-                f"# {unit_files.UNIT_FOLDER / name}\n{text}" if len(units) > 1 else text, nl=False
-            )
-        return
-    state_folder.prepare(state)  # the unit may write nowhere else
-    for written in unit_files.install_units(units):
-        click.echo(f"written: {written}")
-    last = list(units)[-1]
-    click.echo(f"start it: systemctl daemon-reload && systemctl enable --now {last}")

@@ -87,18 +87,3 @@ def list_words(given: dict[str, Any]) -> list[str]:
     """
     names = ("repair_at_once", "repair_tries", "repair_storm", "repair_hours")
     return [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name]]
-
-
-def allows_repairs(inventory: str) -> bool:
-    """Return whether an inventory lets the watch mend any of its hosts.
-
-    Args:
-        inventory: File of the inventory.
-
-    Raises:
-        InvalidInput: It cannot be read.
-    """
-    from fleet.inventory.pyinfra_loader import load_inventory
-    from mlufleet.watch.decision import OFF
-
-    return any(host.data.get("remediate") not in (None, OFF) for host in load_inventory(inventory))

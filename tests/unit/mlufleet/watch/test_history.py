@@ -179,6 +179,31 @@ def test_a_file_that_cannot_be_read_is_an_error_with_a_remedy(folder: Path) -> N
     assert status == ExitStatus.INVALID and "restart the watch" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0d", "--since '0d': too short; remedy: from 1s to 36500d"),
+        ("36501d", "--since '36501d': too long"),
+        *((text, "not a duration") for text in ("", "7", "-7d", "1.5h", "7w", "７d", "all")),
+        *((text, "not a time") for text in ("2026-13-01", "2026-11-1x", "2026-11-20 at 9")),
+        ("9999-12-31", "is in the future"),
+    ],
+)
+def test_a_period_that_is_none_is_refused(folder: Path, text: str, said: str) -> None:
+    status, output = run("--state", str(folder), f"--since={text}")
+    assert status == ExitStatus.INVALID and said in output
+
+
+def test_a_period_has_a_length_or_a_begin(folder: Path) -> None:
+    begin = {"1970-01-02": DAY, "2001-09-09T01:46:40Z": 1e9, "2001-09-09 03:46:40+02:00": 1e9}
+    for text in ("7d", " 7 D ", *begin):
+        status, output = run("--state", str(folder), f"--since={text}", "--json")
+        since = json.loads(output)["since"]
+        assert status == 0 and since == begin.get(
+            text, pytest.approx(time.time() - 7 * DAY, abs=60)
+        )
+
+
 @pytest.mark.parametrize("arguments", [["--since", "yesterday"], ["--code", "CARD_DROPT"]])
 def test_wrong_options_are_named(folder: Path, arguments: list[str]) -> None:
     status, text = run("--state", str(folder), *arguments)

@@ -13,7 +13,8 @@ from fleet.errors import InvalidInput
 from mlufleet.watch import unit_files
 from mlufleet.watch.look_client import END_LIMIT_S
 from mlufleet.watch.service import MEND_END_LIMIT_S
-from mlufleet.watch.unit_files import UnitSettings, install_units, quote_word, render_units
+from mlufleet.watch.unit_files import UnitSettings, quote_word, render_units
+from mlufleet.watch.unit_install import install_units
 
 #: systemd's measure of what a service could do, from 0 (nothing) to 10
 MAX_EXPOSURE = 3.0
@@ -90,12 +91,40 @@ def test_a_folder_of_temporary_files_stays_the_shared_one_if_it_is_needed(
     assert "PrivateTmp=no" in render_units(settings)["mlufleet-watch.service"]
 
 
-def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
-    (path,) = install_units({"a.service": "one"}, tmp_path)
-    assert install_units({"a.service": "one"}, tmp_path) == [path]
-    path.write_text("somebody's own")
-    with pytest.raises(InvalidInput, match=r"a\.service: is there, and is another one"):
-        install_units({"b.timer": "two", "a.service": "one"}, tmp_path)
-    assert path.read_text() == "somebody's own" and not (tmp_path / "b.timer").exists()
+def test_what_was_there_is_kept_as_a_copy(tmp_path: Path) -> None:
+    units = {"a.service": "one", "b.timer": "two"}
+    path = tmp_path / "a.service"
+    assert [(one.is_new, one.copy) for one in install_units(units, tmp_path)] == [(True, None)] * 2
+    assert [(one.is_new, one.copy) for one in install_units(units, tmp_path)] == [(False, None)] * 2
+    for text in ("somebody's own", "and another"):
+        path.write_text(text)
+        first, second = install_units(units, tmp_path)
+        assert first.copy and first.copy.read_text() == text and first.copy.suffix != ".service"
+        assert first.is_new and not second.is_new and second.copy is None
+        assert path.read_text() == "one" and path.stat().st_mode & 0o777 == 0o644
+    assert len(list(tmp_path.iterdir())) == 4
     with pytest.raises(InvalidInput, match=r"--print"):
-        install_units({"a.service": "one"}, tmp_path / "nowhere")
+        install_units(units, tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_root_may_write_a_folder_of_a_user_for_runs_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(unit_files.getpass, "getuser", lambda: "root")
+    for uid, mends, allowed in ((0, True, False), (7, True, True), (7, False, False)):
+        monkeypatch.setattr(unit_files, "find_owner", lambda folder, uid=uid: uid)
+        settings = UnitSettings(Path("/srv/hosts.py"), [], Path("/srv/w"), 300, False, mends)
+        service = render_units(settings)["mlufleet-watch.service"]
+        assert ("CAP_DAC_OVERRIDE" in service) is allowed
+
+
+def test_memory_grows_with_the_fleet(tmp_path: Path) -> None:
+    limits = []
+    for count in (0, 20_000):
+        settings = UnitSettings(tmp_path / "hosts.py", [], tmp_path, 300, False, host_count=count)
+        service = render_units(settings)["mlufleet-watch.service"]
+        (limit,) = re.findall(r"MemoryMax=(\d+)M", service)
+        limits.append(int(limit))
+    assert limits[0] >= 2048 and limits[1] > 2 * limits[0]

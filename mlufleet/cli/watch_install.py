@@ -1,0 +1,147 @@
+"""`mlufleet watch --install`: systemd's units, once all that they start with is valid."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fleet.errors import ExitStatus, InvalidInput
+from mlufleet.cli.watch_remediation import build_policy, list_words
+from mlufleet.watch import state_folder, unit_files, unit_install
+from mlufleet.watch.look_messages import Ready, decode_message
+
+#: there if systemd has started this machine
+SYSTEMD_FOLDER = Path("/run/systemd/system")
+
+
+def install(inventory: str, every_s: int, listen: tuple[str, int], given: dict[str, Any]) -> None:
+    """Write or print the units.
+
+    Args:
+        inventory: File of the inventory.
+        every_s: Seconds between two looks at a host.
+        listen: Address and port of the pages; an empty address for none.
+        given: The options of the command; those that have a form of their own are valid.
+
+    Raises:
+        InvalidInput: The service could not start with them, or a unit cannot be written.
+        SystemExit: The look process has found the input to be invalid, and has said why.
+    """
+    path, state = Path(os.path.abspath(inventory)), Path(os.path.abspath(given["state"]))
+    if not path.is_file():
+        raise InvalidInput(f"{inventory}: no such file; remedy: name the inventory")
+    options = [f"--state={state}", *_list_options(given)]
+    check_address(*listen)
+    ready = ask_look_process(str(path), given)
+    units = unit_files.render_units(
+        unit_files.UnitSettings(
+            path,
+            options,
+            state,
+            every_s,
+            given["once"],
+            mends=bool(ready.modes) and not given["once"],
+            host_count=len(ready.hosts),
+        )
+    )
+    if given["only_print"]:
+        for name, text in units.items():
+            click.echo(
+                f"# {unit_install.UNIT_FOLDER / name}\n{text}" if len(units) > 1 else text, nl=False
+            )
+        return
+    state_folder.prepare(state)  # the unit may write nowhere else
+    unit_files.find_cache_folder().mkdir(parents=True, exist_ok=True)
+    _write(units)
+
+
+def _list_options(given: dict[str, Any]) -> list[str]:
+    """Return the words of the command in the unit, whose files are valid."""
+    from mlufleet.watch.notices import receivers
+
+    build_policy(given)  # raises if it is invalid
+    words = [f"--keep-days={given['keep_days']}"]
+    if file := given["notify"]:
+        receivers.load_settings(file)  # the service would end with the same error
+        words.append(f"--notify={os.path.abspath(file)}")
+    words += [f"--limit={hosts}" for hosts in given["limit"]]
+    words += [f"--exclude={hosts}" for hosts in given["exclude"]]
+    if given["once"]:
+        return [*words, "--once"]
+    words += [f"--every={given['every']}", f"--listen={given['listen']}", *list_words(given)]
+    if file := given["token_file"]:
+        words.append(f"--token-file={os.path.abspath(file)}")
+    return words
+
+
+def check_address(address: str, port: int) -> None:
+    """Check that an address is this machine's; its port may be that of a watch that runs.
+
+    Args:
+        address: IP address; empty for none.
+        port: The port, for the error.
+
+    Raises:
+        InvalidInput: It is not.
+    """
+    if not address:
+        return
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.bind((address, 0))
+    except OSError as error:
+        raise InvalidInput(
+            f"--listen {address}:{port}: {error.strerror}; remedy: an address of this machine"
+        ) from None
+
+
+def ask_look_process(inventory: str, given: dict[str, Any]) -> Ready:
+    """Return what the look process of the service would begin with.
+
+    Args:
+        inventory: File of the inventory.
+        given: The options of the command.
+
+    Raises:
+        SystemExit: It could not begin; it has said why.
+    """
+    from mlufleet.cli.watch import build_look_command
+
+    command = build_look_command(inventory, given["limit"], given["exclude"])
+    # without rounds to run, it ends when it is ready
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    message = decode_message(done.stdout) if done.stdout and not done.returncode else None
+    if not isinstance(message, Ready):
+        sys.exit(done.returncode if done.returncode > 0 else ExitStatus.INTERNAL)
+    return message
+
+
+def _write(units: dict[str, str]) -> None:
+    written = unit_install.install_units(units)
+    for one in written:
+        if one.copy:
+            click.echo(f"kept: {one.copy}, which was there with another text")
+        click.echo(f"written: {one.path}" if one.is_new else f"unchanged: {one.path}")
+    last = list(units)[-1]
+    reload = "systemctl daemon-reload"
+    if any(one.is_new for one in written) and SYSTEMD_FOLDER.is_dir():
+        done = subprocess.run(reload.split(), stdin=subprocess.DEVNULL)
+        reload = "" if done.returncode == 0 else reload
+    click.echo(f"start it: {f'{reload} && ' if reload else ''}systemctl enable --now {last}")
+    files = " ".join(str(one.path) for one in written)
+    click.echo(
+        f"remove it: systemctl disable --now {last} && rm {files} && systemctl daemon-reload"
+    )
+    timer = unit_install.UNIT_FOLDER / f"{unit_files.UNIT_NAME}.timer"
+    if timer.name not in units and timer.exists():
+        click.echo(
+            f"{timer}: is there, and starts the service as well; remedy: systemctl disable --now "
+            f"{timer.name} && rm {timer}"
+        )
