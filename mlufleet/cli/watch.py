@@ -110,7 +110,8 @@ def watch_hosts(inventory: str, **given: Any) -> None:
     if given["install"]:
         from mlufleet.cli.watch_install import install
 
-        install(inventory, every_s, (address, port), given)
+        command = build_look_command(inventory, given["limit"], given["exclude"])
+        install(inventory, command, every_s, (address, port), given)
     else:
         sys.exit(_run(inventory, every_s, (address, port, token), given))
 

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,18 @@ from mlufleet.watch.look_messages import Ready, decode_message
 SYSTEMD_FOLDER = Path("/run/systemd/system")
 
 
-def install(inventory: str, every_s: int, listen: tuple[str, int], given: dict[str, Any]) -> None:
+def install(
+    inventory: str,
+    look_command: Sequence[str],
+    every_s: int,
+    listen: tuple[str, int],
+    given: dict[str, Any],
+) -> None:
     """Write or print the units.
 
     Args:
         inventory: File of the inventory.
+        look_command: Starts the look process of the service.
         every_s: Seconds between two looks at a host.
         listen: Address and port of the pages; an empty address for none.
         given: The options of the command; those that have a form of their own are valid.
@@ -38,7 +46,7 @@ def install(inventory: str, every_s: int, listen: tuple[str, int], given: dict[s
         raise InvalidInput(f"{inventory}: no such file; remedy: name the inventory")
     options = [f"--state={state}", *_list_options(given)]
     check_address(*listen)
-    ready = ask_look_process(str(path), given)
+    ready = ask_look_process(look_command)
     units = unit_files.render_units(
         unit_files.UnitSettings(
             path,
@@ -102,19 +110,15 @@ def check_address(address: str, port: int) -> None:
         ) from None
 
 
-def ask_look_process(inventory: str, given: dict[str, Any]) -> Ready:
+def ask_look_process(command: Sequence[str]) -> Ready:
     """Return what the look process of the service would begin with.
 
     Args:
-        inventory: File of the inventory.
-        given: The options of the command.
+        command: Starts it.
 
     Raises:
         SystemExit: It could not begin; it has said why.
     """
-    from mlufleet.cli.watch import build_look_command
-
-    command = build_look_command(inventory, given["limit"], given["exclude"])
     # without rounds to run, it ends when it is ready
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     message = decode_message(done.stdout) if done.stdout and not done.returncode else None
