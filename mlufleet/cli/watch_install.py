@@ -47,26 +47,17 @@ def install(
     options = [f"--state={state}", *_list_options(given)]
     check_address(*listen)
     ready = ask_look_process(look_command)
-    units = unit_files.render_units(
-        unit_files.UnitSettings(
-            path,
-            options,
-            state,
-            every_s,
-            given["once"],
-            mends=bool(ready.modes) and not given["once"],
-            host_count=len(ready.hosts),
-        )
+    once, mends = given["once"], bool(ready.modes) and not given["once"]
+    settings = unit_files.UnitSettings(
+        path, options, state, every_s, once, mends, host_count=len(ready.hosts)
     )
+    units = unit_files.render_units(settings)
     if given["only_print"]:
-        for name, text in units.items():
-            click.echo(
-                f"# {unit_install.UNIT_FOLDER / name}\n{text}" if len(units) > 1 else text, nl=False
-            )
-        return
-    state_folder.prepare(state)  # the unit may write nowhere else
-    unit_files.find_cache_folder().mkdir(parents=True, exist_ok=True)
-    _write(units)
+        _print(units)
+    else:
+        state_folder.prepare(state)  # the unit may write nowhere else
+        unit_files.find_cache_folder().mkdir(parents=True, exist_ok=True)
+        _write(units)
 
 
 def _list_options(given: dict[str, Any]) -> list[str]:
@@ -125,6 +116,12 @@ def ask_look_process(command: Sequence[str]) -> Ready:
     if not isinstance(message, Ready):
         sys.exit(done.returncode if done.returncode > 0 else ExitStatus.INTERNAL)
     return message
+
+
+def _print(units: dict[str, str]) -> None:
+    for name, text in units.items():
+        name_line = f"# {unit_install.UNIT_FOLDER / name}\n" if len(units) > 1 else ""
+        click.echo(name_line + text, nl=False)
 
 
 def _write(units: dict[str, str]) -> None:
