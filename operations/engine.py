@@ -18,6 +18,9 @@ from operations.host.job import RemoteJob
 from operations.stage import Action, Decision, HostSpec, HostStage, OperationCommands, Plan
 from operations.transfer.upload import Upload
 
+#: what is to be done while docker runs and does not answer, which may be because it begins to run
+SILENT_WORDS = "wait for docker, which does not answer"
+
 
 def parse_version(text: str) -> tuple[int, ...]:
     """Parse a version of docker: "19.03.15-ce" -> (19, 3, 15).
@@ -151,7 +154,7 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
     if is_missing(facts):
         words.append("install docker")
     elif not facts.engine_version:
-        words.append("start docker")
+        words.append(SILENT_WORDS if facts.engine_is_silent else "start docker")
     elif is_too_old(spec.target, facts):
         minimum = find_strictest_release(spec.target, facts).release.engine.minimum
         words.append(f"upgrade docker {facts.engine_version} to at least {minimum}")

@@ -123,10 +123,13 @@ if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
   quiet 10 docker --version | grep -qi podman; then
   say podman
 elif command -v docker >/dev/null 2>&1; then
-  server=$(quiet 10 docker version --format '{{.Server.Version}}') && say engine "$server" "$(
+  if server=$(quiet 10 docker version --format '{{.Server.Version}}'); then say engine "$server" "$(
     enabled=/etc/systemd/system/multi-user.target.wants/docker.service
     mask=/etc/systemd/system/docker.service
     if [ -e "$enabled" ] && [ ! -L "$mask" ]; then echo enabled; else systemctl is-enabled docker 2>/dev/null; fi)"
+  else
+    case $? in 124 | 137) say engine-silent ;; esac  # it runs: one that is stopped refuses at once
+  fi
 fi
 [ -d /snap/docker ] && ! command -v dockerd >/dev/null 2>&1 && say snap
 asked=

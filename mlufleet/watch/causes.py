@@ -86,8 +86,13 @@ CARD_STATE_CODES = {"dropped": "CARD_DROPPED", "gone": "CARDS_MISSING"}
 NO_DRIVER = "no driver"
 CARD_CODES = ("CARD_DROPPED", "CARDS_MISSING", "CARD_UNHEALTHY")
 DRIVER_CODE = "DRIVER_NOT_PROVED"
+ENGINE_CODE = "ENGINE"
 #: how the driver stage begins to say that cards cannot be used as they are
 DRIVER_WORDS = ("load driver", "make nodes")
+#: how the engine stage begins to say that docker runs and is silent
+SILENT_ENGINE_WORDS = "wait for docker"
+#: code of a problem that only a stage can see -> the stage
+STAGE_OF_CODE = {DRIVER_CODE: "driver", ENGINE_CODE: "engine"}
 #: an endpoint that has no code of its own and does not answer
 ENDPOINT_CODE = "SERVE"
 #: states of endpoints that the supervisor changes by itself: nothing can be said yet
@@ -98,7 +103,9 @@ CONTACT, REFUSAL, DRIVER, CARD, STAGE, ENDPOINT = (
     *("contact", "refusal", "driver", "card", "stage", "endpoint"),
 )
 # where an effect is in relation to its cause
-ANYWHERE, SAME_CARD, DRIVER_STAGE, LATER = "anywhere", "same card", "driver stage", "later"
+ANYWHERE, SAME_CARD, DRIVER_STAGE, ENGINE_STAGE, LATER = (
+    *("anywhere", "same card", "driver stage", "engine stage", "later"),
+)
 
 
 class Rule(NamedTuple):
@@ -126,6 +133,7 @@ RULES = (
     Rule(MODULE_CODES, (DRIVER, ENDPOINT), ANYWHERE),
     Rule(("HUNG", "CARD_BUSY"), (ENDPOINT,), ANYWHERE),
     Rule(ENGINE_CODES, (ENDPOINT,), ANYWHERE),
+    Rule((ENGINE_CODE,), (STAGE,), ENGINE_STAGE),
     Rule((DRIFT,), (STAGE,), LATER),
     Rule((DRIFT,), (ENDPOINT,), LATER),
 )
@@ -195,6 +203,8 @@ def _list_candidates(observation: Observation, observed: FactsObserved | None) -
     yield from cards
     if observed and (driver := _find_driver_problem(observed, observation.drift)):
         yield driver
+    if any(word.startswith(SILENT_ENGINE_WORDS) for word in observation.drift.get("engine", ())):
+        yield _describe(ENGINE_CODE, "", "docker does not answer")
     for stage, words in observation.drift.items():
         sentence = sanitize.join_lines("; ".join(words))
         yield Problem(DRIFT, stage, sentence, "`mlufleet deploy` brings it to its release.")
@@ -257,8 +267,8 @@ def _is_beyond(observation: Observation, known: Problem) -> bool:
         code = _describe_failure(observation.outcome, failure).code
         return kind != CONTACT or _position(known.code) > _position(code)
     is_early = stage_name(failure.stage) in ("preflight", "probe")
-    if kind in (STAGE, DRIVER):
-        stage = known.subject if kind == STAGE else "driver"
+    if kind == STAGE or known.code in STAGE_OF_CODE:
+        stage = STAGE_OF_CODE.get(known.code, known.subject)
         return is_early or stage_rank(stage) > stage_rank(failure.stage)
     if kind == REFUSAL:
         return _position(known.code) > (_position(failure.code) if is_early else len(_ORDER) - 1)
@@ -298,8 +308,8 @@ class _Explanation:
     def _is_there(self, where: str, cause: Problem, effect: Problem) -> bool:
         if where == ANYWHERE:
             return True
-        if where == DRIVER_STAGE:
-            return effect.subject == "driver"
+        if where in (DRIVER_STAGE, ENGINE_STAGE):
+            return effect.subject == where.partition(" ")[0]
         if where == SAME_CARD:
             return cause.subject in (effect.subject, *self._cards.get(effect.subject, ()))
         if not _share_release(cause.subject, effect.subject):

@@ -203,6 +203,7 @@ def _is_broken(view: View, found: Iterable[Problem]) -> bool:
         return not any(endpoint.is_ready for endpoint in endpoints)
     return any(
         causes.kind_of(problem) in (causes.CARD, causes.DRIVER)
+        or problem.code in causes.ENGINE_CODES
         or (problem.code == DRIFT and stage_name(problem.subject) in VITAL_STAGES)
         for problem in found
     )

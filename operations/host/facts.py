@@ -358,6 +358,8 @@ class HostFacts:
     #: whether the docker daemon starts at boot
     engine_enabled: bool = False
     #: whether the only docker is snap's
+    #: whether docker was asked for its version and did not answer in time
+    engine_is_silent: bool = False
     docker_is_snap: bool = False
     #: docker's root directory
     docker_root: str = "/var/lib/docker"

@@ -419,6 +419,7 @@ HOST_LINES: dict[str, HostLine] = {
     "offers": lambda facts, fields: facts.offers.update({fields[0]: fields[1]}),
     "snap": _flag("docker_is_snap"),
     "engine": _set_engine,
+    "engine-silent": _flag("engine_is_silent"),
     "root": _set_docker_root,
     "layers": _add_chain,
     "podman": _flag("docker_is_podman"),

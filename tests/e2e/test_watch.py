@@ -55,7 +55,7 @@ FAULTS = {
         "umount /var/lib/mlufleet && umount /run/full",
         "NO_SPACE",
     ),
-    "docker-hung": ("pkill -STOP -x dockerd", "pkill -CONT -x dockerd", "DRIFT engine"),
+    "docker-hung": ("pkill -STOP -x dockerd", "pkill -CONT -x dockerd", "ENGINE"),
     "sshd-stalls": (
         "systemctl kill --kill-who=main --signal=STOP ssh",
         "systemctl kill --kill-who=main --signal=CONT ssh",

@@ -357,6 +357,7 @@ def test_a_clock_that_was_wrong_holds_up_nothing() -> None:
         ({"failure": "CLOCK_SKEW"}, "degraded"),
         ({"drift": {"smoke": ["ask"]}}, "degraded"),
         ({"drift": {"container of small": ["start"]}}, "broken"),
+        ({"failure": "ENGINE"}, "broken"),
         ({"cards": DROPPED}, "broken"),
         ({}, "ok"),
         ({"outcome": BUSY}, "busy"),

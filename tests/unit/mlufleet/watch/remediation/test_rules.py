@@ -89,6 +89,8 @@ def rung_of(host: HostSnapshot, *past: Decision, **fields: Any) -> str:
         (broken(code="SERVE_CRASHED", subject="a/0", drift={}), NONE),  # no stage would act
         (broken(code="CARD_DROPPED"), NONE),
         (broken(code="CARD_BUSY"), NONE),
+        (broken(code="ENGINE", subject="", drift={"engine": ["wait for docker"]}), NONE),
+        (broken(subject="engine", drift={"engine": ["start docker"]}), REPAIR),
         (broken(code="CONTAINER_FOREIGN"), NONE),
         (broken(code="UNREACHABLE", outcome="unreachable"), NONE),
     ],
