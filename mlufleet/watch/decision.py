@@ -33,17 +33,21 @@ HOLD_EXHAUSTED, HOLD_NO_STAGE, HOLD_NOT_ALLOWED = "exhausted", "no_stage", "not_
 HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE = "tries", "hours", "at_once"
 #: what is on disk is not what the watch has read
 HOLD_CHANGED = "changed"
+#: others had it shortly before
+HOLD_OTHERS = "others"
 #: it cannot be written down
 HOLD_STORE = "store"
 HOLDS = (
     *(HOLD_ACTION, HOLD_UNPROBED, HOLD_STORM, HOLD_EXHAUSTED, HOLD_NO_STAGE, HOLD_NOT_ALLOWED),
-    *(HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE, HOLD_CHANGED, HOLD_STORE),
+    *(HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE, HOLD_CHANGED, HOLD_OTHERS, HOLD_STORE),
 )
 
 # how a run of a rung has ended
 RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
 #: it ended before the first connection: what is on disk is not what the watch has read
 REFUSED = "refused"
+#: others held the host's lock or its cards
+DEFERRED = "deferred"
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Decision:
         number: Number in the watch's file; 0 before it is there.
         ended: When its run had ended; None while it runs, or without one.
         outcome: :data:`RUNNING`, :data:`DONE`, :data:`FAILED` (the run did not bring the host to
-            its release), :data:`REFUSED` (nothing was done) or :data:`LOST` (the watch ended
-            before the run, or with it); empty without a run.
+            its release), :data:`REFUSED` or :data:`DEFERRED` (nothing was done), or :data:`LOST`
+            (the watch ended before the run, or with it); empty without a run.
         run: Id of the run; empty if it is not known.
         is_proved: Whether two looks after the run saw no problem; None before that is known.
         is_over: Whether no problem was open after it, so that the next one begins with the lowest
@@ -103,7 +107,7 @@ class Decision:
     @property
     def is_attempt(self) -> bool:
         """Whether it is about a run that may have done something on the host."""
-        return self.is_run and self.outcome != REFUSED
+        return self.is_run and self.outcome not in (REFUSED, DEFERRED)
 
     @property
     def is_settled(self) -> bool:
@@ -117,7 +121,7 @@ def describe_outcome(decision: Decision) -> str:
     Args:
         decision: A decision for a run.
     """
-    if decision.outcome == REFUSED:
+    if decision.is_run and not decision.is_attempt:
         return f"{decision.outcome}, nothing was done"
     if decision.is_proved is None:
         return decision.outcome if decision.ended is None else f"{decision.outcome}, not proved yet"

@@ -10,7 +10,7 @@ from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import FactsObserved
 from mlufleet.report.metric_table import Sample, render_exposition
 from mlufleet.report.samples import format_versions, label_endpoint, list_endpoint_samples
-from mlufleet.watch.decision import DONE, FAILED, REFUSED, RUN_RUNGS
+from mlufleet.watch.decision import DEFERRED, DONE, FAILED, REFUSED, RUN_RUNGS
 from mlufleet.watch.observation import OUTCOMES
 from mlufleet.watch.problems import HEALTHS, REBOOTED
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
@@ -74,7 +74,7 @@ def _watch_samples(snapshot: FleetSnapshot) -> Iterator[Sample]:
 
 def _remediation_samples(snapshot: FleetSnapshot) -> Iterator[Sample]:
     for rung in RUN_RUNGS:
-        for outcome in (DONE, FAILED, REFUSED):
+        for outcome in (DONE, FAILED, REFUSED, DEFERRED):
             count = snapshot.runs.get((rung, outcome), 0)
             yield "mlufleet_remediation_runs_total", {"rung": rung, "outcome": outcome}, count
     for name, decision in snapshot.decisions.items():

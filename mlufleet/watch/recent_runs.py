@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from mlufleet.journal.events import StageStarted
+from mlufleet.journal.events import HostFailure, StageStarted
 from mlufleet.journal.journal import JOURNAL_FILE, iterate_events
 from mlufleet.journal.run_folders import list_runs
 from mlufleet.watch.observation import Observation
@@ -28,6 +28,27 @@ def find_run(host: HostSnapshot, observation: Observation) -> str:
     if not is_other_boot or host.state.last_probed is None:
         return ""
     return find_run_since(host.name, host.state.last_probed)
+
+
+def find_failure_since(host: str, since: float) -> str:
+    """Return the code with which the latest run of this site failed on a host; empty for none.
+
+    Args:
+        host: Name of the host.
+        since: Only of runs whose journal was written after this, in seconds since the epoch.
+    """
+    for folder in list_runs():
+        with suppress(OSError):
+            if (folder / JOURNAL_FILE).stat().st_mtime < since:
+                continue
+            failures = [
+                event.code
+                for event in iterate_events(folder)
+                if isinstance(event, HostFailure) and event.host == host and event.time >= since
+            ]
+            if failures:
+                return failures[-1]
+    return ""
 
 
 def find_run_since(host: str, since: float) -> str:

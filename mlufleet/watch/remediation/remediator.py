@@ -18,6 +18,7 @@ from fleet.text.times import format_utc
 from mlufleet.watch import recent_runs
 from mlufleet.watch.clock import WatchClock, set_back
 from mlufleet.watch.decision import (
+    DEFERRED,
     DONE,
     FAILED,
     HOLD_STORE,
@@ -37,6 +38,8 @@ from mlufleet.watch.remediation.rung_process import RungProcess
 from mlufleet.watch.snapshot import FleetSnapshot
 from mlufleet.watch.store import Store
 
+#: codes with which a run leaves a host to others that hold its lock or its cards
+OTHERS_CODES = ("LOCKED", "CARD_BUSY")
 #: a run validates its input first, which takes seconds
 LOCK_GRACE_S = 60.0
 #: seconds between two decisions without a look in between: hours begin and end
@@ -120,6 +123,14 @@ class Remediator:
             digests: Host -> digest of its desired state, as the watch has read it.
         """
         self._digests, self._refusals, self._is_due = dict(digests), {}, True
+        for host, attempts in self._attempts.items():
+            if host in digests or host in self._processes:
+                continue
+            for index, one in enumerate(attempts):
+                if one.outcome == RUNNING:  # no look will ever say what came of it
+                    ended = round(self._clock.now(), 3)
+                    attempts[index] = replace(one, ended=ended, outcome=LOST)
+                    self._update(attempts[index])
 
     def observe(self, observation: Observation, state: HostState) -> None:
         """Note what a look says about earlier attempts.
@@ -252,15 +263,15 @@ class Remediator:
 
     def _end(self, host: str, status: int, last_line: str) -> None:
         before = self._attempts[host][-1]
-        run = recent_runs.find_run_since(host, before.time - self._clock.find_offset())
-        outcome = FAILED if status else DONE
-        if status == ExitStatus.INVALID:  # nothing was connected to
-            outcome = REFUSED
-            if self._expected.get(host) == self._digests.get(host):  # not read anew since
-                self._refusals[host] = (
-                    "the release on disk is not the one that the watch knows: send SIGHUP "
-                    f"(`systemctl reload mlufleet-watch`) or roll it out: {last_line}"
-                )
+        since = before.time - self._clock.find_offset()
+        run = recent_runs.find_run_since(host, since)
+        outcome = self._find_outcome(host, status, since)
+        is_read_anew = self._expected.get(host) != self._digests.get(host)
+        if outcome == REFUSED and not is_read_anew:
+            self._refusals[host] = (
+                "the release on disk is not the one that the watch knows: send SIGHUP "
+                f"(`systemctl reload mlufleet-watch`) or roll it out: {last_line}"
+            )
         after = replace(before, ended=round(self._clock.now(), 3), outcome=outcome, run=run)
         if outcome == FAILED and self._is_stopping:  # its end is no word on whether it helps
             after = replace(after, outcome=(outcome := LOST), is_proved=False, is_over=True)
@@ -272,6 +283,15 @@ class Remediator:
         self._tell(
             _format_line(host, f"{after.rung} {outcome}{status_text}: {what}", after.ended or 0)
         )
+
+    def _find_outcome(self, host: str, status: int, since: float) -> str:
+        """Return how a run that began after a time has ended with an exit status."""
+        if not status:
+            return DONE
+        if status == ExitStatus.INVALID:  # nothing was connected to
+            return REFUSED
+        code = recent_runs.find_failure_since(host, since)
+        return DEFERRED if code in OTHERS_CODES else FAILED
 
     def _update(self, decision: Decision) -> None:
         if decision.number == self.decisions[decision.host].number:

@@ -31,6 +31,10 @@ HIDDEN_STAGES = ("migration", "patch", "packages")
 MENDABLE = (RESTART_ACTION, REBOOT_ACTION)
 #: looks after a run within which it has to be proved
 MAX_LOOKS = 6
+#: seconds without another run after one that found somebody else at work
+OTHERS_S = 30 * 60
+#: seconds after which a run of which nothing is known any more takes no place of `--repair-at-once`
+PENDING_S = 12 * 3600
 #: looks in a row that have to agree
 PROOF_LOOKS = 2
 
@@ -82,7 +86,7 @@ def decide(
     """
     storm = find_storm(snapshot, policy)
     is_fresh = any(now - time <= STORM_WINDOW_S for time in storm.values())
-    room = policy.at_once - sum(_is_pending(attempts.get(name, ())) for name in snapshot.hosts)
+    room = policy.at_once - len(_list_pending(snapshot, attempts, now))
     decisions = []
     for host in snapshot.hosts.values():
         found, past = list_confirmed(host, snapshot.started), attempts.get(host.name, ())
@@ -232,14 +236,23 @@ def _is_down(drift: Mapping[str, Sequence[str]]) -> bool:
 
 def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float) -> Choice | None:
     """Return what keeps a host from being mended now; None for nothing."""
-    tries = [one for one in past if one.is_attempt and one.time > now - TRY_WINDOW_S]
-    if len(tries) >= policy.tries:
+    tries = [one for one in past if one.is_run and one.outcome != rungs.REFUSED]
+    if sum(one.time > now - TRY_WINDOW_S for one in tries) >= policy.tries:
         return hold(rungs.HOLD_TRIES, f"{policy.tries} tries within 24 hours are used up")
+    if tries and tries[-1].outcome == rungs.DEFERRED and now < (tries[-1].ended or 0) + OTHERS_S:
+        minutes = OTHERS_S // 60
+        return hold(rungs.HOLD_OTHERS, f"others worked on it within the last {minutes} minutes")
     if policy.hours and not policy.hours.includes(now):
         return hold(rungs.HOLD_HOURS, f"not within the hours {policy.hours}")
     if room <= 0:
         return hold(rungs.HOLD_AT_ONCE, f"{policy.at_once} at once are being mended")
     return None
+
+
+def _list_pending(snapshot: FleetSnapshot, attempts: Attempts, now: float) -> set[str]:
+    """Return the hosts that are being mended, or not proved yet."""
+    known = (one for name in snapshot.hosts for one in attempts.get(name, ()))
+    return {one.host for one in known if not one.is_settled and one.time > now - PENDING_S}
 
 
 def _is_pending(past: Sequence[Decision]) -> bool:

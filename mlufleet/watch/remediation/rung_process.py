@@ -14,6 +14,8 @@ from contextlib import ExitStack, suppress
 WHY_VARIABLE = "MLUFLEET_WHY"
 #: seconds after which a run is asked to stop; its steps have limits of their own
 RUN_LIMIT_S = 6 * 3600.0
+#: seconds after which it is asked once more, which stops it at once, and then killed
+STOP_LIMIT_S, KILL_LIMIT_S = 600.0, 660.0
 #: bytes of the end of its output that are read
 TAIL_BYTES = 4096
 
@@ -31,7 +33,7 @@ class RungProcess:
 
     def __init__(self, command: Sequence[str], why: str) -> None:
         self._end = time.monotonic() + RUN_LIMIT_S
-        self._is_asked = False
+        self._is_asked = self._is_told = False
         with ExitStack() as stack:
             self._output = stack.enter_context(tempfile.TemporaryFile())
             self._process = subprocess.Popen(
@@ -46,7 +48,14 @@ class RungProcess:
 
     def poll(self) -> int | None:
         """Return the exit status; None while it runs."""
-        if time.monotonic() > self._end:
+        late_s = time.monotonic() - self._end
+        if late_s > KILL_LIMIT_S:  # with all that it has started; its host's lock runs out
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        elif late_s > STOP_LIMIT_S and not self._is_told:
+            self._is_told = True
+            self._process.send_signal(signal.SIGTERM)
+        elif late_s > 0:
             self.ask_to_stop()
         return self._process.poll()
 

@@ -172,7 +172,11 @@ def test_codes_are_in_the_order_in_which_the_preflight_checks(wanted: ReleaseTar
             ["SERVE_CARD small/1"],
         ),
         (look(0, failure="NO_SPACE"), ["ENGINE"], ["READ_ONLY", "SNAP"]),
-        (look(0), [], ["ENGINE", "CARD_DROPPED x", "DRIFT smoke", "SERVE_CRASHED small/0", "UNREACHABLE"]),
+        (
+            look(0),
+            [],
+            ["ENGINE", "CARD_DROPPED x", "DRIFT smoke", "SERVE_CRASHED small/0", "UNREACHABLE"],
+        ),
     ],
 )
 def test_a_look_hides_what_it_could_not_have_seen(

@@ -28,7 +28,8 @@ def main(folder: Path, *words: str) -> int:
 
     def stop(*_: object) -> None:
         note("stopped")
-        sys.exit(130)
+        if "STUB_IS_DEAF" not in os.environ:
+            sys.exit(130)
 
     signal.signal(signal.SIGTERM, stop)
     note("begun")

@@ -10,13 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlufleet.journal.events import HostFailed
+from mlufleet.journal.journal import Journal, new_run_id
 from mlufleet.watch.decision import (
+    DEFERRED,
     DONE,
     FAILED,
     HOLD_CHANGED,
+    HOLD_OTHERS,
     LOST,
     NONE,
     REFUSED,
@@ -28,6 +33,7 @@ from mlufleet.watch.decision import (
 from mlufleet.watch.observation import SEEN
 from mlufleet.watch.remediation.policy import Policy
 from mlufleet.watch.remediation.remediator import RemediationSettings, Remediator
+from mlufleet.watch.remediation.rung_process import KILL_LIMIT_S, STOP_LIMIT_S
 from mlufleet.watch.service import Watch, WatchSettings
 from mlufleet.watch.store import Store
 from tests import snapshots
@@ -36,6 +42,13 @@ from tests.unit.mlufleet.watch import fake_looks
 from tests.unit.mlufleet.watch.remediation import stub
 
 DRIFT = {"container": ["start container a"]}
+LOCKED: dict[str, Any] = {
+    "stage": "lock",
+    "code": "LOCKED",
+    "sentence": "",
+    "remedy": "",
+    "tail": [],
+}
 
 
 def until(holds: Callable[[], object], seconds: float = 30) -> None:
@@ -161,6 +174,47 @@ def test_a_run_that_is_refused_is_no_try_and_is_not_begun_again_before_the_next_
     fleet.look(is_right=True)
     fleet.look(is_right=True)
     assert [one.is_proved for one in fleet.store.list_decisions()] == [None, None, True]
+
+
+def test_a_run_that_finds_the_lock_of_another_watch_is_deferred(fleet: Fleet) -> None:
+    (fleet.folder / "status").write_text("2")
+    fleet.look()
+    journal = Journal(Path("runs") / new_run_id())
+    journal.append(HostFailed(host="a", time=time.time(), **LOCKED))
+    assert fleet.end_run().outcome == DEFERRED
+    for _ in range(3):
+        fleet.look()
+    assert fleet.mender.holds == {"a": HOLD_OTHERS} and len(fleet.begun) == 1
+
+
+def test_a_run_that_does_not_end_is_stopped_and_then_killed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fleet.folder / "hold").touch()
+    monkeypatch.setenv("STUB_IS_DEAF", "yes")
+    fleet.look()
+    until(lambda: fleet.begun)
+
+    def stops_after(late_s: float) -> int:
+        """Let so many seconds pass after the limit; how often it was asked to stop."""
+        fleet.mender._processes["a"]._end = time.monotonic() - late_s
+        fleet.mender.poll()
+        return sum(one["what"] == "stopped" for one in stub.list_calls(fleet.folder))
+
+    until(lambda: stops_after(1) == 1)
+    until(lambda: stops_after(STOP_LIMIT_S + 1) == 2)
+    assert fleet.mender.is_busy
+    fleet.mender._processes["a"]._end = time.monotonic() - KILL_LIMIT_S - 1
+    assert fleet.end_run().outcome == FAILED
+
+
+def test_a_run_on_a_host_that_has_another_name_now_is_lost(fleet: Fleet) -> None:
+    fleet.store.add_decision(
+        replace(Decision(time.time() - 5, "former", RESTART, "", outcome=RUNNING))
+    )
+    fleet.start()
+    (left,) = fleet.store.list_decisions()
+    assert left.outcome == LOST and left.ended
 
 
 def test_the_same_reason_is_written_once(fleet: Fleet) -> None:

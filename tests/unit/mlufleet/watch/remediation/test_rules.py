@@ -14,9 +14,16 @@ from fleet.error_codes import FAILURE_TABLE
 from mlufleet.journal.events import FailureRecord
 from mlufleet.rollout.host_count import HostCount
 from mlufleet.watch.decision import (
+    DEFERRED,
     DONE,
+    HOLD_AT_ONCE,
+    HOLD_CHANGED,
+    HOLD_OTHERS,
+    HOLD_TRIES,
+    LOST,
     NONE,
     REBOOT,
+    REFUSED,
     REPAIR,
     REPAIR_ALL,
     RESTART,
@@ -28,7 +35,14 @@ from mlufleet.watch.decision import (
 from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import HostState
 from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Hours, Policy
-from mlufleet.watch.remediation.rules import MAX_LOOKS, MENDABLE, decide, settle
+from mlufleet.watch.remediation.rules import (
+    MAX_LOOKS,
+    MENDABLE,
+    OTHERS_S,
+    PENDING_S,
+    decide,
+    settle,
+)
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 from mlufleet.watch.tracking import track
 from tests import snapshots
@@ -148,6 +162,54 @@ def test_tries_within_a_day() -> None:
     past = [tried(RESTART, TAKEN - age, is_over=True) for age in (TRY_WINDOW_S + 1, 4000, 3000)]
     assert rung_of(broken(), *past) == RESTART
     assert rung_of(broken(), *past, tries=2) == NONE
+
+
+def test_a_run_that_met_others_is_a_try_and_no_rung_that_did_not_help() -> None:
+    met = tried(RESTART, TAKEN - 60, outcome=DEFERRED, is_proved=None)
+    (found,) = decide(snapshots.snapshot(broken()), {"a": [met]}, Policy(), TAKEN)
+    assert (found.rung, found.hold) == (NONE, HOLD_OTHERS)
+    later = [replace(met, time=TAKEN - age, ended=TAKEN - age) for age in (9000, 6000, OTHERS_S)]
+    assert rung_of(broken(), *later[1:]) == RESTART
+    (found,) = decide(snapshots.snapshot(broken()), {"a": later}, Policy(), TAKEN)
+    assert (found.rung, found.hold) == (NONE, HOLD_TRIES)
+
+
+def test_a_run_that_is_refused_is_neither() -> None:
+    refused = tried(RESTART, TAKEN - 60, outcome=REFUSED, is_proved=None)
+    assert rung_of(broken(), *[refused] * 5) == RESTART
+    fleet = snapshots.snapshot(broken())
+    (found,) = decide(fleet, {}, Policy(), TAKEN, {"a": "read it anew"})
+    assert (found.rung, found.hold, found.reason) == (NONE, HOLD_CHANGED, "read it anew")
+
+
+def test_a_run_that_nobody_hears_of_again_does_not_hold_up_others() -> None:
+    lost = tried(RESTART, TAKEN - PENDING_S, outcome=LOST, is_proved=None)
+    hosts = [broken("a"), broken("b", since=TAKEN - 90_000)]
+    (found,) = decide(snapshots.snapshot(*hosts), {"a": [lost]}, Policy(), TAKEN)
+    assert (found.host, found.rung) == ("b", RESTART)
+    lost = replace(lost, time=TAKEN - 3600)
+    (found,) = decide(snapshots.snapshot(*hosts), {"a": [lost]}, Policy(), TAKEN)
+    assert (found.host, found.rung, found.hold) == ("b", NONE, HOLD_AT_ONCE)
+
+
+def test_a_fleet_of_one_host_has_no_storm() -> None:
+    assert rung_of(broken(since=TAKEN - 60), storm=HostCount(10, is_percentage=True)) == RESTART
+    assert rung_of(broken(since=TAKEN - 60), storm=HostCount(1)) == RESTART
+
+
+def test_hours_when_the_clock_is_put_forward_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        night = Hours.parse("01:30-03:30")
+        spring, autumn = 1774742400, 1792886400  # 29 March and 25 October 2026, 0:00 UTC
+        quarters = [900 * number for number in range(-4, 16)]
+        # two hours of the clock that are one, and three
+        assert sum(night.includes(spring + at) for at in quarters) == 4
+        assert sum(night.includes(autumn + at) for at in quarters) == 12
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_hours() -> None:
