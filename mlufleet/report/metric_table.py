@@ -148,16 +148,16 @@ METRICS: dict[str, MetricInfo] = {
     ),
     "mlufleet_remediation_runs_total": MetricInfo(
         "Runs that the watch has begun to mend a host and that have ended, by how they ended: "
-        "done, failed, deferred because others held the host or its cards, or refused because what "
-        "is on disk is not what the watch has read. Whether the host was right afterwards is for "
-        "looks to say.",
+        "done, failed, deferred because others held the host or its cards or it could not be "
+        "reached, or refused because what is on disk is not what the watch has read. Whether the "
+        "host was right afterwards is for looks to say.",
         ("rung", "outcome"),
         kind=COUNTER,
     ),
     "mlufleet_remediation_held": MetricInfo(
         "A host with open problems that the watch may mend and does not at present; always 1. The "
         "reason is action, unprobed, storm, exhausted, no_stage, not_allowed, tries, hours, "
-        "at_once, changed, others or store: docs/watch.md.",
+        "at_once, changed, deferred or store: docs/watch.md.",
         ("host", "reason"),
     ),
     # endpoints

@@ -33,20 +33,20 @@ HOLD_EXHAUSTED, HOLD_NO_STAGE, HOLD_NOT_ALLOWED = "exhausted", "no_stage", "not_
 HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE = "tries", "hours", "at_once"
 #: what is on disk is not what the watch has read
 HOLD_CHANGED = "changed"
-#: others had it shortly before
-HOLD_OTHERS = "others"
+#: its last run could not begin, shortly before
+HOLD_DEFERRED = "deferred"
 #: it cannot be written down
 HOLD_STORE = "store"
 HOLDS = (
     *(HOLD_ACTION, HOLD_UNPROBED, HOLD_STORM, HOLD_EXHAUSTED, HOLD_NO_STAGE, HOLD_NOT_ALLOWED),
-    *(HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE, HOLD_CHANGED, HOLD_OTHERS, HOLD_STORE),
+    *(HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE, HOLD_CHANGED, HOLD_DEFERRED, HOLD_STORE),
 )
 
 # how a run of a rung has ended
 RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
 #: it ended before the first connection: what is on disk is not what the watch has read
 REFUSED = "refused"
-#: others held the host's lock or its cards
+#: it did not begin: others held the host's lock or its cards, or it could not be reached
 DEFERRED = "deferred"
 
 

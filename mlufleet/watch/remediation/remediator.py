@@ -290,6 +290,8 @@ class Remediator:
             return DONE
         if status == ExitStatus.INVALID:  # nothing was connected to
             return REFUSED
+        if status == ExitStatus.UNREACHABLE:
+            return DEFERRED
         code = recent_runs.find_failure_since(host, since)
         return DEFERRED if code in OTHERS_CODES else FAILED
 

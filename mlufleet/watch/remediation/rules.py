@@ -31,8 +31,8 @@ HIDDEN_STAGES = ("migration", "patch", "packages")
 MENDABLE = (RESTART_ACTION, REBOOT_ACTION)
 #: looks after a run within which it has to be proved
 MAX_LOOKS = 6
-#: seconds without another run after one that found somebody else at work
-OTHERS_S = 30 * 60
+#: seconds without another run after one that could not begin
+DEFER_S = 30 * 60
 #: seconds after which a run of which nothing is known any more takes no place of `--repair-at-once`
 PENDING_S = 12 * 3600
 #: looks in a row that have to agree
@@ -239,9 +239,9 @@ def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float)
     tries = [one for one in past if one.is_run and one.outcome != rungs.REFUSED]
     if sum(one.time > now - TRY_WINDOW_S for one in tries) >= policy.tries:
         return hold(rungs.HOLD_TRIES, f"{policy.tries} tries within 24 hours are used up")
-    if tries and tries[-1].outcome == rungs.DEFERRED and now < (tries[-1].ended or 0) + OTHERS_S:
-        minutes = OTHERS_S // 60
-        return hold(rungs.HOLD_OTHERS, f"others worked on it within the last {minutes} minutes")
+    if tries and tries[-1].outcome == rungs.DEFERRED and now < (tries[-1].ended or 0) + DEFER_S:
+        reason = f"its last run could not begin; the next one comes after {DEFER_S // 60} minutes"
+        return hold(rungs.HOLD_DEFERRED, reason)
     if policy.hours and not policy.hours.includes(now):
         return hold(rungs.HOLD_HOURS, f"not within the hours {policy.hours}")
     if room <= 0:

@@ -21,7 +21,7 @@ from mlufleet.watch.decision import (
     DONE,
     FAILED,
     HOLD_CHANGED,
-    HOLD_OTHERS,
+    HOLD_DEFERRED,
     LOST,
     NONE,
     REFUSED,
@@ -184,7 +184,13 @@ def test_a_run_that_finds_the_lock_of_another_watch_is_deferred(fleet: Fleet) ->
     assert fleet.end_run().outcome == DEFERRED
     for _ in range(3):
         fleet.look()
-    assert fleet.mender.holds == {"a": HOLD_OTHERS} and len(fleet.begun) == 1
+    assert fleet.mender.holds == {"a": HOLD_DEFERRED} and len(fleet.begun) == 1
+
+
+def test_a_run_that_cannot_reach_the_host_is_deferred(fleet: Fleet) -> None:
+    (fleet.folder / "status").write_text("4")
+    fleet.look()
+    assert fleet.end_run().outcome == DEFERRED
 
 
 def test_a_run_that_does_not_end_is_stopped_and_then_killed(

@@ -18,7 +18,7 @@ from mlufleet.watch.decision import (
     DONE,
     HOLD_AT_ONCE,
     HOLD_CHANGED,
-    HOLD_OTHERS,
+    HOLD_DEFERRED,
     HOLD_TRIES,
     LOST,
     NONE,
@@ -36,9 +36,9 @@ from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import HostState
 from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Hours, Policy
 from mlufleet.watch.remediation.rules import (
+    DEFER_S,
     MAX_LOOKS,
     MENDABLE,
-    OTHERS_S,
     PENDING_S,
     decide,
     settle,
@@ -167,8 +167,8 @@ def test_tries_within_a_day() -> None:
 def test_a_run_that_met_others_is_a_try_and_no_rung_that_did_not_help() -> None:
     met = tried(RESTART, TAKEN - 60, outcome=DEFERRED, is_proved=None)
     (found,) = decide(snapshots.snapshot(broken()), {"a": [met]}, Policy(), TAKEN)
-    assert (found.rung, found.hold) == (NONE, HOLD_OTHERS)
-    later = [replace(met, time=TAKEN - age, ended=TAKEN - age) for age in (9000, 6000, OTHERS_S)]
+    assert (found.rung, found.hold) == (NONE, HOLD_DEFERRED)
+    later = [replace(met, time=TAKEN - age, ended=TAKEN - age) for age in (9000, 6000, DEFER_S)]
     assert rung_of(broken(), *later[1:]) == RESTART
     (found,) = decide(snapshots.snapshot(broken()), {"a": later}, Policy(), TAKEN)
     assert (found.rung, found.hold) == (NONE, HOLD_TRIES)
