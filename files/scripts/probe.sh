@@ -7,11 +7,14 @@
 # that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE, and SERVED
 # SERVERS PORTS of one that is served. The facts of a release follow a line "release SLOT"; the line "host"
 # ends them.
+# the variables of the Go runtime take a quarter off a docker client that asks one question
 # needs: git checkout-facts filesystems kernels card-users package-tool
+export GOMAXPROCS=1 GOGC=off
 T=$(printf '\t')
 N='
 '
 first() { line=; IFS= read -r line 2>/dev/null < "$1"; printf '%s' "${line:-}"; }  # FILE: its first line
+read_line() { line=; IFS= read -r line 2>/dev/null < "$1"; }  # FILE: set `line` to that, without a process
 say() { first=$1; shift; printf '%s' "$first"; for field; do printf '\t%s' "$field"; done; echo; }
 ask() {
   # WHAT COMMAND…: query docker; a timeout is reported as `silent`, which differs from "absent"
@@ -76,8 +79,10 @@ for tool in dkms gcc make; do
   command -v "$tool" >/dev/null 2>&1 || say lacks "$tool"
 done
 for card in /sys/bus/pci/devices/*; do
-  [ "$(first "$card/vendor")" = 0xcabc ] || continue
-  device=$(first "$card/device")
+  read_line "$card/vendor"
+  [ "$line" = 0xcabc ] || continue
+  read_line "$card/device"
+  device=$line
   # shellcheck disable=SC2046  # words: bytes 8 to 47; the revision is the first, the subsystem the last
   set -- $(od -An -v -tx1 -j8 -N40 "$card/config" 2>/dev/null)
   say card "${card##*/}" "$device" "${1:-}" "${40:-}${39:-}"
@@ -108,8 +113,8 @@ elif command -v rpm >/dev/null 2>&1; then
   holds
 fi
 modules
-{ find /proc/[0-9]*/fd -lname '/dev/cambricon*' -printf '%h %l\n' 2>/dev/null | sort -u; echo; } |
-{
+opened=$(find /proc/[0-9]*/fd -lname '/dev/cambricon*' -printf '%h %l\n' 2>/dev/null)
+[ -z "$opened" ] || { printf '%s\n' "$opened" | sort -u; echo; } | {
   user='' held=''
   while read -r folder node; do
     pid=${folder#/proc/} number=${node#/dev/cambricon_dev}
@@ -213,19 +218,19 @@ observe() {
       "$CONTAINER" && line=${answer%%"$N"*} && line=${line%%"$T$named$T"*}$(
         case $line in *"$T$named$T"*) printf '\t%s\t%s' "$IMAGE_ID" "${line#*"$T$named$T"}" ;; esac
       ) && facts=${answer#*"$N"} && echo "$line" &&
-      say facts "$(printf '%s\n' "$facts" | sha256sum | cut -c1-16)"
+      facts=$(printf '%s\n' "$facts" | sha256sum) && say facts "$(printf %.16s "$facts")"
     pid=$line
     for _ in before it; do pid=${pid#*"$T"*"$T"}; done
     pid=${pid%%"$T"*}
     # detects changes by pip or others: the names of all packages and the times of their records
     # shellcheck disable=SC2013  # each word is a folder
     [ -n "$pid" ] && [ "$pid" != 0 ] &&
-      say site "$(for folder in $(cat "$stamps/packages-folders" 2>/dev/null ||
-        cat "$state/stamps/packages-folders" 2>/dev/null); do
-        cd "/proc/$pid/root$folder" 2>/dev/null || continue
-        find . -mindepth 1 -maxdepth 1 ! -name __pycache__ \( -name '*-info' -printf '%f %T@\n' \
-          -o -printf '%f\n' \)
-      done | LC_ALL=C sort | sha256sum | cut -c1-16)"
+      site=$(set -- # a folder may be a link
+        for folder in $(cat "$stamps/packages-folders" 2>/dev/null ||
+          cat "$state/stamps/packages-folders" 2>/dev/null); do set -- "$@" "/proc/$pid/root$folder/."; done
+        { [ $# -eq 0 ] || find "$@" -mindepth 1 -maxdepth 1 ! -name __pycache__ \( -name '*-info' \
+          -printf '%f %T@\n' -o -printf '%f\n' \) 2>/dev/null; } | LC_ALL=C sort | sha256sum) &&
+      say site "$(printf %.16s "$site")"
     # the vendor's validation suite; a link in the container may lead nowhere on the host
     for bin in /usr/local/neuware/bin /usr/local/bin /usr/bin; do
       [ -n "$pid" ] && [ "$pid" != 0 ] || break
@@ -252,13 +257,15 @@ observe() {
   observe_sources
   set -f # patterns must not expand
   # shellcheck disable=SC2153
+  set --
+  for source in $SOURCES; do set -- "$@" "${source%:*}/.git/info/exclude"; done
+  list=
+  [ $# -eq 0 ] || list=$N$(grep -sHa '' "$@")$N  # each line behind the name of its file
+  # shellcheck disable=SC2153
   for ours in $OURS; do
-    [ -d "${ours%%:*}/.git" ] || continue
-    [ "${ours%%:*}" = "${listed:-}" ] || {
-      listed=${ours%%:*}
-      list=$N$(cat "$listed/.git/info/exclude" 2>/dev/null)$N
-    }
-    case $list in *"$N${ours#*:}$N"*) ;; *) say unlisted "$listed" ;; esac
+    path=${ours%%:*}
+    [ -d "$path/.git" ] || continue
+    case $list in *"$N$path/.git/info/exclude:${ours#*:}$N"*) ;; *) say unlisted "$path" ;; esac
   done
   set +f
   for path in $TREES; do
@@ -273,12 +280,11 @@ observe() {
         find "$path" -type f ! -path "*$N*" ! -path "*$T*" -printf 'there\t%p\t%s\n'
     done
   done
-  for path in $FILES; do
-    [ -f "$path" ] && say file "$path" "$(sha256sum "$path" | cut -d' ' -f1)"
-  done
+  # shellcheck disable=SC2086  # each word is a file
+  [ -z "$FILES" ] || sha256sum $FILES 2>/dev/null | while read -r sum path; do say file "$path" "$sum"; done
   # stamps from when the host had a single release apply until this release has its own
   for stamp in "$state"/stamps/* ${SLOT:+"$stamps"/*}; do
-    [ -f "$stamp" ] && say stamp "${stamp##*/}" "$(first "$stamp")"
+    [ ! -f "$stamp" ] || { read_line "$stamp"; say stamp "${stamp##*/}" "$line"; }
   done
 }
 # shellcheck disable=SC2153
@@ -349,7 +355,8 @@ done
 [ -f "$state/lock" ] && say lock "$(first "$state/lock")" "$(age "$state/lock")"
 for job in "$state"/jobs/*; do
   [ -d "$job" ] || continue
-  left=$(stuck "$job" | tr '\n' ' ')
+  left=$(stuck "$job")
+  [ -z "$left" ] || left=$(printf '%s\n' "$left" | tr '\n' ' ')
   alive "$job" || [ -n "$left" ] || continue
   say job "$(first "$job/who")" "$(($(uptime) - $(cat "$job/deadline")))" "$left"
 done

@@ -1,4 +1,4 @@
-# What the probe says of checkouts. A checkout that is right costs three processes of git.
+# What the probe says of checkouts. A checkout that is right costs two processes of git, and no other.
 without_ours() {
   # of the untracked files in $changes, leave those that neither a release nor its tutorial puts there
   set -f  # patterns must not expand
@@ -21,6 +21,8 @@ describe() {
 }
 observe_sources() {
   # of each PATH:COMMIT in $SOURCES: its commit, and what was changed in it
+  # asked once; git itself runs in subshells
+  [ -z "${read_only:-}" ] || [ -z "$SOURCES" ] || : "${git_version:=$(command git --version)}"
   for source in $SOURCES; do
     path=${source%:*}
     if [ -d "$path/.git" ]; then
@@ -42,17 +44,25 @@ observe_sources() {
       }
       [ -n "$why" ] || case $N$changes in *"$N?? "*) without_ours ;; esac
       # "assume unchanged" and "skip worktree" hide edits from git status
-      hidden=$(cd "$path" && git ls-files -v | sed -n 's/^[a-zS] /hidden /p')
-      [ -z "$hidden" ] || changes="$changes$N$hidden"
+      listed=$N$(cd "$path" && git ls-files -v)
+      case $listed in *"$N"[a-zS]' '*)
+        changes=$changes$N$(printf '%s\n' "$listed" | sed -n 's/^[a-zS] /hidden /p') ;;
+      esac
       [ -z "$why" ] || changes=$why
       changes=${changes#"$N"}
-      head=$(cd "$path" && git rev-parse HEAD 2>/dev/null)
+      # this tool leaves it detached at a commit; of a branch, git knows what it is at
+      head=
+      IFS= read -r head 2>/dev/null < "$path/.git/HEAD"
+      case $head in *[!0-9a-f]*) head= ;; esac
+      [ ${#head} -eq 40 ] || head=$(cd "$path" && git rev-parse HEAD 2>/dev/null)
       if [ "$head" != "${source##*:}" ]; then
         (cd "$path" && git cat-file -e "${source##*:}^{commit}" 2>/dev/null) && has=yes
         operation=$(cd "$path" && in_progress)
       fi
       [ ! -e "$path/.git/mlufleet-working" ] || operation=interrupted
-      say source "$path" "$head" "$(printf %s "$changes" | grep -c '')" "$why" "$has" "$operation"
+      count=0
+      [ -z "$changes" ] || count=$(printf '%s\n' "$changes" | grep -c '')
+      say source "$path" "$head" "$count" "$why" "$has" "$operation"
       [ -z "$changes" ] || [ -n "$why" ] || describe
     elif [ -e "$path" ] && [ -n "$(ls -A "$path" 2>/dev/null)" ] &&
       [ ! -e "$path.mlufleet-part/.git/mlufleet-filling" ]; then

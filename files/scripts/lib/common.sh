@@ -10,7 +10,8 @@ stamps=$state/stamps${SLOT:+/$SLOT}
 signature() {
   (cd "$1" && find . \( -name .git -o -name __pycache__ -o -name '*.egg-info' \
     -o -name '*.mlufleet-part' \) -prune -o \
-    \( -type f -o -type l \) -printf '%P %s %C@ %m\n' | LC_ALL=C sort | sha256sum | cut -d' ' -f1)
+    \( -type f -o -type l \) -printf '%P %s %C@ %m\n' | LC_ALL=C sort | sha256sum |
+    { read -r sum _; echo "$sum"; })
 }
 stamp() {
   # NAME VALUE: write a stamp atomically: temporary file, sync, rename
@@ -58,14 +59,22 @@ keep() {
   mv -T "$1" "$kept" || return 1
   echo "kept what was at $1 as $kept"
 }
-booted() { echo "$(cat /proc/sys/kernel/random/boot_id):$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"; }
+booted() {
+  # print what no other boot of this host has: its id and, for containers, the start of process 1
+  boot_id='' process_1=''
+  IFS= read -r boot_id < /proc/sys/kernel/random/boot_id
+  IFS= read -r process_1 < /proc/1/stat
+  # shellcheck disable=SC2086  # words; a name in parentheses is ahead of them
+  set -- ${process_1##*) }
+  echo "$boot_id:${20:-}"
+}
 audit() {
   # MESSAGE…: append to the audit log: time, run, operator, stage, message. WHO is set by the caller
   printf '%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${WHO:--}" "$*" >> "$state/audit.log"
 }
 stuck() {
   # JOB: list processes of its session that are still there after SIGKILL
-  session=$(cat "$1/pid" 2>/dev/null) || return 0
+  IFS= read -r session 2>/dev/null < "$1/pid" || return 0
   grep -lsE '^(SigPnd|ShdPnd):.*[13579bdf]..$' /proc/[0-9]*/status | while read -r status; do
     sed -n "s/^\([0-9]*\) (\(.*\)) . [0-9]* [0-9]* $session .*/\2 (pid \1)/p" \
       "${status%us}" 2>/dev/null

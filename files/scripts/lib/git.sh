@@ -36,7 +36,7 @@ find_filters() {
 isolated_git() {
   # before 2.38, git reads safe.directory from a file only: the one of own_git
   # shellcheck disable=SC2086  # words
-  GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=0 HOME="$state/git" \
+  GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=${locks:-0} HOME="$state/git" \
     XDG_CONFIG_HOME="$state/git" LC_ALL=C ${limit:-command} git -c safe.directory='*' \
     -c core.hooksPath=/dev/null -c core.fsmonitor= -c core.autocrlf=false -c core.eol=lf \
     -c core.attributesFile=/dev/null -c core.excludesFile=/dev/null -c core.quotePath=false \
@@ -59,7 +59,7 @@ git() {
 }
 lend_index() {
   # before 2.15, git writes the index that `git status` has refreshed: let it refresh a copy in memory
-  case $(command git --version) in *" 1."* | *" 2."[0-9].* | *" 2.1"[0-4].*) ;; *) return 1 ;; esac
+  case ${git_version:=$(command git --version)} in *" 1."* | *" 2."[0-9].* | *" 2.1"[0-4].*) ;; *) return 1 ;; esac
   index=$(plain_git rev-parse --git-dir 2>/dev/null)/index
   # with its times, by which git knows what may have changed since
   [ -f "$index" ] && lent=$(mktemp /dev/shm/mlufleet-index.XXXXXX 2>/dev/null) && cp -p "$index" "$lent"

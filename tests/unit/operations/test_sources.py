@@ -427,3 +427,21 @@ def test_a_new_checkout_ignores_what_is_ours(host: Host) -> None:
     assert host.pin(host.first) == ""
     listed = (host.path / ".git/info/exclude").read_text().splitlines()
     assert listed[1:-1] == ["/inner", "__pycache__", "*.egg-info"]
+
+
+def test_no_look_reads_the_files_of_a_large_checkout_again(host: Host) -> None:
+    """git trusts only times of files that are of an earlier second than its index."""
+    for number in range(500):
+        (host.upstream / f"file{number:03}.py").write_text(f"{number}\n")
+    host.pin(host.commit("many\n"))
+    written = int((host.path / ".git/index").stat().st_mtime)
+    assert all(path.stat().st_mtime < written for path in host.path.glob("*.py"))
+
+
+def test_the_probe_knows_the_commit_of_a_branch(host: Host) -> None:
+    host.pin(host.first)
+    commit = host.git("rev-parse", "HEAD", at=host.path)
+    host.git("checkout", "-qb", "main2", at=host.path)
+    assert host.probe().sources[str(host.path)].head == commit
+    (host.path / ".git/HEAD").write_text("0123456789")
+    assert host.probe().sources[str(host.path)].status_error
