@@ -131,7 +131,7 @@ def test_a_process_is_reported_once_with_the_cards_whose_nodes_it_has_open(tmp_p
         for number, node in enumerate(nodes):
             (tmp_path / pid / "fd" / str(number)).symlink_to(f"/dev/{node}")
     probe = read_script("probe")
-    begin = probe.index("{ find /proc/[0-9]*/fd")
+    begin = probe.index("opened=$(find /proc/[0-9]*/fd")
     text = probe[begin : probe.index("server=", begin)].replace("/proc/", f"{tmp_path}/")
     text = 'holder() { echo "$1: $2"; }\n' + text
     done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True)
