@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlufleet.report.model import HostReport, Report, stage_name
@@ -18,6 +19,8 @@ TICK_STEPS_S = (
     *(86400, 172800, 604800),
 )
 MAX_TICKS = 6
+#: bars that overlap for so many seconds follow each other
+MAX_TOUCH_S = 0.25
 #: a stage that took no time can still be seen
 MIN_BAR_WIDTH = 0.12
 #: place of the last moment; right of it is room for the sign of a failure
@@ -37,12 +40,21 @@ class Bar:
         left: Where it begins.
         width: How long it is.
         seconds: How long it took.
+        lane: Place from above among bars that run side by side, from 0.
+        lanes: As many bars are above each other there.
     """
 
     stage: str
     left: float
     width: float
     seconds: float
+    lane: int = 0
+    lanes: int = 1
+
+    @property
+    def share(self) -> float:
+        """Its part of the height of the row's bars."""
+        return round(1 / self.lanes, 3)
 
 
 @dataclass(frozen=True)
@@ -116,16 +128,16 @@ def build_timeline(report: Report) -> Timeline:
     def place(began: float) -> float:
         return round(label_width + (began - first) * percent_per_s, 2)
 
-    def bar(span: _Span) -> Bar:
+    def bar(span: _Span, lane: int, lanes: int) -> Bar:
         width = max(MIN_BAR_WIDTH, round(span.seconds * percent_per_s, 2))
-        return Bar(span.stage, place(span.began), width, span.seconds)
+        return Bar(span.stage, place(span.began), width, span.seconds, lane, lanes)
 
     never = max(starts, default=first) + 1
     rows: list[Row] = []
     names = sorted(spans, key=lambda name: spans[name][0].began if spans[name] else never)
     for index, name in enumerate(names):
-        bars = [bar(span) for span in spans[name]]
-        end = round(bars[-1].left + bars[-1].width, 2) if bars else label_width
+        bars = [bar(*placed) for placed in _assign_lanes(spans[name])]
+        end = round(max((bar.left + bar.width for bar in bars), default=label_width), 2)
         top = FIRST_ROW_TOP + index * row_height
         is_named = is_roomy or index % NAMED_ROW_INTERVAL == 0
         rows.append(Row(name, report.hosts[name], top, bars, end, is_named))
@@ -149,6 +161,22 @@ def _stage_spans(host: HostReport, report: Report) -> list[_Span]:
         spans.append(_Span(stage.stage, began, max(0.0, stage.seconds)))
         clock = began + max(0.0, stage.seconds)
     return spans
+
+
+def _assign_lanes(spans: Sequence[_Span]) -> Iterator[tuple[_Span, int, int]]:
+    """Return spans, each with its lane and the lanes of all that it runs beside."""
+    beside: list[tuple[_Span, int]] = []
+    lane_ends: list[float] = []
+    for span in sorted(spans, key=lambda span: span.began):
+        # the events of a stage that waited for another are written just after it
+        if beside and span.began >= max(lane_ends) - MAX_TOUCH_S:
+            yield from ((each, lane, len(lane_ends)) for each, lane in beside)
+            beside, lane_ends = [], []
+        fitting = (lane for lane, end in enumerate(lane_ends) if span.began >= end - MAX_TOUCH_S)
+        lane = next(fitting, len(lane_ends))
+        lane_ends[lane : lane + 1] = [span.began + span.seconds]
+        beside.append((span, lane))
+    yield from ((each, lane, len(lane_ends)) for each, lane in beside)
 
 
 def _tick_times(total: float) -> list[float]:

@@ -341,3 +341,27 @@ def test_what_is_unproved_is_listed_by_release() -> None:
 def test_a_host_without_an_answer_has_an_empty_cell() -> None:
     seen = Seen(html.render_page(parse_report(one(answer=None))))
     assert "None" not in "".join(seen.text)
+
+
+def test_stages_side_by_side_are_bars_above_each_other() -> None:
+    """Sources and then weights in one lane, the image beside them in another."""
+    stages = [
+        {"stage": stage, "began": began, "seconds": seconds}
+        for stage, began, seconds in (
+            ("engine", 0, 2),
+            ("sources", 2, 6),
+            ("image", 2.01, 22),
+            ("weights", 8.02, 6),
+            ("container", 24.05, 2),
+        )
+    ]
+    report = parse_report(one(stages=stages, began=0.0))
+    (row,) = timeline.build_timeline(report).rows
+    assert [(bar.stage, bar.lane, bar.lanes) for bar in row.bars] == [
+        ("engine", 0, 1),
+        ("sources", 0, 2),
+        ("image", 1, 2),
+        ("weights", 0, 2),
+        ("container", 0, 1),
+    ]
+    assert row.end == max(bar.left + bar.width for bar in row.bars)
