@@ -128,7 +128,7 @@ light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
   tests/e2e/test_adoption.py tests/e2e/test_bundle.py tests/e2e/test_foreign_things.py \
   tests/e2e/test_registry.py tests/e2e/test_reuse.py tests/e2e/test_slurm.py \
   tests/e2e/test_supervised_container.py tests/e2e/test_systems.py \
-  tests/e2e/test_watch_alerts.py tests/e2e/test_watch_mends.py
+  tests/e2e/test_watch_alerts.py tests/e2e/test_watch_mends.py tests/e2e/test_watch_unit.py
 model := tests/faults/test_kill_points.py tests/faults/test_17_18_disks.py \
   tests/e2e/test_recipes.py tests/e2e/test_shapes.py
 single := tests/e2e/test_earlier_version.py tests/e2e/test_refusals.py $(patsubst %,tests/faults/test_%.py, \

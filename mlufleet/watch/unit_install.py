@@ -60,7 +60,7 @@ def _install_unit(path: Path, text: str) -> Written:
     except OSError as error:
         raise InvalidInput(
             f"{path}: {error.strerror}; remedy: print it with --print, and have root put it there: "
-            f"mlufleet watch … --install --print | sudo tee {path}"
+            f"mlufleet watch … --install --print > unit && sudo install -m 644 unit {path}"
         ) from None
     return Written(path, is_new=True, copy=copy)
 
