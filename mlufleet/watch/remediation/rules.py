@@ -35,6 +35,8 @@ MAX_LOOKS = 6
 DEFER_S = 30 * 60
 #: seconds after which a run of which nothing is known any more takes no place of `--repair-at-once`
 PENDING_S = 12 * 3600
+#: intervals in which all hosts are looked at, with jitter and rounds
+PASS_FACTOR = 1.1
 #: looks in a row that have to agree
 PROOF_LOOKS = 2
 
@@ -54,6 +56,17 @@ class Choice(NamedTuple):
     rung: str
     reason: str
     hold: str = ""
+
+    def decide(self, host: HostSnapshot, found: Sequence[TrackedProblem], now: float) -> Decision:
+        """Return the choice as a decision.
+
+        Args:
+            host: The host.
+            found: Its open problems.
+            now: The time, in seconds since the epoch.
+        """
+        keys = tuple(one.problem.key for one in found)
+        return Decision(now, host.name, self.rung, self.reason, keys, hold=self.hold)
 
 
 def hold(why: str, reason: str) -> Choice:
@@ -92,6 +105,8 @@ def decide(
         found, past = list_confirmed(host, snapshot.started), attempts.get(host.name, ())
         if host.remediate == rungs.OFF or not found or _is_pending(past):
             continue
+        if _is_young(found, snapshot, now):
+            continue
         choice = find_veto(host, found)
         if choice is None and (host.name in storm or is_fresh):
             reason = f"more than {policy.storm} of the hosts got problems within 15 minutes"
@@ -102,9 +117,7 @@ def decide(
         if choice.rung in rungs.RUN_RUNGS:
             choice = _find_limit(past, policy, room, now) or choice
         room -= choice.rung in rungs.RUN_RUNGS
-        keys = tuple(one.problem.key for one in found)
-        made = Decision(now, host.name, choice.rung, choice.reason, keys, hold=choice.hold)
-        decisions.append(made)
+        decisions.append(choice.decide(host, found, now))
     return decisions
 
 
@@ -247,6 +260,15 @@ def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float)
     if room <= 0:
         return hold(rungs.HOLD_AT_ONCE, f"{policy.at_once} at once are being mended")
     return None
+
+
+def _is_young(found: Sequence[TrackedProblem], snapshot: FleetSnapshot, now: float) -> bool:
+    """Return whether other hosts may not have been looked at since the latest of some problems.
+
+    Two looks at one host can follow each other sooner than looks at all hosts, and until then
+    nobody knows whether many broke together.
+    """
+    return now < max(one.first_seen for one in found) + snapshot.every_s * PASS_FACTOR
 
 
 def _list_pending(snapshot: FleetSnapshot, attempts: Attempts, now: float) -> set[str]:

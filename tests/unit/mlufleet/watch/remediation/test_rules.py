@@ -192,9 +192,15 @@ def test_a_run_that_nobody_hears_of_again_does_not_hold_up_others() -> None:
     assert (found.host, found.rung, found.hold) == ("b", NONE, HOLD_AT_ONCE)
 
 
+def test_nothing_is_decided_before_all_other_hosts_were_looked_at_since() -> None:
+    for age, count in ((200, 0), (300, 0), (331, 1)):
+        young = snapshots.snapshot(broken(since=TAKEN - age))
+        assert young.every_s == 300 and len(decide(young, {}, Policy(), TAKEN)) == count
+
+
 def test_a_fleet_of_one_host_has_no_storm() -> None:
-    assert rung_of(broken(since=TAKEN - 60), storm=HostCount(10, is_percentage=True)) == RESTART
-    assert rung_of(broken(since=TAKEN - 60), storm=HostCount(1)) == RESTART
+    assert rung_of(broken(since=TAKEN - 600), storm=HostCount(10, is_percentage=True)) == RESTART
+    assert rung_of(broken(since=TAKEN - 600), storm=HostCount(1)) == RESTART
 
 
 def test_hours_when_the_clock_is_put_forward_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,9 +245,9 @@ def test_nothing_is_mended_when_many_broke_together() -> None:
         found = decide(fleet, {}, Policy(at_once=9, **fields), TAKEN)
         return [one.host for one in found if one.rung != NONE]
 
-    assert mended(fleet(60, 120)) == ["h0", "h1"]  # 10% of 20
-    assert mended(fleet(60, 120, 180)) == []
-    assert mended(fleet(60, 120, 180), storm=HostCount(3)) == ["h0", "h1", "h2"]
+    assert mended(fleet(360, 420)) == ["h0", "h1"]  # 10% of 20
+    assert mended(fleet(360, 420, 480)) == []
+    assert mended(fleet(360, 420, 480), storm=HostCount(3)) == ["h0", "h1", "h2"]
     # of long ago, they are a person's, and others are mended again
     old = [9000 + 60 * number for number in range(3)]
     assert mended(fleet(*old, 3600)) == ["h3"]
