@@ -7,8 +7,8 @@
 # that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE, and SERVED
 # SERVERS PORTS of one that is served. The facts of a release follow a line "release SLOT"; the line "host"
 # ends them.
-# the variables of the Go runtime take a quarter off a docker client that asks one question
 # needs: git checkout-facts filesystems kernels card-users package-tool
+# of the Go runtime: they take a quarter off what a docker client costs that asks one question
 export GOMAXPROCS=1 GOGC=off
 T=$(printf '\t')
 N='
@@ -280,8 +280,9 @@ observe() {
         find "$path" -type f ! -path "*$N*" ! -path "*$T*" -printf 'there\t%p\t%s\n'
     done
   done
-  # shellcheck disable=SC2086  # each word is a file
-  [ -z "$FILES" ] || sha256sum $FILES 2>/dev/null | while read -r sum path; do say file "$path" "$sum"; done
+  set --
+  for path in $FILES; do [ ! -f "$path" ] || set -- "$@" "$path"; done
+  [ $# -eq 0 ] || sha256sum "$@" | while read -r sum path; do say file "$path" "$sum"; done
   # stamps from when the host had a single release apply until this release has its own
   for stamp in "$state"/stamps/* ${SLOT:+"$stamps"/*}; do
     [ ! -f "$stamp" ] || { read_line "$stamp"; say stamp "${stamp##*/}" "$line"; }
