@@ -85,7 +85,8 @@ def pip_arguments(pip: PipCommand, wheelhouse: bool, shared: str) -> list[str]:
     """
     if pip.uninstall:
         return ["uninstall", "--yes", *pip.uninstall]
-    arguments = ["install", "--no-build-isolation", "--disable-pip-version-check"]
+    # Python compiles what it imports, and writes that once: of numpy, that is a fifth of its files
+    arguments = ["install", "--no-compile", "--no-build-isolation", "--disable-pip-version-check"]
     if wheelhouse:
         arguments += ["--no-index", "--find-links", f"{shared}/wheels"]
     if pip.find_links:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fleet.release.model import SystemPackage
+from fleet.release.model import PipCommand, SystemPackage
 from fleet.release.target import ReleaseTarget
 from operations import packages
 from tests.unit.conftest import DRIVEN, probe
@@ -34,3 +34,13 @@ def test_a_package_is_installed_from_where_it_lies(
     assert command.startswith("system-package torch cnvs ") and command.endswith(origin)
     # only what is in the store is uploaded
     assert len(packages.list_store_files(target)) == 1 + bool(package.file)
+
+
+@pytest.mark.parametrize(
+    ("pip", "compiles"),
+    [(PipCommand(install=("numpy",), upgrade=True), False), (PipCommand(uninstall=("a",)), None)],
+)
+def test_pip_leaves_compiling_to_the_imports(pip: PipCommand, compiles: bool | None) -> None:
+    arguments = packages.pip_arguments(pip, wheelhouse=True, shared="/opt/mlufleet")
+    assert ("--no-compile" in arguments) is (compiles is False)
+    assert arguments[-1] == (pip.install or pip.uninstall)[-1]
