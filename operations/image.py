@@ -171,13 +171,16 @@ class LoadImage(RemoteJob):
             timeout=7200,
             resource="load",
         )
-        self._has_layers_only = upload.has_layers_only
+        self._upload = upload
         self.needs_whole_archive = False
 
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
         failure = super().run(host, arguments)
-        if failure is None or failure.code != "IMAGE_LOAD" or not self._has_layers_only:
+        if failure is None:
+            self._upload.report_left_out(host)
+            return None
+        if failure.code != "IMAGE_LOAD" or not self._upload.has_layers_only:
             return failure
         note = f"docker did not take only the layers that it lacks ({failure.sentence})"
         note += "; the whole archive is sent"

@@ -70,8 +70,6 @@ class LayerArchives:
         self._slot = BoundedSemaphore(1)
         #: SHA-256 of the whole archive, and layers that are left out -> hosts that wait for it
         self._waiting: dict[tuple[str, int], set[str]] = defaultdict(set)
-        #: host name and SHA-256 of archives whose use was reported
-        self._reported: set[tuple[str, str]] = set()
 
     def find_or_write(
         self, host: Host, local: Path, sha: str, image_id: str, chains: Set[tuple[str, ...]]
@@ -112,18 +110,6 @@ class LayerArchives:
         words = f"{present} of {len(index.layers)} layers in docker"
         return LayerArchive(path, found, path.stat().st_size, words)
 
-    def should_report(self, host: Host, sha: str) -> bool:
-        """Return whether the use of an archive by a host was not reported yet.
-
-        Args:
-            host: the host
-            sha: SHA-256 of the archive
-        """
-        key = (host.name, sha)
-        is_new = key not in self._reported
-        self._reported.add(key)
-        return is_new
-
 
 class ImageUpload(Upload):
     """Puts the archive of an image on a host, without the layers that the host has.
@@ -145,6 +131,7 @@ class ImageUpload(Upload):
         """
         super().__init__(title, [file])
         self._image_id, self._chains = image_id, chains
+        self._left_out_bytes, self._present = 0, ""
 
     @property
     def has_layers_only(self) -> bool:
@@ -201,28 +188,30 @@ class ImageUpload(Upload):
 
     def _replace_archive(self, host: Host, found: LayerArchive) -> None:
         ((_, dest, sha),) = self.files.values()
-        whole = self.total_bytes
+        self._left_out_bytes, self._present = self.total_bytes - found.size, found.words
         swarms(host).host_done(host.name, sha)
         self.set_files([(found.path, f"{dest}{LAYERS_SUFFIX}", found.sha)])
         self.searches_host = False
-        if run_context(host).service(LayerArchives).should_report(host, found.sha):
-            self._report(host, found, whole)
+        sizes = f"{found.size / 1e6:.1f} MB are sent, {self._left_out_bytes / 1e6:.1f} MB are not"
+        logger.info(f"{host.print_prefix}{self.title}: {sizes}: the host has {found.words}")
 
-    def _report(self, host: Host, found: LayerArchive, whole: int) -> None:
-        sizes = f"{found.size / 1e6:.1f} of {whole / 1e6:.1f} MB"
-        logger.info(
-            f"{host.print_prefix}{self.title}: {sizes} are sent: the host has {found.words}"
-        )
-        emit_event(
-            host,
-            "transfer",
-            title=self.title,
-            sent=0,
-            total=whole - found.size,
-            reused=whole - found.size,
-            found=[found.words],
-            stage=self.stage,
-        )
+    def report_left_out(self, host: Host) -> None:
+        """Report the layers that were left out, once docker has taken the archive without them.
+
+        Args:
+            host: the host
+        """
+        if self.has_layers_only:
+            emit_event(
+                host,
+                "transfer",
+                title=self.title,
+                sent=0,
+                total=self._left_out_bytes,
+                reused=self._left_out_bytes,
+                found=[self._present],
+                stage=self.stage,
+            )
 
 
 def _run_in_thread(compute: Callable[[], Any]) -> Any:

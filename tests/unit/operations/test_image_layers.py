@@ -17,7 +17,7 @@ from fleet.store import layer_index
 from fleet.store.layer_index import ArchivedLayer, LayerIndex
 from operations import disk_space, image
 from operations.host.context import run_context
-from operations.host.events import NoteAdded
+from operations.host.events import NoteAdded, TransferDone
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
 from operations.stage import HostOptions
@@ -103,6 +103,8 @@ def test_layers_that_docker_does_not_take_come_once_more_with_the_others(
             results.append(command.run(host, {}))
     assert len(done) == commands
     notes = [event for event in events if isinstance(event, NoteAdded)]
+    left_out = [event for event in events if isinstance(event, TransferDone)]
+    assert len(left_out) == (suffix == ".layers" and not code), "only what docker took"
     if commands == 4:
         assert results == [None, None] and "the whole archive is sent" in notes[0].text
         assert isinstance(done[3], image.LoadImage) and DEST in done[3].arguments
