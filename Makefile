@@ -120,10 +120,10 @@ monitoring: .venv/ready
 # Lanes of what needs hosts. A file is in one lane: in `servers`, on the lab of `make lab` with a host of
 # each kind, unless it stands in another; those have labs of their own. `single` and `model` have one
 # host with the model, `cards` one with four cards; in `light` and `rollouts` hosts have the small
-# release; `kernel` has the core of what needs a real kernel.
+# release; `kernel` has the core of what needs a real kernel. What takes the model from a host comes last.
 LANES := kernel servers rollouts single model light cards
-cards := tests/e2e/test_serving.py tests/e2e/test_several_releases.py tests/e2e/test_validation.py \
-  tests/faults/test_22_cards.py tests/faults/test_liars.py
+cards := tests/e2e/test_validation.py tests/faults/test_22_cards.py tests/faults/test_liars.py \
+  tests/e2e/test_several_releases.py tests/e2e/test_serving.py
 light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
   tests/e2e/test_adoption.py tests/e2e/test_bundle.py tests/e2e/test_foreign_things.py \
   tests/e2e/test_registry.py tests/e2e/test_reuse.py tests/e2e/test_slurm.py \
@@ -150,7 +150,8 @@ servers: lock $(FIRST)
 	@$(BIN)/pytest $($@) > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status
 
 $(filter-out servers kernel,$(LANES)): lock $(FIRST)
-	@mkdir -p .lanes/$@/.lab && cp -a .lab/store .lab/upstream .lab/build .lab/releases .lanes/$@/.lab
+	@mkdir -p .lanes/$@/.lab && cp -alf .lab/store .lanes/$@/.lab && \
+	  cp -a .lab/upstream .lab/build .lab/releases .lanes/$@/.lab
 	@export $(call lane,$@); { \
 	  $(if $(HOSTS_$@),$(BIN)/python -m tests.lab up $(HOSTS_$@) &&) $(BIN)/pytest $($@); \
 	} > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fleet.release import files as release_files
 from fleet.release import lockfile
 from tests.lab import hosts as lab
@@ -160,6 +162,17 @@ def ends_right(host: str, *options: str) -> Done:
     assert done.status == 0 and done.statuses()[host] in ("ok", "changed")
     assert mlufleet("doctor", LAB, "--limit", host, *options).status == 0
     return done
+
+
+def needed_later(request: pytest.FixtureRequest) -> bool:
+    """Whether a test after those of a module relies on the lab's own release on its hosts.
+
+    Where none does, a host is left as it is: to take the model back there costs most of a minute,
+    and every session puts right what an earlier one has left.
+    """
+    items = request.session.items
+    last = max(place for place, item in enumerate(items) if item.path == request.path)
+    return any("provisioned" in getattr(item, "fixturenames", ()) for item in items[last + 1 :])
 
 
 def wait_for_step(host: str, step: str) -> None:
