@@ -122,8 +122,8 @@ monitoring: .venv/ready
 # host with the model, `cards` one with four cards; in `light` and `rollouts` hosts have the small
 # release; `kernel` has the core of what needs a real kernel. What takes the model from a host comes last.
 LANES := kernel servers rollouts single model light cards
-cards := tests/e2e/test_validation.py tests/faults/test_22_cards.py tests/faults/test_liars.py \
-  tests/e2e/test_several_releases.py tests/e2e/test_serving.py
+cards := tests/e2e/test_server.py tests/e2e/test_validation.py tests/faults/test_22_cards.py \
+  tests/faults/test_liars.py tests/e2e/test_several_releases.py tests/e2e/test_serving.py
 light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
   tests/e2e/test_adoption.py tests/e2e/test_bundle.py tests/e2e/test_foreign_things.py \
   tests/e2e/test_registry.py tests/e2e/test_reuse.py tests/e2e/test_slurm.py \
