@@ -18,7 +18,8 @@ from mlufleet.run.interrupts import StopRequests
 from mlufleet.watch import recent_runs, tracking
 from mlufleet.watch.clock import WatchClock
 from mlufleet.watch.fleet_memory import FleetMemory
-from mlufleet.watch.look_client import END_LIMIT_S, LookClient, Said
+from mlufleet.watch.look_child import END_LIMIT_S, Said
+from mlufleet.watch.look_client import LookClient
 from mlufleet.watch.look_messages import Ready
 from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.notices.messages import describe_change

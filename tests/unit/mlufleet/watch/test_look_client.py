@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlufleet.watch import look_client
-from mlufleet.watch.look_client import LookClient, Said
+from mlufleet.watch.look_child import Said
+from mlufleet.watch.look_client import LookClient
 from mlufleet.watch.look_messages import Ready
 from mlufleet.watch.observation import SEEN, UNPROBED, Observation
 from tests.unit.mlufleet.watch import fake_looks

@@ -11,7 +11,7 @@ import pytest
 
 from fleet.errors import InvalidInput
 from mlufleet.watch import unit_files
-from mlufleet.watch.look_client import END_LIMIT_S
+from mlufleet.watch.look_child import END_LIMIT_S
 from mlufleet.watch.service import MEND_END_LIMIT_S
 from mlufleet.watch.unit_files import UnitSettings, quote_word, render_units
 from mlufleet.watch.unit_install import install_units
