@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from fleet.errors import ExitStatus
-from fleet.text import sanitize
-from fleet.text.times import format_utc
 from mlufleet.run.interrupts import StopRequests
 from mlufleet.watch import recent_runs, tracking
 from mlufleet.watch.clock import WatchClock
@@ -22,8 +19,8 @@ from mlufleet.watch.look_child import END_LIMIT_S, Said
 from mlufleet.watch.look_client import LookClient
 from mlufleet.watch.look_messages import Ready
 from mlufleet.watch.notices.delivery import Notifier
-from mlufleet.watch.notices.messages import describe_change
 from mlufleet.watch.observation import Observation
+from mlufleet.watch.operator_lines import OperatorLines, warn
 from mlufleet.watch.problems import OK, RECURRED, UNKNOWN, Change
 from mlufleet.watch.remediation.remediator import Remediator
 from mlufleet.watch.schedule import Schedule, choose_round_interval
@@ -100,10 +97,10 @@ class Watch:
         self._round_s = choose_round_interval(settings.every_s)
         self._next_round = self._next_prune = self._last_turn = 0.0
         self._left: set[str] | None = None
-        self._is_stopping, self._is_ready, self._told_errors = False, False, ""
+        self._is_stopping, self._is_ready = False, False
+        self._lines = OperatorLines()
         self._stops = StopRequests()
-        self._is_hurried, self._is_mute = False, False
-        self._told_aside = 0
+        self._is_hurried = False
 
     def run(self) -> int:
         """Watch until a signal ends it, or each host was looked at once.
@@ -167,7 +164,7 @@ class Watch:
                 self._looks.look(due)
         if self.remediator:
             self.remediator.take_turn(self.take_snapshot())
-        self._tell_errors()
+        self._lines.tell_store(self.store, self.notifier)
         self._wait(IDLE_S)
 
     def _heed_clock(self) -> None:
@@ -257,27 +254,15 @@ class Watch:
             changes = [change for change in changes if change.kind != "health"]
         for change in changes:
             if change.kind != RECURRED:
-                self._print(format_change(change))
+                self._lines.tell_change(change)
         if self.settings.once:  # nobody may look a second time
             told = {one.problem.key for one in state.open_problems}
             for problem in tracking.list_problems(observation):
                 if problem.key not in told:
                     seen = Change(observation.ended, name, "seen", problem, observation.ended)
-                    self._print(format_change(seen))
+                    self._lines.tell_change(seen)
         if changes and self.notifier:
             self.notifier.wake()
-
-    def _print(self, line: str) -> None:
-        """Tell a change on standard output; a full disk there is no end of the watch."""
-        try:
-            print(line, flush=True)
-        except OSError as error:
-            if not self._is_mute:
-                warn(
-                    f"changes cannot be printed: {error.strerror}; `mlufleet history` has them; "
-                    "remedy: free space, and start the watch again"
-                )
-            self._is_mute = True
 
     def on_dropped(self, host: str) -> None:
         """Look again soon at a host whose look ended for reasons that are not the host's.
@@ -314,35 +299,3 @@ class Watch:
         else:
             warn("inventory and releases were read anew")
         self.manager.tell("READY=1")
-
-    def _tell_errors(self) -> None:
-        """Tell once what is wrong with the store."""
-        error = self.store.error  # threads of notices change it, too
-        if error != self._told_errors:
-            self._told_errors = error
-            text = error or "the history is written again"
-            warn(text)
-            if self.notifier:
-                self.notifier.announce(text)
-        for path in self.store.moved_aside[self._told_aside :]:
-            self._told_aside += 1
-            warn(f"the history was damaged; it is kept as {path}, and a new one begun")
-
-
-def format_change(change: Change) -> str:
-    """Return a change as one line: time, host, what.
-
-    Args:
-        change: The change.
-    """
-    what = change.problem.sentence if change.kind == "health" else describe_change(change)
-    return sanitize.escape_line(f"{format_utc(change.time)} {change.host} {change.kind}: {what}")
-
-
-def warn(text: str) -> None:
-    """Tell the operator something that is not of a host.
-
-    Args:
-        text: What.
-    """
-    print(f"watch: {sanitize.escape_line(text)}", file=sys.stderr, flush=True)
