@@ -33,6 +33,24 @@ PROJECT_FILES = (
 )
 #: A site's own files, relative to the working folder.
 SITE_FILES_FOLDER = Path("files")
+#: folder of a site in which its inventories are
+INVENTORIES_FOLDER = "inventories"
+#: file of a site with its hosts in quarantine
+QUARANTINE_FILE = "quarantine.yml"
+
+
+def find_quarantine_file(inventory: str | Path) -> Path:
+    """Return where the quarantines of an inventory's hosts are kept: in the folder of its site.
+
+    That is the folder above `inventories`, or else the one that the inventory is in.
+
+    Args:
+        inventory: File of the inventory.
+    """
+    folder = Path(os.path.abspath(inventory)).parent
+    if folder.name == INVENTORIES_FOLDER:
+        folder = folder.parent
+    return folder / QUARANTINE_FILE
 
 
 def is_site() -> bool:

@@ -12,20 +12,21 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import yaml
 from pydantic import Field
 
+from fleet import paths
 from fleet.documents import atomic_write, loading
 from fleet.documents.types import Model, matching
 from fleet.errors import InvalidInput
 from fleet.text.times import format_utc
 
-FILE_NAME = "quarantine.yml"
-#: folder of a site in which its inventories are
-INVENTORIES_FOLDER = "inventories"
+FILE_NAME = paths.QUARANTINE_FILE
+find_file = paths.find_quarantine_file
 #: characters of a reason
 MAX_REASON = 500
 #: what the watch is called as the one who has begun a quarantine
@@ -79,6 +80,14 @@ class Quarantine(Model):
         return cls(since=since, by=by, reason=reason, code=code)
 
     @property
+    def began(self) -> float:
+        """When it began, in seconds since the epoch; 0 for a day that no calendar has."""
+        try:
+            return datetime.strptime(f"{self.since}+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp()
+        except ValueError:
+            return 0.0
+
+    @property
     def sentence(self) -> str:
         """Since when, by whom and why."""
         code = f"{self.code}: " if self.code and not self.reason.startswith(self.code) else ""
@@ -89,20 +98,6 @@ class QuarantineFile(Model):
     """The content of the file."""
 
     hosts: dict[HostName, Quarantine] = Field(default_factory=dict)
-
-
-def find_file(inventory: str | Path) -> Path:
-    """Return where the quarantines of an inventory's hosts are kept: in the folder of its site.
-
-    That is the folder above `inventories`, or else the one that the inventory is in.
-
-    Args:
-        inventory: File of the inventory.
-    """
-    folder = Path(os.path.abspath(inventory)).parent
-    if folder.name == INVENTORIES_FOLDER:
-        folder = folder.parent
-    return folder / FILE_NAME
 
 
 def load(path: Path) -> dict[str, Quarantine]:
@@ -251,17 +246,15 @@ def _change(path: Path, edit: _Edit, mode_of: Path | None) -> list[str]:
     """Change the file while nobody else does, and only what is to be changed."""
     path = Path(os.path.realpath(path))  # a link stays one
     try:
-        with _locked(path) as created:
+        with _locked(path):
             text = loading.read_text(path)
             known = _parse(text, path)
             changed, names = edit(text, known)
             if changed != text:
                 _check_edit(path, known, _parse_edit(changed, path), set(names))
-                rights = mode_of if mode_of and not text else path
+                rights = mode_of if mode_of and not text and mode_of.exists() else path
                 mode = stat.S_IMODE(os.stat(rights).st_mode) & 0o666
                 atomic_write.replace_file(path, changed, mode=mode)
-            elif created:
-                path.unlink()
             return names
     except OSError as error:
         raise InvalidInput(
@@ -296,14 +289,18 @@ def _check_edit(
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Hold the file, and say whether it had to be created; it is empty then."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the file; one that has to be created for that goes again unless it is replaced."""
     end = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         descriptor, created = _open(path)
         try:
             if _lock(descriptor, path, end):
-                yield created
+                try:
+                    yield
+                finally:
+                    if created and _is_same(descriptor, path):
+                        path.unlink()
                 return
         finally:
             os.close(descriptor)
@@ -335,6 +332,10 @@ def _lock(descriptor: int, path: Path, end: float) -> bool:
                     f"it with `fuser {path}`"
                 ) from None
             time.sleep(_LOCK_INTERVAL_S)
+    return _is_same(descriptor, path)
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
     try:
         held, named = os.fstat(descriptor), os.stat(path)
     except FileNotFoundError:

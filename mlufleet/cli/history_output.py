@@ -12,7 +12,7 @@ from fleet.errors import FAILURE_TABLE
 from fleet.text.times import format_age, format_utc
 from mlufleet.report import host_ranges, table
 from mlufleet.report.table import Column, print_line
-from mlufleet.watch.decision import Decision, describe_outcome
+from mlufleet.watch.decision import NONE, Decision, describe_outcome
 from mlufleet.watch.history import (
     EVENT,
     OPEN,
@@ -156,7 +156,7 @@ def _format_change(change: Change) -> str:
 
 
 def _format_decision(decision: Decision) -> str:
-    came_of_it = f"; {describe_outcome(decision)}" if decision.is_run else ""
+    came_of_it = f"; {describe_outcome(decision)}" if decision.rung != NONE else ""
     run = f" (run {decision.run})" if decision.run else ""
     begin = f"  {format_utc(decision.time)} remediation"
     return f"{begin}: {decision.rung}: {decision.reason}{came_of_it}{run}"

@@ -170,6 +170,16 @@ def quarantine(
     sys.exit(host_quarantine.begin(inventory, hosts, *words))
 
 
+@host.command("quarantine-hook", hidden=True)
+@INVENTORY_ARGUMENT
+@click.argument("name", metavar="HOST")
+def quarantine_hook(inventory: str, name: str) -> None:
+    """Run the hook of `mlufleet watch` for HOST, which it has taken out of service."""
+    from mlufleet.cli import host_quarantine
+
+    sys.exit(host_quarantine.run_hook_of_watch(inventory, name))
+
+
 @host.command("unquarantine")
 @INVENTORY_ARGUMENT
 @HOSTS_ARGUMENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 QUARANTINED, RELEASED = "quarantined", "released"
 #: seconds that a hook may take, unless an option says otherwise
 HOOK_TIMEOUT_S = 600
-#: tell the process that runs the watch's hook which one, and how long it may take
-HOOK_VARIABLE, TIMEOUT_VARIABLE = "MLUFLEET_QUARANTINE_HOOK", "MLUFLEET_QUARANTINE_HOOK_TIMEOUT"
 
 
 def begin(
@@ -81,6 +80,27 @@ def end(inventory: str, patterns: Sequence[str], hook: str, timeout_s: int) -> i
         else:
             click.echo(f"{name}: is not in quarantine; nothing is changed")
     return _run_hooks(hook, timeout_s, hosts, ended, RELEASED)
+
+
+def run_hook_of_watch(inventory: str, name: str) -> int:
+    """Run the hook that the environment names for a host that is in quarantine.
+
+    Args:
+        inventory: File of the inventory.
+        name: Name of the host.
+
+    Raises:
+        InvalidInput: The inventory or the file is not valid, or the host is not in quarantine.
+    """
+    from mlufleet.watch.remediation.quarantine_rung import HOOK_VARIABLE, TIMEOUT_VARIABLE
+
+    hook = os.environ.get(HOOK_VARIABLE, "")
+    timeout_s = int(os.environ.get(TIMEOUT_VARIABLE, HOOK_TIMEOUT_S))
+    marks = quarantine.load(quarantine.find_file(inventory))
+    if name not in marks:
+        raise InvalidInput(f"{name}: is not in quarantine any more; the hook is not run")
+    hosts = _load_inventory(inventory)
+    return _run_hooks(hook, timeout_s, hosts, {name: marks[name]}, QUARANTINED)
 
 
 def _drop_verb(entry: Quarantine) -> str:

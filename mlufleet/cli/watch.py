@@ -22,14 +22,13 @@ from mlufleet.cli.options import (
     STATE_OPTION,
     parse_duration,
 )
-from mlufleet.cli.watch_remediation import build_policy, remediation_options
+from mlufleet.cli.watch_remediation import build_settings, remediation_options
 
 if TYPE_CHECKING:
     from mlufleet.watch.clock import WatchClock
     from mlufleet.watch.http_server import HttpServer
     from mlufleet.watch.notices.delivery import Notifier
-    from mlufleet.watch.remediation.policy import Policy
-    from mlufleet.watch.remediation.remediator import Remediator
+    from mlufleet.watch.remediation.remediator import RemediationSettings, Remediator
     from mlufleet.watch.service import Watch
     from mlufleet.watch.store import Store
 
@@ -121,7 +120,7 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
     from mlufleet.watch.service import Watch, WatchSettings
     from mlufleet.watch.store import Store
 
-    once, policy = given["once"], build_policy(given)
+    once, mending = given["once"], build_settings(inventory, given)
     command = build_look_command(inventory, given["limit"], given["exclude"])
     settings = WatchSettings(inventory, every_s, given["keep_days"], command, once)
     with ExitStack() as stack:
@@ -133,7 +132,7 @@ def _run(inventory: str, every_s: int, listen: tuple[str, int, str], given: dict
             settings,
             store,
             notifier=_start_notifier(given["notify"], store),
-            remediator=None if once else _make_remediator(inventory, policy, store, clock),
+            remediator=None if once else _make_remediator(mending, store, clock),
             clock=clock,
         )
         if watch.notifier:
@@ -177,10 +176,10 @@ def _make_clock(store: Store, once: bool) -> WatchClock:
     return WatchClock(newest, 0.0 if once else DOUBT_S)
 
 
-def _make_remediator(inventory: str, policy: Policy, store: Store, clock: WatchClock) -> Remediator:
-    from mlufleet.watch.remediation.remediator import RemediationSettings, Remediator
+def _make_remediator(settings: RemediationSettings, store: Store, clock: WatchClock) -> Remediator:
+    from mlufleet.watch.remediation.remediator import Remediator
 
-    return Remediator(RemediationSettings(inventory, policy), store, clock=clock)
+    return Remediator(settings, store, clock=clock)
 
 
 def _start_notifier(path: Path | None, store: Store) -> Notifier | None:

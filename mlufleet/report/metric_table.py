@@ -74,6 +74,10 @@ METRICS: dict[str, MetricInfo] = {
         "without a group.",
         ("host", "group"),
     ),
+    "mlufleet_host_quarantined": MetricInfo(
+        "1 if a host is in quarantine, out of service until a person puts it back, else 0.",
+        ("host",),
+    ),
     "mlufleet_host_rebooted_timestamp_seconds": MetricInfo(
         "When a look last saw that a host had booted, and no run had rebooted it; for six hours.",
         ("host",),
@@ -139,8 +143,8 @@ METRICS: dict[str, MetricInfo] = {
     ),
     # mending
     "mlufleet_remediation_info": MetricInfo(
-        "What was last decided to do about a host; always 1. The rung is none, restart, repair or "
-        "reboot; hosts about which nothing was ever decided have none.",
+        "What was last decided to do about a host; always 1. The rung is none, restart, repair, "
+        "reboot or quarantine; hosts about which nothing was ever decided have none.",
         ("host", "rung"),
     ),
     "mlufleet_remediation_decision_timestamp_seconds": MetricInfo(
@@ -157,7 +161,7 @@ METRICS: dict[str, MetricInfo] = {
     "mlufleet_remediation_held": MetricInfo(
         "A host with open problems that the watch may mend and does not at present; always 1. The "
         "reason is action, unprobed, storm, exhausted, no_stage, not_allowed, tries, hours, "
-        "at_once, changed, deferred or store: docs/watch.md.",
+        "at_once, changed, deferred, store, quarantined or quarantines: docs/watch.md.",
         ("host", "reason"),
     ),
     # endpoints

@@ -18,7 +18,9 @@ RESTART = "restart"
 REPAIR = "repair"
 #: a reboot, and then a run
 REBOOT = "reboot"
-RUNGS = (NONE, RESTART, REPAIR, REBOOT)
+#: the host is taken out of service until a person puts it back; nothing is done to it
+QUARANTINE = "quarantine"
+RUNGS = (NONE, RESTART, REPAIR, REBOOT, QUARANTINE)
 #: rungs that are a run
 RUN_RUNGS = (RESTART, REPAIR, REBOOT)
 
@@ -37,9 +39,12 @@ HOLD_CHANGED = "changed"
 HOLD_DEFERRED = "deferred"
 #: it cannot be written down
 HOLD_STORE = "store"
+#: it is in quarantine, or so many hosts are that no other may be
+HOLD_QUARANTINED, HOLD_QUARANTINES = "quarantined", "quarantines"
 HOLDS = (
     *(HOLD_ACTION, HOLD_UNPROBED, HOLD_STORM, HOLD_EXHAUSTED, HOLD_NO_STAGE, HOLD_NOT_ALLOWED),
     *(HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE, HOLD_CHANGED, HOLD_DEFERRED, HOLD_STORE),
+    *(HOLD_QUARANTINED, HOLD_QUARANTINES),
 )
 
 # how a run of a rung has ended
@@ -48,6 +53,13 @@ RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
 REFUSED = "refused"
 #: it did not begin: others held the host's lock or its cards, or it could not be reached
 DEFERRED = "deferred"
+
+# what came of a quarantine, besides: RUNNING is before the mark, DONE after mark and hook,
+# FAILED and LOST are the hook's
+#: the mark is written, and the hook was begun
+HOOK = "hook"
+#: the mark could not be written
+UNMARKED = "unmarked"
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,8 @@ class Decision:
         ended: When its run had ended; None while it runs, or without one.
         outcome: :data:`RUNNING`, :data:`DONE`, :data:`FAILED` (the run did not bring the host to
             its release), :data:`REFUSED` or :data:`DEFERRED` (nothing was done), or :data:`LOST`
-            (the watch ended before the run, or with it); empty without a run.
+            (the watch ended before the run, or with it); empty without a run. For a quarantine a
+            key of :data:`QUARANTINE_OUTCOMES`.
         run: Id of the run; empty if it is not known.
         is_proved: Whether two looks after the run saw no problem; None before that is known.
         is_over: Whether no problem was open after it, so that the next one begins with the lowest
@@ -115,12 +128,25 @@ class Decision:
         return not self.is_attempt or self.is_proved is not None
 
 
+#: outcome of a quarantine -> what it means
+QUARANTINE_OUTCOMES = {
+    RUNNING: "begun",
+    HOOK: "marked, the hook runs",
+    DONE: "marked",
+    FAILED: "marked, the hook failed",
+    LOST: "marked, what came of the hook is not known",
+    UNMARKED: "the mark could not be written",
+}
+
+
 def describe_outcome(decision: Decision) -> str:
-    """Return in a few words what came of a run.
+    """Return in a few words what came of a run or a quarantine.
 
     Args:
-        decision: A decision for a run.
+        decision: A decision to do something.
     """
+    if decision.rung == QUARANTINE:
+        return QUARANTINE_OUTCOMES.get(decision.outcome, decision.outcome)
     if decision.is_run and not decision.is_attempt:
         return f"{decision.outcome}, nothing was done"
     if decision.is_proved is None:

@@ -6,12 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlufleet.watch import clock, tracking
 from mlufleet.watch.decision import OFF
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import HostState
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot, LookTotals
+
+if TYPE_CHECKING:
+    from fleet.quarantine import Quarantine
 
 #: what a store has of a host: the last look that probed it, and the last look
 Looks = tuple[Observation | None, Observation | None]
@@ -44,6 +48,7 @@ class FleetMemory:
             )
             for name in {**states, **looks}
         }
+        self._marks: Mapping[str, Quarantine] = {}
         self._fleet = FleetSnapshot(0.0, round(read_clock(), 3), inventory, every_s)
 
     def set_hosts(
@@ -62,8 +67,23 @@ class FleetMemory:
                     self._known.get(name) or HostSnapshot(name),
                     groups=tuple(groups),
                     remediate=(modes or {}).get(name, OFF),
+                    quarantine=self._marks.get(name),
                 )
                 for name, groups in hosts.items()
+            }
+            self._fleet = replace(self._fleet, hosts=found)
+
+    def set_quarantines(self, marks: Mapping[str, Quarantine]) -> None:
+        """Take which hosts are out of service.
+
+        Args:
+            marks: Name of each of them -> its quarantine.
+        """
+        with self._lock:
+            self._marks = dict(marks)
+            found = {
+                name: replace(host, quarantine=self._marks.get(name))
+                for name, host in self._fleet.hosts.items()
             }
             self._fleet = replace(self._fleet, hosts=found)
 

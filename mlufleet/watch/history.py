@@ -14,7 +14,17 @@ from mlufleet.watch import appearances, database, queries
 from mlufleet.watch.database import NewerVersion
 from mlufleet.watch.decision import Decision
 from mlufleet.watch.decision_table import has_table, list_decisions
-from mlufleet.watch.problems import REBOOTED, RECURRED, Change, HostState, Problem
+from mlufleet.watch.problems import (
+    QUARANTINE_REMEDY,
+    QUARANTINED,
+    REBOOTED,
+    RECURRED,
+    RELEASED,
+    TAKEN_OUT,
+    Change,
+    HostState,
+    Problem,
+)
 from mlufleet.watch.queries import LookCount
 from mlufleet.watch.store import FILE_NAME
 
@@ -136,6 +146,8 @@ def summarize(history: History, code: str = "") -> list[ProblemHistory]:
     for host, state in history.states.items():
         for tracked in state.open_problems:
             groups[host, tracked.problem.key] = []
+        if state.quarantine:
+            groups[host, QUARANTINED] = []
     for change in history.changes:
         if change.kind != "health":
             groups.setdefault((change.host, change.problem.key), []).append(change)
@@ -149,6 +161,8 @@ def summarize(history: History, code: str = "") -> list[ProblemHistory]:
 def _summarize_problem(
     state: HostState, host: str, key: str, changes: Sequence[Change]
 ) -> ProblemHistory:
+    if key == QUARANTINED:
+        return _summarize_quarantine(state, host, changes)
     tracked = state.problems.get(key)
     if changes and changes[-1].problem.code == REBOOTED:
         last = changes[-1]
@@ -167,6 +181,23 @@ def _summarize_problem(
     else:
         kind, problem, last_seen = RESOLVED, changes[-1].problem, changes[-1].time
     return ProblemHistory(host, problem, kind, min(firsts), last_seen, seconds, max(1, times))
+
+
+def _summarize_quarantine(state: HostState, host: str, changes: Sequence[Change]) -> ProblemHistory:
+    """Return since when a host is, or was, out of service."""
+    ended = [one for one in changes if one.kind == RELEASED]
+    firsts = [one.since for one in changes]
+    seconds = sum(max(0.0, one.time - one.since) for one in ended)
+    times = max(1, sum(one.kind == TAKEN_OUT for one in changes))
+    if state.quarantined is None:
+        last = changes[-1]
+        problem, first, last_seen = last.problem, min(firsts), last.time
+        return ProblemHistory(host, problem, RESOLVED, first, last_seen, seconds, times)
+    problem = Problem(QUARANTINED, "", state.quarantine, QUARANTINE_REMEDY)
+    last_seen = state.last_look or state.quarantined
+    seconds += max(0.0, last_seen - state.quarantined)
+    first = min([*firsts, state.quarantined])
+    return ProblemHistory(host, problem, OPEN, first, last_seen, seconds, times)
 
 
 def _count_appearances(changes: Sequence[Change]) -> int:

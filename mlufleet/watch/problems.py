@@ -12,11 +12,16 @@ DRIFT = "DRIFT"
 REBOOTED = "REBOOTED"
 #: code of another event: the health of a host is another one, which is the subject
 HEALTH = "HEALTH"
+#: code of two other events: the host was taken out of service, or put back
+QUARANTINED = "QUARANTINED"
+QUARANTINE_REMEDY = "Mend it, then put it back with `mlufleet host unquarantine`."
+#: kinds of these changes
+TAKEN_OUT, RELEASED = "quarantined", "released"
 
 #: kind of a change that is history and is told to nobody: it appeared again while it is flapping
 RECURRED = "recurred"
 #: what is suggested for codes that are no failure's
-OWN_ACTIONS = {DRIFT: RESTART, REBOOTED: INSPECT, HEALTH: IGNORE}
+OWN_ACTIONS = {DRIFT: RESTART, REBOOTED: INSPECT, HEALTH: IGNORE, QUARANTINED: INSPECT}
 
 #: no look has shown it yet
 UNKNOWN = "unknown"
@@ -101,6 +106,8 @@ class HostState:
         last_probed: When the last look ended that probed it; None if none has.
         health: One of :data:`HEALTHS`.
         since: Since when `health` is that.
+        quarantine: Why it is out of service, as was told last; empty if it is in service.
+        quarantined: Since when it is out of service; None if it is in service.
     """
 
     problems: dict[str, TrackedProblem] = field(default_factory=dict)
@@ -109,6 +116,8 @@ class HostState:
     last_probed: float | None = None
     health: str = UNKNOWN
     since: float | None = None
+    quarantine: str = ""
+    quarantined: float | None = None
 
     @property
     def open_problems(self) -> list[TrackedProblem]:
@@ -124,8 +133,9 @@ class Change:
     Attributes:
         time: When the look ended that saw it.
         host: Name of the host.
-        kind: "opened", "resolved", "flapping", :data:`RECURRED`, "rebooted" or "health".
-        problem: The problem; for "rebooted" and "health", code and sentence say what happened.
+        kind: "opened", "resolved", "flapping", :data:`RECURRED`, "rebooted", :data:`TAKEN_OUT`,
+            :data:`RELEASED` or "health".
+        problem: The problem; for the last four, code and sentence say what happened.
         since: When the problem was first seen, or since when the earlier health was that.
         run: Run that worked on the host since the look before, if one did; or empty.
     """

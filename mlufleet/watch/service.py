@@ -22,6 +22,7 @@ from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.operator_lines import OperatorLines, warn
 from mlufleet.watch.problems import OK, RECURRED, UNKNOWN, Change
+from mlufleet.watch.quarantine_marks import QuarantineMarks
 from mlufleet.watch.remediation.remediator import Remediator
 from mlufleet.watch.schedule import Schedule, choose_round_interval
 from mlufleet.watch.service_manager import ServiceManager
@@ -92,6 +93,10 @@ class Watch:
             self.store.load_observations(),
             self.clock.now,
         )
+        self.marks = (
+            self.remediator.marks if self.remediator else QuarantineMarks(settings.inventory)
+        )
+        self.memory.set_quarantines(self.marks.hosts)
         self._schedule = Schedule(settings.every_s)
         self._looks = LookClient(settings.look_command, self, self._inbox.put)
         self._round_s = choose_round_interval(settings.every_s)
@@ -162,8 +167,10 @@ class Watch:
             self._next_round = now + (0 if self.settings.once else self._round_s)
             if due := self._schedule.take_due(now):
                 self._looks.look(due)
+        self._heed_quarantines()
         if self.remediator:
             self.remediator.take_turn(self.take_snapshot())
+            self.memory.set_quarantines(self.marks.hosts)
         self._lines.tell_store(self.store, self.notifier)
         self._wait(IDLE_S)
 
@@ -176,6 +183,14 @@ class Watch:
                 self.remediator.set_back(now, ahead_s)
         for note in self.clock.take_notes():
             warn(note)
+
+    def _heed_quarantines(self) -> None:
+        """Take which hosts are out of service, if that has changed."""
+        if not self.marks.refresh():
+            return
+        self.memory.set_quarantines(self.marks.hosts)
+        if self.marks.error:
+            warn(f"the hosts in quarantine are those that were known before: {self.marks.error}")
 
     def _wait(self, seconds: float) -> None:
         """Handle what comes within a time; return with the first of it."""
@@ -243,7 +258,9 @@ class Watch:
             self._schedule.finish(name, time.monotonic())
             return
         run = recent_runs.find_run(host, observation)
-        state, changes = tracking.track(host.state, observation, run=run)
+        state, changes = tracking.track(
+            host.state, observation, run=run, quarantine=host.quarantine
+        )
         confirms = tracking.is_unconfirmed(host.state, state)
         self._schedule.finish(name, time.monotonic(), confirms=confirms)
         self.store.record(observation, state, changes)

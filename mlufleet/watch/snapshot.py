@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mlufleet.watch.decision import OFF, Decision
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import HostState
+
+if TYPE_CHECKING:
+    from fleet.quarantine import Quarantine
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class HostSnapshot:
         probed: The last look that probed it; None if none has since it was first watched.
         last: The last look, whatever it saw; None before the first.
         remediate: How far the watch may go to mend it, as the inventory says.
+        quarantine: Why it is out of service; None if it is not.
     """
 
     name: str
@@ -28,6 +33,7 @@ class HostSnapshot:
     probed: Observation | None = None
     last: Observation | None = None
     remediate: str = OFF
+    quarantine: Quarantine | None = None
 
 
 @dataclass(frozen=True)

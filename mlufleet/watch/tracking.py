@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlufleet.report.model import stage_name
 from mlufleet.watch import appearances, causes, clock, problems
@@ -12,16 +13,28 @@ from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import (
     DRIFT,
     HEALTH,
+    QUARANTINE_REMEDY,
+    QUARANTINED,
     REBOOTED,
+    RELEASED,
+    TAKEN_OUT,
     Change,
     HostState,
     Problem,
     TrackedProblem,
 )
 
+if TYPE_CHECKING:
+    from fleet.quarantine import Quarantine
+
 #: stages without which nothing of a release runs
 VITAL_STAGES = ("driver", "engine", "container")
-REBOOT_REMEDY = "Find out why: check the console, the power supply and `journalctl -b -1`."
+REBOOT = Problem(
+    REBOOTED,
+    "",
+    "the host has booted since the last look that probed it, and no run rebooted it",
+    "Find out why: check the console, the power supply and `journalctl -b -1`.",
+)
 
 
 def list_problems(observation: Observation) -> list[Problem]:
@@ -34,7 +47,11 @@ def list_problems(observation: Observation) -> list[Problem]:
 
 
 def track(
-    state: HostState, observation: Observation, *, run: str = ""
+    state: HostState,
+    observation: Observation,
+    *,
+    run: str = "",
+    quarantine: Quarantine | None = None,
 ) -> tuple[HostState, list[Change]]:
     """Return what is known of a host after another look, and what has changed.
 
@@ -42,6 +59,7 @@ def track(
         state: What was known before.
         observation: The look.
         run: Run that has worked on the host since the look before; or empty.
+        quarantine: Why the host is out of service; None if it is not.
     """
     now, view = observation.ended, causes.judge(observation)
     state = set_back(state, now)
@@ -49,14 +67,12 @@ def track(
     reboots = known.pop(REBOOTED, None)
     tracked, told = _track_problems(known, view, now)
     if _has_rebooted(state, observation, run):
-        problem = _describe_reboot()
-        reboots, kind = appearances.appear(reboots, problem, now)
-        reboots = replace(reboots, missed=1, opened=None)  # an event is over when it is seen
-        told.append((kind or "rebooted", problem, state.last_probed or now))
+        reboots, kind = _add_reboot(reboots, now)
+        told.append((kind, REBOOT, state.last_probed or now))
     elif reboots and now - reboots.last_seen >= appearances.STABLE_S:
         reboots = None if reboots.is_flapping else _forget_old(reboots, now)
-    if reboots:
-        tracked[REBOOTED] = reboots
+    tracked |= {REBOOTED: reboots} if reboots else {}
+    told += _tell_quarantine(state, quarantine, now)
     health = _find_health(state, observation, view, tracked)
     is_same = health == state.health and state.since is not None
     if health != state.health:
@@ -70,8 +86,10 @@ def track(
         health=health,
         since=state.since if is_same else now,
     )
-    host = observation.host
-    return after, [Change(now, host, kind, one, since, run) for kind, one, since in told]
+    if quarantine:
+        after = replace(after, quarantine=quarantine.sentence, quarantined=quarantine.began)
+    changes = [Change(now, observation.host, kind, one, since, run) for kind, one, since in told]
+    return after, changes
 
 
 def set_back(state: HostState, now: float, by: float = 0.0) -> HostState:
@@ -114,6 +132,19 @@ def is_unconfirmed(before: HostState, after: HostState) -> bool:
 
 
 _Told = list[tuple[str, Problem, float]]
+
+
+def _tell_quarantine(state: HostState, quarantine: Quarantine | None, now: float) -> _Told:
+    """Return that a host was taken out of service, or put back, since the last look."""
+    if quarantine is None:
+        if not state.quarantine:
+            return []
+        problem = Problem(QUARANTINED, "", f"back in service; it was {state.quarantine}")
+        return [(RELEASED, problem, state.quarantined or now)]
+    if quarantine.sentence == state.quarantine:
+        return []
+    problem = Problem(QUARANTINED, "", quarantine.sentence, QUARANTINE_REMEDY)
+    return [(TAKEN_OUT, problem, quarantine.began)]
 
 
 def _track_problems(
@@ -165,9 +196,11 @@ def _has_rebooted(state: HostState, observation: Observation, run: str) -> bool:
     return is_other and not run and observation.outcome != BUSY and state.health != problems.BUSY
 
 
-def _describe_reboot() -> Problem:
-    reason = "the host has booted since the last look that probed it, and no run rebooted it"
-    return Problem(REBOOTED, "", reason, REBOOT_REMEDY)
+def _add_reboot(reboots: TrackedProblem | None, now: float) -> tuple[TrackedProblem, str]:
+    """Return the boots that no run has made, with another one, and the kind of that change."""
+    reboots, kind = appearances.appear(reboots, REBOOT, now)
+    # an event is over when it is seen
+    return replace(reboots, missed=1, opened=None), kind or "rebooted"
 
 
 def _forget_old(reboots: TrackedProblem, now: float) -> TrackedProblem | None:

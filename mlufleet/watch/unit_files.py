@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fleet.checksum import cache
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.paths import find_quarantine_file
 
 UNIT_NAME = "mlufleet-watch"
 #: seconds without a word of the watch after which it is started again
@@ -208,6 +209,8 @@ def list_writable(settings: UnitSettings) -> list[str]:
     folders = [str(settings.state), f"-{find_cache_folder()}"]
     if settings.mends:  # a run writes its journal and report, and what it learns of releases
         folders.append(os.getcwd())
+        site = str(find_quarantine_file(settings.inventory).parent)  # for the last rung
+        folders += [site] if site != os.getcwd() else []
     return folders
 
 

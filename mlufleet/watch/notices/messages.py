@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from fleet.text.times import format_duration, format_utc
 from mlufleet.report import host_ranges
 from mlufleet.watch.notices.receivers import NoticeSettings
-from mlufleet.watch.problems import Change
+from mlufleet.watch.problems import RELEASED, TAKEN_OUT, Change
 
 #: signs before lines: color alone is lost in chat groups
-SIGNS = {"opened": "✕", "resolved": "✓", "flapping": "~", "rebooted": "↻"}
+SIGNS = {
+    "opened": "✕",
+    TAKEN_OUT: "!",
+    "resolved": "✓",
+    "flapping": "~",
+    "rebooted": "↻",
+    RELEASED: "✓",
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ def _write_title(changes: Sequence[Change], hosts: set[str]) -> str:
         "resolved": "resolved problem",
         "flapping": "flapping problem",
         "rebooted": "unexpected reboot",
+        TAKEN_OUT: "quarantine",
+        RELEASED: "ended quarantine",
     }
     parts = [
         f"{count} {words[kind]}{'s' * (count != 1)}" for kind, count in counts.items() if count

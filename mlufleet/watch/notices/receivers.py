@@ -29,7 +29,7 @@ SECRET_FIELDS = ("token_file", "secret_file", "password_file")
 MIN_SECRET_LENGTH = 9
 
 #: Kinds of changes that can be told; see :class:`mlufleet.watch.problems.Change`.
-Kind = Literal["opened", "resolved", "flapping", "rebooted"]
+Kind = Literal["opened", "resolved", "flapping", "rebooted", "quarantined", "released"]
 TOLD_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Url = Annotated[str, AfterValidator(check_http_url)]

@@ -75,9 +75,25 @@ class Policy:
         tries: Runs on one host within 24 hours.
         storm: More hosts than this with a new problem within 15 minutes are not mended.
         hours: When hosts are mended; None for at any time.
+        quarantine_at_most: Hosts in quarantine beyond which the watch adds none.
     """
 
     at_once: int = 1
     tries: int = 3
     storm: HostCount = field(default=HostCount(10, is_percentage=True))
     hours: Hours | None = None
+    quarantine_at_most: HostCount = field(default=HostCount(10, is_percentage=True))
+
+    def count_quarantines(self, total: int) -> int:
+        """Return how many hosts may be in quarantine for the watch to add another one.
+
+        A percentage is one host at least, and never all of them; a number is taken at its word.
+
+        Args:
+            total: Hosts that are watched.
+        """
+        count = self.quarantine_at_most
+        if not count.value:
+            return 0
+        allowed = count.resolve(total, minimum=1)
+        return min(allowed, total - 1) if count.is_percentage else allowed

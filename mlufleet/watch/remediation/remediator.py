@@ -25,15 +25,19 @@ from mlufleet.watch.decision import (
     LOST,
     NONE,
     OFF,
+    QUARANTINE,
     REBOOT,
     REFUSED,
     RUNNING,
+    UNMARKED,
     Decision,
 )
 from mlufleet.watch.observation import BUSY, Observation
 from mlufleet.watch.problems import HostState
+from mlufleet.watch.quarantine_marks import QuarantineMarks
 from mlufleet.watch.remediation import rules
 from mlufleet.watch.remediation.policy import Policy
+from mlufleet.watch.remediation.quarantine_rung import Hook, QuarantineRung
 from mlufleet.watch.remediation.rung_process import RungProcess
 from mlufleet.watch.snapshot import FleetSnapshot
 from mlufleet.watch.store import Store
@@ -57,12 +61,14 @@ class RemediationSettings:
         policy: What the site allows.
         command: Starts `mlufleet`.
         lock_grace_s: Seconds in which a run that a killed watch has left takes the host's lock.
+        hook: What is run for a host that was taken out of service; None for nothing.
     """
 
     inventory: str
     policy: Policy = field(default_factory=Policy)
     command: Sequence[str] = (sys.executable, "-m", "mlufleet")
     lock_grace_s: float = LOCK_GRACE_S
+    hook: Hook | None = None
 
 
 class Remediator:
@@ -78,6 +84,7 @@ class Remediator:
         decisions: Host -> the last decision about it.
         totals: Rung and outcome -> runs that have ended since the watch began.
         holds: Host -> why nothing is done about it at present.
+        marks: The hosts in quarantine.
     """
 
     def __init__(
@@ -88,6 +95,8 @@ class Remediator:
         clock: WatchClock | None = None,
     ) -> None:
         self.settings, self.store, self._tell = settings, store, tell
+        self.marks = QuarantineMarks(settings.inventory)
+        self._rung = QuarantineRung(self.marks, settings.inventory, settings.command, settings.hook)
         self.decisions: dict[str, Decision] = {}
         self.totals: Counter[tuple[str, str]] = Counter()
         self.holds: dict[str, str] = {}
@@ -103,6 +112,8 @@ class Remediator:
         self._expected: dict[str, str] = {}
         #: host -> why its last run was refused
         self._refusals: dict[str, str] = {}
+        #: host -> why its mark could not be written
+        self._unmarkable: dict[str, str] = {}
         self._is_due, self._next_turn = True, 0.0
         self._is_stopping = False
         for kept in store.list_decisions(self._started - MEMORY_S):
@@ -110,11 +121,12 @@ class Remediator:
             self.decisions[one.host] = one
             if one.rung != NONE:
                 self._attempts.setdefault(one.host, []).append(one)
+        self._was_marked = set(self.marks.hosts)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run is going on."""
-        return bool(self._processes)
+        """Whether a run or a hook is going on."""
+        return bool(self._processes) or self._rung.is_busy
 
     def set_digests(self, digests: Mapping[str, str]) -> None:
         """Take what hosts are to be; a run that would bring one to something else is refused.
@@ -123,11 +135,12 @@ class Remediator:
             digests: Host -> digest of its desired state, as the watch has read it.
         """
         self._digests, self._refusals, self._is_due = dict(digests), {}, True
+        self._unmarkable = {}
         for host, attempts in self._attempts.items():
             if host in digests or host in self._processes:
                 continue
             for index, one in enumerate(attempts):
-                if one.outcome == RUNNING:  # no look will ever say what came of it
+                if one.is_run and one.outcome == RUNNING:  # no look will ever say what came of it
                     ended = round(self._clock.now(), 3)
                     attempts[index] = replace(one, ended=ended, outcome=LOST)
                     self._update(attempts[index])
@@ -154,7 +167,8 @@ class Remediator:
     def _is_left(self, attempt: Decision, observation: Observation) -> bool:
         """Return whether an attempt is one of a killed watch, and nobody works on the host."""
         return (
-            attempt.outcome == RUNNING
+            attempt.is_run
+            and attempt.outcome == RUNNING
             and attempt.host not in self._processes
             and observation.outcome != BUSY
             and observation.began > self._started + self.settings.lock_grace_s
@@ -167,6 +181,7 @@ class Remediator:
             snapshot: The fleet, as it was last seen.
         """
         self.poll()
+        self._forget_released()
         now = time.monotonic()
         if not self._is_due and now < self._next_turn:
             return
@@ -178,14 +193,26 @@ class Remediator:
         holds: dict[str, str] = {}
         now_s = round(self._clock.now(), 3)
         for made in rules.decide(snapshot, self._attempts, policy, now_s, self._refusals):
-            if made.is_run and self._begin(made):
+            if made.rung != NONE and made.host in self.marks.hosts:
+                continue  # it has come into quarantine since the snapshot was taken
+            obstacle = self._find_obstacle(made)
+            if made.rung != NONE and not obstacle and self._begin(made):
                 continue
-            if made.is_run:
+            if obstacle:
+                reason = f"{made.reason}: {made.rung} is not begun: {obstacle}"
+                made = replace(made, rung=NONE, reason=reason, hold=HOLD_STORE)
+            elif made.rung != NONE:
                 reason = f"{made.reason}: {made.rung} is not begun, as it cannot be written down"
                 made = replace(made, rung=NONE, reason=reason, hold=HOLD_STORE)
             self._note(made)
             holds[made.host] = made.hold
         self.holds = holds
+
+    def _find_obstacle(self, made: Decision) -> str:
+        """Return why a host cannot be marked, if that is what was decided; empty for nothing."""
+        if made.rung != QUARANTINE:
+            return ""
+        return self._unmarkable.get(made.host, "") or self.marks.find_obstacle()
 
     def set_back(self, now: float, by: float) -> None:
         """Leave no time in the future: the clock was ahead.
@@ -204,7 +231,7 @@ class Remediator:
         self._is_due = True
 
     def poll(self) -> None:
-        """Note which runs have ended."""
+        """Note which runs and hooks have ended, and which steps of a quarantine are due."""
         for number in list(self._unwritten):
             if self.store.update_decision(self._unwritten[number]):
                 del self._unwritten[number]
@@ -214,6 +241,40 @@ class Remediator:
                 del self._processes[host]
                 self._end(host, status, process.read_last_line())
                 process.close()
+        for attempts in self._attempts.values():
+            for index, before in enumerate(attempts):
+                if before.rung == QUARANTINE:
+                    self._go_on(attempts, index)
+
+    def _go_on(self, attempts: list[Decision], index: int) -> None:
+        """Take the next step of a quarantine; each is written down before the one after it."""
+        while self._rung.is_due(before := attempts[index]):
+            if self._rung.is_waiting(before):
+                if before.number in self._unwritten:
+                    return
+                self._rung.begin_hook(before)
+            after, line = self._rung.go_on(before, round(self._clock.now(), 3))
+            if after == before:
+                return
+            attempts[index] = after
+            self._update(after)
+            if line:
+                self._tell(_format_line(after.host, line, self._clock.now()))
+            if after.outcome == UNMARKED:
+                self._unmarkable[after.host] = f"{line}; SIGHUP lets it be tried again"
+
+    def _forget_released(self) -> None:
+        """Begin anew with hosts that people have put back into service."""
+        marked = set(self.marks.hosts)
+        released, self._was_marked = self._was_marked - marked, marked
+        for host, attempts in self._attempts.items():
+            is_ours = any(self._rung.is_ended(one) and not one.is_over for one in attempts)
+            if host in marked or not (is_ours or host in released):
+                continue
+            for index, before in enumerate(attempts):
+                if not before.is_over and before.is_settled:
+                    attempts[index] = after = replace(before, is_over=True)
+                    self._update(after)
 
     def ask_to_stop(self) -> None:
         """Let each run end its step and begin no other."""
@@ -226,6 +287,7 @@ class Remediator:
         for process in self._processes.values():
             process.close()
         self._processes.clear()
+        self._rung.close()
 
     def _note(self, made: Decision) -> None:
         """Keep the decision to do nothing, once."""
@@ -243,6 +305,10 @@ class Remediator:
         self.decisions[made.host] = kept
         self._attempts.setdefault(made.host, []).append(kept)
         self._tell(format_decision(kept))
+        if kept.rung == QUARANTINE:
+            attempts = self._attempts[made.host]
+            self._go_on(attempts, len(attempts) - 1)
+            return True
         try:
             command = self._build_command(kept)
             process = RungProcess(command, f"watch: {kept.rung}: {kept.reason}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
 
+from fleet.error_codes import POWER_CYCLE as POWER_CYCLE_ACTION
 from fleet.error_codes import REBOOT as REBOOT_ACTION
 from fleet.error_codes import RESTART as RESTART_ACTION
 from mlufleet.report.model import stage_name
@@ -18,7 +18,8 @@ from mlufleet.watch import decision as rungs
 from mlufleet.watch.decision import Decision
 from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import HostState, TrackedProblem
-from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Policy
+from mlufleet.watch.remediation.budget import Budget, Choice, hold
+from mlufleet.watch.remediation.policy import STORM_WINDOW_S, Policy
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 
 #: stages that only start servers, and ask the model
@@ -31,8 +32,6 @@ HIDDEN_STAGES = ("migration", "patch", "packages")
 MENDABLE = (RESTART_ACTION, REBOOT_ACTION)
 #: looks after a run within which it has to be proved
 MAX_LOOKS = 6
-#: seconds without another run after one that could not begin
-DEFER_S = 30 * 60
 #: seconds after which a run of which nothing is known any more takes no place of `--repair-at-once`
 PENDING_S = 12 * 3600
 #: intervals in which all hosts are looked at, with jitter and rounds
@@ -42,41 +41,6 @@ PROOF_LOOKS = 2
 
 #: host -> what was decided and done about it, oldest first
 Attempts = Mapping[str, Sequence[Decision]]
-
-
-class Choice(NamedTuple):
-    """What is to be done about a host.
-
-    Attributes:
-        rung: One of :data:`mlufleet.watch.decision.RUNGS`.
-        reason: Why.
-        hold: One of :data:`mlufleet.watch.decision.HOLDS` if nothing is done.
-    """
-
-    rung: str
-    reason: str
-    hold: str = ""
-
-    def decide(self, host: HostSnapshot, found: Sequence[TrackedProblem], now: float) -> Decision:
-        """Return the choice as a decision.
-
-        Args:
-            host: The host.
-            found: Its open problems.
-            now: The time, in seconds since the epoch.
-        """
-        keys = tuple(one.problem.key for one in found)
-        return Decision(now, host.name, self.rung, self.reason, keys, hold=self.hold)
-
-
-def hold(why: str, reason: str) -> Choice:
-    """Return the choice to do nothing.
-
-    Args:
-        why: One of :data:`mlufleet.watch.decision.HOLDS`.
-        reason: Why, for people.
-    """
-    return Choice(rungs.NONE, reason, why)
 
 
 def decide(
@@ -100,6 +64,7 @@ def decide(
     storm = find_storm(snapshot, policy)
     is_fresh = any(now - time <= STORM_WINDOW_S for time in storm.values())
     room = policy.at_once - len(_list_pending(snapshot, attempts, now))
+    budget = Budget.begin(snapshot, policy, now, room)
     decisions = []
     for host in snapshot.hosts.values():
         found, past = list_confirmed(host, snapshot.started), attempts.get(host.name, ())
@@ -114,9 +79,7 @@ def decide(
         choice = choice or choose_rung(host, found, past)
         if choice.rung in rungs.RUN_RUNGS and (why := refusals.get(host.name)):
             choice = hold(rungs.HOLD_CHANGED, why)
-        if choice.rung in rungs.RUN_RUNGS:
-            choice = _find_limit(past, policy, room, now) or choice
-        room -= choice.rung in rungs.RUN_RUNGS
+        choice = budget.take(choice, past)
         decisions.append(choice.decide(host, found, now))
     return decisions
 
@@ -172,15 +135,45 @@ def find_veto(host: HostSnapshot, found: Sequence[TrackedProblem]) -> Choice | N
         host: The host.
         found: Its open problems.
     """
-    for one in found:
-        if one.problem.action not in MENDABLE:
-            return _leave_to_person(one.problem.key, one.problem.action)
+    if host.quarantine:
+        reason = f"it is {host.quarantine.sentence}; only people end that"
+        return hold(rungs.HOLD_QUARANTINED, reason)
+    others = (one.problem for one in found if one.problem.action not in MENDABLE)
+    for problem in others:
+        if not _may_take_out(host) or problem.action != POWER_CYCLE_ACTION:
+            return _leave_to_person(problem.key, problem.action)
+    if _needs_power_cycle(found):
+        return None
     if host.last is None or host.last.outcome != SEEN:
         return hold(rungs.HOLD_UNPROBED, "the last look could not probe it")
     failure = host.last.failure
     if failure and failure.action not in MENDABLE:
         return _leave_to_person(failure.code, failure.action)
     return None
+
+
+def _may_take_out(host: HostSnapshot) -> bool:
+    """Return whether the inventory lets the watch take a host out of service."""
+    return host.remediate == rungs.REPAIR_ALL
+
+
+def _needs_power_cycle(found: Sequence[TrackedProblem]) -> str:
+    """Return what only a person at the machine, or its BMC, can end; empty for nothing."""
+    return ", ".join(one.problem.key for one in found if one.problem.action == POWER_CYCLE_ACTION)
+
+
+def _take_out(host: HostSnapshot, reason: str, why: str) -> Choice:
+    """Return the choice to take a host out of service, unless it still serves somebody.
+
+    Args:
+        host: The host.
+        reason: Why no rung is left.
+        why: The hold if it stays in service.
+    """
+    facts = host.last.observed if host.last and host.last.was_probed else None
+    if facts and any(one.is_ready for one in facts.endpoints):
+        return hold(why, f"{reason}; it still serves, a person has to look")
+    return Choice(rungs.QUARANTINE, reason)
 
 
 def _leave_to_person(what: str, action: str) -> Choice:
@@ -197,6 +190,9 @@ def choose_rung(
         found: Its open problems.
         past: What was done about it so far, oldest first.
     """
+    if dead := _needs_power_cycle(found):
+        reason = f"{dead}: no run mends it, {POWER_CYCLE_ACTION} is suggested"
+        return _take_out(host, reason, rungs.HOLD_ACTION)
     tried = {one.rung for one in past if one.is_attempt and not one.is_over}
     what = ", ".join(one.problem.key for one in found)
     ladder = list(_list_ladder(host, found, tried))
@@ -204,10 +200,11 @@ def choose_rung(
         rung for rung in ladder if host.remediate == rungs.REPAIR_ALL or rung == rungs.RESTART
     ]
     left = [rung for rung in allowed if rung not in tried]
+    failed = ", ".join(rung for rung in rungs.RUNGS if rung in tried)
     if left:
-        failed = [rung for rung in rungs.RUNGS if rung in tried]
-        after = f" after {', '.join(failed)} did not help" if failed else ""
-        return Choice(left[0], f"{what}{after}")
+        return Choice(left[0], f"{what} after {failed} did not help" if failed else what)
+    if tried and _may_take_out(host):
+        return _take_out(host, f"{what}: {failed} did not help", rungs.HOLD_EXHAUSTED)
     if tried:
         why = rungs.HOLD_EXHAUSTED
         return hold(why, f"{what}: all that is allowed did not help, a person has to look")
@@ -245,21 +242,6 @@ def _is_down(drift: Mapping[str, Sequence[str]]) -> bool:
         )
         for label in drift
     )
-
-
-def _find_limit(past: Sequence[Decision], policy: Policy, room: int, now: float) -> Choice | None:
-    """Return what keeps a host from being mended now; None for nothing."""
-    tries = [one for one in past if one.is_run and one.outcome != rungs.REFUSED]
-    if sum(one.time > now - TRY_WINDOW_S for one in tries) >= policy.tries:
-        return hold(rungs.HOLD_TRIES, f"{policy.tries} tries within 24 hours are used up")
-    if tries and tries[-1].outcome == rungs.DEFERRED and now < (tries[-1].ended or 0) + DEFER_S:
-        reason = f"its last run could not begin; the next one comes after {DEFER_S // 60} minutes"
-        return hold(rungs.HOLD_DEFERRED, reason)
-    if policy.hours and not policy.hours.includes(now):
-        return hold(rungs.HOLD_HOURS, f"not within the hours {policy.hours}")
-    if room <= 0:
-        return hold(rungs.HOLD_AT_ONCE, f"{policy.at_once} at once are being mended")
-    return None
 
 
 def _is_young(found: Sequence[TrackedProblem], snapshot: FleetSnapshot, now: float) -> bool:

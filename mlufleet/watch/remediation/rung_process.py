@@ -7,8 +7,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from types import MappingProxyType
 
 #: what tells a run why it was started; mlufleet/run/run.py has the same name
 WHY_VARIABLE = "MLUFLEET_WHY"
@@ -26,19 +27,22 @@ class RungProcess:
     Args:
         command: Its command.
         why: Why it is started, which the lock of the host says.
+        variables: Further variables of its environment.
 
     Raises:
         OSError: It cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], why: str) -> None:
+    def __init__(
+        self, command: Sequence[str], why: str, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._end = time.monotonic() + RUN_LIMIT_S
         self._is_asked = self._is_told = False
         with ExitStack() as stack:
             self._output = stack.enter_context(tempfile.TemporaryFile())
             self._process = subprocess.Popen(
                 command,
-                env={**os.environ, WHY_VARIABLE: why},
+                env={**os.environ, WHY_VARIABLE: why, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,

@@ -9,19 +9,26 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlufleet.watch.remediation.budget import DEFER_S
 
 from fleet.error_codes import FAILURE_TABLE
+from fleet.quarantine import Quarantine
 from mlufleet.journal.events import FailureRecord
 from mlufleet.rollout.host_count import HostCount
 from mlufleet.watch.decision import (
     DEFERRED,
     DONE,
+    HOLD_ACTION,
     HOLD_AT_ONCE,
     HOLD_CHANGED,
     HOLD_DEFERRED,
+    HOLD_EXHAUSTED,
+    HOLD_QUARANTINED,
+    HOLD_QUARANTINES,
     HOLD_TRIES,
     LOST,
     NONE,
+    QUARANTINE,
     REBOOT,
     REFUSED,
     REPAIR,
@@ -36,7 +43,6 @@ from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import HostState
 from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Hours, Policy
 from mlufleet.watch.remediation.rules import (
-    DEFER_S,
     MAX_LOOKS,
     MENDABLE,
     PENDING_S,
@@ -339,3 +345,95 @@ def test_whatever_happens_the_budget_holds(
         for each in past.values():
             recent = [one for one in each if one.is_run and one.time > now - TRY_WINDOW_S]
             assert len(recent) <= tries and {one.rung for one in recent} <= set(RUN_RUNGS)
+
+
+SILENT = snapshots.facts(endpoints=[])
+PAST = [tried(rung) for rung in (REPAIR, REBOOT)]
+MARK = Quarantine.begin("kang@ops", "cards drop", "CARD_DROPPED", 0)
+
+
+def decide_of(first: HostSnapshot, *past: Decision, others: int = 19, **fields: Any) -> Decision:
+    """What is decided about the first of several hosts, of which the others are right."""
+    hosts = [first, *(snapshots.host(f"other{number}") for number in range(others))]
+    (found,) = decide(snapshots.snapshot(*hosts), {"a": past}, Policy(**fields), TAKEN)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("host", "past", "rung", "hold"),
+    [
+        (broken(drift=DRIVER, facts=SILENT), PAST, QUARANTINE, ""),
+        # a site that allows only restarts has not allowed that
+        (broken(mode=RESTART_ONLY, facts=SILENT), [tried(RESTART)], NONE, HOLD_EXHAUSTED),
+        # what still serves somebody is not taken out of service
+        (broken(drift=DRIVER), PAST, NONE, HOLD_EXHAUSTED),
+        # no run helps, only somebody at the machine
+        (broken(code="CARD_DROPPED", facts=SILENT), [], QUARANTINE, ""),
+        (broken(code="CARD_DROPPED"), [], NONE, HOLD_ACTION),
+        (broken(mode=RESTART_ONLY, code="CARD_DROPPED", facts=SILENT), [], NONE, HOLD_ACTION),
+        (broken(code="HUNG", outcome="unreachable", facts={}), [], QUARANTINE, ""),
+        # other people's work, and what is not of the hardware
+        (broken(code="CARD_BUSY", facts=SILENT), [], NONE, HOLD_ACTION),
+        (broken(code="UNREACHABLE", outcome="unreachable", facts={}), [], NONE, HOLD_ACTION),
+        (broken(code="SERVE_CRASHED", subject="a/0", drift={}, facts=SILENT), [], NONE, "no_stage"),
+    ],
+)
+def test_the_last_rung(host: HostSnapshot, past: list[Decision], rung: str, hold: str) -> None:
+    found = decide_of(host, *past)
+    assert (found.rung, found.hold) == (rung, hold)
+
+
+def test_a_problem_of_others_keeps_a_host_in_service() -> None:
+    dead = broken(code="CARD_DROPPED", facts=SILENT)
+    busy = snapshots.opened("CARD_BUSY", "", TAKEN - 3600)
+    both = {**dead.state.problems, **busy.problems}
+    host = replace(dead, state=replace(dead.state, problems=both))
+    assert decide_of(host).hold == HOLD_ACTION
+
+
+def test_a_host_in_quarantine_is_a_persons() -> None:
+    host = replace(broken(drift=DRIVER), quarantine=MARK)
+    found = decide_of(host)
+    assert (found.rung, found.hold) == (NONE, HOLD_QUARANTINED) and "kang@ops" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("most", "total", "allowed"),
+    [
+        ("10%", 20, 2),
+        ("10%", 9, 1),
+        ("10%", 2, 1),
+        ("10%", 1, 0),  # it would be all of them
+        ("100%", 4, 3),
+        ("0%", 20, 0),
+        ("0", 20, 0),
+        ("1", 1, 1),  # as it was said
+        ("5", 20, 5),
+    ],
+)
+def test_quarantine_at_most(most: str, total: int, allowed: int) -> None:
+    policy = Policy(quarantine_at_most=HostCount.parse(most), storm=HostCount(1000), at_once=1000)
+    hosts = [
+        broken(f"a{number}", since=TAKEN - 5000 * (number + 1), code="CARD_DROPPED", facts=SILENT)
+        for number in range(total)
+    ]
+    found = decide(snapshots.snapshot(*hosts), {}, policy, TAKEN)
+    rungs = [one.rung for one in found]
+    assert rungs == [QUARANTINE] * allowed + [NONE] * (total - allowed)
+    assert {one.hold for one in found if one.rung == NONE} <= {HOLD_QUARANTINES}
+    # those of people count as well
+    marked = [replace(hosts[0], quarantine=MARK), *hosts[1:]]
+    found = decide(snapshots.snapshot(*marked), {}, policy, TAKEN)
+    assert sum(one.rung == QUARANTINE for one in found) == max(0, allowed - 1)
+
+
+def test_storm_hours_and_others_hold_for_the_last_rung_and_tries_do_not() -> None:
+    host = broken(drift=DRIVER, facts=SILENT)
+    assert decide_of(host, *PAST, tries=2).rung == QUARANTINE
+    local = time.localtime(TAKEN)
+    later = Hours((local.tm_hour + 2) % 24 * 60, (local.tm_hour + 3) % 24 * 60)
+    assert decide_of(host, *PAST, hours=later).hold == "hours"
+    assert decide_of(host, *PAST, at_once=0).hold == "at_once"
+    hosts = [broken(name, code="CARD_DROPPED", facts=SILENT) for name in "abcd"]
+    storm = decide(snapshots.snapshot(*hosts), {}, Policy(), TAKEN)
+    assert {one.hold for one in storm} == {"storm"}
