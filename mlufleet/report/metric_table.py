@@ -75,7 +75,7 @@ METRICS: dict[str, MetricInfo] = {
         ("host", "group"),
     ),
     "mlufleet_host_quarantined": MetricInfo(
-        "1 if a host is in quarantine, out of service until a person puts it back, else 0.",
+        "A host in quarantine, out of service until a person puts it back; always 1.",
         ("host",),
     ),
     "mlufleet_host_rebooted_timestamp_seconds": MetricInfo(

@@ -94,7 +94,8 @@ def _state_samples(host: HostSnapshot) -> Iterator[Sample]:
         yield "mlufleet_host_health", {"health": health}, int(host.state.health == health)
     if host.state.since is not None:
         yield "mlufleet_host_health_since_timestamp_seconds", {}, host.state.since
-    yield "mlufleet_host_quarantined", {}, int(host.quarantine is not None)
+    if host.quarantine:
+        yield "mlufleet_host_quarantined", {}, 1
     if REBOOTED in host.state.problems:
         rebooted = host.state.problems[REBOOTED].last_seen
         yield "mlufleet_host_rebooted_timestamp_seconds", {}, rebooted

@@ -63,8 +63,8 @@ def track(
     """
     now, view = observation.ended, causes.judge(observation)
     state = set_back(state, now)
-    known = dict(state.problems)
-    reboots = known.pop(REBOOTED, None)
+    known = {key: one for key, one in state.problems.items() if key != REBOOTED}
+    reboots = state.problems.get(REBOOTED)
     tracked, told = _track_problems(known, view, now)
     if _has_rebooted(state, observation, run):
         reboots, kind = _add_reboot(reboots, now)
@@ -72,22 +72,17 @@ def track(
     elif reboots and now - reboots.last_seen >= appearances.STABLE_S:
         reboots = None if reboots.is_flapping else _forget_old(reboots, now)
     tracked |= {REBOOTED: reboots} if reboots else {}
-    told += _tell_quarantine(state, quarantine, now)
     health = _find_health(state, observation, view, tracked)
-    is_same = health == state.health and state.since is not None
-    if health != state.health:
-        problem = Problem(HEALTH, health, f"{health}, was {state.health}")
-        told.append(("health", problem, now if state.since is None else state.since))
+    told += _tell_quarantine(state, quarantine, now) + _tell_health(state, health, now)
     after = HostState(
         problems=tracked,
         boot_id=observation.boot_id or state.boot_id,
         last_look=now,
         last_probed=now if observation.was_probed else state.last_probed,
         health=health,
-        since=state.since if is_same else now,
+        since=state.since if health == state.health and state.since is not None else now,
     )
-    if quarantine:
-        after = replace(after, quarantine=quarantine.sentence, quarantined=quarantine.began)
+    after = _keep_quarantine(after, quarantine)
     changes = [Change(now, observation.host, kind, one, since, run) for kind, one, since in told]
     return after, changes
 
@@ -132,6 +127,19 @@ def is_unconfirmed(before: HostState, after: HostState) -> bool:
 
 
 _Told = list[tuple[str, Problem, float]]
+
+
+def _tell_health(state: HostState, health: str, now: float) -> _Told:
+    if health == state.health:
+        return []
+    problem = Problem(HEALTH, health, f"{health}, was {state.health}")
+    return [("health", problem, now if state.since is None else state.since)]
+
+
+def _keep_quarantine(state: HostState, quarantine: Quarantine | None) -> HostState:
+    if quarantine is None:
+        return state
+    return replace(state, quarantine=quarantine.sentence, quarantined=quarantine.began)
 
 
 def _tell_quarantine(state: HostState, quarantine: Quarantine | None, now: float) -> _Told:

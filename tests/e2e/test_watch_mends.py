@@ -15,8 +15,19 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet import quarantine
 from mlufleet.watch import database
-from mlufleet.watch.decision import DONE, FAILED, NONE, REBOOT, REFUSED, REPAIR, RESTART, Decision
+from mlufleet.watch.decision import (
+    DONE,
+    FAILED,
+    NONE,
+    QUARANTINE,
+    REBOOT,
+    REFUSED,
+    REPAIR,
+    RESTART,
+    Decision,
+)
 from mlufleet.watch.decision_table import has_table, list_decisions
 from mlufleet.watch.store import FILE_NAME
 from tests.faults.big import HOST, deploy_light
@@ -54,7 +65,10 @@ def watch(
     known = yaml.safe_load(paths.INVENTORY.read_text())
     data = {**known["defaults"], **known["hosts"][HOST], "release": f"{RELEASES}/light.yml"}
     (site / "hosts.py").write_text(f"some = [({HOST!r}, { ({**data, 'remediate': 'repair'})!r})]\n")
-    options = ("--every=2s", "--listen=off", "--repair-tries=9")
+    options = (
+        *("--every=2s", "--listen=off", "--repair-tries=9", "--quarantine-at-most=1"),
+        '--quarantine-hook=echo "$MLUFLEET_HOST $MLUFLEET_STATUS $MLUFLEET_CODE" >> hooked',
+    )
     command = [sys.executable, "-c", WATCH, "watch", "hosts.py", *options]
     with subprocess.Popen(command, cwd=site, env=ENVIRONMENT, stdin=subprocess.DEVNULL) as watch:
         yield site, watch
@@ -75,6 +89,19 @@ def decisions(site: Path) -> list[Decision]:
         return []
     with contextlib.closing(database.open_for_reading(file)) as connection:
         return list_decisions(connection) if has_table(connection) else []
+
+
+def call(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `mlufleet` in the folder."""
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=site,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def history(site: Path) -> dict[str, Any]:
@@ -106,12 +133,33 @@ def test_a_container_that_was_killed_is_started_by_a_run(
     assert report["hosts"][HOST]["status"] == "changed"
 
 
-def test_what_no_rung_mends_is_left_to_a_person(site: Path) -> None:
+def test_what_no_rung_mends_is_taken_out_of_service_until_a_person_says_so(site: Path) -> None:
     before = len(decisions(site))
     with told(HOST, "module-does-not-load"):
         lab.run(HOST, UNLOAD)
-        wait_for(lambda: [one for one in decisions(site)[before:] if one.rung == NONE], "the end")
+        wait_for(
+            lambda: [
+                one
+                for one in decisions(site)[before:]
+                if (one.rung, one.outcome) == (QUARANTINE, DONE)
+            ],
+            "the end",
+        )
+        mark = quarantine.load(site / quarantine.FILE_NAME)[HOST]
+        assert mark.by == quarantine.WATCH and "reboot did not help" in mark.reason
+        assert (site / "hooked").read_text() == f"{HOST} quarantined {mark.code}\n"
+        left = call(site, "deploy", "hosts.py")
+        assert left.returncode == 3 and mark.sentence in left.stderr
+        wait_for(
+            lambda: [one for one in history(site)["changes"] if one["kind"] == "quarantined"],
+            "the change",
+        )
     found = history(site)["decisions"][before:]
     tried = [(one["rung"], one["outcome"], one["proved"]) for one in found[:2]]
     assert tried == [(REPAIR, FAILED, False), (REBOOT, FAILED, False)]
-    assert found[2]["rung"] == NONE and "a person has to look" in found[2]["reason"]
+    assert found[2]["rung"] == QUARANTINE
+    # it is put back when it is right
+    assert call(site, "deploy", "hosts.py", "--include-quarantined").returncode == 0
+    assert call(site, "host", "unquarantine", "hosts.py", HOST).returncode == 0
+    assert call(site, "deploy", "hosts.py").returncode == 0
+    assert quarantine.load(site / quarantine.FILE_NAME) == {}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from prometheus_client.parser import text_string_to_metric_families
 
+from fleet.quarantine import Quarantine
 from fleet.text import sanitize
 from mlufleet.report.metric_table import COUNTER, MAX_LABEL_CHARACTERS, METRICS, WATCH
 from mlufleet.watch.decision import DONE, HOLD_TRIES, HOLDS, REPAIR, Decision
@@ -51,8 +52,9 @@ def everything() -> FleetSnapshot:
     state = replace(state, problems={**state.problems, REBOOTED: reboot})
     one = snapshots.host("a", state, last=snapshots.look("a", drift=drift), groups=("mlu",))
     decisions = {"a": Decision(TAKEN, "a", REPAIR, "DRIFT driver")}
+    mark = Quarantine.begin("kang@ops", "cards drop", "", 0)
     return snapshots.snapshot(
-        one,
+        replace(one, quarantine=mark),
         notice_errors={"ops": "HTTP status 500"},
         decisions=decisions,
         runs={(REPAIR, DONE): 2},

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.quarantine import Quarantine
 from mlufleet.journal.events import FailureRecord
 from mlufleet.watch.decision import DONE, NONE, RESTART, Decision
 from mlufleet.watch.observation import SEEN, UNREACHABLE, Observation
@@ -260,3 +261,13 @@ def test_what_was_decided_about_hosts_is_told_the_latest_first() -> None:
     assert mending.index("POWER_CYCLE is suggested") < mending.index("DRIFT")
     assert "no longer watched" not in text
     assert 'id="mending"' not in page(snapshots.snapshot(*hosts))
+
+
+def test_hosts_in_quarantine_are_named_with_the_reason() -> None:
+    mark = Quarantine(since="2026-11-29T09:15:00Z", by="kang@ops", reason=f"ticket {EVIL}")
+    host = replace(broken("a", Problem("CARD_DROPPED")), quarantine=mark)
+    text = page(of(host, broken("b", Problem("CARD_DROPPED"))))
+    seen = "".join(Seen(text).text)
+    assert seen.count("In quarantine") == 1 and "by kang@ops: ticket" in seen
+    assert "<script>alert" not in text and text.count(">in quarantine<") == 1
+    assert "In quarantine" not in page(of(broken("b", Problem("CARD_DROPPED"))))

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.quarantine import Quarantine
 from mlufleet.watch import appearances, causes, problems, records
 from mlufleet.watch.observation import BUSY, SEEN, Observation
-from mlufleet.watch.problems import Change, HostState
+from mlufleet.watch.problems import QUARANTINED, RELEASED, TAKEN_OUT, Change, HostState
 from mlufleet.watch.tracking import is_unconfirmed, track
 from tests.unit.mlufleet.watch.looks import CARDS, endpoint, look, off
 
@@ -377,3 +378,18 @@ def test_off_is_unreachable() -> None:
     state, _ = track(HostState(), off(0))
     state, changes = track(state, off(60))
     assert [one.problem.action for one in changes] == ["INSPECT", "IGNORE"]
+
+
+def test_that_a_host_is_out_of_service_is_told_once_and_that_it_is_back() -> None:
+    first = Quarantine.begin("kang@ops", "cards drop", "CARD_DROPPED", 60)
+    second = Quarantine.begin("watch", "cards drop", "CARD_DROPPED", 120)
+    state, kinds = HostState(), list[list[str]]()
+    for number, mark in enumerate((None, first, first, second, second, None, None)):
+        state, changes = track(state, look(300.0 * number), quarantine=mark)
+        state = records.state_from_json(records.state_to_json(state))  # as the next watch reads it
+        told = [one for one in changes if one.problem.code == QUARANTINED]
+        kinds.append([one.kind for one in told])
+        for one in told:
+            assert one.since == (60 if mark is first else 120)
+            assert one.problem.sentence and (one.kind == RELEASED or one.problem.remedy)
+    assert kinds == [[], [TAKEN_OUT], [], [TAKEN_OUT], [], [RELEASED], []]
