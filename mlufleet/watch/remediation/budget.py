@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from mlufleet.watch import decision as rungs
 from mlufleet.watch.decision import Decision
+from mlufleet.watch.problems import TrackedProblem
 from mlufleet.watch.remediation.policy import TRY_WINDOW_S, Policy
-from mlufleet.watch.snapshot import FleetSnapshot
+from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
 
-#: seconds without another run after one that found somebody else at work
-OTHERS_S = 30 * 60
+#: seconds without another run after one that could not begin
+DEFER_S = 30 * 60
 
 
 class Choice(NamedTuple):
@@ -27,6 +28,17 @@ class Choice(NamedTuple):
     rung: str
     reason: str
     hold: str = ""
+
+    def decide(self, host: HostSnapshot, found: Sequence[TrackedProblem], now: float) -> Decision:
+        """Return the choice as a decision.
+
+        Args:
+            host: The host.
+            found: Its open problems.
+            now: The time, in seconds since the epoch.
+        """
+        keys = tuple(one.problem.key for one in found)
+        return Decision(now, host.name, self.rung, self.reason, keys, hold=self.hold)
 
 
 def hold(why: str, reason: str) -> Choice:
@@ -92,13 +104,11 @@ class Budget:
         if sum(one.time > self.now - TRY_WINDOW_S for one in tries) >= self.policy.tries:
             reason = f"{self.policy.tries} tries within 24 hours are used up"
             return hold(rungs.HOLD_TRIES, reason)
-        if (
-            tries
-            and tries[-1].outcome == rungs.DEFERRED
-            and self.now < (tries[-1].ended or 0) + OTHERS_S
-        ):
-            minutes = OTHERS_S // 60
-            return hold(rungs.HOLD_OTHERS, f"others worked on it within the last {minutes} minutes")
+        last = tries[-1] if tries else None
+        if last and last.outcome == rungs.DEFERRED and self.now < (last.ended or 0) + DEFER_S:
+            minutes = DEFER_S // 60
+            reason = f"its last run could not begin; the next one comes after {minutes} minutes"
+            return hold(rungs.HOLD_DEFERRED, reason)
         return self._find_time_limit()
 
     def _find_quarantine_limit(self, choice: Choice) -> Choice | None:
