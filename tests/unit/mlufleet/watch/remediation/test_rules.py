@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlufleet.watch.remediation.budget import DEFER_S
 
 from fleet.error_codes import FAILURE_TABLE
 from fleet.quarantine import Quarantine
@@ -41,6 +40,7 @@ from mlufleet.watch.decision import (
 )
 from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import HostState
+from mlufleet.watch.remediation.budget import DEFER_S
 from mlufleet.watch.remediation.policy import STORM_WINDOW_S, TRY_WINDOW_S, Hours, Policy
 from mlufleet.watch.remediation.rules import (
     MAX_LOOKS,
