@@ -8,7 +8,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 
-from tests.bench import chart, delay, larger
+from tests.bench import chart, delay, first, larger
 
 
 def test_a_wire_takes_a_round_trip_for_an_answer_and_keeps_the_order() -> None:
@@ -79,3 +79,17 @@ def test_a_larger_fleet_costs_the_controller_its_last_pieces_a_host() -> None:
     alone, many = (larger.swarm(n, 117e6, figures) for n in (1, 1001))
     assert round(many - alone, 3) == round(1000 * larger.PIECE / 117e6, 3)
     assert larger.one_by_one(10, 117e6, 1e9) == 10 * larger.FILES / 117e6
+
+
+def test_first_provisionings_are_counted_and_failures_explained() -> None:
+    stages = [{"stage": "driver", "began": 10.0, "seconds": 2.0, "changes": []}]
+    stages += [{"stage": "smoke", "began": 20.0, "seconds": 5.5, "changes": []}]
+    failure = {"stage": "image", "code": "NO_SPACE", "sentence": "no room", "tail": []}
+    good, bad = {"failure": None, "stages": stages}, {"failure": failure, "stages": []}
+    ended = [first.describe("c7", 2, one, "no report") for one in (good, good, bad, None)]
+    assert ended[0]["seconds"] == 15.5 and ended[0]["stages"] == {"driver": 2.0, "smoke": 5.5}
+    told = first.summarize(ended)
+    assert (told["hosts"], told["at the first attempt"]) == (4, 0.5)
+    assert (told["p50 s"], told["p99 s"]) == (15.5, 15.5)
+    assert told["failures"] == {"NO_SPACE": 1, "NO_REPORT": 1}
+    assert told["explained"][1]["sentence"] == "no report"
