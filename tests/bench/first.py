@@ -100,7 +100,10 @@ def main(count: str = "200", release: str = "light", seed: str = "1") -> None:
     while len(ended) < int(count):
         most = min(len(names), int(count) - len(ended))
         chosen = chance.sample(names, chance.randint(1, most))
-        ended += provision({name: chance.choice(SPEEDS) for name in chosen}, release)
+        latest = provision({name: chance.choice(SPEEDS) for name in chosen}, release)
+        for one in latest:
+            note(json.dumps(one))
+        ended += latest
         note(f"{len(ended)} hosts, {sum('code' in one for one in ended)} failed")
     print(json.dumps({"seed": seed, **summarize(ended), "each": ended}, indent=1))
 
