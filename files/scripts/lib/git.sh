@@ -7,7 +7,7 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_NAMESPACE GIT_OBJE
   GIT_GRAFT_FILE GIT_DEFAULT_HASH GIT_TRACE GIT_TRACE2 GIT_TRACE_SETUP GIT_TRACE_PERFORMANCE
 # refs/replace must not substitute one commit for another
 export GIT_NO_REPLACE_OBJECTS=1
-limit=
+limit='' locks='' git_version=''
 plain_git() {
   find_filters || { echo "git: .git/config names a filter that cannot be left out" >&2; return 128; }
   # what a repository configures is no command of ours to run: it may be a user's, and this is root
