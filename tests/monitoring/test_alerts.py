@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from fleet.quarantine import Quarantine
 from mlufleet.watch.decision import FAILED, HOLD_AT_ONCE, HOLD_EXHAUSTED, HOLD_STORM, REPAIR
 from mlufleet.watch.problems import UNREACHABLE
 from tests import snapshots
@@ -65,8 +66,9 @@ def test_many_unreachable_hosts_are_told_as_one(monitoring: Monitoring) -> None:
 
 
 def test_what_the_watch_does_not_mend_is_told(monitoring: Monitoring) -> None:
+    mark = Quarantine.begin("li@ops", "ticket 4711")
     monitoring.pages.snapshot = replace(
-        fleet(),
+        fleet(replace(snapshots.host("away"), quarantine=mark)),
         runs={(REPAIR, FAILED): 1},
         holds={"ok0": HOLD_EXHAUSTED, "ok1": HOLD_STORM, "ok2": HOLD_STORM, "ok3": HOLD_AT_ONCE},
     )
@@ -77,5 +79,7 @@ def test_what_the_watch_does_not_mend_is_told(monitoring: Monitoring) -> None:
     assert (person["labels"]["host"], person["labels"]["reason"]) == ("ok0", "exhausted")
     storm = wait_for(lambda: receiver.find("firing", "MluFleetRemediationStorm"), "the storm")
     assert "2 台" in storm["annotations"]["summary_zh"]
+    away = wait_for(lambda: receiver.find("firing", "MluFleetHostQuarantined"), "a quarantine")
+    assert away["labels"]["host"] == "away" and "已隔离" in away["annotations"]["summary_zh"]
     monitoring.pages.snapshot = fleet()
     wait_for(lambda: receiver.find("resolved", "MluFleetRemediationStorm"), "its end")
