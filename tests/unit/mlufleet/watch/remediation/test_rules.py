@@ -271,13 +271,14 @@ def judge(attempt: Decision, *looks: Observation, state: HostState | None = None
 
 
 def looks_after(kinds: str) -> list[Observation]:
-    """Looks after a run: o (right), x (broken), b (busy)."""
+    """Looks after a run: o (right), x (broken), b (busy), d (a card has dropped)."""
     return [
         snapshots.look(
             "a",
             TAKEN + 300 * number,
             outcome=BUSY if kind == "b" else SEEN,
             drift=CONTAINER if kind == "x" else {},
+            facts=snapshots.facts(endpoints=[], **(DROPPED if kind == "d" else {})),
         )
         for number, kind in enumerate(kinds, 1)
     ]
@@ -305,8 +306,9 @@ def test_proof_takes_two_looks(kinds: str, is_proved: bool | None, is_over: bool
     assert judge(running, *looks_after(kinds), state=before) == running
 
 
+DROPPED = {"cards": {**dict.fromkeys(snapshots.CARDS, "CN_RUNNING"), snapshots.CARDS[0]: "dropped"}}
 EVENTS = st.lists(
-    st.tuples(st.sampled_from("abcd"), st.sampled_from("oxxxb"), st.booleans()),
+    st.tuples(st.sampled_from("abcd"), st.sampled_from("oxxxbdr"), st.booleans()),
     max_size=80,
 )
 
@@ -316,11 +318,16 @@ EVENTS = st.lists(
 def test_whatever_happens_the_budget_holds(
     events: list[tuple[str, str, bool]], at_once: int, tries: int, mode: str
 ) -> None:
-    policy, now = Policy(at_once, tries, HostCount(4)), TAKEN
+    most = HostCount(50, is_percentage=True)
+    policy, now = Policy(at_once, tries, HostCount(4), quarantine_at_most=most), TAKEN
     hosts = {name: replace(snapshots.host(name), remediate=mode) for name in "abcd"}
     past: dict[str, list[Decision]] = {name: [] for name in hosts}
     for name, kind, ends in events:
         now += 100
+        if kind == "r":  # a person puts it back
+            hosts[name] = replace(hosts[name], quarantine=None)
+            past[name] = [replace(one, is_over=one.is_over or one.is_settled) for one in past[name]]
+            continue
         (look,) = (replace(one, host=name) for one in looks_after(kind))
         look = replace(look, began=now - 2, ended=now)
         for index, one in enumerate(past[name]):
@@ -336,10 +343,17 @@ def test_whatever_happens_the_budget_holds(
                 continue
             earlier = past[made.host]
             assert all(one.is_settled for one in earlier)
+            assert hosts[made.host].quarantine is None
+            if made.rung == QUARANTINE:
+                assert mode == REPAIR_ALL
+                hosts[made.host] = replace(hosts[made.host], quarantine=MARK)
+                past[made.host].append(replace(made, outcome=DONE))
+                continue
             assert hosts[made.host].last and hosts[made.host].last.outcome == SEEN
             assert made.rung != REBOOT or mode == REPAIR_ALL
             assert made.rung not in [one.rung for one in earlier if not one.is_over]
             past[made.host].append(replace(made, outcome=RUNNING))
+        assert sum(host.quarantine is not None for host in hosts.values()) <= 2
         runs = [one for each in past.values() for one in each if one.is_run]
         assert sum(not one.is_settled for one in runs) <= at_once
         for each in past.values():
