@@ -40,6 +40,8 @@ SESSION_SETTINGS = {
     # aria2 requests blocks well ahead on a fast link
     "send_buffer_watermark": 4 << 20,
     "send_buffer_low_watermark": 1 << 20,
+    # milliseconds; under a rate limit each step of a handshake waits for the next tick
+    "tick_interval": 100,
 }
 ALL_ADDRESSES = "0.0.0.0", "255.255.255.255"
 #: flag of libtorrent's ip_filter
@@ -90,7 +92,7 @@ class Seeder:
 
         self.port = find_free_port(ports)
         settings: Any = {**SESSION_SETTINGS, "listen_interfaces": f"0.0.0.0:{self.port}"}
-        self._session = lt.session(settings, flags=0)  # no extensions
+        self._session: Any = lt.session(settings, flags=0)  # no extensions
         self._ip_filter = lt.ip_filter()
         self._ip_filter.add_rule(*ALL_ADDRESSES, BLOCKED)
         self._session.set_ip_filter(self._ip_filter)
@@ -99,7 +101,7 @@ class Seeder:
         # the torrent names the file by its sha256
         params.save_path, params.renamed_files = str(local.parent), {0: str(local.absolute())}
         params.flags = lt.torrent_flags.seed_mode | lt.torrent_flags.apply_ip_filter
-        self._torrent = self._session.add_torrent(params)
+        self._torrent: Any = self._session.add_torrent(params)
         self._torrent.set_upload_limit(rate << 20)
         end = time.monotonic() + LISTEN_TIMEOUT_S
         while not (self._session.is_listening() and self._session.listen_port() == self.port):
@@ -117,6 +119,16 @@ class Seeder:
         self._ip_filter.add_rule(address, address, 0)
         self._session.set_ip_filter(self._ip_filter)
 
+    def connect(self, address: str, port: int) -> None:
+        """Connect to a host that was let in, which connects by itself as well, but later.
+
+        Args:
+            address: its own IPv4 address
+            port: TCP port that it listens on
+        """
+        if self._torrent is not None:
+            self._torrent.connect_peer((address, port))
+
     def stop(self) -> int:
         """Stop serving.
 
@@ -125,5 +137,5 @@ class Seeder:
         """
         sent = int(self._torrent.status().total_upload)
         # frees its ports and threads at once
-        del self._torrent, self._session
+        self._torrent = self._session = None
         return sent

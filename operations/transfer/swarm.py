@@ -109,7 +109,9 @@ class Swarm:
                 self.seeder = Seeder(
                     local, self.torrent, options.swarm_ports, options.swarm_seed_rate
                 )
-                tracker.seed_ports[torrent.compute_infohash(self.torrent)] = self.seeder.port
+                infohash = torrent.compute_infohash(self.torrent)
+                tracker.seed_ports[infohash] = self.seeder.port
+                tracker.connect[infohash] = self.seeder.connect
             return tracker
 
     def accept_offers(self) -> None:

@@ -60,6 +60,8 @@ class Tracker:
     Attributes:
         peers: address -> the host that may ask from there
         seed_ports: infohash -> port on which the controller has the complete file
+        connect: infohash -> lets the controller connect to the address and port of a host. aria2
+            connects to those that it is told of only a second after the answer
     """
 
     def __init__(self, port: int) -> None:
@@ -74,6 +76,7 @@ class Tracker:
         self.port = port
         self.peers: dict[str, TrackedPeer] = {}
         self.seed_ports: dict[bytes, int] = {}
+        self.connect: dict[bytes, Callable[[str, int], object]] = {}
         from gevent.pywsgi import WSGIServer  # imported late: most runs have no swarm
 
         self._server = WSGIServer(("0.0.0.0", port), self._serve, log=None, error_log=None)
@@ -104,6 +107,8 @@ class Tracker:
             peer.ports.pop(infohash, None)
         else:
             peer.ports[infohash] = int(port) & 0xFFFF
+            if fields.get("event") == "started" and infohash in self.connect:
+                self.connect[infohash](address, peer.ports[infohash])
         peers = compact_peer(peer.controller_address, self.seed_ports[infohash])
         peers += b"".join(self._other_peers(address, infohash))
         return torrent.encode_bencode({b"interval": ANNOUNCE_INTERVAL_S, b"peers": peers})

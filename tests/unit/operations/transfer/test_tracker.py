@@ -54,6 +54,16 @@ def test_hosts_are_told_of_the_controller_as_they_see_it_and_of_each_other(
     assert asked(meeting, "10.0.0.2") == {compact_peer("10.0.0.1", 6881)}
 
 
+def test_the_controller_connects_to_a_host_once_it_has_begun(meeting: Tracker) -> None:
+    called: list[tuple[str, int]] = []
+    meeting.peers = {"10.0.0.2": TrackedPeer("10.0.0.1")}
+    meeting.connect[HASH] = lambda address, port: called.append((address, port))
+    asked(meeting, "10.0.0.2", 7001)
+    asked(meeting, "10.0.0.2", 7001, "")
+    assert meeting.announce("10.9.9.9", f"info_hash={quote(HASH)}&port=7&event=started") == b""
+    assert called == [("10.0.0.2", 7001)]
+
+
 def test_strangers_are_told_nothing_and_nobody_is_told_of_them(meeting: Tracker) -> None:
     meeting.peers = {"10.0.0.2": TrackedPeer("10.0.0.1")}
     query = f"info_hash={quote(HASH)}&port=7000"
