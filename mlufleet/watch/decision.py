@@ -37,7 +37,7 @@ HOLD_TRIES, HOLD_HOURS, HOLD_AT_ONCE = "tries", "hours", "at_once"
 HOLD_CHANGED = "changed"
 #: its last run could not begin, shortly before
 HOLD_DEFERRED = "deferred"
-#: it cannot be written down
+#: it cannot be written down, or the file of quarantines is not valid
 HOLD_STORE = "store"
 #: it is in quarantine, or so many hosts are that no other may be
 HOLD_QUARANTINED, HOLD_QUARANTINES = "quarantined", "quarantines"

@@ -56,7 +56,8 @@ class QuarantineMarks:
             return ()
         except OSError as error:
             return (error.errno or -1,)
-        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        # the last is also that of a change of its rights
+        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     def find_obstacle(self) -> str:
         """Return why no mark can be written; empty for nothing that is known."""

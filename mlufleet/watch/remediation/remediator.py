@@ -209,9 +209,9 @@ class Remediator:
         self.holds = holds
 
     def _find_obstacle(self, made: Decision) -> str:
-        """Return why a host cannot be marked, if that is what was decided; empty for nothing."""
-        if made.rung != QUARANTINE:
-            return ""
+        """Return what is wrong with the file of quarantines; empty for nothing."""
+        if made.rung != QUARANTINE:  # a run would be refused as well
+            return self.marks.error if made.rung != NONE else ""
         return self._unmarkable.get(made.host, "") or self.marks.find_obstacle()
 
     def set_back(self, now: float, by: float) -> None:
@@ -265,8 +265,12 @@ class Remediator:
 
     def _forget_released(self) -> None:
         """Begin anew with hosts that people have put back into service."""
+        if self.marks.error:  # nobody knows whether they have
+            return
         marked = set(self.marks.hosts)
         released, self._was_marked = self._was_marked - marked, marked
+        for host in released:
+            self._refusals.pop(host, None)  # a run is refused for a mark, too
         for host, attempts in self._attempts.items():
             is_ours = any(self._rung.is_ended(one) and not one.is_over for one in attempts)
             if host in marked or not (is_ours or host in released):

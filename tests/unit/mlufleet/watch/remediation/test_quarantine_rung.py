@@ -24,6 +24,7 @@ from mlufleet.watch.decision import (
     LOST,
     NONE,
     QUARANTINE,
+    REFUSED,
     REPAIR_ALL,
     RESTART,
     RUNNING,
@@ -226,6 +227,52 @@ def test_what_cannot_be_marked_is_told_and_not_tried_again_and_again(
     fleet.mender.set_digests({})
     fleet.look()
     assert fleet.decisions()[-1] == (QUARANTINE, DONE)
+
+
+def test_a_file_that_cannot_be_read_puts_no_host_back_into_service(fleet: Fleet) -> None:
+    fleet.look()
+    text = FILE.read_text()
+    FILE.write_text("hosts: nobody")  # while the watch is down
+    fleet.start()
+    fleet.look(code="DRIFT")
+    assert not fleet.store.list_decisions()[0].is_over
+    FILE.write_text(text)
+    fleet.look(code="DRIFT")
+    assert fleet.mender.holds == {"a": HOLD_QUARANTINED}
+    assert not fleet.store.list_decisions()[0].is_over
+
+
+def test_no_run_begins_that_would_find_the_file_to_be_invalid(fleet: Fleet) -> None:
+    FILE.write_text("hosts: nobody")
+    fleet.look(code="DRIFT")
+    assert fleet.decisions() == [(NONE, "")] and fleet.mender.holds == {"a": HOLD_STORE}
+    assert "quarantine.yml:1" in fleet.told[-1] and fleet.begun == []
+    FILE.unlink()
+    fleet.look(code="DRIFT")
+    assert fleet.decisions()[1:] == [(RESTART, RUNNING)]
+
+
+def test_a_run_that_met_a_new_mark_is_begun_again_once_that_is_gone(fleet: Fleet) -> None:
+    fleet.mender.set_digests({"a": "as read"})
+    (fleet.folder / "status").write_text("3")  # its input is invalid: no host is left
+    fleet.look(code="DRIFT")
+    fleet.end_hook()
+    quarantine.add(FILE, {"a": DEAD})
+    fleet.look(code="DRIFT")
+    assert fleet.mender.holds == {"a": HOLD_QUARANTINED}
+    quarantine.remove(FILE, ["a"])
+    fleet.look(code="DRIFT")
+    assert [one for one in fleet.decisions() if one[0] == RESTART] == [
+        (RESTART, REFUSED),
+        (RESTART, RUNNING),
+    ]
+
+
+def test_a_change_of_rights_lets_the_file_be_read_again(fleet: Fleet) -> None:
+    quarantine.add(FILE, {"a": DEAD})
+    assert fleet.mender.marks.refresh() and not fleet.mender.marks.refresh()
+    FILE.chmod(0o640)
+    assert fleet.mender.marks.refresh()
 
 
 def test_a_watch_that_is_killed_anywhere_marks_and_runs_the_hook_at_most_once(
