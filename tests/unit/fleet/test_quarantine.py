@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet import quarantine
-from fleet.documents import atomic_write
+from fleet.documents import atomic_write, file_lock
 from fleet.errors import InvalidInput
 from fleet.quarantine import Quarantine
 from fleet.text import sanitize
@@ -70,6 +70,7 @@ def test_no_host_is_in_quarantine(file: Path, text: str) -> None:
         ("hosts:\n  a: yes please\n", "2: hosts.a: expected a mapping"),
         (HOSTS_A.replace("'", ""), "3: hosts.a.since: YAML reads"),
         (HOSTS_A.replace("29T", "29 "), "3: hosts.a.since: expected a time in UTC"),
+        (HOSTS_A.replace("11-29", "11-31"), "3: hosts.a.since: expected a time in UTC"),
         (HOSTS_A.replace("kang@ops", "[]"), "4: hosts.a.by: expected a string"),
         (HOSTS_A.replace("cards drop", '""'), "5: hosts.a.reason: expected a text"),
         (HOSTS_A.replace("cards drop", '"a\\u202eb"'), "5: hosts.a.reason: expected a text"),
@@ -117,6 +118,15 @@ def test_what_others_wrote_stays(file: Path) -> None:
     )
     quarantine.add(file, {"a": ENTRY})
     assert quarantine.load(file) == {"a": ENTRY}
+
+
+def test_lines_end_as_they_did(file: Path) -> None:
+    text = HOSTS_A.replace("\n", "\r\n").encode()
+    file.write_bytes(text)
+    quarantine.add(file, {"b": ENTRY})
+    assert file.read_bytes() == text + BLOCK.format(name="b").replace("\n", "\r\n").encode()
+    quarantine.remove(file, ["b"])
+    assert file.read_bytes() == text
 
 
 @pytest.mark.parametrize(
@@ -240,7 +250,24 @@ def test_a_writer_that_is_killed_leaves_the_file_whole(
 def test_a_file_that_is_held_for_long_is_an_error(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quarantine, "LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(file_lock, "TIMEOUT_S", 0.05)
     quarantine.add(file, {"a": ENTRY})
-    with quarantine._locked(file), pytest.raises(InvalidInput, match="another process"):
+    with file_lock.hold_file(file), pytest.raises(InvalidInput, match="another process"):
         quarantine.add(file, {"b": ENTRY})
+
+
+def test_a_file_that_its_creator_removes_again_is_created_anew(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.touch()
+    open_file = os.open
+
+    def open_late(path: Path, flags: int, *mode: int) -> int:
+        if not flags & os.O_CREAT:
+            file.unlink()
+        return open_file(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", open_late)
+    with file_lock.hold_file(file):
+        assert file.exists()
+    assert not file.exists()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fleet import quarantine
+from fleet.documents import file_lock
 from fleet.quarantine import WATCH, Quarantine
 from mlufleet.rollout.host_count import HostCount
 from mlufleet.watch.decision import (
@@ -219,8 +220,8 @@ def test_what_cannot_be_marked_is_told_and_not_tried_again_and_again(
     assert fleet.decisions() == [(NONE, "")] and fleet.mender.holds == {"a": HOLD_STORE}
     assert "quarantine.yml:1" in fleet.told[-1]
     FILE.unlink()
-    monkeypatch.setattr(quarantine, "LOCK_TIMEOUT_S", 0.05)
-    with quarantine._locked(FILE):
+    monkeypatch.setattr(file_lock, "TIMEOUT_S", 0.05)
+    with file_lock.hold_file(FILE):
         for _ in range(3):
             fleet.look()
     assert fleet.decisions()[1:] == [(QUARANTINE, UNMARKED), (NONE, "")]
