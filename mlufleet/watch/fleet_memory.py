@@ -80,6 +80,8 @@ class FleetMemory:
             marks: Name of each of them -> its quarantine.
         """
         with self._lock:
+            if marks == self._marks:  # as nearly always: a large fleet is not copied for nothing
+                return
             self._marks = dict(marks)
             found = {
                 name: replace(host, quarantine=self._marks.get(name))
