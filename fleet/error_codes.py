@@ -489,8 +489,9 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         ),
         "INTERRUPTED": ("the operator stopped the run before this step", "Run again.", IGNORE),
         "HOOK": (
-            "a site hook failed before or after the host's rollout",
-            "See its output above. If the hook before the host fails, the host is not modified.",
+            "a site hook failed before or after the host's rollout, or for its quarantine",
+            "See its output above. If a rollout's hook before the host fails, the host is not "
+            "modified; a mark of quarantine stays as it is.",
             INSPECT,
         ),
         "NO_ROLLBACK_TARGET": (

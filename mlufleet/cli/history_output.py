@@ -125,7 +125,7 @@ def _advise(problems: Sequence[ProblemHistory]) -> Iterator[str]:
     """Return each code once, with its suggested action and its remedy."""
     for one in {one.problem.code: one.problem for one in problems}.values():
         remedy = FAILURE_TABLE[one.code].remedy if one.code in FAILURE_TABLE else one.remedy
-        yield f"{one.code}: {one.action}. {remedy}"
+        yield f"{one.code}: {one.action}. {remedy}".rstrip()
 
 
 def _print_hosts(console: Console, found: History) -> None:

@@ -61,7 +61,7 @@ OPTIONS = (
         "--quarantine-hook-timeout",
         default=600,
         show_default=True,
-        type=click.IntRange(1, 86400),
+        type=click.IntRange(1, 6 * 3600),  # after which the watch ends whatever it has begun
         metavar="SECONDS",
         help="Time limit of that command.",
     ),

@@ -149,7 +149,7 @@ def _tell_quarantine(state: HostState, quarantine: Quarantine | None, now: float
             return []
         problem = Problem(QUARANTINED, "", f"back in service; it was {state.quarantine}")
         return [(RELEASED, problem, state.quarantined or now)]
-    if quarantine.sentence == state.quarantine:
+    if quarantine.began == state.quarantined:  # also if somebody has edited its reason
         return []
     problem = Problem(QUARANTINED, "", quarantine.sentence, QUARANTINE_REMEDY)
     return [(TAKEN_OUT, problem, quarantine.began)]

@@ -382,9 +382,10 @@ def test_off_is_unreachable() -> None:
 
 def test_that_a_host_is_out_of_service_is_told_once_and_that_it_is_back() -> None:
     first = Quarantine.begin("kang@ops", "cards drop", "CARD_DROPPED", 60)
+    edited = first.model_copy(update={"reason": "cards drop, ticket 4711"})
     second = Quarantine.begin("watch", "cards drop", "CARD_DROPPED", 120)
     state, kinds = HostState(), list[list[str]]()
-    for number, mark in enumerate((None, first, first, second, second, None, None)):
+    for number, mark in enumerate((None, first, edited, second, second, None, None)):
         state, changes = track(state, look(300.0 * number), quarantine=mark)
         state = records.state_from_json(records.state_to_json(state))  # as the next watch reads it
         told = [one for one in changes if one.problem.code == QUARANTINED]
