@@ -185,8 +185,9 @@ def choose_capabilities(user: str, settings: UnitSettings) -> str:
     """
     if user != "root":
         return ""
-    # it reads the files of users, and runs write into a folder that may be a user's
-    is_foreign = settings.mends and find_owner(Path.cwd()) != 0
+    # it reads the files of users, and writes into folders that may be a user's if it mends
+    folders = (Path.cwd(), find_quarantine_file(settings.inventory).parent)
+    is_foreign = settings.mends and any(find_owner(folder) != 0 for folder in folders)
     return "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH" if is_foreign else "CAP_DAC_READ_SEARCH"
 
 

@@ -118,6 +118,10 @@ def test_root_may_write_a_folder_of_a_user_for_runs_only(
         settings = UnitSettings(Path("/srv/hosts.py"), [], Path("/srv/w"), 300, False, mends)
         service = render_units(settings)["mlufleet-watch.service"]
         assert ("CAP_DAC_OVERRIDE" in service) is allowed
+    # quarantine.yml is in the folder of the site, which may be another one
+    monkeypatch.setattr(unit_files, "find_owner", lambda folder: 7 * (folder != tmp_path))
+    settings = UnitSettings(Path("/srv/hosts.py"), [], Path("/srv/w"), 300, False, mends=True)
+    assert "CAP_DAC_OVERRIDE" in render_units(settings)["mlufleet-watch.service"]
 
 
 def test_memory_grows_with_the_fleet(tmp_path: Path) -> None:
