@@ -42,12 +42,13 @@ QUARANTINE_FILE = "quarantine.yml"
 def find_quarantine_file(inventory: str | Path) -> Path:
     """Return where the quarantines of an inventory's hosts are kept: in the folder of its site.
 
-    That is the folder above `inventories`, or else the one that the inventory is in.
+    That is the folder above `inventories`, or else the one that the inventory is in. Links are
+    followed, so that all names of one inventory lead to the same file.
 
     Args:
         inventory: File of the inventory.
     """
-    folder = Path(os.path.abspath(inventory)).parent
+    folder = Path(os.path.realpath(inventory)).parent
     if folder.name == INVENTORIES_FOLDER:
         folder = folder.parent
     return folder / QUARANTINE_FILE

@@ -22,7 +22,8 @@ def _complete_code(
 def explain(code: str | None, markdown: bool) -> None:
     """Explain a failure code and its remedy.
 
-    Without CODE, all failure codes are explained. CODE may be in lower case.
+    Without CODE, all failure codes are explained. CODE may be in lower case, and one that only
+    the watch and its history have, such as DRIFT.
 
     \b
     Examples:
@@ -34,12 +35,15 @@ def explain(code: str | None, markdown: bool) -> None:
         return
     if code:
         code = canonical_code(code.strip().upper().replace("-", "_"))
-    if code and code not in FAILURE_TABLE:
-        near = suggestions.format_suggestions(code, FAILURE_TABLE)
-        hint = near or f"; codes: {', '.join(FAILURE_TABLE)}"
+    from mlufleet.watch.problems import OWN_CODES
+
+    known = FAILURE_TABLE | OWN_CODES
+    if code and code not in known:
+        near = suggestions.format_suggestions(code, known)
+        hint = near or f"; codes: {', '.join(known)}"
         raise InvalidInput(f"no failure code {code}{hint}")
     for name in [code] if code else FAILURE_TABLE:
-        meaning, remedy, action = FAILURE_TABLE[name]
+        meaning, remedy, action = known[name]
         click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
         click.echo(f"  action: {action} ({ACTIONS[action]})")
     for line in related_facts(code) if code else ():

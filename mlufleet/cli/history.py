@@ -20,9 +20,9 @@ MIN_SINCE_S, MAX_SINCE_S = 1, 36500 * 86400
 def _complete_code(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[str]:
-    from mlufleet.watch.problems import OWN_ACTIONS
+    from mlufleet.watch.problems import OWN_CODES
 
-    return [code for code in (*OWN_ACTIONS, *FAILURE_TABLE) if code.startswith(incomplete.upper())]
+    return [code for code in (*OWN_CODES, *FAILURE_TABLE) if code.startswith(incomplete.upper())]
 
 
 @click.command()
@@ -88,9 +88,9 @@ def _parse_since(text: str, now: float) -> float:
 
 
 def _check_code(code: str) -> str:
-    from mlufleet.watch.problems import OWN_ACTIONS
+    from mlufleet.watch.problems import OWN_CODES
 
-    known = [*OWN_ACTIONS, *FAILURE_TABLE]
+    known = [*OWN_CODES, *FAILURE_TABLE]
     code = canonical_code(code.strip().upper().replace("-", "_"))
     if code not in known:
         near = suggestions.format_suggestions(code, known)

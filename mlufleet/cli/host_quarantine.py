@@ -167,10 +167,10 @@ def check_code(code: str) -> str:
     Raises:
         InvalidInput: There is no such code.
     """
-    from mlufleet.watch.problems import OWN_ACTIONS
+    from mlufleet.watch.problems import OWN_CODES
 
     found = canonical_code(code.strip().upper().replace("-", "_"))
-    known = [*OWN_ACTIONS, *FAILURE_TABLE]
+    known = [*OWN_CODES, *FAILURE_TABLE]
     if found and found not in known:
         near = suggestions.format_suggestions(found, known)
         raise InvalidInput(

@@ -48,7 +48,8 @@ class QuarantinedHosts:
         end = f"`mlufleet host unquarantine {self.inventory} {name}` ends that"
         if name not in self.left_out:
             return f"{self.marks[name].sentence}, and included; {end}"
-        return f"{self.marks[name].sentence}; {end}, `--data {INCLUDE_DATA}` includes it"
+        include = f"`--include-quarantined` (pyinfra: `--data {INCLUDE_DATA}`) includes it"
+        return f"{self.marks[name].sentence}; {end}, {include}"
 
 
 def find_quarantined(
@@ -76,12 +77,9 @@ def find_quarantined(
     found = QuarantinedHosts(inventory_file, marks, left_out)
     if is_alone and left_out and len(left_out) == len(asked):
         first = next(iter(marks))
-        more = f" (and {len(marks) - 1} more)" if len(marks) > 1 else ""
-        raise InvalidInput(
-            sanitize.escape_line(
-                f"{path}: no host is left: {first}{more} is {found.describe(first)}"
-            )
-        )
+        count = f"all {len(marks)} hosts are in quarantine; " if len(marks) > 1 else ""
+        sentence = f"{path}: no host is left: {count}{first} is {found.describe(first)}"
+        raise InvalidInput(sanitize.escape_line(sentence))
     return found
 
 

@@ -15,7 +15,7 @@ from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import EndpointRecord, FactsObserved, FailureRecord
 from mlufleet.report.model import stage_name, stage_rank
 from mlufleet.watch.observation import BUSY, SEEN, UNREACHABLE, Observation
-from mlufleet.watch.problems import DRIFT, Problem
+from mlufleet.watch.problems import DRIFT, DRIFT_REMEDY, Problem
 
 #: codes of connections that cannot be made, in the order in which a connection is built up
 CONNECTION_CODES = (
@@ -207,7 +207,7 @@ def _list_candidates(observation: Observation, observed: FactsObserved | None) -
         yield _describe(ENGINE_CODE, "", "docker does not answer")
     for stage, words in observation.drift.items():
         sentence = sanitize.join_lines("; ".join(words))
-        yield Problem(DRIFT, stage, sentence, "`mlufleet deploy` brings it to its release.")
+        yield Problem(DRIFT, stage, sentence, DRIFT_REMEDY)
     if observed:
         for endpoint in observed.endpoints:
             if problem := _find_endpoint_problem(endpoint):

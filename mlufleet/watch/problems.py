@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fleet.error_codes import FAILURE_TABLE, IGNORE, INSPECT, RESTART
+from fleet.error_codes import FAILURE_TABLE, IGNORE, INSPECT, RESTART, FailureInfo
 
 #: code of a problem that is no failure: a stage would change something
 DRIFT = "DRIFT"
+DRIFT_REMEDY = "`mlufleet deploy` brings it to its release."
 #: code of an event that is no problem: the host has booted, and no run rebooted it
 REBOOTED = "REBOOTED"
 #: code of another event: the health of a host is another one, which is the subject
@@ -20,8 +21,23 @@ TAKEN_OUT, RELEASED = "quarantined", "released"
 
 #: kind of a change that is history and is told to nobody: it appeared again while it is flapping
 RECURRED = "recurred"
-#: what is suggested for codes that are no failure's
-OWN_ACTIONS = {DRIFT: RESTART, REBOOTED: INSPECT, HEALTH: IGNORE, QUARANTINED: INSPECT}
+#: what is to be said of codes that are no failure's
+OWN_CODES = {
+    DRIFT: FailureInfo("a stage of the host is not as the release says", DRIFT_REMEDY, RESTART),
+    REBOOTED: FailureInfo(
+        "the host has booted, and no run rebooted it",
+        "Find out why in its system journal of before (`journalctl --boot -1`).",
+        INSPECT,
+    ),
+    HEALTH: FailureInfo(
+        "the health of the host is another one than before",
+        "Nothing is to be done about that.",
+        IGNORE,
+    ),
+    QUARANTINED: FailureInfo(
+        "the host was taken out of service, or put back", QUARANTINE_REMEDY, INSPECT
+    ),
+}
 
 #: no look has shown it yet
 UNKNOWN = "unknown"
@@ -65,7 +81,7 @@ class Problem:
         """What is suggested to do about it: a key of :data:`fleet.error_codes.ACTIONS`."""
         if self.code in FAILURE_TABLE:
             return FAILURE_TABLE[self.code].action
-        return OWN_ACTIONS.get(self.code, INSPECT)
+        return OWN_CODES[self.code].action if self.code in OWN_CODES else INSPECT
 
 
 @dataclass(frozen=True)

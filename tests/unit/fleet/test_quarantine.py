@@ -54,6 +54,17 @@ def test_the_mark_belongs_to_the_site_of_the_inventory(
     assert quarantine.find_file(inventory) == tmp_path.resolve() / folder / "quarantine.yml"
 
 
+def test_all_names_of_an_inventory_lead_to_one_file(tmp_path: Path) -> None:
+    inventory = tmp_path / "site/inventories/fleet.py"
+    inventory.parent.mkdir(parents=True)
+    inventory.touch()
+    folder, link = tmp_path / "inventories", tmp_path / "fleet.py"
+    folder.symlink_to(inventory.parent)
+    link.symlink_to(inventory)
+    found = {quarantine.find_file(name) for name in (inventory, folder / "fleet.py", link)}
+    assert found == {tmp_path.resolve() / "site/quarantine.yml"}
+
+
 @pytest.mark.parametrize("text", ["", "# nobody\n", "hosts:\n", "hosts: {}\n", "---\nhosts:\n"])
 def test_no_host_is_in_quarantine(file: Path, text: str) -> None:
     assert quarantine.load(file) == {}

@@ -13,6 +13,7 @@ from fleet.release.target import ReleaseTarget
 from fleet.store.targets import load_host_target
 from mlufleet.cli.main import main
 from mlufleet.run.launcher import validate_inventory
+from mlufleet.watch.problems import OWN_CODES
 from tests.unit import PROJECT
 
 
@@ -78,6 +79,12 @@ def test_the_page_of_failure_codes_is_the_table() -> None:
 def test_a_code_is_explained_with_its_suggested_action() -> None:
     result = CliRunner().invoke(main, ["explain", "card-dropped"])
     assert result.exit_code == 0 and f"POWER_CYCLE ({ACTIONS[POWER_CYCLE]})" in result.stdout
+
+
+def test_every_code_of_the_history_is_explained() -> None:
+    for code, known in OWN_CODES.items():
+        result = CliRunner().invoke(main, ["explain", code])
+        assert result.exit_code == 0 and known.remedy in result.stdout
 
 
 def test_help_and_status_load_neither_pyinfra_nor_models_nor_tables() -> None:
