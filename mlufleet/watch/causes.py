@@ -95,7 +95,7 @@ SILENT_ENGINE_WORDS = "wait for docker"
 STAGE_OF_CODE = {DRIVER_CODE: "driver", ENGINE_CODE: "engine"}
 #: an endpoint that has no code of its own and does not answer
 ENDPOINT_CODE = "SERVE"
-#: states of endpoints that the supervisor changes by itself: nothing can be said yet
+#: states of endpoints that the supervisor changes by itself
 PASSING_STATES = ("loading", "draining")
 
 # kinds of problems
@@ -246,10 +246,16 @@ def _find_driver_problem(observed: FactsObserved, drift: dict[str, list[str]]) -
 
 
 def _find_endpoint_problem(endpoint: EndpointRecord) -> Problem | None:
-    if endpoint.is_ready or endpoint.state in PASSING_STATES:
+    if endpoint.is_ready or _is_passing(endpoint):
         return None
     code = endpoint.code if endpoint.code in FAILURE_TABLE else ENDPOINT_CODE
     return _describe(code, endpoint.label, f"{endpoint.label}: {endpoint.problem}")
+
+
+def _is_passing(endpoint: EndpointRecord) -> bool:
+    """Return whether nothing can be said yet: one that is started again has failed before."""
+    is_again = endpoint.state == "loading" and endpoint.code != ""
+    return endpoint.state in PASSING_STATES and not is_again
 
 
 def _describe(code: str, subject: str, detail: str) -> Problem:
@@ -285,7 +291,7 @@ class _Explanation:
     def __init__(self, observed: FactsObserved | None) -> None:
         endpoints = observed.endpoints if observed else []
         addresses = list(observed.cards) if observed else []
-        self.passing = {one.label for one in endpoints if one.state in PASSING_STATES}
+        self.passing = {one.label for one in endpoints if _is_passing(one)}
         self._cards = {
             one.label: {addresses[card] for card in one.cards if card < len(addresses)}
             for one in endpoints
