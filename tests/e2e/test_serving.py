@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.e2e.serving import (
     INVENTORY,
     NEXT,
     QUESTION,
+    Served,
     ask,
     clear_modes,
     deploy,
@@ -40,6 +41,7 @@ from tests.e2e.serving import (
 from tests.e2e.test_one_connection import requests, told
 from tests.journals import read_lines
 from tests.lab import hosts as lab
+from tests.looks import looking
 from tests.runs import LAB, LOADED, SITE, Done, begin, mlufleet, needed_later, report_in, until
 
 AUDIT = "wc -l < /var/lib/mlufleet/audit.log; docker ps -a --format '{{.ID}}'"
@@ -205,12 +207,31 @@ def test_no_server_that_does_not_answer_rightly_is_called_ready() -> None:
     for code in ("SERVE_WRONG", "SERVE_CARD", "SERVE_STUCK"):
         assert code in doctor.output
     assert "ready" not in {state for state, _ in look().values()}
+    take_card(card, 3, there=True)  # a node that is missing would explain all of the servers
+    watch_servers({FIRST_SERVED: "SERVE_WRONG", silent: "SERVE_SILENT", stuck: "SERVE_STUCK"})
     thaw()
-    take_card(card, 3, there=True)
     clear_modes()
     done = deploy()
     assert done.status == 0, done.output
     assert {state for _, state, _ in found(done).values()} == {"ready"}
+
+
+def watch_servers(wanted: Mapping[Served, str]) -> None:
+    """Look as the watch does, until each server's fault is told: once, by the code of a run.
+
+    A server that is started again just then is not judged, so that it may take more looks.
+    """
+    told: list[str] = []
+    expected = {f"{code} {served.container}/{served.name}" for served, code in wanted.items()}
+    with looking(SITE, INVENTORY) as looks:
+        assert looks.track(HOST) == []
+
+        def have_been_told() -> bool:
+            told.extend(change.problem.key for change in looks.track(HOST))
+            return expected <= set(told)
+
+        until(have_been_told)
+    assert len(told) == len(set(told)), told
 
 
 def begin_while_streaming() -> tuple[subprocess.Popen[str], Any]:
