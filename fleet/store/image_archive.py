@@ -20,16 +20,22 @@ from fleet.store.image_files import MAX_FILES
 from fleet.store.image_layers import (
     ARCHIVE_ERRORS,
     BLOCK_BYTES,
-    DECOMPRESSORS,
     ZSTD_MAGIC,
     ImageContents,
     LayerScanner,
     Stream,
+    find_decompressor,
 )
-from fleet.store.layer_index import IndexBuilder, LayerIndex
+from fleet.store.layer_index import (
+    MAX_DOCUMENT_BYTES,
+    MAX_DOCUMENTS_BYTES,
+    IndexBuilder,
+    LayerIndex,
+    find_link_target,
+)
 
-#: bounds of one JSON document, of all documents that are kept, and of the members of an archive
-MAX_DOCUMENT_BYTES, MAX_DOCUMENTS_BYTES, MAX_MEMBERS = 1 << 20, 64 << 20, 1_000_000
+#: members that an archive may have
+MAX_MEMBERS = 1_000_000
 #: how much an archive may grow when it is unpacked; small ones may grow to the second value
 MAX_COMPRESSION_RATIO, MIN_UNPACKED_LIMIT_BYTES = 100, 1 << 30
 #: top folders of a container's own files
@@ -118,8 +124,7 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
 
 
 def _decompress(stream: Stream, begin: bytes) -> Any:
-    decompress = next((f for magic, f in DECOMPRESSORS.items() if begin.startswith(magic)), None)
-    if decompress:
+    if decompress := find_decompressor(begin):
         return decompress(stream)
     if begin[257:262] != b"ustar" or file_types.is_lfs_pointer(begin):
         hint = ", which old docker cannot load" if begin.startswith(ZSTD_MAGIC[:2]) else ""
@@ -137,9 +142,8 @@ def _read_member(
     scanner: LayerScanner,
 ) -> None:
     """Scan a member that is a layer, and keep it if it is small enough for a document."""
-    if member.issym() or member.islnk():  # a layer that images share
-        folder = posixpath.dirname(name) if member.issym() else ""
-        scanner.add_link(name, posixpath.normpath(posixpath.join(folder, member.linkname)))
+    if target := find_link_target(member, name):  # a layer that images share
+        scanner.add_link(name, target)
     content = tar.extractfile(member) if member.isfile() else None
     if content is None:
         return

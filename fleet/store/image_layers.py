@@ -43,6 +43,15 @@ NEUWARE_VERSION = re.compile(r"Neuware Version v?(\d+(?:\.\d+)+)", re.IGNORECASE
 KEPT_PATH = re.compile(rf"{DESCRIPTION.pattern}|.*neuware[^/]*/version\.txt")
 
 
+def find_decompressor(begin: bytes) -> Callable[[Any], Any] | None:
+    """Return what unpacks a compressed file; None if it is not compressed in a way that is known.
+
+    Args:
+        begin: the first bytes of the file.
+    """
+    return next((each for magic, each in DECOMPRESSORS.items() if begin.startswith(magic)), None)
+
+
 class Stream(Protocol):
     """Anything that bytes can be read from."""
 

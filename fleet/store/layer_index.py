@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 
 from fleet.checksum import cache
 from fleet.documents import atomic_write
-from fleet.store.image_layers import ARCHIVE_ERRORS, BLOCK_BYTES, DECOMPRESSORS
+from fleet.store.image_layers import ARCHIVE_ERRORS, BLOCK_BYTES, find_decompressor
 
-#: the largest member that is kept as a document, and all of them
+#: bounds of one JSON document, and of all documents that are kept of an archive
 MAX_DOCUMENT_BYTES, MAX_DOCUMENTS_BYTES = 1 << 20, 64 << 20
 #: links that are followed from the name of a layer
 MAX_LINKS = 8
@@ -110,9 +110,8 @@ class IndexBuilder:
             member: the member.
             name: its normalized name.
         """
-        if member.issym() or member.islnk():
-            folder = posixpath.dirname(name) if member.issym() else ""
-            self.links[name] = posixpath.normpath(posixpath.join(folder, member.linkname))
+        if target := find_link_target(member, name):
+            self.links[name] = target
         elif member.isreg() and not member.issparse():
             self.ranges[name] = member.offset_data, member.size
 
@@ -146,6 +145,19 @@ class IndexBuilder:
         for _ in range(MAX_LINKS):
             name = self.links.get(name, name)
         return name
+
+
+def find_link_target(member: tarfile.TarInfo, name: str) -> str:
+    """Return the normalized name of what a link in an archive leads to; empty for no link.
+
+    Args:
+        member: a member of the archive.
+        name: its normalized name.
+    """
+    if not (member.issym() or member.islnk()):
+        return ""
+    folder = posixpath.dirname(name) if member.issym() else ""
+    return posixpath.normpath(posixpath.join(folder, member.linkname))
 
 
 def read_index(path: Path) -> LayerIndex | None:
@@ -190,7 +202,7 @@ def decompress(content: BinaryIO) -> Any:
     """
     begin = content.read(8)
     content.seek(0)
-    found = next((each for magic, each in DECOMPRESSORS.items() if begin.startswith(magic)), None)
+    found = find_decompressor(begin)
     return found(content) if found else None
 
 
