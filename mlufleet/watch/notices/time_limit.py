@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPSConnection
 from types import TracebackType
 from typing import Any
@@ -108,19 +109,16 @@ class LimitedHandler(HTTPHandler, HTTPSHandler):
 
     @override
     def http_open(self, req: Request) -> Any:
-        return self.do_open(self._connect_http, req)
+        return self.do_open(partial(self._connect, LimitedHttp), req)
 
     @override
     def https_open(self, req: Request) -> Any:
-        return self.do_open(self._connect_https, req)
+        return self.do_open(partial(self._connect, LimitedHttps), req)
 
-    def _connect_http(self, host: str, **given: Any) -> HTTPConnection:
-        connection = LimitedHttp(host, **given)
-        connection.limit = self._limit
-        return connection
-
-    def _connect_https(self, host: str, **given: Any) -> HTTPConnection:
-        connection = LimitedHttps(host, **given)
+    def _connect(
+        self, kind: type[LimitedHttp] | type[LimitedHttps], host: str, **given: Any
+    ) -> HTTPConnection:
+        connection = kind(host, **given)
         connection.limit = self._limit
         return connection
 
@@ -140,16 +138,5 @@ class LimitedSmtp(Limited, smtplib.SMTP):
         super().__init__(host, port, **given)
 
 
-class LimitedSmtpTls(Limited, smtplib.SMTP_SSL):
-    """A connection to a mail server that begins with TLS.
-
-    Args:
-        limit: When it ends.
-        host: The server; it is connected to at once.
-        port: Its port.
-        given: As of :class:`smtplib.SMTP_SSL`.
-    """
-
-    def __init__(self, limit: TimeLimit, host: str, port: int, **given: Any) -> None:
-        self.limit = limit
-        super().__init__(host, port, **given)
+class LimitedSmtpTls(LimitedSmtp, smtplib.SMTP_SSL):
+    """A connection to a mail server that begins with TLS."""
