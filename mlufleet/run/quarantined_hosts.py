@@ -104,10 +104,12 @@ def leave_out(
     found = find_quarantined(inventory_file, asked, heeds=heeds)
     if not found.left_out:
         return hosts, found
-    lines = ((name, f"left out: {found.describe(name)}") for name in found.marks)
-    for line in host_ranges.group_lines(
-        [(name, line) for name, line in lines if name in found.left_out], len(asked)
-    ):
+    lines = [
+        (name, f"left out: {found.describe(name)}")
+        for name in found.marks
+        if name in found.left_out
+    ]
+    for line in host_ranges.group_lines(lines, len(asked)):
         click.secho(sanitize.escape_line(line), fg="yellow", err=True)
     return [host for host in asked if host.name not in found.left_out], found
 
