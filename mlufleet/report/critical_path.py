@@ -1,9 +1,9 @@
 """What a run waited for: the stages of its last host that followed each other, and the floor.
 
-A stage begins as soon as those that it needs are done. So the one before it on the path is the one
-that ended last before it began. The floor is what the host would have needed if all else had run
-beside the slowest part: the wire, the load of the image, the verification of weights, the smoke
-test. All of it is measured; nothing is estimated.
+The stage before another one on the path is the one that ended last before that one began. The
+floor is what the host would have needed if all else had run beside the slowest part: the wire,
+the load of the image, the verification of weights, the smoke test. All of it is measured; nothing
+is estimated.
 """
 
 from __future__ import annotations
