@@ -23,7 +23,8 @@ help:
 	@echo "make bench     what runs and transfers cost (an hour; BENCHES=\"noop peers\": these alone)"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
-.venv/ready: requirements.lock pyproject.toml
+# installing compiles the catalogs of messages
+.venv/ready: requirements.lock pyproject.toml $(wildcard fleet/locale/*/LC_MESSAGES/*.po)
 	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.10 or newer) is missing: apt-get install python3 python3-venv" >&2; exit 1; }
 	@echo "environment: .venv"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed (PYTHON=/path/to/python3 make ...)" >&2; exit 1; }

@@ -1,12 +1,16 @@
-"""Adds to a wheel what a clone has beside its packages; all else is in pyproject.toml.
+"""What installing does beside pyproject.toml.
 
-In the wheel it is `fleet/packaged/`, where `fleet/paths.py` finds it.
+- It compiles the catalogs of messages (fleet/locale) into what gettext reads.
+- It adds to a wheel what a clone has beside its packages: `fleet/packaged/`, where
+  `fleet/paths.py` finds it.
 """
 
 import runpy
 import shutil
 from pathlib import Path
 
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
@@ -14,11 +18,19 @@ ROOT = Path(__file__).parent
 PACKAGED = runpy.run_path(str(ROOT / "fleet/paths.py"))["PROJECT_FILES"]
 
 
+def compile_catalogs() -> None:
+    """Write a .mo file beside each .po file."""
+    for source in ROOT.glob("fleet/locale/*/LC_MESSAGES/*.po"):
+        with source.open("rb") as text, source.with_suffix(".mo").open("wb") as compiled:
+            write_mo(compiled, read_po(text))
+
+
 class BuildWithFiles(build_py):
     """Builds the packages, then copies what they need at run time."""
 
     def run(self) -> None:
         """Build into an empty folder: an earlier build may contain modules that are gone."""
+        compile_catalogs()
         if not self.editable_mode:
             shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()

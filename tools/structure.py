@@ -16,6 +16,7 @@ import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import grimp
 from importlinter.api import read_configuration
@@ -34,6 +35,8 @@ LIMITS = {
     "fmt: skip": 0,
     "type: ignore": 19,
     "functions over 40 lines": 15,
+    "texts that are not translated": 1911,
+    "names in the way of _()": 0,
 }
 
 #: Decorators whose function is an interface of its own (a command, a validator, …), not an API.
@@ -55,6 +58,16 @@ MUTATING_METHODS = {
     *("discard", "pop", "popleft", "popitem", "clear"),
 }
 MAX_FUNCTION_LINES = 40
+
+#: what translates its argument
+TRANSLATING = {"_", "n_", "N_"}
+#: calls whose texts nobody reads but developers, or that have a translation of their own
+UNREAD_CALLS = {
+    *("ValueError", "TypeError", "RuntimeError", "NotImplementedError", "AssertionError"),
+    *("compile", "debug", "argument", "option", "version_option"),
+}
+#: keyword arguments of that kind
+UNREAD_ARGUMENTS = {"help", "short_help", "pattern", "match"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -379,7 +392,7 @@ def measure_comments(pattern: str) -> Callable[[list[Module]], Figure]:
 
 
 def measure_long_functions(modules: list[Module]) -> Figure:
-    """Return the functions that have more than `MAX_FUNCTION_LINES` lines.
+    """Return the functions that have more than `MAX_FUNCTION_LINES` lines; a message is one.
 
     Args:
         modules: The code base.
@@ -388,9 +401,98 @@ def measure_long_functions(modules: list[Module]) -> Figure:
     for module in modules:
         for node in ast.walk(module.tree):
             if isinstance(node, Function):
-                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                messages = (n for n in ast.walk(node) if _is_translating(n))
+                lines = _count_lines(node) - sum(_count_lines(one) - 1 for one in messages)
                 if lines > MAX_FUNCTION_LINES:
                     places.append(module.locate(node, f"{node.name} ({lines} lines)"))
+    return Figure(places)
+
+
+def _is_translating(node: ast.AST) -> TypeGuard[ast.Call]:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in TRANSLATING
+    )
+
+
+def _count_lines(node: ast.stmt | ast.expr) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def measure_untranslated_texts(modules: list[Module]) -> Figure:
+    """Return the texts of several words that do not go through `fleet.language`.
+
+    Args:
+        modules: The code base.
+    """
+    places = []
+    for module in modules:
+        finder = _TextFinder()
+        finder.visit(module.tree)
+        places += [module.locate(node, text) for node, text in finder.found]
+    return Figure(places)
+
+
+class _TextFinder(ast.NodeVisitor):
+    """Collects the texts for people that are not translated: two or more words, not code."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[ast.expr, str]] = []
+
+    @override
+    def visit_Call(self, node: ast.Call) -> None:
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        if name in TRANSLATING or name in UNREAD_CALLS:
+            return
+        for part in (*node.args, *(k for k in node.keywords if k.arg not in UNREAD_ARGUMENTS)):
+            self.visit(part)
+        self.visit(function)
+
+    @override
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):  # a docstring
+            self.generic_visit(node)
+
+    @override
+    def visit_Assert(self, node: ast.Assert) -> None:
+        pass
+
+    @override
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        constants = [one.value for one in node.values if isinstance(one, ast.Constant)]
+        self._add(node, " ".join(map(str, constants)))
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                self.visit(part)
+
+    @override
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self._add(node, node.value)
+
+    def _add(self, node: ast.expr, text: str) -> None:
+        words = re.findall(r"(?<![\w./$%<{-])[A-Za-z][a-z]+(?![\w/=(>}-])", text)
+        if len(words) > 1 and "\n" not in text.strip():
+            self.found.append((node, text))
+
+
+def measure_hidden_gettext(modules: list[Module]) -> Figure:
+    """Return where a module that imports `_` for translations binds that name again.
+
+    Args:
+        modules: The code base.
+    """
+    places = []
+    for module in modules:
+        if not re.search(r"^from fleet.language import .*\b_\b", module.text, re.MULTILINE):
+            continue
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store):
+                places.append(module.locate(node, "_ is assigned"))
+            if isinstance(node, Function) and node.name == "_":
+                places.append(module.locate(node, "_ is defined"))
     return Figure(places)
 
 
@@ -466,6 +568,8 @@ MEASURES: dict[str, Callable[[list[Module]], Figure]] = {
     "fmt: skip": measure_comments(r"fmt: (skip|off)"),
     "type: ignore": measure_comments(r"type: ignore"),
     "functions over 40 lines": measure_long_functions,
+    "texts that are not translated": measure_untranslated_texts,
+    "names in the way of _()": measure_hidden_gettext,
 }
 
 

@@ -1,0 +1,158 @@
+"""The language of what people read.
+
+Messages stand in the code in English and go through :func:`_`, which looks them up in a gettext
+catalog (`fleet/locale/`). Codes, keys of JSON, metrics and the hosts' audit log are read by
+machines and stay as they are: :func:`english` gives the text that a message has there.
+
+The language is chosen once, at the start of a process, and its child processes inherit it by
+`MLUFLEET_LANG`. GNU gettext's manual, "Locale Environment Variables", has the order of the others.
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+DOMAIN = "mlufleet"
+LANGUAGE_VARIABLE = "MLUFLEET_LANG"
+LOCALE_FOLDER = Path(__file__).parent / "locale"
+ENGLISH, CHINESE = "en", "zh_CN"
+#: variables of the locale, the first one that is set counts
+LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+#: terminals that have no Chinese characters, whatever the locale says: Linux's own console
+POOR_TERMINALS = ("linux",)
+
+
+class Message(str):
+    """A message in another language than English.
+
+    Attributes:
+        source: The same in English.
+    """
+
+    source: str
+
+    def __new__(cls, text: str, source: str) -> Message:
+        """Create a message.
+
+        Args:
+            text: The translation.
+            source: The same in English.
+        """
+        message = super().__new__(cls, text)
+        message.source = source
+        return message
+
+
+def english(text: str) -> str:
+    """Return what a message is in English.
+
+    Args:
+        text: A message, or any other text, which is returned as it is.
+    """
+    return text.source if isinstance(text, Message) else text
+
+
+def _(message: str, /, **values: object) -> str:
+    """Return a message in the language of this process.
+
+    Args:
+        message: The message in English; a constant, as the catalog is made from the source.
+        **values: Values of its `{placeholders}`. Without any, braces mean themselves.
+    """
+    source = _fill(message, values, in_english=True)
+    catalog = _load_catalog()
+    return source if catalog is None else _pair(catalog.gettext(message), source, values)
+
+
+def n_(singular: str, plural: str, count: int, /, **values: object) -> str:
+    """Return a message about a number of things in the language of this process.
+
+    Args:
+        singular: The message in English for one.
+        plural: The message in English for another number.
+        count: The number; also the value of `{count}`.
+        **values: Values of the other `{placeholders}`.
+    """
+    values = {"count": count, **values}
+    source = _fill(singular if count == 1 else plural, values, in_english=True)
+    catalog = _load_catalog()
+    if catalog is None:
+        return source
+    return _pair(catalog.ngettext(singular, plural, count), source, values)
+
+
+def N_(message: str) -> str:
+    """Return a message as it is, and have it in the catalog: it is shown by `_(message)` later.
+
+    Args:
+        message: The message in English.
+    """
+    return message
+
+
+def translate(message: str, language: str) -> str:
+    """Return a message in a certain language.
+
+    Args:
+        message: The message in English, as the catalog has it.
+        language: One of `ENGLISH` and `CHINESE`.
+    """
+    catalog = _open_catalog(language)
+    return message if catalog is None else catalog.gettext(message)
+
+
+def _fill(message: str, values: Mapping[str, object], *, in_english: bool = False) -> str:
+    if not values:
+        return message
+    if in_english:
+        values = {
+            name: english(value) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+    return message.format(**values)
+
+
+def _pair(translation: str, source: str, values: Mapping[str, object]) -> Message:
+    return Message(_fill(translation, values), source)
+
+
+def use_language(name: str) -> None:
+    """Choose the language of this process and of its children.
+
+    Args:
+        name: As given by the user, such as "zh_CN", "zh" or "en_US.UTF-8"; an unknown one means
+            English.
+    """
+    os.environ[LANGUAGE_VARIABLE] = _find_language(name)
+    _load_catalog.cache_clear()
+
+
+def current_language() -> str:
+    """Return the language of this process: `ENGLISH` or `CHINESE`."""
+    if chosen := os.environ.get(LANGUAGE_VARIABLE):
+        return _find_language(chosen)
+    locale = next(filter(None, map(os.environ.get, LOCALE_VARIABLES)), "")
+    if os.environ.get("TERM") in POOR_TERMINALS:
+        return ENGLISH
+    return _find_language(locale)
+
+
+def _find_language(name: str) -> str:
+    return CHINESE if re.match(r"zh(?![a-z])", name.strip().lower()) else ENGLISH
+
+
+@cache
+def _load_catalog() -> gettext.NullTranslations | None:
+    """Return the catalog of this process; None for English."""
+    return _open_catalog(current_language())
+
+
+def _open_catalog(language: str) -> gettext.NullTranslations | None:
+    if language == ENGLISH:
+        return None
+    return gettext.translation(DOMAIN, LOCALE_FOLDER, [language])
