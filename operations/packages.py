@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pyinfra.api import operation
@@ -75,33 +75,61 @@ def stamp_value(target: ReleaseTarget, found: ReleaseFacts) -> str:
     return f"{input_digest(target, found)} {site}"
 
 
-def pip_arguments(pip: PipCommand, wheelhouse: bool, shared: str) -> list[str]:
-    """Return the arguments of `python -m pip` for one command.
+def group_pip_lines(target: ReleaseTarget) -> list[list[PipCommand]]:
+    """Return the pip lines of a release, those together that one call of pip installs.
 
     Args:
-        pip: The command, as the release has it.
+        target: The release.
+    """
+    group_of = {number: group for group in target.lock.pip_groups for number in group}
+    calls: list[list[PipCommand]] = []
+    group_before = None
+    for number, line in enumerate(target.release.packages.pip):
+        group = group_of.get(number)
+        is_joined = group is not None and group == group_before
+        # the script reads one requirements file
+        if is_joined and not (line.requirements and any(one.requirements for one in calls[-1])):
+            calls[-1].append(line)
+        else:
+            calls.append([line])
+        group_before = group
+    return calls
+
+
+def pip_arguments(lines: Sequence[PipCommand], wheelhouse: bool, shared: str) -> list[str]:
+    """Return the arguments of `python -m pip` for one call.
+
+    Args:
+        lines: The pip lines of the call, as the release has them.
         wheelhouse: Whether the release has a folder of wheels; pip then uses no index.
         shared: Folder with the uploaded files, as the container sees it.
     """
-    if pip.uninstall:
-        return ["uninstall", "--yes", *pip.uninstall]
+    if lines[0].uninstall:
+        return ["uninstall", "--yes", *lines[0].uninstall]
     # Python compiles what it imports, and writes that once: of numpy, that is a fifth of its files
     arguments = ["install", "--no-compile", "--no-build-isolation", "--disable-pip-version-check"]
     if wheelhouse:
         arguments += ["--no-index", "--find-links", f"{shared}/wheels"]
-    if pip.find_links:
-        arguments += ["--find-links", pip.find_links]
-    if pip.no_deps:
+    for line in lines:
+        arguments += _line_arguments(line, shared)
+    return arguments
+
+
+def _line_arguments(line: PipCommand, shared: str) -> list[str]:
+    arguments = []
+    if line.find_links:
+        arguments += ["--find-links", line.find_links]
+    if line.no_deps:
         arguments.append("--no-deps")
-    if pip.upgrade:
+    if line.upgrade:
         arguments.append("--upgrade")
-    if pip.editable:
-        arguments += ["--editable", pip.editable]
-    if pip.requirements:
+    if line.editable:
+        arguments += ["--editable", line.editable]
+    if line.requirements:
         arguments += ["--requirement", "/tmp/mlufleet-requirements.txt"]
-    if pip.wheel:
-        arguments.append(pip.wheel if "://" in pip.wheel else f"{shared}/{pip.wheel}")
-    return arguments + list(pip.install)
+    if line.wheel:
+        arguments.append(line.wheel if "://" in line.wheel else f"{shared}/{line.wheel}")
+    return [*arguments, *line.install]
 
 
 def are_installed(target: ReleaseTarget, found: ReleaseFacts) -> bool:
@@ -184,9 +212,8 @@ def _install(target: ReleaseTarget, reprobe: Reprobe) -> Iterator[HostCommand]:
         yield RemoteJob("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
     for package in packages.system:
         yield _install_system_package(name, package, shared)
-    for pip in packages.pip:
-        arguments = pip_arguments(pip, packages.wheelhouse is not None, shared)
-        yield _run_pip(name, python, pip, arguments)
+    for lines in group_pip_lines(target):
+        yield _run_pip(target, lines, shared)
     yield RemoteJob("finding the package folders", "package-folders", name, python, code="PACKAGES")
     stamp = stamp_value(target, reprobe().releases[target.key])
     yield RemoteJob("stamping packages", "stamp", "packages", stamp, code="PACKAGES")
@@ -204,14 +231,18 @@ def _install_system_package(container: str, package: SystemPackage, shared: str)
     )
 
 
-def _run_pip(container: str, python: str, pip: PipCommand, arguments: list[str]) -> RemoteJob:
+def _run_pip(target: ReleaseTarget, lines: Sequence[PipCommand], shared: str) -> RemoteJob:
+    packages, container = target.release.packages, target.release.container.name
+    arguments = pip_arguments(lines, packages.wheelhouse is not None, shared)
+    wanted = " ".join(pip_arguments([line], False, shared)[-1] for line in lines)
+    from_file = next((line for line in lines if line.requirements), PipCommand())
     return RemoteJob(
-        f"pip {arguments[0]} {arguments[-1]}",
+        f"pip {arguments[0]} {wanted}",
         "pip",
         container,
-        python,
-        pip.requirements or "",
-        "|".join(pip.exclude),
+        target.release.image.python,
+        from_file.requirements or "",
+        "|".join(from_file.exclude),
         *arguments,
         code="PACKAGES",
         timeout=3600,

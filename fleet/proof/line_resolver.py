@@ -62,7 +62,7 @@ class LineResolver:
             for location, reason in request.unknown:
                 self.results.add_unproved(location, reason)
             line = None if request.command.uninstall else self.reader.read(request)
-            if line and line.is_plain:
+            if line and line.is_plain and not request.unknown:
                 pending.append(line)
                 continue
             self._check_together(pending)
@@ -79,10 +79,7 @@ class LineResolver:
             )
 
     def _check_together(self, lines: list[Line]) -> None:
-        """Resolve lines by one call; if that fails, one by one.
-
-        What one call can install, several calls can as well: each prefers what is installed.
-        """
+        """Resolve lines by one call, which a host then makes as well; if that fails, one by one."""
         if len(lines) > 1:
             arguments = (root.argument for line in lines for root in line.roots)
             constraints = (text for line in lines for text in line.wanted.constraints)
@@ -93,6 +90,7 @@ class LineResolver:
                 pass
             else:
                 self._install(chosen, [root for line in lines for root in line.roots])
+                self.results.pip_groups.append(tuple(line.number for line in lines))
                 return
         for line in lines:
             self._check_line(line)

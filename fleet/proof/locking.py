@@ -124,5 +124,6 @@ def create_lock(
         ),
         commits={name: commit for name, (commit, _) in sources.items()},
         source_files=results.source_files,
+        pip_groups=tuple(results.pip_groups),
         unproved=tuple(results.unproved),
     )

@@ -41,11 +41,13 @@ class Line:
     """One call of `pip install`.
 
     Attributes:
+        number: index of the line in packages.pip.
         roots: what it asks for.
         wanted: the call.
         may_be_elsewhere: why a missing package may still be found; "" if it cannot.
     """
 
+    number: int
     roots: list[Root]
     wanted: Wanted
     may_be_elsewhere: str = ""
@@ -100,7 +102,7 @@ class LineReader:
         ]
         arguments = tuple(dict.fromkeys(root.argument for root in roots))
         wanted = Wanted(arguments, tuple(constraints), command.upgrade, command.no_deps)
-        return Line(roots, wanted, f"the page {page} may have it" if page else "")
+        return Line(request.number, roots, wanted, f"the page {page} may have it" if page else "")
 
     def _add_address(self, requirement: Requirement, location: Location, origin: str) -> None:
         """Judge a requirement by address, and count it as installed from there on."""

@@ -21,6 +21,7 @@ class ProofResults:
         findings: a line for each thing that is wrong: "file:line: field: problem".
         unproved: the points that could not be compared.
         source_files: SOURCE:PATH -> SHA-256 of each file that a patch takes from a source.
+        pip_groups: numbers of pip lines that one call of pip can install, group by group.
     """
 
     document: ReleaseDocument
@@ -28,6 +29,7 @@ class ProofResults:
     findings: list[str] = field(default_factory=list)
     unproved: list[UnprovedPoint] = field(default_factory=list)
     source_files: dict[str, str] = field(default_factory=dict)
+    pip_groups: list[tuple[int, ...]] = field(default_factory=list)
 
     def add_finding(self, location: Location, problem: str) -> None:
         """Record that a field of the release is wrong about its files.

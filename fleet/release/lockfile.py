@@ -67,6 +67,12 @@ class Lock(Model):
     source_files: dict[str, Sha256] = Field(
         default_factory=dict, exclude_if=lambda value: not value
     )
+    #: Numbers of pip lines of the release that one call of pip installs, group by group. A line in
+    #: no group has a call of its own.
+    pip_groups: Annotated[
+        tuple[tuple[Annotated[Int, Field(ge=0)], ...], ...],
+        Field(exclude_if=lambda value: not value),
+    ] = ()
     #: What could not be proved when the release was locked. Absent if it was locked by a version
     #: that proved nothing.
     unproved: Annotated[

@@ -106,7 +106,7 @@ def _describe_commands(release: Release, card_numbers: tuple[int, ...] | None) -
     key = "" if card_numbers is None else card_assignment.release_key(release)
     shared = host_paths.shared_folder(key, in_container=True)
     for pip in release.packages.pip:
-        arguments = packages.pip_arguments(pip, release.packages.wheelhouse is not None, shared)
+        arguments = packages.pip_arguments([pip], release.packages.wheelhouse is not None, shared)
         yield f"run {python} -m pip {shlex.join(arguments)}"
     smoke = release.smoke
     expectation = smoke.artefact or smoke.url or smoke.expect

@@ -152,6 +152,22 @@ def test_without_dependencies_none_is_needed(tried: Tried) -> None:
     tried.lock("install: [six], no_deps: true")
 
 
+def test_the_lock_says_which_lines_one_call_of_pip_installs(tried: Tried) -> None:
+    tried.put("a 1 x<2", "b 1", "c 1", "d 1", "e 1", "x 1", "six 2")
+    lines = ["a", "b", "uninstall", "c", "d, e", "e"]
+    asked = [f"install: [{line}]" if line != "uninstall" else "uninstall: [six]" for line in lines]
+    lock = tried.lock(*asked, "install: [six], no_deps: true", has=("six 1",))
+    assert lock.pip_groups == ((0, 1), (3, 4, 5))
+
+
+def test_lines_that_only_one_after_the_other_can_be_installed_are_in_no_group(
+    tried: Tried,
+) -> None:
+    # the second one replaces what the first one needs, which pip only warns of
+    tried.put("a 1 x<2", "c 1 x>=2", "x 1", "x 2")
+    assert tried.lock("install: [a]", "install: [c]").pip_groups == ()
+
+
 def test_another_version_than_the_release_asks_for_is_refused(tried: Tried) -> None:
     tried.put(
         "a 1.0", "a 1.5", "b 1.5", "c 1.0", "d 1.0", "d 1.5", "d 3rc1", "e 1.0", "user 1 e>=2"
