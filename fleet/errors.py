@@ -23,6 +23,7 @@ from fleet.error_codes import (
     SYMPTOM_CODES,
     canonical_code,
 )
+from fleet.language import Message, _, english
 from fleet.text import sanitize
 
 __all__ = [
@@ -77,14 +78,16 @@ class Failure:
     @property
     def sentence(self) -> str:
         """What happened: the meaning of the code, followed by the detail."""
-        meaning = FAILURE_TABLE[self.code].meaning
-        return f"{meaning}: {self.detail}" if self.detail else meaning
+        meaning = _(FAILURE_TABLE[self.code].meaning)
+        if not self.detail:
+            return meaning
+        return _("{meaning}: {detail}", meaning=meaning, detail=self.detail)
 
     @property
     def remedy(self) -> str:
         """What to do: the remedy for the quoted output if it is known, else the code's."""
-        output = "\n".join((self.detail, *self.tail))
-        return error_patterns.find_remedy(self.code, output) or FAILURE_TABLE[self.code].remedy
+        output = "\n".join((english(self.detail), *self.tail))
+        return error_patterns.find_remedy(self.code, output) or _(FAILURE_TABLE[self.code].remedy)
 
 
 class PromptRefused(EOFError):
@@ -99,7 +102,8 @@ class InvalidInput(Exception):
 
     @override
     def __str__(self) -> str:
-        return sanitize.escape_text(super().__str__())
+        only = self.args[0] if len(self.args) == 1 else None
+        return sanitize.escape_text(only if isinstance(only, Message) else super().__str__())
 
 
 class CodedInputError(InvalidInput):
@@ -113,16 +117,25 @@ class CodedInputError(InvalidInput):
             detail: What was found; appended to the meaning of the code.
         """
         self.failure = Failure(code, detail)
-        super().__init__(f"{code}: {self.failure.sentence}\n  remedy: {self.failure.remedy}")
+        super().__init__(
+            _(
+                "{code}: {sentence}\n  remedy: {remedy}",
+                code=code,
+                sentence=self.failure.sentence,
+                remedy=self.failure.remedy,
+            )
+        )
 
 
 def render_reference() -> str:
     """Render all failure codes and known error messages as Markdown (docs/failures.md)."""
     rows = [
-        f"| {code} | {info.meaning} | {info.remedy} | {info.action} |"
+        f"| {code} | {_(info.meaning)} | {_(info.remedy)} | {info.action} |"
         for code, info in FAILURE_TABLE.items()
     ]
-    head = ["# Failure codes", "", "| code | meaning | remedy | action |", "|---|---|---|---|"]
-    actions = ["", "The suggested action says what the remedy comes to:", ""]
-    actions += [f"- `{action}`: {meaning}" for action, meaning in ACTIONS.items()]
+    titles = " | ".join((_("code"), _("meaning"), _("remedy"), _("action")))
+    head = ["# " + _("Failure codes"), "", f"| {titles} |", "|---|---|---|---|"]
+    actions = ["", _("The suggested action says what the remedy comes to:"), ""]
+    for action, meaning in ACTIONS.items():
+        actions.append(_("- `{action}`: {meaning}", action=action, meaning=_(meaning)))
     return "\n".join([*head, *rows, *actions]) + "\n" + error_patterns.render_reference()

@@ -13,9 +13,11 @@ from __future__ import annotations
 import gettext
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+
+from typing_extensions import override
 
 DOMAIN = "mlufleet"
 LANGUAGE_VARIABLE = "MLUFLEET_LANG"
@@ -46,6 +48,11 @@ class Message(str):
         message = super().__new__(cls, text)
         message.source = source
         return message
+
+    @override
+    def __reduce__(self) -> tuple[type[Message], tuple[str, str]]:
+        """Return what `copy` and `pickle` make it of."""
+        return Message, (str(self), self.source)
 
 
 def english(text: str) -> str:
@@ -104,6 +111,17 @@ def translate(message: str, language: str) -> str:
     """
     catalog = _open_catalog(language)
     return message if catalog is None else catalog.gettext(message)
+
+
+def change_text(text: str, change: Callable[[str], str]) -> str:
+    """Return a text after a change; of a message, in both of its languages.
+
+    Args:
+        text: A message, or any other text.
+        change: What is done to it, such as to escape it.
+    """
+    changed = change(text)
+    return Message(changed, change(text.source)) if isinstance(text, Message) else changed
 
 
 def _fill(message: str, values: Mapping[str, object], *, in_english: bool = False) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from fleet.language import change_text
+
 #: Controls (C0 except tab, DEL, C1), line and paragraph separators, characters that are invisible
 #: or change the writing direction, and code points that are not characters (such as surrogates).
 UNSAFE_CHARACTERS = re.compile(
@@ -42,8 +44,14 @@ def escape_line(text: str) -> str:
     Returns:
         The text as one printable line, with escapes such as ``\x1b``.
     """
-    if text.isascii() and text.isprintable():
-        return text
+    return text if _is_safe(text) else change_text(text, _escape_characters)
+
+
+def _is_safe(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _escape_characters(text: str) -> str:
     return UNSAFE_CHARACTERS.sub(_escape_match, text)
 
 
@@ -56,6 +64,10 @@ def escape_text(text: str) -> str:
     Returns:
         The text with the same number of lines.
     """
+    return change_text(text, _escape_lines)
+
+
+def _escape_lines(text: str) -> str:
     return "\n".join(map(escape_line, text.split("\n")))
 
 
@@ -68,6 +80,10 @@ def join_lines(text: str) -> str:
     Returns:
         The lines, separated by "; ".
     """
+    return change_text(text, _join_lines)
+
+
+def _join_lines(text: str) -> str:
     return escape_line("; ".join(line.strip() for line in text.split("\n") if line.strip()))
 
 
