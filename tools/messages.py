@@ -57,13 +57,16 @@ def extract_messages() -> Catalog:
     return catalog
 
 
-def _list_other_messages() -> Iterator[tuple[str, str]]:
-    """Yield messages that do not stand in calls: help of commands."""
+def _list_other_messages() -> Iterator[tuple[str, str | tuple[str, str]]]:
+    """Yield messages that do not stand in calls: help of commands, and what click says."""
+    from mlufleet.cli.click_messages import CLICK_MESSAGES
     from mlufleet.cli.help_texts import list_help_messages
     from mlufleet.cli.main import main
 
     for text in list_help_messages(main):
         yield "mlufleet/cli", text
+    for message in CLICK_MESSAGES:
+        yield "mlufleet/cli", message
 
 
 def read_catalog(path: Path = CATALOG) -> Catalog:
