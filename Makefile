@@ -19,7 +19,7 @@ help:
 	@echo "make test-kernel  install, upgrade and reboot a host with a kernel of its own (qemu, an hour)"
 	@echo "make unit      lint, types and what needs no lab"
 	@echo "make unit-python  the unit tests on other versions (PYTHONS=\"python3.10 python3.12\")"
-	@echo "make docs      write the generated pages and build docs/ as a site"
+	@echo "make docs      write the generated pages and build docs/ as a site, in English and Chinese"
 	@echo "make bench     what runs and transfers cost (an hour; BENCHES=\"noop peers\": these alone)"
 	@echo "make kills     strike a lab host at POINTS=100 points (an hour)"
 
@@ -50,8 +50,9 @@ lab-down: .venv/ready
 docs: .venv/ready
 	@$(BIN)/python -m mlufleet.reference
 	@$(BIN)/python -m mlufleet.reference.report_schema > docs/report.schema.json
+	@$(BIN)/python tools/llms_index.py > llms.txt
 	@$(BIN)/mkdocs build --strict
-	@echo "docs: .site/index.html"
+	@echo "docs: .site/index.html; in Chinese: .site/zh/index.html"
 
 lint: .venv/ready
 	@$(BIN)/ruff check .
@@ -59,6 +60,7 @@ lint: .venv/ready
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache > .mypy_cache/imports || { cat .mypy_cache/imports; exit 1; }
 	@$(BIN)/python tools/structure.py
+	@$(BIN)/python tools/translations.py
 
 # beside each other, as each waits for processes of its own
 UNIT := unit-mlufleet unit-operations unit-proof unit-fleet unit-connect

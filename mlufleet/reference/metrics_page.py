@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from fleet.language import N_, _
+from mlufleet.reference import page_texts
 from mlufleet.report.metric_table import METRICS, RUN, WATCH
 
 HEAD = """\
@@ -24,14 +28,21 @@ Names and labels are an interface: none is renamed or removed without a line in 
   a PCI address, an endpoint or a stage; anything else is left out, so that no host can make series
   without end.
 """
-TITLES = {WATCH: "the watch", RUN: "runs"}
+TITLES = {WATCH: N_("the watch"), RUN: N_("runs")}
 
 
 def render_page() -> str:
     """Render docs/metrics.md."""
-    rows = ["| metric | type | labels | of | value |", "|---" * 5 + "|"]
+    head = (_("metric"), _("type"), _("labels"), _("of"), _("value"))
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, info in METRICS.items():
         labels = ", ".join(f"`{label}`" for label in info.labels)
-        sources = ", ".join(TITLES[source] for source in TITLES if source in info.sources)
-        rows.append(f"| `{name}` | {info.kind} | {labels} | {sources} | {info.help} |")
-    return "\n".join([HEAD, *rows]) + "\n"
+        sources = _(", ").join(_(TITLES[source]) for source in TITLES if source in info.sources)
+        rows.append(f"| `{name}` | {info.kind} | {labels} | {sources} | {_(info.help)} |")
+    return "\n".join([page_texts.translate_page(HEAD), *rows]) + "\n"
+
+
+def list_messages() -> Iterator[str]:
+    """Yield the messages of the page that are no constants in calls of `_()`."""
+    yield from page_texts.list_messages(HEAD)
+    yield from (info.help for info in METRICS.values())

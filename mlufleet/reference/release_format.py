@@ -15,7 +15,9 @@ from pydantic.fields import FieldInfo
 
 from fleet import paths
 from fleet.documents.types import Bool, Int, Model, PatternCheck
+from fleet.language import N_, _
 from fleet.release import model as release_model
+from mlufleet.reference import page_texts
 
 #: A release that contains every field.
 EXAMPLE_FILE = paths.PROJECT_ROOT / "docs" / "release-example.yml"
@@ -60,7 +62,7 @@ patches:
   - {file: /home/share/model_mlu/api.py, find: ../weights, replace: /data/models/model, count: 2}
 ```
 """
-TYPE_WORDS = {str: "string", int: "integer", bool: "true or false"}
+TYPE_WORDS = {str: N_("string"), int: N_("integer"), bool: N_("true or false")}
 
 
 def read_field_descriptions(model: type[BaseModel]) -> dict[str, str]:
@@ -91,22 +93,26 @@ def describe_type(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
     """
     for item in metadata:
         if isinstance(check := getattr(item, "func", None), PatternCheck):
-            return check.description.partition(" without blanks")[0]
+            return _(_describe_pattern(check))
     if hasattr(annotation, "__metadata__") and annotation not in (Int, Bool):
         return describe_type(annotation.__origin__, annotation.__metadata__)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return describe_type(next(a for a in arguments if a is not NoneType))
     if origin is tuple:
-        return f"list of: {describe_type(arguments[0])}"
+        return _("list of: {type}", type=describe_type(arguments[0]))
     if origin is dict:
-        return f"mapping to: {describe_type(arguments[1])}"
+        return _("mapping to: {type}", type=describe_type(arguments[1]))
     if origin is Literal:
         return ", ".join(map(str, arguments))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     plain = arguments[0] if hasattr(annotation, "__metadata__") else annotation
-    return TYPE_WORDS.get(plain, "string")
+    return _(TYPE_WORDS.get(plain, TYPE_WORDS[str]))
+
+
+def _describe_pattern(check: PatternCheck) -> str:
+    return re.split(",? without blanks", check.description)[0]
 
 
 def list_models() -> list[type[BaseModel]]:
@@ -151,13 +157,14 @@ def find_examples(
 
 def _render_row(name: str, field: FieldInfo, description: str, example: Any) -> str:
     default = (
-        "required"
+        _("required")
         if field.is_required()
         else _format_value(field.get_default(call_default_factory=True))
     )
     shown = _format_value(example).replace("|", "\\|")
     type_words = describe_type(field.annotation, tuple(field.metadata))
-    return f"| `{name}` | {type_words} | {default} | {description} | {shown} |"
+    meaning = _(description) if description else ""
+    return f"| `{name}` | {type_words} | {default} | {meaning} | {shown} |"
 
 
 def _format_value(value: Any) -> str:
@@ -170,14 +177,37 @@ def _format_value(value: Any) -> str:
 def render_page() -> str:
     """Render docs/release.md."""
     data = yaml.safe_load(EXAMPLE_FILE.read_text(encoding="utf-8"))
-    parts = [HEAD]
+    parts = [page_texts.translate_page(HEAD)]
+    titles = (_("field"), _("type"), _("default"), _("meaning"), _("example"))
+    head = f"| {' | '.join(titles)} |\n|---|---|---|---|---|"
     for model in list_models():
         examples, descriptions = list(find_examples(model, data)), read_field_descriptions(model)
         rows = []
         for name, field in model.model_fields.items():
             example = next((mapping[name] for mapping in examples if name in mapping), None)
             rows.append(_render_row(name, field, descriptions.get(name, ""), example))
-        head = "| field | type | default | meaning | example |\n|---|---|---|---|---|"
-        text = inspect.cleandoc(model.__doc__ or "")
+        text = page_texts.translate_page(inspect.cleandoc(model.__doc__ or ""))
         parts.append("\n".join([f"## {model.__name__}\n", f"{text}\n", head, *rows]) + "\n")
     return "\n".join(parts)
+
+
+def list_messages() -> Iterator[str]:
+    """Yield the messages of the page that are no constants in calls of `_()`."""
+    yield from page_texts.list_messages(HEAD)
+    for model in list_models():
+        yield from page_texts.list_messages(inspect.cleandoc(model.__doc__ or ""))
+        yield from read_field_descriptions(model).values()
+        for field in model.model_fields.values():
+            yield from _list_type_words(field.annotation, tuple(field.metadata))
+
+
+def _list_type_words(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[str]:
+    """Yield what the patterns within a type call themselves."""
+    for item in metadata:
+        if isinstance(check := getattr(item, "func", None), PatternCheck):
+            yield _describe_pattern(check)
+    if hasattr(annotation, "__metadata__"):
+        yield from _list_type_words(annotation.__origin__, annotation.__metadata__)
+    for argument in get_args(annotation):
+        if get_origin(annotation) is not Literal:
+            yield from _list_type_words(argument)

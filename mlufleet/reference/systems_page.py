@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.language import _
 from fleet.release.operating_systems import load_table
+from mlufleet.reference import page_texts
 
 HEAD = """\
 # Operating systems
@@ -46,17 +48,19 @@ def describe_failure(code: str) -> Iterator[str]:
 def render_page() -> str:
     """Render docs/systems.md."""
     head = (
-        "system",
-        "name",
+        _("system"),
+        _("name"),
         "ID, VERSION_ID",
-        "driver file",
-        "module folder below /lib/modules/KERNEL",
-        "kernel headers",
+        _("driver file"),
+        _("module folder below /lib/modules/KERNEL"),
+        _("kernel headers"),
         "Docker",
-        "untested",
-        "sources",
-        "inferred",
+        _("untested"),
+        _("sources"),
+        _("inferred"),
     )
+    # between names of packages of which one is installed
+    alternatives = _(" or ")
     rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for system in load_table():
         file = system.file.replace("{system}", system.name)
@@ -67,10 +71,17 @@ def render_page() -> str:
             f"`{file}`",
             system.modules,
             f"`{system.headers}`",
-            f"{system.tool} install {' or '.join(system.docker)}",
+            f"{system.tool} install {alternatives.join(system.docker)}",
             ", ".join(system.untested),
-            "; ".join(system.sources),
-            system.inferred,
+            "; ".join(map(_, system.sources)),
+            _(system.inferred) if system.inferred else "",
         )
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([HEAD, *rows]) + "\n"
+    return "\n".join([page_texts.translate_page(HEAD), *rows]) + "\n"
+
+
+def list_messages() -> Iterator[str]:
+    """Yield the messages of the page that are no constants in calls of `_()`."""
+    yield from page_texts.list_messages(HEAD)
+    for system in load_table():
+        yield from filter(None, (*system.sources, system.inferred))

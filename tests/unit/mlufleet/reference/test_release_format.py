@@ -1,4 +1,4 @@
-"""docs/release.md is what the models say."""
+"""The example of docs/release.md has what the models have."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import yaml
 
 from fleet.release import files
 from mlufleet.reference import release_format
-
-
-def test_the_page_is_that_of_the_models() -> None:
-    written = release_format.EXAMPLE_FILE.with_name("release.md").read_text()
-    assert written == release_format.render_page(), "make docs"
 
 
 def test_the_example_is_a_release() -> None:
