@@ -13,7 +13,6 @@ import click
 from fleet.errors import ExitStatus, InvalidInput
 from fleet.text import suggestions
 from mlufleet.cli.options import JSON_OPTION, RELEASES_ARGUMENT, STORE_OPTION
-from mlufleet.cli.translated_command import TranslatedCommand
 
 if TYPE_CHECKING:
     from fleet.gather.work import GatherOptions
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from mlufleet.cli.gather_output import Outcome
 
 
-@click.command(cls=TranslatedCommand)
+@click.command()
 @RELEASES_ARGUMENT
 @STORE_OPTION
 @click.option("--plan", "only_plan", is_flag=True, help="Show origins and sizes; change nothing.")
