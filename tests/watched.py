@@ -138,7 +138,7 @@ def changes(snapshot: FleetSnapshot, seed: int = 1) -> list[Change]:
 
 
 RUNS = [
-    RunSummary("20261124-101400-1", "rollout", NOW - 3600),
+    RunSummary("20261124-101400-1", "rollout", NOW - 3600, verdict="No report yet"),
     RunSummary(
         "20261123-091200-7",
         "deploy",

@@ -7,6 +7,7 @@ from functools import cache
 
 from jinja2 import Environment
 
+from fleet.language import N_, _
 from mlufleet.journal.events import FailureRecord, ValidationRecord
 from mlufleet.report import html_page, time_shares
 from mlufleet.report.changes import compare_runs, hosts_by_drift
@@ -25,11 +26,11 @@ from mlufleet.report.verdicts import run_verdict
 from operations.stage_order import STAGE_ORDER
 
 STOP_REASONS = {
-    "canary": "a canary failed",
-    "budget": "the failure budget was exceeded",
-    "serving": "too few endpoints would have stayed ready",
-    "interrupted": "it was interrupted",
-    "declined": "it was not approved",
+    "canary": N_("a canary failed"),
+    "budget": N_("the failure budget was exceeded"),
+    "serving": N_("too few endpoints would have stayed ready"),
+    "interrupted": N_("it was interrupted"),
+    "declined": N_("it was not approved"),
 }
 #: the details of all failures are unfolded if there are not more
 MAX_OPEN_FAILURES = 10
@@ -49,7 +50,7 @@ def render_page(report: Report, previous: Report | None = None) -> str:
     style = html_page.read_assets("page.css", "report.css")
     script = html_page.read_assets("table.js")
     hosts = report.sorted_hosts()
-    failed = sum(host.failure is not None for _, host in hosts)
+    failed = sum(host.failure is not None for _name, host in hosts)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -61,7 +62,7 @@ def render_page(report: Report, previous: Report | None = None) -> str:
             policy=html_page.content_security_policy(style, script),
             verdict=run_verdict(report),
             groups=_hosts_by_group(hosts),
-            ids={name: f"h{index}" for index, (name, _) in enumerate(hosts)},
+            ids={name: f"h{index}" for index, (name, _host) in enumerate(hosts)},
             failures=_failures_by_code(hosts),
             open_failures=failed <= MAX_OPEN_FAILURES,
             diff=compare_runs(report, previous) if previous else None,
@@ -135,22 +136,48 @@ def host_notices(host: HostReport) -> list[str]:
     """
     lines = []
     if back := host.rolled_back:
-        origin = f" from {back['from']}" if back.get("from") else ""
-        lines.append(f"rolled back{origin} to {back.get('to') or '?'}")
+        before, target = back.get("from"), back.get("to") or "?"
+        lines.append(
+            _("rolled back from {before} to {target}", before=before, target=target)
+            if before
+            else _("rolled back to {target}", target=target)
+        )
     if lock := host.lock:
-        lines.append(f"was locked by {lock.operator or '?'}, run {lock.run or '?'}")
+        lines.append(
+            _(
+                "was locked by {operator}, run {run}",
+                operator=lock.operator or "?",
+                run=lock.run or "?",
+            )
+        )
     if host.way_back:
         lines.append(host.way_back)
     if host.stale_note:
         lines.append(host.stale_note)
-    lines += [f"moved aside: {what}" for what in host.kept]
+    lines += [_("moved aside: {what}", what=what) for what in host.kept]
     if host.audit_log:
-        lines.append(f"its audit log is kept: {host.audit_log}")
+        lines.append(_("its audit log is kept: {audit_log}", audit_log=host.audit_log))
     if host.swarmed:
         swarmed, sent = host.swarmed / 1e6, host.sent / 1e6
-        lines.append(f"received {swarmed:,.0f} MB from the swarm, {sent:,.0f} MB by SSH")
+        lines.append(
+            _(
+                "received {swarmed:,.0f} MB from the swarm, {sent:,.0f} MB by SSH",
+                swarmed=swarmed,
+                sent=sent,
+            )
+        )
     if host.reused:
-        lines.append(f"{host.reused / 1e6:,.0f} MB lay on the host already and were not sent")
+        lines.append(
+            _(
+                "{reused:,.0f} MB lay on the host already and were not sent",
+                reused=host.reused / 1e6,
+            )
+        )
     if host.ahead >= 1:
-        lines.append(f"files of later stages came in {host.ahead:.0f} s that other stages took")
+        lines.append(
+            _(
+                "files of later stages came in {seconds:.0f} s that other stages took",
+                seconds=host.ahead,
+            )
+        )
     return lines + host.notes

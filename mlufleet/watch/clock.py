@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from fleet.language import _
 from fleet.text.times import format_duration, format_utc
 from mlufleet.watch.observation import Observation
 
@@ -118,7 +119,7 @@ class WatchClock:
         if abs(jump_s) > JUMP_S:
             if not self._is_believed(wall, jump_s, steady):
                 return expected, wall
-            self._notes.append(f"the time is {format_utc(wall)} from now on")
+            self._notes.append(_("the time is {time} from now on", time=format_utc(wall)))
             self._ahead_s += max(0.0, -jump_s)
             self._floor = expected if jump_s > 0 else 0.0
         self._base, self._at, self._is_behind, self._doubted_s = wall, steady, False, 0.0
@@ -127,15 +128,25 @@ class WatchClock:
     def _is_believed(self, wall: float, jump_s: float, steady: float) -> bool:
         if abs(jump_s - self._doubted_s) > JUMP_S:
             self._doubted_s, self._doubted_at = jump_s, steady
-            self._notes.append(
-                f"the clock of this machine says {format_utc(wall)}, "
-                f"{format_duration(round(abs(jump_s)))} {'later' if jump_s > 0 else 'earlier'} "
-                "than what was recorded and the time since: it is believed if it stays so; remedy: "
-                "have NTP set it (timedatectl)"
-            )
+            self._notes.append(_describe_jump(wall, jump_s))
         if wall < WRITTEN:
             return False
         if self._is_behind and jump_s > 0:
             return True
         is_return = self._floor and jump_s < 0 and wall >= self._floor - JUMP_S
         return bool(is_return) or steady - self._doubted_at >= self._doubt_s
+
+
+def _describe_jump(wall: float, jump_s: float) -> str:
+    values = {"time": format_utc(wall), "duration": format_duration(round(abs(jump_s)))}
+    if jump_s > 0:
+        return _(
+            "the clock of this machine says {time}, {duration} later than what was recorded and "
+            "the time since: it is believed if it stays so; remedy: have NTP set it (timedatectl)",
+            **values,
+        )
+    return _(
+        "the clock of this machine says {time}, {duration} earlier than what was recorded and "
+        "the time since: it is believed if it stays so; remedy: have NTP set it (timedatectl)",
+        **values,
+    )

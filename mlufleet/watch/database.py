@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from fleet.language import _
 from mlufleet.watch import decision_table
 
 #: seconds that a connection waits for another one that writes
@@ -139,7 +140,13 @@ def read_version(connection: sqlite3.Connection) -> int:
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
-        raise NewerVersion(f"version {version}, and this is for versions up to {VERSION}")
+        raise NewerVersion(
+            _(
+                "version {version}, and this is for versions up to {newest}",
+                version=version,
+                newest=VERSION,
+            )
+        )
     return version
 
 

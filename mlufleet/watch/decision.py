@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from fleet.language import N_, _
 from mlufleet.watch.clock import set_back
 
 # values of `remediate` in an inventory
@@ -11,15 +12,15 @@ OFF, RESTART_ONLY, REPAIR_ALL = "off", "restart", "repair"
 
 # rungs, from the one that disturbs least
 #: nothing is done
-NONE = "none"
+NONE = N_("none")
 #: a run that starts what is down: container and servers
-RESTART = "restart"
+RESTART = N_("restart")
 #: a run of all stages that have something to do
-REPAIR = "repair"
+REPAIR = N_("repair")
 #: a reboot, and then a run
-REBOOT = "reboot"
+REBOOT = N_("reboot")
 #: the host is taken out of service until a person puts it back; nothing is done to it
-QUARANTINE = "quarantine"
+QUARANTINE = N_("quarantine")
 RUNGS = (NONE, RESTART, REPAIR, REBOOT, QUARANTINE)
 #: rungs that are a run
 RUN_RUNGS = (RESTART, REPAIR, REBOOT)
@@ -48,11 +49,11 @@ HOLDS = (
 )
 
 # how a run of a rung has ended
-RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
+RUNNING, DONE, FAILED, LOST = N_("running"), N_("done"), N_("failed"), N_("lost")
 #: it ended before the first connection: what is on disk is not what the watch has read
-REFUSED = "refused"
+REFUSED = N_("refused")
 #: it did not begin: others held the host's lock or its cards, or it could not be reached
-DEFERRED = "deferred"
+DEFERRED = N_("deferred")
 
 # what came of a quarantine, besides: RUNNING is before the mark, DONE after mark and hook,
 # FAILED and LOST are the hook's
@@ -130,12 +131,12 @@ class Decision:
 
 #: outcome of a quarantine -> what it means
 QUARANTINE_OUTCOMES = {
-    RUNNING: "begun",
-    HOOK: "marked, the hook runs",
-    DONE: "marked",
-    FAILED: "marked, the hook failed",
-    LOST: "marked, what came of the hook is not known",
-    UNMARKED: "the mark could not be written",
+    RUNNING: N_("begun"),
+    HOOK: N_("marked, the hook runs"),
+    DONE: N_("marked"),
+    FAILED: N_("marked, the hook failed"),
+    LOST: N_("marked, what came of the hook is not known"),
+    UNMARKED: N_("the mark could not be written"),
 }
 
 
@@ -146,10 +147,13 @@ def describe_outcome(decision: Decision) -> str:
         decision: A decision to do something.
     """
     if decision.rung == QUARANTINE:
-        return QUARANTINE_OUTCOMES.get(decision.outcome, decision.outcome)
+        return _(QUARANTINE_OUTCOMES.get(decision.outcome, decision.outcome))
+    outcome = _(decision.outcome)
     if decision.is_run and not decision.is_attempt:
-        return f"{decision.outcome}, nothing was done"
+        return _("{outcome}, nothing was done", outcome=outcome)
     if decision.is_proved is None:
-        return decision.outcome if decision.ended is None else f"{decision.outcome}, not proved yet"
-    proof = "two looks found it right" if decision.is_proved else "it did not help"
-    return f"{decision.outcome}, {proof}"
+        is_running = decision.ended is None
+        return outcome if is_running else _("{outcome}, not proved yet", outcome=outcome)
+    if decision.is_proved:
+        return _("{outcome}, two looks found it right", outcome=outcome)
+    return _("{outcome}, it did not help", outcome=outcome)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import N_, _
 from mlufleet.watch import appearances, database, queries
 from mlufleet.watch.database import NewerVersion
 from mlufleet.watch.decision import Decision
@@ -29,9 +30,9 @@ from mlufleet.watch.queries import LookCount
 from mlufleet.watch.store import FILE_NAME
 
 # states of a problem
-OPEN, FLAPPING, RESOLVED = "open", "flapping", "resolved"
+OPEN, FLAPPING, RESOLVED = N_("open"), N_("flapping"), N_("resolved")
 #: state of what has no duration: a reboot
-EVENT = "event"
+EVENT = N_("event")
 STATES = (OPEN, FLAPPING, EVENT, RESOLVED)
 
 
@@ -108,14 +109,20 @@ def load_history(folder: Path, since: float) -> History:
     try:
         if not path.is_file():
             raise InvalidInput(
-                f"{path}: there is no history; remedy: name the folder of a watch with --state, or "
-                "start one with `mlufleet watch INVENTORY`"
+                _(
+                    "{path}: there is no history; remedy: name the folder of a watch with "
+                    "--state, or start one with `mlufleet watch INVENTORY`",
+                    path=path,
+                )
             )
         with contextlib.closing(database.open_for_reading(path)) as connection:
             if not database.read_version(connection):
                 raise InvalidInput(
-                    f"{path}: there is no history in it yet; remedy: start a watch with `mlufleet "
-                    "watch INVENTORY`"
+                    _(
+                        "{path}: there is no history in it yet; remedy: start a watch with "
+                        "`mlufleet watch INVENTORY`",
+                        path=path,
+                    )
                 )
             connection.execute("BEGIN")  # all of one moment
             return History(
@@ -125,14 +132,17 @@ def load_history(folder: Path, since: float) -> History:
                 list_decisions(connection, since) if has_table(connection) else [],
             )
     except NewerVersion as error:
-        reason, remedy = str(error), "use the version of mlu-fleet that wrote it"
+        reason, remedy = str(error), _("use the version of mlu-fleet that wrote it")
     except sqlite3.OperationalError as error:
-        reason, remedy = str(error), "check that this user can read and enter its folder"
+        reason, remedy = str(error), _("check that this user can read and enter its folder")
     except sqlite3.DatabaseError as error:
-        reason, remedy = str(error), "restart the watch, which moves it aside and begins a new one"
+        reason = str(error)
+        remedy = _("restart the watch, which moves it aside and begins a new one")
     except OSError as error:
-        reason, remedy = str(error.strerror), "run this as the user of the watch"
-    raise InvalidInput(f"{path}: {reason}; remedy: {remedy}")
+        reason, remedy = str(error.strerror), _("run this as the user of the watch")
+    raise InvalidInput(
+        _("{path}: {reason}; remedy: {remedy}", path=path, reason=reason, remedy=remedy)
+    )
 
 
 def summarize(history: History, code: str = "") -> list[ProblemHistory]:
@@ -193,7 +203,7 @@ def _summarize_quarantine(state: HostState, host: str, changes: Sequence[Change]
         last = changes[-1]
         problem, first, last_seen = last.problem, min(firsts), last.time
         return ProblemHistory(host, problem, RESOLVED, first, last_seen, seconds, times)
-    problem = Problem(QUARANTINED, "", state.quarantine, QUARANTINE_REMEDY)
+    problem = Problem(QUARANTINED, "", state.quarantine, _(QUARANTINE_REMEDY))
     last_seen = state.last_look or state.quarantined
     seconds += max(0.0, last_seen - state.quarantined)
     first = min([*firsts, state.quarantined])

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from fleet.text.times import format_utc
+from fleet.language import N_, _
+from fleet.text.times import format_duration, format_utc
 from mlufleet.watch import problems
 from mlufleet.watch.problems import Change
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
@@ -46,8 +47,8 @@ class Period(NamedTuple):
     tick_format: str
 
 
-DAY = Period("24 hours", 900, 96, 6 * 3600, "%H:%M")
-WEEK = Period("7 days", 7200, 84, 86400, "%b %d")
+DAY = Period(N_("24 hours"), 900, 96, 6 * 3600, "%H:%M")
+WEEK = Period(N_("7 days"), 7200, 84, 86400, N_("%b %d"))
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def build_charts(snapshot: FleetSnapshot, changes: Sequence[Change]) -> list[Cha
         changes: Changes of the last :data:`HISTORY_S` seconds, in any order.
     """
     spans = _list_all_spans(snapshot, sorted(changes, key=lambda change: change.time))
-    known = (since for health, since, _ in spans if health != problems.UNKNOWN)
+    known = (since for health, since, _until in spans if health != problems.UNKNOWN)
     known_since = min(known, default=snapshot.taken)
     opened = [change.time for change in changes if change.kind == "opened"]
     return [
@@ -146,9 +147,11 @@ def _chart_health(
     peak, total = max(sums), len(snapshot.hosts)
     when = format_utc(begin + period.bucket_s * sums.index(peak))
     texts = (
-        f"Hosts that are not ok, last {period.title}",
-        f"At most {peak} of {total} hosts, first after {when}" if peak else "None",
-        f"at most {peak} of {total}" if peak else "none",
+        _("Hosts that are not ok, last {period}", period=_(period.title)),
+        _("At most {peak} of {total} hosts, first after {when}", peak=peak, total=total, when=when)
+        if peak
+        else _("None"),
+        _("at most {peak} of {total}", peak=peak, total=total) if peak else _("none"),
     )
     return texts, _stack(layers, peak)
 
@@ -174,7 +177,7 @@ def _find_worst(steps: list[Step], begin: float, period: Period) -> dict[str, li
 def _apply_steps(rest: deque[Step], now: Counter[str], moment: float) -> None:
     """Take the steps up to a moment from those that are left, and count them."""
     while rest and rest[0][0] <= moment:
-        _, health, step = rest.popleft()
+        _moment, health, step = rest.popleft()
         now[health] += step
 
 
@@ -189,11 +192,15 @@ def _chart_openings(
         if index >= 0:
             figures[min(index, period.buckets - 1)] += 1
     total, peak = sum(figures), max(figures)
-    every = f"{period.bucket_s // 60} min" if period.bucket_s < 3600 else "2 h"
+    every = format_duration(period.bucket_s)
     texts = (
-        f"Problems opened, last {period.title}",
-        f"{total} in all, at most {peak} within {every}" if total else "None",
-        f"{total}, at most {peak} in {every}" if total else "none",
+        _("Problems opened, last {period}", period=_(period.title)),
+        _("{total} in all, at most {peak} within {every}", total=total, peak=peak, every=every)
+        if total
+        else _("None"),
+        _("{total}, at most {peak} in {every}", total=total, peak=peak, every=every)
+        if total
+        else _("none"),
     )
     return texts, _stack({"opened": figures}, peak)
 
@@ -211,19 +218,10 @@ def list_spans(host: HostSnapshot, changes: Sequence[Change], now: float) -> Ite
         if change.time < end:
             yield change.problem.subject, change.time, end
             end = change.time
-    earlier = earlier_health(changes[0]) if changes else host.state.health
+    earlier = problems.earlier_health(changes[0].problem) if changes else host.state.health
     since = changes[0].since if changes else host.state.since
     if since is not None and since < end:
         yield earlier, since, end
-
-
-def earlier_health(change: Change) -> str:
-    """Return what the health was before it changed.
-
-    Args:
-        change: A change of the kind "health"; its sentence is "NEW, was EARLIER".
-    """
-    return change.problem.sentence.rpartition(", was ")[2]
 
 
 def _stack(layers: dict[str, list[int]], peak: int) -> dict[str, str]:
@@ -268,7 +266,7 @@ def _list_ticks(begin: float, now: float, period: Period) -> list[tuple[float, s
     ticks = []
     while moment.timestamp() < now:
         if (place := _place(moment.timestamp(), begin, now)) is not None and place < 96:
-            ticks.append((place, moment.strftime(period.tick_format)))
+            ticks.append((place, moment.strftime(_(period.tick_format))))
         moment += timedelta(seconds=period.tick_s)
     return ticks
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet.language import _
 from fleet.text import sanitize
 from mlufleet.journal import run_folders
 from mlufleet.report.derive import REPORT_FILE
@@ -39,7 +40,7 @@ class RunSummary:
     kind: str = ""
     started: float | None = None
     ended: float | None = None
-    verdict: str = "No report yet: it runs, or was killed"
+    verdict: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     exit: int | None = None
 
@@ -58,7 +59,7 @@ class LastRuns:
         """
         folders = run_folders.list_runs()[:limit]
         self._known = {folder: self._read_run(folder) for folder in folders}
-        return [summary for _, summary in self._known.values()]
+        return [summary for _version, summary in self._known.values()]
 
     def _read_run(self, folder: Path) -> tuple[Version, RunSummary]:
         path = folder / REPORT_FILE
@@ -69,10 +70,14 @@ class LastRuns:
                 return known
             return version, _summarize(folder.name, json.loads(path.read_bytes()))
         except FileNotFoundError:
-            return (0, 0), RunSummary(folder.name)
+            return (0, 0), RunSummary(
+                folder.name, verdict=_("No report yet: it runs, or was killed")
+            )
         except (OSError, ValueError, RecursionError) as error:
             why = sanitize.join_lines(str(error))
-            return (0, 0), RunSummary(folder.name, verdict=f"Its report cannot be read: {why}")
+            return (0, 0), RunSummary(
+                folder.name, verdict=_("Its report cannot be read: {why}", why=why)
+            )
 
 
 def _summarize(name: str, data: Any) -> RunSummary:
@@ -86,7 +91,7 @@ def _summarize(name: str, data: Any) -> RunSummary:
     report = parse_report(data)
     return RunSummary(
         report.run or name,
-        f"{report.kind}, dry run" if report.dry else report.kind,
+        _("{kind}, dry run", kind=_(report.kind)) if report.dry else _(report.kind),
         report.started,
         report.ended,
         run_verdict(report),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fleet.errors import Failure
+from fleet.language import _
 from mlufleet.watch.look_child import END_LIMIT_S, LookProcess, Said
 from mlufleet.watch.look_messages import Observed, Ready, Round, RoundEnded
 from mlufleet.watch.observation import UNPROBED, Observation, record_failure
@@ -130,7 +131,7 @@ class LookClient:
         try:
             self.candidate = LookProcess(self.command, self.put)
         except OSError as error:
-            self.listener.on_reload(f"no process can be started: {error.strerror}")
+            self.listener.on_reload(_("no process can be started: {error}", error=error.strerror))
 
     def look(self, hosts: list[str]) -> None:
         """Ask for a look at hosts.
@@ -151,14 +152,14 @@ class LookClient:
             try:
                 self.current = LookProcess(self.command, self.put)
             except OSError as error:
-                self._pause(f"no process can be started: {error.strerror}")
+                self._pause(_("no process can be started: {error}", error=error.strerror))
         for process in (self.current, self.candidate):
             if process and not process.is_ready and now > process.started + START_LIMIT_S:
-                process.errors.append(f"not ready within {START_LIMIT_S} s")
+                process.errors.append(_("not ready within {seconds} s", seconds=START_LIMIT_S))
                 process.kill()
         for running in self._rounds.values():
             if now > running.end:
-                running.process.errors.append("a round did not end, and was not killed")
+                running.process.errors.append(_("a round did not end, and was not killed"))
                 running.process.kill()
 
     def handle(self, said: Said) -> None:
@@ -215,10 +216,15 @@ class LookClient:
         self._ends = 0
         if ended.is_overdue:
             limit_s = running.process.limit_s
-            failure = Failure("PROBE_FAILED", f"no end within {limit_s:.0f} s; the look was killed")
+            failure = Failure(
+                "PROBE_FAILED",
+                _("no end within {seconds:.0f} s; the look was killed", seconds=limit_s),
+            )
         else:
-            reason = ended.reason or "exit status 0"
-            failure = Failure("INTERNAL", f"the process of the look ended with {reason}")
+            reason = ended.reason or _("exit status {status}", status=0)
+            failure = Failure(
+                "INTERNAL", _("the process of the look ended with {reason}", reason=reason)
+            )
         now = round(time.time(), 3)
         for name in sorted(running.hosts):
             self.listener.on_observation(
@@ -233,7 +239,7 @@ class LookClient:
 
     def _end_process(self, process: LookProcess) -> None:
         status = process.close()
-        reason = " ".join(process.errors) or f"exit status {status}"
+        reason = " ".join(process.errors) or _("exit status {status}", status=status)
         lost = [number for number, one in self._rounds.items() if one.process is process]
         for number in lost:
             for name in sorted(self._rounds.pop(number).hosts):
@@ -244,11 +250,17 @@ class LookClient:
         elif process is self.current:
             self.current = None
             self.status = 0 if process.is_ready else status
-            self._pause(f"the look process has ended: {reason}")
+            self._pause(_("the look process has ended: {reason}", reason=reason))
 
     def _pause(self, reason: str) -> None:
         """Tell what happened, and start a look process after a while."""
         pause_s = min(MIN_PAUSE_S * 2 ** min(self._ends, 10), MAX_PAUSE_S)
         self._ends += 1
         self._start_at = time.monotonic() + pause_s
-        self.listener.on_trouble(f"{reason}; the next one is started in {pause_s:.0f} s")
+        self.listener.on_trouble(
+            _(
+                "{reason}; the next one is started in {seconds:.0f} s",
+                reason=reason,
+                seconds=pause_s,
+            )
+        )

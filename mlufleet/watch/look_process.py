@@ -23,6 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from fleet.language import _
 from mlufleet.run import startup
 from mlufleet.run.error_exit import exit_on_error
 from mlufleet.watch import child_signals
@@ -119,7 +120,7 @@ class ForkServer:
 
     def _serve_once(self) -> bool:
         """Wait for something, and do it; return whether there may be more."""
-        for number, _ in self._poll.poll(self._milliseconds_left()):
+        for number, _event in self._poll.poll(self._milliseconds_left()):
             block = os.read(number, READ_BYTES)
             if number != self.source:
                 self._read_round(number, block)
@@ -185,7 +186,11 @@ class ForkServer:
             status = os.waitstatus_to_exitcode(_waitpid(running.pid, 0)[1])
         reason = ""
         if status:
-            reason = f"signal {-status}" if status < 0 else f"exit status {status}"
+            reason = (
+                _("signal {number}", number=-status)
+                if status < 0
+                else _("exit status {status}", status=status)
+            )
         ended = RoundEnded(running.number, running.is_overdue, reason)
         write_all(self.sink, encode_message(ended))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from fleet.language import _
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.watch.notices.delivery import Notifier
@@ -29,8 +30,11 @@ class OperatorLines:
         except OSError as error:
             if not self._is_mute:
                 warn(
-                    f"changes cannot be printed: {error.strerror}; `mlufleet history` has them; "
-                    "remedy: free space, and start the watch again"
+                    _(
+                        "changes cannot be printed: {error}; `mlufleet history` has them; "
+                        "remedy: free space, and start the watch again",
+                        error=error.strerror,
+                    )
                 )
             self._is_mute = True
 
@@ -44,13 +48,13 @@ class OperatorLines:
         error = store.error  # threads of notices change it, too
         if error != self._store_error:
             self._store_error = error
-            text = error or "the history is written again"
+            text = error or _("the history is written again")
             warn(text)
             if notifier:
                 notifier.announce(text)
         for path in store.moved_aside[self._aside_count :]:
             self._aside_count += 1
-            warn(f"the history was damaged; it is kept as {path}, and a new one begun")
+            warn(_("the history was damaged; it is kept as {path}, and a new one begun", path=path))
 
 
 def format_change(change: Change) -> str:
@@ -59,8 +63,16 @@ def format_change(change: Change) -> str:
     Args:
         change: The change.
     """
-    what = change.problem.sentence if change.kind == "health" else describe_change(change)
-    return sanitize.escape_line(f"{format_utc(change.time)} {change.host} {change.kind}: {what}")
+    what = change.sentence if change.kind == "health" else describe_change(change)
+    return sanitize.escape_line(
+        _(
+            "{time} {host} {kind}: {what}",
+            time=format_utc(change.time),
+            host=change.host,
+            kind=_(change.kind),
+            what=what,
+        )
+    )
 
 
 def warn(text: str) -> None:
@@ -69,4 +81,4 @@ def warn(text: str) -> None:
     Args:
         text: What.
     """
-    print(f"watch: {sanitize.escape_line(text)}", file=sys.stderr, flush=True)
+    print(_("watch: {text}", text=sanitize.escape_line(text)), file=sys.stderr, flush=True)

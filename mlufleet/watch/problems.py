@@ -5,51 +5,54 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fleet.error_codes import FAILURE_TABLE, IGNORE, INSPECT, RESTART, FailureInfo
+from fleet.language import N_, _
 
 #: code of a problem that is no failure: a stage would change something
 DRIFT = "DRIFT"
-DRIFT_REMEDY = "`mlufleet deploy` brings it to its release."
+DRIFT_REMEDY = N_("`mlufleet deploy` brings it to its release.")
 #: code of an event that is no problem: the host has booted, and no run rebooted it
 REBOOTED = "REBOOTED"
 #: code of another event: the health of a host is another one, which is the subject
 HEALTH = "HEALTH"
+#: stands between the two healths in what is kept of that event
+HEALTH_INFIX = ", was "
 #: code of two other events: the host was taken out of service, or put back
 QUARANTINED = "QUARANTINED"
-QUARANTINE_REMEDY = "Mend it, then put it back with `mlufleet host unquarantine`."
+QUARANTINE_REMEDY = N_("Mend it, then put it back with `mlufleet host unquarantine`.")
 #: kinds of these changes
-TAKEN_OUT, RELEASED = "quarantined", "released"
+TAKEN_OUT, RELEASED = N_("quarantined"), N_("released")
 
 #: kind of a change that is history and is told to nobody: it appeared again while it is flapping
-RECURRED = "recurred"
+RECURRED = N_("recurred")
 #: what is to be said of codes that are no failure's
 OWN_CODES = {
-    DRIFT: FailureInfo("a stage of the host is not as the release says", DRIFT_REMEDY, RESTART),
+    DRIFT: FailureInfo(N_("a stage of the host is not as the release says"), DRIFT_REMEDY, RESTART),
     REBOOTED: FailureInfo(
-        "the host has booted, and no run rebooted it",
-        "Find out why in its system journal of before (`journalctl --boot -1`).",
+        N_("the host has booted, and no run rebooted it"),
+        N_("Find out why in its system journal of before (`journalctl --boot -1`)."),
         INSPECT,
     ),
     HEALTH: FailureInfo(
-        "the health of the host is another one than before",
-        "Nothing is to be done about that.",
+        N_("the health of the host is another one than before"),
+        N_("Nothing is to be done about that."),
         IGNORE,
     ),
     QUARANTINED: FailureInfo(
-        "the host was taken out of service, or put back", QUARANTINE_REMEDY, INSPECT
+        N_("the host was taken out of service, or put back"), QUARANTINE_REMEDY, INSPECT
     ),
 }
 
 #: no look has shown it yet
-UNKNOWN = "unknown"
+UNKNOWN = N_("unknown")
 #: no open problem
-OK = "ok"
+OK = N_("ok")
 #: open problems that leave it answering
-DEGRADED = "degraded"
-BROKEN = "broken"
+DEGRADED = N_("degraded")
+BROKEN = N_("broken")
 #: it cannot be looked at
-UNREACHABLE = "unreachable"
+UNREACHABLE = N_("unreachable")
 #: a run works on it
-BUSY = "busy"
+BUSY = N_("busy")
 HEALTHS = (OK, DEGRADED, BROKEN, UNREACHABLE, BUSY, UNKNOWN)
 
 
@@ -162,3 +165,37 @@ class Change:
     problem: Problem
     since: float
     run: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What happened, as people read it."""
+        return describe_health(self.problem) if self.kind == "health" else self.problem.sentence
+
+
+def note_health(health: str, before: str) -> Problem:
+    """Return that the health of a host is another one; its sentence is in English for programs.
+
+    Args:
+        health: What it is.
+        before: What it was.
+    """
+    return Problem(HEALTH, health, f"{health}{HEALTH_INFIX}{before}")
+
+
+def earlier_health(problem: Problem) -> str:
+    """Return what the health was before.
+
+    Args:
+        problem: What :func:`note_health` made.
+    """
+    return problem.sentence.rpartition(HEALTH_INFIX)[2]
+
+
+def describe_health(problem: Problem) -> str:
+    """Return in words that the health of a host is another one.
+
+    Args:
+        problem: What :func:`note_health` made.
+    """
+    before = earlier_health(problem)
+    return _("{health}, was {before}", health=_(problem.subject), before=_(before))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.paths import find_quarantine_file as find_file
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ class QuarantineMarks:
         if self.error:
             return self.error
         folder = self._path.resolve().parent
-        return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} cannot be written"
+        return (
+            ""
+            if os.access(folder, os.W_OK | os.X_OK)
+            else _("{folder} cannot be written", folder=folder)
+        )
 
     def add(self, host: str, entry: Quarantine) -> Quarantine:
         """Take a host out of service, and return its quarantine: an earlier one stays.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from fleet.errors import ExitStatus
+from fleet.language import _
 from mlufleet.run.interrupts import StopRequests
 from mlufleet.watch import recent_runs, tracking
 from mlufleet.watch.clock import WatchClock
@@ -143,7 +144,10 @@ class Watch:
         return replace(snapshot, decisions=decisions, runs=totals, holds=self.remediator.holds)
 
     def find_trouble(self) -> str:
-        """Return why the watch sees nothing at present; empty if it is well. In any thread."""
+        """Return why the watch sees nothing at present, for programs; empty if it is well.
+
+        It can be called in any thread.
+        """
         if self._last_turn and time.monotonic() - self._last_turn > STALL_S:
             return "the watch hangs"
         return "" if self._looks.is_ready else "no look process is ready"
@@ -190,7 +194,12 @@ class Watch:
             return
         self.memory.set_quarantines(self.marks.hosts)
         if self.marks.error:
-            warn(f"the hosts in quarantine are those that were known before: {self.marks.error}")
+            warn(
+                _(
+                    "the hosts in quarantine are those that were known before: {error}",
+                    error=self.marks.error,
+                )
+            )
 
     def _wait(self, seconds: float) -> None:
         """Handle what comes within a time; return with the first of it."""
@@ -239,7 +248,7 @@ class Watch:
             self._left = set(hosts)
             self._schedule.make_due(now)
         self._is_ready = True
-        self.manager.tell("READY=1", f"STATUS=watches {len(hosts)} host(s)")
+        self.manager.tell("READY=1", "STATUS=" + _("watches {count} host(s)", count=len(hosts)))
 
     def on_observation(self, observation: Observation) -> None:
         """Track, store and tell what a look saw.
@@ -312,7 +321,12 @@ class Watch:
         """
         self.memory.set_reload_error(error)
         if error:
-            warn(f"inventory and releases are not read anew, the older ones stay in use: {error}")
+            warn(
+                _(
+                    "inventory and releases are not read anew, the older ones stay in use: {error}",
+                    error=error,
+                )
+            )
         else:
-            warn("inventory and releases were read anew")
+            warn(_("inventory and releases were read anew"))
         self.manager.tell("READY=1")

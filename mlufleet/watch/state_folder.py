@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import stat
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.run.operator import operator_name
 
 #: file that is locked for as long as a watch uses the folder
@@ -27,10 +29,16 @@ def prepare(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check(folder)
     except (FileExistsError, NotADirectoryError):
-        raise InvalidInput(f"{folder}: not a folder; remedy: another one (--state)") from None
+        raise InvalidInput(
+            _("{folder}: not a folder; remedy: another one (--state)", folder=folder)
+        ) from None
     except OSError as error:
         raise InvalidInput(
-            f"{folder}: {error.strerror}; remedy: another folder (--state)"
+            _(
+                "{folder}: {error}; remedy: another folder (--state)",
+                folder=folder,
+                error=error.strerror,
+            )
         ) from None
 
 
@@ -47,13 +55,23 @@ def check(folder: Path) -> None:
     found = folder.stat()
     if found.st_uid != os.geteuid():
         raise InvalidInput(
-            f"{folder}: belongs to user {found.st_uid}, and this is user {os.geteuid()}; "
-            "remedy: run as that user, or take another folder (--state)"
+            _(
+                "{folder}: belongs to user {owner}, and this is user {user}; "
+                "remedy: run as that user, or take another folder (--state)",
+                folder=folder,
+                owner=found.st_uid,
+                user=os.geteuid(),
+            )
         )
     if rights := stat.S_IMODE(found.st_mode) & 0o077:
         raise InvalidInput(
-            f"{folder}: others have rights on it (mode {stat.S_IMODE(found.st_mode):o}, of which "
-            f"{rights:o}); remedy: chmod 700 {folder}"
+            _(
+                "{folder}: others have rights on it (mode {mode:o}, of which "
+                "{rights:o}); remedy: chmod 700 {folder}",
+                folder=folder,
+                mode=stat.S_IMODE(found.st_mode),
+                rights=rights,
+            )
         )
 
 
@@ -73,17 +91,29 @@ def hold(folder: Path) -> int:
     try:
         holder = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror}; remedy: check its rights") from None
+        raise InvalidInput(
+            _("{path}: {error}; remedy: check its rights", path=path, error=error.strerror)
+        ) from None
     try:
         fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         owner = os.read(holder, 200).decode(errors="replace").strip()
         os.close(holder)
         raise InvalidInput(
-            f"{folder}: another watch is at work with this folder: "
-            f"{owner or 'one that has just begun'}; remedy: stop it, or give this one a folder of "
-            "its own (--state)"
+            _(
+                "{folder}: another watch is at work with this folder: {owner}; remedy: "
+                "stop it, or give this one a folder of its own (--state)",
+                folder=folder,
+                owner=_describe_owner(owner),
+            )
         ) from None
     os.ftruncate(holder, 0)
     os.write(holder, f"process {os.getpid()} of {operator_name()}\n".encode())
     return holder
+
+
+def _describe_owner(text: str) -> str:
+    """Return who holds the folder, from what is in the file of the lock."""
+    if match := re.fullmatch(r"process (\d+) of (.+)", text):
+        return _("process {pid} of {operator}", pid=match[1], operator=match[2])
+    return text or _("one that has just begun")

@@ -14,6 +14,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from fleet.error_codes import ACTIONS
+from fleet.language import _, n_
 from fleet.text import sanitize
 from fleet.text.times import format_age, format_duration
 from mlufleet.report import html_page
@@ -129,7 +130,8 @@ def _environment() -> Environment:
 
 
 def _escape_controls(value: Any) -> Any:
-    return sanitize.escape_text(value) if type(value) is str else value
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return sanitize.escape_text(value) if is_text else value
 
 
 def _problem_sentence(problem: Problem) -> str:
@@ -149,21 +151,28 @@ def _verdict(rows: Sequence[HostRow]) -> str:
     total, counts = len(rows), status_rows.count_healths(rows)
     waiting = counts.get("unknown", 0)
     if not rows:
-        return "The inventory has no hosts"
+        return _("The inventory has no hosts")
     if waiting == total:
-        return "No host has been looked at yet"
+        return _("No host has been looked at yet")
     if all(row.is_stale for row in rows):
         ages = [row.looked_s for row in rows if row.looked_s is not None]
-        return f"No host was looked at for {format_age(min(ages))}"
-    hosts = f"{total} {'host' if total == 1 else 'hosts'}"
-    if bad := [f"{counts[health]} {health}" for health in BAD_HEALTHS if health in counts]:
-        return f"{', '.join(bad)} of {hosts}"
-    parts = [f"Nothing wrong on {total - waiting} of {hosts}" if waiting else "Nothing wrong"]
-    if "busy" in counts:
-        parts.append(f"{counts['busy']} of {hosts} being worked on")
+        return _("No host was looked at for {age}", age=format_age(min(ages)))
+    hosts = n_("{count} host", "{count} hosts", total)
+    if bad := [
+        _("{count} {health}", count=counts[health], health=_(health))
+        for health in BAD_HEALTHS
+        if health in counts
+    ]:
+        return _("{counts} of {hosts}", counts=_(", ").join(bad), hosts=hosts)
+    parts = []
     if waiting:
-        parts.append(f"{waiting} not looked at yet")
-    return ", ".join(parts) if parts[1:] else f"{parts[0]} on {hosts}"
+        parts.append(_("Nothing wrong on {count} of {hosts}", count=total - waiting, hosts=hosts))
+    if "busy" in counts:
+        parts += [] if parts else [_("Nothing wrong")]
+        parts.append(_("{count} of {hosts} being worked on", count=counts["busy"], hosts=hosts))
+    if waiting:
+        parts.append(_("{count} not looked at yet", count=waiting))
+    return _(", ").join(parts) if parts else _("Nothing wrong on {hosts}", hosts=hosts)
 
 
 def list_troubles(snapshot: FleetSnapshot, rows: Iterable[HostRow]) -> list[tuple[str, str]]:
@@ -177,27 +186,39 @@ def list_troubles(snapshot: FleetSnapshot, rows: Iterable[HostRow]) -> list[tupl
     if snapshot.reload_error:
         troubles.append(
             (
-                f"The inventory or a release could not be read anew: {snapshot.reload_error}",
-                "The older ones are used until they are right.",
+                _(
+                    "The inventory or a release could not be read anew: {error}",
+                    error=snapshot.reload_error,
+                ),
+                _("The older ones are used until they are right."),
             )
         )
     if snapshot.store_error:
         troubles.append(
             (
-                f"The history cannot be written: {snapshot.store_error}",
-                "The watch goes on in memory and tries again; a restart would lose what it saw.",
+                _("The history cannot be written: {error}", error=snapshot.store_error),
+                _("The watch goes on in memory and tries again; a restart would lose what it saw."),
             )
         )
     troubles += _list_missed_notices(snapshot)
     if stale := [row for row in rows if row.is_stale]:
         oldest_s = max(row.looked_s or 0.0 for row in stale)
         names = format_ranges(row.host.name for row in stale)
-        age = f"last look {format_age(oldest_s)} ago" if oldest_s else "no look yet"
+        age = _("last look {age} ago", age=format_age(oldest_s)) if oldest_s else _("no look yet")
         troubles.append(
             (
-                f"Late looks at {len(stale)} of {len(snapshot.hosts)} hosts ({age}): {names}",
-                f"Each is to be looked at every {format_duration(snapshot.every_s)}; what is said "
-                "of them may no longer be true.",
+                _(
+                    "Late looks at {count} of {total} hosts ({age}): {hosts}",
+                    count=len(stale),
+                    total=len(snapshot.hosts),
+                    age=age,
+                    hosts=names,
+                ),
+                _(
+                    "Each is to be looked at every {interval}; what is said of them may no "
+                    "longer be true.",
+                    interval=format_duration(snapshot.every_s),
+                ),
             )
         )
     return troubles
@@ -205,7 +226,10 @@ def list_troubles(snapshot: FleetSnapshot, rows: Iterable[HostRow]) -> list[tupl
 
 def _list_missed_notices(snapshot: FleetSnapshot) -> list[tuple[str, str]]:
     return [
-        (f"Notices do not reach {receiver}: {error}", "It is told later what it has missed.")
+        (
+            _("Notices do not reach {receiver}: {error}", receiver=receiver, error=error),
+            _("It is told later what it has missed."),
+        )
         for receiver, error in snapshot.notice_errors.items()
         if error
     ]

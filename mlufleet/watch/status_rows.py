@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fleet.language import N_, _
 from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.endpoint_record import EndpointRecord
 from mlufleet.journal.events import FactsObserved
@@ -30,7 +31,7 @@ STALE_INTERVALS = 2
 #: … this many seconds, which a look may take
 STALE_GRACE_S = 60
 #: in place of the state of cards on hosts that the last look could not probe
-NOT_SEEN = "not seen by the last look"
+NOT_SEEN = N_("not seen by the last look")
 #: endpoints that are listed; of more, those that are ready are counted by release
 MAX_LISTED_ENDPOINTS = 200
 
@@ -84,12 +85,18 @@ class HostRow:
         if not self.host.last or self.host.last.outcome != BUSY:
             return ""
         lock = self.facts.lock if self.facts else None
-        return f"run {lock.run or '?'} of {lock.operator or '?'}" if lock else "a run"
+        return (
+            _("run {run} of {operator}", run=lock.run or "?", operator=lock.operator or "?")
+            if lock
+            else _("a run")
+        )
 
     @property
     def description(self) -> str:
         """Name, health and codes in a line."""
-        return f"{self.host.name}: {', '.join((self.health, *self.codes))}"
+        return _(
+            "{host}: {what}", host=self.host.name, what=", ".join((_(self.health), *self.codes))
+        )
 
 
 def list_rows(snapshot: FleetSnapshot) -> list[HostRow]:
@@ -158,18 +165,18 @@ def count_totals(rows: Sequence[HostRow]) -> dict[str, Total]:
     """
     known = [(row, row.facts) for row in rows if row.facts]
     current = [(row, facts) for row, facts in known if row.is_current]
-    cards = sum(len(facts.cards) for _, facts in current)
-    endpoints = sum(len(facts.endpoints) for _, facts in current)
+    cards = sum(len(facts.cards) for _row, facts in current)
+    endpoints = sum(len(facts.endpoints) for _row, facts in current)
     return {
-        "cards run": Total(
-            cards - sum(len(row.sick_cards) for row, _ in current),
+        N_("cards run"): Total(
+            cards - sum(len(row.sick_cards) for row, _facts in current),
             cards,
-            sum(len(facts.cards) for _, facts in known) - cards,
+            sum(len(facts.cards) for _row, facts in known) - cards,
         ),
-        "endpoints ready": Total(
-            sum(row.ready_count for row, _ in current),
+        N_("endpoints ready"): Total(
+            sum(row.ready_count for row, _facts in current),
             endpoints,
-            sum(len(facts.endpoints) for _, facts in known) - endpoints,
+            sum(len(facts.endpoints) for _row, facts in known) - endpoints,
         ),
     }
 

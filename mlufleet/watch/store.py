@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text.times import format_utc
 from mlufleet.watch import database, decision_table, queries, state_folder
 from mlufleet.watch.database import NewerVersion
@@ -71,8 +72,12 @@ class Store:
         except NewerVersion as error:
             self.close()
             raise InvalidInput(
-                f"{self.path}: {error}; remedy: use the version of mlu-fleet that wrote it, or "
-                "another folder (--state)"
+                _(
+                    "{path}: {error}; remedy: use the version of mlu-fleet that wrote it, "
+                    "or another folder (--state)",
+                    path=self.path,
+                    error=error,
+                )
             ) from None
 
     def close(self) -> None:
@@ -251,7 +256,7 @@ class Store:
         """Write what waits, or say in `error` why that is not possible."""
         if time.monotonic() < self._retry_at:
             return
-        for _ in range(2):  # a damaged file is moved aside, and a new one takes its place
+        for _try in range(2):  # a damaged file is moved aside, and a new one takes its place
             try:
                 connection = self._connect()
                 if self._waiting:
@@ -297,9 +302,12 @@ class Store:
         if is_damaged and self._move_aside():
             return True
         self._retry_at = time.monotonic() + self._retry_s
-        self.error = (
-            f"the history cannot be written: {self.path}: {error}; looks and changes are kept in "
-            "memory until it can; remedy: check free space and rights of that folder"
+        self.error = _(
+            "the history cannot be written: {path}: {error}; looks and changes are "
+            "kept in memory until it can; remedy: check free space and rights of "
+            "that folder",
+            path=self.path,
+            error=error,
         )
         return False
 

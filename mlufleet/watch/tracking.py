@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fleet.language import N_, _
 from mlufleet.report.model import stage_name
 from mlufleet.watch import appearances, causes, clock, problems
 from mlufleet.watch.causes import View
 from mlufleet.watch.observation import BUSY, SEEN, Observation
 from mlufleet.watch.problems import (
     DRIFT,
-    HEALTH,
     QUARANTINE_REMEDY,
     QUARANTINED,
     REBOOTED,
@@ -29,11 +29,9 @@ if TYPE_CHECKING:
 
 #: stages without which nothing of a release runs
 VITAL_STAGES = ("driver", "engine", "container")
-REBOOT = Problem(
-    REBOOTED,
-    "",
-    "the host has booted since the last look that probed it, and no run rebooted it",
-    "Find out why: check the console, the power supply and `journalctl -b -1`.",
+REBOOT_SENTENCE, REBOOT_REMEDY = (
+    N_("the host has booted since the last look that probed it, and no run rebooted it"),
+    N_("Find out why: check the console, the power supply and `journalctl -b -1`."),
 )
 
 
@@ -68,7 +66,7 @@ def track(
     tracked, told = _track_problems(known, view, now)
     if _has_rebooted(state, observation, run):
         reboots, kind = _add_reboot(reboots, now)
-        told.append((kind, REBOOT, state.last_probed or now))
+        told.append((kind, reboots.problem, state.last_probed or now))
     elif reboots and now - reboots.last_seen >= appearances.STABLE_S:
         reboots = None if reboots.is_flapping else _forget_old(reboots, now)
     tracked |= {REBOOTED: reboots} if reboots else {}
@@ -132,7 +130,7 @@ _Told = list[tuple[str, Problem, float]]
 def _tell_health(state: HostState, health: str, now: float) -> _Told:
     if health == state.health:
         return []
-    problem = Problem(HEALTH, health, f"{health}, was {state.health}")
+    problem = problems.note_health(health, state.health)
     return [("health", problem, now if state.since is None else state.since)]
 
 
@@ -147,11 +145,13 @@ def _tell_quarantine(state: HostState, quarantine: Quarantine | None, now: float
     if quarantine is None:
         if not state.quarantine:
             return []
-        problem = Problem(QUARANTINED, "", f"back in service; it was {state.quarantine}")
+        problem = Problem(
+            QUARANTINED, "", _("back in service; it was {sentence}", sentence=state.quarantine)
+        )
         return [(RELEASED, problem, state.quarantined or now)]
     if quarantine.began == state.quarantined:  # also if somebody has edited its reason
         return []
-    problem = Problem(QUARANTINED, "", quarantine.sentence, QUARANTINE_REMEDY)
+    problem = Problem(QUARANTINED, "", quarantine.sentence, _(QUARANTINE_REMEDY))
     return [(TAKEN_OUT, problem, quarantine.began)]
 
 
@@ -206,7 +206,8 @@ def _has_rebooted(state: HostState, observation: Observation, run: str) -> bool:
 
 def _add_reboot(reboots: TrackedProblem | None, now: float) -> tuple[TrackedProblem, str]:
     """Return the boots that no run has made, with another one, and the kind of that change."""
-    reboots, kind = appearances.appear(reboots, REBOOT, now)
+    reboot = Problem(REBOOTED, "", _(REBOOT_SENTENCE), _(REBOOT_REMEDY))
+    reboots, kind = appearances.appear(reboots, reboot, now)
     # an event is over when it is seen
     return replace(reboots, missed=1, opened=None), kind or "rebooted"
 

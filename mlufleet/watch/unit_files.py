@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fleet.checksum import cache
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 from fleet.paths import find_quarantine_file
 
 UNIT_NAME = "mlufleet-watch"
@@ -227,8 +228,11 @@ def check_lines(settings: UnitSettings) -> None:
     for text in (os.getcwd(), str(settings.inventory), *settings.options):
         if any(unicodedata.category(character) == "Cc" for character in text):
             raise InvalidInput(
-                f"{text!r}: has a control character, which a unit of systemd cannot have; remedy: "
-                "rename it"
+                _(
+                    "{text!r}: has a control character, which a unit of systemd cannot "
+                    "have; remedy: rename it",
+                    text=text,
+                )
             )
 
 

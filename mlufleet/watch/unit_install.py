@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.documents import atomic_write
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 UNIT_FOLDER = Path("/etc/systemd/system")
 
@@ -59,8 +60,13 @@ def _install_unit(path: Path, text: str) -> Written:
         atomic_write.replace_file(path, text, mode=0o644)
     except OSError as error:
         raise InvalidInput(
-            f"{path}: {error.strerror}; remedy: print it with --print, and have root put it there: "
-            f"mlufleet watch … --install --print > unit && sudo install -m 644 unit {path}"
+            _(
+                "{path}: {error}; remedy: print it with --print, and have root put "
+                "it there: mlufleet watch … --install --print > unit && sudo install "
+                "-m 644 unit {path}",
+                path=path,
+                error=error.strerror,
+            )
         ) from None
     return Written(path, is_new=True, copy=copy)
 

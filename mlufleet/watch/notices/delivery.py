@@ -18,6 +18,7 @@ from typing import IO, Protocol
 from typing_extensions import override
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.secret_files import read_secret
 from fleet.text import sanitize
 from mlufleet.watch.notices import forms
@@ -119,7 +120,7 @@ def _send(receiver: ReceiverBase, message: Message, now: float, limit: TimeLimit
         if not limit.is_over:
             raise
     if limit.is_over:  # whatever a conversation looks like that was cut
-        raise DeliveryError(f"no answer within {receiver.timeout:g} s")
+        raise DeliveryError(_("no answer within {seconds:g} s", seconds=receiver.timeout))
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -151,12 +152,12 @@ def _post(receiver: HttpReceiver, request: forms.HttpRequest, limit: TimeLimit) 
             status, body = answer.status, _read_answer(answer)
     except urllib.error.HTTPError as error:
         with error:
-            raise DeliveryError(f"HTTP status {error.code}") from None
+            raise DeliveryError(_("HTTP status {status}", status=error.code)) from None
     except (OSError, HTTPException, ValueError) as error:
         # the error may quote the URL, and that may be the secret
         reason = getattr(error, "reason", error)
         said = getattr(reason, "strerror", None) or type(reason).__name__
-        raise DeliveryError(f"no answer: {said}") from None
+        raise DeliveryError(_("no answer: {said}", said=said)) from None
     if refusal := forms.find_refusal(receiver, status, body):
         raise DeliveryError(sanitize.escape_line(refusal))
 
@@ -186,7 +187,9 @@ def _mail(receiver: Mail, message: Message, limit: TimeLimit) -> None:
     except (OSError, smtplib.SMTPException) as error:
         said = getattr(error, "strerror", None) or getattr(error, "smtp_error", b"") or error
         text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-        raise DeliveryError(f"mail server: {sanitize.join_lines(text)[:200]}") from None
+        raise DeliveryError(
+            _("mail server: {said}", said=sanitize.join_lines(text)[:200])
+        ) from None
 
 
 class Notifier:
@@ -237,7 +240,7 @@ class Notifier:
         Args:
             text: One line.
         """
-        message = Message(f"watch-{self.clock():.3f}", f"mlu-fleet: {text}", (), ())
+        message = Message(f"watch-{self.clock():.3f}", _("mlu-fleet: {text}", text=text), (), ())
         with self._changed:
             for waiting in self._announced.values():
                 waiting.append(message)
@@ -279,7 +282,14 @@ class Notifier:
                 wait_s = self.tell(receiver)
             except DeliveryError as error:
                 if self.errors[receiver.name] != str(error):
-                    LOG.warning("notices: %s: %s; trying again", receiver.name, error)
+                    LOG.warning(
+                        "%s",
+                        _(
+                            "notices: {receiver}: {error}; trying again",
+                            receiver=receiver.name,
+                            error=error,
+                        ),
+                    )
                 self.errors[receiver.name] = str(error)
             except Exception as error:  # a thread that ended would never tell anything again
                 LOG.exception("notices: %s", receiver.name)

@@ -17,6 +17,7 @@ from functools import singledispatch
 from typing import Any
 from urllib.parse import urlencode
 
+from fleet.language import _
 from fleet.secret_files import read_secret
 from mlufleet.watch.notices.messages import Message
 from mlufleet.watch.notices.receivers import (
@@ -67,7 +68,7 @@ def build_request(receiver: HttpReceiver, message: Message, now: float) -> HttpR
 
 
 @build_request.register
-def _(receiver: Webhook, message: Message, now: float) -> HttpRequest:
+def _build_webhook(receiver: Webhook, message: Message, now: float) -> HttpRequest:
     changes = [
         {
             "time": change.time,
@@ -97,7 +98,7 @@ def _(receiver: Webhook, message: Message, now: float) -> HttpRequest:
 
 
 @build_request.register
-def _(receiver: DingTalk, message: Message, now: float) -> HttpRequest:
+def _build_dingtalk(receiver: DingTalk, message: Message, now: float) -> HttpRequest:
     url = receiver.read_url()
     if receiver.secret_file:
         secret = read_secret(receiver.secret_file, f"{receiver.name}: secret_file")
@@ -110,7 +111,7 @@ def _(receiver: DingTalk, message: Message, now: float) -> HttpRequest:
 
 
 @build_request.register
-def _(receiver: Feishu, message: Message, now: float) -> HttpRequest:
+def _build_feishu(receiver: Feishu, message: Message, now: float) -> HttpRequest:
     text = _write_text(receiver, message, ROBOT_TEXT_BYTES)
     document: dict[str, Any] = {"msg_type": "text", "content": {"text": text}}
     if receiver.secret_file:
@@ -121,7 +122,7 @@ def _(receiver: Feishu, message: Message, now: float) -> HttpRequest:
 
 
 @build_request.register
-def _(receiver: WeCom, message: Message, now: float) -> HttpRequest:
+def _build_wecom(receiver: WeCom, message: Message, now: float) -> HttpRequest:
     text = _write_text(receiver, message, WECOM_TEXT_BYTES)
     document = {"msgtype": "text", "text": {"content": text}}
     return HttpRequest(receiver.read_url(), _encode(document))
@@ -136,7 +137,7 @@ def find_refusal(receiver: HttpReceiver, status: int, body: bytes) -> str:
         body: Body of its answer; robots refuse messages with status 200.
     """
     if not 200 <= status < 300:
-        return f"HTTP status {status}"
+        return _("HTTP status {status}", status=status)
     if isinstance(receiver, Webhook):
         return ""
     try:
@@ -144,13 +145,13 @@ def find_refusal(receiver: HttpReceiver, status: int, body: bytes) -> str:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        return "its answer is not that of a robot (no JSON object)"
+        return _("its answer is not that of a robot (no JSON object)")
     names = ("code", "StatusCode") if isinstance(receiver, Feishu) else ("errcode",)
     code = next((answer[name] for name in names if name in answer), None)
     if code == 0:
         return ""
     said = answer.get("errmsg") or answer.get("msg") or answer.get("StatusMessage") or ""
-    return f"it refused the message with code {code}: {str(said)[:200]}"
+    return _("it refused the message with code {code}: {said}", code=code, said=str(said)[:200])
 
 
 def _encode(document: dict[str, Any]) -> bytes:
@@ -183,7 +184,7 @@ def cut_lines(lines: list[str], limit: int) -> str:
     if len(text.encode()) <= limit:
         return text
     for count in range(len(lines) - 1, 0, -1):
-        text = "\n".join((*lines[:count], f"… and {len(lines) - count} more lines"))
+        text = "\n".join((*lines[:count], _("… and {count} more lines", count=len(lines) - count)))
         if len(text.encode()) <= limit:
             return text
     return lines[0].encode()[: limit - len("…".encode())].decode(errors="ignore") + "…"

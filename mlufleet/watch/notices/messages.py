@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from fleet.language import N_, _, n_
 from fleet.text.times import format_duration, format_utc
 from mlufleet.report import host_ranges
 from mlufleet.watch.notices.receivers import NoticeSettings
@@ -12,11 +13,11 @@ from mlufleet.watch.problems import RELEASED, TAKEN_OUT, Change
 
 #: signs before lines: color alone is lost in chat groups
 SIGNS = {
-    "opened": "✕",
+    N_("opened"): "✕",
     TAKEN_OUT: "!",
-    "resolved": "✓",
-    "flapping": "~",
-    "rebooted": "↻",
+    N_("resolved"): "✓",
+    N_("flapping"): "~",
+    N_("rebooted"): "↻",
     RELEASED: "✓",
 }
 
@@ -56,14 +57,14 @@ def compose_message(
     Returns:
         None if there is nothing to tell.
     """
-    told = [change for _, change in changes if change.kind in set(kinds)]
+    told = [change for _number, change in changes if change.kind in set(kinds)]
     if settings.skip_brief:
         told = drop_brief(told)
     if not told:
         return None
     hosts = {change.host for change in told}
     lines = _list_changes(told) if len(hosts) <= settings.digest_above else _list_counts(told)
-    end = (f"Status: {settings.status_url}",) if settings.status_url else ()
+    end = (_("Status: {url}", url=settings.status_url),) if settings.status_url else ()
     identity = f"{changes[0][0]}-{changes[-1][0]}"
     return Message(identity, _write_title(told, hosts), (*lines, *end), tuple(told))
 
@@ -90,25 +91,33 @@ def drop_brief(changes: Sequence[Change]) -> list[Change]:
 
 def _write_title(changes: Sequence[Change], hosts: set[str]) -> str:
     counts = {kind: sum(change.kind == kind for change in changes) for kind in SIGNS}
-    words = {
-        "opened": "new problem",
-        "resolved": "resolved problem",
-        "flapping": "flapping problem",
-        "rebooted": "unexpected reboot",
-        TAKEN_OUT: "quarantine",
-        RELEASED: "ended quarantine",
-    }
-    parts = [
-        f"{count} {words[kind]}{'s' * (count != 1)}" for kind, count in counts.items() if count
-    ]
-    where = next(iter(hosts)) if len(hosts) == 1 else f"{len(hosts)} hosts"
-    return f"mlu-fleet: {', '.join(parts)} on {where}"
+    parts = _(", ").join(_count_kind(kind, count) for kind, count in counts.items() if count)
+    where = next(iter(hosts)) if len(hosts) == 1 else n_("{count} host", "{count} hosts", len(hosts))
+    return _("mlu-fleet: {parts} on {where}", parts=parts, where=where)
+
+
+def _count_kind(kind: str, count: int) -> str:
+    """Return how many changes of a kind there are, in words."""
+    match kind:
+        case "opened":
+            return n_("{count} new problem", "{count} new problems", count)
+        case "resolved":
+            return n_("{count} resolved problem", "{count} resolved problems", count)
+        case "flapping":
+            return n_("{count} flapping problem", "{count} flapping problems", count)
+        case "rebooted":
+            return n_("{count} unexpected reboot", "{count} unexpected reboots", count)
+        case "quarantined":
+            return n_("{count} quarantine", "{count} quarantines", count)
+        case _other:
+            return n_("{count} ended quarantine", "{count} ended quarantines", count)
 
 
 def _list_changes(changes: Sequence[Change]) -> Iterator[str]:
     ordered = sorted(changes, key=lambda change: (list(SIGNS).index(change.kind), change.time))
     for change in ordered:
-        yield f"{SIGNS[change.kind]} {change.host}: {describe_change(change)}"
+        what = describe_change(change)
+        yield _("{sign} {host}: {what}", sign=SIGNS[change.kind], host=change.host, what=what)
 
 
 def describe_change(change: Change) -> str:
@@ -120,16 +129,23 @@ def describe_change(change: Change) -> str:
     problem = change.problem
     if change.kind == "resolved":
         lasted = format_duration(max(0.0, change.time - change.since))
-        return f"{problem.key} is resolved after {lasted}"
+        return _("{key} is resolved after {lasted}", key=problem.key, lasted=lasted)
     if change.kind == "flapping":
-        return (
-            f"{problem.key} comes and goes since {format_utc(change.since)}, and is told no more "
-            "until it stays as it is"
+        return _(
+            "{key} comes and goes since {since}, and is told no more until it stays as it is",
+            key=problem.key,
+            since=format_utc(change.since),
         )
-    text = f"{problem.key}: {problem.sentence}" if problem.sentence else problem.key
+    text = problem.key
+    if problem.sentence:
+        text = _("{key}: {sentence}", key=problem.key, sentence=problem.sentence)
     if change.kind == "opened":
-        text += f" (since {format_utc(change.since)})"
-    return f"{text}. {problem.remedy}" if problem.remedy else text
+        text = _("{text} (since {since})", text=text, since=format_utc(change.since))
+    return _append_remedy(text, problem.remedy)
+
+
+def _append_remedy(text: str, remedy: str) -> str:
+    return _("{text}. {remedy}", text=text, remedy=remedy) if remedy else text
 
 
 def _list_counts(changes: Sequence[Change]) -> Iterator[str]:
@@ -142,4 +158,11 @@ def _list_counts(changes: Sequence[Change]) -> Iterator[str]:
     ):
         hosts = host_ranges.format_ranges({change.host for change in found})
         remedy = found[0].problem.remedy if kind == "opened" else ""
-        yield f"{SIGNS[kind]} {code}, {kind}: {hosts}" + (f". {remedy}" if remedy else "")
+        text = _(
+            "{sign} {code}, {kind}: {hosts}",
+            sign=SIGNS[kind],
+            code=code,
+            kind=_(kind),
+            hosts=hosts,
+        )
+        yield _append_remedy(text, remedy)

@@ -21,6 +21,7 @@ from fleet.documents.types import (
     matching,
 )
 from fleet.errors import InvalidInput
+from fleet.language import N_, _
 from fleet.secret_files import read_secret
 
 #: Fields that name the file of a secret; that of a URL has other rules.
@@ -33,7 +34,7 @@ Kind = Literal["opened", "resolved", "flapping", "rebooted", "quarantined", "rel
 TOLD_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Url = Annotated[str, AfterValidator(check_http_url)]
-MailAddress = Annotated[str, matching(r"[^@\s<>,]+@[^@\s<>,]+", "an address: name@example.org")]
+MailAddress = Annotated[str, matching(r"[^@\s<>,]+@[^@\s<>,]+", N_("an address: name@example.org"))]
 
 
 class ReceiverBase(Model):
@@ -81,7 +82,7 @@ class HttpReceiver(ReceiverBase):
     @model_validator(mode="after")
     def _check_one_url(self) -> Self:
         if (self.url is None) == (self.url_file is None):
-            raise build_field_error("give either `url` or `url_file`", "url_file")
+            raise build_field_error(_("give either `url` or `url_file`"), "url_file")
         return self
 
     def read_url(self) -> str:
@@ -98,7 +99,11 @@ class HttpReceiver(ReceiverBase):
             return check_http_url(url) or ""
         except ValueError:
             raise InvalidInput(
-                f"{self.name}: url_file: {self.url_file}: expected a URL (https://…) in it"
+                _(
+                    "{receiver}: url_file: {path}: expected a URL (https://…) in it",
+                    receiver=self.name,
+                    path=self.url_file,
+                )
             ) from None
 
 
@@ -161,10 +166,10 @@ class Mail(ReceiverBase):
     @model_validator(mode="after")
     def _check_login(self) -> Self:
         if bool(self.user) != bool(self.password_file):
-            raise build_field_error("give both `user` and `password_file`, or none", "user")
+            raise build_field_error(_("give both `user` and `password_file`, or none"), "user")
         if self.user and self.security == "none":
             raise build_field_error(
-                "a password would be sent in clear text: use starttls or tls", "security"
+                _("a password would be sent in clear text: use starttls or tls"), "security"
             )
         return self
 
@@ -192,7 +197,7 @@ class NoticeSettings(Model):
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise build_field_error(
-                    f"{name!r} is there twice: rename one", "receivers", number, "name"
+                    _("{name!r} is there twice: rename one", name=name), "receivers", number, "name"
                 )
         return self
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fleet.language import _
 from mlufleet.watch import decision as rungs
 from mlufleet.watch.decision import Decision
 from mlufleet.watch.problems import TrackedProblem
@@ -102,12 +103,15 @@ class Budget:
         """Return what keeps a host from being mended now; None for nothing."""
         tries = [one for one in past if one.is_run and one.outcome != rungs.REFUSED]
         if sum(one.time > self.now - TRY_WINDOW_S for one in tries) >= self.policy.tries:
-            reason = f"{self.policy.tries} tries within 24 hours are used up"
+            reason = _("{tries} tries within 24 hours are used up", tries=self.policy.tries)
             return hold(rungs.HOLD_TRIES, reason)
         last = tries[-1] if tries else None
         if last and last.outcome == rungs.DEFERRED and self.now < (last.ended or 0) + DEFER_S:
             minutes = DEFER_S // 60
-            reason = f"its last run could not begin; the next one comes after {minutes} minutes"
+            reason = _(
+                "its last run could not begin; the next one comes after {minutes} minutes",
+                minutes=minutes,
+            )
             return hold(rungs.HOLD_DEFERRED, reason)
         return self._find_time_limit()
 
@@ -115,15 +119,20 @@ class Budget:
         """Return that no other host may be taken out of service, if that is so."""
         if self.quarantined < self.most:
             return None
-        limit = f"--quarantine-at-most {self.policy.quarantine_at_most} allows no more"
-        reason = f"{self.quarantined} hosts are in quarantine, {limit}: a person has to look"
-        return hold(rungs.HOLD_QUARANTINES, f"{choice.reason}; {reason}")
+        reason = _(
+            "{reason}; {count} hosts are in quarantine, --quarantine-at-most {limit} allows no "
+            "more: a person has to look",
+            reason=choice.reason,
+            count=self.quarantined,
+            limit=self.policy.quarantine_at_most,
+        )
+        return hold(rungs.HOLD_QUARANTINES, reason)
 
     def _find_time_limit(self) -> Choice | None:
         """Return whether it is the wrong time, or others are being mended; None if neither."""
         hours, at_once = self.policy.hours, self.policy.at_once
         if hours and not hours.includes(self.now):
-            return hold(rungs.HOLD_HOURS, f"not within the hours {hours}")
+            return hold(rungs.HOLD_HOURS, _("not within the hours {hours}", hours=hours))
         if self.room <= 0:
-            return hold(rungs.HOLD_AT_ONCE, f"{at_once} at once are being mended")
+            return hold(rungs.HOLD_AT_ONCE, _("{count} at once are being mended", count=at_once))
         return None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fleet.errors import InvalidInput
+from fleet.language import _, english
 from fleet.text import sanitize
 from mlufleet.watch.decision import (
     DONE,
@@ -101,17 +102,25 @@ class QuarantineRung:
         if decision.outcome == RUNNING:
             return self._mark(decision, now)
         if error := self._errors.pop(decision.number, ""):
-            return self._end(decision, FAILED, now, f"the hook cannot be started: {error}")
+            return self._end(
+                decision, FAILED, now, _("the hook cannot be started: {error}", error=error)
+            )
         process = self._hooks.get(decision.number)
         if process is None:
-            return self._end(decision, LOST, now, "the hook was begun, its end is not known")
+            return self._end(decision, LOST, now, _("the hook was begun, its end is not known"))
         status = process.poll()
         if status is None:
             return decision, ""
         del self._hooks[decision.number]
         last_line = process.read_last_line()
         process.close()
-        said = f"the hook ended with status {status}: {last_line}" if status else ""
+        said = ""
+        if status:
+            said = _(
+                "the hook ended with status {status}: {line}",
+                status=status,
+                line=last_line,
+            )
         return self._end(decision, FAILED if status else DONE, now, said)
 
     def is_waiting(self, decision: Decision) -> bool:
@@ -135,7 +144,7 @@ class QuarantineRung:
             HOOK_VARIABLE: self.hook.command,
             TIMEOUT_VARIABLE: str(self.hook.timeout_s),
         }
-        why = f"watch: {QUARANTINE}: {decision.reason}"
+        why = f"watch: {QUARANTINE}: {english(decision.reason)}"
         try:
             self._hooks[decision.number] = RungProcess(words, why, variables)
         except OSError as error:
@@ -157,5 +166,6 @@ class QuarantineRung:
         return replace(decision, outcome=HOOK), ""
 
     def _end(self, decision: Decision, outcome: str, now: float, said: str) -> tuple[Decision, str]:
-        line = f"{QUARANTINE} {outcome}: {said}" if said else ""
+        rung, words = _(QUARANTINE), _(outcome)
+        line = _("{rung} {outcome}: {what}", rung=rung, outcome=words, what=said) if said else ""
         return replace(decision, outcome=outcome, ended=now), line

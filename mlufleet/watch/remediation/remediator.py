@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fleet.errors import ExitStatus
+from fleet.language import _, english
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.watch import recent_runs
@@ -199,10 +200,19 @@ class Remediator:
             if made.rung != NONE and not obstacle and self._begin(made):
                 continue
             if obstacle:
-                reason = f"{made.reason}: {made.rung} is not begun: {obstacle}"
+                reason = _(
+                    "{reason}: {rung} is not begun: {obstacle}",
+                    reason=made.reason,
+                    rung=_(made.rung),
+                    obstacle=obstacle,
+                )
                 made = replace(made, rung=NONE, reason=reason, hold=HOLD_STORE)
             elif made.rung != NONE:
-                reason = f"{made.reason}: {made.rung} is not begun, as it cannot be written down"
+                reason = _(
+                    "{reason}: {rung} is not begun, as it cannot be written down",
+                    reason=made.reason,
+                    rung=_(made.rung),
+                )
                 made = replace(made, rung=NONE, reason=reason, hold=HOLD_STORE)
             self._note(made)
             holds[made.host] = made.hold
@@ -261,7 +271,7 @@ class Remediator:
             if line:
                 self._tell(_format_line(after.host, line, self._clock.now()))
             if after.outcome == UNMARKED:
-                self._unmarkable[after.host] = f"{line}; SIGHUP lets it be tried again"
+                self._unmarkable[after.host] = _("{line}; SIGHUP lets it be tried again", line=line)
 
     def _forget_released(self) -> None:
         """Begin anew with hosts that people have put back into service."""
@@ -315,7 +325,7 @@ class Remediator:
             return True
         try:
             command = self._build_command(kept)
-            process = RungProcess(command, f"watch: {kept.rung}: {kept.reason}")
+            process = RungProcess(command, f"watch: {kept.rung}: {english(kept.reason)}")
         except OSError as error:
             self._end(made.host, -1, str(error))
         else:
@@ -338,9 +348,10 @@ class Remediator:
         outcome = self._find_outcome(host, status, since)
         is_read_anew = self._expected.get(host) != self._digests.get(host)
         if outcome == REFUSED and not is_read_anew:
-            self._refusals[host] = (
+            self._refusals[host] = _(
                 "the release on disk is not the one that the watch knows: send SIGHUP "
-                f"(`systemctl reload mlufleet-watch`) or roll it out: {last_line}"
+                "(`systemctl reload mlufleet-watch`) or roll it out: {line}",
+                line=last_line,
             )
         after = replace(before, ended=round(self._clock.now(), 3), outcome=outcome, run=run)
         if outcome == FAILED and self._is_stopping:  # its end is no word on whether it helps
@@ -348,11 +359,9 @@ class Remediator:
         self._attempts[host][-1] = after
         self.totals[after.rung, outcome] += 1
         self._update(after)
-        what = f"run {run}" if run else last_line
-        status_text = f" (status {status})" if status else ""
-        self._tell(
-            _format_line(host, f"{after.rung} {outcome}{status_text}: {what}", after.ended or 0)
-        )
+        what = _("run {run}", run=run) if run else last_line
+        line = _describe_end(after, status, what)
+        self._tell(_format_line(host, line, after.ended or 0))
 
     def _find_outcome(self, host: str, status: int, since: float) -> str:
         """Return how a run that began after a time has ended with an exit status."""
@@ -378,8 +387,24 @@ def format_decision(decision: Decision) -> str:
     Args:
         decision: The decision.
     """
-    return _format_line(decision.host, f"{decision.rung}: {decision.reason}", decision.time)
+    line = _("{rung}: {reason}", rung=_(decision.rung), reason=decision.reason)
+    return _format_line(decision.host, line, decision.time)
+
+
+def _describe_end(decision: Decision, status: int, what: str) -> str:
+    """Return how the run of a decision has ended with an exit status, and what it says."""
+    rung, outcome = _(decision.rung), _(decision.outcome)
+    if not status:
+        return _("{rung} {outcome}: {what}", rung=rung, outcome=outcome, what=what)
+    return _(
+        "{rung} {outcome} (status {status}): {what}",
+        rung=rung,
+        outcome=outcome,
+        status=status,
+        what=what,
+    )
 
 
 def _format_line(host: str, text: str, now: float) -> str:
-    return sanitize.escape_line(f"{format_utc(now)} {host} remediation: {text}")
+    line = _("{time} {host} remediation: {text}", time=format_utc(now), host=host, text=text)
+    return sanitize.escape_line(line)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from fleet.error_codes import POWER_CYCLE as POWER_CYCLE_ACTION
 from fleet.error_codes import REBOOT as REBOOT_ACTION
 from fleet.error_codes import RESTART as RESTART_ACTION
+from fleet.language import _
 from mlufleet.report.model import stage_name
 from mlufleet.watch import decision as rungs
 from mlufleet.watch.decision import Decision
@@ -74,7 +75,9 @@ def decide(
             continue
         choice = find_veto(host, found)
         if choice is None and (host.name in storm or is_fresh):
-            reason = f"more than {policy.storm} of the hosts got problems within 15 minutes"
+            reason = _(
+                "more than {storm} of the hosts got problems within 15 minutes", storm=policy.storm
+            )
             choice = hold(rungs.HOLD_STORM, reason)
         choice = choice or choose_rung(host, found, past)
         if choice.rung in rungs.RUN_RUNGS and (why := refusals.get(host.name)):
@@ -119,11 +122,11 @@ def find_storm(snapshot: FleetSnapshot, policy: Policy) -> dict[str, float]:
     )
     storm: dict[str, float] = {}
     begin = 0
-    for end, (time, _) in enumerate(events):
+    for end, (time, _host) in enumerate(events):
         while time - events[begin][0] > STORM_WINDOW_S:
             begin += 1
         together = events[begin : end + 1]
-        if len({name for _, name in together}) > limit:
+        if len({name for _at, name in together}) > limit:
             storm.update({name: at for at, name in together})
     return storm
 
@@ -136,7 +139,7 @@ def find_veto(host: HostSnapshot, found: Sequence[TrackedProblem]) -> Choice | N
         found: Its open problems.
     """
     if host.quarantine:
-        reason = f"it is {host.quarantine.sentence}; only people end that"
+        reason = _("it is {sentence}; only people end that", sentence=host.quarantine.sentence)
         return hold(rungs.HOLD_QUARANTINED, reason)
     others = (one.problem for one in found if one.problem.action not in MENDABLE)
     for problem in others:
@@ -145,7 +148,7 @@ def find_veto(host: HostSnapshot, found: Sequence[TrackedProblem]) -> Choice | N
     if _needs_power_cycle(found):
         return None
     if host.last is None or host.last.outcome != SEEN:
-        return hold(rungs.HOLD_UNPROBED, "the last look could not probe it")
+        return hold(rungs.HOLD_UNPROBED, _("the last look could not probe it"))
     failure = host.last.failure
     if failure and failure.action not in MENDABLE:
         return _leave_to_person(failure.code, failure.action)
@@ -172,12 +175,15 @@ def _take_out(host: HostSnapshot, reason: str, why: str) -> Choice:
     """
     facts = host.last.observed if host.last and host.last.was_probed else None
     if facts and any(one.is_ready for one in facts.endpoints):
-        return hold(why, f"{reason}; it still serves, a person has to look")
+        return hold(why, _("{reason}; it still serves, a person has to look", reason=reason))
     return Choice(rungs.QUARANTINE, reason)
 
 
 def _leave_to_person(what: str, action: str) -> Choice:
-    return hold(rungs.HOLD_ACTION, f"{what}: no run mends it, {action} is suggested")
+    return hold(
+        rungs.HOLD_ACTION,
+        _("{what}: no run mends it, {action} is suggested", what=what, action=action),
+    )
 
 
 def choose_rung(
@@ -191,7 +197,7 @@ def choose_rung(
         past: What was done about it so far, oldest first.
     """
     if dead := _needs_power_cycle(found):
-        reason = f"{dead}: no run mends it, {POWER_CYCLE_ACTION} is suggested"
+        reason = _leave_to_person(dead, POWER_CYCLE_ACTION).reason
         return _take_out(host, reason, rungs.HOLD_ACTION)
     tried = {one.rung for one in past if one.is_attempt and not one.is_over}
     what = ", ".join(one.problem.key for one in found)
@@ -200,17 +206,29 @@ def choose_rung(
         rung for rung in ladder if host.remediate == rungs.REPAIR_ALL or rung == rungs.RESTART
     ]
     left = [rung for rung in allowed if rung not in tried]
-    failed = ", ".join(rung for rung in rungs.RUNGS if rung in tried)
+    failed = _(", ").join(_(rung) for rung in rungs.RUNGS if rung in tried)
     if left:
-        return Choice(left[0], f"{what} after {failed} did not help" if failed else what)
+        return Choice(
+            left[0],
+            _("{what} after {failed} did not help", what=what, failed=failed) if failed else what,
+        )
     if tried and _may_take_out(host):
-        return _take_out(host, f"{what}: {failed} did not help", rungs.HOLD_EXHAUSTED)
+        return _take_out(
+            host, _("{what}: {failed} did not help", what=what, failed=failed), rungs.HOLD_EXHAUSTED
+        )
     if tried:
         why = rungs.HOLD_EXHAUSTED
-        return hold(why, f"{what}: all that is allowed did not help, a person has to look")
+        return hold(
+            why, _("{what}: all that is allowed did not help, a person has to look", what=what)
+        )
     if not ladder:
-        return hold(rungs.HOLD_NO_STAGE, f"{what}: no stage would change anything")
-    reason = f"{what}: `remediate: {host.remediate}` does not allow {ladder[0]}"
+        return hold(rungs.HOLD_NO_STAGE, _("{what}: no stage would change anything", what=what))
+    reason = _(
+        "{what}: `remediate: {mode}` does not allow {rung}",
+        what=what,
+        mode=host.remediate,
+        rung=_(ladder[0]),
+    )
     return hold(rungs.HOLD_NOT_ALLOWED, reason)
 
 
