@@ -92,7 +92,9 @@ def drop_brief(changes: Sequence[Change]) -> list[Change]:
 def _write_title(changes: Sequence[Change], hosts: set[str]) -> str:
     counts = {kind: sum(change.kind == kind for change in changes) for kind in SIGNS}
     parts = _(", ").join(_count_kind(kind, count) for kind, count in counts.items() if count)
-    where = next(iter(hosts)) if len(hosts) == 1 else n_("{count} host", "{count} hosts", len(hosts))
+    where = (
+        next(iter(hosts)) if len(hosts) == 1 else n_("{count} host", "{count} hosts", len(hosts))
+    )
     return _("mlu-fleet: {parts} on {where}", parts=parts, where=where)
 
 
