@@ -5,7 +5,8 @@ catalog (`fleet/locale/`). Codes, keys of JSON, metrics and the hosts' audit log
 machines and stay as they are: :func:`english` gives the text that a message has there.
 
 The language is chosen once, at the start of a process, and its child processes inherit it by
-`MLUFLEET_LANG`. GNU gettext's manual, "Locale Environment Variables", has the order of the others.
+`MLUFLEET_LANG`. GNU gettext's manual, "Locale Environment Variables", has the order of the others;
+they are not followed where standard output cannot show Chinese.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import gettext
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -155,9 +157,17 @@ def current_language() -> str:
     if chosen := os.environ.get(LANGUAGE_VARIABLE):
         return _find_language(chosen)
     locale = next(filter(None, map(os.environ.get, LOCALE_VARIABLES)), "")
-    if os.environ.get("TERM") in POOR_TERMINALS:
+    if os.environ.get("TERM") in POOR_TERMINALS or not _can_print_chinese():
         return ENGLISH
     return _find_language(locale)
+
+
+def _can_print_chinese() -> bool:
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # it may be closed or replaced
+    try:
+        return bool("中文".encode(encoding))
+    except UnicodeEncodeError:
+        return False
 
 
 def _find_language(name: str) -> str:

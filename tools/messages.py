@@ -57,14 +57,17 @@ def extract_messages() -> Catalog:
     return catalog
 
 
-def _list_other_messages() -> Iterator[tuple[str, str]]:
-    """Yield messages that do not stand in calls: help of commands, texts of generated pages."""
+def _list_other_messages() -> Iterator[tuple[str, str | tuple[str, str]]]:
+    """Yield messages that do not stand in calls: of commands, of click, of generated pages."""
+    from mlufleet.cli.click_messages import CLICK_MESSAGES
     from mlufleet.cli.help_texts import list_help_messages
     from mlufleet.cli.main import main
     from mlufleet.reference import metrics_page, release_format, systems_page
 
     for text in list_help_messages(main):
         yield "mlufleet/cli", text
+    for message in CLICK_MESSAGES:
+        yield "mlufleet/cli", message
     for page in (metrics_page, release_format, systems_page):
         for text in page.list_messages():
             yield "mlufleet/reference", text

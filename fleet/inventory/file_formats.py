@@ -1,7 +1,4 @@
-"""Files that can be an inventory, and what to do with a list of hosts in another format.
-
-pyinfra runs every file that it is given as Python.
-"""
+"""Files that can be an inventory, and what to do with a list of hosts in another format."""
 
 from __future__ import annotations
 
@@ -12,16 +9,29 @@ import click
 
 from fleet.errors import InvalidInput
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
+from fleet.language import _
 from fleet.text import suggestions
 
-READABLE_SUFFIXES = (".yml", ".yaml", ".csv")
-SPREADSHEET_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".tsv")
+YAML_SUFFIXES = (".yml", ".yaml")
+TABLE_SUFFIXES = (".csv", ".tsv")
+#: lists of hosts, which are read as they are
+READABLE_SUFFIXES = (*YAML_SUFFIXES, *TABLE_SUFFIXES)
+SPREADSHEET_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".et", ".ods", ".numbers")
 INVENTORY_TEMPLATE = "inventories/fleet.py"
 ANSIBLE_TEMPLATE = "inventories/ansible.example.py"
 
 
+def is_host_list(inventory: str | Path) -> bool:
+    """Tell by its name whether a file is a list of hosts, and not Python.
+
+    Args:
+        inventory: the path.
+    """
+    return Path(inventory).suffix.lower() in READABLE_SUFFIXES
+
+
 def check_inventory_path(inventory: str) -> None:
-    """Check that a path is an inventory in Python.
+    """Check that a path is an inventory that can be read.
 
     Args:
         inventory: the path.
@@ -42,22 +52,25 @@ def check_inventory_path(inventory: str) -> None:
         )
     if not path.is_file():
         raise InvalidInput(f"{path}: no such inventory file{_format_nearest(path)}")
-    own, suffix = path.with_suffix(".py"), path.suffix.lower()
-    if suffix == ".py":
+    suffix = path.suffix.lower()
+    if suffix == ".py" or suffix in READABLE_SUFFIXES:
         return
-    if suffix in READABLE_SUFFIXES and own.is_file():
-        raise InvalidInput(f"{path}: use {own} instead, the inventory that reads this file")
-    if suffix in READABLE_SUFFIXES:
-        raise InvalidInput(
-            f"{path}: inventories of pyinfra are Python: run `cp {INVENTORY_TEMPLATE} {own}`, "
-            f"which reads this file, and use {own}. {_format_ansible_hint(own)}"
-        )
     if suffix in SPREADSHEET_SUFFIXES:
         raise InvalidInput(
-            f"{path}: save this sheet as CSV UTF-8, {path.with_suffix('.csv')}; "
-            f"then `cp {INVENTORY_TEMPLATE} {own}`, which reads that, and say {own}"
+            _(
+                "{path}: this kind of spreadsheet is not read: save the sheet as CSV UTF-8, and "
+                "use {table}",
+                path=path,
+                table=path.with_suffix(".csv"),
+            )
         )
-    raise InvalidInput(f"{path}: inventories of pyinfra are Python. {_format_ansible_hint(own)}")
+    raise InvalidInput(
+        _(
+            "{path}: an inventory is a file in YAML (.yml), a table (.csv) or Python (.py). {hint}",
+            path=path,
+            hint=_format_ansible_hint(path.with_suffix(".py")),
+        )
+    )
 
 
 def _format_ansible_hint(own: Path) -> str:
@@ -66,7 +79,8 @@ def _format_ansible_hint(own: Path) -> str:
 
 def _format_nearest(path: Path) -> str:
     folders = dict.fromkeys((path.parent, Path(INVENTORY_TEMPLATE).parent))
-    there = [file for folder in folders for file in folder.glob("*.py")]
+    suffixes = dict.fromkeys((".py", path.suffix if is_host_list(path) else ".py"))
+    there = [file for folder in folders for end in suffixes for file in folder.glob(f"*{end}")]
     if same := [str(file) for file in there if file.name == path.name]:
         return f"; nearest: {', '.join(same)}"
     return suggestions.format_suggestions(str(path), map(str, there)) or _format_inventories(
@@ -81,7 +95,7 @@ def _format_inventories(folder: Path) -> str:
 
 @as_pyinfra_error()
 def check_command_line() -> None:
-    """Check the inventory on the command line of pyinfra before pyinfra runs it as Python.
+    """Check the inventory on the command line of pyinfra before pyinfra reads it.
 
     A value that may be a host name is left to pyinfra.
 

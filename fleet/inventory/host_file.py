@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from fleet import module_key
 from fleet.documents import loading
 from fleet.documents.field_errors import Location, find_line
 from fleet.documents.loading import is_file
 from fleet.errors import InvalidInput
 from fleet.inventory import csv_table, ranges, ssh_config
+from fleet.inventory.file_formats import TABLE_SUFFIXES
 from fleet.inventory.host_fields import Fleet, HostData, check_group
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.inventory.ranges import ExpandedName
@@ -53,10 +56,26 @@ def load_hosts(path: Path | str, defaults: Mapping[str, Any] | None = None) -> l
         InvalidInput: the file is invalid; the message names file and line.
     """
     path = Path(path)
-    read = csv_table.read_hosts if path.suffix.lower() == ".csv" else loading.read_mapping
-    data, node = read(path, SIZE_FACTOR)
+    data, node = read_document(path)
     fleet = loading.validate_document(Fleet, data, path, node)
     return build_entries(fleet, lambda field: f"{path}:{find_line(node, field)}", defaults)
+
+
+def read_document(path: Path) -> tuple[dict[str, Any], yaml.Node]:
+    """Read a list of hosts of any kind as if it were YAML, without a look at its values.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The document, and a node tree from which the place of each field can be found.
+
+    Raises:
+        InvalidInput: the file cannot be read; the message names file and line.
+    """
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return csv_table.read_hosts(path, SIZE_FACTOR)
+    return loading.read_mapping(path, SIZE_FACTOR)
 
 
 @as_pyinfra_error()

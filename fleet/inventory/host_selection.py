@@ -12,7 +12,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, NoReturn
 
 from fleet.errors import InvalidInput
-from fleet.inventory import desired_state, pyinfra_loader, ranges
+from fleet.inventory import desired_state, inventory_argument, pyinfra_loader, ranges
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.text import suggestions
 
@@ -227,3 +227,4 @@ def patch_pyinfra_cli() -> None:
                 f"pyinfra_cli.cli has no {name}: install the version of pyproject.toml"
             )
         setattr(cli, name, function)
+    inventory_argument.patch_pyinfra()

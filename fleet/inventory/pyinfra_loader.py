@@ -8,7 +8,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from fleet.errors import InvalidInput
-from fleet.inventory import file_formats
+from fleet.inventory import file_formats, inventory_argument
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
@@ -39,19 +39,20 @@ def load_inventory(path: str, override: dict[str, Any] | None = None) -> Invento
         sys.path.insert(0, os.getcwd())
     if not ctx_state.isset():
         ctx_state.set(State())
-    inventory = _run_inventory_file(path, override)
+    inventory = _read_inventory_file(path, override)
     if not len(inventory):
         raise InvalidInput(f"{path}: the inventory has no hosts")
     apply_default_group_data(inventory)
     return inventory
 
 
-def _run_inventory_file(path: str, override: dict[str, Any] | None) -> Inventory:
-    """Let pyinfra run the file; turn every exception of it into one message."""
+def _read_inventory_file(path: str, override: dict[str, Any] | None) -> Inventory:
+    """Let pyinfra read the file; turn every exception of it into one message."""
     from pyinfra.api.exceptions import PyinfraError
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory_from_files
 
+    inventory_argument.patch_pyinfra()
     try:
         inventory: Inventory = make_inventory_from_files(path, override, cwd=os.getcwd())
         return inventory

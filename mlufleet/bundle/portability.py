@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fleet.documents import loading
-from fleet.inventory import csv_table
+from fleet.inventory import file_formats, host_file
 from fleet.release.target import DEFAULT_STORE
 
 #: fields that name files of this machine, which are not packed
@@ -26,7 +25,7 @@ def find_problems(inventory: Path, releases: Iterable[str]) -> list[str]:
     """Find values in an inventory that are valid on this machine only.
 
     Args:
-        inventory: a YAML or CSV file; other files are not examined.
+        inventory: a list of hosts; other files are not examined.
         releases: names of the releases in the bundle.
 
     Returns:
@@ -35,11 +34,9 @@ def find_problems(inventory: Path, releases: Iterable[str]) -> list[str]:
     Raises:
         InvalidInput: the inventory cannot be read.
     """
-    suffix = inventory.suffix.lower()
-    if suffix not in (".yml", ".yaml", ".csv"):
+    if not file_formats.is_host_list(inventory):
         return []
-    read = csv_table.read_hosts if suffix == ".csv" else loading.read_mapping
-    data, _ = read(inventory)
+    data = host_file.read_document(inventory)[0]
     hosts = data.get("hosts")
     packed = set(releases)
     lines: list[str] = []

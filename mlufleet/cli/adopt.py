@@ -10,6 +10,7 @@ import click
 from fleet.errors import InvalidInput
 from mlufleet.cli.options import INVENTORY_ARGUMENT, JSON_OPTION
 from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
+from mlufleet.cli.translated_command import TranslatedCommand
 
 #: options that select hosts and set their data, also without --apply
 SELECTION_OPTIONS = ("limit", "exclude", "data")
@@ -22,7 +23,7 @@ STOP_OPTION = click.option(
 )
 
 
-@click.command()
+@click.command(cls=TranslatedCommand)
 @INVENTORY_ARGUMENT
 @click.option("--apply", is_flag=True, help="Adopt the hosts, step by step as a rollout does.")
 @STOP_OPTION

@@ -15,6 +15,7 @@ import click
 from fleet import paths
 from fleet.errors import InvalidInput
 from mlufleet.cli.options import RELEASES_ARGUMENT, STORE_OPTION
+from mlufleet.cli.translated_command import TranslatedCommand
 
 if TYPE_CHECKING:
     from mlufleet.bundle.unpack import Bundle
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.command()
+@click.command(cls=TranslatedCommand)
 @RELEASES_ARGUMENT
 @STORE_OPTION
 @click.option(
@@ -89,7 +90,7 @@ def bundle(
     )
 
 
-@click.command()
+@click.command(cls=TranslatedCommand)
 @click.argument("file", type=EXISTING_FILE)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--signers", type=EXISTING_FILE, help="File of allowed signers, see ssh-keygen(1).")

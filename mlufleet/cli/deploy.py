@@ -13,9 +13,10 @@ from mlufleet.cli.options import (
     PASS_THROUGH,
     PYINFRA_OPTIONS_ARGUMENT,
 )
+from mlufleet.cli.translated_command import TranslatedCommand
 
 
-@click.command(context_settings=PASS_THROUGH)
+@click.command(cls=TranslatedCommand, context_settings=PASS_THROUGH)
 @INVENTORY_ARGUMENT
 @EXPECT_DIGEST_OPTION
 @INCLUDE_QUARANTINED_OPTION

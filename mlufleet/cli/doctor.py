@@ -8,9 +8,10 @@ import sys
 import click
 
 from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+from mlufleet.cli.translated_command import TranslatedCommand
 
 
-@click.command(context_settings=PASS_THROUGH)
+@click.command(cls=TranslatedCommand, context_settings=PASS_THROUGH)
 @INVENTORY_ARGUMENT
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @PYINFRA_OPTIONS_ARGUMENT

@@ -9,6 +9,7 @@ import click
 
 from fleet.errors import InvalidInput
 from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+from mlufleet.cli.translated_command import TranslatedCommand
 
 if TYPE_CHECKING:
     from mlufleet.cli.endpoint_output import FoundEndpoint
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "nginx", "prometheus")
 
 
-@click.command(context_settings=PASS_THROUGH)
+@click.command(cls=TranslatedCommand, context_settings=PASS_THROUGH)
 @INVENTORY_ARGUMENT
 @click.option(
     "--format",

@@ -8,6 +8,7 @@ import click
 
 from fleet.errors import ACTIONS, FAILURE_TABLE, InvalidInput, canonical_code, render_reference
 from fleet.text import suggestions
+from mlufleet.cli.translated_command import TranslatedCommand
 
 
 def _complete_code(
@@ -16,7 +17,7 @@ def _complete_code(
     return [code for code in FAILURE_TABLE if code.startswith(incomplete.upper())]
 
 
-@click.command()
+@click.command(cls=TranslatedCommand)
 @click.argument("code", required=False, shell_complete=_complete_code)
 @click.option("--markdown", is_flag=True, help="Print all codes as docs/failures.md has them.")
 def explain(code: str | None, markdown: bool) -> None:

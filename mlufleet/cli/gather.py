@@ -13,6 +13,7 @@ import click
 from fleet.errors import ExitStatus, InvalidInput
 from fleet.text import suggestions
 from mlufleet.cli.options import JSON_OPTION, RELEASES_ARGUMENT, STORE_OPTION
+from mlufleet.cli.translated_command import TranslatedCommand
 
 if TYPE_CHECKING:
     from fleet.gather.work import GatherOptions
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mlufleet.cli.gather_output import Outcome
 
 
-@click.command()
+@click.command(cls=TranslatedCommand)
 @RELEASES_ARGUMENT
 @STORE_OPTION
 @click.option("--plan", "only_plan", is_flag=True, help="Show origins and sizes; change nothing.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,11 +13,12 @@ from typing_extensions import override
 
 from fleet.errors import InvalidInput
 from fleet.text import suggestions
+from mlufleet.cli.translated_command import TranslatedCommand, choose_language
 from mlufleet.run.error_exit import exit_on_error
 from mlufleet.run.standard_streams import protect_standard_streams
 
 
-class CommandGroup(click.Group):
+class CommandGroup(TranslatedCommand, click.Group):
     """A group that lists its commands in the order of definition and suggests close names.
 
     Attributes:
@@ -25,6 +28,7 @@ class CommandGroup(click.Group):
         successor: Name of the command in this group that replaces it.
     """
 
+    command_class = TranslatedCommand
     former_command: click.Command | None = None
     successor = ""
 
@@ -72,6 +76,11 @@ class CommandGroup(click.Group):
 
 class MainGroup(CommandGroup):
     """The top-level group: reports invalid input and I/O errors in one line, without traceback."""
+
+    @override
+    def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
+        choose_language(sys.argv[1:] if args is None else args)
+        return super().main(args, *others, **settings)
 
     @override
     def invoke(self, ctx: click.Context) -> object:

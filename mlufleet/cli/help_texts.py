@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator
+from typing import TypeVar
 
 import click
 
@@ -11,6 +13,10 @@ from fleet.language import _
 
 #: begins a paragraph that click does not wrap; of ours, only the first line is a message
 VERBATIM = "\b\n"
+#: what ends the first sentence of a Chinese paragraph
+SENTENCE_END = "。"
+
+AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 
 def list_help_messages(command: click.Command) -> Iterator[str]:
@@ -25,6 +31,38 @@ def list_help_messages(command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
         for child in command.commands.values():
             yield from list_help_messages(child)
+
+
+def translate_command(command: AnyCommand, context: click.Context) -> AnyCommand:
+    """Return a copy of a command that has its help in the language of the process.
+
+    Args:
+        command: The command.
+        context: Its context.
+    """
+    shown = copy.copy(command)
+    shown.help = translate_help_text(command.help or "")
+    shown.params = [_translate_parameter(one) for one in command.get_params(context)]
+    shown.add_help_option = False  # it is among these already
+    return shown
+
+
+def _translate_parameter(parameter: click.Parameter) -> click.Parameter:
+    if not isinstance(parameter, click.Option) or not parameter.help:
+        return parameter
+    shown = copy.copy(parameter)
+    shown.help = translate_option_help(parameter.help)
+    return shown
+
+
+def translate_short_help(text: str) -> str:
+    """Return the first sentence of the help of a command in the language of the process.
+
+    Args:
+        text: The help in English.
+    """
+    first, *_others = translate_help_text(text).split("\n\n")
+    return first.split(SENTENCE_END)[0].removesuffix(".")
 
 
 def translate_help_text(text: str) -> str:

@@ -12,6 +12,7 @@ import click
 from fleet.errors import FAILURE_TABLE, InvalidInput, canonical_code
 from fleet.text import suggestions
 from mlufleet.cli.options import JSON_OPTION, STATE_OPTION, parse_duration
+from mlufleet.cli.translated_command import TranslatedCommand
 
 #: bounds of --since
 MIN_SINCE_S, MAX_SINCE_S = 1, 36500 * 86400
@@ -25,7 +26,7 @@ def _complete_code(
     return [code for code in (*OWN_CODES, *FAILURE_TABLE) if code.startswith(incomplete.upper())]
 
 
-@click.command()
+@click.command(cls=TranslatedCommand)
 @click.argument("hosts", nargs=-1)
 @STATE_OPTION
 @click.option(

@@ -9,6 +9,7 @@ import click
 
 from fleet import paths
 from fleet.errors import InvalidInput
+from mlufleet.cli.translated_command import TranslatedCommand
 
 TEMPLATES_FOLDER = paths.FILES_FOLDER / "templates" / "site"
 #: files of a site folder -> what they are copied from
@@ -30,7 +31,7 @@ SITE_FILES = {
 }
 
 
-@click.command("init")
+@click.command("init", cls=TranslatedCommand)
 @click.argument("directory", type=click.Path(path_type=Path))
 def init_site(directory: Path) -> None:
     """Create a site folder in DIRECTORY with deploy.py and an example inventory.

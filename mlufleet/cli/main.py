@@ -22,6 +22,7 @@ from mlufleet.cli.retire import retire
 from mlufleet.cli.rollout import rollback, rollout
 from mlufleet.cli.run import drift, report, run, status
 from mlufleet.cli.store import fetch, store, verify
+from mlufleet.cli.translated_command import LANGUAGE_OPTION
 from mlufleet.cli.verdict import verdict
 from mlufleet.cli.watch import watch_hosts
 
@@ -69,6 +70,12 @@ FORMER_NAMES: dict[str, click.Command] = {
 
 @click.group(cls=MainGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mlu-fleet")
+@click.option(
+    LANGUAGE_OPTION,
+    metavar="LANG",
+    expose_value=False,
+    help="Language of everything that people read: en or zh_CN.",
+)
 def main() -> None:
     """Provision servers with Cambricon MLU370 cards, from SSH access to a running model.
 
@@ -82,11 +89,14 @@ def main() -> None:
     Exit status: 0 success, 1 internal error, 2 some hosts failed, 3 invalid input (no host was
     changed), 4 some hosts are unreachable, 5 stopped by the failure budget or to keep endpoints
     ready, or rolled back, 130 interrupted.
+
+    Language: `--lang`, MLUFLEET_LANG or the locale (LC_ALL, LC_MESSAGES, LANG), whichever comes
+    first; any but Chinese means English. JSON, codes and metrics are the same in both.
     """
 
 
-for command in COMMANDS:
-    main.add_command(command)
+for shown in COMMANDS:
+    main.add_command(shown)
 add_former_name(store, "gather", gather)
 for name, command in FORMER_NAMES.items():
     add_former_name(main, name, command)

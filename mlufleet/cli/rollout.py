@@ -10,6 +10,7 @@ from fleet.errors import InvalidInput
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import INVENTORY_ARGUMENT
 from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
+from mlufleet.cli.translated_command import TranslatedCommand
 
 
 @click.group(cls=CommandGroup)
@@ -112,7 +113,7 @@ def rollback(inventory: str, **options: Any) -> None:
     run_rollout(build_plan("rollback", inventory, options))
 
 
-@click.command("rollout", hidden=True)
+@click.command("rollout", cls=TranslatedCommand, hidden=True)
 @click.argument("inventory", required=False)
 @click.option("--resume", "resumed", is_flag=True)
 @click.option("--run", default="")

@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from fleet.errors import ExitStatus, Failure, InvalidInput
 from mlufleet.cli.options import DATA_OPTION
+from mlufleet.cli.translated_command import TranslatedCommand
 
 
-class VerdictCommand(click.Command):
+class VerdictCommand(TranslatedCommand):
     """A command of which no error has an exit status that would be a verdict on the host."""
 
     @override

@@ -22,6 +22,7 @@ from mlufleet.cli.options import (
     STATE_OPTION,
     parse_duration,
 )
+from mlufleet.cli.translated_command import TranslatedCommand
 from mlufleet.cli.watch_remediation import build_settings, remediation_options
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ NOTICES_END_S = 5.0
 NOTICES_FLUSH_S = 60.0
 
 
-@click.command("watch")
+@click.command("watch", cls=TranslatedCommand)
 @INVENTORY_ARGUMENT
 @click.option("--every", default="5m", show_default=True, help="Time between two looks at a host.")
 @click.option(

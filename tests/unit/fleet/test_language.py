@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_the_first_variable_that_is_set_chooses_the_language(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert current_language() == wanted
+
+
+@pytest.mark.parametrize(
+    ("encoding", "wanted"),
+    [("ascii", ENGLISH), ("latin-1", ENGLISH), ("gb18030", CHINESE), ("utf-8", CHINESE)],
+)
+def test_a_locale_is_not_followed_where_the_output_cannot_show_it(
+    encoding: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    assert current_language() == wanted
+    monkeypatch.setenv("MLUFLEET_LANG", "zh_CN")
+    assert current_language() == CHINESE
 
 
 def test_a_message_has_its_translation_and_its_english_text(

@@ -23,11 +23,8 @@ ROOT = INVENTORIES.parent
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("fleet.yml", "use SITE/fleet.py instead"),
-        ("lab.yaml", "`cp inventories/fleet.py SITE/lab.py`"),
-        ("lab.csv", "`cp inventories/fleet.py SITE/lab.py`"),
-        ("lab.CSV", "`cp inventories/fleet.py SITE/lab.py`"),
-        ("lab.xlsx", "save this sheet as CSV UTF-8, SITE/lab.csv"),
+        ("lab.ods", "save the sheet as CSV UTF-8, and use SITE/lab.csv"),
+        ("flete.yml", "no such inventory file; nearest: SITE/fleet.yml"),
         ("hosts.ini", "`cp inventories/ansible.example.py SITE/hosts.py`"),
         ("hosts.json", "`cp inventories/ansible.example.py SITE/hosts.py`"),
         ("hosts", "`cp inventories/ansible.example.py SITE/hosts.py`"),
@@ -44,7 +41,7 @@ def test_it_is_said_how_it_becomes_an_inventory(
     beside(site)
     (site / "folder").mkdir()
     (site / "folder/own.py").write_text("hosts = ['a']\n")
-    for file in ("lab.yaml", "lab.csv", "lab.CSV", "lab.xlsx", "hosts.ini", "hosts.json", "hosts"):
+    for file in ("lab.ods", "hosts.ini", "hosts.json", "hosts"):
         (site / file).write_text("hosts: {a: {}}\n")
     done = CliRunner().invoke(main, ["check", str(site / name)])
     assert done.exit_code == 3
@@ -67,7 +64,7 @@ def test_a_copy_of_fleet_py_reads_what_has_its_name(
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("fleet.yml", "the inventory that reads this file"),
+        ("fleet.ods", "this kind of spreadsheet is not read"),
         ("inventories/typo.py", "no such inventory file; nearest: "),
         ("nobody-of-this-name", "the inventory has no hosts"),
     ],
@@ -76,8 +73,8 @@ def test_pyinfras_own_command_says_it_too(
     site: Path, wanted: ReleaseTarget, name: str, why: str
 ) -> None:
     """It would run the file, or go on without hosts and end well."""
-    beside(site)
-    inventory = str(site / name) if name == "fleet.yml" else name
+    (site / "fleet.ods").touch()
+    inventory = str(site / name) if name == "fleet.ods" else name
     words = [sys.executable, "-m", "pyinfra", inventory, "debug-inventory"]
     done = subprocess.run(
         words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
