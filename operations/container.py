@@ -16,7 +16,16 @@ from operations.host.command import HostCommand
 from operations.host.facts import STOP_LIMIT_S, ContainerFacts, HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
 from operations.host.probe import CONTAINER_TEMPLATE
-from operations.stage import Action, Decision, HostSpec, OperationCommands, Plan, ReleaseStage
+from operations.stage import (
+    RESTART_CONTAINER,
+    START_CONTAINER,
+    Action,
+    Decision,
+    HostSpec,
+    OperationCommands,
+    Plan,
+    ReleaseStage,
+)
 
 
 def run_arguments(target: ReleaseTarget, card_numbers: Collection[int]) -> list[str]:
@@ -191,13 +200,15 @@ def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ..
 
 def _start(words: str, name: str) -> Action:
     job = ("starting the container", "container", "start", name)
-    return Action((words,), lambda _: (RemoteJob(*job, code="CONTAINER"),))
+    start = RemoteJob(*job, code="CONTAINER")
+    return Action((words,), lambda _: (start,), (START_CONTAINER,))
 
 
 def _restart(words: str, name: str, container: ContainerFacts) -> Action:
     job = ("restarting the container", "container", "restart", name)
     limit = container.stop_limit_s
-    return Action((words,), lambda _: (RemoteJob(*job, code="CONTAINER", timeout=limit),))
+    restart = RemoteJob(*job, code="CONTAINER", timeout=limit)
+    return Action((words,), lambda _: (restart,), (RESTART_CONTAINER,))
 
 
 def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:

@@ -16,6 +16,7 @@ from operations import (
     driver_package,
     foreign_containers,
 )
+from operations.driver_changes import DriverChange
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.stage import (
@@ -45,30 +46,30 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
     ):
         return hold
     others = card_users.list_others(facts)
-    words = list(changes)
     staying = [user for user in others if not foreign_containers.may_end(user, options)]
     if changes and staying:
         # kubelet starts a pod again as soon as it is gone
         if options.evict or not options.busy_timeout:
             return Failure("CARD_BUSY", card_users.format_users(staying))
-        words.insert(0, f"wait for {card_users.format_users(staying)}")
+        changes.insert(0, DriverChange(f"wait for {card_users.format_users(staying)}"))
     if driver_changes.lacks_next_kernel(target, facts):
         next_kernel = _describe_next_kernel(target, facts)
         if isinstance(next_kernel, Failure):
             return next_kernel
-        words.append(next_kernel)
+        changes.append(DriverChange(next_kernel))
     version = target.release.driver.version
-    words += [
-        f"sign driver {version} for kernel {kernel}"
+    changes += [
+        DriverChange(f"sign driver {version} for kernel {kernel}")
         for kernel in driver_changes.list_unsigned_kernels(target, facts, options)
     ]
-    if not words:
+    if not changes:
         return Plan()
 
     def commands(reprobe: Reprobe) -> Iterator[HostCommand]:
         return driver_install.change_driver(spec, facts, reprobe)
 
-    return Plan((Action(tuple(words), commands),))
+    words, kinds = zip(*changes, strict=True)
+    return Plan((Action(words, commands, kinds),))
 
 
 def _describe_next_kernel(target: ReleaseTarget, facts: HostFacts) -> str | Failure:

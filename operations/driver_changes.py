@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fleet.release.target import ReleaseTarget
 from operations import driver_package
 from operations.host.facts import HostFacts
-from operations.stage import HostOptions
+from operations.stage import LOAD_DRIVER, MAKE_NODES, HostOptions
+
+
+class DriverChange(NamedTuple):
+    """One thing that the driver of a host needs.
+
+    Attributes:
+        words: What is to be done, as the operator reads it.
+        kind: Its kind, as :class:`operations.stage.Action` has it.
+    """
+
+    words: str
+    kind: str = ""
 
 
 def lacks_next_kernel(target: ReleaseTarget, facts: HostFacts) -> bool:
@@ -40,8 +54,8 @@ def list_unsigned_kernels(
     return [kernel for kernel in kernels if (kernel, version) not in facts.signed_modules]
 
 
-def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[str]:
-    """Return, in words, the changes that need the cards to be free.
+def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[DriverChange]:
+    """Return the changes that need the cards to be free.
 
     Args:
         target: The release that names the driver.
@@ -50,9 +64,11 @@ def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[str]:
     version = target.release.driver.version
     changes = []
     if not driver_package.is_right(target, facts):
-        changes.append(f"install driver {version} ({_describe_package(target, facts)} installed)")
+        words = f"install driver {version} ({_describe_package(target, facts)} installed)"
+        changes.append(DriverChange(words))
     if facts.loaded_driver != version:
-        changes.append(f"load driver {version} ({facts.loaded_driver or 'none'} is loaded)")
+        words = f"load driver {version} ({facts.loaded_driver or 'none'} is loaded)"
+        changes.append(DriverChange(words, LOAD_DRIVER))
     expected = {
         f"/dev/cambricon_{kind}{number}"
         for number in range(len(facts.present_cards))
@@ -63,20 +79,24 @@ def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[str]:
             card.address for card in facts.present_cards if card.address not in facts.driver_by_card
         )
         reason = f" (no driver runs {without})" if without else ""
-        changes.append(f"make nodes {', '.join(absent)}{reason}")
+        changes.append(DriverChange(f"make nodes {', '.join(absent)}{reason}", MAKE_NODES))
     return changes
 
 
-def list_changes(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> list[str]:
-    """Return, in words, all that needs the cards to be free: a reboot that is asked for, too.
+def list_changes(
+    target: ReleaseTarget, facts: HostFacts, options: HostOptions
+) -> list[DriverChange]:
+    """Return all that needs the cards to be free: a reboot that is asked for, too.
 
     Args:
         target: The release that names the driver.
         facts: The host.
         options: What its inventory and the command say.
     """
-    reboot = ["reboot the host, as it was asked for"] * is_reboot_asked(facts, options)
-    return list_pending(target, facts) + reboot
+    changes = list_pending(target, facts)
+    if is_reboot_asked(facts, options):
+        changes.append(DriverChange("reboot the host, as it was asked for"))
+    return changes
 
 
 def is_reboot_asked(facts: HostFacts, options: HostOptions) -> bool:

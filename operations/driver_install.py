@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from pyinfra.api import Host
+from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import english
 from fleet.release import host_paths
 from fleet.release.model import DriverPackage
 from fleet.release.serve import LONGEST_STOP_S
@@ -101,9 +107,28 @@ def _reboot(
         yield from _build_module(target, facts)
         yield RemoteJob("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
     if left := driver_changes.list_pending(target, reprobe()):
-        yield RemoteJob(
-            "asking the kernel why", "driver-log", "; ".join(left), code="DRIVER_NOT_PROVED"
-        )
+        yield AskKernel([change.words for change in left])
+
+
+class AskKernel(RemoteJob):
+    """Fails a host whose driver is not as it has to be, with what the kernel says of it."""
+
+    def __init__(self, left: list[str]) -> None:
+        """Prepare the command.
+
+        Args:
+            left: What is still to be done, in words.
+        """
+        said = "; ".join(map(english, left))
+        super().__init__("asking the kernel why", "driver-log", said, code="DRIVER_NOT_PROVED")
+        self.left = left
+
+    @override
+    def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
+        failure = super().run(host, arguments)
+        if failure is None or failure.code != self.code:
+            return failure
+        return replace(failure, detail=f"{self.title}: {'; '.join(self.left)}")
 
 
 def _build_module(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:

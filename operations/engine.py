@@ -15,11 +15,16 @@ from operations import driver_package
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
 from operations.host.job import RemoteJob
-from operations.stage import Action, Decision, HostSpec, HostStage, OperationCommands, Plan
+from operations.stage import (
+    AWAIT_ENGINE,
+    Action,
+    Decision,
+    HostSpec,
+    HostStage,
+    OperationCommands,
+    Plan,
+)
 from operations.transfer.upload import Upload
-
-#: what is to be done while docker runs and does not answer, which may be because it begins to run
-SILENT_WORDS = "wait for docker, which does not answer"
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -150,22 +155,30 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
     """
     if failure := check_installable(spec.target, facts):
         return failure
-    words = []
-    if is_missing(facts):
-        words.append("install docker")
-    elif not facts.engine_version:
-        words.append(SILENT_WORDS if facts.engine_is_silent else "start docker")
-    elif is_too_old(spec.target, facts):
-        minimum = find_strictest_release(spec.target, facts).release.engine.minimum
-        words.append(f"upgrade docker {facts.engine_version} to at least {minimum}")
-    if facts.engine_version and not facts.engine_enabled:
-        words.append("enable docker at boot")
-    if words:  # one job does all of it
-        return Plan((Action(tuple(words), lambda _: _bring_up(spec.target, facts)),))
+    if changes := _list_changes(spec.target, facts):  # one job does all of it
+        kinds, words = zip(*changes, strict=True)
+        return Plan((Action(words, lambda _: _bring_up(spec.target, facts), kinds),))
     for release in spec.target.releases:
         if failure := check_answers(release, facts.releases[release.key]):
             return failure
     return Plan()
+
+
+def _list_changes(target: HostTarget, facts: HostFacts) -> list[tuple[str, str]]:
+    """Return what is to be done: the kind of each change, and its words."""
+    changes = []
+    if is_missing(facts):
+        changes.append(("", "install docker"))
+    elif not facts.engine_version and facts.engine_is_silent:  # it may begin to run
+        changes.append((AWAIT_ENGINE, "wait for docker, which does not answer"))
+    elif not facts.engine_version:
+        changes.append(("", "start docker"))
+    elif is_too_old(target, facts):
+        minimum = find_strictest_release(target, facts).release.engine.minimum
+        changes.append(("", f"upgrade docker {facts.engine_version} to at least {minimum}"))
+    if facts.engine_version and not facts.engine_enabled:
+        changes.append(("", "enable docker at boot"))
+    return changes
 
 
 def _bring_up(target: HostTarget, facts: HostFacts) -> Iterator[HostCommand]:

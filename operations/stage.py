@@ -92,6 +92,12 @@ class HostSpec:
 Reprobe = Callable[[], HostFacts]
 
 
+#: kinds of changes: what the watch knows them by, whatever the language of their words
+LOAD_DRIVER, MAKE_NODES = "load-driver", "make-nodes"
+AWAIT_ENGINE = "await-engine"
+START_CONTAINER, RESTART_CONTAINER = "start-container", "restart-container"
+
+
 @dataclass(frozen=True)
 class Action:
     """A change that a host needs: what the operator reads, and the commands that make it.
@@ -100,10 +106,13 @@ class Action:
         words: One or more short phrases, such as "place weights chatglm".
         commands: Gives the commands one by one, when the action runs. Its argument probes the
             host again, for commands that depend on the result of earlier ones.
+        kinds: The kind of each phrase, in their order; "" for one that only people tell apart.
+            Empty if all are of that sort.
     """
 
     words: tuple[str, ...]
     commands: Callable[[Reprobe], Iterable[HostCommand]]
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,13 @@ class Plan:
     def words(self) -> list[str]:
         """What is to be done, as the operator and the journal read it."""
         return [phrase for action in self.actions for phrase in action.words]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each of the words, in their order; "" for none."""
+        return [
+            kind for action in self.actions for kind in (action.kinds or ("",) * len(action.words))
+        ]
 
     def __bool__(self) -> bool:
         return bool(self.actions)

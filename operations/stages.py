@@ -32,7 +32,7 @@ from operations import (
 from operations.host import connection, sudo
 from operations.host.facts import HostFacts
 from operations.host.probe import capture_failure, probe_host, unwrap_host
-from operations.stage import BoundStage, HostOptions, HostSpec, HostStage, ReleaseStage
+from operations.stage import BoundStage, HostOptions, HostSpec, HostStage, Plan, ReleaseStage
 from operations.transfer import reuse
 from operations.transfer.upload import Upload
 
@@ -124,6 +124,17 @@ class HostPlan(HostSpec):
         """The facts of a host that could be probed; nobody asks for those of another."""
         assert isinstance(self.facts, HostFacts)
         return self.facts
+
+    @property
+    def kinds(self) -> dict[str, list[str]]:
+        """Stage -> the kind of each of its changes; only of stages with such changes."""
+        decisions = {
+            stage.label: stage.decide(self, self.probed_facts)
+            for stage in bind_stages(self.target)
+            if isinstance(self.drift.get(stage.label), list)
+        }
+        kinds = {label: made.kinds for label, made in decisions.items() if isinstance(made, Plan)}
+        return {label: found for label, found in kinds.items() if any(found)}
 
     @property
     def uploads(self) -> list[Upload]:

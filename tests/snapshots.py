@@ -48,8 +48,16 @@ def facts(**fields: Any) -> dict[str, Any]:
 
 def look(name: str, ended: float = TAKEN, **fields: Any) -> Observation:
     """A look of two seconds; it saw a host that is right if `fields` say nothing else."""
-    given = {"outcome": SEEN, "boot_id": "b1", "facts": facts(), **fields}
+    kinds = list_kinds(fields.get("drift", {}))
+    given = {"outcome": SEEN, "boot_id": "b1", "facts": facts(), "kinds": kinds, **fields}
     return Observation(name, began=ended - 2, ended=ended, **given)
+
+
+def list_kinds(drift: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Kinds of changes that tests tell in words; the words of stages are in any language."""
+    return {
+        stage: ["-".join(phrase.split()[:2]) for phrase in words] for stage, words in drift.items()
+    }
 
 
 def unreachable(name: str, ended: float = TAKEN) -> Observation:

@@ -16,6 +16,7 @@ from mlufleet.journal.events import EndpointRecord, FactsObserved, FailureRecord
 from mlufleet.report.model import stage_name, stage_rank
 from mlufleet.watch.observation import BUSY, SEEN, UNREACHABLE, Observation
 from mlufleet.watch.problems import DRIFT, DRIFT_REMEDY, Problem
+from operations.stage import AWAIT_ENGINE, LOAD_DRIVER, MAKE_NODES
 
 #: codes of connections that cannot be made, in the order in which a connection is built up
 CONNECTION_CODES = (
@@ -87,10 +88,8 @@ NO_DRIVER = "no driver"
 CARD_CODES = ("CARD_DROPPED", "CARDS_MISSING", "CARD_UNHEALTHY")
 DRIVER_CODE = "DRIVER_NOT_PROVED"
 ENGINE_CODE = "ENGINE"
-#: how the driver stage begins to say that cards cannot be used as they are
-DRIVER_WORDS = ("load driver", "make nodes")
-#: how the engine stage begins to say that docker runs and is silent
-SILENT_ENGINE_WORDS = "wait for docker"
+#: kinds of changes of the driver stage that say that cards cannot be used as they are
+DRIVER_KINDS = (LOAD_DRIVER, MAKE_NODES)
 #: code of a problem that only a stage can see -> the stage
 STAGE_OF_CODE = {DRIVER_CODE: "driver", ENGINE_CODE: "engine"}
 #: an endpoint that has no code of its own and does not answer
@@ -201,9 +200,9 @@ def _list_candidates(observation: Observation, observed: FactsObserved | None) -
     if observation.failure and not _is_told_by_cards(observation.failure, cards):
         yield _describe_failure(observation.outcome, observation.failure)
     yield from cards
-    if observed and (driver := _find_driver_problem(observed, observation.drift)):
+    if observed and (driver := _find_driver_problem(observed, observation)):
         yield driver
-    if any(word.startswith(SILENT_ENGINE_WORDS) for word in observation.drift.get("engine", ())):
+    if any(kind == AWAIT_ENGINE for kind, _words in observation.list_changes("engine")):
         yield _describe(ENGINE_CODE, "", "docker does not answer")
     for stage, words in observation.drift.items():
         sentence = sanitize.join_lines("; ".join(words))
@@ -235,9 +234,9 @@ def _list_card_problems(observed: FactsObserved) -> Iterator[Problem]:
         yield _describe(code, address, f"{address} ({state})")
 
 
-def _find_driver_problem(observed: FactsObserved, drift: dict[str, list[str]]) -> Problem | None:
+def _find_driver_problem(observed: FactsObserved, observation: Observation) -> Problem | None:
     states = [state for state in observed.cards.values() if state not in CARD_STATE_CODES]
-    words = [word for word in drift.get("driver", ()) if word.startswith(DRIVER_WORDS)]
+    words = [words for kind, words in observation.list_changes("driver") if kind in DRIVER_KINDS]
     if states and set(states) == {NO_DRIVER}:
         return _describe(DRIVER_CODE, "", "; ".join(words) or "no driver is loaded")
     if not words or NO_DRIVER in states:  # a single card without a driver is that card's problem

@@ -45,6 +45,7 @@ class Found:
         boot_id: Of the host.
         facts: Fields of :class:`mlufleet.journal.events.FactsObserved`.
         drift: Stage -> what it would do.
+        kinds: Stage -> the kind of each of these changes; only of stages with such changes.
     """
 
     outcome: str
@@ -53,6 +54,7 @@ class Found:
     boot_id: str = ""
     facts: dict[str, Any] | None = None
     drift: dict[str, list[str]] | None = None
+    kinds: dict[str, list[str]] | None = None
 
 
 class Looker:
@@ -102,6 +104,7 @@ class Looker:
             boot_id=found.boot_id,
             facts=found.facts or {},
             drift=found.drift or {},
+            kinds=found.kinds or {},
         )
 
     def _connect(self, host: Host) -> Found | None:
@@ -128,6 +131,7 @@ class Looker:
             plan.facts.boot_id,
             assessment.observation_fields(plan.target, plan.facts, plan.options),
             {stage: said for stage, said in plan.drift.items() if not isinstance(said, Failure)},
+            plan.kinds,
         )
 
     def _disconnect(self, host: Host) -> None:

@@ -35,6 +35,8 @@ class Observation:
         boot_id: Differs between two boots of the host; empty if it was not probed.
         facts: Fields of :class:`mlufleet.journal.events.FactsObserved`; empty if it was not probed.
         drift: Stage -> what it would do; without the stage of `failure`.
+        kinds: Stage -> the kind of each of these changes, as :mod:`operations.stage` names them,
+            "" for none; only of stages with such changes. Empty in looks of older versions.
     """
 
     host: str
@@ -45,6 +47,7 @@ class Observation:
     boot_id: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, list[str]] = field(default_factory=dict)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def was_probed(self) -> bool:
@@ -57,6 +60,15 @@ class Observation:
         line = {"kind": FactsObserved.kind, "time": self.ended, "host": self.host, **self.facts}
         event = events.parse(line) if self.facts else None
         return event if isinstance(event, FactsObserved) else None
+
+    def list_changes(self, stage: str) -> list[tuple[str, str]]:
+        """Return what a stage would do: the kind of each change, "" for none, and its words.
+
+        Args:
+            stage: Label of the stage.
+        """
+        words = self.drift.get(stage, [])
+        return list(zip(self.kinds.get(stage) or [""] * len(words), words, strict=False))
 
     def to_json(self) -> str:
         """Return it as one line."""

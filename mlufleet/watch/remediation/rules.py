@@ -22,11 +22,12 @@ from mlufleet.watch.problems import HostState, TrackedProblem
 from mlufleet.watch.remediation.budget import Budget, Choice, hold
 from mlufleet.watch.remediation.policy import STORM_WINDOW_S, Policy
 from mlufleet.watch.snapshot import FleetSnapshot, HostSnapshot
+from operations.stage import RESTART_CONTAINER, START_CONTAINER
 
 #: stages that only start servers, and ask the model
 RESTART_STAGES = ("smoke", "serve")
-#: how the container stage begins to say that a container is as it is to be, and does not run so
-START_WORDS = ("start container", "restart container")
+#: kinds of changes of a container that is as it is to be, and does not run so
+START_KINDS = (START_CONTAINER, RESTART_CONTAINER)
 #: stages that cannot be seen while their container is not running
 HIDDEN_STAGES = ("migration", "patch", "packages")
 #: suggested actions that a run can do; the others are a person's
@@ -235,22 +236,22 @@ def choose_rung(
 def _list_ladder(
     host: HostSnapshot, found: Sequence[TrackedProblem], tried: set[str]
 ) -> Iterator[str]:
-    drift = host.last.drift if host.last else {}
     if any(one.problem.action == REBOOT_ACTION for one in found):
         yield rungs.REBOOT
         return
-    if drift:
-        yield rungs.RESTART if _is_down(drift) else rungs.REPAIR
+    if host.last and host.last.drift:
+        yield rungs.RESTART if _is_down(host.last) else rungs.REPAIR
     if tried:
         yield rungs.REBOOT
 
 
-def _is_down(drift: Mapping[str, Sequence[str]]) -> bool:
+def _is_down(last: Observation) -> bool:
     """Return whether all that a run would do is to start what is down, as far as can be seen."""
     stopped = {
         label.partition(" of ")[2]
-        for label, words in drift.items()
-        if stage_name(label) == "container" and all(word.startswith(START_WORDS) for word in words)
+        for label in last.drift
+        if stage_name(label) == "container"
+        and all(kind in START_KINDS for kind, _words in last.list_changes(label))
     }
     return all(
         stage_name(label) in RESTART_STAGES
@@ -258,7 +259,7 @@ def _is_down(drift: Mapping[str, Sequence[str]]) -> bool:
             stage_name(label) in ("container", *HIDDEN_STAGES)
             and label.partition(" of ")[2] in stopped
         )
-        for label in drift
+        for label in last.drift
     )
 
 

@@ -76,6 +76,7 @@ def see(locked: ReleaseTarget) -> See:
         )
         spec = as_spec(target, HostOptions(**case.get("options", {})))
         drift = stages.find_drift(spec, facts)
+        plan = stages.HostPlan(spec.target, spec.options, facts, drift)
         failures = [(stage, said) for stage, said in drift.items() if isinstance(said, Failure)]
         return Observation(
             *("a", 0, 1, case.get("outcome", SEEN)),
@@ -83,6 +84,7 @@ def see(locked: ReleaseTarget) -> See:
             facts.boot_id,
             assessment.observation_fields(spec.target, facts, spec.options),
             {stage: said for stage, said in drift.items() if not isinstance(said, Failure)},
+            plan.kinds,
         )
 
     return see
