@@ -15,7 +15,7 @@ import gettext
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +64,31 @@ def english(text: str) -> str:
         text: A message, or any other text, which is returned as it is.
     """
     return text.source if isinstance(text, Message) else text
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception: the message that it was raised with, in both languages.
+
+    Args:
+        error: The exception.
+    """
+    text = str(error)
+    first = error.args[0] if len(error.args) == 1 else None
+    return first if isinstance(first, Message) and first == text else text
+
+
+def join(separator: str, texts: Iterable[str]) -> str:
+    """Join texts; if one of them is a message, the result is one, in both languages.
+
+    Args:
+        separator: What stands between them.
+        texts: The texts.
+    """
+    texts = list(texts)
+    joined = separator.join(texts)
+    if not any(isinstance(text, Message) for text in (separator, *texts)):
+        return joined
+    return Message(joined, english(separator).join(map(english, texts)))
 
 
 def _(message: str, /, **values: object) -> str:
@@ -130,11 +155,14 @@ def _fill(message: str, values: Mapping[str, object], *, in_english: bool = Fals
     if not values:
         return message
     if in_english:
-        values = {
-            name: english(value) if isinstance(value, str) else value
-            for name, value in values.items()
-        }
+        values = {name: _find_english(value) for name, value in values.items()}
     return message.format(**values)
+
+
+def _find_english(value: object) -> object:
+    if isinstance(value, BaseException):
+        return english(text_of(value))
+    return english(value) if isinstance(value, str) else value
 
 
 def _pair(translation: str, source: str, values: Mapping[str, object]) -> Message:

@@ -14,6 +14,7 @@ from typing import Any
 
 from fleet.checksum import cache, chunks
 from fleet.documents import atomic_write
+from fleet.language import _
 
 
 def cache_path(sha: str) -> Path:
@@ -103,9 +104,9 @@ def _create_torrent(path: Path, sha: str) -> bytes:
         hashes[-1].update(block)
         size += len(block)
 
-    actual, _ = chunks.hash_file(path, add_block)
+    actual, _chunks = chunks.hash_file(path, add_block)
     if actual != sha:
-        raise OSError(f"{path} has changed since it was checked")
+        raise OSError(_("{path} has changed since it was checked", path=path))
     torrent = lt.create_torrent(
         [lt.create_file_entry(sha, size)], chunks.CHUNK_BYTES, lt.create_torrent.v1_only
     )

@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from fleet.errors import CodedInputError, Failure, InvalidInput
 from fleet.gather import images, sources, web_files, weights, wheels
 from fleet.gather.work import GatherError, GatherOptions, GatherResults, PlanRow, Task
+from fleet.language import _, text_of
 from fleet.release.model import Release
 from fleet.store.progress_bar import ProgressBar
 from fleet.store.verify import FileProblem
@@ -48,20 +49,35 @@ def list_left_to_hosts(releases: Iterable[Release]) -> list[str]:
     lines = []
     for release in releases:
         if release.image.registry and not release.image.file:
-            lines.append(f"{release.name}: hosts pull {release.image.registry}")
+            lines.append(
+                _(
+                    "{release}: hosts pull {registry}",
+                    release=release.name,
+                    registry=release.image.registry,
+                )
+            )
         for source in release.sources:
             if not source.bundle:
                 lines.append(
-                    f"{release.name}: hosts clone source {source.name} from its URL: without a "
-                    "`bundle` in the release there is nothing to gather"
+                    _(
+                        "{release}: hosts clone source {source} from its URL: without a "
+                        "`bundle` in the release there is nothing to gather",
+                        release=release.name,
+                        source=source.name,
+                    )
                 )
         for pip in release.packages.pip:
             if pip.wheel and "://" in pip.wheel:
-                lines.append(f"{release.name}: hosts download {pip.wheel}")
+                lines.append(
+                    _("{release}: hosts download {wheel}", release=release.name, wheel=pip.wheel)
+                )
         if release.packages.pip and not release.packages.wheelhouse:
             lines.append(
-                f"{release.name}: hosts install Python packages from their index: without a "
-                "`wheelhouse` in the release there is nothing to gather"
+                _(
+                    "{release}: hosts install Python packages from their index: without a "
+                    "`wheelhouse` in the release there is nothing to gather",
+                    release=release.name,
+                )
             )
     return list(dict.fromkeys(lines))
 
@@ -83,7 +99,7 @@ def plan(tasks: Iterable[Task]) -> tuple[list[PlanRow], list[FileProblem]]:
         except GatherError as error:
             problems += error.problems
         except InvalidInput as error:
-            problems.append(FileProblem(task.name, Failure("FETCH", str(error))))
+            problems.append(FileProblem(task.name, Failure("FETCH", text_of(error))))
     return rows, problems
 
 
@@ -100,7 +116,12 @@ def check_free_space(rows: Iterable[PlanRow], store: Path) -> None:
     folder = next(path for path in (store.absolute(), *store.absolute().parents) if path.exists())
     needed, free = sum(row.size or 0 for row in rows), shutil.disk_usage(folder).free
     if needed > free:
-        detail = f"{folder}: {decimal(needed)} are needed, {decimal(free)} are free"
+        detail = _(
+            "{folder}: {needed} are needed, {free} are free",
+            folder=folder,
+            needed=decimal(needed),
+            free=decimal(free),
+        )
         raise CodedInputError("NO_SPACE", detail)
 
 
@@ -124,7 +145,7 @@ def gather(tasks: Iterable[Task], progress: ProgressBar) -> GatherResults:
             results.problems += error.problems
             _print_problems(error.problems, progress)
         except InvalidInput as error:
-            problem = FileProblem(task.name, Failure("FETCH", str(error)))
+            problem = FileProblem(task.name, Failure("FETCH", text_of(error)))
             results.problems.append(problem)
             _print_problems([problem], progress)
     return results

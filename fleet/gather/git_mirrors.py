@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text.redact import hide_credentials
 
 #: "FROM=TO": a URL of the origin may have an equals sign only in its query
@@ -43,8 +44,11 @@ class GitMirror:
         match = RULE.fullmatch(text)
         if not match:
             raise InvalidInput(
-                f"--git-mirror {hide_credentials(text)!r}: expected MIRROR or ORIGIN=MIRROR, each "
-                "a URL such as https://git.example/"
+                _(
+                    "--git-mirror {mirror!r}: expected MIRROR or ORIGIN=MIRROR, each "
+                    "a URL such as https://git.example/",
+                    mirror=hide_credentials(text),
+                )
             )
         return cls(match["origin"] or "", match["mirror"])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from fleet.gather.model_files import ModelFile
+from fleet.language import _
 from fleet.store import http
 from fleet.store.download import MAX_ATTEMPTS
 
@@ -85,6 +86,8 @@ def ask_patiently(ask: Callable[[], Answer], retry_delay_s: float) -> Answer:
             return ask()
         except http.TransientError as error:
             if attempt == MAX_ATTEMPTS:
-                raise HubError("FETCH", f"{error} ({MAX_ATTEMPTS} attempts)") from error
+                raise HubError(
+                    "FETCH", _("{error} ({count} attempts)", error=error, count=MAX_ATTEMPTS)
+                ) from error
         time.sleep(retry_delay_s * 2 ** (attempt - 1))
     raise AssertionError("the last attempt returns or raises")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.errors import InvalidInput
 from fleet.gather.hubs import HubError, HubModel
 from fleet.gather.model_files import ModelFile
+from fleet.language import _
 from fleet.store import http
 from fleet.text.redact import hide_credentials
 
@@ -43,11 +44,18 @@ def find_model(name: str, revision: str) -> HubModel:
         from huggingface_hub import HfApi, get_token, hf_hub_url
     except ImportError as error:
         raise InvalidInput(
-            "models of Hugging Face need the package huggingface_hub: "
-            "pip install 'mlu-fleet[gather]'"
+            _(
+                "models of Hugging Face need the package huggingface_hub: pip install "
+                "'mlu-fleet[gather]'"
+            )
         ) from error
     endpoint = (os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
-    place = f"{endpoint}: model {name}, revision {revision or 'main'}"
+    place = _(
+        "{endpoint}: model {name}, revision {revision}",
+        endpoint=endpoint,
+        name=name,
+        revision=revision or "main",
+    )
     token = get_token()  # of HF_TOKEN, or of the file that `hf auth login` writes
     api = HfApi(endpoint=endpoint, token=token or False)
     found = _ask(lambda: _find_info(api, name, revision), place)
@@ -96,10 +104,15 @@ def _ask(ask: Any, place: str) -> Any:
     try:
         return ask()
     except GatedRepoError as error:
-        raise HubError("DOWNLOAD_LOGIN", f"{place}: access is granted on its page") from error
+        raise HubError(
+            "DOWNLOAD_LOGIN", _("{place}: access is granted on its page", place=place)
+        ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
-        what = "no such revision" if isinstance(error, RevisionNotFoundError) else "no such model"
-        raise HubError("MODEL_NOT_FOUND", f"{place}: {what}, or it is private") from error
+        if isinstance(error, RevisionNotFoundError):
+            detail = _("{place}: no such revision, or it is private", place=place)
+        else:
+            detail = _("{place}: no such model, or it is private", place=place)
+        raise HubError("MODEL_NOT_FOUND", detail) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         problem = f"{place}: HTTP {status}"
@@ -109,7 +122,9 @@ def _ask(ask: Any, place: str) -> Any:
             raise HubError("DOWNLOAD_LOGIN", problem) from error
         raise HubError("MODEL_NOT_FOUND" if status == 404 else "FETCH", problem) from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise HubError("FETCH", f"{place}: its answer is not one of Hugging Face") from error
+        raise HubError(
+            "FETCH", _("{place}: its answer is not one of Hugging Face", place=place)
+        ) from error
     except httpx2.HTTPError as error:
         problem = hide_credentials(str(error) or type(error).__name__)
         raise http.TransientError(f"{place}: {problem}") from error

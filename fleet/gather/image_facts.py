@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from fleet.documents import atomic_write
 from fleet.errors import InvalidInput
 from fleet.gather.work import cache_path
+from fleet.language import _
 from fleet.release.model import Image
 from fleet.store import file_types, image_archive
 from fleet.store.image_python import InstalledPackage
@@ -102,9 +103,13 @@ def _read_cached(archive: Path, program: str, store: Path) -> Mapping[str, Any]:
             stream.seek(0)
             found = image_archive.read_image(stream, status.st_size, head, program)
     except image_archive.ImageArchiveError as error:
-        raise InvalidInput(f"{archive}: not a Docker image archive: {error}") from error
+        raise InvalidInput(
+            _("{path}: not a Docker image archive: {error}", path=archive, error=error)
+        ) from error
     except OSError as error:
-        raise InvalidInput(f"{archive}: cannot be read: {error.strerror}") from error
+        raise InvalidInput(
+            _("{path}: cannot be read: {reason}", path=archive, reason=error.strerror)
+        ) from error
     known = {
         "key": key,
         "python": found.python_version,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.errors import CodedInputError, InvalidInput
 from fleet.gather.work import GatherError, GatherOptions, PlanRow, State
+from fleet.language import _, text_of
 from fleet.registry import archive
 from fleet.registry.client import RegistryClient
 from fleet.registry.image import RegistryImage
@@ -103,6 +104,6 @@ class ImageTask:
         except CodedInputError as error:
             raise GatherError([FileProblem(self.name, error.failure)]) from error
         except (InvalidInput, OSError) as error:
-            raise GatherError.from_failure(self.name, "FETCH", str(error)) from error
-        progress.file_done(self.name, self._path.stat().st_size, "gathered")
+            raise GatherError.from_failure(self.name, "FETCH", text_of(error)) from error
+        progress.file_done(self.name, self._path.stat().st_size, _("gathered"))
         return True

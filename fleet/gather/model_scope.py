@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from fleet.gather.hubs import HubError, HubModel
 from fleet.gather.model_files import ModelFile
+from fleet.language import _
 from fleet.store import file_types, http
 from fleet.store.download import LOGIN_STATUSES
 
@@ -49,7 +50,12 @@ def find_model(name: str, revision: str) -> HubModel:
         {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"} if token else {}
     )
     base, asked = f"{endpoint}/api/v1/models/{quote(name)}", revision or DEFAULT_REVISION
-    place = f"{endpoint}: model {name}, revision {asked}"
+    place = _(
+        "{endpoint}: model {name}, revision {revision}",
+        endpoint=endpoint,
+        name=name,
+        revision=asked,
+    )
     files = _parse_listing(_read_listing(base, asked, headers, place), place)
 
     def file_url(path: str) -> str:
@@ -75,7 +81,7 @@ def _parse_listing(content: bytes, place: str) -> tuple[ModelFile, ...]:
     try:
         answer: Any = json.loads(content)
         if not answer.get("Success", True):
-            message = str(answer.get("Message") or "no reason given")
+            message = str(answer.get("Message") or _("no reason given"))
             raise HubError("MODEL_NOT_FOUND", f"{place}: {message:.200}")
         entries = answer["Data"]["Files"] or []
         files = tuple(
@@ -85,7 +91,17 @@ def _parse_listing(content: bytes, place: str) -> tuple[ModelFile, ...]:
         )
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         description = file_types.describe_content(content[: file_types.HEAD_BYTES])
-        raise HubError("FETCH", f"{place}: not a list of files: {description}") from error
+        raise HubError(
+            "FETCH",
+            _("{place}: not a list of files: {description}", place=place, description=description),
+        ) from error
     if len(entries) >= MAX_LISTED_FILES:
-        raise HubError("FETCH", f"{place}: more than {MAX_LISTED_FILES} files cannot be listed")
+        raise HubError(
+            "FETCH",
+            _(
+                "{place}: more than {count} files cannot be listed",
+                place=place,
+                count=MAX_LISTED_FILES,
+            ),
+        )
     return files

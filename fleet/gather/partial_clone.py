@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.store import git_repositories
 from fleet.store.git_repositories import GitError
 from fleet.text.redact import hide_credentials
@@ -147,7 +148,7 @@ class PartialClone:
                 errors="replace",
             )
         except FileNotFoundError as error:
-            raise InvalidInput(git_repositories.NO_GIT) from error
+            raise InvalidInput(_(git_repositories.NO_GIT)) from error
         try:
             for line in process.stderr or ():
                 if PROGRESS_LINE.match(line):
@@ -163,5 +164,5 @@ class PartialClone:
             if process.stderr:
                 process.stderr.close()
         if status:
-            output = hide_credentials(" ".join(tail)) or f"exit status {status}"
+            output = hide_credentials(" ".join(tail)) or _("exit status {status}", status=status)
             raise GitError(f"fetch {hide_credentials(self._url)}", output)

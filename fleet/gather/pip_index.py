@@ -15,6 +15,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.proof.pip_resolver import PipResolver, Wanted, explain_failure
 from fleet.text.redact import hide_credentials
 
@@ -128,10 +129,9 @@ class IndexResolver(PipResolver):
             IndexUnreachable: an index cannot be asked.
             InvalidInput: pip fails for another reason.
         """
-        begin = [sys.executable, "-m", "pip"]
-        if for_image:
-            folders = [str(self.program_folder), str(self.installed_folder)]
-            begin = [sys.executable, "-I", "-S", "-c", PROGRAM, *folders, json.dumps(self.markers)]
+        folders = [str(self.program_folder), str(self.installed_folder)]
+        inner = ("-I", "-S", "-c", PROGRAM, *folders, json.dumps(self.markers))
+        begin = [sys.executable, *(inner if for_image else ("-m", "pip"))]
         log = self.folder / "pip.log"
         log.unlink(missing_ok=True)
         options = ["--no-input", "--disable-pip-version-check", "--no-color", "--log", str(log)]
@@ -148,7 +148,8 @@ class IndexResolver(PipResolver):
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise InvalidInput(f"pip {arguments[0]}: not done within {TIMEOUT_S} s") from error
+            values = {"command": arguments[0], "seconds": TIMEOUT_S}
+            raise InvalidInput(_("pip {command}: not done within {seconds} s", **values)) from error
         if not done.returncode:
             return
         text = log.read_text(errors="replace") if log.is_file() else ""

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from fleet.errors import InvalidInput
 from fleet.gather.pip_index import IndexResolver
+from fleet.language import _
 from fleet.proof.pip_resolver import ConflictingRequirements, UnsatisfiedRequirement
 from fleet.store.image_layers import ARCHIVE_ERRORS
 from fleet.store.wheels import PythonTarget, WheelFile
@@ -47,11 +48,13 @@ def build_wheel(
         try:
             built = _run_build(requirement, resolver, python, Path(scratch))
         except (UnsatisfiedRequirement, ConflictingRequirements) as error:
-            raise CannotBuild("no index has it, as a wheel or as source") from error
+            raise CannotBuild(_("no index has it, as a wheel or as source")) from error
         except InvalidInput as error:
-            raise CannotBuild(f"its source cannot be built: {error}") from error
+            raise CannotBuild(_("its source cannot be built: {error}", error=error)) from error
         if not PURE_WHEEL.fullmatch(built.name) or not python.can_install(WheelFile(built)):
-            raise CannotBuild(f"building it gives {built.name}, which is not for every Python 3")
+            raise CannotBuild(
+                _("building it gives {wheel}, which is not for every Python 3", wheel=built.name)
+            )
         folder.mkdir(parents=True, exist_ok=True)
         return built.replace(folder / built.name)
 
@@ -69,7 +72,9 @@ def _run_build(
     )
     archive = next(sources.iterdir())
     if compiled := _find_compiled(archive):
-        raise CannotBuild(f"{archive.name} has code to compile ({compiled})")
+        raise CannotBuild(
+            _("{archive} has code to compile ({compiled})", archive=archive.name, compiled=compiled)
+        )
     resolver.run_pip(
         *("wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), str(archive)),
         for_image=False,
@@ -87,5 +92,7 @@ def _find_compiled(archive: Path) -> str:
             with tarfile.open(archive) as tar:
                 names = tar.getnames()
     except (*ARCHIVE_ERRORS, zipfile.BadZipFile) as error:
-        raise CannotBuild(f"{archive.name} is damaged: {error}") from error
+        raise CannotBuild(
+            _("{archive} is damaged: {error}", archive=archive.name, error=error)
+        ) from error
     return next((name for name in names if name.endswith(COMPILED_SUFFIXES)), "")

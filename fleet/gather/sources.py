@@ -12,6 +12,7 @@ from fleet.errors import InvalidInput
 from fleet.gather import git_mirrors
 from fleet.gather.partial_clone import PartialClone
 from fleet.gather.work import GatherError, GatherOptions, PlanRow, State, cache_path
+from fleet.language import _, text_of
 from fleet.release.model import Release, Source
 from fleet.store import git_repositories
 from fleet.store.git_repositories import GitError
@@ -102,15 +103,17 @@ class SourceTask:
             lambda line: progress.describe(f"{self.name}: {line}"),
             self._retry_delay_s,
         )
-        progress.print_line(f"{self.name}: fetching {hide_credentials(self._url)}")
+        progress.print_line(
+            _("{name}: fetching {origin}", name=self.name, origin=hide_credentials(self._url))
+        )
         try:
             clone.create()
             refs = [self._fetch_source(clone, source) for source in self._sources]
             self._write_bundle(clone, refs)
         except GitError as error:
-            raise GatherError.from_failure(self.name, "GIT_FETCH", str(error)) from error
+            raise GatherError.from_failure(self.name, "GIT_FETCH", text_of(error)) from error
         except OSError as error:
-            raise GatherError.from_failure(self.name, "GIT_FETCH", str(error)) from error
+            raise GatherError.from_failure(self.name, "GIT_FETCH", text_of(error)) from error
         return True
 
     def _is_present(self) -> bool:
@@ -122,9 +125,15 @@ class SourceTask:
             try:
                 found = _has_revision(bundle, source, self._store)
             except InvalidInput as error:
-                raise GatherError.from_failure(self.name, "STORE_DIFFERS", str(error)) from error
+                raise GatherError.from_failure(
+                    self.name, "STORE_DIFFERS", text_of(error)
+                ) from error
             if not found:
-                detail = f"source {source.name}: the bundle has no {source.revision}"
+                detail = _(
+                    "source {source}: the bundle has no {revision}",
+                    source=source.name,
+                    revision=source.revision,
+                )
                 raise GatherError.from_failure(self.name, "STORE_DIFFERS", detail)
         return True
 
@@ -173,7 +182,12 @@ class SourceTask:
         return ref
 
     def _report_missing(self, source: Source) -> GatherError:
-        detail = f"source {source.name}: {hide_credentials(self._url)} has no {source.revision}"
+        detail = _(
+            "source {source}: {origin} has no {revision}",
+            source=source.name,
+            origin=hide_credentials(self._url),
+            revision=source.revision,
+        )
         return GatherError.from_failure(self.name, "REVISION_NOT_FOUND", detail)
 
     def _write_bundle(self, clone: PartialClone, refs: list[str]) -> None:
@@ -201,7 +215,13 @@ def _has_revision(bundle: Path, source: Source, store: Path) -> bool:
     """
     header = git_repositories.read_bundle_header(bundle)
     if header.prerequisites:
-        raise InvalidInput(f"{bundle}: it contains only changes since {header.prerequisites[0]}")
+        raise InvalidInput(
+            _(
+                "{bundle}: it contains only changes since {commit}",
+                bundle=bundle,
+                commit=header.prerequisites[0],
+            )
+        )
     if not source.commit:
         kind = "tags" if source.tag else "heads"
         return (f"refs/{kind}/{source.revision}" if not source.unpinned else "HEAD") in header.refs
@@ -209,7 +229,9 @@ def _has_revision(bundle: Path, source: Source, store: Path) -> bool:
         return True
     with TemporaryDirectory(prefix="mlufleet-") as scratch:
         try:
-            git_repositories.resolve_commit(source, store, Path(scratch) / "clone", lambda _: None)
+            git_repositories.resolve_commit(
+                source, store, Path(scratch) / "clone", lambda _block: None
+            )
         except InvalidInput:
             return False
     return True

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from fleet.gather import weights
 from fleet.gather.work import GatherOptions
+from fleet.language import N_, _
 from fleet.release import driver_packages
 from fleet.release.model import Release
 from fleet.store import required_files
 
 #: The tutorials of the vendor name both; a registration is required.
-PORTAL = "https://developer.cambricon.com (register), then https://sdk.cambricon.com/download"
-SUPPORT = "the vendor's support"
-DISTRIBUTION = "the package repositories of the operating system"
+PORTAL = N_("https://developer.cambricon.com (register), then https://sdk.cambricon.com/download")
+SUPPORT = N_("the vendor's support")
+DISTRIBUTION = N_("the package repositories of the operating system")
 
 
 @dataclass(frozen=True)
@@ -80,23 +81,32 @@ def _list_release(release: Release, options: GatherOptions) -> Iterator[tuple[st
     """Yield name, purpose, origin and group of everything that a release names."""
     version = release.driver.version
     for key, package in release.driver.packages.items():
-        yield package.file, f"driver {version} for hosts with {key}", PORTAL, ""
+        purpose = _("driver {version} for hosts with {system}", version=version, system=key)
+        yield package.file, purpose, _(PORTAL), ""
     for system, architecture, package in driver_packages.list_from_table(release):
         is_wanted = (
             system.name in options.systems if options.systems else not release.driver.packages
         )
         if is_wanted and architecture not in system.untested:
-            hosts = f"hosts with {system.title} on {architecture}"
+            purpose = _(
+                "driver {version} for hosts with {system} on {architecture}",
+                version=version,
+                system=system.title,
+                architecture=architecture,
+            )
             group = "" if options.systems else f"driver {version}"
-            yield package.file, f"driver {version} for {hosts}", PORTAL, group
+            yield package.file, purpose, _(PORTAL), group
     if release.image.file and not release.image.registry:
-        yield release.image.file, f"image {release.image.reference}", PORTAL, ""
+        purpose = _("image {image}", image=release.image.reference)
+        yield release.image.file, purpose, _(PORTAL), ""
     wheels = [p.wheel for p in release.packages.pip if p.wheel and "://" not in p.wheel]
-    yield from ((wheel, f"wheel for {release.name}", SUPPORT, "") for wheel in wheels)
+    for wheel in wheels:
+        yield wheel, _("wheel for {release}", release=release.name), _(SUPPORT), ""
     for key, folder in release.driver.headers.items():
-        yield folder, f"kernel headers and build tools for {key}", DISTRIBUTION, ""
+        purpose = _("kernel headers and build tools for {system}", system=key)
+        yield folder, purpose, _(DISTRIBUTION), ""
     for key, folder in release.engine.packages.items():
-        yield folder, f"Docker packages for {key}", DISTRIBUTION, ""
+        yield folder, _("Docker packages for {system}", system=key), _(DISTRIBUTION), ""
     yield from _list_other(release, options)
 
 
@@ -104,18 +114,21 @@ def _list_other(release: Release, options: GatherOptions) -> Iterator[tuple[str,
     """Yield what a release names without saying where it comes from."""
     for system_package in release.packages.system:
         if system_package.file:
-            purpose = f"package {system_package.package} for the system in the image"
-            yield system_package.file, purpose, DISTRIBUTION, ""
+            purpose = _(
+                "package {package} for the system in the image", package=system_package.package
+            )
+            yield system_package.file, purpose, _(DISTRIBUTION), ""
     for entry in release.weights:
         if not weights.find_origin(entry, options):
-            origin = entry.url or entry.repository or "where the tutorial of the model says"
-            yield entry.folder, f"weights {entry.name}", origin, ""
+            origin = entry.url or entry.repository or _("where the tutorial of the model says")
+            yield entry.folder, _("weights {name}", name=entry.name), origin, ""
     for source in release.sources:
         if source.bundle and not source.url:
-            yield source.bundle, f"git bundle of {source.name}", SUPPORT, ""
+            yield source.bundle, _("git bundle of {source}", source=source.name), _(SUPPORT), ""
     for patch in release.patches:
         if patch.store:
-            yield patch.store, f"replaces {patch.file}", "the tutorial of the release", ""
+            purpose = _("replaces {path}", path=patch.file)
+            yield patch.store, purpose, _("the tutorial of the release"), ""
 
 
 def _measure(path: Path) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fleet.gather.work import GatherError, GatherOptions, PlanRow, State
+from fleet.language import _, text_of
 from fleet.release import driver_packages
 from fleet.release.model import Release
 from fleet.store import file_types, http, required_files
@@ -35,7 +36,7 @@ def list_tasks(
         for name in list_named_files(release):
             if url := required_files.find_address(release, name):
                 tasks.setdefault(name, WebFileTask(name, url, store, options))
-        for system, _, package in (
+        for system, _architecture, package in (
             driver_packages.list_from_table(release) if release.mirror else ()
         ):
             if not options.systems or system.name in options.systems:
@@ -106,10 +107,10 @@ class WebFileTask:
             size = None
         except http.PermanentError as error:
             if self._is_optional and error.status in NOT_FOUND_STATUSES:
-                return PlanRow(self.name, origin, 0, "missing", ("the mirror does not have it",))
+                return PlanRow(self.name, origin, 0, "missing", (_("the mirror does not have it"),))
             if error.status in (*LOGIN_STATUSES, *NOT_FOUND_STATUSES):
                 code = "DOWNLOAD_LOGIN" if error.status in LOGIN_STATUSES else "FETCH"
-                raise GatherError.from_failure(self.name, code, str(error)) from error
+                raise GatherError.from_failure(self.name, code, text_of(error)) from error
             size = None  # some servers do not answer a request for the size
         state: State = "partial" if received else "missing"
         return PlanRow(self.name, origin, size and max(0, size - received), state)
@@ -134,7 +135,7 @@ class WebFileTask:
         )
         if failure:
             raise GatherError([FileProblem(self.name, failure)])
-        progress.file_done(self.name, self._path.stat().st_size, "gathered")
+        progress.file_done(self.name, self._path.stat().st_size, _("gathered"))
         return True
 
 

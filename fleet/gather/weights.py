@@ -14,6 +14,7 @@ from fleet.gather import hubs, hugging_face, model_scope
 from fleet.gather.hubs import FindModel, HubError, HubModel
 from fleet.gather.model_files import ModelFile, select_needed
 from fleet.gather.work import GatherError, GatherOptions, PlanRow, State
+from fleet.language import _, text_of
 from fleet.release.model import Release, Weights
 from fleet.store import file_types, paths
 from fleet.store.download import Download, download_verified, part_path
@@ -64,7 +65,7 @@ def find_origin(weights: Weights, options: GatherOptions) -> Callable[[], HubMod
     ]
     for hub, find_model, model, commit in origins:
         if model and options.hub in (None, hub):
-            name, _, revision = model.partition("@")
+            name, _at, revision = model.partition("@")
             return functools.partial(find_model, name, commit or revision)
     return None
 
@@ -107,12 +108,15 @@ class WeightsTask:
         """
         model = self._answer
         if isinstance(model, HubError):
-            raise GatherError.from_failure(self.name, model.code, str(model))
+            raise GatherError.from_failure(self.name, model.code, text_of(model))
         files = select_needed(model.files, self._weights.include)
         wrong = [file.path for file in files if not _is_safe_path(file.path)]
         if wrong or not files:
-            problem = f"{wrong[0]!r:.80} is outside of it" if wrong else "no file that is needed"
-            raise GatherError.from_failure(self.name, "FETCH", f"{model.page}: {problem}")
+            if wrong:
+                detail = _("{page}: {path!r:.80} is outside of it", page=model.page, path=wrong[0])
+            else:
+                detail = _("{page}: no file that is needed", page=model.page)
+            raise GatherError.from_failure(self.name, "FETCH", detail)
         return model, files
 
     def plan(self) -> PlanRow:
@@ -127,22 +131,38 @@ class WeightsTask:
         received = sum(part.stat().st_size for part in parts if part.is_file())
         size = max(0, sum(file.size for file in missing) - received)
         state: State = "missing" if len(missing) == len(files) and not received else "partial"
-        origin = f"{model.page} at {model.commit[:12] or model.revision or 'its newest revision'}"
+        revision = model.commit[:12] or model.revision or _("its newest revision")
+        origin = _("{page} at {revision}", page=model.page, revision=revision)
         skipped = len(model.files) - len(files)
-        notes = [f"{len(files)} files; {skipped} others are not needed"] if skipped else []
+        notes = (
+            [_("{count} files; {others} others are not needed", count=len(files), others=skipped)]
+            if skipped
+            else []
+        )
         return PlanRow(
             self.name, origin, size, state if missing else "present", (*notes, *self.list_notes())
         )
 
     def list_notes(self) -> list[str]:
         """Tell which revision the release should state."""
-        model, _ = self._found
+        model, _files = self._found
         if model.revision == model.commit:
             return []
         name = self._weights.name
         if model.commit:
-            return [f"weights {name}: write `commit: {model.commit}` into the release to pin it"]
-        return [f"weights {name}: ModelScope does not tell the commit; the lock pins the bytes"]
+            return [
+                _(
+                    "weights {name}: write `commit: {commit}` into the release to pin it",
+                    name=name,
+                    commit=model.commit,
+                )
+            ]
+        return [
+            _(
+                "weights {name}: ModelScope does not tell the commit; the lock pins the bytes",
+                name=name,
+            )
+        ]
 
     def gather(self, progress: ProgressBar) -> bool:
         """Download the missing files.
@@ -198,10 +218,13 @@ def _is_safe_path(path: str) -> bool:
 def _compare_existing(path: Path, file: ModelFile) -> Failure | None:
     """Compare a file that is in the store already; it is never replaced."""
     if not path.is_file():
-        return Failure("STORE_DIFFERS", f"{path}: not a file")
+        return Failure("STORE_DIFFERS", _("{path}: not a file", path=path))
     size = path.stat().st_size
     if size != file.size:
-        return Failure("STORE_DIFFERS", f"{size} bytes, the origin has {file.size}")
+        return Failure(
+            "STORE_DIFFERS",
+            _("{size} bytes, the origin has {expected}", size=size, expected=file.size),
+        )
     problem = _find_problem(path, file) if size <= MAX_COMPARED_BYTES else ""
     return Failure("STORE_DIFFERS", problem) if problem else None
 
@@ -212,15 +235,26 @@ def _find_problem(path: Path, file: ModelFile) -> str:
     if size != file.size:
         with path.open("rb") as stream:
             content = file_types.describe_content(stream.read(file_types.HEAD_BYTES))
-        return f"{size} bytes, the origin has {file.size}; {content}"
+        return _(
+            "{size} bytes, the origin has {expected}; {content}",
+            size=size,
+            expected=file.size,
+            content=content,
+        )
     if file.sha256:
-        sha256, _ = chunks.hash_file(path, lambda _: None)
-        return "" if sha256 == file.sha256 else f"sha256 is {sha256}, the origin has {file.sha256}"
+        sha256, _chunks = chunks.hash_file(path, lambda _block: None)
+        if sha256 == file.sha256:
+            return ""
+        return _(
+            "sha256 is {sha256}, the origin has {expected}", sha256=sha256, expected=file.sha256
+        )
     if file.git_blob:
         digest = hashlib.sha1(b"blob %d\0" % size)
         with path.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
         blob = digest.hexdigest()
-        return "" if blob == file.git_blob else f"git's id is {blob}, not {file.git_blob}"
+        if blob == file.git_blob:
+            return ""
+        return _("git's id is {blob}, not {expected}", blob=blob, expected=file.git_blob)
     return ""

@@ -14,6 +14,7 @@ from fleet.gather import source_wheels
 from fleet.gather.image_facts import ImageFacts
 from fleet.gather.pip_index import ChosenFile, IndexResolver
 from fleet.gather.source_wheels import CannotBuild
+from fleet.language import _
 from fleet.proof.pip_packages import Package, is_valid_version
 from fleet.proof.pip_requests import PipRequest, marker_applies, without_marker
 from fleet.proof.pip_resolver import ConflictingRequirements, UnsatisfiedRequirement, Wanted
@@ -85,7 +86,8 @@ class WheelLines:
                     upgrade=command.upgrade,
                     no_deps=command.no_deps,
                 )
-                self.progress.describe(f"resolving {' '.join(requirements):.60}")
+                shown = " ".join(requirements)
+                self.progress.describe(_("resolving {requirements:.60}", requirements=shown))
                 self._gather_line(wanted, [command.find_links] if command.find_links else [])
         return self.added
 
@@ -94,7 +96,13 @@ class WheelLines:
         requirements = request.list_downloads(environment)
         for one in request.requested:
             if one.requirement.url:
-                self.problems.append(f"{one.origin}: {one.requirement} is not from an index")
+                self.problems.append(
+                    _(
+                        "{origin}: {requirement} is not from an index",
+                        origin=one.origin,
+                        requirement=one.requirement,
+                    )
+                )
         if wheel and "://" not in wheel and (self.store / wheel).is_file():
             requirements.append(str((self.store / wheel).absolute()))
         return list(dict.fromkeys(requirements))
@@ -129,15 +137,20 @@ class WheelLines:
         return all(canonicalize_name(Requirement(text).name) in names for text in asked)
 
     def _choose_from_index(self, wanted: Wanted, pages: list[str]) -> list[ChosenFile]:
-        for _ in range(MAX_CALLS):
+        for _attempt in range(MAX_CALLS):
             try:
                 return self.resolver.choose(wanted, pages, use_index=True)
             except UnsatisfiedRequirement as missing:
                 self._build_or_replace(missing.requirement)
             except (ConflictingRequirements, InvalidInput) as error:
-                self.problems.append(f"{' '.join(wanted.requirements)}: {error}")
+                requirements = " ".join(wanted.requirements)
+                self.problems.append(
+                    _("{requirements}: {error}", requirements=requirements, error=error)
+                )
                 return []
-        self.problems.append(f"{' '.join(wanted.requirements)}: too much is missing")
+        self.problems.append(
+            _("{requirements}: too much is missing", requirements=" ".join(wanted.requirements))
+        )
         return []
 
     def _build_or_replace(self, requirement: str) -> None:
@@ -147,13 +160,15 @@ class WheelLines:
                 requirement, self.resolver, self.facts.python, self.house
             )
         except CannotBuild as error:
-            self.problems.append(f"{requirement}: {error}")
+            self.problems.append(
+                _("{requirements}: {error}", requirements=requirement, error=error)
+            )
             name = canonicalize_name(Requirement(requirement).name)
             for version in list_candidate_versions([Requirement(requirement)]):
                 Package(name, version).write_wheel(self.resolver.wheels)
         else:
             self.added = True
-            self.progress.file_done(built.name, built.stat().st_size, "built from source")
+            self.progress.file_done(built.name, built.stat().st_size, _("built from source"))
 
     def _download(self, chosen: list[ChosenFile], pages: list[str]) -> None:
         """Download the files that are neither in the wheelhouse nor placeholders."""
@@ -170,11 +185,12 @@ class WheelLines:
         try:
             self.resolver.download(wanted, pages, folder)
         except (UnsatisfiedRequirement, ConflictingRequirements, InvalidInput) as error:
-            self.problems.append(f"{', '.join(file.file_name for file in wanted)}: {error}")
+            files = ", ".join(file.file_name for file in wanted)
+            self.problems.append(_("{requirements}: {error}", requirements=files, error=error))
         for path in sorted(folder.iterdir()):
             target = self.house / path.name
             if not target.exists():
                 size = path.stat().st_size
                 path.replace(target)
                 self.added = True
-                self.progress.file_done(f"{self.house.name}/{path.name}", size, "gathered")
+                self.progress.file_done(f"{self.house.name}/{path.name}", size, _("gathered"))

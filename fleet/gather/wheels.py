@@ -12,6 +12,7 @@ from fleet.gather.image_facts import ImageFacts
 from fleet.gather.pip_index import IndexUnreachable
 from fleet.gather.wheel_lines import WheelLines
 from fleet.gather.work import CACHE_FOLDER, GatherError, GatherOptions, PlanRow, State
+from fleet.language import _, text_of
 from fleet.proof.pip_requests import PipRequest, TreeTexts, list_requests
 from fleet.release.model import Release
 from fleet.store import git_repositories
@@ -65,9 +66,17 @@ class WheelsTask:
         """Describe the work; what is needed is known when the sources are there."""
         lines = len(self._release.packages.pip)
         has_wheels = any(self._folder.glob("*.whl"))
-        note = f"{self.name}: the size is known when pip has resolved the {lines} pip lines"
+        note = _(
+            "{name}: the size is known when pip has resolved the {lines} pip lines",
+            name=self.name,
+            lines=lines,
+        )
         state: State = "partial" if has_wheels else "missing"
-        origin = f"pip's index, for {lines} pip lines of {self._release.name}"
+        origin = _(
+            "pip's index, for {lines} pip lines of {release}",
+            lines=lines,
+            release=self._release.name,
+        )
         return PlanRow(self.name, origin, None, state, (note,))
 
     def gather(self, progress: ProgressBar) -> bool:
@@ -85,7 +94,7 @@ class WheelsTask:
         try:
             facts = image_facts.find_facts(self._release.image, self._store, self._options.python)
         except InvalidInput as error:
-            raise GatherError.from_failure(self.name, "STORE_DIFFERS", str(error)) from error
+            raise GatherError.from_failure(self.name, "STORE_DIFFERS", text_of(error)) from error
         if facts is None:
             reference = self._release.image.reference
             raise GatherError.from_failure(self.name, "PYTHON_UNKNOWN", reference)
@@ -99,7 +108,7 @@ class WheelsTask:
             try:
                 added = lines.gather(requests)
             except IndexUnreachable as error:
-                raise GatherError.from_failure(self.name, "FETCH", str(error)) from error
+                raise GatherError.from_failure(self.name, "FETCH", text_of(error)) from error
         if lines.problems:
             raise GatherError(
                 FileProblem(self.name, Failure("WHEELS_UNAVAILABLE", problem))
@@ -114,11 +123,21 @@ class WheelsTask:
         for request in requests:
             for location, reason in request.unknown:
                 name = ".".join(map(str, location))
-                self._notes.append(f"{self._release.name}: {name}: unproved: {reason}")
+                self._notes.append(
+                    _(
+                        "{release}: {field}: unproved: {reason}",
+                        release=self._release.name,
+                        field=name,
+                        reason=reason,
+                    )
+                )
         if not facts.is_complete:
             self._notes.append(
-                f"{self._release.name}: the image is not in the store, so wheels that it has "
-                "already may be gathered as well"
+                _(
+                    "{release}: the image is not in the store, so wheels that it has "
+                    "already may be gathered as well",
+                    release=self._release.name,
+                )
             )
         return requests
 
@@ -129,9 +148,9 @@ class WheelsTask:
                 clone = scratch / str(number)
                 try:
                     commit = git_repositories.resolve_commit(
-                        source, self._store, clone, lambda _: None
+                        source, self._store, clone, lambda _block: None
                     )
                     tree = SourceTree.open(clone, commit)
                 except InvalidInput as error:
-                    self._notes.append(str(error))
+                    self._notes.append(text_of(error))
             yield source.name, tree

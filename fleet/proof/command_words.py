@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from fleet.language import _
+
 SHELLS = ("sh", "bash", "dash")
 PYTHON_NAME = re.compile(r"python(\d(\.\d+)?)?")
 #: Options of Python whose value is the next word.
@@ -121,7 +123,9 @@ class ReadCommand:
                 if option == "-c":
                     self.code += value
                 else:
-                    self.unread.append(f"which file the module {' '.join(value)} is")
+                    self.unread.append(
+                        _("which file the module {module} is", module=" ".join(value))
+                    )
                 return self._read_arguments(arguments[position + 2 :])
             position += 2 if option in PYTHON_VALUE_OPTIONS else 1
         if position < len(arguments):
@@ -148,11 +152,11 @@ class ReadCommand:
         try:
             tokens = list(lexer)
         except ValueError as error:
-            self.unread.append(f"the shell's text ({error})")
+            self.unread.append(_("the shell's text ({error})", error=error))
             return
         for words in _split_commands(tokens):
             if words[0] in KEYWORDS or words[0].startswith("("):
-                self.unread.append(f"the shell's text from {words[0]!r} on")
+                self.unread.append(_("the shell's text from {word!r} on", word=words[0]))
                 return
             self.read_words(words)
 
@@ -176,10 +180,10 @@ class ReadCommand:
 
     def _add(self, word: str, use: PathUse) -> NamedPath | None:
         if EXPANDED.search(word):
-            self.unread.append(f"what {word} is to the shell")
+            self.unread.append(_("what {word} is to the shell", word=word))
             return None
         if not word.startswith("/") and self.workdir is None:
-            self.unread.append(f"where {word} is")
+            self.unread.append(_("where {word} is", word=word))
             return None
         path = posixpath.normpath(posixpath.join(self.workdir or "/", word))
         named = NamedPath(word, path, use, self._makes_files)

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable
 
 from fleet.documents.field_errors import Location
+from fleet.language import N_, _
 from fleet.proof import command_words
 from fleet.proof.command_words import NamedPath, PathUse
 from fleet.proof.container_files import ContainerFiles, Lookup, Presence
@@ -15,6 +16,12 @@ from fleet.release.model import Weights
 
 #: Files of which one makes a folder a Python project that pip installs.
 PROJECT_FILES = ("setup.py", "setup.cfg", "pyproject.toml")
+#: What a path is that a command uses in a way, other than as an argument.
+USE_WORDS = {
+    PathUse.PROGRAM: N_("program"),
+    PathUse.SCRIPT: N_("script"),
+    PathUse.FOLDER: N_("folder"),
+}
 
 
 def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
@@ -27,7 +34,9 @@ def check_commands(inputs: ProofInputs, results: ProofResults) -> None:
     release, files = inputs.release, inputs.patched.files
     for number, source in enumerate(release.sources):
         if inputs.trees[source.name] is None:
-            results.add_unproved(("sources", number), "without a bundle, its files are not known")
+            results.add_unproved(
+                ("sources", number), _("without a bundle, its files are not known")
+            )
     for number, package in enumerate(release.packages.system):
         if package.image_file:
             location: Location = ("packages", "system", number, "image_file")
@@ -74,7 +83,7 @@ def check_command(
         if named.use is PathUse.FOLDER and files.look_up(named.path).presence is Presence.MISSING:
             missing.append(named.path)
     for what in dict.fromkeys(command.unread):
-        results.add_unproved(location, f"{what} cannot be known here")
+        results.add_unproved(location, _("{what} cannot be known here", what=what))
     return True
 
 
@@ -83,7 +92,7 @@ def _check_file(
 ) -> None:
     found = files.look_up(path)
     if found.presence is Presence.FOLDER:
-        results.add_finding(location, f"{path} is a folder, not a file")
+        results.add_finding(location, _("{path} is a folder, not a file", path=path))
     else:
         _report(results, location, path, found)
 
@@ -91,9 +100,11 @@ def _check_file(
 def _report(results: ProofResults, location: Location, what: str, found: Lookup) -> None:
     """Record a path that is missing or unknown."""
     if found.presence is Presence.MISSING:
-        results.add_finding(location, f"{what} is missing: {found.reason}")
+        results.add_finding(
+            location, _("{what} is missing: {reason}", what=what, reason=found.reason)
+        )
     elif found.presence is Presence.UNKNOWN:
-        results.add_unproved(location, f"{what}: {found.reason}")
+        results.add_unproved(location, _("{what}: {reason}", what=what, reason=found.reason))
 
 
 def check_folder(
@@ -112,7 +123,7 @@ def check_folder(
     """
     found = files.look_up(path)
     if found.presence is Presence.FILE:
-        results.add_finding(location, f"{path} is a file, not a folder")
+        results.add_finding(location, _("{path} is a file, not a folder", path=path))
         return False
     _report(results, location, path, found)
     return found.presence is not Presence.MISSING
@@ -127,8 +138,11 @@ def _check_project(
     if Presence.FILE not in found and Presence.UNKNOWN not in found:
         listed = ", ".join(PROJECT_FILES)
         inner = [path for path in files.find_projects(PROJECT_FILES) if f"{folder}/" in path]
-        near = f"; projects below it: {', '.join(inner[:3])}" if inner else ""
-        results.add_finding(location, f"{folder} has none of {listed}{near}")
+        near = _("; projects below it: {paths}", paths=", ".join(inner[:3])) if inner else ""
+        results.add_finding(
+            location,
+            _("{folder} has none of {files}{near}", folder=folder, files=listed, near=near),
+        )
 
 
 def _check_weights(
@@ -138,12 +152,19 @@ def _check_weights(
     folder, target = files.find_weights_folder(weights), weights.target
     location = ("weights", number, "target")
     if folder is None:
-        results.add_finding(location, f"none of container.mounts shows {target} in the container")
+        results.add_finding(
+            location, _("none of container.mounts shows {target} in the container", target=target)
+        )
     elif weights.link and folder != target:
         results.add_finding(
             location,
-            f"the container has {target} at {folder}, but the links in {weights.link.tree}_mlu "
-            f"lead to {target}: mount it at the same path",
+            _(
+                "the container has {target} at {folder}, but the links in {tree}_mlu "
+                "lead to {target}: mount it at the same path",
+                target=target,
+                folder=folder,
+                tree=weights.link.tree,
+            ),
         )
 
 
@@ -154,13 +175,18 @@ def _check_named(
     found = files.look_up(named.path)
     what = _describe_named(named)
     if found.presence is Presence.MISSING and named.may_be_made:
-        results.add_unproved(location, f"{what}: an earlier part of the command may make it")
+        results.add_unproved(
+            location, _("{what}: an earlier part of the command may make it", what=what)
+        )
     elif found.presence is Presence.MISSING and named.use is PathUse.ARGUMENT:
         _report_argument(inputs, results, location, named, found)
     elif named.use is PathUse.FOLDER:
         check_folder(files, results, location, named.path)
     elif named.use is not PathUse.ARGUMENT and found.presence is Presence.FOLDER:
-        results.add_finding(location, f"{what} is a folder, not a {named.use.value}")
+        results.add_finding(
+            location,
+            _("{what} is a folder, not a {use}", what=what, use=_(USE_WORDS[named.use])),
+        )
     else:
         _report(results, location, what, found)
 
@@ -182,14 +208,20 @@ def _report_argument(
     what = _describe_named(named)
     folders = [inputs.patched.files.find_weights_folder(w) for w in inputs.release.weights]
     if any(folder and named.path.startswith(f"{folder}/") for folder in folders):
-        results.add_finding(location, f"{what} is missing: {found.reason}")
+        results.add_finding(
+            location, _("{what} is missing: {reason}", what=what, reason=found.reason)
+        )
     else:
-        results.add_unproved(location, f"{what}: {found.reason}; the command may make it")
+        results.add_unproved(
+            location, _("{what}: {reason}; the command may make it", what=what, reason=found.reason)
+        )
 
 
 def _check_artefact(files: ContainerFiles, results: ProofResults, artefact: str) -> None:
     folder = posixpath.dirname(artefact)
     found = files.look_up(folder)
     if found.presence is Presence.MISSING:
-        reason = f"{folder}: {found.reason}; the command may make it"
+        reason = _(
+            "{folder}: {reason}; the command may make it", folder=folder, reason=found.reason
+        )
         results.add_unproved(("smoke", "artefact"), reason)

@@ -11,10 +11,12 @@ import posixpath
 from dataclasses import dataclass, field
 from enum import Enum
 
+from fleet.language import _
 from fleet.proof.file_content import ContainerFile, create_unreadable_file
 from fleet.release import endpoints, host_paths
 from fleet.release.model import Release, Weights
 from fleet.store.image_archive import Image
+from fleet.store.image_files import format_nearest
 from fleet.text import suggestions
 
 MAX_NEAREST = 3
@@ -148,18 +150,18 @@ class ContainerFiles:
             if path == folder or path.startswith(f"{folder}/"):
                 return Lookup(Presence.UNKNOWN, reason=reason)
         if self.release.serve and path in SERVE_FILES:
-            return Lookup(Presence.FILE, create_unreadable_file("mlu-fleet", "mlu-fleet places it"))
+            return Lookup(
+                Presence.FILE, create_unreadable_file("mlu-fleet", _("mlu-fleet places it"))
+            )
         if any(f"{path}/".startswith(f"{folder}/") for folder in RUNTIME_PATHS):
-            return Lookup(Presence.UNKNOWN, reason="it is there only while the container runs")
+            return Lookup(Presence.UNKNOWN, reason=_("it is there only while the container runs"))
         if self.release.container.is_mounted(path):
             return Lookup(Presence.MISSING, reason=self._explain_missing(path))
         return self._look_up_in_image(path)
 
     def _explain_missing(self, path: str) -> str:
         near = self.find_nearest(path)
-        return "nothing of the release puts it there" + (
-            f"; nearest: {', '.join(near)}" if near else ""
-        )
+        return _("nothing of the release puts it there{nearest}", nearest=format_nearest(near))
 
     def find_nearest(self, path: str) -> list[str]:
         """Find the paths that may have been meant by one that does not exist.
@@ -190,17 +192,18 @@ class ContainerFiles:
         """Look for a path that belongs to the image, or to packages that are installed in it."""
         files = self.image.files
         if files is None:
-            return Lookup(Presence.UNKNOWN, reason="the files of the image are not known here")
+            return Lookup(Presence.UNKNOWN, reason=_("the files of the image are not known here"))
         if files.is_folder(path):
             return Lookup(Presence.FOLDER)
         if files.has_path(path):
-            reason = "it is a file of the image, whose content is not read"
-            return Lookup(Presence.FILE, create_unreadable_file("the image", reason))
+            reason = _("it is a file of the image, whose content is not read")
+            return Lookup(Presence.FILE, create_unreadable_file(_("the image"), reason))
         prefix = posixpath.dirname(posixpath.dirname(self.release.image.python))
         if path.startswith(f"{prefix.rstrip('/')}/"):
             return Lookup(
-                Presence.UNKNOWN, reason="the image has no such file; a package may install it"
+                Presence.UNKNOWN, reason=_("the image has no such file; a package may install it")
             )
         return Lookup(
-            Presence.MISSING, reason=f"the image does not have it{files.format_nearest(path)}"
+            Presence.MISSING,
+            reason=_("the image does not have it{nearest}", nearest=files.format_nearest(path)),
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from fleet.language import _
 from fleet.proof import migration_rules
 from fleet.proof.container_files import ContainerFiles
 from fleet.proof.file_content import (
@@ -54,7 +55,9 @@ def list_files(
         tree = trees[source.name]
         found.add_folder(source.path)
         if tree is None:
-            found.unreadable[source.path] = f"the source {source.name} has no bundle to read"
+            found.unreadable[source.path] = _(
+                "the source {source} has no bundle to read", source=source.name
+            )
         else:
             _add_tree(found, source.path, source.name, tree)
     for weights in release.weights:
@@ -67,7 +70,7 @@ def list_files(
 
 
 def _add_tree(found: ContainerFiles, root: str, name: str, tree: SourceTree) -> None:
-    origin = f"source {name}"
+    origin = _("source {name}", name=name)
     for path, entry in tree.entries.items():
         if entry.mode == "160000":  # a submodule, whose folder remains empty
             found.add_folder(f"{root}/{path}")
@@ -82,10 +85,10 @@ def _add_tree_link(
 ) -> None:
     """Add what a symbolic link of a tree leads to, as if it were a copy."""
     target = path
-    for _ in range(MAX_LINKS):
+    for _attempt in range(MAX_LINKS):
         content = tree.read(target).decode(errors="surrogateescape")
         if content.startswith("/"):
-            reason = f"it is a link to {content}"
+            reason = _("it is a link to {target}", target=content)
             found.add(f"{root}/{path}", create_unreadable_file(origin, reason))
             return
         target = posixpath.normpath(posixpath.join(posixpath.dirname(target), content))
@@ -114,10 +117,10 @@ def _add_weights(
 def _list_weights(
     store: Path, stored: Mapping[str, LockedFile], weights: Weights
 ) -> Iterator[tuple[str, ContainerFile]]:
-    prefix = weights.folder.rstrip("/") + "/"
+    prefix, origin = weights.folder.rstrip("/") + "/", _("weights {name}", name=weights.name)
     for path in stored:
         if path.startswith(prefix):
-            file = create_readable_file(f"weights {weights.name}", (store / path).read_bytes)
+            file = create_readable_file(origin, (store / path).read_bytes)
             yield path.removeprefix(prefix), file
 
 
@@ -163,5 +166,5 @@ def _add_migrated(found: ContainerFiles, name: str) -> None:
         file = found.files[path]
         if file.origin != LINKED_FOLDER:
             found.add(target + path.removeprefix(root), create_migrated_file(path, file))
-    report = create_unreadable_file("the migration tool", "it is written on the host")
+    report = create_unreadable_file(_("the migration tool"), _("it is written on the host"))
     found.add(f"{target}/{migration_rules.REPORT_FILE}", report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fleet.language import _
 from fleet.proof import scripts
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
@@ -50,13 +51,22 @@ def check_expectation(inputs: ProofInputs, results: ProofResults) -> None:
     read = scripts.read_scripts(inputs)
     problem = find_problem(smoke) or _find_printed(smoke, read)
     if problem:
-        results.add_finding(LOCATION, f"{smoke.expect!r} proves no answer: {problem}")
+        results.add_finding(
+            LOCATION,
+            _("{expect!r} proves no answer: {problem}", expect=smoke.expect, problem=problem),
+        )
         return
     for reason in read.unread:
-        results.add_unproved(LOCATION, f"whether the program prints it itself: {reason}")
+        results.add_unproved(
+            LOCATION, _("whether the program prints it itself: {reason}", reason=reason)
+        )
     if smoke.kind != "stdin" and smoke.expect in smoke.stdin:
         results.add_warning(
-            LOCATION, f"{smoke.expect!r} is a part of the question, which an answer may repeat"
+            LOCATION,
+            _(
+                "{expect!r} is a part of the question, which an answer may repeat",
+                expect=smoke.expect,
+            ),
         )
 
 
@@ -85,19 +95,19 @@ def find_serve_problem(serve: Serve) -> str:
     """
     words = serve.expect.strip(JSON_MARKS)
     if not words or words.lower() in ANSWER_KEYS:
-        return "every well-formed answer contains it"
+        return _("every well-formed answer contains it")
     if serve.expect in serve.question:
-        return "it is a part of the question, which an answer may repeat"
+        return _("it is a part of the question, which an answer may repeat")
     return ""
 
 
 def _find_own_line(smoke: SmokeTest) -> str:
     text = smoke.expect.strip()
     if any(pattern.fullmatch(text) for pattern in LOADING_LINES):
-        return "it is printed while the model is loaded"
+        return _("it is printed while the model is loaded")
     words = text.strip(JSON_MARKS)
     if smoke.kind == "http" and (not words or words.lower() in ANSWER_KEYS):
-        return "every well-formed answer contains it"
+        return _("every well-formed answer contains it")
     return ""
 
 
@@ -106,17 +116,20 @@ def _find_echo(smoke: SmokeTest) -> str:
     if smoke.kind != "stdin" or not smoke.echo:
         return ""
     if any(smoke.expect in line for line in smoke.stdin.splitlines()):
-        return "it is a part of the question, which the line with the answer repeats"
+        return _("it is a part of the question, which the line with the answer repeats")
     return ""
 
 
 def _find_printed(smoke: SmokeTest, read: scripts.CommandScripts) -> str:
     if any(smoke.expect in words for words in read.command.printed):
-        return "the command prints it"
+        return _("the command prints it")
     for script in read.scripts:
         for line, text in scripts.find_printable_texts(script):
             if smoke.expect in text:
-                return f"it occurs in {script.describe_line(line + _count_lines(text, smoke))}"
+                return _(
+                    "it occurs in {place}",
+                    place=script.describe_line(line + _count_lines(text, smoke)),
+                )
     return ""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.language import _
 from fleet.proof import container_listing, migration_rules, patched_files
 from fleet.proof.file_content import ANY_GENERATION, ContainerFile, UnreadableContent
 from fleet.release import host_paths
@@ -124,7 +125,9 @@ def open_sources(
         if f"{other.path}/".startswith(f"{source.path}/"):
             needed.add(other.name)
             if other.bundle is None:
-                raise UnreadableContent(f"the source {other.name} has no bundle to compare with")
+                raise UnreadableContent(
+                    _("the source {source} has no bundle to compare with", source=other.name)
+                )
     return {
         other.name: _open_source(target, other, scratch) if other.name in needed else None
         for other in target.release.sources

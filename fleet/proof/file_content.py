@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.proof import migration_rules
 
 #: Content by generation of the migration tool; with this key alone if it is the same for all.
@@ -48,7 +49,7 @@ class ContainerFile:
         try:
             return {name: content.decode() for name, content in self.versions.items()}
         except UnicodeDecodeError as error:
-            raise UnreadableContent("it is not UTF-8 text") from error
+            raise UnreadableContent(_("it is not UTF-8 text")) from error
 
 
 def create_readable_file(origin: str, load: Callable[[], bytes]) -> ContainerFile:
@@ -63,7 +64,7 @@ def create_readable_file(origin: str, load: Callable[[], bytes]) -> ContainerFil
         try:
             return {ANY_GENERATION: load()}
         except (InvalidInput, OSError) as error:
-            raise UnreadableContent(f"it cannot be read: {error}") from error
+            raise UnreadableContent(_("it cannot be read: {error}", error=error)) from error
 
     return ContainerFile(origin, read)
 
@@ -98,9 +99,11 @@ def create_migrated_file(path: str, original: ContainerFile) -> ContainerFile:
         try:
             return merge_equal(migration_rules.migrate_content(contents[ANY_GENERATION]))
         except UnicodeDecodeError as error:
-            raise UnreadableContent("it is not UTF-8, which the migration tool expects") from error
+            raise UnreadableContent(
+                _("it is not UTF-8, which the migration tool expects")
+            ) from error
 
-    return ContainerFile(f"{original.origin}, migrated", read)
+    return ContainerFile(_("{origin}, migrated", origin=original.origin), read)
 
 
 def merge_equal(versions: Versions) -> Versions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fleet.documents.field_errors import Location
+from fleet.language import _
 from fleet.proof.container_files import Presence
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
@@ -26,10 +27,12 @@ def describe_unread_layers(image: Image) -> str:
     """
     layers = image.unread_layers
     if not layers:
-        return "the image is in a registry, which does not show the files in its layers"
-    return (
-        f"{len(layers)} of the image's layers cannot be unpacked here ({', '.join(layers):.80}): "
-        "zstd needs Python 3.14 or newer on the controller"
+        return _("the image is in a registry, which does not show the files in its layers")
+    return _(
+        "{count} of the image's layers cannot be unpacked here ({layers:.80}): "
+        "zstd needs Python 3.14 or newer on the controller",
+        count=len(layers),
+        layers=", ".join(layers),
     )
 
 
@@ -52,12 +55,18 @@ def check_image(inputs: ProofInputs, results: ProofResults) -> None:
         _check_file(inputs, results, ("migration", "tool"), release.migration.tool)
     labelled = re.match(r"3\.\d+", image.labels.get(PYTHON_LABEL, ""))
     if not image.python_version:
-        results.add_unproved(("image", "python"), "neither its path nor its files tell its version")
+        results.add_unproved(
+            ("image", "python"), _("neither its path nor its files tell its version")
+        )
     elif labelled and labelled[0] != image.python_version:
         results.add_warning(
             ("image", "python"),
-            f"it is Python {image.python_version}, but the image's label {PYTHON_LABEL} says "
-            f"{labelled[0]}",
+            _(
+                "it is Python {version}, but the image's label {label} says {labelled}",
+                version=image.python_version,
+                label=PYTHON_LABEL,
+                labelled=labelled[0],
+            ),
         )
 
 
@@ -67,13 +76,18 @@ def _check_file(inputs: ProofInputs, results: ProofResults, location: Location, 
     if inputs.release.container.is_mounted(path):
         found = inputs.patched.files.look_up(path)
         if found.presence is Presence.MISSING:
-            results.add_finding(location, f"{path} is missing: {found.reason}")
+            results.add_finding(
+                location, _("{what} is missing: {reason}", what=path, reason=found.reason)
+            )
         elif found.presence is Presence.UNKNOWN:
-            results.add_unproved(location, f"{path}: {found.reason}")
+            results.add_unproved(location, _("{what}: {reason}", what=path, reason=found.reason))
     elif files is None:
         if inputs.image.unread_layers:
             results.add_unproved(location, describe_unread_layers(inputs.image))
     elif files.is_folder(path):
-        results.add_finding(location, f"{path} is a folder of the image, not a file")
+        results.add_finding(location, _("{path} is a folder of the image, not a file", path=path))
     elif not files.has_path(path):
-        results.add_finding(location, f"{path} is not in the image{files.format_nearest(path)}")
+        results.add_finding(
+            location,
+            _("{path} is not in the image{nearest}", path=path, nearest=files.format_nearest(path)),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleet.errors import CodedInputError
+from fleet.language import _
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.registry.client import RegistryClient
@@ -49,7 +50,7 @@ def check_image_origin(inputs: ProofInputs, results: ProofResults) -> None:
     if not image.registry:
         return
     if not image.file:
-        reason = "the image is in a registry, which does not show the files in its layers"
+        reason = _("the image is in a registry, which does not show the files in its layers")
         results.add_unproved(("image", "python"), reason)
         return
     reference = Reference.parse(image.registry)
@@ -65,6 +66,12 @@ def check_image_origin(inputs: ProofInputs, results: ProofResults) -> None:
     if found.id != inputs.image.id:
         results.add_finding(
             FIELD,
-            f"{reference} is the image {found.id}, but the archive {image.file} has "
-            f"{inputs.image.id}: name the digest that `docker push` printed for this image",
+            _(
+                "{reference} is the image {id}, but the archive {file} has {archive_id}: name "
+                "the digest that `docker push` printed for this image",
+                reference=reference,
+                id=found.id,
+                file=image.file,
+                archive_id=inputs.image.id,
+            ),
         )

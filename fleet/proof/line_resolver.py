@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from fleet.documents.field_errors import Location
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.proof.package_pool import PackagePool
 from fleet.proof.pip_lines import Line, LineReader, Root
 from fleet.proof.pip_packages import Package
@@ -75,7 +76,8 @@ class LineResolver:
         if self._missing:
             command = self.pool.house.format_download(sorted(set(self._missing)))
             self.results.add_finding(
-                ("packages", "wheelhouse"), f"get what is missing with `{command}`"
+                ("packages", "wheelhouse"),
+                _("get what is missing with `{command}`", command=command),
             )
 
     def _check_together(self, lines: list[Line]) -> None:
@@ -104,10 +106,16 @@ class LineResolver:
             try:
                 chosen = self.pool.resolver.resolve(line.wanted)
             except UnsatisfiedRequirement as error:
-                problem = f"{error.requirement} is missing from {folder}"
+                problem = _(
+                    "{requirement} is missing from {folder}",
+                    requirement=error.requirement,
+                    folder=folder,
+                )
                 lacking = [error.requirement]
             except ConflictingRequirements as error:
-                problem = f"no versions in {folder} fit together: {error}"
+                problem = _(
+                    "no versions in {folder} fit together: {error}", folder=folder, error=error
+                )
                 lacking = self.pool.list_unfulfilled(error.requirements)
             else:
                 self._install(self._report_missing(line, chosen), line.roots)
@@ -119,7 +127,11 @@ class LineResolver:
             if not any(has_new) and call:
                 self.results.add_finding(location, problem)
                 return
-        problem = f"more than {MAX_CALLS} versions are missing from {folder}"
+        problem = _(
+            "more than {count} versions are missing from {folder}",
+            count=MAX_CALLS,
+            folder=folder,
+        )
         self.results.add_finding(location, problem)
 
     def _report_missing(self, line: Line, chosen: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -131,14 +143,18 @@ class LineResolver:
                 counted.append((name, version))
                 continue
             root = line.roots[0]
-            fallback = Need(Requirement(name), root.location, "another package")
+            fallback = Need(Requirement(name), root.location, _("another package"))
             all_needs = needs.get(name, [fallback])
             need = next(
                 (one for one in all_needs if not self.pool.has_version(one.requirement)),
                 all_needs[0],
             )
             if line.may_be_elsewhere:
-                reason = f"{need.requirement} is not in the wheelhouse; {line.may_be_elsewhere}"
+                reason = _(
+                    "{requirement} is not in the wheelhouse; {reason}",
+                    requirement=need.requirement,
+                    reason=line.may_be_elsewhere,
+                )
                 self.results.add_unproved(need.location, reason)
                 self.pool.add_any_version(Package(name, ""))
                 continue
@@ -150,10 +166,18 @@ class LineResolver:
 
     def _describe_missing(self, name: str, need: Need) -> str:
         house, installed = self.pool.house, self.pool.resolver.installed.get(name)
-        has = f"; the image has {name} {installed.version}" if installed else ""
-        return (
-            f"{need.requirement} is missing from {house.folder}, and {need.chain} needs it: "
-            f"{house.describe(name)}{has}"
+        has = (
+            _("; the image has {name} {version}", name=name, version=installed.version)
+            if installed
+            else ""
+        )
+        return _(
+            "{requirement} is missing from {folder}, and {chain} needs it: {found}{installed}",
+            requirement=need.requirement,
+            folder=house.folder,
+            chain=need.chain,
+            found=house.describe(name),
+            installed=has,
         )
 
     def _find_needs(self, line: Line, chosen: dict[str, str]) -> dict[str, list[Need]]:
@@ -184,9 +208,12 @@ class LineResolver:
             packages.append(package)
             if source := self.pool.house.sources.get((name, package.version)):
                 location = roots[0].location
-                problem = f"{source} is a source package: the image must have what builds it"
+                problem = _(
+                    "{source} is a source package: the image must have what builds it",
+                    source=source,
+                )
                 self.results.add_warning(location, problem)
                 if not package.is_complete:
-                    reason = f"{source} does not say what it needs"
+                    reason = _("{source} does not say what it needs", source=source)
                     self.results.add_unproved(location, reason)
         self.pool.resolver.install(packages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from fleet.language import _
 from fleet.proof import scripts
 from fleet.proof.container_files import Presence
 from fleet.proof.inputs import ProofInputs
@@ -40,15 +41,23 @@ def check_loaded_folders(
             lines.setdefault(name, line)
         for name, line in lines.items():
             path = posixpath.normpath(posixpath.join(workdir, name))
-            what = f"{script.describe_line(line)} loads {name}"
+            what = _("{place} loads {name}", place=script.describe_line(line), name=name)
             found = inputs.patched.files.look_up(path)
             if found.presence is Presence.UNKNOWN:
-                results.add_unproved(location, f"{what} ({path}): {found.reason}")
+                results.add_unproved(location, _describe_missing(what, path, found.reason))
             elif found.presence is Presence.MISSING and name.startswith(("/", "./", "../")):
-                results.add_finding(location, f"{what} ({path}): {found.reason}")
+                results.add_finding(location, _describe_missing(what, path, found.reason))
             elif found.presence is Presence.MISSING:
                 results.add_warning(
                     location,
-                    f"{what}, which is no folder in {workdir}: the host would ask the hub of "
-                    "Hugging Face for it",
+                    _(
+                        "{what}, which is no folder in {workdir}: the host would ask the hub "
+                        "of Hugging Face for it",
+                        what=what,
+                        workdir=workdir,
+                    ),
                 )
+
+
+def _describe_missing(what: str, path: str, reason: str) -> str:
+    return _("{what} ({path}): {reason}", what=what, path=path, reason=reason)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from fleet.language import _, join
 from fleet.proof.container_files import ContainerFiles, Presence
 from fleet.proof.file_content import (
     ContainerFile,
@@ -87,14 +89,18 @@ def apply_patches(
             patched, outcome = _Application(files, store, trees, patch).apply()
         except _PatchProblem as error:
             field, problem = error.args
-            patched = create_unreadable_file("a patch", "a patch of it is wrong")
+            patched = create_unreadable_file(_("a patch"), _("a patch of it is wrong"))
             outcome = Outcome(problem, field, is_wrong=True)
         except _ReportedElsewhere:
-            patched = create_unreadable_file("a patch", "it is taken from a source without it")
+            patched = create_unreadable_file(
+                _("a patch"), _("it is taken from a source without it")
+            )
             outcome = Outcome()
         except UnreadableContent as error:
-            patched = create_unreadable_file("a patch", "it was patched, and its text is not known")
-            outcome = Outcome(f"{patch.file} cannot be compared: {error}")
+            patched = create_unreadable_file(
+                _("a patch"), _("it was patched, and its text is not known")
+            )
+            outcome = Outcome(_("{file} cannot be compared: {error}", file=patch.file, error=error))
         outcomes.append(outcome)
         files.add(patch.file, patched)
     return PatchedFiles(files, outcomes)
@@ -110,22 +116,26 @@ class _Application:
     def apply(self) -> tuple[ContainerFile, Outcome]:
         patch, found = self.patch, self.files.look_up(self.patch.file)
         if found.presence is Presence.FOLDER:
-            raise _PatchProblem("file", f"{patch.file} is a folder")
+            raise _PatchProblem("file", _("{file} is a folder", file=patch.file))
         if patch.replaces_file:
             versions = {"": self._read_replacement()}
             if found.presence is Presence.MISSING:
                 self._check_folder(found.reason)
         elif found.presence is Presence.MISSING:
-            raise _PatchProblem("file", f"{patch.file} is missing: {found.reason}")
+            raise _PatchProblem(
+                "file", _("{file} is missing: {reason}", file=patch.file, reason=found.reason)
+            )
         elif found.file is None:
             raise UnreadableContent(found.reason)
         else:
             versions = self._apply_edit(found.file)
         outcome = self._compare_checksum(versions)
-        file = ContainerFile("a patch", lambda: versions)
+        file = ContainerFile(_("a patch"), lambda: versions)
         in_tree = host_paths.is_in_tree(self.files.release, patch.file)
         if found.presence is Presence.UNKNOWN and not in_tree and not outcome.problem:
-            outcome = Outcome(f"{patch.file} may not be there: {found.reason}")
+            outcome = Outcome(
+                _("{file} may not be there: {reason}", file=patch.file, reason=found.reason)
+            )
         return file, outcome
 
     def _read_replacement(self) -> bytes:
@@ -138,7 +148,7 @@ class _Application:
         tree = self.trees[patch.source]
         if tree is None or patch.path not in tree.entries:
             raise _ReportedElsewhere
-        return create_readable_file("a source", partial(tree.read, patch.path)).versions[""]
+        return create_readable_file(_("a source"), partial(tree.read, patch.path)).versions[""]
 
     def _check_folder(self, reason: str) -> None:
         """Check that the folder of a new file exists or will be created."""
@@ -146,7 +156,10 @@ class _Application:
             return
         folder = posixpath.dirname(self.patch.file)
         if self.files.look_up(folder).presence is Presence.MISSING:
-            raise _PatchProblem("file", f"the folder of {self.patch.file} is missing: {reason}")
+            raise _PatchProblem(
+                "file",
+                _("the folder of {file} is missing: {reason}", file=self.patch.file, reason=reason),
+            )
 
     def _apply_edit(self, file: ContainerFile) -> Versions:
         """Apply a substitution or an insertion to the text by every generation of the tool."""
@@ -159,23 +172,41 @@ class _Application:
                 problems[generation] = self._describe_count(text)
         if not problems:
             return merge_equal(patched)
-        words = "; ".join(
-            f"{problem}{f' as {generation} leaves it' if generation else ''}"
-            for generation, problem in problems.items()
-        )
+        words = join("; ", itertools.starmap(_name_generation, problems.items()))
         if patched:
             raise UnreadableContent(
-                f"its content depends on the generation of the migration tool: {words}"
+                _(
+                    "its content depends on the generation of the migration tool: {words}",
+                    words=words,
+                )
             )
-        raise _PatchProblem("count", f"{words}; {self.patch.file} comes from {file.origin}")
+        raise _PatchProblem(
+            "count",
+            _(
+                "{words}; {file} comes from {origin}",
+                words=words,
+                file=self.patch.file,
+                origin=file.origin,
+            ),
+        )
 
     def _describe_count(self, text: str) -> str:
         anchor = find_anchor(self.patch)
         count, shown = text.count(anchor), _shorten(repr(anchor))
         if count:
             lines = _list_lines(text, anchor)
-            return f"{shown} occurs {count} times (lines {lines}), not {self.patch.count}"
-        return f"{shown} does not occur there{_describe_nearest_line(text, anchor)}"
+            return _(
+                "{anchor} occurs {count} times (lines {lines}), not {expected}",
+                anchor=shown,
+                count=count,
+                lines=lines,
+                expected=self.patch.count,
+            )
+        return _(
+            "{anchor} does not occur there{nearest}",
+            anchor=shown,
+            nearest=_describe_nearest_line(text, anchor),
+        )
 
     def _compare_checksum(self, versions: Versions) -> Outcome:
         expected = self.patch.sha256
@@ -183,14 +214,30 @@ class _Application:
             return Outcome()
         sums = {name: hashlib.sha256(content).hexdigest() for name, content in versions.items()}
         if expected not in sums.values():
-            found = " or ".join(dict.fromkeys(sums.values()))
-            raise _PatchProblem("sha256", f"the patched file will have the SHA-256 {found}")
+            found = _join_or(dict.fromkeys(sums.values()))
+            raise _PatchProblem(
+                "sha256", _("the patched file will have the SHA-256 {sha256}", sha256=found)
+            )
         others = [name for name, checksum in sums.items() if checksum != expected]
         if not others:
             return Outcome()
         return Outcome(
-            f"the result differs if the migration tool is {' or '.join(others)}", "sha256"
+            _(
+                "the result differs if the migration tool is {generations}",
+                generations=_join_or(others),
+            ),
+            "sha256",
         )
+
+
+def _name_generation(generation: str, problem: str) -> str:
+    if not generation:
+        return problem
+    return _("{problem} as {generation} leaves it", problem=problem, generation=generation)
+
+
+def _join_or(words: Iterable[str]) -> str:
+    return join(_(" or "), words)
 
 
 def _list_lines(text: str, anchor: str) -> str:
@@ -209,7 +256,7 @@ def _describe_nearest_line(text: str, anchor: str) -> str:
     near = difflib.get_close_matches(wanted, lines, 1, MIN_LINE_SIMILARITY)
     containing = [line for line in lines if wanted and wanted in line]
     for line in (containing or near)[:1]:
-        return f"; nearest is line {lines[line]}: {_shorten(line)}"
+        return _("; nearest is line {line}: {text}", line=lines[line], text=_shorten(line))
     return ""
 
 

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from fleet.documents.field_errors import Location
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.proof.package_pool import PackagePool
 from fleet.proof.pip_packages import Package
 from fleet.proof.pip_requests import PipRequest, marker_applies, without_marker
@@ -102,7 +103,8 @@ class LineReader:
         ]
         arguments = tuple(dict.fromkeys(root.argument for root in roots))
         wanted = Wanted(arguments, tuple(constraints), command.upgrade, command.no_deps)
-        return Line(request.number, roots, wanted, f"the page {page} may have it" if page else "")
+        reason = _("the page {page} may have it", page=page) if page else ""
+        return Line(request.number, roots, wanted, reason)
 
     def _add_address(self, requirement: Requirement, location: Location, origin: str) -> None:
         """Judge a requirement by address, and count it as installed from there on."""
@@ -110,11 +112,20 @@ class LineReader:
         if address.startswith("git+"):
             self.results.add_finding(
                 location,
-                f"{address} ({origin}) needs a network, but the release has a wheelhouse: build "
-                f"a wheel of it (`pip wheel --no-deps -w {self.pool.house.folder} '{address}'`)",
+                _(
+                    "{address} ({origin}) needs a network, but the release has a "
+                    "wheelhouse: build a wheel of it (`pip wheel --no-deps -w {folder} "
+                    "'{address}'`)",
+                    address=address,
+                    origin=origin,
+                    folder=self.pool.house.folder,
+                ),
             )
         else:
-            self.results.add_unproved(location, f"{address} ({origin}) is not in the store")
+            self.results.add_unproved(
+                location,
+                _("{address} ({origin}) is not in the store", address=address, origin=origin),
+            )
         self.pool.add_any_version(Package(canonicalize_name(requirement.name), ""))
 
     def _add_project(self, project: Project, location: Location) -> Root:
@@ -147,11 +158,15 @@ class LineReader:
             self.results.add_finding(location, str(error))
             return None
         if not is_usable:
-            problem = f"{name}: the wheel is not for the image, which has {python}"
+            problem = _(
+                "{name}: the wheel is not for the image, which has {python}",
+                name=name,
+                python=str(python),
+            )
             self.results.add_finding(location, problem)
             return None
         if not is_address:
             return self._add_local(self.pool.house.read_wheel(wheel), location, name)
-        self.results.add_unproved(location, f"{name} is not in the store")
+        self.results.add_unproved(location, _("{name} is not in the store", name=name))
         package = Package(canonicalize_name(project), str(version), is_complete=False)
         return self._add_local(package, location, name)

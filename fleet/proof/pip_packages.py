@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from fleet.language import _
 from fleet.store.image_layers import ARCHIVE_ERRORS
 from fleet.store.image_python import PACKAGE_NAME, parse_egg_requires
 
@@ -171,9 +172,9 @@ def read_source_package(path: Path, environment: Mapping[str, str]) -> Package:
     try:
         name, version = str(fields["Name"] or ""), str(Version(str(fields["Version"])))
     except InvalidVersion as error:
-        raise UnreadablePackage("it has no metadata (PKG-INFO)") from error
+        raise UnreadablePackage(_("it has no metadata (PKG-INFO)")) from error
     if not PACKAGE_NAME.fullmatch(name):
-        raise UnreadablePackage(f"its metadata has no valid name: {name!r:.80}")
+        raise UnreadablePackage(_("its metadata has no valid name: {name!r:.80}", name=name))
     requires = next((text for inner, text in texts.items() if inner.endswith("requires.txt")), None)
     if _has_reliable_requirements(fields):
         needs, is_complete = list(map(str, fields.get_all("Requires-Dist") or ())), True
@@ -209,7 +210,7 @@ def _read_descriptions(path: Path) -> dict[str, str]:
                 if number > MAX_MEMBERS:
                     break
     except (*ARCHIVE_ERRORS, zipfile.BadZipFile, RuntimeError) as error:
-        raise UnreadablePackage(f"it is incomplete or damaged: {error}") from error
+        raise UnreadablePackage(_("it is incomplete or damaged: {error}", error=error)) from error
     return texts
 
 

@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from fleet.documents.field_errors import Location
 from fleet.errors import InvalidInput
+from fleet.language import _, text_of
 from fleet.proof.python_projects import Project, read_project
 from fleet.proof.requirement_files import (
     ReadText,
@@ -131,18 +132,18 @@ class TreeTexts:
             for root in (host_paths.migrated_path(source), source.path):
                 if path.startswith(f"{root.rstrip('/')}/"):
                     return self._read(path, source.name, path[len(root.rstrip("/")) + 1 :])
-        raise UnknownText(f"{path} is in no source of the release")
+        raise UnknownText(_("{path} is in no source of the release", path=path))
 
     def _read(self, path: str, name: str, inner: str) -> str:
         tree = self.trees.get(name)
         if tree is None:
-            raise UnknownText(f"the source {name} has no bundle to read")
+            raise UnknownText(_("the source {source} has no bundle to read", source=name))
         if inner not in tree.entries:
-            raise UnknownText(f"{path} is not in the source {name}")
+            raise UnknownText(_("{path} is not in the source {source}", path=path, source=name))
         try:
             return tree.read(inner).decode()
         except (InvalidInput, UnicodeDecodeError) as error:
-            raise UnknownText(f"{path} cannot be read as text") from error
+            raise UnknownText(_("{path} cannot be read as text", path=path)) from error
 
 
 def list_requests(release: Release, read: ReadText) -> list[PipRequest]:
@@ -167,7 +168,7 @@ def _read_line(request: PipRequest, read: ReadText) -> PipRequest:
         try:
             request.requested.append(Requested(parse_requirement(text), f"{place}.install"))
         except InvalidRequirement:
-            reason = f"{text!r} is not a requirement by name"
+            reason = _("{text!r} is not a requirement by name", text=text)
             request.unknown.append(((*request.location, "install", index), reason))
     if command.requirements:
         _read_requirements_file(request, command.requirements, read)
@@ -175,7 +176,7 @@ def _read_line(request: PipRequest, read: ReadText) -> PipRequest:
         try:
             request.projects.append(read_project(command.editable, read))
         except UnknownText as unknown:
-            request.unknown.append(((*request.location, "editable"), str(unknown)))
+            request.unknown.append(((*request.location, "editable"), text_of(unknown)))
             name = PurePosixPath(command.editable).name
             request.projects.append(Project(name, "", (), command.editable))
     return request
@@ -186,7 +187,7 @@ def _read_requirements_file(request: PipRequest, path: str, read: ReadText) -> N
     try:
         listed = read_requirements(path, request.command.exclude, read)
     except UnknownText as unknown:
-        request.unknown.append((location, str(unknown)))
+        request.unknown.append((location, text_of(unknown)))
         return
     place = ".".join(map(str, request.location))
     request.requested += [replace(one, origin=f"{place}, {one.origin}") for one in listed.requested]

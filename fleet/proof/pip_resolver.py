@@ -22,6 +22,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.proof.pip_packages import Package
 
 TIMEOUT_S = 600
@@ -209,7 +210,7 @@ class PipResolver:
             )
         except subprocess.TimeoutExpired as error:
             raise InvalidInput(
-                f"pip resolves for more than {TIMEOUT_S} s: give versions"
+                _("pip resolves for more than {seconds} s: give versions", seconds=TIMEOUT_S)
             ) from error
         if result.returncode:
             explain_failure(result.stdout + result.stderr)
@@ -231,7 +232,7 @@ def explain_failure(output: str) -> None:
     if found := CONFLICT.search(output):
         raise ConflictingRequirements("; ".join(map(str.strip, found["lines"].splitlines())))
     errors = [line for line in output.splitlines() if line.startswith("ERROR")] or [output[-500:]]
-    raise InvalidInput(f"pip cannot resolve packages: {'; '.join(errors).strip()}")
+    raise InvalidInput(_("pip cannot resolve packages: {errors}", errors="; ".join(errors).strip()))
 
 
 def _find_pip() -> Path:
@@ -239,7 +240,11 @@ def _find_pip() -> Path:
     specification = importlib.util.find_spec("pip")
     if specification is None or not specification.origin:
         raise InvalidInput(
-            f"{sys.executable}: pip is missing, which resolves the wheels of releases: install it "
-            f"with `{sys.executable} -m ensurepip`, or install mlu-fleet again"
+            _(
+                "{executable}: pip is missing, which resolves the wheels of releases: "
+                "install it with `{executable} -m ensurepip`, or install mlu-fleet "
+                "again",
+                executable=sys.executable,
+            )
         )
     return Path(specification.origin).parent

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from fleet.language import _, join, text_of
 from fleet.proof.module_values import ModuleValues, NotLiteral
 from fleet.proof.requirement_files import ReadText, UnknownText, read_requirements
 from fleet.store.image_python import PACKAGE_NAME
@@ -77,13 +78,16 @@ def _read_fields(folder: str, read: ReadText) -> dict[str, Any]:
         try:
             fields = reader(f"{folder}/{name}", read) or {}
         except UnknownText as unknown:
-            reasons.append(str(unknown))
+            reasons.append(text_of(unknown))
             continue
         if fields.get("requires") is not None:
             found.setdefault("origin", f"{folder}/{name}")
         found = {key: value for key, value in fields.items() if value is not None} | found
     if not {"requires", "setup"} & set(found):
-        raise UnknownText("; ".join(reasons) or f"{folder} has no pyproject.toml and no setup.py")
+        raise UnknownText(
+            join("; ", reasons)
+            or _("{folder} has no pyproject.toml and no setup.py", folder=folder)
+        )
     return found
 
 
@@ -96,22 +100,22 @@ def _parse_version(text: Any) -> str:
 
 def _parse_requirements(texts: Any, folder: str) -> tuple[Requirement, ...]:
     if not isinstance(texts, (list, tuple)):
-        raise UnknownText(f"{folder} has no list of requirements")
+        raise UnknownText(_("{folder} has no list of requirements", folder=folder))
     try:
         return tuple(Requirement(str(text)) for text in texts)
     except InvalidRequirement as error:
-        raise UnknownText(f"{folder} asks for {error}") from error
+        raise UnknownText(_("{folder} asks for {error}", folder=folder, error=error)) from error
 
 
 def _read_pyproject(path: str, read: ReadText) -> dict[str, Any] | None:
     try:
         document = tomli.loads(read(path))
     except (tomli.TOMLDecodeError, RecursionError) as error:
-        raise UnknownText(f"{path} is not TOML: {error}") from error
+        raise UnknownText(_("{path} is not TOML: {error}", path=path, error=error)) from error
     project = _get_table(document, "project")
     if not project:
         if _get_table(document, "tool", "poetry"):
-            return {"setup": f"{path} has its dependencies in poetry's own form"}
+            return {"setup": _("{path} has its dependencies in poetry's own form", path=path)}
         return None
     fields = {"name": project.get("name"), "version": project.get("version")}
     if "dependencies" not in str(project.get("dynamic")):
@@ -139,7 +143,7 @@ def _read_setup_cfg(path: str, read: ReadText) -> dict[str, Any] | None:
     try:
         parser.read_string(read(path))
     except configparser.Error as error:
-        raise UnknownText(f"{path} is not an INI file") from error
+        raise UnknownText(_("{path} is not an INI file", path=path)) from error
     requires = parser.get("options", "install_requires", fallback=None)
     version = parser.get("metadata", "version", fallback="")
     if requires is not None and requires.strip().startswith("file:"):
@@ -157,7 +161,7 @@ def _read_setup_py(path: str, read: ReadText) -> dict[str, Any] | None:
     try:
         module = ast.parse(read(path))
     except (SyntaxError, ValueError, RecursionError) as error:
-        raise UnknownText(f"{path} is not Python: {error}") from error
+        raise UnknownText(_("{path} is not Python: {error}", path=path, error=error)) from error
     values = ModuleValues(module)
     calls = [
         node
@@ -166,10 +170,16 @@ def _read_setup_py(path: str, read: ReadText) -> dict[str, Any] | None:
         and (getattr(node.func, "id", "") or getattr(node.func, "attr", "")) == "setup"
     ]
     if not calls:
-        return {"setup": f"{path} has no call of setup()"}
+        return {"setup": _("{path} has no call of setup()", path=path)}
     keywords = {word.arg: word.value for word in calls[0].keywords}
     if None in keywords:
-        return {"setup": f"{path}:{calls[0].lineno} computes the arguments of setup()"}
+        return {
+            "setup": _(
+                "{path}:{line} computes the arguments of setup()",
+                path=path,
+                line=calls[0].lineno,
+            )
+        }
     fields: dict[str, Any] = {"setup": ""}
     for key, word in (("name", "name"), ("version", "version"), ("requires", "install_requires")):
         if word in keywords:
@@ -177,7 +187,9 @@ def _read_setup_py(path: str, read: ReadText) -> dict[str, Any] | None:
                 fields[key] = values.evaluate(keywords[word])
             except NotLiteral as error:
                 if key == "requires":
-                    fields["setup"] = f"{path}:{error.line} computes install_requires"
+                    fields["setup"] = _(
+                        "{path}:{line} computes install_requires", path=path, line=error.line
+                    )
     if isinstance(requires := fields.get("requires"), str):
         fields["requires"] = list(filter(None, map(str.strip, requires.splitlines())))
     return fields

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from fleet.language import _
+
 #: Requirements files that include each other.
 MAX_DEPTH = 10
 COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -83,7 +85,9 @@ def _read_file(
     is_constraint: bool,
 ) -> None:
     if depth > MAX_DEPTH:
-        raise UnknownText(f"{path} is included more than {MAX_DEPTH} files deep")
+        raise UnknownText(
+            _("{path} is included more than {count} files deep", path=path, count=MAX_DEPTH)
+        )
     names = "|".join(map(re.escape, exclude))
     excluded = re.compile(rf" *({names})([^A-Za-z0-9_.-]|$)", re.IGNORECASE)
     for number, line in _join_lines(read(path)):
@@ -96,7 +100,9 @@ def _read_file(
             limits = is_constraint or "c" in include[1].lstrip("-")[:1]
             _read_file(target, (), read, result, depth + 1, is_constraint=limits)
         elif LINKS.match(text):
-            result.unknown.append(f"{place}: it names a page with further wheels: {text}")
+            result.unknown.append(
+                _("{place}: it names a page with further wheels: {text}", place=place, text=text)
+            )
         elif text.startswith("-") and not text.startswith(("-e", "--editable")):
             continue  # an index, which pip does not ask with --no-index, or another setting
         elif text:
@@ -123,7 +129,9 @@ def _add_line(text: str, place: str, result: RequirementList, *, is_constraint: 
     try:
         target.append(Requested(parse_requirement(text), place))
     except InvalidRequirement:
-        result.unknown.append(f"{place}: {text!r} is not a requirement by name")
+        result.unknown.append(
+            _("{place}: {text!r} is not a requirement by name", place=place, text=text)
+        )
 
 
 def parse_requirement(text: str) -> Requirement:

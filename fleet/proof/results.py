@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fleet.documents.field_errors import Location
 from fleet.errors import InvalidInput
+from fleet.language import english
 from fleet.release.files import ReleaseDocument
 from fleet.release.lockfile import UnprovedPoint
 
@@ -57,7 +58,7 @@ class ProofResults:
             reason: why, such as "the source has no bundle".
         """
         name = ".".join(map(str, location))
-        self.unproved.append(UnprovedPoint(field=name, reason=reason))
+        self.unproved.append(UnprovedPoint(field=name, reason=english(reason)))
 
     def raise_findings(self) -> None:
         """Reject the release if anything is wrong about it.

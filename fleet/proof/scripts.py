@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from fleet.language import _
 from fleet.proof.command_words import ReadCommand, read_command
 from fleet.proof.container_files import Presence
 from fleet.proof.file_content import ContainerFile, UnreadableContent
@@ -49,7 +50,7 @@ class Script:
         Returns:
             For example "/workspace/demo.py:7".
         """
-        return f"{self.path}:{line}" if self.path else "the code on the command line"
+        return f"{self.path}:{line}" if self.path else _("the code on the command line")
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ def read_command_scripts(inputs: ProofInputs, words: Iterable[str], workdir: str
             try:
                 scripts += [Script(path, text) for text in _list_texts(found.file)]
             except UnreadableContent as error:
-                unread.append(f"the text of {path}: {error}")
+                unread.append(_("the text of {path}: {error}", path=path, error=error))
         elif found.presence is Presence.UNKNOWN:
-            unread.append(f"the text of {path}: {found.reason}")
+            unread.append(_("the text of {path}: {reason}", path=path, reason=found.reason))
     return CommandScripts(command, tuple(scripts), tuple(unread))
 
 

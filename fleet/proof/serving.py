@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection
 
+from fleet.language import _
 from fleet.proof import expectations, scripts
 from fleet.proof.commands import check_command, check_folder
 from fleet.proof.container_files import Presence
@@ -43,7 +44,7 @@ def check_serving(inputs: ProofInputs, results: ProofResults) -> None:
     if serve.model:
         _check_model(inputs, results, serve.model, is_own=not serve.command)
     if problem := expectations.find_serve_problem(serve):
-        expected = f"{serve.expect!r} proves no answer: {problem}"
+        expected = _("{expect!r} proves no answer: {problem}", expect=serve.expect, problem=problem)
         results.add_finding(("serve", "expect"), expected)
 
 
@@ -70,9 +71,11 @@ def _check_model(inputs: ProofInputs, results: ProofResults, model: str, *, is_o
         return
     found = files.look_up(config)
     if found.presence is Presence.MISSING:
-        results.add_finding(location, f"{model} has no config.json: {found.reason}")
+        results.add_finding(
+            location, _("{model} has no config.json: {reason}", model=model, reason=found.reason)
+        )
     elif found.presence is Presence.UNKNOWN and files.look_up(model).presence is Presence.FOLDER:
-        results.add_unproved(location, f"{config}: {found.reason}")
+        results.add_unproved(location, _("{what}: {reason}", what=config, reason=found.reason))
 
 
 def list_server_packages(inputs: ProofInputs) -> dict[str, str]:
@@ -88,11 +91,11 @@ def list_server_packages(inputs: ProofInputs) -> dict[str, str]:
     if serve is None:
         return {}
     if not serve.command:
-        return dict.fromkeys(OWN_SERVER_PACKAGES, "the server that mlu-fleet brings")
+        return dict.fromkeys(OWN_SERVER_PACKAGES, _("the server that mlu-fleet brings"))
     found: dict[str, str] = {}
     for script in scripts.read_command_scripts(inputs, list_words(serve), serve.workdir).scripts:
         for module in sorted(scripts.find_imported_modules(script) & SERVER_MODULES.keys()):
-            found.setdefault(SERVER_MODULES[module], script.path or "the command")
+            found.setdefault(SERVER_MODULES[module], script.path or _("the command"))
     return found
 
 
@@ -109,11 +112,20 @@ def check_server_packages(
     """
     for package, importer in list_server_packages(inputs).items():
         if installed is None:
-            problem = f"whether {package}, which {importer} imports, is installed: {reason}"
+            problem = _(
+                "whether {package}, which {importer} imports, is installed: {reason}",
+                package=package,
+                importer=importer,
+                reason=reason,
+            )
             results.add_unproved(("serve",), problem)
         elif package not in installed:
             results.add_finding(
                 ("serve",),
-                f"{importer} imports {package}, which neither the image nor packages.pip has: "
-                f"add `{{install: [{package}]}}` to packages.pip",
+                _(
+                    "{importer} imports {package}, which neither the image nor "
+                    "packages.pip has: add `{{install: [{package}]}}` to packages.pip",
+                    importer=importer,
+                    package=package,
+                ),
             )

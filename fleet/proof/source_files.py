@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from fleet.language import _
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.store.file_types import is_lfs_pointer
@@ -25,10 +26,23 @@ def check_source_files(inputs: ProofInputs, results: ProofResults) -> None:
         tree = inputs.trees[patch.source]
         if tree is None:
             results.add_unproved(
-                location, f"source {patch.source} has no bundle in which to find {patch.path}"
+                location,
+                _(
+                    "source {source} has no bundle in which to find {path}",
+                    source=patch.source,
+                    path=patch.path,
+                ),
             )
         elif problem := _find_problem(tree, patch.path):
-            results.add_finding(location, f"source {patch.source} at {tree.commit[:12]}: {problem}")
+            results.add_finding(
+                location,
+                _(
+                    "source {source} at {commit}: {problem}",
+                    source=patch.source,
+                    commit=tree.commit[:12],
+                    problem=problem,
+                ),
+            )
         else:
             content = tree.read(patch.path)
             sha256 = hashlib.sha256(content).hexdigest()
@@ -40,14 +54,18 @@ def _find_problem(tree: SourceTree, path: str) -> str:
     entry = tree.entries.get(path)
     if entry is None:
         if any(name.startswith(f"{path.rstrip('/')}/") for name in tree.entries):
-            return f"{path} is a folder"
-        return f"no file {path}{suggestions.format_suggestions(path, tree.entries)}"
+            return _("{path} is a folder", path=path)
+        return _(
+            "no file {path}{nearest}",
+            path=path,
+            nearest=suggestions.format_suggestions(path, tree.entries),
+        )
     if entry.mode == "160000":
-        return f"{path} is a submodule"
+        return _("{path} is a submodule", path=path)
     content = tree.read(path)
     if entry.is_link:
         target = content.decode(errors="replace")
-        return f"{path} is a symbolic link to {target}: give that file"
+        return _("{path} is a symbolic link to {target}: give that file", path=path, target=target)
     if is_lfs_pointer(content):
-        return f"{path} is a Git LFS pointer, not the file"
+        return _("{path} is a Git LFS pointer, not the file", path=path)
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.language import _
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.release import compatibility, image_stack
@@ -27,6 +28,11 @@ def check_stack(inputs: ProofInputs, results: ProofResults) -> None:
     for index, model in enumerate(release.card_models):
         if model not in known:
             hint = suggestions.format_suggestions(model, sorted(known))
-            reason = f"card model {model} is not in {compatibility.COMPATIBILITY_FILE}{hint}"
+            reason = _(
+                "card model {model} is not in {file}{nearest}",
+                model=model,
+                file=compatibility.COMPATIBILITY_FILE,
+                nearest=hint,
+            )
             results.add_warning(("card_models", index), reason)
             results.add_unproved(("card_models", index), reason)

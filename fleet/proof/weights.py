@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from fleet.language import _, join, n_
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.release import compatibility
@@ -60,7 +61,7 @@ def measure_model(inspection: Inspection) -> ParameterSize:
     for name, size in inspection.parameters.items():
         path = PurePosixPath(name)
         shards = listed.get((path.parent, path.suffix))
-        stem, _, precision = path.stem.rpartition(".")
+        stem, _dot, precision = path.stem.rpartition(".")
         is_second = bool(
             precision and f"{path.parent / stem}{path.suffix}" in inspection.parameters
         )
@@ -108,7 +109,7 @@ def _check_memory(release: Release, sizes: list[ParameterSize], results: ProofRe
     cards, models = find_visible_cards(release), _find_card_models(release)
     unknown = set(release.card_models) - {model.name for model in models}
     if unknown:
-        reason = f"the memory of {', '.join(sorted(unknown))} is not known"
+        reason = _("the memory of {models} is not known", models=", ".join(sorted(unknown)))
         results.add_unproved(("weights",), reason)
     if not models:
         return
@@ -117,11 +118,19 @@ def _check_memory(release: Release, sizes: list[ParameterSize], results: ProofRe
     for index, size in enumerate(sizes):
         if cards and not unknown and to_mib(size.half) > largest:
             does_not_fit = True
-            problem = f"{_describe_need(size)} do not fit {_describe_cards(cards, models[-1])}"
+            problem = _(
+                "{need} do not fit {cards}",
+                need=_describe_need(size),
+                cards=_describe_cards(cards, models[-1]),
+            )
             results.add_finding(
                 ("weights", index),
-                f"{problem}; name more cards in {VISIBLE_DEVICES} of smoke.environment, or the "
-                "release's cards in card_models",
+                _(
+                    "{problem}; name more cards in {variable} of smoke.environment, or the "
+                    "release's cards in card_models",
+                    problem=problem,
+                    variable=VISIBLE_DEVICES,
+                ),
             )
     if not does_not_fit and (tight := _describe_tightness(sizes, cards, models)):
         results.add_warning(("weights",), tight)
@@ -144,18 +153,24 @@ def to_mib(size_bytes: int) -> int:
 def _describe_need(size: ParameterSize) -> str:
     stored, half = to_mib(size.stored), to_mib(size.half)
     if stored == half:
-        return f"parameters of {stored} MiB"
+        return _("parameters of {stored} MiB", stored=stored)
     if not half:
-        return f"parameters of at most {stored} MiB"
-    return f"parameters of {stored} MiB ({half} MiB in half precision)"
+        return _("parameters of at most {stored} MiB", stored=stored)
+    return _("parameters of {stored} MiB ({half} MiB in half precision)", stored=stored, half=half)
 
 
 def _describe_cards(cards: int | None, model: CardModel) -> str:
     count = cards or 1
-    each = f"{model.memory} MiB"
+    each = _("{size} MiB", size=model.memory)
     if model.memory_ecc:
-        each += f", {model.memory_ecc} MiB with ECC"
-    return f"{count} {'card' if count == 1 else 'cards'} {model.name} ({each} each)"
+        each = _("{size} MiB, {ecc} MiB with ECC", size=model.memory, ecc=model.memory_ecc)
+    return n_(
+        "{count} card {model} ({memory} each)",
+        "{count} cards {model} ({memory} each)",
+        count,
+        model=model.name,
+        memory=each,
+    )
 
 
 def _describe_tightness(
@@ -170,14 +185,22 @@ def _describe_tightness(
         name = _describe_cards(cards, model)
         if need > memory:
             if 0 < need_half <= memory:
-                reasons.append(f"they fit {name} only in half precision")
+                reasons.append(_("they fit {cards} only in half precision", cards=name))
             else:
-                reasons.append(f"they do not fit {name}")
+                reasons.append(_("they do not fit {cards}", cards=name))
         elif model.memory_ecc and need > count * model.memory_ecc:
-            reasons.append(f"they fit {name} only without ECC")
+            reasons.append(_("they fit {cards} only without ECC", cards=name))
         elif need > COMFORTABLE_SHARE * memory:
-            reasons.append(f"they take {need * 100 // memory} % of {name}")
+            reasons.append(
+                _("they take {share} % of {cards}", share=need * 100 // memory, cards=name)
+            )
     if not reasons:
         return ""
-    how_many = "" if cards else f"; {VISIBLE_DEVICES} does not say how many cards are used"
-    return f"{_describe_need(total)}: {', '.join(reasons)}{how_many}"
+    values = {"need": _describe_need(total), "reasons": join(_(", "), reasons)}
+    if cards:
+        return _("{need}: {reasons}", **values)
+    return _(
+        "{need}: {reasons}; {variable} does not say how many cards are used",
+        variable=VISIBLE_DEVICES,
+        **values,
+    )

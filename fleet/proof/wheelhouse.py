@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from fleet.language import _, join, text_of
 from fleet.proof.pip_packages import Package, UnreadablePackage, read_source_package
 from fleet.store.wheels import SDIST_SUFFIXES, PythonTarget, WheelFile
 
@@ -65,7 +66,7 @@ class Wheelhouse:
         Returns:
             The package.
         """
-        name, version, _ = wheel.parsed_name
+        name, version, _tags = wheel.parsed_name
         needs = map(str, wheel.read_metadata().get_all("Requires-Dist") or ())
         return Package.from_requirements(name, str(version), needs, self.python.marker_environment)
 
@@ -81,10 +82,10 @@ class Wheelhouse:
         try:
             package = read_source_package(self.folder / name, self.python.marker_environment)
         except UnreadablePackage as error:
-            self.damaged[name] = str(error)
+            self.damaged[name] = text_of(error)
             return
         if package.version not in [
-            other.version for other, _ in self.packages.get(package.name, ())
+            other.version for other, _file in self.packages.get(package.name, ())
         ]:
             self.packages.setdefault(package.name, []).append((package, ""))
             self.sources[package.name, package.version] = name
@@ -109,7 +110,7 @@ class Wheelhouse:
         Returns:
             The package; None if the folder does not have it.
         """
-        packages = (package for package, _ in self.packages.get(name, ()))
+        packages = (package for package, _file in self.packages.get(name, ()))
         return next((one for one in packages if Version(one.version) == Version(version)), None)
 
     def describe(self, name: str) -> str:
@@ -121,16 +122,24 @@ class Wheelhouse:
         Returns:
             Its versions, and files that the image's Python cannot install.
         """
-        versions = sorted(Version(package.version) for package, _ in self.packages.get(name, ()))
-        parts = [f"it has {name} {', '.join(map(str, versions))}"] if versions else []
+        versions = sorted(
+            Version(package.version) for package, _file in self.packages.get(name, ())
+        )
+        parts = (
+            [_("it has {name} {versions}", name=name, versions=", ".join(map(str, versions)))]
+            if versions
+            else []
+        )
         if files := self.unusable.get(name):
-            parts.append(f"{', '.join(files)} is not for {self.python}")
+            parts.append(
+                _("{files} is not for {python}", files=", ".join(files), python=str(self.python))
+            )
         parts += [
-            f"{file}: {reason}"
+            _("{file}: {reason}", file=file, reason=reason)
             for file, reason in self.damaged.items()
             if canonicalize_name(file).startswith(f"{name}-")
         ]
-        return "; ".join(parts) or "it has no version of it"
+        return join("; ", parts) or _("it has no version of it")
 
     def format_download(self, requirements: list[str]) -> str:
         """Format the command that gets requirements into the folder.

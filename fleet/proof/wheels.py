@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fleet.documents.field_errors import Location
+from fleet.language import _
 from fleet.proof.container_files import ContainerFiles, Presence
 from fleet.proof.file_content import UnreadableContent
 from fleet.proof.image import describe_unread_layers
@@ -33,7 +34,11 @@ def check_wheels(inputs: ProofInputs, results: ProofResults) -> None:
     packages, image = inputs.release.packages, inputs.image
     if packages.wheelhouse and not _list_names(inputs, packages.wheelhouse):
         folder = inputs.store / packages.wheelhouse
-        problem = f"{folder} is empty: `mlufleet gather {inputs.release.name}` fills it"
+        problem = _(
+            "{folder} is empty: `mlufleet gather {release}` fills it",
+            folder=folder,
+            release=inputs.release.name,
+        )
         results.add_finding(("packages", "wheelhouse"), problem)
     if not packages.pip:
         installed = image.installed_packages if image.files is not None else None
@@ -41,12 +46,12 @@ def check_wheels(inputs: ProofInputs, results: ProofResults) -> None:
         return
     location: Location = ("packages", "wheelhouse")
     if not packages.wheelhouse:
-        reason = "without `wheelhouse`, the image's pip asks its index for packages"
+        reason = _("without `wheelhouse`, the image's pip asks its index for packages")
         location = ("packages", "pip")
     elif image.files is None:
         reason = describe_unread_layers(image)
     elif not image.python_version:
-        reason = "the version of the image's Python is not known"
+        reason = _("the version of the image's Python is not known")
     else:
         with TemporaryDirectory(prefix="mlufleet-pip-") as scratch:
             _resolve(inputs, results, packages.wheelhouse, Path(scratch))
@@ -106,11 +111,14 @@ class ContainerTexts:
         """
         found = self._files.look_up(path)
         if found.file is None:
-            reason = found.reason or "it is a folder"
-            missing = "is missing" if found.presence is Presence.MISSING else "is not known"
-            raise UnknownText(f"{path} {missing}: {reason}")
+            reason = found.reason or _("it is a folder")
+            if found.presence is Presence.MISSING:
+                raise UnknownText(_("{what} is missing: {reason}", what=path, reason=reason))
+            raise UnknownText(_("{what} is not known: {reason}", what=path, reason=reason))
         try:
             texts = found.file.decode()
         except UnreadableContent as error:
-            raise UnknownText(f"{path} is not known: {error}") from error
+            raise UnknownText(
+                _("{what} is not known: {reason}", what=path, reason=error)
+            ) from error
         return next(iter(texts.values()))

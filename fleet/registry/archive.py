@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fleet.checksum import chunks
 from fleet.errors import CodedInputError, InvalidInput
+from fleet.language import _, text_of
 from fleet.registry.client import RegistryClient
 from fleet.registry.image import Blob, RegistryImage
 from fleet.registry.reference import Reference
@@ -72,7 +73,10 @@ def pull_image(
         part.replace(archive)
         shutil.rmtree(folder)
     except OSError as error:
-        raise InvalidInput(f"{archive}: cannot be written: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise InvalidInput(
+            _("{path}: cannot be written: {reason}", path=archive, reason=reason)
+        ) from error
     return image
 
 
@@ -100,10 +104,15 @@ def _download_blob(
             if error.failure.code != "REGISTRY_UNREACHABLE" or failed >= MAX_ATTEMPTS:
                 raise
             time.sleep(retry_delay_s * 2 ** (failed - 1))
-    found, _ = chunks.hash_file(path, lambda _: None)
+    found, _chunks = chunks.hash_file(path, lambda _block: None)
     if found != _hex(blob):
         path.unlink()
-        detail = f"{client.reference}: layer {blob.digest} arrived with sha256 {found}"
+        detail = _(
+            "{reference}: layer {digest} arrived with sha256 {sha256}",
+            reference=client.reference,
+            digest=blob.digest,
+            sha256=found,
+        )
         raise CodedInputError("DOWNLOAD_MISMATCH", detail)
 
 
@@ -119,12 +128,15 @@ def _download_rest(
                 try:
                     block = response.read1(min(BLOCK_BYTES, blob.size - target.tell()))
                 except (OSError, http.client.HTTPException) as error:
-                    block, reason = b"", str(error)
+                    block, reason = b"", text_of(error)
                 else:
-                    reason = "the connection ended"
+                    reason = _("the connection ended")
                 if not block:
-                    detail = (
-                        f"{client.reference}: interrupted after {target.tell()} bytes: {reason}"
+                    detail = _(
+                        "{reference}: interrupted after {count} bytes: {reason}",
+                        reference=client.reference,
+                        count=target.tell(),
+                        reason=reason,
                     )
                     raise CodedInputError("REGISTRY_UNREACHABLE", detail)
                 target.write(block)

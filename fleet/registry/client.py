@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from typing_extensions import override
 
 from fleet.errors import CodedInputError
+from fleet.language import _
 from fleet.registry import credentials, local_docker
 from fleet.registry.credentials import Credentials
 from fleet.registry.image import Blob, RegistryImage
@@ -41,7 +42,9 @@ class _RedirectHandler(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme
         if scheme != "https" and scheme != urlsplit(req.full_url).scheme:
-            raise urllib.error.URLError(f"it redirects to {scheme or 'nowhere'}://")
+            raise urllib.error.URLError(
+                _("it redirects to {scheme}://", scheme=scheme or _("nowhere"))
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -100,9 +103,11 @@ class RegistryClient:
             built_for = str(document.get("architecture") or "")
             system = str(document.get("os") or "linux")
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise self._fail("IMAGE_NOT_FOUND", "its manifest is not one of an image") from error
+            raise self._fail("IMAGE_NOT_FOUND", _("its manifest is not one of an image")) from error
         if system != "linux":
-            raise self._fail("IMAGE_NOT_FOUND", f"it is an image for {system}, not for linux")
+            raise self._fail(
+                "IMAGE_NOT_FOUND", _("it is an image for {system}, not for linux", system=system)
+            )
         return RegistryImage(content, tuple(layers), built_for, found)
 
     def open_blob(self, digest: str, begin: int = 0) -> http.client.HTTPResponse:
@@ -126,9 +131,9 @@ class RegistryClient:
         try:
             manifest = json.loads(content)
             if manifest["schemaVersion"] != 2:
-                raise self._fail("IMAGE_NOT_FOUND", "its manifest is of docker before 1.10")
+                raise self._fail("IMAGE_NOT_FOUND", _("its manifest is of docker before 1.10"))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise self._fail("IMAGE_NOT_FOUND", "its manifest is not one of an image") from error
+            raise self._fail("IMAGE_NOT_FOUND", _("its manifest is not one of an image")) from error
         return dict(manifest)
 
     def _select_digest(self, index: dict[str, Any], architecture: str) -> str:
@@ -139,8 +144,15 @@ class RegistryClient:
             if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
                 return str(entry["digest"])
             platforms.append(f"{platform.get('os')}/{platform.get('architecture')}")
-        there = ", ".join(name for name in platforms if name != "unknown/unknown") or "nothing"
-        raise self._fail("IMAGE_NOT_FOUND", f"it exists for {there:.200}, not linux/{architecture}")
+        there = ", ".join(name for name in platforms if name != "unknown/unknown") or _("nothing")
+        raise self._fail(
+            "IMAGE_NOT_FOUND",
+            _(
+                "it exists for {platforms:.200}, not linux/{architecture}",
+                platforms=there,
+                architecture=architecture,
+            ),
+        )
 
     def _read_verified(self, kind: str, digest: str, limit: int) -> bytes:
         """Read a small document, whose checksum is its name."""
@@ -149,9 +161,14 @@ class RegistryClient:
             try:
                 content = response.read(limit + 1)
             except (OSError, http.client.HTTPException) as error:
-                raise self._fail("REGISTRY_UNREACHABLE", f"interrupted: {error}") from error
+                raise self._fail(
+                    "REGISTRY_UNREACHABLE", _("interrupted: {error}", error=error)
+                ) from error
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
-            raise self._fail("IMAGE_NOT_FOUND", f"{kind}/{digest} has other bytes than its digest")
+            raise self._fail(
+                "IMAGE_NOT_FOUND",
+                _("{kind}/{digest} has other bytes than its digest", kind=kind, digest=digest),
+            )
         return content
 
     def _open(self, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
@@ -173,15 +190,18 @@ class RegistryClient:
 
         With the scheme Bearer, a token is fetched from the address that the challenge names.
         """
-        scheme, _, rest = challenge.partition(" ")
+        scheme, _blank, rest = challenge.partition(" ")
         parameters = {key.lower(): value for key, value in CHALLENGE_PARAMETER.findall(rest)}
         if scheme.lower() == "basic":
             if self._login is None:
-                raise self._fail("REGISTRY_LOGIN", "it asks for a login, and there is none")
+                raise self._fail("REGISTRY_LOGIN", _("it asks for a login, and there is none"))
             return self._login.basic
         realm = parameters.get("realm", "")
         if scheme.lower() != "bearer" or urlsplit(realm).scheme not in ("https", self._scheme):
-            raise self._fail("REGISTRY_LOGIN", f"it asks for an unknown login: {challenge[:100]!r}")
+            raise self._fail(
+                "REGISTRY_LOGIN",
+                _("it asks for an unknown login: {challenge!r}", challenge=challenge[:100]),
+            )
         query = {"scope": f"repository:{self.reference.name}:pull"}
         if "service" in parameters:
             query["service"] = parameters["service"]
@@ -193,7 +213,9 @@ class RegistryClient:
         except urllib.error.HTTPError as error:
             raise self._explain(error) from error
         except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-            raise self._fail("REGISTRY_LOGIN", f"{realm:.200} gives no token") from error
+            raise self._fail(
+                "REGISTRY_LOGIN", _("{realm:.200} gives no token", realm=realm)
+            ) from error
         return f"Bearer {token}"
 
     def _request(
@@ -218,8 +240,11 @@ class RegistryClient:
             words = json.loads(error.read(MAX_MANIFEST_BYTES))["errors"][0]["message"]
         detail = f"HTTP {error.code} {words or error.reason:.200}"
         if error.code in (401, 403):
-            user = f"as {self._login.user}" if self._login else "without a login"
-            return self._fail("REGISTRY_LOGIN", f"{detail}, {user}")
+            if self._login:
+                detail = _("{problem}, as {user}", problem=detail, user=self._login.user)
+            else:
+                detail = _("{problem}, without a login", problem=detail)
+            return self._fail("REGISTRY_LOGIN", detail)
         if error.code == 404:
             return self._fail("IMAGE_NOT_FOUND", detail)
         return self._fail("REGISTRY_UNREACHABLE", detail)
@@ -234,10 +259,15 @@ class RegistryClient:
             "HTTP_REQUEST",
             "RECORD_LAYER_FAILURE",
         ):
-            return self._fail("REGISTRY_INSECURE", "it speaks HTTP without TLS")
+            return self._fail("REGISTRY_INSECURE", _("it speaks HTTP without TLS"))
         if isinstance(reason, socket.timeout | TimeoutError):
-            return self._fail("REGISTRY_UNREACHABLE", f"no answer within {self._timeout_s:g} s")
+            return self._fail(
+                "REGISTRY_UNREACHABLE",
+                _("no answer within {seconds:g} s", seconds=self._timeout_s),
+            )
         return self._fail("REGISTRY_UNREACHABLE", str(reason))
 
     def _fail(self, code: str, detail: str) -> CodedInputError:
-        return CodedInputError(code, f"{self.reference}: {detail}")
+        return CodedInputError(
+            code, _("{reference}: {detail}", reference=self.reference, detail=detail)
+        )

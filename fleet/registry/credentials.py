@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.secret_files import MAX_BYTES, read_private_file
 
 #: host data key with the login file of hosts
@@ -57,12 +58,17 @@ def load_host_login(data: Mapping[str, Any] | Any, host: str) -> Credentials | N
     """
     if not (name := str(data.get(LOGIN_KEY) or "")):
         return None
-    content = read_private_file(name, f"{LOGIN_KEY}: {name}")
+    content = read_private_file(name, f"{field}: {name}")
     found = _find_login(content, name, host)
     if found is None:
         raise InvalidInput(
-            f"{LOGIN_KEY}: {name} has no login for {host}: add one, for example with "
-            f"`docker --config FOLDER login {host}`"
+            _(
+                "{field}: {name} has no login for {host}: add one, for example "
+                "with `docker --config FOLDER login {host}`",
+                field=LOGIN_KEY,
+                name=name,
+                host=host,
+            )
         )
     return found
 
@@ -109,11 +115,16 @@ def _find_login(content: bytes, path: str | Path, host: str) -> Credentials | No
             return _find_entry(json.loads(text), host)
     except (ValueError, TypeError, AttributeError, RecursionError):
         # without the reason, which may quote the file
-        raise InvalidInput(f"{path}: not a file with logins as docker writes it") from None
+        raise InvalidInput(
+            _("{path}: not a file with logins as docker writes it", path=path)
+        ) from None
     lines = text.splitlines()
     if len(lines) != 2 or not all(lines) or re.search(r"[\x00-\x1f:]", lines[0]):
         raise InvalidInput(
-            f"{path}: expected docker's config.json, or two lines: the user and the password"
+            _(
+                "{path}: expected docker's config.json, or two lines: the user and the password",
+                path=path,
+            )
         )
     return Credentials(*lines)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.registry import credentials
 from fleet.registry.credentials import Credentials
 
@@ -66,5 +67,11 @@ def _load_ca(name: str) -> bytes:
     except OSError as error:
         raise InvalidInput(f"{CA_KEY}: {name}: {error.strerror}") from error
     if not (found := CERTIFICATE.findall(content)):
-        raise InvalidInput(f"{CA_KEY}: {name}: no certificate in PEM format (BEGIN CERTIFICATE)")
+        raise InvalidInput(
+            _(
+                "{field}: {name}: no certificate in PEM format (BEGIN CERTIFICATE)",
+                field=CA_KEY,
+                name=name,
+            )
+        )
     return b"".join(certificate + b"\n" for certificate in found)

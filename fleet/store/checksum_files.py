@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 #: number of hexadecimal digits -> algorithm
 ALGORITHM_BY_DIGITS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
@@ -128,7 +129,7 @@ def select_checksums(content: bytes, name: str) -> set[str]:
     # the artifact may have been renamed since, and certutil puts the name on another line
     is_single = len(pairs) == 1 or len(set(pairs)) == 1
     digests = {digest for owner, digest in pairs if owner == name}
-    if digests := digests or {digest for _, digest in pairs if is_single}:
+    if digests := digests or {digest for _name, digest in pairs if is_single}:
         return digests
     if pairs:
         raise ValueError(f"it has {len(pairs)} checksums, but none of {name}")
@@ -140,7 +141,9 @@ def _read_content(source: Path) -> bytes:
         with source.open("rb") as stream:
             return stream.read(MAX_FILE_BYTES)
     except OSError as error:
-        raise InvalidInput(f"{source}: cannot be read: {error.strerror}") from error
+        raise InvalidInput(
+            _("{path}: cannot be read: {reason}", path=source, reason=error.strerror)
+        ) from error
 
 
 @lru_cache(64)
@@ -161,8 +164,13 @@ def _search_beside(path: Path) -> Iterator[tuple[Path, set[str]]]:
                 yield source, select_checksums(_read_content(source), path.name)
             except ValueError as error:
                 raise InvalidInput(
-                    f"{source}: no checksum of {path.name}: {error}; write "
-                    f"`CHECKSUM  {path.name}` into it, or remove it"
+                    _(
+                        "{source}: no checksum of {name}: {error}; write `CHECKSUM  {name}` "
+                        "into it, or remove it",
+                        source=source,
+                        name=path.name,
+                        error=error,
+                    )
                 ) from error
     for name in LIST_NAMES:
         if name != path.name and os.path.isfile(f"{path.parent}/{name}"):
@@ -227,6 +235,13 @@ class ChecksumComparison:
             actual = self._hashes[checksum.algorithm].hexdigest()
             if actual != checksum.digest:
                 raise InvalidInput(
-                    f"{self._path}: {checksum.algorithm} is {actual}, but {checksum.source.name} "
-                    f"expects {checksum.digest}: the file is damaged or another one; fetch it again"
+                    _(
+                        "{path}: {algorithm} is {actual}, but {source} expects {digest}: the "
+                        "file is damaged or another one; fetch it again",
+                        path=self._path,
+                        algorithm=checksum.algorithm,
+                        actual=actual,
+                        source=checksum.source.name,
+                        digest=checksum.digest,
+                    )
                 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fleet.documents import loading
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release import driver_packages, operating_systems
 from fleet.release.model import DriverPackage, Release
 from fleet.release.operating_systems import OperatingSystem
@@ -48,7 +49,7 @@ class StoreContents:
             if loading.is_file(store / driver[2].file)
         ]
         self._check_complete(has_driver=bool(table_drivers))
-        driver_files = [package.file for _, _, package in table_drivers]
+        driver_files = [package.file for _system, _architecture, package in table_drivers]
         self.names = list(dict.fromkeys([*driver_files, *self._listed_files()]))
         paths.check_usable([store / name for name in self.names], store, warn)
         for patch in release.patches:
@@ -85,8 +86,12 @@ class StoreContents:
         if image.architecture and drivers and image.architecture not in drivers:
             place = self.store / archive if archive else self.release.image.registry
             self._warn(
-                f"{place}: the image is for "
-                f"{image.architecture}, but the drivers are for {', '.join(sorted(drivers))}"
+                _(
+                    "{place}: the image is for {architecture}, but the drivers are for {drivers}",
+                    place=place,
+                    architecture=image.architecture,
+                    drivers=", ".join(sorted(drivers)),
+                )
             )
 
     def _listed_files(self) -> Iterator[str]:
@@ -116,13 +121,20 @@ class StoreContents:
         ]
         if not has_driver and not release.driver.packages:
             example = next(driver_packages.list_from_table(release))[2].file
-            missing.append(f"a driver for at least one operating system: {example}, …")
+            missing.append(
+                _("a driver for at least one operating system: {example}, …", example=example)
+            )
         if missing:
             listed = "\n  ".join(missing)
             raise InvalidInput(
-                f"{self.store}: files of release {release.name} are missing:\n  {listed}\n"
-                f"`mlufleet gather {release.name}` downloads what it can, and lists where "
-                "to get the rest"
+                _(
+                    "{store}: files of release {release} are missing:\n  {files}\n"
+                    "`mlufleet gather {release}` downloads what it can, and lists where to get "
+                    "the rest",
+                    store=self.store,
+                    release=release.name,
+                    files=listed,
+                )
             )
 
     def _check_drivers(self, table_drivers: list[TableDriver]) -> dict[str, set[str]]:
@@ -181,7 +193,7 @@ class StoreContents:
     def _list_folder(self, folder: str) -> list[str]:
         names = paths.list_files(self.store / folder, self.store, self._warn)
         if not names:
-            raise InvalidInput(f"{self.store / folder}: the folder is empty")
+            raise InvalidInput(_("{path}: the folder is empty", path=self.store / folder))
         return names
 
     def _add_names(self, folder: str, names: list[str]) -> None:
@@ -199,7 +211,12 @@ class StoreContents:
         names = [name for name in self._list_folder(folder) if name.endswith(suffixes)]
         if not names:
             raise InvalidInput(
-                f"{path}: no packages for {key} (files that end in {' or '.join(suffixes)})"
+                _(
+                    "{path}: no packages for {system} (files that end in {suffixes})",
+                    path=path,
+                    system=key,
+                    suffixes=_(" or ").join(suffixes),
+                )
             )
         allowed = architectures.get(key) or (
             set(system.architectures.values()) if system else set()
@@ -213,7 +230,11 @@ class StoreContents:
         if len(examples) > 1:
             listed = " and ".join(f"{name} ({arch})" for arch, name in examples.items())
             raise InvalidInput(
-                f"{path}: packages of several architectures, although each host gets all of them: "
-                f"{listed}"
+                _(
+                    "{path}: packages of several architectures, although each host gets "
+                    "all of them: {packages}",
+                    path=path,
+                    packages=listed,
+                )
             )
         return names

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.errors import Failure
+from fleet.language import _, text_of
 from fleet.store import http
 from fleet.store.progress_bar import ProgressBar
 from fleet.text.redact import hide_credentials
@@ -81,13 +82,14 @@ def download_verified(
             part.unlink()
             http.remove_resume_metadata(part)
             if not resumed:  # otherwise the part of an earlier run may be to blame: try once more
-                detail = f"{hide_credentials(download.url)}: {problem}"
+                detail = _("{url}: {problem}", url=hide_credentials(download.url), problem=problem)
                 return Failure(download.mismatch_code, detail)
     except http.PermanentError as error:
         needs_login = error.status in LOGIN_STATUSES
-        return Failure("DOWNLOAD_LOGIN" if needs_login else "FETCH", str(error))
+        return Failure("DOWNLOAD_LOGIN" if needs_login else "FETCH", text_of(error))
     except OSError as error:
-        return Failure("FETCH", f"{path}: cannot be written: {error.strerror or error}")
+        reason = error.strerror or error
+        return Failure("FETCH", _("{path}: cannot be written: {reason}", path=path, reason=reason))
 
 
 def _download_with_retries(
@@ -118,8 +120,17 @@ def _download_with_retries(
             after = part.stat().st_size if part.is_file() else 0
             failed = 1 if after > before else failed + 1
             if failed >= MAX_ATTEMPTS:
-                raise http.PermanentError(f"{error} ({MAX_ATTEMPTS} attempts)") from error
+                raise http.PermanentError(
+                    _("{error} ({count} attempts)", error=error, count=MAX_ATTEMPTS)
+                ) from error
             delay_s = retry_delay_s * 2 ** (failed - 1)
             name = part.name.removesuffix(".part")
-            progress.print_line(f"{name}: {error}; next attempt in {delay_s:.0f} s")
+            progress.print_line(
+                _(
+                    "{name}: {error}; next attempt in {seconds:.0f} s",
+                    name=name,
+                    error=error,
+                    seconds=delay_s,
+                )
+            )
             time.sleep(delay_s)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from fleet.checksum import chunks
 from fleet.documents import loading
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.store.download import FIRST_RETRY_DELAY_S, Download, download_verified
 from fleet.store.progress_bar import ProgressBar
 from fleet.store.required_files import StoreFile
@@ -59,9 +60,9 @@ def fetch_files(
     for file in files:
         path = store / file.name
         if loading.is_file(path):
-            failure, result = check_file(path, file.locked, progress.advance), "already present"
+            failure, result = check_file(path, file.locked, progress.advance), _("already present")
         else:
-            failure, result = _fetch_file(file, path, progress, retry_delay_s), "fetched"
+            failure, result = _fetch_file(file, path, progress, retry_delay_s), _("fetched")
         result = failure.code if failure else result
         progress.file_done(file.name, file.locked.size, result, ok=not failure)
         if failure:
@@ -74,8 +75,11 @@ def _warn_about_plain_http(files: list[StoreFile], progress: ProgressBar) -> Non
     hosts = sorted({urlsplit(url).netloc.rpartition("@")[2] for url in urls})
     if hosts:
         progress.print_line(
-            f"plain http ({', '.join(hosts)}): the download can be observed; its sha256 is still "
-            "compared with the lock"
+            _(
+                "plain http ({hosts}): the download can be observed; its sha256 is "
+                "still compared with the lock",
+                hosts=", ".join(hosts),
+            )
         )
 
 
@@ -85,12 +89,18 @@ def _fetch_file(
     """Download one file; return the failure, if any."""
     expected = file.locked.sha256
     if not file.url:
-        detail = f"the release has no URL for it; sha256 {expected}, {file.locked.size} bytes"
+        detail = _(
+            "the release has no URL for it; sha256 {sha256}, {size} bytes",
+            sha256=expected,
+            size=file.locked.size,
+        )
         return Failure("FILE_MISSING", detail)
 
     def find_problem(part: Path) -> str:
-        sha256, _ = chunks.hash_file(part, lambda _: None)
-        return "" if sha256 == expected else f"sha256 is {sha256}, the lock has {expected}"
+        sha256, _chunks = chunks.hash_file(part, lambda _block: None)
+        if sha256 == expected:
+            return ""
+        return _("sha256 is {sha256}, the lock has {expected}", sha256=sha256, expected=expected)
 
     download = Download(file.url, find_problem, file.locked.size, has_checksum=True)
     return download_verified(download, path, progress, retry_delay_s)

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import re
 
+from fleet.language import N_, _
+
 #: bytes that suffice to recognize a type
 HEAD_BYTES = 1024
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 TYPE_BY_MAGIC = {
-    b"PK\x03\x04": "a zip archive",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"Rar!\x1a\x07": "a rar archive",
-    b"\x1f\x8b": "a gzip file",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ\x00": "an xz file",
-    b"\x28\xb5\x2f\xfd": "a zstd file",
-    b"# v2 git bundle\n": "a git bundle",
-    b"# v3 git bundle\n": "a git bundle",
-    b"!<arch>\n": "a deb package",
-    b"\xed\xab\xee\xdb": "an rpm package",
-    b"\x7fELF": "a program",
-    b"MZ": "a program for Windows",
-    b"%PDF-": "a PDF",
-    b"\x89PNG": "a picture",
-    b"-----BEGIN PGP": "a signature",
+    b"PK\x03\x04": N_("a zip archive"),
+    b"7z\xbc\xaf\x27\x1c": N_("a 7z archive"),
+    b"Rar!\x1a\x07": N_("a rar archive"),
+    b"\x1f\x8b": N_("a gzip file"),
+    b"BZh": N_("a bzip2 file"),
+    b"\xfd7zXZ\x00": N_("an xz file"),
+    b"\x28\xb5\x2f\xfd": N_("a zstd file"),
+    b"# v2 git bundle\n": N_("a git bundle"),
+    b"# v3 git bundle\n": N_("a git bundle"),
+    b"!<arch>\n": N_("a deb package"),
+    b"\xed\xab\xee\xdb": N_("an rpm package"),
+    b"\x7fELF": N_("a program"),
+    b"MZ": N_("a program for Windows"),
+    b"%PDF-": N_("a PDF"),
+    b"\x89PNG": N_("a picture"),
+    b"-----BEGIN PGP": N_("a signature"),
 }
 WEB_PAGE = re.compile(
     rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*<(error|html|!doctype html))", re.IGNORECASE
@@ -76,16 +78,18 @@ def describe_content(head: bytes) -> str:
         A clause such as "it is a zip archive".
     """
     if not head:
-        return "it is empty"
+        return _("it is empty")
     if is_lfs_pointer(head):
-        return "it is a Git LFS pointer, not the file: run `git lfs pull` in the clone"
+        return _("it is a Git LFS pointer, not the file: run `git lfs pull` in the clone")
     if is_web_page(head):
-        return "it is a web page that was downloaded instead of the file: fetch it again"
+        return _("it is a web page that was downloaded instead of the file: fetch it again")
     if head.startswith(b"{") and b"error" in head[:80].lower():
-        return "it is an error message of a web site: fetch it again"
+        return _("it is an error message of a web site: fetch it again")
     type_name = next((name for magic, name in TYPE_BY_MAGIC.items() if head.startswith(magic)), "")
     if not type_name and head[257:262] == b"ustar":
-        type_name = "a tar archive"
+        type_name = N_("a tar archive")
     if not type_name and not any(head):
-        return "it begins with zeros, like an interrupted download: fetch it again"
-    return f"it is {type_name}" if type_name else f"it begins with {head[:12]!r}"
+        return _("it begins with zeros, like an interrupted download: fetch it again")
+    if type_name:
+        return _("it is {type}", type=_(type_name))
+    return _("it begins with {bytes!r}", bytes=head[:12])

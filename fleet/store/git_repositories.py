@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fleet.errors import InvalidInput
+from fleet.language import N_, _
 from fleet.release.model import Source, Weights
 from fleet.store import file_types
 from fleet.store.paths import Warn
@@ -19,7 +20,7 @@ from fleet.text.redact import hide_credentials
 #: bounds of a line, and of all lines, of a bundle's header
 MAX_LINE_BYTES, MAX_HEADER_BYTES = 64 << 10, 64 << 20
 LS_REMOTE_TIMEOUT_S = 120
-NO_GIT = "git is not installed on this machine: apt-get install git"
+NO_GIT = N_("git is not installed on this machine: apt-get install git")
 #: variables that would let git work on the repository of its caller
 REPOSITORY_VARIABLES = (
     "GIT_DIR",
@@ -136,13 +137,13 @@ def read_git_output(
             timeout=None if isolated else LS_REMOTE_TIMEOUT_S,
         )
     except FileNotFoundError as error:
-        raise InvalidInput(NO_GIT) from error
+        raise InvalidInput(_(NO_GIT)) from error
     except subprocess.TimeoutExpired as error:
-        words = hide_credentials(" ".join(arguments))
-        raise InvalidInput(f"git {words}: no answer within {LS_REMOTE_TIMEOUT_S} s") from error
+        values = {"command": hide_credentials(" ".join(arguments)), "seconds": LS_REMOTE_TIMEOUT_S}
+        raise InvalidInput(_("git {command}: no answer within {seconds} s", **values)) from error
     if done.returncode not in ok_statuses:
         errors = done.stderr.decode(errors="replace")
-        output = " ".join(errors.split()) or f"exit status {done.returncode}"
+        output = " ".join(errors.split()) or _("exit status {status}", status=done.returncode)
         raise GitError(hide_credentials(" ".join(arguments)), hide_credentials(output))
     return done.stdout
 
@@ -178,18 +179,32 @@ def read_bundle_header(bundle: Path) -> BundleHeader:
             stream.seek(0)
             first, lines = stream.readline(MAX_LINE_BYTES), list(_read_header_lines(stream))
     except OSError as error:
-        raise InvalidInput(f"{bundle}: cannot be read: {error.strerror}") from error
+        raise InvalidInput(
+            _("{path}: cannot be read: {reason}", path=bundle, reason=error.strerror)
+        ) from error
     version = re.fullmatch(rb"# v(\d+) git bundle\n", first)
     if not version:
-        raise InvalidInput(f"{bundle}: not a git bundle: {file_types.describe_content(begin)}")
+        raise InvalidInput(
+            _(
+                "{bundle}: not a git bundle: {content}",
+                bundle=bundle,
+                content=file_types.describe_content(begin),
+            )
+        )
     if version[1] != b"2":
         capabilities = " ".join(
             line[1:].decode(errors="replace") for line in lines if line[:1] == b"@"
         )
         raise InvalidInput(
-            f"{bundle}: git on a host may be too old for bundle version {version[1].decode()} "
-            f"({capabilities or 'no capabilities'}): in a complete sha1 repository, run "
-            f"`git bundle create --version=2 {bundle.name} --all`"
+            _(
+                "{bundle}: git on a host may be too old for bundle version {version} "
+                "({capabilities}): in a complete sha1 repository, run `git bundle create "
+                "--version=2 {name} --all`",
+                bundle=bundle,
+                version=version[1].decode(),
+                capabilities=capabilities or _("no capabilities"),
+                name=bundle.name,
+            )
         )
     words = [line.decode(errors="replace").split() for line in lines]
     prerequisites = tuple(w[0][1:] for w in words if w and w[0].startswith("-"))
@@ -228,18 +243,30 @@ def resolve_commit(
         return _resolve_at_origin(source)
     bundle = store / source.bundle
     header = read_bundle_header(bundle)
-    remedy = f"create it in a complete clone: `git bundle create {bundle.name} HEAD --all`"
+    remedy = _(
+        "create it in a complete clone: `git bundle create {name} HEAD --all`", name=bundle.name
+    )
     if header.prerequisites:
         raise InvalidInput(
-            f"{bundle}: it contains only changes since {header.prerequisites[0][:12]}, which "
-            f"hosts do not have; {remedy}"
+            _(
+                "{bundle}: it contains only changes since {commit}, which hosts do not have; "
+                "{remedy}",
+                bundle=bundle,
+                commit=header.prerequisites[0][:12],
+                remedy=remedy,
+            )
         )
     try:
         run_git("clone", "--quiet", "--bare", "--", str(bundle.absolute()), str(clone))
     except GitError as error:
         raise InvalidInput(
-            f"{bundle}: it cannot be cloned: {error.output}; it is incomplete, or was made "
-            f"from a shallow clone (`git fetch --unshallow`); {remedy}"
+            _(
+                "{bundle}: it cannot be cloned: {output}; it is incomplete, or was "
+                "made from a shallow clone (`git fetch --unshallow`); {remedy}",
+                bundle=bundle,
+                output=error.output,
+                remedy=remedy,
+            )
         ) from error
     commit = _resolve_in_clone(source, bundle, header, clone)
     _check_complete(commit, bundle, clone, remedy)
@@ -260,9 +287,15 @@ def _resolve_at_origin(source: Source) -> str:
     for ref in refs:
         if ref in commits:
             return commits[ref]
-    hint = " (give the full commit)" if source.commit else ""
+    hint = _(" (give the full commit)") if source.commit else ""
     raise InvalidInput(
-        f"source {source.name}: {hide_credentials(remote)} has no {source.revision}{hint}"
+        _(
+            "source {source}: {origin} has no {revision}{hint}",
+            source=source.name,
+            origin=hide_credentials(remote),
+            revision=source.revision,
+            hint=hint,
+        )
     )
 
 
@@ -278,7 +311,13 @@ def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone:
     if ref and ref not in header.refs:
         available = ", ".join(sorted(header.refs)[:8])
         raise InvalidInput(
-            f"source {source.name}: {bundle} has no {source.revision}; it has {available}"
+            _(
+                "source {source}: {bundle} has no {revision}; it has {available}",
+                source=source.name,
+                bundle=bundle,
+                revision=source.revision,
+                available=available,
+            )
         )
     revision = header.refs[ref] if ref else source.commit
     try:
@@ -286,10 +325,22 @@ def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone:
             "--git-dir", str(clone), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"
         )
     except GitError as error:
-        raise InvalidInput(f"source {source.name}: {bundle} has no commit {revision}") from error
+        raise InvalidInput(
+            _(
+                "source {source}: {bundle} has no commit {revision}",
+                source=source.name,
+                bundle=bundle,
+                revision=revision,
+            )
+        ) from error
     if source.commit and not commit.startswith(source.commit):
         raise InvalidInput(
-            f"source {source.name}: {bundle} has no commit {source.commit}, only a ref of that name"
+            _(
+                "source {source}: {bundle} has no commit {commit}, only a ref of that name",
+                source=source.name,
+                bundle=bundle,
+                commit=source.commit,
+            )
         )
     return commit
 
@@ -299,7 +350,13 @@ def _check_complete(commit: str, bundle: Path, clone: Path, remedy: str) -> None
         run_git("--git-dir", str(clone), "rev-list", "--objects", "--quiet", commit)
     except GitError as error:
         raise InvalidInput(
-            f"{bundle}: objects of commit {commit[:12]} are missing: {error.output}; {remedy}"
+            _(
+                "{bundle}: objects of commit {commit} are missing: {output}; {remedy}",
+                bundle=bundle,
+                commit=commit[:12],
+                output=error.output,
+                remedy=remedy,
+            )
         ) from error
 
 
@@ -312,22 +369,34 @@ def _list_missing_on_hosts(
     submodules = [path for path in submodules if f"{source.path}/{path}" not in other_paths]
     if submodules:
         yield (
-            f"source {source.name}: submodules stay empty on hosts: {_format_names(submodules)}; "
-            "if one is needed, add it as a source with that path"
+            _(
+                "source {source}: submodules stay empty on hosts: {names}; if one is "
+                "needed, add it as a source with that path",
+                source=source.name,
+                names=_format_names(submodules),
+            )
         )
     arguments = ("grep", "-z", "-l", "--all-match", *LFS_PATTERNS, commit)
     output = run_git("--git-dir", str(clone), *arguments, ok_statuses=(0, 1))
     pointers = [name.partition(":")[2] for name in output.split("\0") if name]
     if pointers:
         yield (
-            f"source {source.name}: Git LFS files stay pointers on hosts: "
-            f"{_format_names(pointers)}; if the model reads one, add it to `weights`"
+            _(
+                "source {source}: Git LFS files stay pointers on hosts: {names}; if "
+                "the model reads one, add it to `weights`",
+                source=source.name,
+                names=_format_names(pointers),
+            )
         )
 
 
 def _format_names(names: list[str]) -> str:
     listed = ", ".join(f"{name!r}"[1:-1] for name in names[:5])
-    return f"{listed} and {len(names) - 5} more" if len(names) > 5 else listed
+    return (
+        _("{names} and {count} more", names=listed, count=len(names) - 5)
+        if len(names) > 5
+        else listed
+    )
 
 
 def check_weights_commit(weights: Weights, store: Path) -> None:
@@ -346,6 +415,11 @@ def check_weights_commit(weights: Weights, store: Path) -> None:
     commit = run_git("-c", "safe.directory=*", "-C", str(folder), "rev-parse", "HEAD")
     if not commit.startswith(weights.commit):
         raise InvalidInput(
-            f"weights {weights.name}: {folder} is at commit {commit}, but the release has "
-            f"{weights.commit}"
+            _(
+                "weights {weights}: {folder} is at commit {commit}, but the release has {expected}",
+                weights=weights.name,
+                folder=folder,
+                commit=commit,
+                expected=weights.commit,
+            )
         )

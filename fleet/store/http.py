@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from typing_extensions import override
 
 from fleet.documents import atomic_write
+from fleet.language import _
 from fleet.text.redact import hide_credentials
 
 CHUNK_BYTES = 1 << 20
@@ -66,9 +67,21 @@ class _RedirectHandler(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         origin, scheme = hide_credentials(req.full_url), urlsplit(newurl).scheme
         if scheme not in ("http", "https"):
-            raise PermanentError(f"{origin}: redirects to {scheme}://, which is not http or https")
+            raise PermanentError(
+                _(
+                    "{origin}: redirects to {scheme}://, which is not http or https",
+                    origin=origin,
+                    scheme=scheme,
+                )
+            )
         if scheme == "http" and req.full_url.startswith("https:"):
-            self._warn(f"{origin}: redirects to unencrypted http ({hide_credentials(newurl)})")
+            self._warn(
+                _(
+                    "{origin}: redirects to unencrypted http ({url})",
+                    origin=origin,
+                    url=hide_credentials(newurl),
+                )
+            )
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request and _find_origin(newurl) == _find_origin(req.full_url):
             for name in LOGIN_HEADERS & set(req.unredirected_hdrs):
@@ -87,12 +100,14 @@ def _build_request(
     """Build a request whose login is sent to its own server only, not where that redirects to."""
     try:
         parts = urlsplit(url)
-        userinfo, _, host = parts.netloc.rpartition("@")
+        userinfo, _at, host = parts.netloc.rpartition("@")
         request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers)
     except ValueError as error:
-        raise PermanentError(f"{hide_credentials(url)}: invalid URL: {error}") from error
+        raise PermanentError(
+            _("{url}: invalid URL: {error}", url=hide_credentials(url), error=error)
+        ) from error
     if userinfo:
-        user, _, password = userinfo.partition(":")
+        user, _colon, password = userinfo.partition(":")
         login = f"{unquote(user)}:{unquote(password)}".encode()
         request.add_unredirected_header("Authorization", f"Basic {b64encode(login).decode()}")
     for name, value in private_headers.items():
@@ -148,7 +163,11 @@ def download_file(
             begin = 0
         elif not (response.headers["Content-Range"] or "").startswith(f"bytes {begin}-"):
             raise PermanentError(
-                f"{hide_credentials(url)}: the server sends another range than bytes {begin}-"
+                _(
+                    "{url}: the server sends another range than bytes {begin}-",
+                    url=hide_credentials(url),
+                    begin=begin,
+                )
             )
         _save_validator(part, url, response.headers)
         _write_body(response, part, begin, max_bytes, on_bytes)
@@ -176,9 +195,17 @@ def read_document(url: str, max_bytes: int, private_headers: Mapping[str, str] =
         try:
             content = response.read(max_bytes + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise TransientError(f"{hide_credentials(url)}: interrupted: {error}") from error
+            raise TransientError(
+                _("{url}: interrupted: {error}", url=hide_credentials(url), error=error)
+            ) from error
     if len(content) > max_bytes:
-        raise PermanentError(f"{hide_credentials(url)}: more than {max_bytes} bytes")
+        raise PermanentError(
+            _(
+                "{url}: more than {count} bytes",
+                url=hide_credentials(url),
+                count=max_bytes,
+            )
+        )
     return content
 
 
@@ -214,13 +241,17 @@ def _open_response(
     except urllib.error.HTTPError as error:
         if part and error.code == 416:
             part.unlink(missing_ok=True)
-            raise TransientError(f"{url}: the server does not have this range") from error
+            raise TransientError(
+                _("{url}: the server does not have this range", url=url)
+            ) from error
         problem = f"{url}: HTTP {error.code} {hide_credentials(str(error.reason))}"
         if error.code in RETRYABLE_STATUSES:
             raise TransientError(problem) from error
         raise PermanentError(problem, error.code) from error
     except (http.client.InvalidURL, ValueError) as error:
-        raise PermanentError(f"{url}: invalid URL: {hide_credentials(str(error))}") from error
+        raise PermanentError(
+            _("{url}: invalid URL: {error}", url=url, error=hide_credentials(str(error)))
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         reason = hide_credentials(str(getattr(error, "reason", error)))
         raise TransientError(f"{url}: {reason}") from error
@@ -242,20 +273,26 @@ def _write_body(
             try:
                 block = response.read1(CHUNK_BYTES)
             except (OSError, http.client.HTTPException) as error:
-                raise TransientError(f"interrupted after {size} bytes: {error}") from error
+                raise TransientError(
+                    _("interrupted after {size} bytes: {error}", size=size, error=error)
+                ) from error
             if not block:
                 break
             size += len(block)
             if size > max_bytes:
                 raise PermanentError(
-                    f"{hide_credentials(response.url)}: more than {max_bytes} bytes"
+                    _(
+                        "{url}: more than {count} bytes",
+                        url=hide_credentials(response.url),
+                        count=max_bytes,
+                    )
                 )
             target.write(block)
             on_bytes(len(block))
         os.fsync(target.fileno())
     # read1 does not report a response that ends before its length
     if length is not None and size - begin < int(length):
-        raise TransientError(f"interrupted after {size} bytes")
+        raise TransientError(_("interrupted after {size} bytes", size=size))
 
 
 def _digest_url(url: str) -> str:

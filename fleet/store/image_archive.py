@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from fleet.language import _
 from fleet.store import file_types
 from fleet.store.image_files import MAX_FILES
 from fleet.store.image_layers import (
@@ -76,8 +77,11 @@ class _LimitedStream:
         self._remaining -= len(block)
         if self._remaining < 0:
             raise ImageArchiveError(
-                f"it grows to more than {MAX_COMPRESSION_RATIO} times its size when it is "
-                "unpacked, as no image does"
+                _(
+                    "it grows to more than {count} times its size when it "
+                    "is unpacked, as no image does",
+                    count=MAX_COMPRESSION_RATIO,
+                )
             )
         return block
 
@@ -107,29 +111,36 @@ def read_image(stream: Stream, size: int, begin: bytes, python: str) -> Image:
         with tarfile.open(fileobj=source, mode="r|", bufsize=BLOCK_BYTES) as tar:
             for member in tar:
                 names.append(name := posixpath.normpath(member.name))
-                if len(names) > MAX_MEMBERS:
-                    raise ImageArchiveError(
-                        f"it has more than {MAX_MEMBERS} files, as no image has"
-                    )
+                _check_number(len(names), MAX_MEMBERS)
                 index.add(member, name)
                 _read_member(tar, member, name, documents, scanner)
-                if scanner.file_count > MAX_FILES:
-                    raise ImageArchiveError(f"it has more than {MAX_FILES} files, as no image has")
+                _check_number(scanner.file_count, MAX_FILES)
         while unpacked.read(BLOCK_BYTES):
             pass  # only at its end does a compressed stream show whether it is complete
     except ARCHIVE_ERRORS as error:
-        raise ImageArchiveError(f"it is incomplete or damaged: {error}; fetch it again") from error
+        raise ImageArchiveError(
+            _("it is incomplete or damaged: {error}; fetch it again", error=error)
+        ) from error
     image = _assemble_image(documents, set(names), scanner, python)
     return replace(image, layer_index=index.build(documents, is_compressed=opened is not stream))
+
+
+def _check_number(count: int, limit: int) -> None:
+    if count > limit:
+        raise ImageArchiveError(_("it has more than {count} files, as no image has", count=limit))
 
 
 def _decompress(stream: Stream, begin: bytes) -> Any:
     if decompress := find_decompressor(begin):
         return decompress(stream)
     if begin[257:262] != b"ustar" or file_types.is_lfs_pointer(begin):
-        hint = ", which old docker cannot load" if begin.startswith(ZSTD_MAGIC[:2]) else ""
+        hint = _(", which old docker cannot load") if begin.startswith(ZSTD_MAGIC[:2]) else ""
         raise ImageArchiveError(
-            f"{file_types.describe_content(begin)}{hint}; the output of `docker save` is expected"
+            _(
+                "{content}{hint}; the output of `docker save` is expected",
+                content=file_types.describe_content(begin),
+                hint=hint,
+            )
         )
     return stream
 
@@ -173,16 +184,21 @@ def _assemble_image(
         missing = [layer for layer in layers if layer not in names]
         image.id = PurePosixPath(config).name.removesuffix(".json")
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise ImageArchiveError("its manifest.json is not one of docker") from error
+        raise ImageArchiveError(_("its manifest.json is not one of docker")) from error
     if missing:
-        raise ImageArchiveError(f"{len(missing)} of its {len(layers)} layers are missing")
+        raise ImageArchiveError(
+            _("{count} of its {total} layers are missing", count=len(missing), total=len(layers))
+        )
     if config not in names:
-        raise ImageArchiveError(f"its configuration {config!r:.100} is missing")
+        raise ImageArchiveError(_("its configuration {config!r:.100} is missing", config=config))
     for layer in layers:
         if layer not in scanner.valid_layers:
             raise ImageArchiveError(
-                f"its layer {layer!r:.100} is not an archive, so it is incomplete or damaged; "
-                "fetch it again"
+                _(
+                    "its layer {layer!r:.100} is not an archive, so it is incomplete or "
+                    "damaged; fetch it again",
+                    layer=layer,
+                )
             )
     _add_configuration(image, documents.get(config, b""))
     return replace(image, **vars(scanner.describe_layers(layers, python)))
@@ -193,7 +209,9 @@ def _load_manifest_entry(manifest: bytes) -> Any:
     entries = json.loads(manifest)
     if isinstance(entries, list) and len(entries) > 1:
         tags = ", ".join(str(tag) for entry in entries for tag in entry.get("RepoTags") or ["?"])
-        raise ImageArchiveError(f"it has several images ({tags:.200}): `docker save` only one")
+        raise ImageArchiveError(
+            _("it has several images ({tags:.200}): `docker save` only one", tags=tags)
+        )
     return entries[0]
 
 
@@ -201,8 +219,11 @@ def _add_configuration(image: Image, document: bytes) -> None:
     """Add the image's configuration, whose checksum is the image's id."""
     if hashlib.sha256(document).hexdigest() != image.id:
         raise ImageArchiveError(
-            f"its configuration does not match its id ({image.id:.80}), so it was damaged or "
-            "changed: save it again"
+            _(
+                "its configuration does not match its id ({id:.80}), so it was damaged "
+                "or changed: save it again",
+                id=image.id,
+            )
         )
     image.id = f"sha256:{image.id}"
     try:
@@ -216,33 +237,40 @@ def _add_configuration(image: Image, document: bytes) -> None:
             if str(key).startswith("com.cambricon.")
         }
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ImageArchiveError("its configuration is not one of docker") from error
+        raise ImageArchiveError(_("its configuration is not one of docker")) from error
     if system not in ("", "linux"):
-        raise ImageArchiveError(f"it is an image for {system}, not for linux")
+        raise ImageArchiveError(_("it is an image for {system}, not for linux", system=system))
 
 
 def _explain_other_archive(names: set[str]) -> str:
     """Explain what an archive without manifest.json is, and what to do."""
     if {"oci-layout", "index.json"} & names:
-        return (
-            "an OCI archive without docker's manifest.json, which old docker cannot load: convert "
-            "it with `skopeo copy oci-archive:FILE docker-archive:NEW:REFERENCE`"
+        return _(
+            "an OCI archive without docker's manifest.json, which old docker "
+            "cannot load: convert it with `skopeo copy oci-archive:FILE "
+            "docker-archive:NEW:REFERENCE`"
         )
     if len({name.partition("/")[0] for name in names} & ROOT_FOLDERS) > 2:
-        return (
-            "the files of a container, as `docker export` writes them, not an image: use "
-            "`docker save REFERENCE`"
+        return _(
+            "the files of a container, as `docker export` writes them, not an "
+            "image: use `docker save REFERENCE`"
         )
     if "repositories" in names:
-        return "saved by docker before 1.10: load it into a newer docker and `docker save` it there"
+        return _(
+            "saved by docker before 1.10: load it into a newer docker and `docker save` it there"
+        )
     inside = [name for name in names if re.search(r"\.(tar|tgz|tar\.\w+)$", name)]
     if len(names) < 5 and inside and not any(name.endswith("/layer.tar") for name in names):
-        return f"an archive inside of an archive ({inside[0]!r:.100}): unpack it once"
+        return _("an archive inside of an archive ({name!r:.100}): unpack it once", name=inside[0])
     deeper = next((name for name in names if name.endswith("/manifest.json")), "")
     if deeper:
-        return f"its manifest.json is in a folder ({deeper!r:.100}): pack what is in it"
+        return _(
+            "its manifest.json is in a folder ({name!r:.100}): pack what is in it", name=deeper
+        )
     some = ", ".join(sorted(names)[:4])
-    return f"a tar archive without manifest.json (it has {some!r:.120}): use `docker save`"
+    return _(
+        "a tar archive without manifest.json (it has {names!r:.120}): use `docker save`", names=some
+    )
 
 
 def check_tag(image: Image, reference: str) -> None:
@@ -259,8 +287,15 @@ def check_tag(image: Image, reference: str) -> None:
         return
     if not image.tags:
         raise ImageArchiveError(
-            f"it has no tag, because it was saved by its id: use `docker save {reference}`"
+            _(
+                "it has no tag, because it was saved by its id: use `docker save {reference}`",
+                reference=reference,
+            )
         )
     raise ImageArchiveError(
-        f"it contains {', '.join(image.tags):.200}, but the release has {reference}"
+        _(
+            "it contains {tags:.200}, but the release has {reference}",
+            tags=", ".join(image.tags),
+            reference=reference,
+        )
     )

@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 from sys import intern
 from typing import TypeAlias
 
+from fleet.language import _
+
 #: An entry of a folder: a folder, the target of a symbolic link, or another file.
 Entry: TypeAlias = "dict[str, Entry] | str | None"
 Folder: TypeAlias = "dict[str, Entry]"
@@ -48,7 +50,7 @@ class ImageFiles:
         if path in ("", ".", "..") or path.startswith("../"):
             return
         self.count += 1
-        parent_path, _, name = path.rpartition("/")
+        parent_path, _slash, name = path.rpartition("/")
         if parent_path != self._parent_path:  # archives list the files of a folder together
             self._parent_path, self._parent = parent_path, self._make_folder(parent_path)
         if not (isinstance(entry, dict) and isinstance(self._parent.get(name), dict)):
@@ -99,7 +101,7 @@ class ImageFiles:
             The absolute path of what it leads to; None if there is nothing.
         """
         last = self.follow(path)[-1]
-        parent, _, name = last.rpartition("/")
+        parent, _slash, name = last.rpartition("/")
         folder = self._get_folder(parent)
         is_there = not name or (folder is not None and name in folder)
         return last if is_there and not self._replace_link(last) else None
@@ -194,7 +196,7 @@ class ImageFiles:
             At most :data:`MAX_NEAREST` paths: files of the same name, and similar names in the
             deepest folder of the path that exists; the most similar first.
         """
-        parent, _, base = path.rpartition("/")
+        parent, _slash, base = path.rpartition("/")
         candidates = {found for found in self.list_paths() if found.endswith(f"/{base}")}
         while parent and not self.is_folder(parent):
             parent = parent.rpartition("/")[0]
@@ -203,7 +205,7 @@ class ImageFiles:
             (SequenceMatcher(None, path, found).ratio(), found) for found in candidates | similar
         ]
         near = [(-r, found) for r, found in ranked if found in candidates or r >= 0.8]
-        return [found for _, found in sorted(near)[:MAX_NEAREST]]
+        return [found for _distance, found in sorted(near)[:MAX_NEAREST]]
 
     def format_nearest(self, path: str) -> str:
         """Format the nearest paths as the end of an error message.
@@ -214,5 +216,16 @@ class ImageFiles:
         Returns:
             For example "; nearest: /usr/bin/python3", or "" if none is near.
         """
-        nearest = self.find_nearest(path)
-        return f"; nearest: {', '.join(nearest)}" if nearest else ""
+        return format_nearest(self.find_nearest(path))
+
+
+def format_nearest(paths: list[str]) -> str:
+    """Format paths that may have been meant as the end of an error message.
+
+    Args:
+        paths: The paths.
+
+    Returns:
+        For example "; nearest: /usr/bin/python3", or "" if there are none.
+    """
+    return _("; nearest: {names}", names=", ".join(paths)) if paths else ""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fleet.checksum import cache, chunks
+from fleet.language import _
 from fleet.store.image_layers import BLOCK_BYTES, DECOMPRESSORS, ZSTD_MAGIC
 from fleet.store.layer_index import ArchivedLayer, LayerIndex, cache_folder, decompress
 
@@ -71,7 +72,7 @@ def write_archive(path: Path, sha: str, index: LayerIndex, present: int) -> tupl
 
 def _hash_file(path: Path) -> str:
     """Compute the SHA-256 of a file, and cache those of its chunks."""
-    found, checksums = chunks.hash_file(path, lambda _: None)
+    found, checksums = chunks.hash_file(path, lambda _block: None)
     if path.stat().st_size > chunks.CHUNK_BYTES:
         chunks.save_cached(found, checksums)
     return found
@@ -80,7 +81,14 @@ def _hash_file(path: Path) -> str:
 def _check_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + RESERVED_BYTES:
-        raise OSError(f"{folder} has {free:,} bytes free, {size + RESERVED_BYTES:,} are needed")
+        raise OSError(
+            _(
+                "{folder} has {free:,} bytes free, {needed:,} are needed",
+                folder=folder,
+                free=free,
+                needed=size + RESERVED_BYTES,
+            )
+        )
 
 
 def _write_members(content: BinaryIO, target: Any, index: LayerIndex, present: int) -> None:
@@ -95,7 +103,7 @@ def _write_members(content: BinaryIO, target: Any, index: LayerIndex, present: i
         if source is content:
             content.seek(layer.begin)
         else:
-            for _ in _read_blocks(source, layer.begin - position):
+            for _block in _read_blocks(source, layer.begin - position):
                 pass
         position = layer.begin + layer.size
         blocks = _read_blocks(source, layer.size)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fleet.checksum import cache, chunks
 from fleet.documents import loading
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release.lockfile import Lock, LockedFile
 from fleet.release.model import Image, Release
 from fleet.store import checksum_files, file_types, image_archive, layer_index
@@ -44,7 +45,9 @@ def measure_file(
             sha, checksums = reader.finish()
             size = content.tell()
     except OSError as error:
-        raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
+        raise InvalidInput(
+            _("{path}: cannot be read: {reason}", path=path, reason=error.strerror)
+        ) from error
     published.verify()
     if size > chunks.CHUNK_BYTES:
         chunks.save_cached(sha, checksums)
@@ -58,7 +61,9 @@ def _read_image(path: Path, reader: chunks.HashingReader, image: Image) -> image
             head = content.read(file_types.HEAD_BYTES)
         found = image_archive.read_image(reader, reader.size, head, image.python)
     except image_archive.ImageArchiveError as error:
-        raise InvalidInput(f"{path}: not a Docker image archive: {error}") from error
+        raise InvalidInput(
+            _("{path}: not a Docker image archive: {error}", path=path, error=error)
+        ) from error
     return found
 
 
@@ -144,25 +149,33 @@ def check_store(release: Release, lock: Lock, store: Path, *, full: bool = False
     """
     problems = []
     if lock.release != release.digest:
-        problems.append("the release has changed since it was locked: run `mlufleet release lock`")
+        problems.append(
+            _("the release has changed since it was locked: run `mlufleet release lock`")
+        )
     expected = {}
     for name, locked in lock.files.items():
         path = store / name
         if not loading.is_file(path):
-            problems.append(f"{path}: missing")
-        elif path.stat().st_size != locked.size:
-            problems.append(
-                f"{path}: {path.stat().st_size} bytes, expected {locked.size} "
-                "according to the lock file"
-            )
+            problems.append(_("{path}: missing", path=path))
+        elif (size := path.stat().st_size) != locked.size:
+            problems.append(_describe_size(path, size, locked.size))
         else:
             expected[path] = locked.sha256
     actual = cache.compute_checksums(
         list(expected), lambda path: measure_file(path).sha256, force=full
     )
     problems += [
-        f"{path}: its SHA-256 is not {sha}, which the lock file states"
+        _("{path}: its SHA-256 is not {sha256}, which the lock file states", path=path, sha256=sha)
         for path, sha in expected.items()
         if actual[path] != sha
     ]
     return problems
+
+
+def _describe_size(path: Path, size: int, expected: int) -> str:
+    return _(
+        "{path}: {size} bytes, expected {expected} according to the lock file",
+        path=path,
+        size=size,
+        expected=expected,
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import N_, _
 
 #: called with a line for each thing that may be wrong
 Warn = Callable[[str], object]
@@ -19,11 +20,11 @@ UNFINISHED_SUFFIXES = (".aria2", ".crdownload", ".incomplete", ".td.cfg")
 SYSTEM_FOLDERS = ("/etc/", "/proc/", "/sys/", "/dev/", "/boot/")
 SECRET_NAMES = {".ssh", ".gnupg", ".aws", ".kube", ".docker", ".netrc", ".git-credentials"}
 FILE_TYPES = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, N_("a folder")),
+    (stat.S_ISFIFO, N_("a FIFO")),
+    (stat.S_ISSOCK, N_("a socket")),
+    (stat.S_ISCHR, N_("a device")),
+    (stat.S_ISBLK, N_("a device")),
 )
 
 
@@ -55,16 +56,21 @@ def find_path_problem(path: Path, store: Path) -> str:
     except OSError as error:
         if os.path.islink(path):
             target = format_path(os.readlink(path))
-            return f"a link to {target}, which does not exist: copy the file itself"
+            return _(
+                "a link to {target}, which does not exist: copy the file itself", target=target
+            )
         return error.strerror or str(error)
     if not stat.S_ISREG(status.st_mode):
         type_name = next(name for is_type, name in FILE_TYPES if is_type(status.st_mode))
-        return f"{type_name}, not a regular file"
+        return _("{type}, not a regular file", type=_(type_name))
     real = os.path.realpath(path)
     if leads_outside(path, store) and (
         real.startswith(SYSTEM_FOLDERS) or SECRET_NAMES & set(real.split("/"))
     ):
-        return f"a link to {format_path(real)}, which cannot be a vendor's file: remove it"
+        return _(
+            "a link to {target}, which cannot be a vendor's file: remove it",
+            target=format_path(real),
+        )
     return ""
 
 
@@ -85,8 +91,12 @@ def check_usable(paths: list[Path], store: Path, warn: Warn) -> None:
         for suffix in UNFINISHED_SUFFIXES:
             if os.path.exists(f"{path}{suffix}"):
                 raise InvalidInput(
-                    f"{format_path(path)}: the download is unfinished, because {path.name}{suffix} "
-                    "exists: finish it, or remove that file"
+                    _(
+                        "{path}: the download is unfinished, because {part} exists: finish it, or "
+                        "remove that file",
+                        path=format_path(path),
+                        part=path.name + suffix,
+                    )
                 )
     _warn_about_links([path for path in paths if leads_outside(path, store)], warn)
 
@@ -94,11 +104,16 @@ def check_usable(paths: list[Path], store: Path, warn: Warn) -> None:
 def _warn_about_links(links: list[Path], warn: Warn) -> None:
     """Warn on one line about links that lead out of the store."""
     if links:
-        more = f" (and {len(links) - 1} more)" if len(links) > 1 else ""
+        more = _(" (and {count} more)", count=len(links) - 1) if len(links) > 1 else ""
         target = format_path(os.path.realpath(links[0]))
         warn(
-            f"{format_path(links[0])}{more}: a link to {target}, outside of the store: its present "
-            "content is used"
+            _(
+                "{path}{more}: a link to {target}, outside of the store: its present "
+                "content is used",
+                path=format_path(links[0]),
+                more=more,
+                target=target,
+            )
         )
 
 
@@ -128,12 +143,12 @@ def find_name_problem(name: str) -> str:
     if not name.isprintable():
         character = next(char for char in name if not char.isprintable())
         if "\udc80" <= character <= "\udcff":
-            return "the name is not UTF-8"
-        return f"the name has an invisible character (U+{ord(character):04X})"
+            return _("the name is not UTF-8")
+        return _("the name has an invisible character (U+{code:04X})", code=ord(character))
     if name.startswith("-"):
-        return "the name begins with -, like an option"
+        return _("the name begins with -, like an option")
     if "\\" in name or name != name.strip():
-        return "the name has a backslash, or a blank at its beginning or end"
+        return _("the name has a backslash, or a blank at its beginning or end")
     return ""
 
 
@@ -164,17 +179,28 @@ def _walk(parent: Path, folder: Path, store: Path, links: list[Path], warn: Warn
         if entry.name == ".git" or (entry.name, parent.name) == ("huggingface", ".cache"):
             continue  # left by the download program; models do not read it
         if problem := find_name_problem(entry.name):
-            raise InvalidInput(f"{format_path(path)}: {problem}: rename it")
+            raise InvalidInput(
+                _("{path}: {problem}: rename it", path=format_path(path), problem=problem)
+            )
         twin = alike.setdefault(unicodedata.normalize("NFC", entry.name).casefold(), entry.name)
         if twin != entry.name:
-            warn(f"{format_path(path)}: other systems cannot tell its name from {twin!r} beside it")
+            warn(
+                _(
+                    "{path}: other systems cannot tell its name from {twin!r} beside it",
+                    path=format_path(path),
+                    twin=twin,
+                )
+            )
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(path, folder, store, links, warn)
             continue
         if os.path.isdir(path):
             raise InvalidInput(
-                f"{format_path(path)}: a link to the folder {format_path(os.readlink(path))}: "
-                "replace it by a copy (`cp -rL`)"
+                _(
+                    "{path}: a link to the folder {target}: replace it by a copy (`cp -rL`)",
+                    path=format_path(path),
+                    target=format_path(os.readlink(path)),
+                )
             )
         if problem := find_path_problem(path, store):
             raise InvalidInput(f"{format_path(path)}: {problem}")
@@ -187,10 +213,19 @@ def _scan_folder(folder: Path) -> list[os.DirEntry[str]]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise InvalidInput(f"{format_path(folder)}: cannot be read: {error.strerror}") from error
+        raise InvalidInput(
+            _(
+                "{path}: cannot be read: {reason}",
+                path=format_path(folder),
+                reason=error.strerror,
+            )
+        ) from error
     if {"blobs", "snapshots"} <= {entry.name for entry in entries}:
         raise InvalidInput(
-            f"{format_path(folder)}: the cache of Hugging Face, which has every file twice: copy "
-            "one folder of its snapshots/ instead (`cp -rL`)"
+            _(
+                "{path}: the cache of Hugging Face, which has every file twice: copy "
+                "one folder of its snapshots/ instead (`cp -rL`)",
+                path=format_path(folder),
+            )
         )
     return entries

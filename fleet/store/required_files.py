@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release import files as release_files
 from fleet.release import lockfile as locks
 from fleet.release.model import Release
@@ -60,7 +61,10 @@ def for_releases(names: Iterable[str]) -> RequiredFiles:
         release, lock = release_files.load_release(path), locks.load(path)
         if lock.release != release.digest:
             raise InvalidInput(
-                f"{path}: the release changed since it was locked: run `mlufleet release lock`"
+                _(
+                    "{path}: the release changed since it was locked: run `mlufleet release lock`",
+                    path=path,
+                )
             )
         found[path] = release
         urls = dict(_release_urls(release))
@@ -69,8 +73,13 @@ def for_releases(names: Iterable[str]) -> RequiredFiles:
             first = files.setdefault(name, StoreFile(name, locked, url))
             if first.locked != locked:
                 raise InvalidInput(
-                    f"{path}: {name} has another checksum in the lock of {owners[name]}: lock both "
-                    "releases again"
+                    _(
+                        "{path}: {name} has another checksum in the lock of {owner}: lock "
+                        "both releases again",
+                        path=path,
+                        name=name,
+                        owner=owners[name],
+                    )
                 )
             owners.setdefault(name, path)
             if first.url is None:

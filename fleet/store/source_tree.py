@@ -71,8 +71,8 @@ class SourceTree:
         )
         entries = {}
         for line in filter(None, output.split("\0")):
-            about, _, path = line.partition("\t")
-            mode, _, identity = about.split()
+            about, _tab, path = line.partition("\t")
+            mode, _type, identity = about.split()
             entries[path] = TreeEntry(mode, identity)
         return cls(repository, commit, entries)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.store import file_types
 
 #: bound of a package's metadata, compressed and uncompressed
@@ -69,7 +70,9 @@ def read_package(path: Path) -> PackageInfo:
             if begin.startswith(RPM_MAGIC):
                 return _read_rpm(stream, size)
     except OSError as error:
-        raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
+        raise InvalidInput(
+            _("{path}: cannot be read: {reason}", path=path, reason=error.strerror)
+        ) from error
     except (
         PackageError,
         struct.error,
@@ -79,20 +82,22 @@ def read_package(path: Path) -> PackageInfo:
         lzma.LZMAError,
         tarfile.TarError,
     ) as error:
-        raise InvalidInput(f"{path}: not a complete package: {error}: fetch it again") from error
+        raise InvalidInput(
+            _("{path}: not a complete package: {error}: fetch it again", path=path, error=error)
+        ) from error
     content = file_types.describe_content(begin)
-    raise InvalidInput(f"{path}: not a deb or rpm package: {content}")
+    raise InvalidInput(_("{path}: not a deb or rpm package: {content}", path=path, content=content))
 
 
 def _read_deb(stream: IO[bytes], size: int) -> PackageInfo:
     members = dict(_list_ar_members(stream, size))
     if next(iter(members), "") != "debian-binary":
-        raise PackageError("an archive without debian-binary")
+        raise PackageError(_("an archive without debian-binary"))
     if not any(name.startswith("data.tar") for name in members):
-        raise PackageError("it ends before its data")
+        raise PackageError(_("it ends before its data"))
     name = next((name for name in members if name.startswith("control.tar")), None)
     if name is None:
-        raise PackageError("it has no control.tar")
+        raise PackageError(_("it has no control.tar"))
     begin, length = members[name]
     stream.seek(begin)
     content = _decompress(name, stream.read(min(length, MAX_METADATA_BYTES)))
@@ -112,11 +117,13 @@ def _list_ar_members(stream: IO[bytes], size: int) -> Iterator[tuple[str, tuple[
         stream.seek(offset)
         header = stream.read(AR_MEMBER_HEADER_BYTES)
         if len(header) < AR_MEMBER_HEADER_BYTES or header[58:] != b"`\n":
-            raise PackageError("it is incomplete or damaged")
+            raise PackageError(_("it is incomplete or damaged"))
         length = int(header[48:58])
         begin = offset + AR_MEMBER_HEADER_BYTES
         if length < 0 or begin + length > size:
-            raise PackageError(f"it has {size} bytes, but needs {begin + length}")
+            raise PackageError(
+                _("it has {size} bytes, but needs {expected}", size=size, expected=begin + length)
+            )
         yield header[:16].decode("ascii", "replace").strip().rstrip("/"), (begin, length)
         offset = begin + length + length % 2
 
@@ -139,25 +146,27 @@ def _parse_control(content: bytes) -> dict[str, str]:
                 pairs = [line.partition(":") for line in text.splitlines() if ":" in line]
                 return {
                     key.lower(): value.strip()
-                    for key, _, value in reversed(pairs)  # the first one wins
+                    for key, _colon, value in reversed(pairs)  # the first one wins
                     if not key.startswith((" ", "\t"))
                 }
-    raise PackageError("its control.tar has no control file")
+    raise PackageError(_("its control.tar has no control file"))
 
 
 def _read_rpm(stream: IO[bytes], size: int) -> PackageInfo:
     lead = stream.read(RPM_LEAD_BYTES)
     if len(lead) < RPM_LEAD_BYTES:
-        raise PackageError("it ends within its first bytes")
+        raise PackageError(_("it ends within its first bytes"))
     signature = _read_rpm_header(stream)
     begin = stream.tell() + -stream.tell() % 8
     length = next((signature[tag] for tag in RPM_TAGS_SIZE if tag in signature), None)
     if isinstance(length, int) and begin + length > size:
-        raise PackageError(f"it has {size} bytes, but needs {begin + length}")
+        raise PackageError(
+            _("it has {size} bytes, but needs {expected}", size=size, expected=begin + length)
+        )
     stream.seek(begin)
     header = _read_rpm_header(stream)
     if lead[6:8] == b"\0\1" or RPM_TAG_SOURCE in header:
-        raise PackageError("it is a source package, not the binary package built from it")
+        raise PackageError(_("it is a source package, not the binary package built from it"))
     name, version, architecture = (
         str(header.get(tag, "")) for tag in (RPM_TAG_NAME, RPM_TAG_VERSION, RPM_TAG_ARCHITECTURE)
     )
@@ -168,15 +177,15 @@ def _read_rpm_header(stream: IO[bytes]) -> dict[int, str | int]:
     """Return the strings and 32-bit numbers of the next header of an rpm file."""
     begin = stream.read(16)
     if len(begin) < 16 or not begin.startswith(RPM_HEADER_MAGIC):
-        raise PackageError("it is incomplete or damaged")
+        raise PackageError(_("it is incomplete or damaged"))
     count, length = struct.unpack(">II", begin[8:])
     if count * 16 > MAX_METADATA_BYTES or length > MAX_METADATA_BYTES:
-        raise PackageError("it is damaged")
+        raise PackageError(_("it is damaged"))
     index, store = stream.read(count * 16), stream.read(length)
     if len(index) < count * 16 or len(store) < length:
-        raise PackageError("it ends within its header")
+        raise PackageError(_("it ends within its header"))
     values: dict[int, str | int] = {}
-    for tag, value_type, offset, _ in struct.iter_unpack(">IIII", index):
+    for tag, value_type, offset, _count in struct.iter_unpack(">IIII", index):
         if value_type == RPM_TYPE_STRING:
             values[tag] = store[offset : store.find(b"\0", offset)].decode(errors="replace")
         elif value_type == RPM_TYPE_INT32 and offset + 4 <= length:
@@ -217,6 +226,12 @@ def check_package(
     ):
         if actual and any(expected) and actual not in expected:
             raise InvalidInput(
-                f"{path}: the {field} of this package is {actual}, but the release needs "
-                f"{' or '.join(expected)}"
+                _(
+                    "{path}: the {field} of this package is {actual}, but the release "
+                    "needs {expected}",
+                    path=path,
+                    field=field,
+                    actual=actual,
+                    expected=_(" or ").join(expected),
+                )
             )

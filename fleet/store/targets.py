@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from fleet.documents import type_words
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.registry.host_access import load_access
 from fleet.registry.reference import Reference
 from fleet.release import card_assignment, conflicts, files, image_stack, lockfile
@@ -40,8 +41,12 @@ def load_release_target(name: str, store: str = DEFAULT_STORE) -> ReleaseTarget:
     lock = lockfile.load(path)
     if not os.path.isdir(store):
         raise InvalidInput(
-            f"{path}: the store {store} does not exist: create the folder, or set "
-            "`store` in the inventory"
+            _(
+                "{path}: the store {store} does not exist: create the folder, or set "
+                "`store` in the inventory",
+                path=path,
+                store=store,
+            )
         )
     problems = measure.check_store(release, lock, Path(store))
     if driver_problem := image_stack.find_driver_problem(release, lock.image.labels):
@@ -87,9 +92,13 @@ def _check_key_is_checked(target: ReleaseTarget) -> None:
     field = ("serve", "command")
     place = files.load_document(file).describe_place(field) if file else ".".join(field)
     raise InvalidInput(
-        f"serve_key: {place} of {target.release.name} checks no key: remove serve_key and let the "
-        "site's proxy check keys, or set `serve.checks_key: true` if this server answers requests "
-        "without the key with status 401"
+        _(
+            "serve_key: {place} of {release} checks no key: remove serve_key and "
+            "let the site's proxy check keys, or set `serve.checks_key: true` if "
+            "this server answers requests without the key with status 401",
+            place=place,
+            release=target.release.name,
+        )
     )
 
 
@@ -100,7 +109,12 @@ def _check_image_origin(target: ReleaseTarget, data: Mapping[str, Any] | Any) ->
     if wanted in lacking and not lacking[wanted]:
         field = {"archive": "file", "registry": "registry"}[wanted]
         raise InvalidInput(
-            f"image_source: {wanted}: release {target.release.name} has no `image.{field}`"
+            _(
+                "image_source: {wanted}: release {release} has no `image.{field}`",
+                wanted=wanted,
+                release=target.release.name,
+                field=field,
+            )
         )
     if image.registry and wanted != "archive":
         load_access(data, Reference.parse(image.registry).host)
@@ -130,6 +144,8 @@ def _load_together(assignment: tuple[tuple[str, tuple[int, ...]], ...], store: s
     ]
     problems += conflicts.find_conflicts(targets)
     if problems:
-        raise InvalidInput("\n".join(f"releases of one host: {problem}" for problem in problems))
+        raise InvalidInput(
+            "\n".join(_("releases of one host: {problem}", problem=problem) for problem in problems)
+        )
     releases = tuple(sorted(targets, key=lambda target: target.key))
     return HostTarget(releases, Path(store))

@@ -12,6 +12,7 @@ from pathlib import Path
 from fleet.checksum import chunks
 from fleet.documents import loading
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.lockfile import LockedFile
 from fleet.store.progress_bar import ProgressBar
 from fleet.store.required_files import StoreFile
@@ -46,24 +47,32 @@ def check_file(path: Path, locked: LockedFile, on_bytes: Callable[[int], object]
     """
     if not loading.is_file(path):
         on_bytes(locked.size)
-        return Failure("FILE_MISSING", f"sha256 {locked.sha256}, {locked.size} bytes")
+        return Failure(
+            "FILE_MISSING",
+            _("sha256 {sha256}, {size} bytes", sha256=locked.sha256, size=locked.size),
+        )
     try:
         size = path.stat().st_size
         if size != locked.size:
             on_bytes(locked.size)
-            return Failure("CHECKSUM_MISMATCH", f"{size} bytes, the lock has {locked.size}")
+            return Failure(
+                "CHECKSUM_MISMATCH",
+                _("{size} bytes, the lock has {expected}", size=size, expected=locked.size),
+            )
         sha256, checksums = chunks.hash_file(path, lambda block: on_bytes(len(block)))
     except OSError as error:
-        return Failure("CHECKSUM_MISMATCH", f"cannot be read: {error.strerror}")
+        return Failure("CHECKSUM_MISMATCH", _("cannot be read: {reason}", reason=error.strerror))
     if sha256 == locked.sha256:
         if size > chunks.CHUNK_BYTES:
             chunks.save_cached(sha256, checksums)
         return None
-    return Failure(
-        "CHECKSUM_MISMATCH",
-        f"sha256 is {sha256}, the lock has {locked.sha256}"
-        + _describe_difference(checksums, chunks.load_cached(locked.sha256)),
+    detail = _(
+        "sha256 is {sha256}, the lock has {expected}{difference}",
+        sha256=sha256,
+        expected=locked.sha256,
+        difference=_describe_difference(checksums, chunks.load_cached(locked.sha256)),
     )
+    return Failure("CHECKSUM_MISMATCH", detail)
 
 
 def _describe_difference(actual: list[str], expected: list[str]) -> str:
@@ -71,7 +80,9 @@ def _describe_difference(actual: list[str], expected: list[str]) -> str:
     with suppress(StopIteration, ValueError):
         pairs = enumerate(zip(actual, expected, strict=True))
         first = next(index for index, (left, right) in pairs if left != right)
-        return f"; the first difference is at or after byte {first * chunks.CHUNK_BYTES}"
+        return _(
+            "; the first difference is at or after byte {byte}", byte=first * chunks.CHUNK_BYTES
+        )
     return ""
 
 

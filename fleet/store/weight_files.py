@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fleet.language import _
 from fleet.store import file_types
 from fleet.store.paths import Warn, format_path
 
@@ -135,21 +136,26 @@ def check_file(path: Path, warn: Warn) -> ParameterSize:
     suffix = path.suffix.lower()
     if PARTIAL_NAME.fullmatch(path.name):
         raise InvalidFile(
-            "its name is that of an unfinished download: finish it, or remove the file"
+            _("its name is that of an unfinished download: finish it, or remove the file")
         )
     with path.open("rb") as stream:
         head, size = stream.read(file_types.HEAD_BYTES), os.fstat(stream.fileno()).st_size
     if file_types.is_lfs_pointer(head) and suffix in UNUSED_SUFFIXES:
-        warn(f"{format_path(path)}: a Git LFS pointer, not the file")
+        warn(_("{path}: a Git LFS pointer, not the file", path=format_path(path)))
         return ParameterSize()
     is_page = file_types.is_web_page(head) and suffix not in UNUSED_SUFFIXES
     if file_types.is_lfs_pointer(head) or is_page:
         raise InvalidFile(file_types.describe_content(head))
     if not size and suffix in MODEL_SUFFIXES:
-        raise InvalidFile("it is empty: fetch it again")
+        raise InvalidFile(_("it is empty: fetch it again"))
     parameters = _check_format(path, head, size)
     if parameters is None and suffix in MODEL_SUFFIXES and _is_zero_filled(path, head):
-        warn(f"{format_path(path)}: begins and ends with zeros, like an interrupted download")
+        warn(
+            _(
+                "{path}: begins and ends with zeros, like an interrupted download",
+                path=format_path(path),
+            )
+        )
     if TRAINING_NAME.fullmatch(path.name):
         return ParameterSize()
     upper_bound = ParameterSize(size) if suffix in PARAMETER_SUFFIXES else ParameterSize()
@@ -164,7 +170,9 @@ def _check_format(path: Path, head: bytes, size: int) -> ParameterSize | None:
     if head.startswith(ZIP_MAGIC) and suffix in ZIP_SUFFIXES:
         return _check_zip(path)
     if suffix == ".gguf" and not head.startswith(b"GGUF"):
-        raise InvalidFile(f"not a GGUF file: {file_types.describe_content(head)}")
+        raise InvalidFile(
+            _("not a GGUF file: {content}", content=file_types.describe_content(head))
+        )
     if path.name in CONFIG_NAMES:
         load_json(path)
         return ParameterSize()
@@ -184,9 +192,11 @@ def _check_safetensors(path: Path, size: int) -> ParameterSize:
         length = struct.unpack("<Q", begin)[0] if len(begin) == 8 else 0
         if not 2 <= length <= MAX_SAFETENSORS_HEADER_BYTES or begin[:1] == b"{":
             content = file_types.describe_content(begin + stream.read(file_types.HEAD_BYTES))
-            raise InvalidFile(f"not a safetensors file: {content}")
+            raise InvalidFile(_("not a safetensors file: {content}", content=content))
         if 8 + length > size:
-            raise InvalidFile(f"it ends after {size} bytes, within its header: fetch it again")
+            raise InvalidFile(
+                _("it ends after {size} bytes, within its header: fetch it again", size=size)
+            )
         try:
             tensors = json.loads(stream.read(length))
             tensors.pop("__metadata__", None)
@@ -201,9 +211,15 @@ def _check_safetensors(path: Path, size: int) -> ParameterSize:
             RecursionError,
             OverflowError,
         ) as error:
-            raise InvalidFile("not a safetensors file: its header cannot be read") from error
+            raise InvalidFile(_("not a safetensors file: its header cannot be read")) from error
     if size != expected:
-        raise InvalidFile(f"it has {size} bytes, but its header expects {expected}: fetch it again")
+        raise InvalidFile(
+            _(
+                "it has {size} bytes, but its header expects {expected}: fetch it again",
+                size=size,
+                expected=expected,
+            )
+        )
     return parameters
 
 
@@ -239,7 +255,7 @@ def _check_zip(path: Path) -> ParameterSize:
         struct.error,
         zlib.error,
     ) as error:
-        raise InvalidFile("it ends before its table of contents: fetch it again") from error
+        raise InvalidFile(_("it ends before its table of contents: fetch it again")) from error
     if not sizes:
         return ParameterSize(path.stat().st_size)
     types = _read_storage_types(text)
@@ -260,7 +276,7 @@ def _read_storage_types(text: bytes) -> dict[str, str]:
     memo: dict[object, object] = {}
     values: list[object] = [None] * 4
     try:
-        for operation, argument, _ in pickletools.genops(text):
+        for operation, argument, _position in pickletools.genops(text):
             name = operation.name
             if PICKLE_VALUES.fullmatch(name):
                 values = [*values[1:], argument]
@@ -296,4 +312,4 @@ def load_json(path: Path) -> Any:
         return json.loads(content.decode())  # transformers accepts no byte order mark either
     except (ValueError, RecursionError) as error:
         description = file_types.describe_content(content[: file_types.HEAD_BYTES])
-        raise InvalidFile(f"not valid JSON: {description}") from error
+        raise InvalidFile(_("not valid JSON: {description}", description=description)) from error

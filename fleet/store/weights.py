@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fleet.language import _, text_of
 from fleet.store.paths import Warn, format_path
 from fleet.store.weight_files import InvalidFile, ParameterSize, check_file, load_json
 
@@ -69,12 +70,17 @@ def inspect_files(folder: Path, names: list[str], warn: Warn) -> Inspection:
                 found.shards[name] = _check_index(name, path, document, present, warn)
                 found.totals[name] = _read_total(document)
         except InvalidFile as error:
-            found.add_problem(path, str(error))
+            found.add_problem(path, text_of(error))
         except OSError as error:
-            found.add_problem(path, f"cannot be read: {error.strerror}")
+            found.add_problem(path, _("cannot be read: {reason}", reason=error.strerror))
     _check_shards(folder, present, found)
     for part in sorted((folder / ".cache").rglob("*.incomplete"))[:1]:
-        warn(f"{format_path(part)}: an unfinished download, or one that was started again")
+        warn(
+            _(
+                "{path}: an unfinished download, or one that was started again",
+                path=format_path(part),
+            )
+        )
     _check_vocabulary(folder, present, warn)
     return found
 
@@ -92,8 +98,13 @@ def _check_shards(folder: Path, present: set[str], found: Inspection) -> None:
         first = next((name for name in candidates if name not in present), "")
         found.add_problem(
             folder / first,
-            f"missing, although {format_path(names[0])} is one of {int(count)} files, of which "
-            f"{len(names)} are there: fetch them",
+            _(
+                "missing, although {name} is one of {total} files, of which {count} are there: "
+                "fetch them",
+                name=format_path(names[0]),
+                total=int(count),
+                count=len(names),
+            ),
         )
 
 
@@ -111,22 +122,35 @@ def _check_index(
     shards = document.get("weight_map") if isinstance(document, dict) else None
     if not isinstance(shards, dict) or not shards:
         if INDEX_NAME.fullmatch(name):
-            raise InvalidFile("it lists no files (weight_map): fetch it again")
+            raise InvalidFile(_("it lists no files (weight_map): fetch it again"))
         return ()
     folder = PurePosixPath(name).parent
     files = sorted({str(shard) for shard in shards.values()})
     for shard in files:
         if shard.startswith("/") or ".." in PurePosixPath(shard).parts:
-            raise InvalidFile(f"it lists a file outside of its folder: {format_path(shard)}")
+            raise InvalidFile(
+                _("it lists a file outside of its folder: {path}", path=format_path(shard))
+            )
     missing = [shard for shard in files if str(folder / shard) not in present]
     if not missing:
         return tuple(str(folder / shard) for shard in files)
     examples = f"{', '.join(map(format_path, missing[:3]))}{', …' * (len(missing) > 3)}"
-    problem = f"{len(missing)} of its {len(files)} files are missing: {examples}"
+    problem = _(
+        "{count} of its {total} files are missing: {examples}",
+        count=len(missing),
+        total=len(files),
+        examples=examples,
+    )
     # the index of the other format often remains where only one format was downloaded
     is_optional = len(missing) == len(files) and ".safetensors" not in path.name
     if is_optional and _has_safetensors(present - {name}):
-        warn(f"{format_path(path)}: {problem}; safetensors files exist instead")
+        warn(
+            _(
+                "{path}: {problem}; safetensors files exist instead",
+                path=format_path(path),
+                problem=problem,
+            )
+        )
         return ()
     raise InvalidFile(problem)
 
@@ -147,6 +171,9 @@ def _check_vocabulary(folder: Path, present: set[str], warn: Warn) -> None:
             siblings = [other.name for other in paths if other.parent == path.parent]
             if not any(map(VOCABULARY_NAME.fullmatch, siblings)):
                 warn(
-                    f"{format_path(folder / path)}: no vocabulary beside it (tokenizer.model, "
-                    "tokenizer.json, vocab.txt, …)"
+                    _(
+                        "{path}: no vocabulary beside it (tokenizer.model, tokenizer.json, "
+                        "vocab.txt, …)",
+                        path=format_path(folder / path),
+                    )
                 )

@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 from typing_extensions import override
 
 from fleet.errors import InvalidInput
+from fleet.language import _, english
 from fleet.store import file_types
 from fleet.store.image_archive import Image
 from fleet.store.paths import Warn, format_path
@@ -51,11 +52,15 @@ class WheelFile:
             if not re.fullmatch(r"[A-Za-z0-9._+!-]+", self.path.name):
                 raise ValueError("a browser adds (1) to a second download")
             standard_name = OLD_LOCAL_VERSION.sub(r"\1+", self.path.name)
-            name, version, _, wheel_tags = utils.parse_wheel_filename(standard_name)
+            name, version, _build, wheel_tags = utils.parse_wheel_filename(standard_name)
         except (utils.InvalidWheelFilename, InvalidVersion, ValueError) as error:
             raise InvalidInput(
-                f"{format_path(self.path)}: not the name of a wheel (NAME-VERSION-PYTHON-ABI-"
-                "PLATFORM.whl), so pip ignores it: restore its original name"
+                _(
+                    "{path}: not the name of a wheel "
+                    "(NAME-VERSION-PYTHON-ABI-PLATFORM.whl), so pip ignores it: restore "
+                    "its original name",
+                    path=format_path(self.path),
+                )
             ) from error
         return name, version, wheel_tags
 
@@ -89,9 +94,15 @@ class WheelFile:
         ) as error:
             with self.path.open("rb") as content:
                 description = file_types.describe_content(content.read(file_types.HEAD_BYTES))
-            remedy = "" if ": " in description else ": fetch it again"
+            # most descriptions end with a remedy
+            remedy = "" if ": " in english(description) else _(": fetch it again")
             raise InvalidInput(
-                f"{format_path(self.path)}: not a complete wheel: {description}{remedy}"
+                _(
+                    "{path}: not a complete wheel: {description}{remedy}",
+                    path=format_path(self.path),
+                    description=description,
+                    remedy=remedy,
+                )
             ) from error
 
 
@@ -124,8 +135,10 @@ class PythonTarget:
 
     @override
     def __str__(self) -> str:
-        libc = f", glibc {self.glibc}" if self.glibc else ""
-        return f"Python {self.version} on {self.machine}{libc}"
+        values = {"version": self.version, "machine": self.machine}
+        if not self.glibc:
+            return _("Python {version} on {machine}", **values)
+        return _("Python {version} on {machine}, glibc {glibc}", glibc=self.glibc, **values)
 
     @property
     def _version_pair(self) -> tuple[int, int]:
@@ -218,7 +231,7 @@ def check_wheels(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         wheel = WheelFile(path)
-        _ = wheel.parsed_name
+        _name = wheel.parsed_name
         wheel.read_metadata()
 
 
@@ -235,7 +248,14 @@ def check_folder(folder: Path, names: list[str], warn: Warn) -> None:
     """
     wheel_names = [name for name in names if name.endswith(".whl")]
     if not wheel_names and not any(name.endswith(SDIST_SUFFIXES) for name in names):
-        raise InvalidInput(f"{folder}: no wheels: fill it with `pip download -d {folder} …`")
+        raise InvalidInput(
+            _("{folder}: no wheels: fill it with `pip download -d {folder} …`", folder=folder)
+        )
     check_wheels(folder / name for name in wheel_names)
     if not wheel_names:
-        warn(f"{folder}: no wheels, only sources: the image must contain what builds them")
+        warn(
+            _(
+                "{folder}: no wheels, only sources: the image must contain what builds them",
+                folder=folder,
+            )
+        )

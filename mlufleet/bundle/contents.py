@@ -11,6 +11,7 @@ import yaml
 from fleet import paths
 from fleet.checksum import chunks
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release import files
 from fleet.release import lockfile as locks
 from fleet.release.target import DEFAULT_STORE
@@ -58,7 +59,7 @@ class BundleContents:
         if isinstance(content, bytes):
             entry = BundleEntry(name, len(content), hashlib.sha256(content).hexdigest())
         else:
-            sha256 = chunks.hash_file(content, lambda _: None)[0]
+            sha256 = chunks.hash_file(content, lambda _block: None)[0]
             entry = BundleEntry(name, content.stat().st_size, sha256)
         self._add_entry(entry, content)
 
@@ -77,7 +78,13 @@ class BundleContents:
 
     def _add_entry(self, entry: BundleEntry, content: Content) -> None:
         if self.entries.setdefault(entry.name, entry) != entry:
-            raise InvalidInput(f"{content!s:.200}: the bundle already has a different {entry.name}")
+            raise InvalidInput(
+                _(
+                    "{path!s:.200}: the bundle already has a different {name}",
+                    path=content,
+                    name=entry.name,
+                )
+            )
         self.content.setdefault(entry.name, content)
 
 
@@ -160,14 +167,22 @@ def list_network_needs(required: RequiredFiles) -> list[str]:
     lines = []
     for release in required.releases.values():
         if not release.image.file:
-            lines.append(f"image {release.image.registry}")
+            lines.append(_("image {image}", image=release.image.registry))
         for source in release.sources:
             if not source.bundle:
-                lines.append(f"source {source.name}: {hide_credentials(source.url or '')}")
+                lines.append(
+                    _(
+                        "source {name}: {url}",
+                        name=source.name,
+                        url=hide_credentials(source.url or ""),
+                    )
+                )
         for pip in release.packages.pip:
             if "://" in (pip.wheel or ""):
-                lines.append(f"wheel {hide_credentials(pip.wheel or '')}")
+                lines.append(_("wheel {url}", url=hide_credentials(pip.wheel or "")))
         if release.packages.pip and not release.packages.wheelhouse:
-            lines.append(f"{release.name}: packages.pip without a wheelhouse")
-        lines += [f"package {p.package}" for p in release.packages.system if not p.file]
+            lines.append(_("{release}: packages.pip without a wheelhouse", release=release.name))
+        lines += [
+            _("package {package}", package=p.package) for p in release.packages.system if not p.file
+        ]
     return list(dict.fromkeys(lines))

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 #: package that builds the tool itself after unpacking
 BUILD_BACKEND = "setuptools"
@@ -36,7 +37,10 @@ def collect_dependencies(package: str = "mlu-fleet") -> set[str]:
             requirements = requires(queue.pop()) or []
         except PackageNotFoundError as error:
             raise InvalidInput(
-                f"{error}: this environment is incomplete: pip install it"
+                _(
+                    "{requirement}: this environment is incomplete: pip install it",
+                    requirement=error,
+                )
             ) from error
         for requirement in map(Requirement, requirements):
             name = canonicalize_name(requirement.name)
@@ -79,4 +83,6 @@ def build_wheels(lock: Path, folder: Path) -> None:
     words += ["--no-deps", "--require-hashes", "-r", str(requirements), "-w", str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        raise InvalidInput(f"pip cannot provide the wheels of this tool:\n{done.stderr.strip()}")
+        raise InvalidInput(
+            _("pip cannot provide the wheels of this tool:\n{output}", output=done.stderr.strip())
+        )

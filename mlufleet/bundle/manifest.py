@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fleet.errors import CodedInputError
+from fleet.language import _
 from fleet.store.paths import find_name_problem
 
 MANIFEST_NAME, SIGNATURE_NAME = "MANIFEST", "MANIFEST.sig"
@@ -67,22 +68,36 @@ def parse_entries(content: bytes) -> list[BundleEntry]:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        raise CodedInputError("BUNDLE_MEMBER", f"{MANIFEST_NAME} is not UTF-8") from error
+        raise CodedInputError(
+            "BUNDLE_MEMBER", _("{file} is not UTF-8", file=MANIFEST_NAME)
+        ) from error
     if not text.startswith(HEADER_LINE):
         raise CodedInputError(
-            "BUNDLE_MEMBER", f"{MANIFEST_NAME} does not begin with {HEADER_LINE.strip()!r}"
+            "BUNDLE_MEMBER",
+            _(
+                "{file} does not begin with {line!r}",
+                file=MANIFEST_NAME,
+                line=HEADER_LINE.strip(),
+            ),
         )
     body = text[len(HEADER_LINE) :]
     lines = re.findall(r"# (\d{1,15})\n([0-9a-f]{64})  ([^\n]+)\n", body)
     entries = [BundleEntry(_check_name(name), int(size), sha) for size, sha, name in lines]
     if render_entries(entries) != text:
-        raise CodedInputError("BUNDLE_MEMBER", f"{MANIFEST_NAME} has lines in another format")
+        raise CodedInputError(
+            "BUNDLE_MEMBER",
+            _("{file} has lines in another format", file=MANIFEST_NAME),
+        )
     names = {entry.name for entry in entries}
     if len(names) != len(entries):
-        raise CodedInputError("BUNDLE_MEMBER", f"{MANIFEST_NAME} lists a file twice")
+        raise CodedInputError("BUNDLE_MEMBER", _("{file} lists a file twice", file=MANIFEST_NAME))
     for name in sorted(names):
         if above := names.intersection(map(str, PurePosixPath(name).parents)):
-            problem = f"{above.pop()!r} is a file, but {name!r} needs a folder of that name"
+            problem = _(
+                "{file!r} is a file, but {name!r} needs a folder of that name",
+                file=above.pop(),
+                name=name,
+            )
             raise CodedInputError("BUNDLE_MEMBER", f"{MANIFEST_NAME}: {problem}")
     return entries
 
@@ -94,5 +109,5 @@ def _check_name(name: str) -> str:
     is_reserved = name in (MANIFEST_NAME, SIGNATURE_NAME) or name.endswith(PART_SUFFIX)
     is_unsafe = any(map(find_name_problem, parts)) or {".", ".."} & set(parts)
     if not is_normal or is_reserved or is_unsafe:
-        raise CodedInputError("BUNDLE_MEMBER", f"a file named {name!r}")
+        raise CodedInputError("BUNDLE_MEMBER", _("a file named {name!r}", name=name))
     return name

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from fleet.errors import CodedInputError, InvalidInput
+from fleet.language import _
 from mlufleet.bundle import manifest, signature
 from mlufleet.bundle.contents import BundleContents
 
@@ -50,7 +51,9 @@ def write_bundle(
         InvalidInput: the target exists and is not a bundle, or cannot be written.
     """
     if os.path.lexists(target) and not _is_bundle(target):
-        raise InvalidInput(f"{target}: exists and is not a bundle: choose another name")
+        raise InvalidInput(
+            _("{target}: exists and is not a bundle: choose another name", target=target)
+        )
     # the tool comes before the store, so that it can be read first
     entries = list(contents.entries.values())
     text = manifest.render_entries(entries).encode()
@@ -75,7 +78,9 @@ def _open_tar(path: Path) -> Iterator[tarfile.TarFile]:
     try:
         stream = path.open("xb")
     except OSError as error:
-        raise InvalidInput(f"{path}: cannot be created: {error.strerror}") from error
+        raise InvalidInput(
+            _("{path}: cannot be created: {reason}", path=path, reason=error.strerror)
+        ) from error
     try:
         with (
             stream,
@@ -113,7 +118,9 @@ def _add_entry(
             if size == entry.size:
                 tar.addfile(_make_header(entry.name, entry.size), reader)
     except FileNotFoundError as error:
-        raise CodedInputError("FILE_MISSING", f"{content!s}: sha256 {entry.sha256}") from error
+        raise CodedInputError(
+            "FILE_MISSING", _("{path!s}: sha256 {sha256}", path=content, sha256=entry.sha256)
+        ) from error
     if size != entry.size or reader.digest.hexdigest() != entry.sha256:
         raise CodedInputError("CHECKSUM_MISMATCH", f"{content!s}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.inventory import file_formats, host_file
+from fleet.language import _
 from fleet.release.target import DEFAULT_STORE
 
 #: fields that name files of this machine, which are not packed
@@ -49,12 +50,21 @@ def find_problems(inventory: Path, releases: Iterable[str]) -> list[str]:
 def _find_field_problems(fields: dict[str, Any], packed: set[str]) -> Iterator[str]:
     store, releases = fields.get("store"), fields.get("releases")
     if store and str(store).rstrip("/") != DEFAULT_STORE:
-        yield f"`store: {store}`: in the bundle it is {DEFAULT_STORE}: set that, or remove it"
+        field = f"`store: {store}`"
+        yield _(
+            "{field}: in the bundle it is {store}: set that, or remove it",
+            field=field,
+            store=DEFAULT_STORE,
+        )
     for name in (fields.get("release"), *(releases if isinstance(releases, dict) else ())):
         if name and str(name) not in packed:
             stem = Path(str(name)).stem
-            state = f"in the bundle it is `{stem}`" if stem in packed else "not in the bundle"
-            yield f"`release: {name}`: {state}"
+            field = f"`release: {name}`"
+            if stem in packed:
+                yield _("{field}: in the bundle it is `{release}`", field=field, release=stem)
+            else:
+                yield _("{field}: not in the bundle", field=field)
     for key in LOCAL_FILE_FIELDS:
         if fields.get(key):
-            yield f"`{key}: {fields[key]}`: not in the bundle; the other site needs its own"
+            field = f"`{key}: {fields[key]}`"
+            yield _("{field}: not in the bundle; the other site needs its own", field=field)

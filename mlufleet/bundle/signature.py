@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from fleet.errors import CodedInputError, InvalidInput
+from fleet.language import _
 
 NAMESPACE = "mlu-fleet-bundle"
 
@@ -26,7 +27,7 @@ def sign_content(content: bytes, key: Path) -> bytes:
     """
     done = _run_ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, content=content)
     if done.returncode:
-        raise InvalidInput(f"{key}: cannot sign: {_format_output(done)}")
+        raise InvalidInput(_("{key}: cannot sign: {output}", key=key, output=_format_output(done)))
     return done.stdout
 
 
@@ -46,7 +47,7 @@ def find_signer(content: bytes, signature: bytes, allowed: Path) -> str:
         InvalidInput: there is no file of allowed signers.
     """
     if not allowed.is_file():
-        raise InvalidInput(f"{allowed}: no such file of allowed signers")
+        raise InvalidInput(_("{allowed}: no such file of allowed signers", allowed=allowed))
     with tempfile.NamedTemporaryFile(suffix=".sig") as file:
         file.write(signature)
         file.flush()
@@ -72,7 +73,9 @@ def _run_ssh_keygen(
     try:
         return subprocess.run(command, input=content, capture_output=True)
     except FileNotFoundError as error:
-        raise InvalidInput("ssh-keygen is not installed: apt-get install openssh-client") from error
+        raise InvalidInput(
+            _("ssh-keygen is not installed: apt-get install openssh-client")
+        ) from error
 
 
 def _format_output(done: subprocess.CompletedProcess[bytes]) -> str:

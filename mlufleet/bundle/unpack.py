@@ -12,6 +12,7 @@ from pathlib import Path
 from fleet.checksum import chunks
 from fleet.documents import atomic_write
 from fleet.errors import CodedInputError, InvalidInput
+from fleet.language import _
 from fleet.store import file_types
 from mlufleet.bundle import manifest, signature
 from mlufleet.bundle.manifest import MANIFEST_NAME, PART_SUFFIX, SIGNATURE_NAME, BundleEntry
@@ -53,9 +54,12 @@ class Bundle:
 
     def _read_document(self, member: tarfile.TarInfo | None, name: str) -> bytes:
         if member is None:
-            raise CodedInputError("BUNDLE_TRUNCATED", f"no {name}")
+            raise CodedInputError("BUNDLE_TRUNCATED", _("no {name}", name=name))
         if member.name != name or member.size > manifest.MAX_MANIFEST_BYTES:
-            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} in the place of {name}")
+            raise CodedInputError(
+                "BUNDLE_MEMBER",
+                _("{member!r} in the place of {file}", member=member.name, file=name),
+            )
         content = self._tar.extractfile(member)
         return content.read() if content else b""
 
@@ -81,13 +85,17 @@ class Bundle:
         while member := self._next_member:
             entry = left.pop(member.name, None)
             if entry is None or member.size != entry.size:
-                problem = "unexpected or duplicate file" if entry is None else "wrong size of"
-                raise CodedInputError("BUNDLE_MEMBER", f"{problem} {member.name!r}")
+                if entry is None:
+                    problem = _("unexpected or duplicate file {member!r}", member=member.name)
+                else:
+                    problem = _("wrong size of {member!r}", member=member.name)
+                raise CodedInputError("BUNDLE_MEMBER", problem)
             _extract_member(self._tar, member, entry, folder, on_bytes)
             self._next_member = next(self._members, None)
         if left:
             raise CodedInputError(
-                "BUNDLE_TRUNCATED", f"{next(iter(left))} and {len(left) - 1} more"
+                "BUNDLE_TRUNCATED",
+                _("{names} and {count} more", names=next(iter(left)), count=len(left) - 1),
             )
 
 
@@ -95,7 +103,9 @@ def _list_regular_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield regular files; refuse links, devices, folders and sparse files."""
     for member in tar:
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
-            raise CodedInputError("BUNDLE_MEMBER", f"{member.name!r} is not a regular file")
+            raise CodedInputError(
+                "BUNDLE_MEMBER", _("{member!r} is not a regular file", member=member.name)
+            )
         yield member
 
 
@@ -111,7 +121,15 @@ def _check_room(folder: Path, entries: dict[str, BundleEntry]) -> None:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        raise CodedInputError("NO_SPACE", f"{needed} bytes are needed at {folder}, {free} are free")
+        raise CodedInputError(
+            "NO_SPACE",
+            _(
+                "{needed} bytes are needed at {folder}, {free} are free",
+                needed=needed,
+                folder=folder,
+                free=free,
+            ),
+        )
 
 
 def _hash_file(path: Path, on_bytes: Callable[[int], object]) -> str:
@@ -122,7 +140,9 @@ def _write_document(path: Path, content: bytes) -> None:
     if os.path.lexists(path):
         is_regular = path.is_file() and not path.is_symlink()  # reading a FIFO would never end
         if not is_regular or path.read_bytes() != content:
-            raise CodedInputError("BUNDLE_EXISTS", f"{path}: another bundle was unpacked here")
+            raise CodedInputError(
+                "BUNDLE_EXISTS", _("{path}: another bundle was unpacked here", path=path)
+            )
         return
     atomic_write.replace_file(path, content)
 

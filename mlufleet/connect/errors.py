@@ -17,6 +17,7 @@ from paramiko import (
 from paramiko.ssh_exception import IncompatiblePeer
 
 from fleet.errors import Failure
+from fleet.language import _, text_of
 from mlufleet.connect.jump_hosts import CommandError, JumpError
 from mlufleet.connect.private_keys import KeyProblem
 
@@ -59,13 +60,15 @@ def classify_connect_error(error: BaseException | None, tail: tuple[str, ...]) -
     Returns:
         The failure; its code is UNREACHABLE if the cause is not known any closer.
     """
-    where = ""
+    jump = ""
     for cause in exception_chain(error):
         if isinstance(cause, JumpError):
-            where = f"jump host {cause.name}: "
+            jump = cause.name
         if found := _classify_exception(cause):
             code, detail = found
-            return Failure(code, f"{where}{detail}", tail)
+            if jump:
+                detail = _("jump host {name}: {reason}", name=jump, reason=detail)
+            return Failure(code, detail, tail)
     return Failure("UNREACHABLE", tail[-1] if tail else "", tail)
 
 
@@ -73,9 +76,11 @@ def _classify_exception(cause: BaseException) -> tuple[str, str] | None:
     """Return the code and the detail of one exception, or None if it is not specific."""
     if isinstance(cause, BadHostKeyException):
         shown, known = key_fingerprint(cause.key), key_fingerprint(cause.expected_key)
-        return "HOST_KEY_CHANGED", f"the host presented {shown}, expected {known}"
+        return "HOST_KEY_CHANGED", _(
+            "the host presented {shown}, expected {known}", shown=shown, known=known
+        )
     if isinstance(cause, (KeyProblem, PasswordRequiredException)):
-        return "SSH_KEY", str(cause)
+        return "SSH_KEY", text_of(cause)
     if isinstance(cause, AuthenticationException):
         # paramiko raises this also if the connection ended before the host answered
         ended = str(cause).endswith("transport shut down or saw EOF")

@@ -25,6 +25,7 @@ from pyinfra.connectors.sshuserclient.client import SSHClient, get_host_keys, ge
 from typing_extensions import override
 
 from fleet.inventory.ssh_transport import make_fast_transport
+from fleet.language import _
 
 #: Concurrent logins at one jump host. By default sshd drops some beyond ten (MaxStartups
 #: 10:30:100 in sshd_config(5)).
@@ -63,7 +64,7 @@ class JumpError(SSHException):
     """
 
     def __init__(self, name: str, reason: object) -> None:
-        super().__init__(f"jump host {name}: {reason}")
+        super().__init__(_("jump host {name}: {reason}", name=name, reason=reason))
         self.name = name
 
 
@@ -93,7 +94,10 @@ class LimitedClient(ParamikoClient):
             if "No existing session" in str(error):  # paramiko's message for a cut handshake
                 seconds = config.get("timeout")
                 raise TimeoutError(
-                    f"the port is open, but there was no SSH handshake within {seconds} s"
+                    _(
+                        "the port is open, but there was no SSH handshake within {seconds} s",
+                        seconds=seconds,
+                    )
                 ) from error
             raise
 
@@ -183,7 +187,9 @@ def _extend_chain(name: str) -> Iterator[None]:
     """
     chain = _jump_chain.get()
     if name in chain:
-        raise JumpError(name, f"ProxyJump loop in ssh_config: {' -> '.join((*chain, name))}")
+        raise JumpError(
+            name, _("ProxyJump loop in ssh_config: {hosts}", hosts=" -> ".join((*chain, name)))
+        )
     token = _jump_chain.set((*chain, name))
     try:
         yield

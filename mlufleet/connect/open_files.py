@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fleet.inventory.pyinfra_errors import InputError
+from fleet.language import _
 
 #: Files of the process itself and of the hosts at work: logs, uploads, further sessions.
 BASE_FILES = 160
@@ -30,7 +31,13 @@ def raise_limit(hosts: Iterable[Any]) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
         raise InputError(
-            f"{count} hosts need up to {need} open files at once, but the limit is {hard} "
-            "(`ulimit -Hn`); raise the limit, or select fewer hosts with --limit"
+            _(
+                "{count} hosts need up to {need} open files at once, but the limit is "
+                "{hard} (`ulimit -Hn`); raise the limit, or select fewer hosts with "
+                "--limit",
+                count=count,
+                need=need,
+                hard=hard,
+            )
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))

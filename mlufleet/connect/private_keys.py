@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.inventory.pyinfra_errors import InputError
+from fleet.language import _
 
 #: First bytes of a key in OpenSSH's own format, inside its PEM frame.
 OPENSSH_MAGIC = b"openssh-key-v1\0"
@@ -58,13 +59,21 @@ def load(name: str, password: str = "") -> Any:
         return load_key_with_certificate(name, password, allow_prompt=False)
     except (PyinfraError, SSHException, ValueError) as error:
         if password:
-            raise KeyProblem(f"{name}: wrong passphrase in ssh_key_password") from error
+            raise KeyProblem(
+                _("{name}: wrong passphrase in ssh_key_password", name=name)
+            ) from error
         if "is encrypted" not in str(error):
-            raise KeyProblem(f"{name}: {_describe_unusable(text)}") from error
+            raise KeyProblem(
+                _("{name}: {problem}", name=name, problem=_describe_unusable(text))
+            ) from error
     if key := _agent_key(_public_half(path, text)):
         return key
     raise KeyProblem(
-        f"{name} is encrypted and not in ssh-agent; run `ssh-add {name}`, or set ssh_key_password"
+        _(
+            "{name} is encrypted and not in ssh-agent; run `ssh-add {name}`, or "
+            "set ssh_key_password",
+            name=name,
+        )
     )
 
 
@@ -72,25 +81,27 @@ def _read_key_text(name: str, path: Path) -> str:
     try:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
-        raise KeyProblem(f"ssh_key: no file {name}") from None
+        raise KeyProblem(_("ssh_key: no file {name}", name=name)) from None
     except UnicodeDecodeError:
-        raise KeyProblem(f"{name} is not a private key") from None
+        raise KeyProblem(_("{name} is not a private key", name=name)) from None
     except OSError as error:
-        raise KeyProblem(f"{name} cannot be read: {error.strerror}") from None
+        raise KeyProblem(
+            _("{name} cannot be read: {reason}", name=name, reason=error.strerror)
+        ) from None
 
 
 def _describe_unusable(text: str) -> str:
     """Return what a file is that cannot be used as a private key, and what to use instead."""
     first = text.lstrip().partition("\n")[0]
     if first.startswith(("ssh-", "ecdsa-", "sk-", "---- BEGIN SSH2 PUBLIC")):
-        return "this is the public key; use the private key, without .pub"
+        return _("this is the public key; use the private key, without .pub")
     if first.startswith("PuTTY-User-Key-File"):
-        return "this is a PuTTY key; convert it with `puttygen KEY -O private-openssh -o NEW`"
+        return _("this is a PuTTY key; convert it with `puttygen KEY -O private-openssh -o NEW`")
     if "DSA PRIVATE KEY" in first and "EC" not in first:
-        return "this is a DSA key, which current sshds reject; create an ed25519 key"
+        return _("this is a DSA key, which current sshds reject; create an ed25519 key")
     if "PRIVATE KEY-----" in first:
-        return "this private key is truncated, damaged or of an unknown type"
-    return "this is not a private key"
+        return _("this private key is truncated, damaged or of an unknown type")
+    return _("this is not a private key")
 
 
 def _public_half(path: Path, text: str) -> bytes:
@@ -100,7 +111,7 @@ def _public_half(path: Path, text: str) -> bytes:
             start = text.index(OPENSSH_BEGIN) + len(OPENSSH_BEGIN)
             inner = text[start : text.index(OPENSSH_END)]
             rest = base64.b64decode(inner).removeprefix(OPENSSH_MAGIC)
-            for _ in range(3):  # cipher, key derivation and its options
+            for _attempt in range(3):  # cipher, key derivation and its options
                 rest = rest[4 + int.from_bytes(rest[:4], "big") :]
             return rest[8 : 8 + int.from_bytes(rest[4:8], "big")]
         return base64.b64decode(Path(f"{path}.pub").read_text(encoding="ascii").split()[1])

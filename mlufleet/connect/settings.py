@@ -23,6 +23,7 @@ from pyinfra.connectors.sshuserclient import client
 
 from fleet.errors import PromptRefused
 from fleet.inventory.pyinfra_errors import InputError
+from fleet.language import _
 from mlufleet.connect import open_files, private_keys
 from mlufleet.connect.errors import exception_chain
 from mlufleet.connect.jump_hosts import HostClient, JumpHostClient, open_proxy_command
@@ -51,7 +52,7 @@ def configure_unattended() -> None:
     client.ProxyCommand = open_proxy_command  # type: ignore[misc, assignment]
 
 
-def refuse_prompt(*_: Any) -> str:
+def refuse_prompt(*_arguments: Any) -> str:
     """Take the place of a password prompt.
 
     Args:
@@ -60,7 +61,7 @@ def refuse_prompt(*_: Any) -> str:
     Raises:
         PromptRefused: Always.
     """
-    raise PromptRefused("a password is needed, and runs do not prompt for one")
+    raise PromptRefused(_("a password is needed, and runs do not prompt for one"))
 
 
 def explain_missing_terminal(ask: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -79,7 +80,7 @@ def explain_missing_terminal(ask: Callable[[str], bool]) -> Callable[[str], bool
             return ask(question)
         except EOFError:
             raise InputError(
-                "no terminal to confirm on; use -y to proceed, or --dry to change nothing"
+                _("no terminal to confirm on; use -y to proceed, or --dry to change nothing")
             ) from None
 
     return ask_or_explain
@@ -131,9 +132,16 @@ def _connect_once(connector: ssh.SSHConnector) -> None:
     except gevent.Timeout as error:
         if error is not limit:
             raise
-        raise ConnectError(f"Could not connect (no login within {LOGIN_TIMEOUT_S} s)") from error
+        raise ConnectError(
+            _(
+                "Could not connect (no login within {seconds} s)",
+                seconds=LOGIN_TIMEOUT_S,
+            )
+        ) from error
     except Exception as error:
-        raise ConnectError(f"Could not connect ({type(error).__name__}: {error})") from error
+        raise ConnectError(
+            _("Could not connect ({type}: {error})", type=type(error).__name__, error=error)
+        ) from error
 
 
 def dropped_before_login(error: BaseException) -> bool:
