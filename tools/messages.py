@@ -36,6 +36,47 @@ SOURCES = {
 KEYWORDS = {"_": None, "N_": None, "n_": (1, 2)}
 HEADER = "# Messages of mlu-fleet.\n"
 
+#: what click says in our commands; it has its translation from Python's gettext
+CLICK_MESSAGES: tuple[str | tuple[str, str], ...] = (
+    # help
+    "Usage:",
+    "Options",
+    "Commands",
+    "Show this message and exit.",
+    "Show the version and exit.",
+    "default: {default}",
+    "required",
+    # errors
+    "Error: {message}",
+    "Try '{command} {option}' for help.",
+    "Missing command.",
+    "Missing argument",
+    "Missing option",
+    "No such option {name!r}.",
+    ("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
+    "Option {name!r} does not take a value.",
+    (
+        "Option {name!r} requires an argument.",
+        "Option {name!r} requires {nargs} arguments.",
+    ),
+    (
+        "Got unexpected extra argument ({args})",
+        "Got unexpected extra arguments ({args})",
+    ),
+    "Invalid value: {message}",
+    "Invalid value for {param_hint}: {message}",
+    ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
+    "{value!r} is not a valid {number_type}.",
+    "{value} is not in the range {range}.",
+    "{name} {filename!r} does not exist.",
+    "{name} {filename!r} is a file.",
+    "{name} {filename!r} is a directory.",
+    "{name} {filename!r} is not readable.",
+    # questions
+    "Error: invalid input",
+    "Aborted!",
+)
+
 MessageId = str | tuple[str, ...] | list[str]
 
 
@@ -59,7 +100,6 @@ def extract_messages() -> Catalog:
 
 def _list_other_messages() -> Iterator[tuple[str, str | tuple[str, str]]]:
     """Yield messages that do not stand in calls: of commands, of click, of generated pages."""
-    from mlufleet.cli.click_messages import CLICK_MESSAGES
     from mlufleet.cli.help_texts import list_help_messages
     from mlufleet.cli.main import main
     from mlufleet.reference import metrics_page, release_format, systems_page

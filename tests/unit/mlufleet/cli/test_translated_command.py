@@ -14,9 +14,9 @@ from babel.messages.mofile import write_mo
 from click.testing import CliRunner
 
 from fleet import language
-from mlufleet.cli.click_messages import CLICK_MESSAGES
 from mlufleet.cli.main import main
 from mlufleet.cli.translated_command import TranslatedCommand, find_language_option
+from tools.messages import CLICK_MESSAGES
 
 TRANSLATIONS: dict[str | tuple[str, str], str | tuple[str]] = {
     "Usage:": "用法：",
