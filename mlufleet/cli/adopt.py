@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.cli.options import INVENTORY_ARGUMENT, JSON_OPTION
 from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
 from mlufleet.cli.translated_command import TranslatedCommand
@@ -60,7 +61,9 @@ def adopt(
     given = [name for name, value in options.items() if value is not None]
     selection = {name: options[name] for name in SELECTION_OPTIONS}
     if others := [f"--{name.replace('_', '-')}" for name in given if name not in selection]:
-        raise InvalidInput(f"{' '.join(others)}: only for `mlufleet adopt --apply`")
+        raise InvalidInput(
+            _("{options}: only for `mlufleet adopt --apply`", options=" ".join(others))
+        )
     _look(inventory, as_json, stop, selection)
 
 
@@ -99,5 +102,5 @@ def _look(inventory: str, as_json: bool, stop: tuple[str, ...], selection: dict[
         click.echo(document)
     else:
         adopt_output.print_hosts(hosts, report)
-    click.echo(f"survey: {path}", err=True)
+    click.echo(_("survey: {path}", path=path), err=True)
     sys.exit(adopt_output.exit_status(hosts, report))

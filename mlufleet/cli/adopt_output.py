@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.filesize import decimal
 from rich.text import Text
 
 from fleet.errors import ExitStatus
+from fleet.language import N_, _, n_
 from fleet.text import sanitize
 from fleet.text.times import format_utc
+from mlufleet.cli.wide_formatter import wrap_text
 from mlufleet.journal.events import FailureRecord, LockRecord
 from mlufleet.report import host_ranges, table
 from mlufleet.report.model import HostReport, Report
@@ -39,13 +41,13 @@ RELATION_COLORS = {
     Relation.LEFT_ALONE: "",
 }
 STATUS_COLORS = {
-    "up to date": "green",
-    "adoptable": "green",
-    "refused": "red",
-    "unclear": "yellow",
-    "failed": "red",
-    "unreachable": "red",
-    "skipped": "yellow",
+    N_("up to date"): "green",
+    N_("adoptable"): "green",
+    N_("refused"): "red",
+    N_("unclear"): "yellow",
+    N_("failed"): "red",
+    N_("unreachable"): "red",
+    N_("skipped"): "yellow",
 }
 #: characters of the first column of a finding, with its indentation
 RELATION_WIDTH = 14
@@ -102,9 +104,16 @@ class Progress:
         """
         self.done += 1
         if self._is_live:
-            click.echo(f"\r{self.done} of {self.total} hosts", nl=False, err=True)
+            click.echo(
+                "\r" + _("{done} of {total} hosts", done=self.done, total=self.total),
+                nl=False,
+                err=True,
+            )
         elif self.total <= host_ranges.MAX_LISTED_HOSTS or self.done % (self.total // 10) == 0:
-            click.echo(f"{self.done} of {self.total}: {name}", err=True)
+            click.echo(
+                _("{done} of {total}: {host}", done=self.done, total=self.total, host=name),
+                err=True,
+            )
 
     @contextmanager
     def shown(self, total: int) -> Iterator[None]:
@@ -114,8 +123,12 @@ class Progress:
             total: Number of hosts.
         """
         self.total = total
-        hosts = "1 host" if total == 1 else f"{total} hosts"
-        click.echo(f"looking at {hosts}; nothing is written there", err=True)
+        notice = n_(
+            "looking at {count} host; nothing is written there",
+            "looking at {count} hosts; nothing is written there",
+            total,
+        )
+        click.echo(notice, err=True)
         try:
             yield
         finally:
@@ -215,7 +228,7 @@ def print_hosts(hosts: dict[str, HostLook], report: Report) -> None:
     )
     for names in alike.values():
         _print_host(console, names, hosts[names[0]])
-    _print_wrapped(console, "", f"in all: {describe_totals(hosts.values())}")
+    _print_wrapped(console, "", _("in all: {totals}", totals=describe_totals(hosts.values())))
 
 
 def describe_totals(looks: Iterable[HostLook]) -> str:
@@ -230,15 +243,17 @@ def describe_totals(looks: Iterable[HostLook]) -> str:
         for status in STATUS_COLORS
         if any(look.status == status for look in looks)
     }
-    words = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{words}; {_describe_bytes(looks)}"
+    words = [
+        _("{count} {status}", count=count, status=_(status)) for status, count in counts.items()
+    ]
+    return f"{', '.join(words)}; {_describe_bytes(looks)}"
 
 
 def _describe_bytes(looks: Iterable[HostLook]) -> str:
     looks = list(looks)
     sent = sum(look.sent_bytes for look in looks)
     reused = sum(look.reused_bytes for look in looks)
-    return f"{decimal(sent)} to send, {decimal(reused)} reused"
+    return _("{sent} to send, {reused} reused", sent=decimal(sent), reused=decimal(reused))
 
 
 def _describe_likeness(look: HostLook) -> str:
@@ -250,16 +265,22 @@ def _print_host(console: Console, names: list[str], look: HostLook) -> None:
     name = host_ranges.format_hosts(names)
     title = f"{name} ({look.releases}): " if look.releases else f"{name}: "
     line = Text(sanitize.escape_line(title), style="bold")
-    line.append(look.status, STATUS_COLORS[look.status])
+    line.append(_(look.status), STATUS_COLORS[look.status])
     if look.findings:
-        each = " each" if len(names) > 1 else ""
-        line.append(f", {_describe_bytes([look])}{each}", "default")
+        size = _describe_bytes([look])
+        each = _("{size} each", size=size) if len(names) > 1 else size
+        line.append(f", {each}", "default")
     console.print(line, soft_wrap=True)
     if look.failure:
         _print_wrapped(console, "", f"{look.failure.code}: {look.failure.sentence}", "red", 2)
-        _print_wrapped(console, "", f"remedy: {look.failure.remedy}", "", 4)
+        _print_wrapped(console, "", _("remedy: {remedy}", remedy=look.failure.remedy), "", 4)
     if look.lock:
-        held = f"locked by {look.lock.operator}, run {look.lock.run}, since {look.lock.since}"
+        held = _(
+            "locked by {operator}, run {run}, since {since}",
+            operator=look.lock.operator,
+            run=look.lock.run,
+            since=look.lock.since,
+        )
         _print_wrapped(console, "", held, "yellow", 2)
     order = list(RELATION_COLORS)
     for finding in sorted(
@@ -270,13 +291,15 @@ def _print_host(console: Console, names: list[str], look: HostLook) -> None:
 
 def _print_finding(console: Console, finding: Finding) -> None:
     is_somebodys = finding.owner not in ("", "root")
-    head = finding.item + (f" (of {finding.owner})" if is_somebodys else "")
+    head = finding.item
+    if is_somebodys:
+        head = _("{item} (of {owner})", item=finding.item, owner=finding.owner)
     words = ", ".join(filter(None, (finding.place, finding.evidence)))
     texts = [f"{head}: {words}"] if words else [head]
-    if len(texts[0]) > console.width - RELATION_WIDTH:
+    if cell_len(texts[0]) > console.width - RELATION_WIDTH:
         # a path has its own line, which is not broken
         texts = [head, *filter(None, (finding.place, finding.evidence))]
-    first = f"  {finding.relation.value}".ljust(RELATION_WIDTH)
+    first = _pad(f"  {_(finding.relation.value)}", RELATION_WIDTH)
     for text in (*texts, *finding.differences):
         if text.startswith(("+", "-")):  # a line of a diff
             table.print_line(console, " " * RELATION_WIDTH + text)
@@ -284,11 +307,17 @@ def _print_finding(console: Console, finding: Finding) -> None:
             _print_wrapped(console, first, text, RELATION_COLORS[finding.relation], RELATION_WIDTH)
         first = ""
     if finding.action:
-        _print_wrapped(console, "", f"would {finding.action}", "", RELATION_WIDTH)
+        _print_wrapped(console, "", _("would {action}", action=finding.action), "", RELATION_WIDTH)
     for command in finding.commands:  # in one line each, so that it can be copied
         table.print_line(console, f"{' ' * RELATION_WIDTH}$ {command}")
     if finding.blocker:
-        _print_wrapped(console, "", f"refused: {finding.blocker}", "red", RELATION_WIDTH)
+        _print_wrapped(
+            console, "", _("refused: {reason}", reason=finding.blocker), "red", RELATION_WIDTH
+        )
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
 
 
 def _print_wrapped(
@@ -304,10 +333,7 @@ def _print_wrapped(
         indent: Characters before each line.
     """
     width = max(console.width, indent + MIN_TEXT_WIDTH)
-    lines = textwrap.wrap(
-        sanitize.escape_line(text), width - indent, break_on_hyphens=False, break_long_words=False
-    )
-    for number, line in enumerate(lines):
-        printed = Text((first if number == 0 else "").ljust(indent), style if first else "")
+    for number, line in enumerate(wrap_text(sanitize.escape_line(text), width - indent)):
+        printed = Text(_pad(first if number == 0 else "", indent), style if first else "")
         printed.append(line, "" if first else style)
         console.print(printed, soft_wrap=True)

@@ -11,9 +11,11 @@ import yaml
 
 from fleet.documents import atomic_write
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.vendor import endpoint_baselines, validation_suite
 from fleet.vendor.endpoint_baselines import EndpointBaseline
 from fleet.vendor.validation_suite import Baseline, Baselines
+from mlufleet.journal.events import EndpointRecord
 from mlufleet.report.model import HostReport, Report
 
 #: First line of the file.
@@ -49,11 +51,22 @@ def capture(name: str, report: Report, baselines: Baselines, of_endpoints: bool)
         found = capture_endpoints(name, report)
         kept = {one.key: one for one in (*baselines.endpoints, *found)}
         update = baselines.model_copy(update={"endpoints": tuple(kept.values())})
-        words = [f"{one.release} with {one.cards} cards {one.model}" for one in found]
+        words = [
+            _(
+                "{release} with {cards} cards {model}",
+                release=one.release,
+                cards=one.cards,
+                model=one.model,
+            )
+            for one in found
+        ]
         return Captured(update, "; ".join(words))
     model, measured = capture_baseline(name, report)
     update = baselines.model_copy(update={"models": {**baselines.models, model: measured}})
-    return Captured(update, f"{model}, {sum(map(len, measured.rates.values()))} rates")
+    return Captured(
+        update,
+        _("{model}, {count} rates", model=model, count=sum(map(len, measured.rates.values()))),
+    )
 
 
 def write_baselines(path: Path, baselines: Baselines) -> Path | None:
@@ -101,8 +114,10 @@ def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
         if test.verdict == validation_suite.PASSED and test.rates
     }
     if failed or not rates:
-        reason = "; ".join(failed) or "no test that ran measured a rate"
-        raise InvalidInput(f"cannot record a baseline from {name}: {reason}")
+        reason = "; ".join(failed) or _("no test that ran measured a rate")
+        raise InvalidInput(
+            _("cannot record a baseline from {host}: {reason}", host=name, reason=reason)
+        )
     driver = str(host.versions.get("driver", ""))
     baseline = validation_suite.Baseline(host=name, driver=driver, taken=time.time(), rates=rates)
     return model, baseline
@@ -111,12 +126,25 @@ def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
 def _find_card_model(name: str, host: HostReport) -> str:
     models = set(host.models.values())
     if len(models) != 1 or len(host.models) != host.card_count:
-        known = ", ".join(sorted(models)) or "none"
+        known = ", ".join(sorted(models)) or _("none")
         raise InvalidInput(
-            f"cannot record a baseline from {name}: its cards are not all of one known model "
-            f"(known: {known})"
+            _(
+                "cannot record a baseline from {host}: its cards are not all of one "
+                "known model (known: {known})",
+                host=name,
+                known=known,
+            )
         )
     return models.pop()
+
+
+def _describe_unusable(name: str, endpoint: EndpointRecord) -> str:
+    return _(
+        "cannot record a baseline from {host}: {endpoint}: {reason}",
+        host=name,
+        endpoint=endpoint.label,
+        reason=endpoint.problem or _("it was never proved: deploy the host first"),
+    )
 
 
 def capture_endpoints(name: str, report: Report) -> list[EndpointBaseline]:
@@ -136,14 +164,15 @@ def capture_endpoints(name: str, report: Report) -> list[EndpointBaseline]:
     host = report.hosts[name]
     model, driver = _find_card_model(name, host), str(host.versions.get("driver", ""))
     if not host.endpoints:
-        raise InvalidInput(f"cannot record a baseline from {name}: none of its releases is served")
+        raise InvalidInput(
+            _("cannot record a baseline from {host}: none of its releases is served", host=name)
+        )
     groups: dict[tuple[str, int], list[dict[str, float]]] = {}
     for one in host.endpoints:
         values = {field: getattr(one, field) for field in endpoint_baselines.FIGURES}
         figures = {field: value for field, value in values.items() if value is not None}
         if not one.is_ready or figures.keys() <= {"ready_s"}:
-            reason = one.problem or "it was never proved: deploy the host first"
-            raise InvalidInput(f"cannot record a baseline from {name}: {one.label}: {reason}")
+            raise InvalidInput(_describe_unusable(name, one))
         groups.setdefault((one.release, len(one.cards)), []).append(figures)
     now = time.time()
     return [

@@ -14,6 +14,7 @@ import click
 
 from fleet import paths
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.cli.options import RELEASES_ARGUMENT, STORE_OPTION
 from mlufleet.cli.translated_command import TranslatedCommand
 
@@ -70,7 +71,9 @@ def bundle(
 
     required = required_files.for_releases(releases)
     for line in contents.list_network_needs(required):
-        click.secho(f"not in the bundle, hosts will download it: {line}", fg="yellow", err=True)
+        click.secho(
+            _("not in the bundle, hosts will download it: {file}", file=line), fg="yellow", err=True
+        )
     names = [release.name for release in required.releases.values()]
     for path in inventories:
         for line in portability.find_problems(path, names):
@@ -80,13 +83,20 @@ def bundle(
         environment.build_wheels(paths.PROJECT_ROOT / "requirements.lock", wheels)
         found = contents.gather_contents(required, store, inventories, wheels)
         total = sum(entry.size for entry in found.entries.values())
-        with ProgressBar(f"packing {output}", total) as progress:
+        with ProgressBar(_("packing {path}", path=output), total) as progress:
             pack.write_bundle(found, output, key, progress.advance)
-    python = ".".join(platform.python_version_tuple()[:2])
-    signed = "signed" if key else "NOT signed"
-    click.echo(
-        f"{output}: {len(found.entries)} files, {total} bytes, {signed}, for Python "
-        f"{python} on {platform.machine()}"
+    click.echo(_describe_bundle(output, len(found.entries), total, is_signed=key is not None))
+
+
+def _describe_bundle(path: Path, count: int, size: int, *, is_signed: bool) -> str:
+    return _(
+        "{path}: {count} files, {size} bytes, {signed}, for Python {python} on {machine}",
+        path=path,
+        count=count,
+        size=size,
+        signed=_("signed") if is_signed else _("NOT signed"),
+        python=".".join(platform.python_version_tuple()[:2]),
+        machine=platform.machine(),
     )
 
 
@@ -109,20 +119,24 @@ def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> 
     from mlufleet.bundle.unpack import unpack_bundle
 
     if bool(signers) == unsigned:
-        raise InvalidInput("set exactly one of --signers FILE and --unsigned")
+        raise InvalidInput(_("set exactly one of --signers FILE and --unsigned"))
     if unsigned:
-        click.secho("warning: the signature of this bundle is not verified", fg="yellow", err=True)
+        click.secho(
+            _("warning: the signature of this bundle is not verified"), fg="yellow", err=True
+        )
     with ExitStack() as stack:
 
         def on_open(found: Bundle) -> Callable[[int], object]:
             total = sum(entry.size for entry in found.entries.values())
-            progress = stack.enter_context(ProgressBar(f"unpacking {file}", total))
+            progress = stack.enter_context(ProgressBar(_("unpacking {path}", path=file), total))
             if found.signer:
-                progress.print_line(f"signed by {found.signer}")
+                progress.print_line(_("signed by {signer}", signer=found.signer))
             return progress.advance
 
         unpack_bundle(file, folder, signers, on_open)
-    click.echo(f"{folder}: all files are verified. Set up the environment, then deploy:")
+    click.echo(
+        _("{folder}: all files are verified. Set up the environment, then deploy:", folder=folder)
+    )
     click.echo("\n".join(setup_commands(folder)))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fleet.errors import ExitStatus
+from fleet.language import N_, _, english
 from fleet.release.target import ANY_ADDRESS
 from fleet.text import sanitize
 from fleet.text.times import format_utc
@@ -21,15 +22,15 @@ from mlufleet.report.model import Report
 from mlufleet.report.table import Column, print_line
 
 COLUMNS = (
-    Column("endpoint", 40),
-    Column("state", 24),
-    Column("address", 30),
-    Column("model", 24, 1),
-    Column("cards", 12, 2),
-    Column("restarts", 8, 4),
-    Column("tokens/s", 10, 3),
-    Column("ready, cold, warm", 24, 5),
-    Column("seen", 20, 6),
+    Column(N_("endpoint"), 40),
+    Column(N_("state"), 24),
+    Column(N_("address"), 30),
+    Column(N_("model"), 24, 1),
+    Column(N_("cards"), 12, 2),
+    Column(N_("restarts"), 8, 4),
+    Column(N_("tokens/s"), 10, 3),
+    Column(N_("ready, cold, warm"), 24, 5),
+    Column(N_("seen"), 20, 6),
 )
 #: what is not known
 UNKNOWN = "-"
@@ -65,7 +66,16 @@ class FoundEndpoint:
     def withheld(self) -> str:
         """Why clients are not to use it although it may be ready; or empty."""
         mark = self.quarantine
-        return f"in quarantine since {mark.since} by {mark.by}: {mark.reason}" if mark else ""
+        return (
+            _(
+                "in quarantine since {since} by {by}: {reason}",
+                since=mark.since,
+                by=mark.by,
+                reason=mark.reason,
+            )
+            if mark
+            else ""
+        )
 
     @property
     def authority(self) -> str:
@@ -150,7 +160,9 @@ def describe_unseen(report: Report) -> list[str]:
     Args:
         report: The report of a dry run.
     """
-    lines = [(name, sanitize.escape_line(f"not seen: {why}")) for name, why in _unseen(report)]
+    lines = [
+        (name, sanitize.escape_line(_("not seen: {why}", why=why))) for name, why in _unseen(report)
+    ]
     return list(host_ranges.group_lines(lines, len(report.hosts), len(report.hosts)))
 
 
@@ -159,7 +171,10 @@ def _unseen(report: Report) -> Iterator[tuple[str, str]]:
         if host.versions:
             continue
         failure = host.failure
-        yield name, f"{failure.code}: {failure.sentence}" if failure else "not probed"
+        if not failure:
+            yield name, _("not probed")
+        else:
+            yield name, _("{code}: {sentence}", code=failure.code, sentence=failure.sentence)
 
 
 def render_json(found: Iterable[FoundEndpoint], report: Report) -> str:
@@ -180,7 +195,7 @@ def render_json(found: Iterable[FoundEndpoint], report: Report) -> str:
             }
             for one in found
         ],
-        "not_seen": dict(_unseen(report)),
+        "not_seen": {name: english(why) for name, why in _unseen(report)},
     }
     return json.dumps(document, indent=1, ensure_ascii=False)
 
@@ -197,7 +212,8 @@ def render_nginx(found: Iterable[FoundEndpoint]) -> str:
     for name, members in _group_by_upstream(found).items():
         judged = [(one, _why_not_proxied(one)) for one in members]
         lines += [
-            f"# {name}: left out {sanitize.escape_line(f'{one.label}, {one.authority}: {why}')}"
+            f"# {name}: left out "
+            f"{sanitize.escape_line(f'{one.label}, {one.authority}: {english(why)}')}"
             for one, why in judged
             if why
         ]
@@ -226,7 +242,7 @@ def _group_by_upstream(found: Iterable[FoundEndpoint]) -> dict[str, list[FoundEn
 
 
 def _why_not_proxied(one: FoundEndpoint) -> str:
-    local = "only its host reaches this address" if one.is_local else ""
+    local = _("only its host reaches this address") if one.is_local else ""
     return one.withheld or one.record.problem or local
 
 
@@ -260,7 +276,7 @@ def list_unscraped(found: Iterable[FoundEndpoint]) -> list[str]:
         found: The endpoints.
     """
     return [
-        sanitize.escape_line(f"{one.label}: left out: {why}")
+        sanitize.escape_line(_("{endpoint}: left out: {why}", endpoint=one.label, why=why))
         for one in found
         if (why := _why_not_scraped(one))
     ]
@@ -270,8 +286,8 @@ def _why_not_scraped(one: FoundEndpoint) -> str:
     if one.withheld:
         return one.withheld
     if not one.record.metrics:
-        return "its server is the release's own, which is not known to have metrics"
-    return f"only its host reaches {one.authority}" if one.is_local else ""
+        return _("its server is the release's own, which is not known to have metrics")
+    return _("only its host reaches {authority}", authority=one.authority) if one.is_local else ""
 
 
 def print_endpoints(found: list[FoundEndpoint], report: Report) -> None:
@@ -283,8 +299,8 @@ def print_endpoints(found: list[FoundEndpoint], report: Report) -> None:
     """
     console = table.make_console()
     if not found:
-        nothing = "no release of these hosts is served"
-        print_line(console, "no endpoint was seen" if any(_unseen(report)) else nothing)
+        nothing = _("no release of these hosts is served")
+        print_line(console, _("no endpoint was seen") if any(_unseen(report)) else nothing)
         return
     table.print_table(
         console,
@@ -303,11 +319,11 @@ def print_endpoints(found: list[FoundEndpoint], report: Report) -> None:
 
 
 def _row(one: FoundEndpoint) -> list[str]:
-    record, mark = one.record, "in quarantine" if one.quarantine else ""
+    record, mark = one.record, _("in quarantine") if one.quarantine else ""
     seconds = (record.ready_s, record.cold_first_token_s, record.first_token_s)
     return [
         one.label,
-        " ".join(filter(None, (record.state, record.code, mark))) or UNKNOWN,
+        " ".join(filter(None, (_(record.state), record.code, mark))) or UNKNOWN,
         record.address,
         record.model,
         host_ranges.format_ranges(map(str, record.cards)).strip("[]") or UNKNOWN,

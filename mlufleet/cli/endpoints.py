@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
 from mlufleet.cli.translated_command import TranslatedCommand
 
@@ -53,7 +54,7 @@ def endpoints(inventory: str, form: str | None, as_json: bool, options: tuple[st
       mlufleet endpoints inventories/fleet.py --format prometheus
     """
     if as_json and form not in (None, "json"):
-        raise InvalidInput(f"--json and --format {form}: give one of them")
+        raise InvalidInput(_("--json and --format {form}: give one of them", form=form))
     from mlufleet.cli import endpoint_output
     from mlufleet.run import launcher
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 
 from fleet.errors import ACTIONS, FAILURE_TABLE, InvalidInput, canonical_code, render_reference
+from fleet.language import _
 from fleet.text import suggestions
 from mlufleet.cli.translated_command import TranslatedCommand
 
@@ -41,12 +42,15 @@ def explain(code: str | None, markdown: bool) -> None:
     known = FAILURE_TABLE | OWN_CODES
     if code and code not in known:
         near = suggestions.format_suggestions(code, known)
-        hint = near or f"; codes: {', '.join(known)}"
-        raise InvalidInput(f"no failure code {code}{hint}")
+        hint = near or _("; codes: {codes}", codes=", ".join(known))
+        raise InvalidInput(_("no failure code {code}{hint}", code=code, hint=hint))
     for name in [code] if code else FAILURE_TABLE:
         meaning, remedy, action = known[name]
-        click.echo(f"{name}: {meaning}\n  remedy: {remedy}")
-        click.echo(f"  action: {action} ({ACTIONS[action]})")
+        click.echo(f"{name}: {_(meaning)}")
+        click.echo("  " + _("remedy: {remedy}", remedy=_(remedy)))
+        click.echo(
+            "  " + _("action: {action} ({meaning})", action=action, meaning=_(ACTIONS[action]))
+        )
     for line in related_facts(code) if code else ():
         click.echo(f"  {line}")
 
@@ -65,4 +69,8 @@ def related_facts(code: str) -> Iterator[str]:
         from fleet.release import compatibility
 
         for limit in compatibility.load_table().kernels:
-            yield f"driver {limit.driver} and older: kernels up to {limit.newest_kernel}"
+            yield _(
+                "driver {driver} and older: kernels up to {kernel}",
+                driver=limit.driver,
+                kernel=limit.newest_kernel,
+            )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 from fleet.text import suggestions
 from mlufleet.cli.options import JSON_OPTION, RELEASES_ARGUMENT, STORE_OPTION
 from mlufleet.cli.translated_command import TranslatedCommand
@@ -91,7 +92,7 @@ def gather(
     try:
         outcome = _plan_or_run([d.release for d in documents], store, options, only_plan, as_json)
     except KeyboardInterrupt:
-        click.echo("interrupted: what has arrived is kept; run the command again", err=True)
+        click.echo(_("interrupted: what has arrived is kept; run the command again"), err=True)
         sys.exit(ExitStatus.INTERRUPTED)
     _finish(documents, outcome, store, quiet=as_json)
 
@@ -108,14 +109,14 @@ def _finish(
         outcome.print_text(store)
     if outcome.problems:
         if not quiet and outcome.results is not None:
-            click.echo("nothing is locked yet: correct what is listed, then repeat the command")
+            click.echo(_("nothing is locked yet: correct what is listed, then repeat the command"))
         sys.exit(ExitStatus.INVALID)
     if outcome.results is None:
         return
     if vendor_files.select_missing(outcome.by_hand):
         if not quiet:
             click.echo(
-                "nothing is locked yet: put the missing files there, then repeat the command"
+                _("nothing is locked yet: put the missing files there, then repeat the command")
             )
         sys.exit(ExitStatus.INVALID)
     _lock_releases(documents, store, quiet=quiet)
@@ -142,7 +143,7 @@ def _plan_or_run(
         return Outcome(problems, by_hand, notes, rows)
     gathering.check_free_space(rows, store)
     total = sum(row.size or 0 for row in rows)
-    with ProgressBar(f"filling {store}", total, quiet=quiet) as progress:
+    with ProgressBar(_("filling {path}", path=store), total, quiet=quiet) as progress:
         results = gathering.gather(tasks, progress)
     by_hand = vendor_files.list_files(releases, store, options)
     return Outcome(results.problems, by_hand, [*results.notes, *left], results=results)
@@ -156,12 +157,19 @@ def _build_options(
     from fleet.release import operating_systems
 
     if python and not re.fullmatch(r"3\.\d+", python):
-        raise InvalidInput(f"--python {python}: expected a version such as 3.10")
+        raise InvalidInput(_("--python {python}: expected a version such as 3.10", python=python))
     known = [system.name for system in operating_systems.load_table()]
     for name in systems:
         if name not in known:
             close = suggestions.format_suggestions(name, known)
-            raise InvalidInput(f"--system {name}: unknown{close}; known: {', '.join(known)}")
+            raise InvalidInput(
+                _(
+                    "--system {system}: unknown{nearest}; known: {known}",
+                    system=name,
+                    nearest=close,
+                    known=", ".join(known),
+                )
+            )
     mirrors = tuple(map(GitMirror.parse, git_mirrors))
     chosen: Any = hub
     return GatherOptions(mirrors, python, chosen, systems)
@@ -178,6 +186,7 @@ def _lock_releases(documents: Sequence[ReleaseDocument], store: Path, *, quiet: 
         if loading.is_file(lockfile.lock_path(document.path)):
             lock = lockfile.load(document.path)
             if not measure.check_store(document.release, lock, store):
-                click.echo(f"{lockfile.lock_path(document.path)}: current", err=quiet)
+                path = lockfile.lock_path(document.path)
+                click.echo(_("{path}: current", path=path), err=quiet)
                 continue
         write_lock(document, store, quiet=quiet, to_stderr=quiet)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from fleet.gather.vendor_files import VendorFile, select_missing
 from fleet.gather.work import GatherResults, PlanRow
+from fleet.language import _
 from fleet.store.verify import FileProblem
 from fleet.text import sanitize
 
@@ -72,15 +73,20 @@ class Outcome:
             failure = problem.failure
             place = store / problem.name
             _print_line(f"{place}: {failure.code}: {failure.sentence}")
-            _print_line(f"  remedy: {failure.remedy}")
+            _print_line("  " + _("remedy: {remedy}", remedy=failure.remedy))
         _print_by_hand(self.by_hand, store)
         for note in dict.fromkeys(self.notes):
-            _print_line(f"note: {note}")
+            _print_line(_("note: {note}", note=note))
         if self.results:
             click.echo(
-                f"{len(self.results.gathered)} gathered, {len(self.results.present)} already "
-                f"there, {len(self.problems)} failed, {len(select_missing(self.by_hand))} to be "
-                "put there by hand"
+                _(
+                    "{gathered} gathered, {present} already there, {failed} failed, {missing} "
+                    "to be put there by hand",
+                    gathered=len(self.results.gathered),
+                    present=len(self.results.present),
+                    failed=len(self.problems),
+                    missing=len(select_missing(self.by_hand)),
+                )
             )
 
 
@@ -89,26 +95,38 @@ def _print_line(line: str) -> None:
 
 
 def _print_plan(rows: Sequence[PlanRow], store: Path) -> None:
-    table = Table("file or folder", "state", "to receive", "from")
+    table = Table(_("file or folder"), _("state"), _("to receive"), _("from"))
     for row in rows:
-        size = decimal(row.size) if row.size is not None else "unknown"
+        size = decimal(row.size) if row.size is not None else _("unknown")
         name, origin = str(store / row.name), row.origin
-        table.add_row(Text(name, overflow="fold"), row.state, size, Text(origin, overflow="fold"))
+        table.add_row(
+            Text(name, overflow="fold"), _(row.state), size, Text(origin, overflow="fold")
+        )
     Console(highlight=False).print(table)
     known, unknown = sum(row.size or 0 for row in rows), [row for row in rows if row.size is None]
-    more = f", and {len(unknown)} of unknown size" if unknown else ""
-    click.echo(f"{decimal(known)} to receive{more}")
+    total = _("{size} to receive", size=decimal(known))
+    if unknown:
+        total = _(
+            "{size} to receive, and {count} of unknown size",
+            size=decimal(known),
+            count=len(unknown),
+        )
+    click.echo(total)
 
 
 def _print_by_hand(files: Sequence[VendorFile], store: Path) -> None:
     """Print what only the vendor or the site has, grouped by its origin."""
     missing = select_missing(files)
     for origin in dict.fromkeys(file.origin for file in files):
-        click.echo(f"by hand, from {origin}:")
+        click.echo(_("by hand, from {origin}:", origin=origin))
         for file in files:
             if file.origin != origin:
                 continue
-            state = f"there, {file.size} bytes" if file.size is not None else "not there"
+            state = (
+                _("there, {size} bytes", size=file.size)
+                if file.size is not None
+                else _("not there")
+            )
             if file in missing:
-                state = "missing, one of these is enough" if file.group else "missing"
+                state = _("missing, one of these is enough") if file.group else _("missing")
             _print_line(f"  {store / file.name}: {state} ({file.purpose})")

@@ -12,6 +12,7 @@ import click
 from typing_extensions import override
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text import suggestions
 from mlufleet.cli.translated_command import TranslatedCommand, choose_language
 from mlufleet.run.error_exit import exit_on_error
@@ -70,7 +71,13 @@ class CommandGroup(TranslatedCommand, click.Group):
         if word.startswith("-"):
             return super().resolve_command(ctx, args)
         raise InvalidInput(
-            f"no command {word}{close or f'; `{ctx.command_path} --help` lists all commands'}"
+            _("no command {command}{nearest}", command=word, nearest=close)
+            if close
+            else _(
+                "no command {command}; `{program} --help` lists all commands",
+                command=word,
+                program=ctx.command_path,
+            )
         )
 
 

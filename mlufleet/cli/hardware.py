@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import N_, _
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
 
 if TYPE_CHECKING:
+    from fleet.vendor.validation_suite import SuiteTest
     from mlufleet.journal.events import ValidationRecord
     from mlufleet.report.model import Report
 
@@ -82,7 +84,7 @@ def validate(
             click.echo(line)
         return
     if not inventory:
-        raise InvalidInput("missing INVENTORY; to list the tests, use --list")
+        raise InvalidInput(_("missing INVENTORY; to list the tests, use --list"))
     from fleet.vendor import validation_suite
 
     report = _run_suite(inventory, level, destructive, again, *options)
@@ -144,10 +146,10 @@ def baseline(
 
     if {"limit", "exclude"} & pyinfra_options.parse_options(options).keys():
         raise InvalidInput(
-            f"the baseline is recorded from {host} alone; remove --limit and --exclude"
+            _("the baseline is recorded from {host} alone; remove --limit and --exclude", host=host)
         )
     if host not in dict(launcher.validate_inventory(inventory, (*options, "--limit", host))):
-        raise InvalidInput(f"{host}: expected the name of one host")
+        raise InvalidInput(_("{host}: expected the name of one host", host=host))
     path = path or Path(validation_suite.DEFAULT_BASELINE_FILE)
     # read before anything is run: an invalid file must not cost an hour of tests
     baselines = (
@@ -165,8 +167,8 @@ def baseline(
         sys.exit(report.exit or ExitStatus.INVALID)
     captured = capturing.capture(host, report, baselines, records_endpoints)
     if backup := capturing.write_baselines(path, captured.baselines):
-        click.echo(f"{backup}: the previous baselines")
-    click.echo(f"{path}: {captured.summary} of {host}")
+        click.echo(_("{path}: the previous baselines", path=backup))
+    click.echo(_("{path}: {summary} of {host}", path=path, summary=captured.summary, host=host))
 
 
 def describe_tests() -> list[str]:
@@ -174,11 +176,22 @@ def describe_tests() -> list[str]:
     from fleet.vendor import validation_suite
 
     return [
-        f"level {test.level}  {test.plugin:<20} about {test.seconds:>4} s, stopped after "
-        f"{test.timeout} s{', destructive' if test.destructive else ''}"
-        f"{f', {test.cards} cards' if test.cards > 1 else ''}"
+        _(
+            "level {level}  {test:<20} about {seconds:>4} s, stopped after {timeout} s{needs}",
+            level=test.level,
+            test=test.plugin,
+            seconds=test.seconds,
+            timeout=test.timeout,
+            needs=_describe_needs(test),
+        )
         for test in validation_suite.load_tests(4)
     ]
+
+
+def _describe_needs(test: SuiteTest) -> str:
+    needs = [_(", destructive")] if test.destructive else []
+    needs += [_(", {count} cards", count=test.cards)] if test.cards > 1 else []
+    return "".join(needs)
 
 
 def _run_suite(inventory: str, level: int, destructive: bool, again: bool, *options: str) -> Report:
@@ -209,7 +222,7 @@ def _print_results(results: dict[str, dict[str, ValidationRecord]]) -> None:
     from mlufleet.report import host_ranges
 
     styles = {PASSED: "green", FAILED: "red", SKIPPED: "cyan"}
-    table = Table("host", "test", "verdict", "where", "why")
+    table = Table(*map(_, (N_("host"), N_("test"), N_("verdict"), N_("where"), N_("why"))))
     tests = [
         (name, (plugin, test.verdict, test.where, test.why))
         for name, tests in results.items()

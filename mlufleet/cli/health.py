@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fleet.errors import ExitStatus
+from fleet.language import N_, _
 from mlufleet.report import host_ranges, table
 from mlufleet.report.model import HostReport, Report
 from mlufleet.report.table import Column, print_line
@@ -28,14 +29,14 @@ HEALTH_KEYS = (
 )
 
 HEALTH_COLUMNS = (
-    Column("host", 36),
-    Column("health", 20),
-    Column("os", 20, 3),
-    Column("kernel", 30, 2),
-    Column("driver", 16),
-    Column("cards", 24, 1),
-    Column("engine", 12, 4),
-    Column("locked by", 30, 5),
+    Column(N_("host"), 36),
+    Column(N_("health"), 20),
+    Column(N_("os"), 20, 3),
+    Column(N_("kernel"), 30, 2),
+    Column(N_("driver"), 16),
+    Column(N_("cards"), 24, 1),
+    Column(N_("engine"), 12, 4),
+    Column(N_("locked by"), 30, 5),
 )
 
 
@@ -128,9 +129,9 @@ def print_health(report: Report) -> None:
 
 def _health_row(host: HostReport) -> list[str]:
     versions = host.versions
-    unhealthy = host.failure.code if host.failure else "drift"
+    unhealthy = host.failure.code if host.failure else _("drift")
     return [
-        "healthy" if is_healthy(host) else unhealthy,
+        _("healthy") if is_healthy(host) else unhealthy,
         *(str(versions.get(key, "")) for key in ("os", "kernel", "driver")),
         describe_cards(host),
         str(versions.get("engine", "")),
@@ -155,11 +156,18 @@ def describe_locks(report: Report) -> list[str]:
 def _describe_lock(host: HostReport) -> str:
     lock = host.lock
     if host.status == "unreachable" or not host.versions:
-        return f"unknown: {host.failure.sentence if host.failure else 'not probed'}"
+        why = host.failure.sentence if host.failure else _("not probed")
+        return _("unknown: {reason}", reason=why)
     if lock is None:
-        return "free"
-    life = "alive" if lock.age <= lock.lease else "dead"
-    return (
-        f"held by {lock.operator or '?'}, run {lock.run or '?'}, since {lock.since or '?'}, "
-        f"last heartbeat {lock.age} s ago ({life}): {lock.why}"
+        return _("free")
+    life = _("alive") if lock.age <= lock.lease else _("dead")
+    return _(
+        "held by {operator}, run {run}, since {since}, last heartbeat {seconds} s ago "
+        "({life}): {reason}",
+        operator=lock.operator or "?",
+        run=lock.run or "?",
+        since=lock.since or "?",
+        seconds=lock.age,
+        life=life,
+        reason=lock.why,
     )

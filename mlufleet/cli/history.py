@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from fleet.errors import FAILURE_TABLE, InvalidInput, canonical_code
+from fleet.language import _
 from fleet.text import suggestions
 from mlufleet.cli.options import JSON_OPTION, STATE_OPTION, parse_duration
 from mlufleet.cli.translated_command import TranslatedCommand
@@ -79,12 +80,17 @@ def _parse_since(text: str, now: float) -> float:
         found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
     except ValueError:
         raise InvalidInput(
-            f"--since {text!r}: not a time; remedy: one such as 2026-11-20 or 2026-11-20T09:30, in "
-            "UTC, or a duration such as 7d"
+            _(
+                "--since {text!r}: not a time; remedy: one such as 2026-11-20 or "
+                "2026-11-20T09:30, in UTC, or a duration such as 7d",
+                text=text,
+            )
         ) from None
     begin = (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
     if begin >= now:
-        raise InvalidInput(f"--since {text!r}: is in the future; remedy: an earlier time, in UTC")
+        raise InvalidInput(
+            _("--since {text!r}: is in the future; remedy: an earlier time, in UTC", text=text)
+        )
     return begin
 
 
@@ -96,7 +102,11 @@ def _check_code(code: str) -> str:
     if code not in known:
         near = suggestions.format_suggestions(code, known)
         raise InvalidInput(
-            f"--code {code}: no such code{near}; remedy: `mlufleet explain` lists all"
+            _(
+                "--code {code}: no such code{nearest}; remedy: `mlufleet explain` lists all",
+                code=code,
+                nearest=near,
+            )
         )
     return code
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from fleet.errors import FAILURE_TABLE
+from fleet.language import N_, _, n_
 from fleet.text.times import format_age, format_utc
 from mlufleet.report import host_ranges, table
 from mlufleet.report.table import Column, print_line
@@ -25,16 +26,16 @@ from mlufleet.watch.history import (
 from mlufleet.watch.problems import HEALTH, OK, Change
 
 COLUMNS = (
-    Column("host", 20),
-    Column("state", 8),
-    Column("problem", 32),
-    Column("first seen", 10),
-    Column("last seen", 10),
-    Column("lasted", 8),
-    Column("times", 5),
+    Column(N_("host"), 20),
+    Column(N_("state"), 8),
+    Column(N_("problem"), 32),
+    Column(N_("first seen"), 10),
+    Column(N_("last seen"), 10),
+    Column(N_("lasted"), 8),
+    Column(N_("times"), 5),
 )
 #: it is also told below the table
-ACTION_COLUMN = Column("action", 11)
+ACTION_COLUMN = Column(N_("action"), 11)
 #: characters of a terminal that has room for it
 WIDE = 100
 COLORS = {OPEN: "red", "flapping": "magenta", EVENT: "yellow", "resolved": "green"}
@@ -69,16 +70,30 @@ def print_history(
         for line in _advise(problems):
             print_line(console, line)
     else:
-        what, count = code or "problem", len(found.states)
-        hosts = f"{count} host{'s' * (count != 1)}"
-        print_line(console, f"no {what} of {hosts} since {format_utc(since)}")
+        print_line(console, _describe_nothing(len(found.states), since, code))
     if unconfirmed := _count_unconfirmed(found, code):
-        print_line(console, f"seen by one look, not yet by a second: on {unconfirmed} host(s)")
+        print_line(
+            console,
+            _(
+                "seen by one look, not yet by a second: on {count} host(s)",
+                count=unconfirmed,
+            ),
+        )
     looks = [state.last_look for state in found.states.values() if state.last_look is not None]
     if looks:  # what is open was so then
-        print_line(console, f"last look: {format_utc(max(looks))}; all times are UTC")
+        print_line(console, _("last look: {time}; all times are UTC", time=format_utc(max(looks))))
     if with_changes:
         _print_hosts(console, found)
+
+
+def _describe_nothing(host_count: int, since: float, code: str) -> str:
+    return n_(
+        "no {what} of {count} host since {time}",
+        "no {what} of {count} hosts since {time}",
+        host_count,
+        what=code or _("problem"),
+        time=format_utc(since),
+    )
 
 
 def _count_unconfirmed(found: History, code: str) -> int:
@@ -106,7 +121,7 @@ def _sort(problems: Sequence[ProblemHistory]) -> list[ProblemHistory]:
 def _row(one: ProblemHistory) -> list[str]:
     return [
         one.host,
-        one.state,
+        _(one.state),
         one.problem.key,
         _format_minute(one.first_seen),
         _format_minute(one.last_seen),
@@ -125,41 +140,53 @@ def _advise(problems: Sequence[ProblemHistory]) -> Iterator[str]:
     """Return each code once, with its suggested action and its remedy."""
     for one in {one.problem.code: one.problem for one in problems}.values():
         remedy = FAILURE_TABLE[one.code].remedy if one.code in FAILURE_TABLE else one.remedy
-        yield f"{one.code}: {one.action}. {remedy}".rstrip()
+        yield _(
+            "{code}: {action}. {remedy}", code=one.code, action=one.action, remedy=_(remedy)
+        ).rstrip()
 
 
 def _print_hosts(console: Console, found: History) -> None:
     counts = count_looks(found.looks)
     for host in sorted(found.states, key=host_ranges.natural_key):
         state, looks = found.states[host], counts.get(host, {})
-        since = f" since {format_utc(state.since)}" if state.since is not None else ""
+        health = _(state.health)
+        if state.since is not None:
+            health = _("{state} since {time}", state=health, time=format_utc(state.since))
         console.print()
-        print_line(console, f"{host}: {state.health}{since}; {_describe_looks(looks)}", "bold")
+        print_line(console, f"{host}: {health}; {_describe_looks(looks)}", "bold")
         lines = [(one.time, _format_change(one)) for one in found.changes if one.host == host]
         lines += [(one.time, _format_decision(one)) for one in found.decisions if one.host == host]
-        for _, line in sorted(lines):
+        for _time, line in sorted(lines):
             print_line(console, line)
 
 
 def _describe_looks(looks: dict[str, int]) -> str:
     count = sum(looks.values())
     share = 100 * looks.get(OK, 0) / count if count else 0
-    return f"{share:.1f} % of {count} looks found it ok" if count else "no look in this period"
+    return (
+        _("{share:.1f} % of {count} looks found it ok", share=share, count=count)
+        if count
+        else _("no look in this period")
+    )
 
 
 def _format_change(change: Change) -> str:
     what = change.problem.sentence
     if change.problem.code != HEALTH:
         what = f"{change.problem.key}: {what}"
-    run = f" (run {change.run})" if change.run else ""
-    return f"  {format_utc(change.time)} {change.kind}: {what}{run}"
+    run = _format_run(change.run)
+    return f"  {format_utc(change.time)} {_(change.kind)}: {what}{run}"
 
 
 def _format_decision(decision: Decision) -> str:
     came_of_it = f"; {describe_outcome(decision)}" if decision.rung != NONE else ""
-    run = f" (run {decision.run})" if decision.run else ""
-    begin = f"  {format_utc(decision.time)} remediation"
-    return f"{begin}: {decision.rung}: {decision.reason}{came_of_it}{run}"
+    begin = f"  {format_utc(decision.time)} {_('remediation')}"
+    run = _format_run(decision.run)
+    return f"{begin}: {_(decision.rung)}: {decision.reason}{came_of_it}{run}"
+
+
+def _format_run(run: str) -> str:
+    return " " + _("(run {run})", run=run) if run else ""
 
 
 def render_json(found: History, since: float, code: str = "") -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import (
     EXPECT_DIGEST_OPTION,
@@ -162,12 +163,12 @@ def quarantine(
     if only_list:
         if hosts or given["reason"] or given["code"] or given["hook"]:
             raise InvalidInput(
-                "--list: takes no HOST and no option but --json; remedy: leave out the others"
+                _("--list: takes no HOST and no option but --json; remedy: leave out the others")
             )
         host_quarantine.list_hosts(inventory, as_json=as_json)
         return
     if as_json:
-        raise InvalidInput("--json: only with --list; remedy: leave it out")
+        raise InvalidInput(_("--json: only with --list; remedy: leave it out"))
     words = (given["reason"], given["code"], given["hook"], given["hook_timeout"])
     sys.exit(host_quarantine.begin(inventory, hosts, *words))
 

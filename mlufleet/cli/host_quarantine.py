@@ -12,6 +12,7 @@ import click
 
 from fleet import quarantine
 from fleet.errors import FAILURE_TABLE, ExitStatus, Failure, InvalidInput, canonical_code
+from fleet.language import _
 from fleet.quarantine import MAX_REASON, Quarantine
 from fleet.text import sanitize, suggestions
 
@@ -52,9 +53,15 @@ def begin(
         if name in begun:
             click.echo(f"{name}: {entry.sentence}")
         elif name in known:
-            click.echo(f"{name}: was already {known[name].sentence}; nothing is changed")
+            click.echo(
+                _(
+                    "{host}: was already {state}; nothing is changed",
+                    host=name,
+                    state=known[name].sentence,
+                )
+            )
     if begun:
-        click.echo(f"written: {path}", err=True)
+        click.echo(_("written: {path}", path=path), err=True)
     return _run_hooks(hook, timeout_s, hosts, dict.fromkeys(begun, entry), QUARANTINED)
 
 
@@ -76,9 +83,15 @@ def end(inventory: str, patterns: Sequence[str], hook: str, timeout_s: int) -> i
     ended = quarantine.remove(path, names)
     for name in names:
         if name in ended:
-            click.echo(f"{name}: no longer in quarantine; it was so {_drop_verb(ended[name])}")
+            click.echo(
+                _(
+                    "{host}: no longer in quarantine; it was so {details}",
+                    host=name,
+                    details=_drop_verb(ended[name]),
+                )
+            )
         else:
-            click.echo(f"{name}: is not in quarantine; nothing is changed")
+            click.echo(_("{host}: is not in quarantine; nothing is changed", host=name))
     return _run_hooks(hook, timeout_s, hosts, ended, RELEASED)
 
 
@@ -98,7 +111,9 @@ def run_hook_of_watch(inventory: str, name: str) -> int:
     timeout_s = int(os.environ.get(TIMEOUT_VARIABLE, HOOK_TIMEOUT_S))
     marks = quarantine.load(quarantine.find_file(inventory))
     if name not in marks:
-        raise InvalidInput(f"{name}: is not in quarantine any more; the hook is not run")
+        raise InvalidInput(
+            _("{host}: is not in quarantine any more; the hook is not run", host=name)
+        )
     hosts = _load_inventory(inventory)
     return _run_hooks(hook, timeout_s, hosts, {name: marks[name]}, QUARANTINED)
 
@@ -130,10 +145,12 @@ def list_hosts(inventory: str, *, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=1, ensure_ascii=False))
         return
     for name, entry in marks.items():
-        missing = "" if name in known else f" ({inventory} has no such host)"
-        click.echo(f"{name}: {entry.sentence}{missing}")
+        state = entry.sentence
+        if name not in known:
+            state = _("{state} ({inventory} has no such host)", state=state, inventory=inventory)
+        click.echo(f"{name}: {state}")
     if not marks:
-        click.echo("no host is in quarantine", err=True)
+        click.echo(_("no host is in quarantine"), err=True)
 
 
 def check_reason(reason: str) -> str:
@@ -148,12 +165,18 @@ def check_reason(reason: str) -> str:
     found = reason.strip()
     if not found:
         raise InvalidInput(
-            "--reason is missing; remedy: say in a line why, for those who find the host left out"
+            _(
+                "--reason is missing; remedy: say in a line why, for those who find "
+                "the host left out"
+            )
         )
     if sanitize.escape_line(found) != found or len(found) > MAX_REASON:
         raise InvalidInput(
-            f"--reason: expected one line of at most {MAX_REASON} characters; remedy: shorten it, "
-            "and leave out line breaks and control characters"
+            _(
+                "--reason: expected one line of at most {limit} characters; "
+                "remedy: shorten it, and leave out line breaks and control characters",
+                limit=MAX_REASON,
+            )
         )
     return found
 
@@ -174,7 +197,11 @@ def check_code(code: str) -> str:
     if found and found not in known:
         near = suggestions.format_suggestions(found, known)
         raise InvalidInput(
-            f"--code {code}: no such code{near}; remedy: `mlufleet explain` lists all"
+            _(
+                "--code {code}: no such code{nearest}; remedy: `mlufleet explain` lists all",
+                code=code,
+                nearest=near,
+            )
         )
     return found
 
@@ -190,7 +217,7 @@ def _select(patterns: Sequence[str], hosts: Inventory, others: Collection[str]) 
     from fleet.inventory.host_selection import InventoryNames, collect_names
 
     if not patterns:
-        raise InvalidInput("missing HOST; remedy: name a host, a group or mlu[01-08]")
+        raise InvalidInput(_("missing HOST; remedy: name a host, a group or mlu[01-08]"))
     found = collect_names(hosts)
     everyone = tuple(dict.fromkeys((*found.hosts, *others)))
     groups = {name: members for name, members in found.groups.items() if name != "all"}

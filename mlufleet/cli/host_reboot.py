@@ -10,6 +10,7 @@ import click
 
 from fleet import quarantine
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 from fleet.text import sanitize
 
 if TYPE_CHECKING:
@@ -39,10 +40,18 @@ def reboot_host(
         refuse_quarantined(inventory, name)
     seen = look_once(inventory, name, expected)
     if seen.outcome != SEEN:
-        reason = "a run works on it"
+        reason = _("a run works on it")
         if seen.failure:
-            reason = f"{seen.failure.code}: {seen.failure.sentence}; remedy: {seen.failure.remedy}"
-        click.echo(sanitize.escape_line(f"{name} is not rebooted: {reason}"), err=True)
+            reason = _(
+                "{code}: {sentence}; remedy: {remedy}",
+                code=seen.failure.code,
+                sentence=seen.failure.sentence,
+                remedy=seen.failure.remedy,
+            )
+        click.echo(
+            sanitize.escape_line(_("{host} is not rebooted: {reason}", host=name, reason=reason)),
+            err=True,
+        )
         is_silent = seen.outcome == UNREACHABLE
         return ExitStatus.UNREACHABLE if is_silent else ExitStatus.FAILED
     options = ("--limit", name, "--data", f"reboot_from={seen.boot_id}")
@@ -64,8 +73,14 @@ def refuse_quarantined(inventory: str, name: str) -> None:
     path = quarantine.find_file(inventory)
     if mark := quarantine.load(path).get(name):
         raise InvalidInput(
-            f"{name}: is not rebooted, as it is {mark.sentence}; remedy: --include-quarantined, or "
-            f"`mlufleet host unquarantine {inventory} {name}`"
+            _(
+                "{host}: is not rebooted, as it is {state}; remedy: "
+                "--include-quarantined, or `mlufleet host unquarantine {inventory} "
+                "{host}`",
+                host=name,
+                state=mark.sentence,
+                inventory=inventory,
+            )
         )
 
 
@@ -112,5 +127,5 @@ def _check_host(ready: Ready, name: str, expected: str) -> None:
     from fleet.inventory.desired_state import check_digest
 
     if list(ready.hosts) != [name]:
-        raise InvalidInput(f"{name}: not the name of one host")
+        raise InvalidInput(_("{host}: not the name of one host", host=name))
     check_digest(ready.digests, expected)

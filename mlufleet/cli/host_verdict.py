@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from fleet.errors import Failure, InvalidInput
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.text import sanitize
 
@@ -66,7 +67,11 @@ def read_verdict(status: int, text: str) -> Verdict:
         known = VerdictStatus[found[1].upper()]
         if known == status:
             return Verdict(known, line)
-    said = f"the script ended with status {status} and said {line[:200] or 'nothing'}"
+    said = _(
+        "the script ended with status {status} and said {line}",
+        status=status,
+        line=line[:200] or _("nothing"),
+    )
     return describe_unknown(Failure("PROBE_FAILED", said))
 
 
@@ -83,7 +88,9 @@ def ask_here() -> Verdict:
             timeout=LIMIT_S,
         )
     except subprocess.TimeoutExpired:
-        return describe_unknown(Failure("TIMED_OUT", f"no end within {LIMIT_S} s"))
+        return describe_unknown(
+            Failure("TIMED_OUT", _("no end within {seconds} s", seconds=LIMIT_S))
+        )
     except OSError as error:
         return describe_unknown(Failure("PROBE_FAILED", str(error)))
     if not done.stdout:
@@ -110,7 +117,7 @@ def ask_host(inventory: str, name: str, data: tuple[str, ...]) -> Verdict:
 
     session = Session(inventory, (name,), data)
     if [host.name for host in session.hosts] != [name]:
-        raise InvalidInput(f"{name}: expected the name of one host")
+        raise InvalidInput(_("{host}: expected the name of one host", host=name))
     (host,) = session.hosts
     with ctx_host.use(host), ctx_config.use(session.state.config.copy()):
         try:
@@ -149,4 +156,4 @@ def _read_answer(said: list[str] | Failure) -> Verdict:
     for line in said:
         if found := ANSWER.fullmatch(line):
             return read_verdict(int(found[1]), found[2])
-    return describe_unknown(Failure("PROBE_FAILED", said[-1] if said else "no output"))
+    return describe_unknown(Failure("PROBE_FAILED", said[-1] if said else _("no output")))

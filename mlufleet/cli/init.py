@@ -9,6 +9,7 @@ import click
 
 from fleet import paths
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.cli.translated_command import TranslatedCommand
 
 TEMPLATES_FOLDER = paths.FILES_FOLDER / "templates" / "site"
@@ -43,15 +44,24 @@ def init_site(directory: Path) -> None:
       mlufleet init my-fleet && cd my-fleet
     """
     if directory.resolve() == paths.PROJECT_ROOT:
-        raise InvalidInput(f"{directory}: a clone of mlu-fleet is a site folder already")
+        raise InvalidInput(
+            _("{path}: a clone of mlu-fleet is a site folder already", path=directory)
+        )
     try:
         (directory / "files" / "releases").mkdir(parents=True, exist_ok=True)
         for name, source in SITE_FILES.items():
             written = copy_new(source, directory / name)
-            click.echo(f"{directory / name}{'' if written else ': kept as it is'}")
+            path = directory / name
+            click.echo(path if written else _("{path}: kept as it is", path=path))
     except OSError as error:
-        raise InvalidInput(f"{error.filename}: cannot be written: {error.strerror}") from error
-    click.echo(f"Next: cd {directory}, and follow README.md")
+        raise InvalidInput(
+            _(
+                "{path}: cannot be written: {problem}",
+                path=error.filename,
+                problem=error.strerror,
+            )
+        ) from error
+    click.echo(_("Next: cd {path}, and follow README.md", path=directory))
 
 
 def copy_new(source: Path, target: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text import sanitize
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import (
@@ -76,11 +77,14 @@ def check(inventory: str, full: bool) -> None:
 
     targets = launcher.validate_inventory(inventory)
     summaries = (
-        (name, f"release {target.label}, store {target.store}") for name, target in targets
+        (name, _("release {release}, store {store}", release=target.label, store=target.store))
+        for name, target in targets
     )
     for line in host_ranges.group_lines(summaries, len(targets)):
         click.echo(line)
-    releases = {release.identity: release for _, target in targets for release in target.releases}
+    releases = {
+        release.identity: release for _name, target in targets for release in target.releases
+    }
     _check_expectations(releases.values())
     for release in releases.values() if full else ():
         _check_whole_store(release)
@@ -88,7 +92,7 @@ def check(inventory: str, full: bool) -> None:
         click.echo(line)
     for line in _unproved_points(releases.values()):
         click.echo(line)
-    click.echo("OK: inventory, releases, locks and store are consistent")
+    click.echo(_("OK: inventory, releases, locks and store are consistent"))
 
 
 @inventory.command()
@@ -127,8 +131,12 @@ def _check_expectations(targets: Iterable[ReleaseTarget]) -> None:
     from fleet.proof import expectations
 
     problems = [
-        f"release {target.release.name}: smoke.expect: {target.release.smoke.expect!r} proves no "
-        f"answer: {problem}"
+        _(
+            "release {release}: smoke.expect: {expect!r} proves no answer: {problem}",
+            release=target.release.name,
+            expect=target.release.smoke.expect,
+            problem=problem,
+        )
         for target in targets
         if (problem := expectations.find_problem(target.release.smoke))
     ]
@@ -153,7 +161,9 @@ def _unproved_points(targets: Iterable[ReleaseTarget]) -> Iterator[str]:
     """Yield what was not proved of each release when it was locked, by the release's name."""
     for target in sorted(targets, key=lambda target: target.release.name):
         for line in target.lock.describe_unproved():
-            yield sanitize.escape_line(f"{target.release.name}: unproved {line}")
+            yield sanitize.escape_line(
+                _("{release}: unproved {point}", release=target.release.name, point=line)
+            )
 
 
 def compatibility_notes(targets: Iterable[ReleaseTarget]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 #: value that switches the pages off
 NO_PAGES = "off"
@@ -24,7 +25,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """
     if text == NO_PAGES:
         return "", 0
-    address, _, port = text.rpartition(":")
+    address, _colon, port = text.rpartition(":")
     address = address.removeprefix("[").removesuffix("]")
     try:
         if address != "localhost":
@@ -33,8 +34,11 @@ def parse_address(text: str) -> tuple[str, int]:
             raise ValueError(port)
     except ValueError:
         raise InvalidInput(
-            f"--listen {text!r}: not an IP address and a port; remedy: such as 127.0.0.1:9840, "
-            "[::1]:9840, or `off`"
+            _(
+                "--listen {text!r}: not an IP address and a port; remedy: such as "
+                "127.0.0.1:9840, [::1]:9840, or `off`",
+                text=text,
+            )
         ) from None
     return address, int(port)
 
@@ -53,6 +57,9 @@ def check_exposure(address: str, token: str) -> None:
 
     if address and not is_loopback(address) and not token:
         raise InvalidInput(
-            f"--listen {address}: other machines could see the fleet; remedy: give --token-file, "
-            "or listen on 127.0.0.1"
+            _(
+                "--listen {address}: other machines could see the fleet; remedy: give "
+                "--token-file, or listen on 127.0.0.1",
+                address=address,
+            )
         )

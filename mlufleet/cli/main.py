@@ -91,7 +91,7 @@ def main() -> None:
     ready, or rolled back, 130 interrupted.
 
     Language: `--lang`, MLUFLEET_LANG or the locale (LC_ALL, LC_MESSAGES, LANG), whichever comes
-    first; any but Chinese means English. JSON, codes and metrics are the same in both.
+    first; any but Chinese means English. Codes, metrics and keys of JSON are the same in both.
     """
 
 

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from fleet import paths
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,14 +83,24 @@ def parse_duration(text: str, option: str, minimum_s: int, maximum_s: int) -> in
     found = re.fullmatch(r"([0-9]{1,9}) ?([smhd])", text.strip().lower())
     if not found:
         raise InvalidInput(
-            f"{option} {text!r}: not a duration; remedy: a number and a unit (s, m, h or d), such "
-            "as 30s or 5m"
+            _(
+                "{option} {text!r}: not a duration; remedy: a number and a unit (s, m, "
+                "h or d), such as 30s or 5m",
+                option=option,
+                text=text,
+            )
         )
     seconds = int(found[1]) * DURATION_UNITS[found[2]]
     if not minimum_s <= seconds <= maximum_s:
-        what = "too short" if seconds < minimum_s else "too long"
-        bounds = f"from {_format_bound(minimum_s)} to {_format_bound(maximum_s)}"
-        raise InvalidInput(f"{option} {text!r}: {what}; remedy: {bounds}")
+        bounds = {"minimum": _format_bound(minimum_s), "maximum": _format_bound(maximum_s)}
+        values = {"option": option, "text": text, **bounds}
+        if seconds < minimum_s:
+            raise InvalidInput(
+                _("{option} {text!r}: too short; remedy: from {minimum} to {maximum}", **values)
+            )
+        raise InvalidInput(
+            _("{option} {text!r}: too long; remedy: from {minimum} to {maximum}", **values)
+        )
     return seconds
 
 

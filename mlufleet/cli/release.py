@@ -10,6 +10,7 @@ import click
 
 from fleet import paths
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text import sanitize, suggestions
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import STORE_OPTION, complete_release
@@ -54,7 +55,10 @@ def new(name: str) -> None:
 
     if "/" in name and not name.endswith(".yml"):
         raise InvalidInput(
-            f"{name}: a release name has no folder; for a file, use a name that ends in .yml"
+            _(
+                "{name}: a release name has no folder; for a file, use a name that ends in .yml",
+                name=name,
+            )
         )
     path = Path(name) if name.endswith(".yml") else paths.new_file_path(f"releases/{name}.yml")
     try:
@@ -67,10 +71,20 @@ def new(name: str) -> None:
             text = SKELETON_FILE.read_text(encoding="utf-8")
             file.write(text.replace("@NAME@", path.stem))
     except FileExistsError as error:
-        raise InvalidInput(f"{path} already exists; remove it, or choose another name") from error
+        raise InvalidInput(
+            _("{path} already exists; remove it, or choose another name", path=path)
+        ) from error
     except OSError as error:
-        raise InvalidInput(f"{path}: cannot be written: {error.strerror}") from error
-    click.echo(f"{path}: replace the texts in <>, then run `mlufleet release lock {name}`")
+        raise InvalidInput(
+            _("{path}: cannot be written: {problem}", path=path, problem=error.strerror)
+        ) from error
+    click.echo(
+        _(
+            "{path}: replace the texts in <>, then run `mlufleet release lock {release}`",
+            path=path,
+            release=name,
+        )
+    )
 
 
 @release.command()
@@ -93,7 +107,7 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
 
     store, cards, assignment = DEFAULT_STORE, 1, {}
     if bool(host) != bool(inventory):
-        raise InvalidInput("--host and --inventory belong together; set both")
+        raise InvalidInput(_("--host and --inventory belong together; set both"))
     if host and inventory:
         data = _load_host_data(inventory, host)
         if not release and data.get("releases"):
@@ -101,7 +115,7 @@ def show(release: str | None, inventory: str | None, host: str | None, variant: 
         release = release or data.get("release")
         store, cards = str(data.get("store") or DEFAULT_STORE), data.get("cards") or 1
     if not release and not assignment:
-        raise InvalidInput("missing RELEASE; name one, or a host that has one (--host)")
+        raise InvalidInput(_("missing RELEASE; name one, or a host that has one (--host)"))
     for name, card_numbers in assignment.items() or [(str(release), None)]:
         _show_release(name, variant, Path(store), cards, card_numbers)
 
@@ -118,7 +132,9 @@ def _load_host_data(inventory: str, name: str) -> Any:
     host = hosts.get_host(name, None)
     if host is None:
         near = suggestions.format_suggestions(name, (host.name for host in hosts))
-        raise InvalidInput(f"{inventory}: no host {name}{near}")
+        raise InvalidInput(
+            _("{inventory}: no host {host}{nearest}", inventory=inventory, host=name, nearest=near)
+        )
     return host.data
 
 
@@ -138,7 +154,12 @@ def _show_release(
     for line in describe_release(release, lock, store, cards, card_numbers):
         click.echo(sanitize.escape_line(line))
     if lock is None:
-        click.echo(f"no current lock; run `mlufleet release lock {name}` to measure the store")
+        click.echo(
+            _(
+                "no current lock; run `mlufleet release lock {release}` to measure the store",
+                release=name,
+            )
+        )
 
 
 @release.command()
@@ -186,13 +207,19 @@ def write_lock(
             click.echo(f"  {name}", err=True)
 
     def warn(line: str) -> None:
-        click.secho(f"warning: {line}", fg="yellow", err=True)
+        click.secho(_("warning: {warning}", warning=line), fg="yellow", err=True)
 
     created = locking.create_lock(document, store, show_file, warn)
     target = lockfile.lock_path(document.path)
     lockfile.write(created, target)
     click.echo(
-        f"{target}: {len(created.files)} files, image {created.image.id[:19]}", err=to_stderr
+        _(
+            "{path}: {count} files, image {image}",
+            path=target,
+            count=len(created.files),
+            image=created.image.id[:19],
+        ),
+        err=to_stderr,
     )
     for line in _describe_lock(document, created, quiet=quiet):
         click.echo(f"  {line}", err=to_stderr)
@@ -204,12 +231,16 @@ def _describe_lock(document: ReleaseDocument, lock: Lock, *, quiet: bool) -> Ite
 
     others = [name for name in files.list_variants(document.path) if name != document.variant]
     if others:
-        yield f"variant: {document.variant} (not compared: {', '.join(others)})"
+        yield _(
+            "variant: {variant} (not compared: {others})",
+            variant=document.variant,
+            others=", ".join(others),
+        )
     available, missing = driver_packages.group_by_availability(document.release, lock.files)
-    yield f"drivers found for: {', '.join(available)}"
+    yield _("drivers found for: {systems}", systems=", ".join(available))
     unproved = lock.describe_unproved()
-    yield f"unproved points: {len(unproved) or 'none'}"
+    yield _("unproved points: {count}", count=len(unproved) or _("none"))
     for line in unproved:
         yield sanitize.escape_line(f"  {line}")
     if missing and not quiet:
-        yield f"no driver in the store for: {', '.join(missing)}"
+        yield _("no driver in the store for: {systems}", systems=", ".join(missing))

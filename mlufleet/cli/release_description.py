@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fleet.documents import loading
+from fleet.language import _
 from fleet.release import card_assignment, driver_packages, endpoints, host_paths, image_stack
 from fleet.release.lockfile import Lock
 from fleet.release.model import Release
@@ -31,70 +32,86 @@ def describe_release(
         cards: Number of cards of the host.
         card_numbers: The cards that are this release's, if the host has several releases.
     """
-    yield f"release {release.name}: {release.summary}"
+    yield _("release {release}: {summary}", release=release.name, summary=release.summary)
     yield from _describe_driver(release, lock, store)
-    yield f"image {release.image.reference}{f'  id {lock.image.id}' if lock else ''}"
+    image = _("image {image}", image=release.image.reference)
+    yield f"{image}  id {lock.image.id}" if lock else image
     if release.image.file:
         yield f"  {_describe_file(release.image.file, lock, store)}"
     if release.image.registry:
-        size = f"  {lock.image.size} bytes" if lock and lock.image.size else ""
+        size = "  " + _("{size} bytes", size=lock.image.size) if lock and lock.image.size else ""
         yield f"  {release.image.registry}{size}"
     if lock:
         for line in image_stack.describe_stack(release, lock):
             yield f"  {line}"
-    yield f"container {release.container.name}"
+    yield _("container {container}", container=release.container.name)
     for host_path, container_path in host_paths.list_mounts(release):
-        yield f"  mount {host_path} at {container_path}"
+        yield "  " + _("mount {path} at {target}", path=host_path, target=container_path)
     yield from _describe_inputs(release, lock, store)
     if lock:
         yield from _describe_container(ReleaseTarget(release, lock, store, card_numbers), cards)
     yield from _describe_commands(release, card_numbers)
     if lock:
         yield from _describe_serve(ReleaseTarget(release, lock, store, card_numbers), cards)
-        yield from (f"unproved {line}" for line in lock.describe_unproved())
+        yield from (_("unproved {point}", point=line) for line in lock.describe_unproved())
 
 
 def _describe_file(name: str, lock: Lock | None, store: Path) -> str:
     locked = lock.files.get(name) if lock else None
-    measured = f"  {locked.size} bytes, sha256 {locked.sha256}" if locked else ""
-    return f"{store}/{name}{measured}"
+    path = f"{store}/{name}"
+    if not locked:
+        return path
+    return _(
+        "{path}  {size} bytes, sha256 {checksum}",
+        path=path,
+        size=locked.size,
+        checksum=locked.sha256,
+    )
 
 
 def _describe_driver(release: Release, lock: Lock | None, store: Path) -> Iterator[str]:
-    yield f"driver {release.driver.version}"
+    yield _("driver {driver}", driver=release.driver.version)
     for key, package in sorted(release.driver.packages.items()):
         yield f"  {key}: {_describe_file(package.file, lock, store)}"
     for system, architecture, package in driver_packages.list_from_table(release):
         tested = architecture not in system.untested
         name = package.file
         if name in lock.files if lock else loading.is_file(store / name):
-            mark = "" if tested else "  untested"
+            mark = "" if tested else "  " + _("untested")
             yield f"  {system.name}: {_describe_file(name, lock, store)}{mark}"
         elif tested:
-            yield f"  {system.name}: would need {name}"
+            yield "  " + _("{system}: would need {file}", system=system.name, file=name)
 
 
 def _describe_inputs(release: Release, lock: Lock | None, store: Path) -> Iterator[str]:
     for source in release.sources:
         commit = f" = {lock.commits[source.name]}" if lock else ""
-        yield f"source {source.name} at {source.revision}{commit}"
+        place = _("source {source} at {revision}", source=source.name, revision=source.revision)
+        yield place + commit
         origin = source.bundle or hide_credentials(source.url or "")
-        yield f"  {host_paths.to_host_path(release, source.path)} from {origin}"
+        path = host_paths.to_host_path(release, source.path)
+        yield "  " + _("{path} from {origin}", path=path, origin=origin)
     for weights in release.weights:
         files = lock.files_in(weights.folder).values() if lock else ()
-        size = f", {sum(f.size for f in files)} bytes in {len(files)} files" if lock else ""
-        yield f"weights {store}/{weights.folder} at {weights.target}{size}"
+        path = f"{store}/{weights.folder}"
+        place = _("weights {path} at {target}", path=path, target=weights.target)
+        total = sum(one.size for one in files)
+        size = _(", {size} bytes in {count} files", size=total, count=len(files)) if lock else ""
+        yield place + size
 
 
 def _describe_container(target: ReleaseTarget, cards: int) -> Iterator[str]:
     arguments = container.run_arguments(target, target.card_numbers(cards))
     name, image = target.release.container.name, target.lock.image.id
-    yield f"run docker run {shlex.join(arguments)} --name {name} {image}"
+    command = f"docker run {shlex.join(arguments)} --name {name} {image}"
+    yield _("run {command}", command=command)
     for change in file_patches.group_by_file(target):
-        where = change.container_name or "host"
-        yield f"patch {where}:{change.path}  sha256 {change.expected_sha256 or '?'}"
+        path = f"{change.container_name or 'host'}:{change.path}"
+        checksum = change.expected_sha256 or "?"
+        yield _("patch {path}  sha256 {checksum}", path=path, checksum=checksum)
         if origin := change.origin:
-            yield f"  from {origin.checkout}:{origin.path} at {origin.commit}"
+            path = f"{origin.checkout}:{origin.path}"
+            yield "  " + _("from {path} at {commit}", path=path, commit=origin.commit)
 
 
 def _describe_commands(release: Release, card_numbers: tuple[int, ...] | None) -> Iterator[str]:
@@ -102,16 +119,24 @@ def _describe_commands(release: Release, card_numbers: tuple[int, ...] | None) -
     if migration := release.migration:
         for tree in migration.trees:
             path = release.find_source(tree).path
-            yield f"run {python} {migration.tool} -i {path}"
+            command = f"{python} {migration.tool} -i {path}"
+            yield _("run {command}", command=command)
     key = "" if card_numbers is None else card_assignment.release_key(release)
     shared = host_paths.shared_folder(key, in_container=True)
     for pip in release.packages.pip:
         arguments = packages.pip_arguments([pip], release.packages.wheelhouse is not None, shared)
-        yield f"run {python} -m pip {shlex.join(arguments)}"
+        command = f"{python} -m pip {shlex.join(arguments)}"
+        yield _("run {command}", command=command)
     smoke = release.smoke
     expectation = smoke.artefact or smoke.url or smoke.expect
     command = shlex.join(smoke.command)
-    yield f"smoke ({smoke.kind}) {command} in {smoke.workdir}: {expectation}"
+    yield _(
+        "smoke ({kind}) {command} in {folder}: {expected}",
+        kind=smoke.kind,
+        command=command,
+        folder=smoke.workdir,
+        expected=expectation,
+    )
 
 
 def _describe_serve(target: ReleaseTarget, cards: int) -> Iterator[str]:
@@ -119,8 +144,19 @@ def _describe_serve(target: ReleaseTarget, cards: int) -> Iterator[str]:
     if serve is None:
         return
     model = endpoints.get_model_name(target)
-    yield f"serve ({serve.api}) {model} in {serve.workdir}: {serve.expect}"
+    yield _(
+        "serve ({api}) {model} in {folder}: {expected}",
+        api=serve.api,
+        model=model,
+        folder=serve.workdir,
+        expected=serve.expect,
+    )
     instances = endpoints.build_definition(target, cards)["instances"]
     for endpoint, instance in zip(endpoints.list_endpoints(target, cards), instances, strict=True):
         numbers = ", ".join(map(str, endpoint.cards))
-        yield f"  port {endpoint.port}, cards {numbers}: {shlex.join(instance['command'])}"
+        yield "  " + _(
+            "port {port}, cards {cards}: {command}",
+            port=endpoint.port,
+            cards=numbers,
+            command=shlex.join(instance["command"]),
+        )

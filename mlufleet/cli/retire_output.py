@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from fleet.language import _, n_
 from fleet.text import sanitize
 from mlufleet.report import host_ranges
 from mlufleet.report.model import HostReport, Report
@@ -23,7 +24,7 @@ def review(report: Report) -> list[str]:
         report: What the probes of all hosts found.
     """
     count = len(_list_pending(report))
-    question = f"Retire {count} host{'s' * (count != 1)}?"
+    question = n_("Retire {count} host?", "Retire {count} hosts?", count)
     return [*map(sanitize.escape_line, plan_lines(report)), question]
 
 
@@ -39,8 +40,13 @@ def print_plans(report: Report, folder: Path, *, err: bool) -> None:
         click.echo(sanitize.escape_line(line), err=err)
     pending, count = len(_list_pending(report)), len(report.hosts)
     click.echo(
-        f"{pending} of {count} host{'s' * (count != 1)} would be retired; report: "
-        f"{folder}/report.json",
+        n_(
+            "{pending} of {count} host would be retired; report: {folder}/report.json",
+            "{pending} of {count} hosts would be retired; report: {folder}/report.json",
+            count,
+            pending=pending,
+            folder=folder,
+        ),
         err=err,
     )
 
@@ -58,7 +64,11 @@ def plan_lines(report: Report) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
     if rest := list(blocks.values())[MAX_BLOCKS:]:
         count = sum(map(len, rest))
-        yield f"… and {count} more hosts: `mlufleet run drift {report.run}` lists them"
+        yield _(
+            "… and {count} more hosts: `mlufleet run drift {run}` lists them",
+            count=count,
+            run=report.run,
+        )
 
 
 def _list_pending(report: Report) -> list[str]:
@@ -67,12 +77,21 @@ def _list_pending(report: Report) -> list[str]:
 
 def _describe(host: HostReport) -> Iterator[str]:
     if mark := host.quarantine:
-        yield f"in quarantine since {mark.since} by {mark.by}: {mark.reason}; that ends with it"
+        yield _(
+            "in quarantine since {since} by {by}: {reason}; that ends with it",
+            since=mark.since,
+            by=mark.by,
+            reason=mark.reason,
+        )
     if host.failure:
-        yield f"cannot be retired: {host.failure.code}: {host.failure.sentence}"
+        yield _(
+            "cannot be retired: {code}: {sentence}",
+            code=host.failure.code,
+            sentence=host.failure.sentence,
+        )
         return
     if not host.drift:
-        yield "nothing to remove" if host.status == "ok" else "was not looked at"
+        yield _("nothing to remove") if host.status == "ok" else _("was not looked at")
     for words in host.drift.values():
         yield from words
-    yield from (line for _, line in left_items([("", host)]))
+    yield from (line for _host, line in left_items([("", host)]))

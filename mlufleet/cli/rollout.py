@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import INVENTORY_ARGUMENT
 from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
@@ -77,7 +78,7 @@ def resume(run: str, yes: bool) -> None:
 
     folder = find_resumable_run(run)
     if is_running(folder):
-        raise InvalidInput(f"{folder}: this rollout is still running")
+        raise InvalidInput(_("{path}: this rollout is still running", path=folder))
     before = derive_from_journal(folder)
     assert before.rollout is not None
     canaries = before.rollout.canaries
@@ -122,13 +123,15 @@ def former_rollout(inventory: str | None, resumed: bool, run: str, **options: An
     """Former usage of `mlufleet rollout start` and `mlufleet rollout resume`."""
     if not resumed:
         if run:
-            raise InvalidInput("--run names the rollout to resume; add --resume")
+            raise InvalidInput(_("--run names the rollout to resume; add --resume"))
         run_rollout(build_plan("rollout", inventory, options))
         return
     given = [inventory] if inventory else []
     given += [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
     if given:
-        raise InvalidInput(f"--resume reuses the original options; remove {' '.join(given)}")
+        raise InvalidInput(
+            _("--resume reuses the original options; remove {options}", options=" ".join(given))
+        )
     click.get_current_context().invoke(resume, run=run, yes=False)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.cli.options import (
     DATA_OPTION,
     EXCLUDE_OPTION,
@@ -103,7 +104,9 @@ def build_plan(kind: str, inventory: str | None, options: dict[str, Any]) -> Pla
     from mlufleet.rollout.plan import Plan
 
     if not inventory:
-        raise InvalidInput("missing INVENTORY; for example inventories/fleet.py, or use --resume")
+        raise InvalidInput(
+            _("missing INVENTORY; for example inventories/fleet.py, or use --resume")
+        )
     given = {name: value for name, value in options.items() if value is not None}
     fields = {"inventory": inventory, "kind": kind, **given}
     return validate_document(Plan, fields, Path("options"))
@@ -114,11 +117,14 @@ def _check_approval(plan: Plan) -> None:
     if sys.stdin.isatty():
         return
     if plan.confirm:
-        raise InvalidInput("--confirm needs a terminal to ask on; use --pause SECONDS instead")
+        raise InvalidInput(_("--confirm needs a terminal to ask on; use --pause SECONDS instead"))
     if plan.kind == "retirement" and not (plan.dry or plan.yes):
         raise InvalidInput(
-            "before hosts are retired the operator is asked, and there is no terminal to ask on; "
-            "look at what would go with `mlufleet retire … --dry`, then add --yes"
+            _(
+                "before hosts are retired the operator is asked, and there is no "
+                "terminal to ask on; look at what would go with `mlufleet retire … "
+                "--dry`, then add --yes"
+            )
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
+from fleet.language import _
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import LIMIT_OPTION
 
@@ -75,10 +76,16 @@ def report(run: str) -> None:
     except OSError as error:  # for example another user's run, or a full disk
         found = derive.derive_from_journal(folder)
         click.secho(
-            f"warning: {folder}: report not written: {error.strerror}", fg="yellow", err=True
+            _(
+                "warning: {path}: report not written: {problem}",
+                path=folder,
+                problem=error.strerror,
+            ),
+            fg="yellow",
+            err=True,
         )
     terminal.print_summary(found, folder, err=False)
-    click.echo(f"page: {folder}/report.html", err=True)
+    click.echo(_("page: {path}", path=folder / "report.html"), err=True)
 
 
 @run.command()

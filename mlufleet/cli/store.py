@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import JSON_OPTION, RELEASES_ARGUMENT, STORE_OPTION
 
@@ -49,7 +50,7 @@ def verify(releases: tuple[str, ...], store: Path, as_json: bool) -> None:
 
     files = required_files.for_releases(releases).files
     total = sum(file.locked.size for file in files)
-    with ProgressBar(f"reading {store}", total, quiet=as_json) as progress:
+    with ProgressBar(_("reading {path}", path=store), total, quiet=as_json) as progress:
         problems = verifying.verify_files(files, store, progress)
     _report_and_exit(problems, files, store, as_json)
 
@@ -82,9 +83,15 @@ def fetch(releases: tuple[str, ...], store: Path, only: tuple[str, ...], as_json
 
     files = fetching.select_files(required_files.for_releases(releases).files, only)
     if not files:
-        raise InvalidInput(f"--only {' or '.join(only)}: matches no file of {' '.join(releases)}")
+        raise InvalidInput(
+            _(
+                "--only {names}: matches no file of {releases}",
+                names=_(" or ").join(only),
+                releases=" ".join(releases),
+            )
+        )
     total = sum(file.locked.size for file in files)
-    with ProgressBar(f"filling {store}", total, quiet=as_json) as progress:
+    with ProgressBar(_("filling {path}", path=store), total, quiet=as_json) as progress:
         problems = fetching.fetch_files(files, store, progress)
     _report_and_exit(problems, files, store, as_json)
 
@@ -108,7 +115,14 @@ def _report_and_exit(
     else:
         _print_problems(problems, store)
         good = len(files) - len(problems)
-        click.echo(f"{good} of {len(files)} files match their locks ({total} bytes in all)")
+        click.echo(
+            _(
+                "{good} of {count} files match their locks ({total} bytes in all)",
+                good=good,
+                count=len(files),
+                total=total,
+            )
+        )
     sys.exit(ExitStatus.INVALID if problems else ExitStatus.OK)
 
 
@@ -120,13 +134,13 @@ def _print_problems(problems: list[FileProblem], store: Path) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    table = Table("file", "code", title="files with problems", title_justify="left")
+    table = Table(_("file"), _("code"), title=_("files with problems"), title_justify="left")
     for problem in problems:
         table.add_row(Text(str(store / problem.name), overflow="fold"), problem.failure.code)
     console.print(table)
     for problem in problems:  # not wrapped, so that a checksum can be copied
         for line in (
             f"{store / problem.name}: {problem.failure.code}: {problem.failure.sentence}",
-            f"  remedy: {problem.failure.remedy}",
+            "  " + _("remedy: {remedy}", remedy=problem.failure.remedy),
         ):
             console.print(line, markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ import click
 from typing_extensions import override
 
 from fleet.errors import ExitStatus, Failure, InvalidInput
+from fleet.language import _
 from mlufleet.cli.options import DATA_OPTION
 from mlufleet.cli.translated_command import TranslatedCommand
 
@@ -66,7 +67,7 @@ def verdict(inventory: str | None, host: str | None, local: bool, data: tuple[st
       mlufleet verdict --local
     """
     if local == bool(inventory) or bool(inventory) != bool(host):
-        raise InvalidInput("give either INVENTORY and HOST, or --local")
+        raise InvalidInput(_("give either INVENTORY and HOST, or --local"))
     from mlufleet.cli import host_verdict
 
     found = (

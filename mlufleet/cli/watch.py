@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 from fleet.secret_files import read_key
 from mlufleet.cli.listen_address import check_exposure, parse_address
 from mlufleet.cli.options import (
@@ -106,7 +107,7 @@ def watch_hosts(inventory: str, **given: Any) -> None:
     token = read_key(given["token_file"], "--token-file") if given["token_file"] else ""
     check_exposure(address, token)
     if given["only_print"] and not given["install"]:
-        raise InvalidInput("--print: only with --install")
+        raise InvalidInput(_("--print: only with --install"))
     if given["install"]:
         from mlufleet.cli.watch_install import install
 
@@ -230,7 +231,12 @@ def open_pages(watch: Watch, address: str, port: int, token: str) -> HttpServer 
         server = HttpServer(address, port, token, list_routes(watch))
     except OSError as error:
         raise InvalidInput(
-            f"--listen {address}:{port}: {error.strerror}; remedy: another address or port"
+            _(
+                "--listen {address}:{port}: {problem}; remedy: another address or port",
+                address=address,
+                port=port,
+                problem=error.strerror,
+            )
         ) from None
     server.start()
     return server

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 from mlufleet.cli.watch_remediation import build_policy, list_words
 from mlufleet.watch import state_folder, unit_files, unit_install
 from mlufleet.watch.look_messages import Ready, decode_message
@@ -43,7 +44,7 @@ def install(
     """
     path, state = Path(os.path.abspath(inventory)), Path(os.path.abspath(given["state"]))
     if not path.is_file():
-        raise InvalidInput(f"{inventory}: no such file; remedy: name the inventory")
+        raise InvalidInput(_("{path}: no such file; remedy: name the inventory", path=inventory))
     options = [f"--state={state}", *_list_options(given)]
     check_address(*listen)
     ready = ask_look_process(look_command)
@@ -97,7 +98,12 @@ def check_address(address: str, port: int) -> None:
             sock.bind((address, 0))
     except OSError as error:
         raise InvalidInput(
-            f"--listen {address}:{port}: {error.strerror}; remedy: an address of this machine"
+            _(
+                "--listen {address}:{port}: {problem}; remedy: an address of this machine",
+                address=address,
+                port=port,
+                problem=error.strerror,
+            )
         ) from None
 
 
@@ -128,21 +134,25 @@ def _write(units: dict[str, str]) -> None:
     written = unit_install.install_units(units)
     for one in written:
         if one.copy:
-            click.echo(f"kept: {one.copy}, which was there with another text")
-        click.echo(f"written: {one.path}" if one.is_new else f"unchanged: {one.path}")
+            click.echo(_("kept: {path}, which was there with another text", path=one.copy))
+        written_words = _("written: {path}", path=one.path)
+        click.echo(written_words if one.is_new else _("unchanged: {path}", path=one.path))
     last = list(units)[-1]
     reload = "systemctl daemon-reload"
     if any(one.is_new for one in written) and SYSTEMD_FOLDER.is_dir():
         done = subprocess.run(reload.split(), stdin=subprocess.DEVNULL)
         reload = "" if done.returncode == 0 else reload
-    click.echo(f"start it: {f'{reload} && ' if reload else ''}systemctl enable --now {last}")
+    start = f"{f'{reload} && ' if reload else ''}systemctl enable --now {last}"
+    click.echo(_("start it: {command}", command=start))
     files = " ".join(str(one.path) for one in written)
-    click.echo(
-        f"remove it: systemctl disable --now {last} && rm {files} && systemctl daemon-reload"
-    )
+    stop = f"systemctl disable --now {last} && rm {files} && systemctl daemon-reload"
+    click.echo(_("remove it: {command}", command=stop))
     timer = unit_install.UNIT_FOLDER / f"{unit_files.UNIT_NAME}.timer"
     if timer.name not in units and timer.exists():
-        click.echo(
-            f"{timer}: is there, and starts the service as well; remedy: systemctl disable --now "
-            f"{timer.name} && rm {timer}"
+        command = f"systemctl disable --now {timer.name} && rm {timer}"
+        message = _(
+            "{path}: is there, and starts the service as well; remedy: {command}",
+            path=timer,
+            command=command,
         )
+        click.echo(message)
