@@ -100,7 +100,9 @@ def _(message: str, /, **values: object) -> str:
     """
     source = _fill(message, values, in_english=True)
     catalog = _load_catalog()
-    return source if catalog is None else _pair(catalog.gettext(message), source, values)
+    if catalog is None or not message:  # the translation of nothing is the catalog's own header
+        return source
+    return _pair(catalog.gettext(message), source, values)
 
 
 def n_(singular: str, plural: str, count: int, /, **values: object) -> str:

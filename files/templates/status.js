@@ -4,8 +4,8 @@ const refreshMs = 1000 * Number(document.body.dataset.refresh);
 const pauseButton = document.getElementById("pause"), lost = document.getElementById("lost");
 let timer;
 
-// what says which page this is, of this program: another style or script needs a whole new page
-const programOf = page => page.querySelector("style").textContent + page.querySelector("body > script").textContent;
+// what says which page this is, of this program: another style, script or language needs a whole new page
+const programOf = page => page.documentElement.lang + page.querySelector("style").textContent + page.querySelector("body > script").textContent;
 
 const cssPath = (element, name) => `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
 
@@ -74,12 +74,13 @@ function replacePage(next) {
 
 // healths that hosts have now; the one that is chosen stays even if no host has it
 function refreshOptions(next) {
-  const wanted = [...next.getElementById("status").options].map(one => one.text);
-  const chosen = statusFilter.value;
-  if (chosen && !wanted.includes(chosen)) wanted.push(chosen);
-  if (wanted.join() === [...statusFilter.options].map(one => one.text).join()) return;
-  statusFilter.replaceChildren(...wanted.map((text, index) => new Option(text, index ? text : "")));
-  statusFilter.value = chosen;
+  const listValues = options => options.map(one => one.value).join();
+  const wanted = [...next.getElementById("status").options];
+  const chosen = statusFilter.selectedOptions[0];
+  if (chosen && !wanted.some(one => one.value === chosen.value)) wanted.push(chosen);
+  if (listValues(wanted) === listValues([...statusFilter.options])) return;
+  statusFilter.replaceChildren(...wanted.map(one => new Option(one.text, one.value)));
+  statusFilter.value = chosen ? chosen.value : "";
 }
 
 async function refresh() {
@@ -87,16 +88,16 @@ async function refresh() {
   if (document.hidden || !getSelection().isCollapsed) return;
   try {
     const answer = await fetch(location.href.split("#")[0], {cache: "no-store", signal: AbortSignal.timeout?.(refreshMs)});
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    if (!answer.ok) throw new Error(fillText(lost.dataset.status, {status: answer.status}));
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!next.getElementById("verdict")) throw new Error("another page");
+    if (!next.getElementById("verdict")) throw new Error(lost.dataset.other);
     if (programOf(next) !== programOf(document)) return location.reload();
     if (pauseButton.getAttribute("aria-pressed") === "true") return;
     replacePage(next);
     lost.hidden = true;
   } catch (error) {
     const taken = document.querySelector("#taken time").textContent;
-    lost.textContent = `The watch does not answer (${error.message}). This page is of ${taken}.`;
+    lost.textContent = fillText(lost.dataset.text, {error: error.message, time: taken});
     lost.hidden = false;
   }
 }

@@ -3,8 +3,13 @@
 const table = document.getElementById("table"), body = table.tBodies[0];
 const search = document.getElementById("search"), statusFilter = document.getElementById("status");
 const shown = document.getElementById("shown"), heads = [...table.tHead.rows[0].cells];
-const collator = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
+const collator = new Intl.Collator(document.documentElement.lang, {numeric: true, sensitivity: "base"});
 let rows, searchText, sortedBy = 0;
+
+// a message of the page, whose language the page has chosen
+function fillText(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
 
 function readRows() {
   rows = [...body.rows];
@@ -19,7 +24,7 @@ function applyFilter() {
       || Boolean(statusFilter.value && row.dataset.status !== statusFilter.value);
     count += !row.hidden;
   }
-  const text = `${count} of ${rows.length} hosts`;
+  const text = fillText(shown.dataset.text, {count, total: rows.length});
   if (shown.textContent !== text) shown.textContent = text;
 }
 

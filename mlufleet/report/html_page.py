@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from fleet import paths
+from fleet.language import CHINESE, _, current_language, n_
 from fleet.text import sanitize
 from fleet.text.times import format_age, format_duration, format_utc
 
@@ -37,8 +38,13 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    environment.globals.update(_=_, n_=n_, page_language=page_language)
     environment.filters.update(
-        age=format_age, duration=format_duration, prose=mark_code, time=format_time
+        age=format_age,
+        duration=format_duration,
+        prose=mark_code,
+        strong=mark_number,
+        time=format_time,
     )
     return environment
 
@@ -70,17 +76,44 @@ def content_security_policy(style: str, script: str, connect: str = "'none'") ->
     )
 
 
-def mark_code(text: str) -> Markup:
+def page_language() -> str:
+    """Return the language of pages, as HTML names it: fonts and hyphens depend on it."""
+    return "zh-CN" if current_language() == CHINESE else "en"
+
+
+def mark_code(text: str, /, **values: object) -> Markup:
     """Return a text as HTML, in which what stands between backticks is code.
 
     Args:
         text: Any text; it is escaped.
+        **values: Values of its `{placeholders}`, which may be HTML; without any, braces mean
+            themselves.
     """
     parts = str(escape(sanitize.escape_text(text))).split("`")
     if len(parts) % 2 == 0:  # the last backtick is a character
         parts[-2:] = ["`".join(parts[-2:])]
     marked = (f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
-    return Markup("".join(marked))
+    markup = Markup("".join(marked))
+    if not values:
+        return markup
+    return markup.format(**{name: _make_safe(value) for name, value in values.items()})
+
+
+def _make_safe(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return sanitize.escape_text(value)
+    return value
+
+
+def mark_number(text: str, number: int) -> Markup:
+    """Return a text as HTML, in which a number is emphasized where it first stands.
+
+    Args:
+        text: Any text; it is escaped.
+        number: The number.
+    """
+    before, figure, after = str(escape(text)).partition(str(number))
+    return Markup(f"{before}<b>{figure}</b>{after}" if figure else before)
 
 
 def format_time(epoch: float) -> str:

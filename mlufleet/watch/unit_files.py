@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fleet.checksum import cache
 from fleet.errors import ExitStatus, InvalidInput
-from fleet.language import _
+from fleet.language import ENGLISH, LANGUAGE_VARIABLE, _, current_language
 from fleet.paths import find_quarantine_file
 
 UNIT_NAME = "mlufleet-watch"
@@ -70,7 +70,7 @@ After=network-online.target
 [Service]
 {kind}
 User={user}
-WorkingDirectory={folder}
+{environment}WorkingDirectory={folder}
 ExecStart={command}
 {restart}KillMode=mixed
 TimeoutStopSec={stop_s}
@@ -153,6 +153,7 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         inventory=escape_specifiers(str(settings.inventory)),
         kind=ONESHOT if settings.once else CONTINUOUS,
         user=user,
+        environment=describe_environment(),
         folder=escape_specifiers(os.getcwd()),
         command=" ".join(map(quote_word, words)),
         stop_s=MENDING_STOP_S if settings.mends else STOP_S,
@@ -175,6 +176,12 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         every_s=settings.every_s,
     )
     return {f"{UNIT_NAME}.service": service, f"{UNIT_NAME}.timer": timer}
+
+
+def describe_environment() -> str:
+    """Return the lines with which the service speaks the language of this process."""
+    language = current_language()
+    return "" if language == ENGLISH else f"Environment={LANGUAGE_VARIABLE}={language}\n"
 
 
 def choose_capabilities(user: str, settings: UnitSettings) -> str:

@@ -111,6 +111,7 @@ def test_a_message_that_the_catalog_lacks_is_english(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MLUFLEET_LANG", "zh")
     language._load_catalog.cache_clear()
     assert _("{host}: unknown", host="h1") == "h1: unknown"
+    assert _("") == ""
 
 
 def test_the_language_is_chosen_for_the_process_and_its_children(
