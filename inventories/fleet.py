@@ -1,4 +1,4 @@
-"""Your fleet: the hosts and groups of fleet.yml or fleet.csv in this folder.
+"""Your fleet: the hosts and groups of fleet.yml, fleet.csv or fleet.xlsx in this folder.
 
 A copy under another name reads the file with that name.
 """
@@ -7,5 +7,6 @@ from pathlib import Path
 
 from fleet.inventory import as_pyinfra_groups, find_inventory_file, load_hosts
 
-_candidates = [Path(__file__).with_suffix(ending) for ending in (".yml", ".yaml", ".csv")]
+_endings = (".yml", ".yaml", ".csv", ".xlsx")
+_candidates = [Path(__file__).with_suffix(ending) for ending in _endings]
 globals().update(as_pyinfra_groups(load_hosts(find_inventory_file(*_candidates))))

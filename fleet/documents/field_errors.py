@@ -23,6 +23,44 @@ KEY_MARKER = "[key]"
 Location = tuple[str | int, ...]
 
 
+class CellMark(yaml.Mark):
+    """The place of a value in a workbook, where a line is not enough.
+
+    Attributes:
+        cell: Sheet and cell, such as `Sheet1!C7`.
+    """
+
+    def __init__(self, cell: str) -> None:
+        """Create a mark.
+
+        Args:
+            cell: Sheet and cell.
+        """
+        super().__init__("", 0, 0, 0, None, 0)
+        self.cell = cell
+
+
+def format_place(path: Path, mark: yaml.Mark) -> str:
+    """Format a place as error messages begin with it: "file:line", or "file: sheet!cell".
+
+    Args:
+        path: The file.
+        mark: The place in it.
+    """
+    return f"{path}: {mark.cell}" if isinstance(mark, CellMark) else f"{path}:{mark.line + 1}"
+
+
+def find_place(path: Path, node: yaml.Node, location: Location) -> str:
+    """Find the place of a field, or of the nearest enclosing field if it is absent.
+
+    Args:
+        path: The file.
+        node: Root of the document.
+        location: The field.
+    """
+    return format_place(path, _walk(node, location)[1])
+
+
 def find_line(node: yaml.Node, location: Location) -> int:
     """Find the line of a field.
 
@@ -33,7 +71,7 @@ def find_line(node: yaml.Node, location: Location) -> int:
     Returns:
         Its line, from 1; the line of the nearest enclosing field if it is absent.
     """
-    return _walk(node, location)[1]
+    return _walk(node, location)[1].line + 1
 
 
 def find_node(node: yaml.Node, location: Location) -> yaml.Node | None:
@@ -50,7 +88,9 @@ def find_node(node: yaml.Node, location: Location) -> yaml.Node | None:
     return value if depth == len(location) else None
 
 
-def _walk(node: yaml.Node, location: Location, data: Any = None) -> tuple[yaml.Node, int, int]:
+def _walk(
+    node: yaml.Node, location: Location, data: Any = None
+) -> tuple[yaml.Node, yaml.Mark, int]:
     """Follow a location as far as it exists in a document.
 
     Args:
@@ -60,9 +100,9 @@ def _walk(node: yaml.Node, location: Location, data: Any = None) -> tuple[yaml.N
             their `name`, because indexes differ between the files.
 
     Returns:
-        The node that was reached, its line, and how many parts of the location exist.
+        The node that was reached, its place, and how many parts of the location exist.
     """
-    line = node.start_mark.line + 1
+    mark = node.start_mark
     for depth, part in enumerate(location):
         pair = None
         if isinstance(node, yaml.MappingNode):
@@ -71,10 +111,10 @@ def _walk(node: yaml.Node, location: Location, data: Any = None) -> tuple[yaml.N
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
             pair = next(((v, v) for v in _matching_items(node, part, data)), None)
         if pair is None:
-            return node, line, depth
-        node, line = pair[1], pair[0].start_mark.line + 1
+            return node, mark, depth
+        node, mark = pair[1], pair[0].start_mark
         data = _get_child(data, part)
-    return node, line, len(location)
+    return node, mark, len(location)
 
 
 def _get_child(data: Any, part: str | int) -> Any:
@@ -163,9 +203,9 @@ def _find_place(
     """
     place, value, longest = (f"{path}:1" if files else str(path)), None, -1
     for file, root in files:
-        node, line, depth = _walk(root, location, data if len(files) > 1 else None)
+        node, mark, depth = _walk(root, location, data if len(files) > 1 else None)
         if depth > longest:
-            longest, place = depth, f"{file}:{line}"
+            longest, place = depth, format_place(file, mark)
             value = node if depth == len(location) else None
     return place, value
 

@@ -32,6 +32,28 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)
 
 
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a file within a size limit.
+
+    Args:
+        path: The file.
+        max_bytes: Size limit in bytes.
+
+    Raises:
+        InvalidInput: The file is missing, unreadable or too large.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or error
+        raise InvalidInput(f"{path}: cannot be read: {reason}") from error
+    if len(content) > max_bytes:
+        limit_mib = f"{max_bytes / (1 << 20):g}"
+        raise InvalidInput(f"{path}: larger than {limit_mib} MiB; is this the right file?")
+    return content
+
+
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """Read a text file in UTF-8, or in UTF-16 with a byte order mark.
 
@@ -45,15 +67,7 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     Raises:
         InvalidInput: The file is missing, unreadable, too large or in another encoding.
     """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(max_bytes + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", "") or error
-        raise InvalidInput(f"{path}: cannot be read: {reason}") from error
-    if len(content) > max_bytes:
-        limit_mib = f"{max_bytes / (1 << 20):g}"
-        raise InvalidInput(f"{path}: larger than {limit_mib} MiB; is this the right file?")
+    content = read_bytes(path, max_bytes)
     encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
     try:
         return content.decode(encoding)

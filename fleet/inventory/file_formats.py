@@ -14,9 +14,10 @@ from fleet.text import suggestions
 
 YAML_SUFFIXES = (".yml", ".yaml")
 TABLE_SUFFIXES = (".csv", ".tsv")
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 #: lists of hosts, which are read as they are
-READABLE_SUFFIXES = (*YAML_SUFFIXES, *TABLE_SUFFIXES)
-SPREADSHEET_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".et", ".ods", ".numbers")
+READABLE_SUFFIXES = (*YAML_SUFFIXES, *TABLE_SUFFIXES, *WORKBOOK_SUFFIXES)
+SPREADSHEET_SUFFIXES = (".xls", ".et", ".ods", ".numbers")
 INVENTORY_TEMPLATE = "inventories/fleet.py"
 ANSIBLE_TEMPLATE = "inventories/ansible.example.py"
 
@@ -58,15 +59,15 @@ def check_inventory_path(inventory: str) -> None:
     if suffix in SPREADSHEET_SUFFIXES:
         raise InvalidInput(
             _(
-                "{path}: this kind of spreadsheet is not read: save the sheet as CSV UTF-8, and "
-                "use {table}",
+                "{path}: this kind of spreadsheet is not read: save it as {workbook}, and use that",
                 path=path,
-                table=path.with_suffix(".csv"),
+                workbook=path.with_suffix(".xlsx"),
             )
         )
     raise InvalidInput(
         _(
-            "{path}: an inventory is a file in YAML (.yml), a table (.csv) or Python (.py). {hint}",
+            "{path}: an inventory is a file in YAML (.yml), a table (.csv, .xlsx) or Python (.py). "
+            "{hint}",
             path=path,
             hint=_format_ansible_hint(path.with_suffix(".py")),
         )

@@ -25,7 +25,7 @@ def _check_pattern(pattern: str) -> str:
 HostPattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
-GROUP_NAME = re.compile(r"(?!(?:all|ungrouped)$)[A-Za-z0-9][A-Za-z0-9._-]*")
+GROUP_NAME = re.compile(r"(?!(?:all|ungrouped)$)[^\W_][\w.-]*")
 
 
 def check_group(name: str) -> str:
@@ -45,6 +45,7 @@ def check_group(name: str) -> str:
             f"invalid group name {name[:80]!r}: use letters, digits, '.', '_' and '-', starting "
             "with a letter or digit; `all` and `ungrouped` are reserved"
         )
+    addresses.check_legible(name, ascii_only=False)
     return name
 
 

@@ -1,4 +1,4 @@
-"""Hosts from a YAML or CSV file, validated before the first connection."""
+"""Hosts from a YAML file, a CSV table or a workbook, validated before the first connection."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import yaml
 
 from fleet import module_key
 from fleet.documents import loading
-from fleet.documents.field_errors import Location, find_line
+from fleet.documents.field_errors import Location, find_place
 from fleet.documents.loading import is_file
 from fleet.errors import InvalidInput
-from fleet.inventory import csv_table, ranges, ssh_config
-from fleet.inventory.file_formats import TABLE_SUFFIXES
+from fleet.inventory import csv_table, ranges, ssh_config, workbook
+from fleet.inventory.file_formats import TABLE_SUFFIXES, WORKBOOK_SUFFIXES
 from fleet.inventory.host_fields import Fleet, HostData, check_group
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.inventory.ranges import ExpandedName
@@ -41,7 +41,7 @@ CONNECTION_DATA: dict[str, Any] = {
 
 @as_pyinfra_error()
 def load_hosts(path: Path | str, defaults: Mapping[str, Any] | None = None) -> list[Entry]:
-    """Load the hosts of a YAML or CSV file for pyinfra. Nothing is connected to.
+    """Load the hosts of a YAML file, a table or a workbook for pyinfra, without a connection.
 
     Args:
         path: the file; relative paths in it are relative to the current directory, as everywhere in
@@ -53,12 +53,12 @@ def load_hosts(path: Path | str, defaults: Mapping[str, Any] | None = None) -> l
         An entry for each host, with its ranges expanded and its release checked.
 
     Raises:
-        InvalidInput: the file is invalid; the message names file and line.
+        InvalidInput: the file is invalid; the message names file and line, or file and cell.
     """
     path = Path(path)
     data, node = read_document(path)
     fleet = loading.validate_document(Fleet, data, path, node)
-    return build_entries(fleet, lambda field: f"{path}:{find_line(node, field)}", defaults)
+    return build_entries(fleet, lambda field: find_place(path, node, field), defaults)
 
 
 def read_document(path: Path) -> tuple[dict[str, Any], yaml.Node]:
@@ -75,6 +75,8 @@ def read_document(path: Path) -> tuple[dict[str, Any], yaml.Node]:
     """
     if path.suffix.lower() in TABLE_SUFFIXES:
         return csv_table.read_hosts(path, SIZE_FACTOR)
+    if path.suffix.lower() in WORKBOOK_SUFFIXES:
+        return workbook.read_hosts(path, SIZE_FACTOR)
     return loading.read_mapping(path, SIZE_FACTOR)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: unknown names in an error message
 MAX_NAMES_SHOWN = 5
 #: pyinfra's own patterns and many shells read [12] as 1 or 2
-AMBIGUOUS_BRACKET = re.compile(r"\[[A-Za-z0-9_.]{2,}\]")
+AMBIGUOUS_BRACKET = re.compile(r"\[[\w.]{2,}\]")
 
 
 class InventoryNames:
@@ -129,7 +129,7 @@ def _format_names(names: list[str]) -> str:
 
 def _split_patterns(text: str) -> list[str]:
     """Split at commas that are outside of brackets."""
-    return [item.strip() for item in re.split(r",(?![^\[\]]*\])", text)]
+    return [item.strip() for item in re.split("[,\uff0c](?![^\\[\\]]*\\])", text)]
 
 
 def collect_names(inventory: Inventory) -> InventoryNames:

@@ -72,7 +72,7 @@ def _expand_bracket(bracket: str) -> list[str]:
 
 def _expand_item(item: str) -> list[str]:
     """Expand a word or a range of numbers or letters."""
-    if re.fullmatch(r"[A-Za-z0-9_.]+", item):
+    if re.fullmatch(r"[\w.]+", item):
         return [item]
     if not (match := RANGE_PATTERN.fullmatch(item)):
         raise ValueError(f"{item[:80]!r} is not a range: write [01-40], [1-9:2], [a-f] or [a,c,e]")

@@ -6,6 +6,7 @@ The report is derived from the journal and from nothing else, so a run that was 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,8 @@ RUNS = Path("runs")
 JOURNAL_FILE = "journal.jsonl"
 #: a run is refused if its file system has less free space
 MIN_FREE_BYTES = 1 << 20
+#: bound of the stem of a file name; file systems allow 255 bytes with its ending
+MAX_STEM_BYTES = 200
 
 
 def new_run_id() -> str:
@@ -85,10 +88,19 @@ def open_for_append(path: Path) -> int:
 def safe_file_name(host: str) -> str:
     """Return a host's name as the stem of a file name.
 
+    Letters of all scripts stay, as hosts with Chinese names would have the same file otherwise.
+
     Args:
         host: Any name of a host.
     """
-    return re.sub(r"[^A-Za-z0-9._-]", "_", host)
+    stem = re.sub(r"[^\w.-]", "_", host)
+    try:
+        if len(os.fsencode(stem)) <= MAX_STEM_BYTES:
+            return stem
+    except UnicodeEncodeError:  # the locale of this process does not have these letters
+        pass
+    digest = hashlib.sha256(host.encode()).hexdigest()[:12]
+    return f"{re.sub('[^A-Za-z0-9._-]', '_', host)[:100]}-{digest}"
 
 
 class Journal:

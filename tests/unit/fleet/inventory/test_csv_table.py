@@ -6,7 +6,7 @@ import pytest
 
 from fleet import inventory
 from fleet.errors import InvalidInput
-from fleet.inventory import csv_table
+from fleet.inventory import csv_table, table_fields
 from fleet.inventory.host_file import CONNECTION_DATA
 from fleet.release.target import ReleaseTarget
 
@@ -117,7 +117,7 @@ def test_a_wrong_header_is_told(site: Path, header: str, said: str) -> None:
 def test_what_excel_writes_in_another_code_page(site: Path) -> None:
     path = site / "fleet.csv"
     path.write_bytes("name\nä\n".encode("cp1252"))
-    with pytest.raises(InvalidInput, match=r"fleet\.csv:2: not UTF-8"):
+    with pytest.raises(InvalidInput, match=r"fleet\.csv:2: neither UTF-8 nor GB18030"):
         csv_table.read_hosts(path)
 
 
@@ -179,10 +179,10 @@ def test_unicode_text_as_excel_writes_it(site: Path, wanted: ReleaseTarget, enco
         ("--mlu07,10.0.1.7,8", "not a host name"),
         ("'mlu07,10.0.1.7,8", "not a host name"),
         ("\u200b,,", "an invisible character (U+200B)"),
-        ("mlu02,\uff11\uff10.0.1.2,8", "look-alike"),
+        ("\uff4d\uff4c\uff5502,10.0.1.2,8", "look-alike characters: write 'mlu02'"),
         ("mlu02,'10.0.1.2,8", "is not an address"),
         ("mlu02,10.0.1,8", "means 10.0.0.1 to most programs"),
-        ("mlu02,10.0.1.2,\uff18", "cards"),
+        ("mlu02,10.0.1.2\uff1a2201,8", "write 10.0.1.2, and `ssh_port: 2201`"),
         ("mlu02\uff0c10.0.1.2,,", "look-alike"),
         ("mlu01,10.0.1.9,8", "mlu01 is defined twice, first in line 2"),
     ],
@@ -195,7 +195,61 @@ def test_a_row_that_is_no_host_is_refused_with_its_line(
     assert str(error.value).startswith(f"{site}/fleet.csv:3: ") and why in str(error.value)
 
 
-@pytest.mark.parametrize("encoding", ["gb18030", "big5"])
-def test_a_code_page_is_refused_with_its_line(site: Path, encoding: str) -> None:
-    with pytest.raises(InvalidInput, match=r"fleet\.csv:2: not UTF-8 .* CSV UTF-8"):
-        table_of(site, "name,data.place\nmlu01,\u6a5f\u623f\n".encode(encoding))
+CHINESE = (
+    "主机名，地址，端口，发布版本，制品库，卡数，分组，data.place，备注\n"
+    "机柜1-节点01，１０．0。0.1，２２０１，R，S，８，机柜1、x8，二层机房，\n"
+    "机柜1-节点02，10.0.0.2，，R，S，，机柜1，，备用机\n"
+)
+
+
+@pytest.mark.parametrize("separator", [",", "\uff0c", ";", "\uff1b", "\t"])
+@pytest.mark.parametrize("encoding", ["gb18030", "gbk", "gb2312", "utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_of_a_chinese_office_is_read(
+    site: Path, wanted: ReleaseTarget, encoding: str, separator: str
+) -> None:
+    text = CHINESE.replace("R，S", f"{site}/small.yml，{site}/store").replace("\uff0c", separator)
+    path = site / "fleet.csv"
+    path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    (first, a), (second, b) = inventory.read(path)
+    assert (first, second) == ("机柜1-节点01", "机柜1-节点02")
+    assert (a["ssh_hostname"], a["ssh_port"], a["cards"]) == ("10.0.0.1", 2201, 8)
+    assert (a["groups"], a["place"], b["groups"]) == (("机柜1", "x8"), "二层机房", ("机柜1",))
+    assert b["note"] == "备用机" and "ssh_port" not in b
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "line"),
+    [
+        ("name,data.place\nmlu01,機房\n", "big5", 2),
+        ("name,data.place\n\nmlu01,Größe\n", "cp1252", 3),
+        ("name,data.place\nmlu01,Hall Süd\n", "cp1252", 2),
+        ("name,data.place\nmlu01,サーバー室\n", "cp932", 2),
+        ("name,data.place\nmlu01,机房\nmlu02,\udcff\n", "utf-8", 3),
+        ("\ufeffname,data.place\nmlu01,\udcff\n", "utf-8", 2),
+    ],
+)
+def test_what_is_neither_unicode_nor_chinese_is_refused_with_its_line(
+    site: Path, text: str, encoding: str, line: int
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        table_of(site, text.encode(encoding, "surrogateescape"))
+    told = str(error.value)
+    assert told.startswith(f"{site}/fleet.csv:{line}: n") and "save it as UTF-8 (in Excel" in told
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("是", True), ("否", False), ("TRUE", True), ("ｆａｌｓｅ", False), ("也许", "也许")],
+)
+def test_a_boolean_may_be_chinese(cell: str, value: object) -> None:
+    assert table_fields.convert_cell("evict", cell) == value
+
+
+def test_an_unknown_column_in_chinese_is_told_with_the_names_there_are(site: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"fleet\.csv:1: column 2 \('端口号'\): .*端口.*主机名"):
+        table_of(site, "主机名,端口号\na,1\n".encode())
+
+
+def test_two_names_of_one_field_are_two_columns_of_it(site: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"fleet\.csv:1: ssh_hostname: two columns"):
+        table_of(site, "主机名,地址,IP\na,10.0.0.1,10.0.0.2\n".encode())

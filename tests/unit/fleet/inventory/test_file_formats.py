@@ -23,7 +23,7 @@ ROOT = INVENTORIES.parent
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("lab.ods", "save the sheet as CSV UTF-8, and use SITE/lab.csv"),
+        ("lab.ods", "save it as SITE/lab.xlsx, and use that"),
         ("flete.yml", "no such inventory file; nearest: SITE/fleet.yml"),
         ("hosts.ini", "`cp inventories/ansible.example.py SITE/hosts.py`"),
         ("hosts.json", "`cp inventories/ansible.example.py SITE/hosts.py`"),

@@ -44,7 +44,7 @@ def test_a_range_is_the_names_as_they_would_be_written_out(pattern: str, said: l
         ("m[1-]", "write [01-40]"),
         ("m[1:5]", "write [01-40]"),
         ("m[1,,2]", "write [01-40]"),
-        ("m[é]", "write [01-40]"),
+        ("m[é-ü]", "write [01-40]"),
         ("m[１-２]", "write [01-40]"),
         ("m[40-01]", "01 comes before 40"),
         ("m[c-a]", "a comes before c"),
@@ -124,3 +124,8 @@ def test_placeholders_are_filled_wherever_a_text_is() -> None:
 def test_a_placeholder_of_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"available: \{name\}, \{1\}, "):
         ranges.fill_placeholders(text, ranges.expand_pattern("m[1-2][3-4]")[0])
+
+
+def test_names_and_ranges_may_be_chinese() -> None:
+    names = [name for name, _ in ranges.expand_pattern("机柜[一,二]-节点[09-10]")]
+    assert names == ["机柜一-节点09", "机柜一-节点10", "机柜二-节点09", "机柜二-节点10"]
