@@ -3,6 +3,7 @@
 - A Chinese page whose original has changed since says so at its top, and so does an English page
   that stands where a Chinese one is missing.
 - Headings of Chinese pages have the anchors of the English ones, so links hold in both languages.
+- The search finds Chinese words.
 - Every page is there as Markdown too, beside its HTML, and `llms.txt` lists them
   (https://llmstxt.org).
 """
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -20,6 +22,7 @@ from jinja2 import Environment
 from llms_index import render_site_index
 from markdown.extensions.toc import slugify
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
@@ -27,6 +30,7 @@ from mkdocs.utils.templates import TemplateContext
 from translations import NOTE_PATTERN, is_behind
 
 ENGLISH, CHINESE = "en", "zh"
+SEARCH_SCRIPT = "lunr.zh.js"
 THEME_LOCALE = "zh_CN"
 #: language -> what the link to it says
 NAMES = {ENGLISH: "English", CHINESE: "中文"}
@@ -179,10 +183,17 @@ def on_post_page(output: str, **_others: object) -> str:
     return re.sub(r'<html lang="zh_\w+"', '<html lang="zh-CN"', output, count=1)
 
 
+@event_priority(-200)
 def on_post_build(config: MkDocsConfig) -> None:
-    """Write llms.txt.
+    """Write llms.txt, and what the search needs for Chinese in place of what mkdocs has for it.
+
+    It runs last, as mkdocs-static-i18n writes the search once more at the end.
 
     Args:
         config: What mkdocs.yml says.
     """
-    Path(config.site_dir, "llms.txt").write_text(render_site_index(), encoding="utf-8")
+    site = Path(config.site_dir)
+    (site / "llms.txt").write_text(render_site_index(), encoding="utf-8")
+    shutil.copy(Path(__file__).parent / "site_theme" / SEARCH_SCRIPT, site / "search")
+    # the theme's files are copied to the site, and this one is no page's
+    (site / SEARCH_SCRIPT).unlink(missing_ok=True)

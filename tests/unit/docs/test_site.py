@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import playwright
 import pytest
 import yaml
 
@@ -94,6 +96,40 @@ def test_pages_load_nothing_from_elsewhere(project: Path) -> None:
     pages = [*(project / "site").rglob("*.html")]
     loaded = [url for page in pages for url in Assets(page.read_text()).loaded]
     assert loaded and not [url for url in loaded if re.match(r"(https?:)?//", url)]
+
+
+#: the worker of the search, as a browser runs it
+SEARCH = """\
+const fs = require('fs'), path = require('path'), vm = require('vm');
+const [folder, ...queries] = process.argv.slice(1);
+const read = name => fs.readFileSync(path.join(folder, name), 'utf-8');
+for (const name of ['module', 'exports', 'require']) delete global[name];
+global.self = global;
+global.importScripts = (...names) => names.forEach(name => vm.runInThisContext(read(name)));
+global.postMessage = () => {};
+console.log = () => {};
+global.XMLHttpRequest = class {
+  addEventListener(_event, listener) { this.listener = listener; }
+  open(_method, name) { this.responseText = read(name); }
+  send() { this.listener(); }
+};
+vm.runInThisContext(read('worker.js'));
+onmessage({data: {init: true}});
+const found = queries.map(query => search(query).map(page => page.location));
+process.stdout.write(JSON.stringify(found));
+"""
+
+
+def test_the_search_finds_chinese_and_english_words(project: Path) -> None:
+    node = Path(playwright.__file__).parent / "driver/node"
+    queries = ["监视", "隔离", "阿尔卑斯", "failure budget"]
+    words = [str(node), "-e", SEARCH, str(project / "site/search"), *queries]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    title, text, nowhere, english = json.loads(done.stdout)
+    assert title[0].startswith("zh/monitoring.html")
+    assert any(page.startswith("zh/monitoring.html") for page in text)
+    assert nowhere == []
+    assert any(page.startswith("rollout.html") for page in english)
 
 
 def test_every_page_is_there_as_markdown_and_in_the_index(project: Path) -> None:
