@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.secret_files import read_private_file
 
 if TYPE_CHECKING:
@@ -72,13 +73,26 @@ def load_key_pair(key: str, certificate: str) -> ModuleKey:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     if not (key and certificate):
-        raise InvalidInput(f"set both {DATA_KEYS[0]} and {DATA_KEYS[1]}, or neither")
+        raise InvalidInput(
+            _(
+                "set both {field} and {other}, or neither",
+                field=DATA_KEYS[0],
+                other=DATA_KEYS[1],
+            )
+        )
     secret = read_private_file(key, f"{DATA_KEYS[0]}: {key}")
     public = _read_certificate(certificate)
     private = _parse_private_key(secret, key)
     parsed = _parse_certificate(public, certificate)
     if private.public_key() != parsed.public_key():
-        raise InvalidInput(f"{DATA_KEYS[1]}: {certificate} does not belong to the key {key}")
+        raise InvalidInput(
+            _(
+                "{field}: {certificate} does not belong to the key {key}",
+                field=DATA_KEYS[1],
+                certificate=certificate,
+                key=key,
+            )
+        )
     return ModuleKey(
         key=secret,
         certificate=parsed.public_bytes(Encoding.DER),
@@ -106,13 +120,29 @@ def _parse_private_key(content: bytes, path: str) -> Any:
         private = load_pem_private_key(content, password=None)
     except TypeError:
         raise InvalidInput(
-            f"{DATA_KEYS[0]}: {path} has a passphrase, which cannot be entered "
-            f"on a host; remove it: `openssl pkey -in {path} -out FILE`"
+            _(
+                "{field}: {path} has a passphrase, which cannot be entered on a "
+                "host; remove it: `openssl pkey -in {path} -out FILE`",
+                field=DATA_KEYS[0],
+                path=path,
+            )
         ) from None
     except ValueError:
-        raise InvalidInput(f"{DATA_KEYS[0]}: {path} is not a private key in PEM format") from None
+        raise InvalidInput(
+            _(
+                "{field}: {path} is not a private key in PEM format",
+                field=DATA_KEYS[0],
+                path=path,
+            )
+        ) from None
     if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
-        raise InvalidInput(f"{DATA_KEYS[0]}: {path}: kernels support only RSA and ECDSA keys")
+        raise InvalidInput(
+            _(
+                "{field}: {path}: kernels support only RSA and ECDSA keys",
+                field=DATA_KEYS[0],
+                path=path,
+            )
+        )
     return private
 
 
@@ -125,7 +155,11 @@ def _parse_certificate(content: bytes, path: str) -> Certificate:
         return x509.load_der_x509_certificate(content)
     except ValueError:
         raise InvalidInput(
-            f"{DATA_KEYS[1]}: {path} is not an X.509 certificate in PEM or DER format"
+            _(
+                "{field}: {path} is not an X.509 certificate in PEM or DER format",
+                field=DATA_KEYS[1],
+                path=path,
+            )
         ) from None
 
 

@@ -20,6 +20,7 @@ from fleet import paths
 from fleet.documents import atomic_write, file_lock, loading, yaml_entries
 from fleet.documents.types import Model, matching
 from fleet.errors import InvalidInput
+from fleet.language import N_, _
 from fleet.text.times import format_utc
 
 FILE_NAME = paths.QUARANTINE_FILE
@@ -34,7 +35,7 @@ HEADER = """\
 """
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_TIME_WORDS = "a time in UTC such as 2026-01-31T09:15:00Z"
+_TIME_WORDS = N_("a time in UTC such as 2026-01-31T09:15:00Z")
 
 
 def _check_calendar(text: str) -> str:
@@ -42,12 +43,14 @@ def _check_calendar(text: str) -> str:
     try:
         datetime.strptime(text, _TIME_FORMAT)
     except ValueError:
-        raise ValueError(f"expected {_TIME_WORDS}, got {text!r}") from None
+        raise ValueError(
+            _("expected {description}, got {text!r}", description=_(_TIME_WORDS), text=text)
+        ) from None
     return text
 
 
-HostName = Annotated[str, matching(r"\S(.*\S)?", "the name of a host")]
-Line = Annotated[str, matching(rf"\S(.{{0,{MAX_REASON}}}\S)?", "a text of one line, not empty")]
+HostName = Annotated[str, matching(r"\S(.*\S)?", N_("the name of a host"))]
+Line = Annotated[str, matching(rf"\S(.{{0,{MAX_REASON}}}\S)?", N_("a text of one line, not empty"))]
 UtcTime = Annotated[
     str,
     matching(
@@ -56,7 +59,9 @@ UtcTime = Annotated[
     ),
     AfterValidator(_check_calendar),
 ]
-Code = Annotated[str, matching(r"([A-Z][A-Z0-9_]{0,60})?", "a failure code such as CARD_DROPPED")]
+Code = Annotated[
+    str, matching(r"([A-Z][A-Z0-9_]{0,60})?", N_("a failure code such as CARD_DROPPED"))
+]
 
 
 class Quarantine(Model):
@@ -95,8 +100,28 @@ class Quarantine(Model):
     @property
     def sentence(self) -> str:
         """Since when, by whom and why."""
-        code = f"{self.code}: " if self.code and not self.reason.startswith(self.code) else ""
-        return f"in quarantine since {self.since} by {self.by}: {code}{self.reason}"
+        return _(
+            "in quarantine since {since} by {by}: {reason}",
+            since=self.since,
+            by=self.by,
+            reason=self.full_reason,
+        )
+
+    @property
+    def details(self) -> str:
+        """The same, after words that say that it is in quarantine."""
+        return _(
+            "since {since} by {by}: {reason}",
+            since=self.since,
+            by=self.by,
+            reason=self.full_reason,
+        )
+
+    @property
+    def full_reason(self) -> str:
+        """Why, beginning with the failure code if there is one."""
+        is_named = not self.code or self.reason.startswith(self.code)
+        return self.reason if is_named else f"{self.code}: {self.reason}"
 
 
 class QuarantineFile(Model):
@@ -200,8 +225,12 @@ def _change(path: Path, edit: _Edit, mode_of: Path | None) -> list[str]:
             return names
     except OSError as error:
         raise InvalidInput(
-            f"{path}: cannot be written: {error.strerror}; remedy: check the rights on its folder, "
-            "and its free space"
+            _(
+                "{path}: cannot be written: {reason}; remedy: check the rights on "
+                "its folder, and its free space",
+                path=path,
+                reason=error.strerror,
+            )
         ) from error
 
 
@@ -225,6 +254,9 @@ def _check_edit(
     }
     if not is_right or any((name in before) == (name in (after or {})) for name in names):
         raise InvalidInput(
-            f"{path}: is written in a way that cannot be changed here; remedy: edit it by hand, or "
-            "write each host as a block of lines below `hosts:`"
+            _(
+                "{path}: is written in a way that cannot be changed here; remedy: edit "
+                "it by hand, or write each host as a block of lines below `hosts:`",
+                path=path,
+            )
         )

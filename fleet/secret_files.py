@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import N_, _
 
 #: bytes that are read of such a file
 MAX_BYTES = 1 << 20
@@ -13,6 +14,14 @@ MAX_BYTES = 1 << 20
 OTHERS_MODE = 0o077
 #: characters of a key that cannot be guessed, and that fits into a request's headers
 MIN_KEY_LENGTH, MAX_KEY_LENGTH = 16, 1024
+NOT_ONE_WORD = N_(
+    "{place}: not one word of at least {least} characters, and at most {most}: write into it what "
+    "`openssl rand -hex 32` prints"
+)
+NOT_ASCII = N_(
+    "{place}: not ASCII text of at least {least} characters, and at most {most}: write into it "
+    "what `openssl rand -hex 32` prints"
+)
 
 
 def read_private_file(path: str | Path, place: str) -> bytes:
@@ -35,9 +44,17 @@ def read_private_file(path: str | Path, place: str) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(MAX_BYTES)
     except OSError as error:
-        raise InvalidInput(f"{place}: {error.strerror}: name a file that can be read") from None
+        raise InvalidInput(
+            _(
+                "{place}: {reason}: name a file that can be read",
+                place=place,
+                reason=error.strerror,
+            )
+        ) from None
     if mode & OTHERS_MODE:
-        raise InvalidInput(f"{place}: others can read it: run `chmod 600 {path}`")
+        raise InvalidInput(
+            _("{place}: others can read it: run `chmod 600 {path}`", place=place, path=path)
+        )
     return content
 
 
@@ -58,9 +75,11 @@ def read_secret(path: str | Path, field: str) -> str:
     try:
         lines = read_private_file(path, place).decode().split("\n")
     except UnicodeDecodeError:
-        raise InvalidInput(f"{place}: it is not UTF-8 text: write the secret into it") from None
+        raise InvalidInput(
+            _("{place}: it is not UTF-8 text: write the secret into it", place=place)
+        ) from None
     if not lines[0].strip() or any(line.strip() for line in lines[1:]):
-        raise InvalidInput(f"{place}: write the secret as its only line")
+        raise InvalidInput(_("{place}: write the secret as its only line", place=place))
     return lines[0].strip()
 
 
@@ -82,9 +101,6 @@ def read_key(path: str | Path, field: str) -> str:
     words = content.decode("ascii", "replace").split()
     is_text = content.isascii() and all(map(str.isprintable, words))
     if not is_text or len(words) != 1 or not MIN_KEY_LENGTH <= len(words[0]) <= MAX_KEY_LENGTH:
-        what = "not one word" if is_text else "not ASCII text"
-        raise InvalidInput(
-            f"{place}: {what} of at least {MIN_KEY_LENGTH} characters, and at most "
-            f"{MAX_KEY_LENGTH}: write into it what `openssl rand -hex 32` prints"
-        )
+        problem = NOT_ONE_WORD if is_text else NOT_ASCII
+        raise InvalidInput(_(problem, place=place, least=MIN_KEY_LENGTH, most=MAX_KEY_LENGTH))
     return words[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType, UnionType
@@ -13,10 +12,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from fleet.documents import strict_yaml, type_words
-from fleet.text import suggestions
+from fleet.language import _
+from fleet.text import suggestions, word_lists
 
-#: The allowed values in pydantic's own message.
-QUOTED_CHOICE = re.compile(r"'([^']*)'")
 #: Part of a location that means the error concerns a mapping's key, not its value.
 KEY_MARKER = "[key]"
 #: The path of keys and indexes to a field.
@@ -84,7 +82,7 @@ def find_node(node: yaml.Node, location: Location) -> yaml.Node | None:
     Returns:
         Its value's node; None if it is absent.
     """
-    value, _, depth = _walk(node, location)
+    value, _line, depth = _walk(node, location)
     return value if depth == len(location) else None
 
 
@@ -171,7 +169,7 @@ def format_error(
         holder = _find_model(model, location[:-1])
         message = describe_unknown_field(str(location[-1]), holder.model_fields if holder else ())
     elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
-        choices = QUOTED_CHOICE.findall(problem.get("ctx", {}).get("expected", ""))
+        choices = type_words.list_choices(problem.get("ctx", {}))
         message += suggestions.format_suggestions(problem["input"], choices)
     return f"{place}: {field}: {message}" if field else f"{place}: {message}"
 
@@ -221,9 +219,14 @@ def describe_unknown_field(name: str, fields: Iterable[str]) -> str:
         The message, without the field's position.
     """
     valid = sorted(fields)
-    similar = suggestions.find_similar(name, valid)
-    suggestion = f"did you mean {similar[0]}? " if similar else ""
-    return f"unknown field; {suggestion}valid fields: {', '.join(valid)}"
+    fields_shown = word_lists.join_words(valid)
+    if similar := suggestions.find_similar(name, valid):
+        return _(
+            "unknown field; did you mean {similar}? valid fields: {valid}",
+            similar=similar[0],
+            valid=fields_shown,
+        )
+    return _("unknown field; valid fields: {valid}", valid=fields_shown)
 
 
 def _find_model(annotation: Any, location: Location) -> type[BaseModel] | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 #: seconds to wait for others
 TIMEOUT_S = 10.0
@@ -67,8 +68,12 @@ def _lock(descriptor: int, path: Path, end: float) -> bool:
         except BlockingIOError:
             if time.monotonic() > end:
                 raise InvalidInput(
-                    f"{path}: another process has held it for {TIMEOUT_S:.0f} s; remedy: find it "
-                    f"with `fuser {path}`"
+                    _(
+                        "{path}: another process has held it for {seconds:.0f} s; remedy: "
+                        "find it with `fuser {path}`",
+                        path=path,
+                        seconds=TIMEOUT_S,
+                    )
                 ) from None
             time.sleep(INTERVAL_S)
     return _is_same(descriptor, path)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from fleet.documents import field_errors, strict_yaml
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -47,10 +48,18 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
             content = stream.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", "") or error
-        raise InvalidInput(f"{path}: cannot be read: {reason}") from error
+        raise InvalidInput(
+            _("{path}: cannot be read: {reason}", path=path, reason=reason)
+        ) from error
     if len(content) > max_bytes:
         limit_mib = f"{max_bytes / (1 << 20):g}"
-        raise InvalidInput(f"{path}: larger than {limit_mib} MiB; is this the right file?")
+        raise InvalidInput(
+            _(
+                "{path}: larger than {limit_mib} MiB; is this the right file?",
+                path=path,
+                limit_mib=limit_mib,
+            )
+        )
     return content
 
 
@@ -74,8 +83,13 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            f"{path}:{line}: not {encoding.upper()} ({error.reason}): save it as UTF-8 "
-            "(in Excel: CSV UTF-8)"
+            _(
+                "{path}:{line}: not {encoding} ({reason}): save it as UTF-8 (in Excel: CSV UTF-8)",
+                path=path,
+                line=line,
+                encoding=encoding.upper(),
+                reason=error.reason,
+            )
         ) from error
 
 
@@ -116,14 +130,21 @@ def parse_mapping(text: str, path: Path, size_factor: int = 1) -> tuple[dict[str
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = error.problem or error.context
-        raise InvalidInput(f"{path}:{line}: not valid YAML: {problem}") from error
+        raise InvalidInput(
+            _("{path}:{line}: not valid YAML: {problem}", path=path, line=line, problem=problem)
+        ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise InvalidInput(
-            f"{path}:{line}: not valid YAML: control character (U+{error.character:04X})"
+            _(
+                "{path}:{line}: not valid YAML: control character (U+{character:04X})",
+                path=path,
+                line=line,
+                character=error.character,
+            )
         ) from error
     if not isinstance(data, dict) or node is None:
-        raise InvalidInput(f"{path}:1: expected a mapping (`key: value` lines)")
+        raise InvalidInput(_("{path}:1: expected a mapping (`key: value` lines)", path=path))
     return data, node
 
 

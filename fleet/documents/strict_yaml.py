@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
+from fleet.language import N_, _
+
 #: Limits on nesting, and on values after all aliases are expanded; real files stay far below.
 MAX_DEPTH, MAX_VALUES = 50, 100_000
 #: Digits of a number; longer ones would be slow to convert.
@@ -16,11 +18,11 @@ MAX_DIGITS = 30
 STRING_TAG, MERGE_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 #: Tag that YAML gives to a plain scalar -> the type in words.
 IMPLICIT_TYPES = {
-    "tag:yaml.org,2002:int": "a number",
-    "tag:yaml.org,2002:float": "a number",
-    "tag:yaml.org,2002:bool": "true or false",
-    "tag:yaml.org,2002:null": "an empty value",
-    "tag:yaml.org,2002:timestamp": "a date",
+    "tag:yaml.org,2002:int": N_("a number"),
+    "tag:yaml.org,2002:float": N_("a number"),
+    "tag:yaml.org,2002:bool": N_("true or false"),
+    "tag:yaml.org,2002:null": N_("an empty value"),
+    "tag:yaml.org,2002:timestamp": N_("a date"),
 }
 DECIMAL_PATTERN = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 #: Characters that neither a file name nor a UTF-8 file can contain.
@@ -52,7 +54,11 @@ def explain_yaml_type(node: yaml.Node) -> str:
     """
     if not isinstance(node, yaml.ScalarNode) or node.tag not in IMPLICIT_TYPES or not node.value:
         return ""
-    return f'YAML reads {node.value} as {IMPLICIT_TYPES[node.tag]}; quote it: "{node.value}"'
+    return _(
+        'YAML reads {value} as {type}; quote it: "{value}"',
+        value=node.value,
+        type=_(IMPLICIT_TYPES[node.tag]),
+    )
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -86,9 +92,9 @@ class StrictLoader(yaml.SafeLoader):
         """
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if self._depth == MAX_DEPTH:
-            raise make_error(event, f"nested deeper than {MAX_DEPTH} levels")
+            raise make_error(event, _("nested deeper than {levels} levels", levels=MAX_DEPTH))
         if len(self._sizes) > self._max_values:
-            raise make_error(event, f"more than {self._max_values} values")
+            raise make_error(event, _("more than {limit} values", limit=self._max_values))
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -96,7 +102,7 @@ class StrictLoader(yaml.SafeLoader):
             return None
         if isinstance(event, yaml.AliasEvent):
             if node not in self._sizes:
-                raise make_error(event, f"recursive alias *{event.anchor}")
+                raise make_error(event, _("recursive alias *{anchor}", anchor=event.anchor))
         else:
             self._measure(node)
         return node
@@ -109,13 +115,17 @@ class StrictLoader(yaml.SafeLoader):
         elif isinstance(node, yaml.SequenceNode):
             parts = node.value
         elif INVALID_CHARACTERS.search(node.value):
-            raise make_error(node, "invalid character (NUL or unpaired surrogate)")
+            raise make_error(node, _("invalid character (NUL or unpaired surrogate)"))
         size = 1 + sum(self._sizes[part][0] for part in parts)
         levels = 1 + max((self._sizes[part][1] for part in parts), default=0)
         if size > self._max_values or levels > MAX_DEPTH:
             raise make_error(
                 node,
-                f"its aliases expand to more than {self._max_values} values or {MAX_DEPTH} levels",
+                _(
+                    "its aliases expand to more than {limit} values or {levels} levels",
+                    limit=self._max_values,
+                    levels=MAX_DEPTH,
+                ),
             )
         self._sizes[node] = size, levels
 
@@ -138,7 +148,15 @@ class StrictLoader(yaml.SafeLoader):
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
             # PyYAML does not catch what int() or date() raise
             type_name = node.tag.rpartition(":")[2]
-            raise make_error(node, f"{node.value!r} is not a valid {type_name}: {error}") from error
+            raise make_error(
+                node,
+                _(
+                    "{value!r} is not a valid {type_name}: {error}",
+                    value=node.value,
+                    type_name=type_name,
+                    error=error,
+                ),
+            ) from error
 
     @override
     def construct_yaml_int(self, node: yaml.Node) -> int:
@@ -156,8 +174,11 @@ class StrictLoader(yaml.SafeLoader):
         if not DECIMAL_PATTERN.fullmatch(node.value) or len(node.value) > MAX_DIGITS:
             raise make_error(
                 node,
-                f"{node.value} is not a plain decimal number in YAML (leading zeros mean octal, "
-                "colons base 60); write it in decimal, or quote it",
+                _(
+                    "{value} is not a plain decimal number in YAML (leading zeros mean "
+                    "octal, colons base 60); write it in decimal, or quote it",
+                    value=node.value,
+                ),
             )
         return int(node.value)
 
@@ -168,13 +189,20 @@ StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yam
 def _check_keys(node: yaml.MappingNode) -> None:
     """Reject keys that are not strings, and duplicate keys, of which PyYAML keeps the last."""
     lines: dict[str, int] = {}
-    for key, _ in node.value:
+    for key, _value in node.value:
         if key.tag == MERGE_TAG:
             continue
         if not isinstance(key, yaml.ScalarNode) or key.tag != STRING_TAG:
-            raise make_error(key, explain_yaml_type(key) or "a key must be a string")
+            raise make_error(key, explain_yaml_type(key) or _("a key must be a string"))
         if key.value in lines:
-            raise make_error(key, f"duplicate key {key.value!r}, first in line {lines[key.value]}")
+            raise make_error(
+                key,
+                _(
+                    "duplicate key {key!r}, first in line {line}",
+                    key=key.value,
+                    line=lines[key.value],
+                ),
+            )
         lines[key.value] = key.start_mark.line + 1
 
 

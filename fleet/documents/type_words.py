@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-INTEGER, BOOLEAN, TEXT = "an integer", "true or false", "a string"
-LIST = "a list ([a, b])"
-MAPPING = "a mapping ({{}} if it is empty)"
-#: pydantic's error type -> what is expected; names in braces are filled from the error's context.
+from fleet.language import N_, _
+from fleet.text import word_lists
+
+INTEGER, BOOLEAN, TEXT = N_("an integer"), N_("true or false"), N_("a string")
+LIST = N_("a list ([a, b])")
+MAPPING = N_("a mapping ({} if it is empty)")
+#: pydantic's error type -> what is expected, a message whose placeholders the error's context has.
 EXPECTED_BY_ERROR_TYPE = {
     "int_type": INTEGER,
     "int_parsing": INTEGER,
@@ -20,15 +24,13 @@ EXPECTED_BY_ERROR_TYPE = {
     "bool_type": BOOLEAN,
     "bool_parsing": BOOLEAN,
     "string_type": TEXT,
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "greater_than_equal": "{ge} or more",
-    "greater_than": "more than {gt}",
-    "less_than_equal": "{le} or less",
-    "less_than": "less than {lt}",
-    "literal_error": "{expected}",
-    "enum": "{expected}",
+    "float_type": N_("a number"),
+    "float_parsing": N_("a number"),
+    "finite_number": N_("a finite number"),
+    "greater_than_equal": N_("{ge} or more"),
+    "greater_than": N_("more than {gt}"),
+    "less_than_equal": N_("{le} or less"),
+    "less_than": N_("less than {lt}"),
     "list_type": LIST,
     "tuple_type": LIST,
     "set_type": LIST,
@@ -36,13 +38,18 @@ EXPECTED_BY_ERROR_TYPE = {
     "model_type": MAPPING,
     "model_attributes_type": MAPPING,
     "mapping_type": MAPPING,
-    "too_short": "at least {min_length} item(s)",
-    "too_long": "at most {max_length} item(s)",
-    "string_too_short": "at least {min_length} characters",
-    "string_too_long": "at most {max_length} characters",
-    "none_required": "no value",
-    "string_unicode": "valid Unicode text",
+    "too_short": N_("at least {min_length} item(s)"),
+    "too_long": N_("at most {max_length} item(s)"),
+    "string_too_short": N_("at least {min_length} characters"),
+    "string_too_long": N_("at most {max_length} characters"),
+    "none_required": N_("no value"),
+    "string_unicode": N_("valid Unicode text"),
 }
+
+#: pydantic's error types of fields that may have one of some values
+CHOICE_ERRORS = ("literal_error", "enum")
+#: One of these values in pydantic's own message.
+QUOTED_CHOICE = re.compile(r"'([^']*)'")
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 60
@@ -61,17 +68,33 @@ def describe_problem(problem: ErrorDetails) -> str:
         The description, without the field's name.
     """
     if problem["type"] == "missing":
-        return "this field is required"
-    expected = EXPECTED_BY_ERROR_TYPE.get(problem["type"])
-    if expected is None:  # raised by a validator of the models
-        return problem["msg"].removeprefix("Value error, ")
+        return _("this field is required")
     context: Mapping[str, Any] = problem.get("ctx", {})
-    return f"expected {expected.format(**context)}, {_describe_value(problem['input'])}"
-
-
-def _describe_value(value: Any) -> str:
+    expected = _describe_expected(problem["type"], context)
+    if not expected:  # raised by a validator of the models
+        return problem["msg"].removeprefix("Value error, ")
+    value = problem["input"]
     if value is None:
-        return "got no value"
-    if isinstance(value, bool):  # YAML has other spellings, such as yes
-        return f"got {str(value).lower()}"
-    return f"got {_short.repr(value)}"
+        return _("expected {expected}, got no value", expected=expected)
+    # YAML has other spellings of booleans, such as yes
+    shown = str(value).lower() if isinstance(value, bool) else _short.repr(value)
+    return _("expected {expected}, got {value}", expected=expected, value=shown)
+
+
+def list_choices(context: Mapping[str, Any]) -> list[str]:
+    """Return the values that a field may have, without quotes.
+
+    Args:
+        context: The context of pydantic's error.
+    """
+    return QUOTED_CHOICE.findall(str(context.get("expected", "")))
+
+
+def _describe_expected(error_type: str, context: Mapping[str, Any]) -> str:
+    """Return what is expected; "" if the error says that itself."""
+    if error_type in CHOICE_ERRORS:
+        quoted = map(repr, list_choices(context))
+        return word_lists.join_alternatives(quoted) or str(context.get("expected", ""))
+    expected = EXPECTED_BY_ERROR_TYPE.get(error_type, "")
+    values = {name: value for name, value in context.items() if f"{{{name}}}" in expected}
+    return _(expected, **values) if expected else ""

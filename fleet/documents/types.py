@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from fleet.language import N_, _
 from fleet.text import sanitize
 from fleet.text.redact import hide_credentials
 
@@ -37,7 +38,8 @@ class PatternCheck:
 
     Attributes:
         pattern: Regular expression for the whole string.
-        description: The pattern in words, for error messages and the reference.
+        description: The pattern in words, for error messages and the reference; a message, which
+            `_()` shows.
     """
 
     pattern: str
@@ -46,7 +48,13 @@ class PatternCheck:
     def __call__(self, text: str) -> str:
         """Return the text if it matches; raise ValueError if it does not."""
         if not re.fullmatch(self.pattern, text) or sanitize.escape_line(text) != text:
-            raise ValueError(f"expected {self.description}, got {text[:80]!r}")
+            raise ValueError(
+                _(
+                    "expected {description}, got {text!r}",
+                    description=_(self.description),
+                    text=text[:80],
+                )
+            )
         return text
 
 
@@ -76,7 +84,9 @@ def check_stays_inside(path: str) -> str:
         ValueError: The path is absolute or contains `..`.
     """
     if path.startswith("/") or ".." in path.split("/"):
-        raise ValueError(f"{path[:80]!r} is outside its folder: use a relative path without ..")
+        raise ValueError(
+            _("{path!r} is outside its folder: use a relative path without ..", path=path[:80])
+        )
     return path
 
 
@@ -99,33 +109,47 @@ def check_http_url(url: str | None) -> str | None:
     except ValueError:  # invalid port or IPv6 address
         valid = False
     if not valid:
-        raise ValueError(f"expected a URL (https://…), got {hide_credentials(url)[:80]!r}")
+        raise ValueError(
+            _(
+                "expected a URL (https://…), got {url!r}",
+                url=hide_credentials(url)[:80],
+            )
+        )
     return url
 
 
 # paths are passed through shells, lists separated by blanks, and Docker's host:container syntax
 _PATH_CHARACTER = r"[^\s:'\"\\`$*?\[\]\x00-\x1f\x7f]"
-_PATH_RULE = "without blanks, quotes, colons, wildcards, $ and \\"
-AbsolutePath = Annotated[str, matching(rf"/{_PATH_CHARACTER}*", f"an absolute path {_PATH_RULE}")]
+AbsolutePath = Annotated[
+    str,
+    matching(
+        rf"/{_PATH_CHARACTER}*",
+        N_("an absolute path without blanks, quotes, colons, wildcards, $ and \\"),
+    ),
+]
 RelativePath = Annotated[
     str,
-    matching(rf"{_PATH_CHARACTER}+", f"a relative path {_PATH_RULE}"),
+    matching(
+        rf"{_PATH_CHARACTER}+",
+        N_("a relative path without blanks, quotes, colons, wildcards, $ and \\"),
+    ),
     AfterValidator(check_stays_inside),
 ]
-Commit = Annotated[str, matching(r"[0-9a-f]{7,40}", "a commit: 7 to 40 hexadecimal digits")]
+Commit = Annotated[str, matching(r"[0-9a-f]{7,40}", N_("a commit: 7 to 40 hexadecimal digits"))]
 Name = Annotated[
-    str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, dots, _ and -")
+    str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", N_("a name of letters, digits, dots, _ and -"))
 ]
-Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "a SHA-256: 64 hexadecimal digits")]
+Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", N_("a SHA-256: 64 hexadecimal digits"))]
 ImageReference = Annotated[
-    str, matching(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", "an image reference: registry.example/name:tag")
+    str,
+    matching(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", N_("an image reference: registry.example/name:tag")),
 ]
 RegistryReference = Annotated[
     str,
     matching(
         r"(localhost|(?=[^/]*[.:])[A-Za-z0-9.-]+)(:[0-9]{1,5})?"
         r"(/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}",
-        "an image in a registry by its digest: registry.example/name@sha256:…",
+        N_("an image in a registry by its digest: registry.example/name@sha256:…"),
     ),
 ]
 # excluded from digests: where a file is downloaded from does not change what a host must be

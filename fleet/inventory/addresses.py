@@ -6,6 +6,9 @@ import ipaddress
 import re
 import socket
 import unicodedata
+from typing import NoReturn
+
+from fleet.language import N_, _
 
 IPV4_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 DNS_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
@@ -24,7 +27,7 @@ LOCALHOST_NAMES = {
     "ip6-loopback",
     "::1",
 }
-OCTAL_HINT = "octets must not have leading zeros (use {1:d} to drop those of a range)"
+OCTAL_HINT = N_("octets must not have leading zeros (use {1:d} to drop those of a range)")
 MAX_NAME_CHARACTERS = 253
 
 
@@ -44,17 +47,15 @@ def normalize_address(text: str) -> str:
         return _format_assignable(ipaddress.IPv4Address(text))
     check_legible(text)
     for mark, remedy in (
-        ("://", "write only the host name of this URL"),
-        ("/", "write the address of one host, without a network or a path"),
+        ("://", _("write only the host name of this URL")),
+        ("/", _("write the address of one host, without a network or a path")),
     ):
         if mark in text:
             raise ValueError(f"{text[:80]!r}: {remedy}")
     if "@" in text:
         _reject_at_sign(text)
     if text[:1] == "[":
-        inner, _, rest = text[1:].partition("]")
-        port = f", and `ssh_port: {rest[1:]}`" if rest else ""
-        raise ValueError(f"{text[:80]!r}: write {inner} without brackets{port}")
+        _reject_brackets(text)
     if ":" in text:
         return _normalize_ipv6(text)
     labels = text.split(".")
@@ -94,8 +95,11 @@ def check_name(name: str) -> None:
         _reject_at_sign(name)
     if not HOST_NAME.fullmatch(name):
         raise ValueError(
-            f"{name[:80]!r} is not a host name: use letters, digits, '.', '_', '-' and ':', "
-            "starting and ending with a letter or digit"
+            _(
+                "{name!r} is not a host name: use letters, digits, '.', '_', '-' and "
+                "':', starting and ending with a letter or digit",
+                name=name[:80],
+            )
         )
 
 
@@ -114,7 +118,10 @@ def check_login(user: str) -> str:
     check_legible(user, ascii_only=False)
     if user[:1] == "-" or set(user) & set(":/,;\"'"):
         raise ValueError(
-            f"{user[:80]!r} is not a login name: it begins with -, or has one of : / , ; and quotes"
+            _(
+                "{user!r} is not a login name: it begins with -, or has one of : / , ; and quotes",
+                user=user[:80],
+            )
         )
     return user
 
@@ -132,27 +139,63 @@ def check_legible(text: str, *, ascii_only: bool = True) -> None:
     for character in text:
         if character == " " or unicodedata.category(character)[0] in "CZ":
             raise ValueError(
-                f"{text[:80]!r} has a blank or an invisible character (U+{ord(character):04X}): "
-                "type it again"
+                _(
+                    "{text!r} has a blank or an invisible character (U+{code:04X}): type it again",
+                    text=text[:80],
+                    code=ord(character),
+                )
             )
     normal = unicodedata.normalize("NFKC", text)
     if normal != text and (normal.isascii() or not ascii_only):
         raise ValueError(
-            f"{text[:80]!r} has full-width or other look-alike characters: write {normal[:80]!r}"
+            _(
+                "{text!r} has full-width or other look-alike characters: write {normal!r}",
+                text=text[:80],
+                normal=normal[:80],
+            )
         )
     if ascii_only and not text.isascii():
         try:
-            remedy = f"write {text.encode('idna').decode()}, or the IP address"
+            remedy = _("write {name}, or the IP address", name=text.encode("idna").decode())
         except UnicodeError:
-            remedy = "write the IP address"
-        raise ValueError(f"{text[:80]!r} has letters that addresses cannot have: {remedy}")
+            remedy = _("write the IP address")
+        raise ValueError(
+            _(
+                "{text!r} has letters that addresses cannot have: {remedy}",
+                text=text[:80],
+                remedy=remedy,
+            )
+        )
 
 
 def _reject_at_sign(text: str) -> None:
     if text[0] == "@":
-        raise ValueError(f"{text[:80]!r} is a pyinfra connector, but a fleet is reached by SSH")
-    user, _, host = text.rpartition("@")
-    raise ValueError(f"{text[:80]!r}: write {host[:80]}, and `ssh_user: {user[:80]}`")
+        raise ValueError(
+            _("{text!r} is a pyinfra connector, but a fleet is reached by SSH", text=text[:80])
+        )
+    user, _sign, host = text.rpartition("@")
+    raise ValueError(
+        _(
+            "{text!r}: write {host}, and `ssh_user: {user}`",
+            text=text[:80],
+            host=host[:80],
+            user=user[:80],
+        )
+    )
+
+
+def _reject_brackets(text: str) -> NoReturn:
+    inner, _bracket, rest = text[1:].partition("]")
+    if rest:
+        raise ValueError(
+            _(
+                "{text!r}: write {inner} without brackets, and `ssh_port: {port}`",
+                text=text[:80],
+                inner=inner,
+                port=rest[1:],
+            )
+        )
+    raise ValueError(_("{text!r}: write {inner} without brackets", text=text[:80], inner=inner))
 
 
 def _normalize_ipv6(text: str) -> str:
@@ -162,51 +205,75 @@ def _normalize_ipv6(text: str) -> str:
     except ValueError:
         if match := re.fullmatch(r"([^:]+):([0-9]+)", text):
             raise ValueError(
-                f"{text[:80]!r}: write {match[1]}, and `ssh_port: {match[2]}`"
+                _(
+                    "{text!r}: write {host}, and `ssh_port: {port}`",
+                    text=text[:80],
+                    host=match[1],
+                    port=match[2],
+                )
             ) from None
-        raise ValueError(f"{text[:80]!r} is not an IPv6 address") from None
+        raise ValueError(_("{text!r} is not an IPv6 address", text=text[:80])) from None
     if ipv6.ipv4_mapped:
         return _format_assignable(ipv6.ipv4_mapped)
     if ipv6.is_link_local != bool(ZONE_ID.fullmatch(zone)) or (percent and not zone):
         raise ValueError(
-            f"{text[:80]!r}: only link-local addresses (fe80::/10) have a zone, and they need it: "
-            "fe80::1%eth0"
+            _(
+                "{text!r}: only link-local addresses (fe80::/10) have a zone, and they "
+                "need it: fe80::1%eth0",
+                text=text[:80],
+            )
         )
     return _format_assignable(ipv6) + percent + zone
 
 
 def _format_assignable(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
-        raise ValueError(f"{str(ip)!r} is an address that no host can have")
+        raise ValueError(_("{ip!r} is an address that no host can have", ip=str(ip)))
     return str(ip)
 
 
 def _reject_numeric(text: str, labels: list[str]) -> None:
     """Explain why a text of numbers is not an IPv4 address."""
     if IPV4_ADDRESS.fullmatch(text.removesuffix(".")):
-        raise ValueError(f"{text!r}: remove the dot at the end")
+        raise ValueError(_("{text!r}: remove the dot at the end", text=text))
     octal = any(re.fullmatch("0[0-9]+", label) for label in labels)
     try:
         meaning = socket.inet_ntoa(socket.inet_aton(text))
     except OSError:
         meaning = ""
     if octal and len(labels) == 4:
-        raise ValueError(f"{text[:80]}: {OCTAL_HINT}")
+        raise ValueError(f"{text[:80]}: {_(OCTAL_HINT)}")
     if meaning:
-        raise ValueError(f"{text!r} means {meaning} to most programs: write four decimal numbers")
-    raise ValueError(f"{text[:80]!r} is not an address: write four numbers from 0 to 255")
+        raise ValueError(
+            _(
+                "{text!r} means {meaning} to most programs: write four decimal numbers",
+                text=text,
+                meaning=meaning,
+            )
+        )
+    raise ValueError(
+        _("{text!r} is not an address: write four numbers from 0 to 255", text=text[:80])
+    )
 
 
 def _normalize_name(text: str) -> str:
     bare = text.removesuffix(".")
     if len(bare) > MAX_NAME_CHARACTERS:
         raise ValueError(
-            f"{text[:80]!r}… is longer than {MAX_NAME_CHARACTERS} characters, the limit of DNS"
+            _(
+                "{text!r}… is longer than {limit} characters, the limit of DNS",
+                text=text[:80],
+                limit=MAX_NAME_CHARACTERS,
+            )
         )
     for label in bare.split("."):
         if not DNS_LABEL.fullmatch(label):
             raise ValueError(
-                f"{text[:80]!r} is not an address: {label[:80]!r} must have 1 to 63 letters, "
-                "digits, '-' and '_', and no '-' at its beginning or end"
+                _(
+                    "{text!r} is not an address: {label!r} must have 1 to 63 letters, "
+                    "digits, '-' and '_', and no '-' at its beginning or end",
+                    text=text[:80],
+                    label=label[:80],
+                )
             )
     return bare

@@ -16,6 +16,8 @@ from fleet.inventory import addresses, ansible_command, ansible_origins
 from fleet.inventory.host_fields import Fleet, HostData, parse_value
 from fleet.inventory.host_file import Entry, build_entries
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
+from fleet.language import _
+from fleet.text import word_lists
 
 #: pyinfra's logger, whose lines both commands print
 log = logging.getLogger("pyinfra")
@@ -58,7 +60,7 @@ def load_hosts(path: Path, defaults: Mapping[str, Any] | None = None) -> list[En
 
     def locate(location: field_errors.Location) -> str:
         if location[0] != "hosts":
-            return "defaults of the inventory"
+            return _("defaults of the inventory")
         name, field = str(location[1]), str(location[-1])
         words = [variable for variable, target in FIELD_BY_VARIABLE.items() if target == field]
         place = ansible_origins.locate_words(path, [*words, field], name, hosts[name].groups)
@@ -106,7 +108,13 @@ def _convert_hosts(path: Path, listed: dict[str, Any]) -> dict[str, HostData]:
     names = {*variables, *ungrouped, *(name for members in groups.values() for name in members)}
     local = {name for name in names if _is_controller(name, variables.get(name, {}))}
     if local:
-        log.warning(f"{path}: {', '.join(sorted(local))}: left out, not reached by SSH")
+        log.warning(
+            _(
+                "{path}: {hosts}: left out, not reached by SSH",
+                path=path,
+                hosts=word_lists.join_words(sorted(local)),
+            )
+        )
     hosts = {}
     for name in sorted(names - local):
         own_groups = tuple(group for group, members in groups.items() if name in members)
@@ -152,17 +160,17 @@ def _is_controller(name: str, variables: Mapping[str, Any]) -> bool:
 def _find_variable_problem(variable: str, value: Any) -> str:
     """Explain why a variable cannot be used; "" if it can."""
     if SECRET_VARIABLE.fullmatch(variable):
-        return (
-            "passwords in an inventory are not used: log in with a key, and put the sudo password "
-            "into the file of `sudo_password_file`"
+        return _(
+            "passwords in an inventory are not used: log in with a key, and put "
+            "the sudo password into the file of `sudo_password_file`"
         )
     if variable in ("groups", "data"):
-        return f"the variable name `{variable}` is reserved; rename it"
+        return _("the variable name `{variable}` is reserved; rename it", variable=variable)
     ssh_connections = ("ssh", "smart", "paramiko", "paramiko_ssh")
     if variable == "ansible_connection" and value not in ssh_connections:
-        return f"{value!r}: a fleet can only have hosts that are reached by SSH"
+        return _("{value!r}: a fleet can only have hosts that are reached by SSH", value=value)
     if re.fullmatch(r"ansible_ssh_\w+_args", variable) and PROXY_OPTION.search(str(value)):
-        return "a proxy in this variable is not used: configure it in ~/.ssh/config"
+        return _("a proxy in this variable is not used: configure it in ~/.ssh/config")
     if variable in FIELD_BY_VARIABLE and isinstance(value, str) and "{{" in value:
-        return "templates are only filled in by a run of Ansible: write the value"
+        return _("templates are only filled in by a run of Ansible: write the value")
     return ""

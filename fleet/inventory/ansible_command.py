@@ -18,6 +18,7 @@ from typing import Any
 
 from fleet.errors import InvalidInput
 from fleet.inventory import ansible_origins
+from fleet.language import _
 
 #: warnings after which Ansible ignores a part of the inventory, which is an error here
 DROPPED_WARNING = re.compile("Skipping|[Uu]nable to parse|both group and host")
@@ -56,13 +57,17 @@ def list_inventory(path: Path) -> dict[str, Any]:
         InvalidInput: Ansible is not installed, or reports a problem with the inventory.
     """
     if not path.exists():
-        raise InvalidInput(f"{path}: cannot be read: no such file")
+        raise InvalidInput(_("{path}: cannot be read: no such file", path=path))
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = shutil.which("ansible-inventory", path=search)
     if command is None:
         raise InvalidInput(
-            f"{path}: reading an Ansible inventory needs the command ansible-inventory, which is "
-            "not installed: pip install 'mlu-fleet[ansible]'"
+            _(
+                "{path}: reading an Ansible inventory needs the command "
+                "ansible-inventory, which is not installed: pip install "
+                "'mlu-fleet[ansible]'",
+                path=path,
+            )
         )
     done = subprocess.run(
         [command, "-i", str(path), "--list"],
@@ -76,9 +81,13 @@ def list_inventory(path: Path) -> dict[str, Any]:
     try:
         listed = json.loads(done.stdout)
     except ValueError as error:
-        raise InvalidInput(f"{path}: ansible-inventory printed invalid JSON: {error}") from error
+        raise InvalidInput(
+            _("{path}: ansible-inventory printed invalid JSON: {error}", path=path, error=error)
+        ) from error
     if not isinstance(listed, dict):
-        raise InvalidInput(f"{path}: ansible-inventory printed something other than an inventory")
+        raise InvalidInput(
+            _("{path}: ansible-inventory printed something other than an inventory", path=path)
+        )
     return listed
 
 
@@ -102,9 +111,11 @@ def explain_error(path: Path, stderr: str) -> str:
         File and line, if known, and the message.
     """
     if marked := next(filter(_has_byte_order_mark, ansible_origins.list_files(path)), None):
-        return (
-            f"{marked}:1: the file begins with a byte order mark (BOM), which Ansible takes for a "
-            "part of the first line: save it as UTF-8 without BOM"
+        return _(
+            "{path}:1: the file begins with a byte order mark (BOM), which "
+            "Ansible takes for a part of the first line: save it as UTF-8 without "
+            "BOM",
+            path=marked,
         )
     reason = _select_reason(path, stderr)
     if re.match("/.*?:[0-9]+: ", reason):
@@ -125,5 +136,5 @@ def _select_reason(path: Path, stderr: str) -> str:
     messages = [" ".join(part.split("\n\n")[0].split()) for part in parts if part.strip()]
     best = [message for message in messages if failed.match(message)]
     best += [message for message in messages if DROPPED_WARNING.match(message)] + messages
-    reason = failed.sub("", best[0]) if best else "Ansible gives no reason"
-    return re.sub(r"^(Failed to parse inventory|YAML parsing failed): ", "", reason)
+    reason = failed.sub("", best[0]) if best else _("Ansible gives no reason")
+    return re.sub("^(Failed to parse inventory|YAML parsing failed): ", "", reason)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.errors import InvalidInput
 from fleet.inventory.host_fields import HostData
+from fleet.language import _
 from fleet.release.model import compute_digest
 from fleet.release.target import IDENTITY_DIGITS, HostTarget
 from fleet.store.targets import load_host_target
@@ -79,9 +80,13 @@ def check_digest(digests: Mapping[str, str], expected: str) -> None:
     found = combine_digests(digests)
     if expected and found != expected:
         raise InvalidInput(
-            f"the desired state on disk has the digest {found}, and {expected} is expected: "
-            "inventory, release or lock was changed; nothing is done. Look at the change, and give "
-            "its digest (`mlufleet inventory digest`)"
+            _(
+                "the desired state on disk has the digest {found}, and {expected} is "
+                "expected: inventory, release or lock was changed; nothing is done. "
+                "Look at the change, and give its digest (`mlufleet inventory digest`)",
+                found=found,
+                expected=expected,
+            )
         )
 
 

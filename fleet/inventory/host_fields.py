@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from fleet.documents.strict_yaml import DECIMAL_PATTERN
 from fleet.documents.types import Bool, Int, Model, matching
 from fleet.inventory import addresses, ranges
+from fleet.language import N_, _
 from fleet.release.card_assignment import CardAssignment, find_overlaps
 from fleet.release.target import ANY_ADDRESS
 from fleet.release.usual_folders import HostFolder
@@ -42,8 +43,11 @@ def check_group(name: str) -> str:
     """
     if not GROUP_NAME.fullmatch(name):
         raise ValueError(
-            f"invalid group name {name[:80]!r}: use letters, digits, '.', '_' and '-', starting "
-            "with a letter or digit; `all` and `ungrouped` are reserved"
+            _(
+                "invalid group name {name!r}: use letters, digits, '.', '_' and '-', "
+                "starting with a letter or digit; `all` and `ungrouped` are reserved",
+                name=name[:80],
+            )
         )
     addresses.check_legible(name, ascii_only=False)
     return name
@@ -57,8 +61,11 @@ def _check_group_pattern(name: str) -> str:
 def _check_ipv4(text: str) -> str:
     if not addresses.IPV4_ADDRESS.fullmatch(text):
         raise ValueError(
-            f"{text[:80]!r} is not an IPv4 address: write four numbers from 0 to 255 without "
-            "leading zeros"
+            _(
+                "{text!r} is not an IPv4 address: write four numbers from 0 to 255 "
+                "without leading zeros",
+                text=text[:80],
+            )
         )
     return addresses.normalize_address(text)
 
@@ -74,14 +81,17 @@ def _check_port_range(text: str) -> str:
         1024 <= int(first) <= int(last or first) <= 65535 and (not dash or last)
     ):
         raise ValueError(
-            f"{text[:80]!r} is not a range of ports from 1024 to 65535, such as 6881-6999"
+            _(
+                "{text!r} is not a range of ports from 1024 to 65535, such as 6881-6999",
+                text=text[:80],
+            )
         )
     return text
 
 
 #: host and port of a registry, as images are named by
 RegistryHost = Annotated[
-    str, matching(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a registry: HOST or HOST:PORT")
+    str, matching(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", N_("a registry: HOST or HOST:PORT"))
 ]
 #: fields that are lists of words; in CSV, blanks separate them
 LIST_FIELDS = ("groups", "insecure_registries", "look_in")
@@ -177,27 +187,31 @@ class HostData(Model):
     @classmethod
     def _check_not_blank(cls, text: str | None) -> str | None:
         if text is not None and not text.strip():
-            raise ValueError("empty: set a value, or remove the field")
+            raise ValueError(_("empty: set a value, or remove the field"))
         return text
 
     @field_validator("data")
     @classmethod
     def _check_data_names(cls, data: dict[str, Any]) -> dict[str, Any]:
         for name in sorted(cls.model_fields.keys() & data.keys()):
-            raise ValueError(f"{name} is a field of the host: move it out of `data`")
+            raise ValueError(_("{name} is a field of the host: move it out of `data`", name=name))
         return data
 
     @model_validator(mode="after")
     def _check_releases(self) -> HostData:
         if self.release is not None and self.releases:
-            raise ValueError("set either `release`, or `releases` with their cards")
+            raise ValueError(_("set either `release`, or `releases` with their cards"))
         releases = self.releases or {}
         if problem := next(find_overlaps(releases), ""):
             raise ValueError(problem)
         last = max((number for cards in releases.values() for number in cards), default=0)
         if self.cards and last >= self.cards:
             raise ValueError(
-                f"card {last} does not exist: the {self.cards} cards are numbered from 0"
+                _(
+                    "card {last} does not exist: the {cards} cards are numbered from 0",
+                    last=last,
+                    cards=self.cards,
+                )
             )
         return self
 

@@ -9,6 +9,9 @@ import re
 from itertools import product
 from typing import Any, NamedTuple
 
+from fleet.language import _
+from fleet.text import word_lists
+
 #: bound of the hosts of an inventory; more than this is a typing error
 MAX_HOSTS = 10_000
 
@@ -44,13 +47,15 @@ def expand_pattern(pattern: str) -> list[ExpandedName]:
     texts_and_brackets = re.split(r"\[([^\[\]]*)\]", pattern)
     texts, brackets = texts_and_brackets[::2], texts_and_brackets[1::2]
     if any("[" in text or "]" in text for text in texts):
-        raise ValueError(f"{pattern[:80]!r}: unbalanced or nested brackets")
+        raise ValueError(_("{pattern!r}: unbalanced or nested brackets", pattern=pattern[:80]))
     size, choices = 1, []
     for bracket in brackets:
         choices.append(_expand_bracket(bracket))
         size *= len(choices[-1])
         if size > MAX_HOSTS:
-            raise ValueError(f"{pattern[:80]!r} is more than {MAX_HOSTS} hosts")
+            raise ValueError(
+                _("{pattern!r} is more than {limit} hosts", pattern=pattern[:80], limit=MAX_HOSTS)
+            )
     return [ExpandedName(_join_name(texts, values), values) for values in product(*choices)]
 
 
@@ -66,7 +71,9 @@ def _expand_bracket(bracket: str) -> list[str]:
         except ValueError as error:
             raise ValueError(f"[{bracket[:80]}]: {error}") from error
         if len(values) > MAX_HOSTS:
-            raise ValueError(f"[{bracket[:80]}] is more than {MAX_HOSTS} hosts")
+            raise ValueError(
+                _("[{bracket}] is more than {limit} hosts", bracket=bracket[:80], limit=MAX_HOSTS)
+            )
     return values
 
 
@@ -75,21 +82,31 @@ def _expand_item(item: str) -> list[str]:
     if re.fullmatch(r"[\w.]+", item):
         return [item]
     if not (match := RANGE_PATTERN.fullmatch(item)):
-        raise ValueError(f"{item[:80]!r} is not a range: write [01-40], [1-9:2], [a-f] or [a,c,e]")
+        raise ValueError(
+            _("{item!r} is not a range: write [01-40], [1-9:2], [a-f] or [a,c,e]", item=item[:80])
+        )
     first, last, step = match[1], match[2], int(match[3] or 1)
     if step == 0:
-        raise ValueError("the step must be at least 1")
+        raise ValueError(_("the step must be at least 1"))
     letters = first.isalpha()
     if letters != last.isalpha() or first.islower() != last.islower():
-        raise ValueError(f"{first} and {last} are not both numbers, or letters of the same case")
+        raise ValueError(
+            _(
+                "{first} and {last} are not both numbers, or letters of the same case",
+                first=first,
+                last=last,
+            )
+        )
     padded = any(text[0] == "0" != text for text in (first, last))
     if padded and len(first) != len(last):
-        raise ValueError(f"{first} and {last} must have the same number of digits")
+        raise ValueError(
+            _("{first} and {last} must have the same number of digits", first=first, last=last)
+        )
     low, high = (ord(first), ord(last)) if letters else (int(first), int(last))
     if low > high:
-        raise ValueError(f"{last} comes before {first}")
+        raise ValueError(_("{last} comes before {first}", last=last, first=first))
     if (high - low) // step >= MAX_HOSTS:
-        raise ValueError(f"more than {MAX_HOSTS} hosts")
+        raise ValueError(_("more than {limit} hosts", limit=MAX_HOSTS))
     width = len(first) if padded else 1
     return [chr(n) if letters else f"{n:0{width}}" for n in range(low, high + 1, step)]
 
@@ -120,11 +137,19 @@ def fill_placeholders(value: Any, host: ExpandedName) -> Any:
 
     def replace(match: re.Match[str]) -> str:
         if match[1] not in values:
-            available = ", ".join(f"{{{name}}}" for name in values)
-            raise ValueError(f"unknown placeholder {match[0][:80]}; available: {available}")
+            available = word_lists.join_words(f"{{{name}}}" for name in values)
+            raise ValueError(
+                _(
+                    "unknown placeholder {placeholder}; available: {available}",
+                    placeholder=match[0][:80],
+                    available=available,
+                )
+            )
         text = values[match[1]]
         if match[2] and not text.isdigit():
-            raise ValueError(f"{match[0]}: {text[:80]} is not a number")
+            raise ValueError(
+                _("{placeholder}: {text} is not a number", placeholder=match[0], text=text[:80])
+            )
         return str(int(text)) if match[2] else text
 
     return PLACEHOLDER.sub(replace, value)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fleet.inventory import addresses
+from fleet.language import _
 
 if TYPE_CHECKING:
     from paramiko import SSHConfig
@@ -83,14 +84,16 @@ def claim_destination(name: str, data: Mapping[str, Any], claimed: dict[Destinat
     owner = claimed.setdefault(destination, name)
     if owner != name:
         address = format_address(destination.host, destination.port)
-        raise ValueError(f"the same machine as {owner} ({address}): remove one")
+        raise ValueError(
+            _("the same machine as {owner} ({address}): remove one", owner=owner, address=address)
+        )
 
 
 def _find_destination(address: str, data: Mapping[str, Any]) -> Destination:
     given = data.get("ssh_port")
     port = int(given or 0) if re.fullmatch("[0-9]+", str(given or 0)) else -1
     if given is not None and not 1 <= port <= 65535:
-        raise ValueError(f"ssh_port: {given!r} is not a port from 1 to 65535")
+        raise ValueError(_("ssh_port: {given!r} is not a port from 1 to 65535", given=given))
     file = os.path.expanduser(str(data.get("ssh_config_file") or "~/.ssh/config"))
     config, named = _load_config(file)
     if config is None or address not in named:
@@ -112,7 +115,9 @@ def _load_config(path: str) -> tuple[SSHConfig | None, frozenset[str]]:
     try:
         config = get_ssh_config(path)
     except (OSError, ValueError, SSHException) as error:
-        raise ValueError(f"{path}: the SSH configuration cannot be read: {error}") from error
+        raise ValueError(
+            _("{path}: the SSH configuration cannot be read: {error}", path=path, error=error)
+        ) from error
     names = config.get_hostnames() if config else set()
     named = frozenset(name for name in names if not set(name) & set("*?!"))
     return config, named if len(named) <= MAX_NAMED_HOSTS else frozenset()

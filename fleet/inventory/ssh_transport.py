@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fleet.language import _
+
 if TYPE_CHECKING:
     from paramiko import Transport
 
@@ -66,7 +68,7 @@ def limit_banner(read: Callable[[float], bytes]) -> Callable[[float], bytes]:
         block = read(timeout)
         count += len(block)
         if count > MAX_BANNER_BYTES:
-            raise OSError(f": {MAX_BANNER_BYTES >> 10} KiB without an SSH version")
+            raise OSError(_(": {size} KiB without an SSH version", size=MAX_BANNER_BYTES >> 10))
         return block
 
     return read_limited

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
+from fleet.language import _
 from fleet.release.model import Release
 
 #: More cards than any known board and server provide.
@@ -31,16 +32,25 @@ def parse_cards(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return value
     if value is None:
-        raise ValueError("no cards given: set the numbers of the cards, such as 0-3,6")
+        raise ValueError(_("no cards given: set the numbers of the cards, such as 0-3,6"))
     if not isinstance(value, str):
-        raise ValueError(f"expected card numbers such as 0-3,6, got {value!r}")
+        raise ValueError(_("expected card numbers such as 0-3,6, got {value!r}", value=value))
     numbers: list[int] = []
     for part in value.replace(" ", "").split(","):
         if not (match := re.fullmatch(r"(\d{1,2})(?:-(\d{1,2}))?", part)):
-            raise ValueError(f"expected card numbers such as 0-3,6, got {value[:80]!r}")
+            raise ValueError(
+                _("expected card numbers such as 0-3,6, got {value!r}", value=value[:80])
+            )
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
-            raise ValueError(f"the range {first}-{last} in {value[:80]!r} is reversed")
+            raise ValueError(
+                _(
+                    "the range {first}-{last} in {value!r} is reversed",
+                    first=first,
+                    last=last,
+                    value=value[:80],
+                )
+            )
         numbers += range(first, last + 1)
     return tuple(numbers)
 
@@ -50,13 +60,16 @@ def _parse_pairs(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     pairs = [word.partition("=") for word in value.split()]
-    if not pairs or not all(name and sign for name, sign, _ in pairs):
+    if not pairs or not all(name and sign for name, sign, _cards in pairs):
         raise ValueError(
-            f"expected releases and their cards such as `chat=0-3 code=4-7`, got {value[:80]!r}"
+            _(
+                "expected releases and their cards such as `chat=0-3 code=4-7`, got {value!r}",
+                value=value[:80],
+            )
         )
-    if len({name for name, _, _ in pairs}) != len(pairs):
-        raise ValueError(f"{value[:80]!r} names a release twice")
-    return {name: cards for name, _, cards in pairs}
+    if len({name for name, _sign, _cards in pairs}) != len(pairs):
+        raise ValueError(_("{value!r} names a release twice", value=value[:80]))
+    return {name: cards for name, _sign, cards in pairs}
 
 
 CardNumbers = Annotated[
@@ -82,7 +95,12 @@ def find_overlaps(releases: dict[str, tuple[int, ...]]) -> Iterator[str]:
     for name, numbers in releases.items():
         for number in numbers:
             if number in owners:
-                yield f"card {number} is assigned to both {owners[number]} and {name}"
+                yield _(
+                    "card {number} is assigned to both {owner} and {name}",
+                    number=number,
+                    owner=owners[number],
+                    name=name,
+                )
             owners[number] = name
 
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from fleet import paths
 from fleet.documents import site_tables
 from fleet.documents.types import Int, Model, matching
+from fleet.language import N_, _
 from fleet.release.model import Driver
 from fleet.vendor import cnmon
 
@@ -28,7 +29,7 @@ ROW_KEYS = {
     "kernels": "driver",
     "cards": "subsystem",
 }
-Version = Annotated[str, matching(r"[0-9]+(\.[0-9]+)+", "a version such as 5.10.10")]
+Version = Annotated[str, matching(r"[0-9]+(\.[0-9]+)+", N_("a version such as 5.10.10"))]
 Sources = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -83,7 +84,7 @@ class CardModel(Model):
     """A card model, known by its PCI subsystem id before any driver is installed."""
 
     #: PCI subsystem id.
-    subsystem: Annotated[str, matching(r"[0-9a-f]{4}", "four hexadecimal digits")]
+    subsystem: Annotated[str, matching(r"[0-9a-f]{4}", N_("four hexadecimal digits"))]
     #: Name of the model, such as MLU370-X8.
     name: str
     #: Number of PCI devices on one board.
@@ -167,8 +168,14 @@ def find_kernel_problem(driver: Driver, kernel: str) -> str:
     version = re.match(r"[0-9]+\.[0-9]+", kernel)
     if newest is None or version is None or parse_version(version[0]) <= parse_version(newest):
         return ""
-    source = "the release" if driver.newest_kernel or not limit else ", ".join(limit.sources)
-    return f"{kernel}; driver {driver.version} supports kernels up to {newest} ({source})"
+    source = _("the release") if driver.newest_kernel or not limit else ", ".join(limit.sources)
+    return _(
+        "{kernel}; driver {version} supports kernels up to {newest} ({source})",
+        kernel=kernel,
+        version=driver.version,
+        newest=newest,
+        source=source,
+    )
 
 
 def find_card_model(subsystem: str) -> str:
@@ -196,7 +203,10 @@ def describe_mixed_models(models: Iterable[str]) -> str:
     if len(counts) < 2:
         return ""
     cards = ", ".join(f"{count} {name}" for name, count in counts.items())
-    return f"the host has cards of different models ({cards}), which the vendor advises against"
+    return _(
+        "the host has cards of different models ({cards}), which the vendor advises against",
+        cards=cards,
+    )
 
 
 def find_partial_boards(subsystems: list[str]) -> list[str]:
@@ -225,9 +235,13 @@ def describe_low_memory(card: cnmon.Card) -> str:
     for model in load_table().cards:
         minimum = model.memory_ecc if card.ecc else model.memory
         if model.name == card.name and minimum and card.memory_mib and card.memory_mib < minimum:
-            return (
-                f"card {card.number} has {card.memory_mib} MiB of memory, expected at least "
-                f"{minimum} for {card.name}"
+            return _(
+                "card {number} has {memory_mib} MiB of memory, expected at least "
+                "{minimum} for {card}",
+                number=card.number,
+                memory_mib=card.memory_mib,
+                minimum=minimum,
+                card=card.name,
             )
     return ""
 
@@ -245,9 +259,17 @@ def verify_cnmon_output(lines: list[str], driver: str, cards: int) -> None:
     """
     table = cnmon.parse(lines)
     if table.driver != driver:
-        raise ValueError(f"cnmon shows driver {table.driver or 'none'}, expected {driver}")
+        raise ValueError(
+            _(
+                "cnmon shows driver {found}, expected {driver}",
+                found=table.driver or _("none"),
+                driver=driver,
+            )
+        )
     if len(table.cards) != cards:
-        raise ValueError(f"cnmon shows {len(table.cards)} cards, expected {cards}")
+        raise ValueError(
+            _("cnmon shows {count} cards, expected {cards}", count=len(table.cards), cards=cards)
+        )
     for card in table.cards:
         if problem := describe_low_memory(card):
-            raise ValueError(f"cnmon: {problem}")
+            raise ValueError(_("cnmon: {problem}", problem=problem))

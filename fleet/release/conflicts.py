@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from fleet.language import _, n_
 from fleet.release import host_paths
 from fleet.release.endpoints import list_endpoints
 from fleet.release.instance_cards import find_missing_cards
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
+from fleet.text import word_lists
 
 
 def find_conflicts(releases: Sequence[ReleaseTarget]) -> Iterator[str]:
@@ -30,31 +32,63 @@ def find_conflicts(releases: Sequence[ReleaseTarget]) -> Iterator[str]:
 
 def _find_pair_conflicts(first: ReleaseTarget, second: ReleaseTarget) -> Iterator[str]:
     a, b = first.release, second.release
-    both = f"{a.name} and {b.name}"
+    both = word_lists.join_pair((a.name, b.name))
     if a.driver.version != b.driver.version:
         yield (
-            f"{both} require different driver versions, {a.driver.version} and "
-            f"{b.driver.version}; a host can only load one"
+            _(
+                "{both} require different driver versions, {version} and {other}; a "
+                "host can only load one",
+                both=both,
+                version=a.driver.version,
+                other=b.driver.version,
+            )
         )
     if a.container.name == b.container.name:
-        yield f"{both} use the same container name {a.container.name}"
+        yield _(
+            "{both} use the same container name {container}", both=both, container=a.container.name
+        )
     ports, other_ports = _list_ports(first), _list_ports(second)
     if shared := sorted(set(ports) & set(other_ports)):
-        listed = ", ".join(map(str, shared))
         yield (
-            f"{both} are served on the same port{'s' * (len(shared) > 1)} {listed} of the host: "
-            f"{a.name} has {_describe_ports(ports)}, {b.name} {_describe_ports(other_ports)}; "
-            "set another serve.port in one of them"
+            n_(
+                "{both} are served on the same port {ports} of the host: {first} has "
+                "{first_ports}, {second} {second_ports}; set another serve.port in one of them",
+                "{both} are served on the same ports {ports} of the host: {first} has "
+                "{first_ports}, {second} {second_ports}; set another serve.port in one of them",
+                len(shared),
+                both=both,
+                ports=word_lists.join_words(shared),
+                first=a.name,
+                first_ports=_describe_ports(ports),
+                second=b.name,
+                second_ports=_describe_ports(other_ports),
+            )
         )
     if a.image.reference == b.image.reference and first.lock.image.id != second.lock.image.id:
-        yield f"{both} use different images for the tag {a.image.reference}"
+        yield _(
+            "{both} use different images for the tag {reference}",
+            both=both,
+            reference=a.image.reference,
+        )
     paths, other_paths = _claimed_paths(first), _claimed_paths(second)
     for path in sorted(paths):
         for other in sorted(other_paths):
             nested = f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
             if nested and not (path == other and paths[path] == other_paths[other] != ""):
-                place = f"path {path}" if path == other else f"paths {path} and {other}"
-                yield f"{both} both need the host {place} with different content"
+                yield _describe_shared_path(both, path, other)
+
+
+def _describe_shared_path(both: str, path: str, other: str) -> str:
+    if path == other:
+        return _(
+            "{both} both need the host path {path} with different content", both=both, path=path
+        )
+    return _(
+        "{both} both need the host paths {path} and {other} with different content",
+        both=both,
+        path=path,
+        other=other,
+    )
 
 
 def _list_ports(target: ReleaseTarget) -> list[int]:
@@ -64,7 +98,9 @@ def _list_ports(target: ReleaseTarget) -> list[int]:
 
 
 def _describe_ports(ports: list[int]) -> str:
-    return str(ports[0]) if len(ports) == 1 else f"{ports[0]} to {ports[-1]}"
+    if len(ports) == 1:
+        return str(ports[0])
+    return _("{first} to {last}", first=ports[0], last=ports[-1])
 
 
 def _claimed_paths(target: ReleaseTarget) -> dict[str, str]:

@@ -12,8 +12,9 @@ import yaml
 from fleet import paths
 from fleet.documents import field_errors, loading
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release.model import Release
-from fleet.text import suggestions
+from fleet.text import suggestions, word_lists
 
 RELEASES_FOLDER = paths.FILES_FOLDER / "releases"
 #: Longest chain of `extends`.
@@ -82,7 +83,13 @@ def find_release(name: str) -> Path:
     files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else known
     suggestion = suggestions.format_suggestions(name, files)
     raise InvalidInput(
-        f"release {name!r}: no file {path}{suggestion}; known releases: {', '.join(known)}"
+        _(
+            "release {name!r}: no file {path}{suggestion}; known releases: {known}",
+            name=name,
+            path=path,
+            suggestion=suggestion,
+            known=word_lists.join_words(known),
+        )
     )
 
 
@@ -123,11 +130,20 @@ def _read_chain(path: Path) -> list[ReadFile]:
     while next_path is not None:
         if next_path.resolve() in visited:
             chain = " -> ".join(str(file.path) for file in files)
-            raise InvalidInput(f"{_locate_extends(path, files[0].node)}: circular: {chain}")
+            raise InvalidInput(
+                _(
+                    "{place}: circular: {chain}",
+                    place=_locate_extends(path, files[0].node),
+                    chain=chain,
+                )
+            )
         if len(files) == MAX_EXTENDED_FILES:
             raise InvalidInput(
-                f"{_locate_extends(path, files[0].node)}: more than "
-                f"{MAX_EXTENDED_FILES} files extend each other"
+                _(
+                    "{place}: more than {limit} files extend each other",
+                    place=_locate_extends(path, files[0].node),
+                    limit=MAX_EXTENDED_FILES,
+                )
             )
         visited.append(next_path.resolve())
         data, node = loading.read_mapping(next_path)
@@ -147,7 +163,7 @@ def _pop_extended_path(path: Path, data: dict[str, Any], node: yaml.Node) -> Pat
         return None
     place = _locate_extends(path, node)
     if not isinstance(name, str):
-        raise InvalidInput(f"{place}: expected the name of one release")
+        raise InvalidInput(_("{place}: expected the name of one release", place=place))
     sibling = Path(os.path.normpath(path.parent / f"{name.removesuffix('.yml')}.yml"))
     if loading.is_file(sibling):
         return sibling
@@ -235,8 +251,13 @@ def _choose_variant(choices: Any, chosen: Any, file: ReadFile) -> str:
     names = list(map(str, variants))
     suggestion = suggestions.format_suggestions(str(chosen), names)
     raise InvalidInput(
-        f"{file.path}:{line}: variant: expected one of the variants: "
-        f"{', '.join(names) or 'none'}{suggestion}"
+        _(
+            "{path}:{line}: variant: expected one of the variants: {variants}{suggestion}",
+            path=file.path,
+            line=line,
+            variants=word_lists.join_words(names) or _("none"),
+            suggestion=suggestion,
+        )
     )
 
 

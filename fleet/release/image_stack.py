@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from fleet.language import _
 from fleet.release import compatibility
 from fleet.release.compatibility import COMPATIBILITY_FILE, Stack, parse_version
 from fleet.release.lockfile import Lock
 from fleet.release.model import Release
+from fleet.text import word_lists
 
 #: Label of an image with the driver version that it requires.
 DRIVER_LABEL = "com.cambricon.driver"
@@ -83,7 +85,7 @@ def find_required_driver(reference: str, labels: Mapping[str, str]) -> RequiredD
     """
     label = labels.get(DRIVER_LABEL, "").removeprefix("v").partition("-")[0]
     if re.fullmatch(r"[0-9]+(\.[0-9]+)+", label):
-        return RequiredDriver(label, f"its label {DRIVER_LABEL}")
+        return RequiredDriver(label, _("its label {label}", label=DRIVER_LABEL))
     if stack := find_stack(reference):
         return RequiredDriver(stack.driver, f"{COMPATIBILITY_FILE}: {', '.join(stack.sources)}")
     return None
@@ -100,10 +102,20 @@ def describe_required_driver(reference: str, labels: Mapping[str, str]) -> str:
         One line; for an unknown image, with what is known of similar ones.
     """
     if required := find_required_driver(reference, labels):
-        return f"{reference} requires driver {required.version} or newer ({required.source})"
+        return _(
+            "{reference} requires driver {version} or newer ({source})",
+            reference=reference,
+            version=required.version,
+            source=required.source,
+        )
     known = "; ".join(_describe_relatives(reference))
-    sentence = f"the driver version that {reference} requires is unknown"
-    return f"{sentence}{f'; {known}' if known else ''}"
+    if not known:
+        return _("the driver version that {reference} requires is unknown", reference=reference)
+    return _(
+        "the driver version that {reference} requires is unknown; {known}",
+        reference=reference,
+        known=known,
+    )
 
 
 def _describe_relatives(reference: str) -> Iterator[str]:
@@ -114,15 +126,26 @@ def _describe_relatives(reference: str) -> Iterator[str]:
     table = compatibility.load_table()
     for sighting in table.sightings:
         if field == "torch_mlu" and version in sighting.torch_mlu:
-            cards = f"{', '.join(sighting.cards)} with driver {sighting.driver}"
-            yield f"{field} {version} was seen on {cards} ({', '.join(sighting.sources)})"
+            yield _(
+                "{field} {version} was seen on {cards} with driver {driver} ({sources})",
+                field=field,
+                version=version,
+                cards=word_lists.join_words(sighting.cards),
+                driver=sighting.driver,
+                sources=", ".join(sighting.sources),
+            )
     rows = {parse_version(v): (v, s) for s in table.stacks for v in _list_versions(s, field)}
     numbers = parse_version(version)
     older = max((row for row in rows if row < numbers), default=None)
     newer = min((row for row in rows if row > numbers), default=None)
     for neighbour in filter(None, (older, newer)):
         neighbour_version, stack = rows[neighbour]
-        yield f"{field} {neighbour_version} requires driver {stack.driver}"
+        yield _(
+            "{field} {version} requires driver {driver}",
+            field=field,
+            version=neighbour_version,
+            driver=stack.driver,
+        )
 
 
 def find_driver_problem(release: Release, labels: Mapping[str, str]) -> str | None:
@@ -139,7 +162,11 @@ def find_driver_problem(release: Release, labels: Mapping[str, str]) -> str | No
     required = find_required_driver(reference, labels)
     if required is None or parse_version(version) >= parse_version(required.version):
         return None
-    return f"driver {version} is too old: {describe_required_driver(reference, labels)}"
+    return _(
+        "driver {version} is too old: {reason}",
+        version=version,
+        reason=describe_required_driver(reference, labels),
+    )
 
 
 def list_card_families(release: Release) -> list[str]:
@@ -169,9 +196,13 @@ def find_card_problem(release: Release) -> str | None:
         if engine.name in reference and (
             excluded := [family for family in families if family in engine.unsupported]
         ):
-            return (
-                f"{reference} has {engine.name} for other cards than {', '.join(excluded)} "
-                f"({COMPATIBILITY_FILE}: {', '.join(engine.sources)})"
+            return _(
+                "{reference} has {engine} for other cards than {excluded} ({table}: {sources})",
+                reference=reference,
+                engine=engine.name,
+                excluded=word_lists.join_words(excluded),
+                table=COMPATIBILITY_FILE,
+                sources=", ".join(engine.sources),
             )
     return None
 
@@ -194,14 +225,24 @@ def describe_unknown_points(release: Release, labels: Mapping[str, str]) -> list
     stack = find_stack(reference)
     if stack and stack.cards and (others := [f for f in families if f not in stack.cards]):
         points.append(
-            f"{reference} was published for {', '.join(stack.cards)}; whether it runs on "
-            f"{', '.join(others)} is not known"
+            _(
+                "{reference} was published for {cards}; whether it runs on {others} is not known",
+                reference=reference,
+                cards=word_lists.join_words(stack.cards),
+                others=word_lists.join_words(others),
+            )
         )
     for family in families:
         newest = _find_newest_driver(family)
         if newest and parse_version(version) > parse_version(newest):
             points.append(
-                f"driver {version} was not seen on {family} yet; the newest that was is {newest}"
+                _(
+                    "driver {version} was not seen on {family} yet; the newest that was is "
+                    "{newest}",
+                    version=version,
+                    family=family,
+                    newest=newest,
+                )
             )
     return points
 

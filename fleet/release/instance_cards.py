@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from fleet.documents.field_errors import Location
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release import files
 from fleet.release.target import ReleaseTarget
 
@@ -29,9 +30,14 @@ def find_missing_cards(target: ReleaseTarget, card_count: int) -> Iterator[str]:
         for card in group:
             if card >= count:
                 yield (
-                    f"{_describe_place(target, ('serve', 'each', number))} of "
-                    f"{target.release.name} names card {card}, and the release has {count} on "
-                    "this host, counted from 0"
+                    _(
+                        "{place} of {release} names card {card}, and the release has {count} "
+                        "on this host, counted from 0",
+                        place=_describe_place(target, ("serve", "each", number)),
+                        release=target.release.name,
+                        card=card,
+                        count=count,
+                    )
                 )
 
 

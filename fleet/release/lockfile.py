@@ -12,10 +12,11 @@ from fleet import paths
 from fleet.documents import atomic_write, loading
 from fleet.documents.types import Int, Model, Sha256, check_stays_inside, matching
 from fleet.errors import InvalidInput
+from fleet.language import N_, _
 from fleet.release.model import Patch
 
 #: What is said of a lock that does not say what is unproved.
-NOT_PROVED = "not proved: locked by an earlier version; lock it again"
+NOT_PROVED = N_("not proved: locked by an earlier version; lock it again")
 #: Largest lock file that is written and read: about 400,000 files.
 MAX_BYTES = 64 << 20
 
@@ -33,7 +34,7 @@ class LockedImage(Model):
     """The Docker image in the release's archive or registry."""
 
     #: Its id, the same on every host.
-    id: Annotated[str, matching(r"sha256:[0-9a-f]{64}", "an image id: sha256:…")]
+    id: Annotated[str, matching(r"sha256:[0-9a-f]{64}", N_("an image id: sha256:…"))]
     #: Its tags in the archive; none if there is no archive.
     tags: tuple[str, ...]
     #: Its labels: the vendor states the required driver and the CNToolkit there.
@@ -61,7 +62,9 @@ class Lock(Model):
     #: The image.
     image: LockedImage
     #: Name of a source -> its full commit.
-    commits: dict[str, Annotated[str, matching(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit")]]
+    commits: dict[
+        str, Annotated[str, matching(r"[0-9a-f]{40}([0-9a-f]{24})?", N_("a full commit"))]
+    ]
     #: SOURCE:PATH -> checksum of a file that a patch takes from a source. Files of a source without
     #: a bundle are missing.
     source_files: dict[str, Sha256] = Field(
@@ -86,7 +89,7 @@ class Lock(Model):
             A line for each point, "field: reason"; empty if everything was proved.
         """
         if self.unproved is None:
-            return [NOT_PROVED]
+            return [_(NOT_PROVED)]
         return [f"{point.field}: {point.reason}" for point in self.unproved]
 
     def source_file_sha256(self, patch: Patch) -> str:
@@ -138,14 +141,20 @@ def write(lock: Lock, path: Path) -> None:
     text = lock.model_dump_json(indent=1) + "\n"
     if len(text.encode()) > MAX_BYTES:
         raise InvalidInput(
-            f"{path}: {len(lock.files)} files are too many for a lock file: pack "
-            "files that belong together into archives, or omit some"
+            _(
+                "{path}: {count} files are too many for a lock file: pack files that "
+                "belong together into archives, or omit some",
+                path=path,
+                count=len(lock.files),
+            )
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write.replace_file(path, text)
     except OSError as error:
-        raise InvalidInput(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise InvalidInput(
+            _("{path}: cannot be written: {reason}", path=path, reason=error.strerror or error)
+        ) from error
 
 
 def load(release_file: Path) -> Lock:
@@ -163,16 +172,27 @@ def load(release_file: Path) -> Lock:
     path = lock_path(release_file)
     if not loading.is_file(path):
         raise InvalidInput(
-            f"{path}: no lock file; create it with "
-            f"`mlufleet release lock {release_file} --store STORE`"
+            _(
+                "{path}: no lock file; create it with `mlufleet release lock "
+                "{release_file} --store STORE`",
+                path=path,
+                release_file=release_file,
+            )
         )
     try:
         text = loading.read_text(path, MAX_BYTES)
         data = json.loads(text, object_pairs_hook=_reject_duplicates)
     except json.JSONDecodeError as error:
-        raise InvalidInput(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
+        raise InvalidInput(
+            _(
+                "{path}:{line}: not valid JSON: {problem}",
+                path=path,
+                line=error.lineno,
+                problem=error.msg,
+            )
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not valid JSON: {error}") from error
+        raise InvalidInput(_("{path}: not valid JSON: {error}", path=path, error=error)) from error
     return loading.validate_document(Lock, data, path)
 
 
@@ -181,6 +201,6 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key, value in pairs:
         if key in data:
-            raise ValueError(f"duplicate key {key!r:.80}")
+            raise ValueError(_("duplicate key {key!r:.80}", key=key))
         data[key] = value
     return data

@@ -29,7 +29,9 @@ from fleet.documents.types import (
     check_stays_inside,
     matching,
 )
+from fleet.language import N_, _
 from fleet.release.serve import UNPUBLISHED_NETWORKS, Serve
+from fleet.text import word_lists
 
 
 class DriverPackage(Model):
@@ -47,10 +49,10 @@ class Driver(Model):
     """The vendor's kernel driver for the cards."""
 
     #: Version that must be loaded. It must not be older than the image requires.
-    version: Annotated[str, matching(r"[0-9]+\.[0-9]+\.[0-9]+", "a version such as 5.10.10")]
+    version: Annotated[str, matching(r"[0-9]+\.[0-9]+\.[0-9]+", N_("a version such as 5.10.10"))]
     #: Newest kernel that the driver can be built for, if it differs from files/compatibility.yml.
     newest_kernel: Annotated[
-        Annotated[str, matching(r"[0-9]+\.[0-9]+", "a kernel version such as 5.17")] | None,
+        Annotated[str, matching(r"[0-9]+\.[0-9]+", N_("a kernel version such as 5.17"))] | None,
         # keeps the digests of releases that do not set it
         Field(exclude_if=lambda value: value is None),
     ] = None
@@ -68,7 +70,7 @@ class Engine(Model):
     """The Docker engine on the host."""
 
     #: Oldest version that is accepted.
-    minimum: Annotated[str, matching(r"[0-9]+(\.[0-9]+)*", "a version such as 19.03")] = "19.03"
+    minimum: Annotated[str, matching(r"[0-9]+(\.[0-9]+)*", N_("a version such as 19.03"))] = "19.03"
     #: Folder in the store with Docker packages and their dependencies per operating system
     #: ("ubuntu16.04", "centos7", …). Without one, Docker is installed from the host's package
     #: repositories.
@@ -98,9 +100,9 @@ class Image(Model):
     @model_validator(mode="after")
     def _check_origin(self) -> Image:
         if self.file is None and self.registry is None:
-            raise ValueError("set `file`, `registry` or both")
+            raise ValueError(_("set `file`, `registry` or both"))
         if self.file is None and self.url is not None:
-            raise ValueError("`url` is the address of `file`: set `file` as well")
+            raise ValueError(_("`url` is the address of `file`: set `file` as well"))
         return self
 
 
@@ -124,7 +126,7 @@ class Container(Model):
     #: Folders of the host. `cnmon` and the shared folder of mlu-fleet are mounted as well.
     mounts: tuple[Mount, ...] = ()
     #: Size of the shared memory (/dev/shm).
-    shm_size: Annotated[str, matching(r"[0-9]+[kmg]", "a size such as 16g")] = "16g"
+    shm_size: Annotated[str, matching(r"[0-9]+[kmg]", N_("a size such as 16g"))] = "16g"
     #: Name of the Docker network.
     network: str = "bridge"
     #: Whether the container gets all capabilities and devices. No known model requires it.
@@ -161,7 +163,8 @@ class Source(Model):
     #: URL of the origin, which is used if there is no bundle.
     url: (
         Annotated[
-            str, matching(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", "the URL of a git repository")
+            str,
+            matching(r"[^-\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", N_("the URL of a git repository")),
         ]
         | None
     ) = None
@@ -181,9 +184,9 @@ class Source(Model):
     def _check_revision(self) -> Source:
         revisions = [value is not None for value in (self.tag, self.commit, self.branch)]
         if sum((*revisions, self.unpinned)) != 1:
-            raise ValueError("set exactly one of tag, commit, branch and `unpinned: true`")
+            raise ValueError(_("set exactly one of tag, commit, branch and `unpinned: true`"))
         if self.url is None and self.bundle is None:
-            raise ValueError("set `url`, `bundle` or both")
+            raise ValueError(_("set `url`, `bundle` or both"))
         return self
 
     @property
@@ -209,7 +212,7 @@ HubModel = Annotated[
         str,
         matching(
             r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[A-Za-z0-9][\w./-]*)?",
-            "a model such as owner/name or owner/name@revision",
+            N_("a model such as owner/name or owner/name@revision"),
         ),
     ]
     | None,
@@ -300,11 +303,13 @@ class Patch(Model):
         )
         if sum(kinds) != 1:
             raise ValueError(
-                "set exactly one of: find and replace, content, store, source and path, after and "
-                "insert"
+                _(
+                    "set exactly one of: find and replace, content, store, source and "
+                    "path, after and insert"
+                )
             )
         if (self.source is None) != (self.path is None):
-            raise ValueError("set `source` and `path` together")
+            raise ValueError(_("set `source` and `path` together"))
         return self
 
     @property
@@ -328,7 +333,9 @@ class SystemPackage(Model):
     @model_validator(mode="after")
     def _check_origin(self) -> SystemPackage:
         if self.image_file and (self.file or self.url):
-            raise ValueError("a package comes from the store (`file`) or the image (`image_file`)")
+            raise ValueError(
+                _("a package comes from the store (`file`) or the image (`image_file`)")
+            )
         return self
 
 
@@ -397,7 +404,13 @@ class SmokeTest(Model):
         required = {"artefact": ["artefact"], "http": ["url", "expect"]}.get(self.kind, ["expect"])
         missing = [name for name in required if not getattr(self, name)]
         if missing:
-            raise ValueError(f"a smoke test of kind {self.kind} requires {' and '.join(missing)}")
+            raise ValueError(
+                _(
+                    "a smoke test of kind {kind} requires {missing}",
+                    kind=self.kind,
+                    missing=word_lists.join_pair(missing),
+                )
+            )
         return self
 
 
@@ -446,16 +459,25 @@ class Release(Model):
     def _check_names(self) -> Release:
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
-            raise ValueError(f"source names must be unique: {', '.join(names)}")
+            raise ValueError(
+                _("source names must be unique: {names}", names=word_lists.join_words(names))
+            )
         trees = self.migration.trees if self.migration else ()
         for location, name in self._list_source_names():
             if name not in names:
-                problem = f"{name} is not a source; sources: {', '.join(names) or 'none'}"
+                problem = _(
+                    "{name} is not a source; sources: {sources}",
+                    name=name,
+                    sources=word_lists.join_words(names) or _("none"),
+                )
                 raise build_field_error(problem, *location)
             if location[0] == "weights" and name not in trees:
                 raise build_field_error(
-                    f"{name} is not listed in migration.trees: add it, or mount the weights at the "
-                    "path that the program expects",
+                    _(
+                        "{name} is not listed in migration.trees: add it, or mount the weights "
+                        "at the path that the program expects",
+                        name=name,
+                    ),
                     *location,
                 )
         return self
@@ -476,14 +498,23 @@ class Release(Model):
         for source in self.sources:
             if not self.container.is_mounted(source.path):
                 raise ValueError(
-                    f"source {source.name}: {source.path} is not below any of container.mounts"
+                    _(
+                        "source {source}: {path} is not below any of container.mounts",
+                        source=source.name,
+                        path=source.path,
+                    )
                 )
         for weights in self.weights:
             for patch in self.patches:
                 if weights.link and patch.file.startswith(f"{weights.target}/"):
                     raise ValueError(
-                        f"{patch.file}: patch the file in {weights.link.tree}_mlu, "
-                        f"where the weights {weights.name} are linked"
+                        _(
+                            "{file}: patch the file in {tree}_mlu, where the weights {weights} are "
+                            "linked",
+                            file=patch.file,
+                            tree=weights.link.tree,
+                            weights=weights.name,
+                        )
                     )
         return self
 
@@ -492,8 +523,11 @@ class Release(Model):
         network = self.container.network
         if self.serve and network in UNPUBLISHED_NETWORKS:
             raise build_field_error(
-                f"in the network {network}, no port of a container can be published, and `serve` "
-                "needs its ports: use bridge, or a network of your own",
+                _(
+                    "in the network {network}, no port of a container can be published, "
+                    "and `serve` needs its ports: use bridge, or a network of your own",
+                    network=network,
+                ),
                 *("container", "network"),
             )
         return self

@@ -11,7 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 from fleet import paths
 from fleet.documents import site_tables
 from fleet.documents.types import Model, Name, RelativePath
+from fleet.language import _
 from fleet.release.model import DriverPackage
+from fleet.text import word_lists
 
 #: Name of the table in `files/`.
 SYSTEMS_FILE = "systems.yml"
@@ -28,8 +30,14 @@ def _template_with(*names: str) -> AfterValidator:
         except (LookupError, ValueError):
             filled = ""
         if not all(f"\0{name}\0" in filled for name in names):
-            placeholders = ", ".join(f"{{{name}}}" for name in names)
-            raise ValueError(f"{template!r} must contain {placeholders} and no other braces")
+            placeholders = word_lists.join_words(f"{{{name}}}" for name in names)
+            raise ValueError(
+                _(
+                    "{template!r} must contain {placeholders} and no other braces",
+                    template=template,
+                    placeholders=placeholders,
+                )
+            )
         return template
 
     return AfterValidator(check)
@@ -72,8 +80,8 @@ class OperatingSystem(Model):
     @model_validator(mode="after")
     def _check_untested(self) -> OperatingSystem:
         if unknown := set(self.untested) - set(self.architectures):
-            names = ", ".join(sorted(unknown))
-            raise ValueError(f"untested: {names} is not listed in architectures")
+            names = word_lists.join_words(sorted(unknown))
+            raise ValueError(_("untested: {names} is not listed in architectures", names=names))
         return self
 
     def matches(self, os: str, version: str) -> bool:
@@ -116,7 +124,7 @@ class SystemsTable(Model):
             return data
         families = data.get("families")
         if not isinstance(families, dict):
-            raise ValueError("families: expected a mapping")
+            raise ValueError(_("families: expected a mapping"))
         systems = []
         for row in data["systems"]:
             defaults = families.get(str(row.get("family"))) if isinstance(row, dict) else None
@@ -129,7 +137,13 @@ class SystemsTable(Model):
             for other in self.systems[:number]:
                 same = other.matches(system.id, system.version)
                 if same or system.matches(other.id, other.version) or other.name == system.name:
-                    raise ValueError(f"{system.name} and {other.name} are the same system")
+                    raise ValueError(
+                        _(
+                            "{system} and {other} are the same system",
+                            system=system.name,
+                            other=other.name,
+                        )
+                    )
         return self
 
 

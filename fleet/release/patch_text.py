@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fleet.language import _
 from fleet.release.model import Patch
 
 
@@ -38,7 +39,14 @@ def apply_patch(text: str, patch: Patch, store: Path = Path()) -> str:
     anchor = find_anchor(patch)
     count = text.count(anchor)
     if count != patch.count:
-        raise ValueError(f"{anchor!r} occurs {count} times, the patch expects {patch.count}")
+        raise ValueError(
+            _(
+                "{anchor!r} occurs {count} times, the patch expects {expected}",
+                anchor=anchor,
+                count=count,
+                expected=patch.count,
+            )
+        )
     if patch.find is not None:
         return text.replace(patch.find, patch.replace or "")
     return text.replace(anchor, anchor + (patch.insert or ""))

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from fleet.documents.types import AbsolutePath, Int, Model, build_field_error, matching
+from fleet.language import N_, _
+from fleet.text import word_lists
 
 #: What a command, an environment variable or a prompt may contain, and what replaces it.
 PORT_FIELD, MODEL_FIELD, QUESTION_FIELD = "{port}", "{model}", "{question}"
@@ -25,8 +27,10 @@ LONGEST_STOP_S = MAX_DRAIN_TIMEOUT_S + STOP_GRACE_S
 OPENAI_MODELS_PATH, OPENAI_CHAT_PATH = "/v1/models", "/v1/chat/completions"
 
 #: What the operating system takes as the name of a variable.
-VariableName = Annotated[str, matching(r"[^=\s]+", "a name of a variable, without blanks and =")]
-UrlPath = Annotated[str, matching(r"/[^\s?#]*", "a path such as /v1/models")]
+VariableName = Annotated[
+    str, matching(r"[^=\s]+", N_("a name of a variable, without blanks and ="))
+]
+UrlPath = Annotated[str, matching(r"/[^\s?#]*", N_("a path such as /v1/models"))]
 Port = Annotated[Int, Field(ge=1, le=LAST_PORT)]
 
 
@@ -34,13 +38,18 @@ def _check_each(value: Any) -> Any:
     """Check the form of `each`: of a union, pydantic would describe every alternative."""
     lists = value if isinstance(value, (list, tuple)) else [None]
     if value not in EACH_WORDS and not all(isinstance(cards, (list, tuple)) for cards in lists):
-        expected = " or a list of lists of card numbers such as [[0, 1], [2, 3]]"
-        raise ValueError(f"expected {', '.join(EACH_WORDS)}{expected}, got {value!r}"[:200])
+        problem = _(
+            "expected {words} or a list of lists of card numbers such as [[0, 1], [2, 3]], "
+            "got {value!r}",
+            words=word_lists.join_words(EACH_WORDS),
+            value=value,
+        )
+        raise ValueError(problem[:200])
     for index, cards in enumerate(lists if value not in EACH_WORDS else ()):
         for number in cards:
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-                problem = f"expected numbers of cards, from 0, got {number!r}"[:200]
-                raise build_field_error(problem, index)
+                problem = _("expected numbers of cards, from 0, got {number!r}", number=number)
+                raise build_field_error(problem[:200], index)
     return value
 
 
@@ -70,11 +79,13 @@ class Serve(Model):
     #: command that contains `{model}`.
     model: AbsolutePath | None = None
     #: Device of PyTorch that the own server loads the model on.
-    device: Annotated[str, matching(r"[a-z]+", "a device of PyTorch such as mlu or cpu")] = "mlu"
+    device: Annotated[str, matching(r"[a-z]+", N_("a device of PyTorch such as mlu or cpu"))] = (
+        "mlu"
+    )
     #: How the own server makes a prompt of a question, for models without a chat template.
     prompt: str = QUESTION_FIELD
     #: Name of the model in the API. By default the name of the release.
-    name: Annotated[str, matching(r"\S+", "a name without blanks")] | None = None
+    name: Annotated[str, matching(r"\S+", N_("a name without blanks"))] | None = None
     #: Port of the host for the first instance; each further instance has the next one.
     port: Port = 8000
     #: Port in the container that the first instance listens on, if the command does not take
@@ -110,18 +121,33 @@ class Serve(Model):
     @model_validator(mode="after")
     def _check_server(self) -> Serve:
         if self.command and not self.command[0].strip():
-            raise build_field_error("name the program", "command", 0)
+            raise build_field_error(_("name the program"), "command", 0)
         if not self.command and not self.model:
-            raise ValueError("set `command`, or `model` for the server that mlu-fleet brings")
+            raise ValueError(_("set `command`, or `model` for the server that mlu-fleet brings"))
         if not self.command and self.api != "openai":
-            raise build_field_error("the server that mlu-fleet brings has the API `openai`", "api")
+            raise build_field_error(
+                _("the server that mlu-fleet brings has the API `openai`"), "api"
+            )
         if self.api == "openai" and self.path != "/":
-            problem = f"the API `openai` takes questions at {OPENAI_CHAT_PATH}: remove the path"
+            problem = _(
+                "the API `openai` takes questions at {path}: remove the path",
+                path=OPENAI_CHAT_PATH,
+            )
             raise build_field_error(problem, "path")
         if self.prompt.count(QUESTION_FIELD) == 0:
-            raise build_field_error(f"{self.prompt!r} does not contain {QUESTION_FIELD}", "prompt")
+            raise build_field_error(
+                _(
+                    "{prompt!r} does not contain {field}",
+                    prompt=self.prompt,
+                    field=QUESTION_FIELD,
+                ),
+                "prompt",
+            )
         if self.model is None and any(MODEL_FIELD in word for word in self.command):
-            raise build_field_error(f"`command` contains {MODEL_FIELD}: set the folder", "model")
+            raise build_field_error(
+                _("`command` contains {field}: set the folder", field=MODEL_FIELD),
+                "model",
+            )
         return self
 
     @model_validator(mode="after")
@@ -130,8 +156,13 @@ class Serve(Model):
             last = (getattr(self, field) or 1) + self.least_instances - 1
             if last > LAST_PORT:
                 raise build_field_error(
-                    f"the last of {self.least_instances} instances would have port {last}, and "
-                    f"{LAST_PORT} is the highest",
+                    _(
+                        "the last of {count} instances would have port {last}, and "
+                        "{highest} is the highest",
+                        count=self.least_instances,
+                        last=last,
+                        highest=LAST_PORT,
+                    ),
                     field,
                 )
         return self
@@ -142,13 +173,18 @@ class Serve(Model):
             return self
         if not self.takes_port and (self.each == "card" or len(self.each) > 1):
             raise build_field_error(
-                "several instances need ports of their own: use {port} in `command` or "
-                "`environment`",
+                _(
+                    "several instances need ports of their own: use {port} in `command` or "
+                    "`environment`"
+                ),
                 "each",
             )
         if CARDS_VARIABLE in self.environment:
             raise build_field_error(
-                f"`each` chooses the cards of each instance: remove {CARDS_VARIABLE}",
+                _(
+                    "`each` chooses the cards of each instance: remove {variable}",
+                    variable=CARDS_VARIABLE,
+                ),
                 *("environment", CARDS_VARIABLE),
             )
         if self.each != "card":
@@ -185,14 +221,20 @@ class Serve(Model):
 def _check_groups(groups: tuple[tuple[int, ...], ...]) -> None:
     """Check that each instance has cards, and that no card has two instances."""
     if not groups:
-        raise build_field_error("no instance: list the cards of each, or use `card`", "each")
+        raise build_field_error(_("no instance: list the cards of each, or use `card`"), "each")
     seen: dict[int, int] = {}
     for index, numbers in enumerate(groups):
         if not numbers:
-            raise build_field_error("the instance has no cards", "each", index)
+            raise build_field_error(_("the instance has no cards"), "each", index)
         for number in numbers:
             if number in seen:
                 raise build_field_error(
-                    f"card {number} is already that of instance {seen[number]}", "each", index
+                    _(
+                        "card {number} is already that of instance {index}",
+                        number=number,
+                        index=seen[number],
+                    ),
+                    "each",
+                    index,
                 )
             seen[number] = index

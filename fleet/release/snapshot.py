@@ -15,6 +15,7 @@ from fleet.checksum import cache
 from fleet.documents import atomic_write, loading
 from fleet.documents.types import Model
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release import lockfile
 from fleet.release.card_assignment import CardNumbers
 from fleet.release.target import HostTarget, ReleaseTarget
@@ -86,8 +87,10 @@ def restore_snapshot(text: str, folder: Path, name: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the snapshot on the host is not valid JSON: {error}") from error
-    origin = Path(f"snapshot of {name}")  # stands for a file in error messages
+        raise InvalidInput(
+            _("the snapshot on the host is not valid JSON: {error}", error=error)
+        ) from error
+    origin = Path(_("snapshot of {name}", name=name))  # stands for a file in error messages
     if isinstance(data, dict) and "releases" in data:
         releases = loading.validate_document(HostSnapshot, data, origin).releases
         cards_by_file = {

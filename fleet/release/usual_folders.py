@@ -7,11 +7,12 @@ from typing import Annotated
 from fleet import paths
 from fleet.documents import site_tables
 from fleet.documents.types import Model, matching
+from fleet.language import N_
 
 FOLDERS_FILE = "usual-folders.yml"
 #: absolute path of a folder on a host
 HostFolder = Annotated[
-    str, matching(r"/([A-Za-z0-9._+@%-]+/?)*", "the absolute path of a folder, without blanks")
+    str, matching(r"/([A-Za-z0-9._+@%-]+/?)*", N_("the absolute path of a folder, without blanks"))
 ]
 
 

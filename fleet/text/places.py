@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fleet.text import word_lists
+
 
 def format_places(paths: Collection[str], limit: int) -> str:
     """Return the path of a single file, or the folders that several files lie in.
@@ -15,5 +17,4 @@ def format_places(paths: Collection[str], limit: int) -> str:
     places = sorted(set(paths))
     if len(paths) > 1:
         places = sorted({path.rpartition("/")[0] or "/" for path in places})
-    more = f" and {len(places) - limit} more" if places[limit:] else ""
-    return ", ".join(places[:limit]) + more
+    return word_lists.join_some(places, limit)

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from fleet.language import _
+from fleet.text import word_lists
+
 MAX_SUGGESTIONS = 3
 #: Similarity from 0 to 1, as difflib defines it.
 MIN_SIMILARITY = 0.7
@@ -52,4 +55,4 @@ def format_suggestions(word: str, candidates: Iterable[str]) -> str:
         For example "; nearest: mlu1, mlu11", or "" if none is similar.
     """
     similar = find_similar(word, candidates)
-    return f"; nearest: {', '.join(similar)}" if similar else ""
+    return _("; nearest: {names}", names=word_lists.join_words(similar)) if similar else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from fleet.language import _
+
 #: begin of the year 9999, beyond which dates cannot be calculated with
 MAX_EPOCH_S = 253_402_300_800
 
@@ -15,14 +17,18 @@ def format_duration(seconds: float) -> str:
         seconds: The duration.
     """
     if 0 < seconds < 1:
-        return f"{seconds:.1f} s"
+        return _("{seconds:.1f} s", seconds=seconds)
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
-        return f"{rest} s"
+        return _("{seconds} s", seconds=rest)
+    if minutes < 60 and rest:
+        return _("{minutes} min {seconds:02d} s", minutes=minutes, seconds=rest)
     if minutes < 60:
-        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
+        return _("{minutes} min", minutes=minutes)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"
+    if minutes:
+        return _("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
+    return _("{hours} h", hours=hours)
 
 
 def format_age(seconds: float) -> str:
@@ -31,10 +37,13 @@ def format_age(seconds: float) -> str:
     Args:
         seconds: The age; shorter than two units of a size is told in the next smaller one.
     """
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(0, int(seconds))} s"
+    if seconds >= 2 * 86400:
+        return _("{days} days", days=int(seconds // 86400))
+    if seconds >= 2 * 3600:
+        return _("{hours} h", hours=int(seconds // 3600))
+    if seconds >= 2 * 60:
+        return _("{minutes} min", minutes=int(seconds // 60))
+    return _("{seconds} s", seconds=max(0, int(seconds)))
 
 
 def format_utc(epoch: float) -> str:

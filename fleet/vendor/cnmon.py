@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from fleet.language import _
+
 #: Core state of a card that works.
 CARD_RUNNING = "CN_RUNNING"
 
@@ -77,17 +79,23 @@ def parse(lines: Iterable[str]) -> Table:
         raise UnreadableOutput(error.strip())
     headers = [(n, head) for n, line in enumerate(text) if (head := _HEADER.fullmatch(line))]
     if not headers:
-        raise UnreadableOutput("no cnmon table in the output")
+        raise UnreadableOutput(_("no cnmon table in the output"))
     begin, head = headers[-1]
     body = text[begin + 1 :]
     end = next((n for n, line in enumerate(body) if line.startswith("| Processes:")), None)
     if end is None:
-        raise UnreadableOutput("the cnmon table is incomplete")
+        raise UnreadableOutput(_("the cnmon table is incomplete"))
     body = body[:end]
     titles = next((line for line in body if "Firmware" in line), "").split("|")
     middle = titles[2].split() if len(titles) > 2 else []
     if middle not in (["Bus-Id"], ["Inited", "Driver"]):
-        raise UnreadableOutput(f"unknown columns of cnmon {head[1]}: {' '.join(middle)}")
+        raise UnreadableOutput(
+            _(
+                "unknown columns of cnmon {version}: {columns}",
+                version=head[1],
+                columns=" ".join(middle),
+            )
+        )
     cards = tuple(_parse_cards(body, "Inited" in middle))
     drivers = {_parse_version(head[2])} if head[2] else {card.driver for card in cards}
     return Table(head[1], drivers.pop() if len(drivers) == 1 else None, cards)
@@ -110,11 +118,13 @@ def _parse_cards(body: list[str], has_driver: bool) -> Iterator[Card]:
         and not line.startswith("|=")
     ]
     if len(rows) % 2:
-        raise UnreadableOutput(f"incomplete card: {rows[-1].strip()}")
+        raise UnreadableOutput(_("incomplete card: {line}", line=rows[-1].strip()))
     for number, (upper, lower) in enumerate(zip(rows[::2], rows[1::2], strict=True)):
         first, second = _FIRST_ROW.fullmatch(upper), _SECOND_ROW.fullmatch(lower)
         if not first or not second or int(first["number"]) != number:
-            raise UnreadableOutput(f"card {number} cannot be parsed: {upper.strip()}")
+            raise UnreadableOutput(
+                _("card {number} cannot be parsed: {line}", number=number, line=upper.strip())
+            )
         words, memory = first["middle"].split(), second["memory"]
         last = words[-1] if words else ""
         yield Card(

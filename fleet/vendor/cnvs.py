@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from fleet.language import _
+
 _ANSI_ESCAPE = re.compile(r"\x1b\[[;?0-9]*[a-zA-Z]")
 _VERDICT = re.compile(r"plugin\s+\[([^\]]+)\]\s*:\s*(\S+)", re.IGNORECASE)
 _RATE = re.compile(
@@ -56,9 +58,9 @@ def parse(lines: Iterable[str], plugin: str) -> SuiteOutput:
             value = float(rate["value"])
             rates[name] = min(value, rates.get(name, value))
     if not verdicts:
-        return SuiteOutput(False, "it printed no verdict", rates)
+        return SuiteOutput(False, _("it printed no verdict"), rates)
     others = [verdict for verdict in verdicts if verdict != "PASS"]
-    reason = f"its verdict is {others[0]}" if others else ""
+    reason = _("its verdict is {verdict}", verdict=others[0]) if others else ""
     return SuiteOutput(not others, reason, rates)
 
 

@@ -8,11 +8,15 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat
 
 from fleet.documents.types import Int, Model
+from fleet.language import N_, _
 
 #: The figure of which more is better; of all others, less is.
 RATE = "tokens_per_s"
 #: All figures; times are in seconds.
 FIGURES = ("ready_s", "cold_first_token_s", "first_token_s", RATE)
+#: What is said of a figure that is worse than the baseline allows.
+TOO_LOW = N_("{name} is {found:g}, the baseline of {host} requires at least {limit:g}")
+TOO_HIGH = N_("{name} is {found:g}, the baseline of {host} requires at most {limit:g}")
 Tolerance = Annotated[FiniteFloat, Field(ge=0)]
 
 
@@ -70,15 +74,13 @@ class EndpointBaseline(Model):
         for name, value in self.figures.items():
             found, fraction = figures.get(name), getattr(tolerances, name, 0.0)
             limit = value * (1 - fraction)
-            words = "at least"
             if name != RATE:
-                limit, words = value * (1 + fraction) + tolerances.seconds, "at most"
+                limit = value * (1 + fraction) + tolerances.seconds
             if found is None:
-                problems.append(f"no value for {name}, which the baseline has")
+                problems.append(_("no value for {name}, which the baseline has", name=name))
             elif found < limit if name == RATE else found > limit:
-                problems.append(
-                    f"{name} is {found:g}, the baseline of {self.host} requires {words} {limit:g}"
-                )
+                message = TOO_LOW if name == RATE else TOO_HIGH
+                problems.append(_(message, name=name, found=found, host=self.host, limit=limit))
         return "; ".join(problems)
 
 

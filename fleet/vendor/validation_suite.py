@@ -12,6 +12,7 @@ from pydantic import Field, FiniteFloat
 from fleet import paths
 from fleet.documents import loading, site_tables
 from fleet.documents.types import Bool, Int, Model, Name
+from fleet.language import _
 from fleet.vendor.cnvs import SuiteOutput
 from fleet.vendor.endpoint_baselines import EndpointBaseline, EndpointTolerances
 
@@ -107,11 +108,23 @@ class Baselines(Model):
         for name, value in (baseline.rates.get(plugin, {}) if baseline else {}).items():
             minimum = value * (1 - self.tolerance)
             if name not in rates:
-                problems.append(f"no value for {name}, which the baseline of {model} has")
+                problems.append(
+                    _(
+                        "no value for {name}, which the baseline of {model} has",
+                        name=name,
+                        model=model,
+                    )
+                )
             elif rates[name] < minimum:
                 problems.append(
-                    f"{name} is {rates[name]:g}, the baseline of {model} requires at "
-                    f"least {minimum:g}"
+                    _(
+                        "{name} is {found:g}, the baseline of {model} requires at least "
+                        "{minimum:g}",
+                        name=name,
+                        found=rates[name],
+                        model=model,
+                        minimum=minimum,
+                    )
                 )
         return "; ".join(problems)
 
@@ -174,5 +187,9 @@ def evaluate_output(
     if shortfall := baselines.describe_shortfall(model, plugin, output.rates):
         return FAILED, shortfall
     if output.rates and model not in baselines.models:
-        return PASSED, f"according to the suite only: no baseline for {model or 'this card model'}"
+        return PASSED, (
+            _("according to the suite only: no baseline for {model}", model=model)
+            if model
+            else _("according to the suite only: no baseline for this card model")
+        )
     return PASSED, ""

@@ -119,7 +119,7 @@ def run_hook_of_watch(inventory: str, name: str) -> int:
 
 
 def _drop_verb(entry: Quarantine) -> str:
-    return entry.sentence.removeprefix("in quarantine ")
+    return entry.details
 
 
 def list_hosts(inventory: str, *, as_json: bool) -> None:

@@ -1,0 +1,56 @@
+"""Lists of names in sentences, as the language of this process separates them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fleet.language import Message, _, english
+
+
+def join_words(words: Iterable[object]) -> str:
+    """Return "a, b, c".
+
+    Args:
+        words: The names.
+    """
+    return _join(_(", "), words)
+
+
+def join_pair(words: Iterable[object]) -> str:
+    """Return "a and b".
+
+    Args:
+        words: The names.
+    """
+    return _join(_(" and "), words)
+
+
+def join_alternatives(words: Iterable[object]) -> str:
+    """Return "a, b or c".
+
+    Args:
+        words: The names.
+    """
+    names = list(map(str, words))
+    if len(names) < 2:
+        return "".join(names)
+    return _("{words} or {last}", words=join_words(names[:-1]), last=names[-1])
+
+
+def _join(separator: str, words: Iterable[object]) -> str:
+    names = list(map(str, words))
+    text, source = separator.join(names), english(separator).join(map(english, names))
+    return Message(text, source) if isinstance(separator, Message) else text
+
+
+def join_some(words: Sequence[object], limit: int) -> str:
+    """Return "a, b and 3 more".
+
+    Args:
+        words: The names.
+        limit: Names that are shown; the others are counted.
+    """
+    shown = join_words(words[:limit])
+    if not words[limit:]:
+        return shown
+    return _("{words} and {count} more", words=shown, count=len(words) - limit)
