@@ -876,20 +876,20 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
 #: Text that programs print -> the code that explains it better than the failed step does. Scripts
 #: on hosts run with LC_ALL=C; programs that ignore it may print Chinese.
 SYMPTOM_CODES = {
-    N_("No space left on device"): "NO_SPACE",
-    N_("no space left on device"): "NO_SPACE",
-    N_("Disk quota exceeded"): "NO_SPACE",
-    N_("disk quota exceeded"): "NO_SPACE",
+    "No space left on device": "NO_SPACE",
+    "no space left on device": "NO_SPACE",
+    "Disk quota exceeded": "NO_SPACE",
+    "disk quota exceeded": "NO_SPACE",
     "设备上没有空间": "NO_SPACE",
     "只读文件系统": "READ_ONLY",
-    N_("Read-only file system"): "READ_ONLY",
-    N_("read-only file system"): "READ_ONLY",
-    N_("too many logins for"): "MAX_SESSIONS",
-    N_("Held packages were changed"): "PACKAGE_HELD",
-    N_(".rpm is not signed"): "PACKAGE_UNSIGNED",
+    "Read-only file system": "READ_ONLY",
+    "read-only file system": "READ_ONLY",
+    "too many logins for": "MAX_SESSIONS",
+    "Held packages were changed": "PACKAGE_HELD",
+    ".rpm is not signed": "PACKAGE_UNSIGNED",
     "GPG check FAILED": "PACKAGE_UNSIGNED",
-    N_("Key was rejected by service"): "SECURE_BOOT",
-    N_("Required key not available"): "SECURE_BOOT",
+    "Key was rejected by service": "SECURE_BOOT",
+    "Required key not available": "SECURE_BOOT",
 }
 
 

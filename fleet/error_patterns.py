@@ -27,7 +27,7 @@ class ErrorPattern(NamedTuple):
 PATTERNS = (
     ErrorPattern(
         DOCKER_CODES,
-        N_('error mounting "proc"'),
+        'error mounting "proc"',
         N_(
             "runc is not allowed to mount /proc. Check `dmesg` and the audit log "
             "for a denial. If the host is itself a container, it needs "

@@ -10,7 +10,7 @@ import click
 from fleet.errors import InvalidInput
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.language import _
-from fleet.text import suggestions
+from fleet.text import suggestions, word_lists
 
 YAML_SUFFIXES = (".yml", ".yaml")
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -48,11 +48,17 @@ def check_inventory_path(inventory: str) -> None:
             raise InvalidInput(f"{str(path)[:200]}: {error.strerror}") from error
     if path.is_dir():
         raise InvalidInput(
-            f"{path}: a folder: name an inventory in it{_format_inventories(path)}. "
-            f"{_format_ansible_hint(path / 'fleet.py')}"
+            _(
+                "{path}: a folder: name an inventory in it{inventories}. {hint}",
+                path=path,
+                inventories=_format_inventories(path),
+                hint=_format_ansible_hint(path / "fleet.py"),
+            )
         )
     if not path.is_file():
-        raise InvalidInput(f"{path}: no such inventory file{_format_nearest(path)}")
+        raise InvalidInput(
+            _("{path}: no such inventory file{nearest}", path=path, nearest=_format_nearest(path))
+        )
     suffix = path.suffix.lower()
     if suffix == ".py" or suffix in READABLE_SUFFIXES:
         return
@@ -75,7 +81,11 @@ def check_inventory_path(inventory: str) -> None:
 
 
 def _format_ansible_hint(own: Path) -> str:
-    return f"For an Ansible inventory, run `cp {ANSIBLE_TEMPLATE} {own}` and set its path there"
+    return _(
+        "For an Ansible inventory, run `cp {template} {own}` and set its path there",
+        template=ANSIBLE_TEMPLATE,
+        own=own,
+    )
 
 
 def _format_nearest(path: Path) -> str:
@@ -83,7 +93,7 @@ def _format_nearest(path: Path) -> str:
     suffixes = dict.fromkeys((".py", path.suffix if is_host_list(path) else ".py"))
     there = [file for folder in folders for end in suffixes for file in folder.glob(f"*{end}")]
     if same := [str(file) for file in there if file.name == path.name]:
-        return f"; nearest: {', '.join(same)}"
+        return _("; nearest: {names}", names=word_lists.join_words(same))
     return suggestions.format_suggestions(str(path), map(str, there)) or _format_inventories(
         path.parent
     )
@@ -91,7 +101,7 @@ def _format_nearest(path: Path) -> str:
 
 def _format_inventories(folder: Path) -> str:
     names = sorted(str(file) for file in folder.glob("*.py"))[:5]
-    return f" ({', '.join(names)})" if names else ""
+    return _(" ({names})", names=word_lists.join_words(names)) if names else ""
 
 
 @as_pyinfra_error()

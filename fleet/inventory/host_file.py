@@ -21,8 +21,10 @@ from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.inventory.ranges import ExpandedName
 from fleet.inventory.ssh_config import Destination
 from fleet.inventory.ssh_transport import make_fast_transport
+from fleet.language import _, english, text_of
 from fleet.registry.host_access import FILE_KEYS
 from fleet.store import targets
+from fleet.text import word_lists
 
 #: name and data of a host, as pyinfra expects them in an inventory
 Entry = tuple[str, dict[str, Any]]
@@ -95,8 +97,10 @@ def find_inventory_file(*paths: Path) -> Path:
     """
     found = [path for path in paths if is_file(path)]
     if len(found) > 1:
-        names = " and ".join(path.name for path in found)
-        raise InvalidInput(f"{found[0]}:1: {names} exist both: remove one")
+        names = word_lists.join_pair(path.name for path in found)
+        raise InvalidInput(
+            _("{path}:1: {names} exist both: remove one", path=found[0], names=names)
+        )
     return found[0] if found else paths[0]
 
 
@@ -118,7 +122,7 @@ def build_entries(
         InvalidInput: hosts are invalid or contradict each other.
     """
     given = loading.validate_document(
-        HostData, dict(defaults or {}), Path("defaults of the inventory")
+        HostData, dict(defaults or {}), Path(_("defaults of the inventory"))
     )
     builder = _EntryBuilder(
         locate, _merge_fields(given.explicit_fields(), fleet.defaults.explicit_fields())
@@ -152,7 +156,7 @@ class _EntryBuilder:
             data = {**fields.get("data", {}), **fields}
             ssh_config.claim_destination(name, data, self._claimed)
         except ValueError as error:
-            field = str(error).partition(":")[0]
+            field = english(text_of(error)).partition(":")[0]
             place = self._locate((*location, field) if field in host.model_fields_set else location)
             raise InvalidInput(f"{place}: {name}: {error}") from error
         self._check_case(name, pattern)
@@ -166,17 +170,37 @@ class _EntryBuilder:
         place = ("hosts", pattern)
         if first := self._patterns.get(name):
             raise InvalidInput(
-                f"{self._locate(place)}: {name} (of {pattern}) is defined twice, first in "
-                f"{self._locate(('hosts', first))} (of {first}): remove one"
+                _(
+                    "{place}: {name} (of {pattern}) is defined twice, first in {other_place} "
+                    "(of {first}): remove one",
+                    place=self._locate(place),
+                    name=name,
+                    pattern=pattern,
+                    other_place=self._locate(("hosts", first)),
+                    first=first,
+                )
             )
         if len(self.entries) == ranges.MAX_HOSTS:
-            raise InvalidInput(f"{self._locate(place)}: more than {ranges.MAX_HOSTS} hosts")
+            raise InvalidInput(
+                _(
+                    "{place}: more than {limit} hosts",
+                    place=self._locate(place),
+                    limit=ranges.MAX_HOSTS,
+                )
+            )
 
     def _check_case(self, name: str, pattern: str) -> None:
         twin = self._names_by_folded.setdefault(name.casefold(), name)
         if twin != name:
             place = self._locate(("hosts", pattern))
-            raise InvalidInput(f"{place}: {name} and {twin} differ only in case: rename one")
+            raise InvalidInput(
+                _(
+                    "{place}: {name} and {twin} differ only in case: rename one",
+                    place=place,
+                    name=name,
+                    twin=twin,
+                )
+            )
 
     def check_groups(self) -> None:
         """Check that no group has the name of another host, which would make --limit ambiguous."""
@@ -185,8 +209,13 @@ class _EntryBuilder:
                 if group in self._patterns and group != name:
                     place = self._locate(("hosts", self._patterns[name]))
                     raise InvalidInput(
-                        f"{place}: {name}: its group {group} has the name of a host, so that "
-                        "--limit would be ambiguous: rename one"
+                        _(
+                            "{place}: {name}: its group {group} has the name of a host, so that "
+                            "--limit would be ambiguous: rename one",
+                            place=place,
+                            name=name,
+                            group=group,
+                        )
                     )
 
 
@@ -225,7 +254,7 @@ def check_files(data: Mapping[str, Any]) -> None:
         *FILE_KEYS,
     ):
         if data.get(key) and not is_file(os.path.expanduser(str(data[key]))):
-            raise ValueError(f"{key}: no such file: {data[key]}")
+            raise ValueError(_("{key}: no such file: {path}", key=key, path=data[key]))
 
 
 def _check_release(
@@ -238,7 +267,9 @@ def _check_release(
         targets.load_host_target(fields)
     except InvalidInput as error:
         place = locate((*owner, key))
-        raise InvalidInput(f"{place}: release of {name}:\n{error}") from error
+        raise InvalidInput(
+            _("{place}: release of {name}:\n{error}", place=place, name=name, error=error)
+        ) from error
 
 
 def select_group(entries: list[Entry], name: str) -> list[Entry]:
@@ -276,7 +307,13 @@ def as_pyinfra_groups(entries: list[Entry], everyone: str = "fleet") -> dict[str
         names = tuple(dict.fromkeys(entry[1].get("groups", ())))
         for reserved in (everyone, "all"):
             if reserved in (entry[0], *names):
-                raise InvalidInput(f"{entry[0]}: {reserved} is the group of all hosts: rename it")
+                raise InvalidInput(
+                    _(
+                        "{host}: {reserved} is the group of all hosts: rename it",
+                        host=entry[0],
+                        reserved=reserved,
+                    )
+                )
         for name in names:
             groups.setdefault(name, []).append(entry)
     return {everyone: entries, **groups}

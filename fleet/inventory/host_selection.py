@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 from fleet.errors import InvalidInput
 from fleet.inventory import desired_state, inventory_argument, pyinfra_loader, ranges
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
-from fleet.text import suggestions
+from fleet.language import _
+from fleet.text import suggestions, word_lists
 
 if TYPE_CHECKING:
     from pyinfra.api import Host
@@ -66,11 +67,13 @@ class InventoryNames:
 
     def _match_pattern(self, pattern: str) -> set[str]:
         if not pattern:
-            raise ValueError("an item is empty: remove the comma")
+            raise ValueError(_("an item is empty: remove the comma"))
         if self._has_name(pattern):
             return self._list_hosts(pattern)
         if pattern[0] in "!^~&@":
-            raise ValueError(f"{pattern} is not a name; to leave hosts out, use --exclude")
+            raise ValueError(
+                _("{pattern} is not a name; to leave hosts out, use --exclude", pattern=pattern)
+            )
         if bracket := AMBIGUOUS_BRACKET.search(pattern):
             inside = bracket[0][1:-1]
             as_text, as_characters = (
@@ -78,12 +81,17 @@ class InventoryNames:
                 for replacement in (inside, f"[{','.join(inside)}]")
             )
             raise ValueError(
-                f"{bracket[0]} is ambiguous: write {as_text}, or {as_characters} for any one of "
-                "its characters"
+                _(
+                    "{bracket} is ambiguous: write {as_text}, or {as_characters} for any "
+                    "one of its characters",
+                    bracket=bracket[0],
+                    as_text=as_text,
+                    as_characters=as_characters,
+                )
             )
         selected: set[str] = set()
         unknown = []
-        for name, _ in ranges.expand_pattern(pattern):
+        for name, _values in ranges.expand_pattern(pattern):
             hosts = self._match_name(name)
             selected |= hosts
             unknown += [] if hosts else [name]
@@ -102,7 +110,11 @@ class InventoryNames:
         larger = [group for group in groups if not hosts.issuperset(self.groups[group])]
         if hosts and larger:
             raise ValueError(
-                f"{name} is ambiguous: it matches hosts, and the group {larger[0]} with other hosts"
+                _(
+                    "{name} is ambiguous: it matches hosts, and the group {group} with other hosts",
+                    name=name,
+                    group=larger[0],
+                )
             )
         return hosts or {host for group in groups for host in self.groups[group]}
 
@@ -110,21 +122,30 @@ class InventoryNames:
         members = set(self.groups.get(name, ()))
         if name in self._names and members and members != {name}:
             raise ValueError(
-                f"{name} is ambiguous: a host, and a group of {len(members)} hosts: rename one"
+                _(
+                    "{name} is ambiguous: a host, and a group of {count} hosts: rename one",
+                    name=name,
+                    count=len(members),
+                )
             )
         if not members and name not in self._names:
-            raise ValueError(f"the group {name} has no hosts")
+            raise ValueError(_("the group {name} has no hosts", name=name))
         return members or {name}
 
     def _reject_unknown(self, unknown: list[str]) -> NoReturn:
         candidates = dict.fromkeys([*self.groups, *self.hosts])
         similar = suggestions.format_suggestions(unknown[0], candidates)
-        raise ValueError(f"no such host or group: {_format_names(unknown)}{similar}")
+        raise ValueError(
+            _(
+                "no such host or group: {names}{similar}",
+                names=_format_names(unknown),
+                similar=similar,
+            )
+        )
 
 
 def _format_names(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
-    return ", ".join(name[:80] for name in names[:MAX_NAMES_SHOWN]) + more
+    return word_lists.join_some([name[:80] for name in names], MAX_NAMES_SHOWN)
 
 
 def _split_patterns(text: str) -> list[str]:
@@ -163,7 +184,7 @@ def apply_limit(inventory: Inventory, limit: Iterable[str] | None) -> list[Host]
         InputError: the inventory has no hosts, or an item matches none.
     """
     if not len(inventory):
-        raise InvalidInput("the inventory has no hosts")
+        raise InvalidInput(_("the inventory has no hosts"))
     pyinfra_loader.apply_default_group_data(inventory)
     if not (patterns := tuple(limit or ())):
         return None
@@ -193,7 +214,7 @@ def apply_exclude(
     names = collect_names(inventory).select_hosts(patterns, "--exclude")
     left = [host for host in (inventory if hosts is None else hosts) if host.name not in names]
     if not left:
-        raise InvalidInput(f"--exclude {' '.join(patterns)}: no host is left")
+        raise InvalidInput(_("--exclude {patterns}: no host is left", patterns=" ".join(patterns)))
     return left
 
 

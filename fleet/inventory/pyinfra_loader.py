@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.errors import InvalidInput
 from fleet.inventory import file_formats, inventory_argument
+from fleet.language import _
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
@@ -41,7 +42,7 @@ def load_inventory(path: str, override: dict[str, Any] | None = None) -> Invento
         ctx_state.set(State())
     inventory = _read_inventory_file(path, override)
     if not len(inventory):
-        raise InvalidInput(f"{path}: the inventory has no hosts")
+        raise InvalidInput(_("{path}: the inventory has no hosts", path=path))
     apply_default_group_data(inventory)
     return inventory
 
@@ -63,10 +64,15 @@ def _read_inventory_file(path: str, override: dict[str, Any] | None) -> Inventor
     except UnicodeDecodeError as error:
         number = error.object.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            f"{path}:{number}: not UTF-8 ({error.reason}): save it as UTF-8"
+            _(
+                "{path}:{number}: not UTF-8 ({reason}): save it as UTF-8",
+                path=path,
+                number=number,
+                reason=error.reason,
+            )
         ) from error
     except SystemExit as error:
-        raise InvalidInput(f"{path}: it calls sys.exit: remove that") from error
+        raise InvalidInput(_("{path}: it calls sys.exit: remove that", path=path)) from error
     except UnexpectedExternalError as error:
         cause = error.exception
         frames = [f for f in extract_tb(cause.__traceback__) if f.filename == error.filename]
@@ -77,8 +83,12 @@ def _read_inventory_file(path: str, override: dict[str, Any] | None) -> Inventor
         raise InvalidInput(f"{path}: {error}") from error
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise InvalidInput(
-            f"{path}: pyinfra cannot read its hosts ({error}): write each as a name or "
-            "(name, {field: value})"
+            _(
+                "{path}: pyinfra cannot read its hosts ({error}): write each as a name "
+                "or (name, {{field: value}})",
+                path=path,
+                error=error,
+            )
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fleet.inventory.ssh_config import format_address
+from fleet.language import _, n_
 from fleet.release.card_assignment import ASSIGNMENT_ADAPTER
 from fleet.text import sanitize
 
@@ -134,12 +135,15 @@ def print_tree(title: str, description: dict[str, Any]) -> None:
 
 
 def _format_host_count(hosts: Any) -> str:
-    return f"{len(hosts)} host" + "s" * (len(hosts) != 1)
+    return n_("{count} host", "{count} hosts", len(hosts))
 
 
 def _format_host(name: str, host: dict[str, Any]) -> str:
     address = format_address(host["address"], host["port"])
     if host["user"] is not None:
         address = f"{host['user']}@{address}"
-    cards = f"{host['cards']} cards" if host["cards"] is not None else "cards: not set"
-    return f"{name}  {address}  {host['release'] or 'no release'}  {cards}"
+    cards = _("cards: not set")
+    if host["cards"] is not None:
+        cards = _("{cards} cards", cards=host["cards"])
+    release = host["release"] or _("no release")
+    return f"{name}  {address}  {release}  {cards}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fleet.language import Message, _, english
+from fleet.language import _, join
 
 
 def join_words(words: Iterable[object]) -> str:
@@ -13,7 +13,7 @@ def join_words(words: Iterable[object]) -> str:
     Args:
         words: The names.
     """
-    return _join(_(", "), words)
+    return join(_(", "), map(str, words))
 
 
 def join_pair(words: Iterable[object]) -> str:
@@ -22,7 +22,7 @@ def join_pair(words: Iterable[object]) -> str:
     Args:
         words: The names.
     """
-    return _join(_(" and "), words)
+    return join(_(" and "), map(str, words))
 
 
 def join_alternatives(words: Iterable[object]) -> str:
@@ -35,12 +35,6 @@ def join_alternatives(words: Iterable[object]) -> str:
     if len(names) < 2:
         return "".join(names)
     return _("{words} or {last}", words=join_words(names[:-1]), last=names[-1])
-
-
-def _join(separator: str, words: Iterable[object]) -> str:
-    names = list(map(str, words))
-    text, source = separator.join(names), english(separator).join(map(english, names))
-    return Message(text, source) if isinstance(separator, Message) else text
 
 
 def join_some(words: Sequence[object], limit: int) -> str:
