@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from fleet.errors import FAILURE_TABLE, Failure
+from fleet.language import N_, _
 from fleet.text import sanitize
 from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import EndpointRecord, FactsObserved, FailureRecord
@@ -83,8 +84,8 @@ _ORDER = (*CONTACT_CODES, *PREFLIGHT_CODES)
 _SILENCE = ("CONNECTION_LOST", "TIMED_OUT")
 
 #: state of a card -> code of the problem; a card in another state than these is unhealthy
-CARD_STATE_CODES = {"dropped": "CARD_DROPPED", "gone": "CARDS_MISSING"}
-NO_DRIVER = "no driver"
+CARD_STATE_CODES = {N_("dropped"): "CARD_DROPPED", N_("gone"): "CARDS_MISSING"}
+NO_DRIVER = N_("no driver")
 CARD_CODES = ("CARD_DROPPED", "CARDS_MISSING", "CARD_UNHEALTHY")
 DRIVER_CODE = "DRIVER_NOT_PROVED"
 ENGINE_CODE = "ENGINE"
@@ -203,10 +204,10 @@ def _list_candidates(observation: Observation, observed: FactsObserved | None) -
     if observed and (driver := _find_driver_problem(observed, observation)):
         yield driver
     if any(kind == AWAIT_ENGINE for kind, _words in observation.list_changes("engine")):
-        yield _describe(ENGINE_CODE, "", "docker does not answer")
+        yield _describe(ENGINE_CODE, "", _("docker does not answer"))
     for stage, words in observation.drift.items():
         sentence = sanitize.join_lines("; ".join(words))
-        yield Problem(DRIFT, stage, sentence, DRIFT_REMEDY)
+        yield Problem(DRIFT, stage, sentence, _(DRIFT_REMEDY))
     if observed:
         for endpoint in observed.endpoints:
             if problem := _find_endpoint_problem(endpoint):
@@ -216,7 +217,7 @@ def _list_candidates(observation: Observation, observed: FactsObserved | None) -
 def _describe_failure(outcome: str, failure: FailureRecord) -> Problem:
     is_silent = outcome == UNREACHABLE and failure.code in _SILENCE
     code = "UNREACHABLE" if is_silent else failure.code
-    _, _, release = failure.stage.partition(" of ")
+    release = failure.stage.partition(" of ")[2]
     return Problem(code, release, sanitize.join_lines(failure.sentence), failure.remedy)
 
 
@@ -231,14 +232,15 @@ def _list_card_problems(observed: FactsObserved) -> Iterator[Problem]:
         if state == CARD_RUNNING or (state == NO_DRIVER and not has_driver):
             continue
         code = CARD_STATE_CODES.get(state, "CARD_UNHEALTHY")
-        yield _describe(code, address, f"{address} ({state})")
+        detail = _("{address} ({state})", address=address, state=_(state))
+        yield _describe(code, address, detail)
 
 
 def _find_driver_problem(observed: FactsObserved, observation: Observation) -> Problem | None:
     states = [state for state in observed.cards.values() if state not in CARD_STATE_CODES]
     words = [words for kind, words in observation.list_changes("driver") if kind in DRIVER_KINDS]
     if states and set(states) == {NO_DRIVER}:
-        return _describe(DRIVER_CODE, "", "; ".join(words) or "no driver is loaded")
+        return _describe(DRIVER_CODE, "", "; ".join(words) or _("no driver is loaded"))
     if not words or NO_DRIVER in states:  # a single card without a driver is that card's problem
         return None
     return _describe(DRIVER_CODE, "", "; ".join(words))
@@ -248,7 +250,11 @@ def _find_endpoint_problem(endpoint: EndpointRecord) -> Problem | None:
     if endpoint.is_ready or _is_passing(endpoint):
         return None
     code = endpoint.code if endpoint.code in FAILURE_TABLE else ENDPOINT_CODE
-    return _describe(code, endpoint.label, f"{endpoint.label}: {endpoint.problem}")
+    return _describe(
+        code,
+        endpoint.label,
+        _("{label}: {problem}", label=endpoint.label, problem=endpoint.problem),
+    )
 
 
 def _is_passing(endpoint: EndpointRecord) -> bool:

@@ -17,6 +17,7 @@ from fleet.error_codes import ACTIONS
 from fleet.language import _, n_
 from fleet.text import sanitize
 from fleet.text.times import format_age, format_duration
+from fleet.text.word_lists import join_words
 from mlufleet.report import html_page
 from mlufleet.report.host_ranges import format_ranges, natural_key
 from mlufleet.report.html_page import MarkStyle
@@ -163,7 +164,7 @@ def _verdict(rows: Sequence[HostRow]) -> str:
         for health in BAD_HEALTHS
         if health in counts
     ]:
-        return _("{counts} of {hosts}", counts=_(", ").join(bad), hosts=hosts)
+        return _("{counts} of {hosts}", counts=join_words(bad), hosts=hosts)
     parts = []
     if waiting:
         parts.append(_("Nothing wrong on {count} of {hosts}", count=total - waiting, hosts=hosts))
@@ -172,7 +173,7 @@ def _verdict(rows: Sequence[HostRow]) -> str:
         parts.append(_("{count} of {hosts} being worked on", count=counts["busy"], hosts=hosts))
     if waiting:
         parts.append(_("{count} not looked at yet", count=waiting))
-    return _(", ").join(parts) if parts else _("Nothing wrong on {hosts}", hosts=hosts)
+    return join_words(parts) if parts else _("Nothing wrong on {hosts}", hosts=hosts)
 
 
 def list_troubles(snapshot: FleetSnapshot, rows: Iterable[HostRow]) -> list[tuple[str, str]]:

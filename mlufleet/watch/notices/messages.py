@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fleet.language import N_, _, n_
 from fleet.text.times import format_duration, format_utc
+from fleet.text.word_lists import join_words
 from mlufleet.report import host_ranges
 from mlufleet.watch.notices.receivers import NoticeSettings
 from mlufleet.watch.problems import RELEASED, TAKEN_OUT, Change
@@ -91,7 +92,7 @@ def drop_brief(changes: Sequence[Change]) -> list[Change]:
 
 def _write_title(changes: Sequence[Change], hosts: set[str]) -> str:
     counts = {kind: sum(change.kind == kind for change in changes) for kind in SIGNS}
-    parts = _(", ").join(_count_kind(kind, count) for kind, count in counts.items() if count)
+    parts = join_words(_count_kind(kind, count) for kind, count in counts.items() if count)
     where = (
         next(iter(hosts)) if len(hosts) == 1 else n_("{count} host", "{count} hosts", len(hosts))
     )

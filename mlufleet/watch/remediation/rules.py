@@ -14,6 +14,7 @@ from fleet.error_codes import POWER_CYCLE as POWER_CYCLE_ACTION
 from fleet.error_codes import REBOOT as REBOOT_ACTION
 from fleet.error_codes import RESTART as RESTART_ACTION
 from fleet.language import _
+from fleet.text.word_lists import join_words
 from mlufleet.report.model import stage_name
 from mlufleet.watch import decision as rungs
 from mlufleet.watch.decision import Decision
@@ -207,7 +208,7 @@ def choose_rung(
         rung for rung in ladder if host.remediate == rungs.REPAIR_ALL or rung == rungs.RESTART
     ]
     left = [rung for rung in allowed if rung not in tried]
-    failed = _(", ").join(_(rung) for rung in rungs.RUNGS if rung in tried)
+    failed = join_words(_(rung) for rung in rungs.RUNGS if rung in tried)
     if left:
         return Choice(
             left[0],
