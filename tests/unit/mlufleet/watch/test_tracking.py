@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet import language
+from fleet.language import CHINESE, ENGLISH
 from fleet.quarantine import Quarantine
 from mlufleet.watch import appearances, causes, problems, records
 from mlufleet.watch.observation import BUSY, SEEN, Observation
@@ -394,3 +396,63 @@ def test_that_a_host_is_out_of_service_is_told_once_and_that_it_is_back() -> Non
             assert one.since == (60 if mark is first else 120)
             assert one.problem.sentence and (one.kind == RELEASED or one.problem.remedy)
     assert kinds == [[], [TAKEN_OUT], [], [TAKEN_OUT], [], [RELEASED], []]
+
+
+@pytest.fixture
+def languages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test may change the language of the process."""
+    monkeypatch.setenv(language.LANGUAGE_VARIABLE, ENGLISH)
+    yield
+    language._load_catalog.cache_clear()
+
+
+def in_other_words(looked: Observation) -> Observation:
+    """A look whose process spoke the other language: codes, stages and kinds are the same."""
+    failure = looked.failure and replace(looked.failure, sentence="出错了", remedy="请处理")
+    drift = {stage: ["要做的事"] * len(words) for stage, words in looked.drift.items()}
+    return replace(looked, failure=failure, drift=drift)
+
+
+@pytest.mark.parametrize("first", [ENGLISH, CHINESE])
+@pytest.mark.parametrize("sight", SIGHTS[1:-1])
+def test_a_watch_that_speaks_another_language_tells_nothing_twice(
+    sight: dict[str, Any], first: str, languages: None
+) -> None:
+    looks = looks_at([sight] * 4, [60.0] * 4)
+    second = CHINESE if first == ENGLISH else ENGLISH
+    language.use_language(first)
+    states, before = follow(looks[:2])
+    kept = records.state_from_json(records.state_to_json(states[-1]))
+    language.use_language(second)
+    again, after = follow([in_other_words(one) for one in looks[2:]], kept)
+    assert {one.kind for told in after for one in told} <= {"health"}
+    assert again[-1].problems.keys() == states[-1].problems.keys()
+    assert [one.opened for one in again[-1].open_problems] == [
+        one.opened for one in states[-1].open_problems
+    ]
+    well = look(looks[-1].ended + 7200)
+    told = follow([well, replace(well, began=well.began + 60, ended=well.ended + 60)], again[-1])[1]
+    resolved = {one.problem.key for each in told for one in each if one.kind == "resolved"}
+    assert resolved == {one.problem.key for one in states[-1].open_problems}
+    assert any(told for told in before) or sight == {"outcome": BUSY}
+
+
+def test_a_quarantine_is_told_once_whatever_language_the_watch_speaks(languages: None) -> None:
+    mark = Quarantine.begin("watch", "CARD_DROPPED 0000:3a:00.0", now=1_700_000_000)
+    state, told = track(HostState(), look(1_700_000_100), quarantine=mark)
+    assert [one.kind for one in told] == [TAKEN_OUT, "health"]
+    language.use_language(CHINESE)
+    state, told = track(state, look(1_700_000_200), quarantine=mark)
+    assert told == []
+    state, told = track(state, look(1_700_000_300))
+    assert [(one.kind, one.problem.key) for one in told] == [(RELEASED, QUARANTINED)]
+
+
+def test_healths_of_a_history_are_the_same_in_each_language(languages: None) -> None:
+    language.use_language(CHINESE)
+    looks = [look(1_700_000_000.0 + 60 * number, cards=DROPPED) for number in range(3)]
+    changes = [one for told in follow(looks)[1] for one in told if one.kind == "health"]
+    assert [(one.problem.subject, problems.earlier_health(one.problem)) for one in changes] == [
+        ("broken", "unknown")
+    ]
+    assert problems.describe_health(changes[0].problem) == changes[0].sentence

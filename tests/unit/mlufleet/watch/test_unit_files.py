@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InvalidInput
+from fleet.language import LANGUAGE_VARIABLE
 from mlufleet.watch import unit_files
 from mlufleet.watch.look_child import END_LIMIT_S
 from mlufleet.watch.service import MEND_END_LIMIT_S
@@ -45,6 +46,15 @@ def test_systemd_takes_them_and_they_may_do_little(tmp_path: Path, once: bool) -
         assert float(found[1]) <= MAX_EXPOSURE
     else:
         assert "--offline" in done.stderr  # older than systemd 251
+
+
+def test_the_service_speaks_the_language_that_it_was_installed_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LANGUAGE_VARIABLE, "zh_CN.UTF-8")
+    assert "\nEnvironment=MLUFLEET_LANG=zh_CN\n" in units(tmp_path)["mlufleet-watch.service"]
+    monkeypatch.setenv(LANGUAGE_VARIABLE, "en")
+    assert "Environment=" not in units(tmp_path)["mlufleet-watch.service"]
 
 
 def test_words_are_those_of_systemd(tmp_path: Path) -> None:
