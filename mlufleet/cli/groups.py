@@ -86,12 +86,12 @@ class MainGroup(CommandGroup):
 
     @override
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
+        protect_standard_streams()
         choose_language(sys.argv[1:] if args is None else args)
         return super().main(args, *others, **settings)
 
     @override
     def invoke(self, ctx: click.Context) -> object:
-        protect_standard_streams()
         with exit_on_error():
             return super().invoke(ctx)
 

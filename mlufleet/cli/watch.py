@@ -81,7 +81,7 @@ def watch_hosts(inventory: str, **given: Any) -> None:
 
     Changes nothing on a host unless its `remediate` allows that (docs/watch.md). A look costs what
     a run costs that changes nothing: one connection and one command. What two looks in a row see is
-    told in a line on standard output, kept in the history, and shown at http://127.0.0.1:9840/,
+    told in a line on standard output, kept in the history, and shown at http://127.0.0.1:9840/
     with /metrics for Prometheus. A host that a run works on is left to that run.
 
     SIGHUP reads INVENTORY and its releases anew; if they are invalid, the older ones stay in use.

@@ -12,7 +12,7 @@ from typing_extensions import override
 from fleet.language import _
 
 #: what cannot be divided: a wide character or a word, with what must not begin or end a line
-OPENING, CLOSING = "（《「“‘", "，。、；：？！）》」”’…"
+OPENING, CLOSING = "（《「“‘", "，。、；：？！）》」”’"
 PIECE = re.compile(rf"\s+|[{OPENING}]*(?:[⺀-鿿]|[^\s⺀-鿿{OPENING}{CLOSING}]+)?[{CLOSING}]*")
 #: the least that the second column of a list has
 MIN_COLUMN = 20
