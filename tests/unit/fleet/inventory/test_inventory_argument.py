@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from openpyxl import Workbook
 
 from fleet.errors import InvalidInput
-from fleet.inventory import inventory_argument, pyinfra_loader
+from fleet.inventory import host_selection, inventory_argument, pyinfra_loader
 from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 from mlufleet.run import launcher
@@ -19,24 +20,32 @@ from tests.unit import PROJECT
 from tests.unit.fleet.inventory.test_groups import beside
 
 
-def write_hosts(site: Path, suffix: str) -> Path:
+def write_hosts(site: Path, suffix: str, address: str = "10.0.0.2") -> Path:
     """Write the hosts m1 and m2, m1 in the group rack1, as a file of this kind."""
     path = site / f"hosts{suffix}"
-    release, store = site / "small.yml", site / "store"
-    if suffix == ".csv":
-        path.write_text(
-            f"name,ssh_hostname,groups,release,store\n"
-            f"m1,10.0.0.1,rack1,{release},{store}\nm2,10.0.0.2,,{release},{store}\n"
-        )
+    release, store = str(site / "small.yml"), str(site / "store")
+    rows = [
+        ("name", "ssh_hostname", "groups", "release", "store"),
+        ("m1", "10.0.0.1", "rack1", release, store),
+        ("m2", address, "", release, store),
+    ]
+    if suffix == ".xlsx":
+        book = Workbook()
+        for row in rows:
+            book.worksheets[0].append(row)
+        book.save(path)
+    elif suffix == ".csv":
+        path.write_text("".join(",".join(row) + "\n" for row in rows))
     else:
         path.write_text(
             f"defaults: {{release: {release}, store: {store}}}\nhosts:\n"
-            "  m1: {ssh_hostname: 10.0.0.1, groups: [rack1]}\n  m2: {ssh_hostname: 10.0.0.2}\n"
+            "  m1: {ssh_hostname: 10.0.0.1, groups: [rack1]}\n"
+            f"  m2: {{ssh_hostname: {address}}}\n"
         )
     return path
 
 
-KINDS = (".yml", ".yaml", ".csv")
+KINDS = (".yml", ".yaml", ".csv", ".xlsx")
 
 
 @pytest.mark.parametrize("suffix", KINDS)
@@ -63,14 +72,14 @@ def test_a_run_is_held_to_what_the_file_says(
     monkeypatch.chdir(PROJECT)
     path = write_hosts(site, suffix)
     before = launcher.validate_digests(str(path))
-    path.write_text(path.read_text().replace("10.0.0.2", "10.0.0.3"))
+    write_hosts(site, suffix, "10.0.0.3")
     after = launcher.validate_digests(str(path))
     assert (before["m1"], list(after)) == (after["m1"], ["m1", "m2"])
     assert before["m2"] != after["m2"]
     assert list(launcher.validate_digests(str(path), ["--limit", "rack1"])) == ["m1"]
 
 
-@pytest.mark.parametrize("suffix", [".yml", ".csv"])
+@pytest.mark.parametrize("suffix", [".yml", ".xlsx"])
 def test_pyinfras_own_command_reads_it_and_leaves_nothing_behind(
     site: Path, wanted: ReleaseTarget, suffix: str
 ) -> None:
@@ -102,14 +111,17 @@ def test_it_says_what_the_python_file_beside_it_says(
     ]
 
 
-def test_what_is_wrong_is_told_with_its_line(
-    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("suffix", "place"), [(".yml", "4"), (".csv", "3"), (".xlsx", " Sheet!B3")]
+)
+def test_what_is_wrong_is_told_with_its_place(
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch, suffix: str, place: str
 ) -> None:
     monkeypatch.chdir(PROJECT)
-    path = write_hosts(site, ".yml")
-    path.write_text(path.read_text().replace("10.0.0.2", "10.0.0.02"))
-    with pytest.raises(InvalidInput, match=r"hosts\.yml:4: m2: ssh_hostname: "):
+    path = write_hosts(site, suffix, "10.0.0.02")
+    with pytest.raises(InvalidInput) as error:
         pyinfra_loader.load_inventory(str(path))
+    assert str(error.value).startswith(f"{path}:{place}: m2: ssh_hostname: ")
 
 
 def test_a_pyinfra_that_reads_inventories_otherwise_is_told(
@@ -118,3 +130,24 @@ def test_a_pyinfra_that_reads_inventories_otherwise_is_told(
     monkeypatch.delattr("pyinfra_cli.inventory._get_groups_from_filename")
     with pytest.raises(RuntimeError, match=r"has no _get_groups_from_filename"):
         inventory_argument.patch_pyinfra()
+
+
+def test_hosts_and_groups_may_have_chinese_names(
+    site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    rows = "机柜1-节点[01-02]，10.0.1.{1:d}，机柜1\n机柜2-节点01，10.0.2.1，机柜2\n"
+    text = f"主机名，地址，分组，发布版本，制品库\n{rows}".replace(
+        "\n", f"，{site}/small.yml，{site}/store\n"
+    ).replace(f"制品库，{site}/small.yml，{site}/store", "制品库")
+    path = site / "集群.csv"
+    path.write_bytes(text.encode("gb18030"))
+    (site / "group_data").mkdir()
+    (site / "group_data/机柜1.py").write_text("place = '二层'\n", encoding="utf-8")
+    hosts = pyinfra_loader.load_inventory(str(path))
+    assert [host.data.get("place") for host in hosts] == ["二层", "二层", None]
+    for limit in ("机柜1-节点[01-02]", "机柜1", "机柜1*", "机柜1-节点01，机柜1-节点02"):
+        selected = host_selection.apply_limit(hosts, [limit]) or []
+        assert [host.name for host in selected] == ["机柜1-节点01", "机柜1-节点02"]
+    with pytest.raises(InvalidInput, match=r"no such host or group: 机柜3"):
+        host_selection.apply_limit(hosts, ["机柜3"])
