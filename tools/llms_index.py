@@ -43,7 +43,8 @@ def _render(name_english: Callable[[str], str], name_chinese: Callable[[str], st
     chinese = _link(_read_index("docs/index.zh.md"), name_chinese)
     items = re.findall(r"^- .*$", chinese, re.MULTILINE)
     if items:
-        parts += [CHINESE_TITLE, "\n".join(items)]
+        # the colon that the form of llms.txt has
+        parts += [CHINESE_TITLE, "\n".join(items).replace(")：", "): ")]
     return "\n\n".join(parts) + "\n"
 
 
