@@ -13,7 +13,8 @@ def join_words(words: Iterable[object]) -> str:
     Args:
         words: The names.
     """
-    return join(_(", "), map(str, words))
+    # not ", " alone, which separates clauses elsewhere
+    return join(_("{word}, {next}", word="", next=""), map(str, words))
 
 
 def join_pair(words: Iterable[object]) -> str:
@@ -22,7 +23,7 @@ def join_pair(words: Iterable[object]) -> str:
     Args:
         words: The names.
     """
-    return join(_(" and "), map(str, words))
+    return join(_("{word} and {next}", word="", next=""), map(str, words))
 
 
 def join_alternatives(words: Iterable[object]) -> str:

@@ -87,7 +87,7 @@ def end(inventory: str, patterns: Sequence[str], hook: str, timeout_s: int) -> i
                 _(
                     "{host}: no longer in quarantine; it was so {details}",
                     host=name,
-                    details=_drop_verb(ended[name]),
+                    details=ended[name].details,
                 )
             )
         else:
@@ -116,10 +116,6 @@ def run_hook_of_watch(inventory: str, name: str) -> int:
         )
     hosts = _load_inventory(inventory)
     return _run_hooks(hook, timeout_s, hosts, {name: marks[name]}, QUARANTINED)
-
-
-def _drop_verb(entry: Quarantine) -> str:
-    return entry.details
 
 
 def list_hosts(inventory: str, *, as_json: bool) -> None:

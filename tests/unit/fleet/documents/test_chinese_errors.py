@@ -21,7 +21,7 @@ MESSAGES = {
     "expected {expected}, got no value": "应为：{expected}；实际没有值",
     "an integer": "整数",
     "{words} or {last}": "{words} 或 {last}",
-    ", ": "、",
+    "{word}, {next}": "{word}、{next}",
     "unknown field; did you mean {similar}? valid fields: {valid}": "未知字段；是否想写 {similar}？"
     "可用字段：{valid}",
     "; nearest: {names}": "；最接近的：{names}",
