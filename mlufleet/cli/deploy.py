@@ -12,6 +12,7 @@ from mlufleet.cli.options import (
     INVENTORY_ARGUMENT,
     PASS_THROUGH,
     PYINFRA_OPTIONS_ARGUMENT,
+    WIDE_OPTION,
 )
 from mlufleet.cli.translated_command import TranslatedCommand
 
@@ -20,6 +21,7 @@ from mlufleet.cli.translated_command import TranslatedCommand
 @INVENTORY_ARGUMENT
 @EXPECT_DIGEST_OPTION
 @INCLUDE_QUARANTINED_OPTION
+@WIDE_OPTION
 @PYINFRA_OPTIONS_ARGUMENT
 def deploy(
     inventory: str,

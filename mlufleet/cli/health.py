@@ -9,8 +9,9 @@ from fleet.errors import ExitStatus
 from fleet.language import N_, _
 from mlufleet.report import host_ranges, table
 from mlufleet.report.model import HostReport, Report
+from mlufleet.report.outcomes import describe_cards
 from mlufleet.report.table import Column, print_line
-from mlufleet.report.terminal import describe_cards, host_notes, print_failures
+from mlufleet.report.terminal import host_notes, print_failures
 
 #: Keys of a host's report that `mlufleet doctor --json` prints.
 HEALTH_KEYS = (

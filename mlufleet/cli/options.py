@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.shell_completion import CompletionItem
 from fleet import paths
 from fleet.errors import InvalidInput
 from fleet.language import _
+from mlufleet.report.wide_output import WIDE_VARIABLE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,6 +37,22 @@ STATE_OPTION = click.option(
     show_default=True,
     type=click.Path(path_type=Path),
     help="Folder of the watch and its history.",
+)
+
+
+def _print_wide(context: click.Context, _parameter: click.Parameter, is_given: bool) -> None:
+    """Have the summary of this process, and of its child, printed with all that it has."""
+    if is_given:
+        os.environ[WIDE_VARIABLE] = "1"
+        context.call_on_close(lambda: os.environ.pop(WIDE_VARIABLE, None))
+
+
+WIDE_OPTION = click.option(
+    "--wide",
+    is_flag=True,
+    expose_value=False,
+    callback=_print_wide,
+    help="Print a line and all notes for each host, and all columns, in lines of any width.",
 )
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 LIMIT_OPTION = click.option(

@@ -9,7 +9,7 @@ import click
 from fleet.errors import InvalidInput
 from fleet.language import _
 from mlufleet.cli.groups import CommandGroup
-from mlufleet.cli.options import INVENTORY_ARGUMENT
+from mlufleet.cli.options import INVENTORY_ARGUMENT, WIDE_OPTION
 from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
 from mlufleet.cli.translated_command import TranslatedCommand
 
@@ -59,6 +59,7 @@ def start(inventory: str, **options: Any) -> None:
 @rollout.command()
 @click.option("--run", default="", help="The rollout to resume.  [default: the latest]")
 @click.option("--yes", is_flag=True, help="Do not ask again before hosts are retired.")
+@WIDE_OPTION
 def resume(run: str, yes: bool) -> None:
     """Resume an interrupted or stopped rollout with its original options.
 

@@ -16,6 +16,7 @@ from mlufleet.cli.options import (
     EXCLUDE_OPTION,
     INCLUDE_QUARANTINED_OPTION,
     LIMIT_OPTION,
+    WIDE_OPTION,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ PLAN_OPTIONS = (
     click.option("--uploads", type=int, help="Hosts that receive files at once.  [default: 4]"),
     click.option("--loads", type=int, help="Hosts that unpack an image at once.  [default: 8]"),
     INCLUDE_QUARANTINED_OPTION,
+    WIDE_OPTION,
 )
 
 

@@ -7,7 +7,7 @@ from click.shell_completion import CompletionItem
 
 from fleet.language import _
 from mlufleet.cli.groups import CommandGroup
-from mlufleet.cli.options import LIMIT_OPTION
+from mlufleet.cli.options import LIMIT_OPTION, WIDE_OPTION
 
 
 def _complete_run(
@@ -55,6 +55,7 @@ def status(run: str, limit: tuple[str, ...]) -> None:
 
 @run.command()
 @RUN_ARGUMENT
+@WIDE_OPTION
 def report(run: str) -> None:
     """Print the report of RUN (default: the latest run).
 
@@ -63,8 +64,9 @@ def report(run: str) -> None:
     row for each card). Works for interrupted runs.
 
     \b
-    Example:
+    Examples:
       mlufleet run report 20260314-091502-000004711
+      mlufleet run report --wide | less -S
     """
     from mlufleet.journal.run_folders import find_run
     from mlufleet.report import derive, publish, terminal

@@ -7,6 +7,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from fleet.language import _, n_
+
 #: with more hosts than this, those that are alike share a line
 MAX_LISTED_HOSTS = 24
 #: ranges and names in a line
@@ -79,7 +81,8 @@ def format_ranges(names: Iterable[str], limit: int = MAX_RANGES) -> str:
         omitted += sum(map(len, beyond))
         if shown:
             parts.append(span.prefix + _format_runs(shown) + span.suffix)
-    return ", ".join(parts) + (f" and {omitted} more" if omitted else "")
+    names = ", ".join(parts)
+    return _("{names} and {count} more", names=names, count=omitted) if omitted else names
 
 
 def _format_runs(runs: list[list[str]]) -> str:
@@ -87,13 +90,17 @@ def _format_runs(runs: list[list[str]]) -> str:
     return parts[0] if len(runs) == 1 == len(runs[0]) else f"[{','.join(parts)}]"
 
 
-def format_hosts(names: list[str]) -> str:
+def format_hosts(names: list[str], limit: int = MAX_RANGES) -> str:
     """Return names in one line, with their number if there are several.
 
     Args:
         names: Names of hosts.
+        limit: Ranges and names that are written out.
     """
-    return names[0] if len(names) == 1 else f"{format_ranges(names)} ({len(names)} hosts)"
+    if len(names) == 1:
+        return names[0]
+    ranges = format_ranges(names, limit)
+    return n_("{ranges} ({count} host)", "{ranges} ({count} hosts)", len(names), ranges=ranges)
 
 
 def group_hosts(pairs: Iterable[tuple[str, Key]]) -> dict[Key, list[str]]:
@@ -126,4 +133,14 @@ def group_lines(
         yield f"{format_hosts(names)}: {text}"
     if rest := groups[limit:]:
         count = sum(len(names) for _, names in rest)
-        yield f"… and {len(rest)} more such lines of {count} hosts"
+        yield _("… and {lines} more such lines of {count} hosts", lines=len(rest), count=count)
+
+
+def share_lines(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Return a line per different text, with the hosts that it is about.
+
+    Args:
+        pairs: Names and texts.
+    """
+    for text, names in group_hosts(pairs).items():
+        yield f"{format_hosts(names)}: {text}"

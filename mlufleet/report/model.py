@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fleet.errors import ExitStatus
+from fleet.language import N_
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from fleet.vendor.cnmon import CARD_RUNNING
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 #: version of the schema; it changes when a key gets another meaning or is removed
 SCHEMA_VERSION = 2
 #: statuses of hosts that are as they are to be
-PASSED_STATUSES = ("retired", "adopted", "changed", "ok")
+PASSED_STATUSES = (N_("retired"), N_("adopted"), N_("changed"), N_("ok"))
 #: statuses of a host, the most urgent one first
 STATUSES = (
-    *("failed", "unreachable", "rolled back", "skipped", "not started"),
+    *(N_("failed"), N_("unreachable"), N_("rolled back"), N_("skipped"), N_("not started")),
     *PASSED_STATUSES,
 )
 #: kind of a run -> status of a host that was changed and is as it is to be, if it is not "changed"

@@ -5,16 +5,20 @@ No cell is cut: columns that do not fit are printed as lines below. Many hosts a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleet.language import _, english
 from fleet.text import sanitize
 from mlufleet.report import host_ranges
+from mlufleet.report.wide_output import is_output_wide
+from mlufleet.report.wrapping import wrap_cells
 
 #: characters that a column needs beside its text
 COLUMN_BORDER = 3
@@ -22,6 +26,8 @@ COLUMN_BORDER = 3
 TABLE_EDGE = 1
 #: characters that every column has at least
 MIN_COLUMN_WIDTH = 6
+#: says how wide a terminal is; without it, what is no terminal has lines of any length
+WIDTH_VARIABLE = "COLUMNS"
 #: cells without a value
 EMPTY_CELLS = ("", "-")
 
@@ -31,7 +37,7 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: Its header.
+        title: Its header, in English.
         max_width: Characters of a line; longer text is folded.
         drop_rank: Columns of the highest rank are dropped first if there is no room; those of
             rank 0 stay.
@@ -67,6 +73,23 @@ def print_line(console: Console, text: str, style: str = "") -> None:
     console.print(Text(sanitize.escape_line(text)), style=style, soft_wrap=True)
 
 
+def print_text(console: Console, text: str, style: str = "", *, later: str = "  ") -> None:
+    """Print a sentence: on a terminal, in lines that fit, unless there is a command in it.
+
+    Args:
+        console: Where to print.
+        text: The sentence; what is not safe to print is escaped.
+        style: Style of all of it.
+        later: Beginning of all lines but the first one.
+    """
+    line = sanitize.escape_line(text).replace("\t", " ")
+    has_edge = console.is_terminal or WIDTH_VARIABLE in os.environ
+    is_whole = is_output_wide() or not has_edge or "`" in line
+    lines = [line] if is_whole else wrap_cells(line, console.width, later)
+    for part in lines:
+        print_line(console, part, style)
+
+
 def print_table(
     console: Console,
     title: str,
@@ -84,25 +107,29 @@ def print_table(
         title: Title of the table; may be empty.
         columns: The first one has the name of the host.
         rows: A row per host.
-        style: Returns the style of a cell of the second column.
-        rank: Returns the place of a cell of the second column: many hosts are sorted by it.
+        style: Returns the style of a cell of the second column, by its English text.
+        rank: Returns the place of a cell of the second column, by its English text: many hosts
+            are sorted by it.
         is_listed: Print each row, also of many.
     """
+    keys = {sanitize.escape_line(row[1]): english(row[1]) for row in rows}
     rows = [[sanitize.escape_line(cell) for cell in row] for row in rows]
+    columns = [replace(column, title=_(column.title)) for column in columns]
     is_large = len(rows) > host_ranges.MAX_LISTED_HOSTS and not is_listed
     kept = _visible_columns(columns, rows, console.width, is_large)
     shown: Sequence[Row] = [[row[index] for index in kept] for row in rows]
     visible = [columns[index] for index in kept]
-    shown = _group_rows(shown, visible, rank) if is_large else shown
+    if is_large:
+        shown = _group_rows(shown, visible, lambda cell: rank(keys[cell]))
     table = Table(title=Text(title) if title else None, title_justify="left")
     for column, width in zip(visible, _column_widths(visible, shown, console.width), strict=True):
         table.add_column(column.title, width=width, overflow="fold")
     limit = host_ranges.MAX_LINES if is_large else len(shown)
     for row in shown[:limit]:
-        table.add_row(Text(row[0]), Text(row[1], style(row[1])), *map(Text, row[2:]))
+        table.add_row(Text(row[0]), Text(row[1], style(keys[row[1]])), *map(Text, row[2:]))
     console.print(table)
     if len(shown) > limit:
-        print_line(console, f"… and {len(shown) - limit} more such rows")
+        print_line(console, _("… and {count} more such rows", count=len(shown) - limit))
     dropped = [index for index in range(len(columns)) if index not in kept]
     pairs = _dropped_cells(columns, rows, dropped, is_large)
     for line in host_ranges.group_lines(pairs, is_large * len(rows), host_ranges.MAX_LINES // 2):

@@ -1,61 +1,32 @@
-"""The report on a terminal: each of a few hosts; of many hosts, how many are alike."""
+"""The report on a terminal: a line a host, and what failed in full; of many hosts, those alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
 
+from fleet.language import _, n_
 from fleet.vendor.cnmon import CARD_RUNNING
-from mlufleet.journal.events import FailureRecord
-from mlufleet.report import host_ranges, table, time_shares
+from mlufleet.journal.events import EndpointRecord, FailureRecord
+from mlufleet.report import host_ranges, outcomes, table, time_shares
+from mlufleet.report.compact_table import print_compact
 from mlufleet.report.model import HostReport, Report
+from mlufleet.report.outcomes import NamedHosts
 from mlufleet.report.serving import serving_lines
-from mlufleet.report.statuses import status_color, status_rank
-from mlufleet.report.table import Column, print_line
+from mlufleet.report.statuses import status_color
+from mlufleet.report.table import print_line, print_text
+from mlufleet.report.wide_output import is_output_wide
 
-#: columns of the summary
-SUMMARY_COLUMNS = (
-    Column("host", 36),
-    Column("status", 12),
-    Column("driver", 16),
-    Column("cards", 24, 1),
-    Column("stages changed", 30, 3),
-    Column("seconds", 11, 2, is_numeric=True),
-    Column("answer", 40, 4),
-)
 #: of many hosts, as many different sentences are shown for a failure code
 MAX_SENTENCES_PER_CODE = 3
 #: of many hosts, as many failure codes are shown
 MAX_CODES = 12
 #: as many unproved points of a release are shown
 MAX_UNPROVED_POINTS = 4
-
-NamedHosts = Sequence[tuple[str, HostReport]]
-
-
-def describe_degraded(host: HostReport) -> str:
-    """Return which cards work, if some of a host's cards do and others do not; else empty.
-
-    Args:
-        host: Report of the host.
-    """
-    working = [address for address, state in host.cards.items() if state == CARD_RUNNING]
-    if not working or len(working) == len(host.cards):
-        return ""
-    states = ", ".join(f"{address} {state}" for address, state in host.cards.items())
-    return f"degraded, {len(working)} of {len(host.cards)} cards work: {states}"
-
-
-def describe_cards(host: HostReport) -> str:
-    """Return the number of cards and their models, as far as they are known.
-
-    Args:
-        host: Report of the host.
-    """
-    models = ", ".join(dict.fromkeys(host.models.values()))
-    return f"{host.versions.get('cards', '')} {models}".strip()
+#: notes of a whole run that are shown, unless all are asked for
+MAX_NOTES = 5
 
 
 def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
@@ -66,36 +37,86 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
         folder: Folder of the run.
         err: Print to standard error, else to standard output.
     """
-    console = table.make_console(err=err)
+    console, is_wide = table.make_console(err=err), is_output_wide()
     hosts = report.sorted_hosts()
-    rows = [_summary_row(name, host) for name, host in hosts]
-    title = f"run {report.run}"
-    table.print_table(console, title, SUMMARY_COLUMNS, rows, status_color, status_rank)
-    print_failures(console, hosts)
+    print_line(console, _("run {run}", run=report.run))
+    rows = outcomes.list_rows(hosts, is_listed=is_wide)
+    is_whole = print_compact(console, outcomes.COLUMNS, rows, status_color, is_wide=is_wide)
+    print_failures(console, hosts, is_listed=is_wide)
     for line in serving_lines(report):
         print_line(console, line, "red")
-    for line in host_ranges.group_lines(_rollback_lines(hosts), len(hosts)):
-        print_line(console, line, "magenta")
+    if is_wide:
+        _print_all_notes(console, report, hosts)
+    else:
+        is_whole = _print_notes(console, report, hosts) and is_whole
+    count, total = sum(host.status == "ok" for _name, host in hosts), len(hosts)
+    print_line(console, _("{count} of {total} hosts needed no change", count=count, total=total))
+    print_line(console, _("report: {path}", path=f"{folder}/report.json"))
+    if not (is_wide or is_whole):
+        command = f"mlufleet run report {report.run} --wide"
+        print_line(console, _("all columns and notes: `{command}`", command=command))
+
+
+def _print_all_notes(console: Console, report: Report, hosts: NamedHosts) -> None:
+    for name, text in _rollback_lines(hosts):
+        print_text(console, f"{name}: {text}", "magenta")
     for pairs in (left_items(hosts), host_notes(hosts), endpoint_lines(hosts)):
-        for line in host_ranges.group_lines(pairs, len(hosts)):
-            print_line(console, line)
-    for line in unproved_lines(report):
-        print_line(console, line)
-    if swarmed := sum(host.swarmed for _, host in hosts):
-        sent = report.seeded + sum(host.sent for _, host in hosts)
-        print_line(
-            console,
-            f"{swarmed / 1e6:,.0f} MB came from swarms; this machine sent {sent / 1e6:,.0f} MB",
+        for name, text in pairs:
+            print_text(console, f"{name}: {text}")
+    for line in (
+        *unproved_lines(report),
+        *_transfer_lines(report),
+        *time_shares.summary_lines(report),
+    ):
+        print_text(console, line)
+
+
+def _print_notes(console: Console, report: Report, hosts: NamedHosts) -> bool:
+    """Print what matters most of all hosts in a few lines; return whether that was all."""
+    notes = [*host_ranges.share_lines(_list_notes(hosts)), *unproved_lines(report)]
+    for line in notes[:MAX_NOTES]:
+        print_text(console, line)
+    if more := notes[MAX_NOTES:]:
+        print_text(console, n_("… and {count} more note", "… and {count} more notes", len(more)))
+    endpoints = [one for _name, host in hosts for one in host.endpoints]
+    if endpoints:
+        ready = sum(one.is_ready for one in endpoints)
+        print_text(
+            console, _("endpoints: {ready} of {total} ready", ready=ready, total=len(endpoints))
         )
-    if reused := sum(host.reused for _, host in hosts):
-        print_line(console, f"{reused / 1e6:,.0f} MB lay on hosts already and were not sent")
-    for line in time_shares.summary_lines(report):
-        print_line(console, line)
-    unchanged = sum(host.status == "ok" for _, host in hosts)
-    print_line(
-        console,
-        f"{unchanged} of {len(hosts)} hosts needed no change; report: {folder}/report.json",
-    )
+    for line in _transfer_lines(report):
+        print_text(console, line)
+    print_text(console, time_shares.describe_shares(report, console.width))
+    return not (more or endpoints or any(time_shares.summary_lines(report)))
+
+
+def _list_notes(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
+    """Return what the operator should know, the most urgent first, as host and text."""
+    yield from _rollback_lines(hosts)
+    for name, host in hosts:
+        for one in host.endpoints:
+            if one.problem:
+                yield name, _describe_endpoint(one)
+    for name, host in hosts:
+        if line := describe_degraded(host, is_short=True):
+            yield name, line
+    for name, host in hosts:
+        yield from ((name, note) for note in host.notes)
+    yield from left_items(hosts)
+    yield from ((name, host.stale_note) for name, host in hosts if host.stale_note)
+
+
+def _transfer_lines(report: Report) -> Iterator[str]:
+    hosts = report.hosts.values()
+    if swarmed := sum(host.swarmed for host in hosts):
+        sent = report.seeded + sum(host.sent for host in hosts)
+        yield _(
+            "{swarmed} MB came from swarms; this machine sent {sent} MB",
+            swarmed=f"{swarmed / 1e6:,.0f}",
+            sent=f"{sent / 1e6:,.0f}",
+        )
+    if reused := sum(host.reused for host in hosts):
+        yield _("{size} MB lay on hosts already and were not sent", size=f"{reused / 1e6:,.0f}")
 
 
 def unproved_lines(report: Report) -> Iterator[str]:
@@ -112,31 +133,26 @@ def unproved_lines(report: Report) -> Iterator[str]:
             yield f"{release}: … and {others} more unproved points in the report"
 
 
-def _summary_row(name: str, host: HostReport) -> list[str]:
-    changed = [stage.stage for stage in host.stages if stage.changes]
-    return [
-        name,
-        host.status,
-        str(host.versions.get("driver", "")),
-        describe_cards(host),
-        " ".join(changed) or "-",
-        f"{host.work_s:.0f}",
-        host.answer or "",
-    ]
-
-
-def print_failures(console: Console, hosts: NamedHosts) -> None:
+def print_failures(console: Console, hosts: NamedHosts, *, is_listed: bool = False) -> None:
     """Print why hosts failed and what to do; of many hosts, by code and sentence.
 
     Args:
         console: Where to print.
         hosts: Names and reports of all hosts.
+        is_listed: Print each failure, also of many hosts.
     """
     failed = {name: host.failure for name, host in hosts if host.failure}
-    if len(hosts) <= host_ranges.MAX_LISTED_HOSTS:
-        for name, failure in failed.items():
-            _print_failure(console, name, failure)
-            print_line(console, f"  remedy: {failure.remedy}")
+    if is_listed or len(hosts) <= host_ranges.MAX_LISTED_HOSTS:
+        alike = host_ranges.group_hosts(
+            (
+                name,
+                (failure.code, failure.sentence, failure.remedy, *failure.tail, name * is_listed),
+            )
+            for name, failure in failed.items()
+        )
+        for names in alike.values():
+            _print_failure(console, host_ranges.format_hosts(names), failed[names[0]])
+            _print_remedy(console, failed[names[0]].remedy)
         return
     by_code = host_ranges.group_hosts(
         (name, (failure.code, failure.remedy)) for name, failure in failed.items()
@@ -144,10 +160,12 @@ def print_failures(console: Console, hosts: NamedHosts) -> None:
     codes = sorted(by_code.items(), key=lambda item: -len(item[1]))
     for (code, remedy), names in codes[:MAX_CODES]:
         _print_code(console, code, {name: failed[name] for name in names})
-        print_line(console, f"  remedy: {remedy}")
+        _print_remedy(console, remedy)
     if others := codes[MAX_CODES:]:
-        count = sum(len(names) for _, names in others)
-        print_line(console, f"… and {len(others)} more codes of {count} hosts")
+        count = sum(len(names) for _codes, names in others)
+        print_text(
+            console, _("… and {codes} more codes of {count} hosts", codes=len(others), count=count)
+        )
 
 
 def _print_code(console: Console, code: str, failures: dict[str, FailureRecord]) -> None:
@@ -160,21 +178,55 @@ def _print_code(console: Console, code: str, failures: dict[str, FailureRecord])
         _print_failure(console, host_ranges.format_hosts(group), failures[group[0]])
     if others := groups[MAX_SENTENCES_PER_CODE:]:
         names = host_ranges.format_hosts([name for group in others for name in group])
-        print_line(console, f"{names}: {code} with {len(others)} other messages", "red")
+        line = _(
+            "{hosts}: {code} with {count} other messages", hosts=names, code=code, count=len(others)
+        )
+        print_text(console, line, "red")
 
 
 def _print_failure(console: Console, hosts: str, failure: FailureRecord) -> None:
-    print_line(console, f"{hosts}: {failure.code}: {failure.sentence}", "red")
+    print_text(console, f"{hosts}: {failure.code}: {failure.sentence}", "red")
     for line in failure.tail:
-        print_line(console, f"    {line}")
+        print_text(console, f"    {line}", later=" " * 6)
+
+
+def _print_remedy(console: Console, remedy: str) -> None:
+    print_line(console, _("  remedy: {remedy}", remedy=remedy))
 
 
 def _rollback_lines(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
     for name, host in hosts:
         if back := host.rolled_back:
-            origin, target = back.get("from"), back.get("to")
-            result = f"rolled back to {target}" if target else "could not be rolled back"
-            yield name, f"{result} from {origin}" if origin else result
+            yield name, _describe_rollback(back.get("from", ""), back.get("to", ""))
+
+
+def _describe_rollback(origin: str, target: str) -> str:
+    if target and origin:
+        return _("rolled back to {release} from {origin}", release=target, origin=origin)
+    if target:
+        return _("rolled back to {release}", release=target)
+    if origin:
+        return _("could not be rolled back from {origin}", origin=origin)
+    return _("could not be rolled back")
+
+
+def describe_degraded(host: HostReport, *, is_short: bool = False) -> str:
+    """Return which cards work, if some of a host's cards do and others do not; else empty.
+
+    Args:
+        host: Report of the host.
+        is_short: Name only the cards that do not work.
+    """
+    working = [address for address, state in host.cards.items() if state == CARD_RUNNING]
+    if not working or len(working) == len(host.cards):
+        return ""
+    named = host.unhealthy_cards if is_short else host.cards
+    return _(
+        "degraded, {working} of {total} cards work: {states}",
+        working=len(working),
+        total=len(host.cards),
+        states=", ".join(f"{address} {state}" for address, state in named.items()),
+    )
 
 
 def left_items(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, str]]:
@@ -185,8 +237,8 @@ def left_items(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, s
     """
     for name, host in hosts:
         for item in host.left:
-            remedy = f" ({item.remedy})" if item.remedy else ""
-            yield name, f"stays: {item.what}: {item.why}{remedy}"
+            stays = _("stays: {what}: {reason}", what=item.what, reason=item.why)
+            yield name, f"{stays} ({item.remedy})" if item.remedy else stays
 
 
 def endpoint_lines(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
@@ -199,8 +251,17 @@ def endpoint_lines(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
     for name, host in hosts:
         for one in host.endpoints:
             if one.problem or not is_large:
-                state = one.problem or f"{one.state}, {one.proof}"
-                yield name, f"endpoint {one.label} at {one.address}: {state}"
+                yield name, _describe_endpoint(one)
+
+
+def _describe_endpoint(one: EndpointRecord) -> str:
+    state = one.problem or f"{one.state}, {one.proof}"
+    return _(
+        "endpoint {endpoint} at {address}: {state}",
+        endpoint=one.label,
+        address=one.address,
+        state=state,
+    )
 
 
 def host_notes(hosts: Iterable[tuple[str, HostReport]]) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len
+
+from fleet.language import _
 from mlufleet.report.critical_path import find_critical_path
 from mlufleet.report.model import Report, stage_name
 
@@ -31,6 +34,27 @@ def time_by_stage(report: Report) -> list[tuple[str, float]]:
     return [(name, spent / total) for name, spent in ordered if spent / total >= MIN_SHARE]
 
 
+def describe_shares(report: Report, room: int) -> str:
+    """Return the stages that took the most time, as many as there is room for; or empty.
+
+    Args:
+        report: Report of the run.
+        room: Cells of the line.
+    """
+    line = ""
+    for count in range(1, len(time_by_stage(report)) + 1):
+        longer = _format_shares(time_by_stage(report)[:count])
+        if cell_len(longer) > room:
+            break
+        line = longer
+    return line
+
+
+def _format_shares(shares: Sequence[tuple[str, float]]) -> str:
+    stages = ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
+    return _("time by stage: {stages}", stages=stages)
+
+
 def summary_lines(report: Report) -> Iterator[str]:
     """Return both in a line each; nothing if no stage took a noticeable time.
 
@@ -44,10 +68,14 @@ def summary_lines(report: Report) -> Iterator[str]:
     stages = [f"{stage} {seconds:.0f} s" for stage, seconds in path.stages if seconds >= least]
     if not stages:
         return
-    yield "time by stage: " + ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
-    yield f"critical path: {path.host}, " + ", ".join(stages)
+    yield _format_shares(shares)
+    yield _("critical path: {host}, {stages}", host=path.host, stages=", ".join(stages))
     if path.floor is not None and path.ratio is not None:
-        yield (
-            f"{path.host} took {path.seconds:.0f} s, {path.ratio:.2f} times the "
-            f"{path.floor:.0f} s of its slowest part ({path.floor_part})"
+        yield _(
+            "{host} took {seconds} s, {ratio} times the {floor} s of its slowest part ({part})",
+            host=path.host,
+            seconds=f"{path.seconds:.0f}",
+            ratio=f"{path.ratio:.2f}",
+            floor=f"{path.floor:.0f}",
+            part=path.floor_part,
         )

@@ -10,7 +10,7 @@ from fleet.errors import FAILURE_TABLE, ExitStatus, Failure
 from mlufleet.cli import health
 from mlufleet.journal.events import HostsNamed
 from mlufleet.journal.journal import Journal
-from mlufleet.report import derive, terminal
+from mlufleet.report import derive, outcomes, terminal
 from mlufleet.report.html import host_notices
 from tests.journals import derive as derive_lines
 from tests.journals import read_events
@@ -225,8 +225,8 @@ def test_models_of_cards_are_in_the_report_and_the_table(
     )
     result = derive_lines([event("hosts", names=["a", "b"]), seen, observed("b")], "r")
     assert result.hosts["a"].models["z"] == "MLU370-X4" and not result.hosts["b"].models
-    assert terminal.describe_cards(result.hosts["a"]) == "3 MLU370-X8, MLU370-X4"
-    assert terminal.describe_cards(result.hosts["b"]) == ""
+    assert outcomes.describe_cards(result.hosts["a"]) == "3 MLU370-X8, MLU370-X4"
+    assert outcomes.describe_cards(result.hosts["b"]) == ""
     terminal.print_summary(result, tmp_path)
     assert "MLU370-X8" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from mlufleet.report import exports, html, junit, terminal
+from mlufleet.report import exports, html, junit, terminal, wide_output
 from mlufleet.report.model import Report, parse_report
 
 READY = {
@@ -79,8 +79,9 @@ def test_only_an_endpoint_that_was_seen_ready_passes() -> None:
 
 
 def test_page_and_terminal_say_what_was_proved_in_this_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(wide_output.WIDE_VARIABLE, "1")
     proved = {**READY, "proved": 7.0, "proved_from": ["host", "controller"]}
     unasked = {**READY, "proved": 7.0, "proved_from": ["host"], "controller_reason": "no route"}
     for endpoint, words in (
