@@ -68,10 +68,7 @@ def print_compact(
     longest = _list_widths(filled, titles, cells, max)
     room = _line_width(longest.values()) if is_wide else console.width
     widths = _fit_widths(columns, longest, _list_widths(filled, titles, cells, min), room)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for index, width in widths.items():
-        table.add_column(titles[index], width=width, overflow="fold")
-        table.columns[-1].justify = "right" if columns[index].is_numeric else "left"
+    table = _make_table(columns, titles, widths)
     for row, color in zip(cells, styles, strict=True):
         table.add_row(
             *(
@@ -82,6 +79,16 @@ def print_compact(
     console.width = max(room, console.width)  # lines beyond the terminal's edge are not folded
     console.print(table)
     return widths == longest
+
+
+def _make_table(
+    columns: Sequence[CompactColumn], titles: Sequence[str], widths: dict[int, int]
+) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for index, width in widths.items():
+        table.add_column(titles[index], width=width, overflow="fold")
+        table.columns[-1].justify = "right" if columns[index].is_numeric else "left"
+    return table
 
 
 def _clean(text: str) -> str:

@@ -132,7 +132,7 @@ def group_lines(
     for text, names in groups[:limit]:
         yield f"{format_hosts(names)}: {text}"
     if rest := groups[limit:]:
-        count = sum(len(names) for _, names in rest)
+        count = sum(len(names) for _text, names in rest)
         yield _("… and {lines} more such lines of {count} hosts", lines=len(rest), count=count)
 
 

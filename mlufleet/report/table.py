@@ -121,9 +121,7 @@ def print_table(
     visible = [columns[index] for index in kept]
     if is_large:
         shown = _group_rows(shown, visible, lambda cell: rank(keys[cell]))
-    table = Table(title=Text(title) if title else None, title_justify="left")
-    for column, width in zip(visible, _column_widths(visible, shown, console.width), strict=True):
-        table.add_column(column.title, width=width, overflow="fold")
+    table = _make_table(title, visible, _column_widths(visible, shown, console.width))
     limit = host_ranges.MAX_LINES if is_large else len(shown)
     for row in shown[:limit]:
         table.add_row(Text(row[0]), Text(row[1], style(keys[row[1]])), *map(Text, row[2:]))
@@ -134,6 +132,13 @@ def print_table(
     pairs = _dropped_cells(columns, rows, dropped, is_large)
     for line in host_ranges.group_lines(pairs, is_large * len(rows), host_ranges.MAX_LINES // 2):
         print_line(console, line)
+
+
+def _make_table(title: str, columns: Sequence[Column], widths: Sequence[int]) -> Table:
+    table = Table(title=Text(title) if title else None, title_justify="left")
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column.title, width=width, overflow="fold")
+    return table
 
 
 def _dropped_cells(
