@@ -136,9 +136,9 @@ def _check_archive(path: Path, content: bytes, max_bytes: int) -> bool:
     if size > max_bytes:
         raise InvalidInput(
             _(
-                "{path}: unpacked larger than {count} MiB; is this the right file?",
+                "{path}: unpacked larger than {limit} MiB; is this the right file?",
                 path=path,
-                count=f"{max_bytes / (1 << 20):g}",
+                limit=max_bytes >> 20,
             )
         )
     return has_formulas
