@@ -21,6 +21,7 @@ from fleet.proof.pip_resolver import ConflictingRequirements, UnsatisfiedRequire
 from fleet.proof.wheelhouse import list_candidate_versions
 from fleet.release.model import Release
 from fleet.store.progress_bar import ProgressBar
+from fleet.text.word_lists import join_words
 
 #: calls of pip for one line; each but the last one ends at a package that no index has
 MAX_CALLS = 30
@@ -185,7 +186,7 @@ class WheelLines:
         try:
             self.resolver.download(wanted, pages, folder)
         except (UnsatisfiedRequirement, ConflictingRequirements, InvalidInput) as error:
-            files = ", ".join(file.file_name for file in wanted)
+            files = join_words(file.file_name for file in wanted)
             self.problems.append(_("{requirements}: {error}", requirements=files, error=error))
         for path in sorted(folder.iterdir()):
             target = self.house / path.name

@@ -13,6 +13,7 @@ from fleet.proof.container_files import ContainerFiles, Lookup, Presence
 from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.release.model import Weights
+from fleet.text.word_lists import join_words
 
 #: Files of which one makes a folder a Python project that pip installs.
 PROJECT_FILES = ("setup.py", "setup.cfg", "pyproject.toml")
@@ -136,9 +137,9 @@ def _check_project(
         return
     found = [files.look_up(posixpath.join(folder, name)).presence for name in PROJECT_FILES]
     if Presence.FILE not in found and Presence.UNKNOWN not in found:
-        listed = ", ".join(PROJECT_FILES)
+        listed = join_words(PROJECT_FILES)
         inner = [path for path in files.find_projects(PROJECT_FILES) if f"{folder}/" in path]
-        near = _("; projects below it: {paths}", paths=", ".join(inner[:3])) if inner else ""
+        near = _("; projects below it: {paths}", paths=join_words(inner[:3])) if inner else ""
         results.add_finding(
             location,
             _("{folder} has none of {files}{near}", folder=folder, files=listed, near=near),

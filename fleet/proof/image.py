@@ -11,6 +11,7 @@ from fleet.proof.inputs import ProofInputs
 from fleet.proof.results import ProofResults
 from fleet.store import image_archive
 from fleet.store.image_archive import Image
+from fleet.text.word_lists import join_words
 
 #: The vendor's label with the version of Python.
 PYTHON_LABEL = "com.cambricon.python"
@@ -32,7 +33,7 @@ def describe_unread_layers(image: Image) -> str:
         "{count} of the image's layers cannot be unpacked here ({layers:.80}): "
         "zstd needs Python 3.14 or newer on the controller",
         count=len(layers),
-        layers=", ".join(layers),
+        layers=join_words(layers),
     )
 
 

@@ -25,6 +25,7 @@ from fleet.release import host_paths
 from fleet.release.model import Patch, Release
 from fleet.release.patch_text import apply_patch, find_anchor
 from fleet.store.source_tree import SourceTree
+from fleet.text.word_lists import join_words
 
 #: Lines of an anchor that are listed.
 MAX_LISTED_LINES = 10
@@ -246,8 +247,8 @@ def _list_lines(text: str, anchor: str) -> str:
     while start >= 0 and len(numbers) <= MAX_LISTED_LINES:
         numbers.append(str(text.count("\n", 0, start) + 1))
         start = text.find(anchor, start + len(anchor))
-    more = ", …" if len(numbers) > MAX_LISTED_LINES else ""
-    return ", ".join(numbers[:MAX_LISTED_LINES]) + more
+    more = ["…"] if len(numbers) > MAX_LISTED_LINES else []
+    return join_words([*numbers[:MAX_LISTED_LINES], *more])
 
 
 def _describe_nearest_line(text: str, anchor: str) -> str:

@@ -13,6 +13,7 @@ from fleet.release.image_stack import DEFAULT_FAMILY
 from fleet.release.model import Release
 from fleet.store.weight_files import ParameterSize
 from fleet.store.weights import Inspection
+from fleet.text.word_lists import join_words
 
 #: Environment variable with the numbers of the cards that a program uses.
 VISIBLE_DEVICES = "MLU_VISIBLE_DEVICES"
@@ -109,7 +110,7 @@ def _check_memory(release: Release, sizes: list[ParameterSize], results: ProofRe
     cards, models = find_visible_cards(release), _find_card_models(release)
     unknown = set(release.card_models) - {model.name for model in models}
     if unknown:
-        reason = _("the memory of {models} is not known", models=", ".join(sorted(unknown)))
+        reason = _("the memory of {models} is not known", models=join_words(sorted(unknown)))
         results.add_unproved(("weights",), reason)
     if not models:
         return

@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 from fleet.language import _, join, text_of
 from fleet.proof.pip_packages import Package, UnreadablePackage, read_source_package
 from fleet.store.wheels import SDIST_SUFFIXES, PythonTarget, WheelFile
+from fleet.text.word_lists import join_words
 
 
 @dataclass
@@ -126,13 +127,13 @@ class Wheelhouse:
             Version(package.version) for package, _file in self.packages.get(name, ())
         )
         parts = (
-            [_("it has {name} {versions}", name=name, versions=", ".join(map(str, versions)))]
+            [_("it has {name} {versions}", name=name, versions=join_words(versions))]
             if versions
             else []
         )
         if files := self.unusable.get(name):
             parts.append(
-                _("{files} is not for {python}", files=", ".join(files), python=str(self.python))
+                _("{files} is not for {python}", files=join_words(files), python=str(self.python))
             )
         parts += [
             _("{file}: {reason}", file=file, reason=reason)

@@ -22,6 +22,7 @@ from fleet.registry import credentials, local_docker
 from fleet.registry.credentials import Credentials
 from fleet.registry.image import Blob, RegistryImage
 from fleet.registry.reference import Reference
+from fleet.text.word_lists import join_words
 
 #: longest time without an answer
 TIMEOUT_S = 30
@@ -144,7 +145,7 @@ class RegistryClient:
             if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
                 return str(entry["digest"])
             platforms.append(f"{platform.get('os')}/{platform.get('architecture')}")
-        there = ", ".join(name for name in platforms if name != "unknown/unknown") or _("nothing")
+        there = join_words(name for name in platforms if name != "unknown/unknown") or _("nothing")
         raise self._fail(
             "IMAGE_NOT_FOUND",
             _(

@@ -14,6 +14,7 @@ from fleet.release.operating_systems import OperatingSystem
 from fleet.store import paths, system_packages, weights, wheels
 from fleet.store.image_archive import Image
 from fleet.store.paths import Warn
+from fleet.text.word_lists import join_words
 
 #: rpm's name of a processor architecture -> docker's
 DOCKER_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -90,7 +91,7 @@ class StoreContents:
                     "{place}: the image is for {architecture}, but the drivers are for {drivers}",
                     place=place,
                     architecture=image.architecture,
-                    drivers=", ".join(sorted(drivers)),
+                    drivers=join_words(sorted(drivers)),
                 )
             )
 

@@ -17,6 +17,7 @@ from fleet.store.download import FIRST_RETRY_DELAY_S, Download, download_verifie
 from fleet.store.progress_bar import ProgressBar
 from fleet.store.required_files import StoreFile
 from fleet.store.verify import FileProblem, check_file
+from fleet.text.word_lists import join_words
 
 
 def select_files(files: list[StoreFile], only: tuple[str, ...]) -> list[StoreFile]:
@@ -78,7 +79,7 @@ def _warn_about_plain_http(files: list[StoreFile], progress: ProgressBar) -> Non
             _(
                 "plain http ({hosts}): the download can be observed; its sha256 is "
                 "still compared with the lock",
-                hosts=", ".join(hosts),
+                hosts=join_words(hosts),
             )
         )
 

@@ -16,6 +16,7 @@ from fleet.release.model import Source, Weights
 from fleet.store import file_types
 from fleet.store.paths import Warn
 from fleet.text.redact import hide_credentials
+from fleet.text.word_lists import join_words
 
 #: bounds of a line, and of all lines, of a bundle's header
 MAX_LINE_BYTES, MAX_HEADER_BYTES = 64 << 10, 64 << 20
@@ -309,7 +310,7 @@ def _resolve_in_clone(source: Source, bundle: Path, header: BundleHeader, clone:
     elif source.unpinned:
         ref = "HEAD"
     if ref and ref not in header.refs:
-        available = ", ".join(sorted(header.refs)[:8])
+        available = join_words(sorted(header.refs)[:8])
         raise InvalidInput(
             _(
                 "source {source}: {bundle} has no {revision}; it has {available}",
@@ -391,7 +392,7 @@ def _list_missing_on_hosts(
 
 
 def _format_names(names: list[str]) -> str:
-    listed = ", ".join(f"{name!r}"[1:-1] for name in names[:5])
+    listed = join_words(f"{name!r}"[1:-1] for name in names[:5])
     return (
         _("{names} and {count} more", names=listed, count=len(names) - 5)
         if len(names) > 5

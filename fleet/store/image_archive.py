@@ -34,6 +34,7 @@ from fleet.store.layer_index import (
     LayerIndex,
     find_link_target,
 )
+from fleet.text.word_lists import join_words
 
 #: members that an archive may have
 MAX_MEMBERS = 1_000_000
@@ -208,7 +209,7 @@ def _load_manifest_entry(manifest: bytes) -> Any:
     """Return docker's description of the only image in an archive."""
     entries = json.loads(manifest)
     if isinstance(entries, list) and len(entries) > 1:
-        tags = ", ".join(str(tag) for entry in entries for tag in entry.get("RepoTags") or ["?"])
+        tags = join_words(str(tag) for entry in entries for tag in entry.get("RepoTags") or ["?"])
         raise ImageArchiveError(
             _("it has several images ({tags:.200}): `docker save` only one", tags=tags)
         )
@@ -295,7 +296,7 @@ def check_tag(image: Image, reference: str) -> None:
     raise ImageArchiveError(
         _(
             "it contains {tags:.200}, but the release has {reference}",
-            tags=", ".join(image.tags),
+            tags=join_words(image.tags),
             reference=reference,
         )
     )

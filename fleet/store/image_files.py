@@ -9,6 +9,7 @@ from sys import intern
 from typing import TypeAlias
 
 from fleet.language import _
+from fleet.text.word_lists import join_words
 
 #: An entry of a folder: a folder, the target of a symbolic link, or another file.
 Entry: TypeAlias = "dict[str, Entry] | str | None"
@@ -228,4 +229,4 @@ def format_nearest(paths: list[str]) -> str:
     Returns:
         For example "; nearest: /usr/bin/python3", or "" if there are none.
     """
-    return _("; nearest: {names}", names=", ".join(paths)) if paths else ""
+    return _("; nearest: {names}", names=join_words(paths)) if paths else ""
