@@ -256,11 +256,9 @@ TYPOGRAPHY = {
     "no space between Chinese and Latin": "[{letters}][A-Za-z0-9`]|[A-Za-z0-9`][{letters}]",
     "half-width punctuation after Chinese": "[{letters}] ?[,;:?!](?![/\\w])",
     "an exclamation mark": "！",
-    "bold that GitHub does not close: punctuation belongs behind it": (
-        r"[，。：；）]\*\*(?=[{letters}\w`])"
-    ),
 }
 LETTERS = "\u4e00-\u9fff"
+BOLD = re.compile(r"\*\*([^*\n]+?)\*\*(?<=[，。：；）]\*\*)(.?)|\*\*[^*\n]+?\*\*()")
 CHINESE_SIGNS = "\u3000-\u303f\uff00-\uffef"
 
 
@@ -277,6 +275,9 @@ def find_typography(text: str) -> Iterator[str]:
         for match in re.finditer(signs, prose):
             part = prose[max(0, match.start() - 8) : match.end() + 8]
             yield f"{wrong}: {part!r}"
+    for match in BOLD.finditer(prose):
+        if re.match(f"[{LETTERS}\\w`]", match[2] or ""):
+            yield f"bold that GitHub does not close, punctuation belongs behind it: {match[0]!r}"
 
 
 def find_problems(original: str) -> list[str]:
