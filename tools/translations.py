@@ -258,7 +258,7 @@ TYPOGRAPHY = {
     "an exclamation mark": "！",
 }
 LETTERS = "\u4e00-\u9fff"
-BOLD = re.compile(r"\*\*([^*\n]+?)\*\*(?<=[，。：；）]\*\*)(.?)|\*\*[^*\n]+?\*\*()")
+BOLD = re.compile(r"\*\*([^*\n]+)\*\*(?=(.?))")
 CHINESE_SIGNS = "\u3000-\u303f\uff00-\uffef"
 
 
@@ -276,7 +276,7 @@ def find_typography(text: str) -> Iterator[str]:
             part = prose[max(0, match.start() - 8) : match.end() + 8]
             yield f"{wrong}: {part!r}"
     for match in BOLD.finditer(prose):
-        if re.match(f"[{LETTERS}\\w`]", match[2] or ""):
+        if match[1][-1] in "，。：；）" and re.match(f"[{LETTERS}\\w`]", match[2]):
             yield f"bold that GitHub does not close, punctuation belongs behind it: {match[0]!r}"
 
 
