@@ -17,7 +17,7 @@ from paramiko import (
 from paramiko.ssh_exception import IncompatiblePeer
 
 from fleet.errors import Failure
-from fleet.language import _, text_of
+from fleet.language import Message, _, text_of
 from mlufleet.connect.jump_hosts import CommandError, JumpError
 from mlufleet.connect.private_keys import KeyProblem
 
@@ -69,7 +69,16 @@ def classify_connect_error(error: BaseException | None, tail: tuple[str, ...]) -
             if jump:
                 detail = _("jump host {name}: {reason}", name=jump, reason=detail)
             return Failure(code, detail, tail)
-    return Failure("UNREACHABLE", tail[-1] if tail else "", tail)
+    return Failure("UNREACHABLE", _find_english(tail[-1], error) if tail else "", tail)
+
+
+def _find_english(line: str, error: BaseException | None) -> str:
+    """Return a logged line as a message, if it quotes the message of one of the exceptions."""
+    for cause in exception_chain(error):
+        text = text_of(cause)
+        if isinstance(text, Message) and text in line:
+            return Message(line, line.replace(text, text.source))
+    return line
 
 
 def _classify_exception(cause: BaseException) -> tuple[str, str] | None:

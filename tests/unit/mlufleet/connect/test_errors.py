@@ -8,7 +8,7 @@ import pytest
 from paramiko import AuthenticationException, BadHostKeyException, ECDSAKey, SSHException
 
 from fleet import language
-from fleet.language import CHINESE, english
+from fleet.language import CHINESE, _, english
 from mlufleet.connect.errors import classify_connect_error, key_fingerprint
 from mlufleet.connect.jump_hosts import CommandError, JumpError
 from mlufleet.connect.private_keys import KeyProblem, load
@@ -53,6 +53,14 @@ def test_a_failure_behind_a_jump_host_names_it() -> None:
     failure = classify_connect_error(error, ())
     assert failure.code == "AUTH"
     assert english(failure.detail) == "jump host gate: Authentication failed."
+
+
+@pytest.mark.usefixtures("any_language")
+def test_a_host_that_cannot_be_reached_is_recorded_in_english() -> None:
+    error = OSError(_("Could not connect (no login within {seconds} s)", seconds=30))
+    failure = classify_connect_error(error, (f"[mlu1] {error}",))
+    assert failure.code == "UNREACHABLE"
+    assert english(failure.detail) == "[mlu1] Could not connect (no login within 30 s)"
 
 
 @pytest.mark.usefixtures("any_language")
