@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from fleet.language import N_, _
+from fleet.language import CHINESE, ENGLISH, N_, _, current_language
 from fleet.text.times import format_duration, format_utc
 from mlufleet.watch import problems
 from mlufleet.watch.problems import Change
@@ -37,18 +37,18 @@ class Period(NamedTuple):
         bucket_s: Seconds of a bucket.
         buckets: How many.
         tick_s: Seconds between two marks on the axis.
-        tick_format: How the times of the marks are written.
+        tick_formats: How the times of the marks are written, in each language.
     """
 
     title: str
     bucket_s: int
     buckets: int
     tick_s: int
-    tick_format: str
+    tick_formats: dict[str, str]
 
 
-DAY = Period(N_("24 hours"), 900, 96, 6 * 3600, "%H:%M")
-WEEK = Period(N_("7 days"), 7200, 84, 86400, N_("%b %d"))
+DAY = Period(N_("24 hours"), 900, 96, 6 * 3600, dict.fromkeys((ENGLISH, CHINESE), "%H:%M"))
+WEEK = Period(N_("7 days"), 7200, 84, 86400, {ENGLISH: "%b %d", CHINESE: "%m-%d"})
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def _list_ticks(begin: float, now: float, period: Period) -> list[tuple[float, s
     ticks = []
     while moment.timestamp() < now:
         if (place := _place(moment.timestamp(), begin, now)) is not None and place < 96:
-            ticks.append((place, moment.strftime(_(period.tick_format))))
+            ticks.append((place, moment.strftime(period.tick_formats[current_language()])))
         moment += timedelta(seconds=period.tick_s)
     return ticks
 
