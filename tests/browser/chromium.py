@@ -1,4 +1,4 @@
-"""Debian's headless Chromium, and what reads the PDF it prints: installed where missing.
+"""Debian's headless Chromium, fonts, and what reads the PDF it prints: installed where missing.
 
 Playwright's own browsers are downloaded from elsewhere; Debian's comes with its security updates.
 """
@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -17,15 +16,17 @@ from tests.lab.engine import install
 
 BROWSER = "chromium-headless-shell"
 PACKAGES = {BROWSER: BROWSER, "pdftotext": "poppler-utils"}
-#: a page without any font is a page without text
-FONTS = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+#: file of a font -> its package: without one, a page has no text, and Chinese is a row of boxes
+FONTS = {
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
+    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc": "fonts-wqy-microhei",
+}
 
 
 @contextmanager
 def running() -> Iterator[Browser]:
     """A browser of its own, without a window."""
-    fonts = {} if FONTS.is_file() else {"fonts": "fonts-dejavu-core"}
-    install(*PACKAGES, *fonts, packages={**PACKAGES, **fonts})
+    install(*PACKAGES, *FONTS, packages={**PACKAGES, **FONTS})
     with sync_playwright() as playwright:
         # as root, in containers, Chromium's sandbox does not start; the pages are our own
         browser = playwright.chromium.launch(

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from fleet import language
+from fleet.language import CHINESE, ENGLISH
 from mlufleet.report import html as pages
 from mlufleet.report.model import parse_report
 from mlufleet.watch import http_server, status_page
@@ -49,6 +51,15 @@ def page_text(report: dict[str, Any], previous: dict[str, Any] | None) -> str:
 
 
 Open = Callable[..., Opened]
+
+
+@pytest.fixture(params=[ENGLISH, CHINESE])
+def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Both languages in turn: pages are made in that one."""
+    monkeypatch.setenv(language.LANGUAGE_VARIABLE, ENGLISH)
+    language.use_language(request.param)
+    yield request.param
+    language._load_catalog.cache_clear()
 
 
 @pytest.fixture

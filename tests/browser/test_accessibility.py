@@ -17,17 +17,19 @@ def check(page: Page) -> None:
     assert axe.grave_findings(page, rules=["color-contrast"]) == []
 
 
-def test_nothing_on_the_report_stops_anybody(show: Open) -> None:
+def test_nothing_on_the_report_stops_anybody(show: Open, spoken: str) -> None:
     check(show(12, 360, color_scheme="light", previous=fleet(12, seed=2)).page)
 
 
-def test_nothing_on_the_status_page_stops_anybody(serve: Serve, open_url: Open) -> None:
+def test_nothing_on_the_status_page_stops_anybody(
+    serve: Serve, open_url: Open, spoken: str
+) -> None:
     served = serve(watched_fleet(12, reload_error="no such file", store_error="disk full"))
     check(open_url(served.url, 360, color_scheme="light").page)
 
 
 def test_nothing_on_the_page_of_no_or_of_many_hosts_stops_anybody(
-    serve: Serve, open_url: Open
+    serve: Serve, open_url: Open, spoken: str
 ) -> None:
     assert axe.grave_findings(open_url(serve(watched_fleet(0)).url).page) == []
     assert axe.grave_findings(open_url(serve(watched_fleet(60)).url).page, ".groups") == []

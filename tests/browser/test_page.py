@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet import language
 from tests.browser.conftest import Opened
 from tests.reports import fleet
 
@@ -23,7 +24,7 @@ def test_every_host_is_a_cell_that_is_seen_and_nothing_is_loaded(show: Open, siz
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(1, "light"), (3, "dark"), (500, "light")])
-def test_a_phone_does_not_scroll_sideways(show: Open, size: int, scheme: str) -> None:
+def test_a_phone_does_not_scroll_sideways(show: Open, spoken: str, size: int, scheme: str) -> None:
     report = fleet(size)
     host = next(iter(report["hosts"].values()))
     host.update(answer="x" * 400, notes=["y" * 400], groups=["g" * 90])
@@ -73,6 +74,19 @@ def test_host_names_sort_by_their_numbers(show: Open) -> None:
     assert seen.names() == ["mlu10", "mlu9", "mlu1"]
     button.click()
     assert seen.names() == ["mlu1", "mlu9", "mlu10"]
+
+
+def test_the_script_speaks_as_the_page_does(show: Open, spoken: str) -> None:
+    seen = show(12)
+    tag = seen.page.locator("html").get_attribute("lang")
+    assert tag == {"en": "en", "zh_CN": "zh-CN"}[spoken]
+    wanted = language.translate("{count} of {total} hosts", spoken)
+    shown = seen.page.locator("#shown")
+    assert shown.inner_text() == wanted.format(count=12, total=12)
+    seen.page.locator("#status").select_option("unreachable")
+    assert shown.inner_text() == wanted.format(count=len(seen.names()), total=12)
+    statuses = seen.page.locator("#status option").evaluate_all("all => all.map(one => one.value)")
+    assert statuses[0] == "" and {"failed", "unreachable", "changed"} <= set(statuses)
 
 
 def test_search_and_status_narrow_the_table_together(show: Open) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from fleet import language
+from fleet.language import CHINESE, ENGLISH
 from mlufleet.watch import status_page
 from mlufleet.watch.problems import Change, Problem
 from tests import watched
@@ -39,7 +41,7 @@ def test_every_host_is_seen_and_nothing_is_loaded(serve: Serve, open_url: Open, 
 
 @pytest.mark.parametrize(("size", "scheme"), [(5, "dark"), (500, "light")])
 def test_a_phone_does_not_scroll_sideways(
-    serve: Serve, open_url: Open, size: int, scheme: str
+    serve: Serve, open_url: Open, spoken: str, size: int, scheme: str
 ) -> None:
     hosts = fleet(size).hosts
     long = replace(hosts["mlu001"], name="n" * 90, groups=("g" * 90,))
@@ -194,7 +196,7 @@ def test_marked_text_and_a_pause_hold_the_page_still(serve: Serve, open_url: Ope
 
 @pytest.mark.parametrize("status", [401, 500])
 def test_a_watch_that_does_not_answer_is_told_until_it_does(
-    serve: Serve, open_url: Open, status: int
+    serve: Serve, open_url: Open, spoken: str, status: int
 ) -> None:
     served = serve(fleet(5))
     seen = open_url(served.url, clock=True)
@@ -202,11 +204,44 @@ def test_a_watch_that_does_not_answer_is_told_until_it_does(
     refresh(seen.page, "#lost")
     lost = seen.page.locator("#lost")
     assert str(status) in lost.inner_text() and "10:15:00" in lost.inner_text()
+    wanted = language.translate("status {status}", spoken).format(status=status)
+    assert wanted in lost.inner_text()
     assert len(seen.names()) == 5
     served.status = 200
     served.now(fleet(5, taken=NOW + 60))
     refresh(seen.page)
     assert not lost.is_visible()
+
+
+def test_a_watch_in_another_language_replaces_all_of_the_page(
+    serve: Serve, open_url: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(language.LANGUAGE_VARIABLE, ENGLISH)
+    served = serve(fleet(5))
+    seen = open_url(served.url, clock=True)
+    language.use_language(CHINESE)
+    served.now(fleet(5))
+    with seen.page.expect_navigation():
+        seen.page.clock.run_for(REFRESH_MS)
+    language.use_language(ENGLISH)
+    assert seen.page.locator("html").get_attribute("lang") == "zh-CN"
+
+
+def test_a_health_that_no_host_has_any_more_stays_chosen(
+    serve: Serve, open_url: Open, spoken: str
+) -> None:
+    served = serve(fleet(60))
+    seen = open_url(served.url, clock=True)
+    seen.page.locator("#status").select_option("broken")
+    names = seen.names()
+    after = fleet(60, taken=NOW + 30)
+    mended = {name: watched.host(watched.random.Random(2), name, "ok") for name in names}
+    served.now(replace(after, hosts={**after.hosts, **mended}))
+    refresh(seen.page)
+    chosen = seen.page.locator("#status option:checked")
+    assert chosen.get_attribute("value") == "broken"
+    assert chosen.inner_text() == language.translate("broken", spoken)
+    assert names and seen.names() == []
 
 
 def test_another_version_of_the_page_replaces_all_of_it(serve: Serve, open_url: Open) -> None:
