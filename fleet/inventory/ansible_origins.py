@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.documents import loading
 from fleet.errors import InvalidInput
+from fleet.language import _, join
 
 
 def locate_words(
@@ -33,7 +34,7 @@ def locate_words(
         except InvalidInput:
             continue  # not text: a plugin, or an encrypted file
         places += [f"{file}:{n}" for n, line in enumerate(lines, 1) if whole_word.search(line)]
-    return " or ".join(places[:3]) or str(path)
+    return join(_("{word} or {next}", word="", next=""), places[:3]) or str(path)
 
 
 def list_files(path: Path, host: str = "", groups: tuple[str, ...] = ()) -> Iterator[Path]:

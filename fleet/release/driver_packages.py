@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
+from fleet.language import _
 from fleet.release import operating_systems
 from fleet.release.model import DriverPackage, Release
 from fleet.release.operating_systems import OperatingSystem
@@ -36,7 +37,7 @@ def list_packages(release: Release) -> list[DriverPackage]:
     Returns:
         The packages; the store needs only those of the fleet's systems.
     """
-    implied = [package for _, _, package in list_from_table(release)]
+    implied = [package for _system, _architecture, package in list_from_table(release)]
     return [*release.driver.packages.values(), *implied]
 
 
@@ -82,7 +83,13 @@ def group_by_availability(release: Release, files: Container[str]) -> tuple[list
         untested = architecture in system.untested
         if package.file in files:
             available.append(
-                f"{system.name} ({architecture}, untested)" if untested else system.name
+                _(
+                    "{system} ({architecture}, untested)",
+                    system=system.name,
+                    architecture=architecture,
+                )
+                if untested
+                else system.name
             )
         elif not untested:
             missing.append(system.name)
