@@ -13,6 +13,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.target import HostTarget
 from operations.host.command import HostCommand
 from operations.host.context import run_context
@@ -61,7 +62,7 @@ class WaitForCards(HostCommand):
                 those that do not belong to its releases. A failure says why they are not known,
                 which may pass while there is time.
         """
-        super().__init__(f"waiting up to {timeout} s for the cards")
+        super().__init__(_("waiting up to {timeout} s for the cards", timeout=timeout))
         self.host_target, self.timeout, self.select_jobs = target, timeout, select_jobs
 
     @override
@@ -78,6 +79,14 @@ class WaitForCards(HostCommand):
                     return None
                 jobs = Failure("CARD_BUSY", format_users(jobs))
             if left < 0 or run_context(host).stop.requested:
-                return replace(jobs, detail=f"{jobs.detail}, after {self.timeout} s")
-            logger.info(f"{host.print_prefix}waiting for {jobs.detail}, {left:.0f} s left")
+                said = _("{jobs}, after {seconds} s", jobs=jobs.detail, seconds=self.timeout)
+                return replace(jobs, detail=said)
+            logger.info(
+                host.print_prefix
+                + _(
+                    "waiting for {detail}, {left:.0f} s left",
+                    detail=jobs.detail,
+                    left=left,
+                )
+            )
             gevent.sleep(min(10, max(left, 0.5)))

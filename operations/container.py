@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from pyinfra.api import operation
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import endpoints, host_paths
 from fleet.release.model import compute_digest
 from fleet.release.serve import LONGEST_STOP_S, STOP_GRACE_S
@@ -158,10 +159,10 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
 
 def _remove_orphan(name: str) -> Action:
     return Action(
-        (f"remove container {name}: no release of this host has it any more",),
-        lambda _: (
+        (_("remove container {name}: no release of this host has it any more", name=name),),
+        lambda _reprobe: (
             RemoteJob(
-                f"removing container {name}",
+                _("removing container {name}", name=name),
                 "container",
                 "retire",
                 name,
@@ -177,21 +178,37 @@ def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ..
     name, found = target.release.container.name, facts.releases[target.key]
     container = found.container
     if container is None:
-        return (_create(f"create container {name}", target, facts),)
+        return (_create(_("create container {name}", name=name), target, facts),)
     if container.is_foreign:
-        words = f"create container {name}, and keep the one of somebody else that is there"
+        words = _(
+            "create container {name}, and keep the one of somebody else that is there", name=name
+        )
     elif container.image != target.lock.image.id:
-        words = f"recreate container {name}: it runs another image"
+        words = _("recreate container {name}: it runs another image", name=name)
     elif not matches_spec(target, facts):
-        words = f"recreate container {name}: its spec or the cards differ"
+        words = _("recreate container {name}: its spec or the cards differ", name=name)
     elif files := list_edited_files(target, found):
-        words = f"recreate container {name}: {', '.join(files)} was edited"
+        words = _(
+            "recreate container {name}: {files} was edited", name=name, files=", ".join(files)
+        )
     elif not container.running:
         early = "/dev/cambricon" in container.error
-        reason = "it was to start before the driver was there: " * early + container.error
-        return (_start(f"start container {name}" + (f" ({reason})" if reason else ""), name),)
+        words = _("start container {name}", name=name)
+        if early:
+            words = _(
+                "start container {name} (it was to start before the driver was there: {error})",
+                name=name,
+                error=container.error,
+            )
+        elif container.error:
+            words = _("start container {name} ({error})", name=name, error=container.error)
+        return (_start(words, name),)
     elif container.stale_mounts:
-        words = f"restart container {name}: it shows an old {', '.join(container.stale_mounts)}"
+        words = _(
+            "restart container {name}: it shows an old {stale_mounts}",
+            name=name,
+            stale_mounts=", ".join(container.stale_mounts),
+        )
         return (_restart(words, name, container),)
     else:
         return ()
@@ -199,13 +216,13 @@ def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ..
 
 
 def _start(words: str, name: str) -> Action:
-    job = ("starting the container", "container", "start", name)
+    job = (_("starting the container"), "container", "start", name)
     start = RemoteJob(*job, code="CONTAINER")
     return Action((words,), lambda _: (start,), (START_CONTAINER,))
 
 
 def _restart(words: str, name: str, container: ContainerFacts) -> Action:
-    job = ("restarting the container", "container", "restart", name)
+    job = (_("restarting the container"), "container", "restart", name)
     limit = container.stop_limit_s
     restart = RemoteJob(*job, code="CONTAINER", timeout=limit)
     return Action((words,), lambda _: (restart,), (RESTART_CONTAINER,))
@@ -218,7 +235,7 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
         if container:  # one that is not ours is kept under another name
             how = "remove" if container.spec_digest else "keep"
             yield RemoteJob(
-                f"{how} the old container",
+                _("remove the old container") if how == "remove" else _("keep the old container"),
                 "container",
                 how,
                 spec.name,
@@ -227,11 +244,11 @@ def _create(words: str, target: ReleaseTarget, facts: HostFacts) -> Action:
             )
         folders = [host_paths.SHARED_FOLDER, *(mount.host for mount in spec.mounts)]
         yield RemoteJob(
-            "making the mounted folders", "make-directories", *folders, code="CONTAINER"
+            _("making the mounted folders"), "make-directories", *folders, code="CONTAINER"
         )
         yield from _prepare_serving(target, facts.releases[target.key])
         yield RemoteJob(
-            "creating the container",
+            _("creating the container"),
             "container",
             "create",
             spec.name,
@@ -259,7 +276,7 @@ def _prepare_serving(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[Hos
         yield serving.stamp_files()
     elif {serving.FILES_STAMP, serving.STAGE.name} & found.stamps.keys():
         folder = host_paths.serve_folder(target.key)
-        title = "removing the key and the definition of the servers"
+        title = _("removing the key and the definition of the servers")
         yield RemoteJob(title, "serve", "forget", folder, code="CONTAINER")
 
 

@@ -16,6 +16,7 @@ from pyinfra.api import Host
 
 from fleet import paths
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.target import ANY_ADDRESS
 from operations.host import connection
 
@@ -49,19 +50,19 @@ def find_address(host: Host, serve_address: str) -> ClientAddress:
         serve_address: Address that its servers are bound to.
     """
     if ipaddress.ip_address(serve_address).is_loopback:
-        return ClientAddress(reason="bound to the loopback")
+        return ClientAddress(reason=_("bound to the loopback"))
     transport = connection.ssh_transport(host)
     if transport is None:
-        return ClientAddress(reason="the host is not reached by SSH")
+        return ClientAddress(reason=_("the host is not reached by SSH"))
     if not isinstance(transport.sock, socket.socket):
-        return ClientAddress(reason="the host is reached through another one")
+        return ClientAddress(reason=_("the host is reached through another one"))
     if serve_address != ANY_ADDRESS:
         return ClientAddress(serve_address)
     peer = ipaddress.ip_address(transport.sock.getpeername()[0].partition("%")[0])
     if peer.version != 4:
-        return ClientAddress(reason="the host is reached by IPv6, its servers by IPv4 alone")
+        return ClientAddress(reason=_("the host is reached by IPv6, its servers by IPv4 alone"))
     if peer.is_loopback:
-        return ClientAddress(reason="the host is reached through a port of the controller")
+        return ClientAddress(reason=_("the host is reached through a port of the controller"))
     return ClientAddress(str(peer))
 
 
@@ -97,11 +98,13 @@ def ask(url: str, definition: dict[str, Any], key: str, timeout_s: int) -> Failu
         return _build_failure(url, f"{sys.executable}: {error}")
     try:
         with gevent.Timeout(timeout_s) as limit:
-            output, _ = process.communicate(json.dumps(definition).encode())
+            output, _errors = process.communicate(json.dumps(definition).encode())
     except gevent.Timeout as timeout:
         if timeout is not limit:
             raise
-        return _build_failure(url, f"the client did not end within {timeout_s} s")
+        return _build_failure(
+            url, _("the client did not end within {timeout_s} s", timeout_s=timeout_s)
+        )
     finally:
         if process.poll() is None:
             process.kill()
@@ -130,12 +133,16 @@ def _read_result(url: str, output: str, status: int) -> Failure | None:
     except ValueError:
         result = None
     if not isinstance(result, dict):
-        return _build_failure(url, f"the client printed no result (exit status {status})")
+        return _build_failure(
+            url, _("the client printed no result (exit status {status})", status=status)
+        )
     if result.get("ok") is not True:
         said = json.dumps(result, ensure_ascii=False)[:MAX_RESULT_CHARS]
-        return _build_failure(url, f"the client says {said}")
+        return _build_failure(url, _("the client says {said}", said=said))
     return None
 
 
 def _build_failure(url: str, reason: str) -> Failure:
-    return Failure("SERVE_NOT_PROVED", f"asking {url} from the controller: {reason}")
+    return Failure(
+        "SERVE_NOT_PROVED", _("asking {url} from the controller: {reason}", url=url, reason=reason)
+    )

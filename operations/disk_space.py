@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from fleet.errors import Failure
+from fleet.language import _, n_
 from fleet.release import host_paths
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.store import layer_index
@@ -121,7 +122,7 @@ class _SpaceNeeds:
             self._add_image(release)
         for item in weights.list_unplaced(release, found):
             for name, file in release.lock.files_in(item.folder).items():
-                label = f"weights {item.name}"
+                label = _("weights {weights}", weights=item.name)
                 self._add_file(f"{item.target}/{name}", file.sha256, file.size, label)
         self._add_sources(release, found)
         if not (self._engine_is_silent or packages.are_installed(release, found)):
@@ -135,11 +136,11 @@ class _SpaceNeeds:
         layers = self._find_missing_layers(release)
         size = release.image_bytes if layers is None else layers
         if self._is_new(release.lock.image.id):
-            self._add(self.facts.docker_root, "unpacked image", factor * size)
+            self._add(self.facts.docker_root, _("unpacked image"), factor * size)
             if layers is not None:
                 self._add_layers(release, layers)
         if layers is None and archive and self._image_source != "registry":
-            self._add_artifact(release, archive, "image archive")
+            self._add_artifact(release, archive, _("image archive"))
 
     def _find_missing_layers(self, release: ReleaseTarget) -> int | None:
         """Estimate the bytes that will be sent; None if that is the whole archive, or unknown."""
@@ -166,7 +167,7 @@ class _SpaceNeeds:
         there = self.facts.existing_bytes.get(dest, 0)
         for name, partial in self.facts.partial_bytes.items():
             there += partial if name.startswith("image") else 0
-        self._add(host_paths.STATE_FOLDER, "layers of the image", max(size - there, 0))
+        self._add(host_paths.STATE_FOLDER, _("layers of the image"), max(size - there, 0))
 
     def _add_sources(self, release: ReleaseTarget, found: ReleaseFacts) -> None:
         for source in release.release.sources:
@@ -175,18 +176,18 @@ class _SpaceNeeds:
                 continue
             if source.bundle:
                 size = CHECKOUT_FACTOR * self._add_artifact(
-                    release, source.bundle, f"bundle of {source.name}"
+                    release, source.bundle, _("bundle of {source}", source=source.name)
                 )
-            self._add(path, f"checkout of {source.name}", size)
+            self._add(path, _("checkout of {source}", source=source.name), size)
 
     def _add_packages(self, release: ReleaseTarget) -> None:
         total = 0
         for local, dest, sha in packages.list_store_files(release):
             size = release.lock.files[str(local.relative_to(release.store))].size
             total += size
-            self._add_file(dest, sha, size, "packages of the container")
+            self._add_file(dest, sha, size, _("packages of the container"))
         if total:
-            self._add(self.facts.docker_root, "installed packages", INSTALLED_FACTOR * total)
+            self._add(self.facts.docker_root, _("installed packages"), INSTALLED_FACTOR * total)
 
     def add_driver(self) -> None:
         release = self.target.primary
@@ -195,7 +196,7 @@ class _SpaceNeeds:
         version = release.release.driver.version
         is_right = current and current.is_installed and current.version == version
         if not is_right and not isinstance(package, Failure):
-            size = self._add_artifact(release, package.file, "driver package")
+            size = self._add_artifact(release, package.file, _("driver package"))
             self._add("/usr", "driver", INSTALLED_FACTOR * size)
 
     def add_engine(self) -> None:
@@ -204,7 +205,7 @@ class _SpaceNeeds:
         release = engine.find_strictest_release(self.target, self.facts)
         for local, dest, sha in engine.list_store_packages(release, self.facts):
             size = release.lock.files[str(local.relative_to(release.store))].size
-            self._add_file(dest, sha, size, "docker packages")
+            self._add_file(dest, sha, size, _("docker packages"))
             self._add("/usr", "docker", INSTALLED_FACTOR * size)
 
 
@@ -233,7 +234,9 @@ def _check_full(facts: HostFacts) -> Failure | None:
     for path in (host_paths.STATE_FOLDER, facts.docker_root):
         free = facts.free_bytes.get(find_probed_folder(facts, path))
         if free is not None and free < FULL_BELOW_BYTES:
-            return Failure("NO_SPACE", f"{path} has {free:,} bytes: it is full")
+            return Failure(
+                "NO_SPACE", _("{path} has {free:,} bytes: it is full", path=path, free=free)
+            )
     return None
 
 
@@ -250,7 +253,15 @@ def _check_file_system(needs: list[SpaceNeed], facts: HostFacts) -> Failure | No
             return _no_space_failure(own, facts.free_bytes[folder], size)
         if facts.free_inodes.get(folder, REQUIRED_INODES) < REQUIRED_INODES:
             left = facts.free_inodes[folder]
-            return Failure("NO_INODES", f"{path} has {left:,} free, {REQUIRED_INODES:,} are needed")
+            return Failure(
+                "NO_INODES",
+                _(
+                    "{path} has {left:,} free, {needed:,} are needed",
+                    path=path,
+                    left=left,
+                    needed=REQUIRED_INODES,
+                ),
+            )
     return None
 
 
@@ -262,6 +273,12 @@ def _no_space_failure(needs: list[SpaceNeed], free: int, size: int) -> Failure:
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:4]
     shares = ", ".join(f"{label} {share:,}" for label, share in largest if share)
     paths = sorted({need.path for need in needs if need.size_bytes})
-    have = "has" if len(paths) == 1 else "have together"
-    sentence = f"{', '.join(paths)} {have} {free:,} bytes free, {size:,} are needed"
+    sentence = n_(
+        "{paths} has {free:,} bytes free, {size:,} are needed",
+        "{paths} have together {free:,} bytes free, {size:,} are needed",
+        len(paths),
+        paths=", ".join(paths),
+        free=free,
+        size=size,
+    )
     return Failure("NO_SPACE", f"{sentence} ({shares})" if len(sizes) > 1 else sentence)

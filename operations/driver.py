@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import compatibility
 from fleet.release.target import ReleaseTarget
 from operations import (
@@ -51,17 +52,15 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
         # kubelet starts a pod again as soon as it is gone
         if options.evict or not options.busy_timeout:
             return Failure("CARD_BUSY", card_users.format_users(staying))
-        changes.insert(0, DriverChange(f"wait for {card_users.format_users(staying)}"))
+        changes.insert(
+            0, DriverChange(_("wait for {users}", users=card_users.format_users(staying)))
+        )
     if driver_changes.lacks_next_kernel(target, facts):
         next_kernel = _describe_next_kernel(target, facts)
         if isinstance(next_kernel, Failure):
             return next_kernel
         changes.append(DriverChange(next_kernel))
-    version = target.release.driver.version
-    changes += [
-        DriverChange(f"sign driver {version} for kernel {kernel}")
-        for kernel in driver_changes.list_unsigned_kernels(target, facts, options)
-    ]
+    changes += _list_signatures(spec, facts)
     if not changes:
         return Plan()
 
@@ -72,12 +71,40 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
     return Plan((Action(words, commands, kinds),))
 
 
+def _list_signatures(spec: HostSpec, facts: HostFacts) -> list[DriverChange]:
+    target = spec.target.primary
+    version = target.release.driver.version
+    return [
+        DriverChange(_("sign driver {version} for kernel {kernel}", version=version, kernel=kernel))
+        for kernel in driver_changes.list_unsigned_kernels(target, facts, spec.options)
+    ]
+
+
 def _describe_next_kernel(target: ReleaseTarget, facts: HostFacts) -> str | Failure:
     coming, driver = facts.next_kernel, target.release.driver
-    doubt = f" as far as is known: {facts.next_kernel_doubt}" if facts.next_kernel_doubt else ""
+    doubt = facts.next_kernel_doubt
     if too_new := compatibility.find_kernel_problem(driver, coming):
-        return Failure("KERNEL_TOO_NEW", f"{too_new}; it boots next{doubt}")
-    return f"build driver {driver.version} for kernel {coming}, which boots next{doubt}"
+        sentence = _("{problem}; it boots next", problem=too_new)
+        if doubt:
+            sentence = _(
+                "{problem}; it boots next as far as is known: {doubt}",
+                problem=too_new,
+                doubt=doubt,
+            )
+        return Failure("KERNEL_TOO_NEW", sentence)
+    version = driver.version
+    if not doubt:
+        return _(
+            "build driver {version} for kernel {kernel}, which boots next",
+            version=version,
+            kernel=coming,
+        )
+    return _(
+        "build driver {version} for kernel {kernel}, which boots next as far as is known: {doubt}",
+        version=version,
+        kernel=coming,
+        doubt=doubt,
+    )
 
 
 STAGE = HostStage("driver", decide, "DRIVER_NOT_PROVED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fleet.language import _
 from fleet.release.target import ReleaseTarget
 from operations import driver_package
 from operations.host.facts import HostFacts
@@ -64,10 +65,15 @@ def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[DriverChange]:
     version = target.release.driver.version
     changes = []
     if not driver_package.is_right(target, facts):
-        words = f"install driver {version} ({_describe_package(target, facts)} installed)"
-        changes.append(DriverChange(words))
+        changes.append(DriverChange(_describe_installation(target, facts)))
     if facts.loaded_driver != version:
-        words = f"load driver {version} ({facts.loaded_driver or 'none'} is loaded)"
+        words = _("load driver {version} (none is loaded)", version=version)
+        if facts.loaded_driver:
+            words = _(
+                "load driver {version} ({loaded} is loaded)",
+                version=version,
+                loaded=facts.loaded_driver,
+            )
         changes.append(DriverChange(words, LOAD_DRIVER))
     expected = {
         f"/dev/cambricon_{kind}{number}"
@@ -78,8 +84,15 @@ def list_pending(target: ReleaseTarget, facts: HostFacts) -> list[DriverChange]:
         without = ", ".join(
             card.address for card in facts.present_cards if card.address not in facts.driver_by_card
         )
-        reason = f" (no driver runs {without})" if without else ""
-        changes.append(DriverChange(f"make nodes {', '.join(absent)}{reason}", MAKE_NODES))
+        nodes = ", ".join(absent)
+        words = _("make nodes {nodes}", nodes=nodes)
+        if without:
+            words = _(
+                "make nodes {nodes} (no driver runs {cards})",
+                nodes=nodes,
+                cards=without,
+            )
+        changes.append(DriverChange(words, MAKE_NODES))
     return changes
 
 
@@ -95,7 +108,7 @@ def list_changes(
     """
     changes = list_pending(target, facts)
     if is_reboot_asked(facts, options):
-        changes.append(DriverChange("reboot the host, as it was asked for"))
+        changes.append(DriverChange(_("reboot the host, as it was asked for")))
     return changes
 
 
@@ -109,13 +122,26 @@ def is_reboot_asked(facts: HostFacts, options: HostOptions) -> bool:
     return bool(options.reboot_from) and options.reboot_from == facts.boot_id
 
 
-def _describe_package(target: ReleaseTarget, facts: HostFacts) -> str:
+def _describe_installation(target: ReleaseTarget, facts: HostFacts) -> str:
     entries, version = driver_package.list_entries(target, facts), target.release.driver.version
     if len(entries) > 1:
-        return f"{' and '.join(entry.version for entry in entries)} at once are"
+        return _(
+            "install driver {version} ({versions} at once are installed)",
+            version=version,
+            versions=_(" and ").join(entry.version for entry in entries),
+        )
     if not entries:
-        return "none is"
+        return _("install driver {version} (none is installed)", version=version)
     (package,) = entries
     if package.is_installed and package.version == version:
-        return f"{version} without a module for {facts.kernel} is"
-    return f"{package.version}, {package.status} is"
+        return _(
+            "install driver {version} ({version} without a module for {kernel} is installed)",
+            version=version,
+            kernel=facts.kernel,
+        )
+    return _(
+        "install driver {version} ({installed}, {status} is installed)",
+        version=version,
+        installed=package.version,
+        status=package.status,
+    )

@@ -10,7 +10,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.language import english
+from fleet.language import _, english
 from fleet.release import host_paths
 from fleet.release.model import DriverPackage
 from fleet.release.serve import LONGEST_STOP_S
@@ -52,10 +52,13 @@ def change_driver(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterato
     if driver_changes.lacks_next_kernel(target, facts):
         yield from _build_for_next_kernel(target, facts)
     if driver_changes.list_pending(target, facts):
-        yield from _reboot(spec, facts, reprobe, f"{facts.loaded_driver or 'no driver'} is loaded")
+        reason = _("no driver is loaded")
+        if loaded := facts.loaded_driver:
+            reason = _("{version} is loaded", version=loaded)
+        yield from _reboot(spec, facts, reprobe, reason)
     elif driver_changes.is_reboot_asked(facts, options):
         yield from _release_cards(spec, facts, reprobe)
-        yield from _reboot(spec, facts, reprobe, "asked for")
+        yield from _reboot(spec, facts, reprobe, _("asked for"))
 
 
 def _replace_driver(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterator[HostCommand]:
@@ -77,17 +80,20 @@ def _replace_driver(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Itera
     yield from _sign_modules(target, facts, options)
     if not facts.loaded_driver:
         yield from _build_module(target, facts)
-        yield RemoteJob("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+        yield RemoteJob(_("loading the driver"), "load-driver", code="DRIVER_NOT_PROVED")
     elif facts.loaded_driver == target.release.driver.version and driver_changes.list_pending(
         target, facts
     ):
-        yield RemoteJob("reloading the driver", "load-driver", "again", code="DRIVER_NOT_PROVED")
+        yield RemoteJob(_("reloading the driver"), "load-driver", "again", code="DRIVER_NOT_PROVED")
 
 
 def _build_for_next_kernel(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostCommand]:
     yield from kernel_headers.install_headers(target, facts, facts.next_kernel)
     yield RemoteJob(
-        f"building the driver for kernel {facts.next_kernel}, which boots next",
+        _(
+            "building the driver for kernel {next_kernel}, which boots next",
+            next_kernel=facts.next_kernel,
+        ),
         "build-driver",
         target.release.driver.version,
         facts.next_kernel,
@@ -105,7 +111,7 @@ def _reboot(
     facts = reprobe()
     if not facts.loaded_driver:
         yield from _build_module(target, facts)
-        yield RemoteJob("loading the driver", "load-driver", code="DRIVER_NOT_PROVED")
+        yield RemoteJob(_("loading the driver"), "load-driver", code="DRIVER_NOT_PROVED")
     if left := driver_changes.list_pending(target, reprobe()):
         yield AskKernel([change.words for change in left])
 
@@ -120,7 +126,7 @@ class AskKernel(RemoteJob):
             left: What is still to be done, in words.
         """
         said = "; ".join(map(english, left))
-        super().__init__("asking the kernel why", "driver-log", said, code="DRIVER_NOT_PROVED")
+        super().__init__(_("asking the kernel why"), "driver-log", said, code="DRIVER_NOT_PROVED")
         self.left = left
 
     @override
@@ -138,7 +144,7 @@ def _build_module(target: ReleaseTarget, facts: HostFacts) -> Iterator[HostComma
         if not facts.has_headers:
             yield from kernel_headers.install_headers(target, facts, facts.kernel)
         yield RemoteJob(
-            "building the driver for the running kernel",
+            _("building the driver for the running kernel"),
             "build-driver",
             version,
             facts.kernel,
@@ -156,7 +162,7 @@ def _sign_modules(
         yield InstallSigningKey(options.signing)
     for kernel in kernels:
         yield RemoteJob(
-            f"building the driver for kernel {kernel} with a signature",
+            _("building the driver for kernel {kernel} with a signature", kernel=kernel),
             "build-driver",
             target.release.driver.version,
             kernel,
@@ -173,13 +179,13 @@ def _release_cards(spec: HostSpec, facts: HostFacts, reprobe: Reprobe) -> Iterat
         yield from foreign_containers.end_users(ended)
         others = card_users.list_others(reprobe())
         if returned := [user for user in others if foreign_containers.may_end(user, options)]:
-            sentence = f"{card_users.format_users(returned)}, after it was stopped"
+            sentence = _("{users}, after it was stopped", users=card_users.format_users(returned))
             yield FailHost(Failure("CARD_BUSY", sentence))
     if others:
         yield card_users.WaitForCards(spec.target, options.busy_timeout)
     for container_id, limit in _list_running(facts).items():
         yield RemoteJob(
-            "stopping the container",
+            _("stopping the container"),
             "stop-container",
             container_id,
             code="CONTAINER",
@@ -215,8 +221,10 @@ def _try_package(
     yield driver_package.build_upload(target, package)
     if driver_package.list_entries(target, facts):
         yield RemoteJob(
-            f"installing driver {target.release.driver.version}: a trial beside the one that is "
-            "there",
+            _(
+                "installing driver {version}: a trial beside the one that is there",
+                version=target.release.driver.version,
+            ),
             "try-driver",
             *arguments,
             code="DRIVER_INSTALL",
@@ -226,10 +234,12 @@ def _try_package(
 
 def _install_package(target: ReleaseTarget, facts: HostFacts, options: HostOptions) -> HostCommand:
     """Install the package; the job restores the previous driver and its containers on failure."""
-    _, arguments = _package_arguments(target, facts, options)
+    _package, arguments = _package_arguments(target, facts, options)
     return RemoteJob(
-        f"installing driver {target.release.driver.version} (its modules are built, this takes "
-        "minutes)",
+        _(
+            "installing driver {version} (its modules are built, this takes minutes)",
+            version=target.release.driver.version,
+        ),
         "install-driver",
         *arguments,
         *_list_running(facts),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import driver_packages, host_paths, operating_systems
 from fleet.release.model import DriverPackage
 from fleet.release.operating_systems import OperatingSystem
@@ -30,11 +31,24 @@ def select_package(target: ReleaseTarget, facts: HostFacts) -> DriverPackage | F
     if package is None:
         if system := operating_systems.find_system(facts.os_id, facts.os_version):
             known = ", ".join(system.architectures)
-            return Failure("OS_UNSUPPORTED", f"{name} on {facts.architecture}, not on {known}")
-        available, _ = driver_packages.group_by_availability(release, target.lock.files)
-        return Failure("OS_UNSUPPORTED", f"{name}; it has {', '.join(available)}")
+            return Failure(
+                "OS_UNSUPPORTED",
+                _(
+                    "{name} on {architecture}, not on {known}",
+                    name=name,
+                    architecture=facts.architecture,
+                    known=known,
+                ),
+            )
+        available, _others = driver_packages.group_by_availability(release, target.lock.files)
+        return Failure(
+            "OS_UNSUPPORTED",
+            _("{name}; it has {available}", name=name, available=", ".join(available)),
+        )
     if package.file not in target.lock.files:
-        return Failure("OS_UNSUPPORTED", f"{name}: its lock has no {package.file}")
+        return Failure(
+            "OS_UNSUPPORTED", _("{name}: its lock has no {file}", name=name, file=package.file)
+        )
     return package
 
 
@@ -46,7 +60,7 @@ def build_upload(target: ReleaseTarget, package: DriverPackage) -> Upload:
         package: The package, one of the release's.
     """
     local, sha = target.local_file(package.file)
-    return Upload("driver package", [(local, host_paths.artifact_path(package.file), sha)])
+    return Upload(_("driver package"), [(local, host_paths.artifact_path(package.file), sha)])
 
 
 def find_system(facts: HostFacts) -> OperatingSystem:
@@ -120,5 +134,11 @@ def check_hold(target: ReleaseTarget, facts: HostFacts) -> Failure | None:
     if not package or package.version == version:
         return None
     by = "apt-mark hold" if package.is_held else facts.held.get(package.name)
-    sentence = f"{package.name} {package.version} by {by}, and the release has {version}"
+    sentence = _(
+        "{package} {version} by {by}, and the release has {wanted}",
+        package=package.name,
+        version=package.version,
+        by=by,
+        wanted=version,
+    )
     return Failure("PACKAGE_HELD", sentence) if by else None

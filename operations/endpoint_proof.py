@@ -10,6 +10,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import endpoints, host_paths
 from fleet.release.endpoints import Endpoint, Figures
 from fleet.release.target import ANY_ADDRESS, LOOPBACK_ADDRESS, ReleaseTarget
@@ -42,7 +43,7 @@ class ProveEndpoint(RemoteJob):
         serve = endpoints.get_serve(target)
         address = LOOPBACK_ADDRESS if target.address == ANY_ADDRESS else target.address
         super().__init__(
-            f"asking the server at port {endpoint.port} as a client",
+            _("asking the server at port {port} as a client", port=endpoint.port),
             "serve",
             "prove",
             target.lock.image.id,
@@ -98,7 +99,7 @@ class ProveEndpoint(RemoteJob):
         )
         stamp = endpoints.FIGURES_STAMP.format(self.endpoint.name)
         text = endpoints.format_figures(figures)
-        job = RemoteJob("noting the figures", "stamp", stamp, text, code="SERVE")
+        job = RemoteJob(_("noting the figures"), "stamp", stamp, text, code="SERVE")
         job.assign(self.stage, self.served)
         return job.run(host, arguments)
 

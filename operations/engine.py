@@ -9,6 +9,7 @@ from pathlib import Path
 from pyinfra.api import operation
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import host_paths, operating_systems
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations import driver_package
@@ -54,7 +55,7 @@ def check_answers(target: ReleaseTarget, found: ReleaseFacts) -> Failure | None:
     """
     names = {"image": target.release.image.reference, "container": target.release.container.name}
     queries = [f"{kind} {name}" for kind, name in names.items() if kind in found.unanswered_queries]
-    sentence = f"docker does not answer for {' and '.join(queries)}"
+    sentence = _("docker does not answer for {queries}", queries=" and ".join(queries))
     return Failure("ENGINE", sentence) if queries else None
 
 
@@ -127,7 +128,7 @@ def check_installable(target: HostTarget, facts: HostFacts) -> Failure | None:
         facts: The host.
     """
     if facts.docker_is_snap:
-        return Failure("SNAP", "/snap/docker is there, and no other dockerd")
+        return Failure("SNAP", _("/snap/docker is there, and no other dockerd"))
     if not (is_missing(facts) or is_too_old(target, facts)):
         return None
     strictest = find_strictest_release(target, facts)
@@ -135,13 +136,24 @@ def check_installable(target: HostTarget, facts: HostFacts) -> Failure | None:
     for package in facts.packages:
         by = "apt-mark hold" if package.is_held else facts.held.get(package.name)
         if package.name in names and by:
-            sentence = f"{package.name} {package.version} by {by}, and the release needs {minimum}"
+            sentence = _(
+                "{package} {version} by {by}, and the release needs {minimum}",
+                package=package.name,
+                version=package.version,
+                by=by,
+                minimum=minimum,
+            )
             return Failure("PACKAGE_HELD", sentence)
     name = next((name for name in names if name in facts.offers), "")
     if name and not list_store_packages(strictest, facts):
         offered = facts.offers[name].split(":")[-1]
         if parse_version(offered) < parse_version(minimum):
-            sentence = f"its {name} is {offered}, the release needs {minimum}: give files"
+            sentence = _(
+                "its {name} is {offered}, the release needs {minimum}: give files",
+                name=name,
+                offered=offered,
+                minimum=minimum,
+            )
             return Failure("ENGINE_TOO_OLD", sentence)
     return None
 
@@ -168,34 +180,43 @@ def _list_changes(target: HostTarget, facts: HostFacts) -> list[tuple[str, str]]
     """Return what is to be done: the kind of each change, and its words."""
     changes = []
     if is_missing(facts):
-        changes.append(("", "install docker"))
+        changes.append(("", _("install docker")))
     elif not facts.engine_version and facts.engine_is_silent:  # it may begin to run
-        changes.append((AWAIT_ENGINE, "wait for docker, which does not answer"))
+        changes.append((AWAIT_ENGINE, _("wait for docker, which does not answer")))
     elif not facts.engine_version:
-        changes.append(("", "start docker"))
+        changes.append(("", _("start docker")))
     elif is_too_old(target, facts):
         minimum = find_strictest_release(target, facts).release.engine.minimum
-        changes.append(("", f"upgrade docker {facts.engine_version} to at least {minimum}"))
+        changes.append(
+            (
+                "",
+                _(
+                    "upgrade docker {engine_version} to at least {minimum}",
+                    engine_version=facts.engine_version,
+                    minimum=minimum,
+                ),
+            )
+        )
     if facts.engine_version and not facts.engine_enabled:
-        changes.append(("", "enable docker at boot"))
+        changes.append(("", _("enable docker at boot")))
     return changes
 
 
 def _bring_up(target: HostTarget, facts: HostFacts) -> Iterator[HostCommand]:
     """Start and enable the engine; install or upgrade it first if that is needed."""
     if not (is_too_old(target, facts) or is_missing(facts)):
-        yield RemoteJob("starting docker", "engine", "start", code="ENGINE")
+        yield RemoteJob(_("starting docker"), "engine", "start", code="ENGINE")
         return
     strictest = find_strictest_release(target, facts)
     if files := list_store_packages(strictest, facts):
-        yield Upload("docker packages", files)
-        arguments = ["install", *(dest for _, dest, _ in files)]
+        yield Upload(_("docker packages"), files)
+        arguments = ["install", *(dest for _local, dest, _sha in files)]
     else:
         # of an unknown system, the script knows the names that its family has
         system = operating_systems.find_system(facts.os_id, facts.os_version)
         arguments = ["repository", *(system.docker if system else ())]
     yield RemoteJob(
-        "installing docker",
+        _("installing docker"),
         "engine",
         *arguments,
         stdin=f"{strictest.release.engine.minimum}\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.model import Patch, compute_digest
 from fleet.release.patch_text import apply_patch
@@ -24,7 +25,7 @@ class FilePatch:
     @property
     def title(self) -> str:
         """What the operator reads."""
-        return f"patch {self.file.rsplit('/', 1)[1]}"
+        return _("patch {file}", file=self.file.rsplit("/", 1)[1])
 
     @property
     def container_name(self) -> str:
@@ -72,7 +73,7 @@ class FilePatch:
         Args:
             found: The release on the host.
         """
-        stamped, _, _ = found.stamps.get(self.stamp_name, "").partition(" ")
+        stamped, _blank, _container = found.stamps.get(self.stamp_name, "").partition(" ")
         return self.current_sha256(found) == (self.expected_sha256 or stamped or "unknown")
 
     def is_edited(self, found: ReleaseFacts) -> bool:
@@ -83,7 +84,7 @@ class FilePatch:
         Args:
             found: The release on the host.
         """
-        stamped, _, container_id = found.stamps.get(self.stamp_name, "").partition(" ")
+        stamped, _blank, container_id = found.stamps.get(self.stamp_name, "").partition(" ")
         if not self.container_name or not found.container or found.container.id != container_id:
             return False
         return self.current_sha256(found) not in (None, stamped)

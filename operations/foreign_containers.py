@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.target import ReleaseTarget
 from operations import card_users, engine
 from operations.card_users import WaitForCards
@@ -42,7 +43,7 @@ def end_users(users: Iterable[CardUser], code: str = "CARD_BUSY") -> Iterator[Ho
     for user in users:
         if user.supervisor != "docker":
             yield RemoteJob(
-                f"evicting {user.command} ({user.pid})",
+                _("evicting {command} ({pid})", command=user.command, pid=user.pid),
                 "evict",
                 str(user.pid),
                 user.container,
@@ -54,7 +55,11 @@ def end_users(users: Iterable[CardUser], code: str = "CARD_BUSY") -> Iterator[Ho
             stopped.add(user.container)
             name = user.supervisor_name or user.container[:12]
             yield RemoteJob(
-                f"stopping container {name}", "container", "stop", user.container, code=code
+                _("stopping container {name}", name=name),
+                "container",
+                "stop",
+                user.container,
+                code=code,
             )
 
 
@@ -102,7 +107,9 @@ def check_permission(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) ->
     name, container = target.release.container.name, facts.releases[target.key].container
     allowed = spec.options.evict or name in spec.options.stop
     if container and container.is_foreign and container.has_process and not allowed:
-        return Failure("CONTAINER_FOREIGN", f"{name} ({container.id[:12]}) is running")
+        return Failure(
+            "CONTAINER_FOREIGN", _("{name} ({id}) is running", name=name, id=container.id[:12])
+        )
     busy = [user for user in holders if not may_end(user, spec.options)]
     if busy and not spec.options.busy_timeout:
         return Failure("CARD_BUSY", card_users.format_users(busy))
@@ -132,7 +139,7 @@ def plan_release(
     awaited = [user for user in holders if user not in ended]
     actions = []
     if ended:
-        words = f"stop {card_users.format_users(ended)}"
+        words = _("stop {users}", users=card_users.format_users(ended))
         actions.append(Action((words,), lambda _: end_users(ended)))
     if awaited:
 
@@ -143,6 +150,6 @@ def plan_release(
             return [user for user in holding if not may_end(user, spec.options)]
 
         wait = WaitForCards(spec.target, spec.options.busy_timeout, select_jobs)
-        words = f"wait for {card_users.format_users(awaited)}"
+        words = _("wait for {users}", users=card_users.format_users(awaited))
         actions.append(Action((words,), lambda _: (wait,)))
     return tuple(actions)

@@ -10,6 +10,7 @@ from pyinfra.api import Host, operation
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.registry.host_access import load_access
 from fleet.registry.reference import Reference
 from fleet.release import host_paths
@@ -53,12 +54,19 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
             spec.target, facts, spec.options.image_source
         ):
             return failure
-        words = f"load image {reference} ({identity[:19]})"
+        words = _(
+            "load image {reference} ({identity})", reference=reference, identity=identity[:19]
+        )
         if comes_from_registry(target, spec.options):
             registry = Reference.parse(target.release.image.registry or "").host
-            words = f"pull image {reference} ({identity[:19]}) from {registry}"
+            words = _(
+                "pull image {reference} ({identity}) from {registry}",
+                reference=reference,
+                identity=identity[:19],
+                registry=registry,
+            )
     elif found.tagged != identity:
-        words = f"tag {identity[:19]} as {reference}"
+        words = _("tag {identity} as {reference}", identity=identity[:19], reference=reference)
     else:
         return Plan()
     return Plan((Action((words,), lambda reprobe: _bring(spec, target, facts, reprobe)),))
@@ -93,7 +101,7 @@ def build_upload(
     local, sha = target.local_file(name)
     file = (local, host_paths.artifact_path(name), sha)
     chains = facts.shareable_chains if facts else frozenset()
-    return ImageUpload(target.qualify("image"), file, target.lock.image.id, chains)
+    return ImageUpload(target.qualify_title("image"), file, target.lock.image.id, chains)
 
 
 def _bring(
@@ -103,7 +111,7 @@ def _bring(
     found = facts.releases[target.key]
     if found.tagged and found.tagged != identity:
         yield RemoteJob(
-            "keeping another image under its own tag",
+            _("keeping another image under its own tag"),
             "keep-image",
             reference,
             identity,
@@ -117,7 +125,7 @@ def _bring(
             is_there = reprobe().releases[target.key].image == identity
         if upload and not is_there:
             yield from _load(target, spec.options, upload)
-    yield RemoteJob("tagging the image", "tag-image", identity, reference, code="IMAGE_LOAD")
+    yield RemoteJob(_("tagging the image"), "tag-image", identity, reference, code="IMAGE_LOAD")
 
 
 def _pull(
@@ -128,7 +136,7 @@ def _pull(
     access = load_access(vars(options), registry.host)
     if access.is_insecure:
         yield image_pull.AllowInsecureRegistry(registry.host)
-    archive = next((sha for _, _, sha in upload.files.values()), "") if upload else ""
+    archive = next((sha for _local, _dest, sha in upload.files.values()), "") if upload else ""
     yield image_pull.PullImage(registry, target.lock.image.id, access, archive)
 
 
@@ -159,9 +167,9 @@ class LoadImage(RemoteJob):
             target: the release
             upload: the upload of the archive, after it was run
         """
-        ((_, path, _),) = upload.files.values()
+        ((_local, path, _sha),) = upload.files.values()
         super().__init__(
-            "loading the image (gigabytes are unpacked, this takes minutes)",
+            _("loading the image (gigabytes are unpacked, this takes minutes)"),
             "load-image",
             path,
             target.lock.image.id,
@@ -182,8 +190,11 @@ class LoadImage(RemoteJob):
             return None
         if failure.code != "IMAGE_LOAD" or not self._upload.has_layers_only:
             return failure
-        note = f"docker did not take only the layers that it lacks ({failure.sentence})"
-        note += "; the whole archive is sent"
+        note = _(
+            "docker did not take only the layers that it lacks ({sentence}); "
+            "the whole archive is sent",
+            sentence=failure.sentence,
+        )
         logger.warning(f"{host.print_prefix}{note}")
         emit_event(host, "note", text=note)
         self.needs_whole_archive = True

@@ -12,6 +12,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.registry.host_access import RegistryAccess
 from fleet.registry.reference import Reference
 from operations.host import connection
@@ -61,7 +62,7 @@ class PullImage(RemoteJob):
         lines = [login.user if login else "", login.password if login else ""]
         lines.append(base64.b64encode(access.ca).decode())
         super().__init__(
-            f"pulling the image from {reference.host} (gigabytes, this takes minutes)",
+            _("pulling the image from {host} (gigabytes, this takes minutes)", host=reference.host),
             "pull-image",
             str(reference),
             identity,
@@ -82,7 +83,11 @@ class PullImage(RemoteJob):
             return None
         if failure.code not in REPLACEABLE_CODES:
             return failure
-        note = f"{failure.code}: {failure.sentence}; the archive is sent instead"
+        note = _(
+            "{code}: {sentence}; the archive is sent instead",
+            code=failure.code,
+            sentence=failure.sentence,
+        )
         logger.warning(f"{host.print_prefix}{note}")
         emit_event(host, "note", text=note)
         return None
@@ -97,7 +102,7 @@ class AllowInsecureRegistry(HostCommand):
         Args:
             registry: host and port, which the inventory names
         """
-        super().__init__(f"allowing the insecure registry {registry}")
+        super().__init__(_("allowing the insecure registry {registry}", registry=registry))
         self.registry = registry
 
     @override
@@ -113,7 +118,10 @@ class AllowInsecureRegistry(HostCommand):
         try:
             changed = add_insecure_registry(content.decode(), self.registry)
         except ValueError as error:
-            return Failure("ENGINE", f"/etc/docker/daemon.json is not what docker reads: {error}")
+            return Failure(
+                "ENGINE",
+                _("/etc/docker/daemon.json is not what docker reads: {error}", error=error),
+            )
         logger.info(f"{host.print_prefix}{self.title}")
         command = script_command(
             "allow-registry", self.registry, hashlib.sha256(content).hexdigest(), identity=identity

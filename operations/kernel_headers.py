@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import host_paths, operating_systems
 from fleet.release.target import ReleaseTarget
 from operations import driver_package
@@ -36,7 +37,12 @@ def describe_missing(facts: HostFacts) -> str:
         facts: The host.
     """
     name, tool = package_name(facts, facts.kernel), driver_package.find_system(facts).tool
-    return f"{name} (there is no /lib/modules/{facts.kernel}/build): {tool} install {name}"
+    return _(
+        "{name} (there is no /lib/modules/{kernel}/build): {tool} install {name}",
+        name=name,
+        kernel=facts.kernel,
+        tool=tool,
+    )
 
 
 def store_folder(target: ReleaseTarget, facts: HostFacts) -> str | None:
@@ -148,21 +154,21 @@ def install_headers(
     if headers_present and not list_missing_tools(facts):
         return
     names, folder = select_store_packages(target, facts, kernel), store_folder(target, facts)
-    files, origin = [package_name(facts, kernel)], "of its repositories"
+    files, origin = [package_name(facts, kernel)], _("of its repositories")
     if names and folder:
         locked, dest = target.lock.files_in(folder), host_paths.artifact_path(folder)
         yield Upload(
-            "kernel headers",
+            _("kernel headers"),
             [
                 (target.store / folder / name, f"{dest}/{name}", locked[name].sha256)
                 for name in names
             ],
         )
-        files, origin = [f"{dest}/{name}" for name in names], "of the release"
+        files, origin = [f"{dest}/{name}" for name in names], _("of the release")
     elif headers_present or kernel not in facts.installable_headers:
         return
     yield RemoteJob(
-        f"installing the headers of kernel {kernel} {origin}",
+        _("installing the headers of kernel {kernel} {origin}", kernel=kernel, origin=origin),
         "install-headers",
         kernel,
         *files,

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from fleet.language import N_, _, n_
 from fleet.proof.expected_tree import ExpectedTree, is_ignored
 from fleet.proof.migration_rules import GENERATIONS
 from fleet.release.lockfile import LockedFile
@@ -95,34 +96,38 @@ class TreeComparison:
     @property
     def evidence(self) -> str:
         """By what it was recognized."""
-        words = [f"{_count(self.same)} equal by sha256"]
+        words = [_("{count} equal by sha256", count=_count(self.same))]
         if self.generation:
-            words.append(f"as the tool of {self.generation} makes them")
+            words.append(_("as the tool of {generation} makes them", generation=self.generation))
         if self.patched:
-            words.append(f"{len(self.patched)} of them patched")
+            words.append(_("{count} of them patched", count=len(self.patched)))
         if self.real_weights:
-            words.append(f"{_count(len(self.real_weights))} of weights in it")
+            words.append(_("{count} of weights in it", count=_count(len(self.real_weights))))
         return ", ".join(words)
 
     @property
     def differences(self) -> list[str]:
         """How it differs, a line each; files that it has beside the tool's are named, too."""
         if self.unproved:
-            return [f"not compared: {self.unproved}"]
+            return [_("not compared: {unproved}", unproved=self.unproved)]
         lines = []
-        for words, names in (
-            ("differs", self.differing),
-            ("is missing", self.missing),
-            ("is an additional file", self.extra),
+        for words, more, names in (
+            (N_("{name} differs"), N_("and {count:,} more: differs"), self.differing),
+            (N_("{name} is missing"), N_("and {count:,} more: is missing"), self.missing),
+            (
+                N_("{name} is an additional file"),
+                N_("and {count:,} more: is an additional file"),
+                self.extra,
+            ),
         ):
-            lines += [f"{name} {words}" for name in names[:MAX_NAMES]]
+            lines += [_(words, name=name) for name in names[:MAX_NAMES]]
             if len(names) > MAX_NAMES:
-                lines.append(f"and {len(names) - MAX_NAMES:,} more: {words}")
+                lines.append(_(more, count=len(names) - MAX_NAMES))
         return [*lines, *self.diff]
 
 
 def _count(files: int) -> str:
-    return "1 file" if files == 1 else f"{files:,} files"
+    return n_("{count:,} file", "{count:,} files", files)
 
 
 def compare(expected: ExpectedTree, tree: HostTree, weights: dict[str, str]) -> TreeComparison:

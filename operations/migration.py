@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from pyinfra.api import operation
 
+from fleet.language import N_, _
 from fleet.release import host_paths
 from fleet.release.model import Source, Weights, compute_digest
 from fleet.release.target import ReleaseTarget
@@ -31,8 +32,8 @@ from operations.stage import (
 from operations.tree_inspection import CompareTree
 
 #: reasons for which a tree is made again
-NONE_THERE, OUTDATED = "there is none", "its inputs changed"
-NOT_OURS, EDITED = "it is not ours", "it was edited"
+NONE_THERE, OUTDATED = N_("there is none"), N_("its inputs changed")
+NOT_OURS, EDITED = N_("it is not ours"), N_("it was edited")
 
 
 def linked_weights(target: ReleaseTarget, source: Source) -> list[Weights]:
@@ -89,7 +90,7 @@ def list_stale_trees(target: ReleaseTarget, found: ReleaseFacts) -> list[tuple[S
     stale = []
     for source in migrated_sources(target):
         path = host_paths.to_host_path(target.release, host_paths.migrated_path(source))
-        made, _, signature = found.stamps.get(f"tree-{source.name}", "").partition(" ")
+        made, _blank, signature = found.stamps.get(f"tree-{source.name}", "").partition(" ")
         actual = found.trees.get(path)
         if actual is None:
             stale.append((source, NONE_THERE))
@@ -132,7 +133,8 @@ def _may_be_adopted(source: Source, found: ReleaseFacts, reason: str, options: H
 
 
 def _migrate(target: ReleaseTarget, source: Source, reason: str) -> Action:
-    return Action((f"migrate {source.name} ({reason})",), lambda _: _make_tree(target, source))
+    words = _("migrate {source} ({reason})", source=source.name, reason=_(reason))
+    return Action((words,), lambda _: _make_tree(target, source))
 
 
 def _make_tree(target: ReleaseTarget, source: Source) -> Iterator[HostCommand]:
@@ -143,7 +145,7 @@ def _make_tree(target: ReleaseTarget, source: Source) -> Iterator[HostCommand]:
 def _complete_tree(target: ReleaseTarget, source: Source) -> Iterator[HostCommand]:
     for weights in linked_weights(target, source):
         yield _link_weights(target, source, weights)
-    yield build_stamp_job(target, source, f"stamping {source.name}", "MIGRATION")
+    yield build_stamp_job(target, source, _("stamping {source}", source=source.name), "MIGRATION")
 
 
 def _adopt(target: ReleaseTarget, source: Source, reason: str) -> Action:
@@ -158,8 +160,12 @@ def _adopt(target: ReleaseTarget, source: Source, reason: str) -> Action:
         yield _take_over(target, source, compare.comparison)
         yield from _complete_tree(target, source)
 
-    words = f"take over {source.name}_mlu if it is what the tool makes, else migrate {source.name}"
-    return Action((f"{words} ({reason})",), lambda _: commands())
+    words = _(
+        "take over {source}_mlu if it is what the tool makes, else migrate {source} ({reason})",
+        source=source.name,
+        reason=_(reason),
+    )
+    return Action((words,), lambda _: commands())
 
 
 def _take_over(target: ReleaseTarget, source: Source, found: TreeComparison) -> RemoteJob:
@@ -172,7 +178,7 @@ def _take_over(target: ReleaseTarget, source: Source, found: TreeComparison) -> 
         for word in (patch.stamp_name, patched[patch.path])
     ]
     return RemoteJob(
-        f"taking over {source.name}_mlu",
+        _("taking over {source}_mlu", source=source.name),
         "adopt-tree",
         path,
         f"tree-{source.name}",
@@ -195,7 +201,7 @@ def _run_tool(target: ReleaseTarget, source: Source) -> RemoteJob:
         for words in (weights.target, weights.link.path, pattern)
     ]
     return RemoteJob(
-        f"migrating {source.name}",
+        _("migrating {source}", source=source.name),
         "migrate",
         release.container.name,
         release.image.python,
@@ -213,7 +219,7 @@ def _run_tool(target: ReleaseTarget, source: Source) -> RemoteJob:
 
 def _link_weights(target: ReleaseTarget, source: Source, weights: Weights) -> RemoteJob:
     return RemoteJob(
-        f"linking weights {weights.name}",
+        _("linking weights {weights}", weights=weights.name),
         "link-weights",
         weights.target,
         host_paths.weights_link_path(target.release, weights, migrated=True),

@@ -10,6 +10,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.module_key import ModuleKey
 from operations.host import connection
 from operations.host.command import HostCommand
@@ -32,7 +33,9 @@ class InstallSigningKey(HostCommand):
         Args:
             key: The site's key pair.
         """
-        super().__init__(f"giving DKMS the key of {key.certificate_file}")
+        super().__init__(
+            _("giving DKMS the key of {certificate_file}", certificate_file=key.certificate_file)
+        )
         self.key = key
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations import driver_package, engine, image, packages, sources, weights
@@ -26,20 +27,22 @@ def list_uploads(spec: HostSpec, facts: HostFacts) -> Iterator[Upload]:
         yield driver_package.build_upload(target, package)
     if engine.is_missing(facts) or engine.is_too_old(spec.target, facts):
         strictest = engine.find_strictest_release(spec.target, facts)
-        yield Upload("docker packages", engine.list_store_packages(strictest, facts))
+        yield Upload(_("docker packages"), engine.list_store_packages(strictest, facts))
     for release in spec.target.releases:
         found = facts.releases[release.key]
         pulled = image.comes_from_registry(release, spec.options)
         if found.image != release.lock.image.id and not pulled:
             archive = image.build_upload(release, spec.options)
             if archive:
-                archive.title = release.qualify("image archive")
+                archive.title = release.qualify_title(_("image archive"))
                 yield archive
         for item in weights.list_unplaced(release, found):
             yield weights.build_upload(release, item)
         yield from _list_bundles(release, found)
         if not packages.are_installed(release, found):
-            yield Upload(release.qualify("wheels and packages"), packages.list_store_files(release))
+            yield Upload(
+                release.qualify_title(_("wheels and packages")), packages.list_store_files(release)
+            )
 
 
 def _list_bundles(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[Upload]:

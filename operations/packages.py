@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pyinfra.api import operation
 
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.model import PipCommand, SystemPackage, compute_digest
 from fleet.release.target import ReleaseTarget
@@ -187,10 +188,12 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     found = facts.releases[target.key]
     if failure := engine.check_answers(target, found):
         return failure
-    words = [f"{patch.title} in the container" for patch in list_unpatched(target, found)]
+    words = [
+        _("{title} in the container", title=patch.title) for patch in list_unpatched(target, found)
+    ]
     must_install = not are_installed(target, found)
     if must_install:
-        words.insert(0, "install packages in the container")
+        words.insert(0, _("install packages in the container"))
 
     def commands(reprobe: Reprobe) -> Iterator[HostCommand]:
         if must_install:
@@ -207,21 +210,23 @@ def _install(target: ReleaseTarget, reprobe: Reprobe) -> Iterator[HostCommand]:
     packages, name, python = release.packages, release.container.name, release.image.python
     shared = host_paths.shared_folder(target.key, in_container=True)
     if files := list_store_files(target):
-        yield Upload("wheels and packages", files)
+        yield Upload(_("wheels and packages"), files)
     if release.sources:
-        yield RemoteJob("making git trust the mounted trees", "git-trust", name, code="PACKAGES")
+        yield RemoteJob(_("making git trust the mounted trees"), "git-trust", name, code="PACKAGES")
     for package in packages.system:
         yield _install_system_package(name, package, shared)
     for lines in group_pip_lines(target):
         yield _run_pip(target, lines, shared)
-    yield RemoteJob("finding the package folders", "package-folders", name, python, code="PACKAGES")
+    yield RemoteJob(
+        _("finding the package folders"), "package-folders", name, python, code="PACKAGES"
+    )
     stamp = stamp_value(target, reprobe().releases[target.key])
-    yield RemoteJob("stamping packages", "stamp", "packages", stamp, code="PACKAGES")
+    yield RemoteJob(_("stamping packages"), "stamp", "packages", stamp, code="PACKAGES")
 
 
 def _install_system_package(container: str, package: SystemPackage, shared: str) -> RemoteJob:
     return RemoteJob(
-        f"installing {package.package}",
+        _("installing {package}", package=package.package),
         "system-package",
         container,
         package.package,

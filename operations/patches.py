@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pyinfra.api import operation
 
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations import migration, weights
@@ -51,7 +52,7 @@ def _apply(target: ReleaseTarget, patch: FilePatch, found: ReleaseFacts) -> Acti
         ]
         for source in trees:  # an interruption must not make the tree look edited by somebody
             yield RemoteJob(
-                "opening the migrated tree",
+                _("opening the migrated tree"),
                 "stamp",
                 f"tree-{source.name}.running",
                 "patch",
@@ -59,7 +60,7 @@ def _apply(target: ReleaseTarget, patch: FilePatch, found: ReleaseFacts) -> Acti
             )
         yield patch.build_edit(found)
         for source in trees:
-            yield migration.build_stamp_job(target, source, "stamping the patched tree", "PATCH")
+            yield migration.build_stamp_job(target, source, _("stamping the patched tree"), "PATCH")
         for item in target.release.weights:
             if patch.path.startswith(f"{item.target}/"):
                 yield weights.build_stamp_job(target, item)

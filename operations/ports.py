@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import endpoints
 from fleet.release.target import ANY_ADDRESS
 from operations.host.facts import HostFacts
@@ -32,8 +33,16 @@ def check_ports(spec: HostSpec, facts: HostFacts) -> Failure | None:
                 if (address, endpoint.port) not in own
             )
             if taken := _find_takers(release.address, others):
-                place = f"port {endpoint.port} of {release.release.name} on {release.address}"
-                return Failure("PORT_TAKEN", f"{place}: something listens on {', '.join(taken)}")
+                place = _(
+                    "port {port} of {release} on {address}",
+                    port=endpoint.port,
+                    release=release.release.name,
+                    address=release.address,
+                )
+                return Failure(
+                    "PORT_TAKEN",
+                    _("{place}: something listens on {taken}", place=place, taken=", ".join(taken)),
+                )
     return None
 
 

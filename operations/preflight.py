@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api import operation
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import compatibility, host_paths
 from fleet.release.instance_cards import find_missing_cards
 from fleet.release.target import HostTarget, ReleaseTarget
@@ -52,7 +53,7 @@ def check_environment(spec: HostSpec, facts: HostFacts) -> Failure | None:
         facts: The host.
     """
     if facts.uid != 0:
-        return Failure("PROBE_FAILED", f"commands run as uid {facts.uid}, not as root")
+        return Failure("PROBE_FAILED", _("commands run as uid {uid}, not as root", uid=facts.uid))
     if missing := [tool for tool in REQUIRED_TOOLS if tool not in facts.tools]:
         return Failure("TOOL_MISSING", ", ".join(missing))
     if len(facts.machine_names) > 1:
@@ -75,13 +76,21 @@ def check_cards(spec: HostSpec, facts: HostFacts) -> Failure | None:
         return Failure("CARDS_MISSING", _describe_missing_cards(facts, expected))
     for release in spec.target.releases:
         if absent := sorted(set(release.card_numbers(count)) - set(range(count))):
-            numbers = f"{release.release.name} has card {', '.join(map(str, absent))}"
-            bus = f"and the bus shows {count}: 0 to {count - 1}"
-            return Failure("CARDS_MISSING", f"{numbers}, {bus}")
+            sentence = _(
+                "{release} has card {cards}, and the bus shows {count}: 0 to {last}",
+                release=release.release.name,
+                cards=", ".join(map(str, absent)),
+                count=count,
+                last=count - 1,
+            )
+            return Failure("CARDS_MISSING", sentence)
         if problem := next(find_missing_cards(release, count), ""):
             return Failure("CARDS_MISSING", problem)
         if other := _find_other_models(release, facts):
-            return Failure("CARD_MODEL", f"{release.release.name} is not for {other}")
+            return Failure(
+                "CARD_MODEL",
+                _("{release} is not for {other}", release=release.release.name, other=other),
+            )
     # another driver may well run a card that this one does not
     if facts.loaded_driver == spec.target.primary.release.driver.version and (
         unhealthy := list_unhealthy_cards(facts)
@@ -100,17 +109,38 @@ def _find_other_models(target: ReleaseTarget, facts: HostFacts) -> str:
     others = [
         f"{name} ({address})" for address, name in models.items() if name not in ("", *wanted)
     ]
-    return f"{', '.join(others)}: its card_models are {', '.join(wanted)}" if others else ""
+    return (
+        _(
+            "{others}: its card_models are {wanted}",
+            others=", ".join(others),
+            wanted=", ".join(wanted),
+        )
+        if others
+        else ""
+    )
 
 
 def _describe_missing_cards(facts: HostFacts, expected: int) -> str:
-    addresses = ", ".join(card.address for card in facts.present_cards) or "none"
-    sentence = f"{len(facts.present_cards)} of {expected} ({addresses})"
+    addresses = ", ".join(card.address for card in facts.present_cards) or _("none")
+    sentence = _(
+        "{count} of {expected} ({addresses})",
+        count=len(facts.present_cards),
+        expected=expected,
+        addresses=addresses,
+    )
     if facts.missing_cards:
-        sentence += f"; {', '.join(facts.missing_cards)} gone since the last smoke test"
+        sentence = _(
+            "{sentence}; {cards} gone since the last smoke test",
+            sentence=sentence,
+            cards=", ".join(facts.missing_cards),
+        )
     subsystems = [card.subsystem for card in facts.present_cards]
     if boards := compatibility.find_partial_boards(subsystems):
-        sentence += f"; the bus shows a part of a board: {', '.join(boards)}"
+        sentence = _(
+            "{sentence}; the bus shows a part of a board: {boards}",
+            sentence=sentence,
+            boards=", ".join(boards),
+        )
     return sentence
 
 
@@ -140,8 +170,13 @@ def _check_secure_boot(spec: HostSpec, facts: HostFacts, is_right: bool) -> Fail
     """Check that the kernel, which takes signed modules only, knows the key."""
     key = spec.options.signing
     if key and not facts.key_enrolled:
-        sentence = f"{facts.secure_boot}: the kernel has no key {key.key_id}"
-        return Failure("KEY_NOT_ENROLLED", f"{sentence}, that of {key.certificate_file}")
+        sentence = _(
+            "{secure_boot}: the kernel has no key {key}, that of {path}",
+            secure_boot=facts.secure_boot,
+            key=key.key_id,
+            path=key.certificate_file,
+        )
+        return Failure("KEY_NOT_ENROLLED", sentence)
     if not (is_right or key or facts.dkms_key):
         return Failure("SECURE_BOOT", facts.secure_boot)
     return None
@@ -155,12 +190,19 @@ def check_clock_and_jobs(spec: HostSpec, facts: HostFacts) -> Failure | None:
         facts: The host.
     """
     if abs(facts.clock_skew_s) > MAX_CLOCK_SKEW_S:
-        return Failure("CLOCK_SKEW", f"{facts.clock_skew_s:+.0f} seconds")
+        return Failure("CLOCK_SKEW", _("{count:+.0f} seconds", count=facts.clock_skew_s))
     for job in facts.jobs:
         if job.stuck_processes or job.overdue_s > HUNG_AFTER_S:
             processes = job.stuck_processes.strip()
-            prefix = f"{processes}, left by " if job.stuck_processes else ""
-            return Failure("HUNG", f"{prefix}{job.title}, of run {job.run}")
+            sentence = _("{title}, of run {run}", title=job.title, run=job.run)
+            if job.stuck_processes:
+                sentence = _(
+                    "{processes}, left by {title}, of run {run}",
+                    processes=processes,
+                    title=job.title,
+                    run=job.run,
+                )
+            return Failure("HUNG", sentence)
     return None
 
 
@@ -172,7 +214,7 @@ def check_engine(spec: HostSpec, facts: HostFacts) -> Failure | None:
         facts: The host.
     """
     if facts.docker_is_podman:
-        return Failure("PODMAN", "no dockerd is there, and `docker` says that it is podman")
+        return Failure("PODMAN", _("no dockerd is there, and `docker` says that it is podman"))
     for release in spec.target.releases:
         unpacked = disk_space.IMAGE_FILES_FACTOR * release.image_bytes
         if facts.releases[release.key].image != release.lock.image.id and (
@@ -211,10 +253,15 @@ def check_folders(spec: HostSpec, facts: HostFacts) -> Failure | None:
             continue
         place = f"{path} ({filesystem})"
         if marker not in ("", own):
-            owner = f"is the checkout of another host, machine-id {marker}"
-            return Failure("SHARED_FOLDER", f"{place} {owner}")
+            sentence = _(
+                "{place} is the checkout of another host, machine-id {id}",
+                place=place,
+                id=marker,
+            )
+            return Failure("SHARED_FOLDER", sentence)
         if len(names := facts.filesystem_names.get(filesystem, set())) > 1:
-            return Failure("SHARED_FOLDER", f"{place} of {', '.join(sorted(names))}")
+            sentence = _("{place} of {hosts}", place=place, hosts=", ".join(sorted(names)))
+            return Failure("SHARED_FOLDER", sentence)
     filled = [
         item.target
         for release in spec.target.releases

@@ -10,6 +10,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.target import HostTarget
 from operations.host import connection, sudo
 from operations.host.command import HostCommand
@@ -35,7 +36,7 @@ class Reboot(HostCommand):
             target: The desired state of the host, for its probe.
             timeout: Seconds after which the host counts as lost.
         """
-        super().__init__(f"reboot: {reason}")
+        super().__init__(_("reboot: {reason}", reason=reason))
         self.reason, self.old_boot_id, self.timeout = reason, old_boot_id, timeout
         self.host_target = target
 
@@ -54,22 +55,38 @@ class Reboot(HostCommand):
         lock = held_lock(host)
         if lock is None:
             raise RuntimeError("a reboot needs the host's lock")
-        logger.info(f"{host.print_prefix}rebooting ({self.reason}), up to {self.timeout} s")
+        logger.info(
+            host.print_prefix
+            + _(
+                "rebooting ({reason}), up to {timeout} s",
+                reason=self.reason,
+                timeout=self.timeout,
+            )
+        )
         # no heartbeat is possible while the host is down, and the lock must not expire
         lock.acquire(host, lease=self.timeout + SECOND_ORDER_AFTER_S)
         lock.stop_heartbeat()
         attempt = _RebootAttempt(self, host, arguments)
         attempt.order()
         if not connection.reconnect(host, self.timeout, attempt.has_rebooted):
-            answer = (
-                "the host answers, but from the same boot" if attempt.same_boot else "no answer"
+            sentence = _("no answer after {seconds} s", seconds=self.timeout)
+            if attempt.same_boot:
+                sentence = _(
+                    "the host answers, but from the same boot after {seconds} s",
+                    seconds=self.timeout,
+                )
+            return Failure("REBOOT_TIMED_OUT", sentence)
+        logger.info(
+            host.print_prefix
+            + _(
+                "back after {elapsed:.0f} s",
+                elapsed=attempt.elapsed,
             )
-            return Failure("REBOOT_TIMED_OUT", f"{answer} after {self.timeout} s")
-        logger.info(f"{host.print_prefix}back after {attempt.elapsed:.0f} s")
+        )
         lock.acquire(host, LEASE_S)
-        ok, _ = connection.run_command(host, script_command("wait-for-boot"), arguments)
+        ok, _output = connection.run_command(host, script_command("wait-for-boot"), arguments)
         invalidate_facts(host)
-        return None if ok else Failure("REBOOT_TIMED_OUT", "docker is not up")
+        return None if ok else Failure("REBOOT_TIMED_OUT", _("docker is not up"))
 
 
 class _RebootAttempt:

@@ -9,6 +9,7 @@ from typing import Any
 from pyinfra.api import operation
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import endpoints, host_paths
 from fleet.release.endpoints import Endpoint
 from fleet.release.instance_cards import find_missing_cards
@@ -115,25 +116,34 @@ def _list_pending(
     instances = endpoints.list_endpoints(target, count)
     ports = ", ".join(str(endpoint.port) for endpoint in instances)
     if found.serve_definition != digest:
-        return [f"serve {endpoints.get_model_name(target)} on {target.address}, port {ports}"]
+        return [
+            _(
+                "serve {model} on {address}, port {ports}",
+                model=endpoints.get_model_name(target),
+                address=target.address,
+                ports=ports,
+            )
+        ]
     words = [problem for each in instances if (problem := _find_problem(each, digest, found))]
     if words or found.stamps.get("serve") == proof_digest(spec, target, facts):
         return words
-    return [f"ask the model at port {ports} as a client"]
+    return [_("ask the model at port {ports} as a client", ports=ports)]
 
 
 def _find_problem(endpoint: Endpoint, digest: str, found: ReleaseFacts) -> str:
     """Say what is wrong with an instance; "" if it answers."""
     seen = found.endpoints.get(endpoint.name)
-    at = f"the server at port {endpoint.port}"
+    at = _("the server at port {port}", port=endpoint.port)
     if seen is None or seen.definition != digest:
-        return f"wait for {at}, which has not been started"
+        return _("wait for {at}, which has not been started", at=at)
     reason = f": {seen.code} {seen.reason}".rstrip() if seen.code else ""
     if seen.state in CHANGING_STATES:
-        return f"wait for {at}, which is {seen.state}{reason}"
+        return _("wait for {at}, which is {state}{reason}", at=at, state=seen.state, reason=reason)
     if seen.state != READY:
-        return f"start {at} again, which is {seen.state}{reason}"
-    return "" if seen.listens else f"start {at} again, on which nothing listens"
+        return _(
+            "start {at} again, which is {state}{reason}", at=at, state=seen.state, reason=reason
+        )
+    return "" if seen.listens else _("start {at} again, on which nothing listens", at=at)
 
 
 def place_files(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostCommand]:
@@ -154,7 +164,7 @@ def place_files(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostComm
         (path, f"{folder}/{path.name}", measure_file(path).sha256)
         for path in endpoints.list_serving_files()
     ]
-    upload = Upload("files of the server", files)
+    upload = Upload(_("files of the server"), files)
     upload.searches_host = False
     yield upload
 
@@ -162,7 +172,9 @@ def place_files(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostComm
 def stamp_files() -> HostCommand:
     """Give the command that notes that a container starts with the files of this version."""
     digest = endpoints.serving_files_digest()[: endpoints.DIGEST_DIGITS]
-    return RemoteJob("noting the files of the server", "stamp", FILES_STAMP, digest, code="SERVE")
+    return RemoteJob(
+        _("noting the files of the server"), "stamp", FILES_STAMP, digest, code="SERVE"
+    )
 
 
 def _has_files(found: ReleaseFacts) -> bool:
@@ -174,7 +186,7 @@ def _update_files(target: ReleaseTarget, found: ReleaseFacts) -> Iterator[HostCo
     """Replace the files of a container that runs: its first process is one of them."""
     yield from place_files(target, found)
     yield RemoteJob(
-        "restarting the container",
+        _("restarting the container"),
         "container",
         "restart",
         target.release.container.name,
@@ -202,9 +214,9 @@ def _stop_servers(target: ReleaseTarget, found: ReleaseFacts, how: str) -> Remot
     # what runs may be an earlier release, which gave its requests more time
     before = found.container.stop_timeout_s if found.container else 0
     limit = max(drain_timeout, before) + GRACE_S
-    title = f"letting running requests end, up to {max(drain_timeout, before)} s"
+    title = _("letting running requests end, up to {seconds} s", seconds=max(drain_timeout, before))
     return RemoteJob(
-        title if found.container else "making sure that nothing is served yet",
+        title if found.container else _("making sure that nothing is served yet"),
         "serve",
         how,
         target.release.container.name,
@@ -224,15 +236,17 @@ def _serve(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Iterator[
         if not _has_files(found):
             yield from _update_files(target, found)
         key = f"{target.api_key}\n"
-        title = "placing the key of the API" if target.api_key else "serving without a key"
+        title = _("placing the key of the API") if target.api_key else _("serving without a key")
         yield RemoteJob(title, "serve", "key", folder, code="SERVE", secret_stdin=key)
         text = json.dumps(definition, ensure_ascii=False)
-        job = ("defining the servers", "serve", "put", name, folder, text)
+        job = (_("defining the servers"), "serve", "put", name, folder, text)
         yield RemoteJob(*job, code="SERVE")
     else:
-        yield RemoteJob("telling the supervisor to try again", "serve", "retry", name, code="SERVE")
+        yield RemoteJob(
+            _("telling the supervisor to try again"), "serve", "retry", name, code="SERVE"
+        )
     yield RemoteJob(
-        "waiting until the servers are ready (loading weights can take ten minutes)",
+        _("waiting until the servers are ready (loading weights can take ten minutes)"),
         "serve",
         "await",
         name,
@@ -250,7 +264,7 @@ def _serve(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Iterator[
     if shortfall := _describe_shortfall(spec, facts, proofs):
         yield FailHost(Failure("SERVE_SLOW", shortfall))
     digest = proof_digest(spec, target, facts)
-    yield RemoteJob("stamping the servers", "stamp", "serve", digest, code="SERVE")
+    yield RemoteJob(_("stamping the servers"), "stamp", "serve", digest, code="SERVE")
 
 
 def _describe_shortfall(spec: HostSpec, facts: HostFacts, proofs: list[ProveEndpoint]) -> str:
@@ -261,7 +275,9 @@ def _describe_shortfall(spec: HostSpec, facts: HostFacts, proofs: list[ProveEndp
         baseline = find_baseline(spec, proof.served, proof.endpoint, facts)
         shortfall = baseline and baseline.describe_shortfall(vars(proof.figures), tolerances)
         if shortfall:
-            problems.append(f"port {proof.endpoint.port}: {shortfall}")
+            problems.append(
+                _("port {port}: {shortfall}", port=proof.endpoint.port, shortfall=shortfall)
+            )
     return "; ".join(problems)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from pyinfra.api import operation
 
+from fleet.language import _
 from fleet.release import compatibility, endpoints, host_paths, snapshot
 from fleet.release.model import compute_digest
 from fleet.release.target import HostTarget, ReleaseTarget
@@ -83,9 +84,9 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
     if failure := engine.check_answers(target, facts.releases[target.key]):
         return failure
     if not has_passed(target, facts):
-        words = "ask the model"
+        words = _("ask the model")
     elif spec.options.smoke == "always":
-        words = "ask the model again"
+        words = _("ask the model again")
     elif spec.options.smoke == "record" and target.key == spec.target.primary.key:
         return Plan((verdict.plan_placing(spec.target, facts),))
     else:
@@ -108,7 +109,7 @@ def _upload_check(host_target: HostTarget) -> Upload:
     check, document = SCRIPTS_DIR / "devices.py", snapshot.write_snapshot(host_target)
     folder = host_paths.SNAPSHOTS_FOLDER
     return Upload(
-        "device check",
+        _("device check"),
         [
             (check, f"{host_paths.SHARED_FOLDER}/devices.py", measure_file(check).sha256),
             (document, f"{folder}/{document.name}", measure_file(document).sha256),
@@ -118,7 +119,7 @@ def _upload_check(host_target: HostTarget) -> Upload:
 
 def _check_driver(target: ReleaseTarget, facts: HostFacts) -> RemoteJob:
     return RemoteJob(
-        "level 1: driver health",
+        _("level 1: driver health"),
         "smoke-driver",
         code="DRIVER_NOT_PROVED",
         timeout=60,
@@ -132,7 +133,7 @@ def _check_driver(target: ReleaseTarget, facts: HostFacts) -> RemoteJob:
 
 def _compute_on_cards(target: ReleaseTarget, facts: HostFacts) -> RemoteJob:
     return RemoteJob(
-        "level 2: a computation on each of its cards",
+        _("level 2: a computation on each of its cards"),
         "smoke-devices",
         target.release.container.name,
         target.release.image.python,
@@ -147,7 +148,7 @@ def _ask_model(target: ReleaseTarget) -> RemoteJob:
     release, smoke = target.release, target.release.smoke
     environment = [f"{name}={value}" for name, value in sorted(smoke.environment.items())]
     return RemoteJob(
-        "level 2: asking the model (loading weights can take ten minutes)",
+        _("level 2: asking the model (loading weights can take ten minutes)"),
         "smoke-model",
         release.container.name,
         release.image.python.rsplit("/", 1)[0],
@@ -173,14 +174,14 @@ def _record(
     if all(has_passed(release, facts) for release in others):
         images = dict.fromkeys(release.lock.image.id for release in host_target.releases)
         yield RemoteJob(
-            "remembering what this host is",
+            _("remembering what this host is"),
             "record-release",
             host_target.identity,
             *images,
             code="SMOKE_ANSWER",
         )
     yield RemoteJob(
-        "stamping the smoke test",
+        _("stamping the smoke test"),
         "place-verdict",
         "cards",
         " ".join(card.address for card in before.present_cards),

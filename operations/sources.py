@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyinfra.api import operation
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
@@ -79,11 +80,17 @@ def _find_obstacle(path: str, checkout: SourceFacts, commit: str) -> Failure | N
     if checkout.head == "foreign":
         return Failure("SOURCE_FOREIGN", path)
     if checkout.status_error:
-        return Failure("SOURCE_DIRTY", f"{path}: git status: {checkout.status_error}")
+        return Failure(
+            "SOURCE_DIRTY",
+            _("{path}: git status: {status_error}", path=path, status_error=checkout.status_error),
+        )
     if checkout.changed_files:
         return Failure("SOURCE_DIRTY", f"{path}: {checkout.change_summary}", checkout.edits)
     if checkout.operation and checkout.head != commit:
-        return Failure("SOURCE_DIRTY", f"{path}: a {checkout.operation} is not finished")
+        return Failure(
+            "SOURCE_DIRTY",
+            _("{path}: a {operation} is not finished", path=path, operation=checkout.operation),
+        )
     return None
 
 
@@ -101,7 +108,7 @@ def build_upload(
         return None
     local, sha = target.local_file(source.bundle)
     path = host_paths.artifact_path(source.bundle)
-    return Upload(f"git bundle of {source.name}", [(local, path, sha)])
+    return Upload(_("git bundle of {source}", source=source.name), [(local, path, sha)])
 
 
 def _check_out(
@@ -116,7 +123,7 @@ def _check_out(
         if upload := build_upload(target, source, checkout):
             yield upload
         yield RemoteJob(
-            f"checking out {source.name}",
+            _("checking out {source}", source=source.name),
             "source",
             host_paths.to_host_path(target.release, source.path),
             origin,
@@ -134,11 +141,11 @@ def _check_out(
 
 def _describe(source: Source, commit: str, checkout: SourceFacts | None) -> tuple[str, ...]:
     if checkout is not None and checkout.head == commit and not checkout.changed_files:
-        return (f"tell the git of {source.name} what inside is ours",)
-    words = f"bring {source.name} to {commit[:12]}"
+        return (_("tell the git of {source} what inside is ours", source=source.name),)
+    words = _("bring {source} to {commit}", source=source.name, commit=commit[:12])
     if checkout is None or not (checkout.changed_files or checkout.head == "foreign"):
         return (words,)
-    return (f"keep what was changed in {source.name}", words)
+    return (_("keep what was changed in {source}", source=source.name), words)
 
 
 STAGE = ReleaseStage("sources", decide, "SOURCE_PIN")

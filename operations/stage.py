@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from fleet import module_key
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.module_key import ModuleKey
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor.validation_suite import DEFAULT_BASELINE_FILE
@@ -234,15 +235,15 @@ class BoundStage:
             return
         try:
             if decision:
-                verb = "" if executing else "would: "
                 words = "; ".join(decision.words)
-                logger.info(f"{host.print_prefix}{self.label}: {verb}{words}")
+                said = words if executing else _("would: {words}", words=words)
+                logger.info(f"{host.print_prefix}{self.label}: {said}")
                 yield from self._run_actions(decision, lambda: _reprobe(host, spec))
                 # "once more" has been done by now; only what is left counts
                 once = replace(spec.options, smoke="auto", validation_again=False)
                 yield Verify(self, HostSpec(spec.target, once))
             else:
-                host.noop(f"{self.label} is as the release says")
+                host.noop(_("{label} is as the release says", label=self.label))
             if executing:
                 self._report_done(host, decision, started, _reprobe(host, spec))
         except ReprobeFailed as error:

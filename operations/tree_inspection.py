@@ -18,6 +18,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure, InvalidInput
+from fleet.language import _
 from fleet.proof.expected_tree import ExpectedTree, expect_tree, open_sources
 from fleet.proof.file_content import ANY_GENERATION, UnreadableContent
 from fleet.release import host_paths
@@ -118,7 +119,7 @@ def inspect_tree(host: Host, target: ReleaseTarget, source: Source) -> TreeCompa
     try:
         tree = HostTree.from_facts(facts)
     except ValueError as error:
-        reason = f"inspect-tree: its answer is not understood: {error}"
+        reason = _("inspect-tree: its answer is not understood: {error}", error=error)
         raise InspectionFailed(Failure("PROBE_FAILED", reason)) from error
     found = compare(expected, tree, targets)
     return replace(found, diff=tuple(_show_differences(host, path, expected, found)))
@@ -162,7 +163,9 @@ def _show_differences(
             shown = sanitize.escape_line(redact.hide_credentials(line))
             yield f"  {path}: {shown[:MAX_LINE_CHARS]}"
         if len(changes) > MAX_DIFF_LINES:
-            yield f"  {path}: and {len(changes) - MAX_DIFF_LINES:,} more lines"
+            yield "  " + _(
+                "{path}: and {count:,} more lines", path=path, count=len(changes) - MAX_DIFF_LINES
+            )
 
 
 class CompareTree(HostCommand):
@@ -179,7 +182,7 @@ class CompareTree(HostCommand):
             release: The release.
             source: The source that the tree was made from.
         """
-        super().__init__(f"comparing {source.name}_mlu with what the tool makes")
+        super().__init__(_("comparing {source}_mlu with what the tool makes", source=source.name))
         self.release, self.source = release, source
         self.comparison: TreeComparison | None = None
 
@@ -193,11 +196,30 @@ class CompareTree(HostCommand):
         self.comparison = found
         name = f"{self.source.name}_mlu"
         if found.is_equal:
-            logger.info(f"{host.print_prefix}{name} is taken over: {found.evidence}")
+            logger.info(
+                host.print_prefix
+                + _(
+                    "{name} is taken over: {evidence}",
+                    name=name,
+                    evidence=found.evidence,
+                )
+            )
         elif found.unproved:
-            logger.warning(f"{host.print_prefix}{name} is not proved to be what the tool makes")
+            logger.warning(
+                host.print_prefix
+                + _(
+                    "{name} is not proved to be what the tool makes",
+                    name=name,
+                )
+            )
         else:
-            logger.warning(f"{host.print_prefix}{name} is not what the tool makes")
+            logger.warning(
+                host.print_prefix
+                + _(
+                    "{name} is not what the tool makes",
+                    name=name,
+                )
+            )
         for line in found.differences:
             logger.info(f"{host.print_prefix}  {line}")
         return None

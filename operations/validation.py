@@ -15,6 +15,7 @@ from pyinfra import host as context_host
 from pyinfra.api import operation
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.model import compute_digest
 from fleet.release.target import HostTarget, ReleaseTarget
 from fleet.vendor import cnvs
@@ -68,7 +69,7 @@ class SuitePlace:
         """
         if self.release is None:
             return test.config
-        name, _, path = test.source_config.partition("/")
+        name, _slash, path = test.source_config.partition("/")
         sources = [source for source in self.release.release.sources if source.name == name]
         return f"{sources[0].path}/{path}" if sources else test.config
 
@@ -81,7 +82,7 @@ class SuitePlace:
         Returns:
             A phrase such as "container torch, cnvs_pcie.yml".
         """
-        where = f"container {self.container}" if self.release else "host"
+        where = _("container {name}", name=self.container) if self.release else _("host")
         config = self.find_config(test)
         return f"{where}, {PurePosixPath(config).name}" if config else where
 
@@ -127,11 +128,11 @@ def skip_reason(test: suite.SuiteTest, spec: HostSpec, facts: HostFacts) -> str:
         facts: The host.
     """
     if find_suite(spec.target, facts) is None:
-        return "cnvs is neither on the host nor in a container with all of its cards"
+        return _("cnvs is neither on the host nor in a container with all of its cards")
     if test.cards > len(facts.present_cards):
-        return f"it needs {test.cards} cards"
+        return _("it needs {cards} cards", cards=test.cards)
     if test.destructive and not spec.options.validation_destructive:
-        return "it is destructive, and `validation_destructive: true` is not said"
+        return _("it is destructive, and `validation_destructive: true` is not said")
     return ""
 
 
@@ -207,7 +208,9 @@ def known_verdicts(spec: HostSpec, facts: HostFacts) -> dict[str, dict[str, str]
     for test in tests:
         reason = skip_reason(test, spec, facts)
         verdict = suite.PASSED if is_passed and not reason else suite.SKIPPED
-        known = "before, and nothing has changed since" if is_passed else "it has not been run"
+        known = (
+            _("before, and nothing has changed since") if is_passed else _("it has not been run")
+        )
         where = place.describe(test) if place and not reason else ""
         verdicts[test.plugin] = {"verdict": verdict, "why": reason or known, "where": where}
     return verdicts
@@ -225,7 +228,7 @@ def describe_skipped(spec: HostSpec, facts: HostFacts) -> str:
         if reason := skip_reason(test, spec, facts):
             by_reason.setdefault(reason, []).append(test.plugin)
     skipped = (f"{', '.join(plugins)}: {reason}" for reason, plugins in by_reason.items())
-    return f"not validated: {'; '.join(skipped)}" if by_reason else ""
+    return _("not validated: {skipped}", skipped="; ".join(skipped)) if by_reason else ""
 
 
 def decide(spec: HostSpec, facts: HostFacts) -> Decision:
@@ -240,9 +243,19 @@ def decide(spec: HostSpec, facts: HostFacts) -> Decision:
     if not due or (has_passed(spec, facts) and not options.validation_again):
         return Plan()
     minutes = sum(test.seconds for test in due) / 60
-    words = f"validate by {', '.join(test.plugin for test in due)} (about {minutes:.0f} minutes)"
+    tests = ", ".join(test.plugin for test in due)
+    words = _(
+        "validate by {tests} (about {minutes:.0f} minutes)",
+        tests=tests,
+        minutes=minutes,
+    )
     if place and place.release:
-        words += f" in container {place.container}"
+        words = _(
+            "validate by {tests} (about {minutes:.0f} minutes) in container {container}",
+            tests=tests,
+            minutes=minutes,
+            container=place.container,
+        )
     return Plan((Action((words,), lambda _: _run_tests(spec, facts)),))
 
 
@@ -266,7 +279,7 @@ def _run_tests(spec: HostSpec, facts: HostFacts) -> Iterator[HostCommand]:
     if failed:
         yield FailHost(Failure("VALIDATION", "; ".join(failed)))
     yield RemoteJob(
-        "stamping the validation",
+        _("stamping the validation"),
         "stamp",
         "validation",
         input_digest(spec, facts),
@@ -277,7 +290,12 @@ def _run_tests(spec: HostSpec, facts: HostFacts) -> Iterator[HostCommand]:
 def _run_test(test: suite.SuiteTest, place: SuitePlace, lines: list[str]) -> RemoteJob:
     """Run one test; its output is appended to the lines."""
     return RemoteJob(
-        f"level {test.level}: cnvs {test.plugin} (about {test.seconds} s)",
+        _(
+            "level {level}: cnvs {plugin} (about {seconds} s)",
+            level=test.level,
+            plugin=test.plugin,
+            seconds=test.seconds,
+        ),
         "cnvs",
         test.plugin,
         place.find_config(test),

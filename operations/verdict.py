@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shlex import quote
 
+from fleet.language import _
 from fleet.release import endpoints
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations.host.facts import HostFacts
@@ -52,9 +53,9 @@ def plan_placing(target: HostTarget, facts: HostFacts) -> Action:
         facts: The host.
     """
     job = RemoteJob(
-        "placing the verdict",
+        _("placing the verdict"),
         "place-verdict",
         code="NOT_RECORDED",
         stdin=build_script(target, facts),
     )
-    return Action(("place the host's verdict on itself",), lambda _: (job,))
+    return Action((_("place the host's verdict on itself"),), lambda _: (job,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api import operation
 
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.model import Weights
 from fleet.release.target import ReleaseTarget
@@ -38,7 +39,7 @@ def build_stamp_job(target: ReleaseTarget, weights: Weights) -> RemoteJob:
         weights: Some of its weights, complete on the host.
     """
     return RemoteJob(
-        f"stamping weights {weights.name}",
+        _("stamping weights {weights}", weights=weights.name),
         "stamp-tree",
         f"weights-{weights.name}",
         host_paths.weights_digest(target, weights),
@@ -58,7 +59,7 @@ def build_upload(target: ReleaseTarget, weights: Weights) -> Upload:
         (target.store / weights.folder / name, f"{weights.target}/{name}", locked.sha256)
         for name, locked in target.lock.files_in(weights.folder).items()
     ]
-    return Upload(target.qualify(f"weights {weights.name}"), files)
+    return Upload(target.qualify_title(_("weights {weights}", weights=weights.name)), files)
 
 
 def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
@@ -75,7 +76,7 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
 
 def _place(target: ReleaseTarget, weights: Weights) -> Action:
     return Action(
-        (f"place weights {weights.name}",),
+        (_("place weights {weights}", weights=weights.name),),
         lambda _: (build_upload(target, weights), build_stamp_job(target, weights)),
     )
 

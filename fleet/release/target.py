@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet.language import _
 from fleet.release.lockfile import Lock
 from fleet.release.model import Patch, Release, compute_digest
 
@@ -54,15 +55,25 @@ class ReleaseTarget:
         return compute_digest([self.release.digest, lock])[:IDENTITY_DIGITS]
 
     def qualify(self, title: str) -> str:
-        """Add the release's name to a title if the host has several releases.
+        """Add the release's name to the name of a stage if the host has several releases.
 
         Args:
-            title: Title of a stage or an upload.
+            title: The name, which is the same in every language.
 
         Returns:
-            For example "image of chat"; the title itself if this is the only release.
+            For example "image of chat"; the name itself if this is the only release.
         """
         return f"{title} of {self.release.name}" if self.key else title
+
+    def qualify_title(self, title: str) -> str:
+        """Add the release's name to a title for people if the host has several releases.
+
+        Args:
+            title: Title of an upload or a finding.
+        """
+        if not self.key:
+            return title
+        return _("{title} of {release}", title=title, release=self.release.name)
 
     def card_numbers(self, card_count: int) -> list[int]:
         """List the numbers of the release's cards.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pyinfra.api import Host
 
+from fleet.language import _, n_
 from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
@@ -80,13 +81,13 @@ def inspect_checkouts(host: Host, plan: HostPlan) -> Iterator[Finding]:
 
 
 def _item(release: ReleaseTarget, source: Source) -> str:
-    return release.qualify(f"source {source.name}")
+    return release.qualify_title(_("source {source}", source=source.name))
 
 
 def _describe_missing(release: ReleaseTarget, source: Source) -> Finding:
     commit = release.lock.commits[source.name]
-    origin = "its bundle" if source.bundle else hide_credentials(source.url or "")
-    action = f"clone it from {origin} and check out {commit[:12]}"
+    origin = _("its bundle") if source.bundle else hide_credentials(source.url or "")
+    action = _("clone it from {origin} and check out {commit}", origin=origin, commit=commit[:12])
     return Finding(_item(release, source), Relation.MISSING, action=action)
 
 
@@ -97,14 +98,16 @@ def _describe_foreign(
     checkout: SourceFacts,
     history: CheckoutHistory,
 ) -> Finding:
-    reason = checkout.status_error and f"git status: {checkout.status_error}"
+    reason = checkout.status_error and _(
+        "git status: {status_error}", status_error=checkout.status_error
+    )
     return Finding(
         _item(release, source),
         Relation.IN_THE_WAY,
         path,
         owner=history.owner,
-        differences=(reason or "it is no git repository",),
-        action="rename it, with everything in it, and clone the source",
+        differences=(reason or _("it is no git repository"),),
+        action=_("rename it, with everything in it, and clone the source"),
     )
 
 
@@ -118,14 +121,14 @@ def _describe(
 ) -> Finding:
     commit = release.lock.commits[source.name]
     is_right = checkout.head == commit and not checkout.changed_files
-    action = "" if is_pinned else "tell its git what inside is the release's"
+    action = "" if is_pinned else _("tell its git what inside is the release's")
     if not is_right:
         action = "; ".join(_list_actions(checkout, commit))
     return Finding(
         _item(release, source),
         Relation.PRESENT if is_right else Relation.DIFFERENT,
         path,
-        f"commit {commit[:12]}" if sources.has_commit(checkout, commit) else "",
+        _("commit {commit}", commit=commit[:12]) if sources.has_commit(checkout, commit) else "",
         history.owner,
         tuple(_list_differences(checkout, commit, history)),
         action,
@@ -135,16 +138,22 @@ def _describe(
 def _list_differences(
     checkout: SourceFacts, commit: str, history: CheckoutHistory
 ) -> Iterator[str]:
-    place = f"on branch {history.branch}" if history.branch else "detached"
+    place = _("on branch {branch}", branch=history.branch) if history.branch else _("detached")
     if checkout.head != commit:
-        yield f"it is at {checkout.head[:12] or 'no commit'}, {place}"
+        yield _(
+            "it is at {commit}, {place}", commit=checkout.head[:12] or _("no commit"), place=place
+        )
     if history.own_commits:
         count = history.own_commits
-        yield f"{count} commit{'s' * (count > 1)} that neither a remote's branch nor a tag has"
+        yield n_(
+            "{count} commit that neither a remote's branch nor a tag has",
+            "{count} commits that neither a remote's branch nor a tag has",
+            count,
+        )
     if history.is_shallow:
-        yield "it has no history (a shallow clone)"
+        yield _("it has no history (a shallow clone)")
     if checkout.operation:
-        yield f"a {checkout.operation} is not finished"
+        yield _("a {operation} is not finished", operation=checkout.operation)
     if checkout.changed_files:
         yield checkout.change_summary
     yield from checkout.edits
@@ -153,8 +162,8 @@ def _list_differences(
 def _list_actions(checkout: SourceFacts, commit: str) -> Iterator[str]:
     untracked = sum(change.startswith("??") for change in checkout.changes)
     if checkout.changed_files > untracked or checkout.operation:
-        yield "keep what was edited as a patch beside it"
+        yield _("keep what was edited as a patch beside it")
     if untracked:
-        yield "leave files in place that git does not know"
+        yield _("leave files in place that git does not know")
     if checkout.head != commit:
-        yield f"check out {commit[:12]}"
+        yield _("check out {commit}", commit=commit[:12])

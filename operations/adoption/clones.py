@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations.adoption.engine_contents import EngineContents, MadeContainer
@@ -76,23 +77,30 @@ def describe_clones(
             _describe_head(target, name, path, heads[path][0]) for path, name in below.items()
         ]
         yield Finding(
-            f"clones in {folder}",
+            _("clones in {folder}", folder=folder),
             Relation.DIFFERENT,
             folder,
-            f"container {container.name} has it at {inside}",
+            _("container {container} has it at {inside}", container=container.name, inside=inside),
             name_owner(heads[min(below, key=len)][1]),
             (
                 *heads_below,
-                f"{release.name} has its sources in {wanted}; a release that uses this folder "
-                f"instead: {_format_release(target, inside, folder)}",
+                _(
+                    "{release} has its sources in {wanted}; a release that uses this "
+                    "folder instead: {release_lines}",
+                    release=release.name,
+                    wanted=wanted,
+                    release_lines=_format_release(target, inside, folder),
+                ),
             ),
         )
 
 
 def _describe_head(target: ReleaseTarget, name: str, path: str, head: str) -> str:
     commit = target.lock.commits[name]
-    relation = "as the release" if head == commit else f"the release has {commit[:12]}"
-    return f"{name} in {path}: {head[:12] or 'no commit'}, {relation}"
+    relation = (
+        _("as the release") if head == commit else _("the release has {commit}", commit=commit[:12])
+    )
+    return f"{name} in {path}: {head[:12] or _('no commit')}, {relation}"
 
 
 def _format_release(target: ReleaseTarget, inside: str, folder: str) -> str:

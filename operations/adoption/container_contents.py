@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pyinfra.api import Host
 
+from fleet.language import _
 from fleet.release.target import ReleaseTarget
 from operations import engine, file_patches, packages
 from operations.adoption.findings import Finding, Relation
@@ -32,13 +33,13 @@ def inspect_patches(host: Host, plan: HostPlan) -> Iterator[Finding]:
 def _describe_patch(
     target: ReleaseTarget, patch: file_patches.FilePatch, found: ReleaseFacts
 ) -> Finding:
-    item, current = target.qualify(patch.title), patch.current_sha256(found)
+    item, current = target.qualify_title(patch.title), patch.current_sha256(found)
     if patch.is_applied(found):
-        return Finding(item, Relation.PRESENT, patch.path, "sha256 of the patched file")
+        return Finding(item, Relation.PRESENT, patch.path, _("sha256 of the patched file"))
     if current is None:
-        return Finding(item, Relation.MISSING, patch.path, action="patch it when it is there")
-    differs = f"its sha256 is {current[:16]}…, not that of the patched file"
-    return Finding(item, Relation.DIFFERENT, patch.path, "", "", (differs,), "patch it")
+        return Finding(item, Relation.MISSING, patch.path, action=_("patch it when it is there"))
+    differs = _("its sha256 is {current}…, not that of the patched file", current=current[:16])
+    return Finding(item, Relation.DIFFERENT, patch.path, "", "", (differs,), _("patch it"))
 
 
 def inspect_packages(host: Host, plan: HostPlan) -> Iterator[Finding]:
@@ -59,8 +60,10 @@ def inspect_packages(host: Host, plan: HostPlan) -> Iterator[Finding]:
         found = facts.releases[release.key]
         if failure := engine.check_answers(release, found):
             raise InspectionFailed(failure)
-        item, name = release.qualify("packages"), release.release.container.name
+        item, name = release.qualify_title("packages"), release.release.container.name
         if packages.are_installed(release, found):
-            yield Finding(item, Relation.PRESENT, "", "stamp of the container and its packages")
+            yield Finding(item, Relation.PRESENT, "", _("stamp of the container and its packages"))
         else:
-            yield Finding(item, Relation.MISSING, action=f"install them in container {name}")
+            yield Finding(
+                item, Relation.MISSING, action=_("install them in container {name}", name=name)
+            )

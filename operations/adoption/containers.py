@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from shlex import quote
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations import driver_changes, foreign_containers
@@ -36,10 +37,14 @@ def describe_containers(
         name = release.release.container.name
         found = facts.releases[release.key].container
         if found and found.spec_digest:
-            evidence = f"made by mlu-fleet, {'running' if found.running else 'not running'}"
-            yield Finding(f"container {name}", Relation.PRESENT, "", evidence)
+            evidence = (
+                _("made by mlu-fleet, running")
+                if found.running
+                else _("made by mlu-fleet, not running")
+            )
+            yield Finding(_("container {name}", name=name), Relation.PRESENT, "", evidence)
         elif not found:
-            yield Finding(f"container {name}", Relation.MISSING, action="create it")
+            yield Finding(_("container {name}", name=name), Relation.MISSING, action=_("create it"))
     for container in contents.containers:
         if not container.is_ours and _concerns_releases(spec, facts, container):
             yield describe_container(spec, facts, container)
@@ -56,24 +61,27 @@ def describe_container(spec: HostSpec, facts: HostFacts, container: MadeContaine
     conflicts = list(list_conflicts(spec, facts, container))
     relation = Relation.IN_THE_WAY if conflicts else Relation.LEFT_ALONE
     is_renamed = container.name in _container_names(spec)
-    verbs = ["stop it"] if container.running else []
-    verbs += ["give it another name"] if is_renamed else []
     return Finding(
-        f"container {container.name}",
+        _("container {name}", name=container.name),
         relation,
         container.reference,
-        f"owner: {container.owner_evidence}" if container.owner else "",
+        _("owner: {evidence}", evidence=container.owner_evidence) if container.owner else "",
         container.owner,
         (*conflicts, *_describe(container)),
-        _describe_action(verbs, container) if conflicts else "",
+        _describe_action(container, is_renamed) if conflicts else "",
         (start_command(container, by_id=is_renamed),) if conflicts and container.running else (),
         find_blocker(spec, facts, container),
     )
 
 
-def _describe_action(verbs: list[str], container: MadeContainer) -> str:
-    words = f"{' and '.join(verbs)}; nothing of it is deleted"
-    return f"{words}, and this starts it again:" if container.running else words
+def _describe_action(container: MadeContainer, is_renamed: bool) -> str:
+    if not container.running:
+        return _("give it another name; nothing of it is deleted")
+    if is_renamed:
+        return _(
+            "stop it and give it another name; nothing of it is deleted, and this starts it again:"
+        )
+    return _("stop it; nothing of it is deleted, and this starts it again:")
 
 
 def list_conflicts(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> Iterator[str]:
@@ -85,9 +93,9 @@ def list_conflicts(spec: HostSpec, facts: HostFacts, container: MadeContainer) -
         container: A container that this tool did not make.
     """
     if container.name in _container_names(spec):
-        yield "it has the name of the release's container"
+        yield _("it has the name of the release's container")
     if users := _list_card_users(spec, facts, container):
-        yield f"it holds cards: {format_users(users)}"
+        yield _("it holds cards: {users}", users=format_users(users))
 
 
 def find_blocker(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> str:
@@ -102,15 +110,19 @@ def find_blocker(spec: HostSpec, facts: HostFacts, container: MadeContainer) -> 
     has_name = container.running and container.name in _container_names(spec)
     users = _list_card_users(spec, facts, container)
     if users and container.pod:
-        return f"pod {container.pod}: kubelet would start it again; keep it off this node first"
+        return _(
+            "pod {pod}: kubelet would start it again; keep it off this node first",
+            pod=container.pod,
+        )
     if users and container.is_removed_when_stopped:
-        return "docker removes it when it stops (--rm): its owner has to end it"
+        return _("docker removes it when it stops (--rm): its owner has to end it")
     held = [user for user in users if not foreign_containers.may_end(user, options)]
     is_allowed = options.evict or container.name in options.stop
     if (has_name and not is_allowed) or (held and not options.busy_timeout):
-        return (
-            f"it runs, and nothing permits stopping it: use --stop {container.name}, "
-            "or set `evict: true` in the inventory"
+        return _(
+            "it runs, and nothing permits stopping it: use --stop {container}, or "
+            "set `evict: true` in the inventory",
+            container=container.name,
         )
     return ""
 
@@ -170,25 +182,32 @@ def _shares_release(target: ReleaseTarget, container: MadeContainer) -> bool:
 
 def _describe(container: MadeContainer) -> Iterator[str]:
     """Yield what a container is, in a line for each kind of thing."""
-    words = ["running" if container.running else "stopped"]
-    words += ["privileged"] if container.privileged else []
-    words += [f"restart policy {container.restart}"] if container.restart != "no" else []
-    words += ["removed when it stops"] if container.is_removed_when_stopped else []
+    words = [_("running") if container.running else _("stopped")]
+    words += [_("privileged")] if container.privileged else []
+    words += (
+        [_("restart policy {restart}", restart=container.restart)]
+        if container.restart != "no"
+        else []
+    )
+    words += [_("removed when it stops")] if container.is_removed_when_stopped else []
     yield ", ".join(words)
     if nodes := [node for node in container.devices if node.startswith("/dev/cambricon")]:
-        yield f"device nodes: {', '.join(nodes)}"
+        yield _("device nodes: {nodes}", nodes=", ".join(nodes))
     mounts = [
-        f"{source} at {inside}"
+        _("{source} at {inside}", source=source, inside=inside)
         for inside, source in sorted(container.mounts.items())
         if not f"{source}/".startswith(SYSTEM_MOUNTS)
     ]
     if mounts:
-        yield f"mounts: {', '.join(mounts)}"
+        yield _("mounts: {mounts}", mounts=", ".join(mounts))
     if container.packages:
-        yield f"packages installed since it was made: {_list_packages(container.packages)}"
+        yield _(
+            "packages installed since it was made: {packages}",
+            packages=_list_packages(container.packages),
+        )
 
 
 def _list_packages(records: tuple[str, ...]) -> str:
     names = [record.rpartition(".")[0].replace("-", " ", 1) for record in records]
-    more = f" and {len(names) - MAX_PACKAGES} more" if len(names) > MAX_PACKAGES else ""
-    return ", ".join(names[:MAX_PACKAGES]) + more
+    shown, more = ", ".join(names[:MAX_PACKAGES]), len(names) - MAX_PACKAGES
+    return _("{names} and {count} more", names=shown, count=more) if more > 0 else shown

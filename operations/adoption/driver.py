@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from fleet.language import _, n_
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations import driver, driver_package
 from operations.adoption.findings import Finding, Relation
@@ -32,13 +33,20 @@ def inspect_cards(host: Host, plan: HostPlan) -> Iterator[Finding]:
         if state not in (CARD_RUNNING, "no driver")
     ]
     if expected and expected > len(cards):
-        differences.insert(0, f"the inventory has {expected} cards, the bus shows {len(cards)}")
+        differences.insert(
+            0,
+            _(
+                "the inventory has {expected} cards, the bus shows {count}",
+                expected=expected,
+                count=len(cards),
+            ),
+        )
     relation = Relation.DIFFERENT if differences else Relation.PRESENT
     if not cards:
         relation = Relation.MISSING
     # containers of docker are findings of their own
     if users := [user for user in list_others(facts) if user.supervisor != "docker"]:
-        differences.append(f"processes hold cards: {format_users(users)}")
+        differences.append(_("processes hold cards: {users}", users=format_users(users)))
     yield Finding("cards", relation, words, "PCI bus", "", tuple(differences))
 
 
@@ -51,14 +59,24 @@ def inspect_driver(host: Host, plan: HostPlan) -> Iterator[Finding]:
     """
     facts, target = plan.probed_facts, plan.target.primary
     installed = driver_package.list_entries(target, facts)
-    words = [f"package {one.name} {one.version}" for one in installed if one.is_installed]
+    words = [
+        _("package {name} {version}", name=one.name, version=one.version)
+        for one in installed
+        if one.is_installed
+    ]
     if facts.loaded_driver:
         count = len(facts.driver_by_card)
-        cards = f"{count} card{'s' * (count != 1)}"
-        words.append(f"version {facts.loaded_driver} loaded on {cards}")
+        words.append(
+            n_(
+                "version {version} loaded on {count} card",
+                "version {version} loaded on {count} cards",
+                count,
+                version=facts.loaded_driver,
+            )
+        )
     decision = driver.decide(plan, facts)
     version = target.release.driver.version
-    item, evidence = f"driver {version}", ", ".join(words)
+    item, evidence = _("driver {version}", version=version), ", ".join(words)
     if isinstance(decision, Failure):
         blocker = f"{decision.code}: {decision.sentence}"
         relation = Relation.DIFFERENT if words else Relation.MISSING

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.text import sanitize
 from operations.host.inspection import InspectionFailed
 
@@ -113,7 +114,11 @@ def parse_contents(records: Iterable[list[str]]) -> EngineContents:
                     packages.setdefault(fields[0], []).append(fields[1])
         found = [_build_container(one, accounts, folder_owners, packages) for one in described]
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        reason = f"docker's answer is not understood: {type(error).__name__}: {error}"
+        reason = _(
+            "docker's answer is not understood: {type}: {error}",
+            type=type(error).__name__,
+            error=error,
+        )
         raise InspectionFailed(Failure("PROBE_FAILED", reason)) from error
     return EngineContents(tuple(sorted(found, key=lambda one: one.name)), names)
 
@@ -162,15 +167,15 @@ def _find_owner(
     """Return whose a container seems to be, and what says so; docker itself does not know."""
     for label in OWNER_LABELS:
         if described[label]:
-            return described[label], f"label {label}"
+            return described[label], _("label {label}", label=label)
     # the tutorial's run-container-dev.sh: container-IMAGE-TAG-OWNER
     image = described["reference"].rpartition("/")[2].replace(":", "-")
     if name.startswith(f"container-{image}-"):
-        return name.removeprefix(f"container-{image}-"), "its name, as the tutorial builds it"
+        return name.removeprefix(f"container-{image}-"), _("its name, as the tutorial builds it")
     last = name.rpartition("-")[2]
     if last in accounts:
-        return last, "its name, which ends with an account of the host"
+        return last, _("its name, which ends with an account of the host")
     owners = {folder_owners.get(path, "") for path in mounts.values()} - {"", "root"}
     if len(owners) == 1:
-        return owners.pop(), "owner of the folders that it mounts"
+        return owners.pop(), _("owner of the folders that it mounts")
     return "", ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pyinfra.api import Host
 
+from fleet.language import _, n_
 from fleet.text import places
 from operations import needed_files, weights
 from operations.adoption.findings import Finding, Relation
@@ -81,10 +82,10 @@ def _list_placed_weights(plan: HostPlan, facts: HostFacts) -> Iterator[Finding]:
         for item in release.release.weights:
             if item not in unplaced:
                 yield Finding(
-                    release.qualify(f"weights {item.name}"),
+                    release.qualify_title(_("weights {weights}", weights=item.name)),
                     Relation.PRESENT,
                     item.target,
-                    "recorded by an earlier run, and unchanged since",
+                    _("recorded by an earlier run, and unchanged since"),
                     reused_bytes=sum(
                         file.size for file in release.lock.files_in(item.folder).values()
                     ),
@@ -109,9 +110,13 @@ def _describe(item: Item, search: Search) -> Finding:
         item.title,
         relation,
         _describe_places(found),
-        f"size and sha256 of {len(found)} of {count} files" if count > 1 else "size and sha256",
+        _("size and sha256 of {found} of {count} files", found=len(found), count=count)
+        if count > 1
+        else _("size and sha256"),
         ", ".join(sorted({file.owner for file in found.values()} - {"root"})),
-        tuple(f"{name} was not found on the host" for name in missing[:MAX_NAMED_PATHS]),
+        tuple(
+            _("{name} was not found on the host", name=name) for name in missing[:MAX_NAMED_PATHS]
+        ),
         "" if placed else _describe_use(found),
         sent_bytes=item.size - reused,
         reused_bytes=reused,
@@ -125,8 +130,21 @@ def _describe_places(found: dict[str, FoundFile]) -> str:
 
 def _describe_use(found: dict[str, FoundFile]) -> str:
     counts = Counter(file.how for file in found.values())
-    return " and ".join(
-        f"{way} {count} {'file' if count == 1 else 'files'} to where the release has them"
-        for way in ("link", "copy")
-        if (count := counts[way])
-    )
+    words = []
+    if count := counts["link"]:
+        words.append(
+            n_(
+                "link {count} file to where the release has them",
+                "link {count} files to where the release has them",
+                count,
+            )
+        )
+    if count := counts["copy"]:
+        words.append(
+            n_(
+                "copy {count} file to where the release has them",
+                "copy {count} files to where the release has them",
+                count,
+            )
+        )
+    return _(" and ").join(words)

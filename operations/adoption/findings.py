@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from fleet.language import N_
+
 
 class Relation(Enum):
     """How something on a host relates to what the release asks for."""
 
-    PRESENT = "present"
+    PRESENT = N_("present")
     """It is what the release asks for, and is used as it is."""
-    REUSABLE = "reusable"
+    REUSABLE = N_("reusable")
     """Its bytes are on the host in another place, and need not be sent."""
-    DIFFERENT = "different"
+    DIFFERENT = N_("different")
     """It is there, and differs; adoption brings it to the release and keeps what differs."""
-    IN_THE_WAY = "in the way"
+    IN_THE_WAY = N_("in the way")
     """It belongs to somebody else and occupies a name, a path or a card that the release needs."""
-    LEFT_ALONE = "left alone"
+    LEFT_ALONE = N_("left alone")
     """It belongs to somebody else and is in nobody's way; adoption leaves it as it is."""
-    MISSING = "missing"
+    MISSING = N_("missing")
     """Nothing of it is there."""
-    UNKNOWN = "unknown"
+    UNKNOWN = N_("unknown")
     """The host gave no answer, so nothing is claimed of it."""
 
 

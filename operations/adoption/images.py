@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.language import _
 from fleet.release.target import ReleaseTarget
 from operations.adoption.engine_contents import EngineContents
 from operations.adoption.findings import Finding, Relation
@@ -18,26 +19,36 @@ def describe_image(target: ReleaseTarget, found: ReleaseFacts, contents: EngineC
         found: The release on the host.
         contents: What its engine has.
     """
-    item, reference = target.qualify("image"), target.release.image.reference
+    item, reference = target.qualify_title("image"), target.release.image.reference
     identity = target.lock.image.id
     short = identity[:19]
-    other = f"{reference} is another image there: {found.tagged[:19]}"
+    other = _(
+        "{reference} is another image there: {tagged}",
+        reference=reference,
+        tagged=found.tagged[:19],
+    )
     differs = found.tagged not in ("", identity)
     if found.image != identity:
         if not differs:
-            return Finding(item, Relation.MISSING, action=f"load {reference} ({short})")
-        action = f"load {short}; {reference} stays under another tag"
+            return Finding(
+                item,
+                Relation.MISSING,
+                action=_("load {reference} ({short})", reference=reference, short=short),
+            )
+        action = _(
+            "load {short}; {reference} stays under another tag", short=short, reference=reference
+        )
         return Finding(item, Relation.DIFFERENT, reference, "", "", (other,), action)
     names = [name for name in contents.image_names.get(identity, ()) if name != reference]
-    evidence = f"image id {short}"
+    evidence = _("image id {short}", short=short)
     if found.tagged == identity:
         return Finding(item, Relation.PRESENT, reference, evidence, reused_bytes=target.image_bytes)
     return Finding(
         item,
         Relation.REUSABLE,
-        ", ".join(names) or "without a name",
+        ", ".join(names) or _("without a name"),
         evidence,
         differences=(other,) if differs else (),
-        action=f"tag it as {reference}",
+        action=_("tag it as {reference}", reference=reference),
         reused_bytes=target.image_bytes,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pyinfra.api import Host
 
+from fleet.language import _, n_
 from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
@@ -34,15 +35,20 @@ def inspect_trees(host: Host, plan: HostPlan) -> Iterator[Finding]:
 
 
 def _inspect(host: Host, release: ReleaseTarget, source: Source, reason: str) -> Finding:
-    item = release.qualify(f"migrated tree {source.name}_mlu")
+    item = release.qualify_title(_("migrated tree {source}_mlu", source=source.name))
     path = host_paths.to_host_path(release.release, host_paths.migrated_path(source))
     if not reason:
-        evidence = "recorded by an earlier run, and unchanged since"
+        evidence = _("recorded by an earlier run, and unchanged since")
         return Finding(item, Relation.PRESENT, path, evidence)
     if reason == migration.NONE_THERE:
-        return Finding(item, Relation.MISSING, path, action=f"migrate {source.name} on the host")
+        return Finding(
+            item,
+            Relation.MISSING,
+            path,
+            action=_("migrate {source} on the host", source=source.name),
+        )
     if reason == migration.OUTDATED:
-        action = f"migrate {source.name} again"
+        action = _("migrate {source} again", source=source.name)
         return Finding(item, Relation.DIFFERENT, path, differences=(reason,), action=action)
     return describe_comparison(item, path, inspect_tree(host, release, source))
 
@@ -56,12 +62,15 @@ def describe_comparison(item: str, path: str, found: TreeComparison) -> Finding:
         found: How it relates to what the tool makes.
     """
     if found.is_equal:
-        action = "take it over as it is"
-        if found.missing_weights:
-            count = len(found.missing_weights)
-            action += f", and link {count} {'file' if count == 1 else 'files'} of weights into it"
+        action = _("take it over as it is")
+        if count := len(found.missing_weights):
+            action = n_(
+                "take it over as it is, and link {count} file of weights into it",
+                "take it over as it is, and link {count} files of weights into it",
+                count,
+            )
     else:
-        action = "rename it, with everything in it, and migrate anew"
+        action = _("rename it, with everything in it, and migrate anew")
     return Finding(
         item,
         Relation.PRESENT if found.is_equal else Relation.DIFFERENT,

@@ -15,6 +15,7 @@ from pyinfra.api import Host, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
+from fleet.language import _
 from operations.host.output import wrap_exec_command, wrap_run_shell_command
 from operations.host.scripts import ScriptCommand
 from operations.host.sessions import SessionPool
@@ -209,10 +210,13 @@ def run_command(host: Host, command: StringCommand, arguments: Any) -> tuple[boo
             **{**arguments, "_timeout": seconds},
         )
     except TimeoutError:
-        lines = ("@@code TIMED_OUT", f"the host did not end it within {seconds} s")
+        lines = (
+            "@@code TIMED_OUT",
+            _("the host did not end it within {seconds} s", seconds=seconds),
+        )
         ok, output = False, CommandOutput([OutputLine("stdout", line) for line in lines])
     if not ok and is_lost(host):
-        raise ConnectionResetError("the connection is gone")
+        raise ConnectionResetError(_("the connection is gone"))
     return ok, output
 
 
@@ -246,7 +250,7 @@ def connector_arguments(host: Host, **given: Any) -> dict[str, Any]:
         host: the host; its data set most of them
         **given: arguments that take precedence
     """
-    arguments, _ = pop_global_arguments(host.state, host, given)
+    arguments, _given = pop_global_arguments(host.state, host, given)
     return {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from fleet.errors import Failure
+from fleet.language import _
 
 _SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT]?i?B)")
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -73,13 +74,17 @@ def check_image_support(storage: EngineStorage, unpacked: int) -> Failure | None
         unpacked: Bytes of the image's files.
     """
     if any(option.startswith("name=userns") for option in storage.security_options):
-        sentence = "docker runs containers as another user than root (userns-remap)"
+        sentence = _("docker runs containers as another user than root (userns-remap)")
         return Failure("USERNS_REMAP", sentence)
     if any(option.startswith("name=rootless") for option in storage.security_options):
-        return Failure("ROOTLESS", "docker info says name=rootless")
+        return Failure("ROOTLESS", _("docker info says name=rootless"))
     if storage.status.get("Supports d_type") == "false":
         filesystem = storage.status.get("Backing Filesystem", "?")
-        sentence = f"storage driver {storage.driver} on {filesystem}: Supports d_type: false"
+        sentence = _(
+            "storage driver {driver} on {filesystem}: Supports d_type: false",
+            driver=storage.driver,
+            filesystem=filesystem,
+        )
         return Failure("XFS_FTYPE", sentence)
     if storage.driver == "devicemapper":
         return _check_devicemapper(storage, unpacked)
@@ -89,10 +94,18 @@ def check_image_support(storage: EngineStorage, unpacked: int) -> Failure | None
 def _check_devicemapper(storage: EngineStorage, unpacked: int) -> Failure | None:
     base = storage.status_bytes("Base Device Size")
     if base is not None and base < unpacked:
-        limit = f"Base Device Size is {storage.status['Base Device Size']} (dm.basesize)"
-        return Failure("DM_BASESIZE", f"{limit}, the image has about {unpacked:,} bytes")
+        sentence = _(
+            "Base Device Size is {size} (dm.basesize), the image has about {unpacked:,} bytes",
+            size=storage.status["Base Device Size"],
+            unpacked=unpacked,
+        )
+        return Failure("DM_BASESIZE", sentence)
     free = storage.status_bytes("Data Space Available")
     if free is not None and free < unpacked:
-        sentence = f"devicemapper's pool has {free:,} bytes free, {unpacked:,} are needed"
+        sentence = _(
+            "devicemapper's pool has {free:,} bytes free, {unpacked:,} are needed",
+            free=free,
+            unpacked=unpacked,
+        )
         return Failure("NO_SPACE", sentence)
     return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
+from fleet.language import N_, _, n_
 from fleet.release import compatibility, operating_systems
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations.host.engine_storage import EngineStorage
@@ -66,14 +67,16 @@ class CardUser:
 
     @override
     def __str__(self) -> str:
-        where = {
-            "pod": f", pod {self.supervisor_name}: kubelet restarts it",
-            "unit": f", unit {self.supervisor_name}",
-        }.get(
-            self.supervisor,
-            f", container {self.supervisor_name or self.container[:12]}" * bool(self.container),
-        )
-        return f"{self.command} (pid {self.pid}{where})"
+        if self.supervisor == "pod":
+            words = N_("{command} (pid {pid}, pod {name}: kubelet restarts it)")
+        elif self.supervisor == "unit":
+            words = N_("{command} (pid {pid}, unit {name})")
+        elif self.container:
+            words = N_("{command} (pid {pid}, container {name})")
+        else:
+            words = N_("{command} (pid {pid})")
+        name = self.supervisor_name or self.container[:12]
+        return _(words, command=self.command, pid=self.pid, name=name)
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ class SourceFacts:
     @property
     def change_summary(self) -> str:
         """How many files differ, and the names of the first."""
-        count = f"{self.changed_files} path" + "s" * (self.changed_files != 1)
+        count = n_("{count} path", "{count} paths", self.changed_files)
         shown = [" ".join(change.split(maxsplit=1)) for change in self.changes[:5]]
         if not shown:
             return count
@@ -451,7 +454,7 @@ class HostFacts:
     @property
     def loaded_driver(self) -> str:
         """The driver version that all cards run; "" if none is loaded or they differ."""
-        versions = {version for version, _ in self.driver_by_card.values()}
+        versions = {version for version, _state in self.driver_by_card.values()}
         return versions.pop() if len(versions) == 1 else ""
 
     @property
@@ -468,7 +471,7 @@ class HostFacts:
             if card.is_dropped:
                 states[card.address] = "dropped"
             elif not card.is_virtual:
-                _, core = self.driver_by_card.get(card.address, ("", "no driver"))
+                _version, core = self.driver_by_card.get(card.address, ("", N_("no driver")))
                 states[card.address] = core or CARD_RUNNING  # not every driver reports it
         return dict(sorted(states.items()))
 

@@ -8,6 +8,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.errors import FAILURE_TABLE, SYMPTOM_CODES, Failure
+from fleet.language import _
 from fleet.release.target import ReleaseTarget
 from fleet.text import sanitize
 from operations.host import connection, sudo
@@ -38,7 +39,7 @@ def fail_host(host: Host, failure: Failure, stage: str = "") -> bool:
     for line in failure.tail[:-1]:
         logger.info(f"{host.print_prefix}    {line}")
     logger.error(f"{host.print_prefix}{failure.code}: {failure.sentence}")
-    logger.error(f"{host.print_prefix}  remedy: {failure.remedy}")
+    logger.error(f"{host.print_prefix}  " + _("remedy: {remedy}", remedy=failure.remedy))
     emit_event(
         host,
         "failed",
@@ -70,7 +71,7 @@ def failure_from_output(code: str, output: Iterable[str], title: str = "") -> Fa
     ]
     candidates = (*named[::-1], *symptoms[::-1])
     code = next((each for each in candidates if each in FAILURE_TABLE), code)
-    reason = lines[-1] if lines else "no output"
+    reason = lines[-1] if lines else _("no output")
     return Failure(code, f"{title}: {reason}" if title else reason, tuple(lines))
 
 
@@ -109,7 +110,13 @@ def resume_connection(host: Host) -> bool:
         True if the host is connected and its lock is held by this run.
     """
     timeout_s = int(host.data.get("reconnect_timeout") or RECONNECT_TIMEOUT_S)
-    logger.warning(f"{host.print_prefix}connection lost, reconnecting for up to {timeout_s} s")
+    logger.warning(
+        host.print_prefix
+        + _(
+            "connection lost, reconnecting for up to {timeout_s} s",
+            timeout_s=timeout_s,
+        )
+    )
     emit_event(host, "lost")
 
     def take_back() -> bool:

@@ -12,6 +12,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from operations.host import connection
 from operations.host.command import HostCommand
 from operations.host.failures import failure_from_output
@@ -81,7 +82,7 @@ class EditFile(HostCommand):
             creates: what is created if it is missing: the `file`, also its `folders`, or "" for
                 nothing. The new text of a file that may be created does not depend on the old one
         """
-        super().__init__(f"rewriting {path}")
+        super().__init__(_("rewriting {path}", path=path))
         self.path, self.change, self.sha256, self.stamp = path, change, sha256, stamp
         self.container, self.origin, self.creates = container, origin, creates
 
@@ -128,10 +129,20 @@ class EditFile(HostCommand):
         command = script_command("read-file", *words)
         ok, output = connection.run_command(host, command, arguments)
         content = decode_content(output.stdout_lines)
-        place = f"{origin.path} of {origin.checkout}" if origin else self.path
+        place = self.path
+        if origin:
+            place = _("{path} of {checkout}", path=origin.path, checkout=origin.checkout)
         if not ok or content is None:
-            return Failure("PATCH", f"{place} cannot be read")
+            return Failure("PATCH", _("{place} cannot be read", place=place))
         sha256 = hashlib.sha256(content).hexdigest()
         if origin and origin.sha256 not in ("", sha256):
-            return Failure("PATCH", f"{place} has sha256 {sha256}, expected {origin.sha256}")
+            return Failure(
+                "PATCH",
+                _(
+                    "{place} has sha256 {sha256}, expected {expected}",
+                    place=place,
+                    sha256=sha256,
+                    expected=origin.sha256,
+                ),
+            )
         return content

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.target import ReleaseTarget
 from operations.host import connection
 from operations.host.failures import TAIL_LINES, failure_from_output
@@ -64,6 +65,6 @@ def ask_host(
         raise InspectionFailed(failure_from_output("PROBE_FAILED", output.output_lines, script))
     if END not in lines:
         tail = [line for line in output.output_lines if not line.startswith("@@")][-TAIL_LINES:]
-        reason = f"{script}: its answer has no end"
+        reason = _("{script}: its answer has no end", script=script)
         raise InspectionFailed(Failure("PROBE_FAILED", reason, tuple(tail)))
     return [line.split("\t")[1:] for line in lines if line.startswith(f"{RECORD}\t")]

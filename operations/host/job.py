@@ -16,6 +16,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from operations.host import connection
 from operations.host.command import HostCommand
 from operations.host.context import emit_event, run_context
@@ -127,10 +128,10 @@ class RemoteJob(HostCommand):
             lines: list[str] = []
             with suppress(OSError, EOFError, SSHException):
                 command = script_command("tail-log", self.job_id, timeout=10)
-                _, output = connection.run_command(host, command, arguments)
+                _ok, output = connection.run_command(host, command, arguments)
                 lines = output.stdout_lines
             seconds = time.monotonic() - started
             logger.info(
                 f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, "
-                f"{lines[-1] if lines else 'still running'}"
+                f"{lines[-1] if lines else _('still running')}"
             )

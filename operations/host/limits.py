@@ -10,6 +10,8 @@ from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
 
+from fleet.language import _
+
 
 class ResourceLimits:
     """The limits of one run. A resource without a limit is never waited for.
@@ -46,7 +48,13 @@ class ResourceLimits:
             yield
             return
         if slots.locked():
-            logger.info(f"{host.print_prefix}waiting for a slot to {resource}")
+            logger.info(
+                host.print_prefix
+                + _(
+                    "waiting for a slot to {resource}",
+                    resource=resource,
+                )
+            )
         self.waiting.add(getcurrent())
         try:
             slots.acquire()

@@ -20,6 +20,7 @@ from pyinfra.api.command import PyinfraCommand
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _, english
 from operations.host import connection
 from operations.host.command import HostCommand
 from operations.host.failures import RESUME_KEY, failure_from_output, relay_output
@@ -123,7 +124,11 @@ class HostLock:
                 if time.monotonic() - last_answer > HEARTBEAT_TIMEOUT_S:
                     # others that wait for an answer on this connection would wait forever
                     logger.warning(
-                        f"{host.print_prefix}no answer to heartbeats for {HEARTBEAT_TIMEOUT_S} s"
+                        host.print_prefix
+                        + _(
+                            "no answer to heartbeats for {seconds} s",
+                            seconds=HEARTBEAT_TIMEOUT_S,
+                        )
                     )
                     connection.close(host)
                     return
@@ -166,10 +171,10 @@ def audit_identity(host: Any, stage: str, title: str) -> str:
         title: what is done
 
     Returns:
-        Run, operator, stage and title, separated by tabs; "" if this run holds no lock.
+        Run, operator, stage and title in English, separated by tabs; "" if this run holds no lock.
     """
     lock = held_lock(host)
-    return f"{lock.owner.run}\t{lock.owner.operator}\t{stage}\t{title}" if lock else ""
+    return f"{lock.owner.run}\t{lock.owner.operator}\t{stage}\t{english(title)}" if lock else ""
 
 
 def release_lock(host: Host) -> None:

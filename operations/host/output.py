@@ -13,6 +13,7 @@ from typing import Any
 
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
+from fleet.language import _
 from fleet.text import sanitize
 
 #: limits of the output of one command that is read
@@ -113,8 +114,11 @@ def decode_lines(receive: Callable[[int], bytes], stop: Callable[[], object]) ->
         if read > MAX_OUTPUT_BYTES or count > MAX_LINES:
             stop()
             yield (
-                f"the output is longer than {MAX_OUTPUT_BYTES >> 20} MiB or {MAX_LINES:,} lines: "
-                "it is cut here"
+                _(
+                    "the output is longer than {size} MiB or {count:,} lines: it is cut here",
+                    size=MAX_OUTPUT_BYTES >> 20,
+                    count=MAX_LINES,
+                )
             )
             return
         *complete, rest = (rest + block).split(b"\n")
@@ -143,7 +147,7 @@ def wrap_exec_command(execute: Any) -> Any:
     """
 
     def run(*arguments: Any, **named: Any) -> tuple[Any, DecodedOutput, DecodedOutput]:
-        stdin, stdout, _ = execute(*arguments, **named)
+        stdin, stdout, _stderr = execute(*arguments, **named)
         channel = stdout.channel
         return (
             stdin,

@@ -14,6 +14,7 @@ from pyinfra.context import ContextObject
 
 from fleet import module_key
 from fleet.errors import Failure, PromptRefused
+from fleet.language import _
 from fleet.module_key import ModuleKey
 from fleet.release import driver_packages, endpoints, host_paths, operating_systems
 from fleet.release.card_assignment import MAX_CARDS
@@ -190,7 +191,7 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
         "_timeout": PROBE_TIMEOUT_S + PROBE_GRACE_S,
     }
     try:
-        _, output = host.run_shell_command(
+        _ok, output = host.run_shell_command(
             StringCommand(f"echo {tag_directives(LOGIN_MARKER)}; {sent} || :"),
             print_output=host.state.print_fact_output,
             print_input=host.state.print_fact_input,
@@ -198,7 +199,9 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
         )
     except TimeoutError:
         connection.close(host)  # which ends what still runs there
-        return Failure("PROBE_FAILED", f"no end within {PROBE_TIMEOUT_S + PROBE_GRACE_S} s")
+        return Failure(
+            "PROBE_FAILED", _("no end within {seconds} s", seconds=PROBE_TIMEOUT_S + PROBE_GRACE_S)
+        )
     except NoSessionError as error:
         return Failure("MAX_SESSIONS", str(error))
     lines = output.stdout_lines
@@ -211,8 +214,10 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
         if BEGIN_MARKER in lines:
             return Failure("PROBE_FAILED", str(error), tail)
         if LOGIN_MARKER not in lines:
-            last = tail[-1].strip() if tail else "no output"
-            return Failure("PROBE_FAILED", f"the login shell runs no command: {last}", tail)
+            last = tail[-1].strip() if tail else _("no output")
+            return Failure(
+                "PROBE_FAILED", _("the login shell runs no command: {last}", last=last), tail
+            )
     after_login = lines[lines.index(LOGIN_MARKER) + 1 :] + output.stderr_lines
     tail = tuple(line for line in after_login if line.strip())
     if uses_sudo and connection.enable_terminal(host, tail):
@@ -220,7 +225,9 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
     code = "PROBE_FAILED"
     if uses_sudo:
         code = "REQUIRETTY" if connection.requires_tty(tail) else "SUDO"
-    return Failure(code, f"the host says: {tail[-1]}" if tail else "no output", tail[-20:])
+    return Failure(
+        code, _("the host says: {tail}", tail=tail[-1]) if tail else _("no output"), tail[-20:]
+    )
 
 
 def unwrap_host(host: Any) -> Host:
@@ -271,11 +278,11 @@ class ProbeCache:
         self.note_machine(
             host.name,
             facts.machine_id,
-            [filesystem for filesystem, _ in facts.shared_filesystems.values()],
+            [filesystem for filesystem, _marker in facts.shared_filesystems.values()],
         )
         if facts.machine_id:
             facts.machine_names = self._machine_names[facts.machine_id]
-        for filesystem, _ in facts.shared_filesystems.values():
+        for filesystem, _marker in facts.shared_filesystems.values():
             if filesystem in self._filesystem_names:
                 facts.filesystem_names[filesystem] = self._filesystem_names[filesystem]
 
@@ -317,7 +324,7 @@ def probe_host(host: Any, target: HostTarget) -> HostFacts | Failure:
         for release in target.releases:
             if release.key not in facts.releases:
                 name = release.release.name
-                return Failure("PROBE_FAILED", f"the probe says nothing of {name}")
+                return Failure("PROBE_FAILED", _("the probe says nothing of {name}", name=name))
         cache.add(host, facts)
         if problem := capture_failure(host, lambda: _notify_listeners(cache, host, target)):
             cache.facts.pop(host)
@@ -345,7 +352,7 @@ def capture_failure(host: Host, question: Callable[[], T | Failure]) -> T | Fail
     try:
         return question()
     except PromptRefused:
-        return Failure("SUDO", "sudo asks for a password, and no sudo_password_file is given")
+        return Failure("SUDO", _("sudo asks for a password, and no sudo_password_file is given"))
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         may_be_lost = isinstance(error, (OSError, EOFError, SSHException))
@@ -356,7 +363,7 @@ def capture_failure(host: Host, question: Callable[[], T | Failure]) -> T | Fail
 
 def _is_shared_filesystem(filesystem: str) -> bool:
     """Whether the name means the same place on other hosts: not for local or hypervisor devices."""
-    kind, _, source = filesystem.partition(" ")
+    kind, _blank, source = filesystem.partition(" ")
     return kind not in ("9p", "virtiofs") and not source.startswith("/dev/")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
+from fleet.language import _
 from fleet.text import sanitize
 from fleet.text.redact import hide_credentials
 from operations.host.endpoint_lines import parse_endpoint, parse_listener, parse_published
@@ -107,9 +108,9 @@ def parse(lines: list[str], now: float) -> HostFacts:
             elif set_host := HOST_LINES.get(kind):
                 set_host(facts, fields)
         except (LookupError, ValueError, TypeError, OverflowError) as error:
-            raise ProbeError(f"the probe printed {line[:200]!r}") from error
+            raise ProbeError(_("the probe printed {line!r}", line=line[:200])) from error
     if missing := REQUIRED_KINDS - kinds:
-        raise ProbeError(f"the probe did not print {', '.join(sorted(missing))}")
+        raise ProbeError(_("the probe did not print {missing}", missing=", ".join(sorted(missing))))
     facts.releases = {key: each.finish() for key, each in (sections or {"": outside}).items()}
     return facts
 
@@ -123,13 +124,18 @@ def _between_markers(lines: list[str]) -> list[str]:
     text = [sanitize.escape_line(line.rstrip("\r\n")) for line in lines]
     begins = [number for number, line in enumerate(text) if line == BEGIN_MARKER]
     if not begins:
-        raise ProbeError("the probe's markers are not in its output")
+        raise ProbeError(_("the probe's markers are not in its output"))
     try:
         end = text.index(END_MARKER, begins[-1])
     except ValueError:
-        raise ProbeError("the probe's output has no end") from None
+        raise ProbeError(_("the probe's output has no end")) from None
     if end - begins[-1] > MAX_PROBE_LINES:
-        raise ProbeError(f"the probe printed more than {MAX_PROBE_LINES:,} lines")
+        raise ProbeError(
+            _(
+                "the probe printed more than {count:,} lines",
+                count=MAX_PROBE_LINES,
+            )
+        )
     return text[begins[-1] + 1 : end]
 
 
@@ -166,7 +172,9 @@ class _ReleaseSection:
                     published=parse_published("".join(fields[7:8])),
                 )
             except (IndexError, ValueError) as error:
-                raise ProbeError(f"the probe printed container {fields!r}") from error
+                raise ProbeError(
+                    _("the probe printed container {fields!r}", fields=fields)
+                ) from error
         return self.facts
 
 
@@ -379,7 +387,7 @@ def _set_lock(facts: HostFacts, fields: list[str]) -> None:
             parse_integer(age),
         )
     except ValueError:
-        facts.lock = LockFacts("?", "?", "?", 0, "its lock file is damaged", 0)
+        facts.lock = LockFacts("?", "?", "?", 0, _("its lock file is damaged"), 0)
 
 
 def _add_job(facts: HostFacts, fields: list[str]) -> None:

@@ -15,6 +15,8 @@ from paramiko import Channel, ChannelException, SSHException, Transport
 from pyinfra.api import Host
 from pyinfra.api.exceptions import ConnectError
 
+from fleet.language import _
+
 #: RFC 4254, 5.1: "administratively prohibited", "connect failed", "resource shortage"; OpenSSH
 #: sends the second
 REFUSAL_CODES = (1, 2, 4)
@@ -75,9 +77,9 @@ class SessionPool:
             return self._add_transport().open_session(*arguments, **named)
         except (ChannelException, ConnectError) as error:
             if not self.first_transport.is_active():
-                raise ConnectionResetError("the connection is gone") from error
+                raise ConnectionResetError(_("the connection is gone")) from error
             raise NoSessionError(
-                f"{len(self.extra_transports) + 1} connections: {error}"
+                _("{count} connections: {error}", count=len(self.extra_transports) + 1, error=error)
             ) from error
 
     def _add_transport(self) -> Transport:

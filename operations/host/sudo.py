@@ -17,6 +17,7 @@ from paramiko import Channel, SSHException
 from pyinfra.api import Host
 
 from fleet.errors import FAILURE_TABLE, Failure
+from fleet.language import _
 from operations.host.connection import (
     PROMPT_KEY,
     TERMINAL_KEY,
@@ -57,14 +58,14 @@ def provide_password(host: Host) -> Failure | None:
         try:
             password = Path(str(file)).expanduser().read_text().rstrip("\n")
         except (OSError, UnicodeDecodeError) as error:
-            return Failure("SUDO", f"{file} cannot be read: {error}")
+            return Failure("SUDO", _("{file} cannot be read: {error}", file=file, error=error))
     remove_password(host)
     channel = None
     try:
         script = read_script("lib/terminal") + tag_directives(read_script("askpass"))
         channel = open_stream(host, f"PATIENCE={SUDO_TIMEOUT_S}\n{script}")
         if channel is None:
-            return Failure("SUDO", "a password for sudo needs an SSH connection")
+            return Failure("SUDO", _("a password for sudo needs an SSH connection"))
         channel.sendall(f"{password}\n".encode())
         folder, how, refusal = _read_answer(channel)
     except NoSessionError as error:
@@ -72,7 +73,7 @@ def provide_password(host: Host) -> Failure | None:
     except Exception as error:  # must not end the run of other hosts
         reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         if wait_until_lost(host):
-            return Failure("CONNECTION_LOST", f"while sudo was tested: {reason}")
+            return Failure("CONNECTION_LOST", _("while sudo was tested: {reason}", reason=reason))
         folder, how, refusal = "", "", Failure("SUDO", reason)
     if refusal:
         if channel is not None:
@@ -98,18 +99,26 @@ def _read_answer(channel: Channel) -> tuple[str, str, Failure | None]:
             block = channel.recv(65536)
         except TimeoutError:
             limit = SUDO_TIMEOUT_S + ANSWER_GRACE_S
-            return "", "", Failure("SUDO", f"no answer within {limit} s whether sudo works")
+            return (
+                "",
+                "",
+                Failure("SUDO", _("no answer within {limit} s whether sudo works", limit=limit)),
+            )
         if not block:
-            return "", "", Failure("SUDO", "the login shell does not take the password")
+            return "", "", Failure("SUDO", _("the login shell does not take the password"))
         answer += block
         if len(answer) > MAX_ANSWER_BYTES or time.monotonic() > end:
-            return "", "", Failure("SUDO", "the host prints without end while sudo is tested")
+            return "", "", Failure("SUDO", _("the host prints without end while sudo is tested"))
     line = answer[answer.index(word) :].decode(errors="replace").partition("\n")[0]
     try:
-        _, folder, how, code, reason = line.split(" ")
+        _mark, folder, how, code, reason = line.split(" ")
         sentence = base64.b64decode(reason).decode(errors="replace").strip()
     except ValueError:
-        return "", "", Failure("SUDO", f"the host's answer is not understood: {line[:200]}")
+        return (
+            "",
+            "",
+            Failure("SUDO", _("the host's answer is not understood: {line}", line=line[:200])),
+        )
     return folder, how, Failure(code, sentence) if code in FAILURE_TABLE else None
 
 

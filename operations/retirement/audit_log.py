@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from fleet.documents import atomic_write
 from fleet.errors import Failure
+from fleet.language import _
 from operations.host import connection
 from operations.host.command import HostCommand
 from operations.host.failures import failure_from_output
@@ -34,7 +35,7 @@ class FetchAuditLog(HostCommand):
         Args:
             path: The file on the controller; its folder is created.
         """
-        super().__init__("fetching the audit log", stage="state")
+        super().__init__(_("fetching the audit log"), stage="state")
         self.path = path
 
     @property
@@ -47,7 +48,11 @@ class FetchAuditLog(HostCommand):
         blocks, size = list[bytes](), 0
         while not blocks or len(blocks[-1]) >= _BLOCK_BYTES:
             if size >= _MAX_BYTES:  # the host would forget what was not read
-                reason = f"{self.title}: it has more than {_MAX_BYTES >> 20} MiB; move it away"
+                reason = _(
+                    "{title}: it has more than {size} MiB; move it away",
+                    title=self.title,
+                    size=_MAX_BYTES >> 20,
+                )
                 return Failure("NOT_RETIRED", reason)
             command = script_command("read-audit-log", str(size), str(_BLOCK_BYTES))
             ok, output = connection.run_command(host, command, arguments)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fleet.language import N_, _, n_
 from fleet.release.serve import LONGEST_STOP_S
 from operations.host.job import RemoteJob
 from operations.retirement.model import (
@@ -23,17 +24,31 @@ T = TypeVar("T")
 OURS = "ours"
 #: kinds that are not named when they stay: each would only repeat another one, or says nothing
 _SILENT_KINDS = ("folder", "state", "record", "module")
-#: what is done to things of a kind, where they are not removed, and how they are called
-_VERBS = {"config": "put back", "adopted": "put back", "kept": "put back", "module": "unload"}
-_KIND_WORDS = {
-    "config": "setting",
-    "adopted": "",
-    "aside": "",
-    "link": "",
-    "mount": "file system",
-    "kept": "what was at",
-    "tag": "image name",
+#: what is done to things of a kind, where they are not removed
+_ACTIONS = {
+    **dict.fromkeys(("config", "adopted", "kept"), N_("put back {what}")),
+    "module": N_("unload {what}"),
 }
+#: how things of a kind are called
+_KINDS = {
+    "config": N_("setting {name}"),
+    "mount": N_("file system {name}"),
+    "kept": N_("what was at {name}"),
+    "tag": N_("image name {name}"),
+    "unit": N_("unit {name}"),
+    "container": N_("container {name}"),
+    "image": N_("image {name}"),
+    "tree": N_("tree {name}"),
+    "checkout": N_("checkout {name}"),
+    "file": N_("file {name}"),
+    "package": N_("package {name}"),
+    "module": N_("module {name}"),
+    "data": N_("data {name}"),
+    "group": N_("group {name}"),
+    "folder": N_("folder {name}"),
+}
+#: kinds whose names say enough
+_PLAIN_KINDS = ("adopted", "aside", "link")
 _ADOPTED_CONTAINER = "container:"
 #: kind of a link in place of the state folder
 _LINK = "link"
@@ -109,7 +124,7 @@ def decide(
                 steps.append(_plan(step, found, options))
     # a link of somebody to the state folder is named, but nothing that the record says
     recorded = [trace for trace in traces if trace.kind != _LINK]
-    keeps_record = any(True for _ in _list_left(recorded, going, options))
+    keeps_record = any(True for _left in _list_left(recorded, going, options))
     if steps or _has_state_to_remove(traces, keeps_record):
         words = (_state_words(keeps_record),)
         steps.append(StepPlan(STATE_STEP, words, lambda: [RemoveState(keeps_record)]))
@@ -134,12 +149,16 @@ def _plan(step: Step, traces: list[Trace], options: RetirementOptions) -> StepPl
         for trace in containers:
             container = trace.name.removeprefix(_ADOPTED_CONTAINER)
             yield RemoteJob(
-                "putting a container back", "container", "put-back", container, code="NOT_RETIRED"
+                _("putting a container back"),
+                "container",
+                "put-back",
+                container,
+                code="NOT_RETIRED",
             )
         others = [trace for trace in ordered if trace not in containers]
         for some in _split(others):
             yield RemoteJob(
-                f"retiring {step.name}",
+                _("retiring {step}", step=step.name),
                 "remove-made",
                 ",".join(option_words(options)),
                 stdin="".join(f"{trace.kind}\t{trace.name}\n" for trace in some),
@@ -160,14 +179,14 @@ def _plan_record(found: list[Trace], expected: Sequence[str]) -> StepPlan:
         parts = [*_split(expected)] or [[]]
         for number, part in enumerate(parts, 1):
             yield RemoteJob(
-                "recording what an earlier version has made",
+                _("recording what an earlier version has made"),
                 "recall-made",
                 *(["complete"] if number == len(parts) else []),
                 stdin="".join(f"{line}\n" for line in part),
                 code="NOT_RETIRED",
             )
 
-    words = tuple(f"complete the record {trace.name}" for trace in found)
+    words = tuple(_("complete the record {trace}", trace=trace.name) for trace in found)
     return StepPlan(RECORD_STEP, words, commands)
 
 
@@ -180,16 +199,20 @@ def _describe(traces: list[Trace]) -> Iterator[str]:
     """Yield a phrase for each thing; files are many, and are counted by folder."""
     file_counts: dict[str, int] = {}
     if packages := [trace.name for trace in traces if trace.kind == "package"]:
-        yield f"remove packages: {', '.join(packages)}"
+        yield _("remove packages: {packages}", packages=", ".join(packages))
     for trace in traces:
         if trace.kind == "file":
             folder = trace.name.rpartition("/")[0]
             file_counts[folder] = file_counts.get(folder, 0) + 1
         elif trace.kind != "package":
-            verb = _VERBS.get(trace.kind, "remove")
-            yield f"{verb} {_name(trace)}"
+            yield _(_ACTIONS.get(trace.kind, N_("remove {what}")), what=_name(trace))
     for folder, count in file_counts.items():
-        yield f"remove {count} file{'s' * (count > 1)} in {folder}"
+        yield n_(
+            "remove {count} file in {folder}",
+            "remove {count} files in {folder}",
+            count,
+            folder=folder,
+        )
 
 
 def _list_left(
@@ -210,16 +233,25 @@ def _list_left(
         count = f"{len(some)} {some[0].kind}{'s' * (len(some) != 1)}"
         what = f"{group}: {names or count}"
         if group == "weights":
-            yield Remainder(what, "--keep-weights was given", "retire without it removes them")
+            yield Remainder(
+                what, _("--keep-weights was given"), _("retire without it removes them")
+            )
         else:
-            yield Remainder(what, f"--{group} was not given", f"retire --{group} removes it")
+            yield Remainder(
+                what,
+                _("--{group} was not given", group=group),
+                _("retire --{group} removes it", group=group),
+            )
 
 
 def _name(trace: Trace) -> str:
     name = trace.name
     if trace.kind == "image":  # as docker shows it
         name = name.removeprefix("sha256:")[:_SHOWN_ID_DIGITS]
-    return f"{_KIND_WORDS.get(trace.kind, trace.kind)} {name}".strip()
+    if trace.kind in _PLAIN_KINDS:
+        return name
+    words = _KINDS.get(trace.kind)
+    return _(words, name=name) if words else f"{trace.kind} {name}".strip()
 
 
 def _has_state_to_remove(traces: Iterable[Trace], keeps_record: bool) -> bool:
@@ -230,5 +262,5 @@ def _has_state_to_remove(traces: Iterable[Trace], keeps_record: bool) -> bool:
 
 def _state_words(keeps_record: bool) -> str:
     if keeps_record:
-        return "remove the state of mlu-fleet, but for the record of what stays"
-    return "remove the state of mlu-fleet"
+        return _("remove the state of mlu-fleet, but for the record of what stays")
+    return _("remove the state of mlu-fleet")

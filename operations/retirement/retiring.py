@@ -14,6 +14,7 @@ from pyinfra.api.state import StateStage
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from operations import card_users
 from operations.host.command import HostCommand
 from operations.host.context import emit_event
@@ -90,7 +91,7 @@ def removed(spec: HostSpec, options: RetirementOptions, step: str) -> OperationC
         return
     found = plan.find_step(step)
     if found is None:
-        host.noop(f"nothing is left of the step {step}")
+        host.noop(_("nothing is left of the step {step}", step=step))
         return
     _announce(host, step, found)
     for command in found.commands():
@@ -116,7 +117,7 @@ def state_removed(spec: HostSpec, options: RetirementOptions, audit_log: Path) -
         return
     found = plan.find_step(STATE_STEP)
     if found is None:
-        host.noop("no state is left")
+        host.noop(_("no state is left"))
         return
     # without the record, nobody would know of these
     if others := [words for step in plan.steps if step != found for words in step.words]:
@@ -141,16 +142,17 @@ def retire_host(spec: HostSpec, options: RetirementOptions, audit_log: Path) -> 
     remove: Any = removed
     remove_state: Any = state_removed
     for step in STEPS:
-        remove(spec, options, step.name, name=f"Retire {step.name}")
-    remove_state(spec, options, audit_log, name="Retire the state")
+        remove(spec, options, step.name, name=_("Retire {step}", step=step.name))
+    remove_state(spec, options, audit_log, name=_("Retire the state"))
 
 
 def _announce(host: Host, step: str, plan: StepPlan) -> None:
     executing = host.state.current_stage == StateStage.Execute
     if executing:
         emit_event(host, "stage", stage=step)
-    verb = "" if executing else "would: "
-    logger.info(f"{host.print_prefix}{step}: {verb}{'; '.join(plan.words)}")
+    words = "; ".join(plan.words)
+    said = words if executing else _("would: {words}", words=words)
+    logger.info(f"{host.print_prefix}{step}: {said}")
 
 
 def _report_done(host: Host, step: str, plan: StepPlan, started: float) -> None:

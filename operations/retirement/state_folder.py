@@ -9,6 +9,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from operations.host import connection
 from operations.host.command import HostCommand
 from operations.host.failures import failure_from_output, relay_output
@@ -30,7 +31,7 @@ class RemoveState(HostCommand):
         Args:
             keeps_record: Whether something stays on the host that is to be known as this tool's.
         """
-        super().__init__("removing the state of mlu-fleet", stage="state")
+        super().__init__(_("removing the state of mlu-fleet"), stage="state")
         self.keeps_record = keeps_record
 
     @override

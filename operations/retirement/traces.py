@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import driver_packages, host_paths
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations.host import connection
@@ -52,7 +53,9 @@ def find_traces(
         )
         ok, output = connection.run_command(host, command, given)
         if not ok:
-            return failure_from_output("PROBE_FAILED", output.output_lines, "looking at the host")
+            return failure_from_output(
+                "PROBE_FAILED", output.output_lines, _("looking at the host")
+            )
         return parse_traces(output.stdout_lines)
 
     return capture_failure(host, ask)
@@ -89,7 +92,9 @@ def parse_traces(lines: Iterable[str]) -> list[Trace] | Failure:
         elif word == "@@traces-end":
             is_complete = True
     return (
-        traces if is_complete else Failure("PROBE_FAILED", "the list of what was made has no end")
+        traces
+        if is_complete
+        else Failure("PROBE_FAILED", _("the list of what was made has no end"))
     )
 
 

@@ -14,6 +14,7 @@ from gevent.event import Event
 from paramiko import SSHException
 from pyinfra.api import Host
 
+from fleet.language import _
 from operations.host import connection
 from operations.host.context import run_context
 from operations.host.output import decode_lines
@@ -129,7 +130,7 @@ class Aria2Peer:
     def _parse_line(self, line: str) -> None:
         progress = PROGRESS_PATTERN.search(line)
         if line.startswith("address ") and len(line.split()) == 3:
-            _, own, controller = line.split()
+            _mark, own, controller = line.split()
             self._addresses = (own, controller)
         elif " SEED(" in line:
             self.is_complete, self._is_checking = True, False
@@ -158,7 +159,7 @@ class Aria2Peer:
                 ipaddress.IPv4Address(address)
             except ValueError:
                 raise LeftSwarm(
-                    f"{address[:60]} is not an IPv4 address, which a swarm needs"
+                    _("{address} is not an IPv4 address, which a swarm needs", address=address[:60])
                 ) from None
         return self._addresses
 
@@ -202,11 +203,11 @@ class Aria2Peer:
             if self._has_ended:
                 raise LeftSwarm(self._last_messages())
             if self._stop.requested:
-                raise LeftSwarm("the run is stopped")
+                raise LeftSwarm(_("the run is stopped"))
             self._wait_for_output()
             now = time.monotonic()
             if now - started > MAX_DURATION_S:
-                raise LeftSwarm(f"not complete within {MAX_DURATION_S // 3600} h")
+                raise LeftSwarm(_("not complete within {hours} h", hours=MAX_DURATION_S // 3600))
             if self._is_checking:
                 begin = last_change = now
                 continue
@@ -221,14 +222,23 @@ class Aria2Peer:
                 history.popleft()
             if not received and now - begin > START_TIMEOUT_S:
                 raise LeftSwarm(
-                    f"nothing came in {START_TIMEOUT_S} s: is {self._controller_address()} "
-                    "reachable from it?"
+                    _(
+                        "nothing came in {seconds} s: is {address} reachable from it?",
+                        seconds=START_TIMEOUT_S,
+                        address=self._controller_address(),
+                    )
                 )
             if received and now - last_change > STALL_TIMEOUT_S:
-                raise LeftSwarm(f"nothing came for {STALL_TIMEOUT_S} s")
+                raise LeftSwarm(_("nothing came for {seconds} s", seconds=STALL_TIMEOUT_S))
             span = now - history[0][0] if history else 0
             if span > RATE_WINDOW_S * 0.9 and (rate := (counted - history[0][1]) / span) < min_rate:
-                raise LeftSwarm(f"{rate / 1e6:.1f} MB/s over {span:.0f} s is too slow")
+                raise LeftSwarm(
+                    _(
+                        "{rate:.1f} MB/s over {seconds:.0f} s is too slow",
+                        rate=rate / 1e6,
+                        seconds=span,
+                    )
+                )
         progress.swarmed += size - max(counted, first or 0)
 
     def close(self) -> None:
@@ -241,7 +251,7 @@ class Aria2Peer:
         self._changed.clear()
 
     def _controller_address(self) -> str:
-        return self._addresses[1] if self._addresses else "the controller"
+        return self._addresses[1] if self._addresses else _("the controller")
 
     def _last_messages(self) -> str:
-        return "; ".join(self._messages) or "its aria2c ended"
+        return "; ".join(self._messages) or _("its aria2c ended")

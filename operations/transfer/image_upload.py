@@ -14,6 +14,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 from typing_extensions import override
 
+from fleet.language import _
 from fleet.store import layer_archive, layer_index
 from fleet.store.layer_index import LayerIndex
 from operations.host.context import RunContext, emit_event, run_context
@@ -107,7 +108,7 @@ class LayerArchives:
                 swarms(host).register_demand(name, [found])
         finally:
             waiting.discard(host.name)
-        words = f"{present} of {len(index.layers)} layers in docker"
+        words = _("{present} of {count} layers in docker", present=present, count=len(index.layers))
         return LayerArchive(path, found, path.stat().st_size, words)
 
 
@@ -136,7 +137,7 @@ class ImageUpload(Upload):
     @property
     def has_layers_only(self) -> bool:
         """Whether layers that the host has are left out."""
-        return any(dest.endswith(LAYERS_SUFFIX) for _, dest, _ in self.files.values())
+        return any(dest.endswith(LAYERS_SUFFIX) for _local, dest, _sha in self.files.values())
 
     @property
     def total_bytes(self) -> int:
@@ -174,26 +175,42 @@ class ImageUpload(Upload):
             host: the host
             there: bytes of the whole archive that were sent before
         """
-        ((local, _, sha),) = self.files.values()
+        ((local, _dest, sha),) = self.files.values()
         found = None
         try:
             archives = run_context(host).service(LayerArchives)
             found = archives.find_or_write(host, local, sha, self._image_id, self._chains)
         except (OSError, ValueError) as error:
-            note = f"{self.title}: the whole archive is sent, also layers that are there: {error}"
+            note = _(
+                "{title}: the whole archive is sent, also layers that are there: {error}",
+                title=self.title,
+                error=error,
+            )
             logger.warning(f"{host.print_prefix}{note}")
             emit_event(host, "note", text=note)
         self._chains = frozenset()
         return found if found and found.size < self.total_bytes - there else None
 
     def _replace_archive(self, host: Host, found: LayerArchive) -> None:
-        ((_, dest, sha),) = self.files.values()
+        ((_local, dest, sha),) = self.files.values()
         self._left_out_bytes, self._present = self.total_bytes - found.size, found.words
         swarms(host).host_done(host.name, sha)
         self.set_files([(found.path, f"{dest}{LAYERS_SUFFIX}", found.sha)])
         self.searches_host = False
-        sizes = f"{found.size / 1e6:.1f} MB are sent, {self._left_out_bytes / 1e6:.1f} MB are not"
-        logger.info(f"{host.print_prefix}{self.title}: {sizes}: the host has {found.words}")
+        sizes = _(
+            "{sent:.1f} MB are sent, {left_out:.1f} MB are not",
+            sent=found.size / 1e6,
+            left_out=self._left_out_bytes / 1e6,
+        )
+        logger.info(
+            host.print_prefix
+            + _(
+                "{title}: {sizes}: the host has {words}",
+                title=self.title,
+                sizes=sizes,
+                words=found.words,
+            )
+        )
 
     def report_left_out(self, host: Host) -> None:
         """Report the layers that were left out, once docker has taken the archive without them.

@@ -19,6 +19,7 @@ from pyinfra.api.command import PyinfraCommand
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from operations.host import events
 from operations.host.command import HostCommand
 from operations.host.context import RunContext, run_context
@@ -94,7 +95,14 @@ class PrefetchJob:
                 completed.set()
         except Exception as error:
             title = self.current.title if self.current else ""
-            logger.info(f"{self.host.print_prefix}{title}: left to its stage: {error}")
+            logger.info(
+                self.host.print_prefix
+                + _(
+                    "{title}: left to its stage: {error}",
+                    title=title,
+                    error=error,
+                )
+            )
         finally:
             self.current = None
 

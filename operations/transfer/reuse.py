@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pyinfra import logger
 from pyinfra.api import Host
 
+from fleet.language import _
 from fleet.release import usual_folders
 from operations.host import connection, inspection, settings
 from operations.host.context import emit_event
@@ -118,8 +119,8 @@ def search_host(
     ok, output = connection.run_command(host, command, {**arguments, "_stdin": manifest})
     search = _parse(output.stdout_lines, {file.part for file in files})
     if not ok or inspection.END not in output.stdout_lines:
-        search.failure = output.output_lines[-1] if output.output_lines else "no output"
-        reason = f"files of this host could not be searched: {search.failure}"
+        search.failure = output.output_lines[-1] if output.output_lines else _("no output")
+        reason = _("files of this host could not be searched: {failure}", failure=search.failure)
         logger.info(f"{host.print_prefix}{reason}")
     relay_output(host, output.stdout_lines)
     return search
@@ -179,9 +180,15 @@ def use_files(
 def _report_reuse(
     host: Host, title: str, stage: str, reused: int, found: list[str], seconds: float
 ) -> None:
+    paths = f"{found[0]}{', …' if found[1:] else ''}"
     logger.info(
-        f"{host.print_prefix}{title}: {reused / 1e6:.1f} MB were on the host: "
-        f"{found[0]}{', …' if found[1:] else ''}"
+        host.print_prefix
+        + _(
+            "{title}: {size:.1f} MB were on the host: {paths}",
+            title=title,
+            size=reused / 1e6,
+            paths=paths,
+        )
     )
     emit_event(
         host,

@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 
 from fleet.checksum import torrent
+from fleet.language import _
 
 #: seconds to wait until libtorrent listens
 LISTEN_TIMEOUT_S = 15
@@ -57,7 +58,7 @@ def find_free_port(ports: str) -> int:
     Raises:
         OSError: all ports of the range are in use
     """
-    first, _, last = ports.partition("-")
+    first, _dash, last = ports.partition("-")
     for port in range(int(first), int(last or first) + 1):
         try:
             with socket.socket() as tried:
@@ -66,7 +67,7 @@ def find_free_port(ports: str) -> int:
         except OSError:
             continue
         return port
-    raise OSError(f"no free port among {ports} on the controller")
+    raise OSError(_("no free port among {ports} on the controller", ports=ports))
 
 
 class Seeder:
@@ -107,7 +108,7 @@ class Seeder:
         while not (self._session.is_listening() and self._session.listen_port() == self.port):
             if time.monotonic() > end:
                 self.stop()
-                raise OSError(f"nothing listens on port {self.port} of the controller")
+                raise OSError(_("nothing listens on port {port} of the controller", port=self.port))
             gevent.sleep(0.05)
 
     def allow(self, address: str) -> None:

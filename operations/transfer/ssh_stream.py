@@ -15,6 +15,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 
 from fleet.checksum.chunks import CHUNK_BYTES
+from fleet.language import _
 from operations.host import connection
 from operations.host.context import RunContext, run_context
 
@@ -62,8 +63,19 @@ class TransferProgress:
         """
         rate = transferred / seconds
         done = self.transferred + self.resumed
-        left = f"{max(self.total - done, 0) / rate:.0f} s left" if rate else "stalled"
-        return f"{done / 1e6:,.0f} of {self.total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, {left}"
+        if not rate:
+            return _(
+                "{done:,.0f} of {total:,.0f} MB, 0.0 MB/s, stalled",
+                done=done / 1e6,
+                total=self.total / 1e6,
+            )
+        return _(
+            "{done:,.0f} of {total:,.0f} MB, {rate:.1f} MB/s, {left:.0f} s left",
+            done=done / 1e6,
+            total=self.total / 1e6,
+            rate=rate / 1e6,
+            left=max(self.total - done, 0) / rate,
+        )
 
     @contextmanager
     def report_progress(self, host: Host, title: str) -> Iterator[None]:
@@ -142,7 +154,7 @@ class AggregateProgress:
             gevent.sleep(PROGRESS_INTERVAL_S)
             now = self.combine()
             line = now.describe(time.monotonic() - began, now.transferred - before)
-            logger.info(f"in all, {len(self._hosts)} hosts: {line}")
+            logger.info(_("in all, {count} hosts: {line}", count=len(self._hosts), line=line))
             self._events.emit("", "progress", hosts=len(self._hosts), line=line)
 
 
@@ -193,18 +205,26 @@ def write_ranges(
         channel = connection.open_stream(host, f"{command} status=none")
         if channel is None:  # not SSH
             progress.sent += local.stat().st_size
-            return [] if host.put_file(str(local), dest) else ["it could not be put there"]
+            return [] if host.put_file(str(local), dest) else [_("it could not be put there")]
         with channel:
             if problem := _copy(channel, local, (begin, end), progress, is_cancelled):
                 return [problem]
             if not channel.status_event.wait(STALL_TIMEOUT_S):
-                return [f"the host did not finish writing within {STALL_TIMEOUT_S} s"]
+                return [
+                    _(
+                        "the host did not finish writing within {seconds} s",
+                        seconds=STALL_TIMEOUT_S,
+                    )
+                ]
             status = channel.recv_exit_status()
             error = b"" if status == 0 else _read_error(channel)
         if connection.is_lost(host) or status < 0:
-            raise ConnectionResetError("the connection is gone")
+            raise ConnectionResetError(_("the connection is gone"))
         if status:
-            return [*error.decode(errors="replace").splitlines(), f"dd ended with status {status}"]
+            return [
+                *error.decode(errors="replace").splitlines(),
+                _("dd ended with status {status}", status=status),
+            ]
     return []
 
 
@@ -233,7 +253,7 @@ def _copy(
                 progress.sent += size
             channel.shutdown_write()
         except TimeoutError:
-            return f"the host accepted nothing for {STALL_TIMEOUT_S} s"
+            return _("the host accepted nothing for {seconds} s", seconds=STALL_TIMEOUT_S)
         except OSError:  # the host may stop early, and its error message says why
             pass
     return ""

@@ -20,6 +20,7 @@ from pyinfra.api import Host
 
 from fleet.checksum import torrent
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import host_paths
 from operations.host import settings
 from operations.host.context import RunContext, run_context
@@ -314,7 +315,14 @@ class Swarms:
             reason = f"{found.code}: {found.sentence}" if isinstance(found, Failure) else found
             if reason:
                 swarm.seeds.discard(host.name)
-                logger.info(f"{host.print_prefix}does not serve {path} to others: {reason}")
+                logger.info(
+                    host.print_prefix
+                    + _(
+                        "does not serve {path} to others: {reason}",
+                        path=path,
+                        reason=reason,
+                    )
+                )
 
         swarm.offers.append(lambda: gevent.spawn(serve))
         if swarm.is_asked:  # its torrent may still be in the making
@@ -331,11 +339,17 @@ class Swarms:
             reason = f"{type(error).__name__}: {error}"
         if self.by_checksum.get(swarm.sha) is not swarm:  # it has ended meanwhile
             swarm.stop()
-            return reason or "no host needs it any more"
+            return reason or _("no host needs it any more")
         if host.name not in swarm.seeds:
-            reason = reason or "its part in the run is over"
+            reason = reason or _("its part in the run is over")
         if not reason:
-            logger.info(f"{host.print_prefix}serves {path} to other hosts")
+            logger.info(
+                host.print_prefix
+                + _(
+                    "serves {path} to other hosts",
+                    path=path,
+                )
+            )
         elif host.name in swarm.peers:
             swarm.peers.pop(host.name).close()
         return reason

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from fleet.checksum import chunks
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release import host_paths
 from operations.host import connection
 from operations.host.command import HostCommand
@@ -107,7 +108,7 @@ class Upload(HostCommand):
     @property
     @override
     def summary(self) -> str:
-        return f"{self.title}: {', '.join(dest for _, dest, _ in self.files.values())}"
+        return f"{self.title}: {', '.join(dest for _local, dest, _sha in self.files.values())}"
 
     @override
     def run(self, host: Host, arguments: dict[str, Any]) -> Failure | None:
@@ -118,7 +119,7 @@ class Upload(HostCommand):
                     return Failure("INTERRUPTED")
                 problem = self._transfer(host, arguments, completed)
         finally:
-            for _, _, sha in self.files.values():
+            for _local, _dest, sha in self.files.values():
                 swarms(host).host_done(host.name, sha)
         return failure_from_output("TRANSFER", problem, self.title) if problem else None
 
@@ -172,7 +173,13 @@ class Upload(HostCommand):
         arrived = missing.keys() - (unfilled.keys() - unsent.keys())
         ok, lines = self._run_place_files(host, arguments, "end", arrived)
         if damaged := [part for part in _words_after(lines, "broken") if part in self.files]:
-            logger.warning(f"{host.print_prefix}{self.title}: damaged files are sent again")
+            logger.warning(
+                host.print_prefix
+                + _(
+                    "{title}: damaged files are sent again",
+                    title=self.title,
+                )
+            )
             sizes = {part: self._part_bytes(part) for part in damaged}
             problem = self._send_missing(host, arguments, sizes)
             if not problem:
@@ -181,20 +188,20 @@ class Upload(HostCommand):
                     problem += self._describe_damage(host, arguments, part)
         if ok and not problem:
             return []
-        return problem or lines or ["no output"]
+        return problem or lines or [_("no output")]
 
     def _begin(self, host: Host, arguments: dict[str, Any]) -> tuple[dict[str, int], list[str]]:
         """Partial files to fill and how many bytes of each are there; or what is wrong."""
         ok, lines = self._run_place_files(host, arguments, "begin")
         if not ok:
-            return {}, lines or ["the host accepts no files"]
+            return {}, lines or [_("the host accepts no files")]
         answers = (line.split() for line in lines if line.startswith("want "))
         try:
             missing = {
                 words[1]: parse_integer(words[2]) for words in answers if words[1] in self.files
             }
         except (ValueError, IndexError) as error:
-            return {}, [f"the host's answer is not understood: {error}"]
+            return {}, [_("the host's answer is not understood: {error}", error=error)]
         for part in self.files.keys() - missing.keys():
             self._has_file(host, arguments, part)
         return missing, []
@@ -203,7 +210,7 @@ class Upload(HostCommand):
         """Return the files as a search of the host takes them."""
         return [
             reuse.NeededFile(part, sha, self._part_bytes(part), dest)
-            for part, (_, dest, sha) in self.files.items()
+            for part, (_local, dest, sha) in self.files.items()
         ]
 
     def _reuse_files(
@@ -239,7 +246,7 @@ class Upload(HostCommand):
     ) -> tuple[bool, list[str]]:
         manifest = "".join(
             f"{sha} {part} {dest}\n"
-            for part, (_, dest, sha) in self.files.items()
+            for part, (_local, dest, sha) in self.files.items()
             if parts is None or part in parts
         )
         command = script_command(
@@ -282,7 +289,13 @@ class Upload(HostCommand):
         progress = TransferProgress(sum(map(self._part_bytes, parts)))
         fallbacks: list[str] = []
         logger.info(
-            f"{host.print_prefix}{self.title}: {len(parts)} files, {progress.total / 1e6:.1f} MB"
+            host.print_prefix
+            + _(
+                "{title}: {count} files, {size:.1f} MB",
+                title=self.title,
+                count=len(parts),
+                size=progress.total / 1e6,
+            )
         )
         try:
             for part, there in parts.items():
@@ -312,7 +325,10 @@ class Upload(HostCommand):
                     # half a file could occupy the space that is missing
                     self._run_place_files(host, arguments, "drop")
                     self.completed_parts.clear()
-                    return [*problem, f"{dest} of {size:,} bytes could not be written"]
+                    return [
+                        *problem,
+                        _("{dest} of {size:,} bytes could not be written", dest=dest, size=size),
+                    ]
                 self.completed_parts.add(part)
         except ValueError as error:
             return [str(error)]
@@ -362,7 +378,13 @@ class Upload(HostCommand):
         progress.swarmed = swarmed_before + swarmed
         progress.resumed += correct - swarmed
         logger.info(
-            f"{host.print_prefix}{self.title}: {correct:,} of {size:,} bytes are there and correct"
+            host.print_prefix
+            + _(
+                "{title}: {correct:,} of {size:,} bytes are there and correct",
+                title=self.title,
+                correct=correct,
+                size=size,
+            )
         )
         return missing
 
@@ -375,24 +397,35 @@ class Upload(HostCommand):
         progress: TransferProgress,
     ) -> str:
         """Let other hosts fill a partial file; return why it is not complete, "" if it is."""
-        local, _, sha = self.files[part]
+        local, _dest, sha = self.files[part]
         reason = self._place_swarm_client(host, arguments)
         if not reason:
-            with progress.report_progress(host, f"{self.title}, by the swarm"):
+            with progress.report_progress(host, _("{title}, by the swarm", title=self.title)):
                 reason = swarms(host).fill(host, local, sha, part, there, progress)
         if reason:
-            logger.warning(f"{host.print_prefix}{self.title}: leaves the swarm: {reason}")
+            logger.warning(
+                host.print_prefix
+                + _(
+                    "{title}: leaves the swarm: {reason}",
+                    title=self.title,
+                    reason=reason,
+                )
+            )
         return reason
 
     def _place_swarm_client(self, host: Host, arguments: dict[str, Any]) -> str:
         """Put aria2c on a host; return why that failed, "" if it did not."""
-        client = Upload("swarm client", [aria2_file()])
+        client = Upload(_("swarm client"), [aria2_file()])
         client.stage, client.searches_host = self.stage, False
         problem = client._transfer(host, arguments)
-        return f"its client could not be put there: {problem[-1]}" if problem else ""
+        return (
+            _("its client could not be put there: {problem}", problem=problem[-1])
+            if problem
+            else ""
+        )
 
     def _chunk_checksums(self, host: Host, part: str) -> list[str]:
-        local, _, sha = self.files[part]
+        local, _dest, sha = self.files[part]
         return run_context(host).service(ChecksumReader).read(local, sha, self._part_bytes(part))
 
     def _compare_chunks(
@@ -415,14 +448,21 @@ class Upload(HostCommand):
 
     def _describe_damage(self, host: Host, arguments: dict[str, Any], part: str) -> list[str]:
         """Which chunks of a file are damaged for the second time."""
-        _, dest, sha = self.files[part]
+        _local, dest, sha = self.files[part]
         received, bad_chunks = self._compare_chunks(host, arguments, part)
         missing = chunks.missing_ranges(received, bad_chunks, self._part_bytes(part))
         if not missing:
-            return [f"{dest} arrived damaged, expected sha256 {sha}"]
+            return [_("{dest} arrived damaged, expected sha256 {sha}", dest=dest, sha=sha)]
         count = len(self._chunk_checksums(host, part))
         return [
-            f"{dest}: chunk {begin // chunks.CHUNK_BYTES + 1} of {count} "
-            f"(bytes {begin:,} to {end:,}) arrived damaged twice"
+            _(
+                "{dest}: chunk {number} of {count} (bytes {begin:,} to {end:,}) arrived "
+                "damaged twice",
+                dest=dest,
+                number=begin // chunks.CHUNK_BYTES + 1,
+                count=count,
+                begin=begin,
+                end=end,
+            )
             for begin, end in missing
         ]
