@@ -13,7 +13,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.language import _
+from fleet.language import _, join
 from fleet.release.target import HostTarget
 from operations.host.command import HostCommand
 from operations.host.context import run_context
@@ -41,7 +41,7 @@ def format_users(users: list[CardUser]) -> str:
     Args:
         users: The processes.
     """
-    return ", ".join(map(str, users))
+    return join(", ", map(str, users))
 
 
 class WaitForCards(HostCommand):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from fleet.language import _
 from fleet.release.target import ReleaseTarget
+from fleet.text.word_lists import join_pair
 from operations import driver_package
 from operations.host.facts import HostFacts
 from operations.stage import LOAD_DRIVER, MAKE_NODES, HostOptions
@@ -128,7 +129,7 @@ def _describe_installation(target: ReleaseTarget, facts: HostFacts) -> str:
         return _(
             "install driver {version} ({versions} at once are installed)",
             version=version,
-            versions=_(" and ").join(entry.version for entry in entries),
+            versions=join_pair(entry.version for entry in entries),
         )
     if not entries:
         return _("install driver {version} (none is installed)", version=version)

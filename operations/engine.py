@@ -12,6 +12,7 @@ from fleet.errors import Failure
 from fleet.language import _
 from fleet.release import host_paths, operating_systems
 from fleet.release.target import HostTarget, ReleaseTarget
+from fleet.text.word_lists import join_pair
 from operations import driver_package
 from operations.host.command import HostCommand
 from operations.host.facts import HostFacts, ReleaseFacts
@@ -55,7 +56,7 @@ def check_answers(target: ReleaseTarget, found: ReleaseFacts) -> Failure | None:
     """
     names = {"image": target.release.image.reference, "container": target.release.container.name}
     queries = [f"{kind} {name}" for kind, name in names.items() if kind in found.unanswered_queries]
-    sentence = _("docker does not answer for {queries}", queries=" and ".join(queries))
+    sentence = _("docker does not answer for {queries}", queries=join_pair(queries))
     return Failure("ENGINE", sentence) if queries else None
 
 

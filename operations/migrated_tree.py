@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fleet.language import N_, _, n_
+from fleet.language import N_, _, join, n_
 from fleet.proof.expected_tree import ExpectedTree, is_ignored
 from fleet.proof.migration_rules import GENERATIONS
 from fleet.release.lockfile import LockedFile
@@ -103,7 +103,7 @@ class TreeComparison:
             words.append(_("{count} of them patched", count=len(self.patched)))
         if self.real_weights:
             words.append(_("{count} of weights in it", count=_count(len(self.real_weights))))
-        return ", ".join(words)
+        return join(", ", words)
 
     @property
     def differences(self) -> list[str]:

@@ -100,7 +100,14 @@ def _describe_head(target: ReleaseTarget, name: str, path: str, head: str) -> st
     relation = (
         _("as the release") if head == commit else _("the release has {commit}", commit=commit[:12])
     )
-    return f"{name} in {path}: {head[:12] or _('no commit')}, {relation}"
+    found = head[:12] or _("no commit")
+    return _(
+        "{name} in {path}: {commit}, {relation}",
+        name=name,
+        path=path,
+        commit=found,
+        relation=relation,
+    )
 
 
 def _format_release(target: ReleaseTarget, inside: str, folder: str) -> str:

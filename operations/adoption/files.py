@@ -10,6 +10,7 @@ from pyinfra.api import Host
 
 from fleet.language import _, n_
 from fleet.text import places
+from fleet.text.word_lists import join_pair
 from operations import needed_files, weights
 from operations.adoption.findings import Finding, Relation
 from operations.host import connection
@@ -147,4 +148,4 @@ def _describe_use(found: dict[str, FoundFile]) -> str:
                 count,
             )
         )
-    return _(" and ").join(words)
+    return join_pair(words)

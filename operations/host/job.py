@@ -131,7 +131,5 @@ class RemoteJob(HostCommand):
                 _ok, output = connection.run_command(host, command, arguments)
                 lines = output.stdout_lines
             seconds = time.monotonic() - started
-            logger.info(
-                f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, "
-                f"{lines[-1] if lines else _('still running')}"
-            )
+            state = lines[-1] if lines else _("still running")
+            logger.info(f"{host.print_prefix}  … {self.title}: {seconds:.0f} s, {state}")

@@ -24,6 +24,8 @@ T = TypeVar("T")
 OURS = "ours"
 #: kinds that are not named when they stay: each would only repeat another one, or says nothing
 _SILENT_KINDS = ("folder", "state", "record", "module")
+#: what is done to things of most kinds
+_REMOVAL = N_("remove {what}")
 #: what is done to things of a kind, where they are not removed
 _ACTIONS = {
     **dict.fromkeys(("config", "adopted", "kept"), N_("put back {what}")),
@@ -205,7 +207,7 @@ def _describe(traces: list[Trace]) -> Iterator[str]:
             folder = trace.name.rpartition("/")[0]
             file_counts[folder] = file_counts.get(folder, 0) + 1
         elif trace.kind != "package":
-            yield _(_ACTIONS.get(trace.kind, N_("remove {what}")), what=_name(trace))
+            yield _(_ACTIONS.get(trace.kind, _REMOVAL), what=_name(trace))
     for folder, count in file_counts.items():
         yield n_(
             "remove {count} file in {folder}",

@@ -10,6 +10,7 @@ from types import ModuleType
 from pyinfra.api.command import PyinfraCommand
 
 from fleet.errors import Failure
+from fleet.language import english
 from fleet.release.target import HostTarget, ReleaseTarget
 from operations.card_users import WaitForCards
 from operations.host.facts import HostFacts, ReleaseFacts
@@ -111,7 +112,7 @@ def render(command: PyinfraCommand) -> str:
         if origin := command.origin:
             text += f" from {origin.checkout} {origin.commit} {origin.path}"
     elif isinstance(command, Reboot):
-        text = f"reboot: {command.reason}"
+        text = f"reboot: {english(command.reason)}"
     elif isinstance(command, AllowInsecureRegistry):
         text = f"allow-registry {command.registry}"
     elif isinstance(command, WaitForCards):

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from fleet.errors import Failure
+from fleet.language import english
 from fleet.release import endpoints, host_paths
 from fleet.release.model import Patch
 from fleet.release.serve import Serve
@@ -33,11 +34,13 @@ from operations import (
     stages,
     validation,
 )
+from operations.host.command import HostCommand
 from operations.host.facts import HostFacts
 from operations.host.job import RemoteJob
-from operations.stage import HostOptions
+from operations.stage import LOAD_DRIVER, MAKE_NODES, HostOptions
 from operations.stage_order import STAGE_ORDER
 from tests.unit.conftest import BARE, DRIVEN, probe
+from tests.unit.operations.other_language import MARK, speak_other_language
 from tests.unit.operations.stage_helpers import (
     as_spec,
     hide_digests,
@@ -112,6 +115,14 @@ def observe(case: dict[str, Any], target: ReleaseTarget, options: HostOptions) -
 
 
 @pytest.mark.parametrize(("name", "case"), EVERY, ids=[f"{n}: {c['case']}" for n, c in EVERY])
+def test_a_stage_decides_and_acts_the_same_in_another_language(
+    name: str, case: dict[str, Any], wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speak_other_language(monkeypatch)
+    test_a_stage_decides_and_acts_as_its_case_says(name, case, wanted, monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "case"), EVERY, ids=[f"{n}: {c['case']}" for n, c in EVERY])
 def test_a_stage_decides_and_acts_as_its_case_says(
     name: str, case: dict[str, Any], wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,8 +149,31 @@ def test_a_stage_decides_and_acts_as_its_case_says(
     assert case.get("limits", {}).items() <= limits.items()
     assert "failure" not in case, decision.words
     names = name_values(wanted, facts, options)
-    assert [hide_digests(words) for words in decision.words] == case.get("words", [])
+    assert [hide_digests(english(words)) for words in decision.words] == case.get("words", [])
     assert found == [fill_names(text, names) for text in case.get("commands", [])]
+
+
+def test_what_is_done_is_said_in_the_operators_language(
+    wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speak_other_language(monkeypatch)
+    found = stages.find_drift(as_spec(wanted), probe(*BARE))
+    said = [words for plan in found.values() if isinstance(plan, list) for words in plan]
+    assert len(said) > 8 and all(words.startswith(MARK) for words in said)
+    commands = plan_commands(container, wanted, probe(*DRIVEN))
+    titles = [command.title for command in commands if isinstance(command, HostCommand)]
+    assert titles[-1] == f"{MARK}creating the container"
+    assert all(MARK not in word for one in commands for word in render(one).split())
+
+
+def test_changes_are_known_by_their_kind_in_every_language(
+    wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, facts = as_spec(wanted), probe(*BARE)
+    before = stages.HostPlan(spec.target, spec.options, facts, stages.find_drift(spec, facts)).kinds
+    speak_other_language(monkeypatch)
+    after = stages.HostPlan(spec.target, spec.options, facts, stages.find_drift(spec, facts))
+    assert after.kinds == before == {"driver": ["", LOAD_DRIVER, MAKE_NODES]}
 
 
 def test_stages_run_in_the_order_that_reports_know() -> None:
