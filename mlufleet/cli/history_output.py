@@ -171,7 +171,7 @@ def _describe_looks(looks: dict[str, int]) -> str:
 
 
 def _format_change(change: Change) -> str:
-    what = change.problem.sentence
+    what = change.sentence
     if change.problem.code != HEALTH:
         what = f"{change.problem.key}: {what}"
     run = _format_run(change.run)

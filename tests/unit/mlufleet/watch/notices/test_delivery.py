@@ -22,7 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from fleet import language
 from fleet.errors import InvalidInput
+from fleet.language import CHINESE, ENGLISH, n_
 from mlufleet.watch.notices import delivery
 from mlufleet.watch.notices.delivery import DeliveryError, Notifier, send_message
 from mlufleet.watch.notices.messages import Message, compose_message
@@ -46,6 +48,10 @@ def change(host: str, kind: str = "opened", code: str = "CARD_DROPPED", at: floa
     return Change(at, host, kind, problem, at - 60)
 
 
+def new_problems(count: int) -> str:
+    return n_("{count} new problem", "{count} new problems", count)
+
+
 class Queue:
     """What the store keeps for receivers."""
 
@@ -65,6 +71,15 @@ class Queue:
 def robots() -> Iterator[Robots]:
     with listening() as found:
         yield found
+
+
+@pytest.fixture(params=[ENGLISH, CHINESE])
+def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Both languages in turn: the watch speaks that one."""
+    monkeypatch.setenv(language.LANGUAGE_VARIABLE, ENGLISH)
+    language.use_language(request.param)
+    yield
+    language._load_catalog.cache_clear()
 
 
 def load(folder: Path, robots: Robots, text: str = SETTINGS) -> NoticeSettings:
@@ -89,15 +104,23 @@ def message(*changes: Change) -> Message:
     return found
 
 
-def test_each_receiver_gets_it_in_its_own_form(tmp_path: Path, robots: Robots) -> None:
+def test_each_receiver_gets_it_in_its_own_form(
+    tmp_path: Path, robots: Robots, spoken: None
+) -> None:
     settings = load(tmp_path, robots)
     for receiver in settings.receivers:
         send_message(receiver, message(change("mlu1")), time.time())
     for kind in ("dingtalk", "feishu", "wecom"):
         (text,) = robots.taken[kind]
         assert "mlu1" in text and "CARD_DROPPED 0000:39:00.0" in text and "Power-cycle" in text
+        assert new_problems(1) in text
     (document,) = robots.taken["hook"]
-    assert document["changes"][0]["code"] == "CARD_DROPPED" and document["version"] == 1
+    (told,) = document["changes"]
+    assert document.keys() == {"version", "id", "title", "text", "changes"}
+    assert (told["kind"], told["code"], told["subject"]) == (
+        *("opened", "CARD_DROPPED", "0000:39:00.0"),
+    )
+    assert document["version"] == 1 and new_problems(1) in document["title"]
 
 
 def test_the_words_of_a_host_call_nobody(tmp_path: Path, robots: Robots) -> None:
@@ -294,7 +317,7 @@ def make_certificate(folder: Path) -> Path:
 
 
 def test_mail_goes_encrypted_with_a_login_from_a_file(
-    tmp_path: Path, robots: Robots, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, robots: Robots, spoken: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -328,7 +351,7 @@ def test_mail_goes_encrypted_with_a_login_from_a_file(
         server.stop()
     (mail,) = box.mails
     assert box.logins == [(b"mlu", TOKEN.encode())]
-    assert "1 new problem" in mail["Subject"] and "主机1" in mail.get_content()
+    assert new_problems(1) in mail["Subject"] and "主机1" in mail.get_content()
     assert mail["To"] == "ops@example.org" and mail["Message-ID"]
 
 

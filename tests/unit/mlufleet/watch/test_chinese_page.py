@@ -1,0 +1,59 @@
+"""Status page and report in Chinese: no message lacks its values, and data stay what they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from fleet import language
+from fleet.language import CHINESE
+from mlufleet.report import html
+from mlufleet.report.model import parse_report
+from mlufleet.watch.status_page import render_status_page
+from tests import watched
+from tests.reports import fleet
+from tests.unit.seen_page import Seen
+
+
+@pytest.fixture(autouse=True)
+def chinese(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(language.LANGUAGE_VARIABLE, CHINESE)
+    language._load_catalog.cache_clear()
+    yield
+    language._load_catalog.cache_clear()
+
+
+def list_pages() -> Iterator[str]:
+    for size in (0, 12, 60):
+        snapshot = watched.fleet(size, store_error="disk full", reload_error="no such file")
+        yield render_status_page(snapshot, watched.changes(snapshot), watched.RUNS)
+        yield html.render_page(parse_report(fleet(size)), parse_report(fleet(size, seed=2)))
+
+
+def test_values_are_in_their_messages() -> None:
+    for text in list_pages():
+        assert '<html lang="zh-CN">' in text
+        seen = re.sub(
+            r"<(style|script)>.*?</\1>| data-(text|status)=\"[^\"]*\"", "", text, flags=re.S
+        )
+        assert re.findall(r"\{\w*\}", seen) == []
+        assert "Content-Type" not in text  # the catalog's own header
+
+
+def test_statuses_and_names_are_data_whatever_is_shown() -> None:
+    snapshot = watched.fleet(60)
+    seen = Seen(render_status_page(snapshot, watched.changes(snapshot), watched.RUNS))
+    shown = {values["data-status"] for _name, values in seen.tags if "data-status" in values}
+    assert {host.state.health for host in snapshot.hosts.values()} <= shown
+    options = {values.get("value") for name, values in seen.tags if name == "option"}
+    assert {host.state.health for host in snapshot.hosts.values()} | {""} == options
+
+
+def test_what_a_host_says_is_escaped_in_a_message_as_well() -> None:
+    evil = "<b>\x1b[31m</b>{count}"
+    snapshot = watched.fleet(0, inventory=evil, store_error=evil)
+    text = render_status_page(snapshot, [], [])
+    assert "<b>\x1b" not in text and "\x1b" not in text
+    assert text.count("&lt;b&gt;") >= 2 and "{count}" in text
