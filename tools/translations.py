@@ -29,8 +29,8 @@ NOTE = "<!-- translation of {name}, sha256 of its text: {digest} -->\n"
 NOTE_PATTERN = re.compile(r"\A<!-- translation of (\S+), sha256 of its text: ([0-9a-f]{16}) -->\n")
 #: Words of other products and of dictionaries -> those of docs/glossary.md.
 WRONG_WORDS = {
-    # a bundle does have such a file
-    "(?<!离线包的)(?<!其)清单文件|库存": "主机清单",
+    # "inventory file" is right, and a bundle has a MANIFEST
+    "(?<!主机)(?<!离线包的)(?<!其)清单文件|库存": "主机清单",
     "锁文件": "锁定文件",
     "驱动程序": "驱动",
     "发行版本|发布版(?!本)": "发布版本",
