@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fleet.language import N_, _
+
+#: state of an endpoint that no probe saw
+NOT_SEEN = N_("not seen")
+#: states of endpoints as a probe sees them
+STATES = (
+    *(N_("loading"), N_("ready"), N_("unhealthy"), N_("draining"), N_("stopped"), N_("failed")),
+)
+#: from where an endpoint is proved -> how that is told
+PROVED_FROM = {
+    ("host",): N_("proved from host"),
+    ("controller",): N_("proved from controller"),
+    ("host", "controller"): N_("proved from host and controller"),
+}
+
 
 @dataclass(frozen=True)
 class EndpointRecord:
@@ -63,25 +78,41 @@ class EndpointRecord:
         if self.is_ready:
             return ""
         details = ": ".join(filter(None, (self.code, self.reason)))
-        return ", ".join(filter(None, (self.state or "not seen", details)))
+        return ", ".join(filter(None, (_(self.state or NOT_SEEN), details)))
 
     @property
     def proof(self) -> str:
         """What was measured, and whether a client asked it in this run."""
-        seconds = {
-            "ready after": self.ready_s,
-            "first token cold": self.cold_first_token_s,
-            "warm": self.first_token_s,
-        }
-        words = [f"{word} {value:.1f} s" for word, value in seconds.items() if value is not None]
+        return ", ".join((*self._measured, self._proved_line))
+
+    @property
+    def _measured(self) -> list[str]:
+        words = []
+        if self.ready_s is not None:
+            words.append(_("ready after {seconds} s", seconds=f"{self.ready_s:.1f}"))
+        if self.cold_first_token_s is not None:
+            words.append(
+                _("first token cold {seconds} s", seconds=f"{self.cold_first_token_s:.1f}")
+            )
+        if self.first_token_s is not None:
+            words.append(_("warm {seconds} s", seconds=f"{self.first_token_s:.1f}"))
         if self.tokens_per_s is not None:
-            words.append(f"{self.tokens_per_s:.1f} tokens/s")
-        asked = "unproved in this run"
-        if self.proved is not None:
-            asked = f"proved from {' and '.join(self.proved_from)}"
-            if self.controller_reason:
-                asked += f" (not asked from the controller: {self.controller_reason})"
-        return ", ".join((*words, asked))
+            words.append(_("{rate} tokens/s", rate=f"{self.tokens_per_s:.1f}"))
+        return words
+
+    @property
+    def _proved_line(self) -> str:
+        if self.proved is None:
+            return _("unproved in this run")
+        known = PROVED_FROM.get(tuple(self.proved_from))
+        proved = _(known) if known else f"proved from {' and '.join(self.proved_from)}"
+        if not self.controller_reason:
+            return proved
+        return _(
+            "{proved} (not asked from the controller: {reason})",
+            proved=proved,
+            reason=self.controller_reason,
+        )
 
     @property
     def label(self) -> str:

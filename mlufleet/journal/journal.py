@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from mlufleet.journal import events
 from mlufleet.journal.events import Event, RunStarted
 
@@ -48,13 +49,19 @@ def check_writable() -> None:
     folder = RUNS if RUNS.exists() else RUNS.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidInput(
-            f"{RUNS.absolute()}: not a writable folder; a run needs it for its journal and report"
+            _(
+                "{folder}: not a writable folder; a run needs it for its journal and report",
+                folder=RUNS.absolute(),
+            )
         )
     free = os.statvfs(folder)
     if free.f_blocks and free.f_bavail * free.f_frsize < MIN_FREE_BYTES:
         raise InvalidInput(
-            f"{RUNS.absolute()}: less than {MIN_FREE_BYTES >> 20} MiB free; a run needs this for "
-            "its journal and report"
+            _(
+                "{folder}: less than {size} MiB free; a run needs this for its journal and report",
+                folder=RUNS.absolute(),
+                size=MIN_FREE_BYTES >> 20,
+            )
         )
 
 

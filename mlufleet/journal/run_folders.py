@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text import suggestions
 from mlufleet.journal import journal
 from mlufleet.journal.events import RolloutStarted
@@ -35,12 +36,18 @@ def find_run(run: str = LATEST) -> Path:
     if run == LATEST:
         newest = next(iter(list_runs()), None)
         if newest is None:
-            raise InvalidInput(f"{journal.RUNS}: no run yet")
+            raise InvalidInput(_("{folder}: no run yet", folder=journal.RUNS))
         return newest
     folder = journal.RUNS / run
     if "/" in run or not (folder / journal.JOURNAL_FILE).is_file():
         names = (LATEST, *(path.name for path in list_runs()))
-        raise InvalidInput(f"{folder}: no such run{suggestions.format_suggestions(run, names)}")
+        raise InvalidInput(
+            _(
+                "{folder}: no such run{similar}",
+                folder=folder,
+                similar=suggestions.format_suggestions(run, names),
+            )
+        )
     return folder
 
 
@@ -58,7 +65,9 @@ def find_resumable_run(run: str = "") -> Path:
             return folder
     names = (path.name for path in list_runs() if path.name != run)
     similar = suggestions.format_suggestions(run, names) if run else ""
-    raise InvalidInput(f"{journal.RUNS / run}: no rollout to resume{similar}")
+    raise InvalidInput(
+        _("{folder}: no rollout to resume{similar}", folder=journal.RUNS / run, similar=similar)
+    )
 
 
 def _is_resumable(folder: Path) -> bool:

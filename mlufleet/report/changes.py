@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlufleet.journal.endpoint_record import EndpointRecord
+from fleet.language import _
+from mlufleet.journal.endpoint_record import NOT_SEEN, EndpointRecord
 from mlufleet.report.model import HostReport, Report, stage_rank
 
-#: prefixes of the values that only a probed host has
-VERSION, ENDPOINT = "version ", "endpoint "
+#: prefixes of values, of which only a probed host has the first ones
+VERSION, ENDPOINT, DRIFT = "version ", "endpoint ", "drift "
 PROBED = (VERSION, ENDPOINT)
 
 
@@ -53,8 +54,8 @@ def compare_runs(report: Report, previous: Report) -> RunDiff:
         report: Report of the run.
         previous: Report of the earlier run.
     """
-    hosts = [name for name, _ in report.sorted_hosts()]
-    before = [name for name, _ in previous.sorted_hosts()]
+    hosts = [name for name, _host in report.sorted_hosts()]
+    before = [name for name, _host in previous.sorted_hosts()]
     return RunDiff(
         previous.run,
         added=[name for name in hosts if name not in previous.hosts],
@@ -74,7 +75,7 @@ def _host_changes(name: str, before: HostReport, now: HostReport) -> list[HostCh
         old = {key: value for key, value in old.items() if not key.startswith(PROBED)}
         new = {key: value for key, value in new.items() if not key.startswith(PROBED)}
     return [
-        HostChange(name, key.removeprefix(VERSION), old.get(key, ""), new.get(key, ""))
+        HostChange(name, _name_value(key), old.get(key, ""), new.get(key, ""))
         for key in dict.fromkeys((*old, *new))
         if old.get(key, "") != new.get(key, "")
     ]
@@ -86,13 +87,21 @@ def _compared_values(host: HostReport) -> dict[str, str]:
         **{f"{VERSION}{key}": str(value) for key, value in host.versions.items()},
         # what was measured differs in each run
         **{f"{ENDPOINT}{one.label}": _describe_endpoint(one) for one in host.endpoints},
-        **{f"drift of {stage}": "; ".join(words) for stage, words in host.drift.items()},
+        **{f"{DRIFT}{stage}": "; ".join(words) for stage, words in host.drift.items()},
     }
 
 
+def _name_value(key: str) -> str:
+    if key.startswith(DRIFT):
+        return _("drift of {stage}", stage=key.removeprefix(DRIFT))
+    if key.startswith(ENDPOINT):
+        return _("endpoint {endpoint}", endpoint=key.removeprefix(ENDPOINT))
+    return key.removeprefix(VERSION)
+
+
 def _describe_endpoint(record: EndpointRecord) -> str:
-    state = " ".join(filter(None, (record.state or "not seen", record.code)))
-    return f"{state} at {record.address}"
+    state = " ".join(filter(None, (_(record.state or NOT_SEEN), record.code)))
+    return _("{state} at {address}", state=state, address=record.address)
 
 
 def hosts_by_drift(report: Report) -> list[tuple[str, tuple[str, ...], list[str]]]:

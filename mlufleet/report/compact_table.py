@@ -16,7 +16,7 @@ from fleet.text import sanitize
 #: blanks between two columns
 GAP = 2
 #: share of the room that the first column has at most, if its cells have shorter texts
-FIRST_COLUMN_SHARE = 0.45
+FIRST_COLUMN_SHARE = 0.55
 #: columns of this and higher ranks go before the first column has a shorter text
 EXTRA_RANK = 3
 
@@ -68,6 +68,7 @@ def print_compact(
     longest = _list_widths(filled, titles, cells, max)
     room = _line_width(longest.values()) if is_wide else console.width
     widths = _fit_widths(columns, longest, _list_widths(filled, titles, cells, min), room)
+    widths[0] = min(widths[0], _find_shown_width(titles[0], [row[0] for row in cells], widths[0]))
     table = _make_table(columns, titles, widths)
     for row, color in zip(cells, styles, strict=True):
         table.add_row(
@@ -98,6 +99,11 @@ def _clean(text: str) -> str:
 
 def _choose_text(cell: Cell, width: int) -> str:
     return next((text for text in cell if cell_len(text) <= width), cell[-1])
+
+
+def _find_shown_width(title: str, cells: Sequence[Cell], width: int) -> int:
+    """Return the cells that a column of some width needs for what it shows."""
+    return max(cell_len(text) for text in (title, *(_choose_text(cell, width) for cell in cells)))
 
 
 def _list_widths(

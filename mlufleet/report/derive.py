@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.documents import atomic_write
 from fleet.error_codes import DEFERRED_CODES, FAILURE_TABLE, canonical_code
+from fleet.language import N_, _
 from fleet.text import places
 from mlufleet.journal import events, journal
 from mlufleet.journal.events import EndpointRecord, Event, FailureRecord, ValidationRecord
@@ -26,7 +27,7 @@ from mlufleet.report.model import (
 #: failures after which the state of the host is unknown
 HOST_LOST_CODES = ("CONNECTION_LOST", "REBOOT_TIMED_OUT", "HUNG")
 #: value of ``now`` between the start of a host in a rollout and its first stage
-STARTING = "begins"
+STARTING = N_("begins")
 REPORT_FILE = "report.json"
 #: folders that a note names at most
 MAX_NAMED_FOLDERS = 3
@@ -275,7 +276,11 @@ class _HostBuilder:
             self.report.notes.append(_describe_reuse(event))
         if event.fallback:
             self.report.notes.append(
-                f"{event.title}: left the swarm ({event.fallback}); the rest came by SSH"
+                _(
+                    "{title}: left the swarm ({reason}); the rest came by SSH",
+                    title=event.title,
+                    reason=event.fallback,
+                )
             )
 
     def _apply_result(
@@ -305,7 +310,7 @@ class _HostBuilder:
             case events.RollbackTargetFound():
                 host.way_back = event.release
                 if event.why:
-                    host.notes.append(f"no release to roll back to: {event.why}")
+                    host.notes.append(_("no release to roll back to: {reason}", reason=event.why))
             case events.RollbackStarted():
                 host.rolled_back = {"from": host.wanted, "to": ""}
                 self.tested.clear()  # on another driver
@@ -376,7 +381,12 @@ def _merge_proofs(
 def _describe_reuse(event: events.TransferDone) -> str:
     """Return what was not sent, and the file or the folders that it lay in."""
     megabytes, shown = event.reused / 1e6, places.format_places(event.found, MAX_NAMED_FOLDERS)
-    return f"{event.title}: {megabytes:,.1f} MB were not sent, as they lay on the host: {shown}"
+    return _(
+        "{title}: {size} MB were not sent, as they lay on the host: {places}",
+        title=event.title,
+        size=f"{megabytes:,.1f}",
+        places=shown,
+    )
 
 
 def _failure(event: events.HostFailure) -> FailureRecord:

@@ -73,6 +73,17 @@ def format_ranges(names: Iterable[str], limit: int = MAX_RANGES) -> str:
         names: Names of hosts, in any order.
         limit: Ranges and names that are written out; the hosts beyond are counted.
     """
+    shown, omitted = name_some(names, limit)
+    return _("{names} and {count} more", names=shown, count=omitted) if omitted else shown
+
+
+def name_some(names: Iterable[str], limit: int) -> tuple[str, int]:
+    """Return some names in one line, neighbors as ranges, and how many hosts are beyond.
+
+    Args:
+        names: Names of hosts, in any order.
+        limit: Ranges and names that are written out.
+    """
     parts: list[str] = []
     room, omitted = limit, 0
     for span in _spans(names):
@@ -81,8 +92,7 @@ def format_ranges(names: Iterable[str], limit: int = MAX_RANGES) -> str:
         omitted += sum(map(len, beyond))
         if shown:
             parts.append(span.prefix + _format_runs(shown) + span.suffix)
-    names = ", ".join(parts)
-    return _("{names} and {count} more", names=names, count=omitted) if omitted else names
+    return ", ".join(parts), omitted
 
 
 def _format_runs(runs: list[list[str]]) -> str:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fleet.errors import ExitStatus
-from fleet.language import N_
+from fleet.language import N_, _
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from fleet.vendor.cnmon import CARD_RUNNING
@@ -140,11 +140,17 @@ class ServingReport:
         """Which host waits and for what; empty if none does."""
         if not self.waiting:
             return ""
-        line = (
-            f"{self.waiting} waits for endpoints: {self.ready} of {self.of} are ready, and "
-            f"{self.needed} have to stay ready"
+        line = _(
+            "{host} waits for endpoints: {ready} of {total} are ready, and {needed} have to stay "
+            "ready",
+            host=self.waiting,
+            ready=self.ready,
+            total=self.of,
+            needed=self.needed,
         )
-        return f"{line}; no answer from {', '.join(self.silent)}" if self.silent else line
+        if not self.silent:
+            return line
+        return _("{line}; no answer from {hosts}", line=line, hosts=", ".join(self.silent))
 
 
 @dataclass
@@ -284,9 +290,10 @@ class HostReport:
         """When the host was last seen, if that may no longer be true; else empty."""
         if self.seen is None or not self.old:
             return ""
-        return (
-            f"last seen at {format_utc(self.seen)}; the host was changed or lost since then, so "
-            "its cards and versions may differ now"
+        return _(
+            "last seen at {time}; the host was changed or lost since then, so its "
+            "cards and versions may differ now",
+            time=format_utc(self.seen),
         )
 
 

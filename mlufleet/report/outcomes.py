@@ -107,7 +107,11 @@ def _group_row(members: NamedHosts) -> CompactRow:
 def _name_hosts(names: list[str]) -> Iterator[str]:
     """Yield names of hosts with their number, in texts of less and less length."""
     for limit in RANGES:
-        yield host_ranges.format_hosts(names, limit)
+        ranges, omitted = host_ranges.name_some(names, limit)
+        if omitted:
+            yield _("{ranges}, … ({count} hosts)", ranges=ranges, count=len(names))
+        else:
+            yield host_ranges.format_hosts(names)
     yield n_("{count} host", "{count} hosts", len(names))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.language import _
 from mlufleet.report.model import Report
 
 
@@ -15,5 +16,5 @@ def serving_lines(report: Report) -> Iterator[str]:
     """
     serving = report.rollout.serving if report.rollout else None
     if serving and serving.sentence:
-        yield f"stopped to keep endpoints ready: {serving.sentence}"
-        yield f"  remedy: {serving.remedy}"
+        yield _("stopped to keep endpoints ready: {sentence}", sentence=serving.sentence)
+        yield _("  remedy: {remedy}", remedy=serving.remedy)

@@ -108,8 +108,7 @@ def print_table(
         columns: The first one has the name of the host.
         rows: A row per host.
         style: Returns the style of a cell of the second column, by its English text.
-        rank: Returns the place of a cell of the second column, by its English text: many hosts
-            are sorted by it.
+        rank: Returns the place of such a cell: many hosts are sorted by it.
         is_listed: Print each row, also of many.
     """
     keys = {sanitize.escape_line(row[1]): english(row[1]) for row in rows}
@@ -128,8 +127,7 @@ def print_table(
     console.print(table)
     if len(shown) > limit:
         print_line(console, _("… and {count} more such rows", count=len(shown) - limit))
-    dropped = [index for index in range(len(columns)) if index not in kept]
-    pairs = _dropped_cells(columns, rows, dropped, is_large)
+    pairs = _dropped_cells(columns, rows, kept, is_large)
     for line in host_ranges.group_lines(pairs, is_large * len(rows), host_ranges.MAX_LINES // 2):
         print_line(console, line)
 
@@ -142,9 +140,10 @@ def _make_table(title: str, columns: Sequence[Column], widths: Sequence[int]) ->
 
 
 def _dropped_cells(
-    columns: Sequence[Column], rows: Sequence[Row], dropped: Sequence[int], is_large: bool
+    columns: Sequence[Column], rows: Sequence[Row], kept: Sequence[int], is_large: bool
 ) -> Iterator[tuple[str, str]]:
     """Return the cells of dropped columns as host and text; in a large fleet, one by one."""
+    dropped = [index for index in range(len(columns)) if index not in kept]
     if is_large:
         for index in dropped:
             if not columns[index].is_numeric:

@@ -127,10 +127,14 @@ def unproved_lines(report: Report) -> Iterator[str]:
     """
     for release, points in sorted(report.unproved.items()):
         for point in points[:MAX_UNPROVED_POINTS]:
-            yield f"{release}: unproved {point}"
+            yield _("{release}: unproved {point}", release=release, point=point)
         others = len(points) - MAX_UNPROVED_POINTS
         if others > 0:
-            yield f"{release}: … and {others} more unproved points in the report"
+            yield _(
+                "{release}: … and {count} more unproved points in the report",
+                release=release,
+                count=others,
+            )
 
 
 def print_failures(console: Console, hosts: NamedHosts, *, is_listed: bool = False) -> None:
@@ -255,7 +259,7 @@ def endpoint_lines(hosts: NamedHosts) -> Iterator[tuple[str, str]]:
 
 
 def _describe_endpoint(one: EndpointRecord) -> str:
-    state = one.problem or f"{one.state}, {one.proof}"
+    state = one.problem or f"{_(one.state)}, {one.proof}"
     return _(
         "endpoint {endpoint} at {address}: {state}",
         endpoint=one.label,

@@ -15,6 +15,7 @@ from gevent.pool import Pool
 from pyinfra.api import Host
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text import suggestions
 from mlufleet.journal.events import RolloutStarted, RunEnded
 from mlufleet.journal.listening import listening
@@ -97,7 +98,14 @@ class RolloutCoordinator:
         if not groups:
             keys = dict.fromkeys(key for host in self.hosts.values() for key in host.data.dict())
             similar = suggestions.format_suggestions(key, keys)
-            raise InvalidInput(f"{self.plan.inventory}: no host has `{key}` in its data{similar}")
+            raise InvalidInput(
+                _(
+                    "{path}: no host has `{key}` in its data{similar}",
+                    path=self.plan.inventory,
+                    key=key,
+                    similar=similar,
+                )
+            )
         return groups
 
     def roll_out(self) -> Report:
@@ -219,7 +227,10 @@ class RolloutCoordinator:
             self.stopping.wait(self.plan.pause)
         if self.plan.confirm and not self.stopping.is_set():
             remaining = len(self.scheduler.waiting)
-            question = f"The canaries passed. Continue with the other {remaining} hosts?"
+            question = _(
+                "The canaries passed. Continue with the other {count} hosts?",
+                count=remaining,
+            )
             self._ask(question)
 
     def _review_gate(self) -> None:

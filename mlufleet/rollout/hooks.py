@@ -13,6 +13,7 @@ from gevent import Timeout
 from gevent.subprocess import PIPE, STDOUT, Popen
 
 from fleet.errors import Failure
+from fleet.language import _
 from operations.host.failures import TAIL_LINES
 
 #: a hook does not get data whose key has one of these parts: secrets, and what is not text
@@ -75,7 +76,8 @@ def run_hook(command: str, variables: Mapping[str, str], timeout_s: int) -> Fail
                 tail.append(line)
             process.wait()
     except Timeout:
-        return Failure("HOOK", f"`{command}` did not end within {timeout_s} s", _decode(tail))
+        why = _("`{command}` did not end within {seconds} s", command=command, seconds=timeout_s)
+        return Failure("HOOK", why, _decode(tail))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
@@ -83,7 +85,9 @@ def run_hook(command: str, variables: Mapping[str, str], timeout_s: int) -> Fail
         process.stdout.close()
     if process.returncode == 0:
         return None
-    return Failure("HOOK", f"`{command}` exited with status {process.returncode}", _decode(tail))
+    status = process.returncode
+    why = _("`{command}` exited with status {status}", command=command, status=status)
+    return Failure("HOOK", why, _decode(tail))
 
 
 def _decode(lines: Iterable[bytes]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import _
 from mlufleet.journal.events import Event, StepStarted
 from mlufleet.rollout import rollback
 from mlufleet.rollout.plan import Plan
@@ -116,10 +117,10 @@ class HostRollout(ABC):
     def _describe_drift(self, drift: Drift) -> Failure:
         probed = drift.get(PROBE_STAGE)
         if isinstance(probed, Failure):  # nothing is known to be left
-            detail = f"over a fresh connection: {probed.detail}".removesuffix(": ")
+            detail = _("over a fresh connection: {detail}", detail=probed.detail).removesuffix(": ")
             return replace(probed, detail=detail)
         left = "; ".join(f"{stage}: {_describe(said)}" for stage, said in drift.items())
-        return Failure(self.unverified_code, f"over a fresh connection: {left}")
+        return Failure(self.unverified_code, _("over a fresh connection: {detail}", detail=left))
 
     @abstractmethod
     def find_drift(self, host: Host) -> Drift:
@@ -224,9 +225,11 @@ class Deployment(ReleaseRollout):
             self._roll_back(host)
 
     def _roll_back(self, host: Host) -> None:
-        target, reason = self.rollback_targets.get(host.name, (None, "the host was not asked"))
+        target, reason = self.rollback_targets.get(host.name, (None, _("the host was not asked")))
         if not target:
-            logger.warning(f"{host.print_prefix}no release to roll back to: {reason}")
+            logger.warning(
+                host.print_prefix + _("no release to roll back to: {reason}", reason=reason)
+            )
             return
         first = self.session.run.failures[host.name]
         origin = {key: host.data.get(key) for key in ("release", "releases")}
@@ -237,7 +240,7 @@ class Deployment(ReleaseRollout):
         else:
             second = self.session.run.failures[host.name]
             tail = tuple(f"{failure.code}: {failure.sentence}" for failure in (first, second))
-            sentence = f"{tail[0]}; during the rollback: {tail[1]}"
+            sentence = _("{failure}; during the rollback: {other}", failure=tail[0], other=tail[1])
             fail_host(host, Failure("ROLLBACK", sentence, tail), "rollback")
         _set_releases(host, origin)
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.error_codes import DEFERRED_CODES
+from fleet.language import N_, _, n_
 from fleet.text.times import format_duration
 from mlufleet.journal import events
 from mlufleet.journal.events import Event
@@ -34,6 +35,8 @@ MAX_LINES_PER_CODE = 3
 #: lines of the terminal that are not rows of hosts
 FRAME_LINES = 6
 MIN_ROWS = 3
+STOPPING_NOW = N_("stopping now")
+STOPPING = N_("stopping when the hosts at work have ended; interrupt again to stop at once")
 
 
 @dataclass
@@ -48,7 +51,7 @@ class ActiveHost:
 
     since: float
     steps: dict[str, str] = field(default_factory=dict)
-    last_stage: str = "begin"
+    last_stage: str = N_("begin")
 
     @property
     def stage(self) -> str:
@@ -75,6 +78,17 @@ class ActiveHost:
                 self.steps.pop(event.stage, None)
             case events.RollbackStarted():  # the stages before it have ended
                 self.steps.clear()
+
+
+def _describe_serving(event: events.ServingCounted) -> str:
+    values = {"ready": event.ready, "total": event.of, "needed": event.needed}
+    if not event.held:
+        return _("endpoints: {ready} of {total} ready, {needed} needed", **values)
+    return _(
+        "endpoints: {ready} of {total} ready, {needed} needed, {host} waits",
+        host=event.host,
+        **values,
+    )
 
 
 class RolloutProgress:
@@ -124,13 +138,15 @@ class RolloutProgress:
             case events.HostStarted():
                 self.active_hosts[event.host] = ActiveHost(time.monotonic())
             case events.TransfersProgressed():
-                text = f"files to {event.hosts} hosts: {event.line}"
-                self.transfer_line = text if event.hosts else ""
+                self.transfer_line = ""
+                if event.hosts:
+                    self.transfer_line = _(
+                        "files to {count} hosts: {progress}",
+                        count=event.hosts,
+                        progress=event.line,
+                    )
             case events.ServingCounted():
-                waits = f", {event.host} waits" * event.held
-                self.serving_line = (
-                    f"endpoints: {event.ready} of {event.of} ready, {event.needed} needed{waits}"
-                )
+                self.serving_line = _describe_serving(event)
             case events.RollbackStarted():
                 self.failed.pop(event.host, None)
             case events.HostFailed():
@@ -172,13 +188,13 @@ class RolloutProgress:
 
     def summary_line(self) -> str:
         """Return the state of all hosts in a line."""
-        parts = [f"{self.done_count} of {self.planned} done"]
-        parts += [f"{count} {status}" for status, count in sorted(self.ended.items())]
+        parts = [_("{count} of {total} done", count=self.done_count, total=self.planned)]
+        parts += [f"{count} {_(status)}" for status, count in sorted(self.ended.items())]
         if self.active_hosts:
-            parts.append(f"{len(self.active_hosts)} at work")
+            parts.append(_("{count} at work", count=len(self.active_hosts)))
         remaining = self.remaining_seconds()
         if remaining is not None and self.done_count < self.planned:
-            parts.append(f"about {format_duration(round(remaining))} left")
+            parts.append(_("about {duration} left", duration=format_duration(round(remaining))))
         return ", ".join(parts)
 
 
@@ -234,7 +250,7 @@ class LiveView:
         progress, now = self.progress, time.monotonic()
         stages = Counter(host.stage for host in progress.active_hosts.values())
         table = Table(box=None, pad_edge=False)
-        for title, width in (("host", 12), ("stage", 10), ("", 8), ("time", 6)):
+        for title, width in ((_("host"), 12), (_("stage"), 10), ("", 8), (_("time"), 6)):
             table.add_column(title, no_wrap=True, min_width=width)
         extra = [line for line in (progress.serving_line, progress.transfer_line) if line]
         frame = FRAME_LINES + len(extra)
@@ -242,16 +258,17 @@ class LiveView:
         hosts = sorted(progress.active_hosts.items(), key=lambda item: item[1].since)
         for name, host in hosts[:room]:
             duration = format_duration(round(now - host.since))
-            table.add_row(Text(name), host.stage, Text(host.step), duration)
+            table.add_row(Text(name), Text(_(host.stage)), Text(host.step), duration)
         elapsed = format_duration(round(now - progress.began))
+        summary = progress.summary_line()
         lines: list[RenderableType] = [
-            Text(f"{progress.summary_line()}, {elapsed} so far"),
-            Text("  ".join(f"{stage} {count}" for stage, count in stages.most_common())),
+            Text(_("{summary}, {duration} so far", summary=summary, duration=elapsed)),
+            Text("  ".join(f"{_(stage)} {count}" for stage, count in stages.most_common())),
         ]
         lines += [Text(line) for line in extra]
         lines.append(table)
         if len(hosts) > room:
-            lines.append(Text(f"… and {len(hosts) - room} more"))
+            lines.append(Text(_("… and {count} more", count=len(hosts) - room)))
         return Group(*lines)
 
     def on_event(self, event: Event) -> None:
@@ -265,51 +282,63 @@ class LiveView:
         progress.update(event)
         match event:
             case events.ProbingStarted():
-                self._print(f"probing {event.hosts} host{'s' * (event.hosts != 1)}")
+                self._print(n_("probing {count} host", "probing {count} hosts", event.hosts))
             case events.HostsScheduled():
                 self._print_schedule(event)
             case events.HostStarted() if event.canary or not progress.is_large:
-                self._print(f"{host}: begins{' (canary)' if event.canary else ''}")
+                begins = _("begins (canary)") if event.canary else _("begins")
+                self._print(f"{host}: {begins}")
             case events.StageDone() if was_active and event.changes:
                 if not (self._live or progress.is_large):
                     self._print(f"{host}: {event.stage} {event.seconds:.0f} s")
             case events.HostFailure():
                 self._print_failure(event)
             case events.RollbackStarted():
-                self._print(f"{host}: rolling back", status_color("rolled back"))
+                self._print(f"{host}: {_('rolling back')}", status_color("rolled back"))
             case events.HostDone():
                 self._print_done(host)
             case events.TransfersProgressed() if progress.transfer_line and not self._live:
                 self._print(progress.transfer_line)
             case events.RolloutPaused():
-                self._print(f"the canaries passed; waiting {event.seconds} s")
+                self._print(_("the canaries passed; waiting {seconds} s", seconds=event.seconds))
             case events.OperatorAsked() | events.OperatorAnswered():
                 self._pause(isinstance(event, events.OperatorAsked))
             case events.ServingCounted() if event.held or not event.host:
                 self._print_serving(event)
             case events.ServingStopped():
-                self._print(f"stopped to keep endpoints ready: {event.sentence}", "red")
-                self._print(f"  remedy: {event.remedy}")
+                sentence = _("stopped to keep endpoints ready: {sentence}", sentence=event.sentence)
+                self._print(sentence, "red")
+                self._print(_("  remedy: {remedy}", remedy=event.remedy))
             case events.StopRequested():
-                later = "when the hosts at work have ended; interrupt again to stop at once"
-                self._print(f"stopping {'now' if event.now else later}")
+                self._print(_(STOPPING_NOW if event.now else STOPPING))
 
     def _print_schedule(self, event: events.HostsScheduled) -> None:
         unchanged = event.total - len(event.order) - event.broken
         self._print(
-            f"{unchanged} of {event.total} hosts need nothing, {len(event.order)} need work, "
-            f"{event.broken} are broken; {event.window} at a time, at most {event.max_fail} may "
-            "be broken"
+            _(
+                "{unchanged} of {total} hosts need nothing, {count} need work, {broken} are "
+                "broken; {window} at a time, at most {max_fail} may be broken",
+                unchanged=unchanged,
+                total=event.total,
+                count=len(event.order),
+                broken=event.broken,
+                window=event.window,
+                max_fail=event.max_fail,
+            )
         )
         if event.canaries:
-            self._print(f"canaries: {host_ranges.format_ranges(event.canaries)}")
+            canaries = host_ranges.format_ranges(event.canaries)
+            self._print(_("canaries: {hosts}", hosts=canaries))
 
     def _print_serving(self, event: events.ServingCounted) -> None:
         if not event.of:
-            self._print("no endpoint is ready, so there is none to keep ready")
+            self._print(_("no endpoint is ready, so there is none to keep ready"))
             return
-        silent = f"; no answer from {host_ranges.format_ranges(event.silent)}"
-        self._print(self.progress.serving_line + silent * bool(event.silent))
+        line = self.progress.serving_line
+        if event.silent:
+            silent = host_ranges.format_ranges(event.silent)
+            line = _("{line}; no answer from {hosts}", line=line, hosts=silent)
+        self._print(line)
 
     def _print_done(self, host: str) -> None:
         progress = self.progress
@@ -317,7 +346,7 @@ class LiveView:
             return
         self._next_done_line = progress.done_count + max(1, progress.planned // MAX_DONE_LINES)
         status = progress.status(host)
-        self._print(f"{host}: {status} ({progress.summary_line()})", status_color(status))
+        self._print(f"{host}: {_(status)} ({progress.summary_line()})", status_color(status))
 
     def _print_failure(self, event: events.HostFailure) -> None:
         """Print what failed and what to do; of many hosts, for the first ones of each code."""
@@ -327,9 +356,11 @@ class LiveView:
         if is_large and count > MAX_LINES_PER_CODE:
             return
         self._print(f"{event.host}: {event.code}: {event.sentence}", "red")
-        self._print(f"{event.host}:   remedy: {event.remedy}")
+        remedy = _("  remedy: {remedy}", remedy=event.remedy)
+        self._print(f"{event.host}: {remedy}")
         if is_large and count == MAX_LINES_PER_CODE:
-            self._print(f"{event.code}: more such hosts are only counted until the end", "red")
+            line = _("{code}: more such hosts are only counted until the end", code=event.code)
+            self._print(line, "red")
 
     def _print(self, text: str, style: str = "") -> None:
         self.console.print(escape(text), style=style, soft_wrap=True)

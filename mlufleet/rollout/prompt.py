@@ -10,6 +10,8 @@ import gevent
 from gevent.event import Event
 from gevent.socket import wait_read
 
+from fleet.language import _
+
 #: bytes of an answer: a terminal gives a line at a time
 MAX_ANSWER_BYTES = 1024
 #: answers that approve, and those that do not
@@ -43,5 +45,5 @@ def ask_operator(question: str, stopping: Event) -> bool:
         word = answer.decode(errors="replace").strip().lower()
         if word in ANSWERS:
             return ANSWERS[word]
-        click.echo("Answer y or n.", err=True)
+        click.echo(_("Answer y or n."), err=True)
     return False

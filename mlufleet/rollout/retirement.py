@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from fleet import quarantine
 from fleet.errors import Failure, InvalidInput
+from fleet.language import _
 from mlufleet.journal.events import LeftRecord
 from mlufleet.report.model import audit_file_name
 from mlufleet.rollout.host_rollout import HostRollout
@@ -78,9 +79,9 @@ class Retirement(HostRollout):
         path = quarantine.find_file(self.plan.inventory)
         try:
             quarantine.remove(path, [host.name])
-            text = "it is retired, and its quarantine has ended"
+            text = _("it is retired, and its quarantine has ended")
         except InvalidInput as error:
-            text = f"its quarantine has not ended: {error}"
+            text = _("its quarantine has not ended: {error}", error=error)
         emit_event(host, "note", text=text)
 
     def _retire(self, host: Host, audit_log: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pyinfra.api import Host
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.release import host_paths, snapshot
 from fleet.store.targets import load_host_target
 from mlufleet.journal.journal import safe_file_name
@@ -39,12 +40,12 @@ def find_target(host: Host, plan: HostPlan, folder: Path) -> tuple[RollbackTarge
     stamps = plan.facts.stamps if isinstance(plan.facts, HostFacts) else {}
     identity = _previous_identity(stamps, plan.target.identity)
     if not identity:
-        return None, "no other release has passed its smoke test on the host"
+        return None, _("no other release has passed its smoke test on the host")
     path = f"{host_paths.SNAPSHOTS_FOLDER}/{identity}.json"
     try:
         text = host.get_fact(TextFile, path=path)
         if not text:
-            raise InvalidInput(f"{path} cannot be read on the host")
+            raise InvalidInput(_("{path} cannot be read on the host", path=path))
         data = snapshot.restore_snapshot(text, folder, safe_file_name(host.name))
         load_host_target({**data, "store": host.data.get("store")})
     except (InvalidInput, ValueError) as error:

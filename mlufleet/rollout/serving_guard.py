@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from fleet.language import _
 from mlufleet.rollout.host_count import HostCount
 from operations.host.facts import HostFacts
 
@@ -95,16 +96,30 @@ class ServingGuard:
         most = self.total - largest
         if not largest or self.needed <= most:
             return None
-        share = f"{self.share} of {self.total} ready endpoints"
+        values = {"share": self.share, "total": self.total, "host": host, "count": largest}
         if self.share.is_percentage:
             most = 100 * most // self.total
-            share += f" are {self.needed}"
-        sentence = f"{share}, and {host} has {largest} of them: it could never be taken"
+            sentence = _(
+                "{share} of {total} ready endpoints are {needed}, and {host} has {count} of them: "
+                "it could never be taken",
+                needed=self.needed,
+                **values,
+            )
+        else:
+            sentence = _(
+                "{share} of {total} ready endpoints, and {host} has {count} of them: it could "
+                "never be taken",
+                **values,
+            )
         if not most:
-            remedy = "leave --keep-serving out, or make endpoints of other hosts ready first"
+            remedy = _("leave --keep-serving out, or make endpoints of other hosts ready first")
         else:
             unit = "%" * self.share.is_percentage
-            remedy = f"use --keep-serving {most}{unit}, or make more endpoints ready first"
+            remedy = _(
+                "use --keep-serving {most}{unit}, or make more endpoints ready first",
+                most=most,
+                unit=unit,
+            )
         return Refusal(sentence, remedy)
 
     def observe(self, found: Mapping[str, HostServing]) -> None:

@@ -11,6 +11,7 @@ from gevent.pool import Pool
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from fleet.language import _
 from fleet.release.target import HostTarget
 from mlufleet.rollout.host_count import HostCount
 from mlufleet.rollout.plan import Plan
@@ -148,10 +149,19 @@ class ServingWatch:
         guard = self._guard
         self._refuse(
             Refusal(
-                f"{guard.count_ready(())} of {guard.total} endpoints are ready, and "
-                f"{guard.needed} have to stay ready ({self.share}) while {min(held)} is taken",
-                "look at the endpoints that are not ready with `mlufleet endpoints`; when they "
-                "are, `mlufleet rollout resume` goes on",
+                _(
+                    "{ready} of {total} endpoints are ready, and {needed} have to "
+                    "stay ready ({share}) while {host} is taken",
+                    ready=guard.count_ready(()),
+                    total=guard.total,
+                    needed=guard.needed,
+                    share=self.share,
+                    host=min(held),
+                ),
+                _(
+                    "look at the endpoints that are not ready with `mlufleet endpoints`; "
+                    "when they are, `mlufleet rollout resume` goes on"
+                ),
             )
         )
         return True

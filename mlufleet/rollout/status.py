@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from fleet.language import N_, _
 from fleet.text.times import format_utc
 from mlufleet.journal import journal, run_folders
 from mlufleet.report import host_ranges
@@ -15,7 +16,10 @@ from mlufleet.report.serving import serving_lines
 
 #: lines of drift for a large fleet
 MAX_DRIFT_LINES = 5 * host_ranges.MAX_LINES
-AT_WORK = "at work"
+AT_WORK, ENDED, KILLED = N_("at work"), N_("ended"), N_("killed")
+#: kinds of runs, and why they stopped
+KINDS = (N_("deploy"), N_("rollout"), N_("rollback"), N_("adoption"), N_("retirement"))
+REASONS = (N_("canary"), N_("budget"), N_("serving"), N_("interrupted"), N_("declined"))
 
 
 def _load_report(folder: Path, limit: tuple[str, ...]) -> Report:
@@ -49,11 +53,19 @@ def status_lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
     counts = Counter(
         AT_WORK if is_running and host.now else host.status for host in report.hosts.values()
     )
-    state = AT_WORK if is_running else "ended" if report.ended else "killed"
-    if report.rollout and report.rollout.stopped:
-        state += f" (stopped: {report.rollout.stopped})"
-    numbers = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    yield f"{report.kind} {folder.name}: {state}; {len(report.hosts)} hosts: {numbers}"
+    state = AT_WORK if is_running else ENDED if report.ended else KILLED
+    numbers = ", ".join(f"{count} {_(status)}" for status, count in sorted(counts.items()))
+    stopped = report.rollout.stopped if report.rollout else ""
+    yield _(
+        "{kind} {run}: {state}; {count} hosts: {numbers}",
+        kind=_(report.kind),
+        run=folder.name,
+        state=_("{state} (stopped: {reason})", state=_(state), reason=_(stopped))
+        if stopped
+        else _(state),
+        count=len(report.hosts),
+        numbers=numbers,
+    )
     serving = report.rollout.serving if report.rollout else None
     if is_running and serving and serving.waiting_line:
         yield serving.waiting_line
@@ -64,13 +76,15 @@ def status_lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
 
 def _host_state(host: HostReport, is_running: bool) -> str:
     if host.now:
-        return f"at {host.now}" if is_running else f"was at {host.now}{_last_seen(host)}"
+        work = _(host.now)
+        at = _("at {work}", work=work) if is_running else _("was at {work}", work=work)
+        return at if is_running else f"{at}{_last_seen(host)}"
     reason = f": {host.failure.code}: {host.failure.sentence}" if host.failure else ""
-    return f"{host.status}{reason}{_last_seen(host) if host.old else ''}"
+    return f"{_(host.status)}{reason}{_last_seen(host) if host.old else ''}"
 
 
 def _last_seen(host: HostReport) -> str:
-    return "" if host.seen is None else f", last seen {format_utc(host.seen)}"
+    return "" if host.seen is None else _(", last seen {time}", time=format_utc(host.seen))
 
 
 def drift_lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
@@ -90,6 +104,6 @@ def drift_lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
 def _drift(report: Report) -> Iterator[tuple[str, str]]:
     for name, host in report.sorted_hosts():
         if not host.drift:
-            yield name, "none" if host.versions else "not probed"
+            yield name, _("none") if host.versions else _("not probed")
         for stage, words in host.drift.items():
             yield name, f"{stage}: {'; '.join(words)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fleet.language import N_, _
 from fleet.release import endpoints
 from fleet.release.endpoints import Endpoint
 from fleet.release.target import HostTarget, ReleaseTarget
@@ -13,7 +14,7 @@ from operations.host.facts import EndpointFacts, HostFacts, ReleaseFacts
 #: state of an endpoint of which nothing is known
 ABSENT = "absent"
 #: what is said of an endpoint that its supervisor calls ready while nothing listens
-SILENT_CODE, SILENT_REASON = "SERVE_SILENT", "nothing listens on its port"
+SILENT_CODE, SILENT_REASON = "SERVE_SILENT", N_("nothing listens on its port")
 
 
 def observe_endpoints(target: HostTarget, facts: HostFacts) -> list[EndpointRecord]:
@@ -65,7 +66,7 @@ def _add_state(record: EndpointRecord, observed: EndpointFacts) -> EndpointRecor
         record,
         state="unhealthy" if is_silent else observed.state,
         code=SILENT_CODE if is_silent else observed.code,
-        reason=SILENT_REASON if is_silent else observed.reason,
+        reason=_(SILENT_REASON) if is_silent else observed.reason,
         restarts=observed.restarts,
         ready_s=observed.ready_s if observed.ready_s >= 0 else None,
         answered=float(observed.answered) if observed.answered else None,

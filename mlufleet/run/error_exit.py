@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import click
 
 from fleet.errors import ExitStatus, InvalidInput
+from fleet.language import _
 
 
 @contextmanager
@@ -32,4 +33,4 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _print_error(error: Exception) -> None:
-    click.secho(f"error: {error}", fg="red", err=True)
+    click.secho(_("error: {error}", error=error), fg="red", err=True)

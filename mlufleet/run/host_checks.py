@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fleet.documents.loading import validate_document
 from fleet.errors import InvalidInput
+from fleet.language import _
 from fleet.text.sanitize import escape_line
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def check_connector(entry: CheckedHost) -> None:
     """Reject connectors that do not lead to a server."""
     name = entry.host.connector_cls.__name__
     if name in UNSUPPORTED_CONNECTORS:
-        raise InvalidInput(f"the connector {name} is not supported; use an SSH host")
+        raise InvalidInput(_("the connector {name} is not supported; use an SSH host", name=name))
 
 
 def check_address(entry: CheckedHost) -> None:
@@ -166,8 +167,12 @@ def _validate_fields(inventory_name: str, host: Host) -> HostData:
 
     if escape_line(host.name) != host.name:  # pyinfra prints it at the start of each line
         raise InvalidInput(
-            f"{inventory_name}: host name {host.name!r} contains a control or invisible "
-            "character; rename the host"
+            _(
+                "{path}: host name {host!r} contains a control or invisible "
+                "character; rename the host",
+                path=inventory_name,
+                host=host.name,
+            )
         )
     # pyinfra's own fields (ssh_*) and a site's further ones are not this project's to validate
     names = [name for name in HostData.model_fields if not name.startswith("ssh_")]
@@ -176,6 +181,10 @@ def _validate_fields(inventory_name: str, host: Host) -> HostData:
     fields = validate_document(HostData, data, Path(f"{inventory_name}: {host.name}"))
     if not (fields.release or fields.releases):
         raise InvalidInput(
-            f"{inventory_name}: {host.name} has no `release`; set `release` or `releases`"
+            _(
+                "{path}: {host} has no `release`; set `release` or `releases`",
+                path=inventory_name,
+                host=host.name,
+            )
         )
     return fields

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from fleet.errors import ExitStatus
+from fleet.language import _
 from mlufleet.run import interrupts, local_permissions, pyinfra_options
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from fleet.release.target import HostTarget
     from mlufleet.report.model import Report
-
 
 #: options of pyinfra with which hosts in quarantine are not left out
 INCLUDE_QUARANTINED = ("--data", "include_quarantined=true")
@@ -116,7 +116,7 @@ def warn_about_permissions(inventory_name: str, inventory: Inventory) -> None:
     """
     files = (str(host.data.get("sudo_password_file") or "") for host in inventory)
     for warning in local_permissions.permission_warnings(inventory_name, filter(None, files)):
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+        click.secho(_("warning: {warning}", warning=warning), fg="yellow", err=True)
 
 
 def run_deploy(

@@ -7,6 +7,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from fleet.language import _
+
 
 def executed_paths(inventory: str) -> Iterator[Path]:
     """What a run executes or follows with the operator's rights, as far as it is there."""
@@ -33,13 +35,20 @@ def permission_warnings(inventory: str, secrets: Iterable[str] = ()) -> list[str
             continue
         if seen.st_mode & stat.S_IWOTH and not seen.st_mode & stat.S_ISVTX:
             found.append(
-                f"{path}: every user of this machine can write to it, and what is in it "
-                f"is done with your rights; remedy: chmod o-w {path}"
+                _(
+                    "{path}: every user of this machine can write to it, and what is in it "
+                    "is done with your rights; remedy: chmod o-w {path}",
+                    path=path,
+                )
             )
         elif seen.st_uid not in mine:
             found.append(
-                f"{path}: belongs to user {seen.st_uid}, and what is in it is done with "
-                "your rights; remedy: a clone of your own"
+                _(
+                    "{path}: belongs to user {user}, and what is in it is done with your "
+                    "rights; remedy: a clone of your own",
+                    path=path,
+                    user=seen.st_uid,
+                )
             )
     for secret in dict.fromkeys(secrets):
         path = Path(os.path.expanduser(secret))
@@ -49,7 +58,10 @@ def permission_warnings(inventory: str, secrets: Iterable[str] = ()) -> list[str
             continue
         if exposed:
             found.append(
-                f"{path}: other users of this machine can read this password; remedy: "
-                f"chmod 600 {path}"
+                _(
+                    "{path}: other users of this machine can read this password; remedy: "
+                    "chmod 600 {path}",
+                    path=path,
+                )
             )
     return found

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fleet.errors import InvalidInput
+from fleet.language import _
 
 #: Options of pyinfra that set data of every host, like ``--data``.
 DATA_OPTIONS = ("ssh_user", "ssh_key", "ssh_port")
@@ -30,7 +31,7 @@ def parse_options(words: Iterable[str]) -> dict[str, Any]:
 
     context = click.Context(cli)
     try:
-        options, _, _ = cli.make_parser(context).parse_args(["", "", *words])
+        options, _words, _order = cli.make_parser(context).parse_args(["", "", *words])
         for option in cli.params:
             if option.name in options and isinstance(option, click.Option):
                 option.type_cast_value(context, options[option.name])
@@ -38,7 +39,7 @@ def parse_options(words: Iterable[str]) -> dict[str, Any]:
         raise InvalidInput(error.format_message()) from error
     if extra := options.get("operations", ())[1:]:
         raise InvalidInput(
-            f"unexpected argument {extra[0]}; to select hosts, use --limit {extra[0]}"
+            _("unexpected argument {word}; to select hosts, use --limit {word}", word=extra[0])
         )
     return dict(options)
 
@@ -62,7 +63,9 @@ def parse_data(data: Iterable[str], options: Mapping[str, Any] | None = None) ->
     for word in data:
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise InvalidInput(f"--data {word}: expected KEY=VALUE, for example --data cards=8")
+            raise InvalidInput(
+                _("--data {word}: expected KEY=VALUE, for example --data cards=8", word=word)
+            )
         pairs[key] = parse_cli_arg(value)
     given = options or {}
     return pairs | {key: given[key] for key in DATA_OPTIONS if given.get(key)}

@@ -11,6 +11,7 @@ import click
 from fleet import quarantine
 from fleet.errors import InvalidInput
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
+from fleet.language import _, n_
 from fleet.quarantine import Quarantine
 from fleet.text import sanitize
 from mlufleet.report import host_ranges
@@ -45,11 +46,19 @@ class QuarantinedHosts:
         Args:
             name: Name of the host.
         """
-        end = f"`mlufleet host unquarantine {self.inventory} {name}` ends that"
+        end = _(
+            "`mlufleet host unquarantine {path} {host}` ends that",
+            path=self.inventory,
+            host=name,
+        )
         if name not in self.left_out:
-            return f"{self.marks[name].sentence}, and included; {end}"
-        include = f"`--include-quarantined` (pyinfra: `--data {INCLUDE_DATA}`) includes it"
-        return f"{self.marks[name].sentence}; {end}, {include}"
+            return _("{sentence}, and included; {end}", sentence=self.marks[name].sentence, end=end)
+        return _(
+            "{sentence}; {end}, `--include-quarantined` (pyinfra: `--data {data}`) includes it",
+            sentence=self.marks[name].sentence,
+            end=end,
+            data=INCLUDE_DATA,
+        )
 
 
 def find_quarantined(
@@ -77,8 +86,14 @@ def find_quarantined(
     found = QuarantinedHosts(inventory_file, marks, left_out)
     if is_alone and left_out and len(left_out) == len(asked):
         first = next(iter(marks))
-        count = f"all {len(marks)} hosts are in quarantine; " if len(marks) > 1 else ""
-        sentence = f"{path}: no host is left: {count}{first} is {found.describe(first)}"
+        sentence = n_(
+            "{path}: no host is left: {host} is {quarantine}",
+            "{path}: no host is left: all {count} hosts are in quarantine; {host} is {quarantine}",
+            len(marks),
+            path=path,
+            host=first,
+            quarantine=found.describe(first),
+        )
         raise InvalidInput(sanitize.escape_line(sentence))
     return found
 
@@ -105,7 +120,7 @@ def leave_out(
     if not found.left_out:
         return hosts, found
     lines = [
-        (name, f"left out: {found.describe(name)}")
+        (name, _("left out: {reason}", reason=found.describe(name)))
         for name in found.marks
         if name in found.left_out
     ]

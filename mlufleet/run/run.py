@@ -16,6 +16,7 @@ from pyinfra.api.state import State
 
 from fleet.errors import DEFERRED_CODES, Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
+from fleet.language import N_, _
 from fleet.release import compatibility
 from fleet.release.target import HostTarget
 from mlufleet.connect import errors
@@ -50,10 +51,10 @@ from operations.stages import Drift, HostPlan
 RUN_ID_VARIABLE = "MLUFLEET_RUN"
 #: set by the watch: what locks say of the run; without it, that is the command
 WHY_VARIABLE = "MLUFLEET_WHY"
-SLOW_LOGIN_NOTE = (
-    "the login took {:.0f} s: its sshd looks up names (UseDNS) and no name server answers; "
-    "the host itself is not slow; remedy: `UseDNS no` in /etc/ssh/sshd_config, or a right "
-    "/etc/resolv.conf"
+SLOW_LOGIN_NOTE = N_(
+    "the login took {seconds} s: its sshd looks up names (UseDNS) and no name "
+    "server answers; the host itself is not slow; remedy: `UseDNS no` in "
+    "/etc/ssh/sshd_config, or a right /etc/resolv.conf"
 )
 
 
@@ -131,7 +132,12 @@ class Run:
                 return
             self.journal_error = f"{self.folder}/journal.jsonl: {error.strerror or error}"
             self.interrupted = True
-            logger.error(f"{self.journal_error}: stopping: running steps end, no new one starts")
+            logger.error(
+                _(
+                    "{error}: stopping: running steps end, no new one starts",
+                    error=self.journal_error,
+                )
+            )
             self.context.stop.request(self.journal_error)
 
     def on_probe(self, host: Host, target: HostTarget, facts: HostFacts) -> None:
@@ -184,7 +190,9 @@ class Run:
                 return
             self.interrupted = True
             self.context.stop.request()
-            logger.warning("stopping: running steps end, no new one starts; again to stop at once")
+            logger.warning(
+                _("stopping: running steps end, no new one starts; again to stop at once")
+            )
 
         for number in interrupts.stop_signals():
             signal.signal(number, interrupted)
@@ -207,9 +215,12 @@ class Run:
             emit_event(host, "note", text=mixture)
         seconds = self.context.login_durations_s.get(host.name, 0)
         if state.sshd_uses_dns and seconds > connection.SLOW_LOGIN_S:
-            emit_event(host, "note", text=SLOW_LOGIN_NOTE.format(seconds))
+            emit_event(host, "note", text=_(SLOW_LOGIN_NOTE, seconds=f"{seconds:.0f}"))
         if not drift:
-            logger.info(f"{host.print_prefix}is as release {found['wanted']} says: 0 changes")
+            logger.info(
+                host.print_prefix
+                + _("is as release {release} says: 0 changes", release=found["wanted"])
+            )
 
     def record_observation(
         self, host: Host, spec: HostSpec, facts: HostFacts, drift: Drift, proofs: list[str]
@@ -315,8 +326,13 @@ class Run:
             result = derive.write_report(self.folder)
         except OSError as error:
             logger.error(
-                f"{self.folder}: no report: {error.strerror or error}; `mlufleet run report "
-                f"{self.folder.name}` makes it of the journal"
+                _(
+                    "{folder}: no report: {error}; `mlufleet run report {run}` makes "
+                    "it of the journal",
+                    folder=self.folder,
+                    error=error.strerror or error,
+                    run=self.folder.name,
+                )
             )
             return
         terminal.print_summary(result, self.folder)
