@@ -40,6 +40,15 @@ RELATION_COLORS = {
     Relation.PRESENT: "green",
     Relation.LEFT_ALONE: "",
 }
+RELATION_WORDS = {
+    Relation.IN_THE_WAY: N_("in the way"),
+    Relation.DIFFERENT: N_("different"),
+    Relation.UNKNOWN: N_("unknown"),
+    Relation.MISSING: N_("missing"),
+    Relation.REUSABLE: N_("reusable"),
+    Relation.PRESENT: N_("present"),
+    Relation.LEFT_ALONE: N_("left alone"),
+}
 STATUS_COLORS = {
     N_("up to date"): "green",
     N_("adoptable"): "green",
@@ -299,7 +308,7 @@ def _print_finding(console: Console, finding: Finding) -> None:
     if cell_len(texts[0]) > console.width - RELATION_WIDTH:
         # a path has its own line, which is not broken
         texts = [head, *filter(None, (finding.place, finding.evidence))]
-    first = _pad(f"  {_(finding.relation.value)}", RELATION_WIDTH)
+    first = _pad(f"  {_(RELATION_WORDS[finding.relation])}", RELATION_WIDTH)
     for text in (*texts, *finding.differences):
         if text.startswith(("+", "-")):  # a line of a diff
             table.print_line(console, " " * RELATION_WIDTH + text)

@@ -16,9 +16,13 @@ from rich.text import Text
 
 from fleet.gather.vendor_files import VendorFile, select_missing
 from fleet.gather.work import GatherResults, PlanRow
-from fleet.language import _
+from fleet.language import N_, _
 from fleet.store.verify import FileProblem
 from fleet.text import sanitize
+
+
+#: whether a file is in the store already
+STATE_WORDS = {"present": N_("present"), "partial": N_("partial"), "missing": N_("missing")}
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,10 @@ def _print_plan(rows: Sequence[PlanRow], store: Path) -> None:
         size = decimal(row.size) if row.size is not None else _("unknown")
         name, origin = str(store / row.name), row.origin
         table.add_row(
-            Text(name, overflow="fold"), _(row.state), size, Text(origin, overflow="fold")
+            Text(name, overflow="fold"),
+            _(STATE_WORDS[row.state]),
+            size,
+            Text(origin, overflow="fold"),
         )
     Console(highlight=False).print(table)
     known, unknown = sum(row.size or 0 for row in rows), [row for row in rows if row.size is None]

@@ -180,7 +180,8 @@ def _format_change(change: Change) -> str:
 
 def _format_decision(decision: Decision) -> str:
     came_of_it = f"; {describe_outcome(decision)}" if decision.rung != NONE else ""
-    begin = f"  {format_utc(decision.time)} {_('remediation')}"
+    title = _("remediation")
+    begin = f"  {format_utc(decision.time)} {title}"
     run = _format_run(decision.run)
     return f"{begin}: {_(decision.rung)}: {decision.reason}{came_of_it}{run}"
 

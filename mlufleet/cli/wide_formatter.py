@@ -59,7 +59,8 @@ class WideFormatter(click.HelpFormatter):
 
     @override
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        start = f"{_('Usage:') if prefix is None else prefix}{prog} "
+        title = _("Usage:") if prefix is None else prefix
+        start = f"{title}{prog} "
         indent = measure_width(start)
         lines = wrap_text(args, max(self.width - indent, MIN_COLUMN)) or [""]
         self._write_lines([start + lines[0], *(" " * indent + line for line in lines[1:])])
