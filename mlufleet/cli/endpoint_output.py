@@ -323,7 +323,7 @@ def _row(one: FoundEndpoint) -> list[str]:
     seconds = (record.ready_s, record.cold_first_token_s, record.first_token_s)
     return [
         one.label,
-        " ".join(filter(None, (_(record.state), record.code, mark))) or UNKNOWN,
+        _describe_state(record, mark),
         record.address,
         record.model,
         host_ranges.format_ranges(map(str, record.cards)).strip("[]") or UNKNOWN,
@@ -332,6 +332,12 @@ def _row(one: FoundEndpoint) -> list[str]:
         " ".join(map(_format_figure, seconds)) + " s" if any(seconds) else UNKNOWN,
         format_utc(one.seen) if one.seen is not None else UNKNOWN,
     ]
+
+
+def _describe_state(record: EndpointRecord, mark: str) -> str:
+    words = [*filter(None, (record.state and _(record.state), record.code, mark))]
+    # a single word stays a message, which the table knows by its English text
+    return words[0] if len(words) == 1 else " ".join(words) or UNKNOWN
 
 
 def _format_figure(value: float | None) -> str:

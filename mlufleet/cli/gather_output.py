@@ -20,7 +20,6 @@ from fleet.language import N_, _
 from fleet.store.verify import FileProblem
 from fleet.text import sanitize
 
-
 #: whether a file is in the store already
 STATE_WORDS = {"present": N_("present"), "partial": N_("partial"), "missing": N_("missing")}
 
