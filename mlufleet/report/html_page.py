@@ -10,11 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from fleet import paths
-from fleet.language import CHINESE, _, current_language, n_
+from fleet.language import CHINESE, N_, _, current_language, n_
 from fleet.text import sanitize
 from fleet.text.times import format_age, format_duration, format_utc
 
 TEMPLATES = paths.FILES_FOLDER / "templates"
+#: what a run can be, as pages say it
+RUN_KINDS = (N_("deploy"), N_("rollout"), N_("rollback"), N_("adoption"), N_("retirement"))
 
 
 class MarkStyle(NamedTuple):
@@ -42,6 +44,7 @@ def make_environment() -> Environment:
     environment.filters.update(
         age=format_age,
         duration=format_duration,
+        kind=describe_kind,
         prose=mark_code,
         strong=mark_number,
         time=format_time,
@@ -74,6 +77,15 @@ def content_security_policy(style: str, script: str, connect: str = "'none'") ->
         f"script-src 'sha256-{script_digest}'; connect-src {connect}; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def describe_kind(kind: str) -> str:
+    """Return the kind of a run in words.
+
+    Args:
+        kind: One of :data:`RUN_KINDS`; another one is returned as it is.
+    """
+    return _(kind) if kind in RUN_KINDS else kind
 
 
 def page_language() -> str:

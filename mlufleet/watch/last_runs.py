@@ -11,6 +11,7 @@ from fleet.language import _
 from fleet.text import sanitize
 from mlufleet.journal import run_folders
 from mlufleet.report.derive import REPORT_FILE
+from mlufleet.report.html_page import describe_kind
 from mlufleet.report.model import parse_report
 from mlufleet.report.verdicts import run_verdict
 
@@ -89,9 +90,10 @@ def _summarize(name: str, data: Any) -> RunSummary:
             hosts = {host: _only_status(one) for host, one in hosts.items()}
         data["hosts"] = hosts
     report = parse_report(data)
+    kind = describe_kind(report.kind)
     return RunSummary(
         report.run or name,
-        _("{kind}, dry run", kind=_(report.kind)) if report.dry else _(report.kind),
+        _("{kind}, dry run", kind=kind) if report.dry else kind,
         report.started,
         report.ended,
         run_verdict(report),
