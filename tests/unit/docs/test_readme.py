@@ -36,7 +36,7 @@ def test_the_ranges(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.Monke
     names = [f"mlu{n:02}.rack{rack}" for n in range(1, 41) for rack in (1, 2)]
     for name in names:
         (site / "passwords" / name).write_text("x")
-    text, several = snippets("yaml", site)
+    text, several, chinese = snippets("yaml", site)
     (site / "fleet.yml").write_text(text)
     entries = inventory.read(site / "fleet.yml")
     assert [name for name, _ in entries] == names
@@ -44,14 +44,21 @@ def test_the_ranges(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.Monke
     (host,) = yaml.safe_load(several)["hosts"].values()
     cards = HostData.model_validate(host).releases or {}
     assert sorted(cards.values()) == [(0, 1, 2, 3), (4, 6)]
+    assert list(yaml.safe_load(chinese)["hosts"]) == ["机柜1-节点[01-08]"]
 
 
-def test_the_table(site: Path, wanted: ReleaseTarget) -> None:
-    (text,) = snippets("csv", site)
+def test_the_tables(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, chinese = snippets("csv", site)
     (site / "fleet.csv").write_text(text)
     entries = inventory.read(site / "fleet.csv")
     assert len(entries) == 41 and entries[7][1]["location"] == "Hall 2, row 08"
     assert entries[7][1]["groups"] == ("rack1", "x8")
+    (site / "artifacts").symlink_to(site / "store")
+    monkeypatch.chdir(site)
+    (site / "fleet.csv").write_text(chinese)
+    entries = inventory.read(site / "fleet.csv")
+    assert [name for name, _ in entries] == [f"机柜1-节点{n:02}" for n in range(1, 9)]
+    assert entries[7][1]["ssh_hostname"] == "10.0.1.8" and entries[7][1]["cards"] == 8
 
 
 def test_inventories_in_python(site: Path, wanted: ReleaseTarget) -> None:
