@@ -126,6 +126,7 @@ class RunStarted(Event):
     """The run began; always the first event."""
 
     kind: ClassVar[str] = "run"
+    language: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

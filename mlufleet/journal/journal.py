@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleet.errors import InvalidInput
-from fleet.language import _
+from fleet.language import _, current_language
 from mlufleet.journal import events
 from mlufleet.journal.events import Event, RunStarted
 
@@ -138,7 +138,7 @@ class Journal:
             self._file = open_for_append(make_run_folder(self.folder) / JOURNAL_FILE)
             # held for the life of this process: readers can tell whether the run is still going
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._write(RunStarted(time=round(self._started, 3)))
+            self._write(RunStarted(time=round(self._started, 3), language=current_language()))
         self._write(replace(event, time=round(time.time(), 3)))
 
     def _write(self, event: Event) -> None:

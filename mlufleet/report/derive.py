@@ -88,7 +88,7 @@ def write_report(folder: Path, *, newest: bool = True) -> Report:
 def _apply_run_event(report: Report, hosts: dict[str, _HostBuilder], event: Event) -> None:
     match event:
         case events.RunStarted():
-            report.started = event.time
+            report.started, report.language = event.time, event.language
         case events.HostsNamed():
             for name in event.names:
                 builder = hosts.setdefault(name, _HostBuilder())

@@ -351,6 +351,8 @@ class Report:
     Releases that were proved in every point are missing; reports of older versions have none."""
     critical_path: CriticalPath | None = None
     """What the host waited for that was done last; null if no stage ended on any host."""
+    language: str = ""
+    """Language of the sentences: "en" or "zh_CN"; empty in reports of older versions."""
 
     def to_json(self) -> str:
         """Return the text of ``report.json``."""

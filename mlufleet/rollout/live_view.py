@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import gevent
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -35,6 +37,9 @@ MAX_LINES_PER_CODE = 3
 #: lines of the terminal that are not rows of hosts
 FRAME_LINES = 6
 MIN_ROWS = 3
+#: cells of the columns of the live table: host, stage, step and time
+MIN_WIDTHS = (12, 10, 8, 6)
+STEP_COLUMN = 2
 STOPPING_NOW = N_("stopping now")
 STOPPING = N_("stopping when the hosts at work have ended; interrupt again to stop at once")
 
@@ -198,6 +203,23 @@ class RolloutProgress:
         return ", ".join(parts)
 
 
+def _make_table(rows: Sequence[tuple[str, str, str, str]], room: int) -> Table:
+    """Return the table of hosts at work; of their steps, as much as there is room for."""
+    titles = (_("host"), _("stage"), "", _("time"))
+    widths = [
+        max(least, *(cell_len(row[index]) for row in (titles, *rows)))
+        for index, least in enumerate(MIN_WIDTHS)
+    ]
+    others = sum(widths) - widths[STEP_COLUMN] + len(widths) - 1
+    widths[STEP_COLUMN] = min(widths[STEP_COLUMN], max(room - others, MIN_WIDTHS[STEP_COLUMN]))
+    table = Table(box=None, pad_edge=False)
+    for title, width in zip(titles, widths, strict=True):
+        table.add_column(title, no_wrap=True, width=width, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
 class LiveView:
     """Shows a rollout on standard error for as long as it lasts."""
 
@@ -249,16 +271,14 @@ class LiveView:
         """Return the live table: as many hosts at work as the terminal has lines for."""
         progress, now = self.progress, time.monotonic()
         stages = Counter(host.stage for host in progress.active_hosts.values())
-        table = Table(box=None, pad_edge=False)
-        for title, width in ((_("host"), 12), (_("stage"), 10), ("", 8), (_("time"), 6)):
-            table.add_column(title, no_wrap=True, min_width=width)
         extra = [line for line in (progress.serving_line, progress.transfer_line) if line]
         frame = FRAME_LINES + len(extra)
         room = max(MIN_ROWS, self.console.height - frame)
         hosts = sorted(progress.active_hosts.items(), key=lambda item: item[1].since)
-        for name, host in hosts[:room]:
-            duration = format_duration(round(now - host.since))
-            table.add_row(Text(name), Text(_(host.stage)), Text(host.step), duration)
+        rows = [
+            (name, _(host.stage), host.step, format_duration(round(now - host.since)))
+            for name, host in hosts[:room]
+        ]
         elapsed = format_duration(round(now - progress.began))
         summary = progress.summary_line()
         lines: list[RenderableType] = [
@@ -266,7 +286,7 @@ class LiveView:
             Text("  ".join(f"{_(stage)} {count}" for stage, count in stages.most_common())),
         ]
         lines += [Text(line) for line in extra]
-        lines.append(table)
+        lines.append(_make_table(rows, self.console.width))
         if len(hosts) > room:
             lines.append(Text(_("… and {count} more", count=len(hosts) - room)))
         return Group(*lines)

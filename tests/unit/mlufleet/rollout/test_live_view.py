@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+from rich.cells import cell_len
 from rich.console import Console
 
 from mlufleet.journal import events
@@ -123,3 +124,21 @@ def test_a_host_that_ended_is_called_after_what_was_done_to_it() -> None:
         seen = LiveView(EventBus(), kind).progress
         seen.update(events.HostDone(host="a", passed=True))
         assert seen.ended == {status: 1}
+
+
+def test_wide_characters_fit_the_terminal_and_none_is_cut_in_half() -> None:
+    view = LiveView(EventBus())
+    view.console = Console(file=io.StringIO(), width=80)
+    names = [f"算力节点-{number:02}" for number in range(3)] + ["mlu04"]
+    view.on_event(events.ProbingStarted(hosts=4))
+    view.on_event(events.HostsScheduled(order=names, total=4, window=4, max_fail=1, canaries=[]))
+    for name in names:
+        view.on_event(events.HostStarted(host=name, canary=False))
+        view.on_event(events.StageStarted(host=name, stage="image"))
+        view.on_event(events.StepStarted(host=name, stage="image", title="加载镜像文件" * 12))
+    lines = drawn(view, 24)
+    assert all(cell_len(line) <= 80 for line in lines)
+    rows = [line for line in lines if "加载" in line]
+    assert [row.split()[0] for row in rows] == names
+    assert len({cell_len(row[: row.index("image")]) for row in rows}) == 1
+    assert len({cell_len(row[: row.rindex("0 s")]) for row in rows}) == 1
