@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from pathlib import Path
 
 import pytest
 
-from mlufleet.journal import events
+from mlufleet.journal import events, journal
+from mlufleet.report.derive import derive_from_journal
 from tests.unit import PROJECT
 
 #: functions that emit an event: a host, its kind, and its fields by keyword
@@ -74,3 +76,12 @@ def test_what_is_no_event_is_none(line: object) -> None:
 def test_a_field_that_is_null_has_its_default() -> None:
     line = {"time": 1, "kind": "transfer", "host": "a", "sent": 5, "stage": None, "swarmed": None}
     assert events.parse(line) == events.TransferDone(host="a", time=1, sent=5)
+
+
+def test_a_journal_says_in_which_language_its_sentences_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLUFLEET_LANG", "zh_CN")
+    kept = journal.Journal(tmp_path / "20260101-000000-1")
+    kept.append(events.HostsNamed(names=["a"]))
+    assert derive_from_journal(kept.folder).language == "zh_CN"
