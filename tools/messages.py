@@ -10,6 +10,7 @@ Usage: python tools/messages.py COMMAND
 
 from __future__ import annotations
 
+import ast
 import re
 import string
 import sys
@@ -17,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import IO, Any
 
 from babel.messages import Catalog, Message
 from babel.messages.extract import extract_from_dir
@@ -28,11 +30,6 @@ ROOT = Path(__file__).parents[1]
 LOCALE = ROOT / "fleet/locale"
 TEMPLATE = LOCALE / f"{DOMAIN}.pot"
 CATALOG = LOCALE / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
-#: folder -> how Babel reads which of its files
-SOURCES = {
-    **{name: [("**.py", "python")] for name in ("fleet", "operations", "mlufleet")},
-    "files/templates": [("**.j2", "jinja2")],
-}
 KEYWORDS = {"_": None, "N_": None, "n_": (1, 2)}
 HEADER = "# Messages of mlu-fleet.\n"
 
@@ -78,6 +75,34 @@ CLICK_MESSAGES: tuple[str | tuple[str, str], ...] = (
 )
 
 MessageId = str | tuple[str, ...] | list[str]
+
+
+def find_calls(
+    file: IO[bytes], keywords: Iterable[str], _tags: object, options: object
+) -> Iterator[tuple[int, str, list[str], list[str]]]:
+    """Yield the calls that translate a constant, also those inside of f-strings.
+
+    Babel's own reader of Python misses the latter before Python 3.12. This is one of its extraction
+    methods: Babel's manual, "Writing Extraction Methods".
+
+    Args:
+        file: A module.
+        keywords: Names of the functions.
+        options: Of Babel; there are none.
+    """
+    for node in ast.walk(ast.parse(file.read())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            constants = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            texts = [one for one in constants if isinstance(one, str)]
+            if node.func.id in keywords and texts:
+                yield node.lineno, node.func.id, texts, []
+
+
+#: folder -> how Babel reads which of its files
+SOURCES: dict[str, list[tuple[str, Any]]] = {
+    **{name: [("**.py", find_calls)] for name in ("fleet", "operations", "mlufleet")},
+    "files/templates": [("**.j2", "jinja2")],
+}
 
 
 def extract_messages() -> Catalog:
