@@ -262,7 +262,8 @@ def test_a_watch_that_is_killed_at_any_moment_runs_nothing_twice(fleet: Fleet) -
     folder, chance = fleet.folder, random.Random(1)
     fleet.store.close()
     (folder / "hold").touch()
-    seen = {"one": {"outcome": SEEN, "drift": DRIFT}}
+    kinds = snapshots.list_kinds(DRIFT)
+    seen = {"one": {"outcome": SEEN, "drift": DRIFT, "kinds": kinds}}
     world = {"seen": seen, "modes": {"one": "repair"}}
     fake_looks.write_world(folder / "world", hosts={"one": []}, **world)
     command = [sys.executable, "-m", __name__, str(folder)]
@@ -293,7 +294,8 @@ def test_a_watch_that_ends_lets_a_run_end_its_step(fleet: Fleet) -> None:
     folder = fleet.folder
     fleet.store.close()
     (folder / "hold").touch()
-    seen = {"one": {"outcome": SEEN, "drift": DRIFT}}
+    kinds = snapshots.list_kinds(DRIFT)
+    seen = {"one": {"outcome": SEEN, "drift": DRIFT, "kinds": kinds}}
     fake_looks.write_world(folder / "world", hosts={"one": []}, seen=seen, modes={"one": "restart"})
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, str(folder)], stdin=subprocess.DEVNULL
