@@ -160,16 +160,18 @@ def _find_url(page: Page, language: str) -> str:
 
 
 def on_page_context(context: TemplateContext, page: Page, **_others: object) -> TemplateContext:
-    """Return what a page's template knows, with the same page in the other language.
+    """Return what a page's template knows, with its Markdown and the page in the other language.
 
     Args:
         context: What it knows.
         page: The page.
         **_others: The configuration and the navigation.
     """
-    other = ENGLISH if _describe_file(page)[1] == CHINESE else CHINESE
+    original, language = _describe_file(page)
+    other = ENGLISH if language == CHINESE else CHINESE
     link = {"code": other, "name": NAMES[other], "url": _find_url(page, other)}
-    context["other_language"] = link  # type: ignore[typeddict-unknown-key]
+    additions = {"other_language": link, "markdown_name": Path(original).name}
+    context.update(additions)  # type: ignore[typeddict-item]
     return context
 
 

@@ -145,8 +145,9 @@ def test_every_page_is_there_as_markdown_and_in_the_index(project: Path) -> None
     text = (site / "zh/monitoring.md").read_text()
     assert text.startswith("# 监视\n") and "本页可能落后" in text
     for page in site.rglob("*.html"):
-        if page.name not in ("404.html", "index.html"):
-            assert page.with_suffix(".md").is_file(), page
+        if page.name != "404.html":
+            link = re.search(r'type="text/markdown" href="([^"]+)"', page.read_text())
+            assert link and (page.parent / link[1]).is_file(), page
 
 
 def test_the_index_of_the_repository_is_that_of_its_pages() -> None:
