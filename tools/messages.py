@@ -163,6 +163,8 @@ def write_catalog(catalog: Catalog, path: Path) -> None:
 
 def _format(catalog: Catalog) -> bytes:
     text = BytesIO()
+    for message in catalog:
+        message.flags.discard("python-format")  # Babel takes a share's "% of" for one
     write_po(
         text, catalog, width=100, sort_by_file=True, ignore_obsolete=True, include_lineno=False
     )
