@@ -37,7 +37,8 @@ WRONG_WORDS = {
     "计算卡|智算卡|加速器卡": "加速卡",
     "宿主机": "主机",
     "主控机|控制节点|控制主机": "控制机",
-    "错误码|错误代码|故障代码|失败码|失败代码": "故障码",
+    # but what another service answers with is its own code
+    "错误码(?! \\{code\\})|错误代码|故障代码|失败码|失败代码": "故障码",
     "补救措施|补救办法|修复办法|处理方法|解决办法": "处理办法",
     "校验码|校验值|检验和": "校验和",
     "工件|构件": "制品",
@@ -113,8 +114,27 @@ def record_translation(original: str) -> None:
     """
     path = ROOT / name_translation(original)
     text = NOTE_PATTERN.sub("", path.read_text(encoding="utf-8"))
+    if original in OTHER_NAMES:
+        text = lead_to_chinese(text)
     note = NOTE.format(name=original, digest=compute_digest(original))
     path.write_text(note + text, encoding="utf-8")
+
+
+def lead_to_chinese(text: str) -> str:
+    """Return a page that is read in the repository, with links to the Chinese pages that exist.
+
+    On the site, links of pages in docs/ lead there by themselves.
+
+    Args:
+        text: The page.
+    """
+    return re.sub(
+        r"docs/[\w/-]+(?<!\.zh)\.md",
+        lambda name: (
+            chinese if (ROOT / (chinese := name_translation(name[0]))).exists() else name[0]
+        ),
+        text,
+    )
 
 
 # ---- what both languages have in common ----

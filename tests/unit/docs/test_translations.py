@@ -78,6 +78,12 @@ def test_a_translation_has_the_form_and_the_words(original: str) -> None:
     assert translations.find_problems(original) == []
 
 
+def test_the_chinese_readme_leads_to_chinese_pages() -> None:
+    text = (PROJECT / "README.zh-CN.md").read_text()
+    assert "(docs/watch.zh.md)" in text
+    assert translations.lead_to_chinese(text) == text, "tools/translations.py --record README.md"
+
+
 @pytest.mark.parametrize("name", TASK_PAGES)
 def test_a_page_of_a_task_says_its_time_its_risk_and_the_way_back(name: str) -> None:
     text = (PROJECT / f"docs/{name}.md").read_text()
