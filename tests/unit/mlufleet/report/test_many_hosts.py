@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,8 @@ def print_summary(report: dict[str, Any], folder: Path) -> None:
 
 
 def list_rows(said: str) -> list[str]:
-    """The lines of the summary's table."""
-    lines = said.splitlines()
-    after = re.compile(r"\S+: |.* hosts\): |time by stage: |.+阶段.*：|[0-9]+ of |[0-9]+ 台")
-    return lines[2 : next(place for place, line in enumerate(lines[2:], 2) if after.match(line))]
+    """The lines of the summary's table: only they have two blanks after a word."""
+    return list(takewhile(re.compile(r"\S.*\S  ").match, said.splitlines()[2:]))
 
 
 def in_chinese(report: dict[str, Any]) -> dict[str, Any]:
