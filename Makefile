@@ -60,6 +60,7 @@ lint: .venv/ready
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache > .mypy_cache/imports || { cat .mypy_cache/imports; exit 1; }
 	@$(BIN)/python tools/structure.py
+	@$(BIN)/python tools/messages.py check
 	@$(BIN)/python tools/translations.py
 
 # beside each other, as each waits for processes of its own

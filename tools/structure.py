@@ -34,8 +34,8 @@ LIMITS = {
     "globals that functions write": 0,
     "fmt: skip": 0,
     "type: ignore": 19,
-    "functions over 40 lines": 15,
-    "texts that are not translated": 1911,
+    "functions over 40 lines": 14,
+    "texts that are not translated": 221,
     "names in the way of _()": 0,
 }
 
