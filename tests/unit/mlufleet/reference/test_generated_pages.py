@@ -27,12 +27,7 @@ on two lines.
 a: b
 ```
 """
-FILES = [
-    (name, language_)
-    for name in PAGES
-    for language_, suffix in SUFFIXES.items()
-    if language_ == ENGLISH or (PROJECT / f"{name}{suffix}").exists()
-]
+FILES = [(name, chosen) for name in PAGES for chosen in SUFFIXES]
 
 
 @pytest.fixture(autouse=True)
