@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import yaml
 
 from tests.lab import hosts as lab
 from tests.runs import SITE, Done, pyinfra
+
+# what tests start speaks English, unless a test says otherwise
+os.environ["MLUFLEET_LANG"] = "en"
 
 #: folder of tests -> the marker for what its tests need
 MARKERS = {"e2e": "lab", "faults": "lab", "rollout": "lab", "kernel": "kernel",

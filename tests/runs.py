@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -57,9 +58,14 @@ class Done:
         return [s["stage"] for s in self.host(name)["stages"] if s["changes"]]
 
 
-def call(*words: str) -> Done:
+def call(*words: str, language: str = "") -> Done:
     done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=SITE, capture_output=True, text=True, timeout=LIMIT
+        [sys.executable, "-m", *words],
+        cwd=SITE,
+        env={**os.environ, **({"MLUFLEET_LANG": language} if language else {})},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
     )
     output = done.stdout + done.stderr
     print(output)
@@ -68,13 +74,13 @@ def call(*words: str) -> Done:
 
 def report_in(output: str) -> dict[str, Any]:
     """The report that a run's output names: runs/latest may be of another that ended meanwhile."""
-    where = re.search(r"report: (runs/\S+/report.json)", output)
+    where = re.search(r"(runs/[^/\s]+/report.json)$", output, re.MULTILINE)
     report: dict[str, Any] = json.loads((SITE / where[1]).read_text()) if where else {"hosts": {}}
     return report
 
 
-def pyinfra(*options: str, inventory: str = LAB) -> Done:
-    return call("pyinfra", inventory, "deploy.py", *options)
+def pyinfra(*options: str, inventory: str = LAB, language: str = "") -> Done:
+    return call("pyinfra", inventory, "deploy.py", *options, language=language)
 
 
 def mlufleet(*words: str) -> Done:

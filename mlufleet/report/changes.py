@@ -22,12 +22,14 @@ class HostChange:
         value: What differs, e.g. "driver", "status", "endpoint chat/0" or "drift of image".
         before: The value in the earlier run; empty if it had none.
         now: The value in this run; empty if it has none.
+        is_drift: Whether the values are what was to be done, in the language of each run.
     """
 
     host: str
     value: str
     before: str
     now: str
+    is_drift: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def compare_runs(report: Report, previous: Report) -> RunDiff:
     """
     hosts = [name for name, _host in report.sorted_hosts()]
     before = [name for name, _host in previous.sorted_hosts()]
+    same_words = report.language == previous.language
     return RunDiff(
         previous.run,
         added=[name for name in hosts if name not in previous.hosts],
@@ -65,6 +68,7 @@ def compare_runs(report: Report, previous: Report) -> RunDiff:
             for name in hosts
             if name in previous.hosts
             for change in _host_changes(name, previous.hosts[name], report.hosts[name])
+            if same_words or not (change.is_drift and change.before and change.now)
         ],
     )
 
@@ -75,7 +79,9 @@ def _host_changes(name: str, before: HostReport, now: HostReport) -> list[HostCh
         old = {key: value for key, value in old.items() if not key.startswith(PROBED)}
         new = {key: value for key, value in new.items() if not key.startswith(PROBED)}
     return [
-        HostChange(name, _name_value(key), old.get(key, ""), new.get(key, ""))
+        HostChange(
+            name, _name_value(key), old.get(key, ""), new.get(key, ""), key.startswith(DRIFT)
+        )
         for key in dict.fromkeys((*old, *new))
         if old.get(key, "") != new.get(key, "")
     ]

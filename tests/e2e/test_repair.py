@@ -19,8 +19,14 @@ def test_a_removed_container_an_edited_tree_and_a_removed_node(provisioned: Done
     edited = f"{WORK}/baichuan-7B_mlu/train.py"
     lab.run("u1804", f"echo '# mine' >> {edited}")
     lab.run("c7", "rm /dev/cambricon_dev1")
-    done = pyinfra("-y")
+    audit = "wc -l < /var/lib/mlufleet/audit.log"
+    before = int(lab.run("u1604", audit))
+    done = pyinfra("-y", language="zh_CN")
     assert done.status == 0
+    assert done.report["language"] == "zh_CN" and f"创建容器 {CONTAINER}" in done.output
+    # the host's audit log is English, whatever the operator reads
+    audited = lab.run("u1604", f"tail -n +{before + 1} /var/lib/mlufleet/audit.log")
+    assert "creating the container" in audited and audited.isascii()
     assert done.changed("u1604") == ["container", "packages", "smoke"]
     assert done.changed("u1804") == ["migration", "smoke"]
     assert done.changed("c7")[0] == "driver" and "image" not in done.changed("c7")

@@ -245,6 +245,15 @@ def test_hosts_that_differed_in_the_same_way_are_told_of_once() -> None:
     assert "What would change" not in html.render_page(parse_report(report))
 
 
+def test_the_same_drift_in_another_language_is_no_difference() -> None:
+    before = parse_report(one(drift={"image": ["load image x"]}) | {"language": "en"})
+    same = parse_report(one(drift={"image": ["加载镜像 x"]}) | {"language": "zh_CN"})
+    assert compare_runs(same, before).changes == []
+    other = parse_report(one(drift={"smoke": ["提问"]}) | {"language": "zh_CN"})
+    values = [change.value for change in compare_runs(other, before).changes]
+    assert values == ["drift of image", "drift of smoke"]
+
+
 def test_what_was_kept_held_or_rolled_back_is_worth_knowing() -> None:
     held = {"operator": "eve@desk", "run": "r9", "age": 3}
     report = one(
