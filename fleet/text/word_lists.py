@@ -7,6 +7,11 @@ from collections.abc import Iterable, Sequence
 from fleet.language import _, join
 
 
+def _list_texts(words: Iterable[object]) -> list[str]:
+    """Return names as text; messages stay messages, in both languages."""
+    return [word if isinstance(word, str) else str(word) for word in words]
+
+
 def join_words(words: Iterable[object]) -> str:
     """Return "a, b, c".
 
@@ -14,7 +19,7 @@ def join_words(words: Iterable[object]) -> str:
         words: The names.
     """
     # not ", " alone, which separates clauses elsewhere
-    return join(_("{word}, {next}", word="", next=""), map(str, words))
+    return join(_("{word}, {next}", word="", next=""), _list_texts(words))
 
 
 def join_pair(words: Iterable[object]) -> str:
@@ -23,7 +28,7 @@ def join_pair(words: Iterable[object]) -> str:
     Args:
         words: The names.
     """
-    return join(_("{word} and {next}", word="", next=""), map(str, words))
+    return join(_("{word} and {next}", word="", next=""), _list_texts(words))
 
 
 def join_alternatives(words: Iterable[object]) -> str:
@@ -32,7 +37,7 @@ def join_alternatives(words: Iterable[object]) -> str:
     Args:
         words: The names.
     """
-    names = list(map(str, words))
+    names = _list_texts(words)
     if len(names) < 2:
         return "".join(names)
     return _("{words} or {last}", words=join_words(names[:-1]), last=names[-1])

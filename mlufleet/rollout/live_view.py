@@ -194,7 +194,10 @@ class RolloutProgress:
     def summary_line(self) -> str:
         """Return the state of all hosts in a line."""
         parts = [_("{count} of {total} done", count=self.done_count, total=self.planned)]
-        parts += [f"{count} {_(status)}" for status, count in sorted(self.ended.items())]
+        parts += [
+            _("{count} {status}", count=count, status=_(status))
+            for status, count in sorted(self.ended.items())
+        ]
         if self.active_hosts:
             parts.append(_("{count} at work", count=len(self.active_hosts)))
         remaining = self.remaining_seconds()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.language import N_, _
 from fleet.text.times import format_utc
+from fleet.text.word_lists import join_words
 from mlufleet.journal import journal, run_folders
 from mlufleet.report import host_ranges
 from mlufleet.report.derive import derive_from_journal
@@ -54,7 +55,10 @@ def status_lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
         AT_WORK if is_running and host.now else host.status for host in report.hosts.values()
     )
     state = AT_WORK if is_running else ENDED if report.ended else KILLED
-    numbers = ", ".join(f"{count} {_(status)}" for status, count in sorted(counts.items()))
+    numbers = join_words(
+        _("{count} {status}", count=count, status=_(status))
+        for status, count in sorted(counts.items())
+    )
     stopped = report.rollout.stopped if report.rollout else ""
     yield _(
         "{kind} {run}: {state}; {count} hosts: {numbers}",
