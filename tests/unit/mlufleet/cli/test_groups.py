@@ -34,6 +34,7 @@ PLAN = {
     "--uploads",
     "--loads",
     "--include-quarantined",
+    "--wide",
 }
 #: former command -> the arguments and options that scripts may use with it
 FORMER_PARAMETERS = {
@@ -52,7 +53,7 @@ FORMER_PARAMETERS = {
     "lock": {"release", "--store", "--quiet"},
     "lock-status": {"inventory", "options"},
     "new": {"name"},
-    "report": {"run"},
+    "report": {"run", "--wide"},
     "rollback": {"inventory", *PLAN},
     "show": {"release", "--inventory", "--host", "--variant"},
     "status": {"run", "--limit"},
@@ -69,7 +70,7 @@ FORMER_PARAMETERS = {
     "verify": {"releases", "--store", "--json"},
 }
 UNCHANGED = {
-    "deploy": {"inventory", "--expect-digest", "--include-quarantined", "options"},
+    "deploy": {"inventory", "--expect-digest", "--include-quarantined", "--wide", "options"},
     "doctor": {"inventory", "--json", "options"},
     "explain": {"code", "--markdown"},
     "bundle": {"releases", "--store", "--inventory", "--sign", "-o", "--output"},
