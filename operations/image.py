@@ -16,7 +16,7 @@ from fleet.registry.reference import Reference
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
 from operations import disk_space, engine, image_pull
-from operations.host import engine_storage
+from operations.host import engine_storage, limits
 from operations.host.command import HostCommand
 from operations.host.context import emit_event
 from operations.host.facts import HostFacts
@@ -177,7 +177,7 @@ class LoadImage(RemoteJob):
             target.release.image.reference,
             code="IMAGE_LOAD",
             timeout=7200,
-            resource="load",
+            resource=limits.LOAD,
         )
         self._upload = upload
         self.needs_whole_archive = False

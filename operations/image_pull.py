@@ -15,7 +15,7 @@ from fleet.errors import Failure
 from fleet.language import _
 from fleet.registry.host_access import RegistryAccess
 from fleet.registry.reference import Reference
-from operations.host import connection
+from operations.host import connection, limits
 from operations.host.command import HostCommand
 from operations.host.context import emit_event
 from operations.host.failures import failure_from_output, relay_output
@@ -69,7 +69,7 @@ class PullImage(RemoteJob):
             code="IMAGE_LOAD",
             timeout=PULL_TIMEOUT_S,
             secret_stdin="".join(f"{line}\n" for line in lines),
-            resource="load",
+            resource=limits.LOAD,
         )
         self.archive_sha = archive_sha
 

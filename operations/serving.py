@@ -138,10 +138,12 @@ def _find_problem(endpoint: Endpoint, digest: str, found: ReleaseFacts) -> str:
         return _("wait for {at}, which has not been started", at=at)
     reason = f": {seen.code} {seen.reason}".rstrip() if seen.code else ""
     if seen.state in CHANGING_STATES:
-        return _("wait for {at}, which is {state}{reason}", at=at, state=seen.state, reason=reason)
+        return _(
+            "wait for {at}, which is {state}{reason}", at=at, state=_(seen.state), reason=reason
+        )
     if seen.state != READY:
         return _(
-            "start {at} again, which is {state}{reason}", at=at, state=seen.state, reason=reason
+            "start {at} again, which is {state}{reason}", at=at, state=_(seen.state), reason=reason
         )
     return "" if seen.listens else _("start {at} again, on which nothing listens", at=at)
 

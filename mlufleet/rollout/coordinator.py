@@ -32,6 +32,7 @@ from mlufleet.rollout.session import Session
 from mlufleet.run import interrupts
 from operations.host.context import emit_event
 from operations.host.failures import fail_host
+from operations.host.limits import LOAD, UPLOAD, UPLOAD_AHEAD
 
 #: hosts that are probed at the same time
 PROBE_CONCURRENCY = 100
@@ -114,9 +115,9 @@ class RolloutCoordinator:
             gevent.signal_handler(number, self._on_signal, number)
         # one upload is left for the files that a stage waits for: prefetches do not take all
         limits = {
-            "upload": self.plan.uploads,
-            "upload ahead": self.plan.uploads - 1,
-            "load": self.plan.loads,
+            UPLOAD: self.plan.uploads,
+            UPLOAD_AHEAD: self.plan.uploads - 1,
+            LOAD: self.plan.loads,
         }
         for resource, count in limits.items():
             self.context.limits.set_limit(resource, count)

@@ -56,7 +56,7 @@ class ActiveHost:
 
     since: float
     steps: dict[str, str] = field(default_factory=dict)
-    last_stage: str = N_("begin")
+    last_stage: str = field(default_factory=lambda: _("begin"))
 
     @property
     def stage(self) -> str:
@@ -279,14 +279,14 @@ class LiveView:
         room = max(MIN_ROWS, self.console.height - frame)
         hosts = sorted(progress.active_hosts.items(), key=lambda item: item[1].since)
         rows = [
-            (name, _(host.stage), host.step, format_duration(round(now - host.since)))
+            (name, host.stage, host.step, format_duration(round(now - host.since)))
             for name, host in hosts[:room]
         ]
         elapsed = format_duration(round(now - progress.began))
         summary = progress.summary_line()
         lines: list[RenderableType] = [
             Text(_("{summary}, {duration} so far", summary=summary, duration=elapsed)),
-            Text("  ".join(f"{_(stage)} {count}" for stage, count in stages.most_common())),
+            Text("  ".join(f"{stage} {count}" for stage, count in stages.most_common())),
         ]
         lines += [Text(line) for line in extra]
         lines.append(_make_table(rows, self.console.width))

@@ -11,7 +11,7 @@ from fleet.text.times import format_utc
 from fleet.text.word_lists import join_words
 from mlufleet.journal import journal, run_folders
 from mlufleet.report import host_ranges
-from mlufleet.report.derive import derive_from_journal
+from mlufleet.report.derive import STARTING, derive_from_journal
 from mlufleet.report.model import HostReport, Report
 from mlufleet.report.serving import serving_lines
 
@@ -80,7 +80,7 @@ def status_lines(run: str, limit: tuple[str, ...] = ()) -> Iterator[str]:
 
 def _host_state(host: HostReport, is_running: bool) -> str:
     if host.now:
-        work = _(host.now)
+        work = _(STARTING) if host.now == STARTING else host.now  # names of stages stay as they are
         at = _("at {work}", work=work) if is_running else _("was at {work}", work=work)
         return at if is_running else f"{at}{_last_seen(host)}"
     reason = f": {host.failure.code}: {host.failure.sentence}" if host.failure else ""

@@ -12,7 +12,7 @@ from mlufleet.journal.endpoint_record import EndpointRecord
 from operations.host.facts import EndpointFacts, HostFacts, ReleaseFacts
 
 #: state of an endpoint of which nothing is known
-ABSENT = "absent"
+ABSENT = N_("absent")
 #: what is said of an endpoint that its supervisor calls ready while nothing listens
 SILENT_CODE, SILENT_REASON = "SERVE_SILENT", N_("nothing listens on its port")
 

@@ -10,13 +10,14 @@ from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
 
-from fleet.language import _
+from fleet.language import N_, _
+
+#: resources that may be limited: uploads, those before their stage, and loading an image
+UPLOAD, UPLOAD_AHEAD, LOAD = N_("upload"), N_("upload ahead"), N_("load")
 
 
 class ResourceLimits:
     """The limits of one run. A resource without a limit is never waited for.
-
-    Resources are "upload", "upload ahead" (uploads before their stage) and "load" (of images).
 
     Attributes:
         waiting: greenlets that wait for a slot
@@ -49,11 +50,7 @@ class ResourceLimits:
             return
         if slots.locked():
             logger.info(
-                host.print_prefix
-                + _(
-                    "waiting for a slot to {resource}",
-                    resource=resource,
-                )
+                host.print_prefix + _("waiting for a slot to {resource}", resource=_(resource))
             )
         self.waiting.add(getcurrent())
         try:

@@ -23,6 +23,7 @@ from operations.host import connection
 from operations.host.command import HostCommand
 from operations.host.context import RunContext, emit_event, run_context
 from operations.host.failures import failure_from_output, relay_output
+from operations.host.limits import UPLOAD, UPLOAD_AHEAD
 from operations.host.lock import audit_identity
 from operations.host.probe_parser import parse_integer
 from operations.host.scripts import script_command
@@ -314,8 +315,8 @@ class Upload(HostCommand):
                     missing = self._resume(host, arguments, part, progress, before, resumes)
                 limits = run_context(host).limits
                 with (
-                    limits.hold_slot(host, "upload ahead" if prefetching else ""),
-                    limits.hold_slot(host, "upload"),
+                    limits.hold_slot(host, UPLOAD_AHEAD if prefetching else ""),
+                    limits.hold_slot(host, UPLOAD),
                     progress.report_progress(host, self.title),
                 ):
                     problem = write_ranges(
