@@ -16,6 +16,7 @@ from fleet.release.instance_cards import find_missing_cards
 from fleet.release.model import compute_digest
 from fleet.release.target import ReleaseTarget
 from fleet.store.measure import measure_file
+from fleet.text.word_lists import join_clauses
 from fleet.vendor import validation_suite
 from fleet.vendor.endpoint_baselines import EndpointBaseline
 from operations import engine, validation
@@ -280,7 +281,7 @@ def _describe_shortfall(spec: HostSpec, facts: HostFacts, proofs: list[ProveEndp
             problems.append(
                 _("port {port}: {shortfall}", port=proof.endpoint.port, shortfall=shortfall)
             )
-    return "; ".join(problems)
+    return join_clauses(problems)
 
 
 STAGE = ReleaseStage("serve", decide, "SERVE")

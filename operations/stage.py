@@ -18,6 +18,7 @@ from fleet.errors import Failure
 from fleet.language import _
 from fleet.module_key import ModuleKey
 from fleet.release.target import HostTarget, ReleaseTarget
+from fleet.text.word_lists import join_clauses
 from fleet.vendor.validation_suite import DEFAULT_BASELINE_FILE
 from operations.host import settings
 from operations.host.command import HostCommand
@@ -185,7 +186,7 @@ class Verify(HostCommand):
         if isinstance(decision, Failure):
             return decision
         if decision:
-            return Failure(self.bound.unverified_code, "; ".join(decision.words))
+            return Failure(self.bound.unverified_code, join_clauses(decision.words))
         return None
 
 
@@ -235,7 +236,7 @@ class BoundStage:
             return
         try:
             if decision:
-                words = "; ".join(decision.words)
+                words = join_clauses(decision.words)
                 said = words if executing else _("would: {words}", words=words)
                 logger.info(f"{host.print_prefix}{self.label}: {said}")
                 yield from self._run_actions(decision, lambda: _reprobe(host, spec))

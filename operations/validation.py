@@ -18,6 +18,7 @@ from fleet.errors import Failure
 from fleet.language import _
 from fleet.release.model import compute_digest
 from fleet.release.target import HostTarget, ReleaseTarget
+from fleet.text.word_lists import join_clauses
 from fleet.vendor import cnvs
 from fleet.vendor import validation_suite as suite
 from operations.card_users import WaitForCards
@@ -228,7 +229,7 @@ def describe_skipped(spec: HostSpec, facts: HostFacts) -> str:
         if reason := skip_reason(test, spec, facts):
             by_reason.setdefault(reason, []).append(test.plugin)
     skipped = (f"{', '.join(plugins)}: {reason}" for reason, plugins in by_reason.items())
-    return _("not validated: {skipped}", skipped="; ".join(skipped)) if by_reason else ""
+    return _("not validated: {skipped}", skipped=join_clauses(skipped)) if by_reason else ""
 
 
 def decide(spec: HostSpec, facts: HostFacts) -> Decision:
@@ -277,7 +278,7 @@ def _run_tests(spec: HostSpec, facts: HostFacts) -> Iterator[HostCommand]:
         if verdict == suite.FAILED:
             failed.append(f"{test.plugin}: {reason}")
     if failed:
-        yield FailHost(Failure("VALIDATION", "; ".join(failed)))
+        yield FailHost(Failure("VALIDATION", join_clauses(failed)))
     yield RemoteJob(
         _("stamping the validation"),
         "stamp",

@@ -106,13 +106,11 @@ def build_tree(title: str, description: dict[str, Any]) -> Tree:
 
     groups, hosts = merge_equal_groups(description["groups"]), description["hosts"]
     parents = nest_groups(groups)
-    root = Tree(Text(f"{title} ({_format_host_count(hosts)})"))
+    root = Tree(Text(_format_group(title, hosts)))
     branches: dict[str | None, Tree] = {None: root}
     inside: dict[str | None, set[str]] = {}
     for name, parent in parents.items():
-        branches[name] = branches[parent].add(
-            Text(f"{name} ({_format_host_count(groups[name])})", "cyan")
-        )
+        branches[name] = branches[parent].add(Text(_format_group(name, groups[name]), "cyan"))
         inside.setdefault(parent, set()).update(groups[name])
     for place, branch in branches.items():
         for host in hosts if place is None else groups[place]:
@@ -134,8 +132,8 @@ def print_tree(title: str, description: dict[str, Any]) -> None:
     Console(width=1000, highlight=False).print(build_tree(title, description))
 
 
-def _format_host_count(hosts: Any) -> str:
-    return n_("{count} host", "{count} hosts", len(hosts))
+def _format_group(name: str, hosts: Any) -> str:
+    return n_("{ranges} ({count} host)", "{ranges} ({count} hosts)", len(hosts), ranges=name)
 
 
 def _format_host(name: str, host: dict[str, Any]) -> str:

@@ -31,6 +31,24 @@ def join_pair(words: Iterable[object]) -> str:
     return join(_("{word} and {next}", word="", next=""), _list_texts(words))
 
 
+def join_parts(parts: Iterable[str]) -> str:
+    """Return "4 of 8 done, 2 at work": parts of a sentence, which commas of names would mix up.
+
+    Args:
+        parts: The parts.
+    """
+    return join(_("{part}, {next}", part="", next=""), parts)
+
+
+def join_clauses(clauses: Iterable[str]) -> str:
+    """Return "install docker; start docker".
+
+    Args:
+        clauses: What could be a sentence each.
+    """
+    return join(_("{clause}; {next}", clause="", next=""), clauses)
+
+
 def join_alternatives(words: Iterable[object]) -> str:
     """Return "a, b or c".
 

@@ -19,6 +19,7 @@ from fleet.errors import ExitStatus
 from fleet.language import N_, _, n_
 from fleet.text import sanitize
 from fleet.text.times import format_utc
+from fleet.text.word_lists import join_clauses, join_words
 from mlufleet.cli.wide_formatter import wrap_text
 from mlufleet.journal.events import FailureRecord, LockRecord
 from mlufleet.report import host_ranges, table
@@ -255,7 +256,7 @@ def describe_totals(looks: Iterable[HostLook]) -> str:
     words = [
         _("{count} {status}", count=count, status=_(status)) for status, count in counts.items()
     ]
-    return f"{', '.join(words)}; {_describe_bytes(looks)}"
+    return join_clauses((join_words(words), _describe_bytes(looks)))
 
 
 def _describe_bytes(looks: Iterable[HostLook]) -> str:

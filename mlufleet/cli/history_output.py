@@ -11,6 +11,7 @@ from rich.console import Console
 from fleet.errors import FAILURE_TABLE
 from fleet.language import N_, _, n_
 from fleet.text.times import format_age, format_utc
+from fleet.text.word_lists import join_clauses
 from mlufleet.report import host_ranges, table
 from mlufleet.report.table import Column, print_line
 from mlufleet.watch.decision import NONE, Decision, describe_outcome
@@ -153,7 +154,8 @@ def _print_hosts(console: Console, found: History) -> None:
         if state.since is not None:
             health = _("{state} since {time}", state=health, time=format_utc(state.since))
         console.print()
-        print_line(console, f"{host}: {health}; {_describe_looks(looks)}", "bold")
+        words = join_clauses((health, _describe_looks(looks)))
+        print_line(console, f"{host}: {words}", "bold")
         lines = [(one.time, _format_change(one)) for one in found.changes if one.host == host]
         lines += [(one.time, _format_decision(one)) for one in found.decisions if one.host == host]
         for _time, line in sorted(lines):
@@ -179,11 +181,11 @@ def _format_change(change: Change) -> str:
 
 
 def _format_decision(decision: Decision) -> str:
-    came_of_it = f"; {describe_outcome(decision)}" if decision.rung != NONE else ""
+    words = [decision.reason, *([describe_outcome(decision)] if decision.rung != NONE else [])]
     title = _("remediation")
     begin = f"  {format_utc(decision.time)} {title}"
     run = _format_run(decision.run)
-    return f"{begin}: {_(decision.rung)}: {decision.reason}{came_of_it}{run}"
+    return f"{begin}: {_(decision.rung)}: {join_clauses(words)}{run}"
 
 
 def _format_run(run: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fleet.language import N_, _
+from fleet.text.word_lists import join_parts
 
 #: state of an endpoint that no probe saw
 NOT_SEEN = N_("not seen")
@@ -78,12 +79,12 @@ class EndpointRecord:
         if self.is_ready:
             return ""
         details = ": ".join(filter(None, (self.code, self.reason)))
-        return ", ".join(filter(None, (_(self.state or NOT_SEEN), details)))
+        return join_parts(filter(None, (_(self.state or NOT_SEEN), details)))
 
     @property
     def proof(self) -> str:
         """What was measured, and whether a client asked it in this run."""
-        return ", ".join((*self._measured, self._proved_line))
+        return join_parts((*self._measured, self._proved_line))
 
     @property
     def _measured(self) -> list[str]:

@@ -74,7 +74,7 @@ def format_ranges(names: Iterable[str], limit: int = MAX_RANGES) -> str:
         limit: Ranges and names that are written out; the hosts beyond are counted.
     """
     shown, omitted = name_some(names, limit)
-    return _("{names} and {count} more", names=shown, count=omitted) if omitted else shown
+    return _("{hosts} and {count} more", hosts=shown, count=omitted) if omitted else shown
 
 
 def name_some(names: Iterable[str], limit: int) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from rich.text import Text
 from fleet.error_codes import DEFERRED_CODES
 from fleet.language import N_, _, n_
 from fleet.text.times import format_duration
+from fleet.text.word_lists import join_parts
 from mlufleet.journal import events
 from mlufleet.journal.events import Event
 from mlufleet.journal.listening import listening
@@ -203,7 +204,7 @@ class RolloutProgress:
         remaining = self.remaining_seconds()
         if remaining is not None and self.done_count < self.planned:
             parts.append(_("about {duration} left", duration=format_duration(round(remaining))))
-        return ", ".join(parts)
+        return join_parts(parts)
 
 
 def _make_table(rows: Sequence[tuple[str, str, str, str]], room: int) -> Table:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fleet.errors import FAILURE_TABLE, Failure
 from fleet.language import N_, _
 from fleet.text import sanitize
+from fleet.text.word_lists import join_clauses
 from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import EndpointRecord, FactsObserved, FailureRecord
 from mlufleet.report.model import stage_name, stage_rank
@@ -206,7 +207,7 @@ def _list_candidates(observation: Observation, observed: FactsObserved | None) -
     if any(kind == AWAIT_ENGINE for kind, _words in observation.list_changes("engine")):
         yield _describe(ENGINE_CODE, "", _("docker does not answer"))
     for stage, words in observation.drift.items():
-        sentence = sanitize.join_lines("; ".join(words))
+        sentence = sanitize.join_lines(join_clauses(words))
         yield Problem(DRIFT, stage, sentence, _(DRIFT_REMEDY))
     if observed:
         for endpoint in observed.endpoints:
@@ -240,10 +241,10 @@ def _find_driver_problem(observed: FactsObserved, observation: Observation) -> P
     states = [state for state in observed.cards.values() if state not in CARD_STATE_CODES]
     words = [words for kind, words in observation.list_changes("driver") if kind in DRIVER_KINDS]
     if states and set(states) == {NO_DRIVER}:
-        return _describe(DRIVER_CODE, "", "; ".join(words) or _("no driver is loaded"))
+        return _describe(DRIVER_CODE, "", join_clauses(words) or _("no driver is loaded"))
     if not words or NO_DRIVER in states:  # a single card without a driver is that card's problem
         return None
-    return _describe(DRIVER_CODE, "", "; ".join(words))
+    return _describe(DRIVER_CODE, "", join_clauses(words))
 
 
 def _find_endpoint_problem(endpoint: EndpointRecord) -> Problem | None:

@@ -9,7 +9,7 @@ from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.notices.messages import describe_change
-from mlufleet.watch.problems import Change
+from mlufleet.watch.problems import SEEN_ONCE, Change
 from mlufleet.watch.store import Store
 
 
@@ -64,15 +64,13 @@ def format_change(change: Change) -> str:
         change: The change.
     """
     what = change.sentence if change.kind == "health" else describe_change(change)
-    return sanitize.escape_line(
-        _(
-            "{time} {host} {kind}: {what}",
-            time=format_utc(change.time),
-            host=change.host,
-            kind=_(change.kind),
-            what=what,
-        )
-    )
+    time, host = format_utc(change.time), change.host
+    if change.kind == SEEN_ONCE:  # "seen" alone is the title of a column of times
+        line = _("{time} {host} seen: {what}", time=time, host=host, what=what)
+    else:
+        kind = _(change.kind)
+        line = _("{time} {host} {kind}: {what}", time=time, host=host, kind=kind, what=what)
+    return sanitize.escape_line(line)
 
 
 def warn(text: str) -> None:

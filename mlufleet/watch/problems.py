@@ -24,6 +24,8 @@ TAKEN_OUT, RELEASED = N_("quarantined"), N_("released")
 
 #: kind of a change that is history and is told to nobody: it appeared again while it is flapping
 RECURRED = N_("recurred")
+#: kind of what one look alone has seen, of a watch that looks once
+SEEN_ONCE = "seen"
 #: what is to be said of codes that are no failure's
 OWN_CODES = {
     DRIFT: FailureInfo(N_("a stage of the host is not as the release says"), DRIFT_REMEDY, RESTART),

@@ -22,7 +22,7 @@ from mlufleet.watch.look_messages import Ready
 from mlufleet.watch.notices.delivery import Notifier
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.operator_lines import OperatorLines, warn
-from mlufleet.watch.problems import OK, RECURRED, UNKNOWN, Change
+from mlufleet.watch.problems import OK, RECURRED, SEEN_ONCE, UNKNOWN, Change
 from mlufleet.watch.quarantine_marks import QuarantineMarks
 from mlufleet.watch.remediation.remediator import Remediator
 from mlufleet.watch.schedule import Schedule, choose_round_interval
@@ -285,7 +285,7 @@ class Watch:
             told = {one.problem.key for one in state.open_problems}
             for problem in tracking.list_problems(observation):
                 if problem.key not in told:
-                    seen = Change(observation.ended, name, "seen", problem, observation.ended)
+                    seen = Change(observation.ended, name, SEEN_ONCE, problem, observation.ended)
                     self._lines.tell_change(seen)
         if changes and self.notifier:
             self.notifier.wake()

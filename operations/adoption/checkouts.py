@@ -12,6 +12,7 @@ from fleet.release import host_paths
 from fleet.release.model import Source
 from fleet.release.target import ReleaseTarget
 from fleet.text.redact import hide_credentials
+from fleet.text.word_lists import join_clauses
 from operations import sources
 from operations.adoption.findings import Finding, Relation, name_owner
 from operations.host.facts import SourceFacts
@@ -123,7 +124,7 @@ def _describe(
     is_right = checkout.head == commit and not checkout.changed_files
     action = "" if is_pinned else _("tell its git what inside is the release's")
     if not is_right:
-        action = "; ".join(_list_actions(checkout, commit))
+        action = join_clauses(_list_actions(checkout, commit))
     return Finding(
         _item(release, source),
         Relation.PRESENT if is_right else Relation.DIFFERENT,

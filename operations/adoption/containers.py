@@ -9,6 +9,7 @@ from fleet.errors import Failure
 from fleet.language import _
 from fleet.release import host_paths
 from fleet.release.target import ReleaseTarget
+from fleet.text.word_lists import join_words
 from operations import driver_changes, foreign_containers
 from operations.adoption.engine_contents import EngineContents, MadeContainer
 from operations.adoption.findings import Finding, Relation
@@ -190,7 +191,7 @@ def _describe(container: MadeContainer) -> Iterator[str]:
         else []
     )
     words += [_("removed when it stops")] if container.is_removed_when_stopped else []
-    yield ", ".join(words)
+    yield join_words(words)
     if nodes := [node for node in container.devices if node.startswith("/dev/cambricon")]:
         yield _("device nodes: {nodes}", nodes=", ".join(nodes))
     mounts = [

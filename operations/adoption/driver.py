@@ -9,6 +9,7 @@ from pyinfra.api import Host
 
 from fleet.errors import Failure
 from fleet.language import _, n_
+from fleet.text.word_lists import join_clauses, join_parts
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations import driver, driver_package
 from operations.adoption.findings import Finding, Relation
@@ -76,13 +77,13 @@ def inspect_driver(host: Host, plan: HostPlan) -> Iterator[Finding]:
         )
     decision = driver.decide(plan, facts)
     version = target.release.driver.version
-    item, evidence = _("driver {version}", version=version), ", ".join(words)
+    item, evidence = _("driver {version}", version=version), join_parts(words)
     if isinstance(decision, Failure):
         blocker = f"{decision.code}: {decision.sentence}"
         relation = Relation.DIFFERENT if words else Relation.MISSING
         yield Finding(item, relation, "", evidence, blocker=blocker)
     elif decision:
         relation = Relation.DIFFERENT if words else Relation.MISSING
-        yield Finding(item, relation, "", evidence, action="; ".join(decision.words))
+        yield Finding(item, relation, "", evidence, action=join_clauses(decision.words))
     else:
         yield Finding(item, Relation.PRESENT, "", evidence)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyinfra.api import Host
 
 from fleet.errors import Failure
+from fleet.text.word_lists import join_clauses
 from operations import engine
 from operations.adoption import clones
 from operations.adoption.containers import describe_containers
@@ -44,7 +45,7 @@ def inspect_engine(host: Host, plan: HostPlan) -> Iterator[Finding]:
             blocker = f"{words.code}: {words.sentence}"
             yield Finding("engine", Relation.MISSING, blocker=blocker)
         else:
-            yield Finding("engine", Relation.MISSING, action="; ".join(words))
+            yield Finding("engine", Relation.MISSING, action=join_clauses(words))
     for release in plan.target.releases:
         yield describe_image(release, facts.releases[release.key], contents)
     yield from describe_containers(plan, facts, contents)

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from fleet.errors import Failure
 from fleet.language import _
+from fleet.text.word_lists import join_clauses
 from operations import card_users
 from operations.host.command import HostCommand
 from operations.host.context import emit_event
@@ -72,7 +73,7 @@ class VerifyStep(HostCommand):
         if isinstance(plan, Failure):
             return plan
         found = plan.find_step(self.stage)
-        return Failure("NOT_RETIRED", "; ".join(found.words)) if found else None
+        return Failure("NOT_RETIRED", join_clauses(found.words)) if found else None
 
 
 @operation()
@@ -121,7 +122,7 @@ def state_removed(spec: HostSpec, options: RetirementOptions, audit_log: Path) -
         return
     # without the record, nobody would know of these
     if others := [words for step in plan.steps if step != found for words in step.words]:
-        yield FailHost(Failure("NOT_RETIRED", "; ".join(others)), STATE_STEP)
+        yield FailHost(Failure("NOT_RETIRED", join_clauses(others)), STATE_STEP)
         return
     _announce(host, STATE_STEP, found)
     yield FetchAuditLog(audit_log)
@@ -150,7 +151,7 @@ def _announce(host: Host, step: str, plan: StepPlan) -> None:
     executing = host.state.current_stage == StateStage.Execute
     if executing:
         emit_event(host, "stage", stage=step)
-    words = "; ".join(plan.words)
+    words = join_clauses(plan.words)
     said = words if executing else _("would: {words}", words=words)
     logger.info(f"{host.print_prefix}{step}: {said}")
 

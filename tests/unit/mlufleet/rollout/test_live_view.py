@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from fleet import language
+from fleet.language import CHINESE
 from mlufleet.journal import events
 from mlufleet.report.model import STATUSES
 from mlufleet.rollout.live_view import LiveView
@@ -45,6 +48,17 @@ def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
     assert lines[0].startswith("100 of 500 done, 100 changed, 100 at work, about ")
     assert lines[1].split() == ["driver", "50", "image", "50"]
     assert lines[-1] == "… and 82 more"
+
+
+def test_names_of_stages_are_the_same_in_every_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(language.LANGUAGE_VARIABLE, CHINESE)
+    monkeypatch.setattr(language, "_load_catalog", lambda: language._open_catalog(CHINESE))
+    view = LiveView(EventBus())
+    view.console = Console(file=io.StringIO(), width=80)
+    for place, stage in enumerate(("driver", "engine", "sources", "image")):
+        view.on_event(events.HostStarted(host=f"mlu{place}", canary=False))
+        view.on_event(events.StageStarted(host=f"mlu{place}", stage=stage))
+    assert drawn(view, 24)[1].split()[::2] == ["driver", "engine", "sources", "image"]
 
 
 def test_plain_lines_say_what_failed_and_what_to_do() -> None:

@@ -11,6 +11,8 @@ from fleet import language
 from fleet.language import CHINESE
 from mlufleet.report import html
 from mlufleet.report.model import parse_report
+from mlufleet.watch.operator_lines import format_change
+from mlufleet.watch.problems import SEEN_ONCE, Change, Problem
 from mlufleet.watch.status_page import render_status_page
 from tests import watched
 from tests.reports import fleet
@@ -57,3 +59,9 @@ def test_what_a_host_says_is_escaped_in_a_message_as_well() -> None:
     text = render_status_page(snapshot, [], [])
     assert "<b>\x1b" not in text and "\x1b" not in text
     assert text.count("&lt;b&gt;") >= 2 and "{count}" in text
+
+
+def test_what_one_look_saw_is_not_told_with_the_title_of_a_column_of_times() -> None:
+    line = format_change(Change(0, "mlu01", SEEN_ONCE, Problem("SUDO", "", "sentence"), 0))
+    assert language._("seen") not in line and "SUDO" in line
+    assert language.english(line).startswith("1970-01-01T00:00:00Z mlu01 ")
