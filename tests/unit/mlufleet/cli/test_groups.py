@@ -143,7 +143,8 @@ def test_a_group_still_takes_what_the_command_of_its_name_took(
 def test_the_former_rollout_takes_all_that_it_took() -> None:
     assert names_of(former_rollout) == {"inventory", "--resume", "--run", *PLAN}
     start, resume = VISIBLE["rollout", "start"], VISIBLE["rollout", "resume"]
-    assert names_of(start) == {"inventory", *PLAN} and names_of(resume) == {"--run", "--yes"}
+    assert names_of(start) == {"inventory", *PLAN}
+    assert names_of(resume) == {"--run", "--wide", "--yes"}
 
 
 @pytest.mark.parametrize(
