@@ -64,4 +64,4 @@ def test_a_message_survives_copies_and_processes() -> None:
 def test_the_page_of_the_codes_is_in_chinese() -> None:
     page = render_reference()
     assert page.startswith("# 故障码\n")
-    assert "| INTERRUPTED | 操作员在该步骤之前停止了运行 | 重新运行。 | IGNORE |" in page
+    assert "| INTERRUPTED | 操作人员在该步骤之前停止了运行 | 重新运行。 | IGNORE |" in page
