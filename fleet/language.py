@@ -11,7 +11,6 @@ they are not followed where standard output cannot show Chinese.
 
 from __future__ import annotations
 
-import gettext
 import os
 import re
 import sys
@@ -20,6 +19,8 @@ from functools import cache
 from pathlib import Path
 
 from typing_extensions import override
+
+from fleet.compiled_catalog import CompiledCatalog
 
 DOMAIN = "mlufleet"
 LANGUAGE_VARIABLE = "MLUFLEET_LANG"
@@ -205,12 +206,12 @@ def _find_language(name: str) -> str:
 
 
 @cache
-def _load_catalog() -> gettext.NullTranslations | None:
+def _load_catalog() -> CompiledCatalog | None:
     """Return the catalog of this process; None for English."""
     return _open_catalog(current_language())
 
 
-def _open_catalog(language: str) -> gettext.NullTranslations | None:
-    if language == ENGLISH:
-        return None
-    return gettext.translation(DOMAIN, LOCALE_FOLDER, [language])
+def _open_catalog(language: str) -> CompiledCatalog | None:
+    compiled = LOCALE_FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    # English has none, and neither has a clone in which nothing was installed
+    return CompiledCatalog(compiled) if compiled.exists() else None
