@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,3 +36,13 @@ def read_lines(folder: Path) -> list[dict[str, Any]]:
         with suppress(ValueError):  # the last one may be half written
             lines.append(json.loads(line))
     return lines
+
+
+def read_new_lines(runs: Path, known: Collection[Path]) -> list[dict[str, Any]]:
+    """Return the decoded lines of the journals of runs that are not known yet.
+
+    :param runs: folder of the runs
+    :param known: folders of the known ones
+    """
+    new = sorted(path for path in runs.glob("2*") if path not in known)
+    return [line for path in new if (path / "journal.jsonl").exists() for line in read_lines(path)]

@@ -74,7 +74,7 @@ def call(*words: str, language: str = "") -> Done:
 
 def report_in(output: str) -> dict[str, Any]:
     """The report that a run's output names: runs/latest may be of another that ended meanwhile."""
-    where = re.search(r"(runs/[^/\s]+/report.json)$", output, re.MULTILINE)
+    where = re.search(r"(?:report: |报告：)(runs/\S+/report.json)", output)
     report: dict[str, Any] = json.loads((SITE / where[1]).read_text()) if where else {"hosts": {}}
     return report
 

@@ -39,7 +39,7 @@ from tests.e2e.serving import (
     write_inventory,
 )
 from tests.e2e.test_one_connection import requests, told
-from tests.journals import read_lines
+from tests.journals import read_new_lines
 from tests.lab import hosts as lab
 from tests.looks import looking
 from tests.runs import LAB, LOADED, SITE, Done, begin, mlufleet, needed_later, report_in, until
@@ -248,9 +248,7 @@ def begin_while_streaming() -> tuple[subprocess.Popen[str], Any]:
     run = begin(inventory=INVENTORY)
 
     def has_begun() -> bool:
-        new = set((SITE / "runs").glob("2*")) - known
-        journals = [path for path in new if (path / "journal.jsonl").exists()]
-        return any(event["kind"] == "stage" for path in journals for event in read_lines(path))
+        return any(event["kind"] == "stage" for event in read_new_lines(SITE / "runs", known))
 
     until(lambda: has_begun() or run.poll() is not None)
     client = start_client(FIRST_PORT, "/v1/chat/completions", {**QUESTION, "stream": True})
