@@ -35,7 +35,7 @@ LIMITS = {
     "fmt: skip": 0,
     "type: ignore": 19,
     "functions over 40 lines": 14,
-    "texts that are not translated": 221,
+    "texts that are not translated": 219,
     "names in the way of _()": 0,
 }
 
