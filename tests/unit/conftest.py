@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from fleet import language
 from fleet.proof import locking
 from fleet.proof.pip_resolver import PipResolver, Wanted
 from fleet.release import files as release_files
@@ -230,3 +231,15 @@ def bare() -> HostFacts:
 @pytest.fixture
 def driven() -> HostFacts:
     return probe(*DRIVEN)
+
+
+@pytest.fixture
+def speak(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Chooses the language of the process until the end of the test."""
+
+    def choose(name: str) -> None:
+        monkeypatch.setenv(language.LANGUAGE_VARIABLE, name)
+        language._load_catalog.cache_clear()
+
+    yield choose
+    language._load_catalog.cache_clear()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
-from fleet import language
 from fleet.error_codes import ACTIONS, FAILURE_TABLE
 from fleet.error_patterns import PATTERNS
 from fleet.errors import CodedInputError, Failure, InvalidInput, render_reference
@@ -22,11 +21,8 @@ TEXTS = [
 
 
 @pytest.fixture(autouse=True)
-def chinese(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, CHINESE)
-    language._load_catalog.cache_clear()
-    yield
-    language._load_catalog.cache_clear()
+def chinese(speak: Callable[[str], None]) -> None:
+    speak(CHINESE)
 
 
 def test_every_meaning_remedy_and_action_is_translated() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 from paramiko import AuthenticationException, BadHostKeyException, ECDSAKey, SSHException
 
-from fleet import language
 from fleet.language import CHINESE, _, english
 from mlufleet.connect.errors import classify_connect_error, key_fingerprint
 from mlufleet.connect.jump_hosts import CommandError, JumpError
@@ -15,11 +14,8 @@ from mlufleet.connect.private_keys import KeyProblem, load
 
 
 @pytest.fixture(params=["en", CHINESE])
-def any_language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, request.param)
-    language._load_catalog.cache_clear()
-    yield
-    language._load_catalog.cache_clear()
+def any_language(request: pytest.FixtureRequest, speak: Callable[[str], None]) -> None:
+    speak(request.param)
 
 
 @pytest.mark.usefixtures("any_language")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
-from fleet import language
 from fleet.language import CHINESE, ENGLISH, use_language
 from mlufleet.reference import page_texts
 from mlufleet.reference.__main__ import PAGES, SUFFIXES
@@ -31,12 +30,9 @@ FILES = [(name, chosen) for name in PAGES for chosen in SUFFIXES]
 
 
 @pytest.fixture(autouse=True)
-def any_language(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def any_language(speak: Callable[[str], None]) -> None:
     """Puts back the language that a test chooses."""
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, ENGLISH)
-    language._load_catalog.cache_clear()
-    yield
-    language._load_catalog.cache_clear()
+    speak(ENGLISH)
 
 
 @pytest.mark.parametrize(("name", "chosen"), FILES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from fleet import language
 from fleet.inventory.ranges import expand_pattern
 from mlufleet.cli import health
 from mlufleet.journal import events, journal
@@ -70,17 +69,14 @@ def in_chinese(report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["en", "zh_CN"])
-def in_language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, request.param)
+def in_language(
+    request: pytest.FixtureRequest,
+    speak: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    speak(request.param)
     monkeypatch.setenv("COLUMNS", "80")  # sentences are broken where a terminal ends
-    language._load_catalog.cache_clear()
     return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _english_again() -> Iterator[None]:
-    yield
-    language._load_catalog.cache_clear()
 
 
 @pytest.mark.usefixtures("in_language")

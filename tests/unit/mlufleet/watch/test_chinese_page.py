@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -20,11 +20,8 @@ from tests.unit.seen_page import Seen
 
 
 @pytest.fixture(autouse=True)
-def chinese(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, CHINESE)
-    language._load_catalog.cache_clear()
-    yield
-    language._load_catalog.cache_clear()
+def chinese(speak: Callable[[str], None]) -> None:
+    speak(CHINESE)
 
 
 def list_pages() -> Iterator[str]:

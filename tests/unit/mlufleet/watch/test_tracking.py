@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -399,11 +399,9 @@ def test_that_a_host_is_out_of_service_is_told_once_and_that_it_is_back() -> Non
 
 
 @pytest.fixture
-def languages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def languages(speak: Callable[[str], None]) -> None:
     """The test may change the language of the process."""
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, ENGLISH)
-    yield
-    language._load_catalog.cache_clear()
+    speak(ENGLISH)
 
 
 def in_other_words(looked: Observation) -> Observation:
