@@ -1,6 +1,7 @@
 """What installing does beside pyproject.toml.
 
-- It compiles the catalogs of messages (fleet/locale) into what gettext reads.
+- It compiles the catalogs of messages (fleet/locale): one of all for `fleet/compiled_catalog.py`,
+  and one of what click says for gettext, which reads the whole of a catalog when it opens it.
 - It adds to a wheel what a clone has beside its packages: `fleet/packaged/`, where
   `fleet/paths.py` finds it.
 """
@@ -9,20 +10,30 @@ import runpy
 import shutil
 from pathlib import Path
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+#: where the catalogs say that a message is from if it is click's; tools/messages.py writes it
+CLICK = "click"
 PACKAGED = runpy.run_path(str(ROOT / "fleet/paths.py"))["PROJECT_FILES"]
 
 
 def compile_catalogs() -> None:
-    """Write a .mo file beside each .po file."""
+    """Write two .mo files beside each .po file: of all messages, and of those of click."""
     for source in ROOT.glob("fleet/locale/*/LC_MESSAGES/*.po"):
-        with source.open("rb") as text, source.with_suffix(".mo").open("wb") as compiled:
-            write_mo(compiled, read_po(text))
+        with source.open("rb") as text:
+            catalog = read_po(text, locale=source.parents[1].name)
+        words = Catalog(locale=catalog.locale)
+        for message in catalog:
+            if CLICK in (place for place, _line in message.locations):
+                words[message.id] = message
+        for suffix, content in ((".mo", catalog), (f"-{CLICK}.mo", words)):
+            with source.with_name(source.stem + suffix).open("wb") as compiled:
+                write_mo(compiled, content)
 
 
 class BuildWithFiles(build_py):
@@ -45,4 +56,5 @@ class BuildWithFiles(build_py):
                     shutil.copyfile(path, target)
 
 
-setup(cmdclass={"build_py": BuildWithFiles})
+if __name__ == "__main__":
+    setup(cmdclass={"build_py": BuildWithFiles})

@@ -33,7 +33,9 @@ CATALOG = LOCALE / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 KEYWORDS = {"_": None, "N_": None, "n_": (1, 2)}
 HEADER = "# Messages of mlu-fleet.\n"
 
-#: what click says in our commands; it has its translation from Python's gettext
+#: where a message is from that click says; setup.py makes a catalog of these for Python's gettext
+CLICK = "click"
+#: what click says in our commands
 CLICK_MESSAGES: tuple[str | tuple[str, str], ...] = (
     # help
     "Usage:",
@@ -132,7 +134,7 @@ def _list_other_messages() -> Iterator[tuple[str, str | tuple[str, str]]]:
     for text in list_help_messages(main):
         yield "mlufleet/cli", text
     for message in CLICK_MESSAGES:
-        yield "mlufleet/cli", message
+        yield CLICK, message
     for page in (metrics_page, release_format, systems_page):
         for text in page.list_messages():
             yield "mlufleet/reference", text

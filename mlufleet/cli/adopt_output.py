@@ -20,10 +20,10 @@ from fleet.language import N_, _, n_
 from fleet.text import sanitize
 from fleet.text.times import format_utc
 from fleet.text.word_lists import join_clauses, join_words
-from mlufleet.cli.wide_formatter import wrap_text
 from mlufleet.journal.events import FailureRecord, LockRecord
 from mlufleet.report import host_ranges, table
 from mlufleet.report.model import HostReport, Report
+from mlufleet.report.wrapping import wrap_cells
 from mlufleet.rollout.fleet_survey import FleetSurvey, HostSurvey
 from operations.adoption.findings import Finding, Relation
 
@@ -343,7 +343,7 @@ def _print_wrapped(
         indent: Characters before each line.
     """
     width = max(console.width, indent + MIN_TEXT_WIDTH)
-    for number, line in enumerate(wrap_text(sanitize.escape_line(text), width - indent)):
+    for number, line in enumerate(wrap_cells(sanitize.escape_line(text), width - indent)):
         printed = Text(_pad(first if number == 0 else "", indent), style if first else "")
         printed.append(line, "" if first else style)
         console.print(printed, soft_wrap=True)

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 from typing_extensions import override
 
-from fleet.language import CHINESE, DOMAIN, ENGLISH, LOCALE_FOLDER, current_language, use_language
+from fleet.language import CHINESE, ENGLISH, LOCALE_FOLDER, current_language, use_language
 from mlufleet.cli.help_texts import (
     translate_command,
     translate_option_help,
@@ -18,6 +18,8 @@ from mlufleet.cli.help_texts import (
 )
 
 LANGUAGE_OPTION = "--lang"
+#: the catalog of what click says
+CLICK_DOMAIN = "mlufleet-click"
 
 
 def choose_language(arguments: Sequence[str]) -> None:
@@ -49,9 +51,9 @@ def find_language_option(arguments: Sequence[str]) -> str | None:
 
 
 def _translate_click() -> None:
-    """Give click our catalog: it has its words from Python's gettext, by domain and LANGUAGE."""
-    gettext.bindtextdomain(DOMAIN, str(LOCALE_FOLDER))
-    gettext.textdomain(DOMAIN)
+    """Give click a catalog: it has its words from Python's gettext, by domain and LANGUAGE."""
+    gettext.bindtextdomain(CLICK_DOMAIN, str(LOCALE_FOLDER))
+    gettext.textdomain(CLICK_DOMAIN)
     os.environ["LANGUAGE"] = CHINESE
 
 

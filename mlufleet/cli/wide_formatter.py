@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from unicodedata import east_asian_width
 
 import click
 from typing_extensions import override
 
 from fleet.language import _
+from mlufleet.report.wrapping import measure_cells, wrap_cells
 
-#: what cannot be divided: a wide character or a word, with what must not begin or end a line
-OPENING, CLOSING = "（《「“‘", "，。、；：？！）》」”’"
-PIECE = re.compile(rf"\s+|[{OPENING}]*(?:[⺀-鿿]|[^\s⺀-鿿{OPENING}{CLOSING}]+)?[{CLOSING}]*")
 #: the least that the second column of a list has
 MIN_COLUMN = 20
-
-
-def measure_width(text: str) -> int:
-    """Return how many cells of a terminal a text takes; rich does the same, but starts slowly.
-
-    Args:
-        text: One line.
-    """
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def wrap_text(text: str, width: int) -> list[str]:
-    """Return the lines of a paragraph.
-
-    Args:
-        text: The paragraph.
-        width: Cells that a line may have.
-    """
-    lines, line, taken = [], "", 0
-    for piece in PIECE.findall(text):
-        size = measure_width(piece)
-        if line and taken + size > width and not piece.isspace():
-            lines.append(line.rstrip())
-            line, taken = "", 0
-        if line or not piece.isspace():
-            line, taken = line + piece, taken + size
-    return [*lines, line.rstrip()] if line else lines
 
 
 def _wrap_paragraphs(text: str, width: int) -> list[str]:
@@ -50,7 +19,7 @@ def _wrap_paragraphs(text: str, width: int) -> list[str]:
     lines: list[str] = []
     for paragraph in text.split("\n\n"):
         first, _line_end, rest = paragraph.partition("\n")
-        lines += ["", *(rest.splitlines() if first == "\b" else wrap_text(paragraph, width))]
+        lines += ["", *(rest.splitlines() if first == "\b" else wrap_cells(paragraph, width))]
     return lines[1:]
 
 
@@ -61,8 +30,8 @@ class WideFormatter(click.HelpFormatter):
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         title = _("Usage:") if prefix is None else prefix
         start = f"{title}{prog} "
-        indent = measure_width(start)
-        lines = wrap_text(args, max(self.width - indent, MIN_COLUMN)) or [""]
+        indent = measure_cells(start)
+        lines = wrap_cells(args, max(self.width - indent, MIN_COLUMN))
         self._write_lines([start + lines[0], *(" " * indent + line for line in lines[1:])])
 
     @override
@@ -81,11 +50,11 @@ class WideFormatter(click.HelpFormatter):
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
         rows = list(rows)
-        column = min(max(measure_width(first) for first, _second in rows), col_max) + col_spacing
+        column = min(max(measure_cells(first) for first, _second in rows), col_max) + col_spacing
         indent = " " * self.current_indent
         for first, second in rows:
             lines = _wrap_paragraphs(second, max(self.width - column - len(indent), MIN_COLUMN))
-            blanks = column - measure_width(first)
+            blanks = column - measure_cells(first)
             if lines and blanks >= col_spacing:
                 first += " " * blanks + lines.pop(0)
             self._write_lines([indent + first, *(indent + " " * column + line for line in lines)])

@@ -85,7 +85,7 @@ def print_text(console: Console, text: str, style: str = "", *, later: str = "  
     line = sanitize.escape_line(text).replace("\t", " ")
     has_edge = console.is_terminal or WIDTH_VARIABLE in os.environ
     is_whole = is_output_wide() or not has_edge or "`" in line
-    lines = [line] if is_whole else wrap_cells(line, console.width, later)
+    lines = [line] if is_whole else wrap_cells(line, console.width, later, is_folded=True)
     for part in lines:
         print_line(console, part, style)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import hashlib
 import json
 import os
@@ -235,11 +236,14 @@ def driven() -> HostFacts:
 
 @pytest.fixture
 def speak(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Chooses the language of the process until the end of the test."""
+    """Chooses the language of the process until the end of the test; commands tell click of it."""
+    domain = gettext.textdomain()
+    monkeypatch.setenv("LANGUAGE", "")
 
     def choose(name: str) -> None:
         monkeypatch.setenv(language.LANGUAGE_VARIABLE, name)
         language._load_catalog.cache_clear()
 
     yield choose
+    gettext.textdomain(domain)
     language._load_catalog.cache_clear()

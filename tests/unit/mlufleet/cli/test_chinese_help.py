@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gettext
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 import pytest
-from babel.messages.mofile import write_mo
 from click.testing import CliRunner
 from rich.cells import cell_len
 
-from fleet import language
+from fleet.language import CHINESE
 from mlufleet.cli.main import main
-from tools.messages import read_catalog
 
 #: three words or more in a row are a sentence, unless they are a command
 SENTENCE = re.compile(r"(?<![`/\w-])[A-Za-z]?[a-z]+(?: [a-z]+){2,}(?![`/\w-])")
@@ -22,25 +19,10 @@ CODE = re.compile(r"`[^`]*`")
 
 
 @pytest.fixture(autouse=True)
-def catalog(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """The catalog as it is in the source, whatever was compiled at installation."""
-    root = tmp_path_factory.mktemp("locale")
-    folder = root / language.CHINESE / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    with (folder / "mlufleet.mo").open("wb") as file:
-        write_mo(file, read_catalog())
-    monkeypatch.setattr(language, "LOCALE_FOLDER", root)
-    monkeypatch.setattr("mlufleet.cli.translated_command.LOCALE_FOLDER", root)
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, language.CHINESE)
-    monkeypatch.setenv("LANGUAGE", "")
+def chinese(speak: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All commands speak Chinese, on a terminal of 80 columns."""
+    speak(CHINESE)
     monkeypatch.setenv("COLUMNS", "80")
-    language._load_catalog.cache_clear()
-    domain = gettext.textdomain()
-    yield
-    gettext.textdomain(domain)
-    language._load_catalog.cache_clear()
 
 
 def list_paths(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gettext
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import pytest
-from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
-from babel.messages.mofile import write_mo
 from click.testing import CliRunner
 
 from fleet import language
@@ -18,40 +15,13 @@ from mlufleet.cli.main import main
 from mlufleet.cli.translated_command import TranslatedCommand, find_language_option
 from tools.messages import CLICK_MESSAGES
 
-TRANSLATIONS: dict[str | tuple[str, str], str | tuple[str]] = {
-    "Usage:": "用法：",
-    "Options": "选项",
-    "Error: {message}": "错误：{message}",
-    "Missing argument": "缺少参数",
-    "Try '{command} {option}' for help.": "用 '{command} {option}' 查看帮助。",
-    "No such option {name!r}.": "没有选项 {name!r}。",
-    ("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})"): (
-        "多余的参数（{args}）",
-    ),
-    "Show the progress of RUN (default: the latest run).": "显示 RUN 的进度。默认为最近一次运行。",
-    "Show this message and exit.": "显示本帮助后退出",
-}
-
 
 @pytest.fixture(autouse=True)
-def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A catalog of a few messages, and an environment without a language."""
-    folder = tmp_path / language.CHINESE / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    messages = Catalog(locale=language.CHINESE)
-    for message, translation in TRANSLATIONS.items():
-        messages.add(message, translation)
-    with (folder / "mlufleet.mo").open("wb") as file:
-        write_mo(file, messages)
-    monkeypatch.setattr(language, "LOCALE_FOLDER", tmp_path)
-    monkeypatch.setattr("mlufleet.cli.translated_command.LOCALE_FOLDER", tmp_path)
-    for name in (language.LANGUAGE_VARIABLE, "LANGUAGE", *language.LOCALE_VARIABLES, "TERM"):
+def no_language(speak: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without a language."""
+    speak("")
+    for name in (*language.LOCALE_VARIABLES, "TERM"):
         monkeypatch.setenv(name, "")
-    language._load_catalog.cache_clear()
-    domain = gettext.textdomain()
-    yield
-    gettext.textdomain(domain)
-    language._load_catalog.cache_clear()
 
 
 def run(*words: str) -> str:
@@ -108,11 +78,11 @@ def test_the_option_counts_before_the_variable_and_that_before_the_locale(
 
 def test_help_is_translated_and_the_command_stays_as_it_is() -> None:
     shown = run("--lang", "zh", "run", "status", "--help")
-    assert "  显示 RUN 的进度。默认为最近一次运行。\n" in shown
+    assert "  显示 RUN 的进度（默认为最近一次运行）。\n" in shown
     assert "选项：\n" in shown and "显示本帮助后退出\n" in shown
     assert "\n    mlufleet run status --limit rack1\n" in shown
     listed = run("--lang", "zh", "run", "--help")
-    assert "  status  显示 RUN 的进度\n" in listed
+    assert "  status  显示 RUN 的进度（默认为最近一次运行）\n" in listed
     assert "Show the progress of RUN (default: the latest run)." in run(
         "--lang", "en", "run", "status", "--help"
     )

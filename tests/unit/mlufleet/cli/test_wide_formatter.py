@@ -1,26 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
-from mlufleet.cli.wide_formatter import WideFormatter, measure_width, wrap_text
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "wanted"),
-    [
-        ("显示每台主机的状态", 8, ["显示每台", "主机的状", "态"]),
-        ("显示主机。停止", 8, ["显示主", "机。停止"]),
-        ("显示（主机）停", 6, ["显示", "（主", "机）停"]),
-        ("用 mlufleet 看", 10, ["用", "mlufleet", "看"]),
-        ("plain words only", 11, ["plain words", "only"]),
-        ("a-very-long-word 后", 5, ["a-very-long-word", "后"]),
-        ("", 5, []),
-    ],
-)
-def test_lines_end_between_any_two_characters_but_not_before_punctuation(
-    text: str, width: int, wanted: list[str]
-) -> None:
-    assert wrap_text(text, width) == wanted
+from mlufleet.cli.wide_formatter import WideFormatter
+from mlufleet.report.wrapping import measure_cells
 
 
 def test_columns_are_aligned_by_cells() -> None:
@@ -46,7 +27,7 @@ def test_usage_is_wrapped_under_its_beginning() -> None:
     formatter.write_usage("mlufleet run", "[OPTIONS] INVENTORY [HOST]...", prefix="用法：")
     assert formatter.getvalue().splitlines() == [
         "用法：mlufleet run [OPTIONS] INVENTORY",
-        " " * measure_width("用法：mlufleet run ") + "[HOST]...",
+        " " * measure_cells("用法：mlufleet run ") + "[HOST]...",
     ]
 
 
