@@ -7,13 +7,19 @@ import sys
 
 import click
 
-from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+from mlufleet.cli.options import (
+    INVENTORY_ARGUMENT,
+    PASS_THROUGH,
+    PYINFRA_OPTIONS_ARGUMENT,
+    WIDE_OPTION,
+)
 from mlufleet.cli.translated_command import TranslatedCommand
 
 
 @click.command(cls=TranslatedCommand, context_settings=PASS_THROUGH)
 @INVENTORY_ARGUMENT
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@WIDE_OPTION
 @PYINFRA_OPTIONS_ARGUMENT
 def doctor(inventory: str, as_json: bool, options: tuple[str, ...]) -> None:
     """Show the health of every host of INVENTORY and its drift.

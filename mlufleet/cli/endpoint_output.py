@@ -18,19 +18,26 @@ from fleet.text.times import format_utc
 from mlufleet.cli import health
 from mlufleet.journal.events import EndpointRecord, QuarantineRecord
 from mlufleet.report import host_ranges, table
+from mlufleet.report.compact_table import (
+    CompactColumn,
+    CompactRow,
+    print_compact,
+    print_hint_of_columns,
+)
 from mlufleet.report.model import Report
-from mlufleet.report.table import Column, print_line
+from mlufleet.report.table import print_line, print_text
+from mlufleet.report.wide_output import is_output_wide
 
 COLUMNS = (
-    Column(N_("endpoint"), 40),
-    Column(N_("state"), 24),
-    Column(N_("address"), 30),
-    Column(N_("model"), 24, 1),
-    Column(N_("cards"), 12, 2),
-    Column(N_("restarts"), 8, 4),
-    Column(N_("tokens/s"), 10, 3),
-    Column(N_("ready, cold, warm"), 24, 5),
-    Column(N_("seen"), 20, 6),
+    CompactColumn(N_("endpoint")),
+    CompactColumn(N_("state")),
+    CompactColumn(N_("address")),
+    CompactColumn(N_("model"), 1),
+    CompactColumn(N_("cards"), 2),
+    CompactColumn(N_("restarts"), 4, is_numeric=True),
+    CompactColumn(N_("tokens/s"), 3, is_numeric=True),
+    CompactColumn(N_("ready, cold, warm"), 5),
+    CompactColumn(N_("seen"), 6),
 )
 #: what is not known
 UNKNOWN = "-"
@@ -291,37 +298,40 @@ def _why_not_scraped(one: FoundEndpoint) -> str:
 
 
 def print_endpoints(found: list[FoundEndpoint], report: Report) -> None:
-    """Print a line for each endpoint, and why those that are not ready are not.
+    """Print a line for each endpoint, those that are not ready first, and why they are not.
+
+    Each has an address of its own, so that no two are alike.
 
     Args:
         found: The endpoints.
         report: The report of a dry run.
     """
-    console = table.make_console()
+    console, is_wide = table.make_console(), is_output_wide()
     if not found:
         nothing = _("no release of these hosts is served")
         print_line(console, _("no endpoint was seen") if any(_unseen(report)) else nothing)
         return
-    table.print_table(
+    found = sorted(found, key=lambda one: one.is_ready)
+    is_whole = print_compact(
         console,
-        "",
         COLUMNS,
         [_row(one) for one in found],
         lambda state: "green" if state == "ready" else "red",
-        lambda state: int(state == "ready"),
-        is_listed=True,
+        is_wide=is_wide,
     )
     for one in found:
         if one.withheld:
-            print_line(console, f"{one.label}: {one.withheld}")
+            print_text(console, f"{one.label}: {one.withheld}")
         if one.record.reason:
-            print_line(console, f"{one.label}: {one.record.problem}", "red")
+            print_text(console, f"{one.label}: {one.record.problem}", "red")
+    if not is_whole:
+        print_hint_of_columns(console)
 
 
-def _row(one: FoundEndpoint) -> list[str]:
+def _row(one: FoundEndpoint) -> CompactRow:
     record, mark = one.record, _("in quarantine") if one.quarantine else ""
     seconds = (record.ready_s, record.cold_first_token_s, record.first_token_s)
-    return [
+    cells = (
         one.label,
         _describe_state(record, mark),
         record.address,
@@ -331,7 +341,8 @@ def _row(one: FoundEndpoint) -> list[str]:
         _format_figure(record.tokens_per_s),
         " ".join(map(_format_figure, seconds)) + " s" if any(seconds) else UNKNOWN,
         format_utc(one.seen) if one.seen is not None else UNKNOWN,
-    ]
+    )
+    return [[cell] for cell in cells]
 
 
 def _describe_state(record: EndpointRecord, mark: str) -> str:

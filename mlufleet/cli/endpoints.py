@@ -9,7 +9,12 @@ import click
 
 from fleet.errors import InvalidInput
 from fleet.language import _
-from mlufleet.cli.options import INVENTORY_ARGUMENT, PASS_THROUGH, PYINFRA_OPTIONS_ARGUMENT
+from mlufleet.cli.options import (
+    INVENTORY_ARGUMENT,
+    PASS_THROUGH,
+    PYINFRA_OPTIONS_ARGUMENT,
+    WIDE_OPTION,
+)
 from mlufleet.cli.translated_command import TranslatedCommand
 
 if TYPE_CHECKING:
@@ -29,6 +34,7 @@ FORMATS = ("table", "json", "nginx", "prometheus")
     "[default: table]",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as `--format json`.")
+@WIDE_OPTION
 @PYINFRA_OPTIONS_ARGUMENT
 def endpoints(inventory: str, form: str | None, as_json: bool, options: tuple[str, ...]) -> None:
     """Show where the models of INVENTORY answer.

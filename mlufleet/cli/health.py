@@ -6,12 +6,19 @@ from dataclasses import asdict
 from typing import Any
 
 from fleet.errors import ExitStatus
-from fleet.language import N_, _
+from fleet.language import N_, _, english
 from mlufleet.report import host_ranges, table
+from mlufleet.report.compact_table import (
+    CompactColumn,
+    CompactRow,
+    print_compact,
+    print_hint_of_columns,
+)
 from mlufleet.report.model import HostReport, Report
-from mlufleet.report.outcomes import describe_cards
-from mlufleet.report.table import Column, print_line
+from mlufleet.report.outcomes import NamedHosts, describe_cards, join_values, name_hosts
+from mlufleet.report.table import print_text
 from mlufleet.report.terminal import host_notes, print_failures
+from mlufleet.report.wide_output import is_output_wide
 
 #: Keys of a host's report that `mlufleet doctor --json` prints.
 HEALTH_KEYS = (
@@ -29,15 +36,16 @@ HEALTH_KEYS = (
     "validation",
 )
 
+HEALTHY = N_("healthy")
 HEALTH_COLUMNS = (
-    Column(N_("host"), 36),
-    Column(N_("health"), 20),
-    Column(N_("os"), 20, 3),
-    Column(N_("kernel"), 30, 2),
-    Column(N_("driver"), 16),
-    Column(N_("cards"), 24, 1),
-    Column(N_("engine"), 12, 4),
-    Column(N_("locked by"), 30, 5),
+    CompactColumn(N_("host")),
+    CompactColumn(N_("health")),
+    CompactColumn(N_("driver"), 1),
+    CompactColumn(N_("cards"), 2),
+    CompactColumn(N_("os"), 4),
+    CompactColumn(N_("kernel"), 3),
+    CompactColumn(N_("engine"), 5),
+    CompactColumn(N_("locked by"), 6),
 )
 
 
@@ -100,44 +108,69 @@ def health_by_host(report: Report) -> dict[str, Any]:
 
 
 def print_health(report: Report) -> None:
-    """Print the health of every host as a table, then failures, notes and drift by stage.
+    """Print a line for each host, or for those that are alike; then failures, notes and drift.
 
     Args:
         report: The report of a dry run.
     """
-    console = table.make_console()
+    console, is_wide = table.make_console(), is_output_wide()
     hosts = report.sorted_hosts()
-    table.print_table(
+    is_whole = print_compact(
         console,
-        "",
         HEALTH_COLUMNS,
-        [[name, *_health_row(host)] for name, host in hosts],
-        lambda health: "green" if health == "healthy" else "red",
-        lambda health: int(health == "healthy"),
+        _list_health_rows(hosts, is_listed=is_wide),
+        lambda health: "green" if health == HEALTHY else "red",
+        is_wide=is_wide,
     )
-    print_failures(console, hosts)
+    print_failures(console, hosts, is_listed=is_wide)
     drift = (
         (name, f"{stage}: {'; '.join(words)}")
         for name, host in hosts
         for stage, words in host.drift.items()
     )
-    for line in (
-        *host_ranges.group_lines(host_notes(hosts), len(hosts)),
-        *host_ranges.group_lines(drift, len(hosts)),
-    ):
-        print_line(console, line)
+    fleet_size = 0 if is_wide else len(hosts)
+    for pairs in (host_notes(hosts), drift):
+        for line in host_ranges.group_lines(pairs, fleet_size):
+            print_text(console, line)
+    if not is_whole:
+        print_hint_of_columns(console)
 
 
-def _health_row(host: HostReport) -> list[str]:
-    versions = host.versions
-    unhealthy = host.failure.code if host.failure else _("drift")
+def _list_health_rows(hosts: NamedHosts, *, is_listed: bool) -> list[CompactRow]:
+    """Return a row for each host, of many hosts for those of one health; failed ones first."""
+    groups: dict[str, list[tuple[str, HostReport]]] = {}
+    is_each = is_listed or len(hosts) <= host_ranges.MAX_LISTED_HOSTS
+    for name, host in hosts:
+        key = name if is_each else english(_describe_health(host))
+        groups.setdefault(key, []).append((name, host))
+    ordered = sorted(groups.values(), key=lambda members: _rank_health(members[0][1]))
+    return [_health_row(members) for members in ordered]
+
+
+def _health_row(members: NamedHosts) -> CompactRow:
+    hosts = [host for _name, host in members]
+    names = [name for name, _host in members]
     return [
-        _("healthy") if is_healthy(host) else unhealthy,
-        *(str(versions.get(key, "")) for key in ("os", "kernel", "driver")),
-        describe_cards(host),
-        str(versions.get("engine", "")),
-        host.lock.operator if host.lock else "",
+        list(name_hosts(names)) if len(names) > 1 else names,
+        [_describe_health(hosts[0])],
+        join_values(str(host.versions.get("driver", "")) for host in hosts),
+        join_values(map(describe_cards, hosts)),
+        *(
+            join_values(str(host.versions.get(key, "")) for host in hosts)
+            for key in ("os", "kernel", "engine")
+        ),
+        join_values(host.lock.operator if host.lock else "" for host in hosts),
     ]
+
+
+def _rank_health(host: HostReport) -> int:
+    return 0 if host.failure else 1 + is_healthy(host)
+
+
+def _describe_health(host: HostReport) -> str:
+    if is_healthy(host):
+        return _(HEALTHY)
+    return host.failure.code if host.failure else _("drift")
 
 
 def describe_locks(report: Report) -> list[str]:

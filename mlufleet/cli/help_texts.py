@@ -9,12 +9,23 @@ from typing import TypeVar
 
 import click
 
-from fleet.language import _
+from fleet.language import N_, _
 
 #: begins a paragraph that click does not wrap; of ours, only the first line is a message
 VERBATIM = "\b\n"
 #: what ends the first sentence of a Chinese paragraph
 SENTENCE_END = "。"
+#: what click shows for the value of an option that names none
+TYPE_NAMES = (
+    N_("TEXT"),
+    N_("INTEGER"),
+    N_("INTEGER RANGE"),
+    N_("FLOAT"),
+    N_("FLOAT RANGE"),
+    N_("PATH"),
+    N_("FILE"),
+    N_("DIRECTORY"),
+)
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
@@ -52,6 +63,8 @@ def _translate_parameter(parameter: click.Parameter) -> click.Parameter:
         return parameter
     shown = copy.copy(parameter)
     shown.help = translate_option_help(parameter.help)
+    if shown.metavar is None and (name := shown.type.name.upper()) in TYPE_NAMES:
+        shown.metavar = _(name)
     return shown
 
 

@@ -12,7 +12,7 @@ import click
 from fleet.errors import FAILURE_TABLE, InvalidInput, canonical_code
 from fleet.language import _
 from fleet.text import suggestions
-from mlufleet.cli.options import JSON_OPTION, STATE_OPTION, parse_duration
+from mlufleet.cli.options import JSON_OPTION, STATE_OPTION, WIDE_OPTION, parse_duration
 from mlufleet.cli.translated_command import TranslatedCommand
 
 #: bounds of --since
@@ -37,6 +37,7 @@ def _complete_code(
     help="How far to look back: 12h, 7d, 90d; or a time in UTC: 2026-11-20, 2026-11-20T09:30.",
 )
 @click.option("--code", help="Only problems of this code.", shell_complete=_complete_code)
+@WIDE_OPTION
 @JSON_OPTION
 def history(
     hosts: tuple[str, ...], state: Path, since: str, code: str | None, as_json: bool

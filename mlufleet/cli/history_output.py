@@ -13,7 +13,15 @@ from fleet.language import N_, _, n_
 from fleet.text.times import format_age, format_utc
 from fleet.text.word_lists import join_clauses
 from mlufleet.report import host_ranges, table
-from mlufleet.report.table import Column, print_line
+from mlufleet.report.compact_table import (
+    Cell,
+    CompactColumn,
+    CompactRow,
+    print_compact,
+    print_hint_of_columns,
+)
+from mlufleet.report.table import print_line, print_text
+from mlufleet.report.wide_output import is_output_wide
 from mlufleet.watch.decision import NONE, Decision, describe_outcome
 from mlufleet.watch.history import (
     EVENT,
@@ -27,25 +35,26 @@ from mlufleet.watch.history import (
 from mlufleet.watch.problems import HEALTH, OK, Change
 
 COLUMNS = (
-    Column(N_("host"), 20),
-    Column(N_("state"), 8),
-    Column(N_("problem"), 32),
-    Column(N_("first seen"), 10),
-    Column(N_("last seen"), 10),
-    Column(N_("lasted"), 8),
-    Column(N_("times"), 5),
+    CompactColumn(N_("host")),
+    CompactColumn(N_("state")),
+    CompactColumn(N_("problem")),
+    CompactColumn(N_("first seen"), 3),
+    CompactColumn(N_("last seen"), 1),
+    CompactColumn(N_("lasted"), 2),
+    CompactColumn(N_("times"), 4, is_numeric=True),
+    CompactColumn(N_("action"), 5),  # it is also told below the table
 )
-#: it is also told below the table
-ACTION_COLUMN = Column(N_("action"), 11)
-#: characters of a terminal that has room for it
-WIDE = 100
+#: what a time begins with that is left out if there is no room: the year
+YEAR_LENGTH = len("2026-")
 COLORS = {OPEN: "red", "flapping": "magenta", EVENT: "yellow", "resolved": "green"}
 
 
 def print_history(
     found: History, since: float, code: str = "", *, with_changes: bool = False
 ) -> None:
-    """Print what was wrong in a period.
+    """Print what was wrong in a period, a line for each problem.
+
+    Each has times of its own, so that no two are alike.
 
     Args:
         found: What the watch has seen.
@@ -56,20 +65,17 @@ def print_history(
     console = table.make_console()
     problems = _sort(summarize(found, code))
     if problems:
-        is_wide = console.width >= WIDE
-        columns = (*COLUMNS, ACTION_COLUMN) if is_wide else COLUMNS
-        rows = [_row(one)[: len(columns)] for one in problems]
-        table.print_table(
+        is_whole = print_compact(
             console,
-            "",
-            columns,
-            rows,
+            COLUMNS,
+            [_row(one) for one in problems],
             lambda state: COLORS.get(state, ""),
-            STATES.index,
-            is_listed=True,
+            is_wide=is_output_wide(),
         )
         for line in _advise(problems):
-            print_line(console, line)
+            print_text(console, line)
+        if not is_whole:
+            print_hint_of_columns(console)
     else:
         print_line(console, _describe_nothing(len(found.states), since, code))
     if unconfirmed := _count_unconfirmed(found, code):
@@ -119,22 +125,23 @@ def _sort(problems: Sequence[ProblemHistory]) -> list[ProblemHistory]:
     )
 
 
-def _row(one: ProblemHistory) -> list[str]:
+def _row(one: ProblemHistory) -> CompactRow:
     return [
-        one.host,
-        _(one.state),
-        one.problem.key,
+        [one.host],
+        [_(one.state)],
+        [one.problem.key],
         _format_minute(one.first_seen),
         _format_minute(one.last_seen),
-        "-" if one.state == EVENT else format_age(one.seconds),
-        str(one.times),
-        one.problem.action,
+        ["-" if one.state == EVENT else format_age(one.seconds)],
+        [str(one.times)],
+        [one.problem.action],
     ]
 
 
-def _format_minute(epoch: float) -> str:
-    """Return a time in UTC in two words, which a narrow column has on two lines."""
-    return format_utc(epoch)[:16].replace("T", " ")
+def _format_minute(epoch: float) -> Cell:
+    """Return a time in UTC, and without its year."""
+    whole = format_utc(epoch)[:16].replace("T", " ")
+    return [whole, whole[YEAR_LENGTH:]]
 
 
 def _advise(problems: Sequence[ProblemHistory]) -> Iterator[str]:

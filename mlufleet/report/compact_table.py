@@ -12,6 +12,7 @@ from rich.text import Text
 
 from fleet.language import _, english
 from fleet.text import sanitize
+from mlufleet.report.table import print_line
 
 #: blanks between two columns
 GAP = 2
@@ -80,6 +81,15 @@ def print_compact(
     console.width = max(room, console.width)  # lines beyond the terminal's edge are not folded
     console.print(table)
     return widths == longest
+
+
+def print_hint_of_columns(console: Console) -> None:
+    """Print how to see the columns and texts that had no room.
+
+    Args:
+        console: Where to print.
+    """
+    print_line(console, _("all columns: `--wide`"))
 
 
 def _make_table(

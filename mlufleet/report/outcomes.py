@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.language import N_, _, n_
 from mlufleet.report import host_ranges
@@ -94,18 +94,22 @@ def _group_row(members: NamedHosts) -> CompactRow:
     seconds = sorted(round(host.work_s) for host in hosts)
     span = f"{seconds[0]}-{seconds[-1]}" if seconds[0] != seconds[-1] else f"{seconds[0]}"
     return [
-        list(_name_hosts([name for name, _host in members])),
+        list(name_hosts([name for name, _host in members])),
         [_(hosts[0].status)],
         _describe_results(hosts),
         [span],
-        _join_values(str(host.versions.get("driver", "")) for host in hosts),
-        _join_values(map(describe_cards, hosts)),
-        _join_values(host.answer or "" for host in hosts),
+        join_values(str(host.versions.get("driver", "")) for host in hosts),
+        join_values(map(describe_cards, hosts)),
+        join_values(host.answer or "" for host in hosts),
     ]
 
 
-def _name_hosts(names: list[str]) -> Iterator[str]:
-    """Yield names of hosts with their number, in texts of less and less length."""
+def name_hosts(names: list[str]) -> Iterator[str]:
+    """Yield names of hosts with their number, in texts of less and less length.
+
+    Args:
+        names: The names.
+    """
     for limit in RANGES:
         ranges, omitted = host_ranges.name_some(names, limit)
         if omitted:
@@ -130,8 +134,12 @@ def _describe_results(hosts: Sequence[HostReport]) -> Cell:
     return [_("{least} to {most} stages", least=counts[0], most=counts[-1])]
 
 
-def _join_values(values: Iterator[str]) -> Cell:
-    """Return the values of hosts in texts of less and less length, the most frequent one first."""
+def join_values(values: Iterable[str]) -> Cell:
+    """Return the different values of hosts, the most frequent one first; of many, their number.
+
+    Args:
+        values: A value of each host; one that is empty does not count.
+    """
     counts: dict[str, int] = {}
     for value in filter(None, values):
         counts[value] = counts.get(value, 0) + 1

@@ -194,17 +194,35 @@ class RolloutProgress:
 
     def summary_line(self) -> str:
         """Return the state of all hosts in a line."""
-        parts = [_("{count} of {total} done", count=self.done_count, total=self.planned)]
-        parts += [
-            _("{count} {status}", count=count, status=_(status))
-            for status, count in sorted(self.ended.items())
-        ]
+        return join_parts(text for _rank, text in self._list_parts())
+
+    def live_line(self, room: int) -> str:
+        """Return the state of all hosts and the time so far, as much of it as has room.
+
+        What the rows of the table show goes first, the number of hosts that are done goes last.
+
+        Args:
+            room: Cells of the line.
+        """
+        elapsed = format_duration(round(time.monotonic() - self.began))
+        parts = [*self._list_parts(), (3, _("{duration} so far", duration=elapsed))]
+        while len(parts) > 1 and cell_len(join_parts(text for _rank, text in parts)) > room:
+            parts.remove(max(parts, key=lambda part: part[0]))
+        return join_parts(text for _rank, text in parts)
+
+    def _list_parts(self) -> list[tuple[int, str]]:
+        """Return the parts of a line, each with its rank: the highest one can be left out first."""
+        parts = [(0, _("{count} of {total} done", count=self.done_count, total=self.planned))]
+        for status, count in sorted(self.ended.items()):
+            rank = 4 if status == self.changed_status else 1
+            parts.append((rank, _("{count} {status}", count=count, status=_(status))))
         if self.active_hosts:
-            parts.append(_("{count} at work", count=len(self.active_hosts)))
+            parts.append((5, _("{count} at work", count=len(self.active_hosts))))
         remaining = self.remaining_seconds()
         if remaining is not None and self.done_count < self.planned:
-            parts.append(_("about {duration} left", duration=format_duration(round(remaining))))
-        return join_parts(parts)
+            left = _("about {duration} left", duration=format_duration(round(remaining)))
+            parts.append((2, left))
+        return parts
 
 
 def _make_table(rows: Sequence[tuple[str, str, str, str]], room: int) -> Table:
@@ -283,11 +301,12 @@ class LiveView:
             (name, host.stage, host.step, format_duration(round(now - host.since)))
             for name, host in hosts[:room]
         ]
-        elapsed = format_duration(round(now - progress.began))
-        summary = progress.summary_line()
+        counts = [f"{stage} {count}" for stage, count in stages.most_common()]
+        while len(counts) > 1 and cell_len("  ".join(counts)) > self.console.width:
+            counts.pop()
         lines: list[RenderableType] = [
-            Text(_("{summary}, {duration} so far", summary=summary, duration=elapsed)),
-            Text("  ".join(f"{stage} {count}" for stage, count in stages.most_common())),
+            Text(progress.live_line(self.console.width)),
+            Text("  ".join(counts)),
         ]
         lines += [Text(line) for line in extra]
         lines.append(_make_table(rows, self.console.width))

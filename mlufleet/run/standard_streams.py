@@ -5,6 +5,7 @@ Hosts must not be left in the middle of their work because nobody reads the outp
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -14,6 +15,8 @@ from typing_extensions import Buffer, override
 
 #: What writing to a closed terminal, or to a pipe without reader, fails with.
 CLOSED_STREAM_ERRNOS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN}
+#: ASCII by another name: click writes UTF-8 to streams of the one that it knows, whoever reads it
+ESCAPED_ASCII = "escaped_ascii"
 
 
 class _DurableStream(io.FileIO):
@@ -59,9 +62,30 @@ def _protect_stream(name: str, number: int) -> None:
         stream.flush()
     durable = io.TextIOWrapper(
         io.BufferedWriter(_DurableStream(number, "w", closefd=False)),
-        encoding=stream.encoding if stream else "utf-8",
+        encoding=_find_encoding(stream.encoding) if stream else "utf-8",
         errors="backslashreplace",
         line_buffering=number == 2 or os.isatty(number),
     )
     setattr(sys, name, durable)
     setattr(sys, f"__{name}__", durable)
+
+
+def _find_encoding(name: str) -> str:
+    """Return the encoding of a stream; for ASCII one that all of its writers escape text for."""
+    if codecs.lookup(name).name != "ascii":
+        return name
+    codecs.register(_look_up_escaped_ascii)
+    return ESCAPED_ASCII
+
+
+def _look_up_escaped_ascii(name: str) -> codecs.CodecInfo | None:
+    if name != ESCAPED_ASCII:
+        return None
+    ascii_codec = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        ascii_codec.encode,
+        ascii_codec.decode,
+        incrementalencoder=ascii_codec.incrementalencoder,
+        incrementaldecoder=ascii_codec.incrementaldecoder,
+        name=ESCAPED_ASCII,
+    )

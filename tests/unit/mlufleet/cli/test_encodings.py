@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from fleet.language import LANGUAGE_VARIABLE, LOCALE_VARIABLES
+from mlufleet.watch.store import Store
 from tests.unit import PROJECT
 
-#: variables of the environment -> the encoding of the output, and whether it is in Chinese; for
-#: ASCII, click takes UTF-8
+#: variables of the environment -> the encoding of the output, and whether it is in Chinese
 ENVIRONMENTS = {
     "posix": ({"LC_ALL": "POSIX", "LANG": "zh_CN.UTF-8"}, "utf-8", False),
-    "ascii": ({"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "ascii"}, "utf-8", False),
+    "ascii": ({"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "ascii"}, "ascii", False),
     "latin": ({"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "latin-1"}, "latin-1", False),
     "gb18030": ({"LANG": "zh_CN.GB18030", "PYTHONIOENCODING": "gb18030"}, "gb18030", True),
     "not installed": ({"LANG": "zh_CN.GB18030"}, "utf-8", True),
-    "chosen": ({"MLUFLEET_LANG": "zh_CN", "PYTHONIOENCODING": "ascii"}, "utf-8", True),
+    "chosen": ({"MLUFLEET_LANG": "zh_CN", "PYTHONIOENCODING": "ascii"}, "ascii", True),
 }
 
 
@@ -56,3 +56,13 @@ def test_wrong_input_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     assert done.returncode == 3 and len(lines) == 1
     escaped = "集群.py".encode(encoding, "backslashreplace").decode(encoding)
     assert escaped in lines[0]
+
+
+def test_what_click_and_what_rich_print_is_escaped_alike_for_ascii(tmp_path: Path) -> None:
+    variables = {"MLUFLEET_LANG": "zh_CN", "PYTHONIOENCODING": "ascii"}
+    Store(tmp_path).close()
+    by_click = run(variables, "--help").stdout
+    by_rich = run(variables, "history", "--state", str(tmp_path)).stdout
+    whole = run({"MLUFLEET_LANG": "zh_CN", "PYTHONIOENCODING": "utf-8"}, "--help").stdout.decode()
+    assert by_click == whole.encode("ascii", "backslashreplace")
+    assert by_rich.isascii() and "\\u95ee\\u9898" in by_rich.decode()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from fleet.errors import ExitStatus
 from mlufleet.cli import endpoint_output
@@ -102,25 +104,41 @@ def test_the_table_has_a_row_for_each_endpoint_and_fits_80_columns(
     hosts |= {f"mlu{number}": host(endpoint()) for number in (11, 12)}
     seen = report(**hosts, mlu13=host(endpoint(), {**SICK, "name": "1"}), mlu9b=unseen())
     result = run(monkeypatch, seen)
-    lines = result.stdout.splitlines()
-    assert max(len(line) for line in lines if line[:1] in "┏┃│└") <= 80
-    rows = [line.split()[1:3] for line in lines if line.startswith("│ mlu")]
-    names = [f"mlu{number}" for number in range(1, 13)]
-    assert rows == [*([name, "glm/0"] for name in names), ["mlu13", "glm/0"], ["mlu13", "glm/1"]]
-    assert (
-        "cards 0-3;" in result.stdout
-        and "41.8" in result.stdout
-        and "12.5 - 0.5 s" in result.stdout
-    )
-    assert "2001-09-09T01:46:40Z" in result.stdout and "\x1b" not in result.stdout
+    head, *lines = result.stdout.splitlines()
+    rows, others = lines[:14], lines[14:]
+    assert head.split()[:3] == ["endpoint", "state", "address"]
+    assert max(map(len, (head, *lines))) <= 80 and "\x1b" not in result.stdout
+    names = [f"mlu{number}" for number in range(1, 14)]
+    assert [row.split()[:2] for row in rows] == [
+        ["mlu13", "glm/1"],  # what is not ready comes first
+        *([name, "glm/0"] for name in names),
+    ]
+    assert all(row.split()[3] == "http://10.0.0.1:8000" for row in rows[1:])
+    assert others == [
+        r"mlu13 glm/1: unhealthy, SERVE_WRONG: no\nword",
+        "all columns: `--wide`",
+    ]
     assert "mlu9b: not seen: UNREACHABLE: refused" in result.stderr
-    assert r"mlu13 glm/1: unhealthy, SERVE_WRONG: no\nword" in result.stdout
+    wide = run(monkeypatch, seen, "--wide").stdout
+    for cell in ("chatglm3-6b", "0-3", "41.8", "12.5 - 0.5 s", "2001-09-09T01:46:40Z"):
+        assert cell in wide
+    assert "`--wide`" not in wide
+
+
+def test_in_chinese_no_line_is_wider_than_the_terminal_either(
+    monkeypatch: pytest.MonkeyPatch, speak: Callable[[str], None]
+) -> None:
+    speak("zh_CN")
+    seen = report(mlu1=host(endpoint(), {**SICK, "name": "1"}))
+    lines = run(monkeypatch, seen).stdout.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    assert [line.split()[2] for line in lines[1:3]] == ["不健康", "就绪"]
 
 
 def test_many_endpoints_are_listed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = report(**{f"mlu{number}": host(endpoint()) for number in range(100)})
     lines = run(monkeypatch, seen).stdout.splitlines()
-    assert sum(line.startswith("│ mlu") for line in lines) == 100
+    assert sum(line.startswith("mlu") for line in lines) == 100
 
 
 def test_a_fleet_without_served_releases_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from fleet import language
 from fleet.language import CHINESE
 from mlufleet.journal import events
 from mlufleet.report.model import STATUSES
-from mlufleet.rollout.live_view import LiveView
+from mlufleet.rollout.live_view import ActiveHost, LiveView, RolloutProgress
 from operations.host.events import EventBus
 
 
@@ -50,9 +50,27 @@ def test_the_table_of_a_big_fleet_fits_a_small_terminal() -> None:
     assert lines[-1] == "… and 82 more"
 
 
-def test_names_of_stages_are_the_same_in_every_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(language.LANGUAGE_VARIABLE, CHINESE)
-    monkeypatch.setattr(language, "_load_catalog", lambda: language._open_catalog(CHINESE))
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [("en", "1200 of 2000 done, 5 failed, "), (CHINESE, "已完成 1200/2000")],
+)
+def test_the_state_of_all_hosts_has_one_line(
+    name: str, begin: str, speak: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speak(name)
+    progress = RolloutProgress()
+    progress.planned, progress.work_began, progress.began = 2000, 0.0, 0.0
+    monkeypatch.setattr("time.monotonic", lambda: 86_399.0)
+    progress.ended.update(changed=1180, failed=5, skipped=5, unreachable=5)
+    progress.ended["rolled back"] = 5
+    progress.active_hosts = {f"mlu{number}": ActiveHost(0.0) for number in range(200)}
+    whole, line = progress.live_line(500), progress.live_line(80)
+    assert cell_len(whole) > 80 >= cell_len(line)
+    assert line.startswith(begin) and cell_len(progress.live_line(10)) < 30
+
+
+def test_names_of_stages_are_the_same_in_every_language(speak: Callable[[str], None]) -> None:
+    speak(CHINESE)
     view = LiveView(EventBus())
     view.console = Console(file=io.StringIO(), width=80)
     for place, stage in enumerate(("driver", "engine", "sources", "image")):
