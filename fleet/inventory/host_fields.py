@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -241,9 +242,15 @@ def parse_value(field: str, text: str) -> Any:
     Returns:
         A boolean or an integer if the field allows it and the text looks like one; else the text.
     """
-    info = HostData.model_fields.get(field)
-    if info and not {Int, Bool} & set(get_args(info.annotation)):
+    if not _may_be_typed(field):
         return text
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     return int(text) if DECIMAL_PATTERN.fullmatch(text) and len(text) < 30 else text
+
+
+@cache
+def _may_be_typed(field: str) -> bool:
+    """Tell whether a field may be a number or a boolean, as data of the host may."""
+    info = HostData.model_fields.get(field)
+    return info is None or bool({Int, Bool} & set(get_args(info.annotation)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 from fleet.documents.types import Bool, Int
@@ -91,10 +92,11 @@ def convert_cell(field: str, text: str) -> Any:
     return parse_value(field, text)
 
 
-def _list_types(field: str) -> set[Any]:
+@cache
+def _list_types(field: str) -> frozenset[Any]:
     info = HostData.model_fields.get(field)
     arguments = get_args(info.annotation) if info else ()
-    return {Literal if get_origin(each) is Literal else each for each in arguments}
+    return frozenset(Literal if get_origin(each) is Literal else each for each in arguments)
 
 
 def _normalize(text: str) -> str:

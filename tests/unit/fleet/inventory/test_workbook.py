@@ -209,6 +209,28 @@ def test_a_formula_has_the_value_that_excel_saved(
     assert read_hosts(site, path)["a"].get("cards") == cards
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        b'<c r="A2" t="inlineStr"><is><r><t>a</t></r><r><rPr><b/></rPr><t>1</t></r></is></c>',
+        b'<c r="A2" t="inlineStr"><is><t>a1</t></is></c>',
+        b'<c t="inlineStr"><is><t>a1</t></is></c>',
+    ],
+)
+def test_a_text_in_several_fonts_is_one(site: Path, wanted: ReleaseTarget, cell: bytes) -> None:
+    path = write_workbook(site, [("a", "10.0.0.1")])
+    edit_member(path, rb'<c r="A2".*?</c>', cell)
+    assert read_hosts(site, path)["a1"]["ssh_hostname"] == "10.0.0.1"
+
+
+def test_what_merged_cells_hide_is_not_read(site: Path, wanted: ReleaseTarget) -> None:
+    path = write_workbook(site, [("a", "10.0.0.1", None, 8), ("b", "10.0.0.2", None, 4)])
+    edit_member(
+        path, b"</sheetData>", b'</sheetData><mergeCells><mergeCell ref="D2:D3"/></mergeCells>'
+    )
+    assert [host["cards"] for host in read_hosts(site, path).values()] == [8, 8]
+
+
 def test_cells_at_the_end_of_the_sheet_cost_nothing(site: Path, wanted: ReleaseTarget) -> None:
     path = write_workbook(site, [("a", "10.0.0.1")])
     edit_member(path, b"</sheetData>", b'<row r="1048576"><c r="XFD1048576"/></row></sheetData>')
