@@ -8,6 +8,7 @@ tables of the messages, in the order of their bytes, and of their translations.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 #: first four bytes of a catalog whose numbers begin with the byte of the least value
@@ -55,6 +56,13 @@ class CompiledCatalog:
         """
         found = self._find(f"{singular}\0{plural}".encode())
         return found or (singular if count == 1 else plural)
+
+    def list_messages(self) -> Iterator[tuple[str, str]]:
+        """Yield each message with its translation; both forms of one about a number."""
+        for number in range(self._count):
+            forms = self._read(self._messages, number).decode()
+            translation = self._read(self._translations, number).decode()
+            yield from ((form, translation) for form in forms.split("\0") if form)
 
     def _find(self, message: bytes) -> str:
         """Return the translation of a message; "" if there is none."""

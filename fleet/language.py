@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -141,6 +141,13 @@ def translate(message: str, language: str) -> str:
     """
     catalog = _open_catalog(language)
     return message if catalog is None else catalog.gettext(message)
+
+
+def list_messages() -> Iterator[tuple[str, str]]:
+    """Yield each message in English with its translation; nothing in English."""
+    catalog = _load_catalog()
+    if catalog is not None:
+        yield from catalog.list_messages()
 
 
 def change_text(text: str, change: Callable[[str], str]) -> str:

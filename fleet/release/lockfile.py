@@ -12,8 +12,9 @@ from fleet import paths
 from fleet.documents import atomic_write, loading
 from fleet.documents.types import Int, Model, Sha256, check_stays_inside, matching
 from fleet.errors import InvalidInput
-from fleet.language import N_, _
+from fleet.language import N_, _, join
 from fleet.release.model import Patch
+from fleet.text import stored_messages
 
 #: What is said of a lock that does not say what is unproved.
 NOT_PROVED = N_("not proved: locked by an earlier version; lock it again")
@@ -86,11 +87,15 @@ class Lock(Model):
         """List what could not be proved of the release.
 
         Returns:
-            A line for each point, "field: reason"; empty if everything was proved.
+            A line for each point, "field: reason", in the language of this process; empty if
+            everything was proved.
         """
         if self.unproved is None:
             return [_(NOT_PROVED)]
-        return [f"{point.field}: {point.reason}" for point in self.unproved]
+        return [
+            join(": ", (point.field, stored_messages.translate_stored(point.reason)))
+            for point in self.unproved
+        ]
 
     def source_file_sha256(self, patch: Patch) -> str:
         """Return the checksum of the file that a patch takes from a source.
