@@ -352,8 +352,10 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         for name in list_missing():
             print(f"{name}: has no Chinese page")
+            status = 1
         for name in list_behind():
             print(f"{name}: has changed since {name_translation(name)} was recorded")
+            status = 1
     return status
 
 
