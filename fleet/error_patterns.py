@@ -284,8 +284,17 @@ def render_reference() -> str:
     """Render the patterns as a section of docs/failures.md."""
     rows = []
     for codes, pattern, remedy in PATTERNS:
-        escaped = pattern.replace("(?i:", "(").replace("|", r"\|")
-        rows.append(f"| {', '.join(codes)} | `{escaped}` | {_(remedy)} |")
+        escaped = escape_pipes(pattern.replace("(?i:", "("))
+        rows.append(f"| {', '.join(codes)} | `{escaped}` | {escape_pipes(_(remedy))} |")
     titles = " | ".join((_("code"), _("message"), _("remedy")))
     head = ["", "## " + _("Known error messages"), "", f"| {titles} |", "|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"
+
+
+def escape_pipes(text: str) -> str:
+    """Return a text as a cell of a Markdown table has it; GitHub splits cells even within code.
+
+    Args:
+        text: The text.
+    """
+    return text.replace("|", r"\|")

@@ -130,7 +130,8 @@ class CodedInputError(InvalidInput):
 def render_reference() -> str:
     """Render all failure codes and known error messages as Markdown (docs/failures.md)."""
     rows = [
-        f"| {code} | {_(info.meaning)} | {_(info.remedy)} | {info.action} |"
+        f"| {code} | {_(info.meaning)} | {error_patterns.escape_pipes(_(info.remedy))} "
+        f"| {info.action} |"
         for code, info in FAILURE_TABLE.items()
     ]
     titles = " | ".join((_("code"), _("meaning"), _("remedy"), _("action")))
