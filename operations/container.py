@@ -12,6 +12,7 @@ from fleet.release import endpoints, host_paths
 from fleet.release.model import compute_digest
 from fleet.release.serve import LONGEST_STOP_S, STOP_GRACE_S
 from fleet.release.target import ReleaseTarget
+from fleet.text import word_lists
 from operations import engine, file_patches, foreign_containers, serving
 from operations.host.command import HostCommand
 from operations.host.facts import STOP_LIMIT_S, ContainerFacts, HostFacts, ReleaseFacts
@@ -189,7 +190,9 @@ def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ..
         words = _("recreate container {name}: its spec or the cards differ", name=name)
     elif files := list_edited_files(target, found):
         words = _(
-            "recreate container {name}: {files} was edited", name=name, files=", ".join(files)
+            "recreate container {name}: {files} was edited",
+            name=name,
+            files=word_lists.join_words(files),
         )
     elif not container.running:
         early = "/dev/cambricon" in container.error
@@ -207,7 +210,7 @@ def _plan_container(target: ReleaseTarget, facts: HostFacts) -> tuple[Action, ..
         words = _(
             "restart container {name}: it shows an old {stale_mounts}",
             name=name,
-            stale_mounts=", ".join(container.stale_mounts),
+            stale_mounts=word_lists.join_words(container.stale_mounts),
         )
         return (_restart(words, name, container),)
     else:

@@ -10,6 +10,7 @@ from fleet.release import driver_packages, host_paths, operating_systems
 from fleet.release.model import DriverPackage
 from fleet.release.operating_systems import OperatingSystem
 from fleet.release.target import ReleaseTarget
+from fleet.text import word_lists
 from operations.host.facts import HostFacts, Package
 from operations.transfer.upload import Upload
 
@@ -30,7 +31,7 @@ def select_package(target: ReleaseTarget, facts: HostFacts) -> DriverPackage | F
     )
     if package is None:
         if system := operating_systems.find_system(facts.os_id, facts.os_version):
-            known = ", ".join(system.architectures)
+            known = word_lists.join_words(system.architectures)
             return Failure(
                 "OS_UNSUPPORTED",
                 _(
@@ -43,7 +44,7 @@ def select_package(target: ReleaseTarget, facts: HostFacts) -> DriverPackage | F
         available, _others = driver_packages.group_by_availability(release, target.lock.files)
         return Failure(
             "OS_UNSUPPORTED",
-            _("{name}; it has {available}", name=name, available=", ".join(available)),
+            _("{name}; it has {available}", name=name, available=word_lists.join_words(available)),
         )
     if package.file not in target.lock.files:
         return Failure(

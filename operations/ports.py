@@ -8,6 +8,7 @@ from fleet.errors import Failure
 from fleet.language import _
 from fleet.release import endpoints
 from fleet.release.target import ANY_ADDRESS
+from fleet.text import word_lists
 from operations.host.facts import HostFacts
 from operations.stage import HostSpec
 
@@ -41,7 +42,11 @@ def check_ports(spec: HostSpec, facts: HostFacts) -> Failure | None:
                 )
                 return Failure(
                     "PORT_TAKEN",
-                    _("{place}: something listens on {taken}", place=place, taken=", ".join(taken)),
+                    _(
+                        "{place}: something listens on {taken}",
+                        place=place,
+                        taken=word_lists.join_words(taken),
+                    ),
                 )
     return None
 

@@ -9,6 +9,7 @@ from fleet.language import _
 from fleet.release import compatibility, host_paths
 from fleet.release.instance_cards import find_missing_cards
 from fleet.release.target import HostTarget, ReleaseTarget
+from fleet.text import word_lists
 from fleet.vendor.cnmon import CARD_RUNNING
 from operations import (
     disk_space,
@@ -79,7 +80,7 @@ def check_cards(spec: HostSpec, facts: HostFacts) -> Failure | None:
             sentence = _(
                 "{release} has card {cards}, and the bus shows {count}: 0 to {last}",
                 release=release.release.name,
-                cards=", ".join(map(str, absent)),
+                cards=word_lists.join_words(absent),
                 count=count,
                 last=count - 1,
             )
@@ -112,8 +113,8 @@ def _find_other_models(target: ReleaseTarget, facts: HostFacts) -> str:
     return (
         _(
             "{others}: its card_models are {wanted}",
-            others=", ".join(others),
-            wanted=", ".join(wanted),
+            others=word_lists.join_words(others),
+            wanted=word_lists.join_words(wanted),
         )
         if others
         else ""
@@ -132,14 +133,14 @@ def _describe_missing_cards(facts: HostFacts, expected: int) -> str:
         sentence = _(
             "{sentence}; {cards} gone since the last smoke test",
             sentence=sentence,
-            cards=", ".join(facts.missing_cards),
+            cards=word_lists.join_words(facts.missing_cards),
         )
     subsystems = [card.subsystem for card in facts.present_cards]
     if boards := compatibility.find_partial_boards(subsystems):
         sentence = _(
             "{sentence}; the bus shows a part of a board: {boards}",
             sentence=sentence,
-            boards=", ".join(boards),
+            boards=word_lists.join_words(boards),
         )
     return sentence
 
@@ -260,7 +261,9 @@ def check_folders(spec: HostSpec, facts: HostFacts) -> Failure | None:
             )
             return Failure("SHARED_FOLDER", sentence)
         if len(names := facts.filesystem_names.get(filesystem, set())) > 1:
-            sentence = _("{place} of {hosts}", place=place, hosts=", ".join(sorted(names)))
+            sentence = _(
+                "{place} of {hosts}", place=place, hosts=word_lists.join_words(sorted(names))
+            )
             return Failure("SHARED_FOLDER", sentence)
     filled = [
         item.target

@@ -17,6 +17,7 @@ from fleet.documents import site_tables
 from fleet.documents.types import Int, Model, matching
 from fleet.language import N_, _
 from fleet.release.model import Driver
+from fleet.text import word_lists
 from fleet.vendor import cnmon
 
 #: Name of the table in `files/`.
@@ -168,7 +169,11 @@ def find_kernel_problem(driver: Driver, kernel: str) -> str:
     version = re.match(r"[0-9]+\.[0-9]+", kernel)
     if newest is None or version is None or parse_version(version[0]) <= parse_version(newest):
         return ""
-    source = _("the release") if driver.newest_kernel or not limit else ", ".join(limit.sources)
+    source = (
+        _("the release")
+        if driver.newest_kernel or not limit
+        else word_lists.join_words(limit.sources)
+    )
     return _(
         "{kernel}; driver {version} supports kernels up to {newest} ({source})",
         kernel=kernel,
@@ -202,7 +207,7 @@ def describe_mixed_models(models: Iterable[str]) -> str:
     counts = Counter(models)
     if len(counts) < 2:
         return ""
-    cards = ", ".join(f"{count} {name}" for name, count in counts.items())
+    cards = word_lists.join_words(f"{count} {name}" for name, count in counts.items())
     return _(
         "the host has cards of different models ({cards}), which the vendor advises against",
         cards=cards,

@@ -108,7 +108,7 @@ def describe_required_driver(reference: str, labels: Mapping[str, str]) -> str:
             version=required.version,
             source=required.source,
         )
-    known = "; ".join(_describe_relatives(reference))
+    known = word_lists.join_clauses(_describe_relatives(reference))
     if not known:
         return _("the driver version that {reference} requires is unknown", reference=reference)
     return _(
@@ -132,7 +132,7 @@ def _describe_relatives(reference: str) -> Iterator[str]:
                 version=version,
                 cards=word_lists.join_words(sighting.cards),
                 driver=sighting.driver,
-                sources=", ".join(sighting.sources),
+                sources=word_lists.join_words(sighting.sources),
             )
     rows = {parse_version(v): (v, s) for s in table.stacks for v in _list_versions(s, field)}
     numbers = parse_version(version)
@@ -202,7 +202,7 @@ def find_card_problem(release: Release) -> str | None:
                 engine=engine.name,
                 excluded=word_lists.join_words(excluded),
                 table=COMPATIBILITY_FILE,
-                sources=", ".join(engine.sources),
+                sources=word_lists.join_words(engine.sources),
             )
     return None
 

@@ -34,6 +34,7 @@ from fleet.store.layer_index import (
     LayerIndex,
     find_link_target,
 )
+from fleet.text import word_lists
 from fleet.text.word_lists import join_words
 
 #: members that an archive may have
@@ -268,7 +269,7 @@ def _explain_other_archive(names: set[str]) -> str:
         return _(
             "its manifest.json is in a folder ({name!r:.100}): pack what is in it", name=deeper
         )
-    some = ", ".join(sorted(names)[:4])
+    some = word_lists.join_words(sorted(names)[:4])
     return _(
         "a tar archive without manifest.json (it has {names!r:.120}): use `docker save`", names=some
     )

@@ -12,6 +12,7 @@ import yaml
 from fleet.documents import atomic_write
 from fleet.errors import InvalidInput
 from fleet.language import _
+from fleet.text import word_lists
 from fleet.vendor import endpoint_baselines, validation_suite
 from fleet.vendor.endpoint_baselines import EndpointBaseline
 from fleet.vendor.validation_suite import Baseline, Baselines
@@ -60,7 +61,7 @@ def capture(name: str, report: Report, baselines: Baselines, of_endpoints: bool)
             )
             for one in found
         ]
-        return Captured(update, "; ".join(words))
+        return Captured(update, word_lists.join_clauses(words))
     model, measured = capture_baseline(name, report)
     update = baselines.model_copy(update={"models": {**baselines.models, model: measured}})
     return Captured(
@@ -114,7 +115,7 @@ def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
         if test.verdict == validation_suite.PASSED and test.rates
     }
     if failed or not rates:
-        reason = "; ".join(failed) or _("no test that ran measured a rate")
+        reason = word_lists.join_clauses(failed) or _("no test that ran measured a rate")
         raise InvalidInput(
             _("cannot record a baseline from {host}: {reason}", host=name, reason=reason)
         )
@@ -126,7 +127,7 @@ def capture_baseline(name: str, report: Report) -> tuple[str, Baseline]:
 def _find_card_model(name: str, host: HostReport) -> str:
     models = set(host.models.values())
     if len(models) != 1 or len(host.models) != host.card_count:
-        known = ", ".join(sorted(models)) or _("none")
+        known = word_lists.join_words(sorted(models)) or _("none")
         raise InvalidInput(
             _(
                 "cannot record a baseline from {host}: its cards are not all of one "

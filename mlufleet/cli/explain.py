@@ -8,7 +8,7 @@ import click
 
 from fleet.errors import ACTIONS, FAILURE_TABLE, InvalidInput, canonical_code, render_reference
 from fleet.language import _
-from fleet.text import suggestions
+from fleet.text import suggestions, word_lists
 from mlufleet.cli.translated_command import TranslatedCommand
 
 
@@ -42,7 +42,7 @@ def explain(code: str | None, markdown: bool) -> None:
     known = FAILURE_TABLE | OWN_CODES
     if code and code not in known:
         near = suggestions.format_suggestions(code, known)
-        hint = near or _("; codes: {codes}", codes=", ".join(known))
+        hint = near or _("; codes: {codes}", codes=word_lists.join_words(known))
         raise InvalidInput(_("no failure code {code}{hint}", code=code, hint=hint))
     for name in [code] if code else FAILURE_TABLE:
         meaning, remedy, action = known[name]

@@ -12,7 +12,7 @@ import click
 
 from fleet.errors import ExitStatus, InvalidInput
 from fleet.language import _
-from fleet.text import suggestions
+from fleet.text import suggestions, word_lists
 from mlufleet.cli.options import JSON_OPTION, RELEASES_ARGUMENT, STORE_OPTION
 from mlufleet.cli.translated_command import TranslatedCommand
 
@@ -167,7 +167,7 @@ def _build_options(
                     "--system {system}: unknown{nearest}; known: {known}",
                     system=name,
                     nearest=close,
-                    known=", ".join(known),
+                    known=word_lists.join_words(known),
                 )
             )
     mirrors = tuple(map(GitMirror.parse, git_mirrors))

@@ -11,7 +11,7 @@ import click
 from fleet import paths
 from fleet.errors import InvalidInput
 from fleet.language import _
-from fleet.text import sanitize, suggestions
+from fleet.text import sanitize, suggestions, word_lists
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import STORE_OPTION, complete_release
 
@@ -234,13 +234,13 @@ def _describe_lock(document: ReleaseDocument, lock: Lock, *, quiet: bool) -> Ite
         yield _(
             "variant: {variant} (not compared: {others})",
             variant=document.variant,
-            others=", ".join(others),
+            others=word_lists.join_words(others),
         )
     available, missing = driver_packages.group_by_availability(document.release, lock.files)
-    yield _("drivers found for: {systems}", systems=", ".join(available))
+    yield _("drivers found for: {systems}", systems=word_lists.join_words(available))
     unproved = lock.describe_unproved()
     yield _("unproved points: {count}", count=len(unproved) or _("none"))
     for line in unproved:
         yield sanitize.escape_line(f"  {line}")
     if missing and not quiet:
-        yield _("no driver in the store for: {systems}", systems=", ".join(missing))
+        yield _("no driver in the store for: {systems}", systems=word_lists.join_words(missing))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.language import _
+from fleet.text import word_lists
 from mlufleet.journal.endpoint_record import NOT_SEEN, EndpointRecord
 from mlufleet.report.model import HostReport, Report, stage_rank
 
@@ -93,7 +94,9 @@ def _compared_values(host: HostReport) -> dict[str, str]:
         **{f"{VERSION}{key}": str(value) for key, value in host.versions.items()},
         # what was measured differs in each run
         **{f"{ENDPOINT}{one.label}": _describe_endpoint(one) for one in host.endpoints},
-        **{f"{DRIFT}{stage}": "; ".join(words) for stage, words in host.drift.items()},
+        **{
+            f"{DRIFT}{stage}": word_lists.join_clauses(words) for stage, words in host.drift.items()
+        },
     }
 
 

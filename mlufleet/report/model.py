@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fleet.errors import ExitStatus
 from fleet.language import N_, _
-from fleet.text import sanitize
+from fleet.text import sanitize, word_lists
 from fleet.text.times import format_utc
 from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import (
@@ -150,7 +150,9 @@ class ServingReport:
         )
         if not self.silent:
             return line
-        return _("{line}; no answer from {hosts}", line=line, hosts=", ".join(self.silent))
+        return _(
+            "{line}; no answer from {hosts}", line=line, hosts=word_lists.join_words(self.silent)
+        )
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.language import N_, _, n_
+from fleet.text import word_lists
 from mlufleet.report import host_ranges
 from mlufleet.report.compact_table import Cell, CompactColumn, CompactRow
 from mlufleet.report.model import HostReport
@@ -36,7 +37,7 @@ def describe_cards(host: HostReport) -> str:
     Args:
         host: Report of the host.
     """
-    models = ", ".join(dict.fromkeys(host.models.values()))
+    models = word_lists.join_words(dict.fromkeys(host.models.values()))
     return f"{host.versions.get('cards', '')} {models}".strip()
 
 
@@ -84,7 +85,7 @@ def _describe_result(host: HostReport) -> Cell:
     changed = [stage.stage for stage in host.stages if stage.changes]
     if not changed:
         return EMPTY
-    return [", ".join(changed), n_("{count} stage", "{count} stages", len(changed))]
+    return [word_lists.join_words(changed), n_("{count} stage", "{count} stages", len(changed))]
 
 
 def _group_row(members: NamedHosts) -> CompactRow:
@@ -145,5 +146,5 @@ def join_values(values: Iterable[str]) -> Cell:
         counts[value] = counts.get(value, 0) + 1
     ordered = sorted(counts, key=lambda value: -counts[value])
     if len(ordered) <= MAX_VALUES:
-        return ["; ".join(ordered)]
+        return [word_lists.join_clauses(ordered)]
     return [_("{count} different ones", count=len(ordered))]

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fleet.language import _, n_
+from fleet.text import word_lists
 from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import EndpointRecord, FailureRecord
 from mlufleet.report import host_ranges, outcomes, table, time_shares
@@ -229,7 +230,7 @@ def describe_degraded(host: HostReport, *, is_short: bool = False) -> str:
         "degraded, {working} of {total} cards work: {states}",
         working=len(working),
         total=len(host.cards),
-        states=", ".join(f"{address} {state}" for address, state in named.items()),
+        states=word_lists.join_words(f"{address} {state}" for address, state in named.items()),
     )
 
 

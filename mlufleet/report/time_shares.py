@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 
 from fleet.language import _
+from fleet.text import word_lists
 from mlufleet.report.critical_path import find_critical_path
 from mlufleet.report.model import Report, stage_name
 
@@ -51,7 +52,7 @@ def describe_shares(report: Report, room: int) -> str:
 
 
 def _format_shares(shares: Sequence[tuple[str, float]]) -> str:
-    stages = ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
+    stages = word_lists.join_words(f"{stage} {share:.0%}" for stage, share in shares)
     return _("time by stage: {stages}", stages=stages)
 
 
@@ -65,11 +66,15 @@ def summary_lines(report: Report) -> Iterator[str]:
     if not shares or path is None:
         return
     least = max(MIN_SHARE * path.seconds, MIN_STAGE_S)
-    stages = [f"{stage} {seconds:.0f} s" for stage, seconds in path.stages if seconds >= least]
+    stages = [
+        _("{stage} {seconds:.0f} s", stage=stage, seconds=seconds)
+        for stage, seconds in path.stages
+        if seconds >= least
+    ]
     if not stages:
         return
     yield _format_shares(shares)
-    yield _("critical path: {host}, {stages}", host=path.host, stages=", ".join(stages))
+    yield _("critical path: {host}, {stages}", host=path.host, stages=word_lists.join_words(stages))
     if path.floor is not None and path.ratio is not None:
         yield _(
             "{host} took {seconds} s, {ratio} times the {floor} s of its slowest part ({part})",

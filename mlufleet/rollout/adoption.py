@@ -6,6 +6,8 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
+from fleet.language import join
+from fleet.text import word_lists
 from mlufleet.rollout.host_rollout import ReleaseRollout
 from mlufleet.rollout.plan import Plan
 from mlufleet.rollout.session import Session
@@ -62,15 +64,22 @@ class Adoption(ReleaseRollout):
         # where the host gave no answer, something may be that must not be stopped
         unknown = [finding for finding in found if finding.relation is Relation.UNKNOWN]
         if unknown:
-            said = "; ".join(f"{one.item}: {', '.join(one.differences[:1])}" for one in unknown)
+            said = word_lists.join_clauses(
+                join(": ", (one.item, *one.differences[:1])) for one in unknown
+            )
             return fail_host(host, Failure("PROBE_FAILED", said), "survey")
         blockers = [
-            " ".join(filter(None, (finding.item, finding.place))) + f": {finding.blocker}"
+            join(
+                ": ",
+                (join(" ", filter(None, (finding.item, finding.place))), finding.blocker),
+            )
             for finding in found
             if finding.blocker
         ]
         if blockers:
-            return fail_host(host, Failure("ADOPTION_BLOCKED", "; ".join(blockers)), "preflight")
+            return fail_host(
+                host, Failure("ADOPTION_BLOCKED", word_lists.join_clauses(blockers)), "preflight"
+            )
         return True
 
     @override

@@ -11,7 +11,8 @@ from pyinfra.api import Host
 from typing_extensions import override
 
 from fleet.errors import Failure
-from fleet.language import _
+from fleet.language import _, join
+from fleet.text import word_lists
 from mlufleet.journal.events import Event, StepStarted
 from mlufleet.rollout import rollback
 from mlufleet.rollout.plan import Plan
@@ -119,7 +120,9 @@ class HostRollout(ABC):
         if isinstance(probed, Failure):  # nothing is known to be left
             detail = _("over a fresh connection: {detail}", detail=probed.detail).removesuffix(": ")
             return replace(probed, detail=detail)
-        left = "; ".join(f"{stage}: {_describe(said)}" for stage, said in drift.items())
+        left = word_lists.join_clauses(
+            join(": ", (stage, _describe(said))) for stage, said in drift.items()
+        )
         return Failure(self.unverified_code, _("over a fresh connection: {detail}", detail=left))
 
     @abstractmethod
@@ -135,7 +138,9 @@ class HostRollout(ABC):
 
 
 def _describe(said: Failure | list[str]) -> str:
-    return f"{said.code}: {said.sentence}" if isinstance(said, Failure) else ", ".join(said)
+    if isinstance(said, Failure):
+        return join(": ", (said.code, said.sentence))
+    return word_lists.join_words(said)
 
 
 class ReleaseRollout(HostRollout):

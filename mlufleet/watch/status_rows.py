@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleet.language import N_, _
+from fleet.text import word_lists
 from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.endpoint_record import EndpointRecord
 from mlufleet.journal.events import FactsObserved
@@ -95,7 +96,9 @@ class HostRow:
     def description(self) -> str:
         """Name, health and codes in a line."""
         return _(
-            "{host}: {what}", host=self.host.name, what=", ".join((_(self.health), *self.codes))
+            "{host}: {what}",
+            host=self.host.name,
+            what=word_lists.join_words((_(self.health), *self.codes)),
         )
 
 

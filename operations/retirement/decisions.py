@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from fleet.language import N_, _, n_
 from fleet.release.serve import LONGEST_STOP_S
+from fleet.text import word_lists
 from operations.host.job import RemoteJob
 from operations.retirement.model import (
     Remainder,
@@ -201,7 +202,7 @@ def _describe(traces: list[Trace]) -> Iterator[str]:
     """Yield a phrase for each thing; files are many, and are counted by folder."""
     file_counts: dict[str, int] = {}
     if packages := [trace.name for trace in traces if trace.kind == "package"]:
-        yield _("remove packages: {packages}", packages=", ".join(packages))
+        yield _("remove packages: {packages}", packages=word_lists.join_words(packages))
     for trace in traces:
         if trace.kind == "file":
             folder = trace.name.rpartition("/")[0]
